@@ -1,0 +1,47 @@
+//! The clock, handed in as a value so that tests can move it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use crate::Timestamp;
+
+/// Where the time comes from: the system, or a hand.
+#[derive(Debug, Clone)]
+pub struct Clock(Source);
+
+#[derive(Debug, Clone)]
+enum Source {
+    System,
+    Manual(Arc<AtomicI64>),
+}
+
+impl Clock {
+    /// The machine's clock, in UTC, cut to microseconds.
+    pub const fn system() -> Self {
+        Self(Source::System)
+    }
+
+    /// A clock that stands at `start` until [`Clock::advance`] moves it. Clones share the hand.
+    pub fn manual(start: Timestamp) -> Self {
+        Self(Source::Manual(Arc::new(AtomicI64::new(start.as_micros()))))
+    }
+
+    /// The time now.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place where the system clock is read"
+    )]
+    pub fn now(&self) -> Timestamp {
+        match &self.0 {
+            Source::System => Timestamp::from_chrono(chrono::Utc::now()),
+            Source::Manual(micros) => Timestamp::from_micros(micros.load(Ordering::SeqCst)),
+        }
+    }
+
+    /// Moves a manual clock on by `micros` microseconds; the system's clock is left alone.
+    pub fn advance(&self, micros: i64) {
+        if let Source::Manual(hand) = &self.0 {
+            hand.fetch_add(micros, Ordering::SeqCst);
+        }
+    }
+}

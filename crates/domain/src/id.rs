@@ -1,0 +1,200 @@
+//! Typed identifiers: prefixed ones that people see, and row numbers that only tables see.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use uuid::Uuid;
+
+use crate::Timestamp;
+
+/// What an [`Id`] names.
+pub trait IdKind {
+    /// Stands before the underscore; stored, so it never changes.
+    const PREFIX: &'static str;
+}
+
+/// A typed, time-ordered identifier, written `<prefix>_<32 hex digits>`.
+pub struct Id<K>(Uuid, PhantomData<fn() -> K>);
+
+/// The text is no id of this kind.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not an id of the form {0}_ and 32 hex digits")]
+pub struct ParseIdError(&'static str);
+
+impl<K> Id<K> {
+    /// A new id whose leading bits are `now`, the rest random (UUID version 7).
+    pub fn new(now: Timestamp) -> Self {
+        let micros = now.as_micros().max(0);
+        let seconds = u64::try_from(micros / Timestamp::SECOND).unwrap_or_default();
+        let nanos = u32::try_from(micros % Timestamp::SECOND).unwrap_or_default() * 1_000;
+        Self(
+            Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanos)),
+            PhantomData,
+        )
+    }
+}
+
+impl<K: IdKind> fmt::Display for Id<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}_{}", K::PREFIX, self.0.simple())
+    }
+}
+
+impl<K: IdKind> fmt::Debug for Id<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl<K: IdKind> FromStr for Id<K> {
+    type Err = ParseIdError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.strip_prefix(K::PREFIX)
+            .and_then(|rest| rest.strip_prefix('_'))
+            .filter(|hex| hex.len() == 32)
+            .and_then(|hex| Uuid::try_parse(hex).ok())
+            .map(|uuid| Self(uuid, PhantomData))
+            .ok_or(ParseIdError(K::PREFIX))
+    }
+}
+
+impl<K> Clone for Id<K> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<K> Copy for Id<K> {}
+impl<K> PartialEq for Id<K> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+impl<K> Eq for Id<K> {}
+impl<K> std::hash::Hash for Id<K> {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+
+impl<K: IdKind> Serialize for Id<K> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de, K: IdKind> Deserialize<'de> for Id<K> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(de::Error::custom)
+    }
+}
+
+/// The number of a row, typed by its table.
+pub struct RowId<K>(i64, PhantomData<fn() -> K>);
+
+impl<K> RowId<K> {
+    /// From the number that a table holds.
+    pub const fn from_raw(number: i64) -> Self {
+        Self(number, PhantomData)
+    }
+
+    /// The number, for a bind or an answer.
+    pub const fn raw(self) -> i64 {
+        self.0
+    }
+}
+
+impl<K> fmt::Display for RowId<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+impl<K> fmt::Debug for RowId<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+impl<K> Clone for RowId<K> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<K> Copy for RowId<K> {}
+impl<K> PartialEq for RowId<K> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+impl<K> Eq for RowId<K> {}
+impl<K> PartialOrd for RowId<K> {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl<K> Ord for RowId<K> {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.cmp(&other.0)
+    }
+}
+impl<K> std::hash::Hash for RowId<K> {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+
+/// Kind of a sync run.
+#[derive(Debug)]
+pub enum Run {}
+/// Kind of an API key.
+#[derive(Debug)]
+pub enum ApiKey {}
+/// Kind of an environment row.
+#[derive(Debug)]
+pub enum Environment {}
+/// Kind of a connection row.
+#[derive(Debug)]
+pub enum Connection {}
+/// Kind of a sync row: one sync of one connection.
+#[derive(Debug)]
+pub enum Sync {}
+/// Kind of a slice row: a part of a sync's range that is still to be read.
+#[derive(Debug)]
+pub enum Slice {}
+
+impl IdKind for Run {
+    const PREFIX: &'static str = "run";
+}
+impl IdKind for ApiKey {
+    const PREFIX: &'static str = "key";
+}
+
+/// A run of a sync, `run_…`.
+pub type RunId = Id<Run>;
+/// An API key's public id, `key_…`; not the key.
+pub type ApiKeyId = Id<ApiKey>;
+/// An environment's row.
+pub type EnvironmentId = RowId<Environment>;
+/// A connection's row; apps know a connection by its [`crate::ConnectionName`].
+pub type ConnectionId = RowId<Connection>;
+/// A sync of a connection.
+pub type SyncId = RowId<Sync>;
+/// A slice of a sync.
+pub type SliceId = RowId<Slice>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_reads_back_what_it_writes_and_refuses_another_kind() {
+        let id = RunId::new(Timestamp::from_micros(1_700_000_000_000_000));
+        assert_eq!(id.to_string().parse::<RunId>(), Ok(id));
+        assert!(id.to_string().starts_with("run_018bcfe5"));
+        assert!(id.to_string().parse::<ApiKeyId>().is_err());
+        assert!("run_zz".parse::<RunId>().is_err());
+    }
+}

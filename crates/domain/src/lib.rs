@@ -1,0 +1,24 @@
+//! The nouns that all of Trunkline shares: ids, the clock, names and their rules, models and records.
+//!
+//! Every crate may depend on this one and it depends on none of them. It does no I/O; the only outside things in it are the
+//! system clock and the random source behind [`Clock`] and [`Id`], so that tests can hold time in their hand.
+
+mod clock;
+mod id;
+mod model;
+mod names;
+mod record;
+mod timestamp;
+
+pub use clock::Clock;
+pub use id::{
+    ApiKey, ApiKeyId, Connection, ConnectionId, Environment, EnvironmentId, Id, IdKind, ParseIdError, RowId,
+    Run, RunId, Slice, SliceId, Sync, SyncId,
+};
+pub use model::{Column, ColumnKind, Model, Parse};
+pub use names::{
+    ConnectionName, EnvironmentName, IntegrationKey, ModelName, NameError, ProviderName, SyncName, TableName,
+    Variant,
+};
+pub use record::{Record, RecordError, RecordReader, Value};
+pub use timestamp::{ParseTimestampError, Timestamp};

@@ -1,0 +1,162 @@
+//! Names that people give to things, each with its rule.
+//!
+//! The rules of connection, integration, provider, sync and model names are those of Nango's API, so that ids accepted there
+//! are accepted here.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// A name breaks its rule; tells the rule.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("must be {rule}")]
+pub struct NameError {
+    rule: &'static str,
+}
+
+fn word(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_' || c == '-'
+}
+
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident, $max:literal, $rule:literal, |$text:ident| $valid:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(String);
+
+        impl $name {
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = NameError;
+
+            fn from_str($text: &str) -> Result<Self, NameError> {
+                if !$text.is_empty() && $text.len() <= $max && $valid {
+                    Ok(Self($text.to_owned()))
+                } else {
+                    Err(NameError { rule: $rule })
+                }
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::borrow::Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{:?}", self.0)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+            }
+        }
+    };
+}
+
+name!(
+    /// An environment, such as `dev`: the tenant that everything belongs to.
+    EnvironmentName, 64, "1 to 64 lower-case letters, digits, _ or -",
+    |text| text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-')
+);
+name!(
+    /// What an app calls a connection; unique within an integration of an environment.
+    ConnectionName, 255, "1 to 255 letters, digits, spaces or any of ,.;:=+~[]|@${}\"'\\/_-",
+    |text| text.chars().all(|c| word(c) || " ,.;:=+~[]|@${}\"'\\/".contains(c))
+);
+name!(
+    /// An integration's key, `provider_config_key` on the wire.
+    IntegrationKey, 255, "1 to 255 letters, digits, spaces or any of ~:.@_-",
+    |text| text.chars().all(|c| word(c) || " ~:.@".contains(c))
+);
+name!(
+    /// A provider, named as its file is.
+    ProviderName, 255, "1 to 255 letters, digits, _ or -",
+    |text| text.chars().all(word)
+);
+name!(
+    /// A sync of a provider, such as `twilio-messages`.
+    SyncName, 255, "1 to 255 letters, digits, _ or -",
+    |text| text.chars().all(word)
+);
+name!(
+    /// A variant of a sync; `base` is the one that every connection has.
+    Variant, 255, "1 to 255 letters, digits, _ or -",
+    |text| text.chars().all(word)
+);
+name!(
+    /// A model, such as `Message`.
+    ModelName, 255, "an upper-case letter, then letters, digits, _ or -, 255 at most",
+    |text| text.chars().all(word) && text.starts_with(|c: char| c.is_ascii_uppercase())
+);
+name!(
+    /// A table or column of a model. Plain enough to stand in SQL unquoted, except for reserved words, which are quoted.
+    TableName, 48, "a lower-case letter, then lower-case letters, digits or _, 48 at most",
+    |text| text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+);
+
+impl Variant {
+    /// The variant that every sync has.
+    pub fn base() -> Self {
+        Self("base".to_owned())
+    }
+}
+
+impl From<&ProviderName> for IntegrationKey {
+    /// The integration that every provider has without anybody creating it.
+    fn from(provider: &ProviderName) -> Self {
+        Self(provider.0.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_name_takes_what_nango_takes() {
+        assert!("user/42 [x]@{a}$+~|\"'\\".parse::<ConnectionName>().is_ok());
+        assert!("".parse::<ConnectionName>().is_err());
+        assert!("a\nb".parse::<ConnectionName>().is_err());
+        assert!("é".parse::<ConnectionName>().is_err());
+        assert!("x".repeat(256).parse::<ConnectionName>().is_err());
+    }
+
+    #[test]
+    fn a_model_begins_with_a_capital_and_a_table_does_not() {
+        assert!("Message".parse::<ModelName>().is_ok());
+        assert!("message".parse::<ModelName>().is_err());
+        assert!("twilio_messages".parse::<TableName>().is_ok());
+        assert!("_x".parse::<TableName>().is_err());
+        assert!("a;b".parse::<TableName>().is_err());
+    }
+}

@@ -1,0 +1,128 @@
+//! From a file that has the right shape to a provider that has nothing left to interpret; all that is wrong is reported.
+
+mod call;
+mod connect;
+mod fields;
+mod model;
+mod paginate;
+mod scope;
+mod sync;
+
+use std::sync::Arc;
+
+use domain::{ProviderName, SyncName};
+use indexmap::IndexMap;
+
+use self::scope::Scope;
+use crate::file::{AuthModeName, ProviderFile};
+use crate::path::Path;
+use crate::source::Report;
+use crate::{AuthMode, Provider, Sync};
+
+/// The provider. It is of use only if the report is left without errors and the entry is not unsupported.
+pub(crate) fn provider(name: ProviderName, file: &ProviderFile, report: &mut Report<'_>) -> Option<Provider> {
+    let root = Path::default();
+    let auth = match file.auth_mode {
+        AuthModeName::ApiKey => AuthMode::ApiKey,
+        AuthModeName::Basic => AuthMode::Basic,
+    };
+    let credentials = fields::credentials(auth, file.credentials.as_ref(), report);
+    let connection_config = fields::all(&file.connection_config, &root.at("connection_config"), report);
+    let scope = Scope::of_calls(&credentials, &connection_config);
+    let proxy = root.at("proxy");
+    let servers = file.servers.iter().filter_map(|(server, url)| {
+        let url = scope.url(url, &root.at("servers").at(server), report)?;
+        Some((server.clone(), url))
+    });
+    let servers: IndexMap<_, _> = servers.collect();
+    let connect = connect::forms(auth, file, &credentials, &connection_config, report);
+    let base_url = scope.url(&file.proxy.base_url, &proxy.at("base_url"), report);
+    let headers = scope.pairs(&file.proxy.headers, &proxy.at("headers"), report);
+    let query = scope.pairs(&file.proxy.query, &proxy.at("query"), report);
+    if auth == AuthMode::ApiKey
+        && !headers
+            .iter()
+            .chain(&query)
+            .any(|(_, value)| value.holes().iter().any(|hole| is_key(hole)))
+    {
+        report.doubt(
+            &proxy,
+            "neither headers nor query hold ${apiKey}, so that no call would be authorised",
+        );
+    }
+    let verification = call::verification(file.proxy.verification.as_ref(), &scope, report);
+    let retry = call::retry(&file.proxy.retry, report);
+    let paginate = file
+        .proxy
+        .paginate
+        .as_ref()
+        .and_then(|list| paginate::rules(list, &proxy.at("paginate"), report));
+    let syncs = syncs(file, &scope, &servers, report);
+    Some(Provider {
+        display_name: file.display_name.clone().unwrap_or_else(|| name.to_string()),
+        name,
+        categories: file.categories.clone(),
+        docs: file.docs.clone(),
+        auth,
+        credentials,
+        connection_config,
+        connect,
+        base_url: base_url?,
+        servers,
+        headers,
+        query,
+        verification,
+        retry,
+        paginate,
+        limits: call::limits(&file.limits),
+        errors: call::errors(&file.errors),
+        syncs,
+        document: report.source.root.to_json(),
+    })
+}
+
+fn is_key(hole: &str) -> bool {
+    hole == "apiKey" || hole == "credentials.apiKey"
+}
+
+fn syncs(
+    file: &ProviderFile,
+    scope: &Scope,
+    servers: &IndexMap<String, crate::Template>,
+    report: &mut Report<'_>,
+) -> IndexMap<SyncName, Arc<Sync>> {
+    let mut syncs: IndexMap<SyncName, Arc<Sync>> = IndexMap::new();
+    for (name, sync) in &file.syncs {
+        let path = Path::default().at("syncs").at(name);
+        let Some(sync) = sync::sync(
+            name,
+            sync,
+            &sync::Around {
+                scope,
+                servers,
+                proxy: &file.proxy,
+            },
+            &path,
+            report,
+        ) else {
+            continue;
+        };
+        for other in syncs.values() {
+            if other.model.name == sync.model.name {
+                let message = format!(
+                    "the sync {:?} has the model {} too; each model is filled by one sync",
+                    other.name, sync.model.name
+                );
+                report.error(&path.at("model"), message);
+            } else if other.model.plural == sync.model.plural {
+                let message = format!(
+                    "the model of {:?} is called {:?} too; give one of them a \"plural\"",
+                    other.name, sync.model.plural
+                );
+                report.error(&path.at("model"), message);
+            }
+        }
+        syncs.insert(sync.name.clone(), Arc::new(sync));
+    }
+    syncs
+}

@@ -1,0 +1,113 @@
+//! Fields that somebody fills in.
+
+use indexmap::IndexMap;
+use regex::Regex;
+
+use crate::file::{FieldFile, FieldFormatName, Scalar};
+use crate::path::Path;
+use crate::source::Report;
+use crate::{AuthMode, Field, FieldFormat};
+
+/// The fields in the order of a form: by `order` where it is given, else as they are written.
+pub(super) fn all(
+    files: &IndexMap<String, FieldFile>,
+    path: &Path,
+    report: &mut Report<'_>,
+) -> IndexMap<String, Field> {
+    let mut files: Vec<_> = files.iter().collect();
+    files.sort_by_key(|(_, file)| file.order.unwrap_or(i64::MAX));
+    files
+        .into_iter()
+        .map(|(name, file)| (name.clone(), field(file, &path.at(name), report)))
+        .collect()
+}
+
+/// The credentials of an auth mode, with what the file says of them.
+pub(super) fn credentials(
+    auth: AuthMode,
+    files: Option<&IndexMap<String, FieldFile>>,
+    report: &mut Report<'_>,
+) -> IndexMap<String, Field> {
+    let path = Path::default().at("credentials");
+    let standard: &[(&str, &str)] = match auth {
+        AuthMode::ApiKey => &[("apiKey", "API key")],
+        AuthMode::Basic => &[("username", "User name"), ("password", "Password")],
+    };
+    let mut fields = files.map(|files| all(files, &path, report)).unwrap_or_default();
+    for name in fields.keys() {
+        if !standard.iter().any(|(known, _)| name == known) {
+            let known: Vec<&str> = standard.iter().map(|(known, _)| *known).collect();
+            report.error(
+                &path.at(name),
+                format!("this auth_mode knows {} alone", crate::shape::list(&known, "and")),
+            );
+        }
+    }
+    for (name, title) in standard {
+        // A file that declares one of the two does without the other.
+        let fresh = Field {
+            title: Some((*title).to_owned()),
+            optional: files.is_some(),
+            ..Field::default()
+        };
+        let field = fields.entry((*name).to_owned()).or_insert(fresh);
+        field.secret |= *name != "username";
+    }
+    fields
+}
+
+fn field(file: &FieldFile, path: &Path, report: &mut Report<'_>) -> Field {
+    let pattern = file
+        .pattern
+        .as_ref()
+        .and_then(|pattern| match Regex::new(pattern) {
+            Ok(pattern) => Some(pattern),
+            Err(error) => {
+                report.doubt(
+                    &path.at("pattern"),
+                    format!(
+                        "is no regular expression that Trunkline can use: {}",
+                        last_line(&error)
+                    ),
+                );
+                None
+            }
+        });
+    let text = |scalar: &Option<Scalar>| scalar.as_ref().map(|scalar| scalar.0.clone());
+    let field = Field {
+        title: file.title.clone(),
+        description: file.description.clone(),
+        example: text(&file.example),
+        pattern,
+        format: file.format.map(|format| match format {
+            FieldFormatName::Hostname => FieldFormat::Hostname,
+            FieldFormatName::Uri => FieldFormat::Uri,
+            FieldFormatName::Uuid => FieldFormat::Uuid,
+            FieldFormatName::Email => FieldFormat::Email,
+        }),
+        allowed: file.allowed.iter().map(|scalar| scalar.0.clone()).collect(),
+        prefix: text(&file.prefix),
+        suffix: text(&file.suffix),
+        secret: file.secret,
+        optional: file.optional,
+        default_value: text(&file.default_value),
+        hidden: file.hidden || file.automated,
+        env: file.env.clone(),
+    };
+    for (key, value) in [
+        ("example", &field.example),
+        ("default_value", &field.default_value),
+    ] {
+        if let Some(Err(error)) = value.as_ref().map(|value| field.check(value)) {
+            report.doubt(&path.at(key), format!("breaks the field's own rule: it {error}"));
+        }
+    }
+    field
+}
+
+/// What the regex crate has to say, without its drawing of the pattern.
+fn last_line(error: &regex::Error) -> String {
+    let text = error.to_string();
+    let line = text.lines().last().unwrap_or_default();
+    line.strip_prefix("error: ").unwrap_or(line).to_owned()
+}

@@ -1,0 +1,55 @@
+//! How a list goes on.
+
+use crate::file::{OffsetName, PaginateFile, PaginateType};
+use crate::path::{Path, dotted};
+use crate::source::Report;
+use crate::{OffsetStep, Paginate};
+
+pub(super) fn rules(file: &PaginateFile, path: &Path, report: &mut Report<'_>) -> Option<Paginate> {
+    match file.kind {
+        PaginateType::Link => {
+            if file.link_path_in_response_body.is_none() && file.link_rel_in_response_header.is_none() {
+                report.error(
+                    path,
+                    "type link needs \"link_path_in_response_body\" or \"link_rel_in_response_header\"",
+                );
+                return None;
+            }
+            let body = file.link_path_in_response_body.as_deref().map(dotted);
+            Some(Paginate::Link {
+                body,
+                header_rel: file.link_rel_in_response_header.clone(),
+            })
+        }
+        PaginateType::Cursor => {
+            let place = file.cursor_path_in_response.is_some() || file.cursor_from_last_record.is_some();
+            let Some(parameter) = file.cursor_name_in_request.clone().filter(|_| place) else {
+                let message = "type cursor needs \"cursor_name_in_request\", and \"cursor_path_in_response\" or \"cursor_from_last_record\"";
+                report.error(path, message);
+                return None;
+            };
+            Some(Paginate::Cursor {
+                parameter,
+                body: file.cursor_path_in_response.as_deref().map(dotted),
+                last_key: file.cursor_from_last_record.clone(),
+                more: file.more_path_in_response.as_deref().map(dotted),
+            })
+        }
+        PaginateType::Offset => {
+            let Some(parameter) = file.offset_name_in_request.clone() else {
+                report.error(path, "type offset needs \"offset_name_in_request\"");
+                return None;
+            };
+            Some(Paginate::Offset {
+                parameter,
+                start: file.offset_start_value.unwrap_or_default(),
+                step: match file.offset_calculation_method {
+                    OffsetName::PerPage => OffsetStep::Pages,
+                    OffsetName::ByResponseSize => OffsetStep::Records,
+                },
+                limit: file.limit,
+                limit_parameter: file.limit_name_in_request.clone(),
+            })
+        }
+    }
+}

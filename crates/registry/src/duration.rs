@@ -1,0 +1,84 @@
+//! Lengths of time as people write them: `5 minutes`, `5m`, `half day`, `3 days`.
+
+use domain::Timestamp;
+
+const MINUTE: i64 = 60;
+const HOUR: i64 = 60 * MINUTE;
+const DAY: i64 = 24 * HOUR;
+
+/// Units and their seconds. The words are Nango's, with weeks and months counted too; a month is 30 days.
+const UNITS: &[(&[&str], i64)] = &[
+    (&["s", "sec", "secs", "second", "seconds"], 1),
+    (&["m", "min", "mins", "minute", "minutes"], MINUTE),
+    (&["h", "hr", "hrs", "hour", "hours"], HOUR),
+    (&["d", "day", "days"], DAY),
+    (&["week", "weeks"], 7 * DAY),
+    (&["month", "months"], 30 * DAY),
+];
+const FRACTIONS: &[(&str, i64)] = &[
+    ("half day", DAY / 2),
+    ("half hour", HOUR / 2),
+    ("quarter hour", HOUR / 4),
+];
+
+/// Microseconds of a positive length such as `3 days`; `None` if the text is none or it is longer than can be counted.
+pub(crate) fn parse(text: &str) -> Option<i64> {
+    let text = text.trim();
+    if let Some((_, seconds)) = FRACTIONS.iter().find(|(words, _)| *words == text) {
+        return Some(seconds * Timestamp::SECOND);
+    }
+    let (count, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
+    let count: i64 = if count.is_empty() { 1 } else { count.parse().ok()? };
+    let unit = unit.strip_prefix(' ').unwrap_or(unit);
+    let (_, seconds) = UNITS.iter().find(|(words, _)| words.contains(&unit))?;
+    count
+        .checked_mul(*seconds)?
+        .checked_mul(Timestamp::SECOND)
+        .filter(|micros| *micros > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_read_as_people_write_them() {
+        let seconds = |text| parse(text).map(|micros| micros / Timestamp::SECOND);
+        for (text, expected) in [
+            ("5 minutes", 300),
+            ("5m", 300),
+            ("5 m", 300),
+            ("minute", 60),
+            ("hour", 3600),
+            ("2hrs", 7200),
+            ("half day", 43_200),
+            ("half hour", 1800),
+            ("quarter hour", 900),
+            ("week", 604_800),
+            ("2 weeks", 1_209_600),
+            ("month", 2_592_000),
+            ("400 days", 34_560_000),
+            ("30s", 30),
+            ("1 sec", 1),
+        ] {
+            assert_eq!(seconds(text), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_length_is_refused() {
+        for text in [
+            "",
+            "5",
+            "five minutes",
+            "5  minutes",
+            "-1 day",
+            "0 days",
+            "1.5 hours",
+            "5 minutess",
+            "99999999999999999 days",
+        ] {
+            assert_eq!(parse(text), None, "{text}");
+        }
+    }
+}

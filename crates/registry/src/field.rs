@@ -1,0 +1,174 @@
+//! Whether a value suits its field.
+
+use regex::Regex;
+
+use crate::shape::list;
+use crate::{Field, FieldFormat};
+
+impl Field {
+    /// Checks a value that somebody gave for this field.
+    ///
+    /// The error is the end of a sentence that begins with the field's name, says in plain words what would be right, and never
+    /// holds the value, which may be a secret.
+    pub fn check(&self, value: &str) -> Result<(), String> {
+        if value.is_empty() {
+            return if self.optional {
+                Ok(())
+            } else {
+                Err("must not be empty".to_owned())
+            };
+        }
+        if !self.allowed.is_empty() && !self.allowed.iter().any(|allowed| allowed == value) {
+            let allowed: Vec<&str> = self.allowed.iter().map(String::as_str).collect();
+            return Err(format!("must be {}", list(&allowed, "or")));
+        }
+        if let Some(format) = self.format.filter(|format| !format.holds(value)) {
+            return Err(format!("must be {}", format.words()));
+        }
+        match &self.pattern {
+            Some(pattern) if !matches_whole(pattern, value) => Err(self.rule(pattern)),
+            _ => Ok(()),
+        }
+    }
+
+    fn rule(&self, pattern: &Regex) -> String {
+        let rule = format!("must match {}", pattern.as_str());
+        match &self.example {
+            Some(example) => format!("{rule}, such as {example}"),
+            None => rule,
+        }
+    }
+}
+
+/// Whether the whole of `value` matches, also by an alternative that is not the first to match its beginning.
+fn matches_whole(pattern: &Regex, value: &str) -> bool {
+    let whole = Regex::new(&format!(r"\A(?:{})\z", pattern.as_str()));
+    whole.is_ok_and(|whole| whole.is_match(value))
+}
+
+impl FieldFormat {
+    fn holds(self, value: &str) -> bool {
+        match self {
+            Self::Hostname => is_hostname(value),
+            Self::Uri => url::Url::parse(value)
+                .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host()),
+            Self::Uuid => is_uuid(value),
+            Self::Email => {
+                let parts = value
+                    .split_once('@')
+                    .filter(|(name, _)| !name.is_empty() && !name.contains(char::is_whitespace));
+                parts.is_some_and(|(_, host)| host.contains('.') && is_hostname(host))
+            }
+        }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Self::Hostname => "a host name such as api.example.com, without https:// and without a path",
+            Self::Uri => "an address such as https://api.example.com",
+            Self::Uuid => "a UUID such as 123e4567-e89b-12d3-a456-426614174000",
+            Self::Email => "an e-mail address such as name@example.com",
+        }
+    }
+}
+
+/// RFC 1123, section 2.1.
+fn is_hostname(value: &str) -> bool {
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    value.len() <= 253 && value.split('.').all(label)
+}
+
+fn is_uuid(value: &str) -> bool {
+    let lengths: Vec<usize> = value.split('-').map(str::len).collect();
+    lengths == [8, 4, 4, 4, 12] && value.chars().all(|c| c == '-' || c.is_ascii_hexdigit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn patterned(pattern: &str) -> Field {
+        Field {
+            pattern: Some(Regex::new(pattern).unwrap()),
+            ..Field::default()
+        }
+    }
+
+    #[test]
+    fn a_pattern_must_match_the_whole_value() {
+        assert!(patterned("a|ab").check("ab").is_ok());
+        assert!(patterned("AC[0-9]{2}").check("AC12").is_ok());
+        assert!(patterned("AC[0-9]{2}").check("xAC12").is_err());
+        assert!(patterned("^AC[0-9]{2}$").check("AC12\n").is_err());
+    }
+
+    #[test]
+    fn a_message_tells_what_is_right_and_not_what_was_given() {
+        let field = Field {
+            example: Some("AC12".to_owned()),
+            secret: true,
+            ..patterned("AC[0-9]{2}")
+        };
+        let message = field.check("hunter2").unwrap_err();
+        assert_eq!(message, "must match AC[0-9]{2}, such as AC12");
+    }
+
+    #[test]
+    fn only_allowed_values_pass() {
+        let field = Field {
+            allowed: vec!["us".to_owned(), "eu".to_owned()],
+            ..Field::default()
+        };
+        assert!(field.check("eu").is_ok());
+        assert_eq!(field.check("mars").unwrap_err(), "must be us or eu");
+    }
+
+    #[test]
+    fn an_empty_value_passes_only_where_it_may_be_left_out() {
+        assert!(Field::default().check("").is_err());
+        assert!(
+            Field {
+                optional: true,
+                ..patterned("x")
+            }
+            .check("")
+            .is_ok()
+        );
+    }
+
+    #[test]
+    fn formats_hold_what_they_say() {
+        let check = |format, value: &str| {
+            Field {
+                format: Some(format),
+                ..Field::default()
+            }
+            .check(value)
+            .is_ok()
+        };
+        for (format, good, bad) in [
+            (
+                FieldFormat::Hostname,
+                "api.example.com",
+                "https://api.example.com/x",
+            ),
+            (FieldFormat::Hostname, "localhost", "a..b"),
+            (FieldFormat::Uri, "https://example.com/a", "ftp://example.com"),
+            (
+                FieldFormat::Uuid,
+                "123e4567-e89b-12d3-a456-426614174000",
+                "123e4567e89b12d3a456426614174000",
+            ),
+            (FieldFormat::Email, "a.b@example.com", "a b@example.com"),
+            (FieldFormat::Email, "a@example.com", "@example.com"),
+        ] {
+            assert!(check(format, good), "{good}");
+            assert!(!check(format, bad), "{bad}");
+        }
+    }
+}

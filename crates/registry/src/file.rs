@@ -1,0 +1,320 @@
+//! The provider file as it is written: one struct a section, from which the JSON Schema is made too.
+//!
+//! The words for what Nango's provider entries also describe are the same, so that such a file loads as it is; keys that start
+//! with `_` here are those of Nango's keys that Trunkline accepts and does not use. What the values mean is decided in `check`.
+
+mod scalar;
+mod sync;
+
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value as Json;
+
+pub(crate) use scalar::{OneOrMany, Scalar};
+pub(crate) use sync::{
+    ColumnFile, ColumnParse, ColumnSpec, ColumnType, FormatName, InclusiveName, OffsetName, OrderName,
+    PaginateFile, PaginateType, RereadFile, SyncFile, UndatedFile, WindowFile,
+};
+
+/// A provider: how to connect to it, how to call it, and what to sync from it.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Provider file")]
+pub(crate) struct ProviderFile {
+    /// What people read.
+    pub(crate) display_name: Option<String>,
+    /// Free words such as `communication`.
+    #[serde(default)]
+    pub(crate) categories: Vec<String>,
+    /// Where the provider's API is documented.
+    pub(crate) docs: Option<String>,
+    /// How a call is authorised: a key that `proxy.headers` or `proxy.query` place, or user name and password.
+    pub(crate) auth_mode: AuthModeName,
+    /// In a file of many entries: the entry whose keys stand here too, unless they are written here.
+    #[serde(rename = "alias")]
+    pub(crate) _alias: Option<String>,
+    /// The stored credentials: `apiKey`, or `username` and `password`. Always sealed.
+    pub(crate) credentials: Option<IndexMap<String, FieldFile>>,
+    /// What else a connection must know; not secret.
+    #[serde(default)]
+    pub(crate) connection_config: IndexMap<String, FieldFile>,
+    /// The ways to connect, best first. Without it there is one, made of `credentials` and `connection_config`.
+    #[serde(default)]
+    pub(crate) connect: Vec<ConnectFile>,
+    /// How the provider is called.
+    pub(crate) proxy: ProxyFile,
+    /// Further servers by name, for a sync's `request.server`.
+    #[serde(default)]
+    pub(crate) servers: IndexMap<String, String>,
+    /// What the provider bears from one connection.
+    #[serde(default)]
+    pub(crate) limits: LimitsFile,
+    /// How the provider's errors read.
+    #[serde(default)]
+    pub(crate) errors: ErrorsFile,
+    /// The syncs by name. The name is unique among all providers.
+    #[serde(default)]
+    pub(crate) syncs: IndexMap<String, SyncFile>,
+    /// Accepted and not used.
+    #[serde(rename = "docs_connect")]
+    pub(crate) _docs_connect: Option<Json>,
+    /// Accepted and not used.
+    #[serde(rename = "setup_guide_url")]
+    pub(crate) _setup_guide_url: Option<Json>,
+    /// Accepted and not used.
+    #[serde(rename = "integration_config")]
+    pub(crate) _integration_config: Option<Json>,
+    /// Accepted and not used.
+    #[serde(rename = "webhook_routing_script")]
+    pub(crate) _webhook_routing_script: Option<Json>,
+    /// Accepted and not used.
+    #[serde(rename = "webhook_user_defined_secret")]
+    pub(crate) _webhook_user_defined_secret: Option<Json>,
+    /// Accepted and not used.
+    #[serde(rename = "webhook_allowed_query_params")]
+    pub(crate) _webhook_allowed_query_params: Option<Json>,
+    /// Accepted and not used.
+    #[serde(rename = "credentials_verification_script")]
+    pub(crate) _credentials_verification_script: Option<Json>,
+    /// Accepted and not used.
+    #[serde(rename = "post_connection_script")]
+    pub(crate) _post_connection_script: Option<Json>,
+}
+
+/// How a call is authorised.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(crate) enum AuthModeName {
+    ApiKey,
+    Basic,
+}
+
+/// A field that somebody fills in.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "the keys are Nango's, and independent of each other"
+)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FieldFile {
+    /// Accepted and not used: every value is text.
+    #[serde(rename = "type")]
+    pub(crate) _type: Option<String>,
+    /// The label.
+    pub(crate) title: Option<String>,
+    /// What it is and where to find it.
+    pub(crate) description: Option<String>,
+    /// Accepted and not used.
+    #[serde(rename = "doc_section")]
+    pub(crate) _doc_section: Option<Json>,
+    /// A value of the right shape.
+    pub(crate) example: Option<Scalar>,
+    /// A regular expression that the whole value must match.
+    pub(crate) pattern: Option<String>,
+    /// What kind of value it must be.
+    pub(crate) format: Option<FieldFormatName>,
+    /// Its place in the form.
+    pub(crate) order: Option<i64>,
+    /// Shown before the value in a form.
+    pub(crate) prefix: Option<Scalar>,
+    /// Shown behind the value in a form.
+    pub(crate) suffix: Option<Scalar>,
+    /// Never shown, echoed or logged.
+    #[serde(default)]
+    pub(crate) secret: bool,
+    /// Taken if the field is left out.
+    pub(crate) default_value: Option<Scalar>,
+    /// Set by the file, not asked from people.
+    #[serde(default)]
+    pub(crate) hidden: bool,
+    /// The values allowed.
+    #[serde(default, rename = "enum")]
+    pub(crate) allowed: Vec<Scalar>,
+    /// Accepted and not used.
+    #[serde(rename = "warnings")]
+    pub(crate) _warnings: Option<Json>,
+    /// May be left out.
+    #[serde(default)]
+    pub(crate) optional: bool,
+    /// Set by a program, not asked from people.
+    #[serde(default)]
+    pub(crate) automated: bool,
+    /// Accepted and not used.
+    #[serde(rename = "visible_when")]
+    pub(crate) _visible_when: Option<Json>,
+    /// The environment variable from which the command line takes it.
+    pub(crate) env: Option<String>,
+}
+
+/// What kind of value a field holds.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum FieldFormatName {
+    Hostname,
+    Uri,
+    Uuid,
+    Email,
+}
+
+/// One way to connect: a form and what becomes of it.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ConnectFile {
+    /// What people read: `API key (recommended)`.
+    pub(crate) title: String,
+    /// The form's fields.
+    pub(crate) fields: IndexMap<String, FieldFile>,
+    /// What is stored, each from the form's fields: `${apiKeySid}`.
+    pub(crate) gives: GivesFile,
+}
+
+/// What a form gives.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GivesFile {
+    /// The user name, with `auth_mode: BASIC`.
+    pub(crate) username: Option<String>,
+    /// The password, with `auth_mode: BASIC`.
+    pub(crate) password: Option<String>,
+    /// The key, with `auth_mode: API_KEY`.
+    #[serde(rename = "apiKey")]
+    pub(crate) api_key: Option<String>,
+    /// The connection's configuration.
+    #[serde(default)]
+    pub(crate) connection_config: IndexMap<String, Scalar>,
+}
+
+/// How the provider is called.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ProxyFile {
+    /// Scheme, host and leading path.
+    pub(crate) base_url: String,
+    /// Headers of every call.
+    #[serde(default)]
+    pub(crate) headers: IndexMap<String, Scalar>,
+    /// Query parameters of every call.
+    #[serde(default)]
+    pub(crate) query: IndexMap<String, Scalar>,
+    /// How stored credentials are tried.
+    pub(crate) verification: Option<VerificationFile>,
+    /// When and how long to wait before a call is repeated.
+    #[serde(default)]
+    pub(crate) retry: RetryFile,
+    /// How lists go on, unless a sync says otherwise.
+    pub(crate) paginate: Option<PaginateFile>,
+    /// Accepted and not used.
+    #[serde(rename = "body")]
+    pub(crate) _body: Option<Json>,
+    /// Accepted and not used.
+    #[serde(rename = "connection_config")]
+    pub(crate) _connection_config: Option<Json>,
+    /// Accepted and not used.
+    #[serde(rename = "decompress")]
+    pub(crate) _decompress: Option<Json>,
+    /// Accepted and not used.
+    #[serde(rename = "forward_headers_on_redirect")]
+    pub(crate) _forward_headers_on_redirect: Option<Json>,
+}
+
+/// How stored credentials are tried: the endpoints in turn until one answers 2xx.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct VerificationFile {
+    /// `GET` unless said otherwise.
+    pub(crate) method: Option<MethodName>,
+    /// Paths below the base URL; any one that passes is enough.
+    pub(crate) endpoints: OneOrMany<String>,
+    /// Headers of these calls alone.
+    #[serde(default)]
+    pub(crate) headers: IndexMap<String, Scalar>,
+    /// The body of these calls.
+    pub(crate) data: Option<Json>,
+    /// Another server for these calls.
+    pub(crate) base_url_override: Option<String>,
+    /// What to look at after a pass.
+    #[serde(default)]
+    pub(crate) checks: Vec<CheckFile>,
+}
+
+/// An HTTP method.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+pub(crate) enum MethodName {
+    #[serde(rename = "GET", alias = "get")]
+    Get,
+    #[serde(rename = "POST", alias = "post")]
+    Post,
+    #[serde(rename = "PUT", alias = "put")]
+    Put,
+    #[serde(rename = "PATCH", alias = "patch")]
+    Patch,
+    #[serde(rename = "DELETE", alias = "delete")]
+    Delete,
+    #[serde(rename = "HEAD", alias = "head")]
+    Head,
+}
+
+/// A further look at an account whose credentials are good.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CheckFile {
+    /// Path below the base URL.
+    pub(crate) endpoint: String,
+    /// The field of the answer to look at, with dots between names.
+    pub(crate) field: String,
+    /// What it must say.
+    pub(crate) equals: Scalar,
+    /// What to tell if it says something else; `${value}` is what it said.
+    pub(crate) message: String,
+}
+
+/// When a call is repeated, beside what HTTP itself says.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RetryFile {
+    /// Headers that hold seconds or a date to wait; `Retry-After` always counts.
+    #[serde(default)]
+    pub(crate) after: OneOrMany<String>,
+    /// Headers that hold the time at which to go on, in seconds or milliseconds since 1970 or as a date.
+    #[serde(default)]
+    pub(crate) at: OneOrMany<String>,
+    /// A header that says 0 when nothing is left.
+    pub(crate) remaining: Option<String>,
+    /// Statuses: `429`, `5xx`, `500-502`. The usual ones if none.
+    #[serde(default)]
+    pub(crate) error_code: OneOrMany<Scalar>,
+    /// Accepted and not used.
+    #[serde(rename = "in_body")]
+    pub(crate) _in_body: Option<Json>,
+}
+
+/// What a provider bears from one connection.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LimitsFile {
+    /// Calls under way at once; 4 unless said otherwise.
+    #[schemars(range(min = 1, max = 1000))]
+    pub(crate) concurrency: Option<u32>,
+    /// Calls a second.
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    pub(crate) per_second: Option<f64>,
+}
+
+/// How the provider's errors read.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ErrorsFile {
+    /// Where in an error's body the code stands, with dots between names and list positions.
+    pub(crate) code: Option<String>,
+    /// Where the message stands.
+    pub(crate) message: Option<String>,
+    /// Statuses that mean the credentials are not good; 401 unless said otherwise.
+    pub(crate) unauthorized: Option<OneOrMany<u16>>,
+    /// Codes that mean the same, whatever the status.
+    #[serde(default)]
+    pub(crate) unauthorized_codes: OneOrMany<Scalar>,
+    /// What to tell people, by code.
+    #[serde(default)]
+    pub(crate) hints: IndexMap<String, String>,
+}

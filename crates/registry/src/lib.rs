@@ -1,0 +1,32 @@
+//! Provider files become checked providers here, and nowhere else.
+//!
+//! A provider is one YAML file of data: holes `${…}`, no code. [`Registry`] reads the built-in files and those of a folder,
+//! checks everything and tells all that is wrong at once, with file and line; a [`Provider`] has nothing left to interpret.
+//! This crate depends on `domain` alone, does no I/O but reading files, and names no provider: only data files do.
+
+mod check;
+mod document;
+mod duration;
+mod error;
+mod field;
+mod file;
+mod load;
+mod path;
+mod provider;
+mod registry;
+mod schedule;
+mod shape;
+mod source;
+mod tables_page;
+mod template;
+
+pub use error::{LoadError, Problem};
+pub use provider::{
+    AuthMode, BoundFormat, Check, ConnectForm, ErrorRules, Field, FieldFormat, Limits, ListRequest, Lookback,
+    OffsetStep, Paginate, Provider, Reread, RetryRules, Sync, Undated, Verification, Window,
+};
+pub use registry::{Checked, Registry, Unsupported};
+pub use schedule::{Schedule, ScheduleError};
+pub use shape::json_schema;
+pub use tables_page::tables_page;
+pub use template::{MissingValue, Template, TemplateError};

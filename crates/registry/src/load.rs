@@ -1,0 +1,211 @@
+//! From the text of a file to its checked providers.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use domain::ProviderName;
+use indexmap::IndexMap;
+use serde_json::Value as Json;
+
+use crate::document::{Content, Node, Place};
+use crate::file::ProviderFile;
+use crate::path::Path;
+use crate::shape::Shape;
+use crate::source::{Report, Source, problem};
+use crate::{Problem, Provider, Unsupported, check};
+
+/// Nango's auth modes that Trunkline does not serve.
+const OTHER_MODES: &[&str] = &[
+    "OAUTH1",
+    "OAUTH2",
+    "OAUTH2_CC",
+    "TWO_STEP",
+    "JWT",
+    "BILL",
+    "NONE",
+    "AWS_SIGV4",
+    "INSTALL_PLUGIN",
+    "SIGNATURE",
+    "APP",
+    "APP_STORE",
+    "CUSTOM",
+    "TBA",
+    "TABLEAU",
+    "MCP_OAUTH2",
+    "MCP_OAUTH2_GENERIC",
+];
+
+/// What a file holds.
+#[derive(Debug, Default)]
+pub(crate) struct Loaded {
+    pub(crate) providers: Vec<Entry>,
+    pub(crate) unsupported: Vec<Unsupported>,
+    pub(crate) errors: Vec<Problem>,
+}
+
+/// A provider, where it came from, and what is doubtful about it.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) provider: Provider,
+    pub(crate) source: Source,
+    pub(crate) warnings: Vec<Problem>,
+}
+
+/// Reads one file. `stem` names the provider of a file that is a single one; `file` is how messages call it.
+pub(crate) fn file(stem: &str, file: &str, text: &str, shape: &Shape) -> Loaded {
+    let mut loaded = Loaded::default();
+    let root = match Node::parse(text) {
+        Ok(root) => root,
+        Err(error) => {
+            loaded
+                .errors
+                .push(problem(file, text, error.place, &Path::default(), error.message));
+            return loaded;
+        }
+    };
+    let text: Arc<str> = text.into();
+    let source = |root: Node, entry: Path, foreign: bool| Source {
+        file: file.to_owned(),
+        text: Arc::clone(&text),
+        root,
+        entry,
+        foreign,
+    };
+    let Some(entries) = many(&root) else {
+        entry(stem, source(root, Path::default(), false), shape, &mut loaded);
+        return loaded;
+    };
+    for name in entries.keys() {
+        let place = Path::default().at(name);
+        match with_aliases(name, entries) {
+            Ok(merged) => entry(name, source(merged, place, true), shape, &mut loaded),
+            Err(message) => loaded.errors.push(problem(
+                file,
+                &text,
+                Some(root.place_of(&place.at("alias"))),
+                &place,
+                message,
+            )),
+        }
+    }
+    loaded
+}
+
+/// The entries of a file of many, which is told by its top level having no `auth_mode` and its values having one.
+fn many(root: &Node) -> Option<&IndexMap<String, (Place, Node)>> {
+    let entries = root.entries()?;
+    let is_entry = |node: &Node| node.get("auth_mode").is_some() || node.get("alias").is_some();
+    let single = entries.contains_key("auth_mode") || !entries.values().any(|(_, node)| is_entry(node));
+    (!single).then_some(entries)
+}
+
+/// The entry with what its alias, and that one's, brings; its own keys replace those of the same name.
+fn with_aliases(name: &str, entries: &IndexMap<String, (Place, Node)>) -> Result<Node, String> {
+    let mut seen = HashSet::from([name]);
+    let mut merged = entries
+        .get(name)
+        .map(|(_, node)| node.clone())
+        .ok_or("is not there")?;
+    let mut next = entries
+        .get(name)
+        .and_then(|(_, node)| node.get("alias"))
+        .and_then(Node::text);
+    while let Some(alias) = next {
+        if !seen.insert(alias) {
+            return Err(format!("its aliases run in a circle, through {alias:?}"));
+        }
+        let Some((_, base)) = entries.get(alias) else {
+            return Err(format!("its alias {alias:?} is no entry of this file"));
+        };
+        if let (Content::Map(own), Some(inherited)) = (&mut merged.content, base.entries()) {
+            for (key, value) in inherited {
+                own.entry(key.clone()).or_insert_with(|| value.clone());
+            }
+        }
+        next = base.get("alias").and_then(Node::text);
+    }
+    Ok(merged)
+}
+
+fn entry(name: &str, source: Source, shape: &Shape, loaded: &mut Loaded) {
+    let mode = source
+        .root
+        .get("auth_mode")
+        .and_then(Node::text)
+        .unwrap_or_default()
+        .to_owned();
+    let unsupported = |reason: String| Unsupported {
+        name: name.to_owned(),
+        auth_mode: mode.clone(),
+        file: source.file.clone(),
+        reason,
+    };
+    if OTHER_MODES.contains(&mode.as_str()) {
+        loaded.unsupported.push(unsupported(format!(
+            "Trunkline serves API_KEY and BASIC, not {mode}"
+        )));
+        return;
+    }
+    let mut report = Report::new(&source);
+    let provider = report
+        .take(&Path::default(), name.parse::<ProviderName>())
+        .zip(shaped(shape, &mut report));
+    let provider = provider.and_then(|(name, file)| check::provider(name, &file, &mut report));
+    if let Some(reason) = report.unsupported {
+        loaded.unsupported.push(unsupported(reason));
+        return;
+    }
+    if provider.is_none() && report.errors.is_empty() {
+        report.error(&Path::default(), "cannot be used");
+    }
+    let (mut errors, warnings) = (report.errors, report.warnings);
+    errors.sort_by_key(|problem| problem.line);
+    match provider {
+        Some(provider) if errors.is_empty() => loaded.providers.push(Entry {
+            provider,
+            source,
+            warnings,
+        }),
+        _ => loaded.errors.append(&mut errors),
+    }
+}
+
+/// The entry as a struct, if it has the right shape but for keys that are not known.
+fn shaped(shape: &Shape, report: &mut Report<'_>) -> Option<ProviderFile> {
+    let mut document = report.source.root.to_json();
+    let mut fits = true;
+    for misfit in shape.misfits(&document.clone()) {
+        if misfit.unknown_key {
+            report.doubt(&misfit.path, misfit.message);
+            remove(&mut document, misfit.path.steps());
+        } else {
+            report.error(&misfit.path, misfit.message);
+            fits = false;
+        }
+    }
+    if !fits {
+        return None;
+    }
+    let file = serde_json::from_value(document);
+    report.take(&Path::default(), file)
+}
+
+fn remove(document: &mut Json, path: &[String]) {
+    match path {
+        [] => {}
+        [key] => drop(
+            document
+                .as_object_mut()
+                .and_then(|object| object.shift_remove(key)),
+        ),
+        [step, rest @ ..] => {
+            let inner = match document {
+                Json::Array(items) => step.parse().ok().and_then(|index: usize| items.get_mut(index)),
+                other => other.get_mut(step.as_str()),
+            };
+            if let Some(inner) = inner {
+                remove(inner, rest);
+            }
+        }
+    }
+}

@@ -1,0 +1,352 @@
+//! A provider as the rest of Trunkline sees it: checked, typed, and with nothing left to interpret.
+//!
+//! Made from a file by [`crate::Registry`]; a value of these types has passed every check.
+
+use std::sync::Arc;
+
+use domain::{Model, ProviderName, SyncName, TableName};
+use indexmap::IndexMap;
+
+use crate::{Schedule, Template};
+
+/// One provider, from one file.
+#[derive(Debug, Clone)]
+pub struct Provider {
+    /// Its name: the file's, or the entry's key in a file of many entries.
+    pub name: ProviderName,
+    /// What people read.
+    pub display_name: String,
+    /// Free words such as `communication`.
+    pub categories: Vec<String>,
+    /// Where its API is documented.
+    pub docs: Option<String>,
+    /// How a call is authorised.
+    pub auth: AuthMode,
+    /// The credentials that are stored, by name: `apiKey`, or `username` and `password`. Always sealed.
+    pub credentials: IndexMap<String, Field>,
+    /// What else a connection must know; not secret.
+    pub connection_config: IndexMap<String, Field>,
+    /// The bodies that `POST /{integration}/connect` takes; never empty. The first whose fields are all there wins.
+    pub connect: Vec<ConnectForm>,
+    /// The scheme, host and leading path of the provider's main server.
+    pub base_url: Template,
+    /// Further servers by name.
+    pub servers: IndexMap<String, Template>,
+    /// Headers of every call.
+    pub headers: Vec<(String, Template)>,
+    /// Query parameters of every call. Their names are never stored with a next-page link, since they may carry keys.
+    pub query: Vec<(String, Template)>,
+    /// How stored credentials are tried.
+    pub verification: Option<Verification>,
+    /// When and how long to wait before a call is repeated.
+    pub retry: RetryRules,
+    /// The default for the provider's lists.
+    pub paginate: Option<Paginate>,
+    /// What the provider bears.
+    pub limits: Limits,
+    /// How its errors read.
+    pub errors: ErrorRules,
+    /// Its syncs.
+    pub syncs: IndexMap<SyncName, Arc<Sync>>,
+    /// The whole entry as it stands in the file, for `GET /providers/{provider}`.
+    pub document: serde_json::Value,
+}
+
+/// How calls are authorised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthMode {
+    /// One key, placed by the file's headers or query.
+    ApiKey,
+    /// User name and password in an `Authorization: Basic` header, unless the file's headers set another.
+    Basic,
+}
+
+/// A field that somebody fills in.
+#[derive(Debug, Clone, Default)]
+pub struct Field {
+    /// Its label.
+    pub title: Option<String>,
+    /// What it is and where to find it.
+    pub description: Option<String>,
+    /// A value of the right shape.
+    pub example: Option<String>,
+    /// What the whole value must match.
+    pub pattern: Option<regex::Regex>,
+    /// What kind of value it must be.
+    pub format: Option<FieldFormat>,
+    /// The values allowed; empty for any.
+    pub allowed: Vec<String>,
+    /// Stands before the value where a person types it; a value that lacks it gets it not: it is display only.
+    pub prefix: Option<String>,
+    /// As `prefix`, behind.
+    pub suffix: Option<String>,
+    /// Never shown, echoed or logged.
+    pub secret: bool,
+    /// May be left out.
+    pub optional: bool,
+    /// Taken if the field is left out.
+    pub default_value: Option<String>,
+    /// Set by the file, not asked from people.
+    pub hidden: bool,
+    /// The environment variable from which the command line takes it.
+    pub env: Option<String>,
+}
+
+/// What kind of value a field holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FieldFormat {
+    /// A host name.
+    Hostname,
+    /// An absolute http or https address.
+    Uri,
+    /// A UUID.
+    Uuid,
+    /// An e-mail address.
+    Email,
+}
+
+/// One way to connect.
+#[derive(Debug, Clone)]
+pub struct ConnectForm {
+    /// What people read: `API key (recommended)`.
+    pub title: String,
+    /// The body's fields.
+    pub fields: IndexMap<String, Field>,
+    /// The stored credentials, each from the fields (`${apiKeySid}`).
+    pub credentials: IndexMap<String, Template>,
+    /// The connection's configuration, each from the fields.
+    pub connection_config: IndexMap<String, Template>,
+}
+
+/// How credentials are tried: the endpoints in turn until one answers 2xx.
+#[derive(Debug, Clone)]
+pub struct Verification {
+    /// GET unless the file says otherwise.
+    pub method: String,
+    /// Path and query below the base URL; any one that passes is enough.
+    pub endpoints: Vec<Template>,
+    /// Headers of these calls alone.
+    pub headers: Vec<(String, Template)>,
+    /// Body of these calls, JSON text with holes.
+    pub data: Option<Template>,
+    /// Another server for these calls.
+    pub base_url: Option<Template>,
+    /// Looked at after a pass.
+    pub checks: Vec<Check>,
+}
+
+/// A further look at an account whose credentials are good.
+///
+/// An answer that is not 2xx is no failure: a key may be good and yet not allowed to look.
+#[derive(Debug, Clone)]
+pub struct Check {
+    /// Path and query below the base URL.
+    pub endpoint: Template,
+    /// The field of the answer to look at, outermost name first.
+    pub field: Vec<String>,
+    /// What it must say.
+    pub equals: String,
+    /// What to tell if it says something else; `${value}` is what it said.
+    pub message: Template,
+}
+
+/// When a call is repeated, beside what HTTP itself says (429, 502, 503, 504, 500 for reading, broken connections).
+#[derive(Debug, Clone, Default)]
+pub struct RetryRules {
+    /// Headers that hold seconds or an HTTP date to wait; `Retry-After` always counts.
+    pub after: Vec<String>,
+    /// Headers that hold the time at which to go on, in seconds or milliseconds since 1970 or as a date.
+    pub at: Vec<String>,
+    /// A header that says 0 when nothing is left.
+    pub remaining: Option<String>,
+    /// Statuses as the file writes them: `429`, `5xx`, `500-502`. Empty for the usual ones.
+    pub statuses: Vec<std::ops::RangeInclusive<u16>>,
+}
+
+/// What a provider bears from one connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Calls under way at once.
+    pub concurrency: u32,
+    /// Calls a second, if it counts them.
+    pub per_second: Option<f64>,
+}
+
+/// How errors of the provider read.
+#[derive(Debug, Clone, Default)]
+pub struct ErrorRules {
+    /// Where in an error's body the code stands, outermost name first.
+    pub code: Vec<String>,
+    /// Where the message stands.
+    pub message: Vec<String>,
+    /// Statuses that mean the credentials are not good; 401 unless the file says otherwise.
+    pub unauthorized: Vec<u16>,
+    /// Codes that mean the same, whatever the status.
+    pub unauthorized_codes: Vec<String>,
+    /// What to tell people, by code.
+    pub hints: IndexMap<String, String>,
+}
+
+/// How a list goes on.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Paginate {
+    /// The answer holds the next page's address, relative or absolute.
+    Link {
+        /// Where in the body, outermost name first.
+        body: Option<Vec<String>>,
+        /// Or the relation in the `Link` header, usually `next`.
+        header_rel: Option<String>,
+    },
+    /// The answer holds a token for a parameter of the next call.
+    Cursor {
+        /// The parameter.
+        parameter: String,
+        /// Where in the answer the token stands; `None` takes the field `last_key` of the last record.
+        body: Option<Vec<String>>,
+        /// The field of the last record whose value is the cursor (Stripe's `starting_after`).
+        last_key: Option<String>,
+        /// A boolean of the answer that says whether there is more.
+        more: Option<Vec<String>>,
+    },
+    /// The call names how many records, or pages, to skip.
+    Offset {
+        /// The parameter for the offset.
+        parameter: String,
+        /// The first value, usually 0.
+        start: u64,
+        /// By how much it grows: by the records of the page, or by one a page.
+        step: OffsetStep,
+        /// The page size asked for; a shorter page is the last.
+        limit: Option<u64>,
+        /// The parameter for the page size.
+        limit_parameter: Option<String>,
+    },
+}
+
+/// What an offset counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OffsetStep {
+    /// Records.
+    Records,
+    /// Pages.
+    Pages,
+}
+
+/// A sync: which list to read, how, when, and into which model.
+#[derive(Debug, Clone)]
+pub struct Sync {
+    /// Its name.
+    pub name: SyncName,
+    /// What it brings.
+    pub description: String,
+    /// Its table.
+    pub model: Arc<Model>,
+    /// When it runs.
+    pub schedule: Schedule,
+    /// Whether it runs for a new connection without being started.
+    pub auto_start: bool,
+    /// The list.
+    pub request: ListRequest,
+    /// Where in the answer the records stand, outermost name first; empty if the answer itself is the list.
+    pub records: Vec<String>,
+    /// How the list goes on.
+    pub paginate: Paginate,
+    /// Whether the list begins with the newest records, by the window's column.
+    pub newest_first: bool,
+    /// How the list is read by date; `None` reads it whole each time.
+    pub window: Option<Window>,
+    /// What each run reads again.
+    pub lookback: Vec<Lookback>,
+    /// How single rows are followed up.
+    pub reread: Option<Reread>,
+    /// How rows without a date, which no window shows, are found.
+    pub undated: Option<Undated>,
+    /// Whether rows that a complete reading no longer finds are marked deleted.
+    pub track_deletes: bool,
+    /// The largest share of a connection's live rows (0 to 1) that one run may mark deleted.
+    pub delete_guard: f64,
+}
+
+/// The call that reads a list.
+#[derive(Debug, Clone)]
+pub struct ListRequest {
+    /// A name of `servers`; the base URL if none.
+    pub server: Option<String>,
+    /// Path below the server.
+    pub path: Template,
+    /// Query parameters.
+    pub query: Vec<(String, Template)>,
+    /// Headers beside the provider's.
+    pub headers: Vec<(String, Template)>,
+}
+
+/// Reading a list by date.
+#[derive(Debug, Clone)]
+pub struct Window {
+    /// The timestamp column that the provider filters by.
+    pub column: TableName,
+    /// The parameter for the lower bound.
+    pub from: String,
+    /// The parameter for the upper bound.
+    pub to: String,
+    /// How bounds are written.
+    pub format: BoundFormat,
+    /// Whether rows exactly at the upper bound (with dates: on that day) are included; the lower one always is.
+    pub to_inclusive: bool,
+    /// Microseconds of a slice of the first reading, a whole number of days with dates.
+    pub step: i64,
+    /// Slices read at once.
+    pub parallel: u32,
+    /// Pages after which a slice is split.
+    pub split_after: u32,
+    /// How far back the provider keeps records, in microseconds.
+    pub retention: i64,
+    /// The error code by which the provider says that a range begins before its retention.
+    pub beyond_retention: Option<String>,
+}
+
+/// How a bound is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BoundFormat {
+    /// `2026-11-21`: whole UTC days.
+    Date,
+    /// `2026-11-21T10:00:00Z`.
+    DateTime,
+    /// Seconds since 1970.
+    UnixSeconds,
+    /// Milliseconds since 1970.
+    UnixMillis,
+}
+
+/// A trailing range that is read again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lookback {
+    /// How far back, in microseconds.
+    pub reach: i64,
+    /// At most this often, in microseconds; `None` for every run.
+    pub every: Option<i64>,
+}
+
+/// Following up single rows that are not final.
+#[derive(Debug, Clone)]
+pub struct Reread {
+    /// The column to look at.
+    pub column: TableName,
+    /// Its values that are not final.
+    pub values: Vec<String>,
+    /// Where one record is read; `${record.KEY}` is the row's key.
+    pub path: Template,
+    /// Where in the answer the record stands; empty if the answer is the record.
+    pub record: Vec<String>,
+    /// Calls a run at most.
+    pub budget: u32,
+}
+
+/// Finding rows whose window column is empty, by reading the list without a filter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Undated {
+    /// The whole list is read this often, in microseconds; each run reads its newest pages.
+    pub every: i64,
+    /// Pages of the whole list that one run reads at most; the next run goes on there.
+    pub pages: u32,
+}

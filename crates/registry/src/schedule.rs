@@ -1,0 +1,151 @@
+//! When a sync runs: every so often, or by a cron expression in a time zone.
+
+mod cron;
+
+use std::fmt;
+
+use domain::Timestamp;
+
+use self::cron::Cron;
+use crate::duration;
+
+/// A schedule: every so often, or by a cron expression in a time zone.
+#[derive(Debug, Clone)]
+pub struct Schedule {
+    /// As it was written.
+    text: String,
+    ticks: Ticks,
+}
+
+#[derive(Debug, Clone)]
+enum Ticks {
+    /// Microseconds.
+    Every(i64),
+    Cron(Box<Cron>),
+}
+
+/// The text is no schedule; tells what one looks like.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ScheduleError {
+    /// Not in the grammar of intervals.
+    #[error(
+        "{0:?} is no interval: write \"every 5 minutes\" (seconds, minutes, hours, days, weeks), \"every hour\", \"every day\", \
+         \"every week\", \"every month\" (30 days), \"every half day\", \"every half hour\" or \"every quarter hour\""
+    )]
+    Interval(String),
+    /// Less than 30 seconds, which is Nango's bound too.
+    #[error("{0:?} is too often: 30 seconds is the least")]
+    TooOften(String),
+    /// Not a cron expression; the second part says why.
+    #[error(
+        "{0:?} is no cron expression: {1}. Write five fields (minute, hour, day of month, month, day of week) or six with seconds \
+         first, such as \"*/5 * * * *\"; Sunday is 0 or 7"
+    )]
+    Cron(String, String),
+    /// Not a zone of the IANA database.
+    #[error("{0:?} is no time zone: write one of the IANA names, such as Europe/Berlin or UTC")]
+    Zone(String),
+    /// A cron expression for a day that does not come, such as the 30th of February.
+    #[error("{0:?} never comes")]
+    Never(String),
+}
+
+/// The shortest interval.
+const LEAST: i64 = 30 * Timestamp::SECOND;
+/// The longest offsets by which runs are spread.
+const SPREAD_EVERY: i64 = 60 * Timestamp::SECOND;
+const SPREAD_CRON: i64 = 30 * Timestamp::SECOND;
+
+impl Schedule {
+    /// Reads `every 5 minutes`, `5m`, `every half day`, `every week`…; at least 30 seconds.
+    pub fn parse_every(text: &str) -> Result<Self, ScheduleError> {
+        let text = text.trim();
+        let length = text.strip_prefix("every ").unwrap_or(text);
+        let micros = duration::parse(length).ok_or_else(|| ScheduleError::Interval(text.to_owned()))?;
+        if micros < LEAST {
+            return Err(ScheduleError::TooOften(text.to_owned()));
+        }
+        Ok(Self {
+            text: text.to_owned(),
+            ticks: Ticks::Every(micros),
+        })
+    }
+
+    /// Reads a cron expression of five fields (minute first) or six (second first), in an IANA time zone; UTC if none.
+    ///
+    /// As in the cron of Unix, Sunday is 0 or 7, and where both the day of month and the day of week are restricted, either
+    /// suffices. A time that a change of clocks skips comes right after the gap; one that comes twice counts once, unless the
+    /// hour field begins with `*`.
+    pub fn parse_cron(expression: &str, timezone: Option<&str>) -> Result<Self, ScheduleError> {
+        let expression = expression.trim();
+        let cron = Cron::parse(expression, timezone)?;
+        let zone = timezone.map(|zone| format!(" ({zone})")).unwrap_or_default();
+        let text = format!("cron {expression}{zone}");
+        if cron.next(Timestamp::from_micros(0)).is_none() {
+            return Err(ScheduleError::Never(expression.to_owned()));
+        }
+        Ok(Self {
+            text,
+            ticks: Ticks::Cron(Box::new(cron)),
+        })
+    }
+
+    /// The first time strictly after `after`. Intervals count from `anchor`, so that missed ticks become one and nothing drifts.
+    ///
+    /// `None` past the year 2100 for cron, and at the end of what a timestamp holds.
+    pub fn next(&self, after: Timestamp, anchor: Timestamp) -> Option<Timestamp> {
+        match &self.ticks {
+            Ticks::Every(interval) => {
+                let elapsed = after.as_micros().checked_sub(anchor.as_micros())?;
+                let ticks = elapsed.div_euclid(*interval).checked_add(1)?;
+                anchor
+                    .as_micros()
+                    .checked_add(ticks.checked_mul(*interval)?)
+                    .map(Timestamp::from_micros)
+            }
+            Ticks::Cron(cron) => cron.next(after),
+        }
+    }
+
+    /// `next` moved on by an offset that depends on `seed` alone, so that many connections do not strike at once.
+    ///
+    /// At most a tenth of the time to the following tick, and never more than a minute (with cron half a minute).
+    #[must_use]
+    pub fn jittered(&self, next: Timestamp, seed: u64) -> Timestamp {
+        let spread = match &self.ticks {
+            Ticks::Every(interval) => (interval / 10).min(SPREAD_EVERY),
+            Ticks::Cron(cron) => cron
+                .next(next)
+                .map_or(0, |following| (following.since(next) / 10).min(SPREAD_CRON)),
+        };
+        let spread = u64::try_from(spread).unwrap_or_default();
+        let offset = i64::try_from(mix(seed) % (spread + 1)).unwrap_or_default();
+        next.plus(offset)
+    }
+
+    /// Microseconds between two ticks; `None` for cron.
+    pub fn interval(&self) -> Option<i64> {
+        match &self.ticks {
+            Ticks::Every(interval) => Some(*interval),
+            Ticks::Cron(_) => None,
+        }
+    }
+}
+
+/// Spreads seeds that lie side by side (the finaliser of SplitMix64).
+fn mix(seed: u64) -> u64 {
+    let z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+impl fmt::Display for Schedule {
+    /// As it was written: `every 5 minutes`, `cron 0 */5 * * * * (Europe/Berlin)`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests;

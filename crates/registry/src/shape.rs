@@ -1,0 +1,226 @@
+//! Whether a document has the shape of a provider file: all that is wrong at once, in plain words.
+//!
+//! The shape is the JSON Schema that is made from the structs of `file`, so that there is one place for it.
+
+use jsonschema::error::{TypeKind, ValidationErrorKind};
+use jsonschema::{ValidationError, Validator};
+use schemars::Schema;
+use schemars::generate::SchemaSettings;
+use schemars::transform::{RecursiveTransform, Transform};
+use serde_json::Value as Json;
+
+use crate::file::ProviderFile;
+use crate::path::Path;
+
+/// The JSON Schema of a provider file.
+pub fn json_schema() -> Json {
+    let mut schema = SchemaSettings::draft2020_12()
+        .into_generator()
+        .into_root_schema_for::<ProviderFile>();
+    RecursiveTransform(without_null).transform(&mut schema);
+    schema.to_value()
+}
+
+/// A key may be left out, but nobody writes `null` for it.
+fn without_null(schema: &mut Schema) {
+    let null = Json::from("null");
+    if let Some(Json::Array(types)) = schema.get_mut("type") {
+        types.retain(|kind| *kind != null);
+        if let [only] = types.as_slice() {
+            let only = only.clone();
+            schema.insert("type".to_owned(), only);
+        }
+    }
+    let Some(Json::Array(branches)) = schema.get_mut("anyOf") else {
+        return;
+    };
+    let before = branches.len();
+    branches.retain(|branch| branch.get("type") != Some(&null));
+    if let (true, [Json::Object(only)]) = (branches.len() < before, branches.as_slice()) {
+        let only = only.clone();
+        schema.remove("anyOf");
+        for (key, value) in only {
+            schema.insert(key, value);
+        }
+    }
+}
+
+/// Something in a document that the schema does not allow.
+#[derive(Debug)]
+pub(crate) struct Misfit {
+    pub(crate) path: Path,
+    pub(crate) message: String,
+    /// The key that is not known there, if that is what is wrong.
+    pub(crate) unknown_key: bool,
+}
+
+/// Checks documents against the schema.
+#[derive(Debug)]
+pub(crate) struct Shape {
+    schema: Json,
+    validator: Option<Validator>,
+}
+
+impl Shape {
+    pub(crate) fn new() -> Self {
+        let schema = json_schema();
+        // A test proves that the schema compiles; serde would still refuse what does not fit.
+        let validator = jsonschema::validator_for(&schema).ok();
+        Self { schema, validator }
+    }
+
+    /// All that does not fit, in the document's order of sections.
+    pub(crate) fn misfits(&self, document: &Json) -> Vec<Misfit> {
+        let mut misfits = Vec::new();
+        for error in self
+            .validator
+            .iter()
+            .flat_map(|validator| validator.iter_errors(document))
+        {
+            self.explain(&error, &mut misfits);
+        }
+        misfits
+    }
+
+    fn explain(&self, error: &ValidationError<'_>, misfits: &mut Vec<Misfit>) {
+        let path = Path::from_pointer(error.instance_path().as_str());
+        match error.kind() {
+            ValidationErrorKind::AdditionalProperties { unexpected } => {
+                let known = self.keys_beside(error.schema_path().as_str());
+                misfits.extend(unexpected.iter().map(|key| Misfit {
+                    path: path.at(key),
+                    message: unknown(key, &known),
+                    unknown_key: true,
+                }));
+            }
+            ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
+                // A branch of the right type says what is wrong within it; else tell what all branches want.
+                match context
+                    .iter()
+                    .find(|errors| !errors.iter().any(|inner| wants_other(inner, error)))
+                {
+                    Some(errors) => errors.iter().for_each(|inner| self.explain(inner, misfits)),
+                    None => misfits.push(Misfit {
+                        path,
+                        message: describe(error),
+                        unknown_key: false,
+                    }),
+                }
+            }
+            _ => misfits.push(Misfit {
+                path,
+                message: describe(error),
+                unknown_key: false,
+            }),
+        }
+    }
+
+    /// The keys that an object may have whose `additionalProperties` stands at `pointer` of the schema.
+    fn keys_beside(&self, pointer: &str) -> Vec<&str> {
+        let object = pointer
+            .rsplit_once('/')
+            .and_then(|(parent, _)| self.schema.pointer(parent));
+        let properties = object
+            .and_then(|object| object.get("properties"))
+            .and_then(Json::as_object);
+        properties
+            .into_iter()
+            .flat_map(|keys| keys.keys().map(String::as_str))
+            .collect()
+    }
+}
+
+/// Whether a branch refuses the value itself and not something within it.
+fn wants_other(inner: &ValidationError<'_>, outer: &ValidationError<'_>) -> bool {
+    inner.instance_path() == outer.instance_path() && !wanted(inner).is_empty()
+}
+
+fn unknown(key: &str, known: &[&str]) -> String {
+    let nearest = known
+        .iter()
+        .map(|candidate| (strsim::damerau_levenshtein(key, candidate), *candidate))
+        .min()
+        .filter(|(distance, candidate)| *distance * 3 <= candidate.len().max(3));
+    match nearest {
+        Some((_, candidate)) => format!("{key:?} is no key here; did you mean {candidate:?}?"),
+        None => format!("{key:?} is no key here; there are {}", list(known, "and")),
+    }
+}
+
+fn describe(error: &ValidationError<'_>) -> String {
+    let wanted = wanted(error);
+    if !wanted.is_empty() {
+        let texts: Vec<&str> = wanted.iter().map(String::as_str).collect();
+        let scalar = error.instance().is_number() || error.instance().is_boolean();
+        let quotes = if scalar && wanted.iter().any(|word| word == "text") {
+            ": put it in quotes"
+        } else {
+            ""
+        };
+        return format!("must be {}{quotes}", list(&texts, "or"));
+    }
+    match error.kind() {
+        ValidationErrorKind::Required { property } => {
+            format!("{:?} is missing here", property.as_str().unwrap_or_default())
+        }
+        ValidationErrorKind::Minimum { limit } => format!("must be {limit} or more"),
+        ValidationErrorKind::ExclusiveMinimum { limit } => format!("must be more than {limit}"),
+        ValidationErrorKind::Maximum { limit } => format!("must be {limit} or less"),
+        ValidationErrorKind::MinProperties { limit } | ValidationErrorKind::MaxProperties { limit } => {
+            format!("must have {limit} entry")
+        }
+        _ => error.to_string(),
+    }
+}
+
+/// What would be right in place of the value, as far as it is a matter of type or of fixed words.
+fn wanted(error: &ValidationError<'_>) -> Vec<String> {
+    match error.kind() {
+        ValidationErrorKind::Type {
+            kind: TypeKind::Single(kind),
+        } => vec![type_word(kind.as_str())],
+        ValidationErrorKind::Type {
+            kind: TypeKind::Multiple(kinds),
+        } => kinds.iter().map(|kind| type_word(kind.as_str())).collect(),
+        ValidationErrorKind::Enum { options } => {
+            options.as_array().into_iter().flatten().map(fixed_word).collect()
+        }
+        ValidationErrorKind::Constant { expected_value } => vec![fixed_word(expected_value)],
+        ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
+            let mut words = Vec::new();
+            for word in context.iter().flatten().flat_map(wanted) {
+                if !words.contains(&word) {
+                    words.push(word);
+                }
+            }
+            words
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn fixed_word(value: &Json) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+fn type_word(name: &str) -> String {
+    match name {
+        "string" => "text",
+        "integer" => "a whole number",
+        "number" => "a number",
+        "boolean" => "true or false",
+        "array" => "a list",
+        "object" => "a map of keys and values",
+        other => other,
+    }
+    .to_owned()
+}
+
+/// `a, b or c`.
+pub(crate) fn list(words: &[&str], last: &str) -> String {
+    match words {
+        [] => "none".to_owned(),
+        [only] => (*only).to_owned(),
+        [most @ .., end] => format!("{} {last} {end}", most.join(", ")),
+    }
+}

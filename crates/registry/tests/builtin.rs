@@ -1,0 +1,105 @@
+//! The provider files that are built in.
+
+use registry::{AuthMode, BoundFormat, OffsetStep, Paginate, Registry};
+
+#[test]
+fn the_built_in_files_pass_every_check_without_a_warning() {
+    let registry = Registry::builtin().unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(registry.warnings(), []);
+    assert_eq!(registry.unsupported(), []);
+    let names: Vec<_> = registry.iter().map(|provider| provider.name.as_str()).collect();
+    assert_eq!(names, ["sendgrid", "twilio"]);
+}
+
+#[test]
+fn the_committed_schema_is_the_one_of_the_code() {
+    let committed: serde_json::Value =
+        serde_json::from_str(include_str!("../../../integrations/schema.json")).unwrap();
+    let made = registry::json_schema();
+    assert!(
+        committed == made,
+        "run: cargo run -p registry --example schema > integrations/schema.json"
+    );
+}
+
+#[test]
+fn the_committed_page_of_tables_is_the_one_of_the_files() {
+    let made = registry::tables_page(&Registry::builtin().unwrap());
+    assert!(
+        include_str!("../../../docs/tables.md") == made,
+        "run: cargo run -p registry --example tables > docs/tables.md"
+    );
+}
+
+#[test]
+fn every_built_in_file_names_the_schema_for_editors() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../integrations");
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|end| end == "yaml") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            assert_eq!(
+                text.lines().next(),
+                Some("# yaml-language-server: $schema=./schema.json"),
+                "{}",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn messages_are_read_by_days_newest_first() {
+    let registry = Registry::builtin().unwrap();
+    let twilio = registry.get("twilio").unwrap();
+    assert_eq!(twilio.auth, AuthMode::Basic);
+    assert_eq!(twilio.connect.len(), 2);
+    let sync = twilio.syncs.get("twilio-messages").unwrap();
+    let window = sync.window.as_ref().unwrap();
+    assert_eq!(window.format, BoundFormat::Date);
+    assert!(window.to_inclusive);
+    assert_eq!(window.beyond_retention.as_deref(), Some("20004"));
+    assert!(sync.newest_first && sync.track_deletes);
+    assert_eq!(sync.model.plural, "messages");
+    assert_eq!(sync.schedule.to_string(), "every 5 minutes");
+    assert_eq!(sync.records, ["messages"]);
+    assert_eq!(sync.lookback.len(), 2);
+    assert_eq!(
+        twilio.errors.hints.get("20003").map(String::is_empty),
+        Some(false)
+    );
+    let lookup = |hole: &str| match hole {
+        "connectionConfig.accountSid" => Some("AC1".to_owned()),
+        "record.sid" => Some("SM/1".to_owned()),
+        _ => None,
+    };
+    let path = sync.reread.as_ref().unwrap().path.render_path(&lookup).unwrap();
+    assert_eq!(path, "/2010-04-01/Accounts/AC1/Messages/SM%2F1.json");
+}
+
+#[test]
+fn a_provider_without_connect_gets_a_form_of_its_fields() {
+    let registry = Registry::builtin().unwrap();
+    let sendgrid = registry.get("sendgrid").unwrap();
+    let [form] = sendgrid.connect.as_slice() else {
+        panic!("one form")
+    };
+    assert_eq!(form.fields.keys().collect::<Vec<_>>(), ["apiKey", "hostname"]);
+    assert_eq!(form.credentials["apiKey"].to_string(), "${apiKey}");
+    assert_eq!(form.connection_config["hostname"].to_string(), "${hostname}");
+    assert!(form.fields["apiKey"].secret);
+    let sync = sendgrid.syncs.get("sendgrid-bounces").unwrap();
+    assert_eq!(
+        sync.paginate,
+        Paginate::Offset {
+            parameter: "offset".to_owned(),
+            start: 0,
+            step: OffsetStep::Records,
+            limit: Some(500),
+            limit_parameter: Some("limit".to_owned()),
+        }
+    );
+    assert!(sync.records.is_empty() && sync.window.is_none());
+    assert_eq!(sync.model.plural, "bounces");
+    assert_eq!(sendgrid.errors.message, ["errors", "0", "message"]);
+}

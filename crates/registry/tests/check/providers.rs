@@ -1,0 +1,253 @@
+//! What a file says of the provider itself.
+
+use super::*;
+
+#[test]
+fn a_good_file_passes_and_is_summed_up() {
+    let checked = check("shop.yaml", SHOP).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(checked[0].name.as_str(), "shop");
+    assert_eq!(checked[0].syncs[0].as_str(), "shop-orders");
+    assert_eq!(checked[0].warnings, []);
+}
+
+#[test]
+fn an_unknown_key_is_told_with_the_likely_one() {
+    refused(
+        "display_name: Shop",
+        "display_nam: Shop",
+        &["1: display_nam:", "did you mean \"display_name\"?"],
+    );
+    refused(
+        "    records: data.orders",
+        "    recrods: data.orders",
+        &["20: syncs.shop-orders.recrods", "\"records\""],
+    );
+    refused(
+        "step: 2 days",
+        "zebra: 2 days",
+        &["25: syncs.shop-orders.window.zebra", "there are column, from, to"],
+    );
+    refused(
+        "parse: unix_seconds",
+        "prase: unix_seconds",
+        &["33: syncs.shop-orders.columns.changed.prase", "\"parse\""],
+    );
+}
+
+#[test]
+fn a_value_of_the_wrong_type_is_told_what_would_be_right() {
+    refused(
+        "display_name: Shop",
+        "display_name: 5",
+        &["1: display_name: must be text: put it in quotes"],
+    );
+    refused("secret: true", "secret: yes", &["must be true or false"]);
+    refused(
+        "concurrency: 2",
+        "concurrency: 0",
+        &["12: limits.concurrency: must be 1 or more"],
+    );
+    refused(
+        "state: text",
+        "state: words",
+        &[
+            "31: ",
+            "must be text, integer, boolean, timestamp, decimal, json or a map",
+        ],
+    );
+    refused(
+        "size: 100",
+        "size: 1.10",
+        &["size: must be true or false, a whole number or text: put it in quotes"],
+    );
+    refused(
+        "    key: id\n",
+        "",
+        &["syncs.shop-orders: \"key\" is missing here"],
+    );
+    refused("[state]", "state", &["must be a list"]);
+}
+
+#[test]
+fn fixed_words_are_listed() {
+    refused(
+        "auth_mode: API_KEY",
+        "auth_mode: MAGIC",
+        &["2: auth_mode: must be API_KEY or BASIC"],
+    );
+    refused(
+        "type: cursor",
+        "type: scroll",
+        &["must be link, cursor or offset"],
+    );
+    refused(
+        "title: Region",
+        "title: Region, format: host",
+        &["must be hostname, uri, uuid or email"],
+    );
+    refused(
+        "format: date,",
+        "format: day,",
+        &["must be date, date_time, unix_seconds or unix_millis"],
+    );
+}
+
+#[test]
+fn a_hole_that_nothing_fills_is_told_with_those_that_are_filled() {
+    refused(
+        "\"/orders\"",
+        "\"/${connectionConfig.regoin}/orders\"",
+        &[
+            "19: ",
+            "nothing fills ${connectionConfig.regoin}",
+            "${connectionConfig.region}",
+        ],
+    );
+    refused(
+        "Bearer ${apiKey}",
+        "Bearer ${apiKey} ${password}",
+        &["nothing fills ${password}"],
+    );
+    refused(
+        "\"/orders\"",
+        "\"/orders?at=${now}\"",
+        &["${now} is not supported"],
+    );
+    refused("\"/orders\"", "\"/orders/${apiKey\"", &["not closed by }"]);
+    refused(
+        "/orders/${record.id}",
+        "/orders/${record.id}/${record.state}",
+        &["nothing fills ${record.state}"],
+    );
+}
+
+#[test]
+fn a_key_that_no_call_carries_is_refused() {
+    refused(
+        "Bearer ${apiKey}",
+        "Bearer",
+        &["7: proxy: neither headers nor query hold ${apiKey}"],
+    );
+}
+
+#[test]
+fn a_pattern_must_be_a_regular_expression() {
+    refused(
+        "\"^key_\"",
+        "\"key_(\"",
+        &["4: credentials.apiKey.pattern: is no regular expression"],
+    );
+}
+
+#[test]
+fn an_example_must_keep_the_fields_own_rule() {
+    refused(
+        "title: Region",
+        "title: Region, example: mars",
+        &["connection_config.region.example", "must be eu or us"],
+    );
+}
+
+#[test]
+fn credentials_are_those_of_the_auth_mode() {
+    refused(
+        "  apiKey: {",
+        "  token: { title: Token }\n  apiKey: {",
+        &["4: credentials.token", "this auth_mode knows apiKey alone"],
+    );
+}
+
+#[test]
+fn paths_begin_with_a_slash_and_servers_with_a_scheme() {
+    refused(
+        "\"/orders\"",
+        "orders",
+        &["19: syncs.shop-orders.request.path: must begin with /"],
+    );
+    refused(
+        "\"/me\"",
+        "me",
+        &["10: proxy.verification.endpoints.0: must begin with /"],
+    );
+    refused(
+        "https://files",
+        "files",
+        &["11: servers.files: must be an address"],
+    );
+    refused(
+        "path: \"/orders\"",
+        "path: \"/orders\", server: film",
+        &["19: ", "\"film\" is not declared under servers: there are files"],
+    );
+}
+
+#[test]
+fn a_connect_form_gives_all_that_a_connection_needs() {
+    let form = |gives: &str| {
+        let connect = format!(
+            "connect:\n  - title: Key\n    fields: {{ key: {{ title: Key }} }}\n    gives: {gives}\nproxy:"
+        );
+        problems("proxy:", &connect)
+    };
+    assert_eq!(
+        form("{ apiKey: \"${key}\", connection_config: { region: eu } }"),
+        Vec::<String>::new()
+    );
+    assert!(form("{ apiKey: \"${key}\" }")[0].contains("\"region\" is missing here"));
+    assert!(form("{ connection_config: { region: eu } }")[0].contains("\"apiKey\" is missing here"));
+    assert!(
+        form("{ apiKey: \"${kye}\", connection_config: { region: eu } }")[0]
+            .contains("nothing fills ${kye}: here are ${key}")
+    );
+    assert!(
+        form("{ apiKey: \"${key}\", password: x, connection_config: { region: eu } }")[0]
+            .contains("is no credential")
+    );
+    assert!(
+        form("{ apiKey: \"${key}\", connection_config: { region: eu, zone: x } }")[0]
+            .contains("not declared under connection_config")
+    );
+}
+
+#[test]
+fn a_missing_verification_is_a_warning() {
+    let checked = check(
+        "shop.yaml",
+        &SHOP.replace("  verification: { endpoints: [\"/me\"] }\n", ""),
+    )
+    .unwrap();
+    assert!(
+        checked[0].warnings[0]
+            .message
+            .contains("there is no verification")
+    );
+}
+
+#[test]
+fn broken_yaml_and_a_key_that_comes_twice_are_told_with_their_line() {
+    refused(
+        "display_name: Shop",
+        "display_name: [",
+        &["3: ", "did not find expected"],
+    );
+    refused(
+        "auth_mode: API_KEY",
+        "auth_mode: API_KEY\nauth_mode: BASIC",
+        &["3: ", "auth_mode"],
+    );
+}
+
+#[test]
+fn all_that_is_wrong_in_a_file_is_told_at_once() {
+    let text = SHOP
+        .replace("display_name", "displayname")
+        .replace("\"^key_\"", "\"key_(\"")
+        .replace("step: 2 days", "step: 2 hours")
+        .replace("key: id", "key: number")
+        .replace("\"/me\"", "me");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("shop.yaml");
+    std::fs::write(&path, text).unwrap();
+    let told = Registry::check_file(&path).unwrap_err().to_string();
+    insta::assert_snapshot!(told.replace(&*folder.path().to_string_lossy(), "integrations"));
+}

@@ -1,0 +1,196 @@
+//! What a file says of its syncs.
+
+use super::*;
+
+#[test]
+fn dates_want_whole_days() {
+    for (from, to) in [
+        ("step: 2 days", "step: 36 hours"),
+        ("reach: 1 day", "reach: 90 minutes"),
+        ("retention: 90 days", "retention: 1 hour"),
+    ] {
+        refused(from, to, &["must be whole days"]);
+    }
+    refused("step: 2 days", "step: a while", &["is no length of time"]);
+}
+
+#[test]
+fn a_window_needs_a_timestamp_column() {
+    refused(
+        "column: changed",
+        "column: total",
+        &[
+            "25: syncs.shop-orders.window.column",
+            "of type timestamp; it is decimal",
+        ],
+    );
+    refused(
+        "column: changed",
+        "column: sold",
+        &["there is no column \"sold\""],
+    );
+}
+
+#[test]
+fn key_filters_and_order_must_be_declared_and_of_the_right_type() {
+    let key = problems("key: id", "key: total");
+    assert!(
+        key[0].starts_with("22: ") && key[0].contains("must be of type text; \"total\" is decimal"),
+        "{key:#?}"
+    );
+    assert!(key[1].contains("nothing fills ${record.id}"), "{key:#?}");
+    refused(
+        "filters: [state]",
+        "filters: [colour]",
+        &["34: syncs.shop-orders.filters.0", "no column \"colour\""],
+    );
+    refused(
+        "newest_by: [changed]",
+        "newest_by: [total]",
+        &["24: ", "must be a column of type timestamp"],
+    );
+    refused(
+        "state: [open]",
+        "colour: [red]",
+        &["27: ", "no column \"colour\""],
+    );
+}
+
+#[test]
+fn a_column_parses_as_its_type_allows() {
+    refused(
+        "total: decimal",
+        "total: { type: decimal, parse: rfc2822 }",
+        &["32: ", "for columns of type timestamp alone"],
+    );
+    refused(
+        "parse: unix_seconds",
+        "parse: plain",
+        &["33: ", "a timestamp is written as"],
+    );
+    refused("total: decimal", "_total: decimal", &["32: ", "begin with _"]);
+    refused("total: decimal", "Total: decimal", &["32: ", "lower-case"]);
+}
+
+#[test]
+fn a_list_says_how_it_goes_on() {
+    let paginate =
+        "    paginate: { type: cursor, cursor_name_in_request: after, cursor_path_in_response: next }\n";
+    refused(paginate, "", &["14: syncs.shop-orders: there is no \"paginate\""]);
+    refused("type: cursor", "type: link", &["21: ", "type link needs"]);
+    refused(
+        "type: cursor",
+        "type: offset",
+        &["21: ", "\"offset_name_in_request\""],
+    );
+    refused(
+        ", cursor_path_in_response: next",
+        "",
+        &["21: ", "type cursor needs"],
+    );
+}
+
+#[test]
+fn a_reread_names_its_record() {
+    refused(
+        "/orders/${record.id}",
+        "/orders",
+        &["27: ", "must hold ${record.id}"],
+    );
+}
+
+#[test]
+fn a_sync_runs_either_by_interval_or_by_cron() {
+    refused(
+        "runs: every 10 minutes",
+        "runs: sometimes",
+        &["18: ", "write \"every 5 minutes\""],
+    );
+    refused(
+        "runs: every 10 minutes",
+        "runs: every 10 minutes\n    cron: \"* * * * *\"",
+        &["14: ", "either \"runs\""],
+    );
+    refused(
+        "runs: every 10 minutes",
+        "runs: every 10 minutes\n    timezone: UTC",
+        &["19: ", "goes with \"cron\" alone"],
+    );
+    refused(
+        "runs: every 10 minutes",
+        "cron: \"99 * * * *\"",
+        &["18: ", "is no cron expression"],
+    );
+    assert_eq!(
+        problems(
+            "runs: every 10 minutes",
+            "cron: \"*/5 * * * *\"\n    timezone: Europe/Berlin"
+        ),
+        Vec::<String>::new()
+    );
+}
+
+#[test]
+fn what_goes_with_a_window_is_refused_without_one() {
+    let window = "    window: { column: changed, from: since, to: until, format: date, inclusive: lower, step: 2 days, retention: 90 days }\n";
+    let problems = problems(window, "");
+    assert_eq!(problems.len(), 2, "{problems:#?}");
+    assert!(
+        problems
+            .iter()
+            .all(|problem| problem.contains("goes with \"window\" alone"))
+    );
+}
+
+#[test]
+fn a_window_needs_what_each_run_reads_again() {
+    let told = &problems("    lookback: { reach: 1 day }\n", "");
+    assert_eq!(told.len(), 1, "{told:#?}");
+    assert!(told[0].contains("needed with \"window\""), "{told:#?}");
+}
+
+#[test]
+fn a_reread_compares_text() {
+    refused(
+        "where: { state: [open] }",
+        "where: { total: [open] }",
+        &["total", "must be a column of type text"],
+    );
+}
+
+#[test]
+fn models_of_a_provider_differ_by_name_and_plural() {
+    let second = SHOP
+        .split_at(SHOP.find("  shop-orders:").unwrap())
+        .1
+        .replace("shop-orders", "shop-more")
+        .replace("shop_orders", "shop_more");
+    let same = check("shop.yaml", &format!("{SHOP}{second}"))
+        .unwrap_err()
+        .to_string();
+    assert!(same.contains("has the model Order too"), "{same}");
+    let plural = check(
+        "shop.yaml",
+        &format!(
+            "{SHOP}{}",
+            second.replace("model: Order", "model: Ordering\n    plural: orders")
+        ),
+    )
+    .unwrap_err();
+    assert!(
+        plural.to_string().contains("is called \"orders\" too"),
+        "{plural}"
+    );
+}
+
+#[test]
+fn syncs_and_tables_are_unique_among_all_providers() {
+    let text = SHOP
+        .replace("shop-orders", "twilio-messages")
+        .replace("shop_orders", "twilio_messages");
+    let error = check("shop.yaml", &text).unwrap_err().to_string();
+    assert!(
+        error.contains("has a sync of this name too") && error.contains("is the table of the sync"),
+        "{error}"
+    );
+}

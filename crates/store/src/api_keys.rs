@@ -1,0 +1,134 @@
+//! API keys: stored hashed, never as such.
+
+use diesel::prelude::*;
+use domain::{ApiKeyId, EnvironmentId, EnvironmentName, Timestamp};
+
+use crate::column::{JsonText, MaybeMicros, Micros, Number, Word, to_json};
+use crate::schema::{api_keys, environments};
+use crate::{DbConn, StoreError};
+
+/// A key to be stored.
+#[derive(Debug, Clone)]
+pub struct NewApiKey {
+    /// The environment that it opens.
+    pub environment: EnvironmentId,
+    /// Its public id.
+    pub id: ApiKeyId,
+    /// What people call it.
+    pub name: String,
+    /// The beginning of the key, to tell keys apart by sight.
+    pub prefix: String,
+    /// The hash of the whole key, unique.
+    pub hash: String,
+    /// What it may do.
+    pub scopes: Vec<String>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// A stored key.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
+#[diesel(table_name = api_keys)]
+pub struct ApiKeyRow {
+    /// The environment that it opens.
+    #[diesel(deserialize_as = Number, column_name = environment_id)]
+    pub environment: EnvironmentId,
+    /// That environment's name.
+    #[diesel(deserialize_as = Word, select_expression = environments::name)]
+    pub environment_name: EnvironmentName,
+    /// Its public id.
+    #[diesel(deserialize_as = Word)]
+    pub id: ApiKeyId,
+    /// What people call it.
+    pub name: String,
+    /// The beginning of the key.
+    pub prefix: String,
+    /// What it may do.
+    #[diesel(deserialize_as = JsonText)]
+    pub scopes: Vec<String>,
+    /// When it was made.
+    #[diesel(deserialize_as = Micros)]
+    pub created_at: Timestamp,
+    /// When it was last used, as far as [`touch`] was told.
+    #[diesel(deserialize_as = MaybeMicros)]
+    pub last_used_at: Option<Timestamp>,
+    /// When it was revoked.
+    #[diesel(deserialize_as = MaybeMicros)]
+    pub revoked_at: Option<Timestamp>,
+}
+
+/// Stores a key; [`StoreError::Conflict`] if its hash or id is there already.
+pub fn insert(c: &mut DbConn, key: &NewApiKey) -> Result<(), StoreError> {
+    diesel::insert_into(api_keys::table)
+        .values((
+            api_keys::id.eq(key.id.to_string()),
+            api_keys::environment_id.eq(key.environment.raw()),
+            api_keys::name.eq(&key.name),
+            api_keys::prefix.eq(&key.prefix),
+            api_keys::hash.eq(&key.hash),
+            api_keys::scopes.eq(to_json(&key.scopes)?),
+            api_keys::created_at.eq(key.created_at.as_micros()),
+        ))
+        .execute(c)
+        .map_err(StoreError::about("API key"))?;
+    Ok(())
+}
+
+/// The key with that hash, unless it is revoked.
+pub fn by_hash(c: &mut DbConn, hash: &str) -> Result<Option<ApiKeyRow>, StoreError> {
+    Ok(api_keys::table
+        .inner_join(environments::table)
+        .filter(api_keys::hash.eq(hash).and(api_keys::revoked_at.is_null()))
+        .select(ApiKeyRow::as_select())
+        .first(c)
+        .optional()?)
+}
+
+/// Notes that the key was used.
+pub fn touch(c: &mut DbConn, id: ApiKeyId, now: Timestamp) -> Result<(), StoreError> {
+    diesel::update(api_keys::table.filter(api_keys::id.eq(id.to_string())))
+        .set(api_keys::last_used_at.eq(now.as_micros()))
+        .execute(c)?;
+    Ok(())
+}
+
+/// The environment's keys, newest first, revoked ones among them.
+pub fn list(c: &mut DbConn, environment: EnvironmentId) -> Result<Vec<ApiKeyRow>, StoreError> {
+    Ok(api_keys::table
+        .inner_join(environments::table)
+        .filter(api_keys::environment_id.eq(environment.raw()))
+        .order((api_keys::created_at.desc(), api_keys::id.desc()))
+        .select(ApiKeyRow::as_select())
+        .load(c)?)
+}
+
+/// Revokes a key of the environment; a key revoked before keeps its time.
+pub fn revoke(
+    c: &mut DbConn,
+    environment: EnvironmentId,
+    id: ApiKeyId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let key = api_keys::table
+        .filter(api_keys::id.eq(id.to_string()))
+        .filter(api_keys::environment_id.eq(environment.raw()));
+    let revoked = diesel::update(key.clone().filter(api_keys::revoked_at.is_null()))
+        .set(api_keys::revoked_at.eq(now.as_micros()))
+        .execute(c)?;
+    if revoked == 0 && key.count().get_result::<i64>(c)? == 0 {
+        return Err(StoreError::NotFound { what: "API key" });
+    }
+    Ok(())
+}
+
+/// How many keys of the environment are not revoked.
+pub fn count(c: &mut DbConn, environment: EnvironmentId) -> Result<i64, StoreError> {
+    Ok(api_keys::table
+        .filter(
+            api_keys::environment_id
+                .eq(environment.raw())
+                .and(api_keys::revoked_at.is_null()),
+        )
+        .count()
+        .get_result(c)?)
+}

@@ -1,0 +1,132 @@
+//! From what a column holds to the noun that it stands for, and back.
+//!
+//! Rows name these types in `deserialize_as`, so that a value which this version does not write is an error and no guess.
+
+use std::collections::BTreeMap;
+
+use diesel::deserialize::{FromStaticSqlRow, Queryable};
+use diesel::sql_types::{BigInt, Nullable, Text};
+use domain::{
+    ApiKeyId, ConnectionName, EnvironmentName, IntegrationKey, ProviderName, RowId, RunId, SyncName,
+    Timestamp, Variant,
+};
+use serde::Serialize;
+use serde_json::{Map, Value as Json};
+
+use crate::connections::Problem;
+use crate::error::BoxError;
+
+macro_rules! column {
+    ($(#[$doc:meta])* $name:ident, $inner:ty, $sql:ty) => {
+        $(#[$doc])*
+        pub struct $name($inner);
+
+        impl<DB: diesel::backend::Backend> Queryable<$sql, DB> for $name
+        where
+            $inner: FromStaticSqlRow<$sql, DB>,
+        {
+            type Row = $inner;
+
+            fn build(inner: $inner) -> diesel::deserialize::Result<Self> {
+                Ok(Self(inner))
+            }
+        }
+    };
+}
+
+column!(
+    /// A number of a row.
+    Number, i64, BigInt
+);
+column!(
+    /// A moment in microseconds.
+    Micros, i64, BigInt
+);
+column!(
+    /// A moment in microseconds, or none.
+    MaybeMicros, Option<i64>, Nullable<BigInt>
+);
+column!(
+    /// A name or word with a rule.
+    Word, String, Text
+);
+column!(
+    /// JSON as text.
+    JsonText, String, Text
+);
+column!(
+    /// JSON as text, or none.
+    MaybeJson, Option<String>, Nullable<Text>
+);
+
+impl<K> From<Number> for RowId<K> {
+    fn from(number: Number) -> Self {
+        Self::from_raw(number.0)
+    }
+}
+
+impl From<Micros> for Timestamp {
+    fn from(micros: Micros) -> Self {
+        Self::from_micros(micros.0)
+    }
+}
+
+impl From<MaybeMicros> for Option<Timestamp> {
+    fn from(micros: MaybeMicros) -> Self {
+        micros.0.map(Timestamp::from_micros)
+    }
+}
+
+macro_rules! words {
+    ($($name:ty),*) => {$(
+        impl TryFrom<Word> for $name {
+            type Error = BoxError;
+
+            fn try_from(word: Word) -> Result<Self, Self::Error> {
+                Ok(word.0.parse()?)
+            }
+        }
+    )*};
+}
+words!(
+    ApiKeyId,
+    ConnectionName,
+    EnvironmentName,
+    IntegrationKey,
+    ProviderName,
+    RunId,
+    SyncName,
+    Variant
+);
+words!(crate::runs::RunStatus, crate::runs::Trigger);
+
+macro_rules! json {
+    ($($name:ty),*) => {$(
+        impl TryFrom<JsonText> for $name {
+            type Error = serde_json::Error;
+
+            fn try_from(text: JsonText) -> Result<Self, Self::Error> {
+                serde_json::from_str(&text.0)
+            }
+        }
+    )*};
+}
+json!(Json, Map<String, Json>, BTreeMap<String, String>, Vec<String>);
+
+macro_rules! maybe_json {
+    ($($name:ty),*) => {$(
+        impl TryFrom<MaybeJson> for Option<$name> {
+            type Error = serde_json::Error;
+
+            fn try_from(text: MaybeJson) -> Result<Self, Self::Error> {
+                text.0.map(|text| serde_json::from_str(&text)).transpose()
+            }
+        }
+    )*};
+}
+maybe_json!(Json, Map<String, Json>, Problem);
+
+/// The text of a JSON column. PostgreSQL keeps it in a text column, which takes no U+0000; JSON writes that as an escape.
+pub(crate) fn to_json(value: &impl Serialize) -> Result<String, diesel::result::Error> {
+    serde_json::to_string(value).map_err(|error| diesel::result::Error::SerializationError(error.into()))
+}

@@ -1,0 +1,306 @@
+//! Connections: an environment's access to one account of a provider.
+
+use std::collections::BTreeMap;
+
+use diesel::prelude::*;
+use diesel::sql_types::{Bool, Text};
+use domain::{ConnectionId, ConnectionName, EnvironmentId, IntegrationKey, ProviderName, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json};
+
+use crate::column::{JsonText, MaybeJson, MaybeMicros, Micros, Number, Word, to_json};
+use crate::dialect::{json_field, on_db, tag_is};
+use crate::schema::connections;
+use crate::{DbConn, StoreError};
+
+/// A connection.
+#[derive(Debug, Clone, PartialEq, Queryable, Selectable)]
+#[diesel(table_name = connections)]
+pub struct ConnectionRow {
+    /// Its number.
+    #[diesel(deserialize_as = Number)]
+    pub id: ConnectionId,
+    /// The environment that it belongs to.
+    #[diesel(deserialize_as = Number, column_name = environment_id)]
+    pub environment: EnvironmentId,
+    /// What the app calls it; unique within the integration of the environment.
+    #[diesel(deserialize_as = Word)]
+    pub name: ConnectionName,
+    /// The integration.
+    #[diesel(deserialize_as = Word)]
+    pub integration: IntegrationKey,
+    /// The provider.
+    #[diesel(deserialize_as = Word)]
+    pub provider: ProviderName,
+    /// What else a call must know; not secret.
+    #[diesel(deserialize_as = JsonText)]
+    pub connection_config: Map<String, Json>,
+    /// The app's own notes.
+    #[diesel(deserialize_as = MaybeJson)]
+    pub metadata: Option<Map<String, Json>>,
+    /// The app's labels.
+    #[diesel(deserialize_as = JsonText)]
+    pub tags: BTreeMap<String, String>,
+    /// The app's user, with an `id` at least.
+    #[diesel(deserialize_as = MaybeJson)]
+    pub end_user: Option<Json>,
+    /// What is wrong with it, if anything.
+    #[diesel(deserialize_as = MaybeJson)]
+    pub problem: Option<Problem>,
+    /// When it was made.
+    #[diesel(deserialize_as = Micros)]
+    pub created_at: Timestamp,
+    /// When it was last put.
+    #[diesel(deserialize_as = Micros)]
+    pub updated_at: Timestamp,
+    /// When its credentials were last handed out.
+    #[diesel(deserialize_as = MaybeMicros)]
+    pub last_fetched_at: Option<Timestamp>,
+}
+
+/// What is wrong with a connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// The kind, a stable word such as `auth`.
+    pub kind: String,
+    /// The provider's code.
+    pub code: Option<String>,
+    /// For people.
+    pub message: String,
+    /// Since when.
+    pub at: Timestamp,
+}
+
+/// A connection to be made or replaced.
+#[derive(Debug, Clone)]
+pub struct NewConnection {
+    /// The environment that it belongs to.
+    pub environment: EnvironmentId,
+    /// The integration.
+    pub integration: IntegrationKey,
+    /// What the app calls it.
+    pub name: ConnectionName,
+    /// The provider.
+    pub provider: ProviderName,
+    /// What else a call must know; not secret.
+    pub connection_config: Map<String, Json>,
+    /// The app's own notes; `None` keeps those that are there.
+    pub metadata: Option<Map<String, Json>>,
+    /// The app's labels; `None` keeps those that are there.
+    pub tags: Option<BTreeMap<String, String>>,
+    /// The app's user; `None` keeps the one that is there.
+    pub end_user: Option<Json>,
+}
+
+/// Which connections to list.
+#[derive(Debug, Clone)]
+pub struct ConnectionFilter {
+    /// Of this name exactly.
+    pub name: Option<ConnectionName>,
+    /// Whose name, or whose user's id, e-mail or display name, holds this text, in any case.
+    pub search: Option<String>,
+    /// Of any of these integrations; empty for all.
+    pub integrations: Vec<IntegrationKey>,
+    /// With all of these labels.
+    pub tags: Vec<(String, String)>,
+    /// Of the user with this id.
+    pub end_user_id: Option<String>,
+    /// At most so many.
+    pub limit: i64,
+    /// Pages of `limit` to skip, from 0.
+    pub page: i64,
+}
+
+impl Default for ConnectionFilter {
+    fn default() -> Self {
+        Self {
+            name: None,
+            search: None,
+            integrations: Vec::new(),
+            tags: Vec::new(),
+            end_user_id: None,
+            limit: 100,
+            page: 0,
+        }
+    }
+}
+
+/// Makes a connection, or replaces the one of the same environment, integration and name; tells whether it was made.
+///
+/// Replacing sets provider and configuration, sets metadata, tags and user where given, and clears the problem.
+pub fn put(c: &mut DbConn, new: &NewConnection, now: Timestamp) -> Result<(ConnectionRow, bool), StoreError> {
+    let created = on_db!(&mut *c, c => diesel::insert_into(connections::table)
+        .values((
+            connections::environment_id.eq(new.environment.raw()),
+            connections::integration.eq(new.integration.as_str()),
+            connections::name.eq(new.name.as_str()),
+            connections::provider.eq(new.provider.as_str()),
+            connections::connection_config.eq(to_json(&new.connection_config)?),
+            connections::metadata.eq(maybe_json(new.metadata.as_ref())?),
+            connections::tags.eq(to_json(&new.tags.as_ref().unwrap_or(&BTreeMap::new()))?),
+            connections::end_user.eq(maybe_json(new.end_user.as_ref())?),
+            connections::created_at.eq(now.as_micros()),
+            connections::updated_at.eq(now.as_micros()),
+        ))
+        .on_conflict_do_nothing()
+        .execute(c))?;
+    if created == 0 {
+        replace(c, new, now)?;
+    }
+    Ok((
+        find(c, new.environment, &new.integration, &new.name)?,
+        created == 1,
+    ))
+}
+
+fn replace(c: &mut DbConn, new: &NewConnection, now: Timestamp) -> Result<(), StoreError> {
+    let same = connections::table
+        .filter(connections::environment_id.eq(new.environment.raw()))
+        .filter(connections::integration.eq(new.integration.as_str()))
+        .filter(connections::name.eq(new.name.as_str()));
+    diesel::update(same)
+        .set((
+            connections::provider.eq(new.provider.as_str()),
+            connections::connection_config.eq(to_json(&new.connection_config)?),
+            connections::problem.eq(None::<String>),
+            connections::updated_at.eq(now.as_micros()),
+        ))
+        .execute(c)?;
+    if let Some(metadata) = maybe_json(new.metadata.as_ref())? {
+        diesel::update(same)
+            .set(connections::metadata.eq(metadata))
+            .execute(c)?;
+    }
+    if let Some(tags) = maybe_json(new.tags.as_ref())? {
+        diesel::update(same).set(connections::tags.eq(tags)).execute(c)?;
+    }
+    if let Some(end_user) = maybe_json(new.end_user.as_ref())? {
+        diesel::update(same)
+            .set(connections::end_user.eq(end_user))
+            .execute(c)?;
+    }
+    Ok(())
+}
+
+fn maybe_json(value: Option<&impl Serialize>) -> Result<Option<String>, diesel::result::Error> {
+    value.map(to_json).transpose()
+}
+
+/// The environment's connection of that integration and name.
+pub fn find(
+    c: &mut DbConn,
+    environment: EnvironmentId,
+    integration: &IntegrationKey,
+    name: &ConnectionName,
+) -> Result<ConnectionRow, StoreError> {
+    connections::table
+        .filter(connections::environment_id.eq(environment.raw()))
+        .filter(connections::integration.eq(integration.as_str()))
+        .filter(connections::name.eq(name.as_str()))
+        .select(ConnectionRow::as_select())
+        .first(c)
+        .map_err(StoreError::about("connection"))
+}
+
+/// The connection of that number, whosever it is.
+pub fn get_any_environment(c: &mut DbConn, id: ConnectionId) -> Result<Option<ConnectionRow>, StoreError> {
+    Ok(connections::table
+        .find(id.raw())
+        .select(ConnectionRow::as_select())
+        .first(c)
+        .optional()?)
+}
+
+/// The environment's connections that pass the filter, newest first.
+pub fn list(
+    c: &mut DbConn,
+    environment: EnvironmentId,
+    filter: &ConnectionFilter,
+) -> Result<Vec<ConnectionRow>, StoreError> {
+    let dialect = c.dialect();
+    let user = |field| json_field(dialect, "end_user", field);
+    let mut query = connections::table
+        .filter(connections::environment_id.eq(environment.raw()))
+        .into_boxed();
+    if let Some(name) = &filter.name {
+        query = query.filter(connections::name.eq(name.as_str()));
+    }
+    if let Some(search) = &filter.search {
+        let searched = format!(
+            "lower(name || ' ' || coalesce({}, '') || ' ' || coalesce({}, '') || ' ' || coalesce({}, ''))",
+            user("id"),
+            user("email"),
+            user("display_name")
+        );
+        let pattern = format!(
+            "%{}%",
+            search
+                .to_lowercase()
+                .replace('\\', "\\\\")
+                .replace('%', "\\%")
+                .replace('_', "\\_")
+        );
+        query = query.filter(diesel::dsl::sql::<Text>(&searched).like(pattern).escape('\\'));
+    }
+    if !filter.integrations.is_empty() {
+        query = query
+            .filter(connections::integration.eq_any(filter.integrations.iter().map(IntegrationKey::as_str)));
+    }
+    for (tag, value) in &filter.tags {
+        let [before, between, after] = tag_is(dialect);
+        let tagged = diesel::dsl::sql::<Bool>(before)
+            .bind::<Text, _>(tag)
+            .sql(between)
+            .bind::<Text, _>(value)
+            .sql(after);
+        query = query.filter(tagged);
+    }
+    if let Some(id) = &filter.end_user_id {
+        query = query.filter(diesel::dsl::sql::<Text>(&user("id")).eq(id));
+    }
+    Ok(query
+        .order(connections::id.desc())
+        .limit(filter.limit)
+        .offset(filter.page.saturating_mul(filter.limit))
+        .select(ConnectionRow::as_select())
+        .load(c)?)
+}
+
+/// How many connections the environment has.
+pub fn count(c: &mut DbConn, environment: EnvironmentId) -> Result<i64, StoreError> {
+    Ok(connections::table
+        .filter(connections::environment_id.eq(environment.raw()))
+        .count()
+        .get_result(c)?)
+}
+
+/// Notes what is wrong with the connection, or that nothing is.
+pub fn set_problem(c: &mut DbConn, id: ConnectionId, problem: Option<&Problem>) -> Result<(), StoreError> {
+    let problem = maybe_json(problem)?;
+    diesel::update(connections::table.find(id.raw()))
+        .set(connections::problem.eq(problem))
+        .execute(c)?;
+    Ok(())
+}
+
+/// Notes that the connection's credentials were handed out.
+pub fn touch(c: &mut DbConn, id: ConnectionId, now: Timestamp) -> Result<(), StoreError> {
+    diesel::update(connections::table.find(id.raw()))
+        .set(connections::last_fetched_at.eq(now.as_micros()))
+        .execute(c)?;
+    Ok(())
+}
+
+/// Deletes the connection with its credentials, syncs, schedules, runs, slices and counters; gives what it was.
+///
+/// Synced rows stay: [`crate::records::delete_connection`] takes those away, in batches, before.
+pub fn delete(
+    c: &mut DbConn,
+    environment: EnvironmentId,
+    integration: &IntegrationKey,
+    name: &ConnectionName,
+) -> Result<ConnectionRow, StoreError> {
+    let row = find(c, environment, integration, name)?;
+    diesel::delete(connections::table.find(row.id.raw())).execute(c)?;
+    Ok(row)
+}

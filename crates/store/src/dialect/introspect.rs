@@ -1,0 +1,91 @@
+//! What a table looks like now, from the database's own catalogue.
+
+use diesel::connection::SimpleConnection;
+
+use super::{Bind, Statement};
+use crate::{DbConn, StoreError};
+
+/// A table as the database has it.
+#[derive(Debug, Default)]
+pub(crate) struct TableShape {
+    /// Its columns; empty if there is no such table.
+    pub(crate) columns: Vec<ColumnShape>,
+    /// The names of its indexes.
+    pub(crate) indexes: Vec<String>,
+}
+
+/// A column as the database has it.
+#[derive(Debug)]
+pub(crate) struct ColumnShape {
+    pub(crate) name: String,
+    /// The type as the database writes it.
+    pub(crate) kind: String,
+    /// Whether it is part of the primary key.
+    pub(crate) key: bool,
+    /// Its comment; SQLite has none.
+    pub(crate) comment: Option<String>,
+}
+
+/// The table of that name in the schema that new tables go to.
+pub(crate) fn table_shape(c: &mut DbConn, table: &str) -> Result<TableShape, StoreError> {
+    let (columns, indexes) = match c {
+        DbConn::Sqlite(_) => (
+            "SELECT name, type, pk > 0, NULL FROM pragma_table_info(?)",
+            "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = ?",
+        ),
+        DbConn::Pg(_) => (
+            "SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), \
+             EXISTS (SELECT 1 FROM pg_index i WHERE i.indrelid = t.oid AND i.indisprimary AND a.attnum = ANY (i.indkey)), \
+             col_description(t.oid, a.attnum) \
+             FROM pg_class t JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped \
+             WHERE t.relname::text = ? AND t.relnamespace = current_schema()::regnamespace ORDER BY a.attnum",
+            "SELECT indexname::text FROM pg_indexes WHERE tablename::text = ? AND schemaname = current_schema()",
+        ),
+    };
+    let columns = Statement::new(columns, vec![Bind::text(table)]).load(c, |row| {
+        Ok(ColumnShape {
+            name: row.some_text(0)?,
+            kind: row.some_text(1)?,
+            key: row.boolean(2)?.unwrap_or_default(),
+            comment: row.text(3)?,
+        })
+    })?;
+    let indexes = Statement::new(indexes, vec![Bind::text(table)]).load(c, |row| row.some_text(0))?;
+    Ok(TableShape { columns, indexes })
+}
+
+/// Runs statements that make or change a table.
+pub(crate) fn ddl(c: &mut DbConn, sql: &str) -> Result<(), StoreError> {
+    Ok(c.batch_execute(sql)?)
+}
+
+/// All tables but that of the migrations, one line a column, an index and a foreign key, alike in both databases.
+#[cfg(feature = "testing")]
+pub(crate) fn describe(c: &mut DbConn) -> Result<Vec<String>, StoreError> {
+    let sql = match c {
+        DbConn::Sqlite(_) => {
+            "SELECT 'column ' || t.name || '.' || c.name || CASE WHEN c.\"notnull\" OR c.pk > 0 THEN ' not null' ELSE '' END \
+             FROM sqlite_master t, pragma_table_info(t.name) c WHERE t.type = 'table' AND t.name NOT LIKE '\\_\\_%' ESCAPE '\\' \
+             AND t.name NOT LIKE 'sqlite%' \
+             UNION ALL SELECT 'index ' || t.name || ' on ' || c.name FROM sqlite_master t, pragma_index_list(t.name) i, \
+             pragma_index_info(i.name) c WHERE t.type = 'table' AND c.seqno = 0 AND t.name NOT LIKE '\\_\\_%' ESCAPE '\\' \
+             UNION ALL SELECT 'index ' || t.name || ' on ' || c.name FROM sqlite_master t, pragma_table_info(t.name) c \
+             WHERE t.type = 'table' AND c.pk = 1 AND c.type = 'INTEGER' AND t.name NOT LIKE 'sqlite%' \
+             UNION ALL SELECT 'foreign ' || t.name || ' on ' || f.\"from\" FROM sqlite_master t, pragma_foreign_key_list(t.name) f \
+             WHERE t.type = 'table' ORDER BY 1"
+        }
+        DbConn::Pg(_) => {
+            "SELECT 'column ' || table_name || '.' || column_name || CASE WHEN is_nullable = 'NO' THEN ' not null' ELSE '' END AS line \
+             FROM information_schema.columns WHERE table_schema = current_schema() AND table_name NOT LIKE '\\_\\_%' \
+             UNION ALL SELECT 'index ' || i.indrelid::regclass || ' on ' || a.attname FROM pg_index i JOIN pg_attribute a \
+             ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] JOIN pg_class t ON t.oid = i.indrelid \
+             WHERE t.relnamespace = current_schema()::regnamespace AND t.relname NOT LIKE '\\_\\_%' \
+             UNION ALL SELECT 'foreign ' || f.conrelid::regclass || ' on ' || a.attname FROM pg_constraint f JOIN pg_attribute a \
+             ON a.attrelid = f.conrelid AND a.attnum = f.conkey[1] WHERE f.contype = 'f' ORDER BY line"
+        }
+    };
+    let mut lines = Statement::new(sql, Vec::new()).load(c, |row| row.some_text(0))?;
+    lines.sort();
+    lines.dedup();
+    Ok(lines)
+}

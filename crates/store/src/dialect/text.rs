@@ -1,0 +1,116 @@
+//! The SQL of the control tables that diesel's DSL has no word for.
+
+use domain::{ConnectionId, SyncId, Timestamp};
+
+use super::{Bind, Statement};
+use crate::{DbConn, Dialect, StoreError};
+
+/// Held while tables are made or changed, so that many processes may start at once; any number that nobody else uses.
+const TABLES_LOCK: i64 = 0x7472_756e_6b6c_696e;
+
+/// How a writing transaction begins.
+pub(crate) const fn begin(dialect: Dialect) -> &'static str {
+    match dialect {
+        // A deferred transaction that reads and then writes fails at once if another has written meanwhile.
+        Dialect::Sqlite => "BEGIN IMMEDIATE",
+        Dialect::Postgres => "BEGIN ISOLATION LEVEL READ COMMITTED",
+    }
+}
+
+/// What a new SQLite connection is told. The timeout comes first, for the step to WAL may itself have to wait.
+///
+/// Checkpoints come every 64 MB instead of 4: a page of records touches leaves all over the indexes, which a checkpoint writes and
+/// syncs one by one, so that rarer ones write each leaf once for many pages. The caches are sized, and the file is not mapped, so
+/// that the process stays small however large the file grows.
+pub(crate) const fn session(writer: bool) -> &'static str {
+    if writer {
+        "PRAGMA busy_timeout = 15000; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;
+         PRAGMA wal_autocheckpoint = 16384; PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -32768;
+         PRAGMA temp_store = MEMORY;"
+    } else {
+        "PRAGMA busy_timeout = 15000; PRAGMA query_only = ON;
+         PRAGMA cache_size = -4096; PRAGMA temp_store = MEMORY;"
+    }
+}
+
+/// Holds other processes off until the transaction ends; SQLite's transaction does so by itself.
+pub(crate) fn advisory_lock(c: &mut DbConn) -> Result<(), StoreError> {
+    if c.dialect() == Dialect::Postgres {
+        Statement::new(
+            "SELECT pg_advisory_xact_lock(?)",
+            vec![Bind::integer(TABLES_LOCK)],
+        )
+        .execute(c)?;
+    }
+    Ok(())
+}
+
+fn locking(c: &DbConn, clause: &'static str) -> &'static str {
+    match c.dialect() {
+        Dialect::Sqlite => "",
+        Dialect::Postgres => clause,
+    }
+}
+
+/// The syncs longest due at `now`, locked; those that another worker is just claiming are passed over.
+pub(crate) fn claim_due(c: &mut DbConn, now: Timestamp, limit: i64) -> Result<Vec<i64>, StoreError> {
+    let lock = locking(c, " FOR UPDATE SKIP LOCKED");
+    let sql =
+        format!("SELECT sync_id FROM schedule WHERE due_at <= ? ORDER BY due_at, sync_id LIMIT ?{lock}");
+    Statement::new(sql, vec![Bind::integer(now.as_micros()), Bind::integer(limit)])
+        .load(c, |row| row.some_integer(0))
+}
+
+/// Locks the sync's schedule; gives its holder.
+pub(crate) fn lock_holder(c: &mut DbConn, sync: SyncId) -> Result<Option<String>, StoreError> {
+    let lock = locking(c, " FOR NO KEY UPDATE");
+    let sql = format!("SELECT holder FROM schedule WHERE sync_id = ?{lock}");
+    let holders = Statement::new(sql, vec![Bind::integer(sync.raw())]).load(c, |row| row.text(0))?;
+    Ok(holders.into_iter().flatten().next())
+}
+
+/// Locks the counter of the connection's rows in a model's table; gives the last change number. Makes it if there is none.
+pub(crate) fn lock_counter(c: &mut DbConn, connection: ConnectionId, table: &str) -> Result<i64, StoreError> {
+    let lock = locking(c, " FOR NO KEY UPDATE");
+    let sql = format!("SELECT last_number FROM counters WHERE connection_id = ? AND model_table = ?{lock}");
+    let whose = || vec![Bind::integer(connection.raw()), Bind::text(table)];
+    let select = Statement::new(sql, whose());
+    if let Some(&number) = select.load(c, |row| row.some_integer(0))?.first() {
+        return Ok(number);
+    }
+    let insert = "INSERT INTO counters (connection_id, model_table, last_number, live) VALUES (?, ?, 0, 0) ON CONFLICT DO NOTHING";
+    Statement::new(insert, whose()).execute(c)?;
+    select
+        .load(c, |row| row.some_integer(0))?
+        .first()
+        .copied()
+        .ok_or(StoreError::NotFound { what: "connection" })
+}
+
+/// Deletes ended runs made before `before`, but of each sync the newest `keep`.
+pub(crate) fn delete_old_runs(c: &mut DbConn, before: Timestamp, keep: i64) -> Result<usize, StoreError> {
+    let sql = "DELETE FROM runs WHERE number IN (SELECT number FROM (SELECT number, status, created_at, \
+               row_number() OVER (PARTITION BY sync_id ORDER BY number DESC) AS place FROM runs) AS ranked \
+               WHERE place > ? AND created_at < ? AND status NOT IN ('queued', 'running'))";
+    Statement::new(sql, vec![Bind::integer(keep), Bind::integer(before.as_micros())]).execute(c)
+}
+
+/// The text in `field` of the JSON object in `column`, as an expression.
+pub(crate) fn json_field(dialect: Dialect, column: &'static str, field: &'static str) -> String {
+    match dialect {
+        Dialect::Sqlite => format!("({column} ->> '$.{field}')"),
+        Dialect::Postgres => format!("({column}::jsonb ->> '{field}')"),
+    }
+}
+
+/// Whether the connection bears a label; the label and its value are to be bound between the parts.
+pub(crate) const fn tag_is(dialect: Dialect) -> [&'static str; 3] {
+    match dialect {
+        Dialect::Sqlite => [
+            "EXISTS (SELECT 1 FROM json_each(tags) WHERE key = ",
+            " AND value = ",
+            ")",
+        ],
+        Dialect::Postgres => ["((tags::jsonb ->> ", ") = ", ")"],
+    }
+}

@@ -1,0 +1,50 @@
+//! Environments: the tenants that everything belongs to.
+
+use diesel::prelude::*;
+use domain::{EnvironmentId, EnvironmentName, Timestamp};
+
+use crate::column::{Micros, Number, Word};
+use crate::dialect::on_db;
+use crate::schema::environments;
+use crate::{DbConn, StoreError};
+
+/// An environment.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
+#[diesel(table_name = environments)]
+pub struct EnvironmentRow {
+    /// Its number.
+    #[diesel(deserialize_as = Number)]
+    pub id: EnvironmentId,
+    /// Its name, unique.
+    #[diesel(deserialize_as = Word)]
+    pub name: EnvironmentName,
+    /// When it was made.
+    #[diesel(deserialize_as = Micros)]
+    pub created_at: Timestamp,
+}
+
+/// The environment of that name; made at `now` if there is none.
+pub fn ensure(c: &mut DbConn, name: &EnvironmentName, now: Timestamp) -> Result<EnvironmentRow, StoreError> {
+    on_db!(&mut *c, c => diesel::insert_into(environments::table)
+        .values((environments::name.eq(name.as_str()), environments::created_at.eq(now.as_micros())))
+        .on_conflict_do_nothing()
+        .execute(c))?;
+    by_name(c, name)
+}
+
+/// The environment of that name.
+pub fn by_name(c: &mut DbConn, name: &EnvironmentName) -> Result<EnvironmentRow, StoreError> {
+    environments::table
+        .filter(environments::name.eq(name.as_str()))
+        .select(EnvironmentRow::as_select())
+        .first(c)
+        .map_err(StoreError::about("environment"))
+}
+
+/// All environments, by name.
+pub fn list(c: &mut DbConn) -> Result<Vec<EnvironmentRow>, StoreError> {
+    Ok(environments::table
+        .order(environments::name)
+        .select(EnvironmentRow::as_select())
+        .load(c)?)
+}

@@ -1,0 +1,32 @@
+//! All SQL of Trunkline: control tables, schedule and leases, the typed tables of synced records, migrations.
+//!
+//! Everything but `domain`, `registry` and `vault` may depend on this crate. It knows no HTTP and no provider. Two databases
+//! stand behind one [`Store`]: SQLite in a file, and PostgreSQL. Every function of the modules takes the connection of the
+//! transaction that it belongs to, and the environment, or is named `…_any_environment`, unless the row that it is given is
+//! already the caller's.
+
+pub mod api_keys;
+mod column;
+pub mod connections;
+pub mod credentials;
+mod dialect;
+pub mod environments;
+mod error;
+mod migrations;
+mod pool;
+pub mod records;
+pub mod runs;
+pub mod schedule;
+mod schema;
+pub mod slices;
+mod store;
+pub mod syncs;
+pub mod tables;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod url;
+pub mod vault_keys;
+
+pub use error::StoreError;
+pub use store::{DbConn, Store, StoreOptions};
+pub use url::{DatabaseUrl, DatabaseUrlError, Dialect};

@@ -1,0 +1,321 @@
+//! Pages of a sync are written here, and nowhere else.
+//!
+//! A page, its counts and the checkpoint that follows it are one transaction: a crash before the commit repeats the page,
+//! a crash after it does not lose it. The counter's row is locked first, so that change numbers are handed out in commit order
+//! and a reader that saw number n has seen all below it.
+
+use std::collections::{HashMap, HashSet};
+
+use diesel::prelude::*;
+use domain::{ConnectionId, Model, Record, RunId, SliceId, SyncId, Timestamp};
+use foldhash::fast::RandomState;
+use serde_json::Value as Json;
+
+use super::sql::keys_bind;
+use super::{TableSql, write};
+use crate::dialect::{Bind, Statement, lock_counter, lock_holder};
+use crate::schema::{self, counters, runs};
+use crate::slices::{self, NewSlice, SliceRow};
+use crate::{DbConn, StoreError, syncs};
+
+/// The right of a worker to write a sync's rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// The sync.
+    pub sync: SyncId,
+    /// The worker that claimed it.
+    pub worker: String,
+}
+
+/// What becomes of the slice that a page was read of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SliceChange {
+    /// It goes on: the page's records and pages are added to it.
+    Advance {
+        /// The slice.
+        id: SliceId,
+        /// Where to go on.
+        next: Option<String>,
+        /// Its new beginning; `None` keeps it.
+        from_at: Option<Timestamp>,
+    },
+    /// It is read to its end and goes away.
+    Done {
+        /// The slice.
+        id: SliceId,
+    },
+}
+
+/// A page to be written.
+#[derive(Debug)]
+pub struct PageCommit<'a> {
+    /// The statements of the model's table.
+    pub table: &'a TableSql,
+    /// The model.
+    pub model: &'a Model,
+    /// The writer's right.
+    pub lease: &'a Lease,
+    /// The run, whose counts grow.
+    pub run: RunId,
+    /// The connection that the records belong to.
+    pub connection: ConnectionId,
+    /// The records; of several with one key the last counts.
+    pub records: Vec<Record>,
+    /// How many pages of the provider these are.
+    pub pages: u32,
+    /// Records of the pages that could not be kept.
+    pub skipped: u32,
+    /// What becomes of the slice.
+    pub slice: Option<SliceChange>,
+    /// Slices to be added to the sync.
+    pub new_slices: Vec<NewSlice>,
+    /// The sync's new checkpoint; `None` keeps it.
+    pub checkpoint: Option<Json>,
+    /// The run's progress from 0 to 1; `None` keeps it.
+    pub progress: Option<f64>,
+    /// The time of writing.
+    pub now: Timestamp,
+}
+
+/// What writing a page did.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PageCounts {
+    /// Rows that were not there. A row that was marked deleted and comes again counts as updated.
+    pub added: u64,
+    /// Rows that differed, or were marked deleted.
+    pub updated: u64,
+    /// Rows as they were; not written.
+    pub unchanged: u64,
+    /// Records whose key came again later in the page; not written.
+    pub repeated: u64,
+    /// Fields that did not fit their column and stand in `_extra`.
+    pub odd: u64,
+    /// The slices added, in the order given.
+    pub new_slices: Vec<SliceRow>,
+}
+
+/// Writes a page; to be called within [`crate::Store::write`].
+///
+/// [`StoreError::LeaseLost`] if the lease's worker is no longer the holder; nothing is written then.
+#[expect(clippy::needless_pass_by_value, reason = "a page is written once")]
+pub fn commit_page(c: &mut DbConn, page: PageCommit<'_>) -> Result<PageCounts, StoreError> {
+    hold(c, page.lease)?;
+    let last_number = lock_counter(c, page.connection, page.table.name.as_str())?;
+    let records = last_of_each_key(&page.records);
+    let stored = stored(c, &page, &records)?;
+    let (mut new, mut changed, mut revived) = (Vec::new(), Vec::new(), 0);
+    for record in &records {
+        match stored.get(record.key.as_str()) {
+            None => new.push(*record),
+            Some(there) if there.deleted => {
+                revived += 1;
+                changed.push(*record);
+            }
+            Some(there) if there.hash != record.hash => changed.push(*record),
+            Some(_) => {}
+        }
+    }
+    let differing = new.len() + changed.len();
+    if differing > 0 {
+        write::new_rows(c, &page, &new, last_number)?;
+        write::changed_rows(c, &page, &changed, last_number + signed(new.len()))?;
+        let live = signed(new.len() + revived);
+        move_counter(c, page.table, page.connection, last_number, differing, live)?;
+    }
+    let counts = PageCounts {
+        added: unsigned(new.len()),
+        updated: unsigned(changed.len()),
+        unchanged: unsigned(records.len() - differing),
+        repeated: unsigned(page.records.len() - records.len()),
+        odd: page.records.iter().map(|record| unsigned(record.odd)).sum(),
+        new_slices: slices::insert(c, page.lease.sync, &page.new_slices)?,
+    };
+    count_page(c, &page, &counts)?;
+    change_slice(c, &page)?;
+    if let Some(checkpoint) = &page.checkpoint {
+        syncs::set_checkpoint(c, page.lease.sync, checkpoint)?;
+    }
+    Ok(counts)
+}
+
+/// Locks the sync's schedule and makes sure that the worker still holds it.
+fn hold(c: &mut DbConn, lease: &Lease) -> Result<(), StoreError> {
+    if lock_holder(c, lease.sync)?.as_deref() == Some(lease.worker.as_str()) {
+        Ok(())
+    } else {
+        Err(StoreError::LeaseLost)
+    }
+}
+
+/// Of several records with one key the last, each in its place.
+fn last_of_each_key(records: &[Record]) -> Vec<&Record> {
+    let mut seen = HashSet::with_capacity_and_hasher(records.len(), RandomState::default());
+    let mut kept: Vec<_> = records
+        .iter()
+        .rev()
+        .filter(|record| seen.insert(record.key.as_str()))
+        .collect();
+    kept.reverse();
+    kept
+}
+
+/// What is stored of a record.
+#[derive(Debug, PartialEq, Eq)]
+struct Stored {
+    hash: i64,
+    deleted: bool,
+}
+
+fn stored(
+    c: &mut DbConn,
+    page: &PageCommit<'_>,
+    records: &[&Record],
+) -> Result<HashMap<String, Stored, RandomState>, StoreError> {
+    if records.is_empty() {
+        return Ok(HashMap::default());
+    }
+    let keys = keys_bind(
+        page.table.dialect,
+        records.iter().map(|record| record.key.as_str()),
+    )?;
+    let select = Statement::new(
+        page.table.stored.as_str(),
+        vec![Bind::integer(page.connection.raw()), keys],
+    );
+    let rows = select.load(c, |row| {
+        let stored = Stored {
+            hash: row.some_integer(1)?,
+            deleted: row.boolean(2)?.unwrap_or_default(),
+        };
+        Ok((row.some_text(0)?, stored))
+    })?;
+    Ok(rows.into_iter().collect())
+}
+
+/// Moves the last change number on by `rows` and the count of live rows by `live`. The counter is locked.
+fn move_counter(
+    c: &mut DbConn,
+    table: &TableSql,
+    connection: ConnectionId,
+    last_number: i64,
+    rows: usize,
+    live: i64,
+) -> Result<(), StoreError> {
+    diesel::update(counters::table.find((connection.raw(), table.name.as_str())))
+        .set((
+            counters::last_number.eq(last_number + signed(rows)),
+            counters::live.eq(counters::live + live),
+        ))
+        .execute(c)?;
+    Ok(())
+}
+
+fn count_page(c: &mut DbConn, page: &PageCommit<'_>, counts: &PageCounts) -> Result<(), StoreError> {
+    let run = runs::table.filter(runs::id.eq(page.run.to_string()));
+    let grown = (
+        runs::pages.eq(runs::pages + i64::from(page.pages)),
+        runs::added.eq(runs::added + counted(counts.added)),
+        runs::updated.eq(runs::updated + counted(counts.updated)),
+        runs::unchanged.eq(runs::unchanged + counted(counts.unchanged)),
+        runs::skipped.eq(runs::skipped + i64::from(page.skipped)),
+        // An update takes no notice of `None`.
+        page.progress.map(|progress| runs::progress.eq(progress)),
+    );
+    diesel::update(run).set(grown).execute(c)?;
+    Ok(())
+}
+
+fn change_slice(c: &mut DbConn, page: &PageCommit<'_>) -> Result<(), StoreError> {
+    let of_sync = schema::slices::table.filter(schema::slices::sync_id.eq(page.lease.sync.raw()));
+    match &page.slice {
+        None => {}
+        Some(SliceChange::Done { id }) => {
+            diesel::delete(of_sync.filter(schema::slices::id.eq(id.raw()))).execute(c)?;
+        }
+        Some(SliceChange::Advance { id, next, from_at }) => {
+            diesel::update(of_sync.filter(schema::slices::id.eq(id.raw())))
+                .set((
+                    schema::slices::next.eq(next),
+                    schema::slices::pages.eq(schema::slices::pages + i64::from(page.pages)),
+                    schema::slices::records.eq(schema::slices::records + signed(page.records.len())),
+                    from_at.map(|from_at| schema::slices::from_at.eq(from_at.as_micros())),
+                ))
+                .execute(c)?;
+        }
+    }
+    Ok(())
+}
+
+fn signed(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+fn unsigned(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
+}
+
+fn counted(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// Rows to be marked deleted.
+#[derive(Debug)]
+pub struct DeleteCommit<'a> {
+    /// The statements of the model's table.
+    pub table: &'a TableSql,
+    /// The model.
+    pub model: &'a Model,
+    /// The writer's right.
+    pub lease: &'a Lease,
+    /// The run, whose count of deleted grows.
+    pub run: RunId,
+    /// The connection that the rows belong to.
+    pub connection: ConnectionId,
+    /// The rows' keys.
+    pub keys: &'a [String],
+    /// The time of writing.
+    pub now: Timestamp,
+}
+
+/// Marks rows deleted and empties all but their keys; gives how many were live. To be called within [`crate::Store::write`].
+///
+/// [`StoreError::LeaseLost`] if the lease's worker is no longer the holder; nothing is written then.
+pub fn mark_deleted(c: &mut DbConn, delete: &DeleteCommit<'_>) -> Result<u64, StoreError> {
+    hold(c, delete.lease)?;
+    let last_number = lock_counter(c, delete.connection, delete.table.name.as_str())?;
+    let live = live_of(c, delete)?;
+    if live.is_empty() {
+        return Ok(0);
+    }
+    write::tombstones(c, delete, &live, last_number)?;
+    move_counter(
+        c,
+        delete.table,
+        delete.connection,
+        last_number,
+        live.len(),
+        -signed(live.len()),
+    )?;
+    diesel::update(runs::table.filter(runs::id.eq(delete.run.to_string())))
+        .set(runs::deleted.eq(runs::deleted + signed(live.len())))
+        .execute(c)?;
+    Ok(unsigned(live.len()))
+}
+
+/// Those of the keys whose rows are live, in the order given.
+fn live_of(c: &mut DbConn, delete: &DeleteCommit<'_>) -> Result<Vec<String>, StoreError> {
+    let keys = keys_bind(delete.table.dialect, delete.keys.iter().map(String::as_str))?;
+    let select = Statement::new(
+        delete.table.stored.as_str(),
+        vec![Bind::integer(delete.connection.raw()), keys],
+    );
+    let rows = select.load(c, |row| {
+        Ok((row.some_text(0)?, row.boolean(2)?.unwrap_or_default()))
+    })?;
+    let mut live: HashSet<_> = rows
+        .into_iter()
+        .filter(|(_, deleted)| !deleted)
+        .map(|(key, _)| key)
+        .collect();
+    Ok(delete.keys.iter().filter_map(|key| live.take(key)).collect())
+}

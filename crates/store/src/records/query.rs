@@ -1,0 +1,379 @@
+//! Reading synced records: lists newest first, the change feed, keys to follow up.
+
+use diesel::prelude::*;
+use domain::{ColumnKind, ConnectionId, Model, TableName, Timestamp, Value};
+
+use super::TableSql;
+use super::sql::{any, cast, keys_bind};
+use super::write::single;
+use crate::dialect::{Bind, Fields, Statement, lock_counter, quoted};
+use crate::schema::counters;
+use crate::{DbConn, StoreError};
+
+/// Rows whose `column` lies in `[from, to)`.
+#[derive(Debug, Clone)]
+pub struct KeyRange<'a> {
+    /// A timestamp column.
+    pub column: &'a TableName,
+    /// Included.
+    pub from: Timestamp,
+    /// Not included.
+    pub to: Timestamp,
+}
+
+/// A side of a range; neither includes the bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bound {
+    /// Later than the bound.
+    After,
+    /// Earlier than the bound.
+    Before,
+}
+
+/// Where a list goes on: behind the row with these.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Position {
+    /// The first of the model's `newest_by` columns that has a value; rows without any come last.
+    pub at: Option<Timestamp>,
+    /// The key.
+    pub key: String,
+}
+
+/// Which records to list.
+#[derive(Debug, Clone, Default)]
+pub struct RecordQuery {
+    /// Columns that must have exactly these values; [`Value::Null`] for none.
+    pub equals: Vec<(TableName, Value)>,
+    /// Timestamp columns that must lie on one side of a bound.
+    pub ranges: Vec<(TableName, Bound, Timestamp)>,
+    /// Only rows behind this one.
+    pub position: Option<Position>,
+    /// At most so many.
+    pub limit: i64,
+    /// Rows marked deleted instead of live ones.
+    pub deleted: bool,
+}
+
+/// A stored record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredRecord {
+    /// The values in the model's order; all but the key's are null if it is marked deleted.
+    pub values: Vec<Value>,
+    /// The fields that no column took, as a JSON object.
+    pub extra: Option<String>,
+    /// When it was first written.
+    pub first_seen_at: Timestamp,
+    /// When it was last written.
+    pub last_modified_at: Timestamp,
+    /// When it was marked deleted.
+    pub deleted_at: Option<Timestamp>,
+    /// Its change number: from 1 within its connection and model, without holes at the time of writing.
+    pub cursor: i64,
+    /// Where a list goes on behind it.
+    pub position: Position,
+}
+
+/// A statement that grows by conditions.
+struct Select<'a> {
+    sql: String,
+    binds: Vec<Bind<'a>>,
+}
+
+impl<'a> Select<'a> {
+    /// The rows of a connection; `select` ends with `WHERE`.
+    fn of(select: &str, connection: ConnectionId) -> Self {
+        Self {
+            sql: format!("{select}\"_connection_id\" = ?"),
+            binds: vec![Bind::integer(connection.raw())],
+        }
+    }
+
+    /// The keys of a connection's live rows.
+    fn live_keys(table: &TableSql, connection: ConnectionId) -> Self {
+        let mut select = Self::of(&table.select_key, connection);
+        select.and("\"_deleted_at\" IS NULL", []);
+        select
+    }
+
+    fn and(&mut self, condition: &str, binds: impl IntoIterator<Item = Bind<'a>>) {
+        self.sql.push_str(" AND ");
+        self.sql.push_str(condition);
+        self.binds.extend(binds);
+    }
+
+    /// A condition on a timestamp column. One on the first of those that order rows is put on the order too, which it implies and
+    /// which has an index.
+    fn and_time(
+        &mut self,
+        table: &TableSql,
+        model: &Model,
+        column: &TableName,
+        comparison: &str,
+        time: Timestamp,
+    ) {
+        self.and(
+            &format!("{} {comparison} ?", quoted(column)),
+            [Bind::moment(time)],
+        );
+        if model.newest_by.len() > 1 && model.newest_by.first() == Some(column) {
+            self.and(&format!("{} {comparison} ?", table.newest), [Bind::moment(time)]);
+        }
+    }
+
+    fn within(&mut self, table: &TableSql, model: &Model, range: &KeyRange<'_>) {
+        self.and_time(table, model, range.column, ">=", range.from);
+        self.and_time(table, model, range.column, "<", range.to);
+    }
+
+    fn keys(
+        mut self,
+        c: &mut DbConn,
+        table: &TableSql,
+        after: Option<&'a str>,
+        limit: i64,
+    ) -> Result<Vec<String>, StoreError> {
+        let key = &table.key;
+        if let Some(after) = after {
+            self.and(&format!("{key} > ?"), [Bind::text(after)]);
+        }
+        self.ordered(key, limit).load(c, |row| row.some_text(0))
+    }
+
+    fn ordered(mut self, order: &str, limit: i64) -> Statement<'a> {
+        self.sql.extend([" ORDER BY ", order, " LIMIT ?"]);
+        self.binds.push(Bind::integer(limit));
+        Statement::new(self.sql, self.binds)
+    }
+}
+
+/// Up to `limit` keys of live rows after the key `after`, in the order of keys.
+///
+/// Only rows first seen before `seen_before` and, with a range, within it.
+#[expect(clippy::too_many_arguments, reason = "each is a condition of its own")]
+pub fn live_keys(
+    c: &mut DbConn,
+    table: &TableSql,
+    model: &Model,
+    connection: ConnectionId,
+    range: Option<&KeyRange<'_>>,
+    seen_before: Timestamp,
+    after: Option<&str>,
+    limit: i64,
+) -> Result<Vec<String>, StoreError> {
+    let mut select = Select::live_keys(table, connection);
+    select.and("\"_first_seen_at\" < ?", [Bind::moment(seen_before)]);
+    if let Some(range) = range {
+        select.within(table, model, range);
+    }
+    select.keys(c, table, after, limit)
+}
+
+/// How many live rows the connection has; read from the counter, whatever their number.
+pub fn count_live(c: &mut DbConn, table: &TableSql, connection: ConnectionId) -> Result<u64, StoreError> {
+    let live: Option<i64> = counters::table
+        .find((connection.raw(), table.name.as_str()))
+        .select(counters::live)
+        .first(c)
+        .optional()?;
+    Ok(u64::try_from(live.unwrap_or_default()).unwrap_or_default())
+}
+
+/// Up to `limit` keys of live rows after the key `after` whose `column` holds one of `values`, in the order of keys.
+///
+/// With `undated`, only rows without a value there; with a range, only rows within it.
+#[expect(clippy::too_many_arguments, reason = "each is a condition of its own")]
+pub fn unfinished(
+    c: &mut DbConn,
+    table: &TableSql,
+    model: &Model,
+    connection: ConnectionId,
+    column: &TableName,
+    values: &[String],
+    undated: Option<&TableName>,
+    range: Option<&KeyRange<'_>>,
+    after: Option<&str>,
+    limit: i64,
+) -> Result<Vec<String>, StoreError> {
+    let mut select = Select::live_keys(table, connection);
+    let values = keys_bind(table.dialect, values.iter().map(String::as_str))?;
+    select.and(&format!("{} {}", quoted(column), any(table.dialect)), [values]);
+    if let Some(undated) = undated {
+        select.and(&format!("{} IS NULL", quoted(undated)), []);
+    }
+    if let Some(range) = range {
+        select.within(table, model, range);
+    }
+    select.keys(c, table, after, limit)
+}
+
+/// Up to `limit` keys of live rows after the key `after` without a value in `column` that stand at `since` or later by the
+/// model's order, in the order of keys.
+pub fn undated_since(
+    c: &mut DbConn,
+    table: &TableSql,
+    connection: ConnectionId,
+    column: &TableName,
+    since: Timestamp,
+    after: Option<&str>,
+    limit: i64,
+) -> Result<Vec<String>, StoreError> {
+    let mut select = Select::live_keys(table, connection);
+    select.and(&format!("{} IS NULL", quoted(column)), []);
+    select.and(&format!("{} >= ?", table.newest), [Bind::moment(since)]);
+    select.keys(c, table, after, limit)
+}
+
+/// The connection's rows that pass the query, newest first.
+pub fn list(
+    c: &mut DbConn,
+    table: &TableSql,
+    model: &Model,
+    connection: ConnectionId,
+    query: &RecordQuery,
+) -> Result<Vec<StoredRecord>, StoreError> {
+    let (newest, key) = (&table.newest, &table.key);
+    let page = |c: &mut DbConn, condition: Option<(String, Vec<Bind<'_>>)>, limit: i64| {
+        let mut select = Select::of(&table.select, connection);
+        filter(&mut select, table, model, query);
+        if let Some((condition, binds)) = condition {
+            select.and(&condition, binds);
+        }
+        select
+            .ordered(&format!("{newest} DESC NULLS LAST, {key} DESC"), limit)
+            .load(c, |row| stored_record(row, model))
+    };
+    let undated = |key_before: Option<&str>| match key_before {
+        Some(before) => (
+            format!("{newest} IS NULL AND {key} < ?"),
+            vec![Bind::text(before.to_owned())],
+        ),
+        None => (format!("{newest} IS NULL"), Vec::new()),
+    };
+    let Some(position) = &query.position else {
+        return page(c, None, query.limit);
+    };
+    let Some(at) = position.at else {
+        return page(c, Some(undated(Some(&position.key))), query.limit);
+    };
+    // Two statements, each on the index; one with OR would not be.
+    let behind = (
+        format!("({newest}, {key}) < (?, ?)"),
+        vec![Bind::moment(at), Bind::text(position.key.clone())],
+    );
+    let mut rows = page(c, Some(behind), query.limit)?;
+    let missing = query
+        .limit
+        .saturating_sub(i64::try_from(rows.len()).unwrap_or(i64::MAX));
+    if missing > 0 {
+        rows.extend(page(c, Some(undated(None)), missing)?);
+    }
+    Ok(rows)
+}
+
+fn filter<'a>(select: &mut Select<'a>, table: &TableSql, model: &Model, query: &'a RecordQuery) {
+    select.and(
+        if query.deleted {
+            "\"_deleted_at\" IS NOT NULL"
+        } else {
+            "\"_deleted_at\" IS NULL"
+        },
+        [],
+    );
+    for (name, value) in &query.equals {
+        let column = quoted(name);
+        if *value == Value::Null {
+            select.and(&format!("{column} IS NULL"), []);
+        } else {
+            let kind = model
+                .columns
+                .get(name)
+                .map_or(ColumnKind::Text, |column| column.kind);
+            select.and(
+                &format!("{column} = ?{}", cast(kind, table.dialect)),
+                [single(value)],
+            );
+        }
+    }
+    for (name, bound, time) in &query.ranges {
+        let comparison = match bound {
+            Bound::After => ">",
+            Bound::Before => "<",
+        };
+        select.and_time(table, model, name, comparison, *time);
+    }
+}
+
+/// Reads what [`TableSql`]'s `select` gives.
+fn stored_record(row: &dyn Fields, model: &Model) -> diesel::deserialize::Result<StoredRecord> {
+    let values: Vec<_> = model
+        .columns
+        .values()
+        .enumerate()
+        .map(|(index, column)| value(row, index, column.kind))
+        .collect::<Result<_, _>>()?;
+    let key = match values.get(model.key_index()) {
+        Some(Value::Text(key)) => key.clone(),
+        _ => return Err(diesel::result::UnexpectedNullError.into()),
+    };
+    let rest = values.len();
+    Ok(StoredRecord {
+        values,
+        extra: row.text(rest)?,
+        first_seen_at: row.some_moment(rest + 1)?,
+        last_modified_at: row.some_moment(rest + 2)?,
+        deleted_at: row.moment(rest + 3)?,
+        cursor: row.some_integer(rest + 4)?,
+        position: Position {
+            at: row.moment(rest + 5)?,
+            key,
+        },
+    })
+}
+
+fn value(row: &dyn Fields, index: usize, kind: ColumnKind) -> diesel::deserialize::Result<Value> {
+    Ok(match kind {
+        ColumnKind::Text => row.text(index)?.map(Value::Text),
+        ColumnKind::Integer => row.integer(index)?.map(Value::Integer),
+        ColumnKind::Boolean => row.boolean(index)?.map(Value::Boolean),
+        ColumnKind::Timestamp => row.moment(index)?.map(Value::Timestamp),
+        ColumnKind::Decimal => row.text(index)?.map(Value::Decimal),
+        ColumnKind::Json => row.text(index)?.map(Value::Json),
+    }
+    .unwrap_or(Value::Null))
+}
+
+/// The connection's rows changed after the change number `after_cursor`, in that order, deleted ones among them.
+pub fn changes(
+    c: &mut DbConn,
+    table: &TableSql,
+    model: &Model,
+    connection: ConnectionId,
+    after_cursor: i64,
+    limit: i64,
+) -> Result<Vec<StoredRecord>, StoreError> {
+    let mut select = Select::of(&table.select, connection);
+    select.and("\"_cursor\" > ?", [Bind::integer(after_cursor)]);
+    select
+        .ordered("\"_cursor\"", limit)
+        .load(c, |row| stored_record(row, model))
+}
+
+/// Deletes up to `limit` rows of the connection for good; gives how many. To be repeated until it gives 0.
+pub fn delete_connection(
+    c: &mut DbConn,
+    table: &TableSql,
+    connection: ConnectionId,
+    limit: i64,
+) -> Result<u64, StoreError> {
+    lock_counter(c, connection, table.name.as_str())?;
+    let purge = Statement::new(
+        table.purge.as_str(),
+        vec![Bind::integer(connection.raw()), Bind::integer(limit)],
+    );
+    let were_live = purge.load(c, |row| Ok(row.boolean(0)?.unwrap_or_default()))?;
+    let live = i64::try_from(were_live.iter().filter(|live| **live).count()).unwrap_or(i64::MAX);
+    diesel::update(counters::table.find((connection.raw(), table.name.as_str())))
+        .set(counters::live.eq(counters::live - live))
+        .execute(c)?;
+    Ok(u64::try_from(were_live.len()).unwrap_or(u64::MAX))
+}

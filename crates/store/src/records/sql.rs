@@ -1,0 +1,186 @@
+//! The statements of a model's table, as text, made once for a model and a database.
+
+use domain::{ColumnKind, Model, TableName};
+
+use crate::column::to_json;
+use crate::dialect::{Bind, newest, quoted};
+use crate::{Dialect, StoreError};
+
+/// The statements of a model's table; made once and shared.
+#[derive(Debug)]
+pub struct TableSql {
+    pub(super) dialect: Dialect,
+    /// The table's name, unquoted.
+    pub(super) name: TableName,
+    /// The key column, quoted.
+    pub(super) key: String,
+    /// By what rows are ordered.
+    pub(super) newest: String,
+    /// Key, hash and whether deleted, of a connection's rows with given keys.
+    pub(super) stored: String,
+    /// Writes rows that are not there. PostgreSQL: connection, time twice, last change number, then an array a column, hashes,
+    /// extras. SQLite, for one row: a value a column, hash, extra, connection, time twice, change number.
+    pub(super) insert: String,
+    /// The same for [`SQLITE_BATCH`] rows in SQLite.
+    pub(super) insert_batch: String,
+    /// Writes rows that are there; binds as `insert`, and in PostgreSQL arrays as well.
+    pub(super) replace: String,
+    /// Marks rows deleted. PostgreSQL: time twice, last change number, connection, keys. SQLite, for one row: time twice, change
+    /// number, connection, key.
+    pub(super) delete: String,
+    /// `SELECT` of all that a stored record holds, up to `WHERE`.
+    pub(super) select: String,
+    /// `SELECT` of the key, up to `WHERE`.
+    pub(super) select_key: String,
+    /// Deletes a connection's rows up to a number; gives of each whether it was live.
+    pub(super) purge: String,
+}
+
+impl TableSql {
+    /// The statements of `model` in `dialect`.
+    pub fn new(model: &Model, dialect: Dialect) -> Self {
+        let (table, key, newest) = (quoted(&model.table), quoted(&model.key), newest(model));
+        let row = match dialect {
+            Dialect::Sqlite => "rowid",
+            Dialect::Postgres => "ctid",
+        };
+        Self {
+            dialect,
+            name: model.table.clone(),
+            stored: format!(
+                "SELECT {key}, \"_hash\", \"_deleted_at\" IS NOT NULL FROM {table} WHERE \"_connection_id\" = ? AND {key} {}",
+                any(dialect)
+            ),
+            insert: insert(model, dialect, 1),
+            insert_batch: insert(model, dialect, SQLITE_BATCH),
+            replace: insert(model, dialect, 1) + &conflict(model),
+            delete: delete(model, dialect),
+            select: select(model, dialect, &newest),
+            select_key: format!("SELECT {key} FROM {table} WHERE "),
+            purge: format!(
+                "DELETE FROM {table} WHERE {row} IN (SELECT {row} FROM {table} WHERE \"_connection_id\" = ? LIMIT ?) \
+                 RETURNING \"_deleted_at\" IS NULL"
+            ),
+            key,
+            newest,
+        }
+    }
+}
+
+/// `IN` a list that is one bind: an array, or a JSON list in SQLite.
+pub(super) const fn any(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Sqlite => "IN (SELECT value FROM json_each(?))",
+        Dialect::Postgres => "= ANY (?)",
+    }
+}
+
+/// The list for [`any`].
+pub(super) fn keys_bind<'a>(
+    dialect: Dialect,
+    keys: impl Iterator<Item = &'a str>,
+) -> Result<Bind<'a>, StoreError> {
+    match dialect {
+        Dialect::Sqlite => Ok(Bind::text(to_json(&keys.collect::<Vec<_>>())?)),
+        Dialect::Postgres => Ok(Bind::Texts(keys.map(Some).collect())),
+    }
+}
+
+/// What turns the text that stands for a value into the value.
+pub(super) const fn cast(kind: ColumnKind, dialect: Dialect) -> &'static str {
+    match (dialect, kind) {
+        (Dialect::Postgres, ColumnKind::Decimal) => "::numeric",
+        (Dialect::Postgres, ColumnKind::Json) => "::jsonb",
+        _ => "",
+    }
+}
+
+/// The other way: what is read as text.
+const fn as_text(kind: ColumnKind, dialect: Dialect) -> &'static str {
+    match (dialect, kind) {
+        (Dialect::Postgres, ColumnKind::Decimal | ColumnKind::Json) => "::text",
+        _ => "",
+    }
+}
+
+/// Rows that one statement inserts into SQLite: what a statement costs by itself is shared by them.
+pub(super) const SQLITE_BATCH: usize = 16;
+
+/// Inserts; `rows` at once in SQLite, an array's worth in PostgreSQL.
+fn insert(model: &Model, dialect: Dialect, rows: usize) -> String {
+    let table = quoted(&model.table);
+    let columns: Vec<_> = model.columns.keys().map(quoted).collect();
+    let list = columns.join(", ");
+    match dialect {
+        Dialect::Sqlite => {
+            let marks = format!("({})", vec!["?"; columns.len() + 6].join(", "));
+            format!(
+                "INSERT INTO {table} ({list}, \"_hash\", \"_extra\", \"_connection_id\", \"_first_seen_at\", \"_last_modified_at\", \
+                 \"_cursor\") VALUES {}",
+                vec![marks; rows].join(", ")
+            )
+        }
+        Dialect::Postgres => {
+            let values: Vec<_> = model
+                .columns
+                .iter()
+                .map(|(name, column)| format!("r.{}{}", quoted(name), cast(column.kind, dialect)))
+                .collect();
+            let marks = vec!["?"; columns.len() + 2].join(", ");
+            format!(
+                "INSERT INTO {table} (\"_connection_id\", \"_first_seen_at\", \"_last_modified_at\", \"_cursor\", {list}, \"_hash\", \
+                 \"_extra\") SELECT ?, ?, ?, ? + r.\"_place\", {}, r.\"_hash\", r.\"_extra\"::jsonb FROM unnest({marks}) \
+                 WITH ORDINALITY AS r ({list}, \"_hash\", \"_extra\", \"_place\")",
+                values.join(", ")
+            )
+        }
+    }
+}
+
+/// What makes an insert write over the row that is there, but for when it was first seen.
+fn conflict(model: &Model) -> String {
+    let key = quoted(&model.key);
+    let changed: Vec<_> = model
+        .columns
+        .keys()
+        .map(quoted)
+        .chain(["_hash", "_extra", "_last_modified_at", "_cursor"].map(|name| format!("\"{name}\"")))
+        .filter(|column| *column != key)
+        .map(|column| format!("{column} = excluded.{column}"))
+        .collect();
+    format!(
+        " ON CONFLICT (\"_connection_id\", {key}) DO UPDATE SET {}, \"_deleted_at\" = NULL",
+        changed.join(", ")
+    )
+}
+
+fn delete(model: &Model, dialect: Dialect) -> String {
+    let (table, key) = (quoted(&model.table), quoted(&model.key));
+    let others = model.columns.keys().filter(|name| **name != model.key);
+    let emptied: Vec<_> = others.map(|name| format!("{} = NULL, ", quoted(name))).collect();
+    let set = format!(
+        "UPDATE {table} SET {}\"_extra\" = NULL, \"_hash\" = 0, \"_deleted_at\" = ?, \"_last_modified_at\" = ?, \"_cursor\" = ?",
+        emptied.concat()
+    );
+    match dialect {
+        Dialect::Sqlite => format!("{set} WHERE \"_connection_id\" = ? AND {key} = ?"),
+        Dialect::Postgres => format!(
+            "{set} + r.\"_place\" FROM (SELECT ?::bigint AS \"_whose\") AS w, unnest(?) WITH ORDINALITY AS r (\"_key\", \"_place\") \
+             WHERE {table}.\"_connection_id\" = w.\"_whose\" AND {table}.{key} = r.\"_key\""
+        ),
+    }
+}
+
+fn select(model: &Model, dialect: Dialect, newest: &str) -> String {
+    let columns: Vec<_> = model
+        .columns
+        .iter()
+        .map(|(name, column)| format!("{}{}, ", quoted(name), as_text(column.kind, dialect)))
+        .collect();
+    let extra = as_text(ColumnKind::Json, dialect);
+    format!(
+        "SELECT {}\"_extra\"{extra}, \"_first_seen_at\", \"_last_modified_at\", \"_deleted_at\", \"_cursor\", {newest} FROM {} WHERE ",
+        columns.concat(),
+        quoted(&model.table)
+    )
+}

@@ -1,0 +1,200 @@
+//! Rows into a model's table: all at once in PostgreSQL, one by one with one prepared statement in SQLite.
+
+use domain::{ColumnKind, Record, Value};
+
+use super::sql::SQLITE_BATCH;
+use super::{DeleteCommit, PageCommit};
+use crate::dialect::{Bind, Statement};
+use crate::{DbConn, Dialect, StoreError};
+
+/// Writes records that are not there, numbered from `last_number + 1`.
+///
+/// A plain insert: the counter is locked, so nobody else can have put them there meanwhile, and an insert that need not
+/// look for conflicts costs PostgreSQL far less.
+pub(super) fn new_rows(
+    c: &mut DbConn,
+    page: &PageCommit<'_>,
+    records: &[&Record],
+    last_number: i64,
+) -> Result<(), StoreError> {
+    match page.table.dialect {
+        Dialect::Postgres => arrays(c, page, &page.table.insert, records, last_number),
+        Dialect::Sqlite => {
+            let mut number = last_number;
+            let (batches, rest) = records.as_chunks::<SQLITE_BATCH>();
+            for batch in batches {
+                singles(c, page, &page.table.insert_batch, batch, &mut number)?;
+            }
+            rest.iter().try_for_each(|record| {
+                singles(
+                    c,
+                    page,
+                    &page.table.insert,
+                    std::slice::from_ref(record),
+                    &mut number,
+                )
+            })
+        }
+    }
+}
+
+/// Writes records over the rows that are there, numbered from `last_number + 1`.
+pub(super) fn changed_rows(
+    c: &mut DbConn,
+    page: &PageCommit<'_>,
+    records: &[&Record],
+    last_number: i64,
+) -> Result<(), StoreError> {
+    match page.table.dialect {
+        Dialect::Postgres => arrays(c, page, &page.table.replace, records, last_number),
+        Dialect::Sqlite => {
+            let mut number = last_number;
+            records.iter().try_for_each(|record| {
+                singles(
+                    c,
+                    page,
+                    &page.table.replace,
+                    std::slice::from_ref(record),
+                    &mut number,
+                )
+            })
+        }
+    }
+}
+
+fn arrays(
+    c: &mut DbConn,
+    page: &PageCommit<'_>,
+    sql: &str,
+    records: &[&Record],
+    last_number: i64,
+) -> Result<(), StoreError> {
+    if records.is_empty() {
+        return Ok(());
+    }
+    let (connection, now) = (Bind::integer(page.connection.raw()), || Bind::moment(page.now));
+    let mut binds = vec![connection, now(), now(), Bind::integer(last_number)];
+    let columns = page.model.columns.values().enumerate();
+    binds.extend(columns.map(|(index, column)| array(records, index, column.kind)));
+    binds.push(Bind::Integers(
+        records.iter().map(|record| Some(record.hash)).collect(),
+    ));
+    binds.push(Bind::Texts(
+        records.iter().map(|record| record.extra.as_deref()).collect(),
+    ));
+    Statement::new(sql, binds).execute(c).map(drop)
+}
+
+fn singles(
+    c: &mut DbConn,
+    page: &PageCommit<'_>,
+    sql: &str,
+    records: &[&Record],
+    number: &mut i64,
+) -> Result<(), StoreError> {
+    let mut binds = Vec::with_capacity(records.len() * (page.model.columns.len() + 6));
+    for record in records {
+        *number += 1;
+        binds.extend(record.values.iter().map(single));
+        binds.push(Bind::integer(record.hash));
+        binds.push(Bind::Text(record.extra.as_deref().map(Into::into)));
+        binds.push(Bind::integer(page.connection.raw()));
+        binds.push(Bind::moment(page.now));
+        binds.push(Bind::moment(page.now));
+        binds.push(Bind::integer(*number));
+    }
+    Statement::new(sql, binds).execute(c).map(drop)
+}
+
+/// Marks the keys' rows deleted, numbered from `last_number + 1`.
+pub(super) fn tombstones(
+    c: &mut DbConn,
+    delete: &DeleteCommit<'_>,
+    keys: &[String],
+    last_number: i64,
+) -> Result<(), StoreError> {
+    let (sql, connection) = (delete.table.delete.as_str(), delete.connection.raw());
+    let binds = |number, key| {
+        let now = || Bind::moment(delete.now);
+        vec![
+            now(),
+            now(),
+            Bind::integer(number),
+            Bind::integer(connection),
+            key,
+        ]
+    };
+    match delete.table.dialect {
+        Dialect::Postgres => {
+            let keys = Bind::Texts(keys.iter().map(|key| Some(key.as_str())).collect());
+            Statement::new(sql, binds(last_number, keys)).execute(c)?;
+        }
+        Dialect::Sqlite => {
+            for (number, key) in (last_number + 1..).zip(keys) {
+                Statement::new(sql, binds(number, Bind::text(key))).execute(c)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// One value, by its own type. Both databases take a null of any type.
+pub(super) fn single(value: &Value) -> Bind<'_> {
+    match value {
+        Value::Null => Bind::Text(None),
+        Value::Text(text) | Value::Decimal(text) | Value::Json(text) => Bind::text(text),
+        Value::Integer(number) => Bind::integer(*number),
+        Value::Boolean(value) => Bind::Boolean(Some(*value)),
+        Value::Timestamp(time) => Bind::moment(*time),
+    }
+}
+
+/// The records' values of one column, by the column's type.
+fn array<'a>(records: &[&'a Record], index: usize, kind: ColumnKind) -> Bind<'a> {
+    let values = records
+        .iter()
+        .map(|record| record.values.get(index).unwrap_or(&Value::Null));
+    match kind {
+        ColumnKind::Text | ColumnKind::Decimal | ColumnKind::Json => Bind::Texts(
+            values
+                .map(|value| match value {
+                    Value::Text(text) | Value::Decimal(text) | Value::Json(text) => Some(text.as_str()),
+                    _ => None,
+                })
+                .collect(),
+        ),
+        ColumnKind::Integer => Bind::Integers(
+            values
+                .map(|value| {
+                    if let Value::Integer(number) = value {
+                        Some(*number)
+                    } else {
+                        None
+                    }
+                })
+                .collect(),
+        ),
+        ColumnKind::Boolean => Bind::Booleans(
+            values
+                .map(|value| {
+                    if let Value::Boolean(value) = value {
+                        Some(*value)
+                    } else {
+                        None
+                    }
+                })
+                .collect(),
+        ),
+        ColumnKind::Timestamp => Bind::Moments(
+            values
+                .map(|value| {
+                    if let Value::Timestamp(time) = value {
+                        Some((*time).into())
+                    } else {
+                        None
+                    }
+                })
+                .collect(),
+        ),
+    }
+}

@@ -1,0 +1,329 @@
+//! Runs of syncs: at most one of a sync is queued or running.
+
+use std::str::FromStr;
+
+use diesel::prelude::*;
+use domain::{ConnectionName, EnvironmentId, IntegrationKey, RunId, SyncId, SyncName, Timestamp};
+
+use crate::column::{MaybeMicros, Micros, Number, Word};
+use crate::dialect::{delete_old_runs, on_db};
+use crate::schema::{connections, runs, syncs};
+use crate::syncs::SyncRow;
+use crate::{DbConn, StoreError};
+
+/// How far a run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RunStatus {
+    /// Waits for a worker.
+    Queued,
+    /// A worker has it.
+    Running,
+    /// Done.
+    Succeeded,
+    /// Ended by an error.
+    Failed,
+    /// Ended by somebody.
+    Cancelled,
+}
+
+/// Why a run was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Trigger {
+    /// The connection is new.
+    Initial,
+    /// It was due.
+    Schedule,
+    /// Somebody asked for it.
+    Api,
+}
+
+/// A stored word that this version does not write.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown word {0:?}")]
+pub struct UnknownWord(String);
+
+macro_rules! stored_words {
+    ($name:ident: $($variant:ident = $word:literal),*) => {
+        impl $name {
+            /// The word for tables and answers; it never changes.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word,)*
+                }
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = UnknownWord;
+
+            fn from_str(word: &str) -> Result<Self, UnknownWord> {
+                match word {
+                    $($word => Ok(Self::$variant),)*
+                    _ => Err(UnknownWord(word.to_owned())),
+                }
+            }
+        }
+    };
+}
+stored_words!(RunStatus: Queued = "queued", Running = "running", Succeeded = "succeeded", Failed = "failed", Cancelled = "cancelled");
+stored_words!(Trigger: Initial = "initial", Schedule = "schedule", Api = "api");
+
+/// The statuses of runs that have not ended.
+const ACTIVE: [&str; 2] = [RunStatus::Queued.as_str(), RunStatus::Running.as_str()];
+
+/// A run.
+#[derive(Debug, Clone, PartialEq, Queryable, Selectable)]
+#[diesel(table_name = runs)]
+pub struct RunRow {
+    /// Its id.
+    #[diesel(deserialize_as = Word)]
+    pub id: RunId,
+    /// The sync.
+    #[diesel(deserialize_as = Number, column_name = sync_id)]
+    pub sync: SyncId,
+    /// How far it is.
+    #[diesel(deserialize_as = Word)]
+    pub status: RunStatus,
+    /// Why it was made.
+    #[diesel(deserialize_as = Word)]
+    pub trigger: Trigger,
+    /// `backfill`, `incremental` or `full`; `None` until it is known.
+    pub kind: Option<String>,
+    /// When it was made.
+    #[diesel(deserialize_as = Micros)]
+    pub created_at: Timestamp,
+    /// When a worker first took it.
+    #[diesel(deserialize_as = MaybeMicros)]
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    #[diesel(deserialize_as = MaybeMicros)]
+    pub finished_at: Option<Timestamp>,
+    /// How often another worker took it over.
+    pub resumed: i64,
+    /// Pages read.
+    pub pages: i64,
+    /// Records that were new.
+    pub added: i64,
+    /// Records that had changed.
+    pub updated: i64,
+    /// Records marked deleted.
+    pub deleted: i64,
+    /// Records as they were.
+    pub unchanged: i64,
+    /// Records that could not be kept.
+    pub skipped: i64,
+    /// From 0 to 1, if known.
+    pub progress: Option<f64>,
+    /// The error's stable code.
+    pub error_code: Option<String>,
+    /// The error for people.
+    pub error_message: Option<String>,
+    /// What to do about it.
+    pub error_hint: Option<String>,
+}
+
+/// Why a run failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunError {
+    /// A stable code.
+    pub code: String,
+    /// For people.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+/// Which runs to list.
+#[derive(Debug, Clone)]
+pub struct RunFilter {
+    /// Of this integration.
+    pub integration: Option<IntegrationKey>,
+    /// Of the connection of this name.
+    pub connection_name: Option<ConnectionName>,
+    /// Of the sync of this name.
+    pub sync: Option<SyncName>,
+    /// At most so many.
+    pub limit: i64,
+    /// Only runs older than this one.
+    pub before: Option<RunId>,
+}
+
+impl Default for RunFilter {
+    fn default() -> Self {
+        Self {
+            integration: None,
+            connection_name: None,
+            sync: None,
+            limit: 100,
+            before: None,
+        }
+    }
+}
+
+/// The sync's queued or running run, and true; else a new queued one, and false.
+pub fn enqueue(
+    c: &mut DbConn,
+    sync: SyncId,
+    trigger: Trigger,
+    now: Timestamp,
+) -> Result<(RunRow, bool), StoreError> {
+    let created = on_db!(&mut *c, c => diesel::insert_into(runs::table)
+        .values((
+            runs::id.eq(RunId::new(now).to_string()),
+            runs::sync_id.eq(sync.raw()),
+            runs::status.eq(RunStatus::Queued.as_str()),
+            runs::trigger.eq(trigger.as_str()),
+            runs::created_at.eq(now.as_micros()),
+        ))
+        .on_conflict_do_nothing()
+        .execute(c))?;
+    let row = runs::table
+        .filter(runs::sync_id.eq(sync.raw()).and(runs::status.eq_any(ACTIVE)))
+        .select(RunRow::as_select())
+        .first(c)
+        .map_err(StoreError::about("sync"))?;
+    Ok((row, created == 0))
+}
+
+/// Starts the syncs' queued runs and counts a takeover of those that run already; syncs without either get a new run.
+/// Gives the runs with their syncs.
+pub(crate) fn take_over(
+    c: &mut DbConn,
+    sync_ids: &[i64],
+    now: Timestamp,
+) -> Result<Vec<(RunRow, SyncRow)>, StoreError> {
+    let active = runs::table.filter(runs::sync_id.eq_any(sync_ids).and(runs::status.eq_any(ACTIVE)));
+    let with_run: Vec<i64> = active.select(runs::sync_id).load(c)?;
+    for sync in sync_ids.iter().filter(|sync| !with_run.contains(sync)) {
+        enqueue(c, SyncId::from_raw(*sync), Trigger::Schedule, now)?;
+    }
+    let of_syncs = runs::table.filter(runs::sync_id.eq_any(sync_ids));
+    diesel::update(
+        of_syncs
+            .clone()
+            .filter(runs::status.eq(RunStatus::Running.as_str())),
+    )
+    .set(runs::resumed.eq(runs::resumed + 1))
+    .execute(c)?;
+    diesel::update(of_syncs.filter(runs::status.eq(RunStatus::Queued.as_str())))
+        .set((
+            runs::status.eq(RunStatus::Running.as_str()),
+            runs::started_at.eq(now.as_micros()),
+        ))
+        .execute(c)?;
+    Ok(runs::table
+        .inner_join(syncs::table.inner_join(connections::table))
+        .filter(
+            runs::sync_id
+                .eq_any(sync_ids)
+                .and(runs::status.eq(RunStatus::Running.as_str())),
+        )
+        .select((RunRow::as_select(), SyncRow::as_select()))
+        .load(c)?)
+}
+
+/// Ends a run; one that has ended stays as it is.
+pub fn finish(
+    c: &mut DbConn,
+    id: RunId,
+    status: RunStatus,
+    error: Option<&RunError>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let error_of = |part: fn(&RunError) -> Option<&str>| error.and_then(part);
+    diesel::update(
+        runs::table
+            .filter(runs::id.eq(id.to_string()))
+            .filter(runs::status.eq_any(ACTIVE)),
+    )
+    .set((
+        runs::status.eq(status.as_str()),
+        runs::finished_at.eq(now.as_micros()),
+        runs::error_code.eq(error_of(|error| Some(&error.code))),
+        runs::error_message.eq(error_of(|error| Some(&error.message))),
+        runs::error_hint.eq(error_of(|error| error.hint.as_deref())),
+    ))
+    .execute(c)?;
+    Ok(())
+}
+
+/// Sets the run's kind.
+pub fn set_kind(c: &mut DbConn, id: RunId, kind: &str) -> Result<(), StoreError> {
+    diesel::update(runs::table.filter(runs::id.eq(id.to_string())))
+        .set(runs::kind.eq(kind))
+        .execute(c)?;
+    Ok(())
+}
+
+/// The environment's run of that id, with its sync.
+pub fn find(c: &mut DbConn, environment: EnvironmentId, id: RunId) -> Result<(RunRow, SyncRow), StoreError> {
+    runs::table
+        .inner_join(syncs::table.inner_join(connections::table))
+        .filter(
+            runs::id
+                .eq(id.to_string())
+                .and(connections::environment_id.eq(environment.raw())),
+        )
+        .select((RunRow::as_select(), SyncRow::as_select()))
+        .first(c)
+        .map_err(StoreError::about("run"))
+}
+
+/// The environment's runs that pass the filter, newest first, with their syncs.
+pub fn list(
+    c: &mut DbConn,
+    environment: EnvironmentId,
+    filter: &RunFilter,
+) -> Result<Vec<(RunRow, SyncRow)>, StoreError> {
+    let mut query = runs::table
+        .inner_join(syncs::table.inner_join(connections::table))
+        .filter(connections::environment_id.eq(environment.raw()))
+        .into_boxed();
+    if let Some(integration) = &filter.integration {
+        query = query.filter(connections::integration.eq(integration.as_str()));
+    }
+    if let Some(name) = &filter.connection_name {
+        query = query.filter(connections::name.eq(name.as_str()));
+    }
+    if let Some(sync) = &filter.sync {
+        query = query.filter(syncs::name.eq(sync.as_str()));
+    }
+    if let Some(before) = filter.before {
+        let number = runs::table
+            .filter(runs::id.eq(before.to_string()))
+            .select(runs::number)
+            .first::<i64>(c);
+        query = query.filter(runs::number.lt(number.map_err(StoreError::about("run"))?));
+    }
+    Ok(query
+        .order(runs::number.desc())
+        .limit(filter.limit)
+        .select((RunRow::as_select(), SyncRow::as_select()))
+        .load(c)?)
+}
+
+/// The sync's newest run.
+pub fn latest(c: &mut DbConn, sync: SyncId) -> Result<Option<RunRow>, StoreError> {
+    Ok(runs::table
+        .filter(runs::sync_id.eq(sync.raw()))
+        .order(runs::number.desc())
+        .select(RunRow::as_select())
+        .first(c)
+        .optional()?)
+}
+
+/// The sync's newest run that has ended.
+pub fn latest_finished(c: &mut DbConn, sync: SyncId) -> Result<Option<RunRow>, StoreError> {
+    Ok(runs::table
+        .filter(runs::sync_id.eq(sync.raw()).and(runs::status.ne_all(ACTIVE)))
+        .order(runs::number.desc())
+        .select(RunRow::as_select())
+        .first(c)
+        .optional()?)
+}
+
+/// Deletes ended runs made before `before`, but of each sync the newest `keep_per_sync`; gives how many went.
+pub fn prune(c: &mut DbConn, before: Timestamp, keep_per_sync: i64) -> Result<u64, StoreError> {
+    let deleted = delete_old_runs(c, before, keep_per_sync)?;
+    Ok(u64::try_from(deleted).unwrap_or(u64::MAX))
+}

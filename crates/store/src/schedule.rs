@@ -1,0 +1,138 @@
+//! When syncs are due and who holds them.
+//!
+//! `due_at` is both due time and end of the lease: claiming moves it to the lease's end, so a dead worker's sync falls due by
+//! itself, and whoever finishes must still be the holder.
+
+use diesel::prelude::*;
+use domain::{SyncId, Timestamp};
+
+use crate::column::MaybeMicros;
+use crate::dialect::claim_due;
+use crate::runs::{self, RunRow};
+use crate::schema::schedule;
+use crate::syncs::SyncRow;
+use crate::{DbConn, StoreError};
+
+/// A sync that a worker holds, with the run that it is to do.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Claimed {
+    /// The sync.
+    pub sync: SyncRow,
+    /// Its run, running.
+    pub run: RunRow,
+}
+
+/// When a sync is due and who holds it.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
+#[diesel(table_name = schedule)]
+pub struct ScheduleRow {
+    /// When it is due, or when its lease ends; `None` for never.
+    #[diesel(deserialize_as = MaybeMicros)]
+    pub due_at: Option<Timestamp>,
+    /// The worker that holds it.
+    pub holder: Option<String>,
+}
+
+/// Takes up to `limit` syncs that are due at `now` for `worker` until `lease_until`, longest due first.
+///
+/// A sync's queued or running run is taken over (`resumed` grows if it was running); without one, a run with trigger
+/// `schedule` is made.
+pub fn claim(
+    c: &mut DbConn,
+    now: Timestamp,
+    lease_until: Timestamp,
+    worker: &str,
+    limit: i64,
+) -> Result<Vec<Claimed>, StoreError> {
+    let ids = claim_due(c, now, limit)?;
+    diesel::update(schedule::table.filter(schedule::sync_id.eq_any(&ids)))
+        .set((
+            schedule::due_at.eq(lease_until.as_micros()),
+            schedule::holder.eq(worker),
+        ))
+        .execute(c)?;
+    let mut claimed: Vec<_> = runs::take_over(c, &ids, now)?
+        .into_iter()
+        .map(|(run, sync)| Claimed { sync, run })
+        .collect();
+    claimed.sort_by_key(|claimed| ids.iter().position(|id| *id == claimed.sync.id.raw()));
+    Ok(claimed)
+}
+
+/// Prolongs the lease; false if `worker` is no longer the holder.
+pub fn heartbeat(
+    c: &mut DbConn,
+    sync: SyncId,
+    worker: &str,
+    lease_until: Timestamp,
+) -> Result<bool, StoreError> {
+    let held = schedule::table
+        .find(sync.raw())
+        .filter(schedule::holder.eq(worker));
+    Ok(diesel::update(held)
+        .set(schedule::due_at.eq(lease_until.as_micros()))
+        .execute(c)?
+        == 1)
+}
+
+/// Gives the sync back, due at `next_due` (`None`: never); false if `worker` is no longer the holder.
+pub fn finish(
+    c: &mut DbConn,
+    sync: SyncId,
+    worker: &str,
+    next_due: Option<Timestamp>,
+) -> Result<bool, StoreError> {
+    let held = schedule::table
+        .find(sync.raw())
+        .filter(schedule::holder.eq(worker));
+    let given_back = (
+        schedule::due_at.eq(next_due.map(Timestamp::as_micros)),
+        schedule::holder.eq(None::<String>),
+    );
+    Ok(diesel::update(held).set(given_back).execute(c)? == 1)
+}
+
+/// Makes the sync due now, unless a worker holds it or it is due already.
+pub fn bring_forward(c: &mut DbConn, sync: SyncId, now: Timestamp) -> Result<(), StoreError> {
+    let free = schedule::table
+        .find(sync.raw())
+        .filter(schedule::holder.is_null());
+    diesel::update(
+        free.filter(
+            schedule::due_at
+                .is_null()
+                .or(schedule::due_at.gt(now.as_micros())),
+        ),
+    )
+    .set(schedule::due_at.eq(now.as_micros()))
+    .execute(c)?;
+    Ok(())
+}
+
+/// Takes the sync from whoever holds it, who cannot write any more, and sets when it is due (`None`: never).
+pub fn take_away(c: &mut DbConn, sync: SyncId, due_at: Option<Timestamp>) -> Result<(), StoreError> {
+    diesel::update(schedule::table.find(sync.raw()))
+        .set((
+            schedule::due_at.eq(due_at.map(Timestamp::as_micros)),
+            schedule::holder.eq(None::<String>),
+        ))
+        .execute(c)?;
+    Ok(())
+}
+
+/// When the next sync of any environment falls due, leases included.
+pub fn next_due(c: &mut DbConn) -> Result<Option<Timestamp>, StoreError> {
+    let due: Option<i64> = schedule::table
+        .select(diesel::dsl::min(schedule::due_at))
+        .first(c)?;
+    Ok(due.map(Timestamp::from_micros))
+}
+
+/// When the sync is due and who holds it.
+pub fn state(c: &mut DbConn, sync: SyncId) -> Result<ScheduleRow, StoreError> {
+    schedule::table
+        .find(sync.raw())
+        .select(ScheduleRow::as_select())
+        .first(c)
+        .map_err(StoreError::about("sync"))
+}

@@ -1,0 +1,125 @@
+//! The control tables, as the migrations leave them.
+
+diesel::table! {
+    environments (id) {
+        id -> BigInt,
+        name -> Text,
+        created_at -> BigInt,
+    }
+}
+diesel::table! {
+    api_keys (id) {
+        id -> Text,
+        environment_id -> BigInt,
+        name -> Text,
+        prefix -> Text,
+        hash -> Text,
+        scopes -> Text,
+        created_at -> BigInt,
+        last_used_at -> Nullable<BigInt>,
+        revoked_at -> Nullable<BigInt>,
+    }
+}
+diesel::table! {
+    vault_keys (key_id) {
+        key_id -> Text,
+        check_text -> Text,
+        created_at -> BigInt,
+        retired_at -> Nullable<BigInt>,
+    }
+}
+diesel::table! {
+    connections (id) {
+        id -> BigInt,
+        environment_id -> BigInt,
+        integration -> Text,
+        name -> Text,
+        provider -> Text,
+        connection_config -> Text,
+        metadata -> Nullable<Text>,
+        tags -> Text,
+        end_user -> Nullable<Text>,
+        problem -> Nullable<Text>,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+        last_fetched_at -> Nullable<BigInt>,
+    }
+}
+diesel::table! {
+    credentials (connection_id) {
+        connection_id -> BigInt,
+        sealed -> Text,
+        key_id -> Text,
+        updated_at -> BigInt,
+    }
+}
+diesel::table! {
+    syncs (id) {
+        id -> BigInt,
+        connection_id -> BigInt,
+        name -> Text,
+        variant -> Text,
+        frequency -> Nullable<Text>,
+        paused -> Bool,
+        checkpoint -> Text,
+        created_at -> BigInt,
+    }
+}
+diesel::table! {
+    schedule (sync_id) {
+        sync_id -> BigInt,
+        due_at -> Nullable<BigInt>,
+        holder -> Nullable<Text>,
+    }
+}
+diesel::table! {
+    runs (number) {
+        number -> BigInt,
+        id -> Text,
+        sync_id -> BigInt,
+        status -> Text,
+        trigger -> Text,
+        kind -> Nullable<Text>,
+        created_at -> BigInt,
+        started_at -> Nullable<BigInt>,
+        finished_at -> Nullable<BigInt>,
+        resumed -> BigInt,
+        pages -> BigInt,
+        added -> BigInt,
+        updated -> BigInt,
+        deleted -> BigInt,
+        unchanged -> BigInt,
+        skipped -> BigInt,
+        progress -> Nullable<Double>,
+        error_code -> Nullable<Text>,
+        error_message -> Nullable<Text>,
+        error_hint -> Nullable<Text>,
+    }
+}
+diesel::table! {
+    slices (id) {
+        id -> BigInt,
+        sync_id -> BigInt,
+        kind -> Text,
+        from_at -> Nullable<BigInt>,
+        to_at -> Nullable<BigInt>,
+        next -> Nullable<Text>,
+        pages -> BigInt,
+        records -> BigInt,
+    }
+}
+diesel::table! {
+    counters (connection_id, model_table) {
+        connection_id -> BigInt,
+        model_table -> Text,
+        last_number -> BigInt,
+        live -> BigInt,
+    }
+}
+
+diesel::joinable!(api_keys -> environments (environment_id));
+diesel::joinable!(credentials -> connections (connection_id));
+diesel::joinable!(syncs -> connections (connection_id));
+diesel::joinable!(runs -> syncs (sync_id));
+diesel::allow_tables_to_appear_in_same_query!(api_keys, environments);
+diesel::allow_tables_to_appear_in_same_query!(connections, credentials, syncs, runs);

@@ -1,0 +1,187 @@
+//! Syncs: one row for each sync and variant of a connection, with the checkpoint.
+
+use diesel::prelude::*;
+use domain::{
+    ConnectionId, ConnectionName, EnvironmentId, IntegrationKey, ProviderName, SyncId, SyncName, Timestamp,
+    Variant,
+};
+use serde_json::Value as Json;
+
+use crate::column::{JsonText, Micros, Number, Word, to_json};
+use crate::dialect::on_db;
+use crate::schema::{connections, schedule, syncs};
+use crate::{DbConn, StoreError};
+
+/// A sync of a connection.
+#[derive(Debug, Clone, PartialEq, Queryable, Selectable)]
+#[diesel(table_name = syncs)]
+pub struct SyncRow {
+    /// Its number.
+    #[diesel(deserialize_as = Number)]
+    pub id: SyncId,
+    /// The connection.
+    #[diesel(deserialize_as = Number, column_name = connection_id)]
+    pub connection: ConnectionId,
+    /// The connection's environment.
+    #[diesel(deserialize_as = Number, select_expression = connections::environment_id)]
+    pub environment: EnvironmentId,
+    /// The connection's integration.
+    #[diesel(deserialize_as = Word, select_expression = connections::integration)]
+    pub integration: IntegrationKey,
+    /// The connection's name.
+    #[diesel(deserialize_as = Word, select_expression = connections::name)]
+    pub connection_name: ConnectionName,
+    /// The connection's provider.
+    #[diesel(deserialize_as = Word, select_expression = connections::provider)]
+    pub provider: ProviderName,
+    /// The sync's name in the provider's file.
+    #[diesel(deserialize_as = Word)]
+    pub name: SyncName,
+    /// The variant.
+    #[diesel(deserialize_as = Word)]
+    pub variant: Variant,
+    /// How often it runs, if not as the provider's file says.
+    pub frequency: Option<String>,
+    /// Whether it waits to be started.
+    pub paused: bool,
+    /// What the engine keeps between runs: an object, `{}` at first.
+    #[diesel(deserialize_as = JsonText)]
+    pub checkpoint: Json,
+    /// When it was made.
+    #[diesel(deserialize_as = Micros)]
+    pub created_at: Timestamp,
+}
+
+/// A sync to be made.
+#[derive(Debug, Clone)]
+pub struct NewSync {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// The sync's name in the provider's file.
+    pub name: SyncName,
+    /// The variant.
+    pub variant: Variant,
+    /// Whether it waits to be started.
+    pub paused: bool,
+    /// When it first runs; `None` for never.
+    pub due_at: Option<Timestamp>,
+}
+
+/// Which syncs to list.
+#[derive(Debug, Clone, Default)]
+pub struct SyncFilter {
+    /// Of this integration.
+    pub integration: Option<IntegrationKey>,
+    /// Of the connection of this name.
+    pub connection_name: Option<ConnectionName>,
+    /// Of these names.
+    pub names: Option<Vec<SyncName>>,
+}
+
+/// The connection's sync of that name and variant; made and scheduled if there is none, left as it is otherwise.
+pub fn ensure(c: &mut DbConn, new: &NewSync, now: Timestamp) -> Result<SyncRow, StoreError> {
+    let whose = (
+        syncs::connection_id.eq(new.connection.raw()),
+        syncs::name.eq(new.name.as_str()),
+        syncs::variant.eq(new.variant.as_str()),
+    );
+    on_db!(&mut *c, c => diesel::insert_into(syncs::table)
+        .values((whose, syncs::paused.eq(new.paused), syncs::checkpoint.eq("{}"), syncs::created_at.eq(now.as_micros())))
+        .on_conflict_do_nothing()
+        .execute(c))?;
+    let row = syncs::table
+        .inner_join(connections::table)
+        .filter(whose.0.and(whose.1).and(whose.2))
+        .select(SyncRow::as_select())
+        .first(c)
+        .map_err(StoreError::about("sync"))?;
+    on_db!(c, c => diesel::insert_into(schedule::table)
+        .values((schedule::sync_id.eq(row.id.raw()), schedule::due_at.eq(new.due_at.map(Timestamp::as_micros))))
+        .on_conflict_do_nothing()
+        .execute(c))?;
+    Ok(row)
+}
+
+/// Up to `limit` connections of the provider, of any environment, that lack the sync: it was added to the file after them.
+pub fn connections_without_any_environment(
+    c: &mut DbConn,
+    provider: &ProviderName,
+    sync: &SyncName,
+    limit: i64,
+) -> Result<Vec<ConnectionId>, StoreError> {
+    let theirs = syncs::table
+        .filter(syncs::connection_id.eq(connections::id))
+        .filter(syncs::name.eq(sync.as_str()));
+    let ids: Vec<i64> = connections::table
+        .filter(connections::provider.eq(provider.as_str()))
+        .filter(diesel::dsl::not(diesel::dsl::exists(theirs)))
+        .order(connections::id)
+        .limit(limit)
+        .select(connections::id)
+        .load(c)?;
+    Ok(ids.into_iter().map(ConnectionId::from_raw).collect())
+}
+
+/// The sync of that number, whosever it is.
+pub fn get_any_environment(c: &mut DbConn, id: SyncId) -> Result<Option<SyncRow>, StoreError> {
+    Ok(syncs::table
+        .inner_join(connections::table)
+        .filter(syncs::id.eq(id.raw()))
+        .select(SyncRow::as_select())
+        .first(c)
+        .optional()?)
+}
+
+/// The environment's syncs that pass the filter, in the order in which they were made.
+pub fn list(
+    c: &mut DbConn,
+    environment: EnvironmentId,
+    filter: &SyncFilter,
+) -> Result<Vec<SyncRow>, StoreError> {
+    let mut query = syncs::table
+        .inner_join(connections::table)
+        .filter(connections::environment_id.eq(environment.raw()))
+        .into_boxed();
+    if let Some(integration) = &filter.integration {
+        query = query.filter(connections::integration.eq(integration.as_str()));
+    }
+    if let Some(name) = &filter.connection_name {
+        query = query.filter(connections::name.eq(name.as_str()));
+    }
+    if let Some(names) = &filter.names {
+        query = query.filter(syncs::name.eq_any(names.iter().map(SyncName::as_str)));
+    }
+    Ok(query.order(syncs::id).select(SyncRow::as_select()).load(c)?)
+}
+
+/// Pauses or starts the sync and sets when it is due (`None`: never). One that a worker holds keeps its lease.
+pub fn set_paused(
+    c: &mut DbConn,
+    id: SyncId,
+    paused: bool,
+    due_at: Option<Timestamp>,
+) -> Result<(), StoreError> {
+    diesel::update(syncs::table.find(id.raw()))
+        .set(syncs::paused.eq(paused))
+        .execute(c)?;
+    diesel::update(schedule::table.find(id.raw()).filter(schedule::holder.is_null()))
+        .set(schedule::due_at.eq(due_at.map(Timestamp::as_micros)))
+        .execute(c)?;
+    Ok(())
+}
+
+/// Sets what the engine keeps between runs.
+pub fn set_checkpoint(c: &mut DbConn, id: SyncId, checkpoint: &Json) -> Result<(), StoreError> {
+    diesel::update(syncs::table.find(id.raw()))
+        .set(syncs::checkpoint.eq(to_json(checkpoint)?))
+        .execute(c)?;
+    Ok(())
+}
+
+/// Sets how often the sync runs; `None` for what the provider's file says.
+pub fn set_frequency(c: &mut DbConn, id: SyncId, frequency: Option<&str>) -> Result<(), StoreError> {
+    diesel::update(syncs::table.find(id.raw()))
+        .set(syncs::frequency.eq(frequency))
+        .execute(c)?;
+    Ok(())
+}

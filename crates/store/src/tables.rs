@@ -1,0 +1,182 @@
+//! The typed tables of models: made, and grown with their model.
+//!
+//! A model's columns stand first, in the order of the file, then those that every table has; of these the ones of eight bytes stand
+//! together, which saves PostgreSQL the padding between them and text. Rows are never updated in place there (each change moves
+//! the indexed `_cursor`), so the tables are packed full.
+
+use domain::{ColumnKind, Model, TableName};
+
+use crate::dialect::{TableShape, advisory_lock, column_type, ddl, newest, quoted, table_shape};
+use crate::{DbConn, Dialect, StoreError};
+
+/// Makes the model's table, or adds what the model has and the table lacks: columns, indexes. Indexes that an earlier state of the
+/// model asked for go away; columns stay, for they hold data.
+///
+/// To be called within [`crate::Store::write`]; safe when several processes do it at once. [`StoreError::Refused`] if a column's
+/// type or the key has changed, for that would lose data; nothing is changed then.
+pub fn ensure(c: &mut DbConn, model: &Model) -> Result<(), StoreError> {
+    advisory_lock(c)?;
+    let dialect = c.dialect();
+    let shape = table_shape(c, model.table.as_str())?;
+    let mut sql = if shape.columns.is_empty() {
+        vec![create(model, dialect)]
+    } else {
+        grow(model, &shape, dialect)?
+    };
+    let table = quoted(&model.table);
+    let wanted = indexes(model, dialect);
+    for stale in shape
+        .indexes
+        .iter()
+        .filter(|name| is_ours(name, model) && wanted.iter().all(|(new, _)| new != *name))
+    {
+        sql.push(format!("DROP INDEX \"{stale}\";\n"));
+    }
+    for (name, definition) in wanted.iter().filter(|(name, _)| !shape.indexes.contains(name)) {
+        sql.push(format!("CREATE INDEX \"{name}\" ON {table} {definition};\n"));
+    }
+    if dialect == Dialect::Postgres {
+        sql.extend(comments(model, &shape));
+    }
+    if sql.is_empty() {
+        Ok(())
+    } else {
+        ddl(c, &sql.concat())
+    }
+}
+
+fn column(model: &Model, name: &TableName, kind: ColumnKind, dialect: Dialect) -> String {
+    let kind_name = column_type(kind, dialect);
+    // Byte order for what is compared most: faster, and the same order of keys as in SQLite.
+    let compared = name == &model.key || model.filters.contains(name);
+    let collate = if kind == ColumnKind::Text && compared && dialect == Dialect::Postgres {
+        " COLLATE \"C\""
+    } else {
+        ""
+    };
+    format!("{} {kind_name}{collate}", quoted(name))
+}
+
+fn create(model: &Model, dialect: Dialect) -> String {
+    let time = column_type(ColumnKind::Timestamp, dialect);
+    let integer = column_type(ColumnKind::Integer, dialect);
+    let json = column_type(ColumnKind::Json, dialect);
+    let mut columns: Vec<_> = model
+        .columns
+        .iter()
+        .map(|(name, declared)| {
+            column(model, name, declared.kind, dialect) + if name == &model.key { " NOT NULL" } else { "" }
+        })
+        .collect();
+    columns.push(format!("\"_connection_id\" {integer} NOT NULL"));
+    columns.push(format!("\"_hash\" {integer} NOT NULL"));
+    columns.push(format!("\"_cursor\" {integer} NOT NULL"));
+    columns.push(format!("\"_first_seen_at\" {time} NOT NULL"));
+    columns.push(format!("\"_last_modified_at\" {time} NOT NULL"));
+    columns.push(format!("\"_deleted_at\" {time}"));
+    columns.push(format!("\"_extra\" {json}"));
+    columns.push(format!(
+        "PRIMARY KEY (\"_connection_id\", {})",
+        quoted(&model.key)
+    ));
+    format!(
+        "CREATE TABLE {} (\n    {}\n);\n",
+        quoted(&model.table),
+        columns.join(",\n    ")
+    )
+}
+
+fn grow(model: &Model, shape: &TableShape, dialect: Dialect) -> Result<Vec<String>, StoreError> {
+    let table = &model.table;
+    let mut key: Vec<_> = shape
+        .columns
+        .iter()
+        .filter(|column| column.key)
+        .map(|column| column.name.as_str())
+        .collect();
+    key.sort_unstable();
+    if key != ["_connection_id", model.key.as_str()] {
+        return Err(StoreError::Refused(format!(
+            "The table {table} has another key than {}: give the model another table name, or drop the table, and sync anew.",
+            model.key
+        )));
+    }
+    let mut sql = Vec::new();
+    for (name, declared) in &model.columns {
+        match shape.columns.iter().find(|column| column.name == name.as_str()) {
+            Some(column) if column.kind == column_type(declared.kind, dialect) => {}
+            Some(column) => {
+                return Err(StoreError::Refused(format!(
+                    "The column {name} of the table {table} is of type {} and the provider file now says {}: give the column \
+                     another name, or drop it from the table, and it is filled anew.",
+                    column.kind,
+                    column_type(declared.kind, dialect)
+                )));
+            }
+            None => {
+                let column = column(model, name, declared.kind, dialect);
+                sql.push(format!("ALTER TABLE {} ADD COLUMN {column};\n", quoted(table)));
+            }
+        }
+    }
+    Ok(sql)
+}
+
+/// Indexes by name, each with its definition. The name holds a hash of the definition, so that another definition is another index.
+fn indexes(model: &Model, dialect: Dialect) -> Vec<(String, String)> {
+    let newest = newest(model);
+    // SQLite's order has nulls last by itself when it descends, and knows no such words in an index.
+    let last = if dialect == Dialect::Postgres {
+        " NULLS LAST"
+    } else {
+        ""
+    };
+    let live = "WHERE \"_deleted_at\" IS NULL";
+    let key = quoted(&model.key);
+    let mut definitions = vec![
+        "(\"_connection_id\", \"_cursor\")".to_owned(),
+        format!("(\"_connection_id\", {newest} DESC{last}, {key} DESC) {live}"),
+    ];
+    for filter in &model.filters {
+        definitions.push(format!(
+            "(\"_connection_id\", {}, {newest} DESC{last}) {live}",
+            quoted(filter)
+        ));
+    }
+    definitions
+        .into_iter()
+        .map(|definition| {
+            let hash = xxhash_rust::xxh3::xxh3_64(definition.as_bytes()) & 0xffff_ffff;
+            (format!("{}_{hash:08x}", model.table), definition)
+        })
+        .collect()
+}
+
+/// Whether [`indexes`] may have given that name.
+fn is_ours(index: &str, model: &Model) -> bool {
+    index
+        .strip_prefix(model.table.as_str())
+        .and_then(|rest| rest.strip_prefix('_'))
+        .is_some_and(|hash| hash.len() == 8 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+/// The descriptions, where they differ from what PostgreSQL has.
+fn comments(model: &Model, shape: &TableShape) -> Vec<String> {
+    let mut sql = Vec::new();
+    for (name, declared) in &model.columns {
+        let now = shape
+            .columns
+            .iter()
+            .find(|column| column.name == name.as_str())
+            .and_then(|column| column.comment.as_deref());
+        if now.unwrap_or_default() != declared.description {
+            let text = declared.description.replace('\'', "''");
+            sql.push(format!(
+                "COMMENT ON COLUMN {}.{} IS '{text}';\n",
+                quoted(&model.table),
+                quoted(name)
+            ));
+        }
+    }
+    sql
+}

@@ -1,0 +1,61 @@
+//! Which keys have sealed credentials, with a text by which a wrong key is noticed; never the keys.
+
+use diesel::prelude::*;
+use domain::Timestamp;
+
+use crate::column::{MaybeMicros, Micros};
+use crate::schema::vault_keys;
+use crate::{DbConn, StoreError};
+
+/// A key of the vault.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
+#[diesel(table_name = vault_keys)]
+pub struct VaultKeyRow {
+    /// The key's id.
+    pub key_id: String,
+    /// A text sealed with the key.
+    #[diesel(column_name = check_text)]
+    pub check: String,
+    /// When it was first used.
+    #[diesel(deserialize_as = Micros)]
+    pub created_at: Timestamp,
+    /// Since when nothing is sealed with it.
+    #[diesel(deserialize_as = MaybeMicros)]
+    pub retired_at: Option<Timestamp>,
+}
+
+/// All keys, oldest first.
+pub fn list(c: &mut DbConn) -> Result<Vec<VaultKeyRow>, StoreError> {
+    Ok(vault_keys::table
+        .order((vault_keys::created_at, vault_keys::key_id))
+        .select(VaultKeyRow::as_select())
+        .load(c)?)
+}
+
+/// Adds a key; [`StoreError::Conflict`] if its id is there.
+pub fn insert(c: &mut DbConn, key: &VaultKeyRow) -> Result<(), StoreError> {
+    diesel::insert_into(vault_keys::table)
+        .values((
+            vault_keys::key_id.eq(&key.key_id),
+            vault_keys::check_text.eq(&key.check),
+            vault_keys::created_at.eq(key.created_at.as_micros()),
+            vault_keys::retired_at.eq(key.retired_at.map(Timestamp::as_micros)),
+        ))
+        .execute(c)
+        .map_err(StoreError::about("encryption key"))?;
+    Ok(())
+}
+
+/// Notes that nothing is sealed with the key any more.
+pub fn retire(c: &mut DbConn, key_id: &str, now: Timestamp) -> Result<(), StoreError> {
+    let retired = diesel::update(vault_keys::table.filter(vault_keys::key_id.eq(key_id)))
+        .set(vault_keys::retired_at.eq(now.as_micros()))
+        .execute(c)?;
+    if retired == 0 {
+        Err(StoreError::NotFound {
+            what: "encryption key",
+        })
+    } else {
+        Ok(())
+    }
+}

@@ -1,0 +1,271 @@
+//! Connections: put, find, filter, delete.
+
+use rstest::rstest;
+use serde_json::json;
+use store::connections::{self, ConnectionFilter, NewConnection, Problem};
+use store::{Dialect, StoreError, credentials, schedule, syncs};
+
+use crate::fixture::{Fixture, NOW, new_connection};
+
+fn map(json: &serde_json::Value) -> serde_json::Map<String, serde_json::Value> {
+    json.as_object().unwrap().clone()
+}
+
+#[rstest]
+#[tokio::test]
+async fn putting_again_replaces_what_is_given_keeps_the_rest_and_clears_the_problem(
+    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
+) {
+    let Some(fixture) = Fixture::new(dialect).await else {
+        return;
+    };
+    let first = NewConnection {
+        connection_config: map(&json!({"accountSid": "AC1"})),
+        metadata: Some(map(&json!({"a": [1, null]}))),
+        tags: Some([("team".to_owned(), "x\"y".to_owned())].into()),
+        end_user: Some(json!({"id": "u1", "email": "Ann@Example.com"})),
+        ..new_connection(fixture.environment("dev").await, "c")
+    };
+    let second = NewConnection {
+        connection_config: map(&json!({"accountSid": "AC2"})),
+        ..new_connection(first.environment, "c")
+    };
+    let expected = first.clone();
+    let (row, created) = fixture
+        .store
+        .write(move |c| connections::put(c, &first, NOW))
+        .await
+        .unwrap();
+    assert!(created);
+    let problem = Problem {
+        kind: "auth".to_owned(),
+        code: Some("20003".to_owned()),
+        message: "no".to_owned(),
+        at: NOW,
+    };
+    let stored = problem.clone();
+    fixture
+        .store
+        .write(move |c| connections::set_problem(c, row.id, Some(&stored)))
+        .await
+        .unwrap();
+    let found = fixture
+        .store
+        .read(move |c| connections::get_any_environment(c, row.id))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(found.problem, Some(problem));
+
+    let (row, created) = fixture
+        .store
+        .write(move |c| connections::put(c, &second, NOW.plus(5)))
+        .await
+        .unwrap();
+
+    assert!(!created);
+    assert_eq!(row.connection_config, map(&json!({"accountSid": "AC2"})));
+    assert_eq!(
+        (row.metadata, Some(row.tags), row.end_user),
+        (expected.metadata, expected.tags, expected.end_user)
+    );
+    assert_eq!(
+        (row.problem, row.created_at, row.updated_at),
+        (None, NOW, NOW.plus(5))
+    );
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_connection_of_another_environment_is_not_found(
+    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
+) {
+    let Some(fixture) = Fixture::new(dialect).await else {
+        return;
+    };
+    fixture.connection("c").await;
+    let other = fixture.environment("other").await;
+    let (integration, name) = ("twilio".parse().unwrap(), "c".parse().unwrap());
+    let found = fixture
+        .store
+        .read(move |c| connections::find(c, other, &integration, &name))
+        .await;
+    assert!(matches!(found, Err(StoreError::NotFound { what: "connection" })));
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_list_is_newest_first_and_every_filter_holds(
+    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
+) {
+    let Some(fixture) = Fixture::new(dialect).await else {
+        return;
+    };
+    let dev = fixture.environment("dev").await;
+    let tagged = NewConnection {
+        tags: Some(
+            [
+                ("a.b\"c".to_owned(), "1".to_owned()),
+                ("d".to_owned(), "2".to_owned()),
+            ]
+            .into(),
+        ),
+        end_user: Some(json!({"id": "u_1", "email": "Ann@Example.com"})),
+        ..new_connection(dev, "tagged")
+    };
+    fixture.connection("plain").await;
+    fixture
+        .store
+        .write(move |c| connections::put(c, &tagged, NOW))
+        .await
+        .unwrap();
+    fixture.connection("third").await;
+    let names = async |filter: ConnectionFilter| {
+        let rows = fixture
+            .store
+            .read(move |c| connections::list(c, dev, &filter))
+            .await
+            .unwrap();
+        rows.into_iter()
+            .map(|row| row.name.to_string())
+            .collect::<Vec<_>>()
+    };
+    let all = ConnectionFilter::default;
+    assert_eq!(names(all()).await, ["third", "tagged", "plain"]);
+    assert_eq!(
+        names(ConnectionFilter {
+            limit: 2,
+            page: 1,
+            ..all()
+        })
+        .await,
+        ["plain"]
+    );
+    assert_eq!(
+        names(ConnectionFilter {
+            name: Some("third".parse().unwrap()),
+            ..all()
+        })
+        .await,
+        ["third"]
+    );
+    assert_eq!(
+        names(ConnectionFilter {
+            search: Some("ann@EX".to_owned()),
+            ..all()
+        })
+        .await,
+        ["tagged"]
+    );
+    assert_eq!(
+        names(ConnectionFilter {
+            search: Some("U_1".to_owned()),
+            ..all()
+        })
+        .await,
+        ["tagged"]
+    );
+    assert_eq!(
+        names(ConnectionFilter {
+            search: Some("u%1".to_owned()),
+            ..all()
+        })
+        .await,
+        Vec::<String>::new()
+    );
+    assert_eq!(
+        names(ConnectionFilter {
+            end_user_id: Some("u_1".to_owned()),
+            ..all()
+        })
+        .await,
+        ["tagged"]
+    );
+    assert_eq!(
+        names(ConnectionFilter {
+            integrations: vec!["other".parse().unwrap()],
+            ..all()
+        })
+        .await,
+        Vec::<String>::new()
+    );
+    let tag = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    assert_eq!(
+        names(ConnectionFilter {
+            tags: vec![tag("a.b\"c", "1"), tag("d", "2")],
+            ..all()
+        })
+        .await,
+        ["tagged"]
+    );
+    assert_eq!(
+        names(ConnectionFilter {
+            tags: vec![tag("d", "1")],
+            ..all()
+        })
+        .await,
+        Vec::<String>::new()
+    );
+}
+
+#[rstest]
+#[tokio::test]
+async fn deleting_takes_everything_of_the_connection_along(
+    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
+) {
+    let Some(fixture) = Fixture::new(dialect).await else {
+        return;
+    };
+    let stream = fixture.stream().await;
+    let (dev, sync, connection) = (
+        fixture.environment("dev").await,
+        stream.lease.sync,
+        stream.connection,
+    );
+    fixture
+        .store
+        .write(move |c| credentials::put(c, connection, "s", "k", NOW))
+        .await
+        .unwrap();
+    let (integration, name) = ("twilio".parse().unwrap(), "c1".parse().unwrap());
+    let row = fixture
+        .store
+        .write(move |c| connections::delete(c, dev, &integration, &name))
+        .await
+        .unwrap();
+    assert_eq!(row.id, connection);
+    assert_eq!(
+        fixture
+            .store
+            .read(move |c| syncs::get_any_environment(c, sync))
+            .await
+            .unwrap(),
+        None
+    );
+    assert!(
+        fixture
+            .store
+            .read(move |c| schedule::state(c, sync))
+            .await
+            .is_err()
+    );
+    assert!(
+        fixture
+            .store
+            .read(move |c| credentials::get(c, connection))
+            .await
+            .is_err()
+    );
+    assert_eq!(
+        fixture
+            .store
+            .read(move |c| connections::count(c, dev))
+            .await
+            .unwrap(),
+        0
+    );
+    assert!(
+        fixture.connection("c1").await > connection,
+        "numbers are not given out again"
+    );
+}

@@ -1,0 +1,216 @@
+//! What the tests share: a model, a connection with a sync that a worker holds, pages.
+
+use domain::{
+    Clock, Column, ColumnKind, ConnectionId, EnvironmentId, Model, Parse, Record, RecordReader, RunId,
+    SyncId, TableName, Timestamp, Variant,
+};
+use store::records::{Lease, PageCommit, PageCounts, TableSql};
+use store::testing::TestDatabase;
+use store::{DbConn, Dialect, Store, StoreError};
+
+pub(crate) const NOW: Timestamp = Timestamp::from_micros(1_790_000_000_123_456);
+
+/// A model with a column of each kind; ordered by `sent_at`, else `made_at`.
+pub(crate) fn model() -> Model {
+    let column = |kind| Column {
+        kind,
+        parse: Parse::Iso8601,
+        path: vec![],
+        description: "It's a column".to_owned(),
+    };
+    let columns = [
+        ("sid", ColumnKind::Text),
+        ("from", ColumnKind::Text),
+        ("status", ColumnKind::Text),
+        ("parts", ColumnKind::Integer),
+        ("read", ColumnKind::Boolean),
+        ("price", ColumnKind::Decimal),
+        ("sent_at", ColumnKind::Timestamp),
+        ("made_at", ColumnKind::Timestamp),
+        ("links", ColumnKind::Json),
+    ];
+    Model {
+        name: "Message".parse().unwrap(),
+        table: "test_messages".parse().unwrap(),
+        plural: "messages".to_owned(),
+        description: String::new(),
+        key: name("sid"),
+        columns: columns
+            .into_iter()
+            .map(|(n, kind)| (name(n), column(kind)))
+            .collect(),
+        filters: vec![name("from"), name("status")],
+        newest_by: vec![name("sent_at"), name("made_at")],
+    }
+}
+
+pub(crate) fn name(text: &str) -> TableName {
+    text.parse().unwrap()
+}
+
+pub(crate) fn record(json: &serde_json::Value) -> Record {
+    RecordReader::new(&model()).read(json).unwrap()
+}
+
+/// A store with control tables, or `None` where PostgreSQL is missing.
+pub(crate) struct Fixture {
+    pub(crate) store: Store,
+    pub(crate) database: TestDatabase,
+}
+
+impl Fixture {
+    pub(crate) async fn new(dialect: Dialect) -> Option<Self> {
+        let database = TestDatabase::new(dialect).await?;
+        Some(Self {
+            store: database.store().await,
+            database,
+        })
+    }
+
+    pub(crate) async fn environment(&self, named: &str) -> EnvironmentId {
+        let named = named.parse().unwrap();
+        self.store
+            .write(move |c| Ok(store::environments::ensure(c, &named, NOW)?.id))
+            .await
+            .unwrap()
+    }
+
+    /// A connection of the environment `dev` named `named`.
+    pub(crate) async fn connection(&self, named: &str) -> ConnectionId {
+        let new = new_connection(self.environment("dev").await, named);
+        self.store
+            .write(move |c| Ok(store::connections::put(c, &new, NOW)?.0.id))
+            .await
+            .unwrap()
+    }
+
+    /// A sync of the connection, due at `due_at`.
+    pub(crate) async fn sync(&self, connection: ConnectionId, due_at: Option<Timestamp>) -> SyncId {
+        let new = store::syncs::NewSync {
+            connection,
+            name: "test-messages".parse().unwrap(),
+            variant: Variant::base(),
+            paused: false,
+            due_at,
+        };
+        self.store
+            .write(move |c| Ok(store::syncs::ensure(c, &new, NOW)?.id))
+            .await
+            .unwrap()
+    }
+
+    /// A connection whose sync the worker `w` holds, and the model's table.
+    pub(crate) async fn stream(&self) -> Stream {
+        let connection = self.connection("c1").await;
+        let sync = self.sync(connection, Some(NOW)).await;
+        let claimed = self
+            .store
+            .write(|c| store::schedule::claim(c, NOW, NOW.plus(60_000_000), "w", 10))
+            .await
+            .unwrap();
+        self.store
+            .write(|c| store::tables::ensure(c, &model()))
+            .await
+            .unwrap();
+        Stream {
+            store: self.store.clone(),
+            table: std::sync::Arc::new(TableSql::new(&model(), self.store.dialect())),
+            connection,
+            run: claimed[0].run.id,
+            lease: Lease {
+                sync,
+                worker: "w".to_owned(),
+            },
+            clock: Clock::manual(NOW),
+        }
+    }
+}
+
+pub(crate) fn new_connection(environment: EnvironmentId, named: &str) -> store::connections::NewConnection {
+    store::connections::NewConnection {
+        environment,
+        integration: "twilio".parse().unwrap(),
+        name: named.parse().unwrap(),
+        provider: "twilio".parse().unwrap(),
+        connection_config: serde_json::Map::new(),
+        metadata: None,
+        tags: None,
+        end_user: None,
+    }
+}
+
+/// One connection's rows of the test model.
+#[derive(Clone)]
+pub(crate) struct Stream {
+    pub(crate) store: Store,
+    pub(crate) table: std::sync::Arc<TableSql>,
+    pub(crate) connection: ConnectionId,
+    pub(crate) run: RunId,
+    pub(crate) lease: Lease,
+    pub(crate) clock: Clock,
+}
+
+impl Stream {
+    pub(crate) async fn write(&self, records: Vec<Record>) -> Result<PageCounts, StoreError> {
+        self.write_with(records, |_| {}).await
+    }
+
+    pub(crate) async fn write_with(
+        &self,
+        records: Vec<Record>,
+        change: impl FnOnce(&mut PageCommit<'_>) + Send + 'static,
+    ) -> Result<PageCounts, StoreError> {
+        let stream = self.clone();
+        self.store
+            .write(move |c| {
+                let model = model();
+                let mut page = PageCommit {
+                    table: &stream.table,
+                    model: &model,
+                    lease: &stream.lease,
+                    run: stream.run,
+                    connection: stream.connection,
+                    records,
+                    pages: 1,
+                    skipped: 0,
+                    slice: None,
+                    new_slices: vec![],
+                    checkpoint: None,
+                    progress: None,
+                    now: stream.clock.now(),
+                };
+                change(&mut page);
+                store::records::commit_page(c, page)
+            })
+            .await
+    }
+
+    pub(crate) async fn delete(&self, keys: &[&str]) -> Result<u64, StoreError> {
+        let (stream, keys) = (
+            self.clone(),
+            keys.iter().map(|&key| key.to_owned()).collect::<Vec<_>>(),
+        );
+        self.store
+            .write(move |c| {
+                let delete = store::records::DeleteCommit {
+                    table: &stream.table,
+                    model: &model(),
+                    lease: &stream.lease,
+                    run: stream.run,
+                    connection: stream.connection,
+                    keys: &keys,
+                    now: stream.clock.now(),
+                };
+                store::records::mark_deleted(c, &delete)
+            })
+            .await
+    }
+
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        body: impl FnOnce(&mut DbConn, &Stream) -> Result<T, StoreError> + Send + 'static,
+    ) -> T {
+        let stream = self.clone();
+        self.store.read(move |c| body(c, &stream)).await.unwrap()
+    }
+}

@@ -1,0 +1,14 @@
+//! The store against both databases: SQLite in a temporary file, PostgreSQL in a server of this process.
+
+#![cfg(test)]
+
+mod access;
+mod connections;
+mod fixture;
+mod migrations;
+mod opening;
+mod queries;
+mod records;
+mod schedule;
+mod speed;
+mod tables;

@@ -1,0 +1,71 @@
+//! Migrations are the same in both databases and go both ways.
+
+use rstest::rstest;
+use store::Dialect;
+use store::testing::{TestDatabase, describe_tables, revert_last_migration};
+
+#[tokio::test]
+async fn both_databases_end_with_the_same_tables_and_every_foreign_key_is_indexed() {
+    let mut seen = Vec::new();
+    for database in store::testing::databases().await {
+        let lines = database.store().await.read(describe_tables).await.unwrap();
+        for line in lines.iter().filter_map(|line| line.strip_prefix("foreign ")) {
+            assert!(
+                lines.contains(&format!("index {line}")),
+                "{}: no index for {line}",
+                database.name
+            );
+        }
+        assert!(
+            lines.iter().any(|line| line == "column connections.problem"),
+            "{lines:#?}"
+        );
+        seen.push(lines);
+    }
+    for other in seen.iter().skip(1) {
+        assert_eq!(&seen[0], other);
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn up_down_up_is_the_identity(#[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect) {
+    let Some(database) = TestDatabase::empty(dialect) else {
+        return;
+    };
+    let store = database.store().await;
+    let pending = store.pending_migrations().await.unwrap();
+    assert_eq!(store.migrate().await.unwrap(), pending);
+    let before = store.read(describe_tables).await.unwrap();
+
+    for _ in &pending {
+        store.write(revert_last_migration).await.unwrap();
+    }
+    assert_eq!(store.read(describe_tables).await.unwrap(), Vec::<String>::new());
+    store.migrate().await.unwrap();
+
+    assert_eq!(store.read(describe_tables).await.unwrap(), before);
+    assert!(store.pending_migrations().await.unwrap().is_empty());
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn many_processes_may_migrate_at_once(#[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect) {
+    let Some(database) = TestDatabase::empty(dialect) else {
+        return;
+    };
+    // Stores of their own are to the database what processes are.
+    let stores = [
+        database.store().await,
+        database.store().await,
+        database.store().await,
+    ];
+    let [a, b, c] = &stores;
+    let (a, b, c) = tokio::join!(a.migrate(), b.migrate(), c.migrate());
+    let applied = [a.unwrap(), b.unwrap(), c.unwrap()];
+    assert_eq!(
+        applied.iter().filter(|names| !names.is_empty()).count(),
+        1,
+        "{applied:?}"
+    );
+}

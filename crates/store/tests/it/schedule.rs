@@ -1,0 +1,385 @@
+//! Claims, leases and runs.
+
+use std::collections::HashSet;
+
+use domain::{RunId, SyncId, Timestamp};
+use rstest::rstest;
+use store::runs::{self, RunError, RunFilter, RunStatus, Trigger};
+use store::schedule::{self, Claimed};
+use store::syncs::{self, SyncFilter};
+use store::{Dialect, Store, StoreError, slices};
+
+use crate::fixture::{Fixture, NOW};
+
+const LEASE: i64 = 60 * Timestamp::SECOND;
+
+async fn claim(store: &Store, worker: &'static str, now: Timestamp, limit: i64) -> Vec<Claimed> {
+    store
+        .write(move |c| schedule::claim(c, now, now.plus(LEASE), worker, limit))
+        .await
+        .unwrap()
+}
+
+async fn end(store: &Store, id: RunId, now: Timestamp) {
+    store
+        .write(move |c| runs::finish(c, id, RunStatus::Succeeded, None, now))
+        .await
+        .unwrap();
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn several_workers_get_each_due_sync_once(
+    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
+) {
+    let Some(fixture) = Fixture::new(dialect).await else {
+        return;
+    };
+    for number in 0..40 {
+        let connection = fixture.connection(&format!("c{number}")).await;
+        fixture.sync(connection, Some(NOW)).await;
+    }
+    let late = fixture.connection("late").await;
+    fixture.sync(late, Some(NOW.plus(1))).await;
+    let mut workers = tokio::task::JoinSet::new();
+    for worker in ["a", "b", "c", "d"] {
+        let store = fixture.store.clone();
+        workers.spawn(async move {
+            let mut mine = Vec::new();
+            // A claim may come back empty while others hold the rows that are left; eight times is more than enough.
+            for _ in 0..8 {
+                mine.extend(
+                    claim(&store, worker, NOW, 7)
+                        .await
+                        .into_iter()
+                        .map(|claimed| claimed.sync.id),
+                );
+            }
+            mine
+        });
+    }
+    let claimed = workers.join_all().await.concat();
+    assert_eq!(claimed.len(), 40);
+    assert_eq!(claimed.iter().collect::<HashSet<_>>().len(), 40);
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_dead_workers_run_is_taken_over_and_it_can_neither_beat_nor_finish(
+    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
+) {
+    let Some(fixture) = Fixture::new(dialect).await else {
+        return;
+    };
+    let connection = fixture.connection("c").await;
+    let sync = fixture.sync(connection, Some(NOW)).await;
+    let first = claim(&fixture.store, "dead", NOW, 5).await.remove(0);
+    assert_eq!(
+        (first.run.status, first.run.trigger, first.run.resumed),
+        (RunStatus::Running, Trigger::Schedule, 0)
+    );
+    assert_eq!(first.run.started_at, Some(NOW));
+    assert!(
+        claim(&fixture.store, "other", NOW.plus(LEASE - 1), 5)
+            .await
+            .is_empty()
+    );
+
+    let later = NOW.plus(LEASE);
+    let second = claim(&fixture.store, "other", later, 5).await.remove(0);
+    assert_eq!(
+        (second.run.id, second.run.resumed, second.run.started_at),
+        (first.run.id, 1, Some(NOW))
+    );
+    let beat = fixture
+        .store
+        .write(move |c| schedule::heartbeat(c, sync, "dead", later.plus(LEASE)))
+        .await
+        .unwrap();
+    let finished = fixture
+        .store
+        .write(move |c| schedule::finish(c, sync, "dead", None))
+        .await
+        .unwrap();
+    assert!(!beat && !finished);
+
+    end(&fixture.store, second.run.id, later).await;
+    assert!(
+        fixture
+            .store
+            .write(move |c| schedule::finish(c, sync, "other", Some(later.plus(7))))
+            .await
+            .unwrap()
+    );
+    let state = fixture
+        .store
+        .read(move |c| schedule::state(c, sync))
+        .await
+        .unwrap();
+    assert_eq!((state.due_at, state.holder), (Some(later.plus(7)), None));
+    assert_eq!(
+        fixture.store.read(schedule::next_due).await.unwrap(),
+        Some(later.plus(7))
+    );
+    let third = claim(&fixture.store, "other", later.plus(7), 5).await.remove(0);
+    assert_ne!(third.run.id, first.run.id);
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_run_asked_for_is_made_once_and_found_by_the_claim(
+    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
+) {
+    let Some(fixture) = Fixture::new(dialect).await else {
+        return;
+    };
+    let connection = fixture.connection("c").await;
+    let sync = fixture.sync(connection, None).await;
+    let (run, existed) = fixture
+        .store
+        .write(move |c| runs::enqueue(c, sync, Trigger::Api, NOW))
+        .await
+        .unwrap();
+    let (same, again) = fixture
+        .store
+        .write(move |c| runs::enqueue(c, sync, Trigger::Initial, NOW))
+        .await
+        .unwrap();
+    assert_eq!(
+        (existed, again, run.id, same.trigger),
+        (false, true, same.id, Trigger::Api)
+    );
+    assert!(claim(&fixture.store, "w", NOW, 5).await.is_empty());
+
+    fixture
+        .store
+        .write(move |c| schedule::bring_forward(c, sync, NOW))
+        .await
+        .unwrap();
+    let claimed = claim(&fixture.store, "w", NOW, 5).await.remove(0);
+    assert_eq!(
+        (claimed.run.id, claimed.run.trigger, claimed.run.resumed),
+        (run.id, Trigger::Api, 0)
+    );
+    fixture
+        .store
+        .write(move |c| schedule::bring_forward(c, sync, NOW))
+        .await
+        .unwrap();
+    fixture
+        .store
+        .write(move |c| syncs::set_paused(c, sync, true, None))
+        .await
+        .unwrap();
+    let state = fixture
+        .store
+        .read(move |c| schedule::state(c, sync))
+        .await
+        .unwrap();
+    assert_eq!(state.due_at, Some(NOW.plus(LEASE)), "a held sync keeps its lease");
+}
+
+#[rstest]
+#[tokio::test]
+async fn an_ended_run_stays_as_it_is(#[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect) {
+    let Some(fixture) = Fixture::new(dialect).await else {
+        return;
+    };
+    let connection = fixture.connection("c").await;
+    let sync = fixture.sync(connection, Some(NOW)).await;
+    let id = claim(&fixture.store, "w", NOW, 5).await.remove(0).run.id;
+    let error = RunError {
+        code: "c".to_owned(),
+        message: "m".to_owned(),
+        hint: None,
+    };
+    fixture
+        .store
+        .write(move |c| runs::finish(c, id, RunStatus::Failed, Some(&error), NOW))
+        .await
+        .unwrap();
+    end(&fixture.store, id, NOW.plus(1)).await;
+    let row = fixture
+        .store
+        .read(move |c| runs::latest_finished(c, sync))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        (row.status, row.error_code.as_deref(), row.finished_at),
+        (RunStatus::Failed, Some("c"), Some(NOW))
+    );
+}
+
+async fn history(fixture: &Fixture, sync: SyncId, count: i64) -> Vec<RunId> {
+    let mut ids = Vec::new();
+    for number in 0..count {
+        let at = NOW.plus(number);
+        let (run, _) = fixture
+            .store
+            .write(move |c| runs::enqueue(c, sync, Trigger::Api, at))
+            .await
+            .unwrap();
+        end(&fixture.store, run.id, at).await;
+        ids.insert(0, run.id);
+    }
+    ids
+}
+
+#[rstest]
+#[tokio::test]
+async fn runs_page_newest_first_within_their_environment_and_old_ones_go(
+    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
+) {
+    let Some(fixture) = Fixture::new(dialect).await else {
+        return;
+    };
+    let (dev, other) = (
+        fixture.environment("dev").await,
+        fixture.environment("other").await,
+    );
+    let connection = fixture.connection("c").await;
+    let sync = fixture.sync(connection, None).await;
+    let ids = history(&fixture, sync, 5).await;
+    let list = async |environment, filter: RunFilter| {
+        let rows = fixture
+            .store
+            .read(move |c| runs::list(c, environment, &filter))
+            .await
+            .unwrap();
+        rows.into_iter().map(|(run, _)| run.id).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        list(
+            dev,
+            RunFilter {
+                limit: 2,
+                ..RunFilter::default()
+            }
+        )
+        .await,
+        ids[..2]
+    );
+    assert_eq!(
+        list(
+            dev,
+            RunFilter {
+                before: Some(ids[1]),
+                ..RunFilter::default()
+            }
+        )
+        .await,
+        ids[2..]
+    );
+    assert_eq!(
+        list(
+            dev,
+            RunFilter {
+                sync: Some("none".parse().unwrap()),
+                ..RunFilter::default()
+            }
+        )
+        .await,
+        []
+    );
+    assert_eq!(list(other, RunFilter::default()).await, []);
+    let id = ids[0];
+    let theirs = fixture.store.read(move |c| runs::find(c, other, id)).await;
+    assert!(matches!(theirs, Err(StoreError::NotFound { what: "run" })));
+    assert_eq!(
+        fixture
+            .store
+            .read(move |c| runs::latest(c, sync))
+            .await
+            .unwrap()
+            .unwrap()
+            .id,
+        ids[0]
+    );
+
+    assert_eq!(
+        fixture
+            .store
+            .write(|c| runs::prune(c, NOW.plus(4), 2))
+            .await
+            .unwrap(),
+        3
+    );
+    assert_eq!(list(dev, RunFilter::default()).await, ids[..2]);
+}
+
+#[rstest]
+#[tokio::test]
+async fn an_ensured_sync_is_left_as_it_is_and_found_by_its_filters(
+    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
+) {
+    let Some(fixture) = Fixture::new(dialect).await else {
+        return;
+    };
+    let dev = fixture.environment("dev").await;
+    let connection = fixture.connection("c").await;
+    let sync = fixture.sync(connection, Some(NOW)).await;
+    fixture
+        .store
+        .write(move |c| {
+            syncs::set_checkpoint(c, sync, &serde_json::json!({"n": 1}))?;
+            syncs::set_frequency(c, sync, Some("every 1h"))?;
+            slices::insert(c, sync, &[new_slice("a"), new_slice("b")])
+        })
+        .await
+        .unwrap();
+    assert_eq!(fixture.sync(connection, None).await, sync);
+    let filter = SyncFilter {
+        names: Some(vec!["test-messages".parse().unwrap()]),
+        ..SyncFilter::default()
+    };
+    let rows = fixture
+        .store
+        .read(move |c| syncs::list(c, dev, &filter))
+        .await
+        .unwrap();
+    assert_eq!(
+        (rows.len(), &rows[0].checkpoint, rows[0].frequency.as_deref()),
+        (1, &serde_json::json!({"n": 1}), Some("every 1h"))
+    );
+    assert_eq!(
+        fixture
+            .store
+            .read(move |c| schedule::state(c, sync))
+            .await
+            .unwrap()
+            .due_at,
+        Some(NOW)
+    );
+    let none = SyncFilter {
+        connection_name: Some("d".parse().unwrap()),
+        ..SyncFilter::default()
+    };
+    assert!(
+        fixture
+            .store
+            .read(move |c| syncs::list(c, dev, &none))
+            .await
+            .unwrap()
+            .is_empty()
+    );
+
+    fixture
+        .store
+        .write(move |c| slices::clear(c, sync, Some("a")))
+        .await
+        .unwrap();
+    let left = fixture.store.read(move |c| slices::list(c, sync)).await.unwrap();
+    assert_eq!(
+        left.iter().map(|slice| slice.kind.as_str()).collect::<Vec<_>>(),
+        ["b"]
+    );
+}
+
+fn new_slice(kind: &str) -> slices::NewSlice {
+    slices::NewSlice {
+        kind: kind.to_owned(),
+        from_at: Some(NOW),
+        to_at: None,
+    }
+}

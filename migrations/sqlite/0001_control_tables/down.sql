@@ -1,0 +1,10 @@
+DROP TABLE counters;
+DROP TABLE slices;
+DROP TABLE runs;
+DROP TABLE schedule;
+DROP TABLE syncs;
+DROP TABLE credentials;
+DROP TABLE connections;
+DROP TABLE vault_keys;
+DROP TABLE api_keys;
+DROP TABLE environments;

@@ -1,0 +1,190 @@
+//! Which addresses may be called.
+//!
+//! A name is resolved here and the connection is made to what this returns, so that the address looked at is the address
+//! connected to; a name that changes its mind between two look-ups gains nothing. An address written as a number never reaches
+//! a resolver, so it is looked at before the call, for every redirect too.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use url::{Host, Url};
+
+use crate::CallError;
+
+/// Whether an address lies in the public internet.
+pub(crate) fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => is_public_v4(address),
+        IpAddr::V6(address) => is_public_v6(address),
+    }
+}
+
+/// All but the special-purpose blocks of the IANA registry (RFC 6890), multicast and the reserved class E.
+fn is_public_v4(address: Ipv4Addr) -> bool {
+    !matches!(
+        address.octets(),
+        // This network, private, loopback, multicast, class E and broadcast.
+        [0 | 10 | 127 | 224..=255, ..]
+        // Shared by carriers for NAT (RFC 6598).
+        | [100, 64..=127, ..]
+        // Link-local, private, private.
+        | [169, 254, ..] | [172, 16..=31, ..] | [192, 168, ..]
+        // Protocol assignments, documentation, relays of 6to4.
+        | [192, 0, 0 | 2, _] | [198, 51, 100, _] | [203, 0, 113, _] | [192, 88, 99, _]
+        // Benchmarks (RFC 2544).
+        | [198, 18 | 19, ..]
+    )
+}
+
+/// Only global unicast, 2000::/3, and of that not what stands for something else. IPv4-mapped addresses, NAT64, unique local,
+/// link-local, multicast and loopback all lie outside of 2000::/3.
+fn is_public_v6(address: Ipv6Addr) -> bool {
+    let segments = address.segments();
+    let special = matches!(
+        segments,
+        // Protocol assignments, Teredo among them (2001::/23), documentation, and 6to4, which wraps an IPv4 address.
+        [0x2001, 0..=0x1ff | 0xdb8, ..] | [0x2002, ..]
+        // Documentation (RFC 9637).
+        | [0x3fff, 0..=0xfff, ..]
+    );
+    matches!(segments, [0x2000..=0x3fff, ..]) && !special
+}
+
+/// Refuses a host that is a number of a non-public address, and plain http.
+pub(crate) fn check_url(url: &Url) -> Result<(), CallError> {
+    let host = url.host_str().unwrap_or_default().to_owned();
+    let public = match url.host() {
+        Some(Host::Ipv4(address)) => is_public(address.into()),
+        Some(Host::Ipv6(address)) => is_public(address.into()),
+        Some(Host::Domain(_)) | None => true,
+    };
+    match (public, url.scheme()) {
+        (false, _) => Err(CallError::AddressRefused { host }),
+        (true, "https") => Ok(()),
+        (true, _) => Err(CallError::PlainHttp { host }),
+    }
+}
+
+/// Every address of the name is private; told apart from other failures by its type.
+#[derive(Debug, thiserror::Error)]
+#[error("the name has no public address")]
+pub(crate) struct NoPublicAddress;
+
+/// Resolves names to their public addresses alone.
+#[derive(Debug)]
+pub(crate) struct PublicResolver;
+
+impl Resolve for PublicResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            Ok(only_public(found)?)
+        })
+    }
+}
+
+fn only_public(found: impl Iterator<Item = SocketAddr>) -> Result<Addrs, NoPublicAddress> {
+    let public: Vec<SocketAddr> = found.filter(|address| is_public(address.ip())).collect();
+    if public.is_empty() {
+        Err(NoPublicAddress)
+    } else {
+        Ok(Box::new(public.into_iter()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::unspecified("0.0.0.0")]
+    #[case::this_network("0.1.2.3")]
+    #[case::private_a("10.0.0.1")]
+    #[case::carrier_nat("100.64.0.1")]
+    #[case::carrier_nat_end("100.127.255.255")]
+    #[case::loopback("127.0.0.1")]
+    #[case::loopback_end("127.255.255.254")]
+    #[case::metadata_service("169.254.169.254")]
+    #[case::private_b("172.16.0.1")]
+    #[case::private_b_end("172.31.255.255")]
+    #[case::protocol("192.0.0.8")]
+    #[case::documentation_1("192.0.2.1")]
+    #[case::relay("192.88.99.1")]
+    #[case::private_c("192.168.1.1")]
+    #[case::benchmark("198.19.0.1")]
+    #[case::documentation_2("198.51.100.7")]
+    #[case::documentation_3("203.0.113.9")]
+    #[case::multicast("224.0.0.1")]
+    #[case::reserved("240.0.0.1")]
+    #[case::broadcast("255.255.255.255")]
+    #[case::unspecified_6("::")]
+    #[case::loopback_6("::1")]
+    #[case::mapped("::ffff:8.8.8.8")]
+    #[case::mapped_loopback("::ffff:127.0.0.1")]
+    #[case::compatible("::7f00:1")]
+    #[case::nat64("64:ff9b::a00:1")]
+    #[case::nat64_local("64:ff9b:1::1")]
+    #[case::discard("100::1")]
+    #[case::teredo("2001::1")]
+    #[case::documentation_6("2001:db8::1")]
+    #[case::six_to_four("2002:a00:1::1")]
+    #[case::documentation_6b("3fff::1")]
+    #[case::unique_local("fd00:ec2::254")]
+    #[case::link_local("fe80::1")]
+    #[case::site_local("fec0::1")]
+    #[case::multicast_6("ff02::1")]
+    fn is_not_public(#[case] address: &str) {
+        assert!(!is_public(address.parse().unwrap()));
+    }
+
+    #[rstest]
+    #[case("8.8.8.8")]
+    #[case("1.1.1.1")]
+    #[case("100.63.255.255")]
+    #[case("100.128.0.1")]
+    #[case("172.15.0.1")]
+    #[case("172.32.0.1")]
+    #[case("192.0.1.1")]
+    #[case("198.17.255.255")]
+    #[case("223.255.255.255")]
+    #[case("2600:1f00::1")]
+    #[case("2001:4860:4860::8888")]
+    #[case("2a00:1450::1")]
+    fn is_public_address(#[case] address: &str) {
+        assert!(is_public(address.parse().unwrap()));
+    }
+
+    #[rstest]
+    #[case("https://127.0.0.1/")]
+    #[case("https://2130706433/")]
+    #[case("https://0x7f.1/")]
+    #[case("https://0177.0.0.1/")]
+    #[case("https://[::1]/")]
+    #[case("https://[::ffff:127.0.0.1]/")]
+    #[case("http://10.0.0.1/")]
+    fn a_private_number_is_refused_however_it_is_written(#[case] url: &str) {
+        let refused = check_url(&url.parse().unwrap());
+        assert!(
+            matches!(refused, Err(CallError::AddressRefused { .. })),
+            "{refused:?}"
+        );
+    }
+
+    #[test]
+    fn plain_http_is_refused_and_https_to_a_name_is_not() {
+        assert!(matches!(
+            check_url(&"http://example.com/".parse().unwrap()),
+            Err(CallError::PlainHttp { .. })
+        ));
+        check_url(&"https://example.com/".parse().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn of_a_name_with_both_only_the_public_addresses_are_left() {
+        let both = ["10.0.0.1:0", "8.8.8.8:0", "[::1]:0"].map(|address| address.parse().unwrap());
+        let left: Vec<SocketAddr> = only_public(both.into_iter()).unwrap().collect();
+        assert_eq!(left, ["8.8.8.8:0".parse().unwrap()]);
+    }
+}

@@ -1,0 +1,183 @@
+//! What can go wrong with a call.
+
+use std::error::Error;
+use std::time::Duration;
+
+use registry::MissingValue;
+
+use crate::{Instead, ProviderError};
+
+/// Why a call failed. Holds no secret and no body.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// The host is, or resolves to, an address that is not public.
+    #[error("{host} is no public address; a private one must be allowed in the configuration")]
+    AddressRefused {
+        /// The host as the address names it.
+        host: String,
+    },
+    /// Plain http would show the credentials to everybody on the way.
+    #[error("{host} is to be called over plain http, which would show the credentials on the way; use https")]
+    PlainHttp {
+        /// The host.
+        host: String,
+    },
+    /// No connection came about, so nothing was done.
+    #[error("{host} cannot be reached")]
+    Unreachable {
+        /// The host.
+        host: String,
+        /// Why.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// The connection broke under way; whether the call was carried out is not known.
+    #[error("the connection to {host} broke off")]
+    Broken {
+        /// The host.
+        host: String,
+        /// Why.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// One attempt took too long; whether it was carried out is not known.
+    #[error("{host} did not answer in time")]
+    TimedOut {
+        /// The host.
+        host: String,
+    },
+    /// The call's whole time is up.
+    #[error("gave up after {attempts} attempts, since the time for the call is up")]
+    DeadlineExceeded {
+        /// Attempts made; 0 if no place became free under the connection's limit.
+        attempts: u32,
+        /// How the last attempt failed.
+        #[source]
+        last: Box<CallError>,
+    },
+    /// No place became free under the connection's limit.
+    #[error("other calls of the connection took all the places that the provider's limit gives")]
+    Crowded,
+    /// The answer is too large.
+    #[error("the answer is larger than {limit} bytes")]
+    TooLarge {
+        /// Bytes allowed.
+        limit: usize,
+    },
+    /// The connection lacks something that the provider's file asks for.
+    #[error("the connection lacks a value that the provider needs")]
+    Template(#[from] MissingValue),
+    /// The file and the connection's configuration do not make an address.
+    #[error("the provider's address is not valid: {problem}")]
+    BadUrl {
+        /// What is wrong, without values.
+        problem: String,
+    },
+    /// The provider's file has no such server.
+    #[error("the provider has no server called {0:?}")]
+    UnknownServer(String),
+    /// A header that cannot be sent.
+    #[error("the header {name:?} has a name or a value that HTTP does not allow")]
+    BadHeader {
+        /// Its name.
+        name: String,
+    },
+    /// The provider said no.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
+    /// Success, and yet no JSON.
+    #[error("the provider answered {status} with {instead} where JSON was expected")]
+    NotJson {
+        /// The HTTP status.
+        status: u16,
+        /// What the body is.
+        instead: Instead,
+    },
+    /// A next-page link, or a redirect of a body, that leads away from the provider.
+    #[error("the provider points to {host}, which is none of its own servers")]
+    ForeignLink {
+        /// Where it points.
+        host: String,
+    },
+    /// Redirects without an end.
+    #[error("more than {limit} redirects")]
+    TooManyRedirects {
+        /// How many are followed.
+        limit: u32,
+    },
+    /// The next page is the page that was just read.
+    #[error("the provider names the page just read as the next one")]
+    PageRepeats,
+    /// Not a cursor of this list.
+    #[error("the stored place in the list does not fit the provider's file any more")]
+    BadCursor,
+}
+
+impl CallError {
+    /// What the provider said, if it did say no, also if the time was up then.
+    pub fn provider(&self) -> Option<&ProviderError> {
+        match self {
+            Self::Provider(error) => Some(error),
+            Self::DeadlineExceeded { last, .. } => last.provider(),
+            _ => None,
+        }
+    }
+
+    /// How long the provider asked to wait.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.provider().and_then(|error| error.retry_after)
+    }
+
+    /// Whether the same call may well succeed later without anybody changing anything.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Unreachable { .. }
+            | Self::Broken { .. }
+            | Self::TimedOut { .. }
+            | Self::DeadlineExceeded { .. }
+            | Self::Crowded => true,
+            Self::NotJson { instead, .. } => matches!(instead, Instead::Markup | Instead::CutOff),
+            Self::Provider(error) => error.rate_limited || error.status >= 500,
+            Self::AddressRefused { .. }
+            | Self::PlainHttp { .. }
+            | Self::TooLarge { .. }
+            | Self::Template(_)
+            | Self::BadUrl { .. }
+            | Self::UnknownServer(_)
+            | Self::BadHeader { .. }
+            | Self::ForeignLink { .. }
+            | Self::TooManyRedirects { .. }
+            | Self::PageRepeats
+            | Self::BadCursor => false,
+        }
+    }
+}
+
+/// Why credentials are not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// The provider refuses them.
+    #[error("the provider refuses the credentials")]
+    Refused(#[source] ProviderError),
+    /// The credentials are good, the account is not; the message is for people.
+    #[error("{message}")]
+    Check {
+        /// What the provider's file says about it.
+        message: String,
+    },
+    /// They could not be tried.
+    #[error("the credentials could not be tried")]
+    Call(#[from] CallError),
+}
+
+/// Why the HTTP client cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum UpstreamError {
+    /// TLS or the trusted certificates cannot be set up.
+    #[error("the HTTP client cannot be set up")]
+    Client(#[from] reqwest::Error),
+    /// A base URL that is not http or https.
+    #[error("the base URL of {provider} must begin with http:// or https:// and name a host")]
+    BaseUrl {
+        /// Whose.
+        provider: domain::ProviderName,
+    },
+}

@@ -1,0 +1,35 @@
+//! Every byte to a provider passes here: authorisation, address policy, limits, retries, redirects and paging.
+//!
+//! Knows no database. `domain` and `registry` stand below it; the use cases and the worker above. The invariants: a credential is
+//! sent to the provider's own origins alone, an address that is not public is not connected to unless configuration allows it, and
+//! no error, log line or `Debug` of this crate holds a secret or a body.
+
+mod address;
+mod answer;
+mod call;
+mod client;
+mod error;
+mod gate;
+mod json;
+mod options;
+mod pagination;
+mod provider_error;
+mod request;
+mod retry;
+mod target;
+mod transport;
+mod verify;
+
+#[cfg(test)]
+mod tests;
+
+pub use answer::{Answer, Instead};
+pub use call::Call;
+pub use client::{RelayRules, Upstream};
+pub use error::{CallError, UpstreamError, VerifyError};
+pub use options::UpstreamOptions;
+pub use pagination::{Next, PageSeen, first_page};
+pub use provider_error::ProviderError;
+pub use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+pub use reqwest::{Method, StatusCode};
+pub use target::{Target, Variables};

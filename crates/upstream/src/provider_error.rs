@@ -1,0 +1,162 @@
+//! A provider's no, read by the rules of its file.
+
+use std::time::Duration;
+
+use domain::Timestamp;
+use secrecy::ExposeSecret;
+use serde_json::Value;
+
+use crate::request::basic_pair;
+use crate::{Answer, Target, json, retry};
+
+/// Characters of a message that are kept.
+const MESSAGE: usize = 500;
+/// Characters of a code that are kept.
+const CODE: usize = 100;
+/// Where a message usually stands, for a file that does not say.
+const USUAL_MESSAGES: [&[&str]; 7] = [
+    &["message"],
+    &["error", "message"],
+    &["error_description"],
+    &["errors", "0", "message"],
+    &["error"],
+    &["detail"],
+    &["title"],
+];
+
+/// The provider answered, and not with success.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the provider answered {status}{}{}", self.code_words(), self.message_words())]
+pub struct ProviderError {
+    /// The HTTP status.
+    pub status: u16,
+    /// The provider's own code.
+    pub code: Option<String>,
+    /// The provider's words, cut short, without the connection's secrets should it echo them.
+    pub message: Option<String>,
+    /// What the provider's file tells people about this code.
+    pub hint: Option<String>,
+    /// The credentials are not good.
+    pub unauthorized: bool,
+    /// There is no such thing (any more).
+    pub not_found: bool,
+    /// Too many calls.
+    pub rate_limited: bool,
+    /// How long it asks to wait.
+    pub retry_after: Option<Duration>,
+}
+
+impl ProviderError {
+    /// Reads an answer that is not 2xx; `now` tells how far away a date in it is.
+    pub(crate) fn read(target: &Target, answer: &Answer, now: Timestamp) -> Self {
+        let (rules, retry_rules) = (&target.provider.errors, &target.provider.retry);
+        let body: Value = answer.json().unwrap_or_default();
+        let text = |path: &[String]| {
+            json::at(&body, path)
+                .filter(|_| !path.is_empty())
+                .and_then(json::plain)
+        };
+        let usual = || {
+            USUAL_MESSAGES
+                .iter()
+                .find_map(|path| json::at(&body, path).and_then(json::plain))
+        };
+        let code = text(&rules.code);
+        let rate_limited = retry::rate_limited(retry_rules, answer.status, &answer.headers);
+        let bad_code = code
+            .as_ref()
+            .is_some_and(|code| rules.unauthorized_codes.contains(code));
+        let secrets = secrets(target);
+        Self {
+            status: answer.status,
+            hint: code.as_ref().and_then(|code| rules.hints.get(code)).cloned(),
+            message: text(&rules.message)
+                .or_else(usual)
+                .map(|text| harmless(&text, &secrets, MESSAGE)),
+            code: code.map(|text| harmless(&text, &secrets, CODE)),
+            unauthorized: !rate_limited && (bad_code || rules.unauthorized.contains(&answer.status)),
+            not_found: matches!(answer.status, 404 | 410),
+            rate_limited,
+            retry_after: retry::asked(retry_rules, &answer.headers, now),
+        }
+    }
+
+    fn code_words(&self) -> String {
+        self.code
+            .as_ref()
+            .map(|code| format!(" (code {code})"))
+            .unwrap_or_default()
+    }
+
+    fn message_words(&self) -> String {
+        self.message
+            .as_ref()
+            .map(|message| format!(": {message}"))
+            .unwrap_or_default()
+    }
+}
+
+/// A provider's words without the connection's secrets, fit for a message.
+pub(crate) fn without_secrets(target: &Target, text: &str) -> String {
+    harmless(text, &secrets(target), MESSAGE)
+}
+
+fn harmless(text: &str, secrets: &[String], limit: usize) -> String {
+    let mut clean = text.to_owned();
+    for secret in secrets {
+        clean = clean.replace(secret.as_str(), "[secret]");
+    }
+    let mut short: String = clean
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(limit)
+        .collect();
+    if short.len() < clean.len() {
+        short.push('…');
+    }
+    short
+}
+
+/// Every form in which a provider could echo the connection's secrets, longest first so that none leaves a rest of another.
+fn secrets(target: &Target) -> Vec<String> {
+    /// Shorter ones would blot out ordinary words and are no secrets.
+    const SHORTEST: usize = 4;
+    /// The parts of a rendered header that are keys and not names of a scheme or a type.
+    const SHORTEST_PART: usize = 20;
+    let (provider, variables) = (&target.provider, &target.variables);
+    let credentials = variables
+        .credentials
+        .values()
+        .map(|secret| secret.expose_secret().to_owned());
+    let configured = variables.connection_config.iter().filter(|(name, _)| {
+        provider
+            .connection_config
+            .get(name.as_str())
+            .is_some_and(|field| field.secret)
+    });
+    let mut found: Vec<String> = credentials
+        .chain(configured.map(|(_, value)| value.clone()))
+        .collect();
+    let encoded = |text: &String| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+    found.extend(found.iter().map(encoded).collect::<Vec<_>>());
+    found.extend(basic_pair(target));
+    for (_, template) in provider
+        .headers
+        .iter()
+        .chain(&provider.query)
+        .filter(|(_, template)| template.literal().is_none())
+    {
+        let value = template
+            .render(&|name| variables.lookup(name))
+            .unwrap_or_default();
+        found.extend(
+            value
+                .split_whitespace()
+                .filter(|part| part.len() >= SHORTEST_PART)
+                .map(str::to_owned),
+        );
+    }
+    found.retain(|secret| secret.len() >= SHORTEST);
+    found.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    found
+}

@@ -1,0 +1,223 @@
+//! From a call to what is sent: address, authorisation, the provider's headers and parameters.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use registry::{AuthMode, Template};
+use reqwest::Method;
+use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
+use url::Url;
+
+use crate::target::add_headers;
+use crate::{Call, CallError, Target, Upstream};
+
+/// Headers of one hop, or made by the HTTP client: a caller's are left out (RFC 9110, 7.6.1).
+const NOT_FORWARDED: [HeaderName; 11] = [
+    header::ACCEPT_ENCODING,
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::HOST,
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    header::USER_AGENT,
+];
+
+/// All that a host name with a port does not hold.
+const NOT_OF_HOST: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'.')
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b':');
+
+/// What is sent. Holds secrets, so it has no `Debug`.
+#[derive(Clone)]
+pub(crate) struct Prepared {
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Option<Bytes>,
+    /// The provider's own parameters, which may be secret; they are in `url` already.
+    pub(crate) own_query: Vec<(String, String)>,
+}
+
+impl Upstream {
+    /// `base` replaces the provider's server for this call.
+    pub(crate) fn prepare(
+        &self,
+        target: &Target,
+        call: &Call,
+        base: Option<&Template>,
+    ) -> Result<Prepared, CallError> {
+        let lookup = |name: &str| target.variables.lookup(name);
+        let mut url = match base {
+            Some(base) if !self.options().base_urls.contains_key(&target.provider.name) => {
+                address(&server_url(target, base)?, call)?
+            }
+            _ => self.url_of(target, call)?,
+        };
+        let own_query: Vec<(String, String)> = (target.provider.query.iter())
+            .filter_map(|(name, value)| Some((name.clone(), value.render(&lookup).ok()?)))
+            .collect();
+        add_missing(&mut url, &own_query);
+        Ok(Prepared {
+            method: call.method.clone(),
+            url,
+            headers: self.headers(target, call)?,
+            body: call.body.clone(),
+            own_query,
+        })
+    }
+
+    /// The call's address without the provider's own parameters.
+    pub(crate) fn url_of(&self, target: &Target, call: &Call) -> Result<Url, CallError> {
+        address(&self.base_url(target, call.server.as_deref())?, call)
+    }
+
+    /// The server as it is called: an override by the operator replaces all of the provider's.
+    pub(crate) fn base_url(&self, target: &Target, server: Option<&str>) -> Result<Url, CallError> {
+        match self.options().base_urls.get(&target.provider.name) {
+            Some(url) => Ok(url.clone()),
+            None => file_url(target, server),
+        }
+    }
+
+    fn headers(&self, target: &Target, call: &Call) -> Result<HeaderMap, CallError> {
+        let lookup = |name: &str| target.variables.lookup(name);
+        let mut headers = HeaderMap::new();
+        let agent = HeaderValue::from_str(&self.options().user_agent);
+        headers.insert(
+            header::USER_AGENT,
+            agent.map_err(|_| CallError::BadHeader {
+                name: "user-agent".to_owned(),
+            })?,
+        );
+        if target.provider.auth == AuthMode::Basic
+            && let Some(pair) = basic_pair(target)
+        {
+            let value = HeaderValue::from_str(&format!("Basic {pair}"));
+            let mut value = value.map_err(|_| CallError::BadHeader {
+                name: "authorization".to_owned(),
+            })?;
+            value.set_sensitive(true);
+            headers.insert(header::AUTHORIZATION, value);
+        }
+        add_headers(&mut headers, &target.provider.headers, &lookup)?;
+        for name in call.headers.keys().filter(|name| !NOT_FORWARDED.contains(name)) {
+            headers.remove(name);
+            for value in call.headers.get_all(name) {
+                headers.append(name, value.clone());
+            }
+        }
+        Ok(headers)
+    }
+}
+
+/// User name and password as the `Basic` scheme writes them (RFC 7617); a provider may leave one of them empty.
+pub(crate) fn basic_pair(target: &Target) -> Option<String> {
+    let credential = |name| target.variables.credential(name);
+    match (credential("username"), credential("password")) {
+        (None, None) => None,
+        (user, password) => Some(STANDARD.encode(format!(
+            "{}:{}",
+            user.unwrap_or_default(),
+            password.unwrap_or_default()
+        ))),
+    }
+}
+
+/// The server as the provider's file names it.
+pub(crate) fn file_url(target: &Target, server: Option<&str>) -> Result<Url, CallError> {
+    let template = match server {
+        None => &target.provider.base_url,
+        Some(name) => target
+            .provider
+            .servers
+            .get(name)
+            .ok_or_else(|| CallError::UnknownServer(name.to_owned()))?,
+    };
+    server_url(target, template)
+}
+
+/// Fills a server's template. A value may be a whole address only where the template begins with it; elsewhere what could end the
+/// host name is encoded, which no host name may hold, so that `x.example/#` cannot turn `https://${…}.provider.com` elsewhere.
+fn server_url(target: &Target, template: &Template) -> Result<Url, CallError> {
+    let whole = template.to_string().starts_with("${");
+    let escape = |value: &str| {
+        if whole && (value.starts_with("https://") || value.starts_with("http://")) {
+            value.to_owned()
+        } else {
+            utf8_percent_encode(value, NOT_OF_HOST).to_string()
+        }
+    };
+    let text = template.render_escaped(&|name| target.variables.lookup(name), escape)?;
+    let mut url = Url::parse(&text).map_err(|error| CallError::BadUrl {
+        problem: error.to_string(),
+    })?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(CallError::BadUrl {
+            problem: "it must begin with https://".to_owned(),
+        });
+    }
+    url.set_query(None);
+    url.set_fragment(None);
+    Ok(url)
+}
+
+/// The leading path of a server, without a slash at its end.
+pub(crate) fn leading_path(base: &Url) -> &str {
+    base.path().trim_end_matches('/')
+}
+
+fn address(base: &Url, call: &Call) -> Result<Url, CallError> {
+    let bad = |problem: &str| CallError::BadUrl {
+        problem: problem.to_owned(),
+    };
+    if !call.path.starts_with('/') {
+        return Err(bad("a path must begin with /"));
+    }
+    let text = format!("{}{}", base.as_str().trim_end_matches('/'), call.path);
+    let mut url = Url::parse(&text).map_err(|error| bad(&error.to_string()))?;
+    let below = url
+        .path()
+        .strip_prefix(leading_path(base))
+        .is_some_and(|rest| rest.starts_with('/'));
+    if !below {
+        return Err(bad("a path may not step out of the server's leading path"));
+    }
+    url.set_fragment(None);
+    if !call.query.is_empty() {
+        url.query_pairs_mut().extend_pairs(&call.query);
+    }
+    Ok(url)
+}
+
+/// Adds those parameters that the address lacks.
+pub(crate) fn add_missing(url: &mut Url, query: &[(String, String)]) {
+    let missing: Vec<&(String, String)> = query
+        .iter()
+        .filter(|(name, _)| !url.query_pairs().any(|(there, _)| there == name.as_str()))
+        .collect();
+    if !missing.is_empty() {
+        url.query_pairs_mut()
+            .extend_pairs(missing.iter().map(|(name, value)| (name, value)));
+    }
+}
+
+/// Takes parameters out of the address by name and leaves the rest as it is written.
+pub(crate) fn remove_named<T>(url: &mut Url, parameters: &[(String, T)]) {
+    let Some(query) = url.query() else {
+        return;
+    };
+    let named = |pair: &&str| {
+        url::form_urlencoded::parse(pair.as_bytes())
+            .any(|(name, _)| parameters.iter().any(|(taken, _)| name == taken.as_str()))
+    };
+    let left: Vec<&str> = query.split('&').filter(|pair| !named(pair)).collect();
+    let left = left.join("&");
+    url.set_query(Some(left.as_str()).filter(|left| !left.is_empty()));
+}

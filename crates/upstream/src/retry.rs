@@ -1,0 +1,202 @@
+//! Whether to repeat an attempt, and how long to wait before.
+
+use std::time::Duration;
+
+use chrono::DateTime;
+use domain::Timestamp;
+use registry::RetryRules;
+use reqwest::header::HeaderMap;
+
+/// Statuses by which a provider or something before it says that it has a trouble of its own.
+const TROUBLE: [u16; 4] = [500, 502, 503, 504];
+
+/// Whether an answer that is not 2xx is worth another attempt.
+///
+/// 429 always is, whatever the method: such a call was not carried out. The rest only if doing it twice does no harm. Statuses
+/// of the file replace the usual ones.
+pub(crate) fn repeats(rules: &RetryRules, status: u16, headers: &HeaderMap, idempotent: bool) -> bool {
+    let listed = if rules.statuses.is_empty() {
+        status == 429 || TROUBLE.contains(&status)
+    } else {
+        rules.statuses.iter().any(|range| range.contains(&status))
+    };
+    rate_limited(rules, status, headers) && (listed || status == 403) || listed && idempotent
+}
+
+/// Whether the answer says that there were too many calls: 429, or 403 beside a header that says that none is left (GitHub).
+pub(crate) fn rate_limited(rules: &RetryRules, status: u16, headers: &HeaderMap) -> bool {
+    let none_left = || {
+        let header = rules.remaining.as_deref().and_then(|name| headers.get(name));
+        header.is_some_and(|value| value.as_bytes().trim_ascii() == b"0")
+    };
+    status == 429 || status == 403 && none_left()
+}
+
+/// How long the provider asks to wait: the longest of all that it says.
+pub(crate) fn asked(rules: &RetryRules, headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    let values = |name: &str| {
+        headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .map(str::trim)
+    };
+    let after = std::iter::once("retry-after")
+        .chain(rules.after.iter().map(String::as_str))
+        .filter_map(|name| values(name).and_then(|value| seconds(value).or_else(|| until(value, now))));
+    let at = rules
+        .at
+        .iter()
+        .filter_map(|name| values(name).and_then(|value| moment(value, now)));
+    after.chain(at).max()
+}
+
+fn seconds(text: &str) -> Option<Duration> {
+    text.parse::<f64>()
+        .ok()
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+}
+
+/// The time until a date; a past one is no wait. HTTP's form is that of RFC 2822 with GMT (RFC 9110, 5.6.7).
+fn until(text: &str, now: Timestamp) -> Option<Duration> {
+    let date = DateTime::parse_from_rfc2822(text)
+        .or_else(|_| DateTime::parse_from_rfc3339(text))
+        .ok()?;
+    Some(from_now(Timestamp::from_chrono(date.to_utc()), now))
+}
+
+/// The time until a date or a number of seconds, or milliseconds, since 1970.
+fn moment(text: &str, now: Timestamp) -> Option<Duration> {
+    /// As seconds this is the year 5138, as milliseconds 1973.
+    const MILLIS_FROM: u64 = 100_000_000_000;
+    let since_epoch = |number: u64| {
+        let micros = if number < MILLIS_FROM {
+            number.checked_mul(1_000_000)
+        } else {
+            number.checked_mul(1_000)
+        };
+        micros
+            .and_then(|micros| i64::try_from(micros).ok())
+            .map(Timestamp::from_micros)
+    };
+    let whole = text.split('.').next().unwrap_or_default();
+    match whole.parse::<u64>() {
+        Ok(number) => since_epoch(number).map(|time| from_now(time, now)),
+        Err(_) => until(text, now),
+    }
+}
+
+fn from_now(time: Timestamp, now: Timestamp) -> Duration {
+    Duration::from_micros(u64::try_from(time.since(now)).unwrap_or_default())
+}
+
+/// A random wait from zero to `base`, doubled with each attempt, up to `cap` (full jitter).
+pub(crate) fn backoff(base: Duration, cap: Duration, attempt: u32) -> Duration {
+    let doubled = 2_u32
+        .checked_pow(attempt.saturating_sub(1))
+        .and_then(|factor| base.checked_mul(factor));
+    doubled.unwrap_or(cap).min(cap).mul_f64(rand::random())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use reqwest::header::{HeaderName, HeaderValue};
+    use rstest::rstest;
+
+    use super::*;
+
+    /// 2026-11-21T10:00:00Z.
+    const NOW: Timestamp = Timestamp::from_micros(1_795_255_200_000_000);
+
+    fn rules() -> RetryRules {
+        RetryRules {
+            after: vec!["x-after".to_owned()],
+            at: vec!["x-reset".to_owned()],
+            remaining: Some("x-left".to_owned()),
+            statuses: Vec::new(),
+        }
+    }
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .collect()
+    }
+
+    #[rstest]
+    #[case("retry-after", "3", Some(3_000))]
+    #[case("retry-after", "0.5", Some(500))]
+    #[case("retry-after", "Sat, 21 Nov 2026 10:00:07 GMT", Some(7_000))]
+    #[case("retry-after", "Sat, 21 Nov 2026 09:00:00 GMT", Some(0))]
+    #[case("retry-after", "-1", None)]
+    #[case("retry-after", "soon", None)]
+    #[case("x-after", "4", Some(4_000))]
+    #[case("x-reset", "1795255205", Some(5_000))]
+    #[case("x-reset", "1795255205250", Some(5_250))]
+    #[case("x-reset", "1795255205.9", Some(5_000))]
+    #[case("x-reset", "2026-11-21T10:01:00Z", Some(60_000))]
+    #[case("x-reset", "99999999999999999999", None)]
+    fn a_wait_is_read_in_every_form(
+        #[case] name: &'static str,
+        #[case] value: &'static str,
+        #[case] millis: Option<u64>,
+    ) {
+        assert_eq!(
+            asked(&rules(), &headers(&[(name, value)]), NOW),
+            millis.map(Duration::from_millis)
+        );
+    }
+
+    #[test]
+    fn of_several_waits_the_longest_counts() {
+        let said = headers(&[("retry-after", "2"), ("x-after", "5"), ("x-reset", "1795255203")]);
+        assert_eq!(asked(&rules(), &said, NOW), Some(Duration::from_secs(5)));
+    }
+
+    #[rstest]
+    #[case(429, true, true)]
+    #[case(500, true, false)]
+    #[case(502, true, false)]
+    #[case(503, true, false)]
+    #[case(504, true, false)]
+    #[case(501, false, false)]
+    #[case(400, false, false)]
+    #[case(404, false, false)]
+    fn only_a_429_is_repeated_whatever_the_call(
+        #[case] status: u16,
+        #[case] reading: bool,
+        #[case] writing: bool,
+    ) {
+        assert_eq!(repeats(&rules(), status, &HeaderMap::new(), true), reading);
+        assert_eq!(repeats(&rules(), status, &HeaderMap::new(), false), writing);
+    }
+
+    #[test]
+    fn statuses_of_the_file_replace_the_usual_ones() {
+        let rules = RetryRules {
+            statuses: vec![409..=409, 520..=529],
+            ..rules()
+        };
+        let repeats = |status, idempotent| repeats(&rules, status, &HeaderMap::new(), idempotent);
+        assert!(repeats(409, true) && repeats(525, true));
+        assert!(!repeats(409, false) && !repeats(503, true) && !repeats(429, true));
+    }
+
+    #[test]
+    fn a_403_with_nothing_left_is_a_rate_limit() {
+        assert!(repeats(&rules(), 403, &headers(&[("x-left", "0")]), false));
+        assert!(!repeats(&rules(), 403, &headers(&[("x-left", "7")]), true));
+        assert!(!rate_limited(&rules(), 404, &headers(&[("x-left", "0")])));
+    }
+
+    proptest! {
+        #[test]
+        fn a_backoff_never_exceeds_its_doubling_nor_its_cap(attempt in 0..200_u32) {
+            let (base, cap) = (Duration::from_millis(250), Duration::from_secs(30));
+            let wait = backoff(base, cap, attempt);
+            prop_assert!(wait <= cap);
+            prop_assert!(attempt > 7 || wait <= base * 2_u32.pow(attempt.saturating_sub(1)));
+        }
+    }
+}

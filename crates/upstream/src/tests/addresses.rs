@@ -1,0 +1,122 @@
+//! Where calls may go.
+
+use rstest::rstest;
+use wiremock::{MockServer, ResponseTemplate};
+
+use super::{answers, calls, options, provider, target, upstream};
+use crate::{Call, CallError, UpstreamOptions};
+
+fn strict() -> UpstreamOptions {
+    UpstreamOptions {
+        allow_private_addresses: false,
+        max_attempts: 1,
+        ..options()
+    }
+}
+
+#[rstest]
+#[case::number("https://127.0.0.1:1")]
+#[case::metadata("http://169.254.169.254")]
+#[case::number_in_disguise("https://0x7f000001")]
+#[case::six("https://[::1]")]
+#[case::name_of_loopback("https://localhost:1")]
+#[tokio::test]
+async fn a_private_address_is_refused_by_number_and_by_name(#[case] base: &str) {
+    let error = upstream(strict())
+        .call(&target(provider(base)), Call::get("/x"))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, CallError::AddressRefused { .. }), "{error:?}");
+    assert!(!error.is_transient());
+}
+
+#[tokio::test]
+async fn credentials_are_not_sent_over_plain_http() {
+    let error = upstream(strict())
+        .call(&target(provider("http://api.example")), Call::get("/x"))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, CallError::PlainHttp { host } if host == "api.example"));
+}
+
+#[tokio::test]
+async fn the_operators_own_base_url_may_be_private_and_replaces_every_server() {
+    let server = MockServer::start().await;
+    answers(&server, "GET", "/x", 9, ResponseTemplate::new(200)).await;
+    let mut provider = provider("https://api.example");
+    provider
+        .servers
+        .insert("chat".to_owned(), super::template("https://chat.example"));
+    let mut options = strict();
+    options
+        .base_urls
+        .insert(provider.name.clone(), server.uri().parse().unwrap());
+    let mut chat = Call::get("/x");
+    chat.server = Some("chat".to_owned());
+
+    let (upstream, target) = (upstream(options), target(provider));
+    upstream.call(&target, Call::get("/x")).await.unwrap();
+    upstream.call(&target, chat).await.unwrap();
+    assert_eq!(calls(&server).await, 2);
+}
+
+#[tokio::test]
+async fn a_redirect_to_a_private_address_is_refused_although_the_override_is_private() {
+    let (server, inner) = (MockServer::start().await, MockServer::start().await);
+    let to_inner = ResponseTemplate::new(302).insert_header("location", format!("{}/secrets", inner.uri()));
+    answers(&server, "GET", "/x", 9, to_inner).await;
+    let provider = provider("https://api.example");
+    let mut options = strict();
+    options
+        .base_urls
+        .insert(provider.name.clone(), server.uri().parse().unwrap());
+
+    let error = upstream(options)
+        .call(&target(provider), Call::get("/x"))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, CallError::AddressRefused { .. }), "{error:?}");
+    assert_eq!(calls(&inner).await, 0);
+}
+
+#[rstest]
+#[case("evil.example/#")]
+#[case("evil.example?")]
+#[case("user@evil.example:443/")]
+#[case("evil.example\\")]
+#[tokio::test]
+async fn a_connections_value_cannot_turn_the_host_elsewhere(#[case] domain: &str) {
+    let mut target = target(provider("https://${connectionConfig.domain}.provider.example"));
+    let variables = std::sync::Arc::make_mut(&mut target.variables);
+    variables
+        .connection_config
+        .insert("domain".to_owned(), domain.to_owned());
+    let error = upstream(strict())
+        .call(&target, Call::get("/x"))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, CallError::BadUrl { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_connection_may_bring_its_whole_address() {
+    let server = MockServer::start().await;
+    answers(&server, "GET", "/base/x", 9, ResponseTemplate::new(200)).await;
+    let mut target = target(provider("${connectionConfig.baseUrl}"));
+    let variables = std::sync::Arc::make_mut(&mut target.variables);
+    variables
+        .connection_config
+        .insert("baseUrl".to_owned(), format!("{}/base/?x=1", server.uri()));
+    upstream(options()).call(&target, Call::get("/x")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_the_file_lacks_is_named() {
+    let mut call = Call::get("/x");
+    call.server = Some("chat".to_owned());
+    let error = upstream(strict())
+        .call(&target(provider("https://api.example")), call)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, CallError::UnknownServer(name) if name == "chat"));
+}

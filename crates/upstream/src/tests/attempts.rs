@@ -1,0 +1,387 @@
+//! Which attempts are repeated, and when a call is given up.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use domain::{Clock, Timestamp};
+use rstest::rstest;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use wiremock::{MockServer, ResponseTemplate};
+
+use super::{answers, calls, options, provider, target, upstream};
+use crate::{Call, CallError, Instead, Method, RelayRules, Upstream, UpstreamOptions};
+
+fn post() -> Call {
+    Call::new(Method::POST, "/x")
+}
+
+/// Answers one connection after the other with the bytes given, then with none; counts the connections.
+async fn raw_server(answers: &'static [&'static str]) -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&count);
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let answer = answers
+                .get(counted.fetch_add(1, Ordering::SeqCst))
+                .copied()
+                .unwrap_or_default();
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                request.push(stream.read_u8().await.unwrap());
+            }
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    });
+    (format!("http://{address}"), count)
+}
+
+#[rstest]
+#[case(500)]
+#[case(502)]
+#[case(503)]
+#[case(504)]
+#[tokio::test]
+async fn a_reading_call_is_repeated_after_a_servers_trouble_and_a_post_is_not(#[case] status: u16) {
+    let server = MockServer::start().await;
+    answers(&server, "GET", "/x", 2, ResponseTemplate::new(status)).await;
+    answers(&server, "GET", "/x", 9, ResponseTemplate::new(200)).await;
+    answers(&server, "POST", "/x", 9, ResponseTemplate::new(status)).await;
+    let (upstream, target) = (upstream(options()), target(provider(&server.uri())));
+
+    let answer = upstream.call(&target, Call::get("/x")).await.unwrap();
+    assert_eq!((answer.status, answer.attempts), (200, 3));
+
+    let error = upstream.call(&target, post()).await.unwrap_err();
+    assert_eq!(error.provider().unwrap().status, status);
+    assert_eq!(calls(&server).await, 4);
+}
+
+#[tokio::test]
+async fn a_429_is_repeated_for_a_post_too() {
+    let server = MockServer::start().await;
+    answers(&server, "POST", "/x", 1, ResponseTemplate::new(429)).await;
+    answers(&server, "POST", "/x", 9, ResponseTemplate::new(201)).await;
+    let answer = upstream(options())
+        .call(&target(provider(&server.uri())), post())
+        .await
+        .unwrap();
+    assert_eq!((answer.status, answer.attempts), (201, 2));
+}
+
+#[tokio::test]
+async fn a_date_to_wait_for_is_waited_for() {
+    let server = MockServer::start().await;
+    let limited = ResponseTemplate::new(429).insert_header("retry-after", "Sat, 21 Nov 2026 10:00:00 GMT");
+    answers(&server, "GET", "/x", 1, limited).await;
+    answers(&server, "GET", "/x", 9, ResponseTemplate::new(200)).await;
+    let date = Timestamp::from_micros(1_795_255_200_000_000);
+    let upstream = Upstream::new(options(), Clock::manual(date.plus(-50_000))).unwrap();
+
+    let start = Instant::now();
+    upstream
+        .call(&target(provider(&server.uri())), Call::get("/x"))
+        .await
+        .unwrap();
+    assert!(start.elapsed() >= Duration::from_millis(50));
+}
+
+#[rstest]
+#[case::longer_than_a_call_waits("60", Duration::from_hours(1), Duration::from_secs(30))]
+#[case::longer_than_the_call_has("60", Duration::from_secs(30), Duration::from_hours(1))]
+#[tokio::test]
+async fn too_long_a_wait_is_told_at_once(
+    #[case] asked: &str,
+    #[case] deadline: Duration,
+    #[case] max_wait: Duration,
+) {
+    let server = MockServer::start().await;
+    answers(
+        &server,
+        "GET",
+        "/x",
+        9,
+        ResponseTemplate::new(429).insert_header("retry-after", asked),
+    )
+    .await;
+    let upstream = upstream(UpstreamOptions {
+        deadline,
+        max_wait,
+        ..options()
+    });
+
+    let start = Instant::now();
+    let error = upstream
+        .call(&target(provider(&server.uri())), Call::get("/x"))
+        .await
+        .unwrap_err();
+    assert!(start.elapsed() < Duration::from_secs(10));
+    assert_eq!(error.retry_after(), Some(Duration::from_mins(1)));
+    assert!(error.provider().unwrap().rate_limited && error.is_transient());
+    assert_eq!(calls(&server).await, 1);
+}
+
+#[tokio::test]
+async fn the_deadline_ends_the_attempts_and_tells_the_last_error() {
+    let server = MockServer::start().await;
+    answers(&server, "GET", "/x", u64::MAX, ResponseTemplate::new(503)).await;
+    let deadline = Duration::from_millis(200);
+    let upstream = upstream(UpstreamOptions {
+        deadline,
+        max_attempts: u32::MAX,
+        ..options()
+    });
+    match upstream
+        .call(&target(provider(&server.uri())), Call::get("/x"))
+        .await
+        .unwrap_err()
+    {
+        CallError::DeadlineExceeded { attempts, last } => {
+            assert!(attempts > 1);
+            assert!(last.is_transient());
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn attempts_end_at_their_number() {
+    let server = MockServer::start().await;
+    answers(&server, "GET", "/x", u64::MAX, ResponseTemplate::new(503)).await;
+    let upstream = upstream(UpstreamOptions {
+        max_attempts: 3,
+        ..options()
+    });
+    let error = upstream
+        .call(&target(provider(&server.uri())), Call::get("/x"))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, CallError::Provider(_)));
+    assert_eq!(calls(&server).await, 3);
+}
+
+#[tokio::test]
+async fn a_single_401_is_overlooked_and_a_second_is_not() {
+    let server = MockServer::start().await;
+    answers(&server, "POST", "/x", 1, ResponseTemplate::new(401)).await;
+    answers(&server, "POST", "/x", 9, ResponseTemplate::new(200)).await;
+    answers(
+        &server,
+        "GET",
+        "/x",
+        9,
+        ResponseTemplate::new(401).set_body_json(json!({"code": 20003})),
+    )
+    .await;
+    let (upstream, target) = (upstream(options()), target(provider(&server.uri())));
+
+    assert_eq!(upstream.call(&target, post()).await.unwrap().attempts, 2);
+    let error = upstream.call(&target, Call::get("/x")).await.unwrap_err();
+    let error = error.provider().unwrap();
+    assert!(error.unauthorized && !error.not_found && !error.rate_limited);
+    assert_eq!(error.hint.as_deref(), Some("The secret is wrong."));
+    assert_eq!(calls(&server).await, 4);
+}
+
+#[tokio::test]
+async fn an_attempt_that_takes_too_long_is_cut_and_a_post_is_then_not_repeated() {
+    let server = MockServer::start().await;
+    let slow = || ResponseTemplate::new(200).set_delay(Duration::from_mins(1));
+    answers(&server, "GET", "/x", 9, slow()).await;
+    answers(&server, "POST", "/x", 9, slow()).await;
+    let request_timeout = Duration::from_millis(200);
+    let upstream = upstream(UpstreamOptions {
+        request_timeout,
+        max_attempts: 2,
+        ..options()
+    });
+    let target = target(provider(&server.uri()));
+
+    assert!(matches!(
+        upstream.call(&target, post()).await,
+        Err(CallError::TimedOut { .. })
+    ));
+    assert_eq!(calls(&server).await, 1);
+    assert!(matches!(
+        upstream.call(&target, Call::get("/x")).await,
+        Err(CallError::TimedOut { .. })
+    ));
+    assert_eq!(calls(&server).await, 3);
+}
+
+const CUT: &str = "HTTP/1.1 200 OK\r\ncontent-length: 100\r\nconnection: close\r\n\r\n{\"a\":";
+const WHOLE: &str = "HTTP/1.1 200 OK\r\ncontent-length: 7\r\nconnection: close\r\n\r\n{\"a\":1}";
+
+#[tokio::test]
+async fn a_body_that_is_cut_off_is_read_again() {
+    let (uri, count) = raw_server(&["", CUT, WHOLE]).await;
+    let (value, answer) = upstream(options())
+        .get_json::<Value>(&target(provider(&uri)), Call::get("/x"))
+        .await
+        .unwrap();
+    assert_eq!((value, answer.attempts), (json!({"a": 1}), 3));
+    assert_eq!(count.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test]
+async fn a_post_whose_answer_is_cut_off_is_not_repeated() {
+    let (uri, count) = raw_server(&[CUT, WHOLE]).await;
+    let error = upstream(options())
+        .call(&target(provider(&uri)), post())
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, CallError::Broken { .. }) && error.is_transient(),
+        "{error:?}"
+    );
+    assert_eq!(count.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_unreachable() {
+    let free = TcpListener::bind("127.0.0.1:0")
+        .await
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let upstream = upstream(UpstreamOptions {
+        max_attempts: 2,
+        ..options()
+    });
+    let error = upstream
+        .call(&target(provider(&format!("http://{free}"))), post())
+        .await
+        .unwrap_err();
+    assert!(matches!(error, CallError::Unreachable { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_page_of_html_in_place_of_a_list_is_fetched_again() {
+    let server = MockServer::start().await;
+    let html = ResponseTemplate::new(200).set_body_string("\n<!DOCTYPE html><html></html>");
+    let list = ResponseTemplate::new(200).set_body_json(json!([1]));
+    answers(&server, "GET", "/x", 2, html).await;
+    answers(&server, "GET", "/x", 9, list).await;
+    let (upstream, target) = (upstream(options()), target(provider(&server.uri())));
+
+    let answer = upstream.fetch(&target, Call::get("/x")).await.unwrap();
+
+    assert_eq!((answer.attempts, answer.body.as_ref()), (3, &b"[1]"[..]));
+}
+
+#[tokio::test]
+async fn a_page_of_html_in_place_of_json_is_read_again_unless_it_was_a_post() {
+    let server = MockServer::start().await;
+    let html = || ResponseTemplate::new(200).set_body_string("<html>Just a moment</html>");
+    answers(&server, "GET", "/x", 1, html()).await;
+    answers(
+        &server,
+        "GET",
+        "/x",
+        9,
+        ResponseTemplate::new(200).set_body_json(json!([1])),
+    )
+    .await;
+    answers(&server, "POST", "/x", 9, html()).await;
+    let (upstream, target) = (upstream(options()), target(provider(&server.uri())));
+
+    let (value, answer) = upstream
+        .get_json::<Value>(&target, Call::get("/x"))
+        .await
+        .unwrap();
+    assert_eq!((value, answer.attempts), (json!([1]), 2));
+    let error = upstream.get_json::<Value>(&target, post()).await.unwrap_err();
+    assert!(error.to_string().contains("HTML"), "{error}");
+    assert_eq!(calls(&server).await, 3);
+}
+
+#[rstest]
+#[case::nothing("", Instead::Nothing)]
+#[case::another_shape("[1]", Instead::OtherShape)]
+#[tokio::test]
+async fn what_another_attempt_would_not_mend_is_told_at_once(#[case] body: &str, #[case] expected: Instead) {
+    let server = MockServer::start().await;
+    answers(
+        &server,
+        "GET",
+        "/x",
+        9,
+        ResponseTemplate::new(200).set_body_string(body),
+    )
+    .await;
+    let target = target(provider(&server.uri()));
+    let result = upstream(options())
+        .get_json::<HashMap<String, Value>>(&target, Call::get("/x"))
+        .await;
+    assert!(
+        matches!(result, Err(CallError::NotJson { instead, .. }) if instead == expected),
+        "{result:?}"
+    );
+    assert_eq!(calls(&server).await, 1);
+}
+
+#[tokio::test]
+async fn an_answer_beyond_the_limit_is_refused() {
+    let server = MockServer::start().await;
+    answers(
+        &server,
+        "GET",
+        "/x",
+        9,
+        ResponseTemplate::new(200).set_body_string("0123456789"),
+    )
+    .await;
+    let target = target(provider(&server.uri()));
+    upstream(UpstreamOptions {
+        max_body: 10,
+        ..options()
+    })
+    .call(&target, Call::get("/x"))
+    .await
+    .unwrap();
+    let small = upstream(UpstreamOptions {
+        max_body: 9,
+        ..options()
+    });
+    assert!(matches!(
+        small.call(&target, Call::get("/x")).await,
+        Err(CallError::TooLarge { limit: 9 })
+    ));
+}
+
+#[tokio::test]
+async fn a_relayed_answer_is_handed_on_whatever_its_status() {
+    let server = MockServer::start().await;
+    answers(&server, "POST", "/x", 1, ResponseTemplate::new(503)).await;
+    answers(&server, "POST", "/x", 1, ResponseTemplate::new(409)).await;
+    answers(
+        &server,
+        "POST",
+        "/x",
+        9,
+        ResponseTemplate::new(418).set_body_string("teapot"),
+    )
+    .await;
+    let (upstream, target) = (upstream(options()), target(provider(&server.uri())));
+
+    let once = upstream
+        .relay(&target, post(), &RelayRules::default())
+        .await
+        .unwrap();
+    assert_eq!((once.status, once.attempts), (503, 1));
+    let rules = RelayRules {
+        retries: 3,
+        retry_on: vec![409],
+    };
+    let again = upstream.relay(&target, post(), &rules).await.unwrap();
+    assert_eq!(
+        (again.status, again.attempts, again.body.as_ref()),
+        (418, 2, b"teapot".as_slice())
+    );
+}

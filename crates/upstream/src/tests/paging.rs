@@ -1,0 +1,274 @@
+//! How lists go on, and how they are taken up again.
+
+use registry::{OffsetStep, Paginate, Provider};
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use super::{options, pairs, provider, target, template, templates, upstream, words};
+use crate::{Call, CallError, HeaderMap, HeaderValue, Next, PageSeen, Target, Upstream, first_page};
+
+fn by_link() -> Paginate {
+    Paginate::Link {
+        body: Some(words("meta.next")),
+        header_rel: Some("next".to_owned()),
+    }
+}
+
+fn by_token() -> Paginate {
+    Paginate::Cursor {
+        parameter: "after".to_owned(),
+        body: Some(words("next")),
+        last_key: None,
+        more: None,
+    }
+}
+
+fn by_last_record() -> Paginate {
+    let more = Some(words("has_more"));
+    Paginate::Cursor {
+        parameter: "after".to_owned(),
+        body: None,
+        last_key: Some("id".to_owned()),
+        more,
+    }
+}
+
+fn by_offset(step: OffsetStep) -> Paginate {
+    Paginate::Offset {
+        parameter: "skip".to_owned(),
+        start: u64::from(step == OffsetStep::Pages),
+        step,
+        limit: Some(50),
+        limit_parameter: Some("size".to_owned()),
+    }
+}
+
+fn acme() -> Provider {
+    let mut provider = provider("https://api.example/v1");
+    provider
+        .servers
+        .insert("chat".to_owned(), template("https://chat.example"));
+    provider.query = templates(&[("key", "${password}")]);
+    provider
+}
+
+struct List {
+    upstream: Upstream,
+    target: Target,
+    headers: HeaderMap,
+}
+
+impl List {
+    fn of(provider: Provider) -> Self {
+        Self {
+            upstream: upstream(options()),
+            target: target(provider),
+            headers: HeaderMap::new(),
+        }
+    }
+
+    fn next(
+        &self,
+        paginate: &Paginate,
+        call: &Call,
+        body: &Value,
+        records: usize,
+    ) -> Result<Next, CallError> {
+        let page = PageSeen {
+            envelope: body,
+            headers: &self.headers,
+            records,
+            last_record_key: None,
+        };
+        self.upstream.next(&self.target, paginate, call, &page)
+    }
+
+    fn link(&self, call: &Call, link: &str) -> Result<Next, CallError> {
+        self.next(&by_link(), call, &json!({"meta": {"next": link}}), 1)
+    }
+}
+
+#[rstest]
+#[case::path("/v1/items?page=2", "/items?page=2")]
+#[case::whole("https://api.example/v1/items?page=2#top", "/items?page=2")]
+#[case::query_alone("?page=2", "/items?page=2")]
+#[case::relative("others?page=2", "/others?page=2")]
+#[case::without_our_key("/v1/items?a=%2C1&key=s3cr3t&b=2", "/items?a=%2C1&b=2")]
+#[case::other_server("https://chat.example/x?key=s3cr3t", "https://chat.example/x")]
+fn a_link_is_stored_below_its_server_and_without_keys(#[case] link: &str, #[case] stored: &str) {
+    let list = List::of(acme());
+    assert_eq!(
+        list.link(&Call::get("/items?page=1"), link).unwrap(),
+        Next::Page(stored.to_owned())
+    );
+}
+
+#[rstest]
+#[case("https://evil.example/v1/items?page=2")]
+#[case("//evil.example/v1/items")]
+#[case("https://api.example:8443/v1/items")]
+#[case("http://api.example/v1/items")]
+#[case("https://api.example.evil.example/v1/items")]
+#[case("/v2/items")]
+fn a_link_that_leads_away_is_refused(#[case] link: &str) {
+    let result = List::of(acme()).link(&Call::get("/items"), link);
+    assert!(matches!(result, Err(CallError::ForeignLink { .. })), "{result:?}");
+}
+
+#[test]
+fn a_foreign_link_names_the_host() {
+    let error = List::of(acme())
+        .link(&Call::get("/items"), "https://evil.example/x?key=s3cr3t")
+        .unwrap_err();
+    assert!(error.to_string().contains("evil.example") && !error.to_string().contains("s3cr3t"));
+}
+
+#[test]
+fn a_list_ends_without_a_link_and_never_turns_in_a_circle() {
+    let list = List::of(acme());
+    let call = Call::get("/items?page=2");
+    assert_eq!(
+        list.next(&by_link(), &call, &json!({"meta": {"next": null}}), 1)
+            .unwrap(),
+        Next::End
+    );
+    assert_eq!(list.next(&by_link(), &call, &json!({}), 1).unwrap(), Next::End);
+    assert!(matches!(
+        list.link(&call, "/v1/items?page=2&key=x"),
+        Err(CallError::PageRepeats)
+    ));
+}
+
+#[test]
+fn the_link_header_is_read_too() {
+    let mut list = List::of(acme());
+    let value = "<https://api.example/v1/items?page=1>; rel=\"prev\", </v1/items?a=1,2&page=3>; title=\"x\"; rel=\"last next\"";
+    list.headers.append("link", HeaderValue::from_static(value));
+    let next = list
+        .next(&by_link(), &Call::get("/items?page=2"), &json!([]), 1)
+        .unwrap();
+    assert_eq!(next, Next::Page("/items?a=1,2&page=3".to_owned()));
+}
+
+#[test]
+fn a_link_to_the_files_own_address_is_taken_to_the_override() {
+    let mut options = options();
+    options
+        .base_urls
+        .insert("acme".parse().unwrap(), "http://127.0.0.1:9/rec".parse().unwrap());
+    let list = List {
+        upstream: upstream(options),
+        ..List::of(acme())
+    };
+    let next = list
+        .link(&Call::get("/items"), "https://api.example/v1/items?page=2")
+        .unwrap();
+    assert_eq!(next, Next::Page("/items?page=2".to_owned()));
+}
+
+#[test]
+fn a_stored_link_is_taken_up_on_its_server_with_the_lists_headers_and_without_its_query() {
+    let list = List::of(acme());
+    let mut first = Call::get("/items?page=1");
+    first.query = pairs(&[("size", "5")]);
+    first.headers.insert("x-a", HeaderValue::from_static("1"));
+    let resume = |cursor| list.upstream.resume(&list.target, &by_link(), &first, cursor);
+
+    let call = resume("/items?page=2&size=5").unwrap();
+    assert_eq!(
+        (call.server, call.path.as_str(), call.query.len()),
+        (None, "/items?page=2&size=5", 0)
+    );
+    assert_eq!(call.headers["x-a"], "1");
+    let call = resume("https://chat.example/x?a=1").unwrap();
+    assert_eq!(
+        (call.server.as_deref(), call.path.as_str()),
+        (Some("chat"), "/x?a=1")
+    );
+    assert!(matches!(
+        resume("https://evil.example/x"),
+        Err(CallError::ForeignLink { .. })
+    ));
+    assert!(matches!(resume("garbage"), Err(CallError::BadCursor)));
+}
+
+#[test]
+fn a_token_becomes_the_next_calls_parameter() {
+    let list = List::of(acme());
+    let mut first = Call::get("/items");
+    first.query = pairs(&[("after", ""), ("size", "5")]);
+    let next = list.next(&by_token(), &first, &json!({"next": 17}), 5).unwrap();
+    assert_eq!(next, Next::Page("17".to_owned()));
+    let second = list
+        .upstream
+        .resume(&list.target, &by_token(), &first, "17")
+        .unwrap();
+    assert_eq!(second.query, pairs(&[("size", "5"), ("after", "17")]));
+
+    let again = list.next(&by_token(), &second, &json!({"next": 17}), 5);
+    assert!(matches!(again, Err(CallError::PageRepeats)));
+    for end in [json!({"next": null}), json!({"next": ""}), json!({})] {
+        assert_eq!(list.next(&by_token(), &second, &end, 5).unwrap(), Next::End);
+    }
+}
+
+#[rstest]
+#[case(json!({"has_more": true}), Some("id-9"), Next::Page("id-9".to_owned()))]
+#[case(json!({"has_more": false}), Some("id-9"), Next::End)]
+#[case(json!({}), Some("id-9"), Next::End)]
+#[case(json!({"has_more": true}), None, Next::End)]
+fn the_last_records_key_goes_on_while_there_is_more(
+    #[case] body: Value,
+    #[case] last: Option<&str>,
+    #[case] expected: Next,
+) {
+    let list = List::of(acme());
+    let page = PageSeen {
+        envelope: &body,
+        headers: &list.headers,
+        records: 1,
+        last_record_key: last,
+    };
+    assert_eq!(
+        list.upstream
+            .next(&list.target, &by_last_record(), &Call::get("/items"), &page)
+            .unwrap(),
+        expected
+    );
+}
+
+#[rstest]
+#[case::records(OffsetStep::Records, ["0", "50", "100"])]
+#[case::pages(OffsetStep::Pages, ["1", "2", "3"])]
+fn an_offset_grows_until_a_page_is_not_full(#[case] step: OffsetStep, #[case] offsets: [&str; 3]) {
+    let (list, paginate) = (List::of(acme()), by_offset(step));
+    let first = first_page(&paginate, Call::get("/items"));
+    assert_eq!(first.query, pairs(&[("size", "50"), ("skip", offsets[0])]));
+
+    let mut call = first.clone();
+    for offset in &offsets[1..] {
+        assert_eq!(
+            list.next(&paginate, &call, &json!([]), 50).unwrap(),
+            Next::Page((*offset).to_owned())
+        );
+        call = list
+            .upstream
+            .resume(&list.target, &paginate, &first, offset)
+            .unwrap();
+        assert_eq!(call.query, pairs(&[("size", "50"), ("skip", offset)]));
+    }
+    assert_eq!(list.next(&paginate, &call, &json!([]), 49).unwrap(), Next::End);
+    assert_eq!(list.next(&paginate, &call, &json!([]), 0).unwrap(), Next::End);
+    let garbled = list.upstream.resume(&list.target, &paginate, &first, "ten");
+    assert!(matches!(garbled, Err(CallError::BadCursor)));
+}
+
+#[test]
+fn what_the_file_asks_for_itself_is_not_asked_for_twice() {
+    let mut call = Call::get("/items");
+    call.query = pairs(&[("size", "10"), ("skip", "20")]);
+    assert_eq!(
+        first_page(&by_offset(OffsetStep::Records), call.clone()).query,
+        call.query
+    );
+}

@@ -1,0 +1,212 @@
+//! What a provider is sent, and what is not told of it.
+
+use domain::ConnectionId;
+use registry::{AuthMode, ListRequest};
+use serde_json::json;
+use wiremock::{MockServer, Request, ResponseTemplate};
+
+use super::{PASSWORD, answers, options, pairs, provider, target, template, templates, upstream};
+use crate::{Call, CallError, HeaderValue, Method, Target};
+
+async fn sent(server: &MockServer, target: &Target, call: Call) -> Request {
+    answers(
+        server,
+        "GET",
+        call.path.split('?').next().unwrap(),
+        1,
+        ResponseTemplate::new(200),
+    )
+    .await;
+    upstream(options()).call(target, call).await.unwrap();
+    server.received_requests().await.unwrap().pop().unwrap()
+}
+
+fn header<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
+    request.headers.get(name).map(|value| value.to_str().unwrap())
+}
+
+#[tokio::test]
+async fn basic_credentials_and_our_name_are_sent() {
+    let server = MockServer::start().await;
+    let request = sent(&server, &target(provider(&server.uri())), Call::get("/x")).await;
+    assert_eq!(
+        header(&request, "authorization"),
+        Some("Basic dXNlci0xOnMzY3IzdC1wYXNzd29yZA==")
+    );
+    assert!(header(&request, "user-agent").unwrap().starts_with("trunkline/"));
+    assert_eq!(header(&request, "accept-encoding"), Some("gzip"));
+}
+
+#[tokio::test]
+async fn the_files_headers_and_parameters_are_added_and_those_without_a_value_are_dropped() {
+    let server = MockServer::start().await;
+    let mut provider = provider(&format!("{}/v1/", server.uri()));
+    provider.headers = templates(&[
+        ("authorization", "Bearer ${password}"),
+        ("x-region", "${connectionConfig.region}"),
+    ]);
+    provider.query = templates(&[("key", "${password}"), ("zone", "${metadata.zone}")]);
+    let mut call = Call::get("/x?a=1%2C2");
+    call.query = pairs(&[("DateSent>", "2026-01-01"), ("b", "x y&z")]);
+    answers(&server, "GET", "/v1/x", 1, ResponseTemplate::new(200)).await;
+
+    let request = sent(&server, &target(provider), call).await;
+    assert_eq!(header(&request, "authorization"), Some("Bearer s3cr3t-password"));
+    assert_eq!(header(&request, "x-region"), None);
+    assert_eq!(request.url.path(), "/v1/x");
+    assert_eq!(
+        request.url.query(),
+        Some("a=1%2C2&DateSent%3E=2026-01-01&b=x+y%26z&key=s3cr3t-password")
+    );
+}
+
+#[tokio::test]
+async fn a_callers_header_wins_unless_it_belongs_to_the_hop() {
+    let server = MockServer::start().await;
+    let mut provider = provider(&server.uri());
+    provider.auth = AuthMode::ApiKey;
+    provider.headers = templates(&[("accept", "application/json"), ("x-version", "1")]);
+    let mut call = Call::get("/x");
+    for (name, value) in [
+        ("x-version", "2"),
+        ("host", "evil.example"),
+        ("connection", "close"),
+        ("user-agent", "x"),
+    ] {
+        call.headers.insert(name, HeaderValue::from_static(value));
+    }
+    let request = sent(&server, &target(provider), call).await;
+    assert_eq!(header(&request, "x-version"), Some("2"));
+    assert_eq!(header(&request, "accept"), Some("application/json"));
+    assert_eq!(header(&request, "authorization"), None);
+    assert!(header(&request, "host").unwrap().starts_with("127.0.0.1"));
+    assert!(header(&request, "user-agent").unwrap().starts_with("trunkline/"));
+}
+
+#[tokio::test]
+async fn a_path_may_not_step_out_of_the_servers_leading_path() {
+    let target = target(provider("https://api.example/v1"));
+    for path in ["/../admin", "/x/../../admin", "/%2e%2e/admin", "x"] {
+        let error = upstream(options())
+            .call(&target, Call::get(path))
+            .await
+            .unwrap_err();
+        assert!(matches!(error, CallError::BadUrl { .. }), "{path}: {error:?}");
+    }
+}
+
+#[test]
+fn a_list_call_escapes_values_and_leaves_out_what_nothing_fills() {
+    let request = ListRequest {
+        server: Some("chat".to_owned()),
+        path: template("/accounts/${connectionConfig.accountId}/messages"),
+        query: templates(&[("size", "100"), ("zone", "${metadata.zone}")]),
+        headers: templates(&[("x-a", "1"), ("x-zone", "${metadata.zone}")]),
+    };
+    let call = target(provider("https://api.example"))
+        .list_call(&request, &pairs(&[("from", "2026-01-01")]))
+        .unwrap();
+    assert_eq!(call.path, "/accounts/a%2F1/messages");
+    assert_eq!(call.query, pairs(&[("size", "100"), ("from", "2026-01-01")]));
+    assert_eq!(
+        call.headers.keys().map(ToString::to_string).collect::<Vec<_>>(),
+        ["x-a"]
+    );
+    assert_eq!(call.server.as_deref(), Some("chat"));
+    assert!(call.idempotent);
+}
+
+#[test]
+fn a_record_call_puts_the_key_into_the_path_and_no_key_can_leave_it() {
+    let target = target(provider("https://api.example"));
+    let path = template("/messages/${record.sid}.json");
+    assert_eq!(
+        target.record_call(None, &path, "SM/1").unwrap().path,
+        "/messages/SM%2F1.json"
+    );
+    assert!(matches!(
+        target.record_call(None, &path, ".."),
+        Err(CallError::Template(_))
+    ));
+    let lacking = template("/x/${connectionConfig.region}");
+    assert!(matches!(
+        target.record_call(None, &lacking, "1"),
+        Err(CallError::Template(_))
+    ));
+}
+
+#[tokio::test]
+async fn secrets_that_a_provider_echoes_are_removed_and_its_words_are_cut() {
+    let server = MockServer::start().await;
+    let echo = format!(
+        "no {PASSWORD} dXNlci0xOnMzY3IzdC1wYXNzd29yZA==\n{}",
+        "x".repeat(1000)
+    );
+    let body = json!({"code": format!("bad-{PASSWORD}"), "message": echo});
+    answers(
+        &server,
+        "GET",
+        "/x",
+        9,
+        ResponseTemplate::new(400).set_body_json(body),
+    )
+    .await;
+
+    let error = upstream(options())
+        .call(&target(provider(&server.uri())), Call::get("/x"))
+        .await
+        .unwrap_err();
+    let provider_error = error.provider().unwrap();
+    assert_eq!(provider_error.code.as_deref(), Some("bad-[secret]"));
+    let message = provider_error.message.as_deref().unwrap();
+    assert!(
+        message.starts_with("no [secret] [secret] xxx") && message.chars().count() == 501,
+        "{message}"
+    );
+    assert!(!format!("{error} {error:?}").contains(PASSWORD));
+}
+
+#[tokio::test]
+async fn no_debug_and_no_network_error_shows_a_secret_or_a_body() {
+    let mut provider = provider("http://127.0.0.1:1");
+    provider.query = templates(&[("key", "${password}")]);
+    let target = target(provider);
+    let mut call = Call::new(Method::POST, "/x?token=geheim");
+    call.body = Some("geheim".into());
+    call.query = pairs(&[("q", "geheim")]);
+    assert!(!format!("{target:?} {call:?}").contains(PASSWORD));
+    assert!(!format!("{call:?}").contains("geheim"));
+
+    let options = crate::UpstreamOptions {
+        max_attempts: 1,
+        ..options()
+    };
+    let error = upstream(options).call(&target, call).await.unwrap_err();
+    let shown = format!("{error} {error:?}");
+    assert!(!shown.contains(PASSWORD) && !shown.contains("geheim"), "{shown}");
+}
+
+#[test]
+fn variables_are_found_by_every_name() {
+    let mut target = target(provider("https://api.example"));
+    let variables = std::sync::Arc::make_mut(&mut target.variables);
+    variables
+        .metadata
+        .insert("a".to_owned(), json!({"b": 3, "c": {}}));
+    let lookup = |name| target.variables.lookup(name);
+    assert_eq!(lookup("password").as_deref(), Some(PASSWORD));
+    assert_eq!(lookup("credentials.username").as_deref(), Some("user-1"));
+    assert_eq!(lookup("connectionConfig.accountId").as_deref(), Some("a/1"));
+    assert_eq!(lookup("metadata.a.b").as_deref(), Some("3"));
+    for nothing in [
+        "metadata.a.c",
+        "metadata.x",
+        "metadata",
+        "apiKey",
+        "record.id",
+        "",
+    ] {
+        assert_eq!(lookup(nothing), None, "{nothing}");
+    }
+    assert_eq!(target.connection, Some(ConnectionId::from_raw(1)));
+}

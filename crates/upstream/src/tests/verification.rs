@@ -1,0 +1,123 @@
+//! Trying credentials.
+
+use registry::{Check, Provider, Verification};
+use serde_json::json;
+use wiremock::{MockServer, ResponseTemplate};
+
+use super::{answers, calls, options, provider, target, template, upstream, words};
+use crate::VerifyError;
+
+fn verified(server: &MockServer) -> Provider {
+    let check = Check {
+        endpoint: template("/account"),
+        field: words("status"),
+        equals: "active".to_owned(),
+        message: template("The account is ${value}."),
+    };
+    let verification = Verification {
+        method: "GET".to_owned(),
+        endpoints: vec![template("/a"), template("/b?size=1")],
+        headers: Vec::new(),
+        data: None,
+        base_url: None,
+        checks: vec![check],
+    };
+    Provider {
+        verification: Some(verification),
+        ..provider(&server.uri())
+    }
+}
+
+#[tokio::test]
+async fn one_endpoint_that_answers_is_enough_and_a_check_that_is_not_allowed_is_none() {
+    let server = MockServer::start().await;
+    answers(&server, "GET", "/a", 9, ResponseTemplate::new(403)).await;
+    answers(&server, "GET", "/b", 9, ResponseTemplate::new(204)).await;
+    answers(&server, "GET", "/account", 9, ResponseTemplate::new(401)).await;
+    upstream(options())
+        .verify(&target(verified(&server)))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn refused_credentials_are_told_by_the_most_telling_answer() {
+    let server = MockServer::start().await;
+    answers(&server, "GET", "/a", 9, ResponseTemplate::new(404)).await;
+    answers(
+        &server,
+        "GET",
+        "/b",
+        9,
+        ResponseTemplate::new(401).set_body_json(json!({"code": 20003})),
+    )
+    .await;
+    match upstream(options())
+        .verify(&target(verified(&server)))
+        .await
+        .unwrap_err()
+    {
+        VerifyError::Refused(error) => {
+            assert_eq!((error.status, error.code.as_deref()), (401, Some("20003")));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_server_in_trouble_says_nothing_about_the_credentials() {
+    let server = MockServer::start().await;
+    answers(&server, "GET", "/a", 99, ResponseTemplate::new(503)).await;
+    let error = upstream(options())
+        .verify(&target(verified(&server)))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, VerifyError::Call(error) if error.is_transient()));
+    assert_eq!(calls(&server).await, 3);
+}
+
+#[tokio::test]
+async fn an_account_that_is_not_as_it_must_be_is_told_in_the_files_words() {
+    let server = MockServer::start().await;
+    answers(&server, "GET", "/a", 9, ResponseTemplate::new(200)).await;
+    answers(
+        &server,
+        "GET",
+        "/account",
+        9,
+        ResponseTemplate::new(200).set_body_json(json!({"status": "closed"})),
+    )
+    .await;
+    let error = upstream(options())
+        .verify(&target(verified(&server)))
+        .await
+        .unwrap_err();
+    assert_eq!(error.to_string(), "The account is closed.");
+}
+
+#[tokio::test]
+async fn a_verification_may_have_a_body_and_a_server_of_its_own() {
+    let (server, other) = (MockServer::start().await, MockServer::start().await);
+    answers(&other, "POST", "/a", 1, ResponseTemplate::new(200)).await;
+    let mut provider = verified(&server);
+    let verification = provider.verification.as_mut().unwrap();
+    verification.method = "POST".to_owned();
+    verification.data = Some(template("{\"user\": \"${username}\"}"));
+    verification.base_url = Some(template(&other.uri()));
+    verification.checks.clear();
+    upstream(options()).verify(&target(provider)).await.unwrap();
+    let request = other.received_requests().await.unwrap().pop().unwrap();
+    assert_eq!(
+        request.body_json::<serde_json::Value>().unwrap(),
+        json!({"user": "user-1"})
+    );
+    assert_eq!(request.headers["content-type"], "application/json");
+}
+
+#[tokio::test]
+async fn without_an_endpoint_every_key_passes() {
+    upstream(options())
+        .verify(&target(provider("https://api.example")))
+        .await
+        .unwrap();
+}

@@ -1,0 +1,121 @@
+//! Whether credentials are good.
+
+use bytes::Bytes;
+use registry::{Check, Verification};
+use reqwest::Method;
+use reqwest::header::{self, HeaderValue};
+use serde_json::Value;
+
+use crate::client::Effort;
+use crate::provider_error::without_secrets;
+use crate::target::add_headers;
+use crate::{Answer, Call, CallError, Target, Upstream, VerifyError, json};
+
+/// Somebody waits for the result.
+const MAX_ATTEMPTS: u32 = 3;
+
+impl Upstream {
+    /// Tries the credentials by the provider's file: any endpoint that answers 2xx is enough, then its checks are looked at.
+    /// Passes if the file names no endpoint.
+    pub async fn verify(&self, target: &Target) -> Result<(), VerifyError> {
+        let Some(verification) = &target.provider.verification else {
+            return Ok(());
+        };
+        self.try_endpoints(target, verification).await?;
+        for check in &verification.checks {
+            self.check(target, check).await?;
+        }
+        Ok(())
+    }
+
+    async fn try_endpoints(&self, target: &Target, verification: &Verification) -> Result<(), VerifyError> {
+        let mut refusals = Vec::new();
+        for endpoint in &verification.endpoints {
+            let path = endpoint
+                .render_path(&|name| target.variables.lookup(name))
+                .map_err(CallError::from)?;
+            let call = verification_call(target, verification, path)?;
+            match self.try_once(target, &call, verification.base_url.as_ref()).await {
+                Ok(_) => return Ok(()),
+                Err(CallError::Provider(error)) if error.rate_limited || error.status >= 500 => {
+                    return Err(CallError::Provider(error).into());
+                }
+                Err(CallError::Provider(error)) => refusals.push(error),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        // What says that the credentials are wrong tells more than what says that something is not allowed or not there.
+        let telling = refusals
+            .iter()
+            .position(|error| error.unauthorized)
+            .unwrap_or_default();
+        match refusals.into_iter().nth(telling) {
+            Some(error) => Err(VerifyError::Refused(error)),
+            None => Ok(()),
+        }
+    }
+
+    async fn try_once(
+        &self,
+        target: &Target,
+        call: &Call,
+        base: Option<&registry::Template>,
+    ) -> Result<Answer, CallError> {
+        let effort = Effort {
+            max_attempts: MAX_ATTEMPTS.min(self.options().max_attempts),
+            retry_on: &[],
+            base,
+        };
+        self.run(target, call, &effort, Ok)
+            .await
+            .map_err(|failure| failure.error)
+    }
+
+    async fn check(&self, target: &Target, check: &Check) -> Result<(), VerifyError> {
+        let path = check
+            .endpoint
+            .render_path(&|name| target.variables.lookup(name))
+            .map_err(CallError::from)?;
+        let answer = match self.try_once(target, &Call::get(path), None).await {
+            Ok(answer) => answer,
+            // A key may be good and yet not allowed to look.
+            Err(CallError::Provider(error)) if error.status < 500 && !error.rate_limited => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        let body: Value = answer.json().unwrap_or_default();
+        let Some(said) = json::at(&body, &check.field).and_then(json::plain) else {
+            return Ok(());
+        };
+        if said == check.equals {
+            return Ok(());
+        }
+        let said = without_secrets(target, &said);
+        let lookup = |name: &str| {
+            if name == "value" {
+                Some(said.clone())
+            } else {
+                target.variables.lookup(name)
+            }
+        };
+        Err(VerifyError::Check {
+            message: check.message.render(&lookup).map_err(CallError::from)?,
+        })
+    }
+}
+
+fn verification_call(target: &Target, verification: &Verification, path: String) -> Result<Call, CallError> {
+    let lookup = |name: &str| target.variables.lookup(name);
+    let method = Method::from_bytes(verification.method.as_bytes()).map_err(|_| CallError::BadUrl {
+        problem: "the verification's method is not one of HTTP".to_owned(),
+    })?;
+    let mut call = Call::new(method, path);
+    // Whatever its method, it only looks.
+    call.idempotent = true;
+    if let Some(data) = &verification.data {
+        call.body = Some(Bytes::from(data.render_json(&lookup)?));
+        call.headers
+            .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    add_headers(&mut call.headers, &verification.headers, &lookup)?;
+    Ok(call)
+}

@@ -1,0 +1,210 @@
+//! `GET …/Messages.json`: a page, its links, and its keyset anchor.
+
+use url::form_urlencoded;
+
+use crate::faults::Faults;
+use crate::filter::{BadQuery, ListQuery};
+use crate::http::call::Call;
+use crate::http::odd;
+use crate::http::reply::{Refusal, Reply};
+use crate::mixing::{chance, draw};
+use crate::row::Row;
+use crate::shared::Shared;
+use crate::walk::{ALWAYS, Key};
+use crate::world::World;
+use crate::writer::{write_number, write_row};
+
+/// Bytes to reserve for each message.
+const ROOM: usize = 1100;
+
+/// Which way a page token leads.
+#[derive(Debug, Clone, Copy)]
+enum Anchor {
+    Top,
+    Below(Key),
+    Above(Key),
+}
+
+/// Answers a page.
+pub(crate) fn list(shared: &Shared, call: &Call, account: &str, faults: &Faults) -> Result<Reply, Refusal> {
+    let (world, now) = shared.read_of(account);
+    let oldest = world.oldest_filter(now);
+    let query =
+        ListQuery::parse(&call.query, faults.time_ignored, oldest).map_err(|bad| refuse(bad, shared))?;
+    if faults.max_page_size.is_some_and(|most| query.page_size > most) {
+        return Err(Refusal::new(500, 20500, "An internal server error has occurred"));
+    }
+    let anchor = anchor(&world, &query, faults, now)?;
+    let page = Page {
+        shared,
+        world: &world,
+        query: &query,
+        faults,
+        now,
+    };
+    Ok(page.write(anchor))
+}
+
+fn refuse(bad: BadQuery, shared: &Shared) -> Refusal {
+    match bad {
+        BadQuery::Date(value) => Refusal::bad(20001, format!("Invalid date value: '{value}'")),
+        BadQuery::PageSize(value) => Refusal::bad(
+            20001,
+            format!("Page size must be between 1 and 1000, not '{value}'"),
+        ),
+        BadQuery::Page(value) => Refusal::bad(20001, format!("Page number '{value}' is out of range")),
+        BadQuery::TokenMissing => Refusal::bad(20001, "PageToken is required for paging."),
+        BadQuery::Retention => Refusal::bad(
+            20004,
+            format!(
+                "Date range specified in query is partially or entirely outside of retention window of {} days",
+                shared.retention_days
+            ),
+        ),
+    }
+}
+
+fn anchor(world: &World, query: &ListQuery, faults: &Faults, now: i64) -> Result<Anchor, Refusal> {
+    let Some(token) = &query.token else {
+        return Ok(Anchor::Top);
+    };
+    let invalid = || Refusal::bad(21481, "Invalid PageToken");
+    let sid = token
+        .strip_prefix("PA")
+        .or_else(|| token.strip_prefix("PB"))
+        .ok_or_else(invalid)?;
+    let rank = world.rank(sid, now).ok_or_else(invalid)?;
+    if faults.strict_anchor && world.deleted.contains(&rank) {
+        return Err(invalid());
+    }
+    let key = world.key(rank).ok_or_else(invalid)?;
+    Ok(if token.starts_with("PB") {
+        Anchor::Above(key)
+    } else {
+        Anchor::Below(key)
+    })
+}
+
+struct Page<'a> {
+    shared: &'a Shared,
+    world: &'a World,
+    query: &'a ListQuery,
+    faults: &'a Faults,
+    now: i64,
+}
+
+impl Page<'_> {
+    fn write(&self, anchor: Anchor) -> Reply {
+        let size = usize::try_from(self.query.page_size).unwrap_or(1000);
+        let period = self.query.sent.unwrap_or(ALWAYS);
+        let (rows, more) = match anchor {
+            Anchor::Top => self.collect(self.world.newest_first(period, None, self.now), size),
+            Anchor::Below(key) => self.collect(self.world.newest_first(period, Some(key), self.now), size),
+            Anchor::Above(key) => {
+                let (mut rows, _) = self.collect(self.world.oldest_first(period, Some(key), self.now), size);
+                rows.reverse();
+                (rows, true)
+            }
+        };
+        let more = more || (self.faults.empty_last_page && rows.len() == size);
+        Reply::json(200, self.envelope(&rows, more))
+    }
+
+    /// The next `size` messages that pass the filters, and whether more follow.
+    fn collect(&self, keys: impl Iterator<Item = Key>, size: usize) -> (Vec<(Key, Row<'_>)>, bool) {
+        let dated = self.query.sent.is_some() && !self.faults.undated_in_filters;
+        let mut passing = keys
+            .filter_map(|key| self.world.row_at(key, self.now).map(|row| (key, row)))
+            .filter(|(_, row)| self.passes(row, dated));
+        let mut taken = Vec::with_capacity(size);
+        taken.extend(passing.by_ref().take(size));
+        let more = taken.len() == size && passing.next().is_some();
+        (taken, more)
+    }
+
+    fn passes(&self, row: &Row<'_>, dated: bool) -> bool {
+        let to = self.query.to.as_deref().is_none_or(|to| row.to.is(to));
+        let from = self
+            .query
+            .from
+            .as_deref()
+            .is_none_or(|from| row.from.is_some_and(|own| own.is(from)));
+        to && from && (!dated || row.sent.is_some())
+    }
+
+    fn write_record(&self, out: &mut Vec<u8>, key: Key, row: &Row<'_>) {
+        let bits = draw(self.shared.seed, key.1, 0x0DD);
+        if chance(bits, self.faults.bad_fields) {
+            out.extend_from_slice(&odd::spoil(&row.to_message(), bits));
+        } else {
+            write_row(out, row);
+        }
+    }
+
+    fn envelope(&self, rows: &[(Key, Row<'_>)], more: bool) -> Vec<u8> {
+        let page = self.query.page;
+        let size = u64::from(self.query.page_size);
+        let count = u64::try_from(rows.len()).unwrap_or(0);
+        let start = page.saturating_mul(size);
+        let own = self.uri(page, self.query.token.as_deref());
+        let next = if self.faults.repeat_page {
+            Some(own.clone())
+        } else {
+            let last = rows
+                .last()
+                .filter(|_| more)
+                .map(|(_, row)| format!("PA{}", row.sid()));
+            last.map(|token| self.uri(page.saturating_add(1), Some(&token)))
+        };
+        let next = next.map(|uri| match &self.faults.foreign_next_link {
+            Some(origin) => format!("{}{uri}", origin.trim_end_matches('/')),
+            None => uri,
+        });
+        let first = rows
+            .first()
+            .filter(|_| page > 0)
+            .map(|(_, row)| format!("PB{}", row.sid()));
+        let previous = first.map(|token| self.uri(page - 1, Some(&token)));
+
+        let mut out = Vec::with_capacity(rows.len() * ROOM + 2048);
+        write_link(&mut out, b"{\"first_page_uri\":", Some(&self.uri(0, None)));
+        out.extend_from_slice(b",\"end\":");
+        write_number(&mut out, start.saturating_add(count).saturating_sub(1).max(start));
+        write_link(&mut out, b",\"previous_page_uri\":", previous.as_deref());
+        out.extend_from_slice(b",\"messages\":[");
+        for (index, (key, row)) in rows.iter().enumerate() {
+            if index > 0 {
+                out.push(b',');
+            }
+            self.write_record(&mut out, *key, row);
+        }
+        write_link(&mut out, b"],\"uri\":", Some(&own));
+        out.extend_from_slice(b",\"page_size\":");
+        write_number(&mut out, size);
+        out.extend_from_slice(b",\"start\":");
+        write_number(&mut out, start);
+        write_link(&mut out, b",\"next_page_uri\":", next.as_deref());
+        out.extend_from_slice(b",\"page\":");
+        write_number(&mut out, page);
+        out.push(b'}');
+        out
+    }
+
+    fn uri(&self, page: u64, token: Option<&str>) -> String {
+        let (account, echo, size) = (&self.world.account, &self.query.echo, self.query.page_size);
+        let mut uri =
+            format!("/2010-04-01/Accounts/{account}/Messages.json?{echo}PageSize={size}&Page={page}");
+        if let Some(token) = token {
+            uri.push_str("&PageToken=");
+            uri.extend(form_urlencoded::byte_serialize(token.as_bytes()));
+        }
+        uri
+    }
+}
+
+/// Links hold nothing that JSON escapes: all of it is percent-encoded, but for a foreign origin.
+fn write_link(out: &mut Vec<u8>, name: &[u8], link: Option<&str>) {
+    out.extend_from_slice(name);
+    let quoted = serde_json::to_vec(&link).unwrap_or_default();
+    out.extend_from_slice(&quoted);
+}

@@ -1,0 +1,91 @@
+//! What a handler answers, before the gate dresses it: a body with a status, or a refusal in Twilio's envelope.
+
+use serde_json::{Value, json};
+
+/// An answer: a status and a JSON body (empty for 204).
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) body: Vec<u8>,
+    pub(crate) content_type: &'static str,
+    pub(crate) retry_after: Option<u64>,
+    /// The fault that made it, by the name of its setting.
+    pub(crate) fault: Option<&'static str>,
+}
+
+impl Reply {
+    pub(crate) fn json(status: u16, body: Vec<u8>) -> Self {
+        Self {
+            status,
+            body,
+            content_type: "application/json;charset=utf-8",
+            retry_after: None,
+            fault: None,
+        }
+    }
+
+    pub(crate) fn value(status: u16, value: &impl serde::Serialize) -> Self {
+        Self::json(status, serde_json::to_vec(value).unwrap_or_default())
+    }
+
+    pub(crate) fn html(status: u16, body: &str, fault: &'static str) -> Self {
+        Self {
+            content_type: "text/html",
+            fault: Some(fault),
+            ..Self::json(status, body.as_bytes().to_vec())
+        }
+    }
+}
+
+/// A refusal: HTTP status, Twilio's code and its words.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    status: u16,
+    code: u32,
+    message: String,
+}
+
+impl Refusal {
+    pub(crate) fn new(status: u16, code: u32, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            code,
+            message: message.into(),
+        }
+    }
+
+    /// 400 with a code.
+    pub(crate) fn bad(code: u32, message: impl Into<String>) -> Self {
+        Self::new(400, code, message)
+    }
+
+    /// 401/20003.
+    pub(crate) fn authenticate() -> Self {
+        Self::new(401, 20003, "Authenticate")
+    }
+
+    /// 404/20404 about a path.
+    pub(crate) fn not_found(path: &str) -> Self {
+        Self::new(404, 20404, format!("The requested resource {path} was not found"))
+    }
+
+    /// 429/20429.
+    pub(crate) fn too_many() -> Self {
+        Self::new(429, 20429, "Too Many Requests")
+    }
+
+    fn envelope(&self) -> Value {
+        json!({
+            "code": self.code,
+            "message": self.message,
+            "more_info": format!("https://www.twilio.com/docs/errors/{}", self.code),
+            "status": self.status,
+        })
+    }
+}
+
+impl From<Refusal> for Reply {
+    fn from(refusal: Refusal) -> Self {
+        Self::value(refusal.status, &refusal.envelope())
+    }
+}

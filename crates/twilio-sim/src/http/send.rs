@@ -1,0 +1,207 @@
+//! `POST …/Messages.json`: the checks in Twilio's order, its magic numbers, and the new message.
+
+use chrono::{DateTime, Duration, Utc};
+
+use crate::calendar::Calendar;
+use crate::change::NewMessage;
+use crate::credentials::Caller;
+use crate::http::call::Call;
+use crate::http::reply::{Refusal, Reply};
+use crate::message::{Direction, Message};
+use crate::mixing::mix;
+use crate::plan::Planner;
+use crate::shared::Shared;
+use crate::sid::fixed;
+use crate::world::World;
+
+const LONGEST_BODY: usize = 1600;
+
+/// Sends a message.
+pub(crate) fn send(shared: &Shared, call: &Call, account: &str, caller: Caller) -> Result<Reply, Refusal> {
+    let new = check(call, shared.clock.now())?;
+    if caller == Caller::Test {
+        magic(&new)?;
+        let message = pretend(shared, account, new).ok_or_else(|| Refusal::not_found(&call.path))?;
+        return Ok(Reply::value(201, &message));
+    }
+    let (mut world, now) = shared.write_of(account);
+    if let Some(from) = &new.from {
+        own(&world.planner, from)?;
+    }
+    let rank = world.insert(new, now);
+    let row = world
+        .key(rank)
+        .and_then(|key| world.row_at(key, now))
+        .ok_or_else(|| Refusal::not_found(&call.path))?;
+    let mut message = row.to_message();
+    message.subresource_uris.feedback = None;
+    Ok(Reply::value(201, &message))
+}
+
+fn check(call: &Call, now: DateTime<Utc>) -> Result<NewMessage, Refusal> {
+    let to = call
+        .filled("To")
+        .ok_or_else(|| Refusal::bad(21604, "A 'To' phone number is required."))?;
+    let body = call.filled("Body");
+    let media = call.repeats("MediaUrl");
+    if body.is_none() && media == 0 && call.filled("ContentSid").is_none() {
+        return Err(Refusal::bad(21602, "Message body is required."));
+    }
+    let from = call.filled("From");
+    let service = call.filled("MessagingServiceSid");
+    if from.is_none() && service.is_none() {
+        return Err(Refusal::bad(21603, "A 'From' phone number is required."));
+    }
+    if !is_address(to) {
+        return Err(Refusal::bad(21211, format!("Invalid 'To' Phone Number: {to}")));
+    }
+    if let Some(from) = from.filter(|from| !is_address(from) && !is_sender_name(from)) {
+        return Err(Refusal::bad(
+            21212,
+            format!("Invalid 'From' Phone Number: {from}"),
+        ));
+    }
+    if service.is_some_and(|sid| !(sid.starts_with("MG") && sid.len() == 34)) {
+        return Err(Refusal::bad(21701, "The Messaging Service does not exist."));
+    }
+    if body.is_some_and(|body| body.chars().count() > LONGEST_BODY) {
+        return Err(Refusal::bad(
+            21617,
+            "The concatenated message body exceeds the 1600 character limit.",
+        ));
+    }
+    Ok(NewMessage {
+        to: Some(to.to_owned()),
+        from: from.map(str::to_owned),
+        body: Some(body.unwrap_or_default().to_owned()),
+        direction: Direction::OutboundApi,
+        messaging_service_sid: service.map(str::to_owned),
+        num_media: media,
+        send_at: send_at(call, now, service.is_some())?,
+        ..NewMessage::default()
+    })
+}
+
+fn send_at(call: &Call, now: DateTime<Utc>, service: bool) -> Result<Option<DateTime<Utc>>, Refusal> {
+    let Some(kind) = call.filled("ScheduleType") else {
+        return Ok(None);
+    };
+    if kind != "fixed" {
+        return Err(Refusal::bad(20001, format!("Invalid ScheduleType '{kind}'")));
+    }
+    let text = call
+        .filled("SendAt")
+        .ok_or_else(|| Refusal::bad(35111, "SendAt parameter is required."))?;
+    if !service {
+        return Err(Refusal::bad(
+            35118,
+            "MessagingServiceSid is required to schedule a message",
+        ));
+    }
+    let at = DateTime::parse_from_rfc3339(text)
+        .map_err(|_| Refusal::bad(20001, format!("Invalid SendAt '{text}'")))?
+        .with_timezone(&Utc);
+    let window = now + Duration::seconds(900)..=now + Duration::days(35);
+    if !window.contains(&at) {
+        return Err(Refusal::bad(
+            35114,
+            "SendAt time must be between 900 seconds and 35 days in the future",
+        ));
+    }
+    Ok(Some(at))
+}
+
+/// E.164, a short code, or either behind a channel's name.
+fn is_address(text: &str) -> bool {
+    let number = text.split_once(':').map_or(text, |(_, number)| number);
+    let (digits, shortest) = match number.strip_prefix('+') {
+        Some(digits) => (digits, 7),
+        None => (number, 3),
+    };
+    (shortest..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn is_sender_name(text: &str) -> bool {
+    text.len() <= 11
+        && text.bytes().any(|byte| byte.is_ascii_alphabetic())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b' ')
+}
+
+fn own(planner: &Planner, from: &str) -> Result<(), Refusal> {
+    let number = from.split_once(':').map_or(from, |(_, number)| number);
+    let Some(digits) = number.strip_prefix('+') else {
+        return Ok(());
+    };
+    if planner.numbers.iter().any(|owned| digits.parse() == Ok(*owned)) {
+        return Ok(());
+    }
+    Err(Refusal::bad(
+        21606,
+        format!(
+            "The 'From' phone number {from} is not a valid, message-capable number for the current account."
+        ),
+    ))
+}
+
+/// The magic numbers of test credentials.
+fn magic(new: &NewMessage) -> Result<(), Refusal> {
+    let from = new.from.as_deref().unwrap_or("+15005550006");
+    let to = new.to.as_deref().unwrap_or_default();
+    match from {
+        "+15005550006" => {}
+        "+15005550001" => {
+            return Err(Refusal::bad(
+                21212,
+                format!("Invalid 'From' Phone Number: {from}"),
+            ));
+        }
+        "+15005550008" => {
+            return Err(Refusal::bad(
+                21611,
+                "This 'From' number has exceeded the maximum queue size",
+            ));
+        }
+        _ => {
+            return Err(Refusal::bad(
+                21606,
+                format!("The 'From' phone number {from} is not valid here"),
+            ));
+        }
+    }
+    match to {
+        "+15005550001" => Err(Refusal::bad(21211, format!("Invalid 'To' Phone Number: {to}"))),
+        "+15005550002" => Err(Refusal::bad(
+            21612,
+            "The 'To' phone number is not currently reachable",
+        )),
+        "+15005550003" => Err(Refusal::bad(
+            21408,
+            "Permission to send an SMS has not been enabled for the region",
+        )),
+        "+15005550004" => Err(Refusal::bad(21610, "Attempt to send to unsubscribed recipient")),
+        "+15005550009" => Err(Refusal::bad(21614, "'To' number is not a valid mobile number")),
+        _ => Ok(()),
+    }
+}
+
+/// The answer to a send with test credentials, which stores nothing.
+fn pretend(shared: &Shared, account: &str, new: NewMessage) -> Option<Message> {
+    let mut scratch = World::new(
+        account.to_owned(),
+        Planner::new(shared.seed, shared.clock.seconds(), 0),
+        Calendar::new(shared.seed, 0, shared.clock.seconds(), 1),
+        shared.retention_days,
+    );
+    let now = shared.clock.seconds();
+    let prefix = if new.num_media > 0 { "MM" } else { "SM" };
+    let rank = scratch.insert(new, now);
+    let mut message = scratch.row_at(scratch.key(rank)?, now)?.to_message();
+    let sid = fixed(prefix, mix(shared.seed), shared.next_number());
+    message.uri = message.uri.replace(&message.sid, &sid);
+    message.subresource_uris.media = message.subresource_uris.media.replace(&message.sid, &sid);
+    message.subresource_uris.feedback = None;
+    message.sid = sid;
+    Some(message)
+}

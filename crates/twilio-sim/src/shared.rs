@@ -1,0 +1,180 @@
+//! What the handle and all server threads share.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use crate::calendar::Calendar;
+use crate::clock::Clock;
+use crate::config::{Permission, SimConfig};
+use crate::credentials::Credentials;
+use crate::faults::Faults;
+use crate::mixing::mix;
+use crate::plan::Planner;
+use crate::requests::{RequestEntry, RequestLog};
+use crate::world::World;
+
+/// Messages of the subaccount.
+const SUBACCOUNT_MESSAGES: u64 = 120;
+
+/// The state of one simulator.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) seed: u64,
+    pub(crate) url: String,
+    pub(crate) clock: Clock,
+    pub(crate) credentials: Credentials,
+    pub(crate) restricted: Vec<Permission>,
+    pub(crate) retention_days: u32,
+    main: RwLock<World>,
+    subaccount: RwLock<World>,
+    faults: RwLock<Faults>,
+    revoked: RwLock<HashSet<String>>,
+    log: Mutex<RequestLog>,
+    in_flight: AtomicU32,
+    numbered: AtomicU64,
+}
+
+/// A request in progress; leaving is dropping.
+#[derive(Debug)]
+pub(crate) struct InFlight {
+    shared: Arc<Shared>,
+    /// How many were in progress when this one came, itself included.
+    pub(crate) depth: u32,
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.shared.in_flight.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(config: SimConfig, url: String) -> Self {
+        let clock = Clock::new(config.now);
+        let base = clock.seconds();
+        let credentials = Credentials::new(config.seed);
+        let world = |account: &str, seed: u64, messages: u64| {
+            let planner = Planner::new(seed, base, config.undated_per_mille);
+            let calendar = Calendar::new(seed, messages, base, config.history_days);
+            RwLock::new(World::new(
+                account.to_owned(),
+                planner,
+                calendar,
+                config.retention_days,
+            ))
+        };
+        Self {
+            main: world(&credentials.account_sid, config.seed, config.messages),
+            subaccount: world(&credentials.subaccount_sid, mix(config.seed), SUBACCOUNT_MESSAGES),
+            seed: config.seed,
+            url,
+            clock,
+            credentials,
+            restricted: config.restricted,
+            retention_days: config.retention_days,
+            faults: RwLock::new(config.faults),
+            revoked: RwLock::default(),
+            log: Mutex::default(),
+            in_flight: AtomicU32::new(0),
+            numbered: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn enter(self: &Arc<Self>) -> InFlight {
+        let depth = self.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut log = self.log();
+        log.max_concurrency = log.max_concurrency.max(depth);
+        drop(log);
+        InFlight {
+            shared: Arc::clone(self),
+            depth,
+        }
+    }
+
+    /// The number of the next request, from 0.
+    pub(crate) fn next_number(&self) -> u64 {
+        self.numbered.fetch_add(1, Ordering::SeqCst)
+    }
+
+    pub(crate) fn faults(&self) -> Faults {
+        self.faults.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_faults(&self, faults: Faults) {
+        *self.faults.write().unwrap_or_else(PoisonError::into_inner) = faults;
+    }
+
+    /// The main account's messages, settled to now.
+    pub(crate) fn read_main(&self) -> (RwLockReadGuard<'_, World>, i64) {
+        self.read(&self.main)
+    }
+
+    pub(crate) fn write_main(&self) -> (RwLockWriteGuard<'_, World>, i64) {
+        self.write(&self.main)
+    }
+
+    /// The messages of an account that has some.
+    pub(crate) fn read_of(&self, account: &str) -> (RwLockReadGuard<'_, World>, i64) {
+        self.read(self.world(account))
+    }
+
+    pub(crate) fn write_of(&self, account: &str) -> (RwLockWriteGuard<'_, World>, i64) {
+        self.write(self.world(account))
+    }
+
+    fn world(&self, account: &str) -> &RwLock<World> {
+        if account == self.credentials.subaccount_sid {
+            &self.subaccount
+        } else {
+            &self.main
+        }
+    }
+
+    fn read<'a>(&self, world: &'a RwLock<World>) -> (RwLockReadGuard<'a, World>, i64) {
+        let now = self.clock.seconds();
+        let guard = world.read().unwrap_or_else(PoisonError::into_inner);
+        if !guard.is_unsettled(now) {
+            return (guard, now);
+        }
+        drop(guard);
+        drop(self.write(world));
+        (world.read().unwrap_or_else(PoisonError::into_inner), now)
+    }
+
+    fn write<'a>(&self, world: &'a RwLock<World>) -> (RwLockWriteGuard<'a, World>, i64) {
+        let now = self.clock.seconds();
+        let mut guard = world.write().unwrap_or_else(PoisonError::into_inner);
+        guard.settle(now);
+        (guard, now)
+    }
+
+    pub(crate) fn log(&self) -> MutexGuard<'_, RequestLog> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn record(&self, entry: RequestEntry) {
+        self.log().record(entry);
+    }
+
+    pub(crate) fn revoke(&self, username: &str) {
+        self.revoked
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(username.to_owned());
+    }
+
+    pub(crate) fn restore(&self, username: &str) {
+        self.revoked
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(username);
+    }
+
+    pub(crate) fn is_revoked(&self, username: &str) -> bool {
+        self.revoked
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(username)
+    }
+}

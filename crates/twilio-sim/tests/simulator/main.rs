@@ -1,0 +1,14 @@
+//! The simulator from outside: over HTTP, as the engine sees it.
+
+#[cfg(test)]
+mod access;
+#[cfg(test)]
+mod changes;
+#[cfg(test)]
+mod client;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod paging;
+#[cfg(test)]
+mod sending;

@@ -1,0 +1,99 @@
+//! JSON bodies, strictly: of a bounded size, of the right type, and with no field that a route does not know.
+
+use actix_web::dev::Payload;
+use actix_web::error::PayloadError;
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::{FromRequest, HttpRequest, web};
+use futures::future::LocalBoxFuture;
+use gateway::FieldError;
+use serde::de::DeserializeOwned;
+use serde_path_to_error::Segment;
+
+use crate::error::ApiError;
+use crate::query::{NoParameters, Query};
+
+/// Bytes of a body at most.
+pub(crate) const MAX_BODY: usize = 64 << 10;
+
+/// The checked body of a request whose query is empty.
+pub(crate) struct Body<T>(pub(crate) T);
+
+impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
+    type Error = ApiError;
+    type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let checked = Query::<NoParameters>::from_request(request, payload)
+            .into_inner()
+            .map(drop)
+            .and(content_type(request));
+        let bytes = web::Bytes::from_request(request, payload);
+        Box::pin(async move {
+            checked?;
+            let bytes = bytes
+                .await
+                .map_err(|error| match error.as_error::<PayloadError>() {
+                    Some(PayloadError::Overflow) => ApiError::TooLarge(MAX_BODY),
+                    _ => ApiError::BrokenBody,
+                })?;
+            parse(&bytes).map(Self)
+        })
+    }
+}
+
+/// A type that is given must be JSON's; none at all is taken for JSON.
+fn content_type(request: &HttpRequest) -> Result<(), ApiError> {
+    let Some(header) = request.headers().get(CONTENT_TYPE) else {
+        return Ok(());
+    };
+    let essence = header
+        .to_str()
+        .unwrap_or_default()
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
+    let json =
+        essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"));
+    if json {
+        Ok(())
+    } else {
+        Err(ApiError::InvalidContentType)
+    }
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    let json: serde_json::Value =
+        serde_json::from_slice(bytes).map_err(|error| ApiError::InvalidJson(place(&error)))?;
+    serde_path_to_error::deserialize(json).map_err(|error| {
+        let path = error.path().iter().map(name).collect();
+        let message = error.into_inner().to_string();
+        let begins = |what: &str| message.starts_with(what);
+        let code = match () {
+            () if begins("unknown field") => "unknown",
+            () if begins("missing field") => "missing",
+            () => "invalid",
+        };
+        ApiError::InvalidBody(vec![FieldError { code, path, message }])
+    })
+}
+
+/// A step of a path: a field's name, or a place in a list from 0.
+fn name(step: &Segment) -> String {
+    match step {
+        Segment::Seq { index } => index.to_string(),
+        Segment::Map { key } => key.clone(),
+        Segment::Enum { variant } => variant.clone(),
+        Segment::Unknown => String::new(),
+    }
+}
+
+/// Where the text stops being JSON; never what stands there, which may be a secret.
+fn place(error: &serde_json::Error) -> String {
+    let what = match error.classify() {
+        serde_json::error::Category::Eof => "it ends too early",
+        _ => "something is wrong",
+    };
+    format!("{what} at line {}, column {}", error.line(), error.column())
+}

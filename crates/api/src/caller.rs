@@ -1,0 +1,108 @@
+//! Who calls: the key is checked before a route sees the request, the scope stands in the route's argument list.
+
+use std::future::{Ready, ready};
+use std::marker::PhantomData;
+use std::ops::Deref;
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::http::header::AUTHORIZATION;
+use actix_web::middleware::Next;
+use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, web};
+use gateway::Gateway;
+
+use crate::error::ApiError;
+
+/// Scopes as types, so that a route's arguments tell which it needs.
+pub(crate) mod scope {
+    use gateway::Scope;
+
+    /// A scope that a route needs.
+    pub(crate) trait Needed {
+        const SCOPE: Scope;
+    }
+
+    macro_rules! scopes {
+        ($($name:ident),*) => {
+            $(
+                #[derive(Debug)]
+                pub(crate) enum $name {}
+                impl Needed for $name {
+                    const SCOPE: Scope = Scope::$name;
+                }
+            )*
+        };
+    }
+    scopes!(
+        ConnectionsList,
+        ConnectionsRead,
+        ConnectionsCreate,
+        ConnectionsDelete,
+        SyncsRead,
+        SyncsExecute,
+        RecordsRead
+    );
+}
+
+/// Somebody whose key is good and carries the scope `S`.
+pub(crate) struct Caller<S>(gateway::Caller, PhantomData<S>);
+
+impl<S> Deref for Caller<S> {
+    type Target = gateway::Caller;
+
+    fn deref(&self) -> &gateway::Caller {
+        &self.0
+    }
+}
+
+impl<S: scope::Needed> FromRequest for Caller<S> {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let caller = request.extensions().get::<gateway::Caller>().cloned();
+        ready(match caller {
+            Some(caller) if caller.may(S::SCOPE) => Ok(Self(caller, PhantomData)),
+            Some(_) => Err(ApiError::Forbidden(S::SCOPE)),
+            None => Err(ApiError::Unauthenticated),
+        })
+    }
+}
+
+/// Checks the key of a request to any of the routes behind it, before a byte of its body is read.
+pub(crate) async fn authenticate(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    // What no route takes is answered as such, key or not.
+    if request.match_pattern().is_some() {
+        match identify(&request).await {
+            Ok(caller) => drop(request.extensions_mut().insert(caller)),
+            Err(error) => return Ok(request.error_response(error)),
+        }
+    }
+    Ok(next.call(request).await?.map_into_boxed_body())
+}
+
+async fn identify(request: &ServiceRequest) -> Result<gateway::Caller, ApiError> {
+    let key = key(request)?;
+    let gateway = request
+        .app_data::<web::Data<Gateway>>()
+        .ok_or(ApiError::Unauthenticated)?;
+    Ok(gateway.keys().authenticate(key).await?)
+}
+
+/// The key in the header: what follows `Bearer`, or a bare key, which Nango takes too.
+fn key(request: &ServiceRequest) -> Result<&str, ApiError> {
+    let header = request.headers().get(AUTHORIZATION).ok_or(ApiError::MissingKey)?;
+    let text = header.to_str().map_err(|_| ApiError::MalformedKey)?.trim();
+    let (scheme, rest) = text.split_once(' ').unwrap_or(("", text));
+    let key = rest.trim();
+    let good =
+        (scheme.is_empty() && !key.eq_ignore_ascii_case("bearer")) || scheme.eq_ignore_ascii_case("bearer");
+    if good && !key.is_empty() && !key.contains(' ') {
+        Ok(key)
+    } else {
+        Err(ApiError::MalformedKey)
+    }
+}

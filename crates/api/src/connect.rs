@@ -1,0 +1,113 @@
+//! `POST /{integration}/connect`: the same route for every provider.
+
+use actix_web::{HttpResponse, post, web};
+use gateway::{Connected, Gateway};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json};
+use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Schema, SchemaType, Type};
+use utoipa::openapi::{Object, RefOr};
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::body::Body;
+use crate::caller::{Caller, scope};
+use crate::error::{ApiError, ErrorBody, KeyErrors};
+
+/// The body: the provider's own fields beside those that all share.
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub(crate) struct ConnectBody(Map<String, Json>);
+
+impl PartialSchema for ConnectBody {
+    fn schema() -> RefOr<Schema> {
+        let object = shared_fields().description(Some(
+            "The fields of one of the provider's forms, and these, which all providers share. The routes of each provider list its forms.",
+        ));
+        object
+            .additional_properties(Some(AdditionalProperties::FreeForm(true)))
+            .into()
+    }
+}
+
+impl ToSchema for ConnectBody {}
+
+/// The fields that a connect body of any provider may have.
+pub(crate) fn shared_fields() -> ObjectBuilder {
+    let text = |description: &str| {
+        ObjectBuilder::new()
+            .schema_type(SchemaType::Type(Type::String))
+            .description(Some(description))
+    };
+    let map = |description: &str| {
+        Object::builder()
+            .schema_type(SchemaType::Type(Type::Object))
+            .description(Some(description))
+    };
+    ObjectBuilder::new()
+        .schema_type(SchemaType::Type(Type::Object))
+        .property("connectionId", text("What you call the connection, unique within the integration; a random UUID if left out. The name of a connection that is there replaces its credentials and keeps its rows.").examples(["my-acme"]))
+        .property("metadata", map("Your own notes, any JSON object").additional_properties(Some(AdditionalProperties::FreeForm(true))))
+        .property("tags", map("Your labels: at most 10, names in lower case, values of 1 to 255 bytes").additional_properties(Some(ObjectBuilder::new().schema_type(SchemaType::Type(Type::String)))))
+}
+
+/// A connection was made or renewed.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ConnectAnswer {
+    success: bool,
+    connection: ConnectionName,
+    #[schema(example = "Acme connection created successfully")]
+    message: String,
+}
+
+/// How a connection is named in other requests.
+#[derive(Serialize, ToSchema)]
+struct ConnectionName {
+    #[schema(example = "my-acme")]
+    id: String,
+    #[schema(example = "acme")]
+    provider_config_key: String,
+}
+
+impl From<Connected> for ConnectAnswer {
+    fn from(connected: Connected) -> Self {
+        let what = if connected.created { "created" } else { "updated" };
+        Self {
+            success: true,
+            message: format!("{} connection {what} successfully", connected.display_name),
+            connection: ConnectionName {
+                id: connected.name.to_string(),
+                provider_config_key: connected.integration.to_string(),
+            },
+        }
+    }
+}
+
+/// Connects an account: tries the credentials at the provider, seals them, and starts its syncs.
+///
+/// Nothing is stored unless the provider takes the credentials. The same `connectionId` again replaces the credentials and keeps
+/// the synced rows.
+#[utoipa::path(
+    operation_id = "connect", tag = "connections", security(("api_key" = ["environment:connections:create"])),
+    params(("integration" = String, Path, description = "The integration's key", example = "acme")),
+    request_body = ConnectBody,
+    responses(
+        (status = 201, description = "Connected", body = ConnectAnswer),
+        (status = 400, description = "A field is wrong (`invalid_body`), the provider refused the credentials (`connection_test_failed`), or the body is one of an OAuth flow (`oauth_not_supported`)", body = ErrorBody),
+        (status = 404, description = "`unknown_provider_config`", body = ErrorBody),
+        (status = 413, description = "The body is larger than 64 KB", body = ErrorBody),
+        (status = 415, description = "The body is no JSON", body = ErrorBody),
+        KeyErrors
+    )
+)]
+#[post("/{integration}/connect")]
+pub(crate) async fn connect(
+    caller: Caller<scope::ConnectionsCreate>,
+    gateway: web::Data<Gateway>,
+    integration: web::Path<String>,
+    body: Body<ConnectBody>,
+) -> Result<HttpResponse, ApiError> {
+    let connected = gateway
+        .connections()
+        .connect(&caller, &integration, body.0.0)
+        .await?;
+    Ok(HttpResponse::Created().json(ConnectAnswer::from(connected)))
+}

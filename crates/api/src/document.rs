@@ -1,0 +1,101 @@
+//! The OpenAPI document: the routes' own declarations, and for each provider its forms and its models.
+
+mod provider;
+
+use std::fmt::Write;
+
+use actix_web::App;
+use registry::Registry;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::tag::TagBuilder;
+use utoipa::openapi::{Components, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Server};
+use utoipa_actix_web::AppExt;
+
+use crate::routes::routes;
+
+/// What is served of the document, made once.
+pub(crate) struct Document {
+    pub(crate) json: String,
+    pub(crate) page: String,
+}
+
+impl Document {
+    pub(crate) fn new(registry: &Registry, public_url: Option<&str>) -> Self {
+        let mut document = openapi_for(registry);
+        document.servers = public_url.map(|url| vec![Server::new(url.trim_end_matches('/'))]);
+        Self {
+            json: serde_json::to_string(&document).unwrap_or_default(),
+            page: page(registry),
+        }
+    }
+}
+
+/// The document of the routes that every Trunkline has.
+pub fn openapi() -> OpenApi {
+    let info = InfoBuilder::new()
+        .title("Trunkline")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(
+            "Connects accounts of providers by their keys, keeps tables in step with what the providers hold, and answers queries from \
+             them. Errors have one shape: a stable code, a message, and the fields that are wrong.",
+        ))
+        .license(Some(LicenseBuilder::new().name("MIT OR Apache-2.0").identifier(Some("MIT OR Apache-2.0")).build()));
+    let tag = |name, description| {
+        TagBuilder::new()
+            .name(name)
+            .description(Some(description))
+            .build()
+    };
+    let tags = [
+        tag("connections", "Access to accounts at providers"),
+        tag("syncs", "What keeps the tables in step, and its runs"),
+        tag("records", "Synced records"),
+        tag("service", "The service itself"),
+    ];
+    let mut key = Http::new(HttpAuthScheme::Bearer);
+    key.description = Some("An API key. Each operation names the scope that the key must have.".to_owned());
+    let mut components = Components::new();
+    components.add_security_scheme("api_key", SecurityScheme::Http(key));
+    let base = OpenApiBuilder::new()
+        .info(info.build())
+        .tags(Some(tags))
+        .components(Some(components))
+        .build();
+    let (_, document) = App::new()
+        .into_utoipa_app()
+        .openapi(base)
+        .configure(routes)
+        .split_for_parts();
+    document
+}
+
+/// The same with the routes of each provider of `registry`: its forms, its models, its filters.
+pub fn openapi_for(registry: &Registry) -> OpenApi {
+    let mut document = openapi();
+    for provider in registry.iter() {
+        provider::describe(provider, &mut document);
+    }
+    document
+}
+
+/// The first page: what this is and where things are.
+fn page(registry: &Registry) -> String {
+    let mut providers = String::new();
+    for provider in registry.iter() {
+        let (title, name) = (escaped(&provider.display_name), &provider.name);
+        // Writing to a string does not fail.
+        let _ = write!(providers, "<li>{title}: <code>POST /{name}/connect</code></li>");
+    }
+    format!(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Trunkline</title>\
+         <h1>Trunkline {}</h1><p>A self-hosted connector gateway. This is its API; every request needs \
+         <code>Authorization: Bearer</code> and an API key.</p>\
+         <ul><li><a href=\"/openapi.json\">OpenAPI document</a></li><li><a href=\"/health\">health</a></li>\
+         <li><a href=\"/ready\">readiness</a></li></ul><p>Providers:</p><ul>{providers}</ul></html>\n",
+        env!("CARGO_PKG_VERSION"),
+    )
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;")
+}

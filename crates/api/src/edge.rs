@@ -1,0 +1,138 @@
+//! What stands around every route: the request's span and log line, CORS, headers, and the one place that logs a cause.
+
+use std::time::Instant;
+
+use actix_cors::Cors;
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage};
+use tracing::{Span, field::Empty};
+use tracing_actix_web::{RequestId, RootSpanBuilder};
+
+use crate::error::ApiError;
+
+/// The header by which a request is found in the log.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// One span a request: method, route pattern, status and time taken, and nothing that a caller wrote.
+pub(crate) struct RequestSpan;
+
+struct Started(Instant);
+
+impl RootSpanBuilder for RequestSpan {
+    fn on_request_start(request: &ServiceRequest) -> Span {
+        request.extensions_mut().insert(Started(Instant::now()));
+        let route = request.match_pattern().unwrap_or_default();
+        let id = request
+            .extensions()
+            .get::<RequestId>()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        tracing::info_span!(
+            "request",
+            request.id = %id,
+            http.method = %request.method(),
+            http.route = %route,
+            http.status = Empty,
+        )
+    }
+
+    fn on_request_end<B: MessageBody>(span: Span, outcome: &Result<ServiceResponse<B>, Error>) {
+        let Ok(response) = outcome else { return };
+        let status = response.status().as_u16();
+        let started = response
+            .request()
+            .extensions()
+            .get::<Started>()
+            .map(|started| started.0.elapsed());
+        let micros = started.map(|elapsed| u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX));
+        span.record("http.status", status);
+        tracing::info!(parent: &span, duration_us = micros, "answered");
+    }
+}
+
+/// Gives every answer its id and its headers, every error its body, and every cause its line in the log.
+pub(crate) async fn answer(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let id = request
+        .extensions()
+        .get::<RequestId>()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    let mut response = next.call(request).await?.map_into_boxed_body();
+    let failed = response
+        .response()
+        .error()
+        .and_then(|error| error.as_error::<ApiError>())
+        .and_then(|error| {
+            let cause = error.cause()?;
+            tracing::error!(error = %Chain(cause), "a request failed");
+            Some(error.response(Some(&id)))
+        });
+    if let Some(body) = failed {
+        response = response.into_response(body);
+    }
+    let headers = response.headers_mut();
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    Ok(response)
+}
+
+/// An error and all that lies below it, in one line.
+struct Chain<'a>(&'a (dyn std::error::Error + 'static));
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut below = self.0.source();
+        while let Some(error) = below {
+            write!(f, ": {error}")?;
+            below = error.source();
+        }
+        Ok(())
+    }
+}
+
+/// Any page may call the API, since only a key opens it; the lists are those of Nango's public API.
+pub(crate) fn cors() -> Cors {
+    Cors::default()
+        .allow_any_origin()
+        .send_wildcard()
+        .allow_any_method()
+        .allowed_headers([
+            "Authorization",
+            "Content-Type",
+            "Accept",
+            "Origin",
+            "X-Requested-With",
+            "Nango-Activity-Log-Id",
+            "Nango-Is-Dry-Run",
+            "Nango-Is-Sync",
+            "Provider-Config-Key",
+            "Connection-Id",
+            "Sentry-Trace",
+            "Baggage",
+        ])
+        .expose_headers([
+            "Authorization",
+            "Etag",
+            "Content-Type",
+            "Content-Length",
+            "X-Nango-Signature",
+            "X-Request-Id",
+            "Retry-After",
+        ])
+        .max_age(600)
+}

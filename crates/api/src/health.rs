@@ -1,0 +1,45 @@
+//! Whether the process lives, and whether it can serve.
+
+use actix_web::{get, web};
+use gateway::{Gateway, GatewayError};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::error::{ApiError, ErrorBody};
+
+/// All is well.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Health {
+    #[schema(example = "ok")]
+    result: &'static str,
+}
+
+/// Whether the process lives.
+#[utoipa::path(operation_id = "health", tag = "service", security(()), responses((status = 200, description = "All is well", body = Health)))]
+#[get("/health")]
+pub(crate) async fn health() -> web::Json<Health> {
+    web::Json(Health { result: "ok" })
+}
+
+/// Whether requests can be served: the database answers and its tables are up to date.
+#[utoipa::path(
+    operation_id = "ready", tag = "service", security(()),
+    responses(
+        (status = 200, description = "All is well", body = Health),
+        (status = 503, body = ErrorBody, description = "The database is away (`unavailable`) or has migrations to go (`migrations_pending`); see `Retry-After`")
+    )
+)]
+#[get("/ready")]
+pub(crate) async fn ready(gateway: web::Data<Gateway>) -> Result<web::Json<Health>, ApiError> {
+    let store = gateway.store();
+    store.ping().await.map_err(GatewayError::from)?;
+    match store
+        .pending_migrations()
+        .await
+        .map_err(GatewayError::from)?
+        .len()
+    {
+        0 => Ok(web::Json(Health { result: "ok" })),
+        pending => Err(ApiError::Migrating(pending)),
+    }
+}

@@ -1,0 +1,25 @@
+//! The connection-manager API: routes, their OpenAPI, errors, streams.
+//!
+//! Only the binary (and tests) may depend on this crate. A handler extracts, makes one call of the gateway and converts; no rule
+//! and no SQL lives here. The invariants: who has no key, or a key without the scope, reaches no handler; a cause of our own never
+//! reaches an answer; neither a query's values nor a header nor a body reaches the log.
+
+mod body;
+mod caller;
+mod connect;
+mod connections;
+mod document;
+mod edge;
+mod error;
+mod health;
+mod home;
+mod oauth;
+mod query;
+mod records;
+mod routes;
+mod runs;
+mod server;
+mod syncs;
+
+pub use document::{openapi, openapi_for};
+pub use server::{ApiOptions, serve};

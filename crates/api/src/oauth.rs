@@ -1,0 +1,43 @@
+//! Attempts at an OAuth flow, answered by how to connect instead.
+
+use actix_web::HttpResponse;
+use actix_web::web::{self, ServiceConfig};
+use gateway::{Gateway, GatewayError};
+
+use crate::error::ApiError;
+
+/// The addresses at which Nango's front end starts an OAuth flow or a provider would end one. They are no routes to use, so the
+/// document does not have them.
+pub(crate) fn refusals(config: &mut ServiceConfig) -> &mut ServiceConfig {
+    for path in [
+        "/oauth/connect/{integration}",
+        "/oauth2/connect/{integration}",
+        "/auth/oauth/{integration}",
+        "/oauth2/auth/{integration}",
+    ] {
+        config.route(path, web::route().to(of_integration));
+    }
+    for path in [
+        "/oauth/callback",
+        "/oauth/connect",
+        "/oauth2/connect",
+        "/oauth/{tail:.*}",
+        "/auth/oauth{tail:.*}",
+    ] {
+        config.route(path, web::route().to(of_none));
+    }
+    config
+}
+
+async fn of_integration(
+    gateway: web::Data<Gateway>,
+    integration: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    Err(GatewayError::OauthNotSupported(gateway.connections().how_to_connect(&integration)?).into())
+}
+
+async fn of_none() -> Result<HttpResponse, ApiError> {
+    let message = "Trunkline connects with API keys, not by OAuth: there is no flow to start and no redirect to wait for. \
+                   Send POST /{integration}/connect with the provider's fields; GET /openapi.json lists them.";
+    Err(GatewayError::OauthNotSupported(message.to_owned()).into())
+}

@@ -1,0 +1,87 @@
+//! Synced records: a page as JSON, or all of them as a stream of CSV or NDJSON.
+
+mod stream;
+mod write;
+
+use actix_web::http::header::{ACCEPT, CONTENT_DISPOSITION};
+use actix_web::{HttpRequest, HttpResponse, get, web};
+use gateway::Gateway;
+use serde::Serialize;
+use serde_json::{Map, Value as Json};
+use utoipa::ToSchema;
+
+use self::stream::Format;
+use self::write::RowWriter;
+use crate::caller::{Caller, scope};
+use crate::error::{ApiError, ErrorBody, KeyErrors};
+use crate::query;
+
+/// A page of records, newest first. The list bears the model's plural for its name: `messages`.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct RecordPage {
+    /// The records: each declared column by its name, and under `_extra` what the provider sent beside them.
+    #[schema(rename = "{plural}")]
+    records: Vec<Map<String, Json>>,
+    /// Where the list goes on; null at its end.
+    next_cursor: Option<String>,
+}
+
+/// Lists synced records of a connection, newest first.
+///
+/// Each model has its own filters, which are parameters of the same name; `…_after` and `…_before` bound the times by which it is
+/// ordered. With `Accept: text/csv` or `application/x-ndjson` all records that pass come in one stream, unless `limit` is given.
+#[utoipa::path(
+    operation_id = "list_records", tag = "records", security(("api_key" = ["environment:records:read"])),
+    params(
+        ("integration" = String, Path, description = "The integration's key", example = "acme"),
+        ("plural" = String, Path, description = "The model in the plural", example = "messages"),
+        ("connectionId" = String, Query, description = "The connection", example = "my-acme"),
+        ("limit" = Option<i64>, Query, minimum = 1, maximum = 1000, description = "At most so many; 100 if left out"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before, unchanged"),
+    ),
+    responses(
+        (status = 200, description = "The records", content(
+            (RecordPage = "application/json"), (String = "text/csv"), (String = "application/x-ndjson")
+        )),
+        (status = 400, description = "`invalid_query_params`", body = ErrorBody),
+        (status = 404, description = "`unknown_provider_config`, `unknown_connection`, or `not_found` if there is no such model", body = ErrorBody),
+        KeyErrors
+    )
+)]
+#[get("/{integration}/{plural}")]
+pub(crate) async fn list(
+    caller: Caller<scope::RecordsRead>,
+    gateway: web::Data<Gateway>,
+    request: HttpRequest,
+    path: web::Path<(String, String)>,
+) -> Result<HttpResponse, ApiError> {
+    let parameters = query::pairs(&request);
+    let limit = parameters
+        .iter()
+        .find(|(name, _)| name == "limit")
+        .and_then(|(_, value)| value.parse().ok());
+    let filter = gateway
+        .records()
+        .filter(&caller, &path.0, &path.1, parameters)
+        .await?;
+    let accept = request
+        .headers()
+        .get(ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let Some(format) = Format::of(accept) else {
+        let page = gateway.records().page(&filter).await?;
+        let body = RowWriter::new(filter.model()).page(&page);
+        return Ok(HttpResponse::Ok().content_type("application/json").body(body));
+    };
+    let name = format!(
+        "attachment; filename=\"{}.{}\"",
+        filter.model().table,
+        format.extension()
+    );
+    let rows = stream::rows(gateway.into_inner(), filter, format, limit).await?;
+    Ok(HttpResponse::Ok()
+        .content_type(format.content_type())
+        .insert_header((CONTENT_DISPOSITION, name))
+        .streaming(rows))
+}

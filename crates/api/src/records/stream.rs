@@ -1,0 +1,122 @@
+//! All rows that pass a filter, a page in memory at a time; the next is read when the client has taken the one before.
+
+use std::sync::Arc;
+
+use async_stream::try_stream;
+use bytes::Bytes;
+use futures::Stream;
+use gateway::{Gateway, GatewayError, RecordFilter};
+use store::records::StoredRecord;
+
+use super::write::{RowWriter, csv_rows};
+use crate::error::ApiError;
+
+/// Rows read at a time.
+const CHUNK: i64 = 500;
+
+/// A format that is streamed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    Csv,
+    NdJson,
+}
+
+impl Format {
+    /// The format that an `Accept` header asks for by name; `None` for JSON.
+    ///
+    /// The first of the known types in the header counts: a client that wants a stream names it.
+    pub(crate) fn of(accept: &str) -> Option<Self> {
+        let types = accept
+            .split(',')
+            .map(|part| part.split(';').next().unwrap_or_default().trim());
+        for name in types {
+            match name.to_ascii_lowercase().as_str() {
+                "text/csv" => return Some(Self::Csv),
+                "application/x-ndjson" | "application/ndjson" | "application/jsonl" => {
+                    return Some(Self::NdJson);
+                }
+                "application/json" | "*/*" => return None,
+                _ => {}
+            }
+        }
+        None
+    }
+
+    pub(crate) fn content_type(self) -> &'static str {
+        match self {
+            Self::Csv => "text/csv; charset=utf-8; header=present",
+            Self::NdJson => "application/x-ndjson",
+        }
+    }
+
+    pub(crate) fn extension(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::NdJson => "ndjson",
+        }
+    }
+
+    fn begin(self, writer: &RowWriter) -> Result<Vec<u8>, StreamError> {
+        Ok(match self {
+            Self::Csv => writer.csv_header()?,
+            Self::NdJson => Vec::new(),
+        })
+    }
+
+    fn rows(self, writer: &RowWriter, records: &[StoredRecord]) -> Result<Vec<u8>, StreamError> {
+        if self == Self::Csv {
+            return Ok(csv_rows(records)?);
+        }
+        let mut out = Vec::new();
+        for record in records {
+            writer.row(record, &mut out);
+            out.push(b'\n');
+        }
+        Ok(out)
+    }
+}
+
+/// Why a stream breaks off; the client sees a transfer that does not end as it should.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StreamError {
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
+    #[error("a row could not be written")]
+    Csv(#[from] csv::Error),
+}
+
+/// The rows of `filter` as bytes, at most `limit` of them. The first page is read before this returns, so that an error at once is
+/// an answer of its own.
+pub(crate) async fn rows(
+    gateway: Arc<Gateway>,
+    filter: RecordFilter,
+    format: Format,
+    limit: Option<i64>,
+) -> Result<impl Stream<Item = Result<Bytes, StreamError>>, ApiError> {
+    let chunk = limit.map_or(CHUNK, |limit| limit.min(CHUNK));
+    let first = gateway.records().after(&filter, None, chunk).await?;
+    Ok(try_stream! {
+        let writer = RowWriter::new(filter.model());
+        let mut head = format.begin(&writer)?;
+        let mut left = limit.unwrap_or(i64::MAX);
+        let mut asked = chunk;
+        let mut records = first;
+        loop {
+            let read = i64::try_from(records.len()).unwrap_or(i64::MAX);
+            left -= read;
+            head.extend(format.rows(&writer, &records)?);
+            if !head.is_empty() {
+                yield Bytes::from(std::mem::take(&mut head));
+            }
+            let Some(last) = records.pop().filter(|_| read == asked && left > 0) else { break };
+            asked = left.min(CHUNK);
+            records = match gateway.records().after(&filter, Some(last.position), asked).await {
+                Ok(records) => records,
+                Err(error) => {
+                    tracing::error!(%error, "a stream of records breaks off");
+                    Err(error)?
+                }
+            };
+        }
+    })
+}

@@ -1,0 +1,146 @@
+//! Rows become bytes here: JSON straight into one buffer, CSV by its writer.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+use domain::{Model, Value};
+use gateway::RecordPage;
+use store::records::StoredRecord;
+
+/// Bytes of a row, roughly, so that a page's buffer grows once.
+const ROW: usize = 1_024;
+
+/// Writes the rows of one model.
+pub(crate) struct RowWriter {
+    plural: String,
+    /// For each column, what stands before its value: `{"sid":` for the first, `,"to":` for the others.
+    heads: Vec<Vec<u8>>,
+    names: Vec<String>,
+}
+
+impl RowWriter {
+    pub(crate) fn new(model: &Model) -> Self {
+        let names: Vec<String> = model.columns.keys().map(ToString::to_string).collect();
+        let head = |(index, name): (usize, &String)| {
+            // A column's name is letters, digits and underscores: nothing to escape.
+            format!("{}\"{name}\":", if index == 0 { '{' } else { ',' }).into_bytes()
+        };
+        Self {
+            plural: model.plural.clone(),
+            heads: names.iter().enumerate().map(head).collect(),
+            names,
+        }
+    }
+
+    /// A whole page.
+    pub(crate) fn page(&self, page: &RecordPage) -> Vec<u8> {
+        let mut out = Vec::with_capacity(page.records.len() * ROW + 64);
+        out.push(b'{');
+        json_text(&self.plural, &mut out);
+        out.extend_from_slice(b":[");
+        for (index, record) in page.records.iter().enumerate() {
+            if index > 0 {
+                out.push(b',');
+            }
+            self.row(record, &mut out);
+        }
+        out.extend_from_slice(b"],\"next_cursor\":");
+        match &page.next_cursor {
+            Some(cursor) => json_text(cursor, &mut out),
+            None => out.extend_from_slice(b"null"),
+        }
+        out.push(b'}');
+        out
+    }
+
+    /// One row as a JSON object, in one line.
+    pub(crate) fn row(&self, record: &StoredRecord, out: &mut Vec<u8>) {
+        for (head, value) in self.heads.iter().zip(&record.values) {
+            out.extend_from_slice(head);
+            json_value(value, out);
+        }
+        if let Some(extra) = &record.extra {
+            out.extend_from_slice(b",\"_extra\":");
+            json_line(extra, out);
+        }
+        out.push(b'}');
+    }
+
+    /// The first line of a CSV: the columns' names.
+    pub(crate) fn csv_header(&self) -> Result<Vec<u8>, csv::Error> {
+        let mut writer = csv_writer(Vec::new());
+        writer.write_record(self.names.iter().map(String::as_str).chain(["_extra"]))?;
+        finish(writer)
+    }
+}
+
+/// Rows as lines of CSV (RFC 4180); nothing is an empty field.
+pub(crate) fn csv_rows(records: &[StoredRecord]) -> Result<Vec<u8>, csv::Error> {
+    let mut writer = csv_writer(Vec::with_capacity(records.len() * ROW));
+    let mut field = String::new();
+    for record in records {
+        for value in &record.values {
+            field.clear();
+            csv_value(value, &mut field);
+            writer.write_field(&field)?;
+        }
+        writer.write_field(record.extra.as_deref().unwrap_or_default())?;
+        writer.write_record(None::<&[u8]>)?;
+    }
+    finish(writer)
+}
+
+fn csv_writer(buffer: Vec<u8>) -> csv::Writer<Vec<u8>> {
+    csv::WriterBuilder::new()
+        .terminator(csv::Terminator::CRLF)
+        .from_writer(buffer)
+}
+
+fn finish(writer: csv::Writer<Vec<u8>>) -> Result<Vec<u8>, csv::Error> {
+    writer.into_inner().map_err(|error| error.into_error().into())
+}
+
+fn csv_value(value: &Value, field: &mut String) {
+    // Writing to a string does not fail.
+    let _ = match value {
+        Value::Null => Ok(()),
+        Value::Text(text) | Value::Decimal(text) | Value::Json(text) => field.write_str(text),
+        Value::Integer(number) => write!(field, "{number}"),
+        Value::Boolean(flag) => write!(field, "{flag}"),
+        Value::Timestamp(time) => write!(field, "{time}"),
+    };
+}
+
+fn json_value(value: &Value, out: &mut Vec<u8>) {
+    // Writing to a vector does not fail.
+    let _ = match value {
+        Value::Null => out.write_all(b"null"),
+        Value::Text(text) | Value::Decimal(text) => {
+            json_text(text, out);
+            Ok(())
+        }
+        Value::Integer(number) => write!(out, "{number}"),
+        Value::Boolean(flag) => write!(out, "{flag}"),
+        Value::Timestamp(time) => write!(out, "\"{time}\""),
+        Value::Json(text) => {
+            json_line(text, out);
+            Ok(())
+        }
+    };
+}
+
+fn json_text(text: &str, out: &mut Vec<u8>) {
+    // Text in a vector cannot fail to be written.
+    let _ = serde_json::to_writer(out, text);
+}
+
+/// Stored JSON as it stands, but in one line: within its text a line's end is escaped, so any other is white space.
+fn json_line(json: &str, out: &mut Vec<u8>) {
+    out.extend(json.bytes().map(|byte| {
+        if byte == b'\n' || byte == b'\r' {
+            b' '
+        } else {
+            byte
+        }
+    }));
+}

@@ -1,0 +1,218 @@
+//! Runs of syncs: what each did, does, or why it failed.
+
+use actix_web::{get, web};
+use domain::{ConnectionName, IntegrationKey, RunId, SyncName};
+use gateway::Gateway;
+use serde::Serialize;
+use store::runs::{RunFilter, RunRow};
+use store::syncs::SyncRow;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::caller::{Caller, scope};
+use crate::error::{ApiError, ErrorBody, KeyErrors};
+use crate::query::{FromParameters, Parameters, Query};
+
+/// Runs of a page if the caller names no number, and the most that they may ask for.
+const DEFAULT_LIMIT: i64 = 100;
+const MAX_LIMIT: i64 = 1_000;
+
+/// Which runs to list.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct RunsQuery {
+    /// Of this connection.
+    #[param(rename = "connection_id", value_type = Option<String>, example = "my-acme")]
+    connection: Option<ConnectionName>,
+    /// Of this integration.
+    #[param(rename = "provider_config_key", value_type = Option<String>, example = "acme")]
+    integration: Option<IntegrationKey>,
+    /// Of this sync.
+    #[param(value_type = Option<String>, example = "acme-messages")]
+    sync: Option<SyncName>,
+    /// At most so many; 100 if left out.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<i64>,
+    /// `next_cursor` of the page before, unchanged.
+    #[param(value_type = Option<String>)]
+    cursor: Option<RunId>,
+}
+
+impl FromParameters for RunsQuery {
+    fn read(parameters: &mut Parameters) -> Self {
+        Self {
+            connection: parameters.parsed("connection_id"),
+            integration: parameters.parsed("provider_config_key"),
+            sync: parameters.parsed("sync"),
+            limit: parameters.number("limit", 1..=MAX_LIMIT),
+            cursor: parameters.parsed("cursor"),
+        }
+    }
+}
+
+/// A page of runs, newest first.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct RunList {
+    runs: Vec<Run>,
+    /// Where the list goes on; null at its end.
+    next_cursor: Option<String>,
+}
+
+/// One run.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct OneRun {
+    run: Run,
+}
+
+/// A run of a sync.
+#[derive(Serialize, ToSchema)]
+struct Run {
+    #[schema(example = "run_0198f0c8a2b37d5ea6a2d4c1b0f3e921")]
+    id: String,
+    #[schema(example = "acme-messages")]
+    sync: String,
+    #[schema(example = "base")]
+    variant: String,
+    #[schema(example = "my-acme")]
+    connection_id: String,
+    #[schema(example = "acme")]
+    provider_config_key: String,
+    /// `queued`, `running`, `succeeded`, `failed` or `cancelled`.
+    #[schema(example = "succeeded")]
+    status: &'static str,
+    /// Why it was made: `initial`, `schedule` or `api`.
+    #[schema(example = "schedule")]
+    trigger: &'static str,
+    /// `backfill`, `incremental` or `full`; null until it is known.
+    #[schema(example = "incremental")]
+    kind: Option<String>,
+    #[schema(format = DateTime)]
+    created_at: String,
+    #[schema(format = DateTime)]
+    started_at: Option<String>,
+    #[schema(format = DateTime)]
+    finished_at: Option<String>,
+    /// How often another worker took it over.
+    resumed: i64,
+    /// Pages fetched.
+    pages: i64,
+    /// Records that were new.
+    added: i64,
+    /// Records that had changed.
+    updated: i64,
+    /// Records that are no longer there.
+    deleted: i64,
+    /// Records as they were.
+    unchanged: i64,
+    /// Records that could not be kept.
+    skipped: i64,
+    /// From 0 to 1; null if it cannot be told.
+    progress: Option<f64>,
+    error: Option<RunError>,
+}
+
+/// Why a run failed.
+#[derive(Serialize, ToSchema)]
+struct RunError {
+    code: String,
+    message: Option<String>,
+    /// What to do about it.
+    hint: Option<String>,
+}
+
+impl From<(RunRow, SyncRow)> for Run {
+    fn from((run, sync): (RunRow, SyncRow)) -> Self {
+        Self {
+            id: run.id.to_string(),
+            sync: sync.name.to_string(),
+            variant: sync.variant.to_string(),
+            connection_id: sync.connection_name.to_string(),
+            provider_config_key: sync.integration.to_string(),
+            status: run.status.as_str(),
+            trigger: run.trigger.as_str(),
+            kind: run.kind,
+            created_at: run.created_at.to_string(),
+            started_at: run.started_at.map(|time| time.to_string()),
+            finished_at: run.finished_at.map(|time| time.to_string()),
+            resumed: run.resumed,
+            pages: run.pages,
+            added: run.added,
+            updated: run.updated,
+            deleted: run.deleted,
+            unchanged: run.unchanged,
+            skipped: run.skipped,
+            progress: run.progress,
+            error: run.error_code.map(|code| RunError {
+                code,
+                message: run.error_message,
+                hint: run.error_hint,
+            }),
+        }
+    }
+}
+
+/// Lists the runs of the key's environment, newest first.
+#[utoipa::path(
+    operation_id = "list_runs", tag = "syncs", security(("api_key" = ["environment:syncs:read"])),
+    params(RunsQuery),
+    responses(
+        (status = 200, description = "The runs", body = RunList),
+        (status = 400, description = "`invalid_query_params`", body = ErrorBody),
+        (status = 404, description = "`unknown_connection` if the connection is named with its integration and is not there", body = ErrorBody),
+        KeyErrors
+    )
+)]
+#[get("/sync/runs")]
+pub(crate) async fn list(
+    caller: Caller<scope::SyncsRead>,
+    gateway: web::Data<Gateway>,
+    query: Query<RunsQuery>,
+) -> Result<web::Json<RunList>, ApiError> {
+    let RunsQuery {
+        connection,
+        integration,
+        sync,
+        limit,
+        cursor,
+    } = query.0;
+    if let (Some(integration), Some(connection)) = (&integration, &connection) {
+        let found = gateway
+            .connections()
+            .find(&caller, integration.as_str(), connection.as_str())
+            .await;
+        found.map_err(ApiError::named)?;
+    }
+    let wanted = limit.unwrap_or(DEFAULT_LIMIT);
+    // One more than asked for tells whether there is a next page.
+    let filter = RunFilter {
+        integration,
+        connection_name: connection,
+        sync,
+        limit: wanted + 1,
+        before: cursor,
+    };
+    let mut found = gateway.syncs().runs(&caller, filter).await?;
+    let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
+    let more = found.len() > wanted;
+    found.truncate(wanted);
+    let next_cursor = found.last().filter(|_| more).map(|(run, _)| run.id.to_string());
+    Ok(web::Json(RunList {
+        runs: found.into_iter().map(Run::from).collect(),
+        next_cursor,
+    }))
+}
+
+/// Shows one run: its progress while it runs, its counts, and its error if it failed.
+#[utoipa::path(
+    operation_id = "get_run", tag = "syncs", security(("api_key" = ["environment:syncs:read"])),
+    params(("id" = String, Path, description = "The run", example = "run_0198f0c8a2b37d5ea6a2d4c1b0f3e921")),
+    responses((status = 200, description = "The run", body = OneRun), (status = 404, description = "`not_found`", body = ErrorBody), KeyErrors)
+)]
+#[get("/sync/runs/{id}")]
+pub(crate) async fn get(
+    caller: Caller<scope::SyncsRead>,
+    gateway: web::Data<Gateway>,
+    id: web::Path<String>,
+) -> Result<web::Json<OneRun>, ApiError> {
+    let found = gateway.syncs().run(&caller, &id).await?;
+    Ok(web::Json(OneRun { run: found.into() }))
+}

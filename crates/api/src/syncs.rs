@@ -1,0 +1,171 @@
+//! Syncs: triggered, paused, started, looked at; the shapes are those of Nango's API, with the runs added.
+
+mod request;
+mod state;
+
+use actix_web::{HttpRequest, get, post, web};
+use gateway::{Gateway, TriggeredRun};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use self::request::{SelectBody, StatusQuery, TriggerBody};
+use self::state::StatusList;
+use crate::body::Body;
+use crate::caller::{Caller, scope};
+use crate::connections::Success;
+use crate::error::{ApiError, ErrorBody, KeyErrors};
+use crate::query::Query;
+
+/// What a trigger led to.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct TriggerAnswer {
+    success: bool,
+    /// One for each sync of each connection.
+    runs: Vec<StartedRun>,
+    /// Says so if a run was under way already.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+}
+
+/// The run that carries out a trigger.
+#[derive(Serialize, ToSchema)]
+struct StartedRun {
+    /// For `GET /sync/runs/{id}`.
+    #[schema(example = "run_0198f0c8a2b37d5ea6a2d4c1b0f3e921")]
+    id: String,
+    #[schema(example = "acme-messages")]
+    sync: String,
+    #[schema(example = "my-acme")]
+    connection_id: String,
+    /// Whether this run was waiting or under way before the trigger, which then made none.
+    already_active: bool,
+}
+
+impl From<Vec<TriggeredRun>> for TriggerAnswer {
+    fn from(runs: Vec<TriggeredRun>) -> Self {
+        let active = runs.iter().filter(|run| run.already_active).count();
+        let message = (active > 0).then(|| {
+            format!("{active} of {} syncs had a run waiting or under way already; its id is given and no other was made", runs.len())
+        });
+        let started = |run: TriggeredRun| StartedRun {
+            id: run.id.to_string(),
+            sync: run.sync.to_string(),
+            connection_id: run.connection,
+            already_active: run.already_active,
+        };
+        Self {
+            success: true,
+            runs: runs.into_iter().map(started).collect(),
+            message,
+        }
+    }
+}
+
+/// Runs syncs now, paused ones too, once.
+///
+/// A sync that has a run waiting or under way keeps it: the answer gives its id and says so. With `reset` everything is read again;
+/// with `emptyCache` the rows are deleted first as well.
+#[utoipa::path(
+    operation_id = "trigger_syncs", tag = "syncs", security(("api_key" = ["environment:syncs:execute"])),
+    request_body = TriggerBody,
+    responses(
+        (status = 200, description = "The runs", body = TriggerAnswer),
+        (status = 400, description = "`invalid_body`, `missing_provider_config_key`, `no_syncs_found`, `unknown_sync` or `unknown_provider_config`", body = ErrorBody),
+        (status = 404, description = "`unknown_connection`", body = ErrorBody),
+        KeyErrors
+    )
+)]
+#[post("/sync/trigger")]
+pub(crate) async fn trigger(
+    caller: Caller<scope::SyncsExecute>,
+    gateway: web::Data<Gateway>,
+    request: HttpRequest,
+    body: Body<TriggerBody>,
+) -> Result<web::Json<TriggerAnswer>, ApiError> {
+    let (selection, options) = body.0.read(request.headers())?;
+    let runs = gateway
+        .syncs()
+        .trigger(&caller, &selection, options)
+        .await
+        .map_err(ApiError::named)?;
+    Ok(web::Json(runs.into()))
+}
+
+/// Stops syncs from running on their schedule. A run under way goes on to its end.
+#[utoipa::path(
+    operation_id = "pause_syncs", tag = "syncs", security(("api_key" = ["environment:syncs:execute"])),
+    request_body = SelectBody,
+    responses(
+        (status = 200, description = "Done", body = Success),
+        (status = 400, description = "`invalid_body`, `missing_provider_config_key`, `unknown_sync` or `unknown_provider_config`", body = ErrorBody),
+        (status = 404, description = "`unknown_connection`", body = ErrorBody),
+        KeyErrors
+    )
+)]
+#[post("/sync/pause")]
+pub(crate) async fn pause(
+    caller: Caller<scope::SyncsExecute>,
+    gateway: web::Data<Gateway>,
+    request: HttpRequest,
+    body: Body<SelectBody>,
+) -> Result<web::Json<Success>, ApiError> {
+    let selection = body.0.read(request.headers())?;
+    gateway
+        .syncs()
+        .pause(&caller, &selection)
+        .await
+        .map_err(ApiError::named)?;
+    Ok(web::Json(Success::new()))
+}
+
+/// Lets syncs run on their schedule again, from now on.
+#[utoipa::path(
+    operation_id = "start_syncs", tag = "syncs", security(("api_key" = ["environment:syncs:execute"])),
+    request_body = SelectBody,
+    responses(
+        (status = 200, description = "Done", body = Success),
+        (status = 400, description = "`invalid_body`, `missing_provider_config_key`, `unknown_sync` or `unknown_provider_config`", body = ErrorBody),
+        (status = 404, description = "`unknown_connection`", body = ErrorBody),
+        KeyErrors
+    )
+)]
+#[post("/sync/start")]
+pub(crate) async fn start(
+    caller: Caller<scope::SyncsExecute>,
+    gateway: web::Data<Gateway>,
+    request: HttpRequest,
+    body: Body<SelectBody>,
+) -> Result<web::Json<Success>, ApiError> {
+    let selection = body.0.read(request.headers())?;
+    gateway
+        .syncs()
+        .start(&caller, &selection)
+        .await
+        .map_err(ApiError::named)?;
+    Ok(web::Json(Success::new()))
+}
+
+/// The state of syncs: whether they run, when they next run, what the last run did, and how many records there are.
+#[utoipa::path(
+    operation_id = "sync_status", tag = "syncs", security(("api_key" = ["environment:syncs:read"])),
+    params(StatusQuery),
+    responses(
+        (status = 200, description = "The states", body = StatusList),
+        (status = 400, description = "`invalid_query_params`, `unknown_sync` or `unknown_provider_config`", body = ErrorBody),
+        (status = 404, description = "`unknown_connection`", body = ErrorBody),
+        KeyErrors
+    )
+)]
+#[get("/sync/status")]
+pub(crate) async fn status(
+    caller: Caller<scope::SyncsRead>,
+    gateway: web::Data<Gateway>,
+    query: Query<StatusQuery>,
+) -> Result<web::Json<StatusList>, ApiError> {
+    let states = gateway
+        .syncs()
+        .status(&caller, &query.0.selection())
+        .await
+        .map_err(ApiError::named)?;
+    Ok(web::Json(states.into()))
+}

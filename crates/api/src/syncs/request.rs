@@ -1,0 +1,246 @@
+//! Which syncs a request is about, as Nango's SDKs write it.
+
+use std::str::FromStr;
+
+use actix_web::http::header::HeaderMap;
+use domain::{ConnectionName, IntegrationKey, NameError, SyncName, Variant};
+use gateway::{FieldError, SyncSelection, TriggerOptions};
+use serde::Deserialize;
+use serde_json::Value as Json;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::error::ApiError;
+use crate::query::{FromParameters, Parameters};
+
+/// A sync: its name, `name::variant`, or both apart.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "Json")]
+pub(crate) struct SyncRef {
+    name: SyncName,
+    variant: Variant,
+}
+
+/// How the documents show a sync: as its name, or as an object.
+#[derive(ToSchema)]
+#[schema(as = SyncRef, example = "acme-messages")]
+#[serde(untagged)]
+#[expect(dead_code, reason = "describes what `SyncRef` reads")]
+enum SyncRefShape {
+    /// `name` or `name::variant`
+    Text(String),
+    /// Both apart
+    Parts { name: String, variant: Option<String> },
+}
+
+impl FromStr for SyncRef {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        match text.split_once("::") {
+            Some((name, variant)) => Ok(Self {
+                name: name.parse()?,
+                variant: variant.parse()?,
+            }),
+            None => Ok(Self {
+                name: text.parse()?,
+                variant: Variant::base(),
+            }),
+        }
+    }
+}
+
+impl TryFrom<Json> for SyncRef {
+    type Error = String;
+
+    fn try_from(json: Json) -> Result<Self, String> {
+        let rule = |error: NameError| format!("the name of a sync {error}");
+        match &json {
+            Json::String(text) => text.parse().map_err(rule),
+            Json::Object(object) if object.keys().all(|key| key == "name" || key == "variant") => {
+                let part = |key: &str| object.get(key).and_then(Json::as_str);
+                let name = part("name").ok_or("name is needed")?.parse().map_err(rule)?;
+                let variant = part("variant")
+                    .map_or_else(|| Ok(Variant::base()), str::parse)
+                    .map_err(rule)?;
+                Ok(Self { name, variant })
+            }
+            _ => Err("must be a name, name::variant, or an object of name and variant".to_owned()),
+        }
+    }
+}
+
+/// Which syncs to run now, and how.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TriggerBody {
+    /// Names of syncs, `name::variant`, or objects of both; at least one.
+    #[schema(max_items = 256, value_type = Vec<SyncRefShape>)]
+    syncs: Option<Vec<SyncRef>>,
+    /// The integration's key; may be the header `Provider-Config-Key` instead.
+    #[schema(value_type = Option<String>, example = "acme")]
+    provider_config_key: Option<IntegrationKey>,
+    /// The connection; all of the integration if left out. May be the header `Connection-Id` instead.
+    #[schema(value_type = Option<String>, example = "my-acme")]
+    connection_id: Option<ConnectionName>,
+    /// How it begins.
+    opts: Option<TriggerOpts>,
+    /// The older way to say `opts`.
+    sync_mode: Option<SyncMode>,
+    /// The oldest way to say `reset`.
+    full_resync: Option<bool>,
+}
+
+/// How a triggered sync begins.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct TriggerOpts {
+    /// Read everything again. A run under way begins anew.
+    #[serde(default)]
+    reset: bool,
+    /// Delete the rows first; only with `reset`.
+    #[serde(default, rename = "emptyCache")]
+    empty_cache: bool,
+}
+
+#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum SyncMode {
+    Incremental,
+    FullRefresh,
+    FullRefreshAndClearCache,
+}
+
+impl TriggerBody {
+    /// The selection, with what the body leaves out taken from the headers.
+    pub(crate) fn read(self, headers: &HeaderMap) -> Result<(SyncSelection, TriggerOptions), ApiError> {
+        let options = self.options()?;
+        let syncs = self.syncs.unwrap_or_default();
+        let selection = selection(self.provider_config_key, self.connection_id, syncs, headers)?;
+        if selection.syncs.is_empty() {
+            return Err(ApiError::NoSyncs);
+        }
+        Ok((selection, options))
+    }
+
+    fn options(&self) -> Result<TriggerOptions, ApiError> {
+        let wrong = |field: &str, message: &str| {
+            Err(ApiError::InvalidBody(vec![FieldError::at(
+                "invalid", field, message,
+            )]))
+        };
+        match (&self.opts, self.sync_mode, self.full_resync) {
+            (Some(_), Some(_), _) | (Some(_), _, Some(_)) => wrong(
+                "opts",
+                "cannot stand beside sync_mode or full_resync, which are older words for it",
+            ),
+            (Some(opts), ..) if opts.empty_cache && !opts.reset => wrong(
+                "opts",
+                "emptyCache needs reset: rows that are deleted must be read again",
+            ),
+            (Some(opts), ..) => Ok(TriggerOptions {
+                reset: opts.reset,
+                empty_cache: opts.empty_cache,
+            }),
+            (None, mode, full) => {
+                let empty_cache = matches!(mode, Some(SyncMode::FullRefreshAndClearCache));
+                let reset = empty_cache || matches!(mode, Some(SyncMode::FullRefresh)) || full == Some(true);
+                Ok(TriggerOptions { reset, empty_cache })
+            }
+        }
+    }
+}
+
+/// Which syncs to pause or start.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SelectBody {
+    /// Names of syncs, `name::variant`, or objects of both; empty for all.
+    #[schema(max_items = 256, value_type = Vec<SyncRefShape>)]
+    syncs: Vec<SyncRef>,
+    /// The integration's key; may be the header `Provider-Config-Key` instead.
+    #[schema(value_type = Option<String>, example = "acme")]
+    provider_config_key: Option<IntegrationKey>,
+    /// The connection; all of the integration if left out. May be the header `Connection-Id` instead.
+    #[schema(value_type = Option<String>, example = "my-acme")]
+    connection_id: Option<ConnectionName>,
+}
+
+impl SelectBody {
+    /// The selection, with what the body leaves out taken from the headers.
+    pub(crate) fn read(self, headers: &HeaderMap) -> Result<SyncSelection, ApiError> {
+        selection(self.provider_config_key, self.connection_id, self.syncs, headers)
+    }
+}
+
+/// Syncs that one request may name, as in Nango's API.
+const MAX_SYNCS: usize = 256;
+
+fn selection(
+    integration: Option<IntegrationKey>,
+    connection: Option<ConnectionName>,
+    syncs: Vec<SyncRef>,
+    headers: &HeaderMap,
+) -> Result<SyncSelection, ApiError> {
+    if syncs.len() > MAX_SYNCS {
+        return Err(ApiError::InvalidBody(vec![FieldError::at(
+            "invalid",
+            "syncs",
+            "are 256 at most",
+        )]));
+    }
+    let header = |name: &str| {
+        headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .map(str::to_owned)
+    };
+    let integration = integration
+        .map(|key| key.to_string())
+        .or_else(|| header("Provider-Config-Key"));
+    Ok(SyncSelection {
+        integration: integration.ok_or(ApiError::MissingIntegration)?,
+        connection: connection
+            .map(|name| name.to_string())
+            .or_else(|| header("Connection-Id")),
+        syncs: pairs(syncs),
+    })
+}
+
+fn pairs(syncs: Vec<SyncRef>) -> Vec<(SyncName, Variant)> {
+    syncs.into_iter().map(|sync| (sync.name, sync.variant)).collect()
+}
+
+/// Which syncs to look at.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct StatusQuery {
+    /// Names of syncs or `name::variant` with commas between, or `*` for all.
+    #[param(value_type = String, example = "*")]
+    syncs: Vec<SyncRef>,
+    /// The integration's key.
+    #[param(example = "acme")]
+    provider_config_key: String,
+    /// The connection; all of the integration if left out.
+    #[param(value_type = Option<String>, example = "my-acme")]
+    connection_id: Option<ConnectionName>,
+}
+
+impl FromParameters for StatusQuery {
+    fn read(parameters: &mut Parameters) -> Self {
+        Self {
+            syncs: parameters.list_or_all("syncs", "names of syncs with commas between, or *"),
+            provider_config_key: parameters.required("provider_config_key", "the integration's key"),
+            connection_id: parameters.parsed("connection_id"),
+        }
+    }
+}
+
+impl StatusQuery {
+    pub(crate) fn selection(self) -> SyncSelection {
+        SyncSelection {
+            integration: self.provider_config_key,
+            connection: self.connection_id.map(|name| name.to_string()),
+            syncs: pairs(self.syncs),
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! The API as its clients see it: a real server, a real database, and the simulator as the provider.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "all of this is tests: what is not there fails them"
+)]
+
+mod connect;
+mod connections;
+mod conventions;
+mod document;
+mod records;
+mod secrets;
+mod sync_requests;
+mod syncs;
+mod tenants;

@@ -1,0 +1,150 @@
+//! Connections: made, listed, shown, deleted.
+
+use std::sync::Arc;
+
+use domain::{ConnectionId, ConnectionName};
+use serde_json::{Map, Value as Json};
+use store::connections::{self, ConnectionFilter, ConnectionRow};
+use store::syncs::{self, SyncFilter};
+use store::{credentials, records, schedule};
+
+use crate::gateway::Inner;
+use crate::models::ModelTable;
+use crate::{Caller, ConnectRequest, Connected, GatewayError};
+
+/// The use cases of connections.
+pub struct Connections<'a>(pub(crate) &'a Inner);
+
+/// A page of connections and how many there are before the page is cut.
+#[derive(Debug)]
+pub struct ConnectionList {
+    /// Newest first.
+    pub connections: Vec<ConnectionRow>,
+}
+
+/// Rows of a synced table that one transaction deletes, so that others get their turn.
+const DELETE_BATCH: i64 = 5_000;
+
+impl Connections<'_> {
+    /// Tries the credentials and stores them; the same name again replaces them and keeps the synced rows.
+    pub async fn connect(
+        &self,
+        caller: &Caller,
+        integration: &str,
+        body: Map<String, Json>,
+    ) -> Result<Connected, GatewayError> {
+        self.0.provider(integration)?;
+        self.0
+            .connect(caller, integration, ConnectRequest::parse(body)?)
+            .await
+    }
+
+    /// The connections of the caller's environment.
+    pub async fn list(
+        &self,
+        caller: &Caller,
+        filter: ConnectionFilter,
+    ) -> Result<ConnectionList, GatewayError> {
+        let environment = caller.environment;
+        let connections = self
+            .0
+            .store
+            .read(move |c| connections::list(c, environment, &filter))
+            .await?;
+        Ok(ConnectionList { connections })
+    }
+
+    /// One connection.
+    pub async fn find(
+        &self,
+        caller: &Caller,
+        integration: &str,
+        name: &str,
+    ) -> Result<ConnectionRow, GatewayError> {
+        self.0.connection(caller, integration, name).await
+    }
+
+    /// Deletes a connection, its sealed credentials, its syncs and its synced rows.
+    ///
+    /// First its syncs are taken from whoever holds them, so that nobody writes behind the deletion, and the credentials go.
+    /// The rows follow in batches and the connection last: cut off in the middle, the deletion can be repeated.
+    pub async fn delete(&self, caller: &Caller, integration: &str, name: &str) -> Result<(), GatewayError> {
+        let row = self.0.connection(caller, integration, name).await?;
+        let (environment, key, name, id) =
+            (row.environment, row.integration.clone(), row.name.clone(), row.id);
+        let filter = SyncFilter {
+            integration: Some(key.clone()),
+            connection_name: Some(name.clone()),
+            names: None,
+        };
+        self.0
+            .store
+            .write(move |c| {
+                for sync in syncs::list(c, environment, &filter)? {
+                    syncs::set_paused(c, sync.id, true, None)?;
+                    schedule::take_away(c, sync.id, None)?;
+                }
+                credentials::delete(c, id)
+            })
+            .await?;
+        if let Some(provider) = self.0.registry.get(row.provider.as_str()) {
+            for table in self.0.models.of_provider(&provider.name) {
+                self.0.delete_rows(table, row.id).await?;
+            }
+        }
+        self.0
+            .store
+            .write(move |c| connections::delete(c, environment, &key, &name))
+            .await?;
+        Ok(())
+    }
+
+    /// What to tell somebody who tries to connect by OAuth.
+    pub fn how_to_connect(&self, integration: &str) -> Result<String, GatewayError> {
+        Ok(crate::form::how_to_connect(self.0.provider(integration)?))
+    }
+}
+
+impl Inner {
+    /// The connection of that name, or an error that names it as the caller did.
+    pub(crate) async fn connection(
+        &self,
+        caller: &Caller,
+        integration: &str,
+        name: &str,
+    ) -> Result<ConnectionRow, GatewayError> {
+        let (key, _) = self.integration(integration)?;
+        let unknown = || GatewayError::UnknownConnection {
+            connection: name.to_owned(),
+            integration: integration.to_owned(),
+        };
+        let parsed: ConnectionName = name.parse().map_err(|_| unknown())?;
+        let environment = caller.environment;
+        let found = self
+            .store
+            .read(move |c| connections::find(c, environment, &key, &parsed))
+            .await;
+        found.map_err(|error| match error {
+            store::StoreError::NotFound { .. } => unknown(),
+            other => other.into(),
+        })
+    }
+
+    /// Deletes a connection's rows of one table in batches.
+    pub(crate) async fn delete_rows(
+        &self,
+        table: &Arc<ModelTable>,
+        connection: ConnectionId,
+    ) -> Result<(), GatewayError> {
+        loop {
+            let table = Arc::clone(table);
+            let deleted = self
+                .store
+                .write(move |c| records::delete_connection(c, &table.sql, connection, DELETE_BATCH))
+                .await?;
+            if deleted == 0 {
+                return Ok(());
+            }
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! Matches the body of a connect request to one of the provider's forms.
+
+use std::collections::BTreeMap;
+
+use indexmap::IndexMap;
+use registry::{ConnectForm, Provider, Template};
+use secrecy::SecretString;
+use serde_json::{Map, Value as Json};
+
+use crate::{FieldError, GatewayError};
+
+/// What a form gives: the credentials to seal and the configuration to store.
+#[derive(Debug)]
+pub(crate) struct Filled {
+    pub(crate) credentials: BTreeMap<String, SecretString>,
+    pub(crate) connection_config: BTreeMap<String, String>,
+}
+
+/// Words by which one recognises somebody who tries an OAuth flow.
+const OAUTH_WORDS: [&str; 8] = [
+    "code",
+    "redirect_uri",
+    "client_id",
+    "client_secret",
+    "access_token",
+    "refresh_token",
+    "oauth_scopes",
+    "authorization_params",
+];
+
+/// Fills the first form of `provider` that `fields` complete.
+///
+/// `fields` are what is left of the body once the names that all providers share are taken out. White space around values is
+/// cut off, and an empty value is none.
+pub(crate) fn fill(provider: &Provider, fields: &Map<String, Json>) -> Result<Filled, GatewayError> {
+    refuse_oauth(provider, fields)?;
+    let mut errors = Vec::new();
+    let given = texts(provider, fields, &mut errors);
+    if !errors.is_empty() {
+        return Err(GatewayError::InvalidBody(errors));
+    }
+    let Some(form) = provider
+        .connect
+        .iter()
+        .find(|form| missing(form, &given).next().is_none())
+    else {
+        return Err(GatewayError::InvalidBody(explain_missing(provider, &given)));
+    };
+    let mut values: BTreeMap<&str, String> = BTreeMap::new();
+    for (name, field) in &form.fields {
+        let Some(value) = given
+            .get(name.as_str())
+            .copied()
+            .or(field.default_value.as_deref())
+        else {
+            continue;
+        };
+        if let Err(message) = field.check(value) {
+            errors.push(FieldError::at("invalid", name, message));
+        }
+        values.insert(name, value.to_owned());
+    }
+    if !errors.is_empty() {
+        return Err(GatewayError::InvalidBody(errors));
+    }
+    let lookup = |name: &str| values.get(name).cloned();
+    let defaults = provider
+        .connection_config
+        .iter()
+        .filter_map(|(name, field)| Some((name.clone(), field.default_value.clone()?)));
+    Ok(Filled {
+        credentials: rendered(&form.credentials, &lookup)
+            .map(|(name, value)| (name, value.into()))
+            .collect(),
+        // What the form gives stands over what the file takes by default.
+        connection_config: defaults
+            .chain(rendered(&form.connection_config, &lookup))
+            .collect(),
+    })
+}
+
+/// The templates with their holes filled; one whose optional field was left out is left out too.
+fn rendered(
+    templates: &IndexMap<String, Template>,
+    lookup: &dyn Fn(&str) -> Option<String>,
+) -> impl Iterator<Item = (String, String)> {
+    templates
+        .iter()
+        .filter_map(move |(name, template)| Some((name.clone(), template.render(lookup).ok()?)))
+}
+
+fn refuse_oauth(provider: &Provider, fields: &Map<String, Json>) -> Result<(), GatewayError> {
+    let known = |word: &str| provider.connect.iter().any(|form| form.fields.contains_key(word));
+    let mode = fields
+        .get("auth_mode")
+        .and_then(Json::as_str)
+        .is_some_and(|mode| mode.to_ascii_uppercase().contains("OAUTH"));
+    if mode
+        || OAUTH_WORDS
+            .iter()
+            .any(|word| fields.contains_key(*word) && !known(word))
+    {
+        return Err(GatewayError::OauthNotSupported(how_to_connect(provider)));
+    }
+    Ok(())
+}
+
+/// How to connect a provider, for somebody who tried otherwise.
+pub(crate) fn how_to_connect(provider: &Provider) -> String {
+    let forms: Vec<String> = provider
+        .connect
+        .iter()
+        .map(|form| {
+            let names: Vec<&str> = form
+                .fields
+                .iter()
+                .filter(|(_, field)| !field.optional)
+                .map(|(name, _)| name.as_str())
+                .collect();
+            format!("{} ({})", names.join(", "), form.title)
+        })
+        .collect();
+    format!(
+        "{} is connected with keys, not by OAuth: there is no flow to start and no redirect to wait for. Send POST /{}/connect with {}.",
+        provider.display_name,
+        provider.name,
+        forms.join(", or with ")
+    )
+}
+
+/// The body's fields as trimmed text, empty ones left out; what is no text or no field of any form is an error.
+fn texts<'a>(
+    provider: &Provider,
+    fields: &'a Map<String, Json>,
+    errors: &mut Vec<FieldError>,
+) -> BTreeMap<&'a str, &'a str> {
+    let mut given = BTreeMap::new();
+    for (name, value) in fields {
+        if !provider.connect.iter().any(|form| form.fields.contains_key(name)) {
+            errors.push(FieldError::at(
+                "unknown",
+                name,
+                format!("is no field of this body; it takes {}", known_fields(provider)),
+            ));
+            continue;
+        }
+        match value {
+            Json::Null => {}
+            Json::String(text) if text.trim().is_empty() => {}
+            Json::String(text) if text.len() > 1024 => {
+                errors.push(FieldError::at("invalid", name, "must be 1024 bytes at most"));
+            }
+            Json::String(text) => drop(given.insert(name.as_str(), text.trim())),
+            _ => errors.push(FieldError::at("invalid", name, "must be text")),
+        }
+    }
+    given
+}
+
+fn known_fields(provider: &Provider) -> String {
+    let mut names: Vec<&str> = vec!["connectionId", "metadata", "tags"];
+    for name in provider.connect.iter().flat_map(|form| form.fields.keys()) {
+        if !names.contains(&name.as_str()) {
+            names.push(name);
+        }
+    }
+    names.join(", ")
+}
+
+fn missing<'a>(form: &'a ConnectForm, given: &'a BTreeMap<&str, &str>) -> impl Iterator<Item = &'a String> {
+    form.fields
+        .iter()
+        .filter(|(name, field)| {
+            !field.optional && field.default_value.is_none() && !given.contains_key(name.as_str())
+        })
+        .map(|(name, _)| name)
+}
+
+/// What is missing, seen from the form that was begun furthest, with the shapes of what is there.
+fn explain_missing(provider: &Provider, given: &BTreeMap<&str, &str>) -> Vec<FieldError> {
+    let begun = |form: &&ConnectForm| {
+        form.fields
+            .keys()
+            .filter(|name| given.contains_key(name.as_str()))
+            .count()
+    };
+    // `max_by_key` takes the last of equals; the first form is the recommended one.
+    let Some(form) = provider.connect.iter().rev().max_by_key(begun) else {
+        return Vec::new();
+    };
+    let others: Vec<String> = provider
+        .connect
+        .iter()
+        .filter(|other| other.title != form.title)
+        .map(|other| {
+            format!(
+                "{} ({})",
+                other
+                    .fields
+                    .keys()
+                    .map(String::as_str)
+                    .collect::<Vec<_>>()
+                    .join(", "),
+                other.title
+            )
+        })
+        .collect();
+    let instead = if others.is_empty() {
+        String::new()
+    } else {
+        format!("; or give {}", others.join(", or "))
+    };
+    let mut errors: Vec<FieldError> = missing(form, given)
+        .map(|name| {
+            let what = form
+                .fields
+                .get(name)
+                .and_then(|field| field.description.clone().or_else(|| field.title.clone()));
+            let what = what
+                .map(|what| format!(" ({})", what.trim_end_matches('.')))
+                .unwrap_or_default();
+            FieldError::at("missing", name, format!("is needed{what}{instead}"))
+        })
+        .collect();
+    for (name, value) in given {
+        let field = provider.connect.iter().find_map(|form| form.fields.get(*name));
+        if let Some(Err(message)) = field.map(|field| field.check(value)) {
+            errors.push(FieldError::at("invalid", *name, message));
+        }
+    }
+    errors
+}

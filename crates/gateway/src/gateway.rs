@@ -1,0 +1,158 @@
+//! What all use cases share, made once at start.
+
+use std::sync::Arc;
+
+use domain::{Clock, IntegrationKey};
+use registry::{Provider, Registry};
+use store::Store;
+use tokio::sync::Notify;
+use upstream::Upstream;
+
+use crate::connections::Connections;
+use crate::credentials::{Credentials, KeySource};
+use crate::keys::Keys;
+use crate::models::Models;
+use crate::records::Records;
+use crate::syncs::Syncs;
+use crate::{GatewayError, Rotation};
+
+/// The use cases over one store; cheap to clone.
+#[derive(Clone)]
+pub struct Gateway(Arc<Inner>);
+
+/// What a gateway is made of.
+pub struct Parts {
+    /// The database, migrated.
+    pub store: Store,
+    /// The providers.
+    pub registry: Registry,
+    /// The way to them.
+    pub upstream: Upstream,
+    /// The keys that seal credentials.
+    pub keys: KeySource,
+    /// The time.
+    pub clock: Clock,
+}
+
+pub(crate) struct Inner {
+    pub(crate) store: Store,
+    pub(crate) registry: Registry,
+    pub(crate) upstream: Upstream,
+    pub(crate) credentials: Credentials,
+    pub(crate) models: Models,
+    pub(crate) clock: Clock,
+    pub(crate) due: Notify,
+}
+
+impl Gateway {
+    /// Checks that the key fits the database, makes the tables of all models, and gives connections that were there before a
+    /// sync was added to their provider's file that sync.
+    pub async fn start(parts: Parts) -> Result<Self, GatewayError> {
+        let Parts {
+            store,
+            registry,
+            upstream,
+            keys,
+            clock,
+        } = parts;
+        let credentials = Credentials::open(keys, &store, &clock).await?;
+        let models = Models::prepare(&registry, &store).await?;
+        let inner = Inner {
+            store,
+            registry,
+            upstream,
+            credentials,
+            models,
+            clock,
+            due: Notify::new(),
+        };
+        inner.add_missing_syncs().await?;
+        Ok(Self(Arc::new(inner)))
+    }
+
+    /// API keys.
+    pub fn keys(&self) -> Keys<'_> {
+        Keys(&self.0)
+    }
+
+    /// Connections.
+    pub fn connections(&self) -> Connections<'_> {
+        Connections(&self.0)
+    }
+
+    /// Syncs and their runs.
+    pub fn syncs(&self) -> Syncs<'_> {
+        Syncs(&self.0)
+    }
+
+    /// Synced records.
+    pub fn records(&self) -> Records<'_> {
+        Records(&self.0)
+    }
+
+    /// The database, for the worker.
+    pub fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    /// The providers.
+    pub fn registry(&self) -> &Registry {
+        &self.0.registry
+    }
+
+    /// The way to the providers.
+    pub fn upstream(&self) -> &Upstream {
+        &self.0.upstream
+    }
+
+    /// The tables of all models.
+    pub fn models(&self) -> &Models {
+        &self.0.models
+    }
+
+    /// The time.
+    pub fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    /// Resolves when a use case of this process made something due, so that a worker beside it need not wait for its next look.
+    pub async fn became_due(&self) {
+        self.0.due.notified().await;
+    }
+
+    /// Opens the stored credentials of a connection for calls to its provider.
+    pub async fn target(
+        &self,
+        connection: &store::connections::ConnectionRow,
+    ) -> Result<upstream::Target, GatewayError> {
+        self.0.target(connection).await
+    }
+
+    /// Seals every credential with the current key that is not; may be stopped and repeated at any time.
+    ///
+    /// `progress` is told how many were sealed so far.
+    pub async fn reseal(&self, progress: impl FnMut(Rotation)) -> Result<Rotation, GatewayError> {
+        self.0
+            .credentials
+            .reseal(&self.0.store, &self.0.clock, progress)
+            .await
+    }
+}
+
+impl Inner {
+    /// The provider behind an integration's key.
+    pub(crate) fn provider(&self, integration: &str) -> Result<&Arc<Provider>, GatewayError> {
+        self.registry
+            .get(integration)
+            .ok_or_else(|| GatewayError::UnknownIntegration(integration.to_owned()))
+    }
+
+    /// The same with the checked key.
+    pub(crate) fn integration(
+        &self,
+        integration: &str,
+    ) -> Result<(IntegrationKey, &Arc<Provider>), GatewayError> {
+        let provider = self.provider(integration)?;
+        Ok((IntegrationKey::from(&provider.name), provider))
+    }
+}

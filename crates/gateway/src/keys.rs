@@ -1,0 +1,180 @@
+//! API keys: made, recognised by their hash, and the scopes they carry.
+
+use std::fmt;
+
+use domain::{ApiKeyId, EnvironmentId, EnvironmentName};
+use secrecy::{ExposeSecret, SecretString};
+use store::api_keys::{self, ApiKeyRow, NewApiKey};
+use store::environments;
+
+use crate::GatewayError;
+use crate::gateway::Inner;
+
+/// What a key may do. Written as Nango writes them: `environment:connections:read`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// List connections.
+    ConnectionsList,
+    /// See one connection.
+    ConnectionsRead,
+    /// Connect.
+    ConnectionsCreate,
+    /// Delete a connection with its rows.
+    ConnectionsDelete,
+    /// See syncs and runs.
+    SyncsRead,
+    /// Trigger, pause and start syncs.
+    SyncsExecute,
+    /// Read synced records.
+    RecordsRead,
+    /// See providers and integrations.
+    IntegrationsList,
+}
+
+impl Scope {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::ConnectionsList,
+        Self::ConnectionsRead,
+        Self::ConnectionsCreate,
+        Self::ConnectionsDelete,
+        Self::SyncsRead,
+        Self::SyncsExecute,
+        Self::RecordsRead,
+        Self::IntegrationsList,
+    ];
+
+    /// As it is stored and shown; never changes.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ConnectionsList => "environment:connections:list",
+            Self::ConnectionsRead => "environment:connections:read",
+            Self::ConnectionsCreate => "environment:connections:create",
+            Self::ConnectionsDelete => "environment:connections:delete",
+            Self::SyncsRead => "environment:syncs:read",
+            Self::SyncsExecute => "environment:syncs:execute",
+            Self::RecordsRead => "environment:records:read",
+            Self::IntegrationsList => "environment:integrations:list",
+        }
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Somebody with a good key: all that a use case may touch lies within their environment.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// The environment that the key belongs to.
+    pub environment: EnvironmentId,
+    scopes: Vec<String>,
+}
+
+impl Caller {
+    /// Whether the key carries `scope`.
+    pub fn may(&self, scope: Scope) -> bool {
+        self.scopes.iter().any(|held| held == scope.as_str())
+    }
+}
+
+/// A key just made: the only time that it is there to be shown.
+pub struct NewKey {
+    /// Its id.
+    pub id: ApiKeyId,
+    /// The key.
+    pub secret: SecretString,
+}
+
+/// The use cases of API keys.
+pub struct Keys<'a>(pub(crate) &'a Inner);
+
+/// A key's last use is noted at most this often, in microseconds: a write for each read would cost more than the read.
+const TOUCH_EVERY: i64 = 60 * domain::Timestamp::SECOND;
+
+impl Keys<'_> {
+    /// Whose key `secret` is.
+    pub async fn authenticate(&self, secret: &str) -> Result<Caller, GatewayError> {
+        let hash = vault::hash_api_key(secret);
+        let row = self
+            .0
+            .store
+            .read(move |c| api_keys::by_hash(c, &hash))
+            .await?
+            .ok_or(GatewayError::UnknownKey)?;
+        self.touch(&row).await;
+        Ok(Caller {
+            environment: row.environment,
+            scopes: row.scopes,
+        })
+    }
+
+    async fn touch(&self, row: &ApiKeyRow) {
+        let (id, now) = (row.id, self.0.clock.now());
+        if row.last_used_at.is_none_or(|last| now.since(last) > TOUCH_EVERY)
+            && let Err(error) = self.0.store.write(move |c| api_keys::touch(c, id, now)).await
+        {
+            // The caller is who they are all the same.
+            tracing::warn!(%error, "the last use of an API key was not noted");
+        }
+    }
+
+    /// Makes sure that `environment` is there and takes `secret` as a key of it, or makes a key if it has none.
+    ///
+    /// Returns the key if one was made.
+    pub async fn bootstrap(
+        &self,
+        environment: &EnvironmentName,
+        secret: Option<SecretString>,
+    ) -> Result<Option<NewKey>, GatewayError> {
+        let now = self.0.clock.now();
+        let name = environment.clone();
+        let environment = self
+            .0
+            .store
+            .write(move |c| environments::ensure(c, &name, now))
+            .await?;
+        if let Some(secret) = secret {
+            vault::ApiKeySecret::check_given(secret.expose_secret())?;
+            self.add(environment.id, "from configuration", &secret).await?;
+            return Ok(None);
+        }
+        let id = environment.id;
+        if self.0.store.read(move |c| api_keys::count(c, id)).await? > 0 {
+            return Ok(None);
+        }
+        let secret = vault::ApiKeySecret::generate(&environment.name);
+        let id = self.add(environment.id, "first start", &secret).await?;
+        Ok(Some(NewKey { id, secret }))
+    }
+
+    /// Stores the hash of `secret`; a key that is already there stays as it is.
+    async fn add(
+        &self,
+        environment: EnvironmentId,
+        name: &str,
+        secret: &SecretString,
+    ) -> Result<ApiKeyId, GatewayError> {
+        let now = self.0.clock.now();
+        let key = NewApiKey {
+            environment,
+            id: ApiKeyId::new(now),
+            name: name.to_owned(),
+            prefix: vault::ApiKeySecret::prefix_of(secret.expose_secret()),
+            hash: vault::hash_api_key(secret.expose_secret()),
+            scopes: Scope::ALL.iter().map(ToString::to_string).collect(),
+            created_at: now,
+        };
+        let id = key.id;
+        let stored = self
+            .0
+            .store
+            .write(move |c| match api_keys::by_hash(c, &key.hash)? {
+                Some(existing) => Ok(existing.id),
+                None => api_keys::insert(c, &key).map(|()| id),
+            });
+        Ok(stored.await?)
+    }
+}

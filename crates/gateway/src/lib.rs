@@ -1,0 +1,27 @@
+//! The use cases of Trunkline: authenticate, connect, list, trigger, query.
+//!
+//! The API and the worker stand on this crate and hold no rule of their own; it knows no HTTP server and writes no SQL. Whatever
+//! follows a change is stored in the same transaction as the change, and no transaction spans a call to a provider.
+
+mod connect;
+mod connections;
+mod credentials;
+mod error;
+mod form;
+mod gateway;
+mod keys;
+mod models;
+mod records;
+mod sync_status;
+mod syncs;
+
+pub use connect::{ConnectRequest, Connected};
+pub use connections::{ConnectionList, Connections};
+pub use credentials::{KeySource, Rotation};
+pub use error::{FieldError, GatewayError};
+pub use gateway::{Gateway, Parts};
+pub use keys::{Caller, Keys, NewKey, Scope};
+pub use models::{ModelTable, Models};
+pub use records::{RecordFilter, RecordPage, Records};
+pub use sync_status::SyncStatus;
+pub use syncs::{SyncSelection, Syncs, TriggerOptions, TriggeredRun};

@@ -1,0 +1,277 @@
+//! Synced records, newest first.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use domain::{ColumnKind, Model, TableName, Timestamp, Value};
+use serde::{Deserialize, Serialize};
+use store::records::{self, Bound, Position, RecordQuery, StoredRecord};
+
+use crate::gateway::Inner;
+use crate::models::ModelTable;
+use crate::{Caller, FieldError, GatewayError};
+
+/// The use cases of synced records.
+pub struct Records<'a>(pub(crate) &'a Inner);
+
+/// Which records to list, checked against their model.
+#[derive(Debug, Clone)]
+pub struct RecordFilter {
+    table: Arc<ModelTable>,
+    connection: domain::ConnectionId,
+    query: RecordQuery,
+}
+
+/// A page of records.
+#[derive(Debug)]
+pub struct RecordPage {
+    /// Newest first.
+    pub records: Vec<StoredRecord>,
+    /// Where the list goes on; `None` at its end.
+    pub next_cursor: Option<String>,
+}
+
+/// Records of a page if the caller names no number, and the most that they may ask for.
+const DEFAULT_LIMIT: i64 = 100;
+const MAX_LIMIT: i64 = 1_000;
+
+/// A cursor as it is written for the caller, who has no business with what is in it.
+#[derive(Serialize, Deserialize)]
+struct CursorText {
+    at: Option<i64>,
+    key: String,
+}
+
+impl RecordFilter {
+    /// The model of the records.
+    pub fn model(&self) -> &Arc<Model> {
+        &self.table.model
+    }
+}
+
+impl Records<'_> {
+    /// Checks the query of `GET /{integration}/{plural}`: `connectionId`, `limit`, `cursor`, the model's filters, and
+    /// `…_after` and `…_before` for each of its timestamp columns that order it.
+    pub async fn filter(
+        &self,
+        caller: &Caller,
+        integration: &str,
+        plural: &str,
+        parameters: Vec<(String, String)>,
+    ) -> Result<RecordFilter, GatewayError> {
+        let (_, provider) = self.0.integration(integration)?;
+        let table = self
+            .0
+            .models
+            .by_plural(provider, plural)
+            .ok_or_else(|| GatewayError::UnknownModel {
+                integration: integration.to_owned(),
+                model: plural.to_owned(),
+                known: provider
+                    .syncs
+                    .values()
+                    .map(|sync| sync.model.plural.as_str())
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            })?;
+        let (connection, query) = parse(&table.model, parameters).map_err(GatewayError::InvalidQuery)?;
+        let connection = self.0.connection(caller, integration, &connection).await?;
+        Ok(RecordFilter {
+            table: Arc::clone(table),
+            connection: connection.id,
+            query,
+        })
+    }
+
+    /// One page.
+    pub async fn page(&self, filter: &RecordFilter) -> Result<RecordPage, GatewayError> {
+        let wanted = filter.query.limit;
+        let (filter, mut query) = (filter.clone(), filter.query.clone());
+        // One more than asked for tells whether there is a next page.
+        query.limit = wanted.saturating_add(1);
+        let mut found = self
+            .0
+            .store
+            .read(move |c| {
+                records::list(
+                    c,
+                    &filter.table.sql,
+                    &filter.table.model,
+                    filter.connection,
+                    &query,
+                )
+            })
+            .await?;
+        let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
+        let more = found.len() > wanted;
+        found.truncate(wanted);
+        let next_cursor = found
+            .last()
+            .filter(|_| more)
+            .map(|record| write_cursor(&record.position));
+        Ok(RecordPage {
+            records: found,
+            next_cursor,
+        })
+    }
+
+    /// The page of at most `limit` records behind `after`, for a caller who streams them all.
+    pub async fn after(
+        &self,
+        filter: &RecordFilter,
+        after: Option<Position>,
+        limit: i64,
+    ) -> Result<Vec<StoredRecord>, GatewayError> {
+        let (filter, mut query) = (filter.clone(), filter.query.clone());
+        query.limit = limit;
+        query.position = after.or(query.position);
+        let listed = self.0.store.read(move |c| {
+            records::list(
+                c,
+                &filter.table.sql,
+                &filter.table.model,
+                filter.connection,
+                &query,
+            )
+        });
+        Ok(listed.await?)
+    }
+}
+
+fn parse(model: &Model, parameters: Vec<(String, String)>) -> Result<(String, RecordQuery), Vec<FieldError>> {
+    let mut query = RecordQuery {
+        limit: DEFAULT_LIMIT,
+        ..RecordQuery::default()
+    };
+    let mut errors = Vec::new();
+    let mut seen: BTreeMap<String, String> = BTreeMap::new();
+    for (name, value) in parameters {
+        if seen.insert(name.clone(), value.clone()).is_some() {
+            errors.push(FieldError::at("invalid", name, "is given twice"));
+        } else if let Err(error) = parse_one(model, &name, &value, &mut query) {
+            errors.push(FieldError::at(error.0, name, error.1));
+        }
+    }
+    let connection = seen
+        .remove("connectionId")
+        .or_else(|| seen.remove("connection_id"));
+    match connection {
+        Some(connection) if errors.is_empty() => Ok((connection, query)),
+        Some(_) => Err(errors),
+        None => {
+            errors.push(FieldError::at(
+                "missing",
+                "connectionId",
+                "is needed: the name of the connection whose records to list",
+            ));
+            Err(errors)
+        }
+    }
+}
+
+fn parse_one(
+    model: &Model,
+    name: &str,
+    value: &str,
+    query: &mut RecordQuery,
+) -> Result<(), (&'static str, String)> {
+    let invalid = |message: &str| ("invalid", message.to_owned());
+    if value.contains('\0') {
+        return Err(invalid("must not hold the character U+0000"));
+    }
+    match name {
+        "connectionId" | "connection_id" => return Ok(()),
+        "limit" => {
+            query.limit = value
+                .parse()
+                .ok()
+                .filter(|limit| (1..=MAX_LIMIT).contains(limit))
+                .ok_or_else(|| invalid("must be a whole number from 1 to 1000"))?;
+            return Ok(());
+        }
+        "cursor" => {
+            query.position = Some(read_cursor(value).ok_or_else(|| {
+                invalid("is no cursor that this list gave: take `next_cursor` of the page before, unchanged")
+            })?);
+            return Ok(());
+        }
+        _ => {}
+    }
+    if let Some(column) = model.filters.iter().find(|column| column.as_str() == name) {
+        query.equals.push((
+            column.clone(),
+            filter_value(model, column, value).map_err(|message| invalid(&message))?,
+        ));
+        return Ok(());
+    }
+    if let Some((column, bound)) = bound(model, name) {
+        let time = value
+            .parse::<Timestamp>()
+            .map_err(|error| invalid(&format!("is {error}")))?;
+        query.ranges.push((column, bound, time));
+        return Ok(());
+    }
+    Err((
+        "unknown",
+        format!("is no parameter of this list; it takes {}", known(model)),
+    ))
+}
+
+fn filter_value(model: &Model, column: &TableName, value: &str) -> Result<Value, String> {
+    let kind = model
+        .columns
+        .get(column)
+        .map_or(ColumnKind::Text, |column| column.kind);
+    Ok(match kind {
+        ColumnKind::Text | ColumnKind::Decimal | ColumnKind::Json => Value::Text(value.to_owned()),
+        ColumnKind::Integer => {
+            Value::Integer(value.parse().map_err(|_| "must be a whole number".to_owned())?)
+        }
+        ColumnKind::Boolean => Value::Boolean(value.parse().map_err(|_| "must be true or false".to_owned())?),
+        ColumnKind::Timestamp => Value::Timestamp(value.parse().map_err(|error| format!("is {error}"))?),
+    })
+}
+
+/// `date_sent_after` and the like, for every timestamp column by which the model is ordered.
+fn bound(model: &Model, name: &str) -> Option<(TableName, Bound)> {
+    let (column, bound) = name
+        .strip_suffix("_after")
+        .map(|column| (column, Bound::After))
+        .or_else(|| name.strip_suffix("_before").map(|column| (column, Bound::Before)))?;
+    model
+        .newest_by
+        .iter()
+        .find(|known| known.as_str() == column)
+        .map(|known| (known.clone(), bound))
+}
+
+fn known(model: &Model) -> String {
+    let mut names = vec!["connectionId".to_owned(), "limit".to_owned(), "cursor".to_owned()];
+    names.extend(model.filters.iter().map(ToString::to_string));
+    names.extend(
+        model
+            .newest_by
+            .iter()
+            .flat_map(|column| [format!("{column}_after"), format!("{column}_before")]),
+    );
+    names.join(", ")
+}
+
+fn write_cursor(position: &Position) -> String {
+    let text = CursorText {
+        at: position.at.map(Timestamp::as_micros),
+        key: position.key.clone(),
+    };
+    URL_SAFE_NO_PAD.encode(serde_json::to_vec(&text).unwrap_or_default())
+}
+
+fn read_cursor(text: &str) -> Option<Position> {
+    let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+    let CursorText { at, key } = serde_json::from_slice(&bytes).ok()?;
+    (!key.is_empty() && !key.contains('\0')).then_some(Position {
+        at: at.map(Timestamp::from_micros),
+        key,
+    })
+}

@@ -1,0 +1,283 @@
+//! Syncs of connections: triggered, paused, started, looked at.
+
+use std::sync::Arc;
+
+use domain::{RunId, SyncName, Timestamp, Variant};
+use registry::Provider;
+use store::connections::ConnectionRow;
+use store::runs::{self, RunFilter, RunRow, Trigger};
+use store::schedule;
+use store::slices;
+use store::syncs::{self, NewSync, SyncFilter, SyncRow};
+
+use crate::gateway::Inner;
+use crate::{Caller, GatewayError};
+
+/// The use cases of syncs.
+pub struct Syncs<'a>(pub(crate) &'a Inner);
+
+/// Which syncs a request is about.
+#[derive(Debug, Clone)]
+pub struct SyncSelection {
+    /// The integration's key.
+    pub integration: String,
+    /// The connection's name; `None` for all connections of the integration.
+    pub connection: Option<String>,
+    /// Names and variants; empty for all.
+    pub syncs: Vec<(SyncName, Variant)>,
+}
+
+/// How a trigger begins.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TriggerOptions {
+    /// Forget the checkpoint: everything is read again. A run that is under way begins anew.
+    pub reset: bool,
+    /// Delete the rows first as well; only with `reset`.
+    pub empty_cache: bool,
+}
+
+/// What a trigger led to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TriggeredRun {
+    /// The run.
+    pub id: RunId,
+    /// Its sync.
+    pub sync: SyncName,
+    /// The connection's name.
+    pub connection: String,
+    /// Whether that run was waiting or under way already, so that none was made.
+    pub already_active: bool,
+}
+
+/// A reset that is cut off leaves the sync due after this, in microseconds.
+const RESET_AT_MOST: i64 = 3_600 * Timestamp::SECOND;
+
+impl Syncs<'_> {
+    /// Runs the selected syncs now, paused ones too, once. A sync that has a run waiting or under way keeps it.
+    pub async fn trigger(
+        &self,
+        caller: &Caller,
+        selection: &SyncSelection,
+        options: TriggerOptions,
+    ) -> Result<Vec<TriggeredRun>, GatewayError> {
+        let mut triggered = Vec::new();
+        for sync in self.0.select(caller, selection).await? {
+            if options.reset {
+                self.reset(&sync, options.empty_cache).await?;
+            }
+            let (id, now) = (sync.id, self.0.clock.now());
+            let (run, already_active) = self
+                .0
+                .store
+                .write(move |c| {
+                    let made = runs::enqueue(c, id, Trigger::Api, now)?;
+                    schedule::bring_forward(c, id, now)?;
+                    Ok(made)
+                })
+                .await?;
+            triggered.push(TriggeredRun {
+                id: run.id,
+                sync: sync.name,
+                connection: sync.connection_name.to_string(),
+                already_active,
+            });
+        }
+        self.0.due.notify_one();
+        Ok(triggered)
+    }
+
+    /// Forgets how far the sync is. A worker that holds it loses its lease, and with it the right to write; nobody gets it
+    /// while its rows are deleted, or rows that are new would go with the old ones.
+    async fn reset(&self, sync: &SyncRow, empty_cache: bool) -> Result<(), GatewayError> {
+        let (id, later) = (sync.id, self.0.clock.now().plus(RESET_AT_MOST));
+        self.0
+            .store
+            .write(move |c| schedule::take_away(c, id, Some(later)))
+            .await?;
+        if empty_cache && let Some(table) = self.0.models.of_sync(&sync.provider, &sync.name) {
+            self.0.delete_rows(table, sync.connection).await?;
+        }
+        let forget = self.0.store.write(move |c| {
+            slices::clear(c, id, None)?;
+            syncs::set_checkpoint(c, id, &serde_json::json!({}))
+        });
+        Ok(forget.await?)
+    }
+
+    /// Stops the selected syncs from running on their schedule; a run under way goes on to its end.
+    pub async fn pause(&self, caller: &Caller, selection: &SyncSelection) -> Result<(), GatewayError> {
+        self.set_paused(caller, selection, true).await
+    }
+
+    /// Lets the selected syncs run on their schedule again, from now on.
+    pub async fn start(&self, caller: &Caller, selection: &SyncSelection) -> Result<(), GatewayError> {
+        self.set_paused(caller, selection, false).await
+    }
+
+    async fn set_paused(
+        &self,
+        caller: &Caller,
+        selection: &SyncSelection,
+        paused: bool,
+    ) -> Result<(), GatewayError> {
+        let (syncs, now) = (self.0.select(caller, selection).await?, self.0.clock.now());
+        self.0
+            .store
+            .write(move |c| {
+                for sync in syncs.iter().filter(|sync| sync.paused != paused) {
+                    // A run that waits, or that a worker handed back, is still to be carried to its end.
+                    let active = runs::latest(c, sync.id)?.is_some_and(|run| run.finished_at.is_none());
+                    syncs::set_paused(c, sync.id, paused, (active || !paused).then_some(now))?;
+                }
+                Ok(())
+            })
+            .await?;
+        self.0.due.notify_one();
+        Ok(())
+    }
+
+    /// The runs of the caller's environment that pass the filter, newest first.
+    pub async fn runs(
+        &self,
+        caller: &Caller,
+        filter: RunFilter,
+    ) -> Result<Vec<(RunRow, SyncRow)>, GatewayError> {
+        let environment = caller.environment;
+        Ok(self
+            .0
+            .store
+            .read(move |c| runs::list(c, environment, &filter))
+            .await?)
+    }
+
+    /// When a sync next runs by its schedule: the file's, unless the connection has its own frequency. `None` while paused.
+    pub fn next_due(&self, sync: &SyncRow, after: Timestamp) -> Option<Timestamp> {
+        next_due(self.0.registry.get(sync.provider.as_str())?, sync, after)
+    }
+
+    /// One run with its sync.
+    pub async fn run(&self, caller: &Caller, id: &str) -> Result<(RunRow, SyncRow), GatewayError> {
+        let unknown = || GatewayError::UnknownRun(id.to_owned());
+        let (run, environment) = (id.parse::<RunId>().map_err(|_| unknown())?, caller.environment);
+        self.0
+            .store
+            .read(move |c| runs::find(c, environment, run))
+            .await
+            .map_err(|error| match error {
+                store::StoreError::NotFound { .. } => unknown(),
+                other => other.into(),
+            })
+    }
+}
+
+/// Connections that get a new sync in one transaction.
+const ADD_BATCH: i64 = 500;
+
+impl Inner {
+    /// Gives connections the syncs that their provider's file has gained since they were made.
+    pub(crate) async fn add_missing_syncs(&self) -> Result<(), GatewayError> {
+        for provider in self.registry.iter() {
+            for (name, sync) in &provider.syncs {
+                while self.add_missing(provider, name, sync.auto_start).await? {}
+            }
+        }
+        Ok(())
+    }
+
+    /// One batch; false if no connection lacks the sync.
+    async fn add_missing(
+        &self,
+        provider: &Provider,
+        name: &SyncName,
+        auto_start: bool,
+    ) -> Result<bool, GatewayError> {
+        let (provider, name, now) = (provider.name.clone(), name.clone(), self.clock.now());
+        let added = self.store.write(move |c| {
+            let lacking = syncs::connections_without_any_environment(c, &provider, &name, ADD_BATCH)?;
+            for connection in &lacking {
+                let new = NewSync {
+                    connection: *connection,
+                    name: name.clone(),
+                    variant: Variant::base(),
+                    paused: !auto_start,
+                    due_at: auto_start.then_some(now),
+                };
+                syncs::ensure(c, &new, now)?;
+            }
+            Ok(!lacking.is_empty())
+        });
+        Ok(added.await?)
+    }
+
+    /// The selected syncs as they are; an error if a name is no sync of the provider or a connection is not there.
+    pub(crate) async fn select(
+        &self,
+        caller: &Caller,
+        selection: &SyncSelection,
+    ) -> Result<Vec<SyncRow>, GatewayError> {
+        let (integration, provider) = self.integration(&selection.integration)?;
+        check_names(provider, selection)?;
+        let connection: Option<ConnectionRow> = match &selection.connection {
+            Some(name) => Some(self.connection(caller, &selection.integration, name).await?),
+            None => None,
+        };
+        let environment = caller.environment;
+        let filter = SyncFilter {
+            integration: Some(integration),
+            connection_name: connection.map(|row| row.name),
+            names: (!selection.syncs.is_empty())
+                .then(|| selection.syncs.iter().map(|(name, _)| name.clone()).collect()),
+        };
+        let mut rows = self
+            .store
+            .read(move |c| syncs::list(c, environment, &filter))
+            .await?;
+        if !selection.syncs.is_empty() {
+            rows.retain(|row| {
+                selection
+                    .syncs
+                    .iter()
+                    .any(|(name, variant)| *name == row.name && *variant == row.variant)
+            });
+        }
+        Ok(rows)
+    }
+}
+
+fn next_due(provider: &Arc<Provider>, sync: &SyncRow, after: Timestamp) -> Option<Timestamp> {
+    if sync.paused {
+        return None;
+    }
+    let declared = provider.syncs.get(&sync.name)?;
+    let own = sync
+        .frequency
+        .as_deref()
+        .and_then(|text| registry::Schedule::parse_every(text).ok());
+    let schedule = own.as_ref().unwrap_or(&declared.schedule);
+    let next = schedule.next(after, sync.created_at)?;
+    Some(schedule.jittered(next, sync.id.raw().unsigned_abs()))
+}
+
+fn check_names(provider: &Provider, selection: &SyncSelection) -> Result<(), GatewayError> {
+    if provider.syncs.is_empty() {
+        return Err(GatewayError::UnknownSync(format!(
+            "{} has no syncs",
+            provider.display_name
+        )));
+    }
+    match selection
+        .syncs
+        .iter()
+        .find(|(name, _)| !provider.syncs.contains_key(name))
+    {
+        Some((name, _)) => {
+            let known: Vec<&str> = provider.syncs.keys().map(SyncName::as_str).collect();
+            Err(GatewayError::UnknownSync(format!(
+                "there is no sync {name:?}; {} has: {}",
+                provider.name,
+                known.join(", ")
+            )))
+        }
+        None => Ok(()),
+    }
+}

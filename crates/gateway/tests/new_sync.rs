@@ -1,0 +1,55 @@
+//! A provider file that gains a sync after connections were made.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::sync::Arc;
+
+use gateway::{Gateway, KeySource, Parts};
+use registry::Registry;
+use testkit::{TestApp, on_both_databases};
+use vault::{ExposeSecret, KeyRing, SecretKey};
+
+on_both_databases!(a_sync_that_a_file_gains_reaches_connections_that_were_there_before);
+
+/// A sync of a list that the provider has beside its messages.
+const NUMBERS: &str = "
+  twilio-numbers:
+    description: Numbers of the account
+    model: Number
+    table: twilio_numbers
+    runs: every hour
+    request: { path: \"/2010-04-01/Accounts/${connectionConfig.accountSid}/IncomingPhoneNumbers.json\" }
+    records: incoming_phone_numbers
+    paginate: { type: link, link_path_in_response_body: next_page_uri }
+    key: sid
+    columns: { sid: text, phone_number: text }
+";
+
+async fn a_sync_that_a_file_gains_reaches_connections_that_were_there_before(app: TestApp) {
+    let name = app.connect_twilio().await;
+    app.run_due().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = include_str!("../../../integrations/twilio.yaml").to_owned() + NUMBERS;
+    std::fs::write(folder.path().join("twilio.yaml"), file).unwrap();
+
+    // The program starts again, over the same database.
+    let key = SecretKey::from_base64(app.encryption_key().expose_secret()).unwrap();
+    let again = Gateway::start(Parts {
+        store: app.store().clone(),
+        registry: Registry::load(Some(folder.path())).unwrap(),
+        upstream: app.gateway().upstream().clone(),
+        keys: KeySource::Given(KeyRing::new(key, Vec::new())),
+        clock: app.clock().clone(),
+    })
+    .await
+    .unwrap();
+
+    let provider = Arc::clone(again.registry().get("twilio").unwrap());
+    let due = app.store().read(store::schedule::next_due).await.unwrap();
+    assert_eq!(provider.syncs.len(), 2);
+    assert_eq!(
+        due,
+        Some(app.clock().now()),
+        "the new sync of {name} is due at once"
+    );
+}

@@ -1,0 +1,423 @@
+//! A whole Trunkline for one test.
+
+use std::collections::HashMap;
+use std::net::{Ipv4Addr, TcpListener};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use api::ApiOptions;
+use domain::{ApiKeyId, Clock, EnvironmentId, EnvironmentName, Model, Timestamp};
+use gateway::{Caller, Gateway, KeySource, Parts, Scope};
+use registry::Registry;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value as Json, json};
+use store::records::StoredRecord;
+use store::runs::{RunFilter, RunStatus};
+use store::testing::TestDatabase;
+use store::{Dialect, Store, api_keys, environments, runs, schedule};
+use tokio_util::sync::CancellationToken;
+use twilio_sim::{SimConfig, Simulator};
+use upstream::{Upstream, UpstreamOptions};
+use vault::{KeyRing, SecretKey};
+use worker::{Worker, WorkerOptions};
+
+use crate::client::Client;
+use crate::{database, logs};
+
+/// The environment of [`TestApp::admin`].
+const ENVIRONMENT: &str = "dev";
+/// When tests begin by the clock in hand: a Wednesday, at noon.
+const START: i64 = 1_793_793_600 * Timestamp::SECOND;
+/// Longer than any test lets the worker work.
+const PATIENCE: Duration = Duration::from_mins(5);
+
+/// What an app is to be like.
+#[derive(Debug, Clone)]
+pub struct AppBuilder {
+    sim: SimConfig,
+    upstream: UpstreamOptions,
+    registry: Option<Registry>,
+    clock: Clock,
+}
+
+impl Default for AppBuilder {
+    fn default() -> Self {
+        let start = Timestamp::from_micros(START).to_chrono();
+        let sim = SimConfig {
+            now: Some(start),
+            messages: 300,
+            ..SimConfig::default()
+        };
+        // Waits are short, so that faults do not make tests slow; they are still waits.
+        let upstream = UpstreamOptions {
+            base_backoff: Duration::from_millis(5),
+            max_backoff: Duration::from_millis(50),
+            deadline: Duration::from_secs(30),
+            ..UpstreamOptions::default()
+        };
+        Self {
+            sim,
+            upstream,
+            registry: None,
+            clock: Clock::manual(Timestamp::from_micros(START)),
+        }
+    }
+}
+
+impl AppBuilder {
+    /// Changes the simulator.
+    #[must_use]
+    pub fn simulator(mut self, change: impl FnOnce(&mut SimConfig)) -> Self {
+        change(&mut self.sim);
+        self
+    }
+
+    /// Changes how calls are made. A base URL for `twilio` replaces the simulator's.
+    #[must_use]
+    pub fn upstream(mut self, change: impl FnOnce(&mut UpstreamOptions)) -> Self {
+        change(&mut self.upstream);
+        self
+    }
+
+    /// Other providers than the built-in ones.
+    #[must_use]
+    pub fn registry(mut self, registry: Registry) -> Self {
+        self.registry = Some(registry);
+        self
+    }
+
+    /// The built-in providers, of which Twilio's file is changed.
+    ///
+    /// # Panics
+    /// If the file is wrong then.
+    #[must_use]
+    pub fn twilio_file(self, change: impl FnOnce(&str) -> String) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let text = change(include_str!("../../../integrations/twilio.yaml"));
+        std::fs::write(folder.path().join("twilio.yaml"), text).expect("the file can be written");
+        self.registry(Registry::load(Some(folder.path())).expect("the changed file is right"))
+    }
+
+    /// The system's clock, for tests with processes of their own; the simulator stands still at its now.
+    #[must_use]
+    pub fn system_clock(mut self) -> Self {
+        self.clock = Clock::system();
+        self.sim.now = Some(self.clock.now().to_chrono());
+        self
+    }
+
+    /// Starts it; `None` where PostgreSQL's programs are missing.
+    pub async fn start(self, dialect: Dialect) -> Option<TestApp> {
+        logs::capture();
+        let database = database::open(dialect).await?;
+        let store = database.store().await;
+        let (clock, key) = (self.clock, SecretKey::generate());
+        let encryption_key = key.to_base64();
+        let simulator = Simulator::start(self.sim).expect("the simulator starts");
+        let mut options = self.upstream;
+        let twilio = "twilio".parse().expect("a name");
+        let address = url::Url::parse(&simulator.url()).expect("the simulator's address");
+        options.base_urls.entry(twilio).or_insert(address);
+        let parts = Parts {
+            store: store.clone(),
+            registry: self
+                .registry
+                .unwrap_or_else(|| Registry::builtin().expect("the built-in providers are right")),
+            upstream: Upstream::new(options, clock.clone()).expect("calls can be made"),
+            keys: KeySource::Given(KeyRing::new(key, Vec::new())),
+            clock: clock.clone(),
+        };
+        let gateway = Gateway::start(parts).await.expect("the gateway starts");
+        let (server, base) = serve(&gateway);
+        let http = reqwest::Client::builder().build().expect("a client");
+        let seen = Arc::default();
+        let anonymous = Client::new(http, base, None, Arc::clone(&seen));
+        let mut app = TestApp {
+            anonymous: anonymous.clone(),
+            admin: anonymous,
+            gateway,
+            clock,
+            simulator,
+            store,
+            server,
+            seen,
+            environments: Mutex::default(),
+            database,
+            encryption_key,
+        };
+        app.admin = app.environment(ENVIRONMENT).await;
+        Some(app)
+    }
+}
+
+fn serve(gateway: &Gateway) -> (ServerHandle, String) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let base = format!("http://{}", listener.local_addr().expect("the bound address"));
+    let options = ApiOptions {
+        threads: Some(1),
+        drain: Duration::ZERO,
+        ..ApiOptions::default()
+    };
+    let server = api::serve(gateway.clone(), listener, options).expect("the API is served");
+    let handle = server.handle();
+    tokio::spawn(server);
+    (handle, base)
+}
+
+/// A whole Trunkline: API, store, simulator; and a worker when asked.
+pub struct TestApp {
+    admin: Client,
+    anonymous: Client,
+    gateway: Gateway,
+    clock: Clock,
+    simulator: Simulator,
+    store: Store,
+    server: ServerHandle,
+    seen: Arc<Mutex<String>>,
+    environments: Mutex<HashMap<EnvironmentName, EnvironmentId>>,
+    database: TestDatabase,
+    encryption_key: SecretString,
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        // The command is sent at once; the future only waits for its completion.
+        drop(self.server.stop(false));
+    }
+}
+
+impl TestApp {
+    /// An app as most tests want it: 300 messages in the simulator, the clock standing still.
+    pub async fn on(dialect: Dialect) -> Option<Self> {
+        AppBuilder::default().start(dialect).await
+    }
+
+    /// A client with a key of the environment `dev` that may do everything.
+    pub fn admin(&self) -> &Client {
+        &self.admin
+    }
+
+    /// A client without a key.
+    pub fn anonymous(&self) -> &Client {
+        &self.anonymous
+    }
+
+    /// A client with a key of an environment that may do everything; the environment is made if it is not there.
+    pub async fn environment(&self, name: &str) -> Client {
+        self.client_of(name, &Scope::ALL).await
+    }
+
+    /// A client of the environment `dev` whose key has only these scopes.
+    pub async fn client_with(&self, scopes: &[Scope]) -> Client {
+        self.client_of(ENVIRONMENT, scopes).await
+    }
+
+    async fn client_of(&self, name: &str, scopes: &[Scope]) -> Client {
+        let name: EnvironmentName = name.parse().expect("a name of an environment");
+        let secret = vault::ApiKeySecret::generate(&name);
+        let (hash, now) = (vault::hash_api_key(secret.expose_secret()), self.clock.now());
+        let prefix = vault::ApiKeySecret::prefix_of(secret.expose_secret());
+        let scopes = scopes.iter().map(ToString::to_string).collect();
+        let made = name.clone();
+        let environment = self.store.write(move |c| {
+            let environment = environments::ensure(c, &made, now)?.id;
+            let id = ApiKeyId::new(now);
+            let key = api_keys::NewApiKey {
+                environment,
+                id,
+                name: "test".to_owned(),
+                prefix,
+                hash,
+                scopes,
+                created_at: now,
+            };
+            api_keys::insert(c, &key)?;
+            Ok(environment)
+        });
+        let environment = environment.await.expect("a key can be stored");
+        self.environments
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(name, environment);
+        self.anonymous.with_key(Some(secret.expose_secret().to_owned()))
+    }
+
+    /// The clock of everything but the simulator; [`TestApp::advance`] moves both.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Moves the clock and the simulator's.
+    pub fn advance(&self, by: Duration) {
+        self.clock
+            .advance(i64::try_from(by.as_micros()).expect("a span that a test waits"));
+        self.simulator
+            .advance(chrono::Duration::from_std(by).expect("a span that a test waits"));
+    }
+
+    /// The simulated provider.
+    pub fn simulator(&self) -> &Simulator {
+        &self.simulator
+    }
+
+    /// The use cases, for a look past the API.
+    pub fn gateway(&self) -> &Gateway {
+        &self.gateway
+    }
+
+    /// The database.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Where the database is.
+    pub fn database(&self) -> &TestDatabase {
+        &self.database
+    }
+
+    /// The key that seals credentials, for another process over the same database.
+    pub fn encryption_key(&self) -> &SecretString {
+        &self.encryption_key
+    }
+
+    /// What the process logged so far, the lines of other tests among it.
+    pub fn logs(&self) -> String {
+        logs::text()
+    }
+
+    /// All answers that this app's clients got so far, headers and bodies.
+    pub fn answers(&self) -> String {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A body that connects the simulator's account under `name` with an API key.
+    pub fn connect_body(&self, name: &str) -> Json {
+        let known = self.simulator.credentials();
+        json!({
+            "connectionId": name,
+            "accountSid": known.account_sid,
+            "apiKeySid": known.main_key_sid,
+            "apiKeySecret": known.main_key_secret,
+        })
+    }
+
+    /// Connects the simulator's account in the environment `dev`; gives the connection's name.
+    pub async fn connect_twilio(&self) -> String {
+        self.connect_as(&self.admin, "my-twilio").await
+    }
+
+    /// The same for another client and under another name.
+    pub async fn connect_as(&self, client: &Client, name: &str) -> String {
+        let reply = client
+            .post("/twilio/connect", &self.connect_body(name))
+            .await
+            .expect(201);
+        reply
+            .json()
+            .pointer("/connection/id")
+            .and_then(Json::as_str)
+            .expect("the connection's name")
+            .to_owned()
+    }
+
+    /// Starts a worker; it works until its token is cancelled, and then its task ends.
+    pub fn start_worker(&self, options: WorkerOptions) -> (CancellationToken, tokio::task::JoinHandle<()>) {
+        let stopping = CancellationToken::new();
+        let worker = Worker::new(self.gateway.clone(), options);
+        (stopping.clone(), tokio::spawn(worker.run(stopping)))
+    }
+
+    /// Lets a worker work until nothing is due by the clock and no run is under way.
+    ///
+    /// # Panics
+    /// If the worker does not come to that in five minutes, or panics.
+    pub async fn run_due(&self) {
+        let (stopping, worker) = self.start_worker(WorkerOptions {
+            poll: Duration::from_millis(20),
+            ..WorkerOptions::default()
+        });
+        let idle = async {
+            while !self.is_idle().await {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, idle)
+            .await
+            .expect("the worker comes to an end");
+        stopping.cancel();
+        worker.await.expect("the worker ends well");
+    }
+
+    async fn is_idle(&self) -> bool {
+        let now = self.clock.now();
+        let environments: Vec<EnvironmentId> = self
+            .environments
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .copied()
+            .collect();
+        let idle = self.store.read(move |c| {
+            let newest = |c: &mut store::DbConn| {
+                let filter = RunFilter {
+                    limit: 1_000,
+                    ..RunFilter::default()
+                };
+                let all = environments
+                    .iter()
+                    .map(|environment| runs::list(c, *environment, &filter));
+                all.collect::<Result<Vec<_>, _>>()
+            };
+            // A worker may end one run and claim the next between two looks: it would show as another run in the last one.
+            let before = newest(c)?;
+            let active = before
+                .iter()
+                .flatten()
+                .any(|(run, _)| matches!(run.status, RunStatus::Queued | RunStatus::Running));
+            let due = schedule::next_due(c)?.is_some_and(|due| due <= now);
+            Ok(!active && !due && newest(c)? == before)
+        });
+        idle.await.expect("the database answers")
+    }
+
+    /// Shows every live row of the connection's messages, newest first, a page in memory at a time.
+    pub async fn for_each_row(&self, connection: &str, mut show: impl FnMut(&Model, &StoredRecord)) {
+        let parameters = vec![("connectionId".to_owned(), connection.to_owned())];
+        let records = self.gateway.records();
+        let filter = records
+            .filter(&self.caller().await, "twilio", "messages", parameters)
+            .await
+            .expect("there are records");
+        let mut after = None;
+        loop {
+            let page = records
+                .after(&filter, after, 1_000)
+                .await
+                .expect("the records can be read");
+            for record in &page {
+                show(filter.model(), record);
+            }
+            match page.last() {
+                Some(last) => after = Some(last.position.clone()),
+                None => return,
+            }
+        }
+    }
+
+    /// How many live rows the connection's messages have.
+    pub async fn rows(&self, connection: &str) -> usize {
+        let mut rows = 0;
+        self.for_each_row(connection, |_, _| rows += 1).await;
+        rows
+    }
+
+    async fn caller(&self) -> Caller {
+        let key = self.admin.key().expect("the admin has a key");
+        self.gateway
+            .keys()
+            .authenticate(key)
+            .await
+            .expect("the admin's key is good")
+    }
+}

@@ -1,0 +1,183 @@
+//! Asks for single records by their key: those that are not final, and those that a list no longer showed.
+
+use std::sync::Arc;
+
+use domain::{Record, TableName, Timestamp};
+use futures::{StreamExt, TryStreamExt, stream};
+use registry::Reread;
+use store::records::{self, KeyRange};
+
+use crate::context::{Beside, Context};
+use crate::failure::Failure;
+use crate::plan;
+
+/// Rows written in one transaction; each is a call of its own, so a crash repeats at most so many calls.
+const CHUNK: usize = 50;
+
+/// What the provider says of a key.
+enum Told {
+    Record(Box<Record>),
+    Gone(String),
+}
+
+/// What the run has read of the trailing range.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Trailing {
+    /// Where it begins.
+    pub(crate) from: Timestamp,
+    /// Whether it is the widest that the file declares, and not each run's.
+    pub(crate) widest: bool,
+}
+
+/// Follows up rows that are not final and that this run did not read again.
+///
+/// Rows without a date come first; with the widest range those of that range whatever their status, since they show in no range
+/// and yet change. The file's budget bounds the calls; the next run goes on where this one stopped, so every row has its turn.
+pub(crate) async fn follow_up(context: &Arc<Context>, trailing: Trailing) -> Result<(), Failure> {
+    let Some((reread, window)) = context.declared.reread.clone().zip(context.window()) else {
+        return Ok(());
+    };
+    // What the provider no longer keeps for its age is no deletion: it is not asked about.
+    let floor = plan::floor(window, context.now());
+    let followed = context.checkpoint().followed.clone();
+    let budget = i64::from(reread.budget);
+    let undated = if trailing.widest {
+        Pick::UndatedSince(window.column.clone(), trailing.from)
+    } else {
+        Pick::Undated(window.column.clone())
+    };
+    let keys = turn(context, &reread, undated, followed.undated, budget).await?;
+    let left = budget.saturating_sub(i64::try_from(keys.len()).unwrap_or(i64::MAX));
+    let last = keys.last().cloned();
+    ask(context, keys).await?;
+    context
+        .remember(|checkpoint| checkpoint.followed.undated = last)
+        .await?;
+    let dated = Pick::Within(window.column.clone(), floor, trailing.from);
+    let keys = turn(context, &reread, dated, followed.dated, left).await?;
+    let last = keys.last().cloned();
+    ask(context, keys).await?;
+    context
+        .remember(|checkpoint| checkpoint.followed.dated = last)
+        .await
+}
+
+/// Which rows to follow up.
+#[derive(Clone)]
+enum Pick {
+    Undated(TableName),
+    /// Whatever their status, that stand in the list from this time on.
+    UndatedSince(TableName, Timestamp),
+    Within(TableName, Timestamp, Timestamp),
+}
+
+/// The next rows in turn: those behind the key `after`, and at the end the first ones again.
+async fn turn(
+    context: &Arc<Context>,
+    reread: &Reread,
+    pick: Pick,
+    after: Option<String>,
+    budget: i64,
+) -> Result<Vec<String>, Failure> {
+    let (table, connection, reread) = (Arc::clone(&context.table), context.connection.id, reread.clone());
+    let read = context.gateway.store().read(move |c| {
+        let (undated, range) = match &pick {
+            Pick::Undated(column) | Pick::UndatedSince(column, _) => (Some(column), None),
+            Pick::Within(column, from, to) => (
+                None,
+                Some(KeyRange {
+                    column,
+                    from: *from,
+                    to: *to,
+                }),
+            ),
+        };
+        let mut list = |after: Option<&str>, limit: i64| {
+            if limit <= 0 {
+                return Ok(Vec::new());
+            }
+            if let Pick::UndatedSince(column, since) = &pick {
+                return records::undated_since(c, &table.sql, connection, column, *since, after, limit);
+            }
+            let (column, values) = (&reread.column, &reread.values);
+            records::unfinished(
+                c,
+                &table.sql,
+                &table.model,
+                connection,
+                column,
+                values,
+                undated,
+                range.as_ref(),
+                after,
+                limit,
+            )
+        };
+        let mut keys = list(after.as_deref(), budget)?;
+        if after.is_some() {
+            let left = budget.saturating_sub(i64::try_from(keys.len()).unwrap_or(i64::MAX));
+            let again = list(None, left)?;
+            keys.extend(
+                again
+                    .into_iter()
+                    .take_while(|key| after.as_ref().is_some_and(|after| key <= after)),
+            );
+        }
+        Ok(keys)
+    });
+    Ok(read.await?)
+}
+
+/// Asks the provider for each key; what it has is written, what it has not is marked deleted.
+pub(crate) async fn ask(context: &Arc<Context>, keys: Vec<String>) -> Result<(), Failure> {
+    for chunk in keys.chunks(CHUNK) {
+        let calls: Vec<_> = chunk
+            .iter()
+            .map(|key| one(Arc::clone(context), key.clone()))
+            .collect();
+        let told: Vec<Told> = stream::iter(calls)
+            .buffer_unordered(context.parallel())
+            .try_collect()
+            .await?;
+        let (mut records, mut gone) = (Vec::new(), Vec::new());
+        for answer in told {
+            match answer {
+                Told::Record(record) => records.push(*record),
+                Told::Gone(key) => gone.push(key),
+            }
+        }
+        if !records.is_empty() {
+            context.commit(records, Beside::default()).await?;
+        }
+        if !gone.is_empty() {
+            context.mark_deleted(gone).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn one(context: Arc<Context>, key: String) -> Result<Told, Failure> {
+    let Some(reread) = &context.declared.reread else {
+        return Ok(Told::Gone(key));
+    };
+    let server = context.declared.request.server.as_deref();
+    let call = context.target.record_call(server, &reread.path, &key)?;
+    let answer = match context.fetch(call).await {
+        Ok(answer) => answer,
+        Err(failure) if failure.not_found() => return Ok(Told::Gone(key)),
+        Err(failure) => return Err(failure),
+    };
+    let body: serde_json::Value = answer.json()?;
+    let found = reread
+        .record
+        .iter()
+        .try_fold(&body, |value, step| value.get(step));
+    let record = found.map(|record| context.table.reader.read(record));
+    match record {
+        Some(Ok(record)) if record.key == key => Ok(Told::Record(Box::new(record))),
+        // Another record, or none, under this key's address says nothing of the row.
+        _ => Err(Failure::Unreadable(serde::de::Error::custom(
+            "it is not the record that was asked for",
+        ))),
+    }
+}

@@ -1,0 +1,21 @@
+//! The sync worker: takes what is due, reads it from the provider, and keeps the tables equal to the source.
+//!
+//! Only the binary (and tests) may depend on this crate. The invariants: one worker holds a sync at a time, proved by a lease that
+//! every page's transaction checks; a page, its counts and the checkpoint are one transaction; whatever is cut off is repeated
+//! and never skipped.
+
+mod checkpoint;
+mod context;
+mod deletions;
+mod failure;
+mod followup;
+mod list;
+mod page;
+mod plan;
+mod pool;
+mod run;
+mod slice;
+mod undated;
+mod worker;
+
+pub use worker::{Worker, WorkerOptions};

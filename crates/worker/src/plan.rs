@@ -1,0 +1,222 @@
+//! What a run reads: pure functions of the sync's declaration, its checkpoint and the time.
+
+use domain::Timestamp;
+use registry::{BoundFormat, Sync, Window};
+
+use crate::checkpoint::Checkpoint;
+
+/// A range of the window's column, `[from, to)`; an open end reaches to the newest, also beyond the clock's now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Range {
+    pub(crate) from: Timestamp,
+    pub(crate) to: Option<Timestamp>,
+}
+
+/// The slices of the first reading, newest first, each as wide as all before it from the second on.
+///
+/// Together they cover the retention at once, so that none waits for another; where one proves long, the reader splits it.
+pub(crate) fn backfill(window: &Window, now: Timestamp) -> Vec<Range> {
+    let floor = floor(window, now);
+    let mut slices = Vec::new();
+    let (mut to, mut width) = (None, window.step.max(granularity(window)));
+    let mut top = ceil(window, now);
+    loop {
+        let from = align(window, top.plus(width.saturating_neg())).max(floor);
+        slices.push(Range { from, to });
+        if from <= floor {
+            return slices;
+        }
+        if to.is_some() {
+            width = width.saturating_mul(2);
+        }
+        (top, to) = (from, Some(from));
+    }
+}
+
+/// The earliest moment that may be asked for: with dates the first whole day within the retention.
+pub(crate) fn floor(window: &Window, now: Timestamp) -> Timestamp {
+    ceil(window, now.plus(window.retention.saturating_neg()))
+}
+
+/// The trailing range that a run at `now` reads again, and the reaches that are done by it.
+pub(crate) fn lookback(
+    sync: &Sync,
+    window: &Window,
+    checkpoint: &Checkpoint,
+    now: Timestamp,
+) -> Option<(Range, Vec<i64>)> {
+    let due = |every: Option<i64>, last: Option<&Timestamp>| match (every, last) {
+        (Some(every), Some(last)) => now.since(*last) >= every,
+        _ => true,
+    };
+    let reach = sync
+        .lookback
+        .iter()
+        .filter(|lookback| due(lookback.every, checkpoint.lookbacks.get(&lookback.reach)))
+        .map(|lookback| lookback.reach)
+        .max()?;
+    let done = sync
+        .lookback
+        .iter()
+        .map(|lookback| lookback.reach)
+        .filter(|other| *other <= reach)
+        .collect();
+    let from = align(window, now.plus(reach.saturating_neg())).max(floor(window, now));
+    Some((Range { from, to: None }, done))
+}
+
+/// Where to cut what is left of a range whose newest part, down to `reached`, is read: the older half is the new slice's.
+///
+/// `None` if there is too little left to cut.
+pub(crate) fn cut(window: &Window, from: Timestamp, reached: Timestamp) -> Option<Timestamp> {
+    let middle = align(window, from.plus(reached.since(from) / 2));
+    // The part that is being read keeps at least the unit in which it stands.
+    (middle > from && middle.plus(granularity(window)) <= reached).then_some(middle)
+}
+
+/// Where to cut a range of which the provider says that it begins too early; `None` if it cannot be cut.
+pub(crate) fn halve(window: &Window, range: Range, now: Timestamp) -> Option<Timestamp> {
+    let to = range.to.unwrap_or_else(|| ceil(window, now));
+    let middle = align(window, range.from.plus(to.since(range.from) / 2));
+    (middle > range.from).then_some(middle)
+}
+
+/// The query parameters that bound a list to `range`.
+pub(crate) fn bounds(window: &Window, range: Range) -> Vec<(String, String)> {
+    let mut query = vec![(window.from.clone(), written(window.format, range.from))];
+    if let Some(to) = range.to {
+        // `to` itself belongs to the next slice. Where the provider includes its bound, the bound is one unit less.
+        let last = if window.to_inclusive {
+            to.plus(-granularity(window))
+        } else {
+            to
+        };
+        query.push((window.to.clone(), written(window.format, last)));
+    }
+    query
+}
+
+fn written(format: BoundFormat, time: Timestamp) -> String {
+    match format {
+        BoundFormat::Date => time.to_chrono().format("%Y-%m-%d").to_string(),
+        BoundFormat::DateTime => time.to_chrono().format("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        BoundFormat::UnixSeconds => (time.as_micros().div_euclid(Timestamp::SECOND)).to_string(),
+        BoundFormat::UnixMillis => (time.as_micros().div_euclid(1_000)).to_string(),
+    }
+}
+
+/// Microseconds of the unit in which bounds are written.
+pub(crate) fn granularity(window: &Window) -> i64 {
+    match window.format {
+        BoundFormat::Date => Timestamp::DAY,
+        BoundFormat::DateTime | BoundFormat::UnixSeconds => Timestamp::SECOND,
+        BoundFormat::UnixMillis => 1_000,
+    }
+}
+
+fn align(window: &Window, time: Timestamp) -> Timestamp {
+    let unit = granularity(window);
+    Timestamp::from_micros(time.as_micros().div_euclid(unit) * unit)
+}
+
+fn ceil(window: &Window, time: Timestamp) -> Timestamp {
+    align(window, time.plus(granularity(window) - 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn window(format: BoundFormat, step_days: i64, retention_days: i64) -> Window {
+        Window {
+            column: "date_sent".parse().unwrap(),
+            from: "DateSent>".to_owned(),
+            to: "DateSent<".to_owned(),
+            format,
+            to_inclusive: true,
+            step: step_days * Timestamp::DAY,
+            parallel: 8,
+            split_after: 50,
+            retention: retention_days * Timestamp::DAY,
+            beyond_retention: None,
+        }
+    }
+
+    const NOW: &str = "2026-11-21T10:30:00Z";
+
+    #[test]
+    fn the_first_reading_covers_the_retention_in_slices_that_touch_and_grow() {
+        let window = window(BoundFormat::Date, 7, 400);
+        let now = NOW.parse().unwrap();
+        let slices = backfill(&window, now);
+        assert_eq!(slices.first().unwrap().to, None);
+        assert_eq!(
+            slices.last().unwrap().from,
+            "2025-10-18".parse().unwrap(),
+            "the first whole day within 400 days"
+        );
+        for pair in slices.windows(2) {
+            assert_eq!(pair[1].to, Some(pair[0].from));
+        }
+        assert!(slices.len() <= 8, "{slices:?}");
+    }
+
+    #[test]
+    fn whole_days_included_at_both_ends_do_not_overlap() {
+        let window = window(BoundFormat::Date, 7, 400);
+        let range = Range {
+            from: "2026-11-01".parse().unwrap(),
+            to: Some("2026-11-08".parse().unwrap()),
+        };
+        assert_eq!(
+            bounds(&window, range),
+            [
+                ("DateSent>".to_owned(), "2026-11-01".to_owned()),
+                ("DateSent<".to_owned(), "2026-11-07".to_owned())
+            ]
+        );
+    }
+
+    #[test]
+    fn a_single_day_is_not_cut() {
+        let window = window(BoundFormat::Date, 7, 400);
+        let day: Timestamp = "2026-11-01".parse().unwrap();
+        assert_eq!(cut(&window, day, day.plus(Timestamp::DAY / 2)), None);
+        let range = Range {
+            from: day,
+            to: Some(day.plus(Timestamp::DAY)),
+        };
+        assert_eq!(halve(&window, range, NOW.parse().unwrap()), None);
+    }
+
+    proptest! {
+        #[test]
+        fn slices_always_end_and_cover(step in 1i64..500, retention in 1i64..4000, micros in 0i64..4_102_444_800_000_000) {
+            for format in [BoundFormat::Date, BoundFormat::DateTime, BoundFormat::UnixSeconds, BoundFormat::UnixMillis] {
+                let window = window(format, step, retention);
+                let now = Timestamp::from_micros(micros);
+                let slices = backfill(&window, now);
+                prop_assert!(slices.len() < 64);
+                prop_assert_eq!(slices.last().unwrap().from, floor(&window, now));
+                for pair in slices.windows(2) {
+                    prop_assert_eq!(pair[1].to, Some(pair[0].from));
+                    prop_assert!(pair[1].from < pair[0].from);
+                }
+            }
+        }
+
+        #[test]
+        fn a_cut_leaves_both_parts_something(days in 0i64..1000, part in 0i64..86_400) {
+            let window = window(BoundFormat::Date, 7, 400);
+            let from: Timestamp = "2024-01-01".parse().unwrap();
+            let reached = from.plus(days * Timestamp::DAY + part * Timestamp::SECOND);
+            if let Some(middle) = cut(&window, from, reached) {
+                prop_assert!(middle > from && middle < reached && middle.day_start() == middle);
+            } else {
+                prop_assert!(days < 3);
+            }
+        }
+    }
+}

@@ -1,0 +1,388 @@
+//! One run of one sync, from its claim to its end.
+
+use std::sync::{Arc, Mutex};
+
+use domain::{SyncId, Timestamp};
+use gateway::{Gateway, GatewayError};
+use store::connections::{self, ConnectionRow, Problem};
+use store::records::Lease;
+use store::runs::{self, RunError, RunStatus};
+use store::schedule::{self, Claimed};
+use store::{slices, syncs};
+use tokio_util::sync::CancellationToken;
+use upstream::{CallError, VerifyError};
+
+use crate::checkpoint::Checkpoint;
+use crate::context::{Beside, Context};
+use crate::failure::Failure;
+use crate::followup::{self, Trailing};
+use crate::plan;
+use crate::pool::{Pool, SliceWork, width};
+use crate::slice::{self, new_slice, stored_work};
+use crate::{deletions, undated};
+
+/// The kind under which a connection's problem with its credentials is noted.
+const AUTH: &str = "auth";
+/// After a failure the next try comes after this, in microseconds, and after twice as long each further time.
+const RETRY: i64 = 60 * Timestamp::SECOND;
+const MAX_RETRY: i64 = 3_600 * Timestamp::SECOND;
+/// The same while the provider refuses the credentials, which only a person can mend.
+const RETRY_AUTH: i64 = 3_600 * Timestamp::SECOND;
+const MAX_RETRY_AUTH: i64 = 24 * 3_600 * Timestamp::SECOND;
+
+/// Carries out a claimed run and gives the sync back.
+pub(crate) async fn carry_out(
+    gateway: Gateway,
+    claimed: Claimed,
+    worker: String,
+    stopping: CancellationToken,
+) {
+    let (sync, run) = (claimed.sync.id, claimed.run.id);
+    let name = claimed.sync.name.clone();
+    let lease = Lease { sync, worker };
+    tracing::info!(run.id = %run, sync = %name, connection.id = %claimed.sync.connection, "the run begins");
+    let outcome = match Context::prepare(&gateway, claimed, lease.clone(), stopping).await {
+        Ok(context) => work(&Arc::new(context)).await,
+        Err(failure) => Err(failure),
+    };
+    let ended = match &outcome {
+        Err(Failure::LeaseLost) => {
+            tracing::warn!(run.id = %run, sync = %name, "the lease is lost: another worker goes on with the run");
+            return;
+        }
+        Err(Failure::Stopping) => hand_back(&gateway, &lease).await,
+        Ok(then) => end(&gateway, &lease, run, Ok(*then)).await,
+        Err(failure) => {
+            let told = failure.tell();
+            tracing::warn!(run.id = %run, sync = %name, error.code = %told.code, error = %told.message, "the run failed");
+            end(&gateway, &lease, run, Err(failure)).await
+        }
+    };
+    match ended {
+        Ok(()) => tracing::info!(run.id = %run, sync = %name, succeeded = outcome.is_ok(), "the run ends"),
+        // The lease runs out by itself and the run is taken up again.
+        Err(error) => {
+            tracing::error!(run.id = %run, sync = %name, %error, "the end of the run could not be stored");
+        }
+    }
+}
+
+impl Context {
+    async fn prepare(
+        gateway: &Gateway,
+        claimed: Claimed,
+        lease: Lease,
+        stopping: CancellationToken,
+    ) -> Result<Self, Failure> {
+        let Claimed { sync, run } = claimed;
+        let id = sync.connection;
+        let connection = gateway
+            .store()
+            .read(move |c| connections::get_any_environment(c, id))
+            .await?;
+        // A connection that is deleted takes its syncs and their leases with it.
+        let connection = connection.ok_or(Failure::LeaseLost)?;
+        let target = gateway.target(&connection).await?;
+        let declared = target
+            .provider
+            .syncs
+            .get(&sync.name)
+            .cloned()
+            .ok_or(Failure::NotDeclared)?;
+        let table = gateway
+            .models()
+            .of_sync(&target.provider.name, &sync.name)
+            .cloned()
+            .ok_or(Failure::NotDeclared)?;
+        let checkpoint = Mutex::new(Checkpoint::load(&sync.checkpoint));
+        let gateway = gateway.clone();
+        Ok(Self {
+            gateway,
+            sync,
+            connection,
+            declared,
+            table,
+            target,
+            lease,
+            run: run.id,
+            stopping,
+            checkpoint,
+        })
+    }
+}
+
+/// The reading, unless the credentials are refused.
+async fn work(context: &Arc<Context>) -> Result<Then, Failure> {
+    let problem = context.connection.problem.as_ref();
+    if problem.is_some_and(|problem| problem.kind == AUTH) {
+        // One verification tells whether anything has changed; a run would make many calls.
+        verify(context).await?;
+        note_problem(context, None).await?;
+    }
+    match read(context).await {
+        // Single refusals happen without any reason: only one that is confirmed counts.
+        Err(failure) if failure.unauthorized() => match verify(context).await {
+            Err(confirmed) if confirmed.unauthorized() => Err(confirmed),
+            _ => Err(failure),
+        },
+        outcome => outcome,
+    }
+}
+
+/// When a run that came to its end is followed by the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Then {
+    /// By the schedule.
+    Scheduled,
+    /// At once: the first reading is followed by a run that brings what came meanwhile.
+    AtOnce,
+}
+
+/// Everything that a run reads, in order.
+async fn read(context: &Arc<Context>) -> Result<Then, Failure> {
+    if context.window().is_none() {
+        set_kind(context, "full").await?;
+        full(context).await?;
+        return Ok(Then::Scheduled);
+    }
+    if context.checkpoint().backfilled.is_none() {
+        set_kind(context, "backfill").await?;
+        backfill(context).await?;
+        return Ok(Then::AtOnce);
+    }
+    set_kind(context, "incremental").await?;
+    let trailing = lookback(context).await?;
+    undated::read(context).await?;
+    followup::follow_up(context, trailing).await?;
+    Ok(Then::Scheduled)
+}
+
+async fn set_kind(context: &Context, kind: &'static str) -> Result<(), Failure> {
+    let run = context.run;
+    Ok(context
+        .gateway
+        .store()
+        .write(move |c| runs::set_kind(c, run, kind))
+        .await?)
+}
+
+/// The first reading: plans its slices, or takes up those that a run before left.
+async fn backfill(context: &Arc<Context>) -> Result<(), Failure> {
+    let Some(window) = context.window() else {
+        return Ok(());
+    };
+    let began = context.checkpoint().backfill_began;
+    if began.is_none() {
+        let now = context.now();
+        let new_slices = plan::backfill(window, now).into_iter().map(new_slice).collect();
+        let checkpoint = Checkpoint {
+            backfill_began: Some(now),
+            head: Some(now),
+            ..context.checkpoint().clone()
+        };
+        context
+            .commit(
+                Vec::new(),
+                Beside {
+                    new_slices,
+                    checkpoint: Some(checkpoint),
+                    ..Beside::default()
+                },
+            )
+            .await?;
+    }
+    let id = context.sync.id;
+    let rows = context.gateway.store().read(move |c| slices::list(c, id)).await?;
+    let works: Vec<SliceWork> = rows
+        .into_iter()
+        .filter(|row| row.kind == slice::BACKFILL)
+        .map(stored_work)
+        .collect();
+    let now = context.now();
+    let span = now.since(plan::floor(window, now));
+    slice::read_all(context, Pool::new(works, context.parallel(), span, now), false).await?;
+    context
+        .remember(|checkpoint| checkpoint.backfilled = Some(now))
+        .await
+}
+
+/// Reads the trailing range again and marks what is gone.
+async fn lookback(context: &Arc<Context>) -> Result<Trailing, Failure> {
+    let now = context.now();
+    let planned = context
+        .window()
+        .and_then(|window| plan::lookback(&context.declared, window, &context.checkpoint(), now));
+    let Some((range, reaches)) = planned else {
+        return Ok(Trailing {
+            from: now,
+            widest: false,
+        });
+    };
+    let widest = context
+        .declared
+        .lookback
+        .iter()
+        .max_by_key(|lookback| lookback.reach);
+    let widest = widest.is_some_and(|widest| widest.every.is_some() && reaches.contains(&widest.reach));
+    let work = SliceWork {
+        id: None,
+        range: Some(range),
+        next: None,
+    };
+    let pool = Pool::new(vec![work], context.parallel(), width(range, now), now);
+    let track = context.declared.track_deletes;
+    let read = slice::read_all(context, pool, track).await?;
+    if track {
+        deletions::settle(context, read).await?;
+    }
+    context
+        .remember(|checkpoint| {
+            checkpoint
+                .lookbacks
+                .extend(reaches.into_iter().map(|reach| (reach, now)));
+        })
+        .await?;
+    Ok(Trailing {
+        from: range.from,
+        widest,
+    })
+}
+
+/// Reads a list that has no dates to filter by.
+async fn full(context: &Arc<Context>) -> Result<(), Failure> {
+    let pool = Pool::new(
+        vec![SliceWork {
+            id: None,
+            range: None,
+            next: None,
+        }],
+        1,
+        0,
+        context.now(),
+    );
+    let track = context.declared.track_deletes;
+    let read = slice::read_all(context, pool, track).await?;
+    if track {
+        deletions::settle(context, read).await?;
+    }
+    Ok(())
+}
+
+/// Tries the credentials; a refusal is noted on the connection.
+async fn verify(context: &Context) -> Result<(), Failure> {
+    let failure = match context.gateway.upstream().verify(&context.target).await {
+        Ok(()) => return Ok(()),
+        Err(VerifyError::Refused(answer)) => Failure::Call(CallError::Provider(answer)),
+        Err(VerifyError::Call(error)) => error.into(),
+        Err(VerifyError::Check { message }) => Failure::Account(message),
+    };
+    if failure.unauthorized() {
+        let RunError { message, hint, .. } = failure.tell();
+        let problem = Problem {
+            kind: AUTH.to_owned(),
+            code: match &failure {
+                Failure::Call(error) => error.provider().and_then(|answer| answer.code.clone()),
+                _ => None,
+            },
+            message: hint.map_or(message.clone(), |hint| format!("{message}. {hint}")),
+            at: context.now(),
+        };
+        note_problem(context, Some(problem)).await?;
+    }
+    Err(failure)
+}
+
+async fn note_problem(context: &Context, problem: Option<Problem>) -> Result<(), Failure> {
+    let ConnectionRow { id, .. } = context.connection;
+    Ok(context
+        .gateway
+        .store()
+        .write(move |c| connections::set_problem(c, id, problem.as_ref()))
+        .await?)
+}
+
+/// Gives the sync back in the middle of its run, for another worker to go on at once.
+async fn hand_back(gateway: &Gateway, lease: &Lease) -> Result<(), GatewayError> {
+    let (lease, now) = (lease.clone(), gateway.clock().now());
+    gateway
+        .store()
+        .write(move |c| schedule::finish(c, lease.sync, &lease.worker, Some(now)))
+        .await?;
+    Ok(())
+}
+
+/// Ends the run and sets when the sync is due next, in one transaction.
+async fn end(
+    gateway: &Gateway,
+    lease: &Lease,
+    run: domain::RunId,
+    outcome: Result<Then, &Failure>,
+) -> Result<(), GatewayError> {
+    let now = gateway.clock().now();
+    let failure = outcome.err();
+    let told = failure.map(Failure::tell);
+    let unauthorized = failure.is_some_and(Failure::unauthorized);
+    let asked_to_wait = failure.and_then(|failure| match failure {
+        Failure::Call(error) => error.retry_after(),
+        _ => None,
+    });
+    let wait = asked_to_wait
+        .and_then(|wait| i64::try_from(wait.as_micros()).ok())
+        .unwrap_or_default();
+    let at_once = outcome.is_ok_and(|then| then == Then::AtOnce);
+    let (lease, gateway_) = (lease.clone(), gateway.clone());
+    let stored = gateway.store().write(move |c| {
+        let Some(sync) = syncs::get_any_environment(c, lease.sync)? else {
+            return Ok(());
+        };
+        let mut checkpoint = Checkpoint::load(&sync.checkpoint);
+        let regular = gateway_.syncs().next_due(&sync, now);
+        checkpoint.failures = if told.is_some() {
+            checkpoint.failures.saturating_add(1)
+        } else {
+            0
+        };
+        let due = match regular {
+            None => None,
+            Some(_) if at_once => Some(now),
+            Some(regular) if told.is_none() => Some(regular),
+            Some(regular) => {
+                let retry = retry(checkpoint.failures, unauthorized, sync.id);
+                let due = now.plus(retry.max(wait));
+                // Without good credentials it is never sooner than by the schedule, otherwise never later.
+                Some(if unauthorized {
+                    due.max(regular)
+                } else {
+                    due.min(regular.max(now.plus(wait)))
+                })
+            }
+        };
+        if !schedule::finish(c, lease.sync, &lease.worker, due)? {
+            return Err(store::StoreError::LeaseLost);
+        }
+        syncs::set_checkpoint(c, lease.sync, &checkpoint.store())?;
+        let status = if told.is_some() {
+            RunStatus::Failed
+        } else {
+            RunStatus::Succeeded
+        };
+        runs::finish(c, run, status, told.as_ref(), now)
+    });
+    match stored.await {
+        // Whoever holds the sync now ends the run.
+        Err(store::StoreError::LeaseLost) => Ok(()),
+        other => Ok(other?),
+    }
+}
+
+/// How long to wait after so many failures in a row, in microseconds; up to a tenth more, so that not all strike at once.
+fn retry(failures: u32, unauthorized: bool, sync: SyncId) -> i64 {
+    let (first, most) = if unauthorized {
+        (RETRY_AUTH, MAX_RETRY_AUTH)
+    } else {
+        (RETRY, MAX_RETRY)
+    };
+    let doubled = first.saturating_mul(1_i64.checked_shl(failures.saturating_sub(1).min(20)).unwrap_or(1));
+    let wait = doubled.min(most);
+    wait.saturating_add(sync.raw().rem_euclid(100).saturating_mul(wait / 1_000))
+}

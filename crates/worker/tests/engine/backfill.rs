@@ -1,0 +1,112 @@
+//! The first reading: where it goes on, where it ends, and what it does not follow.
+
+use testkit::{AppBuilder, TestApp, assert_table_equals_truth, on_both_databases};
+use twilio_sim::Faults;
+use worker::WorkerOptions;
+
+use crate::look::{dated_pages, newest_run, requests, runs, small_pages, total};
+
+on_both_databases!(
+    a_first_reading_that_is_stopped_goes_on_where_it_stood in slow_and_long,
+    a_retention_shorter_than_the_files_costs_few_refusals in ninety_days,
+    a_page_that_repeats_ends_the_run in small_pages,
+    a_next_link_to_another_origin_is_not_followed in small_pages,
+);
+
+/// Requests under way at once, by the file.
+const IN_FLIGHT: usize = 8;
+
+fn slow_and_long() -> AppBuilder {
+    small_pages().simulator(|config| {
+        config.messages = 4_000;
+        config.faults.latency_ms = 5;
+    })
+}
+
+async fn a_first_reading_that_is_stopped_goes_on_where_it_stood(app: TestApp) {
+    let name = app.connect_twilio().await;
+    let (stop, worker) = app.start_worker(WorkerOptions::default());
+    requests(&app, 40).await;
+    stop.cancel();
+    worker.await.unwrap();
+
+    let before = dated_pages(&app);
+    let cut = newest_run(&app).await;
+    assert_eq!(cut["status"], "running", "it is cut off, not ended");
+    let stored = app.rows(&name).await;
+    assert!(stored > 0 && stored < 3_500, "it stopped in the middle: {stored}");
+    app.simulator().reset_requests();
+    app.run_due().await;
+
+    let after = dated_pages(&app);
+    let again = after.keys().filter(|page| before.contains_key(*page)).count();
+    assert!(
+        again <= IN_FLIGHT,
+        "{again} of {} pages were read again",
+        before.len()
+    );
+    assert_table_equals_truth(&app, &name).await;
+    let first = runs(&app).await.pop().unwrap();
+    assert_eq!((&first["id"], &first["resumed"]), (&cut["id"], &1.into()));
+    assert_eq!(total(&app, "added").await, app.simulator().live_count());
+}
+
+fn ninety_days() -> AppBuilder {
+    AppBuilder::default().simulator(|config| {
+        config.messages = 3_000;
+        config.history_days = 88;
+        config.retention_days = 90;
+    })
+}
+
+async fn a_retention_shorter_than_the_files_costs_few_refusals(app: TestApp) {
+    let name = app.connect_twilio().await;
+    app.run_due().await;
+
+    assert_table_equals_truth(&app, &name).await;
+    let refused = app.simulator().requests().by_status[&400];
+    assert!((1..=32).contains(&refused), "{refused}");
+    for run in runs(&app).await {
+        assert_eq!(run["status"], "succeeded", "{run}");
+    }
+}
+
+async fn a_page_that_repeats_ends_the_run(app: TestApp) {
+    app.simulator().set_faults(Faults {
+        repeat_page: true,
+        ..Faults::default()
+    });
+    app.connect_twilio().await;
+    app.simulator().reset_requests();
+    app.run_due().await;
+
+    let run = newest_run(&app).await;
+    assert_eq!(
+        (&run["status"], &run["error"]["code"]),
+        (&"failed".into(), &"page_repeats".into())
+    );
+    let asked = app.simulator().requests().total;
+    assert!(asked < 30, "{asked}");
+}
+
+async fn a_next_link_to_another_origin_is_not_followed(app: TestApp) {
+    app.simulator().set_faults(Faults {
+        foreign_next_link: Some("https://elsewhere.example".to_owned()),
+        ..Faults::default()
+    });
+    app.connect_twilio().await;
+    app.run_due().await;
+
+    let run = newest_run(&app).await;
+    assert_eq!(
+        (&run["status"], &run["error"]["code"]),
+        (&"failed".into(), &"foreign_link".into())
+    );
+    assert!(
+        run["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("elsewhere.example"),
+        "{run}"
+    );
+}

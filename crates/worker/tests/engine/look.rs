@@ -1,0 +1,118 @@
+//! What these tests ask of the app: its runs, its rows past the living ones, and what the provider was asked.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use gateway::SyncSelection;
+use serde_json::{Value as Json, json};
+use store::records::{self, StoredRecord};
+use testkit::{AppBuilder, TestApp};
+use twilio_sim::RequestEntry;
+
+/// The body that selects every sync of the connection.
+pub(crate) fn select(connection: &str) -> Json {
+    json!({ "provider_config_key": "twilio", "connection_id": connection, "syncs": ["twilio-messages"] })
+}
+
+/// All runs, newest first.
+pub(crate) async fn runs(app: &TestApp) -> Vec<Json> {
+    let listed = app.admin().get("/sync/runs?limit=1000").await.expect(200);
+    listed.json()["runs"].as_array().unwrap().clone()
+}
+
+pub(crate) async fn newest_run(app: &TestApp) -> Json {
+    runs(app).await.remove(0)
+}
+
+/// The sum of a count over all runs.
+pub(crate) async fn total(app: &TestApp, count: &str) -> u64 {
+    runs(app)
+        .await
+        .iter()
+        .map(|run| run[count].as_u64().unwrap())
+        .sum()
+}
+
+/// Triggers the sync and lets it run, without time going on.
+pub(crate) async fn run_now(app: &TestApp, connection: &str) {
+    app.admin()
+        .post("/sync/trigger", &select(connection))
+        .await
+        .expect(200);
+    app.run_due().await;
+}
+
+/// Lets a day pass in `steps`, and what is due run after each.
+pub(crate) async fn pass_a_day(app: &TestApp, steps: u32) {
+    for _ in 0..steps {
+        app.advance(Duration::from_hours(24) / steps);
+        app.run_due().await;
+    }
+}
+
+/// Waits until the simulator has been asked `more` times from now on.
+pub(crate) async fn requests(app: &TestApp, more: u64) {
+    let goal = app.simulator().requests().total + more;
+    while app.simulator().requests().total < goal {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// The pages of a dated list that were read, each with how often.
+pub(crate) fn dated_pages(app: &TestApp) -> HashMap<String, usize> {
+    let mut pages = HashMap::new();
+    let log = app.simulator().requests();
+    assert_eq!(
+        log.total,
+        u64::try_from(log.entries.len()).unwrap(),
+        "the log is whole"
+    );
+    let is_page = |entry: &RequestEntry| {
+        entry.status == 200 && entry.method == "GET" && entry.path.contains("DateSent")
+    };
+    for entry in log.entries.into_iter().filter(is_page) {
+        *pages.entry(entry.path).or_default() += 1;
+    }
+    pages
+}
+
+/// Every row of the connection's messages, those marked deleted among them, by key.
+pub(crate) async fn all_rows(app: &TestApp, connection: &str) -> HashMap<String, StoredRecord> {
+    let (provider, sync) = ("twilio".parse().unwrap(), "twilio-messages".parse().unwrap());
+    let gateway = app.gateway();
+    let table = gateway.models().of_sync(&provider, &sync).unwrap().clone();
+    let caller = gateway
+        .keys()
+        .authenticate(app.admin().key().unwrap())
+        .await
+        .unwrap();
+    let selection = SyncSelection {
+        integration: provider.to_string(),
+        connection: Some(connection.to_owned()),
+        syncs: Vec::new(),
+    };
+    let connection = gateway
+        .syncs()
+        .status(&caller, &selection)
+        .await
+        .unwrap()
+        .remove(0)
+        .sync
+        .connection;
+    let rows = app
+        .store()
+        .read(move |c| records::changes(c, &table.sql, &table.model, connection, 0, i64::MAX));
+    let rows = rows.await.unwrap();
+    rows.into_iter()
+        .map(|row| (row.position.key.clone(), row))
+        .collect()
+}
+
+/// Pages of 50 messages, so that there are many.
+pub(crate) fn small_pages() -> AppBuilder {
+    AppBuilder::default().twilio_file(|file| {
+        let changed = file.replace(r#"PageSize: "1000""#, r#"PageSize: "50""#);
+        assert_ne!(changed, file);
+        changed
+    })
+}

@@ -1,0 +1,22 @@
+//! The engine against the simulated provider, and against another one, on both databases.
+
+#[cfg(test)]
+mod backfill;
+#[cfg(test)]
+mod credentials;
+#[cfg(test)]
+mod deletions;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod leases;
+#[cfg(test)]
+mod look;
+#[cfg(test)]
+mod oddities;
+#[cfg(test)]
+mod schedule;
+#[cfg(test)]
+mod sendgrid;
+#[cfg(test)]
+mod truth;

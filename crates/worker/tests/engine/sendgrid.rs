@@ -1,0 +1,201 @@
+//! A second provider: another authorisation, pages by offset, a list without dates that is read whole.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
+use testkit::{AppBuilder, Dialect, TestApp};
+use wiremock::matchers::{header, method};
+use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
+
+use crate::look::{newest_run, total};
+
+const KEY: &str = "SG.abcdefghijklmnopqrstuv.wxyz";
+
+/// SendGrid's list of bounces, by numbers of addresses.
+#[derive(Clone, Default)]
+struct Bounces {
+    listed: Arc<Mutex<BTreeSet<u64>>>,
+    revoked: Arc<Mutex<bool>>,
+}
+
+impl Respond for Bounces {
+    fn respond(&self, request: &Request) -> ResponseTemplate {
+        if *self.revoked.lock().unwrap() {
+            let refusal = json!({ "errors": [{ "message": "authorization required", "field": null }] });
+            return ResponseTemplate::new(401).set_body_json(refusal);
+        }
+        if request.url.path() == "/v3/scopes" {
+            return ResponseTemplate::new(200).set_body_json(json!({ "scopes": ["suppression.read"] }));
+        }
+        let number = |name: &str| {
+            let found = request.url.query_pairs().find(|(key, _)| key == name);
+            found.map_or(0, |(_, value)| value.parse::<usize>().unwrap())
+        };
+        let listed = self.listed.lock().unwrap();
+        let page: Vec<Json> = listed
+            .iter()
+            .skip(number("offset"))
+            .take(number("limit"))
+            .map(|number| {
+                json!({
+                    "created": 1_790_000_000 + number,
+                    "email": format!("{number}@example.org"),
+                    "reason": "550 5.1.1 no such user",
+                    "status": "5.1.1",
+                    "ip": "192.0.2.1",
+                })
+            })
+            .collect();
+        ResponseTemplate::new(200).set_body_json(page)
+    }
+}
+
+/// Runs `test` with an app that has a connection to a SendGrid with these bounces.
+async fn with<F: Future<Output = ()>>(
+    dialect: Dialect,
+    bounces: &Bounces,
+    test: impl FnOnce(TestApp, MockServer) -> F,
+) {
+    let server = MockServer::start().await;
+    Mock::given(method("GET"))
+        .and(header("authorization", format!("Bearer {KEY}")))
+        .respond_with(bounces.clone())
+        .mount(&server)
+        .await;
+    let url = server.uri().parse().unwrap();
+    let builder = AppBuilder::default().upstream(|options| {
+        options.base_urls.insert("sendgrid".parse().unwrap(), url);
+    });
+    let connected = async |app: TestApp| {
+        let body = json!({ "connectionId": "mail", "apiKey": KEY });
+        app.admin().post("/sendgrid/connect", &body).await.expect(201);
+        app.run_due().await;
+        test(app, server).await;
+    };
+    testkit::run(builder, dialect, connected).await;
+}
+
+async fn bounces(app: &TestApp) -> Vec<Json> {
+    let listed = app
+        .admin()
+        .get_as("/sendgrid/bounces?connectionId=mail", "application/x-ndjson")
+        .await
+        .expect(200);
+    listed
+        .text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+async fn next_hour(app: &TestApp) {
+    app.advance(Duration::from_mins(67));
+    app.run_due().await;
+}
+
+async fn the_list_is_kept_equal_to_its_source(dialect: Dialect) {
+    let source = Bounces::default();
+    source.listed.lock().unwrap().extend(0..1_234);
+    with(dialect, &source, |app, server| {
+        equal_to_its_source(app, server, source.clone())
+    })
+    .await;
+}
+
+async fn equal_to_its_source(app: TestApp, server: MockServer, source: Bounces) {
+    let rows = bounces(&app).await;
+    assert_eq!(rows.len(), 1_234);
+    assert_eq!(
+        (&rows[0]["email"], &rows[0]["status"], &rows[0]["created"]),
+        (
+            &json!("1233@example.org"),
+            &json!("5.1.1"),
+            &json!("2026-09-21T14:33:53Z")
+        ),
+        "newest first"
+    );
+    let pages = server.received_requests().await.unwrap();
+    let pages: Vec<&str> = pages
+        .iter()
+        .filter(|request| request.url.path() == "/v3/suppression/bounces")
+        .filter_map(|request| request.url.query())
+        .collect();
+    assert_eq!(
+        pages,
+        [
+            "limit=500&offset=0",
+            "limit=500&offset=500",
+            "limit=500&offset=1000"
+        ]
+    );
+
+    source.listed.lock().unwrap().retain(|number| number % 10 != 0);
+    source.listed.lock().unwrap().insert(9_000);
+    next_hour(&app).await;
+    assert_eq!(bounces(&app).await.len(), 1_111);
+    let run = newest_run(&app).await;
+    assert_eq!(
+        (&run["kind"], &run["added"], &run["deleted"], &run["unchanged"]),
+        (&json!("full"), &json!(1), &json!(124), &json!(1_110))
+    );
+
+    source.listed.lock().unwrap().extend([10, 20]);
+    next_hour(&app).await;
+    assert_eq!(bounces(&app).await.len(), 1_113);
+    let run = newest_run(&app).await;
+    assert_eq!(
+        (&run["added"], &run["updated"], &run["deleted"]),
+        (&json!(0), &json!(2), &json!(0)),
+        "what comes back is the same row again"
+    );
+    assert_eq!(total(&app, "added").await, 1_235);
+}
+
+async fn a_refused_key_is_told(dialect: Dialect) {
+    let source = Bounces::default();
+    source.listed.lock().unwrap().extend(0..20);
+    with(dialect, &source, |app, _server| is_told(app, source.clone())).await;
+}
+
+async fn is_told(app: TestApp, source: Bounces) {
+    *source.revoked.lock().unwrap() = true;
+    next_hour(&app).await;
+
+    let run = newest_run(&app).await;
+    assert_eq!(
+        (&run["status"], &run["error"]["code"]),
+        (&json!("failed"), &json!("invalid_credentials"))
+    );
+    assert_eq!(bounces(&app).await.len(), 20, "rows stay");
+    let path = "/connections/mail?provider_config_key=sendgrid";
+    let shown = app.admin().get(path).await.expect(200).json();
+    assert!(
+        shown["errors"][0]["message"]
+            .as_str()
+            .unwrap()
+            .contains("authorization required"),
+        "{shown}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_list_is_kept_equal_to_its_source_on_sqlite() {
+    the_list_is_kept_equal_to_its_source(Dialect::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_list_is_kept_equal_to_its_source_on_postgres() {
+    the_list_is_kept_equal_to_its_source(Dialect::Postgres).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_key_is_told_on_sqlite() {
+    a_refused_key_is_told(Dialect::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_key_is_told_on_postgres() {
+    a_refused_key_is_told(Dialect::Postgres).await;
+}

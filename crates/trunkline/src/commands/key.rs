@@ -1,0 +1,92 @@
+//! `key`: keys made, and the encryption key rotated while everything goes on.
+
+use std::process::ExitCode;
+
+use domain::EnvironmentName;
+use gateway::{Gateway, Rotation};
+use indicatif::{ProgressBar, ProgressStyle};
+use secrecy::ExposeSecret;
+use store::credentials;
+use vault::{ApiKeySecret, KeyFile, KeyId, SecretKey};
+
+use crate::config::Config;
+use crate::output;
+use crate::wiring::{self, Migrate};
+
+/// Prints fresh keys as lines for an `.env` file.
+pub(crate) fn generate() -> anyhow::Result<ExitCode> {
+    let environment: EnvironmentName = wiring::FIRST_ENVIRONMENT.parse()?;
+    output::line(format_args!(
+        "TRUNKLINE_ENCRYPTION_KEY={}",
+        SecretKey::generate().to_base64().expose_secret()
+    ))?;
+    output::line(format_args!(
+        "TRUNKLINE_SECRET_KEY={}",
+        ApiKeySecret::generate(&environment).expose_secret()
+    ))?;
+    output::note(
+        "Keep both: the first seals the credentials in the database, the second is an API key of your choice to start with.",
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Seals everything with the current key, which is a new one if a file keeps the keys.
+pub(crate) async fn rotate(config: &Config) -> anyhow::Result<ExitCode> {
+    let file = if config.encryption_key.is_some() {
+        None
+    } else {
+        Some(wiring::key_file(config)?)
+    };
+    if let Some(file) = &file {
+        anyhow::ensure!(
+            file.path().exists(),
+            "there is no key file {} yet: `trunkline serve` makes it at its first start",
+            file.path().display()
+        );
+    }
+    let gateway = wiring::gateway(config, Migrate::No).await?;
+    let key = match &file {
+        Some(file) => new_key(file, &gateway).await?,
+        None => wiring::given_key_id(config)?,
+    };
+    let done = reseal(&gateway).await?;
+    output::line(format_args!(
+        "{} credentials are sealed anew with the key {key}.",
+        done.sealed
+    ))?;
+    output::note(match file {
+        Some(file) => format!(
+            "Back up {} now. Its first line is the current key. The lines below it are needed no more,\n\
+             except to open older backups of the database.",
+            file.path().display()
+        ),
+        None => "The other keys in TRUNKLINE_ENCRYPTION_KEY are needed no more, except to open older backups of the database:\n\
+                 take them out once every process has been started with the first one."
+            .to_owned(),
+    });
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Puts a new key into the file, unless a rotation before was cut off: then that one goes on.
+async fn new_key(file: &KeyFile, gateway: &Gateway) -> anyhow::Result<KeyId> {
+    let current = file.load()?.current().id();
+    let name = current.as_str().to_owned();
+    let unfinished = gateway
+        .store()
+        .read(move |c| credentials::not_sealed_with(c, &name, 1))
+        .await?;
+    if !unfinished.is_empty() {
+        output::note(format_args!("Going on with a rotation that was cut off."));
+        return Ok(current);
+    }
+    Ok(file.rotate()?.current().id())
+}
+
+async fn reseal(gateway: &Gateway) -> anyhow::Result<Rotation> {
+    let style =
+        ProgressStyle::with_template("{spinner} {human_pos} credentials sealed anew, {per_sec} ({elapsed})")?;
+    let bar = ProgressBar::new_spinner().with_style(style);
+    let done = gateway.reseal(|done| bar.set_position(done.sealed)).await;
+    bar.finish_and_clear();
+    Ok(done?)
+}

@@ -1,0 +1,360 @@
+//! Configuration: defaults, then a file, then `TRUNKLINE_…`, then flags; read here and nowhere else.
+//!
+//! Every setting stands in one table, from which come its default, its variable, the listing and the check for unknown keys.
+
+mod environment;
+mod error;
+mod settings;
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use figment::Figment;
+use figment::providers::{Format, Toml};
+use secrecy::SecretString;
+use serde::{Deserialize, Deserializer, de};
+use store::DatabaseUrl;
+use url::Url;
+
+pub(crate) use environment::Environment;
+pub(crate) use error::ConfigError;
+pub(crate) use settings::{SETTINGS, VARIABLE_PREFIX};
+
+/// Names the configuration file, beside the flag.
+pub(crate) const FILE_VARIABLE: &str = "TRUNKLINE_CONFIG";
+/// The configuration file that is read if it is there and no other is named.
+const DEFAULT_FILE: &str = "trunkline.toml";
+
+/// All settings, checked.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Config {
+    pub(crate) listen: SocketAddr,
+    pub(crate) database: Database,
+    pub(crate) encryption_key: Option<SecretString>,
+    pub(crate) secret_key: Option<SecretString>,
+    pub(crate) integrations_dir: Option<PathBuf>,
+    pub(crate) public_url: Option<Url>,
+    api_url: Option<Url>,
+    pub(crate) worker: Worker,
+    pub(crate) upstream: Upstream,
+    #[serde(default)]
+    pub(crate) providers: BTreeMap<String, Provider>,
+    pub(crate) log: Log,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Database {
+    #[serde(deserialize_with = "parsed")]
+    pub(crate) url: DatabaseUrl,
+    pub(crate) connections: NonZeroU32,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Worker {
+    pub(crate) concurrency: NonZeroUsize,
+    pub(crate) lease_seconds: NonZeroU64,
+    pub(crate) poll_ms: NonZeroU64,
+    pub(crate) drain_seconds: u64,
+    pub(crate) keep_runs_days: u32,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Upstream {
+    pub(crate) allow_private_addresses: bool,
+    pub(crate) connect_timeout_seconds: NonZeroU64,
+    pub(crate) request_timeout_seconds: NonZeroU64,
+    pub(crate) deadline_seconds: NonZeroU64,
+    pub(crate) max_attempts: NonZeroU32,
+    pub(crate) max_wait_seconds: u64,
+    pub(crate) max_body_mb: NonZeroUsize,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Provider {
+    pub(crate) base_url: Option<Url>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Log {
+    pub(crate) format: LogFormat,
+    pub(crate) level: String,
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// Text on a terminal, JSON otherwise.
+    Auto,
+    Text,
+    Json,
+}
+
+/// What the command line says about settings.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Flags {
+    /// The configuration file, which must then be there.
+    pub(crate) file: Option<PathBuf>,
+    /// Settings by key, each with its flag.
+    pub(crate) values: Vec<(&'static str, &'static str, String)>,
+}
+
+/// The settings with where each comes from.
+pub(crate) struct Loaded {
+    pub(crate) config: Config,
+    figment: Figment,
+}
+
+impl Loaded {
+    /// Reads all sources.
+    pub(crate) fn read(flags: &Flags, environment: &Environment) -> Result<Self, ConfigError> {
+        let mut figment = settings::defaults();
+        if let Some(path) = file(flags, environment)? {
+            figment = figment.merge(Toml::file_exact(path));
+        }
+        for (variable, key, value) in environment.settings() {
+            figment = figment.merge(settings::Given::new(&key, value, &variable));
+        }
+        for (key, flag, value) in &flags.values {
+            figment = figment.merge(settings::Given::new(key, value, flag));
+        }
+        settings::refuse_unknown(&figment)?;
+        let config = figment.extract_lossy::<Config>().map_err(ConfigError::from)?;
+        Ok(Self { config, figment })
+    }
+
+    /// Every setting that has a value: the setting, its key, the value or `(set)` for a secret, and where it comes from.
+    pub(crate) fn listing(&self) -> Result<Vec<settings::Listed>, ConfigError> {
+        settings::listing(&self.figment, &self.config)
+    }
+}
+
+impl Config {
+    /// The defaults with these settings, whatever else there is on this machine.
+    pub(crate) fn of(values: &[(&str, &str)]) -> Result<Self, ConfigError> {
+        let mut figment = settings::defaults();
+        for (key, value) in values {
+            figment = figment.merge(settings::Given::new(key, value, "the program"));
+        }
+        Ok(figment.extract_lossy()?)
+    }
+
+    /// Where the API of this configuration answers, for this machine.
+    pub(crate) fn local_url(&self) -> String {
+        local_url(self.listen)
+    }
+
+    /// Where the commands for people find the API.
+    pub(crate) fn api_url(&self) -> String {
+        self.api_url
+            .as_ref()
+            .map_or_else(|| self.local_url(), ToString::to_string)
+    }
+}
+
+/// Where an API that listens on `address` answers, for this machine.
+pub(crate) fn local_url(address: SocketAddr) -> String {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    format!("http://{}", SocketAddr::new(ip, address.port()))
+}
+
+/// The file to read; one that nobody named need not be there.
+fn file(flags: &Flags, environment: &Environment) -> Result<Option<PathBuf>, ConfigError> {
+    let named = flags
+        .file
+        .clone()
+        .or_else(|| environment.get(FILE_VARIABLE).map(PathBuf::from));
+    match named {
+        Some(path) if path.is_file() => Ok(Some(path)),
+        Some(path) => Err(ConfigError::NoFile { path }),
+        None => Ok(Some(PathBuf::from(DEFAULT_FILE)).filter(|path| path.is_file())),
+    }
+}
+
+fn parsed<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(deserializer: D) -> Result<T, D::Error> {
+    String::deserialize(deserializer)?
+        .parse()
+        .map_err(de::Error::custom)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(variables: &[(&str, &str)]) -> Environment {
+        Environment::of(
+            variables
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+        )
+    }
+
+    fn read(
+        text: &str,
+        variables: &[(&str, &str)],
+        flags: &[(&'static str, &'static str, &str)],
+    ) -> Result<Loaded, ConfigError> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("trunkline.toml");
+        std::fs::write(&file, text).unwrap();
+        let values = flags
+            .iter()
+            .map(|(key, flag, value)| (*key, *flag, (*value).to_owned()))
+            .collect();
+        Loaded::read(
+            &Flags {
+                file: Some(file),
+                values,
+            },
+            &environment(variables),
+        )
+    }
+
+    #[test]
+    fn without_any_source_the_defaults_hold() {
+        let config = read("", &[], &[]).unwrap().config;
+        assert_eq!(config.listen.to_string(), "127.0.0.1:3003");
+        assert_eq!(config.database.url.to_string(), "sqlite://trunkline.db");
+        assert_eq!(config.api_url(), "http://127.0.0.1:3003");
+        assert!(config.encryption_key.is_none() && !config.upstream.allow_private_addresses);
+    }
+
+    #[test]
+    fn a_flag_wins_over_a_variable_over_the_file_over_the_default() {
+        let file = "listen = '127.0.0.1:1'\n[worker]\npoll_ms = 1\nconcurrency = 1";
+        let variables = [
+            ("TRUNKLINE_LISTEN", "127.0.0.1:2"),
+            ("TRUNKLINE_WORKER__POLL_MS", "2"),
+        ];
+        let loaded = read(file, &variables, &[("listen", "--listen", "127.0.0.1:3")]).unwrap();
+
+        let config = &loaded.config;
+        assert_eq!(config.listen.port(), 3);
+        assert_eq!(
+            (config.worker.poll_ms.get(), config.worker.concurrency.get()),
+            (2, 1)
+        );
+        let origins: BTreeMap<String, String> = loaded
+            .listing()
+            .unwrap()
+            .into_iter()
+            .map(|listed| (listed.key, listed.origin))
+            .collect();
+        assert_eq!(origins["listen"], "--listen");
+        assert_eq!(origins["worker.poll_ms"], "TRUNKLINE_WORKER__POLL_MS");
+        assert!(
+            origins["worker.concurrency"].ends_with("trunkline.toml"),
+            "{origins:?}"
+        );
+        assert_eq!(origins["log.level"], "the default");
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_its_place_and_what_was_meant() {
+        let error = read("", &[("TRUNKLINE_DATABSE__URL", "sqlite://x.db")], &[])
+            .err()
+            .unwrap()
+            .to_string();
+        assert!(
+            error.contains("TRUNKLINE_DATABSE__URL") && error.contains("`database.url`"),
+            "{error}"
+        );
+        let error = read("[worker]\nspeed = 3", &[], &[]).err().unwrap().to_string();
+        assert!(
+            error.contains("`worker.speed`") && error.contains("trunkline.toml"),
+            "{error}"
+        );
+        assert!(error.contains("worker.concurrency"), "{error}");
+    }
+
+    #[test]
+    fn a_bad_value_is_told_with_its_key_and_place() {
+        let error = read("", &[("TRUNKLINE_WORKER__CONCURRENCY", "many")], &[])
+            .err()
+            .unwrap()
+            .to_string();
+        assert!(
+            error.contains("`worker.concurrency`") && error.contains("TRUNKLINE_WORKER__CONCURRENCY"),
+            "{error}"
+        );
+        let error = read("", &[("TRUNKLINE_DATABASE__URL", "mysql://x")], &[])
+            .err()
+            .unwrap()
+            .to_string();
+        assert!(error.contains("sqlite:// or postgres://"), "{error}");
+        assert!(read("", &[("TRUNKLINE_WORKER__CONCURRENCY", "0")], &[]).is_err());
+    }
+
+    #[test]
+    fn text_that_looks_like_a_number_stays_text_and_an_empty_variable_is_none() {
+        let digits = "00000000000000000000000000000000";
+        let config = read(
+            "",
+            &[("TRUNKLINE_SECRET_KEY", digits), ("TRUNKLINE_ENCRYPTION_KEY", "")],
+            &[],
+        )
+        .unwrap()
+        .config;
+        assert_eq!(
+            secrecy::ExposeSecret::expose_secret(config.secret_key.as_ref().unwrap()),
+            digits
+        );
+        assert!(config.encryption_key.is_none());
+    }
+
+    #[test]
+    fn a_secret_is_neither_listed_nor_told_in_an_error() {
+        let listed = read("secret_key = 'geheim'", &[], &[])
+            .unwrap()
+            .listing()
+            .unwrap();
+        assert!(
+            listed
+                .iter()
+                .any(|listed| listed.key == "secret_key" && listed.value == "(set)")
+        );
+        let error = read("secret_key = 4711", &[], &[]).err().unwrap();
+        assert!(!format!("{error} {error:?}").contains("4711"), "{error}");
+        let listed = read("[database]\nurl = 'postgres://me:geheim@db/x'", &[], &[])
+            .unwrap()
+            .listing()
+            .unwrap();
+        assert!(!listed.iter().any(|listed| listed.value.contains("geheim")));
+    }
+
+    #[test]
+    fn variables_of_the_tests_and_of_others_are_left_alone() {
+        assert!(
+            read(
+                "",
+                &[("TRUNKLINE_TEST_REQUIRE_POSTGRES", "1"), ("HOME", "/x")],
+                &[]
+            )
+            .is_ok()
+        );
+    }
+
+    #[test]
+    fn a_named_file_must_be_there() {
+        let flags = Flags {
+            file: Some("/nowhere/t.toml".into()),
+            values: Vec::new(),
+        };
+        let error = Loaded::read(&flags, &environment(&[])).err().unwrap();
+        assert!(error.to_string().contains("/nowhere/t.toml"));
+    }
+
+    #[test]
+    fn a_gateway_that_listens_everywhere_is_found_on_loopback() {
+        let config = read("listen = '0.0.0.0:8080'", &[], &[]).unwrap().config;
+        assert_eq!(config.local_url(), "http://127.0.0.1:8080");
+    }
+}

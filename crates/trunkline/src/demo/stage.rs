@@ -1,0 +1,148 @@
+//! What the demo plays on: a simulator and a gateway on loopback, and a folder for the database.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use domain::EnvironmentName;
+use secrecy::{ExposeSecret, SecretString};
+use tempfile::TempDir;
+use twilio_sim::{SimConfig, Simulator};
+use vault::ApiKeySecret;
+
+use crate::client::Client;
+use crate::commands::serve;
+use crate::config::{Config, Environment};
+use crate::demo::Options;
+use crate::lifecycle::Lifecycle;
+use crate::wiring::{self, Migrate};
+use crate::{output, telemetry};
+
+/// The port that a gateway has by default.
+const USUAL_PORT: u16 = 3003;
+const DATABASE: &str = "trunkline.db";
+/// The simulated messages are spread over so many days, most of what the provider keeps.
+const HISTORY_DAYS: u32 = 365;
+
+/// Everything that runs for the demo. It ends when this is dropped, and the folder goes unless it is to be kept.
+pub(super) struct Stage {
+    pub(super) simulator: Simulator,
+    pub(super) client: Client,
+    pub(super) url: String,
+    pub(super) key: SecretString,
+    lifecycle: Lifecycle,
+    folder: Folder,
+}
+
+enum Folder {
+    Passing(TempDir),
+    Kept(PathBuf),
+}
+
+impl Stage {
+    /// Starts everything.
+    pub(super) async fn set(options: &Options, environment: &Environment) -> anyhow::Result<Self> {
+        let folder = Folder::make(options.keep.as_deref())?;
+        let simulator = Simulator::start(SimConfig {
+            messages: options.messages,
+            history_days: HISTORY_DAYS,
+            ..SimConfig::default()
+        })?;
+        let listener = listen(options.port)?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let key = ApiKeySecret::generate(&wiring::FIRST_ENVIRONMENT.parse::<EnvironmentName>()?);
+        let config = configure(&listener, &folder, &simulator, &key)?;
+        telemetry::start(&config.log, environment)?;
+
+        let gateway = wiring::gateway(&config, Migrate::Yes).await?;
+        wiring::first_key(&gateway, &config).await?;
+        let mut lifecycle = Lifecycle::new(wiring::drain(&config))?;
+        serve::spawn_api(&mut lifecycle, &config, gateway.clone(), listener)?;
+        serve::spawn_worker(&mut lifecycle, &config, gateway);
+        let client = Client::with_key(&url, key.clone())?;
+        Ok(Self {
+            simulator,
+            client,
+            url,
+            key,
+            lifecycle,
+            folder,
+        })
+    }
+
+    /// The SQLite file.
+    pub(super) fn database(&self) -> PathBuf {
+        self.folder.path().join(DATABASE)
+    }
+
+    /// Goes on until somebody ends it.
+    pub(super) async fn stay(self) -> anyhow::Result<()> {
+        let forgotten = match &self.folder {
+            Folder::Passing(_) => "; the database goes with it (--keep DIR keeps one)",
+            Folder::Kept(_) => "",
+        };
+        output::line(format_args!(
+            "\nIt stays up, and syncs every five minutes, until you press Ctrl-C{forgotten}."
+        ))?;
+        self.lifecycle.run().await
+    }
+
+    /// Ends everything.
+    pub(super) async fn strike(self) -> anyhow::Result<()> {
+        self.lifecycle.stop().await
+    }
+}
+
+impl Folder {
+    fn make(keep: Option<&Path>) -> anyhow::Result<Self> {
+        let Some(path) = keep else {
+            return Ok(Self::Passing(
+                tempfile::Builder::new().prefix("trunkline-demo-").tempdir()?,
+            ));
+        };
+        std::fs::create_dir_all(path)
+            .with_context(|| format!("cannot make the folder {}", path.display()))?;
+        // The account of another demo is another account, and its rows would stand among these.
+        anyhow::ensure!(
+            !path.join(DATABASE).exists(),
+            "{} holds the database of another demo: name another folder",
+            path.display()
+        );
+        Ok(Self::Kept(path.to_owned()))
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::Passing(folder) => folder.path(),
+            Self::Kept(path) => path,
+        }
+    }
+}
+
+fn listen(port: Option<u16>) -> anyhow::Result<TcpListener> {
+    let on = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
+    match port {
+        Some(port) => on(port).with_context(|| format!("cannot listen on port {port} of 127.0.0.1")),
+        None => on(USUAL_PORT)
+            .or_else(|_| on(0))
+            .context("cannot listen on any port of 127.0.0.1"),
+    }
+}
+
+fn configure(
+    listener: &TcpListener,
+    folder: &Folder,
+    simulator: &Simulator,
+    key: &SecretString,
+) -> anyhow::Result<Config> {
+    let database = folder.path().join(DATABASE);
+    let database = database.to_str().context("the folder's name is no Unicode")?;
+    Ok(Config::of(&[
+        ("listen", &listener.local_addr()?.to_string()),
+        ("database.url", &format!("sqlite://{database}")),
+        ("secret_key", key.expose_secret()),
+        ("providers.twilio.base_url", &simulator.url()),
+        ("log.format", "text"),
+        ("log.level", "warn"),
+    ])?)
+}

@@ -1,0 +1,209 @@
+//! What the demo shows: connecting, the first sync, the rows, and what to try next.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use registry::Registry;
+use secrecy::ExposeSecret;
+use serde_json::json;
+
+use crate::client::{Run, RunError, RunStatus, answer};
+use crate::commands::records;
+use crate::config::Environment;
+use crate::demo::stage::Stage;
+use crate::table::{self, Table};
+use crate::{output, progress};
+
+const INTEGRATION: &str = "twilio";
+const CONNECTION: &str = "my-twilio";
+const MODEL: &str = "messages";
+const TABLE: &str = "twilio_messages";
+/// Between two looks for the next run.
+const POLL: Duration = Duration::from_millis(50);
+/// Without a run for so long, what is not there counts as missing.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Of the table of messages where the width of the terminal is not known.
+const WIDTH: usize = 140;
+
+/// Connects, follows the first sync and shows what it brought. True if that is all that the simulator has.
+pub(super) async fn play(stage: &Stage) -> anyhow::Result<bool> {
+    step("Simulator", &stage.simulator.url())?;
+    step("Gateway", &format!("{}, on SQLite", stage.url))?;
+    connect(stage).await?;
+
+    let wanted = stage.simulator.live_count();
+    let runs = sync(stage, wanted).await?;
+    let (added, pages) = runs.iter().fold((0, 0), |(added, pages), run| {
+        (added + run.added, pages + run.pages)
+    });
+    let seconds: f64 = runs.iter().filter_map(Run::seconds).sum();
+    let rate = table::count(progress::rate(added, seconds));
+    let (added, pages) = (table::count(added), table::count(pages));
+    step(
+        "Synced",
+        &format!("{added} rows in {seconds:.1} s: {rate} a second, from {pages} pages"),
+    )?;
+
+    let rows = row_count(stage).await?;
+    let complete = rows == wanted;
+    let counted = format!(
+        "{TABLE} has {} rows; the simulator has {} messages",
+        table::count(rows),
+        table::count(wanted)
+    );
+    if complete {
+        step("Complete", &counted)?;
+    } else {
+        output::line(format_args!("  ✗ {:<10} {counted}", "Incomplete"))?;
+    }
+    show_newest(stage).await?;
+    Ok(complete)
+}
+
+fn step(what: &str, told: &str) -> std::io::Result<()> {
+    output::line(format_args!("  ✓ {what:<10} {told}"))
+}
+
+async fn connect(stage: &Stage) -> anyhow::Result<()> {
+    let known = stage.simulator.credentials();
+    let body = json!({
+        "connectionId": CONNECTION,
+        "accountSid": known.account_sid,
+        "apiKeySid": known.standard_key_sid,
+        "apiKeySecret": known.standard_key_secret,
+    });
+    let answer = stage.client.post(&[INTEGRATION, "connect"], &body).await?;
+    step(
+        "Connected",
+        &format!(
+            "POST /{INTEGRATION}/connect: {}",
+            answer::text(&answer, "/message")
+        ),
+    )?;
+    Ok(())
+}
+
+/// Follows runs until the table has `wanted` rows: the first reads by date, and the next, which begins at once, the messages that
+/// have none. Gives all of them.
+async fn sync(stage: &Stage, wanted: u64) -> anyhow::Result<Vec<Run>> {
+    let mut idle_since = Instant::now();
+    loop {
+        // Counted before the runs are listed, so that no run that brought some of the rows is left out.
+        let rows = row_count(stage).await?;
+        let runs = runs(stage).await?;
+        let active: Vec<String> = runs
+            .iter()
+            .filter(|run| !run.has_ended())
+            .map(|run| run.id.clone())
+            .collect();
+        if !active.is_empty() {
+            progress::follow(&stage.client, &active, Some(wanted)).await?;
+            idle_since = Instant::now();
+            continue;
+        }
+        if let Some(run) = runs.iter().find(|run| run.status != RunStatus::Succeeded) {
+            let why = run.error.as_ref().map(RunError::text).unwrap_or_default();
+            anyhow::bail!("a sync {}: {why}", run.status.as_str());
+        }
+        if rows == wanted || idle_since.elapsed() > PATIENCE {
+            return Ok(runs);
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+/// All runs so far.
+async fn runs(stage: &Stage) -> anyhow::Result<Vec<Run>> {
+    let query = [
+        ("provider_config_key", INTEGRATION),
+        ("connection_id", CONNECTION),
+    ];
+    let answer = stage.client.get(&["sync", "runs"], &query).await?;
+    Ok(answer::list(&answer, "runs")
+        .iter()
+        .cloned()
+        .map(Run::from_json)
+        .collect::<Result<_, _>>()?)
+}
+
+async fn row_count(stage: &Stage) -> anyhow::Result<u64> {
+    let query = [
+        ("provider_config_key", INTEGRATION),
+        ("connection_id", CONNECTION),
+        ("syncs", "*"),
+    ];
+    let status = stage.client.get(&["sync", "status"], &query).await?;
+    Ok(answer::list(&status, "syncs")
+        .iter()
+        .map(|sync| answer::sum(sync, "recordCount"))
+        .sum())
+}
+
+async fn show_newest(stage: &Stage) -> anyhow::Result<()> {
+    let registry = Registry::builtin()?;
+    let provider = registry
+        .get(INTEGRATION)
+        .context("the demo's provider is not there")?;
+    let sync = provider
+        .syncs
+        .values()
+        .find(|sync| sync.model.plural == MODEL)
+        .context("the demo's sync is not there")?;
+    let query = [("connectionId", CONNECTION), ("limit", "10")];
+    let page = stage.client.get(&[INTEGRATION, MODEL], &query).await?;
+    let rows = answer::list(&page, MODEL);
+    output::line(format_args!(
+        "\nThe newest ten, as GET /{INTEGRATION}/{MODEL} tells them:\n"
+    ))?;
+    let width = Table::width().unwrap_or(WIDTH);
+    Ok(records::table_of(&records::telling(&sync.model, rows, Some(width)), rows).print()?)
+}
+
+/// Commands for another terminal.
+pub(super) fn what_next(stage: &Stage, environment: &Environment) -> anyhow::Result<()> {
+    let program = program(environment);
+    let (url, key, database) = (
+        &stage.url,
+        stage.key.expose_secret(),
+        stage.database().display().to_string(),
+    );
+    output::text(&format!(
+        "
+Try next, in another terminal:
+
+  curl -H 'Authorization: Bearer {key}' \\
+    '{url}/{INTEGRATION}/{MODEL}?connectionId={CONNECTION}&status=failed&limit=3'
+
+  sqlite3 -box {database} \\
+    'SELECT status, count(*), sum(price) FROM {TABLE} GROUP BY status'
+
+  export TRUNKLINE_API_URL={url}
+  export TRUNKLINE_SECRET_KEY={key}
+  {program} sync runs
+  {program} sync trigger {INTEGRATION} --reset --wait
+  {program} records {INTEGRATION} {MODEL} --connection-id {CONNECTION} --filter direction=inbound
+  {program} records {INTEGRATION} {MODEL} --connection-id {CONNECTION} --csv > {MODEL}.csv
+"
+    ))?;
+    Ok(())
+}
+
+/// How this program is called from where the demo was started.
+fn program(environment: &Environment) -> String {
+    const NAME: &str = env!("CARGO_PKG_NAME");
+    let Ok(path) = std::env::current_exe() else {
+        return NAME.to_owned();
+    };
+    let on_path = environment
+        .get("PATH")
+        .is_some_and(|all| std::env::split_paths(all).any(|folder| Some(folder.as_path()) == path.parent()));
+    if on_path {
+        return NAME.to_owned();
+    }
+    let here = std::env::current_dir().unwrap_or_default();
+    path.strip_prefix(here).map_or_else(
+        |_| path.display().to_string(),
+        |below| Path::new(".").join(below).display().to_string(),
+    )
+}

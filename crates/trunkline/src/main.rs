@@ -1,0 +1,52 @@
+//! The binary: reads the command line and tells the outcome by its exit status.
+//!
+//! Only this crate wires the others together; it holds no rule of its own. Exit status 0 is success, 1 a failure, 2 a command line,
+//! configuration or provider file that must be put right first.
+
+mod cli;
+mod client;
+mod commands;
+mod config;
+mod demo;
+mod lifecycle;
+mod output;
+mod progress;
+mod table;
+mod telemetry;
+mod wiring;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::Cli;
+use crate::config::ConfigError;
+
+/// For what must be put right before a command can begin; clap ends with the same.
+const UNUSABLE: u8 = 2;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(anyhow::Error::from)
+        .and_then(|runtime| runtime.block_on(commands::run(cli)));
+    outcome.unwrap_or_else(|error| report(&error))
+}
+
+fn report(error: &anyhow::Error) -> ExitCode {
+    // Whoever reads our output has seen enough, as `head` does.
+    if error.chain().any(output::is_broken_pipe) {
+        return ExitCode::SUCCESS;
+    }
+    output::error(error);
+    if error
+        .chain()
+        .any(|cause| cause.is::<ConfigError>() || cause.is::<registry::LoadError>())
+    {
+        ExitCode::from(UNUSABLE)
+    } else {
+        ExitCode::FAILURE
+    }
+}

@@ -1,0 +1,57 @@
+//! The log: to standard error, text for people and JSON for programs.
+
+use std::io::{self, IsTerminal};
+
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{ConfigError, Environment, Log, LogFormat};
+
+/// The crates whose level the setting decides; all others tell only what is wrong.
+const OURS: [&str; 8] = [
+    "trunkline",
+    "api",
+    "worker",
+    "gateway",
+    "upstream",
+    "store",
+    "vault",
+    "registry",
+];
+/// The usual variable for a filter by crate; it wins over the level.
+const FILTER_VARIABLE: &str = "RUST_LOG";
+
+/// Begins to write the log.
+pub(crate) fn start(log: &Log, environment: &Environment) -> Result<(), ConfigError> {
+    let text = match log.format {
+        LogFormat::Text => true,
+        LogFormat::Json => false,
+        LogFormat::Auto => io::stderr().is_terminal(),
+    };
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter(log, environment)?)
+        .with_writer(io::stderr);
+    if text {
+        builder
+            .with_ansi(io::stderr().is_terminal())
+            .with_target(false)
+            .init();
+    } else {
+        builder.json().flatten_event(true).init();
+    }
+    Ok(())
+}
+
+fn filter(log: &Log, environment: &Environment) -> Result<EnvFilter, ConfigError> {
+    let wrong = |name: &str| {
+        ConfigError::Refused(format!(
+            "{name} is no log level or filter: error, warn, info, debug or trace"
+        ))
+    };
+    if let Some(filter) = environment.get(FILTER_VARIABLE) {
+        return EnvFilter::try_new(filter).map_err(|_| wrong(FILTER_VARIABLE));
+    }
+    let level: tracing::Level = log.level.parse().map_err(|_| wrong("the setting `log.level`"))?;
+    let others = level.min(tracing::Level::WARN);
+    let ours: Vec<String> = OURS.iter().map(|name| format!("{name}={level}")).collect();
+    EnvFilter::try_new(format!("{others},{}", ours.join(","))).map_err(|_| wrong("the setting `log.level`"))
+}

@@ -1,0 +1,216 @@
+//! Puts the parts together: providers, database, keys and the way to the providers become a gateway.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+use domain::{Clock, EnvironmentName, ProviderName};
+use gateway::{Gateway, KeySource, Parts};
+use registry::Registry;
+use secrecy::{ExposeSecret, SecretString};
+use store::{Store, StoreOptions};
+use upstream::{Upstream, UpstreamOptions};
+use url::Url;
+use vault::{KeyFile, KeyId, KeyRing, SecretKey};
+use worker::WorkerOptions;
+
+use crate::config::{Config, ConfigError};
+use crate::output;
+
+/// The environment that there is from the start.
+pub(crate) const FIRST_ENVIRONMENT: &str = "dev";
+
+/// Whether to bring the tables up to date before anything else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Migrate {
+    Yes,
+    /// Somebody else does; tables that are not up to date are an error.
+    No,
+}
+
+/// The providers of the configuration, checked; doubts about them go to the log.
+pub(crate) fn registry(config: &Config) -> Result<Registry, registry::LoadError> {
+    let registry = Registry::load(config.integrations_dir.as_deref())?;
+    for problem in registry.warnings() {
+        tracing::warn!("{problem}");
+    }
+    Ok(registry)
+}
+
+/// The open database.
+pub(crate) async fn store(config: &Config) -> anyhow::Result<Store> {
+    let options = StoreOptions {
+        readers: config.database.connections.get(),
+    };
+    let url = &config.database.url;
+    Store::open(url, options)
+        .await
+        .with_context(|| format!("cannot open the database {url}"))
+}
+
+/// A gateway over the database as configured.
+pub(crate) async fn gateway(config: &Config, migrate: Migrate) -> anyhow::Result<Gateway> {
+    let registry = registry(config)?;
+    let upstream = Upstream::new(upstream_options(config, &registry)?, Clock::system())?;
+    let store = store(config).await?;
+    match migrate {
+        Migrate::Yes => {
+            for name in store.migrate().await? {
+                tracing::info!(migration = name, "brought the tables up to date");
+            }
+        }
+        Migrate::No => {
+            let pending = store.pending_migrations().await?;
+            anyhow::ensure!(
+                pending.is_empty(),
+                "the tables are not up to date: run `trunkline migrate` ({} missing)",
+                pending.len()
+            );
+        }
+    }
+    let keys = keys(config)?;
+    Ok(Gateway::start(Parts {
+        store,
+        registry,
+        upstream,
+        keys,
+        clock: Clock::system(),
+    })
+    .await?)
+}
+
+/// Makes sure that there is an environment with an API key; a key that is made is shown, this once.
+pub(crate) async fn first_key(gateway: &Gateway, config: &Config) -> anyhow::Result<Option<SecretString>> {
+    let environment: EnvironmentName = FIRST_ENVIRONMENT.parse()?;
+    let made = gateway
+        .keys()
+        .bootstrap(&environment, config.secret_key.clone())
+        .await?;
+    Ok(made.map(|key| key.secret))
+}
+
+/// Shows an API key that was just made; not in the log, which others keep and read.
+pub(crate) fn show_key(secret: &SecretString) {
+    let lines = [
+        String::new(),
+        format!("TRUNKLINE_SECRET_KEY={}", secret.expose_secret()),
+        String::new(),
+        "It is stored as a hash alone and cannot be shown again. Keep it".to_owned(),
+        "where your app finds it, and send it as `Authorization: Bearer …`.".to_owned(),
+    ];
+    output::note(output::boxed(
+        &format!("The API key of environment {FIRST_ENVIRONMENT}, shown this once"),
+        &lines,
+    ));
+}
+
+/// The keys that seal credentials: from configuration, else from a file beside SQLite's, made if it is not there.
+fn keys(config: &Config) -> anyhow::Result<KeySource> {
+    if let Some(given) = &config.encryption_key {
+        return Ok(KeySource::Given(given_keys(given)?));
+    }
+    let file = key_file(config)?;
+    let (ring, created) = file.load_or_create()?;
+    if created {
+        tracing::info!(
+            key.id = %ring.current().id(),
+            key.file = %file.path().display(),
+            "made an encryption key: back this file up, apart from the database; without it stored credentials cannot be read",
+        );
+    }
+    Ok(KeySource::File(file))
+}
+
+/// The file that keeps the keys if configuration gives none.
+pub(crate) fn key_file(config: &Config) -> Result<KeyFile, ConfigError> {
+    config.database.url.sqlite_path().map(|path| KeyFile::at(beside(path.as_os_str().to_owned()))).ok_or_else(|| {
+        ConfigError::Refused(
+            "with PostgreSQL the encryption key must be given, so that all processes share it: set TRUNKLINE_ENCRYPTION_KEY; \
+             `trunkline key generate` or `openssl rand -base64 32` makes one"
+                .to_owned(),
+        )
+    })
+}
+
+/// The id of the key that seals, if configuration gives the keys.
+pub(crate) fn given_key_id(config: &Config) -> anyhow::Result<KeyId> {
+    let given = config
+        .encryption_key
+        .as_ref()
+        .context("no encryption key is configured")?;
+    Ok(given_keys(given)?.current().id())
+}
+
+fn beside(mut database: std::ffi::OsString) -> PathBuf {
+    database.push(".key");
+    database.into()
+}
+
+/// Several keys are separated by commas: the first seals, all open.
+fn given_keys(given: &SecretString) -> anyhow::Result<KeyRing> {
+    let mut keys = given
+        .expose_secret()
+        .split(',')
+        .map(SecretKey::from_base64)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| {
+            ConfigError::Refused(format!("the setting `encryption_key` cannot be taken: {error}"))
+        })?
+        .into_iter();
+    let current = keys.next().context("the setting `encryption_key` is empty")?;
+    Ok(KeyRing::new(current, keys.collect()))
+}
+
+fn upstream_options(config: &Config, registry: &Registry) -> Result<UpstreamOptions, ConfigError> {
+    let set = &config.upstream;
+    Ok(UpstreamOptions {
+        allow_private_addresses: set.allow_private_addresses,
+        base_urls: base_urls(config, registry)?,
+        connect_timeout: Duration::from_secs(set.connect_timeout_seconds.get()),
+        request_timeout: Duration::from_secs(set.request_timeout_seconds.get()),
+        deadline: Duration::from_secs(set.deadline_seconds.get()),
+        max_attempts: set.max_attempts.get(),
+        max_wait: Duration::from_secs(set.max_wait_seconds),
+        max_body: set.max_body_mb.get().saturating_mul(1 << 20),
+        ..UpstreamOptions::default()
+    })
+}
+
+/// Addresses that replace those of provider files. A variable cannot tell `-` from `_`, nor capitals.
+fn base_urls(config: &Config, registry: &Registry) -> Result<HashMap<ProviderName, Url>, ConfigError> {
+    let plain = |name: &str| name.to_ascii_lowercase().replace('-', "_");
+    let mut urls = HashMap::new();
+    for (name, provider) in &config.providers {
+        let Some(url) = &provider.base_url else { continue };
+        let known = registry
+            .iter()
+            .find(|known| plain(known.name.as_str()) == plain(name));
+        let known = known.ok_or_else(|| {
+            let names: Vec<&str> = registry.iter().map(|provider| provider.name.as_str()).collect();
+            ConfigError::Refused(format!(
+                "the setting `providers.{name}` names no provider; there are: {}",
+                names.join(", ")
+            ))
+        })?;
+        urls.insert(known.name.clone(), url.clone());
+    }
+    Ok(urls)
+}
+
+/// How this configuration's worker works.
+pub(crate) fn worker_options(config: &Config) -> WorkerOptions {
+    let set = &config.worker;
+    WorkerOptions {
+        concurrency: set.concurrency.get(),
+        lease: Duration::from_secs(set.lease_seconds.get()),
+        poll: Duration::from_millis(set.poll_ms.get()),
+        drain: drain(config),
+        keep_runs: Duration::from_secs(u64::from(set.keep_runs_days) * 86_400),
+    }
+}
+
+/// How long work may take to come to a stop.
+pub(crate) fn drain(config: &Config) -> Duration {
+    Duration::from_secs(config.worker.drain_seconds)
+}

@@ -1,0 +1,245 @@
+//! `kill -9` during first readings.
+
+use std::io::Write;
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use serde_json::{Value as Json, json};
+use store::schedule;
+use testkit::{AppBuilder, Dialect, TestApp, assert_table_equals_truth};
+
+use crate::processes::{Place, Process, SECRET_KEY, small_pages};
+
+/// Longer than anything that is waited for here.
+const PATIENCE: Duration = Duration::from_mins(2);
+/// How often what is waited for is looked at.
+const LOOK: Duration = Duration::from_millis(2);
+
+/// Told when a test fails, so that its dice can be thrown again.
+struct Seed(u64);
+
+impl Drop for Seed {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let _ = writeln!(std::io::stderr(), "the seed was {}", self.0);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fifty_kills_with_two_workers_on_postgres_lose_and_double_nothing() {
+    testkit::run(of(25_000), Dialect::Postgres, async |app: TestApp| {
+        let names = connect(&app).await;
+        let mut place = Place::new(&app);
+        survive(&app, &names, &mut place, &[&["worker"], &["worker"]], 50).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn twenty_kills_on_sqlite_lose_and_double_nothing_and_leave_no_secret() {
+    testkit::run(of(12_000), Dialect::Sqlite, async |app: TestApp| {
+        let names = connect(&app).await;
+        let mut place = Place::new(&app);
+        let answers = survive(
+            &app,
+            &names,
+            &mut place,
+            &[&["serve", "--listen", "127.0.0.1:0"]],
+            20,
+        )
+        .await;
+        assert_no_secret(&app, &place.logs(), &answers);
+    })
+    .await;
+}
+
+fn of(messages: u64) -> AppBuilder {
+    AppBuilder::default()
+        .twilio_file(small_pages)
+        .simulator(|config| {
+            config.messages = messages;
+            config.faults.latency_ms = 10;
+        })
+        .system_clock()
+}
+
+/// Four connections, one of them by auth token.
+async fn connect(app: &TestApp) -> Vec<String> {
+    let known = app.simulator().credentials();
+    let token =
+        json!({ "connectionId": "by-token", "accountSid": known.account_sid, "authToken": known.auth_token });
+    app.admin().post("/twilio/connect", &token).await.expect(201);
+    let mut names = vec!["by-token".to_owned()];
+    for name in ["one", "two", "three"] {
+        names.push(app.connect_as(app.admin(), name).await);
+    }
+    names
+}
+
+/// Kills processes in the middle of first readings and starts them again at once; in the end the tables must be right.
+/// Gives what the last process that serves the API answered.
+async fn survive(
+    app: &TestApp,
+    names: &[String],
+    place: &mut Place,
+    commands: &[&[&str]],
+    kills: u64,
+) -> String {
+    let seed = Seed(rand::random());
+    let mut dice = StdRng::seed_from_u64(seed.0);
+    let mut processes: Vec<Process> = commands.iter().map(|command| place.start(command)).collect();
+    for kill in 0..kills {
+        let more = dice.random_range(1..=16);
+        app.simulator().reset_requests();
+        wait_for("pages are read", async || {
+            app.simulator().requests().total >= more
+        })
+        .await;
+        let mut alive = Vec::new();
+        wait_for("a process holds a sync", async || {
+            let holders = holders(app).await;
+            alive = (0..processes.len())
+                .filter(|&index| processes[index].is_among(&holders))
+                .collect();
+            !alive.is_empty()
+        })
+        .await;
+        let victim = alive[dice.random_range(0..alive.len())];
+        processes.swap_remove(victim).kill();
+        let reading = runs(app)
+            .await
+            .iter()
+            .filter(|run| run["kind"] == "backfill" && run["status"] == "running")
+            .count();
+        assert!(reading > 0, "first readings were over before kill {kill}");
+        // Which command it was does not matter: they are all the same.
+        processes.push(place.start(commands[0]));
+    }
+
+    wait_for("all is read", async || {
+        let runs = runs(app).await;
+        runs.len() == 2 * names.len() && runs.iter().all(|run| run["status"] == "succeeded")
+    })
+    .await;
+    for name in names {
+        assert_table_equals_truth(app, name).await;
+        let sum = |count: &str, runs: &[Json]| -> u64 {
+            let of_name = runs.iter().filter(|run| run["connection_id"] == name.as_str());
+            of_name.map(|run| run[count].as_u64().unwrap()).sum()
+        };
+        let runs = runs(app).await;
+        assert_eq!(sum("added", &runs), app.simulator().live_count());
+        assert_eq!(
+            sum("updated", &runs) + sum("deleted", &runs),
+            0,
+            "the provider stood still"
+        );
+    }
+    let resumed: u64 = runs(app)
+        .await
+        .iter()
+        .map(|run| run["resumed"].as_u64().unwrap())
+        .sum();
+    assert!(resumed >= kills, "every kill cut a run off: {resumed}");
+    match processes[0].logged("url") {
+        Some(url) => answers(&url).await,
+        None => String::new(),
+    }
+}
+
+async fn wait_for(what: &str, mut done: impl AsyncFnMut() -> bool) {
+    let waited = tokio::time::timeout(PATIENCE, async {
+        while !done().await {
+            tokio::time::sleep(LOOK).await;
+        }
+    });
+    assert!(waited.await.is_ok(), "waited in vain: {what}");
+}
+
+async fn runs(app: &TestApp) -> Vec<Json> {
+    let listed = app.admin().get("/sync/runs?limit=1000").await.expect(200);
+    listed.json()["runs"].as_array().unwrap().clone()
+}
+
+/// The workers that hold a sync, dead ones among them.
+async fn holders(app: &TestApp) -> Vec<String> {
+    let caller = app
+        .gateway()
+        .keys()
+        .authenticate(app.admin().key().unwrap())
+        .await
+        .unwrap();
+    let all = gateway::SyncSelection {
+        integration: "twilio".to_owned(),
+        connection: None,
+        syncs: Vec::new(),
+    };
+    let syncs = app.gateway().syncs().status(&caller, &all).await.unwrap();
+    let read = app.store().read(move |c| {
+        let states = syncs.iter().map(|status| schedule::state(c, status.sync.id));
+        states.collect::<Result<Vec<_>, _>>()
+    });
+    read.await
+        .unwrap()
+        .into_iter()
+        .filter_map(|state| state.holder)
+        .collect()
+}
+
+/// What a process answers about its connections and their rows.
+async fn answers(url: &str) -> String {
+    let http = reqwest::Client::builder().build().unwrap();
+    let mut answers = String::new();
+    for path in [
+        "/connections",
+        "/connections/one?provider_config_key=twilio",
+        "/connections/by-token?provider_config_key=twilio",
+        "/sync/runs",
+        "/twilio/messages?connectionId=by-token",
+        "/openapi.json",
+    ] {
+        let request = http.get(format!("{url}{path}")).bearer_auth(SECRET_KEY);
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{path}");
+        for (name, value) in answer.headers() {
+            answers.extend([name.as_str(), ": ", value.to_str().unwrap(), "\n"]);
+        }
+        answers.push_str(&answer.text().await.unwrap());
+    }
+    answers
+}
+
+/// Neither the database's files nor a log nor an answer holds a secret.
+fn assert_no_secret(app: &TestApp, logs: &str, answers: &str) {
+    let known = app.simulator().credentials();
+    let secrets = [
+        known.auth_token.as_str(),
+        &known.main_key_secret,
+        app.admin().key().unwrap(),
+        SECRET_KEY,
+    ];
+    let folder = app.database().url.sqlite_path().unwrap().parent().unwrap();
+    let mut places: Vec<(String, Vec<u8>)> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| (path.display().to_string(), std::fs::read(path).unwrap()))
+        .collect();
+    assert!(places.len() > 1, "the write-ahead log is there too");
+    assert!(logs.contains("called a provider") && answers.contains("by-token"));
+    places.push(("the logs".to_owned(), logs.into()));
+    places.push(("the answers".to_owned(), answers.into()));
+    places.push((
+        "the answers of the test's own API".to_owned(),
+        app.answers().into_bytes(),
+    ));
+    for (name, bytes) in places {
+        for secret in secrets {
+            let found = bytes
+                .windows(secret.len())
+                .any(|window| window == secret.as_bytes());
+            assert!(!found, "{name} holds a secret");
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Commands that need no gateway.
+
+use crate::process::Place;
+
+#[test]
+fn an_unknown_variable_ends_every_command_with_status_2_and_its_name() {
+    let mut place = Place::new();
+    place.set("TRUNKLINE_DATABSE__URL", "sqlite://x.db");
+    let ended = place.run(&["serve"]);
+    assert_eq!(ended.status.code(), Some(2));
+    assert!(
+        ended.err.contains("TRUNKLINE_DATABSE__URL") && ended.err.contains("did you mean `database.url`?"),
+        "{}",
+        ended.err
+    );
+}
+
+#[test]
+fn the_configuration_is_listed_with_origins_and_without_secrets() {
+    let mut place = Place::new();
+    place.set("TRUNKLINE_SECRET_KEY", "geheim-geheim-geheim-geheim-geheim");
+    std::fs::write(place.path().join("trunkline.toml"), "[worker]\nconcurrency = 3\n").unwrap();
+    let listed = place.succeed(&["config"]);
+    let line = |key: &str| listed.lines().find(|line| line.starts_with(key)).unwrap();
+    assert!(
+        line("secret_key").contains("(set)") && !listed.contains("geheim"),
+        "{listed}"
+    );
+    assert!(line("worker.concurrency").contains("trunkline.toml"), "{listed}");
+    assert!(line("listen").contains("the default"), "{listed}");
+}
+
+#[test]
+fn every_variable_of_the_compose_file_is_one_that_the_program_reads() {
+    let compose =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docker-compose.yml")).unwrap();
+    let known = Place::new().succeed(&["config", "--variables"]);
+    let known: Vec<&str> = known.lines().collect();
+    let set: Vec<&str> = compose
+        .lines()
+        .filter_map(|line| line.trim().split_once(": ").map(|(name, _)| name))
+        .filter(|name| name.starts_with("TRUNKLINE_"))
+        .collect();
+    assert!(set.len() > 3, "{set:?}");
+    for variable in set {
+        assert!(known.contains(&variable), "{variable} is not among {known:?}");
+    }
+}
+
+#[test]
+fn a_wrong_provider_file_is_told_with_file_and_line_and_status_1() {
+    let place = Place::new();
+    let text =
+        include_str!("../../../../integrations/twilio.yaml").replace("auth_mode: BASIC", "auth_mode: BASICS");
+    std::fs::write(place.path().join("mine.yaml"), text).unwrap();
+    let ended = place.run(&["providers", "check", "mine.yaml"]);
+    assert_eq!(ended.status.code(), Some(1), "{}{}", ended.out, ended.err);
+    assert!(
+        ended.err.contains("mine.yaml:5") && ended.err.contains("auth_mode"),
+        "{}",
+        ended.err
+    );
+}
+
+#[test]
+fn a_right_provider_file_passes() {
+    let place = Place::new();
+    std::fs::write(
+        place.path().join("twilio.yaml"),
+        include_str!("../../../../integrations/twilio.yaml"),
+    )
+    .unwrap();
+    assert!(
+        place
+            .succeed(&["providers", "check", "twilio.yaml"])
+            .contains("twilio is right (twilio-messages)")
+    );
+}
+
+#[test]
+fn a_wrong_provider_file_in_the_folder_keeps_a_server_from_starting() {
+    let mut place = Place::new();
+    std::fs::write(place.path().join("mine.yaml"), "display_name: Mine\n").unwrap();
+    place.set("TRUNKLINE_INTEGRATIONS_DIR", ".");
+    let ended = place.run(&["serve", "--listen", "127.0.0.1:0"]);
+    assert_eq!(ended.status.code(), Some(2), "{}", ended.err);
+    assert!(ended.err.contains("mine.yaml"), "{}", ended.err);
+}
+
+#[test]
+fn postgres_without_a_key_says_what_to_set_and_how_to_make_one() {
+    let mut place = Place::new();
+    place.set(
+        "TRUNKLINE_DATABASE__URL",
+        "postgres://nobody:geheim@127.0.0.1:1/none",
+    );
+    let ended = place.run(&["key", "rotate"]);
+    assert_eq!(ended.status.code(), Some(2), "{}", ended.err);
+    assert!(
+        ended.err.contains("TRUNKLINE_ENCRYPTION_KEY") && ended.err.contains("trunkline key generate"),
+        "{}",
+        ended.err
+    );
+    assert!(!ended.err.contains("geheim"));
+}
+
+#[test]
+fn fresh_keys_are_taken_as_configuration() {
+    let mut place = Place::new();
+    let generated = place.succeed(&["key", "generate"]);
+    for line in generated.lines() {
+        let (name, value) = line.split_once('=').unwrap();
+        place.set(name, value);
+    }
+    let running = place.start(&["serve", "--no-worker", "--listen", "127.0.0.1:0"]);
+    assert!(!place.path().join("trunkline.db.key").exists());
+    assert!(running.signal("TERM").0.success());
+}
+
+#[test]
+fn migrations_are_listed_once() {
+    let place = Place::new();
+    assert!(place.succeed(&["migrate"]).contains("MIGRATION"));
+    assert!(place.succeed(&["migrate"]).contains("up to date"));
+}
+
+#[test]
+fn a_client_command_without_a_key_or_a_gateway_says_what_to_do() {
+    let mut place = Place::new();
+    assert!(place.run(&["connections"]).err.contains("TRUNKLINE_SECRET_KEY"));
+    place.set("TRUNKLINE_SECRET_KEY", "00000000-0000-4000-8000-000000000000");
+    let ended = place.run(&["connections", "--url", "http://127.0.0.1:1"]);
+    assert_eq!(ended.status.code(), Some(1));
+    assert!(
+        ended.err.contains("http://127.0.0.1:1") && ended.err.contains("trunkline serve"),
+        "{}",
+        ended.err
+    );
+    assert_eq!(
+        place
+            .run(&["health", "--url", "http://127.0.0.1:1"])
+            .status
+            .code(),
+        Some(1)
+    );
+}

@@ -1,0 +1,10 @@
+//! The program as people run it: its commands, exit statuses and signals.
+
+#[cfg(test)]
+mod commands;
+#[cfg(test)]
+mod demo;
+#[cfg(test)]
+mod process;
+#[cfg(test)]
+mod serving;

@@ -1,0 +1,172 @@
+//! A server, its keys and its end.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+use twilio_sim::{SimConfig, Simulator};
+
+use crate::process::{Place, Running};
+
+/// A folder whose program knows the simulator's account and a gateway of its own.
+struct Served {
+    simulator: Simulator,
+    place: Place,
+    key_file: PathBuf,
+}
+
+impl Served {
+    fn new(messages: u64) -> Self {
+        let simulator = Simulator::start(SimConfig {
+            messages,
+            ..SimConfig::default()
+        })
+        .unwrap();
+        let known = simulator.credentials();
+        let mut place = Place::new();
+        place.set("TRUNKLINE_PROVIDERS__TWILIO__BASE_URL", &simulator.url());
+        place.set("TRUNKLINE_SECRET_KEY", "11111111-1111-4111-8111-111111111111");
+        place.set("TWILIO_ACCOUNT_SID", &known.account_sid);
+        place.set("TWILIO_AUTH_TOKEN", &known.auth_token);
+        let key_file = place.path().join("trunkline.db.key");
+        Self {
+            simulator,
+            place,
+            key_file,
+        }
+    }
+
+    fn start(&self) -> Running {
+        self.place.start(&["serve", "--listen", "127.0.0.1:0"])
+    }
+
+    /// Runs a client's command against `running`, which must succeed.
+    fn ask(&self, running: &Running, arguments: &[&str]) -> String {
+        self.place
+            .succeed(&[arguments, &["--url", &running.url()]].concat())
+    }
+
+    fn sync(&self, running: &Running) -> String {
+        self.ask(
+            running,
+            &[
+                "sync",
+                "trigger",
+                "twilio",
+                "--connection-id",
+                "acme",
+                "--reset",
+                "--wait",
+            ],
+        )
+    }
+}
+
+#[test]
+fn a_first_start_makes_a_key_file_for_its_owner_and_shows_an_api_key_once() {
+    let place = Place::new();
+    let first = place.start(&["serve", "--listen", "127.0.0.1:0"]);
+    let shown: Vec<String> = first
+        .seen
+        .iter()
+        .filter(|line| line.contains("TRUNKLINE_SECRET_KEY=tl_dev_"))
+        .cloned()
+        .collect();
+    assert_eq!(shown.len(), 1, "{:#?}", first.seen);
+    let mode = std::fs::metadata(place.path().join("trunkline.db.key"))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert!(
+        first.seen.iter().any(|line| line.contains("back this file up")),
+        "{:#?}",
+        first.seen
+    );
+    first.signal("TERM");
+
+    let second = place.start(&["serve", "--listen", "127.0.0.1:0"]);
+    assert!(
+        !second.seen.iter().any(|line| line.contains("tl_dev_")),
+        "{:#?}",
+        second.seen
+    );
+}
+
+#[test]
+fn a_terminated_server_and_an_interrupted_worker_end_well() {
+    let place = Place::new();
+    let (status, log) = place.start(&["serve", "--listen", "127.0.0.1:0"]).signal("TERM");
+    assert_eq!(status.code(), Some(0), "{log:#?}");
+    let (status, log) = place.start(&["worker"]).signal("INT");
+    assert_eq!(status.code(), Some(0), "{log:#?}");
+}
+
+#[test]
+fn people_connect_sync_and_read_over_the_command_line() {
+    let served = Served::new(40);
+    let running = served.start();
+    assert!(served.ask(&running, &["health"]).contains("is well"));
+    let told = served.ask(&running, &["connect", "twilio", "--connection-id", "acme"]);
+    assert!(
+        told.contains("acme") && told.contains("sync status twilio"),
+        "{told}"
+    );
+
+    assert!(served.sync(&running).contains("succeeded"));
+    let records = ["records", "twilio", "messages", "--connection-id", "acme"];
+    let rows = served.ask(&running, &[&records[..], &["--ndjson"]].concat());
+    assert_eq!(
+        u64::try_from(rows.lines().count()).unwrap(),
+        served.simulator.live_count()
+    );
+    assert!(served.ask(&running, &records).contains("date_sent"));
+    let listed = served.ask(&running, &["sync", "runs", "--json"]);
+    assert!(serde_json::from_str::<serde_json::Value>(&listed).unwrap()["runs"][0]["id"].is_string());
+    assert!(served.ask(&running, &["connections"]).contains("acme"));
+    assert!(
+        served
+            .ask(&running, &["connections", "delete", "twilio", "acme", "--yes"])
+            .contains("Deleted")
+    );
+}
+
+#[test]
+fn refused_credentials_are_told_in_words() {
+    let mut served = Served::new(10);
+    served
+        .place
+        .set("TWILIO_AUTH_TOKEN", "00000000000000000000000000000000");
+    let running = served.start();
+    let ended = served.place.run(&["connect", "twilio", "--url", &running.url()]);
+    assert_eq!(ended.status.code(), Some(1));
+    assert!(
+        ended.err.contains("refused the credentials") && !ended.err.contains('{'),
+        "{}",
+        ended.err
+    );
+}
+
+#[test]
+fn a_key_is_rotated_while_a_server_runs_and_the_old_one_can_go() {
+    let served = Served::new(20);
+    let running = served.start();
+    served.ask(&running, &["connect", "twilio", "--connection-id", "acme"]);
+    served.sync(&running);
+
+    let told = served.place.succeed(&["key", "rotate"]);
+    assert!(told.contains("1 credentials are sealed anew"), "{told}");
+    assert!(
+        served.sync(&running).contains("succeeded"),
+        "the running server finds the new key"
+    );
+
+    let keys = std::fs::read_to_string(&served.key_file).unwrap();
+    assert_eq!(keys.lines().count(), 2);
+    std::fs::write(&served.key_file, keys.lines().next().unwrap()).unwrap();
+    assert!(served.sync(&running).contains("succeeded"));
+    running.signal("TERM");
+    assert!(
+        served.sync(&served.start()).contains("succeeded"),
+        "a fresh server needs the new key alone"
+    );
+}

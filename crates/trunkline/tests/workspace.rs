@@ -1,0 +1,133 @@
+//! The shape of the workspace: which crate may depend on which, and what every source file owes its reader.
+//!
+//! The edges are those of ARCHITECTURE.md. They are held by a list and not by review alone, because one convenient dependency
+//! is enough for a rule to end up in two places.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use cargo_metadata::{DependencyKind, MetadataCommand, Package};
+
+/// Lines that a source file may have with its tests; the aim is 400, and what is above that is split by noun.
+const LONGEST_FILE: usize = 450;
+
+/// Crates that the tests of any other crate may use as well.
+const FOR_TESTS: [&str; 2] = ["testkit", "twilio-sim"];
+
+/// Each crate, and the crates of this workspace that it may depend on.
+const HOUSE: [(&str, &str); 12] = [
+    ("domain", ""),
+    ("registry", "domain"),
+    ("vault", "domain"),
+    ("store", "domain vault"),
+    ("upstream", "domain registry vault"),
+    ("gateway", "domain registry vault store upstream"),
+    ("worker", "domain registry vault store upstream gateway"),
+    ("api", "domain registry vault store upstream gateway"),
+    ("twilio-sim", ""),
+    (
+        "trunkline",
+        "domain registry vault store upstream gateway worker api twilio-sim",
+    ),
+    (
+        "testkit",
+        "domain registry vault store upstream gateway worker api twilio-sim",
+    ),
+    (
+        "bench",
+        "domain registry vault store upstream gateway worker api twilio-sim trunkline testkit",
+    ),
+];
+
+/// The packages of this workspace, read from their manifests alone: nothing is resolved or fetched.
+fn packages() -> cargo_metadata::Result<Vec<Package>> {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+    Ok(MetadataCommand::new()
+        .manifest_path(manifest)
+        .no_deps()
+        .exec()?
+        .packages)
+}
+
+/// Every `.rs` file under `folder`.
+fn sources(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in folder.read_dir()? {
+        let path = entry?.path();
+        if path.is_dir() {
+            found.extend(sources(&path)?);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}
+
+#[test]
+fn every_crate_has_its_place_in_the_house() {
+    let placed = HOUSE.map(|(name, _)| name);
+    let packages = packages().unwrap();
+
+    let unplaced: Vec<_> = packages
+        .iter()
+        .map(|package| &package.name)
+        .filter(|name| !placed.contains(&name.as_str()))
+        .collect();
+
+    assert!(
+        unplaced.is_empty(),
+        "say in HOUSE what these crates may depend on: {unplaced:?}"
+    );
+}
+
+#[test]
+fn crates_depend_only_on_those_below_them() {
+    let packages = packages().unwrap();
+    let ours: BTreeSet<&str> = packages.iter().map(|package| package.name.as_str()).collect();
+
+    let mut wrong = Vec::new();
+    for package in &packages {
+        let below: Vec<&str> = HOUSE
+            .iter()
+            .filter(|(name, _)| *name == package.name.as_str())
+            .flat_map(|(_, below)| below.split_whitespace())
+            .collect();
+        for dependency in &package.dependencies {
+            let name = dependency.name.as_str();
+            // A crate's own tests may ask it for a feature that is for tests alone.
+            let own = name == package.name.as_str();
+            let of_tests =
+                dependency.kind == DependencyKind::Development && (own || FOR_TESTS.contains(&name));
+            if ours.contains(name) && !below.contains(&name) && !of_tests {
+                wrong.push(format!("{} -> {name} ({})", package.name, dependency.kind));
+            }
+        }
+    }
+
+    assert!(
+        wrong.is_empty(),
+        "these dependencies point the wrong way: {wrong:#?}"
+    );
+}
+
+#[test]
+fn every_source_file_opens_with_what_lives_there_and_stays_short() {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let files = sources(crates).unwrap();
+    assert!(!files.is_empty(), "no source file under {}", crates.display());
+
+    let mut wrong = Vec::new();
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let name = file.strip_prefix(crates).unwrap().display();
+        if !text.starts_with("//!") {
+            wrong.push(format!("{name} does not open with `//!`"));
+        }
+        let lines = text.lines().count();
+        if lines > LONGEST_FILE {
+            wrong.push(format!("{name} has {lines} lines, more than {LONGEST_FILE}"));
+        }
+    }
+
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}

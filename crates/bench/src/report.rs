@@ -1,0 +1,237 @@
+//! What is told at the end: settings, tables, bars, and everything as JSON.
+
+use std::fmt;
+
+use comfy_table::{Attribute, Cell, CellAlignment, presets};
+use serde::Serialize;
+use serde_json::{Map, Value as Json, json};
+
+/// The outcome of a run.
+#[derive(Default)]
+pub(crate) struct Report {
+    settings: Vec<(&'static str, String)>,
+    tables: Vec<Table>,
+    bars: Vec<Bar>,
+    figures: Map<String, Json>,
+}
+
+/// A table with its title.
+pub(crate) struct Table {
+    title: String,
+    table: comfy_table::Table,
+}
+
+/// Something to be reached.
+#[derive(Debug, Serialize)]
+pub(crate) struct Bar {
+    what: String,
+    wanted: f64,
+    measured: f64,
+    /// Whether more is better.
+    at_least: bool,
+    met: bool,
+}
+
+impl Report {
+    /// Notes under what circumstances it was measured.
+    pub(crate) fn setting(&mut self, name: &'static str, value: String) {
+        self.settings.push((name, value));
+    }
+
+    /// Adds a table.
+    pub(crate) fn table(&mut self, table: Table) {
+        self.tables.push(table);
+    }
+
+    /// Adds something to be reached.
+    pub(crate) fn bar(&mut self, bar: Bar) {
+        self.bars.push(bar);
+    }
+
+    /// Adds figures for programs.
+    pub(crate) fn figure(&mut self, name: &str, value: &impl Serialize) -> anyhow::Result<()> {
+        self.figures.insert(name.to_owned(), serde_json::to_value(value)?);
+        Ok(())
+    }
+
+    /// All figures.
+    pub(crate) fn json(&self) -> Json {
+        let settings: Map<String, Json> = self
+            .settings
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), json!(value)))
+            .collect();
+        json!({"settings": settings, "bars": self.bars, "figures": self.figures})
+    }
+
+    fn bars(&self) -> Table {
+        let mut table = Table::new(
+            "What is to be reached".to_owned(),
+            &["", ">wanted", ">measured", ""],
+        );
+        for bar in &self.bars {
+            let relation = if bar.at_least { "≥" } else { "<" };
+            table.row([
+                bar.what.clone(),
+                format!("{relation} {}", bar.wanted),
+                format!("{:.2}", bar.measured),
+                if bar.met { "met" } else { "NOT MET" }.to_owned(),
+            ]);
+        }
+        table
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let width = self
+            .settings
+            .iter()
+            .map(|(name, _)| name.len())
+            .max()
+            .unwrap_or_default();
+        for (name, value) in &self.settings {
+            writeln!(f, "{name:<width$}  {value}")?;
+        }
+        for table in self.tables.iter().chain([&self.bars()]) {
+            write!(f, "\n{table}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Bar {
+    /// `measured` is to be `wanted` or more.
+    pub(crate) fn least(what: String, wanted: f64, measured: f64) -> Self {
+        let met = measured >= wanted;
+        Self {
+            what,
+            wanted,
+            measured,
+            at_least: true,
+            met,
+        }
+    }
+
+    /// `measured` is to be below `wanted`.
+    pub(crate) fn below(what: String, wanted: f64, measured: f64) -> Self {
+        let met = measured < wanted;
+        Self {
+            what,
+            wanted,
+            measured,
+            at_least: false,
+            met,
+        }
+    }
+}
+
+impl Table {
+    /// A table with these headings; a heading that begins with `>` stands over numbers, which are aligned to the right.
+    pub(crate) fn new(title: String, headings: &[&str]) -> Self {
+        let mut table = comfy_table::Table::new();
+        table.load_style(presets::NOTHING);
+        let names = headings.iter().map(|heading| heading.trim_start_matches('>'));
+        table.set_header(names.map(|name| Cell::new(name).add_attribute(Attribute::Bold)));
+        for (index, heading) in headings.iter().enumerate() {
+            if let Some(column) = table.column_mut(index) {
+                column.set_padding((0, 2));
+                if heading.starts_with('>') {
+                    column.set_cell_alignment(CellAlignment::Right);
+                }
+            }
+        }
+        Self { title, table }
+    }
+
+    /// Adds a row.
+    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+        self.table.add_row(cells);
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.title)?;
+        for line in self.table.lines() {
+            writeln!(f, "  {}", line.trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+/// A count as a number to calculate with. None here comes near the four thousand million where this ends.
+pub(crate) fn float(count: u64) -> f64 {
+    u32::try_from(count).map_or(f64::INFINITY, f64::from)
+}
+
+/// `1 234 567`.
+pub(crate) fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(' ');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// So many a second.
+pub(crate) fn rate(rate: f64) -> String {
+    format!("{rate:.0}")
+        .parse()
+        .map_or_else(|_| "-".to_owned(), count)
+}
+
+/// One number by another.
+pub(crate) fn ratio(ratio: f64) -> String {
+    format!("{ratio:.2}")
+}
+
+/// Seconds.
+pub(crate) fn seconds(seconds: f64) -> String {
+    format!("{seconds:.2} s")
+}
+
+/// Microseconds out of seconds.
+pub(crate) fn micros(seconds: f64) -> String {
+    format!("{:.1}", seconds * 1e6)
+}
+
+/// Milliseconds.
+pub(crate) fn milliseconds(milliseconds: f64) -> String {
+    format!("{milliseconds:.2} ms")
+}
+
+/// Megabytes of a million bytes.
+pub(crate) fn megabytes(bytes: u64) -> String {
+    format!("{:.0} MB", float(bytes) / 1e6)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_in_groups_of_three() {
+        for (number, text) in [(0, "0"), (999, "999"), (1000, "1 000"), (1_234_567, "1 234 567")] {
+            assert_eq!(count(number), text);
+        }
+        assert_eq!(rate(98_765.4), "98 765");
+    }
+
+    #[test]
+    fn a_bar_says_whether_it_is_met() {
+        let mut report = Report::default();
+        report.bar(Bar::least("speed".to_owned(), 4.0, 3.99));
+        report.bar(Bar::below("memory".to_owned(), 150.0, 149.5));
+
+        let text = report.to_string();
+
+        let line = |what: &str| text.lines().find(|line| line.contains(what)).unwrap().to_owned();
+        assert!(line("speed").ends_with("NOT MET"), "{text}");
+        assert!(line("memory").ends_with(" met"), "{text}");
+    }
+}

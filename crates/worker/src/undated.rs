@@ -23,37 +23,31 @@ pub(crate) async fn read(context: &Arc<Context>) -> Result<(), Failure> {
     let Some(undated) = context.declared.undated else {
         return Ok(());
     };
-    newest(context, undated).await?;
+    newest(context).await?;
     portion(context, undated).await
 }
 
-/// Reads the newest pages.
-async fn newest(context: &Arc<Context>, undated: Undated) -> Result<(), Failure> {
+/// Reads the newest pages, however many came since the last run: a page that is left out here would not be missed for weeks.
+async fn newest(context: &Arc<Context>) -> Result<(), Failure> {
     let began = context.now();
     let Some(until) = context.checkpoint().head.map(|head| head.plus(-MARGIN)) else {
         return context.remember(|checkpoint| checkpoint.head = Some(began)).await;
     };
     let mut walk = Walk::new(context, None)?;
-    for _ in 0..undated.pages {
+    let mut ended = false;
+    while !ended {
         let step = walk.page(context).await?;
         let past = step
             .records
             .iter()
             .all(|record| age(context, record).is_some_and(|at| at < until));
-        let ended = step.next.is_none() || (past && context.declared.newest_first);
-        context
-            .commit(
-                step.records,
-                Beside {
-                    pages: 1,
-                    skipped: step.skipped,
-                    ..Beside::default()
-                },
-            )
-            .await?;
-        if ended {
-            break;
-        }
+        ended = step.next.is_none() || (past && context.declared.newest_first);
+        let beside = Beside {
+            pages: 1,
+            skipped: step.skipped,
+            ..Beside::default()
+        };
+        context.commit(step.records, beside).await?;
     }
     context.remember(|checkpoint| checkpoint.head = Some(began)).await
 }

@@ -23,7 +23,10 @@ pub(crate) async fn read(context: &Arc<Context>) -> Result<(), Failure> {
     let Some(undated) = context.declared.undated else {
         return Ok(());
     };
-    newest(context).await?;
+    // Only in a list that is in order can its newest pages be told; of any other, the portions of the whole must do.
+    if context.declared.newest_first {
+        newest(context).await?;
+    }
     portion(context, undated).await
 }
 
@@ -41,7 +44,7 @@ async fn newest(context: &Arc<Context>) -> Result<(), Failure> {
             .records
             .iter()
             .all(|record| age(context, record).is_some_and(|at| at < until));
-        ended = step.next.is_none() || (past && context.declared.newest_first);
+        ended = step.next.is_none() || past;
         let beside = Beside {
             pages: 1,
             skipped: step.skipped,

@@ -11,7 +11,9 @@ use upstream::Upstream;
 
 use crate::connections::Connections;
 use crate::credentials::{Credentials, KeySource};
+use crate::environments::Environments;
 use crate::health::Health;
+use crate::integrations::Integrations;
 use crate::keys::Keys;
 use crate::models::Models;
 use crate::records::Records;
@@ -75,6 +77,16 @@ impl Gateway {
     /// API keys.
     pub fn keys(&self) -> Keys<'_> {
         Keys(&self.0)
+    }
+
+    /// Environments.
+    pub fn environments(&self) -> Environments<'_> {
+        Environments(&self.0)
+    }
+
+    /// Integrations.
+    pub fn integrations(&self) -> Integrations<'_> {
+        Integrations(&self.0)
     }
 
     /// Connections.

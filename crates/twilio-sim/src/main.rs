@@ -116,7 +116,7 @@ fn announce(simulator: &Simulator) -> std::io::Result<()> {
     )?;
     writeln!(
         out,
-        "Control {url}/_sim lists the addresses: truth, messages, mutate, advance, faults, requests, revoke, restore, credentials\n"
+        "Control {url}/_sim lists the addresses: truth, messages, mutate, advance, faults, requests, revoke, restore,\n        credentials, assets, verifications, unreachable\n"
     )?;
     out.flush()
 }

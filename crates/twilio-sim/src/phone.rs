@@ -77,7 +77,7 @@ pub(crate) fn is_e164(text: &str) -> bool {
 }
 
 impl Phone {
-    /// Reads a number; one without a plus sign is of the country `home` (an ISO code; the United States when it is unknown).
+    /// Reads a number; one without a plus sign is of the country `home`, an ISO code, or of the United States.
     pub(crate) fn read(text: &str, home: Option<&str>) -> Result<Self, Invalid> {
         let bare: String = text
             .chars()

@@ -166,6 +166,9 @@ assert short.valid is False and short.validation_errors == ["TOO_SHORT"]
 senders = client.messaging.v1.services(assets["messaging_services"][0]).phone_numbers.list(page_size=5)
 assert {sender.phone_number for sender in senders} == set(assets["numbers"])
 assert len(client.messaging.v1.services.list(page_size=2)) == 3
+page = client.messaging.v1.services.page(page_size=2)
+second = page.next_page()
+assert len(list(second)) == 1 and second.previous_page() is not None
 print("looked up")
 
 today = datetime.datetime.fromisoformat(control("")["now"]).date()

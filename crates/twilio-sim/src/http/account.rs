@@ -29,7 +29,7 @@ pub(crate) fn list(shared: &Shared, call: &Call, caller: Caller) -> Result<Reply
         }
     };
     let accounts = sids.iter().filter_map(|sid| account(shared, sid)).collect();
-    page::flat(call, "accounts", accounts)
+    page::flat(shared, call, "accounts", accounts)
 }
 
 fn account(shared: &Shared, sid: &str) -> Option<Value> {
@@ -59,6 +59,7 @@ fn account(shared: &Shared, sid: &str) -> Option<Value> {
         "status": status,
         "type": "Full",
         "subresource_uris": {
+            "available_phone_numbers": uri("/AvailablePhoneNumbers"),
             "balance": uri("/Balance"),
             "calls": uri("/Calls"),
             "incoming_phone_numbers": uri("/IncomingPhoneNumbers"),
@@ -78,7 +79,7 @@ pub(crate) fn keys(shared: &Shared, call: &Call) -> Result<Reply, Refusal> {
         .into_iter()
         .map(|(sid, name)| json!({"sid": sid, "friendly_name": name, "date_created": created, "date_updated": created}))
         .collect();
-    page::flat(call, "keys", keys)
+    page::flat(shared, call, "keys", keys)
 }
 
 /// What is left.

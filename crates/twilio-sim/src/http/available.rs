@@ -105,7 +105,7 @@ pub(crate) fn list(shared: &Shared, call: &Call, country: &str, kind: &str) -> R
         .filter(|(_, number)| pattern.as_ref().is_none_or(|pattern| pattern.is_in(number)))
         .map(|(offer, number)| resource(country, offer, &number))
         .collect();
-    page::flat(call, "available_phone_numbers", found)
+    page::flat(shared, call, "available_phone_numbers", found)
 }
 
 /// What a country has of a kind; nothing when Twilio sells no such numbers there.

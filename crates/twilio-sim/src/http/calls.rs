@@ -75,7 +75,7 @@ pub(crate) fn list(shared: &Shared, call: &Call, account: &str) -> Result<Reply,
         .filter(|placed| wanted(&status, placed.at(now).status.as_str()))
         .map(|placed| resource(placed, now))
         .collect();
-    page::flat(call, "calls", calls)
+    page::flat(shared, call, "calls", calls)
 }
 
 /// One call.

@@ -33,7 +33,7 @@ pub(crate) fn list(shared: &Shared, call: &Call, account: &str) -> Result<Reply,
                 .is_none_or(|name| *name == text(number, "friendly_name"))
         })
         .collect();
-    page::flat(call, "incoming_phone_numbers", numbers)
+    page::flat(shared, call, "incoming_phone_numbers", numbers)
 }
 
 /// One number.

@@ -4,20 +4,25 @@
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
+use crate::faults::Faults;
 use crate::filter::page_size;
 use crate::http::call::Call;
 use crate::http::reply::{Refusal, Reply};
+use crate::shared::Shared;
 
 /// The part of a list that one page shows.
 struct Slice {
     items: Vec<Value>,
     size: u32,
     number: u64,
-    next_token: Option<String>,
+    next: Option<String>,
+    previous: Option<String>,
+    faults: Faults,
 }
 
 impl Slice {
-    fn of(call: &Call, items: Vec<Value>) -> Result<Self, Refusal> {
+    fn of(shared: &Shared, call: &Call, items: Vec<Value>) -> Result<Self, Refusal> {
+        let faults = shared.faults();
         let size = match call.parameter("PageSize") {
             Some(text) => page_size(&text).map_err(|_| {
                 Refusal::bad(
@@ -27,6 +32,9 @@ impl Slice {
             })?,
             None => 50,
         };
+        if faults.max_page_size.is_some_and(|most| size > most) {
+            return Err(Refusal::new(500, 20500, "An internal server error has occurred"));
+        }
         let number = call
             .parameter("Page")
             .and_then(|page| page.parse::<u64>().ok())
@@ -35,25 +43,33 @@ impl Slice {
         if number > 0 && token.is_none() {
             return Err(Refusal::bad(20001, "PageToken is required for paging."));
         }
-        let skip = match token {
-            None => 0,
-            Some(token) => (0..)
-                .zip(&items)
-                .position(|(index, item)| token == name(index, item))
-                .map(|at| at + 1)
-                .ok_or_else(|| Refusal::bad(21481, "Invalid PageToken"))?,
-        };
         let wanted = usize::try_from(size).unwrap_or(50);
-        let end = skip + wanted;
-        let next_token = items
-            .get(end - 1)
-            .filter(|_| items.len() > end)
-            .map(|last| name(end - 1, last));
+        let from = match token {
+            None => 0,
+            Some(token) => {
+                let place = items
+                    .iter()
+                    .enumerate()
+                    .position(|(index, item)| token.get(2..) == Some(&name(index, item)));
+                match (place, token.get(..2)) {
+                    (Some(place), Some("PA")) => place + 1,
+                    (Some(place), Some("PB")) => place.saturating_sub(wanted),
+                    _ => return Err(Refusal::bad(21481, "Invalid PageToken")),
+                }
+            }
+        };
+        let end = from.saturating_add(wanted).min(items.len());
+        let more = end < items.len() || (faults.empty_last_page && end == from + wanted);
+        let anchor = |index: usize| items.get(index).map(|item| name(index, item));
+        let last = end.checked_sub(1).filter(|_| more).and_then(anchor);
+        let first = Some(from).filter(|from| *from > 0).and_then(anchor);
         Ok(Self {
-            items: items.into_iter().skip(skip).take(wanted).collect(),
+            next: last.map(|name| format!("PA{name}")),
+            previous: first.map(|name| format!("PB{name}")),
+            items: items.into_iter().skip(from).take(wanted).collect(),
             size,
             number,
-            next_token,
+            faults,
         })
     }
 
@@ -73,10 +89,27 @@ impl Slice {
         format!("{}?{}", call.path, query.finish())
     }
 
-    fn next(&self, call: &Call) -> Option<String> {
-        self.next_token
+    /// The link to the next page; `origin` is empty for a relative one.
+    fn next(&self, call: &Call, origin: &str) -> Option<String> {
+        let path = if self.faults.repeat_page {
+            Some(self.own(call))
+        } else {
+            self.next
+                .as_deref()
+                .map(|token| self.link(call, self.number.saturating_add(1), Some(token)))
+        };
+        let origin = self
+            .faults
+            .foreign_next_link
             .as_deref()
-            .map(|token| self.link(call, self.number.saturating_add(1), Some(token)))
+            .map_or(origin, |origin| origin.trim_end_matches('/'));
+        path.map(|path| format!("{origin}{path}"))
+    }
+
+    fn previous(&self, call: &Call) -> Option<String> {
+        self.previous
+            .as_deref()
+            .map(|token| self.link(call, self.number.saturating_sub(1), Some(token)))
     }
 
     fn own(&self, call: &Call) -> String {
@@ -88,45 +121,45 @@ impl Slice {
     }
 }
 
-/// What a page token calls an item: its SID, its number or, lacking both, its place.
+/// What a page token calls an item, after `PA` (below it) or `PB` (above it): its SID, its number or, lacking both, its place.
 fn name(index: usize, item: &Value) -> String {
     let text = |field: &str| item.get(field).and_then(Value::as_str);
-    match text("sid").or_else(|| text("phone_number")) {
-        Some(name) => format!("PA{name}"),
-        None => format!("PT{index}"),
-    }
+    text("sid")
+        .or_else(|| text("phone_number"))
+        .map_or_else(|| index.to_string(), str::to_owned)
 }
 
 /// A page of the 2010 API.
-pub(crate) fn flat(call: &Call, key: &str, items: Vec<Value>) -> Result<Reply, Refusal> {
-    let slice = Slice::of(call, items)?;
+pub(crate) fn flat(shared: &Shared, call: &Call, key: &str, items: Vec<Value>) -> Result<Reply, Refusal> {
+    let slice = Slice::of(shared, call, items)?;
     let start = slice.number.saturating_mul(u64::from(slice.size));
     let count = u64::try_from(slice.items.len()).unwrap_or(0);
     let body = json!({
         "first_page_uri": slice.link(call, 0, None),
         "end": start.saturating_add(count).saturating_sub(1).max(start),
-        "previous_page_uri": null,
+        "previous_page_uri": slice.previous(call),
         "uri": slice.own(call),
         "page_size": slice.size,
         "start": start,
-        "next_page_uri": slice.next(call),
+        "next_page_uri": slice.next(call, ""),
         "page": slice.number,
     });
     Ok(with_items(body, key, slice.items))
 }
 
-/// A page of a product API; links begin with `origin`.
-pub(crate) fn nested(call: &Call, origin: &str, key: &str, items: Vec<Value>) -> Result<Reply, Refusal> {
-    let slice = Slice::of(call, items)?;
+/// A page of a product API.
+pub(crate) fn nested(shared: &Shared, call: &Call, key: &str, items: Vec<Value>) -> Result<Reply, Refusal> {
+    let slice = Slice::of(shared, call, items)?;
+    let origin = call.origin(shared);
     let absolute = |path: String| format!("{origin}{path}");
     let body = json!({
         "meta": {
             "page": slice.number,
             "page_size": slice.size,
             "first_page_url": absolute(slice.link(call, 0, None)),
-            "previous_page_url": null,
+            "previous_page_url": slice.previous(call).map(absolute),
             "url": absolute(slice.own(call)),
-            "next_page_url": slice.next(call).map(absolute),
+            "next_page_url": slice.next(call, &origin),
             "key": key,
         },
     });

@@ -83,8 +83,12 @@ impl Refusal {
         )
     }
 
-    /// 404/20404 about a path.
+    /// 404/20404 about a path, which the product APIs tell without its version.
     pub(crate) fn not_found(path: &str) -> Self {
+        let path = ["/v1", "/v2"]
+            .iter()
+            .find_map(|version| path.strip_prefix(version))
+            .unwrap_or(path);
         Self::new(404, 20404, format!("The requested resource {path} was not found"))
     }
 

@@ -182,6 +182,12 @@ fn own(planner: &Planner, from: &str) -> Result<(), Refusal> {
     if planner.numbers.iter().any(|owned| digits.parse() == Ok(*owned)) {
         return Ok(());
     }
+    if from.starts_with("whatsapp:") {
+        return Err(Refusal::bad(
+            63007,
+            "Twilio could not find a Channel with the specified From address",
+        ));
+    }
     Err(Refusal::bad(
         21606,
         format!(

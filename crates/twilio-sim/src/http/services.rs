@@ -6,6 +6,7 @@ use crate::dates::{DAY, iso8601};
 use crate::http::call::Call;
 use crate::http::reply::{Refusal, Reply};
 use crate::http::{numbers, page};
+use crate::phone::Phone;
 use crate::shared::Shared;
 
 /// The services.
@@ -16,7 +17,7 @@ pub(crate) fn list(shared: &Shared, call: &Call, account: &str) -> Result<Reply,
         .enumerate()
         .map(|(index, sid)| resource(shared, &origin, account, index, sid))
         .collect();
-    page::nested(call, &origin, "services", services)
+    page::nested(shared, call, "services", services)
 }
 
 /// One service.
@@ -42,7 +43,7 @@ pub(crate) fn numbers(shared: &Shared, call: &Call, account: &str, sid: &str) ->
                 "account_sid": account,
                 "service_sid": sid,
                 "phone_number": number,
-                "country_code": "US",
+                "country_code": Phone::read(&number, None).map_or("US", |phone| phone.iso),
                 "capabilities": ["SMS", "Voice"],
                 "date_created": created,
                 "date_updated": created,
@@ -50,7 +51,7 @@ pub(crate) fn numbers(shared: &Shared, call: &Call, account: &str, sid: &str) ->
             })
         })
         .collect();
-    page::nested(call, &origin, "phone_numbers", senders)
+    page::nested(shared, call, "phone_numbers", senders)
 }
 
 fn sids(shared: &Shared, account: &str) -> Vec<String> {

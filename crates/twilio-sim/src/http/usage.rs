@@ -124,7 +124,7 @@ pub(crate) fn records(
         .filter(|(_, category)| wanted.as_deref().is_none_or(|wanted| wanted == *category))
         .map(|(span, category)| record(seed, account, call, &as_of, span, category))
         .collect();
-    page::flat(call, "usage_records", records)
+    page::flat(shared, call, "usage_records", records)
 }
 
 /// The spans of the records, newest first; `None` when there is no such period.

@@ -17,7 +17,7 @@ pub(crate) fn services(shared: &Shared, call: &Call, account: &str) -> Result<Re
         .iter()
         .map(|service| service_resource(shared, &origin, account, service))
         .collect();
-    page::nested(call, &origin, "services", services)
+    page::nested(shared, call, "services", services)
 }
 
 /// One service.
@@ -44,6 +44,9 @@ pub(crate) fn send(shared: &Shared, call: &Call, account: &str, sid: &str) -> Re
     };
     if !fits {
         return Err(invalid("To", to));
+    }
+    if call.filled("CustomCode").is_some() || call.filled("CustomFriendlyName").is_some() {
+        return Err(Refusal::new(403, 60204, "Service does not support this feature"));
     }
     recipient::check(shared, to)?;
     let now = shared.clock.seconds();
@@ -115,8 +118,9 @@ pub(crate) fn check(shared: &Shared, call: &Call, account: &str, sid: &str) -> R
     } else {
         "pending"
     };
+    // Twilio's description says 201, its API answers 200 (twilio-oai#117).
     Ok(Reply::value(
-        201,
+        200,
         &json!({
             "sid": one.sid,
             "service_sid": sid,

@@ -1,6 +1,7 @@
 //! Numbers that are owned and numbers that are for sale.
 
 use serde_json::Value;
+use twilio_sim::Faults;
 
 use crate::client::{account_path, get, start};
 
@@ -102,4 +103,49 @@ fn numbers_for_sale_are_searched_by_area_digits_and_capability() {
             "{rest}"
         );
     }
+}
+
+#[test]
+fn small_lists_lead_back_and_know_the_faults_of_lists() {
+    let simulator = start(0, 5);
+    let first = account_path(&simulator, "IncomingPhoneNumbers.json?PageSize=5");
+    let page = get(&simulator, &first).json();
+    let second = get(&simulator, page["next_page_uri"].as_str().unwrap()).json();
+    let back = get(&simulator, second["previous_page_uri"].as_str().unwrap()).json();
+    assert_eq!(back["incoming_phone_numbers"], page["incoming_phone_numbers"]);
+    assert!(back["previous_page_uri"].is_null());
+
+    let next_under = |faults: Faults, path: &str| {
+        simulator.set_faults(faults);
+        get(&simulator, path).json()
+    };
+    let foreign = Faults {
+        foreign_next_link: Some("https://elsewhere.example".to_owned()),
+        ..Faults::default()
+    };
+    let link = next_under(foreign, "/v2/Services?PageSize=1")["meta"]["next_page_url"].clone();
+    assert!(
+        link.as_str()
+            .unwrap()
+            .starts_with("https://elsewhere.example/v2/Services?")
+    );
+    let repeating = Faults {
+        repeat_page: true,
+        ..Faults::default()
+    };
+    let page = next_under(repeating, &first);
+    assert_eq!(page["next_page_uri"], page["uri"]);
+    let strict = Faults {
+        max_page_size: Some(4),
+        ..Faults::default()
+    };
+    assert_eq!(next_under(strict, &first)["code"], 20500);
+    let empty = Faults {
+        empty_last_page: true,
+        ..Faults::default()
+    };
+    let page = next_under(empty, "/v2/Services?PageSize=2");
+    let next = page["meta"]["next_page_url"].as_str().unwrap();
+    let last = get(&simulator, next.strip_prefix(&simulator.url()).unwrap()).json();
+    assert_eq!(last["services"], Value::Array(vec![]));
 }

@@ -76,6 +76,10 @@ fn incomplete_and_invalid_sends_are_told_with_twilios_codes() {
         ("To=%2B15558675310&From=%2B19998887777&Body=x".to_owned(), 21606),
         (format!("To=%2B15558675310&From={own}&Body={long}"), 21617),
         (format!("To={own}&From={own}&Body=x"), 21266),
+        (
+            "To=whatsapp:%2B15558675310&From=whatsapp:%2B19998887777&Body=x".to_owned(),
+            63007,
+        ),
         (format!("To=%2B15558675310&From={own}&MediaUrl=nowhere"), 21620),
         (format!("To=%2B15558675310&From={own}&ContentSid=HX1"), 21655),
         (

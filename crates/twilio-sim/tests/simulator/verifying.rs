@@ -51,12 +51,16 @@ fn the_right_code_approves_and_then_nothing_is_left_to_check() {
     );
     let code = simulator.verifications()[0].code.clone();
     assert_eq!(code.len(), 6);
-    let approved = check(&simulator, &code).json();
+    let answer = check(&simulator, &code);
+    let approved = answer.json();
+    assert_eq!(answer.status, 200);
     assert_eq!(
         (&approved["status"], &approved["valid"], &approved["sid"]),
         (&"approved".into(), &true.into(), &sent["sid"])
     );
-    assert_eq!(check(&simulator, &code).refusal(), (404, 20404));
+    let gone = check(&simulator, &code);
+    assert_eq!(gone.refusal(), (404, 20404));
+    assert!(gone.text().contains("resource /Services/VA"));
     assert_eq!(simulator.verifications()[0].status, "approved");
 }
 
@@ -138,6 +142,11 @@ fn bad_verifications_are_told_with_twilios_codes() {
         (&sends, "To=%2B14155550100&Channel=pigeon", (400, 60200)),
         (&sends, "To=somebody&Channel=sms", (400, 60200)),
         (&sends, "To=%2B14155550100&Channel=email", (400, 60200)),
+        (
+            &sends,
+            "To=%2B14155550100&Channel=sms&CustomCode=123456",
+            (403, 60204),
+        ),
         (&unknown, "To=%2B14155550100&Channel=sms", (404, 20404)),
         (&checks, "Code=123456", (400, 60200)),
         (&checks, "To=%2B14155550100&Code=123456", (404, 20404)),

@@ -193,6 +193,7 @@ impl Inner {
         let variables = Variables {
             credentials,
             connection_config,
+            integration_config: provider.integration_defaults(),
             metadata: Map::new(),
         };
         let target = Target {

@@ -230,6 +230,7 @@ impl Inner {
             connection_config: config
                 .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
                 .collect(),
+            integration_config: provider.integration_defaults(),
             metadata: row.metadata.clone().unwrap_or_default(),
         };
         Ok(Target {

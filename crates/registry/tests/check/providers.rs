@@ -126,7 +126,7 @@ fn a_key_that_no_call_carries_is_refused() {
     refused(
         "Bearer ${apiKey}",
         "Bearer",
-        &["7: proxy: neither headers nor query hold ${apiKey}"],
+        &["7: proxy: no header, parameter, body or address holds ${apiKey}"],
     );
 }
 

@@ -206,8 +206,7 @@ fn shadowed(entry: &Entry) -> Unsupported {
         file: entry.source.file.clone(),
         why: NotServed::Shadowed,
         reason: format!(
-            "another file has the provider {name} too, and is in force; to use this one in its place, put the entry's keys into a file \
-             {name}.yaml of their own in the folder"
+            "{name} is built in or has a file of its own; to replace that, put this entry's keys into {name}.yaml"
         ),
     }
 }
@@ -239,6 +238,7 @@ impl Merge {
     }
 
     fn add(&mut self, loaded: Loaded) {
+        self.unsupported.extend(loaded.unsupported);
         for entry in loaded.providers {
             let name = entry.provider.name.clone();
             let loser = match self.entries.entry(name) {
@@ -253,7 +253,6 @@ impl Merge {
                 self.unsupported.push(shadowed(&loser));
             }
         }
-        self.unsupported.extend(loaded.unsupported);
         self.errors.extend(loaded.errors);
     }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use registry::{AuthMode, Checked, CheckedFile, NotServed, Provider, Registry};
+use registry::{AuthMode, Checked, CheckedFile, NotServed, Provider, Registry, Unsupported};
 use serde_json::{Value as Json, json};
 
 use crate::cli;
@@ -118,18 +118,23 @@ fn tell_many(file: &Path, checked: &CheckedFile) -> std::io::Result<bool> {
         };
         table.row([provider.name.as_str(), "works", &doubts]);
     }
+    let wrong = |entry: &&Unsupported| entry.why == NotServed::Wrong;
     for entry in &checked.unsupported {
-        table.row([entry.name.as_str(), state(entry.why), &entry.reason]);
+        let why = if wrong(&entry) { "see below" } else { &entry.reason };
+        table.row([entry.name.as_str(), state(entry.why), why]);
     }
     table.print()?;
     checked.providers.iter().for_each(warn);
+    for entry in checked.unsupported.iter().filter(wrong) {
+        output::note(&entry.reason);
+    }
     let count = |why| {
         let entries = checked.unsupported.iter();
         entries.filter(|entry| entry.why == why).count()
     };
     let wrong = count(NotServed::Wrong);
     output::line(format_args!(
-        "\n{}: {} entries work, {} are not supported, {wrong} are wrong, {} give way to another file",
+        "\n{}: {} entries work; not supported: {}, wrong: {wrong}, giving way to another file: {}",
         file.display(),
         checked.providers.len(),
         count(NotServed::Unsupported),

@@ -51,7 +51,7 @@ pub(crate) fn provider(name: ProviderName, file: &ProviderFile, report: &mut Rep
     let body = within.json_pairs(&file.proxy.body, &proxy.at("body"), report);
     let addresses = base_url.iter().chain(servers.values());
     let pairs = headers.iter().chain(&query).map(|(_, value)| value);
-    fields::note_added(&mut connection_config, addresses.clone().chain(pairs.clone()));
+    fields::note_added(&mut connection_config, &addresses.clone().chain(pairs.clone()));
     let connect = connect::forms(auth, file, &credentials, &connection_config, report);
     let in_body = body.iter().flat_map(|(_, value)| value.holes());
     // An integration may say itself where the key stands.

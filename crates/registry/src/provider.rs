@@ -77,6 +77,10 @@ pub enum AuthMode {
 }
 
 /// A field that somebody fills in.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are independent of each other, as the file's keys are"
+)]
 #[derive(Debug, Clone, Default)]
 pub struct Field {
     /// Its label.

@@ -12,6 +12,7 @@ use tracing::debug;
 
 use crate::context::Moment;
 use crate::gate::{Gate, Gates};
+use crate::provider_error::without_secrets;
 use crate::request::Prepared;
 use crate::transport::Transport;
 use crate::{Answer, Call, CallError, ProviderError, Target, UpstreamError, UpstreamOptions, retry};
@@ -238,7 +239,7 @@ impl Upstream {
             provider = %target.provider.name,
             http.method = %call.method,
             http.host = prepared.url.host_str(),
-            http.path = shape(prepared.url.path()),
+            http.path = without_secrets(target, &shape(prepared.url.path())),
             http.status = result.as_ref().ok().map(|answer| answer.status),
             attempt,
             duration_ms = started.elapsed().as_secs_f64() * 1000.0,

@@ -1,5 +1,7 @@
 //! From a call to what is sent: address, authorisation, the provider's headers and parameters.
 
+use std::collections::BTreeMap;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -163,6 +165,18 @@ impl PlacedKey {
     }
 }
 
+/// Names of the parameters that the provider's file or the integration adds to each call; they may be keys.
+pub(crate) fn own_parameters(target: &Target) -> Vec<(String, ())> {
+    let config = &target.variables.integration_config;
+    let placed = config.get("keyName").filter(|_| is_in_query(config));
+    let own = target.provider.query.iter().map(|(name, _)| name);
+    own.chain(placed).map(|name| (name.clone(), ())).collect()
+}
+
+fn is_in_query(config: &BTreeMap<String, String>) -> bool {
+    config.get("keyPlacement").is_some_and(|place| place == "query")
+}
+
 /// By the keys `keyName`, `keyPlacement` (`header` or `query`) and `valueTemplate` of the configuration, as in Nango's entry for
 /// interfaces that it does not know.
 fn placed_key(target: &Target) -> Result<Option<PlacedKey>, CallError> {
@@ -175,7 +189,7 @@ fn placed_key(target: &Target) -> Result<Option<PlacedKey>, CallError> {
         hole: "integrationConfig.valueTemplate".to_owned(),
     })?;
     Ok(Some(PlacedKey {
-        in_query: config.get("keyPlacement").is_some_and(|place| place == "query"),
+        in_query: is_in_query(config),
         name: name.clone(),
         value: template.render(&|hole| target.variables.lookup(hole))?,
     }))

@@ -137,7 +137,7 @@ pub(super) fn of_proxy(
 /// Notes at each field which prefix and suffix `templates` add to its value, as people type them now and then.
 pub(super) fn note_added<'a>(
     fields: &mut IndexMap<String, Field>,
-    templates: impl Iterator<Item = &'a Template> + Clone,
+    templates: &(impl Iterator<Item = &'a Template> + Clone),
 ) {
     for (name, field) in fields {
         let hole = format!("connectionConfig.{name}");

@@ -1,5 +1,6 @@
 //! What all use cases share, made once at start.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use domain::{Clock, EnvironmentId, IntegrationKey, ProviderName};
@@ -179,6 +180,15 @@ pub struct Integration {
     pub provider: Arc<Provider>,
     /// Its row; `None` while nothing was ever connected or set under a provider's own name, which every environment may use.
     pub row: Option<IntegrationRow>,
+}
+
+impl Integration {
+    /// What fills `${integrationConfig.…}`: what was set, over what the provider's file brings.
+    pub(crate) fn config(&self) -> BTreeMap<String, String> {
+        let mut config = self.provider.integration_defaults();
+        config.extend(self.row.iter().flat_map(|row| row.config.clone()));
+        config
+    }
 }
 
 impl Inner {

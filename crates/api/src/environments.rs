@@ -194,7 +194,7 @@ pub(crate) async fn delete(
     name: web::Path<String>,
     _: Query<NoParameters>,
 ) -> Result<web::Json<Success>, ApiError> {
-    gateway.environments().delete(&caller, &name).await?;
+    gateway.environments().delete(Some(&caller), &name).await?;
     Ok(web::Json(Success::new()))
 }
 

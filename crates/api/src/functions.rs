@@ -91,7 +91,7 @@ impl Function {
 #[into_params(parameter_in = Query)]
 pub(crate) struct FunctionsQuery {
     /// `sync`, `action` or `on-event`, of which there are none.
-    #[param(rename = "type", value_type = Option<FunctionType>)]
+    #[param(rename = "type", value_type = Option<FunctionType>, inline)]
     kind: Option<FunctionType>,
     /// Text that the name holds, in any case.
     search: Option<String>,
@@ -149,7 +149,7 @@ impl FromParameters for FunctionsQuery {
 #[into_params(parameter_in = Query)]
 pub(crate) struct FunctionQuery {
     /// `sync`, `action` or `on-event`.
-    #[param(rename = "type", value_type = Option<FunctionType>)]
+    #[param(rename = "type", value_type = Option<FunctionType>, inline)]
     kind: Option<FunctionType>,
 }
 
@@ -351,7 +351,7 @@ async fn function(
 #[into_params(parameter_in = Query)]
 pub(crate) struct ConfigQuery {
     /// `nango`, which is the default, or `openai`: a list of tools for a language model.
-    #[param(value_type = Option<ConfigFormat>)]
+    #[param(value_type = Option<ConfigFormat>, inline)]
     format: Option<ConfigFormat>,
 }
 

@@ -92,7 +92,7 @@ pub(crate) struct IntegrationAnswer {
 #[into_params(parameter_in = Query)]
 pub(crate) struct IncludeQuery {
     /// `webhook` or `credentials`; may be given several times.
-    #[param(value_type = Vec<Include>, required = false, style = Form, explode)]
+    #[param(value_type = Vec<Include>, inline, required = false, style = Form, explode)]
     include: Vec<Include>,
 }
 

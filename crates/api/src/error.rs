@@ -43,11 +43,22 @@ pub(crate) enum ApiError {
     NoSyncs,
     #[error("the database has {0} migrations to go: run `trunkline migrate`")]
     Migrating(usize),
+    #[error(
+        "keys for front ends are no longer taken: make a connect session with POST /connect/sessions, and send its token as connect_session_token"
+    )]
+    PublicKey,
+    #[error(
+        "connect_session_token is missing: make a connect session with POST /connect/sessions, and send its token in the query"
+    )]
+    MissingSessionToken,
     #[error("a request came to a handler without having been authenticated")]
     Unauthenticated,
     /// The integration was named in a query or a body, where Nango answers 400.
     #[error("there is no integration {0:?}")]
     UnknownIntegration(String),
+    /// As Nango answers to the import of a connection of an integration that is not there.
+    #[error("Integration does not exist: there is no {0:?}")]
+    NoSuchIntegration(String),
     /// As Nango answers to the deletion of a connection that is not there.
     #[error("there is no connection {connection:?} of {integration:?}")]
     NothingToDelete { connection: String, integration: String },
@@ -148,6 +159,14 @@ impl ApiError {
         }
     }
 
+    /// For an import: an integration that is not there is 404 `not_found`.
+    pub(crate) fn importing(error: GatewayError) -> Self {
+        match error {
+            GatewayError::UnknownIntegration(integration) => Self::NoSuchIntegration(integration),
+            other => Self::Gateway(other),
+        }
+    }
+
     /// For an integration that is named in the query or the body and not in the path: not there is 400.
     pub(crate) fn named(error: GatewayError) -> Self {
         match error {
@@ -169,7 +188,11 @@ impl ApiError {
             Self::InvalidJson(_) | Self::BrokenBody => (S::BAD_REQUEST, "invalid_json"),
             Self::InvalidContentType => (S::UNSUPPORTED_MEDIA_TYPE, "invalid_content_type"),
             Self::TooLarge(_) => (S::PAYLOAD_TOO_LARGE, "body_too_large"),
-            Self::NoRoute | Self::NoSuchConnection { .. } => (S::NOT_FOUND, "not_found"),
+            Self::PublicKey => (S::UNAUTHORIZED, "deprecated_authentication"),
+            Self::MissingSessionToken => (S::UNAUTHORIZED, "missing_auth_header"),
+            Self::NoRoute | Self::NoSuchConnection { .. } | Self::NoSuchIntegration(_) => {
+                (S::NOT_FOUND, "not_found")
+            }
             Self::MethodNotAllowed(_) => (S::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::MissingIntegration => (S::BAD_REQUEST, "missing_provider_config_key"),
             Self::NoSyncs => (S::BAD_REQUEST, "no_syncs_found"),
@@ -207,9 +230,11 @@ impl ApiError {
         match self {
             Self::InvalidQuery(fields)
             | Self::InvalidBody(fields)
-            | Self::Gateway(GatewayError::InvalidBody(fields) | GatewayError::InvalidQuery(fields)) => {
-                Some(fields)
-            }
+            | Self::Gateway(
+                GatewayError::InvalidBody(fields)
+                | GatewayError::InvalidQuery(fields)
+                | GatewayError::ConnectionInvalid(fields),
+            ) => Some(fields),
             _ => None,
         }
     }
@@ -226,6 +251,12 @@ impl ApiError {
             Self::Gateway(GatewayError::CredentialsRefused { status, code, .. }) => {
                 Some(json!({ "provider_status": status, "provider_code": code }))
             }
+            Self::Gateway(GatewayError::InvalidCredentials {
+                status,
+                code,
+                connection,
+                ..
+            }) => Some(json!({ "provider_status": status, "provider_code": code, "connection": connection })),
             _ => request
                 .filter(|_| self.cause().is_some())
                 .map(|id| json!({ "id": id })),
@@ -264,6 +295,13 @@ fn gateway_kind(error: &GatewayError) -> (StatusCode, &'static str) {
     use StatusCode as S;
     match error {
         GatewayError::UnknownKey => (S::UNAUTHORIZED, "unknown_account"),
+        GatewayError::MalformedSessionToken => (S::UNAUTHORIZED, "invalid_connect_session_token_format"),
+        GatewayError::UnknownSession => (S::UNAUTHORIZED, "unknown_connect_session_token"),
+        GatewayError::Forbidden(_) => (S::FORBIDDEN, "forbidden"),
+        GatewayError::IntegrationNotAllowed(_) => (S::BAD_REQUEST, "integration_not_allowed"),
+        GatewayError::InvalidAuthMode { .. } => (S::BAD_REQUEST, "invalid_auth_mode"),
+        GatewayError::ConnectionInvalid(_) => (S::BAD_REQUEST, "connection_validation_failed"),
+        GatewayError::InvalidCredentials { .. } => (S::BAD_REQUEST, "invalid_credentials"),
         GatewayError::UnknownIntegration(_) => (S::NOT_FOUND, "unknown_provider_config"),
         GatewayError::UnknownConnection { .. } => (S::NOT_FOUND, "unknown_connection"),
         GatewayError::UnknownRun(_) | GatewayError::UnknownModel { .. } => (S::NOT_FOUND, "not_found"),

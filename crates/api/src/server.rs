@@ -11,6 +11,7 @@ use gateway::Gateway;
 use tracing_actix_web::TracingLogger;
 use utoipa_actix_web::AppExt;
 
+use crate::connect_sessions::ConnectPage;
 use crate::document::Document;
 use crate::edge::{self, RequestSpan};
 use crate::{error, routes};
@@ -20,6 +21,8 @@ use crate::{error, routes};
 pub struct ApiOptions {
     /// Where clients reach the API, such as `https://trunkline.example.org`, for the document and the first page.
     pub public_url: Option<String>,
+    /// Where people connect from a link, without a query; `/connect` of the API itself if `None`.
+    pub connect_url: Option<String>,
     /// Threads that answer; the smaller of the cores and 4 if `None`.
     pub threads: Option<usize>,
     /// How long a graceful stop waits for requests under way; whole seconds count.
@@ -30,6 +33,7 @@ impl Default for ApiOptions {
     fn default() -> Self {
         Self {
             public_url: None,
+            connect_url: None,
             threads: None,
             drain: Duration::from_secs(20),
         }
@@ -43,17 +47,27 @@ const MOST_THREADS: usize = 4;
 pub fn serve(gateway: Gateway, listener: TcpListener, options: ApiOptions) -> std::io::Result<Server> {
     let ApiOptions {
         public_url,
+        connect_url,
         threads,
         drain,
     } = options;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = threads.unwrap_or_else(|| cores.min(MOST_THREADS)).max(1);
     let document = web::Data::from(Arc::new(Document::new(gateway.registry(), public_url.as_deref())));
+    let local = format!("http://{}", listener.local_addr()?);
+    let own_page = || {
+        format!(
+            "{}/connect",
+            public_url.as_deref().unwrap_or(&local).trim_end_matches('/')
+        )
+    };
+    let page = web::Data::new(ConnectPage(connect_url.unwrap_or_else(own_page)));
     let gateway = web::Data::new(gateway);
     let server = HttpServer::new(move || {
         App::new()
             .app_data(gateway.clone())
             .app_data(document.clone())
+            .app_data(page.clone())
             .app_data(web::PathConfig::default().error_handler(error::path_error))
             .into_utoipa_app()
             .configure(routes::routes)

@@ -158,7 +158,7 @@ fn texts<'a>(
 }
 
 fn known_fields(provider: &Provider) -> String {
-    let mut names: Vec<&str> = vec!["connectionId", "metadata", "tags"];
+    let mut names: Vec<&str> = vec!["connectionId", "metadata", "tags", "end_user", "organization"];
     for name in provider.connect.iter().flat_map(|form| form.fields.keys()) {
         if !names.contains(&name.as_str()) {
             names.push(name);

@@ -4,26 +4,35 @@
 //! follows a change is stored in the same transaction as the change, and no transaction spans a call to a provider.
 
 mod connect;
+mod connect_sessions;
 mod connections;
 mod credentials;
 mod error;
 mod form;
 mod gateway;
+mod given;
 mod health;
+mod import;
 mod keys;
+mod labels;
 mod models;
+mod patch;
 mod records;
 mod sync_status;
 mod syncs;
+mod trial;
 
 pub use connect::{ConnectRequest, Connected};
-pub use connections::{ConnectionList, Connections};
+pub use connect_sessions::{NewSession, NewSessionToken, Reconnection, Session, Sessions};
+pub use connections::{Connections, Credential, Look, Shown};
 pub use credentials::{KeySource, Rotation};
 pub use error::{FieldError, GatewayError};
 pub use gateway::{Gateway, Integration, Parts};
 pub use health::{AUTH_PROBLEM, Health};
+pub use import::Import;
 pub use keys::{Caller, Keys, NewKey, Scope};
 pub use models::{ModelTable, Models};
+pub use patch::{ConnectionPatch, MetadataChange};
 pub use records::{RecordFilter, RecordPage, Records};
 pub use sync_status::SyncStatus;
 pub use syncs::{SyncSelection, Syncs, TriggerOptions, TriggeredRun};

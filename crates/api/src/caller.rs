@@ -112,6 +112,7 @@ pub(crate) enum SessionOrCaller<S> {
 
 impl<S> SessionOrCaller<S> {
     /// The environment that they may look at.
+    #[expect(dead_code, reason = "the routes of integrations and providers ask for it")]
     pub(crate) fn environment(&self) -> EnvironmentId {
         match self {
             Self::Session(session) => session.environment(),

@@ -33,12 +33,46 @@ fn call(operation: &str, app: &TestApp) -> Call {
     };
     let unknown = || Theirs::Refused(404, "unknown_connection");
     match operation {
-        "list_connections" => of("", Theirs::Empty("connections")),
-        "get_connection" => of("?provider_config_key=twilio", Theirs::Refused(404, "not_found")),
-        "delete_connection" => of(
+        "list_connections" | "list_connections_deprecated" => of("", Theirs::Empty("connections")),
+        "get_connection" | "get_connection_deprecated" => {
+            of("?provider_config_key=twilio", Theirs::Refused(404, "not_found"))
+        }
+        "delete_connection" | "delete_connection_deprecated" => of(
             "?provider_config_key=twilio",
             Theirs::Refused(400, "unknown_connection"),
         ),
+        "import_connection" => Call {
+            query: "",
+            body: Some(import_body(app)),
+            theirs: Theirs::Own,
+        },
+        "patch_connection" => Call {
+            query: "?provider_config_key=twilio",
+            body: Some(json!({ "tags": { "plan": "pro" } })),
+            theirs: Theirs::Refused(404, "not_found"),
+        },
+        "set_metadata" | "merge_metadata" | "set_metadata_deprecated" | "merge_metadata_deprecated" => Call {
+            query: "",
+            body: Some(
+                json!({ "provider_config_key": "twilio", "connection_id": "my-twilio", "metadata": { "a": 1 } }),
+            ),
+            theirs: unknown(),
+        },
+        "set_metadata_of_one_deprecated" | "merge_metadata_of_one_deprecated" => Call {
+            query: "?provider_config_key=twilio",
+            body: Some(json!({ "a": 1 })),
+            theirs: unknown(),
+        },
+        "create_connect_session" => Call {
+            query: "",
+            body: Some(json!({ "end_user": { "id": "u1" } })),
+            theirs: Theirs::Own,
+        },
+        "create_reconnect_session" => Call {
+            query: "",
+            body: Some(json!({ "integration_id": "twilio", "connection_id": "my-twilio" })),
+            theirs: Theirs::Refused(400, "invalid_body"),
+        },
         "trigger_syncs" | "pause_syncs" | "start_syncs" => Call {
             query: "",
             body: Some(select),
@@ -60,10 +94,27 @@ fn call(operation: &str, app: &TestApp) -> Call {
     }
 }
 
+fn import_body(app: &TestApp) -> Json {
+    let known = app.simulator().credentials();
+    json!({
+        "provider_config_key": "twilio",
+        "connection_id": "imported",
+        "credentials": { "type": "BASIC", "username": known.account_sid, "password": known.auth_token },
+    })
+}
+
 /// Operations of other providers, which have no connection here; what they are made of is the same.
 fn elsewhere(path: &str) -> bool {
     let first = path.split('/').nth(1).unwrap_or_default();
-    !matches!(first, "twilio" | "connections" | "sync" | "{integration}")
+    let ours = [
+        "twilio",
+        "connection",
+        "connections",
+        "connect",
+        "sync",
+        "{integration}",
+    ];
+    !ours.contains(&first)
 }
 
 async fn send(client: &Client, method: &Method, path: &str, call: &Call) -> Reply {
@@ -79,6 +130,7 @@ async fn send(client: &Client, method: &Method, path: &str, call: &Call) -> Repl
 
 async fn every_operation_refuses_no_key_a_key_without_its_scope_and_anothers_object(app: TestApp) {
     app.connect_twilio().await;
+    app.connect_as(app.admin(), "another").await;
     app.run_due().await;
     let run = app.admin().get("/sync/runs").await.json()["runs"][0]["id"]
         .as_str()
@@ -100,7 +152,13 @@ async fn every_operation_refuses_no_key_a_key_without_its_scope_and_anothers_obj
             let path = path
                 .replace("{integration}", "twilio")
                 .replace("{plural}", "messages");
-            let path = path.replace("{connection_id}", "my-twilio").replace("{id}", &run);
+            // Two routes delete, and each wants its own.
+            let name = if id == "delete_connection_deprecated" {
+                "another"
+            } else {
+                "my-twilio"
+            };
+            let path = path.replace("{connection_id}", name).replace("{id}", &run);
             let call = call(id, &app);
             let needed = scopes[0].as_str().unwrap();
             let (others, only): (Vec<Scope>, Vec<Scope>) =
@@ -130,9 +188,9 @@ async fn every_operation_refuses_no_key_a_key_without_its_scope_and_anothers_obj
             own.push((id.to_owned(), method, path, call, app.client_with(&only).await));
         }
     }
-    assert!(own.len() >= 12, "{}", own.len());
+    assert!(own.len() >= 24, "{}", own.len());
     // The same calls pass for whom they are meant, so that none above was refused for another reason.
-    own.sort_by_key(|(id, ..)| id == "delete_connection");
+    own.sort_by_key(|(id, ..)| id.starts_with("delete_connection"));
     for (id, method, path, call, client) in &own {
         let reply = send(client, method, path, call).await;
         assert!(

@@ -53,7 +53,7 @@ impl Given<'_> {
         );
         require(
             &provider.credentials,
-            &credentials,
+            [&credentials, &config],
             self.credentials_at,
             &mut errors,
         );
@@ -71,17 +71,19 @@ impl Given<'_> {
                 }
             }
         }
-        require(&provider.connection_config, &config, self.config_at, &mut errors);
+        require(
+            &provider.connection_config,
+            [&config, &credentials],
+            self.config_at,
+            &mut errors,
+        );
         if !errors.is_empty() {
             return Err(errors);
         }
-        Ok(Filled {
-            credentials: credentials
-                .into_iter()
-                .map(|(name, value)| (name, SecretString::from(value)))
-                .collect(),
-            connection_config: config,
-        })
+        let credentials = credentials
+            .into_iter()
+            .map(|(name, value)| (name, SecretString::from(value)));
+        Ok(Filled::new(provider, credentials.collect(), config))
     }
 }
 
@@ -123,7 +125,10 @@ fn read(
             (Some(_), Json::String(text)) if text.len() > LONGEST => {
                 Err(format!("must be {LONGEST} bytes at most"))
             }
-            (Some(field), Json::String(text)) => field.check(text.trim()).map(|()| text.trim()),
+            (Some(field), Json::String(text)) => {
+                let bare = field.bare(text.trim());
+                field.check(bare).map(|()| bare)
+            }
             (Some(_), _) => Err("must be text".to_owned()),
         };
         match checked {
@@ -134,16 +139,24 @@ fn read(
     read
 }
 
+/// Names the fields that lack a value among the first of the `values`; whether they are asked for hangs on either.
 fn require(
     fields: &indexmap::IndexMap<String, Field>,
-    values: &BTreeMap<String, String>,
+    values: [&BTreeMap<String, String>; 2],
     at: &[&str],
     errors: &mut Vec<FieldError>,
 ) {
+    let [own, _] = values;
+    let of_either = |name: &str| {
+        values
+            .iter()
+            .find_map(|values| values.get(name))
+            .map(String::as_str)
+    };
     for (name, field) in fields {
         let free = field.optional || field.hidden || field.default_value.is_some();
-        let told = |error: &FieldError| error.path.last() == Some(name);
-        if !free && !values.contains_key(name) && !errors.iter().any(told) {
+        let told = |error: &FieldError| error.path.last() == Some(name) && error.path.len() == at.len() + 1;
+        if !free && field.visible(of_either) && !own.contains_key(name) && !errors.iter().any(told) {
             let what = field.description.as_ref().or(field.title.as_ref());
             let what = what
                 .map(|what| format!(" ({})", what.trim_end_matches('.')))

@@ -26,6 +26,7 @@ impl Inner {
         let variables = Variables {
             credentials: filled.credentials.clone(),
             connection_config: filled.connection_config.clone(),
+            integration_config: integration.config(),
             metadata: metadata.cloned().unwrap_or_default(),
         };
         let target = Target {

@@ -13,7 +13,7 @@ use serde_json::{Map, Value as Json};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::body::QueryBody;
-use crate::error::{ApiError, ErrorBody};
+use crate::error::{ApiError, ErrorBody, SessionErrors};
 use crate::query::{self, FromParameters, Parameters, Query};
 
 /// The parameter that holds the token.
@@ -153,9 +153,10 @@ async fn connect(
     responses(
         (status = 200, description = "Connected", body = FrontEndAnswer),
         (status = 400, description = "`invalid_query_params`, `invalid_json`, `integration_not_allowed`, `invalid_auth_mode`, `connection_validation_failed` or `connection_test_failed`", body = ErrorBody),
-        (status = 401, description = "`missing_auth_header`, `deprecated_authentication`, `invalid_connect_session_token_format` or `unknown_connect_session_token`", body = ErrorBody),
         (status = 404, description = "`unknown_provider_config`", body = ErrorBody),
-        (status = 503, description = "`provider_unavailable`: see the header `Retry-After`", body = ErrorBody)
+        (status = 413, description = "The body is larger than 64 KB", body = ErrorBody),
+        (status = 415, description = "The body is no JSON", body = ErrorBody),
+        SessionErrors
     )
 )]
 #[post("/api-auth/api-key/{integration}")]
@@ -175,9 +176,10 @@ pub(crate) async fn api_key(
     responses(
         (status = 200, description = "Connected", body = FrontEndAnswer),
         (status = 400, description = "`invalid_query_params`, `invalid_json`, `integration_not_allowed`, `invalid_auth_mode`, `connection_validation_failed` or `connection_test_failed`", body = ErrorBody),
-        (status = 401, description = "`missing_auth_header`, `deprecated_authentication`, `invalid_connect_session_token_format` or `unknown_connect_session_token`", body = ErrorBody),
         (status = 404, description = "`unknown_provider_config`", body = ErrorBody),
-        (status = 503, description = "`provider_unavailable`: see the header `Retry-After`", body = ErrorBody)
+        (status = 413, description = "The body is larger than 64 KB", body = ErrorBody),
+        (status = 415, description = "The body is no JSON", body = ErrorBody),
+        SessionErrors
     )
 )]
 #[post("/api-auth/basic/{integration}")]
@@ -195,8 +197,8 @@ pub(crate) async fn basic(
     params(("integration" = String, Path, description = "The integration's key", example = "acme"), FrontEndQuery),
     responses(
         (status = 400, description = "`invalid_auth_mode`, `integration_not_allowed` or `invalid_query_params`", body = ErrorBody),
-        (status = 401, description = "`missing_auth_header`, `deprecated_authentication`, `invalid_connect_session_token_format` or `unknown_connect_session_token`", body = ErrorBody),
-        (status = 404, description = "`unknown_provider_config`", body = ErrorBody)
+        (status = 404, description = "`unknown_provider_config`", body = ErrorBody),
+        SessionErrors
     )
 )]
 #[post("/auth/unauthenticated/{integration}")]

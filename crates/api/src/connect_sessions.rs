@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use crate::body::Body;
 use crate::caller::{Caller, SessionHolder, scope};
 use crate::connections::{EndUser, Organization};
-use crate::error::{ApiError, ErrorBody, KeyErrors};
+use crate::error::{ApiError, ErrorBody, KeyErrors, SessionErrors};
 
 /// Where the connect page is, without a query.
 pub(crate) struct ConnectPage(pub(crate) String);
@@ -252,7 +252,7 @@ struct SessionView {
     operation_id = "get_connect_session", tag = "connect sessions", security(("connect_session" = [])),
     responses(
         (status = 200, description = "The session", body = ShownSession),
-        (status = 401, description = "`missing_auth_header`, `malformed_auth_header`, `invalid_connect_session_token_format`, or `unknown_connect_session_token` if the session is not known or has ended", body = ErrorBody)
+        SessionErrors
     )
 )]
 #[get("/connect/session")]
@@ -279,7 +279,7 @@ pub(crate) async fn get(SessionHolder(session): SessionHolder) -> web::Json<Show
     operation_id = "end_connect_session", tag = "connect sessions", security(("connect_session" = [])),
     responses(
         (status = 204, description = "Ended"),
-        (status = 401, description = "`missing_auth_header`, `malformed_auth_header`, `invalid_connect_session_token_format`, or `unknown_connect_session_token` if the session is not known or has ended", body = ErrorBody)
+        SessionErrors
     )
 )]
 #[delete("/connect/session")]
@@ -293,7 +293,7 @@ pub(crate) async fn end(
 
 /// Takes what Nango's connect page tells of its use, and keeps none of it.
 #[utoipa::path(
-    operation_id = "connect_telemetry", tag = "connect sessions",
+    operation_id = "connect_telemetry", tag = "connect sessions", security(()),
     responses((status = 204, description = "Taken, and not kept"))
 )]
 #[post("/connect/telemetry")]

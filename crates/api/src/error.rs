@@ -130,6 +130,23 @@ pub(crate) enum KeyErrors {
     Unavailable(ErrorBody),
 }
 
+/// What every route that needs the token of a connect session may answer.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "describes answers; `ApiError` makes them")]
+pub(crate) enum SessionErrors {
+    /// No token (`missing_auth_header`), one that cannot be read (`malformed_auth_header`, `invalid_connect_session_token_format`),
+    /// one that is not known or whose session has ended (`unknown_connect_session_token`), or a public key in its place
+    /// (`deprecated_authentication`).
+    #[response(status = 401)]
+    Unauthorized(ErrorBody),
+    /// An error of our own, with the request's id in `payload`: `server_error`.
+    #[response(status = 500)]
+    Server(ErrorBody),
+    /// The database (`unavailable`) or the provider (`provider_unavailable`) is away: see the header `Retry-After`.
+    #[response(status = 503)]
+    Unavailable(ErrorBody),
+}
+
 impl ApiError {
     /// For a connection that a path names: not there is 404 `not_found`, and an integration in the query 400.
     pub(crate) fn looking(error: GatewayError) -> Self {

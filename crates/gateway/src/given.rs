@@ -70,13 +70,14 @@ impl Given<'_> {
                     config.entry(name.clone()).or_insert_with(|| value.clone());
                 }
             }
+            // Not before: what is missing may be what a form gives, once the rest is right.
+            require(
+                &provider.connection_config,
+                [&config, &credentials],
+                self.config_at,
+                &mut errors,
+            );
         }
-        require(
-            &provider.connection_config,
-            [&config, &credentials],
-            self.config_at,
-            &mut errors,
-        );
         if !errors.is_empty() {
             return Err(errors);
         }

@@ -21,7 +21,11 @@ use crate::query::Query;
 #[utoipa::path(
     operation_id = "list_connections_deprecated", tags = ["connections", "deprecated"],
     security(("api_key" = ["environment:connections:list"])), params(ListQuery),
-    responses((status = 200, description = "The connections", body = ConnectionList), KeyErrors)
+    responses(
+        (status = 200, description = "The connections", body = ConnectionList),
+        (status = 400, description = "`invalid_query_params`", body = ErrorBody),
+        KeyErrors
+    )
 )]
 #[get("/connection")]
 pub(crate) async fn list(
@@ -39,6 +43,7 @@ pub(crate) async fn list(
     params(("connection_id" = String, Path, description = "What you call the connection"), ShowQuery),
     responses(
         (status = 200, description = "The connection", body = FullConnection),
+        (status = 400, description = "`invalid_query_params`, `unknown_provider_config`, or `invalid_credentials` if the provider refuses them when tried", body = ErrorBody),
         (status = 404, description = "`not_found`", body = ErrorBody),
         KeyErrors
     )
@@ -60,7 +65,7 @@ pub(crate) async fn get(
     params(("connection_id" = String, Path, description = "What you call the connection"), IntegrationQuery),
     responses(
         (status = 200, description = "Done", body = Success),
-        (status = 400, description = "`unknown_connection`", body = ErrorBody),
+        (status = 400, description = "`invalid_query_params`, `unknown_provider_config`, or `unknown_connection` if it is not there", body = ErrorBody),
         KeyErrors
     )
 )]
@@ -80,7 +85,10 @@ pub(crate) async fn delete(
     security(("api_key" = ["environment:connections:update"])), request_body = MetadataBody,
     responses(
         (status = 201, description = "Set", body = MetadataBody),
+        (status = 400, description = "`invalid_query_params`, `invalid_body`, `invalid_json` or `unknown_provider_config`", body = ErrorBody),
         (status = 404, description = "`unknown_connection`", body = ErrorBody),
+        (status = 413, description = "The body is larger than 64 KB", body = ErrorBody),
+        (status = 415, description = "The body is no JSON", body = ErrorBody),
         KeyErrors
     )
 )]
@@ -100,7 +108,10 @@ pub(crate) async fn set_metadata(
     security(("api_key" = ["environment:connections:update"])), request_body = MetadataBody,
     responses(
         (status = 200, description = "Merged", body = MetadataBody),
+        (status = 400, description = "`invalid_query_params`, `invalid_body`, `invalid_json` or `unknown_provider_config`", body = ErrorBody),
         (status = 404, description = "`unknown_connection`", body = ErrorBody),
+        (status = 413, description = "The body is larger than 64 KB", body = ErrorBody),
+        (status = 415, description = "The body is no JSON", body = ErrorBody),
         KeyErrors
     )
 )]
@@ -141,7 +152,10 @@ async fn change_notes(
     params(("connection_id" = String, Path, description = "What you call the connection"), IntegrationQuery),
     responses(
         (status = 201, description = "Set", body = Notes),
+        (status = 400, description = "`invalid_query_params`, `invalid_body`, `invalid_json` or `unknown_provider_config`", body = ErrorBody),
         (status = 404, description = "`unknown_connection`", body = ErrorBody),
+        (status = 413, description = "The body is larger than 64 KB", body = ErrorBody),
+        (status = 415, description = "The body is no JSON", body = ErrorBody),
         KeyErrors
     )
 )]
@@ -165,7 +179,10 @@ pub(crate) async fn set_notes(
     params(("connection_id" = String, Path, description = "What you call the connection"), IntegrationQuery),
     responses(
         (status = 200, description = "Merged", body = Notes),
+        (status = 400, description = "`invalid_query_params`, `invalid_body`, `invalid_json` or `unknown_provider_config`", body = ErrorBody),
         (status = 404, description = "`unknown_connection`", body = ErrorBody),
+        (status = 413, description = "The body is larger than 64 KB", body = ErrorBody),
+        (status = 415, description = "The body is no JSON", body = ErrorBody),
         KeyErrors
     )
 )]

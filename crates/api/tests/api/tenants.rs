@@ -1,11 +1,18 @@
 //! One walk over the document: every operation refuses no key, a key without its scope, and another environment's object.
 
+use std::time::Duration;
+
 use gateway::Scope;
 use reqwest::Method;
 use serde_json::{Value as Json, json};
 use testkit::{Client, Reply, TestApp, on_both_databases};
 
-on_both_databases!(every_operation_refuses_no_key_a_key_without_its_scope_and_anothers_object);
+use crate::connect_sessions::session_token;
+
+on_both_databases!(
+    every_operation_refuses_no_key_a_key_without_its_scope_and_anothers_object,
+    every_operation_of_a_session_refuses_no_token_a_key_and_an_ended_session,
+);
 
 /// How an operation is called so that it succeeds, and what another environment gets from the same call.
 struct Call {
@@ -137,6 +144,8 @@ async fn every_operation_refuses_no_key_a_key_without_its_scope_and_anothers_obj
         .unwrap()
         .to_owned();
     let theirs = app.environment("theirs").await;
+    // What makes something of its own does so elsewhere, so that lists of `theirs` stay empty.
+    let makers = app.environment("makers").await;
     let document = app.anonymous().get("/openapi.json").await.json();
     let mut own = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
@@ -177,13 +186,17 @@ async fn every_operation_refuses_no_key_a_key_without_its_scope_and_anothers_obj
             );
             let reply = send(&app.client_with(&others).await, &method, &path, &call).await;
             assert_eq!((reply.status, reply.code().as_str()), (403, "forbidden"), "{id}");
-            let reply = send(&theirs, &method, &path, &call).await;
+            let other = match call.theirs {
+                Theirs::Own => &makers,
+                Theirs::Refused(..) | Theirs::Empty(_) => &theirs,
+            };
+            let reply = send(other, &method, &path, &call).await;
             match call.theirs {
                 Theirs::Refused(status, code) => {
                     assert_eq!((reply.status, reply.code().as_str()), (status, code), "{id}");
                 }
                 Theirs::Empty(list) => assert_eq!(reply.expect(200).json()[list], json!([]), "{id}"),
-                Theirs::Own => {}
+                Theirs::Own => assert!((200..300).contains(&reply.status), "{id}: {}", reply.text),
             }
             own.push((id.to_owned(), method, path, call, app.client_with(&only).await));
         }
@@ -200,4 +213,47 @@ async fn every_operation_refuses_no_key_a_key_without_its_scope_and_anothers_obj
             reply.text
         );
     }
+}
+
+async fn every_operation_of_a_session_refuses_no_token_a_key_and_an_ended_session(app: TestApp) {
+    let ended = session_token(&app).await;
+    app.advance(Duration::from_secs(30 * 60));
+    let key = app.admin().key().unwrap().to_owned();
+    let document = app.anonymous().get("/openapi.json").await.json();
+    let mut walked = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let security = &operation["security"][0];
+            let in_header = security["connect_session"].is_array();
+            if !in_header && !security["connect_session_token"].is_array() {
+                continue;
+            }
+            walked += 1;
+            let method: Method = method.to_ascii_uppercase().parse().unwrap();
+            let path = path.replace("{integration}", "twilio");
+            for (token, code) in [
+                (None, "missing_auth_header"),
+                (Some(&key), "invalid_connect_session_token_format"),
+                (Some(&ended), "unknown_connect_session_token"),
+            ] {
+                let query = token.filter(|_| !in_header);
+                let query = query.map(|token| format!("?connect_session_token={token}"));
+                let mut request = app
+                    .anonymous()
+                    .request(method.clone(), &format!("{path}{}", query.unwrap_or_default()))
+                    .header("Content-Type", "application/json")
+                    .body("{}");
+                if let Some(token) = token.filter(|_| in_header) {
+                    request = request.bearer_auth(token);
+                }
+                let reply = app.anonymous().send(request).await;
+                assert_eq!(
+                    (reply.status, reply.code().as_str()),
+                    (401, code),
+                    "{method} {path}"
+                );
+            }
+        }
+    }
+    assert!(walked >= 5, "{walked}");
 }

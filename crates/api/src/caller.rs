@@ -9,7 +9,7 @@ use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use actix_web::middleware::Next;
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, web};
-use domain::EnvironmentId;
+use domain::{EnvironmentId, IntegrationKey};
 use futures::future::LocalBoxFuture;
 use gateway::{Gateway, GatewayError, Session};
 
@@ -112,11 +112,18 @@ pub(crate) enum SessionOrCaller<S> {
 
 impl<S> SessionOrCaller<S> {
     /// The environment that they may look at.
-    #[expect(dead_code, reason = "the routes of integrations and providers ask for it")]
     pub(crate) fn environment(&self) -> EnvironmentId {
         match self {
             Self::Session(session) => session.environment(),
             Self::Caller(caller) => caller.environment,
+        }
+    }
+
+    /// Whether they may see that integration: a session shows those alone that it allows.
+    pub(crate) fn may_see(&self, key: &IntegrationKey) -> bool {
+        match self {
+            Self::Session(session) => session.allows(key),
+            Self::Caller(_) => true,
         }
     }
 }

@@ -45,8 +45,6 @@ pub(crate) struct IntegrationOverrides {
     docs_connect: Option<String>,
 }
 
-type ByIntegration<T> = BTreeMap<String, T>;
-
 /// A session to make.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -64,9 +62,9 @@ pub(crate) struct SessionBody {
     #[schema(example = json!(["acme"]))]
     allowed_integrations: Option<Vec<String>>,
     /// By integration, what is set for connections.
-    integrations_config_defaults: Option<ByIntegration<IntegrationDefaults>>,
+    integrations_config_defaults: Option<BTreeMap<String, IntegrationDefaults>>,
     /// By integration, what a connect page shows otherwise.
-    overrides: Option<ByIntegration<IntegrationOverrides>>,
+    overrides: Option<BTreeMap<String, IntegrationOverrides>>,
     /// Where events of the connections made go.
     webhook_url_override: Option<String>,
 }
@@ -91,14 +89,14 @@ pub(crate) struct ReconnectBody {
     #[schema(value_type = Option<BTreeMap<String, String>>)]
     tags: Option<Json>,
     /// By integration, what is set for the connection.
-    integrations_config_defaults: Option<ByIntegration<IntegrationDefaults>>,
+    integrations_config_defaults: Option<BTreeMap<String, IntegrationDefaults>>,
     /// By integration, what a connect page shows otherwise.
-    overrides: Option<ByIntegration<IntegrationOverrides>>,
+    overrides: Option<BTreeMap<String, IntegrationOverrides>>,
     /// Where events of the connection go.
     webhook_url_override: Option<String>,
 }
 
-fn as_given<T: Serialize>(map: Option<ByIntegration<T>>) -> Map<String, Json> {
+fn as_given<T: Serialize>(map: Option<BTreeMap<String, T>>) -> Map<String, Json> {
     let map = map.unwrap_or_default().into_iter();
     map.map(|(key, value)| (key, json!(value))).collect()
 }
@@ -237,11 +235,11 @@ struct SessionView {
         rename = "integrations_config_defaults",
         skip_serializing_if = "Map::is_empty"
     )]
-    #[schema(value_type = Option<ByIntegration<IntegrationDefaults>>)]
+    #[schema(value_type = Option<BTreeMap<String, IntegrationDefaults>>)]
     defaults: Map<String, Json>,
     /// By integration, what the page shows otherwise.
     #[serde(skip_serializing_if = "Map::is_empty")]
-    #[schema(value_type = Option<ByIntegration<IntegrationOverrides>>)]
+    #[schema(value_type = Option<BTreeMap<String, IntegrationOverrides>>)]
     overrides: Map<String, Json>,
     /// Whether the credentials of a connection that is there are replaced.
     is_reconnecting: bool,

@@ -56,9 +56,17 @@ pub(crate) enum ApiError {
     /// The integration was named in a query or a body, where Nango answers 400.
     #[error("there is no integration {0:?}")]
     UnknownIntegration(String),
-    /// As Nango answers to the import of a connection of an integration that is not there.
-    #[error("Integration does not exist: there is no {0:?}")]
+    /// The integration is named by a route about integrations, or by an import, where Nango answers `not_found`.
+    #[error(
+        "Integration does not exist: there is no integration {0:?}; GET /integrations lists those that there are"
+    )]
     NoSuchIntegration(String),
+    #[error("{integration:?} has no function {name:?}; it has: {known}")]
+    NoSuchFunction {
+        integration: String,
+        name: String,
+        known: String,
+    },
     /// As Nango answers to the deletion of a connection that is not there.
     #[error("there is no connection {connection:?} of {integration:?}")]
     NothingToDelete { connection: String, integration: String },
@@ -176,8 +184,8 @@ impl ApiError {
         }
     }
 
-    /// For an import: an integration that is not there is 404 `not_found`.
-    pub(crate) fn importing(error: GatewayError) -> Self {
+    /// For a route about integrations, and an import: one that is not there is 404 `not_found`.
+    pub(crate) fn integration(error: GatewayError) -> Self {
         match error {
             GatewayError::UnknownIntegration(integration) => Self::NoSuchIntegration(integration),
             other => Self::Gateway(other),
@@ -207,9 +215,10 @@ impl ApiError {
             Self::TooLarge(_) => (S::PAYLOAD_TOO_LARGE, "body_too_large"),
             Self::PublicKey => (S::UNAUTHORIZED, "deprecated_authentication"),
             Self::MissingSessionToken => (S::UNAUTHORIZED, "missing_auth_header"),
-            Self::NoRoute | Self::NoSuchConnection { .. } | Self::NoSuchIntegration(_) => {
-                (S::NOT_FOUND, "not_found")
-            }
+            Self::NoRoute
+            | Self::NoSuchConnection { .. }
+            | Self::NoSuchIntegration(_)
+            | Self::NoSuchFunction { .. } => (S::NOT_FOUND, "not_found"),
             Self::MethodNotAllowed(_) => (S::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::MissingIntegration => (S::BAD_REQUEST, "missing_provider_config_key"),
             Self::NoSyncs => (S::BAD_REQUEST, "no_syncs_found"),
@@ -324,6 +333,7 @@ fn gateway_kind(error: &GatewayError) -> (StatusCode, &'static str) {
         GatewayError::UnknownRun(_)
         | GatewayError::UnknownModel { .. }
         | GatewayError::UnknownEnvironment(_)
+        | GatewayError::UnknownProvider(_)
         | GatewayError::UnknownApiKey(_) => (S::NOT_FOUND, "not_found"),
         GatewayError::EnvironmentInUse(_) => (S::CONFLICT, "conflict"),
         GatewayError::UnknownSync(_) => (S::BAD_REQUEST, "unknown_sync"),

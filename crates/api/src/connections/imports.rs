@@ -94,6 +94,6 @@ pub(crate) async fn import(
     body: Body<ImportBody>,
 ) -> Result<HttpResponse, ApiError> {
     let imported = gateway.connections().import(&caller, body.0.into()).await;
-    let imported = imported.map_err(ApiError::importing)?;
+    let imported = imported.map_err(ApiError::integration)?;
     Ok(HttpResponse::Created().json(FullConnection::made(imported)))
 }

@@ -189,6 +189,27 @@ async fn a_session_that_cannot_be_made_is_told_why() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_session_sees_providers_and_the_integrations_that_it_allows() {
+    let app = TestApp::on(Dialect::Sqlite).await.unwrap();
+    for key in ["ours", "others"] {
+        let body = json!({ "provider": "twilio", "unique_key": key });
+        app.admin().post("/integrations", &body).await.expect(200);
+    }
+    let body = json!({ "end_user": { "id": "u1" }, "allowed_integrations": ["ours"] });
+    let holder = holder(&app, &made(&app, "", &body).await);
+
+    let listed = holder.get("/integrations").await.expect(200).json();
+
+    assert_eq!(listed["data"].as_array().unwrap().len(), 1, "{listed}");
+    assert_eq!(listed["data"][0]["unique_key"], "ours");
+    holder.get("/providers/twilio").await.expect(200);
+    holder.get("/providers").await.expect(200);
+    for path in ["/integrations/ours", "/providers/twilio/templates"] {
+        assert_eq!(holder.get(path).await.expect(401).code(), "unknown_account");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_token_is_no_key_and_a_key_is_no_token() {
     let app = TestApp::on(Dialect::Sqlite).await.unwrap();
     let token = session_token(&app).await;

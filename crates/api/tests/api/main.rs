@@ -15,6 +15,8 @@ mod connection_imports;
 mod connections;
 mod conventions;
 mod document;
+mod environments;
+mod integrations;
 mod records;
 mod secrets;
 mod sync_requests;

@@ -2,7 +2,7 @@
 //!
 //! A cursor is stored, so it never holds the provider's own parameters, which may be keys; they are added again when it is sent.
 
-use registry::{OffsetStep, Paginate};
+use registry::{ListEnd, OffsetStep, Paginate};
 use reqwest::header::{self, HeaderMap};
 use serde_json::Value;
 use url::Url;
@@ -64,7 +64,8 @@ impl Upstream {
         page: &PageSeen<'_>,
     ) -> Result<Next, CallError> {
         match paginate {
-            Paginate::Link { body, header_rel } => {
+            Paginate::Link { end, .. } | Paginate::Cursor { end, .. } if ended(end, page) => Ok(Next::End),
+            Paginate::Link { body, header_rel, .. } => {
                 let in_body = body
                     .as_ref()
                     .and_then(|path| json::at(page.envelope, path))
@@ -75,20 +76,12 @@ impl Upstream {
                     None => Ok(Next::End),
                 }
             }
-            Paginate::Cursor {
-                parameter,
-                body,
-                more,
-                ..
-            } => {
-                let ended = more
-                    .as_ref()
-                    .is_some_and(|path| json::at(page.envelope, path) != Some(&Value::Bool(true)));
+            Paginate::Cursor { parameter, body, .. } => {
                 let token = match body {
                     Some(path) => json::at(page.envelope, path).and_then(json::plain),
                     None => page.last_record_key.map(str::to_owned),
                 };
-                match token.filter(|token| !ended && !token.is_empty()) {
+                match token.filter(|token| !token.is_empty()) {
                     Some(token) if parameter_of(call, parameter) == Some(&token) => {
                         Err(CallError::PageRepeats)
                     }
@@ -189,6 +182,14 @@ impl Upstream {
             host: link.host_str().unwrap_or_default().to_owned(),
         })
     }
+}
+
+/// Whether the answer says, in one of the ways that the file knows, that nothing follows.
+fn ended(end: &ListEnd, page: &PageSeen<'_>) -> bool {
+    let says_true = |path: &Vec<String>| json::at(page.envelope, path) == Some(&Value::Bool(true));
+    end.unless.as_ref().is_some_and(|path| !says_true(path))
+        || end.when.as_ref().is_some_and(says_true)
+        || end.empty_page && page.records == 0
 }
 
 fn parameter_of<'a>(call: &'a Call, parameter: &str) -> Option<&'a String> {

@@ -23,17 +23,29 @@ pub(crate) fn repeats(rules: &RetryRules, status: u16, headers: &HeaderMap, idem
     rate_limited(rules, status, headers) && (listed || status == 403) || listed && idempotent
 }
 
-/// Whether the answer says that there were too many calls: 429, or 403 beside a header that says that none is left (GitHub).
+/// Whether the answer says that there were too many calls: 429, or 403 beside a header that says that none is left or a
+/// `Retry-After` (GitHub's two limits). A key that may not read is never told to come back later.
 pub(crate) fn rate_limited(rules: &RetryRules, status: u16, headers: &HeaderMap) -> bool {
     let none_left = || {
         let header = rules.remaining.as_deref().and_then(|name| headers.get(name));
         header.is_some_and(|value| value.as_bytes().trim_ascii() == b"0")
     };
-    status == 429 || status == 403 && none_left()
+    status == 429 || status == 403 && (none_left() || headers.contains_key("retry-after"))
 }
 
 /// How long the provider asks to wait: the longest of all that it says.
-pub(crate) fn asked(rules: &RetryRules, headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+///
+/// The file's own headers usually come with every answer and say when a quota begins anew, so they count only if there were too
+/// many calls, and not if some of the quota is left: then it was another limit that was met.
+pub(crate) fn asked(
+    rules: &RetryRules,
+    status: u16,
+    headers: &HeaderMap,
+    now: Timestamp,
+) -> Option<Duration> {
+    let left = rules.remaining.as_deref().and_then(|name| headers.get(name));
+    let limited =
+        rate_limited(rules, status, headers) && left.is_none_or(|left| left.as_bytes().trim_ascii() == b"0");
     let values = |name: &str| {
         headers
             .get(name)
@@ -41,11 +53,12 @@ pub(crate) fn asked(rules: &RetryRules, headers: &HeaderMap, now: Timestamp) -> 
             .map(str::trim)
     };
     let after = std::iter::once("retry-after")
-        .chain(rules.after.iter().map(String::as_str))
+        .chain(rules.after.iter().filter(|_| limited).map(String::as_str))
         .filter_map(|name| values(name).and_then(|value| seconds(value).or_else(|| until(value, now))));
     let at = rules
         .at
         .iter()
+        .filter(|_| limited)
         .filter_map(|name| values(name).and_then(|value| moment(value, now)));
     after.chain(at).max()
 }
@@ -143,7 +156,7 @@ mod tests {
         #[case] millis: Option<u64>,
     ) {
         assert_eq!(
-            asked(&rules(), &headers(&[(name, value)]), NOW),
+            asked(&rules(), 429, &headers(&[(name, value)]), NOW),
             millis.map(Duration::from_millis)
         );
     }
@@ -151,7 +164,18 @@ mod tests {
     #[test]
     fn of_several_waits_the_longest_counts() {
         let said = headers(&[("retry-after", "2"), ("x-after", "5"), ("x-reset", "1795255203")]);
-        assert_eq!(asked(&rules(), &said, NOW), Some(Duration::from_secs(5)));
+        assert_eq!(asked(&rules(), 429, &said, NOW), Some(Duration::from_secs(5)));
+    }
+
+    #[test]
+    fn when_a_quota_begins_anew_matters_only_if_it_is_used_up() {
+        let said = headers(&[("x-after", "50"), ("x-reset", "1795258800")]);
+        for status in [401, 403, 500, 503] {
+            assert_eq!(asked(&rules(), status, &said, NOW), None, "{status}");
+        }
+        let said = headers(&[("retry-after", "2"), ("x-reset", "1795258800"), ("x-left", "7")]);
+        assert_eq!(asked(&rules(), 429, &said, NOW), Some(Duration::from_secs(2)));
+        assert_eq!(asked(&rules(), 503, &said, NOW), Some(Duration::from_secs(2)));
     }
 
     #[rstest]
@@ -187,6 +211,12 @@ mod tests {
     fn a_403_with_nothing_left_is_a_rate_limit() {
         assert!(repeats(&rules(), 403, &headers(&[("x-left", "0")]), false));
         assert!(!repeats(&rules(), 403, &headers(&[("x-left", "7")]), true));
+        assert!(repeats(
+            &rules(),
+            403,
+            &headers(&[("x-left", "7"), ("retry-after", "60")]),
+            false
+        ));
         assert!(!rate_limited(&rules(), 404, &headers(&[("x-left", "0")])));
     }
 

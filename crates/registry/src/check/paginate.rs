@@ -3,7 +3,7 @@
 use crate::file::{OffsetName, PaginateFile, PaginateType};
 use crate::path::{Path, dotted};
 use crate::source::Report;
-use crate::{OffsetStep, Paginate};
+use crate::{ListEnd, OffsetStep, Paginate};
 
 pub(super) fn rules(file: &PaginateFile, path: &Path, report: &mut Report<'_>) -> Option<Paginate> {
     match file.kind {
@@ -19,6 +19,7 @@ pub(super) fn rules(file: &PaginateFile, path: &Path, report: &mut Report<'_>) -
             Some(Paginate::Link {
                 body,
                 header_rel: file.link_rel_in_response_header.clone(),
+                end: end(file),
             })
         }
         PaginateType::Cursor => {
@@ -32,7 +33,7 @@ pub(super) fn rules(file: &PaginateFile, path: &Path, report: &mut Report<'_>) -
                 parameter,
                 body: file.cursor_path_in_response.as_deref().map(dotted),
                 last_key: file.cursor_from_last_record.clone(),
-                more: file.more_path_in_response.as_deref().map(dotted),
+                end: end(file),
             })
         }
         PaginateType::Offset => {
@@ -51,5 +52,13 @@ pub(super) fn rules(file: &PaginateFile, path: &Path, report: &mut Report<'_>) -
                 limit_parameter: file.limit_name_in_request.clone(),
             })
         }
+    }
+}
+
+fn end(file: &PaginateFile) -> ListEnd {
+    ListEnd {
+        unless: file.more_path_in_response.as_deref().map(dotted),
+        when: file.end_path_in_response.as_deref().map(dotted),
+        empty_page: file.ends_with_empty_page,
     }
 }

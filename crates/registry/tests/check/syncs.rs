@@ -143,6 +143,33 @@ fn what_goes_with_a_window_is_refused_without_one() {
 }
 
 #[test]
+fn a_window_needs_to_know_its_bounds_or_the_order_of_the_list() {
+    refused("format: date, inclusive", "inclusive", &["\"format\" is missing"]);
+    refused("inclusive: lower, ", "", &["\"inclusive\" is missing"]);
+    refused(
+        "from: since, to: until, ",
+        "to: until, ",
+        &["goes with \"from\" alone"],
+    );
+    refused(
+        "from: since, to: until, format: date, inclusive: lower, step: 2 days,",
+        "",
+        &["needs \"from\", or \"order: newest_first\""],
+    );
+    refused(
+        "to: until, format: date, inclusive: lower, step: 2 days,",
+        "format: date, longest: 30 days,",
+        &["longest", "goes with \"to\" alone"],
+    );
+    refused("step: 2 days,", "longest: 36 hours,", &["must be whole days"]);
+    let since = problems(
+        "to: until, format: date, inclusive: lower, step: 2 days,",
+        "format: date_time,",
+    );
+    assert_eq!(since, Vec::<String>::new());
+}
+
+#[test]
 fn a_window_needs_what_each_run_reads_again() {
     let told = &problems("    lookback: { reach: 1 day }\n", "");
     assert_eq!(told.len(), 1, "{told:#?}");

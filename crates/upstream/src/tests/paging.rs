@@ -1,6 +1,6 @@
 //! How lists go on, and how they are taken up again.
 
-use registry::{OffsetStep, Paginate, Provider};
+use registry::{ListEnd, OffsetStep, Paginate, Provider};
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -11,6 +11,7 @@ fn by_link() -> Paginate {
     Paginate::Link {
         body: Some(words("meta.next")),
         header_rel: Some("next".to_owned()),
+        end: ListEnd::default(),
     }
 }
 
@@ -19,17 +20,20 @@ fn by_token() -> Paginate {
         parameter: "after".to_owned(),
         body: Some(words("next")),
         last_key: None,
-        more: None,
+        end: ListEnd::default(),
     }
 }
 
 fn by_last_record() -> Paginate {
-    let more = Some(words("has_more"));
+    let end = ListEnd {
+        unless: Some(words("has_more")),
+        ..ListEnd::default()
+    };
     Paginate::Cursor {
         parameter: "after".to_owned(),
         body: None,
         last_key: Some("id".to_owned()),
-        more,
+        end,
     }
 }
 
@@ -121,6 +125,31 @@ fn a_foreign_link_names_the_host() {
         .link(&Call::get("/items"), "https://evil.example/x?key=s3cr3t")
         .unwrap_err();
     assert!(error.to_string().contains("evil.example") && !error.to_string().contains("s3cr3t"));
+}
+
+#[rstest]
+#[case::done(json!({"meta": {"next": "/v1/items?page=3", "done": true}}), 1, true)]
+#[case::not_done(json!({"meta": {"next": "/v1/items?page=3", "done": false}}), 1, false)]
+#[case::silent(json!({"meta": {"next": "/v1/items?page=3"}}), 1, false)]
+#[case::an_empty_page(json!({"meta": {"next": "/v1/items?page=3"}}), 0, true)]
+fn a_list_with_a_link_on_each_page_ends_where_the_file_says(
+    #[case] body: Value,
+    #[case] records: usize,
+    #[case] ended: bool,
+) {
+    let paginate = Paginate::Link {
+        body: Some(words("meta.next")),
+        header_rel: None,
+        end: ListEnd {
+            unless: None,
+            when: Some(words("meta.done")),
+            empty_page: true,
+        },
+    };
+    let next = List::of(acme())
+        .next(&paginate, &Call::get("/items?page=2"), &body, records)
+        .unwrap();
+    assert_eq!(next == Next::End, ended, "{next:?}");
 }
 
 #[test]

@@ -6,4 +6,20 @@
 mod stage;
 
 #[cfg(test)]
+mod airtable;
+#[cfg(test)]
+mod freshdesk;
+#[cfg(test)]
+mod github;
+#[cfg(test)]
+mod mailgun;
+#[cfg(test)]
+mod pagerduty;
+#[cfg(test)]
+mod postmark;
+#[cfg(test)]
+mod resend;
+#[cfg(test)]
 mod stripe;
+#[cfg(test)]
+mod zendesk;

@@ -107,6 +107,26 @@ pub(crate) fn part(list: &[Json], skip: usize, take: usize) -> Vec<Json> {
     list.iter().skip(skip).take(take).cloned().collect()
 }
 
+/// A page of a list that is counted by `page` and `per_page`, with the next one's address in a `Link` header.
+pub(crate) fn linked(asked: &Asked<'_>, origin: &str, list: &[Json]) -> Option<ResponseTemplate> {
+    let (page, size) = (
+        asked.number("page").unwrap_or(1),
+        asked.number("per_page").unwrap_or(30),
+    );
+    asked.demand(size <= 100, "a page has 100 records at most");
+    let shown = answer(200, &json!(part(list, (page - 1) * size, size)));
+    if page * size >= list.len() {
+        return Some(shown);
+    }
+    let mut parameters = asked.parameters();
+    parameters.insert("page".to_owned(), (page + 1).to_string());
+    let next = url::Url::parse_with_params(&format!("{origin}{}", asked.path()), &parameters).unwrap();
+    Some(shown.insert_header(
+        "Link",
+        format!("<{origin}/>; rel=\"first\", <{next}>; rel=\"next\""),
+    ))
+}
+
 /// What the server and the test share.
 struct Scene {
     play: Play,
@@ -268,6 +288,19 @@ impl Stage {
     pub(crate) async fn pass(&self, time: Duration) {
         self.app.advance(time);
         self.run_due().await;
+    }
+
+    /// Starts a sync that does not start by itself, and lets it run.
+    pub(crate) async fn start(&self, sync: &str) {
+        let provider = self.scene.play.provider;
+        let body = json!({ "provider_config_key": provider, "connection_id": CONNECTION, "syncs": [sync] });
+        self.app.admin().post("/sync/start", &body).await.expect(200);
+        self.run_due().await;
+    }
+
+    /// The clock, in seconds since 1970.
+    pub(crate) fn now(&self) -> i64 {
+        self.app.clock().now().as_micros() / 1_000_000
     }
 
     /// All runs, newest first.

@@ -8,7 +8,23 @@ fn the_built_in_files_pass_every_check_without_a_warning() {
     assert_eq!(registry.warnings(), []);
     assert_eq!(registry.unsupported(), []);
     let names: Vec<_> = registry.iter().map(|provider| provider.name.as_str()).collect();
-    assert_eq!(names, ["sendgrid", "twilio"]);
+    assert_eq!(
+        names,
+        [
+            "activecampaign",
+            "close",
+            "datadog",
+            "intercom",
+            "klaviyo",
+            "lever",
+            "notion",
+            "posthog",
+            "sendgrid",
+            "sentry",
+            "shopify",
+            "twilio"
+        ]
+    );
 }
 
 #[test]

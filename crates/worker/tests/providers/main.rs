@@ -1,0 +1,9 @@
+//! Each built-in provider file against a server that answers as the provider's documentation shows.
+//!
+//! The rows are the same on either database, so SQLite serves; the engine's own tests and one of these run on both.
+
+#[cfg(test)]
+mod stage;
+
+#[cfg(test)]
+mod stripe;

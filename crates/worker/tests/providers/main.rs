@@ -7,3 +7,24 @@ mod stage;
 
 #[cfg(test)]
 mod stripe;
+
+#[cfg(test)]
+mod activecampaign;
+#[cfg(test)]
+mod close;
+#[cfg(test)]
+mod datadog;
+#[cfg(test)]
+mod intercom;
+#[cfg(test)]
+mod klaviyo;
+#[cfg(test)]
+mod lever;
+#[cfg(test)]
+mod notion;
+#[cfg(test)]
+mod posthog;
+#[cfg(test)]
+mod sentry;
+#[cfg(test)]
+mod shopify;

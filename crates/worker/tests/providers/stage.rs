@@ -42,7 +42,8 @@ pub(crate) struct Asked<'a> {
 impl Asked<'_> {
     /// Scheme, host and port, for whole addresses in an answer.
     pub(crate) fn origin(&self) -> String {
-        self.request.url.origin().ascii_serialization()
+        // The request's own address does not name the host that was called.
+        format!("http://{}", self.header("host").unwrap())
     }
 
     pub(crate) fn path(&self) -> &str {

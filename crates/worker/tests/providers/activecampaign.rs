@@ -100,10 +100,10 @@ async fn contacts_are_read_from_id_to_id() {
     assert_eq!(ids, [None, Some("100"), Some("200"), Some("250")], "{pages:#?}");
 
     stage.change("contacts", "id", &json!("7"), |contact| {
-        contact["lastName"] = json!("Roe")
+        contact["lastName"] = json!("Roe");
     });
     stage.shelve("contacts", |contacts| {
-        contacts.retain(|contact| contact["id"] != "8")
+        contacts.retain(|contact| contact["id"] != "8");
     });
     stage.pass(Duration::from_hours(7)).await;
     assert_eq!(stage.rows("contacts").await.len(), 249);

@@ -166,7 +166,7 @@ async fn leads_are_kept_equal_to_the_account() {
     );
 
     stage.change("leads", "id", &json!("lead_3"), |lead| {
-        lead["display_name"] = json!("Three")
+        lead["display_name"] = json!("Three");
     });
     stage.shelve("leads", |list| list.retain(|lead| lead["id"] != "lead_4"));
     stage.pass(Duration::from_hours(7)).await;

@@ -125,10 +125,10 @@ async fn monitors_are_kept_equal_to_the_organization() {
     );
 
     stage.change("monitors", "id", &json!(7), |monitor| {
-        monitor["overall_state"] = json!("Alert")
+        monitor["overall_state"] = json!("Alert");
     });
     stage.shelve("monitors", |monitors| {
-        monitors.retain(|monitor| monitor["id"] != 8)
+        monitors.retain(|monitor| monitor["id"] != 8);
     });
     stage.pass(Duration::from_mins(17)).await;
     assert_eq!(stage.rows("monitors").await.len(), 249);

@@ -128,10 +128,10 @@ async fn contacts_and_conversations_are_kept_equal_to_the_workspace() {
     );
 
     stage.change("contacts", "external_id", &json!("7"), |contact| {
-        contact["name"] = json!("Jane")
+        contact["name"] = json!("Jane");
     });
     stage.shelve("contacts", |contacts| {
-        contacts.retain(|contact| contact["external_id"] != "8")
+        contacts.retain(|contact| contact["external_id"] != "8");
     });
     stage.pass(Duration::from_hours(7)).await;
     assert_eq!(stage.rows("contacts").await.len(), 399);

@@ -50,12 +50,14 @@ fn answers(asked: &Asked<'_>) -> Option<ResponseTemplate> {
     let end = start + data.len();
     let mut parameters = asked.parameters();
     parameters.remove("page[cursor]");
-    let query: String = parameters
+    let encoded = |text: &str| text.replace('[', "%5B").replace(']', "%5D");
+    let query: Vec<String> = parameters
         .iter()
-        .map(|(name, value)| format!("{}={value}&", name.replace('[', "%5B").replace(']', "%5D")))
+        .map(|(name, value)| format!("{}={value}", encoded(name)))
         .collect();
+    let query = query.join("&");
     let next = format!(
-        "{}{}?{query}page%5Bcursor%5D=bmV4dDo{end}",
+        "{}{}?{query}&page%5Bcursor%5D=bmV4dDo{end}",
         asked.origin(),
         asked.path()
     );
@@ -133,10 +135,10 @@ async fn profiles_and_lists_are_kept_equal_to_the_account() {
 
     let id = row["id"].clone();
     stage.change("profiles", "id", &id, |profile| {
-        profile["attributes"]["first_name"] = json!("Sara")
+        profile["attributes"]["first_name"] = json!("Sara");
     });
     stage.shelve("profiles", |profiles| {
-        profiles.retain(|profile| profile["attributes"]["email"] != "8@example.org")
+        profiles.retain(|profile| profile["attributes"]["email"] != "8@example.org");
     });
     stage.pass(Duration::from_hours(13)).await;
     assert_eq!(stage.rows("profiles").await.len(), 249);

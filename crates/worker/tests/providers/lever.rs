@@ -133,7 +133,7 @@ async fn opportunities_and_their_later_changes_are_read() {
         record["updatedAt"] = json!(NOW_MILLIS + 30_000);
     });
     stage.shelve("opportunities", |list| {
-        list.push(opportunity(9_000, NOW_MILLIS + 60_000))
+        list.push(opportunity(9_000, NOW_MILLIS + 60_000));
     });
     stage.pass(Duration::from_mins(17)).await;
     assert_eq!(stage.rows("opportunities").await.len(), 401);
@@ -172,10 +172,10 @@ async fn postings_and_users_are_kept_equal_to_the_account() {
     assert_eq!(row["deactivated_at"], "2026-11-04T12:00:00Z");
 
     stage.change("postings", "id", &json!("posting-9"), |posting| {
-        posting["state"] = json!("closed")
+        posting["state"] = json!("closed");
     });
     stage.shelve("postings", |list| {
-        list.retain(|posting| posting["id"] != "posting-8")
+        list.retain(|posting| posting["id"] != "posting-8");
     });
     stage.pass(Duration::from_mins(62)).await;
     assert_eq!(stage.rows("postings").await.len(), 209);

@@ -22,6 +22,9 @@ mod klaviyo;
 mod lever;
 #[cfg(test)]
 mod notion;
+
+#[cfg(test)]
+mod plivo;
 #[cfg(test)]
 mod posthog;
 #[cfg(test)]

@@ -104,7 +104,7 @@ async fn users_are_kept_equal_to_the_workspace() {
     );
 
     stage.change("users", "name", &json!("Person 7"), |user| {
-        user["person"]["email"] = json!("seven@example.org")
+        user["person"]["email"] = json!("seven@example.org");
     });
     stage.shelve("users", |users| users.retain(|user| user["name"] != "Person 8"));
     stage.pass(Duration::from_mins(62)).await;

@@ -114,7 +114,7 @@ async fn flags_are_kept_equal_to_the_project() {
     );
 
     stage.change("feature_flags", "id", &json!(7), |flag| {
-        flag["active"] = json!(false)
+        flag["active"] = json!(false);
     });
     stage.shelve("feature_flags", |flags| flags.retain(|flag| flag["id"] != 8));
     stage.pass(Duration::from_mins(17)).await;

@@ -70,11 +70,12 @@ fn list(asked: &Asked<'_>, shelf: &str, size: &str) -> ResponseTemplate {
     );
     let mut parameters = asked.parameters();
     parameters.remove("cursor");
-    let query: String = parameters
+    let query: Vec<String> = parameters
         .iter()
-        .map(|(name, value)| format!("{name}={value}&"))
+        .map(|(name, value)| format!("{name}={value}"))
         .collect();
-    let here = format!("{}{}?{query}cursor=", asked.origin(), asked.path());
+    let query = query.join("&");
+    let here = format!("{}{}?{query}&cursor=", asked.origin(), asked.path());
     let link = format!(
         "<{here}0:0:1>; rel=\"previous\"; results=\"{}\"; cursor=\"0:0:1\", <{here}0:{end}:0>; rel=\"next\"; results=\"{}\"; cursor=\"0:{end}:0\"",
         start > 0,
@@ -141,10 +142,10 @@ async fn issues_are_kept_equal_to_the_organization() {
 
     // One is resolved, one deleted, and one has no events of late.
     stage.change("issues", "id", &json!("7"), |issue| {
-        issue["status"] = json!("resolved")
+        issue["status"] = json!("resolved");
     });
     stage.shelve("issues", |issues| {
-        issues.retain(|issue| issue["id"] != "8" && issue["id"] != "9")
+        issues.retain(|issue| issue["id"] != "8" && issue["id"] != "9");
     });
     stage.shelve("kept", |issues| issues.push(issue(9)));
     stage.pass(Duration::from_mins(32)).await;

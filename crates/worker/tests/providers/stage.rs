@@ -100,6 +100,7 @@ impl Asked<'_> {
 }
 
 /// A successful answer.
+#[expect(clippy::unnecessary_wraps, reason = "it is what a play's answers give")]
 pub(crate) fn ok(body: &Json) -> Option<ResponseTemplate> {
     Some(answer(200, body))
 }
@@ -176,7 +177,7 @@ pub(crate) struct Stage {
 pub(crate) async fn on(dialect: Dialect, play: Play, test: impl AsyncFnOnce(Stage)) {
     let (builder, server, scene) = set_up(play).await;
     testkit::run(builder, dialect, async |app| {
-        test(Stage { app, server, scene }).await
+        test(Stage { app, server, scene }).await;
     })
     .await;
 }

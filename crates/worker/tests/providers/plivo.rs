@@ -102,10 +102,10 @@ async fn numbers_are_kept_equal_to_the_account() {
     );
 
     stage.change("numbers", "number", &key, |number| {
-        number["alias"] = json!("Front desk")
+        number["alias"] = json!("Front desk");
     });
     stage.shelve("numbers", |numbers| {
-        numbers.retain(|number| number["number"] != "17609915008")
+        numbers.retain(|number| number["number"] != "17609915008");
     });
     stage.pass(Duration::from_mins(62)).await;
     assert_eq!(stage.rows("numbers").await.len(), 49);

@@ -19,6 +19,9 @@ ORDINARY_WORDS = frozenset(
     " square".split()
 )
 
+# Words of the HTTP API that hold such a name and are not ours to choose: they come from Nango's.
+FOREIGN_WORDS = re.compile(r'"refresh_github_app_jwt_token"')
+
 TOKEN = re.compile(
     r"""
     (?P<line>//[^\n]*)
@@ -115,7 +118,7 @@ def main():
         if may_name(path, crates) or not tests.isdisjoint([path, *path.parents]):
             continue
         for number, line in enumerate(code.splitlines(), 1):
-            if names.search(line):
+            if names.search(FOREIGN_WORDS.sub("", line)):
                 findings += 1
                 print(f"{path}:{number}: {line.strip()}")
     print(f"{len(given)} names, {len(sources)} files, {findings} findings")

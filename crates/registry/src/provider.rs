@@ -196,6 +196,8 @@ pub enum Paginate {
         body: Option<Vec<String>>,
         /// Or the relation in the `Link` header, usually `next`.
         header_rel: Option<String>,
+        /// The parameter of that `Link` which must say `true`, or the list has ended.
+        header_more: Option<String>,
         /// What ends the list beside an answer without a link.
         end: ListEnd,
     },

@@ -54,13 +54,22 @@ pub(crate) fn asked(
     };
     let after = std::iter::once("retry-after")
         .chain(rules.after.iter().filter(|_| limited).map(String::as_str))
-        .filter_map(|name| values(name).and_then(|value| seconds(value).or_else(|| until(value, now))));
+        .filter_map(|name| values(name).and_then(|value| wait(value, now)));
     let at = rules
         .at
         .iter()
         .filter(|_| limited)
         .filter_map(|name| values(name).and_then(|value| moment(value, now)));
     after.chain(at).max()
+}
+
+/// Seconds, a date, or the `reset` of `limit=100, remaining=0, reset=5` (draft-ietf-httpapi-ratelimit-headers-07).
+fn wait(text: &str, now: Timestamp) -> Option<Duration> {
+    let reset = || {
+        text.split([',', ';'])
+            .find_map(|part| seconds(part.trim().strip_prefix("reset=")?))
+    };
+    seconds(text).or_else(|| until(text, now)).or_else(reset)
 }
 
 fn seconds(text: &str) -> Option<Duration> {
@@ -145,6 +154,9 @@ mod tests {
     #[case("retry-after", "-1", None)]
     #[case("retry-after", "soon", None)]
     #[case("x-after", "4", Some(4_000))]
+    #[case("x-after", "limit=100, remaining=0, reset=5", Some(5_000))]
+    #[case("x-after", "limit=100;reset=6", Some(6_000))]
+    #[case("x-after", "limit=100, remaining=0", None)]
     #[case("x-reset", "1795255205", Some(5_000))]
     #[case("x-reset", "1795255205250", Some(5_250))]
     #[case("x-reset", "1795255205.9", Some(5_000))]

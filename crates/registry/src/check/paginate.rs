@@ -15,10 +15,16 @@ pub(super) fn rules(file: &PaginateFile, path: &Path, report: &mut Report<'_>) -
                 );
                 return None;
             }
-            let body = file.link_path_in_response_body.as_deref().map(dotted);
+            if file.link_more_in_response_header.is_some() && file.link_rel_in_response_header.is_none() {
+                report.error(
+                    &path.at("link_more_in_response_header"),
+                    "goes with \"link_rel_in_response_header\" alone: it stands beside that relation",
+                );
+            }
             Some(Paginate::Link {
-                body,
+                body: file.link_path_in_response_body.as_deref().map(dotted),
                 header_rel: file.link_rel_in_response_header.clone(),
+                header_more: file.link_more_in_response_header.clone(),
                 end: end(file),
             })
         }

@@ -86,6 +86,8 @@ pub(crate) struct PaginateFile {
     pub(crate) link_path_in_response_body: Option<String>,
     /// link: the relation in the `Link` header, usually `next`.
     pub(crate) link_rel_in_response_header: Option<String>,
+    /// link: the parameter beside that relation by which the provider says true or false whether there is more.
+    pub(crate) link_more_in_response_header: Option<String>,
     /// cursor: the parameter for the token.
     pub(crate) cursor_name_in_request: Option<String>,
     /// cursor: where in the answer the token stands.

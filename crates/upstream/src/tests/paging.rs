@@ -11,6 +11,7 @@ fn by_link() -> Paginate {
     Paginate::Link {
         body: Some(words("meta.next")),
         header_rel: Some("next".to_owned()),
+        header_more: None,
         end: ListEnd::default(),
     }
 }
@@ -140,6 +141,7 @@ fn a_list_with_a_link_on_each_page_ends_where_the_file_says(
     let paginate = Paginate::Link {
         body: Some(words("meta.next")),
         header_rel: None,
+        header_more: None,
         end: ListEnd {
             unless: None,
             when: Some(words("meta.done")),
@@ -177,6 +179,28 @@ fn the_link_header_is_read_too() {
         .next(&by_link(), &Call::get("/items?page=2"), &json!([]), 1)
         .unwrap();
     assert_eq!(next, Next::Page("/items?a=1,2&page=3".to_owned()));
+}
+
+#[rstest]
+#[case::more("results=\"true\"; cursor=\"0:100:0\"", Next::Page("/items?cursor=0:100:0".to_owned()))]
+#[case::no_more("results=\"false\"; cursor=\"0:100:0\"", Next::End)]
+#[case::unsaid("cursor=\"0:100:0\"", Next::End)]
+fn a_link_that_says_that_nothing_follows_ends_the_list(#[case] parameters: &str, #[case] expected: Next) {
+    let paginate = Paginate::Link {
+        body: None,
+        header_rel: Some("next".to_owned()),
+        header_more: Some("results".to_owned()),
+        end: ListEnd::default(),
+    };
+    let mut list = List::of(acme());
+    let value = format!(
+        "<https://api.example/v1/items?cursor=0:0:1>; rel=\"previous\"; results=\"true\", \
+         <https://api.example/v1/items?cursor=0:100:0>; rel=\"next\"; {parameters}"
+    );
+    list.headers
+        .append("link", HeaderValue::from_str(&value).unwrap());
+    let next = list.next(&paginate, &Call::get("/items"), &json!([]), 1).unwrap();
+    assert_eq!(next, expected);
 }
 
 #[test]

@@ -6,19 +6,41 @@
 mod stage;
 
 #[cfg(test)]
+mod activecampaign;
+#[cfg(test)]
 mod airtable;
+#[cfg(test)]
+mod close;
+#[cfg(test)]
+mod datadog;
 #[cfg(test)]
 mod freshdesk;
 #[cfg(test)]
 mod github;
 #[cfg(test)]
+mod intercom;
+#[cfg(test)]
+mod klaviyo;
+#[cfg(test)]
+mod lever;
+#[cfg(test)]
 mod mailgun;
 #[cfg(test)]
+mod notion;
+#[cfg(test)]
 mod pagerduty;
+#[cfg(test)]
+mod plivo;
+#[cfg(test)]
+mod posthog;
 #[cfg(test)]
 mod postmark;
 #[cfg(test)]
 mod resend;
+#[cfg(test)]
+mod sentry;
+#[cfg(test)]
+mod shopify;
 #[cfg(test)]
 mod stripe;
 #[cfg(test)]

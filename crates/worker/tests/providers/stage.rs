@@ -40,6 +40,12 @@ pub(crate) struct Asked<'a> {
 }
 
 impl Asked<'_> {
+    /// Scheme, host and port, for whole addresses in an answer.
+    pub(crate) fn origin(&self) -> String {
+        // The request's own address does not name the host that was called.
+        format!("http://{}", self.header("host").unwrap())
+    }
+
     pub(crate) fn path(&self) -> &str {
         self.request.url.path()
     }
@@ -94,6 +100,7 @@ impl Asked<'_> {
 }
 
 /// A successful answer.
+#[expect(clippy::unnecessary_wraps, reason = "it is what a play's answers give")]
 pub(crate) fn ok(body: &Json) -> Option<ResponseTemplate> {
     Some(answer(200, body))
 }
@@ -190,7 +197,7 @@ pub(crate) struct Stage {
 pub(crate) async fn on(dialect: Dialect, play: Play, test: impl AsyncFnOnce(Stage)) {
     let (builder, server, scene) = set_up(play).await;
     testkit::run(builder, dialect, async |app| {
-        test(Stage { app, server, scene }).await
+        test(Stage { app, server, scene }).await;
     })
     .await;
 }

@@ -115,7 +115,7 @@ fn charge(number: i64, created: i64, status: &str) -> Json {
 async fn with_customers(stage: &Stage) {
     // One every ten hours, so that they fill more than a slice of the first reading, and the newest slice more than a page.
     stage.shelve("customers", |list| {
-        list.extend((0..450).map(|n| customer(n, NOW - 60 - n * 6 * 3_600)))
+        list.extend((0..450).map(|n| customer(n, NOW - 60 - n * 6 * 3_600)));
     });
     stage.connect().await;
 }
@@ -143,7 +143,7 @@ async fn customers_are_kept_equal(stage: Stage) {
     );
 
     stage.change("customers", "id", &json!("cus_0440"), |old| {
-        old["email"] = json!("new@example.com")
+        old["email"] = json!("new@example.com");
     });
     stage.shelve("customers", |list| {
         list.retain(|customer| customer["id"] != "cus_0300");
@@ -217,7 +217,7 @@ async fn a_charge_that_is_pending_is_asked_for_until_it_is_final() {
     assert_eq!(stage.rows("charges").await.len(), 2);
 
     stage.change("charges", "id", &json!("ch_0001"), |charge| {
-        charge["status"] = json!("failed")
+        charge["status"] = json!("failed");
     });
     stage.pass(Duration::from_mins(17)).await;
     assert_eq!(
@@ -226,7 +226,7 @@ async fn a_charge_that_is_pending_is_asked_for_until_it_is_final() {
     );
 
     stage.change("charges", "id", &json!("ch_0002"), |charge| {
-        charge["amount_refunded"] = json!(1099)
+        charge["amount_refunded"] = json!(1099);
     });
     stage.pass(Duration::from_hours(25)).await;
     assert_eq!(

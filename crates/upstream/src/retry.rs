@@ -6,6 +6,9 @@ use chrono::DateTime;
 use domain::Timestamp;
 use registry::RetryRules;
 use reqwest::header::HeaderMap;
+use serde_json::Value;
+
+use crate::json;
 
 /// Statuses by which a provider or something before it says that it has a trouble of its own.
 const TROUBLE: [u16; 4] = [500, 502, 503, 504];
@@ -41,6 +44,7 @@ pub(crate) fn asked(
     rules: &RetryRules,
     status: u16,
     headers: &HeaderMap,
+    body: &Value,
     now: Timestamp,
 ) -> Option<Duration> {
     let left = rules.remaining.as_deref().and_then(|name| headers.get(name));
@@ -60,7 +64,16 @@ pub(crate) fn asked(
         .iter()
         .filter(|_| limited)
         .filter_map(|name| values(name).and_then(|value| moment(value, now)));
-    after.chain(at).max()
+    let in_body = rules.in_body.iter().filter_map(|rule| {
+        let text = json::at(body, &rule.path).and_then(json::plain)?;
+        let value = rule.find(&text)?.trim();
+        if rule.is_time {
+            moment(value, now)
+        } else {
+            seconds(value).or_else(|| until(value, now))
+        }
+    });
+    after.chain(at).chain(in_body).max()
 }
 
 /// Seconds, a date, or the `reset` of `limit=100, remaining=0, reset=5` (draft-ietf-httpapi-ratelimit-headers-07).
@@ -122,6 +135,7 @@ pub(crate) fn backoff(base: Duration, cap: Duration, attempt: u32) -> Duration {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use registry::WaitInBody;
     use reqwest::header::{HeaderName, HeaderValue};
     use rstest::rstest;
 
@@ -136,6 +150,7 @@ mod tests {
             at: vec!["x-reset".to_owned()],
             remaining: Some("x-left".to_owned()),
             statuses: Vec::new(),
+            in_body: None,
         }
     }
 
@@ -168,7 +183,7 @@ mod tests {
         #[case] millis: Option<u64>,
     ) {
         assert_eq!(
-            asked(&rules(), 429, &headers(&[(name, value)]), NOW),
+            asked(&rules(), 429, &headers(&[(name, value)]), &Value::Null, NOW),
             millis.map(Duration::from_millis)
         );
     }
@@ -176,18 +191,51 @@ mod tests {
     #[test]
     fn of_several_waits_the_longest_counts() {
         let said = headers(&[("retry-after", "2"), ("x-after", "5"), ("x-reset", "1795255203")]);
-        assert_eq!(asked(&rules(), 429, &said, NOW), Some(Duration::from_secs(5)));
+        assert_eq!(
+            asked(&rules(), 429, &said, &Value::Null, NOW),
+            Some(Duration::from_secs(5))
+        );
     }
 
     #[test]
     fn when_a_quota_begins_anew_matters_only_if_it_is_used_up() {
         let said = headers(&[("x-after", "50"), ("x-reset", "1795258800")]);
         for status in [401, 403, 500, 503] {
-            assert_eq!(asked(&rules(), status, &said, NOW), None, "{status}");
+            assert_eq!(
+                asked(&rules(), status, &said, &Value::Null, NOW),
+                None,
+                "{status}"
+            );
         }
         let said = headers(&[("retry-after", "2"), ("x-reset", "1795258800"), ("x-left", "7")]);
-        assert_eq!(asked(&rules(), 429, &said, NOW), Some(Duration::from_secs(2)));
-        assert_eq!(asked(&rules(), 503, &said, NOW), Some(Duration::from_secs(2)));
+        assert_eq!(
+            asked(&rules(), 429, &said, &Value::Null, NOW),
+            Some(Duration::from_secs(2))
+        );
+        assert_eq!(
+            asked(&rules(), 503, &said, &Value::Null, NOW),
+            Some(Duration::from_secs(2))
+        );
+    }
+
+    #[rstest]
+    #[case("Try again in 12 seconds.", false, Some(12_000))]
+    #[case("Try again in a while.", false, None)]
+    #[case("in 1795255205", true, Some(5_000))]
+    fn a_wait_is_read_in_a_body(#[case] text: &str, #[case] is_time: bool, #[case] millis: Option<u64>) {
+        let rules = RetryRules {
+            in_body: Some(WaitInBody {
+                path: vec!["error".to_owned(), "message".to_owned()],
+                value: Some("in ([0-9]+)".parse().unwrap()),
+                is_time,
+            }),
+            ..rules()
+        };
+        let body = serde_json::json!({ "error": { "message": text } });
+        assert_eq!(
+            asked(&rules, 429, &HeaderMap::new(), &body, NOW),
+            millis.map(Duration::from_millis)
+        );
     }
 
     #[rstest]

@@ -57,7 +57,7 @@ fn record(number: u32) -> Json {
 async fn records_are_kept_equal_once_their_sync_is_started() {
     let stage = Stage::of(airtable()).await;
     stage.shelve("bases", |list| {
-        list.push(json!({ "id": "appAcme", "name": "Deals", "permissionLevel": "create" }))
+        list.push(json!({ "id": "appAcme", "name": "Deals", "permissionLevel": "create" }));
     });
     stage.shelve("records", |list| list.extend((0..250).map(record)));
     stage.connect().await;
@@ -86,7 +86,7 @@ async fn records_are_kept_equal_once_their_sync_is_started() {
 
     stage.shelve("records", |list| list.truncate(249));
     stage.change("records", "id", &json!("rec0007"), |record| {
-        record["fields"] = json!({})
+        record["fields"] = json!({});
     });
     stage.first_answer(error(
         429,

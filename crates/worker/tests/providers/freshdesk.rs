@@ -85,7 +85,7 @@ fn contact(number: i64) -> Json {
 async fn tickets_are_read_since_their_last_change() {
     let stage = Stage::of(freshdesk()).await;
     stage.shelve("tickets", |list| {
-        list.extend((0..250).map(|n| ticket(n, NOW - 60 - n * 86_400)))
+        list.extend((0..250).map(|n| ticket(n, NOW - 60 - n * 86_400)));
     });
     stage.connect().await;
     assert_eq!(stage.rows("tickets").await.len(), 250);
@@ -127,7 +127,7 @@ async fn contacts_are_kept_equal() {
     let stage = Stage::of(freshdesk()).await;
     stage.shelve("contacts", |list| list.extend((0..250).map(contact)));
     stage.shelve("companies", |list| {
-        list.push(json!({ "id": 23, "name": "Acme", "domains": ["acme.example"] }))
+        list.push(json!({ "id": 23, "name": "Acme", "domains": ["acme.example"] }));
     });
     stage.connect().await;
     assert_eq!(stage.rows("contacts").await.len(), 250);
@@ -139,7 +139,7 @@ async fn contacts_are_kept_equal() {
 
     stage.shelve("contacts", |list| list.truncate(249));
     stage.change("contacts", "id", &json!(0), |contact| {
-        contact["name"] = json!("Bea")
+        contact["name"] = json!("Bea");
     });
     stage.pass(Duration::from_mins(67)).await;
     assert_eq!(stage.rows("contacts").await.len(), 249);

@@ -148,7 +148,7 @@ async fn repositories_are_kept_equal_and_a_quota_is_waited_for() {
 
     stage.shelve("repos", |list| list.truncate(249));
     stage.change("repos", "name", &json!("repo-000"), |old| {
-        old["archived"] = json!(true)
+        old["archived"] = json!(true);
     });
     let reset = stage.now() + 67 * 60 + 1;
     stage.first_answer(
@@ -169,7 +169,7 @@ async fn repositories_are_kept_equal_and_a_quota_is_waited_for() {
 async fn a_run_asks_for_issues_that_changed_since_yesterday() {
     let stage = Stage::of(github()).await;
     stage.shelve("issues", |list| {
-        list.extend((0..250).map(|n| issue(n, NOW - 60 - n * 86_400)))
+        list.extend((0..250).map(|n| issue(n, NOW - 60 - n * 86_400)));
     });
     stage.connect().await;
 

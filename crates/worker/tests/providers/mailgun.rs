@@ -115,7 +115,7 @@ async fn domains_are_kept_equal() {
 
     stage.shelve("domains", |list| list.truncate(2_099));
     stage.change("domains", "name", &json!("d0007.example.com"), |domain| {
-        domain["state"] = json!("disabled")
+        domain["state"] = json!("disabled");
     });
     stage.pass(Duration::from_mins(67)).await;
     assert_eq!(stage.rows("domains").await.len(), 2_099);
@@ -140,7 +140,7 @@ async fn a_list_of_addresses_ends_with_an_empty_page() {
     assert_eq!(stage.queries("/v3/mg.example.com/bounces").await.len(), 4);
 
     stage.shelve("bounces", |list| {
-        list.retain(|bounce| bounce["address"] != "00042@example.org")
+        list.retain(|bounce| bounce["address"] != "00042@example.org");
     });
     stage.first_answer(answer(429, &json!({ "message": "Too many requests" })));
     stage.pass(Duration::from_mins(67)).await;

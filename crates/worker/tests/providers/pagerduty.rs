@@ -112,7 +112,7 @@ async fn incidents_are_read_by_ranges_and_followed_until_they_are_resolved() {
         list.extend((300..330).map(|n| incident(n, NOW - (n - 299) * 50 * 86_400)));
     });
     stage.change("incidents", "incident_number", &json!(310), |open| {
-        open["status"] = json!("triggered")
+        open["status"] = json!("triggered");
     });
     stage.shelve("services", |list| list.push(json!({ "id": "PIJ90N7", "name": "My Mail Service", "status": "active", "escalation_policy": { "id": "PT20YPA" } })));
     stage.connect().await;
@@ -145,7 +145,7 @@ async fn incidents_are_read_by_ranges_and_followed_until_they_are_resolved() {
     }
 
     stage.change("incidents", "incident_number", &json!(310), |open| {
-        open["status"] = json!("resolved")
+        open["status"] = json!("resolved");
     });
     stage.shelve("services", Vec::clear);
     let limited = answer(

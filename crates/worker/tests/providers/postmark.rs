@@ -136,7 +136,7 @@ async fn bounces_are_read_by_days_and_offset() {
     );
 
     stage.change("Bounces", "Email", &json!("700@example.com"), |bounce| {
-        bounce["Inactive"] = json!(false)
+        bounce["Inactive"] = json!(false);
     });
     stage.shelve("Bounces", |list| list.push(bounce(9_000, NOW + 60)));
     stage.first_answer(answer(

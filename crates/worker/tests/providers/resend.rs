@@ -62,7 +62,7 @@ fn email(number: i64, created: i64) -> Json {
 async fn messages_are_read_down_to_where_the_lookback_ends() {
     let stage = Stage::of(resend()).await;
     stage.shelve("emails", |list| {
-        list.extend((0..250).map(|n| email(n, NOW - 60 - n * 86_400)))
+        list.extend((0..250).map(|n| email(n, NOW - 60 - n * 86_400)));
     });
     stage.shelve("domains", |list| list.push(json!({ "id": "d91cd9bd", "name": "example.com", "status": "verified", "region": "us-east-1", "created_at": "2023-04-26T20:21:26.347412+00:00" })));
     stage.connect().await;

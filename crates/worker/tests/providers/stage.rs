@@ -115,6 +115,7 @@ pub(crate) fn part(list: &[Json], skip: usize, take: usize) -> Vec<Json> {
 }
 
 /// A page of a list that is counted by `page` and `per_page`, with the next one's address in a `Link` header.
+#[expect(clippy::unnecessary_wraps, reason = "it is what a play's answers give")]
 pub(crate) fn linked(asked: &Asked<'_>, origin: &str, list: &[Json]) -> Option<ResponseTemplate> {
     let (page, size) = (
         asked.number("page").unwrap_or(1),

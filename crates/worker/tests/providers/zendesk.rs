@@ -108,7 +108,7 @@ fn user(number: i64) -> Json {
 async fn tickets_are_read_since_their_last_change() {
     let stage = Stage::of(zendesk()).await;
     stage.shelve("tickets", |list| {
-        list.extend((0..250).map(|n| ticket(n, NOW - 90 * 86_400 + n)))
+        list.extend((0..250).map(|n| ticket(n, NOW - 90 * 86_400 + n)));
     });
     stage.connect().await;
 
@@ -154,7 +154,7 @@ async fn people_are_kept_equal() {
     let stage = Stage::of(zendesk()).await;
     stage.shelve("users", |list| list.extend((0..250).map(user)));
     stage.shelve("organizations", |list| {
-        list.push(json!({ "id": 1, "name": "Acme", "domain_names": ["acme.example"] }))
+        list.push(json!({ "id": 1, "name": "Acme", "domain_names": ["acme.example"] }));
     });
     stage.connect().await;
     assert_eq!(stage.rows("users").await.len(), 250);

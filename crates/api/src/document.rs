@@ -6,9 +6,12 @@ use std::fmt::Write;
 
 use actix_web::App;
 use registry::Registry;
+use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::tag::TagBuilder;
-use utoipa::openapi::{Components, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Server};
+use utoipa::openapi::{
+    Components, ContentBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Server,
+};
 use utoipa_actix_web::AppExt;
 
 use crate::routes::routes;
@@ -50,6 +53,7 @@ pub fn openapi() -> OpenApi {
         tag("connections", "Access to accounts at providers"),
         tag("syncs", "What keeps the tables in step, and its runs"),
         tag("records", "Synced records"),
+        tag("proxy", "Calls to providers with the credentials of a connection"),
         tag("service", "The service itself"),
     ];
     let mut key = Http::new(HttpAuthScheme::Bearer);
@@ -61,12 +65,43 @@ pub fn openapi() -> OpenApi {
         .tags(Some(tags))
         .components(Some(components))
         .build();
-    let (_, document) = App::new()
+    let (_, mut document) = App::new()
         .into_utoipa_app()
         .openapi(base)
         .configure(routes)
         .split_for_parts();
+    tell_apart(&mut document);
     document
+}
+
+/// A route for several methods declares one operation; each method's needs an id of its own, and a body where it has one.
+fn tell_apart(document: &mut OpenApi) {
+    for item in document.paths.paths.values_mut() {
+        let body = || {
+            let any = ContentBuilder::new().build();
+            RequestBodyBuilder::new()
+                .description(Some("Whatever the provider takes"))
+                .content("*/*", any)
+                .build()
+        };
+        let methods = [
+            ("get", &mut item.get, false),
+            ("head", &mut item.head, false),
+            ("post", &mut item.post, true),
+            ("put", &mut item.put, true),
+            ("patch", &mut item.patch, true),
+            ("delete", &mut item.delete, true),
+        ];
+        for (method, operation, has_body) in methods {
+            if let Some(operation) = operation
+                .as_mut()
+                .filter(|operation| operation.operation_id.as_deref() == Some("proxy"))
+            {
+                operation.operation_id = Some(format!("proxy_{method}"));
+                operation.request_body = has_body.then(|| body().into());
+            }
+        }
+    }
 }
 
 /// The same with the routes of each provider of `registry`: its forms, its models, its filters.

@@ -14,6 +14,7 @@ mod error;
 mod health;
 mod home;
 mod oauth;
+mod proxy;
 mod query;
 mod records;
 mod routes;

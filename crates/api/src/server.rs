@@ -13,7 +13,7 @@ use utoipa_actix_web::AppExt;
 
 use crate::document::Document;
 use crate::edge::{self, RequestSpan};
-use crate::{error, routes};
+use crate::{error, proxy, routes};
 
 /// How the API is served.
 #[derive(Debug, Clone)]
@@ -63,6 +63,7 @@ pub fn serve(gateway: Gateway, listener: TcpListener, options: ApiOptions) -> st
             .wrap(from_fn(edge::answer))
             .wrap(TracingLogger::<RequestSpan>::new())
             .wrap(NormalizePath::trim())
+            .wrap(from_fn(proxy::keep_address))
     });
     Ok(server
         .workers(threads)

@@ -13,7 +13,7 @@ use store::integrations::{self, NewIntegration};
 use store::runs::{self, Trigger};
 use store::schedule;
 use store::syncs::{self, NewSync, SyncFilter};
-use upstream::{Target, Variables, VerifyError};
+use upstream::{Target, Urgency, Variables, VerifyError};
 
 use crate::form::{self, Filled};
 use crate::gateway::{Inner, Integration};
@@ -144,6 +144,7 @@ impl Inner {
         let (row, created) = self
             .store_connection(caller, key.clone(), provider, request, filled)
             .await?;
+        self.recent.connections_changed();
         self.due.notify_one();
         Ok(Connected {
             name: row.name,
@@ -200,6 +201,7 @@ impl Inner {
             provider: Arc::clone(provider),
             connection: None,
             variables: Arc::new(variables),
+            urgency: Urgency::Interactive,
         };
         self.upstream
             .verify(&target)

@@ -87,6 +87,7 @@ impl Connections<'_> {
                 credentials::delete(c, id)
             })
             .await?;
+        self.0.recent.connections_changed();
         if let Some(provider) = self.0.registry.get(row.provider.as_str()) {
             for table in self.0.models.of_provider(&provider.name) {
                 self.0.delete_rows(table, row.id).await?;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use store::StoreError;
+use upstream::CallError;
 use vault::VaultError;
 
 /// A value that somebody sent and that cannot be taken.
@@ -87,6 +88,9 @@ pub enum GatewayError {
         /// When to try again.
         retry_after: Duration,
     },
+    /// A call was not handed on, or the provider did not answer it.
+    #[error("{0}")]
+    Call(#[source] CallError),
     /// A credential cannot be sealed or opened.
     #[error(transparent)]
     Vault(#[from] VaultError),

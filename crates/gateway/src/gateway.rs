@@ -9,11 +9,13 @@ use store::integrations::{self, IntegrationRow};
 use tokio::sync::Notify;
 use upstream::Upstream;
 
+use crate::brief::Brief;
 use crate::connections::Connections;
 use crate::credentials::{Credentials, KeySource};
 use crate::health::Health;
-use crate::keys::Keys;
+use crate::keys::{self, Caller, Keys};
 use crate::models::Models;
+use crate::proxy::{Proxy, Recent};
 use crate::records::Records;
 use crate::syncs::Syncs;
 use crate::{GatewayError, Rotation};
@@ -44,6 +46,8 @@ pub(crate) struct Inner {
     pub(crate) models: Models,
     pub(crate) clock: Clock,
     pub(crate) due: Notify,
+    pub(crate) recent: Recent,
+    pub(crate) callers: Brief<String, Caller>,
 }
 
 impl Gateway {
@@ -67,6 +71,8 @@ impl Gateway {
             models,
             clock,
             due: Notify::new(),
+            recent: Recent::new(),
+            callers: Brief::new(keys::REMEMBERED),
         };
         inner.add_missing_syncs().await?;
         Ok(Self(Arc::new(inner)))
@@ -80,6 +86,11 @@ impl Gateway {
     /// Connections.
     pub fn connections(&self) -> Connections<'_> {
         Connections(&self.0)
+    }
+
+    /// Calls of apps to providers.
+    pub fn proxy(&self) -> Proxy {
+        Proxy(Arc::clone(&self.0))
     }
 
     /// Syncs and their runs.

@@ -3,6 +3,7 @@
 //! The API and the worker stand on this crate and hold no rule of their own; it knows no HTTP server and writes no SQL. Whatever
 //! follows a change is stored in the same transaction as the change, and no transaction spans a call to a provider.
 
+mod brief;
 mod connect;
 mod connections;
 mod credentials;
@@ -12,6 +13,7 @@ mod gateway;
 mod health;
 mod keys;
 mod models;
+mod proxy;
 mod records;
 mod sync_status;
 mod syncs;
@@ -24,6 +26,7 @@ pub use gateway::{Gateway, Integration, Parts};
 pub use health::{AUTH_PROBLEM, Health};
 pub use keys::{Caller, Keys, NewKey, Scope};
 pub use models::{ModelTable, Models};
+pub use proxy::Proxy;
 pub use records::{RecordFilter, RecordPage, Records};
 pub use sync_status::SyncStatus;
 pub use syncs::{SyncSelection, Syncs, TriggerOptions, TriggeredRun};

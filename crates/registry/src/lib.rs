@@ -23,7 +23,7 @@ mod template;
 pub use error::{LoadError, Problem};
 pub use provider::{
     AuthMode, BoundFormat, Check, ConnectForm, ErrorRules, Field, FieldFormat, Limits, ListRequest, Lookback,
-    OffsetStep, Paginate, Provider, Reread, RetryRules, Sync, Undated, Verification, Window,
+    OffsetStep, Paginate, Provider, ProviderLimits, Reread, RetryRules, Sync, Undated, Verification, Window,
 };
 pub use registry::{Checked, Registry, Unsupported};
 pub use schedule::{Schedule, ScheduleError};

@@ -13,7 +13,7 @@ use crate::target::add_headers;
 use crate::{Call, CallError, Target, Upstream};
 
 /// Headers of one hop, or made by the HTTP client: a caller's are left out (RFC 9110, 7.6.1).
-const NOT_FORWARDED: [HeaderName; 11] = [
+pub(crate) const NOT_FORWARDED: [HeaderName; 11] = [
     header::ACCEPT_ENCODING,
     header::CONNECTION,
     header::CONTENT_LENGTH,
@@ -43,6 +43,8 @@ pub(crate) struct Prepared {
     pub(crate) body: Option<Bytes>,
     /// The provider's own parameters, which may be secret; they are in `url` already.
     pub(crate) own_query: Vec<(String, String)>,
+    /// Headers that go along to another origin too; by a caller's wish alone.
+    pub(crate) carried: HeaderMap,
 }
 
 impl Upstream {
@@ -70,6 +72,7 @@ impl Upstream {
             headers: self.headers(target, call)?,
             body: call.body.clone(),
             own_query,
+            carried: HeaderMap::new(),
         })
     }
 
@@ -145,7 +148,7 @@ pub(crate) fn file_url(target: &Target, server: Option<&str>) -> Result<Url, Cal
 
 /// Fills a server's template. A value may be a whole address only where the template begins with it; elsewhere what could end the
 /// host name is encoded, which no host name may hold, so that `x.example/#` cannot turn `https://${…}.provider.com` elsewhere.
-fn server_url(target: &Target, template: &Template) -> Result<Url, CallError> {
+pub(crate) fn server_url(target: &Target, template: &Template) -> Result<Url, CallError> {
     let whole = template.to_string().starts_with("${");
     let escape = |value: &str| {
         if whole && (value.starts_with("https://") || value.starts_with("http://")) {

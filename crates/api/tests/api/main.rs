@@ -10,6 +10,8 @@ mod connect;
 mod connections;
 mod conventions;
 mod document;
+mod proxy;
+mod proxy_bytes;
 mod records;
 mod secrets;
 mod sync_requests;

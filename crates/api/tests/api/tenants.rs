@@ -51,6 +51,8 @@ fn call(operation: &str, app: &TestApp) -> Call {
         "list_runs" => of("", Theirs::Empty("runs")),
         "get_run" => of("", Theirs::Refused(404, "not_found")),
         "list_records" | "list_twilio_messages" => of("?connectionId=my-twilio", unknown()),
+        "proxy_get" | "proxy_head" => of("", unknown()),
+        "proxy_post" | "proxy_put" | "proxy_patch" | "proxy_delete" => of("", unknown()),
         "connect" | "connect_twilio" => Call {
             query: "",
             body: Some(app.connect_body("walked")),

@@ -6,7 +6,7 @@ use super::scope::Scope;
 use crate::file::{CheckFile, ErrorsFile, LimitsFile, MethodName, RetryFile, VerificationFile};
 use crate::path::{Path, dotted};
 use crate::source::Report;
-use crate::{Check, ErrorRules, Limits, RetryRules, Verification};
+use crate::{Check, ErrorRules, Limits, ProviderLimits, RetryRules, Verification};
 
 /// Calls under way at once for a provider that says nothing.
 const CONCURRENCY: u32 = 4;
@@ -106,6 +106,10 @@ pub(super) fn limits(file: &LimitsFile) -> Limits {
     Limits {
         concurrency: file.concurrency.unwrap_or(CONCURRENCY),
         per_second: file.per_second,
+        provider: ProviderLimits {
+            concurrency: file.provider.concurrency,
+            per_second: file.provider.per_second,
+        },
     }
 }
 

@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{Clock, Timestamp};
-use registry::Template;
+use registry::Verification;
 use reqwest::header::{self, HeaderValue};
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::debug;
 
+use crate::context::Moment;
 use crate::gate::{Crowded, Gates, Place};
+use crate::provider_error::without_secrets;
 use crate::request::Prepared;
 use crate::transport::Transport;
 use crate::{Answer, Call, CallError, ProviderError, Target, UpstreamError, UpstreamOptions, retry};
@@ -30,8 +32,8 @@ struct Inner {
 /// How hard to try.
 pub(crate) struct Effort<'a> {
     pub(crate) max_attempts: u32,
-    /// Replaces the provider's server.
-    pub(crate) base: Option<&'a Template>,
+    /// Brings a server and headers of its own.
+    pub(crate) verification: Option<&'a Verification>,
 }
 
 /// How a call ended that did not succeed.
@@ -100,6 +102,11 @@ impl Upstream {
             .map_err(|failure| failure.error)
     }
 
+    /// Now, for the holes of a call.
+    pub(crate) fn moment(&self) -> Moment {
+        Moment::new(self.0.clock.now())
+    }
+
     pub(crate) fn options(&self) -> &UpstreamOptions {
         &self.0.options
     }
@@ -107,7 +114,7 @@ impl Upstream {
     fn usual(&self) -> Effort<'static> {
         Effort {
             max_attempts: self.options().max_attempts,
-            base: None,
+            verification: None,
         }
     }
 
@@ -120,7 +127,9 @@ impl Upstream {
         accept: impl Fn(Answer) -> Result<T, CallError>,
     ) -> Result<T, Failure> {
         let deadline = Instant::now() + self.options().deadline;
-        let prepared = self.prepare(target, call, effort.base)?;
+        let base = effort.verification.and_then(|own| own.base_url.as_ref());
+        let headers = effort.verification.map_or(&[][..], |own| &own.headers);
+        let prepared = self.prepare(target, call, base, headers)?;
         let mut place = self.enter(target, deadline, 0).await?;
 
         let mut was_unauthorized = false;
@@ -210,7 +219,7 @@ impl Upstream {
             provider = %target.provider.name,
             http.method = %call.method,
             http.host = prepared.url.host_str(),
-            http.path = shape(prepared.url.path()),
+            http.path = without_secrets(target, &shape(prepared.url.path())),
             http.status = result.as_ref().ok().map(|answer| answer.status),
             attempt,
             duration_ms = started.elapsed().as_secs_f64() * 1000.0,

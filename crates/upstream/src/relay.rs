@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 use reqwest::header::HeaderMap;
+use serde_json::Value;
 use tokio::time::Instant;
 use tracing::debug;
 
@@ -15,6 +16,7 @@ pub use body::{RelayBody, RelayedBody, Upload};
 
 use crate::client::{Wait, repeats_error, shape};
 use crate::gate::Place;
+use crate::provider_error::without_secrets;
 use crate::request::Prepared;
 use crate::transport::Begun;
 use crate::{CallError, Target, Upstream, retry};
@@ -33,7 +35,7 @@ pub struct Relay {
     pub base_url: Option<String>,
     /// Headers for the provider. They win over those of its file; those that belong to one hop, and `user-agent`, are left out.
     pub headers: HeaderMap,
-    /// The body.
+    /// The body. What the provider's file adds to bodies is added to one that is whole; a streamed one stays as it is.
     pub body: RelayBody,
     /// Repetitions at most; 0 for one attempt. A streamed body is sent once.
     pub retries: u32,
@@ -144,14 +146,14 @@ impl Upstream {
         }
     }
 
-    /// How long the provider asked to wait; if there were too many calls, all others of the connection learn it too.
+    /// How long the provider asked to wait in headers, since the body is the caller's; if there were too many calls, all others of the connection learn it too.
     fn asked(&self, target: &Target, result: &Result<Begun, CallError>) -> Option<Duration> {
         let response = &result.as_ref().ok()?.response;
         if response.status().is_success() {
             return None;
         }
         let rules = &target.provider.retry;
-        let asked = retry::asked(rules, response.headers(), self.now())?;
+        let asked = retry::asked(rules, response.headers(), &Value::Null, self.now())?;
         if retry::rate_limited(rules, response.status().as_u16(), response.headers()) {
             self.rest(target, asked);
         }
@@ -168,13 +170,10 @@ impl Upstream {
         attempt: u32,
     ) -> Result<Begun, CallError> {
         let started = Instant::now();
-        let mut hop = prepared.clone();
+        let hop = prepared.clone();
         let moved = Moved::now();
         let stream = match body {
-            RelayBody::Whole(bytes) => {
-                hop.body = Some(bytes.clone()).filter(|bytes| !bytes.is_empty());
-                None
-            }
+            RelayBody::Whole(_) => None,
             RelayBody::Stream(_) => std::mem::take(body).into_stream(&moved),
         };
         let transport = self.transport();
@@ -197,7 +196,7 @@ impl Upstream {
             provider = %target.provider.name,
             http.method = %relay.method,
             http.host = prepared.url.host_str(),
-            http.path = shape(prepared.url.path()),
+            http.path = without_secrets(target, &shape(prepared.url.path())),
             http.status = result.as_ref().ok().map(|begun| begun.response.status().as_u16()),
             attempt,
             duration_ms = started.elapsed().as_secs_f64() * 1000.0,

@@ -1,10 +1,11 @@
 //! Where a relayed call goes: below the provider's base URL, or another that is allowed, and nowhere else.
 
 use registry::Template;
+use reqwest::Method;
 use reqwest::header::{self, HeaderName, HeaderValue};
 use url::Url;
 
-use super::Relay;
+use super::{Relay, RelayBody};
 use crate::request::{NOT_FORWARDED, Prepared, file_url, server_url};
 use crate::{Call, CallError, Target, Upstream};
 
@@ -36,13 +37,19 @@ impl Upstream {
         }
         let mut call = Call::new(relay.method.clone(), path);
         call.headers.clone_from(&relay.headers);
-        let mut prepared = self.prepare(target, &call, base.as_ref())?;
+        if let RelayBody::Whole(body) = &relay.body {
+            call.body = Some(body.clone()).filter(|body| !body.is_empty());
+        }
+        let mut prepared = self.prepare(target, &call, base.as_ref(), &[])?;
         if !relay.decompress {
             for value in relay.headers.get_all(header::ACCEPT_ENCODING) {
                 prepared.headers.append(header::ACCEPT_ENCODING, value.clone());
             }
         }
-        if let Some(length) = relay.body.streamed_length() {
+        // A method that has a body as a rule tells that there is none (RFC 9110, 8.6).
+        let none = relay.body.is_empty() && prepared.body.is_none();
+        let none = none && matches!(relay.method, Method::POST | Method::PUT | Method::PATCH);
+        if let Some(length) = relay.body.streamed_length().or(none.then_some(0)) {
             prepared
                 .headers
                 .insert(header::CONTENT_LENGTH, HeaderValue::from(length));
@@ -50,8 +57,9 @@ impl Upstream {
         if relay.carry_headers {
             prepared.carried.clone_from(&relay.headers);
             let of_the_file = target.provider.headers.iter().map(|(name, _)| name.as_str());
+            let placed = target.variables.integration_config.get("keyName");
             let kept_back = KEPT_HOME.iter().chain(&NOT_FORWARDED).map(HeaderName::as_str);
-            for name in of_the_file.chain(kept_back) {
+            for name in of_the_file.chain(placed.map(String::as_str)).chain(kept_back) {
                 prepared.carried.remove(name);
             }
         }

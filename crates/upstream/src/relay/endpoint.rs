@@ -97,9 +97,12 @@ impl Upstream {
 
     /// The path below the base URL, from a path or from an address that begins with the base URL.
     fn path(&self, target: &Target, base: Option<&Template>, endpoint: &str) -> Result<String, CallError> {
-        let scheme = endpoint.split("://").next().unwrap_or_default();
-        let absolute = endpoint.contains("://")
-            && (scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http"));
+        // A whole address that was put behind a path begins with the slash of that.
+        let address = endpoint.strip_prefix('/').unwrap_or(endpoint);
+        let scheme = address.split_once("://").map(|(scheme, _)| scheme);
+        let absolute = scheme.is_some_and(|scheme| {
+            scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http")
+        });
         if !absolute {
             let slash = if endpoint.starts_with('/') { "" } else { "/" };
             return Ok(format!("{slash}{endpoint}"));
@@ -112,7 +115,7 @@ impl Upstream {
         let in_force = self.base_url(target, None)?;
         [by_file, in_force]
             .iter()
-            .find_map(|base| below(base, endpoint))
+            .find_map(|base| below(base, address))
             .ok_or_else(|| CallError::BadUrl {
                 problem: "an endpoint that is a whole address must begin with the base URL; to call another server, name it in \
                           Base-Url-Override"

@@ -171,6 +171,7 @@ async fn the_provider_has_its_own_parameters_and_the_caller_its_headers() {
 
 #[rstest]
 #[case("https://elsewhere.example/x")]
+#[case("/https://elsewhere.example/x")]
 #[case("https://elsewhere.example%2F/x")]
 #[case("/../y")]
 #[case("/%2e%2e/y")]

@@ -18,6 +18,7 @@ use crate::health::Health;
 use crate::integrations::Integrations;
 use crate::keys::{self, Caller, Keys};
 use crate::models::Models;
+use crate::providers::Providers;
 use crate::proxy::{Proxy, Recent};
 use crate::records::Records;
 use crate::syncs::Syncs;
@@ -89,6 +90,11 @@ impl Gateway {
     /// Environments.
     pub fn environments(&self) -> Environments<'_> {
         Environments(&self.0)
+    }
+
+    /// Providers.
+    pub fn providers(&self) -> Providers<'_> {
+        Providers(&self.0)
     }
 
     /// Integrations.

@@ -61,8 +61,12 @@ pub(super) fn read(given: &Given) -> Result<Asked, Vec<FieldError>> {
         carry_headers: reader.checked("forward-headers-on-redirect", "true or false", |text| {
             text.parse().ok()
         }),
-        deadline: reader.checked("trunkline-deadline", "a number of seconds", seconds),
-        wait: reader.checked("trunkline-wait", "a number of seconds", seconds),
+        deadline: reader.checked("trunkline-deadline", "a number of seconds", |text| {
+            seconds(text).map(Some)
+        }),
+        wait: reader.checked("trunkline-wait", "a number of seconds", |text| {
+            seconds(text).map(Some)
+        }),
         headers: reader.for_the_provider(),
     };
     if reader.errors.is_empty() {
@@ -93,9 +97,8 @@ fn statuses(text: &str) -> Option<Vec<u16>> {
         .collect()
 }
 
-fn seconds(text: &str) -> Option<Option<Duration>> {
-    let seconds = text.parse().ok()?;
-    Duration::try_from_secs_f64(seconds).ok().map(Some)
+fn seconds(text: &str) -> Option<Duration> {
+    Duration::try_from_secs_f64(text.parse().ok()?).ok()
 }
 
 struct Reader<'a> {

@@ -88,9 +88,7 @@ async fn with<F: Future<Output = ()>>(
     let connected = async |app: TestApp| {
         let body = json!({ "connectionId": "mail", "apiKey": KEY });
         app.admin().post("/sendgrid/connect", &body).await.expect(201);
-        tokio::time::timeout(PATIENCE, test(app))
-            .await
-            .expect("it goes on");
+        tokio::time::timeout(PATIENCE, test(app)).await.unwrap();
     };
     testkit::run(builder, Dialect::Sqlite, connected).await;
 }

@@ -12,7 +12,7 @@ use super::{Crowded, Gates, Place, Urgency};
 use crate::Target;
 use crate::tests::{provider, target};
 
-const LONG: Duration = Duration::from_secs(3600);
+const LONG: Duration = Duration::from_hours(1);
 
 fn of(limits: Limits, connection: i64, urgency: Urgency) -> Target {
     let mut provider = provider("https://acme.example");

@@ -4,6 +4,7 @@
 
 mod access;
 mod connections;
+mod feed;
 mod fixture;
 mod migrations;
 mod opening;

@@ -324,6 +324,6 @@ pub(crate) async fn delete(
         .connections()
         .delete(&caller, &query.0.provider_config_key, &name)
         .await;
-    deleted.map_err(ApiError::deleting)?;
+    deleted.map_err(ApiError::refusing)?;
     Ok(web::Json(Success::new()))
 }

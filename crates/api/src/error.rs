@@ -23,6 +23,8 @@ pub(crate) enum ApiError {
     InvalidQuery(Vec<FieldError>),
     #[error("the body cannot be taken: see errors")]
     InvalidBody(Vec<FieldError>),
+    #[error("the headers cannot be taken: see errors")]
+    InvalidHeaders(Vec<FieldError>),
     #[error("the path cannot be read")]
     InvalidPath,
     #[error("the body is no JSON: {0}")]
@@ -48,9 +50,9 @@ pub(crate) enum ApiError {
     /// The integration was named in a query or a body, where Nango answers 400.
     #[error("there is no integration {0:?}")]
     UnknownIntegration(String),
-    /// As Nango answers to the deletion of a connection that is not there.
+    /// The connection was named where Nango answers 400 if it is not there.
     #[error("there is no connection {connection:?} of {integration:?}")]
-    NothingToDelete { connection: String, integration: String },
+    UnknownConnection { connection: String, integration: String },
     /// As Nango answers to a look at a connection that is not there.
     #[error("there is no connection {connection:?} of {integration:?}")]
     NoSuchConnection { connection: String, integration: String },
@@ -134,18 +136,35 @@ impl ApiError {
         }
     }
 
-    /// For a deletion: not there is 400 `unknown_connection`.
-    pub(crate) fn deleting(error: GatewayError) -> Self {
+    /// For requests to which Nango answers 400 if their connection (`unknown_connection`) or integration is not there.
+    pub(crate) fn refusing(error: GatewayError) -> Self {
         match error {
             GatewayError::UnknownConnection {
                 connection,
                 integration,
-            } => Self::NothingToDelete {
+            } => Self::UnknownConnection {
                 connection,
                 integration,
             },
             other => Self::named(other),
         }
+    }
+
+    /// For the state of syncs, where a connection that is not there is 400 `invalid_body`.
+    pub(crate) fn status(error: GatewayError) -> Self {
+        match Self::refusing(error) {
+            error @ Self::UnknownConnection { .. } => Self::InvalidBody(vec![FieldError::at(
+                "unknown",
+                "connection_id",
+                error.to_string(),
+            )]),
+            other => other,
+        }
+    }
+
+    /// An error at one field of the body.
+    pub(crate) fn invalid_body(field: &str, message: &str) -> Self {
+        Self::InvalidBody(vec![FieldError::at("invalid", field, message)])
     }
 
     /// For an integration that is named in the query or the body and not in the path: not there is 400.
@@ -165,6 +184,7 @@ impl ApiError {
             Self::Forbidden(_) => (S::FORBIDDEN, "forbidden"),
             Self::InvalidQuery(_) => (S::BAD_REQUEST, "invalid_query_params"),
             Self::InvalidBody(_) => (S::BAD_REQUEST, "invalid_body"),
+            Self::InvalidHeaders(_) => (S::BAD_REQUEST, "invalid_headers"),
             Self::InvalidPath => (S::BAD_REQUEST, "invalid_uri_params"),
             Self::InvalidJson(_) | Self::BrokenBody => (S::BAD_REQUEST, "invalid_json"),
             Self::InvalidContentType => (S::UNSUPPORTED_MEDIA_TYPE, "invalid_content_type"),
@@ -176,7 +196,7 @@ impl ApiError {
             Self::Migrating(_) => (S::SERVICE_UNAVAILABLE, "migrations_pending"),
             Self::Unauthenticated => (S::INTERNAL_SERVER_ERROR, "server_error"),
             Self::UnknownIntegration(_) => (S::BAD_REQUEST, "unknown_provider_config"),
-            Self::NothingToDelete { .. } => (S::BAD_REQUEST, "unknown_connection"),
+            Self::UnknownConnection { .. } => (S::BAD_REQUEST, "unknown_connection"),
             Self::Gateway(error) => gateway_kind(error),
         }
     }
@@ -207,6 +227,7 @@ impl ApiError {
         match self {
             Self::InvalidQuery(fields)
             | Self::InvalidBody(fields)
+            | Self::InvalidHeaders(fields)
             | Self::Gateway(GatewayError::InvalidBody(fields) | GatewayError::InvalidQuery(fields)) => {
                 Some(fields)
             }
@@ -268,6 +289,10 @@ fn gateway_kind(error: &GatewayError) -> (StatusCode, &'static str) {
         GatewayError::UnknownConnection { .. } => (S::NOT_FOUND, "unknown_connection"),
         GatewayError::UnknownRun(_) | GatewayError::UnknownModel { .. } => (S::NOT_FOUND, "not_found"),
         GatewayError::UnknownSync(_) => (S::BAD_REQUEST, "unknown_sync"),
+        GatewayError::UnknownVariant(_) => (S::NOT_FOUND, "not_found"),
+        GatewayError::BaseVariant => (S::BAD_REQUEST, "invalid_variant"),
+        GatewayError::VariantExists { .. } => (S::BAD_REQUEST, "sync_variant_already_exists"),
+        GatewayError::Capped(_) => (S::BAD_REQUEST, "resource_capped"),
         GatewayError::InvalidBody(_) => (S::BAD_REQUEST, "invalid_body"),
         GatewayError::InvalidQuery(_) => (S::BAD_REQUEST, "invalid_query_params"),
         GatewayError::OauthNotSupported(_) => (S::BAD_REQUEST, "oauth_not_supported"),

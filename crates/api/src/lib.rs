@@ -11,6 +11,7 @@ mod connections;
 mod document;
 mod edge;
 mod error;
+mod headers;
 mod health;
 mod home;
 mod oauth;

@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
+use domain::{ParseTimestampError, Timestamp};
 use gateway::FieldError;
 
 use crate::error::ApiError;
@@ -83,6 +84,39 @@ impl Parameters {
         text.parse()
             .map_err(|rule: T::Err| self.wrong("invalid", name, rule.to_string()))
             .ok()
+    }
+
+    /// A moment. A plus sign that was not encoded arrives as a space and is taken for what it was.
+    pub(crate) fn time(&mut self, name: &'static str) -> Option<Timestamp> {
+        let text = self.text(name)?;
+        let parsed = text.parse().or_else(|_| text.replace(' ', "+").parse());
+        parsed
+            .map_err(|rule: ParseTimestampError| self.wrong("invalid", name, format!("is {rule}")))
+            .ok()
+    }
+
+    /// The values of a parameter that may be given several times: up to `most`, each of up to `longest` characters.
+    pub(crate) fn repeated(&mut self, name: &'static str, most: usize, longest: usize) -> Vec<String> {
+        self.known.push(name);
+        let values: Vec<String> = self
+            .pairs
+            .extract_if(.., |(known, _)| known == name)
+            .map(|(_, value)| value)
+            .collect();
+        if values.len() > most {
+            self.wrong("invalid", name, format!("may be given {most} times at most"));
+        }
+        if values
+            .iter()
+            .any(|value| value.is_empty() || value.chars().count() > longest || value.contains('\0'))
+        {
+            self.wrong(
+                "invalid",
+                name,
+                format!("must be text of 1 to {longest} characters"),
+            );
+        }
+        values
     }
 
     /// A whole number.

@@ -17,8 +17,13 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
         .service(syncs::pause)
         .service(syncs::start)
         .service(syncs::status)
+        .service(syncs::frequency::update)
+        .service(syncs::variants::create)
+        .service(syncs::variants::delete)
         .service(runs::list)
         .service(runs::get)
+        .service(records::feed::read)
+        .service(records::feed::prune)
         .service(connect::connect)
         .service(records::list)
         .wrap(from_fn(caller::authenticate));

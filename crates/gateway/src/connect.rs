@@ -195,6 +195,7 @@ impl Inner {
             credentials,
             connection_config,
             metadata: Map::new(),
+            variant: None,
         };
         let target = Target {
             provider: Arc::clone(provider),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::{ConnectionId, ConnectionName};
+use domain::{ConnectionId, ConnectionName, Variant};
 use serde_json::{Map, Value as Json};
 use store::connections::{self, ConnectionFilter, ConnectionRow};
 use store::syncs::{self, SyncFilter};
@@ -77,19 +77,25 @@ impl Connections<'_> {
             connection_name: Some(name.clone()),
             names: None,
         };
-        self.0
+        let theirs = self
+            .0
             .store
             .write(move |c| {
-                for sync in syncs::list(c, environment, &filter)? {
+                let theirs = syncs::list(c, environment, &filter)?;
+                for sync in &theirs {
                     syncs::set_paused(c, sync.id, true, None)?;
                     schedule::take_away(c, sync.id, None)?;
                 }
-                credentials::delete(c, id)
+                credentials::delete(c, id)?;
+                Ok(theirs)
             })
             .await?;
-        if let Some(provider) = self.0.registry.get(row.provider.as_str()) {
-            for table in self.0.models.of_provider(&provider.name) {
-                self.0.delete_rows(table, row.id).await?;
+        for table in self.0.models.of_provider(&row.provider) {
+            self.0.delete_rows(table, row.id).await?;
+        }
+        for sync in theirs.iter().filter(|sync| sync.variant != Variant::base()) {
+            if let Some(table) = self.0.table(&row.provider, &sync.name, &sync.variant).await? {
+                self.0.delete_rows(&table, row.id).await?;
             }
         }
         self.0

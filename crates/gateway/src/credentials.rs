@@ -231,6 +231,7 @@ impl Inner {
                 .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
                 .collect(),
             metadata: row.metadata.clone().unwrap_or_default(),
+            variant: None,
         };
         Ok(Target {
             provider: Arc::clone(provider),

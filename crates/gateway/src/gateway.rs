@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::{Clock, EnvironmentId, IntegrationKey, ProviderName};
+use domain::{Clock, EnvironmentId, IntegrationKey, ProviderName, SyncName, Variant};
 use registry::{Provider, Registry};
 use store::Store;
 use store::integrations::{self, IntegrationRow};
@@ -13,7 +13,7 @@ use crate::connections::Connections;
 use crate::credentials::{Credentials, KeySource};
 use crate::health::Health;
 use crate::keys::Keys;
-use crate::models::Models;
+use crate::models::{ModelTable, Models};
 use crate::records::Records;
 use crate::syncs::Syncs;
 use crate::{GatewayError, Rotation};
@@ -107,9 +107,19 @@ impl Gateway {
         &self.0.upstream
     }
 
-    /// The tables of all models.
+    /// The tables of all models, those of base variants.
     pub fn models(&self) -> &Models {
         &self.0.models
+    }
+
+    /// The table that a variant of a provider's sync fills; `None` if the provider has no such sync.
+    pub async fn table(
+        &self,
+        provider: &ProviderName,
+        sync: &SyncName,
+        variant: &Variant,
+    ) -> Result<Option<Arc<ModelTable>>, GatewayError> {
+        self.0.table(provider, sync, variant).await
     }
 
     /// The time.

@@ -98,7 +98,7 @@ fn syncs(
             name,
             sync,
             &sync::Around {
-                scope,
+                scope: &scope.and("variant".to_owned()),
                 servers,
                 proxy: &file.proxy,
             },

@@ -84,6 +84,7 @@ pub(crate) fn target(provider: Provider) -> Target {
             .into(),
         connection_config: [("accountId".to_owned(), "a/1".to_owned())].into(),
         metadata: serde_json::Map::new(),
+        variant: None,
     };
     Target {
         provider: Arc::new(provider),

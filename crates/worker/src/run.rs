@@ -80,7 +80,8 @@ impl Context {
             .await?;
         // A connection that is deleted takes its syncs and their leases with it.
         let connection = connection.ok_or(Failure::LeaseLost)?;
-        let target = gateway.target(&connection).await?;
+        let mut target = gateway.target(&connection).await?;
+        Arc::make_mut(&mut target.variables).variant = Some(sync.variant.clone());
         let declared = target
             .provider
             .syncs
@@ -88,9 +89,8 @@ impl Context {
             .cloned()
             .ok_or(Failure::NotDeclared)?;
         let table = gateway
-            .models()
-            .of_sync(&target.provider.name, &sync.name)
-            .cloned()
+            .table(&target.provider.name, &sync.name, &sync.variant)
+            .await?
             .ok_or(Failure::NotDeclared)?;
         let checkpoint = Mutex::new(Checkpoint::load(&sync.checkpoint));
         let gateway = gateway.clone();

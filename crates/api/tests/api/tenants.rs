@@ -24,7 +24,7 @@ enum Theirs {
     Own,
 }
 
-fn call(operation: &str, app: &TestApp) -> Call {
+fn call(operation: &str, app: &TestApp, cursor: &str) -> Call {
     let select = json!({ "provider_config_key": "twilio", "connection_id": "my-twilio", "syncs": ["twilio-messages"] });
     let of = |query, theirs| Call {
         query,
@@ -39,6 +39,24 @@ fn call(operation: &str, app: &TestApp) -> Call {
             "?provider_config_key=twilio",
             Theirs::Refused(400, "unknown_connection"),
         ),
+        "update_frequency" => Call {
+            query: "",
+            body: Some(json!({
+                "provider_config_key": "twilio", "connection_id": "my-twilio", "sync_name": "twilio-messages", "frequency": null
+            })),
+            theirs: Theirs::Refused(400, "unknown_connection"),
+        },
+        "create_variant" | "delete_variant" => Call {
+            query: "",
+            body: Some(json!({ "provider_config_key": "twilio", "connection_id": "my-twilio" })),
+            theirs: Theirs::Refused(400, "unknown_connection"),
+        },
+        "read_changes" => of("?model=Message", Theirs::Refused(400, "unknown_connection")),
+        "prune_records" => Call {
+            query: "",
+            body: Some(json!({ "model": "Message", "until_cursor": cursor })),
+            theirs: Theirs::Refused(400, "unknown_connection"),
+        },
         "trigger_syncs" | "pause_syncs" | "start_syncs" => Call {
             query: "",
             body: Some(select),
@@ -46,7 +64,7 @@ fn call(operation: &str, app: &TestApp) -> Call {
         },
         "sync_status" => of(
             "?syncs=*&provider_config_key=twilio&connection_id=my-twilio",
-            unknown(),
+            Theirs::Refused(400, "invalid_body"),
         ),
         "list_runs" => of("", Theirs::Empty("runs")),
         "get_run" => of("", Theirs::Refused(404, "not_found")),
@@ -63,11 +81,17 @@ fn call(operation: &str, app: &TestApp) -> Call {
 /// Operations of other providers, which have no connection here; what they are made of is the same.
 fn elsewhere(path: &str) -> bool {
     let first = path.split('/').nth(1).unwrap_or_default();
-    !matches!(first, "twilio" | "connections" | "sync" | "{integration}")
+    !matches!(
+        first,
+        "twilio" | "connections" | "records" | "sync" | "{integration}"
+    )
 }
 
 async fn send(client: &Client, method: &Method, path: &str, call: &Call) -> Reply {
-    let request = client.request(method.clone(), &format!("{path}{}", call.query));
+    let request = client
+        .request(method.clone(), &format!("{path}{}", call.query))
+        .header("Provider-Config-Key", "twilio")
+        .header("Connection-Id", "my-twilio");
     let request = match &call.body {
         Some(body) => request
             .header("Content-Type", "application/json")
@@ -84,6 +108,13 @@ async fn every_operation_refuses_no_key_a_key_without_its_scope_and_anothers_obj
         .as_str()
         .unwrap()
         .to_owned();
+    let feed = app
+        .admin()
+        .request(Method::GET, "/records?model=Message")
+        .header("Provider-Config-Key", "twilio")
+        .header("Connection-Id", "my-twilio");
+    let feed = app.admin().send(feed).await.expect(200).json();
+    let cursor = feed["records"][0]["_nango_metadata"]["cursor"].as_str().unwrap();
     let theirs = app.environment("theirs").await;
     let document = app.anonymous().get("/openapi.json").await.json();
     let mut own = Vec::new();
@@ -101,7 +132,10 @@ async fn every_operation_refuses_no_key_a_key_without_its_scope_and_anothers_obj
                 .replace("{integration}", "twilio")
                 .replace("{plural}", "messages");
             let path = path.replace("{connection_id}", "my-twilio").replace("{id}", &run);
-            let call = call(id, &app);
+            let path = path
+                .replace("{name}", "twilio-messages")
+                .replace("{variant}", "walked");
+            let call = call(id, &app, cursor);
             let needed = scopes[0].as_str().unwrap();
             let (others, only): (Vec<Scope>, Vec<Scope>) =
                 Scope::ALL.iter().partition(|scope| scope.as_str() != needed);
@@ -132,7 +166,11 @@ async fn every_operation_refuses_no_key_a_key_without_its_scope_and_anothers_obj
     }
     assert!(own.len() >= 12, "{}", own.len());
     // The same calls pass for whom they are meant, so that none above was refused for another reason.
-    own.sort_by_key(|(id, ..)| id == "delete_connection");
+    own.sort_by_key(|(id, ..)| match id.as_str() {
+        "delete_variant" => 1,
+        "delete_connection" => 2,
+        _ => 0,
+    });
     for (id, method, path, call, client) in &own {
         let reply = send(client, method, path, call).await;
         assert!(

@@ -9,6 +9,9 @@ use crate::source::Report;
 
 pub(super) type Columns = IndexMap<TableName, Column>;
 
+/// What every list takes beside a model's own filters.
+const LIST_PARAMETERS: [&str; 4] = ["connection_id", "limit", "cursor", "variant"];
+
 pub(super) fn model(
     file: &SyncFile,
     columns: &Columns,
@@ -17,6 +20,12 @@ pub(super) fn model(
 ) -> Option<Model> {
     let name = report.take(&path.at("model"), file.model.parse::<ModelName>());
     let table = report.take(&path.at("table"), file.table.parse::<TableName>());
+    if file.table.contains("__") {
+        report.error(
+            &path.at("table"),
+            "must not hold two _ in a row: that is how the tables of variants are named",
+        );
+    }
     let key = declared(&file.key, columns, &path.at("key"), report);
     if let Some((_, column)) = key.as_ref().filter(|(_, column)| column.kind != ColumnKind::Text) {
         report.error(
@@ -30,6 +39,14 @@ pub(super) fn model(
     }
     let mut filters = Vec::new();
     for (index, filter) in file.filters.iter().enumerate() {
+        if LIST_PARAMETERS.contains(&filter.as_str()) {
+            report.error(
+                &path.at("filters").at(index),
+                format!(
+                    "{filter:?} is a parameter of every list: give the column another name and say \"path\""
+                ),
+            );
+        }
         filters
             .extend(declared(filter, columns, &path.at("filters").at(index), report).map(|(name, _)| name));
     }

@@ -70,39 +70,7 @@ impl Connections<'_> {
     /// The rows follow in batches and the connection last: cut off in the middle, the deletion can be repeated.
     pub async fn delete(&self, caller: &Caller, integration: &str, name: &str) -> Result<(), GatewayError> {
         let row = self.0.connection(caller, integration, name).await?;
-        let (environment, key, name, id) =
-            (row.environment, row.integration.clone(), row.name.clone(), row.id);
-        let filter = SyncFilter {
-            integration: Some(key.clone()),
-            connection_name: Some(name.clone()),
-            names: None,
-        };
-        let theirs = self
-            .0
-            .store
-            .write(move |c| {
-                let theirs = syncs::list(c, environment, &filter)?;
-                for sync in &theirs {
-                    syncs::set_paused(c, sync.id, true, None)?;
-                    schedule::take_away(c, sync.id, None)?;
-                }
-                credentials::delete(c, id)?;
-                Ok(theirs)
-            })
-            .await?;
-        for table in self.0.models.of_provider(&row.provider) {
-            self.0.delete_rows(table, row.id).await?;
-        }
-        for sync in theirs.iter().filter(|sync| sync.variant != Variant::base()) {
-            if let Some(table) = self.0.table(&row.provider, &sync.name, &sync.variant).await? {
-                self.0.delete_rows(&table, row.id).await?;
-            }
-        }
-        self.0
-            .store
-            .write(move |c| connections::delete(c, environment, &key, &name))
-            .await?;
-        Ok(())
+        self.0.delete_connection(&row).await
     }
 
     /// What to tell somebody who tries to connect a provider by OAuth.
@@ -114,6 +82,38 @@ impl Connections<'_> {
 }
 
 impl Inner {
+    pub(crate) async fn delete_connection(&self, row: &ConnectionRow) -> Result<(), GatewayError> {
+        let (environment, key, name, id) =
+            (row.environment, row.integration.clone(), row.name.clone(), row.id);
+        let filter = SyncFilter {
+            integration: Some(key.clone()),
+            connection_name: Some(name.clone()),
+            names: None,
+        };
+        let theirs = self
+            .store
+            .write(move |c| {
+                let theirs = syncs::list(c, environment, &filter)?;
+                for sync in &theirs {
+                    syncs::set_paused(c, sync.id, true, None)?;
+                    schedule::take_away(c, sync.id, None)?;
+                }
+                credentials::delete(c, id)?;
+                Ok(theirs)
+            })
+            .await?;
+        for table in self.models.of_provider(&row.provider) {
+            self.delete_rows(table, row.id).await?;
+        }
+        for sync in theirs.iter().filter(|sync| sync.variant != Variant::base()) {
+            self.delete_rows_of(sync).await?;
+        }
+        self.store
+            .write(move |c| connections::delete(c, environment, &key, &name))
+            .await?;
+        Ok(())
+    }
+
     /// The connection of that name, or an error that names it as the caller did.
     pub(crate) async fn connection(
         &self,

@@ -6,8 +6,10 @@
 
 mod address;
 mod answer;
+mod body;
 mod call;
 mod client;
+mod context;
 mod error;
 mod gate;
 mod json;

@@ -20,6 +20,8 @@ pub struct Variables {
     pub credentials: BTreeMap<String, SecretString>,
     /// The connection's configuration; not secret.
     pub connection_config: BTreeMap<String, String>,
+    /// The integration's own configuration; not secret.
+    pub integration_config: BTreeMap<String, String>,
     /// The app's own data about the connection.
     pub metadata: Map<String, Value>,
     /// The variant of the sync that calls; `None` if no sync does.
@@ -27,14 +29,15 @@ pub struct Variables {
 }
 
 impl Variables {
-    /// The value of `apiKey`, `username`, `password`, `credentials.…`, `connectionConfig.…`, `metadata.…` or `variant`. Metadata
-    /// may be nested; only texts, numbers and booleans fill a hole.
+    /// The value of `apiKey`, `username`, `password`, `credentials.…`, `connectionConfig.…`, `integrationConfig.…`, `metadata.…` or
+    /// `variant`. Metadata may be nested; only texts, numbers and booleans fill a hole.
     pub fn lookup(&self, name: &str) -> Option<String> {
         match name.split_once('.') {
             None if name == "variant" => self.variant.as_ref().map(ToString::to_string),
             None => self.credential(name),
             Some(("credentials", field)) => self.credential(field),
             Some(("connectionConfig", field)) => self.connection_config.get(field).cloned(),
+            Some(("integrationConfig", field)) => self.integration_config.get(field).cloned(),
             Some(("metadata", path)) => {
                 let mut fields = path.split('.');
                 let first = self.metadata.get(fields.next()?)?;
@@ -56,6 +59,7 @@ impl fmt::Debug for Variables {
         f.debug_struct("Variables")
             .field("credentials", &self.credentials.keys())
             .field("connection_config", &self.connection_config.keys())
+            .field("integration_config", &self.integration_config.keys())
             .field("metadata", &self.metadata.keys())
             .field("variant", &self.variant)
             .finish()

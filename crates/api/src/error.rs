@@ -287,7 +287,11 @@ fn gateway_kind(error: &GatewayError) -> (StatusCode, &'static str) {
         GatewayError::UnknownKey => (S::UNAUTHORIZED, "unknown_account"),
         GatewayError::UnknownIntegration(_) => (S::NOT_FOUND, "unknown_provider_config"),
         GatewayError::UnknownConnection { .. } => (S::NOT_FOUND, "unknown_connection"),
-        GatewayError::UnknownRun(_) | GatewayError::UnknownModel { .. } => (S::NOT_FOUND, "not_found"),
+        GatewayError::UnknownRun(_)
+        | GatewayError::UnknownModel { .. }
+        | GatewayError::UnknownEnvironment(_)
+        | GatewayError::UnknownApiKey(_) => (S::NOT_FOUND, "not_found"),
+        GatewayError::EnvironmentInUse(_) => (S::CONFLICT, "conflict"),
         GatewayError::UnknownSync(_) => (S::BAD_REQUEST, "unknown_sync"),
         GatewayError::UnknownVariant(_) => (S::NOT_FOUND, "not_found"),
         GatewayError::BaseVariant => (S::BAD_REQUEST, "invalid_variant"),

@@ -27,6 +27,9 @@ pub struct Model {
     pub filters: Vec<TableName>,
     /// Timestamp columns that order records newest first: the first of them that has a value counts.
     pub newest_by: Vec<TableName>,
+    /// Columns by which the sync looks for rows to read again. A row whose content is taken away keeps them, beside the key and
+    /// `newest_by`, or nobody would notice that its record changed or is gone.
+    pub sought_by: Vec<TableName>,
 }
 
 /// A column of a model.

@@ -12,7 +12,7 @@ const INTRODUCTION: &str = "# The tables
 Each model of a provider file has a table of its own, filled by its sync and free to be queried. Every declared column but the key may be
 null: a value that the provider leaves out is null, and so is one that does not fit its column (it stays in `_extra`). A row whose record
 is gone from the provider keeps its key and the columns below, and loses the rest: add `WHERE _deleted_at IS NULL`. A row that an app has
-pruned keeps the times by which rows are ordered as well: add `AND _pruned_at IS NULL`.
+pruned keeps the columns by which rows are ordered and sought for as well: add `AND _pruned_at IS NULL`.
 
 A variant of a sync fills a table of its own, named `TABLE__VARIANT`; where that would be too long or hold other than lower-case letters,
 digits and `_`, it is cut and ends with a hash.

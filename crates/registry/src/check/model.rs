@@ -65,6 +65,16 @@ pub(super) fn model(
         ),
         (None, None) => {}
     }
+    // Whether they are columns is told where the window and the rereading are checked.
+    let window = file.window.iter().map(|window| window.column.as_str());
+    let reread = file
+        .reread
+        .iter()
+        .flat_map(|reread| reread.condition.keys().map(String::as_str));
+    let sought_by = window
+        .chain(reread)
+        .filter_map(|name| columns.get_key_value(name).map(|(name, _)| name.clone()))
+        .collect();
     let plural = file.plural.clone().unwrap_or_else(|| plural(&file.model));
     if !plural.starts_with(|c: char| c.is_ascii_lowercase())
         || !plural
@@ -87,6 +97,7 @@ pub(super) fn model(
         columns,
         filters,
         newest_by,
+        sought_by,
     })
 }
 

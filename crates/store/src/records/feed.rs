@@ -95,8 +95,8 @@ pub struct Pruned {
 
 /// Empties up to `limit` of the connection's rows, the earliest changed first, whose change number is `until` or lower.
 ///
-/// A pruned row keeps its key, the times that order rows and the columns of every table, its change number among them, and is
-/// written whole again when its record changes. To be called within [`crate::Store::write`].
+/// A pruned row keeps its key, the columns by which rows are ordered and sought, and those of every table, its change number among
+/// them, and is written whole again when its record changes. To be called within [`crate::Store::write`].
 pub fn prune(
     c: &mut DbConn,
     table: &TableSql,

@@ -67,7 +67,8 @@ pub struct StoredRecord {
     pub last_modified_at: Timestamp,
     /// When it was marked deleted.
     pub deleted_at: Option<Timestamp>,
-    /// When its content was taken away by [`super::prune`]; all but the key's value and the times that order rows are null then.
+    /// When its content was taken away by [`super::prune`]; all but the key and the columns by which rows are
+    /// ordered and sought are null then.
     pub pruned_at: Option<Timestamp>,
     /// Its change number: from 1 within its connection and model, without holes at the time of writing.
     pub cursor: i64,

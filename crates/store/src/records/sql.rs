@@ -181,13 +181,15 @@ fn delete(model: &Model, dialect: Dialect) -> String {
     }
 }
 
-/// What orders rows stays beside the key: without it the engine could no longer tell in which range a row stands, and so not notice
-/// that its record is gone. The hash stays too, so that a record which did not change is not written again.
+/// What orders rows and what the sync looks for stays beside the key: without it the engine could no longer tell in which range a row
+/// stands or that it is not final. The hash stays too, so that a record which did not change is not written again.
 fn prune(model: &Model) -> String {
     let emptied: Vec<_> = model
         .columns
         .keys()
-        .filter(|name| **name != model.key && !model.newest_by.contains(name))
+        .filter(|name| {
+            **name != model.key && !model.newest_by.contains(name) && !model.sought_by.contains(name)
+        })
         .map(|name| format!("{} = NULL, ", quoted(name)))
         .collect();
     format!(

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use domain::{Value, Variant};
+use domain::{Timestamp, Value, Variant};
 use rstest::rstest;
 use serde_json::json;
-use store::records::{self, Action, ChangeQuery, Lease, Pruned, RecordQuery, StoredRecord};
+use store::records::{self, Action, ChangeQuery, KeyRange, Lease, Pruned, RecordQuery, StoredRecord};
 use store::testing::run_sql;
 use store::{Dialect, schedule, syncs, tables};
 
-use crate::fixture::{Fixture, NOW, Stream, model, record};
+use crate::fixture::{Fixture, NOW, Stream, model, name, record};
 
 async fn read(stream: &Stream, query: ChangeQuery) -> Vec<StoredRecord> {
     stream
@@ -129,7 +129,9 @@ async fn a_pruned_row_keeps_what_is_known_of_it_and_comes_whole_when_it_changes(
     };
     let stream = fixture.stream().await;
     let of = |sid: &str, parts: i64| {
-        record(&json!({"sid": sid, "parts": parts, "body": "x", "sent_at": "2026-11-21T10:00:00Z"}))
+        record(
+            &json!({"sid": sid, "parts": parts, "body": "x", "status": "sent", "sent_at": "2026-11-21T10:00:00Z"}),
+        )
     };
     let page = || ["a", "b", "c", "d"].map(|sid| of(sid, 1)).to_vec();
     stream.write(page()).await.unwrap();
@@ -162,10 +164,41 @@ async fn a_pruned_row_keeps_what_is_known_of_it_and_comes_whole_when_it_changes(
     for row in &rows[..3] {
         assert_eq!((row.pruned_at, &row.extra), (Some(NOW.plus(10)), &None));
         let left = row.values.iter().filter(|value| **value != Value::Null).count();
-        assert_eq!(left, 2, "the key and the time that orders it: {row:?}");
+        assert_eq!(
+            left, 3,
+            "the key, the time that orders it, and the status by which it is sought: {row:?}"
+        );
     }
     assert_eq!(rows[3], before[3]);
     assert_eq!(keys(&listed(&stream).await), ["d"]);
+    let sought = stream.read(|c, s| {
+        let (column, values) = (name("status"), ["sent".to_owned()]);
+        let (model, dated) = (
+            model(),
+            KeyRange {
+                column: &name("sent_at"),
+                from: Timestamp::from_micros(0),
+                to: NOW.plus(i64::MAX / 8),
+            },
+        );
+        records::unfinished(
+            c,
+            &s.table,
+            &model,
+            s.connection,
+            &column,
+            &values,
+            None,
+            Some(&dated),
+            None,
+            10,
+        )
+    });
+    assert_eq!(
+        sought.await,
+        ["a", "b", "c", "d"],
+        "those that are not final are still followed up"
+    );
 
     let same = stream.write(page()).await.unwrap();
     assert_eq!((same.updated, same.unchanged), (0, 4), "nothing has changed");

@@ -29,12 +29,12 @@ impl FromRequest for NamedConnection {
         let mut missing = Vec::new();
         let mut header = |name: &'static str, what: &str| {
             let value = request.headers().get(name).and_then(|value| value.to_str().ok());
-            let value = value.map(str::trim).filter(|value| !value.is_empty());
-            value.map(str::to_owned).unwrap_or_else(|| {
-                let message = format!("is needed as a header: {what}");
-                missing.push(FieldError::at("missing", name, message));
-                String::new()
-            })
+            if let Some(value) = value.map(str::trim).filter(|value| !value.is_empty()) {
+                return value.to_owned();
+            }
+            let message = format!("is needed as a header: {what}");
+            missing.push(FieldError::at("missing", name, message));
+            String::new()
         };
         let named = Self {
             integration: header("provider-config-key", "the integration's key"),

@@ -95,30 +95,6 @@ impl Parameters {
             .ok()
     }
 
-    /// The values of a parameter that may be given several times: up to `most`, each of up to `longest` characters.
-    pub(crate) fn repeated(&mut self, name: &'static str, most: usize, longest: usize) -> Vec<String> {
-        self.known.push(name);
-        let values: Vec<String> = self
-            .pairs
-            .extract_if(.., |(known, _)| known == name)
-            .map(|(_, value)| value)
-            .collect();
-        if values.len() > most {
-            self.wrong("invalid", name, format!("may be given {most} times at most"));
-        }
-        if values
-            .iter()
-            .any(|value| value.is_empty() || value.chars().count() > longest || value.contains('\0'))
-        {
-            self.wrong(
-                "invalid",
-                name,
-                format!("must be text of 1 to {longest} characters"),
-            );
-        }
-        values
-    }
-
     /// A whole number.
     pub(crate) fn number(&mut self, name: &'static str, range: RangeInclusive<i64>) -> Option<i64> {
         let text = self.text(name)?;
@@ -132,6 +108,23 @@ impl Parameters {
             );
         }
         number
+    }
+
+    /// The values of a parameter that may be given up to `most` times.
+    pub(crate) fn repeated<T: FromStr<Err: Display>>(&mut self, name: &'static str, most: usize) -> Vec<T> {
+        self.known.push(name);
+        let given: Vec<_> = self.pairs.extract_if(.., |(known, _)| known == name).collect();
+        if given.len() > most {
+            self.wrong("invalid", name, format!("may be given {most} times at most"));
+        }
+        let mut values = Vec::new();
+        for (_, text) in given {
+            match text.parse() {
+                Ok(value) => values.push(value),
+                Err(rule) => self.wrong("invalid", name, T::Err::to_string(&rule)),
+            }
+        }
+        values
     }
 
     /// The values of a list with commas between.

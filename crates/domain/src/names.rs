@@ -176,7 +176,8 @@ mod tests {
         let of = |variant: &str| table.of_variant(&variant.parse().unwrap());
         assert_eq!(of("eu").as_str(), "acme_orders__eu");
         let long = "v".repeat(255);
-        let odd = ["a-b", "a_b", "A_B", "A-b", long.as_str(), &long[1..]];
+        let shorter = "v".repeat(254);
+        let odd = ["a-b", "a_b", "A_B", "A-b", &long, &shorter];
         let mut names: Vec<_> = odd.iter().map(|variant| of(variant)).collect();
         for name in &names {
             assert_eq!(name.as_str().parse::<TableName>().as_ref(), Ok(name));

@@ -105,9 +105,10 @@ impl Records<'_> {
         // Every connection has the base variant, or had it while the file declared its sync.
         let there =
             *variant == Variant::base() || self.0.find_sync(connection, sync, variant).await?.is_some();
-        let table = match there {
-            true => self.0.table(&connection.provider, sync, variant).await?,
-            false => None,
+        let table = if there {
+            self.0.table(&connection.provider, sync, variant).await?
+        } else {
+            None
         };
         Ok(table.ok_or_else(|| {
             let message = format!(

@@ -25,6 +25,7 @@ const DEFAULT_LIMIT: i64 = 100;
 const DEFAULT_PRUNE: i64 = 1_000;
 const MAX_LIMIT: i64 = 10_000;
 const MAX_IDS: usize = 100;
+/// Characters.
 const MAX_ID: usize = 256;
 
 /// Which records to read.
@@ -52,8 +53,8 @@ pub(crate) struct FeedQuery {
     /// Only what comes after the record or the page that bore this.
     cursor: Option<String>,
     /// Only records with these ids; up to 100, each as a parameter of its own.
-    #[param(value_type = Option<Vec<String>>)]
-    ids: Vec<String>,
+    #[param(value_type = Option<Vec<String>>, max_items = 100)]
+    ids: Vec<RecordId>,
 }
 
 /// What last happened to a record, as a caller writes it.
@@ -72,6 +73,20 @@ impl FromStr for ActionName {
     }
 }
 
+/// The id of a record.
+struct RecordId(String);
+
+impl FromStr for RecordId {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.is_empty() || text.chars().count() > MAX_ID || text.contains('\0') {
+            return Err(format!("must be text of 1 to {MAX_ID} characters"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
 impl FromParameters for FeedQuery {
     fn read(parameters: &mut Parameters) -> Self {
         Self {
@@ -82,7 +97,7 @@ impl FromParameters for FeedQuery {
             limit: parameters.number("limit", 1..=MAX_LIMIT),
             filter: parameters.list("filter"),
             cursor: parameters.text("cursor"),
-            ids: parameters.repeated("ids", MAX_IDS, MAX_ID),
+            ids: parameters.repeated("ids", MAX_IDS),
         }
     }
 }
@@ -98,7 +113,8 @@ impl From<FeedQuery> for FeedRequest {
                 .into_iter()
                 .map(|ActionName(action)| action)
                 .collect(),
-            ids: Some(query.ids).filter(|ids| !ids.is_empty()),
+            ids: Some(query.ids.into_iter().map(|RecordId(id)| id).collect())
+                .filter(|ids: &Vec<String>| !ids.is_empty()),
             cursor: query.cursor,
             limit: query.limit.unwrap_or(DEFAULT_LIMIT),
         }

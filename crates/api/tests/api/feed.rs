@@ -123,7 +123,7 @@ async fn the_feed_gives_every_record_once_in_the_order_of_changes(app: TestApp) 
     let middle = about(&all[100], "cursor").as_str().unwrap();
     assert_eq!(records(&app, &format!("cursor={middle}")).await, all[101..]);
     let last = about(all.last().unwrap(), "cursor").as_str().unwrap().to_owned();
-    assert_eq!(records(&app, &format!("cursor={last}")).await, [] as [Json; 0]);
+    assert_eq!(records(&app, &format!("cursor={last}")).await, Vec::<Json>::new());
     let (gone, _) = changed(&app).await;
     let later = records(&app, &format!("cursor={last}")).await;
     assert!(later.iter().any(|record| id(record) == gone));
@@ -288,7 +288,11 @@ async fn what_was_taken_in_can_be_pruned_and_comes_again_when_it_changes(app: Te
     app.run_due().await;
     let last = last.as_str().unwrap();
     let quiet = records(&app, &format!("cursor={last}")).await;
-    assert_eq!(quiet, [] as [Json; 0], "what is as it was is not written again");
+    assert_eq!(
+        quiet,
+        Vec::<Json>::new(),
+        "what is as it was is not written again"
+    );
 
     app.simulator().mutate(&Mutation {
         seed: 1,

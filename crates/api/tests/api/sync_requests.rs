@@ -90,6 +90,12 @@ async fn a_wrong_request_is_answered_as_nango_answers() {
         app.admin().post("/sync/trigger", &both).await.expect(400).code(),
         "invalid_body"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_question_is_answered_as_nango_answers() {
+    let app = TestApp::on(Dialect::Sqlite).await.unwrap();
+    app.connect_twilio().await;
     for path in [
         "/sync/status?provider_config_key=twilio",
         "/sync/status?syncs=*",

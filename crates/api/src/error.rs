@@ -70,9 +70,9 @@ pub(crate) enum ApiError {
         name: String,
         known: String,
     },
-    /// As Nango answers to the deletion of a connection that is not there.
+    /// The connection was named where Nango answers 400 if it is not there.
     #[error("there is no connection {connection:?} of {integration:?}")]
-    NothingToDelete { connection: String, integration: String },
+    UnknownConnection { connection: String, integration: String },
     /// As Nango answers to a look at a connection that is not there.
     #[error("there is no connection {connection:?} of {integration:?}")]
     NoSuchConnection { connection: String, integration: String },
@@ -173,18 +173,35 @@ impl ApiError {
         }
     }
 
-    /// For a deletion: not there is 400 `unknown_connection`.
-    pub(crate) fn deleting(error: GatewayError) -> Self {
+    /// For requests to which Nango answers 400 if their connection (`unknown_connection`) or integration is not there.
+    pub(crate) fn refusing(error: GatewayError) -> Self {
         match error {
             GatewayError::UnknownConnection {
                 connection,
                 integration,
-            } => Self::NothingToDelete {
+            } => Self::UnknownConnection {
                 connection,
                 integration,
             },
             other => Self::named(other),
         }
+    }
+
+    /// For the state of syncs, where a connection that is not there is 400 `invalid_body`.
+    pub(crate) fn status(error: GatewayError) -> Self {
+        match Self::refusing(error) {
+            error @ Self::UnknownConnection { .. } => Self::InvalidBody(vec![FieldError::at(
+                "unknown",
+                "connection_id",
+                error.to_string(),
+            )]),
+            other => other,
+        }
+    }
+
+    /// An error at one field of the body.
+    pub(crate) fn invalid_body(field: &str, message: &str) -> Self {
+        Self::InvalidBody(vec![FieldError::at("invalid", field, message)])
     }
 
     /// For a route about integrations, and an import: one that is not there is 404 `not_found`.
@@ -229,7 +246,7 @@ impl ApiError {
             Self::Migrating(_) => (S::SERVICE_UNAVAILABLE, "migrations_pending"),
             Self::Unauthenticated => (S::INTERNAL_SERVER_ERROR, "server_error"),
             Self::UnknownIntegration(_) => (S::BAD_REQUEST, "unknown_provider_config"),
-            Self::NothingToDelete { .. } => (S::BAD_REQUEST, "unknown_connection"),
+            Self::UnknownConnection { .. } => (S::BAD_REQUEST, "unknown_connection"),
             Self::Gateway(error) => gateway_kind(error),
         }
     }
@@ -341,9 +358,13 @@ fn gateway_kind(error: &GatewayError) -> (StatusCode, &'static str) {
         | GatewayError::UnknownModel { .. }
         | GatewayError::UnknownEnvironment(_)
         | GatewayError::UnknownProvider(_)
+        | GatewayError::UnknownVariant(_)
         | GatewayError::UnknownApiKey(_) => (S::NOT_FOUND, "not_found"),
         GatewayError::EnvironmentInUse(_) => (S::CONFLICT, "conflict"),
         GatewayError::UnknownSync(_) => (S::BAD_REQUEST, "unknown_sync"),
+        GatewayError::BaseVariant => (S::BAD_REQUEST, "invalid_variant"),
+        GatewayError::VariantExists { .. } => (S::BAD_REQUEST, "sync_variant_already_exists"),
+        GatewayError::Capped(_) => (S::BAD_REQUEST, "resource_capped"),
         GatewayError::InvalidBody(_) => (S::BAD_REQUEST, "invalid_body"),
         GatewayError::InvalidQuery(_) => (S::BAD_REQUEST, "invalid_query_params"),
         GatewayError::OauthNotSupported(_) => (S::BAD_REQUEST, "oauth_not_supported"),

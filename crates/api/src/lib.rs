@@ -15,6 +15,7 @@ mod edge;
 mod environments;
 mod error;
 mod functions;
+mod headers;
 mod health;
 mod home;
 mod integrations;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use domain::{Clock, EnvironmentId, IntegrationKey, ProviderName};
+use domain::{Clock, EnvironmentId, IntegrationKey, ProviderName, SyncName, Variant};
 use registry::{Provider, Registry};
 use store::Store;
 use store::integrations::{self, IntegrationRow};
@@ -18,7 +18,7 @@ use crate::environments::Environments;
 use crate::health::Health;
 use crate::integrations::Integrations;
 use crate::keys::{self, Caller, Keys};
-use crate::models::Models;
+use crate::models::{ModelTable, Models};
 use crate::providers::Providers;
 use crate::proxy::{Proxy, Recent};
 use crate::records::Records;
@@ -143,9 +143,19 @@ impl Gateway {
         &self.0.upstream
     }
 
-    /// The tables of all models.
+    /// The tables of all models, those of base variants.
     pub fn models(&self) -> &Models {
         &self.0.models
+    }
+
+    /// The table that a variant of a provider's sync fills; `None` if the provider has no such sync.
+    pub async fn table(
+        &self,
+        provider: &ProviderName,
+        sync: &SyncName,
+        variant: &Variant,
+    ) -> Result<Option<Arc<ModelTable>>, GatewayError> {
+        self.0.table(provider, sync, variant).await
     }
 
     /// The time.

@@ -28,6 +28,7 @@ impl Inner {
             connection_config: filled.connection_config.clone(),
             integration_config: integration.config(),
             metadata: metadata.cloned().unwrap_or_default(),
+            variant: None,
         };
         let target = Target {
             provider: Arc::clone(provider),

@@ -8,6 +8,7 @@ use gateway::{FieldError, GatewayError, Scope};
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 use store::StoreError;
+use upstream::CallError;
 use utoipa::{IntoResponses, ToSchema};
 
 /// Why a request was not carried out.
@@ -23,6 +24,8 @@ pub(crate) enum ApiError {
     InvalidQuery(Vec<FieldError>),
     #[error("the body cannot be taken: see errors")]
     InvalidBody(Vec<FieldError>),
+    #[error("the headers cannot be taken: see errors")]
+    InvalidHeaders(Vec<FieldError>),
     #[error("the path cannot be read")]
     InvalidPath,
     #[error("the body is no JSON: {0}")]
@@ -209,6 +212,7 @@ impl ApiError {
             Self::Forbidden(_) => (S::FORBIDDEN, "forbidden"),
             Self::InvalidQuery(_) => (S::BAD_REQUEST, "invalid_query_params"),
             Self::InvalidBody(_) => (S::BAD_REQUEST, "invalid_body"),
+            Self::InvalidHeaders(_) => (S::BAD_REQUEST, "invalid_headers"),
             Self::InvalidPath => (S::BAD_REQUEST, "invalid_uri_params"),
             Self::InvalidJson(_) | Self::BrokenBody => (S::BAD_REQUEST, "invalid_json"),
             Self::InvalidContentType => (S::UNSUPPORTED_MEDIA_TYPE, "invalid_content_type"),
@@ -238,7 +242,8 @@ impl ApiError {
     fn tells_callers(&self) -> bool {
         matches!(
             self,
-            Self::Migrating(_) | Self::Gateway(GatewayError::ProviderUnavailable { .. })
+            Self::Migrating(_)
+                | Self::Gateway(GatewayError::ProviderUnavailable { .. } | GatewayError::Call(_))
         )
     }
 
@@ -255,6 +260,7 @@ impl ApiError {
         match self {
             Self::InvalidQuery(fields)
             | Self::InvalidBody(fields)
+            | Self::InvalidHeaders(fields)
             | Self::Gateway(
                 GatewayError::InvalidBody(fields)
                 | GatewayError::InvalidQuery(fields)
@@ -267,6 +273,7 @@ impl ApiError {
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Gateway(GatewayError::ProviderUnavailable { retry_after, .. }) => Some(*retry_after),
+            Self::Gateway(GatewayError::Call(error)) => error.retry_after(),
             _ => (self.kind().0 == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER),
         }
     }
@@ -341,8 +348,37 @@ fn gateway_kind(error: &GatewayError) -> (StatusCode, &'static str) {
         GatewayError::OauthNotSupported(_) => (S::BAD_REQUEST, "oauth_not_supported"),
         GatewayError::CredentialsRefused { .. } => (S::BAD_REQUEST, "connection_test_failed"),
         GatewayError::ProviderUnavailable { .. } => (S::SERVICE_UNAVAILABLE, "provider_unavailable"),
+        GatewayError::Call(error) => call_kind(error),
         GatewayError::Vault(_) => (S::INTERNAL_SERVER_ERROR, "server_error"),
         GatewayError::Store(error) => store_kind(error),
+    }
+}
+
+/// Why a call to a provider has no answer that could be handed on.
+fn call_kind(error: &CallError) -> (StatusCode, &'static str) {
+    use StatusCode as S;
+    match error {
+        CallError::AddressRefused { .. } | CallError::PlainHttp { .. } => (S::FORBIDDEN, "address_refused"),
+        CallError::OverrideNotAllowed { .. } => (S::BAD_REQUEST, "base_url_override_not_allowed"),
+        CallError::BadUrl { .. } | CallError::UnknownServer(_) => (S::BAD_REQUEST, "invalid_uri_params"),
+        CallError::Template(_) => (S::BAD_REQUEST, "connection_incomplete"),
+        CallError::BadHeader { .. } => (S::BAD_REQUEST, "invalid_headers"),
+        CallError::Crowded { .. } => (S::TOO_MANY_REQUESTS, "rate_limited"),
+        CallError::DeadlineExceeded { last, .. } if matches!(**last, CallError::Crowded { .. }) => {
+            (S::TOO_MANY_REQUESTS, "rate_limited")
+        }
+        CallError::TimedOut { .. } | CallError::DeadlineExceeded { .. } => {
+            (S::GATEWAY_TIMEOUT, "provider_timeout")
+        }
+        CallError::Unreachable { .. }
+        | CallError::Broken { .. }
+        | CallError::TooLarge { .. }
+        | CallError::Provider(_)
+        | CallError::NotJson { .. }
+        | CallError::ForeignLink { .. }
+        | CallError::TooManyRedirects { .. }
+        | CallError::PageRepeats
+        | CallError::BadCursor => (S::BAD_GATEWAY, "provider_unreachable"),
     }
 }
 

@@ -20,6 +20,7 @@ mod home;
 mod integrations;
 mod oauth;
 mod providers;
+mod proxy;
 mod query;
 mod records;
 mod routes;

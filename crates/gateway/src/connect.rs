@@ -165,6 +165,7 @@ impl Inner {
             .or(old.as_ref().and_then(|old| old.metadata.as_ref()));
         self.try_credentials(integration, &draft.filled, metadata).await?;
         let stored = self.store_connection(environment, integration, draft).await?;
+        self.recent.connections_changed();
         self.due.notify_one();
         Ok(stored)
     }

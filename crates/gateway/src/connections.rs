@@ -185,6 +185,7 @@ impl Inner {
                 credentials::delete(c, id)
             })
             .await?;
+        self.recent.connections_changed();
         if let Some(provider) = self.registry.get(row.provider.as_str()) {
             for table in self.models.of_provider(&provider.name) {
                 self.delete_rows(table, row.id).await?;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use domain::{ConnectionName, IntegrationKey};
 use store::StoreError;
+use upstream::CallError;
 use vault::VaultError;
 
 use crate::Scope;
@@ -139,6 +140,9 @@ pub enum GatewayError {
         /// When to try again.
         retry_after: Duration,
     },
+    /// A call was not handed on, or the provider did not answer it.
+    #[error("{0}")]
+    Call(#[source] CallError),
     /// A credential cannot be sealed or opened.
     #[error(transparent)]
     Vault(#[from] VaultError),

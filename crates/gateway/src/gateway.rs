@@ -10,15 +10,17 @@ use store::integrations::{self, IntegrationRow};
 use tokio::sync::Notify;
 use upstream::Upstream;
 
+use crate::brief::Brief;
 use crate::connect_sessions::Sessions;
 use crate::connections::Connections;
 use crate::credentials::{Credentials, KeySource};
 use crate::environments::Environments;
 use crate::health::Health;
 use crate::integrations::Integrations;
-use crate::keys::Keys;
+use crate::keys::{self, Caller, Keys};
 use crate::models::Models;
 use crate::providers::Providers;
+use crate::proxy::{Proxy, Recent};
 use crate::records::Records;
 use crate::syncs::Syncs;
 use crate::{GatewayError, Rotation};
@@ -49,6 +51,8 @@ pub(crate) struct Inner {
     pub(crate) models: Models,
     pub(crate) clock: Clock,
     pub(crate) due: Notify,
+    pub(crate) recent: Recent,
+    pub(crate) callers: Brief<String, Caller>,
 }
 
 impl Gateway {
@@ -72,6 +76,8 @@ impl Gateway {
             models,
             clock,
             due: Notify::new(),
+            recent: Recent::new(),
+            callers: Brief::new(keys::REMEMBERED),
         };
         inner.add_missing_syncs().await?;
         Ok(Self(Arc::new(inner)))
@@ -105,6 +111,11 @@ impl Gateway {
     /// Connect sessions.
     pub fn sessions(&self) -> Sessions<'_> {
         Sessions(&self.0)
+    }
+
+    /// Calls of apps to providers.
+    pub fn proxy(&self) -> Proxy {
+        Proxy(Arc::clone(&self.0))
     }
 
     /// Syncs and their runs.

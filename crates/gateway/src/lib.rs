@@ -3,6 +3,7 @@
 //! The API and the worker stand on this crate and hold no rule of their own; it knows no HTTP server and writes no SQL. Whatever
 //! follows a change is stored in the same transaction as the change, and no transaction spans a call to a provider.
 
+mod brief;
 mod connect;
 mod connect_sessions;
 mod connections;
@@ -20,6 +21,7 @@ mod labels;
 mod models;
 mod patch;
 mod providers;
+mod proxy;
 mod records;
 mod sync_status;
 mod syncs;
@@ -39,6 +41,7 @@ pub use keys::{Caller, Keys, NewKey, NewKeyRequest, Scope};
 pub use models::{ModelTable, Models};
 pub use patch::{ConnectionPatch, MetadataChange};
 pub use providers::Providers;
+pub use proxy::Proxy;
 pub use records::{RecordFilter, RecordPage, Records};
 pub use sync_status::SyncStatus;
 pub use syncs::{SyncSelection, Syncs, TriggerOptions, TriggeredRun};

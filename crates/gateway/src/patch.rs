@@ -120,7 +120,9 @@ impl Connections<'_> {
             };
             connections::change(c, row.id, &change, now)
         });
-        changed.await.map_err(|error| gone(error, unknown))
+        changed.await.map_err(|error| gone(error, unknown))?;
+        self.0.recent.connections_changed();
+        Ok(())
     }
 
     /// Sets or merges the notes of all the connections named, or of none if one of them is not there.
@@ -167,7 +169,10 @@ impl Connections<'_> {
             Ok(None)
         });
         match missing.await? {
-            None => Ok(()),
+            None => {
+                self.0.recent.connections_changed();
+                Ok(())
+            }
             Some(name) => Err(unknown(name.as_str())),
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use registry::Provider;
 use serde_json::{Map, Value as Json};
 use store::connections::ConnectionRow;
-use upstream::{ProviderError, Target, Variables, VerifyError};
+use upstream::{ProviderError, Target, Urgency, Variables, VerifyError};
 
 use crate::form::Filled;
 use crate::gateway::{Inner, Integration};
@@ -33,6 +33,7 @@ impl Inner {
             provider: Arc::clone(provider),
             connection: None,
             variables: Arc::new(variables),
+            urgency: Urgency::Interactive,
         };
         self.upstream
             .verify(&target)

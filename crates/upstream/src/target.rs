@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
 use crate::json::plain;
-use crate::{Call, CallError};
+use crate::{Call, CallError, Urgency};
 
 /// What fills the holes `${…}` of a provider's file for one connection. Holds the plain credentials, so it lives for a request.
 #[derive(Clone, Default)]
@@ -71,6 +71,8 @@ pub struct Target {
     pub connection: Option<ConnectionId>,
     /// What fills the file's holes.
     pub variables: Arc<Variables>,
+    /// Who waits for the calls.
+    pub urgency: Urgency,
 }
 
 impl Target {

@@ -17,6 +17,8 @@ mod conventions;
 mod document;
 mod environments;
 mod integrations;
+mod proxy;
+mod proxy_bytes;
 mod records;
 mod secrets;
 mod sync_requests;

@@ -224,7 +224,7 @@ impl ApiError {
     fn kind(&self) -> (StatusCode, &'static str) {
         use StatusCode as S;
         match self {
-            Self::MissingKey => (S::UNAUTHORIZED, "missing_auth_header"),
+            Self::MissingKey | Self::MissingSessionToken => (S::UNAUTHORIZED, "missing_auth_header"),
             Self::MalformedKey => (S::UNAUTHORIZED, "malformed_auth_header"),
             Self::Forbidden(_) => (S::FORBIDDEN, "forbidden"),
             Self::InvalidQuery(_) => (S::BAD_REQUEST, "invalid_query_params"),
@@ -235,7 +235,6 @@ impl ApiError {
             Self::InvalidContentType => (S::UNSUPPORTED_MEDIA_TYPE, "invalid_content_type"),
             Self::TooLarge(_) => (S::PAYLOAD_TOO_LARGE, "body_too_large"),
             Self::PublicKey => (S::UNAUTHORIZED, "deprecated_authentication"),
-            Self::MissingSessionToken => (S::UNAUTHORIZED, "missing_auth_header"),
             Self::NoRoute
             | Self::NoSuchConnection { .. }
             | Self::NoSuchIntegration(_)

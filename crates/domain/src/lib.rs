@@ -17,8 +17,8 @@ pub use id::{
 };
 pub use model::{Column, ColumnKind, Model, Parse};
 pub use names::{
-    ConnectionName, EnvironmentName, IntegrationKey, ModelName, NameError, ProviderName, SyncName, TableName,
-    Variant,
+    ActionName, ConnectionName, EnvironmentName, IntegrationKey, ModelName, NameError, ProviderName,
+    SyncName, TableName, Variant,
 };
 pub use record::{Record, RecordError, RecordReader, Value};
 pub use timestamp::{ParseTimestampError, Timestamp};

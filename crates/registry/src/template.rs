@@ -127,6 +127,20 @@ impl Template {
         holes
     }
 
+    /// The name of the hole, if the text is one hole and nothing else.
+    pub fn only_hole(&self) -> Option<&str> {
+        match self.alternatives.as_slice() {
+            [parts] => match parts.as_slice() {
+                [Part::Hole(names)] => match names.as_slice() {
+                    [name] => Some(name),
+                    _ => None,
+                },
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// The text, if it has no holes.
     pub fn literal(&self) -> Option<&str> {
         match self.alternatives.as_slice() {

@@ -20,7 +20,7 @@ const COMPUTED: &[&str] = &[
     "fingerprint",
     "awsSigV4",
 ];
-const ROOTS: &[&str] = &["credentials", "connectionConfig", "metadata", "record"];
+const ROOTS: &[&str] = &["credentials", "connectionConfig", "metadata", "record", "input"];
 
 pub(super) fn template(text: &str) -> Result<Vec<Vec<Part>>, TemplateError> {
     let mut parser = Parser { rest: text };

@@ -31,16 +31,40 @@ pub(crate) mod scope {
                     const SCOPE: Scope = Scope::$name;
                 }
             )*
+            /// All scopes stand here, whether a route needs them yet or not.
+            const _: ($(Option<$name>,)*) = ($(None::<$name>,)*);
         };
     }
     scopes!(
+        IntegrationsList,
+        IntegrationsRead,
+        IntegrationsCreate,
+        IntegrationsUpdate,
+        IntegrationsDelete,
+        FunctionsList,
         ConnectionsList,
         ConnectionsRead,
+        ConnectionsReadCredentials,
         ConnectionsCreate,
+        ConnectionsUpdate,
         ConnectionsDelete,
+        ConnectSessionsWrite,
         SyncsRead,
         SyncsExecute,
-        RecordsRead
+        SyncsUpdate,
+        SyncsVariantCreate,
+        SyncsVariantDelete,
+        RecordsRead,
+        RecordsWrite,
+        ActionsExecute,
+        Proxy,
+        VariablesRead,
+        EnvironmentsList,
+        EnvironmentsCreate,
+        EnvironmentsDelete,
+        ApiKeysList,
+        ApiKeysCreate,
+        ApiKeysDelete
     );
 }
 

@@ -9,13 +9,14 @@ use registry::Provider;
 use serde_json::{Map, Value as Json};
 use store::StoreError;
 use store::connections::{self, ConnectionRow, NewConnection};
+use store::integrations::{self, NewIntegration};
 use store::runs::{self, Trigger};
 use store::schedule;
 use store::syncs::{self, NewSync, SyncFilter};
 use upstream::{Target, Variables, VerifyError};
 
 use crate::form::{self, Filled};
-use crate::gateway::Inner;
+use crate::gateway::{Inner, Integration};
 use crate::{Caller, FieldError, GatewayError};
 
 /// The body of `POST /{integration}/connect`, before the provider's own fields are looked at.
@@ -132,16 +133,16 @@ impl Inner {
     pub(crate) async fn connect(
         &self,
         caller: &Caller,
-        integration: &str,
+        integration: &Integration,
         request: ConnectRequest,
     ) -> Result<Connected, GatewayError> {
-        let (key, provider) = self.integration(integration)?;
+        let (key, provider) = (&integration.key, &integration.provider);
         let filled = form::fill(provider, &request.fields)?;
-        self.refuse_another_account(caller, &key, &request.name, &filled)
+        self.refuse_another_account(caller, key, &request.name, &filled)
             .await?;
         self.try_credentials(provider, &filled).await?;
         let (row, created) = self
-            .store_connection(caller, key, provider, request, filled)
+            .store_connection(caller, key.clone(), provider, request, filled)
             .await?;
         self.due.notify_one();
         Ok(Connected {
@@ -233,7 +234,9 @@ impl Inner {
             .iter()
             .map(|(name, sync)| (name.clone(), sync.auto_start))
             .collect();
+        let made = NewIntegration::plain(environment, new.integration.clone(), new.provider.clone());
         let stored = self.store.write(move |c| {
+            integrations::ensure(c, &made, now)?;
             let (row, created) = connections::put(c, &new, now)?;
             sealer.store(c, &row, &filled.credentials, now)?;
             schedule_syncs(c, &row, created, &syncs, now)?;

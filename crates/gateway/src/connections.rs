@@ -33,9 +33,9 @@ impl Connections<'_> {
         integration: &str,
         body: Map<String, Json>,
     ) -> Result<Connected, GatewayError> {
-        self.0.provider(integration)?;
+        let integration = self.0.integration(caller.environment, integration).await?;
         self.0
-            .connect(caller, integration, ConnectRequest::parse(body)?)
+            .connect(caller, &integration, ConnectRequest::parse(body)?)
             .await
     }
 
@@ -99,9 +99,11 @@ impl Connections<'_> {
         Ok(())
     }
 
-    /// What to tell somebody who tries to connect by OAuth.
-    pub fn how_to_connect(&self, integration: &str) -> Result<String, GatewayError> {
-        Ok(crate::form::how_to_connect(self.0.provider(integration)?))
+    /// What to tell somebody who tries to connect a provider by OAuth.
+    pub fn how_to_connect(&self, provider: &str) -> Result<String, GatewayError> {
+        let unknown = || GatewayError::UnknownIntegration(provider.to_owned());
+        let provider = self.0.registry.get(provider).ok_or_else(unknown)?;
+        Ok(crate::form::how_to_connect(provider))
     }
 }
 
@@ -113,7 +115,7 @@ impl Inner {
         integration: &str,
         name: &str,
     ) -> Result<ConnectionRow, GatewayError> {
-        let (key, _) = self.integration(integration)?;
+        let key = self.integration(caller.environment, integration).await?.key;
         let unknown = || GatewayError::UnknownConnection {
             connection: name.to_owned(),
             integration: integration.to_owned(),

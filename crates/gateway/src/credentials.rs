@@ -215,7 +215,7 @@ impl Sealer {
 impl Inner {
     /// Opens a connection's credentials for calls.
     pub(crate) async fn target(&self, row: &ConnectionRow) -> Result<Target, GatewayError> {
-        let provider: &Arc<Provider> = self.provider(row.provider.as_str())?;
+        let provider: &Arc<Provider> = self.provider(&row.provider)?;
         let connection = row.id;
         let sealed = self.store.read(move |c| credentials::get(c, connection)).await?;
         let opened = self.credentials.unseal(row.environment, row.id, &sealed)?;

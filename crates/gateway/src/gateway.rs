@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use domain::{Clock, IntegrationKey};
+use domain::{Clock, EnvironmentId, IntegrationKey, ProviderName};
 use registry::{Provider, Registry};
 use store::Store;
+use store::integrations::{self, IntegrationRow};
 use tokio::sync::Notify;
 use upstream::Upstream;
 
 use crate::connections::Connections;
 use crate::credentials::{Credentials, KeySource};
+use crate::health::Health;
 use crate::keys::Keys;
 use crate::models::Models;
 use crate::records::Records;
@@ -128,6 +130,23 @@ impl Gateway {
         self.0.target(connection).await
     }
 
+    /// Tries the stored credentials of a connection once, after its provider refused them; see [`Health`].
+    pub async fn check_health(
+        &self,
+        connection: &store::connections::ConnectionRow,
+        target: &upstream::Target,
+    ) -> Result<Health, GatewayError> {
+        self.0.check_health(connection, target).await
+    }
+
+    /// Notes that a call with the connection's credentials succeeded, which clears what was noted against them.
+    pub async fn note_success(
+        &self,
+        connection: &store::connections::ConnectionRow,
+    ) -> Result<(), GatewayError> {
+        self.0.note_success(connection).await
+    }
+
     /// Seals every credential with the current key that is not; may be stopped and repeated at any time.
     ///
     /// `progress` is told how many were sealed so far.
@@ -139,20 +158,44 @@ impl Gateway {
     }
 }
 
+/// What an environment calls a provider, found by its key.
+#[derive(Debug, Clone)]
+pub struct Integration {
+    /// Its key.
+    pub key: IntegrationKey,
+    /// Its provider.
+    pub provider: Arc<Provider>,
+    /// Its row; `None` while nothing was ever connected or set under a provider's own name, which every environment may use.
+    pub row: Option<IntegrationRow>,
+}
+
 impl Inner {
-    /// The provider behind an integration's key.
-    pub(crate) fn provider(&self, integration: &str) -> Result<&Arc<Provider>, GatewayError> {
+    /// The provider of that name, as a row holds it.
+    pub(crate) fn provider(&self, name: &ProviderName) -> Result<&Arc<Provider>, GatewayError> {
         self.registry
-            .get(integration)
-            .ok_or_else(|| GatewayError::UnknownIntegration(integration.to_owned()))
+            .get(name.as_str())
+            .ok_or_else(|| GatewayError::UnknownIntegration(name.to_string()))
     }
 
-    /// The same with the checked key.
-    pub(crate) fn integration(
+    /// The environment's integration of that key: one that was made, or a provider by its own name.
+    pub(crate) async fn integration(
         &self,
-        integration: &str,
-    ) -> Result<(IntegrationKey, &Arc<Provider>), GatewayError> {
-        let provider = self.provider(integration)?;
-        Ok((IntegrationKey::from(&provider.name), provider))
+        environment: EnvironmentId,
+        key: &str,
+    ) -> Result<Integration, GatewayError> {
+        let unknown = || GatewayError::UnknownIntegration(key.to_owned());
+        let parsed: IntegrationKey = key.parse().map_err(|_| unknown())?;
+        let wanted = parsed.clone();
+        let row = self
+            .store
+            .read(move |c| integrations::find(c, environment, &wanted))
+            .await?;
+        let name = row.as_ref().map_or(key, |row| row.provider.as_str());
+        let provider = self.registry.get(name).ok_or_else(unknown)?;
+        Ok(Integration {
+            key: parsed,
+            provider: Arc::clone(provider),
+            row,
+        })
     }
 }

@@ -10,52 +10,101 @@ use store::environments;
 use crate::GatewayError;
 use crate::gateway::Inner;
 
-/// What a key may do. Written as Nango writes them: `environment:connections:read`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Scope {
-    /// List connections.
-    ConnectionsList,
-    /// See one connection.
-    ConnectionsRead,
-    /// Connect.
-    ConnectionsCreate,
-    /// Delete a connection with its rows.
-    ConnectionsDelete,
-    /// See syncs and runs.
-    SyncsRead,
-    /// Trigger, pause and start syncs.
-    SyncsExecute,
-    /// Read synced records.
-    RecordsRead,
+macro_rules! scopes {
+    ($($(#[$doc:meta])* $name:ident = $text:literal),* $(,)?) => {
+        /// What a key may do. Written as Nango writes them: `environment:connections:read`.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Scope {
+            $($(#[$doc])* $name),*
+        }
+
+        impl Scope {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// As it is stored and shown; never changes.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $text),*
+                }
+            }
+        }
+    };
+}
+scopes! {
     /// See providers and integrations.
-    IntegrationsList,
+    IntegrationsList = "environment:integrations:list",
+    /// See one integration.
+    IntegrationsRead = "environment:integrations:read",
+    /// Make integrations.
+    IntegrationsCreate = "environment:integrations:create",
+    /// Change integrations.
+    IntegrationsUpdate = "environment:integrations:update",
+    /// Delete an integration with its connections.
+    IntegrationsDelete = "environment:integrations:delete",
+    /// See which syncs and actions an integration has.
+    FunctionsList = "environment:functions:list",
+    /// List connections.
+    ConnectionsList = "environment:connections:list",
+    /// See one connection, without its credentials.
+    ConnectionsRead = "environment:connections:read",
+    /// See one connection with its credentials in plain.
+    ConnectionsReadCredentials = "environment:connections:read_credentials",
+    /// Connect, and import connections.
+    ConnectionsCreate = "environment:connections:create",
+    /// Change connections, and their credentials.
+    ConnectionsUpdate = "environment:connections:update",
+    /// Delete a connection with its rows.
+    ConnectionsDelete = "environment:connections:delete",
+    /// Make connect sessions for front ends.
+    ConnectSessionsWrite = "environment:connect_sessions:write",
+    /// See syncs and runs.
+    SyncsRead = "environment:syncs:read",
+    /// Trigger, pause and start syncs.
+    SyncsExecute = "environment:syncs:execute",
+    /// Set how often syncs run.
+    SyncsUpdate = "environment:syncs:update",
+    /// Make variants of syncs.
+    SyncsVariantCreate = "environment:syncs:variant:create",
+    /// Delete variants of syncs.
+    SyncsVariantDelete = "environment:syncs:variant:delete",
+    /// Read synced records.
+    RecordsRead = "environment:records:read",
+    /// Prune synced records.
+    RecordsWrite = "environment:records:write",
+    /// Run actions.
+    ActionsExecute = "environment:actions:execute",
+    /// Call providers through the proxy.
+    Proxy = "environment:proxy",
+    /// See environment variables.
+    VariablesRead = "environment:variables:read",
+    /// See the environments.
+    EnvironmentsList = "account:environments:list",
+    /// Make environments.
+    EnvironmentsCreate = "account:environments:create",
+    /// Delete environments.
+    EnvironmentsDelete = "account:environments:delete",
+    /// See the API keys of environments, never the keys themselves.
+    ApiKeysList = "account:environments:api_keys:list",
+    /// Make API keys.
+    ApiKeysCreate = "account:environments:api_keys:create",
+    /// Revoke API keys.
+    ApiKeysDelete = "account:environments:api_keys:delete",
 }
 
-impl Scope {
-    /// All of them.
-    pub const ALL: [Self; 8] = [
-        Self::ConnectionsList,
-        Self::ConnectionsRead,
-        Self::ConnectionsCreate,
-        Self::ConnectionsDelete,
-        Self::SyncsRead,
-        Self::SyncsExecute,
-        Self::RecordsRead,
-        Self::IntegrationsList,
-    ];
+/// What a key holds that may do everything, now and in later versions.
+const EVERYTHING: [&str; 2] = ["environment:*", "account:*"];
 
-    /// As it is stored and shown; never changes.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::ConnectionsList => "environment:connections:list",
-            Self::ConnectionsRead => "environment:connections:read",
-            Self::ConnectionsCreate => "environment:connections:create",
-            Self::ConnectionsDelete => "environment:connections:delete",
-            Self::SyncsRead => "environment:syncs:read",
-            Self::SyncsExecute => "environment:syncs:execute",
-            Self::RecordsRead => "environment:records:read",
-            Self::IntegrationsList => "environment:integrations:list",
-        }
+impl Scope {
+    /// Whether somebody who holds `held` has this scope: itself, one that holds it (`read_credentials` holds `read`), or all of
+    /// its kind.
+    fn is_in(self, held: &str) -> bool {
+        let name = self.as_str();
+        held == name
+            || held
+                .strip_suffix('*')
+                .is_some_and(|kind| kind.ends_with(':') && name.starts_with(kind))
+            || held.replace("_credentials", "") == name
     }
 }
 
@@ -76,7 +125,7 @@ pub struct Caller {
 impl Caller {
     /// Whether the key carries `scope`.
     pub fn may(&self, scope: Scope) -> bool {
-        self.scopes.iter().any(|held| held == scope.as_str())
+        self.scopes.iter().any(|held| scope.is_in(held))
     }
 }
 
@@ -164,7 +213,7 @@ impl Keys<'_> {
             name: name.to_owned(),
             prefix: vault::ApiKeySecret::prefix_of(secret.expose_secret()),
             hash: vault::hash_api_key(secret.expose_secret()),
-            scopes: Scope::ALL.iter().map(ToString::to_string).collect(),
+            scopes: EVERYTHING.map(str::to_owned).to_vec(),
             created_at: now,
         };
         let id = key.id;

@@ -61,11 +61,15 @@ impl Records<'_> {
         plural: &str,
         parameters: Vec<(String, String)>,
     ) -> Result<RecordFilter, GatewayError> {
-        let (_, provider) = self.0.integration(integration)?;
+        let provider = self
+            .0
+            .integration(caller.environment, integration)
+            .await?
+            .provider;
         let table = self
             .0
             .models
-            .by_plural(provider, plural)
+            .by_plural(&provider, plural)
             .ok_or_else(|| GatewayError::UnknownModel {
                 integration: integration.to_owned(),
                 model: plural.to_owned(),

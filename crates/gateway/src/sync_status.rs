@@ -37,7 +37,11 @@ impl Syncs<'_> {
         caller: &Caller,
         selection: &SyncSelection,
     ) -> Result<Vec<SyncStatus>, GatewayError> {
-        let provider = std::sync::Arc::clone(self.0.provider(&selection.integration)?);
+        let found = self
+            .0
+            .integration(caller.environment, &selection.integration)
+            .await;
+        let provider = found?.provider;
         let mut states = Vec::new();
         for sync in self.0.select(caller, selection).await? {
             // A sync that the file no longer declares keeps its rows, but has no state worth telling.

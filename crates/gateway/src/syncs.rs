@@ -215,15 +215,17 @@ impl Inner {
         caller: &Caller,
         selection: &SyncSelection,
     ) -> Result<Vec<SyncRow>, GatewayError> {
-        let (integration, provider) = self.integration(&selection.integration)?;
-        check_names(provider, selection)?;
+        let integration = self
+            .integration(caller.environment, &selection.integration)
+            .await?;
+        check_names(&integration.provider, selection)?;
         let connection: Option<ConnectionRow> = match &selection.connection {
             Some(name) => Some(self.connection(caller, &selection.integration, name).await?),
             None => None,
         };
         let environment = caller.environment;
         let filter = SyncFilter {
-            integration: Some(integration),
+            integration: Some(integration.key),
             connection_name: connection.map(|row| row.name),
             names: (!selection.syncs.is_empty())
                 .then(|| selection.syncs.iter().map(|(name, _)| name.clone()).collect()),

@@ -56,6 +56,8 @@ pub struct ConnectionRow {
     /// When its credentials were last handed out.
     #[diesel(deserialize_as = MaybeMicros)]
     pub last_fetched_at: Option<Timestamp>,
+    /// Where its events go in place of the environment's addresses.
+    pub webhook_url_override: Option<String>,
 }
 
 /// What is wrong with a connection.

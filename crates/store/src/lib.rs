@@ -12,6 +12,7 @@ pub mod credentials;
 mod dialect;
 pub mod environments;
 mod error;
+pub mod integrations;
 mod migrations;
 mod pool;
 pub mod records;

@@ -43,6 +43,59 @@ diesel::table! {
         created_at -> BigInt,
         updated_at -> BigInt,
         last_fetched_at -> Nullable<BigInt>,
+        webhook_url_override -> Nullable<Text>,
+    }
+}
+diesel::table! {
+    integrations (id) {
+        id -> BigInt,
+        environment_id -> BigInt,
+        key -> Text,
+        provider -> Text,
+        display_name -> Nullable<Text>,
+        forward_webhooks -> Bool,
+        config -> Text,
+        custom -> Text,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+    }
+}
+diesel::table! {
+    connect_sessions (id) {
+        id -> BigInt,
+        environment_id -> BigInt,
+        token_hash -> Text,
+        connection_id -> Nullable<BigInt>,
+        end_user -> Nullable<Text>,
+        tags -> Text,
+        allowed_integrations -> Nullable<Text>,
+        defaults -> Text,
+        overrides -> Text,
+        webhook_url_override -> Nullable<Text>,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+    }
+}
+diesel::table! {
+    actions (number) {
+        number -> BigInt,
+        id -> Text,
+        connection_id -> BigInt,
+        name -> Text,
+        input -> Nullable<Text>,
+        repeatable -> Bool,
+        status -> Text,
+        attempts -> BigInt,
+        max_attempts -> BigInt,
+        due_at -> Nullable<BigInt>,
+        holder -> Nullable<Text>,
+        output -> Nullable<Text>,
+        error -> Nullable<Text>,
+        idempotency_key -> Nullable<Text>,
+        input_hash -> Nullable<Text>,
+        created_at -> BigInt,
+        started_at -> Nullable<BigInt>,
+        finished_at -> Nullable<BigInt>,
     }
 }
 diesel::table! {
@@ -118,8 +171,17 @@ diesel::table! {
 }
 
 diesel::joinable!(api_keys -> environments (environment_id));
+diesel::joinable!(actions -> connections (connection_id));
+diesel::joinable!(connect_sessions -> connections (connection_id));
 diesel::joinable!(credentials -> connections (connection_id));
 diesel::joinable!(syncs -> connections (connection_id));
 diesel::joinable!(runs -> syncs (sync_id));
 diesel::allow_tables_to_appear_in_same_query!(api_keys, environments);
-diesel::allow_tables_to_appear_in_same_query!(connections, credentials, syncs, runs);
+diesel::allow_tables_to_appear_in_same_query!(
+    actions,
+    connect_sessions,
+    connections,
+    credentials,
+    syncs,
+    runs
+);

@@ -205,7 +205,7 @@ impl TestApp {
 
     /// A client with a key of an environment that may do everything; the environment is made if it is not there.
     pub async fn environment(&self, name: &str) -> Client {
-        self.client_of(name, &Scope::ALL).await
+        self.client_of(name, Scope::ALL).await
     }
 
     /// A client of the environment `dev` whose key has only these scopes.

@@ -3,10 +3,10 @@
 use std::sync::{Arc, Mutex};
 
 use domain::{SyncId, Timestamp};
-use gateway::{Gateway, GatewayError};
-use store::connections::{self, ConnectionRow, Problem};
+use gateway::{AUTH_PROBLEM, Gateway, GatewayError, Health};
+use store::connections;
 use store::records::Lease;
-use store::runs::{self, RunError, RunStatus};
+use store::runs::{self, RunStatus};
 use store::schedule::{self, Claimed};
 use store::{slices, syncs};
 use tokio_util::sync::CancellationToken;
@@ -21,8 +21,6 @@ use crate::pool::{Pool, SliceWork, width};
 use crate::slice::{self, new_slice, stored_work};
 use crate::{deletions, undated};
 
-/// The kind under which a connection's problem with its credentials is noted.
-const AUTH: &str = "auth";
 /// After a failure the next try comes after this, in microseconds, and after twice as long each further time.
 const RETRY: i64 = 60 * Timestamp::SECOND;
 const MAX_RETRY: i64 = 3_600 * Timestamp::SECOND;
@@ -114,10 +112,10 @@ impl Context {
 /// The reading, unless the credentials are refused.
 async fn work(context: &Arc<Context>) -> Result<Then, Failure> {
     let problem = context.connection.problem.as_ref();
-    if problem.is_some_and(|problem| problem.kind == AUTH) {
+    if problem.is_some_and(|problem| problem.kind == AUTH_PROBLEM) {
         // One verification tells whether anything has changed; a run would make many calls.
         verify(context).await?;
-        note_problem(context, None).await?;
+        context.gateway.note_success(&context.connection).await?;
     }
     match read(context).await {
         // Single refusals happen without any reason: only one that is confirmed counts.
@@ -270,35 +268,18 @@ async fn full(context: &Arc<Context>) -> Result<(), Failure> {
 
 /// Tries the credentials; a refusal is noted on the connection.
 async fn verify(context: &Context) -> Result<(), Failure> {
-    let failure = match context.gateway.upstream().verify(&context.target).await {
-        Ok(()) => return Ok(()),
-        Err(VerifyError::Refused(answer)) => Failure::Call(CallError::Provider(answer)),
-        Err(VerifyError::Call(error)) => error.into(),
-        Err(VerifyError::Check { message }) => Failure::Account(message),
-    };
-    if failure.unauthorized() {
-        let RunError { message, hint, .. } = failure.tell();
-        let problem = Problem {
-            kind: AUTH.to_owned(),
-            code: match &failure {
-                Failure::Call(error) => error.provider().and_then(|answer| answer.code.clone()),
-                _ => None,
-            },
-            message: hint.map_or(message.clone(), |hint| format!("{message}. {hint}")),
-            at: context.now(),
-        };
-        note_problem(context, Some(problem)).await?;
-    }
-    Err(failure)
-}
-
-async fn note_problem(context: &Context, problem: Option<Problem>) -> Result<(), Failure> {
-    let ConnectionRow { id, .. } = context.connection;
-    Ok(context
+    match context
         .gateway
-        .store()
-        .write(move |c| connections::set_problem(c, id, problem.as_ref()))
-        .await?)
+        .check_health(&context.connection, &context.target)
+        .await?
+    {
+        Health::Good => Ok(()),
+        Health::Refused(error) | Health::Unknown(error) => Err(match error {
+            VerifyError::Refused(answer) => CallError::Provider(answer).into(),
+            VerifyError::Call(error) => error.into(),
+            VerifyError::Check { message } => Failure::Account(message),
+        }),
+    }
 }
 
 /// Gives the sync back in the middle of its run, for another worker to go on at once.

@@ -1,0 +1,68 @@
+//! Whether a connection's credentials still work, as its calls show it: by syncs, actions and the proxy alike.
+//!
+//! A provider refuses a good key now and then, so a refusal counts only once the verification call confirms it.
+
+use store::connections::{self, ConnectionRow, Problem};
+use upstream::{Target, VerifyError};
+
+use crate::GatewayError;
+use crate::gateway::Inner;
+
+/// The kind under which a connection's problem with its credentials is noted.
+pub const AUTH_PROBLEM: &str = "auth";
+
+/// What the verification call says of credentials that a call was refused with.
+#[derive(Debug)]
+pub enum Health {
+    /// They are good: the refusal was of the moment, or of that one call.
+    Good,
+    /// They are refused, which is noted on the connection now.
+    Refused(VerifyError),
+    /// The verification call came to no answer; nothing is noted.
+    Unknown(VerifyError),
+}
+
+impl Inner {
+    pub(crate) async fn check_health(
+        &self,
+        connection: &ConnectionRow,
+        target: &Target,
+    ) -> Result<Health, GatewayError> {
+        let Err(error) = self.upstream.verify(target).await else {
+            return Ok(Health::Good);
+        };
+        let (code, message) = match &error {
+            VerifyError::Refused(answer) if answer.unauthorized => {
+                let hint = answer.hint.as_ref().map(|hint| format!(". {hint}"));
+                (
+                    answer.code.clone(),
+                    format!("{answer}{}", hint.unwrap_or_default()),
+                )
+            }
+            VerifyError::Check { message } => (None, message.clone()),
+            VerifyError::Refused(_) | VerifyError::Call(_) => return Ok(Health::Unknown(error)),
+        };
+        let problem = Problem {
+            kind: AUTH_PROBLEM.to_owned(),
+            code,
+            message,
+            at: self.clock.now(),
+        };
+        let id = connection.id;
+        self.store
+            .write(move |c| connections::set_problem(c, id, Some(&problem)))
+            .await?;
+        Ok(Health::Refused(error))
+    }
+
+    pub(crate) async fn note_success(&self, connection: &ConnectionRow) -> Result<(), GatewayError> {
+        let noted = connection.problem.as_ref();
+        if noted.is_some_and(|problem| problem.kind == AUTH_PROBLEM) {
+            let id = connection.id;
+            self.store
+                .write(move |c| connections::set_problem(c, id, None))
+                .await?;
+        }
+        Ok(())
+    }
+}

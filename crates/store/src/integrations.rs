@@ -1,0 +1,189 @@
+//! Integrations: what an environment calls a provider.
+
+use std::collections::BTreeMap;
+
+use diesel::prelude::*;
+use domain::{EnvironmentId, IntegrationKey, ProviderName, Timestamp};
+
+use crate::column::{JsonText, Micros, Number, Word, to_json};
+use crate::dialect::on_db;
+use crate::schema::{connections, integrations};
+use crate::{DbConn, StoreError};
+
+/// An integration.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
+#[diesel(table_name = integrations)]
+pub struct IntegrationRow {
+    /// The environment that it belongs to.
+    #[diesel(deserialize_as = Number, column_name = environment_id)]
+    pub environment: EnvironmentId,
+    /// What the app calls it; unique within the environment.
+    #[diesel(deserialize_as = Word)]
+    pub key: IntegrationKey,
+    /// The provider.
+    #[diesel(deserialize_as = Word)]
+    pub provider: ProviderName,
+    /// What people read; the provider's name for people if `None`.
+    pub display_name: Option<String>,
+    /// Whether the provider's events are passed on to the app.
+    pub forward_webhooks: bool,
+    /// What fills `${integrationConfig.…}`.
+    #[diesel(deserialize_as = JsonText)]
+    pub config: BTreeMap<String, String>,
+    /// The app's own values.
+    #[diesel(deserialize_as = JsonText)]
+    pub custom: BTreeMap<String, String>,
+    /// When it was made.
+    #[diesel(deserialize_as = Micros)]
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    #[diesel(deserialize_as = Micros)]
+    pub updated_at: Timestamp,
+}
+
+/// An integration to be made.
+#[derive(Debug, Clone)]
+pub struct NewIntegration {
+    /// The environment that it belongs to.
+    pub environment: EnvironmentId,
+    /// What the app calls it.
+    pub key: IntegrationKey,
+    /// The provider.
+    pub provider: ProviderName,
+    /// What people read.
+    pub display_name: Option<String>,
+    /// Whether the provider's events are passed on to the app.
+    pub forward_webhooks: bool,
+    /// What fills `${integrationConfig.…}`.
+    pub config: BTreeMap<String, String>,
+    /// The app's own values.
+    pub custom: BTreeMap<String, String>,
+}
+
+impl NewIntegration {
+    /// As one is that nobody has said anything about.
+    pub fn plain(environment: EnvironmentId, key: IntegrationKey, provider: ProviderName) -> Self {
+        Self {
+            environment,
+            key,
+            provider,
+            display_name: None,
+            forward_webhooks: true,
+            config: BTreeMap::new(),
+            custom: BTreeMap::new(),
+        }
+    }
+}
+
+/// What is to be another; `None` stays as it is.
+#[derive(Debug, Clone, Default)]
+pub struct IntegrationChange {
+    /// The key; [`StoreError::Conflict`] if the environment has it already.
+    pub key: Option<IntegrationKey>,
+    /// What people read.
+    pub display_name: Option<String>,
+    /// Whether events are passed on.
+    pub forward_webhooks: Option<bool>,
+    /// What fills `${integrationConfig.…}`.
+    pub config: Option<BTreeMap<String, String>>,
+    /// The app's own values.
+    pub custom: Option<BTreeMap<String, String>>,
+}
+
+/// Makes the integration unless the environment has one of that key; tells whether it was made.
+pub fn ensure(c: &mut DbConn, new: &NewIntegration, now: Timestamp) -> Result<bool, StoreError> {
+    let made = on_db!(c, c => diesel::insert_into(integrations::table)
+        .values((
+            integrations::environment_id.eq(new.environment.raw()),
+            integrations::key.eq(new.key.as_str()),
+            integrations::provider.eq(new.provider.as_str()),
+            integrations::display_name.eq(new.display_name.as_deref()),
+            integrations::forward_webhooks.eq(new.forward_webhooks),
+            integrations::config.eq(to_json(&new.config)?),
+            integrations::custom.eq(to_json(&new.custom)?),
+            integrations::created_at.eq(now.as_micros()),
+            integrations::updated_at.eq(now.as_micros()),
+        ))
+        .on_conflict_do_nothing()
+        .execute(c))?;
+    Ok(made == 1)
+}
+
+/// The environment's integration of that key.
+pub fn find(
+    c: &mut DbConn,
+    environment: EnvironmentId,
+    key: &IntegrationKey,
+) -> Result<Option<IntegrationRow>, StoreError> {
+    Ok(integrations::table
+        .filter(integrations::environment_id.eq(environment.raw()))
+        .filter(integrations::key.eq(key.as_str()))
+        .select(IntegrationRow::as_select())
+        .first(c)
+        .optional()?)
+}
+
+/// The environment's integrations, oldest first.
+pub fn list(c: &mut DbConn, environment: EnvironmentId) -> Result<Vec<IntegrationRow>, StoreError> {
+    Ok(integrations::table
+        .filter(integrations::environment_id.eq(environment.raw()))
+        .order(integrations::id)
+        .select(IntegrationRow::as_select())
+        .load(c)?)
+}
+
+/// Changes the integration of that key.
+pub fn change(
+    c: &mut DbConn,
+    environment: EnvironmentId,
+    key: &IntegrationKey,
+    change: &IntegrationChange,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let json = |map: &Option<BTreeMap<String, String>>| map.as_ref().map(to_json).transpose();
+    let set = (
+        integrations::updated_at.eq(now.as_micros()),
+        change.key.as_ref().map(|key| integrations::key.eq(key.as_str())),
+        change
+            .display_name
+            .as_deref()
+            .map(|name| integrations::display_name.eq(name)),
+        change
+            .forward_webhooks
+            .map(|forward| integrations::forward_webhooks.eq(forward)),
+        json(&change.config)?.map(|config| integrations::config.eq(config)),
+        json(&change.custom)?.map(|custom| integrations::custom.eq(custom)),
+    );
+    let row = integrations::table
+        .filter(integrations::environment_id.eq(environment.raw()))
+        .filter(integrations::key.eq(key.as_str()));
+    let changed = diesel::update(row)
+        .set(set)
+        .execute(c)
+        .map_err(StoreError::about("integration"))?;
+    if changed == 0 {
+        return Err(StoreError::NotFound { what: "integration" });
+    }
+    Ok(())
+}
+
+/// Takes the integration away; its connections must be gone before.
+pub fn delete(c: &mut DbConn, environment: EnvironmentId, key: &IntegrationKey) -> Result<bool, StoreError> {
+    let row = integrations::table
+        .filter(integrations::environment_id.eq(environment.raw()))
+        .filter(integrations::key.eq(key.as_str()));
+    Ok(diesel::delete(row).execute(c)? == 1)
+}
+
+/// How many connections stand under the integration.
+pub fn connections(
+    c: &mut DbConn,
+    environment: EnvironmentId,
+    key: &IntegrationKey,
+) -> Result<i64, StoreError> {
+    Ok(connections::table
+        .filter(connections::environment_id.eq(environment.raw()))
+        .filter(connections::integration.eq(key.as_str()))
+        .count()
+        .get_result(c)?)
+}

@@ -93,6 +93,27 @@ impl<S: scope::Needed> FromRequest for Caller<S> {
     }
 }
 
+/// Somebody whose key is good, whatever it may do: what they ask for tells which scope they need.
+pub(crate) struct AnyCaller(gateway::Caller);
+
+impl Deref for AnyCaller {
+    type Target = gateway::Caller;
+
+    fn deref(&self) -> &gateway::Caller {
+        &self.0
+    }
+}
+
+impl FromRequest for AnyCaller {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let caller = request.extensions().get::<gateway::Caller>().cloned();
+        ready(caller.map(Self).ok_or(ApiError::Unauthenticated))
+    }
+}
+
 /// Checks the key of a request to any of the routes behind it, before a byte of its body is read.
 pub(crate) async fn authenticate(
     request: ServiceRequest,

@@ -1,5 +1,6 @@
 //! The OpenAPI document: the routes' own declarations, and for each provider its forms and its models.
 
+mod action;
 mod provider;
 
 use std::fmt::Write;
@@ -48,6 +49,7 @@ pub fn openapi() -> OpenApi {
     };
     let tags = [
         tag("connections", "Access to accounts at providers"),
+        tag("actions", "Calls that an app asks for by name"),
         tag("syncs", "What keeps the tables in step, and its runs"),
         tag("records", "Synced records"),
         tag("service", "The service itself"),
@@ -74,6 +76,7 @@ pub fn openapi_for(registry: &Registry) -> OpenApi {
     let mut document = openapi();
     for provider in registry.iter() {
         provider::describe(provider, &mut document);
+        action::describe(provider, &mut document);
     }
     document
 }

@@ -5,7 +5,7 @@ use actix_web::web;
 use utoipa_actix_web::scope::scope;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use crate::{body, caller, connect, connections, health, home, oauth, records, runs, syncs};
+use crate::{actions, body, caller, connect, connections, health, home, oauth, records, runs, syncs, verify};
 
 /// Registers every route; this is also what the OpenAPI document is made from.
 pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
@@ -19,7 +19,11 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
         .service(syncs::status)
         .service(runs::list)
         .service(runs::get)
+        .service(actions::trigger)
+        .service(actions::result)
+        .map(actions::short::routes)
         .service(connect::connect)
+        .service(verify::verify)
         .service(records::list)
         .wrap(from_fn(caller::authenticate));
     config

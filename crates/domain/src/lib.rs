@@ -12,8 +12,8 @@ mod timestamp;
 
 pub use clock::Clock;
 pub use id::{
-    ApiKey, ApiKeyId, Connection, ConnectionId, Environment, EnvironmentId, Id, IdKind, ParseIdError, RowId,
-    Run, RunId, Slice, SliceId, Sync, SyncId,
+    ActionId, ApiKey, ApiKeyId, Connection, ConnectionId, Environment, EnvironmentId, Id, IdKind,
+    ParseIdError, RowId, Run, RunId, Slice, SliceId, Sync, SyncId,
 };
 pub use model::{Column, ColumnKind, Model, Parse};
 pub use names::{

@@ -201,10 +201,13 @@ impl Inner {
             connection: None,
             variables: Arc::new(variables),
         };
-        self.upstream
-            .verify(&target)
-            .await
-            .map_err(|error| refusal(provider, error))
+        self.upstream.verify(&target).await.map_err(|error| {
+            refusal(
+                provider,
+                error,
+                "could not check the credentials, and nothing was stored",
+            )
+        })
     }
 
     /// Connection, sealed credentials and syncs, all in one transaction.
@@ -292,8 +295,8 @@ fn config_json(config: BTreeMap<String, String>) -> Map<String, Json> {
 /// How long to wait before trying again when the provider says nothing of it.
 const RETRY_AFTER: Duration = Duration::from_secs(30);
 
-/// What somebody who connects must know of a failed verification.
-fn refusal(provider: &Provider, error: VerifyError) -> GatewayError {
+/// What somebody must know of a failed verification; `untried` tells what it means that they could not be tried.
+pub(crate) fn refusal(provider: &Provider, error: VerifyError, untried: &str) -> GatewayError {
     let name = &provider.display_name;
     match error {
         VerifyError::Refused(answer) => {
@@ -326,9 +329,7 @@ fn refusal(provider: &Provider, error: VerifyError) -> GatewayError {
             status: None,
         },
         VerifyError::Call(error) => GatewayError::ProviderUnavailable {
-            message: format!(
-                "{name} could not check the credentials, and nothing was stored: {error}. Try again later."
-            ),
+            message: format!("{name} {untried}: {error}. Try again later."),
             retry_after: error.retry_after().unwrap_or(RETRY_AFTER),
         },
     }

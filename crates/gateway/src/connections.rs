@@ -9,6 +9,7 @@ use store::syncs::{self, SyncFilter};
 use store::{credentials, records, schedule};
 
 use crate::gateway::Inner;
+use crate::health::Health;
 use crate::models::ModelTable;
 use crate::{Caller, ConnectRequest, Connected, GatewayError};
 
@@ -20,6 +21,15 @@ pub struct Connections<'a>(pub(crate) &'a Inner);
 pub struct ConnectionList {
     /// Newest first.
     pub connections: Vec<ConnectionRow>,
+}
+
+/// Credentials that were tried and are good.
+#[derive(Debug)]
+pub struct Verified {
+    /// The provider's name for people.
+    pub display_name: String,
+    /// Whether they were tried: without a verification in the provider's file any are taken.
+    pub tried: bool,
 }
 
 /// Rows of a synced table that one transaction deletes, so that others get their turn.
@@ -97,6 +107,32 @@ impl Connections<'_> {
             .write(move |c| connections::delete(c, environment, &key, &name))
             .await?;
         Ok(())
+    }
+
+    /// Tries the stored credentials of a connection at its provider, and notes on the connection what comes of it.
+    pub async fn verify(
+        &self,
+        caller: &Caller,
+        integration: &str,
+        name: &str,
+    ) -> Result<Verified, GatewayError> {
+        let row = self.0.connection(caller, integration, name).await?;
+        let target = self.0.target(&row).await?;
+        let provider = &target.provider;
+        match self.0.check_health(&row, &target).await? {
+            Health::Good => self.0.note_success(&row).await?,
+            Health::Refused(error) | Health::Unknown(error) => {
+                return Err(crate::connect::refusal(
+                    provider,
+                    error,
+                    "could not check the credentials",
+                ));
+            }
+        }
+        Ok(Verified {
+            display_name: provider.display_name.clone(),
+            tried: provider.verification.is_some(),
+        })
     }
 
     /// What to tell somebody who tries to connect a provider by OAuth.

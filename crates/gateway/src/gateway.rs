@@ -9,6 +9,7 @@ use store::integrations::{self, IntegrationRow};
 use tokio::sync::Notify;
 use upstream::Upstream;
 
+use crate::actions::Actions;
 use crate::connections::Connections;
 use crate::credentials::{Credentials, KeySource};
 use crate::health::Health;
@@ -44,6 +45,7 @@ pub(crate) struct Inner {
     pub(crate) models: Models,
     pub(crate) clock: Clock,
     pub(crate) due: Notify,
+    pub(crate) action_due: Notify,
 }
 
 impl Gateway {
@@ -67,6 +69,7 @@ impl Gateway {
             models,
             clock,
             due: Notify::new(),
+            action_due: Notify::new(),
         };
         inner.add_missing_syncs().await?;
         Ok(Self(Arc::new(inner)))
@@ -90,6 +93,15 @@ impl Gateway {
     /// Synced records.
     pub fn records(&self) -> Records<'_> {
         Records(&self.0)
+    }
+
+    /// Actions.
+    pub fn actions(&self) -> Actions<'_> {
+        Actions(self)
+    }
+
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.0
     }
 
     /// The database, for the worker.

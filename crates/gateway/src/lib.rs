@@ -3,6 +3,7 @@
 //! The API and the worker stand on this crate and hold no rule of their own; it knows no HTTP server and writes no SQL. Whatever
 //! follows a change is stored in the same transaction as the change, and no transaction spans a call to a provider.
 
+mod actions;
 mod connect;
 mod connections;
 mod credentials;
@@ -16,8 +17,12 @@ mod records;
 mod sync_status;
 mod syncs;
 
+pub use actions::{
+    ActionFailure, ActionFailureKind, ActionOutput, ActionRequest, Actions, MAX_RETRIES, ShortRoute,
+    StoredAction, UpstreamAnswer,
+};
 pub use connect::{ConnectRequest, Connected};
-pub use connections::{ConnectionList, Connections};
+pub use connections::{ConnectionList, Connections, Verified};
 pub use credentials::{KeySource, Rotation};
 pub use error::{FieldError, GatewayError};
 pub use gateway::{Gateway, Integration, Parts};

@@ -13,7 +13,9 @@ use tracing::debug;
 use crate::gate::{Gate, Gates};
 use crate::request::Prepared;
 use crate::transport::Transport;
-use crate::{Answer, Call, CallError, ProviderError, Target, UpstreamError, UpstreamOptions, retry};
+use crate::{
+    Answer, Call, CallError, ProviderError, Quoted, Refusal, Target, UpstreamError, UpstreamOptions, retry,
+};
 
 /// Calls providers. Cheap to clone; clones share connections and limits.
 #[derive(Debug, Clone)]
@@ -114,6 +116,24 @@ impl Upstream {
         self.run(target, &call, &self.usual(), read)
             .await
             .map_err(|failure| failure.error)
+    }
+
+    /// Makes the call of an action: the 2xx answer, or why not, with the provider's own answer for whoever asked.
+    pub async fn carry(&self, target: &Target, call: Call) -> Result<Answer, Refusal> {
+        // Whether a call that is not to be repeated succeeded is told by its status alone.
+        let read = |answer: Answer| {
+            if call.idempotent {
+                answer.without_markup()
+            } else {
+                Ok(answer)
+            }
+        };
+        self.run(target, &call, &self.usual(), read)
+            .await
+            .map_err(|failure| Refusal {
+                answer: failure.answer.map(|answer| Quoted::read(target, &answer)),
+                error: failure.error,
+            })
     }
 
     /// As [`Upstream::call`], but the last answer is handed on as it is, whatever its status.

@@ -13,6 +13,11 @@ pub enum Permission {
     IncomingPhoneNumbers,
     Usage,
     Balance,
+    CallsRead,
+    CallsWrite,
+    Verify,
+    Lookups,
+    MessagingServices,
 }
 
 /// The size, shape and behaviour of a simulated account.

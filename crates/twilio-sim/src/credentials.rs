@@ -97,4 +97,16 @@ impl Credentials {
         .into_iter()
         .find_map(|(name, known, caller)| (name == username && known == secret).then_some(caller))
     }
+
+    /// The account that a caller's credentials belong to, for APIs whose paths name none.
+    pub(crate) fn account_of(&self, caller: Caller) -> &str {
+        match caller {
+            Caller::Master | Caller::MainKey | Caller::StandardKey | Caller::RestrictedKey => {
+                &self.account_sid
+            }
+            Caller::Test => &self.test_account_sid,
+            Caller::Suspended => &self.suspended_account_sid,
+            Caller::Subaccount => &self.subaccount_sid,
+        }
+    }
 }

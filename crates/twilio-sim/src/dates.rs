@@ -45,6 +45,14 @@ pub(crate) fn write_rfc2822(out: &mut Vec<u8>, at: i64) {
     out.extend_from_slice(b" +0000");
 }
 
+/// `2019-05-24T17:44:50Z`, as the product APIs write dates.
+pub(crate) fn iso8601(at: i64) -> String {
+    let (year, month, day) = civil(at.div_euclid(DAY));
+    let second = at.rem_euclid(DAY);
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
 /// `Fri, 24 May 2019 17:44:50 +0000` as text.
 pub(crate) fn rfc2822(at: i64) -> String {
     let mut out = Vec::with_capacity(31);
@@ -93,6 +101,7 @@ mod tests {
                 .to_string();
             assert_eq!(rfc2822(at), expected);
         }
+        assert_eq!(iso8601(1_558_719_890), "2019-05-24T17:44:50Z");
         assert_eq!(rfc2822(1_558_719_890), "Fri, 24 May 2019 17:44:50 +0000");
     }
 }

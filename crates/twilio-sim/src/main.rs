@@ -109,6 +109,16 @@ fn announce(simulator: &Simulator) -> std::io::Result<()> {
     ] {
         writeln!(out, "  {kind:<24} {user}  {secret}")?;
     }
+    let assets = simulator.assets();
+    for (kind, all) in [
+        ("A number", &assets.numbers),
+        ("A Messaging Service", &assets.messaging_services),
+        ("A Verify service", &assets.verify_services),
+    ] {
+        if let Some(first) = all.first() {
+            writeln!(out, "  {kind:<24} {first}")?;
+        }
+    }
     writeln!(
         out,
         "\nTry     curl -u {}:{} {url}/2010-04-01/Accounts/{}/Messages.json?PageSize=2",
@@ -116,7 +126,7 @@ fn announce(simulator: &Simulator) -> std::io::Result<()> {
     )?;
     writeln!(
         out,
-        "Control {url}/_sim lists the addresses: truth, messages, mutate, advance, faults, requests, revoke, restore, credentials\n"
+        "Control {url}/_sim lists the addresses: truth, messages, mutate, advance, faults, requests, revoke, restore,\n        credentials, assets, verifications, unreachable\n"
     )?;
     out.flush()
 }

@@ -1,10 +1,11 @@
 //! What the handle and all server threads share.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::calendar::Calendar;
+use crate::calls::PlacedCall;
 use crate::clock::Clock;
 use crate::config::{Permission, SimConfig};
 use crate::credentials::Credentials;
@@ -12,6 +13,7 @@ use crate::faults::Faults;
 use crate::mixing::mix;
 use crate::plan::Planner;
 use crate::requests::{RequestEntry, RequestLog};
+use crate::verification::Verifications;
 use crate::world::World;
 
 /// Messages of the subaccount.
@@ -30,6 +32,11 @@ pub(crate) struct Shared {
     subaccount: RwLock<World>,
     faults: RwLock<Faults>,
     revoked: RwLock<HashSet<String>>,
+    /// Recipients that nothing reaches, with the code that says why.
+    unreachable: RwLock<HashMap<String, u32>>,
+    /// Newest last.
+    calls: Mutex<Vec<PlacedCall>>,
+    verifications: Mutex<Verifications>,
     log: Mutex<RequestLog>,
     in_flight: AtomicU32,
     numbered: AtomicU64,
@@ -75,6 +82,9 @@ impl Shared {
             retention_days: config.retention_days,
             faults: RwLock::new(config.faults),
             revoked: RwLock::default(),
+            unreachable: RwLock::default(),
+            calls: Mutex::default(),
+            verifications: Mutex::default(),
             log: Mutex::default(),
             in_flight: AtomicU32::new(0),
             numbered: AtomicU64::new(0),
@@ -147,6 +157,32 @@ impl Shared {
         let mut guard = world.write().unwrap_or_else(PoisonError::into_inner);
         guard.settle(now);
         (guard, now)
+    }
+
+    pub(crate) fn calls(&self) -> MutexGuard<'_, Vec<PlacedCall>> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn verifications(&self) -> MutexGuard<'_, Verifications> {
+        self.verifications.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The code with which everything that is for `recipient` is refused.
+    pub(crate) fn unreachable(&self, recipient: &str) -> Option<u32> {
+        self.unreachable
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(recipient)
+            .copied()
+    }
+
+    /// From now on what is for `recipient` is refused with this code, or with none again.
+    pub(crate) fn set_unreachable(&self, recipient: &str, code: Option<u32>) {
+        let mut all = self.unreachable.write().unwrap_or_else(PoisonError::into_inner);
+        match code {
+            Some(code) => all.insert(recipient.to_owned(), code),
+            None => all.remove(recipient),
+        };
     }
 
     pub(crate) fn log(&self) -> MutexGuard<'_, RequestLog> {

@@ -10,6 +10,7 @@ use actix_web::{App, HttpServer, web};
 use anyhow::Context;
 use chrono::{DateTime, Duration, Utc};
 
+use crate::assets::Assets;
 use crate::change::{Mutation, MutationReport, NewMessage, Patch};
 use crate::config::SimConfig;
 use crate::credentials::Credentials;
@@ -18,6 +19,7 @@ use crate::http;
 use crate::message::Message;
 use crate::requests::RequestLog;
 use crate::shared::Shared;
+use crate::verification::SentCode;
 use crate::walk::ALWAYS;
 
 const BATCH: usize = 512;
@@ -63,6 +65,24 @@ impl Simulator {
     /// The accounts and keys that it accepts.
     pub fn credentials(&self) -> Credentials {
         self.shared.credentials.clone()
+    }
+
+    /// The numbers and services of the main account.
+    pub fn assets(&self) -> Assets {
+        Assets::of_main(&self.shared)
+    }
+
+    /// Every verification that was started, newest first, with its code.
+    pub fn verifications(&self) -> Vec<SentCode> {
+        self.shared
+            .verifications()
+            .sent_codes(self.shared.clock.seconds())
+    }
+
+    /// From now on messages, calls and codes for `recipient` are refused with this of Twilio's codes (21610 for one who opted out,
+    /// 21608 for one whom a trial account may not write to, and so on); `None` takes it back.
+    pub fn set_unreachable(&self, recipient: &str, code: Option<u32>) {
+        self.shared.set_unreachable(recipient, code);
     }
 
     /// Replaces all faults.

@@ -17,6 +17,10 @@ pub(crate) enum Subject {
     IncomingPhoneNumbers,
     Usage,
     Balance,
+    Calls,
+    Verify,
+    Lookups,
+    MessagingServices,
 }
 
 /// Identifies the caller, whatever the path.
@@ -72,12 +76,8 @@ pub(crate) fn admit(
         Caller::Master | Caller::MainKey | Caller::Subaccount | Caller::StandardKey => Ok(()),
         Caller::RestrictedKey if shared.restricted.contains(&needed(subject, &call.method)) => Ok(()),
         Caller::RestrictedKey => Err(Refusal::new(403, 70051, "Authorization Failed")),
-        Caller::Test if subject == Subject::Messages && call.method == Method::POST => Ok(()),
-        Caller::Test => Err(Refusal::new(
-            403,
-            20008,
-            "Resource not accessible with Test Account Credentials",
-        )),
+        Caller::Test if may_be_tested(subject, &call.method) => Ok(()),
+        Caller::Test => Err(Refusal::test_credentials()),
         Caller::Suspended if subject == Subject::Administration && call.method == Method::GET => Ok(()),
         Caller::Suspended if call.method == Method::GET => Err(Refusal::new(
             403,
@@ -92,6 +92,20 @@ pub(crate) fn admit(
     }
 }
 
+/// What test credentials reach: sending, calling and looking numbers up.
+fn may_be_tested(subject: Subject, method: &Method) -> bool {
+    match subject {
+        Subject::Messages | Subject::Calls => method == Method::POST,
+        Subject::Lookups => true,
+        Subject::Administration
+        | Subject::IncomingPhoneNumbers
+        | Subject::Usage
+        | Subject::Balance
+        | Subject::Verify
+        | Subject::MessagingServices => false,
+    }
+}
+
 fn needed(subject: Subject, method: &Method) -> Permission {
     match subject {
         Subject::Messages if method == Method::GET => Permission::MessagesRead,
@@ -99,5 +113,10 @@ fn needed(subject: Subject, method: &Method) -> Permission {
         Subject::IncomingPhoneNumbers => Permission::IncomingPhoneNumbers,
         Subject::Usage => Permission::Usage,
         Subject::Balance => Permission::Balance,
+        Subject::Calls if method == Method::GET => Permission::CallsRead,
+        Subject::Calls => Permission::CallsWrite,
+        Subject::Verify => Permission::Verify,
+        Subject::Lookups => Permission::Lookups,
+        Subject::MessagingServices => Permission::MessagingServices,
     }
 }

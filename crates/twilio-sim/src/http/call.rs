@@ -2,10 +2,13 @@
 
 use actix_web::HttpRequest;
 use actix_web::http::Method;
-use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use percent_encoding::percent_decode_str;
 use url::form_urlencoded;
+
+use crate::shared::Shared;
 
 /// A request as the handlers see it.
 #[derive(Debug)]
@@ -13,8 +16,10 @@ pub(crate) struct Call {
     pub(crate) method: Method,
     pub(crate) path: String,
     pub(crate) query: String,
-    /// The path ends in `.json`; otherwise the answer is XML.
+    /// False for a path of the 2010 API without `.json`, which is answered in XML.
     pub(crate) json: bool,
+    /// The host, when it is one of Twilio's.
+    host: Option<String>,
     basic: Option<(String, String)>,
     form: Vec<(String, String)>,
 }
@@ -31,16 +36,34 @@ impl Call {
             method: request.method().clone(),
             path: request.path().to_owned(),
             query: request.query_string().to_owned(),
-            json: request.path().strip_suffix(".json").is_some(),
+            json: !request.path().starts_with("/2010-04-01")
+                || request.path().strip_suffix(".json").is_some(),
+            host: text(HOST).and_then(twilio_host),
             basic: text(AUTHORIZATION).and_then(basic),
             form,
         }
     }
 
-    /// What follows `/2010-04-01/`, without the suffix, split at slashes.
-    pub(crate) fn segments(&self) -> Vec<&str> {
-        let rest = self.path.strip_prefix("/2010-04-01/").unwrap_or_default();
-        rest.strip_suffix(".json").unwrap_or(rest).split('/').collect()
+    /// The path without the suffix, split at slashes and decoded.
+    pub(crate) fn segments(&self) -> Vec<String> {
+        let rest = self.path.trim_start_matches('/');
+        rest.strip_suffix(".json")
+            .unwrap_or(rest)
+            .split('/')
+            .map(|part| percent_decode_str(part).decode_utf8_lossy().into_owned())
+            .collect()
+    }
+
+    /// The product that the host names, if it is one of Twilio's: `verify` of `verify.twilio.com`.
+    pub(crate) fn host_label(&self) -> Option<&str> {
+        self.host.as_deref().and_then(|host| host.split('.').next())
+    }
+
+    /// What absolute links begin with: Twilio's host when the request was for it, otherwise the simulator's own address.
+    pub(crate) fn origin(&self, shared: &Shared) -> String {
+        self.host
+            .as_ref()
+            .map_or_else(|| shared.url.clone(), |host| format!("https://{host}"))
     }
 
     /// User name and password.
@@ -62,15 +85,17 @@ impl Call {
         self.field(name).filter(|value| !value.is_empty())
     }
 
+    /// Every value of a field that may be repeated, but empty ones.
+    pub(crate) fn values(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.form
+            .iter()
+            .filter(move |(key, value)| key == name && !value.is_empty())
+            .map(|(_, value)| value.as_str())
+    }
+
     /// How often a field was sent.
     pub(crate) fn repeats(&self, name: &str) -> u32 {
-        u32::try_from(
-            self.form
-                .iter()
-                .filter(|(key, value)| key == name && !value.is_empty())
-                .count(),
-        )
-        .unwrap_or(0)
+        u32::try_from(self.values(name).count()).unwrap_or(0)
     }
 
     /// A parameter of the query.
@@ -78,6 +103,11 @@ impl Call {
         form_urlencoded::parse(self.query.as_bytes())
             .find_map(|(key, value)| (key == name).then(|| value.into_owned()))
     }
+}
+
+fn twilio_host(header: &str) -> Option<String> {
+    let host = header.split(':').next()?.to_ascii_lowercase();
+    host.ends_with(".twilio.com").then_some(host)
 }
 
 fn basic(header: &str) -> Option<(String, String)> {

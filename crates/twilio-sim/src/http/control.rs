@@ -8,6 +8,7 @@ use futures::stream;
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::assets::Assets;
 use crate::change::{Mutation, NewMessage, Patch};
 use crate::faults::Faults;
 use crate::requests::RequestLog;
@@ -36,6 +37,9 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
         .route("/revoke", web::post().to(revoke))
         .route("/restore", web::post().to(restore))
         .route("/credentials", web::get().to(credentials))
+        .route("/assets", web::get().to(assets))
+        .route("/verifications", web::get().to(verifications))
+        .route("/unreachable", web::put().to(set_unreachable))
         .default_service(web::to(HttpResponse::NotFound));
 }
 
@@ -60,6 +64,9 @@ async fn summary(shared: Data<Shared>) -> impl Responder {
             "POST /_sim/revoke": "refuse {\"username\"} from now on",
             "POST /_sim/restore": "take that back",
             "GET /_sim/credentials": "every account and key",
+            "GET /_sim/assets": "the main account's numbers and services",
+            "GET /_sim/verifications": "every verification with its code, newest first",
+            "PUT /_sim/unreachable": "refuse {\"recipient\"} with {\"code\"}, or with none again",
         },
     }))
 }
@@ -174,4 +181,24 @@ async fn restore(shared: Data<Shared>, who: Json<Username>) -> HttpResponse {
 
 async fn credentials(shared: Data<Shared>) -> impl Responder {
     Json(shared.credentials.clone())
+}
+
+async fn assets(shared: Data<Shared>) -> impl Responder {
+    Json(Assets::of_main(&shared))
+}
+
+async fn verifications(shared: Data<Shared>) -> impl Responder {
+    let now = shared.clock.seconds();
+    Json(shared.verifications().sent_codes(now))
+}
+
+#[derive(Debug, Deserialize)]
+struct Unreachable {
+    recipient: String,
+    code: Option<u32>,
+}
+
+async fn set_unreachable(shared: Data<Shared>, who: Json<Unreachable>) -> HttpResponse {
+    shared.set_unreachable(&who.recipient, who.code);
+    HttpResponse::NoContent().finish()
 }

@@ -4,10 +4,10 @@ use std::io::{Error, Write};
 use std::time::{Duration, Instant};
 
 use actix_web::body::SizedStream;
+use actix_web::http::StatusCode;
 use actix_web::http::header::{
     ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE,
 };
-use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use bytes::Bytes;
 use flate2::Compression;
@@ -15,10 +15,10 @@ use flate2::write::GzEncoder;
 use futures::stream;
 
 use crate::faults::Faults;
-use crate::http::auth::{Subject, admit, identify};
 use crate::http::call::Call;
 use crate::http::reply::{Refusal, Reply};
-use crate::http::{account, list, messages, send, xml};
+use crate::http::route::route;
+use crate::http::xml;
 use crate::mixing::{below, chance, draw};
 use crate::requests::RequestEntry;
 use crate::shared::{InFlight, Shared};
@@ -81,7 +81,7 @@ pub(crate) async fn answer(request: HttpRequest, body: Bytes, shared: web::Data<
         status: reply.status,
         fault: reply.fault.map(str::to_owned),
     });
-    let mut response = head(&shared, &reply, number, in_flight.depth, started);
+    let mut response = head(&shared, &call, &reply, number, in_flight.depth, started);
     let takes_gzip = request
         .headers()
         .get(ACCEPT_ENCODING)
@@ -147,41 +147,14 @@ fn before(faults: &Faults, number: u64, depth: u32, bits: impl Fn(u64) -> u64) -
     None
 }
 
-fn route(shared: &Shared, call: &Call, faults: &Faults) -> Result<Reply, Refusal> {
-    let segments = call.segments();
-    let caller = identify(shared, call)?;
-    let account = match segments.as_slice() {
-        ["Accounts"] if call.method == Method::GET => return account::list(shared, call, caller),
-        ["Accounts", account, ..] => *account,
-        _ => return Err(Refusal::not_found(&call.path)),
-    };
-    let subject = match segments.as_slice() {
-        [_, _, "Messages", ..] => Subject::Messages,
-        [_, _, "IncomingPhoneNumbers", ..] => Subject::IncomingPhoneNumbers,
-        [_, _, "Usage", ..] => Subject::Usage,
-        [_, _, "Balance"] => Subject::Balance,
-        [_, _] | [_, _, "Keys", ..] => Subject::Administration,
-        _ => return Err(Refusal::not_found(&call.path)),
-    };
-    admit(shared, call, caller, account, subject)?;
-    let method = call.method.as_str();
-    match (method, segments.get(2..).unwrap_or_default()) {
-        ("GET", ["Messages"]) => list::list(shared, call, account, faults),
-        ("POST", ["Messages"]) => send::send(shared, call, account, caller),
-        ("GET", ["Messages", sid]) => messages::fetch(shared, call, account, sid),
-        ("POST", ["Messages", sid]) => messages::update(shared, call, account, sid),
-        ("DELETE", ["Messages", sid]) => messages::delete(shared, call, account, sid),
-        ("GET", []) => account::fetch(shared, call, account),
-        ("GET", ["Keys"]) => account::keys(shared, call),
-        ("GET", ["IncomingPhoneNumbers"]) => account::numbers(shared, call, account),
-        ("GET", ["Usage", "Records", "Today"]) => account::usage(shared, call, account),
-        ("GET", ["Balance"]) => Ok(account::balance(account)),
-        ("GET" | "POST" | "DELETE", _) => Err(Refusal::not_found(&call.path)),
-        _ => Err(Refusal::new(405, 20004, "Method not allowed")),
-    }
-}
-
-fn head(shared: &Shared, reply: &Reply, number: u64, depth: u32, started: Instant) -> HttpResponseBuilder {
+fn head(
+    shared: &Shared,
+    call: &Call,
+    reply: &Reply,
+    number: u64,
+    depth: u32,
+    started: Instant,
+) -> HttpResponseBuilder {
     let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = HttpResponse::build(status);
     if reply.status != 204 {
@@ -195,7 +168,10 @@ fn head(shared: &Shared, reply: &Reply, number: u64, depth: u32, started: Instan
             format!("{:.3}", started.elapsed().as_secs_f64()),
         ))
         .insert_header(("X-Home-Region", "us1"))
-        .insert_header(("X-Api-Domain", "api.twilio.com"))
+        .insert_header((
+            "X-Api-Domain",
+            format!("{}.twilio.com", call.host_label().unwrap_or("api")),
+        ))
         .insert_header(("X-Shenanigans", "none"));
     if reply.status == 401 {
         response.insert_header((WWW_AUTHENTICATE, "Basic realm=\"Twilio API\""));

@@ -2,14 +2,25 @@
 
 mod account;
 mod auth;
+mod available;
 mod call;
+mod calls;
 mod control;
 mod gate;
 mod list;
+mod lookups;
 mod messages;
+mod numbers;
 mod odd;
+mod page;
+mod pattern;
+mod recipient;
 mod reply;
+mod route;
 mod send;
+mod services;
+mod usage;
+mod verify;
 mod xml;
 
 use actix_web::web;

@@ -43,6 +43,7 @@ pub(crate) struct Refusal {
     status: u16,
     code: u32,
     message: String,
+    retry_after: Option<u64>,
 }
 
 impl Refusal {
@@ -51,6 +52,15 @@ impl Refusal {
             status,
             code,
             message: message.into(),
+            retry_after: None,
+        }
+    }
+
+    /// The same with a `Retry-After` of so many seconds.
+    pub(crate) fn retry_after(self, seconds: u64) -> Self {
+        Self {
+            retry_after: Some(seconds),
+            ..self
         }
     }
 
@@ -64,8 +74,21 @@ impl Refusal {
         Self::new(401, 20003, "Authenticate")
     }
 
-    /// 404/20404 about a path.
+    /// 403/20008.
+    pub(crate) fn test_credentials() -> Self {
+        Self::new(
+            403,
+            20008,
+            "Resource not accessible with Test Account Credentials",
+        )
+    }
+
+    /// 404/20404 about a path, which the product APIs tell without its version.
     pub(crate) fn not_found(path: &str) -> Self {
+        let path = ["/v1", "/v2"]
+            .iter()
+            .find_map(|version| path.strip_prefix(version))
+            .unwrap_or(path);
         Self::new(404, 20404, format!("The requested resource {path} was not found"))
     }
 
@@ -86,6 +109,9 @@ impl Refusal {
 
 impl From<Refusal> for Reply {
     fn from(refusal: Refusal) -> Self {
-        Self::value(refusal.status, &refusal.envelope())
+        Self {
+            retry_after: refusal.retry_after,
+            ..Self::value(refusal.status, &refusal.envelope())
+        }
     }
 }

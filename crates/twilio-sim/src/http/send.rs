@@ -6,6 +6,7 @@ use crate::calendar::Calendar;
 use crate::change::NewMessage;
 use crate::credentials::Caller;
 use crate::http::call::Call;
+use crate::http::recipient;
 use crate::http::reply::{Refusal, Reply};
 use crate::message::{Direction, Message};
 use crate::mixing::mix;
@@ -15,6 +16,7 @@ use crate::sid::fixed;
 use crate::world::World;
 
 const LONGEST_BODY: usize = 1600;
+const MOST_MEDIA: u32 = 10;
 
 /// Sends a message.
 pub(crate) fn send(shared: &Shared, call: &Call, account: &str, caller: Caller) -> Result<Reply, Refusal> {
@@ -24,9 +26,15 @@ pub(crate) fn send(shared: &Shared, call: &Call, account: &str, caller: Caller) 
         let message = pretend(shared, account, new).ok_or_else(|| Refusal::not_found(&call.path))?;
         return Ok(Reply::value(201, &message));
     }
+    recipient::check(shared, new.to.as_deref().unwrap_or_default())?;
     let (mut world, now) = shared.write_of(account);
     if let Some(from) = &new.from {
         own(&world.planner, from)?;
+    }
+    if let Some(service) = &new.messaging_service_sid
+        && !world.planner.services.contains(service)
+    {
+        return Err(no_service());
     }
     let rank = world.insert(new, now);
     let row = world
@@ -62,8 +70,12 @@ fn check(call: &Call, now: DateTime<Utc>) -> Result<NewMessage, Refusal> {
         ));
     }
     if service.is_some_and(|sid| !(sid.starts_with("MG") && sid.len() == 34)) {
-        return Err(Refusal::bad(21701, "The Messaging Service does not exist."));
+        return Err(no_service());
     }
+    if from == Some(to) {
+        return Err(Refusal::bad(21266, "'To' and 'From' number cannot be the same"));
+    }
+    check_content(call)?;
     if body.is_some_and(|body| body.chars().count() > LONGEST_BODY) {
         return Err(Refusal::bad(
             21617,
@@ -84,10 +96,16 @@ fn check(call: &Call, now: DateTime<Utc>) -> Result<NewMessage, Refusal> {
 
 fn send_at(call: &Call, now: DateTime<Utc>, service: bool) -> Result<Option<DateTime<Utc>>, Refusal> {
     let Some(kind) = call.filled("ScheduleType") else {
+        if call.filled("SendAt").is_some() {
+            return Err(Refusal::bad(20001, "ScheduleType is required with SendAt"));
+        }
         return Ok(None);
     };
     if kind != "fixed" {
-        return Err(Refusal::bad(20001, format!("Invalid ScheduleType '{kind}'")));
+        return Err(Refusal::bad(
+            35126,
+            format!("ScheduleType '{kind}' is not supported"),
+        ));
     }
     let text = call
         .filled("SendAt")
@@ -99,7 +117,7 @@ fn send_at(call: &Call, now: DateTime<Utc>, service: bool) -> Result<Option<Date
         ));
     }
     let at = DateTime::parse_from_rfc3339(text)
-        .map_err(|_| Refusal::bad(20001, format!("Invalid SendAt '{text}'")))?
+        .map_err(|_| Refusal::bad(35114, format!("SendAt '{text}' is not a timestamp")))?
         .with_timezone(&Utc);
     let window = now + Duration::seconds(900)..=now + Duration::days(35);
     if !window.contains(&at) {
@@ -109,6 +127,33 @@ fn send_at(call: &Call, now: DateTime<Utc>, service: bool) -> Result<Option<Date
         ));
     }
     Ok(Some(at))
+}
+
+fn no_service() -> Refusal {
+    Refusal::bad(21701, "The Messaging Service does not exist.")
+}
+
+/// Checks what stands beside the body: a template and its variables, media, and where progress is reported.
+fn check_content(call: &Call) -> Result<(), Refusal> {
+    if let Some(sid) = call.filled("ContentSid")
+        && !(sid.starts_with("HX") && sid.len() == 34)
+    {
+        return Err(Refusal::bad(21655, "The ContentSid is Invalid"));
+    }
+    let variables = call.filled("ContentVariables").map(serde_json::from_str);
+    if !matches!(variables, None | Some(Ok(serde_json::Value::Object(_)))) {
+        return Err(Refusal::bad(21656, "The ContentVariables Parameter is invalid"));
+    }
+    if call.repeats("MediaUrl") > MOST_MEDIA {
+        return Err(Refusal::bad(21623, "Number of media files exceeds allowed limit"));
+    }
+    let media_is_fetchable = call
+        .values("MediaUrl")
+        .all(|text| url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https")));
+    if !media_is_fetchable {
+        return Err(Refusal::bad(21620, "Invalid media URL(s)"));
+    }
+    recipient::check_callback(call)
 }
 
 /// E.164, a short code, or either behind a channel's name.
@@ -136,6 +181,12 @@ fn own(planner: &Planner, from: &str) -> Result<(), Refusal> {
     };
     if planner.numbers.iter().any(|owned| digits.parse() == Ok(*owned)) {
         return Ok(());
+    }
+    if from.starts_with("whatsapp:") {
+        return Err(Refusal::bad(
+            63007,
+            "Twilio could not find a Channel with the specified From address",
+        ));
     }
     Err(Refusal::bad(
         21606,

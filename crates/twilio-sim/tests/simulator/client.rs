@@ -33,8 +33,22 @@ impl Answer {
     }
 }
 
+/// Sends one request to the simulator's own address.
 pub(crate) fn exchange(
     url: &str,
+    method: &str,
+    path: &str,
+    auth: Option<(&str, &str)>,
+    headers: &str,
+    body: &str,
+) -> Answer {
+    exchange_as(url, "sim", method, path, auth, headers, body)
+}
+
+/// Sends one request that is meant for `host`.
+pub(crate) fn exchange_as(
+    url: &str,
+    host: &str,
     method: &str,
     path: &str,
     auth: Option<(&str, &str)>,
@@ -51,7 +65,7 @@ pub(crate) fn exchange(
     let length = body.len();
     write!(
         stream,
-        "{method} {path} HTTP/1.1\r\nHost: sim\r\nConnection: close\r\n{auth}{headers}Content-Length: {length}\r\n\r\n{body}"
+        "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{auth}{headers}Content-Length: {length}\r\n\r\n{body}"
     )
     .unwrap();
     let mut raw = Vec::new();
@@ -141,6 +155,19 @@ pub(crate) fn send(simulator: &Simulator, method: &str, path: &str, form: &str) 
         kind,
         form,
     )
+}
+
+/// A path of the main account.
+pub(crate) fn account_path(simulator: &Simulator, rest: &str) -> String {
+    format!(
+        "/2010-04-01/Accounts/{}/{rest}",
+        simulator.credentials().account_sid
+    )
+}
+
+/// A form's value of the main account's first number.
+pub(crate) fn own_number(simulator: &Simulator) -> String {
+    simulator.assets().numbers[0].replace('+', "%2B")
 }
 
 pub(crate) fn messages_path(simulator: &Simulator, rest: &str) -> String {

@@ -3,12 +3,22 @@
 #[cfg(test)]
 mod access;
 #[cfg(test)]
+mod calling;
+#[cfg(test)]
 mod changes;
 #[cfg(test)]
 mod client;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod lookups;
+#[cfg(test)]
+mod numbers;
+#[cfg(test)]
 mod paging;
 #[cfg(test)]
 mod sending;
+#[cfg(test)]
+mod usage;
+#[cfg(test)]
+mod verifying;

@@ -1,19 +1,8 @@
 //! Sending: what is checked, what is answered, what test credentials do.
 
-use twilio_sim::Simulator;
+use chrono::Duration;
 
-use crate::client::{exchange, get, messages_path, send, start};
-
-fn own_number(simulator: &Simulator) -> String {
-    let path = format!(
-        "/2010-04-01/Accounts/{}/IncomingPhoneNumbers.json",
-        simulator.credentials().account_sid
-    );
-    get(simulator, &path).json()["incoming_phone_numbers"][0]["phone_number"]
-        .as_str()
-        .unwrap()
-        .replace('+', "%2B")
-}
+use crate::client::{exchange, get, messages_path, own_number, send, start};
 
 #[test]
 fn a_send_is_stored_and_answered_without_feedback() {
@@ -53,8 +42,8 @@ fn media_services_and_schedules_show_in_the_answer() {
     assert!(sent["sid"].as_str().unwrap().starts_with("MM"));
     assert_eq!(sent["num_media"], "2");
     let service = format!(
-        "To=%2B15558675310&Body=x&MessagingServiceSid=MG{}",
-        "a".repeat(32)
+        "To=%2B15558675310&Body=x&MessagingServiceSid={}",
+        simulator.assets().messaging_services[0]
     );
     assert_eq!(
         send(&simulator, "POST", &path, &service).json()["status"],
@@ -86,6 +75,32 @@ fn incomplete_and_invalid_sends_are_told_with_twilios_codes() {
         ),
         ("To=%2B15558675310&From=%2B19998887777&Body=x".to_owned(), 21606),
         (format!("To=%2B15558675310&From={own}&Body={long}"), 21617),
+        (format!("To={own}&From={own}&Body=x"), 21266),
+        (
+            "To=whatsapp:%2B15558675310&From=whatsapp:%2B19998887777&Body=x".to_owned(),
+            63007,
+        ),
+        (format!("To=%2B15558675310&From={own}&MediaUrl=nowhere"), 21620),
+        (format!("To=%2B15558675310&From={own}&ContentSid=HX1"), 21655),
+        (
+            format!("To=%2B15558675310&From={own}&Body=x&ContentVariables=1"),
+            21656,
+        ),
+        (
+            format!("To=%2B15558675310&From={own}&Body=x&StatusCallback=http%3A%2F%2Flocalhost%2Fx"),
+            21609,
+        ),
+        (
+            format!(
+                "To=%2B15558675310&Body=x&MessagingServiceSid=MG{}",
+                "a".repeat(32)
+            ),
+            21701,
+        ),
+        (
+            format!("To=%2B15558675310&From={own}&Body=x&ScheduleType=fixed&SendAt=2026-11-21T12:00:00Z"),
+            35118,
+        ),
     ] {
         assert_eq!(
             send(&simulator, "POST", &path, &form).refusal(),
@@ -128,4 +143,88 @@ fn test_credentials_know_the_magic_numbers_and_store_nothing() {
         assert_eq!(post(from, to).refusal(), (400, code));
     }
     assert_eq!(simulator.live_count(), 10);
+}
+
+#[test]
+fn a_message_is_redacted_then_deleted_and_is_gone() {
+    let simulator = start(10, 5);
+    let form = format!("To=%2B15558675310&From={}&Body=secret", own_number(&simulator));
+    let sent = send(&simulator, "POST", &messages_path(&simulator, ".json"), &form).json();
+    let path = messages_path(&simulator, &format!("/{}.json", sent["sid"].as_str().unwrap()));
+
+    let redacted = send(&simulator, "POST", &path, "Body=");
+    assert_eq!((redacted.status, &redacted.json()["body"]), (200, &"".into()));
+    assert_eq!(get(&simulator, &path).json()["body"], "");
+
+    let deleted = send(&simulator, "DELETE", &path, "");
+    assert_eq!((deleted.status, deleted.body.len()), (204, 0));
+    assert_eq!(send(&simulator, "DELETE", &path, "").refusal(), (404, 20404));
+    assert_eq!(get(&simulator, &path).refusal(), (404, 20404));
+}
+
+#[test]
+fn only_a_scheduled_message_is_canceled() {
+    let simulator = start(10, 5);
+    let path = messages_path(&simulator, ".json");
+    let service = &simulator.assets().messaging_services[0];
+    let form = format!("To=%2B15558675310&Body=x&MessagingServiceSid={service}");
+    let later = format!("{form}&ScheduleType=fixed&SendAt=2026-11-21T12:00:00Z");
+    let one = |form: &str| {
+        let sent = send(&simulator, "POST", &path, form).json();
+        messages_path(&simulator, &format!("/{}.json", sent["sid"].as_str().unwrap()))
+    };
+
+    let scheduled = one(&later);
+    assert_eq!(
+        send(&simulator, "POST", &scheduled, "Status=canceled").json()["status"],
+        "canceled"
+    );
+    let now = one(&form);
+    assert_eq!(
+        send(&simulator, "POST", &now, "Status=canceled").refusal(),
+        (400, 30409)
+    );
+
+    let late = one(&later);
+    simulator.advance(Duration::days(2));
+    assert_eq!(
+        send(&simulator, "POST", &late, "Status=canceled").refusal(),
+        (400, 30409)
+    );
+    assert_eq!(get(&simulator, &scheduled).json()["status"], "canceled");
+}
+
+#[test]
+fn a_recipient_made_unreachable_is_refused_until_taken_back() {
+    let simulator = start(10, 5);
+    let path = messages_path(&simulator, ".json");
+    let form = format!("To=%2B15558675310&From={}&Body=x", own_number(&simulator));
+    for code in [21608, 21610] {
+        simulator.set_unreachable("+15558675310", Some(code));
+        assert_eq!(
+            send(&simulator, "POST", &path, &form).refusal(),
+            (400, u64::from(code))
+        );
+    }
+    simulator.set_unreachable("+15558675310", None);
+    assert_eq!(send(&simulator, "POST", &path, &form).status, 201);
+}
+
+#[test]
+fn test_credentials_cannot_change_what_others_sent() {
+    let simulator = start(10, 5);
+    let known = simulator.credentials();
+    let mut sid = None;
+    simulator.for_each_truth(|message| sid = Some(message.sid));
+    let sid = sid.unwrap();
+    let path = format!(
+        "/2010-04-01/Accounts/{}/Messages/{sid}.json",
+        known.test_account_sid
+    );
+    let auth = Some((known.test_account_sid.as_str(), known.test_auth_token.as_str()));
+    let kind = "Content-Type: application/x-www-form-urlencoded\r\n";
+    let before = simulator.message(&sid);
+    let answer = exchange(&simulator.url(), "POST", &path, auth, kind, "Body=");
+    assert_eq!(answer.refusal(), (403, 20008));
+    assert_eq!(simulator.message(&sid), before);
 }

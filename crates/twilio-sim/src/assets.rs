@@ -1,0 +1,36 @@
+//! What the main account owns, for a test that wants to use it without asking the API first.
+
+use serde::{Deserialize, Serialize};
+
+use crate::shared::Shared;
+use crate::verification::services;
+
+/// The main account's numbers and services, derived from the seed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assets {
+    /// In E.164; every one can send messages and place calls.
+    pub numbers: Vec<String>,
+    /// `MG…`.
+    pub messaging_services: Vec<String>,
+    /// `VA…`; the first sends codes of 6 digits, the second of 4.
+    pub verify_services: Vec<String>,
+}
+
+impl Assets {
+    pub(crate) fn of_main(shared: &Shared) -> Self {
+        let (world, _) = shared.read_main();
+        let planner = &world.planner;
+        Self {
+            numbers: planner
+                .numbers
+                .iter()
+                .map(|number| format!("+{number}"))
+                .collect(),
+            messaging_services: planner.services.clone(),
+            verify_services: services(planner.seed)
+                .into_iter()
+                .map(|service| service.sid)
+                .collect(),
+        }
+    }
+}

@@ -30,6 +30,7 @@ Use it (over its API, with TRUNKLINE_SECRET_KEY):
   connections  List, show and delete connections
   sync         See, run, pause and start syncs
   records      Read synced records
+  action       Carry out an action: send a message, look something up
 
 Options:
 {options}{after-help}";
@@ -77,6 +78,8 @@ pub(crate) enum Command {
     Sync(Sync),
     /// Read synced records
     Records(Records),
+    /// Carry out an action of a provider; without a name, list those that there are
+    Action(Action),
 }
 
 #[derive(Debug, Args)]
@@ -153,6 +156,27 @@ pub(crate) struct Connect {
     pub(crate) metadata: Option<serde_json::Value>,
     #[command(flatten)]
     pub(crate) api: Api,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Action {
+    /// Integration
+    pub(crate) provider: String,
+    /// Name of the action
+    #[arg(requires = "connection_id")]
+    pub(crate) name: Option<String>,
+    /// Connection
+    #[arg(long, value_name = "ID")]
+    pub(crate) connection_id: Option<String>,
+    /// An input; the same name again makes a list
+    #[arg(long = "input", value_name = "NAME=VALUE", value_parser = pair)]
+    pub(crate) inputs: Vec<(String, String)>,
+    /// A key of your own: the same request with it again gets the first answer and does nothing
+    #[arg(long, value_name = "KEY")]
+    pub(crate) idempotency_key: Option<String>,
+    /// Store it, to be carried out in the background, and print where its result will be
+    #[arg(long = "async")]
+    pub(crate) later: bool,
 }
 
 #[derive(Debug, Args)]

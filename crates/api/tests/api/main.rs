@@ -6,12 +6,14 @@
     reason = "all of this is tests: what is not there fails them"
 )]
 
+mod actions;
 mod connect;
 mod connections;
 mod conventions;
 mod document;
 mod records;
 mod secrets;
+mod stored_actions;
 mod sync_requests;
 mod syncs;
 mod tenants;

@@ -183,9 +183,18 @@ pub fn claim(
         .load(c)?)
 }
 
-/// Notes that the call goes out now; false, and it must not, if `holder` is not the holder any more.
-pub fn begin(c: &mut DbConn, number: i64, holder: &str, now: Timestamp) -> Result<bool, StoreError> {
-    let held = actions::table.find(number).filter(actions::holder.eq(holder));
+/// Notes that the call goes out now, after `attempts` of them; false, and it must not, if `holder` is not the holder any more or
+/// another call has gone out since, such as when one worker claims again what it was too slow with.
+pub fn begin(
+    c: &mut DbConn,
+    number: i64,
+    holder: &str,
+    attempts: i64,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let held = actions::table
+        .find(number)
+        .filter(actions::holder.eq(holder).and(actions::attempts.eq(attempts)));
     let begun = (
         actions::status.eq(ActionStatus::Running.as_str()),
         actions::attempts.eq(actions::attempts + 1),

@@ -208,7 +208,11 @@ async fn what_a_dead_process_left_is_repeated_only_if_it_may_be() {
                     .as_ref()
                     .is_none_or(|input| input.get("body") != Some(&json!("claimed")))
                 {
-                    assert!(store::actions::begin(c, row.number, "dead", now)?);
+                    assert!(store::actions::begin(c, row.number, "dead", 0, now)?);
+                    assert!(
+                        !store::actions::begin(c, row.number, "dead", 0, now)?,
+                        "once a claim"
+                    );
                 }
             }
             Ok(())

@@ -104,10 +104,11 @@ impl Gateway {
             Ok(found) => found,
             Err(failure) => return Ok(Some(failed(&failure, true))),
         };
-        let (number, name, now) = (row.number, holder.to_owned(), self.clock().now());
+        let (number, before) = (row.number, row.attempts);
+        let (name, now) = (holder.to_owned(), self.clock().now());
         let begun = self
             .store()
-            .write(move |c| actions::begin(c, number, &name, now))
+            .write(move |c| actions::begin(c, number, &name, before, now))
             .await?;
         if !begun {
             return Ok(None);

@@ -266,9 +266,9 @@ impl Call<'_> {
             (None, None) => ActionBody::None,
             (Some(form), None) => ActionBody::Form(self.parameters(form, &path.at("form"), report)),
             (None, Some(json)) => ActionBody::Json(self.json(json, &path.at("json"), report)?),
-            (Some(_), Some(_)) => {
+            (Some(form), Some(_)) => {
                 report.error(path, "has \"form\" and \"json\": a call has one body");
-                ActionBody::None
+                ActionBody::Form(self.parameters(form, &path.at("form"), report))
             }
         };
         if matches!(method, "GET" | "HEAD") && !matches!(body, ActionBody::None) {

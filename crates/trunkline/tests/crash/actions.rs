@@ -100,15 +100,26 @@ async fn survive(app: &TestApp, commands: &[&[&str]]) {
             assert_eq!(sids, [sid.clone()], "{body:?} is told to be sent");
         }
     }
-    assert!(unknown > 0, "every kill was between two calls: nothing was proved");
-    assert!(succeeded.len() > EACH / 2, "{} of {EACH} were sent", succeeded.len());
+    assert!(
+        unknown > 0,
+        "every kill was between two calls: nothing was proved"
+    );
+    assert!(
+        succeeded.len() > EACH / 2,
+        "{} of {EACH} were sent",
+        succeeded.len()
+    );
     for name in CONNECTIONS {
         let path = format!("/twilio/messages?connectionId={name}&limit=1000");
         let rows = app.admin().get(&path).await.expect(200).json();
         let rows = rows["messages"].as_array().unwrap().clone();
         let of_name = (0..EACH).filter(|number| CONNECTIONS[number % CONNECTIONS.len()] == name);
         for sid in of_name.filter_map(|number| succeeded.get(&format!("crash {number}"))) {
-            assert_eq!(rows.iter().filter(|row| row["sid"] == sid.as_str()).count(), 1, "{sid}");
+            assert_eq!(
+                rows.iter().filter(|row| row["sid"] == sid.as_str()).count(),
+                1,
+                "{sid}"
+            );
         }
     }
 }

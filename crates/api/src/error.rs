@@ -302,7 +302,9 @@ fn gateway_kind(error: &GatewayError) -> (StatusCode, &'static str) {
         | GatewayError::UnknownModel { .. }
         | GatewayError::UnknownAction { .. }
         | GatewayError::UnknownActionResult(_)
-        | GatewayError::ActionPending { .. } => (S::NOT_FOUND, "not_found"),
+        | GatewayError::ActionPending { .. }
+        | GatewayError::UnknownEnvironment(_)
+        | GatewayError::UnknownApiKey(_) => (S::NOT_FOUND, "not_found"),
         GatewayError::Action(failure) => match failure.kind {
             ActionFailureKind::Refused => (S::FAILED_DEPENDENCY, "script_http_error"),
             // Once it has ended for good, asking for its result again does not help.
@@ -316,6 +318,7 @@ fn gateway_kind(error: &GatewayError) -> (StatusCode, &'static str) {
         GatewayError::KeyInUse => (S::CONFLICT, "idempotency_key_in_use"),
         GatewayError::KeyReused => (S::UNPROCESSABLE_ENTITY, "idempotency_key_reused"),
         GatewayError::InvalidHeader { .. } => (S::BAD_REQUEST, "invalid_headers"),
+        GatewayError::EnvironmentInUse(_) => (S::CONFLICT, "conflict"),
         GatewayError::UnknownSync(_) => (S::BAD_REQUEST, "unknown_sync"),
         GatewayError::InvalidBody(_) => (S::BAD_REQUEST, "invalid_body"),
         GatewayError::InvalidQuery(_) => (S::BAD_REQUEST, "invalid_query_params"),

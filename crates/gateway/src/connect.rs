@@ -140,7 +140,7 @@ impl Inner {
         let filled = form::fill(provider, &request.fields)?;
         self.refuse_another_account(caller, key, &request.name, &filled)
             .await?;
-        self.try_credentials(provider, &filled).await?;
+        self.try_credentials(integration, &filled).await?;
         let (row, created) = self
             .store_connection(caller, key.clone(), provider, request, filled)
             .await?;
@@ -189,21 +189,22 @@ impl Inner {
         }
     }
 
-    async fn try_credentials(&self, provider: &Arc<Provider>, filled: &Filled) -> Result<(), GatewayError> {
+    async fn try_credentials(&self, integration: &Integration, filled: &Filled) -> Result<(), GatewayError> {
         let (credentials, connection_config) = (filled.credentials.clone(), filled.connection_config.clone());
         let variables = Variables {
             credentials,
             connection_config,
+            integration_config: integration.config(),
             metadata: Map::new(),
         };
         let target = Target {
-            provider: Arc::clone(provider),
+            provider: Arc::clone(&integration.provider),
             connection: None,
             variables: Arc::new(variables),
         };
         self.upstream.verify(&target).await.map_err(|error| {
             refusal(
-                provider,
+                &integration.provider,
                 error,
                 "could not check the credentials, and nothing was stored",
             )

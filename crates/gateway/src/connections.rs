@@ -80,33 +80,7 @@ impl Connections<'_> {
     /// The rows follow in batches and the connection last: cut off in the middle, the deletion can be repeated.
     pub async fn delete(&self, caller: &Caller, integration: &str, name: &str) -> Result<(), GatewayError> {
         let row = self.0.connection(caller, integration, name).await?;
-        let (environment, key, name, id) =
-            (row.environment, row.integration.clone(), row.name.clone(), row.id);
-        let filter = SyncFilter {
-            integration: Some(key.clone()),
-            connection_name: Some(name.clone()),
-            names: None,
-        };
-        self.0
-            .store
-            .write(move |c| {
-                for sync in syncs::list(c, environment, &filter)? {
-                    syncs::set_paused(c, sync.id, true, None)?;
-                    schedule::take_away(c, sync.id, None)?;
-                }
-                credentials::delete(c, id)
-            })
-            .await?;
-        if let Some(provider) = self.0.registry.get(row.provider.as_str()) {
-            for table in self.0.models.of_provider(&provider.name) {
-                self.0.delete_rows(table, row.id).await?;
-            }
-        }
-        self.0
-            .store
-            .write(move |c| connections::delete(c, environment, &key, &name))
-            .await?;
-        Ok(())
+        self.0.delete_connection(&row).await
     }
 
     /// Tries the stored credentials of a connection at its provider, and notes on the connection what comes of it.
@@ -144,6 +118,34 @@ impl Connections<'_> {
 }
 
 impl Inner {
+    pub(crate) async fn delete_connection(&self, row: &ConnectionRow) -> Result<(), GatewayError> {
+        let (environment, key, name, id) =
+            (row.environment, row.integration.clone(), row.name.clone(), row.id);
+        let filter = SyncFilter {
+            integration: Some(key.clone()),
+            connection_name: Some(name.clone()),
+            names: None,
+        };
+        self.store
+            .write(move |c| {
+                for sync in syncs::list(c, environment, &filter)? {
+                    syncs::set_paused(c, sync.id, true, None)?;
+                    schedule::take_away(c, sync.id, None)?;
+                }
+                credentials::delete(c, id)
+            })
+            .await?;
+        if let Some(provider) = self.registry.get(row.provider.as_str()) {
+            for table in self.models.of_provider(&provider.name) {
+                self.delete_rows(table, row.id).await?;
+            }
+        }
+        self.store
+            .write(move |c| connections::delete(c, environment, &key, &name))
+            .await?;
+        Ok(())
+    }
+
     /// The connection of that name, or an error that names it as the caller did.
     pub(crate) async fn connection(
         &self,

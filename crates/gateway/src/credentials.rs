@@ -222,6 +222,12 @@ impl Inner {
         let values: BTreeMap<String, String> =
             serde_json::from_str(opened.expose_secret()).map_err(|_| VaultError::Malformed)?;
         let config = row.connection_config.iter();
+        let integration_config = if provider.integration_config.is_empty() {
+            BTreeMap::new()
+        } else {
+            let integration = self.integration(row.environment, row.integration.as_str());
+            integration.await?.config()
+        };
         let variables = Variables {
             credentials: values
                 .into_iter()
@@ -230,6 +236,7 @@ impl Inner {
             connection_config: config
                 .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
                 .collect(),
+            integration_config,
             metadata: row.metadata.clone().unwrap_or_default(),
         };
         Ok(Target {

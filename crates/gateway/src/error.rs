@@ -38,6 +38,15 @@ pub enum GatewayError {
     /// No integration of that key.
     #[error("there is no integration {0:?}; `trunkline providers list` shows what there is")]
     UnknownIntegration(String),
+    /// No environment of that name.
+    #[error("there is no environment {0:?}")]
+    UnknownEnvironment(String),
+    /// The environment cannot be deleted.
+    #[error("{0}")]
+    EnvironmentInUse(String),
+    /// No such API key in that environment.
+    #[error("there is no API key {0:?} in this environment")]
+    UnknownApiKey(String),
     /// No such connection in this environment.
     #[error("there is no connection {connection:?} of {integration:?}")]
     UnknownConnection {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
-use registry::{ConnectForm, Provider, Template};
+use registry::{AuthMode, ConnectForm, Field, Provider, Template};
 use secrecy::SecretString;
 use serde_json::{Map, Value as Json};
 
@@ -48,11 +48,14 @@ pub(crate) fn fill(provider: &Provider, fields: &Map<String, Json>) -> Result<Fi
     };
     let mut values: BTreeMap<&str, String> = BTreeMap::new();
     for (name, field) in &form.fields {
-        let Some(value) = given
-            .get(name.as_str())
-            .copied()
-            .or(field.default_value.as_deref())
-        else {
+        let value = given.get(name.as_str()).map(|value| field.bare(value));
+        let default = || {
+            field
+                .default_value
+                .as_deref()
+                .filter(|_| asked_for(form, field, &given))
+        };
+        let Some(value) = value.or_else(default) else {
             continue;
         };
         if let Err(message) = field.check(value) {
@@ -68,10 +71,17 @@ pub(crate) fn fill(provider: &Provider, fields: &Map<String, Json>) -> Result<Fi
         .connection_config
         .iter()
         .filter_map(|(name, field)| Some((name.clone(), field.default_value.clone()?)));
+    let mut credentials: BTreeMap<String, SecretString> = rendered(&form.credentials, &lookup)
+        .map(|(name, value)| (name, value.into()))
+        .collect();
+    if provider.auth == AuthMode::Basic {
+        // A provider that does without one of the two takes it for empty.
+        for name in ["username", "password"] {
+            credentials.entry(name.to_owned()).or_default();
+        }
+    }
     Ok(Filled {
-        credentials: rendered(&form.credentials, &lookup)
-            .map(|(name, value)| (name, value.into()))
-            .collect(),
+        credentials,
         // What the form gives stands over what the file takes by default.
         connection_config: defaults
             .chain(rendered(&form.connection_config, &lookup))
@@ -114,7 +124,7 @@ pub(crate) fn how_to_connect(provider: &Provider) -> String {
             let names: Vec<&str> = form
                 .fields
                 .iter()
-                .filter(|(_, field)| !field.optional)
+                .filter(|(_, field)| !field.optional && field.visible_when.is_none())
                 .map(|(name, _)| name.as_str())
                 .collect();
             format!("{} ({})", names.join(", "), form.title)
@@ -171,9 +181,16 @@ fn missing<'a>(form: &'a ConnectForm, given: &'a BTreeMap<&str, &str>) -> impl I
     form.fields
         .iter()
         .filter(|(name, field)| {
-            !field.optional && field.default_value.is_none() && !given.contains_key(name.as_str())
+            let needed = !field.optional && field.default_value.is_none();
+            needed && !given.contains_key(name.as_str()) && asked_for(form, field, given)
         })
         .map(|(name, _)| name)
+}
+
+/// Whether the field is one to fill in, by what else is given or taken by default.
+fn asked_for(form: &ConnectForm, field: &Field, given: &BTreeMap<&str, &str>) -> bool {
+    let default = |name: &str| form.fields.get(name)?.default_value.as_deref();
+    field.visible(|name| given.get(name).copied().or_else(|| default(name)))
 }
 
 /// What is missing, seen from the form that was begun furthest, with the shapes of what is there.
@@ -224,7 +241,7 @@ fn explain_missing(provider: &Provider, given: &BTreeMap<&str, &str>) -> Vec<Fie
         .collect();
     for (name, value) in given {
         let field = provider.connect.iter().find_map(|form| form.fields.get(*name));
-        if let Some(Err(message)) = field.map(|field| field.check(value)) {
+        if let Some(Err(message)) = field.map(|field| field.check(field.bare(value))) {
             errors.push(FieldError::at("invalid", *name, message));
         }
     }

@@ -1,5 +1,6 @@
 //! What all use cases share, made once at start.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use domain::{Clock, EnvironmentId, IntegrationKey, ProviderName};
@@ -12,7 +13,9 @@ use upstream::Upstream;
 use crate::actions::Actions;
 use crate::connections::Connections;
 use crate::credentials::{Credentials, KeySource};
+use crate::environments::Environments;
 use crate::health::Health;
+use crate::integrations::Integrations;
 use crate::keys::Keys;
 use crate::models::Models;
 use crate::records::Records;
@@ -78,6 +81,16 @@ impl Gateway {
     /// API keys.
     pub fn keys(&self) -> Keys<'_> {
         Keys(&self.0)
+    }
+
+    /// Environments.
+    pub fn environments(&self) -> Environments<'_> {
+        Environments(&self.0)
+    }
+
+    /// Integrations.
+    pub fn integrations(&self) -> Integrations<'_> {
+        Integrations(&self.0)
     }
 
     /// Connections.
@@ -179,6 +192,15 @@ pub struct Integration {
     pub provider: Arc<Provider>,
     /// Its row; `None` while nothing was ever connected or set under a provider's own name, which every environment may use.
     pub row: Option<IntegrationRow>,
+}
+
+impl Integration {
+    /// What fills `${integrationConfig.…}`: what was set, over what the provider's file brings.
+    pub(crate) fn config(&self) -> BTreeMap<String, String> {
+        let mut config = self.provider.integration_defaults();
+        config.extend(self.row.iter().flat_map(|row| row.config.clone()));
+        config
+    }
 }
 
 impl Inner {

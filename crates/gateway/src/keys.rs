@@ -4,11 +4,12 @@ use std::fmt;
 
 use domain::{ApiKeyId, EnvironmentId, EnvironmentName};
 use secrecy::{ExposeSecret, SecretString};
+use store::StoreError;
 use store::api_keys::{self, ApiKeyRow, NewApiKey};
-use store::environments;
+use store::environments::{self, EnvironmentRow};
 
-use crate::GatewayError;
 use crate::gateway::Inner;
+use crate::{FieldError, GatewayError};
 
 macro_rules! scopes {
     ($($(#[$doc:meta])* $name:ident = $text:literal),* $(,)?) => {
@@ -93,7 +94,9 @@ scopes! {
 }
 
 /// What a key holds that may do everything, now and in later versions.
-const EVERYTHING: [&str; 2] = ["environment:*", "account:*"];
+fn everything() -> Vec<String> {
+    ["environment:*", "account:*"].map(str::to_owned).to_vec()
+}
 
 impl Scope {
     /// Whether somebody who holds `held` has this scope: itself, one that holds it (`read_credentials` holds `read`), or all of
@@ -136,6 +139,20 @@ pub struct NewKey {
     /// The key.
     pub secret: SecretString,
 }
+
+/// A key that somebody wants.
+#[derive(Debug, Clone)]
+pub struct NewKeyRequest {
+    /// What people call it.
+    pub name: String,
+    /// What it may do, as scopes are written: `environment:records:read`, `environment:connections:*`.
+    pub scopes: Vec<String>,
+    /// Whether it is to be a UUID, which programs written for Nango's first servers demand, in place of a key with a prefix.
+    pub uuid: bool,
+}
+
+/// The longest name of a key, in bytes.
+const MAX_KEY_NAME: usize = 255;
 
 /// The use cases of API keys.
 pub struct Keys<'a>(pub(crate) &'a Inner);
@@ -187,7 +204,8 @@ impl Keys<'_> {
             .await?;
         if let Some(secret) = secret {
             vault::ApiKeySecret::check_given(secret.expose_secret())?;
-            self.add(environment.id, "from configuration", &secret).await?;
+            self.add(environment.id, "from configuration", &secret, everything())
+                .await?;
             return Ok(None);
         }
         let id = environment.id;
@@ -195,8 +213,81 @@ impl Keys<'_> {
             return Ok(None);
         }
         let secret = vault::ApiKeySecret::generate(&environment.name);
-        let id = self.add(environment.id, "first start", &secret).await?;
+        let id = self
+            .add(environment.id, "first start", &secret, everything())
+            .await?;
         Ok(Some(NewKey { id, secret }))
+    }
+
+    /// The keys of an environment, newest first, revoked ones among them.
+    pub async fn list(&self, environment: EnvironmentId) -> Result<Vec<ApiKeyRow>, GatewayError> {
+        Ok(self.0.store.read(move |c| api_keys::list(c, environment)).await?)
+    }
+
+    /// Makes a key. It may do no more than the caller may; `None` for somebody at the command line, who may do everything.
+    pub async fn create(
+        &self,
+        caller: Option<&Caller>,
+        environment: &EnvironmentRow,
+        request: NewKeyRequest,
+    ) -> Result<NewKey, GatewayError> {
+        let mut errors = Vec::new();
+        if request.name.is_empty() || request.name.len() > MAX_KEY_NAME || request.name.contains('\0') {
+            errors.push(FieldError::at(
+                "invalid",
+                "name",
+                "must be text of 1 to 255 bytes",
+            ));
+        }
+        if request.scopes.is_empty() {
+            errors.push(FieldError::at(
+                "missing",
+                "scopes",
+                "are needed: a list such as [\"environment:*\"]",
+            ));
+        }
+        for (index, scope) in request.scopes.iter().enumerate() {
+            let mut wrong = |message: String| {
+                errors.push(FieldError {
+                    code: "invalid",
+                    path: vec!["scopes".to_owned(), index.to_string()],
+                    message,
+                });
+            };
+            let mut covered = Scope::ALL.iter().filter(|known| known.is_in(scope)).peekable();
+            if covered.peek().is_none() {
+                wrong("is no scope; such are environment:*, environment:records:read, environment:connections:*".to_owned());
+            } else if let Some(lacking) = caller.and_then(|caller| covered.find(|scope| !caller.may(**scope)))
+            {
+                wrong(format!("gives more than your own key may do: it lacks {lacking}"));
+            }
+        }
+        if !errors.is_empty() {
+            return Err(GatewayError::InvalidBody(errors));
+        }
+        let secret = if request.uuid {
+            SecretString::from(uuid::Uuid::new_v4().to_string())
+        } else {
+            vault::ApiKeySecret::generate(&environment.name)
+        };
+        let id = self
+            .add(environment.id, &request.name, &secret, request.scopes)
+            .await?;
+        Ok(NewKey { id, secret })
+    }
+
+    /// Revokes a key of an environment.
+    pub async fn revoke(&self, environment: EnvironmentId, id: &str) -> Result<(), GatewayError> {
+        let unknown = || GatewayError::UnknownApiKey(id.to_owned());
+        let (key, now): (ApiKeyId, _) = (id.parse().map_err(|_| unknown())?, self.0.clock.now());
+        let revoked = self
+            .0
+            .store
+            .write(move |c| api_keys::revoke(c, environment, key, now));
+        revoked.await.map_err(|error| match error {
+            StoreError::NotFound { .. } => unknown(),
+            other => other.into(),
+        })
     }
 
     /// Stores the hash of `secret`; a key that is already there stays as it is.
@@ -205,6 +296,7 @@ impl Keys<'_> {
         environment: EnvironmentId,
         name: &str,
         secret: &SecretString,
+        scopes: Vec<String>,
     ) -> Result<ApiKeyId, GatewayError> {
         let now = self.0.clock.now();
         let key = NewApiKey {
@@ -213,7 +305,7 @@ impl Keys<'_> {
             name: name.to_owned(),
             prefix: vault::ApiKeySecret::prefix_of(secret.expose_secret()),
             hash: vault::hash_api_key(secret.expose_secret()),
-            scopes: EVERYTHING.map(str::to_owned).to_vec(),
+            scopes,
             created_at: now,
         };
         let id = key.id;

@@ -4,7 +4,7 @@ use domain::{ActionName, SyncName};
 use indexmap::IndexMap;
 use serde_json::{Map, Value as Json};
 
-use crate::{Input, InputError, Provider, Template};
+use crate::{Input, InputError, JsonTemplate, Provider, Template};
 
 /// An action.
 #[derive(Debug, Clone)]
@@ -66,21 +66,9 @@ pub enum ActionBody {
     None,
     /// `application/x-www-form-urlencoded`.
     Form(Vec<Parameter>),
-    /// `application/json`.
+    /// `application/json`. A text that is one hole becomes the input as it is. What nothing fills is left out, and an object or a
+    /// list of which nothing is left.
     Json(JsonTemplate),
-}
-
-/// JSON with holes in its texts.
-#[derive(Debug, Clone)]
-pub enum JsonTemplate {
-    /// A text: the input as it is if it is one hole, else text. Left out if nothing fills its hole.
-    Text(Template),
-    /// A number, true, false or null.
-    Plain(Json),
-    /// A list; elements that are left out are not there.
-    List(Vec<JsonTemplate>),
-    /// An object; keys whose value is left out are not there, nor is an object of which nothing is left.
-    Object(Vec<(String, JsonTemplate)>),
 }
 
 /// The answered record goes into a sync's table.

@@ -19,7 +19,7 @@ use self::scope::Scope;
 use crate::file::{AuthModeName, ProviderFile};
 use crate::path::Path;
 use crate::source::Report;
-use crate::{AuthMode, Provider, Sync};
+use crate::{AuthMode, Provider, Sync, Template};
 
 /// The provider. It is of use only if the report is left without errors and the entry is not unsupported.
 pub(crate) fn provider(name: ProviderName, file: &ProviderFile, report: &mut Report<'_>) -> Option<Provider> {
@@ -29,27 +29,46 @@ pub(crate) fn provider(name: ProviderName, file: &ProviderFile, report: &mut Rep
         AuthModeName::Basic => AuthMode::Basic,
     };
     let credentials = fields::credentials(auth, file.credentials.as_ref(), report);
-    let connection_config = fields::all(&file.connection_config, &root.at("connection_config"), report);
-    let scope = Scope::of_calls(&credentials, &connection_config);
     let proxy = root.at("proxy");
+    let mut connection_config = fields::all(&file.connection_config, &root.at("connection_config"), report);
+    let further = fields::of_proxy(
+        &file.proxy.connection_config,
+        &proxy.at("connection_config"),
+        report,
+    );
+    for (name, field) in further {
+        connection_config.entry(name).or_insert(field);
+    }
+    let integration_config = fields::all(&file.integration_config, &root.at("integration_config"), report);
+    let scope = Scope::of_calls(&credentials, &connection_config, &integration_config);
     let servers = file.servers.iter().filter_map(|(server, url)| {
         let url = scope.url(url, &root.at("servers").at(server), report)?;
         Some((server.clone(), url))
     });
     let servers: IndexMap<_, _> = servers.collect();
-    let connect = connect::forms(auth, file, &credentials, &connection_config, report);
     let base_url = scope.url(&file.proxy.base_url, &proxy.at("base_url"), report);
-    let headers = scope.pairs(&file.proxy.headers, &proxy.at("headers"), report);
-    let query = scope.pairs(&file.proxy.query, &proxy.at("query"), report);
+    let within = scope.within_call();
+    let headers = within.pairs(&file.proxy.headers, &proxy.at("headers"), report);
+    let query = within.pairs(&file.proxy.query, &proxy.at("query"), report);
+    let body = within.json_pairs(&file.proxy.body, &proxy.at("body"), report);
+    let addresses = base_url.iter().chain(servers.values());
+    let pairs = headers.iter().chain(&query).map(|(_, value)| value);
+    fields::note_added(&mut connection_config, &addresses.clone().chain(pairs.clone()));
+    let connect = connect::forms(auth, file, &credentials, &connection_config, report);
+    let in_body = body.iter().flat_map(|(_, value)| value.holes());
+    // An integration may say itself where the key stands.
+    let placed = integration_config.contains_key("keyName");
     if auth == AuthMode::ApiKey
-        && !headers
-            .iter()
-            .chain(&query)
-            .any(|(_, value)| value.holes().iter().any(|hole| is_key(hole)))
+        && !placed
+        && !addresses
+            .chain(pairs)
+            .flat_map(Template::holes)
+            .chain(in_body)
+            .any(is_key)
     {
         report.doubt(
             &proxy,
-            "neither headers nor query hold ${apiKey}, so that no call would be authorised",
+            "no header, parameter, body or address holds ${apiKey}, so that no call would be authorised",
         );
     }
     let verification = call::verification(file.proxy.verification.as_ref(), &scope, report);
@@ -77,11 +96,13 @@ pub(crate) fn provider(name: ProviderName, file: &ProviderFile, report: &mut Rep
         auth,
         credentials,
         connection_config,
+        integration_config,
         connect,
         base_url: base_url?,
         servers,
         headers,
         query,
+        body,
         verification,
         retry,
         paginate,
@@ -100,7 +121,7 @@ fn is_key(hole: &str) -> bool {
 fn syncs(
     file: &ProviderFile,
     scope: &Scope,
-    servers: &IndexMap<String, crate::Template>,
+    servers: &IndexMap<String, Template>,
     report: &mut Report<'_>,
 ) -> IndexMap<SyncName, Arc<Sync>> {
     let mut syncs: IndexMap<SyncName, Arc<Sync>> = IndexMap::new();

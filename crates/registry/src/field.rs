@@ -6,6 +6,38 @@ use crate::shape::list;
 use crate::{Field, FieldFormat};
 
 impl Field {
+    /// Whether a form lacks something without this field, whatever else it holds.
+    pub fn required(&self) -> bool {
+        !self.optional && self.default_value.is_none() && self.visible_when.is_none()
+    }
+
+    /// Whether the field is asked for in a form whose other values `value` knows.
+    pub fn visible<'a>(&self, value: impl Fn(&str) -> Option<&'a str>) -> bool {
+        self.visible_when.as_ref().is_none_or(|when| {
+            value(&when.field).is_some_and(|value| when.equals.iter().any(|equal| equal == value))
+        })
+    }
+
+    /// The value without the prefix and the suffix that the provider's address adds, should somebody have typed them too.
+    pub fn bare<'a>(&self, value: &'a str) -> &'a str {
+        let (prefix, suffix) = &self.added;
+        let cut = |value: &'a str| {
+            let value = prefix
+                .as_deref()
+                .and_then(|prefix| value.strip_prefix(prefix))
+                .unwrap_or(value);
+            let Some(suffix) = suffix.as_deref() else {
+                return value;
+            };
+            // Copied from a browser, an address ends with a slash.
+            value
+                .strip_suffix(suffix)
+                .or_else(|| value.strip_suffix('/')?.strip_suffix(suffix))
+                .unwrap_or(value)
+        };
+        Some(cut(value)).filter(|bare| !bare.is_empty()).unwrap_or(value)
+    }
+
     /// Checks a value that somebody gave for this field.
     ///
     /// The error is the end of a sentence that begins with the field's name, says in plain words what would be right, and never
@@ -26,7 +58,10 @@ impl Field {
             return Err(format!("must be {}", format.words()));
         }
         match &self.pattern {
-            Some(pattern) if !matches_whole(pattern, value) => Err(self.rule(pattern)),
+            Some(pattern) if self.pattern_anywhere && pattern.is_match(value) => Ok(()),
+            Some(pattern) if self.pattern_anywhere || !matches_whole(pattern, value) => {
+                Err(self.rule(pattern))
+            }
             _ => Ok(()),
         }
     }
@@ -157,6 +192,49 @@ mod tests {
         assert!(patterned("AC[0-9]{2}").check("AC12").is_ok());
         assert!(patterned("AC[0-9]{2}").check("xAC12").is_err());
         assert!(patterned("^AC[0-9]{2}$").check("AC12\n").is_err());
+    }
+
+    #[test]
+    fn a_pattern_of_another_vocabulary_may_match_a_part() {
+        let field = Field {
+            pattern_anywhere: true,
+            ..patterned("^AC|key")
+        };
+        assert!(field.check("AC12").is_ok() && field.check("a key").is_ok());
+        assert!(field.check("xAC").is_err());
+    }
+
+    #[test]
+    fn what_the_address_adds_is_taken_off_a_value_once() {
+        let field = Field {
+            added: (Some("https://".to_owned()), Some(".acme.example".to_owned())),
+            ..Field::default()
+        };
+        for value in [
+            "me",
+            "me.acme.example",
+            "https://me.acme.example",
+            "https://me.acme.example/",
+        ] {
+            assert_eq!(field.bare(value), "me");
+        }
+        assert_eq!(field.bare("me.globex.example"), "me.globex.example");
+        assert_eq!(field.bare("https://"), "https://");
+        assert_eq!(Field::default().bare("https://me"), "https://me");
+    }
+
+    #[test]
+    fn a_field_is_visible_while_another_holds_one_of_its_values() {
+        let when = |equals: &[&str]| Field {
+            visible_when: Some(crate::VisibleWhen {
+                field: "kind".to_owned(),
+                equals: equals.iter().map(|text| (*text).to_owned()).collect(),
+            }),
+            ..Field::default()
+        };
+        let value = |name: &str| (name == "kind").then_some("b");
+        assert!(when(&["a", "b"]).visible(value) && !when(&["a"]).visible(value));
+        assert!(Field::default().visible(value) && !when(&["b"]).required());
     }
 
     #[test]

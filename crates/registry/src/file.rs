@@ -4,6 +4,7 @@
 //! with `_` here are those of Nango's keys that Trunkline accepts and does not use. What the values mean is decided in `check`.
 
 mod action;
+mod field;
 mod scalar;
 mod sync;
 
@@ -16,6 +17,7 @@ pub(crate) use action::{
     ActionFile, ActionRequestFile, DeletesRecordFile, InputFile, InputSpec, InputType, ParameterFile,
     WritesFile,
 };
+pub(crate) use field::{ConfigFile, FieldFile, FieldFormatName};
 pub(crate) use scalar::{OneOrMany, Scalar};
 pub(crate) use sync::{
     ColumnFile, ColumnParse, ColumnSpec, ColumnType, FormatName, InclusiveName, OffsetName, OrderName,
@@ -44,6 +46,9 @@ pub(crate) struct ProviderFile {
     /// What else a connection must know; not secret.
     #[serde(default)]
     pub(crate) connection_config: IndexMap<String, FieldFile>,
+    /// What the integration itself holds, for all its connections; not secret.
+    #[serde(default)]
+    pub(crate) integration_config: IndexMap<String, FieldFile>,
     /// The ways to connect, best first. Without it there is one, made of `credentials` and `connection_config`.
     #[serde(default)]
     pub(crate) connect: Vec<ConnectFile>,
@@ -71,9 +76,6 @@ pub(crate) struct ProviderFile {
     #[serde(rename = "setup_guide_url")]
     pub(crate) _setup_guide_url: Option<Json>,
     /// Accepted and not used.
-    #[serde(rename = "integration_config")]
-    pub(crate) _integration_config: Option<Json>,
-    /// Accepted and not used.
     #[serde(rename = "webhook_routing_script")]
     pub(crate) _webhook_routing_script: Option<Json>,
     /// Accepted and not used.
@@ -96,77 +98,6 @@ pub(crate) struct ProviderFile {
 pub(crate) enum AuthModeName {
     ApiKey,
     Basic,
-}
-
-/// A field that somebody fills in.
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "the keys are Nango's, and independent of each other"
-)]
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct FieldFile {
-    /// Accepted and not used: every value is text.
-    #[serde(rename = "type")]
-    pub(crate) _type: Option<String>,
-    /// The label.
-    pub(crate) title: Option<String>,
-    /// What it is and where to find it.
-    pub(crate) description: Option<String>,
-    /// Accepted and not used.
-    #[serde(rename = "doc_section")]
-    pub(crate) _doc_section: Option<Json>,
-    /// A value of the right shape.
-    pub(crate) example: Option<Scalar>,
-    /// A regular expression that the whole value must match.
-    pub(crate) pattern: Option<String>,
-    /// What kind of value it must be.
-    pub(crate) format: Option<FieldFormatName>,
-    /// Its place in the form.
-    pub(crate) order: Option<i64>,
-    /// Shown before the value in a form.
-    pub(crate) prefix: Option<Scalar>,
-    /// Shown behind the value in a form.
-    pub(crate) suffix: Option<Scalar>,
-    /// Never shown, echoed or logged.
-    #[serde(default)]
-    pub(crate) secret: bool,
-    /// Taken if the field is left out.
-    pub(crate) default_value: Option<Scalar>,
-    /// Set by the file, not asked from people.
-    #[serde(default)]
-    pub(crate) hidden: bool,
-    /// The values allowed.
-    #[serde(default, rename = "enum")]
-    pub(crate) allowed: Vec<Scalar>,
-    /// Accepted and not used.
-    #[serde(rename = "warnings")]
-    pub(crate) _warnings: Option<Json>,
-    /// May be left out.
-    #[serde(default)]
-    pub(crate) optional: bool,
-    /// Set by a program, not asked from people.
-    #[serde(default)]
-    pub(crate) automated: bool,
-    /// Accepted and not used.
-    #[serde(rename = "visible_when")]
-    pub(crate) _visible_when: Option<Json>,
-    /// The environment variable from which the command line takes it.
-    pub(crate) env: Option<String>,
-}
-
-/// What kind of value a field or an input holds.
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum FieldFormatName {
-    Hostname,
-    Uri,
-    Uuid,
-    Email,
-    Phone,
-    Sender,
-    Date,
-    DateTime,
 }
 
 /// One way to connect: a form and what becomes of it.
@@ -216,12 +147,12 @@ pub(crate) struct ProxyFile {
     pub(crate) retry: RetryFile,
     /// How lists go on, unless a sync says otherwise.
     pub(crate) paginate: Option<PaginateFile>,
-    /// Accepted and not used.
-    #[serde(rename = "body")]
-    pub(crate) _body: Option<Json>,
-    /// Accepted and not used.
-    #[serde(rename = "connection_config")]
-    pub(crate) _connection_config: Option<Json>,
+    /// What is added to the body of every call that has a JSON object or a form, and to `POST`, `PUT` and `PATCH` without one.
+    #[serde(default)]
+    pub(crate) body: IndexMap<String, Json>,
+    /// Further keys of `connection_config`, by their value or by the field that asks for it.
+    #[serde(default)]
+    pub(crate) connection_config: IndexMap<String, ConfigFile>,
     /// Accepted and not used.
     #[serde(rename = "decompress")]
     pub(crate) _decompress: Option<Json>,
@@ -241,7 +172,7 @@ pub(crate) struct VerificationFile {
     /// Headers of these calls alone.
     #[serde(default)]
     pub(crate) headers: IndexMap<String, Scalar>,
-    /// The body of these calls.
+    /// The body of these calls: JSON, or text that is sent as it is.
     pub(crate) data: Option<Json>,
     /// Another server for these calls.
     pub(crate) base_url_override: Option<String>,
@@ -296,9 +227,20 @@ pub(crate) struct RetryFile {
     /// Statuses: `429`, `5xx`, `500-502`. The usual ones if none.
     #[serde(default)]
     pub(crate) error_code: OneOrMany<Scalar>,
-    /// Accepted and not used.
-    #[serde(rename = "in_body")]
-    pub(crate) _in_body: Option<Json>,
+    /// Where an error's body says how long to wait.
+    pub(crate) in_body: Option<InBodyFile>,
+}
+
+/// Where an error's body says how long to wait.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct InBodyFile {
+    /// The place in the body, with dots between names.
+    pub(crate) path: String,
+    /// A regular expression for the text there; its first group, or else all that it matches, is the value.
+    pub(crate) value: Option<String>,
+    /// `after` for seconds or a date to wait, which it is if left out, `at` for the time at which to go on.
+    pub(crate) strategy: Option<String>,
 }
 
 /// What a provider bears from one connection.

@@ -22,17 +22,16 @@ mod source;
 mod tables_page;
 mod template;
 
-pub use action::{
-    Action, ActionBody, ActionRequest, ActionRoute, Deletes, JsonTemplate, Parameter, RouteStep, Writes,
-};
+pub use action::{Action, ActionBody, ActionRequest, ActionRoute, Deletes, Parameter, RouteStep, Writes};
 pub use error::{LoadError, Problem};
 pub use input::{Input, InputError, InputKind};
 pub use provider::{
     AuthMode, BoundFormat, Check, ConnectForm, ErrorRules, Field, FieldFormat, Limits, ListRequest, Lookback,
-    OffsetStep, Paginate, Provider, Reread, RetryRules, Sync, Undated, Verification, Window,
+    OffsetStep, Paginate, Provider, Reread, RetryRules, Sync, Undated, Verification, VisibleWhen, WaitInBody,
+    Window,
 };
-pub use registry::{Checked, Registry, Unsupported};
+pub use registry::{Checked, CheckedFile, NotServed, Registry, Unsupported};
 pub use schedule::{Schedule, ScheduleError};
 pub use shape::json_schema;
 pub use tables_page::tables_page;
-pub use template::{MissingValue, Template, TemplateError};
+pub use template::{JsonTemplate, MissingValue, Template, TemplateError, now_value};

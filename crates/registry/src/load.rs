@@ -12,7 +12,7 @@ use crate::file::ProviderFile;
 use crate::path::Path;
 use crate::shape::Shape;
 use crate::source::{Report, Source, problem};
-use crate::{Problem, Provider, Unsupported, check};
+use crate::{NotServed, Problem, Provider, Unsupported, check};
 
 /// Nango's auth modes that Trunkline does not serve.
 const OTHER_MODES: &[&str] = &[
@@ -41,6 +41,8 @@ pub(crate) struct Loaded {
     pub(crate) providers: Vec<Entry>,
     pub(crate) unsupported: Vec<Unsupported>,
     pub(crate) errors: Vec<Problem>,
+    /// Whether it is a file of many entries.
+    pub(crate) many: bool,
 }
 
 /// A provider, where it came from, and what is doubtful about it.
@@ -75,17 +77,26 @@ pub(crate) fn file(stem: &str, file: &str, text: &str, shape: &Shape) -> Loaded 
         entry(stem, source(root, Path::default(), false), shape, &mut loaded);
         return loaded;
     };
-    for name in entries.keys() {
+    loaded.many = true;
+    for (name, (_, node)) in entries {
         let place = Path::default().at(name);
         match with_aliases(name, entries) {
             Ok(merged) => entry(name, source(merged, place, true), shape, &mut loaded),
-            Err(message) => loaded.errors.push(problem(
-                file,
-                &text,
-                Some(root.place_of(&place.at("alias"))),
-                &place,
-                message,
-            )),
+            Err(message) => {
+                let line = Some(root.place_of(&place.at("alias")));
+                let reason = problem(file, &text, line, &place, message).to_string();
+                loaded.unsupported.push(Unsupported {
+                    name: name.clone(),
+                    auth_mode: node
+                        .get("auth_mode")
+                        .and_then(Node::text)
+                        .unwrap_or("-")
+                        .to_owned(),
+                    file: file.to_owned(),
+                    why: NotServed::Wrong,
+                    reason,
+                });
+            }
         }
     }
     loaded
@@ -134,16 +145,19 @@ fn entry(name: &str, source: Source, shape: &Shape, loaded: &mut Loaded) {
         .and_then(Node::text)
         .unwrap_or_default()
         .to_owned();
-    let unsupported = |reason: String| Unsupported {
+    let unsupported = |why: NotServed, reason: String| Unsupported {
         name: name.to_owned(),
         auth_mode: mode.clone(),
         file: source.file.clone(),
+        why,
         reason,
     };
-    if OTHER_MODES.contains(&mode.as_str()) {
-        loaded.unsupported.push(unsupported(format!(
-            "Trunkline serves API_KEY and BASIC, not {mode}"
-        )));
+    let served = mode.is_empty() || matches!(mode.as_str(), "API_KEY" | "BASIC");
+    if OTHER_MODES.contains(&mode.as_str()) || source.foreign && !served {
+        loaded.unsupported.push(unsupported(
+            NotServed::Unsupported,
+            format!("Trunkline serves API_KEY and BASIC, not {mode}"),
+        ));
         return;
     }
     let mut report = Report::new(&source);
@@ -152,7 +166,9 @@ fn entry(name: &str, source: Source, shape: &Shape, loaded: &mut Loaded) {
         .zip(shaped(shape, &mut report));
     let provider = provider.and_then(|(name, file)| check::provider(name, &file, &mut report));
     if let Some(reason) = report.unsupported {
-        loaded.unsupported.push(unsupported(reason));
+        loaded
+            .unsupported
+            .push(unsupported(NotServed::Unsupported, reason));
         return;
     }
     if provider.is_none() && report.errors.is_empty() {
@@ -166,6 +182,13 @@ fn entry(name: &str, source: Source, shape: &Shape, loaded: &mut Loaded) {
             source,
             warnings,
         }),
+        // One wrong entry of somebody else's file does not take the others away.
+        _ if source.foreign => {
+            let told: Vec<String> = errors.iter().map(ToString::to_string).collect();
+            loaded
+                .unsupported
+                .push(unsupported(NotServed::Wrong, told.join("\n")));
+        }
         _ => loaded.errors.append(&mut errors),
     }
 }
@@ -173,6 +196,9 @@ fn entry(name: &str, source: Source, shape: &Shape, loaded: &mut Loaded) {
 /// The entry as a struct, if it has the right shape but for keys that are not known.
 fn shaped(shape: &Shape, report: &mut Report<'_>) -> Option<ProviderFile> {
     let mut document = report.source.root.to_json();
+    if report.source.foreign {
+        plainer(&mut document);
+    }
     let mut fits = true;
     for misfit in shape.misfits(&document.clone()) {
         if misfit.unknown_key {
@@ -188,6 +214,22 @@ fn shaped(shape: &Shape, report: &mut Report<'_>) -> Option<ProviderFile> {
     }
     let file = serde_json::from_value(document);
     report.take(&Path::default(), file)
+}
+
+/// Takes keys without a value out of somebody else's entry, and makes text of numbers with a point, as JavaScript would.
+fn plainer(document: &mut Json) {
+    match document {
+        Json::Object(entries) => {
+            entries.retain(|_, value| !value.is_null());
+            entries.values_mut().for_each(plainer);
+        }
+        Json::Array(items) => items.iter_mut().for_each(plainer),
+        Json::Number(number) if number.is_f64() => {
+            let text = number.to_string();
+            *document = Json::String(text.strip_suffix(".0").unwrap_or(&text).to_owned());
+        }
+        _ => {}
+    }
 }
 
 fn remove(document: &mut Json, path: &[String]) {

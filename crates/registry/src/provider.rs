@@ -2,12 +2,13 @@
 //!
 //! Made from a file by [`crate::Registry`]; a value of these types has passed every check.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use domain::{ActionName, Model, ProviderName, SyncName, TableName};
 use indexmap::IndexMap;
 
-use crate::{Action, Schedule, Template};
+use crate::{Action, JsonTemplate, Schedule, Template};
 
 /// One provider, from one file.
 #[derive(Debug, Clone)]
@@ -26,6 +27,8 @@ pub struct Provider {
     pub credentials: IndexMap<String, Field>,
     /// What else a connection must know; not secret.
     pub connection_config: IndexMap<String, Field>,
+    /// What the integration itself holds, for all its connections; not secret.
+    pub integration_config: IndexMap<String, Field>,
     /// The bodies that `POST /{integration}/connect` takes; never empty. The first whose fields are all there wins.
     pub connect: Vec<ConnectForm>,
     /// The scheme, host and leading path of the provider's main server.
@@ -36,6 +39,8 @@ pub struct Provider {
     pub headers: Vec<(String, Template)>,
     /// Query parameters of every call. Their names are never stored with a next-page link, since they may carry keys.
     pub query: Vec<(String, Template)>,
+    /// What is added to the body of every call that has a JSON object or a form, and to `POST`, `PUT` and `PATCH` without one.
+    pub body: Vec<(String, JsonTemplate)>,
     /// How stored credentials are tried.
     pub verification: Option<Verification>,
     /// When and how long to wait before a call is repeated.
@@ -54,6 +59,16 @@ pub struct Provider {
     pub document: serde_json::Value,
 }
 
+impl Provider {
+    /// The integration's configuration as far as the file brings it, by name.
+    pub fn integration_defaults(&self) -> BTreeMap<String, String> {
+        self.integration_config
+            .iter()
+            .filter_map(|(name, field)| Some((name.clone(), field.default_value.clone()?)))
+            .collect()
+    }
+}
+
 /// How calls are authorised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuthMode {
@@ -64,6 +79,10 @@ pub enum AuthMode {
 }
 
 /// A field that somebody fills in.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are independent of each other, as the file's keys are"
+)]
 #[derive(Debug, Clone, Default)]
 pub struct Field {
     /// Its label.
@@ -72,8 +91,10 @@ pub struct Field {
     pub description: Option<String>,
     /// A value of the right shape.
     pub example: Option<String>,
-    /// What the whole value must match.
+    /// What the value must match.
     pub pattern: Option<regex::Regex>,
+    /// Whether a part of the value may match, as in Nango's entries; else all of it must.
+    pub pattern_anywhere: bool,
     /// What kind of value it must be.
     pub format: Option<FieldFormat>,
     /// The values allowed; empty for any.
@@ -82,6 +103,10 @@ pub struct Field {
     pub prefix: Option<String>,
     /// As `prefix`, behind.
     pub suffix: Option<String>,
+    /// Prefix and suffix that the provider's address adds, so that [`Field::bare`] takes them off a value.
+    pub(crate) added: (Option<String>, Option<String>),
+    /// Asked for only if another field of the form holds one of these values.
+    pub visible_when: Option<VisibleWhen>,
     /// Never shown, echoed or logged.
     pub secret: bool,
     /// May be left out.
@@ -92,6 +117,15 @@ pub struct Field {
     pub hidden: bool,
     /// The environment variable from which the command line takes it.
     pub env: Option<String>,
+}
+
+/// When a field is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VisibleWhen {
+    /// The other field of the form.
+    pub field: String,
+    /// The values of which it must hold one.
+    pub equals: Vec<String>,
 }
 
 /// What kind of value a field holds.
@@ -137,8 +171,8 @@ pub struct Verification {
     pub endpoints: Vec<Template>,
     /// Headers of these calls alone.
     pub headers: Vec<(String, Template)>,
-    /// Body of these calls, JSON text with holes.
-    pub data: Option<Template>,
+    /// Body of these calls; text is sent as it is, anything else as JSON or, if the headers say so, as a form.
+    pub data: Option<JsonTemplate>,
     /// Another server for these calls.
     pub base_url: Option<Template>,
     /// Looked at after a pass.
@@ -171,6 +205,30 @@ pub struct RetryRules {
     pub remaining: Option<String>,
     /// Statuses as the file writes them: `429`, `5xx`, `500-502`. Empty for the usual ones.
     pub statuses: Vec<std::ops::RangeInclusive<u16>>,
+    /// Where an error's body says how long to wait.
+    pub in_body: Option<WaitInBody>,
+}
+
+/// Where an error's body says how long to wait.
+#[derive(Debug, Clone)]
+pub struct WaitInBody {
+    /// The place in the body, outermost name first.
+    pub path: Vec<String>,
+    /// What finds the value in the text there, by its first group or else by all that it matches; the text itself if none.
+    pub value: Option<regex::Regex>,
+    /// Whether the value is the time at which to go on; else it is how long to wait.
+    pub is_time: bool,
+}
+
+impl WaitInBody {
+    /// The value within `text`.
+    pub fn find<'a>(&self, text: &'a str) -> Option<&'a str> {
+        let Some(value) = &self.value else {
+            return Some(text);
+        };
+        let found = value.captures(text)?;
+        found.get(1).or_else(|| found.get(0)).map(|group| group.as_str())
+    }
 }
 
 /// What a provider bears from one connection.

@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use domain::{ProviderName, SyncName};
 use indexmap::IndexMap;
+use indexmap::map::Entry as MapEntry;
 use rust_embed::RustEmbed;
 
 use crate::load::{self, Entry, Loaded};
 use crate::path::Path as Place;
 use crate::shape::Shape;
-use crate::{LoadError, Problem, Provider};
+use crate::{AuthMode, LoadError, Problem, Provider};
 
 /// The provider files that are built in.
 #[derive(RustEmbed)]
@@ -29,7 +30,7 @@ pub struct Registry {
     warnings: Vec<Problem>,
 }
 
-/// An entry of a file that Trunkline cannot serve.
+/// An entry of a file that is not served, and does not stop the rest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unsupported {
     /// The entry's name.
@@ -38,8 +39,32 @@ pub struct Unsupported {
     pub auth_mode: String,
     /// The file.
     pub file: String,
-    /// Why it cannot be served.
+    /// Why it is not served, for programs.
+    pub why: NotServed,
+    /// Why it is not served, and what can be done, for people.
     pub reason: String,
+}
+
+/// Why an entry is not served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotServed {
+    /// It asks for an auth mode or a function that Trunkline does not have.
+    Unsupported,
+    /// Something is wrong with it; only an entry of a file of many is left out for that.
+    Wrong,
+    /// A provider of its name is built in or has a file of its own, and an entry of a file of many does not replace that.
+    Shadowed,
+}
+
+/// What the check of a file found that does not keep it from being used.
+#[derive(Debug, Clone)]
+pub struct CheckedFile {
+    /// The providers that it brings.
+    pub providers: Vec<Checked>,
+    /// Its entries that are not served.
+    pub unsupported: Vec<Unsupported>,
+    /// Whether it is a file of many entries.
+    pub many: bool,
 }
 
 /// A provider that passed the check of its file, in short.
@@ -61,7 +86,9 @@ impl Registry {
 
     /// The built-in providers and those of a folder's `*.yaml` and `*.yml` files, which win over built-in ones by name.
     ///
-    /// Files are read in the order of their names. All that is wrong in all of them is told at once.
+    /// Files are read in the order of their names. All that is wrong in all of them is told at once. An entry of a file of many
+    /// replaces neither a built-in provider nor one with a file of its own, and stops nothing if it is wrong: see
+    /// [`Registry::unsupported`].
     pub fn load(dir: Option<&Path>) -> Result<Self, LoadError> {
         let shape = Shape::new();
         let mut merge = Merge::builtin(&shape);
@@ -72,20 +99,26 @@ impl Registry {
     }
 
     /// Checks one file against the format and against the built-in providers, of which it may replace some.
-    ///
-    /// What the file has that Trunkline cannot serve is left out.
-    pub fn check_file(path: &Path) -> Result<Vec<Checked>, LoadError> {
+    pub fn check_file(path: &Path) -> Result<CheckedFile, LoadError> {
         let shape = Shape::new();
         let loaded = read(path, &shape);
-        let checked = loaded.providers.iter().map(|entry| Checked {
-            name: entry.provider.name.clone(),
-            syncs: entry.provider.syncs.keys().cloned().collect(),
-            warnings: entry.warnings.clone(),
-        });
-        let checked = checked.collect();
+        let (file, many) = (path.display().to_string(), loaded.many);
+        let mut checked: Vec<_> = loaded.providers.iter().map(Checked::of).collect();
         let mut merge = Merge::builtin(&shape);
         merge.add(loaded);
-        merge.finish().map(|_| checked)
+        let mut unsupported = merge.finish()?.unsupported;
+        unsupported.retain(|entry| entry.file == file);
+        checked.retain(|provider| {
+            let shadows = |entry: &Unsupported| {
+                entry.why == NotServed::Shadowed && entry.name == provider.name.as_str()
+            };
+            !unsupported.iter().any(shadows)
+        });
+        Ok(CheckedFile {
+            providers: checked,
+            unsupported,
+            many,
+        })
     }
 
     /// The provider called `name`.
@@ -98,14 +131,25 @@ impl Registry {
         self.providers.values()
     }
 
-    /// Entries that Trunkline cannot serve.
+    /// Entries that are not served, in the order of the files.
     pub fn unsupported(&self) -> &[Unsupported] {
         &self.unsupported
     }
 
-    /// What is doubtful, and yet no error.
+    /// What is doubtful, and yet no error. What is so in a file of many entries only the check of that file tells: there is much of
+    /// it, and nobody here wrote it.
     pub fn warnings(&self) -> &[Problem] {
         &self.warnings
+    }
+}
+
+impl Checked {
+    fn of(entry: &Entry) -> Self {
+        Self {
+            name: entry.provider.name.clone(),
+            syncs: entry.provider.syncs.keys().cloned().collect(),
+            warnings: entry.warnings.clone(),
+        }
     }
 }
 
@@ -150,7 +194,24 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
     }
 }
 
-/// Files put together, later ones winning by name.
+fn shadowed(entry: &Entry) -> Unsupported {
+    let provider = &entry.provider;
+    let name = &provider.name;
+    Unsupported {
+        name: name.to_string(),
+        auth_mode: match provider.auth {
+            AuthMode::ApiKey => "API_KEY".to_owned(),
+            AuthMode::Basic => "BASIC".to_owned(),
+        },
+        file: entry.source.file.clone(),
+        why: NotServed::Shadowed,
+        reason: format!(
+            "{name} is built in or has a file of its own; to replace that, put this entry's keys into {name}.yaml"
+        ),
+    }
+}
+
+/// Files put together: a file of its own wins over an entry of a file of many, else the later one wins.
 #[derive(Default)]
 struct Merge {
     entries: IndexMap<ProviderName, Entry>,
@@ -177,10 +238,21 @@ impl Merge {
     }
 
     fn add(&mut self, loaded: Loaded) {
-        for entry in loaded.providers {
-            self.entries.insert(entry.provider.name.clone(), entry);
-        }
         self.unsupported.extend(loaded.unsupported);
+        for entry in loaded.providers {
+            let name = entry.provider.name.clone();
+            let loser = match self.entries.entry(name) {
+                MapEntry::Vacant(place) => {
+                    place.insert(entry);
+                    continue;
+                }
+                MapEntry::Occupied(other) if entry.source.foreign && !other.get().source.foreign => entry,
+                MapEntry::Occupied(mut other) => other.insert(entry),
+            };
+            if loser.source.foreign {
+                self.unsupported.push(shadowed(&loser));
+            }
+        }
         self.errors.extend(loaded.errors);
     }
 
@@ -196,6 +268,7 @@ impl Merge {
         let warnings = self
             .entries
             .values()
+            .filter(|entry| !entry.source.foreign)
             .flat_map(|entry| entry.warnings.clone())
             .collect();
         let providers = self

@@ -52,6 +52,8 @@ pub enum ScheduleError {
 
 /// The shortest interval.
 const LEAST: i64 = 30 * Timestamp::SECOND;
+/// Ticks of a cron expression with seconds whose distances are looked at: two a minute for more than an hour.
+const TICKS_LOOKED_AT: u32 = 150;
 /// The longest offsets by which runs are spread.
 const SPREAD_EVERY: i64 = 60 * Timestamp::SECOND;
 const SPREAD_CRON: i64 = 30 * Timestamp::SECOND;
@@ -81,8 +83,17 @@ impl Schedule {
         let cron = Cron::parse(expression, timezone)?;
         let zone = timezone.map(|zone| format!(" ({zone})")).unwrap_or_default();
         let text = format!("cron {expression}{zone}");
-        if cron.next(Timestamp::from_micros(0)).is_none() {
+        let Some(mut last) = cron.next(Timestamp::from_micros(0)) else {
             return Err(ScheduleError::Never(expression.to_owned()));
+        };
+        // Three ticks in a minute are too many at once; two a minute show within an hour how near they come.
+        let names_seconds = expression.split_whitespace().count() == 6;
+        for _ in 0..if names_seconds { TICKS_LOOKED_AT } else { 0 } {
+            let Some(next) = cron.next(last) else { break };
+            if next.since(last) < LEAST {
+                return Err(ScheduleError::TooOften(expression.to_owned()));
+            }
+            last = next;
         }
         Ok(Self {
             text,

@@ -1,9 +1,11 @@
 //! Text with holes: `https://${connectionConfig.region}.example.com`.
 //!
-//! The grammar is that of Nango's provider entries, without what computes: `${name}`, `${a || b}`, `A || B` over the whole
-//! text, `${base64(…)}` around text with holes of its own. A `$` elsewhere is itself. Values come from a function, so that they
-//! are never kept here, and no error or `Debug` holds one.
+//! The grammar is that of Nango's provider entries, without what signs: `${name}`, `${a || b}`, `A || B` over the whole text,
+//! `${base64(…)}`, `${sha256Hex(…)}` and `${sha256Base64(…)}` around text with holes of its own. A `$` elsewhere is itself.
+//! Values, the time among them, come from a function, so that they are never kept here, and no error or `Debug` holds one.
 
+mod json;
+mod now;
 mod parse;
 
 use std::fmt;
@@ -11,6 +13,11 @@ use std::fmt;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use sha2::{Digest, Sha256};
+
+pub use json::JsonTemplate;
+pub(crate) use now::is_time;
+pub use now::now_value;
 
 /// All but the unreserved characters of RFC 3986, section 2.3.
 const NOT_UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
@@ -31,8 +38,41 @@ enum Part {
     Text(String),
     /// The first of these names that has a value fills the hole.
     Hole(Vec<String>),
-    Base64(Vec<Part>),
+    /// What becomes of the text inside.
+    Made(Function, Vec<Part>),
 }
+
+/// What may be made of text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Function {
+    Base64,
+    Sha256Hex,
+    Sha256Base64,
+}
+
+impl Function {
+    const ALL: [Self; 3] = [Self::Base64, Self::Sha256Hex, Self::Sha256Base64];
+
+    /// With the parenthesis that opens its text.
+    const fn opening(self) -> &'static str {
+        match self {
+            Self::Base64 => "base64(",
+            Self::Sha256Hex => "sha256Hex(",
+            Self::Sha256Base64 => "sha256Base64(",
+        }
+    }
+
+    fn of(self, text: &str) -> String {
+        match self {
+            Self::Base64 => STANDARD.encode(text),
+            Self::Sha256Hex => hex::encode(Sha256::digest(text)),
+            Self::Sha256Base64 => STANDARD.encode(Sha256::digest(text)),
+        }
+    }
+}
+
+/// Functions of Nango's that sign a call, which Trunkline does not.
+pub(crate) const SIGNING: [&str; 4] = ["hmacSha1Hex", "ed25519Sign", "fingerprint", "awsSigV4"];
 
 /// The text is no template; tells why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -40,9 +80,9 @@ pub enum TemplateError {
     /// It breaks the grammar.
     #[error("{0}")]
     Malformed(String),
-    /// It asks for something that Trunkline does not compute, such as `${now}`.
+    /// It names a function that Trunkline does not have, such as one that signs.
     #[error(
-        "${{{0}}} is not supported: a template holds values of the connection and base64(…), and computes nothing else"
+        "the function {0} is not supported: there are base64, sha256Hex and sha256Base64, and none that signs a call"
     )]
     Unsupported(String),
 }
@@ -64,6 +104,13 @@ impl Template {
     /// Reads a template.
     pub fn parse(text: &str) -> Result<Self, TemplateError> {
         parse::template(text).map(|alternatives| Self { alternatives })
+    }
+
+    /// A template of one hole; its name may be any.
+    pub(crate) fn hole(name: &str) -> Self {
+        Self {
+            alternatives: vec![vec![Part::Hole(vec![name.to_owned()])]],
+        }
     }
 
     /// The text with every hole filled as it is.
@@ -141,6 +188,18 @@ impl Template {
         }
     }
 
+    /// Whether `text` stands right before a hole of this name (`after` it, if that is asked).
+    pub(crate) fn has_beside(&self, hole: &str, text: &str, after: bool) -> bool {
+        let is_hole =
+            |part: &Part| matches!(part, Part::Hole(names) if names.iter().any(|name| name == hole));
+        let fits = |pair: &[Part]| match pair {
+            [here, Part::Text(next)] if after => is_hole(here) && next.starts_with(text),
+            [Part::Text(before), here] if !after => is_hole(here) && before.ends_with(text),
+            _ => false,
+        };
+        self.alternatives.iter().any(|parts| parts.windows(2).any(fits))
+    }
+
     /// The text, if it has no holes.
     pub fn literal(&self) -> Option<&str> {
         match self.alternatives.as_slice() {
@@ -174,13 +233,13 @@ fn render_parts(
                     .ok_or_else(missing)?;
                 out.push_str(&escape(&value).ok_or_else(missing)?);
             }
-            Part::Base64(inner) => {
+            Part::Made(function, inner) => {
                 let mut plain = String::new();
                 render_parts(inner, lookup, &|value| Some(value.to_owned()), &mut plain)?;
                 let missing = || MissingValue {
-                    hole: "base64(…)".to_owned(),
+                    hole: format!("{}…)", function.opening()),
                 };
-                out.push_str(&escape(&STANDARD.encode(plain)).ok_or_else(missing)?);
+                out.push_str(&escape(&function.of(&plain)).ok_or_else(missing)?);
             }
         }
     }
@@ -192,7 +251,7 @@ fn collect_holes<'a>(parts: &'a [Part], holes: &mut Vec<&'a str>) {
         match part {
             Part::Text(_) => {}
             Part::Hole(names) => holes.extend(names.iter().map(String::as_str)),
-            Part::Base64(inner) => collect_holes(inner, holes),
+            Part::Made(_, inner) => collect_holes(inner, holes),
         }
     }
 }
@@ -215,8 +274,8 @@ fn write_parts(parts: &[Part], f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match part {
             Part::Text(text) => f.write_str(text)?,
             Part::Hole(names) => write!(f, "${{{}}}", names.join(" || "))?,
-            Part::Base64(inner) => {
-                f.write_str("${base64(")?;
+            Part::Made(function, inner) => {
+                write!(f, "${{{}", function.opening())?;
                 write_parts(inner, f)?;
                 f.write_str(")}")?;
             }

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use registry::{AuthMode, FieldFormat, LoadError, Paginate, Registry};
+use registry::{AuthMode, FieldFormat, LoadError, NotServed, Paginate, Registry};
 
 fn load(files: &[(&str, &str)]) -> Result<Registry, LoadError> {
     let folder = tempfile::tempdir().unwrap();
@@ -14,131 +14,173 @@ fn load(files: &[(&str, &str)]) -> Result<Registry, LoadError> {
     Registry::load(Some(folder.path()))
 }
 
-/// Entries with every key that Nango's entries of the served auth modes use.
-const MANY: &str = r#"
-acme:
-  display_name: Acme
-  categories: [crm, popular]
-  auth_mode: API_KEY
-  proxy:
-    base_url: https://${connectionConfig.subdomain}.acme.example || https://acme.example
-    headers: { x-api-key: "${apiKey}", x-version: 2 }
-    query: { key: "${apiKey}" }
-    body: { a: b }
-    decompress: true
-    verification:
-      method: POST
-      endpoints: [/me, /you]
-      headers: { content-type: application/json }
-      data: { query: "{ viewer { id } }" }
-      base_url_override: https://api.acme.example
-    retry: { after: retry-after, at: [x-reset, x-other], remaining: x-left, error_code: ['429', 5xx], in_body: { path: a } }
-    paginate: { type: offset, offset_name_in_request: skip, limit_name_in_request: top, limit: 50, response_path: items, offset_calculation_method: per-page }
-  webhook_routing_script: acmeWebhook
-  webhook_user_defined_secret: true
-  credentials_verification_script: acmeVerify
-  post_connection_script: acmePost
-  docs: https://acme.example/docs
-  docs_connect: https://acme.example/connect
-  setup_guide_url: https://acme.example/setup
-  integration_config: { a: { type: string } }
-  connection_config:
-    subdomain: { type: string, title: Subdomain, description: Yours, example: acme, format: hostname, order: 2, prefix: https://, suffix: .acme.example, doc_section: '#a' }
-    hidden: { type: string, hidden: true, default_value: x, automated: true, visible_when: { field: a, equals: b }, warnings: [a] }
-  credentials:
-    apiKey: { type: string, title: Key, description: The key, doc_section: '#b', secret: true, order: 1 }
-acme-eu:
-  display_name: Acme EU
-  alias: acme
-  auth_mode: BASIC
-  proxy:
-    base_url: https://eu.acme.example
-    headers: { authorization: "Basic ${base64(${username}:${password})}" }
-  credentials:
-    username: { title: User }
-acme-eu-test:
-  display_name: Acme EU test
-  alias: acme-eu
-signed:
-  display_name: Signed
-  auth_mode: API_KEY
-  proxy: { base_url: https://signed.example, headers: { sign: "${hmacSha1Hex(${apiKey})}" } }
-oauth:
-  display_name: Oauth
-  auth_mode: OAUTH2
-  authorization_url: https://oauth.example
-  proxy: { base_url: https://oauth.example }
-"#;
+/// Entries with every key and placeholder that Nango's entries of the served auth modes use.
+const MANY: &str = include_str!("fixtures/many.yaml");
 
 #[test]
 fn a_file_of_many_entries_loads_and_lists_what_is_not_served() {
     let registry = load(&[("providers.yaml", MANY)]).unwrap_or_else(|error| panic!("{error}"));
-    let names: Vec<_> = registry
+    let named: Vec<_> = registry
         .unsupported()
         .iter()
-        .map(|entry| (entry.name.as_str(), entry.auth_mode.as_str()))
+        .map(|entry| (entry.name.as_str(), entry.auth_mode.as_str(), entry.why))
         .collect();
-    assert_eq!(names, [("signed", "API_KEY"), ("oauth", "OAUTH2")]);
-    assert!(registry.unsupported()[0].reason.contains("hmacSha1Hex"));
-    let acme = registry.get("acme").unwrap();
-    assert_eq!(acme.retry.at, ["x-reset", "x-other"]);
-    assert_eq!(acme.retry.statuses, [429..=429, 500..=599]);
     assert_eq!(
-        acme.connection_config["subdomain"].format,
+        named,
+        [
+            ("signed", "API_KEY", NotServed::Unsupported),
+            ("signed-too", "BASIC", NotServed::Unsupported),
+            ("oauth", "OAUTH2", NotServed::Unsupported),
+            ("telepathy", "TELEPATHY", NotServed::Unsupported),
+            ("wrong", "API_KEY", NotServed::Wrong),
+            ("lost", "-", NotServed::Wrong),
+            ("twilio", "BASIC", NotServed::Shadowed),
+        ]
+    );
+    for (index, part) in [
+        (0, "hmacSha1Hex"),
+        (1, "awsSigV4"),
+        (2, "not OAUTH2"),
+        (3, "not TELEPATHY"),
+        (4, "wrong.proxy: \"base_url\" is missing here"),
+        (5, "\"nobody\" is no entry of this file"),
+        (6, "twilio.yaml"),
+    ] {
+        let reason = &registry.unsupported()[index].reason;
+        assert!(reason.contains(part), "{part:?} is not in {reason:?}");
+    }
+    assert_eq!(registry.get("twilio").unwrap().display_name, "Twilio");
+    assert_eq!(
+        registry.warnings(),
+        [],
+        "doubts about such a file are told when it is checked"
+    );
+
+    let plain = registry.get("plainkey").unwrap();
+    assert_eq!(plain.document["docs_connect"], "https://invented.example/connect");
+    assert_eq!(plain.headers[1].1.literal(), Some("1.5"));
+    let patient = registry.get("patient").unwrap();
+    assert_eq!(patient.retry.at, ["x-reset", "x-other"]);
+    assert_eq!(
+        patient.retry.statuses,
+        [429..=429, 500..=599, 500..=502, 409..=409]
+    );
+    assert_eq!(patient.retry.in_body.as_ref().unwrap().path, ["error", "message"]);
+    assert!(matches!(patient.paginate, Some(Paginate::Cursor { .. })));
+    let subdomain = registry.get("subdomain").unwrap();
+    assert_eq!(
+        subdomain.connection_config["subdomain"].format,
         Some(FieldFormat::Hostname)
     );
     assert_eq!(
-        acme.connect[0].fields.keys().collect::<Vec<_>>(),
-        ["apiKey", "subdomain"]
+        subdomain.connect[0].fields.keys().collect::<Vec<_>>(),
+        ["apiKey", "subdomain", "contact", "site"]
     );
-    assert!(matches!(
-        acme.paginate,
-        Some(Paginate::Offset { limit: Some(50), .. })
-    ));
-    let verification = acme.verification.as_ref().unwrap();
-    assert_eq!(verification.method, "POST");
     assert_eq!(
-        verification.data.as_ref().unwrap().to_string(),
-        r#"{"query":"{ viewer { id } }"}"#
+        registry.get("configured").unwrap().connect[0]
+            .fields
+            .keys()
+            .collect::<Vec<_>>(),
+        ["apiKey", "tenant"]
     );
-    assert_eq!(acme.document["docs_connect"], "https://acme.example/connect");
+}
+
+#[test]
+fn the_check_of_a_file_of_many_entries_tells_what_works_and_what_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("providers.yaml");
+    std::fs::write(&path, MANY).unwrap();
+    let checked = Registry::check_file(&path).unwrap_or_else(|error| panic!("{error}"));
+    assert!(checked.many);
+    assert_eq!(checked.unsupported.len(), 7);
+    assert_eq!(checked.providers.len(), 19);
+    let told: Vec<_> = checked
+        .providers
+        .iter()
+        .flat_map(|provider| &provider.warnings)
+        .map(|problem| problem.path.as_str())
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "bodykey.proxy.body.gone",
+            "formkey.proxy.verification.data.gone",
+            "basic-token.connection_config.username",
+            "tokenless.proxy.headers.authorization",
+            "tokenless.proxy.query.token",
+        ]
+    );
+}
+
+#[test]
+fn a_file_of_its_own_wins_over_an_entry_whatever_their_names() {
+    let own = "display_name: Mine\nauth_mode: BASIC\nproxy: { base_url: https://mine.example, verification: { endpoints: /me } }\n";
+    for many in ["a.yaml", "z.yaml"] {
+        let registry =
+            load(&[("plainkey.yaml", own), (many, MANY)]).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(registry.get("plainkey").unwrap().display_name, "Mine", "{many}");
+        let shadowed = registry
+            .unsupported()
+            .iter()
+            .filter(|entry| entry.name == "plainkey" && entry.why == NotServed::Shadowed);
+        assert_eq!(shadowed.count(), 1);
+    }
+}
+
+#[test]
+fn a_thousand_entries_load() {
+    let entries = (0..1_000).map(|number| {
+        format!(
+            "acme-{number}:\n  display_name: Acme {number}\n  categories: [crm]\n  auth_mode: API_KEY\n  docs: https://acme.example\n  \
+             proxy:\n    base_url: https://${{connectionConfig.subdomain}}.acme.example\n    headers:\n      x-key: ${{apiKey}}\n    \
+             verification:\n      method: GET\n      endpoints:\n        - /me\n        - /you\n  connection_config:\n    \
+             subdomain:\n      type: string\n      title: Subdomain\n      description: What stands before acme.example\n      \
+             example: shop\n      order: 1\n  credentials:\n    apiKey:\n      type: string\n      title: Key\n      secret: true\n"
+        )
+    });
+    let registry =
+        load(&[("providers.yaml", &entries.collect::<String>())]).unwrap_or_else(|error| panic!("{error}"));
+    assert!(registry.iter().count() >= 1_000);
 }
 
 #[test]
 fn an_alias_brings_whole_keys_and_may_be_chained() {
     let registry = load(&[("providers.yaml", MANY)]).unwrap();
-    let test = registry.get("acme-eu-test").unwrap();
-    assert_eq!(test.auth, AuthMode::Basic);
-    assert_eq!(test.display_name, "Acme EU test");
-    assert_eq!(test.base_url.literal(), Some("https://eu.acme.example"));
-    assert_eq!(test.docs.as_deref(), Some("https://acme.example/docs"));
-    assert!(test.verification.is_none(), "proxy is replaced as a whole");
-    assert!(test.credentials["password"].secret);
-    assert!(
-        test.credentials["password"].optional,
-        "the entry declares a user name alone"
-    );
+    let test = registry.get("plainkey-eu-test").unwrap();
+    assert_eq!(test.auth, AuthMode::ApiKey);
+    assert_eq!(test.display_name, "Plain key EU (test)");
+    assert_eq!(test.base_url.literal(), Some("https://invented.example/eu"));
+    assert_eq!(test.docs.as_deref(), Some("https://invented.example/docs"));
+    assert!(test.query.is_empty(), "proxy is replaced as a whole");
+    let bare = registry.get("basic-bare").unwrap();
+    let user = registry.get("basic-user").unwrap();
+    assert!(!bare.credentials["username"].optional);
+    for provider in [bare, user] {
+        assert!(provider.credentials["password"].optional && provider.credentials["password"].secret);
+    }
 }
 
 #[test]
-fn aliases_that_go_nowhere_or_in_a_circle_are_refused() {
-    let error = load(&[("p.yaml", "a:\n  alias: b\nb:\n  alias: a\nc:\n  alias: d\n")]).unwrap_err();
-    let told: Vec<_> = error
-        .problems
+fn aliases_that_go_nowhere_or_in_a_circle_are_told() {
+    let registry = load(&[("p.yaml", "a:\n  alias: b\nb:\n  alias: a\nc:\n  alias: d\n")]).unwrap();
+    let told: Vec<_> = registry
+        .unsupported()
         .iter()
-        .map(|problem| (problem.line, problem.message.as_str()))
+        .map(|entry| entry.reason.as_str())
         .collect();
-    assert_eq!(told[0].0, Some(2));
-    assert!(told[0].1.contains("in a circle"));
-    assert!(told[2].1.contains("\"d\" is no entry of this file"));
+    assert!(told[0].contains("p.yaml:2:") && told[0].contains("in a circle"));
+    assert!(told[2].contains("\"d\" is no entry of this file"));
 }
 
 #[test]
 fn what_is_unknown_in_a_file_of_many_entries_is_a_warning() {
     let text = "a:\n  auth_mode: BASIC\n  novelty: 1\n  proxy:\n    base_url: https://${connectionConfig.found}.example\n    verification: { endpoints: [/x] }\n  credentials:\n    username: { pattern: '(?!x)' }\n";
-    let registry = load(&[("p.yaml", text)]).unwrap_or_else(|error| panic!("{error}"));
-    let told: Vec<_> = registry
-        .warnings()
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("p.yaml");
+    std::fs::write(&path, text).unwrap();
+    let checked = Registry::check_file(&path).unwrap_or_else(|error| panic!("{error}"));
+    let told: Vec<_> = checked.providers[0]
+        .warnings
         .iter()
         .map(|problem| problem.path.as_str())
         .collect();
@@ -146,7 +188,6 @@ fn what_is_unknown_in_a_file_of_many_entries_is_a_warning() {
         told,
         ["a.novelty", "a.credentials.username.pattern", "a.proxy.base_url"]
     );
-    assert!(registry.get("a").is_some());
 }
 
 #[test]

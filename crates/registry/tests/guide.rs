@@ -58,6 +58,7 @@ fn check(block: &Block) -> Result<(usize, Vec<String>), String> {
         let prefix = format!("{}/", folder.path().display());
         error.to_string().replace(&prefix, "")
     })?;
+    let checked = checked.providers;
     let warnings = checked.iter().flat_map(|provider| &provider.warnings);
     Ok((checked.len(), warnings.map(ToString::to_string).collect()))
 }

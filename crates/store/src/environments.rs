@@ -32,6 +32,24 @@ pub fn ensure(c: &mut DbConn, name: &EnvironmentName, now: Timestamp) -> Result<
     by_name(c, name)
 }
 
+/// Makes an environment; [`StoreError::Conflict`] if the name is taken.
+pub fn create(c: &mut DbConn, name: &EnvironmentName, now: Timestamp) -> Result<EnvironmentRow, StoreError> {
+    diesel::insert_into(environments::table)
+        .values((
+            environments::name.eq(name.as_str()),
+            environments::created_at.eq(now.as_micros()),
+        ))
+        .execute(c)
+        .map_err(StoreError::about("environment"))?;
+    by_name(c, name)
+}
+
+/// Deletes the environment with its keys, integrations and sessions; its connections must be gone, for their rows would stay.
+pub fn delete(c: &mut DbConn, id: EnvironmentId) -> Result<(), StoreError> {
+    diesel::delete(environments::table.find(id.raw())).execute(c)?;
+    Ok(())
+}
+
 /// The environment of that name.
 pub fn by_name(c: &mut DbConn, name: &EnvironmentName) -> Result<EnvironmentRow, StoreError> {
     environments::table

@@ -1,6 +1,6 @@
 //! Puts the parts together: providers, database, keys and the way to the providers become a gateway.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -35,7 +35,23 @@ pub(crate) fn registry(config: &Config) -> Result<Registry, registry::LoadError>
     for problem in registry.warnings() {
         tracing::warn!("{problem}");
     }
+    for (file, entries) in not_served(&registry) {
+        tracing::info!(
+            file,
+            entries,
+            "entries are not served; `trunkline providers check` tells why"
+        );
+    }
     Ok(registry)
+}
+
+/// How many entries of each file are not served.
+pub(crate) fn not_served(registry: &Registry) -> BTreeMap<&str, usize> {
+    let mut files = BTreeMap::new();
+    for entry in registry.unsupported() {
+        *files.entry(entry.file.as_str()).or_default() += 1;
+    }
+    files
 }
 
 /// The open database.

@@ -199,7 +199,7 @@ impl Filler<'_> {
                 let items: Vec<Value> = items.iter().filter_map(|item| self.json(item)).collect();
                 (!items.is_empty()).then_some(Value::Array(items))
             }
-            JsonTemplate::Object(entries) => {
+            JsonTemplate::Map(entries) => {
                 let object: Map<String, Value> = entries
                     .iter()
                     .filter_map(|(key, value)| Some((key.clone(), self.json(value)?)))

@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::Clock;
-use registry::Template;
+use registry::Verification;
 use reqwest::header::{self, HeaderValue};
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::debug;
 
+use crate::context::Moment;
 use crate::gate::{Gate, Gates};
+use crate::provider_error::without_secrets;
 use crate::request::Prepared;
 use crate::transport::Transport;
 use crate::{
@@ -42,8 +44,8 @@ pub struct RelayRules {
 pub(crate) struct Effort<'a> {
     pub(crate) max_attempts: u32,
     pub(crate) retry_on: &'a [u16],
-    /// Replaces the provider's server.
-    pub(crate) base: Option<&'a Template>,
+    /// Brings a server and headers of its own.
+    pub(crate) verification: Option<&'a Verification>,
 }
 
 /// How a call ended that did not succeed.
@@ -141,7 +143,7 @@ impl Upstream {
         let effort = Effort {
             max_attempts: rules.retries.saturating_add(1),
             retry_on: &rules.retry_on,
-            base: None,
+            verification: None,
         };
         match self.run(target, &call, &effort, Ok).await {
             Ok(answer) => Ok(answer),
@@ -152,6 +154,11 @@ impl Upstream {
         }
     }
 
+    /// Now, for the holes of a call.
+    pub(crate) fn moment(&self) -> Moment {
+        Moment::new(self.0.clock.now())
+    }
+
     pub(crate) fn options(&self) -> &UpstreamOptions {
         &self.0.options
     }
@@ -160,7 +167,7 @@ impl Upstream {
         Effort {
             max_attempts: self.options().max_attempts,
             retry_on: &[],
-            base: None,
+            verification: None,
         }
     }
 
@@ -173,7 +180,7 @@ impl Upstream {
         accept: impl Fn(Answer) -> Result<T, CallError>,
     ) -> Result<T, Failure> {
         let deadline = Instant::now() + self.options().deadline;
-        let prepared = self.prepare(target, call, effort.base)?;
+        let prepared = self.prepare(target, call, effort.verification)?;
         let gate = self.0.gates.of(target.connection, target.provider.limits);
         let crowded = |_| CallError::DeadlineExceeded {
             attempts: 0,
@@ -252,7 +259,7 @@ impl Upstream {
             provider = %target.provider.name,
             http.method = %call.method,
             http.host = prepared.url.host_str(),
-            http.path = shape(prepared.url.path()),
+            http.path = without_secrets(target, &shape(prepared.url.path())),
             http.status = result.as_ref().ok().map(|answer| answer.status),
             attempt,
             duration_ms = started.elapsed().as_secs_f64() * 1000.0,

@@ -7,8 +7,10 @@
 mod action;
 mod address;
 mod answer;
+mod body;
 mod call;
 mod client;
+mod context;
 mod error;
 mod gate;
 mod json;

@@ -7,7 +7,7 @@ use reqwest::header::{self, HeaderMap};
 use serde_json::Value;
 use url::Url;
 
-use crate::request::{file_url, leading_path, remove_named};
+use crate::request::{file_url, leading_path, own_parameters, remove_named};
 use crate::{Call, CallError, Target, Upstream, json};
 
 /// What comes after a page.
@@ -153,7 +153,7 @@ impl Upstream {
             problem: error.to_string(),
         })?;
         link.set_fragment(None);
-        remove_named(&mut link, &target.provider.query);
+        remove_named(&mut link, &own_parameters(target));
         let (server, path) = self.place_of(target, call, &link)?;
         if link == here {
             return Err(CallError::PageRepeats);

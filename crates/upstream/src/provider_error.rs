@@ -77,7 +77,7 @@ impl ProviderError {
             unauthorized: !rate_limited && (bad_code || rules.unauthorized.contains(&answer.status)),
             not_found: matches!(answer.status, 404 | 410),
             rate_limited,
-            retry_after: retry::asked(retry_rules, &answer.headers, now),
+            retry_after: retry::asked(retry_rules, &answer.headers, &body, now),
         }
     }
 

@@ -1,16 +1,19 @@
 //! From a call to what is sent: address, authorisation, the provider's headers and parameters.
 
+use std::collections::BTreeMap;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use registry::{AuthMode, Template};
+use registry::{AuthMode, MissingValue, Template, Verification};
 use reqwest::Method;
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
+use crate::context::Context;
 use crate::target::add_headers;
-use crate::{Call, CallError, Target, Upstream};
+use crate::{Call, CallError, Target, Upstream, body};
 
 /// Headers of one hop, or made by the HTTP client: a caller's are left out (RFC 9110, 7.6.1).
 const NOT_FORWARDED: [HeaderName; 11] = [
@@ -46,29 +49,57 @@ pub(crate) struct Prepared {
 }
 
 impl Upstream {
-    /// `base` replaces the provider's server for this call.
+    /// `verification` brings a server and headers of its own.
     pub(crate) fn prepare(
         &self,
         target: &Target,
         call: &Call,
-        base: Option<&Template>,
+        verification: Option<&Verification>,
     ) -> Result<Prepared, CallError> {
-        let lookup = |name: &str| target.variables.lookup(name);
+        let base = verification.and_then(|verification| verification.base_url.as_ref());
         let mut url = match base {
             Some(base) if !self.options().base_urls.contains_key(&target.provider.name) => {
                 address(&server_url(target, base)?, call)?
             }
             _ => self.url_of(target, call)?,
         };
-        let own_query: Vec<(String, String)> = (target.provider.query.iter())
-            .filter_map(|(name, value)| Some((name.clone(), value.render(&lookup).ok()?)))
+        let moment = self.moment();
+        let context = |url| Context {
+            moment: &moment,
+            variables: &target.variables,
+            call,
+            url,
+        };
+        let placed = placed_key(target)?;
+        let bare = url.clone();
+        let before = context(&bare);
+        let own_query = target.provider.query.iter();
+        let mut own_query: Vec<(String, String)> = own_query
+            .filter_map(|(name, value)| Some((name.clone(), value.render(&|hole| before.lookup(hole)).ok()?)))
             .collect();
+        own_query.extend(placed.iter().filter(|key| key.in_query).map(PlacedKey::pair));
         add_missing(&mut url, &own_query);
+        let about = context(&url);
+        let lookup = |hole: &str| about.lookup(hole);
+        let mut headers = self.own_headers(target, &lookup)?;
+        for key in placed.iter().filter(|key| !key.in_query) {
+            insert_secret(&mut headers, &key.name, &key.value)?;
+        }
+        if let Some(verification) = verification {
+            add_headers(&mut headers, &verification.headers, &lookup)?;
+        }
+        for name in call.headers.keys().filter(|name| !NOT_FORWARDED.contains(name)) {
+            headers.remove(name);
+            for value in call.headers.get_all(name) {
+                headers.append(name, value.clone());
+            }
+        }
+        let body = body::with_own(&target.provider.body, call, &mut headers, &lookup);
         Ok(Prepared {
             method: call.method.clone(),
             url,
-            headers: self.headers(target, call)?,
-            body: call.body.clone(),
+            headers,
+            body,
             own_query,
         })
     }
@@ -86,8 +117,12 @@ impl Upstream {
         }
     }
 
-    fn headers(&self, target: &Target, call: &Call) -> Result<HeaderMap, CallError> {
-        let lookup = |name: &str| target.variables.lookup(name);
+    /// The headers that every call of the provider has.
+    fn own_headers(
+        &self,
+        target: &Target,
+        lookup: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<HeaderMap, CallError> {
         let mut headers = HeaderMap::new();
         let agent = HeaderValue::from_str(&self.options().user_agent);
         headers.insert(
@@ -99,22 +134,65 @@ impl Upstream {
         if target.provider.auth == AuthMode::Basic
             && let Some(pair) = basic_pair(target)
         {
-            let value = HeaderValue::from_str(&format!("Basic {pair}"));
-            let mut value = value.map_err(|_| CallError::BadHeader {
-                name: "authorization".to_owned(),
-            })?;
-            value.set_sensitive(true);
-            headers.insert(header::AUTHORIZATION, value);
+            insert_secret(&mut headers, "authorization", &format!("Basic {pair}"))?;
         }
-        add_headers(&mut headers, &target.provider.headers, &lookup)?;
-        for name in call.headers.keys().filter(|name| !NOT_FORWARDED.contains(name)) {
-            headers.remove(name);
-            for value in call.headers.get_all(name) {
-                headers.append(name, value.clone());
-            }
-        }
+        add_headers(&mut headers, &target.provider.headers, lookup)?;
         Ok(headers)
     }
+}
+
+fn insert_secret(headers: &mut HeaderMap, name: &str, value: &str) -> Result<(), CallError> {
+    let bad = || CallError::BadHeader {
+        name: name.to_owned(),
+    };
+    let header = HeaderName::try_from(name).map_err(|_| bad())?;
+    let mut value = HeaderValue::from_str(value).map_err(|_| bad())?;
+    value.set_sensitive(true);
+    headers.insert(header, value);
+    Ok(())
+}
+
+/// A key whose place the integration's own configuration tells, since the file leaves that open.
+struct PlacedKey {
+    in_query: bool,
+    name: String,
+    value: String,
+}
+
+impl PlacedKey {
+    fn pair(&self) -> (String, String) {
+        (self.name.clone(), self.value.clone())
+    }
+}
+
+/// Names of the parameters that the provider's file or the integration adds to each call; they may be keys.
+pub(crate) fn own_parameters(target: &Target) -> Vec<(String, ())> {
+    let config = &target.variables.integration_config;
+    let placed = config.get("keyName").filter(|_| is_in_query(config));
+    let own = target.provider.query.iter().map(|(name, _)| name);
+    own.chain(placed).map(|name| (name.clone(), ())).collect()
+}
+
+fn is_in_query(config: &BTreeMap<String, String>) -> bool {
+    config.get("keyPlacement").is_some_and(|place| place == "query")
+}
+
+/// By the keys `keyName`, `keyPlacement` (`header` or `query`) and `valueTemplate` of the configuration, as in Nango's entry for
+/// interfaces that it does not know.
+fn placed_key(target: &Target) -> Result<Option<PlacedKey>, CallError> {
+    let config = &target.variables.integration_config;
+    let Some(name) = config.get("keyName").filter(|name| !name.is_empty()) else {
+        return Ok(None);
+    };
+    let text = config.get("valueTemplate").filter(|text| !text.is_empty());
+    let template = Template::parse(text.map_or("${apiKey}", String::as_str)).map_err(|_| MissingValue {
+        hole: "integrationConfig.valueTemplate".to_owned(),
+    })?;
+    Ok(Some(PlacedKey {
+        in_query: is_in_query(config),
+        name: name.clone(),
+        value: template.render(&|hole| target.variables.lookup(hole))?,
+    }))
 }
 
 /// User name and password as the `Basic` scheme writes them (RFC 7617); a provider may leave one of them empty.

@@ -6,6 +6,9 @@ use chrono::DateTime;
 use domain::Timestamp;
 use registry::RetryRules;
 use reqwest::header::HeaderMap;
+use serde_json::Value;
+
+use crate::json;
 
 /// Statuses by which a provider or something before it says that it has a trouble of its own.
 const TROUBLE: [u16; 4] = [500, 502, 503, 504];
@@ -33,7 +36,12 @@ pub(crate) fn rate_limited(rules: &RetryRules, status: u16, headers: &HeaderMap)
 }
 
 /// How long the provider asks to wait: the longest of all that it says.
-pub(crate) fn asked(rules: &RetryRules, headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+pub(crate) fn asked(
+    rules: &RetryRules,
+    headers: &HeaderMap,
+    body: &Value,
+    now: Timestamp,
+) -> Option<Duration> {
     let values = |name: &str| {
         headers
             .get(name)
@@ -47,7 +55,16 @@ pub(crate) fn asked(rules: &RetryRules, headers: &HeaderMap, now: Timestamp) -> 
         .at
         .iter()
         .filter_map(|name| values(name).and_then(|value| moment(value, now)));
-    after.chain(at).max()
+    let in_body = rules.in_body.iter().filter_map(|rule| {
+        let text = json::at(body, &rule.path).and_then(json::plain)?;
+        let value = rule.find(&text)?.trim();
+        if rule.is_time {
+            moment(value, now)
+        } else {
+            seconds(value).or_else(|| until(value, now))
+        }
+    });
+    after.chain(at).chain(in_body).max()
 }
 
 fn seconds(text: &str) -> Option<Duration> {
@@ -100,6 +117,7 @@ pub(crate) fn backoff(base: Duration, cap: Duration, attempt: u32) -> Duration {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use registry::WaitInBody;
     use reqwest::header::{HeaderName, HeaderValue};
     use rstest::rstest;
 
@@ -114,6 +132,7 @@ mod tests {
             at: vec!["x-reset".to_owned()],
             remaining: Some("x-left".to_owned()),
             statuses: Vec::new(),
+            in_body: None,
         }
     }
 
@@ -143,7 +162,7 @@ mod tests {
         #[case] millis: Option<u64>,
     ) {
         assert_eq!(
-            asked(&rules(), &headers(&[(name, value)]), NOW),
+            asked(&rules(), &headers(&[(name, value)]), &Value::Null, NOW),
             millis.map(Duration::from_millis)
         );
     }
@@ -151,7 +170,30 @@ mod tests {
     #[test]
     fn of_several_waits_the_longest_counts() {
         let said = headers(&[("retry-after", "2"), ("x-after", "5"), ("x-reset", "1795255203")]);
-        assert_eq!(asked(&rules(), &said, NOW), Some(Duration::from_secs(5)));
+        assert_eq!(
+            asked(&rules(), &said, &Value::Null, NOW),
+            Some(Duration::from_secs(5))
+        );
+    }
+
+    #[rstest]
+    #[case("Try again in 12 seconds.", false, Some(12_000))]
+    #[case("Try again in a while.", false, None)]
+    #[case("in 1795255205", true, Some(5_000))]
+    fn a_wait_is_read_in_a_body(#[case] text: &str, #[case] is_time: bool, #[case] millis: Option<u64>) {
+        let rules = RetryRules {
+            in_body: Some(WaitInBody {
+                path: vec!["error".to_owned(), "message".to_owned()],
+                value: Some("in ([0-9]+)".parse().unwrap()),
+                is_time,
+            }),
+            ..rules()
+        };
+        let body = serde_json::json!({ "error": { "message": text } });
+        assert_eq!(
+            asked(&rules, &HeaderMap::new(), &body, NOW),
+            millis.map(Duration::from_millis)
+        );
     }
 
     #[rstest]

@@ -20,18 +20,21 @@ pub struct Variables {
     pub credentials: BTreeMap<String, SecretString>,
     /// The connection's configuration; not secret.
     pub connection_config: BTreeMap<String, String>,
+    /// The integration's own configuration; not secret.
+    pub integration_config: BTreeMap<String, String>,
     /// The app's own data about the connection.
     pub metadata: Map<String, Value>,
 }
 
 impl Variables {
-    /// The value of `apiKey`, `username`, `password`, `credentials.…`, `connectionConfig.…` or `metadata.…`. Metadata may be
-    /// nested; only texts, numbers and booleans fill a hole.
+    /// The value of `apiKey`, `username`, `password`, `credentials.…`, `connectionConfig.…`, `integrationConfig.…` or
+    /// `metadata.…`. Metadata may be nested; only texts, numbers and booleans fill a hole.
     pub fn lookup(&self, name: &str) -> Option<String> {
         match name.split_once('.') {
             None => self.credential(name),
             Some(("credentials", field)) => self.credential(field),
             Some(("connectionConfig", field)) => self.connection_config.get(field).cloned(),
+            Some(("integrationConfig", field)) => self.integration_config.get(field).cloned(),
             Some(("metadata", path)) => {
                 let mut fields = path.split('.');
                 let first = self.metadata.get(fields.next()?)?;
@@ -53,6 +56,7 @@ impl fmt::Debug for Variables {
         f.debug_struct("Variables")
             .field("credentials", &self.credentials.keys())
             .field("connection_config", &self.connection_config.keys())
+            .field("integration_config", &self.integration_config.keys())
             .field("metadata", &self.metadata.keys())
             .finish()
     }

@@ -52,11 +52,13 @@ pub(crate) fn provider(base_url: &str) -> Provider {
         auth: AuthMode::Basic,
         credentials: IndexMap::new(),
         connection_config: IndexMap::new(),
+        integration_config: IndexMap::new(),
         connect: Vec::new(),
         base_url: template(base_url),
         servers: IndexMap::new(),
         headers: Vec::new(),
         query: Vec::new(),
+        body: Vec::new(),
         verification: None,
         retry: RetryRules::default(),
         paginate: None,
@@ -84,6 +86,7 @@ pub(crate) fn target(provider: Provider) -> Target {
             .map(|(name, value)| (name.to_owned(), value.into()))
             .into(),
         connection_config: [("accountId".to_owned(), "a/1".to_owned())].into(),
+        integration_config: [].into(),
         metadata: serde_json::Map::new(),
     };
     Target {

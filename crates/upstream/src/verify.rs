@@ -1,15 +1,13 @@
 //! Whether credentials are good.
 
-use bytes::Bytes;
-use registry::{Check, Verification};
+use registry::{Check, Template, Verification};
 use reqwest::Method;
 use reqwest::header::{self, HeaderValue};
 use serde_json::Value;
 
 use crate::client::Effort;
 use crate::provider_error::without_secrets;
-use crate::target::add_headers;
-use crate::{Answer, Call, CallError, Target, Upstream, VerifyError, json};
+use crate::{Answer, Call, CallError, Target, Upstream, VerifyError, body, json};
 
 /// Somebody waits for the result.
 const MAX_ATTEMPTS: u32 = 3;
@@ -31,11 +29,8 @@ impl Upstream {
     async fn try_endpoints(&self, target: &Target, verification: &Verification) -> Result<(), VerifyError> {
         let mut refusals = Vec::new();
         for endpoint in &verification.endpoints {
-            let path = endpoint
-                .render_path(&|name| target.variables.lookup(name))
-                .map_err(CallError::from)?;
-            let call = verification_call(target, verification, path)?;
-            match self.try_once(target, &call, verification.base_url.as_ref()).await {
+            let call = self.verification_call(target, verification, endpoint)?;
+            match self.try_once(target, &call, Some(verification)).await {
                 Ok(_) => return Ok(()),
                 Err(CallError::Provider(error)) if error.rate_limited || error.status >= 500 => {
                     return Err(CallError::Provider(error).into());
@@ -59,12 +54,12 @@ impl Upstream {
         &self,
         target: &Target,
         call: &Call,
-        base: Option<&registry::Template>,
+        verification: Option<&Verification>,
     ) -> Result<Answer, CallError> {
         let effort = Effort {
             max_attempts: MAX_ATTEMPTS.min(self.options().max_attempts),
             retry_on: &[],
-            base,
+            verification,
         };
         self.run(target, call, &effort, Ok)
             .await
@@ -101,21 +96,30 @@ impl Upstream {
             message: check.message.render(&lookup).map_err(CallError::from)?,
         })
     }
-}
 
-fn verification_call(target: &Target, verification: &Verification, path: String) -> Result<Call, CallError> {
-    let lookup = |name: &str| target.variables.lookup(name);
-    let method = Method::from_bytes(verification.method.as_bytes()).map_err(|_| CallError::BadUrl {
-        problem: "the verification's method is not one of HTTP".to_owned(),
-    })?;
-    let mut call = Call::new(method, path);
-    // Whatever its method, it only looks.
-    call.idempotent = true;
-    if let Some(data) = &verification.data {
-        call.body = Some(Bytes::from(data.render_json(&lookup)?));
-        call.headers
-            .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    fn verification_call(
+        &self,
+        target: &Target,
+        verification: &Verification,
+        endpoint: &Template,
+    ) -> Result<Call, CallError> {
+        let moment = self.moment();
+        let lookup = |name: &str| moment.lookup(&target.variables, name);
+        let method = Method::from_bytes(verification.method.as_bytes()).map_err(|_| CallError::BadUrl {
+            problem: "the verification's method is not one of HTTP".to_owned(),
+        })?;
+        let mut call = Call::new(method, endpoint.render_path(&lookup)?);
+        // Whatever its method, it only looks.
+        call.idempotent = true;
+        let kind = (verification.headers.iter())
+            .find(|(name, _)| name.eq_ignore_ascii_case("content-type"))
+            .and_then(|(_, kind)| kind.literal())
+            .unwrap_or("application/json");
+        if let Some(data) = &verification.data {
+            call.body = Some(body::rendered(data, kind, &lookup)?);
+            let kind = HeaderValue::from_str(kind);
+            call.headers.extend(kind.map(|kind| (header::CONTENT_TYPE, kind)));
+        }
+        Ok(call)
     }
-    add_headers(&mut call.headers, &verification.headers, &lookup)?;
-    Ok(call)
 }

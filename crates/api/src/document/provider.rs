@@ -80,7 +80,7 @@ fn form_schema(form: &ConnectForm) -> Schema {
         .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)));
     for (name, field) in &form.fields {
         object = object.property(name, field_schema(field));
-        if !field.optional && field.default_value.is_none() {
+        if field.required() {
             object = object.required(name);
         }
     }

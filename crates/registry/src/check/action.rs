@@ -19,8 +19,7 @@ use crate::path::{Path, dotted};
 use crate::shape::list as words;
 use crate::source::Report;
 use crate::{
-    Action, ActionBody, ActionRequest, Deletes, Input, InputKind, JsonTemplate, Parameter, Sync, Template,
-    Writes,
+    Action, ActionBody, ActionRequest, Deletes, Input, InputKind, Parameter, Sync, Template, Writes,
 };
 
 /// Names that short routes use for something else, in whatever spelling.
@@ -265,7 +264,7 @@ impl Call<'_> {
         let body = match (&file.form, &file.json) {
             (None, None) => ActionBody::None,
             (Some(form), None) => ActionBody::Form(self.parameters(form, &path.at("form"), report)),
-            (None, Some(json)) => ActionBody::Json(self.json(json, &path.at("json"), report)?),
+            (None, Some(json)) => ActionBody::Json(self.scope.json(json, &path.at("json"), report)?),
             (Some(form), Some(_)) => {
                 report.error(path, "has \"form\" and \"json\": a call has one body");
                 ActionBody::Form(self.parameters(form, &path.at("form"), report))
@@ -309,26 +308,6 @@ impl Call<'_> {
             }
         }
         parameters
-    }
-
-    fn json(&self, json: &Json, path: &Path, report: &mut Report<'_>) -> Option<JsonTemplate> {
-        Some(match json {
-            Json::String(text) => JsonTemplate::Text(self.scope.template(text, path, report)?),
-            Json::Array(items) => JsonTemplate::List(
-                items
-                    .iter()
-                    .enumerate()
-                    .filter_map(|(index, item)| self.json(item, &path.at(index), report))
-                    .collect(),
-            ),
-            Json::Object(object) => JsonTemplate::Object(
-                object
-                    .iter()
-                    .filter_map(|(key, value)| Some((key.clone(), self.json(value, &path.at(key), report)?)))
-                    .collect(),
-            ),
-            plain => JsonTemplate::Plain(plain.clone()),
-        })
     }
 }
 
@@ -393,7 +372,8 @@ fn unused(
     report: &mut Report<'_>,
 ) {
     let mut used: Vec<String> = Vec::new();
-    let mut note = |template: &Template| used.extend(template.holes().into_iter().map(str::to_owned));
+    let mut note_all = |holes: Vec<&str>| used.extend(holes.into_iter().map(str::to_owned));
+    let mut note = |template: &Template| note_all(template.holes());
     note(&request.path);
     request.headers.iter().for_each(|(_, value)| note(value));
     request.query.iter().for_each(|parameter| note(&parameter.value));
@@ -401,7 +381,7 @@ fn unused(
     match &request.body {
         ActionBody::None => {}
         ActionBody::Form(form) => form.iter().for_each(|parameter| note(&parameter.value)),
-        ActionBody::Json(json) => texts(json, &mut note),
+        ActionBody::Json(json) => note_all(json.holes()),
     }
     for name in inputs
         .keys()
@@ -409,14 +389,5 @@ fn unused(
     {
         let message = format!("goes nowhere: the request does not hold ${{input.{name}}}");
         report.error(&path.at("input").at(name), message);
-    }
-}
-
-fn texts(json: &JsonTemplate, note: &mut impl FnMut(&Template)) {
-    match json {
-        JsonTemplate::Text(template) => note(template),
-        JsonTemplate::Plain(_) => {}
-        JsonTemplate::List(items) => items.iter().for_each(|item| texts(item, note)),
-        JsonTemplate::Object(entries) => entries.iter().for_each(|(_, value)| texts(value, note)),
     }
 }

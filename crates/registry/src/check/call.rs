@@ -2,11 +2,14 @@
 
 use std::ops::RangeInclusive;
 
+use regex::Regex;
+
+use super::fields;
 use super::scope::Scope;
-use crate::file::{CheckFile, ErrorsFile, LimitsFile, MethodName, RetryFile, VerificationFile};
+use crate::file::{CheckFile, ErrorsFile, InBodyFile, LimitsFile, MethodName, RetryFile, VerificationFile};
 use crate::path::{Path, dotted};
 use crate::source::Report;
-use crate::{Check, ErrorRules, Limits, RetryRules, Verification};
+use crate::{Check, ErrorRules, Limits, RetryRules, Verification, WaitInBody};
 
 /// Calls under way at once for a provider that says nothing.
 const CONCURRENCY: u32 = 4;
@@ -25,18 +28,20 @@ pub(super) fn verification(
         report.error(&path.at("endpoints"), "must name at least one path");
     }
     let endpoints = file.endpoints.0.iter().enumerate();
+    let moment = scope.at_a_moment();
     let endpoints = endpoints
-        .filter_map(|(index, text)| scope.path(text, &path.at("endpoints").at(index), report))
+        .filter_map(|(index, text)| moment.path(text, &path.at("endpoints").at(index), report))
         .collect();
-    let body = file
-        .data
-        .as_ref()
-        .map(|data| data.as_str().map_or_else(|| data.to_string(), str::to_owned));
     Some(Verification {
         method: method(file.method).to_owned(),
         endpoints,
-        headers: scope.pairs(&file.headers, &path.at("headers"), report),
-        data: body.and_then(|body| scope.template(&body, &path.at("data"), report)),
+        headers: scope
+            .within_call()
+            .pairs(&file.headers, &path.at("headers"), report),
+        data: file
+            .data
+            .as_ref()
+            .and_then(|data| moment.json(data, &path.at("data"), report)),
         base_url: file
             .base_url_override
             .as_ref()
@@ -86,6 +91,35 @@ pub(super) fn retry(file: &RetryFile, report: &mut Report<'_>) -> RetryRules {
         at: file.at.0.clone(),
         remaining: file.remaining.clone(),
         statuses,
+        in_body: file.in_body.as_ref().map(|file| {
+            in_body(
+                file,
+                &Path::default().at("proxy").at("retry").at("in_body"),
+                report,
+            )
+        }),
+    }
+}
+
+fn in_body(file: &InBodyFile, path: &Path, report: &mut Report<'_>) -> WaitInBody {
+    let strategy = file.strategy.as_deref().unwrap_or("after");
+    if !matches!(strategy, "after" | "at") {
+        report.doubt(&path.at("strategy"), "must be after or at");
+    }
+    let value = file.value.as_deref().map(Regex::new);
+    if let Some(Err(error)) = &value {
+        report.doubt(
+            &path.at("value"),
+            format!(
+                "is no regular expression that Trunkline can use: {}",
+                fields::last_line(error)
+            ),
+        );
+    }
+    WaitInBody {
+        path: dotted(file.path.trim_start_matches('$')),
+        value: value.and_then(Result::ok),
+        is_time: strategy == "at",
     }
 }
 

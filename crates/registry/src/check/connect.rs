@@ -34,41 +34,54 @@ pub(super) fn forms(
         .collect()
 }
 
-/// A field that stands in the form under its own name.
-fn itself(name: &str, path: &Path, report: &mut Report<'_>) -> Option<Template> {
-    report.take(path, Template::parse(&format!("${{{name}}}")))
-}
-
+/// The form of a file that has none of its own: each field under its own name. In a file of Nango's a key of the configuration may
+/// be called like a credential; it is then asked for as `connectionConfig.NAME`.
 fn plain(
     auth: AuthMode,
     credentials: &IndexMap<String, Field>,
     configuration: &IndexMap<String, Field>,
     report: &mut Report<'_>,
 ) -> ConnectForm {
-    let shown = |(name, field): (&String, &Field)| (!field.hidden).then(|| (name.clone(), field.clone()));
-    let stored: IndexMap<_, _> = credentials.iter().filter_map(shown).collect();
-    let known: IndexMap<_, _> = configuration.iter().filter_map(shown).collect();
-    for name in known.keys().filter(|name| stored.contains_key(*name)) {
-        report.error(
-            &Path::default().at("connection_config").at(name),
-            "has the name of a credential",
-        );
-    }
-    let mut gives = |fields: &IndexMap<String, Field>, path: &Path| -> IndexMap<String, Template> {
-        fields
-            .keys()
-            .filter_map(|name| Some((name.clone(), itself(name, &path.at(name), report)?)))
-            .collect()
-    };
-    ConnectForm {
+    let mut form = ConnectForm {
         title: match auth {
             AuthMode::ApiKey => "API key".to_owned(),
             AuthMode::Basic => "User name and password".to_owned(),
         },
-        credentials: gives(&stored, &Path::default().at("credentials")),
-        connection_config: gives(&known, &Path::default().at("connection_config")),
-        fields: stored.into_iter().chain(known).collect(),
+        fields: IndexMap::new(),
+        credentials: IndexMap::new(),
+        connection_config: IndexMap::new(),
+    };
+    for (name, field) in credentials.iter().filter(|(_, field)| !field.hidden) {
+        form.fields.insert(name.clone(), field.clone());
+        form.credentials.insert(name.clone(), Template::hole(name));
     }
+    for (name, field) in configuration.iter().filter(|(_, field)| !field.hidden) {
+        let mut asked = name.clone();
+        if form.credentials.contains_key(name) {
+            let path = Path::default().at("connection_config").at(name);
+            report.doubt(&path, "has the name of a credential");
+            asked = format!("connectionConfig.{name}");
+        }
+        form.connection_config
+            .insert(name.clone(), Template::hole(&asked));
+        form.fields.insert(asked, field.clone());
+    }
+    for (name, field) in &form.fields {
+        if let Some(when) = field
+            .visible_when
+            .as_ref()
+            .filter(|when| !form.fields.contains_key(&when.field))
+        {
+            let group = if credentials.contains_key(name) {
+                "credentials"
+            } else {
+                "connection_config"
+            };
+            let path = Path::default().at(group).at(name).at("visible_when");
+            report.doubt(&path, format!("there is no field {:?} in the form", when.field));
+        }
+    }
+    form
 }
 
 struct Forms<'a> {

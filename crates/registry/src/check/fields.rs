@@ -3,10 +3,10 @@
 use indexmap::IndexMap;
 use regex::Regex;
 
-use crate::file::{FieldFile, FieldFormatName, Scalar};
+use crate::file::{ConfigFile, FieldFile, FieldFormatName, Scalar};
 use crate::path::Path;
 use crate::source::Report;
-use crate::{AuthMode, Field, FieldFormat};
+use crate::{AuthMode, Field, FieldFormat, Template, VisibleWhen};
 
 /// The fields in the order of a form: by `order` where it is given, else as they are written.
 pub(super) fn all(
@@ -34,20 +34,23 @@ pub(super) fn credentials(
         AuthMode::Basic => &[("username", "User name"), ("password", "Password")],
     };
     let mut fields = files.map(|files| all(files, &path, report)).unwrap_or_default();
-    for name in fields.keys() {
-        if !standard.iter().any(|(known, _)| name == known) {
+    fields.retain(|name, _| {
+        let known = standard.iter().any(|(known, _)| name == known);
+        if !known {
             let known: Vec<&str> = standard.iter().map(|(known, _)| *known).collect();
-            report.error(
+            report.doubt(
                 &path.at(name),
                 format!("this auth_mode knows {} alone", crate::shape::list(&known, "and")),
             );
         }
-    }
+        known
+    });
+    let declared = !fields.is_empty();
     for (name, title) in standard {
-        // A file that declares one of the two does without the other.
+        // A file that declares one of the two does without the other, and Nango takes an empty password where none is declared.
         let fresh = Field {
             title: Some((*title).to_owned()),
-            optional: files.is_some(),
+            optional: declared || report.source.foreign && *name == "password",
             ..Field::default()
         };
         let field = fields.entry((*name).to_owned()).or_insert(fresh);
@@ -64,10 +67,16 @@ fn field(file: &FieldFile, path: &Path, report: &mut Report<'_>) -> Field {
         description: file.description.clone(),
         example: text(&file.example),
         pattern,
+        pattern_anywhere: report.source.foreign,
         format: file.format.map(format),
         allowed: file.allowed.iter().map(|scalar| scalar.0.clone()).collect(),
         prefix: text(&file.prefix),
         suffix: text(&file.suffix),
+        added: (None, None),
+        visible_when: file.visible_when.as_ref().map(|when| VisibleWhen {
+            field: when.field.clone(),
+            equals: when.equals.0.iter().map(|scalar| scalar.0.clone()).collect(),
+        }),
         secret: file.secret,
         optional: file.optional,
         default_value: text(&file.default_value),
@@ -114,8 +123,48 @@ pub(super) fn format(name: FieldFormatName) -> FieldFormat {
     }
 }
 
+/// The keys that `proxy.connection_config` adds: with a value of the file, or as any other field.
+pub(super) fn of_proxy(
+    files: &IndexMap<String, ConfigFile>,
+    path: &Path,
+    report: &mut Report<'_>,
+) -> Vec<(String, Field)> {
+    let fields = files.iter().map(|(name, file)| {
+        let field = match file {
+            ConfigFile::Value(value) => Field {
+                default_value: Some(value.0.clone()),
+                hidden: true,
+                ..Field::default()
+            },
+            ConfigFile::Field(file) => field(file, &path.at(name), report),
+        };
+        (name.clone(), field)
+    });
+    fields.collect()
+}
+
+/// Notes at each field which prefix and suffix `templates` add to its value, as people type them now and then.
+pub(super) fn note_added<'a>(
+    fields: &mut IndexMap<String, Field>,
+    templates: &(impl Iterator<Item = &'a Template> + Clone),
+) {
+    for (name, field) in fields {
+        let hole = format!("connectionConfig.{name}");
+        let adds = |text: &Option<String>, after| {
+            let text = text.as_ref().filter(|text| !text.is_empty());
+            text.filter(|text| {
+                templates
+                    .clone()
+                    .any(|template| template.has_beside(&hole, text, after))
+            })
+            .cloned()
+        };
+        field.added = (adds(&field.prefix, false), adds(&field.suffix, true));
+    }
+}
+
 /// What the regex crate has to say, without its drawing of the pattern.
-fn last_line(error: &regex::Error) -> String {
+pub(super) fn last_line(error: &regex::Error) -> String {
     let text = error.to_string();
     let line = text.lines().last().unwrap_or_default();
     line.strip_prefix("error: ").unwrap_or(line).to_owned()

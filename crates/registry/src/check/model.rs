@@ -103,6 +103,14 @@ pub(super) fn columns(files: &IndexMap<String, ColumnFile>, path: &Path, report:
                 .map_or_else(|| vec![name.clone()], dotted),
             description: spec.map(|spec| spec.description.clone()).unwrap_or_default(),
         };
+        if let Some((other, _)) = columns.iter().find(|(_, other)| other.path == column.path) {
+            report.warn(
+                &path,
+                format!(
+                    "reads the same field as the column {other:?}: only the last of them would be filled"
+                ),
+            );
+        }
         if let Some(name) = report.take(&path, name.parse::<TableName>()) {
             columns.insert(name, column);
         }

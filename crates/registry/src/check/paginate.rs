@@ -6,6 +6,12 @@ use crate::source::Report;
 use crate::{OffsetStep, Paginate};
 
 pub(super) fn rules(file: &PaginateFile, path: &Path, report: &mut Report<'_>) -> Option<Paginate> {
+    if file.in_body {
+        report.doubt(
+            &path.at("in_body"),
+            "a list is read with GET, whose parameters stand in the query: leave it out",
+        );
+    }
     match file.kind {
         PaginateType::Link => {
             if file.link_path_in_response_body.is_none() && file.link_rel_in_response_header.is_none() {

@@ -3,7 +3,6 @@
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value as Json;
 
 use super::{OneOrMany, Scalar};
 
@@ -108,9 +107,9 @@ pub(crate) struct PaginateFile {
     pub(crate) limit_name_in_request: Option<String>,
     /// Where the records stand, unless the sync says it in `records`.
     pub(crate) response_path: Option<String>,
-    /// Accepted and not used.
-    #[serde(rename = "in_body")]
-    pub(crate) _in_body: Option<Json>,
+    /// Whether the parameters stand in the body; a list that a sync reads has none.
+    #[serde(default)]
+    pub(crate) in_body: bool,
 }
 
 /// How a list goes on.

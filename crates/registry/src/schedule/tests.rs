@@ -49,6 +49,28 @@ fn what_is_no_interval_is_told_what_one_looks_like() {
 }
 
 #[test]
+fn a_cron_with_seconds_keeps_the_least_interval_too() {
+    for expression in [
+        "* * * * * *",
+        "*/10 * * * * *",
+        "0,29 * * * * *",
+        "5,50 * * * * *",
+        "5,50 0,20,40,41 3 * * *",
+    ] {
+        assert!(
+            matches!(
+                Schedule::parse_cron(expression, None),
+                Err(ScheduleError::TooOften(_))
+            ),
+            "{expression}"
+        );
+    }
+    for expression in ["*/30 * * * * *", "15 30 6 * * *", "5,50 */2 * * * *"] {
+        assert!(Schedule::parse_cron(expression, None).is_ok(), "{expression}");
+    }
+}
+
+#[test]
 fn missed_ticks_become_one() {
     let schedule = Schedule::parse_every("every 5 minutes").unwrap();
     let next = schedule.next(at("2026-01-01T03:17:00Z"), at("2026-01-01T00:01:00Z"));

@@ -1,26 +1,6 @@
 //! From text to the parts of a template.
 
-use super::{Part, TemplateError};
-
-/// What Nango computes in a hole and Trunkline does not.
-const COMPUTED: &[&str] = &[
-    "now",
-    "random",
-    "accessToken",
-    "endpoint",
-    "host",
-    "path",
-    "method",
-    "params",
-    "bodyCanonicalParams",
-    "sha256Hex",
-    "sha256Base64",
-    "hmacSha1Hex",
-    "ed25519Sign",
-    "fingerprint",
-    "awsSigV4",
-];
-const ROOTS: &[&str] = &["credentials", "connectionConfig", "metadata", "record", "input"];
+use super::{Function, Part, SIGNING, TemplateError, now};
 
 pub(super) fn template(text: &str) -> Result<Vec<Vec<Part>>, TemplateError> {
     let mut parser = Parser { rest: text };
@@ -89,8 +69,10 @@ impl<'a> Parser<'a> {
             }
             let found = if self.eat("${") {
                 self.hole()?
-            } else if self.eat("base64(") {
-                self.base64()?
+            } else if let Some(function) = self.function() {
+                self.made(function)?
+            } else if let Some(name) = self.signing() {
+                return Err(TemplateError::Unsupported(name.to_owned()));
             } else {
                 match self.eat_char() {
                     None => break,
@@ -112,26 +94,45 @@ impl<'a> Parser<'a> {
         Ok(parts)
     }
 
-    /// What follows `base64(`.
-    fn base64(&mut self) -> Result<Part, TemplateError> {
+    /// Eats the name of a function and its parenthesis.
+    fn function(&mut self) -> Option<Function> {
+        Function::ALL
+            .into_iter()
+            .find(|function| self.eat(function.opening()))
+    }
+
+    /// The function that signs, if the text goes on with one.
+    fn signing(&self) -> Option<&'static str> {
+        let calls = |name: &&str| {
+            let rest = self.rest.strip_prefix(name);
+            rest.is_some_and(|rest| rest.starts_with('('))
+        };
+        SIGNING.into_iter().find(calls)
+    }
+
+    /// What follows the parenthesis of a function.
+    fn made(&mut self, function: Function) -> Result<Part, TemplateError> {
         let inner = self.parts(Ends::AtParenthesis)?;
         if self.eat(")") {
-            Ok(Part::Base64(inner))
+            Ok(Part::Made(function, inner))
         } else {
-            Err(malformed("base64( is not closed by )"))
+            Err(malformed(format!("{} is not closed by )", function.opening())))
         }
     }
 
     /// What follows `${`.
     fn hole(&mut self) -> Result<Part, TemplateError> {
         self.spaces();
-        if self.eat("base64(") {
-            let part = self.base64()?;
+        if let Some(function) = self.function() {
+            let part = self.made(function)?;
             self.spaces();
             return if self.eat("}") {
                 Ok(part)
             } else {
-                Err(malformed("${base64(…) is not closed by }"))
+                Err(malformed(format!(
+                    "${{{}…) is not closed by }}",
+                    function.opening()
+                )))
             };
         }
         let mut names = Vec::new();
@@ -152,25 +153,26 @@ impl<'a> Parser<'a> {
     }
 
     fn name(&mut self) -> Result<String, TemplateError> {
-        let name = self.until(|c| !(c.is_ascii_alphanumeric() || c == '_' || c == '-' || c == '.'));
-        let mut steps = name.split('.');
-        let root = steps.next().unwrap_or_default();
-        if COMPUTED.contains(&root) || self.rest.starts_with('(') {
-            let more = self.until(|c| c == '}');
-            return Err(TemplateError::Unsupported(format!("{name}{more}")));
+        if let Some(end) = now::length(self.rest) {
+            let (name, rest) = self.rest.split_at(end);
+            self.rest = rest;
+            let name = name.trim_end();
+            return now::is_time(name).then(|| name.to_owned()).ok_or_else(|| {
+                malformed(format!(
+                    "${{{name}}} is no time; there are ${{now}}, ${{now:YYYY-MM-DD}} and ${{now+5:minutes:X}}"
+                ))
+            });
         }
-        if !root.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        let name = self.until(|c| !(c.is_ascii_alphanumeric() || c == '_' || c == '-' || c == '.'));
+        if self.rest.starts_with('(') {
+            return Err(TemplateError::Unsupported(name.to_owned()));
+        }
+        if !name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
             || name.split('.').any(str::is_empty)
         {
             return Err(malformed(
                 "a hole needs a name: ${apiKey}, ${connectionConfig.region}",
             ));
-        }
-        if name.contains('.') != ROOTS.contains(&root) {
-            return Err(malformed(format!(
-                "${{{name}}} is no value of a connection; there are ${{apiKey}}, ${{username}}, ${{password}}, \
-                 ${{credentials.…}}, ${{connectionConfig.…}} and ${{metadata.…}}"
-            )));
         }
         Ok(name.to_owned())
     }

@@ -65,19 +65,45 @@ fn a_missing_value_names_its_hole() {
 }
 
 #[test]
-fn what_computes_is_refused_by_name() {
+fn what_signs_is_refused_by_name() {
     for text in [
-        "${now}",
-        "${now+1:minutes:X}",
-        "${random}",
-        "${sha256Hex(${apiKey})}",
-        "${accessToken}",
+        "${hmacSha1Hex(${apiKey}, x)}",
+        "x hmacSha1Hex(${apiKey})",
+        "${awsSigV4(x)}",
+        "${md5(${apiKey})}",
     ] {
         assert!(
             matches!(Template::parse(text), Err(TemplateError::Unsupported(_))),
             "{text}"
         );
     }
+}
+
+#[test]
+fn hashes_are_made_of_the_text_in_them() {
+    // FIPS 180-2, appendix B.1.
+    let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    assert_eq!(rendered("${sha256Hex(abc)}").unwrap(), abc);
+    assert_eq!(rendered("v1=sha256Hex(abc)").unwrap(), format!("v1={abc}"));
+    assert_eq!(
+        rendered("${sha256Base64(abc)}").unwrap(),
+        "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0="
+    );
+    assert_eq!(
+        rendered("base64(${sha256Hex(abc)})").unwrap(),
+        STANDARD.encode(abc)
+    );
+}
+
+#[test]
+fn a_hole_of_the_time_keeps_its_format_and_asks_for_it_whole() {
+    let lookup = |hole: &str| Some(format!("<{hole}>"));
+    let text = "${now:YYYY-MM-DD HH:mm} ${now+1:minutes:X} ${now-2:days} ${ now } ${now-playing}";
+    let template = Template::parse(text).unwrap();
+    assert_eq!(
+        template.render(&lookup).unwrap(),
+        "<now:YYYY-MM-DD HH:mm> <now+1:minutes:X> <now-2:days> <now> <now-playing>"
+    );
 }
 
 #[test]
@@ -89,8 +115,9 @@ fn broken_templates_are_refused() {
         "${a || }",
         "${a b}",
         "base64(${a}",
-        "${other.a}",
-        "${connectionConfig}",
+        "${now+soon}",
+        "${now+1:lightyears:X}",
+        "sha256Hex(${a}",
         "|| x",
         "${a..b}",
     ] {
@@ -138,7 +165,7 @@ fn source() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         4 => proptest::sample::select(vec![
             "${apiKey}", "${ username }", "${connectionConfig.a-b}", "${a || metadata.b}", " || ", "${base64(${username}:)}",
-            "base64(x(y)${apiKey})", "$", "{", "}", "(", ")", "|", " ", "${", "${now}", "base64(",
+            "base64(x(y)${apiKey})", "${now:YYYY-MM }", "${sha256Hex(", "$", "{", "}", "(", ")", "|", " ", "${", "${now}", "base64(",
         ]).prop_map(str::to_owned),
         1 => ".{0,4}",
     ];

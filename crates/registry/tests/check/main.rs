@@ -53,7 +53,7 @@ fn check(name: &str, text: &str) -> Result<Vec<registry::Checked>, LoadError> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
     std::fs::write(&path, text).unwrap();
-    Registry::check_file(&path)
+    Registry::check_file(&path).map(|checked| checked.providers)
 }
 
 /// The problems of the good file with `from` replaced by `to`, as `line: path: message`.

@@ -108,11 +108,7 @@ fn a_hole_that_nothing_fills_is_told_with_those_that_are_filled() {
         "Bearer ${apiKey} ${password}",
         &["nothing fills ${password}"],
     );
-    refused(
-        "\"/orders\"",
-        "\"/orders?at=${now}\"",
-        &["${now} is not supported"],
-    );
+    refused("\"/orders\"", "\"/orders?at=${now}\"", &["nothing fills ${now}"]);
     refused("\"/orders\"", "\"/orders/${apiKey\"", &["not closed by }"]);
     refused(
         "/orders/${record.id}",
@@ -126,7 +122,7 @@ fn a_key_that_no_call_carries_is_refused() {
     refused(
         "Bearer ${apiKey}",
         "Bearer",
-        &["7: proxy: neither headers nor query hold ${apiKey}"],
+        &["7: proxy: no header, parameter, body or address holds ${apiKey}"],
     );
 }
 
@@ -221,6 +217,83 @@ fn a_missing_verification_is_a_warning() {
             .message
             .contains("there is no verification")
     );
+}
+
+/// The one warning about the good file with `from` replaced by `to`.
+fn warned(from: &str, to: &str) -> String {
+    assert!(SHOP.contains(from), "{from:?} is not in the good file");
+    let checked = check("shop.yaml", &SHOP.replacen(from, to, 1)).unwrap_or_else(|error| panic!("{error}"));
+    let [warning] = checked[0].warnings.as_slice() else {
+        panic!("{:#?}", checked[0].warnings)
+    };
+    warning.to_string()
+}
+
+#[test]
+fn an_address_without_tls_is_doubted_unless_it_is_of_the_own_network() {
+    let told = warned("https://files.shop.example", "http://files.shop.example");
+    assert!(
+        told.contains("servers.files") && told.contains("use https://"),
+        "{told}"
+    );
+    for own in ["http://localhost:8080", "http://10.0.0.7/api", "http://[::1]:80"] {
+        assert_eq!(problems("https://files.shop.example", own), Vec::<String>::new());
+        let checked = check("shop.yaml", &SHOP.replace("https://files.shop.example", own)).unwrap();
+        assert_eq!(checked[0].warnings, [], "{own}");
+    }
+}
+
+#[test]
+fn two_columns_of_one_field_are_doubted() {
+    let told = warned(
+        "      state: text\n",
+        "      state: text\n      status: { type: text, path: state }\n",
+    );
+    assert!(
+        told.contains("columns.status") && told.contains("\"state\""),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_field_that_depends_on_none_and_a_wrong_wait_are_refused() {
+    refused(
+        "title: Region",
+        "title: Region, visible_when: { field: plan, equals: pro }",
+        &["connection_config.region.visible_when", "no field \"plan\""],
+    );
+    refused(
+        "  headers:",
+        "  retry: { in_body: { path: error, value: '(', strategy: after } }\n  headers:",
+        &["proxy.retry.in_body.value: is no regular expression"],
+    );
+    refused(
+        "  headers:",
+        "  retry: { in_body: { path: error, strategy: later } }\n  headers:",
+        &["proxy.retry.in_body.strategy: must be after or at"],
+    );
+    refused(
+        "cursor_path_in_response: next",
+        "cursor_path_in_response: next, in_body: true",
+        &["paginate.in_body: a list is read with GET"],
+    );
+}
+
+#[test]
+fn what_signs_is_refused_and_a_form_may_call_its_fields_as_it_likes() {
+    refused(
+        "size: 100",
+        "size: \"${hmacSha1Hex(${apiKey})}\"",
+        &["the function hmacSha1Hex is not supported"],
+    );
+    refused(
+        "size: 100",
+        "size: \"${fingerprint}\"",
+        &["the function fingerprint is not supported"],
+    );
+    let form = "connect:\n  - title: Key\n    fields: { host: { title: Host }, fingerprint: { title: Print } }\n    gives: { apiKey: \
+                \"${fingerprint}\", connection_config: { region: \"${host}\" } }\nproxy:";
+    assert_eq!(problems("proxy:", form), Vec::<String>::new());
 }
 
 #[test]

@@ -127,7 +127,7 @@ impl<'a> Filling<'a> {
     }
 
     fn missing(&self, form: &'a ConnectForm) -> Vec<(&'a String, &'a Field)> {
-        let needed = |field: &Field| !field.optional && field.default_value.is_none() && !field.hidden;
+        let needed = |field: &Field| field.required() && !field.hidden;
         form.fields
             .iter()
             .filter(|(name, field)| needed(field) && self.given(name, field).is_none())

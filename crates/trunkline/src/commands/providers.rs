@@ -1,9 +1,9 @@
 //! `providers`: what can be connected, and whether a file is right.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use registry::{AuthMode, Provider, Registry};
+use registry::{AuthMode, Checked, CheckedFile, NotServed, Provider, Registry, Unsupported};
 use serde_json::{Value as Json, json};
 
 use crate::cli;
@@ -36,10 +36,9 @@ pub(crate) fn list(config: &Config, json: cli::Json) -> anyhow::Result<ExitCode>
         table.row(cells);
     }
     table.print()?;
-    for entry in registry.unsupported() {
+    for (file, entries) in wiring::not_served(&registry) {
         output::note(format_args!(
-            "{} ({}) cannot be served: {}",
-            entry.name, entry.auth_mode, entry.reason
+            "{file}: {entries} entries are not served; `trunkline providers check {file}` tells why"
         ));
     }
     Ok(ExitCode::SUCCESS)
@@ -72,24 +71,8 @@ pub(crate) fn check(files: &[PathBuf]) -> anyhow::Result<ExitCode> {
     let mut wrong = false;
     for file in files {
         match Registry::check_file(file) {
-            Ok(checked) => {
-                for provider in checked {
-                    let syncs: Vec<&str> = provider.syncs.iter().map(AsRef::as_ref).collect();
-                    let syncs = if syncs.is_empty() {
-                        "no syncs".to_owned()
-                    } else {
-                        syncs.join(", ")
-                    };
-                    output::line(format_args!(
-                        "{}: {} is right ({syncs})",
-                        file.display(),
-                        provider.name
-                    ))?;
-                    for problem in provider.warnings {
-                        output::note(format_args!("warning: {problem}"));
-                    }
-                }
-            }
+            Ok(checked) if checked.many => wrong |= tell_many(file, &checked)?,
+            Ok(checked) => tell_one(file, &checked)?,
             Err(error) => {
                 wrong = true;
                 output::note(format_args!("{error}\n"));
@@ -101,4 +84,84 @@ pub(crate) fn check(files: &[PathBuf]) -> anyhow::Result<ExitCode> {
     } else {
         ExitCode::SUCCESS
     })
+}
+
+fn tell_one(file: &Path, checked: &CheckedFile) -> std::io::Result<()> {
+    for provider in &checked.providers {
+        output::line(format_args!(
+            "{}: {} is right ({})",
+            file.display(),
+            provider.name,
+            syncs(provider)
+        ))?;
+        warn(provider);
+    }
+    for entry in &checked.unsupported {
+        output::note(format_args!(
+            "{}: {} is not served: {}",
+            file.display(),
+            entry.name,
+            entry.reason
+        ));
+    }
+    Ok(())
+}
+
+/// A table of the entries, and how many of them work; whether any is wrong.
+fn tell_many(file: &Path, checked: &CheckedFile) -> std::io::Result<bool> {
+    let mut table = Table::new(&["NAME", "STATE", "WHY"]);
+    for provider in &checked.providers {
+        let doubts = match provider.warnings.len() {
+            0 => String::new(),
+            1 => "1 warning".to_owned(),
+            several => format!("{several} warnings"),
+        };
+        table.row([provider.name.as_str(), "works", &doubts]);
+    }
+    let wrong = |entry: &&Unsupported| entry.why == NotServed::Wrong;
+    for entry in &checked.unsupported {
+        let why = if wrong(&entry) { "see below" } else { &entry.reason };
+        table.row([entry.name.as_str(), state(entry.why), why]);
+    }
+    table.print()?;
+    checked.providers.iter().for_each(warn);
+    for entry in checked.unsupported.iter().filter(wrong) {
+        output::note(&entry.reason);
+    }
+    let count = |why| {
+        let entries = checked.unsupported.iter();
+        entries.filter(|entry| entry.why == why).count()
+    };
+    let wrong = count(NotServed::Wrong);
+    output::line(format_args!(
+        "\n{}: {} entries work; not supported: {}, wrong: {wrong}, giving way to another file: {}",
+        file.display(),
+        checked.providers.len(),
+        count(NotServed::Unsupported),
+        count(NotServed::Shadowed),
+    ))?;
+    Ok(wrong > 0)
+}
+
+fn state(why: NotServed) -> &'static str {
+    match why {
+        NotServed::Unsupported => "not supported",
+        NotServed::Wrong => "wrong",
+        NotServed::Shadowed => "gives way",
+    }
+}
+
+fn syncs(provider: &Checked) -> String {
+    let names: Vec<&str> = provider.syncs.iter().map(AsRef::as_ref).collect();
+    if names.is_empty() {
+        "no syncs".to_owned()
+    } else {
+        names.join(", ")
+    }
+}
+
+fn warn(provider: &Checked) {
+    for problem in &provider.warnings {
+        output::note(format_args!("warning: {problem}"));
+    }
 }

@@ -78,6 +78,41 @@ fn a_right_provider_file_passes() {
 }
 
 #[test]
+fn a_file_of_many_entries_is_told_entry_by_entry_and_keeps_nothing_from_starting() {
+    let mut place = Place::new();
+    let text = include_str!("../../../registry/tests/fixtures/many.yaml");
+    std::fs::write(place.path().join("many.yaml"), text).unwrap();
+    let ended = place.run(&["providers", "check", "many.yaml"]);
+    assert_eq!(ended.status.code(), Some(1), "two entries are wrong");
+    let line = |name: &str| ended.out.lines().find(|line| line.starts_with(name)).unwrap();
+    assert!(line("plainkey ").contains("works"), "{}", ended.out);
+    assert!(line("tokenless").contains("2 warnings"), "{}", ended.out);
+    assert!(line("signed ").contains("hmacSha1Hex"), "{}", ended.out);
+    assert!(line("twilio").contains("twilio.yaml"), "{}", ended.out);
+    assert!(
+        ended
+            .out
+            .contains("19 entries work; not supported: 4, wrong: 2, giving way to another file: 1"),
+        "{}",
+        ended.out
+    );
+    assert!(
+        ended.err.contains("\"base_url\" is missing here"),
+        "{}",
+        ended.err
+    );
+
+    place.set("TRUNKLINE_INTEGRATIONS_DIR", ".");
+    let ended = place.run(&["providers", "list"]);
+    assert!(
+        ended.status.success() && ended.out.contains("plainkey"),
+        "{}",
+        ended.err
+    );
+    assert!(ended.err.contains("7 entries are not served"), "{}", ended.err);
+}
+
+#[test]
 fn a_wrong_provider_file_in_the_folder_keeps_a_server_from_starting() {
     let mut place = Place::new();
     std::fs::write(place.path().join("mine.yaml"), "display_name: Mine\n").unwrap();

@@ -1,6 +1,6 @@
 //! Trying credentials.
 
-use registry::{Check, Provider, Verification};
+use registry::{Check, JsonTemplate, Provider, Verification};
 use serde_json::json;
 use wiremock::{MockServer, ResponseTemplate};
 
@@ -102,7 +102,7 @@ async fn a_verification_may_have_a_body_and_a_server_of_its_own() {
     let mut provider = verified(&server);
     let verification = provider.verification.as_mut().unwrap();
     verification.method = "POST".to_owned();
-    verification.data = Some(template("{\"user\": \"${username}\"}"));
+    verification.data = Some(JsonTemplate::Text(template("{\"user\": \"${username}\"}")));
     verification.base_url = Some(template(&other.uri()));
     verification.checks.clear();
     upstream(options()).verify(&target(provider)).await.unwrap();

@@ -1,0 +1,76 @@
+//! Environments: the tenants that everything belongs to.
+
+use domain::EnvironmentName;
+use store::environments::{self, EnvironmentRow};
+use store::{StoreError, connections};
+
+use crate::gateway::Inner;
+use crate::{Caller, FieldError, GatewayError};
+
+/// The use cases of environments. Who may call them is a matter of the key's `account:` scopes.
+pub struct Environments<'a>(pub(crate) &'a Inner);
+
+impl Environments<'_> {
+    /// All environments, by name.
+    pub async fn list(&self) -> Result<Vec<EnvironmentRow>, GatewayError> {
+        Ok(self.0.store.read(environments::list).await?)
+    }
+
+    /// The environment of that name.
+    pub async fn find(&self, name: &str) -> Result<EnvironmentRow, GatewayError> {
+        let unknown = || GatewayError::UnknownEnvironment(name.to_owned());
+        let parsed: EnvironmentName = name.parse().map_err(|_| unknown())?;
+        let found = self
+            .0
+            .store
+            .read(move |c| environments::by_name(c, &parsed))
+            .await;
+        found.map_err(|error| match error {
+            StoreError::NotFound { .. } => unknown(),
+            other => other.into(),
+        })
+    }
+
+    /// Makes an environment.
+    pub async fn create(&self, name: &str) -> Result<EnvironmentRow, GatewayError> {
+        let wrong =
+            |message: String| GatewayError::InvalidBody(vec![FieldError::at("invalid", "name", message)]);
+        let parsed: EnvironmentName = name
+            .parse()
+            .map_err(|rule: domain::NameError| wrong(rule.to_string()))?;
+        let now = self.0.clock.now();
+        let made = self
+            .0
+            .store
+            .write(move |c| environments::create(c, &parsed, now))
+            .await;
+        made.map_err(|error| match error {
+            StoreError::Conflict { .. } => wrong(format!("is taken: there is an environment {name:?}")),
+            other => other.into(),
+        })
+    }
+
+    /// Deletes an environment with its keys and integrations; refused while it has connections, and for the caller's own.
+    pub async fn delete(&self, caller: &Caller, name: &str) -> Result<(), GatewayError> {
+        let row = self.find(name).await?;
+        if row.id == caller.environment {
+            return Err(GatewayError::EnvironmentInUse(format!(
+                "this key belongs to the environment {name:?}: delete it with a key of another one"
+            )));
+        }
+        // Counted and deleted in one transaction, so that nobody connects in between.
+        let left = self.0.store.write(move |c| {
+            let left = connections::count(c, row.id)?;
+            if left == 0 {
+                environments::delete(c, row.id)?;
+            }
+            Ok(left)
+        });
+        match left.await? {
+            0 => Ok(()),
+            left => Err(GatewayError::EnvironmentInUse(format!(
+                "the environment {name:?} has {left} connections: delete those first, with their rows"
+            ))),
+        }
+    }
+}

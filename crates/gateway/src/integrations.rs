@@ -1,0 +1,285 @@
+//! Integrations: what an environment calls a provider; several of one provider may stand side by side.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use domain::{IntegrationKey, ProviderName};
+use registry::Provider;
+use store::StoreError;
+use store::connections::{self, ConnectionFilter};
+use store::integrations::{self, IntegrationChange, IntegrationRow, NewIntegration};
+
+use crate::gateway::Inner;
+use crate::{Caller, FieldError, GatewayError};
+
+/// The use cases of integrations.
+pub struct Integrations<'a>(pub(crate) &'a Inner);
+
+/// An integration that was made, with its provider.
+#[derive(Debug, Clone)]
+pub struct MadeIntegration {
+    /// The integration.
+    pub row: IntegrationRow,
+    /// Its provider; `None` if the provider's file is gone.
+    pub provider: Option<Arc<Provider>>,
+}
+
+/// What somebody wants of an integration, as they wrote it; `None` for what they left out.
+#[derive(Debug, Clone, Default)]
+pub struct IntegrationRequest {
+    /// The provider's name; cannot be changed later.
+    pub provider: Option<String>,
+    /// The key.
+    pub unique_key: Option<String>,
+    /// What people read.
+    pub display_name: Option<String>,
+    /// Whether the provider's events are passed on.
+    pub forward_webhooks: Option<bool>,
+    /// Whether credentials of the integration itself were given, which only OAuth has.
+    pub has_credentials: bool,
+    /// What fills `${integrationConfig.…}`.
+    pub config: Option<BTreeMap<String, String>>,
+    /// The app's own values.
+    pub custom: Option<BTreeMap<String, String>>,
+}
+
+/// The longest value of an integration's configuration, and the longest name for people, in bytes: as in Nango's API.
+const MAX_CONFIG: usize = 8_192;
+const MAX_DISPLAY_NAME: usize = 255;
+/// Connections of a deleted integration that are looked up at once.
+const DELETE_PAGE: i64 = 100;
+
+impl Integrations<'_> {
+    /// The integrations that the caller's environment has made or connected to, oldest first.
+    pub async fn list(&self, caller: &Caller) -> Result<Vec<MadeIntegration>, GatewayError> {
+        let environment = caller.environment;
+        let rows = self
+            .0
+            .store
+            .read(move |c| integrations::list(c, environment))
+            .await?;
+        Ok(rows.into_iter().map(|row| self.made(row)).collect())
+    }
+
+    /// One integration.
+    pub async fn find(&self, caller: &Caller, key: &str) -> Result<MadeIntegration, GatewayError> {
+        let unknown = || GatewayError::UnknownIntegration(key.to_owned());
+        let (environment, key): (_, IntegrationKey) =
+            (caller.environment, key.parse().map_err(|_| unknown())?);
+        let row = self
+            .0
+            .store
+            .read(move |c| integrations::find(c, environment, &key))
+            .await?;
+        row.map(|row| self.made(row)).ok_or_else(unknown)
+    }
+
+    /// Makes an integration.
+    pub async fn create(
+        &self,
+        caller: &Caller,
+        request: IntegrationRequest,
+    ) -> Result<MadeIntegration, GatewayError> {
+        let mut errors = request.errors();
+        let key = key(request.unique_key.as_deref(), true, &mut errors);
+        let provider = self.provider(request.provider.as_deref(), &mut errors);
+        let (Some(key), Some(provider)) = (key, provider) else {
+            return Err(GatewayError::InvalidBody(errors));
+        };
+        if !errors.is_empty() {
+            return Err(GatewayError::InvalidBody(errors));
+        }
+        let new = NewIntegration {
+            display_name: request.display_name,
+            forward_webhooks: request.forward_webhooks.unwrap_or(true),
+            config: request.config.unwrap_or_default(),
+            custom: request.custom.unwrap_or_default(),
+            ..NewIntegration::plain(caller.environment, key.clone(), provider)
+        };
+        let now = self.0.clock.now();
+        if !self
+            .0
+            .store
+            .write(move |c| integrations::ensure(c, &new, now))
+            .await?
+        {
+            return Err(taken(&key));
+        }
+        self.find(caller, key.as_str()).await
+    }
+
+    /// Changes an integration. One that has connections keeps its key, since apps name their connections by it.
+    pub async fn update(
+        &self,
+        caller: &Caller,
+        of: &str,
+        request: IntegrationRequest,
+    ) -> Result<MadeIntegration, GatewayError> {
+        let row = self.find(caller, of).await?.row;
+        let mut errors = request.errors();
+        let new_key = key(request.unique_key.as_deref(), false, &mut errors).filter(|key| *key != row.key);
+        let (environment, old) = (caller.environment, row.key.clone());
+        if new_key.is_some() {
+            let old = old.clone();
+            let count = self
+                .0
+                .store
+                .read(move |c| integrations::connections(c, environment, &old));
+            let count = count.await?;
+            if count > 0 {
+                let message = format!(
+                    "cannot be changed while the integration has connections, and it has {count}: make another integration"
+                );
+                errors.push(FieldError::at("invalid", "unique_key", message));
+            }
+        }
+        if !errors.is_empty() {
+            return Err(GatewayError::InvalidBody(errors));
+        }
+        let change = IntegrationChange {
+            key: new_key.clone(),
+            display_name: request.display_name,
+            forward_webhooks: request.forward_webhooks,
+            config: request.config,
+            custom: request.custom,
+        };
+        let now = self.0.clock.now();
+        let key = new_key.unwrap_or_else(|| old.clone());
+        let changed = self
+            .0
+            .store
+            .write(move |c| integrations::change(c, environment, &old, &change, now))
+            .await;
+        match changed {
+            Ok(()) => self.find(caller, key.as_str()).await,
+            Err(StoreError::Conflict { .. }) => Err(taken(&key)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Deletes an integration with its connections and their rows. Cut off in the middle, it can be repeated.
+    pub async fn delete(&self, caller: &Caller, key: &str) -> Result<(), GatewayError> {
+        let row = self.find(caller, key).await?.row;
+        let environment = caller.environment;
+        loop {
+            let filter = ConnectionFilter {
+                integrations: vec![row.key.clone()],
+                limit: DELETE_PAGE,
+                ..ConnectionFilter::default()
+            };
+            let page = self
+                .0
+                .store
+                .read(move |c| connections::list(c, environment, &filter))
+                .await?;
+            if page.is_empty() {
+                break;
+            }
+            for connection in page {
+                self.0.delete_connection(&connection).await?;
+            }
+        }
+        let key = row.key;
+        self.0
+            .store
+            .write(move |c| integrations::delete(c, environment, &key))
+            .await?;
+        Ok(())
+    }
+
+    fn made(&self, row: IntegrationRow) -> MadeIntegration {
+        MadeIntegration {
+            provider: self.0.registry.get(row.provider.as_str()).cloned(),
+            row,
+        }
+    }
+
+    fn provider(&self, name: Option<&str>, errors: &mut Vec<FieldError>) -> Option<ProviderName> {
+        let Some(name) = name else {
+            errors.push(FieldError::at(
+                "missing",
+                "provider",
+                "is needed: a provider's name",
+            ));
+            return None;
+        };
+        let provider = self.0.registry.get(name);
+        if provider.is_none() {
+            let unsupported = self
+                .0
+                .registry
+                .unsupported()
+                .iter()
+                .find(|entry| entry.name == name);
+            let message = match unsupported {
+                Some(entry) => format!("cannot be served: {}", entry.reason),
+                None => "is no provider: GET /providers lists those that there are".to_owned(),
+            };
+            errors.push(FieldError::at("invalid", "provider", message));
+        }
+        provider.map(|provider| provider.name.clone())
+    }
+}
+
+impl IntegrationRequest {
+    /// What is wrong with what needs no look at the database.
+    fn errors(&self) -> Vec<FieldError> {
+        let mut errors = Vec::new();
+        if self.has_credentials {
+            errors.push(FieldError::at(
+                "invalid",
+                "credentials",
+                "belong to a connection here, not to the integration: only OAuth has credentials of its own, which is not served",
+            ));
+        }
+        let name = self.display_name.as_ref();
+        if name.is_some_and(|name| name.is_empty() || name.len() > MAX_DISPLAY_NAME || name.contains('\0')) {
+            errors.push(FieldError::at(
+                "invalid",
+                "display_name",
+                "must be text of 1 to 255 bytes",
+            ));
+        }
+        for (field, map) in [("integration_config", &self.config), ("custom", &self.custom)] {
+            for (key, value) in map.iter().flatten() {
+                if value.len() > MAX_CONFIG || value.contains('\0') || key.contains('\0') {
+                    errors.push(FieldError {
+                        code: "invalid",
+                        path: vec![field.to_owned(), key.clone()],
+                        message: "must be text of 8192 bytes at most, without the character U+0000"
+                            .to_owned(),
+                    });
+                }
+            }
+        }
+        errors
+    }
+}
+
+/// The checked key, if one was given; an error if it was not and is needed.
+fn key(text: Option<&str>, needed: bool, errors: &mut Vec<FieldError>) -> Option<IntegrationKey> {
+    let Some(text) = text else {
+        if needed {
+            errors.push(FieldError::at(
+                "missing",
+                "unique_key",
+                "is needed: what you call the integration",
+            ));
+        }
+        return None;
+    };
+    text.parse()
+        .map_err(|rule: domain::NameError| {
+            errors.push(FieldError::at("invalid", "unique_key", rule.to_string()))
+        })
+        .ok()
+}
+
+/// The path is spelt as Nango spells it in this one error.
+fn taken(key: &IntegrationKey) -> GatewayError {
+    GatewayError::InvalidBody(vec![FieldError::at(
+        "invalid",
+        "uniqueKey",
+        format!("Unique key already exists: there is an integration {key:?}"),
+    )])
+}

@@ -1,0 +1,154 @@
+//! The time in a template: `${now}`, `${now:YYYY-MM-DD}`, `${now+5:minutes:X}`.
+//!
+//! A format is written with the letters of Day.js, since Nango's entries are: <https://day.js.org/docs/en/display/format>.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use domain::Timestamp;
+
+use crate::duration;
+
+/// Letters of Day.js, the longest first where one begins another, and what chrono calls the same.
+const LETTERS: [(&str, &str); 24] = [
+    ("YYYY", "%Y"),
+    ("YY", "%y"),
+    ("MMMM", "%B"),
+    ("MMM", "%b"),
+    ("MM", "%m"),
+    ("M", "%-m"),
+    ("DD", "%d"),
+    ("D", "%-d"),
+    ("dddd", "%A"),
+    ("ddd", "%a"),
+    ("HH", "%H"),
+    ("H", "%-H"),
+    ("hh", "%I"),
+    ("h", "%-I"),
+    ("mm", "%M"),
+    ("m", "%-M"),
+    ("ss", "%S"),
+    ("s", "%-S"),
+    ("SSS", "%3f"),
+    ("A", "%p"),
+    ("a", "%P"),
+    ("ZZ", "%z"),
+    ("Z", "%:z"),
+    ("X", "%s"),
+];
+
+/// The value of the hole `now`, `now:FORMAT` or `now±AMOUNT:UNIT:FORMAT` at the time `now`; `None` for any other hole.
+///
+/// Without a format it is ISO 8601 in UTC with milliseconds: `2026-11-21T10:00:00.000Z`. `X` are seconds and `x` milliseconds
+/// since 1970; what stands in `[…]` is itself.
+pub fn now_value(hole: &str, now: Timestamp) -> Option<String> {
+    let (shift, format) = parsed(hole)?;
+    let time = now.plus(shift).to_chrono();
+    Some(match format {
+        "" => time.to_rfc3339_opts(SecondsFormat::Millis, true),
+        format => formatted(&time, format),
+    })
+}
+
+/// How far a hole's name reaches, if it goes on after `now` with a format or a shift; such a name ends at the brace alone.
+pub(super) fn length(text: &str) -> Option<usize> {
+    let mut more = text.strip_prefix("now")?.chars();
+    let goes_on = match more.next()? {
+        ':' | '+' => true,
+        '-' => more.next().is_some_and(|c| c.is_ascii_digit()),
+        _ => false,
+    };
+    goes_on.then(|| text.find('}').unwrap_or(text.len()))
+}
+
+/// Whether a hole's name asks for the time.
+pub(crate) fn is_time(hole: &str) -> bool {
+    parsed(hole).is_some()
+}
+
+/// By how many microseconds the time is shifted, and the format.
+fn parsed(hole: &str) -> Option<(i64, &str)> {
+    let rest = hole.strip_prefix("now")?;
+    if rest.is_empty() {
+        return Some((0, ""));
+    }
+    if let Some(format) = rest.strip_prefix(':') {
+        return Some((0, format));
+    }
+    let (sign, rest) = match rest.strip_prefix('+') {
+        Some(rest) => (1, rest),
+        None => (-1, rest.strip_prefix('-')?),
+    };
+    let (amount, rest) = rest.split_once(':')?;
+    let (unit, format) = rest.split_once(':').unwrap_or((rest, ""));
+    let shift = duration::parse(&format!("{amount} {unit}"))?;
+    Some((sign * shift, format))
+}
+
+fn formatted(time: &DateTime<Utc>, format: &str) -> String {
+    let (mut out, mut rest) = (String::new(), format);
+    while !rest.is_empty() {
+        let quoted = rest.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+        let letters = LETTERS.iter().find_map(|(letters, chrono)| {
+            rest.strip_prefix(letters)
+                .map(|rest| (time.format(chrono).to_string(), rest))
+        });
+        rest = if let Some((text, rest)) = quoted {
+            out.push_str(text);
+            rest
+        } else if let Some((text, rest)) = letters {
+            out.push_str(&text);
+            rest
+        } else if let Some(rest) = rest.strip_prefix('x') {
+            out.push_str(&time.timestamp_millis().to_string());
+            rest
+        } else {
+            let mut chars = rest.chars();
+            out.extend(chars.next());
+            chars.as_str()
+        };
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 2026-11-21T10:05:09.25Z, a Saturday.
+    const NOW: Timestamp = Timestamp::from_micros(1_795_255_509_250_000);
+
+    #[test]
+    fn the_time_is_written_as_the_hole_says() {
+        for (hole, written) in [
+            ("now", "2026-11-21T10:05:09.250Z"),
+            ("now:YYYY-MM-DD", "2026-11-21"),
+            ("now:YYYYMMDDTHHmmss[Z]", "20261121T100509Z"),
+            ("now:YYYY-MM-DDTHH:mm:ss.SSSZ", "2026-11-21T10:05:09.250+00:00"),
+            (
+                "now:ddd, DD MMM YYYY HH:mm:ss ZZ",
+                "Sat, 21 Nov 2026 10:05:09 +0000",
+            ),
+            ("now:D/M/YY h:m A", "21/11/26 10:5 AM"),
+            ("now:X", "1795255509"),
+            ("now:x", "1795255509250"),
+            ("now+1:minutes:X", "1795255569"),
+            ("now-2:days:YYYY-MM-DD", "2026-11-19"),
+            ("now+1:hour", "2026-11-21T11:05:09.250Z"),
+        ] {
+            assert_eq!(now_value(hole, NOW).as_deref(), Some(written), "{hole}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_time_is_none() {
+        for hole in [
+            "nowhere",
+            "now+1",
+            "now+x:minutes:X",
+            "now+1:lightyears:X",
+            "apiKey",
+            "now-playing",
+        ] {
+            assert_eq!(now_value(hole, NOW), None, "{hole}");
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! The body of a call, as far as the provider's file has a say in it.
+
+use bytes::Bytes;
+use indexmap::IndexMap;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use registry::{JsonTemplate, MissingValue};
+use reqwest::Method;
+use reqwest::header::{self, HeaderMap, HeaderValue};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+use url::form_urlencoded::{Serializer, parse};
+
+use crate::{Call, json};
+
+/// The media type of a form.
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// All but the unreserved characters of RFC 3986, section 2.3.
+pub(crate) const NOT_UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// The body of `call` with those entries of `own` that it lacks. A JSON object gets them, and a form; `POST`, `PUT` and `PATCH`
+/// without a body get an object of them, and its content type. Any other body stays as it is. An entry whose hole nothing fills is
+/// left out.
+pub(crate) fn with_own(
+    own: &[(String, JsonTemplate)],
+    call: &Call,
+    headers: &mut HeaderMap,
+    lookup: &dyn Fn(&str) -> Option<String>,
+) -> Option<Bytes> {
+    let own: Map<String, Value> = own
+        .iter()
+        .filter_map(|(name, value)| Some((name.clone(), value.render(lookup).ok()?)))
+        .collect();
+    let given = call.body.clone().filter(|body| !body.is_empty());
+    if own.is_empty() {
+        return call.body.clone();
+    }
+    match given {
+        Some(body) if is_form(headers) => Some(form_with(&body, &own)),
+        Some(body) => Some(object_with(&body, &own).unwrap_or(body)),
+        None if matches!(call.method, Method::POST | Method::PUT | Method::PATCH) => {
+            if is_form(headers) {
+                return Some(form_with(&[], &own));
+            }
+            headers
+                .entry(header::CONTENT_TYPE)
+                .or_insert(HeaderValue::from_static("application/json"));
+            Some(Value::Object(own).to_string().into())
+        }
+        None => call.body.clone(),
+    }
+}
+
+/// Whether a body is a form by its headers.
+pub(crate) fn is_form(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE);
+    kind.is_some_and(|kind| kind.as_bytes().starts_with(FORM.as_bytes()))
+}
+
+/// A body of the file, of the media type `kind`. Text is sent as it is, with its holes filled by what may stand there.
+pub(crate) fn rendered(
+    data: &JsonTemplate,
+    kind: &str,
+    lookup: &dyn Fn(&str) -> Option<String>,
+) -> Result<Bytes, MissingValue> {
+    let is_form = kind.starts_with(FORM);
+    if let JsonTemplate::Text(text) = data {
+        let text = if is_form {
+            text.render_escaped(lookup, |value| {
+                utf8_percent_encode(value, NOT_UNRESERVED).to_string()
+            })
+        } else if kind.contains("json") {
+            text.render_json(lookup)
+        } else {
+            text.render(lookup)
+        };
+        return text.map(Bytes::from);
+    }
+    Ok(match data.render(lookup)? {
+        Value::Object(fields) if is_form => form_with(&[], &fields),
+        json => json.to_string().into(),
+    })
+}
+
+/// The form goes on as it is; a name that it has is not added.
+fn form_with(body: &[u8], own: &Map<String, Value>) -> Bytes {
+    let there: Vec<String> = parse(body).map(|(name, _)| name.into_owned()).collect();
+    let mut more = Serializer::new(String::new());
+    for (name, value) in own {
+        if let Some(value) = json::plain(value).filter(|_| !there.contains(name)) {
+            more.append_pair(name, &value);
+        }
+    }
+    let (more, mut form) = (more.finish(), body.to_vec());
+    if !form.is_empty() && !more.is_empty() {
+        form.push(b'&');
+    }
+    form.extend_from_slice(more.as_bytes());
+    form.into()
+}
+
+/// Every value of the body stays as it is written, so that no number is rounded; `None` if the body is no JSON object.
+fn object_with(body: &[u8], own: &Map<String, Value>) -> Option<Bytes> {
+    let mut fields: IndexMap<String, Box<RawValue>> = serde_json::from_slice(body).ok()?;
+    for (name, value) in own {
+        if !fields.contains_key(name) {
+            fields.insert(name.clone(), RawValue::from_string(value.to_string()).ok()?);
+        }
+    }
+    serde_json::to_vec(&fields).ok().map(Bytes::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::header::CONTENT_TYPE;
+
+    use super::*;
+    use crate::tests::template;
+
+    fn sent(method: Method, kind: Option<&'static str>, body: Option<&'static str>) -> Option<String> {
+        let own = [
+            ("key".to_owned(), JsonTemplate::Text(template("k-${apiKey}"))),
+            (
+                "gone".to_owned(),
+                JsonTemplate::Text(template("${connectionConfig.none}")),
+            ),
+        ];
+        let mut call = Call::new(method, "/x");
+        call.body = body.map(Bytes::from);
+        let mut headers = HeaderMap::new();
+        headers.extend(kind.map(|kind| (CONTENT_TYPE, HeaderValue::from_static(kind))));
+        let lookup = |hole: &str| (hole == "apiKey").then(|| "1".to_owned());
+        let body = with_own(&own, &call, &mut headers, &lookup)?;
+        Some(String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[test]
+    fn objects_and_forms_get_what_they_lack_and_nothing_of_theirs_changes() {
+        const FORM: &str = "application/x-www-form-urlencoded";
+        let post = |kind, body| sent(Method::POST, kind, body);
+        assert_eq!(
+            post(None, Some("{\"n\": 12345678901234567890123.10}")).unwrap(),
+            "{\"n\":12345678901234567890123.10,\"key\":\"k-1\"}"
+        );
+        assert_eq!(post(None, Some("{\"key\":2}")).unwrap(), "{\"key\":2}");
+        assert_eq!(post(None, Some("[1]")).unwrap(), "[1]");
+        assert_eq!(post(Some("text/csv"), Some("a,b")).unwrap(), "a,b");
+        assert_eq!(post(None, None).unwrap(), "{\"key\":\"k-1\"}");
+        assert_eq!(post(Some(FORM), Some("a=1&a=2")).unwrap(), "a=1&a=2&key=k-1");
+        assert_eq!(post(Some(FORM), Some("key=mine")).unwrap(), "key=mine");
+        assert_eq!(sent(Method::GET, None, None), None);
+    }
+}

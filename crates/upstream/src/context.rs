@@ -1,0 +1,87 @@
+//! What a call knows of itself: the time, a random text, and what it is about.
+
+use domain::Timestamp;
+use percent_encoding::utf8_percent_encode;
+use registry::now_value;
+use serde_json::Value;
+use url::Url;
+
+use crate::body::{NOT_UNRESERVED, is_form};
+use crate::{Call, Variables, json};
+
+/// When a call is made. Its values are the same wherever the file asks for them, as a nonce and its hash must be.
+#[derive(Debug)]
+pub(crate) struct Moment {
+    now: Timestamp,
+    random: String,
+}
+
+impl Moment {
+    pub(crate) fn new(now: Timestamp) -> Self {
+        Self {
+            now,
+            random: format!("{:032x}", rand::random::<u128>()),
+        }
+    }
+
+    /// The value of `now…`, `random` or a hole that the connection fills.
+    pub(crate) fn lookup(&self, variables: &Variables, name: &str) -> Option<String> {
+        if name == "random" {
+            return Some(self.random.clone());
+        }
+        now_value(name, self.now).or_else(|| variables.lookup(name))
+    }
+}
+
+/// A call whose address is made, for the holes of its headers, parameters and body.
+pub(crate) struct Context<'a> {
+    pub(crate) moment: &'a Moment,
+    pub(crate) variables: &'a Variables,
+    pub(crate) call: &'a Call,
+    pub(crate) url: &'a Url,
+}
+
+impl Context<'_> {
+    /// `endpoint` is the path below the provider's server, `path` that of the whole address; `params` and `bodyCanonicalParams` are
+    /// the parameters of the address and of the body, sorted and percent-encoded.
+    pub(crate) fn lookup(&self, name: &str) -> Option<String> {
+        let url = self.url;
+        match name {
+            "method" => Some(self.call.method.to_string()),
+            "endpoint" => self.call.path.split('?').next().map(str::to_owned),
+            "path" => Some(url.path().to_owned()),
+            "host" => url.host_str().map(|host| match url.port() {
+                Some(port) => format!("{host}:{port}"),
+                None => host.to_owned(),
+            }),
+            "params" => Some(canonical(url.query_pairs().into_owned().collect())),
+            "bodyCanonicalParams" => Some(canonical(self.body_pairs())),
+            _ => self.moment.lookup(self.variables, name),
+        }
+    }
+
+    /// The fields of a form, or the plain ones of a JSON object.
+    fn body_pairs(&self) -> Vec<(String, String)> {
+        let body = self.call.body.as_deref().unwrap_or_default();
+        if is_form(&self.call.headers) {
+            return url::form_urlencoded::parse(body).into_owned().collect();
+        }
+        match serde_json::from_slice(body) {
+            Ok(Value::Object(fields)) => fields
+                .iter()
+                .filter_map(|(name, value)| Some((name.clone(), json::plain(value)?)))
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+fn canonical(mut pairs: Vec<(String, String)>) -> String {
+    pairs.sort();
+    let encoded = |text: &str| utf8_percent_encode(text, NOT_UNRESERVED).to_string();
+    let pairs: Vec<String> = pairs
+        .iter()
+        .map(|(name, value)| format!("{}={}", encoded(name), encoded(value)))
+        .collect();
+    pairs.join("&")
+}

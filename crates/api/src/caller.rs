@@ -11,6 +11,7 @@ use actix_web::middleware::Next;
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, web};
 use gateway::Gateway;
 
+use crate::actions::short;
 use crate::error::ApiError;
 
 /// Scopes as types, so that a route's arguments tell which it needs.
@@ -120,7 +121,7 @@ pub(crate) async fn authenticate(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     // What no route takes is answered as such, key or not.
-    if request.match_pattern().is_some() {
+    if request.match_pattern().is_some() && !short::is_nothing(&request) {
         match identify(&request).await {
             Ok(caller) => drop(request.extensions_mut().insert(caller)),
             Err(error) => return Ok(request.error_response(error)),

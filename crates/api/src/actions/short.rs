@@ -2,6 +2,7 @@
 //!
 //! They are no routes of every Trunkline, so the document has them with each provider.
 
+use actix_web::dev::ServiceRequest;
 use actix_web::guard::GuardContext;
 use actix_web::http::Method;
 use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
@@ -12,6 +13,9 @@ use super::Wishes;
 use crate::caller::{AnyCaller, Caller, scope};
 use crate::error::ApiError;
 use crate::{body, query, records};
+
+/// Of any depth; which routes there are is known to the provider files alone.
+const PATTERN: &str = "/{integration}/{route:.+}";
 
 /// Registers them before the routes with the same number of segments.
 pub(crate) fn routes<T>(scope: actix_web::Scope<T>) -> actix_web::Scope<T>
@@ -24,7 +28,7 @@ where
         >,
 {
     scope.service(
-        web::resource("/{integration}/{route:.+}")
+        web::resource(PATTERN)
             .guard(actix_web::guard::fn_guard(is_short))
             .to(carry_out),
     )
@@ -32,12 +36,27 @@ where
 
 /// Whether some provider declares the route. Which one the integration belongs to is known only once the caller is.
 fn is_short(context: &GuardContext<'_>) -> bool {
-    let path = context.head().uri.path();
-    let below = path.trim_matches('/').split_once('/');
     let gateway = context.app_data::<web::Data<Gateway>>();
+    let head = context.head();
     gateway
-        .zip(below)
-        .is_some_and(|(gateway, (_, route))| gateway.is_action_route(context.head().method.as_str(), route))
+        .zip(below(head.uri.path()))
+        .is_some_and(|(gateway, route)| gateway.is_action_route(head.method.as_str(), route))
+}
+
+/// Whether the pattern alone takes the request: it is too deep for other routes, and no provider declares it.
+pub(crate) fn is_nothing(request: &ServiceRequest) -> bool {
+    let gateway = request.app_data::<web::Data<Gateway>>();
+    request.match_pattern().as_deref() == Some(PATTERN)
+        && gateway
+            .zip(below(request.path()))
+            .is_some_and(|(gateway, route)| {
+                route.contains('/') && !gateway.is_action_route(request.method().as_str(), route)
+            })
+}
+
+/// The path below the integration's key.
+fn below(path: &str) -> Option<&str> {
+    path.trim_matches('/').split_once('/').map(|(_, route)| route)
 }
 
 async fn carry_out(

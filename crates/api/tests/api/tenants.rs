@@ -125,15 +125,17 @@ impl Things {
         };
         sid("start-verification", &verification).await;
         let stored = trigger_with(app.admin(), "get-balance", &json!({}), &[("X-Async", "true")]).await;
-        let things = Self {
-            sent: sid("send-message", &message(app, "walked")).await,
-            scheduled: sid("send-message", &later).await,
-            call: sid("create-call", &call).await,
-            action: stored.expect(202).json()["id"].as_str().unwrap().to_owned(),
-        };
+        let sent = sid("send-message", &message(app, "walked")).await;
+        let scheduled = sid("send-message", &later).await;
         app.advance(std::time::Duration::from_secs(300));
         app.run_due().await;
-        things
+        Self {
+            sent,
+            scheduled,
+            // Last, so that it is not over when it is to be ended.
+            call: sid("create-call", &call).await,
+            action: stored.expect(202).json()["id"].as_str().unwrap().to_owned(),
+        }
     }
 
     fn fill(&self, operation: &str, path: &str) -> String {

@@ -3,6 +3,9 @@
 mod action;
 mod provider;
 
+pub(crate) use action::inputs_of;
+pub(crate) use provider::schema_of;
+
 use std::fmt::Write;
 
 use actix_web::App;
@@ -48,6 +51,9 @@ pub fn openapi() -> OpenApi {
             .build()
     };
     let tags = [
+        tag("environments", "Tenants, and the keys that open them"),
+        tag("providers", "What integrations can be made of"),
+        tag("integrations", "What an environment calls its providers"),
         tag("connections", "Access to accounts at providers"),
         tag("actions", "Calls that an app asks for by name"),
         tag("syncs", "What keeps the tables in step, and its runs"),

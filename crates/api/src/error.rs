@@ -53,6 +53,15 @@ pub(crate) enum ApiError {
     /// The same for an action, which Nango answers with a code of its own.
     #[error("there is no integration {0:?}")]
     UnknownProvider(String),
+    /// The integration stands in the path of a route about integrations, where Nango answers `not_found`.
+    #[error("there is no integration {0:?}: GET /integrations lists those that there are")]
+    NoSuchIntegration(String),
+    #[error("{integration:?} has no function {name:?}; it has: {known}")]
+    NoSuchFunction {
+        integration: String,
+        name: String,
+        known: String,
+    },
     /// As Nango answers to the deletion of a connection that is not there.
     #[error("there is no connection {connection:?} of {integration:?}")]
     NothingToDelete { connection: String, integration: String },
@@ -165,6 +174,14 @@ impl ApiError {
         }
     }
 
+    /// For a route about integrations: one that is not there is 404 `not_found`.
+    pub(crate) fn integration(error: GatewayError) -> Self {
+        match error {
+            GatewayError::UnknownIntegration(integration) => Self::NoSuchIntegration(integration),
+            other => Self::Gateway(other),
+        }
+    }
+
     /// For an integration that is named in the query or the body and not in the path: not there is 400.
     pub(crate) fn named(error: GatewayError) -> Self {
         match error {
@@ -186,7 +203,10 @@ impl ApiError {
             Self::InvalidJson(_) | Self::BrokenBody => (S::BAD_REQUEST, "invalid_json"),
             Self::InvalidContentType => (S::UNSUPPORTED_MEDIA_TYPE, "invalid_content_type"),
             Self::TooLarge(_) => (S::PAYLOAD_TOO_LARGE, "body_too_large"),
-            Self::NoRoute | Self::NoSuchConnection { .. } => (S::NOT_FOUND, "not_found"),
+            Self::NoRoute
+            | Self::NoSuchConnection { .. }
+            | Self::NoSuchIntegration(_)
+            | Self::NoSuchFunction { .. } => (S::NOT_FOUND, "not_found"),
             Self::MethodNotAllowed(_) => (S::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::MissingIntegration => (S::BAD_REQUEST, "missing_provider_config_key"),
             Self::MissingConnection => (S::BAD_REQUEST, "missing_connection_id"),
@@ -304,6 +324,7 @@ fn gateway_kind(error: &GatewayError) -> (StatusCode, &'static str) {
         | GatewayError::UnknownActionResult(_)
         | GatewayError::ActionPending { .. }
         | GatewayError::UnknownEnvironment(_)
+        | GatewayError::UnknownProvider(_)
         | GatewayError::UnknownApiKey(_) => (S::NOT_FOUND, "not_found"),
         GatewayError::Action(failure) => match failure.kind {
             ActionFailureKind::Refused => (S::FAILED_DEPENDENCY, "script_http_error"),

@@ -18,6 +18,7 @@ use crate::health::Health;
 use crate::integrations::Integrations;
 use crate::keys::Keys;
 use crate::models::Models;
+use crate::providers::Providers;
 use crate::records::Records;
 use crate::syncs::Syncs;
 use crate::{GatewayError, Rotation};
@@ -86,6 +87,11 @@ impl Gateway {
     /// Environments.
     pub fn environments(&self) -> Environments<'_> {
         Environments(&self.0)
+    }
+
+    /// Providers.
+    pub fn providers(&self) -> Providers<'_> {
+        Providers(&self.0)
     }
 
     /// Integrations.

@@ -1,10 +1,15 @@
 //! The command line as people write it.
 
+mod action;
+mod sync;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub(crate) use self::action::Action;
+pub(crate) use self::sync::{Selection, Sync};
 use crate::config::Flags;
 use crate::demo::examples;
 
@@ -14,23 +19,25 @@ const HELP: &str = "\
 {usage-heading} {usage}
 
 Run it:
-  serve        Serve the API and, unless told otherwise, work on syncs
-  worker       Work on syncs alone, beside any number of others
-  demo         See it work: a simulated account, connected and synced
+  serve         Serve the API and, unless told otherwise, work on syncs
+  worker        Work on syncs alone, beside any number of others
+  demo          See it work: a simulated account, connected and synced
 
 Look after it:
-  migrate      Bring the database's tables up to date
-  providers    List the providers, or check a provider file
-  key          Make keys, or rotate the encryption key
-  config       Show the configuration and where each value comes from
-  health       Ask a gateway whether it is well
+  migrate       Bring the database's tables up to date
+  providers     List the providers, or check a provider file
+  environments  List, make and delete environments
+  api-keys      List, make and revoke the API keys of an environment
+  key           Make keys, or rotate the encryption key
+  config        Show the configuration and where each value comes from
+  health        Ask a gateway whether it is well
 
 Use it (over its API, with TRUNKLINE_SECRET_KEY):
-  connect      Connect an account of a provider
-  connections  List, show and delete connections
-  sync         See, run, pause and start syncs
-  records      Read synced records
-  action       Carry out an action: send a message, look something up
+  connect       Connect an account of a provider
+  connections   List, show and delete connections
+  sync          See, run, pause and start syncs
+  records       Read synced records
+  action        Carry out an action of a provider, or list them
 
 Options:
 {options}{after-help}";
@@ -65,6 +72,12 @@ pub(crate) enum Command {
     /// Make keys, or rotate the encryption key
     #[command(subcommand)]
     Key(Key),
+    /// List, make and delete environments
+    #[command(subcommand)]
+    Environments(Environments),
+    /// List, make and revoke the API keys of an environment
+    #[command(subcommand)]
+    ApiKeys(ApiKeys),
     /// Show the configuration and where each value comes from
     Config(ShowConfig),
     /// Ask a gateway whether it is well
@@ -78,7 +91,7 @@ pub(crate) enum Command {
     Sync(Sync),
     /// Read synced records
     Records(Records),
-    /// Carry out an action of a provider; without a name, list those that there are
+    /// Carry out an action of a provider, or list them
     Action(Action),
 }
 
@@ -124,6 +137,60 @@ pub(crate) enum Key {
     Rotate,
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum Environments {
+    /// List the environments
+    List(Json),
+    /// Make an environment
+    Create {
+        /// Its name: lower-case letters, digits, - and _
+        name: String,
+    },
+    /// Delete an environment without connections, with its integrations and API keys
+    Delete {
+        /// Its name
+        name: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ApiKeys {
+    /// List the keys of an environment by their beginnings, with their last use
+    List {
+        /// Environment
+        environment: String,
+        #[command(flatten)]
+        json: Json,
+    },
+    /// Make a key and print it, this once
+    Create {
+        /// Environment
+        environment: String,
+        /// What to call it
+        #[arg(long)]
+        name: String,
+        /// What it may do
+        #[arg(long = "scope", value_name = "SCOPE", default_values_t = ["environment:*".to_owned()])]
+        scopes: Vec<String>,
+        /// Make a UUID, for clients that demand one
+        #[arg(long)]
+        uuid: bool,
+    },
+    /// Revoke a key, at once and for good
+    Revoke {
+        /// Environment
+        environment: String,
+        /// The key's id
+        id: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct ShowConfig {
     /// Print the names of all variables, one a line
@@ -156,27 +223,6 @@ pub(crate) struct Connect {
     pub(crate) metadata: Option<serde_json::Value>,
     #[command(flatten)]
     pub(crate) api: Api,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Action {
-    /// Integration
-    pub(crate) provider: String,
-    /// Name of the action
-    #[arg(requires = "connection_id")]
-    pub(crate) name: Option<String>,
-    /// Connection
-    #[arg(long, value_name = "ID")]
-    pub(crate) connection_id: Option<String>,
-    /// An input; the same name again makes a list
-    #[arg(long = "input", value_name = "NAME=VALUE", value_parser = pair)]
-    pub(crate) inputs: Vec<(String, String)>,
-    /// A key of your own: the same request with it again gets the first answer and does nothing
-    #[arg(long, value_name = "KEY")]
-    pub(crate) idempotency_key: Option<String>,
-    /// Store it, to be carried out in the background, and print where its result will be
-    #[arg(long = "async")]
-    pub(crate) later: bool,
 }
 
 #[derive(Debug, Args)]
@@ -215,88 +261,6 @@ pub(crate) struct OneConnection {
     pub(crate) connection_id: String,
     #[command(flatten)]
     pub(crate) api: Api,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Sync {
-    /// How each sync stands
-    Status {
-        #[command(flatten)]
-        selection: Selection,
-        /// Show the progress of what runs, until it ends
-        #[arg(long)]
-        watch: bool,
-        #[command(flatten)]
-        api: Api,
-    },
-    /// Run syncs now
-    Trigger {
-        #[command(flatten)]
-        selection: Selection,
-        /// Show the progress until the runs end; exit status 1 if one fails
-        #[arg(long)]
-        wait: bool,
-        /// Forget how far the sync is and read everything again
-        #[arg(long)]
-        reset: bool,
-        /// Delete the synced rows first
-        #[arg(long, requires = "reset")]
-        empty_cache: bool,
-        #[command(flatten)]
-        api: Api,
-    },
-    /// Keep syncs from running on their schedule
-    Pause {
-        #[command(flatten)]
-        selection: Selection,
-        #[command(flatten)]
-        api: Api,
-    },
-    /// Let syncs run on their schedule again
-    Start {
-        #[command(flatten)]
-        selection: Selection,
-        #[command(flatten)]
-        api: Api,
-    },
-    /// List runs, newest first
-    Runs {
-        /// Integration
-        provider: Option<String>,
-        /// Connection
-        #[arg(long, value_name = "ID")]
-        connection_id: Option<String>,
-        /// Name of the sync
-        #[arg(long)]
-        sync: Option<String>,
-        /// Runs to list
-        #[arg(long, default_value_t = 20)]
-        limit: u32,
-        #[command(flatten)]
-        api: Api,
-    },
-    /// Show one run
-    Run {
-        /// Its id, run_…
-        id: String,
-        /// Show its progress until it ends; exit status 1 if it fails
-        #[arg(long)]
-        watch: bool,
-        #[command(flatten)]
-        api: Api,
-    },
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Selection {
-    /// Integration
-    pub(crate) provider: String,
-    /// Names of syncs [default: all]
-    #[arg(value_name = "SYNC")]
-    pub(crate) syncs: Vec<String>,
-    /// Connection [default: all]
-    #[arg(long, value_name = "ID")]
-    pub(crate) connection_id: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -383,6 +347,7 @@ impl Command {
             },
             Self::Connect(Connect { api, .. })
             | Self::Records(Records { api, .. })
+            | Self::Action(Action { api, .. })
             | Self::Connections(Connections { command: None, api })
             | Self::Sync(
                 Sync::Status { api, .. }
@@ -430,7 +395,7 @@ mod tests {
         {
             let about = command.get_about().unwrap().to_string();
             assert!(
-                help.contains(&format!("  {:<11}  {about}\n", command.get_name())),
+                help.contains(&format!("  {:<12}  {about}\n", command.get_name())),
                 "{} in:\n{help}",
                 command.get_name()
             );

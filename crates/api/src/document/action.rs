@@ -5,7 +5,8 @@ use serde_json::Value as Json;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::schema::{
-    AdditionalProperties, ArrayBuilder, KnownFormat, ObjectBuilder, Schema, SchemaFormat, SchemaType, Type,
+    AdditionalProperties, ArrayBuilder, KnownFormat, Object, ObjectBuilder, Schema, SchemaFormat, SchemaType,
+    Type,
 };
 use utoipa::openapi::{Components, Content, OpenApi, RefOr, Required};
 
@@ -16,9 +17,7 @@ pub(super) fn describe(provider: &Provider, document: &mut OpenApi) {
         return;
     };
     for action in provider.actions.values() {
-        let schema = inputs(action, |_| true)
-            .description(Some(&action.description))
-            .build();
+        let schema = whole(action);
         document
             .components
             .get_or_insert_with(Components::new)
@@ -45,6 +44,17 @@ pub(super) fn describe(provider: &Provider, document: &mut OpenApi) {
         };
         *slot = Some(operation);
     }
+}
+
+/// The JSON Schema of all that an action is given.
+pub(crate) fn inputs_of(action: &Action) -> Json {
+    serde_json::to_value(Schema::from(whole(action))).unwrap_or_default()
+}
+
+fn whole(action: &Action) -> Object {
+    inputs(action, |_| true)
+        .description(Some(&action.description))
+        .build()
 }
 
 fn operation(

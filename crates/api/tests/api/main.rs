@@ -6,11 +6,14 @@
     reason = "all of this is tests: what is not there fails them"
 )]
 
+mod action_refusals;
 mod actions;
 mod connect;
 mod connections;
 mod conventions;
 mod document;
+mod environments;
+mod integrations;
 mod records;
 mod secrets;
 mod stored_actions;

@@ -57,6 +57,12 @@ fn action(
     report: &mut Report<'_>,
 ) -> Option<Action> {
     let action_name = report.take(path, name.parse::<ActionName>());
+    if around.syncs.keys().any(|sync| sync.as_str() == name) {
+        report.error(
+            path,
+            "is the name of a sync: functions of both kinds are asked for by name",
+        );
+    }
     let inputs = inputs(&file.input, &path.at("input"), report);
     let given = inputs.keys().fold(around.scope.clone(), |scope, name| {
         scope.and(format!("input.{name}"))

@@ -159,6 +159,15 @@ fn writes_and_deletes_name_a_sync_of_the_file() {
 }
 
 #[test]
+fn an_action_has_a_name_that_no_sync_has() {
+    tells(
+        "  create-order:\n",
+        "  shop-orders:\n",
+        &["actions.shop-orders", "is the name of a sync"],
+    );
+}
+
+#[test]
 fn short_routes_do_not_clash() {
     tells(
         "POST /orders",

@@ -19,7 +19,7 @@ pub(crate) async fn run(config: &Config, options: &Action) -> anyhow::Result<Exi
         let provider = registry
             .get(&options.provider)
             .with_context(|| format!("there is no provider {:?}", options.provider))?;
-        return list(provider);
+        return list(provider, options.api.json.json);
     };
     let mut headers = vec![
         ("Provider-Config-Key", options.provider.as_str()),
@@ -59,26 +59,29 @@ fn inputs(given: &[(String, String)]) -> Map<String, Json> {
     inputs
 }
 
-fn list(provider: &Provider) -> anyhow::Result<ExitCode> {
+fn list(provider: &Provider, as_json: bool) -> anyhow::Result<ExitCode> {
     let mut table = Table::new(&["ACTION", "INPUTS", "DESCRIPTION"]);
+    let mut all = Vec::new();
     for action in provider.actions.values() {
-        let inputs: Vec<String> = action
-            .inputs
-            .iter()
-            .map(|(name, input)| {
-                if input.required {
-                    name.clone()
-                } else {
-                    format!("[{name}]")
-                }
-            })
-            .collect();
+        let names = action.inputs.iter().map(|(name, input)| {
+            if input.required {
+                name.clone()
+            } else {
+                format!("[{name}]")
+            }
+        });
+        let inputs: Vec<String> = names.collect();
         table.row(vec![
             action.name.to_string(),
             inputs.join(" "),
             action.description.clone(),
         ]);
+        all.push(json!({ "name": action.name, "inputs": inputs, "description": action.description }));
     }
-    table.print()?;
+    if as_json {
+        output::json(&Json::Array(all))?;
+    } else {
+        table.print()?;
+    }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,7 +1,9 @@
 //! The OpenAPI document: the routes' own declarations, and for each provider its forms and its models.
 
+mod action;
 mod provider;
 
+pub(crate) use action::inputs_of;
 pub(crate) use provider::schema_of;
 
 use std::fmt::Write;
@@ -56,6 +58,7 @@ pub fn openapi() -> OpenApi {
         tag("providers", "What integrations can be made of"),
         tag("integrations", "What an environment calls its providers"),
         tag("connections", "Access to accounts at providers"),
+        tag("actions", "Calls that an app asks for by name"),
         tag(
             "connect sessions",
             "Permissions to connect for front ends, half an hour each",
@@ -150,6 +153,7 @@ pub fn openapi_for(registry: &Registry) -> OpenApi {
     let mut document = openapi();
     for provider in registry.iter() {
         provider::describe(provider, &mut document);
+        action::describe(provider, &mut document);
     }
     document
 }

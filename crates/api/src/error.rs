@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, ResponseError, error};
-use gateway::{FieldError, GatewayError, Scope};
+use gateway::{ActionFailureKind, FieldError, GatewayError, Scope, UpstreamAnswer};
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 use store::StoreError;
@@ -42,6 +42,8 @@ pub(crate) enum ApiError {
     MethodNotAllowed(String),
     #[error("provider_config_key is needed: in the body, or as the header Provider-Config-Key")]
     MissingIntegration,
+    #[error("the header Connection-Id is needed")]
+    MissingConnection,
     #[error("syncs is needed: a list of names of syncs")]
     NoSyncs,
     #[error("the database has {0} migrations to go: run `trunkline migrate`")]
@@ -59,6 +61,9 @@ pub(crate) enum ApiError {
     /// The integration was named in a query or a body, where Nango answers 400.
     #[error("there is no integration {0:?}")]
     UnknownIntegration(String),
+    /// The same for an action, which Nango answers with a code of its own.
+    #[error("there is no integration {0:?}")]
+    UnknownProvider(String),
     /// The integration is named by a route about integrations, or by an import, where Nango answers `not_found`.
     #[error(
         "Integration does not exist: there is no integration {0:?}; GET /integrations lists those that there are"
@@ -107,6 +112,10 @@ struct ErrorDetail {
     /// More about it, depending on the code.
     #[serde(skip_serializing_if = "Option::is_none")]
     payload: Option<Json>,
+    /// The provider's own answer to an action: its `status`, `headers` and `body`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    upstream: Option<UpstreamAnswer>,
 }
 
 /// A field that cannot be taken.
@@ -187,6 +196,14 @@ impl ApiError {
         }
     }
 
+    /// For an action: what its headers name and is not there is 400.
+    pub(crate) fn triggering(error: GatewayError) -> Self {
+        match error {
+            GatewayError::UnknownIntegration(integration) => Self::UnknownProvider(integration),
+            other => Self::refusing(other),
+        }
+    }
+
     /// For the state of syncs, where a connection that is not there is 400 `invalid_body`.
     pub(crate) fn status(error: GatewayError) -> Self {
         match Self::refusing(error) {
@@ -241,6 +258,8 @@ impl ApiError {
             | Self::NoSuchFunction { .. } => (S::NOT_FOUND, "not_found"),
             Self::MethodNotAllowed(_) => (S::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::MissingIntegration => (S::BAD_REQUEST, "missing_provider_config_key"),
+            Self::MissingConnection => (S::BAD_REQUEST, "missing_connection_id"),
+            Self::UnknownProvider(_) => (S::BAD_REQUEST, "unknown_provider"),
             Self::NoSyncs => (S::BAD_REQUEST, "no_syncs_found"),
             Self::Migrating(_) => (S::SERVICE_UNAVAILABLE, "migrations_pending"),
             Self::Unauthenticated => (S::INTERNAL_SERVER_ERROR, "server_error"),
@@ -260,7 +279,11 @@ impl ApiError {
         matches!(
             self,
             Self::Migrating(_)
-                | Self::Gateway(GatewayError::ProviderUnavailable { .. } | GatewayError::Call(_))
+                | Self::Gateway(
+                    GatewayError::ProviderUnavailable { .. }
+                        | GatewayError::Call(_)
+                        | GatewayError::Action(_)
+                )
         )
     }
 
@@ -291,6 +314,10 @@ impl ApiError {
         match self {
             Self::Gateway(GatewayError::ProviderUnavailable { retry_after, .. }) => Some(*retry_after),
             Self::Gateway(GatewayError::Call(error)) => error.retry_after(),
+            Self::Gateway(GatewayError::Action(failure)) => failure.retry_after.map(Duration::from_secs),
+            Self::Gateway(GatewayError::KeyInUse | GatewayError::ActionPending { .. }) => {
+                Some(Duration::from_secs(1))
+            }
             _ => (self.kind().0 == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER),
         }
     }
@@ -306,6 +333,10 @@ impl ApiError {
                 connection,
                 ..
             }) => Some(json!({ "provider_status": status, "provider_code": code, "connection": connection })),
+            Self::Gateway(GatewayError::ActionPending { status }) => Some(json!({ "status": status })),
+            Self::Gateway(GatewayError::Action(failure)) => {
+                failure.upstream.as_ref().map(|answer| answer.body.clone())
+            }
             _ => request
                 .filter(|_| self.cause().is_some())
                 .map(|id| json!({ "id": id })),
@@ -328,6 +359,10 @@ impl ApiError {
             message: self.message(),
             errors,
             payload: self.payload(request),
+            upstream: match self {
+                Self::Gateway(GatewayError::Action(failure)) => failure.upstream.clone(),
+                _ => None,
+            },
         };
         let mut response = HttpResponse::build(status);
         if let Some(wait) = self.retry_after() {
@@ -355,10 +390,26 @@ fn gateway_kind(error: &GatewayError) -> (StatusCode, &'static str) {
         GatewayError::UnknownConnection { .. } => (S::NOT_FOUND, "unknown_connection"),
         GatewayError::UnknownRun(_)
         | GatewayError::UnknownModel { .. }
+        | GatewayError::UnknownAction { .. }
+        | GatewayError::UnknownActionResult(_)
+        | GatewayError::ActionPending { .. }
         | GatewayError::UnknownEnvironment(_)
         | GatewayError::UnknownProvider(_)
         | GatewayError::UnknownVariant(_)
         | GatewayError::UnknownApiKey(_) => (S::NOT_FOUND, "not_found"),
+        GatewayError::Action(failure) => match failure.kind {
+            ActionFailureKind::Refused => (S::FAILED_DEPENDENCY, "script_http_error"),
+            // Once it has ended for good, asking for its result again does not help.
+            ActionFailureKind::Unavailable if failure.retry_after.is_none() => {
+                (S::FAILED_DEPENDENCY, "provider_unavailable")
+            }
+            ActionFailureKind::Unavailable => (S::SERVICE_UNAVAILABLE, "provider_unavailable"),
+            ActionFailureKind::OutcomeUnknown => (S::FAILED_DEPENDENCY, "action_outcome_unknown"),
+            ActionFailureKind::Impossible => (S::FAILED_DEPENDENCY, "action_failed"),
+        },
+        GatewayError::KeyInUse => (S::CONFLICT, "idempotency_key_in_use"),
+        GatewayError::KeyReused => (S::UNPROCESSABLE_ENTITY, "idempotency_key_reused"),
+        GatewayError::InvalidHeader { .. } => (S::BAD_REQUEST, "invalid_headers"),
         GatewayError::EnvironmentInUse(_) => (S::CONFLICT, "conflict"),
         GatewayError::UnknownSync(_) => (S::BAD_REQUEST, "unknown_sync"),
         GatewayError::BaseVariant => (S::BAD_REQUEST, "invalid_variant"),

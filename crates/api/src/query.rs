@@ -9,6 +9,7 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 use domain::{ParseTimestampError, Timestamp};
 use gateway::FieldError;
+use serde_json::{Map, Value as Json};
 
 use crate::error::ApiError;
 
@@ -219,6 +220,19 @@ pub(crate) fn pairs(request: &HttpRequest) -> Vec<(String, String)> {
     url::form_urlencoded::parse(request.query_string().as_bytes())
         .into_owned()
         .collect()
+}
+
+/// The query as the inputs of an action: one that comes several times is a list.
+pub(crate) fn inputs(request: &HttpRequest) -> Map<String, Json> {
+    let mut inputs = Map::new();
+    for (name, value) in pairs(request) {
+        match inputs.get_mut(&name) {
+            None => drop(inputs.insert(name, Json::String(value))),
+            Some(Json::Array(values)) => values.push(Json::String(value)),
+            Some(first) => *first = Json::Array(vec![first.take(), Json::String(value)]),
+        }
+    }
+    inputs
 }
 
 /// The query of a route that takes none.

@@ -57,14 +57,24 @@ pub(crate) async fn list(
     request: HttpRequest,
     path: web::Path<(String, String)>,
 ) -> Result<HttpResponse, ApiError> {
-    let parameters = query::pairs(&request);
+    answer(caller, gateway, &request, &path.0, &path.1).await
+}
+
+pub(crate) async fn answer(
+    caller: Caller<scope::RecordsRead>,
+    gateway: web::Data<Gateway>,
+    request: &HttpRequest,
+    integration: &str,
+    plural: &str,
+) -> Result<HttpResponse, ApiError> {
+    let parameters = query::pairs(request);
     let limit = parameters
         .iter()
         .find(|(name, _)| name == "limit")
         .and_then(|(_, value)| value.parse().ok());
     let filter = gateway
         .records()
-        .filter(&caller, &path.0, &path.1, parameters)
+        .filter(&caller, integration, plural, parameters)
         .await?;
     let accept = request
         .headers()

@@ -7,8 +7,8 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::connections::deprecated;
 use crate::{
-    api_auth, body, caller, connect, connect_sessions, connections, environments, functions, health, home,
-    integrations, oauth, providers, proxy, records, runs, syncs,
+    actions, api_auth, body, caller, connect, connect_sessions, connections, environments, functions, health,
+    home, integrations, oauth, providers, proxy, records, runs, syncs, verify,
 };
 
 /// Registers every route; this is also what the OpenAPI document is made from.
@@ -62,7 +62,11 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
         .service(records::feed::read)
         .service(records::feed::prune)
         .service(proxy::call)
+        .service(actions::trigger)
+        .service(actions::result)
+        .map(actions::short::routes)
         .service(connect::connect)
+        .service(verify::verify)
         .service(records::list)
         .wrap(from_fn(caller::authenticate));
     config

@@ -108,6 +108,11 @@ name!(
     |text| text.chars().all(word)
 );
 name!(
+    /// An action of a provider, such as `send-message`.
+    ActionName, 255, "1 to 255 letters, digits, _ or -",
+    |text| text.chars().all(word)
+);
+name!(
     /// A variant of a sync; `base` is the one that every connection has.
     Variant, 255, "1 to 255 letters, digits, _ or -",
     |text| text.chars().all(word)

@@ -12,6 +12,7 @@ use store::{credentials, records, schedule};
 use upstream::Target;
 
 use crate::gateway::Inner;
+use crate::health::Health;
 use crate::models::ModelTable;
 use crate::{Caller, ConnectRequest, Connected, GatewayError, Scope};
 
@@ -50,6 +51,15 @@ pub enum Credential {
         /// The password.
         password: SecretString,
     },
+}
+
+/// Credentials that were tried and are good.
+#[derive(Debug)]
+pub struct Verified {
+    /// The provider's name for people.
+    pub display_name: String,
+    /// Whether they were tried: without a verification in the provider's file any are taken.
+    pub tried: bool,
 }
 
 /// Rows of a synced table that one transaction deletes, so that others get their turn.
@@ -136,6 +146,32 @@ impl Connections<'_> {
     pub async fn delete(&self, caller: &Caller, integration: &str, name: &str) -> Result<(), GatewayError> {
         let row = self.0.connection(caller, integration, name).await?;
         self.0.delete_connection(&row).await
+    }
+
+    /// Tries the stored credentials of a connection at its provider, and notes on the connection what comes of it.
+    pub async fn verify(
+        &self,
+        caller: &Caller,
+        integration: &str,
+        name: &str,
+    ) -> Result<Verified, GatewayError> {
+        let row = self.0.connection(caller, integration, name).await?;
+        let target = self.0.target(&row).await?;
+        let provider = &target.provider;
+        match self.0.check_health(&row, &target).await? {
+            Health::Good => self.0.note_success(&row).await?,
+            Health::Refused(error) | Health::Unknown(error) => {
+                return Err(crate::trial::refusal(
+                    provider,
+                    error,
+                    "could not check the credentials",
+                ));
+            }
+        }
+        Ok(Verified {
+            display_name: provider.display_name.clone(),
+            tried: provider.verification.is_some(),
+        })
     }
 
     /// What to tell somebody who tries to connect a provider by OAuth.

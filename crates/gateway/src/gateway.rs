@@ -10,6 +10,7 @@ use store::integrations::{self, IntegrationRow};
 use tokio::sync::Notify;
 use upstream::Upstream;
 
+use crate::actions::Actions;
 use crate::brief::Brief;
 use crate::connect_sessions::Sessions;
 use crate::connections::Connections;
@@ -53,6 +54,7 @@ pub(crate) struct Inner {
     pub(crate) due: Notify,
     pub(crate) recent: Recent,
     pub(crate) callers: Brief<String, Caller>,
+    pub(crate) action_due: Notify,
 }
 
 impl Gateway {
@@ -78,6 +80,7 @@ impl Gateway {
             due: Notify::new(),
             recent: Recent::new(),
             callers: Brief::new(keys::REMEMBERED),
+            action_due: Notify::new(),
         };
         inner.add_missing_syncs().await?;
         Ok(Self(Arc::new(inner)))
@@ -126,6 +129,15 @@ impl Gateway {
     /// Synced records.
     pub fn records(&self) -> Records<'_> {
         Records(&self.0)
+    }
+
+    /// Actions.
+    pub fn actions(&self) -> Actions<'_> {
+        Actions(self)
+    }
+
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.0
     }
 
     /// The database, for the worker.

@@ -3,13 +3,15 @@
 mod commit;
 mod feed;
 mod query;
+mod single;
 mod sql;
 mod write;
 
-pub use commit::{DeleteCommit, Lease, PageCommit, PageCounts, SliceChange, commit_page, mark_deleted};
+pub use commit::{DeleteCommit, Lease, PageCommit, PageCounts, Rows, SliceChange, commit_page, mark_deleted};
 pub use feed::{Action, ChangeQuery, Pruned, changes, delete_connection, prune};
 pub use query::{
     Bound, KeyRange, Position, RecordQuery, StoredRecord, count_live, list, live_keys, undated_since,
     unfinished,
 };
+pub use single::{put, remove};
 pub use sql::TableSql;

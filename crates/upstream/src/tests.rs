@@ -76,6 +76,7 @@ pub(crate) fn provider(base_url: &str) -> Provider {
             hints: IndexMap::from([("20003".to_owned(), "The secret is wrong.".to_owned())]),
         },
         syncs: IndexMap::new(),
+        actions: IndexMap::new(),
         document: serde_json::Value::Null,
     }
 }

@@ -6,6 +6,8 @@
     reason = "all of this is tests: what is not there fails them"
 )]
 
+mod action_refusals;
+mod actions;
 mod api_auth;
 mod connect;
 mod connect_sessions;
@@ -23,6 +25,7 @@ mod proxy;
 mod proxy_bytes;
 mod records;
 mod secrets;
+mod stored_actions;
 mod sync_requests;
 mod syncs;
 mod tenants;

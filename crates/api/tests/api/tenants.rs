@@ -7,6 +7,7 @@ use reqwest::Method;
 use serde_json::{Value as Json, json};
 use testkit::{Client, Reply, TestApp, on_both_databases};
 
+use crate::actions::{TO, message, trigger, trigger_with};
 use crate::connect_sessions::session_token;
 
 on_both_databases!(
@@ -157,6 +158,29 @@ fn call(operation: &str, app: &TestApp, cursor: &str) -> Call {
             body: Some(app.connect_body("walked")),
             theirs: Theirs::Own,
         },
+        "trigger_action" => Call {
+            query: "",
+            body: Some(json!({ "action_name": "get-balance" })),
+            theirs: Theirs::Refused(400, "unknown_connection"),
+        },
+        "get_action_result" => of("", Theirs::Refused(404, "not_found")),
+        "verify_connection" => Call {
+            query: "",
+            body: Some(json!({ "connectionId": "my-twilio" })),
+            theirs: unknown(),
+        },
+        "twilio_get_message"
+        | "twilio_delete_message"
+        | "twilio_list_phone_numbers"
+        | "twilio_lookup"
+        | "twilio_get_balance"
+        | "twilio_get_usage" => of("?connectionId=my-twilio", unknown()),
+        "twilio_search_phone_numbers" => of("?connectionId=my-twilio&country=US", unknown()),
+        id if id.starts_with("twilio_") => Call {
+            query: "",
+            body: Some(short_route_body(id, app)),
+            theirs: unknown(),
+        },
         other => panic!("the walk does not know how to call {other}: say so in `call`"),
     }
 }
@@ -170,6 +194,77 @@ fn import_body(app: &TestApp) -> Json {
     })
 }
 
+/// What an action is given by its short route.
+fn short_route_body(operation: &str, app: &TestApp) -> Json {
+    let assets = app.simulator().assets();
+    let (from, service) = (&assets.numbers[0], &assets.verify_services[0]);
+    let mut body = match operation {
+        "twilio_send_message" => json!({ "to": TO, "from": from, "body": "walked" }),
+        "twilio_create_call" => json!({ "to": TO, "from": from, "twiml": "<Response/>" }),
+        "twilio_start_verification" => json!({ "serviceSid": service, "to": TO }),
+        "twilio_check_verification" => {
+            let code = app.simulator().verifications()[0].code.clone();
+            json!({ "serviceSid": service, "to": TO, "code": code })
+        }
+        "twilio_redact_message" | "twilio_cancel_message" | "twilio_hang_up" => json!({}),
+        other => panic!("the walk does not know what to give {other}: say so in `short_route_body`"),
+    };
+    body["connectionId"] = json!("my-twilio");
+    body
+}
+
+/// Ids of things that the walk's actions are about, by their names in the paths.
+struct Things {
+    sent: String,
+    scheduled: String,
+    call: String,
+    action: String,
+}
+
+impl Things {
+    async fn make(app: &TestApp) -> Self {
+        let assets = app.simulator().assets();
+        let at = app.simulator().now() + chrono::Duration::days(2);
+        let later = json!({ "to": TO, "messagingServiceSid": assets.messaging_services[0], "body": "x", "sendAt": at.to_rfc3339() });
+        let call = json!({ "to": TO, "from": assets.numbers[0], "twiml": "<Response/>" });
+        let verification = json!({ "serviceSid": assets.verify_services[0], "to": TO });
+        let sid = async |name: &str, input: &Json| -> String {
+            let made = trigger(app, name, input).await.expect(200).json();
+            made["sid"].as_str().unwrap().to_owned()
+        };
+        sid("start-verification", &verification).await;
+        let stored = trigger_with(app.admin(), "get-balance", &json!({}), &[("X-Async", "true")]).await;
+        let sent = sid("send-message", &message(app, "walked")).await;
+        let scheduled = sid("send-message", &later).await;
+        app.advance(std::time::Duration::from_secs(300));
+        app.run_due().await;
+        Self {
+            sent,
+            scheduled,
+            // Last, so that it is not over when it is to be ended.
+            call: sid("create-call", &call).await,
+            action: stored.expect(202).json()["id"].as_str().unwrap().to_owned(),
+        }
+    }
+
+    fn fill(&self, operation: &str, path: &str) -> String {
+        let message = if operation == "twilio_cancel_message" {
+            &self.scheduled
+        } else {
+            &self.sent
+        };
+        let path = path
+            .replace("{messageSid}", message)
+            .replace("{callSid}", &self.call);
+        let path = path.replace("{phoneNumber}", TO);
+        if operation == "get_action_result" {
+            path.replace("{id}", &self.action)
+        } else {
+            path
+        }
+    }
+}
+
 /// Operations of other providers, which have no connection here; what they are made of is the same.
 fn elsewhere(path: &str, app: &TestApp) -> bool {
     let first = path.split('/').nth(1).unwrap_or_default();
@@ -179,7 +274,7 @@ fn elsewhere(path: &str, app: &TestApp) -> bool {
 /// What takes away what others need comes last, the smaller before the larger.
 fn rank(operation: &str) -> u8 {
     match operation {
-        "delete_variant" => 1,
+        "delete_variant" | "twilio_delete_message" => 1,
         "delete_connection" | "delete_connection_deprecated" => 2,
         "delete_integration" => 3,
         _ => 0,
@@ -254,6 +349,7 @@ async fn every_operation_refuses_no_key_a_key_without_its_scope_and_anothers_obj
         .header("Connection-Id", "my-twilio");
     let feed = app.admin().send(feed).await.expect(200).json();
     let cursor = feed["records"][0]["_nango_metadata"]["cursor"].as_str().unwrap();
+    let things = Things::make(&app).await;
     for environment in ["walked", "doomed"] {
         app.environment(environment).await;
     }
@@ -277,7 +373,7 @@ async fn every_operation_refuses_no_key_a_key_without_its_scope_and_anothers_obj
             }
             let id = operation["operationId"].as_str().unwrap();
             let method: Method = method.to_ascii_uppercase().parse().unwrap();
-            let path = fill(id, path, &run, &key);
+            let path = fill(id, &things.fill(id, path), &run, &key);
             let call = call(id, &app, cursor);
             let needed = scopes[0].as_str().unwrap();
             let (others, only): (Vec<Scope>, Vec<Scope>) =

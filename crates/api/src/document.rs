@@ -11,21 +11,28 @@ use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{Components, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Server};
 use utoipa_actix_web::AppExt;
 
+use crate::docs;
+use crate::methods::Methods;
 use crate::routes::routes;
 
 /// What is served of the document, made once.
 pub(crate) struct Document {
     pub(crate) json: String,
     pub(crate) page: String,
+    pub(crate) docs: String,
+    pub(crate) methods: Methods,
 }
 
 impl Document {
     pub(crate) fn new(registry: &Registry, public_url: Option<&str>) -> Self {
         let mut document = openapi_for(registry);
+        let methods = Methods::of(&document);
         document.servers = public_url.map(|url| vec![Server::new(url.trim_end_matches('/'))]);
         Self {
             json: serde_json::to_string(&document).unwrap_or_default(),
             page: page(registry),
+            docs: docs::page(public_url),
+            methods,
         }
     }
 }
@@ -90,7 +97,7 @@ fn page(registry: &Registry) -> String {
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Trunkline</title>\
          <h1>Trunkline {}</h1><p>A self-hosted connector gateway. This is its API; every request needs \
          <code>Authorization: Bearer</code> and an API key.</p>\
-         <ul><li><a href=\"/openapi.json\">OpenAPI document</a></li><li><a href=\"/health\">health</a></li>\
+         <ul><li><a href=\"/docs\">Read and try the API</a></li><li><a href=\"/openapi.json\">OpenAPI document</a></li><li><a href=\"/health\">health</a></li>\
          <li><a href=\"/ready\">readiness</a></li></ul><p>Providers:</p><ul>{providers}</ul></html>\n",
         env!("CARGO_PKG_VERSION"),
     )

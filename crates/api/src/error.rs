@@ -35,8 +35,8 @@ pub(crate) enum ApiError {
     BrokenBody,
     #[error("there is no such route; GET /openapi.json describes those that there are")]
     NoRoute,
-    #[error("this route is not there for {0}; GET /openapi.json describes those that there are")]
-    MethodNotAllowed(String),
+    #[error("this path does not take {method}; it takes {allowed}")]
+    MethodNotAllowed { method: String, allowed: String },
     #[error("provider_config_key is needed: in the body, or as the header Provider-Config-Key")]
     MissingIntegration,
     #[error("syncs is needed: a list of names of syncs")]
@@ -170,7 +170,7 @@ impl ApiError {
             Self::InvalidContentType => (S::UNSUPPORTED_MEDIA_TYPE, "invalid_content_type"),
             Self::TooLarge(_) => (S::PAYLOAD_TOO_LARGE, "body_too_large"),
             Self::NoRoute | Self::NoSuchConnection { .. } => (S::NOT_FOUND, "not_found"),
-            Self::MethodNotAllowed(_) => (S::METHOD_NOT_ALLOWED, "method_not_allowed"),
+            Self::MethodNotAllowed { .. } => (S::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::MissingIntegration => (S::BAD_REQUEST, "missing_provider_config_key"),
             Self::NoSyncs => (S::BAD_REQUEST, "no_syncs_found"),
             Self::Migrating(_) => (S::SERVICE_UNAVAILABLE, "migrations_pending"),
@@ -253,6 +253,9 @@ impl ApiError {
         if let Some(wait) = self.retry_after() {
             response.insert_header((header::RETRY_AFTER, wait.as_secs().max(1)));
         }
+        if let Self::MethodNotAllowed { allowed, .. } = self {
+            response.insert_header((header::ALLOW, allowed.as_str()));
+        }
         if status == StatusCode::UNAUTHORIZED {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
         }
@@ -309,10 +312,7 @@ pub(crate) fn path_error(_: error::PathError, _: &HttpRequest) -> actix_web::Err
     ApiError::InvalidPath.into()
 }
 
-/// What no route takes: a path that is not there, or one that is there for another method.
-pub(crate) async fn no_route(request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    Err(match request.match_pattern() {
-        Some(_) => ApiError::MethodNotAllowed(request.method().to_string()),
-        None => ApiError::NoRoute,
-    })
+/// What no route takes.
+pub(crate) async fn no_route() -> Result<HttpResponse, ApiError> {
+    Err(ApiError::NoRoute)
 }

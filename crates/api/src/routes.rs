@@ -5,7 +5,7 @@ use actix_web::web;
 use utoipa_actix_web::scope::scope;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use crate::{body, caller, connect, connections, health, home, oauth, records, runs, syncs};
+use crate::{body, caller, connect, connections, docs, health, home, oauth, records, runs, syncs};
 
 /// Registers every route; this is also what the OpenAPI document is made from.
 pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
@@ -28,6 +28,8 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
         .service(health::ready)
         .service(home::home)
         .service(home::openapi_json)
+        .service(docs::docs)
+        .service(docs::docs_part)
         .map(oauth::refusals)
         .service(with_key);
 }

@@ -13,7 +13,7 @@ use utoipa_actix_web::AppExt;
 
 use crate::document::Document;
 use crate::edge::{self, RequestSpan};
-use crate::{error, routes};
+use crate::{error, methods, routes};
 
 /// How the API is served.
 #[derive(Debug, Clone)]
@@ -59,6 +59,7 @@ pub fn serve(gateway: Gateway, listener: TcpListener, options: ApiOptions) -> st
             .configure(routes::routes)
             .into_app()
             .default_service(web::to(error::no_route))
+            .wrap(from_fn(methods::check))
             .wrap(edge::cors())
             .wrap(from_fn(edge::answer))
             .wrap(TracingLogger::<RequestSpan>::new())

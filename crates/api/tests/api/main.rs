@@ -9,7 +9,10 @@
 mod connect;
 mod connections;
 mod conventions;
+mod docs;
 mod document;
+mod examples;
+mod methods;
 mod records;
 mod secrets;
 mod sync_requests;

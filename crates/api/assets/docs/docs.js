@@ -11,8 +11,6 @@ const main = at("main");
 let operations = [];
 let api = {};
 
-await start();
-
 async function start() {
   keyField();
   try {
@@ -189,3 +187,5 @@ function keyField() {
     at("key-show").setAttribute("aria-pressed", String(!shown));
   });
 }
+
+await start();

@@ -35,20 +35,22 @@ const isNull = (schema) => schema?.type === "null";
 const types = (schema) => [schema.type ?? []].flat();
 const choices = (schema) => (schema.oneOf ?? schema.anyOf ?? []).filter((part) => !isNull(part));
 
-/** A value that the schema describes: its example, or one put together from its parts. */
-export function sample(api, schema, depth = 0) {
+/** A value that the schema describes: its example, or one put together from its parts; `sparing` leaves out what need not be there. */
+export function sample(api, schema, sparing = false, depth = 0) {
   const own = whole(api, schema);
   if (own.example !== undefined) return own.example;
   for (const known of [own.examples?.[0], own.const, own.default, own.enum?.[0]]) if (known !== undefined) return known;
   const [first] = choices(own);
-  if (first) return sample(api, first, depth + 1);
+  if (first) return sample(api, first, sparing, depth + 1);
   if (depth > DEEPEST) return null;
   const kind = types(own).find((name) => name !== "null") ?? (own.properties ? "object" : null);
   switch (kind) {
     case "object":
-      return Object.fromEntries(Object.entries(own.properties ?? {}).map(([name, part]) => [name, sample(api, part, depth + 1)]));
+      return Object.fromEntries(Object.entries(own.properties ?? {})
+        .filter(([name, part]) => !sparing || own.required?.includes(name) || shown(resolve(api, part)))
+        .map(([name, part]) => [name, sample(api, part, sparing, depth + 1)]));
     case "array":
-      return [sample(api, own.items ?? {}, depth + 1)];
+      return [sample(api, own.items ?? {}, sparing, depth + 1)];
     case "boolean":
       return true;
     case "integer":
@@ -61,10 +63,12 @@ export function sample(api, schema, depth = 0) {
   }
 }
 
+const shown = (schema) => schema.example !== undefined || schema.examples !== undefined;
+
 /** The sample of a body: the media type's own example first. */
-export function bodySample(api, content) {
+export function bodySample(api, content, sparing = false) {
   const named = Object.values(content.examples ?? {})[0];
-  return content.example ?? resolve(api, named).value ?? sample(api, content.schema ?? {});
+  return content.example ?? resolve(api, named).value ?? sample(api, content.schema ?? {}, sparing);
 }
 
 /** The name of a schema's type, in a few words. */

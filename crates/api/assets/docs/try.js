@@ -9,10 +9,11 @@ const typed = new Map();
 /** The form of an operation. `server` is where requests go; `key()` gives the API key or an empty text. */
 export function tryView(api, operation, server, key) {
   const inputs = operation.parameters.map((parameter) => parameterInput(api, parameter));
+  const more = inputs.filter(({ parameter }) => !parameter.required);
   const media = Object.entries(operation.requestBody?.content ?? {});
   const body = media.length ? h("textarea", { id: "body", rows: 10, spellcheck: "false", input: renew }) : null;
   if (body) {
-    body.value = JSON.stringify(bodySample(api, media[0][1]), null, 2) ?? "";
+    body.value = JSON.stringify(bodySample(api, media[0][1], true), null, 2) ?? "";
     body.rows = Math.min(22, Math.max(4, body.value.split("\n").length + 1));
   }
   const kinds = [...new Set(Object.entries(operation.responses ?? {}).filter(([status]) => status.startsWith("2"))
@@ -27,7 +28,9 @@ export function tryView(api, operation, server, key) {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
   } },
     h("h3", null, "Try it"),
-    inputs.map((input) => input.view),
+    inputs.filter(({ parameter }) => parameter.required).map((input) => input.view),
+    more.length ? h("details", { class: "more", open: more.length < 3 || more.some(({ input }) => input.value) },
+      h("summary", null, more.length + (more.length === 1 ? " more parameter" : " more parameters")), more.map((input) => input.view)) : null,
     body ? h("div", { class: "input" }, h("label", { for: "body" }, "Body ", h("span", { class: "type" }, media[0][0])), body) : null,
     accept ? h("div", { class: "input" }, h("label", { for: "accept" }, "Accept"), accept) : null,
     h("div", { class: "buttons" }, send, h("span", { class: "hint" }, "Ctrl + Enter")),
@@ -91,6 +94,7 @@ export function tryView(api, operation, server, key) {
     } finally {
       running = null;
       send.textContent = "Try it";
+      answer.scrollIntoView({ block: "nearest" });
     }
   }
 }

@@ -134,6 +134,7 @@ struct SharedFields {
     /// What is wrong with it; empty if nothing is.
     errors: Vec<ConnectionError>,
     /// Your user, if one was given.
+    #[schema(value_type = Option<Object>)]
     end_user: Option<Json>,
     /// Your labels.
     tags: BTreeMap<String, String>,

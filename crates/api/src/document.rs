@@ -1,6 +1,7 @@
 //! The OpenAPI document: the routes' own declarations, and for each provider its forms and its models.
 
 mod provider;
+mod rules;
 
 use std::fmt::Write;
 
@@ -44,7 +45,9 @@ pub fn openapi() -> OpenApi {
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(
             "Connects accounts of providers by their keys, keeps tables in step with what the providers hold, and answers queries from \
-             them. Errors have one shape: a stable code, a message, and the fields that are wrong.",
+             them. Errors have one shape: a stable code, a message, and the fields that are wrong.\n\n\
+             `HEAD` works wherever `GET` does. `OPTIONS` tells what a path takes; anything else there is a 405 (`method_not_allowed`) \
+             with the header `Allow`, and a path that is not there a 404 (`not_found`).",
         ))
         .license(Some(LicenseBuilder::new().name("MIT OR Apache-2.0").identifier(Some("MIT OR Apache-2.0")).build()));
     let tag = |name, description| {
@@ -68,11 +71,12 @@ pub fn openapi() -> OpenApi {
         .tags(Some(tags))
         .components(Some(components))
         .build();
-    let (_, document) = App::new()
+    let (_, mut document) = App::new()
         .into_utoipa_app()
         .openapi(base)
         .configure(routes)
         .split_for_parts();
+    rules::tell(&mut document);
     document
 }
 
@@ -82,6 +86,7 @@ pub fn openapi_for(registry: &Registry) -> OpenApi {
     for provider in registry.iter() {
         provider::describe(provider, &mut document);
     }
+    rules::tell(&mut document);
     document
 }
 

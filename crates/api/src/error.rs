@@ -83,6 +83,7 @@ struct ErrorDetail {
     #[serde(skip_serializing_if = "Option::is_none")]
     errors: Option<Vec<ErrorField>>,
     /// More about it, depending on the code.
+    #[schema(value_type = Option<Object>)]
     #[serde(skip_serializing_if = "Option::is_none")]
     payload: Option<Json>,
 }

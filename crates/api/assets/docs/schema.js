@@ -57,7 +57,7 @@ export function sample(api, schema, sparing = false, depth = 0) {
     case "number":
       return own.minimum ?? 1;
     case "string":
-      return { "date-time": "2026-11-21T10:00:00Z", uuid: "7d9f8a52-0c5e-4d38-9d63-3b1b9a1f0c44" }[own.format] ?? "text";
+      return { "date-time": "2026-11-21T10:00:00Z", uuid: "7d9f8a52-0c5e-4d38-9d63-3b1b9a1f0c44" }[own.format] ?? (own.title ? "<" + own.title + ">" : "text");
     default:
       return null;
   }

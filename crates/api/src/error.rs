@@ -38,8 +38,8 @@ pub(crate) enum ApiError {
     BrokenBody,
     #[error("there is no such route; GET /openapi.json describes those that there are")]
     NoRoute,
-    #[error("this route is not there for {0}; GET /openapi.json describes those that there are")]
-    MethodNotAllowed(String),
+    #[error("this path does not take {method}; it takes {allowed}")]
+    MethodNotAllowed { method: String, allowed: String },
     #[error("provider_config_key is needed: in the body, or as the header Provider-Config-Key")]
     MissingIntegration,
     #[error("the header Connection-Id is needed")]
@@ -110,6 +110,7 @@ struct ErrorDetail {
     #[serde(skip_serializing_if = "Option::is_none")]
     errors: Option<Vec<ErrorField>>,
     /// More about it, depending on the code.
+    #[schema(value_type = Option<Object>)]
     #[serde(skip_serializing_if = "Option::is_none")]
     payload: Option<Json>,
     /// The provider's own answer to an action: its `status`, `headers` and `body`.
@@ -256,7 +257,7 @@ impl ApiError {
             | Self::NoSuchConnection { .. }
             | Self::NoSuchIntegration(_)
             | Self::NoSuchFunction { .. } => (S::NOT_FOUND, "not_found"),
-            Self::MethodNotAllowed(_) => (S::METHOD_NOT_ALLOWED, "method_not_allowed"),
+            Self::MethodNotAllowed { .. } => (S::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::MissingIntegration => (S::BAD_REQUEST, "missing_provider_config_key"),
             Self::MissingConnection => (S::BAD_REQUEST, "missing_connection_id"),
             Self::UnknownProvider(_) => (S::BAD_REQUEST, "unknown_provider"),
@@ -367,6 +368,9 @@ impl ApiError {
         let mut response = HttpResponse::build(status);
         if let Some(wait) = self.retry_after() {
             response.insert_header((header::RETRY_AFTER, wait.as_secs().max(1)));
+        }
+        if let Self::MethodNotAllowed { allowed, .. } = self {
+            response.insert_header((header::ALLOW, allowed.as_str()));
         }
         if status == StatusCode::UNAUTHORIZED {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
@@ -481,10 +485,7 @@ pub(crate) fn path_error(_: error::PathError, _: &HttpRequest) -> actix_web::Err
     ApiError::InvalidPath.into()
 }
 
-/// What no route takes: a path that is not there, or one that is there for another method.
-pub(crate) async fn no_route(request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    Err(match request.match_pattern() {
-        Some(_) => ApiError::MethodNotAllowed(request.method().to_string()),
-        None => ApiError::NoRoute,
-    })
+/// What no route takes.
+pub(crate) async fn no_route() -> Result<HttpResponse, ApiError> {
+    Err(ApiError::NoRoute)
 }

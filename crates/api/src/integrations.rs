@@ -133,10 +133,10 @@ impl FromParameters for IncludeQuery {
 #[schema(example = json!({ "provider": "acme", "unique_key": "acme-eu", "display_name": "Acme (Europe)" }))]
 pub(crate) struct NewIntegrationBody {
     /// The provider's name: see `GET /providers`.
-    #[schema(required)]
+    #[schema(value_type = String)]
     provider: Option<String>,
     /// What you call it: letters, digits and `~:.@ _-`, 255 at most.
-    #[schema(required, min_length = 1, max_length = 255)]
+    #[schema(value_type = String, min_length = 1, max_length = 255)]
     unique_key: Option<String>,
     /// What people read.
     #[schema(min_length = 1, max_length = 255)]

@@ -4,6 +4,8 @@ pub(crate) mod feed;
 mod stream;
 mod write;
 
+use std::collections::BTreeMap;
+
 use actix_web::http::header::{ACCEPT, CONTENT_DISPOSITION};
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use gateway::Gateway;
@@ -19,10 +21,11 @@ use crate::query;
 
 /// A page of records, newest first. The list bears the model's plural for its name: `messages`.
 #[derive(Serialize, ToSchema)]
+#[schema(example = json!({ "messages": [{ "id": "1", "status": "delivered" }], "next_cursor": null }))]
 pub(crate) struct RecordPage {
     /// The records: each declared column by its name, and under `_extra` what the provider sent beside them.
-    #[schema(rename = "{plural}")]
-    records: Vec<Map<String, Json>>,
+    #[serde(flatten)]
+    records: BTreeMap<String, Vec<Map<String, Json>>>,
     /// Where the list goes on; null at its end.
     next_cursor: Option<String>,
 }

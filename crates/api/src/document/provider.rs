@@ -92,10 +92,13 @@ fn field_schema(field: &Field) -> ObjectBuilder {
         _ if field.secret => Some(SchemaFormat::KnownFormat(KnownFormat::Password)),
         format => format.map(super::action::format),
     };
+    // White space at both ends is dropped, and something must be left.
+    let anything = field.required().then(|| r"\S".to_owned());
     let mut object = text()
         .title(field.title.clone())
         .description(field.description.clone())
-        .pattern(field.pattern.as_ref().map(ToString::to_string))
+        .pattern(field.pattern.as_ref().map(ToString::to_string).or(anything))
+        .max_length(Some(1024))
         .format(format)
         .default(field.default_value.clone().map(Into::into));
     if let Some(example) = &field.example {

@@ -17,7 +17,8 @@ async function run(connection, trigger) {
     const since = await settled(connection);
     const answer = await trigger();
     assert.equal(answer.status, 200);
-    assert.deepEqual(answer.data, SUCCESS);
+    // Beside this Trunkline tells the runs.
+    assert.equal(answer.data.success, true);
     return settled(connection, { since });
 }
 
@@ -60,7 +61,7 @@ test('the status of all syncs is told, one that was not started as paused', asyn
 
 test('the status of what is not there is refused', async () => {
     const error = await refused(nango.syncStatus('acme', '*', 'nobody'), 400, 'invalid_body');
-    assert.match(error.message, /Connection not found|nobody/);
+    assert.match(JSON.stringify(error), /Connection not found|no connection/);
     await refused(nango.syncStatus('nobody', '*', 'synced'), 400, 'unknown_provider_config');
     await assert.rejects(nango.syncStatus('acme', 'acme-orders'), /must be an array/);
 });

@@ -117,7 +117,7 @@ test('an unknown connection is 404, an unknown integration 400', async () => {
 
 test('a key that may not read credentials sees none', async () => {
     await connectAcme('hidden');
-    const made = await call('POST', '/environment/api-keys', {
+    const made = await call('POST', '/environments/dev/api-keys', {
         body: { name: 'no credentials', scopes: ['environment:connections:read'] }
     });
     const reader = sdk(made.body.data.secret);

@@ -1,9 +1,15 @@
 // The functions of an integration: its syncs and actions; and what the environment has of them.
 
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { before, test } from 'node:test';
 
-import { nango, refused } from './support/world.mjs';
+import { connectAcme, connectTwilio, isRefusal, nango, refused } from './support/world.mjs';
+
+// An integration under its provider's own name is there once something is connected.
+before(async () => {
+    await connectAcme('with-functions');
+    await connectTwilio('with-functions');
+});
 
 test('the functions of an integration are listed with their number', async () => {
     const { data, pagination } = await nango.listFunctions({ uniqueKey: 'acme' });
@@ -46,6 +52,20 @@ test('one function is told by its name', async () => {
     await refused(nango.getFunction({ uniqueKey: 'acme', name: 'acme-orders' }, { type: 'action' }), 404, 'not_found');
 });
 
+test('what declares a function is told', async () => {
+    const { type, code } = await nango.getFunctionCode({ uniqueKey: 'acme', name: 'acme-orders' });
+    assert.equal(type, 'sync');
+    assert.match(code, /acme_orders/);
+    await refused(nango.getFunctionCode({ uniqueKey: 'acme', name: 'nothing' }), 404, 'not_found');
+});
+
+test('a function is not deleted, since it comes with the provider\'s file', async () => {
+    const answer = await nango.deleteFunction({ uniqueKey: 'acme', name: 'acme-orders' }, { type: 'sync' }).catch((error) => error.response);
+    assert.ok(answer.status >= 400 && answer.status < 500, `${answer.status}`);
+    isRefusal(answer.status, answer.data, answer.status, answer.data.error.code);
+    assert.equal((await nango.getFunction({ uniqueKey: 'acme', name: 'acme-orders' })).data.name, 'acme-orders');
+});
+
 test('the configuration of all functions is a bare list', async () => {
     const all = await nango.getScriptsConfig();
     const acme = all.find((one) => one.providerConfigKey === 'acme');
@@ -58,7 +78,11 @@ test('the configuration of all functions is a bare list', async () => {
 test('the configuration of all actions is told for OpenAI', async () => {
     const { data } = await nango.getScriptsConfig('openai');
     assert.ok(data.length > 0);
-    assert.ok(data.every((one) => one.type === 'function' && typeof one.function.name === 'string'));
+    const send = data.find((one) => one.name === 'send-message');
+    assert.equal(typeof send.description, 'string');
+    assert.equal(send.parameters.type, 'object');
+    assert.equal(typeof send.parameters.properties, 'object');
+    assert.deepEqual(send.parameters.required, ['to']);
 });
 
 test('the configuration in an unknown format is refused', async () => {

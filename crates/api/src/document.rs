@@ -2,6 +2,8 @@
 
 mod provider;
 
+pub(crate) use provider::schema_of;
+
 use std::fmt::Write;
 
 use actix_web::App;
@@ -47,6 +49,9 @@ pub fn openapi() -> OpenApi {
             .build()
     };
     let tags = [
+        tag("environments", "Tenants, and the keys that open them"),
+        tag("providers", "What integrations can be made of"),
+        tag("integrations", "What an environment calls its providers"),
         tag("connections", "Access to accounts at providers"),
         tag("syncs", "What keeps the tables in step, and its runs"),
         tag("records", "Synced records"),

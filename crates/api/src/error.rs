@@ -48,6 +48,15 @@ pub(crate) enum ApiError {
     /// The integration was named in a query or a body, where Nango answers 400.
     #[error("there is no integration {0:?}")]
     UnknownIntegration(String),
+    /// The integration stands in the path of a route about integrations, where Nango answers `not_found`.
+    #[error("there is no integration {0:?}: GET /integrations lists those that there are")]
+    NoSuchIntegration(String),
+    #[error("{integration:?} has no function {name:?}; it has: {known}")]
+    NoSuchFunction {
+        integration: String,
+        name: String,
+        known: String,
+    },
     /// As Nango answers to the deletion of a connection that is not there.
     #[error("there is no connection {connection:?} of {integration:?}")]
     NothingToDelete { connection: String, integration: String },
@@ -148,6 +157,14 @@ impl ApiError {
         }
     }
 
+    /// For a route about integrations: one that is not there is 404 `not_found`.
+    pub(crate) fn integration(error: GatewayError) -> Self {
+        match error {
+            GatewayError::UnknownIntegration(integration) => Self::NoSuchIntegration(integration),
+            other => Self::Gateway(other),
+        }
+    }
+
     /// For an integration that is named in the query or the body and not in the path: not there is 400.
     pub(crate) fn named(error: GatewayError) -> Self {
         match error {
@@ -169,7 +186,10 @@ impl ApiError {
             Self::InvalidJson(_) | Self::BrokenBody => (S::BAD_REQUEST, "invalid_json"),
             Self::InvalidContentType => (S::UNSUPPORTED_MEDIA_TYPE, "invalid_content_type"),
             Self::TooLarge(_) => (S::PAYLOAD_TOO_LARGE, "body_too_large"),
-            Self::NoRoute | Self::NoSuchConnection { .. } => (S::NOT_FOUND, "not_found"),
+            Self::NoRoute
+            | Self::NoSuchConnection { .. }
+            | Self::NoSuchIntegration(_)
+            | Self::NoSuchFunction { .. } => (S::NOT_FOUND, "not_found"),
             Self::MethodNotAllowed(_) => (S::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::MissingIntegration => (S::BAD_REQUEST, "missing_provider_config_key"),
             Self::NoSyncs => (S::BAD_REQUEST, "no_syncs_found"),
@@ -269,6 +289,7 @@ fn gateway_kind(error: &GatewayError) -> (StatusCode, &'static str) {
         GatewayError::UnknownRun(_)
         | GatewayError::UnknownModel { .. }
         | GatewayError::UnknownEnvironment(_)
+        | GatewayError::UnknownProvider(_)
         | GatewayError::UnknownApiKey(_) => (S::NOT_FOUND, "not_found"),
         GatewayError::EnvironmentInUse(_) => (S::CONFLICT, "conflict"),
         GatewayError::UnknownSync(_) => (S::BAD_REQUEST, "unknown_sync"),

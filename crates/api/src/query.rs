@@ -100,6 +100,20 @@ impl Parameters {
         number
     }
 
+    /// The values of a parameter that may be given several times.
+    pub(crate) fn repeated<T: FromStr<Err: Display>>(&mut self, name: &'static str) -> Vec<T> {
+        self.known.push(name);
+        let given: Vec<_> = self.pairs.extract_if(.., |(known, _)| known == name).collect();
+        let mut values = Vec::new();
+        for (_, text) in given {
+            match text.parse() {
+                Ok(value) => values.push(value),
+                Err(rule) => self.wrong("invalid", name, T::Err::to_string(&rule)),
+            }
+        }
+        values
+    }
+
     /// The values of a list with commas between.
     pub(crate) fn list<T: FromStr<Err: Display>>(&mut self, name: &'static str) -> Vec<T> {
         let text = self.text(name).unwrap_or_default();

@@ -5,11 +5,34 @@ use actix_web::web;
 use utoipa_actix_web::scope::scope;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use crate::{body, caller, connect, connections, health, home, oauth, records, runs, syncs};
+use crate::{
+    body, caller, connect, connections, environments, functions, health, home, integrations, oauth,
+    providers, records, runs, syncs,
+};
 
 /// Registers every route; this is also what the OpenAPI document is made from.
 pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
     let with_key = scope(web::scope(""))
+        .service(environments::list)
+        .service(environments::create)
+        .service(environments::delete)
+        .service(environments::list_keys)
+        .service(environments::create_key)
+        .service(environments::revoke_key)
+        .service(functions::variables)
+        .service(functions::config)
+        .service(providers::list)
+        .service(providers::get)
+        .service(providers::templates)
+        .service(integrations::list)
+        .service(integrations::create)
+        .service(integrations::quickstart)
+        .service(integrations::get)
+        .service(integrations::update)
+        .service(integrations::delete)
+        .service(functions::list)
+        .service(functions::get)
+        .service(functions::code)
         .service(connections::list)
         .service(connections::get)
         .service(connections::delete)
@@ -28,6 +51,7 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
         .service(health::ready)
         .service(home::home)
         .service(home::openapi_json)
+        .service(providers::logo)
         .map(oauth::refusals)
         .service(with_key);
 }

@@ -13,6 +13,7 @@ use utoipa_actix_web::AppExt;
 
 use crate::document::Document;
 use crate::edge::{self, RequestSpan};
+use crate::providers::PublicUrl;
 use crate::{error, routes};
 
 /// How the API is served.
@@ -49,11 +50,17 @@ pub fn serve(gateway: Gateway, listener: TcpListener, options: ApiOptions) -> st
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = threads.unwrap_or_else(|| cores.min(MOST_THREADS)).max(1);
     let document = web::Data::from(Arc::new(Document::new(gateway.registry(), public_url.as_deref())));
+    let url = match public_url {
+        Some(url) => url.trim_end_matches('/').to_owned(),
+        None => format!("http://{}", listener.local_addr()?),
+    };
+    let url = web::Data::new(PublicUrl(url));
     let gateway = web::Data::new(gateway);
     let server = HttpServer::new(move || {
         App::new()
             .app_data(gateway.clone())
             .app_data(document.clone())
+            .app_data(url.clone())
             .app_data(web::PathConfig::default().error_handler(error::path_error))
             .into_utoipa_app()
             .configure(routes::routes)

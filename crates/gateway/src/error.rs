@@ -36,6 +36,9 @@ pub enum GatewayError {
     /// No integration of that key.
     #[error("there is no integration {0:?}; `trunkline providers list` shows what there is")]
     UnknownIntegration(String),
+    /// No provider of that name.
+    #[error("there is no provider {0:?}; GET /providers lists those that there are")]
+    UnknownProvider(String),
     /// No environment of that name.
     #[error("there is no environment {0:?}")]
     UnknownEnvironment(String),

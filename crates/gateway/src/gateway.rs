@@ -17,6 +17,7 @@ use crate::health::Health;
 use crate::integrations::Integrations;
 use crate::keys::Keys;
 use crate::models::Models;
+use crate::providers::Providers;
 use crate::records::Records;
 use crate::syncs::Syncs;
 use crate::{GatewayError, Rotation};
@@ -83,6 +84,11 @@ impl Gateway {
     /// Environments.
     pub fn environments(&self) -> Environments<'_> {
         Environments(&self.0)
+    }
+
+    /// Providers.
+    pub fn providers(&self) -> Providers<'_> {
+        Providers(&self.0)
     }
 
     /// Integrations.

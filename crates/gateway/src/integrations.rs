@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use domain::{IntegrationKey, ProviderName};
+use domain::{EnvironmentId, IntegrationKey, ProviderName};
 use registry::Provider;
 use store::StoreError;
 use store::connections::{self, ConnectionFilter};
@@ -50,9 +50,8 @@ const MAX_DISPLAY_NAME: usize = 255;
 const DELETE_PAGE: i64 = 100;
 
 impl Integrations<'_> {
-    /// The integrations that the caller's environment has made or connected to, oldest first.
-    pub async fn list(&self, caller: &Caller) -> Result<Vec<MadeIntegration>, GatewayError> {
-        let environment = caller.environment;
+    /// The integrations that the environment has made or connected to, oldest first.
+    pub async fn list(&self, environment: EnvironmentId) -> Result<Vec<MadeIntegration>, GatewayError> {
         let rows = self
             .0
             .store
@@ -62,10 +61,9 @@ impl Integrations<'_> {
     }
 
     /// One integration.
-    pub async fn find(&self, caller: &Caller, key: &str) -> Result<MadeIntegration, GatewayError> {
+    pub async fn find(&self, environment: EnvironmentId, key: &str) -> Result<MadeIntegration, GatewayError> {
         let unknown = || GatewayError::UnknownIntegration(key.to_owned());
-        let (environment, key): (_, IntegrationKey) =
-            (caller.environment, key.parse().map_err(|_| unknown())?);
+        let key: IntegrationKey = key.parse().map_err(|_| unknown())?;
         let row = self
             .0
             .store
@@ -105,7 +103,7 @@ impl Integrations<'_> {
         {
             return Err(taken(&key));
         }
-        self.find(caller, key.as_str()).await
+        self.find(caller.environment, key.as_str()).await
     }
 
     /// Changes an integration. One that has connections keeps its key, since apps name their connections by it.
@@ -115,7 +113,7 @@ impl Integrations<'_> {
         of: &str,
         request: IntegrationRequest,
     ) -> Result<MadeIntegration, GatewayError> {
-        let row = self.find(caller, of).await?.row;
+        let row = self.find(caller.environment, of).await?.row;
         let mut errors = request.errors();
         let new_key = key(request.unique_key.as_deref(), false, &mut errors).filter(|key| *key != row.key);
         let (environment, old) = (caller.environment, row.key.clone());
@@ -151,7 +149,7 @@ impl Integrations<'_> {
             .write(move |c| integrations::change(c, environment, &old, &change, now))
             .await;
         match changed {
-            Ok(()) => self.find(caller, key.as_str()).await,
+            Ok(()) => self.find(environment, key.as_str()).await,
             Err(StoreError::Conflict { .. }) => Err(taken(&key)),
             Err(error) => Err(error.into()),
         }
@@ -159,7 +157,7 @@ impl Integrations<'_> {
 
     /// Deletes an integration with its connections and their rows. Cut off in the middle, it can be repeated.
     pub async fn delete(&self, caller: &Caller, key: &str) -> Result<(), GatewayError> {
-        let row = self.find(caller, key).await?.row;
+        let row = self.find(caller.environment, key).await?.row;
         let environment = caller.environment;
         loop {
             let filter = ConnectionFilter {

@@ -164,8 +164,17 @@ impl Client {
 
     /// Sends a JSON body.
     pub async fn post(&self, path: &str, body: &Json) -> Reply {
+        self.send_json(Method::POST, path, body).await
+    }
+
+    /// Changes by a JSON body.
+    pub async fn patch(&self, path: &str, body: &Json) -> Reply {
+        self.send_json(Method::PATCH, path, body).await
+    }
+
+    async fn send_json(&self, method: Method, path: &str, body: &Json) -> Reply {
         let request = self
-            .request(Method::POST, path)
+            .request(method, path)
             .header("Content-Type", "application/json");
         self.send(request.body(body.to_string())).await
     }

@@ -14,22 +14,24 @@ const HELP: &str = "\
 {usage-heading} {usage}
 
 Run it:
-  serve        Serve the API and, unless told otherwise, work on syncs
-  worker       Work on syncs alone, beside any number of others
-  demo         See it work: a simulated account, connected and synced
+  serve         Serve the API and, unless told otherwise, work on syncs
+  worker        Work on syncs alone, beside any number of others
+  demo          See it work: a simulated account, connected and synced
 
 Look after it:
-  migrate      Bring the database's tables up to date
-  providers    List the providers, or check a provider file
-  key          Make keys, or rotate the encryption key
-  config       Show the configuration and where each value comes from
-  health       Ask a gateway whether it is well
+  migrate       Bring the database's tables up to date
+  providers     List the providers, or check a provider file
+  environments  List, make and delete environments
+  api-keys      List, make and revoke the API keys of an environment
+  key           Make keys, or rotate the encryption key
+  config        Show the configuration and where each value comes from
+  health        Ask a gateway whether it is well
 
 Use it (over its API, with TRUNKLINE_SECRET_KEY):
-  connect      Connect an account of a provider
-  connections  List, show and delete connections
-  sync         See, run, pause and start syncs
-  records      Read synced records
+  connect       Connect an account of a provider
+  connections   List, show and delete connections
+  sync          See, run, pause and start syncs
+  records       Read synced records
 
 Options:
 {options}{after-help}";
@@ -64,6 +66,12 @@ pub(crate) enum Command {
     /// Make keys, or rotate the encryption key
     #[command(subcommand)]
     Key(Key),
+    /// List, make and delete environments
+    #[command(subcommand)]
+    Environments(Environments),
+    /// List, make and revoke the API keys of an environment
+    #[command(subcommand)]
+    ApiKeys(ApiKeys),
     /// Show the configuration and where each value comes from
     Config(ShowConfig),
     /// Ask a gateway whether it is well
@@ -119,6 +127,60 @@ pub(crate) enum Key {
     ///
     /// Servers and workers go on meanwhile. The command may be stopped and repeated at any time.
     Rotate,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Environments {
+    /// List the environments
+    List(Json),
+    /// Make an environment
+    Create {
+        /// Its name: lower-case letters, digits, - and _
+        name: String,
+    },
+    /// Delete an environment without connections, with its integrations and API keys
+    Delete {
+        /// Its name
+        name: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ApiKeys {
+    /// List the keys of an environment by their beginnings, with their last use
+    List {
+        /// Environment
+        environment: String,
+        #[command(flatten)]
+        json: Json,
+    },
+    /// Make a key and print it, this once
+    Create {
+        /// Environment
+        environment: String,
+        /// What to call it
+        #[arg(long)]
+        name: String,
+        /// What it may do
+        #[arg(long = "scope", value_name = "SCOPE", default_values_t = ["environment:*".to_owned()])]
+        scopes: Vec<String>,
+        /// Make a UUID, for clients that demand one
+        #[arg(long)]
+        uuid: bool,
+    },
+    /// Revoke a key, at once and for good
+    Revoke {
+        /// Environment
+        environment: String,
+        /// The key's id
+        id: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -406,7 +468,7 @@ mod tests {
         {
             let about = command.get_about().unwrap().to_string();
             assert!(
-                help.contains(&format!("  {:<11}  {about}\n", command.get_name())),
+                help.contains(&format!("  {:<12}  {about}\n", command.get_name())),
                 "{} in:\n{help}",
                 command.get_name()
             );

@@ -3,6 +3,7 @@
 mod config;
 mod connect;
 mod connections;
+mod environments;
 mod health;
 mod key;
 mod migrate;
@@ -36,6 +37,8 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Providers(Providers::Check { files }) => providers::check(&files),
         Command::Key(Key::Generate) => key::generate(),
         Command::Key(Key::Rotate) => key::rotate(&load()?.config).await,
+        Command::Environments(command) => environments::run(&load()?.config, command).await,
+        Command::ApiKeys(command) => environments::keys(&load()?.config, command).await,
         Command::Config(options) => config::run(&load()?, &options),
         Command::Health(options) => health::run(&load()?.config, &options).await,
         Command::Connect(options) => connect::run(&load()?.config, &environment, &options).await,

@@ -189,6 +189,11 @@ fn page(model: &Model, schema: &str) -> Schema {
         .into()
 }
 
+/// The JSON Schema of a model's records.
+pub(crate) fn schema_of(model: &Model) -> serde_json::Value {
+    serde_json::to_value(record(model)).unwrap_or_default()
+}
+
 fn record(model: &Model) -> Schema {
     let mut object = ObjectBuilder::new()
         .schema_type(SchemaType::Type(Type::Object))

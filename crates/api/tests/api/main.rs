@@ -10,6 +10,8 @@ mod connect;
 mod connections;
 mod conventions;
 mod document;
+mod environments;
+mod integrations;
 mod records;
 mod secrets;
 mod sync_requests;

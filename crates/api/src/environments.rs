@@ -1,0 +1,285 @@
+//! Environments and their API keys.
+
+use actix_web::{HttpResponse, delete, get, post, web};
+use gateway::{Gateway, NewKeyRequest};
+use secrecy::ExposeSecret;
+use serde::{Deserialize, Serialize};
+use store::api_keys::ApiKeyRow;
+use store::environments::EnvironmentRow;
+use utoipa::ToSchema;
+
+use crate::body::Body;
+use crate::caller::{Caller, scope};
+use crate::connections::Success;
+use crate::error::{ApiError, ErrorBody, KeyErrors};
+use crate::query::{NoParameters, Query};
+
+/// An environment.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Environment {
+    /// Its name.
+    #[schema(example = "dev")]
+    name: String,
+    /// When it was made.
+    #[schema(format = DateTime, example = "2026-11-21T10:00:00.000Z")]
+    created_at: String,
+}
+
+impl From<EnvironmentRow> for Environment {
+    fn from(row: EnvironmentRow) -> Self {
+        Self {
+            name: row.name.to_string(),
+            created_at: row.created_at.to_string(),
+        }
+    }
+}
+
+/// The environments, by name.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct EnvironmentList {
+    data: Vec<Environment>,
+}
+
+/// One environment.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct EnvironmentAnswer {
+    data: Environment,
+}
+
+/// An environment to be made.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewEnvironment {
+    /// Its name: lower-case letters, digits, `-` and `_`.
+    #[schema(example = "staging")]
+    name: String,
+}
+
+/// An API key, without the key itself, which nobody can see again.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ApiKey {
+    /// Its id.
+    #[schema(example = "key_0198f0c8a2b37d5ea6a2d4c1b0f3e921")]
+    id: String,
+    /// What you call it.
+    #[schema(example = "ci")]
+    name: String,
+    /// The beginning of the key, to tell keys apart.
+    #[schema(example = "tl_dev_Ab3x")]
+    prefix: String,
+    /// What it may do.
+    #[schema(example = json!(["environment:*"]))]
+    scopes: Vec<String>,
+    /// When it was made.
+    #[schema(format = DateTime, example = "2026-11-21T10:00:00.000Z")]
+    created_at: String,
+    /// When it was last used, to the minute.
+    #[schema(format = DateTime)]
+    last_used_at: Option<String>,
+    /// When it was revoked.
+    #[schema(format = DateTime)]
+    revoked_at: Option<String>,
+}
+
+impl From<ApiKeyRow> for ApiKey {
+    fn from(row: ApiKeyRow) -> Self {
+        Self {
+            id: row.id.to_string(),
+            name: row.name,
+            prefix: row.prefix,
+            scopes: row.scopes,
+            created_at: row.created_at.to_string(),
+            last_used_at: row.last_used_at.map(|at| at.to_string()),
+            revoked_at: row.revoked_at.map(|at| at.to_string()),
+        }
+    }
+}
+
+/// The keys of an environment, newest first, revoked ones among them.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ApiKeyList {
+    data: Vec<ApiKey>,
+}
+
+/// An API key to be made.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({ "name": "ci", "scopes": ["environment:records:read", "environment:connections:*"] }))]
+pub(crate) struct NewApiKey {
+    /// What you call it.
+    #[schema(min_length = 1, max_length = 255)]
+    name: String,
+    /// What it may do; no more than your own key may. `environment:*` and `account:*` stand for all of their kind.
+    #[schema(min_items = 1)]
+    scopes: Vec<String>,
+    /// Whether it is to be a UUID, as some clients of Nango demand.
+    #[serde(default)]
+    uuid: bool,
+}
+
+/// A key just made.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct MadeApiKey {
+    data: Secret,
+}
+
+/// The only sight of a key.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({ "id": "key_0198f0c8a2b37d5ea6a2d4c1b0f3e921", "secret": "tl_dev_…" }))]
+struct Secret {
+    /// Its id.
+    id: String,
+    /// The key; it cannot be seen again.
+    secret: String,
+}
+
+/// Lists the environments.
+#[utoipa::path(
+    operation_id = "list_environments", tag = "environments", security(("api_key" = ["account:environments:list"])),
+    responses(
+        (status = 200, description = "The environments", body = EnvironmentList),
+        (status = 400, description = "`invalid_query_params`", body = ErrorBody),
+        KeyErrors
+    )
+)]
+#[get("/environments")]
+pub(crate) async fn list(
+    _: Caller<scope::EnvironmentsList>,
+    gateway: web::Data<Gateway>,
+    _: Query<NoParameters>,
+) -> Result<web::Json<EnvironmentList>, ApiError> {
+    let listed = gateway.environments().list().await?;
+    let data = listed.into_iter().map(Environment::from).collect();
+    Ok(web::Json(EnvironmentList { data }))
+}
+
+/// Makes an environment, empty and without a key.
+#[utoipa::path(
+    operation_id = "create_environment", tag = "environments", security(("api_key" = ["account:environments:create"])),
+    request_body = NewEnvironment,
+    responses(
+        (status = 201, description = "Made", body = EnvironmentAnswer),
+        (status = 400, description = "`invalid_body`: the name is taken or cannot be one", body = ErrorBody),
+        (status = 413, description = "The body is larger than 64 KB", body = ErrorBody),
+        (status = 415, description = "The body is no JSON", body = ErrorBody),
+        KeyErrors
+    )
+)]
+#[post("/environments")]
+pub(crate) async fn create(
+    _: Caller<scope::EnvironmentsCreate>,
+    gateway: web::Data<Gateway>,
+    body: Body<NewEnvironment>,
+) -> Result<HttpResponse, ApiError> {
+    let data = gateway.environments().create(&body.0.name).await?.into();
+    Ok(HttpResponse::Created().json(EnvironmentAnswer { data }))
+}
+
+/// Deletes an environment with its integrations and keys; it must have no connections.
+#[utoipa::path(
+    operation_id = "delete_environment", tag = "environments", security(("api_key" = ["account:environments:delete"])),
+    params(("environment" = String, Path, description = "The environment's name", example = "staging")),
+    responses(
+        (status = 200, description = "Done", body = Success),
+        (status = 400, description = "`invalid_query_params`", body = ErrorBody),
+        (status = 404, description = "`not_found`", body = ErrorBody),
+        (status = 409, description = "`conflict`: it has connections, or your key is its own", body = ErrorBody),
+        KeyErrors
+    )
+)]
+#[delete("/environments/{environment}")]
+pub(crate) async fn delete(
+    caller: Caller<scope::EnvironmentsDelete>,
+    gateway: web::Data<Gateway>,
+    name: web::Path<String>,
+    _: Query<NoParameters>,
+) -> Result<web::Json<Success>, ApiError> {
+    gateway.environments().delete(Some(&caller), &name).await?;
+    Ok(web::Json(Success::new()))
+}
+
+/// Lists the API keys of an environment, newest first; never the keys themselves.
+#[utoipa::path(
+    operation_id = "list_api_keys", tag = "environments", security(("api_key" = ["account:environments:api_keys:list"])),
+    params(("environment" = String, Path, description = "The environment's name", example = "dev")),
+    responses(
+        (status = 200, description = "The keys", body = ApiKeyList),
+        (status = 400, description = "`invalid_query_params`", body = ErrorBody),
+        (status = 404, description = "`not_found`", body = ErrorBody),
+        KeyErrors
+    )
+)]
+#[get("/environments/{environment}/api-keys")]
+pub(crate) async fn list_keys(
+    _: Caller<scope::ApiKeysList>,
+    gateway: web::Data<Gateway>,
+    name: web::Path<String>,
+    _: Query<NoParameters>,
+) -> Result<web::Json<ApiKeyList>, ApiError> {
+    let environment = gateway.environments().find(&name).await?;
+    let listed = gateway.keys().list(environment.id).await?;
+    let data = listed.into_iter().map(ApiKey::from).collect();
+    Ok(web::Json(ApiKeyList { data }))
+}
+
+/// Makes an API key of an environment, and shows it this once.
+#[utoipa::path(
+    operation_id = "create_api_key", tag = "environments", security(("api_key" = ["account:environments:api_keys:create"])),
+    params(("environment" = String, Path, description = "The environment's name", example = "dev")),
+    request_body = NewApiKey,
+    responses(
+        (status = 201, description = "Made", body = MadeApiKey),
+        (status = 400, description = "`invalid_body`: no such scope, or one that your own key lacks", body = ErrorBody),
+        (status = 404, description = "`not_found`", body = ErrorBody),
+        (status = 413, description = "The body is larger than 64 KB", body = ErrorBody),
+        (status = 415, description = "The body is no JSON", body = ErrorBody),
+        KeyErrors
+    )
+)]
+#[post("/environments/{environment}/api-keys")]
+pub(crate) async fn create_key(
+    caller: Caller<scope::ApiKeysCreate>,
+    gateway: web::Data<Gateway>,
+    name: web::Path<String>,
+    body: Body<NewApiKey>,
+) -> Result<HttpResponse, ApiError> {
+    let environment = gateway.environments().find(&name).await?;
+    let NewApiKey { name, scopes, uuid } = body.0;
+    let request = NewKeyRequest { name, scopes, uuid };
+    let made = gateway
+        .keys()
+        .create(Some(&caller), &environment, request)
+        .await?;
+    let data = Secret {
+        id: made.id.to_string(),
+        secret: made.secret.expose_secret().to_owned(),
+    };
+    Ok(HttpResponse::Created().json(MadeApiKey { data }))
+}
+
+/// Revokes an API key, at once and for good.
+#[utoipa::path(
+    operation_id = "revoke_api_key", tag = "environments", security(("api_key" = ["account:environments:api_keys:delete"])),
+    params(
+        ("environment" = String, Path, description = "The environment's name", example = "dev"),
+        ("key_id" = String, Path, description = "The key's id", example = "key_0198f0c8a2b37d5ea6a2d4c1b0f3e921")
+    ),
+    responses(
+        (status = 200, description = "Done", body = Success),
+        (status = 400, description = "`invalid_query_params`", body = ErrorBody),
+        (status = 404, description = "`not_found`", body = ErrorBody),
+        KeyErrors
+    )
+)]
+#[delete("/environments/{environment}/api-keys/{key_id}")]
+pub(crate) async fn revoke_key(
+    _: Caller<scope::ApiKeysDelete>,
+    gateway: web::Data<Gateway>,
+    path: web::Path<(String, String)>,
+    _: Query<NoParameters>,
+) -> Result<web::Json<Success>, ApiError> {
+    let (name, id) = path.into_inner();
+    let environment = gateway.environments().find(&name).await?;
+    gateway.keys().revoke(environment.id, &id).await?;
+    Ok(web::Json(Success::new()))
+}

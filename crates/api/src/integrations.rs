@@ -1,0 +1,344 @@
+//! Integrations: what an environment calls a provider; the shapes are those of Nango's public API.
+
+use std::collections::BTreeMap;
+
+use actix_web::{delete, get, patch, post, web};
+use gateway::{Gateway, IntegrationRequest, MadeIntegration};
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::body::Body;
+use crate::caller::{Caller, scope};
+use crate::connections::Success;
+use crate::error::{ApiError, ErrorBody, KeyErrors};
+use crate::providers::PublicUrl;
+use crate::query::{FromParameters, NoParameters, Parameters, Query};
+
+/// An integration.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct IntegrationView {
+    /// What you call it.
+    #[schema(example = "acme")]
+    unique_key: String,
+    /// The provider's name.
+    #[schema(example = "acme")]
+    provider: String,
+    /// What people read; the provider's own if you gave none.
+    #[schema(example = "Acme")]
+    display_name: String,
+    /// A picture of the provider.
+    #[schema(example = "https://trunkline.example.org/images/template-logos/acme.svg")]
+    logo: String,
+    /// Whether the provider's events are passed on to you.
+    forward_webhooks: bool,
+    /// What `integrationConfig` holds for the provider's file; not secret.
+    integration_config: BTreeMap<String, String>,
+    /// Your own values.
+    custom: BTreeMap<String, String>,
+    /// When it was made.
+    #[schema(format = DateTime, example = "2026-11-21T10:00:00.000Z")]
+    created_at: String,
+    /// When it was last changed.
+    #[schema(format = DateTime, example = "2026-11-21T10:00:00.000Z")]
+    updated_at: String,
+    /// Where the provider sends its events: null, since none are taken in yet. Only if asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    webhook_url: Option<Json>,
+    /// Null: credentials belong to connections. Only if asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    credentials: Option<Json>,
+}
+
+impl IntegrationView {
+    fn new(made: MadeIntegration, url: &PublicUrl) -> Self {
+        let MadeIntegration { row, provider } = made;
+        let named = provider.map_or_else(
+            || row.provider.to_string(),
+            |provider| provider.display_name.clone(),
+        );
+        Self {
+            unique_key: row.key.to_string(),
+            logo: url.logo(row.provider.as_str()),
+            provider: row.provider.to_string(),
+            display_name: row.display_name.unwrap_or(named),
+            forward_webhooks: row.forward_webhooks,
+            integration_config: row.config,
+            custom: row.custom,
+            created_at: row.created_at.to_string(),
+            updated_at: row.updated_at.to_string(),
+            webhook_url: None,
+            credentials: None,
+        }
+    }
+}
+
+/// The integrations of the environment, oldest first.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct IntegrationList {
+    data: Vec<IntegrationView>,
+}
+
+/// One integration.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct IntegrationAnswer {
+    data: IntegrationView,
+}
+
+/// What else to show.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct IncludeQuery {
+    /// `webhook` or `credentials`; may be given several times.
+    #[param(value_type = Vec<Include>, inline, required = false, style = Form, explode)]
+    include: Vec<Include>,
+}
+
+/// What can be shown besides.
+#[derive(Clone, Copy, PartialEq, Eq, ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub(crate) enum Include {
+    Webhook,
+    Credentials,
+}
+
+impl std::str::FromStr for Include {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "webhook" => Ok(Self::Webhook),
+            "credentials" => Ok(Self::Credentials),
+            _ => Err("must be webhook or credentials"),
+        }
+    }
+}
+
+impl FromParameters for IncludeQuery {
+    fn read(parameters: &mut Parameters) -> Self {
+        Self {
+            include: parameters.repeated("include"),
+        }
+    }
+}
+
+/// An integration to be made.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({ "provider": "acme", "unique_key": "acme-eu", "display_name": "Acme (Europe)" }))]
+pub(crate) struct NewIntegrationBody {
+    /// The provider's name: see `GET /providers`.
+    #[schema(required)]
+    provider: Option<String>,
+    /// What you call it: letters, digits and `~:.@ _-`, 255 at most.
+    #[schema(required, min_length = 1, max_length = 255)]
+    unique_key: Option<String>,
+    /// What people read.
+    #[schema(min_length = 1, max_length = 255)]
+    display_name: Option<String>,
+    /// Whether the provider's events are passed on to you; true if left out.
+    forward_webhooks: Option<bool>,
+    /// Refused: credentials belong to connections.
+    credentials: Option<Json>,
+    /// What fills `${integrationConfig.…}` in the provider's file; not secret.
+    integration_config: Option<BTreeMap<String, String>>,
+    /// Your own values.
+    custom: Option<BTreeMap<String, String>>,
+}
+
+/// What is to change; what is left out stays.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({ "display_name": "Acme (Europe)" }))]
+pub(crate) struct IntegrationChangeBody {
+    /// Another key; only while the integration has no connections.
+    #[schema(min_length = 1, max_length = 255)]
+    unique_key: Option<String>,
+    /// What people read.
+    #[schema(min_length = 1, max_length = 255)]
+    display_name: Option<String>,
+    /// Whether the provider's events are passed on to you.
+    forward_webhooks: Option<bool>,
+    /// Refused: credentials belong to connections.
+    credentials: Option<Json>,
+    /// What fills `${integrationConfig.…}` in the provider's file, in place of all that was there; not secret.
+    integration_config: Option<BTreeMap<String, String>>,
+    /// Your own values, in place of all that were there.
+    custom: Option<BTreeMap<String, String>>,
+}
+
+impl From<NewIntegrationBody> for IntegrationRequest {
+    fn from(body: NewIntegrationBody) -> Self {
+        Self {
+            provider: body.provider,
+            unique_key: body.unique_key,
+            display_name: body.display_name,
+            forward_webhooks: body.forward_webhooks,
+            has_credentials: body.credentials.is_some(),
+            config: body.integration_config,
+            custom: body.custom,
+        }
+    }
+}
+
+impl From<IntegrationChangeBody> for IntegrationRequest {
+    fn from(body: IntegrationChangeBody) -> Self {
+        Self {
+            provider: None,
+            unique_key: body.unique_key,
+            display_name: body.display_name,
+            forward_webhooks: body.forward_webhooks,
+            has_credentials: body.credentials.is_some(),
+            config: body.integration_config,
+            custom: body.custom,
+        }
+    }
+}
+
+/// Lists the integrations that the environment has made or connected to, oldest first.
+///
+/// Every provider can be connected under its own name without an integration being made first; it is listed from then on.
+#[utoipa::path(
+    operation_id = "list_integrations", tag = "integrations", security(("api_key" = ["environment:integrations:list"])),
+    responses(
+        (status = 200, description = "The integrations", body = IntegrationList),
+        (status = 400, description = "`invalid_query_params`", body = ErrorBody),
+        KeyErrors
+    )
+)]
+#[get("/integrations")]
+pub(crate) async fn list(
+    caller: Caller<scope::IntegrationsList>,
+    gateway: web::Data<Gateway>,
+    url: web::Data<PublicUrl>,
+    _: Query<NoParameters>,
+) -> Result<web::Json<IntegrationList>, ApiError> {
+    let listed = gateway.integrations().list(caller.environment).await?;
+    let data = listed
+        .into_iter()
+        .map(|made| IntegrationView::new(made, &url))
+        .collect();
+    Ok(web::Json(IntegrationList { data }))
+}
+
+/// Shows one integration.
+#[utoipa::path(
+    operation_id = "get_integration", tag = "integrations", security(("api_key" = ["environment:integrations:read"])),
+    params(("unique_key" = String, Path, description = "The integration's key", example = "acme"), IncludeQuery),
+    responses(
+        (status = 200, description = "The integration", body = IntegrationAnswer),
+        (status = 400, description = "`invalid_query_params`", body = ErrorBody),
+        (status = 404, description = "`not_found`", body = ErrorBody),
+        KeyErrors
+    )
+)]
+#[get("/integrations/{unique_key}")]
+pub(crate) async fn get(
+    caller: Caller<scope::IntegrationsRead>,
+    gateway: web::Data<Gateway>,
+    url: web::Data<PublicUrl>,
+    key: web::Path<String>,
+    query: Query<IncludeQuery>,
+) -> Result<web::Json<IntegrationAnswer>, ApiError> {
+    let found = gateway.integrations().find(caller.environment, &key).await;
+    let mut data = IntegrationView::new(found.map_err(ApiError::integration)?, &url);
+    let null = |what| query.0.include.contains(&what).then_some(Json::Null);
+    data.webhook_url = null(Include::Webhook);
+    data.credentials = null(Include::Credentials);
+    Ok(web::Json(IntegrationAnswer { data }))
+}
+
+/// Makes an integration, beside any others of the same provider.
+#[utoipa::path(
+    operation_id = "create_integration", tag = "integrations", security(("api_key" = ["environment:integrations:create"])),
+    request_body = NewIntegrationBody,
+    responses(
+        (status = 200, description = "Made", body = IntegrationAnswer),
+        (status = 400, description = "`invalid_body`: the provider is not known, the key is taken, or another field is wrong", body = ErrorBody),
+        (status = 413, description = "The body is larger than 64 KB", body = ErrorBody),
+        (status = 415, description = "The body is no JSON", body = ErrorBody),
+        KeyErrors
+    )
+)]
+#[post("/integrations")]
+pub(crate) async fn create(
+    caller: Caller<scope::IntegrationsCreate>,
+    gateway: web::Data<Gateway>,
+    url: web::Data<PublicUrl>,
+    body: Body<NewIntegrationBody>,
+) -> Result<web::Json<IntegrationAnswer>, ApiError> {
+    let made = gateway.integrations().create(&caller, body.0.into()).await?;
+    let data = IntegrationView::new(made, &url);
+    Ok(web::Json(IntegrationAnswer { data }))
+}
+
+/// Refuses: a quick start is one with an OAuth app of somebody else's.
+#[utoipa::path(
+    operation_id = "create_quickstart_integration", tag = "integrations", security(("api_key" = ["environment:integrations:create"])),
+    responses(
+        (status = 400, description = "Always: `invalid_body`", body = ErrorBody),
+        KeyErrors
+    )
+)]
+#[post("/integrations/quickstart")]
+pub(crate) async fn quickstart(
+    _: Caller<scope::IntegrationsCreate>,
+) -> Result<web::Json<IntegrationAnswer>, ApiError> {
+    Err(ApiError::InvalidBody(vec![gateway::FieldError::at(
+        "invalid",
+        "provider",
+        "cannot be had this way: a quick start uses an OAuth app, and OAuth is not served; POST /integrations makes an integration",
+    )]))
+}
+
+/// Changes an integration.
+#[utoipa::path(
+    operation_id = "update_integration", tag = "integrations", security(("api_key" = ["environment:integrations:update"])),
+    params(("unique_key" = String, Path, description = "The integration's key", example = "acme")),
+    request_body = IntegrationChangeBody,
+    responses(
+        (status = 200, description = "Changed", body = IntegrationAnswer),
+        (status = 400, description = "`invalid_body`: the new key is taken, the integration has connections, or another field is wrong", body = ErrorBody),
+        (status = 404, description = "`not_found`", body = ErrorBody),
+        (status = 413, description = "The body is larger than 64 KB", body = ErrorBody),
+        (status = 415, description = "The body is no JSON", body = ErrorBody),
+        KeyErrors
+    )
+)]
+#[patch("/integrations/{unique_key}")]
+pub(crate) async fn update(
+    caller: Caller<scope::IntegrationsUpdate>,
+    gateway: web::Data<Gateway>,
+    url: web::Data<PublicUrl>,
+    key: web::Path<String>,
+    body: Body<IntegrationChangeBody>,
+) -> Result<web::Json<IntegrationAnswer>, ApiError> {
+    let changed = gateway.integrations().update(&caller, &key, body.0.into()).await;
+    let data = IntegrationView::new(changed.map_err(ApiError::integration)?, &url);
+    Ok(web::Json(IntegrationAnswer { data }))
+}
+
+/// Deletes an integration with its connections, their credentials and their synced rows.
+#[utoipa::path(
+    operation_id = "delete_integration", tag = "integrations", security(("api_key" = ["environment:integrations:delete"])),
+    params(("unique_key" = String, Path, description = "The integration's key", example = "acme")),
+    responses(
+        (status = 200, description = "Done", body = Success),
+        (status = 400, description = "`invalid_query_params`", body = ErrorBody),
+        (status = 404, description = "`not_found`", body = ErrorBody),
+        KeyErrors
+    )
+)]
+#[delete("/integrations/{unique_key}")]
+pub(crate) async fn delete(
+    caller: Caller<scope::IntegrationsDelete>,
+    gateway: web::Data<Gateway>,
+    key: web::Path<String>,
+    _: Query<NoParameters>,
+) -> Result<web::Json<Success>, ApiError> {
+    let deleted = gateway.integrations().delete(&caller, &key).await;
+    deleted.map_err(ApiError::integration)?;
+    Ok(web::Json(Success::new()))
+}

@@ -1,0 +1,201 @@
+//! Providers: what an integration can be made of, as their files say it.
+
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY};
+use actix_web::{HttpResponse, get, web};
+use gateway::Gateway;
+use registry::Provider;
+use serde::Serialize;
+use serde_json::{Map, Value as Json};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::caller::{Caller, scope};
+use crate::error::{ApiError, ErrorBody, KeyErrors};
+use crate::functions::Function;
+use crate::query::{FromParameters, NoParameters, Parameters, Query};
+
+/// Where this API is reached, without a slash at its end; addresses of pictures begin with it.
+#[derive(Clone)]
+pub(crate) struct PublicUrl(pub(crate) String);
+
+impl PublicUrl {
+    /// The address of a provider's picture.
+    pub(crate) fn logo(&self, provider: &str) -> String {
+        format!("{}/images/template-logos/{provider}.svg", self.0)
+    }
+}
+
+/// Which providers to list.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ProvidersQuery {
+    /// A regular expression that matches in the name, in any case.
+    #[param(example = "acme")]
+    search: Option<String>,
+}
+
+impl FromParameters for ProvidersQuery {
+    fn read(parameters: &mut Parameters) -> Self {
+        Self {
+            search: parameters.text("search"),
+        }
+    }
+}
+
+/// A provider: the whole of its file, and these.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({
+    "name": "acme", "logo_url": "https://trunkline.example.org/images/template-logos/acme.svg", "display_name": "Acme",
+    "auth_mode": "API_KEY", "proxy": { "base_url": "https://api.acme.example" },
+}))]
+pub(crate) struct ProviderView {
+    /// Its name.
+    name: String,
+    /// A picture of it.
+    logo_url: String,
+    /// What its file says: `display_name`, `auth_mode`, `proxy` and so on.
+    #[serde(flatten)]
+    document: Map<String, Json>,
+}
+
+impl ProviderView {
+    fn new(provider: &Provider, url: &PublicUrl) -> Self {
+        let mut document = provider.document.as_object().cloned().unwrap_or_default();
+        for own in ["name", "logo_url"] {
+            document.remove(own);
+        }
+        Self {
+            name: provider.name.to_string(),
+            logo_url: url.logo(provider.name.as_str()),
+            document,
+        }
+    }
+}
+
+/// The providers, by name.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ProviderList {
+    data: Vec<ProviderView>,
+}
+
+/// One provider.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ProviderAnswer {
+    data: ProviderView,
+}
+
+/// The syncs and actions that integrations of a provider have.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct TemplateList {
+    data: Vec<Function>,
+}
+
+/// Lists the providers.
+#[utoipa::path(
+    operation_id = "list_providers", tag = "providers", security(("api_key" = ["environment:integrations:list"])),
+    params(ProvidersQuery),
+    responses(
+        (status = 200, description = "The providers", body = ProviderList),
+        (status = 400, description = "`invalid_query_params`", body = ErrorBody),
+        KeyErrors
+    )
+)]
+#[get("/providers")]
+pub(crate) async fn list(
+    _: Caller<scope::IntegrationsList>,
+    gateway: web::Data<Gateway>,
+    url: web::Data<PublicUrl>,
+    query: Query<ProvidersQuery>,
+) -> Result<web::Json<ProviderList>, ApiError> {
+    let found = gateway.providers().list(query.0.search.as_deref())?;
+    let data = found
+        .iter()
+        .map(|provider| ProviderView::new(provider, &url))
+        .collect();
+    Ok(web::Json(ProviderList { data }))
+}
+
+/// Shows one provider.
+#[utoipa::path(
+    operation_id = "get_provider", tag = "providers", security(("api_key" = ["environment:integrations:list"])),
+    params(("provider" = String, Path, description = "The provider's name", example = "acme")),
+    responses(
+        (status = 200, description = "The provider", body = ProviderAnswer),
+        (status = 400, description = "`invalid_query_params`", body = ErrorBody),
+        (status = 404, description = "`not_found`", body = ErrorBody),
+        KeyErrors
+    )
+)]
+#[get("/providers/{provider}")]
+pub(crate) async fn get(
+    _: Caller<scope::IntegrationsList>,
+    gateway: web::Data<Gateway>,
+    url: web::Data<PublicUrl>,
+    name: web::Path<String>,
+    _: Query<NoParameters>,
+) -> Result<web::Json<ProviderAnswer>, ApiError> {
+    let provider = gateway.providers().find(&name)?;
+    let data = ProviderView::new(&provider, &url);
+    Ok(web::Json(ProviderAnswer { data }))
+}
+
+/// Lists the syncs and actions that every integration of a provider has.
+#[utoipa::path(
+    operation_id = "list_provider_templates", tag = "providers", security(("api_key" = ["environment:functions:list"])),
+    params(("provider" = String, Path, description = "The provider's name", example = "acme")),
+    responses(
+        (status = 200, description = "The syncs and actions", body = TemplateList),
+        (status = 400, description = "`invalid_query_params`", body = ErrorBody),
+        (status = 404, description = "`not_found`", body = ErrorBody),
+        KeyErrors
+    )
+)]
+#[get("/providers/{provider}/templates")]
+pub(crate) async fn templates(
+    _: Caller<scope::FunctionsList>,
+    gateway: web::Data<Gateway>,
+    name: web::Path<String>,
+    _: Query<NoParameters>,
+) -> Result<web::Json<TemplateList>, ApiError> {
+    let provider = gateway.providers().find(&name)?;
+    let data = Function::of(&provider, provider.name.as_str());
+    Ok(web::Json(TemplateList { data }))
+}
+
+/// Colours of pictures; white letters are readable on each of them.
+const COLOURS: [&str; 6] = ["#0f766e", "#1d4ed8", "#7e22ce", "#b91c1c", "#a16207", "#334155"];
+
+/// A picture of a provider: its first letter on a colour of its own.
+///
+/// Marks of other companies are theirs to give; a page that has them may show them in place of this.
+#[utoipa::path(
+    operation_id = "provider_logo", tag = "providers", security(()),
+    params(("provider" = String, Path, description = "The provider's name", example = "acme")),
+    responses(
+        (status = 200, description = "The picture", body = String, content_type = "image/svg+xml"),
+        (status = 404, description = "`not_found`", body = ErrorBody)
+    )
+)]
+#[get("/images/template-logos/{provider}.svg")]
+pub(crate) async fn logo(
+    gateway: web::Data<Gateway>,
+    name: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let provider = gateway.providers().find(&name)?;
+    let letter = provider
+        .display_name
+        .chars()
+        .find(char::is_ascii_alphanumeric)
+        .map_or('?', |letter| letter.to_ascii_uppercase());
+    let sum = name.bytes().fold(0_usize, |sum, byte| sum + usize::from(byte));
+    let colour = COLOURS.get(sum % COLOURS.len()).copied().unwrap_or("#334155");
+    let picture = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 64 64\" role=\"img\"><rect width=\"64\" height=\"64\" rx=\"14\" \
+         fill=\"{colour}\"/><text x=\"32\" y=\"44\" font-family=\"sans-serif\" font-size=\"34\" font-weight=\"600\" \
+         text-anchor=\"middle\" fill=\"#fff\">{letter}</text></svg>\n"
+    );
+    Ok(HttpResponse::Ok()
+        .content_type("image/svg+xml")
+        .insert_header((CACHE_CONTROL, "public, max-age=3600"))
+        .insert_header((CONTENT_SECURITY_POLICY, "default-src 'none'"))
+        .body(picture))
+}

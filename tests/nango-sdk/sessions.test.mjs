@@ -1,13 +1,15 @@
 // Connect sessions, and the two headless calls of @nangohq/frontend that need one.
 
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { before, test } from 'node:test';
 
 import Frontend from '@nangohq/frontend';
 
 import { acme, call, connectAcme, isRefusal, nango, refused, sim, stage } from './support/world.mjs';
 
 const TOKEN = /^nango_connect_session_[0-9a-f]{64}$/;
+
+before(() => connectAcme('before-sessions'));
 
 /** A session, and a front end that holds it. */
 async function session(body = {}) {

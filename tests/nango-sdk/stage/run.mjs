@@ -90,6 +90,7 @@ function gateway(folder, { key, simUrl, providerUrl, databaseUrl }) {
         TRUNKLINE_PROVIDERS__ACME__ALLOWED_ORIGINS: providerUrl.replace('127.0.0.1', 'localhost'),
         TRUNKLINE_WORKER__POLL_MS: '50',
         TRUNKLINE_LOG__FORMAT: 'json',
+        RUST_LOG: 'warn,trunkline=info',
     };
     return new Program('trunkline', trunkline, ['serve'], { cwd: folder, env });
 }

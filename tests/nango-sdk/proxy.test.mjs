@@ -1,6 +1,7 @@
 // The proxy: what arrives at the provider is what was given, and what comes back is what the provider said.
 
 import assert from 'node:assert/strict';
+import { Readable } from 'node:stream';
 import { before, test } from 'node:test';
 
 import { acme, call, connectAcme, connectTwilio, isRefusal, nango, refused, sdk, sim, stage } from './support/world.mjs';
@@ -85,6 +86,12 @@ test('a large body of any bytes arrives whole', async () => {
         headers: { 'Content-Type': 'application/octet-stream' }
     });
     assert.ok(Buffer.from(data.body, 'latin1').equals(bytes));
+});
+
+test('a body that is a stream arrives whole', async () => {
+    const data = Readable.from(['one, ', 'two, ', 'three']);
+    const answer = await nango.post({ ...to, endpoint: '/echo', data, headers: { 'Content-Type': 'text/plain' } });
+    assert.equal(answer.data.body, 'one, two, three');
 });
 
 test('the answer comes back as it is, with its status and headers', async () => {

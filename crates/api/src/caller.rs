@@ -14,6 +14,7 @@ use futures::future::LocalBoxFuture;
 use gateway::{Gateway, GatewayError, Session};
 
 use crate::error::ApiError;
+use crate::proxy;
 
 /// Scopes as types, so that a route's arguments tell which it needs.
 pub(crate) mod scope {
@@ -183,6 +184,8 @@ async fn identify(request: &ServiceRequest) -> Result<Identity, ApiError> {
         .ok_or(ApiError::Unauthenticated)?;
     Ok(if Session::is_token(key) {
         Identity::Session(gateway.sessions().authenticate(key).await?)
+    } else if proxy::is_route(request.match_pattern()) {
+        Identity::Key(gateway.keys().authenticate_often(key).await?)
     } else {
         Identity::Key(gateway.keys().authenticate(key).await?)
     })

@@ -8,9 +8,12 @@ use std::fmt::Write;
 
 use actix_web::App;
 use registry::Registry;
+use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::tag::TagBuilder;
-use utoipa::openapi::{Components, Deprecated, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Server};
+use utoipa::openapi::{
+    Components, ContentBuilder, Deprecated, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Server,
+};
 use utoipa_actix_web::AppExt;
 
 use crate::routes::routes;
@@ -59,6 +62,7 @@ pub fn openapi() -> OpenApi {
         ),
         tag("syncs", "What keeps the tables in step, and its runs"),
         tag("records", "Synced records"),
+        tag("proxy", "Calls to providers with the credentials of a connection"),
         tag("service", "The service itself"),
         tag(DEPRECATED, "Kept for clients that know no other name"),
     ];
@@ -85,6 +89,7 @@ pub fn openapi() -> OpenApi {
         .configure(routes)
         .split_for_parts();
     mark_deprecated(&mut document);
+    tell_apart(&mut document);
     document
 }
 
@@ -105,6 +110,36 @@ fn mark_deprecated(document: &mut OpenApi) {
             let tags = operation.tags.as_deref().unwrap_or_default();
             if tags.iter().any(|tag| tag == DEPRECATED) {
                 operation.deprecated = Some(Deprecated::True);
+            }
+        }
+    }
+}
+
+/// A route for several methods declares one operation; each method's needs an id of its own, and a body where it has one.
+fn tell_apart(document: &mut OpenApi) {
+    for item in document.paths.paths.values_mut() {
+        let body = || {
+            let any = ContentBuilder::new().build();
+            RequestBodyBuilder::new()
+                .description(Some("Whatever the provider takes"))
+                .content("*/*", any)
+                .build()
+        };
+        let methods = [
+            ("get", &mut item.get, false),
+            ("head", &mut item.head, false),
+            ("post", &mut item.post, true),
+            ("put", &mut item.put, true),
+            ("patch", &mut item.patch, true),
+            ("delete", &mut item.delete, true),
+        ];
+        for (method, operation, has_body) in methods {
+            if let Some(operation) = operation
+                .as_mut()
+                .filter(|operation| operation.operation_id.as_deref() == Some("proxy"))
+            {
+                operation.operation_id = Some(format!("proxy_{method}"));
+                operation.request_body = has_body.then(|| body().into());
             }
         }
     }

@@ -8,6 +8,7 @@ use gateway::{FieldError, GatewayError, Scope};
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 use store::StoreError;
+use upstream::CallError;
 use utoipa::{IntoResponses, ToSchema};
 
 /// Why a request was not carried out.
@@ -23,6 +24,8 @@ pub(crate) enum ApiError {
     InvalidQuery(Vec<FieldError>),
     #[error("the body cannot be taken: see errors")]
     InvalidBody(Vec<FieldError>),
+    #[error("the headers cannot be taken: see errors")]
+    InvalidHeaders(Vec<FieldError>),
     #[error("the path cannot be read")]
     InvalidPath,
     #[error("the body is no JSON: {0}")]
@@ -67,9 +70,9 @@ pub(crate) enum ApiError {
         name: String,
         known: String,
     },
-    /// As Nango answers to the deletion of a connection that is not there.
+    /// The connection was named where Nango answers 400 if it is not there.
     #[error("there is no connection {connection:?} of {integration:?}")]
-    NothingToDelete { connection: String, integration: String },
+    UnknownConnection { connection: String, integration: String },
     /// As Nango answers to a look at a connection that is not there.
     #[error("there is no connection {connection:?} of {integration:?}")]
     NoSuchConnection { connection: String, integration: String },
@@ -170,18 +173,35 @@ impl ApiError {
         }
     }
 
-    /// For a deletion: not there is 400 `unknown_connection`.
-    pub(crate) fn deleting(error: GatewayError) -> Self {
+    /// For requests to which Nango answers 400 if their connection (`unknown_connection`) or integration is not there.
+    pub(crate) fn refusing(error: GatewayError) -> Self {
         match error {
             GatewayError::UnknownConnection {
                 connection,
                 integration,
-            } => Self::NothingToDelete {
+            } => Self::UnknownConnection {
                 connection,
                 integration,
             },
             other => Self::named(other),
         }
+    }
+
+    /// For the state of syncs, where a connection that is not there is 400 `invalid_body`.
+    pub(crate) fn status(error: GatewayError) -> Self {
+        match Self::refusing(error) {
+            error @ Self::UnknownConnection { .. } => Self::InvalidBody(vec![FieldError::at(
+                "unknown",
+                "connection_id",
+                error.to_string(),
+            )]),
+            other => other,
+        }
+    }
+
+    /// An error at one field of the body.
+    pub(crate) fn invalid_body(field: &str, message: &str) -> Self {
+        Self::InvalidBody(vec![FieldError::at("invalid", field, message)])
     }
 
     /// For a route about integrations, and an import: one that is not there is 404 `not_found`.
@@ -204,17 +224,17 @@ impl ApiError {
     fn kind(&self) -> (StatusCode, &'static str) {
         use StatusCode as S;
         match self {
-            Self::MissingKey => (S::UNAUTHORIZED, "missing_auth_header"),
+            Self::MissingKey | Self::MissingSessionToken => (S::UNAUTHORIZED, "missing_auth_header"),
             Self::MalformedKey => (S::UNAUTHORIZED, "malformed_auth_header"),
             Self::Forbidden(_) => (S::FORBIDDEN, "forbidden"),
             Self::InvalidQuery(_) => (S::BAD_REQUEST, "invalid_query_params"),
             Self::InvalidBody(_) => (S::BAD_REQUEST, "invalid_body"),
+            Self::InvalidHeaders(_) => (S::BAD_REQUEST, "invalid_headers"),
             Self::InvalidPath => (S::BAD_REQUEST, "invalid_uri_params"),
             Self::InvalidJson(_) | Self::BrokenBody => (S::BAD_REQUEST, "invalid_json"),
             Self::InvalidContentType => (S::UNSUPPORTED_MEDIA_TYPE, "invalid_content_type"),
             Self::TooLarge(_) => (S::PAYLOAD_TOO_LARGE, "body_too_large"),
             Self::PublicKey => (S::UNAUTHORIZED, "deprecated_authentication"),
-            Self::MissingSessionToken => (S::UNAUTHORIZED, "missing_auth_header"),
             Self::NoRoute
             | Self::NoSuchConnection { .. }
             | Self::NoSuchIntegration(_)
@@ -225,7 +245,7 @@ impl ApiError {
             Self::Migrating(_) => (S::SERVICE_UNAVAILABLE, "migrations_pending"),
             Self::Unauthenticated => (S::INTERNAL_SERVER_ERROR, "server_error"),
             Self::UnknownIntegration(_) => (S::BAD_REQUEST, "unknown_provider_config"),
-            Self::NothingToDelete { .. } => (S::BAD_REQUEST, "unknown_connection"),
+            Self::UnknownConnection { .. } => (S::BAD_REQUEST, "unknown_connection"),
             Self::Gateway(error) => gateway_kind(error),
         }
     }
@@ -239,7 +259,8 @@ impl ApiError {
     fn tells_callers(&self) -> bool {
         matches!(
             self,
-            Self::Migrating(_) | Self::Gateway(GatewayError::ProviderUnavailable { .. })
+            Self::Migrating(_)
+                | Self::Gateway(GatewayError::ProviderUnavailable { .. } | GatewayError::Call(_))
         )
     }
 
@@ -256,6 +277,7 @@ impl ApiError {
         match self {
             Self::InvalidQuery(fields)
             | Self::InvalidBody(fields)
+            | Self::InvalidHeaders(fields)
             | Self::Gateway(
                 GatewayError::InvalidBody(fields)
                 | GatewayError::InvalidQuery(fields)
@@ -268,6 +290,7 @@ impl ApiError {
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Gateway(GatewayError::ProviderUnavailable { retry_after, .. }) => Some(*retry_after),
+            Self::Gateway(GatewayError::Call(error)) => error.retry_after(),
             _ => (self.kind().0 == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER),
         }
     }
@@ -334,16 +357,49 @@ fn gateway_kind(error: &GatewayError) -> (StatusCode, &'static str) {
         | GatewayError::UnknownModel { .. }
         | GatewayError::UnknownEnvironment(_)
         | GatewayError::UnknownProvider(_)
+        | GatewayError::UnknownVariant(_)
         | GatewayError::UnknownApiKey(_) => (S::NOT_FOUND, "not_found"),
         GatewayError::EnvironmentInUse(_) => (S::CONFLICT, "conflict"),
         GatewayError::UnknownSync(_) => (S::BAD_REQUEST, "unknown_sync"),
+        GatewayError::BaseVariant => (S::BAD_REQUEST, "invalid_variant"),
+        GatewayError::VariantExists { .. } => (S::BAD_REQUEST, "sync_variant_already_exists"),
+        GatewayError::Capped(_) => (S::BAD_REQUEST, "resource_capped"),
         GatewayError::InvalidBody(_) => (S::BAD_REQUEST, "invalid_body"),
         GatewayError::InvalidQuery(_) => (S::BAD_REQUEST, "invalid_query_params"),
         GatewayError::OauthNotSupported(_) => (S::BAD_REQUEST, "oauth_not_supported"),
         GatewayError::CredentialsRefused { .. } => (S::BAD_REQUEST, "connection_test_failed"),
         GatewayError::ProviderUnavailable { .. } => (S::SERVICE_UNAVAILABLE, "provider_unavailable"),
+        GatewayError::Call(error) => call_kind(error),
         GatewayError::Vault(_) => (S::INTERNAL_SERVER_ERROR, "server_error"),
         GatewayError::Store(error) => store_kind(error),
+    }
+}
+
+/// Why a call to a provider has no answer that could be handed on.
+fn call_kind(error: &CallError) -> (StatusCode, &'static str) {
+    use StatusCode as S;
+    match error {
+        CallError::AddressRefused { .. } | CallError::PlainHttp { .. } => (S::FORBIDDEN, "address_refused"),
+        CallError::OverrideNotAllowed { .. } => (S::BAD_REQUEST, "base_url_override_not_allowed"),
+        CallError::BadUrl { .. } | CallError::UnknownServer(_) => (S::BAD_REQUEST, "invalid_uri_params"),
+        CallError::Template(_) => (S::BAD_REQUEST, "connection_incomplete"),
+        CallError::BadHeader { .. } => (S::BAD_REQUEST, "invalid_headers"),
+        CallError::Crowded { .. } => (S::TOO_MANY_REQUESTS, "rate_limited"),
+        CallError::DeadlineExceeded { last, .. } if matches!(**last, CallError::Crowded { .. }) => {
+            (S::TOO_MANY_REQUESTS, "rate_limited")
+        }
+        CallError::TimedOut { .. } | CallError::DeadlineExceeded { .. } => {
+            (S::GATEWAY_TIMEOUT, "provider_timeout")
+        }
+        CallError::Unreachable { .. }
+        | CallError::Broken { .. }
+        | CallError::TooLarge { .. }
+        | CallError::Provider(_)
+        | CallError::NotJson { .. }
+        | CallError::ForeignLink { .. }
+        | CallError::TooManyRedirects { .. }
+        | CallError::PageRepeats
+        | CallError::BadCursor => (S::BAD_GATEWAY, "provider_unreachable"),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::{ConnectionId, ConnectionName};
+use domain::{ConnectionId, ConnectionName, Variant};
 use registry::AuthMode;
 use secrecy::SecretString;
 use serde_json::{Map, Value as Json};
@@ -176,19 +176,24 @@ impl Inner {
             connection_name: Some(name.clone()),
             names: None,
         };
-        self.store
+        let theirs = self
+            .store
             .write(move |c| {
-                for sync in syncs::list(c, environment, &filter)? {
+                let theirs = syncs::list(c, environment, &filter)?;
+                for sync in &theirs {
                     syncs::set_paused(c, sync.id, true, None)?;
                     schedule::take_away(c, sync.id, None)?;
                 }
-                credentials::delete(c, id)
+                credentials::delete(c, id)?;
+                Ok(theirs)
             })
             .await?;
-        if let Some(provider) = self.registry.get(row.provider.as_str()) {
-            for table in self.models.of_provider(&provider.name) {
-                self.delete_rows(table, row.id).await?;
-            }
+        self.recent.connections_changed();
+        for table in self.models.of_provider(&row.provider) {
+            self.delete_rows(table, row.id).await?;
+        }
+        for sync in theirs.iter().filter(|sync| sync.variant != Variant::base()) {
+            self.delete_rows_of(sync).await?;
         }
         self.store
             .write(move |c| connections::delete(c, environment, &key, &name))

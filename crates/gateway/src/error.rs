@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use domain::{ConnectionName, IntegrationKey};
 use store::StoreError;
+use upstream::CallError;
 use vault::VaultError;
 
 use crate::Scope;
@@ -75,6 +76,23 @@ pub enum GatewayError {
     /// The request's syncs name none that exists.
     #[error("{0}")]
     UnknownSync(String),
+    /// The connection has no such variant of the sync.
+    #[error("{0}")]
+    UnknownVariant(String),
+    /// The base variant is there as long as the connection, and cannot be made or deleted.
+    #[error("the variant base is every sync's own: it cannot be made or deleted")]
+    BaseVariant,
+    /// A variant of that name is there already.
+    #[error("the sync {sync} of this connection has a variant {variant} already")]
+    VariantExists {
+        /// The sync.
+        sync: String,
+        /// The variant.
+        variant: String,
+    },
+    /// There is as much of it as there may be.
+    #[error("{0}")]
+    Capped(String),
     /// Fields of the body cannot be taken.
     #[error("the body cannot be taken: see errors")]
     InvalidBody(Vec<FieldError>),
@@ -139,6 +157,9 @@ pub enum GatewayError {
         /// When to try again.
         retry_after: Duration,
     },
+    /// A call was not handed on, or the provider did not answer it.
+    #[error("{0}")]
+    Call(#[source] CallError),
     /// A credential cannot be sealed or opened.
     #[error(transparent)]
     Vault(#[from] VaultError),

@@ -3,22 +3,24 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use domain::{Clock, EnvironmentId, IntegrationKey, ProviderName};
+use domain::{Clock, EnvironmentId, IntegrationKey, ProviderName, SyncName, Variant};
 use registry::{Provider, Registry};
 use store::Store;
 use store::integrations::{self, IntegrationRow};
 use tokio::sync::Notify;
 use upstream::Upstream;
 
+use crate::brief::Brief;
 use crate::connect_sessions::Sessions;
 use crate::connections::Connections;
 use crate::credentials::{Credentials, KeySource};
 use crate::environments::Environments;
 use crate::health::Health;
 use crate::integrations::Integrations;
-use crate::keys::Keys;
-use crate::models::Models;
+use crate::keys::{self, Caller, Keys};
+use crate::models::{ModelTable, Models};
 use crate::providers::Providers;
+use crate::proxy::{Proxy, Recent};
 use crate::records::Records;
 use crate::syncs::Syncs;
 use crate::{GatewayError, Rotation};
@@ -49,6 +51,8 @@ pub(crate) struct Inner {
     pub(crate) models: Models,
     pub(crate) clock: Clock,
     pub(crate) due: Notify,
+    pub(crate) recent: Recent,
+    pub(crate) callers: Brief<String, Caller>,
 }
 
 impl Gateway {
@@ -72,6 +76,8 @@ impl Gateway {
             models,
             clock,
             due: Notify::new(),
+            recent: Recent::new(),
+            callers: Brief::new(keys::REMEMBERED),
         };
         inner.add_missing_syncs().await?;
         Ok(Self(Arc::new(inner)))
@@ -107,6 +113,11 @@ impl Gateway {
         Sessions(&self.0)
     }
 
+    /// Calls of apps to providers.
+    pub fn proxy(&self) -> Proxy {
+        Proxy(Arc::clone(&self.0))
+    }
+
     /// Syncs and their runs.
     pub fn syncs(&self) -> Syncs<'_> {
         Syncs(&self.0)
@@ -132,9 +143,19 @@ impl Gateway {
         &self.0.upstream
     }
 
-    /// The tables of all models.
+    /// The tables of all models, those of base variants.
     pub fn models(&self) -> &Models {
         &self.0.models
+    }
+
+    /// The table that a variant of a provider's sync fills; `None` if the provider has no such sync.
+    pub async fn table(
+        &self,
+        provider: &ProviderName,
+        sync: &SyncName,
+        variant: &Variant,
+    ) -> Result<Option<Arc<ModelTable>>, GatewayError> {
+        self.0.table(provider, sync, variant).await
     }
 
     /// The time.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use registry::Provider;
 use serde_json::{Map, Value as Json};
 use store::connections::ConnectionRow;
-use upstream::{ProviderError, Target, Variables, VerifyError};
+use upstream::{ProviderError, Target, Urgency, Variables, VerifyError};
 
 use crate::form::Filled;
 use crate::gateway::{Inner, Integration};
@@ -28,11 +28,13 @@ impl Inner {
             connection_config: filled.connection_config.clone(),
             integration_config: integration.config(),
             metadata: metadata.cloned().unwrap_or_default(),
+            variant: None,
         };
         let target = Target {
             provider: Arc::clone(provider),
             connection: None,
             variables: Arc::new(variables),
+            urgency: Urgency::Interactive,
         };
         self.upstream
             .verify(&target)

@@ -119,7 +119,7 @@ fn syncs(
             name,
             sync,
             &sync::Around {
-                scope,
+                scope: &scope.and("variant".to_owned()),
                 servers,
                 proxy: &file.proxy,
             },

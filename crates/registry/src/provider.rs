@@ -228,6 +228,17 @@ pub struct Limits {
     pub concurrency: u32,
     /// Calls a second, if it counts them.
     pub per_second: Option<f64>,
+    /// From all connections of one process together.
+    pub provider: ProviderLimits,
+}
+
+/// What a provider bears from everybody who comes from here.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ProviderLimits {
+    /// Calls under way at once; without bound if `None`.
+    pub concurrency: Option<u32>,
+    /// Calls a second, if it counts them.
+    pub per_second: Option<f64>,
 }
 
 /// How errors of the provider read.

@@ -125,9 +125,9 @@ test('a run that cannot be is refused', async () => {
     isRefusal(answer.status, answer.body, 400, 'invalid_body');
 });
 
-test('an integration without connections has no syncs to run', async () => {
-    await nango.createIntegration({ provider: 'acme', unique_key: 'acme-empty' });
-    await refused(nango.triggerSync('acme-empty', ['acme-orders']), 400, 'no_syncs_found');
+test('a run of no sync at all is refused', async () => {
+    await refused(nango.triggerSync('acme', [], 'synced'), 400, 'no_syncs_found');
+    await refused(nango.triggerSync('acme', undefined, 'synced'), 400, 'no_syncs_found');
 });
 
 test('a sync is started and paused', async () => {

@@ -10,9 +10,12 @@ use std::fmt::Write;
 
 use actix_web::App;
 use registry::Registry;
-use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::request_body::RequestBodyBuilder;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::tag::TagBuilder;
-use utoipa::openapi::{Components, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Server};
+use utoipa::openapi::{
+    Components, ContentBuilder, Deprecated, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Server,
+};
 use utoipa_actix_web::AppExt;
 
 use crate::routes::routes;
@@ -56,25 +59,93 @@ pub fn openapi() -> OpenApi {
         tag("integrations", "What an environment calls its providers"),
         tag("connections", "Access to accounts at providers"),
         tag("actions", "Calls that an app asks for by name"),
+        tag(
+            "connect sessions",
+            "Permissions to connect for front ends, half an hour each",
+        ),
         tag("syncs", "What keeps the tables in step, and its runs"),
         tag("records", "Synced records"),
+        tag("proxy", "Calls to providers with the credentials of a connection"),
         tag("service", "The service itself"),
+        tag(DEPRECATED, "Kept for clients that know no other name"),
     ];
     let mut key = Http::new(HttpAuthScheme::Bearer);
     key.description = Some("An API key. Each operation names the scope that the key must have.".to_owned());
     let mut components = Components::new();
     components.add_security_scheme("api_key", SecurityScheme::Http(key));
+    let mut session = Http::new(HttpAuthScheme::Bearer);
+    session.description = Some("The token of a connect session.".to_owned());
+    components.add_security_scheme("connect_session", SecurityScheme::Http(session));
+    let token = ApiKeyValue::with_description("connect_session_token", "The token of a connect session.");
+    components.add_security_scheme(
+        "connect_session_token",
+        SecurityScheme::ApiKey(ApiKey::Query(token)),
+    );
     let base = OpenApiBuilder::new()
         .info(info.build())
         .tags(Some(tags))
         .components(Some(components))
         .build();
-    let (_, document) = App::new()
+    let (_, mut document) = App::new()
         .into_utoipa_app()
         .openapi(base)
         .configure(routes)
         .split_for_parts();
+    mark_deprecated(&mut document);
+    tell_apart(&mut document);
     document
+}
+
+/// The tag of operations that are deprecated.
+const DEPRECATED: &str = "deprecated";
+
+/// Rust's own attribute, from which utoipa would take it, would warn wherever such a route is registered.
+fn mark_deprecated(document: &mut OpenApi) {
+    for item in document.paths.paths.values_mut() {
+        let operations = [
+            &mut item.get,
+            &mut item.post,
+            &mut item.patch,
+            &mut item.put,
+            &mut item.delete,
+        ];
+        for operation in operations.into_iter().flatten() {
+            let tags = operation.tags.as_deref().unwrap_or_default();
+            if tags.iter().any(|tag| tag == DEPRECATED) {
+                operation.deprecated = Some(Deprecated::True);
+            }
+        }
+    }
+}
+
+/// A route for several methods declares one operation; each method's needs an id of its own, and a body where it has one.
+fn tell_apart(document: &mut OpenApi) {
+    for item in document.paths.paths.values_mut() {
+        let body = || {
+            let any = ContentBuilder::new().build();
+            RequestBodyBuilder::new()
+                .description(Some("Whatever the provider takes"))
+                .content("*/*", any)
+                .build()
+        };
+        let methods = [
+            ("get", &mut item.get, false),
+            ("head", &mut item.head, false),
+            ("post", &mut item.post, true),
+            ("put", &mut item.put, true),
+            ("patch", &mut item.patch, true),
+            ("delete", &mut item.delete, true),
+        ];
+        for (method, operation, has_body) in methods {
+            if let Some(operation) = operation
+                .as_mut()
+                .filter(|operation| operation.operation_id.as_deref() == Some("proxy"))
+            {
+                operation.operation_id = Some(format!("proxy_{method}"));
+                operation.request_body = has_body.then(|| body().into());
+            }
+        }
+    }
 }
 
 /// The same with the routes of each provider of `registry`: its forms, its models, its filters.

@@ -1,14 +1,17 @@
 //! Every error on its way to HTTP: one stable code and one status each, one shape for all.
 
+mod kind;
+
 use std::time::Duration;
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, ResponseError, error};
-use gateway::{ActionFailureKind, FieldError, GatewayError, Scope, UpstreamAnswer};
+use gateway::{FieldError, GatewayError, Scope, UpstreamAnswer};
 use serde::Serialize;
 use serde_json::{Value as Json, json};
-use store::StoreError;
 use utoipa::{IntoResponses, ToSchema};
+
+use crate::actions::short;
 
 /// Why a request was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +26,8 @@ pub(crate) enum ApiError {
     InvalidQuery(Vec<FieldError>),
     #[error("the body cannot be taken: see errors")]
     InvalidBody(Vec<FieldError>),
+    #[error("the headers cannot be taken: see errors")]
+    InvalidHeaders(Vec<FieldError>),
     #[error("the path cannot be read")]
     InvalidPath,
     #[error("the body is no JSON: {0}")]
@@ -45,6 +50,14 @@ pub(crate) enum ApiError {
     NoSyncs,
     #[error("the database has {0} migrations to go: run `trunkline migrate`")]
     Migrating(usize),
+    #[error(
+        "keys for front ends are no longer taken: make a connect session with POST /connect/sessions, and send its token as connect_session_token"
+    )]
+    PublicKey,
+    #[error(
+        "connect_session_token is missing: make a connect session with POST /connect/sessions, and send its token in the query"
+    )]
+    MissingSessionToken,
     #[error("a request came to a handler without having been authenticated")]
     Unauthenticated,
     /// The integration was named in a query or a body, where Nango answers 400.
@@ -53,8 +66,10 @@ pub(crate) enum ApiError {
     /// The same for an action, which Nango answers with a code of its own.
     #[error("there is no integration {0:?}")]
     UnknownProvider(String),
-    /// The integration stands in the path of a route about integrations, where Nango answers `not_found`.
-    #[error("there is no integration {0:?}: GET /integrations lists those that there are")]
+    /// The integration is named by a route about integrations, or by an import, where Nango answers `not_found`.
+    #[error(
+        "Integration does not exist: there is no integration {0:?}; GET /integrations lists those that there are"
+    )]
     NoSuchIntegration(String),
     #[error("{integration:?} has no function {name:?}; it has: {known}")]
     NoSuchFunction {
@@ -137,6 +152,23 @@ pub(crate) enum KeyErrors {
     Unavailable(ErrorBody),
 }
 
+/// What every route that needs the token of a connect session may answer.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "describes answers; `ApiError` makes them")]
+pub(crate) enum SessionErrors {
+    /// No token (`missing_auth_header`), one that cannot be read (`malformed_auth_header`, `invalid_connect_session_token_format`),
+    /// one that is not known or whose session has ended (`unknown_connect_session_token`), or a public key in its place
+    /// (`deprecated_authentication`).
+    #[response(status = 401)]
+    Unauthorized(ErrorBody),
+    /// An error of our own, with the request's id in `payload`: `server_error`.
+    #[response(status = 500)]
+    Server(ErrorBody),
+    /// The database (`unavailable`) or the provider (`provider_unavailable`) is away: see the header `Retry-After`.
+    #[response(status = 503)]
+    Unavailable(ErrorBody),
+}
+
 impl ApiError {
     /// For a connection that a path names: not there is 404 `not_found`, and an integration in the query 400.
     pub(crate) fn looking(error: GatewayError) -> Self {
@@ -174,7 +206,7 @@ impl ApiError {
         }
     }
 
-    /// For a route about integrations: one that is not there is 404 `not_found`.
+    /// For a route about integrations, and an import: one that is not there is 404 `not_found`.
     pub(crate) fn integration(error: GatewayError) -> Self {
         match error {
             GatewayError::UnknownIntegration(integration) => Self::NoSuchIntegration(integration),
@@ -199,10 +231,13 @@ impl ApiError {
             Self::Forbidden(_) => (S::FORBIDDEN, "forbidden"),
             Self::InvalidQuery(_) => (S::BAD_REQUEST, "invalid_query_params"),
             Self::InvalidBody(_) => (S::BAD_REQUEST, "invalid_body"),
+            Self::InvalidHeaders(_) => (S::BAD_REQUEST, "invalid_headers"),
             Self::InvalidPath => (S::BAD_REQUEST, "invalid_uri_params"),
             Self::InvalidJson(_) | Self::BrokenBody => (S::BAD_REQUEST, "invalid_json"),
             Self::InvalidContentType => (S::UNSUPPORTED_MEDIA_TYPE, "invalid_content_type"),
             Self::TooLarge(_) => (S::PAYLOAD_TOO_LARGE, "body_too_large"),
+            Self::PublicKey => (S::UNAUTHORIZED, "deprecated_authentication"),
+            Self::MissingSessionToken => (S::UNAUTHORIZED, "missing_auth_header"),
             Self::NoRoute
             | Self::NoSuchConnection { .. }
             | Self::NoSuchIntegration(_)
@@ -216,7 +251,7 @@ impl ApiError {
             Self::Unauthenticated => (S::INTERNAL_SERVER_ERROR, "server_error"),
             Self::UnknownIntegration(_) => (S::BAD_REQUEST, "unknown_provider_config"),
             Self::NothingToDelete { .. } => (S::BAD_REQUEST, "unknown_connection"),
-            Self::Gateway(error) => gateway_kind(error),
+            Self::Gateway(error) => kind::of_gateway(error),
         }
     }
 
@@ -230,7 +265,11 @@ impl ApiError {
         matches!(
             self,
             Self::Migrating(_)
-                | Self::Gateway(GatewayError::ProviderUnavailable { .. } | GatewayError::Action(_))
+                | Self::Gateway(
+                    GatewayError::ProviderUnavailable { .. }
+                        | GatewayError::Action(_)
+                        | GatewayError::Call(_)
+                )
         )
     }
 
@@ -247,9 +286,12 @@ impl ApiError {
         match self {
             Self::InvalidQuery(fields)
             | Self::InvalidBody(fields)
-            | Self::Gateway(GatewayError::InvalidBody(fields) | GatewayError::InvalidQuery(fields)) => {
-                Some(fields)
-            }
+            | Self::InvalidHeaders(fields)
+            | Self::Gateway(
+                GatewayError::InvalidBody(fields)
+                | GatewayError::InvalidQuery(fields)
+                | GatewayError::ConnectionInvalid(fields),
+            ) => Some(fields),
             _ => None,
         }
     }
@@ -261,6 +303,7 @@ impl ApiError {
             Self::Gateway(GatewayError::KeyInUse | GatewayError::ActionPending { .. }) => {
                 Some(Duration::from_secs(1))
             }
+            Self::Gateway(GatewayError::Call(error)) => error.retry_after(),
             _ => (self.kind().0 == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER),
         }
     }
@@ -274,6 +317,12 @@ impl ApiError {
             Self::Gateway(GatewayError::Action(failure)) => {
                 failure.upstream.as_ref().map(|answer| answer.body.clone())
             }
+            Self::Gateway(GatewayError::InvalidCredentials {
+                status,
+                code,
+                connection,
+                ..
+            }) => Some(json!({ "provider_status": status, "provider_code": code, "connection": connection })),
             _ => request
                 .filter(|_| self.cause().is_some())
                 .map(|id| json!({ "id": id })),
@@ -312,57 +361,6 @@ impl ApiError {
     }
 }
 
-fn gateway_kind(error: &GatewayError) -> (StatusCode, &'static str) {
-    use StatusCode as S;
-    match error {
-        GatewayError::UnknownKey => (S::UNAUTHORIZED, "unknown_account"),
-        GatewayError::UnknownIntegration(_) => (S::NOT_FOUND, "unknown_provider_config"),
-        GatewayError::UnknownConnection { .. } => (S::NOT_FOUND, "unknown_connection"),
-        GatewayError::UnknownRun(_)
-        | GatewayError::UnknownModel { .. }
-        | GatewayError::UnknownAction { .. }
-        | GatewayError::UnknownActionResult(_)
-        | GatewayError::ActionPending { .. }
-        | GatewayError::UnknownEnvironment(_)
-        | GatewayError::UnknownProvider(_)
-        | GatewayError::UnknownApiKey(_) => (S::NOT_FOUND, "not_found"),
-        GatewayError::Action(failure) => match failure.kind {
-            ActionFailureKind::Refused => (S::FAILED_DEPENDENCY, "script_http_error"),
-            // Once it has ended for good, asking for its result again does not help.
-            ActionFailureKind::Unavailable if failure.retry_after.is_none() => {
-                (S::FAILED_DEPENDENCY, "provider_unavailable")
-            }
-            ActionFailureKind::Unavailable => (S::SERVICE_UNAVAILABLE, "provider_unavailable"),
-            ActionFailureKind::OutcomeUnknown => (S::FAILED_DEPENDENCY, "action_outcome_unknown"),
-            ActionFailureKind::Impossible => (S::FAILED_DEPENDENCY, "action_failed"),
-        },
-        GatewayError::KeyInUse => (S::CONFLICT, "idempotency_key_in_use"),
-        GatewayError::KeyReused => (S::UNPROCESSABLE_ENTITY, "idempotency_key_reused"),
-        GatewayError::InvalidHeader { .. } => (S::BAD_REQUEST, "invalid_headers"),
-        GatewayError::EnvironmentInUse(_) => (S::CONFLICT, "conflict"),
-        GatewayError::UnknownSync(_) => (S::BAD_REQUEST, "unknown_sync"),
-        GatewayError::InvalidBody(_) => (S::BAD_REQUEST, "invalid_body"),
-        GatewayError::InvalidQuery(_) => (S::BAD_REQUEST, "invalid_query_params"),
-        GatewayError::OauthNotSupported(_) => (S::BAD_REQUEST, "oauth_not_supported"),
-        GatewayError::CredentialsRefused { .. } => (S::BAD_REQUEST, "connection_test_failed"),
-        GatewayError::ProviderUnavailable { .. } => (S::SERVICE_UNAVAILABLE, "provider_unavailable"),
-        GatewayError::Vault(_) => (S::INTERNAL_SERVER_ERROR, "server_error"),
-        GatewayError::Store(error) => store_kind(error),
-    }
-}
-
-fn store_kind(error: &StoreError) -> (StatusCode, &'static str) {
-    use StatusCode as S;
-    match error {
-        StoreError::NotFound { .. } => (S::NOT_FOUND, "not_found"),
-        StoreError::Conflict { .. } => (S::CONFLICT, "conflict"),
-        StoreError::Unavailable(_) => (S::SERVICE_UNAVAILABLE, "unavailable"),
-        StoreError::LeaseLost | StoreError::Refused(_) | StoreError::Query(_) | StoreError::Migration(_) => {
-            (S::INTERNAL_SERVER_ERROR, "server_error")
-        }
-    }
-}
-
 impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
         self.kind().0
@@ -381,7 +379,7 @@ pub(crate) fn path_error(_: error::PathError, _: &HttpRequest) -> actix_web::Err
 /// What no route takes: a path that is not there, or one that is there for another method.
 pub(crate) async fn no_route(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     Err(match request.match_pattern() {
-        Some(_) => ApiError::MethodNotAllowed(request.method().to_string()),
-        None => ApiError::NoRoute,
+        Some(_) if !short::is_nothing(&request) => ApiError::MethodNotAllowed(request.method().to_string()),
+        _ => ApiError::NoRoute,
     })
 }

@@ -5,9 +5,11 @@
 //! reaches an answer; neither a query's values nor a header nor a body reaches the log.
 
 mod actions;
+mod api_auth;
 mod body;
 mod caller;
 mod connect;
+mod connect_sessions;
 mod connections;
 mod document;
 mod edge;
@@ -19,6 +21,7 @@ mod home;
 mod integrations;
 mod oauth;
 mod providers;
+mod proxy;
 mod query;
 mod records;
 mod routes;

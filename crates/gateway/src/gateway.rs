@@ -11,14 +11,17 @@ use tokio::sync::Notify;
 use upstream::Upstream;
 
 use crate::actions::Actions;
+use crate::brief::Brief;
+use crate::connect_sessions::Sessions;
 use crate::connections::Connections;
 use crate::credentials::{Credentials, KeySource};
 use crate::environments::Environments;
 use crate::health::Health;
 use crate::integrations::Integrations;
-use crate::keys::Keys;
+use crate::keys::{self, Caller, Keys};
 use crate::models::Models;
 use crate::providers::Providers;
+use crate::proxy::{Proxy, Recent};
 use crate::records::Records;
 use crate::syncs::Syncs;
 use crate::{GatewayError, Rotation};
@@ -50,6 +53,8 @@ pub(crate) struct Inner {
     pub(crate) clock: Clock,
     pub(crate) due: Notify,
     pub(crate) action_due: Notify,
+    pub(crate) recent: Recent,
+    pub(crate) callers: Brief<String, Caller>,
 }
 
 impl Gateway {
@@ -74,6 +79,8 @@ impl Gateway {
             clock,
             due: Notify::new(),
             action_due: Notify::new(),
+            recent: Recent::new(),
+            callers: Brief::new(keys::REMEMBERED),
         };
         inner.add_missing_syncs().await?;
         Ok(Self(Arc::new(inner)))
@@ -102,6 +109,16 @@ impl Gateway {
     /// Connections.
     pub fn connections(&self) -> Connections<'_> {
         Connections(&self.0)
+    }
+
+    /// Connect sessions.
+    pub fn sessions(&self) -> Sessions<'_> {
+        Sessions(&self.0)
+    }
+
+    /// Calls of apps to providers.
+    pub fn proxy(&self) -> Proxy {
+        Proxy(Arc::clone(&self.0))
     }
 
     /// Syncs and their runs.

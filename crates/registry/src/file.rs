@@ -253,6 +253,21 @@ pub(crate) struct LimitsFile {
     /// Calls a second.
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub(crate) per_second: Option<f64>,
+    /// What it bears from all connections together.
+    #[serde(default)]
+    pub(crate) provider: ProviderLimitsFile,
+}
+
+/// What a provider bears from all connections of one process together.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ProviderLimitsFile {
+    /// Calls under way at once; without bound unless said.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub(crate) concurrency: Option<u32>,
+    /// Calls a second.
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    pub(crate) per_second: Option<f64>,
 }
 
 /// How the provider's errors read.
@@ -268,7 +283,7 @@ pub(crate) struct ErrorsFile {
     /// Codes that mean the same, whatever the status.
     #[serde(default)]
     pub(crate) unauthorized_codes: OneOrMany<Scalar>,
-    /// What to tell people, by code.
+    /// What to tell people, by code, or by HTTP status for answers whose code has no hint.
     #[serde(default)]
     pub(crate) hints: IndexMap<String, String>,
 }

@@ -8,6 +8,7 @@
 pub mod actions;
 pub mod api_keys;
 mod column;
+pub mod connect_sessions;
 pub mod connections;
 pub mod credentials;
 mod dialect;

@@ -130,7 +130,8 @@ impl AppBuilder {
         };
         let gateway = Gateway::start(parts).await.expect("the gateway starts");
         let (server, base) = serve(&gateway);
-        let http = reqwest::Client::builder().build().expect("a client");
+        // What arrives is looked at as it arrives.
+        let http = reqwest::Client::builder().no_gzip().build().expect("a client");
         let seen = Arc::default();
         let anonymous = Client::new(http, base, None, Arc::clone(&seen));
         let mut app = TestApp {

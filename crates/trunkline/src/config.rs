@@ -38,6 +38,7 @@ pub(crate) struct Config {
     pub(crate) secret_key: Option<SecretString>,
     pub(crate) integrations_dir: Option<PathBuf>,
     pub(crate) public_url: Option<Url>,
+    pub(crate) connect_url: Option<Url>,
     api_url: Option<Url>,
     pub(crate) worker: Worker,
     pub(crate) upstream: Upstream,
@@ -76,6 +77,8 @@ pub(crate) struct Upstream {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Provider {
     pub(crate) base_url: Option<Url>,
+    /// With commas between.
+    pub(crate) allowed_origins: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

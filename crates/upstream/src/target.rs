@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
 use crate::json::plain;
-use crate::{Call, CallError};
+use crate::{Call, CallError, Urgency};
 
 /// What fills the holes `${…}` of a provider's file for one connection. Holds the plain credentials, so it lives for a request.
 #[derive(Clone, Default)]
@@ -71,6 +71,8 @@ pub struct Target {
     pub connection: Option<ConnectionId>,
     /// What fills the file's holes.
     pub variables: Arc<Variables>,
+    /// Who waits for the calls.
+    pub urgency: Urgency,
 }
 
 impl Target {
@@ -109,7 +111,8 @@ impl Target {
     }
 }
 
-/// Renders headers of the file into `headers`; one whose hole nothing fills is left out.
+/// Renders headers of the file into `headers`; one whose hole nothing fills is left out, and one that is empty takes away what
+/// `headers` has under its name.
 pub(crate) fn add_headers(
     headers: &mut HeaderMap,
     templates: &[(String, Template)],
@@ -119,6 +122,10 @@ pub(crate) fn add_headers(
         if let Ok(value) = template.render(lookup) {
             let bad = |()| CallError::BadHeader { name: name.clone() };
             let header = HeaderName::try_from(name.as_str()).map_err(|_| bad(()))?;
+            if value.is_empty() {
+                headers.remove(header);
+                continue;
+            }
             let mut value = HeaderValue::from_str(&value).map_err(|_| bad(()))?;
             value.set_sensitive(template.literal().is_none());
             headers.insert(header, value);

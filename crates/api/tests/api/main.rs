@@ -8,15 +8,23 @@
 
 mod action_refusals;
 mod actions;
+mod api_auth;
 mod connect;
+mod connect_sessions;
+mod connection_changes;
+mod connection_credentials;
+mod connection_imports;
 mod connections;
 mod conventions;
 mod document;
 mod environments;
 mod integrations;
+mod proxy;
+mod proxy_bytes;
 mod records;
 mod secrets;
 mod stored_actions;
 mod sync_requests;
 mod syncs;
 mod tenants;
+mod walked_actions;

@@ -1,13 +1,19 @@
 //! One walk over the document: every operation refuses no key, a key without its scope, and another environment's object.
 
+use std::time::Duration;
+
 use gateway::Scope;
 use reqwest::Method;
 use serde_json::{Value as Json, json};
 use testkit::{Client, Reply, TestApp, on_both_databases};
 
-use crate::actions::{TO, message, trigger, trigger_with};
+use crate::connect_sessions::session_token;
+use crate::walked_actions::{Things, short_route_body};
 
-on_both_databases!(every_operation_refuses_no_key_a_key_without_its_scope_and_anothers_object);
+on_both_databases!(
+    every_operation_refuses_no_key_a_key_without_its_scope_and_anothers_object,
+    every_operation_of_a_session_refuses_no_token_a_key_and_an_ended_session,
+);
 
 /// How an operation is called so that it succeeds, and what another environment gets from the same call.
 struct Call {
@@ -39,12 +45,46 @@ fn call(operation: &str, app: &TestApp) -> Call {
     };
     let unknown = || Theirs::Refused(404, "unknown_connection");
     match operation {
-        "list_connections" => of("", Theirs::Empty("connections")),
-        "get_connection" => of("?provider_config_key=twilio", Theirs::Refused(404, "not_found")),
-        "delete_connection" => of(
+        "list_connections" | "list_connections_deprecated" => of("", Theirs::Empty("connections")),
+        "get_connection" | "get_connection_deprecated" => {
+            of("?provider_config_key=twilio", Theirs::Refused(404, "not_found"))
+        }
+        "delete_connection" | "delete_connection_deprecated" => of(
             "?provider_config_key=twilio",
             Theirs::Refused(400, "unknown_connection"),
         ),
+        "import_connection" => Call {
+            query: "",
+            body: Some(import_body(app)),
+            theirs: Theirs::Own,
+        },
+        "patch_connection" => Call {
+            query: "?provider_config_key=twilio",
+            body: Some(json!({ "tags": { "plan": "pro" } })),
+            theirs: Theirs::Refused(404, "not_found"),
+        },
+        "set_metadata" | "merge_metadata" | "set_metadata_deprecated" | "merge_metadata_deprecated" => Call {
+            query: "",
+            body: Some(
+                json!({ "provider_config_key": "twilio", "connection_id": "my-twilio", "metadata": { "a": 1 } }),
+            ),
+            theirs: unknown(),
+        },
+        "set_metadata_of_one_deprecated" | "merge_metadata_of_one_deprecated" => Call {
+            query: "?provider_config_key=twilio",
+            body: Some(json!({ "a": 1 })),
+            theirs: unknown(),
+        },
+        "create_connect_session" => Call {
+            query: "",
+            body: Some(json!({ "end_user": { "id": "u1" } })),
+            theirs: Theirs::Own,
+        },
+        "create_reconnect_session" => Call {
+            query: "",
+            body: Some(json!({ "integration_id": "twilio", "connection_id": "my-twilio" })),
+            theirs: Theirs::Refused(400, "invalid_body"),
+        },
         "trigger_syncs" | "pause_syncs" | "start_syncs" => Call {
             query: "",
             body: Some(select),
@@ -55,20 +95,18 @@ fn call(operation: &str, app: &TestApp) -> Call {
             unknown(),
         ),
         "list_runs" => of("", Theirs::Empty("runs")),
-        "get_run" => of("", Theirs::Refused(404, "not_found")),
         "list_records" | "list_twilio_messages" => of("?connectionId=my-twilio", unknown()),
-        "list_environments"
-        | "list_providers"
-        | "get_provider"
-        | "list_provider_templates"
-        | "environment_variables" => of("", Theirs::Own),
+        "proxy_get" | "proxy_head" | "proxy_post" | "proxy_put" | "proxy_patch" | "proxy_delete" => {
+            of("", unknown())
+        }
+        "list_providers" | "get_provider" | "list_provider_templates" | "environment_variables"
+        // Environments are the account's: who has its scopes may look after all of them, whichever the key belongs to.
+        | "list_environments" | "list_api_keys" | "delete_environment" | "revoke_api_key" => of("", Theirs::Own),
         "create_environment" => Call {
             query: "",
             body: Some(json!({ "name": "another" })),
             theirs: Theirs::Own,
         },
-        // Environments are the account's: who has its scopes may look after all of them, whichever the key belongs to.
-        "list_api_keys" | "delete_environment" | "revoke_api_key" => of("", Theirs::Own),
         "create_api_key" => Call {
             query: "",
             body: Some(json!({ "name": "made", "scopes": ["account:environments:api_keys:create"] })),
@@ -83,7 +121,7 @@ fn call(operation: &str, app: &TestApp) -> Call {
             ),
             theirs: Theirs::Own,
         },
-        "get_integration" | "delete_integration" | "list_functions" | "get_function"
+        "get_run" | "get_integration" | "delete_integration" | "list_functions" | "get_function"
         | "get_function_code" => of("", Theirs::Refused(404, "not_found")),
         "update_integration" => Call {
             query: "",
@@ -123,75 +161,13 @@ fn call(operation: &str, app: &TestApp) -> Call {
     }
 }
 
-/// What an action is given by its short route.
-fn short_route_body(operation: &str, app: &TestApp) -> Json {
-    let assets = app.simulator().assets();
-    let (from, service) = (&assets.numbers[0], &assets.verify_services[0]);
-    let mut body = match operation {
-        "twilio_send_message" => json!({ "to": TO, "from": from, "body": "walked" }),
-        "twilio_create_call" => json!({ "to": TO, "from": from, "twiml": "<Response/>" }),
-        "twilio_start_verification" => json!({ "serviceSid": service, "to": TO }),
-        "twilio_check_verification" => {
-            let code = app.simulator().verifications()[0].code.clone();
-            json!({ "serviceSid": service, "to": TO, "code": code })
-        }
-        "twilio_redact_message" | "twilio_cancel_message" | "twilio_hang_up" => json!({}),
-        other => panic!("the walk does not know what to give {other}: say so in `short_route_body`"),
-    };
-    body["connectionId"] = json!("my-twilio");
-    body
-}
-
-/// Ids of things that the walk's actions are about, by their names in the paths.
-struct Things {
-    sent: String,
-    scheduled: String,
-    call: String,
-    action: String,
-}
-
-impl Things {
-    async fn make(app: &TestApp) -> Self {
-        let assets = app.simulator().assets();
-        let at = app.simulator().now() + chrono::Duration::days(2);
-        let later = json!({ "to": TO, "messagingServiceSid": assets.messaging_services[0], "body": "x", "sendAt": at.to_rfc3339() });
-        let call = json!({ "to": TO, "from": assets.numbers[0], "twiml": "<Response/>" });
-        let verification = json!({ "serviceSid": assets.verify_services[0], "to": TO });
-        let sid = async |name: &str, input: &Json| -> String {
-            let made = trigger(app, name, input).await.expect(200).json();
-            made["sid"].as_str().unwrap().to_owned()
-        };
-        sid("start-verification", &verification).await;
-        let stored = trigger_with(app.admin(), "get-balance", &json!({}), &[("X-Async", "true")]).await;
-        let sent = sid("send-message", &message(app, "walked")).await;
-        let scheduled = sid("send-message", &later).await;
-        app.advance(std::time::Duration::from_secs(300));
-        app.run_due().await;
-        Self {
-            sent,
-            scheduled,
-            // Last, so that it is not over when it is to be ended.
-            call: sid("create-call", &call).await,
-            action: stored.expect(202).json()["id"].as_str().unwrap().to_owned(),
-        }
-    }
-
-    fn fill(&self, operation: &str, path: &str) -> String {
-        let message = if operation == "twilio_cancel_message" {
-            &self.scheduled
-        } else {
-            &self.sent
-        };
-        let path = path
-            .replace("{messageSid}", message)
-            .replace("{callSid}", &self.call);
-        let path = path.replace("{phoneNumber}", TO);
-        if operation == "get_action_result" {
-            path.replace("{id}", &self.action)
-        } else {
-            path
-        }
-    }
+fn import_body(app: &TestApp) -> Json {
+    let known = app.simulator().credentials();
+    json!({
+        "provider_config_key": "twilio",
+        "connection_id": "imported",
+        "credentials": { "type": "BASIC", "username": known.account_sid, "password": known.auth_token },
+    })
 }
 
 /// Operations of other providers, which have no connection here; what they are made of is the same.
@@ -204,7 +180,7 @@ fn elsewhere(path: &str, app: &TestApp) -> bool {
 fn rank(operation: &str) -> u8 {
     match operation {
         "twilio_delete_message" => 1,
-        "delete_connection" => 2,
+        "delete_connection" | "delete_connection_deprecated" => 2,
         "delete_integration" => 3,
         _ => 0,
     }
@@ -217,6 +193,11 @@ fn fill(operation: &str, path: &str, run: &str, key: &str) -> String {
     } else {
         "walked"
     };
+    let connection = if operation == "delete_connection_deprecated" {
+        "another"
+    } else {
+        "my-twilio"
+    };
     let name = if path.contains("/functions/") {
         "twilio-messages"
     } else {
@@ -224,16 +205,18 @@ fn fill(operation: &str, path: &str, run: &str, key: &str) -> String {
     };
     path.replace("{integration}", "twilio")
         .replace("{plural}", "messages")
-        .replace("{connection_id}", "my-twilio")
+        .replace("{connection_id}", connection)
         .replace("{id}", run)
         .replace("{environment}", environment)
         .replace("{key_id}", key)
         .replace("{provider}", "twilio")
+        .replace("{endpoint}", "2010-04-01/Accounts.json")
         .replace("{unique_key}", "twilio")
         .replace("{name}", name)
 }
 
 async fn send(client: &Client, method: &Method, path: &str, call: &Call) -> Reply {
+    // Where the proxy reads whom to call; nothing else looks at them.
     let request = client
         .request(method.clone(), &format!("{path}{}", call.query))
         .header("Provider-Config-Key", "twilio")
@@ -247,8 +230,17 @@ async fn send(client: &Client, method: &Method, path: &str, call: &Call) -> Repl
     client.send(request).await
 }
 
+/// An answer to HEAD has no body that could tell the code.
+fn assert_refused(reply: &Reply, method: &Method, (status, code): (u16, &str), id: &str) {
+    assert_eq!(reply.status, status, "{id}");
+    if *method != Method::HEAD {
+        assert_eq!(reply.code(), code, "{id}");
+    }
+}
+
 async fn every_operation_refuses_no_key_a_key_without_its_scope_and_anothers_object(app: TestApp) {
     app.connect_twilio().await;
+    app.connect_as(app.admin(), "another").await;
     app.run_due().await;
     let run = app.admin().get("/sync/runs").await.json()["runs"][0]["id"]
         .as_str()
@@ -290,13 +282,9 @@ async fn every_operation_refuses_no_key_a_key_without_its_scope_and_anothers_obj
                 .collect();
 
             let reply = send(app.anonymous(), &method, &path, &call).await;
-            assert_eq!(
-                (reply.status, reply.code().as_str()),
-                (401, "missing_auth_header"),
-                "{id}"
-            );
+            assert_refused(&reply, &method, (401, "missing_auth_header"), id);
             let reply = send(&app.client_with(&others).await, &method, &path, &call).await;
-            assert_eq!((reply.status, reply.code().as_str()), (403, "forbidden"), "{id}");
+            assert_refused(&reply, &method, (403, "forbidden"), id);
             if matches!(call.theirs, Theirs::Own) {
                 own.push((id.to_owned(), method, path, call, app.client_with(&only).await));
                 continue;
@@ -304,7 +292,7 @@ async fn every_operation_refuses_no_key_a_key_without_its_scope_and_anothers_obj
             let reply = send(&theirs, &method, &path, &call).await;
             match call.theirs {
                 Theirs::Refused(status, code) | Theirs::Always(status, code) => {
-                    assert_eq!((reply.status, reply.code().as_str()), (status, code), "{id}");
+                    assert_refused(&reply, &method, (status, code), id);
                 }
                 Theirs::Empty(list) => assert_eq!(reply.expect(200).json()[list], json!([]), "{id}"),
                 Theirs::Bare => assert_eq!(reply.expect(200).json(), json!([]), "{id}"),
@@ -313,7 +301,7 @@ async fn every_operation_refuses_no_key_a_key_without_its_scope_and_anothers_obj
             own.push((id.to_owned(), method, path, call, app.client_with(&only).await));
         }
     }
-    assert!(own.len() >= 12, "{}", own.len());
+    assert!(own.len() >= 24, "{}", own.len());
     // The same calls pass for whom they are meant, so that none above was refused for another reason.
     own.sort_by_key(|(id, ..)| rank(id));
     for (id, method, path, call, client) in &own {
@@ -322,11 +310,55 @@ async fn every_operation_refuses_no_key_a_key_without_its_scope_and_anothers_obj
             assert_eq!(reply.status, status, "{id}");
             continue;
         }
+        // Or reach the provider, who may say what it likes.
         assert!(
-            (200..300).contains(&reply.status),
+            (200..300).contains(&reply.status) || reply.headers.contains_key("trunkline-upstream-status"),
             "{id}: {} {}",
             reply.status,
             reply.text
         );
     }
+}
+
+async fn every_operation_of_a_session_refuses_no_token_a_key_and_an_ended_session(app: TestApp) {
+    let ended = session_token(&app).await;
+    app.advance(Duration::from_secs(30 * 60));
+    let key = app.admin().key().unwrap().to_owned();
+    let document = app.anonymous().get("/openapi.json").await.json();
+    let mut walked = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let security = &operation["security"][0];
+            let in_header = security["connect_session"].is_array();
+            if !in_header && !security["connect_session_token"].is_array() {
+                continue;
+            }
+            walked += 1;
+            let method: Method = method.to_ascii_uppercase().parse().unwrap();
+            let path = path.replace("{integration}", "twilio");
+            for (token, code) in [
+                (None, "missing_auth_header"),
+                (Some(&key), "invalid_connect_session_token_format"),
+                (Some(&ended), "unknown_connect_session_token"),
+            ] {
+                let query = token.filter(|_| !in_header);
+                let query = query.map(|token| format!("?connect_session_token={token}"));
+                let mut request = app
+                    .anonymous()
+                    .request(method.clone(), &format!("{path}{}", query.unwrap_or_default()))
+                    .header("Content-Type", "application/json")
+                    .body("{}");
+                if let Some(token) = token.filter(|_| in_header) {
+                    request = request.bearer_auth(token);
+                }
+                let reply = app.anonymous().send(request).await;
+                assert_eq!(
+                    (reply.status, reply.code().as_str()),
+                    (401, code),
+                    "{method} {path}"
+                );
+            }
+        }
+    }
+    assert!(walked >= 5, "{walked}");
 }

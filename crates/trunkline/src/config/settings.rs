@@ -78,6 +78,10 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "public_url",
         "Where clients reach the API, for its OpenAPI document and first page",
     ),
+    optional(
+        "connect_url",
+        "Where people connect from the link of a connect session; else /connect of the API",
+    ),
     optional("api_url", "Where commands find the API; else where `listen` says"),
     setting(
         "worker.concurrency",
@@ -130,6 +134,10 @@ pub(crate) const SETTINGS: &[Setting] = &[
     optional(
         "providers.*.base_url",
         "Replaces a provider's servers: a simulator, a region, a recording proxy",
+    ),
+    optional(
+        "providers.*.allowed_origins",
+        "Further servers that proxied calls may name in Base-Url-Override, with commas between",
     ),
     setting(
         "log.format",

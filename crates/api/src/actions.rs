@@ -139,6 +139,7 @@ fn text(headers: &HeaderMap, name: &str) -> Option<String> {
         (status = 404, description = "`not_found`: the provider has no such action", body = ErrorBody),
         (status = 409, description = "`idempotency_key_in_use`: the first request with this key is under way", body = ErrorBody),
         (status = 422, description = "`idempotency_key_reused`: the key was used with another input", body = ErrorBody),
+        (status = 429, description = "`rate_limited`: the provider, or its limits, takes no more calls just now; nothing was done, see the header `Retry-After`", body = ErrorBody),
         (status = 424, description = "The provider refused (`script_http_error`, with its answer in `upstream`), nobody knows whether it was carried out (`action_outcome_unknown`), or the call cannot be made (`action_failed`)", body = ErrorBody),
         KeyErrors
     )
@@ -177,7 +178,7 @@ pub(crate) async fn trigger(
     responses(
         (status = 200, description = "What the action answered: any JSON", body = Object),
         (status = 404, description = "`not_found`: not done yet, with `payload.status` `queued` or `running`; or not known", body = ErrorBody),
-        (status = 424, description = "It failed: `script_http_error`, `provider_unavailable`, `action_outcome_unknown` or `action_failed`", body = ErrorBody),
+        (status = 424, description = "It failed: `script_http_error`, `provider_unavailable`, `rate_limited`, `action_outcome_unknown` or `action_failed`", body = ErrorBody),
         KeyErrors
     )
 )]

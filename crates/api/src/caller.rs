@@ -195,7 +195,7 @@ pub(crate) async fn authenticate(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     // What no route takes is answered as such, key or not.
-    if request.match_pattern().is_some() && !short::is_nothing(&request) {
+    if request.match_pattern().is_some() && !short::is_nothing(request.request()) {
         match identify(&request).await {
             Ok(who) => drop(request.extensions_mut().insert(who)),
             Err(error) => return Ok(request.error_response(error)),

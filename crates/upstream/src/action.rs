@@ -1,7 +1,5 @@
 //! The call of an action, and what becomes of its answer.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use registry::{Action, ActionBody, JsonTemplate, Parameter, Template};
 use reqwest::Method;
@@ -79,21 +77,15 @@ impl CallError {
             | Self::Unreachable { .. }
             | Self::Crowded { .. }
             | Self::Template(_)
+            | Self::OverrideNotAllowed { .. }
             | Self::BadUrl { .. }
             | Self::UnknownServer(_)
-            | Self::OverrideNotAllowed { .. }
             | Self::BadHeader { .. }
             | Self::ForeignLink { .. }
             | Self::TooManyRedirects { .. }
             | Self::PageRepeats
             | Self::BadCursor => true,
         }
-    }
-
-    /// How long to wait before a call that is known not to have been carried out may succeed; `None` if only somebody's change
-    /// can help.
-    pub fn passes_after(&self) -> Option<Duration> {
-        (self.nothing_done() && self.is_transient()).then(|| self.retry_after().unwrap_or_default())
     }
 }
 

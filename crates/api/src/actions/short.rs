@@ -2,7 +2,6 @@
 //!
 //! They are no routes of every Trunkline, so the document has them with each provider.
 
-use actix_web::dev::ServiceRequest;
 use actix_web::guard::GuardContext;
 use actix_web::http::Method;
 use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
@@ -44,7 +43,7 @@ fn is_short(context: &GuardContext<'_>) -> bool {
 }
 
 /// Whether the pattern alone takes the request: it is too deep for other routes, and no provider declares it.
-pub(crate) fn is_nothing(request: &ServiceRequest) -> bool {
+pub(crate) fn is_nothing(request: &HttpRequest) -> bool {
     let gateway = request.app_data::<web::Data<Gateway>>();
     request.match_pattern().as_deref() == Some(PATTERN)
         && gateway

@@ -90,7 +90,7 @@ async fn a_providers_refusal_is_handed_on_with_what_to_do() {
         .post("/twilio/verify", &json!({ "connectionId": "my-twilio" }))
         .await
         .expect(400);
-    assert_eq!(refused.code(), "connection_test_failed");
+    assert_eq!(refused.code(), "invalid_credentials");
 
     app.simulator().restore(&known.main_key_sid);
     let good = app

@@ -251,8 +251,8 @@ async fn a_failure_of_which_nothing_came_is_tried_again_and_frees_its_key() {
     let key = ("Idempotency-Key", "order-1");
     let refused = trigger_with(app.admin(), "send-message", &message(&app, "x"), &[key])
         .await
-        .expect(503);
-    assert_eq!(refused.code(), "provider_unavailable");
+        .expect(429);
+    assert_eq!(refused.code(), "rate_limited");
     assert!(refused.header("retry-after").is_some());
     let later = store(
         &app,

@@ -32,6 +32,8 @@ pub enum ActionFailureKind {
     Refused,
     /// The provider cannot be reached or has too much to do; nothing was done.
     Unavailable,
+    /// The provider, or its limits as its file tells them, takes no more calls just now; nothing was done.
+    RateLimited,
     /// The call went out and nobody knows what became of it.
     OutcomeUnknown,
     /// The call could not be made as the file and the connection are.
@@ -136,19 +138,15 @@ pub(super) fn of_call(provider: &Provider, repeatable: bool, refusal: Refusal) -
     let passes = error.is_transient() && (nothing_done || repeatable);
     let asked = error.retry_after();
     let (kind, message) = match &error {
-        CallError::DeadlineExceeded { .. } | CallError::Unreachable { .. } | CallError::Crowded { .. }
-            if nothing_done =>
-        {
-            (
-                ActionFailureKind::Unavailable,
-                format!("{name} could not do it just now: {error}. Nothing was done."),
-            )
-        }
+        limited if nothing_done && is_limit(limited) => (
+            ActionFailureKind::RateLimited,
+            format!("{name} takes no more calls just now: {error}. Nothing was done."),
+        ),
+        CallError::DeadlineExceeded { .. } | CallError::Unreachable { .. } if nothing_done => (
+            ActionFailureKind::Unavailable,
+            format!("{name} could not do it just now: {error}. Nothing was done."),
+        ),
         _ => match error.provider() {
-            Some(told) if told.rate_limited => (
-                ActionFailureKind::Unavailable,
-                format!("{name} has too many calls of this connection: {told}. Nothing was done."),
-            ),
             Some(told) => {
                 let code = told.code.as_ref().map(|code| format!(", code {code}"));
                 let words = told.message.as_ref().map(|words| format!(": {words:?}"));
@@ -180,8 +178,11 @@ pub(super) fn of_call(provider: &Provider, repeatable: bool, refusal: Refusal) -
             ),
         },
     };
-    let retry_after = (kind == ActionFailureKind::Unavailable)
-        .then(|| asked.map_or(RETRY_AFTER, |asked| asked.as_secs().max(1)));
+    let passing = matches!(
+        kind,
+        ActionFailureKind::Unavailable | ActionFailureKind::RateLimited
+    );
+    let retry_after = passing.then(|| asked.map_or(RETRY_AFTER, |asked| asked.as_secs().max(1)));
     Failed::Call {
         failure: Box::new(ActionFailure {
             kind,
@@ -191,5 +192,14 @@ pub(super) fn of_call(provider: &Provider, repeatable: bool, refusal: Refusal) -
         }),
         nothing_done,
         passes_after: passes.then(|| asked.unwrap_or_default()),
+    }
+}
+
+/// Whether a limit stood in the way: the provider's answer, or our own count of its calls.
+fn is_limit(error: &CallError) -> bool {
+    match error {
+        CallError::Crowded { .. } => true,
+        CallError::DeadlineExceeded { last, .. } => is_limit(last),
+        _ => error.provider().is_some_and(|told| told.rate_limited),
     }
 }

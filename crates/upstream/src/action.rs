@@ -69,9 +69,12 @@ impl CallError {
         match self {
             Self::DeadlineExceeded { last, .. } => last.nothing_done(),
             Self::Provider(error) => error.status < 500 && error.status != 408,
-            Self::Broken { .. } | Self::TimedOut { .. } | Self::TooLarge { .. } | Self::NotJson { .. } => {
-                false
-            }
+            Self::Broken { .. }
+            | Self::TimedOut { .. }
+            | Self::TooLarge { .. }
+            | Self::NotJson { .. }
+            // The first of them may be the answer to a call that was carried out.
+            | Self::TooManyRedirects { .. } => false,
             Self::AddressRefused { .. }
             | Self::PlainHttp { .. }
             | Self::Unreachable { .. }
@@ -82,7 +85,6 @@ impl CallError {
             | Self::UnknownServer(_)
             | Self::BadHeader { .. }
             | Self::ForeignLink { .. }
-            | Self::TooManyRedirects { .. }
             | Self::PageRepeats
             | Self::BadCursor => true,
         }

@@ -1,5 +1,6 @@
 //! Calls against servers of this machine, and the provider that they belong to.
 
+mod actions;
 mod addresses;
 mod attempts;
 mod paging;

@@ -1,0 +1,166 @@
+//! The call of an action as it goes out, and what is known when it fails.
+
+use indexmap::IndexMap;
+use registry::{Action, ActionBody, ActionRequest, JsonTemplate, Parameter};
+use serde_json::{Map, Value, json};
+use wiremock::{MockServer, ResponseTemplate};
+
+use super::{PASSWORD, answers, calls, options, provider, target, template, upstream};
+
+fn parameter(name: &str, value: &str, with: Option<&str>) -> Parameter {
+    Parameter {
+        name: name.to_owned(),
+        value: template(value),
+        with: with.map(str::to_owned),
+    }
+}
+
+fn action(body: ActionBody, repeatable: bool) -> Action {
+    Action {
+        name: "order".parse().unwrap(),
+        description: String::new(),
+        inputs: IndexMap::new(),
+        needs: Vec::new(),
+        request: ActionRequest {
+            method: "POST".to_owned(),
+            server: None,
+            path: template("/orders/${input.id}"),
+            query: vec![
+                parameter("tag", "${input.tags}", None),
+                parameter("no", "${input.none}", None),
+            ],
+            headers: vec![("x-note".to_owned(), template("${input.none}"))],
+            body,
+        },
+        answer: Vec::new(),
+        repeatable,
+        writes: None,
+        deletes: None,
+        route: None,
+    }
+}
+
+fn inputs(more: &Value) -> Map<String, Value> {
+    let mut inputs = Map::from_iter([("id".to_owned(), json!("a/b"))]);
+    inputs.extend(more.as_object().unwrap().clone());
+    inputs
+}
+
+#[test]
+fn a_list_becomes_a_repeated_key_and_what_was_not_given_is_left_out() {
+    let form = ActionBody::Form(vec![
+        parameter("Url", "${input.tags}", None),
+        parameter("Count", "${input.count}", None),
+        parameter("Kind", "fixed", Some("at")),
+        parameter("Sort", "late", Some("count")),
+        parameter("Text", "for ${username}: ${input.none}", None),
+        parameter("Sum", "${input.count} & more", None),
+    ]);
+    let target = target(provider("https://acme.example"));
+
+    let call = target
+        .action_call(
+            &action(form, false),
+            &inputs(&json!({ "tags": ["a b", "c"], "count": 3 })),
+        )
+        .unwrap();
+
+    assert_eq!(call.path, "/orders/a%2Fb");
+    let tag = |text: &str| ("tag".to_owned(), text.to_owned());
+    assert_eq!(call.query, [tag("a b"), tag("c")]);
+    assert_eq!(
+        call.body.unwrap(),
+        "Url=a+b&Url=c&Count=3&Sort=late&Sum=3+%26+more"
+    );
+    assert_eq!(call.headers["content-type"], "application/x-www-form-urlencoded");
+    assert!(!call.headers.contains_key("x-note") && !call.idempotent);
+}
+
+#[test]
+fn json_keeps_the_types_of_what_was_given_and_has_no_empty_objects() {
+    let text = |value: &str| JsonTemplate::Text(template(value));
+    let entry = |name: &str, value: JsonTemplate| (name.to_owned(), value);
+    let json = JsonTemplate::Map(vec![
+        entry("count", text("${input.count}")),
+        entry("told", text("${input.count} of ${connectionConfig.accountId}")),
+        entry("tags", text("${input.tags}")),
+        entry("none", text("${input.none}")),
+        entry(
+            "inner",
+            JsonTemplate::Map(vec![entry("none", text("${input.none}"))]),
+        ),
+        entry("list", JsonTemplate::List(vec![text("${input.none}"), text("x")])),
+        entry("plain", JsonTemplate::Plain(json!(1))),
+    ]);
+    let target = target(provider("https://acme.example"));
+
+    let call = target
+        .action_call(
+            &action(ActionBody::Json(json), true),
+            &inputs(&json!({ "tags": ["a"], "count": 3 })),
+        )
+        .unwrap();
+
+    let sent: Value = serde_json::from_slice(&call.body.unwrap()).unwrap();
+    assert_eq!(
+        sent,
+        json!({ "count": 3, "told": "3 of a/1", "tags": ["a"], "list": ["x"], "plain": 1 })
+    );
+    assert!(call.idempotent);
+}
+
+#[tokio::test]
+async fn a_call_that_may_have_been_carried_out_is_repeated_only_if_it_may_be() {
+    for (status, repeatable, attempts, nothing_done) in [
+        (500, false, 1, false),
+        (500, true, 3, false),
+        (408, false, 1, false),
+        (429, false, 3, true),
+        (400, true, 1, true),
+    ] {
+        let server = MockServer::start().await;
+        answers(&server, "POST", "/orders/a%2Fb", 9, ResponseTemplate::new(status)).await;
+        let target = target(provider(&server.uri()));
+        let call = target
+            .action_call(&action(ActionBody::None, repeatable), &inputs(&json!({})))
+            .unwrap();
+        let mut few = options();
+        few.max_attempts = 3;
+
+        let refusal = upstream(few).carry(&target, call).await.unwrap_err();
+
+        assert_eq!(calls(&server).await, attempts, "{status} {repeatable}");
+        assert_eq!(
+            refusal.error.nothing_done(),
+            nothing_done,
+            "{status} {repeatable}"
+        );
+        assert_eq!(refusal.answer.unwrap().status, status);
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_is_quoted_without_the_secrets_that_it_echoes() {
+    let server = MockServer::start().await;
+    let body = json!({ "code": 7, "message": format!("no {PASSWORD}") });
+    let answer = ResponseTemplate::new(422)
+        .set_body_json(body)
+        .insert_header("x-echo", PASSWORD)
+        .insert_header("set-cookie", "a=b");
+    answers(&server, "POST", "/orders/a%2Fb", 9, answer).await;
+    let target = target(provider(&server.uri()));
+    let call = target
+        .action_call(&action(ActionBody::None, false), &inputs(&json!({})))
+        .unwrap();
+
+    let quoted = upstream(options())
+        .carry(&target, call)
+        .await
+        .unwrap_err()
+        .answer
+        .unwrap();
+
+    assert_eq!((quoted.status, &quoted.body["code"]), (422, &json!(7)));
+    assert!(!format!("{quoted:?}").contains(PASSWORD), "{quoted:?}");
+    assert!(!quoted.headers.iter().any(|(name, _)| name == "set-cookie"));
+}

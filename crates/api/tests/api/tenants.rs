@@ -35,60 +35,34 @@ enum Theirs {
     Own,
 }
 
-fn call(operation: &str, app: &TestApp) -> Call {
-    let select = json!({ "provider_config_key": "twilio", "connection_id": "my-twilio", "syncs": ["twilio-messages"] });
-    let of = |query, theirs| Call {
+fn of(query: &'static str, theirs: Theirs) -> Call {
+    Call {
         query,
         body: None,
         theirs,
-    };
-    let unknown = || Theirs::Refused(404, "unknown_connection");
+    }
+}
+
+fn with(query: &'static str, body: Json, theirs: Theirs) -> Call {
+    Call {
+        query,
+        body: Some(body),
+        theirs,
+    }
+}
+
+fn unknown() -> Theirs {
+    Theirs::Refused(404, "unknown_connection")
+}
+
+fn not_found() -> Theirs {
+    Theirs::Refused(404, "not_found")
+}
+
+fn call(operation: &str, app: &TestApp) -> Call {
+    let select = json!({ "provider_config_key": "twilio", "connection_id": "my-twilio", "syncs": ["twilio-messages"] });
     match operation {
-        "list_connections" | "list_connections_deprecated" => of("", Theirs::Empty("connections")),
-        "get_connection" | "get_connection_deprecated" => {
-            of("?provider_config_key=twilio", Theirs::Refused(404, "not_found"))
-        }
-        "delete_connection" | "delete_connection_deprecated" => of(
-            "?provider_config_key=twilio",
-            Theirs::Refused(400, "unknown_connection"),
-        ),
-        "import_connection" => Call {
-            query: "",
-            body: Some(import_body(app)),
-            theirs: Theirs::Own,
-        },
-        "patch_connection" => Call {
-            query: "?provider_config_key=twilio",
-            body: Some(json!({ "tags": { "plan": "pro" } })),
-            theirs: Theirs::Refused(404, "not_found"),
-        },
-        "set_metadata" | "merge_metadata" | "set_metadata_deprecated" | "merge_metadata_deprecated" => Call {
-            query: "",
-            body: Some(
-                json!({ "provider_config_key": "twilio", "connection_id": "my-twilio", "metadata": { "a": 1 } }),
-            ),
-            theirs: unknown(),
-        },
-        "set_metadata_of_one_deprecated" | "merge_metadata_of_one_deprecated" => Call {
-            query: "?provider_config_key=twilio",
-            body: Some(json!({ "a": 1 })),
-            theirs: unknown(),
-        },
-        "create_connect_session" => Call {
-            query: "",
-            body: Some(json!({ "end_user": { "id": "u1" } })),
-            theirs: Theirs::Own,
-        },
-        "create_reconnect_session" => Call {
-            query: "",
-            body: Some(json!({ "integration_id": "twilio", "connection_id": "my-twilio" })),
-            theirs: Theirs::Refused(400, "invalid_body"),
-        },
-        "trigger_syncs" | "pause_syncs" | "start_syncs" => Call {
-            query: "",
-            body: Some(select),
-            theirs: unknown(),
-        },
+        "trigger_syncs" | "pause_syncs" | "start_syncs" => with("", select, unknown()),
         "sync_status" => of(
             "?syncs=*&provider_config_key=twilio&connection_id=my-twilio",
             unknown(),
@@ -98,41 +72,60 @@ fn call(operation: &str, app: &TestApp) -> Call {
         "proxy_get" | "proxy_head" | "proxy_post" | "proxy_put" | "proxy_patch" | "proxy_delete" => {
             of("", unknown())
         }
-        "list_providers" | "get_provider" | "list_provider_templates" | "environment_variables"
+        "connect" | "connect_twilio" => with("", app.connect_body("walked"), Theirs::Own),
+        "get_run" | "get_integration" | "delete_integration" | "list_functions" | "get_function"
+        | "get_function_code" => of("", not_found()),
         // Environments are the account's: who has its scopes may look after all of them, whichever the key belongs to.
-        | "list_environments" | "list_api_keys" | "delete_environment" | "revoke_api_key" => of("", Theirs::Own),
-        "create_environment" => Call {
-            query: "",
-            body: Some(json!({ "name": "another" })),
-            theirs: Theirs::Own,
-        },
-        "create_api_key" => Call {
-            query: "",
-            body: Some(json!({ "name": "made", "scopes": ["account:environments:api_keys:create"] })),
-            theirs: Theirs::Own,
-        },
+        "list_environments"
+        | "list_api_keys"
+        | "delete_environment"
+        | "revoke_api_key"
+        | "list_providers"
+        | "get_provider"
+        | "list_provider_templates"
+        | "environment_variables" => of("", Theirs::Own),
+        "create_environment" => with("", json!({ "name": "another" }), Theirs::Own),
+        "create_api_key" => {
+            let scopes = ["account:environments:api_keys:create"];
+            with("", json!({ "name": "made", "scopes": scopes }), Theirs::Own)
+        }
         "list_integrations" => of("", Theirs::Empty("data")),
         "scripts_config" => of("", Theirs::Bare),
-        "create_integration" => Call {
-            query: "",
-            body: Some(
-                json!({ "provider": "twilio", "unique_key": format!("made-{}", app.clock().now().as_micros()) }),
-            ),
-            theirs: Theirs::Own,
-        },
-        "get_run" | "get_integration" | "delete_integration" | "list_functions" | "get_function"
-        | "get_function_code" => of("", Theirs::Refused(404, "not_found")),
-        "update_integration" => Call {
-            query: "",
-            body: Some(json!({ "display_name": "Changed" })),
-            theirs: Theirs::Refused(404, "not_found"),
-        },
+        "create_integration" => {
+            let key = format!("made-{}", app.clock().now().as_micros());
+            with(
+                "",
+                json!({ "provider": "twilio", "unique_key": key }),
+                Theirs::Own,
+            )
+        }
+        "update_integration" => with("", json!({ "display_name": "Changed" }), not_found()),
         "create_quickstart_integration" => of("", Theirs::Always(400, "invalid_body")),
-        "connect" | "connect_twilio" => Call {
-            query: "",
-            body: Some(app.connect_body("walked")),
-            theirs: Theirs::Own,
-        },
+        other => call_connections(other, app),
+    }
+}
+
+fn call_connections(operation: &str, app: &TestApp) -> Call {
+    let one = "?provider_config_key=twilio";
+    let notes =
+        json!({ "provider_config_key": "twilio", "connection_id": "my-twilio", "metadata": { "a": 1 } });
+    let reconnect = json!({ "integration_id": "twilio", "connection_id": "my-twilio" });
+    match operation {
+        "list_connections" | "list_connections_deprecated" => of("", Theirs::Empty("connections")),
+        "get_connection" | "get_connection_deprecated" => of(one, not_found()),
+        "delete_connection" | "delete_connection_deprecated" => {
+            of(one, Theirs::Refused(400, "unknown_connection"))
+        }
+        "import_connection" => with("", import_body(app), Theirs::Own),
+        "patch_connection" => with(one, json!({ "tags": { "plan": "pro" } }), not_found()),
+        "set_metadata" | "merge_metadata" | "set_metadata_deprecated" | "merge_metadata_deprecated" => {
+            with("", notes, unknown())
+        }
+        "set_metadata_of_one_deprecated" | "merge_metadata_of_one_deprecated" => {
+            with(one, json!({ "a": 1 }), unknown())
+        }
+        "create_connect_session" => with("", json!({ "end_user": { "id": "u1" } }), Theirs::Own),
+        "create_reconnect_session" => with("", reconnect, Theirs::Refused(400, "invalid_body")),
         other => panic!("the walk does not know how to call {other}: say so in `call`"),
     }
 }
@@ -296,7 +289,7 @@ async fn every_operation_refuses_no_key_a_key_without_its_scope_and_anothers_obj
 
 async fn every_operation_of_a_session_refuses_no_token_a_key_and_an_ended_session(app: TestApp) {
     let ended = session_token(&app).await;
-    app.advance(Duration::from_secs(30 * 60));
+    app.advance(Duration::from_mins(30));
     let key = app.admin().key().unwrap().to_owned();
     let document = app.anonymous().get("/openapi.json").await.json();
     let mut walked = 0;

@@ -1,7 +1,10 @@
 //! The OpenAPI document: the routes' own declarations, and for each provider its forms and its models.
 
+mod action;
 mod provider;
+mod rules;
 
+pub(crate) use action::inputs_of;
 pub(crate) use provider::schema_of;
 
 use std::fmt::Write;
@@ -16,21 +19,28 @@ use utoipa::openapi::{
 };
 use utoipa_actix_web::AppExt;
 
+use crate::docs;
+use crate::methods::Methods;
 use crate::routes::routes;
 
 /// What is served of the document, made once.
 pub(crate) struct Document {
     pub(crate) json: String,
     pub(crate) page: String,
+    pub(crate) docs: String,
+    pub(crate) methods: Methods,
 }
 
 impl Document {
     pub(crate) fn new(registry: &Registry, public_url: Option<&str>) -> Self {
         let mut document = openapi_for(registry);
+        let methods = Methods::of(&document);
         document.servers = public_url.map(|url| vec![Server::new(url.trim_end_matches('/'))]);
         Self {
             json: serde_json::to_string(&document).unwrap_or_default(),
             page: page(registry),
+            docs: docs::page(public_url),
+            methods,
         }
     }
 }
@@ -42,7 +52,9 @@ pub fn openapi() -> OpenApi {
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(
             "Connects accounts of providers by their keys, keeps tables in step with what the providers hold, and answers queries from \
-             them. Errors have one shape: a stable code, a message, and the fields that are wrong.",
+             them. Errors have one shape: a stable code, a message, and the fields that are wrong.\n\n\
+             `HEAD` works wherever `GET` does. `OPTIONS` tells what a path takes; anything else there is a 405 (`method_not_allowed`) \
+             with the header `Allow`, and a path that is not there a 404 (`not_found`).",
         ))
         .license(Some(LicenseBuilder::new().name("MIT OR Apache-2.0").identifier(Some("MIT OR Apache-2.0")).build()));
     let tag = |name, description| {
@@ -56,6 +68,7 @@ pub fn openapi() -> OpenApi {
         tag("providers", "What integrations can be made of"),
         tag("integrations", "What an environment calls its providers"),
         tag("connections", "Access to accounts at providers"),
+        tag("actions", "Calls that an app asks for by name"),
         tag(
             "connect sessions",
             "Permissions to connect for front ends, half an hour each",
@@ -90,6 +103,7 @@ pub fn openapi() -> OpenApi {
         .split_for_parts();
     mark_deprecated(&mut document);
     tell_apart(&mut document);
+    rules::tell(&mut document);
     document
 }
 
@@ -150,7 +164,9 @@ pub fn openapi_for(registry: &Registry) -> OpenApi {
     let mut document = openapi();
     for provider in registry.iter() {
         provider::describe(provider, &mut document);
+        action::describe(provider, &mut document);
     }
+    rules::tell(&mut document);
     document
 }
 
@@ -166,7 +182,7 @@ fn page(registry: &Registry) -> String {
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Trunkline</title>\
          <h1>Trunkline {}</h1><p>A self-hosted connector gateway. This is its API; every request needs \
          <code>Authorization: Bearer</code> and an API key.</p>\
-         <ul><li><a href=\"/openapi.json\">OpenAPI document</a></li><li><a href=\"/health\">health</a></li>\
+         <ul><li><a href=\"/docs\">Read and try the API</a></li><li><a href=\"/openapi.json\">OpenAPI document</a></li><li><a href=\"/health\">health</a></li>\
          <li><a href=\"/ready\">readiness</a></li></ul><p>Providers:</p><ul>{providers}</ul></html>\n",
         env!("CARGO_PKG_VERSION"),
     )

@@ -51,7 +51,7 @@ pub(crate) struct EnvironmentAnswer {
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewEnvironment {
     /// Its name: lower-case letters, digits, `-` and `_`.
-    #[schema(example = "staging")]
+    #[schema(example = "staging", pattern = "^[a-z0-9_-]{1,64}$")]
     name: String,
 }
 

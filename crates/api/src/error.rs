@@ -1,14 +1,14 @@
 //! Every error on its way to HTTP: one stable code and one status each, one shape for all.
 
+mod kind;
+
 use std::time::Duration;
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, ResponseError, error};
-use gateway::{FieldError, GatewayError, Scope};
+use gateway::{FieldError, GatewayError, Scope, UpstreamAnswer};
 use serde::Serialize;
 use serde_json::{Value as Json, json};
-use store::StoreError;
-use upstream::CallError;
 use utoipa::{IntoResponses, ToSchema};
 
 /// Why a request was not carried out.
@@ -38,10 +38,12 @@ pub(crate) enum ApiError {
     BrokenBody,
     #[error("there is no such route; GET /openapi.json describes those that there are")]
     NoRoute,
-    #[error("this route is not there for {0}; GET /openapi.json describes those that there are")]
-    MethodNotAllowed(String),
+    #[error("this path does not take {method}; it takes {allowed}")]
+    MethodNotAllowed { method: String, allowed: String },
     #[error("provider_config_key is needed: in the body, or as the header Provider-Config-Key")]
     MissingIntegration,
+    #[error("the header Connection-Id is needed")]
+    MissingConnection,
     #[error("syncs is needed: a list of names of syncs")]
     NoSyncs,
     #[error("the database has {0} migrations to go: run `trunkline migrate`")]
@@ -59,6 +61,9 @@ pub(crate) enum ApiError {
     /// The integration was named in a query or a body, where Nango answers 400.
     #[error("there is no integration {0:?}")]
     UnknownIntegration(String),
+    /// The same for an action, which Nango answers with a code of its own.
+    #[error("there is no integration {0:?}")]
+    UnknownProvider(String),
     /// The integration is named by a route about integrations, or by an import, where Nango answers `not_found`.
     #[error(
         "Integration does not exist: there is no integration {0:?}; GET /integrations lists those that there are"
@@ -70,9 +75,9 @@ pub(crate) enum ApiError {
         name: String,
         known: String,
     },
-    /// As Nango answers to the deletion of a connection that is not there.
+    /// The connection was named where Nango answers 400 if it is not there.
     #[error("there is no connection {connection:?} of {integration:?}")]
-    NothingToDelete { connection: String, integration: String },
+    UnknownConnection { connection: String, integration: String },
     /// As Nango answers to a look at a connection that is not there.
     #[error("there is no connection {connection:?} of {integration:?}")]
     NoSuchConnection { connection: String, integration: String },
@@ -105,8 +110,13 @@ struct ErrorDetail {
     #[serde(skip_serializing_if = "Option::is_none")]
     errors: Option<Vec<ErrorField>>,
     /// More about it, depending on the code.
+    #[schema(value_type = Option<Object>)]
     #[serde(skip_serializing_if = "Option::is_none")]
     payload: Option<Json>,
+    /// The provider's own answer to an action: its `status`, `headers` and `body`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    upstream: Option<UpstreamAnswer>,
 }
 
 /// A field that cannot be taken.
@@ -173,18 +183,43 @@ impl ApiError {
         }
     }
 
-    /// For a deletion: not there is 400 `unknown_connection`.
-    pub(crate) fn deleting(error: GatewayError) -> Self {
+    /// For requests to which Nango answers 400 if their connection (`unknown_connection`) or integration is not there.
+    pub(crate) fn refusing(error: GatewayError) -> Self {
         match error {
             GatewayError::UnknownConnection {
                 connection,
                 integration,
-            } => Self::NothingToDelete {
+            } => Self::UnknownConnection {
                 connection,
                 integration,
             },
             other => Self::named(other),
         }
+    }
+
+    /// For an action: what its headers name and is not there is 400.
+    pub(crate) fn triggering(error: GatewayError) -> Self {
+        match error {
+            GatewayError::UnknownIntegration(integration) => Self::UnknownProvider(integration),
+            other => Self::refusing(other),
+        }
+    }
+
+    /// For the state of syncs, where a connection that is not there is 400 `invalid_body`.
+    pub(crate) fn status(error: GatewayError) -> Self {
+        match Self::refusing(error) {
+            error @ Self::UnknownConnection { .. } => Self::InvalidBody(vec![FieldError::at(
+                "unknown",
+                "connection_id",
+                error.to_string(),
+            )]),
+            other => other,
+        }
+    }
+
+    /// An error at one field of the body.
+    pub(crate) fn invalid_body(field: &str, message: &str) -> Self {
+        Self::InvalidBody(vec![FieldError::at("invalid", field, message)])
     }
 
     /// For a route about integrations, and an import: one that is not there is 404 `not_found`.
@@ -222,14 +257,16 @@ impl ApiError {
             | Self::NoSuchConnection { .. }
             | Self::NoSuchIntegration(_)
             | Self::NoSuchFunction { .. } => (S::NOT_FOUND, "not_found"),
-            Self::MethodNotAllowed(_) => (S::METHOD_NOT_ALLOWED, "method_not_allowed"),
+            Self::MethodNotAllowed { .. } => (S::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::MissingIntegration => (S::BAD_REQUEST, "missing_provider_config_key"),
+            Self::MissingConnection => (S::BAD_REQUEST, "missing_connection_id"),
+            Self::UnknownProvider(_) => (S::BAD_REQUEST, "unknown_provider"),
             Self::NoSyncs => (S::BAD_REQUEST, "no_syncs_found"),
             Self::Migrating(_) => (S::SERVICE_UNAVAILABLE, "migrations_pending"),
             Self::Unauthenticated => (S::INTERNAL_SERVER_ERROR, "server_error"),
             Self::UnknownIntegration(_) => (S::BAD_REQUEST, "unknown_provider_config"),
-            Self::NothingToDelete { .. } => (S::BAD_REQUEST, "unknown_connection"),
-            Self::Gateway(error) => gateway_kind(error),
+            Self::UnknownConnection { .. } => (S::BAD_REQUEST, "unknown_connection"),
+            Self::Gateway(error) => kind::of_gateway(error),
         }
     }
 
@@ -243,7 +280,11 @@ impl ApiError {
         matches!(
             self,
             Self::Migrating(_)
-                | Self::Gateway(GatewayError::ProviderUnavailable { .. } | GatewayError::Call(_))
+                | Self::Gateway(
+                    GatewayError::ProviderUnavailable { .. }
+                        | GatewayError::Call(_)
+                        | GatewayError::Action(_)
+                )
         )
     }
 
@@ -274,6 +315,10 @@ impl ApiError {
         match self {
             Self::Gateway(GatewayError::ProviderUnavailable { retry_after, .. }) => Some(*retry_after),
             Self::Gateway(GatewayError::Call(error)) => error.retry_after(),
+            Self::Gateway(GatewayError::Action(failure)) => failure.retry_after.map(Duration::from_secs),
+            Self::Gateway(GatewayError::KeyInUse | GatewayError::ActionPending { .. }) => {
+                Some(Duration::from_secs(1))
+            }
             _ => (self.kind().0 == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER),
         }
     }
@@ -289,6 +334,10 @@ impl ApiError {
                 connection,
                 ..
             }) => Some(json!({ "provider_status": status, "provider_code": code, "connection": connection })),
+            Self::Gateway(GatewayError::ActionPending { status }) => Some(json!({ "status": status })),
+            Self::Gateway(GatewayError::Action(failure)) => {
+                failure.upstream.as_ref().map(|answer| answer.body.clone())
+            }
             _ => request
                 .filter(|_| self.cause().is_some())
                 .map(|id| json!({ "id": id })),
@@ -311,86 +360,22 @@ impl ApiError {
             message: self.message(),
             errors,
             payload: self.payload(request),
+            upstream: match self {
+                Self::Gateway(GatewayError::Action(failure)) => failure.upstream.clone(),
+                _ => None,
+            },
         };
         let mut response = HttpResponse::build(status);
         if let Some(wait) = self.retry_after() {
             response.insert_header((header::RETRY_AFTER, wait.as_secs().max(1)));
         }
+        if let Self::MethodNotAllowed { allowed, .. } = self {
+            response.insert_header((header::ALLOW, allowed.as_str()));
+        }
         if status == StatusCode::UNAUTHORIZED {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
         }
         response.json(ErrorBody { error: detail })
-    }
-}
-
-fn gateway_kind(error: &GatewayError) -> (StatusCode, &'static str) {
-    use StatusCode as S;
-    match error {
-        GatewayError::UnknownKey => (S::UNAUTHORIZED, "unknown_account"),
-        GatewayError::MalformedSessionToken => (S::UNAUTHORIZED, "invalid_connect_session_token_format"),
-        GatewayError::UnknownSession => (S::UNAUTHORIZED, "unknown_connect_session_token"),
-        GatewayError::Forbidden(_) => (S::FORBIDDEN, "forbidden"),
-        GatewayError::IntegrationNotAllowed(_) => (S::BAD_REQUEST, "integration_not_allowed"),
-        GatewayError::InvalidAuthMode { .. } => (S::BAD_REQUEST, "invalid_auth_mode"),
-        GatewayError::ConnectionInvalid(_) => (S::BAD_REQUEST, "connection_validation_failed"),
-        GatewayError::InvalidCredentials { .. } => (S::BAD_REQUEST, "invalid_credentials"),
-        GatewayError::UnknownIntegration(_) => (S::NOT_FOUND, "unknown_provider_config"),
-        GatewayError::UnknownConnection { .. } => (S::NOT_FOUND, "unknown_connection"),
-        GatewayError::UnknownRun(_)
-        | GatewayError::UnknownModel { .. }
-        | GatewayError::UnknownEnvironment(_)
-        | GatewayError::UnknownProvider(_)
-        | GatewayError::UnknownApiKey(_) => (S::NOT_FOUND, "not_found"),
-        GatewayError::EnvironmentInUse(_) => (S::CONFLICT, "conflict"),
-        GatewayError::UnknownSync(_) => (S::BAD_REQUEST, "unknown_sync"),
-        GatewayError::InvalidBody(_) => (S::BAD_REQUEST, "invalid_body"),
-        GatewayError::InvalidQuery(_) => (S::BAD_REQUEST, "invalid_query_params"),
-        GatewayError::OauthNotSupported(_) => (S::BAD_REQUEST, "oauth_not_supported"),
-        GatewayError::CredentialsRefused { .. } => (S::BAD_REQUEST, "connection_test_failed"),
-        GatewayError::ProviderUnavailable { .. } => (S::SERVICE_UNAVAILABLE, "provider_unavailable"),
-        GatewayError::Call(error) => call_kind(error),
-        GatewayError::Vault(_) => (S::INTERNAL_SERVER_ERROR, "server_error"),
-        GatewayError::Store(error) => store_kind(error),
-    }
-}
-
-/// Why a call to a provider has no answer that could be handed on.
-fn call_kind(error: &CallError) -> (StatusCode, &'static str) {
-    use StatusCode as S;
-    match error {
-        CallError::AddressRefused { .. } | CallError::PlainHttp { .. } => (S::FORBIDDEN, "address_refused"),
-        CallError::OverrideNotAllowed { .. } => (S::BAD_REQUEST, "base_url_override_not_allowed"),
-        CallError::BadUrl { .. } | CallError::UnknownServer(_) => (S::BAD_REQUEST, "invalid_uri_params"),
-        CallError::Template(_) => (S::BAD_REQUEST, "connection_incomplete"),
-        CallError::BadHeader { .. } => (S::BAD_REQUEST, "invalid_headers"),
-        CallError::Crowded { .. } => (S::TOO_MANY_REQUESTS, "rate_limited"),
-        CallError::DeadlineExceeded { last, .. } if matches!(**last, CallError::Crowded { .. }) => {
-            (S::TOO_MANY_REQUESTS, "rate_limited")
-        }
-        CallError::TimedOut { .. } | CallError::DeadlineExceeded { .. } => {
-            (S::GATEWAY_TIMEOUT, "provider_timeout")
-        }
-        CallError::Unreachable { .. }
-        | CallError::Broken { .. }
-        | CallError::TooLarge { .. }
-        | CallError::Provider(_)
-        | CallError::NotJson { .. }
-        | CallError::ForeignLink { .. }
-        | CallError::TooManyRedirects { .. }
-        | CallError::PageRepeats
-        | CallError::BadCursor => (S::BAD_GATEWAY, "provider_unreachable"),
-    }
-}
-
-fn store_kind(error: &StoreError) -> (StatusCode, &'static str) {
-    use StatusCode as S;
-    match error {
-        StoreError::NotFound { .. } => (S::NOT_FOUND, "not_found"),
-        StoreError::Conflict { .. } => (S::CONFLICT, "conflict"),
-        StoreError::Unavailable(_) => (S::SERVICE_UNAVAILABLE, "unavailable"),
-        StoreError::LeaseLost | StoreError::Refused(_) | StoreError::Query(_) | StoreError::Migration(_) => {
-            (S::INTERNAL_SERVER_ERROR, "server_error")
-        }
     }
 }
 
@@ -409,10 +394,7 @@ pub(crate) fn path_error(_: error::PathError, _: &HttpRequest) -> actix_web::Err
     ApiError::InvalidPath.into()
 }
 
-/// What no route takes: a path that is not there, or one that is there for another method.
-pub(crate) async fn no_route(request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    Err(match request.match_pattern() {
-        Some(_) => ApiError::MethodNotAllowed(request.method().to_string()),
-        None => ApiError::NoRoute,
-    })
+/// What no route takes.
+pub(crate) async fn no_route() -> Result<HttpResponse, ApiError> {
+    Err(ApiError::NoRoute)
 }

@@ -15,7 +15,7 @@ use crate::connect_sessions::ConnectPage;
 use crate::document::Document;
 use crate::edge::{self, RequestSpan};
 use crate::providers::PublicUrl;
-use crate::{error, proxy, routes};
+use crate::{error, methods, proxy, routes};
 
 /// How the API is served.
 #[derive(Debug, Clone)]
@@ -74,6 +74,7 @@ pub fn serve(gateway: Gateway, listener: TcpListener, options: ApiOptions) -> st
             .configure(routes::routes)
             .into_app()
             .default_service(web::to(error::no_route))
+            .wrap(from_fn(methods::check))
             .wrap(edge::cors())
             .wrap(from_fn(edge::answer))
             .wrap(TracingLogger::<RequestSpan>::new())

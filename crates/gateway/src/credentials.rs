@@ -238,6 +238,7 @@ impl Inner {
                 .collect(),
             integration_config,
             metadata: row.metadata.clone().unwrap_or_default(),
+            variant: None,
         };
         Ok(Target {
             provider: Arc::clone(provider),

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use domain::{Clock, EnvironmentId, IntegrationKey, ProviderName};
+use domain::{Clock, EnvironmentId, IntegrationKey, ProviderName, SyncName, Variant};
 use registry::{Provider, Registry};
 use store::Store;
 use store::integrations::{self, IntegrationRow};
 use tokio::sync::Notify;
 use upstream::Upstream;
 
+use crate::actions::Actions;
 use crate::brief::Brief;
 use crate::connect_sessions::Sessions;
 use crate::connections::Connections;
@@ -18,7 +19,7 @@ use crate::environments::Environments;
 use crate::health::Health;
 use crate::integrations::Integrations;
 use crate::keys::{self, Caller, Keys};
-use crate::models::Models;
+use crate::models::{ModelTable, Models};
 use crate::providers::Providers;
 use crate::proxy::{Proxy, Recent};
 use crate::records::Records;
@@ -53,6 +54,7 @@ pub(crate) struct Inner {
     pub(crate) due: Notify,
     pub(crate) recent: Recent,
     pub(crate) callers: Brief<String, Caller>,
+    pub(crate) action_due: Notify,
 }
 
 impl Gateway {
@@ -78,6 +80,7 @@ impl Gateway {
             due: Notify::new(),
             recent: Recent::new(),
             callers: Brief::new(keys::REMEMBERED),
+            action_due: Notify::new(),
         };
         inner.add_missing_syncs().await?;
         Ok(Self(Arc::new(inner)))
@@ -128,6 +131,15 @@ impl Gateway {
         Records(&self.0)
     }
 
+    /// Actions.
+    pub fn actions(&self) -> Actions<'_> {
+        Actions(self)
+    }
+
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.0
+    }
+
     /// The database, for the worker.
     pub fn store(&self) -> &Store {
         &self.0.store
@@ -143,9 +155,19 @@ impl Gateway {
         &self.0.upstream
     }
 
-    /// The tables of all models.
+    /// The tables of all models, those of base variants.
     pub fn models(&self) -> &Models {
         &self.0.models
+    }
+
+    /// The table that a variant of a provider's sync fills; `None` if the provider has no such sync.
+    pub async fn table(
+        &self,
+        provider: &ProviderName,
+        sync: &SyncName,
+        variant: &Variant,
+    ) -> Result<Option<Arc<ModelTable>>, GatewayError> {
+        self.0.table(provider, sync, variant).await
     }
 
     /// The time.

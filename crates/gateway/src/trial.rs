@@ -28,6 +28,7 @@ impl Inner {
             connection_config: filled.connection_config.clone(),
             integration_config: integration.config(),
             metadata: metadata.cloned().unwrap_or_default(),
+            variant: None,
         };
         let target = Target {
             provider: Arc::clone(provider),
@@ -35,10 +36,13 @@ impl Inner {
             variables: Arc::new(variables),
             urgency: Urgency::Interactive,
         };
-        self.upstream
-            .verify(&target)
-            .await
-            .map_err(|error| refusal(provider, error))
+        self.upstream.verify(&target).await.map_err(|error| {
+            refusal(
+                provider,
+                error,
+                "could not check the credentials, and nothing was stored",
+            )
+        })
     }
 
     /// Tries stored credentials now; what comes of it is noted on the connection, as after a call.
@@ -67,8 +71,8 @@ impl Inner {
     }
 }
 
-/// What somebody who connects must know of a failed verification.
-fn refusal(provider: &Provider, error: VerifyError) -> GatewayError {
+/// What somebody must know of a failed verification; `untried` tells what it means that they could not be tried.
+pub(crate) fn refusal(provider: &Provider, error: VerifyError, untried: &str) -> GatewayError {
     let name = &provider.display_name;
     match error {
         VerifyError::Refused(answer) => GatewayError::CredentialsRefused {
@@ -82,9 +86,7 @@ fn refusal(provider: &Provider, error: VerifyError) -> GatewayError {
             status: None,
         },
         VerifyError::Call(error) => GatewayError::ProviderUnavailable {
-            message: format!(
-                "{name} could not check the credentials, and nothing was stored: {error}. Try again later."
-            ),
+            message: format!("{name} {untried}: {error}. Try again later."),
             retry_after: error.retry_after().unwrap_or(RETRY_AFTER),
         },
     }

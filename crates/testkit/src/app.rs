@@ -15,7 +15,7 @@ use serde_json::{Value as Json, json};
 use store::records::StoredRecord;
 use store::runs::{RunFilter, RunStatus};
 use store::testing::TestDatabase;
-use store::{Dialect, Store, api_keys, environments, runs, schedule};
+use store::{Dialect, Store, actions, api_keys, environments, runs, schedule};
 use tokio_util::sync::CancellationToken;
 use twilio_sim::{SimConfig, Simulator};
 use upstream::{Upstream, UpstreamOptions};
@@ -377,7 +377,9 @@ impl TestApp {
                 .flatten()
                 .any(|(run, _)| matches!(run.status, RunStatus::Queued | RunStatus::Running));
             let due = schedule::next_due(c)?.is_some_and(|due| due <= now);
-            Ok(!active && !due && newest(c)? == before)
+            let acting =
+                actions::held_any_environment(c)? > 0 || actions::next_due(c)?.is_some_and(|due| due <= now);
+            Ok(!active && !due && !acting && newest(c)? == before)
         });
         idle.await.expect("the database answers")
     }

@@ -257,6 +257,7 @@ pub(crate) fn worker_options(config: &Config) -> WorkerOptions {
         poll: Duration::from_millis(set.poll_ms.get()),
         drain: drain(config),
         keep_runs: Duration::from_secs(u64::from(set.keep_runs_days) * 86_400),
+        ..WorkerOptions::default()
     }
 }
 

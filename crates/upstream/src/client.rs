@@ -15,7 +15,9 @@ use crate::gate::{Crowded, Gates, Place};
 use crate::provider_error::without_secrets;
 use crate::request::Prepared;
 use crate::transport::Transport;
-use crate::{Answer, Call, CallError, ProviderError, Target, UpstreamError, UpstreamOptions, retry};
+use crate::{
+    Answer, Call, CallError, ProviderError, Quoted, Refusal, Target, UpstreamError, UpstreamOptions, retry,
+};
 
 /// Calls providers. Cheap to clone; clones share connections and limits.
 #[derive(Debug, Clone)]
@@ -39,12 +41,18 @@ pub(crate) struct Effort<'a> {
 /// How a call ended that did not succeed.
 pub(crate) struct Failure {
     pub(crate) error: CallError,
+    /// The provider's answer, if there is one.
+    answer: Option<Box<Answer>>,
     repeat: bool,
 }
 
 impl From<CallError> for Failure {
     fn from(error: CallError) -> Self {
-        Self { error, repeat: false }
+        Self {
+            error,
+            answer: None,
+            repeat: false,
+        }
     }
 }
 
@@ -102,6 +110,24 @@ impl Upstream {
             .map_err(|failure| failure.error)
     }
 
+    /// Makes the call of an action: the 2xx answer, or why not, with the provider's own answer for whoever asked.
+    pub async fn carry(&self, target: &Target, call: Call) -> Result<Answer, Refusal> {
+        // Whether a call that is not to be repeated succeeded is told by its status alone.
+        let read = |answer: Answer| {
+            if call.idempotent {
+                answer.without_markup()
+            } else {
+                Ok(answer)
+            }
+        };
+        self.run(target, &call, &self.usual(), read)
+            .await
+            .map_err(|failure| Refusal {
+                answer: failure.answer.map(|answer| Quoted::read(target, &answer)),
+                error: failure.error,
+            })
+    }
+
     /// Now, for the holes of a call.
     pub(crate) fn moment(&self) -> Moment {
         Moment::new(self.0.clock.now())
@@ -149,7 +175,7 @@ impl Upstream {
                 Ok(answer) => {
                     // A correct key meets a 401 now and then, so only the second one counts.
                     let first_401 = answer.status == 401 && !std::mem::replace(&mut was_unauthorized, true);
-                    let failure = self.refused(target, call, &answer);
+                    let failure = self.refused(target, call, answer);
                     Failure {
                         repeat: failure.repeat || first_401,
                         ..failure
@@ -171,15 +197,16 @@ impl Upstream {
     }
 
     /// What becomes of an answer that is not 2xx.
-    fn refused(&self, target: &Target, call: &Call, answer: &Answer) -> Failure {
+    fn refused(&self, target: &Target, call: &Call, answer: Answer) -> Failure {
         let rules = &target.provider.retry;
-        let error = ProviderError::read(target, answer, self.now());
+        let error = ProviderError::read(target, &answer, self.now());
         if let Some(asked) = error.retry_after.filter(|_| error.rate_limited) {
             self.rest(target, asked);
         }
         Failure {
             error: error.into(),
             repeat: retry::repeats(rules, answer.status, &answer.headers, call.idempotent),
+            answer: Some(Box::new(answer)),
         }
     }
 
@@ -324,11 +351,11 @@ impl Wait {
         match self {
             Self::For(pause) => Ok(pause),
             Self::TooLong => Err(failure),
-            Self::NoTimeLeft => Err(CallError::DeadlineExceeded {
-                attempts,
-                last: Box::new(failure.error),
+            Self::NoTimeLeft => {
+                let last = Box::new(failure.error);
+                let error = CallError::DeadlineExceeded { attempts, last };
+                Err(Failure { error, ..failure })
             }
-            .into()),
         }
     }
 }

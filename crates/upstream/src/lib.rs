@@ -4,6 +4,7 @@
 //! sent to the provider's own origins alone, an address that is not public is not connected to unless configuration allows it, and
 //! no error, log line or `Debug` of this crate holds a secret or a body.
 
+mod action;
 mod address;
 mod answer;
 mod body;
@@ -26,6 +27,7 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
+pub use action::{Quoted, Refusal, place};
 pub use answer::{Answer, Instead};
 pub use call::Call;
 pub use client::Upstream;

@@ -76,6 +76,7 @@ pub(crate) fn provider(base_url: &str) -> Provider {
             hints: IndexMap::from([("20003".to_owned(), "The secret is wrong.".to_owned())]),
         },
         syncs: IndexMap::new(),
+        actions: IndexMap::new(),
         document: serde_json::Value::Null,
     }
 }
@@ -89,6 +90,7 @@ pub(crate) fn target(provider: Provider) -> Target {
         connection_config: [("accountId".to_owned(), "a/1".to_owned())].into(),
         integration_config: [].into(),
         metadata: serde_json::Map::new(),
+        variant: None,
     };
     Target {
         provider: Arc::new(provider),

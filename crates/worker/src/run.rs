@@ -82,6 +82,7 @@ impl Context {
         let connection = connection.ok_or(Failure::LeaseLost)?;
         let mut target = gateway.target(&connection).await?;
         target.urgency = Urgency::Background;
+        Arc::make_mut(&mut target.variables).variant = Some(sync.variant.clone());
         let declared = target
             .provider
             .syncs
@@ -89,9 +90,8 @@ impl Context {
             .cloned()
             .ok_or(Failure::NotDeclared)?;
         let table = gateway
-            .models()
-            .of_sync(&target.provider.name, &sync.name)
-            .cloned()
+            .table(&target.provider.name, &sync.name, &sync.variant)
+            .await?
             .ok_or(Failure::NotDeclared)?;
         let checkpoint = Mutex::new(Checkpoint::load(&sync.checkpoint));
         let gateway = gateway.clone();

@@ -48,6 +48,7 @@ struct SyncEntry {
     /// Live records by model.
     record_count: BTreeMap<String, u64>,
     /// How far it is, in its own words.
+    #[schema(value_type = Option<Object>)]
     checkpoint: Option<Json>,
 }
 

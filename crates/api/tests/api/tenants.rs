@@ -1,12 +1,15 @@
 //! One walk over the document: every operation refuses no key, a key without its scope, and another environment's object.
 
+mod calls;
+
 use std::time::Duration;
 
 use gateway::Scope;
 use reqwest::Method;
-use serde_json::{Value as Json, json};
+use serde_json::json;
 use testkit::{Client, Reply, TestApp, on_both_databases};
 
+use self::calls::{Call, Theirs, Things, call, fill, rank};
 use crate::connect_sessions::session_token;
 
 on_both_databases!(
@@ -14,177 +17,14 @@ on_both_databases!(
     every_operation_of_a_session_refuses_no_token_a_key_and_an_ended_session,
 );
 
-/// How an operation is called so that it succeeds, and what another environment gets from the same call.
-struct Call {
-    query: &'static str,
-    body: Option<Json>,
-    theirs: Theirs,
-}
-
-/// What another environment gets.
-enum Theirs {
-    /// An error: the object is not theirs.
-    Refused(u16, &'static str),
-    /// This, as everybody does.
-    Always(u16, &'static str),
-    /// An empty list under this name.
-    Empty(&'static str),
-    /// An empty list.
-    Bare,
-    /// Something of its own: the call names no object of ours.
-    Own,
-}
-
-fn of(query: &'static str, theirs: Theirs) -> Call {
-    Call {
-        query,
-        body: None,
-        theirs,
-    }
-}
-
-fn with(query: &'static str, body: Json, theirs: Theirs) -> Call {
-    Call {
-        query,
-        body: Some(body),
-        theirs,
-    }
-}
-
-fn unknown() -> Theirs {
-    Theirs::Refused(404, "unknown_connection")
-}
-
-fn not_found() -> Theirs {
-    Theirs::Refused(404, "not_found")
-}
-
-fn call(operation: &str, app: &TestApp) -> Call {
-    let select = json!({ "provider_config_key": "twilio", "connection_id": "my-twilio", "syncs": ["twilio-messages"] });
-    match operation {
-        "trigger_syncs" | "pause_syncs" | "start_syncs" => with("", select, unknown()),
-        "sync_status" => of(
-            "?syncs=*&provider_config_key=twilio&connection_id=my-twilio",
-            unknown(),
-        ),
-        "list_runs" => of("", Theirs::Empty("runs")),
-        "list_records" | "list_twilio_messages" => of("?connectionId=my-twilio", unknown()),
-        "proxy_get" | "proxy_head" | "proxy_post" | "proxy_put" | "proxy_patch" | "proxy_delete" => {
-            of("", unknown())
-        }
-        "connect" | "connect_twilio" => with("", app.connect_body("walked"), Theirs::Own),
-        "get_run" | "get_integration" | "delete_integration" | "list_functions" | "get_function"
-        | "get_function_code" => of("", not_found()),
-        // Environments are the account's: who has its scopes may look after all of them, whichever the key belongs to.
-        "list_environments"
-        | "list_api_keys"
-        | "delete_environment"
-        | "revoke_api_key"
-        | "list_providers"
-        | "get_provider"
-        | "list_provider_templates"
-        | "environment_variables" => of("", Theirs::Own),
-        "create_environment" => with("", json!({ "name": "another" }), Theirs::Own),
-        "create_api_key" => {
-            let scopes = ["account:environments:api_keys:create"];
-            with("", json!({ "name": "made", "scopes": scopes }), Theirs::Own)
-        }
-        "list_integrations" => of("", Theirs::Empty("data")),
-        "scripts_config" => of("", Theirs::Bare),
-        "create_integration" => {
-            let key = format!("made-{}", app.clock().now().as_micros());
-            with(
-                "",
-                json!({ "provider": "twilio", "unique_key": key }),
-                Theirs::Own,
-            )
-        }
-        "update_integration" => with("", json!({ "display_name": "Changed" }), not_found()),
-        "create_quickstart_integration" => of("", Theirs::Always(400, "invalid_body")),
-        other => call_connections(other, app),
-    }
-}
-
-fn call_connections(operation: &str, app: &TestApp) -> Call {
-    let one = "?provider_config_key=twilio";
-    let notes =
-        json!({ "provider_config_key": "twilio", "connection_id": "my-twilio", "metadata": { "a": 1 } });
-    let reconnect = json!({ "integration_id": "twilio", "connection_id": "my-twilio" });
-    match operation {
-        "list_connections" | "list_connections_deprecated" => of("", Theirs::Empty("connections")),
-        "get_connection" | "get_connection_deprecated" => of(one, not_found()),
-        "delete_connection" | "delete_connection_deprecated" => {
-            of(one, Theirs::Refused(400, "unknown_connection"))
-        }
-        "import_connection" => with("", import_body(app), Theirs::Own),
-        "patch_connection" => with(one, json!({ "tags": { "plan": "pro" } }), not_found()),
-        "set_metadata" | "merge_metadata" | "set_metadata_deprecated" | "merge_metadata_deprecated" => {
-            with("", notes, unknown())
-        }
-        "set_metadata_of_one_deprecated" | "merge_metadata_of_one_deprecated" => {
-            with(one, json!({ "a": 1 }), unknown())
-        }
-        "create_connect_session" => with("", json!({ "end_user": { "id": "u1" } }), Theirs::Own),
-        "create_reconnect_session" => with("", reconnect, Theirs::Refused(400, "invalid_body")),
-        other => panic!("the walk does not know how to call {other}: say so in `call`"),
-    }
-}
-
-fn import_body(app: &TestApp) -> Json {
-    let known = app.simulator().credentials();
-    json!({
-        "provider_config_key": "twilio",
-        "connection_id": "imported",
-        "credentials": { "type": "BASIC", "username": known.account_sid, "password": known.auth_token },
-    })
-}
-
 /// Operations of other providers, which have no connection here; what they are made of is the same.
 fn elsewhere(path: &str, app: &TestApp) -> bool {
     let first = path.split('/').nth(1).unwrap_or_default();
     first != "twilio" && app.gateway().registry().get(first).is_some()
 }
 
-/// What takes away what others need comes last, the smaller before the larger.
-fn rank(operation: &str) -> u8 {
-    match operation {
-        "delete_connection" | "delete_connection_deprecated" => 1,
-        "delete_integration" => 2,
-        _ => 0,
-    }
-}
-
-/// The path with its holes filled; two routes that take something away each get their own.
-fn fill(operation: &str, path: &str, run: &str, key: &str) -> String {
-    let environment = if operation == "delete_environment" {
-        "doomed"
-    } else {
-        "walked"
-    };
-    let connection = if operation == "delete_connection_deprecated" {
-        "another"
-    } else {
-        "my-twilio"
-    };
-    let name = if path.contains("/functions/") {
-        "twilio-messages"
-    } else {
-        ""
-    };
-    path.replace("{integration}", "twilio")
-        .replace("{plural}", "messages")
-        .replace("{connection_id}", connection)
-        .replace("{id}", run)
-        .replace("{environment}", environment)
-        .replace("{key_id}", key)
-        .replace("{provider}", "twilio")
-        .replace("{endpoint}", "2010-04-01/Accounts.json")
-        .replace("{unique_key}", "twilio")
-        .replace("{name}", name)
-}
-
 async fn send(client: &Client, method: &Method, path: &str, call: &Call) -> Reply {
-    // Where the proxy reads whom to call; nothing else looks at them.
+    // Where the proxy, the feed and actions read whom to call; nothing else looks at them.
     let request = client
         .request(method.clone(), &format!("{path}{}", call.query))
         .header("Provider-Config-Key", "twilio")
@@ -214,6 +54,14 @@ async fn every_operation_refuses_no_key_a_key_without_its_scope_and_anothers_obj
         .as_str()
         .unwrap()
         .to_owned();
+    let feed = app
+        .admin()
+        .request(Method::GET, "/records?model=Message")
+        .header("Provider-Config-Key", "twilio")
+        .header("Connection-Id", "my-twilio");
+    let feed = app.admin().send(feed).await.expect(200).json();
+    let cursor = feed["records"][0]["_nango_metadata"]["cursor"].as_str().unwrap();
+    let things = Things::make(&app).await;
     for environment in ["walked", "doomed"] {
         app.environment(environment).await;
     }
@@ -237,8 +85,8 @@ async fn every_operation_refuses_no_key_a_key_without_its_scope_and_anothers_obj
             }
             let id = operation["operationId"].as_str().unwrap();
             let method: Method = method.to_ascii_uppercase().parse().unwrap();
-            let path = fill(id, path, &run, &key);
-            let call = call(id, &app);
+            let path = fill(id, &things.fill(id, path), &run, &key);
+            let call = call(id, &app, cursor);
             let needed = scopes[0].as_str().unwrap();
             let (others, only): (Vec<Scope>, Vec<Scope>) =
                 Scope::ALL.iter().partition(|scope| scope.as_str() != needed);
@@ -289,7 +137,7 @@ async fn every_operation_refuses_no_key_a_key_without_its_scope_and_anothers_obj
 
 async fn every_operation_of_a_session_refuses_no_token_a_key_and_an_ended_session(app: TestApp) {
     let ended = session_token(&app).await;
-    app.advance(Duration::from_mins(30));
+    app.advance(Duration::from_secs(30 * 60));
     let key = app.admin().key().unwrap().to_owned();
     let document = app.anonymous().get("/openapi.json").await.json();
     let mut walked = 0;

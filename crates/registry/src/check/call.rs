@@ -66,7 +66,7 @@ fn check(file: &CheckFile, path: &Path, scope: &Scope, report: &mut Report<'_>) 
     })
 }
 
-fn method(name: Option<MethodName>) -> &'static str {
+pub(super) fn method(name: Option<MethodName>) -> &'static str {
     match name {
         None | Some(MethodName::Get) => "GET",
         Some(MethodName::Post) => "POST",

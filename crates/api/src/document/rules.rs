@@ -1,0 +1,141 @@
+//! The rules that many operations share, told once: those of names, and that no text of a query is empty.
+
+use utoipa::openapi::path::{Operation, ParameterIn};
+use utoipa::openapi::schema::{AdditionalProperties, Object, Schema, SchemaType, Type};
+use utoipa::openapi::{OpenApi, PathItem, RefOr};
+
+/// Names by their rules in `domain::names`; a parameter or a property that bears one of them has its rule.
+const NAMES: [(&[&str], &str); 5] = [
+    (
+        &["connection_id", "connectionId", "Connection-Id"],
+        r#"^[A-Za-z0-9 ,.;:=+~\[\]|@${}"'\\/_-]{1,255}$"#,
+    ),
+    (
+        &["provider_config_key", "Provider-Config-Key", "unique_key"],
+        r"^[A-Za-z0-9 ~:.@_-]{1,255}$",
+    ),
+    (&["integrationId"], r"^[A-Za-z0-9 ~:.@_,-]+$"),
+    (&["sync"], SYNC),
+    (
+        &["syncs"],
+        r"^(\*|[A-Za-z0-9_-]{1,255}(::[A-Za-z0-9_-]{1,255})?(,[A-Za-z0-9_-]{1,255}(::[A-Za-z0-9_-]{1,255})?)*)$",
+    ),
+];
+const SYNC: &str = "^[A-Za-z0-9_-]{1,255}$";
+/// How a sync is named in a body, with its variant: the schema of this name.
+const SYNC_REF: (&str, &str) = ("SyncRef", "^[A-Za-z0-9_-]{1,255}(::[A-Za-z0-9_-]{1,255})?$");
+
+fn pattern(name: &str) -> Option<&'static str> {
+    let (_, pattern) = NAMES.iter().find(|(names, _)| names.contains(&name))?;
+    Some(pattern)
+}
+
+/// Tells the rules wherever they hold and nothing else is told.
+pub(super) fn tell(document: &mut OpenApi) {
+    for item in document.paths.paths.values_mut() {
+        for operation in operations(item) {
+            parameters(operation);
+            bodies(operation);
+        }
+    }
+    let Some(components) = &mut document.components else {
+        return;
+    };
+    components.schemas.values_mut().for_each(properties);
+    if let Some(RefOr::T(Schema::OneOf(forms))) = components.schemas.get_mut(SYNC_REF.0) {
+        forms.items.iter_mut().for_each(sync_ref);
+    }
+}
+
+/// One of the ways to name a sync: as a text, or by its parts.
+fn sync_ref(form: &mut RefOr<Schema>) {
+    let RefOr::T(Schema::Object(form)) = form else {
+        return;
+    };
+    if is_text(form) {
+        form.pattern = Some(SYNC_REF.1.to_owned());
+    }
+    if !form.properties.is_empty() {
+        form.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
+    }
+    for part in form.properties.values_mut() {
+        if let RefOr::T(Schema::Object(part)) = part {
+            part.pattern = Some(SYNC.to_owned());
+        }
+    }
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    let all = [
+        &mut item.get,
+        &mut item.put,
+        &mut item.post,
+        &mut item.delete,
+        &mut item.patch,
+    ];
+    all.into_iter().filter_map(Option::as_mut)
+}
+
+fn parameters(operation: &mut Operation) {
+    for parameter in operation.parameters.iter_mut().flatten() {
+        let RefOr::T(parameter) = parameter else { continue };
+        let Some(RefOr::T(Schema::Object(object))) = &mut parameter.schema else {
+            continue;
+        };
+        if !is_text(object) {
+            continue;
+        }
+        name(&parameter.name, object);
+        // A query is read strictly: what is there says something.
+        if parameter.parameter_in == ParameterIn::Query
+            && object.pattern.is_none()
+            && object.enum_values.is_none()
+        {
+            object.min_length.get_or_insert(1);
+        }
+    }
+}
+
+/// Bodies that are written out in their operation, such as a provider's forms.
+fn bodies(operation: &mut Operation) {
+    let Some(RefOr::T(body)) = &mut operation.request_body else {
+        return;
+    };
+    for content in body.content.values_mut() {
+        if let RefOr::T(content) = content
+            && let Some(RefOr::T(Schema::OneOf(forms))) = &mut content.schema
+        {
+            forms.items.iter_mut().for_each(properties);
+        }
+    }
+}
+
+fn properties(schema: &mut RefOr<Schema>) {
+    match schema {
+        RefOr::T(Schema::Object(object)) => {
+            for (key, property) in &mut object.properties {
+                if let RefOr::T(Schema::Object(property)) = property
+                    && is_text(property)
+                {
+                    name(key, property);
+                }
+            }
+        }
+        RefOr::T(Schema::AllOf(all)) => all.items.iter_mut().for_each(properties),
+        RefOr::T(_) | RefOr::Ref(_) => {}
+    }
+}
+
+fn name(name: &str, object: &mut Object) {
+    if object.pattern.is_none() {
+        object.pattern = pattern(name).map(str::to_owned);
+    }
+}
+
+fn is_text(object: &Object) -> bool {
+    match &object.schema_type {
+        SchemaType::Type(kind) => *kind == Type::String,
+        SchemaType::Array(kinds) => kinds.contains(&Type::String),
+        SchemaType::AnyValue => false,
+    }
+}

@@ -1,0 +1,95 @@
+//! Methods: each path tells what it takes, and nothing else gets through to a route.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use reqwest::Method;
+use store::Dialect;
+use testkit::{Reply, TestApp};
+
+fn allowed(reply: &Reply) -> BTreeSet<String> {
+    let header = reply.header("allow").unwrap_or_default();
+    header.split(", ").map(str::to_owned).collect()
+}
+
+/// A path of the document with names in place of its parameters.
+fn filled(path: &str) -> String {
+    let parts = path.split('/').map(|part| match part {
+        "{integration}" => "twilio",
+        part if part.starts_with('{') => "some",
+        part => part,
+    });
+    parts.collect::<Vec<_>>().join("/")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_path_of_the_document_refuses_other_methods_and_says_which_it_takes() {
+    let app = TestApp::on(Dialect::Sqlite).await.unwrap();
+    let document = app.anonymous().get("/openapi.json").await.expect(200).json();
+    // Two paths of the document may be one: a provider's own stands beside the one for all.
+    let mut paths: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let declared = item.as_object().unwrap().keys();
+        let declared = declared.map(|method| method.to_ascii_uppercase());
+        paths.entry(filled(path)).or_default().extend(declared);
+    }
+    for (path, mut declared) in paths {
+        if path.starts_with("/proxy/") {
+            continue;
+        }
+        if declared.contains("GET") {
+            declared.insert("HEAD".to_owned());
+        }
+        declared.insert("OPTIONS".to_owned());
+        let options = app.anonymous().request(Method::OPTIONS, &path);
+        let told = app.anonymous().send(options).await.expect(204);
+        assert_eq!(allowed(&told), declared, "{path}");
+
+        for method in [
+            "GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "HEAD", "PROPFIND",
+        ] {
+            if declared.contains(method) {
+                continue;
+            }
+            let request = app.admin().request(method.parse().unwrap(), &path);
+            let refused = app.admin().send(request).await.expect(405);
+            assert_eq!(allowed(&refused), declared, "{method} {path}");
+            if method != "HEAD" {
+                assert_eq!(refused.code(), "method_not_allowed", "{method} {path}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn head_answers_as_get_does_without_a_body() {
+    let app = TestApp::on(Dialect::Sqlite).await.unwrap();
+    app.connect_twilio().await;
+    app.run_due().await;
+    let csv = "text/csv";
+    for (path, accept) in [
+        ("/health", "*/*"),
+        ("/docs", "*/*"),
+        ("/connections", "*/*"),
+        ("/connections/nobody?provider_config_key=twilio", "*/*"),
+        ("/twilio/messages?connectionId=my-twilio", "*/*"),
+        ("/twilio/messages?connectionId=my-twilio", csv),
+        ("/no/such/path/at/all", "*/*"),
+    ] {
+        let get = app.admin().get_as(path, accept).await;
+        let head = app.admin().request(Method::HEAD, path).header("Accept", accept);
+        let head = app.admin().send(head).await;
+
+        assert_eq!(head.status, get.status, "{path}");
+        assert_eq!(head.text, "", "{path}");
+        assert_eq!(head.header("content-type"), get.header("content-type"), "{path}");
+        if accept != csv {
+            assert_eq!(
+                head.header("content-length"),
+                get.header("content-length"),
+                "{path}"
+            );
+        }
+    }
+    let without_key = app.anonymous().request(Method::HEAD, "/connections");
+    assert_eq!(app.anonymous().send(without_key).await.status, 401);
+}

@@ -1,0 +1,83 @@
+"""What the tests of scripts/schemathesis/run know of Trunkline beyond its OpenAPI document."""
+
+import os
+
+import schemathesis
+
+# What the other calls are about; a call that would take it away takes something of its own kind away that nobody needs.
+KEPT = {"acme", "my-acme", "other-acme", os.environ.get("TESTED_KEY_ID")}
+NEEDED_BY_NOBODY = "doomed"
+
+# Codes of a 400 that is about the world and not about the request's shape: what it names is not there, or a provider said no.
+ABOUT_THE_WORLD = {
+    "unknown_provider_config",
+    "unknown_connection",
+    "unknown_sync",
+    "connection_test_failed",
+    "conflict",
+    # Which integration and which syncs may stand in the body or in a header, so neither is required in the body.
+    "missing_provider_config_key",
+    "no_syncs_found",
+}
+
+# Fields with a rule that JSON Schema cannot tell, by the name of each; a 400 must be about one of these and nothing else.
+RULES = {
+    "page": "as far as the database can count",
+    "search": "at providers a regular expression",
+    "scopes": "those that there are, and none that the caller's own key lacks",
+    "provider": "one that is there; for a quick start, which is OAuth's, none",
+    "credentials": "an integration has none: they are OAuth's",
+    "accountSid": "a connection keeps the account that its rows came from",
+    "name": "not taken",
+    "cursor": "only what a page gave as next_cursor",
+    "opts": "not beside the older words, and emptyCache only with reset",
+    "tags": "ten at most, in lower case",
+    "metadata": "bounded in size and depth",
+}
+
+
+def errors(response):
+    """The error of an answer, or an empty map if it is not shaped as one."""
+    try:
+        found = response.json()["error"]
+    except (ValueError, KeyError, TypeError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+@schemathesis.check
+def a_request_that_the_schema_allows_is_refused_for_a_reason_beyond_it(ctx, response, case):
+    """Stands in for what the configuration takes from `positive_data_acceptance`."""
+    if response.status_code != 400 or case.meta is None or not case.meta.generation.mode.is_positive:
+        return
+    if case.path == "/{integration}/connect" or "%00" in response.request.url:
+        # Which fields a provider wants stands at its own path. NUL is no text anywhere, as the database has it.
+        return
+    error = errors(response)
+    if error.get("code") in ABOUT_THE_WORLD:
+        return
+    fields = [".".join(field.get("path", [])) for field in error.get("errors") or []]
+    unknown = [field for field in fields if field.split(".")[0] not in RULES]
+    assert fields and not unknown, f"a request that the schema allows was refused: {error.get('code')}, fields {fields}"
+
+
+@schemathesis.check
+def every_error_has_its_shape(ctx, response, case):
+    """A code, a message, and the request's id."""
+    if response.status_code < 400:
+        return
+    assert response.headers.get("x-request-id"), "an answer without X-Request-Id"
+    if case.method.upper() == "HEAD" or response.request.method == "HEAD":
+        return
+    error = errors(response)
+    assert error.get("code") and error.get("message"), f"an error of another shape: {response.text[:200]!r}"
+
+
+@schemathesis.hook
+def before_call(ctx, case, kwargs):
+    """Keeps what every call needs: the integration, the connections and the key."""
+    takes_away = case.method.upper() == "DELETE" or (case.method.upper() == "PATCH" and case.path == "/integrations/{unique_key}")
+    if takes_away and case.path_parameters:
+        for name, value in list(case.path_parameters.items()):
+            if value in KEPT:
+                case.path_parameters[name] = NEEDED_BY_NOBODY

@@ -23,10 +23,24 @@ impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
     type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let checked = Query::<NoParameters>::from_request(request, payload)
-            .into_inner()
-            .map(drop)
-            .and(content_type(request));
+        let query = Query::<NoParameters>::from_request(request, payload).into_inner();
+        let body = QueryBody::from_request(request, payload);
+        Box::pin(async move {
+            query?;
+            Ok(Self(body.await?.0))
+        })
+    }
+}
+
+/// The checked body of a request whose query is read beside it.
+pub(crate) struct QueryBody<T>(pub(crate) T);
+
+impl<T: DeserializeOwned + 'static> FromRequest for QueryBody<T> {
+    type Error = ApiError;
+    type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let checked = content_type(request);
         let bytes = web::Bytes::from_request(request, payload);
         Box::pin(async move {
             checked?;

@@ -6,10 +6,12 @@ use std::ops::Deref;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
-use actix_web::http::header::AUTHORIZATION;
+use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use actix_web::middleware::Next;
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, web};
-use gateway::Gateway;
+use domain::{EnvironmentId, IntegrationKey};
+use futures::future::LocalBoxFuture;
+use gateway::{Gateway, GatewayError, Session};
 
 use crate::error::ApiError;
 
@@ -84,11 +86,77 @@ impl<S: scope::Needed> FromRequest for Caller<S> {
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let caller = request.extensions().get::<gateway::Caller>().cloned();
-        ready(match caller {
-            Some(caller) if caller.may(S::SCOPE) => Ok(Self(caller, PhantomData)),
-            Some(_) => Err(ApiError::Forbidden(S::SCOPE)),
+        let who = request.extensions().get::<Identity>().cloned();
+        ready(match who {
+            Some(Identity::Key(caller)) if caller.may(S::SCOPE) => Ok(Self(caller, PhantomData)),
+            Some(Identity::Key(_)) => Err(ApiError::Forbidden(S::SCOPE)),
+            // The token of a session is no key.
+            Some(Identity::Session(_)) => Err(GatewayError::UnknownKey.into()),
             None => Err(ApiError::Unauthenticated),
+        })
+    }
+}
+
+/// Who sent a request.
+#[derive(Clone)]
+enum Identity {
+    Key(gateway::Caller),
+    Session(Session),
+}
+
+/// Somebody with a good key that carries the scope `S`, or the holder of a connect session: for what front ends may see, too.
+pub(crate) enum SessionOrCaller<S> {
+    Session(Session),
+    Caller(Caller<S>),
+}
+
+impl<S> SessionOrCaller<S> {
+    /// The environment that they may look at.
+    pub(crate) fn environment(&self) -> EnvironmentId {
+        match self {
+            Self::Session(session) => session.environment(),
+            Self::Caller(caller) => caller.environment,
+        }
+    }
+
+    /// Whether they may see that integration: a session shows those alone that it allows.
+    pub(crate) fn may_see(&self, key: &IntegrationKey) -> bool {
+        match self {
+            Self::Session(session) => session.allows(key),
+            Self::Caller(_) => true,
+        }
+    }
+}
+
+impl<S: scope::Needed> FromRequest for SessionOrCaller<S> {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let who = request.extensions().get::<Identity>().cloned();
+        ready(match who {
+            Some(Identity::Session(session)) => Ok(Self::Session(session)),
+            _ => Caller::from_request(request, payload)
+                .into_inner()
+                .map(Self::Caller),
+        })
+    }
+}
+
+/// The holder of a connect session, whose token stands in the header; nobody else.
+pub(crate) struct SessionHolder(pub(crate) Session);
+
+impl FromRequest for SessionHolder {
+    type Error = ApiError;
+    type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let token = key(request.headers()).map(str::to_owned);
+        let gateway = request.app_data::<web::Data<Gateway>>().cloned();
+        Box::pin(async move {
+            let token = token?;
+            let gateway = gateway.ok_or(ApiError::Unauthenticated)?;
+            Ok(Self(gateway.sessions().authenticate(&token).await?))
         })
     }
 }
@@ -101,24 +169,28 @@ pub(crate) async fn authenticate(
     // What no route takes is answered as such, key or not.
     if request.match_pattern().is_some() {
         match identify(&request).await {
-            Ok(caller) => drop(request.extensions_mut().insert(caller)),
+            Ok(who) => drop(request.extensions_mut().insert(who)),
             Err(error) => return Ok(request.error_response(error)),
         }
     }
     Ok(next.call(request).await?.map_into_boxed_body())
 }
 
-async fn identify(request: &ServiceRequest) -> Result<gateway::Caller, ApiError> {
-    let key = key(request)?;
+async fn identify(request: &ServiceRequest) -> Result<Identity, ApiError> {
+    let key = key(request.headers())?;
     let gateway = request
         .app_data::<web::Data<Gateway>>()
         .ok_or(ApiError::Unauthenticated)?;
-    Ok(gateway.keys().authenticate(key).await?)
+    Ok(if Session::is_token(key) {
+        Identity::Session(gateway.sessions().authenticate(key).await?)
+    } else {
+        Identity::Key(gateway.keys().authenticate(key).await?)
+    })
 }
 
 /// The key in the header: what follows `Bearer`, or a bare key, which Nango takes too.
-fn key(request: &ServiceRequest) -> Result<&str, ApiError> {
-    let header = request.headers().get(AUTHORIZATION).ok_or(ApiError::MissingKey)?;
+fn key(headers: &HeaderMap) -> Result<&str, ApiError> {
+    let header = headers.get(AUTHORIZATION).ok_or(ApiError::MissingKey)?;
     let text = header.to_str().map_err(|_| ApiError::MalformedKey)?.trim();
     let (scheme, rest) = text.split_once(' ').unwrap_or(("", text));
     let key = rest.trim();

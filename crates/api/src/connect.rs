@@ -46,7 +46,9 @@ pub(crate) fn shared_fields() -> ObjectBuilder {
         .schema_type(SchemaType::Type(Type::Object))
         .property("connectionId", text("What you call the connection, unique within the integration; a random UUID if left out. The name of a connection that is there replaces its credentials and keeps its rows.").examples(["my-acme"]))
         .property("metadata", map("Your own notes, any JSON object").additional_properties(Some(AdditionalProperties::FreeForm(true))))
-        .property("tags", map("Your labels: at most 10, names in lower case, values of 1 to 255 bytes").additional_properties(Some(ObjectBuilder::new().schema_type(SchemaType::Type(Type::String)))))
+        .property("tags", map("Your labels: at most 10, names in lower case, values of 1 to 255 characters").additional_properties(Some(ObjectBuilder::new().schema_type(SchemaType::Type(Type::String)))))
+        .property("end_user", map("Your user: an object with id, and email, display_name, tags and organization as there are; also becomes labels"))
+        .property("organization", map("The user's organization: an object with id, and display_name if there is one"))
 }
 
 /// A connection was made or renewed.

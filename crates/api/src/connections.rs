@@ -1,18 +1,24 @@
-//! Connections: listed, shown, deleted; the shapes are those of Nango's public API.
+//! Connections: listed, shown, imported, changed, deleted; the shapes are those of Nango's public API.
 
-use std::collections::BTreeMap;
+pub(crate) mod deprecated;
+mod imports;
+mod update;
+mod view;
 
 use actix_web::{delete, get, web};
-use domain::{ConnectionName, IntegrationKey, Timestamp};
-use gateway::Gateway;
+use domain::{ConnectionName, IntegrationKey};
+use gateway::{Gateway, Look};
 use serde::Serialize;
-use serde_json::{Map, Value as Json};
-use store::connections::{ConnectionFilter, ConnectionRow};
+use store::connections::ConnectionFilter;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::caller::{Caller, scope};
 use crate::error::{ApiError, ErrorBody, KeyErrors};
 use crate::query::{FromParameters, Parameters, Query};
+
+pub(crate) use imports::import;
+pub(crate) use update::{merge_metadata, patch, set_metadata};
+pub(crate) use view::{ConnectionList, EndUser, FullConnection, Organization};
 
 /// Connections of a list that names no limit, and the most that one may name: as Nango has it.
 const DEFAULT_LIMIT: i64 = 10_000;
@@ -74,142 +80,11 @@ impl ListQuery {
                 .map(|(tag, value)| (tag.to_ascii_lowercase(), value))
                 .collect(),
             end_user_id: self.end_user_id,
+            organization_id: self.organization_id,
             limit: self.limit.unwrap_or(DEFAULT_LIMIT),
             page: self.page.unwrap_or(0),
         }
     }
-}
-
-/// A list of connections, newest first.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct ConnectionList {
-    connections: Vec<ListedConnection>,
-}
-
-/// A connection as a list shows it.
-#[derive(Serialize, ToSchema)]
-struct ListedConnection {
-    #[serde(flatten)]
-    shared: SharedFields,
-    /// When it was made.
-    #[schema(format = DateTime, example = "2026-11-21T10:00:00.000Z")]
-    created: String,
-}
-
-/// A connection.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct FullConnection {
-    #[serde(flatten)]
-    shared: SharedFields,
-    /// What else its calls must know; not secret.
-    connection_config: Map<String, Json>,
-    webhook_url_override: Option<String>,
-    /// When it was made.
-    #[schema(format = DateTime, example = "2026-11-21T10:00:00+00:00")]
-    created_at: String,
-    /// When it was last connected.
-    #[schema(format = DateTime, example = "2026-11-21T10:00:00+00:00")]
-    updated_at: String,
-    /// When its credentials were last handed out.
-    #[schema(format = DateTime)]
-    last_fetched_at: Option<String>,
-    /// Always empty: no route shows a secret.
-    credentials: Map<String, Json>,
-}
-
-/// What every view of a connection has.
-#[derive(Serialize, ToSchema)]
-struct SharedFields {
-    /// Its number.
-    id: i64,
-    /// What you call it.
-    #[schema(example = "my-acme")]
-    connection_id: String,
-    /// The integration's key.
-    #[schema(example = "acme")]
-    provider_config_key: String,
-    /// The provider's name.
-    #[schema(example = "acme")]
-    provider: String,
-    /// What is wrong with it; empty if nothing is.
-    errors: Vec<ConnectionError>,
-    /// Your user, if one was given.
-    #[schema(value_type = Option<Object>)]
-    end_user: Option<Json>,
-    /// Your labels.
-    tags: BTreeMap<String, String>,
-    /// Your own notes.
-    metadata: Option<Map<String, Json>>,
-}
-
-/// Something that is wrong with a connection.
-#[derive(Serialize, ToSchema)]
-struct ConnectionError {
-    /// The kind: `auth` if the provider no longer takes the credentials.
-    #[schema(example = "auth")]
-    r#type: String,
-    /// Names this occurrence.
-    log_id: String,
-    /// What is wrong and what to do.
-    message: String,
-    /// The provider's code.
-    code: Option<String>,
-    /// Since when.
-    #[schema(format = DateTime)]
-    at: String,
-}
-
-impl From<ConnectionRow> for SharedFields {
-    fn from(row: ConnectionRow) -> Self {
-        let id = row.id.raw();
-        let error = row.problem.map(|problem| ConnectionError {
-            log_id: format!("{id}-{}", problem.at.as_micros()),
-            r#type: problem.kind,
-            message: problem.message,
-            code: problem.code,
-            at: problem.at.to_string(),
-        });
-        Self {
-            id,
-            connection_id: row.name.to_string(),
-            provider_config_key: row.integration.to_string(),
-            provider: row.provider.to_string(),
-            errors: error.into_iter().collect(),
-            end_user: row.end_user,
-            tags: row.tags,
-            metadata: row.metadata,
-        }
-    }
-}
-
-impl From<ConnectionRow> for ListedConnection {
-    fn from(row: ConnectionRow) -> Self {
-        Self {
-            created: row.created_at.to_string(),
-            shared: row.into(),
-        }
-    }
-}
-
-impl From<ConnectionRow> for FullConnection {
-    fn from(row: ConnectionRow) -> Self {
-        Self {
-            connection_config: row.connection_config.clone(),
-            webhook_url_override: None,
-            created_at: offset(row.created_at),
-            updated_at: offset(row.updated_at),
-            last_fetched_at: row.last_fetched_at.map(offset),
-            credentials: Map::new(),
-            shared: row.into(),
-        }
-    }
-}
-
-/// The time with `+00:00` at its end, as Nango writes it in this one place.
-fn offset(time: Timestamp) -> String {
-    let text = time.to_string();
-    text.strip_suffix('Z')
-        .map_or_else(|| text.clone(), |bare| format!("{bare}+00:00"))
 }
 
 /// Which integration's connection is meant.
@@ -223,9 +98,42 @@ pub(crate) struct IntegrationQuery {
 
 impl FromParameters for IntegrationQuery {
     fn read(parameters: &mut Parameters) -> Self {
-        parameters.ignore(&["force_refresh", "refresh_token", "refresh_github_app_jwt_token"]);
         Self {
             provider_config_key: parameters.required("provider_config_key", "the integration's key"),
+        }
+    }
+}
+
+/// Which connection to show, and whether to try its credentials.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ShowQuery {
+    /// The integration's key.
+    #[param(example = "acme")]
+    provider_config_key: String,
+    /// Whether to try the credentials at the provider now.
+    force_refresh: Option<bool>,
+    /// Whether the credentials are needed; a key that may not see them is refused.
+    refresh_token: Option<bool>,
+}
+
+impl FromParameters for ShowQuery {
+    fn read(parameters: &mut Parameters) -> Self {
+        parameters.ignore(&["refresh_github_app_jwt_token"]);
+        Self {
+            provider_config_key: parameters.required("provider_config_key", "the integration's key"),
+            force_refresh: Some(parameters.flag("force_refresh")),
+            refresh_token: Some(parameters.flag("refresh_token")),
+        }
+    }
+}
+
+impl ShowQuery {
+    fn look(&self) -> Look {
+        match (self.force_refresh, self.refresh_token) {
+            (Some(true), _) => Look::CredentialsTried,
+            (_, Some(true)) => Look::Credentials,
+            _ => Look::AsAllowed,
         }
     }
 }
@@ -258,34 +166,28 @@ pub(crate) async fn list(
     gateway: web::Data<Gateway>,
     query: Query<ListQuery>,
 ) -> Result<web::Json<ConnectionList>, ApiError> {
-    let organization = query.0.organization_id.clone();
-    let listed = gateway.connections().list(&caller, query.0.filter()).await?;
-    let of_organization = |row: &ConnectionRow| {
-        let id = row
-            .end_user
-            .as_ref()
-            .and_then(|user| user.pointer("/organization/id"))
-            .and_then(Json::as_str);
-        organization.is_none() || id == organization.as_deref()
-    };
-    let connections = listed
-        .connections
-        .into_iter()
-        .filter(of_organization)
-        .map(ListedConnection::from)
-        .collect();
-    Ok(web::Json(ConnectionList { connections }))
+    listed(&caller, &gateway, query.0).await
 }
 
-/// Shows one connection; never its credentials.
+async fn listed(
+    caller: &gateway::Caller,
+    gateway: &Gateway,
+    query: ListQuery,
+) -> Result<web::Json<ConnectionList>, ApiError> {
+    let rows = gateway.connections().list(caller, query.filter()).await?;
+    Ok(web::Json(rows.into()))
+}
+
+/// Shows one connection, and to a key with the scope `environment:connections:read_credentials` its credentials.
 ///
+/// With `force_refresh=true` the credentials are tried at the provider first, and what comes of it is noted on the connection.
 /// The name may be written with its slashes and spaces as they are or percent-encoded.
 #[utoipa::path(
     operation_id = "get_connection", tag = "connections", security(("api_key" = ["environment:connections:read"])),
-    params(("connection_id" = String, Path, description = "What you call the connection", example = "my-acme"), IntegrationQuery),
+    params(("connection_id" = String, Path, description = "What you call the connection", example = "my-acme"), ShowQuery),
     responses(
         (status = 200, description = "The connection", body = FullConnection),
-        (status = 400, description = "`invalid_query_params` or `unknown_provider_config`", body = ErrorBody),
+        (status = 400, description = "`invalid_query_params`, `unknown_provider_config`, or `invalid_credentials` if the provider refuses them when tried", body = ErrorBody),
         (status = 404, description = "`not_found`", body = ErrorBody),
         KeyErrors
     )
@@ -295,13 +197,24 @@ pub(crate) async fn get(
     caller: Caller<scope::ConnectionsRead>,
     gateway: web::Data<Gateway>,
     name: web::Path<String>,
-    query: Query<IntegrationQuery>,
+    query: Query<ShowQuery>,
+) -> Result<web::Json<FullConnection>, ApiError> {
+    shown(&caller, &gateway, &name, &query.0).await
+}
+
+async fn shown(
+    caller: &gateway::Caller,
+    gateway: &Gateway,
+    name: &str,
+    query: &ShowQuery,
 ) -> Result<web::Json<FullConnection>, ApiError> {
     let found = gateway
         .connections()
-        .find(&caller, &query.0.provider_config_key, &name)
+        .show(caller, &query.provider_config_key, name, query.look())
         .await;
-    Ok(web::Json(found.map_err(ApiError::looking)?.into()))
+    Ok(web::Json(FullConnection::shown(
+        found.map_err(ApiError::looking)?,
+    )))
 }
 
 /// Deletes a connection, its credentials, its syncs and its synced rows.
@@ -321,9 +234,18 @@ pub(crate) async fn delete(
     name: web::Path<String>,
     query: Query<IntegrationQuery>,
 ) -> Result<web::Json<Success>, ApiError> {
+    deleted(&caller, &gateway, &name, &query.0).await
+}
+
+async fn deleted(
+    caller: &gateway::Caller,
+    gateway: &Gateway,
+    name: &str,
+    query: &IntegrationQuery,
+) -> Result<web::Json<Success>, ApiError> {
     let deleted = gateway
         .connections()
-        .delete(&caller, &query.0.provider_config_key, &name)
+        .delete(caller, &query.provider_config_key, name)
         .await;
     deleted.map_err(ApiError::deleting)?;
     Ok(web::Json(Success::new()))

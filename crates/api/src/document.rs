@@ -9,9 +9,9 @@ use std::fmt::Write;
 
 use actix_web::App;
 use registry::Registry;
-use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::tag::TagBuilder;
-use utoipa::openapi::{Components, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Server};
+use utoipa::openapi::{Components, Deprecated, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Server};
 use utoipa_actix_web::AppExt;
 
 use crate::docs;
@@ -63,14 +63,27 @@ pub fn openapi() -> OpenApi {
         tag("providers", "What integrations can be made of"),
         tag("integrations", "What an environment calls its providers"),
         tag("connections", "Access to accounts at providers"),
+        tag(
+            "connect sessions",
+            "Permissions to connect for front ends, half an hour each",
+        ),
         tag("syncs", "What keeps the tables in step, and its runs"),
         tag("records", "Synced records"),
         tag("service", "The service itself"),
+        tag(DEPRECATED, "Kept for clients that know no other name"),
     ];
     let mut key = Http::new(HttpAuthScheme::Bearer);
     key.description = Some("An API key. Each operation names the scope that the key must have.".to_owned());
     let mut components = Components::new();
     components.add_security_scheme("api_key", SecurityScheme::Http(key));
+    let mut session = Http::new(HttpAuthScheme::Bearer);
+    session.description = Some("The token of a connect session.".to_owned());
+    components.add_security_scheme("connect_session", SecurityScheme::Http(session));
+    let token = ApiKeyValue::with_description("connect_session_token", "The token of a connect session.");
+    components.add_security_scheme(
+        "connect_session_token",
+        SecurityScheme::ApiKey(ApiKey::Query(token)),
+    );
     let base = OpenApiBuilder::new()
         .info(info.build())
         .tags(Some(tags))
@@ -81,8 +94,31 @@ pub fn openapi() -> OpenApi {
         .openapi(base)
         .configure(routes)
         .split_for_parts();
+    mark_deprecated(&mut document);
     rules::tell(&mut document);
     document
+}
+
+/// The tag of operations that are deprecated.
+const DEPRECATED: &str = "deprecated";
+
+/// Rust's own attribute, from which utoipa would take it, would warn wherever such a route is registered.
+fn mark_deprecated(document: &mut OpenApi) {
+    for item in document.paths.paths.values_mut() {
+        let operations = [
+            &mut item.get,
+            &mut item.post,
+            &mut item.patch,
+            &mut item.put,
+            &mut item.delete,
+        ];
+        for operation in operations.into_iter().flatten() {
+            let tags = operation.tags.as_deref().unwrap_or_default();
+            if tags.iter().any(|tag| tag == DEPRECATED) {
+                operation.deprecated = Some(Deprecated::True);
+            }
+        }
+    }
 }
 
 /// The same with the routes of each provider of `registry`: its forms, its models, its filters.

@@ -43,13 +43,23 @@ pub(crate) enum ApiError {
     NoSyncs,
     #[error("the database has {0} migrations to go: run `trunkline migrate`")]
     Migrating(usize),
+    #[error(
+        "keys for front ends are no longer taken: make a connect session with POST /connect/sessions, and send its token as connect_session_token"
+    )]
+    PublicKey,
+    #[error(
+        "connect_session_token is missing: make a connect session with POST /connect/sessions, and send its token in the query"
+    )]
+    MissingSessionToken,
     #[error("a request came to a handler without having been authenticated")]
     Unauthenticated,
     /// The integration was named in a query or a body, where Nango answers 400.
     #[error("there is no integration {0:?}")]
     UnknownIntegration(String),
-    /// The integration stands in the path of a route about integrations, where Nango answers `not_found`.
-    #[error("there is no integration {0:?}: GET /integrations lists those that there are")]
+    /// The integration is named by a route about integrations, or by an import, where Nango answers `not_found`.
+    #[error(
+        "Integration does not exist: there is no integration {0:?}; GET /integrations lists those that there are"
+    )]
     NoSuchIntegration(String),
     #[error("{integration:?} has no function {name:?}; it has: {known}")]
     NoSuchFunction {
@@ -129,6 +139,23 @@ pub(crate) enum KeyErrors {
     Unavailable(ErrorBody),
 }
 
+/// What every route that needs the token of a connect session may answer.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "describes answers; `ApiError` makes them")]
+pub(crate) enum SessionErrors {
+    /// No token (`missing_auth_header`), one that cannot be read (`malformed_auth_header`, `invalid_connect_session_token_format`),
+    /// one that is not known or whose session has ended (`unknown_connect_session_token`), or a public key in its place
+    /// (`deprecated_authentication`).
+    #[response(status = 401)]
+    Unauthorized(ErrorBody),
+    /// An error of our own, with the request's id in `payload`: `server_error`.
+    #[response(status = 500)]
+    Server(ErrorBody),
+    /// The database (`unavailable`) or the provider (`provider_unavailable`) is away: see the header `Retry-After`.
+    #[response(status = 503)]
+    Unavailable(ErrorBody),
+}
+
 impl ApiError {
     /// For a connection that a path names: not there is 404 `not_found`, and an integration in the query 400.
     pub(crate) fn looking(error: GatewayError) -> Self {
@@ -158,7 +185,7 @@ impl ApiError {
         }
     }
 
-    /// For a route about integrations: one that is not there is 404 `not_found`.
+    /// For a route about integrations, and an import: one that is not there is 404 `not_found`.
     pub(crate) fn integration(error: GatewayError) -> Self {
         match error {
             GatewayError::UnknownIntegration(integration) => Self::NoSuchIntegration(integration),
@@ -187,6 +214,8 @@ impl ApiError {
             Self::InvalidJson(_) | Self::BrokenBody => (S::BAD_REQUEST, "invalid_json"),
             Self::InvalidContentType => (S::UNSUPPORTED_MEDIA_TYPE, "invalid_content_type"),
             Self::TooLarge(_) => (S::PAYLOAD_TOO_LARGE, "body_too_large"),
+            Self::PublicKey => (S::UNAUTHORIZED, "deprecated_authentication"),
+            Self::MissingSessionToken => (S::UNAUTHORIZED, "missing_auth_header"),
             Self::NoRoute
             | Self::NoSuchConnection { .. }
             | Self::NoSuchIntegration(_)
@@ -228,9 +257,11 @@ impl ApiError {
         match self {
             Self::InvalidQuery(fields)
             | Self::InvalidBody(fields)
-            | Self::Gateway(GatewayError::InvalidBody(fields) | GatewayError::InvalidQuery(fields)) => {
-                Some(fields)
-            }
+            | Self::Gateway(
+                GatewayError::InvalidBody(fields)
+                | GatewayError::InvalidQuery(fields)
+                | GatewayError::ConnectionInvalid(fields),
+            ) => Some(fields),
             _ => None,
         }
     }
@@ -247,6 +278,12 @@ impl ApiError {
             Self::Gateway(GatewayError::CredentialsRefused { status, code, .. }) => {
                 Some(json!({ "provider_status": status, "provider_code": code }))
             }
+            Self::Gateway(GatewayError::InvalidCredentials {
+                status,
+                code,
+                connection,
+                ..
+            }) => Some(json!({ "provider_status": status, "provider_code": code, "connection": connection })),
             _ => request
                 .filter(|_| self.cause().is_some())
                 .map(|id| json!({ "id": id })),
@@ -288,6 +325,13 @@ fn gateway_kind(error: &GatewayError) -> (StatusCode, &'static str) {
     use StatusCode as S;
     match error {
         GatewayError::UnknownKey => (S::UNAUTHORIZED, "unknown_account"),
+        GatewayError::MalformedSessionToken => (S::UNAUTHORIZED, "invalid_connect_session_token_format"),
+        GatewayError::UnknownSession => (S::UNAUTHORIZED, "unknown_connect_session_token"),
+        GatewayError::Forbidden(_) => (S::FORBIDDEN, "forbidden"),
+        GatewayError::IntegrationNotAllowed(_) => (S::BAD_REQUEST, "integration_not_allowed"),
+        GatewayError::InvalidAuthMode { .. } => (S::BAD_REQUEST, "invalid_auth_mode"),
+        GatewayError::ConnectionInvalid(_) => (S::BAD_REQUEST, "connection_validation_failed"),
+        GatewayError::InvalidCredentials { .. } => (S::BAD_REQUEST, "invalid_credentials"),
         GatewayError::UnknownIntegration(_) => (S::NOT_FOUND, "unknown_provider_config"),
         GatewayError::UnknownConnection { .. } => (S::NOT_FOUND, "unknown_connection"),
         GatewayError::UnknownRun(_)

@@ -26,8 +26,10 @@ pub(crate) struct Function {
     #[schema(example = "sync")]
     r#type: &'static str,
     /// What it does.
+    #[schema(example = "Every message of the account, with its later changes")]
     description: String,
     /// Always empty: keys have no scopes that a provider's file could know.
+    #[schema(example = json!([]))]
     scopes: Vec<String>,
     /// The name of what it is given, in `json_schema`; null if nothing.
     input: Option<String>,
@@ -192,6 +194,7 @@ pub(crate) struct FunctionCode {
     #[schema(example = "sync")]
     r#type: &'static str,
     /// Its entry in the provider's file, written as JSON.
+    #[schema(example = "{\"model\": \"Message\"}")]
     code: String,
 }
 
@@ -410,8 +413,10 @@ pub(crate) struct Tools {
 #[derive(Serialize, ToSchema)]
 struct Tool {
     /// The action's name.
+    #[schema(example = "send-message")]
     name: String,
     /// What it does.
+    #[schema(example = "Sends a message")]
     description: String,
     /// The JSON Schema of its input.
     parameters: Json,

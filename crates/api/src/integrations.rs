@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::body::Body;
-use crate::caller::{Caller, scope};
+use crate::caller::{Caller, SessionOrCaller, scope};
 use crate::connections::Success;
 use crate::error::{ApiError, ErrorBody, KeyErrors};
 use crate::providers::PublicUrl;
@@ -201,7 +201,7 @@ impl From<IntegrationChangeBody> for IntegrationRequest {
 ///
 /// Every provider can be connected under its own name without an integration being made first; it is listed from then on.
 #[utoipa::path(
-    operation_id = "list_integrations", tag = "integrations", security(("api_key" = ["environment:integrations:list"])),
+    operation_id = "list_integrations", tag = "integrations", security(("api_key" = ["environment:integrations:list"]), ("connect_session" = [])),
     responses(
         (status = 200, description = "The integrations", body = IntegrationList),
         (status = 400, description = "`invalid_query_params`", body = ErrorBody),
@@ -210,14 +210,15 @@ impl From<IntegrationChangeBody> for IntegrationRequest {
 )]
 #[get("/integrations")]
 pub(crate) async fn list(
-    caller: Caller<scope::IntegrationsList>,
+    who: SessionOrCaller<scope::IntegrationsList>,
     gateway: web::Data<Gateway>,
     url: web::Data<PublicUrl>,
     _: Query<NoParameters>,
 ) -> Result<web::Json<IntegrationList>, ApiError> {
-    let listed = gateway.integrations().list(caller.environment).await?;
+    let listed = gateway.integrations().list(who.environment()).await?;
     let data = listed
         .into_iter()
+        .filter(|made| who.may_see(&made.row.key))
         .map(|made| IntegrationView::new(made, &url))
         .collect();
     Ok(web::Json(IntegrationList { data }))

@@ -4,9 +4,11 @@
 //! and no SQL lives here. The invariants: who has no key, or a key without the scope, reaches no handler; a cause of our own never
 //! reaches an answer; neither a query's values nor a header nor a body reaches the log.
 
+mod api_auth;
 mod body;
 mod caller;
 mod connect;
+mod connect_sessions;
 mod connections;
 mod docs;
 mod document;

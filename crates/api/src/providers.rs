@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value as Json};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::caller::{Caller, scope};
+use crate::caller::{Caller, SessionOrCaller, scope};
 use crate::error::{ApiError, ErrorBody, KeyErrors};
 use crate::functions::Function;
 use crate::query::{FromParameters, NoParameters, Parameters, Query};
@@ -91,7 +91,7 @@ pub(crate) struct TemplateList {
 
 /// Lists the providers.
 #[utoipa::path(
-    operation_id = "list_providers", tag = "providers", security(("api_key" = ["environment:integrations:list"])),
+    operation_id = "list_providers", tag = "providers", security(("api_key" = ["environment:integrations:list"]), ("connect_session" = [])),
     params(ProvidersQuery),
     responses(
         (status = 200, description = "The providers", body = ProviderList),
@@ -101,7 +101,7 @@ pub(crate) struct TemplateList {
 )]
 #[get("/providers")]
 pub(crate) async fn list(
-    _: Caller<scope::IntegrationsList>,
+    _: SessionOrCaller<scope::IntegrationsList>,
     gateway: web::Data<Gateway>,
     url: web::Data<PublicUrl>,
     query: Query<ProvidersQuery>,
@@ -116,7 +116,7 @@ pub(crate) async fn list(
 
 /// Shows one provider.
 #[utoipa::path(
-    operation_id = "get_provider", tag = "providers", security(("api_key" = ["environment:integrations:list"])),
+    operation_id = "get_provider", tag = "providers", security(("api_key" = ["environment:integrations:list"]), ("connect_session" = [])),
     params(("provider" = String, Path, description = "The provider's name", example = "acme")),
     responses(
         (status = 200, description = "The provider", body = ProviderAnswer),
@@ -127,7 +127,7 @@ pub(crate) async fn list(
 )]
 #[get("/providers/{provider}")]
 pub(crate) async fn get(
-    _: Caller<scope::IntegrationsList>,
+    _: SessionOrCaller<scope::IntegrationsList>,
     gateway: web::Data<Gateway>,
     url: web::Data<PublicUrl>,
     name: web::Path<String>,

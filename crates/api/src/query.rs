@@ -48,7 +48,8 @@ impl Parameters {
         }
     }
 
-    fn wrong(&mut self, code: &'static str, name: &str, message: impl Into<String>) {
+    /// Notes that a parameter cannot be taken.
+    pub(crate) fn wrong(&mut self, code: &'static str, name: &str, message: impl Into<String>) {
         self.errors.push(FieldError::at(code, name, message));
     }
 
@@ -98,6 +99,16 @@ impl Parameters {
             );
         }
         number
+    }
+
+    /// `true` or `false`; false if it is left out.
+    pub(crate) fn flag(&mut self, name: &'static str) -> bool {
+        let text = self.text(name);
+        let flag = text.as_deref().map_or(Ok(false), str::parse);
+        flag.unwrap_or_else(|_| {
+            self.wrong("invalid", name, "must be true or false");
+            false
+        })
     }
 
     /// The values of a parameter that may be given several times.

@@ -5,9 +5,10 @@ use actix_web::web;
 use utoipa_actix_web::scope::scope;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use crate::connections::deprecated;
 use crate::{
-    body, caller, connect, connections, docs, environments, functions, health, home, integrations, oauth,
-    providers, records, runs, syncs,
+    api_auth, body, caller, connect, connect_sessions, connections, docs, environments, functions, health,
+    home, integrations, oauth, providers, records, runs, syncs,
 };
 
 /// Registers every route; this is also what the OpenAPI document is made from.
@@ -33,9 +34,22 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
         .service(functions::list)
         .service(functions::get)
         .service(functions::code)
+        .service(connections::set_metadata)
+        .service(connections::merge_metadata)
         .service(connections::list)
+        .service(connections::import)
         .service(connections::get)
+        .service(connections::patch)
         .service(connections::delete)
+        .service(deprecated::set_metadata)
+        .service(deprecated::merge_metadata)
+        .service(deprecated::set_notes)
+        .service(deprecated::merge_notes)
+        .service(deprecated::list)
+        .service(deprecated::get)
+        .service(deprecated::delete)
+        .service(connect_sessions::create)
+        .service(connect_sessions::reconnect)
         .service(syncs::trigger)
         .service(syncs::pause)
         .service(syncs::start)
@@ -55,5 +69,11 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
         .service(docs::docs_part)
         .service(providers::logo)
         .map(oauth::refusals)
+        .service(connect_sessions::get)
+        .service(connect_sessions::end)
+        .service(connect_sessions::telemetry)
+        .service(api_auth::api_key)
+        .service(api_auth::basic)
+        .service(api_auth::unauthenticated)
         .service(with_key);
 }

@@ -11,6 +11,7 @@ use gateway::Gateway;
 use tracing_actix_web::TracingLogger;
 use utoipa_actix_web::AppExt;
 
+use crate::connect_sessions::ConnectPage;
 use crate::document::Document;
 use crate::edge::{self, RequestSpan};
 use crate::providers::PublicUrl;
@@ -21,6 +22,8 @@ use crate::{error, methods, routes};
 pub struct ApiOptions {
     /// Where clients reach the API, such as `https://trunkline.example.org`, for the document and the first page.
     pub public_url: Option<String>,
+    /// Where people connect from a link, without a query; `/connect` of the API itself if `None`.
+    pub connect_url: Option<String>,
     /// Threads that answer; the smaller of the cores and 4 if `None`.
     pub threads: Option<usize>,
     /// How long a graceful stop waits for requests under way; whole seconds count.
@@ -31,6 +34,7 @@ impl Default for ApiOptions {
     fn default() -> Self {
         Self {
             public_url: None,
+            connect_url: None,
             threads: None,
             drain: Duration::from_secs(20),
         }
@@ -44,6 +48,7 @@ const MOST_THREADS: usize = 4;
 pub fn serve(gateway: Gateway, listener: TcpListener, options: ApiOptions) -> std::io::Result<Server> {
     let ApiOptions {
         public_url,
+        connect_url,
         threads,
         drain,
     } = options;
@@ -54,12 +59,15 @@ pub fn serve(gateway: Gateway, listener: TcpListener, options: ApiOptions) -> st
         Some(url) => url.trim_end_matches('/').to_owned(),
         None => format!("http://{}", listener.local_addr()?),
     };
+    let own_page = || format!("{url}/connect");
+    let page = web::Data::new(ConnectPage(connect_url.unwrap_or_else(own_page)));
     let url = web::Data::new(PublicUrl(url));
     let gateway = web::Data::new(gateway);
     let server = HttpServer::new(move || {
         App::new()
             .app_data(gateway.clone())
             .app_data(document.clone())
+            .app_data(page.clone())
             .app_data(url.clone())
             .app_data(web::PathConfig::default().error_handler(error::path_error))
             .into_utoipa_app()

@@ -1,11 +1,10 @@
 //! Connecting: the fields are checked, the credentials tried, and only then is anything stored.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::Duration;
 
-use domain::{ConnectionName, IntegrationKey, NameError, SyncName, Timestamp, Variant};
-use registry::Provider;
+use domain::{
+    ConnectionId, ConnectionName, EnvironmentId, IntegrationKey, NameError, SyncName, Timestamp, Variant,
+};
 use serde_json::{Map, Value as Json};
 use store::StoreError;
 use store::connections::{self, ConnectionRow, NewConnection};
@@ -13,19 +12,31 @@ use store::integrations::{self, NewIntegration};
 use store::runs::{self, Trigger};
 use store::schedule;
 use store::syncs::{self, NewSync, SyncFilter};
-use upstream::{Target, Variables, VerifyError};
 
 use crate::form::{self, Filled};
 use crate::gateway::{Inner, Integration};
+use crate::labels::Labels;
 use crate::{Caller, FieldError, GatewayError};
 
 /// The body of `POST /{integration}/connect`, before the provider's own fields are looked at.
-#[derive(Debug)]
 pub struct ConnectRequest {
     name: ConnectionName,
     metadata: Option<Map<String, Json>>,
-    tags: Option<BTreeMap<String, String>>,
+    labels: Labels,
     fields: Map<String, Json>,
+}
+
+/// A connection as it is to be stored once its credentials are tried.
+pub(crate) struct Draft {
+    pub(crate) name: ConnectionName,
+    /// The connection that gets new credentials; `None` makes one, or renews the one of that name if it is there.
+    pub(crate) renews: Option<ConnectionId>,
+    pub(crate) filled: Filled,
+    /// Where the configuration stood in the request, for errors about it.
+    pub(crate) config_at: &'static [&'static str],
+    pub(crate) metadata: Option<Map<String, Json>>,
+    pub(crate) labels: Labels,
+    pub(crate) webhook_url_override: Option<Option<String>>,
 }
 
 /// A connection made or renewed.
@@ -41,18 +52,13 @@ pub struct Connected {
     pub created: bool,
 }
 
-/// Most tags that a connection may carry, and the longest key and value, as in Nango's API.
-const MAX_TAGS: usize = 10;
-const MAX_TAG_KEY: usize = 64;
-const MAX_TAG_VALUE: usize = 255;
-
 impl ConnectRequest {
     /// Takes the names that all providers share out of a body; a missing `connectionId` becomes a random UUID.
     pub fn parse(mut body: Map<String, Json>) -> Result<Self, GatewayError> {
         let mut errors = Vec::new();
         let name = match (body.remove("connectionId"), body.remove("connection_id")) {
             (None | Some(Json::Null), None | Some(Json::Null)) => {
-                uuid::Uuid::new_v4().to_string().parse().ok()
+                random_name().map_err(|rule| errors.push(rule)).ok()
             }
             (Some(Json::String(name)), None | Some(Json::Null))
             | (None | Some(Json::Null), Some(Json::String(name))) => {
@@ -71,13 +77,17 @@ impl ConnectRequest {
             }
         };
         let metadata = object(body.remove("metadata"), "metadata", &mut errors);
-        let tags =
-            object(body.remove("tags"), "tags", &mut errors).map(|tags| lowercase_tags(tags, &mut errors));
+        let labels = Labels::parse(
+            body.remove("tags"),
+            body.remove("end_user"),
+            body.remove("organization"),
+            &mut errors,
+        );
         match name {
             Some(name) if errors.is_empty() => Ok(Self {
                 name,
                 metadata,
-                tags,
+                labels,
                 fields: body,
             }),
             _ => Err(GatewayError::InvalidBody(errors)),
@@ -96,37 +106,10 @@ fn object(value: Option<Json>, field: &str, errors: &mut Vec<FieldError>) -> Opt
     }
 }
 
-/// Tags with lower-case keys; those that break a rule become errors.
-fn lowercase_tags(tags: Map<String, Json>, errors: &mut Vec<FieldError>) -> BTreeMap<String, String> {
-    let mut wrong = |key: &str, message: &str| {
-        errors.push(FieldError {
-            code: "invalid",
-            path: vec!["tags".to_owned(), key.to_owned()],
-            message: message.to_owned(),
-        });
-    };
-    if tags.len() > MAX_TAGS {
-        wrong("", "are 10 at most");
-    }
-    let mut lower = BTreeMap::new();
-    for (key, value) in tags {
-        let value = value.as_str().unwrap_or_default();
-        let plain = |c: char| c.is_ascii_alphanumeric() || "_-./".contains(c);
-        if key.len() > MAX_TAG_KEY
-            || !key.starts_with(|c: char| c.is_ascii_alphabetic())
-            || !key.chars().all(plain)
-        {
-            wrong(
-                &key,
-                "the key must be a letter, then letters, digits or any of _-./, 64 at most",
-            );
-        } else if !(1..=MAX_TAG_VALUE).contains(&value.len()) {
-            wrong(&key, "the value must be text of 1 to 255 bytes");
-        } else {
-            lower.insert(key.to_ascii_lowercase(), value.to_owned());
-        }
-    }
-    lower
+/// A name for a connection that was given none.
+pub(crate) fn random_name() -> Result<ConnectionName, FieldError> {
+    let name = uuid::Uuid::new_v4().to_string().parse();
+    name.map_err(|rule: NameError| FieldError::at("invalid", "connection_id", rule.to_string()))
 }
 
 impl Inner {
@@ -136,99 +119,76 @@ impl Inner {
         integration: &Integration,
         request: ConnectRequest,
     ) -> Result<Connected, GatewayError> {
-        let (key, provider) = (&integration.key, &integration.provider);
-        let filled = form::fill(provider, &request.fields)?;
-        self.refuse_another_account(caller, key, &request.name, &filled)
-            .await?;
-        self.try_credentials(integration, &filled).await?;
-        let (row, created) = self
-            .store_connection(caller, key.clone(), provider, request, filled)
-            .await?;
-        self.due.notify_one();
+        let draft = Draft {
+            filled: form::fill(&integration.provider, &request.fields)?,
+            name: request.name,
+            renews: None,
+            config_at: &[],
+            metadata: request.metadata,
+            labels: request.labels,
+            webhook_url_override: None,
+        };
+        let (row, created) = self.establish(caller.environment, integration, draft).await?;
         Ok(Connected {
             name: row.name,
             integration: row.integration,
-            display_name: provider.display_name.clone(),
+            display_name: integration.provider.display_name.clone(),
             created,
         })
     }
 
-    /// New credentials for a connection must be for what its rows were read from, or its tables would mix two sources.
-    async fn refuse_another_account(
+    /// Tries the credentials of the draft and stores it; tells whether the connection was made or renewed.
+    ///
+    /// A connection that is renewed must stay one to the same account, and keeps what the draft does not give.
+    pub(crate) async fn establish(
         &self,
-        caller: &Caller,
-        integration: &IntegrationKey,
-        name: &ConnectionName,
-        filled: &Filled,
-    ) -> Result<(), GatewayError> {
-        let (environment, key, wanted) = (caller.environment, integration.clone(), name.clone());
+        environment: EnvironmentId,
+        integration: &Integration,
+        draft: Draft,
+    ) -> Result<(ConnectionRow, bool), GatewayError> {
+        let (key, name) = (integration.key.clone(), draft.name.clone());
         let found = self
             .store
-            .read(move |c| connections::find(c, environment, &key, &wanted));
-        let row = match found.await {
-            Ok(row) => row,
-            Err(StoreError::NotFound { .. }) => return Ok(()),
+            .read(move |c| connections::find(c, environment, &key, &name));
+        let old = match found.await {
+            Ok(row) => Some(row),
+            Err(StoreError::NotFound { .. }) => None,
             Err(error) => return Err(error.into()),
         };
-        let errors: Vec<FieldError> = filled
-            .connection_config
-            .iter()
-            .filter_map(|(field, new)| {
-                let old = row.connection_config.get(field)?.as_str()?;
-                let message = format!(
-                    "the connection {name:?} holds the rows of {old:?}: give this one another connectionId, or delete \
-                     that connection first"
-                );
-                (old != new).then(|| FieldError::at("invalid", field, message))
-            })
-            .collect();
-        if errors.is_empty() {
-            Ok(())
-        } else {
-            Err(GatewayError::InvalidBody(errors))
+        if let Some(old) = &old {
+            refuse_another_account(old, &draft)?;
         }
-    }
-
-    async fn try_credentials(&self, integration: &Integration, filled: &Filled) -> Result<(), GatewayError> {
-        let (credentials, connection_config) = (filled.credentials.clone(), filled.connection_config.clone());
-        let variables = Variables {
-            credentials,
-            connection_config,
-            integration_config: integration.config(),
-            metadata: Map::new(),
-        };
-        let target = Target {
-            provider: Arc::clone(&integration.provider),
-            connection: None,
-            variables: Arc::new(variables),
-        };
-        self.upstream
-            .verify(&target)
-            .await
-            .map_err(|error| refusal(&integration.provider, error))
+        let metadata = draft
+            .metadata
+            .as_ref()
+            .or(old.as_ref().and_then(|old| old.metadata.as_ref()));
+        self.try_credentials(integration, &draft.filled, metadata).await?;
+        let stored = self.store_connection(environment, integration, draft).await?;
+        self.due.notify_one();
+        Ok(stored)
     }
 
     /// Connection, sealed credentials and syncs, all in one transaction.
     async fn store_connection(
         &self,
-        caller: &Caller,
-        integration: IntegrationKey,
-        provider: &Arc<Provider>,
-        request: ConnectRequest,
-        filled: Filled,
+        environment: EnvironmentId,
+        integration: &Integration,
+        draft: Draft,
     ) -> Result<(ConnectionRow, bool), GatewayError> {
         let now = self.clock.now();
-        let environment = caller.environment;
         let sealer = self.credentials.sealer()?;
-        let new = NewConnection {
+        let (key, name, provider) = (&integration.key, &draft.name, &integration.provider);
+        let unknown = GatewayError::unknown_connection(name, key);
+        let mut new = NewConnection {
             environment,
-            name: request.name,
-            integration,
+            name: name.clone(),
+            integration: key.clone(),
             provider: provider.name.clone(),
-            connection_config: config_json(filled.connection_config),
-            metadata: request.metadata,
-            tags: request.tags,
-            end_user: None,
+            connection_config: config_json(draft.filled.connection_config),
+            metadata: draft.metadata,
+            tags: None,
+            end_user: draft.labels.end_user.clone(),
+            webhook_url_override: draft.webhook_url_override,
         };
         let syncs: Vec<(SyncName, bool)> = provider
             .syncs
@@ -236,14 +196,53 @@ impl Inner {
             .map(|(name, sync)| (name.clone(), sync.auto_start))
             .collect();
         let made = NewIntegration::plain(environment, new.integration.clone(), new.provider.clone());
+        let (renews, labels, credentials) = (draft.renews, draft.labels, draft.filled.credentials);
         let stored = self.store.write(move |c| {
+            let old = match connections::lock(c, environment, &new.integration, &new.name) {
+                Ok(row) => Some(row),
+                Err(StoreError::NotFound { .. }) => None,
+                Err(error) => return Err(error),
+            };
+            // It was deleted while its new credentials were tried.
+            if renews.is_some() && old.as_ref().map(|old| old.id) != renews {
+                return Ok(None);
+            }
+            new.tags = labels.tags_over(&old.map(|old| old.tags).unwrap_or_default());
             integrations::ensure(c, &made, now)?;
             let (row, created) = connections::put(c, &new, now)?;
-            sealer.store(c, &row, &filled.credentials, now)?;
+            sealer.store(c, &row, &credentials, now)?;
             schedule_syncs(c, &row, created, &syncs, now)?;
-            Ok((row, created))
+            Ok(Some((row, created)))
         });
-        Ok(stored.await?)
+        stored.await?.ok_or(unknown)
+    }
+}
+
+/// New credentials for a connection must be for what its rows were read from, or its tables would mix two sources.
+fn refuse_another_account(old: &ConnectionRow, draft: &Draft) -> Result<(), GatewayError> {
+    let name = &old.name;
+    let errors: Vec<FieldError> = draft
+        .filled
+        .connection_config
+        .iter()
+        .filter_map(|(field, new)| {
+            let old = old.connection_config.get(field)?.as_str()?;
+            let message = format!(
+                "the connection {name:?} holds the rows of {old:?}: give this one another connectionId, or delete that \
+                 connection first"
+            );
+            let at = draft.config_at.iter().copied().chain([field.as_str()]);
+            (old != new).then(|| FieldError {
+                code: "invalid",
+                path: at.map(str::to_owned).collect(),
+                message,
+            })
+        })
+        .collect();
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        Err(GatewayError::InvalidBody(errors))
     }
 }
 
@@ -288,49 +287,4 @@ fn config_json(config: BTreeMap<String, String>) -> Map<String, Json> {
         .into_iter()
         .map(|(name, value)| (name, Json::String(value)))
         .collect()
-}
-
-/// How long to wait before trying again when the provider says nothing of it.
-const RETRY_AFTER: Duration = Duration::from_secs(30);
-
-/// What somebody who connects must know of a failed verification.
-fn refusal(provider: &Provider, error: VerifyError) -> GatewayError {
-    let name = &provider.display_name;
-    match error {
-        VerifyError::Refused(answer) => {
-            let code = answer
-                .code
-                .as_ref()
-                .map(|code| format!(", code {code}"))
-                .unwrap_or_default();
-            let words = answer
-                .message
-                .as_ref()
-                .map(|words| format!(": {words:?}"))
-                .unwrap_or_default();
-            let hint = answer
-                .hint
-                .as_deref()
-                .unwrap_or("Check the credentials and what they may read.");
-            GatewayError::CredentialsRefused {
-                message: format!(
-                    "{name} refused the credentials (HTTP {}{code}){words}. {hint}",
-                    answer.status
-                ),
-                status: Some(answer.status),
-                code: answer.code,
-            }
-        }
-        VerifyError::Check { message } => GatewayError::CredentialsRefused {
-            message,
-            code: None,
-            status: None,
-        },
-        VerifyError::Call(error) => GatewayError::ProviderUnavailable {
-            message: format!(
-                "{name} could not check the credentials, and nothing was stored: {error}. Try again later."
-            ),
-            retry_after: error.retry_after().unwrap_or(RETRY_AFTER),
-        },
-    }
 }

@@ -3,23 +3,53 @@
 use std::sync::Arc;
 
 use domain::{ConnectionId, ConnectionName};
+use registry::AuthMode;
+use secrecy::SecretString;
 use serde_json::{Map, Value as Json};
 use store::connections::{self, ConnectionFilter, ConnectionRow};
 use store::syncs::{self, SyncFilter};
 use store::{credentials, records, schedule};
+use upstream::Target;
 
 use crate::gateway::Inner;
 use crate::models::ModelTable;
-use crate::{Caller, ConnectRequest, Connected, GatewayError};
+use crate::{Caller, ConnectRequest, Connected, GatewayError, Scope};
 
 /// The use cases of connections.
 pub struct Connections<'a>(pub(crate) &'a Inner);
 
-/// A page of connections and how many there are before the page is cut.
+/// A connection as a caller may see it.
 #[derive(Debug)]
-pub struct ConnectionList {
-    /// Newest first.
-    pub connections: Vec<ConnectionRow>,
+pub struct Shown {
+    /// The connection.
+    pub connection: ConnectionRow,
+    /// Its credentials in plain; `None` for who may not see them.
+    pub credentials: Option<Credential>,
+}
+
+/// What somebody who looks at a connection asks of its credentials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// To see them if they may.
+    AsAllowed,
+    /// To see them, or to be refused.
+    Credentials,
+    /// The same, and to have them tried at the provider first.
+    CredentialsTried,
+}
+
+/// Credentials in plain.
+#[derive(Debug)]
+pub enum Credential {
+    /// One key.
+    ApiKey(SecretString),
+    /// User name and password, of which a provider may do without one.
+    Basic {
+        /// The user name.
+        username: SecretString,
+        /// The password.
+        password: SecretString,
+    },
 }
 
 /// Rows of a synced table that one transaction deletes, so that others get their turn.
@@ -39,22 +69,21 @@ impl Connections<'_> {
             .await
     }
 
-    /// The connections of the caller's environment.
+    /// The connections of the caller's environment, newest first.
     pub async fn list(
         &self,
         caller: &Caller,
         filter: ConnectionFilter,
-    ) -> Result<ConnectionList, GatewayError> {
+    ) -> Result<Vec<ConnectionRow>, GatewayError> {
         let environment = caller.environment;
-        let connections = self
+        let listed = self
             .0
             .store
-            .read(move |c| connections::list(c, environment, &filter))
-            .await?;
-        Ok(ConnectionList { connections })
+            .read(move |c| connections::list(c, environment, &filter));
+        Ok(listed.await?)
     }
 
-    /// One connection.
+    /// One connection, without its credentials.
     pub async fn find(
         &self,
         caller: &Caller,
@@ -62,6 +91,42 @@ impl Connections<'_> {
         name: &str,
     ) -> Result<ConnectionRow, GatewayError> {
         self.0.connection(caller, integration, name).await
+    }
+
+    /// One connection, with its credentials for who may see them.
+    pub async fn show(
+        &self,
+        caller: &Caller,
+        integration: &str,
+        name: &str,
+        look: Look,
+    ) -> Result<Shown, GatewayError> {
+        let may_see = caller.may(Scope::ConnectionsReadCredentials);
+        if look != Look::AsAllowed && !may_see {
+            return Err(GatewayError::Forbidden(Scope::ConnectionsReadCredentials));
+        }
+        let mut connection = self.0.connection(caller, integration, name).await?;
+        if !may_see {
+            return Ok(Shown {
+                connection,
+                credentials: None,
+            });
+        }
+        let (target, credentials) = self.0.opened(&connection).await?;
+        if look == Look::CredentialsTried {
+            self.0.try_stored(&connection, &target).await?;
+            connection.problem = None;
+        }
+        let (id, now) = (connection.id, self.0.clock.now());
+        self.0
+            .store
+            .write(move |c| connections::touch(c, id, now))
+            .await?;
+        connection.last_fetched_at = Some(now);
+        Ok(Shown {
+            connection,
+            credentials: Some(credentials),
+        })
     }
 
     /// Deletes a connection, its sealed credentials, its syncs and its synced rows.
@@ -82,6 +147,27 @@ impl Connections<'_> {
 }
 
 impl Inner {
+    /// The credentials of the connection, in plain, and the target that they are for.
+    pub(crate) async fn opened(&self, row: &ConnectionRow) -> Result<(Target, Credential), GatewayError> {
+        let target = self.target(row).await?;
+        let value = |name: &str| {
+            target
+                .variables
+                .credentials
+                .get(name)
+                .cloned()
+                .unwrap_or_default()
+        };
+        let credential = match target.provider.auth {
+            AuthMode::ApiKey => Credential::ApiKey(value("apiKey")),
+            AuthMode::Basic => Credential::Basic {
+                username: value("username"),
+                password: value("password"),
+            },
+        };
+        Ok((target, credential))
+    }
+
     pub(crate) async fn delete_connection(&self, row: &ConnectionRow) -> Result<(), GatewayError> {
         let (environment, key, name, id) =
             (row.environment, row.integration.clone(), row.name.clone(), row.id);

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use domain::{ConnectionName, IntegrationKey};
 use store::StoreError;
 use vault::VaultError;
+
+use crate::Scope;
 
 /// A value that somebody sent and that cannot be taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +81,43 @@ pub enum GatewayError {
     /// Query parameters cannot be taken.
     #[error("the query cannot be taken: see errors")]
     InvalidQuery(Vec<FieldError>),
+    /// The key lacks a scope that this very call needs.
+    #[error("this API key may not do that: it lacks the scope {0}")]
+    Forbidden(Scope),
+    /// A connect session's token is not well-formed.
+    #[error("this is no token of a connect session: one is nango_connect_session_ and 64 hex digits")]
+    MalformedSessionToken,
+    /// A connect session's token is not known, or its session has ended.
+    #[error("this connect session is not known, or has ended: make a new one with POST /connect/sessions")]
+    UnknownSession,
+    /// The connect session does not let connect that integration.
+    #[error("this connect session may not connect {0:?}")]
+    IntegrationNotAllowed(IntegrationKey),
+    /// The integration's provider takes other credentials.
+    #[error("{integration:?} takes credentials of the type {wanted}, not {given}")]
+    InvalidAuthMode {
+        /// The integration.
+        integration: IntegrationKey,
+        /// The type that it takes.
+        wanted: &'static str,
+        /// The type that was given.
+        given: &'static str,
+    },
+    /// What a front end gave does not follow the rules of the provider's fields.
+    #[error("the fields do not follow the provider's rules: {}", words(.0))]
+    ConnectionInvalid(Vec<FieldError>),
+    /// Stored credentials were tried because somebody asked for it, and refused.
+    #[error("{message}")]
+    InvalidCredentials {
+        /// What the provider answered and what to do.
+        message: String,
+        /// The provider's code, if it gave one.
+        code: Option<String>,
+        /// The HTTP status, if there was an answer.
+        status: Option<u16>,
+        /// The connection.
+        connection: ConnectionName,
+    },
     /// Somebody tried an OAuth flow.
     #[error("{0}")]
     OauthNotSupported(String),
@@ -105,4 +145,23 @@ pub enum GatewayError {
     /// The database refused.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl GatewayError {
+    /// For a connection that is not there (any more).
+    pub(crate) fn unknown_connection(connection: &ConnectionName, integration: &IntegrationKey) -> Self {
+        Self::UnknownConnection {
+            connection: connection.to_string(),
+            integration: integration.to_string(),
+        }
+    }
+}
+
+/// Errors of fields in a sentence, for clients that show nothing but the message.
+fn words(errors: &[FieldError]) -> String {
+    let words: Vec<String> = errors
+        .iter()
+        .map(|error| format!("{} {}", error.path.join("."), error.message))
+        .collect();
+    words.join("; ")
 }

@@ -16,6 +16,26 @@ pub(crate) struct Filled {
     pub(crate) connection_config: BTreeMap<String, String>,
 }
 
+impl Filled {
+    /// What was given, with what the auth mode takes for granted.
+    pub(crate) fn new(
+        provider: &Provider,
+        mut credentials: BTreeMap<String, SecretString>,
+        connection_config: BTreeMap<String, String>,
+    ) -> Self {
+        if provider.auth == AuthMode::Basic {
+            // A provider that does without one of the two takes it for empty.
+            for name in ["username", "password"] {
+                credentials.entry(name.to_owned()).or_default();
+            }
+        }
+        Self {
+            credentials,
+            connection_config,
+        }
+    }
+}
+
 /// Words by which one recognises somebody who tries an OAuth flow.
 const OAUTH_WORDS: [&str; 8] = [
     "code",
@@ -71,22 +91,14 @@ pub(crate) fn fill(provider: &Provider, fields: &Map<String, Json>) -> Result<Fi
         .connection_config
         .iter()
         .filter_map(|(name, field)| Some((name.clone(), field.default_value.clone()?)));
-    let mut credentials: BTreeMap<String, SecretString> = rendered(&form.credentials, &lookup)
-        .map(|(name, value)| (name, value.into()))
-        .collect();
-    if provider.auth == AuthMode::Basic {
-        // A provider that does without one of the two takes it for empty.
-        for name in ["username", "password"] {
-            credentials.entry(name.to_owned()).or_default();
-        }
-    }
-    Ok(Filled {
-        credentials,
-        // What the form gives stands over what the file takes by default.
-        connection_config: defaults
-            .chain(rendered(&form.connection_config, &lookup))
-            .collect(),
-    })
+    let credentials = rendered(&form.credentials, &lookup).map(|(name, value)| (name, value.into()));
+    // What the form gives stands over what the file takes by default.
+    let connection_config = defaults.chain(rendered(&form.connection_config, &lookup));
+    Ok(Filled::new(
+        provider,
+        credentials.collect(),
+        connection_config.collect(),
+    ))
 }
 
 /// The templates with their holes filled; one whose optional field was left out is left out too.
@@ -168,7 +180,7 @@ fn texts<'a>(
 }
 
 fn known_fields(provider: &Provider) -> String {
-    let mut names: Vec<&str> = vec!["connectionId", "metadata", "tags"];
+    let mut names: Vec<&str> = vec!["connectionId", "metadata", "tags", "end_user", "organization"];
     for name in provider.connect.iter().flat_map(|form| form.fields.keys()) {
         if !names.contains(&name.as_str()) {
             names.push(name);

@@ -10,6 +10,7 @@ use store::integrations::{self, IntegrationRow};
 use tokio::sync::Notify;
 use upstream::Upstream;
 
+use crate::connect_sessions::Sessions;
 use crate::connections::Connections;
 use crate::credentials::{Credentials, KeySource};
 use crate::environments::Environments;
@@ -99,6 +100,11 @@ impl Gateway {
     /// Connections.
     pub fn connections(&self) -> Connections<'_> {
         Connections(&self.0)
+    }
+
+    /// Connect sessions.
+    pub fn sessions(&self) -> Sessions<'_> {
+        Sessions(&self.0)
     }
 
     /// Syncs and their runs.

@@ -268,7 +268,7 @@ fn key(text: Option<&str>, needed: bool, errors: &mut Vec<FieldError>) -> Option
     };
     text.parse()
         .map_err(|rule: domain::NameError| {
-            errors.push(FieldError::at("invalid", "unique_key", rule.to_string()))
+            errors.push(FieldError::at("invalid", "unique_key", rule.to_string()));
         })
         .ok()
 }

@@ -4,31 +4,40 @@
 //! follows a change is stored in the same transaction as the change, and no transaction spans a call to a provider.
 
 mod connect;
+mod connect_sessions;
 mod connections;
 mod credentials;
 mod environments;
 mod error;
 mod form;
 mod gateway;
+mod given;
 mod health;
+mod import;
 mod integrations;
 mod keys;
+mod labels;
 mod models;
+mod patch;
 mod providers;
 mod records;
 mod sync_status;
 mod syncs;
+mod trial;
 
 pub use connect::{ConnectRequest, Connected};
-pub use connections::{ConnectionList, Connections};
+pub use connect_sessions::{NewSession, NewSessionToken, Reconnection, Session, Sessions};
+pub use connections::{Connections, Credential, Look, Shown};
 pub use credentials::{KeySource, Rotation};
 pub use environments::Environments;
 pub use error::{FieldError, GatewayError};
 pub use gateway::{Gateway, Integration, Parts};
 pub use health::{AUTH_PROBLEM, Health};
+pub use import::Import;
 pub use integrations::{IntegrationRequest, Integrations, MadeIntegration};
 pub use keys::{Caller, Keys, NewKey, NewKeyRequest, Scope};
 pub use models::{ModelTable, Models};
+pub use patch::{ConnectionPatch, MetadataChange};
 pub use providers::Providers;
 pub use records::{RecordFilter, RecordPage, Records};
 pub use sync_status::SyncStatus;

@@ -330,6 +330,37 @@ async fn the_rules_of_fields_hold_on_the_server() {
 }
 
 #[tokio::test]
+async fn an_import_follows_the_same_rules_by_the_names_of_the_entry() {
+    for place in Place::each().await {
+        let import = async |entry: &str, credentials: Json, config: Json| {
+            let body = json!({
+                "provider_config_key": entry, "connection_id": entry, "credentials": credentials, "connection_config": config,
+            });
+            place.app.admin().post("/connections", &body).await
+        };
+        let key = || json!({ "type": "API_KEY", "apiKey": "k" });
+
+        let port = place.server.address().port();
+        let typed = json!({ "subdomain": format!("127.0.0.1:{port}") });
+        let made = import("subdomain", key(), typed).await.expect(201).json();
+        assert_eq!(made["connection_config"], json!({ "subdomain": "127" }));
+        let bare = json!({ "type": "BASIC", "username": "u" });
+        let made = import("basic-bare", bare, json!({})).await.expect(201).json();
+        let whole = json!({ "type": "BASIC", "username": "u", "password": "" });
+        assert_eq!(made["credentials"], whole);
+        let made = import("conditional", key(), json!({})).await.expect(201).json();
+        assert_eq!(made["connection_config"], json!({ "plan": "cloud" }));
+        let reply = import("conditional", key(), json!({ "plan": "hosted" }))
+            .await
+            .expect(400);
+        assert_eq!(reply.fields(), ["connection_config.site"]);
+        let wrong = json!({ "type": "API_KEY", "apiKey": "wrong" });
+        let reply = import("plainkey", wrong, json!({})).await.expect(400);
+        assert_eq!(reply.fields(), ["credentials.apiKey"]);
+    }
+}
+
+#[tokio::test]
 async fn configuration_of_the_file_and_of_the_integration_fills_holes() {
     for place in Place::each().await {
         let sent = place

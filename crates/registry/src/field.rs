@@ -54,8 +54,8 @@ impl Field {
             let allowed: Vec<&str> = self.allowed.iter().map(String::as_str).collect();
             return Err(format!("must be {}", list(&allowed, "or")));
         }
-        if let Some(format) = self.format.filter(|format| !format.holds(value)) {
-            return Err(format!("must be {}", format.words()));
+        if let Some(format) = self.format {
+            format.check(value)?;
         }
         match &self.pattern {
             Some(pattern) if self.pattern_anywhere && pattern.is_match(value) => Ok(()),
@@ -82,6 +82,15 @@ fn matches_whole(pattern: &Regex, value: &str) -> bool {
 }
 
 impl FieldFormat {
+    /// Checks a value of this kind; the error is as [`Field::check`] writes it.
+    pub fn check(self, value: &str) -> Result<(), String> {
+        if self.holds(value) {
+            Ok(())
+        } else {
+            Err(format!("must be {}", self.words()))
+        }
+    }
+
     fn holds(self, value: &str) -> bool {
         match self {
             Self::Hostname => is_hostname(value),

@@ -260,7 +260,7 @@ pub(crate) struct ErrorsFile {
     /// Codes that mean the same, whatever the status.
     #[serde(default)]
     pub(crate) unauthorized_codes: OneOrMany<Scalar>,
-    /// What to tell people, by code.
+    /// What to tell people, by code, or by HTTP status for answers whose code has no hint.
     #[serde(default)]
     pub(crate) hints: IndexMap<String, String>,
 }

@@ -22,9 +22,9 @@ mod template;
 
 pub use error::{LoadError, Problem};
 pub use provider::{
-    AuthMode, BoundFormat, Check, ConnectForm, ErrorRules, Field, FieldFormat, Limits, ListRequest, Lookback,
-    OffsetStep, Paginate, Provider, Reread, RetryRules, Sync, Undated, Verification, VisibleWhen, WaitInBody,
-    Window,
+    AuthMode, BoundFormat, Check, ConnectForm, ErrorRules, Field, FieldFormat, Limits, ListEnd, ListRequest,
+    Lookback, OffsetStep, Paginate, Provider, Reread, RetryRules, Sync, Undated, Verification, VisibleWhen,
+    WaitInBody, Window,
 };
 pub use registry::{Checked, CheckedFile, NotServed, Registry, Unsupported};
 pub use schedule::{Schedule, ScheduleError};

@@ -187,7 +187,7 @@ pub struct Check {
 /// When a call is repeated, beside what HTTP itself says (429, 502, 503, 504, 500 for reading, broken connections).
 #[derive(Debug, Clone, Default)]
 pub struct RetryRules {
-    /// Headers that hold seconds or an HTTP date to wait; `Retry-After` always counts.
+    /// Headers that hold seconds or an HTTP date to wait, beside `Retry-After`, which counts after any failure.
     pub after: Vec<String>,
     /// Headers that hold the time at which to go on, in seconds or milliseconds since 1970 or as a date.
     pub at: Vec<String>,
@@ -241,7 +241,7 @@ pub struct ErrorRules {
     pub unauthorized: Vec<u16>,
     /// Codes that mean the same, whatever the status.
     pub unauthorized_codes: Vec<String>,
-    /// What to tell people, by code.
+    /// What to tell people, by code, or by HTTP status where the code has none.
     pub hints: IndexMap<String, String>,
 }
 
@@ -254,6 +254,10 @@ pub enum Paginate {
         body: Option<Vec<String>>,
         /// Or the relation in the `Link` header, usually `next`.
         header_rel: Option<String>,
+        /// The parameter of that `Link` which must say `true`, or the list has ended.
+        header_more: Option<String>,
+        /// What ends the list beside an answer without a link.
+        end: ListEnd,
     },
     /// The answer holds a token for a parameter of the next call.
     Cursor {
@@ -263,8 +267,8 @@ pub enum Paginate {
         body: Option<Vec<String>>,
         /// The field of the last record whose value is the cursor (Stripe's `starting_after`).
         last_key: Option<String>,
-        /// A boolean of the answer that says whether there is more.
-        more: Option<Vec<String>>,
+        /// What ends the list beside an answer without a token.
+        end: ListEnd,
     },
     /// The call names how many records, or pages, to skip.
     Offset {
@@ -279,6 +283,17 @@ pub enum Paginate {
         /// The parameter for the page size.
         limit_parameter: Option<String>,
     },
+}
+
+/// What ends a list whose last page has a link or token too.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ListEnd {
+    /// Where the answer says true if there is more; anything else is the end.
+    pub unless: Option<Vec<String>>,
+    /// Where the answer says true at the end.
+    pub when: Option<Vec<String>>,
+    /// Whether a page without records is the end.
+    pub empty_page: bool,
 }
 
 /// What an offset counts.
@@ -341,18 +356,20 @@ pub struct ListRequest {
 /// Reading a list by date.
 #[derive(Debug, Clone)]
 pub struct Window {
-    /// The timestamp column that the provider filters by.
+    /// The timestamp column that the provider filters or orders by.
     pub column: TableName,
-    /// The parameter for the lower bound.
-    pub from: String,
-    /// The parameter for the upper bound.
-    pub to: String,
+    /// The parameter for the lower bound; without one the list's order, newest first, tells where to stop.
+    pub from: Option<String>,
+    /// The parameter for the upper bound; without one every range reaches to the newest record, and the first reading has one slice.
+    pub to: Option<String>,
     /// How bounds are written.
     pub format: BoundFormat,
     /// Whether rows exactly at the upper bound (with dates: on that day) are included; the lower one always is.
     pub to_inclusive: bool,
     /// Microseconds of a slice of the first reading, a whole number of days with dates.
     pub step: i64,
+    /// The widest range that the provider takes, in microseconds.
+    pub longest: Option<i64>,
     /// Slices read at once.
     pub parallel: u32,
     /// Pages after which a slice is split.

@@ -195,7 +195,10 @@ fn a_folders_file_wins_over_the_built_in_one() {
     let own = "display_name: Mine\nauth_mode: BASIC\nproxy: { base_url: https://mine.example, verification: { endpoints: /me } }\n";
     let registry = load(&[("twilio.yaml", own), ("notes.txt", "no: [yaml")]).unwrap();
     assert_eq!(registry.get("twilio").unwrap().display_name, "Mine");
-    assert_eq!(registry.iter().count(), 2);
+    assert_eq!(
+        registry.iter().count(),
+        Registry::builtin().unwrap().iter().count()
+    );
 }
 
 #[test]

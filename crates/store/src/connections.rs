@@ -92,6 +92,21 @@ pub struct NewConnection {
     pub tags: Option<BTreeMap<String, String>>,
     /// The app's user; `None` keeps the one that is there.
     pub end_user: Option<Json>,
+    /// Where its events go; the inner `None` for the environment's addresses, the outer one keeps what is there.
+    pub webhook_url_override: Option<Option<String>>,
+}
+
+/// What is to be another about a connection; `None` stays as it is.
+#[derive(Debug, Clone, Default)]
+pub struct ConnectionChange {
+    /// The app's own notes.
+    pub metadata: Option<Map<String, Json>>,
+    /// The app's labels.
+    pub tags: Option<BTreeMap<String, String>>,
+    /// The app's user.
+    pub end_user: Option<Json>,
+    /// Where its events go; the inner `None` for the environment's addresses.
+    pub webhook_url_override: Option<Option<String>>,
 }
 
 /// Which connections to list.
@@ -107,6 +122,8 @@ pub struct ConnectionFilter {
     pub tags: Vec<(String, String)>,
     /// Of the user with this id.
     pub end_user_id: Option<String>,
+    /// Of users of the organization with this id.
+    pub organization_id: Option<String>,
     /// At most so many.
     pub limit: i64,
     /// Pages of `limit` to skip, from 0.
@@ -121,6 +138,7 @@ impl Default for ConnectionFilter {
             integrations: Vec::new(),
             tags: Vec::new(),
             end_user_id: None,
+            organization_id: None,
             limit: 100,
             page: 0,
         }
@@ -129,7 +147,7 @@ impl Default for ConnectionFilter {
 
 /// Makes a connection, or replaces the one of the same environment, integration and name; tells whether it was made.
 ///
-/// Replacing sets provider and configuration, sets metadata, tags and user where given, and clears the problem.
+/// Replacing sets provider and configuration, sets the rest where given, and clears the problem.
 pub fn put(c: &mut DbConn, new: &NewConnection, now: Timestamp) -> Result<(ConnectionRow, bool), StoreError> {
     let created = on_db!(&mut *c, c => diesel::insert_into(connections::table)
         .values((
@@ -141,6 +159,7 @@ pub fn put(c: &mut DbConn, new: &NewConnection, now: Timestamp) -> Result<(Conne
             connections::metadata.eq(maybe_json(new.metadata.as_ref())?),
             connections::tags.eq(to_json(&new.tags.as_ref().unwrap_or(&BTreeMap::new()))?),
             connections::end_user.eq(maybe_json(new.end_user.as_ref())?),
+            connections::webhook_url_override.eq(new.webhook_url_override.clone().flatten()),
             connections::created_at.eq(now.as_micros()),
             connections::updated_at.eq(now.as_micros()),
         ))
@@ -156,32 +175,62 @@ pub fn put(c: &mut DbConn, new: &NewConnection, now: Timestamp) -> Result<(Conne
 }
 
 fn replace(c: &mut DbConn, new: &NewConnection, now: Timestamp) -> Result<(), StoreError> {
-    let same = connections::table
-        .filter(connections::environment_id.eq(new.environment.raw()))
-        .filter(connections::integration.eq(new.integration.as_str()))
-        .filter(connections::name.eq(new.name.as_str()));
-    diesel::update(same)
+    let id = find(c, new.environment, &new.integration, &new.name)?.id;
+    diesel::update(connections::table.find(id.raw()))
         .set((
             connections::provider.eq(new.provider.as_str()),
             connections::connection_config.eq(to_json(&new.connection_config)?),
             connections::problem.eq(None::<String>),
-            connections::updated_at.eq(now.as_micros()),
         ))
         .execute(c)?;
-    if let Some(metadata) = maybe_json(new.metadata.as_ref())? {
-        diesel::update(same)
-            .set(connections::metadata.eq(metadata))
-            .execute(c)?;
-    }
-    if let Some(tags) = maybe_json(new.tags.as_ref())? {
-        diesel::update(same).set(connections::tags.eq(tags)).execute(c)?;
-    }
-    if let Some(end_user) = maybe_json(new.end_user.as_ref())? {
-        diesel::update(same)
-            .set(connections::end_user.eq(end_user))
-            .execute(c)?;
-    }
+    let given = ConnectionChange {
+        metadata: new.metadata.clone(),
+        tags: new.tags.clone(),
+        end_user: new.end_user.clone(),
+        webhook_url_override: new.webhook_url_override.clone(),
+    };
+    change(c, id, &given, now)
+}
+
+/// Changes the connection.
+pub fn change(
+    c: &mut DbConn,
+    id: ConnectionId,
+    change: &ConnectionChange,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let set = (
+        connections::updated_at.eq(now.as_micros()),
+        maybe_json(change.metadata.as_ref())?.map(|metadata| connections::metadata.eq(metadata)),
+        maybe_json(change.tags.as_ref())?.map(|tags| connections::tags.eq(tags)),
+        maybe_json(change.end_user.as_ref())?.map(|user| connections::end_user.eq(user)),
+        change
+            .webhook_url_override
+            .as_ref()
+            .map(|url| connections::webhook_url_override.eq(url.as_deref())),
+    );
+    diesel::update(connections::table.find(id.raw()))
+        .set(set)
+        .execute(c)?;
     Ok(())
+}
+
+/// The environment's connection of that integration and name, locked until the transaction ends.
+pub fn lock(
+    c: &mut DbConn,
+    environment: EnvironmentId,
+    integration: &IntegrationKey,
+    name: &ConnectionName,
+) -> Result<ConnectionRow, StoreError> {
+    let row = connections::table
+        .filter(connections::environment_id.eq(environment.raw()))
+        .filter(connections::integration.eq(integration.as_str()))
+        .filter(connections::name.eq(name.as_str()));
+    // An update that changes nothing locks the row on either database.
+    diesel::update(row)
+        .set(connections::environment_id.eq(environment.raw()))
+        .execute(c)?;
+    find(c, environment, integration, name)
 }
 
 fn maybe_json(value: Option<&impl Serialize>) -> Result<Option<String>, diesel::result::Error> {
@@ -220,7 +269,7 @@ pub fn list(
     filter: &ConnectionFilter,
 ) -> Result<Vec<ConnectionRow>, StoreError> {
     let dialect = c.dialect();
-    let user = |field| json_field(dialect, "end_user", field);
+    let user = |path: &[&'static str]| json_field(dialect, "end_user", path);
     let mut query = connections::table
         .filter(connections::environment_id.eq(environment.raw()))
         .into_boxed();
@@ -230,9 +279,9 @@ pub fn list(
     if let Some(search) = &filter.search {
         let searched = format!(
             "lower(name || ' ' || coalesce({}, '') || ' ' || coalesce({}, '') || ' ' || coalesce({}, ''))",
-            user("id"),
-            user("email"),
-            user("display_name")
+            user(&["id"]),
+            user(&["email"]),
+            user(&["display_name"])
         );
         let pattern = format!(
             "%{}%",
@@ -258,7 +307,10 @@ pub fn list(
         query = query.filter(tagged);
     }
     if let Some(id) = &filter.end_user_id {
-        query = query.filter(diesel::dsl::sql::<Text>(&user("id")).eq(id));
+        query = query.filter(diesel::dsl::sql::<Text>(&user(&["id"])).eq(id));
+    }
+    if let Some(id) = &filter.organization_id {
+        query = query.filter(diesel::dsl::sql::<Text>(&user(&["organization", "id"])).eq(id));
     }
     Ok(query
         .order(connections::id.desc())

@@ -7,6 +7,7 @@
 
 pub mod api_keys;
 mod column;
+pub mod connect_sessions;
 pub mod connections;
 pub mod credentials;
 mod dialect;

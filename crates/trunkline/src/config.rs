@@ -38,6 +38,7 @@ pub(crate) struct Config {
     pub(crate) secret_key: Option<SecretString>,
     pub(crate) integrations_dir: Option<PathBuf>,
     pub(crate) public_url: Option<Url>,
+    pub(crate) connect_url: Option<Url>,
     api_url: Option<Url>,
     pub(crate) worker: Worker,
     pub(crate) upstream: Upstream,

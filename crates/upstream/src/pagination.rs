@@ -2,7 +2,7 @@
 //!
 //! A cursor is stored, so it never holds the provider's own parameters, which may be keys; they are added again when it is sent.
 
-use registry::{OffsetStep, Paginate};
+use registry::{ListEnd, OffsetStep, Paginate};
 use reqwest::header::{self, HeaderMap};
 use serde_json::Value;
 use url::Url;
@@ -64,31 +64,32 @@ impl Upstream {
         page: &PageSeen<'_>,
     ) -> Result<Next, CallError> {
         match paginate {
-            Paginate::Link { body, header_rel } => {
+            Paginate::Link { end, .. } | Paginate::Cursor { end, .. } if ended(end, page) => Ok(Next::End),
+            Paginate::Link {
+                body,
+                header_rel,
+                header_more,
+                ..
+            } => {
                 let in_body = body
                     .as_ref()
                     .and_then(|path| json::at(page.envelope, path))
                     .and_then(Value::as_str);
-                let in_header = || header_rel.as_ref().and_then(|rel| header_link(page.headers, rel));
+                let in_header = || {
+                    let rel = header_rel.as_ref()?;
+                    header_link(page.headers, rel, header_more.as_deref())
+                };
                 match in_body.or_else(in_header).filter(|link| !link.is_empty()) {
                     Some(link) => self.next_link(target, call, link),
                     None => Ok(Next::End),
                 }
             }
-            Paginate::Cursor {
-                parameter,
-                body,
-                more,
-                ..
-            } => {
-                let ended = more
-                    .as_ref()
-                    .is_some_and(|path| json::at(page.envelope, path) != Some(&Value::Bool(true)));
+            Paginate::Cursor { parameter, body, .. } => {
                 let token = match body {
                     Some(path) => json::at(page.envelope, path).and_then(json::plain),
                     None => page.last_record_key.map(str::to_owned),
                 };
-                match token.filter(|token| !ended && !token.is_empty()) {
+                match token.filter(|token| !token.is_empty()) {
                     Some(token) if parameter_of(call, parameter) == Some(&token) => {
                         Err(CallError::PageRepeats)
                     }
@@ -191,6 +192,14 @@ impl Upstream {
     }
 }
 
+/// Whether the answer says, in one of the ways that the file knows, that nothing follows.
+fn ended(end: &ListEnd, page: &PageSeen<'_>) -> bool {
+    let says_true = |path: &Vec<String>| json::at(page.envelope, path) == Some(&Value::Bool(true));
+    end.unless.as_ref().is_some_and(|path| !says_true(path))
+        || end.when.as_ref().is_some_and(says_true)
+        || end.empty_page && page.records == 0
+}
+
 fn parameter_of<'a>(call: &'a Call, parameter: &str) -> Option<&'a String> {
     call.query
         .iter()
@@ -198,27 +207,30 @@ fn parameter_of<'a>(call: &'a Call, parameter: &str) -> Option<&'a String> {
         .map(|(_, value)| value)
 }
 
-/// The target of a relation in the `Link` headers (RFC 8288).
-fn header_link<'a>(headers: &'a HeaderMap, rel: &str) -> Option<&'a str> {
+/// The target of a relation in the `Link` headers (RFC 8288), if its parameter `more` says `true`.
+fn header_link<'a>(headers: &'a HeaderMap, rel: &str, more: Option<&str>) -> Option<&'a str> {
     let values = headers
         .get_all(header::LINK)
         .iter()
         .filter_map(|value| value.to_str().ok());
-    values
+    let (link, parameters) = values
         .flat_map(|value| value.split('<').skip(1))
         .filter_map(|link| link.split_once('>'))
-        .find_map(|(link, parameters)| {
-            let relations = parameters
-                .split(';')
-                .filter_map(|parameter| parameter.split_once('='));
-            let named = relations
-                .filter(|(name, _)| name.trim().eq_ignore_ascii_case("rel"))
-                .any(|(_, value)| {
-                    value
-                        .trim_matches([' ', ',', '"'])
-                        .split_whitespace()
-                        .any(|word| word.eq_ignore_ascii_case(rel))
-                });
-            named.then_some(link)
+        .find(|(_, parameters)| has_word(parameters, "rel", rel))?;
+    more.is_none_or(|more| has_word(parameters, more, "true"))
+        .then_some(link)
+}
+
+/// Whether a link's parameter `name` holds `word`.
+fn has_word(parameters: &str, name: &str, word: &str) -> bool {
+    parameters
+        .split(';')
+        .filter_map(|parameter| parameter.split_once('='))
+        .filter(|(named, _)| named.trim().eq_ignore_ascii_case(name))
+        .any(|(_, value)| {
+            value
+                .trim_matches([' ', ',', '"'])
+                .split_whitespace()
+                .any(|found| found.eq_ignore_ascii_case(word))
         })
 }

@@ -69,7 +69,11 @@ impl ProviderError {
         let secrets = secrets(target);
         Self {
             status: answer.status,
-            hint: code.as_ref().and_then(|code| rules.hints.get(code)).cloned(),
+            hint: code
+                .as_ref()
+                .and_then(|code| rules.hints.get(code))
+                .or_else(|| rules.hints.get(&answer.status.to_string()))
+                .cloned(),
             message: text(&rules.message)
                 .or_else(usual)
                 .map(|text| harmless(&text, &secrets, MESSAGE)),
@@ -77,7 +81,7 @@ impl ProviderError {
             unauthorized: !rate_limited && (bad_code || rules.unauthorized.contains(&answer.status)),
             not_found: matches!(answer.status, 404 | 410),
             rate_limited,
-            retry_after: retry::asked(retry_rules, &answer.headers, &body, now),
+            retry_after: retry::asked(retry_rules, answer.status, &answer.headers, &body, now),
         }
     }
 

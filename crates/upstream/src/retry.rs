@@ -26,22 +26,30 @@ pub(crate) fn repeats(rules: &RetryRules, status: u16, headers: &HeaderMap, idem
     rate_limited(rules, status, headers) && (listed || status == 403) || listed && idempotent
 }
 
-/// Whether the answer says that there were too many calls: 429, or 403 beside a header that says that none is left (GitHub).
+/// Whether the answer says that there were too many calls: 429, or 403 beside a header that says that none is left or a
+/// `Retry-After` (GitHub's two limits). A key that may not read is never told to come back later.
 pub(crate) fn rate_limited(rules: &RetryRules, status: u16, headers: &HeaderMap) -> bool {
     let none_left = || {
         let header = rules.remaining.as_deref().and_then(|name| headers.get(name));
         header.is_some_and(|value| value.as_bytes().trim_ascii() == b"0")
     };
-    status == 429 || status == 403 && none_left()
+    status == 429 || status == 403 && (none_left() || headers.contains_key("retry-after"))
 }
 
 /// How long the provider asks to wait: the longest of all that it says.
+///
+/// The file's own headers usually come with every answer and say when a quota begins anew, so they count only if there were too
+/// many calls, and not if some of the quota is left: then it was another limit that was met.
 pub(crate) fn asked(
     rules: &RetryRules,
+    status: u16,
     headers: &HeaderMap,
     body: &Value,
     now: Timestamp,
 ) -> Option<Duration> {
+    let left = rules.remaining.as_deref().and_then(|name| headers.get(name));
+    let limited =
+        rate_limited(rules, status, headers) && left.is_none_or(|left| left.as_bytes().trim_ascii() == b"0");
     let values = |name: &str| {
         headers
             .get(name)
@@ -49,11 +57,12 @@ pub(crate) fn asked(
             .map(str::trim)
     };
     let after = std::iter::once("retry-after")
-        .chain(rules.after.iter().map(String::as_str))
-        .filter_map(|name| values(name).and_then(|value| seconds(value).or_else(|| until(value, now))));
+        .chain(rules.after.iter().filter(|_| limited).map(String::as_str))
+        .filter_map(|name| values(name).and_then(|value| wait(value, now)));
     let at = rules
         .at
         .iter()
+        .filter(|_| limited)
         .filter_map(|name| values(name).and_then(|value| moment(value, now)));
     let in_body = rules.in_body.iter().filter_map(|rule| {
         let text = json::at(body, &rule.path).and_then(json::plain)?;
@@ -65,6 +74,15 @@ pub(crate) fn asked(
         }
     });
     after.chain(at).chain(in_body).max()
+}
+
+/// Seconds, a date, or the `reset` of `limit=100, remaining=0, reset=5` (draft-ietf-httpapi-ratelimit-headers-07).
+fn wait(text: &str, now: Timestamp) -> Option<Duration> {
+    let reset = || {
+        text.split([',', ';'])
+            .find_map(|part| seconds(part.trim().strip_prefix("reset=")?))
+    };
+    seconds(text).or_else(|| until(text, now)).or_else(reset)
 }
 
 fn seconds(text: &str) -> Option<Duration> {
@@ -151,6 +169,9 @@ mod tests {
     #[case("retry-after", "-1", None)]
     #[case("retry-after", "soon", None)]
     #[case("x-after", "4", Some(4_000))]
+    #[case("x-after", "limit=100, remaining=0, reset=5", Some(5_000))]
+    #[case("x-after", "limit=100;reset=6", Some(6_000))]
+    #[case("x-after", "limit=100, remaining=0", None)]
     #[case("x-reset", "1795255205", Some(5_000))]
     #[case("x-reset", "1795255205250", Some(5_250))]
     #[case("x-reset", "1795255205.9", Some(5_000))]
@@ -162,7 +183,7 @@ mod tests {
         #[case] millis: Option<u64>,
     ) {
         assert_eq!(
-            asked(&rules(), &headers(&[(name, value)]), &Value::Null, NOW),
+            asked(&rules(), 429, &headers(&[(name, value)]), &Value::Null, NOW),
             millis.map(Duration::from_millis)
         );
     }
@@ -171,8 +192,29 @@ mod tests {
     fn of_several_waits_the_longest_counts() {
         let said = headers(&[("retry-after", "2"), ("x-after", "5"), ("x-reset", "1795255203")]);
         assert_eq!(
-            asked(&rules(), &said, &Value::Null, NOW),
+            asked(&rules(), 429, &said, &Value::Null, NOW),
             Some(Duration::from_secs(5))
+        );
+    }
+
+    #[test]
+    fn when_a_quota_begins_anew_matters_only_if_it_is_used_up() {
+        let said = headers(&[("x-after", "50"), ("x-reset", "1795258800")]);
+        for status in [401, 403, 500, 503] {
+            assert_eq!(
+                asked(&rules(), status, &said, &Value::Null, NOW),
+                None,
+                "{status}"
+            );
+        }
+        let said = headers(&[("retry-after", "2"), ("x-reset", "1795258800"), ("x-left", "7")]);
+        assert_eq!(
+            asked(&rules(), 429, &said, &Value::Null, NOW),
+            Some(Duration::from_secs(2))
+        );
+        assert_eq!(
+            asked(&rules(), 503, &said, &Value::Null, NOW),
+            Some(Duration::from_secs(2))
         );
     }
 
@@ -191,7 +233,7 @@ mod tests {
         };
         let body = serde_json::json!({ "error": { "message": text } });
         assert_eq!(
-            asked(&rules, &HeaderMap::new(), &body, NOW),
+            asked(&rules, 429, &HeaderMap::new(), &body, NOW),
             millis.map(Duration::from_millis)
         );
     }
@@ -229,6 +271,12 @@ mod tests {
     fn a_403_with_nothing_left_is_a_rate_limit() {
         assert!(repeats(&rules(), 403, &headers(&[("x-left", "0")]), false));
         assert!(!repeats(&rules(), 403, &headers(&[("x-left", "7")]), true));
+        assert!(repeats(
+            &rules(),
+            403,
+            &headers(&[("x-left", "7"), ("retry-after", "60")]),
+            false
+        ));
         assert!(!rate_limited(&rules(), 404, &headers(&[("x-left", "0")])));
     }
 

@@ -109,7 +109,8 @@ impl Target {
     }
 }
 
-/// Renders headers of the file into `headers`; one whose hole nothing fills is left out.
+/// Renders headers of the file into `headers`; one whose hole nothing fills is left out, and one that is empty takes away what
+/// `headers` has under its name.
 pub(crate) fn add_headers(
     headers: &mut HeaderMap,
     templates: &[(String, Template)],
@@ -119,6 +120,10 @@ pub(crate) fn add_headers(
         if let Ok(value) = template.render(lookup) {
             let bad = |()| CallError::BadHeader { name: name.clone() };
             let header = HeaderName::try_from(name.as_str()).map_err(|_| bad(()))?;
+            if value.is_empty() {
+                headers.remove(header);
+                continue;
+            }
             let mut value = HeaderValue::from_str(&value).map_err(|_| bad(()))?;
             value.set_sensitive(template.literal().is_none());
             headers.insert(header, value);

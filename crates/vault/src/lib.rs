@@ -8,6 +8,7 @@ mod error;
 mod key;
 mod key_file;
 mod seal;
+mod session_token;
 
 pub use api_key::{ApiKeySecret, hash_api_key};
 pub use error::VaultError;
@@ -15,3 +16,4 @@ pub use key::{KeyId, SecretKey};
 pub use key_file::KeyFile;
 pub use seal::{KeyRing, SealContext, Sealed};
 pub use secrecy::{ExposeSecret, SecretString};
+pub use session_token::SessionToken;

@@ -17,8 +17,15 @@ pub(crate) struct Range {
 /// Together they cover the retention at once, so that none waits for another; where one proves long, the reader splits it.
 pub(crate) fn backfill(window: &Window, now: Timestamp) -> Vec<Range> {
     let floor = floor(window, now);
+    if window.to.is_none() {
+        return vec![Range {
+            from: floor,
+            to: None,
+        }];
+    }
     let mut slices = Vec::new();
-    let (mut to, mut width) = (None, window.step.max(granularity(window)));
+    let longest = window.longest.unwrap_or(i64::MAX);
+    let (mut to, mut width) = (None, window.step.min(longest).max(granularity(window)));
     let mut top = ceil(window, now);
     loop {
         let from = align(window, top.plus(width.saturating_neg())).max(floor);
@@ -27,7 +34,7 @@ pub(crate) fn backfill(window: &Window, now: Timestamp) -> Vec<Range> {
             return slices;
         }
         if to.is_some() {
-            width = width.saturating_mul(2);
+            width = width.saturating_mul(2).min(longest);
         }
         (top, to) = (from, Some(from));
     }
@@ -69,6 +76,8 @@ pub(crate) fn lookback(
 ///
 /// `None` if there is too little left to cut.
 pub(crate) fn cut(window: &Window, from: Timestamp, reached: Timestamp) -> Option<Timestamp> {
+    // A part that nothing bounds would be read from the list's beginning.
+    window.to.as_ref()?;
     let middle = align(window, from.plus(reached.since(from) / 2));
     // The part that is being read keeps at least the unit in which it stands.
     (middle > from && middle.plus(granularity(window)) <= reached).then_some(middle)
@@ -83,15 +92,18 @@ pub(crate) fn halve(window: &Window, range: Range, now: Timestamp) -> Option<Tim
 
 /// The query parameters that bound a list to `range`.
 pub(crate) fn bounds(window: &Window, range: Range) -> Vec<(String, String)> {
-    let mut query = vec![(window.from.clone(), written(window.format, range.from))];
-    if let Some(to) = range.to {
+    let mut query = Vec::new();
+    if let Some(from) = &window.from {
+        query.push((from.clone(), written(window.format, range.from)));
+    }
+    if let (Some(name), Some(to)) = (&window.to, range.to) {
         // `to` itself belongs to the next slice. Where the provider includes its bound, the bound is one unit less.
         let last = if window.to_inclusive {
             to.plus(-granularity(window))
         } else {
             to
         };
-        query.push((window.to.clone(), written(window.format, last)));
+        query.push((name.clone(), written(window.format, last)));
     }
     query
 }
@@ -132,11 +144,12 @@ mod tests {
     fn window(format: BoundFormat, step_days: i64, retention_days: i64) -> Window {
         Window {
             column: "date_sent".parse().unwrap(),
-            from: "DateSent>".to_owned(),
-            to: "DateSent<".to_owned(),
+            from: Some("DateSent>".to_owned()),
+            to: Some("DateSent<".to_owned()),
             format,
             to_inclusive: true,
             step: step_days * Timestamp::DAY,
+            longest: None,
             parallel: 8,
             split_after: 50,
             retention: retention_days * Timestamp::DAY,
@@ -161,6 +174,43 @@ mod tests {
             assert_eq!(pair[1].to, Some(pair[0].from));
         }
         assert!(slices.len() <= 8, "{slices:?}");
+    }
+
+    #[test]
+    fn no_slice_is_wider_than_the_provider_takes() {
+        let window = Window {
+            longest: Some(30 * Timestamp::DAY),
+            ..window(BoundFormat::Date, 7, 400)
+        };
+        let slices = backfill(&window, NOW.parse().unwrap());
+        for slice in slices.iter().filter(|slice| slice.to.is_some()) {
+            assert!(
+                slice.to.unwrap().since(slice.from) <= 30 * Timestamp::DAY,
+                "{slice:?}"
+            );
+        }
+        assert_eq!(slices.last().unwrap().from, "2025-10-18".parse().unwrap());
+    }
+
+    #[test]
+    fn a_list_without_an_upper_bound_is_one_slice_that_is_not_cut() {
+        let since = Window {
+            to: None,
+            ..window(BoundFormat::DateTime, 7, 400)
+        };
+        let slices = backfill(&since, NOW.parse().unwrap());
+        let [slice] = slices.as_slice() else {
+            panic!("{slices:?}")
+        };
+        assert_eq!(slice.to, None);
+        assert_eq!(
+            bounds(&since, *slice),
+            [("DateSent>".to_owned(), "2025-10-17T10:30:00Z".to_owned())]
+        );
+        assert_eq!(cut(&since, slice.from, NOW.parse().unwrap()), None);
+
+        let ordered = Window { from: None, ..since };
+        assert_eq!(bounds(&ordered, *slice), []);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Connections: listed, shown, deleted, in Nango's shapes.
 
+use gateway::Scope;
 use serde_json::{Value as Json, json};
 use store::Dialect;
 use store::connections::{Problem, set_problem};
@@ -8,7 +9,8 @@ use testkit::{TestApp, on_both_databases};
 on_both_databases!(
     a_list_shows_each_connection_without_its_credentials,
     a_list_can_be_narrowed_by_name_search_integration_and_tags,
-    one_connection_shows_nangos_fields_and_no_secret,
+    one_connection_shows_nangos_fields_and_no_secret_to_who_may_see_none,
+    a_list_can_be_narrowed_by_end_user_and_organization,
     a_deletion_takes_credentials_syncs_and_rows_along,
     a_problem_of_the_credentials_shows_among_the_errors,
 );
@@ -70,12 +72,54 @@ async fn a_list_can_be_narrowed_by_name_search_integration_and_tags(app: TestApp
     assert_eq!(names(&app, "limit=1&page=1").await, ["alpha"]);
 }
 
-async fn one_connection_shows_nangos_fields_and_no_secret(app: TestApp) {
+async fn a_list_can_be_narrowed_by_end_user_and_organization(app: TestApp) {
+    for (name, user, organization) in [("alpha", "u1", "o1"), ("beta", "u2", "o1"), ("gamma", "u3", "o2")] {
+        let mut body = app.connect_body(name);
+        body["end_user"] =
+            json!({ "id": user, "email": format!("{user}@example.com"), "display_name": "Ann Example" });
+        body["organization"] = json!({ "id": organization });
+        app.admin().post("/twilio/connect", &body).await.expect(201);
+    }
+
+    assert_eq!(names(&app, "endUserId=u2").await, ["beta"]);
+    assert_eq!(names(&app, "endUserOrganizationId=o1").await, ["beta", "alpha"]);
+    // The page is cut after the filter.
+    assert_eq!(
+        names(&app, "endUserOrganizationId=o1&limit=1&page=1").await,
+        ["alpha"]
+    );
+    assert_eq!(
+        names(&app, "endUserOrganizationId=o1&endUserId=u3").await,
+        [""; 0]
+    );
+    assert_eq!(
+        names(&app, "tags[end_user_email]=u3@example.com").await,
+        ["gamma"]
+    );
+    assert_eq!(names(&app, "tags[organization_id]=o2").await, ["gamma"]);
+    assert_eq!(names(&app, "search=U3@EXAMPLE").await, ["gamma"]);
+    assert_eq!(names(&app, "search=ann&limit=2").await, ["gamma", "beta"]);
+    let list = app
+        .admin()
+        .get("/connections?connectionId=alpha")
+        .await
+        .expect(200)
+        .json();
+    assert_eq!(
+        list["connections"][0]["end_user"],
+        json!({
+            "id": "u1", "display_name": "Ann Example", "email": "u1@example.com", "tags": {},
+            "organization": { "id": "o1", "display_name": null },
+        })
+    );
+}
+
+async fn one_connection_shows_nangos_fields_and_no_secret_to_who_may_see_none(app: TestApp) {
     app.connect_twilio().await;
+    let reader = app.client_with(&[Scope::ConnectionsRead]).await;
     let sdk = "provider_config_key=twilio&force_refresh=false&refresh_token=false&refresh_github_app_jwt_token=false";
 
-    let shown = app
-        .admin()
+    let shown = reader
         .get(&format!("/connections/my-twilio?{sdk}"))
         .await
         .expect(200)

@@ -6,7 +6,12 @@
     reason = "all of this is tests: what is not there fails them"
 )]
 
+mod api_auth;
 mod connect;
+mod connect_sessions;
+mod connection_changes;
+mod connection_credentials;
+mod connection_imports;
 mod connections;
 mod conventions;
 mod docs;

@@ -13,12 +13,13 @@ fn allowed(reply: &Reply) -> BTreeSet<String> {
 
 /// A path of the document with names in place of its parameters.
 fn filled(path: &str) -> String {
-    let parts = path.split('/').map(|part| match part {
-        "{integration}" => "twilio",
-        part if part.starts_with('{') => "some",
-        part => part,
-    });
-    parts.collect::<Vec<_>>().join("/")
+    let mut parts = path.split('{');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |done, part| {
+        let (name, rest) = part.split_once('}').unwrap();
+        let name = if name == "integration" { "twilio" } else { "some" };
+        format!("{done}{name}{rest}")
+    })
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,8 +1,11 @@
 //! No secret leaves: neither in an answer nor in the log nor in the database's files.
 
+use gateway::Scope;
 use serde_json::json;
 use store::Dialect;
 use testkit::{TestApp, on_both_databases};
+
+use crate::connect_sessions::session_token;
 
 on_both_databases!(no_answer_no_log_and_no_file_holds_a_secret);
 
@@ -37,6 +40,15 @@ async fn no_answer_no_log_and_no_file_holds_a_secret(app: TestApp) {
         .await
         .expect(200);
     app.run_due().await;
+    import_and_connect_from_a_front_end(&app).await;
+    let reader = app
+        .client_with(&[
+            Scope::ConnectionsList,
+            Scope::ConnectionsRead,
+            Scope::SyncsRead,
+            Scope::RecordsRead,
+        ])
+        .await;
     for path in [
         "/connections",
         "/connections/my-twilio?provider_config_key=twilio",
@@ -45,7 +57,7 @@ async fn no_answer_no_log_and_no_file_holds_a_secret(app: TestApp) {
         "/openapi.json",
         "/",
     ] {
-        app.admin().get(path).await.expect(200);
+        reader.get(path).await.expect(200);
     }
 
     let secrets = [
@@ -70,6 +82,50 @@ async fn no_answer_no_log_and_no_file_holds_a_secret(app: TestApp) {
                 "{name} holds a secret"
             );
         }
+    }
+}
+
+/// The other ways in, of which each is refused once: by a key that may not see credentials, and by a session's token.
+async fn import_and_connect_from_a_front_end(app: &TestApp) {
+    let known = app.simulator().credentials();
+    let maker = app
+        .client_with(&[Scope::ConnectionsCreate, Scope::ConnectionsUpdate])
+        .await;
+    let good = json!({ "type": "BASIC", "username": known.account_sid, "password": known.auth_token });
+    let bad = json!({ "type": "API_KEY", "apiKey": known.auth_token, "password": [known.auth_token] });
+    for (credentials, status) in [(&good, 201), (&bad, 400)] {
+        let body = json!({ "provider_config_key": "twilio", "connection_id": "imported", "credentials": credentials });
+        maker.post("/connections", &body).await.expect(status);
+    }
+    let path = "/connections/imported?provider_config_key=twilio";
+    maker
+        .patch(path, &json!({ "credentials": good }))
+        .await
+        .expect(200);
+    maker
+        .patch(path, &json!({ "credentials": bad }))
+        .await
+        .expect(400);
+    let token = session_token(app).await;
+    for (body, status) in [
+        (
+            json!({ "username": known.account_sid, "password": known.auth_token }),
+            200,
+        ),
+        (
+            json!({ "username": known.auth_token, "password": known.auth_token }),
+            400,
+        ),
+    ] {
+        let path = format!("/api-auth/basic/twilio?connect_session_token={token}");
+        app.anonymous().post(&path, &body).await.expect(status);
+    }
+    assert!(!app.logs().contains(&token), "the log holds a session's token");
+    for (name, bytes) in files(app) {
+        let found = bytes
+            .windows(token.len())
+            .any(|window| window == token.as_bytes());
+        assert!(!found, "{name} holds a session's token");
     }
 }
 

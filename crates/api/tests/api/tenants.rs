@@ -1,11 +1,18 @@
 //! One walk over the document: every operation refuses no key, a key without its scope, and another environment's object.
 
+use std::time::Duration;
+
 use gateway::Scope;
 use reqwest::Method;
 use serde_json::{Value as Json, json};
 use testkit::{Client, Reply, TestApp, on_both_databases};
 
-on_both_databases!(every_operation_refuses_no_key_a_key_without_its_scope_and_anothers_object);
+use crate::connect_sessions::session_token;
+
+on_both_databases!(
+    every_operation_refuses_no_key_a_key_without_its_scope_and_anothers_object,
+    every_operation_of_a_session_refuses_no_token_a_key_and_an_ended_session,
+);
 
 /// How an operation is called so that it succeeds, and what another environment gets from the same call.
 struct Call {
@@ -37,12 +44,46 @@ fn call(operation: &str, app: &TestApp) -> Call {
     };
     let unknown = || Theirs::Refused(404, "unknown_connection");
     match operation {
-        "list_connections" => of("", Theirs::Empty("connections")),
-        "get_connection" => of("?provider_config_key=twilio", Theirs::Refused(404, "not_found")),
-        "delete_connection" => of(
+        "list_connections" | "list_connections_deprecated" => of("", Theirs::Empty("connections")),
+        "get_connection" | "get_connection_deprecated" => {
+            of("?provider_config_key=twilio", Theirs::Refused(404, "not_found"))
+        }
+        "delete_connection" | "delete_connection_deprecated" => of(
             "?provider_config_key=twilio",
             Theirs::Refused(400, "unknown_connection"),
         ),
+        "import_connection" => Call {
+            query: "",
+            body: Some(import_body(app)),
+            theirs: Theirs::Own,
+        },
+        "patch_connection" => Call {
+            query: "?provider_config_key=twilio",
+            body: Some(json!({ "tags": { "plan": "pro" } })),
+            theirs: Theirs::Refused(404, "not_found"),
+        },
+        "set_metadata" | "merge_metadata" | "set_metadata_deprecated" | "merge_metadata_deprecated" => Call {
+            query: "",
+            body: Some(
+                json!({ "provider_config_key": "twilio", "connection_id": "my-twilio", "metadata": { "a": 1 } }),
+            ),
+            theirs: unknown(),
+        },
+        "set_metadata_of_one_deprecated" | "merge_metadata_of_one_deprecated" => Call {
+            query: "?provider_config_key=twilio",
+            body: Some(json!({ "a": 1 })),
+            theirs: unknown(),
+        },
+        "create_connect_session" => Call {
+            query: "",
+            body: Some(json!({ "end_user": { "id": "u1" } })),
+            theirs: Theirs::Own,
+        },
+        "create_reconnect_session" => Call {
+            query: "",
+            body: Some(json!({ "integration_id": "twilio", "connection_id": "my-twilio" })),
+            theirs: Theirs::Refused(400, "invalid_body"),
+        },
         "trigger_syncs" | "pause_syncs" | "start_syncs" => Call {
             query: "",
             body: Some(select),
@@ -98,6 +139,15 @@ fn call(operation: &str, app: &TestApp) -> Call {
     }
 }
 
+fn import_body(app: &TestApp) -> Json {
+    let known = app.simulator().credentials();
+    json!({
+        "provider_config_key": "twilio",
+        "connection_id": "imported",
+        "credentials": { "type": "BASIC", "username": known.account_sid, "password": known.auth_token },
+    })
+}
+
 /// Operations of other providers, which have no connection here; what they are made of is the same.
 fn elsewhere(path: &str, app: &TestApp) -> bool {
     let first = path.split('/').nth(1).unwrap_or_default();
@@ -107,7 +157,7 @@ fn elsewhere(path: &str, app: &TestApp) -> bool {
 /// What takes away what others need comes last, the smaller before the larger.
 fn rank(operation: &str) -> u8 {
     match operation {
-        "delete_connection" => 1,
+        "delete_connection" | "delete_connection_deprecated" => 1,
         "delete_integration" => 2,
         _ => 0,
     }
@@ -120,6 +170,11 @@ fn fill(operation: &str, path: &str, run: &str, key: &str) -> String {
     } else {
         "walked"
     };
+    let connection = if operation == "delete_connection_deprecated" {
+        "another"
+    } else {
+        "my-twilio"
+    };
     let name = if path.contains("/functions/") {
         "twilio-messages"
     } else {
@@ -127,7 +182,7 @@ fn fill(operation: &str, path: &str, run: &str, key: &str) -> String {
     };
     path.replace("{integration}", "twilio")
         .replace("{plural}", "messages")
-        .replace("{connection_id}", "my-twilio")
+        .replace("{connection_id}", connection)
         .replace("{id}", run)
         .replace("{environment}", environment)
         .replace("{key_id}", key)
@@ -149,6 +204,7 @@ async fn send(client: &Client, method: &Method, path: &str, call: &Call) -> Repl
 
 async fn every_operation_refuses_no_key_a_key_without_its_scope_and_anothers_object(app: TestApp) {
     app.connect_twilio().await;
+    app.connect_as(app.admin(), "another").await;
     app.run_due().await;
     let run = app.admin().get("/sync/runs").await.json()["runs"][0]["id"]
         .as_str()
@@ -212,7 +268,7 @@ async fn every_operation_refuses_no_key_a_key_without_its_scope_and_anothers_obj
             own.push((id.to_owned(), method, path, call, app.client_with(&only).await));
         }
     }
-    assert!(own.len() >= 12, "{}", own.len());
+    assert!(own.len() >= 24, "{}", own.len());
     // The same calls pass for whom they are meant, so that none above was refused for another reason.
     own.sort_by_key(|(id, ..)| rank(id));
     for (id, method, path, call, client) in &own {
@@ -228,4 +284,47 @@ async fn every_operation_refuses_no_key_a_key_without_its_scope_and_anothers_obj
             reply.text
         );
     }
+}
+
+async fn every_operation_of_a_session_refuses_no_token_a_key_and_an_ended_session(app: TestApp) {
+    let ended = session_token(&app).await;
+    app.advance(Duration::from_secs(30 * 60));
+    let key = app.admin().key().unwrap().to_owned();
+    let document = app.anonymous().get("/openapi.json").await.json();
+    let mut walked = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let security = &operation["security"][0];
+            let in_header = security["connect_session"].is_array();
+            if !in_header && !security["connect_session_token"].is_array() {
+                continue;
+            }
+            walked += 1;
+            let method: Method = method.to_ascii_uppercase().parse().unwrap();
+            let path = path.replace("{integration}", "twilio");
+            for (token, code) in [
+                (None, "missing_auth_header"),
+                (Some(&key), "invalid_connect_session_token_format"),
+                (Some(&ended), "unknown_connect_session_token"),
+            ] {
+                let query = token.filter(|_| !in_header);
+                let query = query.map(|token| format!("?connect_session_token={token}"));
+                let mut request = app
+                    .anonymous()
+                    .request(method.clone(), &format!("{path}{}", query.unwrap_or_default()))
+                    .header("Content-Type", "application/json")
+                    .body("{}");
+                if let Some(token) = token.filter(|_| in_header) {
+                    request = request.bearer_auth(token);
+                }
+                let reply = app.anonymous().send(request).await;
+                assert_eq!(
+                    (reply.status, reply.code().as_str()),
+                    (401, code),
+                    "{method} {path}"
+                );
+            }
+        }
+    }
+    assert!(walked >= 5, "{walked}");
 }

@@ -12,7 +12,12 @@ pub(super) fn storable(time: Timestamp) -> bool {
 /// `Fri, 24 May 2019 17:44:50 +0000`: the fixed form by hand, which a page of records has by the thousand, others by chrono.
 pub(super) fn rfc2822(text: &str) -> Option<Timestamp> {
     fixed_rfc2822(text.as_bytes()).or_else(|| {
-        DateTime::parse_from_rfc2822(text)
+        // UTC is no zone of the RFC, though what many programs write.
+        let text = text
+            .strip_suffix("UTC")
+            .map(|date| format!("{date}GMT"))
+            .unwrap_or(text.to_owned());
+        DateTime::parse_from_rfc2822(&text)
             .ok()
             .map(|time| Timestamp::from_chrono(time.with_timezone(&Utc)))
     })

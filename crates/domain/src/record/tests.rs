@@ -131,6 +131,18 @@ fn a_decimal_sent_as_a_number_is_written_plainly() {
     assert_eq!(record.values[3], Value::Decimal("0.0000001".into()));
 }
 
+#[test]
+fn a_mail_date_may_end_in_any_name_of_utc() {
+    for zone in ["+0000", "GMT", "UT", "UTC"] {
+        let record =
+            read(json!({"sid": "SM1", "date_sent": format!("Fri, 24 May 2019 17:44:50 {zone}")})).unwrap();
+        assert!(
+            format!("{record:?}").contains("1558719890000000"),
+            "{zone}: {record:?}"
+        );
+    }
+}
+
 proptest! {
     #[test]
     fn no_record_makes_reading_panic(text in "\\PC*", number in any::<f64>(), seconds in any::<i64>()) {

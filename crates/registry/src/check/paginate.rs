@@ -3,7 +3,7 @@
 use crate::file::{OffsetName, PaginateFile, PaginateType};
 use crate::path::{Path, dotted};
 use crate::source::Report;
-use crate::{OffsetStep, Paginate};
+use crate::{ListEnd, OffsetStep, Paginate};
 
 pub(super) fn rules(file: &PaginateFile, path: &Path, report: &mut Report<'_>) -> Option<Paginate> {
     if file.in_body {
@@ -21,10 +21,17 @@ pub(super) fn rules(file: &PaginateFile, path: &Path, report: &mut Report<'_>) -
                 );
                 return None;
             }
-            let body = file.link_path_in_response_body.as_deref().map(dotted);
+            if file.link_more_in_response_header.is_some() && file.link_rel_in_response_header.is_none() {
+                report.error(
+                    &path.at("link_more_in_response_header"),
+                    "goes with \"link_rel_in_response_header\" alone: it stands beside that relation",
+                );
+            }
             Some(Paginate::Link {
-                body,
+                body: file.link_path_in_response_body.as_deref().map(dotted),
                 header_rel: file.link_rel_in_response_header.clone(),
+                header_more: file.link_more_in_response_header.clone(),
+                end: end(file),
             })
         }
         PaginateType::Cursor => {
@@ -38,7 +45,7 @@ pub(super) fn rules(file: &PaginateFile, path: &Path, report: &mut Report<'_>) -
                 parameter,
                 body: file.cursor_path_in_response.as_deref().map(dotted),
                 last_key: file.cursor_from_last_record.clone(),
-                more: file.more_path_in_response.as_deref().map(dotted),
+                end: end(file),
             })
         }
         PaginateType::Offset => {
@@ -57,5 +64,13 @@ pub(super) fn rules(file: &PaginateFile, path: &Path, report: &mut Report<'_>) -
                 limit_parameter: file.limit_name_in_request.clone(),
             })
         }
+    }
+}
+
+fn end(file: &PaginateFile) -> ListEnd {
+    ListEnd {
+        unless: file.more_path_in_response.as_deref().map(dotted),
+        when: file.end_path_in_response.as_deref().map(dotted),
+        empty_page: file.ends_with_empty_page,
     }
 }

@@ -73,7 +73,7 @@ pub(super) fn sync(
     let window = file
         .window
         .as_ref()
-        .map(|window| self::window(window, &columns, &path.at("window"), report));
+        .map(|window| self::window(window, file.order, &columns, &path.at("window"), report));
     let lookback = lookback(file, &path.at("lookback"), report);
     let undated = file
         .undated
@@ -201,32 +201,83 @@ fn length_in(format: FormatName, text: &str, path: &Path, report: &mut Report<'_
     Some(micros)
 }
 
-fn window(file: &WindowFile, columns: &Columns, path: &Path, report: &mut Report<'_>) -> Option<Window> {
+fn window(
+    file: &WindowFile,
+    order: OrderName,
+    columns: &Columns,
+    path: &Path,
+    report: &mut Report<'_>,
+) -> Option<Window> {
+    bounds(file, order, path, report);
+    let format = format(file);
     let column = timestamp(&file.column, columns, &path.at("column"), report);
     let step = length_in(
-        file.format,
+        format,
         file.step.as_deref().unwrap_or(STEP),
         &path.at("step"),
         report,
     );
-    let retention = length_in(file.format, &file.retention, &path.at("retention"), report);
+    let longest = file
+        .longest
+        .as_ref()
+        .map(|longest| length_in(format, longest, &path.at("longest"), report));
+    let retention = length_in(format, &file.retention, &path.at("retention"), report);
     Some(Window {
         column: column?,
         from: file.from.clone(),
         to: file.to.clone(),
-        format: match file.format {
+        format: match format {
             FormatName::Date => BoundFormat::Date,
             FormatName::DateTime => BoundFormat::DateTime,
             FormatName::UnixSeconds => BoundFormat::UnixSeconds,
             FormatName::UnixMillis => BoundFormat::UnixMillis,
         },
-        to_inclusive: file.inclusive == InclusiveName::Both,
+        to_inclusive: file.inclusive == Some(InclusiveName::Both),
         step: step?,
+        longest: whole(longest)?,
         parallel: file.parallel.unwrap_or(PARALLEL),
         split_after: file.split_after.unwrap_or(SPLIT_AFTER),
         retention: retention?,
         beyond_retention: file.beyond_retention.as_ref().map(|beyond| beyond.code.0.clone()),
     })
+}
+
+/// A window without `from` writes no bounds, so that any unit of time serves.
+fn format(file: &WindowFile) -> FormatName {
+    file.format.unwrap_or(FormatName::DateTime)
+}
+
+/// Which bounds the provider takes, and what must be known of them.
+fn bounds(file: &WindowFile, order: OrderName, path: &Path, report: &mut Report<'_>) {
+    if file.from.is_some() && file.format.is_none() {
+        report.error(path, "\"format\" is missing: say how bounds are written");
+    }
+    if file.to.is_some() && file.inclusive.is_none() {
+        report.error(
+            path,
+            "\"inclusive\" is missing: say whether records at the upper bound are included",
+        );
+    }
+    match (&file.from, &file.to) {
+        (None, Some(_)) => report.error(&path.at("to"), "goes with \"from\" alone"),
+        (None, None) if order != OrderName::NewestFirst => report.error(
+            path,
+            "needs \"from\", or \"order: newest_first\": without either nothing tells where a range ends",
+        ),
+        _ => {}
+    }
+    if file.to.is_none() {
+        let slices = [
+            ("longest", file.longest.is_some()),
+            ("beyond_retention", file.beyond_retention.is_some()),
+        ];
+        for (key, _) in slices.iter().filter(|(_, there)| *there) {
+            report.error(
+                &path.at(*key),
+                "goes with \"to\" alone: without an upper bound a range cannot be cut",
+            );
+        }
+    }
 }
 
 fn lookback(file: &SyncFile, path: &Path, report: &mut Report<'_>) -> Vec<Lookback> {
@@ -248,11 +299,18 @@ fn lookback(file: &SyncFile, path: &Path, report: &mut Report<'_>) -> Vec<Lookba
     let mut ranges = Vec::new();
     for (index, file) in file.lookback.0.iter().enumerate() {
         let path = path.at(index);
-        let reach = length_in(window.format, &file.reach, &path.at("reach"), report);
+        let reach = length_in(format(window), &file.reach, &path.at("reach"), report);
         let every = file
             .every
             .as_ref()
             .map(|every| length(every, &path.at("every"), report));
+        let longest = window.longest.as_deref().and_then(duration::parse);
+        if reach.is_some_and(|reach| longest.is_some_and(|longest| reach > longest)) {
+            report.error(
+                &path.at("reach"),
+                "is longer than the window's \"longest\": the provider would refuse it",
+            );
+        }
         if let (Some(reach), Some(every)) = (reach, whole(every)) {
             ranges.push(Lookback { reach, every });
         }

@@ -85,14 +85,21 @@ pub(crate) struct PaginateFile {
     pub(crate) link_path_in_response_body: Option<String>,
     /// link: the relation in the `Link` header, usually `next`.
     pub(crate) link_rel_in_response_header: Option<String>,
+    /// link: the parameter beside that relation by which the provider says true or false whether there is more.
+    pub(crate) link_more_in_response_header: Option<String>,
     /// cursor: the parameter for the token.
     pub(crate) cursor_name_in_request: Option<String>,
     /// cursor: where in the answer the token stands.
     pub(crate) cursor_path_in_response: Option<String>,
     /// cursor: the field of the last record that is the token, where the answer holds none.
     pub(crate) cursor_from_last_record: Option<String>,
-    /// cursor: where in the answer it says true or false whether there is more.
+    /// link and cursor: where in the answer it says true or false whether there is more.
     pub(crate) more_path_in_response: Option<String>,
+    /// link and cursor: where in the answer it says true at the end.
+    pub(crate) end_path_in_response: Option<String>,
+    /// link and cursor: whether a page without records is the end; false if left out.
+    #[serde(default)]
+    pub(crate) ends_with_empty_page: bool,
     /// offset: the parameter for the offset.
     pub(crate) offset_name_in_request: Option<String>,
     /// offset: the first value; 0 if left out.
@@ -144,18 +151,20 @@ pub(crate) enum OrderName {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct WindowFile {
-    /// The timestamp column that the provider filters by.
+    /// The timestamp column that the provider filters by, or orders the list by if there is no `from`.
     pub(crate) column: String,
-    /// The parameter for the lower bound.
-    pub(crate) from: String,
-    /// The parameter for the upper bound.
-    pub(crate) to: String,
-    /// How bounds are written: whole UTC days, ISO 8601, or seconds or milliseconds since 1970.
-    pub(crate) format: FormatName,
-    /// Whether records exactly at the upper bound (with dates: on that day) are included; the lower bound always is.
-    pub(crate) inclusive: InclusiveName,
+    /// The parameter for the lower bound. Without it the list must be in order, newest first, and is read as far down as is needed.
+    pub(crate) from: Option<String>,
+    /// The parameter for the upper bound. Without it ranges reach to the newest record, and the first reading is not cut into slices.
+    pub(crate) to: Option<String>,
+    /// How bounds are written: whole UTC days, ISO 8601, or seconds or milliseconds since 1970. Needed with `from`.
+    pub(crate) format: Option<FormatName>,
+    /// Whether records exactly at the upper bound (with dates: on that day) are included; the lower bound always is. Needed with `to`.
+    pub(crate) inclusive: Option<InclusiveName>,
     /// The width of a slice of the first reading; 7 days if left out.
     pub(crate) step: Option<String>,
+    /// The widest range that the provider takes; any if left out.
+    pub(crate) longest: Option<String>,
     /// Slices read at once; 4 if left out.
     #[schemars(range(min = 1, max = 100))]
     pub(crate) parallel: Option<u32>,

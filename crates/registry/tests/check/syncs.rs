@@ -143,6 +143,78 @@ fn what_goes_with_a_window_is_refused_without_one() {
 }
 
 #[test]
+fn a_window_needs_to_know_its_bounds_or_the_order_of_the_list() {
+    refused("format: date, inclusive", "inclusive", &["\"format\" is missing"]);
+    refused("inclusive: lower, ", "", &["\"inclusive\" is missing"]);
+    refused(
+        "from: since, to: until, ",
+        "to: until, ",
+        &["goes with \"from\" alone"],
+    );
+    refused(
+        "from: since, to: until, format: date, inclusive: lower, step: 2 days,",
+        "",
+        &["needs \"from\", or \"order: newest_first\""],
+    );
+    refused(
+        "to: until, format: date, inclusive: lower, step: 2 days,",
+        "format: date, longest: 30 days,",
+        &["longest", "goes with \"to\" alone"],
+    );
+    refused(
+        "to: until, format: date, inclusive: lower, step: 2 days,",
+        "format: date, beyond_retention: { code: old },",
+        &["beyond_retention", "goes with \"to\" alone"],
+    );
+    refused("step: 2 days,", "longest: 36 hours,", &["must be whole days"]);
+    let since = problems(
+        "to: until, format: date, inclusive: lower, step: 2 days,",
+        "format: date_time,",
+    );
+    assert_eq!(since, Vec::<String>::new());
+}
+
+#[test]
+fn a_list_in_order_needs_no_bounds() {
+    let ordered = SHOP
+        .replace("order: oldest_first", "order: newest_first")
+        .replace(
+            "from: since, to: until, format: date, inclusive: lower, step: 2 days, ",
+            "",
+        );
+    assert_ne!(ordered, SHOP);
+    let checked = check("shop.yaml", &ordered).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(checked[0].syncs.len(), 1);
+}
+
+#[test]
+fn what_is_read_again_is_no_wider_than_the_provider_takes() {
+    let widest = SHOP.replace("step: 2 days,", "longest: 10 days,");
+    let reaching = |reach: &str| widest.replace("reach: 1 day", &format!("reach: {reach}"));
+    assert!(check("shop.yaml", &reaching("10 days")).is_ok());
+    let told = check("shop.yaml", &reaching("11 days")).unwrap_err().to_string();
+    assert!(
+        told.contains("lookback.0.reach") && told.contains("longer than the window's \"longest\""),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_parameter_beside_a_link_needs_the_links_relation() {
+    let cursor = "{ type: cursor, cursor_name_in_request: after, cursor_path_in_response: next }";
+    refused(
+        cursor,
+        "{ type: link, link_path_in_response_body: next, link_more_in_response_header: results }",
+        &[
+            "link_more_in_response_header",
+            "goes with \"link_rel_in_response_header\" alone",
+        ],
+    );
+    let beside = "{ type: link, link_rel_in_response_header: next, link_more_in_response_header: results }";
+    assert_eq!(problems(cursor, beside), Vec::<String>::new());
+}
+
+#[test]
 fn a_window_needs_what_each_run_reads_again() {
     let told = &problems("    lookback: { reach: 1 day }\n", "");
     assert_eq!(told.len(), 1, "{told:#?}");

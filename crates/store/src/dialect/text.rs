@@ -95,11 +95,11 @@ pub(crate) fn delete_old_runs(c: &mut DbConn, before: Timestamp, keep: i64) -> R
     Statement::new(sql, vec![Bind::integer(keep), Bind::integer(before.as_micros())]).execute(c)
 }
 
-/// The text in `field` of the JSON object in `column`, as an expression.
-pub(crate) fn json_field(dialect: Dialect, column: &'static str, field: &'static str) -> String {
+/// The text at `path` of the JSON object in `column`, names from the outermost in, as an expression.
+pub(crate) fn json_field(dialect: Dialect, column: &'static str, path: &[&'static str]) -> String {
     match dialect {
-        Dialect::Sqlite => format!("({column} ->> '$.{field}')"),
-        Dialect::Postgres => format!("({column}::jsonb ->> '{field}')"),
+        Dialect::Sqlite => format!("({column} ->> '$.{}')", path.join(".")),
+        Dialect::Postgres => format!("({column}::jsonb #>> '{{{}}}')", path.join(",")),
     }
 }
 

@@ -136,6 +136,7 @@ pub(crate) fn new_connection(environment: EnvironmentId, named: &str) -> store::
         metadata: None,
         tags: None,
         end_user: None,
+        webhook_url_override: None,
     }
 }
 

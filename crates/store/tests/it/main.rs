@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod access;
+mod connect_sessions;
 mod connections;
 mod fixture;
 mod migrations;

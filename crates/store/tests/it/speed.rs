@@ -112,6 +112,7 @@ impl Load {
                     metadata: None,
                     tags: None,
                     end_user: None,
+                    webhook_url_override: None,
                 };
                 let connection = store::connections::put(c, &new, now)?.0.id;
                 let name = "messages".parse().unwrap();

@@ -42,12 +42,16 @@ async fn list(client: &Client, json: bool) -> anyhow::Result<()> {
 }
 
 async fn show(client: &Client, one: &OneConnection) -> anyhow::Result<()> {
-    let answer = client
+    let mut answer = client
         .get(
             &["connections", &one.connection_id],
             &[("provider_config_key", &one.provider)],
         )
         .await?;
+    // Terminals and their logs keep what they show; whoever needs the credentials asks the API.
+    if let Some(connection) = answer.as_object_mut() {
+        connection.remove("credentials");
+    }
     if one.api.json.json {
         return Ok(output::json(&answer)?);
     }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use api::ApiOptions;
 use gateway::Gateway;
+use url::Url;
 use worker::Worker;
 
 use crate::cli;
@@ -52,11 +53,13 @@ pub(crate) fn spawn_api(
     gateway: Gateway,
     listener: TcpListener,
 ) -> anyhow::Result<()> {
+    let text = |url: &Option<Url>| {
+        let url = url.as_ref();
+        url.map(|url| url.as_str().trim_end_matches('/').to_owned())
+    };
     let options = ApiOptions {
-        public_url: config
-            .public_url
-            .as_ref()
-            .map(|url| url.as_str().trim_end_matches('/').to_owned()),
+        public_url: text(&config.public_url),
+        connect_url: text(&config.connect_url),
         drain: wiring::drain(config),
         ..ApiOptions::default()
     };

@@ -78,6 +78,10 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "public_url",
         "Where clients reach the API, for its OpenAPI document and first page",
     ),
+    optional(
+        "connect_url",
+        "Where people connect from the link of a connect session; else /connect of the API",
+    ),
     optional("api_url", "Where commands find the API; else where `listen` says"),
     setting(
         "worker.concurrency",

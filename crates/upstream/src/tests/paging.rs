@@ -1,6 +1,6 @@
 //! How lists go on, and how they are taken up again.
 
-use registry::{OffsetStep, Paginate, Provider};
+use registry::{ListEnd, OffsetStep, Paginate, Provider};
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -11,6 +11,8 @@ fn by_link() -> Paginate {
     Paginate::Link {
         body: Some(words("meta.next")),
         header_rel: Some("next".to_owned()),
+        header_more: None,
+        end: ListEnd::default(),
     }
 }
 
@@ -19,17 +21,20 @@ fn by_token() -> Paginate {
         parameter: "after".to_owned(),
         body: Some(words("next")),
         last_key: None,
-        more: None,
+        end: ListEnd::default(),
     }
 }
 
 fn by_last_record() -> Paginate {
-    let more = Some(words("has_more"));
+    let end = ListEnd {
+        unless: Some(words("has_more")),
+        ..ListEnd::default()
+    };
     Paginate::Cursor {
         parameter: "after".to_owned(),
         body: None,
         last_key: Some("id".to_owned()),
-        more,
+        end,
     }
 }
 
@@ -123,6 +128,32 @@ fn a_foreign_link_names_the_host() {
     assert!(error.to_string().contains("evil.example") && !error.to_string().contains("s3cr3t"));
 }
 
+#[rstest]
+#[case::done(json!({"meta": {"next": "/v1/items?page=3", "done": true}}), 1, true)]
+#[case::not_done(json!({"meta": {"next": "/v1/items?page=3", "done": false}}), 1, false)]
+#[case::silent(json!({"meta": {"next": "/v1/items?page=3"}}), 1, false)]
+#[case::an_empty_page(json!({"meta": {"next": "/v1/items?page=3"}}), 0, true)]
+fn a_list_with_a_link_on_each_page_ends_where_the_file_says(
+    #[case] body: Value,
+    #[case] records: usize,
+    #[case] ended: bool,
+) {
+    let paginate = Paginate::Link {
+        body: Some(words("meta.next")),
+        header_rel: None,
+        header_more: None,
+        end: ListEnd {
+            unless: None,
+            when: Some(words("meta.done")),
+            empty_page: true,
+        },
+    };
+    let next = List::of(acme())
+        .next(&paginate, &Call::get("/items?page=2"), &body, records)
+        .unwrap();
+    assert_eq!(next == Next::End, ended, "{next:?}");
+}
+
 #[test]
 fn a_list_ends_without_a_link_and_never_turns_in_a_circle() {
     let list = List::of(acme());
@@ -148,6 +179,28 @@ fn the_link_header_is_read_too() {
         .next(&by_link(), &Call::get("/items?page=2"), &json!([]), 1)
         .unwrap();
     assert_eq!(next, Next::Page("/items?a=1,2&page=3".to_owned()));
+}
+
+#[rstest]
+#[case::more("results=\"true\"; cursor=\"0:100:0\"", Next::Page("/items?cursor=0:100:0".to_owned()))]
+#[case::no_more("results=\"false\"; cursor=\"0:100:0\"", Next::End)]
+#[case::unsaid("cursor=\"0:100:0\"", Next::End)]
+fn a_link_that_says_that_nothing_follows_ends_the_list(#[case] parameters: &str, #[case] expected: Next) {
+    let paginate = Paginate::Link {
+        body: None,
+        header_rel: Some("next".to_owned()),
+        header_more: Some("results".to_owned()),
+        end: ListEnd::default(),
+    };
+    let mut list = List::of(acme());
+    let value = format!(
+        "<https://api.example/v1/items?cursor=0:0:1>; rel=\"previous\"; results=\"true\", \
+         <https://api.example/v1/items?cursor=0:100:0>; rel=\"next\"; {parameters}"
+    );
+    list.headers
+        .append("link", HeaderValue::from_str(&value).unwrap());
+    let next = list.next(&paginate, &Call::get("/items"), &json!([]), 1).unwrap();
+    assert_eq!(next, expected);
 }
 
 #[test]

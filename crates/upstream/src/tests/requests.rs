@@ -61,6 +61,16 @@ async fn the_files_headers_and_parameters_are_added_and_those_without_a_value_ar
 }
 
 #[tokio::test]
+async fn an_empty_header_of_the_file_takes_away_the_authorisation_of_basic() {
+    let server = MockServer::start().await;
+    let mut provider = provider(&server.uri());
+    provider.headers = templates(&[("authorization", ""), ("x-key", "${password}")]);
+    let request = sent(&server, &target(provider), Call::get("/x")).await;
+    assert_eq!(header(&request, "authorization"), None);
+    assert_eq!(header(&request, "x-key"), Some(PASSWORD));
+}
+
+#[tokio::test]
 async fn a_callers_header_wins_unless_it_belongs_to_the_hop() {
     let server = MockServer::start().await;
     let mut provider = provider(&server.uri());

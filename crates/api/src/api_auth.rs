@@ -1,0 +1,230 @@
+//! Where Nango's front end library connects: with the token of a connect session in the query.
+//!
+//! The token is never logged: a request's span holds the route's pattern alone. Every error has a code and a message, since the
+//! library shows both.
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest, post, web};
+use futures::future::LocalBoxFuture;
+use gateway::{Connected, Gateway, Session};
+use registry::AuthMode;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::body::QueryBody;
+use crate::error::{ApiError, ErrorBody, SessionErrors};
+use crate::query::{self, FromParameters, Parameters, Query};
+
+/// The parameter that holds the token.
+const TOKEN: &str = "connect_session_token";
+
+/// The query of a front end.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(
+    dead_code,
+    reason = "the token is read before the rest, and describes itself here"
+)]
+pub(crate) struct FrontEndQuery {
+    /// The token of a connect session.
+    connect_session_token: String,
+    /// Configuration of the connection: `params[subdomain]=acme`. What the session sets stands over it.
+    #[param(value_type = Option<std::collections::BTreeMap<String, String>>, style = DeepObject, explode)]
+    params: Vec<(String, String)>,
+}
+
+impl FromParameters for FrontEndQuery {
+    fn read(parameters: &mut Parameters) -> Self {
+        parameters.ignore(&["public_key", "hmac", "user_scope"]);
+        drop(parameters.keyed("authorization_params"));
+        if parameters.text("connection_id").is_some() {
+            let message = "is not for a front end to choose: the connection gets a random name, or is the one that the session reconnects";
+            parameters.wrong("invalid", "connection_id", message);
+        }
+        Self {
+            connect_session_token: parameters.text(TOKEN).unwrap_or_default(),
+            params: parameters.keyed("params"),
+        }
+    }
+}
+
+/// The holder of a connect session with the parameters and the body of their request, checked in this order.
+pub(crate) struct FrontEnd<T> {
+    session: Session,
+    params: Map<String, Json>,
+    body: T,
+}
+
+impl<T: FromRequest<Error = ApiError> + 'static> FromRequest for FrontEnd<T> {
+    type Error = ApiError;
+    type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let pairs = query::pairs(request);
+        let has = |wanted: &str| pairs.iter().any(|(name, _)| name == wanted);
+        let public_key = has("public_key");
+        let token = pairs.into_iter().find(|(name, _)| name == TOKEN);
+        let gateway = request.app_data::<web::Data<Gateway>>().cloned();
+        let query = Query::<FrontEndQuery>::from_request(request, payload).into_inner();
+        let body = T::from_request(request, payload);
+        Box::pin(async move {
+            let (_, token) = token.ok_or(if public_key {
+                ApiError::PublicKey
+            } else {
+                ApiError::MissingSessionToken
+            })?;
+            let gateway = gateway.ok_or(ApiError::Unauthenticated)?;
+            let session = gateway.sessions().authenticate(&token).await?;
+            let params = query?.0.params.into_iter();
+            Ok(Self {
+                session,
+                params: params.map(|(name, value)| (name, value.into())).collect(),
+                body: body.await?,
+            })
+        })
+    }
+}
+
+/// Credentials, whose rules are the provider's.
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Fields(Map<String, Json>);
+
+/// One key.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what the gateway reads")]
+pub(crate) struct ApiKeyBody {
+    #[schema(rename = "apiKey", example = "sk_live_0123456789abcdef")]
+    api_key: String,
+}
+
+/// User name and password.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what the gateway reads")]
+pub(crate) struct BasicBody {
+    #[schema(example = "ada")]
+    username: String,
+    #[schema(example = "correct horse")]
+    password: String,
+}
+
+/// Connected.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct FrontEndAnswer {
+    /// The connection's name.
+    connection_id: String,
+    /// The integration's key.
+    #[schema(example = "acme")]
+    provider_config_key: String,
+}
+
+impl From<Connected> for FrontEndAnswer {
+    fn from(connected: Connected) -> Self {
+        Self {
+            connection_id: connected.name.to_string(),
+            provider_config_key: connected.integration.to_string(),
+        }
+    }
+}
+
+async fn connect(
+    gateway: &Gateway,
+    integration: &str,
+    mode: AuthMode,
+    request: FrontEnd<QueryBody<Fields>>,
+) -> Result<web::Json<FrontEndAnswer>, ApiError> {
+    let FrontEnd {
+        session,
+        params,
+        body: QueryBody(Fields(credentials)),
+    } = request;
+    let connected = gateway
+        .sessions()
+        .connect(&session, integration, mode, &credentials, params)
+        .await?;
+    Ok(web::Json(connected.into()))
+}
+
+/// Connects with one key, from a front end.
+#[utoipa::path(
+    operation_id = "connect_with_api_key", tag = "connect sessions", security(("connect_session_token" = [])),
+    params(("integration" = String, Path, description = "The integration's key", example = "acme"), FrontEndQuery),
+    request_body = ApiKeyBody,
+    responses(
+        (status = 200, description = "Connected", body = FrontEndAnswer),
+        (status = 400, description = "`invalid_query_params`, `invalid_json`, `integration_not_allowed`, `invalid_auth_mode`, `connection_validation_failed` or `connection_test_failed`", body = ErrorBody),
+        (status = 404, description = "`unknown_provider_config`", body = ErrorBody),
+        (status = 413, description = "The body is larger than 64 KB", body = ErrorBody),
+        (status = 415, description = "The body is no JSON", body = ErrorBody),
+        SessionErrors
+    )
+)]
+#[post("/api-auth/api-key/{integration}")]
+pub(crate) async fn api_key(
+    gateway: web::Data<Gateway>,
+    integration: web::Path<String>,
+    request: FrontEnd<QueryBody<Fields>>,
+) -> Result<web::Json<FrontEndAnswer>, ApiError> {
+    connect(&gateway, &integration, AuthMode::ApiKey, request).await
+}
+
+/// Connects with user name and password, from a front end.
+#[utoipa::path(
+    operation_id = "connect_with_basic", tag = "connect sessions", security(("connect_session_token" = [])),
+    params(("integration" = String, Path, description = "The integration's key", example = "acme"), FrontEndQuery),
+    request_body = BasicBody,
+    responses(
+        (status = 200, description = "Connected", body = FrontEndAnswer),
+        (status = 400, description = "`invalid_query_params`, `invalid_json`, `integration_not_allowed`, `invalid_auth_mode`, `connection_validation_failed` or `connection_test_failed`", body = ErrorBody),
+        (status = 404, description = "`unknown_provider_config`", body = ErrorBody),
+        (status = 413, description = "The body is larger than 64 KB", body = ErrorBody),
+        (status = 415, description = "The body is no JSON", body = ErrorBody),
+        SessionErrors
+    )
+)]
+#[post("/api-auth/basic/{integration}")]
+pub(crate) async fn basic(
+    gateway: web::Data<Gateway>,
+    integration: web::Path<String>,
+    request: FrontEnd<QueryBody<Fields>>,
+) -> Result<web::Json<FrontEndAnswer>, ApiError> {
+    connect(&gateway, &integration, AuthMode::Basic, request).await
+}
+
+/// Refuses to connect without credentials: every provider here takes some.
+#[utoipa::path(
+    operation_id = "connect_without_credentials", tag = "connect sessions", security(("connect_session_token" = [])),
+    params(("integration" = String, Path, description = "The integration's key", example = "acme"), FrontEndQuery),
+    responses(
+        (status = 400, description = "`invalid_auth_mode`, `integration_not_allowed` or `invalid_query_params`", body = ErrorBody),
+        (status = 404, description = "`unknown_provider_config`", body = ErrorBody),
+        SessionErrors
+    )
+)]
+#[post("/auth/unauthenticated/{integration}")]
+pub(crate) async fn unauthenticated(
+    gateway: web::Data<Gateway>,
+    integration: web::Path<String>,
+    request: FrontEnd<NoBody>,
+) -> Result<web::Json<FrontEndAnswer>, ApiError> {
+    let NoBody = request.body;
+    let refused = gateway
+        .sessions()
+        .connect_without(&request.session, &integration)
+        .await;
+    Err(refused.into())
+}
+
+/// A body that nobody reads.
+pub(crate) struct NoBody;
+
+impl FromRequest for NoBody {
+    type Error = ApiError;
+    type Future = std::future::Ready<Result<Self, ApiError>>;
+
+    fn from_request(_: &HttpRequest, _: &mut Payload) -> Self::Future {
+        std::future::ready(Ok(Self))
+    }
+}

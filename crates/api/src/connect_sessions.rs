@@ -1,0 +1,301 @@
+//! Connect sessions: made by an app's back end, looked at and ended by its front end.
+
+use std::collections::BTreeMap;
+
+use actix_web::{HttpResponse, delete, get, post, web};
+use domain::IntegrationKey;
+use gateway::{Gateway, NewSession, NewSessionToken, Reconnection};
+use secrecy::ExposeSecret;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json, json};
+use utoipa::ToSchema;
+
+use crate::body::Body;
+use crate::caller::{Caller, SessionHolder, scope};
+use crate::connections::{EndUser, Organization};
+use crate::error::{ApiError, ErrorBody, KeyErrors, SessionErrors};
+
+/// Where the connect page is, without a query.
+pub(crate) struct ConnectPage(pub(crate) String);
+
+/// The colour of a connect page that nobody has coloured, as in Nango's API.
+const PRIMARY: &str = "#00B2E3";
+
+/// What is set for connections of one integration.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct IntegrationDefaults {
+    /// For OAuth, which does not exist here: kept and shown, and without effect.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_scopes: Option<String>,
+    /// For OAuth, which does not exist here: kept and shown, and without effect.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    authorization_params: Option<BTreeMap<String, String>>,
+    /// Configuration of the connection; stands over what the front end gives.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connection_config: Option<Map<String, Json>>,
+}
+
+/// What a connect page shows otherwise for one integration.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct IntegrationOverrides {
+    /// Where the page leads who asks how to connect.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    docs_connect: Option<String>,
+}
+
+/// A session to make.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SessionBody {
+    /// Your user; needed unless there are tags.
+    #[schema(value_type = Option<EndUser>)]
+    end_user: Option<Json>,
+    /// The user's organization.
+    #[schema(value_type = Option<Organization>)]
+    organization: Option<Json>,
+    /// Labels for the connections made.
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
+    tags: Option<Json>,
+    /// Keys of the integrations that may be connected; all if left out.
+    #[schema(example = json!(["acme"]))]
+    allowed_integrations: Option<Vec<String>>,
+    /// By integration, what is set for connections.
+    integrations_config_defaults: Option<BTreeMap<String, IntegrationDefaults>>,
+    /// By integration, what a connect page shows otherwise.
+    overrides: Option<BTreeMap<String, IntegrationOverrides>>,
+    /// Where events of the connections made go.
+    webhook_url_override: Option<String>,
+}
+
+/// A session to make that replaces the credentials of one connection.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReconnectBody {
+    /// What you call the connection.
+    #[schema(example = "my-acme")]
+    connection_id: String,
+    /// Its integration's key.
+    #[schema(example = "acme")]
+    integration_id: String,
+    /// Your user; the one that is there if left out.
+    #[schema(value_type = Option<EndUser>)]
+    end_user: Option<Json>,
+    /// The user's organization.
+    #[schema(value_type = Option<Organization>)]
+    organization: Option<Json>,
+    /// Labels for the connection; those that are there if left out.
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
+    tags: Option<Json>,
+    /// By integration, what is set for the connection.
+    integrations_config_defaults: Option<BTreeMap<String, IntegrationDefaults>>,
+    /// By integration, what a connect page shows otherwise.
+    overrides: Option<BTreeMap<String, IntegrationOverrides>>,
+    /// Where events of the connection go.
+    webhook_url_override: Option<String>,
+}
+
+fn as_given<T: Serialize>(map: Option<BTreeMap<String, T>>) -> Map<String, Json> {
+    let map = map.unwrap_or_default().into_iter();
+    map.map(|(key, value)| (key, json!(value))).collect()
+}
+
+impl From<SessionBody> for NewSession {
+    fn from(body: SessionBody) -> Self {
+        Self {
+            end_user: body.end_user,
+            organization: body.organization,
+            tags: body.tags,
+            allowed_integrations: body.allowed_integrations,
+            defaults: as_given(body.integrations_config_defaults),
+            overrides: as_given(body.overrides),
+            webhook_url_override: body.webhook_url_override,
+        }
+    }
+}
+
+impl From<ReconnectBody> for Reconnection {
+    fn from(body: ReconnectBody) -> Self {
+        Self {
+            connection: body.connection_id,
+            integration: body.integration_id,
+            session: NewSession {
+                end_user: body.end_user,
+                organization: body.organization,
+                tags: body.tags,
+                allowed_integrations: None,
+                defaults: as_given(body.integrations_config_defaults),
+                overrides: as_given(body.overrides),
+                webhook_url_override: body.webhook_url_override,
+            },
+        }
+    }
+}
+
+/// A session was made.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct SessionAnswer {
+    data: MadeSession,
+}
+
+/// What a front end needs of a session.
+#[derive(Serialize, ToSchema)]
+struct MadeSession {
+    /// For the front end; shown this once.
+    #[schema(
+        example = "nango_connect_session_0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+    )]
+    token: String,
+    /// The connect page, opened with the token.
+    #[schema(example = "https://trunkline.example.org/?session_token=…")]
+    connect_link: String,
+    /// When the session ends: half an hour from now.
+    #[schema(format = DateTime)]
+    expires_at: String,
+}
+
+fn created(made: &NewSessionToken, page: &ConnectPage) -> HttpResponse {
+    let token = made.token.expose_secret();
+    HttpResponse::Created().json(SessionAnswer {
+        data: MadeSession {
+            connect_link: format!("{}?session_token={token}", page.0),
+            token: token.to_owned(),
+            expires_at: made.expires_at.to_string(),
+        },
+    })
+}
+
+/// Makes a connect session: for half an hour, whoever holds its token may connect what the session allows.
+#[utoipa::path(
+    operation_id = "create_connect_session", tag = "connect sessions", security(("api_key" = ["environment:connect_sessions:write"])),
+    request_body = SessionBody,
+    responses(
+        (status = 201, description = "Made", body = SessionAnswer),
+        (status = 400, description = "`invalid_body`", body = ErrorBody),
+        (status = 413, description = "The body is larger than 64 KB", body = ErrorBody),
+        (status = 415, description = "The body is no JSON", body = ErrorBody),
+        KeyErrors
+    )
+)]
+#[post("/connect/sessions")]
+pub(crate) async fn create(
+    caller: Caller<scope::ConnectSessionsWrite>,
+    gateway: web::Data<Gateway>,
+    page: web::Data<ConnectPage>,
+    body: Body<SessionBody>,
+) -> Result<HttpResponse, ApiError> {
+    let made = gateway.sessions().create(&caller, body.0.into()).await?;
+    Ok(created(&made, &page))
+}
+
+/// Makes a connect session in which the credentials of one connection are replaced.
+#[utoipa::path(
+    operation_id = "create_reconnect_session", tag = "connect sessions", security(("api_key" = ["environment:connect_sessions:write"])),
+    request_body = ReconnectBody,
+    responses(
+        (status = 201, description = "Made", body = SessionAnswer),
+        (status = 400, description = "`invalid_body`", body = ErrorBody),
+        (status = 413, description = "The body is larger than 64 KB", body = ErrorBody),
+        (status = 415, description = "The body is no JSON", body = ErrorBody),
+        KeyErrors
+    )
+)]
+#[post("/connect/sessions/reconnect")]
+pub(crate) async fn reconnect(
+    caller: Caller<scope::ConnectSessionsWrite>,
+    gateway: web::Data<Gateway>,
+    page: web::Data<ConnectPage>,
+    body: Body<ReconnectBody>,
+) -> Result<HttpResponse, ApiError> {
+    let made = gateway.sessions().reconnect(&caller, body.0.into()).await?;
+    Ok(created(&made, &page))
+}
+
+/// A session as its holder sees it.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ShownSession {
+    data: SessionView,
+}
+
+/// What a connect page needs of a session.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct SessionView {
+    #[schema(value_type = Option<EndUser>)]
+    end_user: Option<Json>,
+    #[serde(rename = "connectUISettings")]
+    #[schema(value_type = Object)]
+    settings: Json,
+    /// Keys of the integrations that may be connected; all if it is not there.
+    #[serde(rename = "allowed_integrations", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<String>>)]
+    allowed_integrations: Option<Vec<IntegrationKey>>,
+    /// By integration, what is set for connections.
+    #[serde(
+        rename = "integrations_config_defaults",
+        skip_serializing_if = "Map::is_empty"
+    )]
+    #[schema(value_type = Option<BTreeMap<String, IntegrationDefaults>>)]
+    defaults: Map<String, Json>,
+    /// By integration, what the page shows otherwise.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    #[schema(value_type = Option<BTreeMap<String, IntegrationOverrides>>)]
+    overrides: Map<String, Json>,
+    /// Whether the credentials of a connection that is there are replaced.
+    is_reconnecting: bool,
+}
+
+/// Shows the connect session whose token is sent as `Authorization: Bearer`.
+#[utoipa::path(
+    operation_id = "get_connect_session", tag = "connect sessions", security(("connect_session" = [])),
+    responses(
+        (status = 200, description = "The session", body = ShownSession),
+        SessionErrors
+    )
+)]
+#[get("/connect/session")]
+pub(crate) async fn get(SessionHolder(session): SessionHolder) -> web::Json<ShownSession> {
+    let colour = json!({ "primary": PRIMARY });
+    web::Json(ShownSession {
+        data: SessionView {
+            end_user: session.end_user().cloned(),
+            settings: json!({
+                "theme": { "light": colour, "dark": colour },
+                "defaultTheme": "system",
+                "showWatermark": false,
+            }),
+            allowed_integrations: session.allowed_integrations().map(<[_]>::to_vec),
+            defaults: session.defaults().clone(),
+            overrides: session.overrides().clone(),
+            is_reconnecting: session.reconnects(),
+        },
+    })
+}
+
+/// Ends the connect session whose token is sent as `Authorization: Bearer`.
+#[utoipa::path(
+    operation_id = "end_connect_session", tag = "connect sessions", security(("connect_session" = [])),
+    responses(
+        (status = 204, description = "Ended"),
+        SessionErrors
+    )
+)]
+#[delete("/connect/session")]
+pub(crate) async fn end(
+    SessionHolder(session): SessionHolder,
+    gateway: web::Data<Gateway>,
+) -> Result<HttpResponse, ApiError> {
+    gateway.sessions().end(&session).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Takes what Nango's connect page tells of its use, and keeps none of it.
+#[utoipa::path(
+    operation_id = "connect_telemetry", tag = "connect sessions", security(()),
+    responses((status = 204, description = "Taken, and not kept"))
+)]
+#[post("/connect/telemetry")]
+pub(crate) async fn telemetry() -> HttpResponse {
+    HttpResponse::NoContent().finish()
+}

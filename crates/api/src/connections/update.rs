@@ -1,0 +1,171 @@
+//! Changes of connections: labels, notes, credentials.
+
+use actix_web::{HttpResponse, patch, post, web};
+use gateway::{ConnectionPatch, Gateway, MetadataChange};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json};
+use utoipa::ToSchema;
+
+use super::imports::GivenCredentials;
+use super::{EndUser, IntegrationQuery, Success};
+use crate::body::{Body, QueryBody};
+use crate::caller::{Caller, scope};
+use crate::error::{ApiError, ErrorBody, KeyErrors};
+use crate::query::Query;
+
+/// What is to be another about a connection; what is left out stays as it is.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PatchBody {
+    /// Your user; also becomes labels, in place of those of the user before.
+    #[schema(value_type = Option<EndUser>)]
+    end_user: Option<Json>,
+    /// Your labels, all of them: at most 10, names in lower case, values of 1 to 255 characters.
+    #[schema(value_type = Option<std::collections::BTreeMap<String, String>>)]
+    tags: Option<Json>,
+    /// Where its events go in place of the environment's addresses; empty text for those.
+    webhook_url_override: Option<String>,
+    /// Your own notes, all of them.
+    metadata: Option<Map<String, Json>>,
+    /// New credentials of the same account. They are tried first; if the provider refuses them, nothing changes.
+    #[schema(value_type = Option<GivenCredentials>)]
+    credentials: Option<Json>,
+    /// What else its calls must know; what is not named stays.
+    connection_config: Option<Map<String, Json>>,
+}
+
+impl From<PatchBody> for ConnectionPatch {
+    fn from(body: PatchBody) -> Self {
+        Self {
+            tags: body.tags,
+            end_user: body.end_user,
+            webhook_url_override: body.webhook_url_override,
+            metadata: body.metadata,
+            credentials: body.credentials,
+            connection_config: body.connection_config,
+        }
+    }
+}
+
+/// Changes a connection; with `credentials` it gets new ones, which are tried before they replace the old.
+#[utoipa::path(
+    operation_id = "patch_connection", tag = "connections", security(("api_key" = ["environment:connections:update"])),
+    params(("connection_id" = String, Path, description = "What you call the connection", example = "my-acme"), IntegrationQuery),
+    request_body = PatchBody,
+    responses(
+        (status = 200, description = "Changed", body = Success),
+        (status = 400, description = "`invalid_query_params`, `invalid_body`, `unknown_provider_config`, or `connection_test_failed` if the provider refused the credentials", body = ErrorBody),
+        (status = 404, description = "`not_found`", body = ErrorBody),
+        (status = 413, description = "The body is larger than 64 KB", body = ErrorBody),
+        (status = 415, description = "The body is no JSON", body = ErrorBody),
+        KeyErrors
+    )
+)]
+#[patch("/connections/{connection_id:.*}")]
+pub(crate) async fn patch(
+    caller: Caller<scope::ConnectionsUpdate>,
+    gateway: web::Data<Gateway>,
+    name: web::Path<String>,
+    query: Query<IntegrationQuery>,
+    body: QueryBody<PatchBody>,
+) -> Result<web::Json<Success>, ApiError> {
+    let patched = gateway
+        .connections()
+        .patch(&caller, &query.0.provider_config_key, &name, body.0.into())
+        .await;
+    patched.map_err(ApiError::looking)?;
+    Ok(web::Json(Success::new()))
+}
+
+/// One connection or several.
+#[derive(Deserialize, Serialize, ToSchema)]
+#[serde(untagged, expecting = "must be the name of a connection, or a list of names")]
+#[schema(example = "my-acme")]
+enum Names {
+    /// One
+    One(String),
+    /// Several
+    Many(Vec<String>),
+}
+
+/// Notes for connections.
+#[derive(Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MetadataBody {
+    /// What you call the connection, or several; if one is not there, none is changed.
+    connection_id: Names,
+    /// The integration's key.
+    #[schema(example = "acme")]
+    provider_config_key: String,
+    /// Your own notes.
+    metadata: Map<String, Json>,
+}
+
+pub(super) async fn change_metadata(
+    caller: &gateway::Caller,
+    gateway: &Gateway,
+    body: &MetadataBody,
+    how: MetadataChange,
+) -> Result<(), ApiError> {
+    let names = match &body.connection_id {
+        Names::One(name) => std::slice::from_ref(name),
+        Names::Many(names) => names,
+    };
+    let changed = gateway
+        .connections()
+        .set_metadata(
+            caller,
+            &body.provider_config_key,
+            names,
+            body.metadata.clone(),
+            how,
+        )
+        .await;
+    changed.map_err(ApiError::named)
+}
+
+/// Sets the notes of one or several connections, in place of those that are there; answers what was sent.
+#[utoipa::path(
+    operation_id = "set_metadata", tag = "connections", security(("api_key" = ["environment:connections:update"])),
+    request_body = MetadataBody,
+    responses(
+        (status = 201, description = "Set", body = MetadataBody),
+        (status = 400, description = "`invalid_body` or `unknown_provider_config`", body = ErrorBody),
+        (status = 404, description = "`unknown_connection`: one is not there, and none was changed", body = ErrorBody),
+        (status = 413, description = "The body is larger than 64 KB", body = ErrorBody),
+        (status = 415, description = "The body is no JSON", body = ErrorBody),
+        KeyErrors
+    )
+)]
+#[post("/connections/metadata")]
+pub(crate) async fn set_metadata(
+    caller: Caller<scope::ConnectionsUpdate>,
+    gateway: web::Data<Gateway>,
+    body: Body<MetadataBody>,
+) -> Result<HttpResponse, ApiError> {
+    change_metadata(&caller, &gateway, &body.0, MetadataChange::Replace).await?;
+    Ok(HttpResponse::Created().json(body.0))
+}
+
+/// Adds notes to those of one or several connections, field by field; answers what was sent.
+#[utoipa::path(
+    operation_id = "merge_metadata", tag = "connections", security(("api_key" = ["environment:connections:update"])),
+    request_body = MetadataBody,
+    responses(
+        (status = 200, description = "Merged", body = MetadataBody),
+        (status = 400, description = "`invalid_body` or `unknown_provider_config`", body = ErrorBody),
+        (status = 404, description = "`unknown_connection`: one is not there, and none was changed", body = ErrorBody),
+        (status = 413, description = "The body is larger than 64 KB", body = ErrorBody),
+        (status = 415, description = "The body is no JSON", body = ErrorBody),
+        KeyErrors
+    )
+)]
+#[patch("/connections/metadata")]
+pub(crate) async fn merge_metadata(
+    caller: Caller<scope::ConnectionsUpdate>,
+    gateway: web::Data<Gateway>,
+    body: Body<MetadataBody>,
+) -> Result<web::Json<MetadataBody>, ApiError> {
+    change_metadata(&caller, &gateway, &body.0, MetadataChange::Merge).await?;
+    Ok(web::Json(body.0))
+}

@@ -1,0 +1,224 @@
+//! How a connection is shown, in the shapes of Nango's public API.
+
+use std::collections::BTreeMap;
+
+use domain::Timestamp;
+use gateway::{Credential, Shown};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+use serde_json::{Map, Value as Json};
+use store::connections::ConnectionRow;
+use utoipa::ToSchema;
+
+/// A list of connections, newest first.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ConnectionList {
+    connections: Vec<ListedConnection>,
+}
+
+impl From<Vec<ConnectionRow>> for ConnectionList {
+    fn from(rows: Vec<ConnectionRow>) -> Self {
+        Self {
+            connections: rows.into_iter().map(ListedConnection::from).collect(),
+        }
+    }
+}
+
+/// A connection as a list shows it.
+#[derive(Serialize, ToSchema)]
+struct ListedConnection {
+    #[serde(flatten)]
+    shared: SharedFields,
+    /// When it was made.
+    #[schema(format = DateTime, example = "2026-11-21T10:00:00.000Z")]
+    created: String,
+}
+
+/// A connection.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct FullConnection {
+    #[serde(flatten)]
+    shared: SharedFields,
+    /// What else its calls must know; not secret.
+    connection_config: Map<String, Json>,
+    /// Where its events go in place of the environment's addresses.
+    webhook_url_override: Option<String>,
+    /// When it was made.
+    #[schema(format = DateTime, example = "2026-11-21T10:00:00+00:00")]
+    created_at: String,
+    /// When it was last changed.
+    #[schema(format = DateTime, example = "2026-11-21T10:00:00+00:00")]
+    updated_at: String,
+    /// When its credentials were last handed out.
+    #[schema(format = DateTime)]
+    last_fetched_at: Option<String>,
+    /// In plain for a key with the scope `environment:connections:read_credentials`, empty for others.
+    credentials: ShownCredentials,
+}
+
+/// Credentials in plain, or an empty object for who may not see them.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+enum ShownCredentials {
+    /// One key
+    ApiKey {
+        #[schema(example = "API_KEY")]
+        r#type: &'static str,
+        #[serde(rename = "apiKey")]
+        api_key: String,
+    },
+    /// User name and password
+    Basic {
+        #[schema(example = "BASIC")]
+        r#type: &'static str,
+        username: String,
+        password: String,
+    },
+    /// Nothing
+    Hidden {},
+}
+
+impl From<Option<Credential>> for ShownCredentials {
+    fn from(credential: Option<Credential>) -> Self {
+        let plain = |secret: SecretString| secret.expose_secret().to_owned();
+        match credential {
+            Some(Credential::ApiKey(key)) => Self::ApiKey {
+                r#type: "API_KEY",
+                api_key: plain(key),
+            },
+            Some(Credential::Basic { username, password }) => Self::Basic {
+                r#type: "BASIC",
+                username: plain(username),
+                password: plain(password),
+            },
+            None => Self::Hidden {},
+        }
+    }
+}
+
+/// A user of your app.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what the gateway reads and stores")]
+pub(crate) struct EndUser {
+    /// What you call the user, 1 to 255 characters.
+    id: String,
+    display_name: Option<String>,
+    email: Option<String>,
+    /// Labels of the user.
+    tags: Option<BTreeMap<String, String>>,
+    organization: Option<Organization>,
+}
+
+/// The organization that a user of your app belongs to.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what the gateway reads and stores")]
+pub(crate) struct Organization {
+    /// What you call it, 1 to 255 characters.
+    id: String,
+    display_name: Option<String>,
+}
+
+/// What every view of a connection has.
+#[derive(Serialize, ToSchema)]
+struct SharedFields {
+    /// Its number.
+    id: i64,
+    /// What you call it.
+    #[schema(example = "my-acme")]
+    connection_id: String,
+    /// The integration's key.
+    #[schema(example = "acme")]
+    provider_config_key: String,
+    /// The provider's name.
+    #[schema(example = "acme")]
+    provider: String,
+    /// What is wrong with it; empty if nothing is.
+    errors: Vec<ConnectionError>,
+    /// Your user, if one was given.
+    #[schema(value_type = Option<EndUser>)]
+    end_user: Option<Json>,
+    /// Your labels.
+    tags: BTreeMap<String, String>,
+    /// Your own notes.
+    metadata: Option<Map<String, Json>>,
+}
+
+/// Something that is wrong with a connection.
+#[derive(Serialize, ToSchema)]
+struct ConnectionError {
+    /// The kind: `auth` if the provider no longer takes the credentials.
+    #[schema(example = "auth")]
+    r#type: String,
+    /// Names this occurrence.
+    #[schema(example = "12-1795255200000000")]
+    log_id: String,
+    /// What is wrong and what to do.
+    #[schema(example = "Acme no longer takes the key: connect again with a new one")]
+    message: String,
+    /// The provider's code.
+    code: Option<String>,
+    /// Since when.
+    #[schema(format = DateTime)]
+    at: String,
+}
+
+impl From<ConnectionRow> for SharedFields {
+    fn from(row: ConnectionRow) -> Self {
+        let id = row.id.raw();
+        let error = row.problem.map(|problem| ConnectionError {
+            log_id: format!("{id}-{}", problem.at.as_micros()),
+            r#type: problem.kind,
+            message: problem.message,
+            code: problem.code,
+            at: problem.at.to_string(),
+        });
+        Self {
+            id,
+            connection_id: row.name.to_string(),
+            provider_config_key: row.integration.to_string(),
+            provider: row.provider.to_string(),
+            errors: error.into_iter().collect(),
+            end_user: row.end_user,
+            tags: row.tags,
+            metadata: row.metadata,
+        }
+    }
+}
+
+impl From<ConnectionRow> for ListedConnection {
+    fn from(row: ConnectionRow) -> Self {
+        Self {
+            created: row.created_at.to_string(),
+            shared: row.into(),
+        }
+    }
+}
+
+impl FullConnection {
+    /// As it is shown: Nango writes `+00:00` at the end of times in this one place.
+    pub(super) fn shown(shown: Shown) -> Self {
+        Self::new(shown, |time| {
+            let text = time.to_string();
+            text.strip_suffix('Z')
+                .map_or_else(|| text.clone(), |bare| format!("{bare}+00:00"))
+        })
+    }
+
+    /// As it is answered to who made it.
+    pub(super) fn made(shown: Shown) -> Self {
+        Self::new(shown, |time| time.to_string())
+    }
+
+    fn new(shown: Shown, time: impl Fn(Timestamp) -> String) -> Self {
+        let row = shown.connection;
+        Self {
+            connection_config: row.connection_config.clone(),
+            webhook_url_override: row.webhook_url_override.clone(),
+            created_at: time(row.created_at),
+            updated_at: time(row.updated_at),
+            last_fetched_at: row.last_fetched_at.map(time),
+            credentials: shown.credentials.into(),
+            shared: row.into(),
+        }
+    }
+}

@@ -1,0 +1,348 @@
+//! What Nango's front end library does: connects with a session's token, from a page of another origin.
+
+use reqwest::Method;
+use serde_json::{Value as Json, json};
+use testkit::{AppBuilder, Dialect, Reply, TestApp, on_both_databases};
+use wiremock::matchers::any;
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+use crate::connect_sessions::{made, session_token};
+
+on_both_databases!(
+    a_front_end_connects_with_a_session_and_the_connection_is_the_end_users,
+    what_the_session_sets_stands_over_what_the_front_end_gives,
+    a_reconnect_session_replaces_the_credentials_of_its_connection,
+    a_session_ends_and_its_token_connects_no_more,
+);
+
+fn basic(app: &TestApp) -> Json {
+    let known = app.simulator().credentials();
+    json!({ "username": known.main_key_sid, "password": known.main_key_secret })
+}
+
+fn token_of(session: &Json) -> &str {
+    session["token"].as_str().unwrap()
+}
+
+/// Connects as the library does.
+async fn connect(app: &TestApp, token: &str, query: &str, body: &Json) -> Reply {
+    let path = format!("/api-auth/basic/twilio?connect_session_token={token}{query}");
+    app.anonymous().post(&path, body).await
+}
+
+async fn shown(app: &TestApp, name: &str) -> Json {
+    app.admin()
+        .get(&format!("/connections/{name}?provider_config_key=twilio"))
+        .await
+        .expect(200)
+        .json()
+}
+
+async fn a_front_end_connects_with_a_session_and_the_connection_is_the_end_users(app: TestApp) {
+    let body = json!({
+        "end_user": { "id": "u1", "email": "ann@example.com" },
+        "organization": { "id": "o1" },
+        "tags": { "plan": "pro" },
+        "webhook_url_override": "https://app.example.com/hook",
+    });
+    let session = made(&app, "", &body).await;
+    let account = &app.simulator().credentials().account_sid;
+
+    let query = format!("&params[accountSid]={account}&params[webhook_url]=x&hmac=&user_scope=a");
+    let reply = connect(&app, token_of(&session), &query, &basic(&app))
+        .await
+        .expect(200);
+
+    let answer = reply.json();
+    assert_eq!(answer.as_object().unwrap().len(), 2, "{answer}");
+    assert_eq!(answer["providerConfigKey"], "twilio");
+    let name = answer["connectionId"].as_str().unwrap();
+    assert_eq!(name.len(), 36);
+    let told = shown(&app, name).await;
+    assert_eq!(told["end_user"]["organization"]["id"], "o1");
+    assert_eq!(
+        told["tags"],
+        json!({ "end_user_email": "ann@example.com", "end_user_id": "u1", "organization_id": "o1", "plan": "pro" })
+    );
+    assert_eq!(told["webhook_url_override"], "https://app.example.com/hook");
+    assert_eq!(told["connection_config"], json!({ "accountSid": account }));
+    app.run_due().await;
+    assert!(app.rows(name).await > 200);
+    // The session is not used up.
+    let again = connect(&app, token_of(&session), &query, &basic(&app))
+        .await
+        .expect(200);
+    assert_ne!(again.json()["connectionId"], name);
+}
+
+async fn what_the_session_sets_stands_over_what_the_front_end_gives(app: TestApp) {
+    let known = app.simulator().credentials();
+    let body = json!({
+        "tags": { "plan": "pro" },
+        "integrations_config_defaults": { "twilio": { "connection_config": { "accountSid": known.account_sid } } },
+    });
+    let session = made(&app, "", &body).await;
+
+    let query = format!("&params[accountSid]={}", known.subaccount_sid);
+    let reply = connect(&app, token_of(&session), &query, &basic(&app))
+        .await
+        .expect(200);
+
+    let told = shown(&app, reply.json()["connectionId"].as_str().unwrap()).await;
+    assert_eq!(
+        told["connection_config"],
+        json!({ "accountSid": known.account_sid })
+    );
+}
+
+async fn a_reconnect_session_replaces_the_credentials_of_its_connection(app: TestApp) {
+    let mut body = app.connect_body("my-twilio");
+    body["tags"] = json!({ "plan": "pro" });
+    app.admin().post("/twilio/connect", &body).await.expect(201);
+    let known = app.simulator().credentials();
+    app.simulator().revoke(&known.main_key_sid);
+    let body =
+        json!({ "connection_id": "my-twilio", "integration_id": "twilio", "end_user": { "id": "u1" } });
+    let session = made(&app, "/reconnect", &body).await;
+    let token = json!({ "username": known.account_sid, "password": known.auth_token });
+    let refused = connect(&app, token_of(&session), "", &basic(&app))
+        .await
+        .expect(400);
+    assert_eq!(refused.code(), "connection_test_failed");
+
+    let reply = connect(&app, token_of(&session), "", &token).await.expect(200);
+
+    assert_eq!(
+        reply.json(),
+        json!({ "connectionId": "my-twilio", "providerConfigKey": "twilio" })
+    );
+    let told = shown(&app, "my-twilio").await;
+    assert_eq!(told["credentials"]["username"], json!(known.account_sid));
+    assert_eq!(told["tags"], json!({ "end_user_id": "u1", "plan": "pro" }));
+    let list = app.admin().get("/connections").await.expect(200).json();
+    assert_eq!(list["connections"].as_array().unwrap().len(), 1);
+    // Another account's credentials would mix two sources, so the file's configuration stays as it was.
+    let other = json!({ "username": known.subaccount_sid, "password": known.subaccount_auth_token });
+    connect(&app, token_of(&session), "", &other).await.expect(400);
+}
+
+async fn a_session_ends_and_its_token_connects_no_more(app: TestApp) {
+    let token = session_token(&app).await;
+    app.advance(std::time::Duration::from_mins(30));
+
+    let reply = connect(&app, &token, "", &basic(&app)).await.expect(401);
+
+    assert_eq!(reply.code(), "unknown_connect_session_token");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_refusal_has_a_code_and_a_message() {
+    let app = TestApp::on(Dialect::Sqlite).await.unwrap();
+    let token = session_token(&app).await;
+    let only = made(
+        &app,
+        "",
+        &json!({ "tags": { "a": "b" }, "allowed_integrations": ["sendgrid"] }),
+    )
+    .await;
+    let only = token_of(&only);
+    let post = async |path: &str, body: Json| app.anonymous().post(path, &body).await;
+    let known = app.simulator().credentials();
+    let wrong = json!({ "username": known.account_sid, "password": "0123456789abcdef0123456789abcdef" });
+    let at = |path: &str, token: &str| format!("{path}?connect_session_token={token}");
+    let basic_path = at("/api-auth/basic/twilio", &token);
+    let cases = [
+        (
+            post("/api-auth/basic/twilio", json!({})).await,
+            401,
+            "missing_auth_header",
+        ),
+        (
+            post("/api-auth/basic/twilio?public_key=x&hmac=y", json!({})).await,
+            401,
+            "deprecated_authentication",
+        ),
+        (
+            post(&at("/api-auth/basic/twilio", "x"), json!("no object")).await,
+            401,
+            "invalid_connect_session_token_format",
+        ),
+        (
+            post(
+                &at(
+                    "/api-auth/basic/twilio",
+                    &format!("nango_connect_session_{}", "0".repeat(64)),
+                ),
+                json!({}),
+            )
+            .await,
+            401,
+            "unknown_connect_session_token",
+        ),
+        (
+            post(&format!("{basic_path}&connection_id=mine"), basic(&app)).await,
+            400,
+            "invalid_query_params",
+        ),
+        (
+            post(&format!("{basic_path}&other=1"), basic(&app)).await,
+            400,
+            "invalid_query_params",
+        ),
+        (
+            post(&at("/api-auth/basic/none", &token), basic(&app)).await,
+            404,
+            "unknown_provider_config",
+        ),
+        (
+            post(&at("/api-auth/basic/twilio", only), basic(&app)).await,
+            400,
+            "integration_not_allowed",
+        ),
+        (
+            post(&at("/api-auth/api-key/twilio", &token), json!({ "apiKey": "x" })).await,
+            400,
+            "invalid_auth_mode",
+        ),
+        (
+            post(&at("/auth/unauthenticated/twilio", &token), json!({})).await,
+            400,
+            "invalid_auth_mode",
+        ),
+        (
+            post(&at("/auth/unauthenticated/twilio", only), json!({})).await,
+            400,
+            "integration_not_allowed",
+        ),
+        (
+            post(&basic_path, json!({})).await,
+            400,
+            "connection_validation_failed",
+        ),
+        (
+            post(&basic_path, json!({ "username": "x", "password": "y" })).await,
+            400,
+            "connection_validation_failed",
+        ),
+        (post(&basic_path, wrong).await, 400, "connection_test_failed"),
+        (post(&basic_path, json!("text")).await, 400, "invalid_body"),
+    ];
+    for (reply, status, code) in cases {
+        assert_eq!(
+            (reply.status, reply.code().as_str()),
+            (status, code),
+            "{}",
+            reply.text
+        );
+        assert!(reply.message().len() > 10, "{}", reply.text);
+    }
+    // No body at all, as the library sends it.
+    let bare = app
+        .anonymous()
+        .request(Method::POST, &at("/auth/unauthenticated/twilio", &token));
+    assert_eq!(app.anonymous().send(bare).await.code(), "invalid_auth_mode");
+    let reply = post(&basic_path, json!({ "username": "x", "password": "y" })).await;
+    assert_eq!(reply.fields(), ["username"]);
+    assert!(reply.message().contains("username must match"), "{}", reply.text);
+    let logs = app.logs();
+    assert!(
+        logs.contains("/api-auth/basic/{integration}"),
+        "the route is logged"
+    );
+    for token in [token.as_str(), only] {
+        assert!(!logs.contains(token), "the log holds a session's token");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_key_connects_a_provider_that_takes_one() {
+    let provider = MockServer::start().await;
+    Mock::given(any())
+        .respond_with(ResponseTemplate::new(200).set_body_json(json!({ "scopes": [] })))
+        .mount(&provider)
+        .await;
+    let builder = AppBuilder::default().upstream(|options| {
+        options
+            .base_urls
+            .insert("sendgrid".parse().unwrap(), provider.uri().parse().unwrap());
+    });
+    let app = builder.start(Dialect::Sqlite).await.unwrap();
+    let token = session_token(&app).await;
+    let path = format!(
+        "/api-auth/api-key/sendgrid?connect_session_token={token}&params[hostname]=api.eu.sendgrid.com"
+    );
+
+    let reply = app
+        .anonymous()
+        .post(&path, &json!({ "apiKey": "SG.abcdefghijklmnopqrstuv.wxyz" }))
+        .await
+        .expect(200);
+
+    assert_eq!(reply.json()["providerConfigKey"], "sendgrid");
+    let list = app.admin().get("/connections").await.expect(200).json();
+    assert_eq!(list["connections"][0]["tags"], json!({ "end_user_id": "u1" }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_may_call_all_of_it_from_any_page() {
+    let app = TestApp::on(Dialect::Sqlite).await.unwrap();
+    let asked = [
+        (
+            "POST",
+            "/api-auth/api-key/sendgrid?connect_session_token=x",
+            "content-type",
+        ),
+        (
+            "POST",
+            "/api-auth/basic/twilio?connect_session_token=x",
+            "content-type",
+        ),
+        ("POST", "/auth/unauthenticated/twilio", "content-type"),
+        ("GET", "/connect/session", "authorization,content-type"),
+        ("DELETE", "/connect/session", "authorization,content-type"),
+        ("POST", "/connect/telemetry", "content-type"),
+        ("POST", "/connect/sessions", "authorization,content-type"),
+        ("PATCH", "/connections/x", "authorization,content-type"),
+        ("PUT", "/connections/x", "authorization,content-type"),
+        (
+            "DELETE",
+            "/connections/x",
+            "authorization,content-type,connection-id,provider-config-key",
+        ),
+    ];
+    for (method, path, headers) in asked {
+        let preflight = app
+            .anonymous()
+            .request(Method::OPTIONS, path)
+            .header("Origin", "https://app.example.com")
+            .header("Access-Control-Request-Method", method)
+            .header("Access-Control-Request-Headers", headers);
+        let reply = app.anonymous().send(preflight).await.expect(200);
+        assert_eq!(
+            reply.header("access-control-allow-origin"),
+            Some("*"),
+            "{method} {path}"
+        );
+        let allowed = |name: &str| reply.header(name).unwrap_or_default().to_ascii_lowercase();
+        let methods = allowed("access-control-allow-methods");
+        assert!(
+            methods.contains(&method.to_ascii_lowercase()),
+            "{method}: {methods}"
+        );
+        let known = allowed("access-control-allow-headers");
+        assert!(
+            headers.split(',').all(|header| known.contains(header)),
+            "{headers}: {known}"
+        );
+    }
+    // A refusal can be read by the page, too.
+    let refused = app
+        .anonymous()
+        .request(Method::POST, "/api-auth/basic/twilio")
+        .header("Origin", "https://app.example.com")
+        .header("Content-Type", "application/json")
+        .body("{}");
+    let reply = app.anonymous().send(refused).await.expect(401);
+    assert_eq!(reply.header("access-control-allow-origin"), Some("*"));
+    assert_eq!(reply.code(), "missing_auth_header");
+}

@@ -1,0 +1,110 @@
+//! Connect sessions: found while they last, swept afterwards, gone with what they belong to.
+
+use rstest::rstest;
+use serde_json::{Map, json};
+use store::connect_sessions::{self, NewConnectSession};
+use store::{Dialect, connections};
+
+use crate::fixture::{Fixture, NOW, new_connection};
+
+fn session(environment: domain::EnvironmentId, hash: &str, from: domain::Timestamp) -> NewConnectSession {
+    NewConnectSession {
+        environment,
+        token_hash: hash.to_owned(),
+        connection: None,
+        end_user: Some(json!({ "id": "u1" })),
+        tags: [("plan".to_owned(), "pro".to_owned())].into(),
+        allowed_integrations: Some(vec!["twilio".parse().unwrap()]),
+        defaults: Map::new(),
+        overrides: Map::new(),
+        webhook_url_override: None,
+        created_at: from,
+        expires_at: from.plus(100),
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_session_is_found_until_it_ends_and_swept_when_another_is_made(
+    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
+) {
+    let Some(fixture) = Fixture::new(dialect).await else {
+        return;
+    };
+    let dev = fixture.environment("dev").await;
+    let find = |hash: &'static str, at: i64| {
+        fixture
+            .store
+            .read(move |c| connect_sessions::by_hash(c, hash, NOW.plus(at)))
+    };
+    let add = |hash, at| {
+        let new = session(dev, hash, NOW.plus(at));
+        fixture.store.write(move |c| connect_sessions::insert(c, &new))
+    };
+
+    add("first", 0).await.unwrap();
+
+    let found = find("first", 99).await.unwrap().unwrap();
+    assert_eq!(found.tags, [("plan".to_owned(), "pro".to_owned())].into());
+    assert_eq!(found.allowed_integrations, Some(vec!["twilio".parse().unwrap()]));
+    assert_eq!(found.connection(), None);
+    assert_eq!(find("first", 100).await.unwrap(), None);
+    assert_eq!(find("other", 0).await.unwrap(), None);
+    add("second", 99).await.unwrap();
+    assert!(find("first", 0).await.unwrap().is_some());
+    add("third", 100).await.unwrap();
+    assert_eq!(find("first", 0).await.unwrap(), None, "it is swept");
+    assert!(find("second", 100).await.unwrap().is_some());
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_session_goes_with_its_connection_and_only_its_environment_ends_it(
+    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
+) {
+    let Some(fixture) = Fixture::new(dialect).await else {
+        return;
+    };
+    let (dev, other) = (
+        fixture.environment("dev").await,
+        fixture.environment("other").await,
+    );
+    let made = fixture.store.write(move |c| {
+        let (row, _) = connections::put(c, &new_connection(dev, "c"), NOW)?;
+        let renewing = NewConnectSession {
+            connection: Some(row.id),
+            ..session(dev, "renewing", NOW)
+        };
+        connect_sessions::insert(c, &renewing)?;
+        connect_sessions::insert(c, &session(dev, "plain", NOW))?;
+        Ok(row)
+    });
+    let row = made.await.unwrap();
+    let find = |hash: &'static str| {
+        fixture
+            .store
+            .read(move |c| connect_sessions::by_hash(c, hash, NOW))
+    };
+    assert_eq!(
+        find("renewing").await.unwrap().unwrap().connection(),
+        Some(row.id)
+    );
+
+    fixture
+        .store
+        .write(move |c| connections::delete(c, dev, &row.integration, &row.name))
+        .await
+        .unwrap();
+
+    assert_eq!(find("renewing").await.unwrap(), None);
+    let id = find("plain").await.unwrap().unwrap().id;
+    let end = |environment| {
+        fixture
+            .store
+            .write(move |c| connect_sessions::delete(c, environment, id))
+    };
+    end(other).await.unwrap();
+    assert!(find("plain").await.unwrap().is_some());
+    end(dev).await.unwrap();
+    assert_eq!(find("plain").await.unwrap(), None);
+}

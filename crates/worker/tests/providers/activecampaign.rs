@@ -1,0 +1,172 @@
+//! ActiveCampaign: pages from id to id and pages by what to skip, numbers as text, an address of its own for each account.
+
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
+use wiremock::ResponseTemplate;
+
+use crate::stage::{self, Asked, Play, Stage, answer, ok};
+
+fn activecampaign() -> Play {
+    Play {
+        provider: "activecampaign",
+        fields: json!({ "apiKey": "00good", "apiUrl": "https://acme.api-us1.com" }),
+        authorization: ("api-token", "00good".to_owned()),
+        refusal: answer(
+            403,
+            &json!({ "message": "The request could not be authenticated or the authenticated user is not authorized to access the requested resource." }),
+        ),
+        answers,
+    }
+}
+
+/// As <https://developers.activecampaign.com/reference/pagination> tells.
+fn answers(asked: &Asked<'_>) -> Option<ResponseTemplate> {
+    let limit = asked.number("limit").unwrap_or(20);
+    asked.demand(limit <= 100, "limit is 100 at most");
+    match asked.path() {
+        "/api/3/users/me" => ok(&json!({ "user": { "id": "1", "email": "me@example.com" } })),
+        "/api/3/contacts" => {
+            asked.only(&["limit", "id_greater", "orders[id]"]);
+            asked.demand(
+                asked.parameter("orders[id]").as_deref() == Some("ASC"),
+                "which order",
+            );
+            let after = asked.number("id_greater").unwrap_or(0);
+            let mut all = asked.shelf("contacts");
+            let id = |contact: &Json| contact["id"].as_str().unwrap().parse::<usize>().unwrap();
+            all.retain(|contact| id(contact) > after);
+            all.sort_by_key(id);
+            let page = stage::part(&all, 0, limit);
+            ok(
+                &json!({ "scoreValues": [], "contacts": page, "meta": { "total": all.len().to_string(), "sortable": true } }),
+            )
+        }
+        "/api/3/deals" => {
+            asked.only(&["limit", "offset"]);
+            let all = asked.shelf("deals");
+            let page = stage::part(&all, asked.number("offset").unwrap_or(0), limit);
+            ok(&json!({ "deals": page, "meta": { "total": all.len() } }))
+        }
+        _ => None,
+    }
+}
+
+fn contact(number: usize) -> Json {
+    json!({
+        "id": number.to_string(),
+        "email": format!("{number}@example.org"),
+        "phone": "",
+        "firstName": "Jane",
+        "lastName": "Doe",
+        "bounced_hard": "0",
+        "bounced_soft": "2",
+        "deleted": "0",
+        "cdate": "2026-09-12T16:53:50-05:00",
+        "udate": "2026-10-12T16:53:50-05:00",
+        "links": { "deals": "https://acme.api-us1.com/api/3/contacts/1/deals" },
+    })
+}
+
+fn deal(number: usize) -> Json {
+    json!({
+        "id": number.to_string(), "title": "AC Deal", "value": "45600", "currency": "usd", "status": "0", "percent": null,
+        "contact": "51", "account": "45", "owner": "1", "group": "1", "stage": "3",
+        "cdate": "2026-09-12T16:53:50-05:00", "mdate": "2026-10-12T16:53:50-05:00",
+    })
+}
+
+async fn with_contacts() -> Stage {
+    let stage = Stage::of(activecampaign()).await;
+    stage.shelve("contacts", |contacts| contacts.extend((1..=250).map(contact)));
+    stage
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn contacts_are_read_from_id_to_id() {
+    let stage = with_contacts().await;
+    stage.connect().await;
+    assert_eq!(stage.rows("contacts").await.len(), 250);
+    let row = stage.row("contacts", "id", &json!("7")).await;
+    assert_eq!(
+        (&row["first_name"], &row["bounced_soft"], &row["created_at"]),
+        (&json!("Jane"), &json!(2), &json!("2026-09-12T21:53:50Z"))
+    );
+    let pages = stage.queries("/api/3/contacts").await;
+    let ids: Vec<_> = pages
+        .iter()
+        .map(|page| page.split_once("id_greater=").map(|(_, id)| id))
+        .collect();
+    assert_eq!(ids, [None, Some("100"), Some("200"), Some("250")], "{pages:#?}");
+
+    stage.change("contacts", "id", &json!("7"), |contact| {
+        contact["lastName"] = json!("Roe");
+    });
+    stage.shelve("contacts", |contacts| {
+        contacts.retain(|contact| contact["id"] != "8");
+    });
+    stage.pass(Duration::from_hours(7)).await;
+    assert_eq!(stage.rows("contacts").await.len(), 249);
+    assert_eq!(stage.row("contacts", "id", &json!("7")).await["last_name"], "Roe");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn deals_are_read_by_what_to_skip() {
+    let stage = Stage::of(activecampaign()).await;
+    stage.shelve("deals", |deals| deals.extend((1..=210).map(deal)));
+    stage.connect().await;
+    assert_eq!(stage.rows("deals").await.len(), 210);
+    let row = stage.row("deals", "id", &json!("7")).await;
+    assert_eq!(
+        (
+            &row["value"],
+            &row["percent"],
+            &row["pipeline"],
+            &row["updated_at"]
+        ),
+        (
+            &json!(45_600),
+            &Json::Null,
+            &json!("1"),
+            &json!("2026-10-12T21:53:50Z")
+        )
+    );
+    let pages = stage.queries("/api/3/deals").await;
+    assert_eq!(
+        pages,
+        [
+            "limit=100&offset=0",
+            "limit=100&offset=100",
+            "limit=100&offset=200"
+        ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_key_and_an_address_with_more_than_a_host_are_refused() {
+    let stage = Stage::of(activecampaign()).await;
+    let told = stage.refusal(&json!({ "apiKey": "00bad" })).await;
+    assert!(told.contains("could not be authenticated"), "{told}");
+    for wrong in [
+        "acme.api-us1.com",
+        "https://acme.api-us1.com/api/3",
+        "http://acme.api-us1.com",
+    ] {
+        let reply = stage
+            .try_to_connect(&json!({ "apiUrl": wrong }))
+            .await
+            .expect(400);
+        assert_eq!(reply.fields(), ["apiUrl"], "{}", reply.text);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn too_many_calls_are_waited_out() {
+    let stage = with_contacts().await;
+    stage.try_to_connect(&json!({})).await.expect(201);
+    let refusal = answer(429, &json!({ "message": "Too many requests" }));
+    stage.first_answer(refusal.insert_header("retry-after", "1"));
+    stage.run_due().await;
+    assert!(stage.waited() >= Duration::from_secs(1));
+    assert_eq!(stage.rows("contacts").await.len(), 250);
+}

@@ -1,0 +1,164 @@
+//! Datadog: two keys in headers of their own, pages by number, an answer that is the list itself.
+
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
+use wiremock::ResponseTemplate;
+
+use crate::stage::{self, Asked, Play, Stage, answer, ok};
+
+const API_KEY: &str = "0123456789abcdef0123456789abcdef";
+const APPLICATION_KEY: &str = "0123456789abcdef0123456789abcdef01234567";
+const LIST: &str = "/api/v1/monitor";
+
+fn datadog() -> Play {
+    Play {
+        provider: "datadog",
+        fields: json!({ "apiKey": API_KEY, "applicationKey": APPLICATION_KEY }),
+        authorization: ("dd-api-key", API_KEY.to_owned()),
+        refusal: forbidden(),
+        answers,
+    }
+}
+
+fn forbidden() -> ResponseTemplate {
+    answer(403, &json!({ "errors": ["Forbidden"] }))
+}
+
+fn answers(asked: &Asked<'_>) -> Option<ResponseTemplate> {
+    asked.demand(
+        asked.header("authorization").is_none(),
+        "keys go into their own headers alone",
+    );
+    if asked.header("dd-application-key") != Some(APPLICATION_KEY) {
+        return Some(forbidden());
+    }
+    match asked.path() {
+        "/api/v2/validate_keys" => ok(&json!({ "status": "ok" })),
+        LIST => {
+            asked.only(&["page", "page_size"]);
+            let page = page(asked, "monitors", "page", "page_size");
+            ok(&json!(page))
+        }
+        "/api/v2/users" => {
+            asked.only(&["page[number]", "page[size]"]);
+            let page = page(asked, "users", "page[number]", "page[size]");
+            ok(&json!({ "data": page, "meta": { "page": {} } }))
+        }
+        _ => None,
+    }
+}
+
+fn page(asked: &Asked<'_>, shelf: &str, number: &str, size: &str) -> Vec<Json> {
+    let (number, size) = (asked.number(number), asked.number(size));
+    asked.demand(number.is_some() && size.is_some(), "pages are asked for");
+    let size = size.unwrap_or(100);
+    stage::part(&asked.shelf(shelf), number.unwrap_or(0) * size, size)
+}
+
+fn monitor(number: usize) -> Json {
+    json!({
+        "id": number,
+        "name": format!("Monitor {number}"),
+        "type": "metric alert",
+        "query": "avg(last_5m):avg:system.cpu.user{*} > 80",
+        "message": "@ops",
+        "overall_state": "OK",
+        "priority": null,
+        "multi": false,
+        "tags": ["team:web"],
+        "options": { "thresholds": { "critical": 80 } },
+        "creator": { "email": "ops@example.com", "name": "Ops" },
+        "created": "2026-10-01T10:00:00.123456+00:00",
+        "modified": format!("2026-10-02T10:{:02}:{:02}.000000+00:00", number / 60, number % 60),
+    })
+}
+
+async fn with_monitors() -> Stage {
+    let stage = Stage::of(datadog()).await;
+    stage.shelve("monitors", |monitors| monitors.extend((0..250).map(monitor)));
+    stage
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn monitors_are_kept_equal_to_the_organization() {
+    let stage = with_monitors().await;
+    stage.shelve("users", |users| {
+        users.push(json!({
+            "type": "users", "id": "00000000-0000-9999-0000-000000000000",
+            "attributes": { "handle": "ops@example.com", "email": "ops@example.com", "status": "Active", "disabled": false, "created_at": "2026-01-01T00:00:00+00:00" },
+        }));
+    });
+    stage.connect().await;
+    let rows = stage.rows("monitors").await;
+    assert_eq!((rows.len(), &rows[0]["name"]), (250, &json!("Monitor 249")));
+    let row = stage.row("monitors", "id", &json!("7")).await;
+    assert_eq!(
+        (
+            &row["multi"],
+            &row["priority"],
+            &row["tags"],
+            &row["creator_email"],
+            &row["created"]
+        ),
+        (
+            &json!(false),
+            &Json::Null,
+            &json!(["team:web"]),
+            &json!("ops@example.com"),
+            &json!("2026-10-01T10:00:00.123456Z")
+        )
+    );
+    let user = &stage.rows("users").await[0];
+    assert_eq!(
+        (&user["status"], &user["disabled"]),
+        (&json!("Active"), &json!(false))
+    );
+    let pages = stage.queries(LIST).await;
+    assert_eq!(
+        pages,
+        [
+            "page_size=100&page=0",
+            "page_size=100&page=1",
+            "page_size=100&page=2"
+        ]
+    );
+
+    stage.change("monitors", "id", &json!(7), |monitor| {
+        monitor["overall_state"] = json!("Alert");
+    });
+    stage.shelve("monitors", |monitors| {
+        monitors.retain(|monitor| monitor["id"] != 8);
+    });
+    stage.pass(Duration::from_mins(17)).await;
+    assert_eq!(stage.rows("monitors").await.len(), 249);
+    assert_eq!(
+        stage.row("monitors", "id", &json!("7")).await["overall_state"],
+        "Alert"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn either_key_is_refused_if_it_is_wrong() {
+    let stage = Stage::of(datadog()).await;
+    let wrong = "f".repeat(40);
+    for field in ["apiKey", "applicationKey"] {
+        let told = stage.refusal(&json!({ field: wrong })).await;
+        assert!(told.contains("Forbidden"), "{told}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn too_many_calls_are_waited_out_until_the_reset() {
+    let stage = with_monitors().await;
+    stage.try_to_connect(&json!({})).await.expect(201);
+    let refusal = answer(429, &json!({ "errors": ["Too many requests"] }));
+    stage.first_answer(
+        refusal
+            .insert_header("x-ratelimit-reset", "1")
+            .insert_header("x-ratelimit-remaining", "0"),
+    );
+    stage.run_due().await;
+    assert!(stage.waited() >= Duration::from_secs(1));
+    assert_eq!(stage.rows("monitors").await.len(), 250);
+}

@@ -1,0 +1,157 @@
+//! Freshdesk: the key as user name, pages by the `Link` header, tickets since a date.
+
+use std::time::Duration;
+
+use domain::Timestamp;
+use serde_json::{Value as Json, json};
+use wiremock::ResponseTemplate;
+
+use crate::stage::{Asked, NOW, Play, Stage, answer, linked, ok};
+
+const ORIGIN: &str = "https://acme.freshdesk.com";
+
+fn freshdesk() -> Play {
+    let refusal = json!({ "code": "invalid_credentials", "message": "You have to be logged in to perform this action." });
+    Play {
+        provider: "freshdesk",
+        fields: json!({ "subdomain": "acme", "apiKey": "good" }),
+        // `good:X` in Base64.
+        authorization: ("authorization", "Basic Z29vZDpY".to_owned()),
+        refusal: answer(401, &refusal),
+        answers,
+    }
+}
+
+fn answers(asked: &Asked<'_>) -> Option<ResponseTemplate> {
+    match asked.path() {
+        "/api/v2/agents/me" => ok(&json!({ "id": 1, "contact": { "email": "ann@example.com" } })),
+        "/api/v2/contacts" => {
+            asked.only(&["per_page", "page"]);
+            linked(asked, ORIGIN, &asked.shelf("contacts"))
+        }
+        "/api/v2/companies" => linked(asked, ORIGIN, &asked.shelf("companies")),
+        "/api/v2/tickets" => {
+            asked.only(&["updated_since", "order_by", "order_type", "per_page", "page"]);
+            asked.demand(
+                asked.number("page").unwrap_or(1) <= 300,
+                "there are 300 pages at most",
+            );
+            let is = |name: &str, value: &str| asked.parameter(name).as_deref() == Some(value);
+            asked.demand(
+                is("order_by", "updated_at") && is("order_type", "desc"),
+                "the newest change first",
+            );
+            let since = asked.parameter("updated_since").unwrap();
+            let mut tickets = asked.shelf("tickets");
+            tickets.retain(|ticket| ticket["updated_at"].as_str().unwrap() >= since.as_str());
+            tickets.sort_by_key(|ticket| std::cmp::Reverse(ticket["updated_at"].to_string()));
+            linked(asked, ORIGIN, &tickets)
+        }
+        _ => None,
+    }
+}
+
+fn time(seconds: i64) -> String {
+    Timestamp::from_micros(seconds * 1_000_000)
+        .to_chrono()
+        .format("%Y-%m-%dT%H:%M:%SZ")
+        .to_string()
+}
+
+fn ticket(number: i64, updated: i64) -> Json {
+    json!({
+        "id": number,
+        "subject": "Support needed",
+        "status": 2,
+        "priority": 1,
+        "source": 2,
+        "type": null,
+        "requester_id": 1_000_000_675,
+        "responder_id": null,
+        "spam": false,
+        "tags": ["new"],
+        "custom_fields": { "category": "Primary" },
+        "due_by": "2026-11-14T13:08:06Z",
+        "created_at": time(updated - 3_600),
+        "updated_at": time(updated),
+    })
+}
+
+fn contact(number: i64) -> Json {
+    json!({ "id": number, "name": "Ann", "email": format!("{number}@example.com"), "active": true, "company_id": 23, "created_at": "2015-08-18T16:18:14Z", "custom_fields": {} })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tickets_are_read_since_their_last_change() {
+    let stage = Stage::of(freshdesk()).await;
+    stage.shelve("tickets", |list| {
+        list.extend((0..250).map(|n| ticket(n, NOW - 60 - n * 86_400)));
+    });
+    stage.connect().await;
+    assert_eq!(stage.rows("tickets").await.len(), 250);
+    let row = stage.row("tickets", "id", &json!("0")).await;
+    assert_eq!(
+        (
+            &row["status"],
+            &row["requester_id"],
+            &row["custom_fields"],
+            &row["updated_at"]
+        ),
+        (
+            &json!(2),
+            &json!("1000000675"),
+            &json!({ "category": "Primary" }),
+            &json!("2026-11-04T11:59:00Z")
+        )
+    );
+    let first = stage.queries("/api/v2/tickets").await;
+    assert_eq!(first.len(), 4, "three pages, and then the last month in one");
+
+    stage.change("tickets", "id", &json!(249), |ticket| {
+        ticket["status"] = json!(5);
+        ticket["updated_at"] = json!(time(NOW + 60));
+    });
+    stage.first_answer(ResponseTemplate::new(429).insert_header("Retry-After", "1"));
+    stage.pass(Duration::from_mins(12)).await;
+    assert!(stage.waited() >= Duration::from_secs(1));
+    assert_eq!(stage.row("tickets", "id", &json!("249")).await["status"], 5);
+    assert_eq!(
+        stage.queries("/api/v2/tickets").await.len() - first.len(),
+        2,
+        "put off, and then answered"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn contacts_are_kept_equal() {
+    let stage = Stage::of(freshdesk()).await;
+    stage.shelve("contacts", |list| list.extend((0..250).map(contact)));
+    stage.shelve("companies", |list| {
+        list.push(json!({ "id": 23, "name": "Acme", "domains": ["acme.example"] }));
+    });
+    stage.connect().await;
+    assert_eq!(stage.rows("contacts").await.len(), 250);
+    assert_eq!(stage.rows("companies").await[0]["name"], "Acme");
+    assert_eq!(
+        stage.queries("/api/v2/contacts").await,
+        ["per_page=100", "page=2&per_page=100", "page=3&per_page=100"]
+    );
+
+    stage.shelve("contacts", |list| list.truncate(249));
+    stage.change("contacts", "id", &json!(0), |contact| {
+        contact["name"] = json!("Bea");
+    });
+    stage.pass(Duration::from_mins(67)).await;
+    assert_eq!(stage.rows("contacts").await.len(), 249);
+    assert_eq!(stage.row("contacts", "id", &json!("0")).await["name"], "Bea");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_key_is_refused_with_a_way_out() {
+    let stage = Stage::of(freshdesk()).await;
+    let told = stage.refusal(&json!({ "apiKey": "bad" })).await;
+    assert!(
+        told.contains("You have to be logged in") && told.contains("Profile settings"),
+        "{told}"
+    );
+}

@@ -1,0 +1,166 @@
+//! Intercom: pages by a cursor within the answer, times in seconds, a version in a header.
+
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
+use wiremock::ResponseTemplate;
+
+use crate::stage::{self, Asked, NOW, Play, Stage, answer, ok};
+
+fn intercom() -> Play {
+    Play {
+        provider: "intercom",
+        fields: json!({ "apiKey": "good" }),
+        authorization: ("authorization", "Bearer good".to_owned()),
+        refusal: error(401, "unauthorized", "Access Token Invalid"),
+        answers,
+    }
+}
+
+fn error(status: u16, code: &str, message: &str) -> ResponseTemplate {
+    answer(
+        status,
+        &json!({ "type": "error.list", "request_id": "b2f7", "errors": [{ "code": code, "message": message }] }),
+    )
+}
+
+/// As <https://developers.intercom.com/docs/build-an-integration/learn-more/rest-apis/pagination> tells.
+fn answers(asked: &Asked<'_>) -> Option<ResponseTemplate> {
+    asked.demand(asked.header("intercom-version") == Some("2.11"), "which version");
+    let (shelf, field) = match asked.path() {
+        "/me" => return ok(&json!({ "type": "admin", "id": "991267459", "email": "admin@example.com" })),
+        "/contacts" => ("contacts", "data"),
+        "/conversations" => ("conversations", "conversations"),
+        _ => return None,
+    };
+    asked.only(&["per_page", "starting_after"]);
+    let all = asked.shelf(shelf);
+    let size = asked.number("per_page").unwrap_or(50);
+    asked.demand(size <= 150, "per_page is 150 at most");
+    let start = match asked.parameter("starting_after") {
+        None => 0,
+        Some(cursor) => {
+            let place = cursor
+                .strip_prefix("WzE3+")
+                .and_then(|rest| rest.strip_suffix("=="));
+            let Some(place) = place.and_then(|place| place.parse().ok()) else {
+                return Some(error(400, "client_error", "Invalid starting_after param."));
+            };
+            place
+        }
+    };
+    let page = stage::part(&all, start, size);
+    let end = start + page.len();
+    let mut pages = json!({ "type": "pages", "page": start / size + 1, "per_page": size, "total_pages": all.len().div_ceil(size) });
+    if end < all.len() {
+        pages["next"] = json!({ "page": start / size + 2, "starting_after": format!("WzE3+{end}==") });
+    }
+    ok(&json!({ "type": "list", field: page, "total_count": all.len(), "pages": pages }))
+}
+
+fn contact(number: i64) -> Json {
+    json!({
+        "type": "contact",
+        "id": format!("6657add4{number:04}"),
+        "external_id": number.to_string(),
+        "role": "user",
+        "email": format!("{number}@example.org"),
+        "phone": null,
+        "name": "Joe Bloggs",
+        "owner_id": 127,
+        "has_hard_bounced": false,
+        "unsubscribed_from_emails": true,
+        "location": { "type": "location", "country": "Ireland", "region": null, "city": "Dublin" },
+        "custom_attributes": { "plan": "gold" },
+        "created_at": NOW - 1_000,
+        "updated_at": NOW - number,
+        "last_seen_at": null,
+    })
+}
+
+async fn with_contacts() -> Stage {
+    let stage = Stage::of(intercom()).await;
+    stage.shelve("contacts", |contacts| contacts.extend((0..400).map(contact)));
+    stage
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn contacts_and_conversations_are_kept_equal_to_the_workspace() {
+    let stage = with_contacts().await;
+    stage.shelve("conversations", |list| {
+        list.push(json!({
+            "type": "conversation", "id": "471", "title": null, "state": "open", "open": true, "read": false, "priority": "priority",
+            "admin_assignee_id": null, "created_at": NOW - 60, "updated_at": NOW - 30, "snoozed_until": null,
+            "source": { "type": "conversation", "body": "<p>Hello</p>" },
+        }));
+    });
+    stage.connect().await;
+    let rows = stage.rows("contacts").await;
+    assert_eq!((rows.len(), &rows[0]["external_id"]), (400, &json!("0")));
+    let row = stage.row("contacts", "external_id", &json!("7")).await;
+    assert_eq!(
+        (
+            &row["owner_id"],
+            &row["unsubscribed_from_emails"],
+            &row["updated_at"],
+            &row["last_seen_at"]
+        ),
+        (
+            &json!("127"),
+            &json!(true),
+            &json!("2026-11-04T11:59:53Z"),
+            &Json::Null
+        )
+    );
+    let row = stage.row("conversations", "id", &json!("471")).await;
+    assert_eq!(
+        (&row["open"], &row["source"]["body"]),
+        (&json!(true), &json!("<p>Hello</p>"))
+    );
+    let pages = stage.queries("/contacts").await;
+    assert_eq!(
+        pages,
+        [
+            "per_page=150",
+            "per_page=150&starting_after=WzE3%2B150%3D%3D",
+            "per_page=150&starting_after=WzE3%2B300%3D%3D"
+        ]
+    );
+
+    stage.change("contacts", "external_id", &json!("7"), |contact| {
+        contact["name"] = json!("Jane");
+    });
+    stage.shelve("contacts", |contacts| {
+        contacts.retain(|contact| contact["external_id"] != "8");
+    });
+    stage.pass(Duration::from_hours(7)).await;
+    assert_eq!(stage.rows("contacts").await.len(), 399);
+    assert_eq!(
+        stage.row("contacts", "external_id", &json!("7")).await["name"],
+        "Jane"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_token_and_an_unknown_region_are_refused() {
+    let stage = Stage::of(intercom()).await;
+    let told = stage.refusal(&json!({ "apiKey": "bad" })).await;
+    assert!(
+        told.contains("Access Token Invalid") && told.contains("another region"),
+        "{told}"
+    );
+    let wrong = json!({ "hostname": "evil.example" });
+    let reply = stage.try_to_connect(&wrong).await.expect(400);
+    assert_eq!(reply.fields(), ["hostname"], "{}", reply.text);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn too_many_calls_are_waited_out_until_the_reset() {
+    let stage = with_contacts().await;
+    stage.try_to_connect(&json!({})).await.expect(201);
+    let refusal = error(429, "rate_limit_exceeded", "You have exceeded the rate limit.");
+    stage.first_answer(refusal.insert_header("x-ratelimit-reset", (NOW + 1).to_string().as_str()));
+    stage.run_due().await;
+    assert!(stage.waited() >= Duration::from_secs(1));
+    assert_eq!(stage.rows("contacts").await.len(), 400);
+}

@@ -1,0 +1,164 @@
+//! Mailgun: lists that end with an empty page, and syncs that wait for a domain.
+
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
+use wiremock::ResponseTemplate;
+
+use crate::stage::{Asked, Play, Stage, answer, ok, part};
+
+/// `api:key-good` in Base64.
+const GOOD: &str = "Basic YXBpOmtleS1nb29k";
+
+fn mailgun() -> Play {
+    Play {
+        provider: "mailgun",
+        fields: json!({ "apiKey": "key-good", "domain": "mg.example.com", "hostname": "api.eu.mailgun.net" }),
+        authorization: ("authorization", GOOD.to_owned()),
+        refusal: answer(401, &json!({ "message": "Invalid private key" })),
+        answers,
+    }
+}
+
+fn answers(asked: &Asked<'_>) -> Option<ResponseTemplate> {
+    match asked.path() {
+        "/v4/domains" => {
+            asked.only(&["limit", "skip", "sort"]);
+            let domains = asked.shelf("domains");
+            let shown = part(
+                &domains,
+                asked.number("skip").unwrap_or(0),
+                asked.number("limit").unwrap_or(100),
+            );
+            ok(&json!({ "total_count": domains.len(), "items": shown }))
+        }
+        "/v3/mg.example.com/bounces" => addresses(asked, "bounces"),
+        "/v3/mg.example.com/complaints" => addresses(asked, "complaints"),
+        _ => None,
+    }
+}
+
+/// A page after an address. There is always a next one.
+fn addresses(asked: &Asked<'_>, shelf: &str) -> Option<ResponseTemplate> {
+    asked.only(&["limit", "page", "address"]);
+    asked.demand(
+        asked.number("limit") == Some(1_000),
+        "the page is as large as may be",
+    );
+    let all = asked.shelf(shelf);
+    let pivot = asked.parameter("address");
+    let start = pivot.as_ref().map_or(0, |pivot| {
+        1 + all
+            .iter()
+            .position(|record| record["address"] == *pivot.as_str())
+            .unwrap()
+    });
+    let shown = part(&all, start, 1_000);
+    let last = shown
+        .last()
+        .map_or(pivot, |record| record["address"].as_str().map(str::to_owned));
+    let address = last.unwrap_or_default();
+    let page = |page: &str| {
+        format!(
+            "https://api.eu.mailgun.net{}?page={page}&address={address}&limit=1000",
+            asked.path()
+        )
+    };
+    ok(
+        &json!({ "items": shown, "paging": { "first": page("first"), "next": page("next"), "last": page("last") } }),
+    )
+}
+
+fn domain(number: u32) -> Json {
+    json!({
+        "created_at": "Wed, 10 Jul 2013 19:26:52 GMT",
+        "id": format!("{number:024}"),
+        "is_disabled": false,
+        "name": format!("d{number:04}.example.com"),
+        "require_tls": true,
+        "spam_action": "disabled",
+        "state": "active",
+        "type": "custom",
+        "web_prefix": "email",
+    })
+}
+
+fn bounce(number: u32) -> Json {
+    json!({
+        "address": format!("{number:05}@example.org"),
+        "code": "550",
+        "error": "No such mailbox",
+        "created_at": "Fri, 21 Oct 2011 11:02:55 UTC",
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn domains_are_kept_equal() {
+    let stage = Stage::of(mailgun()).await;
+    stage.shelve("domains", |list| list.extend((0..2_100).map(domain)));
+    stage.connect().await;
+    assert_eq!(stage.rows("domains").await.len(), 2_100);
+    let row = stage.row("domains", "name", &json!("d0007.example.com")).await;
+    assert_eq!(
+        (&row["state"], &row["require_tls"], &row["created_at"]),
+        (&json!("active"), &json!(true), &json!("2013-07-10T19:26:52Z"))
+    );
+    assert_eq!(
+        stage.queries("/v4/domains").await[1..].len(),
+        3,
+        "and one to try the key"
+    );
+    assert!(
+        stage.queries("/v3/mg.example.com/bounces").await.is_empty(),
+        "not started"
+    );
+
+    stage.shelve("domains", |list| list.truncate(2_099));
+    stage.change("domains", "name", &json!("d0007.example.com"), |domain| {
+        domain["state"] = json!("disabled");
+    });
+    stage.pass(Duration::from_mins(67)).await;
+    assert_eq!(stage.rows("domains").await.len(), 2_099);
+    assert_eq!(
+        stage.row("domains", "name", &json!("d0007.example.com")).await["state"],
+        "disabled"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_of_addresses_ends_with_an_empty_page() {
+    let stage = Stage::of(mailgun()).await;
+    stage.shelve("bounces", |list| list.extend((0..2_500).map(bounce)));
+    stage.connect().await;
+    stage.start("mailgun-bounces").await;
+    assert_eq!(stage.rows("bounces").await.len(), 2_500);
+    let row = stage.row("bounces", "address", &json!("00042@example.org")).await;
+    assert_eq!(
+        (&row["code"], &row["created_at"]),
+        (&json!("550"), &json!("2011-10-21T11:02:55Z"))
+    );
+    assert_eq!(stage.queries("/v3/mg.example.com/bounces").await.len(), 4);
+
+    stage.shelve("bounces", |list| {
+        list.retain(|bounce| bounce["address"] != "00042@example.org");
+    });
+    stage.first_answer(answer(429, &json!({ "message": "Too many requests" })));
+    stage.pass(Duration::from_mins(67)).await;
+    stage.waited();
+    assert_eq!(stage.rows("bounces").await.len(), 2_499);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_key_is_refused_with_a_way_out() {
+    let stage = Stage::of(mailgun()).await;
+    let told = stage.refusal(&json!({ "apiKey": "key-bad" })).await;
+    assert!(
+        told.contains("Invalid private key") && told.contains("other region"),
+        "{told}"
+    );
+    let reply = stage
+        .try_to_connect(&json!({ "hostname": "api.example.com" }))
+        .await
+        .expect(400);
+    assert_eq!(reply.fields(), ["hostname"], "{}", reply.text);
+}

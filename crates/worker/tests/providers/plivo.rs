@@ -1,0 +1,139 @@
+//! Plivo: pages of twenty by what to skip, the user name in the path, a refusal that is no JSON.
+
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
+use wiremock::ResponseTemplate;
+
+use crate::stage::{self, Asked, Play, Stage, answer, ok};
+
+const ID: &str = "MA2025RK4E639VJFZAGV";
+const LIST: &str = "/v1/Account/MA2025RK4E639VJFZAGV/Number/";
+
+fn plivo() -> Play {
+    Play {
+        provider: "plivo",
+        fields: json!({ "username": ID, "password": "good" }),
+        // `MA2025RK4E639VJFZAGV:good`
+        authorization: (
+            "authorization",
+            "Basic TUEyMDI1Uks0RTYzOVZKRlpBR1Y6Z29vZA==".to_owned(),
+        ),
+        refusal: ResponseTemplate::new(401).set_body_string(
+            "Could not verify your access level for that URL.\nYou have to login with proper credentials",
+        ),
+        answers,
+    }
+}
+
+fn answers(asked: &Asked<'_>) -> Option<ResponseTemplate> {
+    let below = asked.path().strip_prefix("/v1/Account/MA2025RK4E639VJFZAGV/")?;
+    if below.is_empty() {
+        return ok(&json!({ "account_type": "standard", "auth_id": ID, "state": "California" }));
+    }
+    asked.demand(below == "Number/", "which list");
+    asked.only(&["limit", "offset"]);
+    let all = asked.shelf("numbers");
+    let (limit, offset) = (
+        asked.number("limit").unwrap_or(20),
+        asked.number("offset").unwrap_or(0),
+    );
+    asked.demand(limit <= 20, "limit is 20 at most");
+    let objects = stage::part(&all, offset, limit);
+    let end = offset + objects.len();
+    let next = (end < all.len()).then(|| format!("{LIST}?limit={limit}&offset={end}"));
+    ok(&json!({
+        "api_id": "114de006-1c95-11e4-8a4a-123140008edf",
+        "meta": { "limit": limit, "next": next, "offset": offset, "previous": null, "total_count": all.len() },
+        "objects": objects,
+    }))
+}
+
+fn number(number: u64) -> Json {
+    json!({
+        "number": (17_609_915_000 + number).to_string(),
+        "alias": null,
+        "sub_account": null,
+        "added_on": "2026-02-14",
+        "application": "/v1/Account/MA2025RK4E639VJFZAGV/Application/29986316244302815/",
+        "carrier": "Plivo",
+        "region": "California, UNITED STATES",
+        "number_type": "local",
+        "monthly_rental_rate": "0.80000",
+        "sms_enabled": true,
+        "sms_rate": "0.00000",
+        "voice_enabled": true,
+        "voice_rate": "0.00850",
+        "resource_uri": "/v1/Account/MA2025RK4E639VJFZAGV/Number/17609915566/",
+    })
+}
+
+async fn with_numbers() -> Stage {
+    let stage = Stage::of(plivo()).await;
+    stage.shelve("numbers", |numbers| numbers.extend((0..50).map(number)));
+    stage
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn numbers_are_kept_equal_to_the_account() {
+    let stage = with_numbers().await;
+    stage.connect().await;
+    assert_eq!(stage.rows("numbers").await.len(), 50);
+    let key = json!("17609915007");
+    let row = stage.row("numbers", "number", &key).await;
+    assert_eq!(
+        (
+            &row["monthly_rental_rate"],
+            &row["sms_enabled"],
+            &row["added_on"],
+            &row["alias"]
+        ),
+        (
+            &json!("0.80000"),
+            &json!(true),
+            &json!("2026-02-14T00:00:00Z"),
+            &Json::Null
+        )
+    );
+    let pages = stage.queries(LIST).await;
+    assert_eq!(
+        pages,
+        ["limit=20&offset=0", "limit=20&offset=20", "limit=20&offset=40"]
+    );
+
+    stage.change("numbers", "number", &key, |number| {
+        number["alias"] = json!("Front desk");
+    });
+    stage.shelve("numbers", |numbers| {
+        numbers.retain(|number| number["number"] != "17609915008");
+    });
+    stage.pass(Duration::from_mins(62)).await;
+    assert_eq!(stage.rows("numbers").await.len(), 49);
+    assert_eq!(stage.row("numbers", "number", &key).await["alias"], "Front desk");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_token_is_refused() {
+    let stage = Stage::of(plivo()).await;
+    let told = stage.refusal(&json!({ "password": "bad" })).await;
+    assert!(told.contains("401"), "{told}");
+    let reply = stage
+        .try_to_connect(&json!({ "username": "me" }))
+        .await
+        .expect(400);
+    assert_eq!(reply.fields(), ["username"], "{}", reply.text);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn too_many_calls_are_made_again() {
+    let stage = with_numbers().await;
+    stage.try_to_connect(&json!({})).await.expect(201);
+    stage.first_answer(answer(
+        429,
+        &json!({ "api_id": "1", "error": "too many requests" }),
+    ));
+    stage.run_due().await;
+    // Plivo does not say how long: the random wait of every call.
+    let _ = stage.waited();
+    assert_eq!(stage.rows("numbers").await.len(), 50);
+}

@@ -1,0 +1,138 @@
+//! Resend: a list without any filter, read from its newest message as far down as the lookback reaches.
+
+use std::time::Duration;
+
+use domain::Timestamp;
+use serde_json::{Value as Json, json};
+use wiremock::ResponseTemplate;
+
+use crate::stage::{Asked, NOW, Play, Stage, answer, ok, part};
+
+fn resend() -> Play {
+    Play {
+        provider: "resend",
+        fields: json!({ "apiKey": "re_good" }),
+        authorization: ("authorization", "Bearer re_good".to_owned()),
+        refusal: error(400, "invalid_api_key", "API key is invalid"),
+        answers,
+    }
+}
+
+fn error(status: u16, name: &str, message: &str) -> ResponseTemplate {
+    answer(
+        status,
+        &json!({ "statusCode": status, "name": name, "message": message }),
+    )
+}
+
+fn answers(asked: &Asked<'_>) -> Option<ResponseTemplate> {
+    asked.only(&["limit", "after"]);
+    let shelf = ["emails", "domains", "contacts"]
+        .into_iter()
+        .find(|shelf| asked.path() == format!("/{shelf}"))?;
+    let all = asked.shelf(shelf);
+    let start = asked.parameter("after").map_or(0, |id| {
+        1 + all.iter().position(|record| record["id"] == *id).unwrap()
+    });
+    let limit = asked.number("limit").unwrap();
+    asked.demand(limit <= 100, "a page has 100 records at most");
+    let data = part(&all, start, limit);
+    ok(&json!({ "object": "list", "has_more": start + data.len() < all.len(), "data": data }))
+}
+
+fn email(number: i64, created: i64) -> Json {
+    let created = Timestamp::from_micros(created * 1_000_000)
+        .to_chrono()
+        .format("%Y-%m-%dT%H:%M:%S.674981+00:00");
+    json!({
+        "id": format!("4ef9a417-02e9-4d39-ad75-{number:012}"),
+        "to": ["delivered@resend.dev"],
+        "from": "Acme <onboarding@resend.dev>",
+        "created_at": created.to_string(),
+        "subject": "Hello World",
+        "bcc": null,
+        "cc": null,
+        "reply_to": null,
+        "last_event": "sent",
+        "scheduled_at": null,
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_are_read_down_to_where_the_lookback_ends() {
+    let stage = Stage::of(resend()).await;
+    stage.shelve("emails", |list| {
+        list.extend((0..250).map(|n| email(n, NOW - 60 - n * 86_400)));
+    });
+    stage.shelve("domains", |list| list.push(json!({ "id": "d91cd9bd", "name": "example.com", "status": "verified", "region": "us-east-1", "created_at": "2023-04-26T20:21:26.347412+00:00" })));
+    stage.connect().await;
+
+    let rows = stage.rows("emails").await;
+    assert_eq!(
+        (rows.len(), &rows[0]["to"]),
+        (250, &json!(["delivered@resend.dev"]))
+    );
+    assert_eq!(rows[0]["created_at"], "2026-11-04T11:59:00.674981Z");
+    assert_eq!(
+        stage.rows("domains").await[0]["created_at"],
+        "2023-04-26T20:21:26.347412Z"
+    );
+    let queries = stage.queries("/emails").await;
+    let after = |n: i64| format!("limit=100&after=4ef9a417-02e9-4d39-ad75-{n:012}");
+    assert_eq!(
+        queries,
+        [
+            "limit=100".to_owned(),
+            after(99),
+            after(199),
+            "limit=100".to_owned()
+        ],
+        "the last month is one page"
+    );
+
+    stage.shelve("emails", |list| {
+        list[1]["last_event"] = json!("delivered");
+        list.insert(0, email(900, NOW + 30));
+    });
+    stage.shelve("domains", Vec::clear);
+    let limited = error(
+        429,
+        "rate_limit_exceeded",
+        "Too many requests. You can only make 2 requests per second.",
+    );
+    stage.first_answer(
+        limited
+            .insert_header("ratelimit-remaining", "0")
+            .insert_header("ratelimit-reset", "1"),
+    );
+    stage.pass(Duration::from_mins(67)).await;
+    assert!(stage.waited() >= Duration::from_secs(1));
+    let rows = stage.rows("emails").await;
+    assert_eq!((rows.len(), &rows[2]["last_event"]), (251, &json!("delivered")));
+    assert_eq!(
+        stage.queries("/emails").await.len(),
+        queries.len() + 1,
+        "a page of the last days"
+    );
+    assert!(stage.rows("domains").await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_is_wrong_or_can_only_send_is_refused() {
+    let stage = Stage::of(resend()).await;
+    let told = stage.refusal(&json!({ "apiKey": "re_bad" })).await;
+    assert!(
+        told.contains("API key is invalid") && told.contains("Make a new one"),
+        "{told}"
+    );
+
+    for _ in 0..2 {
+        stage.first_answer(error(
+            401,
+            "restricted_api_key",
+            "This API key is restricted to only send emails",
+        ));
+    }
+    let told = stage.refusal(&json!({})).await;
+    assert!(told.contains("can only send"), "{told}");
+}

@@ -56,7 +56,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for QueryBody<T> {
 }
 
 /// A type that is given must be JSON's; none at all is taken for JSON.
-fn content_type(request: &HttpRequest) -> Result<(), ApiError> {
+pub(crate) fn content_type(request: &HttpRequest) -> Result<(), ApiError> {
     let Some(header) = request.headers().get(CONTENT_TYPE) else {
         return Ok(());
     };
@@ -77,7 +77,8 @@ fn content_type(request: &HttpRequest) -> Result<(), ApiError> {
     }
 }
 
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+/// The body's fields, checked.
+pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     let json: serde_json::Value =
         serde_json::from_slice(bytes).map_err(|error| ApiError::InvalidJson(place(&error)))?;
     serde_path_to_error::deserialize(json).map_err(|error| {

@@ -13,7 +13,9 @@ use domain::{EnvironmentId, IntegrationKey};
 use futures::future::LocalBoxFuture;
 use gateway::{Gateway, GatewayError, Session};
 
+use crate::actions::short;
 use crate::error::ApiError;
+use crate::proxy;
 
 /// Scopes as types, so that a route's arguments tell which it needs.
 pub(crate) mod scope {
@@ -161,13 +163,39 @@ impl FromRequest for SessionHolder {
     }
 }
 
+/// Somebody whose key is good, whatever it may do: what they ask for tells which scope they need.
+pub(crate) struct AnyCaller(gateway::Caller);
+
+impl Deref for AnyCaller {
+    type Target = gateway::Caller;
+
+    fn deref(&self) -> &gateway::Caller {
+        &self.0
+    }
+}
+
+impl FromRequest for AnyCaller {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let who = request.extensions().get::<Identity>().cloned();
+        ready(match who {
+            Some(Identity::Key(caller)) => Ok(Self(caller)),
+            // The token of a session is no key.
+            Some(Identity::Session(_)) => Err(GatewayError::UnknownKey.into()),
+            None => Err(ApiError::Unauthenticated),
+        })
+    }
+}
+
 /// Checks the key of a request to any of the routes behind it, before a byte of its body is read.
 pub(crate) async fn authenticate(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     // What no route takes is answered as such, key or not.
-    if request.match_pattern().is_some() {
+    if request.match_pattern().is_some() && !short::is_nothing(request.request()) {
         match identify(&request).await {
             Ok(who) => drop(request.extensions_mut().insert(who)),
             Err(error) => return Ok(request.error_response(error)),
@@ -183,6 +211,8 @@ async fn identify(request: &ServiceRequest) -> Result<Identity, ApiError> {
         .ok_or(ApiError::Unauthenticated)?;
     Ok(if Session::is_token(key) {
         Identity::Session(gateway.sessions().authenticate(key).await?)
+    } else if proxy::is_route(request.match_pattern()) {
+        Identity::Key(gateway.keys().authenticate_often(key).await?)
     } else {
         Identity::Key(gateway.keys().authenticate(key).await?)
     })

@@ -247,6 +247,6 @@ async fn deleted(
         .connections()
         .delete(caller, &query.provider_config_key, name)
         .await;
-    deleted.map_err(ApiError::deleting)?;
+    deleted.map_err(ApiError::refusing)?;
     Ok(web::Json(Success::new()))
 }

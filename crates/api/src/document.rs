@@ -1,17 +1,22 @@
 //! The OpenAPI document: the routes' own declarations, and for each provider its forms and its models.
 
+mod action;
 mod provider;
 mod rules;
 
+pub(crate) use action::inputs_of;
 pub(crate) use provider::schema_of;
 
 use std::fmt::Write;
 
 use actix_web::App;
 use registry::Registry;
+use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::tag::TagBuilder;
-use utoipa::openapi::{Components, Deprecated, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Server};
+use utoipa::openapi::{
+    Components, ContentBuilder, Deprecated, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Server,
+};
 use utoipa_actix_web::AppExt;
 
 use crate::docs;
@@ -63,12 +68,14 @@ pub fn openapi() -> OpenApi {
         tag("providers", "What integrations can be made of"),
         tag("integrations", "What an environment calls its providers"),
         tag("connections", "Access to accounts at providers"),
+        tag("actions", "Calls that an app asks for by name"),
         tag(
             "connect sessions",
             "Permissions to connect for front ends, half an hour each",
         ),
         tag("syncs", "What keeps the tables in step, and its runs"),
         tag("records", "Synced records"),
+        tag("proxy", "Calls to providers with the credentials of a connection"),
         tag("service", "The service itself"),
         tag(DEPRECATED, "Kept for clients that know no other name"),
     ];
@@ -95,6 +102,7 @@ pub fn openapi() -> OpenApi {
         .configure(routes)
         .split_for_parts();
     mark_deprecated(&mut document);
+    tell_apart(&mut document);
     rules::tell(&mut document);
     document
 }
@@ -121,11 +129,42 @@ fn mark_deprecated(document: &mut OpenApi) {
     }
 }
 
+/// A route for several methods declares one operation; each method's needs an id of its own, and a body where it has one.
+fn tell_apart(document: &mut OpenApi) {
+    for item in document.paths.paths.values_mut() {
+        let body = || {
+            let any = ContentBuilder::new().build();
+            RequestBodyBuilder::new()
+                .description(Some("Whatever the provider takes"))
+                .content("*/*", any)
+                .build()
+        };
+        let methods = [
+            ("get", &mut item.get, false),
+            ("head", &mut item.head, false),
+            ("post", &mut item.post, true),
+            ("put", &mut item.put, true),
+            ("patch", &mut item.patch, true),
+            ("delete", &mut item.delete, true),
+        ];
+        for (method, operation, has_body) in methods {
+            if let Some(operation) = operation
+                .as_mut()
+                .filter(|operation| operation.operation_id.as_deref() == Some("proxy"))
+            {
+                operation.operation_id = Some(format!("proxy_{method}"));
+                operation.request_body = has_body.then(|| body().into());
+            }
+        }
+    }
+}
+
 /// The same with the routes of each provider of `registry`: its forms, its models, its filters.
 pub fn openapi_for(registry: &Registry) -> OpenApi {
     let mut document = openapi();
     for provider in registry.iter() {
         provider::describe(provider, &mut document);
+        action::describe(provider, &mut document);
     }
     rules::tell(&mut document);
     document

@@ -16,6 +16,9 @@ use crate::error::ApiError;
 /// The header by which a request is found in the log.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// The same beside a provider's own.
+const OWN_REQUEST_ID: HeaderName = HeaderName::from_static("trunkline-request-id");
+
 /// One span a request: method, route pattern, status and time taken, and nothing that a caller wrote.
 pub(crate) struct RequestSpan;
 
@@ -81,8 +84,14 @@ pub(crate) async fn answer(
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
     );
+    // A provider's own id, which its support asks for, is not written over.
+    let own = if headers.contains_key(REQUEST_ID) {
+        OWN_REQUEST_ID
+    } else {
+        REQUEST_ID
+    };
     if let Ok(id) = HeaderValue::from_str(&id) {
-        headers.insert(REQUEST_ID, id);
+        headers.insert(own, id);
     }
     if !headers.contains_key(header::CACHE_CONTROL) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -133,6 +142,7 @@ pub(crate) fn cors() -> Cors {
             "X-Nango-Signature",
             "X-Request-Id",
             "Retry-After",
+            "Trunkline-Upstream-Status",
         ])
         .max_age(600)
 }

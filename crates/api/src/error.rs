@@ -1,13 +1,14 @@
 //! Every error on its way to HTTP: one stable code and one status each, one shape for all.
 
+mod kind;
+
 use std::time::Duration;
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, ResponseError, error};
-use gateway::{FieldError, GatewayError, Scope};
+use gateway::{FieldError, GatewayError, Scope, UpstreamAnswer};
 use serde::Serialize;
 use serde_json::{Value as Json, json};
-use store::StoreError;
 use utoipa::{IntoResponses, ToSchema};
 
 /// Why a request was not carried out.
@@ -23,6 +24,8 @@ pub(crate) enum ApiError {
     InvalidQuery(Vec<FieldError>),
     #[error("the body cannot be taken: see errors")]
     InvalidBody(Vec<FieldError>),
+    #[error("the headers cannot be taken: see errors")]
+    InvalidHeaders(Vec<FieldError>),
     #[error("the path cannot be read")]
     InvalidPath,
     #[error("the body is no JSON: {0}")]
@@ -39,6 +42,8 @@ pub(crate) enum ApiError {
     MethodNotAllowed { method: String, allowed: String },
     #[error("provider_config_key is needed: in the body, or as the header Provider-Config-Key")]
     MissingIntegration,
+    #[error("the header Connection-Id is needed")]
+    MissingConnection,
     #[error("syncs is needed: a list of names of syncs")]
     NoSyncs,
     #[error("the database has {0} migrations to go: run `trunkline migrate`")]
@@ -56,6 +61,9 @@ pub(crate) enum ApiError {
     /// The integration was named in a query or a body, where Nango answers 400.
     #[error("there is no integration {0:?}")]
     UnknownIntegration(String),
+    /// The same for an action, which Nango answers with a code of its own.
+    #[error("there is no integration {0:?}")]
+    UnknownProvider(String),
     /// The integration is named by a route about integrations, or by an import, where Nango answers `not_found`.
     #[error(
         "Integration does not exist: there is no integration {0:?}; GET /integrations lists those that there are"
@@ -67,9 +75,9 @@ pub(crate) enum ApiError {
         name: String,
         known: String,
     },
-    /// As Nango answers to the deletion of a connection that is not there.
+    /// The connection was named where Nango answers 400 if it is not there.
     #[error("there is no connection {connection:?} of {integration:?}")]
-    NothingToDelete { connection: String, integration: String },
+    UnknownConnection { connection: String, integration: String },
     /// As Nango answers to a look at a connection that is not there.
     #[error("there is no connection {connection:?} of {integration:?}")]
     NoSuchConnection { connection: String, integration: String },
@@ -105,6 +113,10 @@ struct ErrorDetail {
     #[schema(value_type = Option<Object>)]
     #[serde(skip_serializing_if = "Option::is_none")]
     payload: Option<Json>,
+    /// The provider's own answer to an action: its `status`, `headers` and `body`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    upstream: Option<UpstreamAnswer>,
 }
 
 /// A field that cannot be taken.
@@ -171,18 +183,43 @@ impl ApiError {
         }
     }
 
-    /// For a deletion: not there is 400 `unknown_connection`.
-    pub(crate) fn deleting(error: GatewayError) -> Self {
+    /// For requests to which Nango answers 400 if their connection (`unknown_connection`) or integration is not there.
+    pub(crate) fn refusing(error: GatewayError) -> Self {
         match error {
             GatewayError::UnknownConnection {
                 connection,
                 integration,
-            } => Self::NothingToDelete {
+            } => Self::UnknownConnection {
                 connection,
                 integration,
             },
             other => Self::named(other),
         }
+    }
+
+    /// For an action: what its headers name and is not there is 400.
+    pub(crate) fn triggering(error: GatewayError) -> Self {
+        match error {
+            GatewayError::UnknownIntegration(integration) => Self::UnknownProvider(integration),
+            other => Self::refusing(other),
+        }
+    }
+
+    /// For the state of syncs, where a connection that is not there is 400 `invalid_body`.
+    pub(crate) fn status(error: GatewayError) -> Self {
+        match Self::refusing(error) {
+            error @ Self::UnknownConnection { .. } => Self::InvalidBody(vec![FieldError::at(
+                "unknown",
+                "connection_id",
+                error.to_string(),
+            )]),
+            other => other,
+        }
+    }
+
+    /// An error at one field of the body.
+    pub(crate) fn invalid_body(field: &str, message: &str) -> Self {
+        Self::InvalidBody(vec![FieldError::at("invalid", field, message)])
     }
 
     /// For a route about integrations, and an import: one that is not there is 404 `not_found`.
@@ -205,29 +242,31 @@ impl ApiError {
     fn kind(&self) -> (StatusCode, &'static str) {
         use StatusCode as S;
         match self {
-            Self::MissingKey => (S::UNAUTHORIZED, "missing_auth_header"),
+            Self::MissingKey | Self::MissingSessionToken => (S::UNAUTHORIZED, "missing_auth_header"),
             Self::MalformedKey => (S::UNAUTHORIZED, "malformed_auth_header"),
             Self::Forbidden(_) => (S::FORBIDDEN, "forbidden"),
             Self::InvalidQuery(_) => (S::BAD_REQUEST, "invalid_query_params"),
             Self::InvalidBody(_) => (S::BAD_REQUEST, "invalid_body"),
+            Self::InvalidHeaders(_) => (S::BAD_REQUEST, "invalid_headers"),
             Self::InvalidPath => (S::BAD_REQUEST, "invalid_uri_params"),
             Self::InvalidJson(_) | Self::BrokenBody => (S::BAD_REQUEST, "invalid_json"),
             Self::InvalidContentType => (S::UNSUPPORTED_MEDIA_TYPE, "invalid_content_type"),
             Self::TooLarge(_) => (S::PAYLOAD_TOO_LARGE, "body_too_large"),
             Self::PublicKey => (S::UNAUTHORIZED, "deprecated_authentication"),
-            Self::MissingSessionToken => (S::UNAUTHORIZED, "missing_auth_header"),
             Self::NoRoute
             | Self::NoSuchConnection { .. }
             | Self::NoSuchIntegration(_)
             | Self::NoSuchFunction { .. } => (S::NOT_FOUND, "not_found"),
             Self::MethodNotAllowed { .. } => (S::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::MissingIntegration => (S::BAD_REQUEST, "missing_provider_config_key"),
+            Self::MissingConnection => (S::BAD_REQUEST, "missing_connection_id"),
+            Self::UnknownProvider(_) => (S::BAD_REQUEST, "unknown_provider"),
             Self::NoSyncs => (S::BAD_REQUEST, "no_syncs_found"),
             Self::Migrating(_) => (S::SERVICE_UNAVAILABLE, "migrations_pending"),
             Self::Unauthenticated => (S::INTERNAL_SERVER_ERROR, "server_error"),
             Self::UnknownIntegration(_) => (S::BAD_REQUEST, "unknown_provider_config"),
-            Self::NothingToDelete { .. } => (S::BAD_REQUEST, "unknown_connection"),
-            Self::Gateway(error) => gateway_kind(error),
+            Self::UnknownConnection { .. } => (S::BAD_REQUEST, "unknown_connection"),
+            Self::Gateway(error) => kind::of_gateway(error),
         }
     }
 
@@ -240,7 +279,12 @@ impl ApiError {
     fn tells_callers(&self) -> bool {
         matches!(
             self,
-            Self::Migrating(_) | Self::Gateway(GatewayError::ProviderUnavailable { .. })
+            Self::Migrating(_)
+                | Self::Gateway(
+                    GatewayError::ProviderUnavailable { .. }
+                        | GatewayError::Call(_)
+                        | GatewayError::Action(_)
+                )
         )
     }
 
@@ -257,6 +301,7 @@ impl ApiError {
         match self {
             Self::InvalidQuery(fields)
             | Self::InvalidBody(fields)
+            | Self::InvalidHeaders(fields)
             | Self::Gateway(
                 GatewayError::InvalidBody(fields)
                 | GatewayError::InvalidQuery(fields)
@@ -269,6 +314,11 @@ impl ApiError {
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Gateway(GatewayError::ProviderUnavailable { retry_after, .. }) => Some(*retry_after),
+            Self::Gateway(GatewayError::Call(error)) => error.retry_after(),
+            Self::Gateway(GatewayError::Action(failure)) => failure.retry_after.map(Duration::from_secs),
+            Self::Gateway(GatewayError::KeyInUse | GatewayError::ActionPending { .. }) => {
+                Some(Duration::from_secs(1))
+            }
             _ => (self.kind().0 == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER),
         }
     }
@@ -284,6 +334,10 @@ impl ApiError {
                 connection,
                 ..
             }) => Some(json!({ "provider_status": status, "provider_code": code, "connection": connection })),
+            Self::Gateway(GatewayError::ActionPending { status }) => Some(json!({ "status": status })),
+            Self::Gateway(GatewayError::Action(failure)) => {
+                failure.upstream.as_ref().map(|answer| answer.body.clone())
+            }
             _ => request
                 .filter(|_| self.cause().is_some())
                 .map(|id| json!({ "id": id })),
@@ -306,6 +360,10 @@ impl ApiError {
             message: self.message(),
             errors,
             payload: self.payload(request),
+            upstream: match self {
+                Self::Gateway(GatewayError::Action(failure)) => failure.upstream.clone(),
+                _ => None,
+            },
         };
         let mut response = HttpResponse::build(status);
         if let Some(wait) = self.retry_after() {
@@ -318,48 +376,6 @@ impl ApiError {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
         }
         response.json(ErrorBody { error: detail })
-    }
-}
-
-fn gateway_kind(error: &GatewayError) -> (StatusCode, &'static str) {
-    use StatusCode as S;
-    match error {
-        GatewayError::UnknownKey => (S::UNAUTHORIZED, "unknown_account"),
-        GatewayError::MalformedSessionToken => (S::UNAUTHORIZED, "invalid_connect_session_token_format"),
-        GatewayError::UnknownSession => (S::UNAUTHORIZED, "unknown_connect_session_token"),
-        GatewayError::Forbidden(_) => (S::FORBIDDEN, "forbidden"),
-        GatewayError::IntegrationNotAllowed(_) => (S::BAD_REQUEST, "integration_not_allowed"),
-        GatewayError::InvalidAuthMode { .. } => (S::BAD_REQUEST, "invalid_auth_mode"),
-        GatewayError::ConnectionInvalid(_) => (S::BAD_REQUEST, "connection_validation_failed"),
-        GatewayError::InvalidCredentials { .. } => (S::BAD_REQUEST, "invalid_credentials"),
-        GatewayError::UnknownIntegration(_) => (S::NOT_FOUND, "unknown_provider_config"),
-        GatewayError::UnknownConnection { .. } => (S::NOT_FOUND, "unknown_connection"),
-        GatewayError::UnknownRun(_)
-        | GatewayError::UnknownModel { .. }
-        | GatewayError::UnknownEnvironment(_)
-        | GatewayError::UnknownProvider(_)
-        | GatewayError::UnknownApiKey(_) => (S::NOT_FOUND, "not_found"),
-        GatewayError::EnvironmentInUse(_) => (S::CONFLICT, "conflict"),
-        GatewayError::UnknownSync(_) => (S::BAD_REQUEST, "unknown_sync"),
-        GatewayError::InvalidBody(_) => (S::BAD_REQUEST, "invalid_body"),
-        GatewayError::InvalidQuery(_) => (S::BAD_REQUEST, "invalid_query_params"),
-        GatewayError::OauthNotSupported(_) => (S::BAD_REQUEST, "oauth_not_supported"),
-        GatewayError::CredentialsRefused { .. } => (S::BAD_REQUEST, "connection_test_failed"),
-        GatewayError::ProviderUnavailable { .. } => (S::SERVICE_UNAVAILABLE, "provider_unavailable"),
-        GatewayError::Vault(_) => (S::INTERNAL_SERVER_ERROR, "server_error"),
-        GatewayError::Store(error) => store_kind(error),
-    }
-}
-
-fn store_kind(error: &StoreError) -> (StatusCode, &'static str) {
-    use StatusCode as S;
-    match error {
-        StoreError::NotFound { .. } => (S::NOT_FOUND, "not_found"),
-        StoreError::Conflict { .. } => (S::CONFLICT, "conflict"),
-        StoreError::Unavailable(_) => (S::SERVICE_UNAVAILABLE, "unavailable"),
-        StoreError::LeaseLost | StoreError::Refused(_) | StoreError::Query(_) | StoreError::Migration(_) => {
-            (S::INTERNAL_SERVER_ERROR, "server_error")
-        }
     }
 }
 

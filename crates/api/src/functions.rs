@@ -1,92 +1,23 @@
 //! Functions, as Nango calls syncs and actions in one: what a provider's file makes of an integration.
 
+mod function;
+
 use actix_web::{get, web};
 use gateway::Gateway;
-use registry::{Provider, Sync};
+use registry::Provider;
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::caller::{Caller, scope};
-use crate::document::schema_of;
 use crate::error::{ApiError, ErrorBody, KeyErrors};
 use crate::query::{FromParameters, NoParameters, Parameters, Query};
+
+pub(crate) use self::function::Function;
 
 /// Functions of a page that names no size, and the most that one may name: as Nango has it.
 const DEFAULT_LIMIT: i64 = 20;
 const MAX_LIMIT: i64 = 100;
-
-/// A sync or an action.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct Function {
-    /// Its name.
-    #[schema(example = "acme-messages")]
-    pub(crate) name: String,
-    /// `sync` or `action`.
-    #[schema(example = "sync")]
-    r#type: &'static str,
-    /// What it does.
-    #[schema(example = "Every message of the account, with its later changes")]
-    description: String,
-    /// Always empty: keys have no scopes that a provider's file could know.
-    #[schema(example = json!([]))]
-    scopes: Vec<String>,
-    /// The name of what it is given, in `json_schema`; null if nothing.
-    input: Option<String>,
-    /// The models that it brings.
-    #[schema(example = json!(["Message"]))]
-    returns: Vec<String>,
-    /// JSON Schemas of what it is given and brings, under `definitions`.
-    json_schema: Json,
-    /// How often it runs; null for an action.
-    #[schema(example = "every 5 minutes")]
-    runs: Option<String>,
-    /// Whether it runs for a new connection without being started; null for an action.
-    auto_start: Option<bool>,
-    /// Whether rows that the provider has no more are marked deleted; null for an action.
-    track_deletes: Option<bool>,
-    /// Names it within the environment.
-    #[schema(example = "acme/acme-messages")]
-    id: String,
-    /// Always true: what a provider's file declares is there.
-    enabled: bool,
-    /// Always null: functions are not deployed, they come with the file.
-    last_deployed: Option<String>,
-    /// Always `catalog`: from the provider's file.
-    #[schema(example = "catalog")]
-    source: &'static str,
-}
-
-impl Function {
-    /// All of a provider's, under the key of an integration.
-    pub(crate) fn of(provider: &Provider, integration: &str) -> Vec<Self> {
-        provider
-            .syncs
-            .values()
-            .map(|sync| Self::sync(sync, integration))
-            .collect()
-    }
-
-    fn sync(sync: &Sync, integration: &str) -> Self {
-        let model = sync.model.name.to_string();
-        Self {
-            name: sync.name.to_string(),
-            r#type: "sync",
-            description: sync.description.clone(),
-            scopes: Vec::new(),
-            input: None,
-            json_schema: json!({ "definitions": { &model: schema_of(&sync.model) } }),
-            returns: vec![model],
-            runs: Some(sync.schedule.to_string()),
-            auto_start: Some(sync.auto_start),
-            track_deletes: Some(sync.track_deletes),
-            id: format!("{integration}/{}", sync.name),
-            enabled: true,
-            last_deployed: None,
-            source: "catalog",
-        }
-    }
-}
 
 /// Which functions to list.
 #[derive(IntoParams)]

@@ -87,12 +87,15 @@ pub(crate) struct IntegrationAnswer {
     data: IntegrationView,
 }
 
+/// More than the choices that there are: the same may be said twice.
+const MAX_INCLUDES: usize = 100;
+
 /// What else to show.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct IncludeQuery {
     /// `webhook` or `credentials`; may be given several times.
-    #[param(value_type = Vec<Include>, inline, required = false, style = Form, explode)]
+    #[param(value_type = Vec<Include>, inline, required = false, style = Form, explode, max_items = 100)]
     include: Vec<Include>,
 }
 
@@ -119,7 +122,7 @@ impl std::str::FromStr for Include {
 impl FromParameters for IncludeQuery {
     fn read(parameters: &mut Parameters) -> Self {
         Self {
-            include: parameters.repeated("include"),
+            include: parameters.repeated("include", MAX_INCLUDES),
         }
     }
 }

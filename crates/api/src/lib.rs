@@ -4,6 +4,7 @@
 //! and no SQL lives here. The invariants: who has no key, or a key without the scope, reaches no handler; a cause of our own never
 //! reaches an answer; neither a query's values nor a header nor a body reaches the log.
 
+mod actions;
 mod api_auth;
 mod body;
 mod caller;
@@ -16,18 +17,21 @@ mod edge;
 mod environments;
 mod error;
 mod functions;
+mod headers;
 mod health;
 mod home;
 mod integrations;
 mod methods;
 mod oauth;
 mod providers;
+mod proxy;
 mod query;
 mod records;
 mod routes;
 mod runs;
 mod server;
 mod syncs;
+mod verify;
 
 pub use document::{openapi, openapi_for};
 pub use server::{ApiOptions, serve};

@@ -7,7 +7,9 @@ use std::str::FromStr;
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
+use domain::{ParseTimestampError, Timestamp};
 use gateway::FieldError;
+use serde_json::{Map, Value as Json};
 
 use crate::error::ApiError;
 
@@ -86,6 +88,15 @@ impl Parameters {
             .ok()
     }
 
+    /// A moment. A plus sign that was not encoded arrives as a space and is taken for what it was.
+    pub(crate) fn time(&mut self, name: &'static str) -> Option<Timestamp> {
+        let text = self.text(name)?;
+        let parsed = text.parse().or_else(|_| text.replace(' ', "+").parse());
+        parsed
+            .map_err(|rule: ParseTimestampError| self.wrong("invalid", name, format!("is {rule}")))
+            .ok()
+    }
+
     /// A whole number.
     pub(crate) fn number(&mut self, name: &'static str, range: RangeInclusive<i64>) -> Option<i64> {
         let text = self.text(name)?;
@@ -111,10 +122,13 @@ impl Parameters {
         })
     }
 
-    /// The values of a parameter that may be given several times.
-    pub(crate) fn repeated<T: FromStr<Err: Display>>(&mut self, name: &'static str) -> Vec<T> {
+    /// The values of a parameter that may be given up to `most` times.
+    pub(crate) fn repeated<T: FromStr<Err: Display>>(&mut self, name: &'static str, most: usize) -> Vec<T> {
         self.known.push(name);
         let given: Vec<_> = self.pairs.extract_if(.., |(known, _)| known == name).collect();
+        if given.len() > most {
+            self.wrong("invalid", name, format!("may be given {most} times at most"));
+        }
         let mut values = Vec::new();
         for (_, text) in given {
             match text.parse() {
@@ -206,6 +220,19 @@ pub(crate) fn pairs(request: &HttpRequest) -> Vec<(String, String)> {
     url::form_urlencoded::parse(request.query_string().as_bytes())
         .into_owned()
         .collect()
+}
+
+/// The query as the inputs of an action: one that comes several times is a list.
+pub(crate) fn inputs(request: &HttpRequest) -> Map<String, Json> {
+    let mut inputs = Map::new();
+    for (name, value) in pairs(request) {
+        match inputs.get_mut(&name) {
+            None => drop(inputs.insert(name, Json::String(value))),
+            Some(Json::Array(values)) => values.push(Json::String(value)),
+            Some(first) => *first = Json::Array(vec![first.take(), Json::String(value)]),
+        }
+    }
+    inputs
 }
 
 /// The query of a route that takes none.

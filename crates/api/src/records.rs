@@ -1,5 +1,6 @@
-//! Synced records: a page as JSON, or all of them as a stream of CSV or NDJSON.
+//! Synced records: a page as JSON, all of them as a stream of CSV or NDJSON, or the feed of their changes.
 
+pub(crate) mod feed;
 mod stream;
 mod write;
 
@@ -29,7 +30,7 @@ pub(crate) struct RecordPage {
     next_cursor: Option<String>,
 }
 
-/// Lists synced records of a connection, newest first.
+/// Lists synced records of a connection, newest first; those that were deleted or pruned are not among them.
 ///
 /// Each model has its own filters, which are parameters of the same name; `…_after` and `…_before` bound the times by which it is
 /// ordered. With `Accept: text/csv` or `application/x-ndjson` all records that pass come in one stream, unless `limit` is given.
@@ -40,6 +41,7 @@ pub(crate) struct RecordPage {
         ("plural" = String, Path, description = "The model in the plural", example = "messages"),
         ("connectionId" = String, Query, description = "The connection", example = "my-acme"),
         ("limit" = Option<i64>, Query, minimum = 1, maximum = 1000, description = "At most so many; 100 if left out"),
+        ("variant" = Option<String>, Query, description = "The sync's variant; `base` if left out"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before, unchanged"),
     ),
     responses(
@@ -58,14 +60,24 @@ pub(crate) async fn list(
     request: HttpRequest,
     path: web::Path<(String, String)>,
 ) -> Result<HttpResponse, ApiError> {
-    let parameters = query::pairs(&request);
+    answer(caller, gateway, &request, &path.0, &path.1).await
+}
+
+pub(crate) async fn answer(
+    caller: Caller<scope::RecordsRead>,
+    gateway: web::Data<Gateway>,
+    request: &HttpRequest,
+    integration: &str,
+    plural: &str,
+) -> Result<HttpResponse, ApiError> {
+    let parameters = query::pairs(request);
     let limit = parameters
         .iter()
         .find(|(name, _)| name == "limit")
         .and_then(|(_, value)| value.parse().ok());
     let filter = gateway
         .records()
-        .filter(&caller, &path.0, &path.1, parameters)
+        .filter(&caller, integration, plural, parameters)
         .await?;
     let accept = request
         .headers()

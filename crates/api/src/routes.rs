@@ -7,8 +7,8 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::connections::deprecated;
 use crate::{
-    api_auth, body, caller, connect, connect_sessions, connections, docs, environments, functions, health,
-    home, integrations, oauth, providers, records, runs, syncs,
+    actions, api_auth, body, caller, connect, connect_sessions, connections, docs, environments, functions,
+    health, home, integrations, oauth, providers, proxy, records, runs, syncs, verify,
 };
 
 /// Registers every route; this is also what the OpenAPI document is made from.
@@ -54,9 +54,19 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
         .service(syncs::pause)
         .service(syncs::start)
         .service(syncs::status)
+        .service(syncs::frequency::update)
+        .service(syncs::variants::create)
+        .service(syncs::variants::delete)
         .service(runs::list)
         .service(runs::get)
+        .service(records::feed::read)
+        .service(records::feed::prune)
+        .service(proxy::call)
+        .service(actions::trigger)
+        .service(actions::result)
+        .map(actions::short::routes)
         .service(connect::connect)
+        .service(verify::verify)
         .service(records::list)
         .wrap(from_fn(caller::authenticate));
     config

@@ -15,7 +15,7 @@ use crate::connect_sessions::ConnectPage;
 use crate::document::Document;
 use crate::edge::{self, RequestSpan};
 use crate::providers::PublicUrl;
-use crate::{error, methods, routes};
+use crate::{error, methods, proxy, routes};
 
 /// How the API is served.
 #[derive(Debug, Clone)]
@@ -79,6 +79,7 @@ pub fn serve(gateway: Gateway, listener: TcpListener, options: ApiOptions) -> st
             .wrap(from_fn(edge::answer))
             .wrap(TracingLogger::<RequestSpan>::new())
             .wrap(NormalizePath::trim())
+            .wrap(from_fn(proxy::keep_address))
     });
     Ok(server
         .workers(threads)

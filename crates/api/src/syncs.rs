@@ -1,7 +1,9 @@
 //! Syncs: triggered, paused, started, looked at; the shapes are those of Nango's API, with the runs added.
 
+pub(crate) mod frequency;
 mod request;
 mod state;
+pub(crate) mod variants;
 
 use actix_web::{HttpRequest, get, post, web};
 use gateway::{Gateway, TriggeredRun};
@@ -35,6 +37,8 @@ struct StartedRun {
     id: String,
     #[schema(example = "acme-messages")]
     sync: String,
+    #[schema(example = "base")]
+    variant: String,
     #[schema(example = "my-acme")]
     connection_id: String,
     /// Whether this run was waiting or under way before the trigger, which then made none.
@@ -50,6 +54,7 @@ impl From<Vec<TriggeredRun>> for TriggerAnswer {
         let started = |run: TriggeredRun| StartedRun {
             id: run.id.to_string(),
             sync: run.sync.to_string(),
+            variant: run.variant.to_string(),
             connection_id: run.connection,
             already_active: run.already_active,
         };
@@ -151,8 +156,7 @@ pub(crate) async fn start(
     params(StatusQuery),
     responses(
         (status = 200, description = "The states", body = StatusList),
-        (status = 400, description = "`invalid_query_params`, `unknown_sync` or `unknown_provider_config`", body = ErrorBody),
-        (status = 404, description = "`unknown_connection`", body = ErrorBody),
+        (status = 400, description = "`invalid_query_params`, `unknown_sync`, `unknown_provider_config`, or `invalid_body` if there is no such connection", body = ErrorBody),
         KeyErrors
     )
 )]
@@ -166,6 +170,6 @@ pub(crate) async fn status(
         .syncs()
         .status(&caller, &query.0.selection())
         .await
-        .map_err(ApiError::named)?;
+        .map_err(ApiError::status)?;
     Ok(web::Json(states.into()))
 }

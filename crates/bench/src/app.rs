@@ -15,6 +15,7 @@ use tracing_subscriber::EnvFilter;
 use upstream::{Upstream, UpstreamOptions};
 use vault::{KeyRing, SecretKey};
 
+use crate::proxy;
 use crate::sim::Access;
 
 /// The integration that is measured.
@@ -60,7 +61,10 @@ impl App {
             .init();
         let clock = Clock::system();
         let store = open(&order.database).await?;
-        let base_urls = HashMap::from([(INTEGRATION.parse()?, order.sim.url.parse()?)]);
+        let base_urls = HashMap::from([
+            (INTEGRATION.parse()?, order.sim.url.parse()?),
+            (proxy::PROVIDER.parse()?, order.sim.url.parse()?),
+        ]);
         let upstream = UpstreamOptions {
             base_urls,
             ..UpstreamOptions::default()

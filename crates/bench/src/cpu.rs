@@ -46,18 +46,29 @@ pub(crate) fn of_ended_children() -> anyhow::Result<f64> {
 
 /// Processor time of a process and its children, those that have ended included.
 pub(crate) fn of_family(pid: u32) -> anyhow::Result<f64> {
-    let mut total = ticks(&stat(pid)?, &[USER, SYSTEM, CHILDREN_USER, CHILDREN_SYSTEM]);
-    for entry in fs::read_dir("/proc").context("reading /proc")?.flatten() {
-        let Some(other) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
-            continue;
-        };
-        // A process may have ended since the folder was read.
-        let Ok(stat) = stat(other) else { continue };
-        if stat.get(PARENT) == Some(&i64::from(pid)) {
-            total += ticks(&stat, &[USER, SYSTEM]);
-        }
-    }
-    Ok(total)
+    let own = ticks(&stat(pid)?, &[USER, SYSTEM, CHILDREN_USER, CHILDREN_SYSTEM]);
+    let children = children(pid)?;
+    let children = children.iter().map(|(_, stat)| ticks(stat, &[USER, SYSTEM]));
+    Ok(own + children.sum::<f64>())
+}
+
+/// A process's children that run, with their numbers of `/proc/PID/stat`.
+fn children(pid: u32) -> anyhow::Result<Vec<(u32, Vec<i64>)>> {
+    let entries = fs::read_dir("/proc").context("reading /proc")?.flatten();
+    let others = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    // A process may have ended since the folder was read.
+    let stats = others.filter_map(|other| Some((other, stat(other).ok()?)));
+    Ok(stats
+        .filter(|(_, stat)| stat.get(PARENT) == Some(&i64::from(pid)))
+        .collect())
+}
+
+/// The memory that a process and its children have resident now, in bytes; of what several processes share, each one's part.
+pub(crate) fn memory_of_family(pid: u32) -> anyhow::Result<u64> {
+    let children = children(pid)?;
+    let pids = std::iter::once(pid).chain(children.iter().map(|(child, _)| *child));
+    pids.map(|pid| kilobytes(&format!("/proc/{pid}/smaps_rollup"), "Pss:"))
+        .sum()
 }
 
 /// The numbers of `/proc/PID/stat` behind the name; the state, which is a letter, as 0.
@@ -89,13 +100,18 @@ pub(crate) fn anonymous_memory() -> anyhow::Result<u64> {
 }
 
 fn status(field: &str) -> anyhow::Result<u64> {
-    let text = fs::read_to_string("/proc/self/status").context("reading /proc/self/status")?;
+    kilobytes("/proc/self/status", field)
+}
+
+/// What a file of the kernel tells in kB, in bytes.
+fn kilobytes(file: &str, field: &str) -> anyhow::Result<u64> {
+    let text = fs::read_to_string(file).with_context(|| format!("reading {file}"))?;
     let kilobytes = text
         .lines()
         .find_map(|line| line.strip_prefix(field))
         .and_then(|rest| rest.trim().strip_suffix(" kB"))
         .and_then(|number| number.parse::<u64>().ok());
-    Ok(kilobytes.with_context(|| format!("/proc/self/status tells no {field}"))? * 1024)
+    Ok(kilobytes.with_context(|| format!("{file} tells no {field}"))? * 1024)
 }
 
 #[cfg(test)]
@@ -113,6 +129,7 @@ mod tests {
         assert!(own() - before >= 2.0 * TICK);
         assert!(of(std::process::id()).unwrap() >= 2.0 * TICK);
         assert!(of_family(std::process::id()).unwrap() >= 2.0 * TICK);
+        assert!(memory_of_family(std::process::id()).unwrap() > 0);
         assert!(peak_memory().unwrap() >= anonymous_memory().unwrap());
     }
 }

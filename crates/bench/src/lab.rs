@@ -120,7 +120,7 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    fn new() -> anyhow::Result<Self> {
+    pub(crate) fn new() -> anyhow::Result<Self> {
         let style = ProgressStyle::with_template("{spinner:.cyan} {elapsed_precise} {msg}")?;
         let bar = ProgressBar::new_spinner().with_style(style);
         // A second between two looks: who watches takes no time from what is measured.

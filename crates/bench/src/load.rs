@@ -1,14 +1,14 @@
-//! Clients of the API: each keeps one connection and asks again as soon as it has its answer.
+//! Clients of a server: each keeps one connection and asks again as soon as it has its answer.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use http_body_util::{BodyExt, Empty};
-use hyper::body::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper::header::{AUTHORIZATION, HOST};
-use hyper::{Request, StatusCode};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use tokio::net::TcpStream;
@@ -27,35 +27,60 @@ pub(crate) struct Load {
     pub(crate) p99: f64,
 }
 
+/// Where clients ask, and what for.
+#[derive(Clone)]
+pub(crate) struct Asked {
+    address: String,
+    headers: HeaderMap,
+    paths: Arc<Vec<String>>,
+}
+
+impl Asked {
+    /// Any of `paths`, at random.
+    pub(crate) fn new(address: &str, paths: Vec<String>) -> Self {
+        Self {
+            address: address.to_owned(),
+            headers: HeaderMap::new(),
+            paths: Arc::new(paths),
+        }
+    }
+
+    /// With the API's key.
+    pub(crate) fn with_key(self) -> anyhow::Result<Self> {
+        self.with(AUTHORIZATION, &format!("Bearer {API_KEY}"))
+    }
+
+    /// With a header of each request.
+    pub(crate) fn with(mut self, name: HeaderName, value: &str) -> anyhow::Result<Self> {
+        self.headers.insert(name, HeaderValue::from_str(value)?);
+        Ok(self)
+    }
+}
+
 /// One client.
 pub(crate) struct Client {
-    address: String,
-    sender: SendRequest<Empty<Bytes>>,
+    headers: HeaderMap,
+    sender: SendRequest<Full<Bytes>>,
 }
 
 impl Client {
-    pub(crate) async fn connect(address: &str) -> anyhow::Result<Self> {
-        let stream = TcpStream::connect(address)
+    /// A client of the server at `asked`.
+    pub(crate) async fn connect(asked: &Asked) -> anyhow::Result<Self> {
+        let stream = TcpStream::connect(&asked.address)
             .await
-            .context("connecting to the API")?;
+            .with_context(|| format!("connecting to {}", asked.address))?;
         stream.set_nodelay(true)?;
         let (sender, connection) = handshake(TokioIo::new(stream)).await?;
         // It ends with the sender; an error of it reaches who waits for an answer.
         tokio::spawn(connection);
-        Ok(Self {
-            address: address.to_owned(),
-            sender,
-        })
+        let mut headers = asked.headers.clone();
+        headers.insert(HOST, HeaderValue::from_str(&asked.address)?);
+        Ok(Self { headers, sender })
     }
 
     /// The body of the answer, which must be 200.
     pub(crate) async fn get(&mut self, path: &str) -> anyhow::Result<Bytes> {
-        let request = Request::get(path)
-            .header(HOST, &self.address)
-            .header(AUTHORIZATION, format!("Bearer {API_KEY}"))
-            .body(Empty::new())?;
-        self.sender.ready().await?;
-        let answer = self.sender.send_request(request).await?;
+        let answer = self.send(Method::GET, path, Bytes::new()).await?;
         let status = answer.status();
         let body = answer.into_body().collect().await?.to_bytes();
         ensure!(
@@ -65,27 +90,56 @@ impl Client {
         );
         Ok(body)
     }
+
+    /// The length of the answer's body, of which nothing is kept; the answer must be 200.
+    pub(crate) async fn length(&mut self, path: &str) -> anyhow::Result<u64> {
+        let answer = self.send(Method::GET, path, Bytes::new()).await?;
+        let status = answer.status();
+        ensure!(status == StatusCode::OK, "{path} answers {status}");
+        let (mut body, mut length) = (answer.into_body(), 0);
+        while let Some(frame) = body.frame().await {
+            let part = frame?.into_data().map(|part| part.len()).unwrap_or_default();
+            length += u64::try_from(part)?;
+        }
+        Ok(length)
+    }
+
+    /// Sends JSON and gives the status.
+    pub(crate) async fn post(&mut self, path: &str, json: String) -> anyhow::Result<StatusCode> {
+        let answer = self.send(Method::POST, path, json.into()).await?;
+        let status = answer.status();
+        answer.into_body().collect().await?;
+        Ok(status)
+    }
+
+    async fn send(&mut self, method: Method, path: &str, body: Bytes) -> anyhow::Result<Response<Incoming>> {
+        let mut request = Request::new(Full::new(body));
+        *request.uri_mut() = path.parse()?;
+        request.headers_mut().clone_from(&self.headers);
+        if method == Method::POST {
+            let json = HeaderValue::from_static("application/json");
+            request.headers_mut().insert(CONTENT_TYPE, json);
+        }
+        *request.method_mut() = method;
+        self.sender.ready().await?;
+        Ok(self.sender.send_request(request).await?)
+    }
 }
 
-/// Lets `clients` ask for any of `paths`, at random, for so long.
-pub(crate) async fn run(
-    address: &str,
-    paths: &Arc<Vec<String>>,
-    clients: usize,
-    duration: Duration,
-) -> anyhow::Result<Load> {
+/// Lets `clients` ask for so long.
+pub(crate) async fn run(asked: &Asked, clients: usize, duration: Duration) -> anyhow::Result<Load> {
     let mut asking = JoinSet::new();
     let start = Instant::now();
     for number in 0..clients {
-        let (address, paths) = (address.to_owned(), Arc::clone(paths));
+        let server = asked.clone();
         asking.spawn(async move {
-            let mut client = Client::connect(&address).await?;
+            let mut client = Client::connect(&server).await?;
             let mut dice = Dice::new(number);
             let mut took = Vec::new();
             while start.elapsed() < duration {
-                let path = dice.pick(&paths).context("there is no path to ask for")?;
+                let path = dice.pick(&server.paths).context("there is no path to ask for")?;
                 let asked = Instant::now();
-                client.get(path).await?;
+                client.length(path).await?;
                 took.push(asked.elapsed());
             }
             anyhow::Ok(took)

@@ -13,7 +13,9 @@ mod lab;
 mod latency;
 mod load;
 mod memory;
+mod nginx;
 mod postgres;
+mod proxy;
 mod query;
 mod report;
 mod sim;
@@ -43,6 +45,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// The proxy beside nginx, which must be installed, with one added header: requests a second, processor time, memory, latency
+    Proxy(proxy::Options),
     /// What the program starts for itself
     #[command(hide = true)]
     Child { kind: Kind },
@@ -57,7 +61,8 @@ fn main() -> anyhow::Result<ExitCode> {
     let outcome = runtime.block_on(async {
         match cli.command {
             Some(Command::Child { kind }) => be(kind).await.map(|()| ExitCode::SUCCESS),
-            None => run(&cli.options).await,
+            Some(Command::Proxy(options)) => run(&cli.options, proxy::measure(&options)).await,
+            None => run(&cli.options, measure(&cli.options)).await,
         }
     });
     // What still runs on a thread of its own has lost its folder and its server; nobody waits for it.
@@ -75,10 +80,13 @@ async fn be(kind: Kind) -> anyhow::Result<()> {
 }
 
 /// Measures until all is measured or somebody has had enough; children, server and folders are gone after it.
-async fn run(options: &Options) -> anyhow::Result<ExitCode> {
+async fn run(
+    options: &Options,
+    measuring: impl Future<Output = anyhow::Result<Report>>,
+) -> anyhow::Result<ExitCode> {
     let mut terminate = signal(SignalKind::terminate())?;
     let report = tokio::select! {
-        report = measure(options) => report?,
+        report = measuring => report?,
         _ = tokio::signal::ctrl_c() => return Ok(ExitCode::from(130)),
         _ = terminate.recv() => return Ok(ExitCode::from(143)),
     };
@@ -93,7 +101,18 @@ async fn run(options: &Options) -> anyhow::Result<ExitCode> {
 async fn measure(options: &Options) -> anyhow::Result<Report> {
     let lab = Lab::open(options).await?;
     let mut report = Report::default();
-    circumstances(&lab, &mut report)?;
+    report.machine();
+    report.setting(
+        "PostgreSQL",
+        format!("{}, {}", lab.server.version()?, postgres::SETTINGS),
+    );
+    report.setting(
+        "SQLite",
+        format!(
+            "{}, the settings of Trunkline's own connection",
+            rusqlite::version()
+        ),
+    );
     if lab.measures(Part::Throughput) {
         throughput::measure(&lab, &mut report).await?;
     }
@@ -108,28 +127,4 @@ async fn measure(options: &Options) -> anyhow::Result<Report> {
     }
     lab.progress.end();
     Ok(report)
-}
-
-fn circumstances(lab: &Lab, report: &mut Report) -> anyhow::Result<()> {
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    let model = std::fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
-        let line = text.lines().find(|line| line.starts_with("model name"))?;
-        Some(line.split_once(':')?.1.trim().to_owned())
-    });
-    report.setting("machine", format!("{cores} cores, {}", model.unwrap_or_default()));
-    report.setting(
-        "PostgreSQL",
-        format!("{}, {}", lab.server.version()?, postgres::SETTINGS),
-    );
-    report.setting(
-        "SQLite",
-        format!(
-            "{}, the settings of Trunkline's own connection",
-            rusqlite::version()
-        ),
-    );
-    if cfg!(debug_assertions) {
-        report.setting("build", "NOT OPTIMISED: say --release".to_owned());
-    }
-    Ok(())
 }

@@ -1,7 +1,6 @@
 //! `GET /{integration}/{plural}` from a large table, over HTTP, from one client and from many.
 
 use std::net::{Ipv4Addr, TcpListener};
-use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use api::ApiOptions;
@@ -14,7 +13,7 @@ use crate::child::{self, Child, Kind};
 use crate::database::Place;
 use crate::fill;
 use crate::lab::Lab;
-use crate::load::{self, Client, Load};
+use crate::load::{self, Asked, Client, Load};
 use crate::report::{Bar, Report, Table, count, milliseconds, rate};
 use crate::sim::Sim;
 use crate::sync;
@@ -64,15 +63,15 @@ async fn on(lab: &Lab, place: &Place, sim: &Sim) -> anyhow::Result<Vec<Measured>
     let address: String = server.answer().await?;
     let mut measured = Vec::new();
     for (query, paths) in paths(&address).await? {
-        let paths = Arc::new(paths);
+        let asked = Asked::new(&address, paths).with_key()?;
         for clients in CLIENTS {
             step(&format!("{query}, {clients} at once"));
-            load::run(&address, &paths, clients, lab.query_time / 4).await?;
+            load::run(&asked, clients, lab.query_time / 4).await?;
             measured.push(Measured {
                 database: place.name(),
                 rows,
                 query,
-                load: load::run(&address, &paths, clients, lab.query_time).await?,
+                load: load::run(&asked, clients, lab.query_time).await?,
             });
         }
     }
@@ -82,7 +81,7 @@ async fn on(lab: &Lab, place: &Place, sim: &Sim) -> anyhow::Result<Vec<Measured>
 
 /// What is asked: for each question, a path a connection. Proves that the first of them answer with what they should.
 async fn paths(address: &str) -> anyhow::Result<[(&'static str, Vec<String>); 3]> {
-    let mut client = Client::connect(address).await?;
+    let mut client = Client::connect(&Asked::new(address, Vec::new()).with_key()?).await?;
     let (mut newest, mut next, mut delivered) = (Vec::new(), Vec::new(), Vec::new());
     for connection in 0..CONNECTIONS {
         let path = format!("/twilio/messages?connectionId={}", fill::name(connection));

@@ -38,6 +38,19 @@ impl Report {
         self.settings.push((name, value));
     }
 
+    /// Notes the machine.
+    pub(crate) fn machine(&mut self) {
+        let cores = std::thread::available_parallelism().map_or(0, usize::from);
+        let model = std::fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
+            let line = text.lines().find(|line| line.starts_with("model name"))?;
+            Some(line.split_once(':')?.1.trim().to_owned())
+        });
+        self.setting("machine", format!("{cores} cores, {}", model.unwrap_or_default()));
+        if cfg!(debug_assertions) {
+            self.setting("build", "NOT OPTIMISED: say --release".to_owned());
+        }
+    }
+
     /// Adds a table.
     pub(crate) fn table(&mut self, table: Table) {
         self.tables.push(table);

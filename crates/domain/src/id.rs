@@ -172,6 +172,37 @@ impl IdKind for ApiKey {
     const PREFIX: &'static str = "key";
 }
 
+/// An action that outlives the request for it; a plain random UUID, as Nango's SDKs expect.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ActionId(Uuid);
+
+impl ActionId {
+    /// A new random id.
+    pub fn random() -> Self {
+        Self(Uuid::new_v4())
+    }
+}
+
+impl fmt::Display for ActionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0.hyphenated(), f)
+    }
+}
+
+impl fmt::Debug for ActionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for ActionId {
+    type Err = uuid::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Uuid::try_parse(text).map(Self)
+    }
+}
+
 /// A run of a sync, `run_…`.
 pub type RunId = Id<Run>;
 /// An API key's public id, `key_…`; not the key.

@@ -12,13 +12,13 @@ mod timestamp;
 
 pub use clock::Clock;
 pub use id::{
-    ApiKey, ApiKeyId, Connection, ConnectionId, Environment, EnvironmentId, Id, IdKind, ParseIdError, RowId,
-    Run, RunId, Slice, SliceId, Sync, SyncId,
+    ActionId, ApiKey, ApiKeyId, Connection, ConnectionId, Environment, EnvironmentId, Id, IdKind,
+    ParseIdError, RowId, Run, RunId, Slice, SliceId, Sync, SyncId,
 };
 pub use model::{Column, ColumnKind, Model, Parse};
 pub use names::{
-    ConnectionName, EnvironmentName, IntegrationKey, ModelName, NameError, ProviderName, SyncName, TableName,
-    Variant,
+    ActionName, ConnectionName, EnvironmentName, IntegrationKey, ModelName, NameError, ProviderName,
+    SyncName, TableName, Variant,
 };
 pub use record::{Record, RecordError, RecordReader, Value};
 pub use timestamp::{ParseTimestampError, Timestamp};

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use indexmap::IndexMap;
 
-use crate::{ModelName, TableName};
+use crate::{ModelName, TableName, Variant};
 
 /// One kind of record that syncs keep in a table of its own.
 ///
@@ -27,6 +27,9 @@ pub struct Model {
     pub filters: Vec<TableName>,
     /// Timestamp columns that order records newest first: the first of them that has a value counts.
     pub newest_by: Vec<TableName>,
+    /// Columns by which the sync looks for rows to read again. A row whose content is taken away keeps them, beside the key and
+    /// `newest_by`, or nobody would notice that its record changed or is gone.
+    pub sought_by: Vec<TableName>,
 }
 
 /// A column of a model.
@@ -78,6 +81,16 @@ impl Model {
     /// The place of the key among the columns.
     pub fn key_index(&self) -> usize {
         self.columns.get_index_of(&self.key).unwrap_or_default()
+    }
+
+    /// The model of a variant: the same in a table of its own. The base variant's is the model itself.
+    #[must_use]
+    pub fn of_variant(&self, variant: &Variant) -> Self {
+        let mut model = self.clone();
+        if *variant != Variant::base() {
+            model.table = self.table.of_variant(variant);
+        }
+        model
     }
 
     /// A number that changes whenever what a row holds for the same record would change: columns, kinds, paths, parsing.

@@ -108,6 +108,11 @@ name!(
     |text| text.chars().all(word)
 );
 name!(
+    /// An action of a provider, such as `send-message`.
+    ActionName, 255, "1 to 255 letters, digits, _ or -",
+    |text| text.chars().all(word)
+);
+name!(
     /// A variant of a sync; `base` is the one that every connection has.
     Variant, 255, "1 to 255 letters, digits, _ or -",
     |text| text.chars().all(word)
@@ -131,6 +136,25 @@ impl Variant {
     }
 }
 
+impl TableName {
+    /// Bytes of a name at most: with the nine that an index's name has more, it stays below the 63 of PostgreSQL.
+    const MAX: usize = 48;
+
+    /// The table of a variant's rows, `TABLE__VARIANT`. Where that is no name of a table, for its length or its letters, it is made
+    /// one and ends with a hash of what it should have been, so that two variants never share a table.
+    #[must_use]
+    pub fn of_variant(&self, variant: &Variant) -> Self {
+        let wanted = format!("{self}__{variant}");
+        if let Ok(name) = wanted.parse() {
+            return name;
+        }
+        let hash = xxhash_rust::xxh3::xxh3_64(wanted.as_bytes()) & 0xffff_ffff;
+        let plain = wanted.to_ascii_lowercase().replace('-', "_");
+        let kept: String = plain.chars().take(Self::MAX - 9).collect();
+        Self(format!("{kept}_{hash:08x}"))
+    }
+}
+
 impl From<&ProviderName> for IntegrationKey {
     /// The integration that every provider has without anybody creating it.
     fn from(provider: &ProviderName) -> Self {
@@ -149,6 +173,23 @@ mod tests {
         assert!("a\nb".parse::<ConnectionName>().is_err());
         assert!("é".parse::<ConnectionName>().is_err());
         assert!("x".repeat(256).parse::<ConnectionName>().is_err());
+    }
+
+    #[test]
+    fn each_variant_has_a_table_of_its_own_whose_name_is_one() {
+        let table: TableName = "acme_orders".parse().unwrap();
+        let of = |variant: &str| table.of_variant(&variant.parse().unwrap());
+        assert_eq!(of("eu").as_str(), "acme_orders__eu");
+        let long = "v".repeat(255);
+        let shorter = "v".repeat(254);
+        let odd = ["a-b", "a_b", "A_B", "A-b", &long, &shorter];
+        let mut names: Vec<_> = odd.iter().map(|variant| of(variant)).collect();
+        for name in &names {
+            assert_eq!(name.as_str().parse::<TableName>().as_ref(), Ok(name));
+        }
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), odd.len(), "{names:?}");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use store::syncs::{self, NewSync, SyncFilter};
 
 use crate::form::{self, Filled};
 use crate::gateway::{Inner, Integration};
-use crate::labels::Labels;
+use crate::labels::{self, Labels};
 use crate::{Caller, FieldError, GatewayError};
 
 /// The body of `POST /{integration}/connect`, before the provider's own fields are looked at.
@@ -36,7 +36,8 @@ pub(crate) struct Draft {
     pub(crate) config_at: &'static [&'static str],
     pub(crate) metadata: Option<Map<String, Json>>,
     pub(crate) labels: Labels,
-    pub(crate) webhook_url_override: Option<Option<String>>,
+    /// Where its events go; empty text for the environment's addresses.
+    pub(crate) webhook_url_override: Option<String>,
 }
 
 /// A connection made or renewed.
@@ -164,6 +165,7 @@ impl Inner {
             .or(old.as_ref().and_then(|old| old.metadata.as_ref()));
         self.try_credentials(integration, &draft.filled, metadata).await?;
         let stored = self.store_connection(environment, integration, draft).await?;
+        self.recent.connections_changed();
         self.due.notify_one();
         Ok(stored)
     }
@@ -188,7 +190,7 @@ impl Inner {
             metadata: draft.metadata,
             tags: None,
             end_user: draft.labels.end_user.clone(),
-            webhook_url_override: draft.webhook_url_override,
+            webhook_url_override: draft.webhook_url_override.map(labels::stored_webhook_url),
         };
         let syncs: Vec<(SyncName, bool)> = provider
             .syncs

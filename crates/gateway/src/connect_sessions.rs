@@ -1,6 +1,7 @@
 //! Connect sessions: for half an hour, whoever holds a session's token may connect what the session allows, and nothing else.
 
 use std::fmt;
+use std::sync::Arc;
 
 use domain::{EnvironmentId, IntegrationKey, Timestamp};
 use registry::AuthMode;
@@ -64,7 +65,7 @@ pub struct NewSessionToken {
 
 /// A session that has not ended.
 #[derive(Clone)]
-pub struct Session(ConnectSessionRow);
+pub struct Session(Arc<ConnectSessionRow>);
 
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -175,7 +176,7 @@ impl Sessions<'_> {
         mut errors: Vec<FieldError>,
     ) -> Result<NewSessionToken, GatewayError> {
         let labels = Labels::parse(session.tags, session.end_user, session.organization, &mut errors);
-        let webhook_url = labels::webhook_url(session.webhook_url_override, &mut errors);
+        labels::check_webhook_url(session.webhook_url_override.as_deref(), &mut errors);
         let mut allowed = Vec::new();
         for (place, key) in session.allowed_integrations.iter().flatten().enumerate() {
             let at = ["allowed_integrations".to_owned(), place.to_string()];
@@ -204,7 +205,7 @@ impl Sessions<'_> {
             allowed_integrations: session.allowed_integrations.map(|_| allowed),
             defaults: session.defaults,
             overrides: session.overrides,
-            webhook_url_override: webhook_url.flatten(),
+            webhook_url_override: session.webhook_url_override.and_then(labels::stored_webhook_url),
             created_at: now,
             expires_at: now.plus(LASTS),
         };
@@ -248,7 +249,8 @@ impl Sessions<'_> {
             .0
             .store
             .read(move |c| connect_sessions::by_hash(c, &hash, now));
-        found.await?.map(Session).ok_or(GatewayError::UnknownSession)
+        let row = found.await?.ok_or(GatewayError::UnknownSession)?;
+        Ok(Session(Arc::new(row)))
     }
 
     /// Ends a session before its time.
@@ -301,7 +303,7 @@ impl Sessions<'_> {
             Some(row) => row.name.clone(),
             None => random_name().map_err(|error| GatewayError::InvalidBody(vec![error]))?,
         };
-        let of_session = session.0.clone();
+        let of_session = ConnectSessionRow::clone(&session.0);
         let draft = Draft {
             name,
             renews: row.map(|row| row.id),
@@ -312,7 +314,7 @@ impl Sessions<'_> {
                 tags: (!of_session.tags.is_empty()).then_some(of_session.tags),
                 end_user: of_session.end_user,
             },
-            webhook_url_override: of_session.webhook_url_override.map(Some),
+            webhook_url_override: of_session.webhook_url_override,
         };
         let environment = session.0.environment;
         let (row, created) = self.0.establish(environment, &integration, draft).await?;

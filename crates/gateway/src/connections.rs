@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::{ConnectionId, ConnectionName};
+use domain::{ConnectionId, ConnectionName, Variant};
 use registry::AuthMode;
 use secrecy::SecretString;
 use serde_json::{Map, Value as Json};
@@ -12,6 +12,7 @@ use store::{credentials, records, schedule};
 use upstream::Target;
 
 use crate::gateway::Inner;
+use crate::health::Health;
 use crate::models::ModelTable;
 use crate::{Caller, ConnectRequest, Connected, GatewayError, Scope};
 
@@ -50,6 +51,15 @@ pub enum Credential {
         /// The password.
         password: SecretString,
     },
+}
+
+/// Credentials that were tried and are good.
+#[derive(Debug)]
+pub struct Verified {
+    /// The provider's name for people.
+    pub display_name: String,
+    /// Whether they were tried: without a verification in the provider's file any are taken.
+    pub tried: bool,
 }
 
 /// Rows of a synced table that one transaction deletes, so that others get their turn.
@@ -138,6 +148,32 @@ impl Connections<'_> {
         self.0.delete_connection(&row).await
     }
 
+    /// Tries the stored credentials of a connection at its provider, and notes on the connection what comes of it.
+    pub async fn verify(
+        &self,
+        caller: &Caller,
+        integration: &str,
+        name: &str,
+    ) -> Result<Verified, GatewayError> {
+        let row = self.0.connection(caller, integration, name).await?;
+        let target = self.0.target(&row).await?;
+        let provider = &target.provider;
+        match self.0.check_health(&row, &target).await? {
+            Health::Good => self.0.note_success(&row).await?,
+            Health::Refused(error) | Health::Unknown(error) => {
+                return Err(crate::trial::refusal(
+                    provider,
+                    error,
+                    "could not check the credentials",
+                ));
+            }
+        }
+        Ok(Verified {
+            display_name: provider.display_name.clone(),
+            tried: provider.verification.is_some(),
+        })
+    }
+
     /// What to tell somebody who tries to connect a provider by OAuth.
     pub fn how_to_connect(&self, provider: &str) -> Result<String, GatewayError> {
         let unknown = || GatewayError::UnknownIntegration(provider.to_owned());
@@ -176,19 +212,24 @@ impl Inner {
             connection_name: Some(name.clone()),
             names: None,
         };
-        self.store
+        let theirs = self
+            .store
             .write(move |c| {
-                for sync in syncs::list(c, environment, &filter)? {
+                let theirs = syncs::list(c, environment, &filter)?;
+                for sync in &theirs {
                     syncs::set_paused(c, sync.id, true, None)?;
                     schedule::take_away(c, sync.id, None)?;
                 }
-                credentials::delete(c, id)
+                credentials::delete(c, id)?;
+                Ok(theirs)
             })
             .await?;
-        if let Some(provider) = self.registry.get(row.provider.as_str()) {
-            for table in self.models.of_provider(&provider.name) {
-                self.delete_rows(table, row.id).await?;
-            }
+        self.recent.connections_changed();
+        for table in self.models.of_provider(&row.provider) {
+            self.delete_rows(table, row.id).await?;
+        }
+        for sync in theirs.iter().filter(|sync| sync.variant != Variant::base()) {
+            self.delete_rows_of(sync).await?;
         }
         self.store
             .write(move |c| connections::delete(c, environment, &key, &name))

@@ -10,7 +10,7 @@ use serde_json::{Map, Value as Json};
 use store::connections::ConnectionRow;
 use store::vault_keys::{self, VaultKeyRow};
 use store::{DbConn, Store, StoreError, credentials};
-use upstream::{Target, Variables};
+use upstream::{Target, Urgency, Variables};
 use vault::{KeyFile, KeyRing, SealContext, Sealed, VaultError};
 
 use crate::GatewayError;
@@ -238,11 +238,13 @@ impl Inner {
                 .collect(),
             integration_config,
             metadata: row.metadata.clone().unwrap_or_default(),
+            variant: None,
         };
         Ok(Target {
             provider: Arc::clone(provider),
             connection: Some(row.id),
             variables: Arc::new(variables),
+            urgency: Urgency::Interactive,
         })
     }
 }

@@ -68,7 +68,10 @@ impl Environments<'_> {
             Ok(left)
         });
         match left.await? {
-            0 => Ok(()),
+            0 => {
+                self.0.callers.clear();
+                Ok(())
+            }
             left => Err(GatewayError::EnvironmentInUse(format!(
                 "the environment {name:?} has {left} connections: delete those first, with their rows"
             ))),

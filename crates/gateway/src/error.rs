@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use domain::{ConnectionName, IntegrationKey};
 use store::StoreError;
+use upstream::CallError;
 use vault::VaultError;
 
-use crate::Scope;
+use crate::{ActionFailure, Scope};
 
 /// A value that somebody sent and that cannot be taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,6 +76,61 @@ pub enum GatewayError {
     /// The request's syncs name none that exists.
     #[error("{0}")]
     UnknownSync(String),
+    /// The connection has no such variant of the sync.
+    #[error("{0}")]
+    UnknownVariant(String),
+    /// The base variant is there as long as the connection, and cannot be made or deleted.
+    #[error("the variant base is every sync's own: it cannot be made or deleted")]
+    BaseVariant,
+    /// A variant of that name is there already.
+    #[error("the sync {sync} of this connection has a variant {variant} already")]
+    VariantExists {
+        /// The sync.
+        sync: String,
+        /// The variant.
+        variant: String,
+    },
+    /// There is as much of it as there may be.
+    #[error("{0}")]
+    Capped(String),
+    /// The integration has no such action.
+    #[error("{integration:?} has no action {action:?}; it has: {known}")]
+    UnknownAction {
+        /// As the caller named it.
+        integration: String,
+        /// As the caller named it.
+        action: String,
+        /// Those that it has.
+        known: String,
+    },
+    /// No stored action of that id in this environment.
+    #[error("there is no action {0:?}; results are kept for five days")]
+    UnknownActionResult(String),
+    /// The stored action has not ended.
+    #[error("the action is not done yet (it is {status}): ask again later")]
+    ActionPending {
+        /// `queued` or `running`.
+        status: &'static str,
+    },
+    /// An action failed.
+    #[error(transparent)]
+    Action(Box<ActionFailure>),
+    /// An earlier request with the same key is under way.
+    #[error(
+        "a request with this Idempotency-Key is under way: ask again with the same key to get its answer"
+    )]
+    KeyInUse,
+    /// The key was used for something else.
+    #[error("this Idempotency-Key was used with another input; give each thing to be done a key of its own")]
+    KeyReused,
+    /// A header cannot be taken.
+    #[error("the header {name} {message}")]
+    InvalidHeader {
+        /// Its name.
+        name: &'static str,
+        /// What would be right.
+        message: &'static str,
+    },
     /// Fields of the body cannot be taken.
     #[error("the body cannot be taken: see errors")]
     InvalidBody(Vec<FieldError>),
@@ -139,6 +195,9 @@ pub enum GatewayError {
         /// When to try again.
         retry_after: Duration,
     },
+    /// A call was not handed on, or the provider did not answer it.
+    #[error("{0}")]
+    Call(#[source] CallError),
     /// A credential cannot be sealed or opened.
     #[error(transparent)]
     Vault(#[from] VaultError),

@@ -3,22 +3,25 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use domain::{Clock, EnvironmentId, IntegrationKey, ProviderName};
+use domain::{Clock, EnvironmentId, IntegrationKey, ProviderName, SyncName, Variant};
 use registry::{Provider, Registry};
 use store::Store;
 use store::integrations::{self, IntegrationRow};
 use tokio::sync::Notify;
 use upstream::Upstream;
 
+use crate::actions::Actions;
+use crate::brief::Brief;
 use crate::connect_sessions::Sessions;
 use crate::connections::Connections;
 use crate::credentials::{Credentials, KeySource};
 use crate::environments::Environments;
 use crate::health::Health;
 use crate::integrations::Integrations;
-use crate::keys::Keys;
-use crate::models::Models;
+use crate::keys::{self, Caller, Keys};
+use crate::models::{ModelTable, Models};
 use crate::providers::Providers;
+use crate::proxy::{Proxy, Recent};
 use crate::records::Records;
 use crate::syncs::Syncs;
 use crate::{GatewayError, Rotation};
@@ -49,6 +52,9 @@ pub(crate) struct Inner {
     pub(crate) models: Models,
     pub(crate) clock: Clock,
     pub(crate) due: Notify,
+    pub(crate) recent: Recent,
+    pub(crate) callers: Brief<String, Caller>,
+    pub(crate) action_due: Notify,
 }
 
 impl Gateway {
@@ -72,6 +78,9 @@ impl Gateway {
             models,
             clock,
             due: Notify::new(),
+            recent: Recent::new(),
+            callers: Brief::new(keys::REMEMBERED),
+            action_due: Notify::new(),
         };
         inner.add_missing_syncs().await?;
         Ok(Self(Arc::new(inner)))
@@ -107,6 +116,11 @@ impl Gateway {
         Sessions(&self.0)
     }
 
+    /// Calls of apps to providers.
+    pub fn proxy(&self) -> Proxy {
+        Proxy(Arc::clone(&self.0))
+    }
+
     /// Syncs and their runs.
     pub fn syncs(&self) -> Syncs<'_> {
         Syncs(&self.0)
@@ -115,6 +129,15 @@ impl Gateway {
     /// Synced records.
     pub fn records(&self) -> Records<'_> {
         Records(&self.0)
+    }
+
+    /// Actions.
+    pub fn actions(&self) -> Actions<'_> {
+        Actions(self)
+    }
+
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.0
     }
 
     /// The database, for the worker.
@@ -132,9 +155,19 @@ impl Gateway {
         &self.0.upstream
     }
 
-    /// The tables of all models.
+    /// The tables of all models, those of base variants.
     pub fn models(&self) -> &Models {
         &self.0.models
+    }
+
+    /// The table that a variant of a provider's sync fills; `None` if the provider has no such sync.
+    pub async fn table(
+        &self,
+        provider: &ProviderName,
+        sync: &SyncName,
+        variant: &Variant,
+    ) -> Result<Option<Arc<ModelTable>>, GatewayError> {
+        self.0.table(provider, sync, variant).await
     }
 
     /// The time.

@@ -51,7 +51,7 @@ impl Connections<'_> {
         };
         let name = name.map_err(|error| errors.push(error)).ok();
         let labels = Labels::parse(import.tags, import.end_user, None, &mut errors);
-        let webhook_url_override = labels::webhook_url(import.webhook_url_override, &mut errors);
+        labels::check_webhook_url(import.webhook_url_override.as_deref(), &mut errors);
         let filled = fill(
             &integration.provider,
             import.credentials,
@@ -68,7 +68,7 @@ impl Connections<'_> {
             config_at: CONFIG,
             metadata: import.metadata,
             labels,
-            webhook_url_override,
+            webhook_url_override: import.webhook_url_override,
         };
         let (connection, _) = self.0.establish(caller.environment, &integration, draft).await?;
         let credentials = if caller.may(Scope::ConnectionsReadCredentials) {

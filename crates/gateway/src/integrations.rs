@@ -148,6 +148,8 @@ impl Integrations<'_> {
             .store
             .write(move |c| integrations::change(c, environment, &old, &change, now))
             .await;
+        // What it configures goes into calls.
+        self.0.recent.connections_changed();
         match changed {
             Ok(()) => self.find(environment, key.as_str()).await,
             Err(StoreError::Conflict { .. }) => Err(taken(&key)),

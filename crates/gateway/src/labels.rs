@@ -127,7 +127,7 @@ impl Reader<'_> {
                 self.wrong("invalid", &here, rule);
                 continue;
             }
-            let Some(value) = self.text(&here, Some(value), 1) else {
+            let Some(value) = self.text(&here, &value, 1) else {
                 continue;
             };
             if name == EMAIL_TAG && !self.is_email(&here, &value) {
@@ -151,12 +151,11 @@ impl Reader<'_> {
         let email = given(user.remove("email"));
         let email = email.and_then(|email| {
             let here = ["end_user", "email"];
-            self.text(&here, Some(email), 1)
+            self.text(&here, &email, 1)
                 .filter(|email| self.is_email(&here, email))
         });
         let display_name = given(user.remove("display_name"));
-        let display_name =
-            display_name.and_then(|name| self.text(&["end_user", "display_name"], Some(name), 0));
+        let display_name = display_name.and_then(|name| self.text(&["end_user", "display_name"], &name, 0));
         let tags = given(user.remove("tags"))
             .and_then(|tags| self.tags(&["end_user", "tags"], tags))
             .unwrap_or_default();
@@ -184,33 +183,32 @@ impl Reader<'_> {
         let below = |name: &'static str| path.iter().copied().chain([name]).collect::<Vec<_>>();
         let id = self.needed(&below("id"), organization.remove("id"));
         let display_name = given(organization.remove("display_name"));
-        let display_name = display_name.and_then(|name| self.text(&below("display_name"), Some(name), 0));
+        let display_name = display_name.and_then(|name| self.text(&below("display_name"), &name, 0));
         self.strangers(path, &organization, "id, display_name");
         Some(json!({ "id": id?, "display_name": display_name }))
     }
 
     fn needed(&mut self, path: &[&str], value: Option<Json>) -> Option<String> {
-        let value = given(value);
-        if value.is_none() {
+        let Some(value) = given(value) else {
             self.wrong("missing", path, "is needed: text of 1 to 255 characters");
             return None;
-        }
-        self.text(path, value, 1)
+        };
+        self.text(path, &value, 1)
     }
 
     /// Text of `least` to 255 characters. U+0000 is not taken: PostgreSQL's JSON functions, which the filters of lists are made
     /// of, refuse it.
-    fn text(&mut self, path: &[&str], value: Option<Json>, least: usize) -> Option<String> {
-        let text = value.as_ref().and_then(Json::as_str);
+    fn text(&mut self, path: &[&str], value: &Json, least: usize) -> Option<String> {
         let good = |text: &&str| (least..=MAX_TEXT).contains(&text.chars().count()) && !text.contains('\0');
-        if text.filter(good).is_none() {
+        let text = value.as_str().filter(good);
+        if text.is_none() {
             self.wrong(
                 "invalid",
                 path,
                 format!("must be text of {least} to {MAX_TEXT} characters"),
             );
         }
-        text.filter(good).map(str::to_owned)
+        text.map(str::to_owned)
     }
 
     fn is_email(&mut self, path: &[&str], value: &str) -> bool {
@@ -235,16 +233,19 @@ impl Reader<'_> {
     }
 }
 
-/// The address in a body's `webhook_url_override`: empty text takes away the one that is there.
-pub(crate) fn webhook_url(value: Option<String>, errors: &mut Vec<FieldError>) -> Option<Option<String>> {
-    let url = value?;
-    if url.is_empty() {
-        return Some(None);
-    }
-    if let Err(rule) = FieldFormat::Uri.check(&url) {
+/// Checks the address in a body's `webhook_url_override`; empty text takes away the one that is there.
+pub(crate) fn check_webhook_url(url: Option<&str>, errors: &mut Vec<FieldError>) {
+    let checked = url
+        .filter(|url| !url.is_empty())
+        .map(|url| FieldFormat::Uri.check(url));
+    if let Some(Err(rule)) = checked {
         errors.push(FieldError::at("invalid", "webhook_url_override", rule));
     }
-    Some(Some(url))
+}
+
+/// The address to be stored; none for empty text.
+pub(crate) fn stored_webhook_url(url: String) -> Option<String> {
+    (!url.is_empty()).then_some(url)
 }
 
 #[cfg(test)]

@@ -3,13 +3,17 @@
 //! The API and the worker stand on this crate and hold no rule of their own; it knows no HTTP server and writes no SQL. Whatever
 //! follows a change is stored in the same transaction as the change, and no transaction spans a call to a provider.
 
+mod actions;
+mod brief;
 mod connect;
 mod connect_sessions;
 mod connections;
 mod credentials;
 mod environments;
 mod error;
+mod feed;
 mod form;
+mod frequency;
 mod gateway;
 mod given;
 mod health;
@@ -20,17 +24,24 @@ mod labels;
 mod models;
 mod patch;
 mod providers;
+mod proxy;
 mod records;
 mod sync_status;
 mod syncs;
 mod trial;
+mod variants;
 
+pub use actions::{
+    ActionFailure, ActionFailureKind, ActionOutput, ActionRequest, Actions, MAX_RETRIES, ShortRoute,
+    StoredAction, UpstreamAnswer,
+};
 pub use connect::{ConnectRequest, Connected};
 pub use connect_sessions::{NewSession, NewSessionToken, Reconnection, Session, Sessions};
-pub use connections::{Connections, Credential, Look, Shown};
+pub use connections::{Connections, Credential, Look, Shown, Verified};
 pub use credentials::{KeySource, Rotation};
 pub use environments::Environments;
 pub use error::{FieldError, GatewayError};
+pub use feed::{FeedPage, FeedRequest, PruneRequest};
 pub use gateway::{Gateway, Integration, Parts};
 pub use health::{AUTH_PROBLEM, Health};
 pub use import::Import;
@@ -39,6 +50,7 @@ pub use keys::{Caller, Keys, NewKey, NewKeyRequest, Scope};
 pub use models::{ModelTable, Models};
 pub use patch::{ConnectionPatch, MetadataChange};
 pub use providers::Providers;
+pub use proxy::Proxy;
 pub use records::{RecordFilter, RecordPage, Records};
 pub use sync_status::SyncStatus;
 pub use syncs::{SyncSelection, Syncs, TriggerOptions, TriggeredRun};

@@ -1,12 +1,15 @@
 //! Every model of every provider with what is made from it once: its statements and its reader.
+//!
+//! The tables of base variants are made at start. A further variant has a table of its own, which is made, and grown after a change of
+//! the file, when a process first asks for it; connections that have a variant of the same name share it, as they share the base's.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
-use domain::{Model, ProviderName, RecordReader, SyncName};
-use registry::{Provider, Registry};
+use domain::{Model, ProviderName, RecordReader, SyncName, Variant};
+use registry::Registry;
 use store::records::TableSql;
-use store::{Store, StoreError};
+use store::{Dialect, Store, StoreError};
 
 /// A model and what is generated from it.
 #[derive(Debug)]
@@ -19,49 +22,87 @@ pub struct ModelTable {
     pub reader: RecordReader,
 }
 
+impl ModelTable {
+    fn new(model: Arc<Model>, dialect: Dialect) -> Self {
+        Self {
+            sql: TableSql::new(&model, dialect),
+            reader: RecordReader::new(&model),
+            model,
+        }
+    }
+}
+
 /// The models of all providers.
 #[derive(Debug, Default)]
-pub struct Models(HashMap<(ProviderName, SyncName), Arc<ModelTable>>);
+pub struct Models {
+    base: HashMap<(ProviderName, SyncName), Arc<ModelTable>>,
+    /// Those that this process was asked for so far.
+    variants: RwLock<HashMap<(ProviderName, SyncName, Variant), Arc<ModelTable>>>,
+}
 
 impl Models {
     /// Makes or extends the table of every model, and the statements for it.
     pub(crate) async fn prepare(registry: &Registry, store: &Store) -> Result<Self, StoreError> {
-        let mut models = HashMap::new();
+        let mut base = HashMap::new();
         for provider in registry.iter() {
             for (name, sync) in &provider.syncs {
                 let model = Arc::clone(&sync.model);
                 store.write(move |c| store::tables::ensure(c, &model)).await?;
-                let table = ModelTable {
-                    sql: TableSql::new(&sync.model, store.dialect()),
-                    reader: RecordReader::new(&sync.model),
-                    model: Arc::clone(&sync.model),
-                };
-                models.insert((provider.name.clone(), name.clone()), Arc::new(table));
+                let table = ModelTable::new(Arc::clone(&sync.model), store.dialect());
+                base.insert((provider.name.clone(), name.clone()), Arc::new(table));
             }
         }
-        Ok(Self(models))
+        Ok(Self {
+            base,
+            variants: RwLock::default(),
+        })
     }
 
-    /// The table that a sync of a provider fills.
+    /// The table that the base variant of a provider's sync fills.
     pub fn of_sync(&self, provider: &ProviderName, sync: &SyncName) -> Option<&Arc<ModelTable>> {
-        self.0.get(&(provider.clone(), sync.clone()))
+        self.base.get(&(provider.clone(), sync.clone()))
     }
 
-    /// The table of the model that is called `plural` in paths.
-    pub fn by_plural(&self, provider: &Provider, plural: &str) -> Option<&Arc<ModelTable>> {
-        let (name, _) = provider
-            .syncs
-            .iter()
-            .find(|(_, sync)| sync.model.plural == plural)?;
-        self.of_sync(&provider.name, name)
+    /// The table that a variant of a provider's sync fills, made if it is not there; `None` if the provider has no such sync.
+    pub(crate) async fn of_variant(
+        &self,
+        store: &Store,
+        provider: &ProviderName,
+        sync: &SyncName,
+        variant: &Variant,
+    ) -> Result<Option<Arc<ModelTable>>, StoreError> {
+        let Some(base) = self.of_sync(provider, sync) else {
+            return Ok(None);
+        };
+        if *variant == Variant::base() {
+            return Ok(Some(Arc::clone(base)));
+        }
+        let name = (provider.clone(), sync.clone(), variant.clone());
+        if let Some(table) = self.known(&name) {
+            return Ok(Some(table));
+        }
+        let model = Arc::new(base.model.of_variant(variant));
+        let made = Arc::clone(&model);
+        store.write(move |c| store::tables::ensure(c, &made)).await?;
+        let table = Arc::new(ModelTable::new(model, store.dialect()));
+        self.variants
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(name, Arc::clone(&table));
+        Ok(Some(table))
     }
 
-    /// All tables of a provider.
+    fn known(&self, name: &(ProviderName, SyncName, Variant)) -> Option<Arc<ModelTable>> {
+        let variants = self.variants.read().unwrap_or_else(PoisonError::into_inner);
+        variants.get(name).cloned()
+    }
+
+    /// The base variants' tables of a provider.
     pub fn of_provider<'a>(
         &'a self,
         provider: &'a ProviderName,
     ) -> impl Iterator<Item = &'a Arc<ModelTable>> {
-        self.0
+        self.base
             .iter()
             .filter(move |((name, _), _)| name == provider)
             .map(|(_, table)| table)

@@ -55,13 +55,13 @@ impl Connections<'_> {
         let row = self.0.connection(caller, integration, name).await?;
         let mut errors = Vec::new();
         let labels = Labels::parse(patch.tags, patch.end_user, None, &mut errors);
-        let webhook_url_override = labels::webhook_url(patch.webhook_url_override, &mut errors);
+        labels::check_webhook_url(patch.webhook_url_override.as_deref(), &mut errors);
         if patch.credentials.is_none() && patch.connection_config.is_none() {
             if !errors.is_empty() {
                 return Err(GatewayError::InvalidBody(errors));
             }
             return self
-                .relabel(row, labels, webhook_url_override, patch.metadata)
+                .relabel(row, labels, patch.webhook_url_override, patch.metadata)
                 .await;
         }
         let integration = self.0.integration(caller.environment, integration).await?;
@@ -81,7 +81,7 @@ impl Connections<'_> {
             config_at: CONFIG,
             metadata: patch.metadata,
             labels,
-            webhook_url_override,
+            webhook_url_override: patch.webhook_url_override,
         };
         self.0
             .establish(caller.environment, &integration, draft)
@@ -105,7 +105,7 @@ impl Connections<'_> {
         &self,
         row: ConnectionRow,
         labels: Labels,
-        webhook_url_override: Option<Option<String>>,
+        webhook_url_override: Option<String>,
         metadata: Option<Map<String, Json>>,
     ) -> Result<(), GatewayError> {
         let now = self.0.clock.now();
@@ -116,11 +116,13 @@ impl Connections<'_> {
                 metadata,
                 tags: labels.tags_over(&row.tags),
                 end_user: labels.end_user,
-                webhook_url_override,
+                webhook_url_override: webhook_url_override.map(labels::stored_webhook_url),
             };
             connections::change(c, row.id, &change, now)
         });
-        changed.await.map_err(|error| gone(error, unknown))
+        changed.await.map_err(|error| gone(error, unknown))?;
+        self.0.recent.connections_changed();
+        Ok(())
     }
 
     /// Sets or merges the notes of all the connections named, or of none if one of them is not there.
@@ -167,7 +169,10 @@ impl Connections<'_> {
             Ok(None)
         });
         match missing.await? {
-            None => Ok(()),
+            None => {
+                self.0.recent.connections_changed();
+                Ok(())
+            }
             Some(name) => Err(unknown(name.as_str())),
         }
     }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use domain::{ColumnKind, Model, TableName, Timestamp, Value};
+use domain::{ColumnKind, Model, NameError, SyncName, TableName, Timestamp, Value, Variant};
 use serde::{Deserialize, Serialize};
+use store::connections::ConnectionRow;
 use store::records::{self, Bound, Position, RecordQuery, StoredRecord};
 
 use crate::gateway::Inner;
@@ -52,7 +53,7 @@ impl RecordFilter {
 }
 
 impl Records<'_> {
-    /// Checks the query of `GET /{integration}/{plural}`: `connectionId`, `limit`, `cursor`, the model's filters, and
+    /// Checks the query of `GET /{integration}/{plural}`: `connectionId`, `limit`, `cursor`, `variant`, the model's filters, and
     /// `…_after` and `…_before` for each of its timestamp columns that order it.
     pub async fn filter(
         &self,
@@ -66,10 +67,10 @@ impl Records<'_> {
             .integration(caller.environment, integration)
             .await?
             .provider;
-        let table = self
-            .0
-            .models
-            .by_plural(&provider, plural)
+        let (sync, declared) = provider
+            .syncs
+            .iter()
+            .find(|(_, sync)| sync.model.plural == plural)
             .ok_or_else(|| GatewayError::UnknownModel {
                 integration: integration.to_owned(),
                 model: plural.to_owned(),
@@ -80,13 +81,41 @@ impl Records<'_> {
                     .collect::<Vec<_>>()
                     .join(", "),
             })?;
-        let (connection, query) = parse(&table.model, parameters).map_err(GatewayError::InvalidQuery)?;
+        let Parsed {
+            connection,
+            variant,
+            query,
+        } = parse(&declared.model, parameters).map_err(GatewayError::InvalidQuery)?;
         let connection = self.0.connection(caller, integration, &connection).await?;
+        let table = self.table(&connection, sync, &variant).await?;
         Ok(RecordFilter {
-            table: Arc::clone(table),
+            table: table.map_err(|error| GatewayError::InvalidQuery(vec![error]))?,
             connection: connection.id,
             query,
         })
+    }
+
+    /// The table of a sync's variant, or what is wrong with the variant if the connection has no such.
+    pub(crate) async fn table(
+        &self,
+        connection: &ConnectionRow,
+        sync: &SyncName,
+        variant: &Variant,
+    ) -> Result<Result<Arc<ModelTable>, FieldError>, GatewayError> {
+        // Every connection has the base variant, or had it while the file declared its sync.
+        let there =
+            *variant == Variant::base() || self.0.find_sync(connection, sync, variant).await?.is_some();
+        let table = if there {
+            self.0.table(&connection.provider, sync, variant).await?
+        } else {
+            None
+        };
+        Ok(table.ok_or_else(|| {
+            let message = format!(
+                "is no variant of {sync} of this connection: make it by POST /sync/{sync}/variant/{variant}"
+            );
+            FieldError::at("unknown", "variant", message)
+        }))
     }
 
     /// One page.
@@ -144,7 +173,14 @@ impl Records<'_> {
     }
 }
 
-fn parse(model: &Model, parameters: Vec<(String, String)>) -> Result<(String, RecordQuery), Vec<FieldError>> {
+/// The checked query of a list.
+struct Parsed {
+    connection: String,
+    variant: Variant,
+    query: RecordQuery,
+}
+
+fn parse(model: &Model, parameters: Vec<(String, String)>) -> Result<Parsed, Vec<FieldError>> {
     let mut query = RecordQuery {
         limit: DEFAULT_LIMIT,
         ..RecordQuery::default()
@@ -158,11 +194,24 @@ fn parse(model: &Model, parameters: Vec<(String, String)>) -> Result<(String, Re
             errors.push(FieldError::at(error.0, name, error.1));
         }
     }
+    let variant = match seen.remove("variant").map(|text| text.parse()) {
+        Some(Ok(variant)) => variant,
+        Some(Err(rule)) => {
+            let rule: NameError = rule;
+            errors.push(FieldError::at("invalid", "variant", rule.to_string()));
+            Variant::base()
+        }
+        None => Variant::base(),
+    };
     let connection = seen
         .remove("connectionId")
         .or_else(|| seen.remove("connection_id"));
     match connection {
-        Some(connection) if errors.is_empty() => Ok((connection, query)),
+        Some(connection) if errors.is_empty() => Ok(Parsed {
+            connection,
+            variant,
+            query,
+        }),
         Some(_) => Err(errors),
         None => {
             errors.push(FieldError::at(
@@ -186,7 +235,7 @@ fn parse_one(
         return Err(invalid("must not hold the character U+0000"));
     }
     match name {
-        "connectionId" | "connection_id" => return Ok(()),
+        "connectionId" | "connection_id" | "variant" => return Ok(()),
         "limit" => {
             query.limit = value
                 .parse()
@@ -252,7 +301,9 @@ fn bound(model: &Model, name: &str) -> Option<(TableName, Bound)> {
 }
 
 fn known(model: &Model) -> String {
-    let mut names = vec!["connectionId".to_owned(), "limit".to_owned(), "cursor".to_owned()];
+    let mut names = ["connectionId", "limit", "cursor", "variant"]
+        .map(str::to_owned)
+        .to_vec();
     names.extend(model.filters.iter().map(ToString::to_string));
     names.extend(
         model

@@ -48,7 +48,7 @@ impl Syncs<'_> {
             let Some(declared) = provider.syncs.get(&sync.name) else {
                 continue;
             };
-            let Some(table) = self.0.models.of_sync(&provider.name, &sync.name).cloned() else {
+            let Some(table) = self.0.table(&provider.name, &sync.name, &sync.variant).await? else {
                 continue;
             };
             let (id, connection) = (sync.id, sync.connection);

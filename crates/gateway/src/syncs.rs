@@ -1,7 +1,5 @@
 //! Syncs of connections: triggered, paused, started, looked at.
 
-use std::sync::Arc;
-
 use domain::{RunId, SyncName, Timestamp, Variant};
 use registry::Provider;
 use store::connections::ConnectionRow;
@@ -43,6 +41,8 @@ pub struct TriggeredRun {
     pub id: RunId,
     /// Its sync.
     pub sync: SyncName,
+    /// Its sync's variant.
+    pub variant: Variant,
     /// The connection's name.
     pub connection: String,
     /// Whether that run was waiting or under way already, so that none was made.
@@ -78,6 +78,7 @@ impl Syncs<'_> {
             triggered.push(TriggeredRun {
                 id: run.id,
                 sync: sync.name,
+                variant: sync.variant,
                 connection: sync.connection_name.to_string(),
                 already_active,
             });
@@ -94,8 +95,8 @@ impl Syncs<'_> {
             .store
             .write(move |c| schedule::take_away(c, id, Some(later)))
             .await?;
-        if empty_cache && let Some(table) = self.0.models.of_sync(&sync.provider, &sync.name) {
-            self.0.delete_rows(table, sync.connection).await?;
+        if empty_cache {
+            self.0.delete_rows_of(sync).await?;
         }
         let forget = self.0.store.write(move |c| {
             slices::clear(c, id, None)?;
@@ -235,18 +236,24 @@ impl Inner {
             .read(move |c| syncs::list(c, environment, &filter))
             .await?;
         if !selection.syncs.is_empty() {
-            rows.retain(|row| {
-                selection
-                    .syncs
-                    .iter()
-                    .any(|(name, variant)| *name == row.name && *variant == row.variant)
-            });
+            let is = |row: &SyncRow, (name, variant): &(SyncName, Variant)| {
+                *name == row.name && *variant == row.variant
+            };
+            rows.retain(|row| selection.syncs.iter().any(|wanted| is(row, wanted)));
+            let missing = |wanted: &&(SyncName, Variant)| !rows.iter().any(|row| is(row, wanted));
+            if let (Some(connection), Some((name, variant))) =
+                (&selection.connection, selection.syncs.iter().find(missing))
+            {
+                return Err(GatewayError::UnknownSync(format!(
+                    "the sync {name} of the connection {connection:?} has no variant {variant}"
+                )));
+            }
         }
         Ok(rows)
     }
 }
 
-fn next_due(provider: &Arc<Provider>, sync: &SyncRow, after: Timestamp) -> Option<Timestamp> {
+pub(crate) fn next_due(provider: &Provider, sync: &SyncRow, after: Timestamp) -> Option<Timestamp> {
     if sync.paused {
         return None;
     }
@@ -272,14 +279,16 @@ fn check_names(provider: &Provider, selection: &SyncSelection) -> Result<(), Gat
         .iter()
         .find(|(name, _)| !provider.syncs.contains_key(name))
     {
-        Some((name, _)) => {
-            let known: Vec<&str> = provider.syncs.keys().map(SyncName::as_str).collect();
-            Err(GatewayError::UnknownSync(format!(
-                "there is no sync {name:?}; {} has: {}",
-                provider.name,
-                known.join(", ")
-            )))
-        }
+        Some((name, _)) => Err(no_such_sync(provider, name)),
         None => Ok(()),
     }
+}
+
+pub(crate) fn no_such_sync(provider: &Provider, name: &SyncName) -> GatewayError {
+    let known: Vec<&str> = provider.syncs.keys().map(SyncName::as_str).collect();
+    GatewayError::UnknownSync(format!(
+        "there is no sync {name:?}; {} has: {}",
+        provider.name,
+        known.join(", ")
+    ))
 }

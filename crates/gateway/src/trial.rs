@@ -6,7 +6,7 @@ use std::time::Duration;
 use registry::Provider;
 use serde_json::{Map, Value as Json};
 use store::connections::ConnectionRow;
-use upstream::{ProviderError, Target, Variables, VerifyError};
+use upstream::{ProviderError, Target, Urgency, Variables, VerifyError};
 
 use crate::form::Filled;
 use crate::gateway::{Inner, Integration};
@@ -28,16 +28,21 @@ impl Inner {
             connection_config: filled.connection_config.clone(),
             integration_config: integration.config(),
             metadata: metadata.cloned().unwrap_or_default(),
+            variant: None,
         };
         let target = Target {
             provider: Arc::clone(provider),
             connection: None,
             variables: Arc::new(variables),
+            urgency: Urgency::Interactive,
         };
-        self.upstream
-            .verify(&target)
-            .await
-            .map_err(|error| refusal(provider, error))
+        self.upstream.verify(&target).await.map_err(|error| {
+            refusal(
+                provider,
+                error,
+                "could not check the credentials, and nothing was stored",
+            )
+        })
     }
 
     /// Tries stored credentials now; what comes of it is noted on the connection, as after a call.
@@ -66,8 +71,8 @@ impl Inner {
     }
 }
 
-/// What somebody who connects must know of a failed verification.
-fn refusal(provider: &Provider, error: VerifyError) -> GatewayError {
+/// What somebody must know of a failed verification; `untried` tells what it means that they could not be tried.
+pub(crate) fn refusal(provider: &Provider, error: VerifyError, untried: &str) -> GatewayError {
     let name = &provider.display_name;
     match error {
         VerifyError::Refused(answer) => GatewayError::CredentialsRefused {
@@ -81,9 +86,7 @@ fn refusal(provider: &Provider, error: VerifyError) -> GatewayError {
             status: None,
         },
         VerifyError::Call(error) => GatewayError::ProviderUnavailable {
-            message: format!(
-                "{name} could not check the credentials, and nothing was stored: {error}. Try again later."
-            ),
+            message: format!("{name} {untried}: {error}. Try again later."),
             retry_after: error.retry_after().unwrap_or(RETRY_AFTER),
         },
     }

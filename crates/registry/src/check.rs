@@ -1,10 +1,12 @@
 //! From a file that has the right shape to a provider that has nothing left to interpret; all that is wrong is reported.
 
+mod action;
 mod call;
 mod connect;
 mod fields;
 mod model;
 mod paginate;
+mod route;
 mod scope;
 mod sync;
 
@@ -77,6 +79,15 @@ pub(crate) fn provider(name: ProviderName, file: &ProviderFile, report: &mut Rep
         .as_ref()
         .and_then(|list| paginate::rules(list, &proxy.at("paginate"), report));
     let syncs = syncs(file, &scope, &servers, report);
+    let actions = action::actions(
+        &file.actions,
+        &action::Around {
+            scope: &scope,
+            servers: &servers,
+            syncs: &syncs,
+        },
+        report,
+    );
     Some(Provider {
         display_name: file.display_name.clone().unwrap_or_else(|| name.to_string()),
         name,
@@ -98,6 +109,7 @@ pub(crate) fn provider(name: ProviderName, file: &ProviderFile, report: &mut Rep
         limits: call::limits(&file.limits),
         errors: call::errors(&file.errors),
         syncs,
+        actions,
         document: report.source.root.to_json(),
     })
 }
@@ -119,7 +131,7 @@ fn syncs(
             name,
             sync,
             &sync::Around {
-                scope,
+                scope: &scope.and("variant".to_owned()),
                 servers,
                 proxy: &file.proxy,
             },
@@ -146,4 +158,16 @@ fn syncs(
         syncs.insert(sync.name.clone(), Arc::new(sync));
     }
     syncs
+}
+
+/// A section that is not there is well; one that is there must be whole.
+#[expect(
+    clippy::option_option,
+    reason = "the outer option is the section's absence, the inner one its failure"
+)]
+fn whole<T>(section: Option<Option<T>>) -> Option<Option<T>> {
+    match section {
+        None => Some(None),
+        Some(section) => section.map(Some),
+    }
 }

@@ -76,7 +76,7 @@ impl Field {
 }
 
 /// Whether the whole of `value` matches, also by an alternative that is not the first to match its beginning.
-fn matches_whole(pattern: &Regex, value: &str) -> bool {
+pub(crate) fn matches_whole(pattern: &Regex, value: &str) -> bool {
     let whole = Regex::new(&format!(r"\A(?:{})\z", pattern.as_str()));
     whole.is_ok_and(|whole| whole.is_match(value))
 }
@@ -91,7 +91,7 @@ impl FieldFormat {
         }
     }
 
-    fn holds(self, value: &str) -> bool {
+    pub(crate) fn holds(self, value: &str) -> bool {
         match self {
             Self::Hostname => is_hostname(value),
             Self::Uri => url::Url::parse(value)
@@ -103,15 +103,29 @@ impl FieldFormat {
                     .filter(|(name, _)| !name.is_empty() && !name.contains(char::is_whitespace));
                 parts.is_some_and(|(_, host)| host.contains('.') && is_hostname(host))
             }
+            Self::Phone => is_phone(value),
+            Self::Sender => is_phone(value) || is_short_code(value) || is_sender_name(value),
+            Self::Date => chrono::NaiveDate::parse_from_str(value, "%Y-%m-%d").is_ok(),
+            Self::DateTime => chrono::DateTime::parse_from_rfc3339(value).is_ok(),
         }
     }
 
-    fn words(self) -> &'static str {
+    pub(crate) fn words(self) -> &'static str {
         match self {
             Self::Hostname => "a host name such as api.example.com, without https:// and without a path",
             Self::Uri => "an address such as https://api.example.com",
             Self::Uuid => "a UUID such as 123e4567-e89b-12d3-a456-426614174000",
             Self::Email => "an e-mail address such as name@example.com",
+            Self::Phone => {
+                "a phone number in E.164 such as +15551234567 (a plus, the country code and the number, digits only), or a \
+                 channel address such as whatsapp:+15551234567"
+            }
+            Self::Sender => {
+                "a phone number in E.164 such as +15551234567, a channel address such as whatsapp:+15551234567, a short code, \
+                 or a sender's name of up to 11 letters, digits and spaces"
+            }
+            Self::Date => "a day such as 2026-01-31",
+            Self::DateTime => "a time with its offset, such as 2026-01-31T10:00:00Z",
         }
     }
 }
@@ -130,6 +144,44 @@ fn is_hostname(value: &str) -> bool {
 fn is_uuid(value: &str) -> bool {
     let lengths: Vec<usize> = value.split('-').map(str::len).collect();
     lengths == [8, 4, 4, 4, 12] && value.chars().all(|c| c == '-' || c.is_ascii_hexdigit())
+}
+
+/// E.164 as ITU-T writes it with its plus, or a channel's name, a colon and an address of the channel, which is E.164 too where
+/// it begins with a plus or where the channel is known by phone numbers.
+fn is_phone(value: &str) -> bool {
+    let Some((channel, address)) = value.split_once(':') else {
+        return is_e164(value);
+    };
+    let named = channel.starts_with(|c: char| c.is_ascii_lowercase())
+        && channel
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+    let by_number =
+        address.starts_with('+') || matches!(channel, "whatsapp" | "sms" | "mms" | "tel" | "viber");
+    let plain = !address.is_empty() && !address.contains(|c: char| c.is_whitespace() || c.is_control());
+    named && plain && (!by_number || is_e164(address))
+}
+
+fn is_e164(value: &str) -> bool {
+    let digits = value.strip_prefix('+').unwrap_or_default();
+    (7..=15).contains(&digits.len()) && all_digits(digits) && !digits.starts_with('0')
+}
+
+fn is_short_code(value: &str) -> bool {
+    (3..=8).contains(&value.len()) && all_digits(value)
+}
+
+/// What networks take in place of a number: at least one letter, or nobody could tell it from one.
+fn is_sender_name(value: &str) -> bool {
+    (1..=11).contains(&value.len())
+        && value.contains(|c: char| c.is_ascii_alphabetic())
+        && value
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || " +-_&".contains(c))
+}
+
+fn all_digits(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -253,6 +305,28 @@ mod tests {
             ),
             (FieldFormat::Email, "a.b@example.com", "a b@example.com"),
             (FieldFormat::Email, "a@example.com", "@example.com"),
+            (FieldFormat::Phone, "+15551234567", "15551234567"),
+            (FieldFormat::Phone, "+4915112345678", "+49 151 12345678"),
+            (FieldFormat::Phone, "+442071838750", "+0442071838750"),
+            (FieldFormat::Phone, "+15551234567", "+1555"),
+            (
+                FieldFormat::Phone,
+                "whatsapp:+15551234567",
+                "whatsapp:15551234567",
+            ),
+            (FieldFormat::Phone, "messenger:1234567890", "messenger:"),
+            (FieldFormat::Phone, "client:alice", "client:al ice"),
+            (FieldFormat::Phone, "sip:alice@example.com", ": +15551234567"),
+            (FieldFormat::Phone, "+123456789012345", "+1234567890123456"),
+            (FieldFormat::Sender, "Acme Shop", "Acme Shop Inc."),
+            (FieldFormat::Sender, "12345", "5551234567"),
+            (FieldFormat::Sender, "+15551234567", "(555) 123-4567"),
+            (FieldFormat::Date, "2026-01-31", "2026-02-31"),
+            (
+                FieldFormat::DateTime,
+                "2026-01-31T10:00:00Z",
+                "2026-01-31T10:00:00",
+            ),
         ] {
             assert!(check(format, good), "{good}");
             assert!(!check(format, bad), "{bad}");

@@ -3,6 +3,7 @@
 //! The words for what Nango's provider entries also describe are the same, so that such a file loads as it is; keys that start
 //! with `_` here are those of Nango's keys that Trunkline accepts and does not use. What the values mean is decided in `check`.
 
+mod action;
 mod field;
 mod scalar;
 mod sync;
@@ -12,6 +13,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
+pub(crate) use action::{
+    ActionFile, ActionRequestFile, DeletesRecordFile, InputFile, InputSpec, InputType, ParameterFile,
+    WritesFile,
+};
 pub(crate) use field::{ConfigFile, FieldFile, FieldFormatName};
 pub(crate) use scalar::{OneOrMany, Scalar};
 pub(crate) use sync::{
@@ -61,6 +66,9 @@ pub(crate) struct ProviderFile {
     /// The syncs by name. The name is unique among all providers.
     #[serde(default)]
     pub(crate) syncs: IndexMap<String, SyncFile>,
+    /// The actions by name.
+    #[serde(default)]
+    pub(crate) actions: IndexMap<String, ActionFile>,
     /// Accepted and not used.
     #[serde(rename = "docs_connect")]
     pub(crate) _docs_connect: Option<Json>,
@@ -241,6 +249,21 @@ pub(crate) struct InBodyFile {
 pub(crate) struct LimitsFile {
     /// Calls under way at once; 4 unless said otherwise.
     #[schemars(range(min = 1, max = 1000))]
+    pub(crate) concurrency: Option<u32>,
+    /// Calls a second.
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    pub(crate) per_second: Option<f64>,
+    /// What it bears from all connections together.
+    #[serde(default)]
+    pub(crate) provider: ProviderLimitsFile,
+}
+
+/// What a provider bears from all connections of one process together.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ProviderLimitsFile {
+    /// Calls under way at once; without bound unless said.
+    #[schemars(range(min = 1, max = 100_000))]
     pub(crate) concurrency: Option<u32>,
     /// Calls a second.
     #[schemars(extend("exclusiveMinimum" = 0))]

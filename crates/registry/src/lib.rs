@@ -4,12 +4,14 @@
 //! checks everything and tells all that is wrong at once, with file and line; a [`Provider`] has nothing left to interpret.
 //! This crate depends on `domain` alone, does no I/O but reading files, and names no provider: only data files do.
 
+mod action;
 mod check;
 mod document;
 mod duration;
 mod error;
 mod field;
 mod file;
+mod input;
 mod load;
 mod path;
 mod provider;
@@ -20,11 +22,13 @@ mod source;
 mod tables_page;
 mod template;
 
+pub use action::{Action, ActionBody, ActionRequest, ActionRoute, Deletes, Parameter, RouteStep, Writes};
 pub use error::{LoadError, Problem};
+pub use input::{Input, InputError, InputKind};
 pub use provider::{
     AuthMode, BoundFormat, Check, ConnectForm, ErrorRules, Field, FieldFormat, Limits, ListEnd, ListRequest,
-    Lookback, OffsetStep, Paginate, Provider, Reread, RetryRules, Sync, Undated, Verification, VisibleWhen,
-    WaitInBody, Window,
+    Lookback, OffsetStep, Paginate, Provider, ProviderLimits, Reread, RetryRules, Sync, Undated,
+    Verification, VisibleWhen, WaitInBody, Window,
 };
 pub use registry::{Checked, CheckedFile, NotServed, Registry, Unsupported};
 pub use schedule::{Schedule, ScheduleError};

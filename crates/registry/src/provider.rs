@@ -5,10 +5,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use domain::{Model, ProviderName, SyncName, TableName};
+use domain::{ActionName, Model, ProviderName, SyncName, TableName};
 use indexmap::IndexMap;
 
-use crate::{JsonTemplate, Schedule, Template};
+use crate::{Action, JsonTemplate, Schedule, Template};
 
 /// One provider, from one file.
 #[derive(Debug, Clone)]
@@ -53,6 +53,8 @@ pub struct Provider {
     pub errors: ErrorRules,
     /// Its syncs.
     pub syncs: IndexMap<SyncName, Arc<Sync>>,
+    /// Its actions.
+    pub actions: IndexMap<ActionName, Arc<Action>>,
     /// The whole entry as it stands in the file, for `GET /providers/{provider}`.
     pub document: serde_json::Value,
 }
@@ -137,6 +139,14 @@ pub enum FieldFormat {
     Uuid,
     /// An e-mail address.
     Email,
+    /// A phone number in E.164, or a channel address such as `whatsapp:+15551234567`.
+    Phone,
+    /// The same, a short code, or a sender's name.
+    Sender,
+    /// A day: `2026-01-31`.
+    Date,
+    /// A moment with its offset: `2026-01-31T10:00:00Z`.
+    DateTime,
 }
 
 /// One way to connect.
@@ -226,6 +236,17 @@ impl WaitInBody {
 pub struct Limits {
     /// Calls under way at once.
     pub concurrency: u32,
+    /// Calls a second, if it counts them.
+    pub per_second: Option<f64>,
+    /// From all connections of one process together.
+    pub provider: ProviderLimits,
+}
+
+/// What a provider bears from everybody who comes from here.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ProviderLimits {
+    /// Calls under way at once; without bound if `None`.
+    pub concurrency: Option<u32>,
     /// Calls a second, if it counts them.
     pub per_second: Option<f64>,
 }

@@ -11,7 +11,11 @@ const INTRODUCTION: &str = "# The tables
 
 Each model of a provider file has a table of its own, filled by its sync and free to be queried. Every declared column but the key may be
 null: a value that the provider leaves out is null, and so is one that does not fit its column (it stays in `_extra`). A row whose record
-is gone from the provider keeps its key and the columns below, and loses the rest: add `WHERE _deleted_at IS NULL`.
+is gone from the provider keeps its key and the columns below, and loses the rest: add `WHERE _deleted_at IS NULL`. A row that an app has
+pruned keeps the columns by which rows are ordered and sought for as well: add `AND _pruned_at IS NULL`.
+
+A variant of a sync fills a table of its own, named `TABLE__VARIANT`; where that would be too long or hold other than lower-case letters,
+digits and `_`, it is cut and ends with a hash.
 
 This page is made from the provider files: `cargo run -p registry --example tables > docs/tables.md`.
 
@@ -23,6 +27,7 @@ This page is made from the provider files: `cargo run -p registry --example tabl
 | `_first_seen_at` | timestamptz | INTEGER (µs since 1970) | When the row was first written |
 | `_last_modified_at` | timestamptz | INTEGER (µs since 1970) | When it was last written |
 | `_deleted_at` | timestamptz | INTEGER (µs since 1970) | When it was found to be gone; null while it is there |
+| `_pruned_at` | timestamptz | INTEGER (µs since 1970) | When an app had its content taken away; null once it is written again |
 | `_cursor` | bigint | INTEGER | Change number: rises with every change of the connection's rows of this table, in the order of commits |
 ";
 

@@ -174,6 +174,20 @@ impl Template {
         holes
     }
 
+    /// The name of the hole, if the text is one hole and nothing else.
+    pub fn only_hole(&self) -> Option<&str> {
+        match self.alternatives.as_slice() {
+            [parts] => match parts.as_slice() {
+                [Part::Hole(names)] => match names.as_slice() {
+                    [name] => Some(name),
+                    _ => None,
+                },
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// Whether `text` stands right before a hole of this name (`after` it, if that is asked).
     pub(crate) fn has_beside(&self, hole: &str, text: &str, after: bool) -> bool {
         let is_hole =

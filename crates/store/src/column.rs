@@ -99,6 +99,7 @@ words!(
     Variant
 );
 words!(crate::runs::RunStatus, crate::runs::Trigger);
+words!(domain::ActionName, domain::ActionId, crate::actions::ActionStatus);
 
 macro_rules! json {
     ($($name:ty),*) => {$(

@@ -5,6 +5,7 @@
 //! transaction that it belongs to, and the environment, or is named `…_any_environment`, unless the row that it is given is
 //! already the caller's.
 
+pub mod actions;
 pub mod api_keys;
 mod column;
 pub mod connect_sessions;

@@ -1,13 +1,17 @@
-//! The rows of synced records: written by pages, marked deleted, listed, followed.
+//! The rows of synced records: written by pages, marked deleted, listed, followed, pruned.
 
 mod commit;
+mod feed;
 mod query;
+mod single;
 mod sql;
 mod write;
 
-pub use commit::{DeleteCommit, Lease, PageCommit, PageCounts, SliceChange, commit_page, mark_deleted};
+pub use commit::{DeleteCommit, Lease, PageCommit, PageCounts, Rows, SliceChange, commit_page, mark_deleted};
+pub use feed::{Action, ChangeQuery, Pruned, changes, delete_connection, prune};
 pub use query::{
-    Bound, KeyRange, Position, RecordQuery, StoredRecord, changes, count_live, delete_connection, list,
-    live_keys, undated_since, unfinished,
+    Bound, KeyRange, Position, RecordQuery, StoredRecord, count_live, list, live_keys, undated_since,
+    unfinished,
 };
+pub use single::{put, remove};
 pub use sql::TableSql;

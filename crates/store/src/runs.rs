@@ -1,7 +1,5 @@
 //! Runs of syncs: at most one of a sync is queued or running.
 
-use std::str::FromStr;
-
 use diesel::prelude::*;
 use domain::{ConnectionName, EnvironmentId, IntegrationKey, RunId, SyncId, SyncName, Timestamp};
 
@@ -40,7 +38,7 @@ pub enum Trigger {
 /// A stored word that this version does not write.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown word {0:?}")]
-pub struct UnknownWord(String);
+pub struct UnknownWord(pub(crate) String);
 
 macro_rules! stored_words {
     ($name:ident: $($variant:ident = $word:literal),*) => {
@@ -53,18 +51,20 @@ macro_rules! stored_words {
             }
         }
 
-        impl FromStr for $name {
-            type Err = UnknownWord;
+        impl std::str::FromStr for $name {
+            type Err = $crate::runs::UnknownWord;
 
-            fn from_str(word: &str) -> Result<Self, UnknownWord> {
+            fn from_str(word: &str) -> Result<Self, $crate::runs::UnknownWord> {
                 match word {
                     $($word => Ok(Self::$variant),)*
-                    _ => Err(UnknownWord(word.to_owned())),
+                    _ => Err($crate::runs::UnknownWord(word.to_owned())),
                 }
             }
         }
     };
 }
+pub(crate) use stored_words;
+
 stored_words!(RunStatus: Queued = "queued", Running = "running", Succeeded = "succeeded", Failed = "failed", Cancelled = "cancelled");
 stored_words!(Trigger: Initial = "initial", Schedule = "schedule", Api = "api");
 

@@ -109,6 +109,17 @@ pub fn bring_forward(c: &mut DbConn, sync: SyncId, now: Timestamp) -> Result<(),
     Ok(())
 }
 
+/// Sets when the sync is due next (`None`: never), unless a worker holds it, who sets that at the end of the run.
+pub fn set_due(c: &mut DbConn, sync: SyncId, due_at: Option<Timestamp>) -> Result<(), StoreError> {
+    let free = schedule::table
+        .find(sync.raw())
+        .filter(schedule::holder.is_null());
+    diesel::update(free)
+        .set(schedule::due_at.eq(due_at.map(Timestamp::as_micros)))
+        .execute(c)?;
+    Ok(())
+}
+
 /// Takes the sync from whoever holds it, who cannot write any more, and sets when it is due (`None`: never).
 pub fn take_away(c: &mut DbConn, sync: SyncId, due_at: Option<Timestamp>) -> Result<(), StoreError> {
     diesel::update(schedule::table.find(sync.raw()))

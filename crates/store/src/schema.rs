@@ -167,6 +167,7 @@ diesel::table! {
         model_table -> Text,
         last_number -> BigInt,
         live -> BigInt,
+        pruned_to -> BigInt,
     }
 }
 

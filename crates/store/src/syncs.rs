@@ -102,6 +102,39 @@ pub fn ensure(c: &mut DbConn, new: &NewSync, now: Timestamp) -> Result<SyncRow, 
     Ok(row)
 }
 
+/// The connection's sync of that name and variant.
+pub fn get(
+    c: &mut DbConn,
+    connection: ConnectionId,
+    name: &SyncName,
+    variant: &Variant,
+) -> Result<Option<SyncRow>, StoreError> {
+    Ok(syncs::table
+        .inner_join(connections::table)
+        .filter(syncs::connection_id.eq(connection.raw()))
+        .filter(syncs::name.eq(name.as_str()))
+        .filter(syncs::variant.eq(variant.as_str()))
+        .select(SyncRow::as_select())
+        .first(c)
+        .optional()?)
+}
+
+/// How many variants of the sync the connection has beside the base.
+pub fn count_variants(c: &mut DbConn, connection: ConnectionId, name: &SyncName) -> Result<i64, StoreError> {
+    Ok(syncs::table
+        .filter(syncs::connection_id.eq(connection.raw()))
+        .filter(syncs::name.eq(name.as_str()))
+        .filter(syncs::variant.ne(Variant::base().as_str()))
+        .count()
+        .get_result(c)?)
+}
+
+/// Deletes the sync with its schedule, runs and slices. Synced rows stay: [`crate::records::delete_connection`] takes them away.
+pub fn delete(c: &mut DbConn, id: SyncId) -> Result<(), StoreError> {
+    diesel::delete(syncs::table.find(id.raw())).execute(c)?;
+    Ok(())
+}
+
 /// Up to `limit` connections of the provider, of any environment, that lack the sync: it was added to the file after them.
 pub fn connections_without_any_environment(
     c: &mut DbConn,
@@ -164,10 +197,7 @@ pub fn set_paused(
     diesel::update(syncs::table.find(id.raw()))
         .set(syncs::paused.eq(paused))
         .execute(c)?;
-    diesel::update(schedule::table.find(id.raw()).filter(schedule::holder.is_null()))
-        .set(schedule::due_at.eq(due_at.map(Timestamp::as_micros)))
-        .execute(c)?;
-    Ok(())
+    crate::schedule::set_due(c, id, due_at)
 }
 
 /// Sets what the engine keeps between runs.

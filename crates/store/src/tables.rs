@@ -9,6 +9,9 @@ use domain::{ColumnKind, Model, TableName};
 use crate::dialect::{TableShape, advisory_lock, column_type, ddl, newest, quoted, table_shape};
 use crate::{DbConn, Dialect, StoreError};
 
+/// When a row's content was taken away on request.
+const PRUNED_AT: &str = "\"_pruned_at\"";
+
 /// Makes the model's table, or adds what the model has and the table lacks: columns, indexes. Indexes that an earlier state of the
 /// model asked for go away; columns stay, for they hold data.
 ///
@@ -74,6 +77,7 @@ fn create(model: &Model, dialect: Dialect) -> String {
     columns.push(format!("\"_first_seen_at\" {time} NOT NULL"));
     columns.push(format!("\"_last_modified_at\" {time} NOT NULL"));
     columns.push(format!("\"_deleted_at\" {time}"));
+    columns.push(format!("{PRUNED_AT} {time}"));
     columns.push(format!("\"_extra\" {json}"));
     columns.push(format!(
         "PRIMARY KEY (\"_connection_id\", {})",
@@ -102,6 +106,14 @@ fn grow(model: &Model, shape: &TableShape, dialect: Dialect) -> Result<Vec<Strin
         )));
     }
     let mut sql = Vec::new();
+    // Tables that were made before rows could be pruned lack it.
+    if shape.columns.iter().all(|column| column.name != "_pruned_at") {
+        let time = column_type(ColumnKind::Timestamp, dialect);
+        sql.push(format!(
+            "ALTER TABLE {} ADD COLUMN {PRUNED_AT} {time};\n",
+            quoted(table)
+        ));
+    }
     for (name, declared) in &model.columns {
         match shape.columns.iter().find(|column| column.name == name.as_str()) {
             Some(column) if column.kind == column_type(declared.kind, dialect) => {}

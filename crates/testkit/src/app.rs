@@ -15,7 +15,7 @@ use serde_json::{Value as Json, json};
 use store::records::StoredRecord;
 use store::runs::{RunFilter, RunStatus};
 use store::testing::TestDatabase;
-use store::{Dialect, Store, api_keys, environments, runs, schedule};
+use store::{Dialect, Store, actions, api_keys, environments, runs, schedule};
 use tokio_util::sync::CancellationToken;
 use twilio_sim::{SimConfig, Simulator};
 use upstream::{Upstream, UpstreamOptions};
@@ -130,7 +130,8 @@ impl AppBuilder {
         };
         let gateway = Gateway::start(parts).await.expect("the gateway starts");
         let (server, base) = serve(&gateway);
-        let http = reqwest::Client::builder().build().expect("a client");
+        // What arrives is looked at as it arrives.
+        let http = reqwest::Client::builder().no_gzip().build().expect("a client");
         let seen = Arc::default();
         let anonymous = Client::new(http, base, None, Arc::clone(&seen));
         let mut app = TestApp {
@@ -376,7 +377,9 @@ impl TestApp {
                 .flatten()
                 .any(|(run, _)| matches!(run.status, RunStatus::Queued | RunStatus::Running));
             let due = schedule::next_due(c)?.is_some_and(|due| due <= now);
-            Ok(!active && !due && newest(c)? == before)
+            let acting =
+                actions::held_any_environment(c)? > 0 || actions::next_due(c)?.is_some_and(|due| due <= now);
+            Ok(!active && !due && !acting && newest(c)? == before)
         });
         idle.await.expect("the database answers")
     }

@@ -82,10 +82,23 @@ impl Client {
 
     /// POST of JSON.
     pub(crate) async fn post(&self, path: &[&str], body: &Json) -> Result<Json, ClientError> {
+        self.post_with(path, body, &[]).await
+    }
+
+    /// POST of JSON with further headers.
+    pub(crate) async fn post_with(
+        &self,
+        path: &[&str],
+        body: &Json,
+        headers: &[(&str, &str)],
+    ) -> Result<Json, ClientError> {
         let request = self
             .request(Method::POST, path, &[])?
             .header(CONTENT_TYPE, "application/json")
             .body(body.to_string());
+        let request = headers
+            .iter()
+            .fold(request, |request, (name, value)| request.header(*name, *value));
         self.json(request).await
     }
 

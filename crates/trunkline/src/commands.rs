@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod action;
 mod config;
 mod connect;
 mod connections;
@@ -45,5 +46,6 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Connections(options) => connections::run(&Client::new(&load()?.config)?, options).await,
         Command::Sync(command) => sync::run(&Client::new(&load()?.config)?, command).await,
         Command::Records(options) => records::run(&load()?.config, &options).await,
+        Command::Action(options) => action::run(&load()?.config, &options).await,
     }
 }

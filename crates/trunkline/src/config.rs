@@ -77,6 +77,8 @@ pub(crate) struct Upstream {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Provider {
     pub(crate) base_url: Option<Url>,
+    /// With commas between.
+    pub(crate) allowed_origins: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -183,6 +183,7 @@ fn upstream_options(config: &Config, registry: &Registry) -> Result<UpstreamOpti
     Ok(UpstreamOptions {
         allow_private_addresses: set.allow_private_addresses,
         base_urls: base_urls(config, registry)?,
+        allowed_origins: allowed_origins(config, registry)?,
         connect_timeout: Duration::from_secs(set.connect_timeout_seconds.get()),
         request_timeout: Duration::from_secs(set.request_timeout_seconds.get()),
         deadline: Duration::from_secs(set.deadline_seconds.get()),
@@ -193,25 +194,58 @@ fn upstream_options(config: &Config, registry: &Registry) -> Result<UpstreamOpti
     })
 }
 
-/// Addresses that replace those of provider files. A variable cannot tell `-` from `_`, nor capitals.
+/// Addresses that replace those of provider files.
 fn base_urls(config: &Config, registry: &Registry) -> Result<HashMap<ProviderName, Url>, ConfigError> {
-    let plain = |name: &str| name.to_ascii_lowercase().replace('-', "_");
     let mut urls = HashMap::new();
     for (name, provider) in &config.providers {
-        let Some(url) = &provider.base_url else { continue };
-        let known = registry
-            .iter()
-            .find(|known| plain(known.name.as_str()) == plain(name));
-        let known = known.ok_or_else(|| {
-            let names: Vec<&str> = registry.iter().map(|provider| provider.name.as_str()).collect();
-            ConfigError::Refused(format!(
-                "the setting `providers.{name}` names no provider; there are: {}",
-                names.join(", ")
-            ))
-        })?;
-        urls.insert(known.name.clone(), url.clone());
+        let known = provider_called(registry, name)?;
+        if let Some(url) = &provider.base_url {
+            urls.insert(known, url.clone());
+        }
     }
     Ok(urls)
+}
+
+/// Origins beside those of provider files.
+fn allowed_origins(
+    config: &Config,
+    registry: &Registry,
+) -> Result<HashMap<ProviderName, Vec<Url>>, ConfigError> {
+    let mut origins = HashMap::new();
+    for (name, provider) in &config.providers {
+        let given = provider.allowed_origins.as_deref().unwrap_or_default();
+        let urls = given
+            .split(',')
+            .map(str::trim)
+            .filter(|origin| !origin.is_empty())
+            .map(|origin| {
+                let url = Url::parse(origin).ok();
+                url.filter(|url| matches!(url.scheme(), "http" | "https"))
+                    .ok_or_else(|| {
+                        ConfigError::Refused(format!(
+                            "the setting `providers.{name}.allowed_origins` holds {origin:?}: write https://HOST, with commas between"
+                        ))
+                    })
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        origins.insert(provider_called(registry, name)?, urls);
+    }
+    Ok(origins)
+}
+
+/// The provider that a setting is about. A variable cannot tell `-` from `_`, nor capitals.
+fn provider_called(registry: &Registry, name: &str) -> Result<ProviderName, ConfigError> {
+    let plain = |name: &str| name.to_ascii_lowercase().replace('-', "_");
+    let known = registry
+        .iter()
+        .find(|known| plain(known.name.as_str()) == plain(name));
+    known.map(|known| known.name.clone()).ok_or_else(|| {
+        let names: Vec<&str> = registry.iter().map(|provider| provider.name.as_str()).collect();
+        ConfigError::Refused(format!(
+            "the setting `providers.{name}` names no provider; there are: {}",
+            names.join(", ")
+        ))
+    })
 }
 
 /// How this configuration's worker works.
@@ -223,6 +257,7 @@ pub(crate) fn worker_options(config: &Config) -> WorkerOptions {
         poll: Duration::from_millis(set.poll_ms.get()),
         drain: drain(config),
         keep_runs: Duration::from_secs(u64::from(set.keep_runs_days) * 86_400),
+        ..WorkerOptions::default()
     }
 }
 

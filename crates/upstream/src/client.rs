@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::Clock;
+use domain::{Clock, Timestamp};
 use registry::Verification;
 use reqwest::header::{self, HeaderValue};
 use serde::de::DeserializeOwned;
@@ -11,11 +11,13 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tracing::debug;
 
 use crate::context::Moment;
-use crate::gate::{Gate, Gates};
+use crate::gate::{Crowded, Gates, Place};
 use crate::provider_error::without_secrets;
 use crate::request::Prepared;
 use crate::transport::Transport;
-use crate::{Answer, Call, CallError, ProviderError, Target, UpstreamError, UpstreamOptions, retry};
+use crate::{
+    Answer, Call, CallError, ProviderError, Quoted, Refusal, Target, UpstreamError, UpstreamOptions, retry,
+};
 
 /// Calls providers. Cheap to clone; clones share connections and limits.
 #[derive(Debug, Clone)]
@@ -29,19 +31,9 @@ struct Inner {
     gates: Gates,
 }
 
-/// How a relayed call is repeated.
-#[derive(Debug, Clone, Default)]
-pub struct RelayRules {
-    /// Repetitions at most; 0 for one attempt.
-    pub retries: u32,
-    /// Statuses to repeat beside the usual ones, whatever the method: the caller knows that this is harmless.
-    pub retry_on: Vec<u16>,
-}
-
 /// How hard to try.
 pub(crate) struct Effort<'a> {
     pub(crate) max_attempts: u32,
-    pub(crate) retry_on: &'a [u16],
     /// Brings a server and headers of its own.
     pub(crate) verification: Option<&'a Verification>,
 }
@@ -118,20 +110,22 @@ impl Upstream {
             .map_err(|failure| failure.error)
     }
 
-    /// As [`Upstream::call`], but the last answer is handed on as it is, whatever its status.
-    pub async fn relay(&self, target: &Target, call: Call, rules: &RelayRules) -> Result<Answer, CallError> {
-        let effort = Effort {
-            max_attempts: rules.retries.saturating_add(1),
-            retry_on: &rules.retry_on,
-            verification: None,
+    /// Makes the call of an action: the 2xx answer, or why not, with the provider's own answer for whoever asked.
+    pub async fn carry(&self, target: &Target, call: Call) -> Result<Answer, Refusal> {
+        // Whether a call that is not to be repeated succeeded is told by its status alone.
+        let read = |answer: Answer| {
+            if call.idempotent {
+                answer.without_markup()
+            } else {
+                Ok(answer)
+            }
         };
-        match self.run(target, &call, &effort, Ok).await {
-            Ok(answer) => Ok(answer),
-            Err(Failure {
-                answer: Some(answer), ..
-            }) => Ok(*answer),
-            Err(Failure { error, .. }) => Err(error),
-        }
+        self.run(target, &call, &self.usual(), read)
+            .await
+            .map_err(|failure| Refusal {
+                answer: failure.answer.map(|answer| Quoted::read(target, &answer)),
+                error: failure.error,
+            })
     }
 
     /// Now, for the holes of a call.
@@ -146,7 +140,6 @@ impl Upstream {
     fn usual(&self) -> Effort<'static> {
         Effort {
             max_attempts: self.options().max_attempts,
-            retry_on: &[],
             verification: None,
         }
     }
@@ -160,21 +153,16 @@ impl Upstream {
         accept: impl Fn(Answer) -> Result<T, CallError>,
     ) -> Result<T, Failure> {
         let deadline = Instant::now() + self.options().deadline;
-        let prepared = self.prepare(target, call, effort.verification)?;
-        let gate = self.0.gates.of(target.connection, target.provider.limits);
-        let crowded = |_| CallError::DeadlineExceeded {
-            attempts: 0,
-            last: Box::new(CallError::Crowded),
-        };
-        let _place = timeout_at(deadline, gate.places.acquire())
-            .await
-            .map_err(crowded)?;
+        let base = effort.verification.and_then(|own| own.base_url.as_ref());
+        let headers = effort.verification.map_or(&[][..], |own| &own.headers);
+        let prepared = self.prepare(target, call, base, headers)?;
+        let mut place = self.enter(target, deadline, 0).await?;
 
         let mut was_unauthorized = false;
         let mut attempt = 1;
         loop {
             let failure = match self
-                .attempt(target, call, &prepared, &gate, deadline, attempt)
+                .attempt(target, call, &prepared, &place, deadline, attempt)
                 .await
             {
                 Ok(answer) if answer.succeeded() => match accept(answer) {
@@ -187,7 +175,7 @@ impl Upstream {
                 Ok(answer) => {
                     // A correct key meets a 401 now and then, so only the second one counts.
                     let first_401 = answer.status == 401 && !std::mem::replace(&mut was_unauthorized, true);
-                    let failure = self.refused(target, call, effort, answer);
+                    let failure = self.refused(target, call, answer);
                     Failure {
                         repeat: failure.repeat || first_401,
                         ..failure
@@ -201,20 +189,36 @@ impl Upstream {
             if !failure.repeat || attempt >= effort.max_attempts {
                 return Err(failure);
             }
-            self.pause(attempt, failure, deadline).await?;
+            let wait = self.wait(attempt, failure.error.retry_after(), deadline);
+            let wait = wait.or_give_up(attempt, failure)?;
+            place = self.pause(target, place, &wait, deadline, attempt).await?;
             attempt += 1;
         }
     }
 
     /// What becomes of an answer that is not 2xx.
-    fn refused(&self, target: &Target, call: &Call, effort: &Effort<'_>, answer: Answer) -> Failure {
+    fn refused(&self, target: &Target, call: &Call, answer: Answer) -> Failure {
         let rules = &target.provider.retry;
+        let error = ProviderError::read(target, &answer, self.now());
+        if let Some(asked) = error.retry_after.filter(|_| error.rate_limited) {
+            self.rest(target, asked);
+        }
         Failure {
-            error: ProviderError::read(target, &answer, self.0.clock.now()).into(),
-            repeat: effort.retry_on.contains(&answer.status)
-                || retry::repeats(rules, answer.status, &answer.headers, call.idempotent),
+            error: error.into(),
+            repeat: retry::repeats(rules, answer.status, &answer.headers, call.idempotent),
             answer: Some(Box::new(answer)),
         }
+    }
+
+    /// A place for the call, by the time of the call as a whole.
+    pub(crate) async fn enter(
+        &self,
+        target: &Target,
+        deadline: Instant,
+        attempts: u32,
+    ) -> Result<Place, CallError> {
+        let entered = self.0.gates.enter(target, deadline).await;
+        entered.map_err(|crowded| crowded.at_the_deadline(attempts))
     }
 
     async fn attempt(
@@ -222,14 +226,17 @@ impl Upstream {
         target: &Target,
         call: &Call,
         prepared: &Prepared,
-        gate: &Gate,
+        place: &Place,
         deadline: Instant,
         attempt: u32,
     ) -> Result<Answer, CallError> {
         let timed_out = |_| CallError::TimedOut {
             host: prepared.url.host_str().unwrap_or_default().to_owned(),
         };
-        timeout_at(deadline, gate.pace()).await.map_err(timed_out)?;
+        place
+            .pace(deadline)
+            .await
+            .map_err(|crowded| crowded.at_the_deadline(attempt - 1))?;
         let started = Instant::now();
         let until = deadline.min(started + self.options().request_timeout);
         let trusted = self.options().base_urls.get(&target.provider.name);
@@ -248,53 +255,113 @@ impl Upstream {
         result
     }
 
-    /// Waits for the next attempt, or gives up if there is no time for one.
-    async fn pause(&self, attempt: u32, failure: Failure, deadline: Instant) -> Result<(), Failure> {
-        match self.wait(attempt, failure.error.retry_after(), deadline) {
-            Wait::For(time) => sleep(time).await,
-            Wait::TooLong => return Err(failure),
-            Wait::NoTimeLeft => {
-                let last = Box::new(failure.error);
-                let error = CallError::DeadlineExceeded {
-                    attempts: attempt,
-                    last,
-                };
-                return Err(Failure { error, ..failure });
-            }
+    /// Waits for the next attempt. A wait that the provider asked for is one for all calls of the connection, so the place serves
+    /// others meanwhile; else the call keeps it, so that pressure falls.
+    pub(crate) async fn pause(
+        &self,
+        target: &Target,
+        place: Place,
+        wait: &Pause,
+        deadline: Instant,
+        attempts: u32,
+    ) -> Result<Place, CallError> {
+        if !wait.asked {
+            sleep(wait.time).await;
+            return Ok(place);
         }
-        Ok(())
+        drop(place);
+        sleep(wait.time).await;
+        self.enter(target, deadline, attempts).await
     }
 
-    fn wait(&self, attempt: u32, asked: Option<Duration>, deadline: Instant) -> Wait {
+    pub(crate) fn wait(&self, attempt: u32, asked: Option<Duration>, deadline: Instant) -> Wait {
         let options = self.options();
         let left = deadline.saturating_duration_since(Instant::now());
         match asked.filter(|asked| !asked.is_zero()) {
             Some(asked) if asked > options.max_wait || asked >= left => Wait::TooLong,
             // Calls that were told the same moment do not all come back at it.
-            Some(asked) => {
-                Wait::For(left.min(asked + retry::backoff(options.base_backoff, options.max_backoff, 1)))
-            }
+            Some(asked) => Wait::For(Pause {
+                time: left.min(asked + retry::backoff(options.base_backoff, options.max_backoff, 1)),
+                asked: true,
+            }),
             None => {
                 let time = retry::backoff(options.base_backoff, options.max_backoff, attempt);
                 if time < left {
-                    Wait::For(time)
+                    Wait::For(Pause { time, asked: false })
                 } else {
                     Wait::NoTimeLeft
                 }
             }
         }
     }
+
+    /// The provider asked the connection to wait: all its calls know, as long as a call may wait. Who asks for more is asked again
+    /// then, since a mistake in a header must not close a connection for days.
+    pub(crate) fn rest(&self, target: &Target, asked: Duration) {
+        self.0.gates.rest(target, asked.min(self.options().max_wait));
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    pub(crate) fn gates(&self) -> &Gates {
+        &self.0.gates
+    }
+
+    pub(crate) fn transport(&self) -> &Transport {
+        &self.0.transport
+    }
 }
 
-enum Wait {
-    For(Duration),
+impl Crowded {
+    fn at_the_deadline(self, attempts: u32) -> CallError {
+        CallError::DeadlineExceeded {
+            attempts,
+            last: Box::new(self.into()),
+        }
+    }
+}
+
+impl From<Crowded> for CallError {
+    fn from(crowded: Crowded) -> Self {
+        Self::Crowded {
+            retry_after: crowded.retry_after,
+        }
+    }
+}
+
+/// The wait between two attempts.
+pub(crate) struct Pause {
+    time: Duration,
+    /// Whether the provider asked for it.
+    asked: bool,
+}
+
+/// What is to be done before the next attempt.
+pub(crate) enum Wait {
+    For(Pause),
     /// The provider asks for more than is allowed within a call.
     TooLong,
     NoTimeLeft,
 }
 
+impl Wait {
+    fn or_give_up(self, attempts: u32, failure: Failure) -> Result<Pause, Failure> {
+        match self {
+            Self::For(pause) => Ok(pause),
+            Self::TooLong => Err(failure),
+            Self::NoTimeLeft => {
+                let last = Box::new(failure.error);
+                let error = CallError::DeadlineExceeded { attempts, last };
+                Err(Failure { error, ..failure })
+            }
+        }
+    }
+}
+
 /// A call that never reached the provider may be repeated whatever it is; one that broke under way only if that does no harm.
-fn repeats_error(error: &CallError, idempotent: bool) -> bool {
+pub(crate) fn repeats_error(error: &CallError, idempotent: bool) -> bool {
     match error {
         CallError::Unreachable { .. } => true,
         CallError::Broken { .. } | CallError::TimedOut { .. } => idempotent,
@@ -303,7 +370,7 @@ fn repeats_error(error: &CallError, idempotent: bool) -> bool {
 }
 
 /// A path for the log: what looks like an id, a number of somebody or a value is left out.
-fn shape(path: &str) -> String {
+pub(crate) fn shape(path: &str) -> String {
     let private = |segment: &str| {
         let digits = segment.chars().filter(char::is_ascii_digit).count();
         segment.len() > 24 || digits > 8 || segment.contains(['%', '+', '@'])
@@ -316,11 +383,7 @@ fn shape(path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use domain::ConnectionId;
-    use wiremock::{MockServer, ResponseTemplate};
-
     use super::*;
-    use crate::tests::{answers, calls, options, provider, target, upstream};
 
     #[test]
     fn a_logged_path_shows_no_id_and_no_phone_number() {
@@ -329,67 +392,5 @@ mod tests {
         assert_eq!(shape("/v2/PhoneNumbers/+15551234567"), "/v2/PhoneNumbers/*");
         assert_eq!(shape("/v2/PhoneNumbers/15551234567"), "/v2/PhoneNumbers/*");
         assert_eq!(shape("/users/a%40b.example"), "/users/*");
-    }
-
-    #[tokio::test]
-    async fn a_call_without_a_free_place_gives_up_at_its_deadline_and_other_connections_do_not_care() {
-        let server = MockServer::start().await;
-        answers(&server, "GET", "/x", 9, ResponseTemplate::new(200)).await;
-        let upstream = upstream(UpstreamOptions {
-            deadline: Duration::from_millis(200),
-            ..options()
-        });
-        let mut target = target(provider(&server.uri()));
-        let gate = upstream.0.gates.of(target.connection, target.provider.limits);
-        let _all = gate
-            .places
-            .acquire_many(target.provider.limits.concurrency)
-            .await
-            .unwrap();
-
-        match upstream.call(&target, Call::get("/x")).await.unwrap_err() {
-            CallError::DeadlineExceeded { attempts: 0, last } => assert!(matches!(*last, CallError::Crowded)),
-            other => panic!("{other:?}"),
-        }
-        target.connection = Some(ConnectionId::from_raw(2));
-        upstream.call(&target, Call::get("/x")).await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn a_place_is_kept_while_a_429_is_waited_out() {
-        let server = MockServer::start().await;
-        answers(
-            &server,
-            "GET",
-            "/x",
-            9,
-            ResponseTemplate::new(429).insert_header("retry-after", "10"),
-        )
-        .await;
-        let mut provider = provider(&server.uri());
-        provider.limits.concurrency = 1;
-        let (upstream, target) = (upstream(options()), target(provider));
-        let gate = upstream.0.gates.of(target.connection, target.provider.limits);
-
-        let first = upstream.call(&target, Call::get("/x"));
-        assert!(
-            tokio::time::timeout(Duration::from_millis(200), first)
-                .await
-                .is_err()
-        );
-        assert_eq!(
-            gate.places.available_permits(),
-            1,
-            "a call that is dropped frees its place"
-        );
-        let first = upstream.call(&target, Call::get("/x"));
-        let second = upstream.call(&target, Call::get("/x"));
-        let both = async { tokio::join!(first, second) };
-        assert!(
-            tokio::time::timeout(Duration::from_millis(200), both)
-                .await
-                .is_err()
-        );
-        assert_eq!(calls(&server).await, 2, "the second of the two has not been sent");
     }
 }

@@ -47,15 +47,18 @@ pub enum CallError {
     /// The call's whole time is up.
     #[error("gave up after {attempts} attempts, since the time for the call is up")]
     DeadlineExceeded {
-        /// Attempts made; 0 if no place became free under the connection's limit.
+        /// Attempts made; 0 if no place became free under the limits.
         attempts: u32,
         /// How the last attempt failed.
         #[source]
         last: Box<CallError>,
     },
-    /// No place became free under the connection's limit.
-    #[error("other calls of the connection took all the places that the provider's limit gives")]
-    Crowded,
+    /// No place became free under the limits of the connection and the provider, or the provider asked to wait longer.
+    #[error("other calls took all that the provider's limits give; try again in {} s", retry_after.as_secs().max(1))]
+    Crowded {
+        /// When it may be worth another try.
+        retry_after: Duration,
+    },
     /// The answer is too large.
     #[error("the answer is larger than {limit} bytes")]
     TooLarge {
@@ -65,6 +68,16 @@ pub enum CallError {
     /// The connection lacks something that the provider's file asks for.
     #[error("the connection lacks a value that the provider needs")]
     Template(#[from] MissingValue),
+    /// The base URL that a caller asked for is none of the provider's.
+    #[error(
+        "{origin} is none of the provider's own servers; to allow it, the operator lists it in the setting providers.{provider}.allowed_origins"
+    )]
+    OverrideNotAllowed {
+        /// Scheme, host and port asked for.
+        origin: String,
+        /// The provider.
+        provider: domain::ProviderName,
+    },
     /// The file and the connection's configuration do not make an address.
     #[error("the provider's address is not valid: {problem}")]
     BadUrl {
@@ -121,9 +134,13 @@ impl CallError {
         }
     }
 
-    /// How long the provider asked to wait.
+    /// How long to wait: what the provider asked for, or what its limits make of it.
     pub fn retry_after(&self) -> Option<Duration> {
-        self.provider().and_then(|error| error.retry_after)
+        match self {
+            Self::Crowded { retry_after } => Some(*retry_after),
+            Self::DeadlineExceeded { last, .. } => last.retry_after(),
+            _ => self.provider().and_then(|error| error.retry_after),
+        }
     }
 
     /// Whether the same call may well succeed later without anybody changing anything.
@@ -133,13 +150,14 @@ impl CallError {
             | Self::Broken { .. }
             | Self::TimedOut { .. }
             | Self::DeadlineExceeded { .. }
-            | Self::Crowded => true,
+            | Self::Crowded { .. } => true,
             Self::NotJson { instead, .. } => matches!(instead, Instead::Markup | Instead::CutOff),
             Self::Provider(error) => error.rate_limited || error.status >= 500,
             Self::AddressRefused { .. }
             | Self::PlainHttp { .. }
             | Self::TooLarge { .. }
             | Self::Template(_)
+            | Self::OverrideNotAllowed { .. }
             | Self::BadUrl { .. }
             | Self::UnknownServer(_)
             | Self::BadHeader { .. }

@@ -1,145 +1,192 @@
-//! What a provider bears from one connection: calls at once, and calls a second.
+//! What a provider bears, of calls at once and calls a second, from one connection and from all together; and whose turn it is.
+//!
+//! One lock over plain counts. A call that finds no place waits in its connection's line; when a place becomes free, connections
+//! that wait take turns, so that one with a thousand calls does not hold up another with one. Of a connection's calls those that
+//! somebody waits for go first; yet a sync that has no place at all gets the next one but one, so that neither kind starves.
+
+mod line;
+mod pace;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
-use std::fmt;
-use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use domain::ConnectionId;
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use registry::Limits;
-use tokio::sync::Semaphore;
-use tokio::time::Instant;
+use domain::{ConnectionId, ProviderName};
+use registry::Provider;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep_until, timeout_at};
 
-/// Connections kept before idle ones are looked for.
-const PRUNE_AT_LEAST: usize = 1024;
+use crate::Target;
+use line::{House, Whose};
 
-/// The limits of one connection.
-pub(crate) struct Gate {
-    /// Fair: who waits longest is next. A place is kept while a call waits between its attempts, so that pressure falls.
-    pub(crate) places: Semaphore,
-    pace: Option<DefaultDirectRateLimiter>,
-    /// After this time without a call the gate is as good as new.
-    memory: Duration,
+/// What is told to somebody who found no place and does not know when there is one.
+const SOON: Duration = Duration::from_secs(1);
+
+/// Who waits for a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Urgency {
+    /// Somebody waits for the answer.
+    #[default]
+    Interactive,
+    /// A sync, which has time.
+    Background,
 }
 
-impl Gate {
-    pub(crate) fn new(limits: Limits) -> Self {
-        let period = limits
-            .per_second
-            .and_then(|rate| Duration::try_from_secs_f64(rate.recip()).ok());
-        // One at a time, evenly spaced: a burst would let twice the rate through in the first second.
-        let quota = period
-            .and_then(Quota::with_period)
-            .map(|quota| quota.allow_burst(NonZeroU32::MIN));
-        Self {
-            places: Semaphore::new(usize::try_from(limits.concurrency.max(1)).unwrap_or(1)),
-            pace: quota.map(RateLimiter::direct),
-            memory: period.unwrap_or_default(),
-        }
-    }
-
-    /// Waits for the next moment that the rate allows.
-    pub(crate) async fn pace(&self) {
-        if let Some(pace) = &self.pace {
-            pace.until_ready().await;
+impl Urgency {
+    fn other(self) -> Self {
+        match self {
+            Self::Interactive => Self::Background,
+            Self::Background => Self::Interactive,
         }
     }
 }
 
-impl fmt::Debug for Gate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Gate")
-            .field("places", &self.places.available_permits())
-            .finish_non_exhaustive()
-    }
+/// No place came free in time, or the provider asks for more patience than the caller has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Crowded {
+    /// When it may be worth another try.
+    pub(crate) retry_after: Duration,
 }
 
-/// The gates of all connections in use.
-#[derive(Debug, Default)]
-pub(crate) struct Gates(Mutex<Known>);
+/// Whose line a call stands in; `None` while connecting, when there is no connection yet.
+type LaneKey = Option<ConnectionId>;
 
-#[derive(Debug, Default)]
-struct Known {
-    gates: HashMap<ConnectionId, (Arc<Gate>, Instant)>,
-    prune_at: usize,
+/// The limits of all providers, of this process.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Gates(Arc<Mutex<HashMap<ProviderName, House>>>);
+
+/// Where a call belongs.
+#[derive(Debug, Clone)]
+struct Ticket {
+    gates: Gates,
+    provider: Arc<Provider>,
+    lane: LaneKey,
+    urgency: Urgency,
+}
+
+/// A place under the limits; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Place(Ticket);
+
+/// A place in a line; left when dropped, and a place that was granted and not taken goes to the next.
+struct Waiting {
+    ticket: Ticket,
+    granted: oneshot::Receiver<()>,
+    taken: bool,
 }
 
 impl Gates {
-    /// The gate of `connection`, made by `limits` if there is none. A call without a connection has a gate of its own.
-    pub(crate) fn of(&self, connection: Option<ConnectionId>, limits: Limits) -> Arc<Gate> {
-        let Some(connection) = connection else {
-            return Arc::new(Gate::new(limits));
-        };
-        let now = Instant::now();
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.gates.len() >= known.prune_at.max(PRUNE_AT_LEAST) {
-            let idle = |gate: &Arc<Gate>, used: Instant| {
-                Arc::strong_count(gate) == 1 && now.duration_since(used) > gate.memory
-            };
-            known.gates.retain(|_, (gate, used)| !idle(gate, *used));
-            known.prune_at = known.gates.len().saturating_mul(2);
+    /// A place for a call of `target`, as soon as it is its turn; `until` bounds the wait.
+    pub(crate) async fn enter(&self, target: &Target, until: Instant) -> Result<Place, Crowded> {
+        let ticket = self.ticket(target);
+        // Who is told to rest stands in no line, so that it holds up nobody.
+        while let Some(rest) = ticket.rests_until() {
+            if rest > until {
+                let retry_after = rest.saturating_duration_since(Instant::now());
+                return Err(Crowded { retry_after });
+            }
+            sleep_until(rest).await;
         }
-        let entry = known
-            .gates
-            .entry(connection)
-            .or_insert_with(|| (Arc::new(Gate::new(limits)), now));
-        entry.1 = now;
-        Arc::clone(&entry.0)
+        let mut waiting = ticket.queue();
+        waiting.taken = matches!(timeout_at(until, &mut waiting.granted).await, Ok(Ok(())));
+        if waiting.taken {
+            Ok(Place(ticket))
+        } else {
+            Err(Crowded { retry_after: SOON })
+        }
+    }
+
+    /// The provider told the connection to wait so long: all its calls do.
+    pub(crate) fn rest(&self, target: &Target, time: Duration) {
+        let ticket = self.ticket(target);
+        ticket.with_house(|house| house.rest(ticket.lane, Instant::now() + time));
+    }
+
+    fn ticket(&self, target: &Target) -> Ticket {
+        Ticket {
+            gates: self.clone(),
+            provider: Arc::clone(&target.provider),
+            lane: target.connection,
+            urgency: target.urgency,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<ProviderName, House>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LIMITS: Limits = Limits {
-        concurrency: 2,
-        per_second: None,
-    };
-
-    fn gate(gates: &Gates, connection: i64) -> Arc<Gate> {
-        gates.of(Some(ConnectionId::from_raw(connection)), LIMITS)
+impl Ticket {
+    /// Until when the connection is to rest, if it is to.
+    fn rests_until(&self) -> Option<Instant> {
+        let now = Instant::now();
+        self.with_house(|house| house.rests_until(self.lane))
+            .filter(|rest| *rest > now)
     }
 
-    #[tokio::test]
-    async fn calls_of_one_connection_share_a_gate_and_those_of_another_do_not() {
-        let gates = Gates::default();
-        let one = gate(&gates, 1);
-        assert!(Arc::ptr_eq(&one, &gate(&gates, 1)));
-        assert!(!Arc::ptr_eq(&one, &gate(&gates, 2)));
-        assert!(!Arc::ptr_eq(&gates.of(None, LIMITS), &gates.of(None, LIMITS)));
-        let _first = one.places.acquire().await.unwrap();
-        let _second = one.places.acquire().await.unwrap();
-        assert!(one.places.try_acquire().is_err());
-    }
-
-    #[tokio::test]
-    async fn gates_in_use_stay_and_idle_ones_do_not_pile_up() {
-        let gates = Gates::default();
-        let held = gate(&gates, 0);
-        for number in 1..10_000 {
-            gate(&gates, number);
+    fn queue(&self) -> Waiting {
+        let (grant, granted) = oneshot::channel();
+        self.with_house(|house| house.queue(self.lane, self.urgency, grant));
+        Waiting {
+            ticket: self.clone(),
+            granted,
+            taken: false,
         }
-        assert!(gates.0.lock().unwrap().gates.len() <= PRUNE_AT_LEAST);
-        assert!(Arc::ptr_eq(&held, &gate(&gates, 0)));
     }
 
-    #[tokio::test]
-    async fn a_rate_spaces_calls_evenly() {
-        let gate = Gate::new(Limits {
-            concurrency: 1,
-            per_second: Some(100.0),
+    fn with_house<T>(&self, then: impl FnOnce(&mut House) -> T) -> T {
+        let mut houses = self.gates.lock();
+        if let Some(house) = houses.get_mut(&self.provider.name) {
+            return then(house);
+        }
+        let house = houses.entry(self.provider.name.clone());
+        then(house.or_insert_with(|| House::new(self.provider.limits)))
+    }
+}
+
+impl Place {
+    /// Waits for the next moment that the rates allow, or says at once that it is later than `until`.
+    pub(crate) async fn pace(&self, until: Instant) -> Result<(), Crowded> {
+        // One after the other: a moment of the provider's that is kept for a call which its connection delays would be lost to all.
+        for whose in [Whose::Connection, Whose::Provider] {
+            let now = Instant::now();
+            let booked = self
+                .0
+                .with_house(|house| house.book(whose, self.0.lane, now, until));
+            let moment = booked.map_err(|moment| Crowded {
+                retry_after: moment.saturating_duration_since(now),
+            })?;
+            if moment > now {
+                sleep_until(moment).await;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0
+            .with_house(|house| house.leave(self.0.lane, self.0.urgency));
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if self.taken {
+            return;
+        }
+        self.granted.close();
+        let granted = self.granted.try_recv().is_ok();
+        let ticket = &self.ticket;
+        ticket.with_house(|house| {
+            if granted {
+                house.leave(ticket.lane, ticket.urgency);
+            } else {
+                house.forget_who_left(ticket.lane, ticket.urgency);
+            }
         });
-        let start = std::time::Instant::now();
-        for _ in 0..4 {
-            gate.pace().await;
-        }
-        assert!(
-            start.elapsed() >= Duration::from_millis(29),
-            "{:?}",
-            start.elapsed()
-        );
     }
 }

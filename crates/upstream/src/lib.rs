@@ -4,6 +4,7 @@
 //! sent to the provider's own origins alone, an address that is not public is not connected to unless configuration allows it, and
 //! no error, log line or `Debug` of this crate holds a secret or a body.
 
+mod action;
 mod address;
 mod answer;
 mod body;
@@ -16,6 +17,7 @@ mod json;
 mod options;
 mod pagination;
 mod provider_error;
+mod relay;
 mod request;
 mod retry;
 mod target;
@@ -25,13 +27,16 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
+pub use action::{Quoted, Refusal, place};
 pub use answer::{Answer, Instead};
 pub use call::Call;
-pub use client::{RelayRules, Upstream};
+pub use client::Upstream;
 pub use error::{CallError, UpstreamError, VerifyError};
+pub use gate::Urgency;
 pub use options::UpstreamOptions;
 pub use pagination::{Next, PageSeen, first_page};
 pub use provider_error::ProviderError;
+pub use relay::{Relay, RelayBody, Relayed, RelayedBody, Upload};
 pub use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 pub use reqwest::{Method, StatusCode};
 pub use target::{Target, Variables};

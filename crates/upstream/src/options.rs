@@ -14,12 +14,16 @@ pub struct UpstreamOptions {
     /// Replaces every server of a provider (a simulator, a region, a recording proxy), so that no call of it goes elsewhere. Such
     /// an address is the operator's word: it may be private and plain http.
     pub base_urls: HashMap<ProviderName, Url>,
+    /// Origins beside those of a provider's file that a relayed call may name as its base URL.
+    pub allowed_origins: HashMap<ProviderName, Vec<Url>>,
     /// For a connection to stand, TLS included.
     pub connect_timeout: Duration,
-    /// For one attempt, its redirects and its body included.
+    /// For one attempt, its redirects and its body included; of a streamed body for each part.
     pub request_timeout: Duration,
     /// For one call with its retries, and with its wait for a free place.
     pub deadline: Duration,
+    /// The longest wait of a relayed call for a free place.
+    pub relay_wait: Duration,
     /// Attempts of one call at most.
     pub max_attempts: u32,
     /// Bytes of an answer's body at most, after decompression.
@@ -39,9 +43,11 @@ impl Default for UpstreamOptions {
         Self {
             allow_private_addresses: false,
             base_urls: HashMap::new(),
+            allowed_origins: HashMap::new(),
             connect_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_mins(1),
             deadline: Duration::from_mins(5),
+            relay_wait: Duration::from_secs(10),
             max_attempts: 8,
             max_body: 64 << 20,
             user_agent: concat!("trunkline/", env!("CARGO_PKG_VERSION")).to_owned(),

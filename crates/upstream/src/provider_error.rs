@@ -105,6 +105,13 @@ pub(crate) fn without_secrets(target: &Target, text: &str) -> String {
     harmless(text, &secrets(target), MESSAGE)
 }
 
+/// A provider's words without the connection's secrets, whole.
+pub(crate) fn blot(target: &Target, text: &str) -> String {
+    secrets(target).iter().fold(text.to_owned(), |text, secret| {
+        text.replace(secret.as_str(), "[secret]")
+    })
+}
+
 fn harmless(text: &str, secrets: &[String], limit: usize) -> String {
     let mut clean = text.to_owned();
     for secret in secrets {

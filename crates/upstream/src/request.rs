@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use registry::{AuthMode, MissingValue, Template, Verification};
+use registry::{AuthMode, MissingValue, Template};
 use reqwest::Method;
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 use url::Url;
@@ -16,7 +16,7 @@ use crate::target::add_headers;
 use crate::{Call, CallError, Target, Upstream, body};
 
 /// Headers of one hop, or made by the HTTP client: a caller's are left out (RFC 9110, 7.6.1).
-const NOT_FORWARDED: [HeaderName; 11] = [
+pub(crate) const NOT_FORWARDED: [HeaderName; 11] = [
     header::ACCEPT_ENCODING,
     header::CONNECTION,
     header::CONTENT_LENGTH,
@@ -46,17 +46,19 @@ pub(crate) struct Prepared {
     pub(crate) body: Option<Bytes>,
     /// The provider's own parameters, which may be secret; they are in `url` already.
     pub(crate) own_query: Vec<(String, String)>,
+    /// Headers that go along to another origin too; by a caller's wish alone.
+    pub(crate) carried: HeaderMap,
 }
 
 impl Upstream {
-    /// `verification` brings a server and headers of its own.
+    /// `base` replaces the provider's server, unless the operator did that; `more` are headers beside the provider's.
     pub(crate) fn prepare(
         &self,
         target: &Target,
         call: &Call,
-        verification: Option<&Verification>,
+        base: Option<&Template>,
+        more: &[(String, Template)],
     ) -> Result<Prepared, CallError> {
-        let base = verification.and_then(|verification| verification.base_url.as_ref());
         let mut url = match base {
             Some(base) if !self.options().base_urls.contains_key(&target.provider.name) => {
                 address(&server_url(target, base)?, call)?
@@ -85,9 +87,7 @@ impl Upstream {
         for key in placed.iter().filter(|key| !key.in_query) {
             insert_secret(&mut headers, &key.name, &key.value)?;
         }
-        if let Some(verification) = verification {
-            add_headers(&mut headers, &verification.headers, &lookup)?;
-        }
+        add_headers(&mut headers, more, &lookup)?;
         for name in call.headers.keys().filter(|name| !NOT_FORWARDED.contains(name)) {
             headers.remove(name);
             for value in call.headers.get_all(name) {
@@ -101,6 +101,7 @@ impl Upstream {
             headers,
             body,
             own_query,
+            carried: HeaderMap::new(),
         })
     }
 
@@ -223,7 +224,7 @@ pub(crate) fn file_url(target: &Target, server: Option<&str>) -> Result<Url, Cal
 
 /// Fills a server's template. A value may be a whole address only where the template begins with it; elsewhere what could end the
 /// host name is encoded, which no host name may hold, so that `x.example/#` cannot turn `https://${…}.provider.com` elsewhere.
-fn server_url(target: &Target, template: &Template) -> Result<Url, CallError> {
+pub(crate) fn server_url(target: &Target, template: &Template) -> Result<Url, CallError> {
     let whole = template.to_string().starts_with("${");
     let escape = |value: &str| {
         if whole && (value.starts_with("https://") || value.starts_with("http://")) {

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use domain::ConnectionId;
+use domain::{ConnectionId, Variant};
 use registry::{ListRequest, Provider, Template};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
 use crate::json::plain;
-use crate::{Call, CallError};
+use crate::{Call, CallError, Urgency};
 
 /// What fills the holes `${…}` of a provider's file for one connection. Holds the plain credentials, so it lives for a request.
 #[derive(Clone, Default)]
@@ -24,13 +24,16 @@ pub struct Variables {
     pub integration_config: BTreeMap<String, String>,
     /// The app's own data about the connection.
     pub metadata: Map<String, Value>,
+    /// The variant of the sync that calls; `None` if no sync does.
+    pub variant: Option<Variant>,
 }
 
 impl Variables {
-    /// The value of `apiKey`, `username`, `password`, `credentials.…`, `connectionConfig.…`, `integrationConfig.…` or
-    /// `metadata.…`. Metadata may be nested; only texts, numbers and booleans fill a hole.
+    /// The value of `apiKey`, `username`, `password`, `credentials.…`, `connectionConfig.…`, `integrationConfig.…`, `metadata.…` or
+    /// `variant`. Metadata may be nested; only texts, numbers and booleans fill a hole.
     pub fn lookup(&self, name: &str) -> Option<String> {
         match name.split_once('.') {
+            None if name == "variant" => self.variant.as_ref().map(ToString::to_string),
             None => self.credential(name),
             Some(("credentials", field)) => self.credential(field),
             Some(("connectionConfig", field)) => self.connection_config.get(field).cloned(),
@@ -58,6 +61,7 @@ impl fmt::Debug for Variables {
             .field("connection_config", &self.connection_config.keys())
             .field("integration_config", &self.integration_config.keys())
             .field("metadata", &self.metadata.keys())
+            .field("variant", &self.variant)
             .finish()
     }
 }
@@ -71,6 +75,8 @@ pub struct Target {
     pub connection: Option<ConnectionId>,
     /// What fills the file's holes.
     pub variables: Arc<Variables>,
+    /// Who waits for the calls.
+    pub urgency: Urgency,
 }
 
 impl Target {

@@ -4,6 +4,7 @@ mod addresses;
 mod attempts;
 mod paging;
 mod redirects;
+mod relaying;
 mod requests;
 mod verification;
 
@@ -12,11 +13,11 @@ use std::time::Duration;
 
 use domain::{Clock, ConnectionId, Timestamp};
 use indexmap::IndexMap;
-use registry::{AuthMode, ErrorRules, Limits, Provider, RetryRules, Template};
+use registry::{AuthMode, ErrorRules, Limits, Provider, ProviderLimits, RetryRules, Template};
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, MockServer, Respond};
 
-use crate::{Target, Upstream, UpstreamOptions, Variables};
+use crate::{Target, Upstream, UpstreamOptions, Urgency, Variables};
 
 pub(crate) const PASSWORD: &str = "s3cr3t-password";
 
@@ -65,6 +66,7 @@ pub(crate) fn provider(base_url: &str) -> Provider {
         limits: Limits {
             concurrency: 4,
             per_second: None,
+            provider: ProviderLimits::default(),
         },
         errors: ErrorRules {
             code: words("code"),
@@ -74,6 +76,7 @@ pub(crate) fn provider(base_url: &str) -> Provider {
             hints: IndexMap::from([("20003".to_owned(), "The secret is wrong.".to_owned())]),
         },
         syncs: IndexMap::new(),
+        actions: IndexMap::new(),
         document: serde_json::Value::Null,
     }
 }
@@ -87,11 +90,13 @@ pub(crate) fn target(provider: Provider) -> Target {
         connection_config: [("accountId".to_owned(), "a/1".to_owned())].into(),
         integration_config: [].into(),
         metadata: serde_json::Map::new(),
+        variant: None,
     };
     Target {
         provider: Arc::new(provider),
         connection: Some(ConnectionId::from_raw(1)),
         variables: Arc::new(variables),
+        urgency: Urgency::Interactive,
     }
 }
 

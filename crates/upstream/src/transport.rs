@@ -6,8 +6,8 @@ use std::error::Error;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{self, HeaderMap};
-use reqwest::{Client, ClientBuilder, Method, Response, StatusCode, redirect};
+use reqwest::header;
+use reqwest::{Body, Client, ClientBuilder, Method, Response, StatusCode, redirect};
 use url::Url;
 
 use crate::address::{NoPublicAddress, PublicResolver, check_url};
@@ -16,13 +16,44 @@ use crate::{Answer, CallError};
 
 const MAX_REDIRECTS: u32 = 5;
 
-/// The two HTTP clients: one that connects to public addresses alone, and one for what configuration allows.
+/// Idle connections are closed before most servers do it: a call that is sent just then breaks, and if it writes nobody knows
+/// whether it was carried out.
+const IDLE: Duration = Duration::from_secs(45);
+
+/// The HTTP clients.
 #[derive(Debug)]
 pub(crate) struct Transport {
-    guarded: Client,
-    open: Client,
+    /// Decompress what they receive.
+    pub(crate) reading: Clients,
+    /// Hand on what they receive.
+    pub(crate) relaying: Clients,
     allow_private_addresses: bool,
     max_body: usize,
+}
+
+/// One that connects to public addresses alone, and one for what configuration allows.
+#[derive(Debug)]
+pub(crate) struct Clients {
+    guarded: Client,
+    open: Client,
+}
+
+impl Clients {
+    fn new(builder: impl Fn() -> ClientBuilder) -> reqwest::Result<Self> {
+        Ok(Self {
+            guarded: builder().dns_resolver(PublicResolver).build()?,
+            open: builder().build()?,
+        })
+    }
+}
+
+/// An answer of which the body is still to come.
+pub(crate) struct Begun {
+    pub(crate) response: Response,
+    /// Who answers.
+    pub(crate) host: String,
+    /// Why a redirect was not followed, if it is one.
+    pub(crate) stopped: Option<CallError>,
 }
 
 impl Transport {
@@ -38,11 +69,12 @@ impl Transport {
             ClientBuilder::new()
                 .redirect(redirect::Policy::none())
                 .no_proxy()
+                .pool_idle_timeout(IDLE)
                 .connect_timeout(connect_timeout)
         };
         Ok(Self {
-            guarded: builder().dns_resolver(PublicResolver).build()?,
-            open: builder().build()?,
+            reading: Clients::new(builder)?,
+            relaying: Clients::new(|| builder().no_gzip())?,
             allow_private_addresses,
             max_body,
         })
@@ -51,37 +83,72 @@ impl Transport {
     /// One attempt. `trusted` is an address by the operator's own word, which may be private and plain http.
     pub(crate) async fn send(
         &self,
-        mut hop: Prepared,
+        hop: Prepared,
         trusted: Option<&Url>,
         attempt: u32,
     ) -> Result<Answer, CallError> {
-        for _ in 0..=MAX_REDIRECTS {
-            let host = hop.url.host_str().unwrap_or_default().to_owned();
-            let mut request = self
-                .client(&hop.url, trusted)?
-                .request(hop.method.clone(), hop.url.clone());
-            request = request.headers(hop.headers.clone());
-            if let Some(body) = &hop.body {
-                request = request.body(body.clone());
-            }
-            let response = request
-                .send()
-                .await
-                .map_err(|error| failure(host.clone(), error))?;
-            match redirect_of(&response, &hop.url) {
-                Some(location) => hop = hop.redirected(response.status(), location)?,
-                None => return self.read(response, host, attempt).await,
-            }
+        let begun = self.begin(&self.reading, hop, None, trusted).await?;
+        match begun.stopped {
+            Some(error) => Err(error),
+            None => self.read(begun.response, begun.host, attempt).await,
         }
-        Err(CallError::TooManyRedirects { limit: MAX_REDIRECTS })
     }
 
-    fn client(&self, url: &Url, trusted: Option<&Url>) -> Result<&Client, CallError> {
+    /// Sends, follows redirects, and returns when the head of the answer is there. `stream` is sent in place of the body, once.
+    pub(crate) async fn begin(
+        &self,
+        clients: &Clients,
+        mut hop: Prepared,
+        mut stream: Option<Body>,
+        trusted: Option<&Url>,
+    ) -> Result<Begun, CallError> {
+        let streamed = stream.is_some();
+        let mut redirects = 0;
+        loop {
+            let host = hop.url.host_str().unwrap_or_default().to_owned();
+            let mut request = self
+                .client(clients, &hop.url, trusted)?
+                .request(hop.method.clone(), hop.url.clone())
+                .headers(hop.headers.clone());
+            if let Some(body) = stream.take() {
+                request = request.body(body);
+            } else if let Some(body) = &hop.body {
+                request = request.body(body.clone());
+            }
+            let sent = request.send().await;
+            let response = sent.map_err(|error| failure(host.clone(), error))?;
+            let next = match redirect_of(&response, &hop.url) {
+                None => None,
+                Some(_) if redirects == MAX_REDIRECTS => {
+                    Some(Err(CallError::TooManyRedirects { limit: MAX_REDIRECTS }))
+                }
+                Some(location) => Some(hop.redirected(response.status(), location, streamed)),
+            };
+            match next {
+                Some(Ok(next)) => hop = next,
+                stopped => {
+                    return Ok(Begun {
+                        response,
+                        host,
+                        stopped: stopped.and_then(Result::err),
+                    });
+                }
+            }
+            redirects += 1;
+        }
+    }
+
+    fn client<'a>(
+        &self,
+        clients: &'a Clients,
+        url: &Url,
+        trusted: Option<&Url>,
+    ) -> Result<&'a Client, CallError> {
         if self.allow_private_addresses || trusted.is_some_and(|trusted| trusted.origin() == url.origin()) {
-            return Ok(&self.open);
+            return Ok(&clients.open);
         }
         check_url(url)?;
-        Ok(&self.guarded)
+        Ok(&clients.guarded)
     }
 
     async fn read(&self, mut response: Response, host: String, attempts: u32) -> Result<Answer, CallError> {
@@ -110,8 +177,9 @@ impl Transport {
 
 impl Prepared {
     /// What is sent to where a redirect points. Another origin gets no authorisation, no header that may hold a secret, none of the
-    /// provider's parameters and no body.
-    fn redirected(mut self, status: StatusCode, mut location: Url) -> Result<Self, CallError> {
+    /// provider's parameters and no body; `streamed` tells that the body is gone.
+    fn redirected(&self, status: StatusCode, location: Url, streamed: bool) -> Result<Self, CallError> {
+        let mut next = self.clone();
         // As browsers do (RFC 9110, 15.4): only 307 and 308 keep a POST.
         let becomes_get = match status {
             StatusCode::SEE_OTHER => self.method != Method::HEAD,
@@ -119,36 +187,49 @@ impl Prepared {
             _ => false,
         };
         if becomes_get {
-            self.method = Method::GET;
-            self.body = None;
+            next.method = Method::GET;
+            next.body = None;
             for name in [
                 header::CONTENT_TYPE,
                 header::CONTENT_ENCODING,
                 header::CONTENT_LANGUAGE,
+                header::CONTENT_LENGTH,
             ] {
-                self.headers.remove(name);
+                next.headers.remove(name);
             }
         }
-        if location.origin() == self.url.origin() {
-            add_missing(&mut location, &self.own_query);
-        } else {
-            if self.body.is_some() {
-                return Err(CallError::ForeignLink {
-                    host: location.host_str().unwrap_or_default().to_owned(),
-                });
-            }
+        let body = next.body.is_some() || (streamed && !becomes_get);
+        next.lead(location, body, streamed)?;
+        Ok(next)
+    }
+
+    fn lead(&mut self, mut location: Url, body: bool, streamed: bool) -> Result<(), CallError> {
+        let foreign = location.origin() != self.url.origin();
+        if body && (foreign || streamed) {
+            return Err(CallError::ForeignLink {
+                host: location.host_str().unwrap_or_default().to_owned(),
+            });
+        }
+        if foreign {
             remove_named(&mut location, &self.own_query);
             self.own_query.clear();
-            let mut kept = HeaderMap::new();
-            for name in [header::ACCEPT, header::RANGE, header::USER_AGENT] {
+            let mut kept = std::mem::take(&mut self.carried);
+            for name in [
+                header::ACCEPT,
+                header::ACCEPT_ENCODING,
+                header::RANGE,
+                header::USER_AGENT,
+            ] {
                 if let Some(value) = self.headers.remove(&name) {
                     kept.insert(name, value);
                 }
             }
             self.headers = kept;
+        } else {
+            add_missing(&mut location, &self.own_query);
         }
         self.url = location;
-        Ok(self)
+        Ok(())
     }
 }
 
@@ -165,7 +246,7 @@ fn redirect_of(response: &Response, from: &Url) -> Option<Url> {
     matches!(url.scheme(), "http" | "https").then_some(url)
 }
 
-fn failure(host: String, error: reqwest::Error) -> CallError {
+pub(crate) fn failure(host: String, error: reqwest::Error) -> CallError {
     let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
     while let Some(current) = cause {
         if current.is::<NoPublicAddress>() {

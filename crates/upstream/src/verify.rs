@@ -58,7 +58,6 @@ impl Upstream {
     ) -> Result<Answer, CallError> {
         let effort = Effort {
             max_attempts: MAX_ATTEMPTS.min(self.options().max_attempts),
-            retry_on: &[],
             verification,
         };
         self.run(target, call, &effort, Ok)

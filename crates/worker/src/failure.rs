@@ -176,7 +176,7 @@ fn call_code_and_hint(error: &CallError) -> (String, Option<String>) {
             "unreadable_page",
             "Something between here and the provider answered in its place, or the provider is disturbed. The run is tried again by itself.",
         ),
-        CallError::TimedOut { .. } | CallError::DeadlineExceeded { .. } | CallError::Crowded => told(
+        CallError::TimedOut { .. } | CallError::DeadlineExceeded { .. } | CallError::Crowded { .. } => told(
             "timed_out",
             "The provider is slow. The run is tried again by itself.",
         ),

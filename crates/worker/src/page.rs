@@ -143,6 +143,7 @@ mod tests {
             columns: [("id".parse().unwrap(), column("id"))].into_iter().collect(),
             filters: vec![],
             newest_by: vec![],
+            sought_by: vec![],
         })
     }
 

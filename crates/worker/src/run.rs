@@ -10,7 +10,7 @@ use store::runs::{self, RunStatus};
 use store::schedule::{self, Claimed};
 use store::{slices, syncs};
 use tokio_util::sync::CancellationToken;
-use upstream::{CallError, VerifyError};
+use upstream::{CallError, Urgency, VerifyError};
 
 use crate::checkpoint::Checkpoint;
 use crate::context::{Beside, Context};
@@ -80,7 +80,9 @@ impl Context {
             .await?;
         // A connection that is deleted takes its syncs and their leases with it.
         let connection = connection.ok_or(Failure::LeaseLost)?;
-        let target = gateway.target(&connection).await?;
+        let mut target = gateway.target(&connection).await?;
+        target.urgency = Urgency::Background;
+        Arc::make_mut(&mut target.variables).variant = Some(sync.variant.clone());
         let declared = target
             .provider
             .syncs
@@ -88,9 +90,8 @@ impl Context {
             .cloned()
             .ok_or(Failure::NotDeclared)?;
         let table = gateway
-            .models()
-            .of_sync(&target.provider.name, &sync.name)
-            .cloned()
+            .table(&target.provider.name, &sync.name, &sync.variant)
+            .await?
             .ok_or(Failure::NotDeclared)?;
         let checkpoint = Mutex::new(Checkpoint::load(&sync.checkpoint));
         let gateway = gateway.clone();

@@ -9,6 +9,7 @@ use store::schedule::{self, Claimed};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::actions::ActionLoop;
 use crate::run;
 
 /// How a worker works.
@@ -16,6 +17,8 @@ use crate::run;
 pub struct WorkerOptions {
     /// Runs side by side.
     pub concurrency: usize,
+    /// Actions side by side.
+    pub actions: usize,
     /// After so long without a sign of life of its holder, a sync goes to another worker.
     pub lease: Duration,
     /// How often to look for what other processes made due.
@@ -30,6 +33,7 @@ impl Default for WorkerOptions {
     fn default() -> Self {
         Self {
             concurrency: 16,
+            actions: 32,
             lease: Duration::from_mins(1),
             poll: Duration::from_secs(1),
             drain: Duration::from_secs(20),
@@ -62,9 +66,20 @@ impl Worker {
         Self { gateway, options, id }
     }
 
-    /// Works until `stopping` is cancelled; then claims nothing more, lets every run stop between two pages, and returns.
+    /// Works until `stopping` is cancelled; then claims nothing more, lets every run stop between two pages and every action come to
+    /// its end, and returns.
     pub async fn run(self, stopping: CancellationToken) {
         tracing::info!(worker.id = %self.id, "the worker begins");
+        let actions = ActionLoop {
+            gateway: self.gateway.clone(),
+            options: self.options.clone(),
+            id: self.id.clone(),
+        };
+        tokio::join!(self.run_syncs(stopping.clone()), actions.run(stopping));
+        tracing::info!(worker.id = %self.id, "the worker ends");
+    }
+
+    async fn run_syncs(&self, stopping: CancellationToken) {
         let mut runs = JoinSet::new();
         let mut tidied: Option<Timestamp> = None;
         while !stopping.is_cancelled() {
@@ -83,7 +98,6 @@ impl Worker {
             }
         }
         self.drain(runs).await;
-        tracing::info!(worker.id = %self.id, "the worker ends");
     }
 
     async fn drain(&self, mut runs: JoinSet<()>) {

@@ -1,7 +1,7 @@
 //! What one provider adds to the document: its connect forms, and a typed list for each of its models.
 
 use domain::{Column, ColumnKind, Model, TableName};
-use registry::{ConnectForm, Field, FieldFormat, Provider};
+use registry::{ConnectForm, Field, Provider};
 use utoipa::openapi::path::{HttpMethod, Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::schema::{
@@ -90,11 +90,7 @@ fn form_schema(form: &ConnectForm) -> Schema {
 fn field_schema(field: &Field) -> ObjectBuilder {
     let format = match field.format {
         _ if field.secret => Some(SchemaFormat::KnownFormat(KnownFormat::Password)),
-        Some(FieldFormat::Hostname) => Some(SchemaFormat::Custom("hostname".to_owned())),
-        Some(FieldFormat::Uri) => Some(SchemaFormat::Custom("uri".to_owned())),
-        Some(FieldFormat::Uuid) => Some(SchemaFormat::Custom("uuid".to_owned())),
-        Some(FieldFormat::Email) => Some(SchemaFormat::Custom("email".to_owned())),
-        None => None,
+        format => format.map(super::action::format),
     };
     // White space at both ends is dropped, and something must be left.
     let anything = field.required().then(|| r"\S".to_owned());

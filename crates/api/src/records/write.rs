@@ -8,7 +8,7 @@ use gateway::RecordPage;
 use store::records::StoredRecord;
 
 /// Bytes of a row, roughly, so that a page's buffer grows once.
-const ROW: usize = 1_024;
+pub(super) const ROW: usize = 1_024;
 
 /// Writes the rows of one model.
 pub(crate) struct RowWriter {
@@ -111,7 +111,7 @@ fn csv_value(value: &Value, field: &mut String) {
     };
 }
 
-fn json_value(value: &Value, out: &mut Vec<u8>) {
+pub(super) fn json_value(value: &Value, out: &mut Vec<u8>) {
     // Writing to a vector does not fail.
     let _ = match value {
         Value::Null => out.write_all(b"null"),
@@ -129,7 +129,7 @@ fn json_value(value: &Value, out: &mut Vec<u8>) {
     };
 }
 
-fn json_text(text: &str, out: &mut Vec<u8>) {
+pub(super) fn json_text(text: &str, out: &mut Vec<u8>) {
     // Text in a vector cannot fail to be written.
     let _ = serde_json::to_writer(out, text);
 }

@@ -146,102 +146,59 @@ async fn every_refusal_has_a_code_and_a_message() {
     )
     .await;
     let only = token_of(&only);
-    let post = async |path: &str, body: Json| app.anonymous().post(path, &body).await;
     let known = app.simulator().credentials();
     let wrong = json!({ "username": known.account_sid, "password": "0123456789abcdef0123456789abcdef" });
     let at = |path: &str, token: &str| format!("{path}?connect_session_token={token}");
     let basic_path = at("/api-auth/basic/twilio", &token);
+    let never = format!("nango_connect_session_{}", "0".repeat(64));
+    let at_basic = |token: &str| at("/api-auth/basic/twilio", token);
+    let by_public_key = "/api-auth/basic/twilio?public_key=x&hmac=y".to_owned();
+    let (named, other) = (
+        format!("{basic_path}&connection_id=mine"),
+        format!("{basic_path}&other=1"),
+    );
+    let none = at("/api-auth/basic/none", &token);
+    let api_key = at("/api-auth/api-key/twilio", &token);
+    let bare = |token: &str| at("/auth/unauthenticated/twilio", token);
+    let bad = json!({ "username": "x", "password": "y" });
+    let (good, empty) = (basic(&app), json!({}));
     let cases = [
         (
-            post("/api-auth/basic/twilio", json!({})).await,
+            "/api-auth/basic/twilio".to_owned(),
+            &empty,
             401,
             "missing_auth_header",
         ),
+        (by_public_key, &empty, 401, "deprecated_authentication"),
         (
-            post("/api-auth/basic/twilio?public_key=x&hmac=y", json!({})).await,
-            401,
-            "deprecated_authentication",
-        ),
-        (
-            post(&at("/api-auth/basic/twilio", "x"), json!("no object")).await,
+            at_basic("x"),
+            &json!("no object"),
             401,
             "invalid_connect_session_token_format",
         ),
-        (
-            post(
-                &at(
-                    "/api-auth/basic/twilio",
-                    &format!("nango_connect_session_{}", "0".repeat(64)),
-                ),
-                json!({}),
-            )
-            .await,
-            401,
-            "unknown_connect_session_token",
-        ),
-        (
-            post(&format!("{basic_path}&connection_id=mine"), basic(&app)).await,
-            400,
-            "invalid_query_params",
-        ),
-        (
-            post(&format!("{basic_path}&other=1"), basic(&app)).await,
-            400,
-            "invalid_query_params",
-        ),
-        (
-            post(&at("/api-auth/basic/none", &token), basic(&app)).await,
-            404,
-            "unknown_provider_config",
-        ),
-        (
-            post(&at("/api-auth/basic/twilio", only), basic(&app)).await,
-            400,
-            "integration_not_allowed",
-        ),
-        (
-            post(&at("/api-auth/api-key/twilio", &token), json!({ "apiKey": "x" })).await,
-            400,
-            "invalid_auth_mode",
-        ),
-        (
-            post(&at("/auth/unauthenticated/twilio", &token), json!({})).await,
-            400,
-            "invalid_auth_mode",
-        ),
-        (
-            post(&at("/auth/unauthenticated/twilio", only), json!({})).await,
-            400,
-            "integration_not_allowed",
-        ),
-        (
-            post(&basic_path, json!({})).await,
-            400,
-            "connection_validation_failed",
-        ),
-        (
-            post(&basic_path, json!({ "username": "x", "password": "y" })).await,
-            400,
-            "connection_validation_failed",
-        ),
-        (post(&basic_path, wrong).await, 400, "connection_test_failed"),
-        (post(&basic_path, json!("text")).await, 400, "invalid_body"),
+        (at_basic(&never), &empty, 401, "unknown_connect_session_token"),
+        (named, &good, 400, "invalid_query_params"),
+        (other, &good, 400, "invalid_query_params"),
+        (none, &good, 404, "unknown_provider_config"),
+        (at_basic(only), &good, 400, "integration_not_allowed"),
+        (api_key, &json!({ "apiKey": "x" }), 400, "invalid_auth_mode"),
+        (bare(&token), &empty, 400, "invalid_auth_mode"),
+        (bare(only), &empty, 400, "integration_not_allowed"),
+        (basic_path.clone(), &empty, 400, "connection_validation_failed"),
+        (basic_path.clone(), &bad, 400, "connection_validation_failed"),
+        (basic_path.clone(), &wrong, 400, "connection_test_failed"),
+        (basic_path.clone(), &json!("text"), 400, "invalid_body"),
     ];
-    for (reply, status, code) in cases {
-        assert_eq!(
-            (reply.status, reply.code().as_str()),
-            (status, code),
-            "{}",
-            reply.text
-        );
+    for (path, body, status, code) in cases {
+        let reply = app.anonymous().post(&path, body).await;
+        let told = (reply.status, reply.code());
+        assert_eq!(told, (status, code.to_owned()), "{}", reply.text);
         assert!(reply.message().len() > 10, "{}", reply.text);
     }
     // No body at all, as the library sends it.
-    let bare = app
-        .anonymous()
-        .request(Method::POST, &at("/auth/unauthenticated/twilio", &token));
+    let bare = app.anonymous().request(Method::POST, &bare(&token));
     assert_eq!(app.anonymous().send(bare).await.code(), "invalid_auth_mode");
-    let reply = post(&basic_path, json!({ "username": "x", "password": "y" })).await;
+    let reply = app.anonymous().post(&basic_path, &bad).await;
     assert_eq!(reply.fields(), ["username"]);
     assert!(reply.message().contains("username must match"), "{}", reply.text);
     let logs = app.logs();

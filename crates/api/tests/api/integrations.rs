@@ -357,14 +357,20 @@ async fn the_overview_names_the_functions_of_each_integration(app: TestApp) {
         ),
         (&json!("twilio"), &json!("twilio-messages"))
     );
-    assert!(overview[0]["actions"].is_array() && overview[0]["on-events"].is_array());
+    let actions = overview[0]["actions"].as_array().unwrap();
+    assert_eq!(actions[0]["name"], "send-message");
+    assert!(overview[0]["on-events"].is_array());
     let tools = app
         .admin()
         .get("/scripts/config?format=openai")
         .await
         .expect(200)
         .json();
-    assert!(tools["data"].is_array());
+    let send = &tools["data"][0];
+    assert_eq!(
+        (&send["name"], &send["parameters"]["required"]),
+        (&json!("send-message"), &json!(["to"]))
+    );
     app.admin().get("/scripts/config?format=xml").await.expect(400);
     assert_eq!(
         app.admin().get("/environment-variables").await.expect(200).json(),

@@ -6,6 +6,8 @@
     reason = "all of this is tests: what is not there fails them"
 )]
 
+mod action_refusals;
+mod actions;
 mod api_auth;
 mod connect;
 mod connect_sessions;
@@ -18,10 +20,16 @@ mod docs;
 mod document;
 mod environments;
 mod examples;
+mod feed;
+mod feed_requests;
 mod integrations;
 mod methods;
+mod proxy;
+mod proxy_bytes;
 mod records;
 mod secrets;
+mod stored_actions;
 mod sync_requests;
 mod syncs;
 mod tenants;
+mod variants;

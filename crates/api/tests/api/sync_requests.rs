@@ -45,6 +45,18 @@ async fn a_wrong_request_is_answered_as_nango_answers() {
             "unknown_connection",
             "",
         ),
+        (
+            with("syncs", json!([{ "name": "twilio-messages", "variant": "none" }])),
+            400,
+            "unknown_sync",
+            "",
+        ),
+        (
+            with("syncs", json!(vec!["twilio-messages"; 257])),
+            400,
+            "invalid_body",
+            "syncs",
+        ),
         (with("surplus", json!(1)), 400, "invalid_body", "surplus"),
         (
             with("opts", json!({ "rest": true })),
@@ -78,6 +90,12 @@ async fn a_wrong_request_is_answered_as_nango_answers() {
         app.admin().post("/sync/trigger", &both).await.expect(400).code(),
         "invalid_body"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_question_is_answered_as_nango_answers() {
+    let app = TestApp::on(Dialect::Sqlite).await.unwrap();
+    app.connect_twilio().await;
     for path in [
         "/sync/status?provider_config_key=twilio",
         "/sync/status?syncs=*",
@@ -93,10 +111,7 @@ async fn a_wrong_request_is_answered_as_nango_answers() {
         );
     }
     let path = "/sync/status?syncs=*&provider_config_key=twilio&connection_id=none";
-    assert_eq!(
-        app.admin().get(path).await.expect(404).code(),
-        "unknown_connection"
-    );
+    assert_eq!(app.admin().get(path).await.expect(400).code(), "invalid_body");
     assert_eq!(
         app.admin().get("/sync/runs/run_0").await.expect(404).code(),
         "not_found"

@@ -49,6 +49,7 @@ fn model() -> Model {
             .collect::<IndexMap<_, _>>(),
         filters: vec![],
         newest_by: vec!["sent".parse().unwrap()],
+        sought_by: vec![],
     }
 }
 

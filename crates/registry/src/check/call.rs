@@ -9,7 +9,7 @@ use super::scope::Scope;
 use crate::file::{CheckFile, ErrorsFile, InBodyFile, LimitsFile, MethodName, RetryFile, VerificationFile};
 use crate::path::{Path, dotted};
 use crate::source::Report;
-use crate::{Check, ErrorRules, Limits, RetryRules, Verification, WaitInBody};
+use crate::{Check, ErrorRules, Limits, ProviderLimits, RetryRules, Verification, WaitInBody};
 
 /// Calls under way at once for a provider that says nothing.
 const CONCURRENCY: u32 = 4;
@@ -66,7 +66,7 @@ fn check(file: &CheckFile, path: &Path, scope: &Scope, report: &mut Report<'_>) 
     })
 }
 
-fn method(name: Option<MethodName>) -> &'static str {
+pub(super) fn method(name: Option<MethodName>) -> &'static str {
     match name {
         None | Some(MethodName::Get) => "GET",
         Some(MethodName::Post) => "POST",
@@ -140,6 +140,10 @@ pub(super) fn limits(file: &LimitsFile) -> Limits {
     Limits {
         concurrency: file.concurrency.unwrap_or(CONCURRENCY),
         per_second: file.per_second,
+        provider: ProviderLimits {
+            concurrency: file.provider.concurrency,
+            per_second: file.provider.per_second,
+        },
     }
 }
 

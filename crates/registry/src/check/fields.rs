@@ -60,22 +60,7 @@ pub(super) fn credentials(
 }
 
 fn field(file: &FieldFile, path: &Path, report: &mut Report<'_>) -> Field {
-    let pattern = file
-        .pattern
-        .as_ref()
-        .and_then(|pattern| match Regex::new(pattern) {
-            Ok(pattern) => Some(pattern),
-            Err(error) => {
-                report.doubt(
-                    &path.at("pattern"),
-                    format!(
-                        "is no regular expression that Trunkline can use: {}",
-                        last_line(&error)
-                    ),
-                );
-                None
-            }
-        });
+    let pattern = pattern(file.pattern.as_deref(), path, report);
     let text = |scalar: &Option<Scalar>| scalar.as_ref().map(|scalar| scalar.0.clone());
     let field = Field {
         title: file.title.clone(),
@@ -83,12 +68,7 @@ fn field(file: &FieldFile, path: &Path, report: &mut Report<'_>) -> Field {
         example: text(&file.example),
         pattern,
         pattern_anywhere: report.source.foreign,
-        format: file.format.map(|format| match format {
-            FieldFormatName::Hostname => FieldFormat::Hostname,
-            FieldFormatName::Uri => FieldFormat::Uri,
-            FieldFormatName::Uuid => FieldFormat::Uuid,
-            FieldFormatName::Email => FieldFormat::Email,
-        }),
+        format: file.format.map(format),
         allowed: file.allowed.iter().map(|scalar| scalar.0.clone()).collect(),
         prefix: text(&file.prefix),
         suffix: text(&file.suffix),
@@ -112,6 +92,35 @@ fn field(file: &FieldFile, path: &Path, report: &mut Report<'_>) -> Field {
         }
     }
     field
+}
+
+pub(super) fn pattern(text: Option<&str>, path: &Path, report: &mut Report<'_>) -> Option<Regex> {
+    match Regex::new(text?) {
+        Ok(pattern) => Some(pattern),
+        Err(error) => {
+            report.doubt(
+                &path.at("pattern"),
+                format!(
+                    "is no regular expression that Trunkline can use: {}",
+                    last_line(&error)
+                ),
+            );
+            None
+        }
+    }
+}
+
+pub(super) fn format(name: FieldFormatName) -> FieldFormat {
+    match name {
+        FieldFormatName::Hostname => FieldFormat::Hostname,
+        FieldFormatName::Uri => FieldFormat::Uri,
+        FieldFormatName::Uuid => FieldFormat::Uuid,
+        FieldFormatName::Email => FieldFormat::Email,
+        FieldFormatName::Phone => FieldFormat::Phone,
+        FieldFormatName::Sender => FieldFormat::Sender,
+        FieldFormatName::Date => FieldFormat::Date,
+        FieldFormatName::DateTime => FieldFormat::DateTime,
+    }
 }
 
 /// The keys that `proxy.connection_config` adds: with a value of the file, or as any other field.

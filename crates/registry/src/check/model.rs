@@ -9,6 +9,9 @@ use crate::source::Report;
 
 pub(super) type Columns = IndexMap<TableName, Column>;
 
+/// What every list takes beside a model's own filters.
+const LIST_PARAMETERS: [&str; 4] = ["connection_id", "limit", "cursor", "variant"];
+
 pub(super) fn model(
     file: &SyncFile,
     columns: &Columns,
@@ -17,6 +20,12 @@ pub(super) fn model(
 ) -> Option<Model> {
     let name = report.take(&path.at("model"), file.model.parse::<ModelName>());
     let table = report.take(&path.at("table"), file.table.parse::<TableName>());
+    if file.table.contains("__") {
+        report.error(
+            &path.at("table"),
+            "must not hold two _ in a row: that is how the tables of variants are named",
+        );
+    }
     let key = declared(&file.key, columns, &path.at("key"), report);
     if let Some((_, column)) = key.as_ref().filter(|(_, column)| column.kind != ColumnKind::Text) {
         report.error(
@@ -30,6 +39,14 @@ pub(super) fn model(
     }
     let mut filters = Vec::new();
     for (index, filter) in file.filters.iter().enumerate() {
+        if LIST_PARAMETERS.contains(&filter.as_str()) {
+            report.error(
+                &path.at("filters").at(index),
+                format!(
+                    "{filter:?} is a parameter of every list: give the column another name and say \"path\""
+                ),
+            );
+        }
         filters
             .extend(declared(filter, columns, &path.at("filters").at(index), report).map(|(name, _)| name));
     }
@@ -48,6 +65,16 @@ pub(super) fn model(
         ),
         (None, None) => {}
     }
+    // Whether they are columns is told where the window and the rereading are checked.
+    let window = file.window.iter().map(|window| window.column.as_str());
+    let reread = file
+        .reread
+        .iter()
+        .flat_map(|reread| reread.condition.keys().map(String::as_str));
+    let sought_by = window
+        .chain(reread)
+        .filter_map(|name| columns.get_key_value(name).map(|(name, _)| name.clone()))
+        .collect();
     let plural = file.plural.clone().unwrap_or_else(|| plural(&file.model));
     if !plural.starts_with(|c: char| c.is_ascii_lowercase())
         || !plural
@@ -70,6 +97,7 @@ pub(super) fn model(
         columns,
         filters,
         newest_by,
+        sought_by,
     })
 }
 

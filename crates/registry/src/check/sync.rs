@@ -8,6 +8,7 @@ use indexmap::IndexMap;
 use super::model::{self, Columns, declared, timestamp};
 use super::paginate;
 use super::scope::Scope;
+use super::whole;
 use crate::duration;
 use crate::file::{
     FormatName, InclusiveName, OrderName, PaginateFile, PaginateType, ProxyFile, RereadFile, SyncFile,
@@ -105,18 +106,6 @@ pub(super) fn sync(
         track_deletes: file.deletes.track,
         delete_guard: file.deletes.guard.unwrap_or(GUARD),
     })
-}
-
-/// A section that is not there is well; one that is there must be whole.
-#[expect(
-    clippy::option_option,
-    reason = "the outer option is the section's absence, the inner one its failure"
-)]
-fn whole<T>(section: Option<Option<T>>) -> Option<Option<T>> {
-    match section {
-        None => Some(None),
-        Some(section) => section.map(Some),
-    }
 }
 
 fn schedule(file: &SyncFile, path: &Path, report: &mut Report<'_>) -> Option<Schedule> {

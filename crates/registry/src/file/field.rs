@@ -62,14 +62,18 @@ pub(crate) struct FieldFile {
     pub(crate) env: Option<String>,
 }
 
-/// What kind of value a field holds.
+/// What kind of value a field or an input holds.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum FieldFormatName {
     Hostname,
     Uri,
     Uuid,
     Email,
+    Phone,
+    Sender,
+    Date,
+    DateTime,
 }
 
 /// When a field is asked for.

@@ -8,6 +8,7 @@
 
 use registry::{LoadError, Registry};
 
+mod actions;
 mod providers;
 mod syncs;
 

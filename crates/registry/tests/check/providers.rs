@@ -83,7 +83,7 @@ fn fixed_words_are_listed() {
     refused(
         "title: Region",
         "title: Region, format: host",
-        &["must be hostname, uri, uuid or email"],
+        &["must be hostname, uri, uuid, email, phone, sender, date or date_time"],
     );
     refused(
         "format: date,",

@@ -73,6 +73,25 @@ fn a_column_parses_as_its_type_allows() {
 }
 
 #[test]
+fn what_lists_and_variants_need_is_kept_for_them() {
+    refused(
+        "table: shop_orders",
+        "table: shop__orders",
+        &["must not hold two _ in a row"],
+    );
+    for name in ["variant", "limit"] {
+        let columns = format!("      total: decimal\n      {name}: text\n    filters: [state, {name}]\n");
+        let rest = "      total: decimal\n      changed: { type: timestamp, parse: unix_seconds, path: dates.changed }\n    filters: [state]\n";
+        let dated = columns.replacen(
+            "    filters",
+            "      changed: { type: timestamp, parse: unix_seconds, path: dates.changed }\n    filters",
+            1,
+        );
+        refused(rest, &dated, &["is a parameter of every list"]);
+    }
+}
+
+#[test]
 fn a_list_says_how_it_goes_on() {
     let paginate =
         "    paginate: { type: cursor, cursor_name_in_request: after, cursor_path_in_response: next }\n";

@@ -11,7 +11,8 @@ pub(crate) use introspect::{TableShape, ddl, table_shape};
 pub(crate) use model::{column_type, newest, quoted};
 pub(crate) use statement::{Bind, Fields, Statement};
 pub(crate) use text::{
-    advisory_lock, begin, claim_due, delete_old_runs, json_field, lock_counter, lock_holder, session, tag_is,
+    advisory_lock, begin, claim_actions, claim_due, delete_old_runs, json_field, lock_access, lock_counter,
+    lock_holder, session, tag_is,
 };
 
 /// Runs one query body against whichever database is open.

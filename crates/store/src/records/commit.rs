@@ -100,9 +100,44 @@ pub struct PageCounts {
 #[expect(clippy::needless_pass_by_value, reason = "a page is written once")]
 pub fn commit_page(c: &mut DbConn, page: PageCommit<'_>) -> Result<PageCounts, StoreError> {
     hold(c, page.lease)?;
-    let last_number = lock_counter(c, page.connection, page.table.name.as_str())?;
-    let records = last_of_each_key(&page.records);
-    let stored = stored(c, &page, &records)?;
+    let rows = Rows {
+        table: page.table,
+        model: page.model,
+        connection: page.connection,
+        now: page.now,
+    };
+    let mut counts = write_rows(c, &rows, &page.records)?;
+    counts.new_slices = slices::insert(c, page.lease.sync, &page.new_slices)?;
+    count_page(c, &page, &counts)?;
+    change_slice(c, &page)?;
+    if let Some(checkpoint) = &page.checkpoint {
+        syncs::set_checkpoint(c, page.lease.sync, checkpoint)?;
+    }
+    Ok(counts)
+}
+
+/// Whose rows are written, and when.
+#[derive(Debug)]
+pub struct Rows<'a> {
+    /// The statements of the model's table.
+    pub table: &'a TableSql,
+    /// The model.
+    pub model: &'a Model,
+    /// The connection that the rows belong to.
+    pub connection: ConnectionId,
+    /// The time of writing.
+    pub now: Timestamp,
+}
+
+/// Writes those records that differ from what is stored. The counter's row is locked first.
+pub(super) fn write_rows(
+    c: &mut DbConn,
+    rows: &Rows<'_>,
+    given: &[Record],
+) -> Result<PageCounts, StoreError> {
+    let last_number = lock_counter(c, rows.connection, rows.table.name.as_str())?;
+    let records = last_of_each_key(given);
+    let stored = stored(c, rows, &records)?;
     let (mut new, mut changed, mut revived) = (Vec::new(), Vec::new(), 0);
     for record in &records {
         match stored.get(record.key.as_str()) {
@@ -117,25 +152,19 @@ pub fn commit_page(c: &mut DbConn, page: PageCommit<'_>) -> Result<PageCounts, S
     }
     let differing = new.len() + changed.len();
     if differing > 0 {
-        write::new_rows(c, &page, &new, last_number)?;
-        write::changed_rows(c, &page, &changed, last_number + signed(new.len()))?;
+        write::new_rows(c, rows, &new, last_number)?;
+        write::changed_rows(c, rows, &changed, last_number + signed(new.len()))?;
         let live = signed(new.len() + revived);
-        move_counter(c, page.table, page.connection, last_number, differing, live)?;
+        move_counter(c, rows.table, rows.connection, last_number, differing, live)?;
     }
-    let counts = PageCounts {
+    Ok(PageCounts {
         added: unsigned(new.len()),
         updated: unsigned(changed.len()),
         unchanged: unsigned(records.len() - differing),
-        repeated: unsigned(page.records.len() - records.len()),
-        odd: page.records.iter().map(|record| unsigned(record.odd)).sum(),
-        new_slices: slices::insert(c, page.lease.sync, &page.new_slices)?,
-    };
-    count_page(c, &page, &counts)?;
-    change_slice(c, &page)?;
-    if let Some(checkpoint) = &page.checkpoint {
-        syncs::set_checkpoint(c, page.lease.sync, checkpoint)?;
-    }
-    Ok(counts)
+        repeated: unsigned(given.len() - records.len()),
+        odd: given.iter().map(|record| unsigned(record.odd)).sum(),
+        new_slices: Vec::new(),
+    })
 }
 
 /// Locks the sync's schedule and makes sure that the worker still holds it.
@@ -168,28 +197,28 @@ struct Stored {
 
 fn stored(
     c: &mut DbConn,
-    page: &PageCommit<'_>,
+    rows: &Rows<'_>,
     records: &[&Record],
 ) -> Result<HashMap<String, Stored, RandomState>, StoreError> {
     if records.is_empty() {
         return Ok(HashMap::default());
     }
     let keys = keys_bind(
-        page.table.dialect,
+        rows.table.dialect,
         records.iter().map(|record| record.key.as_str()),
     )?;
     let select = Statement::new(
-        page.table.stored.as_str(),
-        vec![Bind::integer(page.connection.raw()), keys],
+        rows.table.stored.as_str(),
+        vec![Bind::integer(rows.connection.raw()), keys],
     );
-    let rows = select.load(c, |row| {
+    let found = select.load(c, |row| {
         let stored = Stored {
             hash: row.some_integer(1)?,
             deleted: row.boolean(2)?.unwrap_or_default(),
         };
         Ok((row.some_text(0)?, stored))
     })?;
-    Ok(rows.into_iter().collect())
+    Ok(found.into_iter().collect())
 }
 
 /// Moves the last change number on by `rows` and the count of live rows by `live`. The counter is locked.
@@ -282,40 +311,55 @@ pub struct DeleteCommit<'a> {
 /// [`StoreError::LeaseLost`] if the lease's worker is no longer the holder; nothing is written then.
 pub fn mark_deleted(c: &mut DbConn, delete: &DeleteCommit<'_>) -> Result<u64, StoreError> {
     hold(c, delete.lease)?;
-    let last_number = lock_counter(c, delete.connection, delete.table.name.as_str())?;
-    let live = live_of(c, delete)?;
+    let rows = Rows {
+        table: delete.table,
+        model: delete.model,
+        connection: delete.connection,
+        now: delete.now,
+    };
+    let live = bury(c, &rows, delete.keys)?;
+    if live == 0 {
+        return Ok(0);
+    }
+    diesel::update(runs::table.filter(runs::id.eq(delete.run.to_string())))
+        .set(runs::deleted.eq(runs::deleted + counted(live)))
+        .execute(c)?;
+    Ok(live)
+}
+
+/// Marks those of the rows deleted that are live; gives how many. The counter's row is locked first.
+pub(super) fn bury(c: &mut DbConn, rows: &Rows<'_>, keys: &[String]) -> Result<u64, StoreError> {
+    let last_number = lock_counter(c, rows.connection, rows.table.name.as_str())?;
+    let live = live_of(c, rows, keys)?;
     if live.is_empty() {
         return Ok(0);
     }
-    write::tombstones(c, delete, &live, last_number)?;
+    write::tombstones(c, rows, &live, last_number)?;
     move_counter(
         c,
-        delete.table,
-        delete.connection,
+        rows.table,
+        rows.connection,
         last_number,
         live.len(),
         -signed(live.len()),
     )?;
-    diesel::update(runs::table.filter(runs::id.eq(delete.run.to_string())))
-        .set(runs::deleted.eq(runs::deleted + signed(live.len())))
-        .execute(c)?;
     Ok(unsigned(live.len()))
 }
 
 /// Those of the keys whose rows are live, in the order given.
-fn live_of(c: &mut DbConn, delete: &DeleteCommit<'_>) -> Result<Vec<String>, StoreError> {
-    let keys = keys_bind(delete.table.dialect, delete.keys.iter().map(String::as_str))?;
+fn live_of(c: &mut DbConn, rows: &Rows<'_>, keys: &[String]) -> Result<Vec<String>, StoreError> {
+    let bind = keys_bind(rows.table.dialect, keys.iter().map(String::as_str))?;
     let select = Statement::new(
-        delete.table.stored.as_str(),
-        vec![Bind::integer(delete.connection.raw()), keys],
+        rows.table.stored.as_str(),
+        vec![Bind::integer(rows.connection.raw()), bind],
     );
-    let rows = select.load(c, |row| {
+    let found = select.load(c, |row| {
         Ok((row.some_text(0)?, row.boolean(2)?.unwrap_or_default()))
     })?;
-    let mut live: HashSet<_> = rows
+    let mut live: HashSet<_> = found
         .into_iter()
         .filter(|(_, deleted)| !deleted)
         .map(|(key, _)| key)
         .collect();
-    Ok(delete.keys.iter().filter_map(|key| live.take(key)).collect())
+    Ok(keys.iter().filter_map(|key| live.take(key)).collect())
 }

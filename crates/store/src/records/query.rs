@@ -1,4 +1,4 @@
-//! Reading synced records: lists newest first, the change feed, keys to follow up.
+//! Reading synced records: lists newest first, keys to follow up.
 
 use diesel::prelude::*;
 use domain::{ColumnKind, ConnectionId, Model, TableName, Timestamp, Value};
@@ -6,7 +6,7 @@ use domain::{ColumnKind, ConnectionId, Model, TableName, Timestamp, Value};
 use super::TableSql;
 use super::sql::{any, cast, keys_bind};
 use super::write::single;
-use crate::dialect::{Bind, Fields, Statement, lock_counter, quoted};
+use crate::dialect::{Bind, Fields, Statement, quoted};
 use crate::schema::counters;
 use crate::{DbConn, StoreError};
 
@@ -50,7 +50,7 @@ pub struct RecordQuery {
     pub position: Option<Position>,
     /// At most so many.
     pub limit: i64,
-    /// Rows marked deleted instead of live ones.
+    /// Rows marked deleted instead of live ones; of these, rows that were pruned are left out, for they hold nothing to show.
     pub deleted: bool,
 }
 
@@ -67,6 +67,9 @@ pub struct StoredRecord {
     pub last_modified_at: Timestamp,
     /// When it was marked deleted.
     pub deleted_at: Option<Timestamp>,
+    /// When its content was taken away by [`super::prune`]; all but the key and the columns by which rows are
+    /// ordered and sought are null then.
+    pub pruned_at: Option<Timestamp>,
     /// Its change number: from 1 within its connection and model, without holes at the time of writing.
     pub cursor: i64,
     /// Where a list goes on behind it.
@@ -74,14 +77,14 @@ pub struct StoredRecord {
 }
 
 /// A statement that grows by conditions.
-struct Select<'a> {
+pub(super) struct Select<'a> {
     sql: String,
     binds: Vec<Bind<'a>>,
 }
 
 impl<'a> Select<'a> {
     /// The rows of a connection; `select` ends with `WHERE`.
-    fn of(select: &str, connection: ConnectionId) -> Self {
+    pub(super) fn of(select: &str, connection: ConnectionId) -> Self {
         Self {
             sql: format!("{select}\"_connection_id\" = ?"),
             binds: vec![Bind::integer(connection.raw())],
@@ -95,7 +98,7 @@ impl<'a> Select<'a> {
         select
     }
 
-    fn and(&mut self, condition: &str, binds: impl IntoIterator<Item = Bind<'a>>) {
+    pub(super) fn and(&mut self, condition: &str, binds: impl IntoIterator<Item = Bind<'a>>) {
         self.sql.push_str(" AND ");
         self.sql.push_str(condition);
         self.binds.extend(binds);
@@ -139,7 +142,7 @@ impl<'a> Select<'a> {
         self.ordered(key, limit).load(c, |row| row.some_text(0))
     }
 
-    fn ordered(mut self, order: &str, limit: i64) -> Statement<'a> {
+    pub(super) fn ordered(mut self, order: &str, limit: i64) -> Statement<'a> {
         self.sql.extend([" ORDER BY ", order, " LIMIT ?"]);
         self.binds.push(Bind::integer(limit));
         Statement::new(self.sql, self.binds)
@@ -275,7 +278,7 @@ fn filter<'a>(select: &mut Select<'a>, table: &TableSql, model: &Model, query: &
         if query.deleted {
             "\"_deleted_at\" IS NOT NULL"
         } else {
-            "\"_deleted_at\" IS NULL"
+            "\"_deleted_at\" IS NULL AND \"_pruned_at\" IS NULL"
         },
         [],
     );
@@ -304,7 +307,7 @@ fn filter<'a>(select: &mut Select<'a>, table: &TableSql, model: &Model, query: &
 }
 
 /// Reads what [`TableSql`]'s `select` gives.
-fn stored_record(row: &dyn Fields, model: &Model) -> diesel::deserialize::Result<StoredRecord> {
+pub(super) fn stored_record(row: &dyn Fields, model: &Model) -> diesel::deserialize::Result<StoredRecord> {
     let values: Vec<_> = model
         .columns
         .values()
@@ -322,9 +325,10 @@ fn stored_record(row: &dyn Fields, model: &Model) -> diesel::deserialize::Result
         first_seen_at: row.some_moment(rest + 1)?,
         last_modified_at: row.some_moment(rest + 2)?,
         deleted_at: row.moment(rest + 3)?,
-        cursor: row.some_integer(rest + 4)?,
+        pruned_at: row.moment(rest + 4)?,
+        cursor: row.some_integer(rest + 5)?,
         position: Position {
-            at: row.moment(rest + 5)?,
+            at: row.moment(rest + 6)?,
             key,
         },
     })
@@ -340,40 +344,4 @@ fn value(row: &dyn Fields, index: usize, kind: ColumnKind) -> diesel::deserializ
         ColumnKind::Json => row.text(index)?.map(Value::Json),
     }
     .unwrap_or(Value::Null))
-}
-
-/// The connection's rows changed after the change number `after_cursor`, in that order, deleted ones among them.
-pub fn changes(
-    c: &mut DbConn,
-    table: &TableSql,
-    model: &Model,
-    connection: ConnectionId,
-    after_cursor: i64,
-    limit: i64,
-) -> Result<Vec<StoredRecord>, StoreError> {
-    let mut select = Select::of(&table.select, connection);
-    select.and("\"_cursor\" > ?", [Bind::integer(after_cursor)]);
-    select
-        .ordered("\"_cursor\"", limit)
-        .load(c, |row| stored_record(row, model))
-}
-
-/// Deletes up to `limit` rows of the connection for good; gives how many. To be repeated until it gives 0.
-pub fn delete_connection(
-    c: &mut DbConn,
-    table: &TableSql,
-    connection: ConnectionId,
-    limit: i64,
-) -> Result<u64, StoreError> {
-    lock_counter(c, connection, table.name.as_str())?;
-    let purge = Statement::new(
-        table.purge.as_str(),
-        vec![Bind::integer(connection.raw()), Bind::integer(limit)],
-    );
-    let were_live = purge.load(c, |row| Ok(row.boolean(0)?.unwrap_or_default()))?;
-    let live = i64::try_from(were_live.iter().filter(|live| **live).count()).unwrap_or(i64::MAX);
-    diesel::update(counters::table.find((connection.raw(), table.name.as_str())))
-        .set(counters::live.eq(counters::live - live))
-        .execute(c)?;
-    Ok(u64::try_from(were_live.len()).unwrap_or(u64::MAX))
 }

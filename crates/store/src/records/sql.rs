@@ -28,6 +28,11 @@ pub struct TableSql {
     /// Marks rows deleted. PostgreSQL: time twice, last change number, connection, keys. SQLite, for one row: time twice, change
     /// number, connection, key.
     pub(super) delete: String,
+    /// Empties a connection's rows between two change numbers: time, connection, the lower number, which is not included, and
+    /// the upper one, which is.
+    pub(super) prune: String,
+    /// The last of a connection's change numbers above one and up to another, of so many at most; and how many these are.
+    pub(super) prune_to: String,
     /// `SELECT` of all that a stored record holds, up to `WHERE`.
     pub(super) select: String,
     /// `SELECT` of the key, up to `WHERE`.
@@ -55,6 +60,11 @@ impl TableSql {
             insert_batch: insert(model, dialect, SQLITE_BATCH),
             replace: insert(model, dialect, 1) + &conflict(model),
             delete: delete(model, dialect),
+            prune: prune(model),
+            prune_to: format!(
+                "SELECT max(\"_cursor\"), count(*) FROM (SELECT \"_cursor\" FROM {table} WHERE \"_connection_id\" = ? \
+                 AND \"_cursor\" > ? AND \"_cursor\" <= ? ORDER BY \"_cursor\" LIMIT ?) AS next"
+            ),
             select: select(model, dialect, &newest),
             select_key: format!("SELECT {key} FROM {table} WHERE "),
             purge: format!(
@@ -149,7 +159,7 @@ fn conflict(model: &Model) -> String {
         .map(|column| format!("{column} = excluded.{column}"))
         .collect();
     format!(
-        " ON CONFLICT (\"_connection_id\", {key}) DO UPDATE SET {}, \"_deleted_at\" = NULL",
+        " ON CONFLICT (\"_connection_id\", {key}) DO UPDATE SET {}, \"_deleted_at\" = NULL, \"_pruned_at\" = NULL",
         changed.join(", ")
     )
 }
@@ -171,6 +181,24 @@ fn delete(model: &Model, dialect: Dialect) -> String {
     }
 }
 
+/// What orders rows and what the sync looks for stays beside the key: without it the engine could no longer tell in which range a row
+/// stands or that it is not final. The hash stays too, so that a record which did not change is not written again.
+fn prune(model: &Model) -> String {
+    let emptied: Vec<_> = model
+        .columns
+        .keys()
+        .filter(|name| {
+            **name != model.key && !model.newest_by.contains(name) && !model.sought_by.contains(name)
+        })
+        .map(|name| format!("{} = NULL, ", quoted(name)))
+        .collect();
+    format!(
+        "UPDATE {} SET {}\"_extra\" = NULL, \"_pruned_at\" = ? WHERE \"_connection_id\" = ? AND \"_cursor\" > ? AND \"_cursor\" <= ?",
+        quoted(&model.table),
+        emptied.concat()
+    )
+}
+
 fn select(model: &Model, dialect: Dialect, newest: &str) -> String {
     let columns: Vec<_> = model
         .columns
@@ -179,7 +207,8 @@ fn select(model: &Model, dialect: Dialect, newest: &str) -> String {
         .collect();
     let extra = as_text(ColumnKind::Json, dialect);
     format!(
-        "SELECT {}\"_extra\"{extra}, \"_first_seen_at\", \"_last_modified_at\", \"_deleted_at\", \"_cursor\", {newest} FROM {} WHERE ",
+        "SELECT {}\"_extra\"{extra}, \"_first_seen_at\", \"_last_modified_at\", \"_deleted_at\", \"_pruned_at\", \
+         \"_cursor\", {newest} FROM {} WHERE ",
         columns.concat(),
         quoted(&model.table)
     )

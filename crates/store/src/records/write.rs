@@ -2,8 +2,8 @@
 
 use domain::{ColumnKind, Record, Value};
 
+use super::Rows;
 use super::sql::SQLITE_BATCH;
-use super::{DeleteCommit, PageCommit};
 use crate::dialect::{Bind, Statement};
 use crate::{DbConn, Dialect, StoreError};
 
@@ -13,7 +13,7 @@ use crate::{DbConn, Dialect, StoreError};
 /// look for conflicts costs PostgreSQL far less.
 pub(super) fn new_rows(
     c: &mut DbConn,
-    page: &PageCommit<'_>,
+    page: &Rows<'_>,
     records: &[&Record],
     last_number: i64,
 ) -> Result<(), StoreError> {
@@ -41,7 +41,7 @@ pub(super) fn new_rows(
 /// Writes records over the rows that are there, numbered from `last_number + 1`.
 pub(super) fn changed_rows(
     c: &mut DbConn,
-    page: &PageCommit<'_>,
+    page: &Rows<'_>,
     records: &[&Record],
     last_number: i64,
 ) -> Result<(), StoreError> {
@@ -64,7 +64,7 @@ pub(super) fn changed_rows(
 
 fn arrays(
     c: &mut DbConn,
-    page: &PageCommit<'_>,
+    page: &Rows<'_>,
     sql: &str,
     records: &[&Record],
     last_number: i64,
@@ -87,7 +87,7 @@ fn arrays(
 
 fn singles(
     c: &mut DbConn,
-    page: &PageCommit<'_>,
+    page: &Rows<'_>,
     sql: &str,
     records: &[&Record],
     number: &mut i64,
@@ -109,7 +109,7 @@ fn singles(
 /// Marks the keys' rows deleted, numbered from `last_number + 1`.
 pub(super) fn tombstones(
     c: &mut DbConn,
-    delete: &DeleteCommit<'_>,
+    delete: &Rows<'_>,
     keys: &[String],
     last_number: i64,
 ) -> Result<(), StoreError> {

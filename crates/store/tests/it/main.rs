@@ -5,6 +5,7 @@
 mod access;
 mod connect_sessions;
 mod connections;
+mod feed;
 mod fixture;
 mod migrations;
 mod opening;

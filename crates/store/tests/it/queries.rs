@@ -4,7 +4,7 @@ use domain::{TableName, Timestamp, Value};
 use rstest::rstest;
 use serde_json::json;
 use store::Dialect;
-use store::records::{self, Bound, KeyRange, RecordQuery};
+use store::records::{self, Bound, ChangeQuery, KeyRange, RecordQuery};
 
 use crate::fixture::{Fixture, NOW, Stream, model, name, record};
 
@@ -131,6 +131,14 @@ async fn filters_are_exact_and_bounds_exclude_themselves(
     assert_eq!(list(&stream, range("made_at", at(4), at(6))).await, ["k5"]);
 }
 
+fn changes_after(after: i64) -> ChangeQuery {
+    ChangeQuery {
+        after,
+        limit: 2,
+        ..ChangeQuery::default()
+    }
+}
+
 #[rstest]
 #[tokio::test]
 async fn the_change_feed_goes_on_behind_a_number_and_shows_deletions(
@@ -140,11 +148,11 @@ async fn the_change_feed_goes_on_behind_a_number_and_shows_deletions(
         return;
     };
     let rows = stream
-        .read(|c, s| records::changes(c, &s.table, &model(), s.connection, 7, 2))
+        .read(|c, s| records::changes(c, &s.table, &model(), s.connection, &changes_after(7)))
         .await;
     assert_eq!(rows.iter().map(|row| row.cursor).collect::<Vec<_>>(), [8, 9]);
     let rows = stream
-        .read(|c, s| records::changes(c, &s.table, &model(), s.connection, 9, 2))
+        .read(|c, s| records::changes(c, &s.table, &model(), s.connection, &changes_after(9)))
         .await;
     assert_eq!(
         (rows.len(), rows[0].cursor, rows[0].deleted_at),

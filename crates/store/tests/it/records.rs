@@ -6,15 +6,19 @@ use domain::Value;
 use proptest::prelude::*;
 use rstest::rstest;
 use serde_json::json;
-use store::records::{self, SliceChange, StoredRecord};
+use store::records::{self, ChangeQuery, SliceChange, StoredRecord};
 use store::slices::{self, NewSlice};
 use store::{Dialect, StoreError, runs, schedule, syncs};
 
 use crate::fixture::{Fixture, NOW, Stream, model, record};
 
 async fn all(stream: &Stream) -> Vec<StoredRecord> {
+    let query = ChangeQuery {
+        limit: 1_000_000,
+        ..ChangeQuery::default()
+    };
     stream
-        .read(|c, s| records::changes(c, &s.table, &model(), s.connection, 0, 1_000_000))
+        .read(move |c, s| records::changes(c, &s.table, &model(), s.connection, &query))
         .await
 }
 

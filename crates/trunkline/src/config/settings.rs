@@ -135,6 +135,10 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "providers.*.base_url",
         "Replaces a provider's servers: a simulator, a region, a recording proxy",
     ),
+    optional(
+        "providers.*.allowed_origins",
+        "Further servers that proxied calls may name in Base-Url-Override, with commas between",
+    ),
     setting(
         "log.format",
         "auto",

@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_mins(2);
 const LOOK: Duration = Duration::from_millis(2);
 
 /// Told when a test fails, so that its dice can be thrown again.
-struct Seed(u64);
+pub(crate) struct Seed(pub(crate) u64);
 
 impl Drop for Seed {
     fn drop(&mut self) {
@@ -149,7 +149,7 @@ async fn survive(
     }
 }
 
-async fn wait_for(what: &str, mut done: impl AsyncFnMut() -> bool) {
+pub(crate) async fn wait_for(what: &str, mut done: impl AsyncFnMut() -> bool) {
     let waited = tokio::time::timeout(PATIENCE, async {
         while !done().await {
             tokio::time::sleep(LOOK).await;

@@ -1,6 +1,8 @@
 //! Real processes, killed at random moments: nothing is lost, nothing is doubled, and no secret is left behind.
 
 #[cfg(test)]
+mod actions;
+#[cfg(test)]
 mod kills;
 #[cfg(test)]
 mod processes;

@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use wiremock::{MockServer, ResponseTemplate};
 
 use super::{answers, calls, options, provider, target, upstream};
-use crate::{Call, CallError, Instead, Method, RelayRules, Upstream, UpstreamOptions};
+use crate::{Call, CallError, Instead, Method, Upstream, UpstreamOptions};
 
 fn post() -> Call {
     Call::new(Method::POST, "/x")
@@ -353,35 +353,4 @@ async fn an_answer_beyond_the_limit_is_refused() {
         small.call(&target, Call::get("/x")).await,
         Err(CallError::TooLarge { limit: 9 })
     ));
-}
-
-#[tokio::test]
-async fn a_relayed_answer_is_handed_on_whatever_its_status() {
-    let server = MockServer::start().await;
-    answers(&server, "POST", "/x", 1, ResponseTemplate::new(503)).await;
-    answers(&server, "POST", "/x", 1, ResponseTemplate::new(409)).await;
-    answers(
-        &server,
-        "POST",
-        "/x",
-        9,
-        ResponseTemplate::new(418).set_body_string("teapot"),
-    )
-    .await;
-    let (upstream, target) = (upstream(options()), target(provider(&server.uri())));
-
-    let once = upstream
-        .relay(&target, post(), &RelayRules::default())
-        .await
-        .unwrap();
-    assert_eq!((once.status, once.attempts), (503, 1));
-    let rules = RelayRules {
-        retries: 3,
-        retry_on: vec![409],
-    };
-    let again = upstream.relay(&target, post(), &rules).await.unwrap();
-    assert_eq!(
-        (again.status, again.attempts, again.body.as_ref()),
-        (418, 2, b"teapot".as_slice())
-    );
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use gateway::SyncSelection;
 use serde_json::{Value as Json, json};
-use store::records::{self, StoredRecord};
+use store::records::{self, ChangeQuery, StoredRecord};
 use testkit::{AppBuilder, TestApp};
 use twilio_sim::RequestEntry;
 
@@ -99,9 +99,13 @@ pub(crate) async fn all_rows(app: &TestApp, connection: &str) -> HashMap<String,
         .remove(0)
         .sync
         .connection;
+    let query = ChangeQuery {
+        limit: i64::MAX,
+        ..ChangeQuery::default()
+    };
     let rows = app
         .store()
-        .read(move |c| records::changes(c, &table.sql, &table.model, connection, 0, i64::MAX));
+        .read(move |c| records::changes(c, &table.sql, &table.model, connection, &query));
     let rows = rows.await.unwrap();
     rows.into_iter()
         .map(|row| (row.position.key.clone(), row))

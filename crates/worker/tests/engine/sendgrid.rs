@@ -153,6 +153,37 @@ async fn equal_to_its_source(app: TestApp, server: MockServer, source: Bounces) 
     assert_eq!(total(&app, "added").await, 1_235);
 }
 
+async fn a_list_that_loses_too_much_marks_nothing(dialect: Dialect) {
+    let source = Bounces::default();
+    source.listed.lock().unwrap().extend(0..100);
+    with(dialect, &source, |app, _server| {
+        marks_nothing(app, source.clone())
+    })
+    .await;
+}
+
+async fn marks_nothing(app: TestApp, source: Bounces) {
+    source.listed.lock().unwrap().retain(|number| *number >= 31);
+    next_hour(&app).await;
+
+    let run = newest_run(&app).await;
+    assert_eq!(
+        (&run["status"], &run["error"]["code"], &run["deleted"]),
+        (&json!("failed"), &json!("delete_guard"), &json!(0))
+    );
+    assert_eq!(
+        bounces(&app).await.len(),
+        100,
+        "31 of 100 are more than three tenths"
+    );
+
+    source.listed.lock().unwrap().insert(30);
+    next_hour(&app).await;
+
+    assert_eq!(newest_run(&app).await["deleted"], 30);
+    assert_eq!(bounces(&app).await.len(), 70);
+}
+
 async fn a_refused_key_is_told(dialect: Dialect) {
     let source = Bounces::default();
     source.listed.lock().unwrap().extend(0..20);
@@ -188,6 +219,16 @@ async fn the_list_is_kept_equal_to_its_source_on_sqlite() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_list_is_kept_equal_to_its_source_on_postgres() {
     the_list_is_kept_equal_to_its_source(Dialect::Postgres).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_that_loses_too_much_marks_nothing_on_sqlite() {
+    a_list_that_loses_too_much_marks_nothing(Dialect::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_that_loses_too_much_marks_nothing_on_postgres() {
+    a_list_that_loses_too_much_marks_nothing(Dialect::Postgres).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,0 +1,138 @@
+//! Short routes of actions, `POST /{integration}/messages` and the like, as the provider files declare them.
+//!
+//! They are no routes of every Trunkline, so the document has them with each provider.
+
+use actix_web::guard::GuardContext;
+use actix_web::http::Method;
+use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
+use gateway::{ActionRequest, FieldError, Gateway};
+use serde_json::{Map, Value as Json};
+
+use super::Wishes;
+use crate::caller::{AnyCaller, Caller, scope};
+use crate::error::ApiError;
+use crate::{body, query, records};
+
+/// Of any depth; which routes there are is known to the provider files alone.
+const PATTERN: &str = "/{integration}/{route:.+}";
+
+/// Registers them before the routes with the same number of segments.
+pub(crate) fn routes<T>(scope: actix_web::Scope<T>) -> actix_web::Scope<T>
+where
+    T: actix_web::dev::ServiceFactory<
+            actix_web::dev::ServiceRequest,
+            Config = (),
+            Error = actix_web::Error,
+            InitError = (),
+        >,
+{
+    scope.service(
+        web::resource(PATTERN)
+            .guard(actix_web::guard::fn_guard(is_short))
+            .to(carry_out),
+    )
+}
+
+/// Whether some provider declares the route. Which one the integration belongs to is known only once the caller is.
+fn is_short(context: &GuardContext<'_>) -> bool {
+    let gateway = context.app_data::<web::Data<Gateway>>();
+    let head = context.head();
+    gateway
+        .zip(below(head.uri.path()))
+        .is_some_and(|(gateway, route)| gateway.is_action_route(head.method.as_str(), route))
+}
+
+/// Whether the pattern alone takes the request: it is too deep for other routes, and no provider declares it.
+pub(crate) fn is_nothing(request: &HttpRequest) -> bool {
+    let gateway = request.app_data::<web::Data<Gateway>>();
+    request.match_pattern().as_deref() == Some(PATTERN)
+        && gateway
+            .zip(below(request.path()))
+            .is_some_and(|(gateway, route)| {
+                route.contains('/') && !gateway.is_action_route(request.method().as_str(), route)
+            })
+}
+
+/// The path below the integration's key.
+fn below(path: &str) -> Option<&str> {
+    path.trim_matches('/').split_once('/').map(|(_, route)| route)
+}
+
+async fn carry_out(
+    caller: AnyCaller,
+    gateway: web::Data<Gateway>,
+    request: HttpRequest,
+    path: web::Path<(String, String)>,
+    bytes: web::Bytes,
+) -> Result<HttpResponse, ApiError> {
+    let (integration, route) = path.into_inner();
+    let method = request.method();
+    let found = gateway
+        .actions()
+        .at_route(&caller, &integration, method.as_str(), &route)
+        .await?;
+    let Some(found) = found else {
+        // Another provider's action has this route; here it may be the list of a model.
+        return if method == Method::GET && !route.contains('/') {
+            let caller = Caller::<scope::RecordsRead>::extract(&request).await?;
+            records::answer(caller, gateway, &request, &integration, &route).await
+        } else {
+            Err(ApiError::NoRoute)
+        };
+    };
+    let caller = Caller::<scope::ActionsExecute>::extract(&request).await?;
+    let mut input = query::inputs(&request);
+    if !bytes.is_empty() {
+        body::content_type(&request)?;
+        add(&mut input, body::parse(&bytes)?)?;
+    }
+    let path = found
+        .inputs
+        .into_iter()
+        .map(|(name, text)| (name, Json::String(text)));
+    add(&mut input, path.collect())?;
+    let connection = connection(&mut input)?;
+    let wanted = ActionRequest {
+        integration,
+        connection,
+        action: found.action.to_string(),
+        input,
+        within: None,
+        key: None,
+    };
+    let wishes = Wishes::of(request.headers())?;
+    Ok(wishes.carry_out(&caller, &gateway, wanted).await?)
+}
+
+/// Adds inputs from another part of the request.
+fn add(input: &mut Map<String, Json>, more: Map<String, Json>) -> Result<(), ApiError> {
+    for (name, value) in more {
+        if input.insert(name.clone(), value).is_some() {
+            let error = FieldError::at(
+                "invalid",
+                name,
+                "is given twice, in different parts of the request",
+            );
+            return Err(ApiError::InvalidBody(vec![error]));
+        }
+    }
+    Ok(())
+}
+
+fn connection(input: &mut Map<String, Json>) -> Result<String, ApiError> {
+    let given = [input.remove("connectionId"), input.remove("connection_id")];
+    let mut given = given.into_iter().flatten();
+    match (given.next(), given.next()) {
+        (Some(Json::String(name)), None) => Ok(name),
+        (None, _) => Err(ApiError::InvalidBody(vec![FieldError::at(
+            "missing",
+            "connectionId",
+            "is needed: the connection to do it with, in the body or the query",
+        )])),
+        _ => Err(ApiError::InvalidBody(vec![FieldError::at(
+            "invalid",
+            "connectionId",
+            "must be text, given once",
+        )])),
+    }
+}

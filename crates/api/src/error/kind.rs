@@ -1,0 +1,102 @@
+//! Which status and which code an error of an inner crate has.
+
+use actix_web::http::StatusCode;
+use gateway::{ActionFailureKind, GatewayError};
+use store::StoreError;
+use upstream::CallError;
+
+/// The status and the code of an error of a use case.
+pub(super) fn of_gateway(error: &GatewayError) -> (StatusCode, &'static str) {
+    use StatusCode as S;
+    match error {
+        GatewayError::UnknownKey => (S::UNAUTHORIZED, "unknown_account"),
+        GatewayError::MalformedSessionToken => (S::UNAUTHORIZED, "invalid_connect_session_token_format"),
+        GatewayError::UnknownSession => (S::UNAUTHORIZED, "unknown_connect_session_token"),
+        GatewayError::Forbidden(_) => (S::FORBIDDEN, "forbidden"),
+        GatewayError::IntegrationNotAllowed(_) => (S::BAD_REQUEST, "integration_not_allowed"),
+        GatewayError::InvalidAuthMode { .. } => (S::BAD_REQUEST, "invalid_auth_mode"),
+        GatewayError::ConnectionInvalid(_) => (S::BAD_REQUEST, "connection_validation_failed"),
+        GatewayError::InvalidCredentials { .. } => (S::BAD_REQUEST, "invalid_credentials"),
+        GatewayError::UnknownIntegration(_) => (S::NOT_FOUND, "unknown_provider_config"),
+        GatewayError::UnknownConnection { .. } => (S::NOT_FOUND, "unknown_connection"),
+        GatewayError::UnknownRun(_)
+        | GatewayError::UnknownModel { .. }
+        | GatewayError::UnknownAction { .. }
+        | GatewayError::UnknownActionResult(_)
+        | GatewayError::ActionPending { .. }
+        | GatewayError::UnknownEnvironment(_)
+        | GatewayError::UnknownProvider(_)
+        | GatewayError::UnknownVariant(_)
+        | GatewayError::UnknownApiKey(_) => (S::NOT_FOUND, "not_found"),
+        GatewayError::Action(failure) => match failure.kind {
+            ActionFailureKind::Refused => (S::FAILED_DEPENDENCY, "script_http_error"),
+            // Once it has ended for good, asking for its result again does not help.
+            ActionFailureKind::Unavailable if failure.retry_after.is_none() => {
+                (S::FAILED_DEPENDENCY, "provider_unavailable")
+            }
+            ActionFailureKind::Unavailable => (S::SERVICE_UNAVAILABLE, "provider_unavailable"),
+            ActionFailureKind::RateLimited if failure.retry_after.is_none() => {
+                (S::FAILED_DEPENDENCY, "rate_limited")
+            }
+            ActionFailureKind::RateLimited => (S::TOO_MANY_REQUESTS, "rate_limited"),
+            ActionFailureKind::OutcomeUnknown => (S::FAILED_DEPENDENCY, "action_outcome_unknown"),
+            ActionFailureKind::Impossible => (S::FAILED_DEPENDENCY, "action_failed"),
+        },
+        GatewayError::KeyInUse => (S::CONFLICT, "idempotency_key_in_use"),
+        GatewayError::KeyReused => (S::UNPROCESSABLE_ENTITY, "idempotency_key_reused"),
+        GatewayError::InvalidHeader { .. } => (S::BAD_REQUEST, "invalid_headers"),
+        GatewayError::EnvironmentInUse(_) => (S::CONFLICT, "conflict"),
+        GatewayError::UnknownSync(_) => (S::BAD_REQUEST, "unknown_sync"),
+        GatewayError::BaseVariant => (S::BAD_REQUEST, "invalid_variant"),
+        GatewayError::VariantExists { .. } => (S::BAD_REQUEST, "sync_variant_already_exists"),
+        GatewayError::Capped(_) => (S::BAD_REQUEST, "resource_capped"),
+        GatewayError::InvalidBody(_) => (S::BAD_REQUEST, "invalid_body"),
+        GatewayError::InvalidQuery(_) => (S::BAD_REQUEST, "invalid_query_params"),
+        GatewayError::OauthNotSupported(_) => (S::BAD_REQUEST, "oauth_not_supported"),
+        GatewayError::CredentialsRefused { .. } => (S::BAD_REQUEST, "connection_test_failed"),
+        GatewayError::ProviderUnavailable { .. } => (S::SERVICE_UNAVAILABLE, "provider_unavailable"),
+        GatewayError::Call(error) => call_kind(error),
+        GatewayError::Vault(_) => (S::INTERNAL_SERVER_ERROR, "server_error"),
+        GatewayError::Store(error) => store_kind(error),
+    }
+}
+
+/// Why a call to a provider has no answer that could be handed on.
+fn call_kind(error: &CallError) -> (StatusCode, &'static str) {
+    use StatusCode as S;
+    match error {
+        CallError::AddressRefused { .. } | CallError::PlainHttp { .. } => (S::FORBIDDEN, "address_refused"),
+        CallError::OverrideNotAllowed { .. } => (S::BAD_REQUEST, "base_url_override_not_allowed"),
+        CallError::BadUrl { .. } | CallError::UnknownServer(_) => (S::BAD_REQUEST, "invalid_uri_params"),
+        CallError::Template(_) => (S::BAD_REQUEST, "connection_incomplete"),
+        CallError::BadHeader { .. } => (S::BAD_REQUEST, "invalid_headers"),
+        CallError::Crowded { .. } => (S::TOO_MANY_REQUESTS, "rate_limited"),
+        CallError::DeadlineExceeded { last, .. } if matches!(**last, CallError::Crowded { .. }) => {
+            (S::TOO_MANY_REQUESTS, "rate_limited")
+        }
+        CallError::TimedOut { .. } | CallError::DeadlineExceeded { .. } => {
+            (S::GATEWAY_TIMEOUT, "provider_timeout")
+        }
+        CallError::Unreachable { .. }
+        | CallError::Broken { .. }
+        | CallError::TooLarge { .. }
+        | CallError::Provider(_)
+        | CallError::NotJson { .. }
+        | CallError::ForeignLink { .. }
+        | CallError::TooManyRedirects { .. }
+        | CallError::PageRepeats
+        | CallError::BadCursor => (S::BAD_GATEWAY, "provider_unreachable"),
+    }
+}
+
+fn store_kind(error: &StoreError) -> (StatusCode, &'static str) {
+    use StatusCode as S;
+    match error {
+        StoreError::NotFound { .. } => (S::NOT_FOUND, "not_found"),
+        StoreError::Conflict { .. } => (S::CONFLICT, "conflict"),
+        StoreError::Unavailable(_) => (S::SERVICE_UNAVAILABLE, "unavailable"),
+        StoreError::LeaseLost | StoreError::Refused(_) | StoreError::Query(_) | StoreError::Migration(_) => {
+            (S::INTERNAL_SERVER_ERROR, "server_error")
+        }
+    }
+}

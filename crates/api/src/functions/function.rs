@@ -1,0 +1,114 @@
+//! One function: a sync or an action of a provider's file, in Nango's shape.
+
+use registry::{Action, Provider, Sync};
+use serde::Serialize;
+use serde_json::{Value as Json, json};
+use utoipa::ToSchema;
+
+use crate::document::{inputs_of, schema_of};
+
+/// A sync or an action.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Function {
+    /// Its name.
+    #[schema(example = "acme-messages")]
+    pub(crate) name: String,
+    /// `sync` or `action`.
+    #[schema(example = "sync")]
+    pub(super) r#type: &'static str,
+    /// What it does.
+    #[schema(example = "Every message of the account, with its later changes")]
+    pub(super) description: String,
+    /// Always empty: keys have no scopes that a provider's file could know.
+    #[schema(example = json!([]))]
+    scopes: Vec<String>,
+    /// The name of what it is given, in `json_schema`; null if nothing.
+    pub(super) input: Option<String>,
+    /// The models that it brings.
+    #[schema(example = json!(["Message"]))]
+    returns: Vec<String>,
+    /// JSON Schemas of what it is given and brings, under `definitions`.
+    pub(super) json_schema: Json,
+    /// How often it runs; null for an action.
+    #[schema(example = "every 5 minutes")]
+    runs: Option<String>,
+    /// Whether it runs for a new connection without being started; null for an action.
+    auto_start: Option<bool>,
+    /// Whether rows that the provider has no more are marked deleted; null for an action.
+    track_deletes: Option<bool>,
+    /// Names it within the environment.
+    #[schema(example = "acme/acme-messages")]
+    id: String,
+    /// Always true: what a provider's file declares is there.
+    enabled: bool,
+    /// Always null: functions are not deployed, they come with the file.
+    last_deployed: Option<String>,
+    /// Always `catalog`: from the provider's file.
+    #[schema(example = "catalog")]
+    source: &'static str,
+}
+
+impl Function {
+    /// All of a provider's, under the key of an integration.
+    pub(crate) fn of(provider: &Provider, integration: &str) -> Vec<Self> {
+        provider
+            .syncs
+            .values()
+            .map(|sync| Self::sync(sync, integration))
+            .chain(
+                provider
+                    .actions
+                    .values()
+                    .map(|action| Self::action(provider, action, integration)),
+            )
+            .collect()
+    }
+
+    fn action(provider: &Provider, action: &Action, integration: &str) -> Self {
+        let takes = !action.inputs.is_empty();
+        let input = takes.then(|| format!("{}.{}", provider.name, action.name));
+        let written = action
+            .writes
+            .as_ref()
+            .and_then(|writes| provider.syncs.get(&writes.sync));
+        let brought = written.map(|sync| (sync.model.name.to_string(), schema_of(&sync.model)));
+        let given = input.iter().map(|name| (name.clone(), inputs_of(action)));
+        let definitions: serde_json::Map<String, Json> = given.chain(brought.clone()).collect();
+        Self {
+            name: action.name.to_string(),
+            r#type: "action",
+            description: action.description.clone(),
+            scopes: Vec::new(),
+            input,
+            returns: brought.into_iter().map(|(name, _)| name).collect(),
+            json_schema: json!({ "definitions": definitions }),
+            runs: None,
+            auto_start: None,
+            track_deletes: None,
+            id: format!("{integration}/{}", action.name),
+            enabled: true,
+            last_deployed: None,
+            source: "catalog",
+        }
+    }
+
+    fn sync(sync: &Sync, integration: &str) -> Self {
+        let model = sync.model.name.to_string();
+        Self {
+            name: sync.name.to_string(),
+            r#type: "sync",
+            description: sync.description.clone(),
+            scopes: Vec::new(),
+            input: None,
+            json_schema: json!({ "definitions": { &model: schema_of(&sync.model) } }),
+            returns: vec![model],
+            runs: Some(sync.schedule.to_string()),
+            auto_start: Some(sync.auto_start),
+            track_deletes: Some(sync.track_deletes),
+            id: format!("{integration}/{}", sync.name),
+            enabled: true,
+            last_deployed: None,
+            source: "catalog",
+        }
+    }
+}

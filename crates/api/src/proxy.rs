@@ -1,0 +1,107 @@
+//! Calls to a provider with a connection's credentials: bodies stream both ways as they are, the query and the path as written.
+
+mod answer;
+mod headers;
+mod upload;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Uri;
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, route, web};
+use gateway::Gateway;
+use upstream::{Method, Relay};
+
+use crate::caller::{Caller, scope};
+use crate::error::{ApiError, ErrorBody, KeyErrors};
+
+/// Where the route lies; what follows is the provider's.
+const PREFIX: &str = "/proxy";
+
+/// The address as the caller wrote it, before anything made it tidy.
+struct Address(Uri);
+
+/// Keeps the address of a proxied call: a slash more or less may mean something to a provider.
+pub(crate) async fn keep_address(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    if request.path().starts_with(PREFIX) {
+        let address = Address(request.uri().clone());
+        request.extensions_mut().insert(address);
+    }
+    next.call(request).await
+}
+
+/// Whether a route's pattern is the proxy's.
+pub(crate) fn is_route(pattern: Option<String>) -> bool {
+    pattern.is_some_and(|pattern| pattern.starts_with(PREFIX))
+}
+
+/// Calls the provider with the connection's credentials.
+///
+/// Path, query and body reach it byte for byte, and its answer comes back as it is: status, headers but those of one hop, body.
+/// Bodies are streamed both ways. `PROPFIND` and `REPORT` work like the methods shown here. Of the request's headers only those
+/// that begin with `Nango-Proxy-` go on, without that beginning, and `Content-Type` and `Content-Encoding` beside a body.
+/// `Trunkline-Upstream-Status` tells that an answer is the provider's.
+#[utoipa::path(
+    operation_id = "proxy", tag = "proxy", security(("api_key" = ["environment:proxy"])),
+    params(
+        ("endpoint" = String, Path, description = "What to call below the provider's base URL", example = "v1/orders"),
+        ("Provider-Config-Key" = String, Header, description = "The integration's key", example = "acme"),
+        ("Connection-Id" = String, Header, description = "What you call the connection", example = "my-acme"),
+        ("Base-Url-Override" = Option<String>, Header, description = "Another server of the provider, or one that the operator allows"),
+        ("Retries" = Option<u32>, Header, description = "Repetitions, 0 to 10; 0 if left out. What writes is repeated only if it cannot have been carried out", minimum = 0, maximum = 10),
+        ("Retry-On" = Option<String>, Header, description = "Further statuses to repeat, whatever the method", example = "409,423"),
+        ("Decompress" = Option<bool>, Header, description = "Whether a compressed answer is to be decompressed"),
+        ("Forward-Headers-On-Redirect" = Option<bool>, Header, description = "Whether your headers go along to another origin; an authorisation never does"),
+        ("Trunkline-Deadline" = Option<f64>, Header, description = "Seconds until the answer must begin, retries included; bounded by the configuration"),
+        ("Trunkline-Wait" = Option<f64>, Header, description = "Seconds to wait for a place under the limits; 10 at most"),
+    ),
+    responses(
+        (status = 200, description = "The provider's answer, whatever its status", content_type = "*/*"),
+        (status = 400, description = "`invalid_headers`, `base_url_override_not_allowed`, `invalid_uri_params` or `connection_incomplete`", body = ErrorBody),
+        (status = 404, description = "`unknown_provider_config` or `unknown_connection`", body = ErrorBody),
+        (status = 429, description = "The limits of connection or provider are reached: `rate_limited`; see the header `Retry-After`", body = ErrorBody),
+        (status = 502, description = "The provider could not be reached, or broke off: `provider_unreachable`", body = ErrorBody),
+        (status = 504, description = "The provider did not answer in time: `provider_timeout`", body = ErrorBody),
+        KeyErrors
+    )
+)]
+#[route(
+    "/proxy/{endpoint:.*}",
+    method = "GET",
+    method = "POST",
+    method = "PUT",
+    method = "PATCH",
+    method = "DELETE",
+    method = "HEAD",
+    method = "PROPFIND",
+    method = "REPORT"
+)]
+pub(crate) async fn call(
+    caller: Caller<scope::Proxy>,
+    gateway: web::Data<Gateway>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, ApiError> {
+    let asked = headers::read(request.headers()).map_err(ApiError::InvalidHeaders)?;
+    let address = request
+        .extensions()
+        .get::<Address>()
+        .map_or_else(|| request.uri().clone(), |address| address.0.clone());
+    let endpoint = address.path().strip_prefix(PREFIX).ok_or(ApiError::InvalidPath)?;
+    let method = Method::from_bytes(request.method().as_str().as_bytes());
+    let mut relay = Relay::new(method.map_err(|_| ApiError::InvalidPath)?, endpoint);
+    relay.query = address.query().map(str::to_owned);
+    asked.apply(&mut relay);
+    relay.body = upload::body(&request, payload, relay.retries > 0).await?;
+    if !relay.body.is_empty() {
+        headers::of_the_body(request.headers(), &mut relay.headers);
+    }
+    let relayed = gateway
+        .proxy()
+        .send(&caller, &asked.integration, &asked.connection, relay)
+        .await?;
+    Ok(answer::stream(relayed))
+}

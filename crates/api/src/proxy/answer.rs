@@ -1,0 +1,46 @@
+//! The provider's answer on its way to the caller.
+
+use std::io;
+
+use actix_web::body::{BodyStream, BoxBody, SizedStream};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::{HttpResponse, HttpResponseBuilder};
+use upstream::Relayed;
+
+/// Tells that an answer is the provider's and not the gateway's own.
+const UPSTREAM_STATUS: HeaderName = HeaderName::from_static("trunkline-upstream-status");
+
+/// The answer with its body as it comes; who does not read on makes the provider wait.
+pub(super) fn stream(relayed: Relayed) -> HttpResponse {
+    let status = StatusCode::from_u16(relayed.status).unwrap_or(StatusCode::BAD_GATEWAY);
+    let mut response = HttpResponseBuilder::new(status);
+    for (name, value) in &relayed.headers {
+        // Both sides speak of the same bytes in types of their own.
+        let name = HeaderName::from_bytes(name.as_str().as_bytes());
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(value.as_bytes())) {
+            response.append_header((name, value));
+        }
+    }
+    response.insert_header((UPSTREAM_STATUS, HeaderValue::from(relayed.status)));
+    let mut body = relayed.body;
+    let length = body.length();
+    let parts = async_stream::stream! {
+        loop {
+            match body.part().await {
+                Ok(Some(part)) => yield Ok(part),
+                Ok(None) => break,
+                // Breaks the answer off, so that nobody takes what came for all.
+                Err(error) => {
+                    yield Err(io::Error::other(error));
+                    break;
+                }
+            }
+        }
+    };
+    let body = match length {
+        Some(length) => BoxBody::new(SizedStream::new(length, parts)),
+        None => BoxBody::new(BodyStream::new(parts)),
+    };
+    response.body(body)
+}

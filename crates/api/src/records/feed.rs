@@ -1,0 +1,358 @@
+//! Records as Nango's API gives them: every change since a cursor, in order; and records that were taken in, emptied.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+use actix_web::{HttpResponse, get, patch, web};
+use chrono::SecondsFormat;
+use domain::{Model, Timestamp, Value, Variant};
+use gateway::{FeedPage, FeedRequest, Gateway, PruneRequest};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value as Json};
+use store::records::{Action, StoredRecord};
+use utoipa::{IntoParams, ToSchema};
+
+use super::write::{ROW, json_text, json_value};
+use crate::body::Body;
+use crate::caller::{Caller, scope};
+use crate::error::{ApiError, ErrorBody, KeyErrors};
+use crate::headers::NamedConnection;
+use crate::query::{FromParameters, Parameters, Query};
+
+/// The limits are those of Nango's API.
+const DEFAULT_LIMIT: i64 = 100;
+const DEFAULT_PRUNE: i64 = 1_000;
+const MAX_LIMIT: i64 = 10_000;
+const MAX_IDS: usize = 100;
+/// Characters.
+const MAX_ID: usize = 256;
+
+/// Which records to read.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct FeedQuery {
+    /// The model's name.
+    #[param(example = "Message")]
+    model: String,
+    /// The sync's variant; `base` if left out.
+    #[param(value_type = Option<String>, example = "base")]
+    variant: Option<Variant>,
+    /// Only records last written then or later (ISO 8601), however long ago.
+    #[param(value_type = Option<String>, format = DateTime)]
+    modified_after: Option<Timestamp>,
+    /// The older name of `modified_after`.
+    #[param(value_type = Option<String>, format = DateTime)]
+    delta: Option<Timestamp>,
+    /// At most so many; 100 if left out.
+    #[param(minimum = 1, maximum = 10_000)]
+    limit: Option<i64>,
+    /// Only records to which this happened last: `added`, `updated`, `deleted` or several with commas between, in any case.
+    #[param(value_type = Option<String>, example = "added,updated")]
+    filter: Vec<ActionName>,
+    /// Only what comes after the record or the page that bore this.
+    cursor: Option<String>,
+    /// Only records with these ids; up to 100, each as a parameter of its own.
+    #[param(value_type = Option<Vec<String>>, max_items = 100)]
+    ids: Vec<RecordId>,
+}
+
+/// What last happened to a record, as a caller writes it.
+struct ActionName(Action);
+
+impl FromStr for ActionName {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(match text.trim().to_ascii_lowercase().as_str() {
+            "added" => Action::Added,
+            "updated" => Action::Updated,
+            "deleted" => Action::Deleted,
+            _ => return Err("must be added, updated or deleted"),
+        }))
+    }
+}
+
+/// The id of a record.
+struct RecordId(String);
+
+impl FromStr for RecordId {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.is_empty() || text.chars().count() > MAX_ID || text.contains('\0') {
+            return Err(format!("must be text of 1 to {MAX_ID} characters"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl FromParameters for FeedQuery {
+    fn read(parameters: &mut Parameters) -> Self {
+        Self {
+            model: parameters.required("model", "the name of the model, such as Message"),
+            variant: parameters.parsed("variant"),
+            modified_after: parameters.time("modified_after"),
+            delta: parameters.time("delta"),
+            limit: parameters.number("limit", 1..=MAX_LIMIT),
+            filter: parameters.list("filter"),
+            cursor: parameters.text("cursor"),
+            ids: parameters.repeated("ids", MAX_IDS),
+        }
+    }
+}
+
+impl From<FeedQuery> for FeedRequest {
+    fn from(query: FeedQuery) -> Self {
+        Self {
+            model: query.model,
+            variant: query.variant.unwrap_or_else(Variant::base),
+            modified_since: query.modified_after.or(query.delta),
+            actions: query
+                .filter
+                .into_iter()
+                .map(|ActionName(action)| action)
+                .collect(),
+            ids: Some(query.ids.into_iter().map(|RecordId(id)| id).collect())
+                .filter(|ids: &Vec<String>| !ids.is_empty()),
+            cursor: query.cursor,
+            limit: query.limit.unwrap_or(DEFAULT_LIMIT),
+        }
+    }
+}
+
+/// A page of records in the order of their changes.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what `page` writes")]
+pub(crate) struct FeedList {
+    records: Vec<FeedRecord>,
+    /// The last record's cursor if more follow; null if not.
+    next_cursor: Option<String>,
+}
+
+/// A record: its columns by their names, and what the provider sent beside them, all at the top. A record that is deleted or pruned
+/// has only what is named here.
+#[derive(Serialize, ToSchema)]
+struct FeedRecord {
+    /// The key, as text.
+    #[schema(example = "m_1")]
+    id: String,
+    _nango_metadata: FeedMetadata,
+    /// The rest.
+    #[serde(flatten)]
+    rest: Map<String, Json>,
+}
+
+/// What is known of a record beside its content. Times have microseconds and an offset.
+#[derive(Serialize, ToSchema)]
+struct FeedMetadata {
+    #[schema(format = DateTime, example = "2026-11-21T10:00:00.123456+00:00")]
+    first_seen_at: String,
+    #[schema(format = DateTime, example = "2026-11-21T10:00:00.123456+00:00")]
+    last_modified_at: String,
+    /// `ADDED`, `UPDATED` or `DELETED`.
+    #[schema(example = "ADDED")]
+    last_action: String,
+    #[schema(format = DateTime)]
+    deleted_at: Option<String>,
+    /// When its content was taken away by `PATCH /records/prune`.
+    #[schema(format = DateTime)]
+    pruned_at: Option<String>,
+    /// Where the feed goes on behind it.
+    cursor: String,
+}
+
+/// Reads the records of a connection in the order in which they last changed, deleted ones among them.
+///
+/// A reader that goes on from the last cursor that it has seen misses no change, however many write meanwhile. Cursors do not grow
+/// old; one belongs to its connection, model and variant.
+#[utoipa::path(
+    operation_id = "read_changes", tag = "records", security(("api_key" = ["environment:records:read"])),
+    params(NamedConnection, FeedQuery),
+    responses(
+        (status = 200, description = "The records", body = FeedList),
+        (status = 400, description = "`invalid_query_params`, `invalid_headers`, `unknown_connection` or `unknown_provider_config`", body = ErrorBody),
+        KeyErrors
+    )
+)]
+#[get("/records")]
+pub(crate) async fn read(
+    caller: Caller<scope::RecordsRead>,
+    gateway: web::Data<Gateway>,
+    named: NamedConnection,
+    query: Query<FeedQuery>,
+) -> Result<HttpResponse, ApiError> {
+    let page = gateway
+        .records()
+        .feed(&caller, &named.integration, &named.connection, query.0.into())
+        .await
+        .map_err(ApiError::refusing)?;
+    Ok(HttpResponse::Ok()
+        .content_type("application/json")
+        .body(self::page(&page)))
+}
+
+/// Which records to empty.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PruneBody {
+    /// The model's name.
+    #[schema(example = "Message")]
+    model: String,
+    /// The sync's variant; `base` if left out.
+    #[schema(value_type = Option<String>, example = "base")]
+    variant: Option<Variant>,
+    /// Up to the record that bears this cursor, which is among them.
+    until_cursor: String,
+    /// At most so many; 1000 if left out.
+    #[schema(minimum = 1, maximum = 10_000)]
+    limit: Option<i64>,
+}
+
+/// What was emptied.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct PruneAnswer {
+    /// Records emptied by this call.
+    count: u64,
+    /// Whether some are left up to the cursor: call again.
+    has_more: bool,
+}
+
+/// Empties records that you have taken in, up to a cursor.
+///
+/// They keep their place in the feed, their id and their metadata, and are not listed by `GET /{integration}/{plural}`. A record that
+/// changes afterwards comes again, whole.
+#[utoipa::path(
+    operation_id = "prune_records", tag = "records", security(("api_key" = ["environment:records:write"])),
+    params(NamedConnection), request_body = PruneBody,
+    responses(
+        (status = 200, description = "How many", body = PruneAnswer),
+        (status = 400, description = "`invalid_body`, `invalid_headers`, `unknown_connection` or `unknown_provider_config`", body = ErrorBody),
+        KeyErrors
+    )
+)]
+#[patch("/records/prune")]
+pub(crate) async fn prune(
+    caller: Caller<scope::RecordsWrite>,
+    gateway: web::Data<Gateway>,
+    named: NamedConnection,
+    body: Body<PruneBody>,
+) -> Result<web::Json<PruneAnswer>, ApiError> {
+    let PruneBody {
+        model,
+        variant,
+        until_cursor,
+        limit,
+    } = body.0;
+    let limit = limit.unwrap_or(DEFAULT_PRUNE);
+    if !(1..=MAX_LIMIT).contains(&limit) {
+        return Err(ApiError::invalid_body(
+            "limit",
+            "must be a whole number from 1 to 10000",
+        ));
+    }
+    let request = PruneRequest {
+        model,
+        variant: variant.unwrap_or_else(Variant::base),
+        until_cursor,
+        limit,
+    };
+    let pruned = gateway
+        .records()
+        .prune(&caller, &named.integration, &named.connection, request)
+        .await
+        .map_err(ApiError::refusing)?;
+    Ok(web::Json(PruneAnswer {
+        count: pruned.count,
+        has_more: pruned.has_more,
+    }))
+}
+
+/// A whole page.
+fn page(page: &FeedPage) -> Vec<u8> {
+    let mut out = Vec::with_capacity(page.records.len().saturating_mul(ROW).saturating_add(64));
+    out.extend_from_slice(b"{\"records\":[");
+    for (index, record) in page.records.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        out.push(b'{');
+        if record.deleted_at.is_none() && record.pruned_at.is_none() {
+            payload(&page.model, record, &mut out);
+        }
+        envelope(record, &page.cursor(record), &mut out);
+        out.push(b'}');
+    }
+    out.extend_from_slice(b"],\"next_cursor\":");
+    maybe_text(page.next_cursor.as_deref(), &mut out);
+    out.push(b'}');
+    out
+}
+
+/// The columns and what stands beside them, each with a comma behind it. A field whose value did not fit its column shows as it came.
+fn payload(model: &Model, record: &StoredRecord, out: &mut Vec<u8>) {
+    let extra = record.extra.as_deref();
+    // What is stored there is an object.
+    let mut extra: BTreeMap<String, &RawValue> = extra
+        .and_then(|text| serde_json::from_str(text).ok())
+        .unwrap_or_default();
+    for name in ["id", "_nango_metadata"] {
+        extra.remove(name);
+    }
+    for (column, value) in model.columns.keys().zip(&record.values) {
+        let name = column.as_str();
+        let beside = extra.contains_key(name);
+        if name == "id" || (beside && *value == Value::Null) {
+            continue;
+        }
+        extra.remove(name);
+        json_text(name, out);
+        out.push(b':');
+        json_value(value, out);
+        out.push(b',');
+    }
+    for (name, value) in extra {
+        json_text(&name, out);
+        out.push(b':');
+        out.extend_from_slice(value.get().as_bytes());
+        out.push(b',');
+    }
+}
+
+fn envelope(record: &StoredRecord, cursor: &str, out: &mut Vec<u8>) {
+    let mut text = |name: &str, value: Option<&str>| {
+        out.extend_from_slice(name.as_bytes());
+        maybe_text(value, out);
+    };
+    text("\"id\":", Some(&record.position.key));
+    text(
+        ",\"_nango_metadata\":{\"first_seen_at\":",
+        Some(&precise(record.first_seen_at)),
+    );
+    text(",\"last_modified_at\":", Some(&precise(record.last_modified_at)));
+    text(",\"last_action\":", Some(last_action(record)));
+    text(",\"deleted_at\":", record.deleted_at.map(precise).as_deref());
+    text(",\"pruned_at\":", record.pruned_at.map(precise).as_deref());
+    text(",\"cursor\":", Some(cursor));
+    out.push(b'}');
+}
+
+fn last_action(record: &StoredRecord) -> &'static str {
+    match record.last_action() {
+        Action::Added => "ADDED",
+        Action::Updated => "UPDATED",
+        Action::Deleted => "DELETED",
+    }
+}
+
+/// With microseconds and an offset, as PostgreSQL writes times in JSON.
+fn precise(time: Timestamp) -> String {
+    time.to_chrono().to_rfc3339_opts(SecondsFormat::Micros, false)
+}
+
+fn maybe_text(text: Option<&str>, out: &mut Vec<u8>) {
+    match text {
+        Some(text) => json_text(text, out),
+        None => out.extend_from_slice(b"null"),
+    }
+}

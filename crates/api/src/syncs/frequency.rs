@@ -1,0 +1,103 @@
+//! How often one connection's sync runs.
+
+use actix_web::{put, web};
+use domain::{ConnectionName, IntegrationKey, SyncName, Variant};
+use gateway::Gateway;
+use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::ToSchema;
+
+use crate::body::Body;
+use crate::caller::{Caller, scope};
+use crate::error::{ApiError, ErrorBody, KeyErrors};
+
+/// Which sync is to run how often.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FrequencyBody {
+    /// The sync.
+    #[schema(value_type = String, example = "acme-messages")]
+    sync_name: SyncName,
+    /// Its variant; `base` if left out.
+    #[schema(value_type = Option<String>, example = "base")]
+    sync_variant: Option<Variant>,
+    /// The integration's key.
+    #[schema(value_type = String, example = "acme")]
+    provider_config_key: IntegrationKey,
+    /// The connection.
+    #[schema(value_type = String, example = "my-acme")]
+    connection_id: ConnectionName,
+    /// Such as `every 5 minutes`, 30 seconds at least; null for what the provider's file says.
+    #[serde(deserialize_with = "present")]
+    #[schema(required = true, example = "every 5 minutes")]
+    frequency: Option<String>,
+}
+
+/// A field that may be null but not left out.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Option::deserialize(deserializer)
+}
+
+/// How often the sync runs now.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct FrequencyAnswer {
+    /// Without `every`: `5 minutes`, `1h`; if null was sent, as the provider's file says it.
+    #[schema(example = "5 minutes")]
+    frequency: String,
+}
+
+/// Sets how often a connection's sync runs. The next run moves at once.
+#[utoipa::path(
+    operation_id = "update_frequency", tag = "syncs", security(("api_key" = ["environment:syncs:update"])),
+    request_body = FrequencyBody,
+    responses(
+        (status = 200, description = "What is in force", body = FrequencyAnswer),
+        (status = 400, description = "`invalid_body`, `unknown_sync`, `unknown_connection` or `unknown_provider_config`", body = ErrorBody),
+        KeyErrors
+    )
+)]
+#[put("/sync/update-connection-frequency")]
+pub(crate) async fn update(
+    caller: Caller<scope::SyncsUpdate>,
+    gateway: web::Data<Gateway>,
+    body: Body<FrequencyBody>,
+) -> Result<web::Json<FrequencyAnswer>, ApiError> {
+    let FrequencyBody {
+        sync_name,
+        sync_variant,
+        provider_config_key,
+        connection_id,
+        frequency,
+    } = body.0;
+    let variant = sync_variant.unwrap_or_else(Variant::base);
+    let schedule = gateway
+        .syncs()
+        .set_frequency(
+            &caller,
+            provider_config_key.as_str(),
+            connection_id.as_str(),
+            (&sync_name, &variant),
+            frequency.as_deref(),
+        )
+        .await
+        .map_err(ApiError::refusing)?;
+    let text = schedule.to_string();
+    let frequency = match frequency {
+        Some(_) => bare(&text).to_owned(),
+        None => text,
+    };
+    Ok(web::Json(FrequencyAnswer { frequency }))
+}
+
+/// The length alone, as Nango writes it: words without a number become one.
+fn bare(frequency: &str) -> &str {
+    match frequency.strip_prefix("every ").unwrap_or(frequency) {
+        "half day" => "12h",
+        "half hour" => "30m",
+        "quarter hour" => "15m",
+        "hour" => "1h",
+        "day" => "1d",
+        "week" => "1w",
+        "month" => "30d",
+        length => length,
+    }
+}

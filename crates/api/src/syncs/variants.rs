@@ -1,0 +1,116 @@
+//! Variants of syncs: made and deleted.
+
+use actix_web::{delete, post, web};
+use domain::{ConnectionName, IntegrationKey, SyncName, Variant};
+use gateway::Gateway;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::body::Body;
+use crate::caller::{Caller, scope};
+use crate::connections::Success;
+use crate::error::{ApiError, ErrorBody, KeyErrors};
+
+/// Whose variant it is.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct VariantBody {
+    /// The integration's key.
+    #[schema(value_type = String, example = "acme")]
+    provider_config_key: IntegrationKey,
+    /// The connection.
+    #[schema(value_type = String, example = "my-acme")]
+    connection_id: ConnectionName,
+}
+
+/// A variant that was made.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct VariantAnswer {
+    /// Its number, as `GET /sync/status` gives it.
+    #[schema(example = "2")]
+    id: String,
+    #[schema(example = "acme-messages")]
+    name: String,
+    #[schema(example = "eu")]
+    variant: String,
+}
+
+/// Makes a variant of a connection's sync.
+///
+/// It reads the same list with its own name for the hole `${variant}` of the provider's file, and has a schedule, runs, a checkpoint
+/// and records of its own. A sync may have 100 beside the base.
+#[utoipa::path(
+    operation_id = "create_variant", tag = "syncs", security(("api_key" = ["environment:syncs:variant:create"])),
+    params(
+        ("name" = String, Path, description = "The sync", example = "acme-messages"),
+        ("variant" = String, Path, description = "What to call the variant; letters, digits, _ and -", example = "eu"),
+    ),
+    request_body = VariantBody,
+    responses(
+        (status = 200, description = "The variant", body = VariantAnswer),
+        (status = 400, description = "`invalid_variant` for base, `sync_variant_already_exists`, `resource_capped`, `invalid_body`, `invalid_uri_params`, `unknown_sync`, `unknown_connection` or `unknown_provider_config`", body = ErrorBody),
+        KeyErrors
+    )
+)]
+#[post("/sync/{name}/variant/{variant}")]
+pub(crate) async fn create(
+    caller: Caller<scope::SyncsVariantCreate>,
+    gateway: web::Data<Gateway>,
+    path: web::Path<(SyncName, Variant)>,
+    body: Body<VariantBody>,
+) -> Result<web::Json<VariantAnswer>, ApiError> {
+    let (integration, connection) = (&body.0.provider_config_key, &body.0.connection_id);
+    let made = gateway
+        .syncs()
+        .create_variant(
+            &caller,
+            integration.as_str(),
+            connection.as_str(),
+            &path.0,
+            &path.1,
+        )
+        .await
+        .map_err(ApiError::refusing)?;
+    Ok(web::Json(VariantAnswer {
+        id: made.id.to_string(),
+        name: made.name.to_string(),
+        variant: made.variant.to_string(),
+    }))
+}
+
+/// Deletes a variant of a connection's sync with its runs and its records.
+#[utoipa::path(
+    operation_id = "delete_variant", tag = "syncs", security(("api_key" = ["environment:syncs:variant:delete"])),
+    params(
+        ("name" = String, Path, description = "The sync", example = "acme-messages"),
+        ("variant" = String, Path, description = "The variant", example = "eu"),
+    ),
+    request_body = VariantBody,
+    responses(
+        (status = 200, description = "Done", body = Success),
+        (status = 400, description = "`invalid_variant` for base, `invalid_body`, `invalid_uri_params`, `unknown_connection` or `unknown_provider_config`", body = ErrorBody),
+        (status = 404, description = "`not_found` if there is no such variant", body = ErrorBody),
+        KeyErrors
+    )
+)]
+#[delete("/sync/{name}/variant/{variant}")]
+pub(crate) async fn delete(
+    caller: Caller<scope::SyncsVariantDelete>,
+    gateway: web::Data<Gateway>,
+    path: web::Path<(SyncName, Variant)>,
+    body: Body<VariantBody>,
+) -> Result<web::Json<Success>, ApiError> {
+    let (integration, connection) = (&body.0.provider_config_key, &body.0.connection_id);
+    gateway
+        .syncs()
+        .delete_variant(
+            &caller,
+            integration.as_str(),
+            connection.as_str(),
+            &path.0,
+            &path.1,
+        )
+        .await
+        .map_err(ApiError::refusing)?;
+    Ok(web::Json(Success::new()))
+}

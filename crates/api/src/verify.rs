@@ -1,0 +1,72 @@
+//! `POST /{integration}/verify`: the stored credentials, tried now; the same route for every provider.
+
+use actix_web::{post, web};
+use domain::ConnectionName;
+use gateway::{Gateway, Verified};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::body::Body;
+use crate::caller::{Caller, scope};
+use crate::error::{ApiError, ErrorBody, KeyErrors};
+
+/// Which connection.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct VerifyBody {
+    /// The connection.
+    #[serde(rename = "connectionId", alias = "connection_id")]
+    #[schema(value_type = String, example = "my-acme")]
+    connection: ConnectionName,
+}
+
+/// The credentials are good.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct VerifyAnswer {
+    success: bool,
+    /// Whether they were tried: a provider without a verification call takes any.
+    verified: bool,
+    #[schema(example = "Acme takes the stored credentials.")]
+    message: String,
+}
+
+impl From<Verified> for VerifyAnswer {
+    fn from(verified: Verified) -> Self {
+        let Verified { display_name, tried } = verified;
+        Self {
+            success: true,
+            verified: tried,
+            message: if tried {
+                format!("{display_name} takes the stored credentials.")
+            } else {
+                format!("{display_name} has no call by which credentials can be tried.")
+            },
+        }
+    }
+}
+
+/// Tries the stored credentials of a connection at its provider now.
+///
+/// What comes of it is noted on the connection, as it is when a sync finds out.
+#[utoipa::path(
+    operation_id = "verify_connection", tag = "connections", security(("api_key" = ["environment:connections:read"])),
+    params(("integration" = String, Path, description = "The integration's key", example = "acme")),
+    request_body = VerifyBody,
+    responses(
+        (status = 200, description = "They are good", body = VerifyAnswer),
+        (status = 400, description = "The provider refuses them (`connection_test_failed`), or a field is wrong (`invalid_body`)", body = ErrorBody),
+        (status = 404, description = "`unknown_provider_config` or `unknown_connection`", body = ErrorBody),
+        KeyErrors
+    )
+)]
+#[post("/{integration}/verify")]
+pub(crate) async fn verify(
+    caller: Caller<scope::ConnectionsRead>,
+    gateway: web::Data<Gateway>,
+    integration: web::Path<String>,
+    body: Body<VerifyBody>,
+) -> Result<web::Json<VerifyAnswer>, ApiError> {
+    let name = body.0.connection.as_str();
+    let verified = gateway.connections().verify(&caller, &integration, name).await?;
+    Ok(web::Json(verified.into()))
+}

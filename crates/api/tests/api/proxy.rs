@@ -1,0 +1,298 @@
+//! The proxy against the simulator: whom it calls, what it refuses, and what it learns of credentials.
+
+use std::time::Duration;
+
+use reqwest::{Method, RequestBuilder};
+use serde_json::{Value as Json, json};
+use testkit::{AppBuilder, TestApp, on_both_databases};
+
+on_both_databases!(
+    a_call_reaches_the_provider_with_the_connections_credentials,
+    repeated_form_keys_arrive_as_they_were_sent,
+    a_query_arrives_as_it_was_written,
+    what_is_missing_or_wrong_in_headers_is_told_at_once,
+    an_integration_or_connection_that_is_not_there_is_a_404,
+    a_deleted_connection_is_gone_at_once,
+    another_base_url_must_be_the_providers_own,
+    the_providers_own_errors_come_back_as_they_are,
+    refused_credentials_are_noted_and_a_success_clears_that in one_attempt,
+    places_are_shared_with_bounded_patience in one_place,
+    a_key_without_the_scope_is_refused,
+    no_log_and_no_answer_holds_a_secret,
+);
+
+fn one_place() -> AppBuilder {
+    AppBuilder::default().twilio_file(|text| {
+        assert!(text.contains("limits:"), "the file has limits");
+        let from = text.find("limits:").unwrap();
+        let (before, after) = text.split_at(from);
+        let rest = after.split_once("\n\n").unwrap().1;
+        format!("{before}limits: {{ concurrency: 9, provider: {{ concurrency: 1 }} }}\n\n{rest}")
+    })
+}
+
+fn one_attempt() -> AppBuilder {
+    AppBuilder::default().upstream(|options| options.max_attempts = 1)
+}
+
+fn messages(app: &TestApp) -> String {
+    format!(
+        "/proxy/2010-04-01/Accounts/{}/Messages.json",
+        app.simulator().credentials().account_sid
+    )
+}
+
+fn call(app: &TestApp, method: Method, path: &str) -> RequestBuilder {
+    app.admin()
+        .request(method, path)
+        .header("Provider-Config-Key", "twilio")
+        .header("Connection-Id", "my-twilio")
+}
+
+async fn get(app: &TestApp, path: &str) -> testkit::Reply {
+    app.admin().send(call(app, Method::GET, path)).await
+}
+
+async fn a_call_reaches_the_provider_with_the_connections_credentials(app: TestApp) {
+    app.connect_twilio().await;
+
+    let reply = get(&app, &format!("{}?PageSize=2", messages(&app)))
+        .await
+        .expect(200);
+
+    assert_eq!(reply.json()["messages"].as_array().map(Vec::len), Some(2));
+    assert_eq!(reply.headers["trunkline-upstream-status"], "200");
+    let direct = reply.headers["content-type"].to_str().unwrap().to_owned();
+    assert!(direct.starts_with("application/json"), "{direct}");
+}
+
+async fn repeated_form_keys_arrive_as_they_were_sent(app: TestApp) {
+    app.connect_twilio().await;
+    let own = get(&app, &format!("{}?PageSize=50", messages(&app))).await.json();
+    let sent = |message: &&Json| {
+        message["direction"]
+            .as_str()
+            .is_some_and(|way| way.starts_with("outbound"))
+    };
+    let own = own["messages"].as_array().unwrap().iter().find(sent).unwrap()["from"].clone();
+    let own: String = url_encoded(own.as_str().unwrap());
+    let body = format!(
+        "To=%2B15551234567&From={own}&Body=a+b&MediaUrl=https%3A%2F%2Fa.example%2F1&MediaUrl=https%3A%2F%2Fa.example%2F2"
+    );
+    let request = call(&app, Method::POST, &messages(&app))
+        .header("Content-Type", "application/x-www-form-urlencoded")
+        .body(body);
+
+    let reply = app.admin().send(request).await.expect(201);
+
+    assert_eq!(reply.json()["num_media"], "2");
+    assert_eq!(reply.json()["body"], "a b");
+}
+
+fn url_encoded(text: &str) -> String {
+    text.replace('+', "%2B")
+}
+
+async fn a_query_arrives_as_it_was_written(app: TestApp) {
+    app.connect_twilio().await;
+    app.simulator().reset_requests();
+
+    get(
+        &app,
+        &format!(
+            "{}?PageSize=1&DateSent%3E=2026-10-01&DateSent%3C=2026-11-01",
+            messages(&app)
+        ),
+    )
+    .await
+    .expect(200);
+
+    assert_eq!(app.simulator().requests().total, 1);
+}
+
+async fn what_is_missing_or_wrong_in_headers_is_told_at_once(app: TestApp) {
+    let none = app.admin().get("/proxy/x").await.expect(400);
+    assert_eq!(none.code(), "invalid_headers");
+    assert_eq!(none.fields(), ["provider-config-key", "connection-id"]);
+    app.connect_twilio().await;
+    for (name, value) in [
+        ("Retries", "11"),
+        ("Retry-On", "4xx"),
+        ("Trunkline-Deadline", "soon"),
+    ] {
+        let request = call(&app, Method::GET, "/proxy/x").header(name, value);
+        let reply = app.admin().send(request).await.expect(400);
+        assert_eq!(
+            (reply.code().as_str(), reply.fields()),
+            ("invalid_headers", vec![name.to_ascii_lowercase()])
+        );
+    }
+    // As Nango's SDK sends what it was not told.
+    let request = call(&app, Method::GET, &messages(&app))
+        .header("Base-Url-Override", "")
+        .header("Nango-Activity-Log-Id", "")
+        .header("Nango-Is-Sync", "false")
+        .header("Nango-Is-Dry-Run", "false");
+    app.admin().send(request).await.expect(200);
+}
+
+async fn an_integration_or_connection_that_is_not_there_is_a_404(app: TestApp) {
+    let request = |integration: &str| {
+        app.admin()
+            .request(Method::GET, "/proxy/x")
+            .header("Provider-Config-Key", integration)
+            .header("Connection-Id", "nobody")
+    };
+    let reply = app.admin().send(request("nothing")).await.expect(404);
+    assert_eq!(reply.code(), "unknown_provider_config");
+    let reply = app.admin().send(request("twilio")).await.expect(404);
+    assert_eq!(reply.code(), "unknown_connection");
+    assert!(!reply.headers.contains_key("trunkline-upstream-status"));
+}
+
+async fn a_deleted_connection_is_gone_at_once(app: TestApp) {
+    app.connect_twilio().await;
+    get(&app, &messages(&app)).await.expect(200);
+    app.admin()
+        .delete("/connections/my-twilio?provider_config_key=twilio")
+        .await
+        .expect(200);
+
+    assert_eq!(
+        get(&app, &messages(&app)).await.expect(404).code(),
+        "unknown_connection"
+    );
+}
+
+async fn another_base_url_must_be_the_providers_own(app: TestApp) {
+    app.connect_twilio().await;
+    let with = |base: &str| call(&app, Method::GET, &messages(&app)).header("Base-Url-Override", base);
+
+    app.admin().send(with("https://api.twilio.com")).await.expect(200);
+    for foreign in [
+        "https://evil.example",
+        "http://0.0.0.0:3003",
+        "https://api.twilio.com.evil.example",
+    ] {
+        let reply = app.admin().send(with(foreign)).await.expect(400);
+        assert_eq!(reply.code(), "base_url_override_not_allowed");
+        assert!(
+            reply.message().contains("providers.twilio.allowed_origins"),
+            "{}",
+            reply.message()
+        );
+    }
+    let whole = messages(&app).replace("/proxy/", "/proxy/https://api.twilio.com/");
+    get(&app, &whole).await.expect(200);
+    let foreign = get(&app, "/proxy/https://evil.example/x").await.expect(400);
+    assert_eq!(foreign.code(), "invalid_uri_params");
+}
+
+async fn the_providers_own_errors_come_back_as_they_are(app: TestApp) {
+    app.connect_twilio().await;
+
+    let reply = get(&app, "/proxy/2010-04-01/Accounts/AC0/Nothing.json").await;
+
+    assert!((400..500).contains(&reply.status), "{}", reply.status);
+    assert_eq!(
+        reply.headers["trunkline-upstream-status"],
+        reply.status.to_string().as_str()
+    );
+    assert!(reply.json()["code"].is_number(), "{}", reply.text);
+}
+
+async fn noted(app: &TestApp) -> bool {
+    let shown = app
+        .admin()
+        .get("/connections/my-twilio?provider_config_key=twilio")
+        .await
+        .expect(200)
+        .json();
+    shown["errors"]
+        .as_array()
+        .is_some_and(|errors| !errors.is_empty())
+}
+
+/// What is noted behind a call's back is there before long.
+async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let wait = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let held = tokio::time::timeout(Duration::from_secs(20), wait).await;
+    assert!(held.is_ok(), "not before long: {what}");
+}
+
+async fn refused_credentials_are_noted_and_a_success_clears_that(app: TestApp) {
+    app.connect_twilio().await;
+    let key = app.simulator().credentials().main_key_sid;
+    app.simulator().revoke(&key);
+
+    get(&app, &messages(&app)).await.expect(401);
+    until("the refusal is noted", async || noted(&app).await).await;
+
+    app.simulator().restore(&key);
+    until("the success is noted", async || {
+        get(&app, &messages(&app)).await.expect(200);
+        !noted(&app).await
+    })
+    .await;
+}
+
+async fn places_are_shared_with_bounded_patience(app: TestApp) {
+    app.connect_twilio().await;
+    app.connect_as(app.admin(), "other").await;
+    let mut faults = app.simulator().faults();
+    faults.latency_ms = 2_000;
+    app.simulator().set_faults(faults);
+    let (path, client) = (messages(&app), app.admin().clone());
+    let slow = client
+        .request(Method::GET, &path)
+        .header("Provider-Config-Key", "twilio")
+        .header("Connection-Id", "other");
+    let held = tokio::spawn(async move { client.send(slow).await });
+    // Should it come first, it takes the place itself, and the next one meets the other call.
+    let mut reply = None;
+    until("the other call is under way", async || {
+        let impatient = call(&app, Method::GET, &path).header("Trunkline-Wait", "0");
+        let came = app.admin().send(impatient).await;
+        let refused = came.status == 429;
+        reply = Some(came);
+        refused
+    })
+    .await;
+
+    let reply = reply.unwrap();
+    assert_eq!(reply.code(), "rate_limited");
+    assert!(reply.headers.contains_key("retry-after"));
+    // Who waits gets the place.
+    get(&app, &path).await.expect(200);
+    held.await.unwrap().expect(200);
+}
+
+async fn a_key_without_the_scope_is_refused(app: TestApp) {
+    app.connect_twilio().await;
+    let client = app.client_with(&[gateway::Scope::RecordsRead]).await;
+    let reply = client.get("/proxy/x").await.expect(403);
+    assert_eq!(reply.code(), "forbidden");
+}
+
+async fn no_log_and_no_answer_holds_a_secret(app: TestApp) {
+    app.connect_twilio().await;
+    let known = app.simulator().credentials();
+    get(&app, &messages(&app)).await.expect(200);
+    get(&app, &format!("/proxy/x?key={}", known.auth_token)).await;
+    let request =
+        call(&app, Method::GET, "/proxy/y").header("Base-Url-Override", "https://${password}.example");
+    app.admin().send(request).await.expect(400);
+    let request = call(&app, Method::POST, "/proxy/y").body(json!({ "a": known.auth_token }).to_string());
+    app.admin().send(request).await;
+
+    let (answers, logs) = (app.answers(), app.logs());
+    assert!(logs.contains("relayed a call") || logs.contains("answered"));
+    for secret in [&known.main_key_secret, &known.auth_token] {
+        assert!(!answers.contains(secret.as_str()), "an answer holds a secret");
+        assert!(!logs.contains(secret.as_str()), "the log holds a secret");
+    }
+}

@@ -1,0 +1,422 @@
+//! The proxy against a provider of a few lines: what arrives byte by byte, and when.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use reqwest::{Method, RequestBuilder, Response};
+use serde_json::json;
+use testkit::{AppBuilder, Dialect, TestApp};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, oneshot};
+
+const KEY: &str = "SG.abcdefghijklmnopqrstuv.wxyz";
+/// Longer than any step takes.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+type Answering = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// The head of a request, and the connection from behind it on.
+struct Seen {
+    head: String,
+    /// What of the body came along with the head.
+    start: Vec<u8>,
+    socket: TcpStream,
+}
+
+impl Seen {
+    /// The rest of a body of so many bytes.
+    async fn body(&mut self, length: usize) -> Vec<u8> {
+        let mut body = std::mem::take(&mut self.start);
+        while body.len() < length {
+            let mut part = vec![0; 64 << 10];
+            let read = self.socket.read(&mut part).await.unwrap();
+            assert!(read > 0, "the body ends early");
+            body.extend_from_slice(&part[..read]);
+        }
+        body
+    }
+
+    async fn answer(&mut self, text: &str) {
+        let _ = self.socket.write_all(text.as_bytes()).await;
+    }
+}
+
+/// Starts the provider and an app that has a connection to it.
+async fn with<F: Future<Output = ()>>(
+    answering: impl Fn(Seen) -> Answering + Send + Sync + 'static,
+    test: impl FnOnce(TestApp) -> F,
+) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap())
+        .parse()
+        .unwrap();
+    let answering = Arc::new(answering);
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            let answering = Arc::clone(&answering);
+            tokio::spawn(async move {
+                let mut bytes = Vec::new();
+                let end = loop {
+                    let mut part = [0; 4096];
+                    match socket.read(&mut part).await {
+                        Ok(read) if read > 0 => bytes.extend_from_slice(&part[..read]),
+                        _ => return,
+                    }
+                    if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
+                        break end + 4;
+                    }
+                };
+                let start = bytes.split_off(end);
+                let head = String::from_utf8(bytes).unwrap();
+                let mut seen = Seen { head, start, socket };
+                if seen.head.starts_with("GET /v3/scopes ") {
+                    let answer =
+                        "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 13\r\n\r\n{\"scopes\":[]}";
+                    seen.answer(answer).await;
+                } else {
+                    answering(seen).await;
+                }
+            });
+        }
+    });
+    let builder = AppBuilder::default().upstream(|options| {
+        options.base_urls.insert("sendgrid".parse().unwrap(), url);
+    });
+    let connected = async |app: TestApp| {
+        let body = json!({ "connectionId": "mail", "apiKey": KEY });
+        app.admin().post("/sendgrid/connect", &body).await.expect(201);
+        tokio::time::timeout(PATIENCE, test(app)).await.unwrap();
+    };
+    testkit::run(builder, Dialect::Sqlite, connected).await;
+}
+
+fn call(app: &TestApp, method: &str, path: &str) -> RequestBuilder {
+    app.admin()
+        .request(
+            Method::from_bytes(method.as_bytes()).unwrap(),
+            &format!("/proxy{path}"),
+        )
+        .header("Provider-Config-Key", "sendgrid")
+        .header("Connection-Id", "mail")
+}
+
+async fn send(request: RequestBuilder) -> Response {
+    request.send().await.unwrap()
+}
+
+/// A provider that answers each call by the next of these texts, and tells what it was asked.
+fn answers(
+    texts: &'static [&'static str],
+) -> (
+    impl Fn(Seen) -> Answering + Send + Sync + 'static,
+    Arc<Mutex<Vec<String>>>,
+) {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let heads = Arc::clone(&asked);
+    let answering = move |mut seen: Seen| -> Answering {
+        let number = {
+            let mut heads = heads.lock().unwrap();
+            heads.push(seen.head.clone());
+            heads.len()
+        };
+        Box::pin(async move {
+            let text = texts[(number - 1).min(texts.len() - 1)];
+            seen.answer(text).await;
+        })
+    };
+    (answering, asked)
+}
+
+const OK: &str = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn path_query_and_method_arrive_as_they_were_written() {
+    let (provider, asked) = answers(&[OK]);
+    with(provider, async |app| {
+        for (method, path) in [
+            ("GET", "/a//b%2Fc/?x=%2f&y=+&x=1"),
+            ("PROPFIND", "/calendars/me/"),
+            ("REPORT", "/calendars/me/"),
+            ("DELETE", "/v3/a?force=true"),
+            ("PATCH", "/v3/a"),
+        ] {
+            let reply = send(call(&app, method, path)).await;
+            assert_eq!(reply.status(), 200, "{method}");
+            let line = asked
+                .lock()
+                .unwrap()
+                .last()
+                .unwrap()
+                .lines()
+                .next()
+                .unwrap()
+                .to_owned();
+            assert_eq!(line, format!("{method} {path} HTTP/1.1"));
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_arrives_byte_for_byte_with_its_type_and_only_meant_headers() {
+    const BODY: &str = "{ \"big\": 12345678901234567890123, \"b\":1.10 , \"a\": [ ] }";
+    let (sender, mut bodies) = mpsc::unbounded_channel();
+    let provider = move |mut seen: Seen| -> Answering {
+        let sender = sender.clone();
+        Box::pin(async move {
+            let body = seen.body(BODY.len()).await;
+            sender.send((seen.head.to_ascii_lowercase(), body)).unwrap();
+            seen.answer(OK).await;
+        })
+    };
+    with(provider, async |app| {
+        let request = call(&app, "POST", "/v3/mail")
+            .header("Content-Type", "application/json; charset=utf-8")
+            .header("Cookie", "mine=1")
+            .header("X-Mine", "1")
+            .header("nango-proxy-X-Theirs", "2")
+            .body(BODY);
+        assert_eq!(send(request).await.status(), 200);
+
+        let (head, body) = bodies.recv().await.unwrap();
+        assert_eq!(body, BODY.as_bytes());
+        for line in [
+            "content-type: application/json; charset=utf-8",
+            "x-theirs: 2",
+            &format!("content-length: {}", BODY.len()),
+            &format!("authorization: bearer {}", KEY.to_ascii_lowercase()),
+        ] {
+            assert!(head.contains(line), "{line} is missing in {head}");
+        }
+        for name in [
+            "cookie",
+            "x-mine",
+            "provider-config-key",
+            "transfer-encoding",
+            "accept-encoding",
+        ] {
+            assert!(!head.contains(&format!("\r\n{name}:")), "{name} in {head}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_headers_come_back_but_those_of_one_hop() {
+    let (provider, _) = answers(&[
+        "HTTP/1.1 207 Multi\r\nLink: <a>; rel=next\r\nETag: \"1\"\r\nRetry-After: 7\r\nX-RateLimit-Remaining: 3\r\n\
+         X-Request-Id: theirs\r\nX-Twice: 1\r\nX-Twice: 2\r\nSet-Cookie: a=b\r\nConnection: close, X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\n\
+         Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n\x1f\x08\r\n0\r\n\r\n",
+    ]);
+    with(provider, async |app| {
+        let reply = send(call(&app, "GET", "/x")).await;
+        let headers = reply.headers().clone();
+        assert_eq!(reply.status(), 207);
+        for (name, value) in [
+            ("link", "<a>; rel=next"),
+            ("etag", "\"1\""),
+            ("retry-after", "7"),
+            ("x-ratelimit-remaining", "3"),
+            ("x-request-id", "theirs"),
+            ("content-encoding", "gzip"),
+            ("trunkline-upstream-status", "207"),
+        ] {
+            assert_eq!(headers[name], value, "{name}");
+        }
+        assert_eq!(headers.get_all("x-twice").iter().count(), 2);
+        assert!(headers.contains_key("trunkline-request-id"));
+        for name in ["set-cookie", "x-hop", "keep-alive", "content-length"] {
+            assert!(!headers.contains_key(name), "{name}");
+        }
+        assert_eq!(
+            reply.bytes().await.unwrap().as_ref(),
+            b"\x1f\x08",
+            "nothing decompresses"
+        );
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_part_of_an_answer_comes_before_the_last_was_sent() {
+    let (go_on, wait) = oneshot::channel::<()>();
+    let wait = Arc::new(Mutex::new(Some(wait)));
+    let provider = move |mut seen: Seen| -> Answering {
+        let wait = wait.lock().unwrap().take();
+        Box::pin(async move {
+            seen.answer("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nfirst")
+                .await;
+            wait.unwrap().await.unwrap();
+            seen.answer("-last").await;
+        })
+    };
+    with(provider, async |app| {
+        let mut reply = send(call(&app, "GET", "/x")).await;
+        assert_eq!(reply.content_length(), Some(10));
+        assert_eq!(reply.chunk().await.unwrap().unwrap().as_ref(), b"first");
+        go_on.send(()).unwrap();
+        assert_eq!(reply.chunk().await.unwrap().unwrap().as_ref(), b"-last");
+        assert_eq!(reply.chunk().await.unwrap(), None);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upload_is_passed_on_while_it_comes() {
+    let (sender, mut parts) = mpsc::unbounded_channel();
+    let provider = move |mut seen: Seen| -> Answering {
+        let sender = sender.clone();
+        Box::pin(async move {
+            let mut all = Vec::new();
+            while !all.windows(4).any(|four| four == b"last") {
+                let part = seen.body(1).await;
+                sender.send(()).unwrap();
+                all.extend_from_slice(&part);
+            }
+            seen.answer(OK).await;
+        })
+    };
+    with(provider, async |app| {
+        let (feed, body) = mpsc::channel::<std::io::Result<&'static str>>(1);
+        let body = futures::stream::unfold(body, async |mut body| Some((body.recv().await?, body)));
+        let request = call(&app, "PUT", "/x").body(reqwest::Body::wrap_stream(Box::pin(body)));
+        let sending = tokio::spawn(send(request));
+        feed.send(Ok("first")).await.unwrap();
+        parts.recv().await.unwrap();
+        assert!(!sending.is_finished());
+        feed.send(Ok("last")).await.unwrap();
+        drop(feed);
+        assert_eq!(sending.await.unwrap().status(), 200);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_body_passes_whole_both_ways() {
+    const SIZE: usize = 8 << 20;
+    let provider = move |mut seen: Seen| -> Answering {
+        Box::pin(async move {
+            assert!(
+                seen.head
+                    .to_ascii_lowercase()
+                    .contains(&format!("content-length: {SIZE}")),
+                "{}",
+                seen.head
+            );
+            let body = seen.body(SIZE).await;
+            seen.answer(&format!(
+                "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {SIZE}\r\n\r\n"
+            ))
+            .await;
+            let _ = seen.socket.write_all(&body).await;
+        })
+    };
+    with(provider, async |app| {
+        let body: Vec<u8> = (0..=250_u8).cycle().take(SIZE).collect();
+        let reply = send(call(&app, "POST", "/x").body(body.clone())).await;
+        assert_eq!(reply.content_length(), u64::try_from(SIZE).ok());
+        assert!(reply.bytes().await.unwrap() == body, "the bytes differ");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_without_a_body_has_none() {
+    let (provider, _) = answers(&[
+        "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 1234\r\n\r\n",
+        "HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n",
+        "HTTP/1.1 304 Not Modified\r\nconnection: close\r\netag: \"1\"\r\n\r\n",
+    ]);
+    with(provider, async |app| {
+        let reply = send(call(&app, "HEAD", "/x")).await;
+        assert_eq!(reply.status(), 200);
+        assert_eq!(reply.headers()["content-length"], "1234");
+        assert!(reply.bytes().await.unwrap().is_empty());
+        for status in [204, 304] {
+            let reply = send(call(&app, "GET", "/x")).await;
+            assert_eq!(reply.status(), status);
+            assert!(reply.bytes().await.unwrap().is_empty());
+        }
+        // The connection is still good for more.
+        assert_eq!(send(call(&app, "GET", "/x")).await.status(), 304);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_breaks_off_is_not_taken_for_all() {
+    let (provider, _) = answers(&["HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 10\r\n\r\nhalf"]);
+    with(provider, async |app| {
+        let reply = send(call(&app, "GET", "/x")).await;
+        assert_eq!(reply.status(), 200);
+        assert!(reply.bytes().await.is_err());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_post_is_repeated_after_429_and_not_after_a_broken_connection() {
+    const BUSY: &str =
+        "HTTP/1.1 429 Too Many\r\nconnection: close\r\nretry-after: 0\r\ncontent-length: 0\r\n\r\n";
+    let (provider, asked) = answers(&[BUSY, OK, "", OK]);
+    with(provider, async |app| {
+        let post = || call(&app, "POST", "/x").header("Retries", "3").body("a");
+        assert_eq!(send(post()).await.status(), 200);
+        assert_eq!(asked.lock().unwrap().len(), 2);
+
+        let reply = send(post()).await;
+        assert_eq!(reply.status(), 502);
+        let error: serde_json::Value = serde_json::from_str(&reply.text().await.unwrap()).unwrap();
+        assert_eq!(error["error"]["code"], "provider_unreachable");
+        assert_eq!(asked.lock().unwrap().len(), 3);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_provider_that_says_nothing_is_a_504_at_the_deadline() {
+    let provider = |mut seen: Seen| -> Answering {
+        Box::pin(async move {
+            let _ = seen.socket.read(&mut [0; 16]).await;
+        })
+    };
+    with(provider, async |app| {
+        let reply = send(
+            call(&app, "GET", "/x")
+                .header("Trunkline-Deadline", "0.2")
+                .header("Retries", "5"),
+        )
+        .await;
+        assert_eq!(reply.status(), 504);
+        let error: serde_json::Value = serde_json::from_str(&reply.text().await.unwrap()).unwrap();
+        assert_eq!(error["error"]["code"], "provider_timeout");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn decompress_opens_what_came_compressed() {
+    // `hi`, by gzip.
+    let provider = |mut seen: Seen| -> Answering {
+        Box::pin(async move {
+            const HI: [u8; 22] = [
+                31, 139, 8, 0, 0, 0, 0, 0, 0, 3, 203, 200, 4, 0, 172, 42, 147, 216, 2, 0, 0, 0,
+            ];
+            seen.answer("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-encoding: gzip\r\ncontent-length: 22\r\n\r\n")
+                .await;
+            let _ = seen.socket.write_all(&HI).await;
+        })
+    };
+    with(provider, async |app| {
+        let reply = send(call(&app, "GET", "/x").header("Decompress", "true")).await;
+        assert!(!reply.headers().contains_key("content-encoding"));
+        assert_eq!(reply.text().await.unwrap(), "hi");
+        let reply = send(call(&app, "GET", "/x")).await;
+        assert_eq!(reply.headers()["content-encoding"], "gzip");
+        assert_eq!(reply.headers()["content-length"], "22");
+    })
+    .await;
+}

@@ -1,0 +1,178 @@
+//! Stored actions from their claim to their end: each call goes out once unless it may be repeated.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::Timestamp;
+use registry::Action;
+use serde_json::Value as Json;
+use store::StoreError;
+use store::actions::{self, ActionEnd, ActionRow, ActionStatus};
+use store::connections::{self, ConnectionRow};
+
+use super::failure::{ActionFailure, Failed};
+use crate::{Gateway, GatewayError};
+
+/// A repeatable action that was cut off so many times beyond its attempts is given up: it may be what ends the processes.
+const MOST_CUT_OFF: i64 = 10;
+/// The wait before the second attempt, in microseconds; it doubles up to the longest. As in Nango.
+const FIRST_WAIT: i64 = 3 * Timestamp::SECOND;
+const LONGEST_WAIT: i64 = 600 * Timestamp::SECOND;
+
+impl Gateway {
+    /// Resolves when an action was stored for the workers by this process.
+    pub async fn action_became_due(&self) {
+        self.inner().action_due.notified().await;
+    }
+
+    pub(crate) fn wake_actions(&self) {
+        self.inner().action_due.notify_one();
+    }
+
+    /// Carries out an action that `holder` has claimed, and stores its end; the lease is kept alive meanwhile.
+    ///
+    /// `None` if it has not ended: it is tried again later, or somebody else holds it now.
+    pub async fn carry_out(
+        &self,
+        row: ActionRow,
+        holder: &str,
+        lease: Duration,
+    ) -> Option<Result<Json, ActionFailure>> {
+        let (number, id) = (row.number, row.id);
+        let outcome = tokio::select! {
+            outcome = self.try_once(&row, holder) => outcome,
+            never = self.keep_alive(number, holder, lease) => match never {},
+        };
+        let end = match outcome {
+            Ok(None) => return None,
+            Ok(Some(end)) => end,
+            Err(error) => {
+                tracing::error!(action.id = %id, %error, "an action could not be looked after; it is taken up again when its lease ends");
+                return None;
+            }
+        };
+        let result = match &end {
+            ActionEnd::Succeeded(output) => Some(Ok(output.clone())),
+            ActionEnd::Failed { error, .. } => Some(Err(ActionFailure::stored(Some(error)))),
+            ActionEnd::Again { .. } => None,
+        };
+        let (holder, now) = (holder.to_owned(), self.clock().now());
+        let stored = self
+            .store()
+            .write(move |c| actions::finish(c, number, &holder, &end, now))
+            .await;
+        match stored {
+            Ok(true) => result,
+            Ok(false) => {
+                tracing::warn!(action.id = %id, "the lease of an action was lost before its end was stored");
+                None
+            }
+            Err(error) => {
+                tracing::error!(action.id = %id, %error, "the end of an action could not be stored");
+                None
+            }
+        }
+    }
+
+    /// Prolongs the lease for as long as it is polled.
+    async fn keep_alive(&self, number: i64, holder: &str, lease: Duration) -> std::convert::Infallible {
+        let micros = i64::try_from(lease.as_micros()).unwrap_or(i64::MAX / 4);
+        loop {
+            tokio::time::sleep(lease / 3).await;
+            let (holder, until) = (holder.to_owned(), self.clock().now().plus(micros));
+            let beat = self
+                .store()
+                .write(move |c| actions::heartbeat(c, number, &holder, until))
+                .await;
+            // The call is not stopped: stopping it would not undo it.
+            match beat {
+                Ok(true) => {}
+                Ok(false) => tracing::warn!(action.number = number, "the lease of an action is lost"),
+                Err(error) => tracing::warn!(%error, "the lease of an action could not be renewed yet"),
+            }
+        }
+    }
+
+    /// One attempt; `None` if `row` is not the holder's any more.
+    async fn try_once(&self, row: &ActionRow, holder: &str) -> Result<Option<ActionEnd>, GatewayError> {
+        let cut_off = row.status == ActionStatus::Running;
+        let hopeless = row.attempts >= row.max_attempts.saturating_add(MOST_CUT_OFF);
+        if cut_off && (!row.repeatable || hopeless) {
+            return Ok(Some(failed(&ActionFailure::outcome_unknown(), false)));
+        }
+        let (connection, action) = match self.found(row).await? {
+            Ok(found) => found,
+            Err(failure) => return Ok(Some(failed(&failure, true))),
+        };
+        let (number, before) = (row.number, row.attempts);
+        let (name, now) = (holder.to_owned(), self.clock().now());
+        let begun = self
+            .store()
+            .write(move |c| actions::begin(c, number, &name, before, now))
+            .await?;
+        if !begun {
+            return Ok(None);
+        }
+        let inputs = row.input.clone().unwrap_or_default();
+        let end = match self.perform(&connection, &action, &inputs).await {
+            Ok(output) => ActionEnd::Succeeded(output),
+            Err(Failed::Before(GatewayError::Store(StoreError::Unavailable(_)))) => ActionEnd::Again {
+                due_at: self.clock().now().plus(pause(row.attempts, Duration::ZERO)),
+            },
+            Err(Failed::Before(error)) => failed(&ActionFailure::impossible(error.to_string()), true),
+            Err(Failed::Call {
+                failure,
+                nothing_done,
+                passes_after,
+            }) => match passes_after.filter(|_| row.attempts + 1 < row.max_attempts) {
+                Some(wait) => ActionEnd::Again {
+                    due_at: self.clock().now().plus(pause(row.attempts, wait)),
+                },
+                None => failed(&failure, nothing_done && passes_after.is_some()),
+            },
+        };
+        Ok(Some(end))
+    }
+
+    /// The action's connection and what the file says of it now; the inner error ends the action.
+    async fn found(
+        &self,
+        row: &ActionRow,
+    ) -> Result<Result<(ConnectionRow, Arc<Action>), ActionFailure>, GatewayError> {
+        let id = row.connection;
+        let connection = self
+            .store()
+            .read(move |c| connections::get_any_environment(c, id))
+            .await?;
+        let Some(connection) = connection else {
+            return Ok(Err(ActionFailure::impossible(
+                "the connection is gone".to_owned(),
+            )));
+        };
+        let action = self
+            .registry()
+            .get(connection.provider.as_str())
+            .and_then(|provider| provider.actions.get(&row.name));
+        Ok(match action {
+            Some(action) => Ok((connection, Arc::clone(action))),
+            None => Err(ActionFailure::impossible(format!(
+                "the provider's file declares no action {:?} any more; nothing was done",
+                row.name
+            ))),
+        })
+    }
+}
+
+fn failed(failure: &ActionFailure, free_key: bool) -> ActionEnd {
+    ActionEnd::Failed {
+        error: serde_json::to_value(failure).unwrap_or_default(),
+        free_key,
+    }
+}
+
+/// How long to wait after so many attempts before, in microseconds; at least what the provider asks for.
+fn pause(attempts: i64, asked: Duration) -> i64 {
+    let doubled = FIRST_WAIT.saturating_mul(1_i64 << attempts.clamp(0, 20));
+    let asked = i64::try_from(asked.as_micros()).unwrap_or(i64::MAX / 4);
+    doubled.min(LONGEST_WAIT).max(asked)
+}

@@ -1,0 +1,146 @@
+//! Doing it: the call, and what its answer changes in our tables.
+
+use std::sync::Arc;
+
+use registry::Action;
+use serde_json::{Map, Value as Json, json};
+use store::connections::ConnectionRow;
+use store::records::{self, Rows};
+use upstream::{CallError, Refusal, Target};
+
+use super::failure::{Failed, of_call};
+use crate::Gateway;
+
+impl Gateway {
+    /// Makes an action's call once and gives its answer.
+    ///
+    /// What the answer brings is in the tables when this returns; should that fail, the next run of the sync brings it.
+    pub(crate) async fn perform(
+        &self,
+        connection: &ConnectionRow,
+        action: &Arc<Action>,
+        inputs: &Map<String, Json>,
+    ) -> Result<Json, Failed> {
+        let target = self.target(connection).await?;
+        let refused = |refusal| of_call(&target.provider, action.repeatable, refusal);
+        let unmade = |error: CallError| refused(Refusal { error, answer: None });
+        let call = target.action_call(action, inputs).map_err(unmade)?;
+        match self.upstream().carry(&target, call).await {
+            Ok(answer) => {
+                if let Err(error) = self.note_success(connection).await {
+                    tracing::warn!(%error, "that the credentials work was not noted");
+                }
+                let body = body(&answer);
+                self.keep(connection, &target, action, inputs, &body).await;
+                Ok(pick(body, &action.answer))
+            }
+            Err(refusal) => {
+                let told = refusal.error.provider();
+                if told.is_some_and(|told| told.unauthorized) {
+                    // A refusal counts once it is confirmed; then everybody learns of it from the connection.
+                    if let Err(error) = self.check_health(connection, &target).await {
+                        tracing::warn!(%error, "the state of the credentials was not noted");
+                    }
+                } else if told.is_some_and(|told| told.not_found) {
+                    self.forget(connection, &target, action, inputs).await;
+                }
+                Err(refused(refusal))
+            }
+        }
+    }
+
+    /// What the answer brings goes into the tables. The action is done whatever becomes of this.
+    async fn keep(
+        &self,
+        connection: &ConnectionRow,
+        target: &Target,
+        action: &Action,
+        inputs: &Map<String, Json>,
+        body: &Json,
+    ) {
+        self.forget(connection, target, action, inputs).await;
+        let Some(writes) = &action.writes else {
+            return;
+        };
+        let Some(table) = self.models().of_sync(&target.provider.name, &writes.sync) else {
+            return;
+        };
+        let answered = match upstream::place(body, &writes.record) {
+            Some(Json::Array(records)) => records.as_slice(),
+            Some(record) => std::slice::from_ref(record),
+            None => &[],
+        };
+        let read: Result<Vec<_>, _> = answered.iter().map(|record| table.reader.read(record)).collect();
+        let records = match read {
+            Ok(records) => records,
+            Err(error) => {
+                tracing::warn!(%error, action = %action.name, "an action's answer is no record of its table");
+                return;
+            }
+        };
+        let (table, id, now) = (Arc::clone(table), connection.id, self.clock().now());
+        let written = self.store().write(move |c| {
+            let rows = Rows {
+                table: &table.sql,
+                model: &table.model,
+                connection: id,
+                now,
+            };
+            records::put(c, &rows, &records)
+        });
+        if let Err(error) = written.await {
+            tracing::warn!(%error, action = %action.name, "an action's answer is not in its table yet; the next run of the sync brings it");
+        }
+    }
+
+    /// Marks the record deleted that the action deletes.
+    async fn forget(
+        &self,
+        connection: &ConnectionRow,
+        target: &Target,
+        action: &Action,
+        inputs: &Map<String, Json>,
+    ) {
+        let Some(deletes) = &action.deletes else {
+            return;
+        };
+        let table = self
+            .models()
+            .of_sync(&target.provider.name, &deletes.sync)
+            .map(Arc::clone);
+        let (Some(table), Ok(key)) = (table, target.action_text(&deletes.key, inputs)) else {
+            return;
+        };
+        let (id, now) = (connection.id, self.clock().now());
+        let removed = self.store().write(move |c| {
+            let rows = Rows {
+                table: &table.sql,
+                model: &table.model,
+                connection: id,
+                now,
+            };
+            records::remove(c, &rows, &[key])
+        });
+        if let Err(error) = removed.await {
+            tracing::warn!(%error, action = %action.name, "a deleted record is still in its table; the next runs of the sync find out");
+        }
+    }
+}
+
+/// The answer's body as JSON: `{"success": true}` if there is none, text if it is no JSON.
+fn body(answer: &upstream::Answer) -> Json {
+    if answer.body.trim_ascii().is_empty() {
+        return json!({ "success": true });
+    }
+    answer
+        .json()
+        .unwrap_or_else(|_| Json::String(String::from_utf8_lossy(&answer.body).into_owned()))
+}
+
+fn pick(body: Json, path: &[String]) -> Json {
+    if path.is_empty() {
+        body
+    } else {
+        upstream::place(&body, path).cloned().unwrap_or_default()
+    }
+}

@@ -1,0 +1,149 @@
+//! What a caller asks for: the connection, the action and its inputs are found and checked before anything is done.
+
+use std::sync::Arc;
+
+use domain::ActionName;
+use registry::Action;
+use serde_json::{Map, Value as Json};
+use sha2::{Digest, Sha256};
+use store::connections::ConnectionRow;
+
+use super::Actions;
+use crate::{Caller, FieldError, Gateway, GatewayError};
+
+/// A request for an action.
+#[derive(Debug, Clone)]
+pub struct ActionRequest {
+    /// The integration's key.
+    pub integration: String,
+    /// The connection's name.
+    pub connection: String,
+    /// The action's name.
+    pub action: String,
+    /// Its inputs.
+    pub input: Map<String, Json>,
+    /// Where the inputs stand in the body, for errors.
+    pub within: Option<&'static str>,
+    /// The caller's key, under which the action is done once.
+    pub key: Option<String>,
+}
+
+/// An action that a short route stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShortRoute {
+    /// The action.
+    pub action: ActionName,
+    /// The inputs that stand in the path.
+    pub inputs: Vec<(String, String)>,
+}
+
+/// A request whose parts are all there.
+pub(super) struct Resolved {
+    pub(super) connection: ConnectionRow,
+    pub(super) action: Arc<Action>,
+    pub(super) inputs: Map<String, Json>,
+}
+
+/// Characters of a key at most.
+const MAX_KEY: usize = 255;
+
+impl Actions<'_> {
+    pub(super) async fn resolve(
+        &self,
+        caller: &Caller,
+        request: ActionRequest,
+    ) -> Result<Resolved, GatewayError> {
+        let inner = self.0.inner();
+        let integration = inner
+            .integration(caller.environment, &request.integration)
+            .await?;
+        let connection = inner
+            .connection(caller, &request.integration, &request.connection)
+            .await?;
+        let provider = &integration.provider;
+        let action =
+            provider
+                .actions
+                .get(request.action.as_str())
+                .ok_or_else(|| GatewayError::UnknownAction {
+                    integration: request.integration.clone(),
+                    action: request.action.clone(),
+                    known: provider
+                        .actions
+                        .keys()
+                        .map(ActionName::as_str)
+                        .collect::<Vec<_>>()
+                        .join(", "),
+                })?;
+        if request.key.as_ref().is_some_and(|key| !is_key(key)) {
+            let message = "must be 1 to 255 visible ASCII characters";
+            return Err(GatewayError::InvalidHeader {
+                name: "Idempotency-Key",
+                message,
+            });
+        }
+        let inputs = action.check(request.input).map_err(|errors| {
+            let field = |error: registry::InputError| FieldError {
+                code: error.code,
+                path: request
+                    .within
+                    .into_iter()
+                    .map(str::to_owned)
+                    .chain([error.name])
+                    .collect(),
+                message: error.message,
+            };
+            GatewayError::InvalidBody(errors.into_iter().map(field).collect())
+        })?;
+        Ok(Resolved {
+            connection,
+            action: Arc::clone(action),
+            inputs,
+        })
+    }
+
+    /// The action behind a path below the integration's key, if its provider has one there.
+    pub async fn at_route(
+        &self,
+        caller: &Caller,
+        integration: &str,
+        method: &str,
+        path: &str,
+    ) -> Result<Option<ShortRoute>, GatewayError> {
+        let found = self
+            .0
+            .inner()
+            .integration(caller.environment, integration)
+            .await?;
+        let segments: Vec<&str> = path.split('/').collect();
+        let route = found.provider.action_at(method, &segments);
+        Ok(route.map(|(action, inputs)| ShortRoute {
+            action: action.name.clone(),
+            inputs: inputs
+                .into_iter()
+                .map(|(name, text)| (name.to_owned(), text))
+                .collect(),
+        }))
+    }
+}
+
+impl Gateway {
+    /// Whether some provider has an action at a path below an integration's key.
+    pub fn is_action_route(&self, method: &str, path: &str) -> bool {
+        let segments: Vec<&str> = path.split('/').collect();
+        self.registry()
+            .iter()
+            .any(|provider| provider.action_at(method, &segments).is_some())
+    }
+}
+
+fn is_key(key: &str) -> bool {
+    (1..=MAX_KEY).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// Tells whether two requests with one key ask for the same.
+pub(super) fn input_hash(inputs: &Map<String, Json>) -> String {
+    let mut sorted = Json::Object(inputs.clone());
+    sorted.sort_all_objects();
+    hex::encode(Sha256::digest(sorted.to_string()))
+}

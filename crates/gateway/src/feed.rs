@@ -1,0 +1,233 @@
+//! The change feed of a connection's records: every change in the order in which it was committed, each once; and what its readers
+//! have taken in and give up.
+
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use domain::{ConnectionId, Model, Timestamp, Variant};
+use store::records::{self, Action, ChangeQuery, Pruned, StoredRecord};
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::models::ModelTable;
+use crate::records::Records;
+use crate::{Caller, FieldError, GatewayError};
+
+/// Which changes to read.
+#[derive(Debug, Clone)]
+pub struct FeedRequest {
+    /// The model's name.
+    pub model: String,
+    /// The sync's variant.
+    pub variant: Variant,
+    /// Only records last written then or later.
+    pub modified_since: Option<Timestamp>,
+    /// Only records to which one of these happened last; empty for all.
+    pub actions: Vec<Action>,
+    /// Only records with these ids.
+    pub ids: Option<Vec<String>>,
+    /// Only what comes after the record that bore this.
+    pub cursor: Option<String>,
+    /// At most so many.
+    pub limit: i64,
+}
+
+/// Which records to empty.
+#[derive(Debug, Clone)]
+pub struct PruneRequest {
+    /// The model's name.
+    pub model: String,
+    /// The sync's variant.
+    pub variant: Variant,
+    /// Up to the record that bears this, which is among them.
+    pub until_cursor: String,
+    /// At most so many.
+    pub limit: i64,
+}
+
+/// A page of the feed.
+#[derive(Debug)]
+pub struct FeedPage {
+    /// The records' model.
+    pub model: Arc<Model>,
+    /// In the order of their changes.
+    pub records: Vec<StoredRecord>,
+    /// The last record's cursor if more follow.
+    pub next_cursor: Option<String>,
+    cursors: Cursors,
+}
+
+impl FeedPage {
+    /// Where the feed goes on behind one of the records.
+    pub fn cursor(&self, record: &StoredRecord) -> String {
+        self.cursors.write(record.cursor)
+    }
+}
+
+/// One connection's rows of one variant's table.
+struct Source {
+    table: Arc<ModelTable>,
+    connection: ConnectionId,
+    cursors: Cursors,
+}
+
+impl Records<'_> {
+    /// One page of the feed.
+    pub async fn feed(
+        &self,
+        caller: &Caller,
+        integration: &str,
+        connection: &str,
+        request: FeedRequest,
+    ) -> Result<FeedPage, GatewayError> {
+        let invalid = GatewayError::InvalidQuery;
+        let model = (request.model.as_str(), &request.variant);
+        let source = self
+            .source(caller, integration, connection, model, invalid)
+            .await?;
+        let after = request.cursor.as_deref();
+        let after = after.map(|text| source.cursors.read(text, "cursor").map_err(invalid));
+        // One more than asked for tells whether there is a next page.
+        let query = ChangeQuery {
+            after: after.transpose()?.unwrap_or_default(),
+            modified_since: request.modified_since,
+            actions: request.actions,
+            keys: request.ids,
+            limit: request.limit.saturating_add(1),
+        };
+        let Source {
+            table,
+            connection,
+            cursors,
+        } = source;
+        let model = Arc::clone(&table.model);
+        let read = self
+            .0
+            .store
+            .read(move |c| records::changes(c, &table.sql, &table.model, connection, &query));
+        let mut records = read.await?;
+        let wanted = usize::try_from(request.limit).unwrap_or(usize::MAX);
+        let more = records.len() > wanted;
+        records.truncate(wanted);
+        let last = records.last().filter(|_| more);
+        Ok(FeedPage {
+            next_cursor: last.map(|record| cursors.write(record.cursor)),
+            model,
+            records,
+            cursors,
+        })
+    }
+
+    /// Empties records that a reader of the feed has taken in. They stay in the feed where they are, without their content, and are
+    /// written whole again when they change.
+    pub async fn prune(
+        &self,
+        caller: &Caller,
+        integration: &str,
+        connection: &str,
+        request: PruneRequest,
+    ) -> Result<Pruned, GatewayError> {
+        let invalid = GatewayError::InvalidBody;
+        let model = (request.model.as_str(), &request.variant);
+        let source = self
+            .source(caller, integration, connection, model, invalid)
+            .await?;
+        let until = source.cursors.read(&request.until_cursor, "until_cursor");
+        let (until, now) = (until.map_err(invalid)?, self.0.clock.now());
+        let Source {
+            table, connection, ..
+        } = source;
+        let pruned = self
+            .0
+            .store
+            .write(move |c| records::prune(c, &table.sql, connection, until, request.limit, now));
+        Ok(pruned.await?)
+    }
+
+    /// The rows that a request names by connection, model and variant; `invalid` makes an error of what is wrong with the last two.
+    async fn source(
+        &self,
+        caller: &Caller,
+        integration: &str,
+        connection: &str,
+        (model, variant): (&str, &Variant),
+        invalid: fn(Vec<FieldError>) -> GatewayError,
+    ) -> Result<Source, GatewayError> {
+        let connection = self.0.connection(caller, integration, connection).await?;
+        let provider = self.0.provider(&connection.provider)?;
+        let found = provider
+            .syncs
+            .iter()
+            .find(|(_, sync)| sync.model.name.as_str() == model);
+        let Some((sync, _)) = found else {
+            let known: Vec<_> = provider
+                .syncs
+                .values()
+                .map(|sync| sync.model.name.as_str())
+                .collect();
+            let message = format!("is no model of {integration:?}; it has: {}", known.join(", "));
+            return Err(invalid(vec![FieldError::at("unknown", "model", message)]));
+        };
+        let table = self.table(&connection, sync, variant).await?;
+        let table = table.map_err(|error| invalid(vec![error]))?;
+        Ok(Source {
+            cursors: Cursors::new(connection.id, &table.model),
+            connection: connection.id,
+            table,
+        })
+    }
+}
+
+/// Writes and reads the cursors of one connection's rows of one table.
+///
+/// A cursor is opaque to callers: a change number behind a mark of whose it is, so that one of another connection, model or variant is
+/// noticed instead of leading somewhere.
+#[derive(Debug, Clone, Copy)]
+struct Cursors {
+    mark: u64,
+}
+
+impl Cursors {
+    fn new(connection: ConnectionId, model: &Model) -> Self {
+        let mut mark = Xxh3::new();
+        mark.update(&connection.raw().to_be_bytes());
+        mark.update(model.table.as_str().as_bytes());
+        Self { mark: mark.digest() }
+    }
+
+    fn write(self, number: i64) -> String {
+        let both = u128::from(self.mark) << 64 | u128::from(number.unsigned_abs());
+        URL_SAFE_NO_PAD.encode(both.to_be_bytes())
+    }
+
+    fn read(self, text: &str, field: &str) -> Result<i64, Vec<FieldError>> {
+        let number = || {
+            let bytes: [u8; 16] = URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?;
+            let both = u128::from_be_bytes(bytes);
+            let number = i64::try_from(both & u128::from(u64::MAX)).ok()?;
+            (both >> 64 == u128::from(self.mark)).then_some(number)
+        };
+        number().ok_or_else(|| {
+            let message = "is no cursor of this connection, model and variant: take it unchanged from a record or a page of theirs";
+            vec![FieldError::at("invalid", field, message)]
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_reads_back_where_it_was_written_and_nowhere_else() {
+        let (ours, theirs) = (Cursors { mark: 7 }, Cursors { mark: 8 });
+        for number in [0, 1, i64::MAX] {
+            let text = ours.write(number);
+            assert_eq!(ours.read(&text, "cursor"), Ok(number));
+            assert!(theirs.read(&text, "cursor").is_err());
+        }
+        for text in ["", "x", "AAAA", "AAAAAAAAAAf_________-A", "ä"] {
+            assert!(ours.read(text, "cursor").is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! How often a single connection's sync runs, where that is not as the provider's file says.
+
+use domain::{SyncName, Variant};
+use registry::Schedule;
+use store::{runs, schedule, syncs};
+
+use crate::syncs::{Syncs, next_due};
+use crate::{Caller, FieldError, GatewayError};
+
+impl Syncs<'_> {
+    /// Sets how often a connection's sync runs, or with `None` has it run as the provider's file says; gives what is in force.
+    ///
+    /// The next run moves at once. One that waits or is under way goes on, and the schedule counts from its end.
+    pub async fn set_frequency(
+        &self,
+        caller: &Caller,
+        integration: &str,
+        connection: &str,
+        (name, variant): (&SyncName, &Variant),
+        frequency: Option<&str>,
+    ) -> Result<Schedule, GatewayError> {
+        let wrong = |message: String| {
+            GatewayError::InvalidBody(vec![FieldError::at("invalid", "frequency", message)])
+        };
+        let own = frequency.map(Schedule::parse_every).transpose();
+        let own = own.map_err(|error| wrong(error.to_string()))?;
+        let connection = self.0.connection(caller, integration, connection).await?;
+        let declared = self.0.declared(&connection, name)?.schedule.clone();
+        let Some(mut sync) = self.0.find_sync(&connection, name, variant).await? else {
+            return Err(GatewayError::UnknownSync(format!(
+                "the sync {name} of the connection {:?} has no variant {variant}",
+                connection.name
+            )));
+        };
+        sync.frequency = own.as_ref().map(ToString::to_string);
+        let provider = self.0.provider(&connection.provider)?;
+        let due = next_due(provider, &sync, self.0.clock.now());
+        let moved = self.0.store.write(move |c| {
+            syncs::set_frequency(c, sync.id, sync.frequency.as_deref())?;
+            let active = runs::latest(c, sync.id)?.is_some_and(|run| run.finished_at.is_none());
+            if active {
+                Ok(())
+            } else {
+                schedule::set_due(c, sync.id, due)
+            }
+        });
+        moved.await?;
+        self.0.due.notify_one();
+        Ok(own.unwrap_or(declared))
+    }
+}

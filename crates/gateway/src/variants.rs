@@ -1,0 +1,143 @@
+//! Variants of a sync: the same list read with another value for `${variant}`, with schedule, runs, checkpoint and rows of its own.
+
+use std::sync::Arc;
+
+use domain::{ProviderName, SyncName, Variant};
+use store::connections::ConnectionRow;
+use store::schedule;
+use store::syncs::{self, NewSync, SyncRow};
+
+use crate::gateway::Inner;
+use crate::models::ModelTable;
+use crate::syncs::Syncs;
+use crate::{Caller, GatewayError};
+
+/// Variants of a sync that a connection may have beside the base, as in Nango's API.
+const MAX_VARIANTS: i64 = 100;
+
+impl Syncs<'_> {
+    /// Makes a variant of a connection's sync. It begins at once, unless the provider's file has its syncs wait to be started.
+    pub async fn create_variant(
+        &self,
+        caller: &Caller,
+        integration: &str,
+        connection: &str,
+        name: &SyncName,
+        variant: &Variant,
+    ) -> Result<SyncRow, GatewayError> {
+        let connection = self.0.connection(caller, integration, connection).await?;
+        let auto_start = self.0.declared(&connection, name)?.auto_start;
+        if *variant == Variant::base() {
+            return Err(GatewayError::BaseVariant);
+        }
+        self.0.table(&connection.provider, name, variant).await?;
+        let now = self.0.clock.now();
+        let new = NewSync {
+            connection: connection.id,
+            name: name.clone(),
+            variant: variant.clone(),
+            paused: !auto_start,
+            due_at: auto_start.then_some(now),
+        };
+        let made = self.0.store.write(move |c| {
+            if syncs::get(c, new.connection, &new.name, &new.variant)?.is_some() {
+                return Ok(Err(GatewayError::VariantExists {
+                    sync: new.name.to_string(),
+                    variant: new.variant.to_string(),
+                }));
+            }
+            if syncs::count_variants(c, new.connection, &new.name)? >= MAX_VARIANTS {
+                return Ok(Err(GatewayError::Capped(format!(
+                    "the sync {} of this connection has {MAX_VARIANTS} variants, which is the most: delete one first",
+                    new.name
+                ))));
+            }
+            Ok(Ok(syncs::ensure(c, &new, now)?))
+        });
+        let made = made.await??;
+        self.0.due.notify_one();
+        Ok(made)
+    }
+
+    /// Deletes a variant of a connection's sync with its rows; its table stays, since other connections may fill it too.
+    ///
+    /// Like a reset it is taken from whoever holds it first, so that nobody writes behind the deletion. Cut off in the middle, the
+    /// deletion can be repeated.
+    pub async fn delete_variant(
+        &self,
+        caller: &Caller,
+        integration: &str,
+        connection: &str,
+        name: &SyncName,
+        variant: &Variant,
+    ) -> Result<(), GatewayError> {
+        let connection = self.0.connection(caller, integration, connection).await?;
+        if *variant == Variant::base() {
+            return Err(GatewayError::BaseVariant);
+        }
+        let Some(sync) = self.0.find_sync(&connection, name, variant).await? else {
+            return Err(GatewayError::UnknownVariant(format!(
+                "the connection {:?} has no variant {variant} of a sync {name}",
+                connection.name
+            )));
+        };
+        let id = sync.id;
+        self.0
+            .store
+            .write(move |c| {
+                syncs::set_paused(c, id, true, None)?;
+                schedule::take_away(c, id, None)
+            })
+            .await?;
+        self.0.delete_rows_of(&sync).await?;
+        Ok(self.0.store.write(move |c| syncs::delete(c, id)).await?)
+    }
+}
+
+impl Inner {
+    /// See [`crate::Gateway::table`].
+    pub(crate) async fn table(
+        &self,
+        provider: &ProviderName,
+        sync: &SyncName,
+        variant: &Variant,
+    ) -> Result<Option<Arc<ModelTable>>, GatewayError> {
+        Ok(self
+            .models
+            .of_variant(&self.store, provider, sync, variant)
+            .await?)
+    }
+
+    /// The connection's sync of that name and variant.
+    pub(crate) async fn find_sync(
+        &self,
+        connection: &ConnectionRow,
+        name: &SyncName,
+        variant: &Variant,
+    ) -> Result<Option<SyncRow>, GatewayError> {
+        let (id, name, variant) = (connection.id, name.clone(), variant.clone());
+        Ok(self
+            .store
+            .read(move |c| syncs::get(c, id, &name, &variant))
+            .await?)
+    }
+
+    /// The sync as the provider's file of a connection declares it.
+    pub(crate) fn declared(
+        &self,
+        connection: &ConnectionRow,
+        name: &SyncName,
+    ) -> Result<&registry::Sync, GatewayError> {
+        let provider = self.provider(&connection.provider)?;
+        let declared = provider.syncs.get(name).map(AsRef::as_ref);
+        declared.ok_or_else(|| crate::syncs::no_such_sync(provider, name))
+    }
+
+    /// Deletes all rows of a sync in batches.
+    pub(crate) async fn delete_rows_of(&self, sync: &SyncRow) -> Result<(), GatewayError> {
+        match self.table(&sync.provider, &sync.name, &sync.variant).await? {
+            Some(table) => self.delete_rows(&table, sync.connection).await,
+            None => Ok(()),
+        }
+    }
+}

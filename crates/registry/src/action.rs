@@ -1,0 +1,216 @@
+//! An action as the rest of Trunkline sees it: one call that an app asks for by name, checked and typed.
+
+use domain::{ActionName, SyncName};
+use indexmap::IndexMap;
+use serde_json::{Map, Value as Json};
+
+use crate::{Input, InputError, JsonTemplate, Provider, Template};
+
+/// An action.
+#[derive(Debug, Clone)]
+pub struct Action {
+    /// Its name.
+    pub name: ActionName,
+    /// What it does.
+    pub description: String,
+    /// What an app gives it, by name.
+    pub inputs: IndexMap<String, Input>,
+    /// Groups of inputs, of each of which at least one must be given.
+    pub needs: Vec<Vec<String>>,
+    /// The call.
+    pub request: ActionRequest,
+    /// Where in the provider's answer the action's answer stands, outermost name first; empty for the whole.
+    pub answer: Vec<String>,
+    /// Whether doing it twice is the same as doing it once.
+    pub repeatable: bool,
+    /// Into which table the answered record goes.
+    pub writes: Option<Writes>,
+    /// Which record it deletes.
+    pub deletes: Option<Deletes>,
+    /// A short route for apps.
+    pub route: Option<ActionRoute>,
+}
+
+/// The call of an action. Its templates may hold `${input.…}`.
+#[derive(Debug, Clone)]
+pub struct ActionRequest {
+    /// The method.
+    pub method: String,
+    /// A name of `servers`; the base URL if none.
+    pub server: Option<String>,
+    /// Path below the server.
+    pub path: Template,
+    /// Query parameters.
+    pub query: Vec<Parameter>,
+    /// Headers beside the provider's.
+    pub headers: Vec<(String, Template)>,
+    /// The body.
+    pub body: ActionBody,
+}
+
+/// A parameter of a query or a form. If its value is one hole that holds a list, it is repeated for each of the texts.
+#[derive(Debug, Clone)]
+pub struct Parameter {
+    /// Its name.
+    pub name: String,
+    /// Its value; one whose hole nothing fills is left out.
+    pub value: Template,
+    /// Sent only if this input was given.
+    pub with: Option<String>,
+}
+
+/// The body of an action's call.
+#[derive(Debug, Clone)]
+pub enum ActionBody {
+    /// None.
+    None,
+    /// `application/x-www-form-urlencoded`.
+    Form(Vec<Parameter>),
+    /// `application/json`. A text that is one hole becomes the input as it is. What nothing fills is left out, and an object or a
+    /// list of which nothing is left.
+    Json(JsonTemplate),
+}
+
+/// The answered record goes into a sync's table.
+#[derive(Debug, Clone)]
+pub struct Writes {
+    /// The sync.
+    pub sync: SyncName,
+    /// Where in the provider's answer the record, or the list of them, stands; empty for the whole.
+    pub record: Vec<String>,
+}
+
+/// A record is deleted.
+#[derive(Debug, Clone)]
+pub struct Deletes {
+    /// The sync whose table it is in.
+    pub sync: SyncName,
+    /// Its key.
+    pub key: Template,
+}
+
+/// A short route, below the integration's key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActionRoute {
+    /// The method.
+    pub method: String,
+    /// The path's segments; never empty.
+    pub steps: Vec<RouteStep>,
+}
+
+/// A segment of a short route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RouteStep {
+    /// As it stands.
+    Fixed(String),
+    /// An input.
+    Input(String),
+}
+
+impl ActionRoute {
+    /// The inputs that a path's segments give, if the path is this route's.
+    fn matches(&self, method: &str, path: &[&str]) -> Option<Vec<(&str, String)>> {
+        if self.method != method || self.steps.len() != path.len() {
+            return None;
+        }
+        let mut inputs = Vec::new();
+        for (step, segment) in self.steps.iter().zip(path) {
+            match step {
+                RouteStep::Fixed(text) if text == segment => {}
+                RouteStep::Fixed(_) => return None,
+                RouteStep::Input(name) => inputs.push((name.as_str(), (*segment).to_owned())),
+            }
+        }
+        Some(inputs)
+    }
+}
+
+impl std::fmt::Display for ActionRoute {
+    /// `/messages/{messageSid}`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.steps.iter().try_for_each(|step| match step {
+            RouteStep::Fixed(text) => write!(f, "/{text}"),
+            RouteStep::Input(name) => write!(f, "/{{{name}}}"),
+        })
+    }
+}
+
+impl Action {
+    /// The inputs as the call takes them: names in the file's spelling, values of their types, defaults filled in.
+    ///
+    /// A name is taken in any spelling: `mediaUrl`, `MediaUrl`, `media_url`. `null` is the same as nothing. All that is wrong is
+    /// told at once.
+    pub fn check(&self, given: Map<String, Json>) -> Result<Map<String, Json>, Vec<InputError>> {
+        let mut errors = Vec::new();
+        let mut taken = Map::new();
+        for (name, value) in given {
+            match self.inputs.iter().find(|(known, _)| same_name(known, &name)) {
+                None => errors.push(InputError::unknown(name, &self.name, &self.inputs)),
+                Some(_) if value.is_null() => {}
+                Some((known, _)) if taken.contains_key(known) => {
+                    errors.push(InputError::new("invalid", name, "is given twice"));
+                }
+                Some((known, input)) => match input.check(value) {
+                    Ok(value) => drop(taken.insert(known.clone(), value)),
+                    Err(message) => {
+                        taken.insert(known.clone(), Json::Null);
+                        errors.push(InputError::new("invalid", name, message));
+                    }
+                },
+            }
+        }
+        for (name, input) in &self.inputs {
+            match &input.default_value {
+                _ if taken.contains_key(name) => {}
+                Some(value) => drop(taken.insert(name.clone(), value.clone())),
+                None if input.required => {
+                    errors.push(InputError::new("missing", name, "is needed"));
+                }
+                None => {}
+            }
+        }
+        for group in &self.needs {
+            if !group.iter().any(|name| taken.contains_key(name)) {
+                let names: Vec<&str> = group.iter().map(String::as_str).collect();
+                let message = format!("is needed, or another of {}", crate::shape::list(&names, "and"));
+                errors.push(InputError::new(
+                    "missing",
+                    group.first().cloned().unwrap_or_default(),
+                    message,
+                ));
+            }
+        }
+        if errors.is_empty() {
+            // In the order of the file, so that the same inputs are the same text.
+            let mut ordered = Map::new();
+            for name in self.inputs.keys() {
+                ordered.extend(taken.remove_entry(name));
+            }
+            Ok(ordered)
+        } else {
+            Err(errors)
+        }
+    }
+}
+
+/// Whether two spellings are of one name: letters' case, `_` and `-` do not count.
+pub(crate) fn same_name(one: &str, other: &str) -> bool {
+    let plain = |text: &str| -> String {
+        text.chars()
+            .filter(|c| !matches!(c, '_' | '-'))
+            .map(|c| c.to_ascii_lowercase())
+            .collect()
+    };
+    plain(one) == plain(other)
+}
+
+impl Provider {
+    /// The action whose short route a path below the integration's key is, and the inputs that stand in the path, as they are
+    /// written there.
+    pub fn action_at(&self, method: &str, path: &[&str]) -> Option<(&Action, Vec<(&str, String)>)> {
+        self.actions.values().find_map(|action| {
+            let inputs = action.route.as_ref()?.matches(method, path)?;
+            Some((action.as_ref(), inputs))
+        })
+    }
+}

@@ -1,0 +1,103 @@
+//! The short routes of actions, and what they must not clash with.
+
+use std::sync::Arc;
+
+use domain::SyncName;
+use indexmap::IndexMap;
+
+use crate::path::Path;
+use crate::source::Report;
+use crate::{Action, ActionRoute, Input, InputKind, RouteStep, Sync};
+
+const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+/// First segments that every integration has for something else, or may get.
+const RESERVED: [&str; 5] = ["connect", "verify", "webhook", "webhooks", "openapi.json"];
+
+pub(super) fn route(
+    text: &str,
+    inputs: &IndexMap<String, Input>,
+    path: &Path,
+    report: &mut Report<'_>,
+) -> Option<ActionRoute> {
+    let parts = text
+        .split_once(" /")
+        .filter(|(method, _)| METHODS.contains(method));
+    let Some((method, rest)) = parts else {
+        report.error(path, "must be a method and a path, such as POST /messages");
+        return None;
+    };
+    let mut steps = Vec::new();
+    for segment in rest.split('/') {
+        let name = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        match name {
+            Some(name) => {
+                if !inputs
+                    .get(name)
+                    .is_some_and(|input| input.required && input.kind == InputKind::Text)
+                {
+                    report.error(path, format!("{{{name}}} must be a required input of type text"));
+                }
+                steps.push(RouteStep::Input(name.to_owned()));
+            }
+            None if !segment.is_empty() && segment.chars().all(plain) => {
+                steps.push(RouteStep::Fixed(segment.to_owned()));
+            }
+            None => {
+                report.error(
+                    path,
+                    "each segment must be lower-case letters, digits and -, or an input such as {messageSid}",
+                );
+                return None;
+            }
+        }
+    }
+    match steps.first() {
+        Some(RouteStep::Fixed(first)) if !RESERVED.contains(&first.as_str()) => {}
+        Some(RouteStep::Fixed(first)) => {
+            report.error(
+                path,
+                format!("/{first} is a route of every integration: choose another"),
+            );
+        }
+        _ => report.error(path, "must begin with a fixed segment"),
+    }
+    Some(ActionRoute {
+        method: method.to_owned(),
+        steps,
+    })
+}
+
+/// Two actions, or an action and the list of a model, may not have one address.
+pub(super) fn clashes<'a>(
+    action: &Action,
+    others: impl Iterator<Item = &'a Arc<Action>>,
+    syncs: &IndexMap<SyncName, Arc<Sync>>,
+    path: &Path,
+    report: &mut Report<'_>,
+) {
+    let Some(route) = &action.route else {
+        return;
+    };
+    for other in others.filter(|other| other.route.as_ref().is_some_and(|other| overlap(route, other))) {
+        report.error(path, format!("the action {} takes this route too", other.name));
+    }
+    let listed = |sync: &&Arc<Sync>| route.steps == [RouteStep::Fixed(sync.model.plural.clone())];
+    if let Some(sync) = syncs.values().find(listed).filter(|_| route.method == "GET") {
+        let message = format!(
+            "GET {route} lists the records of the sync {}: choose another route",
+            sync.name
+        );
+        report.error(path, message);
+    }
+}
+
+/// Whether some path is both.
+fn overlap(one: &ActionRoute, other: &ActionRoute) -> bool {
+    one.method == other.method
+        && one.steps.len() == other.steps.len()
+        && one.steps.iter().zip(&other.steps).all(|pair| match pair {
+            (RouteStep::Fixed(one), RouteStep::Fixed(other)) => one == other,
+            _ => true,
+        })
+}

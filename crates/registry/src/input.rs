@@ -1,0 +1,187 @@
+//! What an app gives an action, and whether it suits.
+
+use domain::ActionName;
+use indexmap::IndexMap;
+use serde_json::Value as Json;
+
+use crate::FieldFormat;
+use crate::field::matches_whole;
+use crate::shape::list;
+
+/// An input of an action.
+#[derive(Debug, Clone)]
+pub struct Input {
+    /// Its type.
+    pub kind: InputKind,
+    /// What it means.
+    pub description: String,
+    /// Must be given.
+    pub required: bool,
+    /// A value of the right shape, of the input's type.
+    pub example: Option<Json>,
+    /// Taken if the input is left out.
+    pub default_value: Option<Json>,
+    /// What the whole text must match.
+    pub pattern: Option<regex::Regex>,
+    /// What kind of text it must be.
+    pub format: Option<FieldFormat>,
+    /// The values allowed; empty for any.
+    pub allowed: Vec<String>,
+    /// Characters of a text, or texts of a list, at most.
+    pub max_length: Option<usize>,
+    /// The least that an integer may be.
+    pub minimum: Option<i64>,
+    /// The most that an integer may be.
+    pub maximum: Option<i64>,
+}
+
+/// The type of an input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InputKind {
+    /// Text; an integer is taken for one.
+    Text,
+    /// A whole number, also as text.
+    Integer,
+    /// True or false, also as text.
+    Boolean,
+    /// A list of texts; one text is taken for a list of one.
+    List,
+    /// Any JSON.
+    Json,
+}
+
+/// An input that cannot be taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InputError {
+    /// `missing`, `invalid` or `unknown`.
+    pub code: &'static str,
+    /// The input, as it was spelt.
+    pub name: String,
+    /// The end of a sentence that begins with the name: what would be right. Never holds the value.
+    pub message: String,
+}
+
+impl InputError {
+    pub(crate) fn new(code: &'static str, name: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            name: name.into(),
+            message: message.into(),
+        }
+    }
+
+    pub(crate) fn unknown(name: String, action: &ActionName, inputs: &IndexMap<String, Input>) -> Self {
+        let lower = name.to_ascii_lowercase();
+        let nearest = inputs
+            .keys()
+            .map(|known| {
+                (
+                    strsim::damerau_levenshtein(&lower, &known.to_ascii_lowercase()),
+                    known,
+                )
+            })
+            .min()
+            .filter(|(distance, known)| *distance * 3 <= known.len().max(3));
+        let message = match nearest {
+            Some((_, known)) => format!("is no input of {action}; did you mean {known:?}?"),
+            None => {
+                let known: Vec<&str> = inputs.keys().map(String::as_str).collect();
+                format!("is no input of {action}; it takes {}", list(&known, "and"))
+            }
+        };
+        Self::new("unknown", name, message)
+    }
+}
+
+impl Input {
+    /// The value, of the input's type, if it suits. The error is the end of a sentence that begins with the input's name.
+    pub fn check(&self, value: Json) -> Result<Json, String> {
+        match (self.kind, value) {
+            (InputKind::Json, value) => Ok(value),
+            (InputKind::Text, Json::String(text)) => self.text(text).map(Json::String),
+            (InputKind::Text, Json::Number(number)) if !number.is_f64() => {
+                self.text(number.to_string()).map(Json::String)
+            }
+            (InputKind::Text, _) => Err(self.wanted("text")),
+            (InputKind::Integer, value) => self.integer(&value).map(Json::from),
+            (InputKind::Boolean, value) => {
+                let boolean = value
+                    .as_bool()
+                    .or_else(|| value.as_str().and_then(|text| text.parse().ok()));
+                boolean
+                    .map(Json::Bool)
+                    .ok_or_else(|| self.wanted("true or false"))
+            }
+            (InputKind::List, Json::String(text)) => self.list(vec![Json::String(text)]),
+            (InputKind::List, Json::Array(items)) => self.list(items),
+            (InputKind::List, _) => Err(self.wanted("a list of texts")),
+        }
+    }
+
+    fn wanted(&self, what: &str) -> String {
+        match self.format {
+            Some(format) => format!("must be {}", format.words()),
+            None => format!("must be {what}"),
+        }
+    }
+
+    fn list(&self, items: Vec<Json>) -> Result<Json, String> {
+        if let Some(most) = self.max_length.filter(|most| items.len() > *most) {
+            return Err(format!("must have {most} elements at most"));
+        }
+        let texts = items.into_iter().map(|item| match item {
+            Json::String(text) => self.rules(&text).map(|()| Json::String(text)),
+            _ => Err(self.wanted("a list of texts")),
+        });
+        texts.collect::<Result<_, _>>().map(Json::Array)
+    }
+
+    fn text(&self, text: String) -> Result<String, String> {
+        if self.required && text.is_empty() {
+            return Err("must not be empty".to_owned());
+        }
+        if let Some(most) = self.max_length.filter(|most| text.chars().count() > *most) {
+            return Err(format!("must have {most} characters at most"));
+        }
+        self.rules(&text).map(|()| text)
+    }
+
+    /// What holds for a text, and for each of a list.
+    fn rules(&self, text: &str) -> Result<(), String> {
+        if text.contains('\0') {
+            return Err("must not hold the character U+0000".to_owned());
+        }
+        if !self.allowed.is_empty() && !self.allowed.iter().any(|allowed| allowed == text) {
+            let allowed: Vec<&str> = self.allowed.iter().map(String::as_str).collect();
+            return Err(format!("must be {}", list(&allowed, "or")));
+        }
+        if let Some(format) = self.format.filter(|format| !format.holds(text)) {
+            return Err(format!("must be {}", format.words()));
+        }
+        match &self.pattern {
+            Some(pattern) if !matches_whole(pattern, text) => {
+                let rule = format!("must match {}", pattern.as_str());
+                Err(match self.example.as_ref().and_then(Json::as_str) {
+                    Some(example) => format!("{rule}, such as {example}"),
+                    None => rule,
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn integer(&self, value: &Json) -> Result<i64, String> {
+        let number = value
+            .as_i64()
+            .or_else(|| value.as_str().and_then(|text| text.parse().ok()));
+        let (least, most) = (self.minimum.unwrap_or(i64::MIN), self.maximum.unwrap_or(i64::MAX));
+        number
+            .filter(|number| (least..=most).contains(number))
+            .ok_or_else(|| match (self.minimum, self.maximum) {
+                (Some(least), Some(most)) => format!("must be a whole number from {least} to {most}"),
+                (Some(least), None) => format!("must be a whole number, {least} or more"),
+                (None, Some(most)) => format!("must be a whole number, {most} or less"),
+                (None, None) => "must be a whole number".to_owned(),
+            })
+    }
+}

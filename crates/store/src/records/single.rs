@@ -1,0 +1,29 @@
+//! Records that come by themselves and not with a page of a sync: the answers of actions.
+//!
+//! They take the same locks as a page and are numbered with it, so that they may be written beside a running sync.
+
+use domain::Record;
+
+use super::commit::{bury, write_rows};
+use super::{PageCounts, Rows};
+use crate::dialect::lock_access;
+use crate::{DbConn, StoreError};
+
+/// Writes records; to be called within [`crate::Store::write`]. Nothing happens if the connection is being deleted, whose rows
+/// are gone already.
+pub fn put(c: &mut DbConn, rows: &Rows<'_>, records: &[Record]) -> Result<PageCounts, StoreError> {
+    if lock_access(c, rows.connection)? {
+        write_rows(c, rows, records)
+    } else {
+        Ok(PageCounts::default())
+    }
+}
+
+/// Marks records deleted and empties all but their keys; gives how many were live. As [`put`] otherwise.
+pub fn remove(c: &mut DbConn, rows: &Rows<'_>, keys: &[String]) -> Result<u64, StoreError> {
+    if lock_access(c, rows.connection)? {
+        bury(c, rows, keys)
+    } else {
+        Ok(0)
+    }
+}

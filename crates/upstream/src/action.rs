@@ -1,0 +1,204 @@
+//! The call of an action, and what becomes of its answer.
+
+use bytes::Bytes;
+use registry::{Action, ActionBody, JsonTemplate, Parameter, Template};
+use reqwest::Method;
+use reqwest::header::{self, HeaderName, HeaderValue};
+use serde_json::{Map, Value};
+
+use crate::provider_error::blot;
+use crate::target::add_headers;
+use crate::{Answer, Call, CallError, Target, json};
+
+/// Characters of an answer that are quoted to whoever asked for an action.
+const QUOTED: usize = 16_384;
+/// Headers of an answer that are not quoted: they concern one hop, or would be taken for ours.
+const NOT_QUOTED: [HeaderName; 5] = [
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::SET_COOKIE,
+    header::TRANSFER_ENCODING,
+    header::WWW_AUTHENTICATE,
+];
+
+/// A call that did not succeed, with the provider's own answer.
+#[derive(Debug)]
+pub struct Refusal {
+    /// Why.
+    pub error: CallError,
+    /// The answer, if there is one; without the connection's secrets should it echo them.
+    pub answer: Option<Quoted>,
+}
+
+/// A provider's answer to be shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quoted {
+    /// The HTTP status.
+    pub status: u16,
+    /// Its headers, in lower case; the first of each name.
+    pub headers: Vec<(String, String)>,
+    /// Its body: JSON, or text that is cut short.
+    pub body: Value,
+}
+
+impl Quoted {
+    pub(crate) fn read(target: &Target, answer: &Answer) -> Self {
+        let text = blot(target, &String::from_utf8_lossy(&answer.body));
+        let body = if text.is_empty() {
+            Value::Null
+        } else {
+            let cut = || Value::String(text.chars().take(QUOTED).collect());
+            serde_json::from_str(&text).unwrap_or_else(|_| cut())
+        };
+        let headers = answer.headers.keys().filter(|name| !NOT_QUOTED.contains(name));
+        let headers = headers.filter_map(|name| {
+            let value = answer.headers.get(name)?.to_str().ok()?;
+            Some((name.as_str().to_owned(), blot(target, value)))
+        });
+        Self {
+            status: answer.status,
+            headers: headers.collect(),
+            body,
+        }
+    }
+}
+
+impl CallError {
+    /// Whether it is known that the provider carried nothing out, so that the call may be made again without harm.
+    pub fn nothing_done(&self) -> bool {
+        match self {
+            Self::DeadlineExceeded { last, .. } => last.nothing_done(),
+            Self::Provider(error) => error.status < 500 && error.status != 408,
+            Self::Broken { .. } | Self::TimedOut { .. } | Self::TooLarge { .. } | Self::NotJson { .. } => {
+                false
+            }
+            Self::AddressRefused { .. }
+            | Self::PlainHttp { .. }
+            | Self::Unreachable { .. }
+            | Self::Crowded { .. }
+            | Self::Template(_)
+            | Self::OverrideNotAllowed { .. }
+            | Self::BadUrl { .. }
+            | Self::UnknownServer(_)
+            | Self::BadHeader { .. }
+            | Self::ForeignLink { .. }
+            | Self::TooManyRedirects { .. }
+            | Self::PageRepeats
+            | Self::BadCursor => true,
+        }
+    }
+}
+
+impl Target {
+    /// The call of an action with checked inputs.
+    pub fn action_call(&self, action: &Action, inputs: &Map<String, Value>) -> Result<Call, CallError> {
+        let filler = Filler { target: self, inputs };
+        let lookup = |name: &str| filler.text(name);
+        let request = &action.request;
+        let method = Method::from_bytes(request.method.as_bytes()).map_err(|_| CallError::BadUrl {
+            problem: "the action's method is not one of HTTP".to_owned(),
+        })?;
+        let mut call = Call::new(method, request.path.render_path(&lookup)?);
+        call.idempotent = action.repeatable;
+        call.server.clone_from(&request.server);
+        call.query = filler.pairs(&request.query);
+        call.headers
+            .insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        let body = match &request.body {
+            ActionBody::None => None,
+            ActionBody::Form(form) => {
+                let text = url::form_urlencoded::Serializer::new(String::new())
+                    .extend_pairs(filler.pairs(form))
+                    .finish();
+                Some(("application/x-www-form-urlencoded", text))
+            }
+            ActionBody::Json(json) => {
+                let value = filler.json(json).unwrap_or_else(|| Value::Object(Map::new()));
+                Some(("application/json", value.to_string()))
+            }
+        };
+        if let Some((kind, text)) = body {
+            call.body = Some(Bytes::from(text));
+            call.headers
+                .insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+        }
+        add_headers(&mut call.headers, &request.headers, &lookup)?;
+        Ok(call)
+    }
+
+    /// A template of an action with checked inputs, filled.
+    pub fn action_text(&self, template: &Template, inputs: &Map<String, Value>) -> Result<String, CallError> {
+        let filler = Filler { target: self, inputs };
+        Ok(template.render(&|name| filler.text(name))?)
+    }
+}
+
+/// What stands at a place of a provider's answer, outermost name first.
+pub fn place<'a>(body: &'a Value, path: &[String]) -> Option<&'a Value> {
+    json::at(body, path)
+}
+
+struct Filler<'a> {
+    target: &'a Target,
+    inputs: &'a Map<String, Value>,
+}
+
+impl Filler<'_> {
+    fn input(&self, hole: &str) -> Option<&Value> {
+        self.inputs.get(hole.strip_prefix("input.")?)
+    }
+
+    /// What fills a hole, as text; a list or an object as its JSON.
+    fn text(&self, hole: &str) -> Option<String> {
+        if hole.starts_with("input.") {
+            let value = self.input(hole)?;
+            return Some(json::plain(value).unwrap_or_else(|| value.to_string()));
+        }
+        self.target.variables.lookup(hole)
+    }
+
+    /// The parameters that have a value; one whose value is a list comes once for each of its texts.
+    fn pairs(&self, parameters: &[Parameter]) -> Vec<(String, String)> {
+        let mut pairs = Vec::new();
+        for parameter in parameters {
+            if parameter
+                .with
+                .as_ref()
+                .is_some_and(|with| !self.inputs.contains_key(with))
+            {
+                continue;
+            }
+            let whole = parameter.value.only_hole().and_then(|hole| self.input(hole));
+            if let Some(Value::Array(items)) = whole {
+                let texts = items
+                    .iter()
+                    .map(|item| json::plain(item).unwrap_or_else(|| item.to_string()));
+                pairs.extend(texts.map(|text| (parameter.name.clone(), text)));
+            } else if let Ok(text) = parameter.value.render(&|name| self.text(name)) {
+                pairs.push((parameter.name.clone(), text));
+            }
+        }
+        pairs
+    }
+
+    fn json(&self, template: &JsonTemplate) -> Option<Value> {
+        match template {
+            JsonTemplate::Plain(value) => Some(value.clone()),
+            JsonTemplate::Text(text) => match text.only_hole().filter(|hole| hole.starts_with("input.")) {
+                Some(hole) => self.input(hole).cloned(),
+                None => text.render(&|name| self.text(name)).ok().map(Value::String),
+            },
+            JsonTemplate::List(items) => {
+                let items: Vec<Value> = items.iter().filter_map(|item| self.json(item)).collect();
+                (!items.is_empty()).then_some(Value::Array(items))
+            }
+            JsonTemplate::Map(entries) => {
+                let object: Map<String, Value> = entries
+                    .iter()
+                    .filter_map(|(key, value)| Some((key.clone(), self.json(value)?)))
+                    .collect();
+                (!object.is_empty() || entries.is_empty()).then_some(Value::Object(object))
+            }
+        }
+    }
+}

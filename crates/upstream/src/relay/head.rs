@@ -1,0 +1,97 @@
+//! Which headers of an answer are handed on.
+
+use reqwest::header::{self, HeaderMap, HeaderName};
+
+/// Headers of one hop (RFC 9110, 7.6.1), and those that a browser would take for the gateway's own: its cookies, its rules of
+/// transport and of other origins.
+const KEPT_BACK: [HeaderName; 15] = [
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::PROXY_AUTHENTICATE,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    header::SET_COOKIE,
+    header::STRICT_TRANSPORT_SECURITY,
+    header::ALT_SVC,
+    HeaderName::from_static("clear-site-data"),
+    HeaderName::from_static("public-key-pins"),
+    HeaderName::from_static("service-worker-allowed"),
+];
+
+/// Begins the headers by which a server tells browsers what pages of other origins may do.
+const OF_BROWSERS: &str = "access-control-";
+
+/// The length that the head of the answer tells.
+pub(super) fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// An answer's headers without those that end here. The length is the body's own affair, so that never two are told.
+pub(super) fn for_the_caller(mut headers: HeaderMap) -> HeaderMap {
+    let named: Vec<HeaderName> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .collect();
+    let foreign: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| name.as_str().starts_with(OF_BROWSERS))
+        .cloned()
+        .collect();
+    for name in KEPT_BACK.iter().chain(&named).chain(&foreign) {
+        headers.remove(name);
+    }
+    headers
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::header::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn what_belongs_to_one_hop_or_to_a_browser_ends_here_and_all_else_goes_on() {
+        let given = [
+            ("link", "<x>; rel=next"),
+            ("etag", "\"1\""),
+            ("retry-after", "3"),
+            ("x-ratelimit-remaining", "7"),
+            ("content-type", "text/plain"),
+            ("content-encoding", "gzip"),
+            ("connection", "keep-alive, X-Hop"),
+            ("keep-alive", "timeout=5"),
+            ("x-hop", "1"),
+            ("transfer-encoding", "chunked"),
+            ("content-length", "5"),
+            ("set-cookie", "a=b"),
+            ("access-control-allow-origin", "*"),
+        ];
+        let given = given
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .into_iter()
+            .collect();
+
+        let left = for_the_caller(given);
+
+        let mut names: Vec<&str> = left.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(
+            names,
+            [
+                "content-encoding",
+                "content-type",
+                "etag",
+                "link",
+                "retry-after",
+                "x-ratelimit-remaining"
+            ]
+        );
+    }
+}

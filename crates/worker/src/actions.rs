@@ -1,0 +1,116 @@
+//! The loop that claims stored actions and carries them out, many side by side, until it is told to stop.
+
+use std::time::Duration;
+
+use domain::Timestamp;
+use gateway::Gateway;
+use store::actions::{self, ActionRow};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::WorkerOptions;
+
+/// Actions of one connection under way at once, so that its backlog leaves room for others.
+const EACH: i64 = 8;
+/// How long results are kept, and keys with them, in microseconds. As in Nango.
+const KEEP: i64 = 5 * Timestamp::DAY;
+/// How often old results are looked for, in microseconds.
+const TIDY_EVERY: i64 = 3_600 * Timestamp::SECOND;
+
+/// Carries out actions for one worker.
+pub(crate) struct ActionLoop {
+    pub(crate) gateway: Gateway,
+    pub(crate) options: WorkerOptions,
+    pub(crate) id: String,
+}
+
+impl ActionLoop {
+    /// Works until `stopping` is cancelled; then claims nothing more and lets those under way come to their end.
+    pub(crate) async fn run(self, stopping: CancellationToken) {
+        let mut under_way = JoinSet::new();
+        let mut tidied: Option<Timestamp> = None;
+        while !stopping.is_cancelled() {
+            let free = self.options.actions.saturating_sub(under_way.len());
+            for row in self.claim(free).await {
+                let (gateway, id, lease) = (self.gateway.clone(), self.id.clone(), self.options.lease);
+                under_way.spawn(async move { drop(gateway.carry_out(row, &id, lease).await) });
+            }
+            self.tidy(&mut tidied).await;
+            let full = under_way.len() >= self.options.actions;
+            let pause = self.pause().await;
+            tokio::select! {
+                () = stopping.cancelled() => {}
+                Some(ended) = under_way.join_next(), if !under_way.is_empty() => report(ended),
+                () = self.gateway.action_became_due(), if !full => {}
+                () = tokio::time::sleep(pause), if !full => {}
+            }
+        }
+        let drained = tokio::time::timeout(self.options.drain, async {
+            while let Some(ended) = under_way.join_next().await {
+                report(ended);
+            }
+        });
+        if drained.await.is_err() {
+            tracing::warn!(
+                actions = under_way.len(),
+                "actions did not end in time; what became of them is looked at when their leases end"
+            );
+            under_way.shutdown().await;
+        }
+    }
+
+    async fn claim(&self, free: usize) -> Vec<ActionRow> {
+        if free == 0 {
+            return Vec::new();
+        }
+        let (now, id) = (self.gateway.clock().now(), self.id.clone());
+        let lease = i64::try_from(self.options.lease.as_micros()).unwrap_or(i64::MAX / 4);
+        let limit = i64::try_from(free).unwrap_or(i64::MAX);
+        let claimed = self
+            .gateway
+            .store()
+            .write(move |c| actions::claim(c, now, now.plus(lease), &id, limit, EACH))
+            .await;
+        claimed.unwrap_or_else(|error| {
+            tracing::error!(%error, "no action can be claimed; the next try follows");
+            Vec::new()
+        })
+    }
+
+    /// Until the next action is due. What is due already and was not claimed waits for others of its connection: of those in this
+    /// process the loop learns by itself, for those elsewhere it looks again.
+    async fn pause(&self) -> Duration {
+        let next = self.gateway.store().read(actions::next_due).await.ok().flatten();
+        let now = self.gateway.clock().now();
+        next.map(|due| due.since(now))
+            .filter(|wait| *wait > 0)
+            .and_then(|wait| u64::try_from(wait).ok())
+            .map_or(self.options.poll, |wait| {
+                Duration::from_micros(wait).min(self.options.poll)
+            })
+    }
+
+    async fn tidy(&self, last: &mut Option<Timestamp>) {
+        let now = self.gateway.clock().now();
+        if last.is_some_and(|last| now.since(last) < TIDY_EVERY) {
+            return;
+        }
+        *last = Some(now);
+        let old = self
+            .gateway
+            .store()
+            .write(move |c| actions::prune(c, now.plus(-KEEP)))
+            .await;
+        if let Err(error) = old {
+            tracing::warn!(%error, "old results of actions were not taken away");
+        }
+    }
+}
+
+fn report(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        tracing::error!(%error, "an action ended unexpectedly; what became of it is looked at when its lease ends");
+    }
+}

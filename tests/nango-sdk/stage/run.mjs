@@ -1,0 +1,106 @@
+// Starts a trunkline, the simulator and Acme on each database, lets node's test runner loose on them, and ends all.
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { postgres } from './postgres.mjs';
+import { Program } from './process.mjs';
+import { acme } from './provider.mjs';
+
+const here = dirname(fileURLToPath(import.meta.url));
+const suite = dirname(here);
+
+const [given, simulatorGiven] = process.argv.slice(2);
+if (!given) {
+    console.error('Usage: run TRUNKLINE [TRUNKLINE-SIM]; the simulator is looked for beside the program.');
+    process.exit(2);
+}
+const trunkline = resolve(given);
+const simulator = resolve(simulatorGiven ?? join(dirname(trunkline), 'trunkline-sim'));
+for (const needed of [trunkline, simulator]) {
+    if (!existsSync(needed)) {
+        console.error(`${needed} is not there: cargo build --bin trunkline --bin trunkline-sim`);
+        process.exit(2);
+    }
+}
+
+let passed = true;
+for (const database of (process.env.SDK_TEST_DATABASES ?? 'sqlite postgres').split(' ')) {
+    console.log(`\n# Nango's SDK against ${trunkline} on ${database}`);
+    passed = (await play(database)) && passed;
+}
+process.exit(passed ? 0 : 1);
+
+/** One run of the suite; true if all of it passed. */
+async function play(database) {
+    const folder = mkdtempSync(join(tmpdir(), 'trunkline-sdk-'));
+    const ends = [() => rmSync(folder, { recursive: true })];
+    try {
+        const provider = await acme();
+        ends.push(provider.stop);
+        const sim = new Program('trunkline-sim', simulator, ['--port', '0', '--messages', '300', '--days', '30']);
+        ends.push(() => sim.stop('SIGINT'));
+        const [, simUrl] = await sim.says(/^Simulated Twilio at (http:\S+)/);
+        const server = database === 'postgres' ? await postgres() : { url: `sqlite://${join(folder, 'trunkline.db')}`, stop: () => {} };
+        ends.push(server.stop);
+
+        // As people who come from Nango have them.
+        const key = randomUUID();
+        const program = gateway(folder, { key, simUrl, providerUrl: provider.url, databaseUrl: server.url });
+        ends.push(() => program.stop());
+        const [, url] = await program.says(/"?url"?[=:]\s*"?(http:[^\s"]+)/);
+
+        const stage = { database, url, key, sim: simUrl, acme: provider.url };
+        const good = await tests(stage);
+        if (!good) {
+            console.log(`\n# What trunkline said at the end:\n${program.log()}`);
+        }
+        return good;
+    } catch (error) {
+        console.error(error);
+        return false;
+    } finally {
+        for (const end of ends.reverse()) {
+            await end();
+        }
+    }
+}
+
+function gateway(folder, { key, simUrl, providerUrl, databaseUrl }) {
+    const files = join(folder, 'providers');
+    mkdirSync(files);
+    const file = readFileSync(join(here, 'acme.yaml'), 'utf8').replace('base_url: http://acme.test', `base_url: ${providerUrl}`);
+    writeFileSync(join(files, 'acme.yaml'), file);
+    const others = Object.entries(process.env).filter(([name]) => !name.startsWith('TRUNKLINE_'));
+    const env = {
+        ...Object.fromEntries(others),
+        TRUNKLINE_LISTEN: '127.0.0.1:0',
+        TRUNKLINE_DATABASE__URL: databaseUrl,
+        TRUNKLINE_ENCRYPTION_KEY: randomBytes(32).toString('base64'),
+        TRUNKLINE_SECRET_KEY: key,
+        TRUNKLINE_INTEGRATIONS_DIR: files,
+        TRUNKLINE_UPSTREAM__ALLOW_PRIVATE_ADDRESSES: 'true',
+        TRUNKLINE_PROVIDERS__TWILIO__BASE_URL: simUrl,
+        // The same server by another name is another origin.
+        TRUNKLINE_PROVIDERS__ACME__ALLOWED_ORIGINS: providerUrl.replace('127.0.0.1', 'localhost'),
+        TRUNKLINE_WORKER__POLL_MS: '50',
+        TRUNKLINE_LOG__FORMAT: 'json',
+        RUST_LOG: 'warn,trunkline=info',
+    };
+    return new Program('trunkline', trunkline, ['serve'], { cwd: folder, env });
+}
+
+/** The test files one after the other, since they share what they talk to. */
+async function tests(stage) {
+    const wanted = process.env.SDK_TEST_FILES?.split(' ') ?? readdirSync(suite).filter((name) => name.endsWith('.test.mjs'));
+    const files = wanted.sort().map((name) => join(suite, name));
+    const env = { ...process.env, SDK_TEST_STAGE: JSON.stringify(stage) };
+    const runner = spawn(process.execPath, ['--test', '--test-reporter=spec', '--test-concurrency=1', ...files], { env, stdio: 'inherit' });
+    const [code] = await once(runner, 'exit');
+    return code === 0;
+}

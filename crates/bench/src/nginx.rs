@@ -6,6 +6,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::time::sleep;
@@ -15,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Debian's place, which a path of others than root does not name.
 const PROGRAMS: [&str; 2] = ["nginx", "/usr/sbin/nginx"];
 
-/// A running nginx; killed when dropped.
+/// A running nginx; told to end when dropped.
 pub(crate) struct Nginx {
     process: Child,
     /// Host and port.
@@ -56,7 +57,7 @@ impl Nginx {
         );
         let file = folder.join("nginx.conf");
         std::fs::write(&file, settings)?;
-        let mut process = program()
+        let process = program()
             .await?
             .arg("-c")
             .arg(&file)
@@ -64,24 +65,39 @@ impl Nginx {
             .arg(&folder)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .kill_on_drop(true)
             .spawn()
             .context("starting nginx")?;
+        let mut nginx = Self { process, address };
         let start = Instant::now();
-        while TcpStream::connect(&address).await.is_err() {
+        while TcpStream::connect(&nginx.address).await.is_err() {
             ensure!(
-                process.try_wait()?.is_none(),
+                nginx.process.try_wait()?.is_none(),
                 "nginx ended; its words stand above"
             );
-            ensure!(start.elapsed() < PATIENCE, "nginx does not answer on {address}");
+            ensure!(
+                start.elapsed() < PATIENCE,
+                "nginx does not answer on {}",
+                nginx.address
+            );
             sleep(Duration::from_millis(20)).await;
         }
-        Ok(Self { process, address })
+        Ok(nginx)
     }
 
     /// Its process id; its workers are its children.
     pub(crate) fn pid(&self) -> anyhow::Result<u32> {
         self.process.id().context("nginx has ended")
+    }
+}
+
+/// Its workers end only if it ends by itself, so it is not killed.
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        let pid = self.process.id().and_then(|pid| i32::try_from(pid).ok());
+        if let Some(pid) = pid.and_then(Pid::from_raw) {
+            // It may have ended already, which is what is wanted.
+            let _ = kill_process(pid, Signal::TERM);
+        }
     }
 }
 

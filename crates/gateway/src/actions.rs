@@ -41,7 +41,7 @@ pub struct StoredAction {
 /// Under which name a request holds the action that it carries out itself.
 const REQUEST_HOLDER: &str = "request";
 /// How long after the last sign of life of such a request a worker looks after its action.
-const REQUEST_LEASE: Duration = Duration::from_secs(60);
+const REQUEST_LEASE: Duration = Duration::from_mins(1);
 /// How often a request may ask for repetitions, as in Nango's API.
 pub const MAX_RETRIES: i64 = 5;
 
@@ -97,7 +97,7 @@ impl Actions<'_> {
         };
         let (row, fresh) = self.store(new.clone()).await?;
         if !fresh {
-            let output = self.replay(&row, &new)?;
+            let output = replay(&row, &new)?;
             return Ok(ActionOutput {
                 output,
                 replayed: true,
@@ -146,15 +146,6 @@ impl Actions<'_> {
         Ok(stored.await?)
     }
 
-    /// The answer of the first request with a key.
-    fn replay(&self, row: &ActionRow, new: &NewAction) -> Result<Json, GatewayError> {
-        same_input(row, new)?;
-        match ended(row)? {
-            Some(output) => Ok(output),
-            None => Err(GatewayError::KeyInUse),
-        }
-    }
-
     /// What a stored action answered.
     ///
     /// [`GatewayError::ActionPending`] while it has not ended, its own failure if it failed.
@@ -175,6 +166,12 @@ impl Actions<'_> {
             status: row.status.as_str(),
         })
     }
+}
+
+/// The answer of the first request with a key.
+fn replay(row: &ActionRow, new: &NewAction) -> Result<Json, GatewayError> {
+    same_input(row, new)?;
+    ended(row)?.ok_or(GatewayError::KeyInUse)
 }
 
 /// The output of an action that succeeded, the failure of one that failed, `None` for one that has not ended.

@@ -82,12 +82,11 @@ impl InputError {
             })
             .min()
             .filter(|(distance, known)| *distance * 3 <= known.len().max(3));
-        let message = match nearest {
-            Some((_, known)) => format!("is no input of {action}; did you mean {known:?}?"),
-            None => {
-                let known: Vec<&str> = inputs.keys().map(String::as_str).collect();
-                format!("is no input of {action}; it takes {}", list(&known, "and"))
-            }
+        let message = if let Some((_, known)) = nearest {
+            format!("is no input of {action}; did you mean {known:?}?")
+        } else {
+            let known: Vec<&str> = inputs.keys().map(String::as_str).collect();
+            format!("is no input of {action}; it takes {}", list(&known, "and"))
         };
         Self::new("unknown", name, message)
     }

@@ -85,7 +85,7 @@ async fn a_sent_message_is_in_the_table_at_once_and_the_next_sync_does_not_doubl
         )
     );
     assert_eq!(app.rows("my-twilio").await, before + 1);
-    app.advance(std::time::Duration::from_secs(600));
+    app.advance(std::time::Duration::from_mins(10));
     app.run_due().await;
     let after = rows(&app, sid).await;
     assert_eq!(after.len(), 1);
@@ -102,7 +102,7 @@ async fn a_message_is_read_redacted_and_deleted_and_the_table_follows(app: TestA
         .json();
     let sid = sent["sid"].as_str().unwrap().to_owned();
     let input = json!({ "messageSid": sid });
-    app.advance(std::time::Duration::from_secs(600));
+    app.advance(std::time::Duration::from_mins(10));
 
     let read = trigger(&app, "get-message", &input).await.expect(200).json();
     assert_eq!(

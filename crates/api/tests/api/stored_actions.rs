@@ -44,7 +44,7 @@ async fn an_asynchronous_action_is_stored_before_the_answer_and_its_result_kept(
     let theirs = app.environment("theirs").await;
     let hidden = theirs.get(&format!("/action/{id}")).await.expect(404);
     assert_eq!(hidden.json()["error"].get("payload"), None);
-    app.advance(std::time::Duration::from_secs(6 * 86_400));
+    app.advance(std::time::Duration::from_hours(6 * 24));
     app.run_due().await;
     assert_eq!(
         result(&app, &id).await.expect(404).json()["error"].get("payload"),
@@ -271,7 +271,7 @@ async fn a_failure_of_which_nothing_came_is_tried_again_and_frees_its_key() {
     trigger_with(app.admin(), "send-message", &message(&app, "x"), &[key])
         .await
         .expect(200);
-    app.advance(std::time::Duration::from_secs(120));
+    app.advance(std::time::Duration::from_mins(2));
     app.run_due().await;
     assert_eq!(result(&app, &later).await.expect(200).json()["body"], "y");
 }

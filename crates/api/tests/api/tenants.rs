@@ -137,7 +137,7 @@ async fn every_operation_refuses_no_key_a_key_without_its_scope_and_anothers_obj
 
 async fn every_operation_of_a_session_refuses_no_token_a_key_and_an_ended_session(app: TestApp) {
     let ended = session_token(&app).await;
-    app.advance(Duration::from_secs(30 * 60));
+    app.advance(Duration::from_mins(30));
     let key = app.admin().key().unwrap().to_owned();
     let document = app.anonymous().get("/openapi.json").await.json();
     let mut walked = 0;

@@ -383,7 +383,9 @@ fn unused(
     note(&request.path);
     request.headers.iter().for_each(|(_, value)| note(value));
     request.query.iter().for_each(|parameter| note(&parameter.value));
-    deletes.iter().for_each(|deletes| note(&deletes.key));
+    if let Some(deletes) = deletes {
+        note(&deletes.key);
+    }
     match &request.body {
         ActionBody::None => {}
         ActionBody::Form(form) => form.iter().for_each(|parameter| note(&parameter.value)),

@@ -75,12 +75,11 @@ async fn survive(app: &TestApp, commands: &[&[&str]]) {
     let mut succeeded = HashMap::new();
     for (id, body) in &sends {
         let reply = ended(app, id).await;
-        match reply.status {
-            200 => drop(succeeded.insert(body.clone(), reply.json()["sid"].as_str().unwrap().to_owned())),
-            _ => {
-                assert_eq!(reply.code(), "action_outcome_unknown", "{}", reply.text);
-                unknown += 1;
-            }
+        if reply.status == 200 {
+            succeeded.insert(body.clone(), reply.json()["sid"].as_str().unwrap().to_owned());
+        } else {
+            assert_eq!(reply.code(), "action_outcome_unknown", "{}", reply.text);
+            unknown += 1;
         }
     }
     for id in &lookups {
@@ -94,10 +93,10 @@ async fn survive(app: &TestApp, commands: &[&[&str]]) {
         }
     });
     for (_, body) in &sends {
-        let sids = sent.get(body).map_or(&[] as &[String], Vec::as_slice);
+        let sids = sent.get(body).map_or(&[][..], Vec::as_slice);
         assert!(sids.len() <= 1, "{body:?} was sent {} times", sids.len());
         if let Some(sid) = succeeded.get(body) {
-            assert_eq!(sids, [sid.clone()], "{body:?} is told to be sent");
+            assert_eq!(sids, std::slice::from_ref(sid), "{body:?} is told to be sent");
         }
     }
     assert!(

@@ -26,87 +26,101 @@ pub(super) enum Theirs {
     Own,
 }
 
-pub(super) fn call(operation: &str, app: &TestApp, cursor: &str) -> Call {
-    let select = json!({ "provider_config_key": "twilio", "connection_id": "my-twilio", "syncs": ["twilio-messages"] });
-    let of = |query, theirs| Call {
+fn of(query: &'static str, theirs: Theirs) -> Call {
+    Call {
         query,
         body: None,
         theirs,
-    };
-    let unknown = || Theirs::Refused(404, "unknown_connection");
-    match operation {
+    }
+}
+
+fn with(query: &'static str, body: Json, theirs: Theirs) -> Call {
+    Call {
+        query,
+        body: Some(body),
+        theirs,
+    }
+}
+
+/// The connection is not there: 400 or 404, as Nango has it for the route.
+fn unknown(status: u16) -> Theirs {
+    Theirs::Refused(status, "unknown_connection")
+}
+
+fn not_found() -> Theirs {
+    Theirs::Refused(404, "not_found")
+}
+
+pub(super) fn call(operation: &str, app: &TestApp, cursor: &str) -> Call {
+    connections(operation, app)
+        .or_else(|| syncs(operation, cursor))
+        .or_else(|| administration(operation, app))
+        .or_else(|| actions(operation, app))
+        .unwrap_or_else(|| panic!("the walk does not know how to call {operation}: say so in `call`"))
+}
+
+fn connections(operation: &str, app: &TestApp) -> Option<Call> {
+    const OF: &str = "?provider_config_key=twilio";
+    Some(match operation {
         "list_connections" | "list_connections_deprecated" => of("", Theirs::Empty("connections")),
-        "get_connection" | "get_connection_deprecated" => {
-            of("?provider_config_key=twilio", Theirs::Refused(404, "not_found"))
+        "get_connection" | "get_connection_deprecated" => of(OF, not_found()),
+        "delete_connection" | "delete_connection_deprecated" => of(OF, unknown(400)),
+        "import_connection" => with("", import_body(app), Theirs::Own),
+        "patch_connection" => with(OF, json!({ "tags": { "plan": "pro" } }), not_found()),
+        "set_metadata" | "merge_metadata" | "set_metadata_deprecated" | "merge_metadata_deprecated" => {
+            let body = json!({ "provider_config_key": "twilio", "connection_id": "my-twilio", "metadata": { "a": 1 } });
+            with("", body, unknown(404))
         }
-        "delete_connection" | "delete_connection_deprecated" => of(
-            "?provider_config_key=twilio",
-            Theirs::Refused(400, "unknown_connection"),
-        ),
-        "import_connection" => Call {
-            query: "",
-            body: Some(import_body(app)),
-            theirs: Theirs::Own,
-        },
-        "patch_connection" => Call {
-            query: "?provider_config_key=twilio",
-            body: Some(json!({ "tags": { "plan": "pro" } })),
-            theirs: Theirs::Refused(404, "not_found"),
-        },
-        "set_metadata" | "merge_metadata" | "set_metadata_deprecated" | "merge_metadata_deprecated" => Call {
-            query: "",
-            body: Some(
-                json!({ "provider_config_key": "twilio", "connection_id": "my-twilio", "metadata": { "a": 1 } }),
-            ),
-            theirs: unknown(),
-        },
-        "set_metadata_of_one_deprecated" | "merge_metadata_of_one_deprecated" => Call {
-            query: "?provider_config_key=twilio",
-            body: Some(json!({ "a": 1 })),
-            theirs: unknown(),
-        },
-        "create_connect_session" => Call {
-            query: "",
-            body: Some(json!({ "end_user": { "id": "u1" } })),
-            theirs: Theirs::Own,
-        },
-        "create_reconnect_session" => Call {
-            query: "",
-            body: Some(json!({ "integration_id": "twilio", "connection_id": "my-twilio" })),
-            theirs: Theirs::Refused(400, "invalid_body"),
-        },
-        "update_frequency" => Call {
-            query: "",
-            body: Some(json!({
-                "provider_config_key": "twilio", "connection_id": "my-twilio", "sync_name": "twilio-messages", "frequency": null
-            })),
-            theirs: Theirs::Refused(400, "unknown_connection"),
-        },
-        "create_variant" | "delete_variant" => Call {
-            query: "",
-            body: Some(json!({ "provider_config_key": "twilio", "connection_id": "my-twilio" })),
-            theirs: Theirs::Refused(400, "unknown_connection"),
-        },
-        "read_changes" => of("?model=Message", Theirs::Refused(400, "unknown_connection")),
-        "prune_records" => Call {
-            query: "",
-            body: Some(json!({ "model": "Message", "until_cursor": cursor })),
-            theirs: Theirs::Refused(400, "unknown_connection"),
-        },
-        "trigger_syncs" | "pause_syncs" | "start_syncs" => Call {
-            query: "",
-            body: Some(select),
-            theirs: unknown(),
-        },
+        "set_metadata_of_one_deprecated" | "merge_metadata_of_one_deprecated" => {
+            with(OF, json!({ "a": 1 }), unknown(404))
+        }
+        "create_connect_session" => with("", json!({ "end_user": { "id": "u1" } }), Theirs::Own),
+        "create_reconnect_session" => {
+            let body = json!({ "integration_id": "twilio", "connection_id": "my-twilio" });
+            with("", body, Theirs::Refused(400, "invalid_body"))
+        }
+        "connect" | "connect_twilio" => with("", app.connect_body("walked"), Theirs::Own),
+        "verify_connection" => with("", json!({ "connectionId": "my-twilio" }), unknown(404)),
+        "proxy_get" | "proxy_head" | "proxy_post" | "proxy_put" | "proxy_patch" | "proxy_delete" => {
+            of("", unknown(404))
+        }
+        _ => return None,
+    })
+}
+
+fn syncs(operation: &str, cursor: &str) -> Option<Call> {
+    let one = || json!({ "provider_config_key": "twilio", "connection_id": "my-twilio" });
+    Some(match operation {
+        "update_frequency" => {
+            let mut body = one();
+            body["sync_name"] = json!("twilio-messages");
+            body["frequency"] = Json::Null;
+            with("", body, unknown(400))
+        }
+        "create_variant" | "delete_variant" => with("", one(), unknown(400)),
+        "trigger_syncs" | "pause_syncs" | "start_syncs" => {
+            let mut body = one();
+            body["syncs"] = json!(["twilio-messages"]);
+            with("", body, unknown(404))
+        }
         "sync_status" => of(
             "?syncs=*&provider_config_key=twilio&connection_id=my-twilio",
             Theirs::Refused(400, "invalid_body"),
         ),
         "list_runs" => of("", Theirs::Empty("runs")),
-        "list_records" | "list_twilio_messages" => of("?connectionId=my-twilio", unknown()),
-        "proxy_get" | "proxy_head" | "proxy_post" | "proxy_put" | "proxy_patch" | "proxy_delete" => {
-            of("", unknown())
+        "get_run" => of("", not_found()),
+        "read_changes" => of("?model=Message", unknown(400)),
+        "prune_records" => {
+            let body = json!({ "model": "Message", "until_cursor": cursor });
+            with("", body, unknown(400))
         }
+        "list_records" | "list_twilio_messages" => of("?connectionId=my-twilio", unknown(404)),
+        _ => return None,
+    })
+}
+
+fn administration(operation: &str, app: &TestApp) -> Option<Call> {
+    Some(match operation {
         // Environments are the account's: who has its scopes may look after all of them, whichever the key belongs to.
         "list_environments"
         | "list_api_keys"
@@ -116,63 +130,43 @@ pub(super) fn call(operation: &str, app: &TestApp, cursor: &str) -> Call {
         | "get_provider"
         | "list_provider_templates"
         | "environment_variables" => of("", Theirs::Own),
-        "create_environment" => Call {
-            query: "",
-            body: Some(json!({ "name": "another" })),
-            theirs: Theirs::Own,
-        },
-        "create_api_key" => Call {
-            query: "",
-            body: Some(json!({ "name": "made", "scopes": ["account:environments:api_keys:create"] })),
-            theirs: Theirs::Own,
-        },
+        "create_environment" => with("", json!({ "name": "another" }), Theirs::Own),
+        "create_api_key" => {
+            let body = json!({ "name": "made", "scopes": ["account:environments:api_keys:create"] });
+            with("", body, Theirs::Own)
+        }
         "list_integrations" => of("", Theirs::Empty("data")),
         "scripts_config" => of("", Theirs::Bare),
-        "create_integration" => Call {
-            query: "",
-            body: Some(
-                json!({ "provider": "twilio", "unique_key": format!("made-{}", app.clock().now().as_micros()) }),
-            ),
-            theirs: Theirs::Own,
-        },
-        "get_run" | "get_integration" | "delete_integration" | "list_functions" | "get_function"
-        | "get_function_code" => of("", Theirs::Refused(404, "not_found")),
-        "update_integration" => Call {
-            query: "",
-            body: Some(json!({ "display_name": "Changed" })),
-            theirs: Theirs::Refused(404, "not_found"),
-        },
+        "create_integration" => {
+            let key = format!("made-{}", app.clock().now().as_micros());
+            with(
+                "",
+                json!({ "provider": "twilio", "unique_key": key }),
+                Theirs::Own,
+            )
+        }
+        "get_integration" | "delete_integration" | "list_functions" | "get_function"
+        | "get_function_code" => of("", not_found()),
+        "update_integration" => with("", json!({ "display_name": "Changed" }), not_found()),
         "create_quickstart_integration" => of("", Theirs::Always(400, "invalid_body")),
-        "connect" | "connect_twilio" => Call {
-            query: "",
-            body: Some(app.connect_body("walked")),
-            theirs: Theirs::Own,
-        },
-        "trigger_action" => Call {
-            query: "",
-            body: Some(json!({ "action_name": "get-balance" })),
-            theirs: Theirs::Refused(400, "unknown_connection"),
-        },
-        "get_action_result" => of("", Theirs::Refused(404, "not_found")),
-        "verify_connection" => Call {
-            query: "",
-            body: Some(json!({ "connectionId": "my-twilio" })),
-            theirs: unknown(),
-        },
+        _ => return None,
+    })
+}
+
+fn actions(operation: &str, app: &TestApp) -> Option<Call> {
+    Some(match operation {
+        "trigger_action" => with("", json!({ "action_name": "get-balance" }), unknown(400)),
+        "get_action_result" => of("", not_found()),
         "twilio_get_message"
         | "twilio_delete_message"
         | "twilio_list_phone_numbers"
         | "twilio_lookup"
         | "twilio_get_balance"
-        | "twilio_get_usage" => of("?connectionId=my-twilio", unknown()),
-        "twilio_search_phone_numbers" => of("?connectionId=my-twilio&country=US", unknown()),
-        id if id.starts_with("twilio_") => Call {
-            query: "",
-            body: Some(short_route_body(id, app)),
-            theirs: unknown(),
-        },
-        other => panic!("the walk does not know how to call {other}: say so in `call`"),
-    }
+        | "twilio_get_usage" => of("?connectionId=my-twilio", unknown(404)),
+        "twilio_search_phone_numbers" => of("?connectionId=my-twilio&country=US", unknown(404)),
+        id if id.starts_with("twilio_") => with("", short_route_body(id, app), unknown(404)),
+        _ => return None,
+    })
 }
 
 fn import_body(app: &TestApp) -> Json {
@@ -226,7 +220,7 @@ impl Things {
         let stored = trigger_with(app.admin(), "get-balance", &json!({}), &[("X-Async", "true")]).await;
         let sent = sid("send-message", &message(app, "walked")).await;
         let scheduled = sid("send-message", &later).await;
-        app.advance(std::time::Duration::from_secs(300));
+        app.advance(std::time::Duration::from_mins(5));
         app.run_due().await;
         Self {
             sent,

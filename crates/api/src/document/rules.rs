@@ -15,7 +15,7 @@ const NAMES: [(&[&str], &str); 5] = [
         r"^[A-Za-z0-9 ~:.@_-]{1,255}$",
     ),
     (&["integrationId"], r"^[A-Za-z0-9 ~:.@_,-]+$"),
-    (&["sync"], SYNC),
+    (&["sync", "sync_name", "variant", "sync_variant"], SYNC),
     (
         &["syncs"],
         r"^(\*|[A-Za-z0-9_-]{1,255}(::[A-Za-z0-9_-]{1,255})?(,[A-Za-z0-9_-]{1,255}(::[A-Za-z0-9_-]{1,255})?)*)$",

@@ -62,6 +62,27 @@ async fn every_path_of_the_document_refuses_other_methods_and_says_which_it_take
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_integration_of_any_name_takes_what_providers_take() {
+    let app = TestApp::on(Dialect::Sqlite).await.unwrap();
+    for (path, wanted) in [
+        ("/mine/connect", vec!["OPTIONS", "POST"]),
+        ("/mine/messages", vec!["GET", "HEAD", "OPTIONS", "POST"]),
+        ("/mine/calls/CA1/hang-up", vec!["OPTIONS", "POST"]),
+        ("/twilio/calls/CA1/hang-up", vec!["OPTIONS", "POST"]),
+    ] {
+        let options = app.anonymous().request(Method::OPTIONS, path);
+        let told = app.anonymous().send(options).await.expect(204);
+        assert!(
+            wanted.iter().all(|method| allowed(&told).contains(*method)),
+            "{path}: {:?}",
+            allowed(&told)
+        );
+    }
+    let nowhere = app.admin().request(Method::POST, "/mine/calls/CA1/no-such-thing");
+    assert_eq!(app.admin().send(nowhere).await.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn head_answers_as_get_does_without_a_body() {
     let app = TestApp::on(Dialect::Sqlite).await.unwrap();
     app.connect_twilio().await;

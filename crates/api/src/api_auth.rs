@@ -95,7 +95,7 @@ pub(crate) struct Fields(Map<String, Json>);
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes what the gateway reads")]
 pub(crate) struct ApiKeyBody {
-    #[schema(rename = "apiKey")]
+    #[schema(rename = "apiKey", example = "sk_live_0123456789abcdef")]
     api_key: String,
 }
 
@@ -103,7 +103,9 @@ pub(crate) struct ApiKeyBody {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes what the gateway reads")]
 pub(crate) struct BasicBody {
+    #[schema(example = "ada")]
     username: String,
+    #[schema(example = "correct horse")]
     password: String,
 }
 

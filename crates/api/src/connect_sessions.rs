@@ -148,6 +148,7 @@ struct MadeSession {
     )]
     token: String,
     /// The connect page, opened with the token.
+    #[schema(example = "https://trunkline.example.org/?session_token=…")]
     connect_link: String,
     /// When the session ends: half an hour from now.
     #[schema(format = DateTime)]

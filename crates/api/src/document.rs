@@ -34,7 +34,7 @@ pub(crate) struct Document {
 impl Document {
     pub(crate) fn new(registry: &Registry, public_url: Option<&str>) -> Self {
         let mut document = openapi_for(registry);
-        let methods = Methods::of(&document);
+        let methods = Methods::of(&document, registry);
         document.servers = public_url.map(|url| vec![Server::new(url.trim_end_matches('/'))]);
         Self {
             json: serde_json::to_string(&document).unwrap_or_default(),

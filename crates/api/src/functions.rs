@@ -125,6 +125,7 @@ pub(crate) struct FunctionCode {
     #[schema(example = "sync")]
     r#type: &'static str,
     /// Its entry in the provider's file, written as JSON.
+    #[schema(example = "{\"model\": \"Message\"}")]
     code: String,
 }
 
@@ -343,8 +344,10 @@ pub(crate) struct Tools {
 #[derive(Serialize, ToSchema)]
 struct Tool {
     /// The action's name.
+    #[schema(example = "send-message")]
     name: String,
     /// What it does.
+    #[schema(example = "Sends a message")]
     description: String,
     /// The JSON Schema of its input.
     parameters: Json,

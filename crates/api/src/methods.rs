@@ -7,31 +7,105 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::{Method, StatusCode, header};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpResponse, web};
+use registry::Registry;
 use utoipa::openapi::{OpenApi, PathItem};
 
 use crate::document::Document;
 use crate::error::ApiError;
 
-/// What each path takes, as the document says; paths are without the names of their parameters.
+/// What each path takes, as the document says.
 ///
 /// The pattern that stands first among the routes decides, so that a fixed path takes its own methods alone and not those of a
-/// route whose parameters would fit it too.
-pub(crate) struct Methods(BTreeMap<String, Vec<Method>>);
+/// route whose parameters would fit it too. Below an integration, where providers bring routes of their own, the path that the
+/// document writes out furthest decides.
+pub(crate) struct Methods {
+    /// By paths without the names of their parameters.
+    fixed: BTreeMap<String, Vec<Method>>,
+    below_integrations: Vec<Below>,
+}
+
+/// A path below an integration.
+struct Below {
+    /// The provider whose it is; `None` if it is every provider's.
+    provider: Option<String>,
+    /// The segments after the integration; `None` for a parameter.
+    steps: Vec<Option<String>>,
+    methods: Vec<Method>,
+}
+
+impl Below {
+    /// Which segments of a path it names, or `None` if it is another.
+    fn fit(&self, segments: &[&str]) -> Option<Vec<bool>> {
+        let fits =
+            |(step, segment): (&Option<String>, &&str)| step.as_ref().is_none_or(|step| step == segment);
+        let all = self.steps.len() == segments.len() && self.steps.iter().zip(segments).all(fits);
+        all.then(|| self.steps.iter().map(Option::is_some).collect())
+    }
+}
 
 impl Methods {
-    pub(crate) fn of(document: &OpenApi) -> Self {
-        let mut all: BTreeMap<String, Vec<Method>> = BTreeMap::new();
+    /// Of a document with the routes of the providers of `registry`.
+    pub(crate) fn of(document: &OpenApi, registry: &Registry) -> Self {
+        let mut fixed: BTreeMap<String, Vec<Method>> = BTreeMap::new();
+        let mut below_integrations = Vec::new();
         for (path, item) in &document.paths.paths {
-            all.entry(nameless(path)).or_default().extend(methods(item));
+            let mut steps = path.split('/').skip(1).map(step);
+            let first = steps.next().flatten();
+            let of_provider = first.as_deref().is_some_and(|name| registry.get(name).is_some());
+            if of_provider || first.is_none() {
+                below_integrations.push(Below {
+                    provider: first,
+                    steps: steps.collect(),
+                    methods: methods(item),
+                });
+            } else {
+                fixed.entry(nameless(path)).or_default().extend(methods(item));
+            }
         }
-        Self(all)
+        Self {
+            fixed,
+            below_integrations,
+        }
     }
 
-    /// The methods of a path that a route's pattern fits. A provider's own path may take others than the route for all of them.
-    fn get(&self, path: &str, pattern: &str) -> Option<&[Method]> {
-        let own = self.0.get(path);
-        own.or_else(|| self.0.get(&nameless(pattern))).map(Vec::as_slice)
+    /// The methods of a path that a route's pattern fits; `None` if the document does not have it.
+    fn get(&self, path: &str, pattern: &str) -> Option<Vec<Method>> {
+        if pattern.starts_with("/{") {
+            self.below(path)
+        } else {
+            self.fixed.get(&nameless(pattern)).cloned()
+        }
     }
+
+    /// An integration that bears a provider's name has that provider's routes; one of another name may be any provider's.
+    fn below(&self, path: &str) -> Option<Vec<Method>> {
+        let mut segments = path.trim_matches('/').split('/');
+        let integration = segments.next()?;
+        let segments: Vec<&str> = segments.collect();
+        let of = |below: &Below| below.provider.as_deref() == Some(integration);
+        let named = self.below_integrations.iter().any(of);
+        let fitting = || {
+            let all = self.below_integrations.iter();
+            all.filter(move |below| below.provider.is_none() || !named || of(below))
+                .filter_map(|below| Some((below.fit(&segments)?, &below.methods)))
+        };
+        let furthest = fitting().map(|(named, _)| named).max()?;
+        let mut methods: Vec<Method> = Vec::new();
+        for method in fitting()
+            .filter(|(named, _)| *named == furthest)
+            .flat_map(|(_, methods)| methods)
+        {
+            if !methods.contains(method) {
+                methods.push(method.clone());
+            }
+        }
+        Some(methods)
+    }
+}
+
+/// A segment of a path, or `None` for a parameter.
+fn step(segment: &str) -> Option<String> {
+    (!segment.starts_with('{')).then(|| segment.to_owned())
 }
 
 fn methods(item: &PathItem) -> Vec<Method> {
@@ -92,14 +166,14 @@ pub(crate) async fn check(
     let method = request.method().clone();
     if method == Method::OPTIONS {
         let answer = HttpResponse::build(StatusCode::NO_CONTENT)
-            .insert_header((header::ALLOW, list(allowed)))
+            .insert_header((header::ALLOW, list(&allowed)))
             .finish();
         return Ok(request.into_response(answer));
     }
     if !allowed.contains(&method) {
         let refusal = ApiError::MethodNotAllowed {
             method: method.to_string(),
-            allowed: list(allowed),
+            allowed: list(&allowed),
         };
         return Ok(request.error_response(refusal));
     }

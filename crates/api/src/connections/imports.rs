@@ -20,6 +20,7 @@ pub(super) enum GivenCredentials {
     #[serde(rename = "API_KEY")]
     ApiKey {
         #[serde(rename = "apiKey")]
+        #[schema(example = "sk_live_0123456789abcdef")]
         api_key: String,
     },
     /// User name and password

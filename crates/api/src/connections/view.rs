@@ -150,8 +150,10 @@ struct ConnectionError {
     #[schema(example = "auth")]
     r#type: String,
     /// Names this occurrence.
+    #[schema(example = "12-1795255200000000")]
     log_id: String,
     /// What is wrong and what to do.
+    #[schema(example = "Acme no longer takes the key: connect again with a new one")]
     message: String,
     /// The provider's code.
     code: Option<String>,

@@ -15,7 +15,7 @@ const NAMES: [(&[&str], &str); 5] = [
         r"^[A-Za-z0-9 ~:.@_-]{1,255}$",
     ),
     (&["integrationId"], r"^[A-Za-z0-9 ~:.@_,-]+$"),
-    (&["sync"], SYNC),
+    (&["sync", "sync_name", "variant", "sync_variant"], SYNC),
     (
         &["syncs"],
         r"^(\*|[A-Za-z0-9_-]{1,255}(::[A-Za-z0-9_-]{1,255})?(,[A-Za-z0-9_-]{1,255}(::[A-Za-z0-9_-]{1,255})?)*)$",
@@ -42,8 +42,25 @@ pub(super) fn tell(document: &mut OpenApi) {
         return;
     };
     components.schemas.values_mut().for_each(properties);
+    components.schemas.values_mut().for_each(forms);
     if let Some(RefOr::T(Schema::OneOf(forms))) = components.schemas.get_mut(SYNC_REF.0) {
         forms.items.iter_mut().for_each(sync_ref);
+    }
+}
+
+/// Of several forms one that has no fields is the empty object; else it would take in what the others describe.
+fn forms(schema: &mut RefOr<Schema>) {
+    let RefOr::T(Schema::OneOf(forms)) = schema else {
+        return;
+    };
+    for form in &mut forms.items {
+        if let RefOr::T(Schema::Object(form)) = form
+            && matches!(form.schema_type, SchemaType::Type(Type::Object))
+            && form.properties.is_empty()
+        {
+            let none = || Box::new(AdditionalProperties::FreeForm(false));
+            form.additional_properties.get_or_insert_with(none);
+        }
     }
 }
 

@@ -17,8 +17,10 @@ pub(crate) struct Function {
     #[schema(example = "sync")]
     pub(super) r#type: &'static str,
     /// What it does.
+    #[schema(example = "Every message of the account, with its later changes")]
     pub(super) description: String,
     /// Always empty: keys have no scopes that a provider's file could know.
+    #[schema(example = json!([]))]
     scopes: Vec<String>,
     /// The name of what it is given, in `json_schema`; null if nothing.
     pub(super) input: Option<String>,

@@ -159,6 +159,7 @@ struct FeedMetadata {
     #[schema(format = DateTime)]
     pruned_at: Option<String>,
     /// Where the feed goes on behind it.
+    #[schema(example = "AAAAAAAAACo")]
     cursor: String,
 }
 
@@ -203,6 +204,7 @@ pub(crate) struct PruneBody {
     #[schema(value_type = Option<String>, example = "base")]
     variant: Option<Variant>,
     /// Up to the record that bears this cursor, which is among them.
+    #[schema(example = "AAAAAAAAACo")]
     until_cursor: String,
     /// At most so many; 1000 if left out.
     #[schema(minimum = 1, maximum = 10_000)]

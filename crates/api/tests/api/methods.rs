@@ -13,12 +13,13 @@ fn allowed(reply: &Reply) -> BTreeSet<String> {
 
 /// A path of the document with names in place of its parameters.
 fn filled(path: &str) -> String {
-    let parts = path.split('/').map(|part| match part {
-        "{integration}" => "twilio",
-        part if part.starts_with('{') => "some",
-        part => part,
-    });
-    parts.collect::<Vec<_>>().join("/")
+    let mut parts = path.split('{');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |done, part| {
+        let (name, rest) = part.split_once('}').unwrap();
+        let name = if name == "integration" { "twilio" } else { "some" };
+        format!("{done}{name}{rest}")
+    })
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -58,6 +59,27 @@ async fn every_path_of_the_document_refuses_other_methods_and_says_which_it_take
             }
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_integration_of_any_name_takes_what_providers_take() {
+    let app = TestApp::on(Dialect::Sqlite).await.unwrap();
+    for (path, wanted) in [
+        ("/mine/connect", vec!["OPTIONS", "POST"]),
+        ("/mine/messages", vec!["GET", "HEAD", "OPTIONS", "POST"]),
+        ("/mine/calls/CA1/hang-up", vec!["OPTIONS", "POST"]),
+        ("/twilio/calls/CA1/hang-up", vec!["OPTIONS", "POST"]),
+    ] {
+        let options = app.anonymous().request(Method::OPTIONS, path);
+        let told = app.anonymous().send(options).await.expect(204);
+        assert!(
+            wanted.iter().all(|method| allowed(&told).contains(*method)),
+            "{path}: {:?}",
+            allowed(&told)
+        );
+    }
+    let nowhere = app.admin().request(Method::POST, "/mine/calls/CA1/no-such-thing");
+    assert_eq!(app.admin().send(nowhere).await.status, 404);
 }
 
 #[tokio::test(flavor = "multi_thread")]

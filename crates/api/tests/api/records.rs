@@ -291,7 +291,7 @@ async fn a_bad_parameter_is_named() {
     let cases = [
         ("/twilio/messages?connectionId=none", "unknown_connection"),
         ("/none/messages?connectionId=my-twilio", "unknown_provider_config"),
-        ("/twilio/calls?connectionId=my-twilio", "not_found"),
+        ("/twilio/letters?connectionId=my-twilio", "not_found"),
     ];
     for (path, code) in cases {
         assert_eq!(app.admin().get(path).await.expect(404).code(), code, "{path}");

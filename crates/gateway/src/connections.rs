@@ -12,7 +12,6 @@ use store::{credentials, records, schedule};
 use upstream::Target;
 
 use crate::gateway::Inner;
-use crate::health::Health;
 use crate::models::ModelTable;
 use crate::{Caller, ConnectRequest, Connected, GatewayError, Scope};
 
@@ -157,17 +156,8 @@ impl Connections<'_> {
     ) -> Result<Verified, GatewayError> {
         let row = self.0.connection(caller, integration, name).await?;
         let target = self.0.target(&row).await?;
+        self.0.try_stored(&row, &target).await?;
         let provider = &target.provider;
-        match self.0.check_health(&row, &target).await? {
-            Health::Good => self.0.note_success(&row).await?,
-            Health::Refused(error) | Health::Unknown(error) => {
-                return Err(crate::trial::refusal(
-                    provider,
-                    error,
-                    "could not check the credentials",
-                ));
-            }
-        }
         Ok(Verified {
             display_name: provider.display_name.clone(),
             tried: provider.verification.is_some(),

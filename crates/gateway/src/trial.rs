@@ -36,13 +36,10 @@ impl Inner {
             variables: Arc::new(variables),
             urgency: Urgency::Interactive,
         };
-        self.upstream.verify(&target).await.map_err(|error| {
-            refusal(
-                provider,
-                error,
-                "could not check the credentials, and nothing was stored",
-            )
-        })
+        self.upstream
+            .verify(&target)
+            .await
+            .map_err(|error| refusal(provider, error))
     }
 
     /// Tries stored credentials now; what comes of it is noted on the connection, as after a call.
@@ -71,8 +68,8 @@ impl Inner {
     }
 }
 
-/// What somebody must know of a failed verification; `untried` tells what it means that they could not be tried.
-pub(crate) fn refusal(provider: &Provider, error: VerifyError, untried: &str) -> GatewayError {
+/// What somebody who connects must know of a failed verification.
+fn refusal(provider: &Provider, error: VerifyError) -> GatewayError {
     let name = &provider.display_name;
     match error {
         VerifyError::Refused(answer) => GatewayError::CredentialsRefused {
@@ -86,7 +83,9 @@ pub(crate) fn refusal(provider: &Provider, error: VerifyError, untried: &str) ->
             status: None,
         },
         VerifyError::Call(error) => GatewayError::ProviderUnavailable {
-            message: format!("{name} {untried}: {error}. Try again later."),
+            message: format!(
+                "{name} could not check the credentials, and nothing was stored: {error}. Try again later."
+            ),
             retry_after: error.retry_after().unwrap_or(RETRY_AFTER),
         },
     }

@@ -29,7 +29,11 @@ async fn a_sync_that_a_file_gains_reaches_connections_that_were_there_before(app
     let name = app.connect_twilio().await;
     app.run_due().await;
     let folder = tempfile::tempdir().unwrap();
-    let file = include_str!("../../../integrations/twilio.yaml").to_owned() + NUMBERS;
+    let file = include_str!("../../../integrations/twilio.yaml").replacen(
+        "\nactions:",
+        &format!("{NUMBERS}\nactions:"),
+        1,
+    );
     std::fs::write(folder.path().join("twilio.yaml"), file).unwrap();
 
     // The program starts again, over the same database.

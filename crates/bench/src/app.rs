@@ -27,7 +27,7 @@ pub(crate) const CONNECTION: &str = "bench";
 /// The API key of every database that is measured; they are gone with the run.
 pub(crate) const API_KEY: &str = "trunkline_dev_benchmark_benchmark_benchmark_0";
 /// Their encryption key: 32 bytes of zero.
-const ENCRYPTION_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+pub(crate) const ENCRYPTION_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
 /// What the binary logs if nobody says otherwise.
 const LOG: &str =

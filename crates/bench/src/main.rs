@@ -6,6 +6,7 @@
 mod app;
 mod child;
 mod cpu;
+mod crowd;
 mod database;
 mod fill;
 mod floor;
@@ -15,9 +16,12 @@ mod load;
 mod memory;
 mod nginx;
 mod postgres;
+mod program;
 mod proxy;
+mod punctual;
 mod query;
 mod report;
+mod schedule;
 mod sim;
 mod sync;
 mod throughput;
@@ -47,6 +51,8 @@ struct Cli {
 enum Command {
     /// The proxy beside nginx, which must be installed, with one added header: requests a second, processor time, memory, latency
     Proxy(proxy::Options),
+    /// Very many connections with a sync every minute, on two workers and two servers of the real program and one PostgreSQL
+    Schedule(schedule::Options),
     /// What the program starts for itself
     #[command(hide = true)]
     Child { kind: Kind },
@@ -62,6 +68,7 @@ fn main() -> anyhow::Result<ExitCode> {
         match cli.command {
             Some(Command::Child { kind }) => be(kind).await.map(|()| ExitCode::SUCCESS),
             Some(Command::Proxy(options)) => run(&cli.options, proxy::measure(&options)).await,
+            Some(Command::Schedule(options)) => run(&cli.options, schedule::measure(&options)).await,
             None => run(&cli.options, measure(&cli.options)).await,
         }
     });

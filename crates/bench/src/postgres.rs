@@ -16,6 +16,10 @@ use crate::cpu;
 pub(crate) const SETTINGS: &str =
     "fsync=on synchronous_commit=on full_page_writes=on shared_buffers=256MB max_wal_size=1GB autovacuum=off";
 
+/// The same for what runs long: autovacuum as it is by default.
+pub(crate) const LONG_SETTINGS: &str =
+    "fsync=on synchronous_commit=on full_page_writes=on shared_buffers=256MB max_wal_size=1GB autovacuum=on";
+
 /// A running server; it stops and its folder goes away when this is dropped, or when our process ends.
 pub(crate) struct Server {
     folder: PathBuf,
@@ -43,6 +47,11 @@ cd / && rm -rf "$folder"
 impl Server {
     /// Starts one. PostgreSQL refuses to run as root, so there it runs as the user `postgres`, whom its packages make.
     pub(crate) fn start() -> anyhow::Result<Self> {
+        Self::start_with(SETTINGS)
+    }
+
+    /// Starts one with these settings, with a space between two.
+    pub(crate) fn start_with(settings: &str) -> anyhow::Result<Self> {
         let programs = programs().context("no initdb and pg_ctl: install PostgreSQL 15 or later")?;
         let folder = tempfile::Builder::new()
             .prefix("trunkline-bench-pg-")
@@ -60,7 +69,7 @@ impl Server {
         }
         command.args(["-c", GUARD, "sh"]).arg(&folder).arg(&programs);
         let mut guard = command
-            .args(SETTINGS.split(' '))
+            .args(settings.split(' '))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

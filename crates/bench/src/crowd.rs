@@ -1,0 +1,122 @@
+//! Very many connections to one account, made through the store as the gateway makes them, but without a call for each.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use domain::{Clock, ConnectionName, Timestamp, Variant};
+use store::connections::{self, ConnectionFilter, ConnectionRow, NewConnection};
+use store::syncs::{self, NewSync};
+use store::{DbConn, StoreError, credentials};
+use vault::{KeyRing, SealContext, SecretKey, SecretString};
+
+use crate::app::{App, AppOrder, CONNECTION, ENCRYPTION_KEY, INTEGRATION, SYNC};
+
+/// What the gateway seals for a connection.
+const FIELD: &str = "credentials";
+/// Connections that one transaction makes.
+const BATCH: usize = 500;
+
+/// What all connections share.
+struct Template {
+    row: ConnectionRow,
+    ring: KeyRing,
+    plain: SecretString,
+    now: Timestamp,
+}
+
+/// Connects the account by a call, and then so often as to make `count` connections with the same credentials, each sealed by itself.
+///
+/// The syncs are due at once. Their ticks, which count from the time when a sync was made, are spread evenly over `interval`
+/// microseconds, as those of connections are that were not all made in the same moment.
+pub(crate) async fn make(order: &AppOrder, count: u32, interval: i64) -> anyhow::Result<()> {
+    let app = App::start(order).await?;
+    app.connect(&order.sim).await?;
+    let template = Arc::new(app.template().await?);
+    let spread = interval / i64::from(count.max(1));
+    let numbers: Vec<u32> = (1..count).collect();
+    for batch in numbers.chunks(BATCH) {
+        let (template, batch) = (Arc::clone(&template), batch.to_vec());
+        app.gateway
+            .store()
+            .write(move |c| {
+                for number in batch {
+                    let made = template.now.plus(-spread * i64::from(number));
+                    template.copy(c, number, made)?;
+                }
+                Ok(())
+            })
+            .await?;
+    }
+    Ok(())
+}
+
+impl App {
+    /// The connection that was made by a call, with its credentials in plain.
+    async fn template(&self) -> anyhow::Result<Template> {
+        let filter = ConnectionFilter {
+            name: Some(CONNECTION.parse()?),
+            integrations: vec![INTEGRATION.parse()?],
+            ..ConnectionFilter::default()
+        };
+        let listed = self.gateway.connections().list(&self.caller, filter).await?;
+        let row = listed
+            .into_iter()
+            .next()
+            .context("the first connection is not there")?;
+        let id = row.id;
+        let sealed = self
+            .gateway
+            .store()
+            .read(move |c| credentials::get(c, id))
+            .await?;
+        let ring = KeyRing::new(SecretKey::from_base64(ENCRYPTION_KEY)?, Vec::new());
+        let plain = ring.open(&place(&row), &sealed.parse()?)?;
+        Ok(Template {
+            row,
+            ring,
+            plain,
+            now: Clock::system().now(),
+        })
+    }
+}
+
+impl Template {
+    fn copy(&self, c: &mut DbConn, number: u32, made: Timestamp) -> Result<(), StoreError> {
+        let name: ConnectionName = format!("{CONNECTION}-{number}").parse().map_err(internal)?;
+        let new = NewConnection {
+            environment: self.row.environment,
+            integration: self.row.integration.clone(),
+            name,
+            provider: self.row.provider.clone(),
+            connection_config: self.row.connection_config.clone(),
+            metadata: None,
+            tags: None,
+            end_user: None,
+            webhook_url_override: None,
+        };
+        let (row, _) = connections::put(c, &new, self.now)?;
+        let sealed = self.ring.seal(&place(&row), &self.plain);
+        credentials::put(c, row.id, &sealed.to_string(), sealed.key_id().as_str(), self.now)?;
+        let sync = NewSync {
+            connection: row.id,
+            name: SYNC.parse().map_err(internal)?,
+            variant: Variant::base(),
+            paused: false,
+            due_at: Some(self.now),
+        };
+        syncs::ensure(c, &sync, made)?;
+        Ok(())
+    }
+}
+
+fn place(row: &ConnectionRow) -> SealContext<'static> {
+    SealContext {
+        environment: row.environment,
+        connection: row.id,
+        field: FIELD,
+    }
+}
+
+fn internal(error: impl std::fmt::Display) -> StoreError {
+    StoreError::Refused(error.to_string())
+}

@@ -78,12 +78,16 @@ impl ConnectRequest {
             }
         };
         let metadata = object(body.remove("metadata"), "metadata", &mut errors);
-        let labels = Labels::parse(
-            body.remove("tags"),
-            body.remove("end_user"),
-            body.remove("organization"),
-            &mut errors,
-        );
+        let (tags, end_user) = (body.remove("tags"), body.remove("end_user"));
+        // Some providers ask for an organization of theirs, which is text and goes into the form.
+        let organization = match body.remove("organization") {
+            Some(Json::String(theirs)) => {
+                body.insert("organization".to_owned(), Json::String(theirs));
+                None
+            }
+            ours => ours,
+        };
+        let labels = Labels::parse(tags, end_user, organization, &mut errors);
         match name {
             Some(name) if errors.is_empty() => Ok(Self {
                 name,

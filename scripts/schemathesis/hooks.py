@@ -13,12 +13,18 @@ ABOUT_THE_WORLD = {
     "unknown_provider_config",
     "unknown_connection",
     "unknown_sync",
+    # A name in the path that breaks its rule names nothing.
+    "invalid_uri_params",
     "connection_test_failed",
     "conflict",
+    "sync_variant_already_exists",
     # Which integration and which syncs may stand in the body or in a header, so neither is required in the body.
     "missing_provider_config_key",
     "no_syncs_found",
 }
+
+# Paths whose rules stand elsewhere: which fields a provider wants at its own path, what the proxy takes in its description.
+ELSEWHERE = {"/{integration}/connect", "/proxy/{endpoint}"}
 
 # Fields with a rule that JSON Schema cannot tell, by the name of each; a 400 must be about one of these and nothing else.
 RULES = {
@@ -38,6 +44,11 @@ RULES = {
     "integration_config": "the fields that the provider has, bounded",
     "overrides": "of integrations that there are",
     "integrations_config_defaults": "of integrations that there are",
+    "input": "as the action declares it",
+    "frequency": "a schedule within what a provider allows",
+    "until_cursor": "only what a record bears",
+    "filter": "kinds of changes with commas between",
+    "ids": "each of 1 to 256 characters",
     "cursor": "only what a page gave as next_cursor",
     "opts": "not beside the older words, and emptyCache only with reset",
     "tags": "ten at most, in lower case",
@@ -59,13 +70,17 @@ def a_request_that_the_schema_allows_is_refused_for_a_reason_beyond_it(ctx, resp
     """Stands in for what the configuration takes from `positive_data_acceptance`."""
     if response.status_code != 400 or case.meta is None or not case.meta.generation.mode.is_positive:
         return
-    if case.path in ("/{integration}/connect", "/proxy/{endpoint}") or "%00" in response.request.url:
-        # Which fields a provider wants stands at its own path; the proxy's errors have rules of their own. NUL is no text anywhere, as the database has it.
+    if case.path in ELSEWHERE or "%00" in response.request.url:
+        # NUL is no text anywhere, as the database has it.
         return
     error = errors(response)
     if error.get("code") in ABOUT_THE_WORLD:
         return
-    fields = [".".join(field.get("path", [])) for field in error.get("errors") or []]
+    found = error.get("errors") or []
+    if any(field.get("code") == "unknown" for field in found):
+        # Stateful tests fill a body with what another operation answered, whatever its schema says.
+        return
+    fields = [".".join(field.get("path", [])) for field in found]
     unknown = [field for field in fields if field.split(".")[0] not in RULES]
     assert fields and not unknown, f"a request that the schema allows was refused: {error.get('code')}, fields {fields}"
 

@@ -133,7 +133,7 @@ fn text(headers: &HeaderMap, name: &str) -> Option<String> {
     ),
     request_body = TriggerBody,
     responses(
-        (status = 200, description = "What the action answered: any JSON. The header `Idempotency-Replayed` says that it is the answer of an earlier request", body = Object),
+        (status = 200, description = "What the action answered: any JSON. The header `Idempotency-Replayed` says that it is the answer of an earlier request", body = serde_json::Value),
         (status = 202, description = "Stored; the header `Location` says where the result will be", body = StoredAnswer),
         (status = 400, description = "`invalid_body` with each input that is wrong, `invalid_headers`, `missing_provider_config_key`, `missing_connection_id`, `unknown_provider` or `unknown_connection`", body = ErrorBody),
         (status = 404, description = "`not_found`: the provider has no such action", body = ErrorBody),
@@ -176,7 +176,7 @@ pub(crate) async fn trigger(
     operation_id = "get_action_result", tag = "actions", security(("api_key" = ["environment:actions:execute"])),
     params(("id" = String, Path, description = "The action", example = "0d9f6f0e-2f6c-4e2b-9a38-0a6d7a1e5c11")),
     responses(
-        (status = 200, description = "What the action answered: any JSON", body = Object),
+        (status = 200, description = "What the action answered: any JSON", body = serde_json::Value),
         (status = 404, description = "`not_found`: not done yet, with `payload.status` `queued` or `running`; or not known", body = ErrorBody),
         (status = 424, description = "It failed: `script_http_error`, `provider_unavailable`, `rate_limited`, `action_outcome_unknown` or `action_failed`", body = ErrorBody),
         KeyErrors

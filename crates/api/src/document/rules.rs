@@ -5,15 +5,21 @@ use utoipa::openapi::schema::{AdditionalProperties, Object, Schema, SchemaType, 
 use utoipa::openapi::{OpenApi, PathItem, RefOr};
 
 /// Names by their rules in `domain::names`; a parameter or a property that bears one of them has its rule.
-const NAMES: [(&[&str], &str); 5] = [
+const NAMES: [(&[&str], &str); 6] = [
     (
         &["connection_id", "connectionId", "Connection-Id"],
         r#"^[A-Za-z0-9 ,.;:=+~\[\]|@${}"'\\/_-]{1,255}$"#,
     ),
     (
-        &["provider_config_key", "Provider-Config-Key", "unique_key"],
+        &[
+            "provider_config_key",
+            "Provider-Config-Key",
+            "unique_key",
+            "integration_id",
+        ],
         r"^[A-Za-z0-9 ~:.@_-]{1,255}$",
     ),
+    (&["Idempotency-Key"], "^[!-~]{1,255}$"),
     (&["integrationId"], r"^[A-Za-z0-9 ~:.@_,-]+$"),
     (&["sync", "sync_name", "variant", "sync_variant"], SYNC),
     (
@@ -99,6 +105,7 @@ fn parameters(operation: &mut Operation) {
         let Some(RefOr::T(Schema::Object(object))) = &mut parameter.schema else {
             continue;
         };
+        never_null(object);
         if !is_text(object) {
             continue;
         }
@@ -109,6 +116,16 @@ fn parameters(operation: &mut Operation) {
             && object.enum_values.is_none()
         {
             object.min_length.get_or_insert(1);
+        }
+    }
+}
+
+/// Paths, queries and headers are text, in which nothing is null: what may be missing is left out.
+fn never_null(object: &mut Object) {
+    if let SchemaType::Array(kinds) = &mut object.schema_type {
+        kinds.retain(|kind| *kind != Type::Null);
+        if let [kind] = kinds.as_slice() {
+            object.schema_type = SchemaType::Type(kind.clone());
         }
     }
 }

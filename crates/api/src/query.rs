@@ -1,5 +1,6 @@
 //! Query parameters, strictly: each by its name once, and none that a route does not know.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::future::{Ready, ready};
 use std::ops::RangeInclusive;
@@ -177,16 +178,21 @@ impl Parameters {
             Some(
                 full.strip_prefix(name)?
                     .strip_prefix('[')?
-                    .strip_suffix(']')?
+                    .strip_suffix(']')
+                    .filter(|key| !key.contains(['[', ']']))?
                     .to_owned(),
             )
         };
-        let taken = self
+        let taken: Vec<(String, String)> = self
             .pairs
-            .extract_if(.., |(full, value)| key(full).is_some() && !value.contains('\0'));
-        taken
+            .extract_if(.., |(full, value)| key(full).is_some() && !value.contains('\0'))
             .filter_map(|(full, value)| Some((key(&full)?, value)))
-            .collect()
+            .collect();
+        let names: BTreeSet<&str> = taken.iter().map(|(key, _)| key.as_str()).collect();
+        if names.len() < taken.len() {
+            self.wrong("invalid", name, "holds a name twice");
+        }
+        taken
     }
 
     /// Parameters that Nango's SDKs always send and that mean nothing here.

@@ -147,12 +147,35 @@ fn inputs(action: &Action, wanted: impl Fn(&str) -> bool) -> ObjectBuilder {
         .schema_type(SchemaType::Type(Type::Object))
         .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)));
     for (name, input) in action.inputs.iter().filter(|(name, _)| wanted(name)) {
-        object = object.property(name, schema(input));
-        if input.required {
-            object = object.required(name);
-        }
+        object = if input.required {
+            object.property(name, schema(input)).required(name)
+        } else {
+            object.property(name, or_null(schema(input)))
+        };
     }
     object
+}
+
+/// What may be left out may be null as well.
+fn or_null(schema: Schema) -> Schema {
+    let with_null = |kind| match kind {
+        SchemaType::Type(kind) => SchemaType::Array(vec![kind, Type::Null]),
+        other => other,
+    };
+    match schema {
+        Schema::Object(mut object) => {
+            object.schema_type = with_null(object.schema_type);
+            if let Some(values) = &mut object.enum_values {
+                values.push(Json::Null);
+            }
+            object.into()
+        }
+        Schema::Array(mut list) => {
+            list.schema_type = with_null(list.schema_type);
+            list.into()
+        }
+        other => other,
+    }
 }
 
 fn text() -> ObjectBuilder {
@@ -209,7 +232,7 @@ fn schema(input: &Input) -> Schema {
 
 fn of_text(input: &Input) -> ObjectBuilder {
     let object = text()
-        .pattern(input.pattern.as_ref().map(ToString::to_string))
+        .pattern(input.pattern.as_ref().map(|pattern| format!("^(?:{pattern})$")))
         .format(input.format.map(format));
     if input.allowed.is_empty() {
         object

@@ -26,7 +26,7 @@ pub(crate) struct Program {
 
 /// A running process; killed when dropped.
 pub(crate) struct Process {
-    process: Child,
+    child: Child,
     name: String,
     log: PathBuf,
 }
@@ -73,7 +73,7 @@ impl Program {
     pub(crate) async fn start(&self, name: &str, arguments: &[&str]) -> anyhow::Result<Process> {
         let log = self.folder.join(format!("{name}.log"));
         let out = File::create(&log).context("making a log")?;
-        let process = Command::new(&self.file)
+        let child = Command::new(&self.file)
             .args(arguments)
             .current_dir(&self.folder)
             .env_clear()
@@ -85,7 +85,7 @@ impl Program {
             .spawn()
             .with_context(|| format!("starting {}", self.file.display()))?;
         let mut process = Process {
-            process,
+            child,
             name: name.to_owned(),
             log,
         };
@@ -102,7 +102,7 @@ impl Program {
 impl Process {
     /// Its process id.
     pub(crate) fn pid(&self) -> anyhow::Result<u32> {
-        self.process
+        self.child
             .id()
             .with_context(|| format!("{} has ended", self.name))
     }
@@ -119,7 +119,7 @@ impl Process {
 
     /// An error with the end of its log if it has ended.
     pub(crate) fn must_live(&mut self) -> anyhow::Result<()> {
-        if let Some(status) = self.process.try_wait()? {
+        if let Some(status) = self.child.try_wait()? {
             let log = std::fs::read_to_string(&self.log)?;
             let end: Vec<&str> = log.lines().rev().take(5).collect();
             anyhow::bail!(

@@ -9,6 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value as Json};
 use store::connect_sessions::{self, ConnectSessionRow, NewConnectSession};
 use store::connections;
+use store::integrations::{self, NewIntegration};
 use vault::SessionToken;
 
 use crate::connect::{Draft, random_name};
@@ -202,7 +203,9 @@ impl Sessions<'_> {
             connection,
             end_user: labels.end_user,
             tags: labels.tags.unwrap_or_default(),
-            allowed_integrations: session.allowed_integrations.map(|_| allowed),
+            allowed_integrations: session
+                .allowed_integrations
+                .map(|_| allowed.iter().map(|one| one.key.clone()).collect()),
             defaults: session.defaults,
             overrides: session.overrides,
             webhook_url_override: session.webhook_url_override.and_then(labels::stored_webhook_url),
@@ -212,21 +215,29 @@ impl Sessions<'_> {
         let expires_at = new.expires_at;
         self.0
             .store
-            .write(move |c| connect_sessions::insert(c, &new))
+            .write(move |c| {
+                // A provider that may be connected under its own name is listed to the session from now on.
+                for one in allowed.iter().filter(|one| one.row.is_none()) {
+                    let name = one.provider.name.clone();
+                    let made = NewIntegration::plain(new.environment, one.key.clone(), name);
+                    integrations::ensure(c, &made, now)?;
+                }
+                connect_sessions::insert(c, &new)
+            })
             .await?;
         Ok(NewSessionToken { token, expires_at })
     }
 
-    /// The key, if the environment has such an integration; else an error at `at`.
+    /// The integration, if the environment has it; else an error at `at`.
     async fn known(
         &self,
         caller: &Caller,
         key: &str,
         at: [String; 2],
         errors: &mut Vec<FieldError>,
-    ) -> Result<Option<IntegrationKey>, GatewayError> {
+    ) -> Result<Option<Integration>, GatewayError> {
         match self.0.integration(caller.environment, key).await {
-            Ok(integration) => Ok(Some(integration.key)),
+            Ok(integration) => Ok(Some(integration)),
             Err(GatewayError::UnknownIntegration(_)) => {
                 errors.push(FieldError {
                     code: "invalid",

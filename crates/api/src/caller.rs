@@ -15,7 +15,7 @@ use gateway::{Gateway, GatewayError, Session};
 
 use crate::actions::short;
 use crate::error::ApiError;
-use crate::proxy;
+use crate::{pattern, proxy};
 
 /// Scopes as types, so that a route's arguments tell which it needs.
 pub(crate) mod scope {
@@ -195,7 +195,7 @@ pub(crate) async fn authenticate(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     // What no route takes is answered as such, key or not.
-    if request.match_pattern().is_some() && !short::is_nothing(request.request()) {
+    if pattern::of(request.request()).is_some() && !short::is_nothing(request.request()) {
         match identify(&request).await {
             Ok(who) => drop(request.extensions_mut().insert(who)),
             Err(error) => return Ok(request.error_response(error)),
@@ -211,7 +211,7 @@ async fn identify(request: &ServiceRequest) -> Result<Identity, ApiError> {
         .ok_or(ApiError::Unauthenticated)?;
     Ok(if Session::is_token(key) {
         Identity::Session(gateway.sessions().authenticate(key).await?)
-    } else if proxy::is_route(request.match_pattern()) {
+    } else if proxy::is_route(pattern::of(request.request()).as_deref()) {
         Identity::Key(gateway.keys().authenticate_often(key).await?)
     } else {
         Identity::Key(gateway.keys().authenticate(key).await?)

@@ -4,14 +4,15 @@ use std::time::Instant;
 
 use actix_cors::Cors;
 use actix_web::body::{BoxBody, MessageBody};
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::dev::{Extensions, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage};
-use tracing::{Span, field::Empty};
+use tracing::Span;
 use tracing_actix_web::{RequestId, RootSpanBuilder};
 
 use crate::error::ApiError;
+use crate::pattern;
 
 /// The header by which a request is found in the log.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -19,40 +20,48 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The same beside a provider's own.
 const OWN_REQUEST_ID: HeaderName = HeaderName::from_static("trunkline-request-id");
 
-/// One span a request: method, route pattern, status and time taken, and nothing that a caller wrote.
+/// One span a request for what is logged on its way, and one line at its end with status and time taken; nothing that a caller wrote.
 pub(crate) struct RequestSpan;
 
 struct Started(Instant);
 
+/// The request's id, which its span and its answer bear.
+fn id(extensions: &Extensions) -> String {
+    extensions
+        .get::<RequestId>()
+        .map(ToString::to_string)
+        .unwrap_or_default()
+}
+
 impl RootSpanBuilder for RequestSpan {
     fn on_request_start(request: &ServiceRequest) -> Span {
         request.extensions_mut().insert(Started(Instant::now()));
-        let route = request.match_pattern().unwrap_or_default();
-        let id = request
-            .extensions()
-            .get::<RequestId>()
-            .map(ToString::to_string)
-            .unwrap_or_default();
+        let route = pattern::of(request.request());
         tracing::info_span!(
             "request",
-            request.id = %id,
+            request.id = id(&request.extensions()),
             http.method = %request.method(),
-            http.route = %route,
-            http.status = Empty,
+            http.route = route.as_deref().unwrap_or_default(),
         )
     }
 
-    fn on_request_end<B: MessageBody>(span: Span, outcome: &Result<ServiceResponse<B>, Error>) {
+    fn on_request_end<B: MessageBody>(_: Span, outcome: &Result<ServiceResponse<B>, Error>) {
         let Ok(response) = outcome else { return };
-        let status = response.status().as_u16();
-        let started = response
-            .request()
-            .extensions()
-            .get::<Started>()
-            .map(|started| started.0.elapsed());
+        let request = response.request();
+        let route = pattern::of(request);
+        let extensions = request.extensions();
+        let started = extensions.get::<Started>().map(|started| started.0.elapsed());
         let micros = started.map(|elapsed| u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX));
-        span.record("http.status", status);
-        tracing::info!(parent: &span, duration_us = micros, "answered");
+        // Outside of the span, which would be read and written again for the line.
+        tracing::info!(
+            parent: None,
+            request.id = id(&extensions),
+            http.method = %request.method(),
+            http.route = route.as_deref().unwrap_or_default(),
+            http.status = response.status().as_u16(),
+            duration_us = micros,
+            "answered",
+        );
     }
 }
 
@@ -61,11 +70,7 @@ pub(crate) async fn answer(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let id = request
-        .extensions()
-        .get::<RequestId>()
-        .map(ToString::to_string)
-        .unwrap_or_default();
+    let id = id(&request.extensions());
     let mut response = next.call(request).await?.map_into_boxed_body();
     let failed = response
         .response()

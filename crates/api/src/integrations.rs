@@ -1,5 +1,7 @@
 //! Integrations: what an environment calls a provider; the shapes are those of Nango's public API.
 
+pub(crate) mod deprecated;
+
 use std::collections::BTreeMap;
 
 use actix_web::{delete, get, patch, post, web};

@@ -23,6 +23,7 @@ mod home;
 mod integrations;
 mod methods;
 mod oauth;
+mod pattern;
 mod providers;
 mod proxy;
 mod query;

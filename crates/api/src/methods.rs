@@ -12,6 +12,7 @@ use utoipa::openapi::{OpenApi, PathItem};
 
 use crate::document::Document;
 use crate::error::ApiError;
+use crate::pattern;
 
 /// What each path takes, as the document says.
 ///
@@ -154,12 +155,13 @@ pub(crate) async fn check(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let pattern = request.match_pattern().unwrap_or_default();
+    let pattern = pattern::of(request.request());
+    let pattern = pattern.as_deref().unwrap_or_default();
     let document = request.app_data::<web::Data<Document>>().cloned();
     let allowed = document
         .as_ref()
         .filter(|_| !pattern.starts_with(PASSED_ON))
-        .and_then(|document| document.methods.get(request.path(), &pattern));
+        .and_then(|document| document.methods.get(request.path(), pattern));
     let Some(allowed) = allowed else {
         return Ok(next.call(request).await?.map_into_boxed_body());
     };

@@ -16,7 +16,7 @@ use crate::caller::{Caller, scope};
 use crate::error::{ApiError, ErrorBody, KeyErrors};
 
 /// Where the route lies; what follows is the provider's.
-const PREFIX: &str = "/proxy";
+pub(crate) const PREFIX: &str = "/proxy";
 
 /// The address as the caller wrote it, before anything made it tidy.
 struct Address(Uri);
@@ -34,7 +34,7 @@ pub(crate) async fn keep_address(
 }
 
 /// Whether a route's pattern is the proxy's.
-pub(crate) fn is_route(pattern: Option<String>) -> bool {
+pub(crate) fn is_route(pattern: Option<&str>) -> bool {
     pattern.is_some_and(|pattern| pattern.starts_with(PREFIX))
 }
 
@@ -69,7 +69,7 @@ pub(crate) fn is_route(pattern: Option<String>) -> bool {
     )
 )]
 #[route(
-    "/proxy/{endpoint:.*}",
+    "/{endpoint:.*}",
     method = "GET",
     method = "POST",
     method = "PUT",

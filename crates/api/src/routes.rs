@@ -41,6 +41,7 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
         .service(connections::get)
         .service(connections::patch)
         .service(connections::delete)
+        .service(integrations::deprecated::get)
         .service(deprecated::set_metadata)
         .service(deprecated::merge_metadata)
         .service(deprecated::set_notes)
@@ -61,7 +62,6 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
         .service(runs::get)
         .service(records::feed::read)
         .service(records::feed::prune)
-        .service(proxy::call)
         .service(actions::trigger)
         .service(actions::result)
         .map(actions::short::routes)
@@ -69,7 +69,12 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
         .service(verify::verify)
         .service(records::list)
         .wrap(from_fn(caller::authenticate));
+    // First, since it is called most and routes are tried one after the other.
+    let proxied = scope(web::scope(proxy::PREFIX))
+        .service(proxy::call)
+        .wrap(from_fn(caller::authenticate));
     config
+        .service(proxied)
         .app_data(web::PayloadConfig::new(body::MAX_BODY))
         .service(health::health)
         .service(health::ready)

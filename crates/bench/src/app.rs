@@ -56,6 +56,8 @@ impl App {
         // Making the lines is part of the work; where they go is not.
         tracing_subscriber::fmt()
             .json()
+            .flatten_event(true)
+            .with_span_list(false)
             .with_env_filter(EnvFilter::new(LOG))
             .with_writer(std::io::sink)
             .init();

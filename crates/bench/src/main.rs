@@ -58,6 +58,10 @@ enum Command {
     Child { kind: Kind },
 }
 
+/// Calls come and go on several threads for years; the C library's allocator takes longer for it and gives less back.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> anyhow::Result<ExitCode> {
     let cli = Cli::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread()

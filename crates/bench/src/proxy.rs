@@ -86,18 +86,19 @@ pub(crate) async fn measure(options: &Options) -> anyhow::Result<Report> {
     let mut report = Report::default();
     report.machine();
     report.setting("nginx", nginx::version().await?);
-    let folder = database::folder()?;
-    let files = Nginx::files(folder.path()).await?;
-    let proxy = Nginx::proxy(folder.path(), &files.address).await?;
-    let (gateway, address) = gateway(folder.path(), &files.address).await?;
-    let ways = [
-        Way::new("straight", files.address.clone(), "", files.pid()?)?,
-        Way::new("nginx", proxy.address.clone(), "", proxy.pid()?)?,
-        Way::new("Trunkline", address, "/proxy", gateway.pid()?)?,
-    ];
     let mut measured = Vec::new();
     for (bytes, clients) in LOADS {
+        // New processes for each load, so that the memory of one is not that of the load before.
+        let folder = database::folder()?;
         write_file(folder.path(), bytes)?;
+        let files = Nginx::files(folder.path()).await?;
+        let proxy = Nginx::proxy(folder.path(), &files.address).await?;
+        let (gateway, address) = gateway(folder.path(), &files.address).await?;
+        let ways = [
+            Way::new("straight", files.address.clone(), "", files.pid()?)?,
+            Way::new("nginx", proxy.address.clone(), "", proxy.pid()?)?,
+            Way::new("Trunkline", address, "/proxy", gateway.pid()?)?,
+        ];
         let mut rounds: [Vec<Measured>; 3] = Default::default();
         for round in 1..=options.rounds {
             for (way, rounds) in ways.iter().zip(&mut rounds) {
@@ -112,8 +113,8 @@ pub(crate) async fn measure(options: &Options) -> anyhow::Result<Report> {
             rounds.sort_by(|one, other| one.load.per_second.total_cmp(&other.load.per_second));
             measured.extend(rounds.get(rounds.len() / 2).cloned());
         }
+        gateway.end().await?;
     }
-    gateway.end().await?;
     progress.end();
     tell(&mut report, &measured);
     report.figure("proxy", &measured)?;

@@ -25,6 +25,10 @@ use crate::config::ConfigError;
 /// For what must be put right before a command can begin; clap ends with the same.
 const UNUSABLE: u8 = 2;
 
+/// Calls come and go on several threads for years; the C library's allocator takes longer for it and gives less back.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = tokio::runtime::Builder::new_multi_thread()

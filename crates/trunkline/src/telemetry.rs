@@ -36,7 +36,8 @@ pub(crate) fn start(log: &Log, environment: &Environment) -> Result<(), ConfigEr
             .with_target(false)
             .init();
     } else {
-        builder.json().flatten_event(true).init();
+        // There is one span at a time, so a list of them would say everything twice.
+        builder.json().flatten_event(true).with_span_list(false).init();
     }
     Ok(())
 }

@@ -203,6 +203,7 @@ fn serve(
         let data = web::Data::from(Arc::clone(shared));
         let server = HttpServer::new(move || App::new().app_data(data.clone()).configure(http::configure))
             .workers(workers)
+            .tcp_nodelay(true)
             .disable_signals()
             .shutdown_timeout(0)
             .listen(listener)

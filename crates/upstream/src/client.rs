@@ -240,7 +240,7 @@ impl Upstream {
         let started = Instant::now();
         let until = deadline.min(started + self.options().request_timeout);
         let trusted = self.options().base_urls.get(&target.provider.name);
-        let sending = self.0.transport.send(prepared.clone(), trusted, attempt);
+        let sending = self.0.transport.send(prepared, trusted, attempt);
         let result = timeout_at(until, sending).await.map_err(timed_out).flatten();
         debug!(
             provider = %target.provider.name,

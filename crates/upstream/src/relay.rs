@@ -171,7 +171,6 @@ impl Upstream {
         attempt: u32,
     ) -> Result<Begun, CallError> {
         let started = Instant::now();
-        let hop = prepared.clone();
         let moved = Moved::now();
         let stream = match body {
             RelayBody::Whole(_) => None,
@@ -184,7 +183,7 @@ impl Upstream {
             &transport.relaying
         };
         let trusted = self.options().base_urls.get(&target.provider.name);
-        let sending = transport.begin(clients, hop, stream, trusted);
+        let sending = transport.begin(clients, prepared, stream, trusted);
         let result = moved
             .watch(sending, self.options().request_timeout, until)
             .await

@@ -83,11 +83,11 @@ impl Transport {
     /// One attempt. `trusted` is an address by the operator's own word, which may be private and plain http.
     pub(crate) async fn send(
         &self,
-        hop: Prepared,
+        prepared: &Prepared,
         trusted: Option<&Url>,
         attempt: u32,
     ) -> Result<Answer, CallError> {
-        let begun = self.begin(&self.reading, hop, None, trusted).await?;
+        let begun = self.begin(&self.reading, prepared, None, trusted).await?;
         match begun.stopped {
             Some(error) => Err(error),
             None => self.read(begun.response, begun.host, attempt).await,
@@ -98,13 +98,15 @@ impl Transport {
     pub(crate) async fn begin(
         &self,
         clients: &Clients,
-        mut hop: Prepared,
+        prepared: &Prepared,
         mut stream: Option<Body>,
         trusted: Option<&Url>,
     ) -> Result<Begun, CallError> {
         let streamed = stream.is_some();
         let mut redirects = 0;
+        let mut led: Option<Prepared> = None;
         loop {
+            let hop = led.as_ref().unwrap_or(prepared);
             let host = hop.url.host_str().unwrap_or_default().to_owned();
             let mut request = self
                 .client(clients, &hop.url, trusted)?
@@ -125,7 +127,7 @@ impl Transport {
                 Some(location) => Some(hop.redirected(response.status(), location, streamed)),
             };
             match next {
-                Some(Ok(next)) => hop = next,
+                Some(Ok(next)) => led = Some(next),
                 stopped => {
                     return Ok(Begun {
                         response,

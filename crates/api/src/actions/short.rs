@@ -11,7 +11,7 @@ use serde_json::{Map, Value as Json};
 use super::Wishes;
 use crate::caller::{AnyCaller, Caller, scope};
 use crate::error::ApiError;
-use crate::{body, query, records};
+use crate::{body, pattern, query, records};
 
 /// Of any depth; which routes there are is known to the provider files alone.
 const PATTERN: &str = "/{integration}/{route:.+}";
@@ -45,7 +45,7 @@ fn is_short(context: &GuardContext<'_>) -> bool {
 /// Whether the pattern alone takes the request: it is too deep for other routes, and no provider declares it.
 pub(crate) fn is_nothing(request: &HttpRequest) -> bool {
     let gateway = request.app_data::<web::Data<Gateway>>();
-    request.match_pattern().as_deref() == Some(PATTERN)
+    pattern::of(request).as_deref() == Some(PATTERN)
         && gateway
             .zip(below(request.path()))
             .is_some_and(|(gateway, route)| {

@@ -124,6 +124,10 @@ async fn integrations_of_one_provider_stand_side_by_side(app: TestApp) {
         "integration_config": {}, "custom": { "team": "a" }, "created_at": null, "updated_at": null,
     });
     assert_eq!(shown, wanted);
+    // The route's old name.
+    let short = app.admin().get("/config/twilio-us?include_creds=true").await;
+    let wanted = json!({ "unique_key": "twilio-us", "provider": "twilio", "syncs": [], "actions": [] });
+    assert_eq!(short.expect(200).json(), json!({ "config": wanted }));
     let more = "/integrations/twilio-us?include=webhook&include=credentials";
     let shown = app.admin().get(more).await.expect(200).json();
     assert_eq!(

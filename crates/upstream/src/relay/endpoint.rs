@@ -36,13 +36,13 @@ impl Upstream {
             relay.headers.remove(name);
         }
         let mut call = Call::new(relay.method.clone(), path);
-        call.headers.clone_from(&relay.headers);
+        call.headers = std::mem::take(&mut relay.headers);
         if let RelayBody::Whole(body) = &relay.body {
             call.body = Some(body.clone()).filter(|body| !body.is_empty());
         }
         let mut prepared = self.prepare(target, &call, base.as_ref(), &[])?;
         if !relay.decompress {
-            for value in relay.headers.get_all(header::ACCEPT_ENCODING) {
+            for value in call.headers.get_all(header::ACCEPT_ENCODING) {
                 prepared.headers.append(header::ACCEPT_ENCODING, value.clone());
             }
         }
@@ -55,7 +55,7 @@ impl Upstream {
                 .insert(header::CONTENT_LENGTH, HeaderValue::from(length));
         }
         if relay.carry_headers {
-            prepared.carried.clone_from(&relay.headers);
+            prepared.carried = call.headers;
             let of_the_file = target.provider.headers.iter().map(|(name, _)| name.as_str());
             let placed = target.variables.integration_config.get("keyName");
             let kept_back = KEPT_HOME.iter().chain(&NOT_FORWARDED).map(HeaderName::as_str);

@@ -147,6 +147,7 @@ fn administration(operation: &str, app: &TestApp) -> Option<Call> {
         }
         "get_integration" | "delete_integration" | "list_functions" | "get_function"
         | "get_function_code" => of("", not_found()),
+        "get_config_deprecated" => of("", Theirs::Refused(400, "unknown_provider_config")),
         "update_integration" => with("", json!({ "display_name": "Changed" }), not_found()),
         "create_quickstart_integration" => of("", Theirs::Always(400, "invalid_body")),
         _ => return None,

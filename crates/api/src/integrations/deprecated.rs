@@ -1,0 +1,72 @@
+//! The name that the route of an integration bore in Nango before, for clients that still use it.
+
+use actix_web::{get, web};
+use gateway::Gateway;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::caller::{Caller, scope};
+use crate::error::{ApiError, ErrorBody, KeyErrors};
+use crate::query::{FromParameters, Parameters, Query};
+
+/// Takes what clients send beside.
+pub(crate) struct Ignored;
+
+impl FromParameters for Ignored {
+    fn read(parameters: &mut Parameters) -> Self {
+        // Credentials belong to connections, and flows are the functions of an integration.
+        parameters.ignore(&["include_creds", "include_flows"]);
+        Self
+    }
+}
+
+/// An integration, in short.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ShortIntegration {
+    /// What you call it.
+    #[schema(example = "acme")]
+    unique_key: String,
+    /// The provider's name.
+    #[schema(example = "acme")]
+    provider: String,
+    /// Always empty: `GET /integrations/{unique_key}/functions` lists them.
+    syncs: Vec<String>,
+    /// Always empty.
+    actions: Vec<String>,
+}
+
+/// An integration, in short.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ConfigAnswer {
+    config: ShortIntegration,
+}
+
+/// Shows an integration in short: use `GET /integrations/{unique_key}`.
+#[utoipa::path(
+    operation_id = "get_config_deprecated", tags = ["integrations", "deprecated"],
+    security(("api_key" = ["environment:integrations:read"])),
+    params(("unique_key" = String, Path, description = "The integration's key", example = "acme")),
+    responses(
+        (status = 200, description = "The integration", body = ConfigAnswer),
+        (status = 400, description = "`invalid_query_params`, or `unknown_provider_config` if it is not there", body = ErrorBody),
+        KeyErrors
+    )
+)]
+#[get("/config/{unique_key}")]
+pub(crate) async fn get(
+    caller: Caller<scope::IntegrationsRead>,
+    gateway: web::Data<Gateway>,
+    key: web::Path<String>,
+    _: Query<Ignored>,
+) -> Result<web::Json<ConfigAnswer>, ApiError> {
+    let found = gateway.integrations().find(caller.environment, &key).await;
+    let row = found.map_err(ApiError::named)?.row;
+    Ok(web::Json(ConfigAnswer {
+        config: ShortIntegration {
+            unique_key: row.key.to_string(),
+            provider: row.provider.to_string(),
+            syncs: Vec::new(),
+            actions: Vec::new(),
+        },
+    }))
+}

@@ -8,10 +8,11 @@ use secrecy::SecretString;
 use serde_json::{Map, Value as Json};
 use store::connections::{self, ConnectionFilter, ConnectionRow};
 use store::syncs::{self, SyncFilter};
-use store::{credentials, records, schedule};
+use store::{credentials, records};
 use upstream::Target;
 
 use crate::gateway::Inner;
+use crate::held::{DELETE_BATCH, Holder};
 use crate::models::ModelTable;
 use crate::{Caller, ConnectRequest, Connected, GatewayError, Scope};
 
@@ -61,8 +62,6 @@ pub struct Verified {
     pub tried: bool,
 }
 
-/// Rows of a synced table that one transaction deletes, so that others get their turn.
-const DELETE_BATCH: i64 = 5_000;
 
 impl Connections<'_> {
     /// Tries the credentials and stores them; the same name again replaces them and keeps the synced rows.
@@ -202,13 +201,15 @@ impl Inner {
             connection_name: Some(name.clone()),
             names: None,
         };
+        let now = self.clock.now();
+        let holder = Holder::new(now);
         let theirs = self
             .store
             .write(move |c| {
                 let theirs = syncs::list(c, environment, &filter)?;
                 for sync in &theirs {
+                    holder.take(c, sync.id, now)?;
                     syncs::set_paused(c, sync.id, true, None)?;
-                    schedule::take_away(c, sync.id, None)?;
                 }
                 credentials::delete(c, id)?;
                 Ok(theirs)
@@ -219,12 +220,12 @@ impl Inner {
             self.delete_rows(table, row.id).await?;
         }
         for sync in theirs.iter().filter(|sync| sync.variant != Variant::base()) {
-            self.delete_rows_of(sync).await?;
+            if let Some(table) = self.table(&sync.provider, &sync.name, &sync.variant).await? {
+                self.delete_rows(&table, row.id).await?;
+            }
         }
-        self.store
-            .write(move |c| connections::delete(c, environment, &key, &name))
-            .await?;
-        Ok(())
+        // By its number: one that bears the name by now is another.
+        Ok(self.store.write(move |c| connections::delete(c, id)).await?)
     }
 
     /// The connection of that name, or an error that names it as the caller did.

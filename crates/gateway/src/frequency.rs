@@ -1,5 +1,7 @@
 //! How often a single connection's sync runs, where that is not as the provider's file says.
 
+use std::sync::Arc;
+
 use domain::{SyncName, Variant};
 use registry::Schedule;
 use store::{runs, schedule, syncs};
@@ -26,22 +28,25 @@ impl Syncs<'_> {
         let own = own.map_err(|error| wrong(error.to_string()))?;
         let connection = self.0.connection(caller, integration, connection).await?;
         let declared = self.0.declared(&connection, name)?.schedule.clone();
-        let Some(mut sync) = self.0.find_sync(&connection, name, variant).await? else {
+        let Some(sync) = self.0.find_sync(&connection, name, variant).await? else {
             return Err(GatewayError::UnknownSync(format!(
                 "the sync {name} of the connection {:?} has no variant {variant}",
                 connection.name
             )));
         };
-        sync.frequency = own.as_ref().map(ToString::to_string);
-        let provider = self.0.provider(&connection.provider)?;
-        let due = next_due(provider, &sync, self.0.clock.now());
+        let (id, now, text) = (
+            sync.id,
+            self.0.clock.now(),
+            own.as_ref().map(ToString::to_string),
+        );
+        let provider = Arc::clone(self.0.provider(&connection.provider)?);
         let moved = self.0.store.write(move |c| {
-            syncs::set_frequency(c, sync.id, sync.frequency.as_deref())?;
-            let active = runs::latest(c, sync.id)?.is_some_and(|run| run.finished_at.is_none());
-            if active {
-                Ok(())
-            } else {
-                schedule::set_due(c, sync.id, due)
+            schedule::lock(c, id)?;
+            syncs::set_frequency(c, id, text.as_deref())?;
+            let active = runs::latest(c, id)?.is_some_and(|run| run.finished_at.is_none());
+            match syncs::get_any_environment(c, id)? {
+                Some(sync) if !active => schedule::set_due(c, id, next_due(&provider, &sync, now)),
+                _ => Ok(()),
             }
         });
         moved.await?;

@@ -17,6 +17,7 @@ mod frequency;
 mod gateway;
 mod given;
 mod health;
+mod held;
 mod import;
 mod integrations;
 mod keys;

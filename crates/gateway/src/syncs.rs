@@ -7,9 +7,11 @@ use store::runs::{self, RunFilter, RunRow, Trigger};
 use store::schedule;
 use store::slices;
 use store::syncs::{self, NewSync, SyncFilter, SyncRow};
+use store::StoreError;
 
 use crate::gateway::Inner;
-use crate::{Caller, GatewayError};
+use crate::held::Holder;
+use crate::{Caller, FieldError, GatewayError};
 
 /// The use cases of syncs.
 pub struct Syncs<'a>(pub(crate) &'a Inner);
@@ -49,9 +51,6 @@ pub struct TriggeredRun {
     pub already_active: bool,
 }
 
-/// A reset that is cut off leaves the sync due after this, in microseconds.
-const RESET_AT_MOST: i64 = 3_600 * Timestamp::SECOND;
-
 impl Syncs<'_> {
     /// Runs the selected syncs now, paused ones too, once. A sync that has a run waiting or under way keeps it.
     pub async fn trigger(
@@ -62,16 +61,22 @@ impl Syncs<'_> {
     ) -> Result<Vec<TriggeredRun>, GatewayError> {
         let mut triggered = Vec::new();
         for sync in self.0.select(caller, selection).await? {
-            if options.reset {
-                self.reset(&sync, options.empty_cache).await?;
-            }
+            let held = if options.reset {
+                self.reset(&sync, options.empty_cache).await?
+            } else {
+                None
+            };
             let (id, now) = (sync.id, self.0.clock.now());
             let (run, already_active) = self
                 .0
                 .store
                 .write(move |c| {
                     let made = runs::enqueue(c, id, Trigger::Api, now)?;
-                    schedule::bring_forward(c, id, now)?;
+                    match held {
+                        // If it is somebody else's by now, that is a reset as well, which makes it due at its end.
+                        Some(holder) => drop(holder.let_go(c, id, now)?),
+                        None => schedule::bring_forward(c, id, now)?,
+                    }
                     Ok(made)
                 })
                 .await?;
@@ -87,22 +92,24 @@ impl Syncs<'_> {
         Ok(triggered)
     }
 
-    /// Forgets how far the sync is. A worker that holds it loses its lease, and with it the right to write; nobody gets it
-    /// while its rows are deleted, or rows that are new would go with the old ones.
-    async fn reset(&self, sync: &SyncRow, empty_cache: bool) -> Result<(), GatewayError> {
-        let (id, later) = (sync.id, self.0.clock.now().plus(RESET_AT_MOST));
-        self.0
-            .store
-            .write(move |c| schedule::take_away(c, id, Some(later)))
-            .await?;
-        if empty_cache {
-            self.0.delete_rows_of(sync).await?;
-        }
+    /// Forgets how far the sync is, and keeps it. A worker that holds it loses its lease, and with it the right to write; nobody
+    /// gets it while its rows are deleted, or rows that are new would go with the old ones.
+    ///
+    /// It is forgotten before the first row goes: cut off in the middle, what is missing is read again.
+    async fn reset(&self, sync: &SyncRow, empty_cache: bool) -> Result<Option<Holder>, GatewayError> {
+        let (id, now) = (sync.id, self.0.clock.now());
+        let holder = Holder::new(now);
+        let taker = holder.clone();
         let forget = self.0.store.write(move |c| {
+            taker.take(c, id, now)?;
             slices::clear(c, id, None)?;
             syncs::set_checkpoint(c, id, &serde_json::json!({}))
         });
-        Ok(forget.await?)
+        forget.await?;
+        if empty_cache {
+            self.0.delete_rows_of(sync, &holder).await?;
+        }
+        Ok(Some(holder))
     }
 
     /// Stops the selected syncs from running on their schedule; a run under way goes on to its end.
@@ -125,7 +132,13 @@ impl Syncs<'_> {
         self.0
             .store
             .write(move |c| {
-                for sync in syncs.iter().filter(|sync| sync.paused != paused) {
+                for id in syncs.iter().map(|sync| sync.id) {
+                    schedule::lock(c, id)?;
+                    // Only now it is known what its run and others leave it at.
+                    let sync = syncs::get_any_environment(c, id)?;
+                    let Some(sync) = sync.filter(|sync| sync.paused != paused) else {
+                        continue;
+                    };
                     // A run that waits, or that a worker handed back, is still to be carried to its end.
                     let active = runs::latest(c, sync.id)?.is_some_and(|run| run.finished_at.is_none());
                     syncs::set_paused(c, sync.id, paused, (active || !paused).then_some(now))?;
@@ -144,11 +157,19 @@ impl Syncs<'_> {
         filter: RunFilter,
     ) -> Result<Vec<(RunRow, SyncRow)>, GatewayError> {
         let environment = caller.environment;
-        Ok(self
+        let listed = self
             .0
             .store
             .read(move |c| runs::list(c, environment, &filter))
-            .await?)
+            .await;
+        listed.map_err(|error| match error {
+            StoreError::NotFound { .. } => GatewayError::InvalidQuery(vec![FieldError::at(
+                "invalid",
+                "cursor",
+                "names no run that is there; runs are kept for a time only: begin again without it",
+            )]),
+            other => other.into(),
+        })
     }
 
     /// When a sync next runs by its schedule: the file's, unless the connection has its own frequency. `None` while paused.

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use domain::{ProviderName, SyncName, Variant};
 use store::connections::ConnectionRow;
-use store::schedule;
 use store::syncs::{self, NewSync, SyncRow};
 
 use crate::gateway::Inner;
+use crate::held::Holder;
 use crate::models::ModelTable;
 use crate::syncs::Syncs;
 use crate::{Caller, GatewayError};
@@ -75,22 +75,39 @@ impl Syncs<'_> {
         if *variant == Variant::base() {
             return Err(GatewayError::BaseVariant);
         }
-        let Some(sync) = self.0.find_sync(&connection, name, variant).await? else {
+        let mut found = self.0.find_sync(&connection, name, variant).await?;
+        if found.is_none() {
             return Err(GatewayError::UnknownVariant(format!(
                 "the connection {:?} has no variant {variant} of a sync {name}",
                 connection.name
             )));
-        };
-        let id = sync.id;
+        }
+        while let Some(sync) = found {
+            if self.delete_held(&sync).await? {
+                break;
+            }
+            found = self.0.find_sync(&connection, name, variant).await?;
+        }
+        Ok(())
+    }
+
+    /// False if somebody else took the sync meanwhile.
+    async fn delete_held(&self, sync: &SyncRow) -> Result<bool, GatewayError> {
+        let (id, now) = (sync.id, self.0.clock.now());
+        let holder = Holder::new(now);
+        let taker = holder.clone();
         self.0
             .store
             .write(move |c| {
-                syncs::set_paused(c, id, true, None)?;
-                schedule::take_away(c, id, None)
+                taker.take(c, id, now)?;
+                syncs::set_paused(c, id, true, None)
             })
             .await?;
-        self.0.delete_rows_of(&sync).await?;
-        Ok(self.0.store.write(move |c| syncs::delete(c, id)).await?)
+        let kept = self.0.delete_rows_of(sync, &holder).await?;
+        if kept {
+            self.0.store.write(move |c| syncs::delete(c, id)).await?;
+        }
+        Ok(kept)
     }
 }
 
@@ -131,13 +148,5 @@ impl Inner {
         let provider = self.provider(&connection.provider)?;
         let declared = provider.syncs.get(name).map(AsRef::as_ref);
         declared.ok_or_else(|| crate::syncs::no_such_sync(provider, name))
-    }
-
-    /// Deletes all rows of a sync in batches.
-    pub(crate) async fn delete_rows_of(&self, sync: &SyncRow) -> Result<(), GatewayError> {
-        match self.table(&sync.provider, &sync.name, &sync.variant).await? {
-            Some(table) => self.delete_rows(&table, sync.connection).await,
-            None => Ok(()),
-        }
     }
 }

@@ -345,16 +345,10 @@ pub fn touch(c: &mut DbConn, id: ConnectionId, now: Timestamp) -> Result<(), Sto
     Ok(())
 }
 
-/// Deletes the connection with its credentials, syncs, schedules, runs, slices and counters; gives what it was.
+/// Deletes the connection, if it is there, with its credentials, syncs, schedules, runs, slices and counters.
 ///
 /// Synced rows stay: [`crate::records::delete_connection`] takes those away, in batches, before.
-pub fn delete(
-    c: &mut DbConn,
-    environment: EnvironmentId,
-    integration: &IntegrationKey,
-    name: &ConnectionName,
-) -> Result<ConnectionRow, StoreError> {
-    let row = find(c, environment, integration, name)?;
-    diesel::delete(connections::table.find(row.id.raw())).execute(c)?;
-    Ok(row)
+pub fn delete(c: &mut DbConn, id: ConnectionId) -> Result<(), StoreError> {
+    diesel::delete(connections::table.find(id.raw())).execute(c)?;
+    Ok(())
 }

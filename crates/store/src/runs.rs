@@ -290,6 +290,8 @@ pub fn list(
     }
     if let Some(before) = filter.before {
         let number = runs::table
+            .inner_join(syncs::table.inner_join(connections::table))
+            .filter(connections::environment_id.eq(environment.raw()))
             .filter(runs::id.eq(before.to_string()))
             .select(runs::number)
             .first::<i64>(c);
@@ -322,8 +324,14 @@ pub fn latest_finished(c: &mut DbConn, sync: SyncId) -> Result<Option<RunRow>, S
         .optional()?)
 }
 
-/// Deletes ended runs made before `before`, but of each sync the newest `keep_per_sync`; gives how many went.
-pub fn prune(c: &mut DbConn, before: Timestamp, keep_per_sync: i64) -> Result<u64, StoreError> {
-    let deleted = delete_old_runs(c, before, keep_per_sync)?;
-    Ok(u64::try_from(deleted).unwrap_or(u64::MAX))
+/// Deletes up to `limit` ended runs made before `before`, but of each sync the newest `keep_per_sync` (at least one); gives how
+/// many went. To be repeated until it gives less.
+pub fn prune(
+    c: &mut DbConn,
+    before: Timestamp,
+    keep_per_sync: i64,
+    limit: i64,
+) -> Result<i64, StoreError> {
+    let deleted = delete_old_runs(c, before, keep_per_sync, limit)?;
+    Ok(i64::try_from(deleted).unwrap_or(i64::MAX))
 }

@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use domain::{SyncId, Timestamp};
 
 use crate::column::MaybeMicros;
-use crate::dialect::claim_due;
+use crate::dialect::{claim_due, lock_holder};
 use crate::runs::{self, RunRow};
 use crate::schema::schedule;
 use crate::syncs::SyncRow;
@@ -29,11 +29,14 @@ pub struct ScheduleRow {
     /// When it is due, or when its lease ends; `None` for never.
     #[diesel(deserialize_as = MaybeMicros)]
     pub due_at: Option<Timestamp>,
-    /// The worker that holds it.
+    /// Who holds it.
     pub holder: Option<String>,
 }
 
-/// Takes up to `limit` syncs that are due at `now` for `worker` until `lease_until`, longest due first.
+/// Takes up to `limit` syncs that are due at `now` for `holder` until `lease_until`, longest due first.
+///
+/// Each claim has a holder of its own name, even those of one worker: what is left of a run whose sync was taken away must not
+/// pass for the one that began after it.
 ///
 /// A sync's queued or running run is taken over (`resumed` grows if it was running); without one, a run with trigger
 /// `schedule` is made.
@@ -41,14 +44,14 @@ pub fn claim(
     c: &mut DbConn,
     now: Timestamp,
     lease_until: Timestamp,
-    worker: &str,
+    holder: &str,
     limit: i64,
 ) -> Result<Vec<Claimed>, StoreError> {
     let ids = claim_due(c, now, limit)?;
     diesel::update(schedule::table.filter(schedule::sync_id.eq_any(&ids)))
         .set((
             schedule::due_at.eq(lease_until.as_micros()),
-            schedule::holder.eq(worker),
+            schedule::holder.eq(holder),
         ))
         .execute(c)?;
     let mut claimed: Vec<_> = runs::take_over(c, &ids, now)?
@@ -59,37 +62,43 @@ pub fn claim(
     Ok(claimed)
 }
 
-/// Prolongs the lease; false if `worker` is no longer the holder.
+/// Prolongs the lease; false if `holder` is no longer the holder.
 pub fn heartbeat(
     c: &mut DbConn,
     sync: SyncId,
-    worker: &str,
+    holder: &str,
     lease_until: Timestamp,
 ) -> Result<bool, StoreError> {
     let held = schedule::table
         .find(sync.raw())
-        .filter(schedule::holder.eq(worker));
+        .filter(schedule::holder.eq(holder));
     Ok(diesel::update(held)
         .set(schedule::due_at.eq(lease_until.as_micros()))
         .execute(c)?
         == 1)
 }
 
-/// Gives the sync back, due at `next_due` (`None`: never); false if `worker` is no longer the holder.
+/// Gives the sync back, due at `next_due` (`None`: never); false if `holder` is no longer the holder.
 pub fn finish(
     c: &mut DbConn,
     sync: SyncId,
-    worker: &str,
+    holder: &str,
     next_due: Option<Timestamp>,
 ) -> Result<bool, StoreError> {
     let held = schedule::table
         .find(sync.raw())
-        .filter(schedule::holder.eq(worker));
+        .filter(schedule::holder.eq(holder));
     let given_back = (
         schedule::due_at.eq(next_due.map(Timestamp::as_micros)),
         schedule::holder.eq(None::<String>),
     );
     Ok(diesel::update(held).set(given_back).execute(c)? == 1)
+}
+
+/// Locks the sync's schedule until the transaction ends, so that what is decided by its state holds: whoever changes when a sync
+/// is due, or ends its run, does so one after the other.
+pub fn lock(c: &mut DbConn, sync: SyncId) -> Result<(), StoreError> {
+    lock_holder(c, sync).map(drop)
 }
 
 /// Makes the sync due now, unless a worker holds it or it is due already.
@@ -120,12 +129,17 @@ pub fn set_due(c: &mut DbConn, sync: SyncId, due_at: Option<Timestamp>) -> Resul
     Ok(())
 }
 
-/// Takes the sync from whoever holds it, who cannot write any more, and sets when it is due (`None`: never).
-pub fn take_away(c: &mut DbConn, sync: SyncId, due_at: Option<Timestamp>) -> Result<(), StoreError> {
+/// Takes the sync from whoever holds it, who cannot write any more, and gives it to `holder` until `lease_until`.
+pub fn take_away(
+    c: &mut DbConn,
+    sync: SyncId,
+    holder: &str,
+    lease_until: Timestamp,
+) -> Result<(), StoreError> {
     diesel::update(schedule::table.find(sync.raw()))
         .set((
-            schedule::due_at.eq(due_at.map(Timestamp::as_micros)),
-            schedule::holder.eq(None::<String>),
+            schedule::due_at.eq(lease_until.as_micros()),
+            schedule::holder.eq(holder),
         ))
         .execute(c)?;
     Ok(())

@@ -42,6 +42,20 @@ pub(crate) struct Beside {
     pub(crate) progress: Option<f64>,
 }
 
+/// An answer of the provider, and when it was asked.
+pub(crate) struct Fetched {
+    pub(crate) answer: Answer,
+    pub(crate) asked: Timestamp,
+}
+
+/// Records of one page, or that were asked for one by one.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    pub(crate) records: Vec<Record>,
+    /// When the first of them was asked for.
+    pub(crate) asked: Timestamp,
+}
+
 impl Context {
     pub(crate) fn now(&self) -> Timestamp {
         self.gateway.clock().now()
@@ -64,12 +78,17 @@ impl Context {
     }
 
     /// Fetches a page, unless the process wants to end.
-    pub(crate) async fn fetch(&self, call: Call) -> Result<Answer, Failure> {
-        tokio::select! {
+    pub(crate) async fn fetch(&self, call: Call) -> Result<Fetched, Failure> {
+        let asked = self.now();
+        let answer = tokio::select! {
             biased;
             () = self.stopping.cancelled() => Err(Failure::Stopping),
-            answer = self.gateway.upstream().fetch(&self.target, call) => Ok(answer?),
-        }
+            answer = self.gateway.upstream().fetch(&self.target, call) => Ok::<_, Failure>(answer?),
+        };
+        Ok(Fetched {
+            answer: answer?,
+            asked,
+        })
     }
 
     /// Reads a page of the sync's list.
@@ -83,7 +102,8 @@ impl Context {
     }
 
     /// Writes records and what goes with them, in one transaction, if the lease is still ours.
-    pub(crate) async fn commit(&self, records: Vec<Record>, beside: Beside) -> Result<PageCounts, Failure> {
+    pub(crate) async fn commit(&self, batch: Batch, beside: Beside) -> Result<PageCounts, Failure> {
+        let Batch { records, asked } = batch;
         let (table, lease, run) = (Arc::clone(&self.table), self.lease.clone(), self.run);
         let (connection, now) = (self.connection.id, self.now());
         let remembered = beside.checkpoint.clone();
@@ -104,6 +124,7 @@ impl Context {
                     new_slices: beside.new_slices,
                     checkpoint: beside.checkpoint.map(|checkpoint| checkpoint.store()),
                     progress: beside.progress,
+                    asked,
                     now,
                 };
                 records::commit_page(c, page)
@@ -115,12 +136,20 @@ impl Context {
         Ok(counts)
     }
 
+    /// No records, for what is written beside.
+    pub(crate) fn nothing(&self) -> Batch {
+        Batch {
+            records: Vec::new(),
+            asked: self.now(),
+        }
+    }
+
     /// Remembers the checkpoint as `change` leaves it.
     pub(crate) async fn remember(&self, change: impl FnOnce(&mut Checkpoint)) -> Result<(), Failure> {
         let mut checkpoint = self.checkpoint().clone();
         change(&mut checkpoint);
         self.commit(
-            Vec::new(),
+            self.nothing(),
             Beside {
                 checkpoint: Some(checkpoint),
                 ..Beside::default()

@@ -26,14 +26,18 @@ pub(crate) async fn settle(context: &Arc<Context>, slices: Vec<ReadSlice>) -> Re
         slice.seen.sort_unstable();
         missing.extend(not_shown(context, &slice).await?);
     }
-    if missing.is_empty() {
-        return Ok(());
-    }
-    guard(context, missing.len()).await?;
     if context.declared.reread.is_some() {
-        return followup::ask(context, missing).await;
+        // Before a call is made for each.
+        guard(context, missing.len()).await?;
+        return followup::ask(context, missing, true).await;
     }
-    for keys in missing.chunks(1_000) {
+    mark(context, missing).await
+}
+
+/// Marks rows deleted, unless there are too many for one run.
+pub(crate) async fn mark(context: &Arc<Context>, keys: Vec<String>) -> Result<(), Failure> {
+    guard(context, keys.len()).await?;
+    for keys in keys.chunks(1_000) {
         context.mark_deleted(keys.to_vec()).await?;
     }
     Ok(())
@@ -78,6 +82,9 @@ async fn not_shown(context: &Arc<Context>, slice: &ReadSlice) -> Result<Vec<Stri
 }
 
 async fn guard(context: &Arc<Context>, missing: usize) -> Result<(), Failure> {
+    if missing == 0 {
+        return Ok(());
+    }
     let (table, connection) = (Arc::clone(&context.table), context.connection.id);
     let live = context
         .gateway

@@ -7,7 +7,8 @@ use futures::{StreamExt, TryStreamExt, stream};
 use registry::Reread;
 use store::records::{self, KeyRange};
 
-use crate::context::{Beside, Context};
+use crate::context::{Batch, Beside, Context};
+use crate::deletions;
 use crate::failure::Failure;
 use crate::plan;
 
@@ -18,6 +19,8 @@ const CHUNK: usize = 50;
 enum Told {
     Record(Box<Record>),
     Gone(String),
+    /// Another record under this key's address, as where two were merged into one.
+    Another(String),
 }
 
 /// What the run has read of the trailing range.
@@ -49,14 +52,14 @@ pub(crate) async fn follow_up(context: &Arc<Context>, trailing: Trailing) -> Res
     let keys = turn(context, &reread, undated, followed.undated, budget).await?;
     let left = budget.saturating_sub(i64::try_from(keys.len()).unwrap_or(i64::MAX));
     let last = keys.last().cloned();
-    ask(context, keys).await?;
+    ask(context, keys, false).await?;
     context
         .remember(|checkpoint| checkpoint.followed.undated = last)
         .await?;
     let dated = Pick::Within(window.column.clone(), floor, trailing.from);
     let keys = turn(context, &reread, dated, followed.dated, left).await?;
     let last = keys.last().cloned();
-    ask(context, keys).await?;
+    ask(context, keys, false).await?;
     context
         .remember(|checkpoint| checkpoint.followed.dated = last)
         .await
@@ -128,9 +131,13 @@ async fn turn(
     Ok(read.await?)
 }
 
-/// Asks the provider for each key; what it has is written, what it has not is marked deleted.
-pub(crate) async fn ask(context: &Arc<Context>, keys: Vec<String>) -> Result<(), Failure> {
+/// Asks the provider for each key; what it has is written, what it has not is marked deleted, unless that is too much at once.
+///
+/// `unlisted` tells that the list lacks them: then another record in the place of one means that it is gone too.
+pub(crate) async fn ask(context: &Arc<Context>, keys: Vec<String>, unlisted: bool) -> Result<(), Failure> {
+    let mut gone = Vec::new();
     for chunk in keys.chunks(CHUNK) {
+        let asked = context.now();
         let calls: Vec<_> = chunk
             .iter()
             .map(|key| one(Arc::clone(context), key.clone()))
@@ -139,21 +146,20 @@ pub(crate) async fn ask(context: &Arc<Context>, keys: Vec<String>) -> Result<(),
             .buffer_unordered(context.parallel())
             .try_collect()
             .await?;
-        let (mut records, mut gone) = (Vec::new(), Vec::new());
+        let mut records = Vec::new();
         for answer in told {
             match answer {
                 Told::Record(record) => records.push(*record),
                 Told::Gone(key) => gone.push(key),
+                Told::Another(key) if unlisted => gone.push(key),
+                Told::Another(_) => {}
             }
         }
         if !records.is_empty() {
-            context.commit(records, Beside::default()).await?;
-        }
-        if !gone.is_empty() {
-            context.mark_deleted(gone).await?;
+            context.commit(Batch { records, asked }, Beside::default()).await?;
         }
     }
-    Ok(())
+    deletions::mark(context, gone).await
 }
 
 async fn one(context: Arc<Context>, key: String) -> Result<Told, Failure> {
@@ -163,7 +169,7 @@ async fn one(context: Arc<Context>, key: String) -> Result<Told, Failure> {
     let server = context.declared.request.server.as_deref();
     let call = context.target.record_call(server, &reread.path, &key)?;
     let answer = match context.fetch(call).await {
-        Ok(answer) => answer,
+        Ok(fetched) => fetched.answer,
         Err(failure) if failure.not_found() => return Ok(Told::Gone(key)),
         Err(failure) => return Err(failure),
     };
@@ -175,7 +181,8 @@ async fn one(context: Arc<Context>, key: String) -> Result<Told, Failure> {
     let record = found.map(|record| context.table.reader.read(record));
     match record {
         Some(Ok(record)) if record.key == key => Ok(Told::Record(Box::new(record))),
-        // Another record, or none, under this key's address says nothing of the row.
+        Some(Ok(_)) => Ok(Told::Another(key)),
+        // None under this key's address says nothing of the row.
         _ => Err(Failure::Unreadable(serde::de::Error::custom(
             "it is not the record that was asked for",
         ))),

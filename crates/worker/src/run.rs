@@ -32,12 +32,12 @@ const MAX_RETRY_AUTH: i64 = 24 * 3_600 * Timestamp::SECOND;
 pub(crate) async fn carry_out(
     gateway: Gateway,
     claimed: Claimed,
-    worker: String,
+    holder: String,
     stopping: CancellationToken,
 ) {
     let (sync, run) = (claimed.sync.id, claimed.run.id);
     let name = claimed.sync.name.clone();
-    let lease = Lease { sync, worker };
+    let lease = Lease { sync, holder };
     tracing::info!(run.id = %run, sync = %name, connection.id = %claimed.sync.connection, "the run begins");
     let outcome = match Context::prepare(&gateway, claimed, lease.clone(), stopping).await {
         Ok(context) => work(&Arc::new(context)).await,
@@ -45,7 +45,7 @@ pub(crate) async fn carry_out(
     };
     let ended = match &outcome {
         Err(Failure::LeaseLost) => {
-            tracing::warn!(run.id = %run, sync = %name, "the lease is lost: another worker goes on with the run");
+            tracing::warn!(run.id = %run, sync = %name, "the lease is lost: whoever took the sync goes on with it");
             return;
         }
         Err(Failure::Stopping) => hand_back(&gateway, &lease).await,
@@ -181,7 +181,7 @@ async fn backfill(context: &Arc<Context>) -> Result<(), Failure> {
         };
         context
             .commit(
-                Vec::new(),
+                context.nothing(),
                 Beside {
                     new_slices,
                     checkpoint: Some(checkpoint),
@@ -288,7 +288,7 @@ async fn hand_back(gateway: &Gateway, lease: &Lease) -> Result<(), GatewayError>
     let (lease, now) = (lease.clone(), gateway.clock().now());
     gateway
         .store()
-        .write(move |c| schedule::finish(c, lease.sync, &lease.worker, Some(now)))
+        .write(move |c| schedule::finish(c, lease.sync, &lease.holder, Some(now)))
         .await?;
     Ok(())
 }
@@ -314,11 +314,16 @@ async fn end(
     let at_once = outcome.is_ok_and(|then| then == Then::AtOnce);
     let (lease, gateway_) = (lease.clone(), gateway.clone());
     let stored = gateway.store().write(move |c| {
+        schedule::lock(c, lease.sync)?;
         let Some(sync) = syncs::get_any_environment(c, lease.sync)? else {
             return Ok(());
         };
         let mut checkpoint = Checkpoint::load(&sync.checkpoint);
-        let regular = gateway_.syncs().next_due(&sync, now);
+        let regular = match gateway_.syncs().next_due(&sync, now) {
+            // Another process may know what this one's files lack, and they may be put back.
+            None if told.is_some() && !sync.paused => Some(now.plus(MAX_RETRY)),
+            regular => regular,
+        };
         checkpoint.failures = if told.is_some() {
             checkpoint.failures.saturating_add(1)
         } else {
@@ -339,7 +344,7 @@ async fn end(
                 })
             }
         };
-        if !schedule::finish(c, lease.sync, &lease.worker, due)? {
+        if !schedule::finish(c, lease.sync, &lease.holder, due)? {
             return Err(store::StoreError::LeaseLost);
         }
         syncs::set_checkpoint(c, lease.sync, &checkpoint.store())?;

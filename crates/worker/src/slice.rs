@@ -11,7 +11,7 @@ use store::slices::{NewSlice, SliceRow};
 use tokio::task::JoinSet;
 use upstream::{Answer, Call, Next};
 
-use crate::context::{Beside, Context};
+use crate::context::{Batch, Beside, Context, Fetched};
 use crate::failure::Failure;
 use crate::list::{LoopGuard, key_hash, next_page};
 use crate::page::Page;
@@ -108,8 +108,8 @@ impl<'a> Reader<'a> {
             None => first.clone(),
         };
         let mut at = call.clone();
-        let mut answer = match self.context.fetch(call).await {
-            Ok(answer) => answer,
+        let mut fetched = match self.context.fetch(call).await {
+            Ok(fetched) => fetched,
             Err(failure) if self.beyond_retention(&failure) => {
                 self.note_floor();
                 return self.clamp().await.map(|()| None);
@@ -122,13 +122,19 @@ impl<'a> Reader<'a> {
             Err(failure) => return Err(failure),
         };
         loop {
+            let Fetched { answer, asked } = fetched;
             let page = self.context.read_page(&answer)?;
             let next = self.next(&at, &answer, &page)?;
             let Page { records, skipped, .. } = page;
             self.note(&records);
+            let batch = Batch { records, asked };
+            if !skipped.is_empty() {
+                // Which rows the records left out are is not known: none is marked deleted for not being seen.
+                self.seen = None;
+            }
             let skipped = u32::try_from(skipped.len()).unwrap_or(u32::MAX);
             let Next::Page(cursor) = next else {
-                self.finish(records, skipped).await?;
+                self.finish(batch, skipped).await?;
                 let Self {
                     work, began, seen, ..
                 } = self;
@@ -139,13 +145,13 @@ impl<'a> Reader<'a> {
                 }));
             };
             at = self.resume(&first, &cursor)?;
-            let (committed, fetched) = tokio::join!(
-                self.advance(records, skipped, cursor),
+            let (committed, following) = tokio::join!(
+                self.advance(batch, skipped, cursor),
                 self.context.fetch(at.clone())
             );
             let range = committed?;
             self.work.range = range;
-            answer = fetched?;
+            fetched = following?;
         }
     }
 
@@ -216,7 +222,7 @@ impl<'a> Reader<'a> {
     /// Writes a page that another follows; cuts the slice if a reader is idle or it has proved long. Gives what it covers then.
     async fn advance(
         &self,
-        records: Vec<Record>,
+        batch: Batch,
         skipped: u32,
         cursor: String,
     ) -> Result<Option<Range>, Failure> {
@@ -246,7 +252,7 @@ impl<'a> Reader<'a> {
             progress: self.progress(),
             ..Beside::default()
         };
-        let counts = self.context.commit(records, beside).await?;
+        let counts = self.context.commit(batch, beside).await?;
         match (self.work.id, lost) {
             (Some(_), _) => self.pool.add(counts.new_slices.into_iter().map(stored_work)),
             (None, Some(range)) => self.pool.add([SliceWork {
@@ -276,13 +282,13 @@ impl<'a> Reader<'a> {
     }
 
     /// Writes the last page of the slice.
-    async fn finish(&self, records: Vec<Record>, skipped: u32) -> Result<(), Failure> {
+    async fn finish(&self, batch: Batch, skipped: u32) -> Result<(), Failure> {
         let covered = self.work.range.map_or(0, |range| width(range, self.began));
         let progress = self.work.id.and_then(|_| self.pool.covered(covered));
         let slice = self.work.id.map(|id| SliceChange::Done { id });
         self.context
             .commit(
-                records,
+                batch,
                 Beside {
                     pages: 1,
                     skipped,
@@ -357,7 +363,7 @@ impl<'a> Reader<'a> {
                     ..Beside::default()
                 };
                 self.context
-                    .commit(Vec::new(), beside)
+                    .commit(self.context.nothing(), beside)
                     .await?
                     .new_slices
                     .into_iter()

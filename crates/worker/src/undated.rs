@@ -10,7 +10,7 @@ use registry::Undated;
 use upstream::{Call, Next};
 
 use crate::checkpoint::{Checkpoint, Sweep};
-use crate::context::{Beside, Context};
+use crate::context::{Batch, Beside, Context, Fetched};
 use crate::failure::Failure;
 use crate::list::{LoopGuard, next_page};
 
@@ -41,6 +41,7 @@ async fn newest(context: &Arc<Context>) -> Result<(), Failure> {
     while !ended {
         let step = walk.page(context).await?;
         let past = step
+            .batch
             .records
             .iter()
             .all(|record| age(context, record).is_some_and(|at| at < until));
@@ -50,7 +51,7 @@ async fn newest(context: &Arc<Context>) -> Result<(), Failure> {
             skipped: step.skipped,
             ..Beside::default()
         };
-        context.commit(step.records, beside).await?;
+        context.commit(step.batch, beside).await?;
     }
     context.remember(|checkpoint| checkpoint.head = Some(began)).await
 }
@@ -104,7 +105,7 @@ async fn portion(context: &Arc<Context>, undated: Undated) -> Result<(), Failure
             checkpoint: Some(checkpoint),
             ..Beside::default()
         };
-        context.commit(step.records, beside).await?;
+        context.commit(step.batch, beside).await?;
         if ended {
             break;
         }
@@ -120,7 +121,7 @@ struct Walk {
 }
 
 struct Step {
-    records: Vec<Record>,
+    batch: Batch,
     skipped: u32,
     next: Option<String>,
 }
@@ -146,7 +147,7 @@ impl Walk {
     }
 
     async fn page(&mut self, context: &Context) -> Result<Step, Failure> {
-        let answer = context.fetch(self.at.clone()).await?;
+        let Fetched { answer, asked } = context.fetch(self.at.clone()).await?;
         let page = context.read_page(&answer)?;
         let next = next_page(context, &self.at, &answer, &page)?;
         self.loops.check(&next, &page)?;
@@ -161,7 +162,10 @@ impl Walk {
         };
         let skipped = u32::try_from(page.skipped.len()).unwrap_or(u32::MAX);
         Ok(Step {
-            records: page.records,
+            batch: Batch {
+                records: page.records,
+                asked,
+            },
             skipped,
             next,
         })

@@ -1,8 +1,9 @@
 //! The loop that claims what is due and carries it out, side by side, until it is told to stop.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use domain::{Id, IdKind, Timestamp};
+use domain::{Id, IdKind};
 use gateway::Gateway;
 use store::runs;
 use store::schedule::{self, Claimed};
@@ -47,6 +48,8 @@ pub struct Worker {
     gateway: Gateway,
     options: WorkerOptions,
     id: String,
+    /// How often it has claimed.
+    claims: AtomicU64,
 }
 
 enum WorkerKind {}
@@ -56,14 +59,21 @@ impl IdKind for WorkerKind {
 
 /// Ended runs of a sync that are kept whatever their age.
 const KEEP_RUNS: i64 = 100;
-/// How often old runs are looked for, in microseconds.
-const TIDY_EVERY: i64 = 3_600 * Timestamp::SECOND;
+/// How often old runs are looked for.
+const TIDY_EVERY: Duration = Duration::from_hours(1);
+/// Old runs that one transaction deletes, so that others get their turn.
+const TIDY_BATCH: i64 = 2_000;
 
 impl Worker {
     /// A worker over `gateway`.
     pub fn new(gateway: Gateway, options: WorkerOptions) -> Self {
         let id = Id::<WorkerKind>::new(gateway.clock().now()).to_string();
-        Self { gateway, options, id }
+        Self {
+            gateway,
+            options,
+            id,
+            claims: AtomicU64::new(0),
+        }
     }
 
     /// Works until `stopping` is cancelled; then claims nothing more, lets every run stop between two pages and every action come to
@@ -75,19 +85,22 @@ impl Worker {
             options: self.options.clone(),
             id: self.id.clone(),
         };
-        tokio::join!(self.run_syncs(stopping.clone()), actions.run(stopping));
+        let working = async { tokio::join!(self.run_syncs(stopping.clone()), actions.run(stopping.clone())) };
+        tokio::select! {
+            _ = working => {}
+            never = self.tidy() => match never {},
+        }
         tracing::info!(worker.id = %self.id, "the worker ends");
     }
 
     async fn run_syncs(&self, stopping: CancellationToken) {
         let mut runs = JoinSet::new();
-        let mut tidied: Option<Timestamp> = None;
         while !stopping.is_cancelled() {
             let free = self.options.concurrency.saturating_sub(runs.len());
-            for claimed in self.claim(free).await {
-                runs.spawn(self.hold(claimed, stopping.clone()));
+            let holder = self.next_holder();
+            for claimed in self.claim(free, &holder).await {
+                runs.spawn(self.hold(claimed, holder.clone(), stopping.clone()));
             }
-            self.tidy(&mut tidied).await;
             let full = runs.len() >= self.options.concurrency;
             let pause = self.pause().await;
             tokio::select! {
@@ -115,11 +128,16 @@ impl Worker {
         }
     }
 
-    async fn claim(&self, free: usize) -> Vec<Claimed> {
+    /// A name for each claim: a run whose sync was taken away must not pass for the one that this very worker began after it.
+    fn next_holder(&self) -> String {
+        format!("{}-{}", self.id, self.claims.fetch_add(1, Ordering::Relaxed))
+    }
+
+    async fn claim(&self, free: usize, holder: &str) -> Vec<Claimed> {
         if free == 0 {
             return Vec::new();
         }
-        let (now, id) = (self.gateway.clock().now(), self.id.clone());
+        let (now, holder) = (self.gateway.clock().now(), holder.to_owned());
         let (until, limit) = (
             now.plus(self.lease_micros()),
             i64::try_from(free).unwrap_or(i64::MAX),
@@ -127,7 +145,7 @@ impl Worker {
         let claimed = self
             .gateway
             .store()
-            .write(move |c| schedule::claim(c, now, until, &id, limit))
+            .write(move |c| schedule::claim(c, now, until, &holder, limit))
             .await;
         claimed.unwrap_or_else(|error| {
             tracing::error!(%error, "nothing can be claimed; the next try follows");
@@ -143,20 +161,21 @@ impl Worker {
     fn hold(
         &self,
         claimed: Claimed,
+        holder: String,
         stopping: CancellationToken,
     ) -> impl Future<Output = ()> + Send + 'static {
-        let (gateway, id, sync) = (self.gateway.clone(), self.id.clone(), claimed.sync.id);
+        let (gateway, sync) = (self.gateway.clone(), claimed.sync.id);
         let (lease, every) = (self.lease_micros(), self.options.lease / 3);
         async move {
             let beat = async {
                 let mut alive_until = gateway.clock().now().plus(lease);
                 loop {
                     tokio::time::sleep(every).await;
-                    let (now, worker) = (gateway.clock().now(), id.clone());
+                    let (now, by) = (gateway.clock().now(), holder.clone());
                     let until = now.plus(lease);
                     match gateway
                         .store()
-                        .write(move |c| schedule::heartbeat(c, sync, &worker, until))
+                        .write(move |c| schedule::heartbeat(c, sync, &by, until))
                         .await
                     {
                         Ok(true) => alive_until = until,
@@ -168,7 +187,7 @@ impl Worker {
                 }
             };
             tokio::select! {
-                () = run::carry_out(gateway.clone(), claimed, id.clone(), stopping) => {}
+                () = run::carry_out(gateway.clone(), claimed, holder.clone(), stopping) => {}
                 () = beat => tracing::warn!(sync.id = %sync, "a lease is lost: its run goes on elsewhere"),
             }
         }
@@ -183,20 +202,22 @@ impl Worker {
         wait.clamp(Duration::from_millis(20), self.options.poll)
     }
 
-    async fn tidy(&self, last: &mut Option<Timestamp>) {
-        let now = self.gateway.clock().now();
-        if last.is_some_and(|last| now.since(last) < TIDY_EVERY) {
-            return;
-        }
-        *last = Some(now);
-        let before = now.plus(-i64::try_from(self.options.keep_runs.as_micros()).unwrap_or(i64::MAX / 4));
-        if let Err(error) = self
-            .gateway
-            .store()
-            .write(move |c| runs::prune(c, before, KEEP_RUNS))
-            .await
-        {
-            tracing::warn!(%error, "old runs were not taken away");
+    /// Takes old runs away, for as long as it is polled.
+    async fn tidy(&self) -> std::convert::Infallible {
+        let keep = i64::try_from(self.options.keep_runs.as_micros()).unwrap_or(i64::MAX / 4);
+        loop {
+            let before = self.gateway.clock().now().plus(-keep);
+            let pruned = self
+                .gateway
+                .store()
+                .write(move |c| runs::prune(c, before, KEEP_RUNS, TIDY_BATCH))
+                .await;
+            match pruned {
+                Ok(pruned) if pruned == TIDY_BATCH => continue,
+                Ok(_) => {}
+                Err(error) => tracing::warn!(%error, "old runs were not taken away"),
+            }
+            tokio::time::sleep(TIDY_EVERY).await;
         }
     }
 }

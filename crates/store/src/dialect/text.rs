@@ -122,12 +122,20 @@ pub(crate) fn lock_counter(c: &mut DbConn, connection: ConnectionId, table: &str
         .ok_or(StoreError::NotFound { what: "connection" })
 }
 
-/// Deletes ended runs made before `before`, but of each sync the newest `keep`.
-pub(crate) fn delete_old_runs(c: &mut DbConn, before: Timestamp, keep: i64) -> Result<usize, StoreError> {
-    let sql = "DELETE FROM runs WHERE number IN (SELECT number FROM (SELECT number, status, created_at, \
-               row_number() OVER (PARTITION BY sync_id ORDER BY number DESC) AS place FROM runs) AS ranked \
-               WHERE place > ? AND created_at < ? AND status NOT IN ('queued', 'running'))";
-    Statement::new(sql, vec![Bind::integer(keep), Bind::integer(before.as_micros())]).execute(c)
+/// Deletes up to `limit` ended runs made before `before`, but of each sync the newest `keep`.
+pub(crate) fn delete_old_runs(
+    c: &mut DbConn,
+    before: Timestamp,
+    keep: i64,
+    limit: i64,
+) -> Result<usize, StoreError> {
+    let newest = "SELECT number FROM runs AS newer WHERE newer.sync_id = old.sync_id ORDER BY number DESC LIMIT 1 OFFSET ?";
+    let sql = format!(
+        "DELETE FROM runs WHERE number IN (SELECT number FROM runs AS old WHERE created_at < ? \
+         AND status NOT IN ('queued', 'running') AND number < ({newest}) ORDER BY created_at LIMIT ?)"
+    );
+    let binds = [before.as_micros(), keep.saturating_sub(1).max(0), limit];
+    Statement::new(sql, binds.map(Bind::integer).into()).execute(c)
 }
 
 /// The text at `path` of the JSON object in `column`, names from the outermost in, as an expression.

@@ -18,13 +18,13 @@ use crate::schema::{self, counters, runs};
 use crate::slices::{self, NewSlice, SliceRow};
 use crate::{DbConn, StoreError, syncs};
 
-/// The right of a worker to write a sync's rows.
+/// The right to write a sync's rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
     /// The sync.
     pub sync: SyncId,
-    /// The worker that claimed it.
-    pub worker: String,
+    /// Who claimed it, by the name of that very claim.
+    pub holder: String,
 }
 
 /// What becomes of the slice that a page was read of.
@@ -73,6 +73,8 @@ pub struct PageCommit<'a> {
     pub checkpoint: Option<Json>,
     /// The run's progress from 0 to 1; `None` keeps it.
     pub progress: Option<f64>,
+    /// When the provider was asked for them: a row that was written since then, by an action's answer, is newer and stays as it is.
+    pub asked: Timestamp,
     /// The time of writing.
     pub now: Timestamp,
 }
@@ -96,7 +98,7 @@ pub struct PageCounts {
 
 /// Writes a page; to be called within [`crate::Store::write`].
 ///
-/// [`StoreError::LeaseLost`] if the lease's worker is no longer the holder; nothing is written then.
+/// [`StoreError::LeaseLost`] if the lease's holder is so no longer; nothing is written then.
 #[expect(clippy::needless_pass_by_value, reason = "a page is written once")]
 pub fn commit_page(c: &mut DbConn, page: PageCommit<'_>) -> Result<PageCounts, StoreError> {
     hold(c, page.lease)?;
@@ -106,7 +108,7 @@ pub fn commit_page(c: &mut DbConn, page: PageCommit<'_>) -> Result<PageCounts, S
         connection: page.connection,
         now: page.now,
     };
-    let mut counts = write_rows(c, &rows, &page.records)?;
+    let mut counts = write_rows(c, &rows, &page.records, Some(page.asked))?;
     counts.new_slices = slices::insert(c, page.lease.sync, &page.new_slices)?;
     count_page(c, &page, &counts)?;
     change_slice(c, &page)?;
@@ -129,11 +131,12 @@ pub struct Rows<'a> {
     pub now: Timestamp,
 }
 
-/// Writes those records that differ from what is stored. The counter's row is locked first.
+/// Writes those records that differ from what is stored, if that is not newer than `asked`. The counter's row is locked first.
 pub(super) fn write_rows(
     c: &mut DbConn,
     rows: &Rows<'_>,
     given: &[Record],
+    asked: Option<Timestamp>,
 ) -> Result<PageCounts, StoreError> {
     let last_number = lock_counter(c, rows.connection, rows.table.name.as_str())?;
     let records = last_of_each_key(given);
@@ -142,6 +145,7 @@ pub(super) fn write_rows(
     for record in &records {
         match stored.get(record.key.as_str()) {
             None => new.push(*record),
+            Some(there) if asked.is_some_and(|asked| there.written > asked) => {}
             Some(there) if there.deleted => {
                 revived += 1;
                 changed.push(*record);
@@ -167,9 +171,9 @@ pub(super) fn write_rows(
     })
 }
 
-/// Locks the sync's schedule and makes sure that the worker still holds it.
-fn hold(c: &mut DbConn, lease: &Lease) -> Result<(), StoreError> {
-    if lock_holder(c, lease.sync)?.as_deref() == Some(lease.worker.as_str()) {
+/// Locks the sync's schedule and makes sure that it is still held.
+pub(super) fn hold(c: &mut DbConn, lease: &Lease) -> Result<(), StoreError> {
+    if lock_holder(c, lease.sync)?.as_deref() == Some(lease.holder.as_str()) {
         Ok(())
     } else {
         Err(StoreError::LeaseLost)
@@ -193,6 +197,7 @@ fn last_of_each_key(records: &[Record]) -> Vec<&Record> {
 struct Stored {
     hash: i64,
     deleted: bool,
+    written: Timestamp,
 }
 
 fn stored(
@@ -215,6 +220,7 @@ fn stored(
         let stored = Stored {
             hash: row.some_integer(1)?,
             deleted: row.boolean(2)?.unwrap_or_default(),
+            written: row.moment(3)?.unwrap_or(Timestamp::from_micros(0)),
         };
         Ok((row.some_text(0)?, stored))
     })?;

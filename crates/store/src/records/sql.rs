@@ -53,7 +53,7 @@ impl TableSql {
             dialect,
             name: model.table.clone(),
             stored: format!(
-                "SELECT {key}, \"_hash\", \"_deleted_at\" IS NOT NULL FROM {table} WHERE \"_connection_id\" = ? AND {key} {}",
+                "SELECT {key}, \"_hash\", \"_deleted_at\" IS NOT NULL, \"_last_modified_at\" FROM {table} WHERE \"_connection_id\" = ? AND {key} {}",
                 any(dialect)
             ),
             insert: insert(model, dialect, 1),

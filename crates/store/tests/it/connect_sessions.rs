@@ -92,7 +92,7 @@ async fn a_session_goes_with_its_connection_and_only_its_environment_ends_it(
 
     fixture
         .store
-        .write(move |c| connections::delete(c, dev, &row.integration, &row.name))
+        .write(move |c| connections::delete(c, row.id))
         .await
         .unwrap();
 

@@ -227,13 +227,11 @@ async fn deleting_takes_everything_of_the_connection_along(
         .write(move |c| credentials::put(c, connection, "s", "k", NOW))
         .await
         .unwrap();
-    let (integration, name) = ("twilio".parse().unwrap(), "c1".parse().unwrap());
-    let row = fixture
+    fixture
         .store
-        .write(move |c| connections::delete(c, dev, &integration, &name))
+        .write(move |c| connections::delete(c, connection))
         .await
         .unwrap();
-    assert_eq!(row.id, connection);
     assert_eq!(
         fixture
             .store

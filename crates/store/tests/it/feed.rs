@@ -285,7 +285,7 @@ async fn writers(fixture: &Fixture) -> Vec<Stream> {
             run: claimed.run.id,
             lease: Lease {
                 sync: claimed.sync.id,
-                worker: "w".to_owned(),
+                holder: "w".to_owned(),
             },
             ..first.clone()
         });

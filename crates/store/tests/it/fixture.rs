@@ -120,7 +120,7 @@ impl Fixture {
             run: claimed[0].run.id,
             lease: Lease {
                 sync,
-                worker: "w".to_owned(),
+                holder: "w".to_owned(),
             },
             clock: Clock::manual(NOW),
         }
@@ -179,6 +179,7 @@ impl Stream {
                     new_slices: vec![],
                     checkpoint: None,
                     progress: None,
+                    asked: stream.clock.now(),
                     now: stream.clock.now(),
                 };
                 change(&mut page);

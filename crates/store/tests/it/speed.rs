@@ -131,7 +131,7 @@ impl Load {
             .remove(0);
         let lease = Lease {
             sync: claimed.sync.id,
-            worker: "w".to_owned(),
+            holder: "w".to_owned(),
         };
         Ok(Self {
             store,
@@ -167,6 +167,7 @@ impl Load {
                     new_slices: vec![],
                     checkpoint: None,
                     progress: None,
+                    asked: now,
                     now,
                 };
                 records::commit_page(c, page)

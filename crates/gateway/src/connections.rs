@@ -62,7 +62,6 @@ pub struct Verified {
     pub tried: bool,
 }
 
-
 impl Connections<'_> {
     /// Tries the credentials and stores them; the same name again replaces them and keeps the synced rows.
     pub async fn connect(

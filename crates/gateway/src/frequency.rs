@@ -34,11 +34,7 @@ impl Syncs<'_> {
                 connection.name
             )));
         };
-        let (id, now, text) = (
-            sync.id,
-            self.0.clock.now(),
-            own.as_ref().map(ToString::to_string),
-        );
+        let (id, now, text) = (sync.id, self.0.clock.now(), own.as_ref().map(ToString::to_string));
         let provider = Arc::clone(self.0.provider(&connection.provider)?);
         let moved = self.0.store.write(move |c| {
             schedule::lock(c, id)?;

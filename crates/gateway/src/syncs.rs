@@ -2,12 +2,12 @@
 
 use domain::{RunId, SyncName, Timestamp, Variant};
 use registry::Provider;
+use store::StoreError;
 use store::connections::ConnectionRow;
 use store::runs::{self, RunFilter, RunRow, Trigger};
 use store::schedule;
 use store::slices;
 use store::syncs::{self, NewSync, SyncFilter, SyncRow};
-use store::StoreError;
 
 use crate::gateway::Inner;
 use crate::held::Holder;

@@ -156,7 +156,9 @@ pub(crate) async fn ask(context: &Arc<Context>, keys: Vec<String>, unlisted: boo
             }
         }
         if !records.is_empty() {
-            context.commit(Batch { records, asked }, Beside::default()).await?;
+            context
+                .commit(Batch { records, asked }, Beside::default())
+                .await?;
         }
     }
     deletions::mark(context, gone).await

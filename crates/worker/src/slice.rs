@@ -220,12 +220,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Writes a page that another follows; cuts the slice if a reader is idle or it has proved long. Gives what it covers then.
-    async fn advance(
-        &self,
-        batch: Batch,
-        skipped: u32,
-        cursor: String,
-    ) -> Result<Option<Range>, Failure> {
+    async fn advance(&self, batch: Batch, skipped: u32, cursor: String) -> Result<Option<Range>, Failure> {
         let cut = self.cut();
         let kept = match (self.work.range, cut) {
             (Some(range), Some(at)) => Some(Range {

@@ -269,6 +269,13 @@ async fn runs_come_in_pages_newest_first(app: TestApp) {
 
     assert!(all.len() >= 6, "{}", all.len());
     assert_eq!(paged, all);
+    let there = format!("/sync/runs?cursor={}", all[0].as_str().unwrap());
+    let other = app.environment("prod").await;
+    let refused = other.get(&there).await.expect(400);
+    assert_eq!(
+        (refused.code().as_str(), refused.fields()),
+        ("invalid_query_params", vec!["cursor".to_owned()])
+    );
     let none = app.admin().get("/sync/runs?sync=other").await.expect(200).json();
     assert_eq!(none["runs"], json!([]));
 }

@@ -15,6 +15,8 @@ mod look;
 #[cfg(test)]
 mod oddities;
 #[cfg(test)]
+mod resets;
+#[cfg(test)]
 mod schedule;
 #[cfg(test)]
 mod sendgrid;

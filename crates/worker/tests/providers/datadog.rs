@@ -139,6 +139,22 @@ async fn monitors_are_kept_equal_to_the_organization() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_that_cannot_be_read_takes_no_row_along() {
+    let stage = with_monitors().await;
+    stage.connect().await;
+    stage.change("monitors", "id", &json!(8), |monitor| monitor["id"] = Json::Null);
+
+    stage.pass(Duration::from_mins(17)).await;
+
+    assert_eq!(stage.rows("monitors").await.len(), 250);
+    let last = &stage.runs().await[0];
+    assert_eq!(
+        (&last["status"], &last["skipped"], &last["deleted"]),
+        (&json!("succeeded"), &json!(1), &json!(0))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn either_key_is_refused_if_it_is_wrong() {
     let stage = Stage::of(datadog()).await;
     let wrong = "f".repeat(40);

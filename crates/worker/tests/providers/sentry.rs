@@ -41,6 +41,9 @@ fn answers(asked: &Asked<'_>) -> Option<ResponseTemplate> {
         }
         _ => {
             let id = below.strip_prefix("issues/")?.strip_suffix('/')?;
+            // An issue that was merged into another is answered by that one.
+            let merged = asked.shelf("merged").into_iter().find(|merge| merge["id"] == id);
+            let id = merged.map_or(json!(id), |merge| merge["into"].clone());
             let known = asked.shelf("kept").into_iter().chain(asked.shelf("issues"));
             let found = known.into_iter().find(|issue| issue["id"] == id);
             match found {
@@ -153,6 +156,21 @@ async fn issues_are_kept_equal_to_the_organization() {
     assert_eq!(rows.len(), 249);
     assert!(rows.iter().all(|row| row["id"] != "8"));
     assert_eq!(stage.row("issues", "id", &json!("7")).await["status"], "resolved");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_issue_that_was_merged_into_another_is_gone() {
+    let stage = with_issues().await;
+    stage.connect().await;
+    stage.shelve("issues", |issues| issues.retain(|issue| issue["id"] != "8"));
+    stage.shelve("merged", |merged| merged.push(json!({ "id": "8", "into": "10" })));
+
+    stage.pass(Duration::from_mins(32)).await;
+
+    let rows = stage.rows("issues").await;
+    assert_eq!(rows.len(), 249);
+    assert!(rows.iter().all(|row| row["id"] != "8"));
+    assert!(stage.runs().await.iter().all(|run| run["status"] == "succeeded"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,0 +1,155 @@
+//! Resets amid runs and resets that are cut off, and a process that does not know a sync.
+
+use std::time::Duration;
+
+use gateway::{Gateway, KeySource, Parts, SyncSelection, TriggerOptions};
+use registry::Registry;
+use serde_json::json;
+use testkit::{AppBuilder, TestApp, assert_table_equals_truth, on_both_databases};
+use vault::{ExposeSecret, KeyRing, SecretKey};
+use worker::{Worker, WorkerOptions};
+
+use crate::look::{newest_run, requests, runs, select, small_pages};
+
+on_both_databases!(
+    a_reset_amid_a_run_of_the_only_worker_brings_everything_again in slow,
+    a_reset_that_is_cut_off_loses_nothing in large,
+    a_sync_that_one_process_does_not_know_stays_on_the_schedule,
+);
+
+fn slow() -> AppBuilder {
+    small_pages().simulator(|config| {
+        config.messages = 1_500;
+        config.faults.latency_ms = 30;
+    })
+}
+
+/// More rows than one transaction deletes.
+fn large() -> AppBuilder {
+    AppBuilder::default().simulator(|config| config.messages = 20_000)
+}
+
+/// Longer than a sync is kept by somebody who shows no sign of life.
+const BEYOND_THE_LEASE: Duration = Duration::from_secs(601);
+
+async fn a_reset_amid_a_run_of_the_only_worker_brings_everything_again(app: TestApp) {
+    let name = app.connect_twilio().await;
+    let (stop, worker) = app.start_worker(WorkerOptions::default());
+    let mut reset = select(&name);
+    reset["opts"] = json!({ "reset": true, "emptyCache": true });
+    // Amid the first reading, and amid a run that comes later.
+    for calls in [12, 2] {
+        requests(&app, calls).await;
+        app.admin().post("/sync/trigger", &reset).await.expect(200);
+        app.run_due().await;
+
+        assert_table_equals_truth(&app, &name).await;
+        let both = app.admin().post("/sync/trigger", &select(&name)).await;
+        both.expect(200);
+    }
+    app.run_due().await;
+    stop.cancel();
+    worker.await.unwrap();
+    assert!(
+        app.logs().contains("whoever took the sync goes on with it"),
+        "a run was under way"
+    );
+}
+
+/// The number of live rows, told without looking at them.
+async fn counted(app: &TestApp) -> u64 {
+    let path = "/sync/status?syncs=*&provider_config_key=twilio";
+    let status = app.admin().get(path).await.expect(200).json();
+    let counts = &status["syncs"][0]["recordCount"];
+    counts["Message"].as_u64().unwrap_or_else(|| panic!("{status:#}"))
+}
+
+async fn a_reset_that_is_cut_off_loses_nothing(app: TestApp) {
+    let name = app.connect_twilio().await;
+    app.run_due().await;
+    let before = counted(&app).await;
+    let caller = app
+        .gateway()
+        .keys()
+        .authenticate(app.admin().key().unwrap())
+        .await
+        .unwrap();
+    let selection = SyncSelection {
+        integration: "twilio".to_owned(),
+        connection: Some(name.clone()),
+        syncs: Vec::new(),
+    };
+    let options = TriggerOptions {
+        reset: true,
+        empty_cache: true,
+    };
+    let syncs = app.gateway().syncs();
+    tokio::select! {
+        _ = syncs.trigger(&caller, &selection, options) => panic!("it was too quick to be cut off"),
+        () = async { while counted(&app).await == before {} } => {}
+    }
+
+    // Somebody who triggers it meanwhile brings no worker between what goes and what comes.
+    app.simulator().reset_requests();
+    app.admin()
+        .post("/sync/trigger", &select(&name))
+        .await
+        .expect(200);
+    let (stop, worker) = app.start_worker(WorkerOptions {
+        poll: Duration::from_millis(20),
+        ..WorkerOptions::default()
+    });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    stop.cancel();
+    worker.await.unwrap();
+    assert_eq!(app.simulator().requests().total, 0);
+
+    app.advance(BEYOND_THE_LEASE);
+    app.run_due().await;
+    assert_table_equals_truth(&app, &name).await;
+    let all = runs(&app).await;
+    assert!(all.iter().all(|run| run["status"] == "succeeded"), "{all:#?}");
+}
+
+async fn a_sync_that_one_process_does_not_know_stays_on_the_schedule(app: TestApp) {
+    let name = app.connect_twilio().await;
+    app.run_due().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = include_str!("../../../../integrations/twilio.yaml");
+    let other = file
+        .replace(
+            "\n  twilio-messages:\n",
+            "\n  twilio-texts:\n    auto_start: false\n",
+        )
+        .replace("twilio-messages", "twilio-texts");
+    std::fs::write(folder.path().join("twilio.yaml"), other).unwrap();
+    let key = SecretKey::from_base64(app.encryption_key().expose_secret()).unwrap();
+    let older = Gateway::start(Parts {
+        store: app.store().clone(),
+        registry: Registry::load(Some(folder.path())).unwrap(),
+        upstream: app.gateway().upstream().clone(),
+        keys: KeySource::Given(KeyRing::new(key, Vec::new())),
+        clock: app.clock().clone(),
+    })
+    .await
+    .unwrap();
+
+    app.advance(Duration::from_mins(10));
+    let stop = tokio_util::sync::CancellationToken::new();
+    let worker = tokio::spawn(Worker::new(older, WorkerOptions::default()).run(stop.clone()));
+    while newest_run(&app).await["status"] != "failed" {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    stop.cancel();
+    worker.await.unwrap();
+
+    assert_eq!(newest_run(&app).await["error"]["code"], "sync_not_declared");
+    app.advance(Duration::from_hours(1));
+    app.run_due().await;
+    let run = newest_run(&app).await;
+    assert_eq!(
+        (&run["status"], &run["sync"]),
+        (&json!("succeeded"), &json!("twilio-messages"))
+    );
+    assert_table_equals_truth(&app, &name).await;
+}

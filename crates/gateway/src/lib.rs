@@ -18,6 +18,7 @@ mod gateway;
 mod given;
 mod health;
 mod import;
+mod integration_config;
 mod integrations;
 mod keys;
 mod labels;

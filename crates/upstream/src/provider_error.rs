@@ -27,6 +27,10 @@ const USUAL_MESSAGES: [&[&str]; 7] = [
 /// The provider answered, and not with success.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the provider answered {status}{}{}", self.code_words(), self.message_words())]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, and several may hold of one answer"
+)]
 pub struct ProviderError {
     /// The HTTP status.
     pub status: u16,

@@ -90,16 +90,14 @@ impl Transport {
         attempt: u32,
     ) -> Result<Answer, CallError> {
         let begun = self.begin(&self.reading, prepared, None, trusted).await?;
-        match begun.stopped {
-            Some(error) => Err(error),
-            None => {
-                let answer = self.read(begun.response, begun.host, attempt).await?;
-                Ok(Answer {
-                    carried_out: begun.carried_out,
-                    ..answer
-                })
-            }
+        if let Some(error) = begun.stopped {
+            return Err(error);
         }
+        let answer = self.read(begun.response, begun.host, attempt).await?;
+        Ok(Answer {
+            carried_out: begun.carried_out,
+            ..answer
+        })
     }
 
     /// Sends, follows redirects, and returns when the head of the answer is there. `stream` is sent in place of the body, once.

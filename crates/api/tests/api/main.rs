@@ -28,6 +28,7 @@ mod methods;
 mod nul_characters;
 mod proxy;
 mod proxy_bytes;
+mod proxy_stalls;
 mod records;
 mod secrets;
 mod stored_actions;

@@ -46,11 +46,12 @@ async fn who_does_not_read_on_is_cut_off_and_another_call_gets_the_place() {
     let sample = call("0").build().unwrap();
     let place = sample.url().socket_addrs(|| None).unwrap();
     let mut socket = TcpStream::connect(place[0]).await.unwrap();
-    let mut head = "GET /proxy/x HTTP/1.1\r\nHost: x\r\n".to_owned();
+    let mut head = vec!["GET /proxy/x HTTP/1.1".to_owned(), "Host: x".to_owned()];
     for (name, value) in sample.headers() {
-        head += &format!("{name}: {}\r\n", value.to_str().unwrap());
+        head.push(format!("{name}: {}", value.to_str().unwrap()));
     }
-    socket.write_all((head + "\r\n").as_bytes()).await.unwrap();
+    let head = head.join("\r\n") + "\r\n\r\n";
+    socket.write_all(head.as_bytes()).await.unwrap();
     let mut start = [0; 12];
     socket.read_exact(&mut start).await.unwrap();
     assert_eq!(&start, b"HTTP/1.1 200");

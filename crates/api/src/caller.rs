@@ -194,12 +194,14 @@ pub(crate) async fn authenticate(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    // What no route takes is answered as such, key or not.
-    if pattern::of(request.request()).is_some() && !short::is_nothing(request.request()) {
-        match identify(&request).await {
-            Ok(who) => drop(request.extensions_mut().insert(who)),
-            Err(error) => return Ok(request.error_response(error)),
-        }
+    // What no route takes is answered as such, key or not, and goes no further: the router reads an address with its encoding
+    // undone, so that it may know a route where the pattern knows none, and nobody would have been identified.
+    if pattern::of(request.request()).is_none() || short::is_nothing(request.request()) {
+        return Ok(request.error_response(ApiError::NoRoute));
+    }
+    match identify(&request).await {
+        Ok(who) => drop(request.extensions_mut().insert(who)),
+        Err(error) => return Ok(request.error_response(error)),
     }
     Ok(next.call(request).await?.map_into_boxed_body())
 }

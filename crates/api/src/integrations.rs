@@ -34,9 +34,9 @@ pub(crate) struct IntegrationView {
     logo: String,
     /// Whether the provider's events are passed on to you.
     forward_webhooks: bool,
-    /// What `integrationConfig` holds for the provider's file; not secret.
+    /// What `integrationConfig` holds for the provider's file; not secret. Empty for a connect session.
     integration_config: BTreeMap<String, String>,
-    /// Your own values.
+    /// Your own values. Empty for a connect session.
     custom: BTreeMap<String, String>,
     /// When it was made.
     #[schema(format = DateTime, example = "2026-11-21T10:00:00.000Z")]
@@ -73,6 +73,15 @@ impl IntegrationView {
             updated_at: row.updated_at.to_string(),
             webhook_url: None,
             credentials: None,
+        }
+    }
+
+    /// As a front end sees it: what the app keeps for itself is not for the people who connect.
+    fn for_a_session(self) -> Self {
+        Self {
+            integration_config: BTreeMap::new(),
+            custom: BTreeMap::new(),
+            ..self
         }
     }
 }
@@ -225,6 +234,10 @@ pub(crate) async fn list(
         .into_iter()
         .filter(|made| who.may_see(&made.row.key))
         .map(|made| IntegrationView::new(made, &url))
+        .map(|view| match &who {
+            SessionOrCaller::Session(_) => view.for_a_session(),
+            SessionOrCaller::Caller(_) => view,
+        })
         .collect();
     Ok(web::Json(IntegrationList { data }))
 }

@@ -1,4 +1,4 @@
-//! Calls to a provider with a connection's credentials: bodies stream both ways as they are, the query and the path as written.
+//! Calls to a provider with a connection's credentials: bodies stream both ways as they are.
 
 mod answer;
 mod headers;
@@ -40,8 +40,9 @@ pub(crate) fn is_route(pattern: Option<&str>) -> bool {
 
 /// Calls the provider with the connection's credentials.
 ///
-/// Path, query and body reach it byte for byte, and its answer comes back as it is: status, headers but those of one hop, body.
-/// Bodies are streamed both ways. `PROPFIND` and `REPORT` work like the methods shown here. Of the request's headers only those
+/// The body reaches it byte for byte, and its answer comes back as it is: status, headers but those of one hop, body. Path and query
+/// stay as they are written but for the rules of the [URL standard](https://url.spec.whatwg.org/): `'` goes out as `%27` in a query,
+/// and segments `.` and `..` are resolved. Bodies are streamed both ways. `PROPFIND` and `REPORT` work like the methods shown here. Of the request's headers only those
 /// that begin with `Nango-Proxy-` go on, without that beginning, and `Content-Type` and `Content-Encoding` beside a body.
 /// `Trunkline-Upstream-Status` tells that an answer is the provider's.
 #[utoipa::path(

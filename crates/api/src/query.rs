@@ -185,7 +185,9 @@ impl Parameters {
         };
         let taken: Vec<(String, String)> = self
             .pairs
-            .extract_if(.., |(full, value)| key(full).is_some() && !value.contains('\0'))
+            .extract_if(.., |(full, value)| {
+                key(full).is_some() && !full.contains('\0') && !value.contains('\0')
+            })
             .filter_map(|(full, value)| Some((key(&full)?, value)))
             .collect();
         let names: BTreeSet<&str> = taken.iter().map(|(key, _)| key.as_str()).collect();

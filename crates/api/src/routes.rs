@@ -70,7 +70,7 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
         .service(records::list)
         .wrap(from_fn(caller::authenticate));
     // First, since it is called most and routes are tried one after the other.
-    let proxied = scope(web::scope(proxy::PREFIX))
+    let proxied = scope(proxy::PREFIX)
         .service(proxy::call)
         .wrap(from_fn(caller::authenticate));
     config

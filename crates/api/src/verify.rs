@@ -54,7 +54,7 @@ impl From<Verified> for VerifyAnswer {
     request_body = VerifyBody,
     responses(
         (status = 200, description = "They are good", body = VerifyAnswer),
-        (status = 400, description = "The provider refuses them (`invalid_credentials`), or a field is wrong (`invalid_body`)", body = ErrorBody),
+        (status = 400, description = "The provider refuses them (`invalid_credentials`), it cannot be called with what is stored (`connection_validation_failed`), or a field is wrong (`invalid_body`)", body = ErrorBody),
         (status = 404, description = "`unknown_provider_config` or `unknown_connection`", body = ErrorBody),
         KeyErrors
     )

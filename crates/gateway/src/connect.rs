@@ -6,12 +6,12 @@ use domain::{
     ConnectionId, ConnectionName, EnvironmentId, IntegrationKey, NameError, SyncName, Timestamp, Variant,
 };
 use serde_json::{Map, Value as Json};
-use store::StoreError;
 use store::connections::{self, ConnectionRow, NewConnection};
 use store::integrations::{self, NewIntegration};
 use store::runs::{self, Trigger};
 use store::schedule;
 use store::syncs::{self, NewSync, SyncFilter};
+use store::{StoreError, credentials};
 
 use crate::form::{self, Filled};
 use crate::gateway::{Inner, Integration};
@@ -32,6 +32,8 @@ pub(crate) struct Draft {
     /// The connection that gets new credentials; `None` makes one, or renews the one of that name if it is there.
     pub(crate) renews: Option<ConnectionId>,
     pub(crate) filled: Filled,
+    /// The sealed text of what the connection had when `filled` was made of parts of it; it must have that still.
+    pub(crate) based_on: Option<String>,
     /// Where the configuration stood in the request, for errors about it.
     pub(crate) config_at: &'static [&'static str],
     pub(crate) metadata: Option<Map<String, Json>>,
@@ -128,6 +130,7 @@ impl Inner {
             filled: form::fill(&integration.provider, &request.fields)?,
             name: request.name,
             renews: None,
+            based_on: None,
             config_at: &[],
             metadata: request.metadata,
             labels: request.labels,
@@ -202,7 +205,8 @@ impl Inner {
             .map(|(name, sync)| (name.clone(), sync.auto_start))
             .collect();
         let made = NewIntegration::plain(environment, new.integration.clone(), new.provider.clone());
-        let (renews, labels, credentials) = (draft.renews, draft.labels, draft.filled.credentials);
+        let (renews, based_on, labels) = (draft.renews, draft.based_on, draft.labels);
+        let values = draft.filled.credentials;
         let stored = self.store.write(move |c| {
             let old = match connections::lock(c, environment, &new.integration, &new.name) {
                 Ok(row) => Some(row),
@@ -211,16 +215,22 @@ impl Inner {
             };
             // It was deleted while its new credentials were tried.
             if renews.is_some() && old.as_ref().map(|old| old.id) != renews {
-                return Ok(None);
+                return Ok(Err(unknown));
+            }
+            // Writing would undo what came while this was tried.
+            if let (Some(base), Some(old)) = (based_on, &old)
+                && credentials::get(c, old.id)? != base
+            {
+                return Ok(Err(GatewayError::ChangedMeanwhile));
             }
             new.tags = labels.tags_over(&old.map(|old| old.tags).unwrap_or_default());
             integrations::ensure(c, &made, now)?;
             let (row, created) = connections::put(c, &new, now)?;
-            sealer.store(c, &row, &credentials, now)?;
+            sealer.store(c, &row, &values, now)?;
             schedule_syncs(c, &row, created, &syncs, now)?;
-            Ok(Some((row, created)))
+            Ok(Ok((row, created)))
         });
-        stored.await?.ok_or(unknown)
+        stored.await?
     }
 }
 

@@ -318,6 +318,7 @@ impl Sessions<'_> {
         let draft = Draft {
             name,
             renews: row.map(|row| row.id),
+            based_on: None,
             filled,
             config_at: PARAMS,
             metadata: None,

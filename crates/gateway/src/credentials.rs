@@ -213,14 +213,27 @@ impl Sealer {
 }
 
 impl Inner {
+    /// A connection's credentials as they are stored. No text comes twice, not even of the same credentials, so that an equal one
+    /// tells that nothing was replaced since.
+    pub(crate) async fn sealed(&self, connection: ConnectionId) -> Result<String, GatewayError> {
+        Ok(self.store.read(move |c| credentials::get(c, connection)).await?)
+    }
+
+    /// The credentials that were sealed for the connection.
+    pub(crate) fn open(
+        &self,
+        row: &ConnectionRow,
+        sealed: &str,
+    ) -> Result<BTreeMap<String, String>, GatewayError> {
+        let opened = self.credentials.unseal(row.environment, row.id, sealed)?;
+        Ok(serde_json::from_str(opened.expose_secret()).map_err(|_| VaultError::Malformed)?)
+    }
+
     /// Opens a connection's credentials for calls.
     pub(crate) async fn target(&self, row: &ConnectionRow) -> Result<Target, GatewayError> {
         let provider: &Arc<Provider> = self.provider(&row.provider)?;
-        let connection = row.id;
-        let sealed = self.store.read(move |c| credentials::get(c, connection)).await?;
-        let opened = self.credentials.unseal(row.environment, row.id, &sealed)?;
-        let values: BTreeMap<String, String> =
-            serde_json::from_str(opened.expose_secret()).map_err(|_| VaultError::Malformed)?;
+        let sealed = self.sealed(row.id).await?;
+        let values = self.open(row, &sealed)?;
         let config = row.connection_config.iter();
         let integration_config = if provider.integration_config.is_empty() {
             BTreeMap::new()

@@ -123,6 +123,11 @@ pub enum GatewayError {
     /// The key was used for something else.
     #[error("this Idempotency-Key was used with another input; give each thing to be done a key of its own")]
     KeyReused,
+    /// The connection got other credentials while a change of it was tried, twice.
+    #[error(
+        "the connection's credentials were replaced while this change was tried, and nothing was changed: send it again"
+    )]
+    ChangedMeanwhile,
     /// A header cannot be taken.
     #[error("the header {name} {message}")]
     InvalidHeader {
@@ -187,6 +192,9 @@ pub enum GatewayError {
         /// The HTTP status, if there was an answer.
         status: Option<u16>,
     },
+    /// With what was given, the provider cannot be called; nothing was stored.
+    #[error("{0}")]
+    Uncallable(String),
     /// The provider could not be reached, or had an error of its own; nothing was stored.
     #[error("{message}")]
     ProviderUnavailable {

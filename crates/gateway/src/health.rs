@@ -2,7 +2,9 @@
 //!
 //! A provider refuses a good key now and then, so a refusal counts only once the verification call confirms it.
 
+use secrecy::{ExposeSecret, SecretString};
 use store::connections::{self, ConnectionRow, Problem};
+use store::{StoreError, credentials};
 use upstream::{Target, VerifyError};
 
 use crate::GatewayError;
@@ -18,7 +20,7 @@ pub enum Health {
     Good,
     /// They are refused, which is noted on the connection now.
     Refused(VerifyError),
-    /// The verification call came to no answer; nothing is noted.
+    /// The verification call came to no answer, or the connection got other credentials meanwhile; nothing is noted.
     Unknown(VerifyError),
 }
 
@@ -48,11 +50,49 @@ impl Inner {
             message,
             at: self.clock.now(),
         };
-        let id = connection.id;
-        self.store
-            .write(move |c| connections::set_problem(c, id, Some(&problem)))
-            .await?;
-        Ok(Health::Refused(error))
+        if self.note_refusal(connection, target, problem).await? {
+            Ok(Health::Refused(error))
+        } else {
+            Ok(Health::Unknown(error))
+        }
+    }
+
+    /// Notes the problem, unless the connection has other credentials by now than those that were tried, or is gone.
+    async fn note_refusal(
+        &self,
+        connection: &ConnectionRow,
+        target: &Target,
+        problem: Problem,
+    ) -> Result<bool, GatewayError> {
+        let sealed = match self.sealed(connection.id).await {
+            Err(GatewayError::Store(StoreError::NotFound { .. })) => return Ok(false),
+            sealed => sealed?,
+        };
+        let tried = &target.variables.credentials;
+        let stored = self.open(connection, &sealed)?;
+        let same = |(name, value): (&String, &SecretString)| {
+            stored
+                .get(name)
+                .is_some_and(|stored| stored == value.expose_secret())
+        };
+        if stored.len() != tried.len() || !tried.iter().all(same) {
+            return Ok(false);
+        }
+        let tried = connection.clone();
+        let noted = self.store.write(move |c| {
+            let row = connections::lock(c, tried.environment, &tried.integration, &tried.name)?;
+            let same = row.id == tried.id
+                && row.connection_config == tried.connection_config
+                && credentials::get(c, row.id)? == sealed;
+            if same {
+                connections::set_problem(c, row.id, Some(&problem))?;
+            }
+            Ok(same)
+        });
+        match noted.await {
+            Err(StoreError::NotFound { .. }) => Ok(false),
+            noted => Ok(noted?),
+        }
     }
 
     pub(crate) async fn note_success(&self, connection: &ConnectionRow) -> Result<(), GatewayError> {

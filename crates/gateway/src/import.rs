@@ -64,6 +64,7 @@ impl Connections<'_> {
         let draft = Draft {
             name,
             renews: None,
+            based_on: None,
             filled,
             config_at: CONFIG,
             metadata: import.metadata,

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use domain::{EnvironmentId, IntegrationKey, ProviderName};
+use domain::{EnvironmentId, IntegrationKey};
 use registry::Provider;
 use store::StoreError;
 use store::connections::{self, ConnectionFilter};
 use store::integrations::{self, IntegrationChange, IntegrationRow, NewIntegration};
 
 use crate::gateway::Inner;
-use crate::{Caller, FieldError, GatewayError};
+use crate::{Caller, FieldError, GatewayError, integration_config};
 
 /// The use cases of integrations.
 pub struct Integrations<'a>(pub(crate) &'a Inner);
@@ -81,6 +81,9 @@ impl Integrations<'_> {
         let mut errors = request.errors();
         let key = key(request.unique_key.as_deref(), true, &mut errors);
         let provider = self.provider(request.provider.as_deref(), &mut errors);
+        if let (Some(provider), Some(config)) = (&provider, &request.config) {
+            integration_config::check(provider, config, &mut errors);
+        }
         let (Some(key), Some(provider)) = (key, provider) else {
             return Err(GatewayError::InvalidBody(errors));
         };
@@ -92,7 +95,7 @@ impl Integrations<'_> {
             forward_webhooks: request.forward_webhooks.unwrap_or(true),
             config: request.config.unwrap_or_default(),
             custom: request.custom.unwrap_or_default(),
-            ..NewIntegration::plain(caller.environment, key.clone(), provider)
+            ..NewIntegration::plain(caller.environment, key.clone(), provider.name.clone())
         };
         let now = self.0.clock.now();
         if !self
@@ -106,25 +109,35 @@ impl Integrations<'_> {
         self.find(caller.environment, key.as_str()).await
     }
 
-    /// Changes an integration. One that has connections keeps its key, since apps name their connections by it.
+    /// Changes an integration. One that has connections keeps its key, since apps name their connections by it, and what decides where
+    /// their credentials go.
     pub async fn update(
         &self,
         caller: &Caller,
         of: &str,
         request: IntegrationRequest,
     ) -> Result<MadeIntegration, GatewayError> {
-        let row = self.find(caller.environment, of).await?.row;
+        let MadeIntegration { row, provider } = self.find(caller.environment, of).await?;
         let mut errors = request.errors();
         let new_key = key(request.unique_key.as_deref(), false, &mut errors).filter(|key| *key != row.key);
         let (environment, old) = (caller.environment, row.key.clone());
-        if new_key.is_some() {
+        let config = provider.as_deref().zip(request.config.as_ref());
+        if let Some((provider, config)) = config {
+            integration_config::check(provider, config, &mut errors);
+        }
+        if new_key.is_some() || config.is_some() {
             let old = old.clone();
             let count = self
                 .0
                 .store
                 .read(move |c| integrations::connections(c, environment, &old));
             let count = count.await?;
-            if count > 0 {
+            if count > 0
+                && let Some((provider, config)) = config
+            {
+                integration_config::refuse_moves(provider, &row.config, config, &mut errors);
+            }
+            if count > 0 && new_key.is_some() {
                 let message = format!(
                     "cannot be changed while the integration has connections, and it has {count}: make another integration"
                 );
@@ -194,7 +207,7 @@ impl Integrations<'_> {
         }
     }
 
-    fn provider(&self, name: Option<&str>, errors: &mut Vec<FieldError>) -> Option<ProviderName> {
+    fn provider(&self, name: Option<&str>, errors: &mut Vec<FieldError>) -> Option<&Provider> {
         let Some(name) = name else {
             errors.push(FieldError::at(
                 "missing",
@@ -217,7 +230,7 @@ impl Integrations<'_> {
             };
             errors.push(FieldError::at("invalid", "provider", message));
         }
-        provider.map(|provider| provider.name.clone())
+        provider.map(Arc::as_ref)
     }
 }
 

@@ -188,8 +188,9 @@ impl Keys<'_> {
         if let Some(caller) = self.0.callers.get(&hash) {
             return Ok(caller);
         }
+        let reading = self.0.callers.begin();
         let caller = self.authenticate(secret).await?;
-        self.0.callers.put(hash, caller.clone());
+        self.0.callers.put(hash, caller.clone(), reading);
         Ok(caller)
     }
 
@@ -203,7 +204,8 @@ impl Keys<'_> {
         }
     }
 
-    /// Makes sure that `environment` is there and takes `secret` as a key of it, or makes a key if it has none.
+    /// Makes sure that `environment` is there and takes `secret` as a key of it, or makes a key if it has none. A `secret` that was
+    /// revoked stays so, and one that is another environment's stays that.
     ///
     /// Returns the key if one was made.
     pub async fn bootstrap(
@@ -220,8 +222,10 @@ impl Keys<'_> {
             .await?;
         if let Some(secret) = secret {
             vault::ApiKeySecret::check_given(secret.expose_secret())?;
-            self.add(environment.id, "from configuration", &secret, everything())
-                .await?;
+            let added = self.add(environment.id, "from configuration", &secret, everything());
+            if let (_, Some(known)) = added.await? {
+                warn_of(&known, &environment);
+            }
             return Ok(None);
         }
         let id = environment.id;
@@ -229,7 +233,7 @@ impl Keys<'_> {
             return Ok(None);
         }
         let secret = vault::ApiKeySecret::generate(&environment.name);
-        let id = self
+        let (id, _) = self
             .add(environment.id, "first start", &secret, everything())
             .await?;
         Ok(Some(NewKey { id, secret }))
@@ -286,7 +290,7 @@ impl Keys<'_> {
         } else {
             vault::ApiKeySecret::generate(&environment.name)
         };
-        let id = self
+        let (id, _) = self
             .add(environment.id, &request.name, &secret, request.scopes)
             .await?;
         Ok(NewKey { id, secret })
@@ -308,14 +312,14 @@ impl Keys<'_> {
         })
     }
 
-    /// Stores the hash of `secret`; a key that is already there stays as it is.
+    /// Stores the hash of `secret`; a key that is already there stays as it is, and is given back.
     async fn add(
         &self,
         environment: EnvironmentId,
         name: &str,
         secret: &SecretString,
         scopes: Vec<String>,
-    ) -> Result<ApiKeyId, GatewayError> {
+    ) -> Result<(ApiKeyId, Option<ApiKeyRow>), GatewayError> {
         let now = self.0.clock.now();
         let key = NewApiKey {
             environment,
@@ -330,10 +334,27 @@ impl Keys<'_> {
         let stored = self
             .0
             .store
-            .write(move |c| match api_keys::by_hash(c, &key.hash)? {
-                Some(existing) => Ok(existing.id),
-                None => api_keys::insert(c, &key).map(|()| id),
+            .write(move |c| match api_keys::by_hash_even_revoked(c, &key.hash)? {
+                Some(known) => Ok((known.id, Some(known))),
+                None => api_keys::insert(c, &key).map(|()| (id, None)),
             });
         Ok(stored.await?)
+    }
+}
+
+/// Tells of a configured key that does not do what its being there suggests.
+fn warn_of(known: &ApiKeyRow, wanted: &EnvironmentRow) {
+    if known.revoked_at.is_some() {
+        tracing::warn!(
+            key.id = %known.id,
+            "the configured API key (TRUNKLINE_SECRET_KEY) was revoked and stays so: configure another, or none"
+        );
+    } else if known.environment != wanted.id {
+        tracing::warn!(
+            key.id = %known.id,
+            environment = %known.environment_name,
+            "the configured API key (TRUNKLINE_SECRET_KEY) belongs to another environment than {} and opens that one alone",
+            wanted.name,
+        );
     }
 }

@@ -235,10 +235,16 @@ impl Reader<'_> {
 
 /// Checks the address in a body's `webhook_url_override`; empty text takes away the one that is there.
 pub(crate) fn check_webhook_url(url: Option<&str>, errors: &mut Vec<FieldError>) {
-    let checked = url
-        .filter(|url| !url.is_empty())
-        .map(|url| FieldFormat::Uri.check(url));
-    if let Some(Err(rule)) = checked {
+    let Some(url) = url.filter(|url| !url.is_empty()) else {
+        return;
+    };
+    // The parser of addresses leaves out some of them and encodes others; the text is stored as it is.
+    let checked = if url.contains(char::is_control) {
+        Err("must hold no control characters".to_owned())
+    } else {
+        FieldFormat::Uri.check(url)
+    };
+    if let Err(rule) = checked {
         errors.push(FieldError::at("invalid", "webhook_url_override", rule));
     }
 }

@@ -19,6 +19,7 @@ mod given;
 mod health;
 mod held;
 mod import;
+mod integration_config;
 mod integrations;
 mod keys;
 mod labels;

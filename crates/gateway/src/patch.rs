@@ -16,7 +16,7 @@ use crate::labels::{self, Labels};
 use crate::{Caller, GatewayError};
 
 /// What is to be another; `None` stays as it is.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct ConnectionPatch {
     /// The app's labels, all of them.
     pub tags: Option<Json>,
@@ -45,7 +45,21 @@ impl Connections<'_> {
     /// Changes a connection.
     ///
     /// New credentials or configuration are tried first: if the provider refuses them, nothing changes and the old ones stay.
+    /// What is not named stays, also if it is replaced while this is tried: then it is tried once more with what is there now.
     pub async fn patch(
+        &self,
+        caller: &Caller,
+        integration: &str,
+        name: &str,
+        patch: ConnectionPatch,
+    ) -> Result<(), GatewayError> {
+        match self.patch_once(caller, integration, name, patch.clone()).await {
+            Err(GatewayError::ChangedMeanwhile) => self.patch_once(caller, integration, name, patch).await,
+            outcome => outcome,
+        }
+    }
+
+    async fn patch_once(
         &self,
         caller: &Caller,
         integration: &str,
@@ -64,6 +78,9 @@ impl Connections<'_> {
                 .relabel(row, labels, patch.webhook_url_override, patch.metadata)
                 .await;
         }
+        // Before the row and what is opened are read, so that neither is older.
+        let sealed = self.0.sealed(row.id).await?;
+        let row = self.0.connection(caller, integration, name).await?;
         let integration = self.0.integration(caller.environment, integration).await?;
         let credentials = match patch.credentials {
             Some(credentials) => credentials,
@@ -77,6 +94,7 @@ impl Connections<'_> {
         let draft = Draft {
             name: row.name,
             renews: Some(row.id),
+            based_on: Some(sealed),
             filled,
             config_at: CONFIG,
             metadata: patch.metadata,

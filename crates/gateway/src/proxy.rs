@@ -75,10 +75,11 @@ impl Proxy {
         if let Some(opened) = self.0.recent.opened.get(&name) {
             return Ok(opened);
         }
+        let reading = self.0.recent.opened.begin();
         let row = self.0.connection(caller, integration, connection).await?;
         let target = self.0.target(&row).await?;
         let opened = Arc::new(Opened { row, target });
-        self.0.recent.opened.put(name, Arc::clone(&opened));
+        self.0.recent.opened.put(name, Arc::clone(&opened), reading);
         Ok(opened)
     }
 
@@ -94,7 +95,8 @@ impl Proxy {
         if !worth_it || self.0.recent.looked_into.get(&id).is_some() {
             return;
         }
-        self.0.recent.looked_into.put(id, ());
+        let looked_into = &self.0.recent.looked_into;
+        looked_into.put(id, (), looked_into.begin());
         let (inner, opened) = (Arc::clone(&self.0), Arc::clone(opened));
         tokio::spawn(async move {
             let noted = if refused {

@@ -1,12 +1,12 @@
 //! Credentials tried at their provider: before they are stored, and when somebody asks whether stored ones are still good.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use registry::Provider;
 use serde_json::{Map, Value as Json};
 use store::connections::ConnectionRow;
-use upstream::{ProviderError, Target, Urgency, Variables, VerifyError};
+use upstream::{CallError, ProviderError, Target, Urgency, Variables, VerifyError};
 
 use crate::form::Filled;
 use crate::gateway::{Inner, Integration};
@@ -39,7 +39,7 @@ impl Inner {
         self.upstream
             .verify(&target)
             .await
-            .map_err(|error| refusal(provider, error))
+            .map_err(|error| refusal(&target, error))
     }
 
     /// Tries stored credentials now; what comes of it is noted on the connection, as after a call.
@@ -53,10 +53,8 @@ impl Inner {
             Health::Refused(VerifyError::Check { message })
             | Health::Unknown(VerifyError::Check { message }) => (message, None, None),
             Health::Refused(VerifyError::Call(error)) | Health::Unknown(VerifyError::Call(error)) => {
-                return Err(GatewayError::ProviderUnavailable {
-                    message: format!("{name} could not check the credentials: {error}. Try again later."),
-                    retry_after: error.retry_after().unwrap_or(RETRY_AFTER),
-                });
+                let what = format!("{name} could not check the credentials");
+                return Err(untried(&what, target, &error));
             }
         };
         Err(GatewayError::InvalidCredentials {
@@ -69,8 +67,8 @@ impl Inner {
 }
 
 /// What somebody who connects must know of a failed verification.
-fn refusal(provider: &Provider, error: VerifyError) -> GatewayError {
-    let name = &provider.display_name;
+fn refusal(target: &Target, error: VerifyError) -> GatewayError {
+    let name = &target.provider.display_name;
     match error {
         VerifyError::Refused(answer) => GatewayError::CredentialsRefused {
             message: refused(name, &answer),
@@ -82,13 +80,25 @@ fn refusal(provider: &Provider, error: VerifyError) -> GatewayError {
             code: None,
             status: None,
         },
-        VerifyError::Call(error) => GatewayError::ProviderUnavailable {
-            message: format!(
-                "{name} could not check the credentials, and nothing was stored: {error}. Try again later."
-            ),
-            retry_after: error.retry_after().unwrap_or(RETRY_AFTER),
-        },
+        VerifyError::Call(error) => {
+            let what = format!("{name} could not check the credentials, and nothing was stored");
+            untried(&what, target, &error)
+        }
     }
+}
+
+/// What somebody must know of a verification that came to no answer. What time does not mend lies in what was given: an address
+/// that may not be called, a value that no header can hold.
+fn untried(what: &str, target: &Target, error: &CallError) -> GatewayError {
+    if error.is_transient() {
+        return GatewayError::ProviderUnavailable {
+            message: format!("{what}: {error}. Try again later."),
+            retry_after: error.retry_after().unwrap_or(RETRY_AFTER),
+        };
+    }
+    let cause = error.source().map(|cause| format!(": {cause}"));
+    let why = target.without_secrets(&format!("{error}{}", cause.unwrap_or_default()));
+    GatewayError::Uncallable(format!("{what}: {why}"))
 }
 
 fn refused(name: &str, answer: &ProviderError) -> String {

@@ -402,3 +402,49 @@ async fn configuration_of_the_file_and_of_the_integration_fills_holes() {
         );
     }
 }
+
+#[tokio::test]
+async fn an_integrations_configuration_follows_the_file_and_stays_where_keys_go() {
+    for place in Place::each().await {
+        let admin = place.app.admin();
+        let make = |config: Json| json!({ "provider": "generic", "unique_key": "mine", "integration_config": config });
+        for (config, field) in [
+            (json!({ "baseUrl": "no address" }), "baseUrl"),
+            (json!({ "keyPlacement": "cookie" }), "keyPlacement"),
+            (json!({ "keyName": "Host" }), "keyName"),
+            (json!({ "valueTemplate": "${" }), "valueTemplate"),
+            (json!({ "other": "x" }), "other"),
+        ] {
+            let refused = admin.post("/integrations", &make(config)).await.expect(400);
+            assert_eq!(refused.fields(), [format!("integration_config.{field}")]);
+        }
+        let config = json!({ "keyName": "x-mine", "keyLabel": "Mine" });
+        admin
+            .post("/integrations", &make(config.clone()))
+            .await
+            .expect(200);
+        let patch = async |config: &Json| {
+            admin
+                .patch("/integrations/mine", &json!({ "integration_config": config }))
+                .await
+        };
+        patch(&config).await.expect(200);
+        let body = json!({ "connectionId": "one", "apiKey": "k" });
+        admin.post("/mine/connect", &body).await.expect(201);
+
+        for (name, value) in [("baseUrl", "https://evil.example"), ("keyName", "x-other")] {
+            let mut moved = config.clone();
+            moved[name] = value.into();
+            let refused = patch(&moved).await.expect(400);
+            assert_eq!(refused.fields(), [format!("integration_config.{name}")]);
+            assert!(
+                refused.text.contains("make another integration"),
+                "{}",
+                refused.text
+            );
+        }
+        patch(&json!({ "keyName": "x-mine", "keyLabel": "Ours" }))
+            .await
+            .expect(200);
+    }
+}

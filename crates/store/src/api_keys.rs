@@ -84,6 +84,16 @@ pub fn by_hash(c: &mut DbConn, hash: &str) -> Result<Option<ApiKeyRow>, StoreErr
         .optional()?)
 }
 
+/// The key with that hash, revoked or not.
+pub fn by_hash_even_revoked(c: &mut DbConn, hash: &str) -> Result<Option<ApiKeyRow>, StoreError> {
+    Ok(api_keys::table
+        .inner_join(environments::table)
+        .filter(api_keys::hash.eq(hash))
+        .select(ApiKeyRow::as_select())
+        .first(c)
+        .optional()?)
+}
+
 /// Notes that the key was used.
 pub fn touch(c: &mut DbConn, id: ApiKeyId, now: Timestamp) -> Result<(), StoreError> {
     diesel::update(api_keys::table.filter(api_keys::id.eq(id.to_string())))

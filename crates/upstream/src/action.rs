@@ -68,9 +68,10 @@ impl CallError {
     pub fn nothing_done(&self) -> bool {
         match self {
             Self::DeadlineExceeded { last, .. } => last.nothing_done(),
-            Self::Provider(error) => error.status < 500 && error.status != 408,
+            Self::Provider(error) => !error.carried_out && error.status < 500 && error.status != 408,
             Self::Broken { .. }
             | Self::TimedOut { .. }
+            | Self::NotTaken { .. }
             | Self::TooLarge { .. }
             | Self::NotJson { .. }
             // The first of them may be the answer to a call that was carried out.

@@ -20,6 +20,8 @@ pub struct Answer {
     pub body: Bytes,
     /// How many attempts it took.
     pub attempts: u32,
+    /// Whether the call was carried out whatever the status, since a redirect made a GET of a write.
+    pub(crate) carried_out: bool,
 }
 
 impl Answer {

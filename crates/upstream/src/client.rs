@@ -175,6 +175,7 @@ impl Upstream {
                 Ok(answer) => {
                     // A correct key meets a 401 now and then, so only the second one counts.
                     let first_401 = answer.status == 401 && !std::mem::replace(&mut was_unauthorized, true);
+                    let first_401 = first_401 && (call.idempotent || !answer.carried_out);
                     let failure = self.refused(target, call, answer);
                     Failure {
                         repeat: failure.repeat || first_401,
@@ -205,7 +206,8 @@ impl Upstream {
         }
         Failure {
             error: error.into(),
-            repeat: retry::repeats(rules, answer.status, &answer.headers, call.idempotent),
+            repeat: (call.idempotent || !answer.carried_out)
+                && retry::repeats(rules, answer.status, &answer.headers, call.idempotent),
             answer: Some(Box::new(answer)),
         }
     }

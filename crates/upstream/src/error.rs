@@ -44,6 +44,12 @@ pub enum CallError {
         /// The host.
         host: String,
     },
+    /// The caller stopped reading the answer, and the place that it held went to another call.
+    #[error("the answer of {host} was not read in time")]
+    NotTaken {
+        /// The host.
+        host: String,
+    },
     /// The call's whole time is up.
     #[error("gave up after {attempts} attempts, since the time for the call is up")]
     DeadlineExceeded {
@@ -155,6 +161,7 @@ impl CallError {
             Self::Provider(error) => error.rate_limited || error.status >= 500,
             Self::AddressRefused { .. }
             | Self::PlainHttp { .. }
+            | Self::NotTaken { .. }
             | Self::TooLarge { .. }
             | Self::Template(_)
             | Self::OverrideNotAllowed { .. }

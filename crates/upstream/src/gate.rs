@@ -98,8 +98,12 @@ impl Gates {
         }
     }
 
-    /// The provider told the connection to wait so long: all its calls do.
+    /// The provider told the connection to wait so long: all its calls do. While connecting there is none, and what one person's key
+    /// met must not hold up everybody who connects.
     pub(crate) fn rest(&self, target: &Target, time: Duration) {
+        if target.connection.is_none() {
+            return;
+        }
         let ticket = self.ticket(target);
         ticket.with_house(|house| house.rest(ticket.lane, Instant::now() + time));
     }

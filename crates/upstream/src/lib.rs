@@ -37,6 +37,7 @@ pub use options::UpstreamOptions;
 pub use pagination::{Next, PageSeen, first_page};
 pub use provider_error::ProviderError;
 pub use relay::{Relay, RelayBody, Relayed, RelayedBody, Upload};
+pub use request::may_be_set;
 pub use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 pub use reqwest::{Method, StatusCode};
 pub use target::{Target, Variables};

@@ -27,6 +27,10 @@ const USUAL_MESSAGES: [&[&str]; 7] = [
 /// The provider answered, and not with success.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the provider answered {status}{}{}", self.code_words(), self.message_words())]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, and several may hold of one answer"
+)]
 pub struct ProviderError {
     /// The HTTP status.
     pub status: u16,
@@ -44,6 +48,8 @@ pub struct ProviderError {
     pub rate_limited: bool,
     /// How long it asks to wait.
     pub retry_after: Option<Duration>,
+    /// Whether the call was carried out all the same, since a redirect made a GET of it, and that was refused.
+    pub(crate) carried_out: bool,
 }
 
 impl ProviderError {
@@ -82,6 +88,7 @@ impl ProviderError {
             not_found: matches!(answer.status, 404 | 410),
             rate_limited,
             retry_after: retry::asked(retry_rules, answer.status, &answer.headers, &body, now),
+            carried_out: answer.carried_out,
         }
     }
 
@@ -103,6 +110,13 @@ impl ProviderError {
 /// A provider's words without the connection's secrets, fit for a message.
 pub(crate) fn without_secrets(target: &Target, text: &str) -> String {
     harmless(text, &secrets(target), MESSAGE)
+}
+
+impl Target {
+    /// A text about a call, without the connection's secrets should a host name or the like hold one.
+    pub fn without_secrets(&self, text: &str) -> String {
+        blot(self, text)
+    }
 }
 
 /// A provider's words without the connection's secrets, whole.

@@ -3,6 +3,7 @@
 mod body;
 mod endpoint;
 mod head;
+mod hold;
 
 use std::time::Duration;
 
@@ -127,10 +128,10 @@ impl Upstream {
                     let status = begun.response.status().as_u16();
                     let first_401 = status == 401 && !std::mem::replace(&mut was_unauthorized, true);
                     let rules = &target.provider.retry;
-                    relay.retry_on.contains(&status)
-                        || first_401
+                    let usual = first_401
                         || !begun.response.status().is_success()
-                            && retry::repeats(rules, status, begun.response.headers(), relay.is_idempotent())
+                            && retry::repeats(rules, status, begun.response.headers(), relay.is_idempotent());
+                    relay.retry_on.contains(&status) || usual && (relay.is_idempotent() || !begun.carried_out)
                 }
                 Err(error) => repeats_error(error, relay.is_idempotent()),
             };

@@ -30,6 +30,11 @@ pub(crate) const NOT_FORWARDED: [HeaderName; 11] = [
     header::USER_AGENT,
 ];
 
+/// Whether a call may have a header of that name, beside those that the HTTP client makes itself.
+pub fn may_be_set(name: &str) -> bool {
+    HeaderName::try_from(name).is_ok_and(|name| !NOT_FORWARDED.contains(&name))
+}
+
 /// All that a host name with a port does not hold.
 const NOT_OF_HOST: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'.')

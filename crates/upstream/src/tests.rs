@@ -7,6 +7,7 @@ mod paging;
 mod redirects;
 mod relaying;
 mod requests;
+mod stalled;
 mod verification;
 
 use std::sync::Arc;

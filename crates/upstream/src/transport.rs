@@ -52,6 +52,8 @@ pub(crate) struct Begun {
     pub(crate) response: Response,
     /// Who answers.
     pub(crate) host: String,
+    /// Whether a redirect made a GET of a write: that is how a server shows the result of what it carried out (RFC 9110, 15.4.4).
+    pub(crate) carried_out: bool,
     /// Why a redirect was not followed, if it is one.
     pub(crate) stopped: Option<CallError>,
 }
@@ -88,10 +90,14 @@ impl Transport {
         attempt: u32,
     ) -> Result<Answer, CallError> {
         let begun = self.begin(&self.reading, prepared, None, trusted).await?;
-        match begun.stopped {
-            Some(error) => Err(error),
-            None => self.read(begun.response, begun.host, attempt).await,
+        if let Some(error) = begun.stopped {
+            return Err(error);
         }
+        let answer = self.read(begun.response, begun.host, attempt).await?;
+        Ok(Answer {
+            carried_out: begun.carried_out,
+            ..answer
+        })
     }
 
     /// Sends, follows redirects, and returns when the head of the answer is there. `stream` is sent in place of the body, once.
@@ -105,11 +111,14 @@ impl Transport {
         let streamed = stream.is_some();
         let mut redirects = 0;
         let mut led: Option<Prepared> = None;
+        let mut carried_out = false;
         loop {
             let hop = led.as_ref().unwrap_or(prepared);
             let host = hop.url.host_str().unwrap_or_default().to_owned();
+            let failed = |error: CallError| error.behind(carried_out, &host);
             let mut request = self
-                .client(clients, &hop.url, trusted)?
+                .client(clients, &hop.url, trusted)
+                .map_err(failed)?
                 .request(hop.method.clone(), hop.url.clone())
                 .headers(hop.headers.clone());
             if let Some(body) = stream.take() {
@@ -118,7 +127,7 @@ impl Transport {
                 request = request.body(body.clone());
             }
             let sent = request.send().await;
-            let response = sent.map_err(|error| failure(host.clone(), error))?;
+            let response = sent.map_err(|error| failed(failure(host.clone(), error)))?;
             let next = match redirect_of(&response, &hop.url) {
                 None => None,
                 Some(_) if redirects == MAX_REDIRECTS => {
@@ -127,11 +136,15 @@ impl Transport {
                 Some(location) => Some(hop.redirected(response.status(), location, streamed)),
             };
             match next {
-                Some(Ok(next)) => led = Some(next),
+                Some(Ok(next)) => {
+                    carried_out |= next.method == Method::GET && hop.method != Method::GET;
+                    led = Some(next);
+                }
                 stopped => {
                     return Ok(Begun {
                         response,
                         host,
+                        carried_out,
                         stopped: stopped.and_then(Result::err),
                     });
                 }
@@ -169,10 +182,24 @@ impl Transport {
                         headers,
                         body: Bytes::from(body),
                         attempts,
+                        carried_out: false,
                     });
                 }
                 Err(error) => return Err(failure(host, error)),
             }
+        }
+    }
+}
+
+impl CallError {
+    /// The error of a hop behind a write that was carried out: there, one that says that nothing was done would be wrong.
+    fn behind(self, carried_out: bool, host: &str) -> Self {
+        if !carried_out {
+            return self;
+        }
+        Self::Broken {
+            host: host.to_owned(),
+            source: Box::new(self),
         }
     }
 }

@@ -43,7 +43,7 @@ pub(crate) async fn list(
     params(("connection_id" = String, Path, description = "What you call the connection"), ShowQuery),
     responses(
         (status = 200, description = "The connection", body = FullConnection),
-        (status = 400, description = "`invalid_query_params`, `unknown_provider_config`, or `invalid_credentials` if the provider refuses them when tried", body = ErrorBody),
+        (status = 400, description = "`invalid_query_params`, `unknown_provider_config`, `invalid_credentials` if the provider refuses them when tried, or `connection_validation_failed` if it cannot be called with what is stored", body = ErrorBody),
         (status = 404, description = "`not_found`", body = ErrorBody),
         KeyErrors
     )

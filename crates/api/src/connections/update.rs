@@ -54,8 +54,9 @@ impl From<PatchBody> for ConnectionPatch {
     request_body = PatchBody,
     responses(
         (status = 200, description = "Changed", body = Success),
-        (status = 400, description = "`invalid_query_params`, `invalid_body`, `unknown_provider_config`, or `connection_test_failed` if the provider refused the credentials", body = ErrorBody),
+        (status = 400, description = "`invalid_query_params`, `invalid_body`, `unknown_provider_config`, `connection_test_failed` if the provider refused the credentials, or `connection_validation_failed` if it cannot be called with what was given", body = ErrorBody),
         (status = 404, description = "`not_found`", body = ErrorBody),
+        (status = 409, description = "`conflict`: the credentials were replaced while the change was tried", body = ErrorBody),
         (status = 413, description = "The body is larger than 64 KB", body = ErrorBody),
         (status = 415, description = "The body is no JSON", body = ErrorBody),
         KeyErrors

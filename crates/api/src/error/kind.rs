@@ -15,7 +15,9 @@ pub(super) fn of_gateway(error: &GatewayError) -> (StatusCode, &'static str) {
         GatewayError::Forbidden(_) => (S::FORBIDDEN, "forbidden"),
         GatewayError::IntegrationNotAllowed(_) => (S::BAD_REQUEST, "integration_not_allowed"),
         GatewayError::InvalidAuthMode { .. } => (S::BAD_REQUEST, "invalid_auth_mode"),
-        GatewayError::ConnectionInvalid(_) => (S::BAD_REQUEST, "connection_validation_failed"),
+        GatewayError::ConnectionInvalid(_) | GatewayError::Uncallable(_) => {
+            (S::BAD_REQUEST, "connection_validation_failed")
+        }
         GatewayError::InvalidCredentials { .. } => (S::BAD_REQUEST, "invalid_credentials"),
         GatewayError::UnknownIntegration(_) => (S::NOT_FOUND, "unknown_provider_config"),
         GatewayError::UnknownConnection { .. } => (S::NOT_FOUND, "unknown_connection"),
@@ -45,7 +47,7 @@ pub(super) fn of_gateway(error: &GatewayError) -> (StatusCode, &'static str) {
         GatewayError::KeyInUse => (S::CONFLICT, "idempotency_key_in_use"),
         GatewayError::KeyReused => (S::UNPROCESSABLE_ENTITY, "idempotency_key_reused"),
         GatewayError::InvalidHeader { .. } => (S::BAD_REQUEST, "invalid_headers"),
-        GatewayError::EnvironmentInUse(_) => (S::CONFLICT, "conflict"),
+        GatewayError::EnvironmentInUse(_) | GatewayError::ChangedMeanwhile => (S::CONFLICT, "conflict"),
         GatewayError::UnknownSync(_) => (S::BAD_REQUEST, "unknown_sync"),
         GatewayError::BaseVariant => (S::BAD_REQUEST, "invalid_variant"),
         GatewayError::VariantExists { .. } => (S::BAD_REQUEST, "sync_variant_already_exists"),
@@ -79,6 +81,7 @@ fn call_kind(error: &CallError) -> (StatusCode, &'static str) {
         }
         CallError::Unreachable { .. }
         | CallError::Broken { .. }
+        | CallError::NotTaken { .. }
         | CallError::TooLarge { .. }
         | CallError::Provider(_)
         | CallError::NotJson { .. }

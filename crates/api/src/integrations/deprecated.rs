@@ -30,8 +30,10 @@ pub(crate) struct ShortIntegration {
     #[schema(example = "acme")]
     provider: String,
     /// Always empty: `GET /integrations/{unique_key}/functions` lists them.
+    #[schema(example = json!([]))]
     syncs: Vec<String>,
     /// Always empty.
+    #[schema(example = json!([]))]
     actions: Vec<String>,
 }
 

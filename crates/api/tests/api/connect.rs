@@ -278,6 +278,53 @@ async fn a_provider_that_is_away_is_a_503_and_nothing_is_stored(app: TestApp) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_called_with_what_was_given_is_a_400_that_says_why() {
+    const ENTRY: &str = "\
+house:
+  display_name: House
+  auth_mode: API_KEY
+  credentials: { apiKey: {} }
+  connection_config: { host: { type: string }, label: { type: string } }
+  proxy:
+    base_url: ${connectionConfig.host}
+    headers: { x-key: \"${apiKey}\", x-label: \"${connectionConfig.label}\" }
+    verification: { endpoints: [/me] }
+";
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("providers.yaml"), ENTRY).unwrap();
+    let registry = registry::Registry::load(Some(folder.path())).unwrap();
+    let app = AppBuilder::default()
+        .registry(registry)
+        .start(Dialect::Sqlite)
+        .await;
+    let app = app.unwrap();
+    for (host, label, key, said) in [
+        (
+            "https://10.0.0.1",
+            "a",
+            "secret-key",
+            "10.0.0.1 is no public address",
+        ),
+        ("http://8.8.8.8", "a", "secret-key", "plain http"),
+        ("https://", "a", "secret-key", "nothing was stored"),
+        ("https://8.8.8.8", "é\u{7}", "secret-key", "\"x-label\""),
+        ("https://8.8.8.8", "a", "secret\nkey", "\"x-key\""),
+    ] {
+        let body = json!({ "connectionId": "mine", "host": host, "label": label, "apiKey": key });
+
+        let reply = app.admin().post("/house/connect", &body).await.expect(400);
+
+        assert_eq!(
+            (reply.code().as_str(), reply.header("retry-after")),
+            ("connection_validation_failed", None)
+        );
+        assert!(reply.message().contains(said), "{}", reply.message());
+        assert!(!reply.text.contains("secret"), "{}", reply.text);
+    }
+    assert_eq!(connections(&app).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_provider_that_is_out_of_order_is_a_503_with_its_own_wait() {
     let provider = MockServer::start().await;
     Mock::given(any())

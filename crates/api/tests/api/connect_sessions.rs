@@ -192,7 +192,7 @@ async fn a_session_that_cannot_be_made_is_told_why() {
 async fn a_session_sees_providers_and_the_integrations_that_it_allows() {
     let app = TestApp::on(Dialect::Sqlite).await.unwrap();
     for key in ["ours", "others"] {
-        let body = json!({ "provider": "twilio", "unique_key": key });
+        let body = json!({ "provider": "twilio", "unique_key": key, "custom": { "plan": "internal" } });
         app.admin().post("/integrations", &body).await.expect(200);
     }
     let body = json!({ "end_user": { "id": "u1" }, "allowed_integrations": ["ours", "sendgrid"] });
@@ -208,6 +208,11 @@ async fn a_session_sees_providers_and_the_integrations_that_it_allows() {
         .map(|one| &one["unique_key"])
         .collect();
     assert_eq!(keys, ["ours", "sendgrid"]);
+    // What the app keeps for itself is not for the people who connect.
+    assert_eq!(listed["data"][0]["custom"], json!({}));
+    assert_eq!(listed["data"][0]["integration_config"], json!({}));
+    let listed = app.admin().get("/integrations").await.expect(200).json();
+    assert_eq!(listed["data"][0]["custom"], json!({ "plan": "internal" }));
     holder.get("/providers/twilio").await.expect(200);
     holder.get("/providers").await.expect(200);
     for path in ["/integrations/ours", "/providers/twilio/templates"] {

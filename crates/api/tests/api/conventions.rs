@@ -89,6 +89,18 @@ async fn what_no_route_takes_is_an_error_in_json() {
         "not_found",
     );
     assert_error(&app.anonymous().get("/nothing").await, 404, "not_found");
+    let body = |reply: Reply| reply.expect(404).text;
+    let unknown = body(app.anonymous().get("/no/such/route/at/all").await);
+    // The last are routes but for their encoding.
+    for path in [
+        "/no/such/route/at/all",
+        "/nothing",
+        "/%63onnections",
+        "/p%72oviders",
+    ] {
+        assert_eq!(body(app.anonymous().get(path).await), unknown, "{path}");
+        assert_eq!(body(app.admin().get(path).await), unknown, "{path} with a key");
+    }
     assert_error(&app.admin().delete("/health").await, 405, "method_not_allowed");
     assert_error(
         &app.admin().delete("/connections").await,

@@ -1,6 +1,7 @@
 //! Environments and API keys: made, listed, used, revoked.
 
 use gateway::Scope;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value as Json, json};
 use testkit::{TestApp, on_both_databases};
 
@@ -9,6 +10,7 @@ on_both_databases!(
     an_environment_in_use_stays,
     a_key_is_shown_once_works_and_is_revoked,
     a_key_can_be_a_uuid,
+    a_configured_key_that_was_revoked_stays_so_and_the_process_starts,
     a_key_gives_no_more_than_its_maker_has,
     a_key_that_cannot_be_is_told_field_by_field,
 );
@@ -75,6 +77,42 @@ async fn an_environment_in_use_stays(app: TestApp) {
         other.get("/connections").await.expect(401).code(),
         "unknown_account"
     );
+}
+
+async fn a_configured_key_that_was_revoked_stays_so_and_the_process_starts(app: TestApp) {
+    let key = SecretString::from("a-configured-key-0123456789abcdef");
+    let start = async |environment: &str| {
+        let environment = environment.parse().unwrap();
+        let keys = app.gateway().keys();
+        let made = keys.bootstrap(&environment, Some(key.clone()));
+        assert!(made.await.unwrap().is_none());
+    };
+    start("dev").await;
+    let holder = app.anonymous().with_key(Some(key.expose_secret().to_owned()));
+    holder.get("/connections").await.expect(200);
+
+    start("elsewhere").await;
+    assert!(
+        app.logs()
+            .contains("belongs to another environment than elsewhere")
+    );
+
+    let keys = app
+        .admin()
+        .get("/environments/dev/api-keys")
+        .await
+        .expect(200)
+        .json();
+    let keys = keys["data"].as_array().unwrap();
+    let ours = keys
+        .iter()
+        .find(|one| one["name"] == "from configuration")
+        .unwrap();
+    let path = format!("/environments/dev/api-keys/{}", ours["id"].as_str().unwrap());
+    app.admin().delete(&path).await.expect(200);
+    start("dev").await;
+    assert!(app.logs().contains("was revoked and stays so"));
+    holder.get("/connections").await.expect(401);
 }
 
 async fn a_key_is_shown_once_works_and_is_revoked(app: TestApp) {

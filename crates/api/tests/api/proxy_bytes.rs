@@ -161,6 +161,29 @@ async fn path_query_and_method_arrive_as_they_were_written() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_follows_the_rules_of_the_url_standard_and_is_else_as_it_was_written() {
+    let (provider, asked) = answers(&[OK]);
+    with(provider, async |app| {
+        // A client would change the address itself, so it is written by hand.
+        let sample = call(&app, "GET", "/x").build().unwrap();
+        let place = sample.url().socket_addrs(|| None).unwrap();
+        let key = app.admin().key().unwrap();
+        let mut socket = TcpStream::connect(place[0]).await.unwrap();
+        let head = format!(
+            "GET /proxy/a/./b/../c'/%27?q='it'&r=1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {key}\r\n\
+             Provider-Config-Key: sendgrid\r\nConnection-Id: mail\r\n\r\n"
+        );
+        socket.write_all(head.as_bytes()).await.unwrap();
+        let mut reply = String::new();
+        socket.read_to_string(&mut reply).await.unwrap();
+        assert!(reply.starts_with("HTTP/1.1 200"), "{reply}");
+        let asked = asked.lock().unwrap().pop().unwrap();
+        assert_eq!(asked.lines().next().unwrap(), "GET /a/c'/%27?q=%27it%27&r=1 HTTP/1.1");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_arrives_byte_for_byte_with_its_type_and_only_meant_headers() {
     const BODY: &str = "{ \"big\": 12345678901234567890123, \"b\":1.10 , \"a\": [ ] }";
     let (sender, mut bodies) = mpsc::unbounded_channel();

@@ -83,6 +83,10 @@ async fn while_connecting_nobody_holds_up_another() {
     target.connection = None;
     let _first = at_once(&gates, &target).await.unwrap();
     at_once(&gates, &target).await.unwrap();
+
+    gates.rest(&target, LONG);
+
+    at_once(&gates, &target).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

@@ -11,6 +11,7 @@ use reqwest::{Body, Response};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::hold::Hold;
 use crate::CallError;
 use crate::gate::Place;
 use crate::transport::failure;
@@ -119,7 +120,7 @@ pub struct RelayedBody {
     host: String,
     length: Option<u64>,
     idle: Duration,
-    _place: Place,
+    hold: Hold,
 }
 
 impl RelayedBody {
@@ -135,7 +136,7 @@ impl RelayedBody {
             host,
             length,
             idle,
-            _place: place,
+            hold: Hold::of(length, place, idle),
         }
     }
 
@@ -144,12 +145,18 @@ impl RelayedBody {
         self.length
     }
 
-    /// The next part; `None` at the end. Fails if none comes for as long as an attempt may take.
+    /// The next part; `None` at the end. Fails if none comes for as long as an attempt may take, or none was asked for so long that
+    /// the place was given back.
     pub async fn part(&mut self) -> Result<Option<Bytes>, CallError> {
         let host = || self.host.clone();
-        match timeout(self.idle, self.response.chunk()).await {
+        if !self.hold.ask() {
+            return Err(CallError::NotTaken { host: host() });
+        }
+        let part = timeout(self.idle, self.response.chunk()).await;
+        self.hold.answered();
+        match part {
             Ok(Ok(part)) => Ok(part),
-            Ok(Err(error)) => Err(failure(self.host.clone(), error)),
+            Ok(Err(error)) => Err(failure(host(), error)),
             Err(_) => Err(CallError::TimedOut { host: host() }),
         }
     }

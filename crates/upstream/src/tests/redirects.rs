@@ -5,7 +5,7 @@ use rstest::rstest;
 use wiremock::{MockServer, ResponseTemplate};
 
 use super::{PASSWORD, answers, calls, options, provider, target, templates, upstream};
-use crate::{Call, CallError, HeaderValue, Method};
+use crate::{Call, CallError, HeaderValue, Method, Relay, UpstreamOptions};
 
 fn to(location: &str, status: u16) -> ResponseTemplate {
     ResponseTemplate::new(status).insert_header("location", location)
@@ -111,4 +111,72 @@ async fn five_redirects_are_followed_and_no_more() {
         matches!(error, CallError::TooManyRedirects { limit: 5 }),
         "{error:?}"
     );
+}
+
+/// Answers a write by a redirect to where nobody listens, or to an answer of that status.
+async fn written(server: &MockServer, redirect: u16, then: Option<u16>) {
+    let nobody = "http://127.0.0.1:1/y";
+    let location = if then.is_some() { "/y" } else { nobody };
+    answers(server, "POST", "/x", 9, to(location, redirect)).await;
+    let after = ResponseTemplate::new(then.unwrap_or(200)).insert_header("retry-after", "0");
+    answers(server, "GET", "/y", 9, after).await;
+}
+
+async fn writes(server: &MockServer) -> usize {
+    let requests = server.received_requests().await.unwrap();
+    requests
+        .iter()
+        .filter(|one| one.method.as_str() == "POST")
+        .count()
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_write_that_a_redirect_made_a_get_was_carried_out_and_is_not_repeated(
+    #[values(301, 302, 303)] redirect: u16,
+    #[values(None, Some(401), Some(404), Some(429), Some(503))] then: Option<u16>,
+) {
+    let server = MockServer::start().await;
+    written(&server, redirect, then).await;
+    let (upstream, target) = (upstream(options()), target(provider(&server.uri())));
+
+    let refusal = upstream
+        .carry(&target, Call::new(Method::POST, "/x"))
+        .await
+        .unwrap_err();
+    assert_eq!(writes(&server).await, 1);
+    assert!(!refusal.error.nothing_done(), "{:?}", refusal.error);
+
+    let relay = Relay {
+        retries: 3,
+        ..Relay::new(Method::POST, "/x")
+    };
+    let relayed = upstream.relay(&target, relay).await;
+    assert_eq!(writes(&server).await, 2);
+    match relayed {
+        Ok(relayed) => assert_eq!(Some(relayed.status), then),
+        Err(error) => assert!(matches!(error, CallError::Broken { .. }), "{error:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_write_that_a_redirect_made_a_get_is_repeated_if_the_caller_or_its_nature_allows() {
+    let server = MockServer::start().await;
+    written(&server, 303, Some(503)).await;
+    let few = UpstreamOptions {
+        max_attempts: 2,
+        ..options()
+    };
+    let (upstream, target) = (upstream(few), target(provider(&server.uri())));
+
+    let relay = Relay {
+        retries: 1,
+        retry_on: vec![503],
+        ..Relay::new(Method::POST, "/x")
+    };
+    assert_eq!(upstream.relay(&target, relay).await.unwrap().attempts, 2);
+    let mut call = Call::new(Method::POST, "/x");
+    call.idempotent = true;
+    upstream.call(&target, call).await.unwrap_err();
+    assert_eq!(writes(&server).await, 4);
 }

@@ -1,0 +1,83 @@
+//! Credentials that are replaced while something else about them is under way.
+
+use std::time::Duration;
+
+use domain::ConnectionId;
+use serde_json::json;
+use testkit::{AppBuilder, TestApp, on_both_databases};
+use wiremock::matchers::header;
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+on_both_databases!(
+    a_refusal_of_old_credentials_does_not_mark_a_connection_that_has_new_ones,
+    a_change_of_the_configuration_does_not_undo_a_rotation,
+);
+
+const PATH: &str = "/connections/my-twilio?provider_config_key=twilio";
+
+async fn a_refusal_of_old_credentials_does_not_mark_a_connection_that_has_new_ones(app: TestApp) {
+    app.connect_twilio().await;
+    let known = app.simulator().credentials();
+    let shown = app.admin().get(PATH).await.expect(200).json();
+    let id = ConnectionId::from_raw(shown["id"].as_i64().unwrap());
+    let row = app
+        .store()
+        .read(move |c| store::connections::get_any_environment(c, id))
+        .await
+        .unwrap()
+        .unwrap();
+    let old = app.gateway().target(&row).await.unwrap();
+    let token = json!({ "type": "BASIC", "username": known.account_sid, "password": known.auth_token });
+    app.admin()
+        .patch(PATH, &json!({ "credentials": token }))
+        .await
+        .expect(200);
+    app.simulator().revoke(&known.main_key_sid);
+
+    app.gateway().check_health(&row, &old).await.unwrap();
+
+    let shown = app.admin().get(PATH).await.expect(200).json();
+    assert_eq!(shown["errors"], json!([]));
+}
+
+async fn a_change_of_the_configuration_does_not_undo_a_rotation(app: TestApp) {
+    let key = |letter: &str| format!("SG.{}.wxyz", letter.repeat(22));
+    let (old, new) = (key("a"), key("b"));
+    let provider = MockServer::start().await;
+    let good = || ResponseTemplate::new(200).set_body_json(json!({ "scopes": [] }));
+    let taken = |key: &str| Mock::given(header("authorization", format!("Bearer {key}").as_str()));
+    // The first trial of the old key is at once, the second one long.
+    taken(&old)
+        .respond_with(good())
+        .up_to_n_times(1)
+        .mount(&provider)
+        .await;
+    let slow = good().set_delay(Duration::from_secs(2));
+    taken(&old).respond_with(slow).mount(&provider).await;
+    taken(&new).respond_with(good()).mount(&provider).await;
+    let builder = AppBuilder::default().upstream(|options| {
+        options
+            .base_urls
+            .insert("sendgrid".parse().unwrap(), provider.uri().parse().unwrap());
+    });
+    let app = builder.start(app.store().dialect()).await.unwrap();
+    let connect = json!({ "connectionId": "mail", "apiKey": old });
+    app.admin().post("/sendgrid/connect", &connect).await.expect(201);
+    let path = "/connections/mail?provider_config_key=sendgrid";
+
+    let (client, config) = (
+        app.admin().clone(),
+        json!({ "connection_config": { "hostname": "api.sendgrid.com" } }),
+    );
+    let changing = tokio::spawn(async move { client.patch(path, &config).await });
+    while provider.received_requests().await.unwrap().len() < 2 {
+        tokio::task::yield_now().await;
+    }
+    let rotation = json!({ "credentials": { "type": "API_KEY", "apiKey": new } });
+    app.admin().patch(path, &rotation).await.expect(200);
+    assert!(!changing.is_finished());
+
+    changing.await.unwrap().expect(200);
+    let shown = app.admin().get(path).await.expect(200).json();
+    assert_eq!(shown["credentials"]["apiKey"], json!(new));
+}

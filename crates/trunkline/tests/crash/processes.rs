@@ -103,7 +103,8 @@ impl Process {
 
     /// Whether it holds one of these syncs.
     pub(crate) fn is_among(&self, holders: &[String]) -> bool {
-        self.logged("worker.id").is_some_and(|id| holders.contains(&id))
+        self.logged("worker.id")
+            .is_some_and(|id| holders.iter().any(|holder| holder.starts_with(&id)))
     }
 
     /// Kills it, which must be alive.

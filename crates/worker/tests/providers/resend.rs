@@ -109,11 +109,9 @@ async fn messages_are_read_down_to_where_the_lookback_ends() {
     assert!(stage.waited() >= Duration::from_secs(1));
     let rows = stage.rows("emails").await;
     assert_eq!((rows.len(), &rows[2]["last_event"]), (251, &json!("delivered")));
-    assert_eq!(
-        stage.queries("/emails").await.len(),
-        queries.len() + 1,
-        "a page of the last days"
-    );
+    // Once more if it was this list that was refused.
+    let more = stage.queries("/emails").await.len() - queries.len();
+    assert!((1..=2).contains(&more), "a page of the last days: {more}");
     assert!(stage.rows("domains").await.is_empty());
 }
 

@@ -36,7 +36,7 @@ const LOOK: Duration = Duration::from_secs(2);
 /// How long no first reading may end before it is given up.
 const PATIENCE: Duration = Duration::from_mins(5);
 /// Before measuring, so that what fell due behind the first readings is caught up with.
-const SETTLE: Duration = Duration::from_mins(1);
+const SETTLE: Duration = Duration::from_mins(3);
 
 /// How much to measure.
 #[derive(Debug, Args)]
@@ -94,7 +94,7 @@ pub(crate) async fn measure(options: &Options) -> anyhow::Result<Report> {
     report.setting("made ready", seconds(begun.elapsed().as_secs_f64()));
     let first = stage.first_readings(options, &progress).await?;
     progress.step(format!(
-        "a minute to catch up, then {} to measure",
+        "three minutes to catch up, then {} to measure",
         options.minutes
     ));
     sleep(SETTLE).await;

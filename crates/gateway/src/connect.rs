@@ -188,6 +188,13 @@ impl Inner {
         let sealer = self.credentials.sealer()?;
         let (key, name, provider) = (&integration.key, &draft.name, &integration.provider);
         let unknown = GatewayError::unknown_connection(name, key);
+        let being_deleted = FieldError::at(
+            "invalid",
+            "connection_id",
+            format!(
+                "the connection {name:?} is being deleted: try again in a moment, or delete it once more if that was cut off"
+            ),
+        );
         let mut new = NewConnection {
             environment,
             name: name.clone(),
@@ -216,6 +223,12 @@ impl Inner {
             // It was deleted while its new credentials were tried.
             if renews.is_some() && old.as_ref().map(|old| old.id) != renews {
                 return Ok(Err(unknown));
+            }
+            // Its credentials go first when it is deleted; what is stored now would go with the rest.
+            if let Some(old) = &old
+                && !credentials::is_there(c, old.id)?
+            {
+                return Ok(Err(GatewayError::InvalidBody(vec![being_deleted])));
             }
             // Writing would undo what came while this was tried.
             if let (Some(base), Some(old)) = (based_on, &old)

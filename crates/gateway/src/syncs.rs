@@ -71,6 +71,8 @@ impl Syncs<'_> {
                 .0
                 .store
                 .write(move |c| {
+                    // In the order in which a worker that claims it takes the same rows.
+                    schedule::lock(c, id)?;
                     let made = runs::enqueue(c, id, Trigger::Api, now)?;
                     match held {
                         // If it is somebody else's by now, that is a reset as well, which makes it due at its end.

@@ -53,6 +53,16 @@ pub fn get(c: &mut DbConn, connection: ConnectionId) -> Result<String, StoreErro
         .map_err(StoreError::about("connection's credentials"))
 }
 
+/// Whether the connection has credentials: all have, but one that is being deleted.
+pub fn is_there(c: &mut DbConn, connection: ConnectionId) -> Result<bool, StoreError> {
+    let found: Option<i64> = credentials::table
+        .find(connection.raw())
+        .select(credentials::connection_id)
+        .first(c)
+        .optional()?;
+    Ok(found.is_some())
+}
+
 /// Takes the credentials of the connection away.
 pub fn delete(c: &mut DbConn, connection: ConnectionId) -> Result<(), StoreError> {
     diesel::delete(credentials::table.find(connection.raw())).execute(c)?;

@@ -14,7 +14,6 @@ on_both_databases!(
     an_account_sid_and_auth_token_connect_too,
     the_api_key_wins_where_both_forms_are_complete,
     white_space_around_values_is_cut_off,
-    what_is_being_deleted_is_not_connected_anew,
     a_connection_without_a_name_gets_a_random_one,
     connecting_again_replaces_the_credentials_and_keeps_the_rows,
     a_connection_is_not_turned_to_another_account,
@@ -94,29 +93,6 @@ async fn white_space_around_values_is_cut_off(app: TestApp) {
     let reply = app.admin().post("/twilio/connect", &body).await.expect(201);
 
     assert_eq!(reply.json()["connection"]["id"], "spaced");
-}
-
-async fn what_is_being_deleted_is_not_connected_anew(app: TestApp) {
-    let body = app.connect_body("my-twilio");
-    app.admin().post("/twilio/connect", &body).await.expect(201);
-    let all = store::connections::ConnectionFilter::default();
-    app.store()
-        .write(move |c| {
-            let dev = store::environments::list(c)?.remove(0);
-            let rows = store::connections::list(c, dev.id, &all)?;
-            // As a deletion begins.
-            store::credentials::delete(c, rows[0].id)
-        })
-        .await
-        .unwrap();
-
-    let refused = app.admin().post("/twilio/connect", &body).await.expect(400);
-    assert_eq!(refused.fields(), ["connection_id"]);
-    app.admin()
-        .delete("/connections/my-twilio?provider_config_key=twilio")
-        .await
-        .expect(200);
-    app.admin().post("/twilio/connect", &body).await.expect(201);
 }
 
 async fn a_connection_without_a_name_gets_a_random_one(app: TestApp) {

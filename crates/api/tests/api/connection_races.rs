@@ -9,6 +9,7 @@ use wiremock::matchers::header;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 on_both_databases!(
+    what_is_being_deleted_is_not_connected_anew,
     a_refusal_of_old_credentials_does_not_mark_a_connection_that_has_new_ones,
     a_change_of_the_configuration_does_not_undo_a_rotation,
 );
@@ -80,4 +81,27 @@ async fn a_change_of_the_configuration_does_not_undo_a_rotation(app: TestApp) {
     changing.await.unwrap().expect(200);
     let shown = app.admin().get(path).await.expect(200).json();
     assert_eq!(shown["credentials"]["apiKey"], json!(new));
+}
+
+async fn what_is_being_deleted_is_not_connected_anew(app: TestApp) {
+    let body = app.connect_body("my-twilio");
+    app.admin().post("/twilio/connect", &body).await.expect(201);
+    let all = store::connections::ConnectionFilter::default();
+    app.store()
+        .write(move |c| {
+            let dev = store::environments::list(c)?.remove(0);
+            let rows = store::connections::list(c, dev.id, &all)?;
+            // As a deletion begins.
+            store::credentials::delete(c, rows[0].id)
+        })
+        .await
+        .unwrap();
+
+    let refused = app.admin().post("/twilio/connect", &body).await.expect(400);
+    assert_eq!(refused.fields(), ["connection_id"]);
+    app.admin()
+        .delete("/connections/my-twilio?provider_config_key=twilio")
+        .await
+        .expect(200);
+    app.admin().post("/twilio/connect", &body).await.expect(201);
 }

@@ -226,7 +226,7 @@ impl Inner {
             }
             // Its credentials go first when it is deleted; what is stored now would go with the rest.
             if let Some(old) = &old
-                && !credentials::is_there(c, old.id)?
+                && !credentials::lock(c, old.id)?
             {
                 return Ok(Err(GatewayError::InvalidBody(vec![being_deleted])));
             }

@@ -96,6 +96,17 @@ pub(crate) fn plain(credentials: &BTreeMap<String, SecretString>) -> Map<String,
         .collect()
 }
 
+/// What is wrong with a name that is none of the fields.
+pub(crate) fn unknown(fields: &indexmap::IndexMap<String, Field>) -> String {
+    let known: Vec<&str> = fields.keys().map(String::as_str).collect();
+    let known = if known.is_empty() {
+        "nothing".to_owned()
+    } else {
+        known.join(", ")
+    };
+    format!("is not known here; there is {known}")
+}
+
 /// The values by the fields' rules, without white space around them; an empty value is none.
 fn read(
     fields: &indexmap::IndexMap<String, Field>,
@@ -107,18 +118,7 @@ fn read(
     for (name, value) in values {
         let checked = match (fields.get(name), value) {
             (None, _) => {
-                let known: Vec<&str> = fields.keys().map(String::as_str).collect();
-                let known = if known.is_empty() {
-                    "nothing".to_owned()
-                } else {
-                    known.join(", ")
-                };
-                errors.push(wrong(
-                    "unknown",
-                    at,
-                    name,
-                    format!("is not known here; there is {known}"),
-                ));
+                errors.push(wrong("unknown", at, name, unknown(fields)));
                 continue;
             }
             (Some(_), Json::Null) => continue,

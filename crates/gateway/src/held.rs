@@ -33,9 +33,9 @@ impl Holder {
         schedule::take_away(c, sync, &self.0, now.plus(LEASE))
     }
 
-    /// Makes the sync due and anybody's; false if somebody else has taken it.
-    pub(crate) fn let_go(&self, c: &mut DbConn, sync: SyncId, now: Timestamp) -> Result<bool, StoreError> {
-        schedule::finish(c, sync, &self.0, Some(now))
+    /// Makes the sync due and anybody's, unless somebody else has taken it.
+    pub(crate) fn let_go(&self, c: &mut DbConn, sync: SyncId, now: Timestamp) -> Result<(), StoreError> {
+        schedule::finish(c, sync, &self.0, Some(now)).map(drop)
     }
 
     /// Whether the sync is still kept, which is prolonged.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use registry::{Provider, Template};
 
-use crate::FieldError;
+use crate::{FieldError, given};
 
 /// What configures an integration, by name.
 type Config = BTreeMap<String, String>;
@@ -19,17 +19,7 @@ pub(crate) fn check(provider: &Provider, config: &Config, errors: &mut Vec<Field
     let fields = &provider.integration_config;
     for (name, value) in config {
         let Some(field) = fields.get(name) else {
-            let known: Vec<&str> = fields.keys().map(String::as_str).collect();
-            let known = if known.is_empty() {
-                "nothing".to_owned()
-            } else {
-                known.join(", ")
-            };
-            errors.push(wrong(
-                "unknown",
-                name,
-                format!("is not known here; there is {known}"),
-            ));
+            errors.push(wrong("unknown", name, given::unknown(fields)));
             continue;
         };
         if let Err(rule) = field.check(value) {

@@ -62,7 +62,7 @@ impl Syncs<'_> {
         let mut triggered = Vec::new();
         for sync in self.0.select(caller, selection).await? {
             let held = if options.reset {
-                self.reset(&sync, options.empty_cache).await?
+                Some(self.reset(&sync, options.empty_cache).await?)
             } else {
                 None
             };
@@ -76,7 +76,7 @@ impl Syncs<'_> {
                     let made = runs::enqueue(c, id, Trigger::Api, now)?;
                     match held {
                         // If it is somebody else's by now, that is a reset as well, which makes it due at its end.
-                        Some(holder) => drop(holder.let_go(c, id, now)?),
+                        Some(holder) => holder.let_go(c, id, now)?,
                         None => schedule::bring_forward(c, id, now)?,
                     }
                     Ok(made)
@@ -98,7 +98,7 @@ impl Syncs<'_> {
     /// gets it while its rows are deleted, or rows that are new would go with the old ones.
     ///
     /// It is forgotten before the first row goes: cut off in the middle, what is missing is read again.
-    async fn reset(&self, sync: &SyncRow, empty_cache: bool) -> Result<Option<Holder>, GatewayError> {
+    async fn reset(&self, sync: &SyncRow, empty_cache: bool) -> Result<Holder, GatewayError> {
         let (id, now) = (sync.id, self.0.clock.now());
         let holder = Holder::new(now);
         let taker = holder.clone();
@@ -111,7 +111,7 @@ impl Syncs<'_> {
         if empty_cache {
             self.0.delete_rows_of(sync, &holder).await?;
         }
-        Ok(Some(holder))
+        Ok(holder)
     }
 
     /// Stops the selected syncs from running on their schedule; a run under way goes on to its end.

@@ -4,10 +4,8 @@
 
 use std::sync::Arc;
 
-use gateway::{Gateway, KeySource, Parts};
 use registry::Registry;
 use testkit::{TestApp, on_both_databases};
-use vault::{ExposeSecret, KeyRing, SecretKey};
 
 on_both_databases!(a_sync_that_a_file_gains_reaches_connections_that_were_there_before);
 
@@ -37,16 +35,8 @@ async fn a_sync_that_a_file_gains_reaches_connections_that_were_there_before(app
     std::fs::write(folder.path().join("twilio.yaml"), file).unwrap();
 
     // The program starts again, over the same database.
-    let key = SecretKey::from_base64(app.encryption_key().expose_secret()).unwrap();
-    let again = Gateway::start(Parts {
-        store: app.store().clone(),
-        registry: Registry::load(Some(folder.path())).unwrap(),
-        upstream: app.gateway().upstream().clone(),
-        keys: KeySource::Given(KeyRing::new(key, Vec::new())),
-        clock: app.clock().clone(),
-    })
-    .await
-    .unwrap();
+    let files = Registry::load(Some(folder.path())).unwrap();
+    let again = app.another_gateway(files).await;
 
     let provider = Arc::clone(again.registry().get("twilio").unwrap());
     let due = app.store().read(store::schedule::next_due).await.unwrap();

@@ -76,12 +76,8 @@ pub fn insert(c: &mut DbConn, key: &NewApiKey) -> Result<(), StoreError> {
 
 /// The key with that hash, unless it is revoked.
 pub fn by_hash(c: &mut DbConn, hash: &str) -> Result<Option<ApiKeyRow>, StoreError> {
-    Ok(api_keys::table
-        .inner_join(environments::table)
-        .filter(api_keys::hash.eq(hash).and(api_keys::revoked_at.is_null()))
-        .select(ApiKeyRow::as_select())
-        .first(c)
-        .optional()?)
+    let found = by_hash_even_revoked(c, hash)?;
+    Ok(found.filter(|key| key.revoked_at.is_none()))
 }
 
 /// The key with that hash, revoked or not.

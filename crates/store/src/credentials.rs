@@ -4,7 +4,7 @@ use diesel::prelude::*;
 use domain::{ConnectionId, EnvironmentId, Timestamp};
 
 use crate::column::Number;
-use crate::dialect::on_db;
+use crate::dialect::{lock_access, on_db};
 use crate::schema::{connections, credentials};
 use crate::{DbConn, StoreError};
 
@@ -53,14 +53,10 @@ pub fn get(c: &mut DbConn, connection: ConnectionId) -> Result<String, StoreErro
         .map_err(StoreError::about("connection's credentials"))
 }
 
-/// Whether the connection has credentials: all have, but one that is being deleted.
-pub fn is_there(c: &mut DbConn, connection: ConnectionId) -> Result<bool, StoreError> {
-    let found: Option<i64> = credentials::table
-        .find(connection.raw())
-        .select(credentials::connection_id)
-        .first(c)
-        .optional()?;
-    Ok(found.is_some())
+/// Keeps the connection's credentials where they are until the transaction ends; false if there are none: all connections have some
+/// but one that is being deleted.
+pub fn lock(c: &mut DbConn, connection: ConnectionId) -> Result<bool, StoreError> {
+    lock_access(c, connection)
 }
 
 /// Takes the credentials of the connection away.

@@ -322,6 +322,23 @@ impl TestApp {
             .to_owned()
     }
 
+    /// Another process over the same database, with other provider files.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub async fn another_gateway(&self, registry: Registry) -> Gateway {
+        let key = SecretKey::from_base64(self.encryption_key.expose_secret()).expect("the key is right");
+        Gateway::start(Parts {
+            store: self.store.clone(),
+            registry,
+            upstream: self.gateway.upstream().clone(),
+            keys: KeySource::Given(KeyRing::new(key, Vec::new())),
+            clock: self.clock.clone(),
+        })
+        .await
+        .expect("the gateway starts")
+    }
+
     /// Starts a worker; it works until its token is cancelled, and then its task ends.
     pub fn start_worker(&self, options: WorkerOptions) -> (CancellationToken, tokio::task::JoinHandle<()>) {
         let stopping = CancellationToken::new();
@@ -415,7 +432,11 @@ impl TestApp {
         rows
     }
 
-    async fn caller(&self) -> Caller {
+    /// Who the admin is to the gateway.
+    ///
+    /// # Panics
+    /// If the admin's key is not good any more.
+    pub async fn caller(&self) -> Caller {
         let key = self.admin.key().expect("the admin has a key");
         self.gateway
             .keys()

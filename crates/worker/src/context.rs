@@ -82,13 +82,10 @@ impl Context {
         let asked = self.now();
         let answer = tokio::select! {
             biased;
-            () = self.stopping.cancelled() => Err(Failure::Stopping),
-            answer = self.gateway.upstream().fetch(&self.target, call) => Ok::<_, Failure>(answer?),
+            () = self.stopping.cancelled() => return Err(Failure::Stopping),
+            answer = self.gateway.upstream().fetch(&self.target, call) => answer?,
         };
-        Ok(Fetched {
-            answer: answer?,
-            asked,
-        })
+        Ok(Fetched { answer, asked })
     }
 
     /// Reads a page of the sync's list.

@@ -1,6 +1,5 @@
 //! The loop that claims what is due and carries it out, side by side, until it is told to stop.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use domain::{Id, IdKind};
@@ -48,8 +47,6 @@ pub struct Worker {
     gateway: Gateway,
     options: WorkerOptions,
     id: String,
-    /// How often it has claimed.
-    claims: AtomicU64,
 }
 
 enum WorkerKind {}
@@ -68,12 +65,7 @@ impl Worker {
     /// A worker over `gateway`.
     pub fn new(gateway: Gateway, options: WorkerOptions) -> Self {
         let id = Id::<WorkerKind>::new(gateway.clock().now()).to_string();
-        Self {
-            gateway,
-            options,
-            id,
-            claims: AtomicU64::new(0),
-        }
+        Self { gateway, options, id }
     }
 
     /// Works until `stopping` is cancelled; then claims nothing more, lets every run stop between two pages and every action come to
@@ -95,9 +87,12 @@ impl Worker {
 
     async fn run_syncs(&self, stopping: CancellationToken) {
         let mut runs = JoinSet::new();
+        let mut claims = 0_u64;
         while !stopping.is_cancelled() {
             let free = self.options.concurrency.saturating_sub(runs.len());
-            let holder = self.next_holder();
+            // A name for each claim: a run whose sync was taken away must not pass for the one that this very worker began after it.
+            claims += 1;
+            let holder = format!("{}-{claims}", self.id);
             for claimed in self.claim(free, &holder).await {
                 runs.spawn(self.hold(claimed, holder.clone(), stopping.clone()));
             }
@@ -126,11 +121,6 @@ impl Worker {
             );
             runs.shutdown().await;
         }
-    }
-
-    /// A name for each claim: a run whose sync was taken away must not pass for the one that this very worker began after it.
-    fn next_holder(&self) -> String {
-        format!("{}-{}", self.id, self.claims.fetch_add(1, Ordering::Relaxed))
     }
 
     async fn claim(&self, free: usize, holder: &str) -> Vec<Claimed> {

@@ -172,7 +172,7 @@ pub(super) fn write_rows(
 }
 
 /// Locks the sync's schedule and makes sure that it is still held.
-pub(super) fn hold(c: &mut DbConn, lease: &Lease) -> Result<(), StoreError> {
+fn hold(c: &mut DbConn, lease: &Lease) -> Result<(), StoreError> {
     if lock_holder(c, lease.sync)?.as_deref() == Some(lease.holder.as_str()) {
         Ok(())
     } else {

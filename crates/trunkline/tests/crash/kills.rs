@@ -165,12 +165,7 @@ async fn runs(app: &TestApp) -> Vec<Json> {
 
 /// The workers that hold a sync, dead ones among them.
 async fn holders(app: &TestApp) -> Vec<String> {
-    let caller = app
-        .gateway()
-        .keys()
-        .authenticate(app.admin().key().unwrap())
-        .await
-        .unwrap();
+    let caller = app.caller().await;
     let all = gateway::SyncSelection {
         integration: "twilio".to_owned(),
         connection: None,

@@ -81,11 +81,7 @@ pub(crate) async fn all_rows(app: &TestApp, connection: &str) -> HashMap<String,
     let (provider, sync) = ("twilio".parse().unwrap(), "twilio-messages".parse().unwrap());
     let gateway = app.gateway();
     let table = gateway.models().of_sync(&provider, &sync).unwrap().clone();
-    let caller = gateway
-        .keys()
-        .authenticate(app.admin().key().unwrap())
-        .await
-        .unwrap();
+    let caller = app.caller().await;
     let selection = SyncSelection {
         integration: provider.to_string(),
         connection: Some(connection.to_owned()),

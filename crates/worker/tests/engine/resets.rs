@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use gateway::{Gateway, KeySource, Parts, SyncSelection, TriggerOptions};
+use gateway::{SyncSelection, TriggerOptions};
 use registry::Registry;
 use serde_json::json;
 use testkit::{AppBuilder, TestApp, assert_table_equals_truth, on_both_databases};
-use vault::{ExposeSecret, KeyRing, SecretKey};
 use worker::{Worker, WorkerOptions};
 
 use crate::look::{newest_run, requests, runs, select, small_pages};
@@ -68,12 +67,7 @@ async fn a_reset_that_is_cut_off_loses_nothing(app: TestApp) {
     let name = app.connect_twilio().await;
     app.run_due().await;
     let before = counted(&app).await;
-    let caller = app
-        .gateway()
-        .keys()
-        .authenticate(app.admin().key().unwrap())
-        .await
-        .unwrap();
+    let caller = app.caller().await;
     let selection = SyncSelection {
         integration: "twilio".to_owned(),
         connection: Some(name.clone()),
@@ -123,16 +117,8 @@ async fn a_sync_that_one_process_does_not_know_stays_on_the_schedule(app: TestAp
         )
         .replace("twilio-messages", "twilio-texts");
     std::fs::write(folder.path().join("twilio.yaml"), other).unwrap();
-    let key = SecretKey::from_base64(app.encryption_key().expose_secret()).unwrap();
-    let older = Gateway::start(Parts {
-        store: app.store().clone(),
-        registry: Registry::load(Some(folder.path())).unwrap(),
-        upstream: app.gateway().upstream().clone(),
-        keys: KeySource::Given(KeyRing::new(key, Vec::new())),
-        clock: app.clock().clone(),
-    })
-    .await
-    .unwrap();
+    let files = Registry::load(Some(folder.path())).unwrap();
+    let older = app.another_gateway(files).await;
 
     app.advance(Duration::from_mins(10));
     let stop = tokio_util::sync::CancellationToken::new();

@@ -93,8 +93,8 @@ impl Run {
     /// Who starts sooner was due at once (a run that had to be cut in two, or one that is tried again).
     pub(crate) fn late(&self, schedule: &registry::Schedule) -> f64 {
         let tick = schedule.next(self.before, self.made);
-        let due = tick.map(|tick| schedule.jittered(tick, self.sync));
-        let due = due.filter(|due| *due <= self.started).unwrap_or(self.before);
+        let due = schedule.jittered(tick, self.sync);
+        let due = if due <= self.started { due } else { self.before };
         span(self.started, due)
     }
 }

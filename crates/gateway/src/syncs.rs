@@ -286,7 +286,7 @@ pub(crate) fn next_due(provider: &Provider, sync: &SyncRow, after: Timestamp) ->
         .as_deref()
         .and_then(|text| registry::Schedule::parse_every(text).ok());
     let schedule = own.as_ref().unwrap_or(&declared.schedule);
-    let next = schedule.next(after, sync.created_at)?;
+    let next = schedule.next(after, sync.created_at);
     Some(schedule.jittered(next, sync.id.raw().unsigned_abs()))
 }
 

@@ -4,6 +4,7 @@ mod cron;
 
 use std::fmt;
 
+use chrono::{DateTime, TimeDelta};
 use domain::Timestamp;
 
 use self::cron::Cron;
@@ -36,6 +37,9 @@ pub enum ScheduleError {
     /// Less than 30 seconds, which is Nango's bound too.
     #[error("{0:?} is too often: 30 seconds is the least")]
     TooOften(String),
+    /// More than a year.
+    #[error("{0:?} is too seldom: 366 days is the most")]
+    TooSeldom(String),
     /// Not a cron expression; the second part says why.
     #[error(
         "{0:?} is no cron expression: {1}. Write five fields (minute, hour, day of month, month, day of week) or six with seconds \
@@ -54,18 +58,26 @@ pub enum ScheduleError {
 const LEAST: i64 = 30 * Timestamp::SECOND;
 /// Ticks of a cron expression with seconds whose distances are looked at: two a minute for more than an hour.
 const TICKS_LOOKED_AT: u32 = 150;
+/// The longest interval, and the longest text of a cron expression.
+const MOST: i64 = 366 * Timestamp::DAY;
+const LONGEST_EXPRESSION: usize = 255;
+/// The times, in microseconds since 1970, for which cron expressions are evaluated: a day before 1970 to a day before 2101.
+const CALENDAR: std::ops::Range<i64> = -Timestamp::DAY..4_133_894_400 * Timestamp::SECOND;
 /// The longest offsets by which runs are spread.
 const SPREAD_EVERY: i64 = 60 * Timestamp::SECOND;
 const SPREAD_CRON: i64 = 30 * Timestamp::SECOND;
 
 impl Schedule {
-    /// Reads `every 5 minutes`, `5m`, `every half day`, `every week`…; at least 30 seconds.
+    /// Reads `every 5 minutes`, `5m`, `every half day`, `every week`…; 30 seconds to 366 days.
     pub fn parse_every(text: &str) -> Result<Self, ScheduleError> {
         let text = text.trim();
         let length = text.strip_prefix("every ").unwrap_or(text);
         let micros = duration::parse(length).ok_or_else(|| ScheduleError::Interval(text.to_owned()))?;
         if micros < LEAST {
             return Err(ScheduleError::TooOften(text.to_owned()));
+        }
+        if micros > MOST {
+            return Err(ScheduleError::TooSeldom(text.to_owned()));
         }
         Ok(Self {
             text: text.to_owned(),
@@ -76,21 +88,26 @@ impl Schedule {
     /// Reads a cron expression of five fields (minute first) or six (second first), in an IANA time zone; UTC if none.
     ///
     /// As in the cron of Unix, Sunday is 0 or 7, and where both the day of month and the day of week are restricted, either
-    /// suffices. A time that a change of clocks skips comes right after the gap; one that comes twice counts once, unless the
-    /// hour field begins with `*`.
+    /// suffices. If the hour field begins with `*`, the sync runs each time that the wall clock shows a matching time. Otherwise a
+    /// time that a change of clocks skips comes right after the gap, and one that is shown twice counts once.
     pub fn parse_cron(expression: &str, timezone: Option<&str>) -> Result<Self, ScheduleError> {
         let expression = expression.trim();
+        if expression.len() > LONGEST_EXPRESSION {
+            let why = format!("it is longer than {LONGEST_EXPRESSION} bytes");
+            let shown = expression.chars().take(40).collect();
+            return Err(ScheduleError::Cron(shown, why));
+        }
         let cron = Cron::parse(expression, timezone)?;
         let zone = timezone.map(|zone| format!(" ({zone})")).unwrap_or_default();
         let text = format!("cron {expression}{zone}");
-        let Some(mut last) = cron.next(Timestamp::from_micros(0)) else {
+        let Some(mut last) = cron.next(DateTime::UNIX_EPOCH) else {
             return Err(ScheduleError::Never(expression.to_owned()));
         };
         // Three ticks in a minute are too many at once; two a minute show within an hour how near they come.
         let names_seconds = expression.split_whitespace().count() == 6;
         for _ in 0..if names_seconds { TICKS_LOOKED_AT } else { 0 } {
             let Some(next) = cron.next(last) else { break };
-            if next.since(last) < LEAST {
+            if next - last < TimeDelta::microseconds(LEAST) {
                 return Err(ScheduleError::TooOften(expression.to_owned()));
             }
             last = next;
@@ -103,18 +120,16 @@ impl Schedule {
 
     /// The first time strictly after `after`. Intervals count from `anchor`, so that missed ticks become one and nothing drifts.
     ///
-    /// `None` past the year 2100 for cron, and at the end of what a timestamp holds.
-    pub fn next(&self, after: Timestamp, anchor: Timestamp) -> Option<Timestamp> {
+    /// There always is one, so that a clock that is far wrong does not end a schedule: past the year 2100 a cron expression ticks
+    /// daily.
+    pub fn next(&self, after: Timestamp, anchor: Timestamp) -> Timestamp {
         match &self.ticks {
             Ticks::Every(interval) => {
-                let elapsed = after.as_micros().checked_sub(anchor.as_micros())?;
-                let ticks = elapsed.div_euclid(*interval).checked_add(1)?;
-                anchor
-                    .as_micros()
-                    .checked_add(ticks.checked_mul(*interval)?)
-                    .map(Timestamp::from_micros)
+                let into = i128::from(after.as_micros()) - i128::from(anchor.as_micros());
+                let left = i128::from(*interval) - into.rem_euclid(i128::from(*interval));
+                after.plus(i64::try_from(left).unwrap_or(*interval))
             }
-            Ticks::Cron(cron) => cron.next(after),
+            Ticks::Cron(cron) => next_of(cron, after),
         }
     }
 
@@ -125,9 +140,7 @@ impl Schedule {
     pub fn jittered(&self, next: Timestamp, seed: u64) -> Timestamp {
         let spread = match &self.ticks {
             Ticks::Every(interval) => (interval / 10).min(SPREAD_EVERY),
-            Ticks::Cron(cron) => cron
-                .next(next)
-                .map_or(0, |following| (following.since(next) / 10).min(SPREAD_CRON)),
+            Ticks::Cron(cron) => (next_of(cron, next).since(next) / 10).min(SPREAD_CRON),
         };
         let spread = u64::try_from(spread).unwrap_or_default();
         let offset = i64::try_from(mix(seed) % (spread + 1)).unwrap_or_default();
@@ -141,6 +154,15 @@ impl Schedule {
             Ticks::Cron(_) => None,
         }
     }
+}
+
+/// The first tick after `after`, or the next day where the calendar ends.
+fn next_of(cron: &Cron, after: Timestamp) -> Timestamp {
+    if !CALENDAR.contains(&after.as_micros()) {
+        return after.plus(Timestamp::DAY);
+    }
+    cron.next(after.to_chrono())
+        .map_or(after.plus(Timestamp::DAY), Timestamp::from_chrono)
 }
 
 /// Spreads seeds that lie side by side (the finaliser of SplitMix64).
@@ -160,3 +182,6 @@ impl fmt::Display for Schedule {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod transitions;

@@ -5,9 +5,8 @@
 
 use std::str::FromStr;
 
-use chrono::{DateTime, Duration, LocalResult, NaiveDateTime, Offset, TimeZone, Utc};
-use chrono_tz::Tz;
-use domain::Timestamp;
+use chrono::{DateTime, LocalResult, NaiveDateTime, TimeZone, Utc};
+use chrono_tz::{GapInfo, Tz};
 
 use super::ScheduleError;
 
@@ -16,7 +15,7 @@ pub(super) struct Cron {
     /// One, or two of which either suffices: by day of month and by day of week.
     calendars: Vec<cron::Schedule>,
     zone: Tz,
-    /// The hour field begins with `*`: times that come twice count twice.
+    /// The hour field begins with `*`: the schedule follows the wall clock through its changes.
     every_hour: bool,
 }
 
@@ -51,28 +50,26 @@ impl Cron {
         })
     }
 
-    /// The first tick strictly after `after`.
-    pub(super) fn next(&self, after: Timestamp) -> Option<Timestamp> {
-        let after = after.to_chrono();
-        let tick = self
-            .walls(self.wall(after))
-            .find_map(|wall| self.first_instant(wall, after));
-        if !self.every_hour {
-            return tick.map(Timestamp::from_chrono);
-        }
-        // Where the clock goes back before that tick, the wall times of the hour that comes twice tick once more.
-        let back = self.offset(after) - self.offset(tick.unwrap_or(after + Duration::days(1)));
-        let again = (back > Duration::zero())
-            .then(|| {
-                self.walls(self.wall(after) - back)
-                    .find_map(|wall| self.last_instant(wall, after))
-            })
-            .flatten();
-        [tick, again]
-            .into_iter()
-            .flatten()
-            .min()
-            .map(Timestamp::from_chrono)
+    /// The first tick strictly after `after`; `None` past the year 2100, where the calendar of the `cron` crate ends.
+    ///
+    /// With an hour field that begins with `*`, whatever the wall clock shows ticks, each time that it shows it. Otherwise each wall
+    /// time ticks once: the first time that it is shown, or at the end of the gap that it falls into.
+    pub(super) fn next(&self, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let wall = after.with_timezone(&self.zone).naive_local();
+        let ahead = self
+            .walls(wall)
+            .find_map(|wall| self.instants(wall).into_iter().flatten().find(|at| *at > after));
+        // Wall times that were shown already come again if the clock is about to go back over them.
+        let again = match self.zone.from_local_datetime(&wall) {
+            LocalResult::Ambiguous(first, second) if self.every_hour && first == after => {
+                self.walls(wall - (second - first)).find_map(|wall| {
+                    let second = self.zone.from_local_datetime(&wall).latest()?.to_utc();
+                    Some(second).filter(|at| *at > after)
+                })
+            }
+            _ => None,
+        };
+        ahead.into_iter().chain(again).min()
     }
 
     /// Ticks in wall time, strictly after `wall`.
@@ -94,51 +91,19 @@ impl Cron {
         })
     }
 
-    /// When the wall clock shows `wall`, if that is after `after`; the end of the gap if it never does.
-    fn first_instant(&self, wall: NaiveDateTime, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let instant = match self.zone.from_local_datetime(&wall) {
-            LocalResult::Single(instant) | LocalResult::Ambiguous(instant, _) => instant.with_timezone(&Utc),
-            LocalResult::None => self.gap_end(wall),
-        };
-        Some(instant).filter(|instant| *instant > after)
-    }
-
-    /// When the wall clock last shows `wall`, if that is after `after`.
-    fn last_instant(&self, wall: NaiveDateTime, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let instant = self.zone.from_local_datetime(&wall).latest()?.with_timezone(&Utc);
-        Some(instant).filter(|instant| *instant > after)
-    }
-
-    /// The moment at which the clock jumps over `wall`. No gap is longer than a day (Samoa skipped one).
-    fn gap_end(&self, wall: NaiveDateTime) -> DateTime<Utc> {
-        let (mut before, mut behind) = (
-            wall.and_utc() - Duration::days(1),
-            wall.and_utc() + Duration::days(1),
-        );
-        let new = self.offset(behind);
-        while behind - before > Duration::seconds(1) {
-            let middle = before + Duration::seconds((behind - before).num_seconds() / 2);
-            if self.offset(middle) == new {
-                behind = middle;
-            } else {
-                before = middle;
+    /// When a tick at the wall time `wall` happens, in order.
+    fn instants(&self, wall: NaiveDateTime) -> [Option<DateTime<Utc>>; 2] {
+        match self.zone.from_local_datetime(&wall) {
+            LocalResult::Single(at) => [Some(at.to_utc()), None],
+            LocalResult::Ambiguous(first, second) => {
+                [Some(first.to_utc()), self.every_hour.then(|| second.to_utc())]
+            }
+            LocalResult::None if self.every_hour => [None, None],
+            LocalResult::None => {
+                let end = GapInfo::new(&wall, &self.zone).and_then(|gap| gap.end);
+                [end.map(|at| at.to_utc()), None]
             }
         }
-        behind
-    }
-
-    fn wall(&self, instant: DateTime<Utc>) -> NaiveDateTime {
-        instant.with_timezone(&self.zone).naive_local()
-    }
-
-    fn offset(&self, instant: DateTime<Utc>) -> Duration {
-        Duration::seconds(
-            self.zone
-                .offset_from_utc_datetime(&instant.naive_utc())
-                .fix()
-                .local_minus_utc()
-                .into(),
-        )
     }
 }
 

@@ -54,6 +54,19 @@ impl Timestamp {
         self.0.saturating_sub(earlier.0)
     }
 
+    /// How far the clocks of two machines may differ, in microseconds. A stored time that is further ahead than that was written by a
+    /// clock that was wrong.
+    pub const CLOCK_SKEW: i64 = 60 * Self::SECOND;
+
+    /// Whether `interval` microseconds have passed since `last`, seen from this moment.
+    ///
+    /// Also true if `last` is in the future by more than [`Timestamp::CLOCK_SKEW`]: when it really was is unknown, and waiting for it
+    /// could take years.
+    pub const fn has_elapsed(self, interval: i64, last: Self) -> bool {
+        let age = self.since(last);
+        age >= interval || age < -Self::CLOCK_SKEW
+    }
+
     /// The first moment of this moment's UTC day.
     #[must_use]
     pub const fn day_start(self) -> Self {

@@ -208,7 +208,7 @@ impl Inner {
                 let theirs = syncs::list(c, environment, &filter)?;
                 for sync in &theirs {
                     holder.take(c, sync.id, now)?;
-                    syncs::set_paused(c, sync.id, true, None)?;
+                    syncs::set_paused(c, sync.id, true, None, now)?;
                 }
                 credentials::delete(c, id)?;
                 Ok(theirs)

@@ -41,7 +41,7 @@ impl Syncs<'_> {
             syncs::set_frequency(c, id, text.as_deref())?;
             let active = runs::latest(c, id)?.is_some_and(|run| run.finished_at.is_none());
             match syncs::get_any_environment(c, id)? {
-                Some(sync) if !active => schedule::set_due(c, id, next_due(&provider, &sync, now)),
+                Some(sync) if !active => schedule::set_due(c, id, next_due(&provider, &sync, now), now),
                 _ => Ok(()),
             }
         });

@@ -30,17 +30,17 @@ impl Holder {
 
     /// Takes the sync from whoever has it, who cannot write any more.
     pub(crate) fn take(&self, c: &mut DbConn, sync: SyncId, now: Timestamp) -> Result<(), StoreError> {
-        schedule::take_away(c, sync, &self.0, now.plus(LEASE))
+        schedule::take_away(c, sync, &self.0, now.plus(LEASE), now)
     }
 
     /// Makes the sync due and anybody's, unless somebody else has taken it.
     pub(crate) fn let_go(&self, c: &mut DbConn, sync: SyncId, now: Timestamp) -> Result<(), StoreError> {
-        schedule::finish(c, sync, &self.0, Some(now)).map(drop)
+        schedule::finish(c, sync, &self.0, Some(now), now).map(drop)
     }
 
     /// Whether the sync is still kept, which is prolonged.
     pub(crate) fn keeps(&self, c: &mut DbConn, sync: SyncId, now: Timestamp) -> Result<bool, StoreError> {
-        schedule::heartbeat(c, sync, &self.0, now.plus(LEASE))
+        schedule::heartbeat(c, sync, &self.0, now.plus(LEASE), now)
     }
 }
 

@@ -196,7 +196,9 @@ impl Keys<'_> {
 
     async fn touch(&self, row: &ApiKeyRow) {
         let (id, now) = (row.id, self.0.clock.now());
-        if row.last_used_at.is_none_or(|last| now.since(last) > TOUCH_EVERY)
+        if row
+            .last_used_at
+            .is_none_or(|last| now.has_elapsed(TOUCH_EVERY, last))
             && let Err(error) = self.0.store.write(move |c| api_keys::touch(c, id, now)).await
         {
             // The caller is who they are all the same.

@@ -143,7 +143,7 @@ impl Syncs<'_> {
                     };
                     // A run that waits, or that a worker handed back, is still to be carried to its end.
                     let active = runs::latest(c, sync.id)?.is_some_and(|run| run.finished_at.is_none());
-                    syncs::set_paused(c, sync.id, paused, (active || !paused).then_some(now))?;
+                    syncs::set_paused(c, sync.id, paused, (active || !paused).then_some(now), now)?;
                 }
                 Ok(())
             })

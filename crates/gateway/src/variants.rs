@@ -100,7 +100,7 @@ impl Syncs<'_> {
             .store
             .write(move |c| {
                 taker.take(c, id, now)?;
-                syncs::set_paused(c, id, true, None)
+                syncs::set_paused(c, id, true, None, now)
             })
             .await?;
         let kept = self.0.delete_rows_of(sync, &holder).await?;

@@ -128,7 +128,7 @@ pub fn insert(c: &mut DbConn, new: &NewAction, now: Timestamp) -> Result<(Action
         actions::repeatable.eq(new.repeatable),
         actions::status.eq(ActionStatus::Queued.as_str()),
         actions::max_attempts.eq(new.max_attempts),
-        actions::due_at.eq(new.due_at.as_micros()),
+        due(Some(new.due_at), now),
         actions::holder.eq(new.holder.as_deref()),
         actions::idempotency_key.eq(key),
         actions::input_hash.eq(hash),
@@ -171,10 +171,7 @@ pub fn claim(
     }
     let taken = actions::table.filter(actions::number.eq_any(&numbers));
     diesel::update(taken)
-        .set((
-            actions::due_at.eq(lease_until.as_micros()),
-            actions::holder.eq(holder),
-        ))
+        .set((due(Some(lease_until), now), actions::holder.eq(holder)))
         .execute(c)?;
     Ok(actions::table
         .filter(actions::number.eq_any(&numbers))
@@ -209,12 +206,10 @@ pub fn heartbeat(
     number: i64,
     holder: &str,
     lease_until: Timestamp,
+    now: Timestamp,
 ) -> Result<bool, StoreError> {
     let held = actions::table.find(number).filter(actions::holder.eq(holder));
-    Ok(diesel::update(held)
-        .set(actions::due_at.eq(lease_until.as_micros()))
-        .execute(c)?
-        == 1)
+    Ok(diesel::update(held).set(due(Some(lease_until), now)).execute(c)? == 1)
 }
 
 /// Stores how it ended; false, and nothing is stored, if `holder` is not the holder any more.
@@ -229,7 +224,7 @@ pub fn finish(
     let given_back = || actions::holder.eq(None::<String>);
     let over = (
         given_back(),
-        actions::due_at.eq(None::<i64>),
+        due(None, now),
         actions::input.eq(None::<String>),
         actions::finished_at.eq(now.as_micros()),
     );
@@ -237,7 +232,7 @@ pub fn finish(
         ActionEnd::Again { due_at } => diesel::update(held())
             .set((
                 given_back(),
-                actions::due_at.eq(due_at.as_micros()),
+                due(Some(*due_at), now),
                 actions::status.eq(ActionStatus::Queued.as_str()),
             ))
             .execute(c)?,
@@ -296,9 +291,42 @@ pub fn held_any_environment(c: &mut DbConn) -> Result<i64, StoreError> {
         .get_result(c)?)
 }
 
-/// Deletes actions of all environments that ended before `before`, with their keys; gives how many went.
-pub fn prune(c: &mut DbConn, before: Timestamp) -> Result<u64, StoreError> {
-    let old = actions::table.filter(actions::finished_at.lt(before.as_micros()));
+/// Makes due at `now` what was set to be due, or leased, by a clock that was ahead of it; returns how many rows were.
+pub fn release_misdated(c: &mut DbConn, now: Timestamp) -> Result<usize, StoreError> {
+    let limit = now.plus(Timestamp::CLOCK_SKEW).as_micros();
+    let misdated = actions::table
+        .filter(actions::due_at.gt(limit))
+        .filter((actions::due_at - actions::due_within.nullable()).gt(limit));
+    Ok(diesel::update(misdated).set(due(Some(now), now)).execute(c)?)
+}
+
+/// Deletes actions of all environments that ended before `before`, with their keys; returns how many.
+///
+/// An end in the future of `now` was written by a wrong clock. Such an action goes with the first that was stored after it.
+pub fn prune(c: &mut DbConn, before: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
+    let aged = || actions::finished_at.lt(before.as_micros());
+    let newest_aged: Option<i64> = actions::table
+        .filter(aged())
+        .select(diesel::dsl::max(actions::number))
+        .first(c)?;
+    let misdated = actions::finished_at
+        .gt(now.plus(Timestamp::CLOCK_SKEW).as_micros())
+        .and(actions::number.lt(newest_aged.unwrap_or_default()));
+    let old = actions::table.filter(aged().or(misdated));
     let deleted = diesel::delete(old).execute(c)?;
     Ok(u64::try_from(deleted).unwrap_or(u64::MAX))
+}
+
+type Due = (
+    diesel::dsl::Eq<actions::due_at, Option<i64>>,
+    diesel::dsl::Eq<actions::due_within, i64>,
+);
+
+/// Both columns of a due time that is written at `now`: `due_within` tells how far ahead it was then, as in the schedule of syncs.
+fn due(at: Option<Timestamp>, now: Timestamp) -> Due {
+    let within = at.map_or(0, |at| at.since(now).max(0));
+    (
+        actions::due_at.eq(at.map(Timestamp::as_micros)),
+        actions::due_within.eq(within),
+    )
 }

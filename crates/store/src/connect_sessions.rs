@@ -103,11 +103,13 @@ pub fn insert(c: &mut DbConn, new: &NewConnectSession) -> Result<(), StoreError>
     Ok(())
 }
 
-/// The session with that hash of its token, unless it has ended by `now`.
+/// The session with that hash of its token, unless it has ended by `now`, or a clock that was ahead made it: that one would last too
+/// long.
 pub fn by_hash(c: &mut DbConn, hash: &str, now: Timestamp) -> Result<Option<ConnectSessionRow>, StoreError> {
     Ok(connect_sessions::table
         .filter(connect_sessions::token_hash.eq(hash))
         .filter(connect_sessions::expires_at.gt(now.as_micros()))
+        .filter(connect_sessions::created_at.le(now.plus(Timestamp::CLOCK_SKEW).as_micros()))
         .select(ConnectSessionRow::as_select())
         .first(c)
         .optional()?)

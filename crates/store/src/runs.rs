@@ -325,8 +325,15 @@ pub fn latest_finished(c: &mut DbConn, sync: SyncId) -> Result<Option<RunRow>, S
 }
 
 /// Deletes up to `limit` ended runs made before `before`, but of each sync the newest `keep_per_sync` (at least one); gives how
-/// many went. To be repeated until it gives less.
-pub fn prune(c: &mut DbConn, before: Timestamp, keep_per_sync: i64, limit: i64) -> Result<i64, StoreError> {
-    let deleted = delete_old_runs(c, before, keep_per_sync, limit)?;
+/// many went. To be repeated until it gives less. A run from the future of `now` was made by a wrong clock: it counts as old.
+pub fn prune(
+    c: &mut DbConn,
+    before: Timestamp,
+    keep_per_sync: i64,
+    limit: i64,
+    now: Timestamp,
+) -> Result<i64, StoreError> {
+    let future = now.plus(Timestamp::CLOCK_SKEW);
+    let deleted = delete_old_runs(c, before, future, keep_per_sync, limit)?;
     Ok(i64::try_from(deleted).unwrap_or(i64::MAX))
 }

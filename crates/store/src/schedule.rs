@@ -2,6 +2,9 @@
 //!
 //! `due_at` is both due time and end of the lease: claiming moves it to the lease's end, so a dead worker's sync falls due by
 //! itself, and whoever finishes must still be the holder.
+//!
+//! `due_within` is how far ahead of the clock `due_at` was when it was written. A `due_at` that is further ahead was written by a
+//! clock that was wrong, and [`release_misdated`] makes it due.
 
 use diesel::prelude::*;
 use domain::{SyncId, Timestamp};
@@ -49,10 +52,7 @@ pub fn claim(
 ) -> Result<Vec<Claimed>, StoreError> {
     let ids = claim_due(c, now, limit)?;
     diesel::update(schedule::table.filter(schedule::sync_id.eq_any(&ids)))
-        .set((
-            schedule::due_at.eq(lease_until.as_micros()),
-            schedule::holder.eq(holder),
-        ))
+        .set((due(lease_until, now), schedule::holder.eq(holder)))
         .execute(c)?;
     let mut claimed: Vec<_> = runs::take_over(c, &ids, now)?
         .into_iter()
@@ -68,14 +68,12 @@ pub fn heartbeat(
     sync: SyncId,
     holder: &str,
     lease_until: Timestamp,
+    now: Timestamp,
 ) -> Result<bool, StoreError> {
     let held = schedule::table
         .find(sync.raw())
         .filter(schedule::holder.eq(holder));
-    Ok(diesel::update(held)
-        .set(schedule::due_at.eq(lease_until.as_micros()))
-        .execute(c)?
-        == 1)
+    Ok(diesel::update(held).set(due(lease_until, now)).execute(c)? == 1)
 }
 
 /// Gives the sync back, due at `next_due` (`None`: never); false if `holder` is no longer the holder.
@@ -84,14 +82,12 @@ pub fn finish(
     sync: SyncId,
     holder: &str,
     next_due: Option<Timestamp>,
+    now: Timestamp,
 ) -> Result<bool, StoreError> {
     let held = schedule::table
         .find(sync.raw())
         .filter(schedule::holder.eq(holder));
-    let given_back = (
-        schedule::due_at.eq(next_due.map(Timestamp::as_micros)),
-        schedule::holder.eq(None::<String>),
-    );
+    let given_back = (due(next_due, now), schedule::holder.eq(None::<String>));
     Ok(diesel::update(held).set(given_back).execute(c)? == 1)
 }
 
@@ -113,19 +109,22 @@ pub fn bring_forward(c: &mut DbConn, sync: SyncId, now: Timestamp) -> Result<(),
                 .or(schedule::due_at.gt(now.as_micros())),
         ),
     )
-    .set(schedule::due_at.eq(now.as_micros()))
+    .set(due(now, now))
     .execute(c)?;
     Ok(())
 }
 
 /// Sets when the sync is due next (`None`: never), unless a worker holds it, who sets that at the end of the run.
-pub fn set_due(c: &mut DbConn, sync: SyncId, due_at: Option<Timestamp>) -> Result<(), StoreError> {
+pub fn set_due(
+    c: &mut DbConn,
+    sync: SyncId,
+    due_at: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     let free = schedule::table
         .find(sync.raw())
         .filter(schedule::holder.is_null());
-    diesel::update(free)
-        .set(schedule::due_at.eq(due_at.map(Timestamp::as_micros)))
-        .execute(c)?;
+    diesel::update(free).set(due(due_at, now)).execute(c)?;
     Ok(())
 }
 
@@ -135,14 +134,36 @@ pub fn take_away(
     sync: SyncId,
     holder: &str,
     lease_until: Timestamp,
+    now: Timestamp,
 ) -> Result<(), StoreError> {
     diesel::update(schedule::table.find(sync.raw()))
-        .set((
-            schedule::due_at.eq(lease_until.as_micros()),
-            schedule::holder.eq(holder),
-        ))
+        .set((due(lease_until, now), schedule::holder.eq(holder)))
         .execute(c)?;
     Ok(())
+}
+
+/// Makes due at `now` what was set to be due, or leased, by a clock that was ahead of it; returns how many rows were.
+pub fn release_misdated(c: &mut DbConn, now: Timestamp) -> Result<usize, StoreError> {
+    let limit = now.plus(Timestamp::CLOCK_SKEW).as_micros();
+    let misdated = schedule::table
+        .filter(schedule::due_at.gt(limit))
+        .filter((schedule::due_at - schedule::due_within.nullable()).gt(limit));
+    Ok(diesel::update(misdated).set(due(now, now)).execute(c)?)
+}
+
+pub(crate) type Due = (
+    diesel::dsl::Eq<schedule::due_at, Option<i64>>,
+    diesel::dsl::Eq<schedule::due_within, i64>,
+);
+
+/// Both columns of a due time that is written at `now`.
+pub(crate) fn due(at: impl Into<Option<Timestamp>>, now: Timestamp) -> Due {
+    let at = at.into();
+    let within = at.map_or(0, |at| at.since(now).max(0));
+    (
+        schedule::due_at.eq(at.map(Timestamp::as_micros)),
+        schedule::due_within.eq(within),
+    )
 }
 
 /// When the next sync of any environment falls due, leases included.

@@ -89,6 +89,7 @@ diesel::table! {
         max_attempts -> BigInt,
         due_at -> Nullable<BigInt>,
         holder -> Nullable<Text>,
+        due_within -> BigInt,
         output -> Nullable<Text>,
         error -> Nullable<Text>,
         idempotency_key -> Nullable<Text>,
@@ -123,6 +124,7 @@ diesel::table! {
         sync_id -> BigInt,
         due_at -> Nullable<BigInt>,
         holder -> Nullable<Text>,
+        due_within -> BigInt,
     }
 }
 diesel::table! {

@@ -96,7 +96,7 @@ pub fn ensure(c: &mut DbConn, new: &NewSync, now: Timestamp) -> Result<SyncRow, 
         .first(c)
         .map_err(StoreError::about("sync"))?;
     on_db!(c, c => diesel::insert_into(schedule::table)
-        .values((schedule::sync_id.eq(row.id.raw()), schedule::due_at.eq(new.due_at.map(Timestamp::as_micros))))
+        .values((schedule::sync_id.eq(row.id.raw()), crate::schedule::due(new.due_at, now)))
         .on_conflict_do_nothing()
         .execute(c))?;
     Ok(row)
@@ -193,11 +193,12 @@ pub fn set_paused(
     id: SyncId,
     paused: bool,
     due_at: Option<Timestamp>,
+    now: Timestamp,
 ) -> Result<(), StoreError> {
     diesel::update(syncs::table.find(id.raw()))
         .set(syncs::paused.eq(paused))
         .execute(c)?;
-    crate::schedule::set_due(c, id, due_at)
+    crate::schedule::set_due(c, id, due_at, now)
 }
 
 /// Sets what the engine keeps between runs.

@@ -92,14 +92,14 @@ impl ActionLoop {
 
     async fn tidy(&self, last: &mut Option<Timestamp>) {
         let now = self.gateway.clock().now();
-        if last.is_some_and(|last| now.since(last) < TIDY_EVERY) {
+        if last.is_some_and(|last| !now.has_elapsed(TIDY_EVERY, last)) {
             return;
         }
         *last = Some(now);
         let old = self
             .gateway
             .store()
-            .write(move |c| actions::prune(c, now.plus(-KEEP)))
+            .write(move |c| actions::prune(c, now.plus(-KEEP), now))
             .await;
         if let Err(error) = old {
             tracing::warn!(%error, "old results of actions were not taken away");

@@ -8,6 +8,9 @@ use domain::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+/// No right clock showed an earlier time while this engine ran: 2026-01-01.
+const EARLIEST: Timestamp = Timestamp::from_micros(1_767_225_600 * Timestamp::SECOND);
+
 /// How far a sync is.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -52,6 +55,35 @@ impl Checkpoint {
     /// From the stored JSON. What cannot be read is taken for nothing read yet: reading again is always right.
     pub(crate) fn load(stored: &Json) -> Self {
         serde_json::from_value(stored.clone()).unwrap_or_default()
+    }
+
+    /// Itself, or an empty one if a wrong clock wrote it: one that was more than a day ahead of `now`, or years behind.
+    ///
+    /// Such a clock asked the provider for ranges that had not come yet or were long gone, so that nobody knows what was read. All is
+    /// read again.
+    pub(crate) fn checked(self, now: Timestamp) -> Self {
+        let times = [
+            self.backfill_began,
+            self.backfilled,
+            self.head,
+            self.sweep.finished,
+        ];
+        let mut times = times
+            .into_iter()
+            .flatten()
+            .chain(self.lookbacks.values().copied());
+        let wrong =
+            |time: Timestamp| time.since(now) > Timestamp::DAY || (time < EARLIEST && now >= EARLIEST);
+        if !times.any(wrong) {
+            return self;
+        }
+        tracing::warn!(
+            "the clock was wrong when the checkpoint was written, so the list is read again from its beginning"
+        );
+        Self {
+            failures: self.failures,
+            ..Self::default()
+        }
     }
 
     /// As JSON to store.

@@ -53,7 +53,7 @@ pub(crate) fn lookback(
     now: Timestamp,
 ) -> Option<(Range, Vec<i64>)> {
     let due = |every: Option<i64>, last: Option<&Timestamp>| match (every, last) {
-        (Some(every), Some(last)) => now.since(*last) >= every,
+        (Some(every), Some(last)) => now.has_elapsed(every, *last),
         _ => true,
     };
     let reach = sync

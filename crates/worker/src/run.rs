@@ -93,7 +93,8 @@ impl Context {
             .table(&target.provider.name, &sync.name, &sync.variant)
             .await?
             .ok_or(Failure::NotDeclared)?;
-        let checkpoint = Mutex::new(Checkpoint::load(&sync.checkpoint));
+        let checkpoint = Checkpoint::load(&sync.checkpoint).checked(gateway.clock().now());
+        let checkpoint = Mutex::new(checkpoint);
         let gateway = gateway.clone();
         Ok(Self {
             gateway,
@@ -288,7 +289,7 @@ async fn hand_back(gateway: &Gateway, lease: &Lease) -> Result<(), GatewayError>
     let (lease, now) = (lease.clone(), gateway.clock().now());
     gateway
         .store()
-        .write(move |c| schedule::finish(c, lease.sync, &lease.holder, Some(now)))
+        .write(move |c| schedule::finish(c, lease.sync, &lease.holder, Some(now), now))
         .await?;
     Ok(())
 }
@@ -344,7 +345,7 @@ async fn end(
                 })
             }
         };
-        if !schedule::finish(c, lease.sync, &lease.holder, due)? {
+        if !schedule::finish(c, lease.sync, &lease.holder, due, now)? {
             return Err(store::StoreError::LeaseLost);
         }
         syncs::set_checkpoint(c, lease.sync, &checkpoint.store())?;

@@ -33,7 +33,9 @@ pub(crate) async fn read(context: &Arc<Context>) -> Result<(), Failure> {
 /// Reads the newest pages, however many came since the last run: a page that is left out here would not be missed for weeks.
 async fn newest(context: &Arc<Context>) -> Result<(), Failure> {
     let began = context.now();
-    let Some(until) = context.checkpoint().head.map(|head| head.plus(-MARGIN)) else {
+    let head = context.checkpoint().head;
+    // A head that is ahead of the clock was written by another machine's.
+    let Some(until) = head.map(|head| head.min(began).plus(-MARGIN)) else {
         return context.remember(|checkpoint| checkpoint.head = Some(began)).await;
     };
     let mut walk = Walk::new(context, None)?;
@@ -73,7 +75,7 @@ async fn portion(context: &Arc<Context>, undated: Undated) -> Result<(), Failure
     let due = sweep.next.is_some()
         || sweep
             .finished
-            .is_none_or(|last| context.now().since(last) >= undated.every);
+            .is_none_or(|last| context.now().has_elapsed(undated.every, last));
     if !due {
         return Ok(());
     }

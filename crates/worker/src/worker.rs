@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use domain::{Id, IdKind};
+use domain::{Id, IdKind, Timestamp};
 use gateway::Gateway;
-use store::runs;
 use store::schedule::{self, Claimed};
+use store::{actions, runs};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::actions::ActionLoop;
@@ -56,6 +57,8 @@ impl IdKind for WorkerKind {
 
 /// Ended runs of a sync that are kept whatever their age.
 const KEEP_RUNS: i64 = 100;
+/// How often due times are looked for that a wrong clock has written, in microseconds.
+const RELEASE_EVERY: i64 = 60 * Timestamp::SECOND;
 /// How often old runs are looked for.
 const TIDY_EVERY: Duration = Duration::from_hours(1);
 /// Old runs that one transaction deletes, so that others get their turn.
@@ -72,12 +75,17 @@ impl Worker {
     /// its end, and returns.
     pub async fn run(self, stopping: CancellationToken) {
         tracing::info!(worker.id = %self.id, "the worker begins");
-        let actions = ActionLoop {
+        let action_loop = ActionLoop {
             gateway: self.gateway.clone(),
             options: self.options.clone(),
             id: self.id.clone(),
         };
-        let working = async { tokio::join!(self.run_syncs(stopping.clone()), actions.run(stopping.clone())) };
+        let working = async {
+            tokio::join!(
+                self.run_syncs(stopping.clone()),
+                action_loop.run(stopping.clone())
+            )
+        };
         tokio::select! {
             _ = working => {}
             never = self.tidy() => match never {},
@@ -88,7 +96,9 @@ impl Worker {
     async fn run_syncs(&self, stopping: CancellationToken) {
         let mut runs = JoinSet::new();
         let mut claims = 0_u64;
+        let mut released = None;
         while !stopping.is_cancelled() {
+            self.release_misdated(&mut released).await;
             let free = self.options.concurrency.saturating_sub(runs.len());
             // A name for each claim: a run whose sync was taken away must not pass for the one that this very worker began after it.
             claims += 1;
@@ -106,6 +116,30 @@ impl Worker {
             }
         }
         self.drain(runs).await;
+    }
+
+    /// Makes due what a clock that was ahead, of this process or another, has put too far into the future.
+    async fn release_misdated(&self, last: &mut Option<Timestamp>) {
+        let now = self.gateway.clock().now();
+        if last.is_some_and(|last| !now.has_elapsed(RELEASE_EVERY, last)) {
+            return;
+        }
+        *last = Some(now);
+        let released = self.gateway.store().write(move |c| {
+            Ok((
+                schedule::release_misdated(c, now)?,
+                actions::release_misdated(c, now)?,
+            ))
+        });
+        match released.await {
+            Ok((0, 0)) => {}
+            Ok((syncs, actions)) => tracing::warn!(
+                syncs,
+                actions,
+                "due times were further ahead than they can be: the clock was wrong when they were written, so they are due now"
+            ),
+            Err(error) => tracing::warn!(%error, "due times could not be checked yet"),
+        }
     }
 
     async fn drain(&self, mut runs: JoinSet<()>) {
@@ -155,21 +189,22 @@ impl Worker {
         stopping: CancellationToken,
     ) -> impl Future<Output = ()> + Send + 'static {
         let (gateway, sync) = (self.gateway.clone(), claimed.sync.id);
-        let (lease, every) = (self.lease_micros(), self.options.lease / 3);
+        let (lease, length) = (self.lease_micros(), self.options.lease);
+        let every = length / 3;
         async move {
             let beat = async {
-                let mut alive_until = gateway.clock().now().plus(lease);
+                // By the steady clock: that of the wall may be set back.
+                let mut renewed = Instant::now();
                 loop {
                     tokio::time::sleep(every).await;
-                    let (now, by) = (gateway.clock().now(), holder.clone());
-                    let until = now.plus(lease);
+                    let (now, by, began) = (gateway.clock().now(), holder.clone(), Instant::now());
                     match gateway
                         .store()
-                        .write(move |c| schedule::heartbeat(c, sync, &by, until))
+                        .write(move |c| schedule::heartbeat(c, sync, &by, now.plus(lease), now))
                         .await
                     {
-                        Ok(true) => alive_until = until,
-                        Err(error) if now < alive_until => {
+                        Ok(true) => renewed = began,
+                        Err(error) if renewed.elapsed() < length => {
                             tracing::warn!(%error, "a lease could not be renewed yet");
                         }
                         Ok(false) | Err(_) => break,
@@ -196,11 +231,12 @@ impl Worker {
     async fn tidy(&self) -> std::convert::Infallible {
         let keep = i64::try_from(self.options.keep_runs.as_micros()).unwrap_or(i64::MAX / 4);
         loop {
-            let before = self.gateway.clock().now().plus(-keep);
+            let now = self.gateway.clock().now();
+            let before = now.plus(-keep);
             let pruned = self
                 .gateway
                 .store()
-                .write(move |c| runs::prune(c, before, KEEP_RUNS, TIDY_BATCH))
+                .write(move |c| runs::prune(c, before, KEEP_RUNS, TIDY_BATCH, now))
                 .await;
             match pruned {
                 Ok(pruned) if pruned == TIDY_BATCH => continue,

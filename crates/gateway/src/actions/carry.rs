@@ -79,10 +79,10 @@ impl Gateway {
         let micros = i64::try_from(lease.as_micros()).unwrap_or(i64::MAX / 4);
         loop {
             tokio::time::sleep(lease / 3).await;
-            let (holder, until) = (holder.to_owned(), self.clock().now().plus(micros));
+            let (holder, now) = (holder.to_owned(), self.clock().now());
             let beat = self
                 .store()
-                .write(move |c| actions::heartbeat(c, number, &holder, until))
+                .write(move |c| actions::heartbeat(c, number, &holder, now.plus(micros), now))
                 .await;
             // The call is not stopped: stopping it would not undo it.
             match beat {

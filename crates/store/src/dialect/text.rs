@@ -122,19 +122,21 @@ pub(crate) fn lock_counter(c: &mut DbConn, connection: ConnectionId, table: &str
         .ok_or(StoreError::NotFound { what: "connection" })
 }
 
-/// Deletes up to `limit` ended runs made before `before`, but of each sync the newest `keep`.
+/// Deletes up to `limit` ended runs made before `before` or after `future`, but of each sync the newest `keep`.
 pub(crate) fn delete_old_runs(
     c: &mut DbConn,
     before: Timestamp,
+    future: Timestamp,
     keep: i64,
     limit: i64,
 ) -> Result<usize, StoreError> {
     let newest = "SELECT number FROM runs AS newer WHERE newer.sync_id = old.sync_id ORDER BY number DESC LIMIT 1 OFFSET ?";
     let sql = format!(
-        "DELETE FROM runs WHERE number IN (SELECT number FROM runs AS old WHERE created_at < ? \
+        "DELETE FROM runs WHERE number IN (SELECT number FROM runs AS old WHERE (created_at < ? OR created_at > ?) \
          AND status NOT IN ('queued', 'running') AND number < ({newest}) ORDER BY created_at LIMIT ?)"
     );
-    let binds = [before.as_micros(), keep.saturating_sub(1).max(0), limit];
+    let keep = keep.saturating_sub(1).max(0);
+    let binds = [before.as_micros(), future.as_micros(), keep, limit];
     Statement::new(sql, binds.map(Bind::integer).into()).execute(c)
 }
 

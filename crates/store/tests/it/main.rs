@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod access;
+mod clock;
 mod connect_sessions;
 mod connections;
 mod feed;

@@ -93,12 +93,12 @@ async fn a_dead_workers_run_is_taken_over_and_it_can_neither_beat_nor_finish(
     );
     let beat = fixture
         .store
-        .write(move |c| schedule::heartbeat(c, sync, "dead", later.plus(LEASE)))
+        .write(move |c| schedule::heartbeat(c, sync, "dead", later.plus(LEASE), later))
         .await
         .unwrap();
     let finished = fixture
         .store
-        .write(move |c| schedule::finish(c, sync, "dead", None))
+        .write(move |c| schedule::finish(c, sync, "dead", None, later))
         .await
         .unwrap();
     assert!(!beat && !finished);
@@ -107,7 +107,7 @@ async fn a_dead_workers_run_is_taken_over_and_it_can_neither_beat_nor_finish(
     assert!(
         fixture
             .store
-            .write(move |c| schedule::finish(c, sync, "other", Some(later.plus(7))))
+            .write(move |c| schedule::finish(c, sync, "other", Some(later.plus(7)), later))
             .await
             .unwrap()
     );
@@ -168,7 +168,7 @@ async fn a_run_asked_for_is_made_once_and_found_by_the_claim(
         .unwrap();
     fixture
         .store
-        .write(move |c| syncs::set_paused(c, sync, true, None))
+        .write(move |c| syncs::set_paused(c, sync, true, None, NOW))
         .await
         .unwrap();
     let state = fixture
@@ -298,7 +298,9 @@ async fn runs_page_newest_first_within_their_environment_and_old_ones_go(
     );
 
     for pruned in [2, 1, 0] {
-        let prune = fixture.store.write(|c| runs::prune(c, NOW.plus(4), 2, 2));
+        let prune = fixture
+            .store
+            .write(|c| runs::prune(c, NOW.plus(4), 2, 2, NOW.plus(9)));
         assert_eq!(prune.await.unwrap(), pruned);
     }
     assert_eq!(list(dev, RunFilter::default()).await, ids[..2]);

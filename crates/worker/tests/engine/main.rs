@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod backfill;
 #[cfg(test)]
+mod clock;
+#[cfg(test)]
 mod credentials;
 #[cfg(test)]
 mod deletions;

@@ -21,7 +21,10 @@ const FRACTIONS: &[(&str, i64)] = &[
     ("quarter hour", HOUR / 4),
 ];
 
-/// Microseconds of a positive length such as `3 days`; `None` if the text is none or it is longer than can be counted.
+/// The longest length: a hundred years, so that no sum of a time and a length overflows.
+const LONGEST: i64 = 36_525 * DAY;
+
+/// Microseconds of a positive length such as `3 days`; `None` if the text is none, or it is longer than a hundred years.
 pub(crate) fn parse(text: &str) -> Option<i64> {
     let text = text.trim();
     if let Some((_, seconds)) = FRACTIONS.iter().find(|(words, _)| *words == text) {
@@ -31,10 +34,10 @@ pub(crate) fn parse(text: &str) -> Option<i64> {
     let count: i64 = if count.is_empty() { 1 } else { count.parse().ok()? };
     let unit = unit.strip_prefix(' ').unwrap_or(unit);
     let (_, seconds) = UNITS.iter().find(|(words, _)| words.contains(&unit))?;
-    count
-        .checked_mul(*seconds)?
-        .checked_mul(Timestamp::SECOND)
-        .filter(|micros| *micros > 0)
+    let seconds = count.checked_mul(*seconds)?;
+    (1..=LONGEST)
+        .contains(&seconds)
+        .then(|| seconds * Timestamp::SECOND)
 }
 
 #[cfg(test)]
@@ -77,6 +80,8 @@ mod tests {
             "1.5 hours",
             "5 minutess",
             "99999999999999999 days",
+            "36526 days",
+            "100000000000 seconds",
         ] {
             assert_eq!(parse(text), None, "{text}");
         }

@@ -9,7 +9,7 @@ mod settings;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -57,21 +57,43 @@ pub(crate) struct Database {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Worker {
     pub(crate) concurrency: NonZeroUsize,
-    pub(crate) lease_seconds: NonZeroU64,
-    pub(crate) poll_ms: NonZeroU64,
-    pub(crate) drain_seconds: u64,
-    pub(crate) keep_runs_days: u32,
+    pub(crate) lease_seconds: Within<1, 600>,
+    pub(crate) poll_ms: Within<1, 60_000>,
+    pub(crate) drain_seconds: Within<0, 3_600>,
+    pub(crate) keep_runs_days: Within<0, 36_500>,
 }
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Upstream {
     pub(crate) allow_private_addresses: bool,
-    pub(crate) connect_timeout_seconds: NonZeroU64,
-    pub(crate) request_timeout_seconds: NonZeroU64,
-    pub(crate) deadline_seconds: NonZeroU64,
+    pub(crate) connect_timeout_seconds: Within<1, 600>,
+    pub(crate) request_timeout_seconds: Within<1, 3_600>,
+    pub(crate) deadline_seconds: Within<1, 86_400>,
     pub(crate) max_attempts: NonZeroU32,
-    pub(crate) max_wait_seconds: u64,
+    pub(crate) max_wait_seconds: Within<0, 86_400>,
     pub(crate) max_body_mb: NonZeroUsize,
+}
+
+/// A whole number from `LEAST` to `MOST`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Within<const LEAST: u64, const MOST: u64>(u64);
+
+impl<const LEAST: u64, const MOST: u64> Within<LEAST, MOST> {
+    pub(crate) fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl<'de, const LEAST: u64, const MOST: u64> Deserialize<'de> for Within<LEAST, MOST> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = u64::deserialize(deserializer)?;
+        if (LEAST..=MOST).contains(&number) {
+            Ok(Self(number))
+        } else {
+            let message = format!("must be between {LEAST} and {MOST} (got {number})");
+            Err(de::Error::custom(message))
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -228,6 +250,27 @@ mod tests {
         assert_eq!(config.database.url.to_string(), "sqlite://trunkline.db");
         assert_eq!(config.api_url(), "http://127.0.0.1:3003");
         assert!(config.encryption_key.is_none() && !config.upstream.allow_private_addresses);
+    }
+
+    #[test]
+    fn a_length_of_time_has_bounds() {
+        for (variable, wrong) in [
+            ("TRUNKLINE_WORKER__LEASE_SECONDS", "0"),
+            ("TRUNKLINE_WORKER__LEASE_SECONDS", "18446744073709551615"),
+            ("TRUNKLINE_WORKER__POLL_MS", "60001"),
+            ("TRUNKLINE_WORKER__DRAIN_SECONDS", "99999999999"),
+            ("TRUNKLINE_WORKER__KEEP_RUNS_DAYS", "4294967295"),
+            ("TRUNKLINE_UPSTREAM__REQUEST_TIMEOUT_SECONDS", "0"),
+            ("TRUNKLINE_UPSTREAM__DEADLINE_SECONDS", "999999999999"),
+            ("TRUNKLINE_UPSTREAM__MAX_WAIT_SECONDS", "999999999999"),
+        ] {
+            let told = read("", &[(variable, wrong)], &[]).err().unwrap().to_string();
+            assert!(
+                told.contains(variable) && told.contains("must be between"),
+                "{variable}={wrong}: {told}"
+            );
+        }
+        assert!(read("[worker]\nlease_seconds = 600", &[], &[]).is_ok());
     }
 
     #[test]

@@ -188,7 +188,7 @@ fn upstream_options(config: &Config, registry: &Registry) -> Result<UpstreamOpti
         request_timeout: Duration::from_secs(set.request_timeout_seconds.get()),
         deadline: Duration::from_secs(set.deadline_seconds.get()),
         max_attempts: set.max_attempts.get(),
-        max_wait: Duration::from_secs(set.max_wait_seconds),
+        max_wait: Duration::from_secs(set.max_wait_seconds.get()),
         max_body: set.max_body_mb.get().saturating_mul(1 << 20),
         ..UpstreamOptions::default()
     })
@@ -256,12 +256,12 @@ pub(crate) fn worker_options(config: &Config) -> WorkerOptions {
         lease: Duration::from_secs(set.lease_seconds.get()),
         poll: Duration::from_millis(set.poll_ms.get()),
         drain: drain(config),
-        keep_runs: Duration::from_secs(u64::from(set.keep_runs_days) * 86_400),
+        keep_runs: Duration::from_secs(set.keep_runs_days.get() * 86_400),
         ..WorkerOptions::default()
     }
 }
 
 /// How long work may take to come to a stop.
 pub(crate) fn drain(config: &Config) -> Duration {
-    Duration::from_secs(config.worker.drain_seconds)
+    Duration::from_secs(config.worker.drain_seconds.get())
 }

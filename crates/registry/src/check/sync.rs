@@ -174,7 +174,8 @@ fn request(
 fn length(text: &str, path: &Path, report: &mut Report<'_>) -> Option<i64> {
     report.take(
         path,
-        duration::parse(text).ok_or("is no length of time: write 3 days, 12 hours or 30 minutes"),
+        duration::parse(text)
+            .ok_or("is no length of time: write 3 days, 12 hours or 30 minutes; the longest is 36525 days"),
     )
 }
 

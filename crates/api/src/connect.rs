@@ -58,6 +58,10 @@ pub(crate) struct ConnectAnswer {
     connection: ConnectionName,
     #[schema(example = "Acme connection created successfully")]
     message: String,
+    /// What the provider's file says that people must know, such as that the provider will end these credentials. Left out if there is
+    /// nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notice: Option<String>,
 }
 
 /// How a connection is named in other requests.
@@ -75,6 +79,7 @@ impl From<Connected> for ConnectAnswer {
         Self {
             success: true,
             message: format!("{} connection {what} successfully", connected.display_name),
+            notice: connected.notice,
             connection: ConnectionName {
                 id: connected.name.to_string(),
                 provider_config_key: connected.integration.to_string(),

@@ -51,6 +51,8 @@ pub struct Connected {
     pub integration: IntegrationKey,
     /// The provider's name for people.
     pub display_name: String,
+    /// What the provider's file says that people must know.
+    pub notice: Option<String>,
     /// False if the connection was there and has new credentials now.
     pub created: bool,
 }
@@ -141,6 +143,7 @@ impl Inner {
             name: row.name,
             integration: row.integration,
             display_name: integration.provider.display_name.clone(),
+            notice: integration.provider.notice.clone(),
             created,
         })
     }

@@ -334,6 +334,7 @@ impl Sessions<'_> {
             name: row.name,
             integration: row.integration,
             display_name: provider.display_name.clone(),
+            notice: provider.notice.clone(),
             created,
         })
     }

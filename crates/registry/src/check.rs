@@ -93,6 +93,7 @@ pub(crate) fn provider(name: ProviderName, file: &ProviderFile, report: &mut Rep
         name,
         categories: file.categories.clone(),
         docs: file.docs.clone(),
+        notice: file.notice.clone(),
         auth,
         credentials,
         connection_config,

@@ -36,6 +36,8 @@ pub(crate) struct ProviderFile {
     pub(crate) categories: Vec<String>,
     /// Where the provider's API is documented.
     pub(crate) docs: Option<String>,
+    /// What people must know before they connect, such as that the provider will end these credentials.
+    pub(crate) notice: Option<String>,
     /// How a call is authorised: a key that `proxy.headers` or `proxy.query` place, or user name and password.
     pub(crate) auth_mode: AuthModeName,
     /// In a file of many entries: the entry whose keys stand here too, unless they are written here.

@@ -21,6 +21,8 @@ pub struct Provider {
     pub categories: Vec<String>,
     /// Where its API is documented.
     pub docs: Option<String>,
+    /// What people must know before they connect.
+    pub notice: Option<String>,
     /// How a call is authorised.
     pub auth: AuthMode,
     /// The credentials that are stored, by name: `apiKey`, or `username` and `password`. Always sealed.

@@ -52,6 +52,7 @@ pub(crate) fn provider(base_url: &str) -> Provider {
         display_name: "Acme".to_owned(),
         categories: Vec::new(),
         docs: None,
+        notice: None,
         auth: AuthMode::Basic,
         credentials: IndexMap::new(),
         connection_config: IndexMap::new(),

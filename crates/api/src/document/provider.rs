@@ -69,6 +69,10 @@ fn connect(provider: &Provider, mut operation: Operation) -> Operation {
         .build();
     operation.operation_id = Some(format!("connect_{}", provider.name));
     operation.summary = Some(format!("Connects an account of {}", provider.display_name));
+    if let Some(notice) = &provider.notice {
+        let about = operation.description.take().unwrap_or_default();
+        operation.description = Some(format!("{notice}\n\n{about}"));
+    }
     operation.parameters = None;
     operation.request_body = Some(body.into());
     operation

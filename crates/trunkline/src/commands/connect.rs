@@ -64,6 +64,10 @@ pub(crate) async fn run(
 fn tell(provider: &Provider, answer: &Json) -> std::io::Result<()> {
     let id = answer::text(answer, "/connection/id");
     output::line(format_args!("{}: {id}", answer::text(answer, "/message")))?;
+    let notice = answer::text(answer, "/notice");
+    if !notice.is_empty() {
+        output::line(format_args!("\nNote: {notice}"))?;
+    }
     let Some(sync) = provider.syncs.values().next() else {
         return Ok(());
     };

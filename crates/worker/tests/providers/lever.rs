@@ -1,4 +1,7 @@
 //! Lever: pages by a token, times in milliseconds, the key as a user name, a 429 that does not say how long to wait.
+//!
+//! Source of the shapes: the API documentation, <https://hire.lever.co/developer/documentation#list-all-opportunities>, `#list-all-postings`,
+//! `#list-all-users` and `#pagination`.
 
 use std::time::Duration;
 
@@ -31,7 +34,14 @@ fn answers(asked: &Asked<'_>) -> Option<ResponseTemplate> {
     let mut all = asked.shelf(shelf);
     match shelf {
         "opportunities" => {
-            asked.only(&["limit", "offset", "updated_at_start", "updated_at_end"]);
+            asked.only(&[
+                "limit",
+                "offset",
+                "updated_at_start",
+                "updated_at_end",
+                "confidentiality",
+            ]);
+            leave_out_confidential(asked, &mut all);
             let bound = |name: &str| asked.parameter(name).map(|bound| bound.parse::<i64>().unwrap());
             let from = bound("updated_at_start").unwrap_or(i64::MIN);
             let to = bound("updated_at_end").unwrap_or(i64::MAX);
@@ -43,7 +53,10 @@ fn answers(asked: &Asked<'_>) -> Option<ResponseTemplate> {
                 all.retain(|user| user["deactivatedAt"].is_null());
             }
         }
-        "postings" => asked.only(&["limit", "offset"]),
+        "postings" => {
+            asked.only(&["limit", "offset", "confidentiality"]);
+            leave_out_confidential(asked, &mut all);
+        }
         _ => return None,
     }
     let start = match asked.parameter("offset") {
@@ -71,6 +84,13 @@ fn answers(asked: &Asked<'_>) -> Option<ResponseTemplate> {
     ok(&body)
 }
 
+/// "confidentiality: … If unspecified, defaults to non-confidential", as the parameters of both lists are described.
+fn leave_out_confidential(asked: &Asked<'_>, all: &mut Vec<Json>) {
+    if asked.parameter("confidentiality").as_deref() != Some("all") {
+        all.retain(|record| record["confidentiality"] != "confidential");
+    }
+}
+
 fn opportunity(number: i64, updated: i64) -> Json {
     json!({
         "id": format!("250d8f03-738a-4bba-a671-{number:012}"),
@@ -83,6 +103,7 @@ fn opportunity(number: i64, updated: i64) -> Json {
         "owner": "8d49b010-cc6a-4f40-ace5-e86061c677ed",
         "origin": "sourced",
         "tags": ["San Francisco"],
+        "confidentiality": if number % 7 == 0 { "confidential" } else { "non-confidential" },
         "createdAt": updated - 1_000,
         "updatedAt": updated,
         "lastInteractionAt": updated,
@@ -151,6 +172,7 @@ async fn postings_and_users_are_kept_equal_to_the_account() {
         list.extend((0..210).map(|n| {
             json!({
                 "id": format!("posting-{n}"), "text": "Engineer", "state": "published", "createdAt": NOW_MILLIS - n, "updatedAt": NOW_MILLIS,
+                "confidentiality": if n % 7 == 0 { "confidential" } else { "non-confidential" },
                 "categories": { "team": "Platform", "location": "Remote", "commitment": "Full-time" }, "tags": [],
             })
         }));

@@ -1,4 +1,7 @@
 //! Postmark: pages by offset within days, for a search shows 10000 at most.
+//!
+//! Source of the shapes: the API reference, <https://postmarkapp.com/developer/api/bounce-api#bounces> and
+//! <https://postmarkapp.com/developer/api/messages-api#outbound-message-search>.
 
 use std::time::Duration;
 
@@ -33,7 +36,7 @@ fn answers(asked: &Asked<'_>) -> Option<ResponseTemplate> {
 
 /// The newest first, both days included.
 fn search(asked: &Asked<'_>, shelf: &str, date: &str) -> Option<ResponseTemplate> {
-    asked.only(&["count", "offset", "fromdate", "todate"]);
+    asked.only(&["count", "offset", "fromdate", "todate", "messagestream"]);
     let (count, offset) = (asked.number("count").unwrap(), asked.number("offset").unwrap());
     asked.demand(
         count <= 500 && count + offset <= 10_000,
@@ -41,6 +44,10 @@ fn search(asked: &Asked<'_>, shelf: &str, date: &str) -> Option<ResponseTemplate
     );
     let (from, to) = (asked.parameter("fromdate").unwrap(), asked.parameter("todate"));
     let mut found = asked.shelf(shelf);
+    let stream = asked
+        .parameter("messagestream")
+        .unwrap_or_else(|| "outbound".to_owned());
+    found.retain(|record| record["MessageStream"] == *stream);
     found.retain(|record| {
         let day = record[date].as_str().unwrap().split('T').next().unwrap();
         day >= from.as_str() && to.as_deref().is_none_or(|to| day <= to)
@@ -79,6 +86,24 @@ fn bounce(number: i64, at: i64) -> Json {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_message_stream_can_be_read() {
+    let play = Play {
+        fields: json!({ "apiKey": TOKEN, "messageStream": "broadcast" }),
+        ..postmark()
+    };
+    let stage = Stage::of(play).await;
+    stage.shelve("Bounces", |list| {
+        list.push(bounce(1, NOW - 60));
+        let mut broadcast = bounce(2, NOW - 60);
+        broadcast["MessageStream"] = json!("broadcast");
+        list.push(broadcast);
+    });
+    stage.connect().await;
+    let rows = stage.rows("bounces").await;
+    assert_eq!((rows.len(), &rows[0]["email"]), (1, &json!("2@example.com")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bounces_are_read_by_days_and_offset() {
     let stage = Stage::of(postmark()).await;
     stage.shelve("Bounces", |list| {
@@ -86,7 +111,7 @@ async fn bounces_are_read_by_days_and_offset() {
         list.extend((2_000..2_100).map(|n| bounce(n, NOW - (n - 1_990) * 86_400)));
     });
     stage.shelve("Messages", |list| {
-        list.push(json!({ "MessageID": "0ac29aee", "Status": "Sent", "Recipients": ["a@example.com"], "Metadata": { "color": "blue" }, "ReceivedAt": "2026-11-03T11:59:00.0000000-05:00" }));
+        list.push(json!({ "MessageID": "0ac29aee", "MessageStream": "outbound", "Status": "Sent", "Recipients": ["a@example.com"], "Metadata": { "color": "blue" }, "ReceivedAt": "2026-11-03T11:59:00.0000000-05:00" }));
     });
     stage.connect().await;
 

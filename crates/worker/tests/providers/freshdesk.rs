@@ -1,4 +1,7 @@
 //! Freshdesk: the key as user name, pages by the `Link` header, tickets since a date.
+//!
+//! Source of the shapes: the API reference, <https://developers.freshdesk.com/api/#list_all_tickets>, `#list_all_contacts`, `#list_all_companies`,
+//! `#pagination` and `#ratelimit`.
 
 use std::time::Duration;
 
@@ -26,8 +29,12 @@ fn answers(asked: &Asked<'_>) -> Option<ResponseTemplate> {
     match asked.path() {
         "/api/v2/agents/me" => ok(&json!({ "id": 1, "contact": { "email": "ann@example.com" } })),
         "/api/v2/contacts" => {
-            asked.only(&["per_page", "page"]);
-            linked(asked, ORIGIN, &asked.shelf("contacts"))
+            asked.only(&["_updated_since", "per_page", "page"]);
+            let mut contacts = asked.shelf("contacts");
+            if let Some(since) = asked.parameter("_updated_since") {
+                contacts.retain(|contact| contact["updated_at"].as_str().unwrap() >= since.as_str());
+            }
+            linked(asked, ORIGIN, &contacts)
         }
         "/api/v2/companies" => linked(asked, ORIGIN, &asked.shelf("companies")),
         "/api/v2/tickets" => {
@@ -78,7 +85,7 @@ fn ticket(number: i64, updated: i64) -> Json {
 }
 
 fn contact(number: i64) -> Json {
-    json!({ "id": number, "name": "Ann", "email": format!("{number}@example.com"), "active": true, "company_id": 23, "created_at": "2015-08-18T16:18:14Z", "custom_fields": {} })
+    json!({ "id": number, "name": "Ann", "email": format!("{number}@example.com"), "active": true, "company_id": 23, "created_at": "2015-08-18T16:18:14Z", "updated_at": time(NOW - 60 - number * 86_400), "custom_fields": {} })
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -132,18 +139,25 @@ async fn contacts_are_kept_equal() {
     stage.connect().await;
     assert_eq!(stage.rows("contacts").await.len(), 250);
     assert_eq!(stage.rows("companies").await[0]["name"], "Acme");
-    assert_eq!(
-        stage.queries("/api/v2/contacts").await,
-        ["per_page=100", "page=2&per_page=100", "page=3&per_page=100"]
-    );
+    stage.pass(Duration::from_mins(67)).await;
+    let before = stage.queries("/api/v2/contacts").await.len();
 
     stage.shelve("contacts", |list| list.truncate(249));
-    stage.change("contacts", "id", &json!(0), |contact| {
+    stage.change("contacts", "id", &json!(7), |contact| {
         contact["name"] = json!("Bea");
+        contact["updated_at"] = json!(time(NOW + 4_000));
     });
     stage.pass(Duration::from_mins(67)).await;
+    assert_eq!(stage.row("contacts", "id", &json!("7")).await["name"], "Bea");
+    let asked = stage.queries("/api/v2/contacts").await.split_off(before);
+    assert!(
+        asked.len() == 1 && asked[0].contains("_updated_since=2026-11-03T"),
+        "the last day alone: {asked:?}"
+    );
+
+    // Once a day the whole list shows who is gone.
+    stage.pass(Duration::from_hours(24)).await;
     assert_eq!(stage.rows("contacts").await.len(), 249);
-    assert_eq!(stage.row("contacts", "id", &json!("0")).await["name"], "Bea");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

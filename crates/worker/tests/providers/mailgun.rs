@@ -1,4 +1,7 @@
 //! Mailgun: lists that end with an empty page, and syncs that wait for a domain.
+//!
+//! Source of the shapes: the API reference, <https://documentation.mailgun.com/docs/mailgun/api-reference/send/mailgun/domains> and, for lists of addresses,
+//! `/bounces`, `/complaints` and `/unsubscribe` beside it.
 
 use std::time::Duration;
 
@@ -34,6 +37,7 @@ fn answers(asked: &Asked<'_>) -> Option<ResponseTemplate> {
         }
         "/v3/mg.example.com/bounces" => addresses(asked, "bounces"),
         "/v3/mg.example.com/complaints" => addresses(asked, "complaints"),
+        "/v3/mg.example.com/unsubscribes" => addresses(asked, "unsubscribes"),
         _ => None,
     }
 }
@@ -123,6 +127,31 @@ async fn domains_are_kept_equal() {
         stage.row("domains", "name", &json!("d0007.example.com")).await["state"],
         "disabled"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn unsubscribes_are_kept_equal() {
+    let stage = Stage::of(mailgun()).await;
+    let unsubscribe = |address: &str, tag: &str| json!({ "address": address, "tags": [tag], "created_at": "Thu, 13 Oct 2011 18:02:00 UTC" });
+    stage.shelve("unsubscribes", |list| {
+        list.extend([
+            unsubscribe("alice@example.com", "*"),
+            unsubscribe("bob@example.com", "newsletter"),
+        ]);
+    });
+    stage.connect().await;
+    stage.start("mailgun-unsubscribes").await;
+    let row = stage
+        .row("unsubscribes", "address", &json!("bob@example.com"))
+        .await;
+    assert_eq!(
+        (&row["tags"], &row["created_at"]),
+        (&json!(["newsletter"]), &json!("2011-10-13T18:02:00Z"))
+    );
+
+    stage.shelve("unsubscribes", |list| list.truncate(1));
+    stage.pass(Duration::from_mins(67)).await;
+    assert_eq!(stage.rows("unsubscribes").await.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

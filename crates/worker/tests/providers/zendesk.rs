@@ -1,4 +1,8 @@
 //! Zendesk: changed tickets by a cursor that never ends, and other lists by one that says when it does.
+//!
+//! Source of the shapes: the API reference, <https://developer.zendesk.com/api-reference/ticketing/ticket-management/incremental_exports/>,
+//! <https://developer.zendesk.com/api-reference/ticketing/organizations/organizations/#list-organizations> and
+//! <https://developer.zendesk.com/api-reference/introduction/pagination/>.
 
 use std::time::Duration;
 
@@ -23,15 +27,22 @@ fn zendesk() -> Play {
 
 fn answers(asked: &Asked<'_>) -> Option<ResponseTemplate> {
     match asked.path() {
-        "/api/v2/incremental/tickets/cursor.json" => changed_tickets(asked),
+        "/api/v2/incremental/tickets/cursor.json" => changed(asked, "tickets", |ticket| {
+            ticket["generated_timestamp"].as_i64().unwrap()
+        }),
+        "/api/v2/incremental/users/cursor.json" => changed(asked, "users", |user| {
+            let updated: domain::Timestamp = user["updated_at"].as_str().unwrap().parse().unwrap();
+            updated.as_micros() / 1_000_000
+        }),
+        // To try the token.
         "/api/v2/users.json" => list(asked, "users"),
         "/api/v2/organizations.json" => list(asked, "organizations"),
         _ => None,
     }
 }
 
-/// Of 100 tickets a page; the last page has an address of the next one too.
-fn changed_tickets(asked: &Asked<'_>) -> Option<ResponseTemplate> {
+/// Of 100 records a page; the last page has an address of the next one too.
+fn changed(asked: &Asked<'_>, shelf: &str, time: fn(&Json) -> i64) -> Option<ResponseTemplate> {
     asked.only(&["start_time", "per_page", "cursor"]);
     let (since, skip) = match (asked.parameter("start_time"), asked.parameter("cursor")) {
         (Some(start), None) => (start.parse::<i64>().unwrap(), 0),
@@ -45,18 +56,18 @@ fn changed_tickets(asked: &Asked<'_>) -> Option<ResponseTemplate> {
         }
     };
     asked.demand(since <= NOW + 3_600 * 48, "start_time is in the past");
-    let mut tickets = asked.shelf("tickets");
-    tickets.retain(|ticket| ticket["generated_timestamp"].as_i64().unwrap() >= since);
-    tickets.sort_by_key(|ticket| ticket["generated_timestamp"].as_i64());
-    let shown = part(&tickets, skip, 100);
+    let mut records = asked.shelf(shelf);
+    records.retain(|record| time(record) >= since);
+    records.sort_by_key(time);
+    let shown = part(&records, skip, 100);
     let cursor = format!("{since}.{}", skip + shown.len());
     ok(&json!({
-        "end_of_stream": skip + shown.len() == tickets.len(),
+        "end_of_stream": skip + shown.len() == records.len(),
         "after_cursor": cursor,
         "after_url": format!("https://acme.zendesk.com{}?cursor={cursor}&per_page=1000", asked.path()),
         "before_cursor": null,
         "before_url": null,
-        "tickets": shown,
+        shelf: shown,
     }))
 }
 
@@ -101,7 +112,7 @@ fn ticket(number: i64, changed: i64) -> Json {
 }
 
 fn user(number: i64) -> Json {
-    json!({ "id": number, "name": "Ann", "email": format!("{number}@example.com"), "role": "end-user", "active": true, "created_at": "2009-07-20T22:55:29Z" })
+    json!({ "id": number, "name": "Ann", "email": format!("{number}@example.com"), "role": "end-user", "active": true, "created_at": "2009-07-20T22:55:29Z", "updated_at": "2026-05-05T10:38:52Z" })
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -162,17 +173,21 @@ async fn people_are_kept_equal() {
         stage.rows("organizations").await[0]["domain_names"],
         json!(["acme.example"])
     );
-    let pages = stage.queries("/api/v2/users.json").await;
-    assert!(
-        pages[3].contains("page%5Bafter%5D=200") && pages.len() == 4,
-        "{pages:?}, the first to try the token"
-    );
+    let path = "/api/v2/incremental/users/cursor.json";
+    let first = stage.queries(path).await.len();
 
-    stage.shelve("users", |list| list.truncate(249));
-    stage.change("users", "id", &json!(0), |user| user["role"] = json!("agent"));
+    stage.change("users", "id", &json!(0), |user| {
+        user["active"] = json!(false);
+        user["updated_at"] = json!("2026-11-04T12:30:00Z");
+    });
     stage.pass(Duration::from_mins(67)).await;
-    assert_eq!(stage.rows("users").await.len(), 249);
-    assert_eq!(stage.row("users", "id", &json!("0")).await["role"], "agent");
+    assert_eq!(stage.rows("users").await.len(), 250);
+    assert_eq!(
+        stage.row("users", "id", &json!("0")).await["active"],
+        false,
+        "a deleted user is told as such"
+    );
+    assert_eq!(stage.queries(path).await.len(), first + 1, "changes alone");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -182,6 +197,11 @@ async fn a_wrong_token_is_refused_with_a_way_out() {
     assert!(
         told.contains("Couldn't authenticate you") && told.contains("Admin Center"),
         "{told}"
+    );
+    let connected = stage.try_to_connect(&json!({})).await.expect(201).json();
+    assert!(
+        connected["notice"].as_str().unwrap().contains("30 April 2027"),
+        "{connected}"
     );
     let reply = stage
         .try_to_connect(&json!({ "subdomain": "acme.zendesk.com" }))

@@ -5,6 +5,7 @@ mod addresses;
 mod attempts;
 mod paging;
 mod redirects;
+mod regions;
 mod relaying;
 mod requests;
 mod stalled;

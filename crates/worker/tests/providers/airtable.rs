@@ -1,4 +1,7 @@
 //! Airtable: a token for the next page, and a sync that waits for a base and a table.
+//!
+//! Source of the shapes: the Web API reference, <https://airtable.com/developers/web/api/list-bases>, <https://airtable.com/developers/web/api/list-records> and
+//! <https://airtable.com/developers/web/api/errors>.
 
 use std::time::Duration;
 
@@ -93,13 +96,44 @@ async fn records_are_kept_equal_once_their_sync_is_started() {
         "RATE_LIMIT_REACHED",
         "Rate limit exceeded. Please try again later",
     ));
-    stage.pass(Duration::from_mins(17)).await;
+    stage.pass(Duration::from_mins(12 * 60 + 2)).await;
     stage.waited();
     assert_eq!(stage.rows("records").await.len(), 249);
     assert_eq!(
         stage.row("records", "id", &json!("rec0007")).await["fields"],
         json!({})
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_month_of_a_full_base_keeps_within_the_free_plan() {
+    let stage = Stage::of(airtable()).await;
+    stage.shelve("bases", |list| {
+        list.push(json!({ "id": "appAcme", "name": "Deals", "permissionLevel": "create" }));
+    });
+    // A base of the Free plan holds 1000 records.
+    stage.shelve("records", |list| list.extend((0..1_000).map(record)));
+    stage.connect().await;
+    stage.start("airtable-records").await;
+    for _ in 0..30 {
+        stage.pass(Duration::from_mins(12 * 60 + 2)).await;
+    }
+    let mut calls = 0;
+    for path in ["/v0/meta/whoami", "/v0/meta/bases", "/v0/appAcme/Open%20deals"] {
+        calls += stage.queries(path).await.len();
+    }
+    assert!((300..500).contains(&calls), "{calls} in half a month");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_hint_tells_of_the_months_calls() {
+    let stage = Stage::of(airtable()).await;
+    stage.connect().await;
+    // Of the month's limit Airtable documents the status alone. The wait is longer than a run waits.
+    stage.first_answer(answer(429, &json!({})).insert_header("retry-after", "3600"));
+    let run = stage.pass_to_failure(Duration::from_hours(25)).await;
+    let hint = run["error"]["hint"].as_str().unwrap();
+    assert!(hint.contains("calls of this month"), "{hint}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -292,6 +292,16 @@ impl Stage {
         }
     }
 
+    /// Lets time go on, and then what is due run; returns the newest run, which fails.
+    pub(crate) async fn pass_to_failure(&self, time: Duration) -> Json {
+        self.app.advance(time);
+        self.app.run_due().await;
+        self.assert_no_oddity();
+        let newest = self.runs().await.remove(0);
+        assert_eq!(newest["status"], "failed", "{newest:#}");
+        newest
+    }
+
     /// Lets time go on, and then what is due run.
     pub(crate) async fn pass(&self, time: Duration) {
         self.app.advance(time);

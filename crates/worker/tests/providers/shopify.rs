@@ -1,4 +1,7 @@
 //! Shopify: pages by a link in a header that must not hold the filters, ranges of the last change.
+//!
+//! Source of the shapes: the REST Admin reference, <https://shopify.dev/docs/api/admin-rest/latest/resources/order>,
+//! <https://shopify.dev/docs/api/admin-rest/latest/resources/customer> and <https://shopify.dev/docs/api/admin-rest/usage/pagination>.
 
 use std::time::Duration;
 
@@ -8,7 +11,7 @@ use wiremock::ResponseTemplate;
 use crate::stage::{self, Asked, NOW, Play, Stage, answer, ok};
 
 const DAY: i64 = 86_400;
-const LIST: &str = "/admin/api/2026-01/orders.json";
+const LIST: &str = "/admin/api/2026-10/orders.json";
 
 fn shopify() -> Play {
     Play {
@@ -29,7 +32,7 @@ fn answers(asked: &Asked<'_>) -> Option<ResponseTemplate> {
             ok(&json!({ "access_scopes": [{ "handle": "read_orders" }, { "handle": "read_customers" }] }))
         }
         LIST => Some(list(asked, "orders")),
-        "/admin/api/2026-01/customers.json" => Some(list(asked, "customers")),
+        "/admin/api/2026-10/customers.json" => Some(list(asked, "customers")),
         _ => None,
     }
 }

@@ -1,4 +1,6 @@
 //! Notion: pages by a cursor, a version in a header.
+//!
+//! Source of the shapes: the API reference, <https://developers.notion.com/reference/get-users> and <https://developers.notion.com/reference/status-codes>.
 
 use std::time::Duration;
 
@@ -111,6 +113,20 @@ async fn users_are_kept_equal_to_the_workspace() {
     assert_eq!(stage.rows("users").await.len(), 249);
     let row = stage.row("users", "name", &json!("Person 7")).await;
     assert_eq!(row["email"], "seven@example.org");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_cannot_list_users_is_told_what_can() {
+    let stage = with_users().await;
+    stage.try_to_connect(&json!({})).await.expect(201);
+    stage.first_answer(error(
+        403,
+        "restricted_resource",
+        "Insufficient permissions for this endpoint.",
+    ));
+    let run = stage.pass_to_failure(Duration::ZERO).await;
+    let hint = run["error"]["hint"].as_str().unwrap();
+    assert!(hint.contains("personal access token"), "{hint}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,4 +1,6 @@
 //! ActiveCampaign: pages from id to id and pages by what to skip, numbers as text, an address of its own for each account.
+//!
+//! Source of the shapes: the API reference, <https://developers.activecampaign.com/reference/list-all-contacts> and <https://developers.activecampaign.com/reference/list-all-deals>.
 
 use std::time::Duration;
 

@@ -1,4 +1,7 @@
 //! Close: pages by what to skip, ranges of the last change, the key as a user name, limits within one header.
+//!
+//! Source of the shapes: the API reference, <https://developer.close.com/api/resources/opportunities>, <https://developer.close.com/api/resources/leads>,
+//! <https://developer.close.com/api/overview/pagination> and <https://developer.close.com/api/overview/rate-limits>.
 
 use std::time::Duration;
 

@@ -1,4 +1,7 @@
 //! Datadog: two keys in headers of their own, pages by number, an answer that is the list itself.
+//!
+//! Source of the shapes: the API reference, <https://docs.datadoghq.com/api/latest/monitors/#get-all-monitors> and
+//! <https://docs.datadoghq.com/api/latest/users/#list-all-users>.
 
 use std::time::Duration;
 

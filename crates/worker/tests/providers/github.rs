@@ -1,4 +1,8 @@
 //! GitHub: pages by the `Link` header, issues since a date, and a quota that is told by headers beside a 403.
+//!
+//! Source of the shapes: the REST reference, <https://docs.github.com/en/rest/repos/repos#list-repositories-for-the-authenticated-user>,
+//! <https://docs.github.com/en/rest/issues/issues#list-issues-assigned-to-the-authenticated-user> and
+//! <https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api>.
 
 use std::time::Duration;
 

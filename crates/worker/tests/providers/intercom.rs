@@ -1,4 +1,7 @@
 //! Intercom: pages by a cursor within the answer, times in seconds, a version in a header.
+//!
+//! Source of the shapes: the API reference, <https://developers.intercom.com/docs/references/2.11/rest-api/api.intercom.io/contacts/listcontacts> and
+//! <https://developers.intercom.com/docs/references/2.11/rest-api/api.intercom.io/conversations/listconversations>.
 
 use std::time::Duration;
 

@@ -1,4 +1,6 @@
 //! Klaviyo: pages by a link in the answer, a revision in a header, what matters within `attributes`.
+//!
+//! Source of the shapes: the API reference, <https://developers.klaviyo.com/en/reference/get_profiles> and <https://developers.klaviyo.com/en/reference/get_lists>.
 
 use std::time::Duration;
 

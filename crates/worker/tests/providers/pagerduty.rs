@@ -1,4 +1,7 @@
 //! PagerDuty: ranges of at most six months, 10000 incidents in each, and single incidents until they are resolved.
+//!
+//! Source of the shapes: the API reference, <https://developer.pagerduty.com/api-reference/9d0b4b12e36f9-list-incidents> and
+//! <https://developer.pagerduty.com/docs/pagination>.
 
 use std::time::Duration;
 

@@ -1,4 +1,6 @@
 //! Plivo: pages of twenty by what to skip, the user name in the path, a refusal that is no JSON.
+//!
+//! Source of the shapes: the API reference, <https://www.plivo.com/docs/numbers/api/account-phone-number#list-all-rented-numbers>.
 
 use std::time::Duration;
 

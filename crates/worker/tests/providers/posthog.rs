@@ -1,4 +1,6 @@
 //! PostHog: pages by a link in the answer, a project in the path.
+//!
+//! Source of the shapes: the API reference, <https://posthog.com/docs/api/feature-flags> and <https://posthog.com/docs/api/cohorts>.
 
 use std::time::Duration;
 

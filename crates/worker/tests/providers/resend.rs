@@ -1,4 +1,7 @@
 //! Resend: a list without any filter, read from its newest message as far down as the lookback reaches.
+//!
+//! Source of the shapes: the OpenAPI description, <https://github.com/resend/resend-openapi/blob/main/resend.yaml>
+//! (`ListEmailsResponse`, `ListDomainsResponse` and `ListContactsResponseSuccess`); times are its examples.
 
 use std::time::Duration;
 

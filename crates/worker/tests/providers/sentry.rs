@@ -1,4 +1,7 @@
 //! Sentry: a next link that is always there and says whether it leads to anything, an organization in the path.
+//!
+//! Source of the shapes: the API reference, <https://docs.sentry.io/api/events/list-an-organizations-issues/>,
+//! <https://docs.sentry.io/api/organizations/list-an-organizations-projects/> and <https://docs.sentry.io/api/pagination/>.
 
 use std::time::Duration;
 

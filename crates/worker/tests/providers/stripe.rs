@@ -1,4 +1,7 @@
 //! Stripe: pages by the last record's id, ranges of creation, amounts in the smallest unit.
+//!
+//! Source of the shapes: the API reference, <https://docs.stripe.com/api/customers/list>, <https://docs.stripe.com/api/charges/list>,
+//! <https://docs.stripe.com/api/subscriptions/list> and <https://docs.stripe.com/api/pagination>.
 
 use std::time::Duration;
 

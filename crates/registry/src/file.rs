@@ -252,8 +252,8 @@ pub(crate) struct LimitsFile {
     /// Calls under way at once; 4 unless said otherwise.
     #[schemars(range(min = 1, max = 1000))]
     pub(crate) concurrency: Option<u32>,
-    /// Calls a second.
-    #[schemars(extend("exclusiveMinimum" = 0))]
+    /// Requests a second; at least 0.001, which is one in 1000 seconds.
+    #[schemars(range(min = 0.001, max = 100_000.0))]
     pub(crate) per_second: Option<f64>,
     /// What it bears from all connections together.
     #[serde(default)]
@@ -267,8 +267,8 @@ pub(crate) struct ProviderLimitsFile {
     /// Calls under way at once; without bound unless said.
     #[schemars(range(min = 1, max = 100_000))]
     pub(crate) concurrency: Option<u32>,
-    /// Calls a second.
-    #[schemars(extend("exclusiveMinimum" = 0))]
+    /// Requests a second; at least 0.001, which is one in 1000 seconds.
+    #[schemars(range(min = 0.001, max = 100_000.0))]
     pub(crate) per_second: Option<f64>,
 }
 

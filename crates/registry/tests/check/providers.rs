@@ -324,3 +324,21 @@ fn all_that_is_wrong_in_a_file_is_told_at_once() {
     let told = Registry::check_file(&path).unwrap_err().to_string();
     insta::assert_snapshot!(told.replace(&*folder.path().to_string_lossy(), "integrations"));
 }
+
+#[test]
+fn lengths_of_time_and_rates_have_bounds() {
+    for length in ["0 days", "36526 days", "99999999999999999999 days", "-1 day"] {
+        refused(
+            "step: 2 days",
+            &format!("step: {length}"),
+            &["syncs.shop-orders.window.step", "the longest is 36525 days"],
+        );
+    }
+    for rate in ["0", "1.0e-300", "1.0e+300"] {
+        refused(
+            "concurrency: 2",
+            &format!("per_second: {rate}"),
+            &["limits.per_second: must be"],
+        );
+    }
+}

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use serde_json::{Map, Value as Json};
 use store::connections::{self, ConnectionFilter, ConnectionRow};
 use store::syncs::{self, SyncFilter};
-use store::{credentials, records};
+use store::{credentials, records, tables};
 use upstream::Target;
 
 use crate::gateway::Inner;
@@ -223,8 +223,25 @@ impl Inner {
                 self.delete_rows(&table, row.id).await?;
             }
         }
-        // By its number: one that bears the name by now is another.
-        Ok(self.store.write(move |c| connections::delete(c, id)).await?)
+        let variants: Vec<_> = theirs
+            .into_iter()
+            .filter_map(|sync| Some((self.models.variant_table(&sync)?, sync)))
+            .collect();
+        for (_, sync) in &variants {
+            self.models.forget(sync);
+        }
+        let deleted = self.store.write_long(move |c| {
+            if !variants.is_empty() {
+                tables::lock(c)?;
+            }
+            // By its number: one that bears the name by now is another.
+            connections::delete(c, id)?;
+            for (table, sync) in &variants {
+                tables::drop_unused(c, &sync.provider, &sync.name, &sync.variant, table)?;
+            }
+            Ok(())
+        });
+        Ok(deleted.await?)
     }
 
     /// The connection of that name, or an error that names it as the caller did.
@@ -261,7 +278,7 @@ impl Inner {
             let table = Arc::clone(table);
             let deleted = self
                 .store
-                .write(move |c| records::delete_connection(c, &table.sql, connection, DELETE_BATCH))
+                .write_long(move |c| records::delete_connection(c, &table.sql, connection, DELETE_BATCH))
                 .await?;
             if deleted == 0 {
                 return Ok(());

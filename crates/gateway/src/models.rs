@@ -5,11 +5,16 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
-use domain::{Model, ProviderName, RecordReader, SyncName, Variant};
+use domain::{Model, ProviderName, RecordReader, SyncName, TableName, Variant};
 use registry::Registry;
 use store::records::TableSql;
-use store::{Dialect, Store, StoreError};
+use store::syncs::SyncRow;
+use store::{Dialect, Store, StoreError, tables};
+
+/// How long the first use of a variant waits for its table.
+const MAKING: Duration = Duration::from_secs(15);
 
 /// A model and what is generated from it.
 #[derive(Debug)]
@@ -47,15 +52,68 @@ impl Models {
         for provider in registry.iter() {
             for (name, sync) in &provider.syncs {
                 let model = Arc::clone(&sync.model);
-                store.write(move |c| store::tables::ensure(c, &model)).await?;
+                store.maintain(move |c| store::tables::ensure(c, &model)).await?;
                 let table = ModelTable::new(Arc::clone(&sync.model), store.dialect());
                 base.insert((provider.name.clone(), name.clone()), Arc::new(table));
             }
         }
-        Ok(Self {
+        let models = Self {
             base,
             variants: RwLock::default(),
-        })
+        };
+        models.drop_orphans(store).await?;
+        Ok(models)
+    }
+
+    /// Drops the tables of variants that no connection has any more.
+    async fn drop_orphans(&self, store: &Store) -> Result<(), StoreError> {
+        let others: Vec<TableName> = self.base.values().map(|base| base.model.table.clone()).collect();
+        let bases: Vec<_> = self
+            .base
+            .iter()
+            .map(|((provider, sync), base)| (provider.clone(), sync.clone(), Arc::clone(&base.model)))
+            .collect();
+        let dropped = store.maintain(move |c| {
+            let mut dropped = Vec::new();
+            for (provider, sync, model) in &bases {
+                dropped.extend(tables::drop_orphans(c, provider, sync, model, &others)?);
+            }
+            Ok(dropped)
+        });
+        for table in dropped.await? {
+            tracing::info!(
+                table,
+                "dropped the empty table of a variant that no connection has"
+            );
+        }
+        Ok(())
+    }
+
+    /// Forgets a variant whose table may be gone; its next use makes it again.
+    pub(crate) fn forget(&self, sync: &SyncRow) {
+        let name = (sync.provider.clone(), sync.name.clone(), sync.variant.clone());
+        let mut variants = self.variants.write().unwrap_or_else(PoisonError::into_inner);
+        variants.remove(&name);
+    }
+
+    /// The model of a variant of a provider's sync; `None` if the provider has no such sync.
+    pub(crate) fn variant_model(
+        &self,
+        provider: &ProviderName,
+        sync: &SyncName,
+        variant: &Variant,
+    ) -> Option<Model> {
+        let base = self.of_sync(provider, sync)?;
+        Some(base.model.of_variant(variant))
+    }
+
+    /// The table of a sync's variant; `None` for the base and for what no file declares.
+    pub(crate) fn variant_table(&self, sync: &SyncRow) -> Option<TableName> {
+        if sync.variant == Variant::base() {
+            return None;
+        }
+        let model = self.variant_model(&sync.provider, &sync.name, &sync.variant)?;
+        Some(model.table)
     }
 
     /// The table that the base variant of a provider's sync fills.
@@ -83,7 +141,11 @@ impl Models {
         }
         let model = Arc::new(base.model.of_variant(variant));
         let made = Arc::clone(&model);
-        store.write(move |c| store::tables::ensure(c, &made)).await?;
+        // It goes on by itself if an index takes longer to build; a request need not wait for that.
+        let making = store.maintain(move |c| tables::ensure(c, &made));
+        tokio::time::timeout(MAKING, making)
+            .await
+            .map_err(|late| StoreError::Busy(late.into()))??;
         let table = Arc::new(ModelTable::new(model, store.dialect()));
         self.variants
             .write()

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use domain::{ProviderName, SyncName, Variant};
 use store::connections::ConnectionRow;
 use store::syncs::{self, NewSync, SyncRow};
+use store::tables;
 
 use crate::gateway::Inner;
 use crate::held::Holder;
@@ -30,7 +31,7 @@ impl Syncs<'_> {
         if *variant == Variant::base() {
             return Err(GatewayError::BaseVariant);
         }
-        self.0.table(&connection.provider, name, variant).await?;
+        let model = self.0.models.variant_model(&connection.provider, name, variant);
         let now = self.0.clock.now();
         let new = NewSync {
             connection: connection.id,
@@ -39,7 +40,9 @@ impl Syncs<'_> {
             paused: !auto_start,
             due_at: auto_start.then_some(now),
         };
-        let made = self.0.store.write(move |c| {
+        // The table and the row that counts on it come in one transaction, whatever this process made before: another may just have
+        // dropped the table with its last variant.
+        let made = self.0.store.write_long(move |c| {
             if syncs::get(c, new.connection, &new.name, &new.variant)?.is_some() {
                 return Ok(Err(GatewayError::VariantExists {
                     sync: new.name.to_string(),
@@ -52,6 +55,9 @@ impl Syncs<'_> {
                     new.name
                 ))));
             }
+            if let Some(model) = &model {
+                tables::ensure(c, model)?;
+            }
             Ok(Ok(syncs::ensure(c, &new, now)?))
         });
         let made = made.await??;
@@ -59,7 +65,7 @@ impl Syncs<'_> {
         Ok(made)
     }
 
-    /// Deletes a variant of a connection's sync with its rows; its table stays, since other connections may fill it too.
+    /// Deletes a variant of a connection's sync with its rows, and its table with the last connection's.
     ///
     /// Like a reset it is taken from whoever holds it first, so that nobody writes behind the deletion. Cut off in the middle, the
     /// deletion can be repeated.
@@ -105,7 +111,20 @@ impl Syncs<'_> {
             .await?;
         let kept = self.0.delete_rows_of(sync, &holder).await?;
         if kept {
-            self.0.store.write(move |c| syncs::delete(c, id)).await?;
+            let (deleted, table) = (sync.clone(), self.0.models.variant_table(sync));
+            let gone = self.0.store.write_long(move |c| {
+                // The lock on tables first, as when a variant is made.
+                tables::lock(c)?;
+                syncs::delete(c, id)?;
+                match &table {
+                    Some(table) => {
+                        tables::drop_unused(c, &deleted.provider, &deleted.name, &deleted.variant, table)
+                    }
+                    None => Ok(()),
+                }
+            });
+            gone.await?;
+            self.0.models.forget(sync);
         }
         Ok(kept)
     }

@@ -1,9 +1,12 @@
 //! The migrations of the control tables, built in: a folder for each database, pairs of one name.
 
+use diesel::backend::Backend;
+use diesel::migration::{Migration, MigrationSource};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use crate::dialect::advisory_lock;
-use crate::{DbConn, StoreError};
+use crate::dialect::{advisory_lock, applied_migrations, lineage};
+use crate::error::BoxError;
+use crate::{DbConn, Dialect, StoreError};
 
 const POSTGRES: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
 const SQLITE: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
@@ -24,9 +27,73 @@ macro_rules! with_migrations {
     };
 }
 
+/// How the database's migrations compare to those built in.
+#[derive(Debug)]
+pub(crate) struct SchemaState {
+    /// Names of those that are missing, in their order.
+    missing: Vec<String>,
+    /// Versions that were applied and are not built in.
+    unknown: Vec<String>,
+}
+
+impl SchemaState {
+    /// The names of those that are missing, unless a newer version of the program has changed the tables.
+    pub(crate) fn pending(self) -> Result<Vec<String>, StoreError> {
+        if self.unknown.is_empty() {
+            return Ok(self.missing);
+        }
+        Err(StoreError::Refused(format!(
+            "the database was changed by a newer version of Trunkline (this one does not know its migrations {}): start that \
+             version or a later one, or restore the backup from before the upgrade",
+            self.unknown.join(", ")
+        )))
+    }
+}
+
+/// Compares the migrations, and writes nothing.
+pub(crate) fn state(c: &mut DbConn) -> Result<SchemaState, StoreError> {
+    let applied = applied_migrations(c)?;
+    let built_in = match c.dialect() {
+        Dialect::Postgres => names(MigrationSource::<diesel::pg::Pg>::migrations(&POSTGRES)),
+        Dialect::Sqlite => names(MigrationSource::<diesel::sqlite::Sqlite>::migrations(&SQLITE)),
+    };
+    let built_in = built_in.map_err(StoreError::Migration)?;
+    let known = |version: &String| built_in.iter().any(|(known, _)| known == version);
+    Ok(SchemaState {
+        unknown: applied
+            .iter()
+            .filter(|version| !known(version))
+            .cloned()
+            .collect(),
+        missing: built_in
+            .iter()
+            .filter(|(version, _)| !applied.contains(version))
+            .map(|(_, name)| name.clone())
+            .collect(),
+    })
+}
+
+/// Version and name of each.
+fn names<DB: Backend>(
+    migrations: diesel::migration::Result<Vec<Box<dyn Migration<DB>>>>,
+) -> Result<Vec<(String, String)>, BoxError> {
+    let mut names: Vec<_> = migrations?
+        .iter()
+        .map(|migration| {
+            let name = migration.name();
+            (name.version().to_string(), name.to_string())
+        })
+        .collect();
+    names.sort();
+    Ok(names)
+}
+
 /// Applies what is missing, all in the transaction of `c`; gives the names.
+///
+/// [`StoreError::Refused`] if a newer version of the program has changed the tables.
 pub(crate) fn run(c: &mut DbConn) -> Result<Vec<String>, StoreError> {
     advisory_lock(c)?;
+    state(c)?.pending()?;
     let names = with_migrations!(c, |c, source| {
         c.pending_migrations(source).and_then(|pending| {
             pending
@@ -35,21 +102,11 @@ pub(crate) fn run(c: &mut DbConn) -> Result<Vec<String>, StoreError> {
                 .collect::<Result<Vec<_>, _>>()
         })
     });
-    names.map_err(StoreError::Migration)
-}
-
-/// The names of those that are missing.
-pub(crate) fn pending(c: &mut DbConn) -> Result<Vec<String>, StoreError> {
-    advisory_lock(c)?;
-    let pending = with_migrations!(c, |c, source| {
-        c.pending_migrations(source).map(|pending| {
-            pending
-                .iter()
-                .map(|migration| migration.name().to_string())
-                .collect()
-        })
-    });
-    pending.map_err(StoreError::Migration)
+    let names = names.map_err(StoreError::Migration)?;
+    if let Some(identity) = lineage::identity_of(c) {
+        lineage::confirm(c, &identity)?;
+    }
+    Ok(names)
 }
 
 /// Takes the last one back.

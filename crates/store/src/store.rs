@@ -1,14 +1,14 @@
-//! The open database: readers, the writer, transactions.
+//! The open database: reads, writes in transactions, and the time that they may take.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use diesel::connection::{AnsiTransactionManager, TransactionManager};
-use diesel::prelude::*;
 use diesel::{PgConnection, SqliteConnection};
-use tokio::sync::{Mutex, Semaphore};
 
-use crate::dialect::{Statement, begin, on_db};
-use crate::pool::{Connector, Pool};
+use crate::connector::Connector;
+use crate::dialect::{checkpoint, takes_writes};
+use crate::migrations::{self, SchemaState};
+use crate::pool::{Patience, Pool};
 use crate::{DatabaseUrl, Dialect, StoreError};
 
 /// A connection to either database.
@@ -21,15 +21,27 @@ pub enum DbConn {
 }
 
 /// How a store is opened.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct StoreOptions {
     /// Connections for reading beside SQLite's one writer; on PostgreSQL all connections.
     pub readers: u32,
+    /// How long a call may take, the wait for a connection and for locks included; long ones three times as long.
+    pub timeout: Duration,
+    /// Whether a pooler in transaction mode stands before PostgreSQL: no statement is prepared by name then, and every transaction
+    /// brings its own settings.
+    pub pooler: bool,
+    /// How PostgreSQL lists the connections, unless the URL says it.
+    pub application_name: String,
 }
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self { readers: 8 }
+        Self {
+            readers: 8,
+            timeout: Duration::from_secs(5),
+            pooler: false,
+            application_name: "trunkline".to_owned(),
+        }
     }
 }
 
@@ -39,11 +51,10 @@ pub struct Store(Arc<Inner>);
 
 struct Inner {
     dialect: Dialect,
+    pooler: bool,
     pool: Pool,
-    /// As many as the pool has connections: who waits does so here, in turn and without a thread.
-    turns: Arc<Semaphore>,
-    /// SQLite's one writer and how to open it; its lock is fair. Empty before the first write and after a panic in one.
-    writer: Option<(Connector, Arc<Mutex<Option<DbConn>>>)>,
+    /// SQLite's one writer; callers wait for it in turn.
+    writer: Option<Pool>,
 }
 
 impl Store {
@@ -51,43 +62,44 @@ impl Store {
     ///
     /// [`StoreError::Unavailable`] if it cannot be reached.
     pub async fn open(url: &DatabaseUrl, options: StoreOptions) -> Result<Store, StoreError> {
-        let size = options.readers.max(1);
-        let url = url.clone();
-        let inner = blocking(move || {
-            let dialect = url.dialect();
-            // The first connection is the writer's, which makes SQLite's file and turns WAL on before anybody reads.
-            let connector = Connector::new(&url, true);
-            let first = connector.open()?;
-            let writer = (dialect == Dialect::Sqlite).then(|| (connector, Arc::new(Mutex::new(Some(first)))));
-            let pool = Connector::new(&url, false).pool(size)?;
-            let turns = Arc::new(Semaphore::new(usize::try_from(size).unwrap_or(1)));
-            Ok(Inner {
-                dialect,
-                pool,
-                turns,
-                writer,
-            })
-        });
-        Ok(Self(Arc::new(inner.await?)))
+        let size = usize::try_from(options.readers.max(1)).unwrap_or(1);
+        let pool = |writer, size| Pool::new(Connector::new(url, writer, &options), size, options.timeout);
+        let dialect = url.dialect();
+        let inner = Inner {
+            dialect,
+            pooler: options.pooler,
+            pool: pool(false, size),
+            writer: (dialect == Dialect::Sqlite).then(|| pool(true, 1)),
+        };
+        // The first connection is the writer's, which makes SQLite's file and turns WAL on before anybody reads.
+        inner.writing().run(Patience::Long, false, |_| Ok(())).await?;
+        Ok(Self(Arc::new(inner)))
     }
 
     /// Brings the tables up to date; gives the names of the migrations applied. Many processes may do it at once.
+    ///
+    /// [`StoreError::Refused`] if a newer version has changed them.
     pub async fn migrate(&self) -> Result<Vec<String>, StoreError> {
-        self.write(crate::migrations::run).await
+        self.maintain(migrations::run).await
     }
 
-    /// The names of the migrations that are still to be applied.
+    /// Which migrations are still to be applied; nothing is written.
+    ///
+    /// [`StoreError::Refused`] if a newer version has changed the tables.
     pub async fn pending_migrations(&self) -> Result<Vec<String>, StoreError> {
-        // Asking makes the table of migrations if it is missing, so a reader will not do.
-        self.write(crate::migrations::pending).await
+        self.read(migrations::state).await.and_then(SchemaState::pending)
     }
 
-    /// Whether the database answers.
+    /// Whether the database answers, and takes writes.
     pub async fn ping(&self) -> Result<(), StoreError> {
         self.read(|c| {
-            Statement::new("SELECT 1", Vec::new())
-                .load(c, |_| Ok(()))
-                .map(drop)
+            if takes_writes(c)? {
+                Ok(())
+            } else {
+                Err(StoreError::Busy(
+                    "the server takes no writes: it is a standby, or set so".into(),
+                ))
+            }
         })
         .await
     }
@@ -97,52 +109,107 @@ impl Store {
         self.0.dialect
     }
 
-    /// Runs `body` on a connection for reading, outside any transaction.
+    /// Runs `body` on a connection for reading.
     pub async fn read<T: Send + 'static>(
         &self,
         body: impl FnOnce(&mut DbConn) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let turn = Arc::clone(&self.0.turns)
-            .acquire_owned()
-            .await
-            .map_err(|closed| StoreError::Unavailable(closed.into()))?;
-        let pool = self.0.pool.clone();
-        blocking(move || {
-            let mut pooled = pool
-                .get()
-                .map_err(|error| StoreError::Unavailable(error.into()))?;
-            let result = body(pooled.use_now());
-            drop((pooled, turn));
-            result
-        })
-        .await
+        self.0.pool.run(Patience::Short, false, body).await
+    }
+
+    /// [`Store::read`] for what may take longer than a request's other reads: pages of records.
+    pub async fn read_long<T: Send + 'static>(
+        &self,
+        body: impl FnOnce(&mut DbConn) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.0.pool.run(Patience::Long, false, body).await
     }
 
     /// Runs `body` in one transaction: committed if it gives `Ok`, rolled back otherwise.
     ///
-    /// Immediate on SQLite, where writers come one after another in the order of their calls; READ COMMITTED on PostgreSQL.
+    /// Immediate on SQLite, where writers come one after another in the order of their calls; READ COMMITTED on PostgreSQL. After
+    /// [`StoreError::Unavailable`] the transaction may have been committed all the same.
     pub async fn write<T: Send + 'static>(
         &self,
         body: impl FnOnce(&mut DbConn) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let Some((connector, writer)) = &self.0.writer else {
-            return self.read(|c| transaction(c, body)).await;
-        };
-        let mut slot = Arc::clone(writer).lock_owned().await;
-        let connector = connector.clone();
-        blocking(move || {
-            // Taken out for the while: if the body panics, the connection goes with its open transaction.
-            let mut connection = match slot.take() {
-                Some(connection) => connection,
-                None => connector.open()?,
-            };
-            let result = transaction(&mut connection, body);
-            if !is_broken(&mut connection) {
-                *slot = Some(connection);
-            }
-            result
-        })
-        .await
+        self.0.writing().run(Patience::Short, true, body).await
+    }
+
+    /// [`Store::write`] for what may take longer than a request's other writes: pages of records, deletions in batches.
+    pub async fn write_long<T: Send + 'static>(
+        &self,
+        body: impl FnOnce(&mut DbConn) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.0.writing().run(Patience::Long, true, body).await
+    }
+
+    /// [`Store::write`] for credentials: on SQLite the commit is moved from the write-ahead log into the file itself, so that what
+    /// cannot be read again from a provider is on the disk.
+    pub async fn write_durably<T: Send + 'static>(
+        &self,
+        body: impl FnOnce(&mut DbConn) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let written = self.write(body).await?;
+        self.checkpoint().await;
+        Ok(written)
+    }
+
+    /// [`Store::write`] without any limit on time, for changes of tables, which take as long as the tables are large.
+    pub async fn maintain<T: Send + 'static>(
+        &self,
+        body: impl FnOnce(&mut DbConn) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.0.writing().run(Patience::Unbounded, true, body).await
+    }
+
+    /// PostgreSQL's connections, and how many processes of Trunkline use some; `None` on SQLite, and behind a pooler, which has limits
+    /// of its own.
+    pub async fn connection_budget(&self) -> Result<Option<(i64, i64)>, StoreError> {
+        if self.0.pooler {
+            return Ok(None);
+        }
+        self.read(crate::dialect::connection_budget).await
+    }
+
+    /// Raises all change numbers above any that was ever handed out, so that readers of the feed miss nothing after a restore.
+    /// PostgreSQL notices most restores by itself; SQLite's file none, so its counters are to be raised at every start.
+    pub async fn raise_change_numbers(&self) -> Result<(), StoreError> {
+        self.maintain(|c| crate::dialect::raise_counters(c).map(drop))
+            .await
+    }
+
+    /// Ends the use of the store: leaves SQLite's file whole, without a write-ahead log beside it unless another process uses it. Calls after
+    /// it fail.
+    pub async fn close(&self) {
+        let Some(writer) = &self.0.writer else { return };
+        self.0.pool.close();
+        self.checkpoint().await;
+        writer.close();
+    }
+
+    /// Moves SQLite's write-ahead log into its file. What readers still need is left for the next time.
+    async fn checkpoint(&self) {
+        let Some(writer) = &self.0.writer else { return };
+        if let Err(error) = writer.run(Patience::Short, false, checkpoint).await {
+            tracing::warn!(%error, "the write-ahead log of SQLite could not be moved into the database's file");
+        }
+    }
+}
+
+impl Inner {
+    fn writing(&self) -> &Pool {
+        self.writer.as_ref().unwrap_or(&self.pool)
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // The last connection that is closed leaves SQLite's file whole: not to be cut off by the end of the process.
+        if let Some(writer) = &self.writer {
+            self.pool.close();
+            writer.close();
+        }
     }
 }
 
@@ -150,39 +217,4 @@ impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Store").field(&self.0.dialect).finish()
     }
-}
-
-async fn blocking<T: Send + 'static>(
-    body: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
-) -> Result<T, StoreError> {
-    match tokio::task::spawn_blocking(body).await {
-        Ok(result) => result,
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(cancelled) => Err(StoreError::Unavailable(cancelled.into())),
-        },
-    }
-}
-
-fn transaction<T>(
-    connection: &mut DbConn,
-    body: impl FnOnce(&mut DbConn) -> Result<T, StoreError>,
-) -> Result<T, StoreError> {
-    let sql = begin(connection.dialect());
-    on_db!(&mut *connection, c => AnsiTransactionManager::begin_transaction_sql(c, sql))?;
-    let result = body(connection);
-    let end = match result {
-        Ok(_) => on_db!(connection, c => AnsiTransactionManager::commit_transaction(c)),
-        Err(_) => on_db!(connection, c => AnsiTransactionManager::rollback_transaction(c)),
-    };
-    match (result, end) {
-        (Ok(value), end) => end.map(|()| value).map_err(StoreError::from),
-        // The first error tells more than that of the rollback; a connection that could not roll back is not used again.
-        (Err(error), _) => Err(error),
-    }
-}
-
-/// Whether the connection must not be used again: it is lost, or a transaction stands open.
-pub(crate) fn is_broken(connection: &mut DbConn) -> bool {
-    on_db!(connection, c => AnsiTransactionManager::is_broken_transaction_manager(c))
 }

@@ -129,6 +129,24 @@ pub fn count_variants(c: &mut DbConn, connection: ConnectionId, name: &SyncName)
         .get_result(c)?)
 }
 
+/// The variants of a provider's sync beside the base that connections of any environment have.
+pub fn variants_any_environment(
+    c: &mut DbConn,
+    provider: &ProviderName,
+    name: &SyncName,
+) -> Result<Vec<Variant>, StoreError> {
+    let names: Vec<String> = syncs::table
+        .inner_join(connections::table)
+        .filter(connections::provider.eq(provider.as_str()))
+        .filter(syncs::name.eq(name.as_str()))
+        .filter(syncs::variant.ne(Variant::base().as_str()))
+        .select(syncs::variant)
+        .distinct()
+        .load(c)?;
+    // A name that this version would not take names no table of its own either.
+    Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
+}
+
 /// Deletes the sync with its schedule, runs and slices. Synced rows stay: [`crate::records::delete_connection`] takes them away.
 pub fn delete(c: &mut DbConn, id: SyncId) -> Result<(), StoreError> {
     diesel::delete(syncs::table.find(id.raw())).execute(c)?;

@@ -4,10 +4,12 @@
 //! together, which saves PostgreSQL the padding between them and text. Rows are never updated in place there (each change moves
 //! the indexed `_cursor`), so the tables are packed full.
 
-use domain::{ColumnKind, Model, TableName};
+use domain::{ColumnKind, Model, ProviderName, SyncName, TableName, Variant};
 
-use crate::dialect::{TableShape, advisory_lock, column_type, ddl, newest, quoted, table_shape};
-use crate::{DbConn, Dialect, StoreError};
+use crate::dialect::{
+    TableShape, advisory_lock, column_type, ddl, is_empty, newest, quoted, table_shape, tables_named,
+};
+use crate::{DbConn, Dialect, StoreError, syncs};
 
 /// When a row's content was taken away on request.
 const PRUNED_AT: &str = "\"_pruned_at\"";
@@ -33,19 +35,70 @@ pub fn ensure(c: &mut DbConn, model: &Model) -> Result<(), StoreError> {
         .iter()
         .filter(|name| is_ours(name, model) && wanted.iter().all(|(new, _)| new != *name))
     {
-        sql.push(format!("DROP INDEX \"{stale}\";\n"));
+        sql.push(format!("DROP INDEX \"{stale}\""));
     }
     for (name, definition) in wanted.iter().filter(|(name, _)| !shape.indexes.contains(name)) {
-        sql.push(format!("CREATE INDEX \"{name}\" ON {table} {definition};\n"));
+        sql.push(format!("CREATE INDEX \"{name}\" ON {table} {definition}"));
     }
     if dialect == Dialect::Postgres {
         sql.extend(comments(model, &shape));
     }
-    if sql.is_empty() {
-        Ok(())
-    } else {
-        ddl(c, &sql.concat())
+    ddl(c, &sql)
+}
+
+/// Keeps all others from making and dropping tables until the transaction ends.
+pub fn lock(c: &mut DbConn) -> Result<(), StoreError> {
+    advisory_lock(c)
+}
+
+/// Drops the table of a sync's variant if no connection of any environment has that variant.
+///
+/// To be called within the transaction that deletes one. Whoever makes a variant holds the same lock from [`ensure`] to the end of its
+/// own transaction, so that no table goes that a new variant counts on.
+pub fn drop_unused(
+    c: &mut DbConn,
+    provider: &ProviderName,
+    sync: &SyncName,
+    variant: &Variant,
+    table: &TableName,
+) -> Result<(), StoreError> {
+    advisory_lock(c)?;
+    if *variant == Variant::base() || syncs::variants_any_environment(c, provider, sync)?.contains(variant) {
+        return Ok(());
     }
+    ddl(c, &[format!("DROP TABLE IF EXISTS {}", quoted(table))])
+}
+
+/// Drops the tables of variants that no connection has any more: deleting was cut off, or done by a version that left them. `model` is the
+/// base variant's, `others` are tables that are no variant's. Gives the names of those dropped.
+///
+/// A table with rows stays, and so does one that [`ensure`] did not make, whatever its name.
+pub fn drop_orphans(
+    c: &mut DbConn,
+    provider: &ProviderName,
+    sync: &SyncName,
+    model: &Model,
+    others: &[TableName],
+) -> Result<Vec<String>, StoreError> {
+    advisory_lock(c)?;
+    let mut used: Vec<TableName> = syncs::variants_any_environment(c, provider, sync)?
+        .iter()
+        .map(|variant| model.of_variant(variant).table)
+        .collect();
+    used.extend_from_slice(others);
+    let mut dropped = Vec::new();
+    for name in tables_named(c, &format!("{}__", model.table))? {
+        let Ok(table) = name.parse::<TableName>() else {
+            continue;
+        };
+        let indexes = table_shape(c, &name)?.indexes;
+        let ours = indexes.iter().any(|index| is_index_of(index, &table));
+        if !used.contains(&table) && ours && is_empty(c, &table)? {
+            ddl(c, &[format!("DROP TABLE {}", quoted(&table))])?;
+            dropped.push(name);
+        }
+    }
+    Ok(dropped)
 }
 
 fn column(model: &Model, name: &TableName, kind: ColumnKind, dialect: Dialect) -> String {
@@ -84,7 +137,7 @@ fn create(model: &Model, dialect: Dialect) -> String {
         quoted(&model.key)
     ));
     format!(
-        "CREATE TABLE {} (\n    {}\n);\n",
+        "CREATE TABLE {} (\n    {}\n)",
         quoted(&model.table),
         columns.join(",\n    ")
     )
@@ -110,7 +163,7 @@ fn grow(model: &Model, shape: &TableShape, dialect: Dialect) -> Result<Vec<Strin
     if shape.columns.iter().all(|column| column.name != "_pruned_at") {
         let time = column_type(ColumnKind::Timestamp, dialect);
         sql.push(format!(
-            "ALTER TABLE {} ADD COLUMN {PRUNED_AT} {time};\n",
+            "ALTER TABLE {} ADD COLUMN {PRUNED_AT} {time}",
             quoted(table)
         ));
     }
@@ -127,7 +180,7 @@ fn grow(model: &Model, shape: &TableShape, dialect: Dialect) -> Result<Vec<Strin
             }
             None => {
                 let column = column(model, name, declared.kind, dialect);
-                sql.push(format!("ALTER TABLE {} ADD COLUMN {column};\n", quoted(table)));
+                sql.push(format!("ALTER TABLE {} ADD COLUMN {column}", quoted(table)));
             }
         }
     }
@@ -166,8 +219,12 @@ fn indexes(model: &Model, dialect: Dialect) -> Vec<(String, String)> {
 
 /// Whether [`indexes`] may have given that name.
 fn is_ours(index: &str, model: &Model) -> bool {
+    is_index_of(index, &model.table)
+}
+
+fn is_index_of(index: &str, table: &TableName) -> bool {
     index
-        .strip_prefix(model.table.as_str())
+        .strip_prefix(table.as_str())
         .and_then(|rest| rest.strip_prefix('_'))
         .is_some_and(|hash| hash.len() == 8 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
@@ -184,7 +241,7 @@ fn comments(model: &Model, shape: &TableShape) -> Vec<String> {
         if now.unwrap_or_default() != declared.description {
             let text = declared.description.replace('\'', "''");
             sql.push(format!(
-                "COMMENT ON COLUMN {}.{} IS '{text}';\n",
+                "COMMENT ON COLUMN {}.{} IS '{text}'",
                 quoted(&model.table),
                 quoted(name)
             ));

@@ -10,15 +10,15 @@
     reason = "a test without its database can only fail, and says here why"
 )]
 
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
+mod pooler;
+mod server;
 
-use diesel::PgConnection;
+use std::path::PathBuf;
+
 use diesel::connection::SimpleConnection;
-use diesel::prelude::*;
+use diesel::{Connection, SqliteConnection};
+use pooler::Pooler;
+use server::Server;
 
 use crate::dialect::on_db;
 use crate::url::Place;
@@ -31,7 +31,17 @@ pub struct TestDatabase {
     pub name: &'static str,
     /// Where it is.
     pub url: DatabaseUrl,
-    _guard: Option<tempfile::TempDir>,
+    /// Whether it is reached through a pooler.
+    pub pooler: bool,
+    _guard: Guard,
+}
+
+/// What goes with a database.
+#[derive(Debug)]
+enum Guard {
+    Nothing,
+    Folder { _folder: tempfile::TempDir },
+    Pooler { _pooler: Pooler },
 }
 
 impl TestDatabase {
@@ -54,28 +64,89 @@ impl TestDatabase {
         Self::make(dialect, "template1")
     }
 
+    /// A database of PostgreSQL's behind a PgBouncer in transaction mode; `None`, said loudly, where either is missing.
+    ///
+    /// # Panics
+    /// If PgBouncer is missing and `TRUNKLINE_TEST_REQUIRE_POSTGRES` is set.
+    pub fn behind_pooler() -> Option<Self> {
+        let server = server::shared()?;
+        let pooler = Pooler::start(server)?;
+        let name = server.database("template_trunkline");
+        let url = format!("postgres://trunkline@127.0.0.1:{}/{name}", pooler.port);
+        Some(Self {
+            name: "postgres behind a pooler",
+            url: url.parse().expect("an address"),
+            pooler: true,
+            _guard: Guard::Pooler { _pooler: pooler },
+        })
+    }
+
+    /// A database of the same content, as a backup that is restored elsewhere. Nobody may use this one meanwhile.
+    pub fn copy(&self) -> Self {
+        if self.url.sqlite_path().is_none() {
+            let name = self.address();
+            let name = name
+                .split("localhost/")
+                .nth(1)
+                .and_then(|rest| rest.split('?').next());
+            let server = server::shared().expect("the server of this database");
+            return Self {
+                name: "postgres",
+                url: server.url_of(&server.copy(name.expect("the database's name"))),
+                pooler: false,
+                _guard: Guard::Nothing,
+            };
+        }
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let copy = folder.path().join("copy.db");
+        let sql = format!("VACUUM INTO '{}'", copy.display());
+        let path = self
+            .url
+            .sqlite_path()
+            .and_then(|path| path.to_str())
+            .expect("a file");
+        let mut connection = SqliteConnection::establish(path).expect("the file opens");
+        connection.batch_execute(&sql).expect("a copy can be made");
+        Self {
+            name: "sqlite",
+            url: format!("sqlite://{}", copy.display())
+                .parse()
+                .expect("an address"),
+            pooler: false,
+            _guard: Guard::Folder { _folder: folder },
+        }
+    }
+
     /// The whole address, for another process; the database's own text leaves out what may be secret.
     pub fn address(&self) -> String {
         match self.url.place() {
             Place::Sqlite(path) => format!("sqlite://{}", path.display()),
-            Place::Postgres(url) => url.to_string(),
+            Place::Postgres(url) => url.with_defaults(&[]),
         }
     }
 
     /// Opens the database with few connections.
     pub async fn store(&self) -> Store {
-        Store::open(&self.url, StoreOptions { readers: 4 })
-            .await
-            .expect("a new test database opens")
+        Store::open(
+            &self.url,
+            StoreOptions {
+                readers: 4,
+                pooler: self.pooler,
+                ..StoreOptions::default()
+            },
+        )
+        .await
+        .expect("a new test database opens")
     }
 
     fn make(dialect: Dialect, template: &str) -> Option<Self> {
         if dialect == Dialect::Postgres {
-            let server = server()?;
+            let server = server::shared()?;
             return Some(Self {
                 name: "postgres",
-                url: server.database(template),
-                _guard: None,
+                url: server.url_of(&server.database(template)),
+                pooler: false,
+                _guard: Guard::Nothing,
             });
         }
         let folder = tempfile::Builder::new()
@@ -88,8 +159,66 @@ impl TestDatabase {
         Some(Self {
             name: "sqlite",
             url,
-            _guard: Some(folder),
+            pooler: false,
+            _guard: Guard::Folder { _folder: folder },
         })
+    }
+}
+
+/// A PostgreSQL server of one test's own, which may go silent, be killed and come back. It ends with the value.
+#[derive(Debug)]
+pub struct TestServer(Server);
+
+impl TestServer {
+    /// Starts one; `None`, said loudly, where its programs are missing.
+    pub fn start() -> Option<Self> {
+        Server::start("", None).map(Self)
+    }
+
+    /// Starts one whose messages are in German; `None`, said loudly, where the locale cannot be made.
+    pub fn start_in_german() -> Option<Self> {
+        Server::start("", Some("de_DE")).map(Self)
+    }
+
+    /// A database with all control tables.
+    pub fn database(&self) -> TestDatabase {
+        TestDatabase {
+            name: "postgres",
+            url: self.0.url_of(&self.0.database("template_trunkline")),
+            pooler: false,
+            _guard: Guard::Nothing,
+        }
+    }
+
+    /// The Unix socket that it listens on.
+    pub fn socket(&self) -> PathBuf {
+        self.0.socket()
+    }
+
+    /// Suspends all of its processes: connections stay open and nothing answers.
+    pub fn suspend(&self) {
+        self.0.signal("STOP");
+    }
+
+    /// Ends [`TestServer::suspend`].
+    pub fn resume(&self) {
+        self.0.signal("CONT");
+    }
+
+    /// Kills all of its processes at once.
+    pub fn kill(&self) {
+        self.0.signal("KILL");
+    }
+
+    /// Starts it after [`TestServer::kill`]; it recovers what was committed.
+    pub fn start_again(&self) {
+        self.0.start_again();
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        self.0.end();
     }
 }
 
@@ -115,140 +244,4 @@ pub fn describe_tables(c: &mut DbConn) -> Result<Vec<String>, StoreError> {
 /// Runs statements as they stand.
 pub fn run_sql(c: &mut DbConn, sql: &str) -> Result<(), StoreError> {
     Ok(on_db!(c, c => c.batch_execute(sql))?)
-}
-
-struct Server {
-    /// The folder of the socket.
-    folder: PathBuf,
-    databases: AtomicU32,
-    /// Reads from its input, which it shares with nobody, until our process ends.
-    _guard: Child,
-}
-
-fn server() -> Option<&'static Server> {
-    static SERVER: OnceLock<Option<Server>> = OnceLock::new();
-    SERVER.get_or_init(Server::start).as_ref()
-}
-
-/// Starts the server, says `ready`, waits for its input to end, cleans up. Signals from the keyboard reach it too; it outlives them.
-const GUARD: &str = r#"
-trap '' INT TERM HUP
-folder=$1; programs=$2
-cd "$folder" &&
-"$programs/initdb" -D "$folder/data" -U trunkline -A trust -N -E UTF8 --locale=C >"$folder/log" 2>&1 &&
-"$programs/pg_ctl" -D "$folder/data" -w -l "$folder/log" -o "-c listen_addresses='' -c unix_socket_directories='$folder' \
--c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=400 -c shared_buffers=256MB" start >>"$folder/log" 2>&1 &&
-echo ready || cat "$folder/log" >&2
-cat >/dev/null
-"$programs/pg_ctl" -D "$folder/data" -m immediate -w stop >/dev/null 2>&1
-cd / && rm -rf "$folder"
-"#;
-
-impl Server {
-    fn start() -> Option<Self> {
-        let Some(programs) = programs() else {
-            complain("no initdb and pg_ctl: install PostgreSQL 15 or later");
-            return None;
-        };
-        let folder = tempfile::Builder::new()
-            .prefix("trunkline-pg-")
-            .tempdir()
-            .expect("a temporary folder")
-            .keep();
-        let root = folder_owner_is_root(&folder);
-        let mut command = Command::new(if root { "runuser" } else { "sh" });
-        if root {
-            let owned = Command::new("chown").arg("postgres").arg(&folder).status();
-            if !owned.is_ok_and(|status| status.success()) {
-                complain("PostgreSQL does not run as root, and there is no user postgres");
-                return None;
-            }
-            command.args(["-u", "postgres", "--", "sh"]);
-        }
-        command.args(["-c", GUARD, "sh"]).arg(&folder).arg(programs);
-        let mut guard = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the guard starts");
-        let mut line = String::new();
-        BufReader::new(guard.stdout.take().expect("piped"))
-            .read_line(&mut line)
-            .expect("the guard's answer");
-        assert_eq!(line.trim(), "ready", "PostgreSQL did not start");
-        let server = Self {
-            folder,
-            databases: AtomicU32::new(0),
-            _guard: guard,
-        };
-        server.make_template();
-        Some(server)
-    }
-
-    fn url(&self, database: &str) -> String {
-        format!(
-            "postgres://trunkline@localhost/{database}?host={}",
-            self.folder.display()
-        )
-    }
-
-    /// Runs statements in the database `postgres`.
-    fn administer(&self, sql: &str) {
-        let mut connection = PgConnection::establish(&self.url("postgres")).expect("the server answers");
-        connection.batch_execute(sql).expect("the server obeys");
-    }
-
-    fn make_template(&self) {
-        self.administer("CREATE DATABASE template_trunkline");
-        let connection =
-            PgConnection::establish(&self.url("template_trunkline")).expect("the server answers");
-        crate::migrations::run(&mut DbConn::Pg(connection)).expect("migrations of a new database");
-    }
-
-    fn database(&self, template: &str) -> DatabaseUrl {
-        let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
-        self.administer(&format!("CREATE DATABASE {name} TEMPLATE {template}"));
-        self.url(&name).parse().expect("an address")
-    }
-}
-
-fn folder_owner_is_root(folder: &Path) -> bool {
-    #[cfg(unix)]
-    {
-        std::os::unix::fs::MetadataExt::uid(&folder.metadata().expect("a folder")) == 0
-    }
-    #[cfg(not(unix))]
-    {
-        false
-    }
-}
-
-/// The folder of `initdb`: the newest that a package has put in its usual place, or what the system finds by itself.
-fn programs() -> Option<PathBuf> {
-    let packaged = std::fs::read_dir("/usr/lib/postgresql")
-        .into_iter()
-        .flatten()
-        .flatten();
-    let newest = packaged
-        .filter_map(|entry| {
-            Some((
-                entry.file_name().to_str()?.parse::<u32>().ok()?,
-                entry.path().join("bin"),
-            ))
-        })
-        .filter(|(_, bin)| bin.join("initdb").exists())
-        .max();
-    newest.map(|(_, bin)| bin).or_else(|| {
-        let found = Command::new("pg_config").arg("--bindir").output().ok()?;
-        let bin = PathBuf::from(String::from_utf8(found.stdout).ok()?.trim());
-        bin.join("initdb").exists().then_some(bin)
-    })
-}
-
-#[expect(
-    clippy::print_stderr,
-    reason = "whoever runs the tests must see that half of them did not run"
-)]
-fn complain(why: &str) {
-    eprintln!("\n*** TESTS ON POSTGRESQL ARE SKIPPED: {why} ***\n");
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use api::ApiOptions;
-use domain::{ApiKeyId, Clock, EnvironmentId, EnvironmentName, Model, Timestamp};
+use domain::{ApiKeyId, Clock, EnvironmentId, EnvironmentName, Model};
 use gateway::{Caller, Gateway, KeySource, Parts, Scope};
 use registry::Registry;
 use secrecy::{ExposeSecret, SecretString};
@@ -17,100 +17,27 @@ use store::runs::{RunFilter, RunStatus};
 use store::testing::TestDatabase;
 use store::{Dialect, Store, actions, api_keys, environments, runs, schedule};
 use tokio_util::sync::CancellationToken;
-use twilio_sim::{SimConfig, Simulator};
-use upstream::{Upstream, UpstreamOptions};
+use twilio_sim::Simulator;
+use upstream::Upstream;
 use vault::{KeyRing, SecretKey};
 use worker::{Worker, WorkerOptions};
 
 use crate::client::Client;
-use crate::{database, logs};
+use crate::{AppBuilder, database, logs};
 
 /// The environment of [`TestApp::admin`].
 const ENVIRONMENT: &str = "dev";
-/// When tests begin by the clock in hand: a Wednesday, at noon.
-const START: i64 = 1_793_793_600 * Timestamp::SECOND;
 /// Longer than any test lets the worker work.
 const PATIENCE: Duration = Duration::from_mins(5);
 
-/// What an app is to be like.
-#[derive(Debug, Clone)]
-pub struct AppBuilder {
-    sim: SimConfig,
-    upstream: UpstreamOptions,
-    registry: Option<Registry>,
-    clock: Clock,
-}
-
-impl Default for AppBuilder {
-    fn default() -> Self {
-        let start = Timestamp::from_micros(START).to_chrono();
-        let sim = SimConfig {
-            now: Some(start),
-            messages: 300,
-            ..SimConfig::default()
-        };
-        // Waits are short, so that faults do not make tests slow; they are still waits.
-        let upstream = UpstreamOptions {
-            base_backoff: Duration::from_millis(5),
-            max_backoff: Duration::from_millis(50),
-            deadline: Duration::from_secs(30),
-            ..UpstreamOptions::default()
-        };
-        Self {
-            sim,
-            upstream,
-            registry: None,
-            clock: Clock::manual(Timestamp::from_micros(START)),
-        }
-    }
-}
-
 impl AppBuilder {
-    /// Changes the simulator.
-    #[must_use]
-    pub fn simulator(mut self, change: impl FnOnce(&mut SimConfig)) -> Self {
-        change(&mut self.sim);
-        self
-    }
-
-    /// Changes how calls are made. A base URL for `twilio` replaces the simulator's.
-    #[must_use]
-    pub fn upstream(mut self, change: impl FnOnce(&mut UpstreamOptions)) -> Self {
-        change(&mut self.upstream);
-        self
-    }
-
-    /// Other providers than the built-in ones.
-    #[must_use]
-    pub fn registry(mut self, registry: Registry) -> Self {
-        self.registry = Some(registry);
-        self
-    }
-
-    /// The built-in providers, of which Twilio's file is changed.
-    ///
-    /// # Panics
-    /// If the file is wrong then.
-    #[must_use]
-    pub fn twilio_file(self, change: impl FnOnce(&str) -> String) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let text = change(include_str!("../../../integrations/twilio.yaml"));
-        std::fs::write(folder.path().join("twilio.yaml"), text).expect("the file can be written");
-        self.registry(Registry::load(Some(folder.path())).expect("the changed file is right"))
-    }
-
-    /// The system's clock, for tests with processes of their own; the simulator stands still at its now.
-    #[must_use]
-    pub fn system_clock(mut self) -> Self {
-        self.clock = Clock::system();
-        self.sim.now = Some(self.clock.now().to_chrono());
-        self
-    }
-
     /// Starts it; `None` where PostgreSQL's programs are missing.
     pub async fn start(self, dialect: Dialect) -> Option<TestApp> {
         logs::capture();
-        let database = database::open(dialect).await?;
+        let database = match self.database {
+            Some(database) => database,
+            None => database::open(dialect).await?,
+        };
         let store = database.store().await;
         let (clock, key) = (self.clock, SecretKey::generate());
         let encryption_key = key.to_base64();

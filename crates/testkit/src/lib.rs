@@ -13,15 +13,18 @@
 )]
 
 mod app;
+mod builder;
 mod client;
 mod database;
 mod logs;
 mod truth;
 
-pub use app::{AppBuilder, TestApp};
+pub use app::TestApp;
+pub use builder::AppBuilder;
 pub use client::{Client, Reply};
 pub use database::run;
 pub use store::Dialect;
+pub use store::testing::TestServer;
 pub use truth::assert_table_equals_truth;
 
 /// Runs each named `async fn(TestApp)` once on SQLite and once on PostgreSQL; the tests are called `name::sqlite` and

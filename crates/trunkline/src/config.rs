@@ -52,6 +52,8 @@ pub(crate) struct Database {
     #[serde(deserialize_with = "parsed")]
     pub(crate) url: DatabaseUrl,
     pub(crate) connections: NonZeroU32,
+    pub(crate) timeout_seconds: Within<1, 600>,
+    pub(crate) pooler: bool,
 }
 
 #[derive(Debug, Deserialize)]

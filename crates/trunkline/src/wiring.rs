@@ -9,7 +9,7 @@ use domain::{Clock, EnvironmentName, ProviderName};
 use gateway::{Gateway, KeySource, Parts};
 use registry::Registry;
 use secrecy::{ExposeSecret, SecretString};
-use store::{Store, StoreOptions};
+use store::{Dialect, Store, StoreOptions};
 use upstream::{Upstream, UpstreamOptions};
 use url::Url;
 use vault::{KeyFile, KeyId, KeyRing, SecretKey};
@@ -54,10 +54,22 @@ pub(crate) fn not_served(registry: &Registry) -> BTreeMap<&str, usize> {
     files
 }
 
-/// The open database.
+/// What a process that does not stay is called.
+const COMMAND: &str = "command";
+
+/// The open database, for a command.
 pub(crate) async fn store(config: &Config) -> anyhow::Result<Store> {
+    store_of(COMMAND, config).await
+}
+
+/// The open database; `part` is what this process is, as PostgreSQL lists it.
+async fn store_of(part: &str, config: &Config) -> anyhow::Result<Store> {
+    let set = &config.database;
     let options = StoreOptions {
-        readers: config.database.connections.get(),
+        readers: set.connections.get(),
+        timeout: Duration::from_secs(set.timeout_seconds.get()),
+        pooler: set.pooler,
+        application_name: format!("trunkline {part} {}", process_name()),
     };
     let url = &config.database.url;
     Store::open(url, options)
@@ -65,11 +77,29 @@ pub(crate) async fn store(config: &Config) -> anyhow::Result<Store> {
         .with_context(|| format!("cannot open the database {url}"))
 }
 
-/// A gateway over the database as configured.
+/// Tells processes of one kind apart, wherever they run.
+fn process_name() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    // PostgreSQL takes 63 bytes for the whole name.
+    let host: String = host
+        .trim()
+        .chars()
+        .filter(char::is_ascii_graphic)
+        .take(32)
+        .collect();
+    format!("{host}:{}", std::process::id())
+}
+
+/// A gateway over the database as configured, for a command.
 pub(crate) async fn gateway(config: &Config, migrate: Migrate) -> anyhow::Result<Gateway> {
+    gateway_of(COMMAND, config, migrate).await
+}
+
+/// The same for a process that stays: `serve` or `worker`.
+pub(crate) async fn gateway_of(part: &str, config: &Config, migrate: Migrate) -> anyhow::Result<Gateway> {
     let registry = registry(config)?;
     let upstream = Upstream::new(upstream_options(config, &registry)?, Clock::system())?;
-    let store = store(config).await?;
+    let store = store_of(part, config).await?;
     match migrate {
         Migrate::Yes => {
             for name in store.migrate().await? {
@@ -85,6 +115,12 @@ pub(crate) async fn gateway(config: &Config, migrate: Migrate) -> anyhow::Result
             );
         }
     }
+    if part != COMMAND {
+        if store.dialect() == Dialect::Sqlite {
+            store.raise_change_numbers().await?;
+        }
+        warn_of_few_connections(config, &store).await?;
+    }
     let keys = keys(config)?;
     Ok(Gateway::start(Parts {
         store,
@@ -94,6 +130,25 @@ pub(crate) async fn gateway(config: &Config, migrate: Migrate) -> anyhow::Result
         clock: Clock::system(),
     })
     .await?)
+}
+
+/// Processes that find no connection fail at the worst moment, so they say at their start that there may be too few.
+async fn warn_of_few_connections(config: &Config, store: &Store) -> anyhow::Result<()> {
+    let Some((connections, processes)) = store.connection_budget().await? else {
+        return Ok(());
+    };
+    let each = i64::from(config.database.connections.get());
+    let wanted = processes.max(1).saturating_mul(each);
+    if wanted > connections {
+        tracing::warn!(
+            processes,
+            each,
+            connections,
+            "{processes} processes may open {wanted} connections, and PostgreSQL takes {connections}: raise max_connections, lower \
+             database.connections, or put a pooler between"
+        );
+    }
+    Ok(())
 }
 
 /// Makes sure that there is an environment with an API key; a key that is made is shown, this once.

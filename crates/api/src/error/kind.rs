@@ -97,7 +97,7 @@ fn store_kind(error: &StoreError) -> (StatusCode, &'static str) {
     match error {
         StoreError::NotFound { .. } => (S::NOT_FOUND, "not_found"),
         StoreError::Conflict { .. } => (S::CONFLICT, "conflict"),
-        StoreError::Unavailable(_) => (S::SERVICE_UNAVAILABLE, "unavailable"),
+        StoreError::Unavailable(_) | StoreError::Busy(_) => (S::SERVICE_UNAVAILABLE, "unavailable"),
         StoreError::LeaseLost | StoreError::Refused(_) | StoreError::Query(_) | StoreError::Migration(_) => {
             (S::INTERNAL_SERVER_ERROR, "server_error")
         }

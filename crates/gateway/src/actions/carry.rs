@@ -6,7 +6,6 @@ use std::time::Duration;
 use domain::Timestamp;
 use registry::Action;
 use serde_json::Value as Json;
-use store::StoreError;
 use store::actions::{self, ActionEnd, ActionRow, ActionStatus};
 use store::connections::{self, ConnectionRow};
 
@@ -116,7 +115,7 @@ impl Gateway {
         let inputs = row.input.clone().unwrap_or_default();
         let end = match self.perform(&connection, &action, &inputs).await {
             Ok(output) => ActionEnd::Succeeded(output),
-            Err(Failed::Before(GatewayError::Store(StoreError::Unavailable(_)))) => ActionEnd::Again {
+            Err(Failed::Before(GatewayError::Store(error))) if error.is_transient() => ActionEnd::Again {
                 due_at: self.clock().now().plus(pause(row.attempts, Duration::ZERO)),
             },
             Err(Failed::Before(error)) => failed(&ActionFailure::impossible(error.to_string()), true),

@@ -1,8 +1,10 @@
 //! What a table looks like now, from the database's own catalogue.
 
-use diesel::connection::SimpleConnection;
+use diesel::RunQueryDsl;
 
-use super::{Bind, Statement};
+use domain::TableName;
+
+use super::{Bind, Statement, on_db, quoted};
 use crate::{DbConn, StoreError};
 
 /// A table as the database has it.
@@ -54,9 +56,33 @@ pub(crate) fn table_shape(c: &mut DbConn, table: &str) -> Result<TableShape, Sto
     Ok(TableShape { columns, indexes })
 }
 
-/// Runs statements that make or change a table.
-pub(crate) fn ddl(c: &mut DbConn, sql: &str) -> Result<(), StoreError> {
-    Ok(c.batch_execute(sql)?)
+/// The tables whose names begin so, in the schema that new tables go to.
+pub(crate) fn tables_named(c: &mut DbConn, prefix: &str) -> Result<Vec<String>, StoreError> {
+    let sql = match c {
+        DbConn::Sqlite(_) => {
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND substr(name, 1, length(?)) = ?"
+        }
+        DbConn::Pg(_) => {
+            "SELECT relname::text FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = current_schema()::regnamespace \
+             AND starts_with(relname::text, ?) AND starts_with(relname::text, ?)"
+        }
+    };
+    Statement::new(sql, vec![Bind::text(prefix), Bind::text(prefix)]).load(c, |row| row.some_text(0))
+}
+
+/// Whether the table has no row.
+pub(crate) fn is_empty(c: &mut DbConn, table: &TableName) -> Result<bool, StoreError> {
+    let sql = format!("SELECT 1 FROM {} LIMIT 1", quoted(table));
+    Ok(Statement::new(sql, Vec::new()).load(c, |_| Ok(()))?.is_empty())
+}
+
+/// Runs statements that make or change a table, one at a time: the extended protocol, which extensions such as Citus need here, takes no
+/// more than one at once.
+pub(crate) fn ddl(c: &mut DbConn, statements: &[String]) -> Result<(), StoreError> {
+    for statement in statements {
+        on_db!(&mut *c, c => diesel::sql_query(statement.as_str()).execute(c))?;
+    }
+    Ok(())
 }
 
 /// All tables but that of the migrations, one line a column, an index and a foreign key, alike in both databases.

@@ -1,18 +1,20 @@
 //! What differs between the two databases, and the one door for SQL that is text.
 
 mod introspect;
+pub(crate) mod lineage;
 mod model;
 mod statement;
 mod text;
 
 #[cfg(feature = "testing")]
 pub(crate) use introspect::describe;
-pub(crate) use introspect::{TableShape, ddl, table_shape};
+pub(crate) use introspect::{TableShape, ddl, is_empty, table_shape, tables_named};
 pub(crate) use model::{column_type, newest, quoted};
 pub(crate) use statement::{Bind, Fields, Statement};
 pub(crate) use text::{
-    advisory_lock, begin, claim_actions, claim_due, delete_old_runs, json_field, lock_access, lock_counter,
-    lock_holder, session, tag_is,
+    advisory_lock, applied_migrations, checkpoint, claim_actions, claim_due, connection_budget,
+    delete_old_runs, is_in_gap, json_field, lock_access, lock_counter, lock_holder, ping, raise_counters,
+    session, speaks_another_language, tag_is, takes_writes,
 };
 
 /// Runs one query body against whichever database is open.

@@ -1,21 +1,13 @@
 //! The SQL of the control tables that diesel's DSL has no word for.
 
+use diesel::connection::SimpleConnection;
 use domain::{ConnectionId, SyncId, Timestamp};
 
-use super::{Bind, Statement};
+use super::{Bind, Statement, table_shape};
 use crate::{DbConn, Dialect, StoreError};
 
 /// Held while tables are made or changed, so that many processes may start at once; any number that nobody else uses.
 const TABLES_LOCK: i64 = 0x7472_756e_6b6c_696e;
-
-/// How a writing transaction begins.
-pub(crate) const fn begin(dialect: Dialect) -> &'static str {
-    match dialect {
-        // A deferred transaction that reads and then writes fails at once if another has written meanwhile.
-        Dialect::Sqlite => "BEGIN IMMEDIATE",
-        Dialect::Postgres => "BEGIN ISOLATION LEVEL READ COMMITTED",
-    }
-}
 
 /// What a new SQLite connection is told. The timeout comes first, for the step to WAL may itself have to wait.
 ///
@@ -24,13 +16,63 @@ pub(crate) const fn begin(dialect: Dialect) -> &'static str {
 /// that the process stays small however large the file grows.
 pub(crate) const fn session(writer: bool) -> &'static str {
     if writer {
-        "PRAGMA busy_timeout = 15000; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;
+        "PRAGMA busy_timeout = 4000; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;
          PRAGMA wal_autocheckpoint = 16384; PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -32768;
          PRAGMA temp_store = MEMORY;"
     } else {
-        "PRAGMA busy_timeout = 15000; PRAGMA query_only = ON;
+        "PRAGMA busy_timeout = 4000; PRAGMA query_only = ON;
          PRAGMA cache_size = -4096; PRAGMA temp_store = MEMORY;"
     }
+}
+
+/// Moves SQLite's write-ahead log into the file and empties it, as far as no reader needs it any more.
+pub(crate) fn checkpoint(c: &mut DbConn) -> Result<(), StoreError> {
+    match c {
+        DbConn::Sqlite(c) => {
+            Ok(c.batch_execute("PRAGMA busy_timeout = 100; PRAGMA wal_checkpoint(TRUNCATE)")?)
+        }
+        DbConn::Pg(_) => Ok(()),
+    }
+}
+
+/// Asks for an answer, and nothing more.
+pub(crate) fn ping(c: &mut DbConn) -> Result<(), StoreError> {
+    Statement::new("SELECT 1", Vec::new())
+        .load(c, |_| Ok(()))
+        .map(drop)
+}
+
+/// Whether the database answers and takes writes; none is tried.
+pub(crate) fn takes_writes(c: &mut DbConn) -> Result<bool, StoreError> {
+    let sql = match c.dialect() {
+        Dialect::Sqlite => "SELECT 1",
+        Dialect::Postgres => {
+            "SELECT current_setting('default_transaction_read_only') = 'off' AND NOT pg_is_in_recovery()"
+        }
+    };
+    let found = Statement::new(sql, Vec::new()).load(c, |row| Ok(row.boolean(0)?.unwrap_or_default()))?;
+    Ok(found.contains(&true))
+}
+
+/// Whether PostgreSQL's messages are not in English and this role may change that; see [`crate::error`] for why it matters.
+pub(crate) fn speaks_another_language(c: &mut DbConn) -> Result<bool, StoreError> {
+    let sql = "SELECT current_setting('lc_messages') !~* '^(C|POSIX|en)([_.@]|$)' \
+               AND has_parameter_privilege('lc_messages', 'SET')";
+    let found = Statement::new(sql, Vec::new()).load(c, |row| Ok(row.boolean(0)?.unwrap_or_default()))?;
+    Ok(found.contains(&true))
+}
+
+/// The versions of the migrations that were applied; none if diesel's table of them is not there, which is left so.
+pub(crate) fn applied_migrations(c: &mut DbConn) -> Result<Vec<String>, StoreError> {
+    const TABLE: &str = "__diesel_schema_migrations";
+    if table_shape(c, TABLE)?.columns.is_empty() {
+        return Ok(Vec::new());
+    }
+    Statement::new(
+        format!("SELECT version FROM {TABLE} ORDER BY version"),
+        Vec::new(),
+    )
+    .load(c, |row| row.some_text(0))
 }
 
 /// Holds other processes off until the transaction ends; SQLite's transaction does so by itself.
@@ -113,13 +155,76 @@ pub(crate) fn lock_counter(c: &mut DbConn, connection: ConnectionId, table: &str
     if let Some(&number) = select.load(c, |row| row.some_integer(0))?.first() {
         return Ok(number);
     }
-    let insert = "INSERT INTO counters (connection_id, model_table, last_number, live) VALUES (?, ?, 0, 0) ON CONFLICT DO NOTHING";
+    let insert = "INSERT INTO counters (connection_id, model_table, last_number, live, gap_to) \
+                  SELECT ?, ?, floor, 0, floor FROM lineage WHERE id = 1 ON CONFLICT DO NOTHING";
     Statement::new(insert, whose()).execute(c)?;
     select
         .load(c, |row| row.some_integer(0))?
         .first()
         .copied()
         .ok_or(StoreError::NotFound { what: "connection" })
+}
+
+/// The fewest numbers that a raise leaves out: more than a counter hands out between two restores of one backup.
+const RAISE: i64 = 1 << 32;
+
+/// Raises all counters, and the floor of those to come, to one bound above any number that was handed out; gives the bound.
+///
+/// The bound is the time in microseconds, which no counter reaches by counting, since that takes a million changes a second from 1970 on;
+/// and, should the clock be wrong, at least [`RAISE`] above what the counters say.
+pub(crate) fn raise_counters(c: &mut DbConn) -> Result<i64, StoreError> {
+    let (now, most) = match c.dialect() {
+        Dialect::Sqlite => ("CAST(unixepoch('subsec') * 1000000 AS INTEGER)", "max"),
+        Dialect::Postgres => (
+            "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
+            "greatest",
+        ),
+    };
+    // The row of the lineage is locked by that, so that two raises come one after the other.
+    let floor = format!(
+        "UPDATE lineage SET floor = {most}(floor + {RAISE}, (SELECT coalesce(max(last_number), 0) FROM counters) + {RAISE}, {now}) \
+         WHERE id = 1 RETURNING floor"
+    );
+    let bound = Statement::new(floor, Vec::new())
+        .load(c, |row| row.some_integer(0))?
+        .first()
+        .copied()
+        .unwrap_or_default();
+    // A counter that has not moved since the last raise keeps the beginning of its gap.
+    let counters = "UPDATE counters SET gap_from = CASE WHEN last_number = gap_to THEN gap_from ELSE last_number END, \
+                    gap_to = ?, last_number = ?";
+    Statement::new(counters, vec![Bind::integer(bound), Bind::integer(bound)]).execute(c)?;
+    Ok(bound)
+}
+
+/// Whether a change number was handed out in a time that a restore took back.
+pub(crate) fn is_in_gap(
+    c: &mut DbConn,
+    connection: ConnectionId,
+    table: &str,
+    number: i64,
+) -> Result<bool, StoreError> {
+    let sql =
+        "SELECT 1 FROM counters WHERE connection_id = ? AND model_table = ? AND gap_from < ? AND gap_to > ?";
+    let binds = vec![
+        Bind::integer(connection.raw()),
+        Bind::text(table),
+        Bind::integer(number),
+        Bind::integer(number),
+    ];
+    Ok(!Statement::new(sql, binds).load(c, |_| Ok(()))?.is_empty())
+}
+
+/// PostgreSQL's connections for those who are no superusers, and how many processes of ours hold some, this one among them.
+pub(crate) fn connection_budget(c: &mut DbConn) -> Result<Option<(i64, i64)>, StoreError> {
+    if c.dialect() == Dialect::Sqlite {
+        return Ok(None);
+    }
+    let sql = "SELECT current_setting('max_connections')::bigint - current_setting('superuser_reserved_connections')::bigint, \
+               (SELECT count(DISTINCT application_name) FROM pg_stat_activity WHERE application_name LIKE 'trunkline %')";
+    let found =
+        Statement::new(sql, Vec::new()).load(c, |row| Ok((row.some_integer(0)?, row.some_integer(1)?)))?;
+    Ok(found.first().copied())
 }
 
 /// Deletes up to `limit` ended runs made before `before` or after `future`, but of each sync the newest `keep`.

@@ -6,7 +6,7 @@ use domain::{ConnectionId, Model, Timestamp};
 use super::query::{Select, stored_record};
 use super::sql::{any, keys_bind};
 use super::{StoredRecord, TableSql};
-use crate::dialect::{Bind, Statement, lock_counter, quoted};
+use crate::dialect::{Bind, Statement, is_in_gap, lock_counter, quoted};
 use crate::schema::counters;
 use crate::{DbConn, StoreError};
 
@@ -66,8 +66,11 @@ pub fn changes(
     connection: ConnectionId,
     query: &ChangeQuery,
 ) -> Result<Vec<StoredRecord>, StoreError> {
+    // A reader that is ahead of what was restored may have seen any row in a state that is gone.
+    let lost = query.after > 0 && is_in_gap(c, connection, table.name.as_str(), query.after)?;
+    let after = if lost { 0 } else { query.after };
     let mut select = Select::of(&table.select, connection);
-    select.and("\"_cursor\" > ?", [Bind::integer(query.after)]);
+    select.and("\"_cursor\" > ?", [Bind::integer(after)]);
     if let Some(since) = query.modified_since {
         select.and("\"_last_modified_at\" >= ?", [Bind::moment(since)]);
     }
@@ -159,7 +162,9 @@ pub fn delete_connection(
     lock_counter(c, connection, table.name.as_str())?;
     let purge = Statement::new(
         table.purge.as_str(),
-        vec![Bind::integer(connection.raw()), Bind::integer(limit)],
+        [connection.raw(), connection.raw(), limit]
+            .map(Bind::integer)
+            .into(),
     );
     let were_live = purge.load(c, |row| Ok(row.boolean(0)?.unwrap_or_default()))?;
     let live = i64::try_from(were_live.iter().filter(|live| **live).count()).unwrap_or(i64::MAX);

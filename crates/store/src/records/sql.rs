@@ -37,7 +37,7 @@ pub struct TableSql {
     pub(super) select: String,
     /// `SELECT` of the key, up to `WHERE`.
     pub(super) select_key: String,
-    /// Deletes a connection's rows up to a number; gives of each whether it was live.
+    /// Deletes up to a number of a connection's rows; gives of each whether it was live. Connection twice, then the number.
     pub(super) purge: String,
 }
 
@@ -45,10 +45,6 @@ impl TableSql {
     /// The statements of `model` in `dialect`.
     pub fn new(model: &Model, dialect: Dialect) -> Self {
         let (table, key, newest) = (quoted(&model.table), quoted(&model.key), newest(model));
-        let row = match dialect {
-            Dialect::Sqlite => "rowid",
-            Dialect::Postgres => "ctid",
-        };
         Self {
             dialect,
             name: model.table.clone(),
@@ -67,10 +63,7 @@ impl TableSql {
             ),
             select: select(model, dialect, &newest),
             select_key: format!("SELECT {key} FROM {table} WHERE "),
-            purge: format!(
-                "DELETE FROM {table} WHERE {row} IN (SELECT {row} FROM {table} WHERE \"_connection_id\" = ? LIMIT ?) \
-                 RETURNING \"_deleted_at\" IS NULL"
-            ),
+            purge: purge(&table, dialect),
             key,
             newest,
         }
@@ -197,6 +190,20 @@ fn prune(model: &Model) -> String {
         quoted(&model.table),
         emptied.concat()
     )
+}
+
+/// In PostgreSQL a `ctid` names a row only together with its partition, so the connection, which a partitioned table is divided by, stands
+/// beside it: without it the rows of other connections would go.
+fn purge(table: &str, dialect: Dialect) -> String {
+    let which = match dialect {
+        Dialect::Sqlite => {
+            format!("rowid IN (SELECT rowid FROM {table} WHERE \"_connection_id\" = ? LIMIT ?)")
+        }
+        Dialect::Postgres => {
+            format!("ctid = ANY (ARRAY(SELECT ctid FROM {table} WHERE \"_connection_id\" = ? LIMIT ?))")
+        }
+    };
+    format!("DELETE FROM {table} WHERE \"_connection_id\" = ? AND {which} RETURNING \"_deleted_at\" IS NULL")
 }
 
 fn select(model: &Model, dialect: Dialect, newest: &str) -> String {

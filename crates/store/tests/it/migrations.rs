@@ -1,8 +1,8 @@
 //! Migrations are the same in both databases and go both ways.
 
 use rstest::rstest;
-use store::Dialect;
-use store::testing::{TestDatabase, describe_tables, revert_last_migration};
+use store::testing::{TestDatabase, describe_tables, revert_last_migration, run_sql};
+use store::{Dialect, StoreError};
 
 #[tokio::test]
 async fn both_databases_end_with_the_same_tables_and_every_foreign_key_is_indexed() {
@@ -68,4 +68,46 @@ async fn many_processes_may_migrate_at_once(#[values(Dialect::Sqlite, Dialect::P
         1,
         "{applied:?}"
     );
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_database_of_a_newer_version_is_refused_and_left_as_it_is(
+    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
+) {
+    let Some(database) = TestDatabase::new(dialect).await else {
+        return;
+    };
+    let store = database.store().await;
+    store
+        .write(|c| {
+            run_sql(
+                c,
+                "INSERT INTO __diesel_schema_migrations (version) VALUES ('9999')",
+            )
+        })
+        .await
+        .unwrap();
+    let refusals = [store.migrate().await, store.pending_migrations().await];
+    for refused in refusals {
+        let error = refused.unwrap_err();
+        assert!(
+            matches!(&error, StoreError::Refused(text) if text.contains("newer version") && text.contains("9999")),
+            "{error:?}"
+        );
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn asking_for_pending_migrations_writes_nothing(
+    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
+) {
+    let Some(database) = TestDatabase::empty(dialect) else {
+        return;
+    };
+    let store = database.store().await;
+    assert!(!store.pending_migrations().await.unwrap().is_empty());
+    let made = store.read(|c| run_sql(c, "SELECT version FROM __diesel_schema_migrations"));
+    assert!(made.await.is_err(), "the table of migrations was made");
 }

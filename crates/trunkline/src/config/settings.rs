@@ -62,6 +62,16 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "8",
         "Connections to PostgreSQL, or readers of SQLite",
     ),
+    setting(
+        "database.timeout_seconds",
+        "5",
+        "How long a database call may take before the answer is 503; pages and deletions may take three times as long",
+    ),
+    setting(
+        "database.pooler",
+        "false",
+        "Whether a pooler in transaction mode, such as PgBouncer, stands before PostgreSQL",
+    ),
     secret(
         "encryption_key",
         "Seals credentials: 32 bytes in base64; older keys follow after commas",

@@ -1,0 +1,3 @@
+ALTER TABLE counters DROP COLUMN gap_to;
+ALTER TABLE counters DROP COLUMN gap_from;
+DROP TABLE lineage;

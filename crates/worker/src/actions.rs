@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::WorkerOptions;
+use crate::worker::not_now;
 
 /// Actions of one connection under way at once, so that its backlog leaves room for others.
 const EACH: i64 = 8;
@@ -72,7 +73,7 @@ impl ActionLoop {
             .write(move |c| actions::claim(c, now, now.plus(lease), &id, limit, EACH))
             .await;
         claimed.unwrap_or_else(|error| {
-            tracing::error!(%error, "no action can be claimed; the next try follows");
+            not_now(&error, "no action could be claimed; the worker tries again");
             Vec::new()
         })
     }
@@ -102,7 +103,10 @@ impl ActionLoop {
             .write(move |c| actions::prune(c, now.plus(-KEEP), now))
             .await;
         if let Err(error) = old {
-            tracing::warn!(%error, "old results of actions were not taken away");
+            not_now(
+                &error,
+                "old results of actions were not deleted; the worker tries again in an hour",
+            );
         }
     }
 }

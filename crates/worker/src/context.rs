@@ -107,7 +107,7 @@ impl Context {
         let counts = self
             .gateway
             .store()
-            .write(move |c| {
+            .write_long(move |c| {
                 let page = PageCommit {
                     table: &table.sql,
                     model: &table.model,
@@ -160,7 +160,7 @@ impl Context {
     pub(crate) async fn mark_deleted(&self, keys: Vec<String>) -> Result<u64, Failure> {
         let (table, lease, run) = (Arc::clone(&self.table), self.lease.clone(), self.run);
         let (connection, now) = (self.connection.id, self.now());
-        let marked = self.gateway.store().write(move |c| {
+        let marked = self.gateway.store().write_long(move |c| {
             let delete = DeleteCommit {
                 table: &table.sql,
                 model: &table.model,

@@ -52,7 +52,7 @@ async fn not_shown(context: &Arc<Context>, slice: &ReadSlice) -> Result<Vec<Stri
     let mut after: Option<String> = None;
     loop {
         let (table, range, from) = (Arc::clone(&context.table), range.clone(), after.clone());
-        let read = context.gateway.store().read(move |c| {
+        let read = context.gateway.store().read_long(move |c| {
             let range = range.as_ref().map(|(range, column)| KeyRange {
                 column,
                 from: range.from,
@@ -89,7 +89,7 @@ async fn guard(context: &Arc<Context>, missing: usize) -> Result<(), Failure> {
     let live = context
         .gateway
         .store()
-        .read(move |c| records::count_live(c, &table.sql, connection))
+        .read_long(move |c| records::count_live(c, &table.sql, connection))
         .await?;
     let missing = u64::try_from(missing).unwrap_or(u64::MAX);
     let guard = context.declared.delete_guard;

@@ -80,6 +80,11 @@ impl Failure {
         }
     }
 
+    /// Whether the database could not be used, which says nothing of the sync.
+    pub(crate) fn database_is_away(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_transient())
+    }
+
     /// Whether the provider has no such thing.
     pub(crate) fn not_found(&self) -> bool {
         matches!(self, Self::Call(error) if error.provider().is_some_and(|answer| answer.not_found))

@@ -83,7 +83,7 @@ async fn turn(
     budget: i64,
 ) -> Result<Vec<String>, Failure> {
     let (table, connection, reread) = (Arc::clone(&context.table), context.connection.id, reread.clone());
-    let read = context.gateway.store().read(move |c| {
+    let read = context.gateway.store().read_long(move |c| {
         let (undated, range) = match &pick {
             Pick::Undated(column) | Pick::UndatedSince(column, _) => (Some(column), None),
             Pick::Within(column, from, to) => (

@@ -1,6 +1,7 @@
 //! One run of one sync, from its claim to its end.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use domain::{SyncId, Timestamp};
 use gateway::{AUTH_PROBLEM, Gateway, GatewayError, Health};
@@ -28,6 +29,11 @@ const MAX_RETRY: i64 = 3_600 * Timestamp::SECOND;
 const RETRY_AUTH: i64 = 3_600 * Timestamp::SECOND;
 const MAX_RETRY_AUTH: i64 = 24 * 3_600 * Timestamp::SECOND;
 
+/// A run that the database cut off is due again after this, in microseconds.
+const HAND_BACK: i64 = 2 * Timestamp::SECOND;
+/// How often a run's end is tried to be stored while the database is away.
+const STORE_AGAIN: Duration = Duration::from_secs(1);
+
 /// Carries out a claimed run and gives the sync back.
 pub(crate) async fn carry_out(
     gateway: Gateway,
@@ -35,25 +41,44 @@ pub(crate) async fn carry_out(
     holder: String,
     stopping: CancellationToken,
 ) {
-    let (sync, run) = (claimed.sync.id, claimed.run.id);
+    let (sync, run, resumed) = (claimed.sync.id, claimed.run.id, claimed.run.resumed);
     let name = claimed.sync.name.clone();
     let lease = Lease { sync, holder };
     tracing::info!(run.id = %run, sync = %name, connection.id = %claimed.sync.connection, "the run begins");
-    let outcome = match Context::prepare(&gateway, claimed, lease.clone(), stopping).await {
+    let outcome = match Context::prepare(&gateway, claimed, lease.clone(), stopping.clone()).await {
         Ok(context) => work(&Arc::new(context)).await,
         Err(failure) => Err(failure),
     };
-    let ended = match &outcome {
+    match &outcome {
         Err(Failure::LeaseLost) => {
             tracing::warn!(run.id = %run, sync = %name, "the lease is lost: whoever took the sync goes on with it");
             return;
         }
-        Err(Failure::Stopping) => hand_back(&gateway, &lease).await,
-        Ok(then) => end(&gateway, &lease, run, Ok(*then)).await,
+        Err(failure) if failure.database_is_away() => {
+            tracing::info!(run.id = %run, sync = %name, error = %failure.tell().message, "the database failed the run: it goes on soon");
+        }
+        Ok(_) | Err(Failure::Stopping) => {}
         Err(failure) => {
             let told = failure.tell();
             tracing::warn!(run.id = %run, sync = %name, error.code = %told.code, error = %told.message, "the run failed");
-            end(&gateway, &lease, run, Err(failure)).await
+        }
+    }
+    let ended = loop {
+        let stored = match &outcome {
+            Err(Failure::Stopping) => hand_back(&gateway, &lease, 0).await,
+            Err(failure) if failure.database_is_away() => hand_back(&gateway, &lease, soon(resumed)).await,
+            Ok(then) => end(&gateway, &lease, run, Ok(*then)).await,
+            Err(failure) => end(&gateway, &lease, run, Err(failure)).await,
+        };
+        match stored {
+            // For as long as the lease lives: whoever polls this stops when it has expired.
+            Err(GatewayError::Store(error)) if error.is_transient() && !stopping.is_cancelled() => {
+                tokio::select! {
+                    () = stopping.cancelled() => {}
+                    () = tokio::time::sleep(STORE_AGAIN) => {}
+                }
+            }
+            stored => break stored,
         }
     };
     match ended {
@@ -284,14 +309,19 @@ async fn verify(context: &Context) -> Result<(), Failure> {
     }
 }
 
-/// Gives the sync back in the middle of its run, for another worker to go on at once.
-async fn hand_back(gateway: &Gateway, lease: &Lease) -> Result<(), GatewayError> {
+/// Gives the sync back in the middle of its run, which the next claim resumes, `wait` microseconds from now.
+async fn hand_back(gateway: &Gateway, lease: &Lease, wait: i64) -> Result<(), GatewayError> {
     let (lease, now) = (lease.clone(), gateway.clock().now());
     gateway
         .store()
-        .write(move |c| schedule::finish(c, lease.sync, &lease.holder, Some(now), now))
+        .write(move |c| schedule::finish(c, lease.sync, &lease.holder, Some(now.plus(wait)), now))
         .await?;
     Ok(())
+}
+
+/// How long a run that the database cut off waits, in microseconds: longer if that happened before, as with a disk that is full.
+fn soon(resumed: i64) -> i64 {
+    HAND_BACK.saturating_mul(resumed.clamp(0, 9) + 1)
 }
 
 /// Ends the run and sets when the sync is due next, in one transaction.

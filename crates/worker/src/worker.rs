@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::{Id, IdKind, Timestamp};
 use gateway::Gateway;
 use store::schedule::{self, Claimed};
-use store::{actions, runs};
+use store::{StoreError, actions, runs};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -172,7 +172,7 @@ impl Worker {
             .write(move |c| schedule::claim(c, now, until, &holder, limit))
             .await;
         claimed.unwrap_or_else(|error| {
-            tracing::error!(%error, "nothing can be claimed; the next try follows");
+            not_now(&error, "no sync could be claimed; the worker tries again");
             Vec::new()
         })
     }
@@ -205,7 +205,7 @@ impl Worker {
                     {
                         Ok(true) => renewed = began,
                         Err(error) if renewed.elapsed() < length => {
-                            tracing::warn!(%error, "a lease could not be renewed yet");
+                            not_now(&error, "a lease could not be renewed yet");
                         }
                         Ok(false) | Err(_) => break,
                     }
@@ -236,15 +236,27 @@ impl Worker {
             let pruned = self
                 .gateway
                 .store()
-                .write(move |c| runs::prune(c, before, KEEP_RUNS, TIDY_BATCH, now))
+                .write_long(move |c| runs::prune(c, before, KEEP_RUNS, TIDY_BATCH, now))
                 .await;
             match pruned {
                 Ok(pruned) if pruned == TIDY_BATCH => continue,
                 Ok(_) => {}
-                Err(error) => tracing::warn!(%error, "old runs were not taken away"),
+                Err(error) => not_now(
+                    &error,
+                    "old runs were not deleted; the worker tries again in an hour",
+                ),
             }
             tokio::time::sleep(TIDY_EVERY).await;
         }
+    }
+}
+
+/// Logs what did not work and is tried again. The store logs when the database goes away, so its absence is no news here.
+pub(crate) fn not_now(error: &StoreError, what: &'static str) {
+    if matches!(error, StoreError::Unavailable(_)) {
+        tracing::debug!(%error, "{what}");
+    } else {
+        tracing::warn!(%error, "{what}");
     }
 }
 

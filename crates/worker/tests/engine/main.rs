@@ -17,6 +17,8 @@ mod look;
 #[cfg(test)]
 mod oddities;
 #[cfg(test)]
+mod pooler;
+#[cfg(test)]
 mod resets;
 #[cfg(test)]
 mod schedule;

@@ -1,35 +1,40 @@
 //! Starting and stopping: work runs as tasks, and comes to an end in two stages.
 //!
-//! The first signal stops new work and lets what is under way come to a stop; the second, or the end of the time for that, cuts it
-//! off. Nothing is lost by that: what a cut leaves undone is repeated. A task that ends by itself begins the same, as a failure.
+//! The first signal stops new work and lets what is under way come to a stop; the second, or the end of the time for that, ends the
+//! process at once. Nothing is lost by that: what it leaves undone is repeated. A task that ends by itself begins the same, as a failure.
+//! Signals and the end of the time have threads of their own, so that they are kept whatever blocks the others.
 
 use std::io;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// Time beyond the drain that tasks have of their own for cutting off what is left.
-const GRACE: Duration = Duration::from_secs(5);
+const GRACE: Duration = Duration::from_secs(4);
+/// Time beyond that until the process ends with whatever it is at.
+const HARD_END: Duration = Duration::from_secs(1);
 
 /// The tasks of a process that runs until it is told to stop.
 pub(crate) struct Lifecycle {
     stopping: CancellationToken,
     tasks: JoinSet<(&'static str, anyhow::Result<()>)>,
     drain: Duration,
-    signals: Signals,
+    first_signal: oneshot::Receiver<&'static str>,
 }
 
 impl Lifecycle {
-    /// Nothing runs yet; from now on a signal is kept until [`Lifecycle::run`]. `drain` is how long tasks may take to stop.
+    /// Nothing runs yet; from now on a first signal is kept until [`Lifecycle::run`]. `drain` is how long tasks may take to stop.
     pub(crate) fn new(drain: Duration) -> io::Result<Self> {
         Ok(Self {
             stopping: CancellationToken::new(),
             tasks: JoinSet::new(),
             drain,
-            signals: Signals::listen()?,
+            first_signal: watch_signals()?,
         })
     }
 
@@ -50,8 +55,8 @@ impl Lifecycle {
     /// Waits for a signal or a task's end, then stops the rest. An error if a task failed or had to be cut off.
     pub(crate) async fn run(mut self) -> anyhow::Result<()> {
         let outcome = tokio::select! {
-            name = self.signals.next() => {
-                tracing::info!(signal = name, "stopping: what is under way may come to an end; a second signal cuts it off");
+            Ok(name) = &mut self.first_signal => {
+                tracing::info!(signal = name, "stopping: work under way may finish; a second signal ends the process at once");
                 Ok(())
             }
             Some(ended) = self.tasks.join_next() => failed(ended).and(Err(anyhow::anyhow!("a part of the process ended by itself"))),
@@ -65,14 +70,12 @@ impl Lifecycle {
     }
 
     async fn end(&mut self) -> anyhow::Result<()> {
+        let limit = self.drain + GRACE;
+        end_process_after(limit + HARD_END)?;
         self.stopping.cancel();
-        let ended = tokio::select! {
-            ended = Self::join(&mut self.tasks) => ended,
-            name = self.signals.next() => Err(anyhow::anyhow!("cut off by a second {name}")),
-            () = tokio::time::sleep(self.drain + GRACE) => Err(anyhow::anyhow!("work did not stop in time and was cut off")),
-        };
-        self.tasks.shutdown().await;
-        ended
+        let ended = tokio::time::timeout(limit, Self::join(&mut self.tasks)).await;
+        self.tasks.abort_all();
+        ended.unwrap_or_else(|_| Err(anyhow::anyhow!("work did not stop in time and was cut off")))
     }
 
     async fn join(tasks: &mut JoinSet<(&'static str, anyhow::Result<()>)>) -> anyhow::Result<()> {
@@ -87,6 +90,48 @@ impl Lifecycle {
 fn failed(ended: Result<(&'static str, anyhow::Result<()>), tokio::task::JoinError>) -> anyhow::Result<()> {
     let (name, outcome) = ended.context("a task crashed")?;
     outcome.with_context(|| format!("the {name} failed"))
+}
+
+/// Listens for signals on a thread of its own. Gives the first; a second one ends the process.
+fn watch_signals() -> io::Result<oneshot::Receiver<&'static str>> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let (first, receiver) = oneshot::channel();
+    let (listening, listens) = std::sync::mpsc::channel();
+    let watch = async move {
+        let mut signals = match Signals::listen() {
+            Ok(signals) => signals,
+            Err(error) => {
+                drop(listening.send(Err(error)));
+                return;
+            }
+        };
+        drop(listening.send(Ok(())));
+        // A process that is about to end anyway no longer waits for it.
+        let _: Result<(), &str> = first.send(signals.next().await);
+        let name = signals.next().await;
+        tracing::error!(signal = name, "a second signal: work under way is cut off");
+        std::process::exit(1);
+    };
+    thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || runtime.block_on(watch))?;
+    listens.recv().map_err(io::Error::other)??;
+    Ok(receiver)
+}
+
+/// Ends the process after that time, if it is still there.
+fn end_process_after(limit: Duration) -> io::Result<()> {
+    let wait = move || {
+        thread::sleep(limit);
+        tracing::error!("the process did not stop in time and is ended");
+        std::process::exit(1);
+    };
+    thread::Builder::new()
+        .name("hard end".to_owned())
+        .spawn(wait)
+        .map(drop)
 }
 
 /// What people and service managers send to end a process.

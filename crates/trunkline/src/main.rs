@@ -35,7 +35,12 @@ fn main() -> ExitCode {
         .enable_all()
         .build()
         .map_err(anyhow::Error::from)
-        .and_then(|runtime| runtime.block_on(commands::run(cli)));
+        .and_then(|runtime| {
+            let outcome = runtime.block_on(commands::run(cli));
+            // Not to wait for threads that are stuck: what matters has ended.
+            runtime.shutdown_background();
+            outcome
+        });
     outcome.unwrap_or_else(|error| report(&error))
 }
 

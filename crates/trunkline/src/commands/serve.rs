@@ -19,27 +19,33 @@ pub(crate) async fn serve(config: &Config, options: &cli::Serve) -> anyhow::Resu
     // First, since a second start by mistake is the likeliest thing to go wrong.
     let listener =
         TcpListener::bind(config.listen).with_context(|| format!("cannot listen on {}", config.listen))?;
-    let gateway = wiring::gateway(config, migrate(options.no_migrate)).await?;
+    let gateway = wiring::gateway_of("serve", config, migrate(options.no_migrate)).await?;
     if let Some(secret) = wiring::first_key(&gateway, config).await? {
         wiring::show_key(&secret);
     }
     let url = config::local_url(listener.local_addr()?);
+    let store = gateway.store().clone();
     let mut lifecycle = Lifecycle::new(wiring::drain(config))?;
     spawn_api(&mut lifecycle, config, gateway.clone(), listener)?;
     if !options.no_worker {
         spawn_worker(&mut lifecycle, config, gateway);
     }
     tracing::info!(url, database = %config.database.url, worker = !options.no_worker, "ready");
-    lifecycle.run().await.map(|()| ExitCode::SUCCESS)
+    let ended = lifecycle.run().await;
+    store.close().await;
+    ended.map(|()| ExitCode::SUCCESS)
 }
 
 /// A worker alone.
 pub(crate) async fn work(config: &Config, options: &cli::Worker) -> anyhow::Result<ExitCode> {
-    let gateway = wiring::gateway(config, migrate(options.no_migrate)).await?;
+    let gateway = wiring::gateway_of("worker", config, migrate(options.no_migrate)).await?;
+    let store = gateway.store().clone();
     let mut lifecycle = Lifecycle::new(wiring::drain(config))?;
     spawn_worker(&mut lifecycle, config, gateway);
     tracing::info!(database = %config.database.url, "ready");
-    lifecycle.run().await.map(|()| ExitCode::SUCCESS)
+    let ended = lifecycle.run().await;
+    store.close().await;
+    ended.map(|()| ExitCode::SUCCESS)
 }
 
 fn migrate(no: bool) -> Migrate {

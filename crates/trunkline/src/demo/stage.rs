@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use domain::EnvironmentName;
 use secrecy::{ExposeSecret, SecretString};
+use store::Store;
 use tempfile::TempDir;
 use twilio_sim::{SimConfig, Simulator};
 use vault::ApiKeySecret;
@@ -31,6 +32,7 @@ pub(super) struct Stage {
     pub(super) url: String,
     pub(super) key: SecretString,
     lifecycle: Lifecycle,
+    store: Store,
     folder: Folder,
 }
 
@@ -56,6 +58,7 @@ impl Stage {
 
         let gateway = wiring::gateway(&config, Migrate::Yes).await?;
         wiring::first_key(&gateway, &config).await?;
+        let store = gateway.store().clone();
         let mut lifecycle = Lifecycle::new(wiring::drain(&config))?;
         serve::spawn_api(&mut lifecycle, &config, gateway.clone(), listener)?;
         serve::spawn_worker(&mut lifecycle, &config, gateway);
@@ -66,6 +69,7 @@ impl Stage {
             url,
             key,
             lifecycle,
+            store,
             folder,
         })
     }
@@ -84,12 +88,16 @@ impl Stage {
         output::line(format_args!(
             "\nIt stays up, and syncs every five minutes, until you press Ctrl-C{forgotten}."
         ))?;
-        self.lifecycle.run().await
+        let ended = self.lifecycle.run().await;
+        self.store.close().await;
+        ended
     }
 
     /// Ends everything.
     pub(super) async fn strike(self) -> anyhow::Result<()> {
-        self.lifecycle.stop().await
+        let ended = self.lifecycle.stop().await;
+        self.store.close().await;
+        ended
     }
 }
 

@@ -55,7 +55,7 @@ async fn twenty_kills_on_sqlite_lose_and_double_nothing_and_leave_no_secret() {
     .await;
 }
 
-fn of(messages: u64) -> AppBuilder {
+pub(crate) fn of(messages: u64) -> AppBuilder {
     AppBuilder::default()
         .twilio_file(small_pages)
         .simulator(|config| {

@@ -5,4 +5,6 @@ mod actions;
 #[cfg(test)]
 mod kills;
 #[cfg(test)]
+mod outage;
+#[cfg(test)]
 mod processes;

@@ -58,6 +58,11 @@ impl Place {
         }
     }
 
+    /// Sets a variable of the processes to come, over what is set already.
+    pub(crate) fn set(&mut self, name: &'static str, value: &str) {
+        self.variables.push((name, value.to_owned()));
+    }
+
     /// Starts the program; it is killed when dropped.
     pub(crate) fn start(&mut self, arguments: &[&str]) -> Process {
         self.started += 1;

@@ -5,6 +5,10 @@ mod commands;
 #[cfg(test)]
 mod demo;
 #[cfg(test)]
+mod outage;
+#[cfg(test)]
 mod process;
 #[cfg(test)]
 mod serving;
+#[cfg(test)]
+mod upgrades;

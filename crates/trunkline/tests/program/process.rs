@@ -126,13 +126,18 @@ impl Running {
         line["url"].as_str().unwrap().to_owned()
     }
 
-    /// Sends a signal by its name and waits for the end.
-    pub(crate) fn signal(mut self, name: &str) -> (ExitStatus, Vec<String>) {
+    /// Sends a signal by its name.
+    pub(crate) fn send(&self, name: &str) {
         let sent = Command::new("kill")
             .args(["-s", name, &self.child.id().to_string()])
             .status()
             .unwrap();
         assert!(sent.success());
+    }
+
+    /// Sends a signal by its name and waits for the end.
+    pub(crate) fn signal(mut self, name: &str) -> (ExitStatus, Vec<String>) {
+        self.send(name);
         let status = self.child.wait().unwrap();
         self.seen.extend(self.lines.iter());
         (status, std::mem::take(&mut self.seen))

@@ -1,0 +1,66 @@
+//! PostgreSQL that is killed and comes back during first readings.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value as Json;
+use testkit::{Dialect, TestApp, TestServer, assert_table_equals_truth};
+
+use crate::kills::{of, wait_for};
+use crate::processes::Place;
+
+/// Less than the lease: a run that only its end makes due again would be noticed.
+const SECONDS: Duration = Duration::from_secs(60);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn runs_that_lose_their_database_go_on_in_seconds_and_none_fails() {
+    let Some(server) = TestServer::start() else { return };
+    let builder = of(8_000).database(server.database());
+    let app = builder.start(Dialect::Postgres).await.unwrap();
+    let names = [
+        app.connect_as(app.admin(), "one").await,
+        app.connect_as(app.admin(), "two").await,
+    ];
+    let mut place = Place::new(&app);
+    place.set("TRUNKLINE_WORKER__LEASE_SECONDS", "300");
+    let _worker = place.start(&["worker"]);
+    for kill in 0..3 {
+        app.simulator().reset_requests();
+        wait_for("pages are read", async || app.simulator().requests().total >= 8).await;
+        let reading = runs(&app)
+            .await
+            .iter()
+            .any(|run| run["kind"] == "backfill" && run["status"] == "running");
+        assert!(reading, "first readings were over before kill {kill}");
+        server.kill();
+        server.start_again();
+    }
+
+    let began = Instant::now();
+    wait_for("all is read", async || {
+        let runs = runs(&app).await;
+        assert!(runs.iter().all(|run| run["status"] != "failed"), "{runs:#?}");
+        runs.len() == 2 * names.len() && runs.iter().all(|run| run["status"] == "succeeded")
+    })
+    .await;
+    assert!(began.elapsed() < SECONDS, "{:?}", began.elapsed());
+    for name in &names {
+        assert_table_equals_truth(&app, name).await;
+    }
+    let resumed: u64 = runs(&app)
+        .await
+        .iter()
+        .map(|run| run["resumed"].as_u64().unwrap())
+        .sum();
+    assert!(resumed > 0, "no run lost its database");
+}
+
+/// All runs, once the database answers this process too.
+async fn runs(app: &TestApp) -> Vec<Json> {
+    loop {
+        let listed = app.admin().get("/sync/runs?limit=1000").await;
+        if listed.status == 200 {
+            return listed.json()["runs"].as_array().unwrap().clone();
+        }
+        assert_eq!(listed.status, 503, "{}", listed.text);
+    }
+}

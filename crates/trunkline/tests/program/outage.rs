@@ -1,0 +1,128 @@
+//! `serve` and `worker` while the database is silent: requests fail in time, work goes on afterwards, and the end is never in doubt.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use store::testing::TestServer;
+
+use crate::process::{Place, Running};
+
+const KEY: &str = "11111111-1111-4111-8111-111111111111";
+/// A database call may take one second, and a request makes few; the rest is for a busy machine.
+const IN_TIME: Duration = Duration::from_secs(5);
+/// Drain of one second, what follows it, and the rest for a busy machine.
+const ENDED: Duration = Duration::from_secs(12);
+
+fn place(server: &TestServer) -> Place {
+    let mut place = Place::new();
+    place.set("TRUNKLINE_DATABASE__URL", &server.database().address());
+    place.set("TRUNKLINE_DATABASE__TIMEOUT_SECONDS", "1");
+    place.set("TRUNKLINE_DATABASE__CONNECTIONS", "4");
+    place.set("TRUNKLINE_WORKER__DRAIN_SECONDS", "1");
+    place.set("TRUNKLINE_WORKER__POLL_MS", "100");
+    place.set("TRUNKLINE_SECRET_KEY", KEY);
+    place.set(
+        "TRUNKLINE_ENCRYPTION_KEY",
+        "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
+    );
+    place
+}
+
+/// Status and head of a request's answer, which must come in time.
+fn get(url: &str, path: &str) -> (u16, String) {
+    let began = Instant::now();
+    let mut stream = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
+    stream.set_read_timeout(Some(IN_TIME)).unwrap();
+    let request =
+        format!("GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(began.elapsed() < IN_TIME, "{path} took {:?}", began.elapsed());
+    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, answer.to_ascii_lowercase())
+}
+
+fn lines(running: &Running, text: &str) -> usize {
+    running.seen.iter().filter(|line| line.contains(text)).count()
+}
+
+fn terminate(server: &TestServer, running: Running) -> Vec<String> {
+    server.suspend();
+    let began = Instant::now();
+    let (_, log) = running.signal("TERM");
+    assert!(
+        began.elapsed() < ENDED,
+        "ended after {:?}: {log:#?}",
+        began.elapsed()
+    );
+    server.resume();
+    log
+}
+
+#[test]
+fn a_server_answers_503_in_time_while_its_database_is_silent_and_serves_again_after() {
+    let Some(server) = TestServer::start() else { return };
+    let place = place(&server);
+    let mut running = place.start(&["serve", "--no-worker", "--listen", "127.0.0.1:0"]);
+    let url = running.url();
+    assert_eq!(get(&url, "/ready").0, 200);
+    assert_eq!(get(&url, "/connections").0, 200);
+
+    server.suspend();
+    std::thread::scope(|scope| {
+        for _ in 0..40 {
+            scope.spawn(|| {
+                let (status, answer) = get(&url, "/connections");
+                assert_eq!(status, 503, "{answer}");
+                assert!(answer.contains("retry-after: "), "{answer}");
+            });
+        }
+        scope.spawn(|| assert_eq!(get(&url, "/health").0, 200));
+        scope.spawn(|| assert_eq!(get(&url, "/openapi.json").0, 200));
+    });
+    let (status, answer) = get(&url, "/ready");
+    assert_eq!(status, 503, "{answer}");
+    assert!(answer.contains("retry-after: "), "{answer}");
+    server.resume();
+
+    let resumed = Instant::now();
+    while get(&url, "/ready").0 != 200 || get(&url, "/connections").0 != 200 {
+        assert!(resumed.elapsed() < Duration::from_secs(20), "it does not recover");
+    }
+    running.wait_for("answers again");
+    assert_eq!(lines(&running, "does not answer"), 1, "{:#?}", running.seen);
+    assert_eq!(lines(&running, "\"level\":\"ERROR\""), 1, "{:#?}", running.seen);
+    terminate(&server, running);
+}
+
+#[test]
+fn a_worker_waits_for_a_silent_database_and_ends_when_it_is_told_to() {
+    let Some(server) = TestServer::start() else { return };
+    let place = place(&server);
+    let mut running = place.start(&["worker"]);
+    server.suspend();
+    running.wait_for("does not answer");
+    server.resume();
+    running.wait_for("answers again");
+    assert_eq!(lines(&running, "does not answer"), 1, "{:#?}", running.seen);
+    terminate(&server, running);
+}
+
+#[test]
+fn a_second_signal_ends_a_process_at_once() {
+    let Some(server) = TestServer::start() else { return };
+    let mut place = place(&server);
+    place.set("TRUNKLINE_WORKER__DRAIN_SECONDS", "600");
+    place.set("TRUNKLINE_DATABASE__TIMEOUT_SECONDS", "600");
+    let mut running = place.start(&["worker"]);
+    server.suspend();
+    running.send("TERM");
+    running.wait_for("stopping");
+    let began = Instant::now();
+    let (status, log) = running.signal("TERM");
+    server.resume();
+    assert!(began.elapsed() < IN_TIME, "{log:#?}");
+    assert_eq!(status.code(), Some(1), "{log:#?}");
+}

@@ -1,0 +1,68 @@
+//! What an older program does with the database of a newer one, and how the file of a stopped server looks.
+
+use store::testing::run_sql;
+use store::{Store, StoreOptions};
+
+use crate::process::Place;
+
+/// Runs SQL in a place's database, without the program.
+fn sql(place: &Place, sql: &'static str) {
+    let url = format!("sqlite://{}", place.path().join("trunkline.db").display());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let store = Store::open(&url.parse().unwrap(), StoreOptions::default())
+            .await
+            .unwrap();
+        store.maintain(move |c| run_sql(c, sql)).await.unwrap();
+        store.close().await;
+    });
+}
+
+#[test]
+fn an_older_program_refuses_the_database_of_a_newer_one() {
+    let place = Place::new();
+    place.start(&["serve", "--listen", "127.0.0.1:0"]).signal("TERM");
+    sql(
+        &place,
+        "INSERT INTO __diesel_schema_migrations (version) VALUES ('9999')",
+    );
+    for command in [
+        &["serve", "--listen", "127.0.0.1:0"][..],
+        &["serve", "--no-migrate", "--listen", "127.0.0.1:0"],
+        &["worker"],
+        &["worker", "--no-migrate"],
+        &["migrate"],
+        &["environments", "list"],
+        &["api-keys", "list", "dev"],
+        &["key", "rotate"],
+    ] {
+        let ended = place.run(command);
+        assert!(!ended.status.success(), "{command:?}");
+        assert!(
+            ended.err.contains("newer version of Trunkline"),
+            "{command:?}: {}",
+            ended.err
+        );
+    }
+}
+
+#[test]
+fn a_server_that_was_stopped_leaves_one_whole_file() {
+    let place = Place::new();
+    for _ in 0..3 {
+        let running = place.start(&["serve", "--listen", "127.0.0.1:0"]);
+        let (status, log) = running.signal("TERM");
+        assert!(status.success(), "{log:#?}");
+        let mut files: Vec<_> = std::fs::read_dir(place.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        files.sort();
+        assert_eq!(files, ["trunkline.db", "trunkline.db.key"]);
+    }
+    let listed = place.succeed(&["environments", "list"]);
+    assert!(listed.contains("dev"), "{listed}");
+}

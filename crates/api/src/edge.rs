@@ -78,7 +78,11 @@ pub(crate) async fn answer(
         .and_then(|error| error.as_error::<ApiError>())
         .and_then(|error| {
             let cause = error.cause()?;
-            tracing::error!(error = %Chain(cause), "a request failed");
+            if error.is_outage() {
+                tracing::debug!(error = %Chain(cause), "a request failed");
+            } else {
+                tracing::error!(error = %Chain(cause), "a request failed");
+            }
             Some(error.response(Some(&id)))
         });
     if let Some(body) = failed {

@@ -9,6 +9,7 @@ use actix_web::{HttpRequest, HttpResponse, ResponseError, error};
 use gateway::{FieldError, GatewayError, Scope, UpstreamAnswer};
 use serde::Serialize;
 use serde_json::{Value as Json, json};
+use store::StoreError;
 use utoipa::{IntoResponses, ToSchema};
 
 /// Why a request was not carried out.
@@ -273,6 +274,14 @@ impl ApiError {
     /// The cause that is for the log and not for the caller, if it is our own.
     pub(crate) fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
         (self.kind().0.is_server_error() && !self.tells_callers()).then_some(self)
+    }
+
+    /// Whether the cause needs no line in the log: the store logs when the database goes away and when it is back.
+    pub(crate) fn is_outage(&self) -> bool {
+        matches!(
+            self,
+            Self::Gateway(GatewayError::Store(StoreError::Unavailable(_)))
+        )
     }
 
     /// Whether the message of a server's error is made for callers.

@@ -33,12 +33,8 @@ pub(crate) async fn health() -> web::Json<Health> {
 pub(crate) async fn ready(gateway: web::Data<Gateway>) -> Result<web::Json<Health>, ApiError> {
     let store = gateway.store();
     store.ping().await.map_err(GatewayError::from)?;
-    match store
-        .pending_migrations()
-        .await
-        .map_err(GatewayError::from)?
-        .len()
-    {
+    let pending = store.pending_migrations().await;
+    match pending.map_err(GatewayError::from)?.len() {
         0 => Ok(web::Json(Health { result: "ok" })),
         pending => Err(ApiError::Migrating(pending)),
     }

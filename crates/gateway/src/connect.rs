@@ -217,7 +217,7 @@ impl Inner {
         let made = NewIntegration::plain(environment, new.integration.clone(), new.provider.clone());
         let (renews, based_on, labels) = (draft.renews, draft.based_on, draft.labels);
         let values = draft.filled.credentials;
-        let stored = self.store.write(move |c| {
+        let stored = self.store.write_durably(move |c| {
             let old = match connections::lock(c, environment, &new.integration, &new.name) {
                 Ok(row) => Some(row),
                 Err(StoreError::NotFound { .. }) => None,

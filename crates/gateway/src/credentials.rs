@@ -126,7 +126,7 @@ impl Credentials {
                     continue;
                 };
                 let (key_id, now) = (current.clone(), clock.now());
-                let replaced = store.write(move |c| {
+                let replaced = store.write_durably(move |c| {
                     credentials::replace_if_same(
                         c,
                         row.connection,

@@ -104,7 +104,7 @@ impl Records<'_> {
         let read = self
             .0
             .store
-            .read(move |c| records::changes(c, &table.sql, &table.model, connection, &query));
+            .read_long(move |c| records::changes(c, &table.sql, &table.model, connection, &query));
         let mut records = read.await?;
         let wanted = usize::try_from(request.limit).unwrap_or(usize::MAX);
         let more = records.len() > wanted;
@@ -140,7 +140,7 @@ impl Records<'_> {
         let pruned = self
             .0
             .store
-            .write(move |c| records::prune(c, &table.sql, connection, until, request.limit, now));
+            .write_long(move |c| records::prune(c, &table.sql, connection, until, request.limit, now));
         Ok(pruned.await?)
     }
 

@@ -53,7 +53,7 @@ impl Inner {
         loop {
             let (table, holder, now) = (Arc::clone(&table), holder.clone(), self.clock.now());
             let (id, connection) = (sync.id, sync.connection);
-            let deleted = self.store.write(move |c| {
+            let deleted = self.store.write_long(move |c| {
                 if !holder.keeps(c, id, now)? {
                     return Ok(None);
                 }

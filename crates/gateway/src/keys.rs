@@ -164,6 +164,9 @@ pub(crate) const REMEMBERED: Duration = Duration::from_secs(2);
 /// A key's last use is noted at most this often, in microseconds: a write for each read would cost more than the read.
 const TOUCH_EVERY: i64 = 60 * domain::Timestamp::SECOND;
 
+/// How long a request waits for that note.
+const TOUCH_WAIT: Duration = Duration::from_millis(100);
+
 impl Keys<'_> {
     /// Whose key `secret` is.
     pub async fn authenticate(&self, secret: &str) -> Result<Caller, GatewayError> {
@@ -198,12 +201,21 @@ impl Keys<'_> {
         let (id, now) = (row.id, self.0.clock.now());
         if row
             .last_used_at
-            .is_none_or(|last| now.has_elapsed(TOUCH_EVERY, last))
-            && let Err(error) = self.0.store.write(move |c| api_keys::touch(c, id, now)).await
+            .is_some_and(|last| !now.has_elapsed(TOUCH_EVERY, last))
         {
-            // The caller is who they are all the same.
-            tracing::warn!(%error, "the last use of an API key was not noted");
+            return;
         }
+        let store = self.0.store.clone();
+        // On a task of its own, so that a read does not wait for a database that takes no writes: the caller is who they are all the same.
+        let noted = tokio::spawn(async move {
+            match store.write(move |c| api_keys::touch(c, id, now)).await {
+                Err(error) if !error.is_transient() => {
+                    tracing::warn!(%error, "the last use of an API key was not noted");
+                }
+                _ => {}
+            }
+        });
+        drop(tokio::time::timeout(TOUCH_WAIT, noted).await);
     }
 
     /// Makes sure that `environment` is there and takes `secret` as a key of it, or makes a key if it has none. A `secret` that was

@@ -127,7 +127,7 @@ impl Records<'_> {
         let mut found = self
             .0
             .store
-            .read(move |c| {
+            .read_long(move |c| {
                 records::list(
                     c,
                     &filter.table.sql,
@@ -160,7 +160,7 @@ impl Records<'_> {
         let (filter, mut query) = (filter.clone(), filter.query.clone());
         query.limit = limit;
         query.position = after.or(query.position);
-        let listed = self.0.store.read(move |c| {
+        let listed = self.0.store.read_long(move |c| {
             records::list(
                 c,
                 &filter.table.sql,

@@ -65,7 +65,11 @@ pub(crate) enum Command {
     /// See it work: a simulated account, connected and synced
     Demo(crate::demo::Options),
     /// Bring the database's tables up to date
-    Migrate,
+    Migrate {
+        /// Say that the database was restored, so that readers of changes that are ahead of it miss nothing
+        #[arg(long)]
+        restored: bool,
+    },
     /// List the providers, or check a provider file
     #[command(subcommand)]
     Providers(Providers),

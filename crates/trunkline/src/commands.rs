@@ -33,7 +33,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve(options) => serve::serve(&load()?.config, &options).await,
         Command::Worker(options) => serve::work(&load()?.config, &options).await,
         Command::Demo(options) => demo::run(&options, &environment).await,
-        Command::Migrate => migrate::run(&load()?.config).await,
+        Command::Migrate { restored } => migrate::run(&load()?.config, restored).await,
         Command::Providers(Providers::List(json)) => providers::list(&load()?.config, json),
         Command::Providers(Providers::Check { files }) => providers::check(&files),
         Command::Key(Key::Generate) => key::generate(),

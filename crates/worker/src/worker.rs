@@ -138,7 +138,7 @@ impl Worker {
                 actions,
                 "due times were further ahead than they can be: the clock was wrong when they were written, so they are due now"
             ),
-            Err(error) => tracing::warn!(%error, "due times could not be checked yet"),
+            Err(error) => not_now(&error, "due times could not be checked yet"),
         }
     }
 

@@ -6,9 +6,16 @@ use crate::config::Config;
 use crate::table::Table;
 use crate::{output, wiring};
 
-/// Applies what is missing and lists it.
-pub(crate) async fn run(config: &Config) -> anyhow::Result<ExitCode> {
-    let applied = wiring::store(config).await?.migrate().await?;
+/// Applies what is missing and lists it; raises the change numbers if the database was restored.
+pub(crate) async fn run(config: &Config, restored: bool) -> anyhow::Result<ExitCode> {
+    let store = wiring::store(config).await?;
+    let applied = store.migrate().await?;
+    if restored {
+        store.raise_change_numbers().await?;
+        output::note(
+            "Change numbers go on above all that were handed out before: readers of changes miss nothing.",
+        );
+    }
     if applied.is_empty() {
         output::line(format_args!(
             "The tables of {} are up to date.",

@@ -1,5 +1,7 @@
 //! `POST /{integration}/connect`: the same route for every provider.
 
+pub(crate) mod forms;
+
 use actix_web::{HttpResponse, post, web};
 use gateway::{Connected, Gateway};
 use serde::{Deserialize, Serialize};

@@ -66,6 +66,7 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
         .service(actions::result)
         .map(actions::short::routes)
         .service(connect::connect)
+        .service(connect::forms::forms)
         .service(verify::verify)
         .service(records::list)
         .wrap(from_fn(caller::authenticate));

@@ -4,7 +4,7 @@ use actix_web::{get, web};
 use domain::{ConnectionName, IntegrationKey, RunId, SyncName};
 use gateway::Gateway;
 use serde::Serialize;
-use store::runs::{RunFilter, RunRow};
+use store::runs::{RunFilter, RunIdPrefix, RunRow};
 use store::syncs::SyncRow;
 use utoipa::{IntoParams, ToSchema};
 
@@ -29,6 +29,9 @@ pub(crate) struct RunsQuery {
     /// Of this sync.
     #[param(value_type = Option<String>, example = "acme-messages")]
     sync: Option<SyncName>,
+    /// Whose id begins with this.
+    #[param(value_type = Option<String>, pattern = "^run_[0-9a-fA-F]{1,32}$", example = "run_0198f0c8a2b3")]
+    id_prefix: Option<RunIdPrefix>,
     /// At most so many; 100 if left out.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<i64>,
@@ -43,6 +46,7 @@ impl FromParameters for RunsQuery {
             connection: parameters.parsed("connection_id"),
             integration: parameters.parsed("provider_config_key"),
             sync: parameters.parsed("sync"),
+            id_prefix: parameters.parsed("id_prefix"),
             limit: parameters.number("limit", 1..=MAX_LIMIT),
             cursor: parameters.parsed("cursor"),
         }
@@ -171,6 +175,7 @@ pub(crate) async fn list(
         connection,
         integration,
         sync,
+        id_prefix,
         limit,
         cursor,
     } = query.0;
@@ -189,6 +194,7 @@ pub(crate) async fn list(
         sync,
         limit: wanted + 1,
         before: cursor,
+        id_prefix,
     };
     let mut found = gateway.syncs().runs(&caller, filter).await?;
     let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);

@@ -9,7 +9,7 @@ use store::StoreError;
 use store::connections::{self, ConnectionFilter};
 use store::integrations::{self, IntegrationChange, IntegrationRow, NewIntegration};
 
-use crate::gateway::Inner;
+use crate::gateway::{Inner, Integration};
 use crate::{Caller, FieldError, GatewayError, integration_config};
 
 /// The use cases of integrations.
@@ -50,6 +50,11 @@ const MAX_DISPLAY_NAME: usize = 255;
 const DELETE_PAGE: i64 = 100;
 
 impl Integrations<'_> {
+    /// The integration of that key: one that was made, or a provider by its own name, which every environment may use.
+    pub async fn resolve(&self, environment: EnvironmentId, key: &str) -> Result<Integration, GatewayError> {
+        self.0.integration(environment, key).await
+    }
+
     /// The integrations that the environment has made or connected to, oldest first.
     pub async fn list(&self, environment: EnvironmentId) -> Result<Vec<MadeIntegration>, GatewayError> {
         let rows = self

@@ -146,6 +146,29 @@ pub struct RunFilter {
     pub limit: i64,
     /// Only runs older than this one.
     pub before: Option<RunId>,
+    /// Only runs whose id begins with this.
+    pub id_prefix: Option<RunIdPrefix>,
+}
+
+/// The beginning of a run's id: `run_` and 1 to 32 hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunIdPrefix(String);
+
+/// Why a text is not a [`RunIdPrefix`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be `run_` and 1 to 32 hexadecimal digits")]
+pub struct RunIdPrefixError;
+
+impl std::str::FromStr for RunIdPrefix {
+    type Err = RunIdPrefixError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let digits = text.strip_prefix("run_").unwrap_or_default();
+        let right = (1..=32).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        right
+            .then(|| Self(text.to_ascii_lowercase()))
+            .ok_or(RunIdPrefixError)
+    }
 }
 
 impl Default for RunFilter {
@@ -156,6 +179,7 @@ impl Default for RunFilter {
             sync: None,
             limit: 100,
             before: None,
+            id_prefix: None,
         }
     }
 }
@@ -287,6 +311,10 @@ pub fn list(
     }
     if let Some(sync) = &filter.sync {
         query = query.filter(syncs::name.eq(sync.as_str()));
+    }
+    if let Some(RunIdPrefix(prefix)) = &filter.id_prefix {
+        // A `g` sorts behind every hexadecimal digit in any collation, so a range of the index serves.
+        query = query.filter(runs::id.ge(prefix.clone()).and(runs::id.lt(format!("{prefix}g"))));
     }
     if let Some(before) = filter.before {
         let number = runs::table

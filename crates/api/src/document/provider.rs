@@ -15,13 +15,9 @@ use crate::connect::shared_fields;
 /// Adds `POST /{provider}/connect` and `GET /{provider}/{plural}` for each model.
 pub(super) fn describe(provider: &Provider, document: &mut OpenApi) {
     let name = &provider.name;
-    if let Some(generic) = document
-        .paths
-        .paths
-        .get("/{integration}/connect")
-        .and_then(|item| item.post.clone())
-    {
-        let item = PathItem::new(HttpMethod::Post, connect(provider, generic));
+    if let Some(mut item) = document.paths.paths.get("/{integration}/connect").cloned() {
+        item.post = item.post.map(|generic| connect(provider, generic));
+        item.get = item.get.map(|generic| forms(provider, generic));
         document.paths.paths.insert(format!("/{name}/connect"), item);
     }
     let Some(generic) = document
@@ -75,6 +71,13 @@ fn connect(provider: &Provider, mut operation: Operation) -> Operation {
     }
     operation.parameters = None;
     operation.request_body = Some(body.into());
+    operation
+}
+
+fn forms(provider: &Provider, mut operation: Operation) -> Operation {
+    operation.operation_id = Some(format!("get_{}_connect_forms", provider.name));
+    operation.summary = Some(format!("Shows the forms of {}", provider.display_name));
+    operation.parameters = None;
     operation
 }
 

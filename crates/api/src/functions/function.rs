@@ -1,5 +1,6 @@
 //! One function: a sync or an action of a provider's file, in Nango's shape.
 
+use domain::{ColumnKind, Model};
 use registry::{Action, Provider, Sync};
 use serde::Serialize;
 use serde_json::{Value as Json, json};
@@ -36,6 +37,8 @@ pub(crate) struct Function {
     auto_start: Option<bool>,
     /// Whether rows that the provider has no more are marked deleted; null for an action.
     track_deletes: Option<bool>,
+    /// The table that it fills, and how its list is queried; null for an action.
+    table: Option<FunctionTable>,
     /// Names it within the environment.
     #[schema(example = "acme/acme-messages")]
     id: String,
@@ -46,6 +49,65 @@ pub(crate) struct Function {
     /// Always `catalog`: from the provider's file.
     #[schema(example = "catalog")]
     source: &'static str,
+}
+
+/// The table of a sync.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({
+    "name": "acme_messages", "plural": "messages", "key": "id", "columns": [{ "name": "id", "type": "text" }, { "name": "sent_at", "type": "timestamp" }],
+    "filters": ["id"], "newest_by": ["sent_at"],
+}))]
+struct FunctionTable {
+    /// Its name in the database.
+    name: String,
+    /// The last segment of the address of its list, `GET /{integration}/{plural}`.
+    plural: String,
+    /// The column that identifies a record within its connection.
+    key: String,
+    /// Its columns, in the order of the provider's file.
+    columns: Vec<FunctionColumn>,
+    /// Columns that a query can filter by exact value.
+    filters: Vec<String>,
+    /// Timestamp columns that order the list, newest first; a query can bound them with `{column}_after` and `{column}_before`.
+    newest_by: Vec<String>,
+}
+
+/// A column of a table.
+#[derive(Serialize, ToSchema)]
+struct FunctionColumn {
+    name: String,
+    /// `text`, `integer`, `boolean`, `timestamp`, `decimal` or `json`.
+    r#type: &'static str,
+}
+
+impl FunctionTable {
+    fn new(model: &Model) -> Self {
+        let names = |columns: &[domain::TableName]| columns.iter().map(ToString::to_string).collect();
+        let columns = model.columns.iter().map(|(name, column)| FunctionColumn {
+            name: name.to_string(),
+            r#type: kind(column.kind),
+        });
+        Self {
+            name: model.table.to_string(),
+            plural: model.plural.clone(),
+            key: model.key.to_string(),
+            columns: columns.collect(),
+            filters: names(&model.filters),
+            newest_by: names(&model.newest_by),
+        }
+    }
+}
+
+/// A column's type as provider files write it.
+fn kind(kind: ColumnKind) -> &'static str {
+    match kind {
+        ColumnKind::Text => "text",
+        ColumnKind::Integer => "integer",
+        ColumnKind::Boolean => "boolean",
+        ColumnKind::Timestamp => "timestamp",
+        ColumnKind::Decimal => "decimal",
+        ColumnKind::Json => "json",
+    }
 }
 
 impl Function {
@@ -85,6 +147,7 @@ impl Function {
             runs: None,
             auto_start: None,
             track_deletes: None,
+            table: None,
             id: format!("{integration}/{}", action.name),
             enabled: true,
             last_deployed: None,
@@ -105,6 +168,7 @@ impl Function {
             runs: Some(sync.schedule.to_string()),
             auto_start: Some(sync.auto_start),
             track_deletes: Some(sync.track_deletes),
+            table: Some(FunctionTable::new(&sync.model)),
             id: format!("{integration}/{}", sync.name),
             enabled: true,
             last_deployed: None,

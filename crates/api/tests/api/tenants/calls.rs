@@ -80,6 +80,7 @@ fn connections(operation: &str, app: &TestApp) -> Option<Call> {
             with("", body, Theirs::Refused(400, "invalid_body"))
         }
         "connect" | "connect_twilio" => with("", app.connect_body("walked"), Theirs::Own),
+        "get_connect_forms" | "get_twilio_connect_forms" => of("", Theirs::Own),
         "verify_connection" => with("", json!({ "connectionId": "my-twilio" }), unknown(404)),
         "proxy_get" | "proxy_head" | "proxy_post" | "proxy_put" | "proxy_patch" | "proxy_delete" => {
             of("", unknown(404))

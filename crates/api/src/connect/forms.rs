@@ -1,0 +1,154 @@
+//! `GET /{integration}/connect`: the forms that connecting an integration takes, for clients that ask people for the fields.
+
+use actix_web::{get, web};
+use gateway::Gateway;
+use registry::{ConnectForm, Field, Provider};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::caller::{Caller, scope};
+use crate::error::{ApiError, ErrorBody, KeyErrors};
+use crate::query::{NoParameters, Query};
+
+/// What connecting an integration takes.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ConnectFormsAnswer {
+    data: ConnectForms,
+}
+
+/// The forms of an integration. The body of `POST /{integration}/connect` fills one of them.
+#[derive(Serialize, ToSchema)]
+struct ConnectForms {
+    /// The integration's key.
+    #[schema(example = "acme")]
+    integration: String,
+    /// The provider's name.
+    #[schema(example = "acme")]
+    provider: String,
+    /// The provider's name for people.
+    #[schema(example = "Acme")]
+    display_name: String,
+    /// The forms, the recommended one first.
+    forms: Vec<ConnectFormView>,
+}
+
+/// A form: one way to connect.
+#[derive(Serialize, ToSchema)]
+struct ConnectFormView {
+    #[schema(example = "API key")]
+    title: String,
+    /// The fields in the order in which to ask for them.
+    fields: Vec<ConnectField>,
+}
+
+/// A field of a form.
+#[derive(Serialize, ToSchema)]
+struct ConnectField {
+    /// Its name in the body.
+    #[schema(example = "apiKey")]
+    name: String,
+    /// Its label; null if the name serves.
+    title: Option<String>,
+    /// What it is and where to find it.
+    description: Option<String>,
+    /// A value of the right shape.
+    example: Option<String>,
+    /// Whether the form lacks something without it.
+    required: bool,
+    /// Whether people must not see it: a key or a password.
+    secret: bool,
+    /// Whether the provider's file sets it, so that people are not asked.
+    hidden: bool,
+    /// The values to choose from; empty for any value.
+    #[schema(example = json!([]))]
+    allowed: Vec<String>,
+    /// The value if it is left out.
+    default: Option<String>,
+    /// Ask for it only while another field holds one of these values; null to ask always.
+    visible_when: Option<ConnectCondition>,
+    /// The environment variable from which a command-line client takes it.
+    env: Option<String>,
+}
+
+/// A condition on another field of the form.
+#[derive(Serialize, ToSchema)]
+struct ConnectCondition {
+    /// The other field.
+    #[schema(example = "region")]
+    field: String,
+    /// The values of which it must hold one.
+    #[schema(example = json!(["eu"]))]
+    equals: Vec<String>,
+}
+
+impl ConnectForms {
+    fn new(integration: String, provider: &Provider) -> Self {
+        Self {
+            integration,
+            provider: provider.name.to_string(),
+            display_name: provider.display_name.clone(),
+            forms: provider.connect.iter().map(ConnectFormView::from).collect(),
+        }
+    }
+}
+
+impl From<&ConnectForm> for ConnectFormView {
+    fn from(form: &ConnectForm) -> Self {
+        let fields = form.fields.iter();
+        Self {
+            title: form.title.clone(),
+            fields: fields
+                .map(|(name, field)| ConnectField::new(name, field))
+                .collect(),
+        }
+    }
+}
+
+impl ConnectField {
+    fn new(name: &str, field: &Field) -> Self {
+        let condition = field.visible_when.as_ref();
+        Self {
+            name: name.to_owned(),
+            title: field.title.clone(),
+            description: field.description.clone(),
+            example: field.example.clone(),
+            required: field.required(),
+            secret: field.secret,
+            hidden: field.hidden,
+            allowed: field.allowed.clone(),
+            // The default of a secret is the file's own.
+            default: field.default_value.clone().filter(|_| !field.secret),
+            visible_when: condition.map(|when| ConnectCondition {
+                field: when.field.clone(),
+                equals: when.equals.clone(),
+            }),
+            env: field.env.clone(),
+        }
+    }
+}
+
+/// Shows the forms of an integration: the fields that `POST` to the same path takes.
+#[utoipa::path(
+    operation_id = "get_connect_forms", tag = "connections", security(("api_key" = ["environment:connections:create"])),
+    params(("integration" = String, Path, description = "The integration's key", example = "acme")),
+    responses(
+        (status = 200, description = "The forms", body = ConnectFormsAnswer),
+        (status = 400, description = "`invalid_query_params`", body = ErrorBody),
+        (status = 404, description = "`unknown_provider_config`", body = ErrorBody),
+        KeyErrors
+    )
+)]
+#[get("/{integration}/connect")]
+pub(crate) async fn forms(
+    caller: Caller<scope::ConnectionsCreate>,
+    gateway: web::Data<Gateway>,
+    integration: web::Path<String>,
+    _: Query<NoParameters>,
+) -> Result<web::Json<ConnectFormsAnswer>, ApiError> {
+    let found = gateway
+        .integrations()
+        .resolve(caller.environment, &integration)
+        .await?;
+    let data = ConnectForms::new(found.key.to_string(), &found.provider);
+    Ok(web::Json(ConnectFormsAnswer { data }))
+}

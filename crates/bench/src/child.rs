@@ -14,6 +14,9 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{ChildStdin, ChildStdout, Command};
 use tokio::sync::mpsc;
 
+/// How the program has its allocator work: `crates/trunkline/src/allocator.rs` says why.
+const ALLOCATOR_SETTINGS: [(&str, &str); 2] = [("MIMALLOC_PURGE_DELAY", "0"), ("MIMALLOC_ALLOW_THP", "0")];
+
 /// Longer than anything that is measured.
 const PATIENCE: Duration = Duration::from_mins(8);
 
@@ -43,6 +46,7 @@ impl Child {
         let name = kind.to_possible_value().context("a child without a name")?;
         let mut process = Command::new(program)
             .args(["child", name.get_name()])
+            .envs(ALLOCATOR_SETTINGS)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)

@@ -31,7 +31,7 @@ pub(crate) struct Options {
     /// Everything smaller and once: proves that it works, within two minutes
     #[arg(long, conflicts_with = "full")]
     quick: bool,
-    /// Latency and memory on PostgreSQL too
+    /// Latency on PostgreSQL too
     #[arg(long)]
     full: bool,
     /// Only these parts

@@ -3,6 +3,7 @@
 //! Only this crate wires the others together; it holds no rule of its own. Exit status 0 is success, 1 a failure, 2 a command line,
 //! configuration or provider file that must be put right first.
 
+mod allocator;
 mod cli;
 mod client;
 mod commands;
@@ -25,11 +26,8 @@ use crate::config::ConfigError;
 /// For what must be put right before a command can begin; clap ends with the same.
 const UNUSABLE: u8 = 2;
 
-/// Calls come and go on several threads for years; the C library's allocator takes longer for it and gives less back.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
+    allocator::apply_settings();
     let cli = Cli::parse();
     let outcome = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -140,7 +140,7 @@ fn text(headers: &HeaderMap, name: &str) -> Option<String> {
         (status = 409, description = "`idempotency_key_in_use`: the first request with this key is under way", body = ErrorBody),
         (status = 422, description = "`idempotency_key_reused`: the key was used with another input", body = ErrorBody),
         (status = 429, description = "`rate_limited`: the provider, or its limits, takes no more calls just now; nothing was done, see the header `Retry-After`", body = ErrorBody),
-        (status = 424, description = "The provider refused (`script_http_error`, with its answer in `upstream`), nobody knows whether it was carried out (`action_outcome_unknown`), or the call cannot be made (`action_failed`)", body = ErrorBody),
+        (status = 424, description = "The provider refused (`script_http_error`, with its answer in `upstream`), nobody knows whether it was carried out (`action_outcome_unknown`), the call cannot be made or its answer not be used (`action_failed`), or the first answer was too large to be stored (`action_answer_too_large`)", body = ErrorBody),
         KeyErrors
     )
 )]
@@ -178,7 +178,7 @@ pub(crate) async fn trigger(
     responses(
         (status = 200, description = "What the action answered: any JSON", body = serde_json::Value),
         (status = 404, description = "`not_found`: not done yet, with `payload.status` `queued` or `running`; or not known", body = ErrorBody),
-        (status = 424, description = "It failed: `script_http_error`, `provider_unavailable`, `rate_limited`, `action_outcome_unknown` or `action_failed`", body = ErrorBody),
+        (status = 424, description = "It failed: `script_http_error`, `provider_unavailable`, `rate_limited`, `action_outcome_unknown`, `action_failed` or `action_answer_too_large`", body = ErrorBody),
         KeyErrors
     )
 )]

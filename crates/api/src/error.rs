@@ -10,7 +10,13 @@ use gateway::{FieldError, GatewayError, Scope, UpstreamAnswer};
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 use store::StoreError;
+use upstream::excerpt;
 use utoipa::{IntoResponses, ToSchema};
+
+/// Characters of a message: it may quote what a caller or a provider wrote.
+const LONGEST_MESSAGE: usize = 4_000;
+/// Characters of one step of a field's path.
+const LONGEST_STEP: usize = 200;
 
 /// Why a request was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -359,14 +365,18 @@ impl ApiError {
         let errors = self.fields().map(|fields| {
             let field = |field: &FieldError| ErrorField {
                 code: field.code,
-                message: field.message.clone(),
-                path: field.path.clone(),
+                message: excerpt(&field.message, LONGEST_MESSAGE),
+                path: field
+                    .path
+                    .iter()
+                    .map(|step| excerpt(step, LONGEST_STEP))
+                    .collect(),
             };
             fields.iter().map(field).collect()
         });
         let detail = ErrorDetail {
             code,
-            message: self.message(),
+            message: excerpt(&self.message(), LONGEST_MESSAGE),
             errors,
             payload: self.payload(request),
             upstream: match self {

@@ -98,7 +98,7 @@ pub(crate) async fn call(
     asked.apply(&mut relay);
     relay.body = upload::body(&request, payload, relay.retries > 0).await?;
     if !relay.body.is_empty() {
-        headers::of_the_body(request.headers(), &mut relay.headers);
+        headers::of_the_body(request.headers(), &mut relay.content_headers);
     }
     let relayed = gateway
         .proxy()

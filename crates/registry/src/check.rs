@@ -108,7 +108,7 @@ pub(crate) fn provider(name: ProviderName, file: &ProviderFile, report: &mut Rep
         retry,
         paginate,
         limits: call::limits(&file.limits),
-        errors: call::errors(&file.errors),
+        errors: call::errors(&file.errors, report),
         syncs,
         actions,
         document: report.source.root.to_json(),

@@ -288,4 +288,17 @@ pub(crate) struct ErrorsFile {
     /// What to tell people, by code, or by HTTP status for answers whose code has no hint.
     #[serde(default)]
     pub(crate) hints: IndexMap<String, String>,
+    /// How to recognise an error in the body of a success (status 2xx).
+    pub(crate) in_body: Option<ErrorInBodyFile>,
+}
+
+/// How to recognise an error in the body of a success.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ErrorInBodyFile {
+    /// The place in the body, with dots between names and list positions.
+    pub(crate) path: String,
+    /// What stands there in an error, or several such values; without it, anything but `null`, `false`, `0` and what is empty.
+    #[serde(default)]
+    pub(crate) equals: OneOrMany<Scalar>,
 }

@@ -16,6 +16,7 @@ mod load;
 mod path;
 mod provider;
 mod registry;
+mod response;
 mod schedule;
 mod shape;
 mod source;
@@ -26,11 +27,11 @@ pub use action::{Action, ActionBody, ActionRequest, ActionRoute, Deletes, Parame
 pub use error::{LoadError, Problem};
 pub use input::{Input, InputError, InputKind};
 pub use provider::{
-    AuthMode, BoundFormat, Check, ConnectForm, ErrorRules, Field, FieldFormat, Limits, ListEnd, ListRequest,
-    Lookback, OffsetStep, Paginate, Provider, ProviderLimits, Reread, RetryRules, Sync, Undated,
-    Verification, VisibleWhen, WaitInBody, Window,
+    AuthMode, BoundFormat, Check, ConnectForm, Field, FieldFormat, Limits, ListEnd, ListRequest, Lookback,
+    OffsetStep, Paginate, Provider, ProviderLimits, Reread, Sync, Undated, Verification, VisibleWhen, Window,
 };
 pub use registry::{Checked, CheckedFile, NotServed, Registry, Unsupported};
+pub use response::{ErrorInBody, ErrorRules, RetryRules, WaitInBody};
 pub use schedule::{Schedule, ScheduleError};
 pub use shape::json_schema;
 pub use tables_page::tables_page;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use domain::{ActionName, Model, ProviderName, SyncName, TableName};
 use indexmap::IndexMap;
 
-use crate::{Action, JsonTemplate, Schedule, Template};
+use crate::{Action, ErrorRules, JsonTemplate, RetryRules, Schedule, Template};
 
 /// One provider, from one file.
 #[derive(Debug, Clone)]
@@ -196,43 +196,6 @@ pub struct Check {
     pub message: Template,
 }
 
-/// When a call is repeated, beside what HTTP itself says (429, 502, 503, 504, 500 for reading, broken connections).
-#[derive(Debug, Clone, Default)]
-pub struct RetryRules {
-    /// Headers that hold seconds or an HTTP date to wait, beside `Retry-After`, which counts after any failure.
-    pub after: Vec<String>,
-    /// Headers that hold the time at which to go on, in seconds or milliseconds since 1970 or as a date.
-    pub at: Vec<String>,
-    /// A header that says 0 when nothing is left.
-    pub remaining: Option<String>,
-    /// Statuses as the file writes them: `429`, `5xx`, `500-502`. Empty for the usual ones.
-    pub statuses: Vec<std::ops::RangeInclusive<u16>>,
-    /// Where an error's body says how long to wait.
-    pub in_body: Option<WaitInBody>,
-}
-
-/// Where an error's body says how long to wait.
-#[derive(Debug, Clone)]
-pub struct WaitInBody {
-    /// The place in the body, outermost name first.
-    pub path: Vec<String>,
-    /// What finds the value in the text there, by its first group or else by all that it matches; the text itself if none.
-    pub value: Option<regex::Regex>,
-    /// Whether the value is the time at which to go on; else it is how long to wait.
-    pub is_time: bool,
-}
-
-impl WaitInBody {
-    /// The value within `text`.
-    pub fn find<'a>(&self, text: &'a str) -> Option<&'a str> {
-        let Some(value) = &self.value else {
-            return Some(text);
-        };
-        let found = value.captures(text)?;
-        found.get(1).or_else(|| found.get(0)).map(|group| group.as_str())
-    }
-}
-
 /// What a provider bears from one connection.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -251,21 +214,6 @@ pub struct ProviderLimits {
     pub concurrency: Option<u32>,
     /// Calls a second, if it counts them.
     pub per_second: Option<f64>,
-}
-
-/// How errors of the provider read.
-#[derive(Debug, Clone, Default)]
-pub struct ErrorRules {
-    /// Where in an error's body the code stands, outermost name first.
-    pub code: Vec<String>,
-    /// Where the message stands.
-    pub message: Vec<String>,
-    /// Statuses that mean the credentials are not good; 401 unless the file says otherwise.
-    pub unauthorized: Vec<u16>,
-    /// Codes that mean the same, whatever the status.
-    pub unauthorized_codes: Vec<String>,
-    /// What to tell people, by code, or by HTTP status where the code has none.
-    pub hints: IndexMap<String, String>,
 }
 
 /// How a list goes on.

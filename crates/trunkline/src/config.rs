@@ -74,6 +74,7 @@ pub(crate) struct Upstream {
     pub(crate) max_attempts: NonZeroU32,
     pub(crate) max_wait_seconds: Within<0, 86_400>,
     pub(crate) max_body_mb: NonZeroUsize,
+    pub(crate) memory_mb: NonZeroUsize,
 }
 
 /// A whole number from `LEAST` to `MOST`.

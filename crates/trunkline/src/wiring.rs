@@ -245,6 +245,7 @@ fn upstream_options(config: &Config, registry: &Registry) -> Result<UpstreamOpti
         max_attempts: set.max_attempts.get(),
         max_wait: Duration::from_secs(set.max_wait_seconds.get()),
         max_body: set.max_body_mb.get().saturating_mul(1 << 20),
+        memory: set.memory_mb.get().saturating_mul(1 << 20),
         ..UpstreamOptions::default()
     })
 }

@@ -6,12 +6,16 @@ use reqwest::Method;
 use reqwest::header::{self, HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 
+use crate::error::excerpt;
 use crate::provider_error::blot;
 use crate::target::add_headers;
 use crate::{Answer, Call, CallError, Target, json};
 
-/// Characters of an answer that are quoted to whoever asked for an action.
-const QUOTED: usize = 16_384;
+/// Characters of a response's body that are quoted to the caller of an action.
+const QUOTED: usize = 4_096;
+/// Characters of each of its headers, and how many headers.
+const QUOTED_HEADER: usize = 512;
+const QUOTED_HEADERS: usize = 64;
 /// Headers of an answer that are not quoted: they concern one hop, or would be taken for ours.
 const NOT_QUOTED: [HeaderName; 5] = [
     header::CONNECTION,
@@ -35,29 +39,33 @@ pub struct Refusal {
 pub struct Quoted {
     /// The HTTP status.
     pub status: u16,
-    /// Its headers, in lower case; the first of each name.
+    /// Its headers, in lower case; the first of each name, cut short.
     pub headers: Vec<(String, String)>,
-    /// Its body: JSON, or text that is cut short.
+    /// Its body: JSON, or text where it is something else or longer than 4,096 characters, then cut and ended with `…`.
     pub body: Value,
 }
 
 impl Quoted {
     pub(crate) fn read(target: &Target, answer: &Answer) -> Self {
         let text = blot(target, &String::from_utf8_lossy(&answer.body));
+        let quoted = excerpt(&text, QUOTED);
         let body = if text.is_empty() {
             Value::Null
+        } else if quoted != text {
+            Value::String(quoted)
         } else {
-            let cut = || Value::String(text.chars().take(QUOTED).collect());
-            serde_json::from_str(&text).unwrap_or_else(|_| cut())
+            serde_json::from_str(&text).unwrap_or(Value::String(quoted))
         };
-        let headers = answer.headers.keys().filter(|name| !NOT_QUOTED.contains(name));
+        let headers = answer.headers.keys();
+        let headers =
+            headers.filter(|name| !NOT_QUOTED.contains(name) && name.as_str().len() <= QUOTED_HEADER);
         let headers = headers.filter_map(|name| {
-            let value = answer.headers.get(name)?.to_str().ok()?;
-            Some((name.as_str().to_owned(), blot(target, value)))
+            let value = blot(target, answer.headers.get(name)?.to_str().ok()?);
+            Some((name.as_str().to_owned(), excerpt(&value, QUOTED_HEADER)))
         });
         Self {
             status: answer.status,
-            headers: headers.collect(),
+            headers: headers.take(QUOTED_HEADERS).collect(),
             body,
         }
     }
@@ -68,11 +76,18 @@ impl CallError {
     pub fn nothing_done(&self) -> bool {
         match self {
             Self::DeadlineExceeded { last, .. } => last.nothing_done(),
-            Self::Provider(error) => !error.carried_out && error.status < 500 && error.status != 408,
+            // A redirect that could not be followed says nothing of what was done.
+            Self::Provider(error) => {
+                !error.carried_out && !(300..400).contains(&error.status) && error.status < 500 && error.status != 408
+            }
+            Self::NoMemory { sent } => !sent,
             Self::Broken { .. }
             | Self::TimedOut { .. }
             | Self::NotTaken { .. }
             | Self::TooLarge { .. }
+            | Self::UnknownCoding { .. }
+            | Self::Undecodable { .. }
+            | Self::Moved { .. }
             | Self::NotJson { .. }
             // The first of them may be the answer to a call that was carried out.
             | Self::TooManyRedirects { .. } => false,

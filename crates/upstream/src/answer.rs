@@ -1,57 +1,142 @@
-//! A provider's answer.
+//! A provider's response, read to its end.
 
 use std::fmt;
 
 use bytes::Bytes;
-use reqwest::header::HeaderMap;
-use serde::de::DeserializeOwned;
+use reqwest::header::{self, HeaderMap};
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
 
-use crate::CallError;
+use crate::budget::BodyPermit;
+use crate::{CallError, json};
 
-/// An answer, read to its end and decompressed.
-#[derive(Clone)]
+/// A response, read to its end and decoded.
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
-    /// Its headers; those of a compressed body's length and encoding are gone.
+    /// Its headers; those of a coded body's length and coding are gone.
     pub headers: HeaderMap,
-    /// Its body.
+    /// Its body, without a byte order mark.
     pub body: Bytes,
     /// How many attempts it took.
     pub attempts: u32,
-    /// Whether the call was carried out whatever the status, since a redirect made a GET of a write.
+    /// Whether the request was carried out whatever the status, since a redirect made a GET of a write.
     pub(crate) carried_out: bool,
+    /// What the body holds of the memory budget.
+    pub(crate) permit: BodyPermit,
 }
 
 impl Answer {
     /// The body as JSON. [`CallError::NotJson`] tells what it is instead.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, CallError> {
-        serde_json::from_slice(&self.body).map_err(|error| CallError::NotJson {
-            status: self.status,
-            instead: match (self.body.trim_ascii_start(), error.classify()) {
+        if !json::is_bounded(&self.body) {
+            return Err(self.instead(Instead::TooManyValues));
+        }
+        serde_json::from_slice(&self.body).map_err(|error| {
+            self.instead(match (self.body.trim_ascii_start(), error.classify()) {
                 ([], _) => Instead::Nothing,
                 ([b'<', ..], _) => Instead::Markup,
                 (_, Category::Eof) => Instead::CutOff,
                 (_, Category::Data) => Instead::OtherShape,
                 (_, Category::Syntax | Category::Io) => Instead::SomethingElse,
-            },
+            })
         })
+    }
+
+    /// The body as text, if it says that it is plain text in an encoding that we know.
+    pub fn text(&self) -> Option<String> {
+        let media_type = self.media_type();
+        let (kind, parameters) = media_type.split_once(';').unwrap_or((&media_type, ""));
+        let charset = parameters
+            .split(';')
+            .filter_map(|parameter| parameter.split_once('='))
+            .find(|(name, _)| name.trim() == "charset")
+            .map_or("utf-8", |(_, charset)| charset.trim().trim_matches('"'));
+        if !matches!(kind.trim(), "text/plain" | "text/csv") {
+            return None;
+        }
+        match charset {
+            "utf-8" | "utf8" | "us-ascii" => String::from_utf8(self.body.to_vec()).ok(),
+            "iso-8859-1" | "latin1" => Some(self.body.iter().copied().map(char::from).collect()),
+            _ => None,
+        }
+    }
+
+    /// Whether the body is another resource than the one that the request was sent to: a redirect pointed to it after the request
+    /// had been carried out (RFC 9110, 15.4.4).
+    pub fn is_of_another_resource(&self) -> bool {
+        self.carried_out
+    }
+
+    /// Drops the body and returns its part of the memory budget, for what was read from it.
+    pub fn into_permit(self) -> BodyPermit {
+        self.permit
     }
 
     /// The answer, unless HTML or XML stands where JSON was asked for; costs no look beyond the first byte.
     pub(crate) fn without_markup(self) -> Result<Self, CallError> {
         match self.body.trim_ascii_start() {
-            [b'<', ..] => Err(CallError::NotJson {
-                status: self.status,
-                instead: Instead::Markup,
-            }),
+            [b'<', ..] => Err(self.instead(Instead::Markup)),
             _ => Ok(self),
+        }
+    }
+
+    /// The answer, unless it is an HTML page: something between here and the provider, such as a captive portal, answers in the
+    /// provider's place.
+    pub(crate) fn without_page(self) -> Result<Self, CallError> {
+        let media_type = self.media_type();
+        let declared = ["text/html", "application/xhtml"]
+            .iter()
+            .any(|html| media_type.starts_with(html));
+        let begins = |word: &[u8]| {
+            let start = self.body.trim_ascii_start();
+            start
+                .get(..word.len())
+                .is_some_and(|start| start.eq_ignore_ascii_case(word))
+        };
+        if declared || begins(b"<!doctype html") || begins(b"<html") {
+            return Err(self.instead(Instead::Markup));
+        }
+        Ok(self)
+    }
+
+    /// The answer to an action, if it is understood: JSON, or plain text or nothing at all where the provider's file expects no
+    /// particular output.
+    pub(crate) fn understood(self, output_expected: bool) -> Result<Self, CallError> {
+        if self.body.trim_ascii().is_empty() {
+            return if output_expected {
+                Err(self.instead(Instead::Nothing))
+            } else {
+                Ok(self)
+            };
+        }
+        match self.json::<IgnoredAny>() {
+            Ok(_) => Ok(self),
+            Err(_) if !output_expected && !self.declares_json() && self.text().is_some() => Ok(self),
+            Err(error) => Err(error),
         }
     }
 
     pub(crate) fn succeeded(&self) -> bool {
         (200..300).contains(&self.status)
+    }
+
+    fn declares_json(&self) -> bool {
+        self.media_type().contains("json")
+    }
+
+    /// The `Content-Type` in lower case.
+    fn media_type(&self) -> String {
+        let value = self.headers.get(header::CONTENT_TYPE);
+        let text = value.and_then(|value| value.to_str().ok());
+        text.unwrap_or_default().trim().to_ascii_lowercase()
+    }
+
+    fn instead(&self, instead: Instead) -> CallError {
+        CallError::NotJson {
+            status: self.status,
+            instead,
+        }
     }
 }
 
@@ -66,6 +151,8 @@ pub enum Instead {
     CutOff,
     /// JSON, and not as it should be.
     OtherShape,
+    /// More values than are kept in memory at once.
+    TooManyValues,
     /// Anything else.
     SomethingElse,
 }
@@ -77,6 +164,7 @@ impl fmt::Display for Instead {
             Self::Markup => "HTML or XML",
             Self::CutOff => "JSON that is cut off",
             Self::OtherShape => "JSON of another shape",
+            Self::TooManyValues => "JSON of more than 500000 values",
             Self::SomethingElse => "something else",
         })
     }

@@ -19,6 +19,8 @@ pub struct Call {
     pub query: Vec<(String, String)>,
     /// Headers, which win over the provider's; those that belong to one hop, and `user-agent`, are left out.
     pub headers: HeaderMap,
+    /// Headers for where neither the provider's file nor `headers` has one of that name.
+    pub defaults: HeaderMap,
     /// The body.
     pub body: Option<Bytes>,
     /// Whether doing it twice is the same as doing it once, so that it may be repeated when nobody knows if it was done.
@@ -40,6 +42,7 @@ impl Call {
             path: path.into(),
             query: Vec::new(),
             headers: HeaderMap::new(),
+            defaults: HeaderMap::new(),
             body: None,
         }
     }

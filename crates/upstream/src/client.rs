@@ -5,18 +5,19 @@ use std::time::Duration;
 
 use domain::{Clock, Timestamp};
 use registry::Verification;
-use reqwest::header::{self, HeaderValue};
-use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::debug;
 
+use crate::budget::BodyBudget;
 use crate::context::Moment;
 use crate::gate::{Crowded, Gates, Place};
 use crate::provider_error::without_secrets;
+use crate::reading::Bounds;
 use crate::request::Prepared;
 use crate::transport::Transport;
 use crate::{
-    Answer, Call, CallError, ProviderError, Quoted, Refusal, Target, UpstreamError, UpstreamOptions, retry,
+    Answer, Call, CallError, ProviderError, Quoted, Refusal, Target, UpstreamError, UpstreamOptions, json,
+    retry,
 };
 
 /// Calls providers. Cheap to clone; clones share connections and limits.
@@ -29,11 +30,16 @@ struct Inner {
     clock: Clock,
     transport: Transport,
     gates: Gates,
+    budget: BodyBudget,
 }
 
-/// How hard to try.
+/// How hard to try, and how much to read.
 pub(crate) struct Effort<'a> {
     pub(crate) max_attempts: u32,
+    /// Bytes of the body of a success.
+    pub(crate) max_body: usize,
+    /// Whether credentials are tried: then a refusal is the answer, and not repeated.
+    pub(crate) tries_credentials: bool,
     /// Brings a server and headers of its own.
     pub(crate) verification: Option<&'a Verification>,
 }
@@ -66,16 +72,14 @@ impl Upstream {
                 });
             }
         }
-        let transport = Transport::new(
-            options.allow_private_addresses,
-            options.connect_timeout,
-            options.max_body,
-        )?;
+        let transport = Transport::new(options.allow_private_addresses, options.connect_timeout)?;
+        let budget = BodyBudget::new(options.memory);
         Ok(Self(Arc::new(Inner {
             options,
             clock,
             transport,
             gates: Gates::default(),
+            budget,
         })))
     }
 
@@ -94,32 +98,10 @@ impl Upstream {
             .map_err(|failure| failure.error)
     }
 
-    /// As [`Upstream::call`], with the body read as JSON; a success with HTML or the beginning of
-    /// JSON in it counts as a failed attempt.
-    pub async fn get_json<T: DeserializeOwned>(
-        &self,
-        target: &Target,
-        mut call: Call,
-    ) -> Result<(T, Answer), CallError> {
-        call.headers
-            .entry(header::ACCEPT)
-            .or_insert(HeaderValue::from_static("application/json"));
-        let read = |answer: Answer| answer.json().map(|value| (value, answer));
-        self.run(target, &call, &self.usual(), read)
-            .await
-            .map_err(|failure| failure.error)
-    }
-
-    /// Makes the call of an action: the 2xx answer, or why not, with the provider's own answer for whoever asked.
-    pub async fn carry(&self, target: &Target, call: Call) -> Result<Answer, Refusal> {
-        // Whether a call that is not to be repeated succeeded is told by its status alone.
-        let read = |answer: Answer| {
-            if call.idempotent {
-                answer.without_markup()
-            } else {
-                Ok(answer)
-            }
-        };
+    /// Makes the request of an action: the 2xx answer if it is understood, or why not, with the provider's own answer for the
+    /// caller. `output_expected` tells that the provider's file reads something from the answer.
+    pub async fn carry(&self, target: &Target, call: Call, output_expected: bool) -> Result<Answer, Refusal> {
+        let read = |answer: Answer| answer.understood(output_expected);
         self.run(target, &call, &self.usual(), read)
             .await
             .map_err(|failure| Refusal {
@@ -140,6 +122,8 @@ impl Upstream {
     fn usual(&self) -> Effort<'static> {
         Effort {
             max_attempts: self.options().max_attempts,
+            max_body: self.options().max_body,
+            tries_credentials: false,
             verification: None,
         }
     }
@@ -155,17 +139,18 @@ impl Upstream {
         let deadline = Instant::now() + self.options().deadline;
         let base = effort.verification.and_then(|own| own.base_url.as_ref());
         let headers = effort.verification.map_or(&[][..], |own| &own.headers);
-        let prepared = self.prepare(target, call, base, headers)?;
+        let mut prepared = self.prepare(target, call, base, headers)?;
+        prepared.accept_codings();
         let mut place = self.enter(target, deadline, 0).await?;
 
         let mut was_unauthorized = false;
         let mut attempt = 1;
         loop {
-            let failure = match self
-                .attempt(target, call, &prepared, &place, deadline, attempt)
-                .await
-            {
-                Ok(answer) if answer.succeeded() => match accept(answer) {
+            let outcome = self
+                .attempt(target, call, &prepared, &place, effort, deadline, attempt)
+                .await;
+            let failure = match outcome {
+                Ok(answer) if answer.succeeded() && !is_error(target, &answer) => match accept(answer) {
                     Ok(value) => return Ok(value),
                     Err(error) => Failure {
                         repeat: call.idempotent && error.is_transient(),
@@ -176,9 +161,12 @@ impl Upstream {
                     // A correct key meets a 401 now and then, so only the second one counts.
                     let first_401 = answer.status == 401 && !std::mem::replace(&mut was_unauthorized, true);
                     let first_401 = first_401 && (call.idempotent || !answer.carried_out);
+                    let is_refusal = matches!(answer.status, 401 | 403);
                     let failure = self.refused(target, call, answer);
+                    let limited = failure.error.provider().is_some_and(|told| told.rate_limited);
+                    let ends = effort.tries_credentials && is_refusal && !limited;
                     Failure {
-                        repeat: failure.repeat || first_401,
+                        repeat: (failure.repeat || first_401) && !ends,
                         ..failure
                     }
                 }
@@ -202,7 +190,7 @@ impl Upstream {
         let rules = &target.provider.retry;
         let error = ProviderError::read(target, &answer, self.now());
         if let Some(asked) = error.retry_after.filter(|_| error.rate_limited) {
-            self.rest(target, asked);
+            self.rest(target, asked.get());
         }
         Failure {
             error: error.into(),
@@ -223,27 +211,41 @@ impl Upstream {
         entered.map_err(|crowded| crowded.at_the_deadline(attempts))
     }
 
+    #[expect(clippy::too_many_arguments, reason = "all of them describe one attempt")]
     async fn attempt(
         &self,
         target: &Target,
         call: &Call,
         prepared: &Prepared,
         place: &Place,
+        effort: &Effort<'_>,
         deadline: Instant,
         attempt: u32,
     ) -> Result<Answer, CallError> {
-        let timed_out = |_| CallError::TimedOut {
-            host: prepared.url.host_str().unwrap_or_default().to_owned(),
-        };
         place
             .pace(deadline)
             .await
             .map_err(|crowded| crowded.at_the_deadline(attempt - 1))?;
+        // After the pace: a request that waits for its turn holds no memory.
+        let begin = self.0.budget.begin(target.urgency, target.connection);
+        let permit = timeout_at(deadline, begin)
+            .await
+            .map_err(|_| CallError::NoMemory { sent: false })?;
         let started = Instant::now();
-        let until = deadline.min(started + self.options().request_timeout);
+        let bounds = Bounds {
+            body: effort.max_body,
+            advice: if effort.tries_credentials {
+                "let proxy.verification of the provider's file name an endpoint with a smaller one"
+            } else {
+                "ask for less of it, such as smaller pages, or raise upstream.max_body_mb"
+            },
+            until: deadline.min(started + self.options().request_timeout),
+            deadline,
+        };
         let trusted = self.options().base_urls.get(&target.provider.name);
-        let sending = self.0.transport.send(prepared, trusted, attempt);
-        let result = timeout_at(until, sending).await.map_err(timed_out).flatten();
+        let transport = &self.0.transport;
+        let result = transport.send(prepared, trusted, attempt, &bounds, permit).await;
+        let result = result.map_err(|error| error.without_secrets(target));
         debug!(
             provider = %target.provider.name,
             http.method = %call.method,
@@ -362,11 +364,38 @@ impl Wait {
     }
 }
 
+/// Whether a success holds an error, by the rule of the provider's file.
+fn is_error(target: &Target, answer: &Answer) -> bool {
+    let rule = target.provider.errors.in_body.as_ref();
+    rule.is_some_and(|rule| {
+        let found = json::find(&answer.body, &rule.path).ok().flatten();
+        found.is_some_and(|value| rule.says_error(value.get()))
+    })
+}
+
+impl CallError {
+    /// The error without the connection's secrets, should an address that it shows hold one.
+    fn without_secrets(self, target: &Target) -> Self {
+        match self {
+            Self::Moved {
+                status,
+                method,
+                location,
+            } => Self::Moved {
+                location: target.without_secrets(&location),
+                status,
+                method,
+            },
+            other => other,
+        }
+    }
+}
+
 /// A call that never reached the provider may be repeated whatever it is; one that broke under way only if that does no harm.
 pub(crate) fn repeats_error(error: &CallError, idempotent: bool) -> bool {
     match error {
         CallError::Unreachable { .. } => true,
-        CallError::Broken { .. } | CallError::TimedOut { .. } => idempotent,
+        CallError::Broken { .. } | CallError::TimedOut { .. } | CallError::Undecodable { .. } => idempotent,
         _ => false,
     }
 }

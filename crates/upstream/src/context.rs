@@ -63,7 +63,7 @@ impl Context<'_> {
     /// The fields of a form, or the plain ones of a JSON object.
     fn body_pairs(&self) -> Vec<(String, String)> {
         let body = self.call.body.as_deref().unwrap_or_default();
-        if is_form(&self.call.headers) {
+        if is_form(&self.call.headers) || is_form(&self.call.defaults) {
             return url::form_urlencoded::parse(body).into_owned().collect();
         }
         match serde_json::from_slice(body) {

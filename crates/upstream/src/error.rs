@@ -4,8 +4,9 @@ use std::error::Error;
 use std::time::Duration;
 
 use registry::MissingValue;
+use url::Url;
 
-use crate::{Instead, ProviderError};
+use crate::{Instead, ProviderError, RetryAfter};
 
 /// Why a call failed. Holds no secret and no body.
 #[derive(Debug, thiserror::Error)]
@@ -65,11 +66,51 @@ pub enum CallError {
         /// When it may be worth another try.
         retry_after: Duration,
     },
-    /// The answer is too large.
-    #[error("the answer is larger than {limit} bytes")]
+    /// The response's body is too large; the rest of it was not read.
+    #[error("the response of {host} is larger than {}: {advice}", size(*.limit))]
     TooLarge {
-        /// Bytes allowed.
+        /// The host.
+        host: String,
+        /// Bytes allowed, after decoding.
         limit: usize,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// The memory budget had no room for the response's body in time.
+    #[error("too many responses are being read at once: try again later, or raise upstream.memory_mb")]
+    NoMemory {
+        /// Whether the request had been sent.
+        sent: bool,
+    },
+    /// The response's body has a content coding that we cannot take off.
+    #[error(
+        "the response of {host} has the content coding {coding:?}, which is not gzip, deflate, br or zstd"
+    )]
+    UnknownCoding {
+        /// The host.
+        host: String,
+        /// The coding, cut short.
+        coding: String,
+    },
+    /// The response's body is not what its content coding says.
+    #[error("the response of {host} cannot be decoded as its content coding says")]
+    Undecodable {
+        /// The host.
+        host: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A redirect of a write that does not tell whether it was carried out.
+    #[error(
+        "the provider answered {status} to the {method} and points to {location}: a write is not sent on, since nothing tells whether it was carried out; call the new address"
+    )]
+    Moved {
+        /// 301 or 302.
+        status: u16,
+        /// The method of the request.
+        method: String,
+        /// The new address without its query, cut short.
+        location: String,
     },
     /// The connection lacks something that the provider's file asks for.
     #[error("the connection lacks a value that the provider needs")]
@@ -145,7 +186,7 @@ impl CallError {
         match self {
             Self::Crowded { retry_after } => Some(*retry_after),
             Self::DeadlineExceeded { last, .. } => last.retry_after(),
-            _ => self.provider().and_then(|error| error.retry_after),
+            _ => self.provider()?.retry_after.map(RetryAfter::get),
         }
     }
 
@@ -156,6 +197,8 @@ impl CallError {
             | Self::Broken { .. }
             | Self::TimedOut { .. }
             | Self::DeadlineExceeded { .. }
+            | Self::NoMemory { .. }
+            | Self::Undecodable { .. }
             | Self::Crowded { .. } => true,
             Self::NotJson { instead, .. } => matches!(instead, Instead::Markup | Instead::CutOff),
             Self::Provider(error) => error.rate_limited || error.status >= 500,
@@ -163,6 +206,8 @@ impl CallError {
             | Self::PlainHttp { .. }
             | Self::NotTaken { .. }
             | Self::TooLarge { .. }
+            | Self::UnknownCoding { .. }
+            | Self::Moved { .. }
             | Self::Template(_)
             | Self::OverrideNotAllowed { .. }
             | Self::BadUrl { .. }
@@ -173,6 +218,30 @@ impl CallError {
             | Self::PageRepeats
             | Self::BadCursor => false,
         }
+    }
+}
+
+/// The host of an address, for a message: cut short, since an address may hold a host of any length.
+pub(crate) fn shown_host(url: &Url) -> String {
+    /// The longest name that DNS knows (RFC 1035, 2.3.4).
+    const LONGEST: usize = 253;
+    excerpt(url.host_str().unwrap_or_default(), LONGEST)
+}
+
+/// A text with its first `limit` characters, and a mark if it has more.
+pub fn excerpt(text: &str, limit: usize) -> String {
+    match text.char_indices().nth(limit) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
+/// A number of bytes for people.
+fn size(bytes: usize) -> String {
+    if bytes.is_multiple_of(1 << 20) {
+        format!("{} MiB", bytes >> 20)
+    } else {
+        format!("{bytes} bytes")
     }
 }
 

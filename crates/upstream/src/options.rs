@@ -26,8 +26,11 @@ pub struct UpstreamOptions {
     pub relay_wait: Duration,
     /// Attempts of one call at most.
     pub max_attempts: u32,
-    /// Bytes of an answer's body at most, after decompression.
+    /// Bytes of a response's body at most, after decoding.
     pub max_body: usize,
+    /// Bytes of response bodies that the process holds at once: those that are read, and those whose records are not written yet.
+    /// A body that does not fit waits. One body of each kind of request may exceed it, as one larger than all of it must.
+    pub memory: usize,
     /// The `User-Agent` header, unless the provider's file sets one.
     pub user_agent: String,
     /// The longest wait that a provider may ask for within a call; beyond it the call fails and tells how long to wait.
@@ -50,6 +53,7 @@ impl Default for UpstreamOptions {
             relay_wait: Duration::from_secs(10),
             max_attempts: 8,
             max_body: 64 << 20,
+            memory: 64 << 20,
             user_agent: concat!("trunkline/", env!("CARGO_PKG_VERSION")).to_owned(),
             max_wait: Duration::from_mins(2),
             base_backoff: Duration::from_millis(250),

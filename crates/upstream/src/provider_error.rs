@@ -1,13 +1,12 @@
 //! A provider's no, read by the rules of its file.
 
-use std::time::Duration;
-
 use domain::Timestamp;
 use secrecy::ExposeSecret;
 use serde_json::Value;
 
+use crate::error::excerpt;
 use crate::request::basic_pair;
-use crate::{Answer, Target, json, retry};
+use crate::{Answer, RetryAfter, Target, json, retry};
 
 /// Characters of a message that are kept.
 const MESSAGE: usize = 500;
@@ -47,7 +46,7 @@ pub struct ProviderError {
     /// Too many calls.
     pub rate_limited: bool,
     /// How long it asks to wait.
-    pub retry_after: Option<Duration>,
+    pub retry_after: Option<RetryAfter>,
     /// Whether the call was carried out all the same, since a redirect made a GET of it, and that was refused.
     pub(crate) carried_out: bool,
 }
@@ -131,15 +130,11 @@ fn harmless(text: &str, secrets: &[String], limit: usize) -> String {
     for secret in secrets {
         clean = clean.replace(secret.as_str(), "[secret]");
     }
-    let mut short: String = clean
+    let on_one_line: String = clean
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
-        .take(limit)
         .collect();
-    if short.len() < clean.len() {
-        short.push('…');
-    }
-    short
+    excerpt(&on_one_line, limit)
 }
 
 /// Every form in which a provider could echo the connection's secrets, longest first so that none leaves a rest of another.

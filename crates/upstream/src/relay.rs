@@ -16,8 +16,11 @@ use tracing::debug;
 pub use body::{RelayBody, RelayedBody, Upload};
 
 use crate::client::{Wait, repeats_error, shape};
+use crate::coding::{self, Parts};
+use crate::error::shown_host;
 use crate::gate::Place;
 use crate::provider_error::without_secrets;
+use crate::reading::without_coding;
 use crate::request::Prepared;
 use crate::transport::Begun;
 use crate::{CallError, Target, Upstream, retry};
@@ -36,6 +39,8 @@ pub struct Relay {
     pub base_url: Option<String>,
     /// Headers for the provider. They win over those of its file; those that belong to one hop, and `user-agent`, are left out.
     pub headers: HeaderMap,
+    /// What the caller's request says of its own body, for where neither the provider's file nor `headers` says it.
+    pub content_headers: HeaderMap,
     /// The body. What the provider's file adds to bodies is added to one that is whole; a streamed one stays as it is.
     pub body: RelayBody,
     /// Repetitions at most; 0 for one attempt. A streamed body is sent once.
@@ -61,6 +66,7 @@ impl Relay {
             query: None,
             base_url: None,
             headers: HeaderMap::new(),
+            content_headers: HeaderMap::new(),
             body: RelayBody::default(),
             retries: 0,
             retry_on: Vec::new(),
@@ -155,7 +161,7 @@ impl Upstream {
         }
         let rules = &target.provider.retry;
         let status = response.status().as_u16();
-        let asked = retry::asked(rules, status, response.headers(), &Value::Null, self.now())?;
+        let asked = retry::asked(rules, status, response.headers(), &Value::Null, self.now())?.get();
         if retry::rate_limited(rules, status, response.headers()) {
             self.rest(target, asked);
         }
@@ -177,20 +183,14 @@ impl Upstream {
             RelayBody::Whole(_) => None,
             RelayBody::Stream(_) => std::mem::take(body).into_stream(&moved),
         };
-        let transport = self.transport();
-        let clients = if relay.decompress {
-            &transport.reading
-        } else {
-            &transport.relaying
-        };
         let trusted = self.options().base_urls.get(&target.provider.name);
-        let sending = transport.begin(clients, prepared, stream, trusted);
+        let sending = self.transport().begin(prepared, stream, trusted);
         let result = moved
             .watch(sending, self.options().request_timeout, until)
             .await
             .unwrap_or_else(|| {
                 Err(CallError::TimedOut {
-                    host: prepared.url.host_str().unwrap_or_default().to_owned(),
+                    host: shown_host(&prepared.url),
                 })
             });
         debug!(
@@ -211,17 +211,25 @@ impl Upstream {
             mut response, host, ..
         } = begun;
         let status = response.status().as_u16();
+        let mut headers = std::mem::take(response.headers_mut());
+        // A coding that we do not know stays, and so does the header that names it.
+        let codings = relay.decompress.then(|| coding::codings(&headers).ok()).flatten();
+        let codings = codings.unwrap_or_default();
+        if !codings.is_empty() {
+            headers = without_coding(headers);
+        }
         let length = match (&relay.method, status) {
             // What there would be.
-            (&Method::HEAD, _) | (_, 304) => head::content_length(response.headers()),
-            _ => response.content_length(),
+            (&Method::HEAD, _) | (_, 304) => head::content_length(&headers),
+            _ => response.content_length().filter(|_| codings.is_empty()),
         };
         let rules = &target.provider;
-        let limited = retry::rate_limited(&rules.retry, status, response.headers());
+        let limited = retry::rate_limited(&rules.retry, status, &headers);
+        let parts = Parts::new(response, codings);
         Relayed {
             status,
-            headers: head::for_the_caller(std::mem::take(response.headers_mut())),
-            body: RelayedBody::new(response, host, length, self.options().request_timeout, place),
+            headers: head::for_the_caller(headers),
+            body: RelayedBody::new(parts, host, length, self.options().request_timeout, place),
             attempts,
             unauthorized: !limited && rules.errors.unauthorized.contains(&status),
         }

@@ -13,7 +13,7 @@ use url::Url;
 
 use crate::context::Context;
 use crate::target::add_headers;
-use crate::{Call, CallError, Target, Upstream, body};
+use crate::{Call, CallError, Target, Upstream, body, coding};
 
 /// Headers of one hop, or made by the HTTP client: a caller's are left out (RFC 9110, 7.6.1).
 pub(crate) const NOT_FORWARDED: [HeaderName; 11] = [
@@ -29,6 +29,9 @@ pub(crate) const NOT_FORWARDED: [HeaderName; 11] = [
     header::UPGRADE,
     header::USER_AGENT,
 ];
+
+/// What is accepted if neither the provider's file nor the caller says: some interfaces answer with XML if they may.
+const ACCEPT: HeaderValue = HeaderValue::from_static("application/json, text/plain, */*");
 
 /// Whether a call may have a header of that name, beside those that the HTTP client makes itself.
 pub fn may_be_set(name: &str) -> bool {
@@ -53,6 +56,18 @@ pub(crate) struct Prepared {
     pub(crate) own_query: Vec<(String, String)>,
     /// Headers that go along to another origin too; by a caller's wish alone.
     pub(crate) carried: HeaderMap,
+}
+
+impl Prepared {
+    /// Asks for a coded body, unless the provider's file says what to ask for, or only a part of the body is wanted, which could
+    /// not be decoded.
+    pub(crate) fn accept_codings(&mut self) {
+        if !self.headers.contains_key(header::RANGE) {
+            self.headers
+                .entry(header::ACCEPT_ENCODING)
+                .or_insert(coding::ACCEPTED);
+        }
+    }
 }
 
 impl Upstream {
@@ -99,6 +114,17 @@ impl Upstream {
                 headers.append(name, value.clone());
             }
         }
+        for name in call.defaults.keys() {
+            if !headers.contains_key(name) {
+                headers.extend(
+                    call.defaults
+                        .get_all(name)
+                        .iter()
+                        .map(|value| (name.clone(), value.clone())),
+                );
+            }
+        }
+        headers.entry(header::ACCEPT).or_insert(ACCEPT);
         let body = body::with_own(&target.provider.body, call, &mut headers, &lookup);
         Ok(Prepared {
             method: call.method.clone(),

@@ -1,6 +1,6 @@
 //! Whether to repeat an attempt, and how long to wait before.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use chrono::DateTime;
 use domain::Timestamp;
@@ -36,6 +36,25 @@ pub(crate) fn rate_limited(rules: &RetryRules, status: u16, headers: &HeaderMap)
     status == 429 || status == 403 && (none_left() || headers.contains_key("retry-after"))
 }
 
+/// How long a provider asks to wait: never more than a day, whatever it says. A mistake in one header must not stop a connection
+/// for years.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RetryAfter(Duration);
+
+impl RetryAfter {
+    /// The longest wait.
+    pub const LONGEST: Duration = Duration::from_hours(24);
+
+    pub(crate) fn new(wait: Duration) -> Self {
+        Self(wait.min(Self::LONGEST))
+    }
+
+    /// The wait.
+    pub fn get(self) -> Duration {
+        self.0
+    }
+}
+
 /// How long the provider asks to wait: the longest of all that it says.
 ///
 /// The file's own headers usually come with every answer and say when a quota begins anew, so they count only if there were too
@@ -46,82 +65,93 @@ pub(crate) fn asked(
     headers: &HeaderMap,
     body: &Value,
     now: Timestamp,
-) -> Option<Duration> {
+) -> Option<RetryAfter> {
     let left = rules.remaining.as_deref().and_then(|name| headers.get(name));
     let limited =
         rate_limited(rules, status, headers) && left.is_none_or(|left| left.as_bytes().trim_ascii() == b"0");
-    let values = |name: &str| {
-        headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .map(str::trim)
-    };
-    let after = std::iter::once("retry-after")
-        .chain(rules.after.iter().filter(|_| limited).map(String::as_str))
-        .filter_map(|name| values(name).and_then(|value| wait(value, now)));
-    let at = rules
-        .at
-        .iter()
-        .filter(|_| limited)
-        .filter_map(|name| values(name).and_then(|value| moment(value, now)));
+    let own = rules.after.iter().chain(&rules.at).filter(|_| limited);
+    let in_headers = std::iter::once("retry-after")
+        .chain(own.map(String::as_str))
+        .flat_map(|name| headers.get_all(name))
+        .filter_map(|value| wait(value.to_str().ok()?, now));
     let in_body = rules.in_body.iter().filter_map(|rule| {
         let text = json::at(body, &rule.path).and_then(json::plain)?;
-        let value = rule.find(&text)?.trim();
-        if rule.is_time {
-            moment(value, now)
-        } else {
-            seconds(value).or_else(|| until(value, now))
-        }
+        wait(rule.find(&text)?, now)
     });
-    after.chain(at).chain(in_body).max()
+    in_headers.chain(in_body).max()
 }
 
-/// Seconds, a date, or the `reset` of `limit=100, remaining=0, reset=5` (draft-ietf-httpapi-ratelimit-headers-07).
-fn wait(text: &str, now: Timestamp) -> Option<Duration> {
-    let reset = || {
-        text.split([',', ';'])
-            .find_map(|part| seconds(part.trim().strip_prefix("reset=")?))
-    };
-    seconds(text).or_else(|| until(text, now)).or_else(reset)
-}
-
-fn seconds(text: &str) -> Option<Duration> {
-    text.parse::<f64>()
-        .ok()
-        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-}
-
-/// The time until a date; a past one is no wait. HTTP's form is that of RFC 2822 with GMT (RFC 9110, 5.6.7).
-fn until(text: &str, now: Timestamp) -> Option<Duration> {
-    let date = DateTime::parse_from_rfc2822(text)
-        .or_else(|_| DateTime::parse_from_rfc3339(text))
-        .ok()?;
-    Some(from_now(Timestamp::from_chrono(date.to_utc()), now))
-}
-
-/// The time until a date or a number of seconds, or milliseconds, since 1970.
-fn moment(text: &str, now: Timestamp) -> Option<Duration> {
-    /// As seconds this is the year 5138, as milliseconds 1973.
-    const MILLIS_FROM: u64 = 100_000_000_000;
-    let since_epoch = |number: u64| {
-        let micros = if number < MILLIS_FROM {
-            number.checked_mul(1_000_000)
-        } else {
-            number.checked_mul(1_000)
+/// A wait in any of the forms in which providers write it: seconds, a time, or a list of either, of which the longest counts.
+fn wait(text: &str, now: Timestamp) -> Option<RetryAfter> {
+    let text = text.trim();
+    let in_list = || {
+        let parts = text.split([',', ';']).map(str::trim);
+        let named = |part: &str| {
+            part.strip_prefix("reset=")
+                .or_else(|| part.strip_prefix("t="))
+                .and_then(number)
         };
-        micros
-            .and_then(|micros| i64::try_from(micros).ok())
-            .map(Timestamp::from_micros)
+        // The other parameters of draft-ietf-httpapi-ratelimit-headers are numbers too, and no waits.
+        if text.contains('=') {
+            parts.filter_map(named).max_by(f64::total_cmp)
+        } else {
+            parts.filter_map(number).max_by(f64::total_cmp)
+        }
     };
-    let whole = text.split('.').next().unwrap_or_default();
-    match whole.parse::<u64>() {
-        Ok(number) => since_epoch(number).map(|time| from_now(time, now)),
-        Err(_) => until(text, now),
+    let wait = number(text)
+        .map(|number| of_number(number, now))
+        .or_else(|| until(text, now))
+        .or_else(|| in_list().map(|number| of_number(number, now)))?;
+    Some(RetryAfter::new(wait))
+}
+
+fn number(text: &str) -> Option<f64> {
+    text.parse()
+        .ok()
+        .filter(|number: &f64| number.is_finite() && *number >= 0.0)
+}
+
+/// A number of seconds to wait or, where that would be 31 years, a time as seconds or milliseconds since 1970: some providers
+/// write one where the other is expected.
+fn of_number(number: f64, now: Timestamp) -> Duration {
+    /// As a time, September 2001.
+    const TIME_FROM: f64 = 1e9;
+    /// As seconds this is the year 5138, as milliseconds 1973.
+    const MILLIS_FROM: f64 = 1e11;
+    let seconds = if number < MILLIS_FROM {
+        number
+    } else {
+        number / 1e3
+    };
+    let length = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
+    if number < TIME_FROM {
+        length
+    } else {
+        from_now(length, now)
     }
 }
 
-fn from_now(time: Timestamp, now: Timestamp) -> Duration {
-    Duration::from_micros(u64::try_from(time.since(now)).unwrap_or_default())
+/// The time until a date; a past one is no wait. In HTTP's three forms (RFC 9110, 5.6.7), or as in mails or RFC 3339.
+fn until(text: &str, now: Timestamp) -> Option<Duration> {
+    let of_http = || {
+        let date = httpdate::parse_http_date(text).ok()?;
+        date.duration_since(SystemTime::UNIX_EPOCH).ok()
+    };
+    let of_others = || {
+        let date = DateTime::parse_from_rfc2822(text)
+            .or_else(|_| DateTime::parse_from_rfc3339(text))
+            .ok()?;
+        let micros = u64::try_from(date.timestamp_micros()).unwrap_or_default();
+        Some(Duration::from_micros(micros))
+    };
+    Some(from_now(of_http().or_else(of_others)?, now))
+}
+
+/// The time until a moment that is told as the time since 1970, in whole microseconds as our clock counts.
+fn from_now(since_epoch: Duration, now: Timestamp) -> Duration {
+    let micros = since_epoch.as_micros();
+    let left = micros.saturating_sub(u128::try_from(now.as_micros()).unwrap_or_default());
+    Duration::from_micros(u64::try_from(left).unwrap_or(u64::MAX))
 }
 
 /// A random wait from zero to `base`, doubled with each attempt, up to `cap` (full jitter).
@@ -143,6 +173,13 @@ mod tests {
 
     /// 2026-11-21T10:00:00Z.
     const NOW: Timestamp = Timestamp::from_micros(1_795_255_200_000_000);
+
+    /// In milliseconds.
+    const DAY: u64 = 86_400_000;
+
+    fn seconds(seconds: u64) -> RetryAfter {
+        RetryAfter(Duration::from_secs(seconds))
+    }
 
     fn rules() -> RetryRules {
         RetryRules {
@@ -174,9 +211,26 @@ mod tests {
     #[case("x-after", "limit=100, remaining=0", None)]
     #[case("x-reset", "1795255205", Some(5_000))]
     #[case("x-reset", "1795255205250", Some(5_250))]
-    #[case("x-reset", "1795255205.9", Some(5_000))]
+    #[case("x-reset", "1795255205.9", Some(5_900))]
     #[case("x-reset", "2026-11-21T10:01:00Z", Some(60_000))]
-    #[case("x-reset", "99999999999999999999", None)]
+    #[case("x-reset", "7", Some(7_000))]
+    #[case("x-reset", "99999999999999999999", Some(DAY))]
+    #[case("retry-after", "31536000", Some(DAY))]
+    #[case("retry-after", "99999999999", Some(DAY))]
+    #[case("retry-after", "1795255205", Some(5_000))]
+    #[case("retry-after", "1795255205250", Some(5_250))]
+    #[case("retry-after", "1e300", Some(DAY))]
+    #[case("retry-after", "inf", None)]
+    #[case("retry-after", "NaN", None)]
+    #[case("retry-after", "-99999999999999999999", None)]
+    #[case("retry-after", "Fri, 31 Dec 9999 23:59:59 GMT", Some(DAY))]
+    #[case("retry-after", "Saturday, 21-Nov-26 10:00:07 GMT", Some(7_000))]
+    #[case("retry-after", "Sat Nov 21 10:00:07 2026", Some(7_000))]
+    #[case("retry-after", "Sat, 21 Nov 2026 10:00:07 +0000", Some(7_000))]
+    #[case("retry-after", "1601-01-01T00:00:00Z", Some(0))]
+    #[case("retry-after", "120, 60", Some(120_000))]
+    #[case("retry-after", "limit=99999, window=60", None)]
+    #[case("x-after", "limit=100, reset=31536000", Some(DAY))]
     fn a_wait_is_read_in_every_form(
         #[case] name: &'static str,
         #[case] value: &'static str,
@@ -184,17 +238,23 @@ mod tests {
     ) {
         assert_eq!(
             asked(&rules(), 429, &headers(&[(name, value)]), &Value::Null, NOW),
-            millis.map(Duration::from_millis)
+            millis.map(|millis| RetryAfter(Duration::from_millis(millis)))
         );
+    }
+
+    #[test]
+    fn of_several_headers_of_one_name_the_longest_counts() {
+        let mut said = headers(&[("retry-after", "2")]);
+        said.append("retry-after", HeaderValue::from_static("later"));
+        said.append("retry-after", HeaderValue::from_static("9"));
+        said.append("retry-after", HeaderValue::from_bytes(b"\xff").unwrap());
+        assert_eq!(asked(&rules(), 429, &said, &Value::Null, NOW), Some(seconds(9)));
     }
 
     #[test]
     fn of_several_waits_the_longest_counts() {
         let said = headers(&[("retry-after", "2"), ("x-after", "5"), ("x-reset", "1795255203")]);
-        assert_eq!(
-            asked(&rules(), 429, &said, &Value::Null, NOW),
-            Some(Duration::from_secs(5))
-        );
+        assert_eq!(asked(&rules(), 429, &said, &Value::Null, NOW), Some(seconds(5)));
     }
 
     #[test]
@@ -208,33 +268,27 @@ mod tests {
             );
         }
         let said = headers(&[("retry-after", "2"), ("x-reset", "1795258800"), ("x-left", "7")]);
-        assert_eq!(
-            asked(&rules(), 429, &said, &Value::Null, NOW),
-            Some(Duration::from_secs(2))
-        );
-        assert_eq!(
-            asked(&rules(), 503, &said, &Value::Null, NOW),
-            Some(Duration::from_secs(2))
-        );
+        assert_eq!(asked(&rules(), 429, &said, &Value::Null, NOW), Some(seconds(2)));
+        assert_eq!(asked(&rules(), 503, &said, &Value::Null, NOW), Some(seconds(2)));
     }
 
     #[rstest]
-    #[case("Try again in 12 seconds.", false, Some(12_000))]
-    #[case("Try again in a while.", false, None)]
-    #[case("in 1795255205", true, Some(5_000))]
-    fn a_wait_is_read_in_a_body(#[case] text: &str, #[case] is_time: bool, #[case] millis: Option<u64>) {
+    #[case("Try again in 12 seconds.", Some(12_000))]
+    #[case("Try again in a while.", None)]
+    #[case("in 1795255205", Some(5_000))]
+    #[case("in 99999999999999999999999", Some(DAY))]
+    fn a_wait_is_read_in_a_body(#[case] text: &str, #[case] millis: Option<u64>) {
         let rules = RetryRules {
             in_body: Some(WaitInBody {
                 path: vec!["error".to_owned(), "message".to_owned()],
                 value: Some("in ([0-9]+)".parse().unwrap()),
-                is_time,
             }),
             ..rules()
         };
         let body = serde_json::json!({ "error": { "message": text } });
         assert_eq!(
             asked(&rules, 429, &HeaderMap::new(), &body, NOW),
-            millis.map(Duration::from_millis)
+            millis.map(|millis| RetryAfter(Duration::from_millis(millis)))
         );
     }
 
@@ -281,6 +335,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn no_header_asks_for_more_than_a_day(text in "[ -~]{0,40}|[0-9]{1,30}(\\.[0-9]+)?|[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} 10:00:00 GMT") {
+            let mut said = HeaderMap::new();
+            said.insert("retry-after", HeaderValue::from_str(&text).unwrap());
+            let wait = asked(&rules(), 429, &said, &Value::Null, NOW);
+            prop_assert!(wait.is_none_or(|wait| wait.get() <= RetryAfter::LONGEST));
+        }
+
         #[test]
         fn a_backoff_never_exceeds_its_doubling_nor_its_cap(attempt in 0..200_u32) {
             let (base, cap) = (Duration::from_millis(250), Duration::from_secs(30));

@@ -2,7 +2,9 @@
 
 mod actions;
 mod addresses;
+mod answers;
 mod attempts;
+mod bodies;
 mod paging;
 mod redirects;
 mod regions;
@@ -78,6 +80,7 @@ pub(crate) fn provider(base_url: &str) -> Provider {
             unauthorized: vec![401],
             unauthorized_codes: vec!["20005".to_owned()],
             hints: IndexMap::from([("20003".to_owned(), "The secret is wrong.".to_owned())]),
+            in_body: None,
         },
         syncs: IndexMap::new(),
         actions: IndexMap::new(),

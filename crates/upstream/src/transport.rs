@@ -1,18 +1,16 @@
-//! Sending one attempt, its redirects included, and reading the answer to its end.
-//!
-//! Redirects are followed here and not by the HTTP client, so that the address policy sees each hop and a foreign one gets nothing.
+//! Sends one attempt of a request, its redirects included.
 
 use std::error::Error;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use reqwest::header;
-use reqwest::{Body, Client, ClientBuilder, Method, Response, StatusCode, redirect};
+use reqwest::{Body, Client, ClientBuilder, Response, redirect};
 use url::Url;
 
+use crate::CallError;
 use crate::address::{NoPublicAddress, PublicResolver, check_url};
-use crate::request::{Prepared, add_missing, remove_named};
-use crate::{Answer, CallError};
+use crate::error::shown_host;
+use crate::redirect::{only_reads, redirect_of};
+use crate::request::Prepared;
 
 const MAX_REDIRECTS: u32 = 5;
 
@@ -20,34 +18,15 @@ const MAX_REDIRECTS: u32 = 5;
 /// whether it was carried out.
 const IDLE: Duration = Duration::from_secs(45);
 
-/// The HTTP clients.
+/// The HTTP clients: one that connects to public addresses alone, and one for what configuration allows.
 #[derive(Debug)]
 pub(crate) struct Transport {
-    /// Decompress what they receive.
-    pub(crate) reading: Clients,
-    /// Hand on what they receive.
-    pub(crate) relaying: Clients,
-    allow_private_addresses: bool,
-    max_body: usize,
-}
-
-/// One that connects to public addresses alone, and one for what configuration allows.
-#[derive(Debug)]
-pub(crate) struct Clients {
     guarded: Client,
     open: Client,
+    allow_private_addresses: bool,
 }
 
-impl Clients {
-    fn new(builder: impl Fn() -> ClientBuilder) -> reqwest::Result<Self> {
-        Ok(Self {
-            guarded: builder().dns_resolver(PublicResolver).build()?,
-            open: builder().build()?,
-        })
-    }
-}
-
-/// An answer of which the body is still to come.
+/// A response whose body is still to come.
 pub(crate) struct Begun {
     pub(crate) response: Response,
     /// Who answers.
@@ -59,11 +38,7 @@ pub(crate) struct Begun {
 }
 
 impl Transport {
-    pub(crate) fn new(
-        allow_private_addresses: bool,
-        connect_timeout: Duration,
-        max_body: usize,
-    ) -> reqwest::Result<Self> {
+    pub(crate) fn new(allow_private_addresses: bool, connect_timeout: Duration) -> reqwest::Result<Self> {
         // An error means that somebody installed one before, which serves as well.
         drop(rustls::crypto::ring::default_provider().install_default());
         // No proxy from the environment: it would resolve names itself, and the address policy would be void.
@@ -75,35 +50,16 @@ impl Transport {
                 .connect_timeout(connect_timeout)
         };
         Ok(Self {
-            reading: Clients::new(builder)?,
-            relaying: Clients::new(|| builder().no_gzip())?,
+            guarded: builder().dns_resolver(PublicResolver).build()?,
+            open: builder().build()?,
             allow_private_addresses,
-            max_body,
         })
     }
 
-    /// One attempt. `trusted` is an address by the operator's own word, which may be private and plain http.
-    pub(crate) async fn send(
-        &self,
-        prepared: &Prepared,
-        trusted: Option<&Url>,
-        attempt: u32,
-    ) -> Result<Answer, CallError> {
-        let begun = self.begin(&self.reading, prepared, None, trusted).await?;
-        if let Some(error) = begun.stopped {
-            return Err(error);
-        }
-        let answer = self.read(begun.response, begun.host, attempt).await?;
-        Ok(Answer {
-            carried_out: begun.carried_out,
-            ..answer
-        })
-    }
-
-    /// Sends, follows redirects, and returns when the head of the answer is there. `stream` is sent in place of the body, once.
+    /// Sends, follows redirects, and returns when the head of the response is there. `stream` is sent in place of the body, once.
+    /// `trusted` is an address by the operator's own word, which may be private and plain http.
     pub(crate) async fn begin(
         &self,
-        clients: &Clients,
         prepared: &Prepared,
         mut stream: Option<Body>,
         trusted: Option<&Url>,
@@ -114,10 +70,10 @@ impl Transport {
         let mut carried_out = false;
         loop {
             let hop = led.as_ref().unwrap_or(prepared);
-            let host = hop.url.host_str().unwrap_or_default().to_owned();
+            let host = shown_host(&hop.url);
             let failed = |error: CallError| error.behind(carried_out, &host);
             let mut request = self
-                .client(clients, &hop.url, trusted)
+                .client(&hop.url, trusted)
                 .map_err(failed)?
                 .request(hop.method.clone(), hop.url.clone())
                 .headers(hop.headers.clone());
@@ -137,7 +93,7 @@ impl Transport {
             };
             match next {
                 Some(Ok(next)) => {
-                    carried_out |= next.method == Method::GET && hop.method != Method::GET;
+                    carried_out |= only_reads(&next.method) && !only_reads(&hop.method);
                     led = Some(next);
                 }
                 stopped => {
@@ -153,126 +109,13 @@ impl Transport {
         }
     }
 
-    fn client<'a>(
-        &self,
-        clients: &'a Clients,
-        url: &Url,
-        trusted: Option<&Url>,
-    ) -> Result<&'a Client, CallError> {
+    fn client(&self, url: &Url, trusted: Option<&Url>) -> Result<&Client, CallError> {
         if self.allow_private_addresses || trusted.is_some_and(|trusted| trusted.origin() == url.origin()) {
-            return Ok(&clients.open);
+            return Ok(&self.open);
         }
         check_url(url)?;
-        Ok(&clients.guarded)
+        Ok(&self.guarded)
     }
-
-    async fn read(&self, mut response: Response, host: String, attempts: u32) -> Result<Answer, CallError> {
-        let (status, headers) = (response.status().as_u16(), std::mem::take(response.headers_mut()));
-        let too_large = CallError::TooLarge { limit: self.max_body };
-        let mut body = BytesMut::new();
-        loop {
-            match response.chunk().await {
-                Ok(Some(chunk)) if body.len().saturating_add(chunk.len()) > self.max_body => {
-                    return Err(too_large);
-                }
-                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-                Ok(None) => {
-                    return Ok(Answer {
-                        status,
-                        headers,
-                        body: Bytes::from(body),
-                        attempts,
-                        carried_out: false,
-                    });
-                }
-                Err(error) => return Err(failure(host, error)),
-            }
-        }
-    }
-}
-
-impl CallError {
-    /// The error of a hop behind a write that was carried out: there, one that says that nothing was done would be wrong.
-    fn behind(self, carried_out: bool, host: &str) -> Self {
-        if !carried_out {
-            return self;
-        }
-        Self::Broken {
-            host: host.to_owned(),
-            source: Box::new(self),
-        }
-    }
-}
-
-impl Prepared {
-    /// What is sent to where a redirect points. Another origin gets no authorisation, no header that may hold a secret, none of the
-    /// provider's parameters and no body; `streamed` tells that the body is gone.
-    fn redirected(&self, status: StatusCode, location: Url, streamed: bool) -> Result<Self, CallError> {
-        let mut next = self.clone();
-        // As browsers do (RFC 9110, 15.4): only 307 and 308 keep a POST.
-        let becomes_get = match status {
-            StatusCode::SEE_OTHER => self.method != Method::HEAD,
-            StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND => self.method == Method::POST,
-            _ => false,
-        };
-        if becomes_get {
-            next.method = Method::GET;
-            next.body = None;
-            for name in [
-                header::CONTENT_TYPE,
-                header::CONTENT_ENCODING,
-                header::CONTENT_LANGUAGE,
-                header::CONTENT_LENGTH,
-            ] {
-                next.headers.remove(name);
-            }
-        }
-        let body = next.body.is_some() || (streamed && !becomes_get);
-        next.lead(location, body, streamed)?;
-        Ok(next)
-    }
-
-    fn lead(&mut self, mut location: Url, body: bool, streamed: bool) -> Result<(), CallError> {
-        let foreign = location.origin() != self.url.origin();
-        if body && (foreign || streamed) {
-            return Err(CallError::ForeignLink {
-                host: location.host_str().unwrap_or_default().to_owned(),
-            });
-        }
-        if foreign {
-            remove_named(&mut location, &self.own_query);
-            self.own_query.clear();
-            let mut kept = std::mem::take(&mut self.carried);
-            for name in [
-                header::ACCEPT,
-                header::ACCEPT_ENCODING,
-                header::RANGE,
-                header::USER_AGENT,
-            ] {
-                if let Some(value) = self.headers.remove(&name) {
-                    kept.insert(name, value);
-                }
-            }
-            self.headers = kept;
-        } else {
-            add_missing(&mut location, &self.own_query);
-        }
-        self.url = location;
-        Ok(())
-    }
-}
-
-/// Where the answer redirects to, if it does and the place makes sense.
-fn redirect_of(response: &Response, from: &Url) -> Option<Url> {
-    if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
-        return None;
-    }
-    let location = response.headers().get(header::LOCATION)?.to_str().ok()?;
-    let mut url = from.join(location).ok()?;
-    // A name and password in the address would become an authorisation.
-    url.set_username("").ok()?;
-    url.set_password(None).ok()?;
-    matches!(url.scheme(), "http" | "https").then_some(url)
 }
 
 pub(crate) fn failure(host: String, error: reqwest::Error) -> CallError {

@@ -9,8 +9,11 @@ use crate::client::Effort;
 use crate::provider_error::without_secrets;
 use crate::{Answer, Call, CallError, Target, Upstream, VerifyError, body, json};
 
-/// Somebody waits for the result.
+/// Attempts of one request: a person waits for the result.
 const MAX_ATTEMPTS: u32 = 3;
+
+/// Bytes of a response that is read to verify credentials.
+const MAX_BODY: usize = 1 << 20;
 
 impl Upstream {
     /// Tries the credentials by the provider's file: any endpoint that answers 2xx is enough, then its checks are looked at.
@@ -58,9 +61,13 @@ impl Upstream {
     ) -> Result<Answer, CallError> {
         let effort = Effort {
             max_attempts: MAX_ATTEMPTS.min(self.options().max_attempts),
+            max_body: MAX_BODY.min(self.options().max_body),
+            tries_credentials: true,
             verification,
         };
-        self.run(target, call, &effort, Ok)
+        let html = verification.is_some_and(|verification| accepts_html(target, verification));
+        let read = |answer: Answer| if html { Ok(answer) } else { answer.without_page() };
+        self.run(target, call, &effort, read)
             .await
             .map_err(|failure| failure.error)
     }
@@ -76,7 +83,7 @@ impl Upstream {
             Err(CallError::Provider(error)) if error.status < 500 && !error.rate_limited => return Ok(()),
             Err(error) => return Err(error.into()),
         };
-        let body: Value = answer.json().unwrap_or_default();
+        let body: Value = answer.json().map_err(VerifyError::from)?;
         let Some(said) = json::at(&body, &check.field).and_then(json::plain) else {
             return Ok(());
         };
@@ -121,4 +128,11 @@ impl Upstream {
         }
         Ok(call)
     }
+}
+
+/// Whether the provider's file asks for HTML, so that it verifies the credentials.
+fn accepts_html(target: &Target, verification: &Verification) -> bool {
+    let mut headers = verification.headers.iter().chain(&target.provider.headers);
+    let accept = headers.find(|(name, _)| name.eq_ignore_ascii_case("accept"));
+    accept.is_some_and(|(_, value)| value.to_string().contains("html"))
 }

@@ -10,7 +10,7 @@ use store::records::{self, DeleteCommit, Lease, PageCommit, PageCounts, SliceCha
 use store::slices::NewSlice;
 use store::syncs::SyncRow;
 use tokio_util::sync::CancellationToken;
-use upstream::{Answer, Call, Target};
+use upstream::{Answer, BodyPermit, Call, Target};
 
 use crate::checkpoint::Checkpoint;
 use crate::failure::Failure;
@@ -54,6 +54,8 @@ pub(crate) struct Batch {
     pub(crate) records: Vec<Record>,
     /// When the first of them was asked for.
     pub(crate) asked: Timestamp,
+    /// Their part of the memory budget, given back when they are written.
+    pub(crate) permit: BodyPermit,
 }
 
 impl Context {
@@ -100,7 +102,11 @@ impl Context {
 
     /// Writes records and what goes with them, in one transaction, if the lease is still ours.
     pub(crate) async fn commit(&self, batch: Batch, beside: Beside) -> Result<PageCounts, Failure> {
-        let Batch { records, asked } = batch;
+        let Batch {
+            records,
+            asked,
+            permit,
+        } = batch;
         let (table, lease, run) = (Arc::clone(&self.table), self.lease.clone(), self.run);
         let (connection, now) = (self.connection.id, self.now());
         let remembered = beside.checkpoint.clone();
@@ -127,6 +133,7 @@ impl Context {
                 records::commit_page(c, page)
             })
             .await?;
+        drop(permit);
         if let Some(checkpoint) = remembered {
             *self.checkpoint() = checkpoint;
         }
@@ -138,6 +145,7 @@ impl Context {
         Batch {
             records: Vec::new(),
             asked: self.now(),
+            permit: BodyPermit::default(),
         }
     }
 

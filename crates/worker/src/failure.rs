@@ -5,6 +5,9 @@ use store::StoreError;
 use store::runs::RunError;
 use upstream::CallError;
 
+/// Characters of a message that a run keeps.
+const LONGEST_MESSAGE: usize = 2_000;
+
 /// Why a run stopped.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
@@ -108,6 +111,8 @@ impl Failure {
             }
             cause = source.source();
         }
+        // It may quote what a provider or a caller wrote.
+        let message = upstream::excerpt(&message, LONGEST_MESSAGE);
         RunError { code, message, hint }
     }
 
@@ -156,10 +161,11 @@ fn call_code_and_hint(error: &CallError) -> (String, Option<String>) {
         } else if answer.rate_limited {
             "rate_limited".to_owned()
         } else {
-            answer
-                .code
-                .clone()
-                .unwrap_or_else(|| format!("http_{}", answer.status))
+            match &answer.code {
+                Some(code) => code.clone(),
+                None if answer.status < 300 => "error_in_response".to_owned(),
+                None => format!("http_{}", answer.status),
+            }
         };
         return (code, answer.hint.clone());
     }
@@ -176,6 +182,18 @@ fn call_code_and_hint(error: &CallError) -> (String, Option<String>) {
         CallError::PageRepeats => told(
             "page_repeats",
             "Compare `paginate` in the provider's file with the provider's documentation.",
+        ),
+        CallError::TooLarge { .. } => told(
+            "response_too_large",
+            "The rest was not read. Let the provider's file ask for smaller pages (`limit` of `paginate`, or a parameter of `request`), or raise TRUNKLINE_UPSTREAM__MAX_BODY_MB.",
+        ),
+        CallError::UnknownCoding { .. } | CallError::Undecodable { .. } => told(
+            "response_not_decodable",
+            "The provider, or something between here and it, sent a body that is not what its Content-Encoding says. The run is tried again by itself.",
+        ),
+        CallError::NoMemory { .. } => told(
+            "memory_budget",
+            "Many large responses are read at once. The run is tried again by itself; raise TRUNKLINE_UPSTREAM__MEMORY_MB if it happens often.",
         ),
         CallError::NotJson { .. } => told(
             "unreadable_page",

@@ -157,7 +157,14 @@ pub(crate) async fn ask(context: &Arc<Context>, keys: Vec<String>, unlisted: boo
         }
         if !records.is_empty() {
             context
-                .commit(Batch { records, asked }, Beside::default())
+                .commit(
+                    Batch {
+                        records,
+                        asked,
+                        ..context.nothing()
+                    },
+                    Beside::default(),
+                )
                 .await?;
         }
     }

@@ -367,11 +367,12 @@ async fn end(
             Some(regular) => {
                 let retry = retry(checkpoint.failures, unauthorized, sync.id);
                 let due = now.plus(retry.max(wait));
-                // Without good credentials it is never sooner than by the schedule, otherwise never later.
+                // Without good credentials it is never sooner than by the schedule, otherwise never later, whatever the provider
+                // asks for: who is asked too soon says so again.
                 Some(if unauthorized {
                     due.max(regular)
                 } else {
-                    due.min(regular.max(now.plus(wait)))
+                    due.min(regular)
                 })
             }
         };

@@ -127,7 +127,13 @@ impl<'a> Reader<'a> {
             let next = self.next(&at, &answer, &page)?;
             let Page { records, skipped, .. } = page;
             self.note(&records);
-            let batch = Batch { records, asked };
+            // The body is dropped before the next page is read; the records keep its part of the memory budget.
+            let permit = answer.into_permit();
+            let batch = Batch {
+                records,
+                asked,
+                permit,
+            };
             if !skipped.is_empty() {
                 // Which rows the records left out are is not known: none is marked deleted for not being seen.
                 self.seen = None;

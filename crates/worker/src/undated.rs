@@ -167,6 +167,7 @@ impl Walk {
             batch: Batch {
                 records: page.records,
                 asked,
+                permit: answer.into_permit(),
             },
             skipped,
             next,

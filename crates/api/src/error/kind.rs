@@ -43,6 +43,7 @@ pub(super) fn of_gateway(error: &GatewayError) -> (StatusCode, &'static str) {
             ActionFailureKind::RateLimited => (S::TOO_MANY_REQUESTS, "rate_limited"),
             ActionFailureKind::OutcomeUnknown => (S::FAILED_DEPENDENCY, "action_outcome_unknown"),
             ActionFailureKind::Impossible => (S::FAILED_DEPENDENCY, "action_failed"),
+            ActionFailureKind::AnswerTooLarge => (S::FAILED_DEPENDENCY, "action_answer_too_large"),
         },
         GatewayError::KeyInUse => (S::CONFLICT, "idempotency_key_in_use"),
         GatewayError::KeyReused => (S::UNPROCESSABLE_ENTITY, "idempotency_key_reused"),
@@ -76,6 +77,7 @@ fn call_kind(error: &CallError) -> (StatusCode, &'static str) {
         CallError::DeadlineExceeded { last, .. } if matches!(**last, CallError::Crowded { .. }) => {
             (S::TOO_MANY_REQUESTS, "rate_limited")
         }
+        CallError::NoMemory { .. } => (S::SERVICE_UNAVAILABLE, "unavailable"),
         CallError::TimedOut { .. } | CallError::DeadlineExceeded { .. } => {
             (S::GATEWAY_TIMEOUT, "provider_timeout")
         }
@@ -83,6 +85,9 @@ fn call_kind(error: &CallError) -> (StatusCode, &'static str) {
         | CallError::Broken { .. }
         | CallError::NotTaken { .. }
         | CallError::TooLarge { .. }
+        | CallError::UnknownCoding { .. }
+        | CallError::Undecodable { .. }
+        | CallError::Moved { .. }
         | CallError::Provider(_)
         | CallError::NotJson { .. }
         | CallError::ForeignLink { .. }

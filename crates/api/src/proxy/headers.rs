@@ -76,14 +76,14 @@ pub(super) fn read(given: &Given) -> Result<Asked, Vec<FieldError>> {
     }
 }
 
-/// Adds what the request says of its own body, unless something was said for the provider alone.
+/// Adds what the request says of its own body. The provider's file wins over it, and so do headers for the provider.
 pub(super) fn of_the_body(given: &Given, headers: &mut HeaderMap) {
     for name in [CONTENT_TYPE, CONTENT_ENCODING] {
         let value = given
             .get(&name)
             .and_then(|value| HeaderValue::from_bytes(value.as_bytes()).ok());
         if let (Ok(name), Some(value)) = (HeaderName::from_str(name.as_str()), value) {
-            headers.entry(name).or_insert(value);
+            headers.insert(name, value);
         }
     }
 }

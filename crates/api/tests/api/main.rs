@@ -26,6 +26,7 @@ mod feed_requests;
 mod integrations;
 mod methods;
 mod nul_characters;
+mod provider_answers;
 mod proxy;
 mod proxy_bytes;
 mod proxy_stalls;

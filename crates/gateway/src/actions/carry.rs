@@ -1,5 +1,6 @@
 //! Stored actions from their claim to their end: each call goes out once unless it may be repeated.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use serde_json::Value as Json;
 use store::actions::{self, ActionEnd, ActionRow, ActionStatus};
 use store::connections::{self, ConnectionRow};
 
-use super::failure::{ActionFailure, Failed};
+use super::failure::{ActionFailure, Failed, MOST_STORED};
 use crate::{Gateway, GatewayError};
 
 /// A repeatable action that was cut off so many times beyond its attempts is given up: it may be what ends the processes.
@@ -55,6 +56,7 @@ impl Gateway {
             ActionEnd::Failed { error, .. } => Some(Err(ActionFailure::stored(Some(error)))),
             ActionEnd::Again { .. } => None,
         };
+        let end = storable(end);
         let (holder, now) = (holder.to_owned(), self.clock().now());
         let stored = self
             .store()
@@ -159,6 +161,33 @@ impl Gateway {
                 row.name
             ))),
         })
+    }
+}
+
+/// The end as it is stored: an answer that is too large is replaced by an error that says so. The caller that waits for the
+/// answer still gets it whole.
+fn storable(end: ActionEnd) -> ActionEnd {
+    if let ActionEnd::Succeeded(output) = &end {
+        let mut length = Length(0);
+        let written = serde_json::to_writer(&mut length, output);
+        if written.is_err() || length.0 > MOST_STORED {
+            return failed(&ActionFailure::answer_too_large(length.0), false);
+        }
+    }
+    end
+}
+
+/// Counts the bytes that are written to it.
+struct Length(usize);
+
+impl io::Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 = self.0.saturating_add(bytes.len());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

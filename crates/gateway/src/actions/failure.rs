@@ -38,6 +38,8 @@ pub enum ActionFailureKind {
     OutcomeUnknown,
     /// The call could not be made as the file and the connection are.
     Impossible,
+    /// It was carried out, and its answer is larger than what is stored.
+    AnswerTooLarge,
 }
 
 /// A provider's answer.
@@ -96,6 +98,8 @@ impl From<ActionFailure> for GatewayError {
     }
 }
 
+/// Bytes of JSON of an answer that are stored at most.
+pub(super) const MOST_STORED: usize = 1 << 20;
 /// How long to wait before trying again when the provider says nothing of it.
 const RETRY_AFTER: u64 = 30;
 /// What to do when nobody knows whether it was done.
@@ -118,6 +122,19 @@ impl ActionFailure {
         Self {
             kind: ActionFailureKind::Impossible,
             message,
+            upstream: None,
+            retry_after: None,
+        }
+    }
+
+    /// The action was carried out, and its answer of so many bytes is not stored.
+    pub(super) fn answer_too_large(bytes: usize) -> Self {
+        Self {
+            kind: ActionFailureKind::AnswerTooLarge,
+            message: format!(
+                "the action was carried out, and its answer of {bytes} bytes was not stored, since it is larger than {MOST_STORED} bytes. \
+                 Look at the provider for what it did, and do not send it again"
+            ),
             upstream: None,
             retry_after: None,
         }
@@ -168,9 +185,13 @@ pub(super) fn of_call(provider: &Provider, repeatable: bool, refusal: Refusal) -
                 ActionFailureKind::Impossible,
                 format!("the call to {name} could not be made: {error}"),
             ),
-            None if repeatable => (
+            None if repeatable && error.is_transient() => (
                 ActionFailureKind::Unavailable,
                 format!("{name} gave no proper answer: {error}. It may be tried again."),
+            ),
+            None if repeatable => (
+                ActionFailureKind::Impossible,
+                format!("{name} gave no answer that can be used: {error}"),
             ),
             None => (
                 ActionFailureKind::OutcomeUnknown,

@@ -14,7 +14,8 @@ use crate::Gateway;
 impl Gateway {
     /// Makes an action's call once and gives its answer.
     ///
-    /// What the answer brings is in the tables when this returns; should that fail, the next run of the sync brings it.
+    /// What the answer brings is in the tables when this returns; should that fail, the next run of the sync brings it. After a
+    /// redirect to another resource (303) it is not: nobody has said that what is shown there is the record.
     pub(crate) async fn perform(
         &self,
         connection: &ConnectionRow,
@@ -25,13 +26,17 @@ impl Gateway {
         let refused = |refusal| of_call(&target.provider, action.repeatable, refusal);
         let unmade = |error: CallError| refused(Refusal { error, answer: None });
         let call = target.action_call(action, inputs).map_err(unmade)?;
-        match self.upstream().carry(&target, call).await {
+        let output_expected = !action.answer.is_empty() || action.writes.is_some();
+        match self.upstream().carry(&target, call, output_expected).await {
             Ok(answer) => {
                 if let Err(error) = self.note_success(connection).await {
                     tracing::warn!(%error, "that the credentials work was not noted");
                 }
                 let body = body(&answer);
-                self.keep(connection, &target, action, inputs, &body).await;
+                self.forget(connection, &target, action, inputs).await;
+                if !answer.is_of_another_resource() {
+                    self.keep(connection, &target, action, &body).await;
+                }
                 Ok(pick(body, &action.answer))
             }
             Err(refusal) => {
@@ -49,16 +54,8 @@ impl Gateway {
         }
     }
 
-    /// What the answer brings goes into the tables. The action is done whatever becomes of this.
-    async fn keep(
-        &self,
-        connection: &ConnectionRow,
-        target: &Target,
-        action: &Action,
-        inputs: &Map<String, Json>,
-        body: &Json,
-    ) {
-        self.forget(connection, target, action, inputs).await;
+    /// Writes the answered records into their table. The action is done whatever becomes of this.
+    async fn keep(&self, connection: &ConnectionRow, target: &Target, action: &Action, body: &Json) {
         let Some(writes) = &action.writes else {
             return;
         };
@@ -127,14 +124,14 @@ impl Gateway {
     }
 }
 
-/// The answer's body as JSON: `{"success": true}` if there is none, text if it is no JSON.
+/// The body of an answer that was understood: JSON, text, or `{"success": true}` if there is none.
 fn body(answer: &upstream::Answer) -> Json {
     if answer.body.trim_ascii().is_empty() {
         return json!({ "success": true });
     }
     answer
         .json()
-        .unwrap_or_else(|_| Json::String(String::from_utf8_lossy(&answer.body).into_owned()))
+        .unwrap_or_else(|_| Json::String(answer.text().unwrap_or_default()))
 }
 
 fn pick(body: Json, path: &[String]) -> Json {

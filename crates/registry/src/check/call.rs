@@ -6,10 +6,12 @@ use regex::Regex;
 
 use super::fields;
 use super::scope::Scope;
-use crate::file::{CheckFile, ErrorsFile, InBodyFile, LimitsFile, MethodName, RetryFile, VerificationFile};
+use crate::file::{
+    CheckFile, ErrorInBodyFile, ErrorsFile, InBodyFile, LimitsFile, MethodName, RetryFile, VerificationFile,
+};
 use crate::path::{Path, dotted};
 use crate::source::Report;
-use crate::{Check, ErrorRules, Limits, ProviderLimits, RetryRules, Verification, WaitInBody};
+use crate::{Check, ErrorInBody, ErrorRules, Limits, ProviderLimits, RetryRules, Verification, WaitInBody};
 
 /// Calls under way at once for a provider that says nothing.
 const CONCURRENCY: u32 = 4;
@@ -119,7 +121,6 @@ fn in_body(file: &InBodyFile, path: &Path, report: &mut Report<'_>) -> WaitInBod
     WaitInBody {
         path: dotted(file.path.trim_start_matches('$')),
         value: value.and_then(Result::ok),
-        is_time: strategy == "at",
     }
 }
 
@@ -147,7 +148,7 @@ pub(super) fn limits(file: &LimitsFile) -> Limits {
     }
 }
 
-pub(super) fn errors(file: &ErrorsFile) -> ErrorRules {
+pub(super) fn errors(file: &ErrorsFile, report: &mut Report<'_>) -> ErrorRules {
     let path = |text: &Option<String>| text.as_deref().map(dotted).unwrap_or_default();
     ErrorRules {
         code: path(&file.code),
@@ -163,6 +164,22 @@ pub(super) fn errors(file: &ErrorsFile) -> ErrorRules {
             .map(|code| code.0.clone())
             .collect(),
         hints: file.hints.clone(),
+        in_body: file.in_body.as_ref().map(|file| error_in_body(file, report)),
+    }
+}
+
+fn error_in_body(file: &ErrorInBodyFile, report: &mut Report<'_>) -> ErrorInBody {
+    let path = dotted(&file.path);
+    if path.is_empty() {
+        let place = Path::default().at("errors").at("in_body").at("path");
+        report.error(
+            &place,
+            "must name the place in the body that tells an error from a success, such as error or result.ok",
+        );
+    }
+    ErrorInBody {
+        path,
+        equals: file.equals.0.iter().map(|value| value.0.clone()).collect(),
     }
 }
 

@@ -139,7 +139,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting(
         "upstream.max_body_mb",
         "64",
-        "The largest answer of a provider, in MiB",
+        "The largest response of a provider, in MiB after decoding",
+    ),
+    setting(
+        "upstream.memory_mb",
+        "64",
+        "What all responses hold together while they are read and written, in MiB; further ones wait",
     ),
     optional(
         "providers.*.base_url",

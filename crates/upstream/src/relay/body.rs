@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::unfold;
-use reqwest::{Body, Response};
+use reqwest::Body;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::hold::Hold;
 use crate::CallError;
+use crate::coding::Parts;
 use crate::gate::Place;
-use crate::transport::failure;
 
 /// A caller's body.
 pub enum RelayBody {
@@ -116,7 +116,7 @@ impl Moved {
 
 /// A provider's body. Nothing of it is kept: what is not asked for stays with the provider.
 pub struct RelayedBody {
-    response: Response,
+    parts: Parts,
     host: String,
     length: Option<u64>,
     idle: Duration,
@@ -124,15 +124,9 @@ pub struct RelayedBody {
 }
 
 impl RelayedBody {
-    pub(super) fn new(
-        response: Response,
-        host: String,
-        length: Option<u64>,
-        idle: Duration,
-        place: Place,
-    ) -> Self {
+    pub(super) fn new(parts: Parts, host: String, length: Option<u64>, idle: Duration, place: Place) -> Self {
         Self {
-            response,
+            parts,
             host,
             length,
             idle,
@@ -152,11 +146,11 @@ impl RelayedBody {
         if !self.hold.ask() {
             return Err(CallError::NotTaken { host: host() });
         }
-        let part = timeout(self.idle, self.response.chunk()).await;
+        let part = timeout(self.idle, self.parts.next()).await;
         self.hold.answered();
         match part {
             Ok(Ok(part)) => Ok(part),
-            Ok(Err(error)) => Err(failure(host(), error)),
+            Ok(Err(error)) => Err(error.into_call_error(&self.host)),
             Err(_) => Err(CallError::TimedOut { host: host() }),
         }
     }

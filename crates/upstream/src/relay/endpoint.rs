@@ -37,11 +37,14 @@ impl Upstream {
         }
         let mut call = Call::new(relay.method.clone(), path);
         call.headers = std::mem::take(&mut relay.headers);
+        call.defaults = std::mem::take(&mut relay.content_headers);
         if let RelayBody::Whole(body) = &relay.body {
             call.body = Some(body.clone()).filter(|body| !body.is_empty());
         }
         let mut prepared = self.prepare(target, &call, base.as_ref(), &[])?;
-        if !relay.decompress {
+        if relay.decompress {
+            prepared.accept_codings();
+        } else {
             for value in call.headers.get_all(header::ACCEPT_ENCODING) {
                 prepared.headers.append(header::ACCEPT_ENCODING, value.clone());
             }

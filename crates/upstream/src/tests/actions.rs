@@ -127,7 +127,7 @@ async fn a_call_that_may_have_been_carried_out_is_repeated_only_if_it_may_be() {
         let mut few = options();
         few.max_attempts = 3;
 
-        let refusal = upstream(few).carry(&target, call).await.unwrap_err();
+        let refusal = upstream(few).carry(&target, call, false).await.unwrap_err();
 
         assert_eq!(calls(&server).await, attempts, "{status} {repeatable}");
         assert_eq!(
@@ -154,7 +154,7 @@ async fn a_refusal_is_quoted_without_the_secrets_that_it_echoes() {
         .unwrap();
 
     let quoted = upstream(options())
-        .carry(&target, call)
+        .carry(&target, call, false)
         .await
         .unwrap_err()
         .answer

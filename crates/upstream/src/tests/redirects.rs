@@ -66,7 +66,6 @@ async fn another_origin_gets_neither_authorisation_nor_headers_nor_keys() {
 
 #[rstest]
 #[case(303, "GET")]
-#[case(302, "GET")]
 #[case(307, "POST")]
 #[case(308, "POST")]
 #[tokio::test]
@@ -133,15 +132,14 @@ async fn writes(server: &MockServer) -> usize {
 #[rstest]
 #[tokio::test]
 async fn a_write_that_a_redirect_made_a_get_was_carried_out_and_is_not_repeated(
-    #[values(301, 302, 303)] redirect: u16,
     #[values(None, Some(401), Some(404), Some(429), Some(503))] then: Option<u16>,
 ) {
     let server = MockServer::start().await;
-    written(&server, redirect, then).await;
+    written(&server, 303, then).await;
     let (upstream, target) = (upstream(options()), target(provider(&server.uri())));
 
     let refusal = upstream
-        .carry(&target, Call::new(Method::POST, "/x"))
+        .carry(&target, Call::new(Method::POST, "/x"), false)
         .await
         .unwrap_err();
     assert_eq!(writes(&server).await, 1);
@@ -179,4 +177,55 @@ async fn a_write_that_a_redirect_made_a_get_is_repeated_if_the_caller_or_its_nat
     call.idempotent = true;
     upstream.call(&target, call).await.unwrap_err();
     assert_eq!(writes(&server).await, 4);
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_write_does_not_follow_a_redirect_that_leaves_open_what_was_done(
+    #[values(301, 302)] redirect: u16,
+    #[values("POST", "PUT", "PATCH", "DELETE")] method: &str,
+) {
+    let server = MockServer::start().await;
+    let location = "https://me:pass@moved.example/things/?key=s3cr3t#top";
+    answers(&server, method, "/x", 9, to(location, redirect)).await;
+    let (upstream, target) = (upstream(options()), target(provider(&server.uri())));
+    let method = Method::from_bytes(method.as_bytes()).unwrap();
+
+    let refusal = upstream
+        .carry(&target, Call::new(method.clone(), "/x"), false)
+        .await
+        .unwrap_err();
+
+    let told = refusal.error.to_string();
+    let expected =
+        format!("answered {redirect} to the {method} and points to https://moved.example/things/:");
+    assert!(told.contains(&expected), "{told}");
+    assert!(!told.contains("key=") && !told.contains("pass"), "{told}");
+    assert!(!refusal.error.nothing_done() && !refusal.error.is_transient());
+    assert_eq!(calls(&server).await, 1);
+
+    let relayed = upstream.relay(&target, Relay::new(method, "/x")).await.unwrap();
+    assert_eq!(relayed.status, redirect);
+    assert_eq!(relayed.headers["location"], location);
+    assert_eq!(calls(&server).await, 2);
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_write_stays_within_the_origin_even_without_a_body(#[values(307, 308)] redirect: u16) {
+    let (server, foreign) = (MockServer::start().await, MockServer::start().await);
+    answers(
+        &server,
+        "DELETE",
+        "/x",
+        1,
+        to(&format!("{}/y", foreign.uri()), redirect),
+    )
+    .await;
+    let error = upstream(options())
+        .call(&target(provider(&server.uri())), Call::new(Method::DELETE, "/x"))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, CallError::ForeignLink { .. }), "{error:?}");
+    assert_eq!(calls(&foreign).await, 0);
 }

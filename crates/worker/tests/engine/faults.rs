@@ -10,6 +10,7 @@ use crate::look::{newest_run, runs, small_pages};
 on_both_databases!(
     everything_arrives_from_a_provider_that_fails_in_every_way in failing,
     refusals_that_ask_to_wait_are_waited_out in limiting,
+    pages_wait_for_a_memory_budget_that_holds_fewer_than_are_read_side_by_side in with_little_memory,
 );
 
 /// More than two of five requests go wrong.
@@ -108,6 +109,24 @@ async fn refusals_that_ask_to_wait_are_waited_out(app: TestApp) {
         "{:?}",
         app.simulator().requests().by_status
     );
+    for run in runs(&app).await {
+        assert_eq!(run["status"], "succeeded", "{run}");
+    }
+}
+
+/// Three bodies of 64 KB fit into the budget of syncs; eight readers want more.
+fn with_little_memory() -> AppBuilder {
+    AppBuilder::default()
+        .simulator(|config| config.messages = 5_000)
+        .upstream(|options| options.memory = 256 << 10)
+}
+
+async fn pages_wait_for_a_memory_budget_that_holds_fewer_than_are_read_side_by_side(app: TestApp) {
+    let name = app.connect_twilio().await;
+    app.run_due().await;
+    app.advance(Duration::from_mins(5));
+    app.run_due().await;
+    assert_table_equals_truth(&app, &name).await;
     for run in runs(&app).await {
         assert_eq!(run["status"], "succeeded", "{run}");
     }

@@ -1,0 +1,326 @@
+//! What callers are told of a provider's odd responses: to actions, proxied requests, lists and the verification of credentials.
+
+use std::path::Path;
+
+use reqwest::Method;
+use serde_json::json;
+use testkit::{AppBuilder, Dialect, Reply, TestApp};
+use wiremock::matchers::{method, path};
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+const FILE: &str = r#"
+display_name: Acme
+auth_mode: API_KEY
+proxy:
+  base_url: https://api.acme.example
+  headers: { authorization: "Bearer ${apiKey}", content-type: application/vnd.acme+json }
+  verification: { endpoints: [/me] }
+  retry: { error_code: [429, 401, 403] }
+errors: { in_body: { path: ok, equals: false }, code: code, message: message }
+syncs:
+  acme-things:
+    description: Every thing
+    model: Thing
+    table: acme_things
+    runs: every hour
+    request: { path: /things }
+    records: things
+    paginate: { type: cursor, cursor_name_in_request: after, cursor_path_in_response: next }
+    key: id
+    columns: { id: text, name: text }
+actions:
+  create-thing:
+    description: Makes a thing
+    input: { name: text }
+    request: { method: POST, path: /things, json: { name: "${input.name}" } }
+    writes: { sync: acme-things, record: thing }
+  ping:
+    description: Sends something
+    request: { method: POST, path: /ping }
+"#;
+
+fn registry(folder: &Path) -> registry::Registry {
+    std::fs::write(folder.join("acme.yaml"), FILE).unwrap();
+    registry::Registry::load(Some(folder)).unwrap()
+}
+
+async fn answers(server: &MockServer, verb: &str, at: &str, response: ResponseTemplate) {
+    Mock::given(method(verb))
+        .and(path(at))
+        .respond_with(response)
+        .mount(server)
+        .await;
+}
+
+/// Runs `test` on both databases with an app that is connected to a provider which answers as the test says.
+async fn with<F: Future<Output = ()>>(test: impl Fn(TestApp, MockServer) -> F) {
+    for dialect in [Dialect::Sqlite, Dialect::Postgres] {
+        let server = MockServer::start().await;
+        answers(
+            &server,
+            "GET",
+            "/me",
+            ResponseTemplate::new(200).set_body_json(json!({})),
+        )
+        .await;
+        let folder = tempfile::tempdir().unwrap();
+        let url = server.uri().parse().unwrap();
+        let builder = AppBuilder::default()
+            .registry(registry(folder.path()))
+            .upstream(|options| {
+                options.base_urls.insert("acme".parse().unwrap(), url);
+                options.max_body = 8 << 20;
+                options.max_attempts = 2;
+            });
+        let test = &test;
+        testkit::run(builder, dialect, async move |app: TestApp| {
+            let body = json!({ "connectionId": "a", "apiKey": "k" });
+            app.admin().post("/acme/connect", &body).await.expect(201);
+            test(app, server).await;
+        })
+        .await;
+    }
+}
+
+async fn trigger(app: &TestApp, name: &str, key: Option<&str>) -> Reply {
+    let request = app
+        .admin()
+        .request(Method::POST, "/action/trigger")
+        .header("Provider-Config-Key", "acme")
+        .header("Connection-Id", "a")
+        .header("Content-Type", "application/json")
+        .body(json!({ "action_name": name, "input": {} }).to_string());
+    let request = key
+        .into_iter()
+        .fold(request, |request, key| request.header("Idempotency-Key", key));
+    app.admin().send(request).await
+}
+
+async fn things(app: &TestApp) -> usize {
+    let page = app
+        .admin()
+        .get("/acme/things?connectionId=a")
+        .await
+        .expect(200)
+        .json();
+    page["things"].as_array().unwrap().len()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_action_whose_answer_is_not_understood_did_not_succeed() {
+    with(async |app, server| {
+        let rubbish =
+            ResponseTemplate::new(200).set_body_raw(vec![0x1f, 0x8b, 8, 0, 0xff], "application/json");
+        answers(
+            &server,
+            "POST",
+            "/things",
+            rubbish.insert_header("content-encoding", "GZIP"),
+        )
+        .await;
+        answers(
+            &server,
+            "POST",
+            "/ping",
+            ResponseTemplate::new(200).set_body_string("<html>hello</html>"),
+        )
+        .await;
+        for action in ["create-thing", "ping"] {
+            let reply = trigger(&app, action, None).await.expect(424);
+            assert_eq!(reply.code(), "action_outcome_unknown", "{}", reply.text);
+            assert!(
+                !reply.text.contains('\u{fffd}') && !reply.text.contains("<html>"),
+                "{}",
+                reply.text
+            );
+        }
+        assert_eq!(things(&app).await, 0);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_action_that_is_sent_elsewhere_did_not_succeed_and_stores_nothing() {
+    with(async |app, server| {
+        let moved = ResponseTemplate::new(301).insert_header("location", "/things/?key=hidden");
+        answers(&server, "POST", "/things", moved).await;
+        let thing = json!({ "thing": { "id": "not-the-one", "name": "x" } });
+        answers(
+            &server,
+            "GET",
+            "/things/",
+            ResponseTemplate::new(200).set_body_json(&thing),
+        )
+        .await;
+        let reply = trigger(&app, "create-thing", None).await.expect(424);
+        assert_eq!(reply.code(), "action_outcome_unknown");
+        assert!(
+            reply.message().contains("301") && reply.message().contains("/things/"),
+            "{}",
+            reply.message()
+        );
+        assert!(!reply.text.contains("hidden"), "{}", reply.text);
+
+        // 303 shows the result; whether it is the record that was made is not said.
+        let shown = ResponseTemplate::new(303).insert_header("location", "/things/");
+        answers(&server, "POST", "/ping", shown).await;
+        assert_eq!(trigger(&app, "ping", None).await.expect(200).json(), thing);
+        assert_eq!(things(&app).await, 0);
+
+        let request = app
+            .admin()
+            .request(Method::POST, "/proxy/things")
+            .header("Provider-Config-Key", "acme")
+            .header("Connection-Id", "a");
+        let proxied = app.admin().send(request.body("{}")).await.expect(301);
+        assert_eq!(proxied.header("location"), Some("/things/?key=hidden"));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_answer_reaches_the_caller_who_waits_and_is_not_stored() {
+    with(async |app, server| {
+        let large = json!({ "text": "x".repeat(2 << 20) });
+        answers(
+            &server,
+            "POST",
+            "/ping",
+            ResponseTemplate::new(200).set_body_json(&large),
+        )
+        .await;
+        let first = trigger(&app, "ping", Some("once")).await.expect(200);
+        assert_eq!(first.json(), large);
+        let again = trigger(&app, "ping", Some("once")).await.expect(424);
+        assert_eq!(again.code(), "action_answer_too_large");
+        assert!(again.message().contains("carried out"), "{}", again.message());
+        let calls = server.received_requests().await.unwrap();
+        assert_eq!(calls.iter().filter(|call| call.url.path() == "/ping").count(), 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_in_a_success_and_large_errors_are_told_shortly() {
+    with(async |app, server| {
+        let error = json!({ "ok": false, "code": "no_such_thing", "message": "There is none." });
+        answers(
+            &server,
+            "POST",
+            "/ping",
+            ResponseTemplate::new(200).set_body_json(&error),
+        )
+        .await;
+        let refused = trigger(&app, "ping", None).await.expect(424);
+        assert_eq!(refused.code(), "script_http_error");
+        assert!(
+            refused.message().contains("no_such_thing"),
+            "{}",
+            refused.message()
+        );
+        assert_eq!(refused.json()["error"]["payload"], error);
+
+        let huge = format!("{{\"message\":\"{}\"}}", "no ".repeat(2 << 20));
+        answers(
+            &server,
+            "POST",
+            "/things",
+            ResponseTemplate::new(422).set_body_string(huge),
+        )
+        .await;
+        let refused = trigger(&app, "create-thing", None).await.expect(424);
+        assert!(refused.text.len() < 20_000, "{}", refused.text.len());
+        assert!(
+            refused.json()["error"]["payload"]
+                .as_str()
+                .unwrap()
+                .ends_with('…')
+        );
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_is_too_large_tells_the_bound_and_what_to_do() {
+    with(async |app, server| {
+        let page = json!({ "things": ["x".repeat(9 << 20)] });
+        answers(
+            &server,
+            "GET",
+            "/things",
+            ResponseTemplate::new(200).set_body_json(&page),
+        )
+        .await;
+        app.run_due().await;
+        let runs = app.admin().get("/sync/runs?limit=1").await.expect(200).json();
+        let error = &runs["runs"][0]["error"];
+        assert_eq!(error["code"], "response_too_large", "{runs}");
+        let told = error["message"].as_str().unwrap();
+        assert!(told.contains("8 MiB") && told.contains("127.0.0.1"), "{told}");
+        assert!(error["hint"].as_str().unwrap().contains("MAX_BODY_MB"), "{error}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_with_an_endless_body_is_a_refusal_and_tried_once() {
+    with(async |app, server| {
+        server.reset().await;
+        let body = format!("{{\"x\":[{}0]}}", "0,".repeat(8 << 20));
+        answers(
+            &server,
+            "GET",
+            "/me",
+            ResponseTemplate::new(401).set_body_string(body),
+        )
+        .await;
+        let refused = app
+            .admin()
+            .post("/acme/connect", &json!({ "connectionId": "b", "apiKey": "k" }))
+            .await
+            .expect(400);
+        assert_eq!(refused.code(), "connection_test_failed");
+        assert!(refused.text.len() < 2_000, "{}", refused.text);
+        assert_eq!(server.received_requests().await.unwrap().len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_files_content_type_wins_over_the_requests_own_and_json_is_accepted() {
+    with(async |app, server| {
+        answers(&server, "POST", "/things", ResponseTemplate::new(200)).await;
+        let post = |headers: &[(&str, &str)]| {
+            let request = app
+                .admin()
+                .request(Method::POST, "/proxy/things")
+                .header("Provider-Config-Key", "acme")
+                .header("Connection-Id", "a")
+                .header("Content-Type", "application/json");
+            headers
+                .iter()
+                .fold(request, |request, (name, value)| request.header(*name, *value))
+                .body("{}")
+        };
+        app.admin().send(post(&[])).await.expect(200);
+        let own = [
+            ("Nango-Proxy-Content-Type", "text/csv"),
+            ("Nango-Proxy-Accept", "text/xml"),
+        ];
+        app.admin().send(post(&own)).await.expect(200);
+        let sent = server.received_requests().await.unwrap();
+        let sent: Vec<[&str; 2]> = sent
+            .iter()
+            .filter(|request| request.url.path() == "/things")
+            .map(|request| ["content-type", "accept"].map(|name| request.headers[name].to_str().unwrap()))
+            .collect();
+        assert_eq!(
+            sent,
+            [
+                ["application/vnd.acme+json", "application/json, text/plain, */*"],
+                ["text/csv", "text/xml"]
+            ]
+        );
+    })
+    .await;
+}

@@ -1,0 +1,256 @@
+//! The memory budget of response bodies: how many bytes of them this process holds at once.
+//!
+//! A body takes bytes from the budget while it is read and keeps them until its [`BodyPermit`] is dropped: after the records
+//! in it are written, or the body is thrown away. A body that finds no room waits. There are two pools, so that syncs never
+//! hold up interactive requests. Each pool lets one body at a time exceed it: that is what a body larger than the pool needs,
+//! and what makes progress when all bytes are held by bodies that are half read. A pool therefore never holds more than its
+//! size and one body of the largest size allowed.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use domain::ConnectionId;
+use tokio::sync::oneshot;
+
+use crate::Urgency;
+
+/// The bytes that each body takes before its request is sent: as much as an error's body may have.
+pub(crate) const FIRST_BYTES: usize = 64 << 10;
+
+/// One connection holds at most a pool's size divided by this, so that its slow bodies do not block those of all others.
+const SHARE: usize = 2;
+
+/// The budget for the bodies of all requests of this process.
+#[derive(Debug, Clone)]
+pub(crate) struct BodyBudget {
+    interactive: Pool,
+    background: Pool,
+}
+
+impl BodyBudget {
+    /// A budget of so many bytes, a quarter of which is for interactive requests alone.
+    pub(crate) fn new(bytes: usize) -> Self {
+        let interactive = bytes / 4;
+        Self {
+            interactive: Pool::new(interactive),
+            background: Pool::new(bytes.saturating_sub(interactive)),
+        }
+    }
+
+    /// Waits until a body may begin. Drop the future to give up.
+    pub(crate) async fn begin(&self, urgency: Urgency, connection: Option<ConnectionId>) -> BodyPermit {
+        let pool = match urgency {
+            Urgency::Interactive => &self.interactive,
+            Urgency::Background => &self.background,
+        };
+        let mut held = pool.ticket(connection);
+        held.grow(FIRST_BYTES).await;
+        BodyPermit(Some(held))
+    }
+}
+
+/// The bytes of the budget that one body holds; given back when dropped. The default holds none.
+#[derive(Debug, Default)]
+pub struct BodyPermit(Option<Held>);
+
+impl BodyPermit {
+    /// Waits until the body may have `bytes` in all.
+    pub(crate) async fn grow(&mut self, bytes: usize) {
+        if let Some(held) = &mut self.0 {
+            held.grow(bytes).await;
+        }
+    }
+
+    /// The bytes that are held.
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.as_ref().map_or(0, |held| held.bytes)
+    }
+}
+
+/// One of the two pools.
+#[derive(Debug, Clone)]
+struct Pool(Arc<Mutex<State>>);
+
+#[derive(Debug)]
+struct State {
+    size: usize,
+    used: usize,
+    /// Bytes by connection. Those of requests without one are not counted: they belong to different people.
+    by_connection: HashMap<ConnectionId, usize>,
+    next_ticket: u64,
+    /// Those who wait, the oldest body first.
+    waiting: BTreeMap<u64, Waiting>,
+    /// The body that may exceed the pool.
+    exceeding: Option<u64>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    connection: Option<ConnectionId>,
+    /// Bytes wanted beyond those that are held.
+    more: usize,
+    grant: oneshot::Sender<()>,
+}
+
+#[derive(Debug)]
+struct Held {
+    pool: Pool,
+    ticket: u64,
+    connection: Option<ConnectionId>,
+    bytes: usize,
+}
+
+impl Pool {
+    fn new(size: usize) -> Self {
+        Self(Arc::new(Mutex::new(State {
+            size,
+            used: 0,
+            by_connection: HashMap::new(),
+            next_ticket: 0,
+            waiting: BTreeMap::new(),
+            exceeding: None,
+        })))
+    }
+
+    fn ticket(&self, connection: Option<ConnectionId>) -> Held {
+        let mut state = self.lock();
+        let ticket = state.next_ticket;
+        state.next_ticket = ticket.wrapping_add(1);
+        Held {
+            pool: self.clone(),
+            ticket,
+            connection,
+            bytes: 0,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Held {
+    async fn grow(&mut self, bytes: usize) {
+        let more = bytes.saturating_sub(self.bytes);
+        if more == 0 {
+            return;
+        }
+        let (grant, granted) = oneshot::channel();
+        let mut queued = Queued {
+            held: self,
+            granted,
+            more,
+        };
+        {
+            let mut state = queued.held.pool.lock();
+            let waiting = Waiting {
+                connection: queued.held.connection,
+                more,
+                grant,
+            };
+            state.waiting.insert(queued.held.ticket, waiting);
+            state.hand_out();
+        }
+        // The sender is dropped only after it has sent.
+        let _ = (&mut queued.granted).await;
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let mut state = self.pool.lock();
+        state.give_back(self.connection, self.bytes);
+        if state.exceeding == Some(self.ticket) {
+            state.exceeding = None;
+        }
+        state.hand_out();
+    }
+}
+
+/// A body that waits for bytes; leaves the queue when dropped, whether it got them or gave up.
+struct Queued<'a> {
+    held: &'a mut Held,
+    granted: oneshot::Receiver<()>,
+    more: usize,
+}
+
+impl Drop for Queued<'_> {
+    fn drop(&mut self) {
+        // The grant is sent under the lock, so it cannot come after this.
+        let still_waits = self.held.pool.lock().waiting.remove(&self.held.ticket).is_some();
+        if still_waits {
+            // It may have stood before others that fit.
+            self.held.pool.lock().hand_out();
+        } else {
+            self.held.bytes = self.held.bytes.saturating_add(self.more);
+        }
+    }
+}
+
+impl State {
+    /// Grants bytes to those who wait: by age, except that a connection at its share does not hold up others.
+    fn hand_out(&mut self) {
+        let mut granted = Vec::new();
+        let mut full = false;
+        for (&ticket, waiting) in &self.waiting {
+            let Waiting { connection, more, .. } = *waiting;
+            let fits = self.used.saturating_add(more) <= self.size;
+            if self.exceeding == Some(ticket) || (!full && fits && self.within_share(connection, more)) {
+                self.used = self.used.saturating_add(more);
+                count(&mut self.by_connection, connection, more);
+                granted.push(ticket);
+            } else if !fits {
+                full = true;
+            }
+        }
+        for ticket in granted {
+            self.grant(ticket);
+        }
+        if self.exceeding.is_none()
+            && let Some((&ticket, waiting)) = self.waiting.first_key_value()
+        {
+            let Waiting { connection, more, .. } = *waiting;
+            self.exceeding = Some(ticket);
+            self.used = self.used.saturating_add(more);
+            count(&mut self.by_connection, connection, more);
+            self.grant(ticket);
+        }
+    }
+
+    fn within_share(&self, connection: Option<ConnectionId>, more: usize) -> bool {
+        let Some(id) = connection else {
+            return true;
+        };
+        let held = self.by_connection.get(&id).copied().unwrap_or_default();
+        held.saturating_add(more) <= self.size / SHARE
+    }
+
+    /// Tells a waiting body that its bytes are counted. One that has just given up finds that out when it leaves the queue.
+    fn grant(&mut self, ticket: u64) {
+        if let Some(waiting) = self.waiting.remove(&ticket) {
+            let _ = waiting.grant.send(());
+        }
+    }
+
+    fn give_back(&mut self, connection: Option<ConnectionId>, bytes: usize) {
+        self.used = self.used.saturating_sub(bytes);
+        if let Some(id) = connection
+            && let Some(held) = self.by_connection.get_mut(&id)
+        {
+            *held = held.saturating_sub(bytes);
+            if *held == 0 {
+                self.by_connection.remove(&id);
+            }
+        }
+    }
+}
+
+fn count(by_connection: &mut HashMap<ConnectionId, usize>, connection: Option<ConnectionId>, more: usize) {
+    if let Some(id) = connection {
+        let bytes = by_connection.entry(id).or_default();
+        *bytes = bytes.saturating_add(more);
+    }
+}

@@ -1,0 +1,182 @@
+//! Content codings of responses (RFC 9110, 8.4): which one we ask for, and how they are taken off while a body is read.
+
+mod zstd;
+
+use std::io;
+use std::pin::Pin;
+
+use async_compression::tokio::bufread::{BrotliDecoder, DeflateDecoder, GzipDecoder, ZlibDecoder};
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt};
+use reqwest::Response;
+use reqwest::header::{self, HeaderMap, HeaderValue};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, BufReader};
+use tokio_util::io::{ReaderStream, StreamReader};
+
+/// What we ask for: every server knows it, and its decoder needs the least memory.
+pub(crate) const ACCEPTED: HeaderValue = HeaderValue::from_static("gzip");
+
+/// More codings in a row than this are refused: each one costs a decoder.
+const MOST_CODINGS: usize = 3;
+
+/// One content coding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Coding {
+    Gzip,
+    Deflate,
+    Brotli,
+    Zstd,
+}
+
+/// A content coding that cannot be taken off, in the response's own words, cut short.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct UnknownCoding(pub(crate) String);
+
+/// The codings of a body in the order in which they were applied. Their names are case-insensitive, and several headers count as
+/// one list.
+pub(crate) fn codings(headers: &HeaderMap) -> Result<Vec<Coding>, UnknownCoding> {
+    /// Characters of an unknown coding that are shown.
+    const SHOWN: usize = 40;
+    let mut codings = Vec::new();
+    for value in headers.get_all(header::CONTENT_ENCODING) {
+        let text = String::from_utf8_lossy(value.as_bytes());
+        for name in text.split(',').map(|name| name.trim().to_ascii_lowercase()) {
+            codings.push(match name.as_str() {
+                "" | "identity" => continue,
+                "gzip" | "x-gzip" => Coding::Gzip,
+                "deflate" => Coding::Deflate,
+                "br" => Coding::Brotli,
+                "zstd" => Coding::Zstd,
+                _ => return Err(UnknownCoding(name.chars().take(SHOWN).collect())),
+            });
+        }
+    }
+    if codings.len() > MOST_CODINGS {
+        return Err(UnknownCoding(format!("{} codings in a row", codings.len())));
+    }
+    Ok(codings)
+}
+
+/// The parts of a body, decoded while they are read.
+pub(crate) enum Parts {
+    /// Not coded.
+    Plain(Response),
+    Decoded(Decoded),
+}
+
+type Source = Pin<Box<dyn AsyncBufRead + Send>>;
+
+/// A body whose decoder is made when its first byte is there: an empty body is not coded at all.
+pub(crate) enum Decoded {
+    NotBegun { source: Source, codings: Vec<Coding> },
+    Begun(ReaderStream<Source>),
+    Ended,
+}
+
+/// Why no further part can be read.
+pub(crate) enum PartError {
+    /// The connection failed.
+    Transport(reqwest::Error),
+    /// The bytes are not what the content coding says.
+    Coding(io::Error),
+}
+
+impl Parts {
+    pub(crate) fn new(response: Response, codings: Vec<Coding>) -> Self {
+        if codings.is_empty() {
+            return Self::Plain(response);
+        }
+        let parts = response.bytes_stream().map_err(io::Error::other).fuse();
+        let source: Source = Box::pin(StreamReader::new(Box::pin(parts)));
+        Self::Decoded(Decoded::NotBegun { source, codings })
+    }
+
+    /// The next part, `None` at the end.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, PartError> {
+        match self {
+            Self::Plain(response) => response.chunk().await.map_err(PartError::Transport),
+            Self::Decoded(decoded) => decoded.next().await.map_err(part_error),
+        }
+    }
+}
+
+impl Decoded {
+    async fn next(&mut self) -> io::Result<Option<Bytes>> {
+        if let Self::NotBegun { source, codings } = self {
+            let is_empty = source.fill_buf().await?.is_empty();
+            let codings = std::mem::take(codings);
+            let Self::NotBegun { mut source, .. } = std::mem::replace(self, Self::Ended) else {
+                return Ok(None);
+            };
+            if is_empty {
+                return Ok(None);
+            }
+            for coding in codings.into_iter().rev() {
+                source = without(coding, source).await?;
+            }
+            *self = Self::Begun(ReaderStream::with_capacity(source, 16 << 10));
+        }
+        match self {
+            Self::Begun(parts) => parts.next().await.transpose(),
+            Self::NotBegun { .. } | Self::Ended => Ok(None),
+        }
+    }
+}
+
+async fn without(coding: Coding, mut source: Source) -> io::Result<Source> {
+    Ok(match coding {
+        Coding::Gzip => {
+            let mut decoder = GzipDecoder::new(source);
+            decoder.multiple_members(true);
+            buffered(decoder)
+        }
+        // Some servers leave out the zlib frame, whose first byte names the method 8 and a window (RFC 1950, 2.2).
+        Coding::Deflate => match source.fill_buf().await?.first() {
+            Some(byte) if byte & 0x0f != 8 || byte >> 4 > 7 => buffered(DeflateDecoder::new(source)),
+            _ => buffered(ZlibDecoder::new(source)),
+        },
+        Coding::Brotli => buffered(BrotliDecoder::new(source)),
+        Coding::Zstd => buffered(zstd::decoder(source).await?),
+    })
+}
+
+fn buffered(decoder: impl AsyncRead + Send + 'static) -> Source {
+    Box::pin(BufReader::new(decoder))
+}
+
+/// The connection's own error is carried through the decoders as it is; any other is the decoder's.
+fn part_error(error: io::Error) -> PartError {
+    match error.downcast::<reqwest::Error>() {
+        Ok(error) => PartError::Transport(error),
+        Err(error) => PartError::Coding(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case(&[], Ok(vec![]))]
+    #[case(&["GZIP"], Ok(vec![Coding::Gzip]))]
+    #[case(&["x-gzip , BR"], Ok(vec![Coding::Gzip, Coding::Brotli]))]
+    #[case(&["deflate", "Identity, zStd"], Ok(vec![Coding::Deflate, Coding::Zstd]))]
+    #[case(&[""], Ok(vec![]))]
+    #[case(&["gzip, compress"], Err("compress"))]
+    #[case(&["gzip,gzip,gzip,gzip"], Err("4 codings in a row"))]
+    fn codings_are_read_in_every_spelling(
+        #[case] values: &[&'static str],
+        #[case] read: Result<Vec<Coding>, &str>,
+    ) {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(header::CONTENT_ENCODING, HeaderValue::from_static(value));
+        }
+        assert_eq!(
+            codings(&headers),
+            read.map_err(|shown| UnknownCoding(shown.to_owned()))
+        );
+    }
+}

@@ -1,0 +1,133 @@
+//! Redirects: which are followed, what goes along, and which end a request.
+//!
+//! They are followed here and not by the HTTP client, so that the address policy sees each hop and a foreign one gets nothing.
+
+use reqwest::header;
+use reqwest::{Method, Response, StatusCode};
+use url::Url;
+
+use crate::CallError;
+use crate::error::{excerpt, shown_host};
+use crate::request::{Prepared, add_missing, remove_named};
+
+/// Characters of a new address that an error shows.
+const SHOWN: usize = 300;
+
+/// Where the response redirects to, if it does and the address makes sense.
+pub(crate) fn redirect_of(response: &Response, from: &Url) -> Option<Url> {
+    if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+        return None;
+    }
+    let location = response.headers().get(header::LOCATION)?.to_str().ok()?;
+    let mut url = from.join(location).ok()?;
+    // A name and password in the address would become an authorisation.
+    url.set_username("").ok()?;
+    url.set_password(None).ok()?;
+    matches!(url.scheme(), "http" | "https").then_some(url)
+}
+
+/// Whether a request with this method only reads (RFC 9110, 9.2.1; RFC 4918, 9.1; RFC 3253, 3.6).
+pub(crate) fn only_reads(method: &Method) -> bool {
+    method.is_safe() || matches!(method.as_str(), "PROPFIND" | "REPORT")
+}
+
+impl CallError {
+    /// Wraps an error that follows a completed write, so that callers never read it as "nothing was done".
+    pub(crate) fn behind(self, carried_out: bool, host: &str) -> Self {
+        if !carried_out {
+            return self;
+        }
+        Self::Broken {
+            host: host.to_owned(),
+            source: Box::new(self),
+        }
+    }
+}
+
+impl Prepared {
+    /// The request that follows a redirect. Another origin gets no authorisation, no header that may hold a secret, none of the
+    /// provider's parameters and no body; `streamed` tells that the body is gone.
+    ///
+    /// A write goes on only where HTTP says what that means: 303 shows the result of a write that was carried out, 307 and 308 send
+    /// it again within the origin. After 301 and 302 a client may do either, so nobody knows what a success of the next request
+    /// would mean: that is [`CallError::Moved`] (RFC 9110, 15.4).
+    pub(crate) fn redirected(
+        &self,
+        status: StatusCode,
+        location: Url,
+        streamed: bool,
+    ) -> Result<Self, CallError> {
+        let mut next = self.clone();
+        let reads = only_reads(&self.method);
+        let becomes_get = status == StatusCode::SEE_OTHER && self.method != Method::HEAD;
+        if !reads && !becomes_get {
+            let sent_again = matches!(
+                status,
+                StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT
+            );
+            if !sent_again {
+                return Err(CallError::Moved {
+                    status: status.as_u16(),
+                    method: self.method.to_string(),
+                    location: shown_address(location),
+                });
+            }
+            if location.origin() != self.url.origin() {
+                return Err(CallError::ForeignLink {
+                    host: shown_host(&location),
+                });
+            }
+        }
+        if becomes_get {
+            next.method = Method::GET;
+            next.body = None;
+            for name in [
+                header::CONTENT_TYPE,
+                header::CONTENT_ENCODING,
+                header::CONTENT_LANGUAGE,
+                header::CONTENT_LENGTH,
+            ] {
+                next.headers.remove(name);
+            }
+        }
+        let body = next.body.is_some() || (streamed && !becomes_get);
+        next.lead(location, body, streamed)?;
+        Ok(next)
+    }
+
+    fn lead(&mut self, mut location: Url, body: bool, streamed: bool) -> Result<(), CallError> {
+        let foreign = location.origin() != self.url.origin();
+        if body && (foreign || streamed) {
+            return Err(CallError::ForeignLink {
+                host: shown_host(&location),
+            });
+        }
+        if foreign {
+            remove_named(&mut location, &self.own_query);
+            self.own_query.clear();
+            let mut kept = std::mem::take(&mut self.carried);
+            for name in [
+                header::ACCEPT,
+                header::ACCEPT_ENCODING,
+                header::RANGE,
+                header::USER_AGENT,
+            ] {
+                if let Some(value) = self.headers.remove(&name) {
+                    kept.insert(name, value);
+                }
+            }
+            self.headers = kept;
+        } else {
+            add_missing(&mut location, &self.own_query);
+        }
+        self.url = location;
+        Ok(())
+    }
+}
+
+/// An address for people: without its query, which may hold a key, and cut short.
+fn shown_address(mut location: Url) -> String {
+    location.set_query(None);
+    location.set_fragment(None);
+    excerpt(location.as_str(), SHOWN)
+}

@@ -1,5 +1,6 @@
 //! What stands around every route: the request's span and log line, CORS, headers, and the one place that logs a cause.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use actix_cors::Cors;
@@ -7,10 +8,12 @@ use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Extensions, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage};
+use actix_web::{Error, HttpMessage, web};
+use gateway::Subject;
 use tracing::Span;
 use tracing_actix_web::{RequestId, RootSpanBuilder};
 
+use crate::document::Document;
 use crate::error::ApiError;
 use crate::pattern;
 
@@ -25,6 +28,21 @@ pub(crate) struct RequestSpan;
 
 struct Started(Instant);
 
+/// The name that the document gives to the request's operation, for the log.
+struct Operation(Option<Arc<str>>);
+
+impl Operation {
+    fn of(request: &ServiceRequest) -> Self {
+        let document = request.app_data::<web::Data<Document>>();
+        let pattern = pattern::of(request.request());
+        let name = document.zip(pattern).and_then(|(document, pattern)| {
+            let methods = &document.methods;
+            methods.operation(request.method(), request.path(), &pattern)
+        });
+        Self(name)
+    }
+}
+
 /// The request's id, which its span and its answer bear.
 fn id(extensions: &Extensions) -> String {
     extensions
@@ -35,21 +53,28 @@ fn id(extensions: &Extensions) -> String {
 
 impl RootSpanBuilder for RequestSpan {
     fn on_request_start(request: &ServiceRequest) -> Span {
-        request.extensions_mut().insert(Started(Instant::now()));
-        let route = pattern::of(request.request());
-        tracing::info_span!(
+        let operation = Operation::of(request);
+        let span = tracing::info_span!(
             "request",
             request.id = id(&request.extensions()),
             http.method = %request.method(),
-            http.route = route.as_deref().unwrap_or_default(),
-        )
+            operation = operation.0.as_deref(),
+        );
+        let mut extensions = request.extensions_mut();
+        extensions.insert(operation);
+        extensions.insert(Started(Instant::now()));
+        drop(extensions);
+        span
     }
 
     fn on_request_end<B: MessageBody>(_: Span, outcome: &Result<ServiceResponse<B>, Error>) {
         let Ok(response) = outcome else { return };
         let request = response.request();
-        let route = pattern::of(request);
         let extensions = request.extensions();
+        let operation = extensions
+            .get::<Operation>()
+            .and_then(|operation| operation.0.as_deref());
+        let subject = extensions.get::<Subject>();
         let started = extensions.get::<Started>().map(|started| started.0.elapsed());
         let micros = started.map(|elapsed| u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX));
         // Outside of the span, which would be read and written again for the line.
@@ -57,7 +82,9 @@ impl RootSpanBuilder for RequestSpan {
             parent: None,
             request.id = id(&extensions),
             http.method = %request.method(),
-            http.route = route.as_deref().unwrap_or_default(),
+            operation,
+            integration = subject.and_then(Subject::integration),
+            connection = subject.and_then(Subject::connection),
             http.status = response.status().as_u16(),
             duration_us = micros,
             "answered",
@@ -71,20 +98,24 @@ pub(crate) async fn answer(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let id = id(&request.extensions());
-    let mut response = next.call(request).await?.map_into_boxed_body();
+    let (answered, subject) = Subject::of(next.call(request)).await;
+    let mut response = answered?.map_into_boxed_body();
     let failed = response
         .response()
         .error()
         .and_then(|error| error.as_error::<ApiError>())
         .and_then(|error| {
             let cause = error.cause()?;
+            let (integration, connection) = (subject.integration(), subject.connection());
+            let cause = Chain(cause);
             if error.is_outage() {
-                tracing::debug!(error = %Chain(cause), "a request failed");
+                tracing::debug!(integration, connection, error = %cause, "a request failed");
             } else {
-                tracing::error!(error = %Chain(cause), "a request failed");
+                tracing::error!(integration, connection, error = %cause, "a request failed");
             }
             Some(error.response(Some(&id)))
         });
+    response.request().extensions_mut().insert(subject);
     if let Some(body) = failed {
         response = response.into_response(body);
     }

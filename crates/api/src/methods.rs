@@ -1,6 +1,7 @@
 //! Methods: what a path does not take is refused with `Allow`, `HEAD` is served wherever `GET` is, `OPTIONS` is answered.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use actix_web::body::{self, BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -21,9 +22,38 @@ use crate::pattern;
 /// document writes out furthest decides.
 pub(crate) struct Methods {
     /// By paths without the names of their parameters.
-    fixed: BTreeMap<String, Vec<Method>>,
+    fixed: BTreeMap<String, Taken>,
     below_integrations: Vec<Below>,
 }
+
+/// What a path takes.
+#[derive(Default)]
+struct Taken {
+    methods: Vec<Method>,
+    /// The names of the operations that the document declares.
+    operations: Vec<(Method, Arc<str>)>,
+}
+
+impl Taken {
+    fn of(item: &PathItem) -> Self {
+        Self {
+            methods: methods(item),
+            operations: operations(item),
+        }
+    }
+
+    fn extend(&mut self, other: &Self) {
+        for method in &other.methods {
+            if !self.methods.contains(method) {
+                self.methods.push(method.clone());
+            }
+        }
+        self.operations.extend_from_slice(&other.operations);
+    }
+}
+
+/// The operation for which an action's short route stands.
+const SHORT_ROUTE: &str = "trigger_action";
 
 /// A path below an integration.
 struct Below {
@@ -31,10 +61,15 @@ struct Below {
     provider: Option<String>,
     /// The segments after the integration; `None` for a parameter.
     steps: Vec<Option<String>>,
-    methods: Vec<Method>,
+    taken: Taken,
 }
 
 impl Below {
+    /// Whether it is the provider's of that name.
+    fn is_of(&self, integration: &str) -> bool {
+        self.provider.as_deref() == Some(integration)
+    }
+
     /// Which segments of a path it names, or `None` if it is another.
     fn fit(&self, segments: &[&str]) -> Option<Vec<bool>> {
         let fits =
@@ -47,7 +82,7 @@ impl Below {
 impl Methods {
     /// Of a document with the routes of the providers of `registry`.
     pub(crate) fn of(document: &OpenApi, registry: &Registry) -> Self {
-        let mut fixed: BTreeMap<String, Vec<Method>> = BTreeMap::new();
+        let mut fixed: BTreeMap<String, Taken> = BTreeMap::new();
         let mut below_integrations = Vec::new();
         for (path, item) in &document.paths.paths {
             let mut steps = path.split('/').skip(1).map(step);
@@ -57,10 +92,10 @@ impl Methods {
                 below_integrations.push(Below {
                     provider: first,
                     steps: steps.collect(),
-                    methods: methods(item),
+                    taken: Taken::of(item),
                 });
             } else {
-                fixed.entry(nameless(path)).or_default().extend(methods(item));
+                fixed.entry(nameless(path)).or_default().extend(&Taken::of(item));
             }
         }
         Self {
@@ -72,35 +107,69 @@ impl Methods {
     /// The methods of a path that a route's pattern fits; `None` if the document does not have it.
     fn get(&self, path: &str, pattern: &str) -> Option<Vec<Method>> {
         if pattern.starts_with("/{") {
-            self.below(path)
+            self.below(path, |_| true).map(|taken| taken.methods)
         } else {
-            self.fixed.get(&nameless(pattern)).cloned()
+            self.fixed
+                .get(&nameless(pattern))
+                .map(|taken| taken.methods.clone())
         }
     }
 
+    /// The name of the operation that the document gives to a request; `HEAD` is its path's `GET`.
+    pub(crate) fn operation(&self, method: &Method, path: &str, pattern: &str) -> Option<Arc<str>> {
+        let find = |taken: &Taken| {
+            let declared = |wanted: &Method| {
+                let mut operations = taken.operations.iter();
+                operations
+                    .find(|(method, _)| method == wanted)
+                    .map(|(_, name)| Arc::clone(name))
+            };
+            declared(method).or_else(|| {
+                (*method == Method::HEAD)
+                    .then(|| declared(&Method::GET))
+                    .flatten()
+            })
+        };
+        if !pattern.starts_with("/{") {
+            return find(self.fixed.get(&nameless(pattern))?);
+        }
+        let integration = path.trim_matches('/').split('/').next()?;
+        let mut all = self.below_integrations.iter();
+        if all.any(|below| below.is_of(integration)) {
+            return find(&self.below(path, |_| true)?);
+        }
+        // Whose routes an integration of another name has is not known here: the operations are those that all share, and beside them
+        // there are only short routes of actions.
+        let shared = self.below(path, |below| below.provider.is_none());
+        let short = || {
+            self.below(path, |_| true)
+                .filter(|taken| taken.methods.contains(method))
+        };
+        shared
+            .and_then(|taken| find(&taken))
+            .or_else(|| short().map(|_| Arc::from(SHORT_ROUTE)))
+    }
+
     /// An integration that bears a provider's name has that provider's routes; one of another name may be any provider's.
-    fn below(&self, path: &str) -> Option<Vec<Method>> {
+    fn below(&self, path: &str, wanted: impl Fn(&Below) -> bool) -> Option<Taken> {
         let mut segments = path.trim_matches('/').split('/');
         let integration = segments.next()?;
         let segments: Vec<&str> = segments.collect();
-        let of = |below: &Below| below.provider.as_deref() == Some(integration);
-        let named = self.below_integrations.iter().any(of);
+        let named = self
+            .below_integrations
+            .iter()
+            .any(|below| below.is_of(integration));
         let fitting = || {
-            let all = self.below_integrations.iter();
-            all.filter(move |below| below.provider.is_none() || !named || of(below))
-                .filter_map(|below| Some((below.fit(&segments)?, &below.methods)))
+            let all = self.below_integrations.iter().filter(|below| wanted(below));
+            all.filter(move |below| below.provider.is_none() || !named || below.is_of(integration))
+                .filter_map(|below| Some((below.fit(&segments)?, &below.taken)))
         };
         let furthest = fitting().map(|(named, _)| named).max()?;
-        let mut methods: Vec<Method> = Vec::new();
-        for method in fitting()
-            .filter(|(named, _)| *named == furthest)
-            .flat_map(|(_, methods)| methods)
-        {
-            if !methods.contains(method) {
-                methods.push(method.clone());
-            }
+        let mut all = Taken::default();
+        for (_, taken) in fitting().filter(|(named, _)| *named == furthest) {
+            all.extend(taken);
         }
-        Some(methods)
+        Some(all)
     }
 }
 
@@ -125,6 +194,22 @@ fn methods(item: &PathItem) -> Vec<Method> {
         .into_iter()
         .filter_map(|(method, there)| there.then_some(method))
         .collect()
+}
+
+fn operations(item: &PathItem) -> Vec<(Method, Arc<str>)> {
+    let declared = [
+        (Method::GET, &item.get),
+        (Method::HEAD, &item.head),
+        (Method::POST, &item.post),
+        (Method::PUT, &item.put),
+        (Method::PATCH, &item.patch),
+        (Method::DELETE, &item.delete),
+    ];
+    let named = declared.into_iter().filter_map(|(method, operation)| {
+        let name = operation.as_ref()?.operation_id.as_deref()?;
+        Some((method, Arc::from(name)))
+    });
+    named.collect()
 }
 
 /// A pattern whose parameters are all `{}`: `/a/{b:.*}` and `/a/{c}` are one path.

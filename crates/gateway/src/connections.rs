@@ -14,6 +14,7 @@ use upstream::Target;
 use crate::gateway::Inner;
 use crate::held::{DELETE_BATCH, Holder};
 use crate::models::ModelTable;
+use crate::subject::Subject;
 use crate::{Caller, ConnectRequest, Connected, GatewayError, Scope};
 
 /// The use cases of connections.
@@ -262,10 +263,12 @@ impl Inner {
             .store
             .read(move |c| connections::find(c, environment, &key, &parsed))
             .await;
-        found.map_err(|error| match error {
+        let found = found.map_err(|error| match error {
             store::StoreError::NotFound { .. } => unknown(),
             other => other.into(),
-        })
+        })?;
+        Subject::found_connection(&found.integration, &found.name);
+        Ok(found)
     }
 
     /// Deletes a connection's rows of one table in batches.

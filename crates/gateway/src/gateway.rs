@@ -23,6 +23,7 @@ use crate::models::{ModelTable, Models};
 use crate::providers::Providers;
 use crate::proxy::{Proxy, Recent};
 use crate::records::Records;
+use crate::subject::Subject;
 use crate::syncs::Syncs;
 use crate::{GatewayError, Rotation};
 
@@ -259,6 +260,7 @@ impl Inner {
             .await?;
         let name = row.as_ref().map_or(key, |row| row.provider.as_str());
         let provider = self.registry.get(name).ok_or_else(unknown)?;
+        Subject::found_integration(&parsed);
         Ok(Integration {
             key: parsed,
             provider: Arc::clone(provider),

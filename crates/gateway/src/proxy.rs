@@ -9,6 +9,7 @@ use upstream::{Relay, Relayed, Target};
 
 use crate::brief::Brief;
 use crate::gateway::Inner;
+use crate::subject::Subject;
 use crate::{Caller, GatewayError, Health};
 
 /// How long opened credentials serve further calls: new ones, or a deletion, by another process count after that.
@@ -59,6 +60,7 @@ impl Proxy {
         call: Relay,
     ) -> Result<Relayed, GatewayError> {
         let opened = self.opened(caller, integration, connection).await?;
+        Subject::found_connection(&opened.row.integration, &opened.row.name);
         let relayed = self.0.upstream.relay(&opened.target, call).await;
         let relayed = relayed.map_err(GatewayError::Call)?;
         self.note(&opened, &relayed);
@@ -112,7 +114,12 @@ impl Proxy {
                     inner.recent.looked_into.forget(&id);
                 }
                 // The call itself went well; the next one brings it up again.
-                Err(error) => tracing::warn!(%error, "what a call says of its credentials was not noted"),
+                Err(error) => tracing::warn!(
+                    integration = %opened.row.integration,
+                    connection = %opened.row.name,
+                    %error,
+                    "what a request says of its credentials was not stored"
+                ),
             }
         });
     }

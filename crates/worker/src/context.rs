@@ -95,7 +95,7 @@ impl Context {
         let page = page::parse(&answer.body, &self.declared.records, &self.table.reader)
             .map_err(Failure::Unreadable)?;
         for error in &page.skipped {
-            tracing::warn!(run.id = %self.run, sync = %self.sync.name, %error, "a record was left out");
+            tracing::warn!(%error, "a record was skipped");
         }
         Ok(page)
     }

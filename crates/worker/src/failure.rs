@@ -99,6 +99,20 @@ impl Failure {
             if (400..500).contains(&answer.status) && !answer.rate_limited && !answer.unauthorized)
     }
 
+    /// Writes the run's failure to the log.
+    ///
+    /// What a provider answered stays out of it, since it may hold personal data; the run's row has it.
+    pub(crate) fn log(&self) {
+        let RunError { code, message, hint } = self.tell();
+        let quotes_provider = match self {
+            Self::Call(error) => error.provider().is_some(),
+            Self::Account(_) | Self::Unreadable(_) => true,
+            _ => false,
+        };
+        let error = (!quotes_provider).then_some(message);
+        tracing::warn!(error.code = code, error, error.hint = hint, "the run failed");
+    }
+
     /// What the run's row tells.
     pub(crate) fn tell(&self) -> RunError {
         let (code, hint) = self.code_and_hint();

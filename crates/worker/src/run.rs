@@ -41,26 +41,27 @@ pub(crate) async fn carry_out(
     holder: String,
     stopping: CancellationToken,
 ) {
-    let (sync, run, resumed) = (claimed.sync.id, claimed.run.id, claimed.run.resumed);
-    let name = claimed.sync.name.clone();
-    let lease = Lease { sync, holder };
-    tracing::info!(run.id = %run, sync = %name, connection.id = %claimed.sync.connection, "the run begins");
+    let (run, resumed) = (claimed.run.id, claimed.run.resumed);
+    let lease = Lease {
+        sync: claimed.sync.id,
+        holder,
+    };
+    tracing::info!("the run started");
     let outcome = match Context::prepare(&gateway, claimed, lease.clone(), stopping.clone()).await {
         Ok(context) => work(&Arc::new(context)).await,
         Err(failure) => Err(failure),
     };
     match &outcome {
         Err(Failure::LeaseLost) => {
-            tracing::warn!(run.id = %run, sync = %name, "the lease is lost: whoever took the sync goes on with it");
+            tracing::warn!("the lease is lost: another worker has the sync now");
             return;
         }
         Err(failure) if failure.database_is_away() => {
-            tracing::info!(run.id = %run, sync = %name, error = %failure.tell().message, "the database failed the run: it goes on soon");
+            tracing::info!(error = %failure.tell().message, "the database failed the run: it goes on soon");
         }
         Ok(_) | Err(Failure::Stopping) => {}
         Err(failure) => {
-            let told = failure.tell();
-            tracing::warn!(run.id = %run, sync = %name, error.code = %told.code, error = %told.message, "the run failed");
+            failure.log();
         }
     }
     let ended = loop {
@@ -82,11 +83,14 @@ pub(crate) async fn carry_out(
         }
     };
     match ended {
-        Ok(()) => tracing::info!(run.id = %run, sync = %name, succeeded = outcome.is_ok(), "the run ends"),
-        // The lease runs out by itself and the run is taken up again.
-        Err(error) => {
-            tracing::error!(run.id = %run, sync = %name, %error, "the end of the run could not be stored");
-        }
+        Ok(()) => match outcome {
+            Ok(_) => tracing::info!("the run succeeded"),
+            Err(Failure::Stopping) => tracing::info!("the run stopped; the next worker goes on with it"),
+            // Its line is written.
+            Err(_) => {}
+        },
+        // The lease expires and the run is claimed again.
+        Err(error) => tracing::error!(%error, "the end of the run could not be stored"),
     }
 }
 

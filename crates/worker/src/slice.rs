@@ -9,6 +9,7 @@ use domain::{Record, Timestamp, Value};
 use store::records::SliceChange;
 use store::slices::{NewSlice, SliceRow};
 use tokio::task::JoinSet;
+use tracing::Instrument;
 use upstream::{Answer, Call, Next};
 
 use crate::context::{Batch, Beside, Context, Fetched};
@@ -42,7 +43,7 @@ pub(crate) async fn read_all(
     let mut readers = JoinSet::new();
     for _ in 0..pool.parallel() {
         let (context, pool) = (Arc::clone(context), Arc::clone(&pool));
-        readers.spawn(async move {
+        let reader = async move {
             let mut read = Vec::new();
             loop {
                 let work = tokio::select! {
@@ -54,7 +55,9 @@ pub(crate) async fn read_all(
                 read.extend(Reader::new(&context, &pool, work, track).read().await?);
                 pool.done();
             }
-        });
+        };
+        // A task of its own does not inherit the span, which says whose run it is.
+        readers.spawn(reader.in_current_span());
     }
     let (mut read, mut stopped) = (Vec::new(), false);
     while let Some(reader) = readers.join_next().await {

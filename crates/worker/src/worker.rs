@@ -9,6 +9,7 @@ use store::{StoreError, actions, runs};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use crate::actions::ActionLoop;
 use crate::run;
@@ -191,7 +192,15 @@ impl Worker {
         let (gateway, sync) = (self.gateway.clone(), claimed.sync.id);
         let (lease, length) = (self.lease_micros(), self.options.lease);
         let every = length / 3;
-        async move {
+        // Every line about the run says whose it is.
+        let span = tracing::info_span!(
+            "run",
+            run = %claimed.run.id,
+            sync = %claimed.sync.name,
+            integration = %claimed.sync.integration,
+            connection = %claimed.sync.connection_name,
+        );
+        let held = async move {
             let beat = async {
                 // By the steady clock: that of the wall may be set back.
                 let mut renewed = Instant::now();
@@ -213,9 +222,10 @@ impl Worker {
             };
             tokio::select! {
                 () = run::carry_out(gateway.clone(), claimed, holder.clone(), stopping) => {}
-                () = beat => tracing::warn!(sync.id = %sync, "a lease is lost: its run goes on elsewhere"),
+                () = beat => tracing::warn!("the lease is lost: another worker goes on with the run"),
             }
-        }
+        };
+        held.instrument(span)
     }
 
     /// Until the next sync is due, but not longer than the time between two looks.

@@ -9,6 +9,7 @@
 mod action_refusals;
 mod actions;
 mod api_auth;
+mod catalog;
 mod connect;
 mod connect_sessions;
 mod connection_changes;

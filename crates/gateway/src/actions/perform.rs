@@ -6,6 +6,7 @@ use registry::Action;
 use serde_json::{Map, Value as Json, json};
 use store::connections::ConnectionRow;
 use store::records::{self, Rows};
+use tracing::Instrument;
 use upstream::{CallError, Refusal, Target};
 
 use super::failure::{Failed, of_call};
@@ -17,6 +18,22 @@ impl Gateway {
     /// What the answer brings is in the tables when this returns; should that fail, the next run of the sync brings it. After a
     /// redirect to another resource (303) it is not: nobody has said that what is shown there is the record.
     pub(crate) async fn perform(
+        &self,
+        connection: &ConnectionRow,
+        action: &Arc<Action>,
+        inputs: &Map<String, Json>,
+    ) -> Result<Json, Failed> {
+        // Every line about the action says whose it is.
+        let span = tracing::info_span!(
+            "action",
+            action = %action.name,
+            integration = %connection.integration,
+            connection = %connection.name,
+        );
+        self.send(connection, action, inputs).instrument(span).await
+    }
+
+    async fn send(
         &self,
         connection: &ConnectionRow,
         action: &Arc<Action>,
@@ -71,7 +88,7 @@ impl Gateway {
         let records = match read {
             Ok(records) => records,
             Err(error) => {
-                tracing::warn!(%error, action = %action.name, "an action's answer is no record of its table");
+                tracing::warn!(%error, "an action's answer is no record of its table");
                 return;
             }
         };
@@ -86,7 +103,7 @@ impl Gateway {
             records::put(c, &rows, &records)
         });
         if let Err(error) = written.await {
-            tracing::warn!(%error, action = %action.name, "an action's answer is not in its table yet; the next run of the sync brings it");
+            tracing::warn!(%error, "an action's answer is not in its table yet; the next run of the sync brings it");
         }
     }
 
@@ -119,7 +136,7 @@ impl Gateway {
             records::remove(c, &rows, &[key])
         });
         if let Err(error) = removed.await {
-            tracing::warn!(%error, action = %action.name, "a deleted record is still in its table; the next runs of the sync find out");
+            tracing::warn!(%error, "a deleted record is still in its table; the next runs of the sync find out");
         }
     }
 }

@@ -113,7 +113,7 @@ async fn a_worker_whose_lease_was_taken_writes_nothing_more(app: TestApp) {
     let lost = app
         .logs()
         .lines()
-        .filter(|line| line.contains("whoever took the sync goes on with it"))
+        .filter(|line| line.contains("another worker has the sync now"))
         .filter(|line| line.contains(first["id"].as_str().unwrap()))
         .count();
     assert_eq!(lost, 1, "it noticed when it wanted to write");

@@ -13,6 +13,8 @@ mod faults;
 #[cfg(test)]
 mod leases;
 #[cfg(test)]
+mod logs;
+#[cfg(test)]
 mod look;
 #[cfg(test)]
 mod oddities;

@@ -50,7 +50,7 @@ async fn a_reset_amid_a_run_of_the_only_worker_brings_everything_again(app: Test
     stop.cancel();
     worker.await.unwrap();
     assert!(
-        app.logs().contains("whoever took the sync goes on with it"),
+        app.logs().contains("another worker has the sync now"),
         "a run was under way"
     );
 }

@@ -28,6 +28,8 @@ struct ConnectForms {
     /// The provider's name for people.
     #[schema(example = "Acme")]
     display_name: String,
+    /// What people must know before they connect.
+    notice: Option<String>,
     /// The forms, the recommended one first.
     forms: Vec<ConnectFormView>,
 }
@@ -87,6 +89,7 @@ impl ConnectForms {
             integration,
             provider: provider.name.to_string(),
             display_name: provider.display_name.clone(),
+            notice: provider.notice.clone(),
             forms: provider.connect.iter().map(ConnectFormView::from).collect(),
         }
     }

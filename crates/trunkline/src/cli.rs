@@ -1,53 +1,28 @@
 //! The command line as people write it.
 
 mod action;
+mod client;
+mod help;
+mod local;
 mod sync;
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 
 pub(crate) use self::action::Action;
+pub(crate) use self::client::{Connect, Connections, ConnectionsCommand, Health, OneConnection, Records};
+pub(crate) use self::local::{ApiKeys, Environments, Key, Providers, ShowConfig};
 pub(crate) use self::sync::{Selection, Sync};
-use crate::config::Flags;
-use crate::demo::examples;
+use crate::config::{Flags, Listen};
 
-const HELP: &str = "\
-{about}
-
-{usage-heading} {usage}
-
-Run it:
-  serve         Serve the API and, unless told otherwise, work on syncs
-  worker        Work on syncs alone, beside any number of others
-  demo          See it work: a simulated account, connected and synced
-
-Look after it:
-  migrate       Bring the database's tables up to date
-  providers     List the providers, or check a provider file
-  environments  List, make and delete environments
-  api-keys      List, make and revoke the API keys of an environment
-  key           Make keys, or rotate the encryption key
-  config        Show the configuration and where each value comes from
-  health        Ask a gateway whether it is well
-
-Use it (over its API, with TRUNKLINE_SECRET_KEY):
-  connect       Connect an account of a provider
-  connections   List, show and delete connections
-  sync          See, run, pause and start syncs
-  records       Read synced records
-  action        Carry out an action of a provider, or list them
-
-Options:
-{options}{after-help}";
-
-/// A connector gateway: holds your users' API keys, and keeps tables of yours in step with what the providers hold.
+/// A connector gateway: keeps your users' API keys, and keeps tables of yours in step with what the providers hold.
 #[derive(Debug, Parser)]
-#[command(name = "trunkline", bin_name = "trunkline", version, about, help_template = HELP, after_help = examples::PROGRAM)]
-#[command(disable_help_subcommand = true, arg_required_else_help = true)]
+#[command(name = "trunkline", bin_name = "trunkline", version, about, help_template = help::template(), after_help = help::PROGRAM)]
+#[command(arg_required_else_help = true)]
 pub(crate) struct Cli {
-    /// Read this configuration file in place of ./trunkline.toml [env: TRUNKLINE_CONFIG]
+    /// Read this configuration file instead of ./trunkline.toml [env: TRUNKLINE_CONFIG]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(subcommand)]
@@ -56,13 +31,14 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Serve the API and, unless told otherwise, work on syncs
+    /// Serve the API and run syncs
     ///
-    /// On the first start an encryption key (SQLite) and an API key are made, unless configuration gives them.
+    /// The first start creates the database, an encryption key (SQLite) and an API key, unless the configuration gives them.
     Serve(Serve),
-    /// Work on syncs alone, beside any number of others
+    /// Run syncs only, beside any number of other processes
     Worker(Worker),
     /// See it work: a simulated account, connected and synced
+    #[cfg(feature = "demo")]
     Demo(crate::demo::Options),
     /// Bring the database's tables up to date
     Migrate {
@@ -73,37 +49,49 @@ pub(crate) enum Command {
     /// List the providers, or check a provider file
     #[command(subcommand)]
     Providers(Providers),
-    /// Make keys, or rotate the encryption key
+    /// Generate keys, or rotate the encryption key
     #[command(subcommand)]
     Key(Key),
-    /// List, make and delete environments
+    /// List, create and delete environments
     #[command(subcommand)]
     Environments(Environments),
-    /// List, make and revoke the API keys of an environment
+    /// List, create and revoke the API keys of an environment
     #[command(subcommand)]
     ApiKeys(ApiKeys),
     /// Show the configuration and where each value comes from
     Config(ShowConfig),
-    /// Ask a gateway whether it is well
+    /// Check whether a gateway is up
     Health(Health),
     /// Connect an account of a provider
     Connect(Connect),
     /// List, show and delete connections
     Connections(Connections),
-    /// See, run, pause and start syncs
+    /// Show, trigger, pause and start syncs
     #[command(subcommand)]
     Sync(Sync),
     /// Read synced records
     Records(Records),
-    /// Carry out an action of a provider, or list them
+    /// Run an action of a provider, or list its actions
     Action(Action),
+    /// Show the version
+    Version(Json),
+    /// Print a completion script for a shell
+    ///
+    /// For bash: `source <(trunkline completion bash)`. For fish: `trunkline completion fish | source`.
+    Completion {
+        /// The shell
+        shell: Shell,
+    },
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
-    /// Address of the API [default: 127.0.0.1:3003]
+    /// Address of the API, such as localhost:3003, or :3003 for every address of this machine [default: 127.0.0.1:3003]
     #[arg(long, value_name = "ADDRESS")]
-    listen: Option<SocketAddr>,
+    pub(crate) listen: Option<Listen>,
+    /// Port of the API, on the address that is configured [default: 3003]
+    #[arg(long, value_name = "PORT", conflicts_with = "listen")]
+    pub(crate) port: Option<u16>,
     /// Leave the syncs to other processes
     #[arg(long)]
     pub(crate) no_worker: bool,
@@ -119,202 +107,19 @@ pub(crate) struct Worker {
     pub(crate) no_migrate: bool,
 }
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum Providers {
-    /// List the providers, built in and from integrations_dir
-    List(Json),
-    /// Check provider files: tells everything that is wrong, with file and line
-    Check {
-        /// Files to check
-        #[arg(required = true, value_name = "FILE")]
-        files: Vec<PathBuf>,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Key {
-    /// Print a fresh encryption key and a fresh API key, as lines for an .env file
-    Generate,
-    /// Seal every credential anew: with a new key if a key file holds the keys, else with the first one configured
-    ///
-    /// Servers and workers go on meanwhile. The command may be stopped and repeated at any time.
-    Rotate,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Environments {
-    /// List the environments
-    List(Json),
-    /// Make an environment
-    Create {
-        /// Its name: lower-case letters, digits, - and _
-        name: String,
-    },
-    /// Delete an environment without connections, with its integrations and API keys
-    Delete {
-        /// Its name
-        name: String,
-        /// Do not ask
-        #[arg(long)]
-        yes: bool,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum ApiKeys {
-    /// List the keys of an environment by their beginnings, with their last use
-    List {
-        /// Environment
-        environment: String,
-        #[command(flatten)]
-        json: Json,
-    },
-    /// Make a key and print it, this once
-    Create {
-        /// Environment
-        environment: String,
-        /// What to call it
-        #[arg(long)]
-        name: String,
-        /// What it may do
-        #[arg(long = "scope", value_name = "SCOPE", default_values_t = ["environment:*".to_owned()])]
-        scopes: Vec<String>,
-        /// Make a UUID, for clients that demand one
-        #[arg(long)]
-        uuid: bool,
-    },
-    /// Revoke a key, at once and for good
-    Revoke {
-        /// Environment
-        environment: String,
-        /// The key's id
-        id: String,
-        /// Do not ask
-        #[arg(long)]
-        yes: bool,
-    },
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ShowConfig {
-    /// Print the names of all variables, one a line
-    #[arg(long)]
-    pub(crate) variables: bool,
-    #[command(flatten)]
-    pub(crate) json: Json,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Health {
-    /// Address of the gateway [default: where `listen` says]
-    #[arg(long)]
-    pub(crate) url: Option<String>,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = examples::CONNECT)]
-pub(crate) struct Connect {
-    /// Integration to connect; `trunkline providers list` tells them
-    pub(crate) provider: String,
-    /// Your name for the connection; the same name again replaces its credentials [default: made]
-    #[arg(long, value_name = "ID")]
-    pub(crate) connection_id: Option<String>,
-    /// A field of the provider's form; secrets are better given by variables, which others cannot see
-    #[arg(long = "field", value_name = "NAME=VALUE", value_parser = pair)]
-    pub(crate) fields: Vec<(String, String)>,
-    /// Notes of your own, a JSON object
-    #[arg(long, value_name = "JSON", value_parser = object)]
-    pub(crate) metadata: Option<serde_json::Value>,
-    #[command(flatten)]
-    pub(crate) api: Api,
-}
-
-#[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
-pub(crate) struct Connections {
-    #[command(subcommand)]
-    pub(crate) command: Option<ConnectionsCommand>,
-    #[command(flatten)]
-    pub(crate) api: Api,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum ConnectionsCommand {
-    /// List the connections
-    List {
-        #[command(flatten)]
-        api: Api,
-    },
-    /// Show one connection, without its credentials
-    Show(OneConnection),
-    /// Delete a connection with its credentials and synced rows
-    Delete {
-        #[command(flatten)]
-        one: OneConnection,
-        /// Do not ask
-        #[arg(long)]
-        yes: bool,
-    },
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct OneConnection {
-    /// Integration
-    pub(crate) provider: String,
-    /// Connection
-    pub(crate) connection_id: String,
-    #[command(flatten)]
-    pub(crate) api: Api,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = examples::RECORDS)]
-pub(crate) struct Records {
-    /// Integration
-    pub(crate) provider: String,
-    /// Model in the plural, lower case: messages
-    pub(crate) model: String,
-    /// Connection
-    #[arg(long, value_name = "ID")]
-    pub(crate) connection_id: String,
-    /// Records to list, newest first; all with --csv and --ndjson [default: 20]
-    #[arg(long)]
-    pub(crate) limit: Option<usize>,
-    /// A column and the value it must have
-    #[arg(long = "filter", value_name = "COLUMN=VALUE", value_parser = pair)]
-    pub(crate) filters: Vec<(String, String)>,
-    /// Not older than this moment (ISO 8601)
-    #[arg(long, value_name = "TIME")]
-    pub(crate) after: Option<String>,
-    /// Older than this moment (ISO 8601)
-    #[arg(long, value_name = "TIME")]
-    pub(crate) before: Option<String>,
-    /// Columns of the table [default: as many as fit]
-    #[arg(long, value_delimiter = ',')]
-    pub(crate) columns: Vec<String>,
-    /// Write everything as CSV
-    #[arg(long, conflicts_with_all = ["ndjson", "json"])]
-    pub(crate) csv: bool,
-    /// Write everything as JSON, a record a line
-    #[arg(long, conflicts_with = "json")]
-    pub(crate) ndjson: bool,
-    #[command(flatten)]
-    pub(crate) api: Api,
-}
-
 /// What all commands over the API take.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Api {
     #[command(flatten)]
     pub(crate) json: Json,
-    /// Address of the gateway [default: TRUNKLINE_API_URL, else where `listen` says]
+    /// Address of the gateway, such as localhost:3003 [default: TRUNKLINE_API_URL, else the address in `listen`]
     #[arg(long, value_name = "URL")]
     url: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct Json {
-    /// Print JSON in place of a table
+    /// Print JSON instead of a table
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -340,6 +145,42 @@ impl Cli {
 }
 
 impl Command {
+    /// Whether it handles signals itself: it stays until it is told to stop.
+    pub(crate) fn stays(&self) -> bool {
+        match self {
+            Self::Serve(_) | Self::Worker(_) => true,
+            #[cfg(feature = "demo")]
+            Self::Demo(_) => true,
+            _ => false,
+        }
+    }
+
+    /// The integration and the connection that it names.
+    pub(crate) fn names(&self) -> (Option<String>, Option<String>) {
+        let (integration, connection) = match self {
+            Self::Connect(options) => (Some(&options.integration), None),
+            Self::Connections(Connections {
+                command: Some(ConnectionsCommand::Show(one) | ConnectionsCommand::Delete { one, .. }),
+                ..
+            }) => (Some(&one.integration), Some(&one.connection_id)),
+            Self::Records(options) => (Some(&options.integration), Some(&options.connection_id)),
+            Self::Action(options) => (Some(&options.integration), options.connection_id.as_ref()),
+            Self::Sync(
+                Sync::Status { selection, .. }
+                | Sync::Trigger { selection, .. }
+                | Sync::Pause { selection, .. }
+                | Sync::Start { selection, .. },
+            ) => (Some(&selection.integration), selection.connection_id.as_ref()),
+            Self::Sync(Sync::Runs {
+                integration,
+                connection_id,
+                ..
+            }) => (integration.as_ref(), connection_id.as_ref()),
+            _ => (None, None),
+        };
+        (integration.cloned(), connection.cloned())
+    }
+
     fn api(&self) -> Option<&Api> {
         Some(match self {
             Self::Connections(Connections {
@@ -349,7 +190,8 @@ impl Command {
                 ConnectionsCommand::List { api } => api,
                 ConnectionsCommand::Show(one) | ConnectionsCommand::Delete { one, .. } => &one.api,
             },
-            Self::Connect(Connect { api, .. })
+            Self::Providers(Providers::List { api, .. })
+            | Self::Connect(Connect { api, .. })
             | Self::Records(Records { api, .. })
             | Self::Action(Action { api, .. })
             | Self::Connections(Connections { command: None, api })
@@ -375,7 +217,7 @@ fn object(text: &str) -> Result<serde_json::Value, String> {
     match serde_json::from_str(text) {
         Ok(value @ serde_json::Value::Object(_)) => Ok(value),
         Ok(_) => Err("must be a JSON object".to_owned()),
-        Err(error) => Err(format!("is no JSON: {error}")),
+        Err(error) => Err(format!("is not JSON: {error}")),
     }
 }
 
@@ -404,5 +246,22 @@ mod tests {
                 command.get_name()
             );
         }
+    }
+
+    #[test]
+    fn examples_fit_into_80_columns() {
+        let texts = [
+            help::PROGRAM,
+            help::CONNECT,
+            help::RECORDS,
+            help::template().as_str(),
+        ]
+        .map(str::to_owned);
+        let wide: Vec<&str> = texts
+            .iter()
+            .flat_map(|text| text.lines())
+            .filter(|line| line.chars().count() > 80)
+            .collect();
+        assert!(wide.is_empty(), "{wide:#?}");
     }
 }

@@ -1,7 +1,9 @@
 //! The client behind the commands for people: requests to a gateway's API, and its errors in words.
 
 pub(crate) mod answer;
+mod catalog;
 mod error;
+pub(crate) mod resolve;
 mod run;
 
 use std::time::Duration;
@@ -13,8 +15,9 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value as Json;
 use url::Url;
 
-use crate::config::Config;
+use crate::config::{self, Config};
 
+pub(crate) use catalog::{ConnectForm, ConnectForms, FormField, Function, ModelTable};
 pub(crate) use error::ClientError;
 pub(crate) use run::{Run, RunError, RunStatus};
 
@@ -34,7 +37,7 @@ impl Client {
     /// Asks the configured gateway with the configured key.
     pub(crate) fn new(config: &Config) -> anyhow::Result<Self> {
         let key = config.secret_key.clone().context(
-            "no API key: set TRUNKLINE_SECRET_KEY to the one that the gateway showed at its first start, or was started with",
+            "no API key: set TRUNKLINE_SECRET_KEY to the key that the gateway showed at its first start, or that it was started with",
         )?;
         Self::with_key(&config.api_url(), key)
     }
@@ -51,13 +54,7 @@ impl Client {
     pub(crate) fn without_key(url: &str) -> anyhow::Result<Self> {
         // The upstream client of the same process may have done it; either way there is one now.
         drop(rustls::crypto::ring::default_provider().install_default());
-        let base: Url = url
-            .parse()
-            .with_context(|| format!("{url:?} is no address of a gateway"))?;
-        anyhow::ensure!(
-            matches!(base.scheme(), "http" | "https"),
-            "{url:?} is no address of a gateway: it must begin with http:// or https://"
-        );
+        let base = config::gateway_url(url).map_err(anyhow::Error::msg)?;
         let http = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(READ_TIMEOUT)
@@ -68,6 +65,11 @@ impl Client {
             base,
             key: None,
         })
+    }
+
+    /// The address that is asked.
+    pub(crate) fn url(&self) -> &str {
+        self.base.as_str().trim_end_matches('/')
     }
 
     /// GET as JSON.

@@ -2,13 +2,13 @@
 //!
 //! Every setting stands in one table, from which come its default, its variable, the listing and the check for unknown keys.
 
+mod address;
 mod environment;
 mod error;
 mod settings;
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -20,6 +20,7 @@ use serde::{Deserialize, Deserializer, de};
 use store::DatabaseUrl;
 use url::Url;
 
+pub(crate) use address::{Listen, USUAL_PORT, gateway_url, local_url};
 pub(crate) use environment::Environment;
 pub(crate) use error::ConfigError;
 pub(crate) use settings::{SETTINGS, VARIABLE_PREFIX};
@@ -32,13 +33,15 @@ const DEFAULT_FILE: &str = "trunkline.toml";
 /// All settings, checked.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Config {
-    pub(crate) listen: SocketAddr,
+    #[serde(deserialize_with = "parsed")]
+    pub(crate) listen: Listen,
     pub(crate) database: Database,
     pub(crate) encryption_key: Option<SecretString>,
     pub(crate) secret_key: Option<SecretString>,
     pub(crate) integrations_dir: Option<PathBuf>,
     pub(crate) public_url: Option<Url>,
     pub(crate) connect_url: Option<Url>,
+    #[serde(default, deserialize_with = "gateway")]
     api_url: Option<Url>,
     pub(crate) worker: Worker,
     pub(crate) upstream: Upstream,
@@ -173,7 +176,7 @@ impl Config {
 
     /// Where the API of this configuration answers, for this machine.
     pub(crate) fn local_url(&self) -> String {
-        local_url(self.listen)
+        self.listen.url()
     }
 
     /// Where the commands for people find the API.
@@ -182,16 +185,6 @@ impl Config {
             .as_ref()
             .map_or_else(|| self.local_url(), ToString::to_string)
     }
-}
-
-/// Where an API that listens on `address` answers, for this machine.
-pub(crate) fn local_url(address: SocketAddr) -> String {
-    let ip = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        ip => ip,
-    };
-    format!("http://{}", SocketAddr::new(ip, address.port()))
 }
 
 /// The file to read; one that nobody named need not be there.
@@ -211,6 +204,12 @@ fn parsed<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(deserializer: D) 
     String::deserialize(deserializer)?
         .parse()
         .map_err(de::Error::custom)
+}
+
+fn gateway<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Url>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    text.map(|text| gateway_url(&text).map_err(de::Error::custom))
+        .transpose()
 }
 
 #[cfg(test)]
@@ -286,7 +285,7 @@ mod tests {
         let loaded = read(file, &variables, &[("listen", "--listen", "127.0.0.1:3")]).unwrap();
 
         let config = &loaded.config;
-        assert_eq!(config.listen.port(), 3);
+        assert_eq!(config.listen.to_string(), "127.0.0.1:3");
         assert_eq!(
             (config.worker.poll_ms.get(), config.worker.concurrency.get()),
             (2, 1)

@@ -1,6 +1,5 @@
 //! `demo`: a simulated account and a gateway beside it, connected and synced over the real API.
 
-pub(crate) mod examples;
 mod stage;
 mod story;
 
@@ -11,6 +10,7 @@ use clap::Args;
 
 use crate::config::Environment;
 use crate::demo::stage::Stage;
+use crate::interrupt::INTERRUPTED;
 use crate::lifecycle::Signals;
 use crate::output;
 
@@ -39,11 +39,14 @@ pub(crate) async fn run(options: &Options, environment: &Environment) -> anyhow:
         crate::table::count(options.messages)
     ))?;
     let stage = Stage::set(options, environment).await?;
-    let complete = tokio::select! {
+    let played = tokio::select! {
         played = story::play(&stage) => played,
-        _ = signals.next() => Err(anyhow::anyhow!("interrupted")),
+        _ = signals.next() => {
+            stage.strike().await?;
+            return Ok(ExitCode::from(INTERRUPTED));
+        }
     };
-    match complete {
+    match played {
         Ok(complete) if options.once => {
             stage.strike().await?;
             Ok(if complete {

@@ -1,19 +1,25 @@
 //! The binary: reads the command line and tells the outcome by its exit status.
 //!
 //! Only this crate wires the others together; it holds no rule of its own. Exit status 0 is success, 1 a failure, 2 a command line,
-//! configuration or provider file that must be put right first.
+//! configuration or provider file that must be put right first, 130 the end by Ctrl-C.
 
 mod allocator;
 mod cli;
 mod client;
 mod commands;
 mod config;
+#[cfg(feature = "demo")]
 mod demo;
+mod interrupt;
 mod lifecycle;
 mod output;
 mod progress;
+mod state;
+mod suggest;
 mod table;
 mod telemetry;
+mod terminal;
+mod when;
 mod wiring;
 
 use std::process::ExitCode;
@@ -46,6 +52,10 @@ fn report(error: &anyhow::Error) -> ExitCode {
     // Whoever reads our output has seen enough, as `head` does.
     if error.chain().any(output::is_broken_pipe) {
         return ExitCode::SUCCESS;
+    }
+    if error.chain().any(interrupt::is_interruption) {
+        interrupt::restore();
+        return ExitCode::from(interrupt::INTERRUPTED);
     }
     output::error(error);
     if error

@@ -1,7 +1,7 @@
 //! Where the program writes for people and programs: results on standard output, all else on standard error.
 
 use std::error::Error;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
 use serde_json::Value as Json;
 
@@ -48,16 +48,6 @@ pub(crate) fn error(error: &anyhow::Error) {
         told = cause;
     }
     note(text);
-}
-
-/// Whether people look at standard output.
-pub(crate) fn is_terminal() -> bool {
-    io::stdout().is_terminal()
-}
-
-/// Whether somebody can be asked: questions go to standard error and answers come from standard input.
-pub(crate) fn can_ask() -> bool {
-    io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
 /// Whether an error says that the reader of our output is gone.

@@ -2,30 +2,39 @@
 
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::client::{Client, Run, RunStatus};
-use crate::table;
+use crate::{table, terminal};
 
 /// Between two looks at a run.
 const POLL: Duration = Duration::from_millis(150);
 /// A bar's length where only the share that is done is known.
 const WHOLE: u64 = 1_000;
+/// How much of a run is done is known: of a first load, or where the number of rows is.
+const BAR: &str = "  {spinner:.cyan} {prefix} {bar:24.cyan/dim} {percent:>3} %  {wide_msg}";
+/// It is not: what changed lately is read until there is no more.
+const SPINNER: &str = "  {spinner:.cyan} {prefix}  {wide_msg}";
 
-/// Shows the runs until all have ended; gives them as they ended. `total` is how many records each will have added by then, if
-/// that is known.
+/// Shows the runs until all have ended, and returns them as they ended. `total` is how many records each will have added by then, if
+/// that is known. Where nobody looks, or the terminal shows text alone, it only waits.
 pub(crate) async fn follow(client: &Client, ids: &[String], total: Option<u64>) -> anyhow::Result<Vec<Run>> {
-    let bars = MultiProgress::new();
+    let target = if terminal::moves() {
+        ProgressDrawTarget::stderr()
+    } else {
+        ProgressDrawTarget::hidden()
+    };
+    let bars = MultiProgress::with_draw_target(target);
     let mut under_way = Vec::new();
     for id in ids {
-        under_way.push((id, bars.add(bar(total)?)));
+        under_way.push((id, bars.add(spinner(total)?)));
     }
     let mut ended = Vec::new();
     loop {
         let mut rest = Vec::new();
         for (id, bar) in under_way {
             let run = client.run(id).await?;
-            show(&bar, &run, total);
+            show(&bar, &run, total)?;
             if run.has_ended() {
                 bar.finish_and_clear();
                 ended.push(run);
@@ -41,33 +50,36 @@ pub(crate) async fn follow(client: &Client, ids: &[String], total: Option<u64>) 
     }
 }
 
-fn bar(total: Option<u64>) -> anyhow::Result<ProgressBar> {
-    let style =
-        ProgressStyle::with_template("  {spinner:.cyan} {prefix} {bar:32.cyan/dim} {percent:>3} %  {msg}")?;
-    let bar = ProgressBar::new(total.unwrap_or(WHOLE)).with_style(style.progress_chars("━╸─"));
+fn spinner(total: Option<u64>) -> anyhow::Result<ProgressBar> {
+    let style = ProgressStyle::with_template(SPINNER)?;
+    let bar = ProgressBar::new(total.unwrap_or(WHOLE)).with_style(style);
     bar.enable_steady_tick(Duration::from_millis(100));
     Ok(bar)
 }
 
-fn show(bar: &ProgressBar, run: &Run, total: Option<u64>) {
+fn show(bar: &ProgressBar, run: &Run, total: Option<u64>) -> anyhow::Result<()> {
     bar.set_prefix(format!("{} of {}", run.sync, run.connection_id));
-    bar.set_position(if total.is_some() {
-        run.added
-    } else {
-        per_mille(run.progress.unwrap_or_default())
-    });
-    let rate = match run.status {
+    let position = match (total, run.progress) {
+        (Some(_), _) => Some(run.added),
+        // Only a first load knows how much there is; a share of nothing is no news.
+        (None, Some(share)) if share > 0.0 => Some(per_mille(share)),
+        (None, _) => None,
+    };
+    if let Some(position) = position {
+        if bar.position() == 0 {
+            bar.set_style(ProgressStyle::with_template(BAR)?.progress_chars("━╸─"));
+        }
+        bar.set_position(position);
+    }
+    bar.set_message(match run.status {
         RunStatus::Queued => "waiting for a worker".to_owned(),
         _ => format!(
-            "{} a second",
-            table::count(rate(run.seen(), bar.elapsed().as_secs_f64()))
+            "{} rows checked, {} a second",
+            table::count(run.checked()),
+            table::count(rate(run.checked(), bar.elapsed().as_secs_f64()))
         ),
-    };
-    bar.set_message(format!(
-        "{} records, {} pages, {rate}",
-        table::count(run.seen()),
-        table::count(run.pages)
-    ));
+    });
+    Ok(())
 }
 
 #[expect(

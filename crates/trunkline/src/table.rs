@@ -1,102 +1,251 @@
-//! Tables for people: one line a row, long text cut to what the terminal holds.
+//! Tables: fitted to the terminal for people, tab-separated values for programs.
+//!
+//! On a terminal the least important columns go first and prose is wrapped; an id is shown whole or in a short form that commands
+//! take, and never cut. What does not fit even so is shown as one block a row. In a pipe every column is there, under a name that
+//! stays the same, with times in ISO 8601 and numbers without separators.
 
-use comfy_table::{Attribute, Cell, CellAlignment, ContentArrangement, Row, presets};
+mod layout;
+
+use domain::{Clock, Timestamp};
 use serde_json::Value as Json;
 
-use crate::output;
+use crate::{output, terminal, when};
 
-/// A table in the making.
-pub(crate) struct Table(comfy_table::Table);
+/// How the cells of a column are fitted into a terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Never cut and never wrapped: an id, a name, a state.
+    Word,
+    /// The same, aligned to the right.
+    Number,
+    /// Cut to the room that there is: a text of which the beginning is enough.
+    Line,
+    /// Wrapped: a message.
+    Prose,
+}
 
-impl Table {
-    /// A table with these headings; a heading that begins with `>` stands over numbers, which are aligned to the right.
-    pub(crate) fn new(headings: &[&str]) -> Self {
-        let mut table = comfy_table::Table::new();
-        table.load_style(presets::NOTHING).set_truncation_indicator("…");
-        // A pipe has no width: there nothing is cut.
-        let arrangement = if output::is_terminal() {
-            ContentArrangement::Dynamic
-        } else {
-            ContentArrangement::Disabled
-        };
-        table.set_content_arrangement(arrangement);
-        let names = headings.iter().map(|heading| heading.trim_start_matches('>'));
-        table.set_header(names.map(|name| Cell::new(name).add_attribute(Attribute::Bold)));
-        for (index, heading) in headings.iter().enumerate() {
-            if let Some(column) = table.column_mut(index) {
-                column.set_padding((0, 2));
-                if heading.starts_with('>') {
-                    column.set_cell_alignment(CellAlignment::Right);
-                }
-            }
-        }
-        Self(table)
+/// A column.
+#[derive(Debug, Clone)]
+pub(crate) struct Column {
+    /// As programs read it, `last_ended`; people read `LAST ENDED`.
+    name: String,
+    kind: Kind,
+    /// The higher, the earlier it is left out where there is no room; 0 stays.
+    rank: u8,
+}
+
+impl Column {
+    fn new(name: impl Into<String>, kind: Kind) -> Self {
+        let (name, rank) = (name.into(), 0);
+        Self { name, kind, rank }
     }
 
-    /// Characters that a line of a table may have, if that is known.
-    pub(crate) fn width() -> Option<usize> {
-        comfy_table::Table::new()
-            .width()
-            .filter(|_| output::is_terminal())
-            .map(usize::from)
+    /// A column of ids, names or states.
+    pub(crate) fn word(name: impl Into<String>) -> Self {
+        Self::new(name, Kind::Word)
+    }
+
+    /// A column of numbers.
+    pub(crate) fn number(name: impl Into<String>) -> Self {
+        Self::new(name, Kind::Number)
+    }
+
+    /// A column of texts of which the beginning is enough.
+    pub(crate) fn line(name: impl Into<String>) -> Self {
+        Self::new(name, Kind::Line)
+    }
+
+    /// A column of messages.
+    pub(crate) fn prose(name: impl Into<String>) -> Self {
+        Self::new(name, Kind::Prose)
+    }
+
+    /// Lets the column be left out where there is no room: the higher `rank`, the earlier.
+    pub(crate) fn rank(self, rank: u8) -> Self {
+        Self { rank, ..self }
+    }
+}
+
+/// A value in a table.
+#[derive(Debug, Clone)]
+pub(crate) enum Cell {
+    /// As it is.
+    Text(String),
+    /// An id, and its beginning that tells it from all others in the table.
+    Id { whole: String, short: String },
+    /// With separators for people.
+    Number(u64),
+    /// Told from now for people.
+    Ago(Option<String>),
+    /// A time that is data: told in UTC for people.
+    Time(String),
+}
+
+impl From<String> for Cell {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<&str> for Cell {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<u64> for Cell {
+    fn from(number: u64) -> Self {
+        Self::Number(number)
+    }
+}
+
+impl Cell {
+    /// For people.
+    fn shown(&self, now: Timestamp) -> String {
+        let text = match self {
+            Self::Text(text) => text.clone(),
+            Self::Id { short, .. } => short.clone(),
+            Self::Number(number) => count(*number),
+            Self::Ago(time) => time
+                .as_deref()
+                .map(|time| when::relative(time, now))
+                .unwrap_or_default(),
+            Self::Time(time) => when::absolute(time),
+        };
+        // A value must not break a line or drive the terminal.
+        text.chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .collect()
+    }
+
+    /// For programs.
+    fn value(&self) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Id { whole, .. } => whole.clone(),
+            Self::Number(number) => number.to_string(),
+            Self::Ago(time) => time.clone().unwrap_or_default(),
+            Self::Time(time) => time.clone(),
+        }
+    }
+}
+
+/// A table in the making.
+pub(crate) struct Table {
+    columns: Vec<Column>,
+    rows: Vec<Vec<Cell>>,
+    heading: bool,
+}
+
+impl Table {
+    /// A table with these columns.
+    pub(crate) fn new(columns: impl IntoIterator<Item = Column>) -> Self {
+        Self {
+            columns: columns.into_iter().collect(),
+            rows: Vec::new(),
+            heading: true,
+        }
+    }
+
+    /// A table of the properties of one thing: names and values. A terminal shows it without headings.
+    pub(crate) fn details() -> Self {
+        Self {
+            heading: false,
+            ..Self::new([Column::word("field"), Column::prose("value")])
+        }
     }
 
     /// Adds a row.
-    pub(crate) fn row<T: Into<String>>(&mut self, cells: impl IntoIterator<Item = T>) {
-        let mut row = Row::from(
-            cells
-                .into_iter()
-                .map(|cell| Cell::new(plain(&cell.into())))
-                .collect::<Vec<_>>(),
-        );
-        row.max_height(1);
-        self.0.add_row(row);
+    pub(crate) fn row<T: Into<Cell>>(&mut self, cells: impl IntoIterator<Item = T>) {
+        self.rows.push(cells.into_iter().map(Into::into).collect());
     }
 
-    /// The table as text, with a line break at its end.
-    pub(crate) fn render(&self) -> String {
-        self.0
-            .lines()
-            .fold(String::new(), |text, line| text + line.trim_end() + "\n")
+    /// Adds a property, unless it is empty.
+    pub(crate) fn detail(&mut self, name: &str, value: impl Into<String>) {
+        let value = value.into();
+        if !value.is_empty() {
+            self.row([name.to_owned(), value]);
+        }
     }
 
-    /// Writes the table as a result.
-    pub(crate) fn print(&self) -> std::io::Result<()> {
-        output::text(&self.render())
+    /// Writes the table as a result; on a terminal `none` says what an empty one means.
+    pub(crate) fn print(&self, none: &str) -> std::io::Result<()> {
+        match terminal::width() {
+            Some(_) if self.rows.is_empty() => {
+                output::note(none);
+                Ok(())
+            }
+            Some(width) => output::text(&self.fitted(width, terminal::styles(), Clock::system().now())),
+            None => output::text(&self.values()),
+        }
+    }
+
+    /// Tab-separated values, the names of the columns first. Tabs, line breaks and backslashes within a value are escaped.
+    pub(crate) fn values(&self) -> String {
+        let names = self.columns.iter().map(|column| column.name.clone());
+        let mut text = names.collect::<Vec<_>>().join("\t") + "\n";
+        for row in &self.rows {
+            let cells: Vec<String> = row.iter().map(|cell| escaped(&cell.value())).collect();
+            text.push_str(&cells.join("\t"));
+            text.push('\n');
+        }
+        text
     }
 }
 
-/// Text without what would break a line or drive a terminal.
-fn plain(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
+fn escaped(value: &str) -> String {
+    let mut text = String::with_capacity(value.len());
+    for letter in value.chars() {
+        match letter {
+            '\\' => text.push_str(r"\\"),
+            '\t' => text.push_str(r"\t"),
+            '\n' => text.push_str(r"\n"),
+            '\r' => text.push_str(r"\r"),
+            other if other.is_control() => text.extend(other.escape_unicode()),
+            other => text.push(other),
+        }
+    }
+    text
+}
+
+/// The ids with the shortest beginnings that still tell them apart, `least` characters at least.
+pub(crate) fn shortened(ids: &[&str], least: usize) -> Vec<Cell> {
+    let mut sorted = ids.to_vec();
+    sorted.sort_unstable();
+    sorted.dedup();
+    let common = |one: &str, other: &str| one.chars().zip(other.chars()).take_while(|(a, b)| a == b).count();
+    let shared = sorted
+        .iter()
+        .zip(sorted.iter().skip(1))
+        .map(|(one, other)| common(one, other))
+        .max();
+    // One length for all of them reads best.
+    let length = shared.map_or(least, |shared| least.max(shared + 1));
+    ids.iter()
+        .map(|id| Cell::Id {
+            whole: (*id).to_owned(),
+            short: id.chars().take(length).collect(),
+        })
         .collect()
 }
 
-/// A JSON value as people read it; nothing for null.
+/// A JSON value as text; nothing for null.
 pub(crate) fn show(value: &Json) -> String {
     match value {
         Json::Null => String::new(),
-        Json::String(text) => time(text),
+        Json::String(text) => text.clone(),
         other => other.to_string(),
     }
 }
 
-/// The value called `name` as people read it.
+/// The value called `name` as text.
 pub(crate) fn field(json: &Json, name: &str) -> String {
     json.get(name).map(show).unwrap_or_default()
 }
 
-/// `2026-11-21T10:00:00.000001Z` as `2026-11-21 10:00:00`; any other text as it is.
-pub(crate) fn time(text: &str) -> String {
-    match text.parse::<domain::Timestamp>() {
-        Ok(_) if text.contains('T') => text
-            .chars()
-            .take(19)
-            .map(|c| if c == 'T' { ' ' } else { c })
-            .collect(),
-        _ => text.to_owned(),
-    }
+/// The time called `name`, to be told from now.
+pub(crate) fn ago(json: &Json, name: &str) -> Cell {
+    Cell::Ago(json.get(name).and_then(Json::as_str).map(str::to_owned))
 }
 
 /// `1234567` as `1,234,567`.
@@ -117,20 +266,40 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_have_commas_and_times_have_no_fraction() {
+    fn numbers_have_commas() {
         assert_eq!(
             [count(0), count(999), count(1000), count(1_234_567)],
             ["0", "999", "1,000", "1,234,567"]
         );
-        assert_eq!(time("2026-11-21T10:00:00.5Z"), "2026-11-21 10:00:00");
-        assert_eq!(time("To be or not"), "To be or not");
     }
 
     #[test]
-    fn a_cell_cannot_drive_the_terminal() {
-        let mut table = Table::new(&["a", ">b"]);
-        table.row(["x\u{1b}[31m\ny", "1"]);
-        table.row(["z", "23"]);
-        assert_eq!(table.render(), "a          b\nx [31m y   1\nz         23\n");
+    fn programs_get_every_column_whole_with_tabs_and_line_breaks_escaped() {
+        let mut table = Table::new([
+            Column::word("id"),
+            Column::number("rows").rank(1),
+            Column::prose("last_error"),
+        ]);
+        let id = || Cell::Id {
+            whole: "run_0198".to_owned(),
+            short: "run".to_owned(),
+        };
+        table.row([id(), 1_234.into(), "a\tb\nc\\d \u{1b}[31m".into()]);
+        assert_eq!(
+            table.values(),
+            "id\trows\tlast_error\nrun_0198\t1234\ta\\tb\\nc\\\\d \\u{1b}[31m\n"
+        );
+    }
+
+    #[test]
+    fn short_ids_are_long_enough_to_tell_them_apart() {
+        let shown = |ids: &[&str]| {
+            let cells = shortened(ids, 6);
+            let now = Timestamp::from_micros(0);
+            cells.iter().map(|cell| cell.shown(now)).collect::<Vec<_>>()
+        };
+        assert_eq!(shown(&["run_0198aa", "run_0298aa"]), ["run_01", "run_02"]);
+        assert_eq!(shown(&["run_0198aa", "run_0198ab"]), ["run_0198aa", "run_0198ab"]);
+        assert_eq!(shown(&["run_0198aa", "run_0198aa"]), ["run_01", "run_01"]);
     }
 }

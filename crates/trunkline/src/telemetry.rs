@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal};
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{ConfigError, Environment, Log, LogFormat};
+use crate::terminal;
 
 /// The crates whose level the setting decides; all others tell only what is wrong.
 const OURS: [&str; 8] = [
@@ -32,12 +33,17 @@ pub(crate) fn start(log: &Log, environment: &Environment) -> Result<(), ConfigEr
         .with_writer(io::stderr);
     if text {
         builder
-            .with_ansi(io::stderr().is_terminal())
+            .with_ansi(terminal::error_styles())
             .with_target(false)
             .init();
     } else {
-        // There is one span at a time, so a list of them would say everything twice.
-        builder.json().flatten_event(true).with_span_list(false).init();
+        // The list of spans has the current one too.
+        builder
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_span_list(true)
+            .init();
     }
     Ok(())
 }

@@ -77,6 +77,19 @@ async fn store_of(part: &str, config: &Config) -> anyhow::Result<Store> {
         .with_context(|| format!("cannot open the database {url}"))
 }
 
+/// Fails if there is no database yet, before anything is made: opening SQLite's file would create it.
+///
+/// Only `serve`, `worker` and `migrate` create a database; any other command in the wrong folder must leave no trace.
+pub(crate) fn must_exist(config: &Config) -> Result<(), ConfigError> {
+    match config.database.url.sqlite_path() {
+        Some(path) if !path.is_file() => Err(ConfigError::NoDatabase {
+            path: path.to_owned(),
+            folder: std::env::current_dir().unwrap_or_default(),
+        }),
+        _ => Ok(()),
+    }
+}
+
 /// Tells processes of one kind apart, wherever they run.
 fn process_name() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
@@ -97,6 +110,9 @@ pub(crate) async fn gateway(config: &Config, migrate: Migrate) -> anyhow::Result
 
 /// The same for a process that stays: `serve` or `worker`.
 pub(crate) async fn gateway_of(part: &str, config: &Config, migrate: Migrate) -> anyhow::Result<Gateway> {
+    if migrate == Migrate::No {
+        must_exist(config)?;
+    }
     let registry = registry(config)?;
     let upstream = Upstream::new(upstream_options(config, &registry)?, Clock::system())?;
     let store = store_of(part, config).await?;

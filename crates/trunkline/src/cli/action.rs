@@ -7,20 +7,20 @@ use super::{Api, pair};
 #[derive(Debug, Args)]
 pub(crate) struct Action {
     /// Integration
-    pub(crate) provider: String,
-    /// Name of the action
+    pub(crate) integration: String,
+    /// Name of the action [default: list the actions]
     #[arg(requires = "connection_id")]
     pub(crate) name: Option<String>,
-    /// Connection
+    /// Connection; of an id that is a UUID the beginning is enough
     #[arg(long, value_name = "ID")]
     pub(crate) connection_id: Option<String>,
     /// An input; the same name again makes a list
     #[arg(long = "input", value_name = "NAME=VALUE", value_parser = pair)]
     pub(crate) inputs: Vec<(String, String)>,
-    /// A key of your own: the same request with it again gets the first answer and does nothing
+    /// A key of your own: sending the same request again with it returns the first response and does nothing
     #[arg(long, value_name = "KEY")]
     pub(crate) idempotency_key: Option<String>,
-    /// Store it, to be carried out in the background, and print where its result will be
+    /// Run it in the background, and print where its result will be
     #[arg(long = "async")]
     pub(crate) later: bool,
     #[command(flatten)]

@@ -6,11 +6,11 @@ use super::Api;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Sync {
-    /// How each sync stands
+    /// Show the state of each sync
     Status {
         #[command(flatten)]
         selection: Selection,
-        /// Show the progress of what runs, until it ends
+        /// Show the progress of running syncs until they end
         #[arg(long)]
         watch: bool,
         #[command(flatten)]
@@ -23,7 +23,7 @@ pub(crate) enum Sync {
         /// Show the progress until the runs end; exit status 1 if one fails
         #[arg(long)]
         wait: bool,
-        /// Forget how far the sync is and read everything again
+        /// Forget the checkpoint and read everything again
         #[arg(long)]
         reset: bool,
         /// Delete the synced rows first
@@ -32,14 +32,14 @@ pub(crate) enum Sync {
         #[command(flatten)]
         api: Api,
     },
-    /// Keep syncs from running on their schedule
+    /// Pause the schedule of syncs
     Pause {
         #[command(flatten)]
         selection: Selection,
         #[command(flatten)]
         api: Api,
     },
-    /// Let syncs run on their schedule again
+    /// Start the schedule of syncs again
     Start {
         #[command(flatten)]
         selection: Selection,
@@ -47,24 +47,26 @@ pub(crate) enum Sync {
         api: Api,
     },
     /// List runs, newest first
+    ///
+    /// CHECKED counts the rows that the provider sent and that were compared with the table; a row that it sent twice counts twice.
     Runs {
-        /// Integration
-        provider: Option<String>,
-        /// Connection
+        /// Integration [default: all]
+        integration: Option<String>,
+        /// Connection; of an id that is a UUID the beginning is enough [default: all]
         #[arg(long, value_name = "ID")]
         connection_id: Option<String>,
-        /// Name of the sync
+        /// Name of the sync [default: all]
         #[arg(long)]
         sync: Option<String>,
-        /// Runs to list
-        #[arg(long, default_value_t = 20)]
+        /// How many runs to list
+        #[arg(long, value_name = "N", default_value_t = 20)]
         limit: u32,
         #[command(flatten)]
         api: Api,
     },
     /// Show one run
     Run {
-        /// Its id, run_…
+        /// Its id, or the beginning of it
         id: String,
         /// Show its progress until it ends; exit status 1 if it fails
         #[arg(long)]
@@ -77,11 +79,11 @@ pub(crate) enum Sync {
 #[derive(Debug, Args)]
 pub(crate) struct Selection {
     /// Integration
-    pub(crate) provider: String,
+    pub(crate) integration: String,
     /// Names of syncs [default: all]
     #[arg(value_name = "SYNC")]
     pub(crate) syncs: Vec<String>,
-    /// Connection [default: all]
+    /// Connection; of an id that is a UUID the beginning is enough [default: all]
     #[arg(long, value_name = "ID")]
     pub(crate) connection_id: Option<String>,
 }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 pub(crate) enum ClientError {
     /// No answer at all.
     #[error(
-        "no gateway answers at {url}: is `trunkline serve` running there? TRUNKLINE_API_URL and --url say where to look"
+        "no gateway answers at {url}: is `trunkline serve` running there? --url and TRUNKLINE_API_URL say where to look"
     )]
     Unreachable { url: String, source: reqwest::Error },
     /// The gateway said no.
@@ -51,6 +51,25 @@ struct Body {
 }
 
 impl ClientError {
+    /// The status of a refusal.
+    pub(crate) fn status(&self) -> Option<u16> {
+        match self {
+            Self::Refused(refusal) => Some(refusal.status),
+            _ => None,
+        }
+    }
+
+    /// The fields that the gateway did not take, each with what is wrong.
+    pub(crate) fn fields(&self) -> Vec<(&str, &str)> {
+        let Self::Refused(refusal) = self else {
+            return Vec::new();
+        };
+        let errors = refusal.errors.iter();
+        errors
+            .filter_map(|error| Some((error.path.first()?.as_str(), error.message.as_str())))
+            .collect()
+    }
+
     /// Reads the error in an answer; one that is not the API's, such as a proxy's, is told by its status.
     pub(super) async fn refused(response: Response) -> Self {
         let status = response.status();
@@ -69,6 +88,19 @@ impl ClientError {
             },
         };
         Self::Refused(Box::new(refusal))
+    }
+}
+
+impl Refusal {
+    /// The API's code.
+    pub(crate) fn code(&self) -> &str {
+        &self.code
+    }
+
+    /// Whether it says that there is no integration of that name.
+    pub(crate) fn is_about_integration(&self, name: &str) -> bool {
+        matches!(self.code.as_str(), "unknown_provider_config" | "unknown_provider")
+            || (self.code == "not_found" && self.message.contains(&format!("no integration {name:?}")))
     }
 }
 

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 
 use super::ClientError;
+use crate::state::State;
 use crate::table;
 
 /// A run. What the API tells beside this is left out.
@@ -50,14 +51,14 @@ pub(crate) struct RunError {
 }
 
 impl RunStatus {
-    /// For people.
-    pub(crate) fn as_str(self) -> &'static str {
+    /// In the words of all commands.
+    pub(crate) fn state(self) -> State {
         match self {
-            Self::Queued => "queued",
-            Self::Running => "running",
-            Self::Succeeded => "succeeded",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
+            Self::Queued => State::Queued,
+            Self::Running => State::Running,
+            Self::Succeeded => State::Ok,
+            Self::Failed => State::Failed,
+            Self::Cancelled => State::Cancelled,
         }
     }
 }
@@ -72,8 +73,8 @@ impl Run {
         !matches!(self.status, RunStatus::Queued | RunStatus::Running)
     }
 
-    /// Records that it has seen.
-    pub(crate) fn seen(&self) -> u64 {
+    /// Rows that it has compared with what the provider sent. A row that the provider sent twice counts twice.
+    pub(crate) fn checked(&self) -> u64 {
         self.added + self.updated + self.unchanged
     }
 
@@ -92,21 +93,21 @@ impl Run {
             .unwrap_or_default()
     }
 
-    /// What it did, in a line.
+    /// What it did, in a line: `3 new, 1 updated, 0 deleted; 12,974 rows checked`.
     pub(crate) fn summary(&self) -> String {
-        let parts = [
-            (self.added, "added"),
-            (self.updated, "updated"),
-            (self.deleted, "deleted"),
-            (self.unchanged, "unchanged"),
-            (self.skipped, "skipped"),
+        let mut parts = vec![
+            format!("{} new", table::count(self.added)),
+            format!("{} updated", table::count(self.updated)),
+            format!("{} deleted", table::count(self.deleted)),
         ];
-        let told: Vec<String> = parts
-            .iter()
-            .filter(|(number, word)| *number > 0 || *word == "added")
-            .map(|(number, word)| format!("{} {word}", table::count(*number)))
-            .collect();
-        told.join(", ")
+        if self.skipped > 0 {
+            parts.push(format!("{} unreadable", table::count(self.skipped)));
+        }
+        format!(
+            "{}; {} rows checked",
+            parts.join(", "),
+            table::count(self.checked())
+        )
     }
 }
 

@@ -1,44 +1,44 @@
-//! `action`: one call of a provider by name.
+//! `action`: one request to a provider by name.
 
 use std::process::ExitCode;
 
-use anyhow::Context;
-use registry::Provider;
 use serde_json::{Map, Value as Json, json};
 
 use crate::cli::Action;
-use crate::client::Client;
-use crate::config::Config;
-use crate::table::Table;
-use crate::{output, wiring};
+use crate::client::{Client, Function, resolve};
+use crate::output;
+use crate::table::{Column, Table};
 
-/// Carries an action out and prints what it answers; without a name, lists the provider's actions.
-pub(crate) async fn run(config: &Config, options: &Action) -> anyhow::Result<ExitCode> {
+/// Runs an action and prints its output; without a name, lists the integration's actions.
+pub(crate) async fn run(client: &Client, options: &Action) -> anyhow::Result<ExitCode> {
+    let integration = options.integration.as_str();
     let (Some(name), Some(connection)) = (&options.name, &options.connection_id) else {
-        let registry = wiring::registry(config)?;
-        let provider = registry
-            .get(&options.provider)
-            .with_context(|| format!("there is no provider {:?}", options.provider))?;
-        return list(provider, options.api.json.json);
+        return list(client, integration, options.api.json.json).await;
     };
+    let connection = client.connection_id(integration, connection).await?;
     let mut headers = vec![
-        ("Provider-Config-Key", options.provider.as_str()),
+        ("Provider-Config-Key", integration),
         ("Connection-Id", connection.as_str()),
     ];
-    headers.extend(
-        options
-            .idempotency_key
-            .as_deref()
-            .map(|key| ("Idempotency-Key", key)),
-    );
+    let key = options.idempotency_key.as_deref();
+    headers.extend(key.map(|key| ("Idempotency-Key", key)));
     if options.later {
         headers.push(("X-Async", "true"));
     }
     let body = json!({ "action_name": name, "input": inputs(&options.inputs) });
-    let answer = Client::new(config)?
-        .post_with(&["action", "trigger"], &body, &headers)
-        .await?;
-    output::json(&answer)?;
+    let done = client.post_with(&["action", "trigger"], &body, &headers).await;
+    let output = match done {
+        Err(error) if error.status() == Some(404) => {
+            let actions = actions(client, integration).await?;
+            let known = actions.iter().map(|action| action.name.as_str());
+            if known.clone().any(|known| known == name) {
+                return Err(error.into());
+            }
+            return Err(resolve::unknown("action", integration, name, known));
+        }
+        done => done?,
+    };
+    output::json(&output)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -59,29 +59,34 @@ fn inputs(given: &[(String, String)]) -> Map<String, Json> {
     inputs
 }
 
-fn list(provider: &Provider, as_json: bool) -> anyhow::Result<ExitCode> {
-    let mut table = Table::new(&["ACTION", "INPUTS", "DESCRIPTION"]);
-    let mut all = Vec::new();
-    for action in provider.actions.values() {
-        let names = action.inputs.iter().map(|(name, input)| {
-            if input.required {
-                name.clone()
-            } else {
-                format!("[{name}]")
-            }
+async fn actions(client: &Client, integration: &str) -> anyhow::Result<Vec<Function>> {
+    let mut functions = client.functions(integration).await?;
+    functions.retain(|function| function.r#type == "action");
+    Ok(functions)
+}
+
+async fn list(client: &Client, integration: &str, as_json: bool) -> anyhow::Result<ExitCode> {
+    let actions = actions(client, integration).await?;
+    if as_json {
+        let all = actions.iter().map(|action| {
+            json!({ "name": action.name, "inputs": action.inputs(), "description": action.description })
         });
-        let inputs: Vec<String> = names.collect();
-        table.row(vec![
-            action.name.to_string(),
-            inputs.join(" "),
+        output::json(&all.collect())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let columns = [
+        Column::word("action"),
+        Column::prose("inputs"),
+        Column::prose("description"),
+    ];
+    let mut table = Table::new(columns);
+    for action in &actions {
+        table.row([
+            action.name.clone(),
+            action.inputs().join(" "),
             action.description.clone(),
         ]);
-        all.push(json!({ "name": action.name, "inputs": inputs, "description": action.description }));
     }
-    if as_json {
-        output::json(&Json::Array(all))?;
-    } else {
-        table.print()?;
-    }
+    table.print(&format!("{integration} has no actions."))?;
     Ok(ExitCode::SUCCESS)
 }

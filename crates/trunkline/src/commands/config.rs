@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::cli::ShowConfig;
 use crate::config::{FILE_VARIABLE, Loaded, SETTINGS};
-use crate::table::Table;
+use crate::table::{Column, Table};
 use crate::{output, wiring};
 
 /// Prints the settings, or the names of their variables.
@@ -29,11 +29,16 @@ pub(crate) fn run(loaded: &Loaded, options: &ShowConfig) -> anyhow::Result<ExitC
         output::json(&settings.collect())?;
         return Ok(ExitCode::SUCCESS);
     }
-    let mut table = Table::new(&["SETTING", "VALUE", "FROM", "WHAT IT IS"]);
+    let mut table = Table::new([
+        Column::word("setting"),
+        Column::prose("value"),
+        Column::word("from").rank(1),
+        Column::prose("description").rank(2),
+    ]);
     for listed in listing {
         table.row([listed.key, listed.value, listed.origin, listed.about.to_owned()]);
     }
-    table.print()?;
+    table.print("")?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -3,13 +3,15 @@
 use std::process::ExitCode;
 
 use dialoguer::Confirm;
+use domain::Clock;
 
 use crate::cli::{Connections, ConnectionsCommand, OneConnection};
 use crate::client::{Client, answer};
-use crate::output;
-use crate::table::{self, Table};
+use crate::state::State;
+use crate::table::{self, Column, Table};
+use crate::{output, terminal, when};
 
-/// Carries out a command about connections.
+/// Runs a command about connections.
 pub(crate) async fn run(client: &Client, options: Connections) -> anyhow::Result<ExitCode> {
     match options.command {
         None => list(client, options.api.json.json).await?,
@@ -25,79 +27,102 @@ async fn list(client: &Client, json: bool) -> anyhow::Result<()> {
     if json {
         return Ok(output::json(&answer)?);
     }
-    let mut table = Table::new(&["CONNECTION", "INTEGRATION", "CREATED", "STATE"]);
+    let mut table = Table::new([
+        Column::word("connection"),
+        Column::word("integration"),
+        Column::word("state"),
+        Column::word("created").rank(1),
+        Column::prose("problem").rank(2),
+    ]);
     for connection in answer::list(&answer, "connections") {
-        let problem = answer::list(connection, "errors")
-            .first()
-            .map(|error| table::field(error, "message"));
-        let shown =
-            ["connection_id", "provider_config_key", "created"].map(|name| table::field(connection, name));
-        table.row(
-            shown
-                .into_iter()
-                .chain([problem.unwrap_or_else(|| "ok".to_owned())]),
-        );
+        let problem = answer::list(connection, "errors").first();
+        let state = if problem.is_some() {
+            State::Failed
+        } else {
+            State::Ok
+        };
+        let [name, integration] =
+            ["connection_id", "provider_config_key"].map(|name| table::field(connection, name));
+        table.row([
+            name.into(),
+            integration.into(),
+            state.as_str().into(),
+            table::ago(connection, "created"),
+            problem
+                .map(|error| table::field(error, "message"))
+                .unwrap_or_default()
+                .into(),
+        ]);
     }
-    Ok(table.print()?)
+    Ok(table.print("There are no connections yet: `trunkline connect INTEGRATION` makes one.")?)
 }
 
 async fn show(client: &Client, one: &OneConnection) -> anyhow::Result<()> {
-    let mut answer = client
-        .get(
-            &["connections", &one.connection_id],
-            &[("provider_config_key", &one.provider)],
-        )
-        .await?;
-    // Terminals and their logs keep what they show; whoever needs the credentials asks the API.
+    let name = client.connection_id(&one.integration, &one.connection_id).await?;
+    let query = [("provider_config_key", one.integration.as_str())];
+    let mut answer = client.get(&["connections", &name], &query).await?;
+    // Terminals and their logs keep what they show; the API gives the credentials to whoever needs them.
     if let Some(connection) = answer.as_object_mut() {
         connection.remove("credentials");
     }
     if one.api.json.json {
         return Ok(output::json(&answer)?);
     }
-    let mut table = Table::new(&["CONNECTION", &one.connection_id]);
-    for name in [
-        "provider_config_key",
-        "created_at",
-        "updated_at",
-        "connection_config",
-        "metadata",
-        "tags",
-        "end_user",
-        "errors",
-    ] {
+    let now = Clock::system().now();
+    let problem = answer::list(&answer, "errors").first();
+    let state = if problem.is_some() {
+        State::Failed
+    } else {
+        State::Ok
+    };
+    let mut table = Table::details();
+    table.detail("connection", name);
+    table.detail("integration", table::field(&answer, "provider_config_key"));
+    table.detail("state", state.as_str());
+    table.detail(
+        "problem",
+        problem
+            .map(|error| table::field(error, "message"))
+            .unwrap_or_default(),
+    );
+    for (title, name) in [("created", "created_at"), ("updated", "updated_at")] {
+        let time = table::field(&answer, name);
+        let people = terminal::is_terminal();
+        table.detail(title, if people { when::both(&time, now) } else { time });
+    }
+    for name in ["connection_config", "metadata", "tags", "end_user"] {
         let value = table::field(&answer, name);
-        if !matches!(value.as_str(), "" | "{}" | "[]") {
-            table.row([name, &value]);
+        if value != "{}" {
+            table.detail(name, value);
         }
     }
-    Ok(table.print()?)
+    Ok(table.print("")?)
 }
 
 async fn delete(client: &Client, one: &OneConnection, yes: bool) -> anyhow::Result<ExitCode> {
+    let integration = one.integration.as_str();
+    // Nobody looks at what a beginning stands for where nobody is asked.
+    let name = if yes {
+        one.connection_id.clone()
+    } else {
+        client.connection_id(integration, &one.connection_id).await?
+    };
     if !yes {
         anyhow::ensure!(
-            output::can_ask(),
-            "nobody can be asked here: give --yes to delete the connection with its credentials and synced rows"
+            terminal::can_ask(),
+            "this deletes the connection with its credentials and synced rows, and there is no terminal to ask on: give --yes"
         );
-        let question = format!(
-            "Delete {} of {} with its credentials and synced rows?",
-            one.connection_id, one.provider
-        );
+        let question = format!("Delete {name} of {integration} with its credentials and synced rows?");
         if !Confirm::new().with_prompt(question).default(false).interact()? {
             return Ok(ExitCode::FAILURE);
         }
     }
-    let answer = client
-        .delete(
-            &["connections", &one.connection_id],
-            &[("provider_config_key", &one.provider)],
-        )
-        .await?;
+    let query = [("provider_config_key", integration)];
+    let answer = client.delete(&["connections", &name], &query).await?;
     if one.api.json.json {
         output::json(&answer)?;
     } else {
-        output::line(format_args!("Deleted {} of {}.", one.connection_id, one.provider))?;
+        output::line(format_args!("Deleted {name} of {integration}."))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,4 +1,4 @@
-//! `environments` and `api-keys`: on the database itself, for who may reach that may do everything.
+//! `environments` and `api-keys`: on the database itself, since whoever can reach it can do everything.
 
 use std::process::ExitCode;
 
@@ -9,12 +9,17 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 
 use crate::cli::{ApiKeys, Environments};
+use crate::client::resolve;
 use crate::config::Config;
-use crate::output;
-use crate::table::Table;
+use crate::state::State;
+use crate::table::{Cell, Column, Table, shortened};
 use crate::wiring::{self, Migrate};
+use crate::{output, terminal};
 
-/// Carries out a command about environments.
+/// Characters of an id that a list shows at least: the prefix and the time of its making.
+const SHORT_ID: usize = 16;
+
+/// Runs a command about environments.
 pub(crate) async fn run(config: &Config, command: Environments) -> anyhow::Result<ExitCode> {
     let gateway = wiring::gateway(config, Migrate::No).await?;
     match command {
@@ -27,16 +32,17 @@ pub(crate) async fn run(config: &Config, command: Environments) -> anyhow::Resul
                     .collect();
                 output::json(&all.into())?;
             } else {
-                let mut table = Table::new(&["ENVIRONMENT", "CREATED"]);
+                let mut table = Table::new([Column::word("environment"), Column::word("created")]);
                 for one in all {
-                    table.row([one.name.to_string(), one.created_at.to_string()]);
+                    let created = Cell::Ago(Some(one.created_at.to_string()));
+                    table.row([one.name.to_string().into(), created]);
                 }
-                table.print()?;
+                table.print("There are no environments.")?;
             }
         }
         Environments::Create { name } => {
             let made = told(gateway.environments().create(&name).await)?;
-            output::line(format_args!("Made {}.", made.name))?;
+            output::line(format_args!("Created {}.", made.name))?;
             output::note(format_args!(
                 "It has no key yet: trunkline api-keys create {} --name NAME",
                 made.name
@@ -54,7 +60,7 @@ pub(crate) async fn run(config: &Config, command: Environments) -> anyhow::Resul
     Ok(ExitCode::SUCCESS)
 }
 
-/// Carries out a command about API keys.
+/// Runs a command about API keys.
 pub(crate) async fn keys(config: &Config, command: ApiKeys) -> anyhow::Result<ExitCode> {
     let gateway = wiring::gateway(config, Migrate::No).await?;
     match command {
@@ -72,18 +78,32 @@ pub(crate) async fn keys(config: &Config, command: ApiKeys) -> anyhow::Result<Ex
                 });
                 output::json(&shown.collect::<Vec<_>>().into())?;
             } else {
-                let mut table = Table::new(&["ID", "NAME", "KEY", "LAST USE", "STATE", "SCOPES"]);
-                for key in all {
+                let ids: Vec<String> = all.iter().map(|key| key.id.to_string()).collect();
+                let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+                let mut table = Table::new([
+                    Column::word("id"),
+                    Column::word("name"),
+                    Column::word("key").rank(2),
+                    Column::word("state"),
+                    Column::word("last_used"),
+                    Column::prose("scopes").rank(1),
+                ]);
+                for (id, key) in shortened(&ids, SHORT_ID).into_iter().zip(all) {
+                    let state = if key.revoked_at.is_some() {
+                        State::Revoked
+                    } else {
+                        State::Ok
+                    };
                     table.row([
-                        key.id.to_string(),
-                        key.name,
-                        format!("{}…", key.prefix),
-                        time(key.last_used_at).unwrap_or_else(|| "never".to_owned()),
-                        time(key.revoked_at).map_or_else(|| "good".to_owned(), |at| format!("revoked {at}")),
-                        key.scopes.join(" "),
+                        id,
+                        key.name.into(),
+                        format!("{}…", key.prefix).into(),
+                        state.as_str().into(),
+                        Cell::Ago(time(key.last_used_at)),
+                        key.scopes.join(" ").into(),
                     ]);
                 }
-                table.print()?;
+                table.print("The environment has no API keys.")?;
             }
         }
         ApiKeys::Create {
@@ -103,13 +123,19 @@ pub(crate) async fn keys(config: &Config, command: ApiKeys) -> anyhow::Result<Ex
         }
         ApiKeys::Revoke { environment, id, yes } => {
             let environment = gateway.environments().find(&environment).await?;
-            if !sure(
-                yes,
-                &format!("Revoke {id}? Whoever uses it is locked out at once."),
-            )? {
+            let keys = gateway.keys().list(environment.id).await?;
+            let known: Vec<(String, String)> = keys
+                .into_iter()
+                .map(|key| (key.id.to_string(), key.name))
+                .collect();
+            let id = resolve::only("API key", &id, &known)?;
+            let name = known.iter().find(|(known, _)| known == id);
+            let name = name.map(|(_, name)| name.as_str()).unwrap_or_default();
+            let question = format!("Revoke {id} ({name})? Its clients are locked out at once.");
+            if !sure(yes, &question)? {
                 return Ok(ExitCode::FAILURE);
             }
-            gateway.keys().revoke(environment.id, &id).await?;
+            gateway.keys().revoke(environment.id, id).await?;
             output::line(format_args!("Revoked {id}."))?;
         }
     }
@@ -133,6 +159,9 @@ fn sure(yes: bool, question: &str) -> anyhow::Result<bool> {
     if yes {
         return Ok(true);
     }
-    anyhow::ensure!(output::can_ask(), "nobody can be asked here: give --yes");
+    anyhow::ensure!(
+        terminal::can_ask(),
+        "this needs a confirmation, and there is no terminal to ask on: give --yes"
+    );
     Ok(Confirm::new().with_prompt(question).default(false).interact()?)
 }

@@ -10,8 +10,8 @@ use store::credentials;
 use vault::{ApiKeySecret, KeyFile, KeyId, SecretKey};
 
 use crate::config::Config;
-use crate::output;
 use crate::wiring::{self, Migrate};
+use crate::{output, terminal};
 
 /// Prints fresh keys as lines for an `.env` file.
 pub(crate) fn generate() -> anyhow::Result<ExitCode> {
@@ -32,6 +32,7 @@ pub(crate) fn generate() -> anyhow::Result<ExitCode> {
 
 /// Seals everything with the current key, which is a new one if a file keeps the keys.
 pub(crate) async fn rotate(config: &Config) -> anyhow::Result<ExitCode> {
+    wiring::must_exist(config)?;
     let file = if config.encryption_key.is_some() {
         None
     } else {
@@ -85,7 +86,11 @@ async fn new_key(file: &KeyFile, gateway: &Gateway) -> anyhow::Result<KeyId> {
 async fn reseal(gateway: &Gateway) -> anyhow::Result<Rotation> {
     let style =
         ProgressStyle::with_template("{spinner} {human_pos} credentials sealed anew, {per_sec} ({elapsed})")?;
-    let bar = ProgressBar::new_spinner().with_style(style);
+    let bar = if terminal::moves() {
+        ProgressBar::new_spinner().with_style(style)
+    } else {
+        ProgressBar::hidden()
+    };
     let done = gateway.reseal(|done| bar.set_position(done.sealed)).await;
     bar.finish_and_clear();
     Ok(done?)

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use crate::config::Config;
-use crate::table::Table;
+use crate::table::{Column, Table};
 use crate::{output, wiring};
 
 /// Applies what is missing and lists it; raises the change numbers if the database was restored.
@@ -23,10 +23,10 @@ pub(crate) async fn run(config: &Config, restored: bool) -> anyhow::Result<ExitC
         ))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let mut table = Table::new(&["APPLIED TO", "MIGRATION"]);
+    let mut table = Table::new([Column::word("migration"), Column::word("applied_to").rank(1)]);
     for name in applied {
-        table.row([config.database.url.to_string(), name]);
+        table.row([name, config.database.url.to_string()]);
     }
-    table.print()?;
+    table.print("")?;
     Ok(ExitCode::SUCCESS)
 }

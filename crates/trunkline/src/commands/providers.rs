@@ -7,18 +7,22 @@ use registry::{AuthMode, Checked, CheckedFile, NotServed, Provider, Registry, Un
 use serde_json::{Value as Json, json};
 
 use crate::cli;
+use crate::client::{Client, answer};
 use crate::config::Config;
-use crate::table::Table;
+use crate::table::{self, Column, Table};
 use crate::{output, wiring};
 
-/// The providers, built in and from the configured folder.
-pub(crate) fn list(config: &Config, json: cli::Json) -> anyhow::Result<ExitCode> {
+/// The providers of this program, built in and from the configured folder, or those of the gateway.
+pub(crate) async fn list(config: &Config, server: bool, json: cli::Json) -> anyhow::Result<ExitCode> {
+    if server {
+        return list_of_gateway(&Client::new(config)?, json).await;
+    }
     let registry = wiring::registry(config)?;
     if json.json {
         output::json(&registry.iter().map(|provider| describe(provider)).collect())?;
         return Ok(ExitCode::SUCCESS);
     }
-    let mut table = Table::new(&["NAME", "PROVIDER", "AUTH", "SYNCS", "TABLES"]);
+    let mut table = table();
     for provider in registry.iter() {
         let syncs: Vec<&str> = provider.syncs.keys().map(AsRef::as_ref).collect();
         let tables: Vec<&str> = provider
@@ -35,13 +39,51 @@ pub(crate) fn list(config: &Config, json: cli::Json) -> anyhow::Result<ExitCode>
         ];
         table.row(cells);
     }
-    table.print()?;
+    table.print("There are no providers.")?;
     for (file, entries) in wiring::not_served(&registry) {
         output::note(format_args!(
             "{file}: {entries} entries are not served; `trunkline providers check {file}` tells why"
         ));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the gateway can connect, with its syncs and their tables.
+async fn list_of_gateway(client: &Client, json: cli::Json) -> anyhow::Result<ExitCode> {
+    let answer = client.get(&["providers"], &[]).await?;
+    let providers = answer::list(&answer, "data");
+    if json.json {
+        output::json(&Json::Array(providers.to_vec()))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut table = table();
+    for provider in providers {
+        let syncs = provider.get("syncs").and_then(Json::as_object);
+        let names = syncs.into_iter().flat_map(serde_json::Map::keys).cloned();
+        let tables = syncs
+            .into_iter()
+            .flat_map(serde_json::Map::values)
+            .map(|sync| table::field(sync, "table"));
+        table.row([
+            table::field(provider, "name"),
+            table::field(provider, "display_name"),
+            table::field(provider, "auth_mode"),
+            names.collect::<Vec<_>>().join(", "),
+            tables.collect::<Vec<_>>().join(", "),
+        ]);
+    }
+    table.print("The gateway has no providers.")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn table() -> Table {
+    Table::new([
+        Column::word("name"),
+        Column::word("provider").rank(3),
+        Column::word("auth").rank(1),
+        Column::prose("syncs"),
+        Column::prose("tables").rank(2),
+    ])
 }
 
 fn describe(provider: &Provider) -> Json {
@@ -109,7 +151,12 @@ fn tell_one(file: &Path, checked: &CheckedFile) -> std::io::Result<()> {
 
 /// A table of the entries, and how many of them work; whether any is wrong.
 fn tell_many(file: &Path, checked: &CheckedFile) -> std::io::Result<bool> {
-    let mut table = Table::new(&["NAME", "STATE", "WHY"]);
+    let columns = [
+        Column::word("name"),
+        Column::word("state"),
+        Column::prose("reason"),
+    ];
+    let mut table = Table::new(columns);
     for provider in &checked.providers {
         let doubts = match provider.warnings.len() {
             0 => String::new(),
@@ -123,7 +170,7 @@ fn tell_many(file: &Path, checked: &CheckedFile) -> std::io::Result<bool> {
         let why = if wrong(&entry) { "see below" } else { &entry.reason };
         table.row([entry.name.as_str(), state(entry.why), why]);
     }
-    table.print()?;
+    table.print("")?;
     checked.providers.iter().for_each(warn);
     for entry in checked.unsupported.iter().filter(wrong) {
         output::note(&entry.reason);

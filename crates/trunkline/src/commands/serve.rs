@@ -15,10 +15,16 @@ use crate::lifecycle::Lifecycle;
 use crate::wiring::{self, Migrate};
 
 /// The API and, unless told otherwise, a worker.
-pub(crate) async fn serve(config: &Config, options: &cli::Serve) -> anyhow::Result<ExitCode> {
+pub(crate) async fn serve(mut config: Config, options: &cli::Serve) -> anyhow::Result<ExitCode> {
+    if let Some(port) = options.port {
+        config.listen = config.listen.with_port(port);
+    }
+    let config = &config;
     // First, since a second start by mistake is the likeliest thing to go wrong.
-    let listener =
-        TcpListener::bind(config.listen).with_context(|| format!("cannot listen on {}", config.listen))?;
+    let listener = config
+        .listen
+        .bind()
+        .with_context(|| format!("cannot listen on {}", config.listen))?;
     let gateway = wiring::gateway_of("serve", config, migrate(options.no_migrate)).await?;
     if let Some(secret) = wiring::first_key(&gateway, config).await? {
         wiring::show_key(&secret);

@@ -2,15 +2,21 @@
 
 use std::process::ExitCode;
 
+use domain::Clock;
 use serde_json::{Map, Value as Json, json};
 
 use crate::cli::{Api, Selection, Sync};
 use crate::client::{Client, Run, RunError, RunStatus, answer};
-use crate::table::{self, Table};
-use crate::{output, progress};
+use crate::state::State;
+use crate::table::{self, Cell, Column, Table, shortened};
+use crate::{output, progress, terminal, when};
 
-/// Carries out a command about syncs. A run that is waited for decides the exit status.
-pub(crate) async fn run(client: &Client, command: Sync) -> anyhow::Result<ExitCode> {
+/// Characters of a run's id that a list shows at least: the prefix and the time of its making.
+const SHORT_ID: usize = 16;
+
+/// Runs a command about syncs. A run that is waited for decides the exit status.
+pub(crate) async fn run(client: &Client, mut command: Sync) -> anyhow::Result<ExitCode> {
+    whole_name(client, &mut command).await?;
     match command {
         Sync::Status {
             selection,
@@ -34,7 +40,7 @@ pub(crate) async fn run(client: &Client, command: Sync) -> anyhow::Result<ExitCo
         Sync::Pause { selection, api } => set(client, "pause", &selection, &api).await,
         Sync::Start { selection, api } => set(client, "start", &selection, &api).await,
         Sync::Runs {
-            provider,
+            integration,
             connection_id,
             sync,
             limit,
@@ -43,7 +49,7 @@ pub(crate) async fn run(client: &Client, command: Sync) -> anyhow::Result<ExitCo
             let limit = limit.to_string();
             let mut query = vec![("limit", limit.as_str())];
             let filters = [
-                ("provider_config_key", &provider),
+                ("provider_config_key", &integration),
                 ("connection_id", &connection_id),
                 ("sync", &sync),
             ];
@@ -55,6 +61,7 @@ pub(crate) async fn run(client: &Client, command: Sync) -> anyhow::Result<ExitCo
             runs(client, &query, &api).await
         }
         Sync::Run { id, watch, api } => {
+            let id = client.run_id(&id).await?;
             let runs = if watch {
                 progress::follow(client, &[id], None).await?
             } else {
@@ -72,9 +79,29 @@ pub(crate) async fn run(client: &Client, command: Sync) -> anyhow::Result<ExitCo
     }
 }
 
+/// Puts the whole id of a connection in place of its beginning.
+async fn whole_name(client: &Client, command: &mut Sync) -> anyhow::Result<()> {
+    let (integration, connection) = match command {
+        Sync::Status { selection, .. }
+        | Sync::Trigger { selection, .. }
+        | Sync::Pause { selection, .. }
+        | Sync::Start { selection, .. } => (&selection.integration, &mut selection.connection_id),
+        Sync::Runs {
+            integration: Some(integration),
+            connection_id,
+            ..
+        } => (&*integration, connection_id),
+        Sync::Runs { .. } | Sync::Run { .. } => return Ok(()),
+    };
+    if let Some(typed) = connection {
+        *typed = client.connection_id(integration, typed).await?;
+    }
+    Ok(())
+}
+
 fn body(selection: &Selection, syncs: &[String]) -> Map<String, Json> {
     let both = [
-        ("provider_config_key", json!(selection.provider)),
+        ("provider_config_key", json!(selection.integration)),
         ("syncs", json!(syncs)),
     ];
     let connection = selection
@@ -95,7 +122,7 @@ async fn states(client: &Client, selection: &Selection) -> anyhow::Result<Json> 
     };
     let mut query = vec![
         ("syncs", syncs.as_str()),
-        ("provider_config_key", &selection.provider),
+        ("provider_config_key", &selection.integration),
     ];
     query.extend(
         selection
@@ -121,7 +148,7 @@ async fn names(client: &Client, selection: &Selection) -> anyhow::Result<Vec<Str
     anyhow::ensure!(
         !names.is_empty(),
         "{} has no connection yet, and so no sync to run: `trunkline connect {0}`",
-        selection.provider
+        selection.integration
     );
     Ok(names)
 }
@@ -130,7 +157,7 @@ async fn status(client: &Client, selection: &Selection, watch: bool, api: &Api) 
     if watch {
         let mut query = vec![
             ("limit", "1000"),
-            ("provider_config_key", selection.provider.as_str()),
+            ("provider_config_key", selection.integration.as_str()),
         ];
         query.extend(
             selection
@@ -150,29 +177,29 @@ async fn status(client: &Client, selection: &Selection, watch: bool, api: &Api) 
         output::json(&states)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let mut table = Table::new(&[
-        "CONNECTION",
-        "SYNC",
-        "STATUS",
-        "RUNS",
-        "LAST ENDED",
-        "NEXT",
-        ">RECORDS",
+    let mut table = Table::new([
+        Column::word("connection"),
+        Column::word("sync"),
+        Column::word("state"),
+        Column::number("rows"),
+        Column::word("last_ended").rank(1),
+        Column::word("next").rank(2),
+        Column::word("schedule").rank(3),
     ]);
     for state in answer::list(&states, "syncs") {
-        let records = answer::sum(state, "recordCount");
-        let shown = [
-            "connection_id",
-            "name",
-            "status",
-            "frequency",
-            "finishedAt",
-            "nextScheduledSyncAt",
-        ]
-        .map(|name| table::field(state, name));
-        table.row(shown.into_iter().chain([table::count(records)]));
+        let [connection, name, status, schedule] =
+            ["connection_id", "name", "status", "frequency"].map(|name| table::field(state, name));
+        table.row([
+            connection.into(),
+            name.into(),
+            State::of_sync(&status).into(),
+            answer::sum(state, "recordCount").into(),
+            table::ago(state, "finishedAt"),
+            table::ago(state, "nextScheduledSyncAt"),
+            schedule.into(),
+        ]);
     }
-    table.print()?;
+    table.print("There are no syncs: nothing is connected, or the provider has none.")?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -184,17 +211,25 @@ async fn trigger(client: &Client, body: &Json, wait: bool, api: &Api) -> anyhow:
             output::json(&answer)?;
             return Ok(ExitCode::SUCCESS);
         }
-        let mut table = Table::new(&["CONNECTION", "SYNC", "RUN", ""]);
-        for run in started {
-            let active = if run.get("already_active") == Some(&Json::Bool(true)) {
-                "was under way already"
+        let mut table = Table::new([
+            Column::word("run"),
+            Column::word("connection"),
+            Column::word("sync").rank(1),
+            Column::prose("note").rank(2),
+        ]);
+        for (id, run) in short_ids(started.iter().map(|run| table::field(run, "id")))
+            .into_iter()
+            .zip(started)
+        {
+            let note = if run.get("already_active") == Some(&Json::Bool(true)) {
+                "was active already"
             } else {
                 ""
             };
-            let shown = ["connection_id", "sync", "id"].map(|name| table::field(run, name));
-            table.row(shown.into_iter().chain([active.to_owned()]));
+            let [connection, sync] = ["connection_id", "sync"].map(|name| table::field(run, name));
+            table.row([id, connection.into(), sync.into(), note.into()]);
         }
-        table.print()?;
+        table.print("Nothing was started.")?;
         return Ok(ExitCode::SUCCESS);
     }
     let ids: Vec<String> = started.iter().map(|run| table::field(run, "id")).collect();
@@ -230,7 +265,7 @@ async fn set(client: &Client, action: &str, selection: &Selection, api: &Api) ->
     let done = if action == "pause" { "Paused" } else { "Started" };
     output::line(format_args!(
         "{done}: {what} of {whose} ({}).",
-        selection.provider
+        selection.integration
     ))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -251,81 +286,117 @@ async fn runs(client: &Client, query: &[(&str, &str)], api: &Api) -> anyhow::Res
         output::json(&answer)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let headings = [
-        "STARTED",
-        "CONNECTION",
-        "SYNC",
-        "STATUS",
-        "TRIGGER",
-        ">TOOK",
-        ">PAGES",
-        ">ADDED",
-        ">UPDATED",
-        ">DELETED",
-        ">UNCHANGED",
-        "RUN",
-    ];
-    let mut table = Table::new(&headings);
-    for run in &runs {
-        let numbers = [run.pages, run.added, run.updated, run.deleted, run.unchanged].map(table::count);
-        let words = [
-            table::time(run.started_at.as_ref().unwrap_or(&run.created_at)),
-            run.connection_id.clone(),
-            run.sync.clone(),
-            run.status.as_str().to_owned(),
-            run.trigger.clone(),
-            run.duration(),
-        ];
-        table.row(words.into_iter().chain(numbers).chain([run.id.clone()]));
+    let mut table = Table::new([
+        Column::word("run"),
+        Column::word("connection"),
+        Column::word("sync").rank(2),
+        Column::word("state"),
+        Column::word("started"),
+        Column::number("took").rank(3),
+        Column::number("new").rank(1),
+        Column::number("updated").rank(1),
+        Column::number("deleted").rank(1),
+        Column::number("checked").rank(1),
+        Column::number("pages").rank(5),
+        Column::word("trigger").rank(4),
+        Column::prose("error").rank(6),
+    ]);
+    let people = terminal::is_terminal();
+    for (id, run) in short_ids(runs.iter().map(|run| run.id.clone()))
+        .into_iter()
+        .zip(&runs)
+    {
+        let started = run.started_at.as_ref().unwrap_or(&run.created_at);
+        let error = run.error.as_ref().map(RunError::text).unwrap_or_default();
+        table.row([
+            id,
+            run.connection_id.clone().into(),
+            run.sync.clone().into(),
+            run.status.state().as_str().into(),
+            Cell::Ago(Some(started.clone())),
+            took(run, people).into(),
+            run.added.into(),
+            run.updated.into(),
+            run.deleted.into(),
+            run.checked().into(),
+            run.pages.into(),
+            run.trigger.clone().into(),
+            // People read it below the table, where it has room.
+            if people { Cell::from("") } else { error.into() },
+        ]);
     }
-    table.print()?;
-    for run in &runs {
-        if let Some(error) = &run.error {
-            output::line(format_args!("{} failed: {}", run.id, error.text()))?;
+    table.print("There are no runs yet.")?;
+    if people {
+        for run in &runs {
+            if let Some(error) = &run.error {
+                output::line(format_args!("\n{} failed: {}", run.id, error.text()))?;
+            }
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn show(run: &Run) -> std::io::Result<()> {
-    let mut table = Table::new(&["RUN", &run.id]);
-    let time = |text: &Option<String>| text.as_deref().map(table::time).unwrap_or_default();
-    let rows = [
-        (
-            "connection",
-            format!("{} ({})", run.connection_id, run.provider_config_key),
-        ),
-        ("sync", run.sync.clone()),
-        ("status", run.status.as_str().to_owned()),
-        ("kind", run.kind.clone().unwrap_or_default()),
-        ("trigger", run.trigger.clone()),
-        ("started", time(&run.started_at)),
-        ("ended", time(&run.finished_at)),
-        ("took", run.duration()),
-        ("pages", table::count(run.pages)),
-        ("records", run.summary()),
-        (
-            "error",
-            run.error.as_ref().map(RunError::text).unwrap_or_default(),
-        ),
-    ];
-    for (name, value) in rows.into_iter().filter(|(_, value)| !value.is_empty()) {
-        table.row([name.to_owned(), value]);
+fn short_ids(ids: impl Iterator<Item = String>) -> Vec<Cell> {
+    let ids: Vec<String> = ids.collect();
+    shortened(&ids.iter().map(String::as_str).collect::<Vec<_>>(), SHORT_ID)
+}
+
+/// How long a run took: `1.2 s` for people, `1.234` for programs.
+fn took(run: &Run, people: bool) -> String {
+    if people {
+        run.duration()
+    } else {
+        run.seconds()
+            .map(|seconds| seconds.to_string())
+            .unwrap_or_default()
     }
-    table.print()
+}
+
+fn show(run: &Run) -> std::io::Result<()> {
+    let (now, people) = (Clock::system().now(), terminal::is_terminal());
+    let time = |text: &Option<String>| {
+        let text = text.clone().unwrap_or_default();
+        if people { when::both(&text, now) } else { text }
+    };
+    let count = |number: u64| {
+        if people {
+            table::count(number)
+        } else {
+            number.to_string()
+        }
+    };
+    let mut table = Table::details();
+    table.detail("run", &run.id);
+    table.detail("integration", &run.provider_config_key);
+    table.detail("connection", &run.connection_id);
+    table.detail("sync", &run.sync);
+    table.detail("state", run.status.state().as_str());
+    table.detail("kind", run.kind.clone().unwrap_or_default());
+    table.detail("trigger", &run.trigger);
+    table.detail("started", time(&run.started_at));
+    table.detail("ended", time(&run.finished_at));
+    table.detail("took", took(run, people));
+    table.detail("pages", count(run.pages));
+    table.detail("new", count(run.added));
+    table.detail("updated", count(run.updated));
+    table.detail("deleted", count(run.deleted));
+    table.detail("checked", count(run.checked()));
+    if run.skipped > 0 {
+        table.detail("unreadable", count(run.skipped));
+    }
+    table.detail(
+        "error",
+        run.error.as_ref().map(RunError::text).unwrap_or_default(),
+    );
+    table.print("")
 }
 
 /// How a run that was waited for ended.
 fn sentence(run: &Run) -> String {
-    let what = format!("{} of {} {}", run.sync, run.connection_id, run.status.as_str());
+    let what = format!("{} of {}: {}", run.sync, run.connection_id, run.status.state());
     match &run.error {
         Some(error) => format!("{what}: {}", error.text()),
-        None => format!(
-            "{what} in {}: {}, {} pages",
-            run.duration(),
-            run.summary(),
-            table::count(run.pages)
-        ),
+        None => format!("{what} in {}: {}", run.duration(), run.summary()),
     }
 }
 

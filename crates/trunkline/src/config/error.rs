@@ -24,6 +24,12 @@ pub(crate) enum ConfigError {
         origin: String,
         problem: String,
     },
+    /// The configured database does not exist, and the command is not one that creates it.
+    #[error(
+        "there is no database here: {} does not exist in {}\n  Run the command in the folder of the gateway's database, or name the database by TRUNKLINE_DATABASE__URL or --config.\n  `trunkline serve` creates a new one.",
+        path.display(), folder.display()
+    )]
+    NoDatabase { path: PathBuf, folder: PathBuf },
     /// A source that cannot be read as a whole.
     #[error("the configuration cannot be read: {0}")]
     Source(String),

@@ -51,7 +51,11 @@ const fn secret(key: &'static str, about: &'static str) -> Setting {
 
 /// Every setting there is.
 pub(crate) const SETTINGS: &[Setting] = &[
-    setting("listen", "127.0.0.1:3003", "Address of the API"),
+    setting(
+        "listen",
+        "127.0.0.1:3003",
+        "Address of the API: HOST:PORT, or :PORT for every address of this machine",
+    ),
     setting(
         "database.url",
         "sqlite://trunkline.db",

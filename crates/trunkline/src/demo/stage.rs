@@ -13,14 +13,12 @@ use vault::ApiKeySecret;
 
 use crate::client::Client;
 use crate::commands::serve;
-use crate::config::{Config, Environment};
+use crate::config::{Config, Environment, USUAL_PORT};
 use crate::demo::Options;
 use crate::lifecycle::Lifecycle;
 use crate::wiring::{self, Migrate};
 use crate::{output, telemetry};
 
-/// The port that a gateway has by default.
-const USUAL_PORT: u16 = 3003;
 const DATABASE: &str = "trunkline.db";
 /// The simulated messages are spread over so many days, most of what the provider keeps.
 const HISTORY_DAYS: u32 = 365;

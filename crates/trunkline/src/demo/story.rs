@@ -4,7 +4,6 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use registry::Registry;
 use secrecy::ExposeSecret;
 use serde_json::json;
 
@@ -12,8 +11,7 @@ use crate::client::{Run, RunError, RunStatus, answer};
 use crate::commands::records;
 use crate::config::Environment;
 use crate::demo::stage::Stage;
-use crate::table::{self, Table};
-use crate::{output, progress};
+use crate::{output, progress, table, terminal};
 
 const INTEGRATION: &str = "twilio";
 const CONNECTION: &str = "my-twilio";
@@ -104,7 +102,7 @@ async fn sync(stage: &Stage, wanted: u64) -> anyhow::Result<Vec<Run>> {
         }
         if let Some(run) = runs.iter().find(|run| run.status != RunStatus::Succeeded) {
             let why = run.error.as_ref().map(RunError::text).unwrap_or_default();
-            anyhow::bail!("a sync {}: {why}", run.status.as_str());
+            anyhow::bail!("a sync ended {}: {why}", run.status.state());
         }
         if rows == wanted || idle_since.elapsed() > PATIENCE {
             return Ok(runs);
@@ -141,23 +139,20 @@ async fn row_count(stage: &Stage) -> anyhow::Result<u64> {
 }
 
 async fn show_newest(stage: &Stage) -> anyhow::Result<()> {
-    let registry = Registry::builtin()?;
-    let provider = registry
-        .get(INTEGRATION)
-        .context("the demo's provider is not there")?;
-    let sync = provider
-        .syncs
-        .values()
-        .find(|sync| sync.model.plural == MODEL)
-        .context("the demo's sync is not there")?;
+    let functions = stage.client.functions(INTEGRATION).await?;
+    let model = functions
+        .into_iter()
+        .filter_map(|function| function.table)
+        .find(|table| table.plural == MODEL)
+        .context("the demo's table is not there")?;
     let query = [("connectionId", CONNECTION), ("limit", "10")];
     let page = stage.client.get(&[INTEGRATION, MODEL], &query).await?;
     let rows = answer::list(&page, MODEL);
     output::line(format_args!(
         "\nThe newest ten, as GET /{INTEGRATION}/{MODEL} tells them:\n"
     ))?;
-    let width = Table::width().unwrap_or(WIDTH);
-    Ok(records::table_of(&records::telling(&sync.model, rows, Some(width)), rows).print()?)
+    let columns = records::telling(&model, rows, terminal::width().unwrap_or(WIDTH));
+    Ok(records::table_of(&model, &columns, rows).print("")?)
 }
 
 /// Commands for another terminal.

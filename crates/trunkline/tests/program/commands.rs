@@ -85,9 +85,9 @@ fn a_file_of_many_entries_is_told_entry_by_entry_and_keeps_nothing_from_starting
     let ended = place.run(&["providers", "check", "many.yaml"]);
     assert_eq!(ended.status.code(), Some(1), "two entries are wrong");
     let line = |name: &str| ended.out.lines().find(|line| line.starts_with(name)).unwrap();
-    assert!(line("plainkey ").contains("works"), "{}", ended.out);
+    assert!(line("plainkey\t").contains("works"), "{}", ended.out);
     assert!(line("tokenless").contains("2 warnings"), "{}", ended.out);
-    assert!(line("signed ").contains("hmacSha1Hex"), "{}", ended.out);
+    assert!(line("signed\t").contains("hmacSha1Hex"), "{}", ended.out);
     assert!(line("twilio").contains("twilio.yaml"), "{}", ended.out);
     assert!(
         ended
@@ -155,7 +155,7 @@ fn fresh_keys_are_taken_as_configuration() {
 #[test]
 fn migrations_are_listed_once() {
     let place = Place::new();
-    assert!(place.succeed(&["migrate"]).contains("MIGRATION"));
+    assert!(place.succeed(&["migrate"]).starts_with("migration\tapplied_to\n"));
     assert!(place.succeed(&["migrate"]).contains("up to date"));
 }
 

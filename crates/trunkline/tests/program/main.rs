@@ -1,14 +1,24 @@
 //! The program as people run it: its commands, exit statuses and signals.
 
 #[cfg(test)]
-mod commands;
+mod catalog;
 #[cfg(test)]
+mod commands;
+#[cfg(all(test, feature = "demo"))]
 mod demo;
 #[cfg(test)]
+mod ids;
+#[cfg(test)]
 mod outage;
+#[cfg(test)]
+mod places;
 #[cfg(test)]
 mod process;
 #[cfg(test)]
 mod serving;
 #[cfg(test)]
+mod terminal;
+#[cfg(test)]
 mod upgrades;
+#[cfg(test)]
+mod usage;

@@ -8,14 +8,14 @@ use twilio_sim::{SimConfig, Simulator};
 use crate::process::{Place, Running};
 
 /// A folder whose program knows the simulator's account and a gateway of its own.
-struct Served {
-    simulator: Simulator,
-    place: Place,
+pub(crate) struct Served {
+    pub(crate) simulator: Simulator,
+    pub(crate) place: Place,
     key_file: PathBuf,
 }
 
 impl Served {
-    fn new(messages: u64) -> Self {
+    pub(crate) fn new(messages: u64) -> Self {
         let simulator = Simulator::start(SimConfig {
             messages,
             ..SimConfig::default()
@@ -35,17 +35,17 @@ impl Served {
         }
     }
 
-    fn start(&self) -> Running {
+    pub(crate) fn start(&self) -> Running {
         self.place.start(&["serve", "--listen", "127.0.0.1:0"])
     }
 
     /// Runs a client's command against `running`, which must succeed.
-    fn ask(&self, running: &Running, arguments: &[&str]) -> String {
+    pub(crate) fn ask(&self, running: &Running, arguments: &[&str]) -> String {
         self.place
             .succeed(&[arguments, &["--url", &running.url()]].concat())
     }
 
-    fn sync(&self, running: &Running) -> String {
+    pub(crate) fn sync(&self, running: &Running) -> String {
         self.ask(
             running,
             &[
@@ -105,14 +105,25 @@ fn a_terminated_server_and_an_interrupted_worker_end_well() {
 fn people_connect_sync_and_read_over_the_command_line() {
     let served = Served::new(40);
     let running = served.start();
-    assert!(served.ask(&running, &["health"]).contains("is well"));
-    let told = served.ask(&running, &["connect", "twilio", "--connection-id", "acme"]);
+    assert!(served.ask(&running, &["health"]).contains("is up"));
+    let told = served.place.run(&[
+        "connect",
+        "twilio",
+        "--connection-id",
+        "acme",
+        "--url",
+        &running.url(),
+    ]);
+    assert!(told.out.ends_with(": acme\n"), "{}", told.out);
+    assert!(told.err.contains("sync status twilio"), "{}", told.err);
     assert!(
-        told.contains("acme") && told.contains("sync status twilio"),
-        "{told}"
+        told.err
+            .contains("Taken from the environment: TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN"),
+        "{}",
+        told.err
     );
 
-    assert!(served.sync(&running).contains("succeeded"));
+    assert!(served.sync(&running).contains(": ok in "));
     let records = ["records", "twilio", "messages", "--connection-id", "acme"];
     let rows = served.ask(&running, &[&records[..], &["--ndjson"]].concat());
     assert_eq!(
@@ -156,17 +167,17 @@ fn a_key_is_rotated_while_a_server_runs_and_the_old_one_can_go() {
     let told = served.place.succeed(&["key", "rotate"]);
     assert!(told.contains("1 credentials are sealed anew"), "{told}");
     assert!(
-        served.sync(&running).contains("succeeded"),
+        served.sync(&running).contains(": ok in "),
         "the running server finds the new key"
     );
 
     let keys = std::fs::read_to_string(&served.key_file).unwrap();
     assert_eq!(keys.lines().count(), 2);
     std::fs::write(&served.key_file, keys.lines().next().unwrap()).unwrap();
-    assert!(served.sync(&running).contains("succeeded"));
+    assert!(served.sync(&running).contains(": ok in "));
     running.signal("TERM");
     assert!(
-        served.sync(&served.start()).contains("succeeded"),
+        served.sync(&served.start()).contains(": ok in "),
         "a fresh server needs the new key alone"
     );
 }

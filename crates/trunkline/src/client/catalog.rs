@@ -1,0 +1,183 @@
+//! What the gateway knows of its integrations: forms, syncs with their tables, actions. No command reads provider files for that.
+
+use serde::Deserialize;
+use serde_json::Value as Json;
+
+use super::{Client, ClientError, answer};
+
+/// Functions of a page; the most that the API gives.
+const PAGE: usize = 100;
+
+/// A sync or an action of an integration. What the API tells beside this is left out.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Function {
+    pub(crate) name: String,
+    pub(crate) r#type: String,
+    #[serde(default)]
+    pub(crate) description: String,
+    input: Option<String>,
+    #[serde(default)]
+    json_schema: Json,
+    /// Of a sync.
+    pub(crate) table: Option<ModelTable>,
+}
+
+/// The table that a sync fills.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct ModelTable {
+    pub(crate) plural: String,
+    pub(crate) key: String,
+    pub(crate) columns: Vec<ModelColumn>,
+    pub(crate) filters: Vec<String>,
+    pub(crate) newest_by: Vec<String>,
+}
+
+/// A column of it.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct ModelColumn {
+    pub(crate) name: String,
+    pub(crate) r#type: String,
+}
+
+impl Function {
+    /// The inputs of an action in order, those that may be left out in brackets.
+    pub(crate) fn inputs(&self) -> Vec<String> {
+        let schema = self
+            .input
+            .as_ref()
+            .and_then(|name| self.json_schema.get("definitions")?.get(name));
+        let required = schema
+            .map(|schema| answer::list(schema, "required"))
+            .unwrap_or_default();
+        let properties = schema.and_then(|schema| schema.get("properties")?.as_object());
+        let names = properties.into_iter().flat_map(serde_json::Map::keys);
+        names
+            .map(|name| {
+                if required.iter().any(|known| known == name) {
+                    name.clone()
+                } else {
+                    format!("[{name}]")
+                }
+            })
+            .collect()
+    }
+}
+
+/// The forms by which an integration is connected.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct ConnectForms {
+    pub(crate) display_name: String,
+    /// What people must know before they connect.
+    pub(crate) notice: Option<String>,
+    pub(crate) forms: Vec<ConnectForm>,
+}
+
+/// One of them.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct ConnectForm {
+    pub(crate) title: String,
+    pub(crate) fields: Vec<FormField>,
+}
+
+/// A field of a form.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct FormField {
+    pub(crate) name: String,
+    pub(crate) title: Option<String>,
+    pub(crate) description: Option<String>,
+    pub(crate) example: Option<String>,
+    pub(crate) required: bool,
+    pub(crate) secret: bool,
+    pub(crate) hidden: bool,
+    #[serde(default)]
+    pub(crate) allowed: Vec<String>,
+    pub(crate) visible_when: Option<Condition>,
+    env: Option<String>,
+}
+
+/// When a field is asked for.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Condition {
+    pub(crate) field: String,
+    pub(crate) equals: Vec<String>,
+}
+
+impl FormField {
+    /// The variable from which the field may be taken.
+    ///
+    /// The gateway names it, so it cannot be one of this program's own: those hold keys that are not for a provider.
+    pub(crate) fn variable(&self) -> Option<&str> {
+        let name = self.env.as_deref()?;
+        let plain = name
+            .chars()
+            .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
+        (plain && !name.is_empty() && !name.starts_with(crate::config::VARIABLE_PREFIX)).then_some(name)
+    }
+}
+
+impl Client {
+    /// The forms of an integration.
+    pub(crate) async fn connect_forms(&self, integration: &str) -> Result<ConnectForms, ClientError> {
+        let mut answer = self.get(&[integration, "connect"], &[]).await?;
+        let data = answer.get_mut("data").map(Json::take).unwrap_or_default();
+        serde_json::from_value(data).map_err(ClientError::Answer)
+    }
+
+    /// The syncs and actions of an integration; of a provider by its own name also before anything is connected to it.
+    pub(crate) async fn functions(&self, integration: &str) -> Result<Vec<Function>, ClientError> {
+        let mut functions = Vec::new();
+        for page in 0_usize.. {
+            let (limit, page) = (PAGE.to_string(), page.to_string());
+            let query = [("limit", limit.as_str()), ("page", page.as_str())];
+            let answer = match self
+                .get(&["integrations", integration, "functions"], &query)
+                .await
+            {
+                Err(error) if error.status() == Some(404) => {
+                    let templates = self.get(&["providers", integration, "templates"], &[]).await;
+                    // What is no provider's name either is told as an integration that is not there.
+                    return read(&templates.map_err(|_| error)?);
+                }
+                answer => answer?,
+            };
+            let read = read(&answer)?;
+            let last = read.len() < PAGE;
+            functions.extend(read);
+            if last {
+                break;
+            }
+        }
+        Ok(functions)
+    }
+
+    /// The names under which something can be connected or is: integrations that were made, and providers.
+    pub(crate) async fn integration_names(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        // Only a hint follows from them, and the key may lack the scope.
+        if let Ok(made) = self.get(&["integrations"], &[]).await {
+            names.extend(
+                answer::list(&made, "data")
+                    .iter()
+                    .map(|one| answer::text(one, "/unique_key").to_owned()),
+            );
+        }
+        if let Ok(providers) = self.get(&["providers"], &[]).await {
+            names.extend(
+                answer::list(&providers, "data")
+                    .iter()
+                    .map(|one| answer::text(one, "/name").to_owned()),
+            );
+        }
+        names.sort();
+        names.dedup();
+        names
+    }
+}
+
+fn read(answer: &Json) -> Result<Vec<Function>, ClientError> {
+    let functions = answer::list(answer, "data")
+        .iter()
+        .cloned()
+        .map(serde_json::from_value);
+    functions.collect::<Result<_, _>>().map_err(ClientError::Answer)
+}

@@ -1,0 +1,181 @@
+//! Ids as people type them: the beginning is enough where only one begins so.
+
+use super::{Client, ClientError, answer};
+use crate::{suggest, table, when};
+
+/// The characters of a whole run id, and of a UUID.
+const RUN_ID: usize = "run_".len() + 32;
+const UUID: usize = 36;
+/// A shorter piece of a made connection id is too likely a name of its own.
+const SHORTEST: usize = 4;
+/// Candidates that an error lists.
+const LISTED: usize = 5;
+
+/// The only one of `ids` that begins with `typed`, or why there is none. `what` names the kind of thing.
+pub(crate) fn only<'a>(what: &str, typed: &str, ids: &'a [(String, String)]) -> anyhow::Result<&'a str> {
+    let beginning: Vec<&(String, String)> = ids.iter().filter(|(id, _)| id.starts_with(typed)).collect();
+    match beginning.as_slice() {
+        [] => anyhow::bail!("there is no {what} whose id begins with {typed}"),
+        [(id, _)] => Ok(id),
+        several => {
+            let lines: Vec<String> = several
+                .iter()
+                .take(LISTED)
+                .map(|(id, about)| format!("\n  {id}  {about}"))
+                .collect();
+            let more = if several.len() > LISTED { "\n  …" } else { "" };
+            anyhow::bail!(
+                "the ids of several {what}s begin with {typed}:{}{more}",
+                lines.concat()
+            )
+        }
+    }
+}
+
+impl Client {
+    /// The run whose id is, or begins with, `typed`; `run_` may be left out.
+    pub(crate) async fn run_id(&self, typed: &str) -> anyhow::Result<String> {
+        let digits = typed.strip_prefix("run_").unwrap_or(typed);
+        let id = format!("run_{digits}");
+        anyhow::ensure!(
+            !digits.is_empty() && digits.chars().all(|c| c.is_ascii_hexdigit()) && id.len() <= RUN_ID,
+            "{typed:?} is not the id of a run: `trunkline sync runs` shows ids, and their beginning is enough"
+        );
+        if id.len() == RUN_ID {
+            return Ok(id);
+        }
+        let limit = (LISTED + 1).to_string();
+        let query = [("id_prefix", id.as_str()), ("limit", limit.as_str())];
+        let answer = self.get(&["sync", "runs"], &query).await?;
+        let runs: Vec<(String, String)> = answer::list(&answer, "runs")
+            .iter()
+            .map(|run| {
+                let [sync, connection, created] =
+                    ["sync", "connection_id", "created_at"].map(|name| table::field(run, name));
+                let about = format!("{sync} of {connection}, {}", when::absolute(&created));
+                (table::field(run, "id"), about)
+            })
+            .collect();
+        only("run", &id.to_ascii_lowercase(), &runs).map(str::to_owned)
+    }
+
+    /// The connection that `typed` names. Of an id that the gateway made, which is a UUID, the beginning is enough; a name that an
+    /// app chose must be whole, since `user-1` must never stand for `user-10`.
+    pub(crate) async fn connection_id(&self, integration: &str, typed: &str) -> anyhow::Result<String> {
+        let piece = (SHORTEST..UUID).contains(&typed.len())
+            && typed.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
+        if !piece {
+            return Ok(typed.to_owned());
+        }
+        // A key that may not list connections can still name one.
+        let Ok(names) = self.connection_names(integration, typed).await else {
+            return Ok(typed.to_owned());
+        };
+        if names.iter().any(|name| name == typed) {
+            return Ok(typed.to_owned());
+        }
+        let made: Vec<(String, String)> = names
+            .into_iter()
+            .filter(|name| is_uuid(name) && name.starts_with(typed))
+            .map(|name| (name, integration.to_owned()))
+            .collect();
+        if made.is_empty() {
+            return Ok(typed.to_owned());
+        }
+        only("connection", typed, &made).map(str::to_owned)
+    }
+
+    async fn connection_names(&self, integration: &str, search: &str) -> Result<Vec<String>, ClientError> {
+        let mut query = vec![("integrationId", integration)];
+        query.extend((!search.is_empty()).then_some(("search", search)));
+        let answer = self.get(&["connections"], &query).await?;
+        let names = answer::list(&answer, "connections").iter();
+        Ok(names.map(|one| table::field(one, "connection_id")).collect())
+    }
+
+    /// Adds to an error about a name that is not there what may have been meant.
+    pub(crate) async fn explain(
+        &self,
+        error: anyhow::Error,
+        integration: Option<&str>,
+        connection: Option<&str>,
+    ) -> anyhow::Error {
+        let Some(ClientError::Refused(refusal)) = error.downcast_ref::<ClientError>() else {
+            return error;
+        };
+        let code = refusal.code();
+        if let Some(integration) = integration.filter(|name| refusal.is_about_integration(name)) {
+            let names = self.integration_names().await;
+            let known = names.iter().map(String::as_str);
+            let hint = suggest::question(integration, known.clone());
+            let all = if hint.is_empty() && !names.is_empty() {
+                format!("; this gateway knows: {}", known.collect::<Vec<_>>().join(", "))
+            } else {
+                hint
+            };
+            return anyhow::anyhow!("there is no integration {integration:?}{all}");
+        }
+        let unknown = matches!(code, "unknown_connection" | "not_found" | "invalid_body");
+        if let (Some(integration), Some(connection), true) = (integration, connection, unknown)
+            && let Ok(names) = self.connection_names(integration, "").await
+            && !names
+                .iter()
+                .any(|name| name == connection || is_uuid(name) && name.starts_with(connection))
+        {
+            let hint = suggest::question(connection, names.iter().map(String::as_str));
+            let list = if hint.is_empty() {
+                "; `trunkline connections` lists what there is"
+            } else {
+                &hint
+            };
+            return anyhow::anyhow!("there is no connection {connection:?} of {integration}{list}");
+        }
+        error
+    }
+}
+
+fn is_uuid(name: &str) -> bool {
+    let lengths = name.split('-').map(str::len).collect::<Vec<_>>();
+    lengths == [8, 4, 4, 4, 12] && name.chars().all(|c| c == '-' || c.is_ascii_hexdigit())
+}
+
+/// The error about a `what` called `name` that `of` does not have.
+pub(crate) fn unknown<'a>(
+    what: &str,
+    of: &str,
+    name: &str,
+    known: impl Iterator<Item = &'a str> + Clone,
+) -> anyhow::Error {
+    let all: Vec<&str> = known.clone().collect();
+    if all.is_empty() {
+        return anyhow::anyhow!("{of} has no {what}s");
+    }
+    anyhow::anyhow!(
+        "{of} has no {what} {name:?}{}\n  it has: {}",
+        suggest::question(name, known),
+        all.join(", ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_beginning_of_an_id_is_enough_while_it_is_the_only_one() {
+        let ids = ["key_01aa", "key_01ab", "key_02"].map(|id| (id.to_owned(), "mine".to_owned()));
+        assert_eq!(only("key", "key_02", &ids).unwrap(), "key_02");
+        let error = only("key", "key_01", &ids).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "the ids of several keys begin with key_01:\n  key_01aa  mine\n  key_01ab  mine"
+        );
+        assert!(only("key", "key_03", &ids).is_err());
+    }
+
+    #[test]
+    fn only_an_id_that_the_gateway_made_is_a_uuid() {
+        assert!(is_uuid("123e4567-e89b-12d3-a456-426614174000"));
+        assert!(!is_uuid("user-10") && !is_uuid("123e4567"));
+    }
+}

@@ -1,0 +1,18 @@
+//! `completion`: what a shell needs to complete this program's commands.
+
+use std::process::ExitCode;
+
+use clap::CommandFactory;
+use clap_complete::Shell;
+
+use crate::cli::Cli;
+use crate::output;
+
+/// Prints the script for `shell`.
+pub(crate) fn run(shell: Shell) -> anyhow::Result<ExitCode> {
+    // Written at once: the generator takes a reader that has gone away for a fault.
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "trunkline", &mut script);
+    output::bytes(&script)?;
+    Ok(ExitCode::SUCCESS)
+}

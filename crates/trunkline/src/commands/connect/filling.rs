@@ -1,0 +1,236 @@
+//! What is given for a provider's forms before anybody is asked.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::Path;
+
+use anyhow::Context;
+
+use super::{field_names, questions};
+use crate::cli::Connect;
+use crate::client::{ConnectForm, ConnectForms, FormField};
+use crate::config::Environment;
+use crate::{output, suggest};
+
+/// A field from a file is not longer; the gateway takes less.
+const LONGEST: u64 = 64 * 1024;
+
+/// The values of flags, files and variables, by the names of fields.
+pub(super) struct Filling<'a> {
+    forms: &'a ConnectForms,
+    given: BTreeMap<String, String>,
+    environment: &'a Environment,
+}
+
+impl<'a> Filling<'a> {
+    /// Reads flags and files; a name that no form has is an error.
+    pub(super) fn new(
+        forms: &'a ConnectForms,
+        options: &Connect,
+        environment: &'a Environment,
+    ) -> anyhow::Result<Self> {
+        let mut given = BTreeMap::new();
+        for (name, value) in &options.fields {
+            given.insert(name.clone(), value.trim().to_owned());
+        }
+        for (name, path) in &options.field_files {
+            given.insert(name.clone(), from_file(path)?);
+        }
+        let known = field_names(forms);
+        if let Some(name) = given.keys().find(|name| !known.contains(&name.as_str())) {
+            anyhow::bail!(
+                "{} has no field {name:?}{}\n  its forms take: {}",
+                forms.display_name,
+                suggest::question(name, known.iter().copied()),
+                known.join(", ")
+            );
+        }
+        for field in forms
+            .forms
+            .iter()
+            .flat_map(|form| &form.fields)
+            .filter(|field| field.secret)
+        {
+            if options.fields.iter().any(|(name, _)| *name == field.name) {
+                output::note(format_args!(
+                    "warning: {0} is a secret, and other users of this machine can see it on the command line: use --field-file {0}=-{1}",
+                    field.name,
+                    field
+                        .variable()
+                        .map(|name| format!(" or the variable {name}"))
+                        .unwrap_or_default()
+                ));
+                break;
+            }
+        }
+        Ok(Self {
+            forms,
+            given,
+            environment,
+        })
+    }
+
+    /// What a flag, a file or a variable gives for a field.
+    fn value(&self, field: &FormField) -> Option<&str> {
+        let given = self.given.get(&field.name).map(String::as_str);
+        let variable = || self.environment.get(field.variable()?).map(str::trim);
+        given.or_else(variable).filter(|value| !value.is_empty())
+    }
+
+    /// What is given for a form.
+    pub(super) fn values(&self, form: &ConnectForm) -> BTreeMap<String, String> {
+        let fields = form.fields.iter();
+        fields
+            .filter_map(|field| Some((field.name.clone(), self.value(field)?.to_owned())))
+            .collect()
+    }
+
+    /// The form that is complete, or that a person completes. Flags say more than variables, which may be there for something else:
+    /// only forms that have all the flags count, if there are such.
+    pub(super) fn form(&self, ask: bool) -> anyhow::Result<&'a ConnectForm> {
+        let has = |form: &ConnectForm, name: &String| form.fields.iter().any(|field| field.name == *name);
+        let all = || self.forms.forms.iter();
+        let mut forms: Vec<&ConnectForm> = all()
+            .filter(|form| self.given.keys().all(|name| has(form, name)))
+            .collect();
+        if forms.is_empty() {
+            forms = all().collect();
+        }
+        let complete = |form: &&&ConnectForm| questions::unanswered(form, &self.values(form)).is_empty();
+        if let Some(form) = forms.iter().find(complete) {
+            return Ok(form);
+        }
+        anyhow::ensure!(ask, "{}", self.explain(&forms));
+        questions::choose(&self.forms.display_name, &forms)
+    }
+
+    /// Says which variables were taken: the gateway named them, and they leave this machine.
+    pub(super) fn tell_sources(&self, form: &ConnectForm) {
+        let taken: Vec<&str> = form
+            .fields
+            .iter()
+            .filter(|field| !self.given.contains_key(&field.name) && self.value(field).is_some())
+            .filter_map(FormField::variable)
+            .collect();
+        if !taken.is_empty() {
+            output::note(format_args!("Taken from the environment: {}", taken.join(", ")));
+        }
+    }
+
+    /// What is missing, form by form, with the flags and variables that would give it.
+    fn explain(&self, forms: &[&ConnectForm]) -> String {
+        let mut text = format!(
+            "{} needs more to be connected, and there is no terminal to ask on.",
+            self.forms.display_name
+        );
+        for form in forms {
+            let values = self.values(form);
+            let missing = questions::unanswered(form, &values);
+            let fields: Vec<String> = missing.iter().map(|field| source(field)).collect();
+            text = format!("{text}\n  {}: {}", form.title, fields.join(", "));
+        }
+        text
+    }
+}
+
+/// How to give a field.
+fn source(field: &FormField) -> String {
+    let flag = if field.secret {
+        format!("--field-file {}=FILE", field.name)
+    } else {
+        format!("--field {}=…", field.name)
+    };
+    match field.variable() {
+        Some(variable) => format!("{variable} (or {flag})"),
+        None => flag,
+    }
+}
+
+/// The content of a file, or of standard input for `-`, without white space at its ends.
+fn from_file(path: &Path) -> anyhow::Result<String> {
+    let mut text = String::new();
+    let read = if path == Path::new("-") {
+        std::io::stdin().lock().take(LONGEST).read_to_string(&mut text)
+    } else {
+        std::fs::File::open(path).and_then(|file| file.take(LONGEST).read_to_string(&mut text))
+    };
+    read.with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(text.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    fn forms() -> ConnectForms {
+        let field = |name: &str, secret: bool, env: Option<&str>| {
+            serde_json::json!({ "name": name, "title": null, "description": null, "example": null, "required": true,
+                "secret": secret, "hidden": false, "visible_when": null, "env": env })
+        };
+        let account = field("accountSid", false, Some("ACME_ACCOUNT"));
+        let json = serde_json::json!({ "display_name": "Acme", "forms": [
+            { "title": "API key", "fields": [account, field("keySecret", true, Some("ACME_KEY_SECRET"))] },
+            { "title": "Token", "fields": [account, field("authToken", true, Some("TRUNKLINE_SECRET_KEY"))] },
+        ] });
+        serde_json::from_value(json).unwrap()
+    }
+
+    fn fill(flags: &[&str], variables: &[(&str, &str)]) -> anyhow::Result<BTreeMap<String, String>> {
+        let line = ["trunkline", "connect", "acme"].iter().chain(flags);
+        let Command::Connect(options) = Cli::try_parse_from(line)?.command else {
+            unreachable!()
+        };
+        let variables = variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let (forms, environment) = (forms(), Environment::of(variables));
+        let filling = Filling::new(&forms, &options, &environment)?;
+        let form = filling.form(false)?;
+        Ok(filling.values(form))
+    }
+
+    #[test]
+    fn variables_complete_a_form_and_a_flag_decides_which() {
+        let variables = [("ACME_ACCOUNT", "AC1"), ("ACME_KEY_SECRET", " s ")];
+        let values = fill(&[], &variables).unwrap();
+        assert_eq!(values.keys().collect::<Vec<_>>(), ["accountSid", "keySecret"]);
+        assert_eq!(values["keySecret"], "s");
+        let values = fill(&["--field", "authToken=t"], &variables).unwrap();
+        assert_eq!(values.keys().collect::<Vec<_>>(), ["accountSid", "authToken"]);
+    }
+
+    #[test]
+    fn a_file_gives_a_field_without_its_line_break() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        std::fs::write(&path, "from a file\n").unwrap();
+        let flag = format!("keySecret={}", path.display());
+        let values = fill(&["--field", "accountSid=AC1", "--field-file", &flag], &[]).unwrap();
+        assert_eq!(values["keySecret"], "from a file");
+    }
+
+    #[test]
+    fn what_is_missing_is_told_with_its_flags_and_variables() {
+        let error = fill(&["--field", "accountSid=AC1"], &[]).unwrap_err().to_string();
+        assert!(
+            error.contains("ACME_KEY_SECRET (or --field-file keySecret=FILE)"),
+            "{error}"
+        );
+        assert!(!error.contains("ACME_ACCOUNT"), "{error}");
+        let error = fill(&["--field", "acountSid=x"], &[]).unwrap_err().to_string();
+        assert!(error.contains("did you mean accountSid?"), "{error}");
+    }
+
+    #[test]
+    fn a_gateway_cannot_ask_for_a_variable_of_this_program() {
+        let variables = [("ACME_ACCOUNT", "AC1"), ("TRUNKLINE_SECRET_KEY", "geheim")];
+        let error = fill(&[], &variables).unwrap_err().to_string();
+        assert!(
+            error.contains("--field-file authToken=FILE") && !error.contains("TRUNKLINE_"),
+            "{error}"
+        );
+    }
+}

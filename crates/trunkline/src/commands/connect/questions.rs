@@ -1,0 +1,113 @@
+//! Asking a person for the fields of a form: questions on standard error, secrets without echo.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context;
+use dialoguer::{Input, Password, Select};
+
+use crate::client::{ClientError, ConnectForm, FormField};
+use crate::output;
+
+type Values = BTreeMap<String, String>;
+
+/// Whether the field is asked for while the form holds `values`.
+fn visible(field: &FormField, values: &Values) -> bool {
+    let shown = field.visible_when.as_ref().is_none_or(|when| {
+        values
+            .get(&when.field)
+            .is_some_and(|value| when.equals.contains(value))
+    });
+    shown && !field.hidden
+}
+
+/// The fields without which the form is not complete.
+pub(super) fn unanswered<'a>(form: &'a ConnectForm, values: &Values) -> Vec<&'a FormField> {
+    let fields = form.fields.iter();
+    fields
+        .filter(|field| field.required && visible(field, values) && !values.contains_key(&field.name))
+        .collect()
+}
+
+/// Lets a person choose between forms.
+pub(super) fn choose<'a>(provider: &str, forms: &[&'a ConnectForm]) -> anyhow::Result<&'a ConnectForm> {
+    let index = if forms.len() > 1 {
+        Select::new()
+            .with_prompt(format!("Connect {provider} with"))
+            .items(forms.iter().map(|form| &form.title))
+            .default(0)
+            .interact()?
+    } else {
+        0
+    };
+    forms.get(index).copied().context("the provider has no form")
+}
+
+/// Asks for what is missing, in order: an answer may make another field visible.
+pub(super) fn missing(form: &ConnectForm, values: &mut Values) -> anyhow::Result<()> {
+    while let Some(field) = unanswered(form, values).first() {
+        values.insert(field.name.clone(), ask(field)?);
+    }
+    Ok(())
+}
+
+/// Tells what the gateway did not take and asks for it again. False if the error is not about fields that a person gives.
+pub(super) fn again(form: &ConnectForm, error: &ClientError, values: &mut Values) -> anyhow::Result<bool> {
+    let refused = error.fields();
+    let mut asked = Vec::new();
+    for (name, message) in &refused {
+        let Some(field) = form
+            .fields
+            .iter()
+            .find(|field| field.name == *name && !field.hidden)
+        else {
+            return Ok(false);
+        };
+        asked.push((field, *message));
+    }
+    for (field, message) in &asked {
+        output::note(format_args!(
+            "{} {message}",
+            field.title.as_ref().unwrap_or(&field.name)
+        ));
+        values.insert(field.name.clone(), ask(field)?);
+    }
+    Ok(!asked.is_empty())
+}
+
+fn ask(field: &FormField) -> anyhow::Result<String> {
+    let title = field.title.clone().unwrap_or_else(|| field.name.clone());
+    if let Some(description) = &field.description {
+        output::note(format_args!("\n{description}"));
+    }
+    if !field.allowed.is_empty() {
+        let chosen = Select::new()
+            .with_prompt(title)
+            .items(&field.allowed)
+            .default(0)
+            .interact()?;
+        return Ok(field.allowed.get(chosen).cloned().unwrap_or_default());
+    }
+    let some = |value: &String| {
+        if value.trim().is_empty() {
+            Err("must not be empty")
+        } else {
+            Ok(())
+        }
+    };
+    let value = if field.secret {
+        Password::new()
+            .with_prompt(title)
+            .validate_with(some)
+            .interact()?
+    } else {
+        let prompt = match &field.example {
+            Some(example) => format!("{title} (such as {example})"),
+            None => title,
+        };
+        Input::new()
+            .with_prompt(prompt)
+            .validate_with(some)
+            .interact_text()?
+    };
+    Ok(value.trim().to_owned())
+}

@@ -1,0 +1,187 @@
+//! Addresses as people write them: where to listen, and where a gateway is.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::str::FromStr;
+
+use url::{Host, Url};
+
+/// The port if none is named.
+pub(crate) const USUAL_PORT: u16 = 3003;
+
+/// Where the API listens: an IP address or a name of this machine, and a port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Listen {
+    host: Host,
+    port: u16,
+}
+
+/// Why a text is no address to listen on.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{0:?} is not an address to listen on: write HOST:PORT such as 127.0.0.1:3003 or localhost:3003, or :3003 for every address of this machine"
+)]
+pub(crate) struct ListenError(String);
+
+impl Listen {
+    /// The same address with another port.
+    pub(crate) fn with_port(self, port: u16) -> Self {
+        Self { port, ..self }
+    }
+
+    /// Listens. A name is looked up; `localhost` is 127.0.0.1, which every client finds.
+    pub(crate) fn bind(&self) -> io::Result<TcpListener> {
+        match &self.host {
+            Host::Ipv4(ip) => TcpListener::bind((*ip, self.port)),
+            Host::Ipv6(ip) => TcpListener::bind((*ip, self.port)),
+            Host::Domain(name) if name == "localhost" => TcpListener::bind((Ipv4Addr::LOCALHOST, self.port)),
+            Host::Domain(name) => TcpListener::bind((name.as_str(), self.port)),
+        }
+    }
+
+    /// Where an API that listens here answers, for this machine.
+    pub(crate) fn url(&self) -> String {
+        match &self.host {
+            Host::Ipv4(ip) => local_url(SocketAddr::new((*ip).into(), self.port)),
+            Host::Ipv6(ip) => local_url(SocketAddr::new((*ip).into(), self.port)),
+            Host::Domain(name) => format!("http://{name}:{}", self.port),
+        }
+    }
+}
+
+impl FromStr for Listen {
+    type Err = ListenError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = || ListenError(text.to_owned());
+        if let Ok(ip) = text.parse::<Ipv6Addr>() {
+            return Ok(Self {
+                host: Host::Ipv6(ip),
+                port: USUAL_PORT,
+            });
+        }
+        let (host, port) = match text.rsplit_once(':') {
+            // The colons of an IPv6 address in brackets are its own.
+            Some((host, port)) if !port.ends_with(']') => (host, port.parse().map_err(|_| wrong())?),
+            _ => (text, USUAL_PORT),
+        };
+        let host = match host {
+            // As in other programs: no host is every address.
+            "" if text.starts_with(':') => Host::Ipv4(Ipv4Addr::UNSPECIFIED),
+            // A number alone is as likely a port as an address.
+            host if host.chars().all(|c| c.is_ascii_digit()) => return Err(wrong()),
+            host => Host::parse(host).map_err(|_| wrong())?,
+        };
+        Ok(Self { host, port })
+    }
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.host, self.port)
+    }
+}
+
+/// Where an API that listens on `address` answers, for this machine.
+pub(crate) fn local_url(address: SocketAddr) -> String {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    format!("http://{}", SocketAddr::new(ip, address.port()))
+}
+
+/// The address of a gateway. Without a scheme it is http on this machine and https elsewhere, since the API key goes along.
+pub(crate) fn gateway_url(text: &str) -> Result<Url, String> {
+    let wrong = || {
+        // What stands before an @ may be a password.
+        let shown = if text.contains('@') { "this" } else { text };
+        format!("{shown:?} is not the address of a gateway: write http://HOST:PORT or https://HOST")
+    };
+    let whole = if text.contains("://") {
+        text.to_owned()
+    } else {
+        let plain = Url::parse(&format!("http://{text}")).map_err(|_| wrong())?;
+        let here = match plain.host() {
+            Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+            Some(Host::Ipv4(ip)) => ip.is_loopback(),
+            Some(Host::Ipv6(ip)) => ip.is_loopback(),
+            None => false,
+        };
+        format!("{}://{text}", if here { "http" } else { "https" })
+    };
+    let url = Url::parse(&whole).map_err(|_| wrong())?;
+    let usable = matches!(url.scheme(), "http" | "https") && url.has_host();
+    // A key belongs into TRUNKLINE_SECRET_KEY, not into an address, which is shown.
+    let bare = url.username().is_empty() && url.password().is_none();
+    if usable && bare { Ok(url) } else { Err(wrong()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_to_listen_on_is_taken_as_people_write_it() {
+        for (text, shown, url) in [
+            ("127.0.0.1:3003", "127.0.0.1:3003", "http://127.0.0.1:3003"),
+            (":8080", "0.0.0.0:8080", "http://127.0.0.1:8080"),
+            ("localhost:3003", "localhost:3003", "http://localhost:3003"),
+            ("0.0.0.0", "0.0.0.0:3003", "http://127.0.0.1:3003"),
+            ("[::]:80", "[::]:80", "http://[::1]:80"),
+            ("::1", "[::1]:3003", "http://[::1]:3003"),
+            ("[::1]", "[::1]:3003", "http://[::1]:3003"),
+        ] {
+            let listen: Listen = text.parse().unwrap();
+            assert_eq!(
+                (listen.to_string().as_str(), listen.url().as_str()),
+                (shown, url),
+                "{text}"
+            );
+        }
+        for text in [
+            "",
+            "3003",
+            "host:port",
+            "http://localhost:3003",
+            "localhost:70000",
+            "a b:1",
+            ":",
+        ] {
+            let error = text.parse::<Listen>().unwrap_err().to_string();
+            assert!(error.contains("localhost:3003"), "{error}");
+        }
+        assert_eq!(
+            ":1".parse::<Listen>().unwrap().with_port(2).to_string(),
+            "0.0.0.0:2"
+        );
+    }
+
+    #[test]
+    fn localhost_is_where_clients_look_for_it() {
+        let listener = "localhost:0".parse::<Listen>().unwrap().bind().unwrap();
+        assert_eq!(listener.local_addr().unwrap().ip(), Ipv4Addr::LOCALHOST);
+    }
+
+    #[test]
+    fn the_address_of_a_gateway_needs_no_scheme() {
+        for (text, url) in [
+            ("localhost:3003", "http://localhost:3003/"),
+            ("127.0.0.1:3003", "http://127.0.0.1:3003/"),
+            ("[::1]:3003", "http://[::1]:3003/"),
+            ("gateway.example.org", "https://gateway.example.org/"),
+            (
+                "gateway.example.org:8443/trunkline",
+                "https://gateway.example.org:8443/trunkline",
+            ),
+            ("http://gateway:3003", "http://gateway:3003/"),
+        ] {
+            assert_eq!(gateway_url(text).unwrap().as_str(), url, "{text}");
+        }
+        for text in ["", "ftp://x", "http://", "http://me:geheim@x", "a b"] {
+            assert!(gateway_url(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Ctrl-C in a command that ends by itself: the terminal is left as it was found.
+
+use std::error::Error;
+use std::io::{self, IsTerminal, Write};
+use std::sync::OnceLock;
+
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// The exit status after Ctrl-C: 128 and the number of the signal, as shells have it.
+pub(crate) const INTERRUPTED: u8 = 130;
+/// Makes the cursor visible, which a prompt or a progress bar may have hidden.
+const SHOW_CURSOR: &str = "\x1b[?25h";
+
+/// The terminal as the command found it.
+static BEFORE: OnceLock<Termios> = OnceLock::new();
+
+/// From now on Ctrl-C ends the process with status 130 and restores the terminal.
+pub(crate) fn guard() -> io::Result<()> {
+    if let Ok(before) = tcgetattr(io::stdin()) {
+        drop(BEFORE.set(before));
+    }
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::spawn(async move {
+        interrupt.recv().await;
+        restore();
+        std::process::exit(INTERRUPTED.into());
+    });
+    Ok(())
+}
+
+/// Shows the cursor, and turns echo on again if a prompt for a secret turned it off.
+pub(crate) fn restore() {
+    if let Some(before) = BEFORE.get() {
+        let _ = tcsetattr(io::stdin(), OptionalActions::Now, before);
+    }
+    if io::stderr().is_terminal() {
+        drop(writeln!(io::stderr().lock(), "{SHOW_CURSOR}"));
+    }
+}
+
+/// Whether an error says that a signal came while a prompt waited for an answer.
+pub(crate) fn is_interruption(error: &(dyn Error + 'static)) -> bool {
+    error
+        .downcast_ref::<io::Error>()
+        .is_some_and(|error| error.kind() == io::ErrorKind::Interrupted)
+}

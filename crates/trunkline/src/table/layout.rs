@@ -1,0 +1,301 @@
+//! How a table is fitted into a terminal.
+
+use domain::Timestamp;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+use super::{Column, Kind, Table};
+
+/// Blanks between two columns.
+const GAP: usize = 2;
+/// A wrapped or cut column is not made narrower than this as long as another column can be left out.
+const COMFORTABLE: usize = 24;
+/// The narrowest that it is ever made.
+const NARROWEST: usize = 10;
+const BOLD: &str = "\x1b[1m";
+const PLAIN: &str = "\x1b[0m";
+
+/// A column with its texts and the room that it needs and has.
+struct Fitted<'a> {
+    column: &'a Column,
+    title: String,
+    texts: Vec<String>,
+    wanted: usize,
+    width: usize,
+}
+
+impl Fitted<'_> {
+    fn flexible(&self) -> bool {
+        matches!(self.column.kind, Kind::Line | Kind::Prose)
+    }
+
+    /// The least room for it, if flexible columns get `least` each.
+    fn least(&self, least: usize) -> usize {
+        if self.flexible() {
+            self.wanted.min(least)
+        } else {
+            self.wanted
+        }
+    }
+}
+
+impl Table {
+    /// The table in lines of `width` columns at most, unless a single word is longer.
+    pub(super) fn fitted(&self, width: usize, styles: bool, now: Timestamp) -> String {
+        let mut columns: Vec<Fitted<'_>> = self
+            .columns
+            .iter()
+            .enumerate()
+            .map(|(index, column)| self.measured(index, column, now))
+            .filter(|fitted| fitted.column.rank == 0 || fitted.texts.iter().any(|text| !text.is_empty()))
+            .collect();
+        while total(&columns, COMFORTABLE) > width {
+            let highest = columns.iter().map(|fitted| fitted.column.rank).max();
+            let Some(rank) = highest.filter(|rank| *rank > 0) else {
+                break;
+            };
+            columns.retain(|fitted| fitted.column.rank != rank);
+        }
+        if total(&columns, NARROWEST) > width && self.heading {
+            return blocks(&columns, self.rows.len(), width);
+        }
+        share(&mut columns, width);
+        let mut lines = Vec::new();
+        if self.heading {
+            let titles = columns.iter().map(|fitted| fitted.title.clone()).collect();
+            let heading = line(&columns, titles);
+            lines.push(if styles {
+                format!("{BOLD}{heading}{PLAIN}")
+            } else {
+                heading
+            });
+        }
+        for row in 0..self.rows.len() {
+            lines.extend(wrapped(&columns, row));
+        }
+        lines.join("\n") + "\n"
+    }
+
+    fn measured<'a>(&'a self, index: usize, column: &'a Column, now: Timestamp) -> Fitted<'a> {
+        let texts: Vec<String> = self
+            .rows
+            .iter()
+            .map(|row| row.get(index).map(|cell| cell.shown(now)).unwrap_or_default())
+            .collect();
+        let title = if self.heading {
+            column.name.replace('_', " ").to_uppercase()
+        } else {
+            String::new()
+        };
+        let all = texts.iter().chain([&title]);
+        let wanted = all.map(|text| text.width()).max().unwrap_or_default();
+        Fitted {
+            column,
+            title,
+            texts,
+            wanted,
+            width: wanted,
+        }
+    }
+}
+
+fn total(columns: &[Fitted<'_>], least: usize) -> usize {
+    let widths = columns.iter().map(|fitted| fitted.least(least));
+    widths.sum::<usize>() + GAP * columns.len().saturating_sub(1)
+}
+
+/// Gives flexible columns what is left, the narrow ones what they want.
+fn share(columns: &mut [Fitted<'_>], width: usize) {
+    let gaps = GAP * columns.len().saturating_sub(1);
+    let fixed: usize = columns
+        .iter()
+        .filter(|fitted| !fitted.flexible())
+        .map(|fitted| fitted.width)
+        .sum();
+    let mut left = width.saturating_sub(fixed + gaps);
+    let mut flexible: Vec<&mut Fitted<'_>> = columns.iter_mut().filter(|fitted| fitted.flexible()).collect();
+    flexible.sort_by_key(|fitted| fitted.wanted);
+    let mut waiting = flexible.len();
+    for fitted in flexible {
+        fitted.width = fitted.wanted.min((left / waiting.max(1)).max(NARROWEST));
+        left = left.saturating_sub(fitted.width);
+        waiting -= 1;
+    }
+}
+
+fn line(columns: &[Fitted<'_>], cells: Vec<String>) -> String {
+    let mut text = String::new();
+    for (index, (fitted, cell)) in columns.iter().zip(cells).enumerate() {
+        if index > 0 {
+            text.push_str(&" ".repeat(GAP));
+        }
+        let blanks = " ".repeat(fitted.width.saturating_sub(cell.width()));
+        if fitted.column.kind == Kind::Number {
+            text.push_str(&blanks);
+            text.push_str(&cell);
+        } else {
+            text.push_str(&cell);
+            text.push_str(&blanks);
+        }
+    }
+    text.truncate(text.trim_end().len());
+    text
+}
+
+/// A row in as many lines as its longest message takes.
+fn wrapped(columns: &[Fitted<'_>], row: usize) -> Vec<String> {
+    let parts: Vec<Vec<String>> = columns
+        .iter()
+        .map(|fitted| {
+            let text = fitted.texts.get(row).map(String::as_str).unwrap_or_default();
+            match fitted.column.kind {
+                Kind::Word | Kind::Number => vec![text.to_owned()],
+                Kind::Line => vec![cut(text, fitted.width)],
+                Kind::Prose => wrap(text, fitted.width),
+            }
+        })
+        .collect();
+    let height = parts.iter().map(Vec::len).max().unwrap_or_default();
+    (0..height)
+        .map(|index| {
+            let cells = parts
+                .iter()
+                .map(|lines| lines.get(index).cloned().unwrap_or_default());
+            line(columns, cells.collect())
+        })
+        .collect()
+}
+
+/// One block a row, a line a column, for what has no room side by side.
+fn blocks(columns: &[Fitted<'_>], rows: usize, width: usize) -> String {
+    let label = columns
+        .iter()
+        .map(|fitted| fitted.title.width())
+        .max()
+        .unwrap_or_default();
+    let mut blocks = Vec::new();
+    for row in 0..rows {
+        let mut block = String::new();
+        for fitted in columns {
+            let text = fitted.texts.get(row).map(String::as_str).unwrap_or_default();
+            let room = width.saturating_sub(label + GAP).max(NARROWEST);
+            let lines = if fitted.flexible() {
+                wrap(text, room)
+            } else {
+                vec![text.to_owned()]
+            };
+            for (index, part) in lines.iter().enumerate().filter(|(_, part)| !part.is_empty()) {
+                let title = if index == 0 { fitted.title.as_str() } else { "" };
+                block = format!("{block}{title:<label$}  {part}\n");
+            }
+        }
+        blocks.push(block);
+    }
+    blocks.join("\n")
+}
+
+/// The beginning of a text, with an ellipsis if that is not all.
+fn cut(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let (mut short, mut used) = (String::new(), 0);
+    for letter in text.chars() {
+        used += letter.width().unwrap_or_default();
+        if used >= width {
+            break;
+        }
+        short.push(letter);
+    }
+    short + "…"
+}
+
+/// The text in lines, broken between words; a word that is longer than a line is broken too.
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let (mut lines, mut current) = (Vec::new(), String::new());
+    for word in text.split(' ') {
+        if !current.is_empty() && current.width() + 1 + word.width() > width {
+            lines.push(std::mem::take(&mut current));
+        }
+        if !current.is_empty() {
+            current.push(' ');
+        }
+        for letter in word.chars() {
+            if current.width() + letter.width().unwrap_or_default() > width {
+                lines.push(std::mem::take(&mut current));
+            }
+            current.push(letter);
+        }
+    }
+    lines.push(current);
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::Cell;
+
+    fn fitted(table: &Table, width: usize) -> String {
+        table.fitted(width, false, Timestamp::from_micros(0))
+    }
+
+    fn runs() -> Table {
+        let mut table = Table::new([
+            Column::word("run"),
+            Column::word("sync").rank(2),
+            Column::number("new_rows"),
+            Column::prose("error").rank(1),
+        ]);
+        table.row(["run_0198f0c8a2b3", "acme-messages", "1", ""].map(Cell::from));
+        let error = "the provider is slow and nothing came of it";
+        table.row(["run_0198f0c8a2b4", "acme-messages", "23", error].map(Cell::from));
+        table
+    }
+
+    #[test]
+    fn a_table_that_fits_is_one_line_a_row() {
+        assert_eq!(
+            fitted(&runs(), 100),
+            "RUN               SYNC           NEW ROWS  ERROR\n\
+             run_0198f0c8a2b3  acme-messages         1\n\
+             run_0198f0c8a2b4  acme-messages        23  the provider is slow and nothing came of it\n"
+        );
+    }
+
+    #[test]
+    fn messages_are_wrapped_before_columns_are_left_out_and_ids_are_never_cut() {
+        let text = fitted(&runs(), 70);
+        assert!(
+            text.contains("the provider is slow and\n") && text.contains("acme-messages"),
+            "{text}"
+        );
+        for width in 20..100 {
+            let text = fitted(&runs(), width);
+            assert!(text.contains("run_0198f0c8a2b4"), "{width}:\n{text}");
+            let longest = text.lines().map(UnicodeWidthStr::width).max().unwrap();
+            assert!(longest <= width.max(26), "{width}:\n{text}");
+        }
+        assert!(!fitted(&runs(), 50).contains("SYNC"));
+    }
+
+    #[test]
+    fn ids_without_room_side_by_side_stand_in_blocks() {
+        let mut table = Table::new([Column::word("connection"), Column::word("run")]);
+        table.row(["c".repeat(30), "r".repeat(30)]);
+        assert_eq!(
+            fitted(&table, 50),
+            format!("CONNECTION  {}\nRUN         {}\n", "c".repeat(30), "r".repeat(30))
+        );
+    }
+
+    #[test]
+    fn wide_letters_count_twice_and_a_cell_cannot_drive_the_terminal() {
+        let mut table = Table::new([Column::line("a"), Column::word("b")]);
+        table.row(["日本語日本語日本語", "1"]);
+        table.row(["x\u{1b}[31m\ny", "2"]);
+        assert_eq!(
+            fitted(&table, 20),
+            "A                  B\n日本語日本語日本…  1\nx [31m y           2\n"
+        );
+    }
+}

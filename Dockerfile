@@ -5,9 +5,10 @@ WORKDIR /src
 COPY . .
 # The caches outlive the build, so that a change of one crate compiles that crate alone. A cache is no part of the image: what is
 # wanted from it is copied out in the same step.
+# The simulator of `trunkline demo` stays out.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    cargo build --release --locked -p trunkline \
+    scripts/release-build --no-default-features \
     && install -D target/release/trunkline /out/trunkline
 
 FROM debian:bookworm-slim

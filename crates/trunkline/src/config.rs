@@ -20,7 +20,9 @@ use serde::{Deserialize, Deserializer, de};
 use store::DatabaseUrl;
 use url::Url;
 
-pub(crate) use address::{Listen, USUAL_PORT, gateway_url, local_url};
+#[cfg(feature = "demo")]
+pub(crate) use address::USUAL_PORT;
+pub(crate) use address::{Listen, gateway_url, local_url};
 pub(crate) use environment::Environment;
 pub(crate) use error::ConfigError;
 pub(crate) use settings::{SETTINGS, VARIABLE_PREFIX};
@@ -166,6 +168,7 @@ impl Loaded {
 
 impl Config {
     /// The defaults with these settings, whatever else there is on this machine.
+    #[cfg(feature = "demo")]
     pub(crate) fn of(values: &[(&str, &str)]) -> Result<Self, ConfigError> {
         let mut figment = settings::defaults();
         for (key, value) in values {

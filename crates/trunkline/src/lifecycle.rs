@@ -65,6 +65,7 @@ impl Lifecycle {
     }
 
     /// Stops everything now.
+    #[cfg(feature = "demo")]
     pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
         self.end().await
     }

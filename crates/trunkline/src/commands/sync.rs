@@ -289,17 +289,17 @@ async fn runs(client: &Client, query: &[(&str, &str)], api: &Api) -> anyhow::Res
     let mut table = Table::new([
         Column::word("run"),
         Column::word("connection"),
-        Column::word("sync").rank(2),
+        Column::word("sync"),
         Column::word("state"),
         Column::word("started"),
-        Column::number("took").rank(3),
+        Column::number("took").rank(5),
         Column::number("new").rank(1),
-        Column::number("updated").rank(1),
-        Column::number("deleted").rank(1),
-        Column::number("checked").rank(1),
-        Column::number("pages").rank(5),
-        Column::word("trigger").rank(4),
-        Column::prose("error").rank(6),
+        Column::number("updated").rank(2),
+        Column::number("deleted").rank(3),
+        Column::number("checked").rank(4),
+        Column::number("pages").rank(7),
+        Column::word("trigger").rank(6),
+        Column::prose("error").rank(8),
     ]);
     let people = terminal::is_terminal();
     for (id, run) in short_ids(runs.iter().map(|run| run.id.clone()))

@@ -92,7 +92,8 @@ def test_modules(path, code, bare):
 
 def may_name(path, crates):
     crate, *rest = path.relative_to(crates).parts
-    demo = crate == "trunkline" and rest[0] == "src" and any(part.startswith("demo") for part in rest)
+    shown = any(part.startswith("demo") or part == "examples.rs" for part in rest)
+    demo = crate == "trunkline" and rest[0] == "src" and shown
     return bool(EXEMPT_CRATES.match(crate)) or rest[0] in ("tests", "benches", "examples") or demo
 
 

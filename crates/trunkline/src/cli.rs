@@ -2,6 +2,7 @@
 
 mod action;
 mod client;
+mod examples;
 mod help;
 mod local;
 mod sync;
@@ -19,7 +20,7 @@ use crate::config::{Flags, Listen};
 
 /// A connector gateway: keeps your users' API keys, and keeps tables of yours in step with what the providers hold.
 #[derive(Debug, Parser)]
-#[command(name = "trunkline", bin_name = "trunkline", version, about, help_template = help::template(), after_help = help::PROGRAM)]
+#[command(name = "trunkline", bin_name = "trunkline", version, about, help_template = help::template(), after_help = examples::PROGRAM)]
 #[command(arg_required_else_help = true)]
 pub(crate) struct Cli {
     /// Read this configuration file instead of ./trunkline.toml [env: TRUNKLINE_CONFIG]
@@ -251,9 +252,9 @@ mod tests {
     #[test]
     fn examples_fit_into_80_columns() {
         let texts = [
-            help::PROGRAM,
-            help::CONNECT,
-            help::RECORDS,
+            examples::PROGRAM,
+            examples::CONNECT,
+            examples::RECORDS,
             help::template().as_str(),
         ]
         .map(str::to_owned);

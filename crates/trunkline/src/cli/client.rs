@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{Api, Json, help, object, pair};
+use super::{Api, Json, examples, object, pair};
 
 #[derive(Debug, Args)]
 pub(crate) struct Health {
@@ -16,7 +16,7 @@ pub(crate) struct Health {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = help::CONNECT)]
+#[command(after_help = examples::CONNECT)]
 pub(crate) struct Connect {
     /// Integration to connect: a provider's name, or an integration of yours
     pub(crate) integration: String,
@@ -75,7 +75,7 @@ pub(crate) struct OneConnection {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = help::RECORDS)]
+#[command(after_help = examples::RECORDS)]
 pub(crate) struct Records {
     /// Integration
     pub(crate) integration: String,

@@ -1,0 +1,41 @@
+//! Examples for `--help`. They name the provider that the demo shows, which no other code does.
+
+/// Of the program.
+pub(super) const PROGRAM: &str = "\
+Examples:
+  trunkline serve
+  trunkline connect twilio --connection-id acme
+  trunkline sync trigger twilio --wait
+  trunkline records twilio messages --connection-id acme --filter status=failed
+
+Settings come from trunkline.toml, then TRUNKLINE_… variables, then flags:
+`trunkline config` lists them.
+
+Tables fit the terminal. In a pipe they are tab-separated values with every
+column; --json prints JSON. NO_COLOR turns bold text and colours off.
+
+Exit status: 0 success, 1 failure, 2 wrong usage, configuration or provider
+file, 130 stopped by Ctrl-C.";
+
+/// Of `connect`.
+pub(super) const CONNECT: &str = "\
+The gateway says which fields the provider needs. A field comes from --field or
+--field-file, else from the environment variable that the provider file names,
+else the command asks for it. Other users of this machine can see what --field
+holds: give secrets by a variable, by --field-file, or when asked.
+
+Examples:
+  trunkline connect twilio
+  trunkline connect twilio --connection-id acme --field accountSid=AC…
+  pass show twilio | trunkline connect twilio --field-file authToken=-";
+
+/// Of `records`.
+pub(super) const RECORDS: &str = "\
+--after and --before compare the first time column by which the model is
+ordered, such as date_sent.
+
+Examples:
+  trunkline records twilio messages --connection-id acme
+  trunkline records twilio messages --connection-id acme --filter status=failed
+  trunkline records twilio messages --connection-id acme --columns sid,body
+  trunkline records twilio messages --connection-id acme --csv > messages.csv";

@@ -111,6 +111,9 @@ struct Run {
     skipped: i64,
     /// From 0 to 1; null if it cannot be told.
     progress: Option<f64>,
+    /// Why a list may not have been read to its end, so that no deletions were looked for in it; null if each list was read to its
+    /// proven end. What was read is stored all the same.
+    incomplete: Option<String>,
     error: Option<RunError>,
 }
 
@@ -145,6 +148,7 @@ impl From<(RunRow, SyncRow)> for Run {
             unchanged: run.unchanged,
             skipped: run.skipped,
             progress: run.progress,
+            incomplete: run.incomplete,
             error: run.error_code.map(|code| RunError {
                 code,
                 message: run.error_message,

@@ -13,6 +13,7 @@ mod field;
 mod file;
 mod input;
 mod load;
+mod paginate;
 mod path;
 mod provider;
 mod registry;
@@ -26,9 +27,10 @@ mod template;
 pub use action::{Action, ActionBody, ActionRequest, ActionRoute, Deletes, Parameter, RouteStep, Writes};
 pub use error::{LoadError, Problem};
 pub use input::{Input, InputError, InputKind};
+pub use paginate::{ListEnd, OffsetStep, PageBy, Paginate};
 pub use provider::{
-    AuthMode, BoundFormat, Check, ConnectForm, Field, FieldFormat, Limits, ListEnd, ListRequest, Lookback,
-    OffsetStep, Paginate, Provider, ProviderLimits, Reread, Sync, Undated, Verification, VisibleWhen, Window,
+    AuthMode, BoundFormat, Check, ConnectForm, Field, FieldFormat, Limits, ListRequest, Lookback, Provider,
+    ProviderLimits, Reread, Sync, Undated, Unfinished, Verification, VisibleWhen, Window,
 };
 pub use registry::{Checked, CheckedFile, NotServed, Registry, Unsupported};
 pub use response::{ErrorInBody, ErrorRules, RetryRules, WaitInBody};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use domain::{ActionName, Model, ProviderName, SyncName, TableName};
 use indexmap::IndexMap;
 
-use crate::{Action, ErrorRules, JsonTemplate, RetryRules, Schedule, Template};
+use crate::{Action, ErrorRules, JsonTemplate, Paginate, RetryRules, Schedule, Template};
 
 /// One provider, from one file.
 #[derive(Debug, Clone)]
@@ -216,66 +216,6 @@ pub struct ProviderLimits {
     pub per_second: Option<f64>,
 }
 
-/// How a list goes on.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Paginate {
-    /// The answer holds the next page's address, relative or absolute.
-    Link {
-        /// Where in the body, outermost name first.
-        body: Option<Vec<String>>,
-        /// Or the relation in the `Link` header, usually `next`.
-        header_rel: Option<String>,
-        /// The parameter of that `Link` which must say `true`, or the list has ended.
-        header_more: Option<String>,
-        /// What ends the list beside an answer without a link.
-        end: ListEnd,
-    },
-    /// The answer holds a token for a parameter of the next call.
-    Cursor {
-        /// The parameter.
-        parameter: String,
-        /// Where in the answer the token stands; `None` takes the field `last_key` of the last record.
-        body: Option<Vec<String>>,
-        /// The field of the last record whose value is the cursor (Stripe's `starting_after`).
-        last_key: Option<String>,
-        /// What ends the list beside an answer without a token.
-        end: ListEnd,
-    },
-    /// The call names how many records, or pages, to skip.
-    Offset {
-        /// The parameter for the offset.
-        parameter: String,
-        /// The first value, usually 0.
-        start: u64,
-        /// By how much it grows: by the records of the page, or by one a page.
-        step: OffsetStep,
-        /// The page size asked for; a shorter page is the last.
-        limit: Option<u64>,
-        /// The parameter for the page size.
-        limit_parameter: Option<String>,
-    },
-}
-
-/// What ends a list whose last page has a link or token too.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ListEnd {
-    /// Where the answer says true if there is more; anything else is the end.
-    pub unless: Option<Vec<String>>,
-    /// Where the answer says true at the end.
-    pub when: Option<Vec<String>>,
-    /// Whether a page without records is the end.
-    pub empty_page: bool,
-}
-
-/// What an offset counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OffsetStep {
-    /// Records.
-    Records,
-    /// Pages.
-    Pages,
-}
-
 /// A sync: which list to read, how, when, and into which model.
 #[derive(Debug, Clone)]
 pub struct Sync {
@@ -349,6 +289,9 @@ pub struct Window {
     pub retention: i64,
     /// The error code by which the provider says that a range begins before its retention.
     pub beyond_retention: Option<String>,
+    /// How far back the provider keeps records in any case, in microseconds: a 400 for a range that begins before that may mean
+    /// that it keeps less than `retention`.
+    pub shortest_retention: i64,
 }
 
 /// How a bound is written.
@@ -373,19 +316,26 @@ pub struct Lookback {
     pub every: Option<i64>,
 }
 
-/// Following up single rows that are not final.
+/// Reading single records by key: those that are not final, and those that a list no longer shows.
 #[derive(Debug, Clone)]
 pub struct Reread {
-    /// The column to look at.
-    pub column: TableName,
-    /// Its values that are not final.
-    pub values: Vec<String>,
+    /// Which rows are not final; `None` reads only those that a list no longer shows.
+    pub unfinished: Option<Unfinished>,
     /// Where one record is read; `${record.KEY}` is the row's key.
     pub path: Template,
     /// Where in the answer the record stands; empty if the answer is the record.
     pub record: Vec<String>,
     /// Calls a run at most.
     pub budget: u32,
+}
+
+/// Which rows are not final: those with one of these values in this column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfinished {
+    /// A column of type text.
+    pub column: TableName,
+    /// Its values that are not final.
+    pub values: Vec<String>,
 }
 
 /// Finding rows whose window column is empty, by reading the list without a filter.

@@ -1,6 +1,6 @@
 //! The provider files that are built in.
 
-use registry::{AuthMode, BoundFormat, OffsetStep, Paginate, Registry};
+use registry::{AuthMode, BoundFormat, ListEnd, OffsetStep, PageBy, Paginate, Registry};
 
 /// Where the files are.
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../integrations");
@@ -101,12 +101,17 @@ fn a_provider_without_connect_gets_a_form_of_its_fields() {
     let sync = sendgrid.syncs.get("sendgrid-bounces").unwrap();
     assert_eq!(
         sync.paginate,
-        Paginate::Offset {
-            parameter: "offset".to_owned(),
-            start: 0,
-            step: OffsetStep::Records,
+        Paginate {
+            by: PageBy::Offset {
+                parameter: "offset".to_owned(),
+                start: 0,
+                step: OffsetStep::Records,
+                limit_parameter: Some("limit".to_owned()),
+                max_offset: None,
+            },
+            end: ListEnd::default(),
             limit: Some(500),
-            limit_parameter: Some("limit".to_owned()),
+            max_pages: None,
         }
     );
     assert!(sync.records.is_empty() && sync.window.is_none());

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use registry::{AuthMode, FieldFormat, LoadError, NotServed, Paginate, Registry};
+use registry::{AuthMode, FieldFormat, LoadError, NotServed, PageBy, Paginate, Registry};
 
 fn load(files: &[(&str, &str)]) -> Result<Registry, LoadError> {
     let folder = tempfile::tempdir().unwrap();
@@ -66,7 +66,13 @@ fn a_file_of_many_entries_loads_and_lists_what_is_not_served() {
         [429..=429, 500..=599, 500..=502, 409..=409]
     );
     assert_eq!(patient.retry.in_body.as_ref().unwrap().path, ["error", "message"]);
-    assert!(matches!(patient.paginate, Some(Paginate::Cursor { .. })));
+    assert!(matches!(
+        patient.paginate,
+        Some(Paginate {
+            by: PageBy::Cursor { .. },
+            ..
+        })
+    ));
     let subdomain = registry.get("subdomain").unwrap();
     assert_eq!(
         subdomain.connection_config["subdomain"].format,

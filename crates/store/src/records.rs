@@ -3,6 +3,7 @@
 mod commit;
 mod feed;
 mod query;
+mod requested;
 mod single;
 mod sql;
 mod write;
@@ -10,8 +11,9 @@ mod write;
 pub use commit::{DeleteCommit, Lease, PageCommit, PageCounts, Rows, SliceChange, commit_page, mark_deleted};
 pub use feed::{Action, ChangeQuery, Pruned, changes, delete_connection, prune};
 pub use query::{
-    Bound, KeyRange, Position, RecordQuery, StoredRecord, count_live, list, live_keys, undated_since,
-    unfinished,
+    Bound, KeyRange, Position, RecordQuery, StoredRecord, count_live, last_number, list, live_keys,
+    undated_since, unfinished,
 };
+pub use requested::Requested;
 pub use single::{put, remove};
 pub use sql::TableSql;

@@ -120,6 +120,8 @@ pub struct RunRow {
     pub error_message: Option<String>,
     /// What to do about it.
     pub error_hint: Option<String>,
+    /// Why a list may not have been read to its end, so that no deletions were looked for in it.
+    pub incomplete: Option<String>,
 }
 
 /// Why a run failed.
@@ -276,6 +278,13 @@ pub fn set_kind(c: &mut DbConn, id: RunId, kind: &str) -> Result<(), StoreError>
     diesel::update(runs::table.filter(runs::id.eq(id.to_string())))
         .set(runs::kind.eq(kind))
         .execute(c)?;
+    Ok(())
+}
+
+/// Notes why a list of the run may not have been read to its end; the first reason stays.
+pub fn set_incomplete(c: &mut DbConn, id: RunId, reason: &str) -> Result<(), StoreError> {
+    let run = runs::table.filter(runs::id.eq(id.to_string()).and(runs::incomplete.is_null()));
+    diesel::update(run).set(runs::incomplete.eq(reason)).execute(c)?;
     Ok(())
 }
 

@@ -149,6 +149,7 @@ diesel::table! {
         error_code -> Nullable<Text>,
         error_message -> Nullable<Text>,
         error_hint -> Nullable<Text>,
+        incomplete -> Nullable<Text>,
     }
 }
 diesel::table! {

@@ -42,6 +42,8 @@ pub struct NewSlice {
     pub from_at: Option<Timestamp>,
     /// Where it ends.
     pub to_at: Option<Timestamp>,
+    /// Where to begin within it: the provider's link or token; `None` for its beginning.
+    pub next: Option<String>,
 }
 
 /// The sync's slices, in the order in which they were made.
@@ -62,6 +64,7 @@ pub fn insert(c: &mut DbConn, sync: SyncId, new: &[NewSlice]) -> Result<Vec<Slic
                 slices::kind.eq(&slice.kind),
                 slices::from_at.eq(slice.from_at.map(Timestamp::as_micros)),
                 slices::to_at.eq(slice.to_at.map(Timestamp::as_micros)),
+                slices::next.eq(&slice.next),
             ))
             .returning(slices::id)
             .get_result(c)?;
@@ -71,7 +74,7 @@ pub fn insert(c: &mut DbConn, sync: SyncId, new: &[NewSlice]) -> Result<Vec<Slic
             kind: slice.kind.clone(),
             from_at: slice.from_at,
             to_at: slice.to_at,
-            next: None,
+            next: slice.next.clone(),
             pages: 0,
             records: 0,
         })

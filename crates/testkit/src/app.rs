@@ -278,9 +278,17 @@ impl TestApp {
     /// # Panics
     /// If the worker does not come to that in five minutes, or panics.
     pub async fn run_due(&self) {
+        self.run_due_with(WorkerOptions::default()).await;
+    }
+
+    /// The same with a worker of these options.
+    ///
+    /// # Panics
+    /// As [`TestApp::run_due`].
+    pub async fn run_due_with(&self, options: WorkerOptions) {
         let (stopping, worker) = self.start_worker(WorkerOptions {
             poll: Duration::from_millis(20),
-            ..WorkerOptions::default()
+            ..options
         });
         let idle = async {
             while !self.is_idle().await {

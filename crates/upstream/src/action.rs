@@ -101,7 +101,7 @@ impl CallError {
             | Self::UnknownServer(_)
             | Self::BadHeader { .. }
             | Self::ForeignLink { .. }
-            | Self::PageRepeats
+            | Self::BadNext { .. }
             | Self::BadCursor => true,
         }
     }

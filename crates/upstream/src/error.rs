@@ -163,9 +163,14 @@ pub enum CallError {
         /// How many are followed.
         limit: u32,
     },
-    /// The next page is the page that was just read.
-    #[error("the provider names the page just read as the next one")]
-    PageRepeats,
+    /// A page names its next page in a way that the provider's file does not expect.
+    #[error("the address or token of the next page cannot be read: {place} is {found}")]
+    BadNext {
+        /// Where it should stand.
+        place: String,
+        /// What stands there.
+        found: &'static str,
+    },
     /// Not a cursor of this list.
     #[error("the stored place in the list does not fit the provider's file any more")]
     BadCursor,
@@ -215,7 +220,7 @@ impl CallError {
             | Self::BadHeader { .. }
             | Self::ForeignLink { .. }
             | Self::TooManyRedirects { .. }
-            | Self::PageRepeats
+            | Self::BadNext { .. }
             | Self::BadCursor => false,
         }
     }

@@ -2,13 +2,14 @@
 //!
 //! A cursor is stored, so it never holds the provider's own parameters, which may be keys; they are added again when it is sent.
 
-use registry::{ListEnd, OffsetStep, Paginate};
-use reqwest::header::{self, HeaderMap};
+use registry::{OffsetStep, PageBy, Paginate};
+use reqwest::header::HeaderMap;
 use serde_json::Value;
 use url::Url;
 
+use crate::list_end::{self, Doubt, End, Sign};
 use crate::request::{file_url, leading_path, own_parameters, remove_named};
-use crate::{Call, CallError, Target, Upstream, json};
+use crate::{Call, CallError, Target, Upstream, json, link_header};
 
 /// What comes after a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,33 +18,38 @@ pub enum Next {
     /// of the provider), a token, or an offset.
     Page(String),
     /// Nothing.
-    End,
+    End(End),
+    /// The page just read once more, by which some providers say that it was the last one.
+    Again(End),
 }
 
-/// What was seen of a page.
+/// What was seen of a page, and of the list before it.
 #[derive(Debug, Clone, Copy)]
 pub struct PageSeen<'a> {
-    /// The answer's body; its records are not looked at.
+    /// The response's body; its records are not looked at.
     pub envelope: &'a Value,
-    /// The answer's headers.
+    /// The response's headers.
     pub headers: &'a HeaderMap,
     /// How many records it held.
     pub records: usize,
-    /// The last record's value of the field that [`Paginate::Cursor`] names in `last_key`.
+    /// The last readable record's value of the field that [`PageBy::Cursor`] names in `last_key`.
     pub last_record_key: Option<&'a str>,
+    /// Pages of the list read so far, this one among them.
+    pub pages: u64,
+    /// Records of the list read so far, those of this page among them; `None` if it was not read from its beginning.
+    pub read: Option<u64>,
 }
 
-/// The first page's call: `call` with the page size and the first offset that the file asks for.
+/// Returns the first page's call: `call` with the page size and the first offset that the file asks for.
 pub fn first_page(paginate: &Paginate, mut call: Call) -> Call {
-    if let Paginate::Offset {
+    if let PageBy::Offset {
         parameter,
         start,
-        limit,
         limit_parameter,
         ..
-    } = paginate
+    } = &paginate.by
     {
-        let size = limit_parameter.as_ref().zip(*limit);
+        let size = limit_parameter.as_ref().zip(paginate.limit);
         for (name, value) in size.into_iter().chain([(parameter, *start)]) {
             if parameter_of(&call, name).is_none() {
                 call.query.push((name.clone(), value.to_string()));
@@ -54,8 +60,10 @@ pub fn first_page(paginate: &Paginate, mut call: Call) -> Call {
 }
 
 impl Upstream {
-    /// What comes after the page that `call` read. A link that leads away from the provider's servers is
-    /// [`CallError::ForeignLink`]; one that leads back to the same page is [`CallError::PageRepeats`].
+    /// Returns what comes after the page that `call` read.
+    ///
+    /// A link that leads away from the provider's servers is [`CallError::ForeignLink`]; something that is neither a link or token nor
+    /// its absence is [`CallError::BadNext`]. The link or token that was just used is [`Next::Again`].
     pub fn next(
         &self,
         target: &Target,
@@ -63,60 +71,85 @@ impl Upstream {
         call: &Call,
         page: &PageSeen<'_>,
     ) -> Result<Next, CallError> {
-        match paginate {
-            Paginate::Link { end, .. } | Paginate::Cursor { end, .. } if ended(end, page) => Ok(Next::End),
-            Paginate::Link {
+        let sign = list_end::sign(&paginate.end, page);
+        let end = || Ok(Next::End(list_end::end(paginate, sign, page)));
+        let (following, sign) = match &paginate.by {
+            _ if sign == Sign::Ended => return end(),
+            PageBy::Nothing => return end(),
+            PageBy::Link {
                 body,
                 header_rel,
                 header_more,
-                ..
             } => {
-                let in_body = body
-                    .as_ref()
-                    .and_then(|path| json::at(page.envelope, path))
-                    .and_then(Value::as_str);
-                let in_header = || {
-                    let rel = header_rel.as_ref()?;
-                    header_link(page.headers, rel, header_more.as_deref())
+                let in_body = match body {
+                    Some(path) => next_at(page.envelope, path, false)?,
+                    None => None,
                 };
-                match in_body.or_else(in_header).filter(|link| !link.is_empty()) {
-                    Some(link) => self.next_link(target, call, link),
-                    None => Ok(Next::End),
+                let (link, sign) = match (in_body, header_rel) {
+                    (None, Some(rel)) => in_header(page.headers, rel, header_more.as_deref(), sign)?,
+                    (in_body, _) => (in_body, sign),
+                };
+                if sign == Sign::Ended {
+                    return Ok(Next::End(list_end::end(paginate, sign, page)));
+                }
+                let link = link.filter(|link| !link.is_empty());
+                match link.map(|link| self.next_link(target, call, &link)).transpose()? {
+                    Some(None) => return Ok(Next::Again(list_end::end(paginate, sign, page))),
+                    link => (link.flatten(), sign),
                 }
             }
-            Paginate::Cursor { parameter, body, .. } => {
+            PageBy::Cursor {
+                parameter,
+                body,
+                last_key,
+            } => {
                 let token = match body {
-                    Some(path) => json::at(page.envelope, path).and_then(json::plain),
+                    Some(path) => next_at(page.envelope, path, true)?,
                     None => page.last_record_key.map(str::to_owned),
                 };
-                match token.filter(|token| !token.is_empty()) {
-                    Some(token) if parameter_of(call, parameter) == Some(&token) => {
-                        Err(CallError::PageRepeats)
-                    }
-                    Some(token) => Ok(Next::Page(token)),
-                    None => Ok(Next::End),
+                if let (None, None, Some(key)) = (body, &token, last_key)
+                    && page.records > 0
+                {
+                    return Ok(Next::End(End::Unproved(Doubt::NoLastKey(key.clone()))));
                 }
+                let token = token.filter(|token| !token.is_empty());
+                if token.is_some() && parameter_of(call, parameter) == token.as_ref() {
+                    return Ok(Next::Again(list_end::end(paginate, sign, page)));
+                }
+                (token, sign)
             }
-            Paginate::Offset {
+            PageBy::Offset {
                 parameter,
                 start,
                 step,
-                limit,
+                max_offset,
                 ..
             } => {
                 let records = u64::try_from(page.records).unwrap_or(u64::MAX);
-                if records == 0 || limit.is_some_and(|limit| records < limit) {
-                    return Ok(Next::End);
-                }
-                let here = parameter_of(call, parameter)
-                    .and_then(|value| value.parse().ok())
-                    .unwrap_or(*start);
                 let by = match step {
                     OffsetStep::Records => records,
-                    OffsetStep::Pages => 1,
+                    // Where the provider says that more follows, an empty page is not the end.
+                    OffsetStep::Pages => u64::from(records > 0 || sign == Sign::More),
                 };
-                Ok(Next::Page(here.saturating_add(by).to_string()))
+                // A short page may have records behind it, unless a total says that these are all.
+                let short = paginate.limit.is_none_or(|limit| records < limit);
+                if by == 0 || short && sign != Sign::More && list_end::all_read(paginate, page) {
+                    return end();
+                }
+                let here = parameter_of(call, parameter).and_then(|value| value.parse().ok());
+                let offset = here.unwrap_or(*start).saturating_add(by);
+                if max_offset.is_some_and(|max| offset > max) {
+                    return Ok(Next::End(End::Unproved(Doubt::Cap { pages: page.pages })));
+                }
+                (Some(offset.to_string()), sign)
             }
+        };
+        match following {
+            Some(_) if paginate.max_pages.is_some_and(|max| page.pages >= max) => {
+                Ok(Next::End(End::Unproved(Doubt::Cap { pages: page.pages })))
+            }
+            Some(cursor) => Ok(Next::Page(cursor)),
+            None => Ok(Next::End(list_end::end(paginate, sign, page))),
         }
     }
 
@@ -129,8 +162,9 @@ impl Upstream {
         cursor: &str,
     ) -> Result<Call, CallError> {
         let mut call = first.clone();
-        match paginate {
-            Paginate::Link { .. } => {
+        match &paginate.by {
+            PageBy::Nothing => return Err(CallError::BadCursor),
+            PageBy::Link { .. } => {
                 call.query.clear();
                 if cursor.starts_with('/') {
                     cursor.clone_into(&mut call.path);
@@ -139,8 +173,8 @@ impl Upstream {
                     (call.server, call.path) = self.place_of(target, first, &link)?;
                 }
             }
-            Paginate::Offset { .. } if cursor.parse::<u64>().is_err() => return Err(CallError::BadCursor),
-            Paginate::Cursor { parameter, .. } | Paginate::Offset { parameter, .. } => {
+            PageBy::Offset { .. } if cursor.parse::<u64>().is_err() => return Err(CallError::BadCursor),
+            PageBy::Cursor { parameter, .. } | PageBy::Offset { parameter, .. } => {
                 call.query.retain(|(name, _)| name != parameter);
                 call.query.push((parameter.clone(), cursor.to_owned()));
             }
@@ -148,7 +182,8 @@ impl Upstream {
         Ok(call)
     }
 
-    fn next_link(&self, target: &Target, call: &Call, link: &str) -> Result<Next, CallError> {
+    /// The cursor for a link; `None` if it leads to the page of `call` again.
+    fn next_link(&self, target: &Target, call: &Call, link: &str) -> Result<Option<String>, CallError> {
         let here = self.url_of(target, call)?;
         let mut link = here.join(link).map_err(|error| CallError::BadUrl {
             problem: error.to_string(),
@@ -156,10 +191,10 @@ impl Upstream {
         link.set_fragment(None);
         remove_named(&mut link, &own_parameters(target));
         let (server, path) = self.place_of(target, call, &link)?;
-        if link == here {
-            return Err(CallError::PageRepeats);
+        if same_page(&link, here) {
+            return Ok(None);
         }
-        Ok(Next::Page(if server == call.server { path } else { link.into() }))
+        Ok(Some(if server == call.server { path } else { link.into() }))
     }
 
     /// The server of the provider that `link` leads to, and path and query below it. The call's own server is looked at first. The
@@ -192,12 +227,73 @@ impl Upstream {
     }
 }
 
-/// Whether the answer says, in one of the ways that the file knows, that nothing follows.
-fn ended(end: &ListEnd, page: &PageSeen<'_>) -> bool {
-    let says_true = |path: &Vec<String>| json::at(page.envelope, path) == Some(&Value::Bool(true));
-    end.unless.as_ref().is_some_and(|path| !says_true(path))
-        || end.when.as_ref().is_some_and(says_true)
-        || end.empty_page && page.records == 0
+/// The link or token at `path`; `None` if there is none. A link must be text, a token may be a number.
+fn next_at(envelope: &Value, path: &[String], token: bool) -> Result<Option<String>, CallError> {
+    let mut value = envelope;
+    for name in path {
+        value = match value {
+            Value::Null => return Ok(None),
+            Value::Object(_) | Value::Array(_) => match json::at(value, std::slice::from_ref(name)) {
+                Some(inner) => inner,
+                None => return Ok(None),
+            },
+            other => return Err(bad_next(path, other)),
+        };
+    }
+    match value {
+        Value::Null => Ok(None),
+        Value::String(text) => Ok(Some(text.clone()).filter(|text| !text.is_empty())),
+        Value::Number(number) if token => Ok(Some(number.to_string())),
+        other => Err(bad_next(path, other)),
+    }
+}
+
+fn bad_next(path: &[String], found: &Value) -> CallError {
+    CallError::BadNext {
+        place: path.join("."),
+        found: match found {
+            Value::Null => "null",
+            Value::Bool(_) => "true or false",
+            Value::Number(_) => "a number",
+            Value::String(_) => "text",
+            Value::Array(_) => "a list",
+            Value::Object(_) => "an object",
+        },
+    }
+}
+
+/// The link of a relation in the `Link` headers, and what its parameter `more` says about the end.
+fn in_header(
+    headers: &HeaderMap,
+    rel: &str,
+    more: Option<&str>,
+    sign: Sign,
+) -> Result<(Option<String>, Sign), CallError> {
+    let unreadable = |_| CallError::BadNext {
+        place: "the Link header".to_owned(),
+        found: "text that is no Link header",
+    };
+    let link = link_header::find(headers, rel).map_err(unreadable)?;
+    let sign = match (more, &link) {
+        (None, _) => sign,
+        (Some(more), link) => match link.as_ref().and_then(|link| link.parameter(more)) {
+            Some(word) if word.eq_ignore_ascii_case("true") => Sign::More,
+            Some(word) if word.eq_ignore_ascii_case("false") => Sign::Ended,
+            _ => Sign::Missing("link_more_in_response_header"),
+        },
+    };
+    Ok((link.map(|link| link.target), sign))
+}
+
+/// Whether two addresses differ in the spelling of their query at most.
+fn same_page(one: &Url, mut other: Url) -> bool {
+    let sorted = |url: &Url| {
+        let mut pairs: Vec<_> = url.query_pairs().into_owned().collect();
+        pairs.sort();
+        pairs
+    };
+    other.set_fragment(None);
+    one.origin() == other.origin() && one.path() == other.path() && sorted(one) == sorted(&other)
 }
 
 fn parameter_of<'a>(call: &'a Call, parameter: &str) -> Option<&'a String> {
@@ -205,32 +301,4 @@ fn parameter_of<'a>(call: &'a Call, parameter: &str) -> Option<&'a String> {
         .iter()
         .find(|(name, _)| name == parameter)
         .map(|(_, value)| value)
-}
-
-/// The target of a relation in the `Link` headers (RFC 8288), if its parameter `more` says `true`.
-fn header_link<'a>(headers: &'a HeaderMap, rel: &str, more: Option<&str>) -> Option<&'a str> {
-    let values = headers
-        .get_all(header::LINK)
-        .iter()
-        .filter_map(|value| value.to_str().ok());
-    let (link, parameters) = values
-        .flat_map(|value| value.split('<').skip(1))
-        .filter_map(|link| link.split_once('>'))
-        .find(|(_, parameters)| has_word(parameters, "rel", rel))?;
-    more.is_none_or(|more| has_word(parameters, more, "true"))
-        .then_some(link)
-}
-
-/// Whether a link's parameter `name` holds `word`.
-fn has_word(parameters: &str, name: &str, word: &str) -> bool {
-    parameters
-        .split(';')
-        .filter_map(|parameter| parameter.split_once('='))
-        .filter(|(named, _)| named.trim().eq_ignore_ascii_case(name))
-        .any(|(_, value)| {
-            value
-                .trim_matches([' ', ',', '"'])
-                .split_whitespace()
-                .any(|found| found.eq_ignore_ascii_case(word))
-        })
 }

@@ -1,4 +1,4 @@
-//! What all parts of a run share: whose run it is, how pages are fetched, how they are committed.
+//! What all parts of a run share: whose run it is, how pages are requested, how they are committed.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -7,6 +7,7 @@ use gateway::{Gateway, ModelTable};
 use registry::{Sync, Window};
 use store::connections::ConnectionRow;
 use store::records::{self, DeleteCommit, Lease, PageCommit, PageCounts, SliceChange};
+use store::runs;
 use store::slices::NewSlice;
 use store::syncs::SyncRow;
 use tokio_util::sync::CancellationToken;
@@ -14,7 +15,9 @@ use upstream::{Answer, BodyPermit, Call, Target};
 
 use crate::checkpoint::Checkpoint;
 use crate::failure::Failure;
+use crate::ordering::{Asked, Ordering};
 use crate::page::{self, Page};
+use crate::worker::ListBounds;
 
 /// One run at work.
 pub(crate) struct Context {
@@ -29,6 +32,8 @@ pub(crate) struct Context {
     /// Cancelled when the process wants to end: the run stops between two pages.
     pub(crate) stopping: CancellationToken,
     pub(crate) checkpoint: Mutex<Checkpoint>,
+    pub(crate) ordering: Ordering,
+    pub(crate) bounds: ListBounds,
 }
 
 /// What a transaction of a run writes beside records; empty by default.
@@ -36,24 +41,26 @@ pub(crate) struct Context {
 pub(crate) struct Beside {
     pub(crate) pages: u32,
     pub(crate) skipped: u32,
+    /// Whether the run has read these records before, so that unchanged ones are not counted twice.
+    pub(crate) again: bool,
     pub(crate) slice: Option<SliceChange>,
     pub(crate) new_slices: Vec<NewSlice>,
     pub(crate) checkpoint: Option<Checkpoint>,
     pub(crate) progress: Option<f64>,
 }
 
-/// An answer of the provider, and when it was asked.
+/// A response of the provider, and when it was requested.
 pub(crate) struct Fetched {
     pub(crate) answer: Answer,
-    pub(crate) asked: Timestamp,
+    pub(crate) asked: Asked,
 }
 
-/// Records of one page, or that were asked for one by one.
-#[derive(Debug)]
+/// Records of one page, or that were requested one by one.
+#[derive(Debug, Default)]
 pub(crate) struct Batch {
     pub(crate) records: Vec<Record>,
-    /// When the first of them was asked for.
-    pub(crate) asked: Timestamp,
+    /// When the first of them was requested.
+    pub(crate) asked: Asked,
     /// Their part of the memory budget, given back when they are written.
     pub(crate) permit: BodyPermit,
 }
@@ -79,15 +86,30 @@ impl Context {
         self.checkpoint.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Returns where a request that is sent from now on stands among the writings of rows.
+    pub(crate) async fn asked(&self) -> Result<Asked, Failure> {
+        let (table, connection) = (Arc::clone(&self.table), self.connection.id);
+        let read = self
+            .gateway
+            .store()
+            .read(move |c| records::last_number(c, &table.sql, connection));
+        Ok(self.ordering.asked(read.await?))
+    }
+
     /// Fetches a page, unless the process wants to end.
     pub(crate) async fn fetch(&self, call: Call) -> Result<Fetched, Failure> {
-        let asked = self.now();
-        let answer = tokio::select! {
-            biased;
-            () = self.stopping.cancelled() => return Err(Failure::Stopping),
-            answer = self.gateway.upstream().fetch(&self.target, call) => answer?,
-        };
+        let asked = self.asked().await?;
+        let answer = self.call(call).await?;
         Ok(Fetched { answer, asked })
+    }
+
+    /// Makes a call, unless the process wants to end.
+    pub(crate) async fn call(&self, call: Call) -> Result<Answer, Failure> {
+        tokio::select! {
+            biased;
+            () = self.stopping.cancelled() => Err(Failure::Stopping),
+            answer = self.gateway.upstream().fetch(&self.target, call) => Ok(answer?),
+        }
     }
 
     /// Reads a page of the sync's list.
@@ -110,6 +132,9 @@ impl Context {
         let (table, lease, run) = (Arc::clone(&self.table), self.lease.clone(), self.run);
         let (connection, now) = (self.connection.id, self.now());
         let remembered = beside.checkpoint.clone();
+        // The lease's row is locked by each transaction, so a run's pages are written one by one anyway.
+        let mut writings = self.ordering.writings().await;
+        let requested = writings.requested(asked);
         let counts = self
             .gateway
             .store()
@@ -123,16 +148,19 @@ impl Context {
                     records,
                     pages: beside.pages,
                     skipped: beside.skipped,
+                    again: beside.again,
                     slice: beside.slice,
                     new_slices: beside.new_slices,
                     checkpoint: beside.checkpoint.map(|checkpoint| checkpoint.store()),
                     progress: beside.progress,
-                    asked,
+                    requested,
                     now,
                 };
                 records::commit_page(c, page)
             })
             .await?;
+        writings.note(asked, counts.written.clone());
+        drop(writings);
         drop(permit);
         if let Some(checkpoint) = remembered {
             *self.checkpoint() = checkpoint;
@@ -140,32 +168,20 @@ impl Context {
         Ok(counts)
     }
 
-    /// No records, for what is written beside.
-    pub(crate) fn nothing(&self) -> Batch {
-        Batch {
-            records: Vec::new(),
-            asked: self.now(),
-            permit: BodyPermit::default(),
-        }
-    }
-
     /// Remembers the checkpoint as `change` leaves it.
     pub(crate) async fn remember(&self, change: impl FnOnce(&mut Checkpoint)) -> Result<(), Failure> {
         let mut checkpoint = self.checkpoint().clone();
         change(&mut checkpoint);
-        self.commit(
-            self.nothing(),
-            Beside {
-                checkpoint: Some(checkpoint),
-                ..Beside::default()
-            },
-        )
-        .await?;
+        let beside = Beside {
+            checkpoint: Some(checkpoint),
+            ..Beside::default()
+        };
+        self.commit(Batch::default(), beside).await?;
         Ok(())
     }
 
-    /// Marks rows deleted.
-    pub(crate) async fn mark_deleted(&self, keys: Vec<String>) -> Result<u64, Failure> {
+    /// Marks rows deleted that were last written at the change number `up_to` or before it.
+    pub(crate) async fn mark_deleted(&self, keys: Vec<String>, up_to: i64) -> Result<u64, Failure> {
         let (table, lease, run) = (Arc::clone(&self.table), self.lease.clone(), self.run);
         let (connection, now) = (self.connection.id, self.now());
         let marked = self.gateway.store().write_long(move |c| {
@@ -176,10 +192,25 @@ impl Context {
                 run,
                 connection,
                 keys: &keys,
+                up_to,
                 now,
             };
             records::mark_deleted(c, &delete)
         });
         Ok(marked.await?)
+    }
+
+    /// Notes on the run why a list may not have been read to its end.
+    pub(crate) async fn note_incomplete(&self, reason: String) -> Result<(), Failure> {
+        tracing::warn!(
+            run.id = %self.run, sync = %self.sync.name, connection.id = %self.connection.id, %reason,
+            "a list may not have been read to its end"
+        );
+        let run = self.run;
+        let noted = self
+            .gateway
+            .store()
+            .write(move |c| runs::set_incomplete(c, run, &reason));
+        Ok(noted.await?)
     }
 }

@@ -26,9 +26,23 @@ pub(crate) enum Failure {
     /// A page that cannot be read.
     #[error("the provider's answer is not the list that was expected: {0}")]
     Unreadable(serde_json::Error),
-    /// The provider gives the same page again and again.
-    #[error("the provider gives the same page again: reading on would never end")]
+    /// A page leads back to one before it, or shows the same records.
+    #[error("the list turns in a circle: a page leads back to an earlier one, or shows the same records")]
     PageRepeats,
+    /// A list goes on with empty pages.
+    #[error(
+        "the list goes on and on without records: {bound} empty pages in a row, the most that one run reads"
+    )]
+    EmptyPages {
+        /// The bound.
+        bound: u64,
+    },
+    /// A list is longer than one run reads.
+    #[error("the list does not end: {bound} pages, the most that one run reads of it")]
+    TooManyPages {
+        /// The bound.
+        bound: u64,
+    },
     /// Too many rows would be marked deleted.
     #[error(
         "{missing} of {live} rows are gone from the provider, more than the share of {guard} that one run may mark deleted"
@@ -143,6 +157,14 @@ impl Failure {
                 "page_repeats",
                 "Compare `paginate` in the provider's file with the provider's documentation.",
             ),
+            Self::EmptyPages { .. } => told(
+                "list_without_end",
+                "Compare `paginate` in the provider's file with the provider's documentation: what tells the end of the list?",
+            ),
+            Self::TooManyPages { .. } => told(
+                "list_without_end",
+                "What was read is stored, and where places in the list are stored the next run goes on there. If the list is not that long, compare `paginate` in the provider's file with the provider's documentation.",
+            ),
             Self::DeleteGuard { .. } => told(
                 "delete_guard",
                 "Nothing was marked deleted. If they really are gone, raise `deletes.guard` in a copy of the provider's file, or trigger the sync with opts {\"reset\": true, \"emptyCache\": true} to load it anew.",
@@ -193,8 +215,8 @@ fn call_code_and_hint(error: &CallError) -> (String, Option<String>) {
             "foreign_link",
             "The link was not followed. Declare the server in the provider's file if it is the provider's own.",
         ),
-        CallError::PageRepeats => told(
-            "page_repeats",
+        CallError::BadNext { .. } => told(
+            "next_page_unreadable",
             "Compare `paginate` in the provider's file with the provider's documentation.",
         ),
         CallError::TooLarge { .. } => told(

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use domain::{Record, TableName, Timestamp};
-use futures::{StreamExt, TryStreamExt, stream};
-use registry::Reread;
+use futures::{StreamExt, stream};
+use registry::Unfinished;
 use store::records::{self, KeyRange};
 
 use crate::context::{Batch, Beside, Context};
@@ -21,6 +21,8 @@ enum Told {
     Gone(String),
     /// Another record under this key's address, as where two were merged into one.
     Another(String),
+    /// Nothing that can be read.
+    Nothing(Failure),
 }
 
 /// What the run has read of the trailing range.
@@ -37,7 +39,10 @@ pub(crate) struct Trailing {
 /// Rows without a date come first; with the widest range those of that range whatever their status, since they show in no range
 /// and yet change. The file's budget bounds the calls; the next run goes on where this one stopped, so every row has its turn.
 pub(crate) async fn follow_up(context: &Arc<Context>, trailing: Trailing) -> Result<(), Failure> {
-    let Some((reread, window)) = context.declared.reread.clone().zip(context.window()) else {
+    let Some((reread, window)) = context.declared.reread.as_ref().zip(context.window()) else {
+        return Ok(());
+    };
+    let Some(unfinished) = reread.unfinished.clone() else {
         return Ok(());
     };
     // What the provider no longer keeps for its age is no deletion: it is not asked about.
@@ -49,7 +54,7 @@ pub(crate) async fn follow_up(context: &Arc<Context>, trailing: Trailing) -> Res
     } else {
         Pick::Undated(window.column.clone())
     };
-    let keys = turn(context, &reread, undated, followed.undated, budget).await?;
+    let keys = turn(context, &unfinished, undated, followed.undated, budget).await?;
     let left = budget.saturating_sub(i64::try_from(keys.len()).unwrap_or(i64::MAX));
     let last = keys.last().cloned();
     ask(context, keys, false).await?;
@@ -57,7 +62,7 @@ pub(crate) async fn follow_up(context: &Arc<Context>, trailing: Trailing) -> Res
         .remember(|checkpoint| checkpoint.followed.undated = last)
         .await?;
     let dated = Pick::Within(window.column.clone(), floor, trailing.from);
-    let keys = turn(context, &reread, dated, followed.dated, left).await?;
+    let keys = turn(context, &unfinished, dated, followed.dated, left).await?;
     let last = keys.last().cloned();
     ask(context, keys, false).await?;
     context
@@ -77,12 +82,16 @@ enum Pick {
 /// The next rows in turn: those behind the key `after`, and at the end the first ones again.
 async fn turn(
     context: &Arc<Context>,
-    reread: &Reread,
+    unfinished: &Unfinished,
     pick: Pick,
     after: Option<String>,
     budget: i64,
 ) -> Result<Vec<String>, Failure> {
-    let (table, connection, reread) = (Arc::clone(&context.table), context.connection.id, reread.clone());
+    let (table, connection, unfinished) = (
+        Arc::clone(&context.table),
+        context.connection.id,
+        unfinished.clone(),
+    );
     let read = context.gateway.store().read_long(move |c| {
         let (undated, range) = match &pick {
             Pick::Undated(column) | Pick::UndatedSince(column, _) => (Some(column), None),
@@ -102,7 +111,7 @@ async fn turn(
             if let Pick::UndatedSince(column, since) = &pick {
                 return records::undated_since(c, &table.sql, connection, column, *since, after, limit);
             }
-            let (column, values) = (&reread.column, &reread.values);
+            let (column, values) = (&unfinished.column, &unfinished.values);
             records::unfinished(
                 c,
                 &table.sql,
@@ -131,58 +140,73 @@ async fn turn(
     Ok(read.await?)
 }
 
-/// Asks the provider for each key; what it has is written, what it has not is marked deleted, unless that is too much at once.
+/// Requests each key; what the provider has is written, what it has not is marked deleted, unless that is too much at once.
 ///
-/// `unlisted` tells that the list lacks them: then another record in the place of one means that it is gone too.
+/// `unlisted` tells that the list lacks them: then another record in the place of one means that it is gone too. A key that the
+/// provider refuses to show, or shows in a way that cannot be read, is counted as skipped, and its row stays as it is.
 pub(crate) async fn ask(context: &Arc<Context>, keys: Vec<String>, unlisted: bool) -> Result<(), Failure> {
     let mut gone = Vec::new();
+    let mut up_to = None;
     for chunk in keys.chunks(CHUNK) {
-        let asked = context.now();
+        let asked = context.asked().await?;
+        up_to.get_or_insert(asked.number);
         let calls: Vec<_> = chunk
             .iter()
             .map(|key| one(Arc::clone(context), key.clone()))
             .collect();
-        let told: Vec<Told> = stream::iter(calls)
+        let told: Vec<Result<Told, Failure>> = stream::iter(calls)
             .buffer_unordered(context.parallel())
-            .try_collect()
-            .await?;
-        let mut records = Vec::new();
+            .collect()
+            .await;
+        let (mut records, mut skipped, mut failed) = (Vec::new(), 0_u32, None);
         for answer in told {
             match answer {
-                Told::Record(record) => records.push(*record),
-                Told::Gone(key) => gone.push(key),
-                Told::Another(key) if unlisted => gone.push(key),
-                Told::Another(_) => {}
+                Ok(Told::Record(record)) => records.push(*record),
+                Ok(Told::Gone(key)) => gone.push(key),
+                Ok(Told::Another(key)) if unlisted => gone.push(key),
+                Ok(Told::Another(_)) => {}
+                Ok(Told::Nothing(failure)) => {
+                    tracing::warn!(run.id = %context.run, sync = %context.sync.name, error = %failure, "a record could not be read by its key");
+                    skipped = skipped.saturating_add(1);
+                }
+                Err(failure) => failed = failed.or(Some(failure)),
             }
         }
-        if !records.is_empty() {
-            context
-                .commit(
-                    Batch {
-                        records,
-                        asked,
-                        ..context.nothing()
-                    },
-                    Beside::default(),
-                )
-                .await?;
+        if !records.is_empty() || skipped > 0 {
+            let beside = Beside {
+                skipped,
+                ..Beside::default()
+            };
+            let batch = Batch {
+                records,
+                asked,
+                ..Batch::default()
+            };
+            context.commit(batch, beside).await?;
+        }
+        if let Some(failure) = failed {
+            return Err(failure);
         }
     }
-    deletions::mark(context, gone).await
+    deletions::mark(context, gone, up_to.unwrap_or_default()).await
 }
 
 async fn one(context: Arc<Context>, key: String) -> Result<Told, Failure> {
     let Some(reread) = &context.declared.reread else {
-        return Ok(Told::Gone(key));
+        return Ok(Told::Another(key));
     };
     let server = context.declared.request.server.as_deref();
     let call = context.target.record_call(server, &reread.path, &key)?;
-    let answer = match context.fetch(call).await {
-        Ok(fetched) => fetched.answer,
+    let answer = match context.call(call).await {
+        Ok(answer) => answer,
         Err(failure) if failure.not_found() => return Ok(Told::Gone(key)),
+        Err(failure) if failure.refused() => return Ok(Told::Nothing(failure)),
         Err(failure) => return Err(failure),
     };
-    let body: serde_json::Value = answer.json()?;
+    let body: serde_json::Value = match answer.json() {
+        Ok(body) => body,
+        Err(error) => return Ok(Told::Nothing(error.into())),
+    };
     let found = reread
         .record
         .iter()
@@ -192,8 +216,8 @@ async fn one(context: Arc<Context>, key: String) -> Result<Told, Failure> {
         Some(Ok(record)) if record.key == key => Ok(Told::Record(Box::new(record))),
         Some(Ok(_)) => Ok(Told::Another(key)),
         // None under this key's address says nothing of the row.
-        _ => Err(Failure::Unreadable(serde::de::Error::custom(
-            "it is not the record that was asked for",
-        ))),
+        _ => Ok(Told::Nothing(Failure::Unreadable(serde::de::Error::custom(
+            "it is not the record that was requested",
+        )))),
     }
 }

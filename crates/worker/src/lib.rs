@@ -12,12 +12,15 @@ mod deletions;
 mod failure;
 mod followup;
 mod list;
+mod narrow;
+mod ordering;
 mod page;
 mod plan;
 mod pool;
+mod reading;
 mod run;
 mod slice;
 mod undated;
 mod worker;
 
-pub use worker::{Worker, WorkerOptions};
+pub use worker::{ListBounds, Worker, WorkerOptions};

@@ -12,6 +12,22 @@ pub(crate) struct Range {
     pub(crate) to: Option<Timestamp>,
 }
 
+impl Range {
+    /// The newer and the older part.
+    pub(crate) fn cut_at(self, middle: Timestamp) -> Vec<Self> {
+        vec![
+            Self {
+                from: middle,
+                to: self.to,
+            },
+            Self {
+                from: self.from,
+                to: Some(middle),
+            },
+        ]
+    }
+}
+
 /// The slices of the first reading, newest first, each as wide as all before it from the second on.
 ///
 /// Together they cover the retention at once, so that none waits for another; where one proves long, the reader splits it.
@@ -43,6 +59,21 @@ pub(crate) fn backfill(window: &Window, now: Timestamp) -> Vec<Range> {
 /// The earliest moment that may be asked for: with dates the first whole day within the retention.
 pub(crate) fn floor(window: &Window, now: Timestamp) -> Timestamp {
     ceil(window, now.plus(window.retention.saturating_neg()))
+}
+
+/// Where what the provider keeps in any case begins.
+pub(crate) fn surely_kept(window: &Window, now: Timestamp) -> Timestamp {
+    align(window, now.plus(window.shortest_retention.saturating_neg()))
+}
+
+/// Where the unit of the window's bounds begins in which `time` stands.
+pub(crate) fn unit_of(window: &Window, time: Timestamp) -> Timestamp {
+    align(window, time)
+}
+
+/// Where the unit after it begins.
+pub(crate) fn unit_after(window: &Window, time: Timestamp) -> Timestamp {
+    align(window, time).plus(granularity(window))
 }
 
 /// The trailing range that a run at `now` reads again, and the reaches that are done by it.
@@ -154,6 +185,7 @@ mod tests {
             split_after: 50,
             retention: retention_days * Timestamp::DAY,
             beyond_retention: None,
+            shortest_retention: retention_days * Timestamp::DAY,
         }
     }
 

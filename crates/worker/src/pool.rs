@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use domain::{SliceId, Timestamp};
 use tokio::sync::Notify;
 
+use crate::context::Context;
 use crate::plan::Range;
 
 /// A part of a list to be read.
@@ -16,6 +17,25 @@ pub(crate) struct SliceWork {
     pub(crate) range: Option<Range>,
     /// Where to go on within it.
     pub(crate) next: Option<String>,
+}
+
+impl SliceWork {
+    /// A slice without a row that is read from its beginning.
+    pub(crate) fn of(range: Range) -> Self {
+        Self {
+            range: Some(range),
+            ..Self::whole()
+        }
+    }
+
+    /// The whole list.
+    pub(crate) fn whole() -> Self {
+        Self {
+            id: None,
+            range: None,
+            next: None,
+        }
+    }
 }
 
 /// Hands out slices, newest first, until none waits and none is being read.
@@ -56,6 +76,20 @@ impl Pool {
             state: Mutex::new(state),
             changed: Notify::new(),
             parallel: parallel.max(1),
+        }
+    }
+
+    /// A pool for one range, or for the whole list, that is read in one go.
+    pub(crate) fn of_range(context: &Context, range: Option<Range>) -> Self {
+        let now = context.now();
+        match range {
+            Some(range) => Self::new(
+                vec![SliceWork::of(range)],
+                context.parallel(),
+                width(range, now),
+                now,
+            ),
+            None => Self::new(vec![SliceWork::whole()], 1, 0, now),
         }
     }
 
@@ -147,11 +181,7 @@ mod tests {
             from: Timestamp::from_micros(from),
             to: to.map(Timestamp::from_micros),
         };
-        SliceWork {
-            id: None,
-            range: Some(range),
-            next: None,
-        }
+        SliceWork::of(range)
     }
 
     #[tokio::test]

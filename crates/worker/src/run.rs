@@ -9,18 +9,16 @@ use store::connections;
 use store::records::Lease;
 use store::runs::{self, RunStatus};
 use store::schedule::{self, Claimed};
-use store::{slices, syncs};
+use store::syncs;
 use tokio_util::sync::CancellationToken;
 use upstream::{CallError, Urgency, VerifyError};
 
 use crate::checkpoint::Checkpoint;
-use crate::context::{Beside, Context};
+use crate::context::Context;
 use crate::failure::Failure;
-use crate::followup::{self, Trailing};
-use crate::plan;
-use crate::pool::{Pool, SliceWork, width};
-use crate::slice::{self, new_slice, stored_work};
-use crate::{deletions, undated};
+use crate::ordering::Ordering;
+use crate::worker::ListBounds;
+use crate::{followup, reading, undated};
 
 /// After a failure the next try comes after this, in microseconds, and after twice as long each further time.
 const RETRY: i64 = 60 * Timestamp::SECOND;
@@ -39,6 +37,7 @@ pub(crate) async fn carry_out(
     gateway: Gateway,
     claimed: Claimed,
     holder: String,
+    bounds: ListBounds,
     stopping: CancellationToken,
 ) {
     let (run, resumed) = (claimed.run.id, claimed.run.resumed);
@@ -47,7 +46,7 @@ pub(crate) async fn carry_out(
         holder,
     };
     tracing::info!("the run started");
-    let outcome = match Context::prepare(&gateway, claimed, lease.clone(), stopping.clone()).await {
+    let outcome = match Context::prepare(&gateway, claimed, lease.clone(), bounds, stopping.clone()).await {
         Ok(context) => work(&Arc::new(context)).await,
         Err(failure) => Err(failure),
     };
@@ -99,6 +98,7 @@ impl Context {
         gateway: &Gateway,
         claimed: Claimed,
         lease: Lease,
+        bounds: ListBounds,
         stopping: CancellationToken,
     ) -> Result<Self, Failure> {
         let Claimed { sync, run } = claimed;
@@ -136,6 +136,8 @@ impl Context {
             run: run.id,
             stopping,
             checkpoint,
+            ordering: Ordering::default(),
+            bounds,
         })
     }
 }
@@ -171,16 +173,16 @@ enum Then {
 async fn read(context: &Arc<Context>) -> Result<Then, Failure> {
     if context.window().is_none() {
         set_kind(context, "full").await?;
-        full(context).await?;
+        reading::full(context).await?;
         return Ok(Then::Scheduled);
     }
     if context.checkpoint().backfilled.is_none() {
         set_kind(context, "backfill").await?;
-        backfill(context).await?;
+        reading::backfill(context).await?;
         return Ok(Then::AtOnce);
     }
     set_kind(context, "incremental").await?;
-    let trailing = lookback(context).await?;
+    let trailing = reading::lookback(context).await?;
     undated::read(context).await?;
     followup::follow_up(context, trailing).await?;
     Ok(Then::Scheduled)
@@ -193,108 +195,6 @@ async fn set_kind(context: &Context, kind: &'static str) -> Result<(), Failure> 
         .store()
         .write(move |c| runs::set_kind(c, run, kind))
         .await?)
-}
-
-/// The first reading: plans its slices, or takes up those that a run before left.
-async fn backfill(context: &Arc<Context>) -> Result<(), Failure> {
-    let Some(window) = context.window() else {
-        return Ok(());
-    };
-    let began = context.checkpoint().backfill_began;
-    if began.is_none() {
-        let now = context.now();
-        let new_slices = plan::backfill(window, now).into_iter().map(new_slice).collect();
-        let checkpoint = Checkpoint {
-            backfill_began: Some(now),
-            head: Some(now),
-            ..context.checkpoint().clone()
-        };
-        context
-            .commit(
-                context.nothing(),
-                Beside {
-                    new_slices,
-                    checkpoint: Some(checkpoint),
-                    ..Beside::default()
-                },
-            )
-            .await?;
-    }
-    let id = context.sync.id;
-    let rows = context.gateway.store().read(move |c| slices::list(c, id)).await?;
-    let works: Vec<SliceWork> = rows
-        .into_iter()
-        .filter(|row| row.kind == slice::BACKFILL)
-        .map(stored_work)
-        .collect();
-    let now = context.now();
-    let span = now.since(plan::floor(window, now));
-    slice::read_all(context, Pool::new(works, context.parallel(), span, now), false).await?;
-    context
-        .remember(|checkpoint| checkpoint.backfilled = Some(now))
-        .await
-}
-
-/// Reads the trailing range again and marks what is gone.
-async fn lookback(context: &Arc<Context>) -> Result<Trailing, Failure> {
-    let now = context.now();
-    let planned = context
-        .window()
-        .and_then(|window| plan::lookback(&context.declared, window, &context.checkpoint(), now));
-    let Some((range, reaches)) = planned else {
-        return Ok(Trailing {
-            from: now,
-            widest: false,
-        });
-    };
-    let widest = context
-        .declared
-        .lookback
-        .iter()
-        .max_by_key(|lookback| lookback.reach);
-    let widest = widest.is_some_and(|widest| widest.every.is_some() && reaches.contains(&widest.reach));
-    let work = SliceWork {
-        id: None,
-        range: Some(range),
-        next: None,
-    };
-    let pool = Pool::new(vec![work], context.parallel(), width(range, now), now);
-    let track = context.declared.track_deletes;
-    let read = slice::read_all(context, pool, track).await?;
-    if track {
-        deletions::settle(context, read).await?;
-    }
-    context
-        .remember(|checkpoint| {
-            checkpoint
-                .lookbacks
-                .extend(reaches.into_iter().map(|reach| (reach, now)));
-        })
-        .await?;
-    Ok(Trailing {
-        from: range.from,
-        widest,
-    })
-}
-
-/// Reads a list that has no dates to filter by.
-async fn full(context: &Arc<Context>) -> Result<(), Failure> {
-    let pool = Pool::new(
-        vec![SliceWork {
-            id: None,
-            range: None,
-            next: None,
-        }],
-        1,
-        0,
-        context.now(),
-    );
-    let track = context.declared.track_deletes;
-    let read = slice::read_all(context, pool, track).await?;
-    if track {
-        deletions::settle(context, read).await?;
-    }
-    Ok(())
 }
 
 /// Tries the credentials; a refusal is noted on the connection.

@@ -10,34 +10,49 @@ use store::records::SliceChange;
 use store::slices::{NewSlice, SliceRow};
 use tokio::task::JoinSet;
 use tracing::Instrument;
-use upstream::{Answer, Call, Next};
+use upstream::{Answer, Call, Doubt, End};
 
 use crate::context::{Batch, Beside, Context, Fetched};
 use crate::failure::Failure;
-use crate::list::{LoopGuard, key_hash, next_page};
+use crate::list::{Following, Walk, key_hash};
 use crate::page::Page;
 use crate::plan::{self, Range};
 use crate::pool::{Pool, SliceWork, width};
 
 /// The word under which slices of the first reading are stored.
 pub(crate) const BACKFILL: &str = "backfill";
+/// The word under which the rest of a whole list is stored that one run could not read.
+pub(crate) const REST: &str = "rest";
 
-/// A slice that was read from its first page to its last by this process.
+/// A slice that this process read from its first page to its proven end.
 #[derive(Debug)]
 pub(crate) struct ReadSlice {
     /// What it covered at its end; `None` for the whole list.
     pub(crate) range: Option<Range>,
-    /// When its first page was asked for.
-    pub(crate) began: Timestamp,
+    /// The last change number before its first page was requested.
+    pub(crate) began: i64,
     /// Hashes of the keys that it showed.
     pub(crate) seen: Vec<u64>,
+    /// Records that could not be read: any row may be one of them.
+    pub(crate) unreadable: u64,
 }
 
-/// Reads all slices of `pool`; with `track`, remembers the keys of those read whole.
+/// Why slices are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To write what they show.
+    Fill,
+    /// The same, and the keys are remembered, so that missing rows are found.
+    Compare,
+    /// The same once more within a run: what is missing must be missing twice.
+    Confirm,
+}
+
+/// Reads all slices of `pool`; gives those that were read whole, if they are compared.
 pub(crate) async fn read_all(
     context: &Arc<Context>,
     pool: Pool,
-    track: bool,
+    purpose: Purpose,
 ) -> Result<Vec<ReadSlice>, Failure> {
     let pool = Arc::new(pool);
     let mut readers = JoinSet::new();
@@ -52,7 +67,7 @@ pub(crate) async fn read_all(
                     work = pool.take() => work,
                 };
                 let Some(work) = work else { return Ok(read) };
-                read.extend(Reader::new(&context, &pool, work, track).read().await?);
+                read.extend(Reader::new(&context, &pool, work, purpose).read().await?);
                 pool.done();
             }
         };
@@ -72,139 +87,145 @@ pub(crate) async fn read_all(
     if stopped { Err(Failure::Stopping) } else { Ok(read) }
 }
 
-struct Reader<'a> {
-    context: &'a Arc<Context>,
-    pool: &'a Pool,
-    work: SliceWork,
-    began: Timestamp,
+/// Reads one slice.
+pub(crate) struct Reader<'a> {
+    pub(crate) context: &'a Arc<Context>,
+    pub(crate) pool: &'a Pool,
+    pub(crate) work: SliceWork,
+    pub(crate) now: Timestamp,
     /// How far down the range is read.
-    reached: Option<Timestamp>,
-    pages: u32,
+    pub(crate) reached: Option<Timestamp>,
+    pub(crate) pages: u32,
+    began: i64,
     seen: Option<Vec<u64>>,
-    loops: LoopGuard,
+    unreadable: u64,
+    again: bool,
 }
 
 impl<'a> Reader<'a> {
-    fn new(context: &'a Arc<Context>, pool: &'a Pool, work: SliceWork, track: bool) -> Self {
-        let began = context.now();
-        let reached = work.range.map(|range| range.to.unwrap_or(began));
-        let seen = (track && work.next.is_none()).then(Vec::new);
+    fn new(context: &'a Arc<Context>, pool: &'a Pool, work: SliceWork, purpose: Purpose) -> Self {
+        let now = context.now();
+        let reached = work.range.map(|range| range.to.unwrap_or(now));
+        let seen = (purpose != Purpose::Fill && work.next.is_none()).then(Vec::new);
         Self {
             context,
             pool,
             work,
-            began,
+            now,
             reached,
             pages: 0,
+            began: 0,
             seen,
-            loops: LoopGuard::default(),
+            unreadable: 0,
+            again: purpose == Purpose::Confirm,
         }
     }
 
     async fn read(mut self) -> Result<Option<ReadSlice>, Failure> {
         if self.begins_too_early() {
-            return self.clamp().await.map(|()| None);
+            return self.narrow().await.map(|()| None);
         }
-        let first = self.first_call()?;
-        let call = match &self.work.next {
-            Some(cursor) => self.resume(&first, cursor)?,
-            None => first.clone(),
+        let mut walk = self.walk(self.work.next.as_deref())?;
+        let Some(mut fetched) = self.first_page(&mut walk).await? else {
+            return self.narrow().await.map(|()| None);
         };
-        let mut at = call.clone();
-        let mut fetched = match self.context.fetch(call).await {
-            Ok(fetched) => fetched,
-            Err(failure) if self.beyond_retention(&failure) => {
-                self.note_floor();
-                return self.clamp().await.map(|()| None);
-            }
-            // A stored place may be gone: the record that it names was deleted. The slice is read from its beginning instead.
-            Err(failure) if failure.refused() && self.work.next.take().is_some() => {
-                at = first.clone();
-                self.context.fetch(first.clone()).await?
-            }
-            Err(failure) => return Err(failure),
-        };
+        self.began = fetched.asked.number;
         loop {
             let Fetched { answer, asked } = fetched;
             let page = self.context.read_page(&answer)?;
-            let next = self.next(&at, &answer, &page)?;
-            let Page { records, skipped, .. } = page;
-            self.note(&records);
+            let following = self.step(&mut walk, &answer, &page);
+            let too_long = walk.pages() == 1 && self.exceeds_capacity(&page);
+            self.note(&page);
+            let skipped = u32::try_from(page.skipped.len()).unwrap_or(u32::MAX);
             // The body is dropped before the next page is read; the records keep its part of the memory budget.
             let permit = answer.into_permit();
-            let batch = Batch {
-                records,
-                asked,
-                permit,
-            };
-            if !skipped.is_empty() {
-                // Which rows the records left out are is not known: none is marked deleted for not being seen.
-                self.seen = None;
-            }
-            let skipped = u32::try_from(skipped.len()).unwrap_or(u32::MAX);
-            let Next::Page(cursor) = next else {
-                self.finish(batch, skipped).await?;
-                let Self {
-                    work, began, seen, ..
-                } = self;
-                return Ok(seen.map(|seen| ReadSlice {
-                    range: work.range,
-                    began,
-                    seen,
-                }));
-            };
-            at = self.resume(&first, &cursor)?;
-            let (committed, following) = tokio::join!(
-                self.advance(batch, skipped, cursor),
-                self.context.fetch(at.clone())
+            let (batch, beside) = (
+                Batch {
+                    records: page.records,
+                    asked,
+                    permit,
+                },
+                Beside {
+                    pages: 1,
+                    skipped,
+                    again: self.again,
+                    ..Beside::default()
+                },
             );
-            let range = committed?;
-            self.work.range = range;
-            fetched = following?;
+            match following {
+                // The records are good, whatever stands beside them.
+                Err(failure) => {
+                    self.context.commit(batch, beside).await?;
+                    return Err(failure);
+                }
+                Ok(Following::Bound { cursor, failure }) => {
+                    self.store_place(batch, beside, cursor, &failure).await?;
+                    return Err(failure);
+                }
+                Ok(Following::Page { .. }) if too_long => {
+                    return self.split(batch, beside, walk.pages()).await.map(|()| None);
+                }
+                Ok(Following::End(end)) => return self.finish(batch, beside, end).await,
+                Ok(Following::Page { cursor, call }) => {
+                    let (committed, next) =
+                        tokio::join!(self.advance(batch, beside, cursor), self.context.fetch(call));
+                    self.work.range = committed?;
+                    fetched = next?;
+                }
+            }
         }
     }
 
-    fn first_call(&self) -> Result<Call, Failure> {
+    pub(crate) fn walk(&self, from: Option<&str>) -> Result<Walk, Failure> {
         let query = match (self.context.window(), self.work.range) {
             (Some(window), Some(range)) => plan::bounds(window, range),
             _ => Vec::new(),
         };
-        let call = self
-            .context
-            .target
-            .list_call(&self.context.declared.request, &query)?;
-        Ok(upstream::first_page(&self.context.declared.paginate, call))
+        Walk::new(self.context, &query, from)
     }
 
-    fn resume(&self, first: &Call, cursor: &str) -> Result<Call, Failure> {
-        let Context {
-            gateway,
-            target,
-            declared,
-            ..
-        } = self.context.as_ref();
-        Ok(gateway
-            .upstream()
-            .resume(target, &declared.paginate, first, cursor)?)
+    /// Fetches the slice's first page; `None` if the provider keeps nothing from where the slice begins.
+    async fn first_page(&mut self, walk: &mut Walk) -> Result<Option<Fetched>, Failure> {
+        let call: Call = walk.call();
+        let failure = match self.context.fetch(call.clone()).await {
+            Ok(fetched) => return Ok(Some(fetched)),
+            Err(failure) => failure,
+        };
+        if self.work.next.is_none() {
+            return self.fetch_unless_too_early(call, failure).await;
+        }
+        // A stored place may be gone: the record that it names was deleted. The slice is read from its beginning instead.
+        if !failure.refused() {
+            return Err(failure);
+        }
+        self.work.next = None;
+        *walk = self.walk(None)?;
+        let call = walk.call();
+        match self.context.fetch(call.clone()).await {
+            Ok(fetched) => Ok(Some(fetched)),
+            Err(failure) => self.fetch_unless_too_early(call, failure).await,
+        }
     }
 
     /// What comes after `page`: its next page, or the end, also where what follows is another slice's.
-    fn next(&mut self, at: &Call, answer: &Answer, page: &Page) -> Result<Next, Failure> {
-        let next = next_page(self.context, at, answer, page)?;
-        self.loops.check(&next, page)?;
+    fn step(&mut self, walk: &mut Walk, answer: &Answer, page: &Page) -> Result<Following, Failure> {
         self.pages = self.pages.saturating_add(1);
+        let following = walk.step(self.context, answer, page);
         let dates = self.dates(&page.records);
         if let (Some(range), Some(last)) = (self.work.range, dates.last()) {
-            // The list is in order: what follows an earlier record is earlier still, and another slice's.
-            if self.context.declared.newest_first && *last < range.from {
-                return Ok(Next::End);
+            // The list is in order: what follows an earlier record is earlier still, and another slice's. A page that is not in
+            // order proves nothing, unless all of it is earlier.
+            let ordered = dates.is_sorted_by(|one, other| one >= other);
+            let passed = *last < range.from && (ordered || dates.iter().all(|date| *date < range.from));
+            if self.context.declared.newest_first && passed {
+                return Ok(Following::End(End::Proved));
             }
             self.reached = self
                 .reached
                 .min(dates.iter().min().copied())
                 .max(Some(range.from));
         }
-        Ok(next)
+        following
     }
 
     fn dates(&self, records: &[Record]) -> Vec<Timestamp> {
@@ -222,14 +243,16 @@ impl<'a> Reader<'a> {
         records.iter().filter_map(date).collect()
     }
 
-    fn note(&mut self, records: &[Record]) {
+    fn note(&mut self, page: &Page) {
         if let Some(seen) = &mut self.seen {
-            seen.extend(records.iter().map(|record| key_hash(&record.key)));
+            seen.extend(page.records.iter().map(|record| key_hash(&record.key)));
         }
+        let unreadable = u64::try_from(page.skipped.len()).unwrap_or(u64::MAX);
+        self.unreadable = self.unreadable.saturating_add(unreadable);
     }
 
     /// Writes a page that another follows; cuts the slice if a reader is idle or it has proved long. Gives what it covers then.
-    async fn advance(&self, batch: Batch, skipped: u32, cursor: String) -> Result<Option<Range>, Failure> {
+    async fn advance(&self, batch: Batch, beside: Beside, cursor: String) -> Result<Option<Range>, Failure> {
         let cut = self.cut();
         let kept = match (self.work.range, cut) {
             (Some(range), Some(at)) => Some(Range {
@@ -247,25 +270,13 @@ impl<'a> Reader<'a> {
             next: Some(cursor),
             from_at: cut,
         });
-        let stored = self.work.id.and(lost);
         let beside = Beside {
-            pages: 1,
-            skipped,
             slice,
-            new_slices: stored.map(new_slice).into_iter().collect(),
             progress: self.progress(),
-            ..Beside::default()
+            ..beside
         };
-        let counts = self.context.commit(batch, beside).await?;
-        match (self.work.id, lost) {
-            (Some(_), _) => self.pool.add(counts.new_slices.into_iter().map(stored_work)),
-            (None, Some(range)) => self.pool.add([SliceWork {
-                id: None,
-                range: Some(range),
-                next: None,
-            }]),
-            (None, None) => {}
-        }
+        self.commit_with_parts(batch, beside, lost.into_iter().collect())
+            .await?;
         Ok(kept)
     }
 
@@ -285,105 +296,109 @@ impl<'a> Reader<'a> {
         self.work.id.and_then(|_| self.pool.covered(0))
     }
 
-    /// Writes the last page of the slice.
-    async fn finish(&self, batch: Batch, skipped: u32) -> Result<(), Failure> {
-        let covered = self.work.range.map_or(0, |range| width(range, self.began));
-        let progress = self.work.id.and_then(|_| self.pool.covered(covered));
-        let slice = self.work.id.map(|id| SliceChange::Done { id });
-        self.context
-            .commit(
-                batch,
-                Beside {
-                    pages: 1,
-                    skipped,
-                    slice,
-                    progress,
-                    ..Beside::default()
-                },
-            )
-            .await?;
+    /// Writes the last page of the slice; gives the slice if its end is proved and it is compared.
+    async fn finish(mut self, batch: Batch, beside: Beside, end: End) -> Result<Option<ReadSlice>, Failure> {
+        match end {
+            End::Unproved(Doubt::Cap { pages }) => {
+                let kept = self.split_at_cap(batch, beside, pages).await?;
+                self.work.range = kept;
+                if kept.is_none() {
+                    return Ok(None);
+                }
+            }
+            End::Unproved(doubt) => {
+                self.finish_whole(batch, beside).await?;
+                self.context.note_incomplete(doubt.to_string()).await?;
+                return Ok(None);
+            }
+            End::Proved => self.finish_whole(batch, beside).await?,
+        }
+        Ok(self.seen.map(|seen| ReadSlice {
+            range: self.work.range,
+            began: self.began,
+            seen,
+            unreadable: self.unreadable,
+        }))
+    }
+
+    /// Writes a page after which nothing of the slice is left to read.
+    pub(crate) async fn finish_whole(&self, batch: Batch, beside: Beside) -> Result<(), Failure> {
+        let covered = self.work.range.map_or(0, |range| width(range, self.now));
+        let beside = Beside {
+            slice: self.work.id.map(|id| SliceChange::Done { id }),
+            progress: self.work.id.and_then(|_| self.pool.covered(covered)),
+            ..beside
+        };
+        self.context.commit(batch, beside).await?;
         Ok(())
     }
 
-    fn beyond_retention(&self, failure: &Failure) -> bool {
-        let Failure::Call(error) = failure else {
-            return false;
-        };
-        let code = error.provider().and_then(|answer| answer.code.as_ref());
-        let known = self
-            .context
-            .window()
-            .and_then(|window| window.beyond_retention.as_ref());
-        code.is_some() && code == known
-    }
-
-    /// Whether the provider has refused this beginning or a later one already, so that there is no sense in asking.
-    fn begins_too_early(&self) -> bool {
-        let from = self.work.range.map(|range| range.from);
-        self.work.next.is_none() && from.is_some() && from < self.pool.floor()
-    }
-
-    /// A range that begins here is refused: the first unit of it is not kept.
-    fn note_floor(&self) {
-        if let Some((window, range)) = self.context.window().zip(self.work.range) {
-            self.pool.raise_floor(range.from.plus(plan::granularity(window)));
-        }
-    }
-
-    /// The provider keeps less than the file says: the slice is halved until the parts that it keeps remain. The older half
-    /// begins where this one did and is halved in turn without being asked for, so each refusal halves what is in doubt.
-    async fn clamp(&self) -> Result<(), Failure> {
-        let Some((window, range)) = self.context.window().zip(self.work.range) else {
-            return Ok(());
-        };
-        let gone = self
-            .pool
-            .floor()
-            .is_some_and(|floor| range.to.is_some_and(|to| to <= floor));
-        let middle = if gone {
-            None
-        } else {
-            plan::halve(window, range, self.began)
-        };
-        let parts = match middle {
-            Some(middle) => vec![
-                Range {
-                    from: middle,
-                    to: range.to,
-                },
-                Range {
-                    from: range.from,
-                    to: Some(middle),
-                },
-            ],
-            None => Vec::new(),
-        };
-        let works = match self.work.id {
-            Some(id) => {
-                let new_slices = parts.into_iter().map(new_slice).collect();
-                let beside = Beside {
-                    slice: Some(SliceChange::Done { id }),
-                    new_slices,
-                    ..Beside::default()
-                };
-                self.context
-                    .commit(self.context.nothing(), beside)
-                    .await?
-                    .new_slices
-                    .into_iter()
-                    .map(stored_work)
-                    .collect()
+    /// Writes a page behind which a later run goes on, since this one has reached a bound.
+    async fn store_place(
+        &self,
+        batch: Batch,
+        beside: Beside,
+        cursor: String,
+        bound: &Failure,
+    ) -> Result<(), Failure> {
+        let (slice, new_slices) = match self.work {
+            SliceWork { id: Some(id), .. } => {
+                let next = Some(cursor);
+                (
+                    Some(SliceChange::Advance {
+                        id,
+                        next,
+                        from_at: None,
+                    }),
+                    Vec::new(),
+                )
             }
-            None => parts
-                .into_iter()
-                .map(|range| SliceWork {
-                    id: None,
-                    range: Some(range),
-                    next: None,
-                })
-                .collect::<Vec<_>>(),
+            // A list that is read whole each time has no slices, and yet must come to its end at some time.
+            SliceWork { range: None, .. } if matches!(bound, Failure::TooManyPages { .. }) => {
+                let rest = NewSlice {
+                    kind: REST.to_owned(),
+                    from_at: None,
+                    to_at: None,
+                    next: Some(cursor),
+                };
+                (None, vec![rest])
+            }
+            _ => (None, Vec::new()),
         };
-        self.pool.add(works);
+        let beside = Beside {
+            slice,
+            new_slices,
+            ..beside
+        };
+        self.context.commit(batch, beside).await?;
+        Ok(())
+    }
+
+    /// Commits, and hands new slices of these ranges to the readers; they are stored if this slice is.
+    pub(crate) async fn commit_with_parts(
+        &self,
+        batch: Batch,
+        beside: Beside,
+        parts: Vec<Range>,
+    ) -> Result<(), Failure> {
+        let stored = self.work.id.is_some();
+        let new_slices = if stored {
+            parts.iter().copied().map(new_slice).collect()
+        } else {
+            Vec::new()
+        };
+        let counts = self
+            .context
+            .commit(batch, Beside { new_slices, ..beside })
+            .await?;
+        let works: Vec<_> = if stored {
+            counts.new_slices.into_iter().map(stored_work).collect()
+        } else {
+            parts.into_iter().map(SliceWork::of).collect()
+        };
+        if !works.is_empty() {
+            self.pool.add(works);
+        }
         Ok(())
     }
 }
@@ -393,6 +408,7 @@ pub(crate) fn new_slice(range: Range) -> NewSlice {
         kind: BACKFILL.to_owned(),
         from_at: Some(range.from),
         to_at: range.to,
+        next: None,
     }
 }
 

@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use domain::{Record, Timestamp, Value};
 use registry::Undated;
-use upstream::{Call, Next};
+use upstream::End;
 
 use crate::checkpoint::{Checkpoint, Sweep};
 use crate::context::{Batch, Beside, Context, Fetched};
 use crate::failure::Failure;
-use crate::list::{LoopGuard, next_page};
+use crate::list::{Following, Walk};
 
 /// How much further than the last run's beginning the newest pages are read, in microseconds: for clocks that differ and for
 /// records that show late.
@@ -38,22 +38,20 @@ async fn newest(context: &Arc<Context>) -> Result<(), Failure> {
     let Some(until) = head.map(|head| head.min(began).plus(-MARGIN)) else {
         return context.remember(|checkpoint| checkpoint.head = Some(began)).await;
     };
-    let mut walk = Walk::new(context, None)?;
+    let mut walk = Walk::new(context, &[], None)?;
     let mut ended = false;
     while !ended {
-        let step = walk.page(context).await?;
+        let step = page(context, &mut walk).await?;
         let past = step
             .batch
             .records
             .iter()
             .all(|record| age(context, record).is_some_and(|at| at < until));
-        ended = step.next.is_none() || past;
-        let beside = Beside {
-            pages: 1,
-            skipped: step.skipped,
-            ..Beside::default()
-        };
+        let empty = step.batch.records.is_empty();
+        let beside = step.beside();
         context.commit(step.batch, beside).await?;
+        // An empty page says nothing of how far the list was read.
+        ended = past && !empty || step.next?.is_none();
     }
     context.remember(|checkpoint| checkpoint.head = Some(began)).await
 }
@@ -79,9 +77,9 @@ async fn portion(context: &Arc<Context>, undated: Undated) -> Result<(), Failure
     if !due {
         return Ok(());
     }
-    let mut walk = Walk::new(context, sweep.next.clone())?;
+    let mut walk = Walk::new(context, &[], sweep.next.as_deref())?;
     for _ in 0..undated.pages {
-        let step = match walk.page(context).await {
+        let step = match page(context, &mut walk).await {
             Ok(step) => step,
             // The record by which the place was kept is gone: the next run begins from the top.
             Err(failure) if failure.refused() && sweep.next.is_some() => {
@@ -89,88 +87,67 @@ async fn portion(context: &Arc<Context>, undated: Undated) -> Result<(), Failure
             }
             Err(failure) => return Err(failure),
         };
-        let ended = step.next.is_none();
         let mut checkpoint: Checkpoint = context.checkpoint().clone();
-        checkpoint.sweep = match step.next {
-            Some(next) => Sweep {
-                next: Some(next),
-                finished: sweep.finished,
-            },
-            None => Sweep {
-                next: None,
-                finished: Some(context.now()),
-            },
-        };
+        match &step.next {
+            Ok(Some(next)) => checkpoint.sweep.next = Some(next.clone()),
+            Ok(None) => {
+                checkpoint.sweep = Sweep {
+                    next: None,
+                    finished: Some(context.now()),
+                };
+            }
+            Err(_) => {}
+        }
         let beside = Beside {
-            pages: 1,
-            skipped: step.skipped,
             checkpoint: Some(checkpoint),
-            ..Beside::default()
+            ..step.beside()
         };
         context.commit(step.batch, beside).await?;
-        if ended {
+        if step.next?.is_none() {
             break;
         }
     }
     Ok(())
 }
 
-/// A walk along the unfiltered list.
-struct Walk {
-    first: Call,
-    at: Call,
-    loops: LoopGuard,
-}
-
+/// A page of the unfiltered list, and what comes after it.
 struct Step {
     batch: Batch,
     skipped: u32,
-    next: Option<String>,
+    next: Result<Option<String>, Failure>,
 }
 
-impl Walk {
-    fn new(context: &Context, from: Option<String>) -> Result<Self, Failure> {
-        let call = context.target.list_call(&context.declared.request, &[])?;
-        let first = upstream::first_page(&context.declared.paginate, call);
-        let at = match from {
-            Some(cursor) => context.gateway.upstream().resume(
-                &context.target,
-                &context.declared.paginate,
-                &first,
-                &cursor,
-            )?,
-            None => first.clone(),
-        };
-        Ok(Self {
-            first,
-            at,
-            loops: LoopGuard::default(),
-        })
+impl Step {
+    /// What is written beside the page's records. They are good, whatever stands beside them.
+    fn beside(&self) -> Beside {
+        Beside {
+            pages: 1,
+            skipped: self.skipped,
+            ..Beside::default()
+        }
     }
+}
 
-    async fn page(&mut self, context: &Context) -> Result<Step, Failure> {
-        let Fetched { answer, asked } = context.fetch(self.at.clone()).await?;
-        let page = context.read_page(&answer)?;
-        let next = next_page(context, &self.at, &answer, &page)?;
-        self.loops.check(&next, &page)?;
-        let next = match next {
-            Next::Page(cursor) => {
-                let upstream = context.gateway.upstream();
-                self.at =
-                    upstream.resume(&context.target, &context.declared.paginate, &self.first, &cursor)?;
-                Some(cursor)
-            }
-            Next::End => None,
-        };
-        let skipped = u32::try_from(page.skipped.len()).unwrap_or(u32::MAX);
-        Ok(Step {
-            batch: Batch {
-                records: page.records,
-                asked,
-                permit: answer.into_permit(),
-            },
-            skipped,
-            next,
-        })
-    }
+/// Reads the next page of the walk.
+async fn page(context: &Context, walk: &mut Walk) -> Result<Step, Failure> {
+    let Fetched { answer, asked } = context.fetch(walk.call()).await?;
+    let page = context.read_page(&answer)?;
+    let next = match walk.step(context, &answer, &page) {
+        Ok(Following::Page { cursor, .. }) => Ok(Some(cursor)),
+        Ok(Following::End(End::Proved)) => Ok(None),
+        Ok(Following::End(End::Unproved(doubt))) => {
+            context.note_incomplete(doubt.to_string()).await.map(|()| None)
+        }
+        Ok(Following::Bound { failure, .. }) | Err(failure) => Err(failure),
+    };
+    let skipped = u32::try_from(page.skipped.len()).unwrap_or(u32::MAX);
+    Ok(Step {
+        batch: Batch {
+            records: page.records,
+            asked,
+            permit: answer.into_permit(),
+        },
+        skipped,
+        next,
+    })
 }

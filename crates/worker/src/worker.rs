@@ -29,6 +29,27 @@ pub struct WorkerOptions {
     pub drain: Duration,
     /// How long ended runs are kept; the last hundred of each sync stay.
     pub keep_runs: Duration,
+    /// How much of one list a run reads.
+    pub lists: ListBounds,
+}
+
+/// The bounds of one list in one run, for lists that never end.
+#[derive(Debug, Clone, Copy)]
+pub struct ListBounds {
+    /// Pages. What is behind them is for later runs, where places in the list are stored.
+    pub pages: u64,
+    /// Pages without records in a row.
+    pub empty_pages: u64,
+}
+
+impl Default for ListBounds {
+    /// Half a million pages: six a second for a day. A thousand empty pages in a row.
+    fn default() -> Self {
+        Self {
+            pages: 500_000,
+            empty_pages: 1_000,
+        }
+    }
 }
 
 impl Default for WorkerOptions {
@@ -40,6 +61,7 @@ impl Default for WorkerOptions {
             poll: Duration::from_secs(1),
             drain: Duration::from_secs(20),
             keep_runs: Duration::from_hours(30 * 24),
+            lists: ListBounds::default(),
         }
     }
 }
@@ -191,7 +213,7 @@ impl Worker {
     ) -> impl Future<Output = ()> + Send + 'static {
         let (gateway, sync) = (self.gateway.clone(), claimed.sync.id);
         let (lease, length) = (self.lease_micros(), self.options.lease);
-        let every = length / 3;
+        let (every, bounds) = (length / 3, self.options.lists);
         // Every line about the run says whose it is.
         let span = tracing::info_span!(
             "run",
@@ -221,7 +243,7 @@ impl Worker {
                 }
             };
             tokio::select! {
-                () = run::carry_out(gateway.clone(), claimed, holder.clone(), stopping) => {}
+                () = run::carry_out(gateway.clone(), claimed, holder.clone(), bounds, stopping) => {}
                 () = beat => tracing::warn!("the lease is lost: another worker goes on with the run"),
             }
         };

@@ -92,7 +92,7 @@ fn call_kind(error: &CallError) -> (StatusCode, &'static str) {
         | CallError::NotJson { .. }
         | CallError::ForeignLink { .. }
         | CallError::TooManyRedirects { .. }
-        | CallError::PageRepeats
+        | CallError::BadNext { .. }
         | CallError::BadCursor => (S::BAD_GATEWAY, "provider_unreachable"),
     }
 }

@@ -45,6 +45,9 @@ struct SyncEntry {
     latest_result: BTreeMap<String, Counts>,
     /// How the newest run that ended did so.
     latest_execution_status: Option<State>,
+    /// Why a list of that run may not have been read to its end, so that no deletions were looked for; left out if all were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    incomplete: Option<String>,
     /// Live records by model.
     record_count: BTreeMap<String, u64>,
     /// How far it is, in its own words.
@@ -106,6 +109,7 @@ impl From<SyncStatus> for SyncEntry {
                 .map(|time| time.to_string()),
             next_scheduled_sync_at: state.next_run_at.map(|time| time.to_string()),
             latest_execution_status: finished.map(|run| ended(run.status)),
+            incomplete: finished.and_then(|run| run.incomplete.clone()),
             latest_result: finished
                 .map(|run| (state.model.clone(), counts(run)))
                 .into_iter()

@@ -11,13 +11,15 @@ use super::scope::Scope;
 use super::whole;
 use crate::duration;
 use crate::file::{
-    FormatName, InclusiveName, OrderName, PaginateFile, PaginateType, ProxyFile, RereadFile, SyncFile,
-    UndatedFile, WindowFile,
+    FormatName, InclusiveName, OneOrMany, OrderName, PaginateFile, PaginateType, ProxyFile, RereadFile,
+    Scalar, SyncFile, UndatedFile, WindowFile,
 };
 use crate::path::{Path, dotted};
 use crate::shape::list as words;
 use crate::source::Report;
-use crate::{BoundFormat, ListRequest, Lookback, Reread, Schedule, Sync, Template, Undated, Window};
+use crate::{
+    BoundFormat, ListRequest, Lookback, Reread, Schedule, Sync, Template, Undated, Unfinished, Window,
+};
 
 const GUARD: f64 = 0.3;
 const STEP: &str = "7 days";
@@ -71,11 +73,17 @@ pub(super) fn sync(
         .or_else(|| list.and_then(|list| list.response_path.as_ref()));
     let columns = model::columns(&file.columns, &path.at("columns"), report);
     let model = model::model(file, &columns, path, report);
-    let window = file
-        .window
-        .as_ref()
-        .map(|window| self::window(window, file.order, &columns, &path.at("window"), report));
     let lookback = lookback(file, &path.at("lookback"), report);
+    let window = file.window.as_ref().map(|window| {
+        self::window(
+            window,
+            file.order,
+            &columns,
+            &lookback,
+            &path.at("window"),
+            report,
+        )
+    });
     let undated = file
         .undated
         .as_ref()
@@ -195,6 +203,7 @@ fn window(
     file: &WindowFile,
     order: OrderName,
     columns: &Columns,
+    lookback: &[Lookback],
     path: &Path,
     report: &mut Report<'_>,
 ) -> Option<Window> {
@@ -212,6 +221,12 @@ fn window(
         .as_ref()
         .map(|longest| length_in(format, longest, &path.at("longest"), report));
     let retention = length_in(format, &file.retention, &path.at("retention"), report);
+    let shortest = file
+        .shortest_retention
+        .as_ref()
+        .map(|shortest| length_in(format, shortest, &path.at("shortest_retention"), report));
+    // Runs read the longest lookback again and again, so the provider must keep that much.
+    let reach = || lookback.iter().map(|lookback| lookback.reach).max();
     Some(Window {
         column: column?,
         from: file.from.clone(),
@@ -229,6 +244,7 @@ fn window(
         split_after: file.split_after.unwrap_or(SPLIT_AFTER),
         retention: retention?,
         beyond_retention: file.beyond_retention.as_ref().map(|beyond| beyond.code.0.clone()),
+        shortest_retention: whole(shortest)?.or_else(reach).unwrap_or_default(),
     })
 }
 
@@ -260,6 +276,7 @@ fn bounds(file: &WindowFile, order: OrderName, path: &Path, report: &mut Report<
         let slices = [
             ("longest", file.longest.is_some()),
             ("beyond_retention", file.beyond_retention.is_some()),
+            ("shortest_retention", file.shortest_retention.is_some()),
         ];
         for (key, _) in slices.iter().filter(|(_, there)| *there) {
             report.error(
@@ -330,8 +347,13 @@ struct Follow<'a> {
 }
 
 impl Follow<'_> {
-    fn reread(&self, path: &Path, report: &mut Report<'_>) -> Option<Reread> {
-        let (column, values) = self.file.condition.iter().next()?;
+    fn unfinished(
+        &self,
+        column: &str,
+        values: &OneOrMany<Scalar>,
+        path: &Path,
+        report: &mut Report<'_>,
+    ) -> Option<Unfinished> {
         let at = path.at("where").at(column);
         let (column, declared) = declared(column, self.columns, &at, report)?;
         if declared.kind != ColumnKind::Text {
@@ -340,6 +362,19 @@ impl Follow<'_> {
                 "must be a column of type text, since its values are compared as text",
             );
         }
+        Some(Unfinished {
+            column,
+            values: values.0.iter().map(|value| value.0.clone()).collect(),
+        })
+    }
+
+    fn reread(&self, path: &Path, report: &mut Report<'_>) -> Option<Reread> {
+        let unfinished = self
+            .file
+            .condition
+            .iter()
+            .next()
+            .map(|(column, values)| self.unfinished(column, values, path, report));
         let key = format!("record.{}", self.key);
         let template = self
             .scope
@@ -352,8 +387,7 @@ impl Follow<'_> {
             );
         }
         Some(Reread {
-            column,
-            values: values.0.iter().map(|value| value.0.clone()).collect(),
+            unfinished: whole(unfinished)?,
             path: template,
             record: self.file.record.as_deref().map(dotted).unwrap_or_default(),
             budget: self.file.budget.unwrap_or(REREAD_BUDGET),

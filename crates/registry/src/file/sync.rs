@@ -78,7 +78,7 @@ pub(crate) struct RequestFile {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PaginateFile {
-    /// By the next page's address, by a token, or by how many records or pages to skip.
+    /// By the next page's address, by a token, by how many records or pages to skip, or not at all.
     #[serde(rename = "type")]
     pub(crate) kind: PaginateType,
     /// link: where in the answer the next page's address stands, with dots between names.
@@ -93,13 +93,20 @@ pub(crate) struct PaginateFile {
     pub(crate) cursor_path_in_response: Option<String>,
     /// cursor: the field of the last record that is the token, where the answer holds none.
     pub(crate) cursor_from_last_record: Option<String>,
-    /// link and cursor: where in the answer it says true or false whether there is more.
+    /// Where in the response it says true if there is more, and false at the end.
     pub(crate) more_path_in_response: Option<String>,
-    /// link and cursor: where in the answer it says true at the end.
+    /// Where in the response it says true at the end.
     pub(crate) end_path_in_response: Option<String>,
     /// link and cursor: whether a page without records is the end; false if left out.
     #[serde(default)]
     pub(crate) ends_with_empty_page: bool,
+    /// Where in the response it says how many records the whole list has.
+    pub(crate) total_path_in_response: Option<String>,
+    /// The most pages of one list that the provider shows.
+    #[schemars(range(min = 1))]
+    pub(crate) max_pages: Option<u64>,
+    /// offset: the largest offset that the provider accepts.
+    pub(crate) max_offset: Option<u64>,
     /// offset: the parameter for the offset.
     pub(crate) offset_name_in_request: Option<String>,
     /// offset: the first value; 0 if left out.
@@ -126,6 +133,7 @@ pub(crate) enum PaginateType {
     Link,
     Cursor,
     Offset,
+    None,
 }
 
 /// What an offset counts.
@@ -175,6 +183,9 @@ pub(crate) struct WindowFile {
     pub(crate) retention: String,
     /// How the provider says that a range begins before its retention.
     pub(crate) beyond_retention: Option<BeyondFile>,
+    /// How far back the provider keeps records in any case, if `retention` is not sure; the longest `lookback` if left out. A 400 for
+    /// a range that begins before that is met by a narrower range.
+    pub(crate) shortest_retention: Option<String>,
 }
 
 /// How the provider says that a range begins before its retention.
@@ -217,9 +228,9 @@ pub(crate) struct LookbackFile {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RereadFile {
-    /// One column, and its values that are not final.
-    #[serde(rename = "where")]
-    #[schemars(extend("minProperties" = 1, "maxProperties" = 1))]
+    /// One column, and its values that are not final. Without it single records are read only to confirm that they are gone.
+    #[serde(default, rename = "where")]
+    #[schemars(extend("maxProperties" = 1))]
     pub(crate) condition: IndexMap<String, OneOrMany<Scalar>>,
     /// Where one record is read; `${record.KEY}` is the value of the key column.
     pub(crate) path: String,

@@ -285,3 +285,18 @@ fn syncs_and_tables_are_unique_among_all_providers() {
         "{error}"
     );
 }
+
+#[test]
+fn caps_of_a_list_fit_its_type() {
+    let cursor = "cursor_path_in_response: next }";
+    refused(
+        cursor,
+        "cursor_path_in_response: next, max_offset: 5 }",
+        &["paginate.max_offset", "type offset alone"],
+    );
+    refused(
+        cursor,
+        "cursor_path_in_response: next, max_pages: 0 }",
+        &["max_pages"],
+    );
+}

@@ -5,6 +5,7 @@
 //! and a reader that saw number n has seen all below it.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::RangeInclusive;
 
 use diesel::prelude::*;
 use domain::{ConnectionId, Model, Record, RunId, SliceId, SyncId, Timestamp};
@@ -12,7 +13,7 @@ use foldhash::fast::RandomState;
 use serde_json::Value as Json;
 
 use super::sql::keys_bind;
-use super::{TableSql, write};
+use super::{Requested, TableSql, write};
 use crate::dialect::{Bind, Statement, lock_counter, lock_holder};
 use crate::schema::{self, counters, runs};
 use crate::slices::{self, NewSlice, SliceRow};
@@ -73,8 +74,10 @@ pub struct PageCommit<'a> {
     pub checkpoint: Option<Json>,
     /// The run's progress from 0 to 1; `None` keeps it.
     pub progress: Option<f64>,
-    /// When the provider was asked for them: a row that was written since then, by an action's answer, is newer and stays as it is.
-    pub asked: Timestamp,
+    /// When they were requested: a row that was written since then, by an action's answer, is newer and stays as it is.
+    pub requested: Requested,
+    /// Whether this run has read them before: those that did not change are not counted again.
+    pub again: bool,
     /// The time of writing.
     pub now: Timestamp,
 }
@@ -94,6 +97,8 @@ pub struct PageCounts {
     pub odd: u64,
     /// The slices added, in the order given.
     pub new_slices: Vec<SliceRow>,
+    /// The change numbers of the rows written; `None` if there are none.
+    pub written: Option<RangeInclusive<i64>>,
 }
 
 /// Writes a page; to be called within [`crate::Store::write`].
@@ -108,7 +113,7 @@ pub fn commit_page(c: &mut DbConn, page: PageCommit<'_>) -> Result<PageCounts, S
         connection: page.connection,
         now: page.now,
     };
-    let mut counts = write_rows(c, &rows, &page.records, Some(page.asked))?;
+    let mut counts = write_rows(c, &rows, &page.records, Some(&page.requested))?;
     counts.new_slices = slices::insert(c, page.lease.sync, &page.new_slices)?;
     count_page(c, &page, &counts)?;
     change_slice(c, &page)?;
@@ -131,12 +136,13 @@ pub struct Rows<'a> {
     pub now: Timestamp,
 }
 
-/// Writes those records that differ from what is stored, if that is not newer than `asked`. The counter's row is locked first.
+/// Writes those records that differ from what is stored, unless that was written since they were requested. The counter's row is
+/// locked first.
 pub(super) fn write_rows(
     c: &mut DbConn,
     rows: &Rows<'_>,
     given: &[Record],
-    asked: Option<Timestamp>,
+    requested: Option<&Requested>,
 ) -> Result<PageCounts, StoreError> {
     let last_number = lock_counter(c, rows.connection, rows.table.name.as_str())?;
     let records = last_of_each_key(given);
@@ -145,7 +151,7 @@ pub(super) fn write_rows(
     for record in &records {
         match stored.get(record.key.as_str()) {
             None => new.push(*record),
-            Some(there) if asked.is_some_and(|asked| there.written > asked) => {}
+            Some(there) if requested.is_some_and(|requested| requested.is_older_than(there.number)) => {}
             Some(there) if there.deleted => {
                 revived += 1;
                 changed.push(*record);
@@ -168,6 +174,7 @@ pub(super) fn write_rows(
         repeated: unsigned(given.len() - records.len()),
         odd: given.iter().map(|record| unsigned(record.odd)).sum(),
         new_slices: Vec::new(),
+        written: (differing > 0).then(|| last_number + 1..=last_number + signed(differing)),
     })
 }
 
@@ -197,7 +204,8 @@ fn last_of_each_key(records: &[Record]) -> Vec<&Record> {
 struct Stored {
     hash: i64,
     deleted: bool,
-    written: Timestamp,
+    /// The change number of its last writing.
+    number: i64,
 }
 
 fn stored(
@@ -220,7 +228,7 @@ fn stored(
         let stored = Stored {
             hash: row.some_integer(1)?,
             deleted: row.boolean(2)?.unwrap_or_default(),
-            written: row.moment(3)?.unwrap_or(Timestamp::from_micros(0)),
+            number: row.some_integer(3)?,
         };
         Ok((row.some_text(0)?, stored))
     })?;
@@ -247,11 +255,12 @@ fn move_counter(
 
 fn count_page(c: &mut DbConn, page: &PageCommit<'_>, counts: &PageCounts) -> Result<(), StoreError> {
     let run = runs::table.filter(runs::id.eq(page.run.to_string()));
+    let unchanged = if page.again { 0 } else { counts.unchanged };
     let grown = (
         runs::pages.eq(runs::pages + i64::from(page.pages)),
         runs::added.eq(runs::added + counted(counts.added)),
         runs::updated.eq(runs::updated + counted(counts.updated)),
-        runs::unchanged.eq(runs::unchanged + counted(counts.unchanged)),
+        runs::unchanged.eq(runs::unchanged + counted(unchanged)),
         runs::skipped.eq(runs::skipped + i64::from(page.skipped)),
         // An update takes no notice of `None`.
         page.progress.map(|progress| runs::progress.eq(progress)),
@@ -308,6 +317,8 @@ pub struct DeleteCommit<'a> {
     pub connection: ConnectionId,
     /// The rows' keys.
     pub keys: &'a [String],
+    /// The last change number before it was seen that they are gone: a row that was written since stays as it is.
+    pub up_to: i64,
     /// The time of writing.
     pub now: Timestamp,
 }
@@ -323,7 +334,7 @@ pub fn mark_deleted(c: &mut DbConn, delete: &DeleteCommit<'_>) -> Result<u64, St
         connection: delete.connection,
         now: delete.now,
     };
-    let live = bury(c, &rows, delete.keys)?;
+    let live = bury(c, &rows, delete.keys, delete.up_to)?;
     if live == 0 {
         return Ok(0);
     }
@@ -333,10 +344,11 @@ pub fn mark_deleted(c: &mut DbConn, delete: &DeleteCommit<'_>) -> Result<u64, St
     Ok(live)
 }
 
-/// Marks those of the rows deleted that are live; gives how many. The counter's row is locked first.
-pub(super) fn bury(c: &mut DbConn, rows: &Rows<'_>, keys: &[String]) -> Result<u64, StoreError> {
+/// Marks those of the rows deleted that are live and were not written after the change number `up_to`; gives how many. The counter's
+/// row is locked first.
+pub(super) fn bury(c: &mut DbConn, rows: &Rows<'_>, keys: &[String], up_to: i64) -> Result<u64, StoreError> {
     let last_number = lock_counter(c, rows.connection, rows.table.name.as_str())?;
-    let live = live_of(c, rows, keys)?;
+    let live = live_of(c, rows, keys, up_to)?;
     if live.is_empty() {
         return Ok(0);
     }
@@ -352,19 +364,20 @@ pub(super) fn bury(c: &mut DbConn, rows: &Rows<'_>, keys: &[String]) -> Result<u
     Ok(unsigned(live.len()))
 }
 
-/// Those of the keys whose rows are live, in the order given.
-fn live_of(c: &mut DbConn, rows: &Rows<'_>, keys: &[String]) -> Result<Vec<String>, StoreError> {
+/// Those of the keys whose rows are live and not newer than `up_to`, in the order given.
+fn live_of(c: &mut DbConn, rows: &Rows<'_>, keys: &[String], up_to: i64) -> Result<Vec<String>, StoreError> {
     let bind = keys_bind(rows.table.dialect, keys.iter().map(String::as_str))?;
     let select = Statement::new(
         rows.table.stored.as_str(),
         vec![Bind::integer(rows.connection.raw()), bind],
     );
     let found = select.load(c, |row| {
-        Ok((row.some_text(0)?, row.boolean(2)?.unwrap_or_default()))
+        let deleted = row.boolean(2)?.unwrap_or_default();
+        Ok((row.some_text(0)?, deleted || row.some_integer(3)? > up_to))
     })?;
     let mut live: HashSet<_> = found
         .into_iter()
-        .filter(|(_, deleted)| !deleted)
+        .filter(|(_, stays)| !stays)
         .map(|(key, _)| key)
         .collect();
     Ok(keys.iter().filter_map(|key| live.take(key)).collect())

@@ -151,7 +151,7 @@ impl<'a> Select<'a> {
 
 /// Up to `limit` keys of live rows after the key `after`, in the order of keys.
 ///
-/// Only rows first seen before `seen_before` and, with a range, within it.
+/// Only rows that were last written at the change number `up_to` or before it and, with a range, within it.
 #[expect(clippy::too_many_arguments, reason = "each is a condition of its own")]
 pub fn live_keys(
     c: &mut DbConn,
@@ -159,16 +159,26 @@ pub fn live_keys(
     model: &Model,
     connection: ConnectionId,
     range: Option<&KeyRange<'_>>,
-    seen_before: Timestamp,
+    up_to: i64,
     after: Option<&str>,
     limit: i64,
 ) -> Result<Vec<String>, StoreError> {
     let mut select = Select::live_keys(table, connection);
-    select.and("\"_first_seen_at\" < ?", [Bind::moment(seen_before)]);
+    select.and("\"_cursor\" <= ?", [Bind::integer(up_to)]);
     if let Some(range) = range {
         select.within(table, model, range);
     }
     select.keys(c, table, after, limit)
+}
+
+/// Returns the last change number of the connection's rows; 0 if there is none.
+pub fn last_number(c: &mut DbConn, table: &TableSql, connection: ConnectionId) -> Result<i64, StoreError> {
+    let number: Option<i64> = counters::table
+        .find((connection.raw(), table.name.as_str()))
+        .select(counters::last_number)
+        .first(c)
+        .optional()?;
+    Ok(number.unwrap_or_default())
 }
 
 /// How many live rows the connection has; read from the counter, whatever their number.

@@ -22,7 +22,7 @@ pub fn put(c: &mut DbConn, rows: &Rows<'_>, records: &[Record]) -> Result<PageCo
 /// Marks records deleted and empties all but their keys; gives how many were live. As [`put`] otherwise.
 pub fn remove(c: &mut DbConn, rows: &Rows<'_>, keys: &[String]) -> Result<u64, StoreError> {
     if lock_access(c, rows.connection)? {
-        bury(c, rows, keys)
+        bury(c, rows, keys, i64::MAX)
     } else {
         Ok(0)
     }

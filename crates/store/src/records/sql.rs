@@ -16,7 +16,7 @@ pub struct TableSql {
     pub(super) key: String,
     /// By what rows are ordered.
     pub(super) newest: String,
-    /// Key, hash and whether deleted, of a connection's rows with given keys.
+    /// Key, hash, whether deleted and change number, of a connection's rows with given keys.
     pub(super) stored: String,
     /// Writes rows that are not there. PostgreSQL: connection, time twice, last change number, then an array a column, hashes,
     /// extras. SQLite, for one row: a value a column, hash, extra, connection, time twice, change number.
@@ -49,7 +49,7 @@ impl TableSql {
             dialect,
             name: model.table.clone(),
             stored: format!(
-                "SELECT {key}, \"_hash\", \"_deleted_at\" IS NOT NULL, \"_last_modified_at\" FROM {table} WHERE \"_connection_id\" = ? AND {key} {}",
+                "SELECT {key}, \"_hash\", \"_deleted_at\" IS NOT NULL, \"_cursor\" FROM {table} WHERE \"_connection_id\" = ? AND {key} {}",
                 any(dialect)
             ),
             insert: insert(model, dialect, 1),

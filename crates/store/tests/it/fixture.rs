@@ -4,7 +4,7 @@ use domain::{
     Clock, Column, ColumnKind, ConnectionId, EnvironmentId, Model, Parse, Record, RecordReader, RunId,
     SyncId, TableName, Timestamp, Variant,
 };
-use store::records::{Lease, PageCommit, PageCounts, TableSql};
+use store::records::{Lease, PageCommit, PageCounts, Requested, TableSql};
 use store::testing::TestDatabase;
 use store::{DbConn, Dialect, Store, StoreError};
 
@@ -179,7 +179,11 @@ impl Stream {
                     new_slices: vec![],
                     checkpoint: None,
                     progress: None,
-                    asked: stream.clock.now(),
+                    requested: Requested {
+                        after: i64::MAX,
+                        ..Requested::default()
+                    },
+                    again: false,
                     now: stream.clock.now(),
                 };
                 change(&mut page);
@@ -189,6 +193,11 @@ impl Stream {
     }
 
     pub(crate) async fn delete(&self, keys: &[&str]) -> Result<u64, StoreError> {
+        self.delete_up_to(keys, i64::MAX).await
+    }
+
+    /// Leaves rows alone that have a change number above `up_to`.
+    pub(crate) async fn delete_up_to(&self, keys: &[&str], up_to: i64) -> Result<u64, StoreError> {
         let (stream, keys) = (
             self.clone(),
             keys.iter().map(|&key| key.to_owned()).collect::<Vec<_>>(),
@@ -202,6 +211,7 @@ impl Stream {
                     run: stream.run,
                     connection: stream.connection,
                     keys: &keys,
+                    up_to,
                     now: stream.clock.now(),
                 };
                 store::records::mark_deleted(c, &delete)

@@ -11,6 +11,7 @@ mod feed;
 mod fixture;
 mod migrations;
 mod opening;
+mod ordering;
 mod partitions;
 mod queries;
 mod records;

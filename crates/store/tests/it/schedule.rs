@@ -376,6 +376,7 @@ async fn an_ensured_sync_is_left_as_it_is_and_found_by_its_filters(
 
 fn new_slice(kind: &str) -> slices::NewSlice {
     slices::NewSlice {
+        next: None,
         kind: kind.to_owned(),
         from_at: Some(NOW),
         to_at: None,

@@ -8,7 +8,7 @@ use domain::{
     Column, ColumnKind, ConnectionId, Model, Parse, Record, RecordReader, RunId, TableName, Timestamp,
     Variant,
 };
-use store::records::{self, Lease, PageCommit, TableSql};
+use store::records::{self, Lease, PageCommit, Requested, TableSql};
 use store::testing::{databases, run_sql};
 use store::{Dialect, Store, StoreError};
 
@@ -167,7 +167,11 @@ impl Load {
                     new_slices: vec![],
                     checkpoint: None,
                     progress: None,
-                    asked: now,
+                    requested: Requested {
+                        after: i64::MAX,
+                        ..Requested::default()
+                    },
+                    again: false,
                     now,
                 };
                 records::commit_page(c, page)

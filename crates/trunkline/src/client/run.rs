@@ -28,6 +28,9 @@ pub(crate) struct Run {
     pub(crate) skipped: u64,
     /// From 0 to 1.
     pub(crate) progress: Option<f64>,
+    /// Why a list may not have been read to its end.
+    #[serde(default)]
+    pub(crate) incomplete: Option<String>,
     pub(crate) error: Option<RunError>,
 }
 

@@ -200,6 +200,13 @@ async fn status(client: &Client, selection: &Selection, watch: bool, api: &Api) 
         ]);
     }
     table.print("There are no syncs: nothing is connected, or the provider has none.")?;
+    let people = terminal::is_terminal();
+    for state in answer::list(&states, "syncs").iter().filter(|_| people) {
+        if let Some(reason) = state.get("incomplete").and_then(Json::as_str) {
+            let [connection, sync] = ["connection_id", "name"].map(|name| table::field(state, name));
+            output::line(format_args!("{sync} of {connection} is incomplete: {reason}"))?;
+        }
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -331,6 +338,9 @@ async fn runs(client: &Client, query: &[(&str, &str)], api: &Api) -> anyhow::Res
             if let Some(error) = &run.error {
                 output::line(format_args!("\n{} failed: {}", run.id, error.text()))?;
             }
+            if let Some(reason) = &run.incomplete {
+                output::line(format_args!("\n{} is incomplete: {reason}", run.id))?;
+            }
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -384,6 +394,7 @@ fn show(run: &Run) -> std::io::Result<()> {
     if run.skipped > 0 {
         table.detail("unreadable", count(run.skipped));
     }
+    table.detail("incomplete", run.incomplete.clone().unwrap_or_default());
     table.detail(
         "error",
         run.error.as_ref().map(RunError::text).unwrap_or_default(),
@@ -394,9 +405,13 @@ fn show(run: &Run) -> std::io::Result<()> {
 /// How a run that was waited for ended.
 fn sentence(run: &Run) -> String {
     let what = format!("{} of {}: {}", run.sync, run.connection_id, run.status.state());
-    match &run.error {
+    let told = match &run.error {
         Some(error) => format!("{what}: {}", error.text()),
         None => format!("{what} in {}: {}", run.duration(), run.summary()),
+    };
+    match &run.incomplete {
+        Some(reason) => format!("{told}; incomplete: {reason}"),
+        None => told,
     }
 }
 

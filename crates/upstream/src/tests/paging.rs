@@ -1,51 +1,72 @@
 //! How lists go on, and how they are taken up again.
 
-use registry::{ListEnd, OffsetStep, Paginate, Provider};
+use registry::{ListEnd, OffsetStep, PageBy, Paginate, Provider};
 use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::{options, pairs, provider, target, template, templates, upstream, words};
-use crate::{Call, CallError, HeaderMap, HeaderValue, Next, PageSeen, Target, Upstream, first_page};
+use crate::{
+    Call, CallError, Doubt, End, HeaderMap, HeaderValue, Next, PageSeen, Target, Upstream, first_page,
+};
+
+fn list(by: PageBy) -> Paginate {
+    Paginate {
+        by,
+        end: ListEnd::default(),
+        limit: None,
+        max_pages: None,
+    }
+}
 
 fn by_link() -> Paginate {
-    Paginate::Link {
+    list(PageBy::Link {
         body: Some(words("meta.next")),
         header_rel: Some("next".to_owned()),
         header_more: None,
-        end: ListEnd::default(),
-    }
+    })
 }
 
 fn by_token() -> Paginate {
-    Paginate::Cursor {
+    list(PageBy::Cursor {
         parameter: "after".to_owned(),
         body: Some(words("next")),
         last_key: None,
-        end: ListEnd::default(),
-    }
+    })
 }
 
 fn by_last_record() -> Paginate {
-    let end = ListEnd {
-        unless: Some(words("has_more")),
-        ..ListEnd::default()
-    };
-    Paginate::Cursor {
+    let by = PageBy::Cursor {
         parameter: "after".to_owned(),
         body: None,
         last_key: Some("id".to_owned()),
-        end,
+    };
+    Paginate {
+        end: ListEnd {
+            unless: Some(words("has_more")),
+            ..ListEnd::default()
+        },
+        ..list(by)
     }
 }
 
 fn by_offset(step: OffsetStep) -> Paginate {
-    Paginate::Offset {
+    let by = PageBy::Offset {
         parameter: "skip".to_owned(),
         start: u64::from(step == OffsetStep::Pages),
         step,
-        limit: Some(50),
         limit_parameter: Some("size".to_owned()),
+        max_offset: None,
+    };
+    Paginate {
+        limit: Some(50),
+        ..list(by)
     }
+}
+
+const PROVED: Next = Next::End(End::Proved);
+
+fn unproved(doubt: Doubt) -> Next {
+    Next::End(End::Unproved(doubt))
 }
 
 fn acme() -> Provider {
@@ -79,13 +100,23 @@ impl List {
         body: &Value,
         records: usize,
     ) -> Result<Next, CallError> {
-        let page = PageSeen {
+        self.next_of(paginate, call, &self.page(body, records))
+    }
+
+    /// The second page, of as many records as the first.
+    fn page<'a>(&'a self, body: &'a Value, records: usize) -> PageSeen<'a> {
+        PageSeen {
             envelope: body,
             headers: &self.headers,
             records,
             last_record_key: None,
-        };
-        self.upstream.next(&self.target, paginate, call, &page)
+            pages: 2,
+            read: u64::try_from(2 * records).ok(),
+        }
+    }
+
+    fn next_of(&self, paginate: &Paginate, call: &Call, page: &PageSeen<'_>) -> Result<Next, CallError> {
+        self.upstream.next(&self.target, paginate, call, page)
     }
 
     fn link(&self, call: &Call, link: &str) -> Result<Next, CallError> {
@@ -138,36 +169,66 @@ fn a_list_with_a_link_on_each_page_ends_where_the_file_says(
     #[case] records: usize,
     #[case] ended: bool,
 ) {
-    let paginate = Paginate::Link {
-        body: Some(words("meta.next")),
-        header_rel: None,
-        header_more: None,
+    let paginate = Paginate {
         end: ListEnd {
-            unless: None,
             when: Some(words("meta.done")),
             empty_page: true,
+            ..ListEnd::default()
         },
+        ..by_link()
     };
     let next = List::of(acme())
         .next(&paginate, &Call::get("/items?page=2"), &body, records)
         .unwrap();
-    assert_eq!(next == Next::End, ended, "{next:?}");
+    assert_eq!(next == PROVED, ended, "{next:?}");
+}
+
+#[rstest]
+#[case::null(json!({"meta": {"next": null}}))]
+#[case::missing(json!({}))]
+#[case::empty(json!({"meta": {"next": ""}}))]
+#[case::no_place_for_it(json!({"meta": null}))]
+fn a_list_ends_without_a_link(#[case] body: Value) {
+    let next = List::of(acme()).next(&by_link(), &Call::get("/items?page=2"), &body, 1);
+    assert_eq!(next.unwrap(), PROVED);
 }
 
 #[test]
-fn a_list_ends_without_a_link_and_never_turns_in_a_circle() {
-    let list = List::of(acme());
-    let call = Call::get("/items?page=2");
-    assert_eq!(
-        list.next(&by_link(), &call, &json!({"meta": {"next": null}}), 1)
-            .unwrap(),
-        Next::End
-    );
-    assert_eq!(list.next(&by_link(), &call, &json!({}), 1).unwrap(), Next::End);
-    assert!(matches!(
-        list.link(&call, "/v1/items?page=2&key=x"),
-        Err(CallError::PageRepeats)
-    ));
+fn a_link_to_the_page_itself_is_told_apart_however_it_is_spelt() {
+    let call = Call::get("/items?page=2&b=%2C");
+    let next = List::of(acme()).link(&call, "/v1/items?b=,&page=2&key=x");
+    assert_eq!(next.unwrap(), Next::Again(End::Proved));
+}
+
+#[rstest]
+#[case(json!({"meta": {"next": {"href": "/v1/items?page=3"}}}))]
+#[case(json!({"meta": {"next": ["/v1/items?page=3"]}}))]
+#[case(json!({"meta": {"next": true}}))]
+#[case(json!({"meta": {"next": false}}))]
+#[case(json!({"meta": {"next": 3}}))]
+#[case(json!({"meta": "/v1/items?page=3"}))]
+fn a_link_of_another_type_is_no_end(#[case] body: Value) {
+    let next = List::of(acme()).next(&by_link(), &Call::get("/items"), &body, 1);
+    assert!(matches!(next, Err(CallError::BadNext { .. })), "{next:?}");
+}
+
+#[rstest]
+#[case(json!({"next": {"after": "x"}}))]
+#[case(json!({"next": ["x"]}))]
+#[case(json!({"next": true}))]
+#[case(json!({"next": false}))]
+fn a_token_of_another_type_is_no_end(#[case] body: Value) {
+    let next = List::of(acme()).next(&by_token(), &Call::get("/items"), &body, 1);
+    assert!(matches!(next, Err(CallError::BadNext { .. })), "{next:?}");
+}
+
+#[test]
+fn a_link_header_that_cannot_be_read_is_no_end() {
+    let mut list = List::of(acme());
+    let value = HeaderValue::from_static("</v1/items?page=3; rel=next");
+    list.headers.append("link", value);
+    let next = list.next(&by_link(), &Call::get("/items"), &json!([]), 1);
+    assert!(matches!(next, Err(CallError::BadNext { .. })), "{next:?}");
 }
 
 #[test]
@@ -183,15 +244,14 @@ fn the_link_header_is_read_too() {
 
 #[rstest]
 #[case::more("results=\"true\"; cursor=\"0:100:0\"", Next::Page("/items?cursor=0:100:0".to_owned()))]
-#[case::no_more("results=\"false\"; cursor=\"0:100:0\"", Next::End)]
-#[case::unsaid("cursor=\"0:100:0\"", Next::End)]
+#[case::no_more("results=\"false\"; cursor=\"0:100:0\"", PROVED)]
+#[case::unsaid("cursor=\"0:100:0\"", Next::Page("/items?cursor=0:100:0".to_owned()))]
 fn a_link_that_says_that_nothing_follows_ends_the_list(#[case] parameters: &str, #[case] expected: Next) {
-    let paginate = Paginate::Link {
+    let paginate = list(PageBy::Link {
         body: None,
         header_rel: Some("next".to_owned()),
         header_more: Some("results".to_owned()),
-        end: ListEnd::default(),
-    };
+    });
     let mut list = List::of(acme());
     let value = format!(
         "<https://api.example/v1/items?cursor=0:0:1>; rel=\"previous\"; results=\"true\", \
@@ -259,41 +319,83 @@ fn a_token_becomes_the_next_calls_parameter() {
     assert_eq!(second.query, pairs(&[("size", "5"), ("after", "17")]));
 
     let again = list.next(&by_token(), &second, &json!({"next": 17}), 5);
-    assert!(matches!(again, Err(CallError::PageRepeats)));
+    assert_eq!(again.unwrap(), Next::Again(End::Proved));
     for end in [json!({"next": null}), json!({"next": ""}), json!({})] {
-        assert_eq!(list.next(&by_token(), &second, &end, 5).unwrap(), Next::End);
+        assert_eq!(list.next(&by_token(), &second, &end, 5).unwrap(), PROVED);
     }
 }
 
 #[rstest]
-#[case(json!({"has_more": true}), Some("id-9"), Next::Page("id-9".to_owned()))]
-#[case(json!({"has_more": false}), Some("id-9"), Next::End)]
-#[case(json!({}), Some("id-9"), Next::End)]
-#[case(json!({"has_more": true}), None, Next::End)]
+#[case(json!({"has_more": true}), 1, Some("id-9"), Next::Page("id-9".to_owned()))]
+#[case(json!({"has_more": false}), 1, Some("id-9"), PROVED)]
+#[case(json!({"has_more": "false"}), 1, Some("id-9"), PROVED)]
+#[case(json!({}), 1, Some("id-9"), Next::Page("id-9".to_owned()))]
+#[case(json!({}), 0, None, unproved(Doubt::NoSign("more_path_in_response")))]
+#[case(json!({"has_more": true}), 0, None, unproved(Doubt::MoreAnnounced))]
+#[case(json!({"has_more": true}), 1, None, unproved(Doubt::NoLastKey("id".to_owned())))]
 fn the_last_records_key_goes_on_while_there_is_more(
     #[case] body: Value,
+    #[case] records: usize,
     #[case] last: Option<&str>,
     #[case] expected: Next,
 ) {
     let list = List::of(acme());
     let page = PageSeen {
-        envelope: &body,
-        headers: &list.headers,
-        records: 1,
         last_record_key: last,
+        ..list.page(&body, records)
     };
-    assert_eq!(
-        list.upstream
-            .next(&list.target, &by_last_record(), &Call::get("/items"), &page)
-            .unwrap(),
-        expected
-    );
+    let next = list.next_of(&by_last_record(), &Call::get("/items"), &page);
+    assert_eq!(next.unwrap(), expected);
+}
+
+#[rstest]
+#[case::all_were_shown(json!({"total": 80}), 40, PROVED)]
+#[case::as_text(json!({"total": "80"}), 40, PROVED)]
+#[case::some_are_missing(json!({"total": 81}), 40, Next::Page("90".to_owned()))]
+#[case::a_full_page_may_hide_more(json!({"total": 100}), 50, Next::Page("100".to_owned()))]
+#[case::an_empty_page_too_early(json!({"total": 7}), 0, unproved(Doubt::Total { read: 0, total: 7 }))]
+#[case::no_total(json!({}), 40, Next::Page("90".to_owned()))]
+#[case::no_total_at_the_end(json!({"total": "many"}), 0, unproved(Doubt::NoSign("total_path_in_response")))]
+fn a_total_tells_whether_an_offset_list_is_whole(
+    #[case] body: Value,
+    #[case] records: usize,
+    #[case] expected: Next,
+) {
+    let paginate = Paginate {
+        end: ListEnd {
+            total: Some(words("total")),
+            ..ListEnd::default()
+        },
+        ..by_offset(OffsetStep::Records)
+    };
+    let (list, mut call) = (List::of(acme()), Call::get("/items"));
+    call.query = pairs(&[("size", "50"), ("skip", "50")]);
+    assert_eq!(list.next(&paginate, &call, &body, records).unwrap(), expected);
+}
+
+#[rstest]
+#[case(60, Next::Page("50".to_owned()))]
+#[case(40, unproved(Doubt::Cap { pages: 2 }))]
+fn an_offset_beyond_what_the_provider_accepts_is_not_requested(#[case] max: u64, #[case] expected: Next) {
+    let mut paginate = by_offset(OffsetStep::Records);
+    if let PageBy::Offset { max_offset, .. } = &mut paginate.by {
+        *max_offset = Some(max);
+    }
+    let list = List::of(acme());
+    let next = list.next(&paginate, &Call::get("/items"), &json!([]), 50);
+    assert_eq!(next.unwrap(), expected);
+    let pages = Paginate {
+        max_pages: Some(2),
+        ..by_token()
+    };
+    let next = list.next(&pages, &Call::get("/items"), &json!({"next": "x"}), 5);
+    assert_eq!(next.unwrap(), unproved(Doubt::Cap { pages: 2 }));
 }
 
 #[rstest]
 #[case::records(OffsetStep::Records, ["0", "50", "100"])]
 #[case::pages(OffsetStep::Pages, ["1", "2", "3"])]
-fn an_offset_grows_until_a_page_is_not_full(#[case] step: OffsetStep, #[case] offsets: [&str; 3]) {
+fn an_offset_grows_until_a_page_is_empty(#[case] step: OffsetStep, #[case] offsets: [&str; 3]) {
     let (list, paginate) = (List::of(acme()), by_offset(step));
     let first = first_page(&paginate, Call::get("/items"));
     assert_eq!(first.query, pairs(&[("size", "50"), ("skip", offsets[0])]));
@@ -310,8 +412,9 @@ fn an_offset_grows_until_a_page_is_not_full(#[case] step: OffsetStep, #[case] of
             .unwrap();
         assert_eq!(call.query, pairs(&[("size", "50"), ("skip", offset)]));
     }
-    assert_eq!(list.next(&paginate, &call, &json!([]), 49).unwrap(), Next::End);
-    assert_eq!(list.next(&paginate, &call, &json!([]), 0).unwrap(), Next::End);
+    let after_a_short_page = list.next(&paginate, &call, &json!([]), 49).unwrap();
+    assert_ne!(after_a_short_page, PROVED);
+    assert_eq!(list.next(&paginate, &call, &json!([]), 0).unwrap(), PROVED);
     let garbled = list.upstream.resume(&list.target, &paginate, &first, "ten");
     assert!(matches!(garbled, Err(CallError::BadCursor)));
 }

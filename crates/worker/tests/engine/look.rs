@@ -1,9 +1,11 @@
 //! What these tests ask of the app: its runs, its rows past the living ones, and what the provider was asked.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use gateway::SyncSelection;
+use domain::{ConnectionId, ProviderName, SyncName};
+use gateway::{ModelTable, SyncSelection};
 use serde_json::{Value as Json, json};
 use store::records::{self, ChangeQuery, StoredRecord};
 use testkit::{AppBuilder, TestApp};
@@ -78,23 +80,17 @@ pub(crate) fn dated_pages(app: &TestApp) -> HashMap<String, usize> {
 
 /// Every row of the connection's messages, those marked deleted among them, by key.
 pub(crate) async fn all_rows(app: &TestApp, connection: &str) -> HashMap<String, StoredRecord> {
-    let (provider, sync) = ("twilio".parse().unwrap(), "twilio-messages".parse().unwrap());
-    let gateway = app.gateway();
-    let table = gateway.models().of_sync(&provider, &sync).unwrap().clone();
-    let caller = app.caller().await;
-    let selection = SyncSelection {
-        integration: provider.to_string(),
-        connection: Some(connection.to_owned()),
-        syncs: Vec::new(),
-    };
-    let connection = gateway
-        .syncs()
-        .status(&caller, &selection)
-        .await
-        .unwrap()
-        .remove(0)
-        .sync
-        .connection;
+    rows_of(app, "twilio", "twilio-messages", connection).await
+}
+
+/// Every row of a sync of the connection, those marked deleted among them, by key.
+pub(crate) async fn rows_of(
+    app: &TestApp,
+    provider: &str,
+    sync: &str,
+    connection: &str,
+) -> HashMap<String, StoredRecord> {
+    let (table, connection) = table_of(app, provider, sync, connection).await;
     let query = ChangeQuery {
         limit: i64::MAX,
         ..ChangeQuery::default()
@@ -106,6 +102,25 @@ pub(crate) async fn all_rows(app: &TestApp, connection: &str) -> HashMap<String,
     rows.into_iter()
         .map(|row| (row.position.key.clone(), row))
         .collect()
+}
+
+/// The table of a sync, and the number of the connection whose rows it holds.
+pub(crate) async fn table_of(
+    app: &TestApp,
+    provider: &str,
+    sync: &str,
+    connection: &str,
+) -> (Arc<ModelTable>, ConnectionId) {
+    let (provider, sync): (ProviderName, SyncName) = (provider.parse().unwrap(), sync.parse().unwrap());
+    let gateway = app.gateway();
+    let table = gateway.models().of_sync(&provider, &sync).unwrap().clone();
+    let selection = SyncSelection {
+        integration: provider.to_string(),
+        connection: Some(connection.to_owned()),
+        syncs: Vec::new(),
+    };
+    let states = gateway.syncs().status(&app.caller().await, &selection).await;
+    (table, states.unwrap().remove(0).sync.connection)
 }
 
 /// Pages of 50 messages, so that there are many.

@@ -127,8 +127,10 @@ async fn equal_to_its_source(app: TestApp, server: MockServer, source: Bounces) 
         [
             "limit=500&offset=0",
             "limit=500&offset=500",
-            "limit=500&offset=1000"
-        ]
+            "limit=500&offset=1000",
+            "limit=500&offset=1234"
+        ],
+        "a short page is no proof of the end"
     );
 
     source.listed.lock().unwrap().retain(|number| number % 10 != 0);

@@ -1,0 +1,110 @@
+//! Which of two writers of a row is newer: told by change numbers, whatever the clocks say.
+
+use rstest::rstest;
+use serde_json::json;
+use store::Dialect;
+use store::records::Requested;
+
+use crate::fixture::{Fixture, NOW, record};
+use crate::records::all;
+
+#[rstest]
+#[tokio::test]
+async fn a_page_that_was_requested_before_a_row_was_written_leaves_that_row_as_it_is(
+    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
+) {
+    let Some(fixture) = Fixture::new(dialect).await else {
+        return;
+    };
+    let stream = fixture.stream().await;
+    let with = |status: &str| record(&json!({"sid": "a", "status": status}));
+    stream.write(vec![with("new")]).await.unwrap();
+    let before = all(&stream).await;
+
+    let late = stream.write_with(vec![with("old"), record(&json!({"sid": "b"}))], |page| {
+        page.requested = after(0);
+    });
+    let counts = late.await.unwrap();
+    assert_eq!((counts.added, counts.updated, counts.unchanged), (1, 0, 1));
+    assert_eq!(counts.written, Some(2..=2));
+    let now = all(&stream).await;
+    assert_eq!((&now[0], now.len()), (&before[0], 2));
+
+    // Nor does it bring back what is gone.
+    stream.delete(&["a"]).await.unwrap();
+    let late = stream.write_with(vec![with("old")], |page| page.requested = after(2));
+    assert_eq!(late.await.unwrap().updated, 0);
+    let requested_since = stream.write_with(vec![with("old")], |page| page.requested = after(3));
+    assert_eq!(requested_since.await.unwrap().updated, 1);
+}
+
+fn after(number: i64) -> Requested {
+    Requested {
+        after: number,
+        ..Requested::default()
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_page_is_newer_than_what_pages_wrote_that_were_requested_before_it(
+    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
+) {
+    let Some(fixture) = Fixture::new(dialect).await else {
+        return;
+    };
+    let stream = fixture.stream().await;
+    let with = |status: &str| record(&json!({"sid": "a", "status": status}));
+    let earlier = stream.write(vec![with("earlier")]).await.unwrap();
+    let written = earlier.written.unwrap();
+
+    let later = stream.write_with(vec![with("later")], |page| {
+        page.requested = Requested {
+            after: 0,
+            older: vec![written],
+        };
+    });
+    assert_eq!(later.await.unwrap().updated, 1);
+}
+
+#[rstest]
+#[tokio::test]
+async fn no_clock_decides_which_of_two_writers_is_newer(
+    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
+) {
+    let Some(fixture) = Fixture::new(dialect).await else {
+        return;
+    };
+    let stream = fixture.stream().await;
+    let with = |status: &str| record(&json!({"sid": "a", "status": status}));
+    let day = 86_400_000_000;
+    // Written while the clock was a day ahead, and marked deleted then.
+    stream
+        .write_with(vec![with("ahead")], move |page| page.now = NOW.plus(day))
+        .await
+        .unwrap();
+    let right = stream.write_with(vec![with("right")], |page| page.requested = after(1));
+    assert_eq!(right.await.unwrap().updated, 1);
+    stream.clock.advance(day);
+    stream.delete(&["a"]).await.unwrap();
+    stream.clock.advance(-day);
+    let back = stream.write_with(vec![with("back")], |page| page.requested = after(3));
+    assert_eq!(back.await.unwrap().updated, 1);
+    assert_eq!(all(&stream).await[0].deleted_at, None);
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_row_that_was_written_since_it_was_missed_is_not_marked_deleted(
+    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
+) {
+    let Some(fixture) = Fixture::new(dialect).await else {
+        return;
+    };
+    let stream = fixture.stream().await;
+    let both = ["a", "b"].map(|sid| record(&json!({ "sid": sid })));
+    stream.write(both.to_vec()).await.unwrap();
+    assert_eq!(stream.delete_up_to(&["a", "b"], 1).await.unwrap(), 1);
+    let rows = all(&stream).await;
+    assert_eq!(rows.iter().filter(|row| row.deleted_at.is_none()).count(), 1);
+}

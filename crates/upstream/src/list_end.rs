@@ -1,0 +1,140 @@
+//! What proves that a list was read to its end.
+//!
+//! Of a list whose provider file names a sign of the end (a flag, an empty page, a total), that sign alone is the proof. Of any
+//! other list it is a missing link or token, the token that was just used, or an empty page of a list by offset.
+
+use registry::{ListEnd, Paginate};
+use serde_json::Value;
+
+use crate::{PageSeen, json};
+
+/// How a list ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// It was read to its end: what it did not show is not in it.
+    Proved,
+    /// There is no way on, but nothing proves that this is the end.
+    Unproved(Doubt),
+}
+
+/// Why it is not proved that a list was read to its end.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Doubt {
+    /// The responses lack the sign of the end that the provider file names.
+    #[error("the last page has no readable {0}, by which the provider file tells the end of the list")]
+    NoSign(&'static str),
+    /// The provider says that there is more, but not how to read it.
+    #[error("the last page says that more records follow, but not where")]
+    MoreAnnounced,
+    /// The list shows fewer records than its total.
+    #[error("the list showed {read} records, but its total is {total}")]
+    Total {
+        /// Records read, repeated ones among them.
+        read: u64,
+        /// Records that the list has, as the last page tells.
+        total: u64,
+    },
+    /// The last record of a page lacks the field by which the next page is requested.
+    #[error("no record of the last page has a readable {0:?}, by which the next page is requested")]
+    NoLastKey(String),
+    /// A list by offset shows the records of an earlier page again.
+    #[error(
+        "a page shows the records of an earlier one, so the provider may ignore the offset, or accept no larger one"
+    )]
+    SamePage,
+    /// The first page names itself as the next one.
+    #[error("the first page names itself as the next one")]
+    LeadsToItself,
+    /// The provider shows no more of one list.
+    #[error("the provider shows no more than the first {pages} pages of this list")]
+    Cap {
+        /// Pages read.
+        pages: u64,
+    },
+}
+
+/// What the sign that the file names says of a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sign {
+    /// The file names none.
+    Undeclared,
+    /// More follows.
+    More,
+    /// This is the end.
+    Ended,
+    /// The page lacks the sign, or holds something else in its place; the file's key is told.
+    Missing(&'static str),
+}
+
+/// Reads the sign of the end, but for the total.
+pub(crate) fn sign(end: &ListEnd, page: &PageSeen<'_>) -> Sign {
+    let flag = |path: &[String]| json::at(page.envelope, path).and_then(boolean);
+    let more = end.unless.as_ref().map(|path| match flag(path) {
+        Some(true) => Sign::More,
+        Some(false) => Sign::Ended,
+        None => Sign::Missing("more_path_in_response"),
+    });
+    let ended = end.when.as_ref().map(|path| match flag(path) {
+        Some(true) => Sign::Ended,
+        Some(false) => Sign::More,
+        None => Sign::Missing("end_path_in_response"),
+    });
+    let empty = end.empty_page.then_some(if page.records == 0 {
+        Sign::Ended
+    } else {
+        Sign::More
+    });
+    let signs = || [more, ended, empty].into_iter().flatten();
+    signs()
+        .find(|sign| *sign == Sign::Ended)
+        .or_else(|| signs().find(|sign| matches!(sign, Sign::Missing(_))))
+        .or_else(|| signs().next())
+        .unwrap_or(Sign::Undeclared)
+}
+
+/// How many records the whole list has, as this page tells.
+pub fn total(paginate: &Paginate, envelope: &Value) -> Option<u64> {
+    match json::at(envelope, paginate.end.total.as_ref()?)? {
+        Value::Number(number) => number.as_u64(),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    }
+}
+
+/// The end of a list that goes on no further, by what its last page says.
+pub(crate) fn end(paginate: &Paginate, sign: Sign, page: &PageSeen<'_>) -> End {
+    match sign {
+        Sign::More if paginate.end.empty_page && page.records > 0 => {
+            return End::Unproved(Doubt::NoSign("empty page"));
+        }
+        Sign::More => return End::Unproved(Doubt::MoreAnnounced),
+        Sign::Missing(key) => return End::Unproved(Doubt::NoSign(key)),
+        Sign::Ended | Sign::Undeclared => {}
+    }
+    if paginate.end.total.is_none() {
+        return End::Proved;
+    }
+    match (total(paginate, page.envelope), page.read) {
+        (None, _) => End::Unproved(Doubt::NoSign("total_path_in_response")),
+        (Some(total), Some(read)) if read < total => End::Unproved(Doubt::Total { read, total }),
+        // Of a list that was not read from its beginning nothing is counted, and no deletion is looked for.
+        (Some(_), _) => End::Proved,
+    }
+}
+
+/// Whether all records that the list's total promises are read.
+pub(crate) fn all_read(paginate: &Paginate, page: &PageSeen<'_>) -> bool {
+    total(paginate, page.envelope)
+        .zip(page.read)
+        .is_some_and(|(total, read)| read >= total)
+}
+
+/// True and false, also as text.
+fn boolean(value: &Value) -> Option<bool> {
+    match value {
+        Value::Bool(value) => Some(*value),
+        Value::String(text) if text.eq_ignore_ascii_case("true") => Some(true),
+        Value::String(text) if text.eq_ignore_ascii_case("false") => Some(false),
+        _ => None,
+    }
+}

@@ -1,13 +1,23 @@
 //! The engine against the simulated provider, and against another one, on both databases.
 
 #[cfg(test)]
+mod absence;
+#[cfg(test)]
+mod acme;
+#[cfg(test)]
 mod backfill;
+#[cfg(test)]
+mod bounds;
+#[cfg(test)]
+mod caps;
 #[cfg(test)]
 mod clock;
 #[cfg(test)]
 mod credentials;
 #[cfg(test)]
 mod deletions;
+#[cfg(test)]
+mod endings;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
@@ -19,7 +29,11 @@ mod look;
 #[cfg(test)]
 mod oddities;
 #[cfg(test)]
+mod ordering;
+#[cfg(test)]
 mod pooler;
+#[cfg(test)]
+mod random_lists;
 #[cfg(test)]
 mod resets;
 #[cfg(test)]

@@ -1,0 +1,193 @@
+//! Rows that a reading did not show: marked deleted only once that is confirmed.
+
+use std::sync::{Arc, Mutex};
+
+use serde_json::json;
+use testkit::Dialect;
+use wiremock::ResponseTemplate;
+
+use crate::acme::{self, Asked, acme_tests, page, things};
+
+acme_tests!(
+    a_row_that_slips_past_an_offset_stays,
+    a_row_that_moves_to_the_front_while_it_is_read_stays,
+    real_deletions_of_a_list_that_never_stands_still_are_found,
+    where_one_record_can_be_read_its_key_decides,
+    records_that_cannot_be_read_by_key_block_no_others,
+    a_row_that_was_falsely_marked_comes_back,
+);
+
+const BY_OFFSET: &str =
+    "paginate: { type: offset, offset_name_in_request: skip, limit_name_in_request: size, limit: 2 }";
+
+type Shelf = Arc<Mutex<Vec<String>>>;
+
+fn shelf(count: usize) -> Shelf {
+    Arc::new(Mutex::new(
+        (0..count).map(|number| format!("{number:02}")).collect(),
+    ))
+}
+
+/// Shows `list` by offset, after `before` has changed it.
+fn by_offset(
+    list: Shelf,
+    before: impl Fn(&Asked, &mut Vec<String>) + Send + Sync,
+) -> impl Fn(&Asked) -> ResponseTemplate + Send + Sync {
+    move |asked| {
+        let mut list = list.lock().unwrap();
+        before(asked, &mut list);
+        let (skip, size) = (asked.number_of("skip").unwrap(), asked.number_of("size").unwrap());
+        let shown: Vec<_> = list.iter().skip(skip).take(size).map(String::as_str).collect();
+        page(&things(shown), json!({}))
+    }
+}
+
+async fn a_row_that_slips_past_an_offset_stays(dialect: Dialect) {
+    let list = shelf(10);
+    let calls = 6;
+    // In the second run the first record goes after the first page was read, so that "02" is on no page.
+    let play = by_offset(list, move |asked, list| {
+        if asked.number == calls + 1 {
+            list.remove(0);
+        }
+    });
+    acme::on(dialect, BY_OFFSET, play, async |acme| {
+        assert_eq!(acme.queries().await.len(), calls);
+        acme.next_hour().await;
+        let run = acme.newest_run().await;
+        assert_eq!(
+            (&run["deleted"], &run["added"], &run["updated"], &run["unchanged"]),
+            (&0.into(), &0.into(), &0.into(), &9.into())
+        );
+        acme.next_hour().await;
+        let (live, deleted) = acme.keys().await;
+        assert_eq!((live.len(), deleted), (9, vec!["00".to_owned()]));
+        assert!(live.contains(&"02".to_owned()));
+        assert_eq!(acme.incomplete().await, None);
+    })
+    .await;
+}
+
+/// A list by token, newest change first; `before` changes it.
+fn newest_first(
+    list: Shelf,
+    before: impl Fn(&Asked, &mut Vec<String>) + Send + Sync,
+) -> impl Fn(&Asked) -> ResponseTemplate + Send + Sync {
+    move |asked| {
+        let mut list = list.lock().unwrap();
+        before(asked, &mut list);
+        // A token names the last record that was shown.
+        let start = asked
+            .text("after")
+            .and_then(|after| list.iter().position(|id| id == after))
+            .map_or(0, |place| place + 1);
+        let shown: Vec<_> = list.iter().skip(start).take(2).map(String::as_str).collect();
+        let next = shown.last().filter(|_| start + 2 < list.len());
+        page(&things(shown.clone()), json!({ "next": next }))
+    }
+}
+
+async fn a_row_that_moves_to_the_front_while_it_is_read_stays(dialect: Dialect) {
+    let sync = "paginate: { type: cursor, cursor_name_in_request: after, cursor_path_in_response: next }";
+    let play = newest_first(shelf(10), |asked, list| {
+        if asked.number == 6 {
+            let moved = list.remove(7);
+            list.insert(0, moved);
+        }
+    });
+    acme::on(dialect, sync, play, async |acme| {
+        acme.next_hour().await;
+        let (live, deleted) = acme.keys().await;
+        assert_eq!((live.len(), deleted.len()), (10, 0));
+        let cursors: Vec<i64> = acme.rows().await.values().map(|row| row.cursor).collect();
+        assert_eq!(
+            cursors.iter().max(),
+            Some(&10),
+            "readers of changes saw nothing of it"
+        );
+    })
+    .await;
+}
+
+async fn real_deletions_of_a_list_that_never_stands_still_are_found(dialect: Dialect) {
+    let list = shelf(30);
+    // From the second run on each reading of the list loses its newest record while it is read.
+    let play = by_offset(Arc::clone(&list), |asked, list| {
+        if asked.number > 16 && asked.number_of("skip") == Some(10) {
+            list.remove(0);
+        }
+    });
+    acme::on(dialect, BY_OFFSET, play, async |acme| {
+        list.lock().unwrap().retain(|id| id != "25");
+        acme.next_hour().await;
+        let (live, deleted) = acme.keys().await;
+        assert!(deleted.contains(&"25".to_owned()), "{deleted:?}");
+        let source = list.lock().unwrap().clone();
+        for id in &source {
+            assert!(live.contains(id), "{id} is there and was marked deleted");
+        }
+    })
+    .await;
+}
+
+const BY_KEY: &str = "paginate: { type: none }\nreread: { path: \"/things/${record.id}\" }";
+
+async fn where_one_record_can_be_read_its_key_decides(dialect: Dialect) {
+    let play = |asked: &Asked| match (asked.path.as_str(), asked.number) {
+        ("/things", 0) => page(&things(["a", "b", "c", "d"]), json!({})),
+        ("/things", _) => page(&things(["a"]), json!({})),
+        ("/things/b", _) => ResponseTemplate::new(200).set_body_json(json!({ "id": "b", "state": "hidden" })),
+        ("/things/c", _) => ResponseTemplate::new(200).set_body_json(json!({ "id": "c" })),
+        _ => ResponseTemplate::new(404),
+    };
+    acme::on(dialect, BY_KEY, play, async |acme| {
+        acme.next_hour().await;
+        let (live, deleted) = acme.keys().await;
+        assert_eq!(
+            (live, deleted),
+            (vec!["a".into(), "b".into(), "c".into()], vec!["d".to_owned()])
+        );
+        assert_eq!(acme.queries().await.len(), 2, "the list is not read again");
+    })
+    .await;
+}
+
+async fn records_that_cannot_be_read_by_key_block_no_others(dialect: Dialect) {
+    let play = |asked: &Asked| match (asked.path.as_str(), asked.number) {
+        ("/things", 0) => page(&things(["a", "b", "c", "d", "e"]), json!({})),
+        ("/things", _) => page(&things(["a"]), json!({})),
+        ("/things/b", _) => ResponseTemplate::new(403),
+        ("/things/c", _) => ResponseTemplate::new(200).set_body_string("\"odd\""),
+        ("/things/d", _) => ResponseTemplate::new(200).set_body_json(json!({ "id": "d", "state": "new" })),
+        _ => ResponseTemplate::new(410),
+    };
+    acme::on(dialect, BY_KEY, play, async |acme| {
+        acme.next_hour().await;
+        let (live, deleted) = acme.keys().await;
+        assert_eq!((live.len(), deleted), (4, vec!["e".to_owned()]));
+        let run = acme.newest_run().await;
+        assert_eq!(
+            (&run["skipped"], &run["updated"], &run["deleted"]),
+            (&2.into(), &1.into(), &1.into())
+        );
+    })
+    .await;
+}
+
+async fn a_row_that_was_falsely_marked_comes_back(dialect: Dialect) {
+    let play = by_offset(shelf(4), |_, _| {});
+    acme::on(dialect, BY_OFFSET, play, async |acme| {
+        // As earlier versions did, and that while the clock was a day ahead.
+        let day = 86_400_000_000;
+        acme.app.clock().advance(day);
+        acme.mark_deleted(&["01", "02"]).await;
+        acme.app.clock().advance(-day);
+        assert_eq!(acme.keys().await.1.len(), 2);
+
+        acme.run_now().await;
+        let (live, deleted) = acme.keys().await;
+        assert_eq!((live.len(), deleted.len()), (4, 0));
+        assert_eq!(acme.newest_run().await["updated"], 2);
+    })
+    .await;
+}

@@ -1,0 +1,74 @@
+//! Lists without an end, and lists that are longer than one run reads.
+
+use std::time::Duration;
+
+use serde_json::json;
+use testkit::Dialect;
+use worker::{ListBounds, WorkerOptions};
+
+use crate::acme::{self, Acme, Asked, acme_tests, page};
+
+acme_tests!(
+    a_list_that_goes_on_with_empty_pages_ends_the_run,
+    a_list_longer_than_one_run_reads_is_read_by_several,
+);
+
+const BY_TOKEN: &str =
+    "paginate: { type: cursor, cursor_name_in_request: token, cursor_path_in_response: next }";
+
+async fn a_list_that_goes_on_with_empty_pages_ends_the_run(dialect: Dialect) {
+    let play = |asked: &Asked| {
+        let items = if asked.text("token").is_none() {
+            vec![json!({ "id": "a" })]
+        } else {
+            Vec::new()
+        };
+        page(&items, json!({ "next": format!("t{}", asked.number) }))
+    };
+    acme::on(dialect, BY_TOKEN, play, async |acme| {
+        assert_eq!(acme.error_code().await, "list_without_end");
+        let run = acme.newest_run().await;
+        let message = run["error"]["message"].as_str().unwrap();
+        assert!(message.contains("1000 empty pages in a row"), "{message}");
+        assert_eq!(acme.keys().await.0, ["a"]);
+        assert_eq!(acme.queries().await.len(), 1_001);
+    })
+    .await;
+}
+
+/// Runs the sync with workers that read ten pages of a list.
+async fn run_ten_pages(acme: &Acme) {
+    acme.app.advance(Duration::from_hours(2));
+    let options = WorkerOptions {
+        lists: ListBounds {
+            pages: 10,
+            ..ListBounds::default()
+        },
+        ..WorkerOptions::default()
+    };
+    acme.app.run_due_with(options).await;
+}
+
+async fn a_list_longer_than_one_run_reads_is_read_by_several(dialect: Dialect) {
+    // Until the third request the list is short.
+    let play = |asked: &Asked| {
+        let number = asked.number_of("token").unwrap_or_default();
+        let more = asked.number > 0 && number < 24;
+        page(
+            &[json!({ "id": format!("{number:02}") })],
+            json!({ "next": more.then_some(number + 1) }),
+        )
+    };
+    acme::on(dialect, BY_TOKEN, play, async |acme| {
+        for rows in [10, 20] {
+            run_ten_pages(&acme).await;
+            assert_eq!(acme.error_code().await, "list_without_end");
+            assert_eq!(acme.keys().await.0.len(), rows);
+        }
+        run_ten_pages(&acme).await;
+        assert!(acme.incomplete().await.unwrap().contains("longer than one run"));
+        assert_eq!(acme.keys().await.0.len(), 25);
+        assert_eq!(acme.queries().await.len(), 26, "no page was read twice");
+    })
+    .await;
+}

@@ -1,0 +1,123 @@
+//! Clocks that are wrong, and writers at the same time: which of two versions of a row is newer.
+
+use std::sync::{Arc, Mutex, mpsc};
+
+use domain::Value;
+use serde_json::{Value as Json, json};
+use testkit::Dialect;
+
+use crate::acme::{self, Acme, Asked, acme_tests, page};
+
+acme_tests!(
+    what_was_written_by_a_clock_a_day_ahead_is_written_over,
+    what_was_written_by_a_clock_behind_is_found_missing,
+    what_an_action_writes_while_a_page_is_under_way_stays,
+    what_an_action_writes_before_a_page_is_requested_does_not_stay,
+);
+
+const LIST: &str = "paginate: { type: none }";
+const DAY: i64 = 86_400_000_000;
+
+type Shelf = Arc<Mutex<Vec<Json>>>;
+
+fn shelf(list: &[Json]) -> Shelf {
+    Arc::new(Mutex::new(list.to_vec()))
+}
+
+fn thing(id: &str, state: &str) -> Json {
+    json!({ "id": id, "state": state })
+}
+
+async fn state(acme: &Acme, id: &str) -> Option<String> {
+    match &acme.rows().await[id].values[1] {
+        Value::Text(state) => Some(state.clone()),
+        _ => None,
+    }
+}
+
+async fn what_was_written_by_a_clock_a_day_ahead_is_written_over(dialect: Dialect) {
+    let list = shelf(&[thing("a", "new"), thing("b", "new")]);
+    let shown = Arc::clone(&list);
+    let play = move |_: &Asked| page(&shown.lock().unwrap(), json!({}));
+    acme::on(dialect, LIST, play, async |acme| {
+        acme.app.clock().advance(DAY);
+        list.lock().unwrap()[0] = thing("a", "ahead");
+        acme.run_now().await;
+        acme.app.clock().advance(-DAY);
+        list.lock().unwrap()[0] = thing("a", "right");
+        acme.run_now().await;
+
+        assert_eq!(state(&acme, "a").await.as_deref(), Some("right"));
+        assert_eq!(acme.newest_run().await["updated"], 1);
+        list.lock().unwrap().pop();
+        acme.run_now().await;
+        assert_eq!(acme.keys().await.1, ["b"]);
+    })
+    .await;
+}
+
+async fn what_was_written_by_a_clock_behind_is_found_missing(dialect: Dialect) {
+    let list = shelf(&[thing("a", "new")]);
+    let shown = Arc::clone(&list);
+    let play = move |_: &Asked| page(&shown.lock().unwrap(), json!({}));
+    acme::on(dialect, LIST, play, async |acme| {
+        acme.app.clock().advance(-DAY);
+        list.lock().unwrap().push(thing("b", "new"));
+        acme.run_now().await;
+        list.lock().unwrap().remove(0);
+        acme.run_now().await;
+        assert_eq!(acme.keys().await, (vec!["b".to_owned()], vec!["a".to_owned()]));
+    })
+    .await;
+}
+
+async fn what_an_action_writes_while_a_page_is_under_way_stays(dialect: Dialect) {
+    let (asked, was_asked) = mpsc::channel();
+    let (go, may_go) = mpsc::channel::<()>();
+    let may_go = Mutex::new(may_go);
+    let play = move |request: &Asked| {
+        if request.number == 0 {
+            return page(&[thing("a", "first")], json!({}));
+        }
+        if request.number == 1 {
+            asked.send(()).unwrap();
+            may_go.lock().unwrap().recv().unwrap();
+        }
+        page(&[thing("a", &format!("page {}", request.number))], json!({}))
+    };
+    acme::on(dialect, LIST, play, async |acme| {
+        // Worse still, the action's process has a clock that is ten minutes behind.
+        let acts = async {
+            tokio::task::spawn_blocking(move || was_asked.recv().unwrap())
+                .await
+                .unwrap();
+            acme.app.clock().advance(-600_000_000);
+            acme.act(&thing("a", "acted")).await;
+            acme.act(&thing("made", "acted")).await;
+            acme.app.clock().advance(600_000_000);
+            go.send(()).unwrap();
+        };
+        tokio::join!(acme.run_now(), acts);
+        assert_eq!(state(&acme, "a").await.as_deref(), Some("acted"));
+        let (live, deleted) = acme.keys().await;
+        assert_eq!(
+            (live, deleted.len()),
+            (vec!["a".to_owned(), "made".to_owned()], 0)
+        );
+        acme.run_now().await;
+        assert_eq!(acme.keys().await, (vec!["a".to_owned()], vec!["made".to_owned()]));
+    })
+    .await;
+}
+
+async fn what_an_action_writes_before_a_page_is_requested_does_not_stay(dialect: Dialect) {
+    let play = |asked: &Asked| page(&[thing("a", &format!("page {}", asked.number))], json!({}));
+    acme::on(dialect, LIST, play, async |acme| {
+        acme.app.clock().advance(DAY);
+        acme.act(&thing("a", "acted")).await;
+        acme.app.clock().advance(-DAY);
+        acme.run_now().await;
+        assert_eq!(state(&acme, "a").await.as_deref(), Some("page 1"));
+    })
+    .await;
+}

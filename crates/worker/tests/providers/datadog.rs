@@ -123,7 +123,8 @@ async fn monitors_are_kept_equal_to_the_organization() {
         [
             "page_size=100&page=0",
             "page_size=100&page=1",
-            "page_size=100&page=2"
+            "page_size=100&page=2",
+            "page_size=100&page=3"
         ]
     );
 

@@ -34,7 +34,7 @@ fn answers(asked: &Asked<'_>) -> Option<ResponseTemplate> {
         "/me" => return ok(&json!({ "type": "admin", "id": "991267459", "email": "admin@example.com" })),
         "/contacts" => ("contacts", "data"),
         "/conversations" => ("conversations", "conversations"),
-        _ => return None,
+        path => return conversation(asked, path.strip_prefix("/conversations/")?),
     };
     asked.only(&["per_page", "starting_after"]);
     let all = asked.shelf(shelf);
@@ -59,6 +59,16 @@ fn answers(asked: &Asked<'_>) -> Option<ResponseTemplate> {
         pages["next"] = json!({ "page": start / size + 2, "starting_after": format!("WzE3+{end}==") });
     }
     ok(&json!({ "type": "list", field: page, "total_count": all.len(), "pages": pages }))
+}
+
+/// As <https://developers.intercom.com/docs/references/2.11/rest-api/api.intercom.io/conversations/retrieveconversation> tells.
+fn conversation(asked: &Asked<'_>, id: &str) -> Option<ResponseTemplate> {
+    let mut known = asked.shelf("conversations");
+    known.extend(asked.shelf("hidden"));
+    match known.iter().find(|conversation| conversation["id"] == id) {
+        Some(conversation) => ok(conversation),
+        None => Some(error(404, "not_found", "Resource Not Found")),
+    }
 }
 
 fn contact(number: i64) -> Json {
@@ -142,6 +152,16 @@ async fn contacts_and_conversations_are_kept_equal_to_the_workspace() {
         stage.row("contacts", "external_id", &json!("7")).await["name"],
         "Jane"
     );
+
+    // A conversation that the list did not show, since it moved meanwhile.
+    stage.shelve("hidden", |list| list.push(json!({ "id": "471", "open": false })));
+    stage.shelve("conversations", Vec::clear);
+    stage.pass(Duration::from_hours(7)).await;
+    let row = stage.row("conversations", "id", &json!("471")).await;
+    assert_eq!(row["open"], json!(false));
+    stage.shelve("hidden", Vec::clear);
+    stage.pass(Duration::from_hours(7)).await;
+    assert_eq!(stage.rows("conversations").await.len(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

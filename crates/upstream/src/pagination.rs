@@ -132,8 +132,9 @@ impl Upstream {
                     OffsetStep::Pages => u64::from(records > 0 || sign == Sign::More),
                 };
                 // A short page may have records behind it, unless a total says that these are all.
-                let short = paginate.limit.is_none_or(|limit| records < limit);
-                if by == 0 || short && sign != Sign::More && list_end::all_read(paginate, page) {
+                if by == 0
+                    || short(paginate, page) && sign != Sign::More && list_end::all_read(paginate, page)
+                {
                     return end();
                 }
                 let here = parameter_of(call, parameter).and_then(|value| value.parse().ok());
@@ -144,11 +145,19 @@ impl Upstream {
                 (Some(offset.to_string()), sign)
             }
         };
+        let capped = paginate.max_pages.is_some_and(|max| page.pages >= max);
+        let cap = Next::End(End::Unproved(Doubt::Cap { pages: page.pages }));
         match following {
-            Some(_) if paginate.max_pages.is_some_and(|max| page.pages >= max) => {
-                Ok(Next::End(End::Unproved(Doubt::Cap { pages: page.pages })))
-            }
+            Some(_) if capped => Ok(cap),
             Some(cursor) => Ok(Next::Page(cursor)),
+            // Some providers name no next page where they stop.
+            None if capped
+                && sign == Sign::Undeclared
+                && paginate.end.total.is_none()
+                && !short(paginate, page) =>
+            {
+                Ok(cap)
+            }
             None => Ok(Next::End(list_end::end(paginate, sign, page))),
         }
     }
@@ -294,6 +303,12 @@ fn same_page(one: &Url, mut other: Url) -> bool {
     };
     other.set_fragment(None);
     one.origin() == other.origin() && one.path() == other.path() && sorted(one) == sorted(&other)
+}
+
+/// Whether a page has fewer records than were requested, or nobody knows how many that was.
+fn short(paginate: &Paginate, page: &PageSeen<'_>) -> bool {
+    let records = u64::try_from(page.records).unwrap_or(u64::MAX);
+    paginate.limit.is_none_or(|limit| records < limit)
 }
 
 fn parameter_of<'a>(call: &'a Call, parameter: &str) -> Option<&'a String> {

@@ -390,6 +390,20 @@ fn an_offset_beyond_what_the_provider_accepts_is_not_requested(#[case] max: u64,
     };
     let next = list.next(&pages, &Call::get("/items"), &json!({"next": "x"}), 5);
     assert_eq!(next.unwrap(), unproved(Doubt::Cap { pages: 2 }));
+    let of_five = Paginate {
+        limit: Some(5),
+        ..pages
+    };
+    let next = |records| {
+        list.next(&of_five, &Call::get("/items"), &json!({}), records)
+            .unwrap()
+    };
+    assert_eq!(
+        next(5),
+        unproved(Doubt::Cap { pages: 2 }),
+        "the provider may stop here"
+    );
+    assert_eq!(next(4), PROVED);
 }
 
 #[rstest]

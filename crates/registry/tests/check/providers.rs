@@ -78,7 +78,7 @@ fn fixed_words_are_listed() {
     refused(
         "type: cursor",
         "type: scroll",
-        &["must be link, cursor or offset"],
+        &["must be link, cursor, offset or none"],
     );
     refused(
         "title: Region",

@@ -72,7 +72,9 @@ fn main() -> anyhow::Result<ExitCode> {
         match cli.command {
             Some(Command::Child { kind }) => be(kind).await.map(|()| ExitCode::SUCCESS),
             Some(Command::Proxy(options)) => run(&cli.options, proxy::measure(&options)).await,
-            Some(Command::Schedule(options)) => run(&cli.options, schedule::measure(&options)).await,
+            Some(Command::Schedule(options)) => {
+                Box::pin(run(&cli.options, schedule::measure(&options))).await
+            }
             None => run(&cli.options, measure(&cli.options)).await,
         }
     });

@@ -82,6 +82,7 @@ impl TestDatabase {
     }
 
     /// A database of the same content, as a backup that is restored elsewhere. Nobody may use this one meanwhile.
+    #[must_use]
     pub fn copy(&self) -> Self {
         if self.url.sqlite_path().is_none() {
             let name = self.address();

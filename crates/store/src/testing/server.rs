@@ -85,6 +85,7 @@ impl Server {
             .expect("the guard's answer");
         if line.trim() != "ready" && language.is_some() {
             complain("there is no locale for another language: install locales");
+            guard.wait().expect("the guard ends");
             return None;
         }
         assert_eq!(line.trim(), "ready", "PostgreSQL did not start");

@@ -18,7 +18,7 @@ pub use id::{
 pub use model::{Column, ColumnKind, Model, Parse};
 pub use names::{
     ActionName, ConnectionName, EnvironmentName, IntegrationKey, ModelName, NameError, ProviderName,
-    SyncName, TableName, Variant,
+    SyncName, TableName, Variant, check_new,
 };
 pub use record::{Record, RecordError, RecordReader, Value};
 pub use timestamp::{ParseTimestampError, Timestamp};

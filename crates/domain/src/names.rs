@@ -10,9 +10,38 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A name breaks its rule; tells the rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("must be {rule}")]
-pub struct NameError {
-    rule: &'static str,
+pub enum NameError {
+    /// The name's own rule.
+    #[error("must be {0}")]
+    Rule(&'static str),
+    /// The rule of all names, by which no two of them look alike.
+    #[error(
+        "must not begin or end with white space or an invisible character, and must hold no control characters"
+    )]
+    Invisible,
+}
+
+/// Checks a text that names something new, be it a name of a type below, an id of a user or a label.
+///
+/// What was stored before there was this rule stays readable: only new names are checked.
+pub fn check_new(text: &str) -> Result<(), NameError> {
+    let edges = [text.chars().next(), text.chars().next_back()];
+    if edges.into_iter().flatten().any(is_invisible) || text.contains(char::is_control) {
+        Err(NameError::Invisible)
+    } else {
+        Ok(())
+    }
+}
+
+/// Whether a character shows nothing: white space, controls, and those that Unicode calls ignorable, but for the ones that end
+/// an emoji.
+fn is_invisible(c: char) -> bool {
+    c.is_whitespace()
+        || c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{2800}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}')
 }
 
 fn word(c: char) -> bool {
@@ -30,6 +59,13 @@ macro_rules! name {
             pub fn as_str(&self) -> &str {
                 &self.0
             }
+
+            /// A name for something new; `parse` also takes names that were stored before [`check_new`].
+            pub fn new(text: &str) -> Result<Self, NameError> {
+                let name = text.parse()?;
+                check_new(text)?;
+                Ok(name)
+            }
         }
 
         impl FromStr for $name {
@@ -39,7 +75,7 @@ macro_rules! name {
                 if !$text.is_empty() && $text.len() <= $max && $valid {
                     Ok(Self($text.to_owned()))
                 } else {
-                    Err(NameError { rule: $rule })
+                    Err(NameError::Rule($rule))
                 }
             }
         }
@@ -173,6 +209,25 @@ mod tests {
         assert!("a\nb".parse::<ConnectionName>().is_err());
         assert!("é".parse::<ConnectionName>().is_err());
         assert!("x".repeat(256).parse::<ConnectionName>().is_err());
+    }
+
+    #[test]
+    fn a_new_name_has_nothing_invisible_at_its_ends_and_an_old_one_is_still_read() {
+        for name in [" bob", "bob ", " ", "  bob  "] {
+            assert_eq!(ConnectionName::new(name), Err(NameError::Invisible), "{name:?}");
+            assert!(name.parse::<ConnectionName>().is_ok());
+            assert_eq!(IntegrationKey::new(name), Err(NameError::Invisible));
+        }
+        for edge in [
+            "\t", "\n", "\u{a0}", "\u{2003}", "\u{3000}", "\u{200b}", "\u{feff}", "\u{85}", "\u{2028}",
+        ] {
+            assert!(check_new(&format!("{edge}bob")).is_err(), "{edge:?}");
+            assert!(check_new(&format!("bob{edge}")).is_err(), "{edge:?}");
+        }
+        assert!(check_new("b\u{0}b").is_err() && check_new("b\rb").is_err());
+        for good in ["bob", "b o b", "Ærø", "\u{2764}\u{fe0f}", "نمی\u{200c}خواهم", ""] {
+            assert!(check_new(good).is_ok(), "{good:?}");
+        }
     }
 
     #[test]

@@ -127,7 +127,7 @@ impl Reader<'_> {
                 self.wrong("invalid", &here, rule);
                 continue;
             }
-            let Some(value) = self.text(&here, &value, 1) else {
+            let Some(value) = self.name(&here, &value) else {
                 continue;
             };
             if name == EMAIL_TAG && !self.is_email(&here, &value) {
@@ -193,7 +193,17 @@ impl Reader<'_> {
             self.wrong("missing", path, "is needed: text of 1 to 255 characters");
             return None;
         };
-        self.text(path, &value, 1)
+        self.name(path, &value)
+    }
+
+    /// Text by which something is found again.
+    fn name(&mut self, path: &[&str], value: &Json) -> Option<String> {
+        let text = self.text(path, value, 1)?;
+        if let Err(rule) = domain::check_new(&text) {
+            self.wrong("invalid", path, rule.to_string());
+            return None;
+        }
+        Some(text)
     }
 
     /// Text of `least` to 255 characters. U+0000 is not taken: PostgreSQL's JSON functions, which the filters of lists are made
@@ -328,6 +338,13 @@ mod tests {
             (json!({ "tags": { "x": "" } }), "tags.x"),
             (json!({ "tags": { "x": 1 } }), "tags.x"),
             (json!({ "tags": { "x": "\0" } }), "tags.x"),
+            (json!({ "tags": { "x": "pro " } }), "tags.x"),
+            (json!({ "end_user": { "id": " u1" } }), "end_user.id"),
+            (json!({ "end_user": { "id": "u\u{200b}" } }), "end_user.id"),
+            (
+                json!({ "end_user": { "id": "u" }, "organization": { "id": "o\t" } }),
+                "organization.id",
+            ),
             (json!({ "tags": { "x": "1", "X": "2" } }), "tags.x"),
             (
                 json!({ "tags": { "End_User_Email": "nobody" } }),

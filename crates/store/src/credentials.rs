@@ -76,6 +76,15 @@ pub fn not_sealed_with(c: &mut DbConn, key_id: &str, limit: i64) -> Result<Vec<S
         .load(c)?)
 }
 
+/// How many credentials of any environment each key sealed, by the key's id.
+pub fn count_by_key_any_environment(c: &mut DbConn) -> Result<Vec<(String, i64)>, StoreError> {
+    Ok(credentials::table
+        .group_by(credentials::key_id)
+        .order(credentials::key_id)
+        .select((credentials::key_id, diesel::dsl::count_star()))
+        .load(c)?)
+}
+
 /// Puts `new` in place of `old`; false if they have changed meanwhile.
 pub fn replace_if_same(
     c: &mut DbConn,

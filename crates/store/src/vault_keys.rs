@@ -4,6 +4,7 @@ use diesel::prelude::*;
 use domain::Timestamp;
 
 use crate::column::{MaybeMicros, Micros};
+use crate::dialect::{lock_vault_keys, on_db};
 use crate::schema::vault_keys;
 use crate::{DbConn, StoreError};
 
@@ -32,17 +33,22 @@ pub fn list(c: &mut DbConn) -> Result<Vec<VaultKeyRow>, StoreError> {
         .load(c)?)
 }
 
-/// Adds a key; [`StoreError::Conflict`] if its id is there.
-pub fn insert(c: &mut DbConn, key: &VaultKeyRow) -> Result<(), StoreError> {
-    diesel::insert_into(vault_keys::table)
+/// Lets no other process read or change the keys until the transaction ends: what follows from them is decided by one at a time.
+pub fn lock(c: &mut DbConn) -> Result<(), StoreError> {
+    lock_vault_keys(c)
+}
+
+/// Adds a key unless its id is there.
+pub fn ensure(c: &mut DbConn, key: &VaultKeyRow) -> Result<(), StoreError> {
+    on_db!(c, c => diesel::insert_into(vault_keys::table)
         .values((
             vault_keys::key_id.eq(&key.key_id),
             vault_keys::check_text.eq(&key.check),
             vault_keys::created_at.eq(key.created_at.as_micros()),
             vault_keys::retired_at.eq(key.retired_at.map(Timestamp::as_micros)),
         ))
-        .execute(c)
-        .map_err(StoreError::about("encryption key"))?;
+        .on_conflict_do_nothing()
+        .execute(c))?;
     Ok(())
 }
 

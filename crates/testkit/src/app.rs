@@ -1,14 +1,12 @@
 //! A whole Trunkline for one test.
 
 use std::collections::HashMap;
-use std::net::{Ipv4Addr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
-use api::ApiOptions;
 use domain::{ApiKeyId, Clock, EnvironmentId, EnvironmentName, Model};
-use gateway::{Caller, Gateway, KeySource, Parts, Scope};
+use gateway::{Caller, Gateway, GatewayError, KeySource, Parts, Scope};
 use registry::Registry;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value as Json, json};
@@ -18,94 +16,33 @@ use store::testing::TestDatabase;
 use store::{Dialect, Store, actions, api_keys, environments, runs, schedule};
 use tokio_util::sync::CancellationToken;
 use twilio_sim::Simulator;
-use upstream::Upstream;
-use vault::{KeyRing, SecretKey};
+use vault::{KeyFile, KeyRing, SecretKey};
 use worker::{Worker, WorkerOptions};
 
+use crate::builder::AppBuilder;
 use crate::client::Client;
-use crate::{AppBuilder, database, logs};
+use crate::logs;
 
 /// The environment of [`TestApp::admin`].
-const ENVIRONMENT: &str = "dev";
+pub(crate) const ENVIRONMENT: &str = "dev";
 /// Longer than any test lets the worker work.
 const PATIENCE: Duration = Duration::from_mins(5);
 
-impl AppBuilder {
-    /// Starts it; `None` where PostgreSQL's programs are missing.
-    pub async fn start(self, dialect: Dialect) -> Option<TestApp> {
-        logs::capture();
-        let database = match self.database {
-            Some(database) => database,
-            None => database::open(dialect).await?,
-        };
-        let store = database.store().await;
-        let (clock, key) = (self.clock, SecretKey::generate());
-        let encryption_key = key.to_base64();
-        let simulator = Simulator::start(self.sim).expect("the simulator starts");
-        let mut options = self.upstream;
-        let twilio = "twilio".parse().expect("a name");
-        let address = url::Url::parse(&simulator.url()).expect("the simulator's address");
-        options.base_urls.entry(twilio).or_insert(address);
-        let parts = Parts {
-            store: store.clone(),
-            registry: self
-                .registry
-                .unwrap_or_else(|| Registry::builtin().expect("the built-in providers are right")),
-            upstream: Upstream::new(options, clock.clone()).expect("calls can be made"),
-            keys: KeySource::Given(KeyRing::new(key, Vec::new())),
-            clock: clock.clone(),
-        };
-        let gateway = Gateway::start(parts).await.expect("the gateway starts");
-        let (server, base) = serve(&gateway);
-        // What arrives is looked at as it arrives.
-        let http = reqwest::Client::builder().no_gzip().build().expect("a client");
-        let seen = Arc::default();
-        let anonymous = Client::new(http, base, None, Arc::clone(&seen));
-        let mut app = TestApp {
-            anonymous: anonymous.clone(),
-            admin: anonymous,
-            gateway,
-            clock,
-            simulator,
-            store,
-            server,
-            seen,
-            environments: Mutex::default(),
-            database,
-            encryption_key,
-        };
-        app.admin = app.environment(ENVIRONMENT).await;
-        Some(app)
-    }
-}
-
-fn serve(gateway: &Gateway) -> (ServerHandle, String) {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    let base = format!("http://{}", listener.local_addr().expect("the bound address"));
-    let options = ApiOptions {
-        threads: Some(1),
-        drain: Duration::ZERO,
-        ..ApiOptions::default()
-    };
-    let server = api::serve(gateway.clone(), listener, options).expect("the API is served");
-    let handle = server.handle();
-    tokio::spawn(server);
-    (handle, base)
-}
-
 /// A whole Trunkline: API, store, simulator; and a worker when asked.
 pub struct TestApp {
-    admin: Client,
-    anonymous: Client,
-    gateway: Gateway,
-    clock: Clock,
-    simulator: Simulator,
-    store: Store,
-    server: ServerHandle,
-    seen: Arc<Mutex<String>>,
-    environments: Mutex<HashMap<EnvironmentName, EnvironmentId>>,
-    database: TestDatabase,
-    encryption_key: SecretString,
+    pub(crate) admin: Client,
+    pub(crate) anonymous: Client,
+    pub(crate) gateway: Gateway,
+    pub(crate) clock: Clock,
+    pub(crate) simulator: Simulator,
+    pub(crate) store: Store,
+    pub(crate) server: ServerHandle,
+    pub(crate) seen: Arc<Mutex<String>>,
+    pub(crate) environments: Mutex<HashMap<EnvironmentName, EnvironmentId>>,
+    pub(crate) database: TestDatabase,
+    pub(crate) encryption_key: SecretString,
+    pub(crate) key_file: KeyFile,
+    pub(crate) _folder: tempfile::TempDir,
 }
 
 impl Drop for TestApp {
@@ -209,6 +146,11 @@ impl TestApp {
         &self.encryption_key
     }
 
+    /// The file that keeps the keys of an app made with [`crate::AppBuilder::with_key_file`].
+    pub fn key_file(&self) -> &KeyFile {
+        &self.key_file
+    }
+
     /// What the process logged so far, the lines of other tests among it.
     pub fn logs(&self) -> String {
         logs::text()
@@ -255,15 +197,25 @@ impl TestApp {
     /// If it does not start.
     pub async fn another_gateway(&self, registry: Registry) -> Gateway {
         let key = SecretKey::from_base64(self.encryption_key.expose_secret()).expect("the key is right");
-        Gateway::start(Parts {
+        self.try_another_gateway(registry, KeySource::Given(KeyRing::new(key, Vec::new())))
+            .await
+            .expect("the gateway starts")
+    }
+
+    /// Starts another process over the same database, with keys of its own.
+    pub async fn try_another_gateway(
+        &self,
+        registry: Registry,
+        keys: KeySource,
+    ) -> Result<Gateway, GatewayError> {
+        let parts = Parts {
             store: self.store.clone(),
             registry,
             upstream: self.gateway.upstream().clone(),
-            keys: KeySource::Given(KeyRing::new(key, Vec::new())),
+            keys,
             clock: self.clock.clone(),
-        })
-        .await
-        .expect("the gateway starts")
+        };
+        Gateway::start(parts).await
     }
 
     /// Starts a worker; it works until its token is cancelled, and then its task ends.

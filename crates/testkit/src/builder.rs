@@ -1,12 +1,23 @@
-//! What the app of a test is to be like.
+//! How a test's app is made.
 
+use std::net::{Ipv4Addr, TcpListener};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use actix_web::dev::ServerHandle;
+use api::ApiOptions;
 use domain::{Clock, Timestamp};
+use gateway::{Gateway, KeySource, Parts};
 use registry::Registry;
+use store::Dialect;
 use store::testing::TestDatabase;
-use twilio_sim::SimConfig;
-use upstream::UpstreamOptions;
+use twilio_sim::{SimConfig, Simulator};
+use upstream::{Upstream, UpstreamOptions};
+use vault::{KeyFile, KeyRing, SecretKey};
+
+use crate::app::{ENVIRONMENT, TestApp};
+use crate::client::Client;
+use crate::{database, logs};
 
 /// When tests begin by the clock in hand: a Wednesday, at noon.
 const START: i64 = 1_793_793_600 * Timestamp::SECOND;
@@ -14,11 +25,12 @@ const START: i64 = 1_793_793_600 * Timestamp::SECOND;
 /// What an app is to be like.
 #[derive(Debug)]
 pub struct AppBuilder {
-    pub(crate) sim: SimConfig,
-    pub(crate) upstream: UpstreamOptions,
-    pub(crate) registry: Option<Registry>,
-    pub(crate) clock: Clock,
-    pub(crate) database: Option<TestDatabase>,
+    sim: SimConfig,
+    upstream: UpstreamOptions,
+    registry: Option<Registry>,
+    clock: Clock,
+    key_file: bool,
+    database: Option<TestDatabase>,
 }
 
 impl Default for AppBuilder {
@@ -41,6 +53,7 @@ impl Default for AppBuilder {
             upstream,
             registry: None,
             clock: Clock::manual(Timestamp::from_micros(START)),
+            key_file: false,
             database: None,
         }
     }
@@ -88,10 +101,87 @@ impl AppBuilder {
         self
     }
 
+    /// Keeps the encryption keys in [`TestApp::key_file`], which the start creates.
+    #[must_use]
+    pub fn with_key_file(mut self) -> Self {
+        self.key_file = true;
+        self
+    }
+
     /// A database of its own server, say; otherwise a new one is made.
     #[must_use]
     pub fn database(mut self, database: TestDatabase) -> Self {
         self.database = Some(database);
         self
     }
+
+    /// Starts it; `None` where PostgreSQL's programs are missing.
+    pub async fn start(self, dialect: Dialect) -> Option<TestApp> {
+        logs::capture();
+        let database = match self.database {
+            Some(database) => database,
+            None => database::open(dialect).await?,
+        };
+        let store = database.store().await;
+        let (clock, key) = (self.clock, SecretKey::generate());
+        let encryption_key = key.to_base64();
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let key_file = KeyFile::at(folder.path().join("trunkline.key"));
+        let keys = if self.key_file {
+            KeySource::File(key_file.clone())
+        } else {
+            KeySource::Given(KeyRing::new(key, Vec::new()))
+        };
+        let simulator = Simulator::start(self.sim).expect("the simulator starts");
+        let mut options = self.upstream;
+        let twilio = "twilio".parse().expect("a name");
+        let address = url::Url::parse(&simulator.url()).expect("the simulator's address");
+        options.base_urls.entry(twilio).or_insert(address);
+        let parts = Parts {
+            store: store.clone(),
+            registry: self
+                .registry
+                .unwrap_or_else(|| Registry::builtin().expect("the built-in providers are right")),
+            upstream: Upstream::new(options, clock.clone()).expect("calls can be made"),
+            keys,
+            clock: clock.clone(),
+        };
+        let gateway = Gateway::start(parts).await.expect("the gateway starts");
+        let (server, base) = serve(&gateway);
+        // What arrives is looked at as it arrives.
+        let http = reqwest::Client::builder().no_gzip().build().expect("a client");
+        let seen = Arc::default();
+        let anonymous = Client::new(http, base, None, Arc::clone(&seen));
+        let mut app = TestApp {
+            anonymous: anonymous.clone(),
+            admin: anonymous,
+            gateway,
+            clock,
+            simulator,
+            store,
+            server,
+            seen,
+            environments: Mutex::default(),
+            database,
+            encryption_key,
+            key_file,
+            _folder: folder,
+        };
+        app.admin = app.environment(ENVIRONMENT).await;
+        Some(app)
+    }
+}
+
+fn serve(gateway: &Gateway) -> (ServerHandle, String) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let base = format!("http://{}", listener.local_addr().expect("the bound address"));
+    let options = ApiOptions {
+        threads: Some(1),
+        drain: Duration::ZERO,
+        ..ApiOptions::default()
+    };
+    let server = api::serve(gateway.clone(), listener, options).expect("the API is served");
+    let handle = server.handle();
+    tokio::spawn(server);
+    (handle, base)
 }

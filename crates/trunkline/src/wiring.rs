@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use store::{Dialect, Store, StoreOptions};
 use upstream::{Upstream, UpstreamOptions};
 use url::Url;
-use vault::{KeyFile, KeyId, KeyRing, SecretKey};
+use vault::{KeyFile, KeyRing, SecretKey};
 use worker::WorkerOptions;
 
 use crate::config::{Config, ConfigError};
@@ -192,21 +192,12 @@ pub(crate) fn show_key(secret: &SecretString) {
     ));
 }
 
-/// The keys that seal credentials: from configuration, else from a file beside SQLite's, made if it is not there.
+/// The keys that seal credentials: from configuration, else from a file beside SQLite's.
 fn keys(config: &Config) -> anyhow::Result<KeySource> {
     if let Some(given) = &config.encryption_key {
         return Ok(KeySource::Given(given_keys(given)?));
     }
-    let file = key_file(config)?;
-    let (ring, created) = file.load_or_create()?;
-    if created {
-        tracing::info!(
-            key.id = %ring.current().id(),
-            key.file = %file.path().display(),
-            "made an encryption key: back this file up, apart from the database; without it stored credentials cannot be read",
-        );
-    }
-    Ok(KeySource::File(file))
+    Ok(KeySource::File(key_file(config)?))
 }
 
 /// The file that keeps the keys if configuration gives none.
@@ -218,15 +209,6 @@ pub(crate) fn key_file(config: &Config) -> Result<KeyFile, ConfigError> {
                 .to_owned(),
         )
     })
-}
-
-/// The id of the key that seals, if configuration gives the keys.
-pub(crate) fn given_key_id(config: &Config) -> anyhow::Result<KeyId> {
-    let given = config
-        .encryption_key
-        .as_ref()
-        .context("no encryption key is configured")?;
-    Ok(given_keys(given)?.current().id())
 }
 
 fn beside(mut database: std::ffi::OsString) -> PathBuf {

@@ -15,9 +15,9 @@ pub enum VaultError {
         /// What is wrong with it, without a word of it.
         problem: String,
     },
-    /// Sealed with a key that is not there.
+    /// Sealed with a key that is not in the key ring.
     #[error(
-        "sealed with the encryption key {key_id}, which the key ring does not hold: add that key as an older one"
+        "sealed with the encryption key {key_id}, which this process does not have: add that key as an older one"
     )]
     UnknownKey {
         /// The key that is needed.
@@ -32,22 +32,39 @@ pub enum VaultError {
     /// An API key that could be guessed or cannot stand in a header.
     #[error("an API key must be a UUID, or at least 32 letters, digits, _ or -")]
     BadApiKey,
-    /// Others than its owner can read the key file.
-    #[error("others than its owner can read the key file {path}: run `chmod 600 {path}`")]
+    /// Other users can read the key file.
+    #[error("other users can read the key file {path}: run `chmod 600 {path}`")]
     KeyFileOpen {
         /// The file.
         path: PathBuf,
     },
+    /// There is no key file.
+    #[error(
+        "the key file {path} is missing: put it back from your backup, mount the volume that it is on, or give the keys in \
+         TRUNKLINE_ENCRYPTION_KEY"
+    )]
+    KeyFileMissing {
+        /// Where it should be.
+        path: PathBuf,
+    },
     /// The key file holds no key.
     #[error(
-        "the key file {path} is empty: put the key back, or delete the file if no database was made with it"
+        "the key file {path} is empty: put it back from your backup, or delete it if no database was used with it"
     )]
     KeyFileEmpty {
         /// The file.
         path: PathBuf,
     },
-    /// A line of the key file is no key.
-    #[error("line {line} of the key file {path} is no key")]
+    /// The key file is not a file of keys.
+    #[error("the key file {path} {problem}: put it back from your backup")]
+    KeyFileInvalid {
+        /// The file.
+        path: PathBuf,
+        /// What it is instead.
+        problem: &'static str,
+    },
+    /// A line of the key file is not a key.
+    #[error("line {line} of the key file {path} is not a key: put the file back from your backup")]
     KeyFileLine {
         /// The file.
         path: PathBuf,
@@ -56,14 +73,8 @@ pub enum VaultError {
         /// What is wrong with the line.
         source: Box<VaultError>,
     },
-    /// Two rotations at once, or one that was cut off.
-    #[error("another rotation of the key file is under way; if none is, delete {path}")]
-    RotationUnderWay {
-        /// The file that the other rotation writes.
-        path: PathBuf,
-    },
-    /// The file system refuses.
-    #[error("cannot {doing} the key file {path}")]
+    /// The file system refused.
+    #[error("cannot {doing} the key file {path}: {source}")]
     KeyFile {
         /// `read` or `write`.
         doing: &'static str,

@@ -1,15 +1,23 @@
 //! The file that keeps the keys when none is configured: one a line, the first is current, the rest are older.
+//!
+//! The file is written as a whole or not at all: a process that is killed at any point leaves the old file or the new one.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use secrecy::ExposeSecret;
+use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
 
 use crate::{KeyRing, SecretKey, VaultError};
 
-/// A key file by its path. Only its owner may read it; on systems without Unix permissions that is not looked at.
+/// Bytes of a key file at most: more than a thousand keys.
+const MAX_SIZE: u64 = 64 * 1024;
+
+/// A key file by its path. Only its owner may read it; systems without Unix permissions do not check that.
+///
+/// All functions block: call them on a thread that may.
 #[derive(Debug, Clone)]
 pub struct KeyFile {
     path: PathBuf,
@@ -26,11 +34,9 @@ impl KeyFile {
         &self.path
     }
 
-    /// The keys of the file.
+    /// Reads the keys of the file. Never creates it: [`VaultError::KeyFileMissing`] if there is none.
     pub fn load(&self) -> Result<KeyRing, VaultError> {
-        let file = File::open(&self.path).map_err(|source| self.failed("read", source))?;
-        self.check_permissions(&file)?;
-        let text = Zeroizing::new(io::read_to_string(&file).map_err(|source| self.failed("read", source))?);
+        let text = self.read()?;
         let mut keys = Vec::new();
         for (index, line) in text
             .lines()
@@ -52,44 +58,84 @@ impl KeyFile {
         Ok(KeyRing::new(current, keys.collect()))
     }
 
-    /// The keys of the file, and whether it was made just now with a new key.
-    pub fn load_or_create(&self) -> Result<(KeyRing, bool), VaultError> {
+    /// Creates the file with a new key; returns `None` if there is a file already, which stays as it is.
+    ///
+    /// Only for a database that has never been used with a key.
+    pub fn create(&self) -> Result<Option<KeyRing>, VaultError> {
         let ring = KeyRing::new(SecretKey::generate(), Vec::new());
-        match write_new(&self.path, &ring) {
-            Ok(()) => Ok((ring, true)),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok((self.load()?, false)),
-            Err(error) => Err(self.failed("write", error)),
+        let written = self.write(&ring, &self.path)?;
+        match written.persist_noclobber(&self.path) {
+            Ok(_) => {}
+            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => return Ok(None),
+            Err(error) => return Err(self.failed("write", error.error)),
         }
+        sync_folder(&self.path).map_err(|source| self.failed("write", source))?;
+        Ok(Some(ring))
     }
 
-    /// Puts a new key before the others, which stay as older ones. The file is replaced as a whole or not at all.
+    /// Puts a new key before the others, which stay as older ones.
+    ///
+    /// Two rotations at once would lose one of the new keys: the caller lets one process at a time do it.
     pub fn rotate(&self) -> Result<KeyRing, VaultError> {
-        let mut name = self.path.clone().into_os_string();
-        name.push(".new");
-        let new = PathBuf::from(name);
-        // The new file is the lock as well. It is claimed before the keys are read, so that no rotation's key is lost.
-        let claim = match create(&new) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                return Err(VaultError::RotationUnderWay { path: new });
-            }
-            Err(error) => return Err(self.failed("write", error)),
+        let old = self.load()?;
+        let older = std::iter::once(old.current().clone())
+            .chain(old.older().iter().cloned())
+            .collect();
+        let ring = KeyRing::new(SecretKey::generate(), older);
+        // A link to the file stays one.
+        let path = fs::canonicalize(&self.path).map_err(|source| self.failed("read", source))?;
+        let written = self.write(&ring, &path)?;
+        written
+            .persist(&path)
+            .map_err(|error| self.failed("write", error.error))?;
+        sync_folder(&path).map_err(|source| self.failed("write", source))?;
+        Ok(ring)
+    }
+
+    fn read(&self) -> Result<Zeroizing<String>, VaultError> {
+        let invalid = |problem| VaultError::KeyFileInvalid {
+            path: self.path.clone(),
+            problem,
         };
-        let rotated = self.load().and_then(|old| {
-            let older = std::iter::once(old.current().clone())
-                .chain(old.older().iter().cloned())
-                .collect();
-            let ring = KeyRing::new(SecretKey::generate(), older);
-            write(claim, &ring).map_err(|source| self.failed("write", source))?;
-            fs::rename(&new, &self.path).map_err(|source| self.failed("write", source))?;
-            sync_folder(&self.path).map_err(|source| self.failed("write", source))?;
-            Ok(ring)
-        });
-        if rotated.is_err() {
-            // Gone already if only the last step failed.
-            drop(fs::remove_file(&new));
+        // Before it is opened: opening a pipe would wait for a writer.
+        match fs::metadata(&self.path) {
+            Ok(found) if found.is_file() => {}
+            Ok(found) if found.is_dir() => return Err(invalid("is a folder")),
+            Ok(_) => return Err(invalid("is not a regular file")),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(VaultError::KeyFileMissing {
+                    path: self.path.clone(),
+                });
+            }
+            Err(error) => return Err(self.failed("read", error)),
         }
-        rotated
+        let file = File::open(&self.path).map_err(|source| self.failed("read", source))?;
+        self.check_permissions(&file)?;
+        let mut bytes = Zeroizing::new(Vec::new());
+        file.take(MAX_SIZE + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|source| self.failed("read", source))?;
+        if u64::try_from(bytes.len()).is_ok_and(|length| length > MAX_SIZE) {
+            return Err(invalid("is larger than a key file can be"));
+        }
+        let text = str::from_utf8(&bytes).map_err(|_| invalid("is not text"))?;
+        Ok(Zeroizing::new(text.to_owned()))
+    }
+
+    /// Writes the keys into a new file in the folder of `path`, readable by its owner alone.
+    fn write(&self, ring: &KeyRing, path: &Path) -> Result<NamedTempFile, VaultError> {
+        let write = || {
+            let mut file = tempfile::Builder::new()
+                .prefix(".trunkline-key-")
+                .tempfile_in(folder_of(path))?;
+            for key in std::iter::once(ring.current()).chain(ring.older()) {
+                file.write_all(key.to_base64().expose_secret().as_bytes())?;
+                file.write_all(b"\n")?;
+            }
+            file.as_file().sync_all()?;
+            Ok(file)
+        };
+        write().map_err(|source| self.failed("write", source))
     }
 
     #[cfg(unix)]
@@ -124,36 +170,16 @@ impl KeyFile {
     }
 }
 
-/// Fails if the file is there already, so that two processes that start at once do not each make a key.
-fn create(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
-}
-
-fn write(mut file: File, ring: &KeyRing) -> io::Result<()> {
-    for key in std::iter::once(ring.current()).chain(ring.older()) {
-        file.write_all(key.to_base64().expose_secret().as_bytes())?;
-        file.write_all(b"\n")?;
-    }
-    file.sync_all()
-}
-
-fn write_new(path: &Path, ring: &KeyRing) -> io::Result<()> {
-    write(create(path)?, ring)?;
-    sync_folder(path)
+fn folder_of(path: &Path) -> &Path {
+    path.parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
 }
 
 /// Makes the file's name survive a power cut as well.
 fn sync_folder(path: &Path) -> io::Result<()> {
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
     if cfg!(unix) {
-        File::open(folder)?.sync_all()
+        File::open(folder_of(path))?.sync_all()
     } else {
         Ok(())
     }
@@ -169,25 +195,52 @@ mod tests {
         KeyFile::at(folder.path().join("trunkline.key"))
     }
 
-    #[test]
-    fn the_first_start_makes_a_key_that_only_its_owner_reads_and_the_next_finds_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let (first, created) = file(&folder).load_or_create().unwrap();
-        assert!(created);
-        assert_eq!(
-            fs::metadata(file(&folder).path()).unwrap().permissions().mode() & 0o777,
-            0o600
-        );
+    fn mode(file: &KeyFile) -> u32 {
+        fs::metadata(file.path()).unwrap().permissions().mode() & 0o777
+    }
 
-        let (second, created) = file(&folder).load_or_create().unwrap();
-        assert!(!created);
-        assert_eq!(second.current().id(), first.current().id());
+    #[test]
+    fn a_created_file_is_for_its_owner_and_is_never_replaced_by_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = file(&folder).create().unwrap().unwrap();
+        assert_eq!(mode(&file(&folder)), 0o600);
+
+        assert!(file(&folder).create().unwrap().is_none());
+        assert_eq!(file(&folder).load().unwrap().current().id(), first.current().id());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn many_creations_at_once_end_with_one_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let created: Vec<_> = std::thread::scope(|scope| {
+            let all: Vec<_> = (0..8)
+                .map(|_| scope.spawn(|| file(&folder).create().unwrap()))
+                .collect();
+            all.into_iter()
+                .filter_map(|creation| creation.join().unwrap())
+                .collect()
+        });
+        assert_eq!(created.len(), 1);
+        let loaded = file(&folder).load().unwrap();
+        assert_eq!(loaded.current().id(), created[0].current().id());
+    }
+
+    #[test]
+    fn loading_never_creates() {
+        let folder = tempfile::tempdir().unwrap();
+        for outcome in [file(&folder).load(), file(&folder).rotate()] {
+            let error = outcome.unwrap_err();
+            assert!(matches!(error, VaultError::KeyFileMissing { .. }));
+            assert!(error.to_string().contains("trunkline.key is missing"), "{error}");
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
     #[test]
     fn a_file_that_others_can_read_is_refused_with_the_command_that_helps() {
         let folder = tempfile::tempdir().unwrap();
-        file(&folder).load_or_create().unwrap();
+        file(&folder).create().unwrap();
         fs::set_permissions(file(&folder).path(), fs::Permissions::from_mode(0o640)).unwrap();
         let error = file(&folder).load().unwrap_err().to_string();
         assert!(
@@ -199,7 +252,7 @@ mod tests {
     #[test]
     fn rotation_puts_a_new_key_first_and_keeps_the_rest_in_order() {
         let folder = tempfile::tempdir().unwrap();
-        let first = file(&folder).load_or_create().unwrap().0.current().id();
+        let first = file(&folder).create().unwrap().unwrap().current().id();
         let second = file(&folder).rotate().unwrap().current().id();
         let third = file(&folder).rotate().unwrap().current().id();
 
@@ -210,52 +263,62 @@ mod tests {
             [second, first]
         );
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert_eq!(mode(&file(&folder)), 0o600);
+    }
+
+    #[test]
+    fn rotation_through_a_link_changes_the_file_behind_it() {
+        let folder = tempfile::tempdir().unwrap();
+        file(&folder).create().unwrap();
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(file(&folder).path(), &link).unwrap();
+
+        let rotated = KeyFile::at(&link).rotate().unwrap();
+
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(
-            fs::metadata(file(&folder).path()).unwrap().permissions().mode() & 0o777,
-            0o600
+            file(&folder).load().unwrap().current().id(),
+            rotated.current().id()
         );
     }
 
     #[test]
-    fn two_rotations_at_once_do_not_lose_a_key() {
-        let folder = tempfile::tempdir().unwrap();
-        file(&folder).load_or_create().unwrap();
-        fs::write(folder.path().join("trunkline.key.new"), "").unwrap();
-        assert!(matches!(
-            file(&folder).rotate(),
-            Err(VaultError::RotationUnderWay { .. })
-        ));
-    }
-
-    #[test]
-    fn a_rotation_that_fails_leaves_nothing_behind() {
-        let folder = tempfile::tempdir().unwrap();
-        assert!(matches!(
-            file(&folder).rotate(),
-            Err(VaultError::KeyFile { doing: "read", .. })
-        ));
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
-    }
-
-    #[test]
-    fn an_empty_file_and_a_bad_line_are_told_apart_and_not_echoed() {
+    fn a_file_without_good_keys_says_what_is_wrong_and_echoes_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("trunkline.key");
-        let write = |text: &str| {
+        let key = SecretKey::generate().to_base64();
+        let key = key.expose_secret();
+        let good = key.as_bytes();
+        let cases: [(&[u8], &str); 6] = [
+            (b"", "is empty"),
+            (b"\n \n", "is empty"),
+            (&[good, b"\ngeheim\n"].concat(), "line 2"),
+            (&good[..40], "line 1"),
+            (&[0xff; 44], "is not text"),
+            (&[b'\n'; 70_000], "is larger"),
+        ];
+        for (text, wanted) in cases {
             fs::write(&path, text).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-        };
-        write("\n");
-        assert!(matches!(
-            file(&folder).load(),
-            Err(VaultError::KeyFileEmpty { .. })
-        ));
-        write(&format!(
-            "{}\ngeheim\n",
-            SecretKey::generate().to_base64().expose_secret()
-        ));
-        let error = file(&folder).load().unwrap_err();
-        assert!(matches!(error, VaultError::KeyFileLine { line: 2, .. }));
-        assert!(!format!("{error:?}").contains("geheim"));
+            let error = file(&folder).load().unwrap_err();
+            let told = error.to_string();
+            assert!(
+                told.contains(wanted) && told.contains("trunkline.key") && told.contains("backup"),
+                "{told}"
+            );
+            assert!(!format!("{error:?}").contains("geheim"));
+            // A rotation would write what is lost over what is left.
+            assert!(file(&folder).rotate().is_err());
+            assert_eq!(fs::read(&path).unwrap(), text);
+        }
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        assert!(
+            file(&folder)
+                .load()
+                .unwrap_err()
+                .to_string()
+                .contains("is a folder")
+        );
     }
 }

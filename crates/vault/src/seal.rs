@@ -123,6 +123,24 @@ impl KeyRing {
         &self.older
     }
 
+    /// The ids of all keys, that of the current one first.
+    pub fn ids(&self) -> Vec<KeyId> {
+        self.keys().map(SecretKey::id).collect()
+    }
+
+    /// Adds the keys of `other` that this ring lacks, as the oldest.
+    #[must_use]
+    pub fn with_keys_of(mut self, other: &Self) -> Self {
+        let known = self.ids();
+        let lacking = other.keys().filter(|key| !known.contains(&key.id()));
+        self.older.extend(lacking.cloned());
+        self
+    }
+
+    fn keys(&self) -> impl Iterator<Item = &SecretKey> {
+        std::iter::once(&self.current).chain(&self.older)
+    }
+
     /// Seals `plain` for one place.
     pub fn seal(&self, context: &SealContext<'_>, plain: &SecretString) -> Sealed {
         let data = context.associated_data(&self.current.id());
@@ -182,12 +200,12 @@ impl KeyRing {
     }
 
     fn decrypt(&self, associated_data: &[u8], sealed: &Sealed) -> Result<SecretString, VaultError> {
-        let key = std::iter::once(&self.current)
-            .chain(&self.older)
-            .find(|key| key.id() == sealed.key_id)
-            .ok_or_else(|| VaultError::UnknownKey {
-                key_id: sealed.key_id.clone(),
-            })?;
+        let key =
+            self.keys()
+                .find(|key| key.id() == sealed.key_id)
+                .ok_or_else(|| VaultError::UnknownKey {
+                    key_id: sealed.key_id.clone(),
+                })?;
         let plain = cipher(key)
             .decrypt(
                 &XNonce::from(sealed.nonce),

@@ -6,8 +6,7 @@ use domain::EnvironmentName;
 use gateway::{Gateway, Rotation};
 use indicatif::{ProgressBar, ProgressStyle};
 use secrecy::ExposeSecret;
-use store::credentials;
-use vault::{ApiKeySecret, KeyFile, KeyId, SecretKey};
+use vault::{ApiKeySecret, SecretKey};
 
 use crate::config::Config;
 use crate::wiring::{self, Migrate};
@@ -33,27 +32,19 @@ pub(crate) fn generate() -> anyhow::Result<ExitCode> {
 /// Seals everything with the current key, which is a new one if a file keeps the keys.
 pub(crate) async fn rotate(config: &Config) -> anyhow::Result<ExitCode> {
     wiring::must_exist(config)?;
-    let file = if config.encryption_key.is_some() {
-        None
-    } else {
-        Some(wiring::key_file(config)?)
+    let file = match &config.encryption_key {
+        Some(_) => None,
+        None => Some(wiring::key_file(config)?),
     };
-    if let Some(file) = &file {
-        anyhow::ensure!(
-            file.path().exists(),
-            "there is no key file {} yet: `trunkline serve` makes it at its first start",
-            file.path().display()
-        );
-    }
     let gateway = wiring::gateway(config, Migrate::No).await?;
-    let key = match &file {
-        Some(file) => new_key(file, &gateway).await?,
-        None => wiring::given_key_id(config)?,
-    };
+    let key = gateway.rotate_key().await?;
+    if file.is_some() && !key.made {
+        output::note("Going on with a rotation that was cut off.");
+    }
     let done = reseal(&gateway).await?;
     output::line(format_args!(
-        "{} credentials are sealed anew with the key {key}.",
-        done.sealed
+        "{} credentials are sealed anew with the key {}.",
+        done.sealed, key.id
     ))?;
     output::note(match file {
         Some(file) => format!(
@@ -66,21 +57,6 @@ pub(crate) async fn rotate(config: &Config) -> anyhow::Result<ExitCode> {
             .to_owned(),
     });
     Ok(ExitCode::SUCCESS)
-}
-
-/// Puts a new key into the file, unless a rotation before was cut off: then that one goes on.
-async fn new_key(file: &KeyFile, gateway: &Gateway) -> anyhow::Result<KeyId> {
-    let current = file.load()?.current().id();
-    let name = current.as_str().to_owned();
-    let unfinished = gateway
-        .store()
-        .read(move |c| credentials::not_sealed_with(c, &name, 1))
-        .await?;
-    if !unfinished.is_empty() {
-        output::note(format_args!("Going on with a rotation that was cut off."));
-        return Ok(current);
-    }
-    Ok(file.rotate()?.current().id())
 }
 
 async fn reseal(gateway: &Gateway) -> anyhow::Result<Rotation> {

@@ -1,0 +1,278 @@
+//! The keys that seal credentials: checked against the database at start, and read again when the key file changes.
+//!
+//! A key that is in memory stays in use until the process ends, whatever becomes of the file that it came from.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use domain::{Clock, Timestamp};
+use store::vault_keys::{self, VaultKeyRow};
+use store::{DbConn, Store, StoreError, credentials};
+use vault::{KeyFile, KeyId, KeyRing, VaultError};
+
+use crate::GatewayError;
+
+/// Where the keys come from.
+#[derive(Debug, Clone)]
+pub enum KeySource {
+    /// Configuration: the first seals, all open. It changes by a restart.
+    Given(KeyRing),
+    /// A file, read again before something is sealed and when a value was sealed with an unknown key. That is how a rotation
+    /// reaches running processes.
+    File(KeyFile),
+}
+
+impl fmt::Display for KeySource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Given(_) => f.write_str("the setting TRUNKLINE_ENCRYPTION_KEY"),
+            Self::File(file) => write!(f, "the key file {}", file.path().display()),
+        }
+    }
+}
+
+/// The key that seals from now on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CurrentKey {
+    /// Its public id.
+    pub id: KeyId,
+    /// Whether it was made just now. An older rotation that was cut off goes on with its key.
+    pub made: bool,
+}
+
+pub(crate) struct EncryptionKeys {
+    source: KeySource,
+    loaded: RwLock<Loaded>,
+    /// What was last wrong with the key file, so that it is logged once.
+    problem: Mutex<Option<String>>,
+}
+
+struct Loaded {
+    ring: Arc<KeyRing>,
+    /// The ids of the keys that the source held when it was last accepted.
+    source_ids: Vec<KeyId>,
+}
+
+impl EncryptionKeys {
+    /// Loads the keys and checks that they are those that the database was used with.
+    ///
+    /// Creates a key file only for a database that has never been used with a key.
+    pub(crate) async fn open(source: KeySource, store: &Store, clock: &Clock) -> Result<Self, GatewayError> {
+        let (of, now) = (source.clone(), clock.now());
+        let ring = store.write(move |c| load_first(c, &of, now)).await??;
+        Ok(Self {
+            source,
+            loaded: RwLock::new(Loaded {
+                source_ids: ring.ids(),
+                ring: Arc::new(ring),
+            }),
+            problem: Mutex::default(),
+        })
+    }
+
+    /// The keys in memory.
+    pub(crate) fn ring(&self) -> Arc<KeyRing> {
+        let loaded = self.loaded.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&loaded.ring)
+    }
+
+    /// Like [`Self::reload`], but where the file cannot be used, that is logged and the keys in memory stay in use.
+    pub(crate) async fn refresh(&self, store: &Store) {
+        let problem = self.reload(store).await.err().map(|error| error.to_string());
+        let mut known = self.problem.lock().unwrap_or_else(PoisonError::into_inner);
+        if *known == problem {
+            return;
+        }
+        match &problem {
+            Some(problem) => tracing::error!(
+                "the key file cannot be used: the keys in memory stay in use, but the next start will fail: {problem}"
+            ),
+            None => tracing::info!("the key file can be used again"),
+        }
+        *known = problem;
+    }
+
+    /// Reads the key file again; returns the keys in memory then, of which the current one is in the file.
+    pub(crate) async fn reload(&self, store: &Store) -> Result<Arc<KeyRing>, GatewayError> {
+        if let KeySource::File(file) = &self.source {
+            let file = file.clone();
+            let ring = blocking(move || file.load()).await?;
+            if !self.is_known(&ring) {
+                let usage = store.read(Usage::read).await?;
+                usage.check(&ring, &self.source)?;
+                self.accept(ring);
+            }
+        }
+        Ok(self.ring())
+    }
+
+    fn is_known(&self, ring: &KeyRing) -> bool {
+        let loaded = self.loaded.read().unwrap_or_else(PoisonError::into_inner);
+        loaded.source_ids == ring.ids()
+    }
+
+    fn accept(&self, ring: KeyRing) {
+        let mut loaded = self.loaded.write().unwrap_or_else(PoisonError::into_inner);
+        loaded.source_ids = ring.ids();
+        loaded.ring = Arc::new(ring.with_keys_of(&loaded.ring));
+    }
+
+    /// Puts a new key into the key file, unless credentials are left that an earlier rotation did not reach. Keys from
+    /// configuration are taken as they are.
+    pub(crate) async fn rotate(&self, store: &Store, clock: &Clock) -> Result<CurrentKey, GatewayError> {
+        let (source, now) = (self.source.clone(), clock.now());
+        let (ring, made) = store.write(move |c| next_ring(c, &source, now)).await??;
+        let id = ring.current().id();
+        self.accept(ring);
+        Ok(CurrentKey { id, made })
+    }
+}
+
+async fn blocking(
+    load: impl FnOnce() -> Result<KeyRing, VaultError> + Send + 'static,
+) -> Result<KeyRing, GatewayError> {
+    let joined = tokio::task::spawn_blocking(load).await;
+    let stopped = |error: tokio::task::JoinError| GatewayError::EncryptionKey(error.to_string());
+    Ok(joined.map_err(stopped)??)
+}
+
+/// Makes the ring's current key known to the database.
+pub(crate) fn record(c: &mut DbConn, ring: &KeyRing, now: Timestamp) -> Result<(), StoreError> {
+    let key = VaultKeyRow {
+        key_id: ring.current().id().to_string(),
+        check: ring.check_value().to_string(),
+        created_at: now,
+        retired_at: None,
+    };
+    vault_keys::ensure(c, &key)
+}
+
+/// The outer error is the transaction's, the inner one tells what is wrong with the keys.
+type Checked<T> = Result<Result<T, GatewayError>, StoreError>;
+
+fn load_first(c: &mut DbConn, source: &KeySource, now: Timestamp) -> Checked<KeyRing> {
+    vault_keys::lock(c)?;
+    let usage = Usage::read(c)?;
+    let loaded = match source {
+        KeySource::Given(ring) => Ok(ring.clone()),
+        KeySource::File(file) => match file.load() {
+            Err(VaultError::KeyFileMissing { .. }) if usage.is_empty() => create(file),
+            Err(error @ VaultError::KeyFileMissing { .. }) => Err(usage.without_file(&error)),
+            loaded => loaded.map_err(GatewayError::from),
+        },
+    };
+    let checked = loaded.and_then(|ring| usage.check(&ring, source).map(|()| ring));
+    if let Ok(ring) = &checked {
+        record(c, ring, now)?;
+    }
+    Ok(checked)
+}
+
+fn create(file: &KeyFile) -> Result<KeyRing, GatewayError> {
+    let Some(ring) = file.create()? else {
+        // Another process that starts was faster.
+        return Ok(file.load()?);
+    };
+    tracing::info!(
+        key.id = %ring.current().id(),
+        key.file = %file.path().display(),
+        "made an encryption key: back this file up, apart from the database; without it stored credentials cannot be read",
+    );
+    Ok(ring)
+}
+
+fn next_ring(c: &mut DbConn, source: &KeySource, now: Timestamp) -> Checked<(KeyRing, bool)> {
+    vault_keys::lock(c)?;
+    let usage = Usage::read(c)?;
+    let loaded = match source {
+        KeySource::Given(ring) => Ok(ring.clone()),
+        KeySource::File(file) => file.load().map_err(GatewayError::from),
+    };
+    let ring = match loaded.and_then(|ring| usage.check(&ring, source).map(|()| ring)) {
+        Ok(ring) => ring,
+        Err(error) => return Ok(Err(error)),
+    };
+    let (ring, made) = match source {
+        KeySource::File(file) if usage.is_sealed_with(&ring.current().id()) => match file.rotate() {
+            Ok(ring) => (ring, true),
+            Err(error) => return Ok(Err(error.into())),
+        },
+        _ => (ring, false),
+    };
+    record(c, &ring, now)?;
+    Ok(Ok((ring, made)))
+}
+
+/// Which keys the database was used with.
+struct Usage {
+    /// Every key that ever sealed something.
+    known: Vec<VaultKeyRow>,
+    /// The ids of the keys that credentials are sealed with now, each with how many.
+    sealed: Vec<(String, i64)>,
+}
+
+impl Usage {
+    fn read(c: &mut DbConn) -> Result<Self, StoreError> {
+        Ok(Self {
+            known: vault_keys::list(c)?,
+            sealed: credentials::count_by_key_any_environment(c)?,
+        })
+    }
+
+    /// Whether the database has never been used with a key.
+    fn is_empty(&self) -> bool {
+        self.known.is_empty() && self.sealed.is_empty()
+    }
+
+    /// Whether the key sealed all credentials.
+    fn is_sealed_with(&self, key: &KeyId) -> bool {
+        self.sealed.iter().all(|(id, _)| id == key.as_str())
+    }
+
+    /// Checks that the ring opens all credentials, and that it is of this database.
+    fn check(&self, ring: &KeyRing, source: &KeySource) -> Result<(), GatewayError> {
+        let ids = ring.ids();
+        let held = |id: &str| ids.iter().any(|held| held.as_str() == id);
+        let missing: Vec<String> = self
+            .sealed
+            .iter()
+            .filter(|(id, _)| !held(id))
+            .map(|(id, count)| format!("{id} (needed for {count} stored credentials)"))
+            .collect();
+        if !missing.is_empty() {
+            return Err(GatewayError::EncryptionKey(format!(
+                "{source} lacks the encryption key {}: add it after the first key. It holds: {}",
+                missing.join(" and "),
+                names(ids.iter())
+            )));
+        }
+        let mut proved = self.known.is_empty();
+        for key in self.known.iter().filter(|key| held(&key.key_id)) {
+            ring.verify_check(&key.check.parse()?)?;
+            proved = true;
+        }
+        if !proved {
+            return Err(GatewayError::EncryptionKey(format!(
+                "{source} is not of this database. It holds the encryption key {}, but the database was used with {}: give it one \
+                 of those keys too",
+                names(ids.iter()),
+                names(self.known.iter().map(|key| &key.key_id))
+            )));
+        }
+        Ok(())
+    }
+
+    /// Refuses a database whose key file is gone.
+    fn without_file(&self, missing: &VaultError) -> GatewayError {
+        let count: i64 = self.sealed.iter().map(|(_, count)| count).sum();
+        GatewayError::EncryptionKey(format!(
+            "{missing}. No new key was made, since the database was used with the encryption key {} and holds {count} sealed \
+             credentials, which no other key opens",
+            names(self.known.iter().map(|key| &key.key_id))
+        ))
+    }
+}
+
+fn names(ids: impl Iterator<Item = impl fmt::Display>) -> String {
+    ids.map(|id| id.to_string()).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,287 @@
+//! The keys that seal credentials: lost, replaced, rotated and shared, while processes run and start.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on fails"
+)]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use gateway::{Gateway, GatewayError, KeySource, Parts};
+use registry::Registry;
+use secrecy::ExposeSecret;
+use store::testing::TestDatabase;
+use testkit::{AppBuilder, TestApp, on_both_databases};
+use upstream::{Upstream, UpstreamOptions};
+use vault::{KeyFile, KeyRing, SecretKey};
+
+on_both_databases!(
+    a_lost_key_file_stops_nothing_that_runs_and_no_other_is_made in with_key_file,
+    a_wrong_key_file_is_told_and_not_used in with_key_file,
+    a_database_without_its_key_file_is_refused_before_one_is_made in with_key_file,
+    first_starts_at_once_end_with_one_key,
+    processes_that_start_with_different_keys_do_not_share_a_database,
+    a_key_that_is_still_needed_is_missed_at_start,
+    a_rotation_stops_when_its_key_file_goes_and_is_finished_later in with_key_file,
+    a_rotation_that_was_killed_before_the_database_knew_its_key_loses_nothing in with_key_file,
+    a_rotation_never_writes_over_a_file_that_lacks_a_key in with_key_file,
+    rotations_at_once_keep_every_key in with_key_file,
+);
+
+fn with_key_file() -> AppBuilder {
+    AppBuilder::default().with_key_file()
+}
+
+fn ring(keys: &[&SecretKey]) -> KeySource {
+    let older = keys[1..].iter().map(|key| (*key).clone()).collect();
+    KeySource::Given(KeyRing::new(keys[0].clone(), older))
+}
+
+/// Starts another process with the app's key file.
+async fn restart(app: &TestApp) -> Result<Gateway, GatewayError> {
+    start(app, KeySource::File(app.key_file().clone())).await
+}
+
+async fn start(app: &TestApp, keys: KeySource) -> Result<Gateway, GatewayError> {
+    app.try_another_gateway(Registry::builtin().unwrap(), keys).await
+}
+
+/// Whether the process opens the credentials of every connection.
+async fn opens_all(app: &TestApp, gateway: &Gateway) -> bool {
+    let caller = app.caller().await;
+    let filter = store::connections::ConnectionFilter::default();
+    let mut all = true;
+    for row in gateway.connections().list(&caller, filter).await.unwrap() {
+        all &= gateway.target(&row).await.is_ok();
+    }
+    all
+}
+
+fn write_keys(file: &KeyFile, keys: &[&SecretKey]) {
+    let lines: Vec<String> = keys
+        .iter()
+        .map(|key| key.to_base64().expose_secret().to_owned())
+        .collect();
+    fs::write(file.path(), lines.join("\n")).unwrap();
+    fs::set_permissions(file.path(), fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+async fn a_lost_key_file_stops_nothing_that_runs_and_no_other_is_made(app: TestApp) {
+    app.connect_as(app.admin(), "before").await;
+    let (path, aside) = (
+        app.key_file().path(),
+        app.key_file().path().with_extension("aside"),
+    );
+    fs::rename(path, &aside).unwrap();
+
+    app.connect_as(app.admin(), "after").await;
+
+    assert!(!path.exists(), "a running process made a key file");
+    assert!(app.logs().contains(&format!("{} is missing", path.display())));
+    assert!(opens_all(&app, app.gateway()).await);
+    let refused = restart(&app).await.err().unwrap().to_string();
+    assert!(
+        refused.contains(&path.display().to_string()) && refused.contains("2 sealed"),
+        "{refused}"
+    );
+    assert!(!path.exists(), "a start made a key file");
+    fs::rename(&aside, path).unwrap();
+    assert!(opens_all(&app, &restart(&app).await.unwrap()).await);
+}
+
+async fn a_wrong_key_file_is_told_and_not_used(app: TestApp) {
+    app.connect_as(app.admin(), "before").await;
+    let right = app.key_file().load().unwrap().current().clone();
+    let (path, other) = (app.key_file().path(), SecretKey::generate());
+    let truncated = fs::read(path).unwrap()[..20].to_vec();
+    for (number, spoil) in [
+        (|app: &TestApp, other: &SecretKey, _: &[u8]| write_keys(app.key_file(), &[other]))
+            as fn(&TestApp, &SecretKey, &[u8]),
+        |app, _, _| fs::write(app.key_file().path(), "").unwrap(),
+        |app, _, cut| fs::write(app.key_file().path(), cut).unwrap(),
+        |app, _, _| fs::set_permissions(app.key_file().path(), fs::Permissions::from_mode(0o644)).unwrap(),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        spoil(&app, &other, &truncated);
+        let spoilt = fs::read(path).unwrap();
+        app.connect_as(app.admin(), &format!("meanwhile-{number}")).await;
+
+        let refused = restart(&app).await.err().unwrap().to_string();
+        assert!(refused.contains(&path.display().to_string()), "{refused}");
+        assert_eq!(fs::read(path).unwrap(), spoilt);
+        if number == 0 {
+            let (id, needed) = (right.id().to_string(), "needed for 2 stored credentials");
+            assert!(refused.contains(&id) && refused.contains(needed), "{refused}");
+        }
+        assert!(opens_all(&app, app.gateway()).await);
+        write_keys(app.key_file(), &[&right]);
+    }
+    assert!(opens_all(&app, &restart(&app).await.unwrap()).await);
+}
+
+async fn a_database_without_its_key_file_is_refused_before_one_is_made(app: TestApp) {
+    // Nothing is connected yet: that the database was used with a key is enough.
+    let elsewhere = KeyFile::at(app.key_file().path().with_file_name("restored.key"));
+
+    let refused = start(&app, KeySource::File(elsewhere.clone()))
+        .await
+        .err()
+        .unwrap();
+
+    let id = app.key_file().load().unwrap().current().id().to_string();
+    assert!(
+        refused.to_string().contains("restored.key is missing"),
+        "{refused}"
+    );
+    assert!(refused.to_string().contains(&id), "{refused}");
+    assert!(!elsewhere.path().exists());
+}
+
+async fn first_starts_at_once_end_with_one_key(app: TestApp) {
+    let database = TestDatabase::new(app.store().dialect()).await.unwrap();
+    let file = KeyFile::at(app.key_file().path().with_file_name("first.key"));
+    let one = || fresh(&app, &database, KeySource::File(file.clone()));
+
+    let started = futures::future::join_all([one(), one(), one(), one()]).await;
+
+    assert!(started.iter().all(Result::is_ok));
+    let known = database
+        .store()
+        .await
+        .read(store::vault_keys::list)
+        .await
+        .unwrap();
+    let id = file.load().unwrap().current().id().to_string();
+    assert_eq!(known.iter().map(|key| &key.key_id).collect::<Vec<_>>(), [&id]);
+}
+
+async fn processes_that_start_with_different_keys_do_not_share_a_database(app: TestApp) {
+    let database = TestDatabase::new(app.store().dialect()).await.unwrap();
+    let keys: Vec<SecretKey> = (0..4).map(|_| SecretKey::generate()).collect();
+
+    let starts = keys.iter().map(|key| fresh(&app, &database, ring(&[key])));
+    let started = futures::future::join_all(starts).await;
+
+    assert_eq!(started.iter().filter(|start| start.is_ok()).count(), 1);
+    let refused = started
+        .iter()
+        .find_map(|start| start.as_ref().err())
+        .unwrap()
+        .to_string();
+    assert!(
+        refused.contains("TRUNKLINE_ENCRYPTION_KEY is not of this database"),
+        "{refused}"
+    );
+}
+
+async fn fresh(app: &TestApp, database: &TestDatabase, keys: KeySource) -> Result<Gateway, GatewayError> {
+    let parts = Parts {
+        store: database.store().await,
+        registry: Registry::builtin().unwrap(),
+        upstream: Upstream::new(UpstreamOptions::default(), app.clock().clone()).unwrap(),
+        keys,
+        clock: app.clock().clone(),
+    };
+    Gateway::start(parts).await
+}
+
+async fn a_key_that_is_still_needed_is_missed_at_start(app: TestApp) {
+    app.connect_as(app.admin(), "one").await;
+    app.connect_as(app.admin(), "two").await;
+    let old = SecretKey::from_base64(app.encryption_key().expose_secret()).unwrap();
+    let new = SecretKey::generate();
+    let both = start(&app, ring(&[&new, &old])).await.unwrap();
+    assert!(opens_all(&app, &both).await);
+
+    let refused = start(&app, ring(&[&new])).await.err().unwrap().to_string();
+    let told = format!("{} (needed for 2 stored credentials)", old.id());
+    assert!(refused.contains(&told), "{refused}");
+
+    both.rotate_key().await.unwrap();
+    both.reseal(|_| ()).await.unwrap();
+    assert!(opens_all(&app, &start(&app, ring(&[&new])).await.unwrap()).await);
+    assert!(start(&app, ring(&[&old])).await.is_err());
+}
+
+async fn a_rotation_stops_when_its_key_file_goes_and_is_finished_later(app: TestApp) {
+    app.connect_as(app.admin(), "one").await;
+    app.connect_as(app.admin(), "two").await;
+    let (path, aside) = (
+        app.key_file().path(),
+        app.key_file().path().with_extension("aside"),
+    );
+    let rotating = restart(&app).await.unwrap();
+    let key = rotating.rotate_key().await.unwrap();
+    assert!(key.made);
+
+    let stopped = rotating.reseal(|_| fs::rename(path, &aside).unwrap()).await;
+
+    let told = stopped.unwrap_err().to_string();
+    assert!(told.contains("is missing"), "{told}");
+    assert!(!path.exists());
+    fs::rename(&aside, path).unwrap();
+    let again = restart(&app).await.unwrap();
+    let same = again.rotate_key().await.unwrap();
+    assert_eq!((same.id, same.made), (key.id, false));
+    assert_eq!(again.reseal(|_| ()).await.unwrap().sealed, 1);
+    assert!(opens_all(&app, &again).await && opens_all(&app, app.gateway()).await);
+    assert!(again.rotate_key().await.unwrap().made);
+}
+
+async fn a_rotation_that_was_killed_before_the_database_knew_its_key_loses_nothing(app: TestApp) {
+    app.connect_as(app.admin(), "old").await;
+    // The file is in place, and the process ends before its transaction does.
+    let new = app.key_file().rotate().unwrap().current().id();
+
+    app.connect_as(app.admin(), "new").await;
+
+    let known = app.store().read(store::vault_keys::list).await.unwrap();
+    assert!(known.iter().any(|key| key.key_id == new.as_str()));
+    let again = restart(&app).await.unwrap();
+    let key = again.rotate_key().await.unwrap();
+    assert_eq!((key.id, key.made), (new, false));
+    assert_eq!(again.reseal(|_| ()).await.unwrap().sealed, 1);
+    assert!(opens_all(&app, &again).await && opens_all(&app, app.gateway()).await);
+}
+
+async fn a_rotation_never_writes_over_a_file_that_lacks_a_key(app: TestApp) {
+    app.connect_as(app.admin(), "one").await;
+    let (path, other) = (app.key_file().path(), SecretKey::generate());
+    let right = fs::read(path).unwrap();
+    write_keys(app.key_file(), &[&other]);
+    let wrong = fs::read(path).unwrap();
+
+    assert!(app.gateway().rotate_key().await.is_err());
+
+    assert_eq!(fs::read(path).unwrap(), wrong);
+    fs::write(path, right).unwrap();
+    assert!(opens_all(&app, &restart(&app).await.unwrap()).await);
+}
+
+async fn rotations_at_once_keep_every_key(app: TestApp) {
+    app.connect_as(app.admin(), "one").await;
+    let mut processes = Vec::new();
+    for _ in 0..4 {
+        processes.push(restart(&app).await.unwrap());
+    }
+
+    let rotations = processes.iter().map(|process| async {
+        process.rotate_key().await.unwrap();
+        process.reseal(|_| ()).await.unwrap();
+    });
+    futures::future::join_all(rotations).await;
+
+    assert!(opens_all(&app, &restart(&app).await.unwrap()).await);
+    let held = app.key_file().load().unwrap().ids();
+    for known in app.store().read(store::vault_keys::list).await.unwrap() {
+        assert!(
+            held.iter().any(|id| id.as_str() == known.key_id),
+            "{} is lost",
+            known.key_id
+        );
+    }
+}

@@ -62,6 +62,12 @@ pub struct Provider {
 }
 
 impl Provider {
+    /// Whether a field of a connection's configuration is secret: sealed with the credentials and never shown.
+    pub fn is_secret_config(&self, name: &str) -> bool {
+        let field = self.connection_config.get(name);
+        field.is_some_and(|field| field.secret)
+    }
+
     /// The integration's configuration as far as the file brings it, by name.
     pub fn integration_defaults(&self) -> BTreeMap<String, String> {
         self.integration_config

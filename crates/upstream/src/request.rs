@@ -81,7 +81,7 @@ impl Upstream {
     ) -> Result<Prepared, CallError> {
         let mut url = match base {
             Some(base) if !self.options().base_urls.contains_key(&target.provider.name) => {
-                address(&server_url(target, base)?, call)?
+                address(&caller_url(target, base)?, call)?
             }
             _ => self.url_of(target, call)?,
         };
@@ -256,6 +256,15 @@ pub(crate) fn file_url(target: &Target, server: Option<&str>) -> Result<Url, Cal
 /// Fills a server's template. A value may be a whole address only where the template begins with it; elsewhere what could end the
 /// host name is encoded, which no host name may hold, so that `x.example/#` cannot turn `https://${…}.provider.com` elsewhere.
 pub(crate) fn server_url(target: &Target, template: &Template) -> Result<Url, CallError> {
+    filled_url(template, &|name| target.variables.lookup(name))
+}
+
+/// Like [`server_url`] for a caller's template, which holds public values alone.
+pub(crate) fn caller_url(target: &Target, template: &Template) -> Result<Url, CallError> {
+    filled_url(template, &|name| target.variables.lookup_public_config(name))
+}
+
+fn filled_url(template: &Template, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Url, CallError> {
     let whole = template.to_string().starts_with("${");
     let escape = |value: &str| {
         if whole && (value.starts_with("https://") || value.starts_with("http://")) {
@@ -264,7 +273,7 @@ pub(crate) fn server_url(target: &Target, template: &Template) -> Result<Url, Ca
             utf8_percent_encode(value, NOT_OF_HOST).to_string()
         }
     };
-    let text = template.render_escaped(&|name| target.variables.lookup(name), escape)?;
+    let text = template.render_escaped(lookup, escape)?;
     let mut url = Url::parse(&text).map_err(|error| CallError::BadUrl {
         problem: error.to_string(),
     })?;

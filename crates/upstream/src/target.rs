@@ -20,6 +20,8 @@ pub struct Variables {
     pub credentials: BTreeMap<String, SecretString>,
     /// The connection's configuration; not secret.
     pub connection_config: BTreeMap<String, String>,
+    /// The fields of the connection's configuration that the provider's file calls secret.
+    pub secret_config: BTreeMap<String, SecretString>,
     /// The integration's own configuration; not secret.
     pub integration_config: BTreeMap<String, String>,
     /// The app's own data about the connection.
@@ -36,7 +38,10 @@ impl Variables {
             None if name == "variant" => self.variant.as_ref().map(ToString::to_string),
             None => self.credential(name),
             Some(("credentials", field)) => self.credential(field),
-            Some(("connectionConfig", field)) => self.connection_config.get(field).cloned(),
+            Some(("connectionConfig", field)) => {
+                let secret = || Some(self.secret_config.get(field)?.expose_secret().to_owned());
+                self.connection_config.get(field).cloned().or_else(secret)
+            }
             Some(("integrationConfig", field)) => self.integration_config.get(field).cloned(),
             Some(("metadata", path)) => {
                 let mut fields = path.split('.');
@@ -45,6 +50,14 @@ impl Variables {
             }
             Some(_) => None,
         }
+    }
+
+    /// Like [`Self::lookup`] for a caller's text, in which no secret may stand: a secret field of the configuration is unknown.
+    pub(crate) fn lookup_public_config(&self, name: &str) -> Option<String> {
+        let (_, field) = name
+            .split_once('.')
+            .filter(|(kind, _)| *kind == "connectionConfig")?;
+        self.connection_config.get(field).cloned()
     }
 
     pub(crate) fn credential(&self, name: &str) -> Option<String> {
@@ -59,6 +72,7 @@ impl fmt::Debug for Variables {
         f.debug_struct("Variables")
             .field("credentials", &self.credentials.keys())
             .field("connection_config", &self.connection_config.keys())
+            .field("secret_config", &self.secret_config.keys())
             .field("integration_config", &self.integration_config.keys())
             .field("metadata", &self.metadata.keys())
             .field("variant", &self.variant)

@@ -94,6 +94,7 @@ pub(crate) fn target(provider: Provider) -> Target {
         credentials: credentials
             .map(|(name, value)| (name.to_owned(), value.into()))
             .into(),
+        secret_config: [].into(),
         connection_config: [("accountId".to_owned(), "a/1".to_owned())].into(),
         integration_config: [].into(),
         metadata: serde_json::Map::new(),

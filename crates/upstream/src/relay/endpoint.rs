@@ -6,7 +6,7 @@ use reqwest::header::{self, HeaderName, HeaderValue};
 use url::Url;
 
 use super::{Relay, RelayBody};
-use crate::request::{NOT_FORWARDED, Prepared, file_url, server_url};
+use crate::request::{NOT_FORWARDED, Prepared, caller_url, file_url};
 use crate::{Call, CallError, Target, Upstream};
 
 /// Never goes along to another origin, whoever gave it: what authorises, and what tells of a body, which stays as well.
@@ -78,7 +78,7 @@ impl Upstream {
         if !template.holes().iter().all(|hole| hole.starts_with(OPEN_VALUES)) {
             return Err(bad("may only hold values of connectionConfig"));
         }
-        let url = server_url(target, &template)?;
+        let url = caller_url(target, &template)?;
         let provider = &target.provider;
         let of_the_file = std::iter::once(None)
             .chain(provider.servers.keys().map(|name| Some(name.as_str())))
@@ -112,7 +112,7 @@ impl Upstream {
         }
         // Both the address by the file and the one that the operator put in its place.
         let by_file = match base {
-            Some(base) => server_url(target, base)?,
+            Some(base) => caller_url(target, base)?,
             None => file_url(target, None)?,
         };
         let in_force = self.base_url(target, None)?;

@@ -170,7 +170,7 @@ async fn secrets_that_a_provider_echoes_are_removed_and_its_words_are_cut() {
     assert_eq!(provider_error.code.as_deref(), Some("bad-[secret]"));
     let message = provider_error.message.as_deref().unwrap();
     assert!(
-        message.starts_with("no [secret] [secret] xxx") && message.chars().count() == 501,
+        message.starts_with("no [secret] [secret]== xxx") && message.chars().count() == 501,
         "{message}"
     );
     assert!(!format!("{error} {error:?}").contains(PASSWORD));
@@ -219,4 +219,77 @@ fn variables_are_found_by_every_name() {
         assert_eq!(lookup(nothing), None, "{nothing}");
     }
     assert_eq!(target.connection, Some(ConnectionId::from_raw(1)));
+}
+
+/// A target whose user name is an account's number, as its file says, and whose configuration has a secret field.
+fn target_with_account() -> crate::Target {
+    let mut provider = provider("https://api.example");
+    let field = |secret| {
+        let mut field = registry::Field::default();
+        field.secret = secret;
+        field
+    };
+    provider.credentials = [("username", false), ("password", true)]
+        .map(|(name, secret)| (name.to_owned(), field(secret)))
+        .into();
+    provider.connection_config = [("token".to_owned(), field(true))].into();
+    let mut target = target(provider);
+    let variables = std::sync::Arc::make_mut(&mut target.variables);
+    variables
+        .credentials
+        .insert("password".to_owned(), "pä/ss\"+w rd~1".into());
+    variables.secret_config = [("token".to_owned(), "tok&en=secret".into())].into();
+    target
+}
+
+#[test]
+fn only_what_the_file_calls_secret_is_masked_and_that_in_every_form() {
+    let target = target_with_account();
+    let told = target.without_secrets("the account user-1 of a/1 was not found");
+    assert_eq!(told, "the account user-1 of a/1 was not found");
+
+    for quoted in [
+        "pä/ss\"+w rd~1",
+        "p%C3%A4%2Fss%22%2Bw%20rd~1",
+        "p%C3%A4%2Fss%22%2Bw+rd%7E1",
+        "p%c3%a4%2fss%22%2bw%20rd%7e1",
+        "pä/ss\\\"+w rd~1",
+        "pä\\/ss\\\"+w rd~1",
+        "dXNlci0xOnDDpC9zcyIrdyByZH4x",
+        "dXNlci0xOnDDpC9zcyIrdyByZH4x",
+        "cMOkL3NzIit3IHJkfjE",
+        "tok&en=secret",
+        "tok%26en%3Dsecret",
+    ] {
+        let told = target.without_secrets(&format!("no <{quoted}>"));
+        assert_eq!(told, "no <[secret]>", "{quoted}");
+    }
+}
+
+#[test]
+fn a_user_name_without_a_password_is_the_key() {
+    let mut target = target_with_account();
+    let variables = std::sync::Arc::make_mut(&mut target.variables);
+    variables
+        .credentials
+        .insert("password".to_owned(), String::new().into());
+    assert_eq!(target.without_secrets("bad key user-1"), "bad key [secret]");
+}
+
+#[test]
+fn a_callers_text_knows_no_secret_field() {
+    let variables = &target_with_account().variables;
+    assert_eq!(
+        variables.lookup("connectionConfig.token").as_deref(),
+        Some("tok&en=secret")
+    );
+    assert_eq!(variables.lookup_public_config("connectionConfig.token"), None);
+    assert_eq!(variables.lookup_public_config("password"), None);
+    assert_eq!(
+        variables
+            .lookup_public_config("connectionConfig.accountId")
+            .as_deref(),
+        Some("a/1")
+    );
+    assert!(!format!("{variables:?}").contains("tok&en"));
 }

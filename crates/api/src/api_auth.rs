@@ -154,10 +154,12 @@ async fn connect(
     request_body = ApiKeyBody,
     responses(
         (status = 200, description = "Connected", body = FrontEndAnswer),
-        (status = 400, description = "`invalid_query_params`, `invalid_json`, `integration_not_allowed`, `invalid_auth_mode`, `connection_validation_failed` or `connection_test_failed`", body = ErrorBody),
+        (status = 400, description = "`invalid_query_params`, `invalid_json`, `integration_not_allowed`, `invalid_auth_mode`, `connection_validation_failed`, `connection_test_failed` or, after 20 connections, `resource_capped`", body = ErrorBody),
         (status = 404, description = "`unknown_provider_config`", body = ErrorBody),
+        (status = 409, description = "The connection or its integration was changed meanwhile (`conflict`)", body = ErrorBody),
         (status = 413, description = "The body is larger than 64 KB", body = ErrorBody),
         (status = 415, description = "The body is no JSON", body = ErrorBody),
+        (status = 429, description = "Five or more attempts with this session failed (`too_many_attempts`): see the header `Retry-After`", body = ErrorBody),
         SessionErrors
     )
 )]
@@ -177,10 +179,12 @@ pub(crate) async fn api_key(
     request_body = BasicBody,
     responses(
         (status = 200, description = "Connected", body = FrontEndAnswer),
-        (status = 400, description = "`invalid_query_params`, `invalid_json`, `integration_not_allowed`, `invalid_auth_mode`, `connection_validation_failed` or `connection_test_failed`", body = ErrorBody),
+        (status = 400, description = "`invalid_query_params`, `invalid_json`, `integration_not_allowed`, `invalid_auth_mode`, `connection_validation_failed`, `connection_test_failed` or, after 20 connections, `resource_capped`", body = ErrorBody),
         (status = 404, description = "`unknown_provider_config`", body = ErrorBody),
+        (status = 409, description = "The connection or its integration was changed meanwhile (`conflict`)", body = ErrorBody),
         (status = 413, description = "The body is larger than 64 KB", body = ErrorBody),
         (status = 415, description = "The body is no JSON", body = ErrorBody),
+        (status = 429, description = "Five or more attempts with this session failed (`too_many_attempts`): see the header `Retry-After`", body = ErrorBody),
         SessionErrors
     )
 )]

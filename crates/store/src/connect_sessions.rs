@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use domain::{ConnectionId, EnvironmentId, IntegrationKey, Timestamp};
 use serde_json::{Map, Value as Json};
 
-use crate::column::{JsonText, MaybeJson, Micros, Number, to_json};
+use crate::column::{JsonText, MaybeJson, MaybeMicros, Micros, Number, to_json};
 use crate::schema::connect_sessions;
 use crate::{DbConn, StoreError};
 
@@ -113,6 +113,43 @@ pub fn by_hash(c: &mut DbConn, hash: &str, now: Timestamp) -> Result<Option<Conn
         .select(ConnectSessionRow::as_select())
         .first(c)
         .optional()?)
+}
+
+/// What a session has been used for, by which it is bounded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Queryable, Selectable)]
+#[diesel(table_name = connect_sessions)]
+pub struct Attempts {
+    /// Connections made or renewed.
+    pub connections: i64,
+    /// Attempts since the last connection that made none, those under way among them.
+    pub failures: i64,
+    /// Before this moment no attempt may begin.
+    #[diesel(deserialize_as = MaybeMicros)]
+    pub retry_at: Option<Timestamp>,
+}
+
+/// The session's attempts, locked until the transaction ends; `None` if the session has ended by `now`.
+pub fn lock_attempts(c: &mut DbConn, id: i64, now: Timestamp) -> Result<Option<Attempts>, StoreError> {
+    let row = connect_sessions::table
+        .filter(connect_sessions::id.eq(id))
+        .filter(connect_sessions::expires_at.gt(now.as_micros()));
+    // An update that changes nothing locks the row on either database.
+    diesel::update(row)
+        .set(connect_sessions::failures.eq(connect_sessions::failures))
+        .execute(c)?;
+    Ok(row.select(Attempts::as_select()).first(c).optional()?)
+}
+
+/// Sets the session's attempts.
+pub fn set_attempts(c: &mut DbConn, id: i64, attempts: &Attempts) -> Result<(), StoreError> {
+    diesel::update(connect_sessions::table.find(id))
+        .set((
+            connect_sessions::connections.eq(attempts.connections),
+            connect_sessions::failures.eq(attempts.failures),
+            connect_sessions::retry_at.eq(attempts.retry_at.map(Timestamp::as_micros)),
+        ))
+        .execute(c)?;
+    Ok(())
 }
 
 /// Ends the session.

@@ -74,6 +74,9 @@ diesel::table! {
         webhook_url_override -> Nullable<Text>,
         created_at -> BigInt,
         expires_at -> BigInt,
+        connections -> BigInt,
+        failures -> BigInt,
+        retry_at -> Nullable<BigInt>,
     }
 }
 diesel::table! {

@@ -1,0 +1,114 @@
+//! How much a connect session may be used, whose holder may be anybody.
+
+use std::time::Duration;
+
+use gateway::GatewayError;
+use registry::{AuthMode, Registry};
+use serde_json::{Map, Value as Json, json};
+use testkit::{Reply, TestApp, on_both_databases};
+
+use crate::connect_sessions::{made, session_token};
+
+on_both_databases!(
+    a_session_waits_longer_and_longer_after_refusals,
+    requests_side_by_side_count_too,
+    a_session_makes_twenty_connections,
+);
+
+async fn connect(app: &TestApp, token: &str, password: &str) -> Reply {
+    let known = app.simulator().credentials();
+    let account = &known.account_sid;
+    let path = format!("/api-auth/basic/twilio?connect_session_token={token}&params[accountSid]={account}");
+    let body = json!({ "username": known.main_key_sid, "password": password });
+    app.anonymous().post(&path, &body).await
+}
+
+const WRONG: &str = "00000000000000000000000000000000";
+
+async fn a_session_waits_longer_and_longer_after_refusals(app: TestApp) {
+    let token = session_token(&app).await;
+    let good = app.simulator().credentials().main_key_secret.clone();
+    for _ in 0..5 {
+        connect(&app, &token, WRONG).await.expect(400);
+    }
+
+    let refused = connect(&app, &token, &good).await.expect(429);
+
+    assert_eq!(refused.code(), "too_many_attempts");
+    assert_eq!(refused.header("retry-after"), Some("15"));
+    // Another process knows as well.
+    let other = app.another_gateway(Registry::builtin().unwrap()).await;
+    let session = other.sessions().authenticate(&token).await.unwrap();
+    let body: Map<String, Json> = [("username", "x"), ("password", "y")]
+        .map(|(name, value)| (name.to_owned(), value.into()))
+        .into_iter()
+        .collect();
+    let known = app.simulator().credentials();
+    let params = [("accountSid".to_owned(), known.account_sid.clone().into())]
+        .into_iter()
+        .collect();
+    let body = [("username".to_owned(), Json::from(known.main_key_sid.clone()))]
+        .into_iter()
+        .chain(body)
+        .collect();
+    let there = other
+        .sessions()
+        .connect(&session, "twilio", AuthMode::Basic, &body, params)
+        .await;
+    assert!(
+        !matches!(there, Ok(_) | Err(GatewayError::CredentialsRefused { .. })),
+        "{there:?}"
+    );
+
+    // Another session of the same user is not held up.
+    connect(&app, &session_token(&app).await, &good).await.expect(200);
+    app.advance(Duration::from_secs(16));
+    connect(&app, &token, WRONG).await.expect(400);
+    assert_eq!(
+        connect(&app, &token, &good)
+            .await
+            .expect(429)
+            .header("retry-after"),
+        Some("30")
+    );
+    app.advance(Duration::from_secs(31));
+    connect(&app, &token, &good).await.expect(200);
+    // A success sets the count back.
+    for _ in 0..5 {
+        connect(&app, &token, WRONG).await.expect(400);
+    }
+    connect(&app, &token, WRONG).await.expect(429);
+}
+
+async fn requests_side_by_side_count_too(app: TestApp) {
+    let token = session_token(&app).await;
+    let attempts = (0..30).map(|_| connect(&app, &token, WRONG));
+
+    let replies = futures::future::join_all(attempts).await;
+
+    let tried = replies.iter().filter(|reply| reply.status == 400).count();
+    let held = replies.iter().filter(|reply| reply.status == 429).count();
+    assert_eq!((tried, held), (5, 25));
+}
+
+async fn a_session_makes_twenty_connections(app: TestApp) {
+    let token = session_token(&app).await;
+    let good = app.simulator().credentials().main_key_secret.clone();
+    for _ in 0..20 {
+        connect(&app, &token, &good).await.expect(200);
+    }
+
+    let refused = connect(&app, &token, &good).await.expect(400);
+
+    assert_eq!(refused.code(), "resource_capped");
+    assert!(
+        refused.message().contains("20 connections"),
+        "{}",
+        refused.message()
+    );
+    // The token still shows the session, and a new one goes on.
+    let session = made(&app, "", &json!({ "end_user": { "id": "u1" } })).await;
+    connect(&app, session["token"].as_str().unwrap(), &good)
+        .await
+        .expect(200);
+}

@@ -1,0 +1,116 @@
+//! What bounds a connect session: its holder is an end user, who may be anybody.
+//!
+//! An attempt is counted as failed when it begins, so that requests side by side are bounded too, and so that breaking a request
+//! off gains nothing. A connection sets the count back.
+
+use std::time::Duration;
+
+use domain::Timestamp;
+use store::connect_sessions::{self, Attempts};
+use store::{DbConn, StoreError};
+
+use crate::GatewayError;
+use crate::gateway::Inner;
+
+/// Connections that a session may make or renew.
+const MAX_CONNECTIONS: i64 = 20;
+/// Failed attempts in a row after which the next one has to wait.
+const FREE_FAILURES: i64 = 5;
+/// The first wait, in microseconds; each further failure doubles it.
+const FIRST_WAIT: i64 = 15 * Timestamp::SECOND;
+/// The longest wait, in microseconds.
+const LONGEST_WAIT: i64 = 600 * Timestamp::SECOND;
+
+impl Inner {
+    /// Lets the session try credentials, if it may.
+    pub(crate) async fn begin_attempt(&self, session: i64) -> Result<(), GatewayError> {
+        let now = self.clock.now();
+        let begun = self.store.write(move |c| {
+            let attempts = match may_connect(c, session, now)? {
+                Ok(attempts) => attempts,
+                Err(error) => return Ok(Err(error)),
+            };
+            if let Some(retry_at) = attempts.retry_at.filter(|retry_at| *retry_at > now) {
+                return Ok(Err(GatewayError::TooManyAttempts {
+                    failures: attempts.failures,
+                    retry_after: Duration::from_micros(retry_at.since(now).unsigned_abs()),
+                }));
+            }
+            let failures = attempts.failures.saturating_add(1);
+            let retry_at = wait_after(failures).map(|wait| now.plus(wait));
+            connect_sessions::set_attempts(
+                c,
+                session,
+                &Attempts {
+                    failures,
+                    retry_at,
+                    ..attempts
+                },
+            )?;
+            Ok(Ok(()))
+        });
+        begun.await?
+    }
+}
+
+/// Checks that the session goes on and may make another connection.
+pub(crate) fn check_connections(
+    c: &mut DbConn,
+    session: i64,
+    now: Timestamp,
+) -> Result<Result<(), GatewayError>, StoreError> {
+    Ok(may_connect(c, session, now)?.map(drop))
+}
+
+/// Counts a connection that the session has made.
+pub(crate) fn succeeded(c: &mut DbConn, session: i64, now: Timestamp) -> Result<(), StoreError> {
+    let Some(attempts) = connect_sessions::lock_attempts(c, session, now)? else {
+        return Ok(());
+    };
+    let attempts = Attempts {
+        connections: attempts.connections.saturating_add(1),
+        failures: 0,
+        retry_at: None,
+    };
+    connect_sessions::set_attempts(c, session, &attempts)
+}
+
+fn may_connect(
+    c: &mut DbConn,
+    session: i64,
+    now: Timestamp,
+) -> Result<Result<Attempts, GatewayError>, StoreError> {
+    Ok(match connect_sessions::lock_attempts(c, session, now)? {
+        None => Err(GatewayError::UnknownSession),
+        Some(attempts) if attempts.connections >= MAX_CONNECTIONS => Err(GatewayError::Capped(format!(
+            "this connect session has made {MAX_CONNECTIONS} connections, which is the most: make a new session with \
+             POST /connect/sessions"
+        ))),
+        Some(attempts) => Ok(attempts),
+    })
+}
+
+/// How long to wait after so many failures in a row, in microseconds.
+fn wait_after(failures: i64) -> Option<i64> {
+    let beyond = failures
+        .checked_sub(FREE_FAILURES)
+        .filter(|beyond| *beyond >= 0)?;
+    let beyond = u32::try_from(beyond).unwrap_or(u32::MAX);
+    let doubled = 2_i64.saturating_pow(beyond.min(16)).saturating_mul(FIRST_WAIT);
+    Some(doubled.min(LONGEST_WAIT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_begin_with_the_fifth_failure_and_double_up_to_a_bound() {
+        let seconds = |failures| wait_after(failures).map(|wait| wait / Timestamp::SECOND);
+        assert_eq!(
+            [1, 4, 5, 6, 7].map(seconds),
+            [None, None, Some(15), Some(30), Some(60)]
+        );
+        assert_eq!([11, 1_000, i64::MAX].map(seconds), [Some(600); 3]);
+    }
+}

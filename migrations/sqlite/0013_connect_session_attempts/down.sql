@@ -1,0 +1,3 @@
+ALTER TABLE connect_sessions DROP COLUMN retry_at;
+ALTER TABLE connect_sessions DROP COLUMN failures;
+ALTER TABLE connect_sessions DROP COLUMN connections;

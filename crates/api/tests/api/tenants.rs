@@ -120,7 +120,18 @@ async fn every_operation_refuses_no_key_a_key_without_its_scope_and_anothers_obj
     // The same calls pass for whom they are meant, so that none above was refused for another reason.
     own.sort_by_key(|(id, ..)| rank(id));
     for (id, method, path, call, client) in &own {
+        // What a provider answers is handed on.
+        let of_provider = id.starts_with("proxy");
+        if *method == Method::GET && !of_provider {
+            let all_scopes = send(app.admin(), method, path, call).await;
+            assert_eq!(
+                holds_a_credential(&app, &all_scopes),
+                SHOW_CREDENTIALS.contains(&id.as_str()),
+                "{id}"
+            );
+        }
         let reply = send(client, method, path, call).await;
+        assert!(of_provider || !holds_a_credential(&app, &reply), "{id}");
         if let Theirs::Always(status, _) = call.theirs {
             assert_eq!(reply.status, status, "{id}");
             continue;
@@ -133,6 +144,16 @@ async fn every_operation_refuses_no_key_a_key_without_its_scope_and_anothers_obj
             reply.text
         );
     }
+}
+
+/// The operations whose answers hold credentials, for a key that may see them; so does an import, to which no GET belongs.
+const SHOW_CREDENTIALS: [&str; 2] = ["get_connection", "get_connection_deprecated"];
+
+fn holds_a_credential(app: &TestApp, reply: &Reply) -> bool {
+    let known = app.simulator().credentials();
+    [&known.main_key_secret, &known.auth_token]
+        .iter()
+        .any(|secret| reply.text.contains(secret.as_str()))
 }
 
 async fn every_operation_of_a_session_refuses_no_token_a_key_and_an_ended_session(app: TestApp) {

@@ -102,6 +102,7 @@ impl From<Connected> for ConnectAnswer {
         (status = 201, description = "Connected", body = ConnectAnswer),
         (status = 400, description = "A field is wrong (`invalid_body`), the provider refused the credentials (`connection_test_failed`) or cannot be called with what was given (`connection_validation_failed`), or the body is one of an OAuth flow (`oauth_not_supported`)", body = ErrorBody),
         (status = 404, description = "`unknown_provider_config`", body = ErrorBody),
+        (status = 409, description = "`conflict`: the integration was changed while the credentials were tried", body = ErrorBody),
         (status = 413, description = "The body is larger than 64 KB", body = ErrorBody),
         (status = 415, description = "The body is no JSON", body = ErrorBody),
         KeyErrors

@@ -328,7 +328,10 @@ impl ApiError {
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Gateway(GatewayError::ProviderUnavailable { retry_after, .. }) => Some(*retry_after),
+            Self::Gateway(
+                GatewayError::ProviderUnavailable { retry_after, .. }
+                | GatewayError::TooManyAttempts { retry_after, .. },
+            ) => Some(*retry_after),
             Self::Gateway(GatewayError::Call(error)) => error.retry_after(),
             Self::Gateway(GatewayError::Action(failure)) => failure.retry_after.map(Duration::from_secs),
             Self::Gateway(GatewayError::KeyInUse | GatewayError::ActionPending { .. }) => {

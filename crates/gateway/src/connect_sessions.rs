@@ -7,12 +7,15 @@ use domain::{EnvironmentId, IntegrationKey, Timestamp};
 use registry::AuthMode;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value as Json};
+use store::StoreError;
 use store::connect_sessions::{self, ConnectSessionRow, NewConnectSession};
-use store::connections;
+use store::connections::{self, ConnectionRow};
 use store::integrations::{self, NewIntegration};
+use upstream::Target;
 use vault::SessionToken;
 
-use crate::connect::{Draft, random_name};
+use crate::connect::random_name;
+use crate::establish::{Authority, Draft};
 use crate::gateway::{Inner, Integration};
 use crate::given::{Given, mode_name};
 use crate::labels::{self, Labels};
@@ -189,7 +192,10 @@ impl Sessions<'_> {
         ] {
             for key in map.keys() {
                 let at = [field.to_owned(), key.clone()];
-                self.known(caller, key, at, &mut errors).await?;
+                let known = self.known(caller, key, at, &mut errors).await?;
+                if let Some(integration) = known.filter(|_| field == "integrations_config_defaults") {
+                    refuse_secret_defaults(&integration, map, &mut errors);
+                }
             }
         }
         if !errors.is_empty() {
@@ -299,10 +305,11 @@ impl Sessions<'_> {
         let set = session.0.defaults.get(integration.key.as_str());
         let set = set.and_then(|set| set.get("connection_config"));
         params.extend(set.and_then(Json::as_object).cloned().unwrap_or_default());
-        let row = self.reconnected(session, &integration).await?;
-        if let Some(row) = &row {
-            params = config_over(row, &integration, params);
-        }
+        let old = self.reconnected(session, &integration).await?;
+        let (row, based_on, params) = match old {
+            Some((row, sealed, target)) => (Some(row), Some(sealed), config_over(&target, params)),
+            None => (None, None, params),
+        };
         let given = Given {
             credentials,
             credentials_at: &[],
@@ -318,7 +325,7 @@ impl Sessions<'_> {
         let draft = Draft {
             name,
             renews: row.map(|row| row.id),
-            based_on: None,
+            based_on,
             filled,
             config_at: PARAMS,
             metadata: None,
@@ -327,6 +334,7 @@ impl Sessions<'_> {
                 end_user: of_session.end_user,
             },
             webhook_url_override: of_session.webhook_url_override,
+            by: Authority::Session(of_session.id),
         };
         let environment = session.0.environment;
         let (row, created) = self.0.establish(environment, &integration, draft).await?;
@@ -360,24 +368,53 @@ impl Sessions<'_> {
         }
     }
 
-    /// The connection whose credentials the session replaces.
+    /// The connection whose credentials the session replaces, with its sealed text and what it has now.
     async fn reconnected(
         &self,
         session: &Session,
         integration: &Integration,
-    ) -> Result<Option<connections::ConnectionRow>, GatewayError> {
+    ) -> Result<Option<(ConnectionRow, String, Target)>, GatewayError> {
         let Some(id) = session.0.connection() else {
             return Ok(None);
         };
+        // A session goes with its connection, so one that is not there went between two looks.
+        let gone = |error| match error {
+            GatewayError::Store(StoreError::NotFound { .. }) => GatewayError::UnknownSession,
+            other => other,
+        };
+        // Before the row, so that it is not newer.
+        let sealed = self.0.sealed(id).await.map_err(gone)?;
         let found = self
             .0
             .store
             .read(move |c| connections::get_any_environment(c, id))
             .await?;
-        let ours = found
-            .filter(|row| row.environment == session.0.environment && row.integration == integration.key);
-        // A session goes with its connection, so this one went between two looks.
-        ours.map(Some).ok_or(GatewayError::UnknownSession)
+        let row = found
+            .filter(|row| row.environment == session.0.environment && row.integration == integration.key)
+            .ok_or(GatewayError::UnknownSession)?;
+        let target = self.0.target(&row).await.map_err(gone)?;
+        Ok(Some((row, sealed, target)))
+    }
+}
+
+/// A session's defaults may hold no secret: they are stored as they are and shown to the front end.
+fn refuse_secret_defaults(
+    integration: &Integration,
+    defaults: &Map<String, Json>,
+    errors: &mut Vec<FieldError>,
+) {
+    let key = integration.key.as_str();
+    let config = defaults.get(key).and_then(|set| set.get("connection_config"));
+    for name in config.and_then(Json::as_object).into_iter().flat_map(Map::keys) {
+        if integration.provider.is_secret_config(name) {
+            let path = ["integrations_config_defaults", key, "connection_config", name];
+            errors.push(FieldError {
+                code: "invalid",
+                path: path.map(str::to_owned).to_vec(),
+                message: "is secret, and a session's front end would see it: let the user give it, or import the connection"
+                    .to_owned(),
+            });
+        }
     }
 }
 

@@ -88,7 +88,8 @@ impl Connections<'_> {
             .0
             .store
             .read(move |c| connections::list(c, environment, &filter));
-        Ok(listed.await?)
+        let listed = listed.await?.into_iter();
+        Ok(listed.map(|row| self.0.shown(row)).collect())
     }
 
     /// One connection, without its credentials.
@@ -98,7 +99,8 @@ impl Connections<'_> {
         integration: &str,
         name: &str,
     ) -> Result<ConnectionRow, GatewayError> {
-        self.0.connection(caller, integration, name).await
+        let row = self.0.connection(caller, integration, name).await?;
+        Ok(self.0.shown(row))
     }
 
     /// One connection, with its credentials for who may see them.
@@ -116,7 +118,7 @@ impl Connections<'_> {
         let mut connection = self.0.connection(caller, integration, name).await?;
         if !may_see {
             return Ok(Shown {
-                connection,
+                connection: self.0.shown(connection),
                 credentials: None,
             });
         }
@@ -132,7 +134,7 @@ impl Connections<'_> {
             .await?;
         connection.last_fetched_at = Some(now);
         Ok(Shown {
-            connection,
+            connection: self.0.shown(connection),
             credentials: Some(credentials),
         })
     }

@@ -1,30 +1,20 @@
 //! Credentials between the vault and the store: sealed on the way in, opened for the length of a call, sealed anew on rotation.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use domain::{Clock, ConnectionId, EnvironmentId, Timestamp};
 use registry::Provider;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value as Json};
 use store::connections::ConnectionRow;
-use store::vault_keys::{self, VaultKeyRow};
 use store::{DbConn, Store, StoreError, credentials};
 use upstream::{Target, Urgency, Variables};
-use vault::{KeyFile, KeyRing, SealContext, Sealed, VaultError};
+use vault::{KeyRing, SealContext, Sealed, VaultError};
 
 use crate::GatewayError;
 use crate::gateway::Inner;
-
-/// Where the keys come from.
-#[derive(Debug)]
-pub enum KeySource {
-    /// Configuration: the first seals, all open. It changes by a restart.
-    Given(KeyRing),
-    /// A file, read again when a value was sealed with a key that was not there before: that is how a rotation reaches
-    /// processes that are running.
-    File(KeyFile),
-}
+use crate::key_ring::{self, CurrentKey, EncryptionKeys, KeySource};
 
 /// How far a rotation is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -41,42 +31,25 @@ const FIELD: &str = "credentials";
 const BATCH: i64 = 200;
 
 pub(crate) struct Credentials {
-    source: KeySource,
-    ring: RwLock<Arc<KeyRing>>,
+    keys: EncryptionKeys,
 }
 
 impl Credentials {
-    /// Loads the keys and proves that they are those which the database was made with.
+    /// Loads the keys and checks that they are those that the database was used with.
     pub(crate) async fn open(source: KeySource, store: &Store, clock: &Clock) -> Result<Self, GatewayError> {
-        let ring = Arc::new(load(&source)?);
-        let (checked, now) = (Arc::clone(&ring), clock.now());
-        store.write(move |c| prove(c, &checked, now)).await??;
-        Ok(Self {
-            source,
-            ring: RwLock::new(ring),
-        })
-    }
-
-    fn ring(&self) -> Arc<KeyRing> {
-        Arc::clone(&self.ring.read().unwrap_or_else(PoisonError::into_inner))
+        let keys = EncryptionKeys::open(source, store, clock).await?;
+        Ok(Self { keys })
     }
 
     /// Seals with the newest key there is.
-    pub(crate) fn sealer(&self) -> Result<Sealer, GatewayError> {
-        self.reload()?;
-        Ok(Sealer(self.ring()))
+    pub(crate) async fn sealer(&self, store: &Store) -> Sealer {
+        self.keys.refresh(store).await;
+        Sealer(self.keys.ring())
     }
 
-    fn reload(&self) -> Result<(), VaultError> {
-        if let KeySource::File(_) = self.source {
-            let ring = Arc::new(load(&self.source)?);
-            *self.ring.write().unwrap_or_else(PoisonError::into_inner) = ring;
-        }
-        Ok(())
-    }
-
-    fn unseal(
+    async fn unseal(
         &self,
+        store: &Store,
         environment: EnvironmentId,
         connection: ConnectionId,
         sealed: &str,
@@ -87,13 +60,18 @@ impl Credentials {
             connection,
             field: FIELD,
         };
-        match self.ring().open(&context, &sealed) {
+        match self.keys.ring().open(&context, &sealed) {
             Err(VaultError::UnknownKey { .. }) => {
-                self.reload()?;
-                self.ring().open(&context, &sealed)
+                self.keys.refresh(store).await;
+                self.keys.ring().open(&context, &sealed)
             }
             opened => opened,
         }
+    }
+
+    /// See [`crate::Gateway::rotate_key`].
+    pub(crate) async fn rotate_key(&self, store: &Store, clock: &Clock) -> Result<CurrentKey, GatewayError> {
+        self.keys.rotate(store, clock).await
     }
 
     pub(crate) async fn reseal(
@@ -102,21 +80,18 @@ impl Credentials {
         clock: &Clock,
         mut progress: impl FnMut(Rotation),
     ) -> Result<Rotation, GatewayError> {
-        self.reload()?;
-        let ring = self.ring();
-        let (checked, now) = (Arc::clone(&ring), clock.now());
-        store.write(move |c| prove(c, &checked, now)).await??;
-        let current = ring.current().id().as_str().to_owned();
         let mut done = Rotation::default();
         loop {
-            let key_id = current.clone();
+            let current = self.keys.reload(store).await?.current().id();
             let rows = store
-                .read(move |c| credentials::not_sealed_with(c, &key_id, BATCH))
+                .read(move |c| credentials::not_sealed_with(c, current.as_str(), BATCH))
                 .await?;
             if rows.is_empty() {
                 return Ok(done);
             }
             for row in rows {
+                // Each time, so that nothing is sealed with a key that only this process has, and that another rotation counts.
+                let ring = self.keys.reload(store).await?;
                 let context = SealContext {
                     environment: row.environment,
                     connection: row.connection,
@@ -125,16 +100,11 @@ impl Credentials {
                 let Some(new) = ring.reseal(&context, &row.sealed.parse()?)? else {
                     continue;
                 };
-                let (key_id, now) = (current.clone(), clock.now());
+                let now = clock.now();
                 let replaced = store.write_durably(move |c| {
-                    credentials::replace_if_same(
-                        c,
-                        row.connection,
-                        &row.sealed,
-                        &new.to_string(),
-                        &key_id,
-                        now,
-                    )
+                    key_ring::record(c, &ring, now)?;
+                    let (sealed, key_id) = (new.to_string(), new.key_id().as_str());
+                    credentials::replace_if_same(c, row.connection, &row.sealed, &sealed, key_id, now)
                 });
                 if replaced.await? {
                     done.sealed += 1;
@@ -147,45 +117,6 @@ impl Credentials {
     }
 }
 
-fn load(source: &KeySource) -> Result<KeyRing, VaultError> {
-    match source {
-        KeySource::Given(ring) => Ok(KeyRing::new(ring.current().clone(), ring.older().to_vec())),
-        KeySource::File(file) => file.load_or_create().map(|(ring, _)| ring),
-    }
-}
-
-/// Checks the ring against the keys that the database knows, and makes its current key known.
-///
-/// The outer result is the transaction's, the inner one the check's.
-fn prove(c: &mut DbConn, ring: &KeyRing, now: Timestamp) -> Result<Result<(), VaultError>, StoreError> {
-    let current = ring.current().id().as_str().to_owned();
-    let known = vault_keys::list(c)?;
-    let mut outcome = Ok(());
-    let mut opened = known.is_empty();
-    for key in &known {
-        match key.check.parse().and_then(|check| ring.verify_check(&check)) {
-            Ok(()) => opened = true,
-            Err(error) => outcome = Err(error),
-        }
-    }
-    if !opened {
-        return Ok(outcome);
-    }
-    if !known.iter().any(|key| key.key_id == current) {
-        let check = ring.check_value().to_string();
-        vault_keys::insert(
-            c,
-            &VaultKeyRow {
-                key_id: current,
-                check,
-                created_at: now,
-                retired_at: None,
-            },
-        )?;
-    }
-    Ok(Ok(()))
-}
-
 /// Seals within a transaction, since the connection's number is known only there.
 pub(crate) struct Sealer(Arc<KeyRing>);
 
@@ -194,21 +125,99 @@ impl Sealer {
         &self,
         c: &mut DbConn,
         row: &ConnectionRow,
-        values: &BTreeMap<String, SecretString>,
+        secrets: &Secrets,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let object: Map<String, Json> = values
-            .iter()
-            .map(|(name, value)| (name.clone(), value.expose_secret().into()))
-            .collect();
-        let plain = SecretString::from(Json::Object(object).to_string());
+        let sealed = self.seal(row, secrets);
+        key_ring::record(c, &self.0, now)?;
+        credentials::put(c, row.id, &sealed.to_string(), sealed.key_id().as_str(), now)
+    }
+
+    /// Puts the secrets in place of those that were opened from `old`; false if they have changed meanwhile.
+    pub(crate) fn replace(
+        &self,
+        c: &mut DbConn,
+        row: &ConnectionRow,
+        (old, secrets): (&str, &Secrets),
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let sealed = self.seal(row, secrets);
+        key_ring::record(c, &self.0, now)?;
+        let (new, key_id) = (sealed.to_string(), sealed.key_id().as_str());
+        credentials::replace_if_same(c, row.id, old, &new, key_id, now)
+    }
+
+    fn seal(&self, row: &ConnectionRow, secrets: &Secrets) -> Sealed {
         let context = SealContext {
             environment: row.environment,
             connection: row.id,
             field: FIELD,
         };
-        let sealed = self.0.seal(&context, &plain);
-        credentials::put(c, row.id, &sealed.to_string(), sealed.key_id().as_str(), now)
+        self.0.seal(&context, &secrets.to_json())
+    }
+}
+
+/// What is sealed for a connection.
+#[derive(Clone, Default)]
+pub(crate) struct Secrets {
+    /// `apiKey`, or `username` and `password`.
+    pub(crate) credentials: BTreeMap<String, SecretString>,
+    /// The secret fields of the configuration.
+    pub(crate) config: BTreeMap<String, SecretString>,
+}
+
+/// Stands before the name of a secret field of the configuration where it is sealed, beside the credentials.
+const CONFIG_PREFIX: &str = "connectionConfig.";
+
+impl Secrets {
+    fn to_json(&self) -> SecretString {
+        let config = self.config.iter();
+        let config = config.map(|(name, value)| (format!("{CONFIG_PREFIX}{name}"), value));
+        let credentials = self.credentials.iter();
+        let object: Map<String, Json> = credentials
+            .map(|(name, value)| (name.clone(), value))
+            .chain(config)
+            .map(|(name, value)| (name, value.expose_secret().into()))
+            .collect();
+        SecretString::from(Json::Object(object).to_string())
+    }
+
+    fn from_json(text: &SecretString) -> Result<Self, VaultError> {
+        let all: BTreeMap<String, String> =
+            serde_json::from_str(text.expose_secret()).map_err(|_| VaultError::Malformed)?;
+        let mut secrets = Self::default();
+        for (name, value) in all {
+            match name.strip_prefix(CONFIG_PREFIX) {
+                Some(field) => secrets.config.insert(field.to_owned(), value.into()),
+                None => secrets.credentials.insert(name, value.into()),
+            };
+        }
+        Ok(secrets)
+    }
+
+    /// Whether both hold the same values.
+    pub(crate) fn same_as(&self, other: &Self) -> bool {
+        let same = |a: &BTreeMap<String, SecretString>, b: &BTreeMap<String, SecretString>| {
+            let value = |value: &SecretString| value.expose_secret().to_owned();
+            a.len() == b.len()
+                && a.iter()
+                    .all(|(name, one)| b.get(name).map(value) == Some(value(one)))
+        };
+        same(&self.credentials, &other.credentials) && same(&self.config, &other.config)
+    }
+
+    /// Takes the secret fields out of a stored configuration, which older versions stored in clear.
+    pub(crate) fn take_from(&mut self, provider: &Provider, config: &mut Map<String, Json>) {
+        let mut public = Map::new();
+        for (name, value) in std::mem::take(config) {
+            match value {
+                Json::String(text) if provider.is_secret_config(&name) => {
+                    self.config.entry(name).or_insert_with(|| text.into());
+                }
+                value => drop(public.insert(name, value)),
+            }
+        }
+        *config = public;
     }
 }
 
@@ -219,22 +228,22 @@ impl Inner {
         Ok(self.store.read(move |c| credentials::get(c, connection)).await?)
     }
 
-    /// The credentials that were sealed for the connection.
-    pub(crate) fn open(
-        &self,
-        row: &ConnectionRow,
-        sealed: &str,
-    ) -> Result<BTreeMap<String, String>, GatewayError> {
-        let opened = self.credentials.unseal(row.environment, row.id, sealed)?;
-        Ok(serde_json::from_str(opened.expose_secret()).map_err(|_| VaultError::Malformed)?)
+    /// What was sealed for the connection.
+    pub(crate) async fn open(&self, row: &ConnectionRow, sealed: &str) -> Result<Secrets, GatewayError> {
+        let opened = self
+            .credentials
+            .unseal(&self.store, row.environment, row.id, sealed)
+            .await?;
+        Ok(Secrets::from_json(&opened)?)
     }
 
     /// Opens a connection's credentials for calls.
     pub(crate) async fn target(&self, row: &ConnectionRow) -> Result<Target, GatewayError> {
         let provider: &Arc<Provider> = self.provider(&row.provider)?;
         let sealed = self.sealed(row.id).await?;
-        let values = self.open(row, &sealed)?;
-        let config = row.connection_config.iter();
+        let mut secrets = self.open(row, &sealed).await?;
+        let mut config = row.connection_config.clone();
+        secrets.take_from(provider, &mut config);
         let integration_config = if provider.integration_config.is_empty() {
             BTreeMap::new()
         } else {
@@ -242,12 +251,11 @@ impl Inner {
             integration.await?.config()
         };
         let variables = Variables {
-            credentials: values
-                .into_iter()
-                .map(|(name, value)| (name, value.into()))
-                .collect(),
+            credentials: secrets.credentials,
+            secret_config: secrets.config,
             connection_config: config
-                .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
+                .into_iter()
+                .filter_map(|(name, value)| Some((name, value.as_str()?.to_owned())))
                 .collect(),
             integration_config,
             metadata: row.metadata.clone().unwrap_or_default(),

@@ -61,6 +61,7 @@ impl Environments<'_> {
         }
         // Counted and deleted in one transaction, so that nobody connects in between.
         let left = self.0.store.write(move |c| {
+            environments::lock(c, row.id)?;
             let left = connections::count(c, row.id)?;
             if left == 0 {
                 environments::delete(c, row.id)?;

@@ -123,9 +123,9 @@ pub enum GatewayError {
     /// The key was used for something else.
     #[error("this Idempotency-Key was used with another input; give each thing to be done a key of its own")]
     KeyReused,
-    /// The connection got other credentials while a change of it was tried, twice.
+    /// The connection got other credentials, or its integration another configuration, while credentials were tried.
     #[error(
-        "the connection's credentials were replaced while this change was tried, and nothing was changed: send it again"
+        "the connection or its integration was changed while the credentials were tried, and nothing was stored: send this again"
     )]
     ChangedMeanwhile,
     /// A header cannot be taken.
@@ -151,6 +151,17 @@ pub enum GatewayError {
     /// A connect session's token is not known, or its session has ended.
     #[error("this connect session is not known, or has ended: make a new one with POST /connect/sessions")]
     UnknownSession,
+    /// The connect session has failed too often to try again at once.
+    #[error(
+        "{failures} attempts in a row with this connect session failed: check the credentials and try again in {} seconds",
+        .retry_after.as_secs().max(1)
+    )]
+    TooManyAttempts {
+        /// Failed attempts in a row.
+        failures: i64,
+        /// When to try again.
+        retry_after: Duration,
+    },
     /// The connect session does not let connect that integration.
     #[error("this connect session may not connect {0:?}")]
     IntegrationNotAllowed(IntegrationKey),
@@ -206,6 +217,9 @@ pub enum GatewayError {
     /// A call was not handed on, or the provider did not answer it.
     #[error("{0}")]
     Call(#[source] CallError),
+    /// The encryption keys do not fit the database; the text says what to do.
+    #[error("{0}")]
+    EncryptionKey(String),
     /// A credential cannot be sealed or opened.
     #[error(transparent)]
     Vault(#[from] VaultError),

@@ -7,12 +7,13 @@ use registry::{AuthMode, ConnectForm, Field, Provider, Template};
 use secrecy::SecretString;
 use serde_json::{Map, Value as Json};
 
+use crate::credentials::Secrets;
 use crate::{FieldError, GatewayError};
 
-/// What a form gives: the credentials to seal and the configuration to store.
-#[derive(Debug)]
+/// What a form gives: the secrets to seal and the configuration to store.
 pub(crate) struct Filled {
-    pub(crate) credentials: BTreeMap<String, SecretString>,
+    pub(crate) secrets: Secrets,
+    /// What is not secret of it.
     pub(crate) connection_config: BTreeMap<String, String>,
 }
 
@@ -29,9 +30,21 @@ impl Filled {
                 credentials.entry(name.to_owned()).or_default();
             }
         }
-        Self {
+        let mut secrets = Secrets {
             credentials,
-            connection_config,
+            config: BTreeMap::new(),
+        };
+        let mut public = BTreeMap::new();
+        for (name, value) in connection_config {
+            if provider.is_secret_config(&name) {
+                secrets.config.insert(name, value.into());
+            } else {
+                public.insert(name, value);
+            }
+        }
+        Self {
+            secrets,
+            connection_config: public,
         }
     }
 }

@@ -14,10 +14,11 @@ use crate::actions::Actions;
 use crate::brief::Brief;
 use crate::connect_sessions::Sessions;
 use crate::connections::Connections;
-use crate::credentials::{Credentials, KeySource};
+use crate::credentials::Credentials;
 use crate::environments::Environments;
 use crate::health::Health;
 use crate::integrations::Integrations;
+use crate::key_ring::{CurrentKey, KeySource};
 use crate::keys::{self, Caller, Keys};
 use crate::models::{ModelTable, Models};
 use crate::providers::Providers;
@@ -83,6 +84,7 @@ impl Gateway {
             callers: Brief::new(keys::REMEMBERED),
             action_due: Notify::new(),
         };
+        inner.seal_secret_config().await?;
         inner.add_missing_syncs().await?;
         Ok(Self(Arc::new(inner)))
     }
@@ -204,6 +206,13 @@ impl Gateway {
         connection: &store::connections::ConnectionRow,
     ) -> Result<(), GatewayError> {
         self.0.note_success(connection).await
+    }
+
+    /// Puts a new key into the key file, to seal with from now on. [`Gateway::reseal`] follows it.
+    ///
+    /// Where an earlier rotation was cut off, its key stays the current one; so does the first of keys from configuration.
+    pub async fn rotate_key(&self) -> Result<CurrentKey, GatewayError> {
+        self.0.credentials.rotate_key(&self.0.store, &self.0.clock).await
     }
 
     /// Seals every credential with the current key that is not; may be stopped and repeated at any time.

@@ -2,12 +2,12 @@
 //!
 //! A provider refuses a good key now and then, so a refusal counts only once the verification call confirms it.
 
-use secrecy::{ExposeSecret, SecretString};
 use store::connections::{self, ConnectionRow, Problem};
 use store::{StoreError, credentials};
 use upstream::{Target, VerifyError};
 
 use crate::GatewayError;
+use crate::credentials::Secrets;
 use crate::gateway::Inner;
 
 /// The kind under which a connection's problem with its credentials is noted.
@@ -68,14 +68,13 @@ impl Inner {
             Err(GatewayError::Store(StoreError::NotFound { .. })) => return Ok(false),
             sealed => sealed?,
         };
-        let tried = &target.variables.credentials;
-        let stored = self.open(connection, &sealed)?;
-        let same = |(name, value): (&String, &SecretString)| {
-            stored
-                .get(name)
-                .is_some_and(|stored| stored == value.expose_secret())
+        let mut stored = self.open(connection, &sealed).await?;
+        stored.take_from(&target.provider, &mut connection.connection_config.clone());
+        let tried = Secrets {
+            credentials: target.variables.credentials.clone(),
+            config: target.variables.secret_config.clone(),
         };
-        if stored.len() != tried.len() || !tried.iter().all(same) {
+        if !stored.same_as(&tried) {
             return Ok(false);
         }
         let tried = connection.clone();
@@ -96,11 +95,15 @@ impl Inner {
     }
 
     pub(crate) async fn note_success(&self, connection: &ConnectionRow) -> Result<(), GatewayError> {
-        let noted = connection.problem.as_ref();
-        if noted.is_some_and(|problem| problem.kind == AUTH_PROBLEM) {
-            let id = connection.id;
+        // Compared, since another process may have noted a problem of new credentials meanwhile.
+        if let Some(noted) = connection
+            .problem
+            .as_ref()
+            .filter(|problem| problem.kind == AUTH_PROBLEM)
+        {
+            let (id, noted) = (connection.id, noted.clone());
             self.store
-                .write(move |c| connections::set_problem(c, id, None))
+                .write(move |c| connections::clear_problem(c, id, &noted))
                 .await?;
         }
         Ok(())

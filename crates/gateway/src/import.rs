@@ -1,10 +1,12 @@
 //! Connections imported: given by their stored names, in one body, as `POST /connections` takes them.
 
+use domain::ConnectionName;
 use registry::Provider;
 use serde_json::{Map, Value as Json};
 
-use crate::connect::{Draft, random_name};
+use crate::connect::random_name;
 use crate::connections::{Connections, Shown};
+use crate::establish::{Authority, Draft};
 use crate::form::Filled;
 use crate::given::{Given, mode_name};
 use crate::labels::{self, Labels};
@@ -45,9 +47,8 @@ impl Connections<'_> {
         let mut errors = Vec::new();
         let name = match &import.name {
             None => random_name(),
-            Some(name) => name.parse().map_err(|rule: domain::NameError| {
-                FieldError::at("invalid", "connection_id", rule.to_string())
-            }),
+            Some(name) => ConnectionName::new(name)
+                .map_err(|rule| FieldError::at("invalid", "connection_id", rule.to_string())),
         };
         let name = name.map_err(|error| errors.push(error)).ok();
         let labels = Labels::parse(import.tags, import.end_user, None, &mut errors);
@@ -70,6 +71,7 @@ impl Connections<'_> {
             metadata: import.metadata,
             labels,
             webhook_url_override: import.webhook_url_override,
+            by: Authority::Key(caller.key),
         };
         let (connection, _) = self.0.establish(caller.environment, &integration, draft).await?;
         let credentials = if caller.may(Scope::ConnectionsReadCredentials) {
@@ -78,7 +80,7 @@ impl Connections<'_> {
             None
         };
         Ok(Shown {
-            connection,
+            connection: self.0.shown(connection),
             credentials,
         })
     }

@@ -179,7 +179,7 @@ impl Integrations<'_> {
     pub async fn delete(&self, caller: &Caller, key: &str) -> Result<(), GatewayError> {
         let row = self.find(caller.environment, key).await?.row;
         let environment = caller.environment;
-        loop {
+        while !self.delete_if_unused(environment, &row.key).await? {
             let filter = ConnectionFilter {
                 integrations: vec![row.key.clone()],
                 limit: DELETE_PAGE,
@@ -190,19 +190,29 @@ impl Integrations<'_> {
                 .store
                 .read(move |c| connections::list(c, environment, &filter))
                 .await?;
-            if page.is_empty() {
-                break;
-            }
             for connection in page {
                 self.0.delete_connection(&connection).await?;
             }
         }
-        let key = row.key;
-        self.0
-            .store
-            .write(move |c| integrations::delete(c, environment, &key))
-            .await?;
         Ok(())
+    }
+
+    /// Deletes the integration unless it has connections. Who connects meanwhile is waited for, or finds it gone.
+    async fn delete_if_unused(
+        &self,
+        environment: EnvironmentId,
+        key: &IntegrationKey,
+    ) -> Result<bool, GatewayError> {
+        let key = key.clone();
+        let deleted = self.0.store.write(move |c| {
+            integrations::lock(c, environment, &key)?;
+            let unused = integrations::connections(c, environment, &key)? == 0;
+            if unused {
+                integrations::delete(c, environment, &key)?;
+            }
+            Ok(unused)
+        });
+        Ok(deleted.await?)
     }
 
     fn made(&self, row: IntegrationRow) -> MadeIntegration {
@@ -286,8 +296,8 @@ fn key(text: Option<&str>, needed: bool, errors: &mut Vec<FieldError>) -> Option
         }
         return None;
     };
-    text.parse()
-        .map_err(|rule: domain::NameError| {
+    IntegrationKey::new(text)
+        .map_err(|rule| {
             errors.push(FieldError::at("invalid", "unique_key", rule.to_string()));
         })
         .ok()

@@ -83,11 +83,12 @@ impl EncryptionKeys {
         if *known == problem {
             return;
         }
-        match &problem {
-            Some(problem) => tracing::error!(
+        if let Some(problem) = &problem {
+            tracing::error!(
                 "the key file cannot be used: the keys in memory stay in use, but the next start will fail: {problem}"
-            ),
-            None => tracing::info!("the key file can be used again"),
+            );
+        } else {
+            tracing::info!("the key file can be used again");
         }
         *known = problem;
     }

@@ -123,6 +123,7 @@ impl fmt::Display for Scope {
 pub struct Caller {
     /// The environment that the key belongs to.
     pub environment: EnvironmentId,
+    pub(crate) key: ApiKeyId,
     scopes: Vec<String>,
 }
 
@@ -180,6 +181,7 @@ impl Keys<'_> {
         self.touch(&row).await;
         Ok(Caller {
             environment: row.environment,
+            key: row.id,
             scopes: row.scopes,
         })
     }
@@ -243,14 +245,19 @@ impl Keys<'_> {
             return Ok(None);
         }
         let id = environment.id;
-        if self.0.store.read(move |c| api_keys::count(c, id)).await? > 0 {
-            return Ok(None);
-        }
         let secret = vault::ApiKeySecret::generate(&environment.name);
-        let (id, _) = self
-            .add(environment.id, "first start", &secret, everything())
-            .await?;
-        Ok(Some(NewKey { id, secret }))
+        let key = self.new_key(id, "first start", &secret, everything());
+        let made = key.id;
+        // Of processes that start at once, one makes a key.
+        let first = self.0.store.write(move |c| {
+            environments::lock(c, id)?;
+            let first = api_keys::count(c, id)? == 0;
+            if first {
+                api_keys::insert(c, &key)?;
+            }
+            Ok(first)
+        });
+        Ok(first.await?.then_some(NewKey { id: made, secret }))
     }
 
     /// The keys of an environment, newest first, revoked ones among them.
@@ -272,6 +279,9 @@ impl Keys<'_> {
                 "name",
                 "must be text of 1 to 255 bytes",
             ));
+        }
+        if let Err(rule) = domain::check_new(&request.name) {
+            errors.push(FieldError::at("invalid", "name", rule.to_string()));
         }
         if request.scopes.is_empty() {
             errors.push(FieldError::at(
@@ -334,16 +344,7 @@ impl Keys<'_> {
         secret: &SecretString,
         scopes: Vec<String>,
     ) -> Result<(ApiKeyId, Option<ApiKeyRow>), GatewayError> {
-        let now = self.0.clock.now();
-        let key = NewApiKey {
-            environment,
-            id: ApiKeyId::new(now),
-            name: name.to_owned(),
-            prefix: vault::ApiKeySecret::prefix_of(secret.expose_secret()),
-            hash: vault::hash_api_key(secret.expose_secret()),
-            scopes,
-            created_at: now,
-        };
+        let key = self.new_key(environment, name, secret, scopes);
         let id = key.id;
         let stored = self
             .0
@@ -353,6 +354,25 @@ impl Keys<'_> {
                 None => api_keys::insert(c, &key).map(|()| (id, None)),
             });
         Ok(stored.await?)
+    }
+
+    fn new_key(
+        &self,
+        environment: EnvironmentId,
+        name: &str,
+        secret: &SecretString,
+        scopes: Vec<String>,
+    ) -> NewApiKey {
+        let now = self.0.clock.now();
+        NewApiKey {
+            environment,
+            id: ApiKeyId::new(now),
+            name: name.to_owned(),
+            prefix: vault::ApiKeySecret::prefix_of(secret.expose_secret()),
+            hash: vault::hash_api_key(secret.expose_secret()),
+            scopes,
+            created_at: now,
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! follows a change is stored in the same transaction as the change, and no transaction spans a call to a provider.
 
 mod actions;
+mod attempts;
 mod brief;
 mod connect;
 mod connect_sessions;
@@ -11,6 +12,7 @@ mod connections;
 mod credentials;
 mod environments;
 mod error;
+mod establish;
 mod feed;
 mod form;
 mod frequency;
@@ -21,6 +23,7 @@ mod held;
 mod import;
 mod integration_config;
 mod integrations;
+mod key_ring;
 mod keys;
 mod labels;
 mod models;
@@ -28,6 +31,7 @@ mod patch;
 mod providers;
 mod proxy;
 mod records;
+mod secret_config;
 mod subject;
 mod sync_status;
 mod syncs;
@@ -41,7 +45,7 @@ pub use actions::{
 pub use connect::{ConnectRequest, Connected};
 pub use connect_sessions::{NewSession, NewSessionToken, Reconnection, Session, Sessions};
 pub use connections::{Connections, Credential, Look, Shown, Verified};
-pub use credentials::{KeySource, Rotation};
+pub use credentials::Rotation;
 pub use environments::Environments;
 pub use error::{FieldError, GatewayError};
 pub use feed::{FeedPage, FeedRequest, PruneRequest};
@@ -49,6 +53,7 @@ pub use gateway::{Gateway, Integration, Parts};
 pub use health::{AUTH_PROBLEM, Health};
 pub use import::Import;
 pub use integrations::{IntegrationRequest, Integrations, MadeIntegration};
+pub use key_ring::{CurrentKey, KeySource};
 pub use keys::{Caller, Keys, NewKey, NewKeyRequest, Scope};
 pub use models::{ModelTable, Models};
 pub use patch::{ConnectionPatch, MetadataChange};

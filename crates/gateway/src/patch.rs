@@ -6,10 +6,10 @@ use domain::ConnectionName;
 use serde_json::{Map, Value as Json};
 use store::StoreError;
 use store::connections::{self, ConnectionChange, ConnectionRow};
+use upstream::Target;
 
-use crate::connect::Draft;
 use crate::connections::Connections;
-use crate::gateway::Integration;
+use crate::establish::{Authority, Draft};
 use crate::given::{mode_name, plain};
 use crate::import::{self, CONFIG};
 use crate::labels::{self, Labels};
@@ -82,11 +82,12 @@ impl Connections<'_> {
         let sealed = self.0.sealed(row.id).await?;
         let row = self.0.connection(caller, integration, name).await?;
         let integration = self.0.integration(caller.environment, integration).await?;
+        let target = self.0.target(&row).await?;
         let credentials = match patch.credentials {
             Some(credentials) => credentials,
-            None => self.stored_credentials(&row, &integration).await?,
+            None => stored_credentials(&target),
         };
-        let config = config_over(&row, &integration, patch.connection_config.unwrap_or_default());
+        let config = config_over(&target, patch.connection_config.unwrap_or_default());
         let filled = import::fill(&integration.provider, credentials, &config, &mut errors);
         let (Some(filled), true) = (filled, errors.is_empty()) else {
             return Err(GatewayError::InvalidBody(errors));
@@ -100,23 +101,12 @@ impl Connections<'_> {
             metadata: patch.metadata,
             labels,
             webhook_url_override: patch.webhook_url_override,
+            by: Authority::Key(caller.key),
         };
         self.0
             .establish(caller.environment, &integration, draft)
             .await
             .map(drop)
-    }
-
-    /// The stored credentials as a body would give them.
-    async fn stored_credentials(
-        &self,
-        row: &ConnectionRow,
-        integration: &Integration,
-    ) -> Result<Json, GatewayError> {
-        let target = self.0.target(row).await?;
-        let mut credentials = plain(&target.variables.credentials);
-        credentials.insert("type".to_owned(), mode_name(integration.provider.auth).into());
-        Ok(Json::Object(credentials))
     }
 
     async fn relabel(
@@ -196,19 +186,21 @@ impl Connections<'_> {
     }
 }
 
+/// The stored credentials as a body would give them.
+fn stored_credentials(target: &Target) -> Json {
+    let mut credentials = plain(&target.variables.credentials);
+    credentials.insert("type".to_owned(), mode_name(target.provider.auth).into());
+    Json::Object(credentials)
+}
+
 /// The stored configuration, as far as the provider's file still knows it, with `given` set over it.
-pub(crate) fn config_over(
-    row: &ConnectionRow,
-    integration: &Integration,
-    given: Map<String, Json>,
-) -> Map<String, Json> {
-    let known = &integration.provider.connection_config;
-    let stored = row
-        .connection_config
-        .iter()
-        .filter(|(name, _)| known.contains_key(*name));
-    let mut config: Map<String, Json> = stored
-        .map(|(name, value)| (name.clone(), value.clone()))
+pub(crate) fn config_over(target: &Target, given: Map<String, Json>) -> Map<String, Json> {
+    let variables = &target.variables;
+    let public = variables.connection_config.iter();
+    let mut config: Map<String, Json> = public
+        .map(|(name, value)| (name.clone(), value.clone().into()))
+        .chain(plain(&variables.secret_config))
+        .filter(|(name, _)| target.provider.connection_config.contains_key(name))
         .collect();
     config.extend(given);
     config

@@ -24,7 +24,8 @@ impl Inner {
     ) -> Result<(), GatewayError> {
         let provider = &integration.provider;
         let variables = Variables {
-            credentials: filled.credentials.clone(),
+            credentials: filled.secrets.credentials.clone(),
+            secret_config: filled.secrets.config.clone(),
             connection_config: filled.connection_config.clone(),
             integration_config: integration.config(),
             metadata: metadata.cloned().unwrap_or_default(),

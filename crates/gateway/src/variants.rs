@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use domain::{ProviderName, SyncName, Variant};
-use store::connections::ConnectionRow;
+use store::connections::{self, ConnectionRow};
 use store::syncs::{self, NewSync, SyncRow};
-use store::tables;
+use store::{StoreError, credentials, tables};
 
 use crate::gateway::Inner;
 use crate::held::Holder;
@@ -40,9 +40,17 @@ impl Syncs<'_> {
             paused: !auto_start,
             due_at: auto_start.then_some(now),
         };
+        let unknown = GatewayError::unknown_connection(&connection.name, &connection.integration);
         // The table and the row that counts on it come in one transaction, whatever this process made before: another may just have
         // dropped the table with its last variant.
         let made = self.0.store.write_long(move |c| {
+            // One at a time, so that the cap holds, and not while the connection is being deleted.
+            let row = connections::lock(c, connection.environment, &connection.integration, &connection.name);
+            match row {
+                Ok(row) if row.id == new.connection && credentials::lock(c, row.id)? => {}
+                Ok(_) | Err(StoreError::NotFound { .. }) => return Ok(Err(unknown)),
+                Err(error) => return Err(error),
+            }
             if syncs::get(c, new.connection, &new.name, &new.variant)?.is_some() {
                 return Ok(Err(GatewayError::VariantExists {
                     sync: new.name.to_string(),

@@ -4,6 +4,7 @@ use diesel::prelude::*;
 use domain::{ApiKeyId, EnvironmentId, EnvironmentName, Timestamp};
 
 use crate::column::{JsonText, MaybeMicros, Micros, Number, Word, to_json};
+use crate::dialect::keep_api_key;
 use crate::schema::{api_keys, environments};
 use crate::{DbConn, StoreError};
 
@@ -88,6 +89,11 @@ pub fn by_hash_even_revoked(c: &mut DbConn, hash: &str) -> Result<Option<ApiKeyR
         .select(ApiKeyRow::as_select())
         .first(c)
         .optional()?)
+}
+
+/// Keeps the key from being revoked until the transaction ends; false if it is revoked or gone.
+pub fn keep(c: &mut DbConn, id: ApiKeyId) -> Result<bool, StoreError> {
+    keep_api_key(c, id)
 }
 
 /// Notes that the key was used.

@@ -147,8 +147,18 @@ impl Default for ConnectionFilter {
 
 /// Makes a connection, or replaces the one of the same environment, integration and name; tells whether it was made.
 ///
-/// Replacing sets provider and configuration, sets the rest where given, and clears the problem.
+/// For callers that need not look at the one that is there: see [`insert`] and [`replace`].
 pub fn put(c: &mut DbConn, new: &NewConnection, now: Timestamp) -> Result<(ConnectionRow, bool), StoreError> {
+    let created = insert(c, new, now)?;
+    let row = find(c, new.environment, &new.integration, &new.name)?;
+    if !created {
+        replace(c, row.id, new, now)?;
+    }
+    Ok((find(c, new.environment, &new.integration, &new.name)?, created))
+}
+
+/// Makes a connection unless there is one of the same environment, integration and name; tells whether it was made.
+pub fn insert(c: &mut DbConn, new: &NewConnection, now: Timestamp) -> Result<bool, StoreError> {
     let created = on_db!(&mut *c, c => diesel::insert_into(connections::table)
         .values((
             connections::environment_id.eq(new.environment.raw()),
@@ -165,17 +175,16 @@ pub fn put(c: &mut DbConn, new: &NewConnection, now: Timestamp) -> Result<(Conne
         ))
         .on_conflict_do_nothing()
         .execute(c))?;
-    if created == 0 {
-        replace(c, new, now)?;
-    }
-    Ok((
-        find(c, new.environment, &new.integration, &new.name)?,
-        created == 1,
-    ))
+    Ok(created == 1)
 }
 
-fn replace(c: &mut DbConn, new: &NewConnection, now: Timestamp) -> Result<(), StoreError> {
-    let id = find(c, new.environment, &new.integration, &new.name)?.id;
+/// Sets provider and configuration of a connection, sets the rest where given, and clears the problem.
+pub fn replace(
+    c: &mut DbConn,
+    id: ConnectionId,
+    new: &NewConnection,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     diesel::update(connections::table.find(id.raw()))
         .set((
             connections::provider.eq(new.provider.as_str()),
@@ -335,6 +344,41 @@ pub fn set_problem(c: &mut DbConn, id: ConnectionId, problem: Option<&Problem>) 
         .set(connections::problem.eq(problem))
         .execute(c)?;
     Ok(())
+}
+
+/// Clears the problem if it is still the one that the connection has.
+pub fn clear_problem(c: &mut DbConn, id: ConnectionId, problem: &Problem) -> Result<(), StoreError> {
+    let noted = connections::table
+        .filter(connections::id.eq(id.raw()))
+        .filter(connections::problem.eq(to_json(problem)?));
+    diesel::update(noted)
+        .set(connections::problem.eq(None::<String>))
+        .execute(c)?;
+    Ok(())
+}
+
+/// Sets the configuration, which is all that changes.
+pub fn set_config(c: &mut DbConn, id: ConnectionId, config: &Map<String, Json>) -> Result<(), StoreError> {
+    diesel::update(connections::table.find(id.raw()))
+        .set(connections::connection_config.eq(to_json(config)?))
+        .execute(c)?;
+    Ok(())
+}
+
+/// Up to `limit` connections of the provider, of any environment, with a number above `after`, by number.
+pub fn of_provider_any_environment(
+    c: &mut DbConn,
+    provider: &ProviderName,
+    after: ConnectionId,
+    limit: i64,
+) -> Result<Vec<ConnectionRow>, StoreError> {
+    Ok(connections::table
+        .filter(connections::provider.eq(provider.as_str()))
+        .filter(connections::id.gt(after.raw()))
+        .order(connections::id)
+        .limit(limit)
+        .select(ConnectionRow::as_select())
+        .load(c)?)
 }
 
 /// Notes that the connection's credentials were handed out.

@@ -4,7 +4,7 @@ use diesel::prelude::*;
 use domain::{EnvironmentId, EnvironmentName, Timestamp};
 
 use crate::column::{Micros, Number, Word};
-use crate::dialect::on_db;
+use crate::dialect::{keep_environment, lock_environment, on_db};
 use crate::schema::environments;
 use crate::{DbConn, StoreError};
 
@@ -48,6 +48,16 @@ pub fn create(c: &mut DbConn, name: &EnvironmentName, now: Timestamp) -> Result<
 pub fn delete(c: &mut DbConn, id: EnvironmentId) -> Result<(), StoreError> {
     diesel::delete(environments::table.find(id.raw())).execute(c)?;
     Ok(())
+}
+
+/// Keeps the environment from being deleted until the transaction ends; false if it is gone.
+pub fn keep(c: &mut DbConn, id: EnvironmentId) -> Result<bool, StoreError> {
+    keep_environment(c, id)
+}
+
+/// Waits for transactions that [`keep`] the environment, and lets no other begin until this one ends; false if it is gone.
+pub fn lock(c: &mut DbConn, id: EnvironmentId) -> Result<bool, StoreError> {
+    lock_environment(c, id)
 }
 
 /// The environment of that name.

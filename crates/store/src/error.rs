@@ -20,6 +20,9 @@ pub enum StoreError {
         /// The noun.
         what: &'static str,
     },
+    /// What the row belongs to was deleted meanwhile.
+    #[error("what this belongs to was deleted meanwhile")]
+    Orphan,
     /// The database cannot be reached, does not answer in time, or is locked by another process. The store logs when that begins
     /// and ends, so callers need not.
     #[error("the database cannot be reached")]
@@ -70,6 +73,12 @@ impl StoreError {
 
 impl From<DieselError> for StoreError {
     fn from(error: DieselError) -> Self {
+        if matches!(
+            error,
+            DieselError::DatabaseError(DatabaseErrorKind::ForeignKeyViolation, _)
+        ) {
+            return Self::Orphan;
+        }
         match class(&error) {
             Class::Lost | Class::Locked => Self::Unavailable(error.into()),
             Class::Passing => Self::Busy(error.into()),

@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use domain::{EnvironmentId, IntegrationKey, ProviderName, Timestamp};
 
 use crate::column::{JsonText, Micros, Number, Word, to_json};
-use crate::dialect::on_db;
+use crate::dialect::{keep_integration, lock_integration, on_db};
 use crate::schema::{connections, integrations};
 use crate::{DbConn, StoreError};
 
@@ -121,6 +121,32 @@ pub fn find(
         .select(IntegrationRow::as_select())
         .first(c)
         .optional()?)
+}
+
+/// The integration, kept from being changed or deleted until the transaction ends; `None` if it is gone.
+pub fn keep(
+    c: &mut DbConn,
+    environment: EnvironmentId,
+    key: &IntegrationKey,
+) -> Result<Option<IntegrationRow>, StoreError> {
+    if keep_integration(c, environment, key)? {
+        find(c, environment, key)
+    } else {
+        Ok(None)
+    }
+}
+
+/// Waits for transactions that [`keep`] the integration, and lets no other begin until this one ends; `None` if it is gone.
+pub fn lock(
+    c: &mut DbConn,
+    environment: EnvironmentId,
+    key: &IntegrationKey,
+) -> Result<Option<IntegrationRow>, StoreError> {
+    if lock_integration(c, environment, key)? {
+        find(c, environment, key)
+    } else {
+        Ok(None)
+    }
 }
 
 /// The environment's integrations, oldest first.

@@ -83,6 +83,7 @@ impl From<ImportBody> for Import {
         (status = 201, description = "Imported", body = FullConnection),
         (status = 400, description = "A field is wrong (`invalid_body`), or the provider refused the credentials (`connection_test_failed`) or cannot be called with what was given (`connection_validation_failed`)", body = ErrorBody),
         (status = 404, description = "`not_found`: there is no such integration", body = ErrorBody),
+        (status = 409, description = "`conflict`: the integration was changed while the credentials were tried", body = ErrorBody),
         (status = 413, description = "The body is larger than 64 KB", body = ErrorBody),
         (status = 415, description = "The body is no JSON", body = ErrorBody),
         KeyErrors

@@ -11,6 +11,7 @@ pub(super) fn of_gateway(error: &GatewayError) -> (StatusCode, &'static str) {
     match error {
         GatewayError::UnknownKey => (S::UNAUTHORIZED, "unknown_account"),
         GatewayError::MalformedSessionToken => (S::UNAUTHORIZED, "invalid_connect_session_token_format"),
+        GatewayError::TooManyAttempts { .. } => (S::TOO_MANY_REQUESTS, "too_many_attempts"),
         GatewayError::UnknownSession => (S::UNAUTHORIZED, "unknown_connect_session_token"),
         GatewayError::Forbidden(_) => (S::FORBIDDEN, "forbidden"),
         GatewayError::IntegrationNotAllowed(_) => (S::BAD_REQUEST, "integration_not_allowed"),
@@ -59,7 +60,7 @@ pub(super) fn of_gateway(error: &GatewayError) -> (StatusCode, &'static str) {
         GatewayError::CredentialsRefused { .. } => (S::BAD_REQUEST, "connection_test_failed"),
         GatewayError::ProviderUnavailable { .. } => (S::SERVICE_UNAVAILABLE, "provider_unavailable"),
         GatewayError::Call(error) => call_kind(error),
-        GatewayError::Vault(_) => (S::INTERNAL_SERVER_ERROR, "server_error"),
+        GatewayError::EncryptionKey(_) | GatewayError::Vault(_) => (S::INTERNAL_SERVER_ERROR, "server_error"),
         GatewayError::Store(error) => store_kind(error),
     }
 }
@@ -101,7 +102,7 @@ fn store_kind(error: &StoreError) -> (StatusCode, &'static str) {
     use StatusCode as S;
     match error {
         StoreError::NotFound { .. } => (S::NOT_FOUND, "not_found"),
-        StoreError::Conflict { .. } => (S::CONFLICT, "conflict"),
+        StoreError::Conflict { .. } | StoreError::Orphan => (S::CONFLICT, "conflict"),
         StoreError::Unavailable(_) | StoreError::Busy(_) => (S::SERVICE_UNAVAILABLE, "unavailable"),
         StoreError::LeaseLost | StoreError::Refused(_) | StoreError::Query(_) | StoreError::Migration(_) => {
             (S::INTERNAL_SERVER_ERROR, "server_error")

@@ -13,7 +13,8 @@ pub(crate) use model::{column_type, newest, quoted};
 pub(crate) use statement::{Bind, Fields, Statement};
 pub(crate) use text::{
     advisory_lock, applied_migrations, checkpoint, claim_actions, claim_due, connection_budget,
-    delete_old_runs, is_in_gap, json_field, lock_access, lock_counter, lock_holder, ping, raise_counters,
+    delete_old_runs, is_in_gap, json_field, keep_api_key, keep_environment, keep_integration, lock_access,
+    lock_counter, lock_environment, lock_holder, lock_integration, lock_vault_keys, ping, raise_counters,
     session, speaks_another_language, tag_is, takes_writes,
 };
 

@@ -1,13 +1,15 @@
 //! The SQL of the control tables that diesel's DSL has no word for.
 
 use diesel::connection::SimpleConnection;
-use domain::{ConnectionId, SyncId, Timestamp};
+use domain::{ApiKeyId, ConnectionId, EnvironmentId, IntegrationKey, SyncId, Timestamp};
 
 use super::{Bind, Statement, table_shape};
 use crate::{DbConn, Dialect, StoreError};
 
 /// Held while tables are made or changed, so that many processes may start at once; any number that nobody else uses.
 const TABLES_LOCK: i64 = 0x7472_756e_6b6c_696e;
+/// Held while a process decides which keys seal credentials.
+const VAULT_KEYS_LOCK: i64 = 0x7472_756e_6b6c_766b;
 
 /// What a new SQLite connection is told. The timeout comes first, for the step to WAL may itself have to wait.
 ///
@@ -77,12 +79,18 @@ pub(crate) fn applied_migrations(c: &mut DbConn) -> Result<Vec<String>, StoreErr
 
 /// Holds other processes off until the transaction ends; SQLite's transaction does so by itself.
 pub(crate) fn advisory_lock(c: &mut DbConn) -> Result<(), StoreError> {
+    advisory(c, TABLES_LOCK)
+}
+
+/// Lets one process at a time decide which keys seal credentials, until the transaction ends.
+pub(crate) fn lock_vault_keys(c: &mut DbConn) -> Result<(), StoreError> {
+    advisory(c, VAULT_KEYS_LOCK)
+}
+
+fn advisory(c: &mut DbConn, number: i64) -> Result<(), StoreError> {
     if c.dialect() == Dialect::Postgres {
-        Statement::new(
-            "SELECT pg_advisory_xact_lock(?)",
-            vec![Bind::integer(TABLES_LOCK)],
-        )
-        .execute(c)?;
+        let sql = "SELECT pg_advisory_xact_lock(?)";
+        Statement::new(sql, vec![Bind::integer(number)]).execute(c)?;
     }
     Ok(())
 }
@@ -111,14 +119,74 @@ pub(crate) fn lock_holder(c: &mut DbConn, sync: SyncId) -> Result<Option<String>
     Ok(holders.into_iter().flatten().next())
 }
 
+/// Keeps the environment from being deleted until the transaction ends; false if it is gone.
+pub(crate) fn keep_environment(c: &mut DbConn, id: EnvironmentId) -> Result<bool, StoreError> {
+    let lock = locking(c, " FOR KEY SHARE");
+    keep(
+        c,
+        format!("SELECT id FROM environments WHERE id = ?{lock}"),
+        vec![Bind::integer(id.raw())],
+    )
+}
+
+/// Lets no other transaction keep or change the environment until this one ends; false if it is gone.
+pub(crate) fn lock_environment(c: &mut DbConn, id: EnvironmentId) -> Result<bool, StoreError> {
+    let lock = locking(c, " FOR UPDATE");
+    keep(
+        c,
+        format!("SELECT id FROM environments WHERE id = ?{lock}"),
+        vec![Bind::integer(id.raw())],
+    )
+}
+
+/// Keeps the API key from being revoked until the transaction ends; false if it is revoked or gone.
+pub(crate) fn keep_api_key(c: &mut DbConn, id: ApiKeyId) -> Result<bool, StoreError> {
+    let lock = locking(c, " FOR SHARE");
+    let sql = format!("SELECT environment_id FROM api_keys WHERE id = ? AND revoked_at IS NULL{lock}");
+    keep(c, sql, vec![Bind::text(id.to_string())])
+}
+
+/// Keeps the integration from being changed or deleted until the transaction ends; false if it is gone.
+pub(crate) fn keep_integration(
+    c: &mut DbConn,
+    environment: EnvironmentId,
+    key: &IntegrationKey,
+) -> Result<bool, StoreError> {
+    let lock = locking(c, " FOR SHARE");
+    let sql = format!("SELECT id FROM integrations WHERE environment_id = ? AND key = ?{lock}");
+    keep(
+        c,
+        sql,
+        vec![Bind::integer(environment.raw()), Bind::text(key.as_str())],
+    )
+}
+
+/// Lets no other transaction keep or change the integration until this one ends; false if it is gone.
+pub(crate) fn lock_integration(
+    c: &mut DbConn,
+    environment: EnvironmentId,
+    key: &IntegrationKey,
+) -> Result<bool, StoreError> {
+    let lock = locking(c, " FOR UPDATE");
+    let sql = format!("SELECT id FROM integrations WHERE environment_id = ? AND key = ?{lock}");
+    keep(
+        c,
+        sql,
+        vec![Bind::integer(environment.raw()), Bind::text(key.as_str())],
+    )
+}
+
+fn keep(c: &mut DbConn, sql: String, binds: Vec<Bind<'_>>) -> Result<bool, StoreError> {
+    let found = Statement::new(sql, binds).load(c, |row| row.some_integer(0))?;
+    Ok(!found.is_empty())
+}
+
 /// Keeps the connection's credentials where they are until the transaction ends; false if they are gone, as they are first when a
 /// connection is deleted.
 pub(crate) fn lock_access(c: &mut DbConn, connection: ConnectionId) -> Result<bool, StoreError> {
     let lock = locking(c, " FOR KEY SHARE");
     let sql = format!("SELECT connection_id FROM credentials WHERE connection_id = ?{lock}");
-    let found =
-        Statement::new(sql, vec![Bind::integer(connection.raw())]).load(c, |row| row.some_integer(0))?;
-    Ok(!found.is_empty())
+    keep(c, sql, vec![Bind::integer(connection.raw())])
 }
 
 /// The actions that are due at `now`, locked, at most `limit`: in turn between connections, of which none has more than

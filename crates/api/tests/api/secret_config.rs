@@ -1,0 +1,161 @@
+//! A field of a connection's configuration that the provider's file calls secret is treated as the credentials are.
+
+use gateway::Scope;
+use reqwest::Method;
+use serde_json::{Value as Json, json};
+use store::connections;
+use testkit::{AppBuilder, TestApp, on_both_databases};
+use wiremock::matchers::{header, path};
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+use crate::connect_sessions::session_token;
+
+on_both_databases!(
+    a_secret_field_is_used_and_never_shown,
+    a_secret_field_that_stood_in_clear_is_sealed_at_start,
+);
+
+const TOKEN: &str = "tok-0123456789-secret";
+const PATH: &str = "/connections/mine?provider_config_key=acme";
+
+const FILE: &str = r#"
+display_name: Acme
+auth_mode: API_KEY
+connection_config:
+  tok: { title: Token, secret: true }
+  region: { title: Region, optional: true }
+proxy:
+  base_url: https://api.acme.example
+  headers: { authorization: "Bearer ${apiKey}", x-token: "${connectionConfig.tok}" }
+  verification: { endpoints: [/me] }
+"#;
+
+fn registry() -> registry::Registry {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("acme.yaml"), FILE).unwrap();
+    registry::Registry::load(Some(folder.path())).unwrap()
+}
+
+async fn with_acme(app: &TestApp) -> (TestApp, MockServer) {
+    let provider = MockServer::start().await;
+    Mock::given(header("x-token", TOKEN))
+        .and(path("/me"))
+        .respond_with(ResponseTemplate::new(200).set_body_json(json!({ "ok": true })))
+        .mount(&provider)
+        .await;
+    Mock::given(path("/me"))
+        .respond_with(ResponseTemplate::new(401).set_body_json(json!({ "message": "not this" })))
+        .mount(&provider)
+        .await;
+    let app = AppBuilder::default()
+        .registry(registry())
+        .upstream(|options| {
+            let address = provider.uri().parse().unwrap();
+            options.base_urls.insert("acme".parse().unwrap(), address);
+        })
+        .start(app.store().dialect())
+        .await
+        .unwrap();
+    (app, provider)
+}
+
+async fn connect(app: &TestApp) {
+    let body = json!({ "connection_id": "mine", "provider_config_key": "acme",
+        "credentials": { "type": "API_KEY", "apiKey": "good" }, "connection_config": { "tok": TOKEN, "region": "eu" } });
+    app.admin().post("/connections", &body).await.expect(201);
+}
+
+/// The configuration as the database holds it.
+async fn stored(app: &TestApp) -> connections::ConnectionRow {
+    let all = connections::ConnectionFilter::default();
+    let rows = app.store().read(move |c| {
+        let dev = store::environments::list(c)?.remove(0);
+        connections::list(c, dev.id, &all)
+    });
+    rows.await.unwrap().remove(0)
+}
+
+async fn proxied(app: &TestApp, base: Option<&str>) -> testkit::Reply {
+    let mut request = app
+        .admin()
+        .request(Method::GET, "/proxy/me")
+        .header("Connection-Id", "mine")
+        .header("Provider-Config-Key", "acme");
+    if let Some(base) = base {
+        request = request.header("Base-Url-Override", base);
+    }
+    app.admin().send(request).await
+}
+
+async fn a_secret_field_is_used_and_never_shown(app: TestApp) {
+    let (app, _provider) = with_acme(&app).await;
+    connect(&app).await;
+    assert_eq!(
+        Json::Object(stored(&app).await.connection_config),
+        json!({ "region": "eu" })
+    );
+    proxied(&app, None).await.expect(200);
+
+    for client in [
+        app.admin().clone(),
+        app.client_with(&[Scope::ConnectionsRead]).await,
+    ] {
+        let shown = client.get(PATH).await.expect(200).json();
+        assert_eq!(shown["connection_config"], json!({ "region": "eu" }));
+    }
+    for base in [
+        "https://${connectionConfig.tok}.x.invalid",
+        "${connectionConfig.tok}",
+    ] {
+        assert_eq!(proxied(&app, Some(base)).await.status, 400, "{base}");
+    }
+    // What is not named stays, the secret too; another token is another credential and no other account.
+    let patch = json!({ "connection_config": { "region": "eu" } });
+    app.admin().patch(PATH, &patch).await.expect(200);
+    proxied(&app, None).await.expect(200);
+    let wrong = json!({ "connection_config": { "tok": "other" } });
+    let refused = app.admin().patch(PATH, &wrong).await.expect(400);
+    assert_eq!(refused.code(), "connection_test_failed");
+    proxied(&app, None).await.expect(200);
+    // A session's front end must not see it.
+    let defaults = json!({ "end_user": { "id": "u" },
+        "integrations_config_defaults": { "acme": { "connection_config": { "tok": TOKEN } } } });
+    let refused = app.admin().post("/connect/sessions", &defaults).await.expect(400);
+    assert_eq!(
+        refused.fields(),
+        ["integrations_config_defaults.acme.connection_config.tok"]
+    );
+    let token = session_token(&app).await;
+    let query = format!("connect_session_token={token}&params[tok]={TOKEN}");
+    let path = format!("/api-auth/api-key/acme?{query}");
+    let reply = app.anonymous().post(&path, &json!({ "apiKey": "good" })).await;
+    reply.expect(200);
+
+    assert!(!app.answers().contains(TOKEN), "an answer holds it");
+    assert!(!app.logs().contains(TOKEN), "the log holds it");
+}
+
+async fn a_secret_field_that_stood_in_clear_is_sealed_at_start(app: TestApp) {
+    let (app, _provider) = with_acme(&app).await;
+    connect(&app).await;
+    let row = stored(&app).await;
+    // As an older version stored it: the token in clear, and not with the credentials.
+    let (id, old) = (row.id, json!({ "tok": TOKEN, "region": "eu" }));
+    let clear = old.as_object().unwrap().clone();
+    app.store()
+        .write(move |c| connections::set_config(c, id, &clear))
+        .await
+        .unwrap();
+    let shown = app.admin().get(PATH).await.expect(200).json();
+    assert_eq!(shown["connection_config"], json!({ "region": "eu" }));
+
+    for _ in 0..2 {
+        app.another_gateway(registry()).await;
+
+        assert_eq!(
+            Json::Object(stored(&app).await.connection_config),
+            json!({ "region": "eu" })
+        );
+        proxied(&app, None).await.expect(200);
+    }
+}

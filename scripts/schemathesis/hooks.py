@@ -61,7 +61,7 @@ RULES = {
     "frequency": "a schedule within what a provider allows",
     "until_cursor": "only what a record bears",
     "filter": "kinds of changes with commas between",
-    "ids": "each of 1 to 256 characters",
+    "ids": "each of 1 to 16384 characters",
     "cursor": "only what a page gave as next_cursor",
     "opts": "not beside the older words, and emptyCache only with reset",
     "tags": "ten at most, in lower case",

@@ -4,7 +4,7 @@ use actix_web::{get, web};
 use domain::{ConnectionName, IntegrationKey, RunId, SyncName};
 use gateway::Gateway;
 use serde::Serialize;
-use store::runs::{RunFilter, RunIdPrefix, RunRow};
+use store::runs::{MisfitCount, RunFilter, RunIdPrefix, RunRow};
 use store::syncs::SyncRow;
 use utoipa::{IntoParams, ToSchema};
 
@@ -109,12 +109,27 @@ struct Run {
     unchanged: i64,
     /// Records that could not be kept.
     skipped: i64,
+    /// Values that did not fit their column, by column. The column is null in these records, and the value is in `_extra`.
+    misfits: Vec<Misfits>,
     /// From 0 to 1; null if it cannot be told.
     progress: Option<f64>,
     /// Why a list may not have been read to its end, so that no deletions were looked for in it; null if each list was read to its
     /// proven end. What was read is stored all the same.
     incomplete: Option<String>,
     error: Option<RunError>,
+}
+
+/// Values of one column that did not fit it.
+#[derive(Serialize, ToSchema)]
+struct Misfits {
+    #[schema(example = "price")]
+    column: String,
+    /// How many the run read.
+    #[schema(example = 3)]
+    count: u64,
+    /// What the first of them was.
+    #[schema(example = "not a number")]
+    first: String,
 }
 
 /// Why a run failed.
@@ -147,6 +162,12 @@ impl From<(RunRow, SyncRow)> for Run {
             deleted: run.deleted,
             unchanged: run.unchanged,
             skipped: run.skipped,
+            misfits: run
+                .misfits
+                .into_iter()
+                .flatten()
+                .map(|(column, MisfitCount { count, first })| Misfits { column, count, first })
+                .collect(),
             progress: run.progress,
             incomplete: run.incomplete,
             error: run.error_code.map(|code| RunError {

@@ -5,6 +5,7 @@
 
 mod clock;
 mod id;
+mod json;
 mod model;
 mod names;
 mod record;
@@ -15,10 +16,13 @@ pub use id::{
     ActionId, ApiKey, ApiKeyId, Connection, ConnectionId, Environment, EnvironmentId, Id, IdKind,
     ParseIdError, RowId, Run, RunId, Slice, SliceId, Sync, SyncId,
 };
+pub use json::{JsonError, JsonKind, JsonReader, JsonScalar, json_text, repaired_json};
 pub use model::{Column, ColumnKind, Model, Parse};
 pub use names::{
     ActionName, ConnectionName, EnvironmentName, IntegrationKey, ModelName, NameError, ProviderName,
     SyncName, TableName, Variant, check_new,
 };
-pub use record::{Record, RecordError, RecordReader, Value};
+pub use record::{
+    MAX_KEY_BYTES, Misfit, Record, RecordError, RecordReader, Value, is_shortened, plain_decimal, stored_key,
+};
 pub use timestamp::{ParseTimestampError, Timestamp};

@@ -58,7 +58,7 @@ pub enum ColumnKind {
     Timestamp,
     /// An exact decimal: `numeric` in PostgreSQL, text in SQLite. Never a float.
     Decimal,
-    /// Any JSON value: `jsonb` in PostgreSQL, text in SQLite.
+    /// Any JSON value: `json` in PostgreSQL, which keeps numbers as they are, text in SQLite.
     Json,
 }
 

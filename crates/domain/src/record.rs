@@ -1,22 +1,26 @@
 //! A provider's JSON record becomes typed values here, and nowhere else.
 //!
 //! Reading never fails for an odd field: what does not fit its column leaves the column empty and stays whole in `_extra`
-//! beside the fields that the file does not declare. Only a record without its key cannot be kept.
+//! beside the fields that the file does not declare. A record without its key, or one that cannot be read, costs no other.
 
 mod cell;
 mod dates;
+mod key;
+mod number;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
-use std::fmt;
 use std::hash::Hasher;
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value as Json;
 use xxhash_rust::xxh3::Xxh3;
 
-use self::cell::{Cell, CellSeed, TextSeed, without_nul};
+use self::cell::Cell;
+pub use self::key::{MAX_KEY_BYTES, is_shortened, stored_key};
+use self::number::Decimal;
+use crate::json::{JsonError, JsonKind, JsonReader, MAX_DEPTH, Names, write_object};
 use crate::{Column, Model, Timestamp};
 
 /// The value of one column.
@@ -32,7 +36,7 @@ pub enum Value {
     Boolean(bool),
     /// A moment.
     Timestamp(Timestamp),
-    /// A decimal in plain notation, digits as the provider sent them (`-0.00750`).
+    /// A decimal in plain notation with the digits that the provider sent (`-0.00750`), without leading zeros and a sign of zero.
     Decimal(String),
     /// JSON text with sorted keys.
     Json(String),
@@ -41,16 +45,27 @@ pub enum Value {
 /// One record, ready for its table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// The value of the model's key column.
+    /// The value of the model's key column, as [`stored_key`] makes it.
     pub key: String,
+    /// The key that the provider sent, if the stored one stands for it.
+    pub long_key: Option<String>,
     /// One value a column, in the model's order; the key's is among them.
     pub values: Vec<Value>,
     /// The fields that no column took, as a JSON object with sorted keys.
     pub extra: Option<String>,
     /// Changes if and only if (but for one chance in 2^64) the values, the extra fields or the model change.
     pub hash: i64,
-    /// How many fields did not fit their column.
-    pub odd: usize,
+    /// The values that did not fit their column.
+    pub misfits: Vec<Misfit>,
+}
+
+/// A value that did not fit its column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Misfit {
+    /// The column's place in the model.
+    pub column: usize,
+    /// What was there instead, in words; never the value itself.
+    pub reason: &'static str,
 }
 
 /// Why a record cannot be kept.
@@ -62,98 +77,220 @@ pub enum RecordError {
     /// Without a key a record cannot be told from others.
     #[error("a record has no text in its key field {0:?}")]
     NoKey(String),
+    /// The record itself is damaged.
+    #[error("a record cannot be read: {0}")]
+    Unreadable(JsonError),
+}
+
+/// The decimal that a text stands for, as [`Value::Decimal`] holds it.
+pub fn plain_decimal(text: &str) -> Option<String> {
+    Decimal::parse(text)?.plain()
 }
 
 /// Reads records of one model; made once for a model and shared.
 #[derive(Debug)]
 pub struct RecordReader {
     columns: Vec<Column>,
+    /// The path of each column with dots, under which a misfit stands in `_extra`.
+    paths: Vec<String>,
     key: usize,
     key_field: String,
-    /// Columns that stand at the record's top level, by field name.
-    flat: HashMap<String, usize, foldhash::fast::RandomState>,
-    /// Columns within nested objects, by the name of the outermost.
-    nested: HashMap<String, Vec<usize>>,
+    fields: Fields,
     seed: u64,
+}
+
+/// What is read of a field: into which column, the last if there are several, and into which columns what lies within it.
+#[derive(Debug, Default)]
+struct Fields {
+    column: Option<usize>,
+    within: HashMap<String, Fields, foldhash::fast::RandomState>,
+}
+
+impl Fields {
+    fn add(&mut self, path: &[String], column: usize) {
+        match path.split_first() {
+            None => self.column = Some(column),
+            Some((step, rest)) => self.within.entry(step.clone()).or_default().add(rest, column),
+        }
+    }
+
+    fn clear(&self, draft: &mut Draft<'_>) {
+        if let Some(column) = self.column {
+            draft.set(column, Value::Null);
+        }
+        for field in self.within.values() {
+            field.clear(draft);
+        }
+    }
 }
 
 impl RecordReader {
     /// A reader for `model`.
     pub fn new(model: &Model) -> Self {
-        let mut flat = HashMap::default();
-        let mut nested: HashMap<String, Vec<usize>> = HashMap::new();
+        let mut fields = Fields::default();
+        let mut paths = Vec::new();
         for (index, (name, column)) in model.columns.iter().enumerate() {
-            match column.path.as_slice() {
-                [] => drop(flat.insert(name.as_str().to_owned(), index)),
-                [field] => drop(flat.insert(field.clone(), index)),
-                [outer, ..] => nested.entry(outer.clone()).or_default().push(index),
-            }
+            let path = match column.path.as_slice() {
+                [] => vec![name.as_str().to_owned()],
+                path => path.to_vec(),
+            };
+            fields.add(&path, index);
+            paths.push(path.join("."));
         }
         Self {
             columns: model.columns.values().cloned().collect(),
+            paths,
             key: model.key_index(),
             key_field: model.key.as_str().to_owned(),
-            flat,
-            nested,
+            fields,
             seed: model.fingerprint(),
         }
     }
 
+    /// How many values each record has.
+    pub fn columns(&self) -> usize {
+        self.columns.len()
+    }
+
     /// Reads a record that is already a JSON value.
     pub fn read(&self, record: &Json) -> Result<Record, RecordError> {
-        // Deserialising from a `Value` fails only where the seed itself does, which it never does.
-        self.deserialize(record).unwrap_or(Err(RecordError::NotAnObject))
+        let text = record.to_string();
+        self.read_next(&mut JsonReader::new(&text))
+            .unwrap_or_else(|error| Err(RecordError::Unreadable(error)))
     }
 
-    fn place(&self, index: usize, field: &str, cell: Cell<'_>, draft: &mut Draft) {
-        let Some(column) = self.columns.get(index) else {
+    /// Reads the next record of a list. The outer error means that the list cannot be read on behind it.
+    pub fn read_next(&self, json: &mut JsonReader<'_>) -> Result<Result<Record, RecordError>, JsonError> {
+        let begin = json.position();
+        let error = match self.try_read(json) {
+            Ok(outcome) => return Ok(outcome),
+            Err(error) => error,
+        };
+        json.rewind(begin);
+        json.skip()?;
+        Ok(Err(RecordError::Unreadable(error)))
+    }
+
+    fn try_read(&self, json: &mut JsonReader<'_>) -> Result<Result<Record, RecordError>, JsonError> {
+        match json.kind()? {
+            JsonKind::Object => {}
+            JsonKind::List => {
+                json.skip()?;
+                return Ok(Err(RecordError::NotAnObject));
+            }
+            JsonKind::Scalar => {
+                json.scalar()?;
+                return Ok(Err(RecordError::NotAnObject));
+            }
+        }
+        let mut draft = Draft {
+            values: vec![Value::Null; self.columns.len()],
+            extra: BTreeMap::new(),
+            misfits: Vec::new(),
+        };
+        json.object(|json, name| {
+            let Some(field) = self.fields.within.get(name.as_ref()) else {
+                let value = copied(json)?;
+                draft.extra.insert(name, value);
+                return Ok::<_, JsonError>(());
+            };
+            if field.within.is_empty() {
+                return self.read_field(field, json, &mut draft);
+            }
+            // The object is kept whole, for its parts read badly apart.
+            let begin = json.position();
+            let whole = copied(json)?;
+            draft.extra.insert(name, whole);
+            json.rewind(begin);
+            field.clear(&mut draft);
+            self.read_field(field, json, &mut draft)
+        })?;
+        Ok(self.finish(draft))
+    }
+
+    /// Reads a field into the columns that take it, and into those that lie within it.
+    fn read_field<'a>(
+        &self,
+        field: &Fields,
+        json: &mut JsonReader<'a>,
+        draft: &mut Draft<'a>,
+    ) -> Result<(), JsonError> {
+        let begin = json.position();
+        if let Some(column) = field.column {
+            let cell = Cell::read(json)?;
+            self.place(column, &cell, draft);
+        }
+        if field.within.is_empty() {
+            return Ok(());
+        }
+        json.rewind(begin);
+        if json.kind()? != JsonKind::Object {
+            return copied(json).map(drop);
+        }
+        json.object(|json, name| match field.within.get(name.as_ref()) {
+            Some(inner) => self.read_field(inner, json, draft),
+            None => json.skip(),
+        })
+    }
+
+    fn place(&self, index: usize, cell: &Cell<'_>, draft: &mut Draft<'_>) {
+        let (Some(column), Some(path)) = (self.columns.get(index), self.paths.get(index)) else {
             return;
         };
+        // Of a name that comes twice the last counts.
+        if draft.misfits.iter().any(|misfit| misfit.column == index) {
+            draft.misfits.retain(|misfit| misfit.column != index);
+            draft.extra.remove(path.as_str());
+        }
         match cell.fit(column) {
             Ok(value) => draft.set(index, value),
-            Err(odd) => {
-                draft.odd += 1;
-                draft.extra.insert(field.to_owned(), odd);
+            Err(reason) => {
+                draft.set(index, Value::Null);
+                draft.misfits.push(Misfit {
+                    column: index,
+                    reason,
+                });
+                draft.extra.insert(Cow::Owned(path.clone()), cell.to_json());
             }
         }
     }
 
-    fn place_nested(&self, outer: &str, indexes: &[usize], whole: Json, draft: &mut Draft) {
-        for &index in indexes {
-            let Some(column) = self.columns.get(index) else {
-                continue;
-            };
-            let inner = column
-                .path
-                .iter()
-                .skip(1)
-                .try_fold(&whole, |value, step| value.get(step));
-            if let Some(inner) = inner {
-                self.place(index, &column.path.join("."), Cell::from(inner.clone()), draft);
-            }
-        }
-        // What the columns did not take is kept; the object is kept whole, for its parts read badly apart.
-        draft.extra.insert(outer.to_owned(), whole);
-    }
-
-    fn finish(&self, draft: Draft) -> Result<Record, RecordError> {
-        let Draft { values, extra, odd } = draft;
-        let key = match values.get(self.key) {
+    fn finish(&self, draft: Draft<'_>) -> Result<Record, RecordError> {
+        let Draft {
+            mut values,
+            extra,
+            misfits,
+        } = draft;
+        let long = match values.get(self.key) {
             Some(Value::Text(key)) if !key.is_empty() => key.clone(),
             _ => return Err(RecordError::NoKey(self.key_field.clone())),
         };
+        let (key, long_key) = if is_shortened(&long) {
+            (stored_key(&long).into_owned(), Some(long))
+        } else {
+            (long, None)
+        };
+        if long_key.is_some()
+            && let Some(value) = values.get_mut(self.key)
+        {
+            *value = Value::Text(key.clone());
+        }
         let extra = (!extra.is_empty()).then(|| {
-            let mut object = Json::Object(extra.into_iter().collect());
-            object.sort_all_objects();
-            without_nul(object.to_string(), "\\u0000", "\\ufffd")
+            let mut text = String::new();
+            let fields = extra
+                .iter()
+                .map(|(name, value)| (Cow::Borrowed(name.as_ref()), value.as_str()));
+            write_object(&mut text, fields);
+            text
         });
         let hash = self.hash(&values, extra.as_deref());
         Ok(Record {
             key,
+            long_key,
             values,
             extra,
             hash,
-            odd,
+            misfits,
         })
     }
 
@@ -186,77 +323,23 @@ fn itoa(number: i64) -> String {
     number.to_string()
 }
 
-struct Draft {
-    values: Vec<Value>,
-    extra: BTreeMap<String, Json>,
-    odd: usize,
+/// The next value as JSON with sorted names.
+fn copied(json: &mut JsonReader<'_>) -> Result<String, JsonError> {
+    let mut text = String::new();
+    json.copy(&mut text, Names::Sorted, MAX_DEPTH)?;
+    Ok(text)
 }
 
-impl Draft {
+struct Draft<'a> {
+    values: Vec<Value>,
+    extra: BTreeMap<Cow<'a, str>, String>,
+    misfits: Vec<Misfit>,
+}
+
+impl Draft<'_> {
     fn set(&mut self, index: usize, value: Value) {
         if let Some(slot) = self.values.get_mut(index) {
             *slot = value;
         }
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for &RecordReader {
-    type Value = Result<Record, RecordError>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_any(RecordVisitor(self))
-    }
-}
-
-struct RecordVisitor<'a>(&'a RecordReader);
-
-impl<'de> Visitor<'de> for RecordVisitor<'_> {
-    type Value = Result<Record, RecordError>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a record")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let reader = self.0;
-        let mut draft = Draft {
-            values: vec![Value::Null; reader.columns.len()],
-            extra: BTreeMap::new(),
-            odd: 0,
-        };
-        while let Some(field) = map.next_key_seed(TextSeed)? {
-            if let Some(&index) = reader.flat.get(field.as_ref()) {
-                let cell = map.next_value_seed(CellSeed)?;
-                reader.place(index, &field, cell, &mut draft);
-            } else if let Some(indexes) = reader.nested.get(field.as_ref()) {
-                reader.place_nested(&field, indexes, map.next_value()?, &mut draft);
-            } else {
-                draft.extra.insert(field.into_owned(), map.next_value()?);
-            }
-        }
-        Ok(reader.finish(draft))
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(Err(RecordError::NotAnObject))
-    }
-    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
-        Ok(Err(RecordError::NotAnObject))
-    }
-    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
-        Ok(Err(RecordError::NotAnObject))
-    }
-    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-        Ok(Err(RecordError::NotAnObject))
-    }
-    fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
-        Ok(Err(RecordError::NotAnObject))
-    }
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(Err(RecordError::NotAnObject))
-    }
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        while seq.next_element::<serde::de::IgnoredAny>()?.is_some() {}
-        Ok(Err(RecordError::NotAnObject))
     }
 }

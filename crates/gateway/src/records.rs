@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use domain::{ColumnKind, Model, NameError, SyncName, TableName, Timestamp, Value, Variant};
+use domain::{ColumnKind, Model, NameError, SyncName, TableName, Timestamp, Value, Variant, plain_decimal};
 use serde::{Deserialize, Serialize};
 use store::connections::ConnectionRow;
 use store::records::{self, Bound, Position, RecordQuery, StoredRecord};
@@ -278,7 +278,10 @@ fn filter_value(model: &Model, column: &TableName, value: &str) -> Result<Value,
         .get(column)
         .map_or(ColumnKind::Text, |column| column.kind);
     Ok(match kind {
-        ColumnKind::Text | ColumnKind::Decimal | ColumnKind::Json => Value::Text(value.to_owned()),
+        ColumnKind::Text | ColumnKind::Json => Value::Text(value.to_owned()),
+        ColumnKind::Decimal => {
+            Value::Decimal(plain_decimal(value).ok_or_else(|| "must be a decimal number".to_owned())?)
+        }
         ColumnKind::Integer => {
             Value::Integer(value.parse().map_err(|_| "must be a whole number".to_owned())?)
         }

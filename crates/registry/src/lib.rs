@@ -8,6 +8,7 @@ mod action;
 mod check;
 mod document;
 mod duration;
+mod envelope;
 mod error;
 mod field;
 mod file;

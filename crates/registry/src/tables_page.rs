@@ -17,12 +17,16 @@ pruned keeps the columns by which rows are ordered and sought for as well: add `
 A variant of a sync fills a table of its own, named `TABLE__VARIANT`; where that would be too long or hold other than lower-case letters,
 digits and `_`, it is cut and ends with a hash.
 
+Each column that can be filtered has an index with `_connection_id`. PostgreSQL indexes no long text, so for a text column say that none
+is meant: `WHERE _connection_id = 1 AND status = 'sent' AND _deleted_at IS NULL AND (octet_length(status) > 1000) IS NOT TRUE`.
+
 This page is made from the provider files: `cargo run -p registry --example tables > docs/tables.md`.
 
 | in every table | PostgreSQL | SQLite | |
 |---|---|---|---|
 | `_connection_id` | bigint | INTEGER | The connection: `connections.id` |
-| `_extra` | jsonb | TEXT | What the provider sent and no column took, as a JSON object; null if there is nothing |
+| `_extra` | json | TEXT | What the provider sent and no column took, as a JSON object; null if there is nothing |
+| `_long_key` | text | TEXT | The whole key, if it has more than 1,000 bytes: the key column then holds its beginning and its SHA-256 hash |
 | `_hash` | bigint | INTEGER | Changes with the row's content |
 | `_first_seen_at` | timestamptz | INTEGER (µs since 1970) | When the row was first written |
 | `_last_modified_at` | timestamptz | INTEGER (µs since 1970) | When it was last written |
@@ -61,7 +65,7 @@ fn columns(page: &mut String, model: &Model) {
             ColumnKind::Boolean => ("boolean", "INTEGER (0, 1)"),
             ColumnKind::Timestamp => ("timestamptz", "INTEGER (µs since 1970)"),
             ColumnKind::Decimal => ("numeric", "TEXT"),
-            ColumnKind::Json => ("jsonb", "TEXT"),
+            ColumnKind::Json => ("json", "TEXT"),
         };
         let role = if *name == model.key {
             " **The key.**"

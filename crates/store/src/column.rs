@@ -125,7 +125,13 @@ macro_rules! maybe_json {
         }
     )*};
 }
-maybe_json!(Json, Map<String, Json>, Problem, Vec<IntegrationKey>);
+maybe_json!(
+    Json,
+    Map<String, Json>,
+    Problem,
+    Vec<IntegrationKey>,
+    BTreeMap<String, crate::runs::MisfitCount>
+);
 
 /// The text of a JSON column. PostgreSQL keeps it in a text column, which takes no U+0000; JSON writes that as an escape.
 pub(crate) fn to_json(value: &impl Serialize) -> Result<String, diesel::result::Error> {

@@ -1,9 +1,12 @@
 //! Runs of syncs: at most one of a sync is queued or running.
 
+use std::collections::BTreeMap;
+
 use diesel::prelude::*;
 use domain::{ConnectionName, EnvironmentId, IntegrationKey, RunId, SyncId, SyncName, Timestamp};
+use serde::{Deserialize, Serialize};
 
-use crate::column::{MaybeMicros, Micros, Number, Word};
+use crate::column::{MaybeJson, MaybeMicros, Micros, Number, Word, to_json};
 use crate::dialect::{delete_old_runs, on_db};
 use crate::schema::{connections, runs, syncs};
 use crate::syncs::SyncRow;
@@ -112,6 +115,9 @@ pub struct RunRow {
     pub unchanged: i64,
     /// Records that could not be kept.
     pub skipped: i64,
+    /// Values that did not fit their column, by the column's name; `None` if there were none.
+    #[diesel(deserialize_as = MaybeJson)]
+    pub misfits: Option<BTreeMap<String, MisfitCount>>,
     /// From 0 to 1, if known.
     pub progress: Option<f64>,
     /// The error's stable code.
@@ -122,6 +128,15 @@ pub struct RunRow {
     pub error_hint: Option<String>,
     /// Why a list may not have been read to its end, so that no deletions were looked for in it.
     pub incomplete: Option<String>,
+}
+
+/// The values of one column that did not fit it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MisfitCount {
+    /// How many a run read.
+    pub count: u64,
+    /// What the first of them was, in words.
+    pub first: String,
 }
 
 /// Why a run failed.
@@ -285,6 +300,39 @@ pub fn set_kind(c: &mut DbConn, id: RunId, kind: &str) -> Result<(), StoreError>
 pub fn set_incomplete(c: &mut DbConn, id: RunId, reason: &str) -> Result<(), StoreError> {
     let run = runs::table.filter(runs::id.eq(id.to_string()).and(runs::incomplete.is_null()));
     diesel::update(run).set(runs::incomplete.eq(reason)).execute(c)?;
+    Ok(())
+}
+
+/// Adds to the run's misfits those of a page, each with its column and what it was. The run's sync is locked.
+pub(crate) fn count_misfits<'a>(
+    c: &mut DbConn,
+    id: RunId,
+    misfits: impl Iterator<Item = (&'a str, &'static str)>,
+) -> Result<(), StoreError> {
+    let mut of_page: BTreeMap<&str, (u64, &str)> = BTreeMap::new();
+    for (column, reason) in misfits {
+        of_page.entry(column).or_insert((0, reason)).0 += 1;
+    }
+    if of_page.is_empty() {
+        return Ok(());
+    }
+    let run = runs::table.filter(runs::id.eq(id.to_string()));
+    let stored: Option<Option<String>> = run.clone().select(runs::misfits).first(c).optional()?;
+    let stored = stored.flatten().map(|text| serde_json::from_str(&text));
+    let mut counts: BTreeMap<String, MisfitCount> = stored
+        .transpose()
+        .map_err(|error| diesel::result::Error::DeserializationError(error.into()))?
+        .unwrap_or_default();
+    for (column, (count, first)) in of_page {
+        let of_run = counts.entry(column.to_owned()).or_insert_with(|| MisfitCount {
+            count: 0,
+            first: first.to_owned(),
+        });
+        of_run.count = of_run.count.saturating_add(count);
+    }
+    diesel::update(run)
+        .set(runs::misfits.eq(to_json(&counts)?))
+        .execute(c)?;
     Ok(())
 }
 

@@ -148,6 +148,7 @@ diesel::table! {
         deleted -> BigInt,
         unchanged -> BigInt,
         skipped -> BigInt,
+        misfits -> Nullable<Text>,
         progress -> Nullable<Double>,
         error_code -> Nullable<Text>,
         error_message -> Nullable<Text>,

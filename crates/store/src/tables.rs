@@ -4,15 +4,20 @@
 //! together, which saves PostgreSQL the padding between them and text. Rows are never updated in place there (each change moves
 //! the indexed `_cursor`), so the tables are packed full.
 
-use domain::{ColumnKind, Model, ProviderName, SyncName, TableName, Variant};
+use domain::{ColumnKind, MAX_KEY_BYTES, Model, ProviderName, SyncName, TableName, Variant, stored_key};
 
 use crate::dialect::{
-    TableShape, advisory_lock, column_type, ddl, is_empty, newest, quoted, table_shape, tables_named,
+    Bind, Comparison, Statement, TableShape, advisory_lock, beginning, column_type, comparison, ddl,
+    is_empty, is_long, is_short, newest, quoted, shortest_decimal, table_shape, tables_named,
 };
 use crate::{DbConn, Dialect, StoreError, syncs};
 
 /// When a row's content was taken away on request.
 const PRUNED_AT: &str = "\"_pruned_at\"";
+/// The whole of a key that the key column holds shortened, so that it can be indexed.
+const LONG_KEY: &str = "_long_key";
+/// How PostgreSQL kept JSON before: it rewrites numbers and refuses some.
+const FORMER_JSON: &str = "jsonb";
 
 /// Makes the model's table, or adds what the model has and the table lacks: columns, indexes. Indexes that an earlier state of the
 /// model asked for go away; columns stay, for they hold data.
@@ -29,6 +34,8 @@ pub fn ensure(c: &mut DbConn, model: &Model) -> Result<(), StoreError> {
         grow(model, &shape, dialect)?
     };
     let table = quoted(&model.table);
+    let lacks_long_keys =
+        !shape.columns.is_empty() && shape.columns.iter().all(|column| column.name != LONG_KEY);
     let wanted = indexes(model, dialect);
     for stale in shape
         .indexes
@@ -43,7 +50,32 @@ pub fn ensure(c: &mut DbConn, model: &Model) -> Result<(), StoreError> {
     if dialect == Dialect::Postgres {
         sql.extend(comments(model, &shape));
     }
-    ddl(c, &sql)
+    ddl(c, &sql)?;
+    if lacks_long_keys {
+        shorten_keys(c, model)?;
+    }
+    Ok(())
+}
+
+/// Shortens the keys that were stored before long ones were.
+fn shorten_keys(c: &mut DbConn, model: &Model) -> Result<(), StoreError> {
+    let (table, key) = (quoted(&model.table), quoted(&model.key));
+    let bytes = match c.dialect() {
+        Dialect::Postgres => format!("octet_length({key})"),
+        Dialect::Sqlite => format!("length(CAST({key} AS BLOB))"),
+    };
+    let select = format!("SELECT DISTINCT {key} FROM {table} WHERE {bytes} > {MAX_KEY_BYTES}");
+    let long = Statement::new(select, Vec::new()).load(c, |row| row.some_text(0))?;
+    for long in long {
+        let update = format!("UPDATE {table} SET \"{LONG_KEY}\" = ?, {key} = ? WHERE {key} = ?");
+        let binds = vec![
+            Bind::text(&long),
+            Bind::text(stored_key(&long)),
+            Bind::text(&long),
+        ];
+        Statement::new(update, binds).execute(c)?;
+    }
+    Ok(())
 }
 
 /// Keeps all others from making and dropping tables until the transaction ends.
@@ -133,6 +165,10 @@ fn create(model: &Model, dialect: Dialect) -> String {
     columns.push(format!("{PRUNED_AT} {time}"));
     columns.push(format!("\"_extra\" {json}"));
     columns.push(format!(
+        "\"{LONG_KEY}\" {}",
+        column_type(ColumnKind::Text, dialect)
+    ));
+    columns.push(format!(
         "PRIMARY KEY (\"_connection_id\", {})",
         quoted(&model.key)
     ));
@@ -167,9 +203,18 @@ fn grow(model: &Model, shape: &TableShape, dialect: Dialect) -> Result<Vec<Strin
             quoted(table)
         ));
     }
+    if shape.columns.iter().all(|column| column.name != LONG_KEY) {
+        let text = column_type(ColumnKind::Text, dialect);
+        sql.push(format!(
+            "ALTER TABLE {} ADD COLUMN \"{LONG_KEY}\" {text}",
+            quoted(table)
+        ));
+    }
+    sql.extend(exact_json(model, shape, dialect));
     for (name, declared) in &model.columns {
         match shape.columns.iter().find(|column| column.name == name.as_str()) {
             Some(column) if column.kind == column_type(declared.kind, dialect) => {}
+            Some(column) if declared.kind == ColumnKind::Json && column.kind == FORMER_JSON => {}
             Some(column) => {
                 return Err(StoreError::Refused(format!(
                     "The column {name} of the table {table} is of type {} and the provider file now says {}: give the column \
@@ -185,6 +230,23 @@ fn grow(model: &Model, shape: &TableShape, dialect: Dialect) -> Result<Vec<Strin
         }
     }
     Ok(sql)
+}
+
+/// Makes JSON columns keep what they are given; all at once, since the table is written anew.
+fn exact_json(model: &Model, shape: &TableShape, dialect: Dialect) -> Option<String> {
+    let json = column_type(ColumnKind::Json, dialect);
+    let changes: Vec<_> = shape
+        .columns
+        .iter()
+        .filter(|column| column.kind == FORMER_JSON)
+        .map(|column| {
+            format!(
+                "ALTER COLUMN \"{0}\" TYPE {json} USING \"{0}\"::text::{json}",
+                column.name
+            )
+        })
+        .collect();
+    (!changes.is_empty()).then(|| format!("ALTER TABLE {} {}", quoted(&model.table), changes.join(", ")))
 }
 
 /// Indexes by name, each with its definition. The name holds a hash of the definition, so that another definition is another index.
@@ -203,10 +265,21 @@ fn indexes(model: &Model, dialect: Dialect) -> Vec<(String, String)> {
         format!("(\"_connection_id\", {newest} DESC{last}, {key} DESC) {live}"),
     ];
     for filter in &model.filters {
-        definitions.push(format!(
-            "(\"_connection_id\", {}, {newest} DESC{last}) {live}",
-            quoted(filter)
-        ));
+        let column = quoted(filter);
+        let mut index = |indexed: &str, condition: &str| {
+            definitions.push(format!(
+                "(\"_connection_id\", {indexed}, {newest} DESC{last}) {live}{condition}"
+            ));
+        };
+        match comparison(model, filter, dialect) {
+            Comparison::Plain => index(&column, ""),
+            Comparison::DecimalText => index(&format!("({})", shortest_decimal(&column)), ""),
+            Comparison::BoundedText => {
+                index(&column, &format!(" AND {}", is_short(&column)));
+                // Nearly always empty.
+                index(&beginning(&column), &format!(" AND {}", is_long(&column)));
+            }
+        }
     }
     definitions
         .into_iter()

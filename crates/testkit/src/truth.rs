@@ -98,7 +98,7 @@ fn hash(row: &Map<String, Json>) -> u64 {
     hasher.finish()
 }
 
-/// The same JSON with its names in order, since `jsonb` keeps an order of its own.
+/// The same JSON with its names in order, since the simulator keeps an order of its own.
 fn sorted(value: &Json) -> Json {
     match value {
         Json::Object(object) => {

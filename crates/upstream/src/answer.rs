@@ -27,20 +27,28 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The body as JSON. [`CallError::NotJson`] tells what it is instead.
+    /// The body as JSON; texts that JSON does not allow, such as lone surrogates, are repaired. [`CallError::NotJson`] tells what it
+    /// is instead.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, CallError> {
         if !json::is_bounded(&self.body) {
             return Err(self.instead(Instead::TooManyValues));
         }
-        serde_json::from_slice(&self.body).map_err(|error| {
-            self.instead(match (self.body.trim_ascii_start(), error.classify()) {
-                ([], _) => Instead::Nothing,
-                ([b'<', ..], _) => Instead::Markup,
-                (_, Category::Eof) => Instead::CutOff,
-                (_, Category::Data) => Instead::OtherShape,
-                (_, Category::Syntax | Category::Io) => Instead::SomethingElse,
+        let repaired = |error| {
+            let text = domain::repaired_json(&self.body).ok();
+            text.and_then(|text| serde_json::from_str(&text).ok())
+                .ok_or(error)
+        };
+        serde_json::from_slice(&self.body)
+            .or_else(repaired)
+            .map_err(|error| {
+                self.instead(match (self.body.trim_ascii_start(), error.classify()) {
+                    ([], _) => Instead::Nothing,
+                    ([b'<', ..], _) => Instead::Markup,
+                    (_, Category::Eof) => Instead::CutOff,
+                    (_, Category::Data) => Instead::OtherShape,
+                    (_, Category::Syntax | Category::Io) => Instead::SomethingElse,
+                })
             })
-        })
     }
 
     /// The body as text, if it says that it is plain text in an encoding that we know.

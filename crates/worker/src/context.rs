@@ -16,8 +16,11 @@ use upstream::{Answer, BodyPermit, Call, Target};
 use crate::checkpoint::Checkpoint;
 use crate::failure::Failure;
 use crate::ordering::{Asked, Ordering};
-use crate::page::{self, Page};
+use crate::page::{self, Layout, Page, PageError};
 use crate::worker::ListBounds;
+
+/// Bytes from which a page is parsed on a blocking thread, since it takes longer than a task may hold up others.
+const LARGE: usize = 64 << 10;
 
 /// One run at work.
 pub(crate) struct Context {
@@ -112,12 +115,31 @@ impl Context {
         }
     }
 
-    /// Reads a page of the sync's list.
-    pub(crate) fn read_page(&self, answer: &Answer) -> Result<Page, Failure> {
-        let page = page::parse(&answer.body, &self.declared.records, &self.table.reader)
-            .map_err(Failure::Unreadable)?;
-        for error in &page.skipped {
-            tracing::warn!(%error, "a record was skipped");
+    /// Reads a page of the sync's list. A large one is read on a thread of its own, and no further once the process wants to end.
+    pub(crate) async fn read_page(&self, answer: &Answer) -> Result<Page, Failure> {
+        let (declared, table) = (Arc::clone(&self.declared), Arc::clone(&self.table));
+        let (body, stopping) = (answer.body.clone(), self.stopping.clone());
+        let parse = move || {
+            let layout = Layout {
+                records: &declared.records,
+                kept: &declared.paginate.paths(),
+            };
+            page::parse(&body, layout, &table.reader, &|| stopping.is_cancelled())
+        };
+        let parsed = if answer.body.len() < LARGE {
+            parse()
+        } else {
+            tokio::task::spawn_blocking(parse).await.map_err(Failure::Task)?
+        };
+        let page = parsed.map_err(|error| match error {
+            PageError::Stopped => Failure::Stopping,
+            other => Failure::Unreadable(other),
+        })?;
+        if let Some(reason) = &page.skipped.first {
+            tracing::warn!(
+                run.id = %self.run, skipped = page.skipped.len(), first = %reason,
+                "records of a page cannot be stored and were skipped"
+            );
         }
         Ok(page)
     }
@@ -178,6 +200,19 @@ impl Context {
         };
         self.commit(Batch::default(), beside).await?;
         Ok(())
+    }
+
+    /// The key that the provider knows a row by.
+    pub(crate) async fn sent_key(&self, key: &str) -> Result<String, Failure> {
+        if !domain::is_shortened(key) {
+            return Ok(key.to_owned());
+        }
+        let (table, connection, stored) = (Arc::clone(&self.table), self.connection.id, key.to_owned());
+        let read = self
+            .gateway
+            .store()
+            .read(move |c| records::long_key(c, &table.sql, connection, &stored));
+        Ok(read.await?.unwrap_or_else(|| key.to_owned()))
     }
 
     /// Marks rows deleted that were last written at the change number `up_to` or before it.

@@ -5,6 +5,8 @@ use store::StoreError;
 use store::runs::RunError;
 use upstream::CallError;
 
+use crate::page::PageError;
+
 /// Characters of a message that a run keeps.
 const LONGEST_MESSAGE: usize = 2_000;
 
@@ -25,7 +27,7 @@ pub(crate) enum Failure {
     Account(String),
     /// A page that cannot be read.
     #[error("the provider's answer is not the list that was expected: {0}")]
-    Unreadable(serde_json::Error),
+    Unreadable(PageError),
     /// A page leads back to one before it, or shows the same records.
     #[error("the list turns in a circle: a page leads back to an earlier one, or shows the same records")]
     PageRepeats,

@@ -10,6 +10,7 @@ use store::records::{self, KeyRange};
 use crate::context::{Batch, Beside, Context};
 use crate::deletions;
 use crate::failure::Failure;
+use crate::page::{self, PageError};
 use crate::plan;
 
 /// Rows written in one transaction; each is a call of its own, so a crash repeats at most so many calls.
@@ -196,28 +197,19 @@ async fn one(context: Arc<Context>, key: String) -> Result<Told, Failure> {
         return Ok(Told::Another(key));
     };
     let server = context.declared.request.server.as_deref();
-    let call = context.target.record_call(server, &reread.path, &key)?;
+    let sent = context.sent_key(&key).await?;
+    let call = context.target.record_call(server, &reread.path, &sent)?;
     let answer = match context.call(call).await {
         Ok(answer) => answer,
         Err(failure) if failure.not_found() => return Ok(Told::Gone(key)),
         Err(failure) if failure.refused() => return Ok(Told::Nothing(failure)),
         Err(failure) => return Err(failure),
     };
-    let body: serde_json::Value = match answer.json() {
-        Ok(body) => body,
-        Err(error) => return Ok(Told::Nothing(error.into())),
-    };
-    let found = reread
-        .record
-        .iter()
-        .try_fold(&body, |value, step| value.get(step));
-    let record = found.map(|record| context.table.reader.read(record));
-    match record {
-        Some(Ok(record)) if record.key == key => Ok(Told::Record(Box::new(record))),
-        Some(Ok(_)) => Ok(Told::Another(key)),
+    match page::parse_record(&answer.body, &reread.record, &context.table.reader) {
+        Ok(Ok(record)) if record.key == key => Ok(Told::Record(Box::new(record))),
+        Ok(Ok(_)) => Ok(Told::Another(key)),
         // None under this key's address says nothing of the row.
-        _ => Ok(Told::Nothing(Failure::Unreadable(serde::de::Error::custom(
-            "it is not the record that was requested",
-        )))),
+        Ok(Err(reason)) => Ok(Told::Nothing(Failure::Unreadable(PageError::Record(reason)))),
+        Err(error) => Ok(Told::Nothing(Failure::Unreadable(error))),
     }
 }

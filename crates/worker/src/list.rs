@@ -209,6 +209,13 @@ fn last_key(context: &Context, record: &Record) -> Option<String> {
     let index = columns
         .values()
         .position(|column| column.path.join(".") == *field);
+    if let Some(long) = record
+        .long_key
+        .as_ref()
+        .filter(|_| index == Some(context.table.model.key_index()))
+    {
+        return Some(long.clone());
+    }
     match record.values.get(index?) {
         Some(Value::Text(text) | Value::Decimal(text)) => Some(text.clone()),
         Some(Value::Integer(number)) => Some(number.to_string()),

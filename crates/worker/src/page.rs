@@ -1,12 +1,18 @@
-//! Reads a page of a list: the records straight into rows, the rest as JSON.
+//! Reads a page of a list: the records straight into rows, and of the rest what paging needs.
 //!
-//! The records are never held as JSON trees, which would cost more than all else that happens to them here.
+//! Neither is ever held as a tree of JSON values, which takes thirty times the memory of the text. A record that cannot be read
+//! costs no other.
 
-use std::fmt;
+#[cfg(test)]
+mod tests;
 
-use domain::{Record, RecordError, RecordReader};
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use domain::{JsonError, JsonKind, JsonReader, JsonScalar, Record, RecordError, RecordReader, json_text};
 use serde_json::{Map, Value as Json};
+
+/// Values of a page at most: a record takes memory for all columns of its model, whatever it holds.
+const MAX_VALUES: usize = 10_000_000;
+/// A place in a list within the envelope is looked for up to this index.
+const MAX_INDEX: usize = 100;
 
 /// A page.
 #[derive(Debug)]
@@ -14,195 +20,240 @@ pub(crate) struct Page {
     pub(crate) records: Vec<Record>,
     /// Elements of the list, those that could not be kept among them.
     pub(crate) count: usize,
-    /// Why elements could not be kept.
-    pub(crate) skipped: Vec<RecordError>,
-    /// The answer without its records.
+    /// Elements that could not be kept.
+    pub(crate) skipped: Skipped,
+    /// What the wanted paths hold, in the shape of the response. A list or object there is kept empty.
     pub(crate) envelope: Json,
 }
 
-/// Reads `body`, whose records stand at `path`.
-///
-/// An answer without a list there is an error and not an empty page: rows would be taken for deleted.
-pub(crate) fn parse(body: &[u8], path: &[String], reader: &RecordReader) -> Result<Page, serde_json::Error> {
-    let mut found = Found::default();
-    let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let envelope = Level {
-        path,
-        reader,
-        found: &mut found,
+/// Elements of a list that could not be kept.
+#[derive(Debug, Default)]
+pub(crate) struct Skipped {
+    count: usize,
+    /// Why the first of them could not be kept.
+    pub(crate) first: Option<RecordError>,
+}
+
+impl Skipped {
+    pub(crate) fn len(&self) -> usize {
+        self.count
     }
-    .deserialize(&mut deserializer)?;
-    deserializer.end()?;
-    if !found.list {
-        return Err(Error::custom(format_args!(
-            "there is no list at {:?}",
-            path.join(".")
-        )));
+
+    fn add(&mut self, error: RecordError) {
+        self.count += 1;
+        self.first.get_or_insert(error);
+    }
+}
+
+/// Why a page cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum PageError {
+    #[error(transparent)]
+    Json(#[from] JsonError),
+    #[error("there is no list at {0:?}")]
+    NoList(String),
+    #[error("the list has more than {0} records: ask for fewer in a page")]
+    TooManyRecords(usize),
+    #[error("there is no record at {0:?}")]
+    NoRecord(String),
+    #[error(transparent)]
+    Record(RecordError),
+    #[error("the process is stopping")]
+    Stopped,
+}
+
+/// Where things stand in a response.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Layout<'a> {
+    /// The records.
+    pub(crate) records: &'a [String],
+    /// What is kept of the rest.
+    pub(crate) kept: &'a [&'a [String]],
+}
+
+/// Reads `body`. Gives up when `stop` says so, which is asked every few records.
+///
+/// A response without a list is an error and not an empty page: rows would be taken for deleted.
+pub(crate) fn parse(
+    body: &[u8],
+    layout: Layout<'_>,
+    reader: &RecordReader,
+    stop: &dyn Fn() -> bool,
+) -> Result<Page, PageError> {
+    let text = json_text(body);
+    let mut json = JsonReader::new(&text);
+    let mut walk = Walk {
+        path: layout.records,
+        reader,
+        stop,
+        found: false,
+        records: Vec::new(),
+        count: 0,
+        skipped: Skipped::default(),
+    };
+    let envelope = walk.level(&mut json, layout.records, layout.kept)?;
+    json.end()?;
+    if !walk.found {
+        return Err(walk.no_list());
     }
     Ok(Page {
-        records: found.records,
-        count: found.count,
-        skipped: found.skipped,
+        records: walk.records,
+        count: walk.count,
+        skipped: walk.skipped,
         envelope,
     })
 }
 
-#[derive(Default)]
-struct Found {
-    list: bool,
-    records: Vec<Record>,
-    count: usize,
-    skipped: Vec<RecordError>,
+/// Reads the record that stands at `path` of `body`, the last if there are several.
+pub(crate) fn parse_record(
+    body: &[u8],
+    path: &[String],
+    reader: &RecordReader,
+) -> Result<Result<Record, RecordError>, PageError> {
+    fn find(
+        json: &mut JsonReader<'_>,
+        path: &[String],
+        reader: &RecordReader,
+        found: &mut Option<Result<Record, RecordError>>,
+    ) -> Result<(), JsonError> {
+        let Some((step, rest)) = path.split_first() else {
+            *found = Some(reader.read_next(json)?);
+            return Ok(());
+        };
+        if json.kind()? != JsonKind::Object {
+            return json.skip();
+        }
+        json.object(|json, name| {
+            if name == *step {
+                find(json, rest, reader, found)
+            } else {
+                json.skip()
+            }
+        })
+    }
+    let text = json_text(body);
+    let mut json = JsonReader::new(&text);
+    let mut found = None;
+    find(&mut json, path, reader, &mut found)?;
+    json.end()?;
+    found.ok_or_else(|| PageError::NoRecord(path.join(".")))
 }
 
-/// What stands at one step of the way to the records.
-struct Level<'a> {
+struct Walk<'a> {
     path: &'a [String],
     reader: &'a RecordReader,
-    found: &'a mut Found,
+    stop: &'a dyn Fn() -> bool,
+    found: bool,
+    records: Vec<Record>,
+    count: usize,
+    skipped: Skipped,
 }
 
-impl<'de> DeserializeSeed<'de> for Level<'_> {
-    type Value = Json;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Json, D::Error> {
-        if self.path.is_empty() {
-            deserializer.deserialize_seq(self)
-        } else {
-            deserializer.deserialize_map(self)
-        }
-    }
-}
-
-impl<'de> Visitor<'de> for Level<'_> {
-    type Value = Json;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.path.is_empty() {
-            "a list of records"
-        } else {
-            "an object that holds the records"
-        })
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Json, A::Error> {
-        self.found.list = true;
-        while let Some(record) = list.next_element_seed(self.reader)? {
-            self.found.count += 1;
-            match record {
-                Ok(record) => self.found.records.push(record),
-                Err(error) => self.found.skipped.push(error),
+impl Walk<'_> {
+    /// Reads what stands at one step of the way to the records.
+    fn level(
+        &mut self,
+        json: &mut JsonReader<'_>,
+        path: &[String],
+        kept: &[&[String]],
+    ) -> Result<Json, PageError> {
+        match (json.kind()?, path.split_first()) {
+            (JsonKind::List, None) => {
+                self.list(json)?;
+                Ok(Json::Null)
             }
+            (JsonKind::Object, Some((step, rest))) => {
+                let mut envelope = Map::new();
+                json.object(|json, name| {
+                    let within = below(kept, &name);
+                    let value = if name == *step {
+                        Some(self.level(json, rest, &within)?)
+                    } else {
+                        keep(json, &within)?
+                    };
+                    envelope.extend(value.map(|value| (name.into_owned(), value)));
+                    Ok::<_, PageError>(())
+                })?;
+                Ok(Json::Object(envelope))
+            }
+            _ => Err(self.no_list()),
         }
-        Ok(Json::Null)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json, A::Error> {
-        let Some((step, rest)) = self.path.split_first() else {
-            while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-            return Ok(Json::Null);
-        };
-        let mut envelope = Map::new();
-        while let Some(name) = map.next_key::<String>()? {
-            let value = if name == *step {
-                map.next_value_seed(Level {
-                    path: rest,
-                    reader: self.reader,
-                    found: &mut *self.found,
-                })?
-            } else {
-                map.next_value::<Json>()?
-            };
-            envelope.insert(name, value);
-        }
-        Ok(Json::Object(envelope))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use domain::{Column, ColumnKind, Model, Parse};
-    use proptest::prelude::*;
-    use serde_json::json;
-
-    use super::*;
-
-    fn reader() -> RecordReader {
-        let column = |field: &str| Column {
-            kind: ColumnKind::Text,
-            parse: Parse::Plain,
-            path: vec![field.to_owned()],
-            description: String::new(),
-        };
-        RecordReader::new(&Model {
-            name: "Thing".parse().unwrap(),
-            table: "things".parse().unwrap(),
-            plural: "things".to_owned(),
-            description: String::new(),
-            key: "id".parse().unwrap(),
-            columns: [("id".parse().unwrap(), column("id"))].into_iter().collect(),
-            filters: vec![],
-            newest_by: vec![],
-            sought_by: vec![],
+    fn list(&mut self, json: &mut JsonReader<'_>) -> Result<(), PageError> {
+        self.found = true;
+        let most = MAX_VALUES
+            .checked_div(self.reader.columns())
+            .unwrap_or(MAX_VALUES);
+        json.list(|json| {
+            if self.count.is_multiple_of(256) && (self.stop)() {
+                return Err(PageError::Stopped);
+            }
+            self.count += 1;
+            match self.reader.read_next(json)? {
+                Ok(_) if self.records.len() >= most => return Err(PageError::TooManyRecords(most)),
+                Ok(record) => self.records.push(record),
+                Err(error) => self.skipped.add(error),
+            }
+            Ok(())
         })
     }
 
-    fn read(body: &serde_json::Value, path: &[&str]) -> Result<Page, serde_json::Error> {
-        let path: Vec<String> = path.iter().map(|&step| step.to_owned()).collect();
-        parse(body.to_string().as_bytes(), &path, &reader())
+    fn no_list(&self) -> PageError {
+        PageError::NoList(self.path.join("."))
     }
+}
 
-    #[test]
-    fn records_are_found_at_any_depth_and_the_rest_is_kept() {
-        let page = read(
-            &json!({"data": {"items": [{"id": "a"}, {"id": "b"}], "more": true}, "next": "x"}),
-            &["data", "items"],
-        )
-        .unwrap();
-        assert_eq!(
-            page.records
+/// The rest of those paths that begin with `step`.
+fn below<'p>(paths: &[&'p [String]], step: &str) -> Vec<&'p [String]> {
+    paths
+        .iter()
+        .filter_map(|path| path.split_first())
+        .filter(|(first, _)| *first == step)
+        .map(|(_, rest)| rest)
+        .collect()
+}
+
+/// Reads a value and keeps what the paths name of it.
+fn keep(json: &mut JsonReader<'_>, paths: &[&[String]]) -> Result<Option<Json>, JsonError> {
+    if paths.is_empty() {
+        json.skip()?;
+        return Ok(None);
+    }
+    Ok(Some(match json.kind()? {
+        JsonKind::Scalar => match json.scalar()? {
+            JsonScalar::Null => Json::Null,
+            JsonScalar::Bool(value) => value.into(),
+            // It is a number by the grammar of JSON.
+            JsonScalar::Number(digits) => serde_json::from_str(digits).unwrap_or_default(),
+            JsonScalar::Text(text) => text.into_owned().into(),
+        },
+        JsonKind::Object => {
+            let mut object = Map::new();
+            json.object(|json, name| {
+                let value = keep(json, &below(paths, &name))?;
+                object.extend(value.map(|value| (name.into_owned(), value)));
+                Ok::<_, JsonError>(())
+            })?;
+            Json::Object(object)
+        }
+        JsonKind::List => {
+            let (mut list, mut index) = (Vec::new(), 0);
+            let last = paths
                 .iter()
-                .map(|record| record.key.as_str())
-                .collect::<Vec<_>>(),
-            ["a", "b"]
-        );
-        assert_eq!(
-            page.envelope,
-            json!({"data": {"items": null, "more": true}, "next": "x"})
-        );
-        assert_eq!(read(&json!([{"id": "a"}]), &[]).unwrap().count, 1);
-    }
-
-    #[test]
-    fn an_answer_without_the_list_is_no_empty_page() {
-        for body in [
-            json!({"code": 20500}),
-            json!({"items": null}),
-            json!({"items": {}}),
-            json!([]),
-            json!("x"),
-        ] {
-            assert!(read(&body, &["items"]).is_err(), "{body}");
+                .filter_map(|path| path.first()?.parse().ok())
+                .max()
+                .unwrap_or(0)
+                .min(MAX_INDEX);
+            json.list(|json| {
+                let value = keep(json, &below(paths, &index.to_string()))?;
+                if index <= last {
+                    list.push(value.unwrap_or_default());
+                }
+                index += 1;
+                Ok::<_, JsonError>(())
+            })?;
+            Json::Array(list)
         }
-        assert_eq!(read(&json!({"items": []}), &["items"]).unwrap().count, 0);
-    }
-
-    #[test]
-    fn what_is_no_record_is_counted_and_the_others_are_kept() {
-        let page = read(
-            &json!({"items": [{"id": "a"}, 7, {"x": 1}, {"id": "b"}]}),
-            &["items"],
-        )
-        .unwrap();
-        assert_eq!((page.count, page.records.len(), page.skipped.len()), (4, 2, 2));
-    }
-
-    proptest! {
-        #[test]
-        fn a_page_cut_anywhere_is_refused(cut in 0usize..44) {
-            let whole = json!({"items": [{"id": "a"}, {"id": "b"}], "next": null}).to_string();
-            prop_assume!(cut < whole.len());
-            prop_assert!(parse(&whole.as_bytes()[..cut], &["items".to_owned()], &reader()).is_err());
-        }
-    }
+    }))
 }

@@ -132,7 +132,7 @@ impl<'a> Reader<'a> {
         self.began = fetched.asked.number;
         loop {
             let Fetched { answer, asked } = fetched;
-            let page = self.context.read_page(&answer)?;
+            let page = self.context.read_page(&answer).await?;
             let following = self.step(&mut walk, &answer, &page);
             let too_long = walk.pages() == 1 && self.exceeds_capacity(&page);
             self.note(&page);

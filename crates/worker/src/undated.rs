@@ -131,7 +131,7 @@ impl Step {
 /// Reads the next page of the walk.
 async fn page(context: &Context, walk: &mut Walk) -> Result<Step, Failure> {
     let Fetched { answer, asked } = context.fetch(walk.call()).await?;
-    let page = context.read_page(&answer)?;
+    let page = context.read_page(&answer).await?;
     let next = match walk.step(context, &answer, &page) {
         Ok(Following::Page { cursor, .. }) => Ok(Some(cursor)),
         Ok(Following::End(End::Proved)) => Ok(None),

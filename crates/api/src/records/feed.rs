@@ -25,8 +25,8 @@ const DEFAULT_LIMIT: i64 = 100;
 const DEFAULT_PRUNE: i64 = 1_000;
 const MAX_LIMIT: i64 = 10_000;
 const MAX_IDS: usize = 100;
-/// Characters.
-const MAX_ID: usize = 256;
+/// Characters; far more than Nango takes, since a key may be as long as a provider makes it.
+const MAX_ID: usize = 16_384;
 
 /// Which records to read.
 #[derive(IntoParams)]
@@ -326,7 +326,7 @@ fn envelope(record: &StoredRecord, cursor: &str, out: &mut Vec<u8>) {
         out.extend_from_slice(name.as_bytes());
         maybe_text(value, out);
     };
-    text("\"id\":", Some(&record.position.key));
+    text("\"id\":", Some(&record.key));
     text(
         ",\"_nango_metadata\":{\"first_seen_at\":",
         Some(&precise(record.first_seen_at)),

@@ -57,9 +57,7 @@ fn model() -> Model {
 fn read(record: serde_json::Value) -> Result<Record, RecordError> {
     let reader = RecordReader::new(&model());
     let text = record.to_string();
-    let from_text = (&reader)
-        .deserialize(&mut serde_json::Deserializer::from_str(&text))
-        .unwrap();
+    let from_text = reader.read_next(&mut JsonReader::new(&text)).unwrap();
     assert_eq!(from_text, reader.read(&record), "text and value read alike");
     from_text
 }
@@ -85,18 +83,161 @@ fn each_kind_of_column_takes_its_form() {
             moment,
         ]
     );
-    assert_eq!((record.key.as_str(), record.odd), ("SM1", 0));
+    assert_eq!((record.key.as_str(), record.misfits.len()), ("SM1", 0));
+}
+
+/// Reads the record that the text holds.
+fn read_text(text: &str) -> Record {
+    let mut json = JsonReader::new(text);
+    let record = RecordReader::new(&model()).read_next(&mut json).unwrap().unwrap();
+    json.end().unwrap();
+    record
+}
+
+fn reasons(record: &Record) -> Vec<(usize, &str)> {
+    record
+        .misfits
+        .iter()
+        .map(|misfit| (misfit.column, misfit.reason))
+        .collect()
 }
 
 #[test]
 fn what_does_not_fit_or_is_not_declared_stays_in_extra() {
-    let record = read(json!({"sid": "SM1", "date_sent": "soon", "num_segments": {}, "price": "1e3", "tags": {"z": 1, "y": 2}})).unwrap();
-    assert_eq!(record.odd, 3);
+    let record = read(json!({"sid": "SM1", "date_sent": "soon", "num_segments": {}, "price": "n/a", "ok": "maybe", "tags": {"z": 1, "y": 2}})).unwrap();
+    let expected = [
+        (1, "not a time of a known form"),
+        (2, "a list or an object"),
+        (3, "not a number"),
+        (5, "neither true nor false"),
+    ];
+    assert_eq!(reasons(&record), expected);
     assert!(record.values.iter().skip(1).all(|value| *value == Value::Null));
     assert_eq!(
         record.extra.as_deref(),
-        Some(r#"{"date_sent":"soon","num_segments":{},"price":"1e3","tags":{"y":2,"z":1}}"#)
+        Some(r#"{"date_sent":"soon","num_segments":{},"ok":"maybe","price":"n/a","tags":{"y":2,"z":1}}"#)
     );
+}
+
+#[test]
+fn digits_stay_as_they_were_sent() {
+    let record = read_text(
+        r#"{"sid": 12345678901234567890123, "price": 1234567890123456.780, "links": {"n": 1.10, "big": 1e400},
+            "address": {"city": 1E+5, "zip": -0}, "x": [0.10, 12345678901234567890123]}"#,
+    );
+    assert_eq!(record.key, "12345678901234567890123");
+    assert_eq!(record.values[3], Value::Decimal("1234567890123456.780".into()));
+    assert_eq!(record.values[4], Value::Json(r#"{"big":1e400,"n":1.10}"#.into()));
+    assert_eq!(record.values[6], Value::Text("1E+5".into()));
+    assert_eq!(
+        record.extra.as_deref(),
+        Some(r#"{"address":{"city":1E+5,"zip":-0},"x":[0.10,12345678901234567890123]}"#)
+    );
+}
+
+#[test]
+fn integers_are_taken_if_they_are_exact() {
+    for written in ["3", "3.0", "\"3.00\"", "0.3e1", "\" 3 \"", "+3", "\"3\"", "30e-1"] {
+        let record = read_text(&format!(r#"{{"sid": "k", "num_segments": {written}}}"#));
+        assert_eq!(record.values[2], Value::Integer(3), "{written}");
+        assert_eq!(record.misfits, []);
+    }
+    for (written, reason) in [
+        ("3.5", "a number with a fraction"),
+        ("1e-999999999999", "a number with a fraction"),
+        ("1e400", "a number out of range"),
+        ("9223372036854775808", "a number out of range"),
+        ("\"\"", "not a number"),
+        ("true", "not a number"),
+        ("NaN", "not a number"),
+    ] {
+        let record = read_text(&format!(r#"{{"sid": "k", "num_segments": {written}}}"#));
+        assert_eq!(reasons(&record), [(2, reason)], "{written}");
+        assert_eq!(record.values[2], Value::Null);
+        let kept = record.extra.unwrap();
+        assert!(kept.contains(written.trim_matches('"')), "{kept}");
+    }
+}
+
+#[test]
+fn unix_times_are_numbers_or_digits_of_any_form() {
+    let moment = Value::Timestamp("2023-11-14T22:13:20Z".parse().unwrap());
+    for written in [
+        "1700000000",
+        "\"1700000000\"",
+        "1.7e9",
+        "1700000000.0000009",
+        "\"2023-11-14T22:13:20Z\"",
+    ] {
+        let record = read_text(&format!(r#"{{"sid": "k", "at": {written}}}"#));
+        assert_eq!(record.values[7], moment, "{written}");
+    }
+    let before = read_text(r#"{"sid": "k", "at": -1.5}"#);
+    assert_eq!(
+        before.values[7],
+        Value::Timestamp(Timestamp::from_micros(-1_500_000))
+    );
+    for written in [
+        "9223372036854775807",
+        "-1e300",
+        "1e99999999999999999999",
+        "253402300800",
+        "-62135596801",
+    ] {
+        let record = read_text(&format!(r#"{{"sid": "k", "at": {written}}}"#));
+        assert_eq!(
+            reasons(&record),
+            [(7, "a time outside the years 1 to 9999")],
+            "{written}"
+        );
+    }
+}
+
+#[test]
+fn of_a_name_that_comes_twice_the_last_counts() {
+    let record = read_text(
+        r#"{"sid": "a", "sid": "b", "price": "x", "price": "1", "num_segments": 1, "num_segments": "x",
+            "address": {"city": "Rome", "city": "Bonn"}, "x": 1, "x": 2, "ok": "maybe", "ok": null}"#,
+    );
+    assert_eq!(record.key, "b");
+    assert_eq!(
+        (&record.values[2], &record.values[3], &record.values[6]),
+        (
+            &Value::Null,
+            &Value::Decimal("1".into()),
+            &Value::Text("Bonn".into())
+        )
+    );
+    assert_eq!(
+        record.extra.as_deref(),
+        Some(r#"{"address":{"city":"Bonn"},"num_segments":"x","x":2}"#)
+    );
+    assert_eq!(reasons(&record), [(2, "not a number")]);
+    let gone = read_text(r#"{"sid": "a", "address": {"city": "Rome"}, "address": 7}"#);
+    assert_eq!(
+        (&gone.values[6], gone.extra.as_deref()),
+        (&Value::Null, Some(r#"{"address":7}"#))
+    );
+}
+
+#[test]
+fn a_long_key_is_stored_shortened_and_kept_whole() {
+    let long = "é".repeat(3_000);
+    let record = read(json!({"sid": long})).unwrap();
+    assert_eq!(record.long_key.as_deref(), Some(long.as_str()));
+    assert_eq!(record.values[0], Value::Text(record.key.clone()));
+    assert_eq!(record.key, stored_key(&long));
+    assert!(
+        (MAX_KEY_BYTES + 1..1_100).contains(&record.key.len()),
+        "{}",
+        record.key.len()
+    );
+    assert_ne!(record.key, stored_key(&format!("{long}x")));
+    assert!(is_shortened(&record.key));
+
+    let longest = "k".repeat(MAX_KEY_BYTES);
+    let record = read(json!({"sid": longest})).unwrap();
+    assert_eq!((record.key, record.long_key), (longest, None));
 }
 
 #[test]
@@ -123,12 +264,22 @@ fn the_order_of_fields_is_no_change_and_a_value_is() {
 fn nul_is_replaced_since_postgresql_cannot_hold_it() {
     let record = read(json!({"sid": "SM1\u{0}", "links": {"a": "\u{0}"}, "x": "\u{0}"})).unwrap();
     assert_eq!(record.key, "SM1\u{fffd}");
-    assert!(!format!("{record:?}").contains("u0000"));
+    assert_eq!(record.values[4], Value::Json("{\"a\":\"\u{fffd}\"}".into()));
+    assert_eq!(record.extra.as_deref(), Some("{\"x\":\"\u{fffd}\"}"));
+
+    let literal =
+        read_text(r#"{"sid": "a\\u0000", "links": {"\\u0000": "\\u0000", "\u0000": 1}, "x": "\\u0000"}"#);
+    assert_eq!(literal.key, "a\\u0000");
+    assert_eq!(
+        literal.values[4],
+        Value::Json("{\"\\\\u0000\":\"\\\\u0000\",\"\u{fffd}\":1}".into())
+    );
+    assert_eq!(literal.extra.as_deref(), Some(r#"{"x":"\\u0000"}"#));
 }
 
 #[test]
-fn a_decimal_sent_as_a_number_is_written_plainly() {
-    let record = read(json!({"sid": "SM1", "price": 0.000_000_1})).unwrap();
+fn a_decimal_is_written_plainly() {
+    let record = read_text(r#"{"sid": "SM1", "price": 1e-7}"#);
     assert_eq!(record.values[3], Value::Decimal("0.0000001".into()));
 }
 

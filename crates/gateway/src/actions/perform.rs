@@ -84,14 +84,12 @@ impl Gateway {
             Some(record) => std::slice::from_ref(record),
             None => &[],
         };
-        let read: Result<Vec<_>, _> = answered.iter().map(|record| table.reader.read(record)).collect();
-        let records = match read {
-            Ok(records) => records,
-            Err(error) => {
-                tracing::warn!(%error, "an action's answer is no record of its table");
-                return;
-            }
-        };
+        let read = answered.iter().map(|record| table.reader.read(record));
+        let (records, damaged): (Vec<_>, Vec<_>) = read.partition(Result::is_ok);
+        if let Some(Err(error)) = damaged.first() {
+            tracing::warn!(%error, skipped = damaged.len(), "the response of an action holds what is no record of its table");
+        }
+        let records: Vec<_> = records.into_iter().flatten().collect();
         let (table, id, now) = (Arc::clone(table), connection.id, self.clock().now());
         let written = self.store().write(move |c| {
             let rows = Rows {

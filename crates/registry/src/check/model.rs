@@ -47,8 +47,17 @@ pub(super) fn model(
                 ),
             );
         }
-        filters
-            .extend(declared(filter, columns, &path.at("filters").at(index), report).map(|(name, _)| name));
+        let found = declared(filter, columns, &path.at("filters").at(index), report);
+        if found
+            .as_ref()
+            .is_some_and(|(_, column)| column.kind == ColumnKind::Json)
+        {
+            report.error(
+                &path.at("filters").at(index),
+                format!("{filter:?} is a column of type json, which cannot be filtered: name a column of another type"),
+            );
+        }
+        filters.extend(found.map(|(name, _)| name));
     }
     let mut newest_by = Vec::new();
     match (&file.newest_by, &file.window) {

@@ -45,6 +45,11 @@ fn key_filters_and_order_must_be_declared_and_of_the_right_type() {
         &["34: syncs.shop-orders.filters.0", "no column \"colour\""],
     );
     refused(
+        "    filters: [state]",
+        "      colours: json\n    filters: [colours]",
+        &["\"colours\" is a column of type json, which cannot be filtered"],
+    );
+    refused(
         "newest_by: [changed]",
         "newest_by: [total]",
         &["24: ", "must be a column of type timestamp"],

@@ -9,7 +9,9 @@ mod text;
 #[cfg(feature = "testing")]
 pub(crate) use introspect::describe;
 pub(crate) use introspect::{TableShape, ddl, is_empty, table_shape, tables_named};
-pub(crate) use model::{column_type, newest, quoted};
+pub(crate) use model::{
+    Comparison, beginning, column_type, comparison, is_long, is_short, newest, quoted, shortest_decimal,
+};
 pub(crate) use statement::{Bind, Fields, Statement};
 pub(crate) use text::{
     advisory_lock, applied_migrations, checkpoint, claim_actions, claim_due, connection_budget,

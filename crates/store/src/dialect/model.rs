@@ -1,6 +1,6 @@
 //! How a model's parts are written in SQL.
 
-use domain::{ColumnKind, Model, TableName};
+use domain::{ColumnKind, MAX_KEY_BYTES, Model, TableName};
 
 use crate::Dialect;
 
@@ -19,6 +19,49 @@ pub(crate) fn newest(model: &Model) -> String {
     }
 }
 
+/// How a filter column is indexed and compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Comparison {
+    /// As it is.
+    Plain,
+    /// A text of PostgreSQL, whose index entries are bounded: short and long values have an index each.
+    BoundedText,
+    /// A decimal of SQLite, which is text there: `1.10` equals `1.1`.
+    DecimalText,
+}
+
+/// How the filter column `name` is compared. The key is never longer than an index takes.
+pub(crate) fn comparison(model: &Model, name: &TableName, dialect: Dialect) -> Comparison {
+    let kind = model.columns.get(name).map(|column| column.kind);
+    match (dialect, kind) {
+        (Dialect::Postgres, Some(ColumnKind::Text)) if *name != model.key && model.filters.contains(name) => {
+            Comparison::BoundedText
+        }
+        (Dialect::Sqlite, Some(ColumnKind::Decimal)) => Comparison::DecimalText,
+        _ => Comparison::Plain,
+    }
+}
+
+/// Whether a text is longer than [`MAX_KEY_BYTES`]; true, false or, for no text, null.
+pub(crate) fn is_long(column: &str) -> String {
+    format!("(octet_length({column}) > {MAX_KEY_BYTES})")
+}
+
+/// The condition that a text is short enough to be indexed whole, or null.
+pub(crate) fn is_short(column: &str) -> String {
+    format!("{} IS NOT TRUE", is_long(column))
+}
+
+/// The beginning of a long text, by which it is indexed: at most 1,000 bytes.
+pub(crate) fn beginning(text: &str) -> String {
+    format!("left({text}, {})", MAX_KEY_BYTES / 4)
+}
+
+/// A decimal of SQLite without the zeros at its end.
+pub(crate) fn shortest_decimal(column: &str) -> String {
+    format!("CASE WHEN instr({column}, '.') > 0 THEN rtrim(rtrim({column}, '0'), '.') ELSE {column} END")
+}
+
 /// A column's type, as the database's catalogue writes it.
 ///
 /// SQLite takes any words for a type and goes by what they contain (`INT`, `TEXT`); the second word is for people, and for
@@ -30,7 +73,7 @@ pub(crate) const fn column_type(kind: ColumnKind, dialect: Dialect) -> &'static 
         (Dialect::Postgres, ColumnKind::Boolean) => "boolean",
         (Dialect::Postgres, ColumnKind::Timestamp) => "timestamp with time zone",
         (Dialect::Postgres, ColumnKind::Decimal) => "numeric",
-        (Dialect::Postgres, ColumnKind::Json) => "jsonb",
+        (Dialect::Postgres, ColumnKind::Json) => "json",
         (Dialect::Sqlite, ColumnKind::Text) => "TEXT",
         (Dialect::Sqlite, ColumnKind::Integer) => "INTEGER",
         (Dialect::Sqlite, ColumnKind::Boolean) => "BOOLEAN",

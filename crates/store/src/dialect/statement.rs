@@ -123,6 +123,16 @@ impl<'a> Statement<'a> {
         })
     }
 
+    /// How the database would carry it out, a step a line.
+    #[cfg(feature = "testing")]
+    pub(crate) fn plan(self, c: &mut DbConn) -> Result<Vec<String>, StoreError> {
+        let (explain, detail) = match c.dialect() {
+            crate::Dialect::Sqlite => ("EXPLAIN QUERY PLAN ", 3),
+            crate::Dialect::Postgres => ("EXPLAIN ", 0),
+        };
+        Self::new(format!("{explain}{}", self.sql), self.binds).load(c, |row| row.some_text(detail))
+    }
+
     fn walk<'b, DB: Backend>(
         &'b self,
         out: &mut AstPass<'_, 'b, DB>,

@@ -93,8 +93,6 @@ pub struct PageCounts {
     pub unchanged: u64,
     /// Records whose key came again later in the page; not written.
     pub repeated: u64,
-    /// Fields that did not fit their column and stand in `_extra`.
-    pub odd: u64,
     /// The slices added, in the order given.
     pub new_slices: Vec<SliceRow>,
     /// The change numbers of the rows written; `None` if there are none.
@@ -172,7 +170,6 @@ pub(super) fn write_rows(
         updated: unsigned(changed.len()),
         unchanged: unsigned(records.len() - differing),
         repeated: unsigned(given.len() - records.len()),
-        odd: given.iter().map(|record| unsigned(record.odd)).sum(),
         new_slices: Vec::new(),
         written: (differing > 0).then(|| last_number + 1..=last_number + signed(differing)),
     })
@@ -266,7 +263,12 @@ fn count_page(c: &mut DbConn, page: &PageCommit<'_>, counts: &PageCounts) -> Res
         page.progress.map(|progress| runs::progress.eq(progress)),
     );
     diesel::update(run).set(grown).execute(c)?;
-    Ok(())
+    let misfits = page.records.iter().flat_map(|record| &record.misfits);
+    let named = misfits.filter_map(|misfit| {
+        let (name, _) = page.model.columns.get_index(misfit.column)?;
+        Some((name.as_str(), misfit.reason))
+    });
+    crate::runs::count_misfits(c, page.run, named)
 }
 
 fn change_slice(c: &mut DbConn, page: &PageCommit<'_>) -> Result<(), StoreError> {

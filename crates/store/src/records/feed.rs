@@ -1,7 +1,7 @@
 //! The change feed: what happened to a connection's rows since a change number, and how rows that were taken in are emptied.
 
 use diesel::prelude::*;
-use domain::{ConnectionId, Model, Timestamp};
+use domain::{ConnectionId, Model, Timestamp, stored_key};
 
 use super::query::{Select, stored_record};
 use super::sql::{any, keys_bind};
@@ -69,6 +69,10 @@ pub fn changes(
     // A reader that is ahead of what was restored may have seen any row in a state that is gone.
     let lost = query.after > 0 && is_in_gap(c, connection, table.name.as_str(), query.after)?;
     let after = if lost { 0 } else { query.after };
+    let keys: Option<Vec<_>> = query
+        .keys
+        .as_ref()
+        .map(|keys| keys.iter().map(|key| stored_key(key)).collect());
     let mut select = Select::of(&table.select, connection);
     select.and("\"_cursor\" > ?", [Bind::integer(after)]);
     if let Some(since) = query.modified_since {
@@ -78,8 +82,8 @@ pub fn changes(
         let any_of: Vec<_> = query.actions.iter().map(|action| action.condition()).collect();
         select.and(&format!("({})", any_of.join(" OR ")), []);
     }
-    if let Some(keys) = &query.keys {
-        let keys = keys_bind(table.dialect, keys.iter().map(String::as_str))?;
+    if let Some(keys) = &keys {
+        let keys = keys_bind(table.dialect, keys.iter().map(AsRef::as_ref))?;
         select.and(&format!("{} {}", quoted(&model.key), any(table.dialect)), [keys]);
     }
     select

@@ -1,12 +1,14 @@
 //! Reading synced records: lists newest first, keys to follow up.
 
 use diesel::prelude::*;
-use domain::{ColumnKind, ConnectionId, Model, TableName, Timestamp, Value};
+use domain::{ColumnKind, ConnectionId, MAX_KEY_BYTES, Model, TableName, Timestamp, Value, stored_key};
 
 use super::TableSql;
 use super::sql::{any, cast, keys_bind};
 use super::write::single;
-use crate::dialect::{Bind, Fields, Statement, quoted};
+use crate::dialect::{
+    Bind, Comparison, Fields, Statement, beginning, comparison, is_long, is_short, quoted, shortest_decimal,
+};
 use crate::schema::counters;
 use crate::{DbConn, StoreError};
 
@@ -35,7 +37,7 @@ pub enum Bound {
 pub struct Position {
     /// The first of the model's `newest_by` columns that has a value; rows without any come last.
     pub at: Option<Timestamp>,
-    /// The key.
+    /// The key as it is stored, which stands for a longer one if that has more than 1,000 bytes.
     pub key: String,
 }
 
@@ -57,6 +59,8 @@ pub struct RecordQuery {
 /// A stored record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredRecord {
+    /// The key that the provider knows it by.
+    pub key: String,
     /// The values in the model's order; all but the key's are null if it is marked deleted.
     pub values: Vec<Value>,
     /// The fields that no column took, as a JSON object.
@@ -181,6 +185,18 @@ pub fn last_number(c: &mut DbConn, table: &TableSql, connection: ConnectionId) -
     Ok(number.unwrap_or_default())
 }
 
+/// The key that the provider knows a row by, if the stored `key` stands for it.
+pub fn long_key(
+    c: &mut DbConn,
+    table: &TableSql,
+    connection: ConnectionId,
+    key: &str,
+) -> Result<Option<String>, StoreError> {
+    let binds = vec![Bind::integer(connection.raw()), Bind::text(key)];
+    let found = Statement::new(table.long_key.as_str(), binds).load(c, |row| row.text(0))?;
+    Ok(found.into_iter().flatten().next())
+}
+
 /// How many live rows the connection has; read from the counter, whatever their number.
 pub fn count_live(c: &mut DbConn, table: &TableSql, connection: ConnectionId) -> Result<u64, StoreError> {
     let live: Option<i64> = counters::table
@@ -208,8 +224,12 @@ pub fn unfinished(
     limit: i64,
 ) -> Result<Vec<String>, StoreError> {
     let mut select = Select::live_keys(table, connection);
+    let short = values.iter().all(|value| value.len() <= MAX_KEY_BYTES);
     let values = keys_bind(table.dialect, values.iter().map(String::as_str))?;
     select.and(&format!("{} {}", quoted(column), any(table.dialect)), [values]);
+    if short && comparison(model, column, table.dialect) == Comparison::BoundedText {
+        select.and(&is_short(&quoted(column)), []);
+    }
     if let Some(undated) = undated {
         select.and(&format!("{} IS NULL", quoted(undated)), []);
     }
@@ -246,14 +266,7 @@ pub fn list(
 ) -> Result<Vec<StoredRecord>, StoreError> {
     let (newest, key) = (&table.newest, &table.key);
     let page = |c: &mut DbConn, condition: Option<(String, Vec<Bind<'_>>)>, limit: i64| {
-        let mut select = Select::of(&table.select, connection);
-        filter(&mut select, table, model, query);
-        if let Some((condition, binds)) = condition {
-            select.and(&condition, binds);
-        }
-        select
-            .ordered(&format!("{newest} DESC NULLS LAST, {key} DESC"), limit)
-            .load(c, |row| stored_record(row, model))
+        page(table, model, connection, query, condition, limit).load(c, |row| stored_record(row, model))
     };
     let undated = |key_before: Option<&str>| match key_before {
         Some(before) => (
@@ -283,6 +296,38 @@ pub fn list(
     Ok(rows)
 }
 
+/// The statement of one page of a list.
+fn page<'a>(
+    table: &TableSql,
+    model: &Model,
+    connection: ConnectionId,
+    query: &'a RecordQuery,
+    condition: Option<(String, Vec<Bind<'a>>)>,
+    limit: i64,
+) -> Statement<'a> {
+    let mut select = Select::of(&table.select, connection);
+    filter(&mut select, table, model, query);
+    if let Some((condition, binds)) = condition {
+        select.and(&condition, binds);
+    }
+    select.ordered(
+        &format!("{} DESC NULLS LAST, {} DESC", table.newest, table.key),
+        limit,
+    )
+}
+
+/// How the database carries out the first page of a list, a step a line.
+#[cfg(feature = "testing")]
+pub fn query_plan(
+    c: &mut DbConn,
+    table: &TableSql,
+    model: &Model,
+    connection: ConnectionId,
+    query: &RecordQuery,
+) -> Result<Vec<String>, StoreError> {
+    page(table, model, connection, query, None, query.limit).plan(c)
+}
+
 fn filter<'a>(select: &mut Select<'a>, table: &TableSql, model: &Model, query: &'a RecordQuery) {
     select.and(
         if query.deleted {
@@ -293,19 +338,7 @@ fn filter<'a>(select: &mut Select<'a>, table: &TableSql, model: &Model, query: &
         [],
     );
     for (name, value) in &query.equals {
-        let column = quoted(name);
-        if *value == Value::Null {
-            select.and(&format!("{column} IS NULL"), []);
-        } else {
-            let kind = model
-                .columns
-                .get(name)
-                .map_or(ColumnKind::Text, |column| column.kind);
-            select.and(
-                &format!("{column} = ?{}", cast(kind, table.dialect)),
-                [single(value)],
-            );
-        }
+        equals(select, table, model, name, value);
     }
     for (name, bound, time) in &query.ranges {
         let comparison = match bound {
@@ -316,9 +349,58 @@ fn filter<'a>(select: &mut Select<'a>, table: &TableSql, model: &Model, query: &
     }
 }
 
+/// A condition that a column has exactly this value, written so that the column's index serves it.
+fn equals<'a>(select: &mut Select<'a>, table: &TableSql, model: &Model, name: &TableName, value: &'a Value) {
+    let column = quoted(name);
+    match (comparison(model, name, table.dialect), value) {
+        (Comparison::BoundedText, Value::Text(text)) if text.len() > MAX_KEY_BYTES => {
+            let condition = format!(
+                "{column} = ? AND {} = {} AND {}",
+                beginning(&column),
+                beginning("?"),
+                is_long(&column)
+            );
+            select.and(&condition, [single(value), single(value)]);
+        }
+        (Comparison::BoundedText, Value::Null) => {
+            select.and(&format!("{column} IS NULL AND {}", is_short(&column)), []);
+        }
+        (Comparison::BoundedText, _) => {
+            select.and(
+                &format!("{column} = ? AND {}", is_short(&column)),
+                [single(value)],
+            );
+        }
+        (_, Value::Null) => select.and(&format!("{column} IS NULL"), []),
+        (Comparison::DecimalText, Value::Decimal(digits)) => {
+            let shortest = match digits.split_once('.') {
+                Some(_) => digits.trim_end_matches('0').trim_end_matches('.'),
+                None => digits,
+            };
+            select.and(
+                &format!("{} = ?", shortest_decimal(&column)),
+                [Bind::text(shortest)],
+            );
+        }
+        (_, Value::Text(key)) if *name == model.key => {
+            select.and(&format!("{column} = ?"), [Bind::text(stored_key(key))]);
+        }
+        _ => {
+            let kind = model
+                .columns
+                .get(name)
+                .map_or(ColumnKind::Text, |column| column.kind);
+            select.and(
+                &format!("{column} = ?{}", cast(kind, table.dialect)),
+                [single(value)],
+            );
+        }
+    }
+}
+
 /// Reads what [`TableSql`]'s `select` gives.
 pub(super) fn stored_record(row: &dyn Fields, model: &Model) -> diesel::deserialize::Result<StoredRecord> {
-    let values: Vec<_> = model
+    let mut values: Vec<_> = model
         .columns
         .values()
         .enumerate()
@@ -329,7 +411,12 @@ pub(super) fn stored_record(row: &dyn Fields, model: &Model) -> diesel::deserial
         _ => return Err(diesel::result::UnexpectedNullError.into()),
     };
     let rest = values.len();
+    let whole = row.text(rest + 7)?;
+    if let Some((whole, shown)) = whole.as_ref().zip(values.get_mut(model.key_index())) {
+        *shown = Value::Text(whole.clone());
+    }
     Ok(StoredRecord {
+        key: whole.unwrap_or_else(|| key.clone()),
         values,
         extra: row.text(rest)?,
         first_seen_at: row.some_moment(rest + 1)?,

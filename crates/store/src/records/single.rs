@@ -2,7 +2,7 @@
 //!
 //! They take the same locks as a page and are numbered with it, so that they may be written beside a running sync.
 
-use domain::Record;
+use domain::{Record, stored_key};
 
 use super::commit::{bury, write_rows};
 use super::{PageCounts, Rows};
@@ -19,10 +19,11 @@ pub fn put(c: &mut DbConn, rows: &Rows<'_>, records: &[Record]) -> Result<PageCo
     }
 }
 
-/// Marks records deleted and empties all but their keys; gives how many were live. As [`put`] otherwise.
+/// Marks the records with these keys, as the provider knows them, deleted and empties all but the keys; gives how many were live. As [`put`] otherwise.
 pub fn remove(c: &mut DbConn, rows: &Rows<'_>, keys: &[String]) -> Result<u64, StoreError> {
     if lock_access(c, rows.connection)? {
-        bury(c, rows, keys, i64::MAX)
+        let keys: Vec<_> = keys.iter().map(|key| stored_key(key).into_owned()).collect();
+        bury(c, rows, &keys, i64::MAX)
     } else {
         Ok(0)
     }

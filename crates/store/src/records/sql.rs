@@ -35,6 +35,10 @@ pub struct TableSql {
     pub(super) prune_to: String,
     /// `SELECT` of all that a stored record holds, up to `WHERE`.
     pub(super) select: String,
+    /// Keeps the whole of a key that the key column holds shortened: the whole, connection, key.
+    pub(super) keep_long_key: String,
+    /// `SELECT` of the whole of a key, of a connection and a key.
+    pub(super) long_key: String,
     /// `SELECT` of the key, up to `WHERE`.
     pub(super) select_key: String,
     /// Deletes up to a number of a connection's rows; gives of each whether it was live. Connection twice, then the number.
@@ -62,6 +66,10 @@ impl TableSql {
                  AND \"_cursor\" > ? AND \"_cursor\" <= ? ORDER BY \"_cursor\" LIMIT ?) AS next"
             ),
             select: select(model, dialect, &newest),
+            keep_long_key: format!(
+                "UPDATE {table} SET \"_long_key\" = ? WHERE \"_connection_id\" = ? AND {key} = ?"
+            ),
+            long_key: format!("SELECT \"_long_key\" FROM {table} WHERE \"_connection_id\" = ? AND {key} = ?"),
             select_key: format!("SELECT {key} FROM {table} WHERE "),
             purge: purge(&table, dialect),
             key,
@@ -93,7 +101,7 @@ pub(super) fn keys_bind<'a>(
 pub(super) const fn cast(kind: ColumnKind, dialect: Dialect) -> &'static str {
     match (dialect, kind) {
         (Dialect::Postgres, ColumnKind::Decimal) => "::numeric",
-        (Dialect::Postgres, ColumnKind::Json) => "::jsonb",
+        (Dialect::Postgres, ColumnKind::Json) => "::json",
         _ => "",
     }
 }
@@ -132,7 +140,7 @@ fn insert(model: &Model, dialect: Dialect, rows: usize) -> String {
             let marks = vec!["?"; columns.len() + 2].join(", ");
             format!(
                 "INSERT INTO {table} (\"_connection_id\", \"_first_seen_at\", \"_last_modified_at\", \"_cursor\", {list}, \"_hash\", \
-                 \"_extra\") SELECT ?, ?, ?, ? + r.\"_place\", {}, r.\"_hash\", r.\"_extra\"::jsonb FROM unnest({marks}) \
+                 \"_extra\") SELECT ?, ?, ?, ? + r.\"_place\", {}, r.\"_hash\", r.\"_extra\"::json FROM unnest({marks}) \
                  WITH ORDINALITY AS r ({list}, \"_hash\", \"_extra\", \"_place\")",
                 values.join(", ")
             )
@@ -215,7 +223,7 @@ fn select(model: &Model, dialect: Dialect, newest: &str) -> String {
     let extra = as_text(ColumnKind::Json, dialect);
     format!(
         "SELECT {}\"_extra\"{extra}, \"_first_seen_at\", \"_last_modified_at\", \"_deleted_at\", \"_pruned_at\", \
-         \"_cursor\", {newest} FROM {} WHERE ",
+         \"_cursor\", {newest}, \"_long_key\" FROM {} WHERE ",
         columns.concat(),
         quoted(&model.table)
     )

@@ -18,7 +18,7 @@ pub(super) fn new_rows(
     last_number: i64,
 ) -> Result<(), StoreError> {
     match page.table.dialect {
-        Dialect::Postgres => arrays(c, page, &page.table.insert, records, last_number),
+        Dialect::Postgres => arrays(c, page, &page.table.insert, records, last_number)?,
         Dialect::Sqlite => {
             let mut number = last_number;
             let (batches, rest) = records.as_chunks::<SQLITE_BATCH>();
@@ -33,9 +33,26 @@ pub(super) fn new_rows(
                     std::slice::from_ref(record),
                     &mut number,
                 )
-            })
+            })?;
         }
     }
+    long_keys(c, page, records)
+}
+
+/// Keeps the keys that the rows' key column holds shortened.
+fn long_keys(c: &mut DbConn, page: &Rows<'_>, records: &[&Record]) -> Result<(), StoreError> {
+    for record in records {
+        let Some(long_key) = &record.long_key else {
+            continue;
+        };
+        let binds = vec![
+            Bind::text(long_key),
+            Bind::integer(page.connection.raw()),
+            Bind::text(&record.key),
+        ];
+        Statement::new(page.table.keep_long_key.as_str(), binds).execute(c)?;
+    }
+    Ok(())
 }
 
 /// Writes records over the rows that are there, numbered from `last_number + 1`.

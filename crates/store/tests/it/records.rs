@@ -106,8 +106,8 @@ async fn a_page_moves_run_slice_and_checkpoint_with_its_rows(
         .await
         .unwrap();
     assert_eq!(
-        (counts.added, counts.repeated, counts.odd, counts.new_slices.len()),
-        (2, 1, 1, 1)
+        (counts.added, counts.repeated, counts.new_slices.len()),
+        (2, 1, 1)
     );
     stream
         .write_with(vec![], move |page| {
@@ -133,6 +133,16 @@ async fn a_page_moves_run_slice_and_checkpoint_with_its_rows(
     assert_eq!(
         (run.pages, run.added, run.skipped, run.progress),
         (3, 2, 3, Some(0.5))
+    );
+    assert_eq!(
+        run.misfits.map(|misfits| misfits.into_iter().collect()),
+        Some(vec![(
+            "parts".to_owned(),
+            runs::MisfitCount {
+                count: 1,
+                first: "not a number".to_owned()
+            }
+        )])
     );
     let row = fixture
         .store

@@ -26,6 +26,9 @@ pub(crate) struct Run {
     pub(crate) deleted: u64,
     pub(crate) unchanged: u64,
     pub(crate) skipped: u64,
+    /// An older server does not count them.
+    #[serde(default)]
+    misfits: Vec<Misfits>,
     /// From 0 to 1.
     pub(crate) progress: Option<f64>,
     /// Why a list may not have been read to its end.
@@ -43,6 +46,14 @@ pub(crate) enum RunStatus {
     Succeeded,
     Failed,
     Cancelled,
+}
+
+/// Values of one column that did not fit it.
+#[derive(Debug, Clone, Deserialize)]
+struct Misfits {
+    column: String,
+    count: u64,
+    first: String,
 }
 
 /// Why a run failed.
@@ -94,6 +105,15 @@ impl Run {
         self.seconds()
             .map(|seconds| format!("{seconds:.1} s"))
             .unwrap_or_default()
+    }
+
+    /// How many values did not fit their column, in a line; `None` if all did.
+    pub(crate) fn misfits(&self) -> Option<String> {
+        let of_column = |Misfits { column, count, first }: &Misfits| {
+            format!("{column} ({}, the first {first})", table::count(*count))
+        };
+        let columns: Vec<String> = self.misfits.iter().map(of_column).collect();
+        (!columns.is_empty()).then(|| columns.join(", "))
     }
 
     /// What it did, in a line: `3 new, 1 updated, 0 deleted; 12,974 rows checked`.

@@ -341,6 +341,12 @@ async fn runs(client: &Client, query: &[(&str, &str)], api: &Api) -> anyhow::Res
             if let Some(reason) = &run.incomplete {
                 output::line(format_args!("\n{} is incomplete: {reason}", run.id))?;
             }
+            if let Some(misfits) = run.misfits() {
+                output::line(format_args!(
+                    "\n{}: values that did not fit their column are in _extra: {misfits}",
+                    run.id
+                ))?;
+            }
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -395,6 +401,7 @@ fn show(run: &Run) -> std::io::Result<()> {
         table.detail("unreadable", count(run.skipped));
     }
     table.detail("incomplete", run.incomplete.clone().unwrap_or_default());
+    table.detail("misfits", run.misfits().unwrap_or_default());
     table.detail(
         "error",
         run.error.as_ref().map(RunError::text).unwrap_or_default(),

@@ -27,6 +27,8 @@ mod logs;
 #[cfg(test)]
 mod look;
 #[cfg(test)]
+mod odd_values;
+#[cfg(test)]
 mod oddities;
 #[cfg(test)]
 mod ordering;

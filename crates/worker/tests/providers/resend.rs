@@ -46,7 +46,8 @@ fn answers(asked: &Asked<'_>) -> Option<ResponseTemplate> {
 fn email(number: i64, created: i64) -> Json {
     let created = Timestamp::from_micros(created * 1_000_000)
         .to_chrono()
-        .format("%Y-%m-%dT%H:%M:%S.674981+00:00");
+        // As in the vendor's OpenAPI document (resend/resend-openapi, pull request 83).
+        .format("%Y-%m-%d %H:%M:%S.674981+00");
     json!({
         "id": format!("4ef9a417-02e9-4d39-ad75-{number:012}"),
         "to": ["delivered@resend.dev"],
@@ -76,7 +77,7 @@ async fn messages_are_read_down_to_where_the_lookback_ends() {
     stage.shelve("emails", |list| {
         list.extend((0..250).map(|n| email(n, NOW - 60 - n * 86_400)));
     });
-    stage.shelve("domains", |list| list.push(json!({ "id": "d91cd9bd", "name": "example.com", "status": "verified", "region": "us-east-1", "created_at": "2023-04-26T20:21:26.347412+00:00" })));
+    stage.shelve("domains", |list| list.push(json!({ "id": "d91cd9bd", "name": "example.com", "status": "verified", "region": "us-east-1", "created_at": "2023-04-26 20:21:26.347412+00" })));
     stage.connect().await;
 
     let rows = stage.rows("emails").await;

@@ -79,11 +79,18 @@ pub(crate) fn content_type(request: &HttpRequest) -> Result<(), ApiError> {
 
 /// The body's fields, checked.
 pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
-    let json: serde_json::Value =
-        serde_json::from_slice(bytes).map_err(|error| ApiError::InvalidJson(place(&error)))?;
-    serde_path_to_error::deserialize(json).map_err(|error| {
+    serde_json::from_slice::<serde_json::Value>(bytes)
+        .map_err(|error| ApiError::InvalidJson(place(&error)))?;
+    // From the text and not from the value: serde_json writes some numbers anew on their way from value to value.
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = error.path().iter().map(name).collect();
         let message = error.into_inner().to_string();
+        // The path says where.
+        let message = match message.rsplit_once(" at line ") {
+            Some((message, _)) => message.to_owned(),
+            None => message,
+        };
         let begins = |what: &str| message.starts_with(what);
         let code = match () {
             () if begins("unknown field") => "unknown",

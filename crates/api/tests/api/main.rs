@@ -19,6 +19,7 @@ mod connection_imports;
 mod connection_races;
 mod connections;
 mod conventions;
+mod digits;
 mod docs;
 mod document;
 mod environments;

@@ -142,7 +142,8 @@ impl ActionFailure {
 
     /// What was stored; a failure of its own if another version wrote it.
     pub(crate) fn stored(error: Option<&Json>) -> Self {
-        let read = error.and_then(|error| Self::deserialize(error).ok());
+        // By way of its text, for serde_json writes some numbers of a value anew that it is given as a value.
+        let read = error.and_then(|error| serde_json::from_str(&error.to_string()).ok());
         read.unwrap_or_else(|| Self::impossible("the stored failure cannot be read".to_owned()))
     }
 }

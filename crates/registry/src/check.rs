@@ -19,7 +19,7 @@ use self::scope::Scope;
 use crate::file::{AuthModeName, ProviderFile};
 use crate::path::Path;
 use crate::source::Report;
-use crate::{AuthMode, Provider, Sync, Template};
+use crate::{AuthMode, Provider, Sync, Template, placement};
 
 /// The provider. It is of use only if the report is left without errors and the entry is not unsupported.
 pub(crate) fn provider(name: ProviderName, file: &ProviderFile, report: &mut Report<'_>) -> Option<Provider> {
@@ -46,7 +46,8 @@ pub(crate) fn provider(name: ProviderName, file: &ProviderFile, report: &mut Rep
         Some((server.clone(), url))
     });
     let servers: IndexMap<_, _> = servers.collect();
-    let base_url = scope.url(&file.proxy.base_url, &proxy.at("base_url"), report);
+    let base_url = placement::base_url(&file.proxy.base_url, &integration_config);
+    let base_url = scope.url(&base_url, &proxy.at("base_url"), report);
     let within = scope.within_call();
     let headers = within.pairs(&file.proxy.headers, &proxy.at("headers"), report);
     let query = within.pairs(&file.proxy.query, &proxy.at("query"), report);
@@ -57,7 +58,7 @@ pub(crate) fn provider(name: ProviderName, file: &ProviderFile, report: &mut Rep
     let connect = connect::forms(auth, file, &credentials, &connection_config, report);
     let in_body = body.iter().flat_map(|(_, value)| value.holes());
     // An integration may say itself where the key stands.
-    let placed = integration_config.contains_key("keyName");
+    let placed = integration_config.contains_key(placement::KEY_NAME);
     if auth == AuthMode::ApiKey
         && !placed
         && !addresses

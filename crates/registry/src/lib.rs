@@ -16,8 +16,10 @@ mod input;
 mod load;
 mod paginate;
 mod path;
+pub mod placement;
 mod provider;
 mod registry;
+mod reserved;
 mod response;
 mod schedule;
 mod shape;
@@ -34,8 +36,11 @@ pub use provider::{
     ProviderLimits, Reread, Sync, Undated, Unfinished, Verification, VisibleWhen, Window,
 };
 pub use registry::{Checked, CheckedFile, NotServed, Registry, Unsupported};
+pub use reserved::{RESERVED, is_reserved};
 pub use response::{ErrorInBody, ErrorRules, RetryRules, WaitInBody};
 pub use schedule::{Schedule, ScheduleError};
 pub use shape::json_schema;
 pub use tables_page::tables_page;
-pub use template::{JsonTemplate, MissingValue, Template, TemplateError, now_value};
+pub use template::{
+    JsonTemplate, MAX_RENDERED, MAX_TEMPLATE, RenderError, Template, TemplateError, now_value,
+};

@@ -2,7 +2,6 @@
 //!
 //! Made from a file by [`crate::Registry`]; a value of these types has passed every check.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use domain::{ActionName, Model, ProviderName, SyncName, TableName};
@@ -67,14 +66,6 @@ impl Provider {
         let field = self.connection_config.get(name);
         field.is_some_and(|field| field.secret)
     }
-
-    /// The integration's configuration as far as the file brings it, by name.
-    pub fn integration_defaults(&self) -> BTreeMap<String, String> {
-        self.integration_config
-            .iter()
-            .filter_map(|(name, field)| Some((name.clone(), field.default_value.clone()?)))
-            .collect()
-    }
 }
 
 /// How calls are authorised.
@@ -101,6 +92,8 @@ pub struct Field {
     pub example: Option<String>,
     /// What the value must match.
     pub pattern: Option<regex::Regex>,
+    /// What the pattern asks for, in words that go on after "must be".
+    pub pattern_description: Option<String>,
     /// Whether a part of the value may match, as in Nango's entries; else all of it must.
     pub pattern_anywhere: bool,
     /// What kind of value it must be.

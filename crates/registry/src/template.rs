@@ -3,28 +3,31 @@
 //! The grammar is that of Nango's provider entries, without what signs: `${name}`, `${a || b}`, `A || B` over the whole text,
 //! `${base64(…)}`, `${sha256Hex(…)}` and `${sha256Base64(…)}` around text with holes of its own. A `$` elsewhere is itself.
 //! Values, the time among them, come from a function, so that they are never kept here, and no error or `Debug` holds one.
+//!
+//! Everything has a bound: the length of a template, how deep its functions are nested, and the length of the rendered text.
+//! Text from callers is parsed by [`Template::parse_holes`], which accepts much less.
 
+mod address;
 mod json;
 mod now;
 mod parse;
+mod render;
 
 use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest, Sha256};
 
 pub use json::JsonTemplate;
 pub(crate) use now::is_time;
 pub use now::now_value;
+pub use render::{MAX_RENDERED, RenderError};
 
-/// All but the unreserved characters of RFC 3986, section 2.3.
-const NOT_UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
+/// Bytes of a template's text at most.
+pub const MAX_TEMPLATE: usize = 16_384;
+/// How many functions may be nested in a provider file's template.
+const MAX_DEPTH: usize = 4;
 
 /// Parsed text with holes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,23 +90,38 @@ pub enum TemplateError {
     Unsupported(String),
 }
 
-/// A hole that nothing fills, or not with what may stand there; names the hole and never the value.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("nothing that may stand there fills ${{{hole}}}")]
-pub struct MissingValue {
-    /// The hole's name, such as `connectionConfig.region`.
-    pub hole: String,
-}
-
-/// Where values come from, by the hole's name.
-type Lookup<'a> = dyn Fn(&str) -> Option<String> + 'a;
-/// Makes a value fit for where it stands, or refuses it.
-type Escape<'a> = dyn Fn(&str) -> Option<String> + 'a;
-
 impl Template {
-    /// Reads a template.
+    /// Parses a template of a provider file: at most [`MAX_TEMPLATE`] bytes, functions nested at most four deep.
     pub fn parse(text: &str) -> Result<Self, TemplateError> {
-        parse::template(text).map(|alternatives| Self { alternatives })
+        let grammar = parse::Grammar {
+            depth: MAX_DEPTH,
+            fallbacks: true,
+            times: true,
+        };
+        parse::template(text, grammar).map(|alternatives| Self { alternatives })
+    }
+
+    /// Parses text from a caller that may hold the holes that `known` accepts, and neither `||` nor times.
+    ///
+    /// With `functions`, a function may stand around a hole, but not within another function.
+    pub fn parse_holes(
+        text: &str,
+        functions: bool,
+        known: impl Fn(&str) -> bool,
+    ) -> Result<Self, TemplateError> {
+        let grammar = parse::Grammar {
+            depth: usize::from(functions),
+            fallbacks: false,
+            times: false,
+        };
+        let template = parse::template(text, grammar).map(|alternatives| Self { alternatives })?;
+        match template.holes().into_iter().find(|hole| !known(hole)) {
+            Some(hole) => Err(parse::malformed(format!(
+                "nothing fills ${{{}}} here",
+                parse::clipped(hole)
+            ))),
+            None => Ok(template),
+        }
     }
 
     /// A template of one hole; its name may be any.
@@ -111,58 +129,6 @@ impl Template {
         Self {
             alternatives: vec![vec![Part::Hole(vec![name.to_owned()])]],
         }
-    }
-
-    /// The text with every hole filled as it is.
-    ///
-    /// A value that is there and empty fills a hole, but where the template offers another it is passed over.
-    pub fn render(&self, lookup: &dyn Fn(&str) -> Option<String>) -> Result<String, MissingValue> {
-        self.render_escaped(lookup, str::to_owned)
-    }
-
-    /// The text with every hole filled by `escape` of its value; the text around stays as it is.
-    pub fn render_escaped(
-        &self,
-        lookup: &dyn Fn(&str) -> Option<String>,
-        escape: impl Fn(&str) -> String,
-    ) -> Result<String, MissingValue> {
-        self.render_with(lookup, &|value| Some(escape(value)))
-    }
-
-    /// A path, perhaps with a query: each value is percent-encoded, so that it stays within its segment.
-    ///
-    /// An empty value and one of dots alone are refused, since URL parsers take `.` and `..` for steps even when encoded.
-    pub fn render_path(&self, lookup: &dyn Fn(&str) -> Option<String>) -> Result<String, MissingValue> {
-        self.render_with(lookup, &|value| {
-            let stays = value.chars().any(|c| c != '.');
-            stays.then(|| utf8_percent_encode(value, NOT_UNRESERVED).to_string())
-        })
-    }
-
-    /// JSON text: each value is escaped as the inside of a JSON string.
-    pub fn render_json(&self, lookup: &dyn Fn(&str) -> Option<String>) -> Result<String, MissingValue> {
-        self.render_escaped(lookup, |value| {
-            let quoted = serde_json::Value::from(value).to_string();
-            quoted
-                .strip_prefix('"')
-                .and_then(|text| text.strip_suffix('"'))
-                .unwrap_or_default()
-                .to_owned()
-        })
-    }
-
-    fn render_with(&self, lookup: &Lookup<'_>, escape: &Escape<'_>) -> Result<String, MissingValue> {
-        let mut missing = None;
-        for (index, parts) in self.alternatives.iter().enumerate() {
-            let last = index + 1 == self.alternatives.len();
-            let fill = |hole: &str| lookup(hole).filter(|value| last || !value.is_empty());
-            let mut out = String::new();
-            match render_parts(parts, &fill, escape, &mut out) {
-                Ok(()) => return Ok(out),
-                Err(error) => missing = Some(error),
-            }
-        }
-        Err(missing.unwrap_or(MissingValue { hole: String::new() }))
     }
 
     /// The names of all holes, in order, repeated as they are in the text.
@@ -186,6 +152,20 @@ impl Template {
             },
             _ => None,
         }
+    }
+
+    /// The holes that keep the template from being rendered if only those that `has` accepts have a value; empty if some
+    /// alternative can be rendered.
+    pub fn lacks(&self, has: impl Fn(&str) -> bool) -> Vec<&str> {
+        let mut lacking = Vec::new();
+        for parts in &self.alternatives {
+            lacking.clear();
+            collect_lacking(parts, &has, &mut lacking);
+            if lacking.is_empty() {
+                break;
+            }
+        }
+        lacking
     }
 
     /// Whether `text` stands right before a hole of this name (`after` it, if that is asked).
@@ -213,45 +193,24 @@ impl Template {
     }
 }
 
-fn render_parts(
-    parts: &[Part],
-    lookup: &Lookup<'_>,
-    escape: &Escape<'_>,
-    out: &mut String,
-) -> Result<(), MissingValue> {
-    for part in parts {
-        match part {
-            Part::Text(text) => out.push_str(text),
-            Part::Hole(names) => {
-                let last = names.last().map_or("", String::as_str);
-                let missing = || MissingValue {
-                    hole: last.to_owned(),
-                };
-                let value = names
-                    .iter()
-                    .find_map(|name| lookup(name).filter(|value| name == last || !value.is_empty()))
-                    .ok_or_else(missing)?;
-                out.push_str(&escape(&value).ok_or_else(missing)?);
-            }
-            Part::Made(function, inner) => {
-                let mut plain = String::new();
-                render_parts(inner, lookup, &|value| Some(value.to_owned()), &mut plain)?;
-                let missing = || MissingValue {
-                    hole: format!("{}…)", function.opening()),
-                };
-                out.push_str(&escape(&function.of(&plain)).ok_or_else(missing)?);
-            }
-        }
-    }
-    Ok(())
-}
-
 fn collect_holes<'a>(parts: &'a [Part], holes: &mut Vec<&'a str>) {
     for part in parts {
         match part {
             Part::Text(_) => {}
             Part::Hole(names) => holes.extend(names.iter().map(String::as_str)),
             Part::Made(_, inner) => collect_holes(inner, holes),
+        }
+    }
+}
+
+/// A hole with several names is named by its last.
+fn collect_lacking<'a>(parts: &'a [Part], has: &impl Fn(&str) -> bool, lacking: &mut Vec<&'a str>) {
+    for part in parts {
+        match part {
+            Part::Text(_) => {}
+            Part::Hole(names) if names.iter().any(|name| has(name)) => {}
+            Part::Hole(names) => lacking.extend(names.last().map(String::as_str)),
+            Part::Made(_, inner) => collect_lacking(inner, has, lacking),
         }
     }
 }

@@ -223,3 +223,63 @@ fn a_folder_that_is_not_there_is_an_error() {
     let error = Registry::load(Some(Path::new("/nonexistent/integrations"))).unwrap_err();
     assert!(error.to_string().contains("cannot be read"));
 }
+
+#[test]
+fn an_integrations_own_address_takes_the_place_of_the_files() {
+    let entry = |config: &str| {
+        format!(
+            "own:\n  auth_mode: API_KEY\n  proxy: {{ base_url: https://placeholder.example }}\n  integration_config:\n    \
+             keyName: {{ type: string }}\n    baseUrl: {{ type: string{config} }}\n"
+        )
+    };
+    for (config, template) in [
+        ("", "${integrationConfig.baseUrl}"),
+        (
+            ", default_value: https://x.example",
+            "${integrationConfig.baseUrl}",
+        ),
+        (
+            ", optional: true",
+            "${integrationConfig.baseUrl} || https://placeholder.example",
+        ),
+    ] {
+        let registry = load(&[("providers.yaml", &entry(config))]).unwrap();
+        let provider = registry.get("own").unwrap();
+        assert_eq!(provider.base_url.to_string(), template, "{config}");
+        assert!(provider.is_placed_by_name());
+    }
+    let registry = load(&[("providers.yaml", &entry(""))]).unwrap();
+    let lacking = |names: &[&str]| {
+        let config = names
+            .iter()
+            .map(|name| ((*name).to_owned(), "x".to_owned()))
+            .collect();
+        registry.get("own").unwrap().lacking_integration_config(&config)
+    };
+    assert_eq!(lacking(&[]), ["baseUrl", "keyName"]);
+    assert_eq!(lacking(&["keyName"]), ["baseUrl"]);
+    assert_eq!(lacking(&["keyName", "baseUrl"]), [""; 0]);
+}
+
+#[test]
+fn a_provider_may_not_have_the_name_of_a_route() {
+    let file =
+        "auth_mode: API_KEY\nproxy: { base_url: https://x.example, headers: { x-key: \"${apiKey}\" } }\n";
+    for name in ["connections.yaml", "webhooks.yaml", "mcp.yaml"] {
+        let error = load(&[(name, file)]).unwrap_err().to_string();
+        assert!(
+            error.contains("is reserved for routes of Trunkline itself"),
+            "{error}"
+        );
+    }
+    let entry = "events:\n  auth_mode: API_KEY\n  proxy: { base_url: https://x.example, headers: { x-key: \"${apiKey}\" } }\n";
+    let registry = load(&[("providers.yaml", entry)]).unwrap();
+    assert!(registry.get("events").is_none());
+    let told = &registry
+        .unsupported()
+        .iter()
+        .find(|entry| entry.name == "events")
+        .unwrap()
+        .reason;
+    assert!(told.contains("reserved"), "{told}");
+}

@@ -289,11 +289,20 @@ fn allowed_origins(
 
 /// The provider that a setting is about. A variable cannot tell `-` from `_`, nor capitals.
 fn provider_called(registry: &Registry, name: &str) -> Result<ProviderName, ConfigError> {
+    if let Some(known) = registry.get(name) {
+        return Ok(known.name.clone());
+    }
     let plain = |name: &str| name.to_ascii_lowercase().replace('-', "_");
-    let known = registry
-        .iter()
-        .find(|known| plain(known.name.as_str()) == plain(name));
-    known.map(|known| known.name.clone()).ok_or_else(|| {
+    let known = registry.iter().map(|provider| &provider.name);
+    let known: Vec<&ProviderName> = known
+        .filter(|known| plain(known.as_str()) == plain(name))
+        .collect();
+    if let [one, another, ..] = known.as_slice() {
+        return Err(ConfigError::Refused(format!(
+            "the setting `providers.{name}` may mean {one} or {another}: write it in trunkline.toml, as `[providers.{one}]`"
+        )));
+    }
+    known.first().map(|known| (*known).clone()).ok_or_else(|| {
         let names: Vec<&str> = registry.iter().map(|provider| provider.name.as_str()).collect();
         ConfigError::Refused(format!(
             "the setting `providers.{name}` names no provider; there are: {}",
@@ -318,4 +327,29 @@ pub(crate) fn worker_options(config: &Config) -> WorkerOptions {
 /// How long work may take to come to a stop.
 pub(crate) fn drain(config: &Config) -> Duration {
     Duration::from_secs(config.worker.drain_seconds.get())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setting_names_a_provider_exactly_or_as_a_variable_does_and_never_two() {
+        let entry =
+            "{ auth_mode: API_KEY, proxy: { base_url: https://x.example, headers: { x: \"${apiKey}\" } } }";
+        let folder = tempfile::tempdir().unwrap();
+        let text = format!("own-api: {entry}\nother-api: {entry}\nother_api: {entry}\n");
+        std::fs::write(folder.path().join("providers.yaml"), text).unwrap();
+        let registry = Registry::load(Some(folder.path())).unwrap();
+        let called = |name: &str| provider_called(&registry, name).map(|name| name.to_string());
+        assert_eq!(called("own-api").unwrap(), "own-api");
+        assert_eq!(called("own_api").unwrap(), "own-api");
+        assert_eq!(called("other_api").unwrap(), "other_api");
+        let both = called("OTHER_API").unwrap_err().to_string();
+        assert!(
+            both.contains("other-api") && both.contains("trunkline.toml"),
+            "{both}"
+        );
+        assert!(called("nobody").is_err());
+    }
 }

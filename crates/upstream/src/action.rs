@@ -96,6 +96,7 @@ impl CallError {
             | Self::Unreachable { .. }
             | Self::Crowded { .. }
             | Self::Template(_)
+            | Self::Integration { .. }
             | Self::OverrideNotAllowed { .. }
             | Self::BadUrl { .. }
             | Self::UnknownServer(_)

@@ -50,13 +50,15 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     matches!(segments, [0x2000..=0x3fff, ..]) && !special
 }
 
-/// Refuses a host that is a number of a non-public address, and plain http.
+/// Refuses a host that is a number of a non-public address, a name without a dot, which only a private network knows (and which
+/// provider files use as a placeholder), and plain http.
 pub(crate) fn check_url(url: &Url) -> Result<(), CallError> {
     let host = url.host_str().unwrap_or_default().to_owned();
     let public = match url.host() {
         Some(Host::Ipv4(address)) => is_public(address.into()),
         Some(Host::Ipv6(address)) => is_public(address.into()),
-        Some(Host::Domain(_)) | None => true,
+        Some(Host::Domain(name)) => name.trim_end_matches('.').contains('.'),
+        None => true,
     };
     match (public, url.scheme()) {
         (false, _) => Err(CallError::AddressRefused { host }),
@@ -164,7 +166,10 @@ mod tests {
     #[case("https://[::1]/")]
     #[case("https://[::ffff:127.0.0.1]/")]
     #[case("http://10.0.0.1/")]
-    fn a_private_number_is_refused_however_it_is_written(#[case] url: &str) {
+    #[case("https://my-private-api/")]
+    #[case("https://my-private-api./")]
+    #[case("https://localhost/")]
+    fn a_private_address_is_refused_however_it_is_written(#[case] url: &str) {
         let refused = check_url(&url.parse().unwrap());
         assert!(
             matches!(refused, Err(CallError::AddressRefused { .. })),

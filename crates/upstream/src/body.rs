@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use indexmap::IndexMap;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use registry::{JsonTemplate, MissingValue};
+use registry::{JsonTemplate, RenderError};
 use reqwest::Method;
 use reqwest::header::{self, HeaderMap, HeaderValue};
 use serde_json::value::RawValue;
@@ -30,21 +30,24 @@ pub(crate) fn with_own(
     call: &Call,
     headers: &mut HeaderMap,
     lookup: &dyn Fn(&str) -> Option<String>,
-) -> Option<Bytes> {
-    let own: Map<String, Value> = own
-        .iter()
-        .filter_map(|(name, value)| Some((name.clone(), value.render(lookup).ok()?)))
-        .collect();
+) -> Result<Option<Bytes>, RenderError> {
+    let mut filled = Map::new();
+    for (name, value) in own {
+        if let Some(value) = value.render_if_filled(lookup)? {
+            filled.insert(name.clone(), value);
+        }
+    }
+    let own: Map<String, Value> = filled;
     let given = call.body.clone().filter(|body| !body.is_empty());
     if own.is_empty() {
-        return call.body.clone();
+        return Ok(call.body.clone());
     }
-    match given {
+    Ok(match given {
         Some(body) if is_form(headers) => Some(form_with(&body, &own)),
         Some(body) => Some(object_with(&body, &own).unwrap_or(body)),
         None if matches!(call.method, Method::POST | Method::PUT | Method::PATCH) => {
             if is_form(headers) {
-                return Some(form_with(&[], &own));
+                return Ok(Some(form_with(&[], &own)));
             }
             headers
                 .entry(header::CONTENT_TYPE)
@@ -52,7 +55,7 @@ pub(crate) fn with_own(
             Some(Value::Object(own).to_string().into())
         }
         None => call.body.clone(),
-    }
+    })
 }
 
 /// Whether a body is a form by its headers.
@@ -66,7 +69,7 @@ pub(crate) fn rendered(
     data: &JsonTemplate,
     kind: &str,
     lookup: &dyn Fn(&str) -> Option<String>,
-) -> Result<Bytes, MissingValue> {
+) -> Result<Bytes, RenderError> {
     let is_form = kind.starts_with(FORM);
     if let JsonTemplate::Text(text) = data {
         let text = if is_form {
@@ -134,7 +137,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.extend(kind.map(|kind| (CONTENT_TYPE, HeaderValue::from_static(kind))));
         let lookup = |hole: &str| (hole == "apiKey").then(|| "1".to_owned());
-        let body = with_own(&own, &call, &mut headers, &lookup)?;
+        let body = with_own(&own, &call, &mut headers, &lookup).unwrap()?;
         Some(String::from_utf8(body.to_vec()).unwrap())
     }
 

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::time::Duration;
 
-use registry::MissingValue;
+use registry::RenderError;
 use url::Url;
 
 use crate::{Instead, ProviderError, RetryAfter};
@@ -112,9 +112,19 @@ pub enum CallError {
         /// The new address without its query, cut short.
         location: String,
     },
-    /// The connection lacks something that the provider's file asks for.
-    #[error("the connection lacks a value that the provider needs")]
-    Template(#[from] MissingValue),
+    /// A template of the provider's file cannot be rendered with what connection and integration have.
+    #[error("{}", way_out(.0))]
+    Template(RenderError),
+    /// The integration's own configuration breaks the rules, as it may if it was stored before they were made.
+    #[error(
+        "the integration's integration_config.{field} cannot be used, since {problem}: make another integration"
+    )]
+    Integration {
+        /// The key of the configuration.
+        field: &'static str,
+        /// What is wrong.
+        problem: String,
+    },
     /// The base URL that a caller asked for is none of the provider's.
     #[error(
         "{origin} is none of the provider's own servers; to allow it, the operator lists it in the setting providers.{provider}.allowed_origins"
@@ -176,6 +186,34 @@ pub enum CallError {
     BadCursor,
 }
 
+impl From<RenderError> for CallError {
+    fn from(error: RenderError) -> Self {
+        Self::Template(error)
+    }
+}
+
+/// What is missing or wrong, and where it is set.
+fn way_out(error: &RenderError) -> String {
+    let (hole, what) = match error {
+        RenderError::Missing { hole } => (hole, "is missing, and this call needs it".to_owned()),
+        RenderError::Unfit { hole, rule } => (hole, (*rule).to_owned()),
+        RenderError::NoAddress(problem) => return format!("the provider's address is not valid: {problem}"),
+        RenderError::TooLong => return format!("the call cannot be made: {error}"),
+    };
+    match hole.split_once('.') {
+        Some(("connectionConfig", name)) => format!(
+            "the connection's connection_config.{name} {what}; set it with PATCH /connections/{{connection_id}}"
+        ),
+        Some(("integrationConfig", name)) => format!(
+            "the integration's integration_config.{name} {what}; set it with PATCH /integrations/{{unique_key}}"
+        ),
+        Some(("metadata", _)) => {
+            format!("the connection's {hole} {what}; set it with PATCH /connections/metadata")
+        }
+        _ => format!("the value of {hole} {what}"),
+    }
+}
+
 impl CallError {
     /// What the provider said, if it did say no, also if the time was up then.
     pub fn provider(&self) -> Option<&ProviderError> {
@@ -214,6 +252,7 @@ impl CallError {
             | Self::UnknownCoding { .. }
             | Self::Moved { .. }
             | Self::Template(_)
+            | Self::Integration { .. }
             | Self::OverrideNotAllowed { .. }
             | Self::BadUrl { .. }
             | Self::UnknownServer(_)

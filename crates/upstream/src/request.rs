@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use registry::{AuthMode, MissingValue, Template};
+use registry::placement::{KEY_NAME, KEY_PLACEMENT, VALUE_TEMPLATE};
+use registry::{AuthMode, RenderError, Template};
 use reqwest::Method;
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
 use crate::context::Context;
-use crate::target::add_headers;
+use crate::target::{add_headers, filled};
 use crate::{Call, CallError, Target, Upstream, body, coding};
 
 /// Headers of one hop, or made by the HTTP client: a caller's are left out (RFC 9110, 7.6.1).
@@ -37,13 +37,6 @@ const ACCEPT: HeaderValue = HeaderValue::from_static("application/json, text/pla
 pub fn may_be_set(name: &str) -> bool {
     HeaderName::try_from(name).is_ok_and(|name| !NOT_FORWARDED.contains(&name))
 }
-
-/// All that a host name with a port does not hold.
-const NOT_OF_HOST: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'.')
-    .remove(b'-')
-    .remove(b'_')
-    .remove(b':');
 
 /// What is sent. Holds secrets, so it has no `Debug`.
 #[derive(Clone)]
@@ -95,10 +88,7 @@ impl Upstream {
         let placed = placed_key(target)?;
         let bare = url.clone();
         let before = context(&bare);
-        let own_query = target.provider.query.iter();
-        let mut own_query: Vec<(String, String)> = own_query
-            .filter_map(|(name, value)| Some((name.clone(), value.render(&|hole| before.lookup(hole)).ok()?)))
-            .collect();
+        let mut own_query = filled(&target.provider.query, &|hole| before.lookup(hole))?;
         own_query.extend(placed.iter().filter(|key| key.in_query).map(PlacedKey::pair));
         add_missing(&mut url, &own_query);
         let about = context(&url);
@@ -125,7 +115,7 @@ impl Upstream {
             }
         }
         headers.entry(header::ACCEPT).or_insert(ACCEPT);
-        let body = body::with_own(&target.provider.body, call, &mut headers, &lookup);
+        let body = body::with_own(&target.provider.body, call, &mut headers, &lookup)?;
         Ok(Prepared {
             method: call.method.clone(),
             url,
@@ -141,12 +131,18 @@ impl Upstream {
         address(&self.base_url(target, call.server.as_deref())?, call)
     }
 
-    /// The server as it is called: an override by the operator replaces all of the provider's.
+    /// The server as it is called: an override by the operator replaces all of the provider's. The file's leading path stays, unless
+    /// the override has one or the connection lacks what the file's address is made of.
     pub(crate) fn base_url(&self, target: &Target, server: Option<&str>) -> Result<Url, CallError> {
-        match self.options().base_urls.get(&target.provider.name) {
-            Some(url) => Ok(url.clone()),
-            None => file_url(target, server),
+        let by_file = file_url(target, server);
+        let Some(url) = self.options().base_urls.get(&target.provider.name) else {
+            return by_file;
+        };
+        let mut url = url.clone();
+        if let (Ok(by_file), "" | "/") = (by_file, url.path()) {
+            url.set_path(by_file.path());
         }
+        Ok(url)
     }
 
     /// The headers that every call of the provider has.
@@ -200,28 +196,46 @@ impl PlacedKey {
 /// Names of the parameters that the provider's file or the integration adds to each call; they may be keys.
 pub(crate) fn own_parameters(target: &Target) -> Vec<(String, ())> {
     let config = &target.variables.integration_config;
-    let placed = config.get("keyName").filter(|_| is_in_query(config));
+    let placed = config.get(KEY_NAME).filter(|_| is_in_query(config));
     let own = target.provider.query.iter().map(|(name, _)| name);
     own.chain(placed).map(|name| (name.clone(), ())).collect()
 }
 
 fn is_in_query(config: &BTreeMap<String, String>) -> bool {
-    config.get("keyPlacement").is_some_and(|place| place == "query")
+    config.get(KEY_PLACEMENT).is_some_and(|place| place == "query")
 }
 
 /// By the keys `keyName`, `keyPlacement` (`header` or `query`) and `valueTemplate` of the configuration, as in Nango's entry for
 /// interfaces that it does not know.
 fn placed_key(target: &Target) -> Result<Option<PlacedKey>, CallError> {
     let config = &target.variables.integration_config;
-    let Some(name) = config.get("keyName").filter(|name| !name.is_empty()) else {
-        return Ok(None);
+    let Some(name) = config.get(KEY_NAME).filter(|name| !name.is_empty()) else {
+        return if target.provider.is_placed_by_name() {
+            Err(CallError::Template(RenderError::Missing {
+                hole: format!("integrationConfig.{KEY_NAME}"),
+            }))
+        } else {
+            Ok(None)
+        };
     };
-    let text = config.get("valueTemplate").filter(|text| !text.is_empty());
-    let template = Template::parse(text.map_or("${apiKey}", String::as_str)).map_err(|_| MissingValue {
-        hole: "integrationConfig.valueTemplate".to_owned(),
+    let in_query = is_in_query(config);
+    // What was stored before there was a rule is refused here.
+    if !in_query && !may_be_set(name) {
+        return Err(CallError::Integration {
+            field: KEY_NAME,
+            problem: "it names a header that no caller may set".to_owned(),
+        });
+    }
+    let text = config.get(VALUE_TEMPLATE).filter(|text| !text.is_empty());
+    let template = target
+        .provider
+        .value_template(text.map_or("${apiKey}", String::as_str));
+    let template = template.map_err(|error| CallError::Integration {
+        field: VALUE_TEMPLATE,
+        problem: error.to_string(),
     })?;
     Ok(Some(PlacedKey {
-        in_query: is_in_query(config),
+        in_query,
         name: name.clone(),
         value: template.render(&|hole| target.variables.lookup(hole))?,
     }))
@@ -253,38 +267,14 @@ pub(crate) fn file_url(target: &Target, server: Option<&str>) -> Result<Url, Cal
     server_url(target, template)
 }
 
-/// Fills a server's template. A value may be a whole address only where the template begins with it; elsewhere what could end the
-/// host name is encoded, which no host name may hold, so that `x.example/#` cannot turn `https://${…}.provider.com` elsewhere.
+/// A server's address with its holes filled; see [`Template::render_address`] for what a value may hold.
 pub(crate) fn server_url(target: &Target, template: &Template) -> Result<Url, CallError> {
-    filled_url(template, &|name| target.variables.lookup(name))
+    Ok(template.render_address(&|name| target.variables.lookup(name))?)
 }
 
 /// Like [`server_url`] for a caller's template, which holds public values alone.
 pub(crate) fn caller_url(target: &Target, template: &Template) -> Result<Url, CallError> {
-    filled_url(template, &|name| target.variables.lookup_public_config(name))
-}
-
-fn filled_url(template: &Template, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Url, CallError> {
-    let whole = template.to_string().starts_with("${");
-    let escape = |value: &str| {
-        if whole && (value.starts_with("https://") || value.starts_with("http://")) {
-            value.to_owned()
-        } else {
-            utf8_percent_encode(value, NOT_OF_HOST).to_string()
-        }
-    };
-    let text = template.render_escaped(lookup, escape)?;
-    let mut url = Url::parse(&text).map_err(|error| CallError::BadUrl {
-        problem: error.to_string(),
-    })?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(CallError::BadUrl {
-            problem: "it must begin with https://".to_owned(),
-        });
-    }
-    url.set_query(None);
-    url.set_fragment(None);
-    Ok(url)
+    Ok(template.render_address(&|name| target.variables.lookup_public_config(name))?)
 }
 
 /// The leading path of a server, without a slash at its end.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use domain::{ConnectionId, Variant};
-use registry::{ListRequest, Provider, Template};
+use registry::{ListRequest, Provider, RenderError, Template};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
@@ -104,11 +104,7 @@ impl Target {
         let lookup = |name: &str| self.variables.lookup(name);
         let mut call = Call::get(request.path.render_path(&lookup)?);
         call.server.clone_from(&request.server);
-        call.query = request
-            .query
-            .iter()
-            .filter_map(|(name, value)| Some((name.clone(), value.render(&lookup).ok()?)))
-            .collect();
+        call.query = filled(&request.query, &lookup)?;
         call.query.extend_from_slice(extra_query);
         add_headers(&mut call.headers, &request.headers, &lookup)?;
         Ok(call)
@@ -129,6 +125,22 @@ impl Target {
     }
 }
 
+/// Parameters of the file with their holes filled; one whose hole nothing fills is left out.
+pub(crate) fn filled(
+    templates: &[(String, Template)],
+    lookup: &dyn Fn(&str) -> Option<String>,
+) -> Result<Vec<(String, String)>, RenderError> {
+    let mut pairs = Vec::new();
+    for (name, template) in templates {
+        pairs.extend(
+            template
+                .render_if_filled(lookup)?
+                .map(|value| (name.clone(), value)),
+        );
+    }
+    Ok(pairs)
+}
+
 /// Renders headers of the file into `headers`; one whose hole nothing fills is left out, and one that is empty takes away what
 /// `headers` has under its name.
 pub(crate) fn add_headers(
@@ -137,7 +149,7 @@ pub(crate) fn add_headers(
     lookup: &dyn Fn(&str) -> Option<String>,
 ) -> Result<(), CallError> {
     for (name, template) in templates {
-        if let Ok(value) = template.render(lookup) {
+        if let Some(value) = template.render_if_filled(lookup)? {
             let bad = |()| CallError::BadHeader { name: name.clone() };
             let header = HeaderName::try_from(name.as_str()).map_err(|_| bad(()))?;
             if value.is_empty() {

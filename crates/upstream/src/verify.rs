@@ -29,6 +29,35 @@ impl Upstream {
         Ok(())
     }
 
+    /// The holes of addresses that keep the credentials from being verified, since nothing fills them; empty without a verification.
+    pub fn lacking(&self, target: &Target) -> Vec<String> {
+        let provider = &target.provider;
+        let moment = self.moment();
+        let has = |hole: &str| {
+            let value = moment.lookup(&target.variables, hole);
+            value.is_some_and(|value| !value.is_empty())
+        };
+        let verification = provider.verification.iter();
+        let needed = verification.flat_map(|own| {
+            let base = own.base_url.as_ref().unwrap_or(&provider.base_url);
+            let base = Some(base).filter(|_| !self.has_own_base_url(&provider.name));
+            let checks = own.checks.iter().map(|check| &check.endpoint);
+            base.into_iter().chain(&own.endpoints).chain(checks)
+        });
+        let mut lacking: Vec<String> = needed
+            .flat_map(|template| template.lacks(has))
+            .map(str::to_owned)
+            .collect();
+        lacking.sort_unstable();
+        lacking.dedup();
+        lacking
+    }
+
+    /// Whether the operator's configuration replaces the provider's servers by one of its own.
+    pub fn has_own_base_url(&self, provider: &domain::ProviderName) -> bool {
+        self.options().base_urls.contains_key(provider)
+    }
+
     async fn try_endpoints(&self, target: &Target, verification: &Verification) -> Result<(), VerifyError> {
         let mut refusals = Vec::new();
         for endpoint in &verification.endpoints {

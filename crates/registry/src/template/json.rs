@@ -2,7 +2,8 @@
 
 use serde_json::Value as Json;
 
-use super::{MissingValue, Template};
+use super::render::{Budget, if_filled};
+use super::{RenderError, Template};
 
 /// JSON in which every text is a template.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,14 +20,45 @@ pub enum JsonTemplate {
 
 impl JsonTemplate {
     /// The JSON with every hole filled. What stands in a list or an object and has a hole that nothing fills is left out.
-    pub fn render(&self, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Json, MissingValue> {
+    ///
+    /// All its texts together have the bound of one template.
+    pub fn render(&self, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Json, RenderError> {
+        self.render_within(lookup, &mut Budget::full())
+    }
+
+    /// As [`JsonTemplate::render`]; `None` if nothing fills a hole of a text that stands alone.
+    pub fn render_if_filled(
+        &self,
+        lookup: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Option<Json>, RenderError> {
+        if_filled(self.render(lookup))
+    }
+
+    fn render_within(
+        &self,
+        lookup: &dyn Fn(&str) -> Option<String>,
+        budget: &mut Budget,
+    ) -> Result<Json, RenderError> {
         Ok(match self {
-            Self::Text(template) => Json::String(template.render(lookup)?),
-            Self::List(items) => items.iter().filter_map(|item| item.render(lookup).ok()).collect(),
-            Self::Map(entries) => entries
-                .iter()
-                .filter_map(|(name, value)| Some((name.clone(), value.render(lookup).ok()?)))
-                .collect(),
+            Self::Text(template) => {
+                Json::String(template.render_with(lookup, &|_, value| Ok(value.to_owned()), budget)?)
+            }
+            Self::List(items) => {
+                let mut list = Vec::new();
+                for item in items {
+                    list.extend(if_filled(item.render_within(lookup, budget))?);
+                }
+                Json::Array(list)
+            }
+            Self::Map(entries) => {
+                let mut object = serde_json::Map::new();
+                for (name, value) in entries {
+                    if let Some(value) = if_filled(value.render_within(lookup, budget))? {
+                        object.insert(name.clone(), value);
+                    }
+                }
+                Json::Object(object)
+            }
             Self::Plain(value) => value.clone(),
         })
     }

@@ -1,12 +1,32 @@
 //! From text to the parts of a template.
 
-use super::{Function, Part, SIGNING, TemplateError, now};
+use super::{Function, MAX_TEMPLATE, Part, SIGNING, TemplateError, now};
 
-pub(super) fn template(text: &str) -> Result<Vec<Vec<Part>>, TemplateError> {
-    let mut parser = Parser { rest: text };
-    let mut alternatives = vec![parser.parts(Ends::AtFallback)?];
+/// Characters of a template that an error message quotes.
+const QUOTED: usize = 40;
+
+/// What a template may hold.
+#[derive(Clone, Copy)]
+pub(super) struct Grammar {
+    /// How many functions may be nested; 0 for no function. Bounds the parser's recursion.
+    pub(super) depth: usize,
+    /// `${a || b}` and `A || B`.
+    pub(super) fallbacks: bool,
+    /// `${now…}`.
+    pub(super) times: bool,
+}
+
+pub(super) fn template(text: &str, grammar: Grammar) -> Result<Vec<Vec<Part>>, TemplateError> {
+    if text.len() > MAX_TEMPLATE {
+        return Err(malformed(format!("must be at most {MAX_TEMPLATE} bytes long")));
+    }
+    let mut parser = Parser { rest: text, grammar };
+    let mut alternatives = vec![parser.parts(Ends::AtFallback, grammar.depth)?];
     while parser.eat("||") {
-        alternatives.push(parser.parts(Ends::AtFallback)?);
+        if !grammar.fallbacks {
+            return Err(malformed("|| may not stand here"));
+        }
+        alternatives.push(parser.parts(Ends::AtFallback, grammar.depth)?);
     }
     if alternatives.len() > 1 {
         alternatives.iter_mut().for_each(trim);
@@ -17,8 +37,16 @@ pub(super) fn template(text: &str) -> Result<Vec<Vec<Part>>, TemplateError> {
     Ok(alternatives)
 }
 
-fn malformed(message: impl Into<String>) -> TemplateError {
+pub(super) fn malformed(message: impl Into<String>) -> TemplateError {
     TemplateError::Malformed(message.into())
+}
+
+/// The beginning of `text`, short enough for an error message.
+pub(super) fn clipped(text: &str) -> String {
+    match text.char_indices().nth(QUOTED) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
 }
 
 /// What ends a run of parts besides the end of the text.
@@ -30,6 +58,7 @@ enum Ends {
 
 struct Parser<'a> {
     rest: &'a str,
+    grammar: Grammar,
 }
 
 impl<'a> Parser<'a> {
@@ -55,7 +84,7 @@ impl<'a> Parser<'a> {
         taken
     }
 
-    fn parts(&mut self, ends: Ends) -> Result<Vec<Part>, TemplateError> {
+    fn parts(&mut self, ends: Ends, depth_left: usize) -> Result<Vec<Part>, TemplateError> {
         let mut parts = Vec::new();
         let mut text = String::new();
         let mut depth = 0_usize;
@@ -68,9 +97,9 @@ impl<'a> Parser<'a> {
                 break;
             }
             let found = if self.eat("${") {
-                self.hole()?
+                self.hole(depth_left)?
             } else if let Some(function) = self.function() {
-                self.made(function)?
+                self.made(function, depth_left)?
             } else if let Some(name) = self.signing() {
                 return Err(TemplateError::Unsupported(name.to_owned()));
             } else {
@@ -111,8 +140,16 @@ impl<'a> Parser<'a> {
     }
 
     /// What follows the parenthesis of a function.
-    fn made(&mut self, function: Function) -> Result<Part, TemplateError> {
-        let inner = self.parts(Ends::AtParenthesis)?;
+    fn made(&mut self, function: Function, depth_left: usize) -> Result<Part, TemplateError> {
+        let Some(depth_left) = depth_left.checked_sub(1) else {
+            let depth = self.grammar.depth;
+            return Err(malformed(match depth {
+                0 => format!("{}…) may not stand here", function.opening()),
+                1 => format!("{}…) may not stand within another function", function.opening()),
+                _ => format!("functions may be nested at most {depth} deep"),
+            }));
+        };
+        let inner = self.parts(Ends::AtParenthesis, depth_left)?;
         if self.eat(")") {
             Ok(Part::Made(function, inner))
         } else {
@@ -121,10 +158,10 @@ impl<'a> Parser<'a> {
     }
 
     /// What follows `${`.
-    fn hole(&mut self) -> Result<Part, TemplateError> {
+    fn hole(&mut self, depth_left: usize) -> Result<Part, TemplateError> {
         self.spaces();
         if let Some(function) = self.function() {
-            let part = self.made(function)?;
+            let part = self.made(function, depth_left)?;
             self.spaces();
             return if self.eat("}") {
                 Ok(part)
@@ -143,29 +180,35 @@ impl<'a> Parser<'a> {
             if self.eat("}") {
                 return Ok(Part::Hole(names));
             }
-            if !self.eat("||") {
-                let name = names.last().map_or("", String::as_str);
+            if !self.grammar.fallbacks || !self.eat("||") {
+                let name = clipped(names.last().map_or("", String::as_str));
+                let or = if self.grammar.fallbacks {
+                    " or ${name || other}"
+                } else {
+                    ""
+                };
                 return Err(malformed(format!(
-                    "${{{name} is not closed by }}; a hole is ${{name}} or ${{name || other}}"
+                    "${{{name} is not closed by }}; a hole is ${{name}}{or}"
                 )));
             }
         }
     }
 
     fn name(&mut self) -> Result<String, TemplateError> {
-        if let Some(end) = now::length(self.rest) {
+        if let Some(end) = now::length(self.rest).filter(|_| self.grammar.times) {
             let (name, rest) = self.rest.split_at(end);
             self.rest = rest;
             let name = name.trim_end();
             return now::is_time(name).then(|| name.to_owned()).ok_or_else(|| {
                 malformed(format!(
-                    "${{{name}}} is no time; there are ${{now}}, ${{now:YYYY-MM-DD}} and ${{now+5:minutes:X}}"
+                    "${{{}}} is no time; there are ${{now}}, ${{now:YYYY-MM-DD}} and ${{now+5:minutes:X}}",
+                    clipped(name)
                 ))
             });
         }
         let name = self.until(|c| !(c.is_ascii_alphanumeric() || c == '_' || c == '-' || c == '.'));
         if self.rest.starts_with('(') {
-            return Err(TemplateError::Unsupported(name.to_owned()));
+            return Err(TemplateError::Unsupported(clipped(name)));
         }
         if !name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
             || name.split('.').any(str::is_empty)

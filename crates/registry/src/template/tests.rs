@@ -17,7 +17,7 @@ fn account(hole: &str) -> Option<String> {
     }
 }
 
-fn rendered(text: &str) -> Result<String, MissingValue> {
+fn rendered(text: &str) -> Result<String, RenderError> {
     Template::parse(text).unwrap().render(&account)
 }
 
@@ -60,8 +60,10 @@ fn the_first_alternative_that_has_a_value_counts() {
 
 #[test]
 fn a_missing_value_names_its_hole() {
-    let error = rendered("Bearer ${apiKey}").unwrap_err();
-    assert_eq!(error.hole, "apiKey");
+    let missing = RenderError::Missing {
+        hole: "apiKey".to_owned(),
+    };
+    assert_eq!(rendered("Bearer ${apiKey}"), Err(missing));
 }
 
 #[test]
@@ -160,6 +162,115 @@ fn only_text_without_holes_is_literal() {
     );
 }
 
+/// `x` within `levels` functions, each within the one before.
+fn nested(levels: usize) -> String {
+    format!("{}x{}", "${base64(".repeat(levels), ")}".repeat(levels))
+}
+
+#[test]
+fn functions_are_nested_a_few_levels_deep_and_no_template_is_long() {
+    assert!(Template::parse(&nested(4)).is_ok());
+    for text in [
+        nested(5),
+        nested(64),
+        nested(1_000),
+        "base64(".repeat(2_000),
+        "${base64(".repeat(100_000),
+        "x".repeat(MAX_TEMPLATE + 1),
+    ] {
+        let error = Template::parse(&text).unwrap_err().to_string();
+        assert!(error.len() < 300, "{error}");
+    }
+}
+
+#[test]
+fn an_error_quotes_a_little_of_what_it_is_about() {
+    for begin in ["${", "${a || ", "${now+", "${${", "md5(", "${base64(${"] {
+        for middle in ["x", "é", "a."] {
+            let text = format!("{begin}{}(", middle.repeat(5_000));
+            if let Err(error) = Template::parse(&text) {
+                assert!(error.to_string().len() < 400, "{}", error.to_string().len());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_rendered_text_has_a_bound_whatever_it_is_made_of() {
+    let large = "x".repeat(300_000);
+    let lookup = |_: &str| Some(large.clone());
+    let quotes = |_: &str| Some("\"".repeat(300_000));
+    for text in [
+        "${a}${a}${a}${a}".to_owned(),
+        "${base64(${a}${a}${a})}".to_owned(),
+        "${sha256Hex(${a})}".repeat(4),
+        "${base64(${base64(${base64(${a}${a})})})}".to_owned(),
+        format!("{} || x", "${sha256Hex(${a})}".repeat(4)),
+    ] {
+        let template = Template::parse(&text).unwrap();
+        assert_eq!(template.render(&lookup), Err(RenderError::TooLong), "{text}");
+        assert_eq!(
+            template.render_if_filled(&lookup),
+            Err(RenderError::TooLong),
+            "{text}"
+        );
+    }
+    let json = Template::parse("${a}${a}").unwrap().render_json(&quotes);
+    assert_eq!(json, Err(RenderError::TooLong));
+    let list = JsonTemplate::List(vec![JsonTemplate::Text(Template::hole("a")); 4]);
+    assert_eq!(list.render(&lookup), Err(RenderError::TooLong));
+}
+
+#[test]
+fn a_callers_text_holds_known_holes_and_little_else() {
+    let known = |hole: &str| matches!(hole, "apiKey" | "connectionConfig.region");
+    let parse = |text: &str, functions| Template::parse_holes(text, functions, known);
+    for text in [
+        "",
+        "https://x",
+        "Api-Key ${apiKey}",
+        "${ connectionConfig.region }$",
+        "a|b ${apiKey}",
+    ] {
+        assert!(parse(text, false).is_ok(), "{text}");
+    }
+    assert!(parse("Basic ${base64(${apiKey}:)}", true).is_ok());
+    assert!(parse("Basic base64(${apiKey}:)", true).is_ok());
+    for text in [
+        "${metadata.x}",
+        "${apiKey || connectionConfig.region}",
+        "${apiKey} || x",
+        "${now}",
+        "${now:YYYY}",
+        "${random}",
+        "${",
+        "${base64(${base64(x)})}",
+        "base64(sha256Hex(x))",
+        "${base64(${metadata.x})}",
+        "${hmacSha1Hex(x)}",
+    ] {
+        for functions in [false, true] {
+            assert!(parse(text, functions).is_err(), "{text}");
+        }
+    }
+    assert!(parse("${base64(${apiKey})}", false).is_err());
+    assert!(parse("base64(x)", false).is_err());
+}
+
+#[test]
+fn a_template_lacks_what_no_alternative_can_do_without() {
+    let lacks = |text: &str, has: &[&str]| -> Vec<String> {
+        let template = Template::parse(text).unwrap();
+        let lacking = template.lacks(|hole| has.contains(&hole));
+        lacking.into_iter().map(str::to_owned).collect()
+    };
+    assert_eq!(lacks("https://${a}.x/${base64(${b})}", &["a"]), ["b"]);
+    assert_eq!(lacks("${a || b}", &["a"]), [""; 0]);
+    assert_eq!(lacks("${a || b}", &[]), ["b"]);
+    assert_eq!(lacks("https://${a} || https://${b}", &["b"]), [""; 0]);
+    assert_eq!(lacks("https://${a} || https://x", &[]), [""; 0]);
+}
+
 /// Text made of the pieces that the grammar cares for.
 fn source() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
@@ -181,12 +292,23 @@ proptest! {
     }
 
     #[test]
-    fn rendering_never_panics(text in source(), value in proptest::option::of(".*")) {
+    fn rendering_never_panics_and_never_makes_a_long_text(
+        text in source(), value in proptest::option::of(".*"), times in 1..200_000_usize,
+    ) {
         if let Ok(template) = Template::parse(&text) {
-            let lookup = |_: &str| value.clone();
-            let _ = template.render(&lookup);
-            let _ = template.render_path(&lookup);
-            let _ = template.render_json(&lookup);
+            let lookup = |_: &str| value.as_ref().map(|value| value.repeat(times / value.len().max(1)));
+            for made in [template.render(&lookup), template.render_path(&lookup), template.render_json(&lookup)] {
+                prop_assert!(made.is_err() || made.is_ok_and(|text| text.len() <= MAX_RENDERED));
+            }
+            let _ = template.render_address(&lookup);
+        }
+    }
+
+    #[test]
+    fn parsing_never_panics_and_a_callers_text_is_a_template_of_the_file_too(text in ".*") {
+        let whole = Template::parse(&text);
+        if let Ok(template) = Template::parse_holes(&text, true, |_| true) {
+            prop_assert_eq!(whole, Ok(template));
         }
     }
 

@@ -1,6 +1,7 @@
 //! Where a relayed call goes: below the provider's base URL, or another that is allowed, and nowhere else.
 
 use registry::Template;
+use registry::placement::KEY_NAME;
 use reqwest::Method;
 use reqwest::header::{self, HeaderName, HeaderValue};
 use url::Url;
@@ -60,7 +61,7 @@ impl Upstream {
         if relay.carry_headers {
             prepared.carried = call.headers;
             let of_the_file = target.provider.headers.iter().map(|(name, _)| name.as_str());
-            let placed = target.variables.integration_config.get("keyName");
+            let placed = target.variables.integration_config.get(KEY_NAME);
             let kept_back = KEPT_HOME.iter().chain(&NOT_FORWARDED).map(HeaderName::as_str);
             for name in of_the_file.chain(placed.map(String::as_str)).chain(kept_back) {
                 prepared.carried.remove(name);
@@ -74,10 +75,13 @@ impl Upstream {
         let bad = |problem: &str| CallError::BadUrl {
             problem: format!("the base URL asked for {problem}"),
         };
-        let template = Template::parse(text).map_err(|_| bad("is not one: a hole of it cannot be read"))?;
-        if !template.holes().iter().all(|hole| hole.starts_with(OPEN_VALUES)) {
-            return Err(bad("may only hold values of connectionConfig"));
-        }
+        let is_open = |hole: &str| {
+            let name = hole.strip_prefix(OPEN_VALUES);
+            name.is_some_and(|name| !target.provider.is_secret_config(name))
+        };
+        let template = Template::parse_holes(text, false, is_open);
+        let template = template
+            .map_err(|_| bad("may only hold ${connectionConfig.NAME} of values that are not secret"))?;
         let url = caller_url(target, &template)?;
         let provider = &target.provider;
         let of_the_file = std::iter::once(None)

@@ -1,5 +1,6 @@
 //! Where calls may go.
 
+use registry::RenderError;
 use rstest::rstest;
 use wiremock::{MockServer, ResponseTemplate};
 
@@ -95,7 +96,9 @@ async fn a_connections_value_cannot_turn_the_host_elsewhere(#[case] domain: &str
         .call(&target, Call::get("/x"))
         .await
         .unwrap_err();
-    assert!(matches!(error, CallError::BadUrl { .. }), "{error:?}");
+    let unfit = matches!(error, CallError::Template(RenderError::Unfit { .. }));
+    assert!(unfit, "{error:?}");
+    assert!(error.to_string().contains("connection_config.domain"), "{error}");
 }
 
 #[tokio::test]
@@ -106,7 +109,7 @@ async fn a_connection_may_bring_its_whole_address() {
     let variables = std::sync::Arc::make_mut(&mut target.variables);
     variables
         .connection_config
-        .insert("baseUrl".to_owned(), format!("{}/base/?x=1", server.uri()));
+        .insert("baseUrl".to_owned(), format!("{}/base/", server.uri()));
     upstream(options()).call(&target, Call::get("/x")).await.unwrap();
 }
 
@@ -119,4 +122,22 @@ async fn a_server_that_the_file_lacks_is_named() {
         .await
         .unwrap_err();
     assert!(matches!(error, CallError::UnknownServer(name) if name == "chat"));
+}
+
+#[tokio::test]
+async fn an_override_of_the_operator_keeps_the_files_path_unless_it_has_one() {
+    for (given, path) in [("", "/v1/x"), ("/", "/v1/x"), ("/other", "/other/x")] {
+        let server = MockServer::start().await;
+        answers(&server, "GET", path, 9, ResponseTemplate::new(200)).await;
+        let provider = provider("https://${connectionConfig.accountId}.api.example/v1");
+        let url = format!("{}{given}", server.uri()).parse().unwrap();
+        let mut options = strict();
+        options.base_urls.insert(provider.name.clone(), url);
+        let mut target = target(provider);
+        let variables = std::sync::Arc::make_mut(&mut target.variables);
+        variables
+            .connection_config
+            .insert("accountId".to_owned(), "a1".to_owned());
+        upstream(options).call(&target, Call::get("/x")).await.unwrap();
+    }
 }

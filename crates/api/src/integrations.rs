@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use actix_web::{delete, get, patch, post, web};
 use gateway::{Gateway, IntegrationRequest, MadeIntegration};
+use registry::placement::KEY_LABEL;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use utoipa::{IntoParams, ToSchema};
@@ -44,6 +45,16 @@ pub(crate) struct IntegrationView {
     /// When it was last changed.
     #[schema(format = DateTime, example = "2026-11-21T10:00:00.000Z")]
     updated_at: String,
+    /// What people read beside the field of a credential, by its name, if the integration's configuration says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = json!({ "apiKey": "Access token" }))]
+    credentials_label: Option<BTreeMap<String, String>>,
+    /// Credentials that a connect page need not ask for: none, since credentials belong to connections.
+    #[schema(example = json!([]))]
+    preconfigured_credentials: Vec<String>,
+    /// Configuration that a connect page need not ask for: what the provider's file sets itself.
+    #[schema(example = json!([]))]
+    preconfigured_connection_config: Vec<String>,
     /// Where the provider sends its events: null, since none are taken in yet. Only if asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
@@ -57,6 +68,14 @@ pub(crate) struct IntegrationView {
 impl IntegrationView {
     fn new(made: MadeIntegration, url: &PublicUrl) -> Self {
         let MadeIntegration { row, provider } = made;
+        let label = provider.as_ref().and_then(|provider| {
+            let label = row.config.get(KEY_LABEL).cloned();
+            let label = label.or_else(|| provider.integration_defaults().remove(KEY_LABEL))?;
+            Some(BTreeMap::from([("apiKey".to_owned(), label)]))
+        });
+        let preset = provider.iter().flat_map(|provider| &provider.connection_config);
+        let preset = preset.filter(|(_, field)| field.hidden && field.default_value.is_some());
+        let preset = preset.map(|(name, _)| name.clone()).collect();
         let named = provider.map_or_else(
             || row.provider.to_string(),
             |provider| provider.display_name.clone(),
@@ -71,6 +90,9 @@ impl IntegrationView {
             custom: row.custom,
             created_at: row.created_at.to_string(),
             updated_at: row.updated_at.to_string(),
+            credentials_label: label,
+            preconfigured_credentials: Vec::new(),
+            preconfigured_connection_config: preset,
             webhook_url: None,
             credentials: None,
         }
@@ -177,8 +199,10 @@ pub(crate) struct IntegrationChangeBody {
     forward_webhooks: Option<bool>,
     /// Refused: credentials belong to connections.
     credentials: Option<Json>,
-    /// What fills `${integrationConfig.…}` in the provider's file, in place of all that was there; not secret.
-    integration_config: Option<BTreeMap<String, String>>,
+    /// What fills `${integrationConfig.…}` in the provider's file; not secret. Keys that you leave out stay, and null takes one away.
+    /// What decides where credentials go cannot be changed while there are connections.
+    #[schema(example = json!({ "region": "eu", "label": null }))]
+    integration_config: Option<BTreeMap<String, Option<String>>>,
     /// Your own values, in place of all that were there.
     custom: Option<BTreeMap<String, String>>,
 }
@@ -191,7 +215,12 @@ impl From<NewIntegrationBody> for IntegrationRequest {
             display_name: body.display_name,
             forward_webhooks: body.forward_webhooks,
             has_credentials: body.credentials.is_some(),
-            config: body.integration_config,
+            config: body.integration_config.map(|config| {
+                config
+                    .into_iter()
+                    .map(|(name, value)| (name, Some(value)))
+                    .collect()
+            }),
             custom: body.custom,
         }
     }

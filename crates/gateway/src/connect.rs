@@ -14,6 +14,7 @@ pub struct ConnectRequest {
     name: ConnectionName,
     metadata: Option<Map<String, Json>>,
     labels: Labels,
+    config: Map<String, Json>,
     fields: Map<String, Json>,
 }
 
@@ -57,6 +58,7 @@ impl ConnectRequest {
             }
         };
         let metadata = object(body.remove("metadata"), "metadata", &mut errors);
+        let config = object(body.remove("connection_config"), "connection_config", &mut errors);
         let (tags, end_user) = (body.remove("tags"), body.remove("end_user"));
         // Some providers ask for an organization of theirs, which is text and goes into the form.
         let organization = match body.remove("organization") {
@@ -72,6 +74,7 @@ impl ConnectRequest {
                 name,
                 metadata,
                 labels,
+                config: config.unwrap_or_default(),
                 fields: body,
             }),
             _ => Err(GatewayError::InvalidBody(errors)),
@@ -104,7 +107,7 @@ impl Inner {
         request: ConnectRequest,
     ) -> Result<Connected, GatewayError> {
         let draft = Draft {
-            filled: form::fill(&integration.provider, &request.fields)?,
+            filled: form::fill(&integration.provider, &request.fields, &request.config)?,
             name: request.name,
             renews: None,
             based_on: None,

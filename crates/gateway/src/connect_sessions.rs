@@ -20,7 +20,8 @@ use crate::gateway::{Inner, Integration};
 use crate::given::{Given, mode_name};
 use crate::labels::{self, Labels};
 use crate::patch::config_over;
-use crate::{Caller, Connected, FieldError, GatewayError};
+use crate::trial::needs_config;
+use crate::{Caller, Connected, FieldError, GatewayError, given};
 
 /// How long a session lasts, in microseconds, as in Nango's API.
 const LASTS: i64 = 30 * 60 * Timestamp::SECOND;
@@ -184,19 +185,28 @@ impl Sessions<'_> {
         let mut allowed = Vec::new();
         for (place, key) in session.allowed_integrations.iter().flatten().enumerate() {
             let at = ["allowed_integrations".to_owned(), place.to_string()];
-            allowed.extend(self.known(caller, key, at, &mut errors).await?);
-        }
-        for (field, map) in [
-            ("integrations_config_defaults", &session.defaults),
-            ("overrides", &session.overrides),
-        ] {
-            for key in map.keys() {
-                let at = [field.to_owned(), key.clone()];
-                let known = self.known(caller, key, at, &mut errors).await?;
-                if let Some(integration) = known.filter(|_| field == "integrations_config_defaults") {
-                    refuse_secret_defaults(&integration, map, &mut errors);
+            if let Some(one) = self.known(caller, key, at.clone(), &mut errors).await? {
+                let lacking = self.0.lacking_config(&one);
+                if !lacking.is_empty() {
+                    errors.push(FieldError {
+                        code: "invalid",
+                        path: at.to_vec(),
+                        message: needs_config(&one, &lacking),
+                    });
                 }
+                allowed.push(one);
             }
+        }
+        for (key, set) in &session.defaults {
+            let at = ["integrations_config_defaults".to_owned(), key.clone()];
+            if let Some(one) = self.known(caller, key, at, &mut errors).await? {
+                refuse_secret_defaults(&one, &session.defaults, &mut errors);
+                check_defaults(&one, set, &mut errors);
+            }
+        }
+        for key in session.overrides.keys() {
+            let at = ["overrides".to_owned(), key.clone()];
+            self.known(caller, key, at, &mut errors).await?;
         }
         if !errors.is_empty() {
             return Err(GatewayError::InvalidBody(errors));
@@ -307,7 +317,10 @@ impl Sessions<'_> {
         params.extend(set.and_then(Json::as_object).cloned().unwrap_or_default());
         let old = self.reconnected(session, &integration).await?;
         let (row, based_on, params) = match old {
-            Some((row, sealed, target)) => (Some(row), Some(sealed), config_over(&target, params)),
+            Some((row, sealed, target)) => {
+                let params = config_over(&row, &target, params);
+                (Some(row), Some(sealed), params)
+            }
             None => (None, None, params),
         };
         let given = Given {
@@ -337,7 +350,11 @@ impl Sessions<'_> {
             by: Authority::Session(of_session.id),
         };
         let environment = session.0.environment;
-        let (row, created) = self.0.establish(environment, &integration, draft).await?;
+        let established = self.0.establish(environment, &integration, draft).await;
+        let (row, created) = established.map_err(|error| match error {
+            GatewayError::InvalidBody(errors) => GatewayError::ConnectionInvalid(errors),
+            other => other,
+        })?;
         Ok(Connected {
             name: row.name,
             integration: row.integration,
@@ -416,6 +433,19 @@ fn refuse_secret_defaults(
             });
         }
     }
+}
+
+/// Notes what of a session's defaults for an integration would be refused when somebody connects.
+fn check_defaults(integration: &Integration, set: &Json, errors: &mut Vec<FieldError>) {
+    let Some(config) = set.get("connection_config").and_then(Json::as_object) else {
+        return;
+    };
+    let at = [
+        "integrations_config_defaults",
+        integration.key.as_str(),
+        "connection_config",
+    ];
+    given::config(&integration.provider, config, &at, errors);
 }
 
 /// As Nango puts it.

@@ -12,8 +12,8 @@ use store::{DbConn, Store, StoreError, credentials};
 use upstream::{Target, Urgency, Variables};
 use vault::{KeyRing, SealContext, Sealed, VaultError};
 
-use crate::GatewayError;
 use crate::gateway::Inner;
+use crate::given;
 use crate::key_ring::{self, CurrentKey, EncryptionKeys, KeySource};
 
 /// How far a rotation is.
@@ -253,10 +253,7 @@ impl Inner {
         let variables = Variables {
             credentials: secrets.credentials,
             secret_config: secrets.config,
-            connection_config: config
-                .into_iter()
-                .filter_map(|(name, value)| Some((name, value.as_str()?.to_owned())))
-                .collect(),
+            connection_config: given::holes(&config),
             integration_config,
             metadata: row.metadata.clone().unwrap_or_default(),
             variant: None,

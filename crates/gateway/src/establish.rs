@@ -62,7 +62,7 @@ impl Inner {
             Err(error) => return Err(error.into()),
         };
         if let Some(old) = &old {
-            refuse_another_account(&integration.provider, old, &draft)?;
+            refuse_another_account(old, &draft)?;
         }
         if let Authority::Session(id) = draft.by {
             self.begin_attempt(id).await?;
@@ -71,7 +71,8 @@ impl Inner {
             .metadata
             .as_ref()
             .or(old.as_ref().and_then(|old| old.metadata.as_ref()));
-        self.try_credentials(integration, &draft.filled, metadata).await?;
+        self.try_credentials(integration, &draft.filled, metadata, draft.config_at)
+            .await?;
         let stored = self.store_connection(environment, integration, draft).await?;
         self.recent.connections_changed();
         self.due.notify_one();
@@ -210,24 +211,17 @@ impl Storing {
         {
             return Err(GatewayError::ChangedMeanwhile.into());
         }
-        Ok(refuse_another_account(
-            &self.integration.provider,
-            old,
-            &self.draft,
-        )?)
+        Ok(refuse_another_account(old, &self.draft)?)
     }
 
     fn new_connection(&self) -> NewConnection {
         let draft = &self.draft;
-        let config = draft.filled.connection_config.iter();
         NewConnection {
             environment: self.environment,
             name: draft.name.clone(),
             integration: self.integration.key.clone(),
             provider: self.integration.provider.name.clone(),
-            connection_config: config
-                .map(|(name, value)| (name.clone(), value.clone().into()))
-                .collect(),
+            connection_config: draft.filled.stored_config(),
             metadata: draft.metadata.clone(),
             tags: None,
             end_user: draft.labels.end_user.clone(),
@@ -237,17 +231,12 @@ impl Storing {
 }
 
 /// New credentials for a connection must be for what its rows were read from, or its tables would mix two sources.
-fn refuse_another_account(
-    provider: &Provider,
-    old: &ConnectionRow,
-    draft: &Draft,
-) -> Result<(), GatewayError> {
+fn refuse_another_account(old: &ConnectionRow, draft: &Draft) -> Result<(), GatewayError> {
     let name = &old.name;
     let errors: Vec<FieldError> = draft
         .filled
         .connection_config
         .iter()
-        .filter(|(field, _)| provider.connection_config.contains_key(*field))
         .filter_map(|(field, new)| {
             let old = old.connection_config.get(field)?.as_str()?;
             let message = format!(

@@ -8,21 +8,36 @@ use secrecy::SecretString;
 use serde_json::{Map, Value as Json};
 
 use crate::credentials::Secrets;
-use crate::{FieldError, GatewayError};
+use crate::import::CONFIG;
+use crate::{FieldError, GatewayError, given};
 
 /// What a form gives: the secrets to seal and the configuration to store.
 pub(crate) struct Filled {
     pub(crate) secrets: Secrets,
-    /// What is not secret of it.
+    /// The keys that the provider's file knows and that are not secret.
     pub(crate) connection_config: BTreeMap<String, String>,
+    /// Keys that it does not know, kept as they were given.
+    pub(crate) undeclared: Map<String, Json>,
 }
 
 impl Filled {
+    /// The configuration as it is stored.
+    pub(crate) fn stored_config(&self) -> Map<String, Json> {
+        let declared = self.connection_config.iter();
+        let declared = declared.map(|(name, value)| (name.clone(), value.as_str().into()));
+        declared.chain(self.undeclared.clone()).collect()
+    }
+
+    /// The configuration as it fills holes.
+    pub(crate) fn holes(&self) -> BTreeMap<String, String> {
+        given::holes(&self.stored_config())
+    }
+
     /// What was given, with what the auth mode takes for granted.
     pub(crate) fn new(
         provider: &Provider,
         mut credentials: BTreeMap<String, SecretString>,
-        connection_config: BTreeMap<String, String>,
+        (connection_config, undeclared): given::Config,
     ) -> Self {
         if provider.auth == AuthMode::Basic {
             // A provider that does without one of the two takes it for empty.
@@ -45,6 +60,7 @@ impl Filled {
         Self {
             secrets,
             connection_config: public,
+            undeclared,
         }
     }
 }
@@ -64,11 +80,16 @@ const OAUTH_WORDS: [&str; 8] = [
 /// Fills the first form of `provider` that `fields` complete.
 ///
 /// `fields` are what is left of the body once the names that all providers share are taken out. White space around values is
-/// cut off, and an empty value is none.
-pub(crate) fn fill(provider: &Provider, fields: &Map<String, Json>) -> Result<Filled, GatewayError> {
+/// cut off, and an empty value is none. `config` is configuration by the names under which it is stored, for what no form asks.
+pub(crate) fn fill(
+    provider: &Provider,
+    fields: &Map<String, Json>,
+    config: &Map<String, Json>,
+) -> Result<Filled, GatewayError> {
     refuse_oauth(provider, fields)?;
     let mut errors = Vec::new();
     let given = texts(provider, fields, &mut errors);
+    let (of_body, undeclared) = given::config(provider, config, CONFIG, &mut errors);
     if !errors.is_empty() {
         return Err(GatewayError::InvalidBody(errors));
     }
@@ -106,11 +127,13 @@ pub(crate) fn fill(provider: &Provider, fields: &Map<String, Json>) -> Result<Fi
         .filter_map(|(name, field)| Some((name.clone(), field.default_value.clone()?)));
     let credentials = rendered(&form.credentials, &lookup).map(|(name, value)| (name, value.into()));
     // What the form gives stands over what the file takes by default.
-    let connection_config = defaults.chain(rendered(&form.connection_config, &lookup));
+    let connection_config = defaults
+        .chain(of_body)
+        .chain(rendered(&form.connection_config, &lookup));
     Ok(Filled::new(
         provider,
         credentials.collect(),
-        connection_config.collect(),
+        (connection_config.collect(), undeclared),
     ))
 }
 
@@ -193,7 +216,14 @@ fn texts<'a>(
 }
 
 fn known_fields(provider: &Provider) -> String {
-    let mut names: Vec<&str> = vec!["connectionId", "metadata", "tags", "end_user", "organization"];
+    let mut names: Vec<&str> = vec![
+        "connectionId",
+        "metadata",
+        "tags",
+        "end_user",
+        "organization",
+        "connection_config",
+    ];
     for name in provider.connect.iter().flat_map(|form| form.fields.keys()) {
         if !names.contains(&name.as_str()) {
             names.push(name);

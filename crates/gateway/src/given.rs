@@ -11,6 +11,13 @@ use crate::form::Filled;
 
 /// Bytes of a value at most, as in Nango's API.
 const LONGEST: usize = 1024;
+/// Keys of a configuration that the provider's file does not know, and bytes of such a key and of its value as JSON, at most.
+const MOST_UNDECLARED: usize = 50;
+const LONGEST_KEY: usize = 255;
+const LONGEST_UNDECLARED: usize = 8_192;
+
+/// A configuration: what the provider's file knows, and what it does not know.
+pub(crate) type Config = (BTreeMap<String, String>, Map<String, Json>);
 
 /// How an auth mode is written on the wire.
 pub(crate) fn mode_name(mode: AuthMode) -> &'static str {
@@ -36,7 +43,8 @@ impl Given<'_> {
     /// What is to be stored, by the rules of the provider's fields.
     ///
     /// A configuration that is needed and was not given is taken from the first form of the provider's file that yields just
-    /// these credentials: a file whose form fills two places from one field needs it once here, too.
+    /// these credentials: a file whose form fills two places from one field needs it once here, too. What is missing even so is
+    /// an error only if the verification cannot do without it.
     pub(crate) fn fill(&self, provider: &Provider) -> Result<Filled, Vec<FieldError>> {
         let mut errors = Vec::new();
         let credentials = read(
@@ -45,12 +53,7 @@ impl Given<'_> {
             self.credentials_at,
             &mut errors,
         );
-        let mut config = read(
-            &provider.connection_config,
-            self.config,
-            self.config_at,
-            &mut errors,
-        );
+        let (mut config, undeclared) = config(provider, self.config, self.config_at, &mut errors);
         require(
             &provider.credentials,
             [&credentials, &config],
@@ -70,13 +73,6 @@ impl Given<'_> {
                     config.entry(name.clone()).or_insert_with(|| value.clone());
                 }
             }
-            // Not before: what is missing may be what a form gives, once the rest is right.
-            require(
-                &provider.connection_config,
-                [&config, &credentials],
-                self.config_at,
-                &mut errors,
-            );
         }
         if !errors.is_empty() {
             return Err(errors);
@@ -84,7 +80,7 @@ impl Given<'_> {
         let credentials = credentials
             .into_iter()
             .map(|(name, value)| (name, SecretString::from(value)));
-        Ok(Filled::new(provider, credentials.collect(), config))
+        Ok(Filled::new(provider, credentials.collect(), (config, undeclared)))
     }
 }
 
@@ -105,6 +101,77 @@ pub(crate) fn unknown(fields: &indexmap::IndexMap<String, Field>) -> String {
         known.join(", ")
     };
     format!("is not known here; there is {known}")
+}
+
+/// Reads a configuration. Keys that the provider's file declares, or one of its addresses is made of, are text and follow the rules
+/// of their fields; others are kept as they are given, within bounds, since a template or the app may look for them.
+pub(crate) fn config(
+    provider: &Provider,
+    values: &Map<String, Json>,
+    at: &[&str],
+    errors: &mut Vec<FieldError>,
+) -> Config {
+    let mut fields = provider.connection_config.clone();
+    for hole in provider.addresses().flat_map(Template::holes) {
+        if let Some(name) = hole.strip_prefix("connectionConfig.") {
+            fields.entry(name.to_owned()).or_insert_with(Field::optional_text);
+        }
+    }
+    let mut declared = Map::new();
+    let mut undeclared = Map::new();
+    for (name, value) in values.iter().filter(|(_, value)| !value.is_null()) {
+        let side = if fields.contains_key(name) {
+            &mut declared
+        } else {
+            &mut undeclared
+        };
+        side.insert(name.clone(), value.clone());
+    }
+    if undeclared.len() > MOST_UNDECLARED {
+        let rule = format!("has more than {MOST_UNDECLARED} keys that the provider does not know");
+        let path = at.iter().map(|part| (*part).to_owned()).collect();
+        errors.push(FieldError {
+            code: "invalid",
+            path,
+            message: rule,
+        });
+    }
+    for (name, value) in &undeclared {
+        let key_is_good = (1..=LONGEST_KEY).contains(&name.len()) && !name.contains(char::is_control);
+        if !key_is_good || has_nul(value) || value.to_string().len() > LONGEST_UNDECLARED {
+            let rule = format!(
+                "must be a key of 1 to {LONGEST_KEY} bytes with a value of at most {LONGEST_UNDECLARED} bytes, without the character U+0000"
+            );
+            errors.push(wrong("invalid", at, name, rule));
+        }
+    }
+    (read(&fields, &declared, at, errors), undeclared)
+}
+
+/// What of a stored configuration fills holes: texts, numbers, true and false.
+pub(crate) fn holes(config: &Map<String, Json>) -> BTreeMap<String, String> {
+    let text = |value: &Json| match value {
+        Json::String(text) => Some(text.clone()),
+        Json::Number(number) => Some(number.to_string()),
+        Json::Bool(flag) => Some(flag.to_string()),
+        Json::Null | Json::Array(_) | Json::Object(_) => None,
+    };
+    config
+        .iter()
+        .filter_map(|(name, value)| Some((name.clone(), text(value)?)))
+        .collect()
+}
+
+/// JSON is parsed with a bound on its depth, which bounds the recursion here.
+fn has_nul(value: &Json) -> bool {
+    match value {
+        Json::String(text) => text.contains('\0'),
+        Json::Array(items) => items.iter().any(has_nul),
+        Json::Object(fields) => fields
+            .iter()
+            .any(|(name, value)| name.contains('\0') || has_nul(value)),
+        Json::Null | Json::Bool(_) | Json::Number(_) => false,
+    }
 }
 
 /// The values by the fields' rules, without white space around them; an empty value is none.

@@ -2,51 +2,125 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use registry::{Provider, Template};
+use registry::placement::{KEY_NAME, KEY_PLACEMENT, VALUE_TEMPLATE};
+use registry::{Provider, RenderError, Template};
 
 use crate::{FieldError, given};
 
 /// What configures an integration, by name.
 type Config = BTreeMap<String, String>;
+/// What a request sends of it; `None` takes a value away.
+pub(crate) type ConfigChange = BTreeMap<String, Option<String>>;
 
-/// Names by which an entry for interfaces that its file does not know says where the key stands.
-const KEY_NAME: &str = "keyName";
-const KEY_PLACEMENT: &str = "keyPlacement";
-const VALUE_TEMPLATE: &str = "valueTemplate";
+/// `old` with `sent` set over it.
+pub(crate) fn merged(old: &Config, sent: &ConfigChange) -> Config {
+    let mut merged = old.clone();
+    for (name, value) in sent {
+        match value {
+            Some(value) => drop(merged.insert(name.clone(), value.clone())),
+            None => drop(merged.remove(name)),
+        }
+    }
+    merged
+}
 
-/// Notes what does not follow the rules of the file's fields.
-pub(crate) fn check(provider: &Provider, config: &Config, errors: &mut Vec<FieldError>) {
+/// Notes what of `sent` breaks the rules of the file's fields, and what `merged`, which has it, lacks or cannot be used for.
+///
+/// `is_reachable` says that the operator's configuration names the provider's server, so that none need be named here.
+pub(crate) fn check(
+    provider: &Provider,
+    sent: &ConfigChange,
+    merged: &Config,
+    is_reachable: bool,
+    errors: &mut Vec<FieldError>,
+) {
+    let before = errors.len();
     let fields = &provider.integration_config;
-    for (name, value) in config {
+    for (name, value) in sent {
+        let Some(value) = value else { continue };
         let Some(field) = fields.get(name) else {
             errors.push(wrong("unknown", name, given::unknown(fields)));
             continue;
         };
         if let Err(rule) = field.check(value) {
             errors.push(wrong("invalid", name, rule));
-        } else if name == VALUE_TEMPLATE && Template::parse(value).is_err() {
-            errors.push(wrong(
-                "invalid",
-                name,
-                "must be a template such as Bearer ${apiKey}".to_owned(),
-            ));
+        } else if name == VALUE_TEMPLATE
+            && let Err(error) = provider.value_template(value)
+        {
+            let rule = format!("must be text such as Bearer ${{apiKey}}: {error}");
+            errors.push(wrong("invalid", name, rule));
         }
     }
-    let in_force = over_defaults(provider, config);
+    let in_force = over_defaults(provider, merged);
     let in_query = in_force.get(KEY_PLACEMENT).is_some_and(|place| place == "query");
-    let header = config.get(KEY_NAME).filter(|name| !in_query && !name.is_empty());
+    let header = in_force
+        .get(KEY_NAME)
+        .filter(|name| !in_query && !name.is_empty());
     if header.is_some_and(|name| fields.contains_key(KEY_NAME) && !upstream::may_be_set(name)) {
         let rule = "must be the name of a header, and none that belongs to the connection or to the HTTP client, such as Host";
         errors.push(wrong("invalid", KEY_NAME, rule.to_owned()));
     }
+    if errors.len() > before || is_reachable {
+        return;
+    }
+    for name in lacking(provider, merged) {
+        let what = fields.get(&name).and_then(|field| field.description.as_deref());
+        let what = what.map(|what| format!(" ({})", what.trim_end_matches('.')));
+        let rule = format!(
+            "is needed{}: without it no call can be made",
+            what.unwrap_or_default()
+        );
+        errors.push(wrong("missing", &name, rule));
+    }
+    if errors.len() == before {
+        errors.extend(
+            provider
+                .addresses()
+                .filter_map(|address| unfit(address, &in_force)),
+        );
+    }
 }
 
-/// Notes what differs between two configurations and decides where credentials go: connections were made for what was there, and
+/// The keys without which the integration can make no call.
+pub(crate) fn lacking(provider: &Provider, config: &Config) -> Vec<String> {
+    provider.lacking_integration_config(&over_defaults(provider, config))
+}
+
+/// What is wrong with an address that the configuration alone fills.
+fn unfit(address: &Template, in_force: &Config) -> Option<FieldError> {
+    const HOLE: &str = "integrationConfig.";
+    let holes = address.holes();
+    let first = holes.first()?.strip_prefix(HOLE)?.to_owned();
+    if !holes.iter().all(|hole| hole.starts_with(HOLE)) {
+        return None;
+    }
+    match address.render_address(&|hole| in_force.get(hole.strip_prefix(HOLE)?).cloned()) {
+        Ok(_) => None,
+        Err(RenderError::Unfit { hole, rule }) => {
+            let name = hole.strip_prefix(HOLE).unwrap_or(&hole);
+            Some(wrong("invalid", name, rule.to_owned()))
+        }
+        Err(error) => Some(wrong("invalid", &first, format!("makes no address: {error}"))),
+    }
+}
+
+/// Notes what of `sent` differs from what is there and decides where credentials go: connections were made for what was there, and
 /// who may change an integration need not be somebody who may see their keys.
-pub(crate) fn refuse_moves(provider: &Provider, old: &Config, new: &Config, errors: &mut Vec<FieldError>) {
-    let (old, new) = (over_defaults(provider, old), over_defaults(provider, new));
-    for name in deciding(provider) {
-        if old.get(name) != new.get(name) {
+pub(crate) fn refuse_moves(
+    provider: &Provider,
+    old: &Config,
+    sent: &ConfigChange,
+    errors: &mut Vec<FieldError>,
+) {
+    let (before, after) = (
+        over_defaults(provider, old),
+        over_defaults(provider, &merged(old, sent)),
+    );
+    for name in deciding(provider)
+        .into_iter()
+        .filter(|name| sent.contains_key(*name))
+    {
+        if before.get(name) != after.get(name) {
             let rule = "cannot be changed while the integration has connections, since their keys would go elsewhere: make another \
                         integration";
             errors.push(wrong("invalid", name, rule.to_owned()));
@@ -57,14 +131,15 @@ pub(crate) fn refuse_moves(provider: &Provider, old: &Config, new: &Config, erro
 /// The values that servers and headers are made of.
 fn deciding(provider: &Provider) -> BTreeSet<&str> {
     let verification = provider.verification.iter();
-    let of_verification = verification.flat_map(|own| own.base_url.iter().chain(headers(&own.headers)));
+    let of_verification = verification.flat_map(|own| headers(&own.headers));
     let placed = [KEY_NAME, KEY_PLACEMENT, VALUE_TEMPLATE];
     let placed = placed
         .into_iter()
         .filter(|name| provider.integration_config.contains_key(*name));
-    std::iter::once(&provider.base_url)
-        .chain(provider.servers.values())
+    provider
+        .addresses()
         .chain(headers(&provider.headers))
+        .chain(headers(&provider.query))
         .chain(of_verification)
         .flat_map(Template::holes)
         .filter_map(|hole| hole.strip_prefix("integrationConfig."))

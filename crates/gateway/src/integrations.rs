@@ -37,8 +37,8 @@ pub struct IntegrationRequest {
     pub forward_webhooks: Option<bool>,
     /// Whether credentials of the integration itself were given, which only OAuth has.
     pub has_credentials: bool,
-    /// What fills `${integrationConfig.…}`.
-    pub config: Option<BTreeMap<String, String>>,
+    /// What fills `${integrationConfig.…}`: what is not named stays, and `None` takes a value away.
+    pub config: Option<BTreeMap<String, Option<String>>>,
     /// The app's own values.
     pub custom: Option<BTreeMap<String, String>>,
 }
@@ -86,8 +86,11 @@ impl Integrations<'_> {
         let mut errors = request.errors();
         let key = key(request.unique_key.as_deref(), true, &mut errors);
         let provider = self.provider(request.provider.as_deref(), &mut errors);
-        if let (Some(provider), Some(config)) = (&provider, &request.config) {
-            integration_config::check(provider, config, &mut errors);
+        let sent = request.config.unwrap_or_default();
+        let config = integration_config::merged(&BTreeMap::new(), &sent);
+        if let Some(provider) = provider {
+            let reachable = self.0.upstream.has_own_base_url(&provider.name);
+            integration_config::check(provider, &sent, &config, reachable, &mut errors);
         }
         let (Some(key), Some(provider)) = (key, provider) else {
             return Err(GatewayError::InvalidBody(errors));
@@ -98,7 +101,7 @@ impl Integrations<'_> {
         let new = NewIntegration {
             display_name: request.display_name,
             forward_webhooks: request.forward_webhooks.unwrap_or(true),
-            config: request.config.unwrap_or_default(),
+            config,
             custom: request.custom.unwrap_or_default(),
             ..NewIntegration::plain(caller.environment, key.clone(), provider.name.clone())
         };
@@ -116,6 +119,8 @@ impl Integrations<'_> {
 
     /// Changes an integration. One that has connections keeps its key, since apps name their connections by it, and what decides where
     /// their credentials go.
+    ///
+    /// The rules are checked in the transaction that writes, with the integration locked.
     pub async fn update(
         &self,
         caller: &Caller,
@@ -125,52 +130,53 @@ impl Integrations<'_> {
         let MadeIntegration { row, provider } = self.find(caller.environment, of).await?;
         let mut errors = request.errors();
         let new_key = key(request.unique_key.as_deref(), false, &mut errors).filter(|key| *key != row.key);
-        let (environment, old) = (caller.environment, row.key.clone());
-        let config = provider.as_deref().zip(request.config.as_ref());
-        if let Some((provider, config)) = config {
-            integration_config::check(provider, config, &mut errors);
-        }
-        if new_key.is_some() || config.is_some() {
-            let old = old.clone();
-            let count = self
-                .0
-                .store
-                .read(move |c| integrations::connections(c, environment, &old));
-            let count = count.await?;
-            if count > 0
-                && let Some((provider, config)) = config
-            {
-                integration_config::refuse_moves(provider, &row.config, config, &mut errors);
-            }
+        let (environment, old) = (caller.environment, row.key);
+        let reachable = provider
+            .as_deref()
+            .is_some_and(|provider| self.0.upstream.has_own_base_url(&provider.name));
+        let now = self.0.clock.now();
+        let key = new_key.clone().unwrap_or_else(|| old.clone());
+        let changed = self.0.store.write(move |c| {
+            let Some(row) = integrations::lock(c, environment, &old)? else {
+                return Err(StoreError::NotFound { what: "integration" });
+            };
+            let count = integrations::connections(c, environment, &old)?;
             if count > 0 && new_key.is_some() {
                 let message = format!(
                     "cannot be changed while the integration has connections, and it has {count}: make another integration"
                 );
                 errors.push(FieldError::at("invalid", "unique_key", message));
             }
-        }
-        if !errors.is_empty() {
-            return Err(GatewayError::InvalidBody(errors));
-        }
-        let change = IntegrationChange {
-            key: new_key.clone(),
-            display_name: request.display_name,
-            forward_webhooks: request.forward_webhooks,
-            config: request.config,
-            custom: request.custom,
-        };
-        let now = self.0.clock.now();
-        let key = new_key.unwrap_or_else(|| old.clone());
-        let changed = self
-            .0
-            .store
-            .write(move |c| integrations::change(c, environment, &old, &change, now))
-            .await;
+            let config = request.config.map(|sent| {
+                let merged = integration_config::merged(&row.config, &sent);
+                if let Some(provider) = &provider {
+                    integration_config::check(provider, &sent, &merged, reachable, &mut errors);
+                    if count > 0 {
+                        integration_config::refuse_moves(provider, &row.config, &sent, &mut errors);
+                    }
+                }
+                merged
+            });
+            if !errors.is_empty() {
+                return Ok(Err(GatewayError::InvalidBody(errors)));
+            }
+            let change = IntegrationChange {
+                key: new_key,
+                display_name: request.display_name,
+                forward_webhooks: request.forward_webhooks,
+                config,
+                custom: request.custom,
+            };
+            integrations::change(c, environment, &old, &change, now).map(Ok)
+        });
+        let changed = changed.await;
         // What it configures goes into calls.
         self.0.recent.connections_changed();
         match changed {
-            Ok(()) => self.find(environment, key.as_str()).await,
+            Ok(Ok(())) => self.find(environment, key.as_str()).await,
+            Ok(Err(error)) => Err(error),
             Err(StoreError::Conflict { .. }) => Err(taken(&key)),
+            Err(StoreError::NotFound { .. }) => Err(GatewayError::UnknownIntegration(of.to_owned())),
             Err(error) => Err(error.into()),
         }
     }
@@ -268,16 +274,18 @@ impl IntegrationRequest {
                 "must be text of 1 to 255 bytes",
             ));
         }
-        for (field, map) in [("integration_config", &self.config), ("custom", &self.custom)] {
-            for (key, value) in map.iter().flatten() {
-                if value.len() > MAX_CONFIG || value.contains('\0') || key.contains('\0') {
-                    errors.push(FieldError {
-                        code: "invalid",
-                        path: vec![field.to_owned(), key.clone()],
-                        message: "must be text of 8192 bytes at most, without the character U+0000"
-                            .to_owned(),
-                    });
-                }
+        let config = self.config.iter().flatten();
+        let config =
+            config.map(|(key, value)| ("integration_config", key, value.as_deref().unwrap_or_default()));
+        let custom = self.custom.iter().flatten();
+        let custom = custom.map(|(key, value)| ("custom", key, value.as_str()));
+        for (field, key, value) in config.chain(custom) {
+            if value.len() > MAX_CONFIG || value.contains('\0') || key.contains('\0') {
+                errors.push(FieldError {
+                    code: "invalid",
+                    path: vec![field.to_owned(), key.clone()],
+                    message: "must be text of 8192 bytes at most, without the character U+0000".to_owned(),
+                });
             }
         }
         errors
@@ -296,6 +304,11 @@ fn key(text: Option<&str>, needed: bool, errors: &mut Vec<FieldError>) -> Option
         }
         return None;
     };
+    if registry::is_reserved(text) {
+        let message = "is reserved for routes of Trunkline itself: choose another name";
+        errors.push(FieldError::at("invalid", "unique_key", message));
+        return None;
+    }
     IntegrationKey::new(text)
         .map_err(|rule| {
             errors.push(FieldError::at("invalid", "unique_key", rule.to_string()));

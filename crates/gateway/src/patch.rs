@@ -87,7 +87,7 @@ impl Connections<'_> {
             Some(credentials) => credentials,
             None => stored_credentials(&target),
         };
-        let config = config_over(&target, patch.connection_config.unwrap_or_default());
+        let config = config_over(&row, &target, patch.connection_config.unwrap_or_default());
         let filled = import::fill(&integration.provider, credentials, &config, &mut errors);
         let (Some(filled), true) = (filled, errors.is_empty()) else {
             return Err(GatewayError::InvalidBody(errors));
@@ -193,15 +193,14 @@ fn stored_credentials(target: &Target) -> Json {
     Json::Object(credentials)
 }
 
-/// The stored configuration, as far as the provider's file still knows it, with `given` set over it.
-pub(crate) fn config_over(target: &Target, given: Map<String, Json>) -> Map<String, Json> {
-    let variables = &target.variables;
-    let public = variables.connection_config.iter();
-    let mut config: Map<String, Json> = public
-        .map(|(name, value)| (name.clone(), value.clone().into()))
-        .chain(plain(&variables.secret_config))
-        .filter(|(name, _)| target.provider.connection_config.contains_key(name))
-        .collect();
+/// The stored configuration, with `given` set over it.
+pub(crate) fn config_over(
+    row: &ConnectionRow,
+    target: &Target,
+    given: Map<String, Json>,
+) -> Map<String, Json> {
+    let mut config = row.connection_config.clone();
+    config.extend(plain(&target.variables.secret_config));
     config.extend(given);
     config
 }

@@ -4,29 +4,37 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
+use registry::{Provider, RenderError};
 use serde_json::{Map, Value as Json};
 use store::connections::ConnectionRow;
 use upstream::{CallError, ProviderError, Target, Urgency, Variables, VerifyError};
 
 use crate::form::Filled;
 use crate::gateway::{Inner, Integration};
-use crate::{GatewayError, Health};
+use crate::{FieldError, GatewayError, Health, integration_config};
 
 /// How long to wait before trying again when the provider says nothing of it.
 const RETRY_AFTER: Duration = Duration::from_secs(30);
 
 impl Inner {
+    /// Verifies credentials at their provider. What is missing for that, or does not fit, is told before any call is made;
+    /// `config_at` is where the configuration stood in the request.
     pub(crate) async fn try_credentials(
         &self,
         integration: &Integration,
         filled: &Filled,
         metadata: Option<&Map<String, Json>>,
+        config_at: &[&str],
     ) -> Result<(), GatewayError> {
+        let lacking = self.lacking_config(integration);
+        if !lacking.is_empty() {
+            return Err(GatewayError::Uncallable(needs_config(integration, &lacking)));
+        }
         let provider = &integration.provider;
         let variables = Variables {
             credentials: filled.secrets.credentials.clone(),
             secret_config: filled.secrets.config.clone(),
-            connection_config: filled.connection_config.clone(),
+            connection_config: filled.holes(),
             integration_config: integration.config(),
             metadata: metadata.cloned().unwrap_or_default(),
             variant: None,
@@ -37,10 +45,25 @@ impl Inner {
             variables: Arc::new(variables),
             urgency: Urgency::Interactive,
         };
+        let missing = self.upstream.lacking(&target);
+        if !missing.is_empty() {
+            let errors = missing
+                .iter()
+                .map(|hole| missing_value(provider, hole, config_at));
+            return Err(GatewayError::InvalidBody(errors.collect()));
+        }
         self.upstream
             .verify(&target)
             .await
-            .map_err(|error| refusal(&target, error))
+            .map_err(|error| refusal(&target, error, config_at))
+    }
+
+    /// The keys of its configuration without which an integration can make no call.
+    pub(crate) fn lacking_config(&self, integration: &Integration) -> Vec<String> {
+        if self.upstream.has_own_base_url(&integration.provider.name) {
+            return Vec::new();
+        }
+        integration_config::lacking(&integration.provider, &integration.config())
     }
 
     /// Tries stored credentials now; what comes of it is noted on the connection, as after a call.
@@ -67,9 +90,54 @@ impl Inner {
     }
 }
 
+/// What an integration needs before anything can be connected to it.
+pub(crate) fn needs_config(integration: &Integration, lacking: &[String]) -> String {
+    let (key, provider) = (&integration.key, &integration.provider.name);
+    let way_out = if integration.row.is_some() {
+        format!("set it with PATCH /integrations/{key}")
+    } else {
+        format!("make an integration of {provider} with POST /integrations, and give it there")
+    };
+    format!(
+        "the integration {key:?} lacks integration_config.{}, so that no call can be made: {way_out}",
+        lacking.join(" and integration_config.")
+    )
+}
+
+/// A value that verification cannot do without.
+fn missing_value(provider: &Provider, hole: &str, config_at: &[&str]) -> FieldError {
+    let config = hole.strip_prefix("connectionConfig.");
+    let field = config.and_then(|name| provider.connection_config.get(name));
+    let what = field.and_then(|field| field.description.as_ref().or(field.title.as_ref()));
+    let what = what.map(|what| format!(" ({})", what.trim_end_matches('.')));
+    FieldError {
+        code: "missing",
+        path: match config {
+            Some(name) => config_at
+                .iter()
+                .copied()
+                .chain([name])
+                .map(str::to_owned)
+                .collect(),
+            None => hole.split('.').map(str::to_owned).collect(),
+        },
+        message: format!("is needed{}", what.unwrap_or_default()),
+    }
+}
+
 /// What somebody who connects must know of a failed verification.
-fn refusal(target: &Target, error: VerifyError) -> GatewayError {
+fn refusal(target: &Target, error: VerifyError, config_at: &[&str]) -> GatewayError {
     let name = &target.provider.display_name;
+    if let VerifyError::Call(CallError::Template(RenderError::Unfit { hole, rule })) = &error
+        && let Some(name) = hole.strip_prefix("connectionConfig.")
+    {
+        let path = config_at.iter().copied().chain([name]).map(str::to_owned);
+        return GatewayError::InvalidBody(vec![FieldError {
+            code: "invalid",
+            path: path.collect(),
+            message: (*rule).to_owned(),
+        }]);
+    }
     match error {
         VerifyError::Refused(answer) => GatewayError::CredentialsRefused {
             message: refused(name, &answer),

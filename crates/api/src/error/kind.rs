@@ -2,6 +2,7 @@
 
 use actix_web::http::StatusCode;
 use gateway::{ActionFailureKind, GatewayError};
+use registry::RenderError;
 use store::StoreError;
 use upstream::CallError;
 
@@ -71,8 +72,12 @@ fn call_kind(error: &CallError) -> (StatusCode, &'static str) {
     match error {
         CallError::AddressRefused { .. } | CallError::PlainHttp { .. } => (S::FORBIDDEN, "address_refused"),
         CallError::OverrideNotAllowed { .. } => (S::BAD_REQUEST, "base_url_override_not_allowed"),
-        CallError::BadUrl { .. } | CallError::UnknownServer(_) => (S::BAD_REQUEST, "invalid_uri_params"),
-        CallError::Template(_) => (S::BAD_REQUEST, "connection_incomplete"),
+        CallError::BadUrl { .. }
+        | CallError::UnknownServer(_)
+        | CallError::Template(RenderError::Unfit { .. } | RenderError::NoAddress(_)) => {
+            (S::BAD_REQUEST, "invalid_uri_params")
+        }
+        CallError::Template(_) | CallError::Integration { .. } => (S::BAD_REQUEST, "connection_incomplete"),
         CallError::BadHeader { .. } => (S::BAD_REQUEST, "invalid_headers"),
         CallError::Crowded { .. } => (S::TOO_MANY_REQUESTS, "rate_limited"),
         CallError::DeadlineExceeded { last, .. } if matches!(**last, CallError::Crowded { .. }) => {

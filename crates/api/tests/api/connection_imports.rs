@@ -153,7 +153,7 @@ async fn every_bad_field_of_an_import_is_named() {
         ),
         (
             "/connection_config/account",
-            json!("AC12"),
+            json!("x".repeat(9_000)),
             "connection_config.account",
         ),
         ("/tags", json!({ "1x": "y" }), "tags.1x"),

@@ -122,6 +122,7 @@ async fn integrations_of_one_provider_stand_side_by_side(app: TestApp) {
     let wanted = json!({
         "unique_key": "twilio eu", "provider": "twilio", "display_name": "Twilio (Europe)", "logo": null, "forward_webhooks": true,
         "integration_config": {}, "custom": { "team": "a" }, "created_at": null, "updated_at": null,
+        "preconfigured_credentials": [], "preconfigured_connection_config": [],
     });
     assert_eq!(shown, wanted);
     // The route's old name.

@@ -1,0 +1,169 @@
+//! Where credentials go: to addresses that the provider file, the integration or the connection names, and nowhere else.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+mod connections;
+mod integrations;
+
+use registry::Registry;
+use serde_json::{Value as Json, json};
+use store::environments;
+use store::integrations::{self as rows, NewIntegration};
+use testkit::{AppBuilder, Dialect, Reply, TestApp};
+use wiremock::matchers::any;
+use wiremock::{Mock, MockServer, Request, ResponseTemplate};
+
+/// Entries as people write them for APIs of their own. `PLACEHOLDER` is a server to which no key may ever go.
+const ENTRIES: &str = r#"
+own-api:
+  display_name: An API of one's own
+  auth_mode: API_KEY
+  proxy: { base_url: "PLACEHOLDER" }
+  integration_config:
+    keyPlacement: { type: string, enum: [header, query], default_value: header }
+    keyName: { type: string, title: Name of the key }
+    valueTemplate: { type: string, default_value: "${apiKey}", pattern: '\$\{apiKey\}' }
+    baseUrl: { type: string, title: Base URL, description: Where the API is., format: uri, pattern: '^https?://' }
+    keyLabel: { type: string, default_value: API key, optional: true }
+  credentials: { apiKey: { type: string, title: Key } }
+own-api-verified:
+  alias: own-api
+  proxy: { base_url: "PLACEHOLDER", verification: { endpoints: [/me] } }
+own-api-bearer:
+  display_name: An API of one's own, with a bearer token
+  auth_mode: API_KEY
+  proxy: { base_url: "https://our-private-api", headers: { authorization: "Bearer ${apiKey}" } }
+  credentials: { apiKey: { title: Key } }
+at-a-host:
+  display_name: At a host
+  auth_mode: API_KEY
+  proxy:
+    base_url: http://${connectionConfig.host}/rest
+    headers: { x-key: "${apiKey}", x-team: "${connectionConfig.team}", x-extra: "${connectionConfig.portal}" }
+    verification: { endpoints: [/me] }
+  connection_config:
+    host: { type: string, title: Host, description: The host of your account. }
+    team: { type: string, title: Team }
+  credentials: { apiKey: { title: Key } }
+unverified-host:
+  alias: at-a-host
+  proxy:
+    base_url: http://${connectionConfig.host}/rest
+    headers: { x-key: "${apiKey}" }
+below-a-domain:
+  display_name: Below a domain
+  auth_mode: API_KEY
+  proxy:
+    base_url: http://${connectionConfig.sub}.0.0.1:PORT
+    headers: { x-key: "${apiKey}" }
+    verification: { endpoints: [/me] }
+  connection_config: { sub: { type: string } }
+  credentials: { apiKey: { title: Key } }
+"#;
+
+/// An app that knows the entries, the server that their APIs are, and the one that no key may reach.
+struct Place {
+    app: TestApp,
+    server: MockServer,
+    placeholder: MockServer,
+}
+
+impl Place {
+    async fn each() -> Vec<Self> {
+        let mut places = Vec::new();
+        for dialect in [Dialect::Sqlite, Dialect::Postgres] {
+            let (server, placeholder) = (MockServer::start().await, MockServer::start().await);
+            for each in [&server, &placeholder] {
+                let everything = Mock::given(any()).respond_with(ResponseTemplate::new(200));
+                everything.mount(each).await;
+            }
+            let text = ENTRIES
+                .replace("PLACEHOLDER", &placeholder.uri())
+                .replace("PORT", &server.address().port().to_string());
+            let folder = tempfile::tempdir().unwrap();
+            std::fs::write(folder.path().join("providers.yaml"), text).unwrap();
+            let builder = AppBuilder::default()
+                .registry(Registry::load(Some(folder.path())).unwrap())
+                .upstream(|options| options.allow_private_addresses = true);
+            if let Some(app) = builder.start(dialect).await {
+                places.push(Self {
+                    app,
+                    server,
+                    placeholder,
+                });
+            }
+        }
+        places
+    }
+
+    async fn make(&self, provider: &str, key: &str, config: Json) -> Reply {
+        let body = json!({ "provider": provider, "unique_key": key, "integration_config": config });
+        self.app.admin().post("/integrations", &body).await
+    }
+
+    async fn connect(&self, key: &str, mut body: Json) -> Reply {
+        body["connectionId"] = "one".into();
+        body["apiKey"] = "hush".into();
+        self.app.admin().post(&format!("/{key}/connect"), &body).await
+    }
+
+    async fn import(&self, key: &str, config: Json) -> Reply {
+        let body = json!({
+            "provider_config_key": key, "connection_id": "one", "credentials": { "type": "API_KEY", "apiKey": "hush" },
+            "connection_config": config,
+        });
+        self.app.admin().post("/connections", &body).await
+    }
+
+    async fn proxied(&self, key: &str, base: Option<&str>) -> Reply {
+        let request = self.app.admin().request(upstream::Method::GET, "/proxy/things");
+        let mut request = request
+            .header("Provider-Config-Key", key)
+            .header("Connection-Id", "one");
+        if let Some(base) = base {
+            request = request.header("Base-Url-Override", base);
+        }
+        self.app.admin().send(request).await
+    }
+
+    async fn patch(&self, key: &str, config: Json) -> Reply {
+        let body = json!({ "integration_config": config });
+        self.app
+            .admin()
+            .patch(&format!("/integrations/{key}"), &body)
+            .await
+    }
+
+    /// An integration as one was stored before there was any rule.
+    async fn store(&self, provider: &str, key: &str, config: &[(&str, &str)]) {
+        let now = self.app.clock().now();
+        let (provider, key) = (provider.parse().unwrap(), key.parse().unwrap());
+        let config = config
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let config = config.collect();
+        let stored = self.app.store().write(move |c| {
+            let environment = environments::by_name(c, &"dev".parse().unwrap())?.id;
+            let new = NewIntegration {
+                config,
+                ..NewIntegration::plain(environment, key, provider)
+            };
+            rows::ensure(c, &new, now)
+        });
+        assert!(stored.await.unwrap());
+    }
+
+    async fn last(&self) -> Request {
+        self.server.received_requests().await.unwrap().pop().unwrap()
+    }
+
+    /// How many requests the API has had; none may have gone to the placeholder.
+    async fn requests(&self) -> usize {
+        assert_eq!(self.placeholder.received_requests().await.unwrap().len(), 0);
+        self.server.received_requests().await.unwrap().len()
+    }
+}
+
+fn header<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
+    request.headers.get(name).map(|value| value.to_str().unwrap())
+}

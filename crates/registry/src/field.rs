@@ -6,6 +6,14 @@ use crate::shape::list;
 use crate::{Field, FieldFormat};
 
 impl Field {
+    /// A text that may be left out and follows no rule.
+    pub fn optional_text() -> Self {
+        Self {
+            optional: true,
+            ..Self::default()
+        }
+    }
+
     /// Whether a form lacks something without this field, whatever else it holds.
     pub fn required(&self) -> bool {
         !self.optional && self.default_value.is_none() && self.visible_when.is_none()
@@ -59,19 +67,32 @@ impl Field {
         }
         match &self.pattern {
             Some(pattern) if self.pattern_anywhere && pattern.is_match(value) => Ok(()),
-            Some(pattern) if self.pattern_anywhere || !matches_whole(pattern, value) => {
-                Err(self.rule(pattern))
-            }
+            Some(pattern) if self.pattern_anywhere || !matches_whole(pattern, value) => Err(shape(
+                self.pattern_description.as_deref(),
+                self.example.as_deref(),
+            )),
             _ => Ok(()),
         }
     }
+}
 
-    fn rule(&self, pattern: &Regex) -> String {
-        let rule = format!("must match {}", pattern.as_str());
-        match &self.example {
-            Some(example) => format!("{rule}, such as {example}"),
-            None => rule,
-        }
+/// What a value must be that does not match its pattern: the file's words, since nobody should have to read a pattern.
+pub(crate) fn shape(words: Option<&str>, example: Option<&str>) -> String {
+    match (words, example) {
+        (Some(words), Some(example)) => format!("must be {words}, such as {example}"),
+        (Some(words), None) => format!("must be {words}"),
+        (None, Some(example)) => format!("does not have the right form; an example is {example}"),
+        (None, None) => "does not have the form that the provider gives it".to_owned(),
+    }
+}
+
+/// A hint for a phone number whose plus sign arrived as a blank.
+pub(crate) fn lost_plus(text: &str) -> &'static str {
+    let rest = text.strip_prefix(' ').unwrap_or_default();
+    if rest.starts_with(|c: char| c.is_ascii_digit()) {
+        "; it begins with a blank, which is what a + becomes in an address: write %2B there"
+    } else {
+        ""
     }
 }
 
@@ -188,6 +209,17 @@ fn all_digits(text: &str) -> bool {
 mod tests {
     use super::*;
 
+    #[test]
+    fn a_pattern_is_told_in_words_or_by_an_example() {
+        assert_eq!(
+            shape(Some("two letters"), Some("US")),
+            "must be two letters, such as US"
+        );
+        assert_eq!(shape(Some("two letters"), None), "must be two letters");
+        assert!(shape(None, Some("US")).ends_with("an example is US"));
+        assert!(!shape(None, None).is_empty());
+    }
+
     fn patterned(pattern: &str) -> Field {
         Field {
             pattern: Some(Regex::new(pattern).unwrap()),
@@ -254,7 +286,7 @@ mod tests {
             ..patterned("AC[0-9]{2}")
         };
         let message = field.check("hunter2").unwrap_err();
-        assert_eq!(message, "must match AC[0-9]{2}, such as AC12");
+        assert_eq!(message, "does not have the right form; an example is AC12");
     }
 
     #[test]

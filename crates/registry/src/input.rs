@@ -5,7 +5,7 @@ use indexmap::IndexMap;
 use serde_json::Value as Json;
 
 use crate::FieldFormat;
-use crate::field::matches_whole;
+use crate::field::{lost_plus, matches_whole, shape};
 use crate::shape::list;
 
 /// An input of an action.
@@ -23,6 +23,8 @@ pub struct Input {
     pub default_value: Option<Json>,
     /// What the whole text must match.
     pub pattern: Option<regex::Regex>,
+    /// What the pattern asks for, in words that go on after "must be".
+    pub pattern_description: Option<String>,
     /// What kind of text it must be.
     pub format: Option<FieldFormat>,
     /// The values allowed; empty for any.
@@ -152,15 +154,12 @@ impl Input {
             return Err(format!("must be {}", list(&allowed, "or")));
         }
         if let Some(format) = self.format.filter(|format| !format.holds(text)) {
-            return Err(format!("must be {}", format.words()));
+            return Err(format!("must be {}{}", format.words(), lost_plus(text)));
         }
         match &self.pattern {
             Some(pattern) if !matches_whole(pattern, text) => {
-                let rule = format!("must match {}", pattern.as_str());
-                Err(match self.example.as_ref().and_then(Json::as_str) {
-                    Some(example) => format!("{rule}, such as {example}"),
-                    None => rule,
-                })
+                let example = self.example.as_ref().and_then(Json::as_str);
+                Err(shape(self.pattern_description.as_deref(), example))
             }
             _ => Ok(()),
         }

@@ -118,3 +118,25 @@ fn a_provider_without_connect_gets_a_form_of_its_fields() {
     assert_eq!(sync.model.plural, "bounces");
     assert_eq!(sendgrid.errors.message, ["errors", "0", "message"]);
 }
+
+#[test]
+fn every_pattern_of_a_built_in_file_is_told_in_words() {
+    let registry = Registry::builtin().unwrap();
+    let mut seen = 0;
+    for provider in registry.iter() {
+        let forms = provider.connect.iter().flat_map(|form| &form.fields);
+        let fields = provider
+            .credentials
+            .iter()
+            .chain(&provider.connection_config)
+            .chain(forms);
+        let fields = fields.map(|(name, field)| (name, &field.pattern, &field.pattern_description));
+        let inputs = provider.actions.values().flat_map(|action| &action.inputs);
+        let inputs = inputs.map(|(name, input)| (name, &input.pattern, &input.pattern_description));
+        for (name, pattern, words) in fields.chain(inputs) {
+            assert_eq!(pattern.is_some(), words.is_some(), "{}: {name}", provider.name);
+            seen += usize::from(words.is_some());
+        }
+    }
+    assert!(seen >= 40, "{seen}");
+}

@@ -10,6 +10,8 @@ use utoipa::openapi::schema::{
 };
 use utoipa::openapi::{Components, Content, OpenApi, RefOr, Required};
 
+use super::provider::told;
+
 /// Adds the schema of each action's inputs, and its short route if it has one.
 pub(super) fn describe(provider: &Provider, document: &mut OpenApi) {
     let generic = document.paths.paths.get("/action/trigger");
@@ -183,7 +185,10 @@ fn text() -> ObjectBuilder {
 }
 
 fn schema(input: &Input) -> Schema {
-    let description = Some(input.description.clone()).filter(|text| !text.is_empty());
+    let description = told(
+        Some(input.description.as_str()).filter(|text| !text.is_empty()),
+        input.pattern_description.as_deref(),
+    );
     let examples = |object: ObjectBuilder| match &input.example {
         Some(example) => object.examples([example.clone()]),
         None => object,

@@ -94,6 +94,16 @@ fn form_schema(form: &ConnectForm) -> Schema {
     object.build().into()
 }
 
+/// A description, and what a pattern asks for in words.
+pub(super) fn told(description: Option<&str>, pattern: Option<&str>) -> Option<String> {
+    let pattern = pattern.map(|words| format!("Must be {words}."));
+    match (description.map(|text| text.trim_end_matches('.')), pattern) {
+        (Some(text), Some(pattern)) if !text.is_empty() => Some(format!("{text}. {pattern}")),
+        (_, Some(pattern)) => Some(pattern),
+        (_, None) => description.map(str::to_owned),
+    }
+}
+
 fn field_schema(field: &Field) -> ObjectBuilder {
     let format = match field.format {
         _ if field.secret => Some(SchemaFormat::KnownFormat(KnownFormat::Password)),
@@ -103,7 +113,10 @@ fn field_schema(field: &Field) -> ObjectBuilder {
     let anything = field.required().then(|| r"\S".to_owned());
     let mut object = text()
         .title(field.title.clone())
-        .description(field.description.clone())
+        .description(told(
+            field.description.as_deref(),
+            field.pattern_description.as_deref(),
+        ))
         .pattern(field.pattern.as_ref().map(ToString::to_string).or(anything))
         .max_length(Some(1024))
         .format(format)
@@ -166,12 +179,12 @@ fn parameters(model: &Model, generic: Vec<RefOr<Parameter>>) -> Vec<RefOr<Parame
         let time = || text().format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)));
         all.push(own(
             format!("{name}_after"),
-            format!("Only those whose {name} is later (ISO 8601)"),
+            format!("Only those whose {name} is then or later (ISO 8601)"),
             time(),
         ));
         all.push(own(
             format!("{name}_before"),
-            format!("Only those whose {name} is earlier (ISO 8601)"),
+            format!("Only those whose {name} is earlier, not then (ISO 8601)"),
             time(),
         ));
     }

@@ -67,6 +67,7 @@ fn field(file: &FieldFile, path: &Path, report: &mut Report<'_>) -> Field {
         description: file.description.clone(),
         example: text(&file.example),
         pattern,
+        pattern_description: file.pattern_description.clone(),
         pattern_anywhere: report.source.foreign,
         format: file.format.map(format),
         allowed: file.allowed.iter().map(|scalar| scalar.0.clone()).collect(),

@@ -62,6 +62,8 @@ pub(crate) struct InputSpec {
     pub(crate) default_value: Option<Scalar>,
     /// A regular expression that the whole text, or each text of a list, must match.
     pub(crate) pattern: Option<String>,
+    /// What the pattern asks for, in words that go on after "must be": `two capital letters`.
+    pub(crate) pattern_description: Option<String>,
     /// What kind of text it must be.
     pub(crate) format: Option<FieldFormatName>,
     /// The values allowed.

@@ -28,6 +28,8 @@ pub(crate) struct FieldFile {
     pub(crate) example: Option<Scalar>,
     /// A regular expression that the whole value must match.
     pub(crate) pattern: Option<String>,
+    /// What the pattern asks for, in words that go on after "must be": `AC followed by 32 hexadecimal digits`.
+    pub(crate) pattern_description: Option<String>,
     /// What kind of value it must be.
     pub(crate) format: Option<FieldFormatName>,
     /// Its place in the form.

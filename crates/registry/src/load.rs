@@ -12,7 +12,7 @@ use crate::file::ProviderFile;
 use crate::path::Path;
 use crate::shape::Shape;
 use crate::source::{Report, Source, problem};
-use crate::{NotServed, Problem, Provider, Unsupported, check};
+use crate::{NotServed, Problem, Provider, Unsupported, check, is_reserved};
 
 /// Nango's auth modes that Trunkline does not serve.
 const OTHER_MODES: &[&str] = &[
@@ -161,6 +161,11 @@ fn entry(name: &str, source: Source, shape: &Shape, loaded: &mut Loaded) {
         return;
     }
     let mut report = Report::new(&source);
+    if is_reserved(name) {
+        let message =
+            format!("{name} is reserved for routes of Trunkline itself: give the provider another name");
+        report.error(&Path::default(), message);
+    }
     let provider = report
         .take(&Path::default(), name.parse::<ProviderName>())
         .zip(shaped(shape, &mut report));

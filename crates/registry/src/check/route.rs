@@ -7,12 +7,9 @@ use indexmap::IndexMap;
 
 use crate::path::Path;
 use crate::source::Report;
-use crate::{Action, ActionRoute, Input, InputKind, RouteStep, Sync};
+use crate::{Action, ActionRoute, Input, InputKind, RouteStep, Sync, is_reserved};
 
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
-/// First segments that every integration has for something else, or may get.
-const RESERVED: [&str; 5] = ["connect", "verify", "webhook", "webhooks", "openapi.json"];
-
 pub(super) fn route(
     text: &str,
     inputs: &IndexMap<String, Input>,
@@ -53,11 +50,11 @@ pub(super) fn route(
         }
     }
     match steps.first() {
-        Some(RouteStep::Fixed(first)) if !RESERVED.contains(&first.as_str()) => {}
+        Some(RouteStep::Fixed(first)) if !is_reserved(first) => {}
         Some(RouteStep::Fixed(first)) => {
             report.error(
                 path,
-                format!("/{first} is a route of every integration: choose another"),
+                format!("/{first} is reserved for routes of Trunkline itself: choose another"),
             );
         }
         _ => report.error(path, "must begin with a fixed segment"),

@@ -182,7 +182,11 @@ fn short_routes_do_not_clash() {
             "the action create-order takes this route too",
         ],
     );
-    tells("POST /orders", "POST /verify", &["a route of every integration"]);
+    tells(
+        "POST /orders",
+        "POST /verify",
+        &["is reserved for routes of Trunkline itself"],
+    );
     tells("POST /orders", "/orders", &["a method and a path"]);
     tells(
         "POST /orders",

@@ -92,8 +92,7 @@ impl Parameters {
     /// A moment. A plus sign that was not encoded arrives as a space and is taken for what it was.
     pub(crate) fn time(&mut self, name: &'static str) -> Option<Timestamp> {
         let text = self.text(name)?;
-        let parsed = text.parse().or_else(|_| text.replace(' ', "+").parse());
-        parsed
+        Timestamp::from_parameter(&text)
             .map_err(|rule: ParseTimestampError| self.wrong("invalid", name, format!("is {rule}")))
             .ok()
     }

@@ -32,8 +32,8 @@ pub(crate) struct RecordPage {
 
 /// Lists synced records of a connection, newest first; those that were deleted or pruned are not among them.
 ///
-/// Each model has its own filters, which are parameters of the same name; `…_after` and `…_before` bound the times by which it is
-/// ordered. With `Accept: text/csv` or `application/x-ndjson` all records that pass come in one stream, unless `limit` is given.
+/// Each model has its own filters, which are parameters of the same name; `…_after` (that moment or later) and `…_before`
+/// (earlier, without that moment) bound the times by which it is ordered, so that ranges that meet share no record. With `Accept: text/csv` or `application/x-ndjson` all records that pass come in one stream, unless `limit` is given.
 #[utoipa::path(
     operation_id = "list_records", tag = "records", security(("api_key" = ["environment:records:read"])),
     params(

@@ -18,6 +18,15 @@ pub struct Timestamp(i64);
 pub struct ParseTimestampError;
 
 impl Timestamp {
+    /// Reads a time that a person gave in an address or on a command line. A plus sign that was not encoded in an address arrives
+    /// as a blank, and is taken for what it was.
+    pub fn from_parameter(text: &str) -> Result<Self, ParseTimestampError> {
+        text.parse().or_else(|error| match text.rsplit_once(' ') {
+            Some((time, offset)) => format!("{time}+{offset}").parse(),
+            None => Err(error),
+        })
+    }
+
     /// Microseconds in a second.
     pub const SECOND: i64 = 1_000_000;
     /// Microseconds in a day.
@@ -104,5 +113,35 @@ impl<'de> Deserialize<'de> for Timestamp {
         String::deserialize(deserializer)?
             .parse()
             .map_err(de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plus_sign_that_became_a_blank_is_a_plus_sign() {
+        let time: Timestamp = "2026-01-01T02:00:00+02:00".parse().unwrap();
+        for text in [
+            "2026-01-01T02:00:00 02:00",
+            "2026-01-01T02:00:00+02:00",
+            "2026-01-01 02:00:00 02:00",
+            "2026-01-01 02:00:00+02:00",
+            "2026-01-01T00:00:00Z",
+            "2026-01-01",
+        ] {
+            assert_eq!(Timestamp::from_parameter(text), Ok(time), "{text}");
+        }
+        for text in [
+            "",
+            " ",
+            "2026-01-01 ",
+            "now",
+            "2026-01-01T02:00:00  02:00",
+            "2026-01-01T02:00:00 0200x",
+        ] {
+            assert!(Timestamp::from_parameter(text).is_err(), "{text}");
+        }
     }
 }

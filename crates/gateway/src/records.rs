@@ -260,9 +260,7 @@ fn parse_one(
         return Ok(());
     }
     if let Some((column, bound)) = bound(model, name) {
-        let time = value
-            .parse::<Timestamp>()
-            .map_err(|error| invalid(&format!("is {error}")))?;
+        let time = Timestamp::from_parameter(value).map_err(|error| invalid(&format!("is {error}")))?;
         query.ranges.push((column, bound, time));
         return Ok(());
     }
@@ -278,7 +276,14 @@ fn filter_value(model: &Model, column: &TableName, value: &str) -> Result<Value,
         .get(column)
         .map_or(ColumnKind::Text, |column| column.kind);
     Ok(match kind {
-        ColumnKind::Text | ColumnKind::Json => Value::Text(value.to_owned()),
+        ColumnKind::Text | ColumnKind::Json => {
+            let rest = value.strip_prefix(' ').unwrap_or_default();
+            if !rest.is_empty() && rest.chars().all(|c| c.is_ascii_digit()) {
+                let rule = "begins with a blank, which is what a + becomes in an address: write %2B there, as in %2B15551234567";
+                return Err(rule.to_owned());
+            }
+            Value::Text(value.to_owned())
+        }
         ColumnKind::Decimal => {
             Value::Decimal(plain_decimal(value).ok_or_else(|| "must be a decimal number".to_owned())?)
         }
@@ -286,11 +291,13 @@ fn filter_value(model: &Model, column: &TableName, value: &str) -> Result<Value,
             Value::Integer(value.parse().map_err(|_| "must be a whole number".to_owned())?)
         }
         ColumnKind::Boolean => Value::Boolean(value.parse().map_err(|_| "must be true or false".to_owned())?),
-        ColumnKind::Timestamp => Value::Timestamp(value.parse().map_err(|error| format!("is {error}"))?),
+        ColumnKind::Timestamp => {
+            Value::Timestamp(Timestamp::from_parameter(value).map_err(|error| format!("is {error}"))?)
+        }
     })
 }
 
-/// `date_sent_after` and the like, for every timestamp column by which the model is ordered.
+/// `date_sent_after` (that moment or later), `date_sent_before` (earlier) and the like, for every timestamp column by which the model is ordered.
 fn bound(model: &Model, name: &str) -> Option<(TableName, Bound)> {
     let (column, bound) = name
         .strip_suffix("_after")

@@ -23,10 +23,10 @@ pub struct KeyRange<'a> {
     pub to: Timestamp,
 }
 
-/// A side of a range; neither includes the bound.
+/// A side of a range. Ranges are half-open, so that two that meet share no row and leave none out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bound {
-    /// Later than the bound.
+    /// At the bound or later.
     After,
     /// Earlier than the bound.
     Before,
@@ -342,7 +342,7 @@ fn filter<'a>(select: &mut Select<'a>, table: &TableSql, model: &Model, query: &
     }
     for (name, bound, time) in &query.ranges {
         let comparison = match bound {
-            Bound::After => ">",
+            Bound::After => ">=",
             Bound::Before => "<",
         };
         select.and_time(table, model, name, comparison, *time);

@@ -41,16 +41,31 @@ impl<T: DeserializeOwned + 'static> FromRequest for QueryBody<T> {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let checked = content_type(request);
-        let bytes = web::Bytes::from_request(request, payload);
+        let bytes = RawBody::from_request(request, payload);
         Box::pin(async move {
             checked?;
-            let bytes = bytes
-                .await
+            parse(&bytes.await?.0).map(Self)
+        })
+    }
+}
+
+/// The bytes of a body, for routes that find out themselves whether it must be JSON.
+pub(crate) struct RawBody(pub(crate) web::Bytes);
+
+impl FromRequest for RawBody {
+    type Error = ApiError;
+    type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let bytes = web::Bytes::from_request(request, payload);
+        Box::pin(async move {
+            let bytes = bytes.await;
+            bytes
+                .map(Self)
                 .map_err(|error| match error.as_error::<PayloadError>() {
                     Some(PayloadError::Overflow) => ApiError::TooLarge(MAX_BODY),
                     _ => ApiError::BrokenBody,
-                })?;
-            parse(&bytes).map(Self)
+                })
         })
     }
 }

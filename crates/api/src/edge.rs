@@ -6,13 +6,15 @@ use std::time::Instant;
 use actix_cors::Cors;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Extensions, ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, web};
+use actix_web::{Error, HttpMessage, HttpResponse, web};
 use gateway::Subject;
 use tracing::Span;
 use tracing_actix_web::{RequestId, RootSpanBuilder};
 
+use crate::connect_sessions::ConnectPage;
 use crate::document::Document;
 use crate::error::ApiError;
 use crate::pattern;
@@ -100,12 +102,18 @@ pub(crate) async fn answer(
     let id = id(&request.extensions());
     let (answered, subject) = Subject::of(next.call(request)).await;
     let mut response = answered?.map_into_boxed_body();
-    let failed = response
-        .response()
-        .error()
-        .and_then(|error| error.as_error::<ApiError>())
-        .and_then(|error| {
-            let cause = error.cause()?;
+    let status = response.status();
+    let failed = response.response().error().and_then(|error| {
+        // What actix and its middleware refuse is text of their own.
+        let theirs = ApiError::Refused {
+            status,
+            message: error.to_string(),
+        };
+        let (error, is_theirs) = match error.as_error::<ApiError>() {
+            Some(error) => (error, false),
+            None => (&theirs, true),
+        };
+        if let Some(cause) = error.cause() {
             let (integration, connection) = (subject.integration(), subject.connection());
             let cause = Chain(cause);
             if error.is_outage() {
@@ -113,8 +121,9 @@ pub(crate) async fn answer(
             } else {
                 tracing::error!(integration, connection, error = %cause, "a request failed");
             }
-            Some(error.response(Some(&id)))
-        });
+        }
+        (is_theirs || error.cause().is_some()).then(|| error.response(Some(&id)))
+    });
     response.request().extensions_mut().insert(subject);
     if let Some(body) = failed {
         response = response.into_response(body);
@@ -152,6 +161,48 @@ impl std::fmt::Display for Chain<'_> {
         }
         Ok(())
     }
+}
+
+/// Where Nango's connect page tells of its use.
+const TELEMETRY: &str = "/connect/telemetry";
+
+/// Lets the connect page send its beacons. A browser sends them with credentials, for which it wants its own origin in the answer
+/// and not `*`. Without a configured connect page any page may be it; there is nothing to be had.
+pub(crate) async fn beacons(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let origin = request.headers().get(header::ORIGIN).cloned();
+    let page = request.app_data::<web::Data<ConnectPage>>();
+    let page = page.and_then(|page| page.origin());
+    let origin = origin.filter(|origin| {
+        request.path() == TELEMETRY && page.is_none_or(|page| origin.as_bytes() == page.as_bytes())
+    });
+    let Some(origin) = origin else {
+        return Ok(next.call(request).await?.map_into_boxed_body());
+    };
+    let asks_first = request.method() == Method::OPTIONS
+        && request
+            .headers()
+            .contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    let mut response = if asks_first {
+        let answer = HttpResponse::NoContent()
+            .insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, "POST"))
+            .insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, "content-type"))
+            .insert_header((header::ACCESS_CONTROL_MAX_AGE, "600"))
+            .finish();
+        request.into_response(answer)
+    } else {
+        next.call(request).await?.map_into_boxed_body()
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
+        HeaderValue::from_static("true"),
+    );
+    headers.append(header::VARY, HeaderValue::from_static("Origin"));
+    Ok(response)
 }
 
 /// Any page may call the API, since only a key opens it; the lists are those of Nango's public API.

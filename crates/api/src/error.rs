@@ -1,6 +1,7 @@
 //! Every error on its way to HTTP: one stable code and one status each, one shape for all.
 
 mod kind;
+mod unreadable;
 
 use std::time::Duration;
 
@@ -13,6 +14,8 @@ use store::StoreError;
 use upstream::excerpt;
 use utoipa::{IntoResponses, ToSchema};
 
+pub(crate) use self::unreadable::unreadable_heads;
+use crate::request_heads::Unreadable;
 /// Characters of a message: it may quote what a caller or a provider wrote.
 const LONGEST_MESSAGE: usize = 4_000;
 /// Characters of one step of a field's path.
@@ -43,6 +46,11 @@ pub(crate) enum ApiError {
     TooLarge(usize),
     #[error("the body did not arrive whole")]
     BrokenBody,
+    #[error("{}", unreadable::words(*.0))]
+    Unreadable(Unreadable),
+    /// Refused by actix or its middleware.
+    #[error("the request cannot be taken: {message}")]
+    Refused { status: StatusCode, message: String },
     #[error("there is no such route; GET /openapi.json describes those that there are")]
     NoRoute,
     #[error("this path does not take {method}; it takes {allowed}")]
@@ -94,6 +102,8 @@ pub(crate) enum ApiError {
 
 /// Wait this long before trying again when the database is away or still migrating.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
+/// Fields that one answer names, at most.
+const MAX_FIELDS: usize = 100;
 /// All that a caller learns of a cause of our own.
 const SERVER_ERROR: &str = "Trunkline had an error of its own. Its log tells more under the id in payload.";
 const UNAVAILABLE: &str = "Trunkline cannot reach its database just now. Try again later.";
@@ -260,6 +270,14 @@ impl ApiError {
             Self::InvalidContentType => (S::UNSUPPORTED_MEDIA_TYPE, "invalid_content_type"),
             Self::TooLarge(_) => (S::PAYLOAD_TOO_LARGE, "body_too_large"),
             Self::PublicKey => (S::UNAUTHORIZED, "deprecated_authentication"),
+            Self::Unreadable(Unreadable::TargetTooLong) => (S::URI_TOO_LONG, "uri_too_long"),
+            Self::Unreadable(Unreadable::HeadTooLarge) => {
+                (S::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large")
+            }
+            Self::Unreadable(Unreadable::Late) => (S::REQUEST_TIMEOUT, "request_timeout"),
+            Self::Unreadable(_) => (S::BAD_REQUEST, "invalid_request"),
+            Self::Refused { status, .. } if status.is_client_error() => (*status, "invalid_request"),
+            Self::Refused { .. } => (S::INTERNAL_SERVER_ERROR, "server_error"),
             Self::NoRoute
             | Self::NoSuchConnection { .. }
             | Self::NoSuchIntegration(_)
@@ -375,7 +393,7 @@ impl ApiError {
                     .map(|step| excerpt(step, LONGEST_STEP))
                     .collect(),
             };
-            fields.iter().map(field).collect()
+            fields.iter().take(MAX_FIELDS).map(field).collect()
         });
         let detail = ErrorDetail {
             code,

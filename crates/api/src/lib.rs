@@ -28,6 +28,7 @@ mod providers;
 mod proxy;
 mod query;
 mod records;
+mod request_heads;
 mod routes;
 mod runs;
 mod server;

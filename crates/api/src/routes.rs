@@ -7,8 +7,8 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::connections::deprecated;
 use crate::{
-    actions, api_auth, body, caller, connect, connect_sessions, connections, docs, environments, functions,
-    health, home, integrations, oauth, providers, proxy, records, runs, syncs, verify,
+    actions, api_auth, body, caller, connect, connect_sessions, connections, docs, environments, error,
+    functions, health, home, integrations, oauth, providers, proxy, records, runs, syncs, verify,
 };
 
 /// Registers every route; this is also what the OpenAPI document is made from.
@@ -84,6 +84,7 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
         .service(docs::docs)
         .service(docs::docs_part)
         .service(providers::logo)
+        .map(error::unreadable_heads)
         .map(oauth::refusals)
         .service(connect_sessions::get)
         .service(connect_sessions::end)

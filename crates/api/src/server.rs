@@ -4,10 +4,13 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::Server;
+use actix_http::{HttpService, Protocol};
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_web::dev::{AppConfig, Server};
 use actix_web::middleware::{NormalizePath, from_fn};
-use actix_web::{App, HttpServer, web};
+use actix_web::{App, web};
 use gateway::Gateway;
+use tokio::net::TcpStream;
 use tracing_actix_web::TracingLogger;
 use utoipa_actix_web::AppExt;
 
@@ -15,6 +18,7 @@ use crate::connect_sessions::ConnectPage;
 use crate::document::Document;
 use crate::edge::{self, RequestSpan};
 use crate::providers::PublicUrl;
+use crate::request_heads::RequestHeads;
 use crate::{error, methods, proxy, routes};
 
 /// How the API is served.
@@ -22,7 +26,7 @@ use crate::{error, methods, proxy, routes};
 pub struct ApiOptions {
     /// Where clients reach the API, such as `https://trunkline.example.org`, for the document and the first page.
     pub public_url: Option<String>,
-    /// Where people connect from a link, without a query; `/connect` of the API itself if `None`.
+    /// Where people connect from a link, without a query; no link is given if `None`.
     pub connect_url: Option<String>,
     /// Threads that answer; the smaller of the cores and 4 if `None`.
     pub threads: Option<usize>,
@@ -44,6 +48,10 @@ impl Default for ApiOptions {
 /// Threads beyond this bring nothing: the work is the database's.
 const MOST_THREADS: usize = 4;
 
+/// How long a request's head may take, and a client that was sent the end of its answer.
+const SLOWEST_HEAD: Duration = Duration::from_secs(5);
+const LONGEST_GOODBYE: Duration = Duration::from_secs(1);
+
 /// Serves the API on `listener` until the server is stopped by its handle; signals are the binary's.
 pub fn serve(gateway: Gateway, listener: TcpListener, options: ApiOptions) -> std::io::Result<Server> {
     let ApiOptions {
@@ -59,11 +67,13 @@ pub fn serve(gateway: Gateway, listener: TcpListener, options: ApiOptions) -> st
         Some(url) => url.trim_end_matches('/').to_owned(),
         None => format!("http://{}", listener.local_addr()?),
     };
-    let own_page = || format!("{url}/connect");
-    let page = web::Data::new(ConnectPage(connect_url.unwrap_or_else(own_page)));
+    let page = web::Data::new(ConnectPage(connect_url));
     let url = web::Data::new(PublicUrl(url));
     let gateway = web::Data::new(gateway);
-    let server = HttpServer::new(move || {
+    let builder = Server::build();
+    let stopping = builder.graceful_shutdown_signal();
+    let address = listener.local_addr()?;
+    let app = move || {
         App::new()
             .app_data(gateway.clone())
             .app_data(document.clone())
@@ -76,17 +86,39 @@ pub fn serve(gateway: Gateway, listener: TcpListener, options: ApiOptions) -> st
             .default_service(web::to(error::no_route))
             .wrap(from_fn(methods::check))
             .wrap(edge::cors())
+            .wrap(from_fn(edge::beacons))
             .wrap(from_fn(edge::answer))
             .wrap(TracingLogger::<RequestSpan>::new())
             .wrap(NormalizePath::trim())
             .wrap(from_fn(proxy::keep_address))
-    });
-    Ok(server
+    };
+    // As actix's own server does it, but for the check of heads.
+    let builder = builder.listen("api", listener, move || {
+        let stopping = stopping.clone();
+        let app = app().into_factory().map_err(|error| error.error_response());
+        let http = HttpService::build()
+            .graceful_shutdown_signal(move || {
+                let stopping = stopping.clone();
+                async move { stopping.notified().await }
+            })
+            .client_request_timeout(SLOWEST_HEAD)
+            .client_disconnect_timeout(LONGEST_GOODBYE)
+            .h1_allow_half_closed(true)
+            .local_addr(address)
+            .finish(map_config(app, |()| AppConfig::default()));
+        fn_service(async |stream: TcpStream| {
+            // Else the end of a streamed answer waits for the client to confirm what came before it, which takes up to 40 ms.
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(%error, "TCP_NODELAY cannot be set");
+            }
+            let peer = stream.peer_addr().ok();
+            Ok((RequestHeads::new(stream), Protocol::Http1, peer))
+        })
+        .and_then(http)
+    })?;
+    Ok(builder
         .workers(threads)
-        // Else the end of a streamed answer waits for the client to confirm what came before it, which takes up to 40 ms.
-        .tcp_nodelay(true)
         .shutdown_timeout(drain.as_secs())
         .disable_signals()
-        .listen(listener)?
         .run())
 }

@@ -9,6 +9,7 @@ use gateway::{ActionRequest, FieldError, Gateway};
 use serde_json::{Map, Value as Json};
 
 use super::Wishes;
+use crate::body::RawBody;
 use crate::caller::{AnyCaller, Caller, scope};
 use crate::error::ApiError;
 use crate::{body, pattern, query, records};
@@ -63,7 +64,7 @@ async fn carry_out(
     gateway: web::Data<Gateway>,
     request: HttpRequest,
     path: web::Path<(String, String)>,
-    bytes: web::Bytes,
+    RawBody(bytes): RawBody,
 ) -> Result<HttpResponse, ApiError> {
     let (integration, route) = path.into_inner();
     let method = request.method();

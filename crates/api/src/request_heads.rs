@@ -1,0 +1,419 @@
+//! Checks the head of each request before actix parses it, which answers what it refuses with an empty body.
+//!
+//! The stream hands on all bytes as they come, with two exceptions. In a request's target, characters that no URL holds (`"`, `<`,
+//! `é`) are percent-encoded, as browsers do. A head that cannot be accepted is replaced by a request for the route of [`Unreadable`],
+//! which answers with an error of the usual shape and closes the connection. Bodies are followed to their end only to find the next
+//! head: what a request means is decided by actix alone.
+
+use std::io;
+use std::pin::Pin;
+use std::str::FromStr;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use actix_web::http::Uri;
+use bytes::{Buf, BufMut, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep};
+use tokio_util::io::poll_read_buf;
+
+/// Where heads that cannot be accepted are sent. No integration can have this name.
+pub(crate) const ROUTE: &str = "/!unreadable/";
+/// Bytes of a head, headers of it, and bytes of a target, at most; actix accepts no more.
+const MAX_HEAD: usize = 100_000;
+const MAX_HEADERS: usize = 96;
+const MAX_TARGET: usize = 65_000;
+/// Bytes of a line that gives a chunk's size or a trailer, at most.
+const MAX_LINE: usize = 8_192;
+/// How long a connection's first head may take; shorter than actix's own limit.
+const FIRST_HEAD: Duration = Duration::from_millis(4_500);
+/// Bytes that are read and dropped behind a refused head, so that the client gets to read the answer.
+const DROPPED: usize = 1 << 20;
+
+/// Bytes that are made room for: few for a head, since many connections are idle.
+const READ_OF_HEAD: usize = 2_048;
+const READ_OF_BODY: usize = 32_768;
+
+/// Why a head cannot be accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unreadable {
+    /// It breaks HTTP's grammar.
+    Head,
+    /// Its target is no address.
+    Target,
+    /// Its target is too long.
+    TargetTooLong,
+    /// It is too long, or has too many headers.
+    HeadTooLarge,
+    /// Its length of the body is given twice, or is no length.
+    Length,
+    /// It did not arrive in time.
+    Late,
+}
+
+impl Unreadable {
+    const ALL: [(Self, &str); 6] = [
+        (Self::Head, "head"),
+        (Self::Target, "target"),
+        (Self::TargetTooLong, "long-target"),
+        (Self::HeadTooLarge, "large-head"),
+        (Self::Length, "length"),
+        (Self::Late, "late"),
+    ];
+
+    fn word(self) -> &'static str {
+        let found = Self::ALL.iter().find(|(known, _)| *known == self);
+        found.map_or("head", |(_, word)| word)
+    }
+}
+
+impl FromStr for Unreadable {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let found = Self::ALL.iter().find(|(_, word)| *word == text);
+        found.map(|(known, _)| *known).ok_or(())
+    }
+}
+
+/// What comes next on the connection.
+enum Next {
+    Head,
+    /// So many bytes of a body.
+    Body(u64),
+    /// A line with the size of a chunk.
+    ChunkSize,
+    /// So many bytes of a chunk and the line's end behind it.
+    Chunk(u64),
+    /// The lines behind the last chunk.
+    Trailers,
+    /// Whatever it is: another protocol.
+    Anything,
+    /// Nothing that counts; so many bytes may still be dropped.
+    Nothing(usize),
+}
+
+/// A connection whose requests are checked as they are read.
+pub(crate) struct RequestHeads<S> {
+    inner: S,
+    received: BytesMut,
+    /// Bytes of `received` in which no end of a head was found.
+    searched: usize,
+    checked: BytesMut,
+    next: Next,
+    first: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S> RequestHeads<S> {
+    pub(crate) fn new(inner: S) -> Self {
+        Self {
+            inner,
+            received: BytesMut::new(),
+            searched: 0,
+            checked: BytesMut::new(),
+            next: Next::Head,
+            first: Some(Box::pin(sleep(FIRST_HEAD))),
+        }
+    }
+
+    /// Moves what can be handed on from `received` to `checked`; false if that takes more bytes.
+    fn advance(&mut self) -> bool {
+        match self.next {
+            Next::Head => self.head(),
+            Next::Body(left) => {
+                let left = self.hand_on(left);
+                self.next = if left == 0 { Next::Head } else { Next::Body(left) };
+                left == 0
+            }
+            Next::Chunk(left) => {
+                let left = self.hand_on(left);
+                self.next = if left == 0 {
+                    Next::ChunkSize
+                } else {
+                    Next::Chunk(left)
+                };
+                left == 0
+            }
+            Next::ChunkSize => self.line(|line| {
+                let size = line
+                    .split(|byte| *byte == b';')
+                    .next()
+                    .unwrap_or_default()
+                    .trim_ascii();
+                let size = std::str::from_utf8(size)
+                    .ok()
+                    .filter(|text| !text.starts_with('+'))?;
+                match u64::from_str_radix(size, 16).ok()? {
+                    0 => Some(Next::Trailers),
+                    size => Some(Next::Chunk(size.checked_add(2)?)),
+                }
+            }),
+            Next::Trailers => self.line(|line| {
+                let end = line.trim_ascii().is_empty();
+                Some(if end { Next::Head } else { Next::Trailers })
+            }),
+            Next::Anything => {
+                self.hand_on(u64::MAX);
+                false
+            }
+            Next::Nothing(left) => {
+                let left = left.saturating_sub(self.received.len());
+                self.received.clear();
+                self.next = Next::Nothing(left);
+                false
+            }
+        }
+    }
+
+    /// Hands on at most `most` bytes; returns how many of them are still to come.
+    fn hand_on(&mut self, most: u64) -> u64 {
+        let here = u64::try_from(self.received.len()).unwrap_or(u64::MAX).min(most);
+        let bytes = self
+            .received
+            .split_to(usize::try_from(here).unwrap_or(usize::MAX));
+        if self.checked.is_empty() {
+            self.checked = bytes;
+        } else {
+            self.checked.extend_from_slice(&bytes);
+        }
+        most.saturating_sub(here)
+    }
+
+    /// Hands on a line, which `then` reads. One that is none ends the connection: actix tells the handler that the body broke off.
+    fn line(&mut self, then: impl FnOnce(&[u8]) -> Option<Next>) -> bool {
+        let Some(end) = self.received.iter().position(|byte| *byte == b'\n') else {
+            if self.received.len() > MAX_LINE {
+                self.next = Next::Nothing(DROPPED);
+            }
+            return false;
+        };
+        let line = self.received.split_to(end.saturating_add(1));
+        match then(&line) {
+            Some(next) => {
+                self.checked.extend_from_slice(&line);
+                self.next = next;
+                true
+            }
+            None => {
+                self.next = Next::Nothing(DROPPED);
+                false
+            }
+        }
+    }
+
+    fn head(&mut self) -> bool {
+        // Empty lines before a request are no part of it (RFC 9112, section 2.2).
+        while self.received.starts_with(b"\r\n") {
+            self.received.advance(2);
+            self.searched = 0;
+        }
+        let Some(end) = end_of_head(&self.received, self.searched) else {
+            self.searched = self.received.len().saturating_sub(3);
+            if self.received.len() > MAX_HEAD {
+                let line = self.received.iter().position(|byte| *byte == b'\n');
+                self.refuse(match line {
+                    Some(_) => Unreadable::HeadTooLarge,
+                    None => Unreadable::TargetTooLong,
+                });
+                return true;
+            }
+            return false;
+        };
+        let head = self.received.split_to(end);
+        self.searched = 0;
+        self.first = None;
+        let checked = if head.len() > MAX_HEAD {
+            Err(Unreadable::HeadTooLarge)
+        } else {
+            check(&head)
+        };
+        match checked {
+            Ok((head, next)) => {
+                self.checked.extend_from_slice(&head);
+                self.next = next;
+            }
+            Err(why) => self.refuse(why),
+        }
+        true
+    }
+
+    fn refuse(&mut self, why: Unreadable) {
+        let request = format!(
+            "GET {ROUTE}{} HTTP/1.1\r\nhost: trunkline\r\nconnection: close\r\n\r\n",
+            why.word()
+        );
+        self.checked.extend_from_slice(request.as_bytes());
+        self.received.clear();
+        self.first = None;
+        self.next = Next::Nothing(DROPPED);
+    }
+}
+
+/// The place behind the empty line that ends a head, searched from `from`.
+fn end_of_head(bytes: &[u8], from: usize) -> Option<usize> {
+    let rest = bytes.get(from..)?;
+    let found = rest
+        .iter()
+        .enumerate()
+        .filter(|(_, byte)| **byte == b'\n')
+        .find_map(|(at, _)| {
+            let behind = rest.get(at.saturating_add(1)..)?;
+            let length = match behind {
+                [b'\n', ..] => 1,
+                [b'\r', b'\n', ..] => 2,
+                _ => return None,
+            };
+            Some(at.saturating_add(1).saturating_add(length))
+        });
+    found.map(|end| end.saturating_add(from))
+}
+
+/// The head as it is handed on, and what follows it.
+fn check(head: &[u8]) -> Result<(BytesMut, Next), Unreadable> {
+    let head = encoded(head)?;
+    let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+    let mut request = httparse::Request::new(&mut headers);
+    match request.parse(&head) {
+        Ok(httparse::Status::Complete(_)) => {}
+        Err(httparse::Error::TooManyHeaders) => return Err(Unreadable::HeadTooLarge),
+        Ok(httparse::Status::Partial) | Err(_) => return Err(Unreadable::Head),
+    }
+    let target = request.path.unwrap_or_default();
+    if target.len() > MAX_TARGET {
+        return Err(Unreadable::TargetTooLong);
+    }
+    Uri::from_str(target).map_err(|_| Unreadable::Target)?;
+    let next = behind(&request)?;
+    Ok((head, next))
+}
+
+/// What follows a head, by the headers that frame a body (RFC 9112, section 6).
+fn behind(request: &httparse::Request<'_, '_>) -> Result<Next, Unreadable> {
+    let all = |name: &str| -> Vec<&[u8]> {
+        let headers = request.headers.iter();
+        let named = headers.filter(|header| header.name.eq_ignore_ascii_case(name));
+        named.map(|header| header.value.trim_ascii()).collect()
+    };
+    if all("host").len() > 1 {
+        return Err(Unreadable::Head);
+    }
+    if request.method == Some("CONNECT") || !all("upgrade").is_empty() {
+        return Ok(Next::Anything);
+    }
+    let length = match all("content-length").as_slice() {
+        [] => None,
+        [value] => {
+            let digits = std::str::from_utf8(value)
+                .ok()
+                .filter(|text| !text.starts_with('+'));
+            let length = digits.and_then(|text| text.parse::<u64>().ok());
+            Some(length.ok_or(Unreadable::Length)?)
+        }
+        _ => return Err(Unreadable::Length),
+    };
+    let coded = match all("transfer-encoding").as_slice() {
+        // HTTP/1.0 has no such header.
+        _ if request.version == Some(0) => false,
+        [] => false,
+        [value] if value.eq_ignore_ascii_case(b"chunked") => true,
+        [value] if value.eq_ignore_ascii_case(b"identity") => false,
+        _ => return Err(Unreadable::Length),
+    };
+    match (coded, length) {
+        (true, Some(_)) => Err(Unreadable::Length),
+        (true, None) => Ok(Next::ChunkSize),
+        (false, Some(length)) if length > 0 => Ok(Next::Body(length)),
+        (false, _) => Ok(Next::Head),
+    }
+}
+
+/// The head with the characters encoded that no URL holds. Everything else, also what is wrong, stays as it is.
+fn encoded(head: &[u8]) -> Result<BytesMut, Unreadable> {
+    let end = head
+        .iter()
+        .position(|byte| *byte == b'\n')
+        .ok_or(Unreadable::Head)?;
+    let (line, rest) = head.split_at_checked(end).ok_or(Unreadable::Head)?;
+    let mut out = BytesMut::with_capacity(head.len());
+    for byte in line {
+        if matches!(byte, b'"' | b'<' | b'>' | b'`' | 0x80..) {
+            out.extend_from_slice(format!("%{byte:02X}").as_bytes());
+        } else {
+            out.put_u8(*byte);
+        }
+    }
+    out.extend_from_slice(rest);
+    Ok(out)
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for RequestHeads<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        loop {
+            if !this.checked.is_empty() {
+                let length = this.checked.len().min(buf.remaining());
+                buf.put_slice(&this.checked.split_to(length));
+                return Poll::Ready(Ok(()));
+            }
+            if this.advance() || !this.checked.is_empty() {
+                continue;
+            }
+            if matches!(this.next, Next::Nothing(0)) {
+                return Poll::Ready(Ok(()));
+            }
+            let late = this
+                .first
+                .as_mut()
+                .is_some_and(|first| first.as_mut().poll(cx).is_ready());
+            if late {
+                this.refuse(Unreadable::Late);
+                continue;
+            }
+            this.received.reserve(match this.next {
+                Next::Head => READ_OF_HEAD,
+                _ => READ_OF_BODY,
+            });
+            if ready!(poll_read_buf(Pin::new(&mut this.inner), cx, &mut this.received))? == 0 {
+                // A head that was begun is handed on, so that actix sees that it broke off.
+                if !matches!(this.next, Next::Nothing(_)) && !this.received.is_empty() {
+                    this.next = Next::Anything;
+                    continue;
+                }
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for RequestHeads<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write_vectored(cx, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests;

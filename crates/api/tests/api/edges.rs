@@ -1,0 +1,341 @@
+//! What stands before any route: heads of requests, lengths, encodings. Whatever is refused, the answer has the usual shape.
+
+use reqwest::Method;
+use serde_json::{Value as Json, json};
+use store::Dialect;
+use testkit::{TestApp, on_both_databases};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+on_both_databases!(
+    names_of_routes_are_not_for_new_integrations_and_old_ones_stay,
+    a_page_needs_no_account_sid_twice_and_sees_the_label_of_a_key,
+);
+
+async fn app() -> TestApp {
+    TestApp::on(Dialect::Sqlite).await.unwrap()
+}
+
+/// The answers to what is written into one connection, which the server closes.
+async fn raw(app: &TestApp, bytes: &[u8]) -> String {
+    let request = app.anonymous().request(Method::GET, "/").build().unwrap();
+    let port = request.url().port().unwrap();
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    // The server may stop reading before all is written.
+    let _ = stream.write_all(bytes).await;
+    let mut all = Vec::new();
+    let _ = stream.read_to_end(&mut all).await;
+    String::from_utf8_lossy(&all).into_owned()
+}
+
+/// Fails unless the last answer is an error of that status and code as every client may expect it.
+fn assert_error(answers: &str, status: u16, code: &str, what: &str) {
+    let what: String = what.chars().take(80).collect();
+    let last = answers.rsplit("HTTP/1.1 4").next().unwrap();
+    let (head, body) = last
+        .split_once("\r\n\r\n")
+        .unwrap_or_else(|| panic!("{what}: {answers}"));
+    let head = head.to_ascii_lowercase();
+    assert!(
+        format!("4{head}").starts_with(&status.to_string()),
+        "{what}: {head}"
+    );
+    assert!(head.contains("content-type: application/json"), "{what}: {head}");
+    assert!(head.contains("x-request-id: "), "{what}: {head}");
+    let body: Json = serde_json::from_str(body).unwrap_or_else(|error| panic!("{what}: {error}: {body}"));
+    assert_eq!(body["error"]["code"], code, "{what}");
+    assert!(!body["error"]["message"].as_str().unwrap().is_empty(), "{what}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_cannot_be_read_is_refused_as_any_other() {
+    let app = app().await;
+    let large = format!("GET / HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n", "y".repeat(120_000));
+    let many = format!("GET / HTTP/1.1\r\nhost: x\r\n{}\r\n", "x: y\r\n".repeat(200));
+    let long = format!("GET /{} HTTP/1.1\r\nhost: x\r\n\r\n", "x".repeat(66_000));
+    for (bytes, status, code) in [
+        ("GET /a b HTTP/1.1\r\nhost: x\r\n\r\n", 400, "invalid_request"),
+        ("hello\r\n\r\n", 400, "invalid_request"),
+        (
+            "GET / HTTP/1.1\r\nhost: x\r\nbad header\r\n\r\n",
+            400,
+            "invalid_request",
+        ),
+        ("G T / HTTP/1.1\r\nhost: x\r\n\r\n", 400, "invalid_request"),
+        (
+            "POST /connections HTTP/1.1\r\nhost: x\r\ncontent-length: many\r\n\r\n",
+            400,
+            "invalid_request",
+        ),
+        (
+            "POST /connections HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n{}",
+            400,
+            "invalid_request",
+        ),
+        (large.as_str(), 431, "headers_too_large"),
+        (many.as_str(), 431, "headers_too_large"),
+        (long.as_str(), 414, "uri_too_long"),
+    ] {
+        let answers = raw(&app, bytes.as_bytes()).await;
+        assert_error(&answers, status, code, bytes);
+        // Also behind a request that was good.
+        let behind = format!("GET /health HTTP/1.1\r\nhost: x\r\n\r\n{bytes}");
+        let answers = raw(&app, behind.as_bytes()).await;
+        assert!(answers.starts_with("HTTP/1.1 200"), "{answers}");
+        assert_error(&answers, status, code, bytes);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn characters_that_no_url_holds_are_understood() {
+    let app = app().await;
+    let key = app.admin().key().unwrap();
+    for (target, status, code) in [
+        ("/twilio/messages?connectionId=\"<é>`", 404, "unknown_connection"),
+        ("/connections/é\"<>?provider_config_key=twilio", 404, "not_found"),
+        ("/nothing/é\"/<x>", 404, "not_found"),
+        ("/connections?\"é=<", 400, "invalid_query_params"),
+        ("/proxy/x?q=\"<é", 400, "invalid_headers"),
+        ("/integrations/%zz", 404, "not_found"),
+        ("/integrations/%", 404, "not_found"),
+        ("/integrations/%ff%fe", 404, "not_found"),
+        ("/connections?search=%zz&search=%", 400, "invalid_query_params"),
+    ] {
+        let request = format!(
+            "GET {target} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\nconnection: close\r\n\r\n"
+        );
+        let answers = raw(&app, request.as_bytes()).await;
+        let shown = answers.split("\r\n").next().unwrap().to_owned();
+        if target.contains('%') && !shown.contains(&status.to_string()) {
+            // How a part that is no text is refused is the router's; that it is refused in shape is ours.
+            assert_error(&answers, 400, "invalid_uri_params", target);
+        } else {
+            assert_error(&answers, status, code, target);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_method_that_nobody_knows_is_refused_on_every_route() {
+    let app = app().await;
+    for path in [
+        "/",
+        "/health",
+        "/connections",
+        "/twilio/messages",
+        "/twilio/connect",
+        "/openapi.json",
+        "/action/trigger",
+    ] {
+        let request = format!("BREW {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        assert_error(
+            &raw(&app, request.as_bytes()).await,
+            405,
+            "method_not_allowed",
+            path,
+        );
+    }
+}
+
+/// What is wrong with a body, on every route that takes one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_cannot_be_read_is_refused_in_the_same_way_by_every_route() {
+    let app = app().await;
+    app.connect_twilio().await;
+    let key = app.admin().key().unwrap().to_owned();
+    let document = app.anonymous().get("/openapi.json").await.json();
+    let mut seen = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let first = path.split('/').nth(1).unwrap_or_default();
+        let of_another = first != "twilio" && app.gateway().registry().get(first).is_some();
+        // A front end is asked for its token first; what is proxied is the provider's to refuse.
+        if of_another || path.starts_with("/proxy") || path.starts_with("/api-auth") {
+            continue;
+        }
+        for (verb, operation) in item.as_object().unwrap() {
+            if operation["requestBody"].is_null() {
+                continue;
+            }
+            let path = path
+                .replace("{integration}", "twilio")
+                .replace("{messageSid}", "SM00000000000000000000000000000000")
+                .replace("{callSid}", "CA00000000000000000000000000000000");
+            let head = format!(
+                "{} {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\nconnection: close\r\nprovider-config-key: twilio\r\nconnection-id: my-twilio\r\n",
+                verb.to_ascii_uppercase()
+            );
+            let sized = |kind: &str, body: &str| {
+                format!(
+                    "{head}content-type: {kind}\r\ncontent-length: {}\r\n\r\n{body}",
+                    body.len()
+                )
+            };
+            let what = format!("{verb} {path}");
+            let large = format!("{{\"x\":\"{}\"}}", "y".repeat(70_000));
+            for (bytes, status, code) in [
+                (sized("application/json", &large), 413, "body_too_large"),
+                (sized("application/json", "{\"a\":"), 400, "invalid_json"),
+                (sized("text/plain", "{}"), 415, "invalid_content_type"),
+                (sized("application/jsonx", "{}"), 415, "invalid_content_type"),
+                (
+                    format!(
+                        "{head}content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n"
+                    ),
+                    400,
+                    "invalid_json",
+                ),
+                (
+                    format!(
+                        "{head}content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{{}}xx\r\n0\r\n\r\n"
+                    ),
+                    400,
+                    "invalid_json",
+                ),
+            ] {
+                assert_error(
+                    &raw(&app, bytes.as_bytes()).await,
+                    status,
+                    code,
+                    &format!("{what}: {code}"),
+                );
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen >= 20, "{seen}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_error_quotes_is_bounded() {
+    let app = app().await;
+    app.connect_twilio().await;
+    let long = "x".repeat(25_000);
+    let mut fields = serde_json::Map::new();
+    fields.insert(long.clone(), json!(1));
+    for body in [
+        Json::Object(fields),
+        json!({ "connectionId": long }),
+        json!({ "accountSid": long, "code": long }),
+    ] {
+        let refused = app.admin().post("/twilio/connect", &body).await.expect(400);
+        assert!(refused.text.len() < 6_000, "{}", refused.text.len());
+    }
+    let many: serde_json::Map<String, Json> = (0..3_000).map(|n| (format!("field-{n}"), json!(1))).collect();
+    let refused = app
+        .admin()
+        .post("/twilio/connect", &Json::Object(many))
+        .await
+        .expect(400);
+    assert_eq!(refused.fields().len(), 100);
+}
+
+async fn names_of_routes_are_not_for_new_integrations_and_old_ones_stay(app: TestApp) {
+    for name in registry::RESERVED.iter().copied().chain(["Connections", "ADMIN"]) {
+        let body = json!({ "provider": "twilio", "unique_key": name });
+        let refused = app.admin().post("/integrations", &body).await.expect(400);
+        assert_eq!(refused.fields(), ["unique_key"], "{name}");
+    }
+    let now = app.clock().now();
+    let made = app.store().write(move |c| {
+        let environment = store::environments::by_name(c, &"dev".parse().unwrap())?.id;
+        let new = store::integrations::NewIntegration::plain(
+            environment,
+            "events".parse().unwrap(),
+            "twilio".parse().unwrap(),
+        );
+        store::integrations::ensure(c, &new, now)
+    });
+    assert!(made.await.unwrap());
+    app.admin().get("/integrations/events").await.expect(200);
+    let known = app.simulator().credentials();
+    let body = json!({
+        "provider_config_key": "events", "connection_id": "one", "connection_config": { "accountSid": known.account_sid },
+        "credentials": { "type": "BASIC", "username": known.account_sid, "password": known.auth_token },
+    });
+    app.admin().post("/connections", &body).await.expect(201);
+    let renamed = json!({ "unique_key": "logs" });
+    app.admin()
+        .patch("/integrations/events", &renamed)
+        .await
+        .expect(400);
+    app.admin().delete("/integrations/events").await.expect(200);
+}
+
+async fn a_page_needs_no_account_sid_twice_and_sees_the_label_of_a_key(app: TestApp) {
+    let shown = app.admin().get("/providers/twilio").await.expect(200).json();
+    assert_eq!(shown["data"]["connection_config"]["accountSid"]["optional"], true);
+    let known = app.simulator().credentials();
+    let session = json!({ "end_user": { "id": "u" }, "allowed_integrations": ["twilio"] });
+    let made = app
+        .admin()
+        .post("/connect/sessions", &session)
+        .await
+        .expect(201)
+        .json();
+    let token = made["data"]["token"].as_str().unwrap();
+    let path = format!("/api-auth/basic/twilio?connect_session_token={token}");
+    let body = json!({ "username": known.account_sid, "password": known.auth_token });
+    app.anonymous().post(&path, &body).await.expect(200);
+    let key = json!({ "username": known.main_key_sid, "password": known.main_key_secret });
+    let refused = app.anonymous().post(&path, &key).await.expect(400);
+    assert_eq!(refused.code(), "connection_validation_failed");
+    assert!(refused.message().contains("accountSid"), "{}", refused.text);
+
+    let listed = app.admin().get("/integrations").await.expect(200).json();
+    let twilio = &listed["data"][0];
+    assert_eq!(
+        (
+            &twilio["preconfigured_credentials"],
+            &twilio["preconfigured_connection_config"],
+            twilio.get("credentials_label")
+        ),
+        (&json!([]), &json!([]), None)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connect_page_may_send_beacons_and_no_other_route_takes_credentials() {
+    let app = app().await;
+    let origin = "http://localhost:3009";
+    let ask = |path: &str| {
+        app.anonymous()
+            .request(Method::OPTIONS, path)
+            .header("Origin", origin)
+            .header("Access-Control-Request-Method", "POST")
+            .header("Access-Control-Request-Headers", "content-type")
+    };
+    let allowed = app.anonymous().send(ask("/connect/telemetry")).await.expect(204);
+    assert_eq!(allowed.header("access-control-allow-origin"), Some(origin));
+    assert_eq!(allowed.header("access-control-allow-credentials"), Some("true"));
+    assert_eq!(
+        allowed.header("access-control-allow-headers"),
+        Some("content-type")
+    );
+    let beacon = app
+        .anonymous()
+        .request(Method::POST, "/connect/telemetry")
+        .header("Origin", origin)
+        .header("Content-Type", "application/json")
+        .body("{}");
+    let taken = app.anonymous().send(beacon).await.expect(204);
+    assert_eq!(taken.header("access-control-allow-origin"), Some(origin));
+    assert_eq!(taken.header("access-control-allow-credentials"), Some("true"));
+    let other = app.anonymous().send(ask("/connect/sessions")).await.expect(200);
+    assert_eq!(other.header("access-control-allow-origin"), Some("*"));
+    assert_eq!(other.header("access-control-allow-credentials"), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_middleware_refuses_has_the_usual_shape() {
+    let app = app().await;
+    for path in ["/connections", "/twilio/messages", "/action/trigger"] {
+        let request = format!(
+            "OPTIONS {path} HTTP/1.1\r\nhost: x\r\norigin: https://a.example\r\naccess-control-request-method: b@d m\r\n\
+             connection: close\r\n\r\n"
+        );
+        let answers = raw(&app, request.as_bytes()).await;
+        if !answers.starts_with("HTTP/1.1 2") {
+            assert_error(&answers, 400, "invalid_request", path);
+        }
+    }
+}

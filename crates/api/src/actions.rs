@@ -19,7 +19,7 @@ const REPLAYED: &str = "Idempotency-Replayed";
 /// Which action, and what it is given.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct TriggerBody {
+pub(crate) struct TriggerActionBody {
     /// The action's name.
     #[schema(example = "send-message")]
     action_name: String,
@@ -131,7 +131,7 @@ fn text(headers: &HeaderMap, name: &str) -> Option<String> {
         ("X-Max-Retries" = Option<i64>, Header, minimum = 0, maximum = 5, description = "With `X-Async`: how often it is tried again, if it is known that nothing was done or if it may be repeated"),
         ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible characters of your choice, kept for five days with the answer"),
     ),
-    request_body = TriggerBody,
+    request_body = TriggerActionBody,
     responses(
         (status = 200, description = "What the action answered: any JSON. The header `Idempotency-Replayed` says that it is the answer of an earlier request", body = serde_json::Value),
         (status = 202, description = "Stored; the header `Location` says where the result will be", body = StoredAnswer),
@@ -149,7 +149,7 @@ pub(crate) async fn trigger(
     caller: Caller<scope::ActionsExecute>,
     gateway: web::Data<Gateway>,
     request: HttpRequest,
-    body: Body<TriggerBody>,
+    body: Body<TriggerActionBody>,
 ) -> Result<HttpResponse, ApiError> {
     let headers = request.headers();
     let integration = text(headers, "Provider-Config-Key").ok_or(ApiError::MissingIntegration)?;

@@ -5,7 +5,7 @@ pub(crate) mod forms;
 use actix_web::{HttpResponse, post, web};
 use gateway::{Connected, Gateway};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value as Json};
+use serde_json::{Map, Value as Json, json};
 use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::openapi::{Object, RefOr};
 use utoipa::{PartialSchema, ToSchema};
@@ -26,6 +26,7 @@ impl PartialSchema for ConnectBody {
         ));
         object
             .additional_properties(Some(AdditionalProperties::FreeForm(true)))
+            .examples([json!({ "connectionId": "my-acme", "apiKey": "sk_live_0123456789abcdef" })])
             .into()
     }
 }
@@ -47,6 +48,7 @@ pub(crate) fn shared_fields() -> ObjectBuilder {
     ObjectBuilder::new()
         .schema_type(SchemaType::Type(Type::Object))
         .property("connectionId", text("What you call the connection, unique within the integration; a random UUID if left out. The name of a connection that is there replaces its credentials and keeps its rows.").examples(["my-acme"]))
+        .property("connection_config", map("Further configuration by the names under which it is stored, for what no form asks: at most 50 keys that the provider does not know").additional_properties(Some(AdditionalProperties::FreeForm(true))))
         .property("metadata", map("Your own notes, any JSON object").additional_properties(Some(AdditionalProperties::FreeForm(true))))
         .property("tags", map("Your labels: at most 10, names in lower case, values of 1 to 255 characters").additional_properties(Some(ObjectBuilder::new().schema_type(SchemaType::Type(Type::String)))))
         .property("end_user", map("Your user: an object with id, and email, display_name, tags and organization as there are; also becomes labels"))

@@ -15,8 +15,16 @@ use crate::caller::{Caller, SessionHolder, scope};
 use crate::connections::{EndUser, Organization};
 use crate::error::{ApiError, ErrorBody, KeyErrors, SessionErrors};
 
-/// Where the connect page is, without a query.
-pub(crate) struct ConnectPage(pub(crate) String);
+/// Where the connect page is, without a query; `None` if the operator names none.
+pub(crate) struct ConnectPage(pub(crate) Option<String>);
+
+impl ConnectPage {
+    /// Scheme, host and port, as a browser sends them.
+    pub(crate) fn origin(&self) -> Option<String> {
+        let url = url::Url::parse(self.0.as_ref()?).ok()?;
+        Some(url.origin().ascii_serialization())
+    }
+}
 
 /// The colour of a connect page that nobody has coloured, as in Nango's API.
 const PRIMARY: &str = "#00B2E3";
@@ -48,6 +56,7 @@ pub(crate) struct IntegrationOverrides {
 /// A session to make.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({ "end_user": { "id": "user-1", "email": "ada@example.com" }, "allowed_integrations": ["acme"] }))]
 pub(crate) struct SessionBody {
     /// Your user; needed unless there are tags.
     #[schema(value_type = Option<EndUser>)]
@@ -65,7 +74,7 @@ pub(crate) struct SessionBody {
     integrations_config_defaults: Option<BTreeMap<String, IntegrationDefaults>>,
     /// By integration, what a connect page shows otherwise.
     overrides: Option<BTreeMap<String, IntegrationOverrides>>,
-    /// Where events of the connections made go.
+    /// Where events of the connections made go. Kept, and not yet acted on: no events are sent.
     webhook_url_override: Option<String>,
 }
 
@@ -92,7 +101,7 @@ pub(crate) struct ReconnectBody {
     integrations_config_defaults: Option<BTreeMap<String, IntegrationDefaults>>,
     /// By integration, what a connect page shows otherwise.
     overrides: Option<BTreeMap<String, IntegrationOverrides>>,
-    /// Where events of the connection go.
+    /// Where events of the connection go. Kept, and not yet acted on: no events are sent.
     webhook_url_override: Option<String>,
 }
 
@@ -147,9 +156,10 @@ struct MadeSession {
         example = "nango_connect_session_0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
     )]
     token: String,
-    /// The connect page, opened with the token.
-    #[schema(example = "https://trunkline.example.org/?session_token=…")]
-    connect_link: String,
+    /// The connect page, opened with the token; only if the operator has set `TRUNKLINE_CONNECT_URL`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "https://connect.example.org/?session_token=…")]
+    connect_link: Option<String>,
     /// When the session ends: half an hour from now.
     #[schema(format = DateTime)]
     expires_at: String,
@@ -159,7 +169,10 @@ fn created(made: &NewSessionToken, page: &ConnectPage) -> HttpResponse {
     let token = made.token.expose_secret();
     HttpResponse::Created().json(SessionAnswer {
         data: MadeSession {
-            connect_link: format!("{}?session_token={token}", page.0),
+            connect_link: page
+                .0
+                .as_ref()
+                .map(|page| format!("{page}?session_token={token}")),
             token: token.to_owned(),
             expires_at: made.expires_at.to_string(),
         },

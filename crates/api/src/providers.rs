@@ -63,6 +63,18 @@ impl ProviderView {
         for own in ["name", "logo_url"] {
             document.remove(own);
         }
+        // A connect page need not ask twice for what stands in a credential too.
+        let config = document
+            .get_mut("connection_config")
+            .and_then(Json::as_object_mut);
+        for (name, field) in config.into_iter().flatten() {
+            if let Some(field) = field
+                .as_object_mut()
+                .filter(|_| provider.is_in_a_credential(name))
+            {
+                field.insert("optional".to_owned(), true.into());
+            }
+        }
         Self {
             name: provider.name.to_string(),
             logo_url: url.logo(provider.name.as_str()),

@@ -10,7 +10,7 @@ use gateway::{Gateway, TriggeredRun};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use self::request::{SelectBody, StatusQuery, TriggerBody};
+use self::request::{SelectBody, StatusQuery, TriggerSyncBody};
 use self::state::StatusList;
 use crate::body::Body;
 use crate::caller::{Caller, scope};
@@ -72,7 +72,7 @@ impl From<Vec<TriggeredRun>> for TriggerAnswer {
 /// with `emptyCache` the rows are deleted first as well.
 #[utoipa::path(
     operation_id = "trigger_syncs", tag = "syncs", security(("api_key" = ["environment:syncs:execute"])),
-    request_body = TriggerBody,
+    request_body = TriggerSyncBody,
     responses(
         (status = 200, description = "The runs", body = TriggerAnswer),
         (status = 400, description = "`invalid_body`, `missing_provider_config_key`, `no_syncs_found`, `unknown_sync` or `unknown_provider_config`", body = ErrorBody),
@@ -85,7 +85,7 @@ pub(crate) async fn trigger(
     caller: Caller<scope::SyncsExecute>,
     gateway: web::Data<Gateway>,
     request: HttpRequest,
-    body: Body<TriggerBody>,
+    body: Body<TriggerSyncBody>,
 ) -> Result<web::Json<TriggerAnswer>, ApiError> {
     let (selection, options) = body.0.read(request.headers())?;
     let runs = gateway

@@ -84,6 +84,7 @@ function gateway(folder, { key, simUrl, providerUrl, databaseUrl }) {
         TRUNKLINE_ENCRYPTION_KEY: randomBytes(32).toString('base64'),
         TRUNKLINE_SECRET_KEY: key,
         TRUNKLINE_INTEGRATIONS_DIR: files,
+        TRUNKLINE_CONNECT_URL: 'https://connect.example.com',
         TRUNKLINE_UPSTREAM__ALLOW_PRIVATE_ADDRESSES: 'true',
         TRUNKLINE_PROVIDERS__TWILIO__BASE_URL: simUrl,
         // The same server by another name is another origin.

@@ -72,7 +72,7 @@ impl TryFrom<Json> for SyncRef {
 /// Which syncs to run now, and how.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct TriggerBody {
+pub(crate) struct TriggerSyncBody {
     /// Names of syncs, `name::variant`, or objects of both; at least one.
     #[schema(max_items = 256, value_type = Vec<SyncRefShape>)]
     syncs: Option<Vec<SyncRef>>,
@@ -110,7 +110,7 @@ enum SyncMode {
     FullRefreshAndClearCache,
 }
 
-impl TriggerBody {
+impl TriggerSyncBody {
     /// The selection, with what the body leaves out taken from the headers.
     pub(crate) fn read(self, headers: &HeaderMap) -> Result<(SyncSelection, TriggerOptions), ApiError> {
         let options = self.options()?;

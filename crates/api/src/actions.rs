@@ -19,13 +19,17 @@ const REPLAYED: &str = "Idempotency-Replayed";
 /// Which action, and what it is given.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "action_name": "send-message",
+    "input": { "to": "+15551234567", "from": "+15557654321", "body": "Your table is booked." },
+}))]
 pub(crate) struct TriggerActionBody {
     /// The action's name.
     #[schema(example = "send-message")]
     action_name: String,
     /// Its inputs. Each provider's short routes list those of its actions.
     #[serde(default)]
-    #[schema(value_type = Option<Object>, example = json!({ "to": "+15551234567", "from": "+15557654321", "body": "Your table is booked." }))]
+    #[schema(value_type = Option<Object>)]
     input: Option<Map<String, Json>>,
 }
 

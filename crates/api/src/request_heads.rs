@@ -183,7 +183,7 @@ impl<S> RequestHeads<S> {
     fn line(&mut self, then: impl FnOnce(&[u8]) -> Option<Next>) -> bool {
         let Some(end) = self.received.iter().position(|byte| *byte == b'\n') else {
             if self.received.len() > MAX_LINE {
-                self.next = Next::Nothing(DROPPED);
+                self.next = Next::Nothing(0);
             }
             return false;
         };
@@ -195,7 +195,7 @@ impl<S> RequestHeads<S> {
                 true
             }
             None => {
-                self.next = Next::Nothing(DROPPED);
+                self.next = Next::Nothing(0);
                 false
             }
         }
@@ -210,11 +210,7 @@ impl<S> RequestHeads<S> {
         let Some(end) = end_of_head(&self.received, self.searched) else {
             self.searched = self.received.len().saturating_sub(3);
             if self.received.len() > MAX_HEAD {
-                let line = self.received.iter().position(|byte| *byte == b'\n');
-                self.refuse(match line {
-                    Some(_) => Unreadable::HeadTooLarge,
-                    None => Unreadable::TargetTooLong,
-                });
+                self.refuse(too_long(&self.received));
                 return true;
             }
             return false;
@@ -223,7 +219,7 @@ impl<S> RequestHeads<S> {
         self.searched = 0;
         self.first = None;
         let checked = if head.len() > MAX_HEAD {
-            Err(Unreadable::HeadTooLarge)
+            Err(too_long(&head))
         } else {
             check(&head)
         };
@@ -246,6 +242,14 @@ impl<S> RequestHeads<S> {
         self.received.clear();
         self.first = None;
         self.next = Next::Nothing(DROPPED);
+    }
+}
+
+/// What of a head is too long.
+fn too_long(head: &[u8]) -> Unreadable {
+    match head.iter().position(|byte| *byte == b'\n') {
+        Some(end) if end <= MAX_TARGET => Unreadable::HeadTooLarge,
+        _ => Unreadable::TargetTooLong,
     }
 }
 

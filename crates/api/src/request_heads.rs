@@ -179,26 +179,20 @@ impl<S> RequestHeads<S> {
         most.saturating_sub(here)
     }
 
-    /// Hands on a line, which `then` reads. One that is none ends the connection: actix tells the handler that the body broke off.
+    /// Hands on a line, which `then` reads. Behind one that is none everything is handed on: actix tells the handler of the request
+    /// that its body cannot be read, and closes the connection after the answer.
     fn line(&mut self, then: impl FnOnce(&[u8]) -> Option<Next>) -> bool {
         let Some(end) = self.received.iter().position(|byte| *byte == b'\n') else {
             if self.received.len() > MAX_LINE {
-                self.next = Next::Nothing(0);
+                self.next = Next::Anything;
+                return true;
             }
             return false;
         };
         let line = self.received.split_to(end.saturating_add(1));
-        match then(&line) {
-            Some(next) => {
-                self.checked.extend_from_slice(&line);
-                self.next = next;
-                true
-            }
-            None => {
-                self.next = Next::Nothing(0);
-                false
-            }
-        }
+        self.next = then(&line).unwrap_or(Next::Anything);
+        self.checked.extend_from_slice(&line);
+        true
     }
 
     fn head(&mut self) -> bool {

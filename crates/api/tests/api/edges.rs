@@ -192,8 +192,13 @@ async fn a_body_that_cannot_be_read_is_refused_in_the_same_way_by_every_route() 
                     "invalid_json",
                 ),
             ] {
+                let answers = raw(&app, bytes.as_bytes()).await;
+                // Behind the answer to a broken chunk actix refuses the rest of the connection, which nobody reads.
+                let first = answers
+                    .split("HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n")
+                    .next();
                 assert_error(
-                    &raw(&app, bytes.as_bytes()).await,
+                    first.unwrap_or_default(),
                     status,
                     code,
                     &format!("{what}: {code}"),

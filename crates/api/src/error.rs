@@ -16,6 +16,7 @@ use utoipa::{IntoResponses, ToSchema};
 
 pub(crate) use self::unreadable::unreadable_heads;
 use crate::request_heads::Unreadable;
+
 /// Characters of a message: it may quote what a caller or a provider wrote.
 const LONGEST_MESSAGE: usize = 4_000;
 /// Characters of one step of a field's path.

@@ -177,32 +177,9 @@ async fn a_body_that_cannot_be_read_is_refused_in_the_same_way_by_every_route() 
                 (sized("application/json", "{\"a\":"), 400, "invalid_json"),
                 (sized("text/plain", "{}"), 415, "invalid_content_type"),
                 (sized("application/jsonx", "{}"), 415, "invalid_content_type"),
-                (
-                    format!(
-                        "{head}content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n"
-                    ),
-                    400,
-                    "invalid_json",
-                ),
-                (
-                    format!(
-                        "{head}content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{{}}xx\r\n0\r\n\r\n"
-                    ),
-                    400,
-                    "invalid_json",
-                ),
             ] {
                 let answers = raw(&app, bytes.as_bytes()).await;
-                // Behind the answer to a broken chunk actix refuses the rest of the connection, which nobody reads.
-                let first = answers
-                    .split("HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n")
-                    .next();
-                assert_error(
-                    first.unwrap_or_default(),
-                    status,
-                    code,
-                    &format!("{what}: {code}"),
-                );
+                assert_error(&answers, status, code, &format!("{what}: {code}"));
             }
             seen += 1;
         }

@@ -13,8 +13,8 @@ use upstream::{Target, Urgency, Variables};
 use vault::{KeyRing, SealContext, Sealed, VaultError};
 
 use crate::gateway::Inner;
-use crate::given;
 use crate::key_ring::{self, CurrentKey, EncryptionKeys, KeySource};
+use crate::{GatewayError, given};
 
 /// How far a rotation is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -120,7 +120,14 @@ impl Answer {
         }
         match self.json::<IgnoredAny>() {
             Ok(_) => Ok(self),
-            Err(_) if !output_expected && !self.declares_json() && self.text().is_some() => Ok(self),
+            Err(CallError::NotJson { instead, .. })
+                if instead != Instead::Markup
+                    && !output_expected
+                    && !self.declares_json()
+                    && self.text().is_some() =>
+            {
+                Ok(self)
+            }
             Err(error) => Err(error),
         }
     }

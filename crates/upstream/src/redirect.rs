@@ -2,7 +2,7 @@
 //!
 //! They are followed here and not by the HTTP client, so that the address policy sees each hop and a foreign one gets nothing.
 
-use reqwest::header;
+use reqwest::header::{self, HeaderValue};
 use reqwest::{Method, Response, StatusCode};
 use url::Url;
 
@@ -24,6 +24,25 @@ pub(crate) fn redirect_of(response: &Response, from: &Url) -> Option<Url> {
     url.set_username("").ok()?;
     url.set_password(None).ok()?;
     matches!(url.scheme(), "http" | "https").then_some(url)
+}
+
+/// Makes the `Location` of a redirect that is handed back a whole address: a relative one would lead a caller's HTTP client to a
+/// path of the gateway, which may answer it.
+pub(crate) fn make_location_absolute(response: &mut Response, from: &Url) {
+    let location = response.headers().get(header::LOCATION);
+    let Some(location) = location.and_then(|location| location.to_str().ok()) else {
+        return;
+    };
+    if Url::parse(location).is_ok() {
+        return;
+    }
+    // The query may hold the provider's own parameters.
+    let mut base = from.clone();
+    base.set_query(None);
+    let absolute = base.join(location).ok();
+    if let Some(value) = absolute.and_then(|url| HeaderValue::from_str(url.as_str()).ok()) {
+        response.headers_mut().insert(header::LOCATION, value);
+    }
 }
 
 /// Whether a request with this method only reads (RFC 9110, 9.2.1; RFC 4918, 9.1; RFC 3253, 3.6).

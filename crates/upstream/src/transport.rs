@@ -9,7 +9,7 @@ use url::Url;
 use crate::CallError;
 use crate::address::{NoPublicAddress, PublicResolver, check_url};
 use crate::error::shown_host;
-use crate::redirect::{only_reads, redirect_of};
+use crate::redirect::{make_location_absolute, only_reads, redirect_of};
 use crate::request::Prepared;
 
 const MAX_REDIRECTS: u32 = 5;
@@ -83,7 +83,7 @@ impl Transport {
                 request = request.body(body.clone());
             }
             let sent = request.send().await;
-            let response = sent.map_err(|error| failed(failure(host.clone(), error)))?;
+            let mut response = sent.map_err(|error| failed(failure(host.clone(), error)))?;
             let next = match redirect_of(&response, &hop.url) {
                 None => None,
                 Some(_) if redirects == MAX_REDIRECTS => {
@@ -97,6 +97,9 @@ impl Transport {
                     led = Some(next);
                 }
                 stopped => {
+                    if stopped.is_some() {
+                        make_location_absolute(&mut response, &hop.url);
+                    }
                     return Ok(Begun {
                         response,
                         host,

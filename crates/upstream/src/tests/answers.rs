@@ -25,6 +25,7 @@ fn typed(kind: &str, body: &str) -> ResponseTemplate {
 #[case::html(typed("text/html", "<!doctype html><p>Hello"), false, false)]
 #[case::html_called_json(typed("application/json", "<html></html>"), false, false)]
 #[case::html_of_no_type(ResponseTemplate::new(200).set_body_bytes("<html></html>"), false, false)]
+#[case::html_called_text(typed("text/plain", "<html></html>"), false, false)]
 #[case::text_called_json(typed("application/json", "queued"), false, false)]
 #[case::cut_off(typed("application/json", "{\"a\": 1"), false, false)]
 #[case::binary(ResponseTemplate::new(200).set_body_bytes(vec![0x1f, 0x8b, 0, 0xff]), false, false)]

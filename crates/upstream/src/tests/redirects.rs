@@ -229,3 +229,27 @@ async fn a_write_stays_within_the_origin_even_without_a_body(#[values(307, 308)]
     assert!(matches!(error, CallError::ForeignLink { .. }), "{error:?}");
     assert_eq!(calls(&foreign).await, 0);
 }
+
+#[rstest]
+#[case("/connections", "/connections")]
+#[case("y?a=1", "/v1/y?a=1")]
+#[case("//moved.example/y", "//moved.example/y")]
+#[tokio::test]
+async fn a_redirect_that_is_handed_back_leads_to_the_provider(
+    #[case] location: &str,
+    #[case] leads_to: &str,
+) {
+    let server = MockServer::start().await;
+    answers(&server, "POST", "/v1/x", 1, to(location, 302)).await;
+    let relay = Relay::new(Method::POST, "/v1/x");
+    let relayed = upstream(options())
+        .relay(&target(keyed(&server)), relay)
+        .await
+        .unwrap();
+    let expected = if leads_to.starts_with("//") {
+        format!("http:{leads_to}")
+    } else {
+        format!("{}{leads_to}", server.uri())
+    };
+    assert_eq!(relayed.headers["location"], expected);
+}

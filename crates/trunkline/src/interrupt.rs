@@ -41,7 +41,9 @@ pub(crate) fn restore() {
 
 /// Whether an error says that a signal came while a prompt waited for an answer.
 pub(crate) fn is_interruption(error: &(dyn Error + 'static)) -> bool {
-    error
-        .downcast_ref::<io::Error>()
+    // The prompts' error does not name its source.
+    let prompt = error.downcast_ref::<dialoguer::Error>();
+    let io = prompt.map(|dialoguer::Error::IO(error)| error);
+    io.or_else(|| error.downcast_ref::<io::Error>())
         .is_some_and(|error| error.kind() == io::ErrorKind::Interrupted)
 }

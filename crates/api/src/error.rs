@@ -278,7 +278,7 @@ impl ApiError {
             Self::Unreadable(Unreadable::Late) => (S::REQUEST_TIMEOUT, "request_timeout"),
             Self::Unreadable(_) => (S::BAD_REQUEST, "invalid_request"),
             Self::Refused { status, .. } if status.is_client_error() => (*status, "invalid_request"),
-            Self::Refused { .. } => (S::INTERNAL_SERVER_ERROR, "server_error"),
+            Self::Refused { .. } | Self::Unauthenticated => (S::INTERNAL_SERVER_ERROR, "server_error"),
             Self::NoRoute
             | Self::NoSuchConnection { .. }
             | Self::NoSuchIntegration(_)
@@ -289,7 +289,6 @@ impl ApiError {
             Self::UnknownProvider(_) => (S::BAD_REQUEST, "unknown_provider"),
             Self::NoSyncs => (S::BAD_REQUEST, "no_syncs_found"),
             Self::Migrating(_) => (S::SERVICE_UNAVAILABLE, "migrations_pending"),
-            Self::Unauthenticated => (S::INTERNAL_SERVER_ERROR, "server_error"),
             Self::UnknownIntegration(_) => (S::BAD_REQUEST, "unknown_provider_config"),
             Self::UnknownConnection { .. } => (S::BAD_REQUEST, "unknown_connection"),
             Self::Gateway(error) => kind::of_gateway(error),

@@ -55,8 +55,7 @@ pub struct Reconnection {
     pub connection: String,
     /// Its integration's key.
     pub integration: String,
-    /// The rest; `allowed_integrations` is that integration, whatever stands here, and no user and no tags leave those that are
-    /// there.
+    /// The rest; `allowed_integrations` is ignored, and a missing user or missing tags keep those that are there.
     pub session: NewSession,
 }
 
@@ -290,8 +289,7 @@ impl Sessions<'_> {
         Ok(())
     }
 
-    /// Connects as the session allows: `credentials` are of the type `mode`, `params` the front end's configuration, over which
-    /// stands what the session sets.
+    /// Connects as the session allows, with `credentials` of the type `mode`. What the session sets wins over `params`.
     ///
     /// A session is not used up: until it ends, its holder may try again, and connect further accounts.
     pub async fn connect(

@@ -96,16 +96,13 @@ async fn a_wrong_key_file_is_told_and_not_used(app: TestApp) {
     let right = app.key_file().load().unwrap().current().clone();
     let (path, other) = (app.key_file().path(), SecretKey::generate());
     let truncated = fs::read(path).unwrap()[..20].to_vec();
-    for (number, spoil) in [
-        (|app: &TestApp, other: &SecretKey, _: &[u8]| write_keys(app.key_file(), &[other]))
-            as fn(&TestApp, &SecretKey, &[u8]),
+    let spoils: [fn(&TestApp, &SecretKey, &[u8]); 4] = [
+        |app, other, _| write_keys(app.key_file(), &[other]),
         |app, _, _| fs::write(app.key_file().path(), "").unwrap(),
         |app, _, cut| fs::write(app.key_file().path(), cut).unwrap(),
         |app, _, _| fs::set_permissions(app.key_file().path(), fs::Permissions::from_mode(0o644)).unwrap(),
-    ]
-    .into_iter()
-    .enumerate()
-    {
+    ];
+    for (number, spoil) in spoils.into_iter().enumerate() {
         spoil(&app, &other, &truncated);
         let spoilt = fs::read(path).unwrap();
         app.connect_as(app.admin(), &format!("meanwhile-{number}")).await;
@@ -146,7 +143,7 @@ async fn first_starts_at_once_end_with_one_key(app: TestApp) {
     let file = KeyFile::at(app.key_file().path().with_file_name("first.key"));
     let one = || fresh(&app, &database, KeySource::File(file.clone()));
 
-    let started = futures::future::join_all([one(), one(), one(), one()]).await;
+    let started = futures::future::join_all(std::iter::repeat_with(one).take(4)).await;
 
     assert!(started.iter().all(Result::is_ok));
     let known = database

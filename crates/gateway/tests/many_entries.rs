@@ -352,9 +352,9 @@ async fn an_import_follows_the_same_rules_by_the_names_of_the_entry() {
         let made = import("conditional", key(), json!({})).await.expect(201).json();
         assert_eq!(made["connection_config"], json!({ "plan": "cloud" }));
         // A key that nothing needs for connecting may come later.
-        import("conditional", key(), json!({ "plan": "hosted" }))
-            .await
-            .expect(201);
+        let mut later = json!({ "provider_config_key": "conditional", "connection_id": "later" });
+        (later["credentials"], later["connection_config"]) = (key(), json!({ "plan": "hosted" }));
+        place.app.admin().post("/connections", &later).await.expect(201);
         let wrong = json!({ "type": "API_KEY", "apiKey": "wrong" });
         let reply = import("plainkey", wrong, json!({})).await.expect(400);
         assert_eq!(reply.fields(), ["credentials.apiKey"]);

@@ -195,6 +195,7 @@ mod tests {
         KeyFile::at(folder.path().join("trunkline.key"))
     }
 
+    #[expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
     fn mode(file: &KeyFile) -> u32 {
         fs::metadata(file.path()).unwrap().permissions().mode() & 0o777
     }
@@ -295,7 +296,7 @@ mod tests {
             (&[good, b"\ngeheim\n"].concat(), "line 2"),
             (&good[..40], "line 1"),
             (&[0xff; 44], "is not text"),
-            (&[b'\n'; 70_000], "is larger"),
+            (&b"\n".repeat(70_000), "is larger"),
         ];
         for (text, wanted) in cases {
             fs::write(&path, text).unwrap();

@@ -23,7 +23,7 @@ pub(crate) enum Following {
         /// Its place, to store.
         cursor: String,
         /// The call that reads it.
-        call: Call,
+        call: Box<Call>,
     },
     /// Nothing: the list has ended.
     End(End),
@@ -168,7 +168,7 @@ impl Walk {
             Some(failure) => Following::Bound { cursor, failure },
             None => Following::Page {
                 cursor,
-                call: self.at.clone(),
+                call: Box::new(self.at.clone()),
             },
         })
     }

@@ -168,7 +168,7 @@ impl<'a> Reader<'a> {
                 Ok(Following::End(end)) => return self.finish(batch, beside, end).await,
                 Ok(Following::Page { cursor, call }) => {
                     let (committed, next) =
-                        tokio::join!(self.advance(batch, beside, cursor), self.context.fetch(call));
+                        tokio::join!(self.advance(batch, beside, cursor), self.context.fetch(*call));
                     self.work.range = committed?;
                     fetched = next?;
                 }

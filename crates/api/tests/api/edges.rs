@@ -160,8 +160,14 @@ async fn a_body_that_cannot_be_read_is_refused_in_the_same_way_by_every_route() 
                 .replace("{integration}", "twilio")
                 .replace("{messageSid}", "SM00000000000000000000000000000000")
                 .replace("{callSid}", "CA00000000000000000000000000000000");
+            let parameters = operation["parameters"].as_array().into_iter().flatten();
+            let needed: Vec<String> = parameters
+                .filter(|parameter| parameter["in"] == "query" && parameter["required"] == true)
+                .map(|parameter| format!("{}=twilio", parameter["name"].as_str().unwrap()))
+                .collect();
+            let query = needed.join("&");
             let head = format!(
-                "{} {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\nconnection: close\r\nprovider-config-key: twilio\r\nconnection-id: my-twilio\r\n",
+                "{} {path}?{query} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\nconnection: close\r\nprovider-config-key: twilio\r\nconnection-id: my-twilio\r\n",
                 verb.to_ascii_uppercase()
             );
             let sized = |kind: &str, body: &str| {

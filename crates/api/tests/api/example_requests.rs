@@ -128,9 +128,10 @@ impl Stage {
     /// What must be there before any operation; deletions may have taken it away.
     async fn prepare(&self, id: &str) {
         let admin = self.app.admin();
-        let credentials = match self.basic() {
-            true => json!({ "connectionId": "my-acme", "username": "ada", "password": "p" }),
-            false => json!({ "connectionId": "my-acme", "apiKey": "k" }),
+        let credentials = if self.basic() {
+            json!({ "connectionId": "my-acme", "username": "ada", "password": "p" })
+        } else {
+            json!({ "connectionId": "my-acme", "apiKey": "k" })
         };
         admin.post("/acme/connect", &credentials).await.expect(201);
         if id == "delete_environment" {

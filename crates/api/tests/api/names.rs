@@ -6,6 +6,9 @@ use serde_json::{Value as Json, json};
 use store::connections;
 use testkit::{TestApp, on_both_databases};
 
+/// A body that holds a name.
+type WithName<'a> = Box<dyn Fn(&str) -> Json + 'a>;
+
 on_both_databases!(
     a_new_name_with_something_invisible_at_its_ends_is_refused_wherever_it_is_given,
     a_connection_of_an_old_name_is_found_and_deleted_by_exactly_that_name,
@@ -29,7 +32,7 @@ async fn a_new_name_with_something_invisible_at_its_ends_is_refused_wherever_it_
         body[field] = value;
         body
     };
-    let cases: Vec<(&str, Box<dyn Fn(&str) -> Json>, &str)> = vec![
+    let cases: Vec<(&str, WithName<'_>, &str)> = vec![
         ("/twilio/connect", Box::new(connect), "connectionId"),
         ("/connections", Box::new(import), "connection_id"),
         (
@@ -86,15 +89,16 @@ async fn a_connection_of_an_old_name_is_found_and_deleted_by_exactly_that_name(a
     app.connect_as(app.admin(), "bob").await;
     let old: ConnectionName = " bob ".parse().unwrap();
     let (name, now) = (old.clone(), app.clock().now());
+    let (key, provider): (IntegrationKey, _) = ("twilio".parse().unwrap(), "twilio".parse().unwrap());
     // As an older version stored it.
     app.store()
         .write(move |c| {
             let dev = store::environments::list(c)?.remove(0);
             let new = connections::NewConnection {
                 environment: dev.id,
-                integration: "twilio".parse::<IntegrationKey>().expect("a key"),
+                integration: key,
                 name,
-                provider: "twilio".parse().expect("a name"),
+                provider,
                 connection_config: serde_json::Map::new(),
                 metadata: None,
                 tags: None,

@@ -1,6 +1,10 @@
 //! Where credentials go: to addresses that the provider file, the integration or the connection names, and nowhere else.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail as tests do"
+)]
 
 mod connections;
 mod integrations;

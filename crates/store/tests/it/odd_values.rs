@@ -154,7 +154,7 @@ fn records_text() -> impl Strategy<Value = Vec<String>> {
             unreachable!()
         };
         // A field of its own kind more often than not.
-        let pick = |own: &str, odd: &str| if odd.len() % 4 == 0 { odd.to_owned() } else { own.to_owned() };
+        let pick = |own: &str, odd: &str| if odd.len().is_multiple_of(4) { odd.to_owned() } else { own.to_owned() };
         let name = serde_json::to_string(&format!("x{}", name.chars().take(5).collect::<String>())).unwrap();
         format!(
             r#"{{"sid": {key}, "from": {from}, "status": {}, "parts": {parts}, "read": {read}, "price": {}, "sent_at": {},

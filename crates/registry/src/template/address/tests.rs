@@ -63,6 +63,7 @@ fn a_value_at_the_hosts_end_may_bring_a_port_and_a_path() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "it is a list of values")]
 fn a_value_that_would_turn_the_address_elsewhere_is_refused() {
     let everywhere = [
         "evil.example/#",

@@ -156,16 +156,21 @@ async fn a_body_that_cannot_be_read_is_refused_in_the_same_way_by_every_route() 
             if operation["requestBody"].is_null() {
                 continue;
             }
-            let path = path
+            let mut path = path
                 .replace("{integration}", "twilio")
                 .replace("{messageSid}", "SM00000000000000000000000000000000")
                 .replace("{callSid}", "CA00000000000000000000000000000000");
-            let parameters = operation["parameters"].as_array().into_iter().flatten();
-            let needed: Vec<String> = parameters
-                .filter(|parameter| parameter["in"] == "query" && parameter["required"] == true)
-                .map(|parameter| format!("{}=twilio", parameter["name"].as_str().unwrap()))
-                .collect();
-            let query = needed.join("&");
+            let mut query = String::new();
+            for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                let name = parameter["name"].as_str().unwrap();
+                if parameter["in"] == "path" {
+                    let example = parameter["example"].as_str().unwrap_or("one");
+                    path = path.replace(&format!("{{{name}}}"), example);
+                } else if parameter["in"] == "query" && parameter["required"] == true {
+                    query += &format!("{name}=twilio&");
+                }
+            }
+            let query = query.trim_end_matches('&');
             let head = format!(
                 "{} {path}?{query} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\nconnection: close\r\nprovider-config-key: twilio\r\nconnection-id: my-twilio\r\n",
                 verb.to_ascii_uppercase()

@@ -1,8 +1,8 @@
 //! The memory allocator, and how it is told to give memory back.
 //!
 //! mimalloc keeps freed memory for a second before it gives it back to the system, and asks for transparent huge pages. Both
-//! suit programs that use as much memory as they can. Here pages of a sync come and go all the time: with these settings the peak
-//! of a first load is about half as high at the same speed, and an idle process is half as large (docs/benchmarks.md).
+//! suit programs that use as much memory as they can. Here pages of a sync come and go all the
+//! time: with these settings freed memory goes back to the system at once, so that the peak of a first load does not stay.
 //!
 //! mimalloc reads its settings from the environment when the process starts, before any code of ours, and its functions that
 //! change them later are unsafe to call. So a process that lacks them starts itself once more in its own place: it keeps its

@@ -167,7 +167,8 @@ async fn a_body_that_cannot_be_read_is_refused_in_the_same_way_by_every_route() 
                     let example = parameter["example"].as_str().unwrap_or("one");
                     path = path.replace(&format!("{{{name}}}"), example);
                 } else if parameter["in"] == "query" && parameter["required"] == true {
-                    query += &format!("{name}=twilio&");
+                    query.push_str(name);
+                    query.push_str("=twilio&");
                 }
             }
             let query = query.trim_end_matches('&');

@@ -15,7 +15,7 @@ use gateway::{Gateway, GatewayError, Session};
 
 use crate::actions::short;
 use crate::error::ApiError;
-use crate::{pattern, proxy};
+use crate::pattern;
 
 /// Scopes as types, so that a route's arguments tell which it needs.
 pub(crate) mod scope {
@@ -213,8 +213,6 @@ async fn identify(request: &ServiceRequest) -> Result<Identity, ApiError> {
         .ok_or(ApiError::Unauthenticated)?;
     Ok(if Session::is_token(key) {
         Identity::Session(gateway.sessions().authenticate(key).await?)
-    } else if proxy::is_route(pattern::of(request.request()).as_deref()) {
-        Identity::Key(gateway.keys().authenticate_often(key).await?)
     } else {
         Identity::Key(gateway.keys().authenticate(key).await?)
     })

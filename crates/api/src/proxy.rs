@@ -33,11 +33,6 @@ pub(crate) async fn keep_address(
     next.call(request).await
 }
 
-/// Whether a route's pattern is the proxy's.
-pub(crate) fn is_route(pattern: Option<&str>) -> bool {
-    pattern.is_some_and(|pattern| pattern.starts_with(PREFIX))
-}
-
 /// Calls the provider with the connection's credentials.
 ///
 /// The body reaches it byte for byte, and its answer comes back as it is: status, headers but those of one hop, body. Path and query

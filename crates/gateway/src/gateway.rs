@@ -81,7 +81,7 @@ impl Gateway {
             clock,
             due: Notify::new(),
             recent: Recent::new(),
-            callers: Brief::new(keys::REMEMBERED),
+            callers: Brief::new(keys::CACHED),
             action_due: Notify::new(),
         };
         inner.seal_secret_config().await?;

@@ -1,6 +1,7 @@
 //! API keys: made, recognised by their hash, and the scopes they carry.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{ApiKeyId, EnvironmentId, EnvironmentName};
@@ -124,7 +125,7 @@ pub struct Caller {
     /// The environment that the key belongs to.
     pub environment: EnvironmentId,
     pub(crate) key: ApiKeyId,
-    scopes: Vec<String>,
+    scopes: Arc<[String]>,
 }
 
 impl Caller {
@@ -159,8 +160,8 @@ const MAX_KEY_NAME: usize = 255;
 /// The use cases of API keys.
 pub struct Keys<'a>(pub(crate) &'a Inner);
 
-/// How long a good key is taken for good without another look.
-pub(crate) const REMEMBERED: Duration = Duration::from_secs(2);
+/// How long a good key is accepted without another read of the database.
+pub(crate) const CACHED: Duration = Duration::from_secs(2);
 
 /// A key's last use is noted at most this often, in microseconds: a write for each read would cost more than the read.
 const TOUCH_EVERY: i64 = 60 * domain::Timestamp::SECOND;
@@ -169,32 +170,26 @@ const TOUCH_EVERY: i64 = 60 * domain::Timestamp::SECOND;
 const TOUCH_WAIT: Duration = Duration::from_millis(100);
 
 impl Keys<'_> {
-    /// Whose key `secret` is.
+    /// Whose key `secret` is. A good key is cached for two seconds: for so long one that another process revoked is still accepted.
+    /// What this process revokes is refused at once.
     pub async fn authenticate(&self, secret: &str) -> Result<Caller, GatewayError> {
-        let hash = vault::hash_api_key(secret);
-        let row = self
-            .0
-            .store
-            .read(move |c| api_keys::by_hash(c, &hash))
-            .await?
-            .ok_or(GatewayError::UnknownKey)?;
-        self.touch(&row).await;
-        Ok(Caller {
-            environment: row.environment,
-            key: row.id,
-            scopes: row.scopes,
-        })
-    }
-
-    /// The same, remembered for two seconds, for calls that come by the thousand: so long a key that another process revoked
-    /// still passes.
-    pub async fn authenticate_often(&self, secret: &str) -> Result<Caller, GatewayError> {
         let hash = vault::hash_api_key(secret);
         if let Some(caller) = self.0.callers.get(&hash) {
             return Ok(caller);
         }
-        let reading = self.0.callers.begin();
-        let caller = self.authenticate(secret).await?;
+        let (reading, wanted) = (self.0.callers.begin(), hash.clone());
+        let row = self
+            .0
+            .store
+            .read(move |c| api_keys::by_hash(c, &wanted))
+            .await?
+            .ok_or(GatewayError::UnknownKey)?;
+        self.touch(&row).await;
+        let caller = Caller {
+            environment: row.environment,
+            key: row.id,
+            scopes: row.scopes.into(),
+        };
         self.0.callers.put(hash, caller.clone(), reading);
         Ok(caller)
     }

@@ -75,20 +75,19 @@ pub(crate) async fn answer(
         .iter()
         .find(|(name, _)| name == "limit")
         .and_then(|(_, value)| value.parse().ok());
-    let filter = gateway
-        .records()
-        .filter(&caller, integration, plural, parameters)
-        .await?;
     let accept = request
         .headers()
         .get(ACCEPT)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
+    let records = gateway.records();
     let Some(format) = Format::of(accept) else {
-        let page = gateway.records().page(&filter).await?;
+        let read = records.filter_and_page(&caller, integration, plural, parameters);
+        let (filter, page) = read.await?;
         let body = RowWriter::new(filter.model()).page(&page);
         return Ok(HttpResponse::Ok().content_type("application/json").body(body));
     };
+    let filter = records.filter(&caller, integration, plural, parameters).await?;
     let name = format!(
         "attachment; filename=\"{}.{}\"",
         filter.model().table,

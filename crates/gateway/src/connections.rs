@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::{ConnectionId, ConnectionName, Variant};
+use domain::{ConnectionId, Variant};
 use registry::AuthMode;
 use secrecy::SecretString;
 use serde_json::{Map, Value as Json};
@@ -14,7 +14,6 @@ use upstream::Target;
 use crate::gateway::Inner;
 use crate::held::{DELETE_BATCH, Holder};
 use crate::models::ModelTable;
-use crate::subject::Subject;
 use crate::{Caller, ConnectRequest, Connected, GatewayError, Scope};
 
 /// The use cases of connections.
@@ -245,32 +244,6 @@ impl Inner {
             Ok(())
         });
         Ok(deleted.await?)
-    }
-
-    /// The connection of that name, or an error that names it as the caller did.
-    pub(crate) async fn connection(
-        &self,
-        caller: &Caller,
-        integration: &str,
-        name: &str,
-    ) -> Result<ConnectionRow, GatewayError> {
-        let key = self.integration(caller.environment, integration).await?.key;
-        let unknown = || GatewayError::UnknownConnection {
-            connection: name.to_owned(),
-            integration: integration.to_owned(),
-        };
-        let parsed: ConnectionName = name.parse().map_err(|_| unknown())?;
-        let environment = caller.environment;
-        let found = self
-            .store
-            .read(move |c| connections::find(c, environment, &key, &parsed))
-            .await;
-        let found = found.map_err(|error| match error {
-            store::StoreError::NotFound { .. } => unknown(),
-            other => other.into(),
-        })?;
-        Subject::found_connection(&found.integration, &found.name);
-        Ok(found)
     }
 
     /// Deletes a connection's rows of one table in batches.

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use domain::{Clock, EnvironmentId, IntegrationKey, ProviderName, SyncName, Variant};
+use domain::{Clock, IntegrationKey, ProviderName, SyncName, Variant};
 use registry::{Provider, Registry};
 use store::Store;
-use store::integrations::{self, IntegrationRow};
+use store::integrations::IntegrationRow;
 use tokio::sync::Notify;
 use upstream::Upstream;
 
@@ -24,7 +24,6 @@ use crate::models::{ModelTable, Models};
 use crate::providers::Providers;
 use crate::proxy::{Proxy, Recent};
 use crate::records::Records;
-use crate::subject::Subject;
 use crate::syncs::Syncs;
 use crate::{GatewayError, Rotation};
 
@@ -48,10 +47,10 @@ pub struct Parts {
 
 pub(crate) struct Inner {
     pub(crate) store: Store,
-    pub(crate) registry: Registry,
+    pub(crate) registry: Arc<Registry>,
     pub(crate) upstream: Upstream,
     pub(crate) credentials: Credentials,
-    pub(crate) models: Models,
+    pub(crate) models: Arc<Models>,
     pub(crate) clock: Clock,
     pub(crate) due: Notify,
     pub(crate) recent: Recent,
@@ -74,10 +73,10 @@ impl Gateway {
         let models = Models::prepare(&registry, &store).await?;
         let inner = Inner {
             store,
-            registry,
+            registry: Arc::new(registry),
             upstream,
             credentials,
-            models,
+            models: Arc::new(models),
             clock,
             due: Notify::new(),
             recent: Recent::new(),
@@ -252,28 +251,5 @@ impl Inner {
         self.registry
             .get(name.as_str())
             .ok_or_else(|| GatewayError::UnknownIntegration(name.to_string()))
-    }
-
-    /// The environment's integration of that key: one that was made, or a provider by its own name.
-    pub(crate) async fn integration(
-        &self,
-        environment: EnvironmentId,
-        key: &str,
-    ) -> Result<Integration, GatewayError> {
-        let unknown = || GatewayError::UnknownIntegration(key.to_owned());
-        let parsed: IntegrationKey = key.parse().map_err(|_| unknown())?;
-        let wanted = parsed.clone();
-        let row = self
-            .store
-            .read(move |c| integrations::find(c, environment, &wanted))
-            .await?;
-        let name = row.as_ref().map_or(key, |row| row.provider.as_str());
-        let provider = self.registry.get(name).ok_or_else(unknown)?;
-        Subject::found_integration(&parsed);
-        Ok(Integration {
-            key: parsed,
-            provider: Arc::clone(provider),
-            row,
-        })
     }
 }

@@ -26,6 +26,7 @@ mod integrations;
 mod key_ring;
 mod keys;
 mod labels;
+mod lookup;
 mod models;
 mod patch;
 mod providers;

@@ -5,12 +5,17 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use domain::{ColumnKind, Model, NameError, SyncName, TableName, Timestamp, Value, Variant, plain_decimal};
+use domain::{
+    ColumnKind, ConnectionId, Model, NameError, SyncName, TableName, Timestamp, Value, Variant, plain_decimal,
+};
+use registry::Provider;
 use serde::{Deserialize, Serialize};
 use store::connections::ConnectionRow;
 use store::records::{self, Bound, Position, RecordQuery, StoredRecord};
+use store::{DbConn, StoreError};
 
 use crate::gateway::Inner;
+use crate::lookup::Names;
 use crate::models::ModelTable;
 use crate::{Caller, FieldError, GatewayError};
 
@@ -21,7 +26,7 @@ pub struct Records<'a>(pub(crate) &'a Inner);
 #[derive(Debug, Clone)]
 pub struct RecordFilter {
     table: Arc<ModelTable>,
-    connection: domain::ConnectionId,
+    connection: ConnectionId,
     query: RecordQuery,
 }
 
@@ -62,37 +67,69 @@ impl Records<'_> {
         plural: &str,
         parameters: Vec<(String, String)>,
     ) -> Result<RecordFilter, GatewayError> {
-        let provider = self
-            .0
-            .integration(caller.environment, integration)
-            .await?
-            .provider;
-        let (sync, declared) = provider
-            .syncs
-            .iter()
-            .find(|(_, sync)| sync.model.plural == plural)
-            .ok_or_else(|| GatewayError::UnknownModel {
-                integration: integration.to_owned(),
-                model: plural.to_owned(),
-                known: provider
-                    .syncs
-                    .values()
-                    .map(|sync| sync.model.plural.as_str())
-                    .collect::<Vec<_>>()
-                    .join(", "),
-            })?;
-        let Parsed {
-            connection,
-            variant,
-            query,
-        } = parse(&declared.model, parameters).map_err(GatewayError::InvalidQuery)?;
-        let connection = self.0.connection(caller, integration, &connection).await?;
-        let table = self.table(&connection, sync, &variant).await?;
-        Ok(RecordFilter {
+        let read = self.read(caller, integration, plural, parameters, false).await?;
+        Ok(read.0)
+    }
+
+    /// Checks the query as [`Self::filter`] does, and reads its page.
+    pub async fn filter_and_page(
+        &self,
+        caller: &Caller,
+        integration: &str,
+        plural: &str,
+        parameters: Vec<(String, String)>,
+    ) -> Result<(RecordFilter, RecordPage), GatewayError> {
+        let (filter, found) = self.read(caller, integration, plural, parameters, true).await?;
+        let page = match found {
+            Some(found) => RecordPage::of(found, filter.query.limit),
+            None => self.page(&filter).await?,
+        };
+        Ok((filter, page))
+    }
+
+    /// Checks a query, and with `page` reads its rows and the one after them, unless a variant's table may have to be made first.
+    /// All of it is one read of the database.
+    async fn read(
+        &self,
+        caller: &Caller,
+        integration: &str,
+        plural: &str,
+        parameters: Vec<(String, String)>,
+        page: bool,
+    ) -> Result<(RecordFilter, Option<Vec<StoredRecord>>), GatewayError> {
+        let connection = connection_name(&parameters);
+        let names = Names {
+            integration,
+            connection: &connection,
+        };
+        let models = Arc::clone(&self.0.models);
+        let (key, plural) = (integration.to_owned(), plural.to_owned());
+        let read =
+            self.0
+                .integration_and_connection_with(caller, names, move |c, integration, connection| {
+                    let listed = match listed(&key, &integration.provider, &plural, parameters) {
+                        Ok(listed) => listed,
+                        Err(error) => return Ok(Err(error)),
+                    };
+                    let is_base = listed.query.variant == Variant::base();
+                    let table = connection
+                        .filter(|_| page && is_base)
+                        .and_then(|row| Some((models.of_sync(&row.provider, &listed.sync)?, row.id)));
+                    let rows = table
+                        .map(|(table, connection)| rows(c, table, connection, &listed.query.query))
+                        .transpose()?;
+                    Ok(Ok((listed, rows)))
+                });
+        let (_, connection, read) = read.await?;
+        let (Listed { sync, query }, rows) = read?;
+        let connection = connection?;
+        let table = self.table(&connection, &sync, &query.variant).await?;
+        let filter = RecordFilter {
             table: table.map_err(|error| GatewayError::InvalidQuery(vec![error]))?,
             connection: connection.id,
-            query,
-        })
+            query: query.query,
+        };
+        Ok((filter, rows))
     }
 
     /// The table of a sync's variant, or what is wrong with the variant if the connection has no such.
@@ -120,34 +157,12 @@ impl Records<'_> {
 
     /// One page.
     pub async fn page(&self, filter: &RecordFilter) -> Result<RecordPage, GatewayError> {
-        let wanted = filter.query.limit;
-        let (filter, mut query) = (filter.clone(), filter.query.clone());
-        // One more than asked for tells whether there is a next page.
-        query.limit = wanted.saturating_add(1);
-        let mut found = self
+        let (table, connection, query) = (Arc::clone(&filter.table), filter.connection, filter.query.clone());
+        let found = self
             .0
             .store
-            .read_long(move |c| {
-                records::list(
-                    c,
-                    &filter.table.sql,
-                    &filter.table.model,
-                    filter.connection,
-                    &query,
-                )
-            })
-            .await?;
-        let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
-        let more = found.len() > wanted;
-        found.truncate(wanted);
-        let next_cursor = found
-            .last()
-            .filter(|_| more)
-            .map(|record| write_cursor(&record.position));
-        Ok(RecordPage {
-            records: found,
-            next_cursor,
-        })
+            .read_long(move |c| rows(c, &table, connection, &query));
+        Ok(RecordPage::of(found.await?, filter.query.limit))
     }
 
     /// The page of at most `limit` records behind `after`, for a caller who streams them all.
@@ -173,9 +188,78 @@ impl Records<'_> {
     }
 }
 
+/// The rows of a query, and the one after them if there is one, which tells whether there is a next page.
+fn rows(
+    c: &mut DbConn,
+    table: &ModelTable,
+    connection: ConnectionId,
+    query: &RecordQuery,
+) -> Result<Vec<StoredRecord>, StoreError> {
+    let mut query = query.clone();
+    query.limit = query.limit.saturating_add(1);
+    records::list(c, &table.sql, &table.model, connection, &query)
+}
+
+impl RecordPage {
+    /// The first `wanted` of the records found, and a cursor if there are more.
+    fn of(mut found: Vec<StoredRecord>, wanted: i64) -> Self {
+        let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
+        let more = found.len() > wanted;
+        found.truncate(wanted);
+        let next_cursor = found
+            .last()
+            .filter(|_| more)
+            .map(|record| write_cursor(&record.position));
+        Self {
+            records: found,
+            next_cursor,
+        }
+    }
+}
+
+/// What a request lists, as far as its provider tells.
+struct Listed {
+    sync: SyncName,
+    query: Parsed,
+}
+
+/// The sync whose model has this plural, and the query checked against that model.
+fn listed(
+    integration: &str,
+    provider: &Provider,
+    plural: &str,
+    parameters: Vec<(String, String)>,
+) -> Result<Listed, GatewayError> {
+    let (sync, declared) = provider
+        .syncs
+        .iter()
+        .find(|(_, sync)| sync.model.plural == plural)
+        .ok_or_else(|| GatewayError::UnknownModel {
+            integration: integration.to_owned(),
+            model: plural.to_owned(),
+            known: provider
+                .syncs
+                .values()
+                .map(|sync| sync.model.plural.as_str())
+                .collect::<Vec<_>>()
+                .join(", "),
+        })?;
+    let query = parse(&declared.model, parameters).map_err(GatewayError::InvalidQuery)?;
+    Ok(Listed {
+        sync: sync.clone(),
+        query,
+    })
+}
+
+/// The connection that the parameters name; empty if they name none.
+fn connection_name(parameters: &[(String, String)]) -> String {
+    let of = |wanted: &str| parameters.iter().find(|(name, _)| name == wanted);
+    let named = of("connectionId").or_else(|| of("connection_id"));
+    named.map_or_else(String::new, |(_, value)| value.clone())
+}
+
 /// The checked query of a list.
 struct Parsed {
-    connection: String,
     variant: Variant,
     query: RecordQuery,
 }
@@ -207,11 +291,7 @@ fn parse(model: &Model, parameters: Vec<(String, String)>) -> Result<Parsed, Vec
         .remove("connectionId")
         .or_else(|| seen.remove("connection_id"));
     match connection {
-        Some(connection) if errors.is_empty() => Ok(Parsed {
-            connection,
-            variant,
-            query,
-        }),
+        Some(_) if errors.is_empty() => Ok(Parsed { variant, query }),
         Some(_) => Err(errors),
         None => {
             errors.push(FieldError::at(

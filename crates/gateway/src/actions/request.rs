@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use store::connections::ConnectionRow;
 
 use super::Actions;
+use crate::lookup::Names;
 use crate::{Caller, FieldError, Gateway, GatewayError};
 
 /// A request for an action.
@@ -53,13 +54,12 @@ impl Actions<'_> {
         caller: &Caller,
         request: ActionRequest,
     ) -> Result<Resolved, GatewayError> {
-        let inner = self.0.inner();
-        let integration = inner
-            .integration(caller.environment, &request.integration)
-            .await?;
-        let connection = inner
-            .connection(caller, &request.integration, &request.connection)
-            .await?;
+        let names = Names {
+            integration: &request.integration,
+            connection: &request.connection,
+        };
+        let found = self.0.inner().integration_and_connection(caller, names).await?;
+        let (integration, connection) = (found.0, found.1?);
         let provider = &integration.provider;
         let action =
             provider

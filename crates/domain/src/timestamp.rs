@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, SecondsFormat, Timelike, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A moment in UTC as microseconds since 1970, which is what both databases keep.
@@ -85,8 +85,47 @@ impl Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.to_chrono().to_rfc3339_opts(SecondsFormat::AutoSi, true))
+        let time = self.to_chrono();
+        let Some(year) = u32::try_from(time.year()).ok().filter(|year| *year <= 9_999) else {
+            return f.write_str(&time.to_rfc3339_opts(SecondsFormat::AutoSi, true));
+        };
+        // By hand: a page of records has hundreds of times, and chrono's own formatting allocates.
+        let [y1, y2, y3, y4] = digits(year);
+        let [m1, m2] = digits(time.month());
+        let [d1, d2] = digits(time.day());
+        let [h1, h2] = digits(time.hour());
+        let [n1, n2] = digits(time.minute());
+        let [s1, s2] = digits(time.second());
+        let seconds = [
+            y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T', h1, h2, b':', n1, n2, b':', s1, s2,
+        ];
+        write_ascii(f, &seconds)?;
+        match time.timestamp_subsec_micros() {
+            0 => f.write_str("Z"),
+            micros if micros % 1_000 == 0 => {
+                let [f1, f2, f3] = digits(micros / 1_000);
+                write_ascii(f, &[b'.', f1, f2, f3, b'Z'])
+            }
+            micros => {
+                let [f1, f2, f3, f4, f5, f6] = digits(micros);
+                write_ascii(f, &[b'.', f1, f2, f3, f4, f5, f6, b'Z'])
+            }
+        }
     }
+}
+
+/// The last `N` decimal digits of a number.
+fn digits<const N: usize>(mut number: u32) -> [u8; N] {
+    let mut digits = [b'0'; N];
+    for digit in digits.iter_mut().rev() {
+        *digit += u8::try_from(number % 10).unwrap_or_default();
+        number /= 10;
+    }
+    digits
+}
+
+fn write_ascii(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
+    f.write_str(std::str::from_utf8(bytes).map_err(|_| fmt::Error)?)
 }
 
 impl FromStr for Timestamp {
@@ -119,6 +158,32 @@ impl<'de> Deserialize<'de> for Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_is_written_as_chrono_writes_it() {
+        for micros in [
+            0,
+            1,
+            999_999,
+            120_000,
+            1_795_255_200_000_000,
+            1_795_255_200_123_000,
+            1_795_255_200_123_456,
+            // The last moments of 1969, of a leap day, and of the year 9999; the year 10000; the years 0 and -1.
+            -1,
+            951_868_799_999_999,
+            253_402_300_799_999_999,
+            253_402_300_800_000_000,
+            -62_167_219_200_000_000,
+            -62_167_219_200_000_001,
+            i64::MAX,
+            i64::MIN,
+        ] {
+            let time = Timestamp::from_micros(micros);
+            let by_chrono = time.to_chrono().to_rfc3339_opts(SecondsFormat::AutoSi, true);
+            assert_eq!(time.to_string(), by_chrono, "{micros}");
+        }
+    }
 
     #[test]
     fn a_plus_sign_that_became_a_blank_is_a_plus_sign() {

@@ -125,11 +125,12 @@ pub(crate) fn fill(
         .connection_config
         .iter()
         .filter_map(|(name, field)| Some((name.clone(), field.default_value.clone()?)));
-    let credentials = rendered(&form.credentials, &lookup).map(|(name, value)| (name, value.into()));
+    let credentials = rendered(&form.credentials, &lookup)?;
+    let credentials = credentials.into_iter().map(|(name, value)| (name, value.into()));
     // What the form gives stands over what the file takes by default.
     let connection_config = defaults
         .chain(of_body)
-        .chain(rendered(&form.connection_config, &lookup));
+        .chain(rendered(&form.connection_config, &lookup)?);
     Ok(Filled::new(
         provider,
         credentials.collect(),
@@ -141,10 +142,20 @@ pub(crate) fn fill(
 fn rendered(
     templates: &IndexMap<String, Template>,
     lookup: &dyn Fn(&str) -> Option<String>,
-) -> impl Iterator<Item = (String, String)> {
-    templates
-        .iter()
-        .filter_map(move |(name, template)| Some((name.clone(), template.render(lookup).ok()?)))
+) -> Result<Vec<(String, String)>, GatewayError> {
+    let mut values = Vec::new();
+    for (name, template) in templates {
+        let value = template.render_if_filled(lookup).map_err(|error| {
+            let field = template.holes().first().map_or(name.as_str(), |hole| *hole);
+            GatewayError::InvalidBody(vec![FieldError::at(
+                "invalid",
+                field,
+                format!("cannot be used: {error}"),
+            )])
+        })?;
+        values.extend(value.map(|value| (name.clone(), value)));
+    }
+    Ok(values)
 }
 
 fn refuse_oauth(provider: &Provider, fields: &Map<String, Json>) -> Result<(), GatewayError> {

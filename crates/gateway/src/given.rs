@@ -269,12 +269,13 @@ fn yields(
         }
     }
     let lookup = |name: &str| fields.get(name).cloned();
-    Some(
-        form.connection_config
-            .iter()
-            .filter_map(|(name, template)| Some((name.clone(), template.render(&lookup).ok()?)))
-            .collect(),
-    )
+    let mut read = BTreeMap::new();
+    for (name, template) in &form.connection_config {
+        // A value that makes too long a text cannot be read off.
+        let value = template.render_if_filled(&lookup).ok()?;
+        read.extend(value.map(|value| (name.clone(), value)));
+    }
+    Some(read)
 }
 
 fn sole_field(template: &Template) -> Option<&str> {

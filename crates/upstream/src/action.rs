@@ -96,6 +96,7 @@ impl CallError {
             | Self::Unreachable { .. }
             | Self::Crowded { .. }
             | Self::Template(_)
+            | Self::TextTooLong { .. }
             | Self::Integration { .. }
             | Self::OverrideNotAllowed { .. }
             | Self::BadUrl { .. }
@@ -117,22 +118,25 @@ impl Target {
         let method = Method::from_bytes(request.method.as_bytes()).map_err(|_| CallError::BadUrl {
             problem: "the action's method is not one of HTTP".to_owned(),
         })?;
-        let mut call = Call::new(method, request.path.render_path(&lookup)?);
+        let path = request.path.render_path(&lookup);
+        let path = path.map_err(CallError::within(|| "the path".to_owned()))?;
+        let mut call = Call::new(method, path);
         call.idempotent = action.repeatable;
         call.server.clone_from(&request.server);
-        call.query = filler.pairs(&request.query);
+        call.query = filler.pairs(&request.query, "query parameter")?;
         call.headers
             .insert(header::ACCEPT, HeaderValue::from_static("application/json"));
         let body = match &request.body {
             ActionBody::None => None,
             ActionBody::Form(form) => {
                 let text = url::form_urlencoded::Serializer::new(String::new())
-                    .extend_pairs(filler.pairs(form))
+                    .extend_pairs(filler.pairs(form, "form field")?)
                     .finish();
                 Some(("application/x-www-form-urlencoded", text))
             }
             ActionBody::Json(json) => {
-                let value = filler.json(json).unwrap_or_else(|| Value::Object(Map::new()));
+                let value = filler.json(json, "")?;
+                let value = value.unwrap_or_else(|| Value::Object(Map::new()));
                 Some(("application/json", value.to_string()))
             }
         };
@@ -176,8 +180,8 @@ impl Filler<'_> {
         self.target.variables.lookup(hole)
     }
 
-    /// The parameters that have a value; one whose value is a list comes once for each of its texts.
-    fn pairs(&self, parameters: &[Parameter]) -> Vec<(String, String)> {
+    /// The parameters that have a value; one whose value is a list comes once for each of its texts. `kind` names them in errors.
+    fn pairs(&self, parameters: &[Parameter], kind: &str) -> Result<Vec<(String, String)>, CallError> {
         let mut pairs = Vec::new();
         for parameter in parameters {
             if parameter
@@ -193,31 +197,44 @@ impl Filler<'_> {
                     .iter()
                     .map(|item| json::plain(item).unwrap_or_else(|| item.to_string()));
                 pairs.extend(texts.map(|text| (parameter.name.clone(), text)));
-            } else if let Ok(text) = parameter.value.render(&|name| self.text(name)) {
-                pairs.push((parameter.name.clone(), text));
+                continue;
             }
+            let text = parameter.value.render_if_filled(&|name| self.text(name));
+            let text = text.map_err(CallError::within(|| format!("the {kind} {:?}", parameter.name)))?;
+            pairs.extend(text.map(|text| (parameter.name.clone(), text)));
         }
-        pairs
+        Ok(pairs)
     }
 
-    fn json(&self, template: &JsonTemplate) -> Option<Value> {
-        match template {
+    /// The JSON with its holes filled, `None` if nothing is left of it. `at` is its place in the body, such as `/items/0`.
+    fn json(&self, template: &JsonTemplate, at: &str) -> Result<Option<Value>, CallError> {
+        Ok(match template {
             JsonTemplate::Plain(value) => Some(value.clone()),
-            JsonTemplate::Text(text) => match text.only_hole().filter(|hole| hole.starts_with("input.")) {
-                Some(hole) => self.input(hole).cloned(),
-                None => text.render(&|name| self.text(name)).ok().map(Value::String),
-            },
-            JsonTemplate::List(items) => {
-                let items: Vec<Value> = items.iter().filter_map(|item| self.json(item)).collect();
+            JsonTemplate::Text(text) => {
+                if let Some(hole) = text.only_hole().filter(|hole| hole.starts_with("input.")) {
+                    self.input(hole).cloned()
+                } else {
+                    let text = text.render_if_filled(&|name| self.text(name));
+                    let part = || format!("the value at {at:?} of the body");
+                    text.map_err(CallError::within(part))?.map(Value::String)
+                }
+            }
+            JsonTemplate::List(templates) => {
+                let mut items = Vec::new();
+                for (index, item) in templates.iter().enumerate() {
+                    items.extend(self.json(item, &format!("{at}/{index}"))?);
+                }
                 (!items.is_empty()).then_some(Value::Array(items))
             }
             JsonTemplate::Map(entries) => {
-                let object: Map<String, Value> = entries
-                    .iter()
-                    .filter_map(|(key, value)| Some((key.clone(), self.json(value)?)))
-                    .collect();
+                let mut object = Map::new();
+                for (key, value) in entries {
+                    if let Some(value) = self.json(value, &format!("{at}/{key}"))? {
+                        object.insert(key.clone(), value);
+                    }
+                }
                 (!object.is_empty() || entries.is_empty()).then_some(Value::Object(object))
             }
-        }
+        })
     }
 }

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use url::form_urlencoded::{Serializer, parse};
 
-use crate::{Call, json};
+use crate::{Call, CallError, json};
 
 /// The media type of a form.
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -30,10 +30,12 @@ pub(crate) fn with_own(
     call: &Call,
     headers: &mut HeaderMap,
     lookup: &dyn Fn(&str) -> Option<String>,
-) -> Result<Option<Bytes>, RenderError> {
+) -> Result<Option<Bytes>, CallError> {
     let mut filled = Map::new();
     for (name, value) in own {
-        if let Some(value) = value.render_if_filled(lookup)? {
+        let value = value.render_if_filled(lookup);
+        let value = value.map_err(CallError::within(|| format!("the field {name:?} of the body")))?;
+        if let Some(value) = value {
             filled.insert(name.clone(), value);
         }
     }

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::time::Duration;
 
-use registry::RenderError;
+use registry::{MAX_RENDERED, RenderError};
 use url::Url;
 
 use crate::{Instead, ProviderError, RetryAfter};
@@ -115,6 +115,14 @@ pub enum CallError {
     /// A template of the provider's file cannot be rendered with what connection and integration have.
     #[error("{}", way_out(.0))]
     Template(RenderError),
+    /// A part of the request would be longer than a rendered text may be.
+    #[error("{part} cannot be sent: the value of {hole} {}", too_long())]
+    TextTooLong {
+        /// The part of the request, such as `the query parameter "q"`.
+        part: String,
+        /// The hole whose value is too long.
+        hole: String,
+    },
     /// The integration's own configuration breaks the rules, as it may if it was stored before they were made.
     #[error(
         "the integration's integration_config.{field} cannot be used, since {problem}: make another integration"
@@ -198,7 +206,7 @@ fn way_out(error: &RenderError) -> String {
         RenderError::Missing { hole } => (hole, "is missing, and this call needs it".to_owned()),
         RenderError::Unfit { hole, rule } => (hole, (*rule).to_owned()),
         RenderError::NoAddress(problem) => return format!("the provider's address is not valid: {problem}"),
-        RenderError::TooLong => return format!("the call cannot be made: {error}"),
+        RenderError::TooLong { hole } => (hole, too_long()),
     };
     match hole.split_once('.') {
         Some(("connectionConfig", name)) => format!(
@@ -214,7 +222,19 @@ fn way_out(error: &RenderError) -> String {
     }
 }
 
+fn too_long() -> String {
+    format!("makes a text that is longer than {MAX_RENDERED} bytes: give a shorter one")
+}
+
 impl CallError {
+    /// Names what an error of a template is about, if the text would be too long.
+    pub(crate) fn within(part: impl FnOnce() -> String) -> impl FnOnce(RenderError) -> Self {
+        move |error| match error {
+            RenderError::TooLong { hole } => Self::TextTooLong { part: part(), hole },
+            error => Self::Template(error),
+        }
+    }
+
     /// What the provider said, if it did say no, also if the time was up then.
     pub fn provider(&self) -> Option<&ProviderError> {
         match self {
@@ -252,6 +272,7 @@ impl CallError {
             | Self::UnknownCoding { .. }
             | Self::Moved { .. }
             | Self::Template(_)
+            | Self::TextTooLong { .. }
             | Self::Integration { .. }
             | Self::OverrideNotAllowed { .. }
             | Self::BadUrl { .. }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use domain::{ConnectionId, Variant};
-use registry::{ListRequest, Provider, RenderError, Template};
+use registry::{ListRequest, Provider, Template};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
@@ -125,18 +125,16 @@ impl Target {
     }
 }
 
-/// Parameters of the file with their holes filled; one whose hole nothing fills is left out.
+/// Query parameters of the file with their holes filled; one whose hole nothing fills is left out.
 pub(crate) fn filled(
     templates: &[(String, Template)],
     lookup: &dyn Fn(&str) -> Option<String>,
-) -> Result<Vec<(String, String)>, RenderError> {
+) -> Result<Vec<(String, String)>, CallError> {
     let mut pairs = Vec::new();
     for (name, template) in templates {
-        pairs.extend(
-            template
-                .render_if_filled(lookup)?
-                .map(|value| (name.clone(), value)),
-        );
+        let value = template.render_if_filled(lookup);
+        let value = value.map_err(CallError::within(|| format!("the query parameter {name:?}")))?;
+        pairs.extend(value.map(|value| (name.clone(), value)));
     }
     Ok(pairs)
 }
@@ -149,7 +147,9 @@ pub(crate) fn add_headers(
     lookup: &dyn Fn(&str) -> Option<String>,
 ) -> Result<(), CallError> {
     for (name, template) in templates {
-        if let Some(value) = template.render_if_filled(lookup)? {
+        let value = template.render_if_filled(lookup);
+        let value = value.map_err(CallError::within(|| format!("the header {name:?}")))?;
+        if let Some(value) = value {
             let bad = |()| CallError::BadHeader { name: name.clone() };
             let header = HeaderName::try_from(name.as_str()).map_err(|_| bad(()))?;
             if value.is_empty() {

@@ -77,7 +77,9 @@ fn call_kind(error: &CallError) -> (StatusCode, &'static str) {
         | CallError::Template(RenderError::Unfit { .. } | RenderError::NoAddress(_)) => {
             (S::BAD_REQUEST, "invalid_uri_params")
         }
-        CallError::Template(_) | CallError::Integration { .. } => (S::BAD_REQUEST, "connection_incomplete"),
+        CallError::Template(_) | CallError::TextTooLong { .. } | CallError::Integration { .. } => {
+            (S::BAD_REQUEST, "connection_incomplete")
+        }
         CallError::BadHeader { .. } => (S::BAD_REQUEST, "invalid_headers"),
         CallError::Crowded { .. } => (S::TOO_MANY_REQUESTS, "rate_limited"),
         CallError::DeadlineExceeded { last, .. } if matches!(**last, CallError::Crowded { .. }) => {

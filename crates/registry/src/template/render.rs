@@ -35,8 +35,11 @@ pub enum RenderError {
     #[error("{0}")]
     NoAddress(String),
     /// The text would be longer than [`MAX_RENDERED`] bytes.
-    #[error("the text would be longer than {MAX_RENDERED} bytes")]
-    TooLong,
+    #[error("the value of {hole} makes a text that is longer than {MAX_RENDERED} bytes")]
+    TooLong {
+        /// The name of the hole that was filled last.
+        hole: String,
+    },
 }
 
 /// Where values come from, by the hole's name.
@@ -158,8 +161,12 @@ impl Budget {
         Self(MAX_RENDERED)
     }
 
-    fn spend(&mut self, bytes: usize) -> Result<(), RenderError> {
-        self.0 = self.0.checked_sub(bytes).ok_or(RenderError::TooLong)?;
+    /// `hole` is the one that is being filled, or that was filled last.
+    fn spend(&mut self, bytes: usize, hole: &str) -> Result<(), RenderError> {
+        let too_long = || RenderError::TooLong {
+            hole: hole.to_owned(),
+        };
+        self.0 = self.0.checked_sub(bytes).ok_or_else(too_long)?;
         Ok(())
     }
 }
@@ -172,10 +179,11 @@ fn render_parts(
     budget: &mut Budget,
 ) -> Result<(), RenderError> {
     let mut rest = parts.iter();
+    let mut last_hole = String::new();
     while let Some(part) = rest.next() {
         let (hole, value) = match part {
             Part::Text(text) => {
-                budget.spend(text.len())?;
+                budget.spend(text.len(), &last_hole)?;
                 out.push_str(text);
                 continue;
             }
@@ -202,13 +210,15 @@ fn render_parts(
             Some(Part::Hole(_) | Part::Made(..)) => After::Hole,
         };
         // Before it is escaped, which may make it several times as long.
-        budget.spend(value.len())?;
-        let escaped = escape(&Spot { before: out, after }, &value).map_err(|refused| match refused {
-            Refused::AsMissing => RenderError::Missing { hole },
-            Refused::Rule(rule) => RenderError::Unfit { hole, rule },
-        })?;
-        budget.spend(escaped.len().saturating_sub(value.len()))?;
+        budget.spend(value.len(), &hole)?;
+        let escaped = match escape(&Spot { before: out, after }, &value) {
+            Ok(escaped) => escaped,
+            Err(Refused::AsMissing) => return Err(RenderError::Missing { hole }),
+            Err(Refused::Rule(rule)) => return Err(RenderError::Unfit { hole, rule }),
+        };
+        budget.spend(escaped.len().saturating_sub(value.len()), &hole)?;
         out.push_str(&escaped);
+        last_hole = hole;
     }
     Ok(())
 }

@@ -109,6 +109,68 @@ fn json_keeps_the_types_of_what_was_given_and_has_no_empty_objects() {
     assert!(call.idempotent);
 }
 
+#[test]
+fn a_part_of_the_request_that_would_be_too_long_is_refused_by_its_name() {
+    let twice = || template("${input.text}${input.text}");
+    let plain = || action(ActionBody::None, false);
+    let text = || JsonTemplate::Text(twice());
+    let entry = |name: &str, value: JsonTemplate| (name.to_owned(), value);
+    let long = |value: &str| Action {
+        request: ActionRequest {
+            query: vec![parameter("q", value, None)],
+            ..plain().request
+        },
+        ..plain()
+    };
+    let mut header = plain();
+    header.request.headers = vec![("x-note".to_owned(), twice())];
+    let mut path = plain();
+    path.request.path = template("/orders/${input.text}${input.text}");
+    let form = vec![parameter("Body", "${input.text}${input.text}", None)];
+    let list = JsonTemplate::List(vec![JsonTemplate::Plain(json!(1)), text()]);
+    let json = JsonTemplate::Map(vec![
+        entry("items", list),
+        entry("x", JsonTemplate::Plain(json!(1))),
+    ]);
+    let mut own_query = provider("https://acme.example");
+    own_query.query = vec![("note".to_owned(), template("${connectionConfig.long}"))];
+    let target_of = |provider| {
+        let mut target = target(provider);
+        let mut variables = (*target.variables).clone();
+        variables
+            .connection_config
+            .insert("long".to_owned(), "x".repeat(1_100_000));
+        target.variables = std::sync::Arc::new(variables);
+        target
+    };
+    let plain_target = target_of(provider("https://acme.example"));
+    for (action, part) in [
+        (long("${input.text}${input.text}"), "the query parameter \"q\""),
+        (header, "the header \"x-note\""),
+        (path, "the path"),
+        (action(ActionBody::Form(form), false), "the form field \"Body\""),
+        (
+            action(ActionBody::Json(json), false),
+            "the value at \"/items/1\" of the body",
+        ),
+    ] {
+        let inputs = inputs(&json!({ "text": "x".repeat(600_000) }));
+
+        let error = plain_target.action_call(&action, &inputs).map(drop).unwrap_err();
+
+        let told = error.to_string();
+        assert!(told.starts_with(part) && told.contains("input.text"), "{told}");
+        assert!(error.nothing_done() && told.len() < 200, "{told}");
+    }
+    let call = plain_target.action_call(&plain(), &inputs(&json!({}))).unwrap();
+    let of_file = upstream(options()).prepare(&target_of(own_query), &call, None, &[]);
+    let told = of_file.map(drop).unwrap_err().to_string();
+    assert!(
+        told.contains("\"note\"") && told.contains("connectionConfig.long"),
+        "{told}"
+    );
+}
+
 #[tokio::test]
 async fn a_call_that_may_have_been_carried_out_is_repeated_only_if_it_may_be() {
     for (status, repeatable, attempts, nothing_done) in [

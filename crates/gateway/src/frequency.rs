@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use domain::{SyncName, Variant};
 use registry::Schedule;
-use store::{runs, schedule, syncs};
+use store::{StoreError, runs, schedule, syncs};
 
-use crate::syncs::{Syncs, next_due};
+use crate::syncs::{Syncs, next_due, no_such_variant};
 use crate::{Caller, FieldError, GatewayError};
 
 impl Syncs<'_> {
@@ -28,12 +28,9 @@ impl Syncs<'_> {
         let own = own.map_err(|error| wrong(error.to_string()))?;
         let connection = self.0.connection(caller, integration, connection).await?;
         let declared = self.0.declared(&connection, name)?.schedule.clone();
-        let Some(sync) = self.0.find_sync(&connection, name, variant).await? else {
-            return Err(GatewayError::UnknownSync(format!(
-                "the sync {name} of the connection {:?} has no variant {variant}",
-                connection.name
-            )));
-        };
+        let unknown = || no_such_variant(name, connection.name.as_str(), variant);
+        let found = self.0.find_sync(&connection, name, variant).await?;
+        let sync = found.ok_or_else(unknown)?;
         let (id, now, text) = (sync.id, self.0.clock.now(), own.as_ref().map(ToString::to_string));
         let provider = Arc::clone(self.0.provider(&connection.provider)?);
         let moved = self.0.store.write(move |c| {
@@ -45,7 +42,11 @@ impl Syncs<'_> {
                 _ => Ok(()),
             }
         });
-        moved.await?;
+        moved.await.map_err(|error| match error {
+            // It was deleted since it was found.
+            StoreError::NotFound { .. } => unknown(),
+            other => other.into(),
+        })?;
         self.0.due.notify_one();
         Ok(own.unwrap_or(declared))
     }

@@ -27,6 +27,19 @@ pub struct SyncSelection {
     pub syncs: Vec<(SyncName, Variant)>,
 }
 
+impl SyncSelection {
+    /// What follows from a sync that was deleted since it was selected: an error if the request names it, nothing if it stands for
+    /// all syncs of a connection or an integration.
+    fn allow_deleted(&self, sync: &SyncRow) -> Result<(), GatewayError> {
+        match &self.connection {
+            Some(connection) if !self.syncs.is_empty() => {
+                Err(no_such_variant(&sync.name, connection, &sync.variant))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 /// How a trigger begins.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TriggerOptions {
@@ -67,21 +80,28 @@ impl Syncs<'_> {
                 None
             };
             let (id, now) = (sync.id, self.0.clock.now());
-            let (run, already_active) = self
+            let made = self
                 .0
                 .store
                 .write(move |c| {
                     // In the order in which a worker that claims it takes the same rows.
                     schedule::lock(c, id)?;
+                    if syncs::get_any_environment(c, id)?.is_none() {
+                        return Ok(None);
+                    }
                     let made = runs::enqueue(c, id, Trigger::Api, now)?;
                     match held {
                         // If it is somebody else's by now, that is a reset as well, which makes it due at its end.
                         Some(holder) => holder.let_go(c, id, now)?,
                         None => schedule::bring_forward(c, id, now)?,
                     }
-                    Ok(made)
+                    Ok(Some(made))
                 })
                 .await?;
+            let Some((run, already_active)) = made else {
+                selection.allow_deleted(&sync)?;
+                continue;
+            };
             triggered.push(TriggeredRun {
                 id: run.id,
                 sync: sync.name,
@@ -130,24 +150,32 @@ impl Syncs<'_> {
         selection: &SyncSelection,
         paused: bool,
     ) -> Result<(), GatewayError> {
-        let (syncs, now) = (self.0.select(caller, selection).await?, self.0.clock.now());
-        self.0
+        let (selected, now) = (self.0.select(caller, selection).await?, self.0.clock.now());
+        let selection = selection.clone();
+        let set = self
+            .0
             .store
             .write(move |c| {
-                for id in syncs.iter().map(|sync| sync.id) {
-                    schedule::lock(c, id)?;
+                for sync in &selected {
+                    schedule::lock(c, sync.id)?;
                     // Only now it is known what its run and others leave it at.
-                    let sync = syncs::get_any_environment(c, id)?;
-                    let Some(sync) = sync.filter(|sync| sync.paused != paused) else {
-                        continue;
+                    let Some(locked) = syncs::get_any_environment(c, sync.id)? else {
+                        match selection.allow_deleted(sync) {
+                            Ok(()) => continue,
+                            Err(error) => return Ok(Err(error)),
+                        }
                     };
+                    if locked.paused == paused {
+                        continue;
+                    }
                     // A run that waits, or that a worker handed back, is still to be carried to its end.
                     let active = runs::latest(c, sync.id)?.is_some_and(|run| run.finished_at.is_none());
                     syncs::set_paused(c, sync.id, paused, (active || !paused).then_some(now), now)?;
                 }
-                Ok(())
+                Ok(Ok(()))
             })
             .await?;
+        set?;
         self.0.due.notify_one();
         Ok(())
     }
@@ -267,13 +295,18 @@ impl Inner {
             if let (Some(connection), Some((name, variant))) =
                 (&selection.connection, selection.syncs.iter().find(missing))
             {
-                return Err(GatewayError::UnknownSync(format!(
-                    "the sync {name} of the connection {connection:?} has no variant {variant}"
-                )));
+                return Err(no_such_variant(name, connection, variant));
             }
         }
         Ok(rows)
     }
+}
+
+/// The error for a sync that the connection does not have, or has no more.
+pub(crate) fn no_such_variant(name: &SyncName, connection: &str, variant: &Variant) -> GatewayError {
+    GatewayError::UnknownSync(format!(
+        "the sync {name} of the connection {connection:?} has no variant {variant}"
+    ))
 }
 
 pub(crate) fn next_due(provider: &Provider, sync: &SyncRow, after: Timestamp) -> Option<Timestamp> {

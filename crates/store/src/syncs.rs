@@ -227,10 +227,13 @@ pub fn set_checkpoint(c: &mut DbConn, id: SyncId, checkpoint: &Json) -> Result<(
     Ok(())
 }
 
-/// Sets how often the sync runs; `None` for what the provider's file says.
+/// Sets how often the sync runs; `None` for what the provider's file says. [`StoreError::NotFound`] if the sync was deleted.
 pub fn set_frequency(c: &mut DbConn, id: SyncId, frequency: Option<&str>) -> Result<(), StoreError> {
-    diesel::update(syncs::table.find(id.raw()))
+    let set = diesel::update(syncs::table.find(id.raw()))
         .set(syncs::frequency.eq(frequency))
         .execute(c)?;
+    if set == 0 {
+        return Err(StoreError::NotFound { what: "sync" });
+    }
     Ok(())
 }

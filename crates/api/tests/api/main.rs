@@ -41,6 +41,7 @@ mod secret_config;
 mod secrets;
 mod session_limits;
 mod stored_actions;
+mod sync_races;
 mod sync_requests;
 mod syncs;
 mod tenants;

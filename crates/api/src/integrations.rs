@@ -35,7 +35,7 @@ pub(crate) struct IntegrationView {
     logo: String,
     /// Whether the provider's events are passed on to you.
     forward_webhooks: bool,
-    /// What `integrationConfig` holds for the provider's file; not secret. Empty for a connect session.
+    /// What `integrationConfig` holds for the provider's file, without the fields that the file calls secret. Empty for a connect session.
     integration_config: BTreeMap<String, String>,
     /// Your own values. Empty for a connect session.
     custom: BTreeMap<String, String>,
@@ -67,9 +67,10 @@ pub(crate) struct IntegrationView {
 
 impl IntegrationView {
     fn new(made: MadeIntegration, url: &PublicUrl) -> Self {
+        let config = made.shown_config();
         let MadeIntegration { row, provider } = made;
         let label = provider.as_ref().and_then(|provider| {
-            let label = row.config.get(KEY_LABEL).cloned();
+            let label = config.get(KEY_LABEL).cloned();
             let label = label.or_else(|| provider.integration_defaults().remove(KEY_LABEL))?;
             Some(BTreeMap::from([("apiKey".to_owned(), label)]))
         });
@@ -86,7 +87,7 @@ impl IntegrationView {
             provider: row.provider.to_string(),
             display_name: row.display_name.unwrap_or(named),
             forward_webhooks: row.forward_webhooks,
-            integration_config: row.config,
+            integration_config: config,
             custom: row.custom,
             created_at: row.created_at.to_string(),
             updated_at: row.updated_at.to_string(),
@@ -178,7 +179,7 @@ pub(crate) struct NewIntegrationBody {
     forward_webhooks: Option<bool>,
     /// Refused: credentials belong to connections.
     credentials: Option<Json>,
-    /// What fills `${integrationConfig.…}` in the provider's file; not secret.
+    /// What fills `${integrationConfig.…}` in the provider's file. Fields that the file calls secret are taken and never shown.
     integration_config: Option<BTreeMap<String, String>>,
     /// Your own values.
     custom: Option<BTreeMap<String, String>>,
@@ -199,7 +200,7 @@ pub(crate) struct IntegrationChangeBody {
     forward_webhooks: Option<bool>,
     /// Refused: credentials belong to connections.
     credentials: Option<Json>,
-    /// What fills `${integrationConfig.…}` in the provider's file; not secret. Keys that you leave out stay, and null takes one away.
+    /// What fills `${integrationConfig.…}` in the provider's file. Keys that you leave out stay, secret ones too, and null takes one away.
     /// What decides where credentials go cannot be changed while there are connections.
     #[schema(example = json!({ "region": "eu", "label": null }))]
     integration_config: Option<BTreeMap<String, Option<String>>>,

@@ -24,6 +24,19 @@ pub struct MadeIntegration {
     pub provider: Option<Arc<Provider>>,
 }
 
+impl MadeIntegration {
+    /// The configuration without its secret fields, as it may be shown. Empty if the provider's file is gone, since nothing tells then
+    /// which fields are secret.
+    pub fn shown_config(&self) -> BTreeMap<String, String> {
+        let Some(provider) = &self.provider else {
+            return BTreeMap::new();
+        };
+        let mut config = self.row.config.clone();
+        config.retain(|name, _| !provider.is_secret_integration_config(name));
+        config
+    }
+}
+
 /// What somebody wants of an integration, as they wrote it; `None` for what they left out.
 #[derive(Debug, Clone, Default)]
 pub struct IntegrationRequest {

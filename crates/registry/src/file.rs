@@ -45,10 +45,10 @@ pub(crate) struct ProviderFile {
     pub(crate) _alias: Option<String>,
     /// The stored credentials: `apiKey`, or `username` and `password`. Always sealed.
     pub(crate) credentials: Option<IndexMap<String, FieldFile>>,
-    /// What else a connection must know; not secret.
+    /// What else a connection must know. A field with `secret: true` is sealed with the credentials and never shown.
     #[serde(default)]
     pub(crate) connection_config: IndexMap<String, FieldFile>,
-    /// What the integration itself holds, for all its connections; not secret.
+    /// What the integration itself holds, for all its connections. A field with `secret: true` is never shown.
     #[serde(default)]
     pub(crate) integration_config: IndexMap<String, FieldFile>,
     /// The ways to connect, best first. Without it there is one, made of `credentials` and `connection_config`.

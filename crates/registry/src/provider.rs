@@ -26,9 +26,9 @@ pub struct Provider {
     pub auth: AuthMode,
     /// The credentials that are stored, by name: `apiKey`, or `username` and `password`. Always sealed.
     pub credentials: IndexMap<String, Field>,
-    /// What else a connection must know; not secret.
+    /// What else a connection must know. Fields that are secret are sealed with the credentials.
     pub connection_config: IndexMap<String, Field>,
-    /// What the integration itself holds, for all its connections; not secret.
+    /// What the integration itself holds, for all its connections. Fields that are secret are never shown.
     pub integration_config: IndexMap<String, Field>,
     /// The bodies that `POST /{integration}/connect` takes; never empty. The first whose fields are all there wins.
     pub connect: Vec<ConnectForm>,
@@ -64,6 +64,12 @@ impl Provider {
     /// Whether a field of a connection's configuration is secret: sealed with the credentials and never shown.
     pub fn is_secret_config(&self, name: &str) -> bool {
         let field = self.connection_config.get(name);
+        field.is_some_and(|field| field.secret)
+    }
+
+    /// Whether a field of an integration's configuration is secret: never shown.
+    pub fn is_secret_integration_config(&self, name: &str) -> bool {
+        let field = self.integration_config.get(name);
         field.is_some_and(|field| field.secret)
     }
 }

@@ -22,7 +22,7 @@ pub struct Variables {
     pub connection_config: BTreeMap<String, String>,
     /// The fields of the connection's configuration that the provider's file calls secret.
     pub secret_config: BTreeMap<String, SecretString>,
-    /// The integration's own configuration; not secret.
+    /// The integration's own configuration, its secret fields among it.
     pub integration_config: BTreeMap<String, String>,
     /// The app's own data about the connection.
     pub metadata: Map<String, Value>,

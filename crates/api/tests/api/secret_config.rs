@@ -13,6 +13,7 @@ use crate::connect_sessions::session_token;
 on_both_databases!(
     a_secret_field_is_used_and_never_shown,
     a_secret_field_that_stood_in_clear_is_sealed_at_start,
+    a_secret_field_of_an_integration_is_used_kept_and_never_shown,
 );
 
 const TOKEN: &str = "tok-0123456789-secret";
@@ -24,9 +25,14 @@ auth_mode: API_KEY
 connection_config:
   tok: { title: Token, secret: true }
   region: { title: Region, optional: true }
+integration_config:
+  app: { title: App secret, secret: true, optional: true }
+  team: { title: Team, optional: true }
+  keyLabel: { title: Label, secret: true, optional: true }
 proxy:
   base_url: https://api.acme.example
-  headers: { authorization: "Bearer ${apiKey}", x-token: "${connectionConfig.tok}" }
+  headers:
+    { authorization: "Bearer ${apiKey}", x-token: "${connectionConfig.tok}", x-app: "${integrationConfig.app}" }
   verification: { endpoints: [/me] }
 "#;
 
@@ -157,5 +163,45 @@ async fn a_secret_field_that_stood_in_clear_is_sealed_at_start(app: TestApp) {
             json!({ "region": "eu" })
         );
         proxied(&app, None).await.expect(200);
+    }
+}
+
+async fn a_secret_field_of_an_integration_is_used_kept_and_never_shown(app: TestApp) {
+    const APP: &str = "app-0123456789-secret";
+    const LABEL: &str = "label-0123456789-secret";
+    let (app, provider) = with_acme(&app).await;
+    let made = json!({ "provider": "acme", "unique_key": "acme", "integration_config":
+        { "app": APP, "team": "red", "keyLabel": LABEL } });
+    let made = app.admin().post("/integrations", &made).await.expect(200).json();
+    assert_eq!(made["data"]["integration_config"], json!({ "team": "red" }));
+    let path = "/integrations/acme";
+    // What was shown, sent back whole, changes nothing.
+    let shown = app.admin().get(path).await.expect(200).json();
+    let back = json!({ "integration_config": shown["data"]["integration_config"] });
+    app.admin().patch(path, &back).await.expect(200);
+    let other = json!({ "integration_config": { "team": "blue" } });
+    let changed = app.admin().patch(path, &other).await.expect(200).json();
+    assert_eq!(changed["data"]["integration_config"], json!({ "team": "blue" }));
+    let listed = app.admin().get("/integrations").await.expect(200).json();
+    assert_eq!(listed["data"][0]["integration_config"], json!({ "team": "blue" }));
+
+    connect(&app).await;
+    proxied(&app, None).await.expect(200);
+    let sent = provider.received_requests().await.unwrap().pop().unwrap();
+    assert_eq!(sent.headers["x-app"], APP);
+    // A wrong value of it is not echoed either.
+    let wrong = json!({ "integration_config": { "app": format!("{APP}\u{0}") } });
+    app.admin().patch(path, &wrong).await.expect(400);
+    // A process without the file does not know what is secret, so it shows nothing.
+    let other = app.another_gateway(registry::Registry::load(None).unwrap()).await;
+    let environment = app
+        .store()
+        .read(|c| Ok(store::environments::list(c)?.remove(0).id));
+    let integrations = other.integrations();
+    let found = integrations.find(environment.await.unwrap(), "acme").await;
+    assert!(found.unwrap().shown_config().is_empty());
+    for value in [APP, LABEL] {
+        assert!(!app.answers().contains(value), "an answer holds it");
+        assert!(!app.logs().contains(value), "the log holds it");
     }
 }

@@ -68,7 +68,8 @@ fn messages_are_read_by_days_newest_first() {
     let window = sync.window.as_ref().unwrap();
     assert_eq!(window.format, BoundFormat::Date);
     assert!(window.to_inclusive);
-    assert_eq!(window.beyond_retention.as_deref(), Some("20004"));
+    assert_eq!(window.beyond_retention, None);
+    assert_eq!(window.shortest_retention, 7 * domain::Timestamp::DAY);
     assert!(sync.newest_first && sync.track_deletes);
     assert_eq!(sync.model.plural, "messages");
     assert_eq!(sync.schedule.to_string(), "every 5 minutes");

@@ -39,7 +39,7 @@ pub struct SimConfig {
     pub faults: Faults,
     /// Server threads.
     pub workers: usize,
-    /// How many days back the API answers; an older filter is 400/20004 and older messages vanish a day later.
+    /// How many days back the API answers; an older filter is a 400 and older messages vanish a day later.
     pub retention_days: u32,
     /// What the Restricted key may do.
     pub restricted: Vec<Permission>,

@@ -54,8 +54,9 @@ fn refuse(bad: BadQuery, shared: &Shared) -> Refusal {
         ),
         BadQuery::Page(value) => Refusal::bad(20001, format!("Page number '{value}' is out of range")),
         BadQuery::TokenMissing => Refusal::bad(20001, "PageToken is required for paging."),
+        // Twilio documents no code for this: it is told as any other bad parameter.
         BadQuery::Retention => Refusal::bad(
-            20004,
+            20001,
             format!(
                 "Date range specified in query is partially or entirely outside of retention window of {} days",
                 shared.retention_days

@@ -152,8 +152,8 @@ fn bad_queries_are_told_with_twilios_codes() {
             (400, 21481),
         ),
         ("Page=1&PageToken=garbage", (400, 21481)),
-        ("DateSent%3E=2025-01-01", (400, 20004)),
-        ("DateSent%3C=2025-01-01", (400, 20004)),
+        ("DateSent%3E=2025-01-01", (400, 20001)),
+        ("DateSent%3C=2025-01-01", (400, 20001)),
     ] {
         let answer = get(&simulator, &listing(&simulator, query));
         assert_eq!(answer.refusal(), expected, "{query}");

@@ -1,5 +1,7 @@
 //! The first reading: where it goes on, where it ends, and what it does not follow.
 
+use std::time::Duration;
+
 use testkit::{AppBuilder, TestApp, assert_table_equals_truth, on_both_databases};
 use twilio_sim::Faults;
 use worker::WorkerOptions;
@@ -9,6 +11,7 @@ use crate::look::{dated_pages, newest_run, requests, runs, small_pages, total};
 on_both_databases!(
     a_first_reading_that_is_stopped_goes_on_where_it_stood in slow_and_long,
     a_retention_shorter_than_the_files_costs_few_refusals in ninety_days,
+    a_retention_shorter_than_a_lookback_narrows_the_lookback in ten_days,
     a_page_that_repeats_ends_the_run in small_pages,
     a_next_link_to_another_origin_is_not_followed in small_pages,
 );
@@ -69,6 +72,34 @@ async fn a_retention_shorter_than_the_files_costs_few_refusals(app: TestApp) {
     for run in runs(&app).await {
         assert_eq!(run["status"], "succeeded", "{run}");
     }
+}
+
+fn ten_days() -> AppBuilder {
+    AppBuilder::default().simulator(|config| {
+        config.messages = 300;
+        config.history_days = 8;
+        config.retention_days = 10;
+    })
+}
+
+async fn a_retention_shorter_than_a_lookback_narrows_the_lookback(app: TestApp) {
+    let name = app.connect_twilio().await;
+    app.run_due().await;
+    app.advance(Duration::from_hours(25));
+    app.simulator().reset_requests();
+    app.run_due().await;
+
+    assert_table_equals_truth(&app, &name).await;
+    assert!(app.simulator().requests().by_status[&400] > 0);
+    for run in runs(&app).await {
+        assert_eq!(run["status"], "succeeded", "{run}");
+    }
+    let newest = newest_run(&app).await;
+    let told = newest["incomplete"].as_str().unwrap();
+    assert!(
+        told.contains("taken to be before what it keeps"),
+        "a run that could not read its whole range says so: {told}"
+    );
 }
 
 async fn a_page_that_repeats_ends_the_run(app: TestApp) {

@@ -36,7 +36,7 @@ pub use provider::{
     ProviderLimits, Reread, Sync, Undated, Unfinished, Verification, VisibleWhen, Window,
 };
 pub use registry::{Checked, CheckedFile, NotServed, Registry, Unsupported};
-pub use reserved::{RESERVED, is_reserved};
+pub use reserved::{RESERVED, RESERVED_BELOW, is_reserved, is_reserved_below};
 pub use response::{ErrorInBody, ErrorRules, RetryRules, WaitInBody};
 pub use schedule::{Schedule, ScheduleError};
 pub use shape::json_schema;

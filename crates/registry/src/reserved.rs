@@ -1,9 +1,9 @@
-//! First segments of paths that belong to the API itself, today or soon.
+//! Segments of paths that belong to the API itself, today or soon.
 //!
-//! An integration of such a name would have routes that lead elsewhere, so no new integration, provider or short route may bear
-//! one. The list is the only one; a test of the API compares it with its routes.
+//! An integration with a reserved first segment as its name would have routes that lead elsewhere, and so would a list or an action
+//! with a reserved segment below the integration. These lists are the only ones; tests of the API compare them with its routes.
 
-/// The reserved segments, sorted.
+/// The reserved first segments, sorted.
 pub const RESERVED: [&str; 50] = [
     "action",
     "actions",
@@ -57,9 +57,19 @@ pub const RESERVED: [&str; 50] = [
     "well-known",
 ];
 
-/// Whether a segment is reserved, in upper or lower case.
+/// The segments that are reserved below an integration (`/{integration}/connect`), sorted.
+pub const RESERVED_BELOW: [&str; 2] = ["connect", "verify"];
+
+/// Whether a first segment is reserved, in upper or lower case.
 pub fn is_reserved(segment: &str) -> bool {
     RESERVED
+        .iter()
+        .any(|reserved| reserved.eq_ignore_ascii_case(segment))
+}
+
+/// Whether a segment below an integration is reserved, in upper or lower case.
+pub fn is_reserved_below(segment: &str) -> bool {
+    RESERVED_BELOW
         .iter()
         .any(|reserved| reserved.eq_ignore_ascii_case(segment))
 }

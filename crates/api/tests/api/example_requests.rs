@@ -385,3 +385,22 @@ fn the_first_segment_of_every_fixed_route_is_reserved() {
         .collect();
     assert!(open.is_empty(), "add these to registry's list: {open:?}");
 }
+
+#[test]
+fn every_fixed_segment_below_an_integration_is_reserved() {
+    let document = serde_json::to_value(api::openapi()).unwrap();
+    let paths = document["paths"].as_object().unwrap().keys();
+    let below: Vec<&str> = paths
+        .filter_map(|path| path.strip_prefix("/{integration}/")?.split('/').next())
+        .filter(|segment| !segment.starts_with('{'))
+        .collect();
+    assert!(
+        below.contains(&"connect") && below.contains(&"verify"),
+        "{below:?}"
+    );
+    let open: Vec<&&str> = below
+        .iter()
+        .filter(|segment| !registry::is_reserved_below(segment))
+        .collect();
+    assert!(open.is_empty(), "add these to registry's list: {open:?}");
+}

@@ -4,6 +4,7 @@ use domain::{Column, ColumnKind, Model, ModelName, Parse, TableName};
 use indexmap::IndexMap;
 
 use crate::file::{ColumnFile, ColumnParse, ColumnSpec, ColumnType, SyncFile};
+use crate::is_reserved_below;
 use crate::path::{Path, dotted};
 use crate::source::Report;
 
@@ -94,6 +95,11 @@ pub(super) fn model(
             &path.at("plural"),
             "must be lower-case letters, digits and -, since it stands in paths",
         );
+    } else if is_reserved_below(&plural) {
+        let message = format!(
+            "/{plural} below an integration is a route of Trunkline itself: give the model another \"plural\""
+        );
+        report.error(&path.at("plural"), message);
     }
     let key = key?.0.clone();
     let (description, columns) = (file.description.clone(), columns.clone());

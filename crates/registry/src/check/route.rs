@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 
 use crate::path::Path;
 use crate::source::Report;
-use crate::{Action, ActionRoute, Input, InputKind, RouteStep, Sync, is_reserved};
+use crate::{Action, ActionRoute, Input, InputKind, RouteStep, Sync, is_reserved, is_reserved_below};
 
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 pub(super) fn route(
@@ -50,7 +50,7 @@ pub(super) fn route(
         }
     }
     match steps.first() {
-        Some(RouteStep::Fixed(first)) if !is_reserved(first) => {}
+        Some(RouteStep::Fixed(first)) if !is_reserved(first) && !is_reserved_below(first) => {}
         Some(RouteStep::Fixed(first)) => {
             report.error(
                 path,

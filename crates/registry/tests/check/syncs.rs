@@ -280,6 +280,18 @@ fn models_of_a_provider_differ_by_name_and_plural() {
 }
 
 #[test]
+fn a_plural_is_no_route_of_every_integration() {
+    for plural in registry::RESERVED_BELOW {
+        let text = SHOP.replace("model: Order", &format!("model: Order\n    plural: {plural}"));
+        let refused = check("shop.yaml", &text).unwrap_err().to_string();
+        assert!(
+            refused.contains("plural") && refused.contains("is a route of Trunkline itself"),
+            "{refused}"
+        );
+    }
+}
+
+#[test]
 fn syncs_and_tables_are_unique_among_all_providers() {
     let text = SHOP
         .replace("shop-orders", "twilio-messages")

@@ -407,7 +407,7 @@ impl Sessions<'_> {
         let row = found
             .filter(|row| row.environment == session.0.environment && row.integration == integration.key)
             .ok_or(GatewayError::UnknownSession)?;
-        let target = self.0.target(&row).await.map_err(gone)?;
+        let target = self.0.target_to_renew(&row).await.map_err(gone)?;
         Ok(Some((row, sealed, target)))
     }
 }

@@ -121,7 +121,16 @@ impl Connections<'_> {
                 credentials: None,
             });
         }
-        let (target, credentials) = self.0.opened(&connection).await?;
+        let (target, credentials) = match self.0.opened(&connection).await {
+            // There is nothing to see; its problem says why.
+            Err(GatewayError::CredentialsLost(_)) if look == Look::AsAllowed => {
+                return Ok(Shown {
+                    connection: self.0.shown(connection),
+                    credentials: None,
+                });
+            }
+            opened => opened?,
+        };
         if look == Look::CredentialsTried {
             self.0.try_stored(&connection, &target).await?;
             connection.problem = None;

@@ -230,6 +230,9 @@ impl Inner {
 
     /// What was sealed for the connection.
     pub(crate) async fn open(&self, row: &ConnectionRow, sealed: &str) -> Result<Secrets, GatewayError> {
+        if sealed == credentials::GIVEN_UP {
+            return Err(GatewayError::CredentialsLost(row.name.clone()));
+        }
         let opened = self
             .credentials
             .unseal(&self.store, row.environment, row.id, sealed)
@@ -239,9 +242,21 @@ impl Inner {
 
     /// Opens a connection's credentials for calls.
     pub(crate) async fn target(&self, row: &ConnectionRow) -> Result<Target, GatewayError> {
-        let provider: &Arc<Provider> = self.provider(&row.provider)?;
         let sealed = self.sealed(row.id).await?;
-        let mut secrets = self.open(row, &sealed).await?;
+        let secrets = self.open(row, &sealed).await?;
+        self.target_with(row, secrets).await
+    }
+
+    /// Like [`Self::target`] for a connection that gets new credentials: if its own were given up, the target has none.
+    pub(crate) async fn target_to_renew(&self, row: &ConnectionRow) -> Result<Target, GatewayError> {
+        match self.target(row).await {
+            Err(GatewayError::CredentialsLost(_)) => self.target_with(row, Secrets::default()).await,
+            target => target,
+        }
+    }
+
+    async fn target_with(&self, row: &ConnectionRow, mut secrets: Secrets) -> Result<Target, GatewayError> {
+        let provider: &Arc<Provider> = self.provider(&row.provider)?;
         let mut config = row.connection_config.clone();
         secrets.take_from(provider, &mut config);
         let integration_config = if provider.integration_config.is_empty() {

@@ -190,6 +190,11 @@ pub enum GatewayError {
         /// The connection.
         connection: ConnectionName,
     },
+    /// The credentials were given up with the encryption key that sealed them.
+    #[error(
+        "the credentials of the connection {0:?} are lost with the encryption key that sealed them: connect again with new ones"
+    )]
+    CredentialsLost(ConnectionName),
     /// Somebody tried an OAuth flow.
     #[error("{0}")]
     OauthNotSupported(String),

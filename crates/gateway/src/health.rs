@@ -68,7 +68,10 @@ impl Inner {
             Err(GatewayError::Store(StoreError::NotFound { .. })) => return Ok(false),
             sealed => sealed?,
         };
-        let mut stored = self.open(connection, &sealed).await?;
+        let mut stored = match self.open(connection, &sealed).await {
+            Err(GatewayError::CredentialsLost(_)) => return Ok(false),
+            stored => stored?,
+        };
         stored.take_from(&target.provider, &mut connection.connection_config.clone());
         let tried = Secrets {
             credentials: target.variables.credentials.clone(),

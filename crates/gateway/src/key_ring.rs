@@ -204,16 +204,19 @@ fn next_ring(c: &mut DbConn, source: &KeySource, now: Timestamp) -> Checked<(Key
     Ok(Ok((ring, made)))
 }
 
+/// What to do about a key that nobody has any more.
+const IF_LOST: &str = "If the key is lost for good, `trunkline key forget --lost` gives up what it sealed";
+
 /// Which keys the database was used with.
-struct Usage {
-    /// Every key that ever sealed something.
-    known: Vec<VaultKeyRow>,
+pub(crate) struct Usage {
+    /// Every key that ever sealed something, but those that were given up.
+    pub(crate) known: Vec<VaultKeyRow>,
     /// The ids of the keys that credentials are sealed with now, each with how many.
-    sealed: Vec<(String, i64)>,
+    pub(crate) sealed: Vec<(String, i64)>,
 }
 
 impl Usage {
-    fn read(c: &mut DbConn) -> Result<Self, StoreError> {
+    pub(crate) fn read(c: &mut DbConn) -> Result<Self, StoreError> {
         Ok(Self {
             known: vault_keys::list(c)?,
             sealed: credentials::count_by_key_any_environment(c)?,
@@ -242,7 +245,7 @@ impl Usage {
             .collect();
         if !missing.is_empty() {
             return Err(GatewayError::EncryptionKey(format!(
-                "{source} lacks the encryption key {}: add it after the first key. It holds: {}",
+                "{source} lacks the encryption key {}: add it after the first key. It holds: {}. {IF_LOST}",
                 missing.join(" and "),
                 names(ids.iter())
             )));
@@ -255,7 +258,7 @@ impl Usage {
         if !proved {
             return Err(GatewayError::EncryptionKey(format!(
                 "{source} is not of this database. It holds the encryption key {}, but the database was used with {}: give it one \
-                 of those keys too",
+                 of those keys too. {IF_LOST}",
                 names(ids.iter()),
                 names(self.known.iter().map(|key| &key.key_id))
             )));
@@ -268,7 +271,7 @@ impl Usage {
         let count: i64 = self.sealed.iter().map(|(_, count)| count).sum();
         GatewayError::EncryptionKey(format!(
             "{missing}. No new key was made, since the database was used with the encryption key {} and holds {count} sealed \
-             credentials, which no other key opens",
+             credentials, which no other key opens. {IF_LOST}",
             names(self.known.iter().map(|key| &key.key_id))
         ))
     }

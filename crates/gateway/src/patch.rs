@@ -82,10 +82,12 @@ impl Connections<'_> {
         let sealed = self.0.sealed(row.id).await?;
         let row = self.0.connection(caller, integration, name).await?;
         let integration = self.0.integration(caller.environment, integration).await?;
-        let target = self.0.target(&row).await?;
-        let credentials = match patch.credentials {
-            Some(credentials) => credentials,
-            None => stored_credentials(&target),
+        let (target, credentials) = if let Some(credentials) = patch.credentials {
+            (self.0.target_to_renew(&row).await?, credentials)
+        } else {
+            let target = self.0.target(&row).await?;
+            let credentials = stored_credentials(&target);
+            (target, credentials)
         };
         let config = config_over(&row, &target, patch.connection_config.unwrap_or_default());
         let filled = import::fill(&integration.provider, credentials, &config, &mut errors);

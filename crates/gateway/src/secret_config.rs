@@ -56,7 +56,11 @@ impl Inner {
             Err(GatewayError::Store(StoreError::NotFound { .. })) => return Ok(false),
             old => old?,
         };
-        let mut secrets = self.open(&row, &old).await?;
+        let mut secrets = match self.open(&row, &old).await {
+            // The fields are sealed with the new credentials, once there are some.
+            Err(GatewayError::CredentialsLost(_)) => return Ok(false),
+            secrets => secrets?,
+        };
         let mut config = row.connection_config.clone();
         secrets.take_from(provider, &mut config);
         let (sealer, now) = (self.credentials.sealer(&self.store).await, self.clock.now());

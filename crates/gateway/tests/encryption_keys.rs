@@ -9,9 +9,10 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use gateway::{Gateway, GatewayError, KeySource, Parts};
+use gateway::{AUTH_PROBLEM, ConnectionPatch, Gateway, GatewayError, KeySource, Look, LostKeys, Parts};
 use registry::Registry;
 use secrecy::ExposeSecret;
+use serde_json::json;
 use store::testing::TestDatabase;
 use testkit::{AppBuilder, TestApp, on_both_databases};
 use upstream::{Upstream, UpstreamOptions};
@@ -28,6 +29,8 @@ on_both_databases!(
     a_rotation_that_was_killed_before_the_database_knew_its_key_loses_nothing in with_key_file,
     a_rotation_never_writes_over_a_file_that_lacks_a_key in with_key_file,
     rotations_at_once_keep_every_key in with_key_file,
+    a_lost_key_is_given_up_and_its_connections_wait_for_new_credentials,
+    a_lost_key_file_is_given_up_and_the_next_start_makes_another in with_key_file,
 );
 
 fn with_key_file() -> AppBuilder {
@@ -281,4 +284,109 @@ async fn rotations_at_once_keep_every_key(app: TestApp) {
             known.key_id
         );
     }
+}
+
+async fn row(app: &TestApp, gateway: &Gateway, name: &str) -> store::connections::ConnectionRow {
+    let caller = app.caller().await;
+    gateway.connections().find(&caller, "twilio", name).await.unwrap()
+}
+
+async fn connect(app: &TestApp, gateway: &Gateway, name: &str) {
+    let caller = app.caller().await;
+    let body = app.connect_body(name).as_object().unwrap().clone();
+    gateway
+        .connections()
+        .connect(&caller, "twilio", body)
+        .await
+        .unwrap();
+}
+
+async fn a_lost_key_is_given_up_and_its_connections_wait_for_new_credentials(app: TestApp) {
+    app.connect_as(app.admin(), "one").await;
+    app.connect_as(app.admin(), "two").await;
+    app.run_due().await;
+    let rows = app.rows("one").await;
+    let old = SecretKey::from_base64(app.encryption_key().expose_secret()).unwrap();
+    let new = SecretKey::generate();
+    let both = start(&app, ring(&[&new, &old])).await.unwrap();
+    connect(&app, &both, "three").await;
+    let nothing = LostKeys::find(app.store(), &ring(&[&new, &old])).await.unwrap();
+    assert!(nothing.keys().is_empty());
+    let told = start(&app, ring(&[&new])).await.err().unwrap().to_string();
+    assert!(told.contains("trunkline key forget --lost"), "{told}");
+
+    let left = ring(&[&new]);
+    let lost = LostKeys::find(app.store(), &left).await.unwrap();
+    assert_eq!((lost.keys().len(), lost.connections()), (1, 2));
+    assert_eq!(lost.keys()[0].id, old.id().as_str());
+    // A key that turns up before the answer is not given up.
+    let kept = lost.forget(app.store(), &ring(&[&new, &old]), app.clock()).await;
+    assert_eq!(kept.unwrap(), 0);
+    assert_eq!(lost.forget(app.store(), &left, app.clock()).await.unwrap(), 2);
+
+    let gateway = start(&app, left.clone()).await.unwrap();
+    let again = LostKeys::find(app.store(), &left).await.unwrap();
+    assert!(again.keys().is_empty());
+    assert!(gateway.target(&row(&app, &gateway, "three").await).await.is_ok());
+    let caller = app.caller().await;
+    for name in ["one", "two"] {
+        let row = row(&app, &gateway, name).await;
+        assert_eq!(row.problem.as_ref().unwrap().kind, AUTH_PROBLEM);
+        let refused = gateway.target(&row).await.err().unwrap();
+        assert!(matches!(refused, GatewayError::CredentialsLost(_)), "{refused}");
+        let shown = gateway
+            .connections()
+            .show(&caller, "twilio", name, Look::AsAllowed)
+            .await;
+        assert!(shown.unwrap().credentials.is_none());
+    }
+    assert_eq!(app.rows("one").await, rows, "the table stays");
+    // Nothing is left of them that a rotation would have to open.
+    let third = SecretKey::generate();
+    let rotating = start(&app, ring(&[&third, &new])).await.unwrap();
+    rotating.rotate_key().await.unwrap();
+    assert_eq!(rotating.reseal(|_| ()).await.unwrap().sealed, 1);
+
+    connect(&app, &rotating, "one").await;
+    let known = app.simulator().credentials();
+    let patch = ConnectionPatch {
+        credentials: Some(
+            json!({ "type": "BASIC", "username": known.main_key_sid, "password": known.main_key_secret }),
+        ),
+        ..ConnectionPatch::default()
+    };
+    rotating
+        .connections()
+        .patch(&caller, "twilio", "two", patch)
+        .await
+        .unwrap();
+    for name in ["one", "two"] {
+        let row = row(&app, &rotating, name).await;
+        assert!(
+            row.problem.is_none() && rotating.target(&row).await.is_ok(),
+            "{name}"
+        );
+    }
+    assert!(start(&app, ring(&[&third])).await.is_ok());
+}
+
+async fn a_lost_key_file_is_given_up_and_the_next_start_makes_another(app: TestApp) {
+    app.connect_as(app.admin(), "one").await;
+    let source = KeySource::File(app.key_file().clone());
+    let good = fs::read(app.key_file().path()).unwrap();
+    // A file that is there and damaged is for people to look at.
+    fs::write(app.key_file().path(), &good[..20]).unwrap();
+    assert!(LostKeys::find(app.store(), &source).await.is_err());
+    fs::remove_file(app.key_file().path()).unwrap();
+    let told = restart(&app).await.err().unwrap().to_string();
+    assert!(told.contains("trunkline key forget --lost"), "{told}");
+
+    let lost = LostKeys::find(app.store(), &source).await.unwrap();
+    assert_eq!((lost.keys().len(), lost.connections()), (1, 1));
+    assert_eq!(lost.forget(app.store(), &source, app.clock()).await.unwrap(), 1);
+
+    let gateway = restart(&app).await.unwrap();
+    assert!(app.key_file().path().exists());
+    connect(&app, &gateway, "one").await;
+    assert!(gateway.target(&row(&app, &gateway, "one").await).await.is_ok());
 }

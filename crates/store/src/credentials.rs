@@ -1,12 +1,19 @@
 //! Sealed credentials, one row a connection; this crate never opens them.
+//!
+//! Credentials whose key is lost are given up: sealed text and key id are [`GIVEN_UP`] then. The row stays, since a connection
+//! without one is being deleted.
 
 use diesel::prelude::*;
 use domain::{ConnectionId, EnvironmentId, Timestamp};
 
-use crate::column::Number;
+use crate::column::{Number, to_json};
+use crate::connections::Problem;
 use crate::dialect::{lock_access, on_db};
 use crate::schema::{connections, credentials};
 use crate::{DbConn, StoreError};
+
+/// The sealed text, and the key's id, of credentials that were given up.
+pub const GIVEN_UP: &str = "";
 
 /// Sealed credentials with what they are bound to.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
@@ -69,16 +76,42 @@ pub fn delete(c: &mut DbConn, connection: ConnectionId) -> Result<(), StoreError
 pub fn not_sealed_with(c: &mut DbConn, key_id: &str, limit: i64) -> Result<Vec<SealedRow>, StoreError> {
     Ok(credentials::table
         .inner_join(connections::table)
-        .filter(credentials::key_id.ne(key_id))
+        .filter(
+            credentials::key_id
+                .ne(key_id)
+                .and(credentials::key_id.ne(GIVEN_UP)),
+        )
         .order(credentials::connection_id)
         .limit(limit)
         .select(SealedRow::as_select())
         .load(c)?)
 }
 
+/// Gives up what these keys sealed, in any environment, and notes the problem on its connections. Returns how many there are.
+pub fn give_up(
+    c: &mut DbConn,
+    key_ids: &[String],
+    problem: &Problem,
+    now: Timestamp,
+) -> Result<usize, StoreError> {
+    let lost = || credentials::table.filter(credentials::key_id.eq_any(key_ids));
+    let theirs = connections::table.filter(connections::id.eq_any(lost().select(credentials::connection_id)));
+    // The connections first, as everybody locks them.
+    diesel::update(theirs)
+        .set(connections::problem.eq(to_json(problem)?))
+        .execute(c)?;
+    let given_up = (
+        credentials::sealed.eq(GIVEN_UP),
+        credentials::key_id.eq(GIVEN_UP),
+        credentials::updated_at.eq(now.as_micros()),
+    );
+    Ok(diesel::update(lost()).set(given_up).execute(c)?)
+}
+
 /// How many credentials of any environment each key sealed, by the key's id.
 pub fn count_by_key_any_environment(c: &mut DbConn) -> Result<Vec<(String, i64)>, StoreError> {
     Ok(credentials::table
+        .filter(credentials::key_id.ne(GIVEN_UP))
         .group_by(credentials::key_id)
         .order(credentials::key_id)
         .select((credentials::key_id, diesel::dsl::count_star()))

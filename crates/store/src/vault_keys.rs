@@ -65,3 +65,9 @@ pub fn retire(c: &mut DbConn, key_id: &str, now: Timestamp) -> Result<(), StoreE
         Ok(())
     }
 }
+
+/// Forgets keys that are lost.
+pub fn delete(c: &mut DbConn, key_ids: &[String]) -> Result<(), StoreError> {
+    diesel::delete(vault_keys::table.filter(vault_keys::key_id.eq_any(key_ids))).execute(c)?;
+    Ok(())
+}

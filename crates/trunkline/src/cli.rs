@@ -50,7 +50,7 @@ pub(crate) enum Command {
     /// List the providers, or check a provider file
     #[command(subcommand)]
     Providers(Providers),
-    /// Generate keys, or rotate the encryption key
+    /// Generate keys, rotate the encryption key, or give up a lost one
     #[command(subcommand)]
     Key(Key),
     /// List, create and delete environments

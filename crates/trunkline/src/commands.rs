@@ -62,6 +62,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Providers(Providers::Check { files }) => providers::check(&files),
         Command::Key(Key::Generate) => key::generate(),
         Command::Key(Key::Rotate) => key::rotate(&load()?).await,
+        Command::Key(Key::Forget { lost: _, yes }) => key::forget(&load()?, yes).await,
         Command::Environments(command) => environments::run(&load()?, command).await,
         Command::ApiKeys(command) => environments::keys(&load()?, command).await,
         Command::Config(options) => config::run(&loaded(&flags, &environment)?, &options),

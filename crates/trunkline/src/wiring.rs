@@ -122,14 +122,7 @@ pub(crate) async fn gateway_of(part: &str, config: &Config, migrate: Migrate) ->
                 tracing::info!(migration = name, "brought the tables up to date");
             }
         }
-        Migrate::No => {
-            let pending = store.pending_migrations().await?;
-            anyhow::ensure!(
-                pending.is_empty(),
-                "the tables are not up to date: run `trunkline migrate` ({} missing)",
-                pending.len()
-            );
-        }
+        Migrate::No => must_be_migrated(&store).await?,
     }
     if part != COMMAND {
         if store.dialect() == Dialect::Sqlite {
@@ -146,6 +139,17 @@ pub(crate) async fn gateway_of(part: &str, config: &Config, migrate: Migrate) ->
         clock: Clock::system(),
     })
     .await?)
+}
+
+/// Fails if the tables are not up to date.
+pub(crate) async fn must_be_migrated(store: &Store) -> anyhow::Result<()> {
+    let pending = store.pending_migrations().await?;
+    anyhow::ensure!(
+        pending.is_empty(),
+        "the tables are not up to date: run `trunkline migrate` ({} missing)",
+        pending.len()
+    );
+    Ok(())
 }
 
 /// Processes that find no connection fail at the worst moment, so they say at their start that there may be too few.
@@ -193,7 +197,7 @@ pub(crate) fn show_key(secret: &SecretString) {
 }
 
 /// The keys that seal credentials: from configuration, else from a file beside SQLite's.
-fn keys(config: &Config) -> anyhow::Result<KeySource> {
+pub(crate) fn keys(config: &Config) -> anyhow::Result<KeySource> {
     if let Some(given) = &config.encryption_key {
         return Ok(KeySource::Given(given_keys(given)?));
     }

@@ -93,7 +93,7 @@ impl Failure {
     /// Whether the provider says that the credentials are not good.
     pub(crate) fn unauthorized(&self) -> bool {
         match self {
-            Self::Account(_) => true,
+            Self::Account(_) | Self::Gateway(GatewayError::CredentialsLost(_)) => true,
             Self::Call(error) => error.provider().is_some_and(|answer| answer.unauthorized),
             _ => false,
         }
@@ -150,7 +150,9 @@ impl Failure {
         let told = |code: &str, hint: &str| (code.to_owned(), Some(hint.to_owned()));
         match self {
             Self::Call(error) => call_code_and_hint(error),
-            Self::Account(_) => ("invalid_credentials".to_owned(), None),
+            Self::Account(_) | Self::Gateway(GatewayError::CredentialsLost(_)) => {
+                ("invalid_credentials".to_owned(), None)
+            }
             Self::Unreadable(_) => told(
                 "unreadable_page",
                 "If it stays so, the provider has changed its answers: compare them with `records` in the provider's file.",

@@ -20,7 +20,9 @@ pub(super) fn of_gateway(error: &GatewayError) -> (StatusCode, &'static str) {
         GatewayError::ConnectionInvalid(_) | GatewayError::Uncallable(_) => {
             (S::BAD_REQUEST, "connection_validation_failed")
         }
-        GatewayError::InvalidCredentials { .. } => (S::BAD_REQUEST, "invalid_credentials"),
+        GatewayError::InvalidCredentials { .. } | GatewayError::CredentialsLost(_) => {
+            (S::BAD_REQUEST, "invalid_credentials")
+        }
         GatewayError::UnknownIntegration(_) => (S::NOT_FOUND, "unknown_provider_config"),
         GatewayError::UnknownConnection { .. } => (S::NOT_FOUND, "unknown_connection"),
         GatewayError::UnknownRun(_)

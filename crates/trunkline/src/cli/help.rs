@@ -18,7 +18,7 @@ Look after it:
   providers     List the providers, or check a provider file
   environments  List, create and delete environments
   api-keys      List, create and revoke the API keys of an environment
-  key           Generate keys, or rotate the encryption key
+  key           Generate keys, rotate the encryption key, or give up a lost one
   config        Show the configuration and where each value comes from
   health        Check whether a gateway is up
 

@@ -32,6 +32,17 @@ pub(crate) enum Key {
     ///
     /// Servers and workers go on meanwhile. The command may be stopped and repeated at any time.
     Rotate,
+    /// Give up what a lost encryption key sealed, so that the server starts with the keys that are there
+    ///
+    /// The connections whose credentials it sealed need new ones; their records stay. Stop every server and worker first.
+    Forget {
+        /// Every key that the database was used with and that is not there any more
+        #[arg(long, required = true)]
+        lost: bool,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]

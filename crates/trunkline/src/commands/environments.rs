@@ -155,7 +155,7 @@ fn told<T>(outcome: Result<T, gateway::GatewayError>) -> anyhow::Result<T> {
     })
 }
 
-fn sure(yes: bool, question: &str) -> anyhow::Result<bool> {
+pub(super) fn sure(yes: bool, question: &str) -> anyhow::Result<bool> {
     if yes {
         return Ok(true);
     }

@@ -1,13 +1,14 @@
-//! `key`: keys made, and the encryption key rotated while everything goes on.
+//! `key`: makes keys, rotates the encryption key while everything goes on, and gives up what a lost one sealed.
 
 use std::process::ExitCode;
 
-use domain::EnvironmentName;
-use gateway::{Gateway, Rotation};
+use domain::{Clock, EnvironmentName};
+use gateway::{Gateway, LostKeys, Rotation};
 use indicatif::{ProgressBar, ProgressStyle};
 use secrecy::ExposeSecret;
 use vault::{ApiKeySecret, SecretKey};
 
+use crate::commands::environments;
 use crate::config::Config;
 use crate::wiring::{self, Migrate};
 use crate::{output, terminal};
@@ -57,6 +58,58 @@ pub(crate) async fn rotate(config: &Config) -> anyhow::Result<ExitCode> {
             .to_owned(),
     });
     Ok(ExitCode::SUCCESS)
+}
+
+/// Gives up what lost keys sealed, after a question that says how much that is.
+pub(crate) async fn forget(config: &Config, yes: bool) -> anyhow::Result<ExitCode> {
+    wiring::must_exist(config)?;
+    let (store, source) = (wiring::store(config).await?, wiring::keys(config)?);
+    wiring::must_be_migrated(&store).await?;
+    let lost = LostKeys::find(&store, &source).await?;
+    if lost.keys().is_empty() {
+        output::line(format_args!(
+            "No encryption key is lost: {source} opens all stored credentials."
+        ))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    for key in lost.keys() {
+        output::note(format_args!(
+            "The encryption key {} is lost. It sealed the credentials of {}, with the secret fields of their configuration.",
+            key.id,
+            connections(key.connections)
+        ));
+    }
+    let question = format!(
+        "Give them up for good? {} will need new credentials; records are kept.",
+        capitalised(&connections(lost.connections()))
+    );
+    if !environments::sure(yes, &question)? {
+        return Ok(ExitCode::FAILURE);
+    }
+    let forgotten = lost.forget(&store, &source, &Clock::system()).await?;
+    output::line(format_args!(
+        "Given up: the credentials of {}.",
+        connections(i64::try_from(forgotten)?)
+    ))?;
+    output::note(
+        "Servers and workers start again. `trunkline connections` shows which connections need new credentials: connect them\n\
+         again under the same names, or send new ones with PATCH /connections/{connection_id}.",
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+fn connections(count: i64) -> String {
+    match count {
+        0 => "no connection".to_owned(),
+        1 => "1 connection".to_owned(),
+        count => format!("{count} connections"),
+    }
+}
+
+fn capitalised(text: &str) -> String {
+    let mut rest = text.chars();
+    let first = rest.next().map(|first| first.to_ascii_uppercase());
+    first.into_iter().chain(rest).collect()
 }
 
 async fn reseal(gateway: &Gateway) -> anyhow::Result<Rotation> {

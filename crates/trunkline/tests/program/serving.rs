@@ -181,3 +181,51 @@ fn a_key_is_rotated_while_a_server_runs_and_the_old_one_can_go() {
         "a fresh server needs the new key alone"
     );
 }
+
+#[test]
+fn a_lost_key_is_given_up_after_a_question_and_the_server_starts_again() {
+    let served = Served::new(20);
+    let running = served.start();
+    served.ask(&running, &["connect", "twilio", "--connection-id", "acme"]);
+    served.sync(&running);
+    running.signal("TERM");
+    let nothing = served.place.succeed(&["key", "forget", "--lost"]);
+    assert!(nothing.contains("No encryption key is lost"), "{nothing}");
+    std::fs::remove_file(&served.key_file).unwrap();
+
+    let refused = served.place.run(&["serve", "--listen", "127.0.0.1:0"]);
+    assert!(!refused.status.success());
+    assert!(
+        refused.err.contains("trunkline key forget --lost"),
+        "{}",
+        refused.err
+    );
+    let unsure = served.place.run(&["key", "forget", "--lost"]);
+    assert!(!unsure.status.success());
+    assert!(
+        unsure.err.contains("the credentials of 1 connection") && unsure.err.contains("--yes"),
+        "{}",
+        unsure.err
+    );
+    assert!(!served.place.run(&["key", "forget", "--yes"]).status.success());
+
+    let given_up = served.place.succeed(&["key", "forget", "--lost", "--yes"]);
+    assert!(given_up.contains("the credentials of 1 connection"), "{given_up}");
+    let running = served.start();
+    let listed = served.ask(&running, &["connections"]);
+    assert!(listed.contains("acme") && listed.contains("lost"), "{listed}");
+    let rows = served.ask(
+        &running,
+        &[
+            "records",
+            "twilio",
+            "messages",
+            "--connection-id",
+            "acme",
+            "--ndjson",
+        ],
+    );
+    assert!(!rows.is_empty(), "its records are kept");
+    served.ask(&running, &["connect", "twilio", "--connection-id", "acme"]);
+    assert!(served.sync(&running).contains(": ok in "));
+}

@@ -1,0 +1,117 @@
+//! Encryption keys that are lost, and what they sealed.
+
+use domain::Clock;
+use store::connections::Problem;
+use store::{DbConn, Store, StoreError, credentials, vault_keys};
+use vault::VaultError;
+
+use crate::key_ring::{KeySource, Usage};
+use crate::{AUTH_PROBLEM, GatewayError};
+
+/// What a connection says whose credentials were given up.
+const MESSAGE: &str = "the encryption key that sealed these credentials is lost: connect again with new ones; the records are kept";
+
+/// Encryption keys that the database was used with and that the configuration does not hold, so that no process starts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LostKeys(Vec<LostKey>);
+
+/// An encryption key that is lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LostKey {
+    /// Its public id.
+    pub id: String,
+    /// How many connections have credentials, and secret fields of their configuration, that it sealed.
+    pub connections: i64,
+}
+
+impl LostKeys {
+    /// Reads which keys are lost.
+    pub async fn find(store: &Store, source: &KeySource) -> Result<Self, GatewayError> {
+        let held = held(source)?;
+        let usage = store.read(Usage::read).await?;
+        Ok(Self::of(&usage, &held))
+    }
+
+    /// The lost keys.
+    pub fn keys(&self) -> &[LostKey] {
+        &self.0
+    }
+
+    /// How many connections need new credentials once the keys are given up.
+    pub fn connections(&self) -> i64 {
+        self.0.iter().map(|key| key.connections).sum()
+    }
+
+    /// Gives up what the keys sealed, and returns for how many connections. Each is marked as needing new credentials; its records,
+    /// syncs and public configuration stay.
+    ///
+    /// A key that is not lost any more is left alone.
+    pub async fn forget(
+        &self,
+        store: &Store,
+        source: &KeySource,
+        clock: &Clock,
+    ) -> Result<usize, GatewayError> {
+        let held = held(source)?;
+        let (shown, now) = (self.clone(), clock.now());
+        let problem = Problem {
+            kind: AUTH_PROBLEM.to_owned(),
+            code: None,
+            message: MESSAGE.to_owned(),
+            at: now,
+        };
+        let forgotten = store.write_durably(move |c: &mut DbConn| -> Result<usize, StoreError> {
+            vault_keys::lock(c)?;
+            let still = Self::of(&Usage::read(c)?, &held);
+            let ids: Vec<String> = still
+                .0
+                .into_iter()
+                .map(|key| key.id)
+                .filter(|id| shown.0.iter().any(|key| key.id == *id))
+                .collect();
+            let forgotten = credentials::give_up(c, &ids, &problem, now)?;
+            vault_keys::delete(c, &ids)?;
+            Ok(forgotten)
+        });
+        Ok(forgotten.await?)
+    }
+
+    /// The keys that still seal something. If none of the held keys is of this database, also all others that it was used with,
+    /// since they too keep a process from starting.
+    fn of(usage: &Usage, held: &[String]) -> Self {
+        let is_held = |id: &str| held.iter().any(|held| held == id);
+        let mut lost: Vec<LostKey> = usage
+            .sealed
+            .iter()
+            .filter(|(id, _)| !is_held(id))
+            .map(|(id, connections)| LostKey {
+                id: id.clone(),
+                connections: *connections,
+            })
+            .collect();
+        if !usage.known.iter().any(|key| is_held(&key.key_id)) {
+            let others = usage.known.iter().map(|key| &key.key_id);
+            let others: Vec<LostKey> = others
+                .filter(|id| !lost.iter().any(|key| key.id == **id))
+                .map(|id| LostKey {
+                    id: id.clone(),
+                    connections: 0,
+                })
+                .collect();
+            lost.extend(others);
+        }
+        Self(lost)
+    }
+}
+
+/// The ids of the keys that are there; none if the key file is missing. A key file that cannot be read is an error.
+fn held(source: &KeySource) -> Result<Vec<String>, GatewayError> {
+    let ring = match source {
+        KeySource::Given(ring) => ring.clone(),
+        KeySource::File(file) => match file.load() {
+            Err(VaultError::KeyFileMissing { .. }) => return Ok(Vec::new()),
+            loaded => loaded?,
+        },
+    };
+    Ok(ring.ids().iter().map(ToString::to_string).collect())
+}

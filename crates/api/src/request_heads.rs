@@ -1,9 +1,12 @@
 //! Checks the head of each request before actix parses it, which answers what it refuses with an empty body.
 //!
-//! The stream hands on all bytes as they come, with two exceptions. In a request's target, characters that no URL holds (`"`, `<`,
+//! The stream hands on all bytes as they come, with three exceptions. In a request's target, characters that no URL holds (`"`, `<`,
 //! `é`) are percent-encoded, as browsers do. A head that cannot be accepted is replaced by a request for the route of [`Unreadable`],
-//! which answers with an error of the usual shape and closes the connection. Bodies are followed to their end only to find the next
-//! head: what a request means is decided by actix alone.
+//! which answers with an error of the usual shape and closes the connection. A chunked body that breaks its grammar ends there, as if
+//! the client had sent no more. Else bodies are followed to their end only to find the next head: what a request means is decided by
+//! actix alone.
+
+mod chunks;
 
 use std::io;
 use std::pin::Pin;
@@ -83,8 +86,10 @@ enum Next {
     Body(u64),
     /// A line with the size of a chunk.
     ChunkSize,
-    /// So many bytes of a chunk and the line's end behind it.
+    /// So many bytes of a chunk.
     Chunk(u64),
+    /// The line break behind a chunk.
+    ChunkEnd,
     /// The lines behind the last chunk.
     Trailers,
     /// Whatever it is: another protocol.
@@ -128,29 +133,28 @@ impl<S> RequestHeads<S> {
             Next::Chunk(left) => {
                 let left = self.hand_on(left);
                 self.next = if left == 0 {
-                    Next::ChunkSize
+                    Next::ChunkEnd
                 } else {
                     Next::Chunk(left)
                 };
                 left == 0
             }
-            Next::ChunkSize => self.line(|line| {
-                let size = line
-                    .split(|byte| *byte == b';')
-                    .next()
-                    .unwrap_or_default()
-                    .trim_ascii();
-                let size = std::str::from_utf8(size)
-                    .ok()
-                    .filter(|text| !text.starts_with('+'))?;
-                match u64::from_str_radix(size, 16).ok()? {
-                    0 => Some(Next::Trailers),
-                    size => Some(Next::Chunk(size.checked_add(2)?)),
-                }
+            Next::ChunkSize => self.line(|line| match chunks::size(line)? {
+                0 => Some(Next::Trailers),
+                size => Some(Next::Chunk(size)),
             }),
+            Next::ChunkEnd => match self.received.as_ref() {
+                [] | [b'\r'] => false,
+                [b'\r', b'\n', ..] => {
+                    self.hand_on(2);
+                    self.next = Next::ChunkSize;
+                    true
+                }
+                _ => self.end_input(),
+            },
             Next::Trailers => self.line(|line| {
-                let end = line.trim_ascii().is_empty();
-                Some(if end { Next::Head } else { Next::Trailers })
+                let ends = chunks::ends_body(line)?;
+                Some(if ends { Next::Head } else { Next::Trailers })
             }),
             Next::Anything => {
                 self.hand_on(u64::MAX);
@@ -179,19 +183,25 @@ impl<S> RequestHeads<S> {
         most.saturating_sub(here)
     }
 
-    /// Hands on a line, which `then` reads. Behind one that is none everything is handed on: actix tells the handler of the request
-    /// that its body cannot be read, and closes the connection after the answer.
+    /// Hands on a line, which `then` reads. One that breaks the grammar is the end of the input.
     fn line(&mut self, then: impl FnOnce(&[u8]) -> Option<Next>) -> bool {
         let Some(end) = self.received.iter().position(|byte| *byte == b'\n') else {
-            if self.received.len() > MAX_LINE {
-                self.next = Next::Anything;
-                return true;
-            }
-            return false;
+            return self.received.len() > MAX_LINE && self.end_input();
         };
         let line = self.received.split_to(end.saturating_add(1));
-        self.next = then(&line).unwrap_or(Next::Anything);
+        let Some(next) = then(&line) else {
+            return self.end_input();
+        };
+        self.next = next;
         self.checked.extend_from_slice(&line);
+        true
+    }
+
+    /// Ends the input where a body breaks its grammar, as if the client had sent no more. Actix then tells the handler that the body is
+    /// incomplete, sends its answer and closes the connection; of a broken chunk it would answer with an empty body.
+    fn end_input(&mut self) -> bool {
+        self.received.clear();
+        self.next = Next::Nothing(0);
         true
     }
 

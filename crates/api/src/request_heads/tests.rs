@@ -86,11 +86,16 @@ async fn a_head_that_cannot_be_read_becomes_a_request_for_its_error() {
 }
 
 #[tokio::test]
-async fn what_follows_a_broken_chunk_is_left_to_actix() {
+async fn the_input_ends_where_a_chunk_is_broken() {
     let head = "POST /x HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n";
-    for broken in ["zz\r\nab", "+1\r\na\r\n", "\r\n", "fffffffffffffffff\r\n"] {
-        let sent = format!("{head}2\r\nab\r\n{broken}GET / HTTP/1.1\r\n\r\n");
-        assert_eq!(text_of(&sent).await, sent, "{broken}");
+    for broken in ["zz\r\nab", "+1\r\na\r\n", "\r\n", "fffffffffffffffff\r\n", "2\n"] {
+        let whole = format!("{head}2\r\nab\r\n");
+        let sent = format!("{whole}{broken}GET / HTTP/1.1\r\n\r\n");
+        assert_eq!(text_of(&sent).await, whole, "{broken}");
+    }
+    for (whole, broken) in [("2\r\nab", "c\r\n0\r\n\r\n"), ("0\r\n", "x\ry\r\n\r\n")] {
+        let sent = format!("{head}{whole}{broken}");
+        assert_eq!(text_of(&sent).await, format!("{head}{whole}"), "{broken}");
     }
 }
 

@@ -87,6 +87,40 @@ async fn a_request_that_cannot_be_read_is_refused_as_any_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_body_with_a_broken_chunk_is_refused_as_any_other() {
+    let app = app().await;
+    let key = app.admin().key().unwrap();
+    for path in [
+        "/connections",
+        "/twilio/connect",
+        "/twilio/messages",
+        "/action/trigger",
+        "/sync/pause",
+    ] {
+        for broken in [
+            "zz\r\n{}\r\n0\r\n\r\n",
+            "2\r\n{}zz\r\n0\r\n\r\n",
+            "2\r\n{}\r\n\r\n",
+            "2\n{}\r\n0\r\n\r\n",
+            "2\r\n{}\r\nfffffffffffffffff\r\n",
+        ] {
+            for (header, status, code) in [
+                (format!("authorization: Bearer {key}\r\n"), 400, "invalid_json"),
+                (String::new(), 401, "missing_auth_header"),
+            ] {
+                let head = format!(
+                    "POST {path} HTTP/1.1\r\nhost: x\r\n{header}content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
+                );
+                let answers = raw(&app, format!("{head}{broken}").as_bytes()).await;
+                let what = format!("{path} {broken:?}");
+                assert_error(&answers, status, code, &what);
+                assert_eq!(answers.matches("HTTP/1.1 ").count(), 1, "{what}: {answers}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn characters_that_no_url_holds_are_understood() {
     let app = app().await;
     let key = app.admin().key().unwrap();

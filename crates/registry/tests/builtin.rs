@@ -141,3 +141,68 @@ fn every_pattern_of_a_built_in_file_is_told_in_words() {
     }
     assert!(seen >= 40, "{seen}");
 }
+
+/// What the words about a pattern must speak of, by what the pattern lets in.
+const SPOKEN_OF: [(&str, &[&str]); 5] = [
+    ("0-9", &["digit", "E.164", "[0-9]"]),
+    ("a-z", &["letter", "hexadecimal", "e-mail"]),
+    ("A-Z", &["letter", "hexadecimal"]),
+    ("-]", &["hyphen", "or -", "_ or -"]),
+    ("_]", &["underscore", "_"]),
+];
+
+#[test]
+fn the_words_about_a_pattern_speak_of_all_that_it_lets_in() {
+    let registry = Registry::builtin().unwrap();
+    let mut seen = 0;
+    for provider in registry.iter() {
+        let forms = provider.connect.iter().flat_map(|form| &form.fields);
+        let fields = forms
+            .chain(&provider.connection_config)
+            .chain(&provider.integration_config)
+            .chain(&provider.credentials);
+        let fields = fields.map(|(name, field)| (name, &field.pattern, &field.pattern_description));
+        let inputs = provider.actions.values().flat_map(|action| &action.inputs);
+        let inputs = inputs.map(|(name, input)| (name, &input.pattern, &input.pattern_description));
+        for (name, pattern, words) in fields.chain(inputs) {
+            let (Some(pattern), Some(words)) = (pattern, words) else {
+                continue;
+            };
+            seen += 1;
+            for (class, spoken_of) in SPOKEN_OF {
+                assert!(
+                    !pattern.as_str().contains(class) || spoken_of.iter().any(|word| words.contains(word)),
+                    "{}: {name}: {words:?} does not tell that {pattern} lets in {class}",
+                    provider.name
+                );
+            }
+        }
+    }
+    assert!(seen > 40, "{seen}");
+}
+
+#[test]
+fn the_words_about_some_patterns_are_true_of_values_that_were_told_wrongly() {
+    let registry = Registry::builtin().unwrap();
+    for (provider, name, words, right, wrong) in [
+        (
+            "twilio",
+            "region",
+            "two lower-case letters and a digit",
+            "sao-paulo.br1",
+            "dublin.ie",
+        ),
+        ("postmark", "messageStream", "beginning with a letter", "a", "1a"),
+        ("shopify", "apiVersion", "01, 04, 07 or 10", "2026-10", "2026-09"),
+    ] {
+        let provider = registry.get(provider).unwrap();
+        let config = &provider.connection_config;
+        let field = config
+            .get(name)
+            .or_else(|| provider.integration_config.get(name))
+            .unwrap();
+        assert!(field.pattern_description.as_deref().unwrap().contains(words));
+        assert!(field.check(right).is_ok(), "{right}");
+        assert!(field.check(wrong).unwrap_err().contains(words), "{wrong}");
+    }
+}

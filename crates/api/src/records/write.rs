@@ -144,3 +144,93 @@ fn json_line(json: &str, out: &mut Vec<u8>) {
         }
     }));
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::Timestamp;
+    use proptest::prelude::*;
+    use store::records::Position;
+
+    use super::*;
+
+    fn record(values: Vec<Value>, extra: Option<String>) -> StoredRecord {
+        let (now, key) = (Timestamp::from_micros(0), "1".to_owned());
+        StoredRecord {
+            key: key.clone(),
+            values,
+            extra,
+            first_seen_at: now,
+            last_modified_at: now,
+            deleted_at: None,
+            pruned_at: None,
+            cursor: 1,
+            position: Position { at: None, key },
+        }
+    }
+
+    /// Texts with what CSV and JSON have a meaning for.
+    fn texts() -> impl Strategy<Value = String> {
+        prop_oneof![
+            prop::sample::select(vec![
+                "",
+                "\"",
+                "\"\"",
+                ",",
+                "\r\n",
+                "\n",
+                "\r",
+                "a,\"b\"\r\nc",
+                " a ",
+                "=1+1",
+                "\u{feff}",
+                "\\N"
+            ])
+            .prop_map(str::to_owned),
+            any::<String>(),
+            "[\",\r\n\t;' a]{0,12}",
+        ]
+    }
+
+    fn values() -> impl Strategy<Value = Value> {
+        prop_oneof![
+            Just(Value::Null),
+            texts().prop_map(Value::Text),
+            texts().prop_map(|text| Value::Json(serde_json::json!([text, { "a": null }]).to_string())),
+            "-?[0-9]{1,40}(\\.[0-9]{1,40})?".prop_map(Value::Decimal),
+            any::<i64>().prop_map(Value::Integer),
+            any::<bool>().prop_map(Value::Boolean),
+            (0_i64..4_000_000_000_000_000)
+                .prop_map(|micros| Value::Timestamp(Timestamp::from_micros(micros))),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn csv_gives_back_every_value_as_json_writes_it(
+            rows in prop::collection::vec((prop::collection::vec(values(), 4), prop::option::of(texts())), 1..6)
+        ) {
+            let records: Vec<StoredRecord> = rows.into_iter().map(|(values, extra)| record(values, extra)).collect();
+            // Behind the line of names, as it is sent: a reader takes a byte order mark off the beginning of a file.
+            let text = [b"a,b,c,d,_extra\r\n".to_vec(), csv_rows(&records).unwrap()].concat();
+            let mut reader = csv::Reader::from_reader(text.as_slice());
+            let lines: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+
+            prop_assert_eq!(lines.len(), records.len());
+            for (line, record) in lines.iter().zip(&records) {
+                prop_assert_eq!(line.len(), record.values.len() + 1);
+                for (field, value) in line.iter().zip(&record.values) {
+                    let mut json = Vec::new();
+                    json_value(value, &mut json);
+                    let json = String::from_utf8(json).unwrap();
+                    let wanted = match value {
+                        Value::Null => String::new(),
+                        Value::Text(_) | Value::Decimal(_) | Value::Timestamp(_) => serde_json::from_str(&json).unwrap(),
+                        Value::Json(_) | Value::Integer(_) | Value::Boolean(_) => json,
+                    };
+                    prop_assert_eq!(field, wanted);
+                }
+                prop_assert_eq!(line.iter().next_back(), Some(record.extra.as_deref().unwrap_or_default()));
+            }
+        }
+    }
+}

@@ -61,6 +61,37 @@ async fn errors_are_told_apart_whatever_language_the_server_speaks() {
     assert_eq!(cause.to_string(), "division by zero");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_is_no_superuser_chooses_the_language_once_it_is_granted() {
+    let Some(server) = TestServer::start_in_german() else {
+        return;
+    };
+    let database = server.database();
+    let owner = filled(&database).await;
+    let of_a_superuser = run_sql_in(&database.address(), ENGLISH).await;
+    assert!(of_a_superuser.is_ok(), "{of_a_superuser:?}");
+    let rights = "CREATE ROLE app LOGIN; GRANT ALL ON ALL TABLES IN SCHEMA public TO app; GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO app";
+    owner.write(move |c| run_sql(c, rights)).await.unwrap();
+    let of_app = database.address().replacen("trunkline@", "app@", 1);
+    assert!(run_sql_in(&of_app, ENGLISH).await.is_err(), "it was not granted");
+
+    // As docs/operate.md says.
+    let grant = "GRANT SET ON PARAMETER lc_messages TO app";
+    owner.write(move |c| run_sql(c, grant)).await.unwrap();
+
+    let granted = run_sql_in(&of_app, ENGLISH).await;
+    assert!(granted.is_ok(), "{granted:?}");
+}
+
+/// Fails unless the session's messages are in English.
+const ENGLISH: &str = "DO $$ BEGIN IF current_setting('lc_messages') <> 'C' THEN RAISE EXCEPTION 'another language'; END IF; END $$";
+
+/// Runs statements in a fresh session of the role that the address names.
+async fn run_sql_in(address: &str, sql: &'static str) -> Result<(), StoreError> {
+    let store = Store::open(&address.parse().unwrap(), store::StoreOptions::default()).await?;
+    store.read(move |c| run_sql(c, sql)).await
+}
+
 async fn deadlock(store: Store) {
     let both_hold_one = Arc::new(Barrier::new(2));
     let transaction = |first: &'static str, second: &'static str| {

@@ -126,3 +126,21 @@ fn a_second_signal_ends_a_process_at_once() {
     assert!(began.elapsed() < IN_TIME, "{log:#?}");
     assert_eq!(status.code(), Some(1), "{log:#?}");
 }
+
+#[test]
+fn a_start_warns_if_the_processes_may_open_more_connections_than_the_server_takes() {
+    let Some(server) = TestServer::start() else {
+        return;
+    };
+    let mut place = place(&server);
+    let warned = |running: &Running| lines(running, "raise max_connections");
+    let serve = ["serve", "--no-worker", "--listen", "127.0.0.1:0"];
+    let first = place.start(&serve);
+    assert_eq!(warned(&first), 0, "{:#?}", first.seen);
+    // Two processes of 250 are more than the 397 that the server has for roles that are no superusers.
+    place.set("TRUNKLINE_DATABASE__CONNECTIONS", "250");
+    let second = place.start(&serve);
+    assert_eq!(warned(&second), 1, "{:#?}", second.seen);
+    first.signal("TERM");
+    second.signal("TERM");
+}

@@ -15,6 +15,9 @@ use crate::{Caller, GatewayError};
 /// An integration, its connection if there is one of the name, and what was read with them.
 type Found<T> = (Integration, Option<ConnectionRow>, T);
 
+/// What a read gives; `None` if there is no such integration.
+type Read<T> = Result<Option<Found<T>>, StoreError>;
+
 /// The names in a request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Names<'a> {
@@ -82,7 +85,7 @@ impl Inner {
         names.found(self.store.read_long(look).await?)
     }
 
-    /// What reads the integration, the connection and the rest; `None` if there is no such integration.
+    /// What reads the integration, the connection and the rest.
     fn look<T>(
         &self,
         caller: &Caller,
@@ -90,7 +93,7 @@ impl Inner {
         then: impl FnOnce(&mut DbConn, &Integration, Option<&ConnectionRow>) -> Result<T, StoreError>
         + Send
         + 'static,
-    ) -> Result<impl FnOnce(&mut DbConn) -> Result<Option<Found<T>>, StoreError> + Send + 'static, GatewayError>
+    ) -> Result<impl FnOnce(&mut DbConn) -> Read<T> + Send + 'static, GatewayError>
     where
         T: Send + 'static,
     {

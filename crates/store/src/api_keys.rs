@@ -87,7 +87,7 @@ pub fn by_hash_even_revoked(c: &mut DbConn, hash: &str) -> Result<Option<ApiKeyR
         .inner_join(environments::table)
         .filter(api_keys::hash.eq(hash))
         .select(ApiKeyRow::as_select())
-        .first(c)
+        .get_result(c)
         .optional()?)
 }
 

@@ -258,7 +258,7 @@ pub fn find(
         .filter(connections::integration.eq(integration.as_str()))
         .filter(connections::name.eq(name.as_str()))
         .select(ConnectionRow::as_select())
-        .first(c)
+        .get_result(c)
         .map_err(StoreError::about("connection"))
 }
 
@@ -267,7 +267,7 @@ pub fn get_any_environment(c: &mut DbConn, id: ConnectionId) -> Result<Option<Co
     Ok(connections::table
         .find(id.raw())
         .select(ConnectionRow::as_select())
-        .first(c)
+        .get_result(c)
         .optional()?)
 }
 

@@ -56,7 +56,7 @@ pub fn get(c: &mut DbConn, connection: ConnectionId) -> Result<String, StoreErro
     credentials::table
         .filter(credentials::connection_id.eq(connection.raw()))
         .select(credentials::sealed)
-        .first(c)
+        .get_result(c)
         .map_err(StoreError::about("connection's credentials"))
 }
 

@@ -119,7 +119,7 @@ pub fn find(
         .filter(integrations::environment_id.eq(environment.raw()))
         .filter(integrations::key.eq(key.as_str()))
         .select(IntegrationRow::as_select())
-        .first(c)
+        .get_result(c)
         .optional()?)
 }
 

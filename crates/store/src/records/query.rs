@@ -80,6 +80,9 @@ pub struct StoredRecord {
     pub position: Position,
 }
 
+/// How many rows, as a sum: SQLite prepares a statement anew for each value of a parameter that is the whole limit.
+const LIMIT: &str = " LIMIT ? + 0";
+
 /// A statement that grows by conditions.
 pub(super) struct Select<'a> {
     sql: String,
@@ -147,7 +150,7 @@ impl<'a> Select<'a> {
     }
 
     pub(super) fn ordered(mut self, order: &str, limit: i64) -> Statement<'a> {
-        self.sql.extend([" ORDER BY ", order, " LIMIT ?"]);
+        self.sql.extend([" ORDER BY ", order, LIMIT]);
         self.binds.push(Bind::integer(limit));
         Statement::new(self.sql, self.binds)
     }

@@ -69,29 +69,31 @@ impl RootSpanBuilder for RequestSpan {
         span
     }
 
-    fn on_request_end<B: MessageBody>(_: Span, outcome: &Result<ServiceResponse<B>, Error>) {
-        let Ok(response) = outcome else { return };
-        let request = response.request();
-        let extensions = request.extensions();
-        let operation = extensions
-            .get::<Operation>()
-            .and_then(|operation| operation.0.as_deref());
-        let subject = extensions.get::<Subject>();
-        let started = extensions.get::<Started>().map(|started| started.0.elapsed());
-        let micros = started.map(|elapsed| u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX));
-        // Outside of the span, which would be read and written again for the line.
-        tracing::info!(
-            parent: None,
-            request.id = id(&extensions),
-            http.method = %request.method(),
-            operation,
-            integration = subject.and_then(Subject::integration),
-            connection = subject.and_then(Subject::connection),
-            http.status = response.status().as_u16(),
-            duration_us = micros,
-            "answered",
-        );
+    fn on_request_end<B: MessageBody>(_: Span, _: &Result<ServiceResponse<B>, Error>) {
+        // `write_line` does it, outside of the span.
     }
+}
+
+/// Writes the request's line. Inside of the request's span the log would read and write the span again for it.
+pub(crate) fn write_line<B>(response: &ServiceResponse<B>) {
+    let request = response.request();
+    let extensions = request.extensions();
+    let operation = extensions
+        .get::<Operation>()
+        .and_then(|operation| operation.0.as_deref());
+    let subject = extensions.get::<Subject>();
+    let started = extensions.get::<Started>().map(|started| started.0.elapsed());
+    let micros = started.map(|elapsed| u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX));
+    tracing::info!(
+        request.id = id(&extensions),
+        http.method = %request.method(),
+        operation,
+        integration = subject.and_then(Subject::integration),
+        connection = subject.and_then(Subject::connection),
+        http.status = response.status().as_u16(),
+        duration_us = micros,
+        "answered",
+    );
 }
 
 /// Gives every answer its id and its headers, every error its body, and every cause its line in the log.

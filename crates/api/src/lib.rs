@@ -23,6 +23,7 @@ mod home;
 mod integrations;
 mod methods;
 mod oauth;
+mod outermost;
 mod pattern;
 mod providers;
 mod proxy;

@@ -4,11 +4,9 @@ mod answer;
 mod headers;
 mod upload;
 
-use actix_web::body::MessageBody;
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::dev::ServiceRequest;
 use actix_web::http::Uri;
-use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, route, web};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, route, web};
 use gateway::Gateway;
 use upstream::{Method, Relay};
 
@@ -22,15 +20,11 @@ pub(crate) const PREFIX: &str = "/proxy";
 struct Address(Uri);
 
 /// Keeps the address of a proxied call: a slash more or less may mean something to a provider.
-pub(crate) async fn keep_address(
-    request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<impl MessageBody>, Error> {
+pub(crate) fn keep_address(request: &ServiceRequest) {
     if request.path().starts_with(PREFIX) {
         let address = Address(request.uri().clone());
         request.extensions_mut().insert(address);
     }
-    next.call(request).await
 }
 
 /// Calls the provider with the connection's credentials.
@@ -90,14 +84,14 @@ pub(crate) async fn call(
     let method = Method::from_bytes(request.method().as_str().as_bytes());
     let mut relay = Relay::new(method.map_err(|_| ApiError::InvalidPath)?, endpoint);
     relay.query = address.query().map(str::to_owned);
-    asked.apply(&mut relay);
+    let (integration, connection) = asked.apply(&mut relay);
     relay.body = upload::body(&request, payload, relay.retries > 0).await?;
     if !relay.body.is_empty() {
         headers::of_the_body(request.headers(), &mut relay.content_headers);
     }
     let relayed = gateway
         .proxy()
-        .send(&caller, &asked.integration, &asked.connection, relay)
+        .send(&caller, &integration, &connection, relay)
         .await?;
     Ok(answer::stream(relayed))
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use actix_http::{HttpService, Protocol};
 use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
 use actix_web::dev::{AppConfig, Server};
-use actix_web::middleware::{NormalizePath, from_fn};
+use actix_web::middleware::from_fn;
 use actix_web::{App, web};
 use gateway::Gateway;
 use tokio::net::TcpStream;
@@ -19,7 +19,7 @@ use crate::document::Document;
 use crate::edge::{self, RequestSpan};
 use crate::providers::PublicUrl;
 use crate::request_heads::RequestHeads;
-use crate::{error, methods, proxy, routes};
+use crate::{error, methods, outermost, routes};
 
 /// How the API is served.
 #[derive(Debug, Clone)]
@@ -89,8 +89,7 @@ pub fn serve(gateway: Gateway, listener: TcpListener, options: ApiOptions) -> st
             .wrap(from_fn(edge::beacons))
             .wrap(from_fn(edge::answer))
             .wrap(TracingLogger::<RequestSpan>::new())
-            .wrap(NormalizePath::trim())
-            .wrap(from_fn(proxy::keep_address))
+            .wrap(from_fn(outermost::around))
     };
     // As actix's own server does it, but for the check of heads.
     let builder = builder.listen("api", listener, move || {

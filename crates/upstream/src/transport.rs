@@ -4,6 +4,8 @@ use std::error::Error;
 use std::time::Duration;
 
 use reqwest::{Body, Client, ClientBuilder, Response, redirect};
+use thread_local::ThreadLocal;
+use tokio::runtime::{Handle, RuntimeFlavor};
 use url::Url;
 
 use crate::CallError;
@@ -18,12 +20,40 @@ const MAX_REDIRECTS: u32 = 5;
 /// whether it was carried out.
 const IDLE: Duration = Duration::from_secs(45);
 
-/// The HTTP clients: one that connects to public addresses alone, and one for what configuration allows.
+/// The HTTP clients.
 #[derive(Debug)]
 pub(crate) struct Transport {
+    /// For runtimes with several threads.
+    shared: Clients,
+    /// For runtimes of one thread, as the API's are, each thread has its own. A connection is served by a task of the runtime that
+    /// opened it, so a request over a connection of another thread wakes that thread twice and waits for it.
+    of_threads: ThreadLocal<Clients>,
+    connect_timeout: Duration,
+    allow_private_addresses: bool,
+}
+
+/// One client that connects to public addresses alone, and one for what configuration allows.
+#[derive(Debug)]
+struct Clients {
     guarded: Client,
     open: Client,
-    allow_private_addresses: bool,
+}
+
+impl Clients {
+    fn new(connect_timeout: Duration) -> reqwest::Result<Self> {
+        // No proxy from the environment: it would resolve names itself, and the address policy would be void.
+        let builder = || {
+            ClientBuilder::new()
+                .redirect(redirect::Policy::none())
+                .no_proxy()
+                .pool_idle_timeout(IDLE)
+                .connect_timeout(connect_timeout)
+        };
+        Ok(Self {
+            guarded: builder().dns_resolver(PublicResolver).build()?,
+            open: builder().build()?,
+        })
+    }
 }
 
 /// A response whose body is still to come.
@@ -41,19 +71,23 @@ impl Transport {
     pub(crate) fn new(allow_private_addresses: bool, connect_timeout: Duration) -> reqwest::Result<Self> {
         // An error means that somebody installed one before, which serves as well.
         drop(rustls::crypto::ring::default_provider().install_default());
-        // No proxy from the environment: it would resolve names itself, and the address policy would be void.
-        let builder = || {
-            ClientBuilder::new()
-                .redirect(redirect::Policy::none())
-                .no_proxy()
-                .pool_idle_timeout(IDLE)
-                .connect_timeout(connect_timeout)
-        };
         Ok(Self {
-            guarded: builder().dns_resolver(PublicResolver).build()?,
-            open: builder().build()?,
+            shared: Clients::new(connect_timeout)?,
+            of_threads: ThreadLocal::new(),
+            connect_timeout,
             allow_private_addresses,
         })
+    }
+
+    /// The clients for the runtime that asks.
+    fn clients(&self) -> &Clients {
+        let runtime = Handle::try_current().map(|handle| handle.runtime_flavor());
+        if runtime.is_ok_and(|flavor| flavor == RuntimeFlavor::CurrentThread) {
+            // What was built once can be built again; if not, the shared ones serve as well.
+            let own = self.of_threads.get_or_try(|| Clients::new(self.connect_timeout));
+            return own.unwrap_or(&self.shared);
+        }
+        &self.shared
     }
 
     /// Sends, follows redirects, and returns when the head of the response is there. `stream` is sent in place of the body, once.
@@ -114,10 +148,10 @@ impl Transport {
 
     fn client(&self, url: &Url, trusted: Option<&Url>) -> Result<&Client, CallError> {
         if self.allow_private_addresses || trusted.is_some_and(|trusted| trusted.origin() == url.origin()) {
-            return Ok(&self.open);
+            return Ok(&self.clients().open);
         }
         check_url(url)?;
-        Ok(&self.guarded)
+        Ok(&self.clients().guarded)
     }
 }
 

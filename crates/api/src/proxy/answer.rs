@@ -6,10 +6,14 @@ use actix_web::body::{BodyStream, BoxBody, SizedStream};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{HttpResponse, HttpResponseBuilder};
+use futures::FutureExt;
 use upstream::Relayed;
 
 /// Tells that an answer is the provider's and not the gateway's own.
 const UPSTREAM_STATUS: HeaderName = HeaderName::from_static("trunkline-upstream-status");
+
+/// Bytes of a body that is not streamed if all of it is there already.
+const SMALL: u64 = 64 << 10;
 
 /// The answer with its body as it comes; who does not read on makes the provider wait.
 pub(super) fn stream(relayed: Relayed) -> HttpResponse {
@@ -25,7 +29,30 @@ pub(super) fn stream(relayed: Relayed) -> HttpResponse {
     response.insert_header((UPSTREAM_STATUS, HeaderValue::from(relayed.status)));
     let mut body = relayed.body;
     let length = body.length();
+    // A small body mostly comes with its head; then it needs no stream.
+    let first = match length {
+        Some(length) if length <= SMALL => body.part().now_or_never(),
+        _ => None,
+    };
+    let whole = match &first {
+        Some(Ok(Some(part))) if u64::try_from(part.len()).ok() == length => Some(part.clone()),
+        _ => None,
+    };
+    if let Some(whole) = whole {
+        // Takes the end of the stream too, where a stream has an end of its own.
+        drop(body.part().now_or_never());
+        return response.body(whole);
+    }
     let parts = async_stream::stream! {
+        match first {
+            Some(Ok(Some(part))) => yield Ok(part),
+            Some(Ok(None)) => return,
+            Some(Err(error)) => {
+                yield Err(io::Error::other(error));
+                return;
+            }
+            None => {}
+        }
         loop {
             match body.part().await {
                 Ok(Some(part)) => yield Ok(part),

@@ -14,8 +14,8 @@ const MOST_RETRIES: u32 = 10;
 
 /// What a caller asks for.
 pub(super) struct Asked {
-    pub(super) integration: String,
-    pub(super) connection: String,
+    integration: String,
+    connection: String,
     base_url: Option<String>,
     retries: u32,
     retry_on: Vec<u16>,
@@ -27,15 +27,17 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    pub(super) fn apply(&self, relay: &mut Relay) {
-        relay.base_url.clone_from(&self.base_url);
-        relay.headers.clone_from(&self.headers);
+    /// Moves what concerns the call into `relay`; returns the integration's key and the connection's name.
+    pub(super) fn apply(self, relay: &mut Relay) -> (String, String) {
+        relay.base_url = self.base_url;
+        relay.headers = self.headers;
         relay.retries = self.retries;
-        relay.retry_on.clone_from(&self.retry_on);
+        relay.retry_on = self.retry_on;
         relay.decompress = self.decompress;
         relay.carry_headers = self.carry_headers;
         relay.deadline = self.deadline;
         relay.wait = self.wait;
+        (self.integration, self.connection)
     }
 }
 

@@ -149,7 +149,12 @@ impl AppBuilder {
         let gateway = Gateway::start(parts).await.expect("the gateway starts");
         let (server, base) = serve(&gateway);
         // What arrives is looked at as it arrives.
-        let http = reqwest::Client::builder().no_gzip().build().expect("a client");
+        let http = reqwest::Client::builder()
+            .no_gzip()
+            // Shorter than the server keeps an idle connection: one that it is just closing is no answer.
+            .pool_idle_timeout(Duration::from_secs(1))
+            .build()
+            .expect("a client");
         let seen = Arc::default();
         let anonymous = Client::new(http, base, None, Arc::clone(&seen));
         let mut app = TestApp {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use domain::Timestamp;
 use registry::Registry;
 use serde_json::{Value as Json, json};
 use store::records::{self, Rows, StoredRecord};
@@ -177,8 +178,13 @@ impl Acme {
 
     /// Writes a record as the answer of an action does.
     pub(crate) async fn act(&self, record: &Json) {
+        self.act_at(record, self.app.clock().now()).await;
+    }
+
+    /// The same by a process whose clock shows `now`.
+    pub(crate) async fn act_at(&self, record: &Json, now: Timestamp) {
         let (table, connection) = look::table_of(&self.app, "acme", "acme-things", "mine").await;
-        let (record, now) = (table.reader.read(record).unwrap(), self.app.clock().now());
+        let record = table.reader.read(record).unwrap();
         let written = self.app.store().write(move |c| {
             let rows = Rows {
                 table: &table.sql,

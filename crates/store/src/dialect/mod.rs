@@ -1,11 +1,13 @@
 //! What differs between the two databases, and the one door for SQL that is text.
 
+mod copy;
 mod introspect;
 pub(crate) mod lineage;
 mod model;
 mod statement;
 mod text;
 
+pub(crate) use copy::{Fields as CopyFields, copy};
 #[cfg(feature = "testing")]
 pub(crate) use introspect::describe;
 pub(crate) use introspect::{TableShape, ddl, is_empty, table_shape, tables_named};

@@ -20,7 +20,7 @@ use domain::Timestamp;
 use crate::{DbConn, StoreError};
 
 /// Microseconds from 1970, where our time begins, to 2000, where PostgreSQL's does.
-const POSTGRES_EPOCH: i64 = 946_684_800_000_000;
+pub(super) const POSTGRES_EPOCH: i64 = 946_684_800_000_000;
 
 /// SQL text in which each `?` stands for the next bind, whatever the database.
 #[derive(Debug)]

@@ -18,12 +18,14 @@ pub struct TableSql {
     pub(super) newest: String,
     /// Key, hash, whether deleted and change number, of a connection's rows with given keys.
     pub(super) stored: String,
-    /// Writes rows that are not there. PostgreSQL: connection, time twice, last change number, then an array a column, hashes,
-    /// extras. SQLite, for one row: a value a column, hash, extra, connection, time twice, change number.
+    /// Writes a row that is not there, in SQLite: a value a column, hash, extra, connection, time twice, change number.
     pub(super) insert: String,
-    /// The same for [`SQLITE_BATCH`] rows in SQLite.
+    /// The same for [`SQLITE_BATCH`] rows.
     pub(super) insert_batch: String,
-    /// Writes rows that are there; binds as `insert`, and in PostgreSQL arrays as well.
+    /// The target of `COPY` for rows that are not there, in PostgreSQL: connection, time twice, change number, the columns, hash, extra.
+    pub(super) copy: String,
+    /// Writes rows that are there. PostgreSQL: connection, time twice, last change number, then an array a column, hashes, extras. SQLite:
+    /// as `insert`.
     pub(super) replace: String,
     /// Marks rows deleted. PostgreSQL: time twice, last change number, connection, keys. SQLite, for one row: time twice, change
     /// number, connection, key.
@@ -58,6 +60,7 @@ impl TableSql {
             ),
             insert: insert(model, dialect, 1),
             insert_batch: insert(model, dialect, SQLITE_BATCH),
+            copy: format!("{table} ({})", postgres_columns(model)),
             replace: insert(model, dialect, 1) + &conflict(model),
             delete: delete(model, dialect),
             prune: prune(model),
@@ -117,6 +120,15 @@ const fn as_text(kind: ColumnKind, dialect: Dialect) -> &'static str {
 /// Rows that one statement inserts into SQLite: what a statement costs by itself is shared by them.
 pub(super) const SQLITE_BATCH: usize = 16;
 
+/// The columns of a row in the order in which PostgreSQL is given them.
+fn postgres_columns(model: &Model) -> String {
+    let columns: Vec<_> = model.columns.keys().map(quoted).collect();
+    format!(
+        "\"_connection_id\", \"_first_seen_at\", \"_last_modified_at\", \"_cursor\", {}, \"_hash\", \"_extra\"",
+        columns.join(", ")
+    )
+}
+
 /// Inserts; `rows` at once in SQLite, an array's worth in PostgreSQL.
 fn insert(model: &Model, dialect: Dialect, rows: usize) -> String {
     let table = quoted(&model.table);
@@ -139,9 +151,9 @@ fn insert(model: &Model, dialect: Dialect, rows: usize) -> String {
                 .collect();
             let marks = vec!["?"; columns.len() + 2].join(", ");
             format!(
-                "INSERT INTO {table} (\"_connection_id\", \"_first_seen_at\", \"_last_modified_at\", \"_cursor\", {list}, \"_hash\", \
-                 \"_extra\") SELECT ?, ?, ?, ? + r.\"_place\", {}, r.\"_hash\", r.\"_extra\"::json FROM unnest({marks}) \
+                "INSERT INTO {table} ({}) SELECT ?, ?, ?, ? + r.\"_place\", {}, r.\"_hash\", r.\"_extra\"::json FROM unnest({marks}) \
                  WITH ORDINALITY AS r ({list}, \"_hash\", \"_extra\", \"_place\")",
+                postgres_columns(model),
                 values.join(", ")
             )
         }

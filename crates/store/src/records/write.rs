@@ -1,10 +1,10 @@
-//! Rows into a model's table: all at once in PostgreSQL, one by one with one prepared statement in SQLite.
+//! Rows into a model's table: all at once in PostgreSQL, a few with one prepared statement in SQLite.
 
 use domain::{ColumnKind, Record, Value};
 
 use super::Rows;
 use super::sql::SQLITE_BATCH;
-use crate::dialect::{Bind, Statement};
+use crate::dialect::{Bind, CopyFields, Statement, copy};
 use crate::{DbConn, Dialect, StoreError};
 
 /// Writes records that are not there, numbered from `last_number + 1`.
@@ -18,7 +18,7 @@ pub(super) fn new_rows(
     last_number: i64,
 ) -> Result<(), StoreError> {
     match page.table.dialect {
-        Dialect::Postgres => arrays(c, page, &page.table.insert, records, last_number)?,
+        Dialect::Postgres => copied(c, page, records, last_number)?,
         Dialect::Sqlite => {
             let mut number = last_number;
             let (batches, rest) = records.as_chunks::<SQLITE_BATCH>();
@@ -76,6 +76,39 @@ pub(super) fn changed_rows(
                 )
             })
         }
+    }
+}
+
+/// All rows at once, which costs PostgreSQL less than an insert from arrays: it stores them in whole blocks.
+fn copied(c: &mut DbConn, page: &Rows<'_>, records: &[&Record], last_number: i64) -> Result<(), StoreError> {
+    let DbConn::Pg(c) = c else { return Ok(()) };
+    let kinds: Vec<_> = page.model.columns.values().map(|column| column.kind).collect();
+    let numbered: Vec<_> = (last_number + 1..).zip(records).collect();
+    copy(c, &page.table.copy, &numbered, |(number, record), fields| {
+        fields.integer(page.connection.raw());
+        fields.moment(page.now);
+        fields.moment(page.now);
+        fields.integer(*number);
+        for (index, kind) in kinds.iter().enumerate() {
+            copied_value(record.values.get(index).unwrap_or(&Value::Null), *kind, fields);
+        }
+        fields.integer(record.hash);
+        match &record.extra {
+            Some(extra) => fields.text(extra),
+            None => fields.null(),
+        }
+    })
+}
+
+/// One value of a column of that kind; one of another kind is null.
+fn copied_value(value: &Value, kind: ColumnKind, fields: &mut CopyFields<'_>) {
+    match (kind, value) {
+        (ColumnKind::Text | ColumnKind::Json, Value::Text(text) | Value::Json(text)) => fields.text(text),
+        (ColumnKind::Decimal, Value::Decimal(plain)) => fields.decimal(plain),
+        (ColumnKind::Integer, Value::Integer(number)) => fields.integer(*number),
+        (ColumnKind::Boolean, Value::Boolean(value)) => fields.boolean(*value),
+        (ColumnKind::Timestamp, Value::Timestamp(time)) => fields.moment(*time),
+        _ => fields.null(),
     }
 }
 

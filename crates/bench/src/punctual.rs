@@ -14,6 +14,9 @@ pub(crate) const EVERY: &str = "every minute";
 const WANTED_LATE: f64 = 5.0;
 /// Below so many milliseconds 99 of 100 answers are to come.
 const WANTED_ANSWER: f64 = 100.0;
+/// A run that finds nothing changed is to take no more transactions than this, and milliseconds of PostgreSQL's processor time.
+const WANTED_COMMITS: f64 = 6.0;
+const WANTED_POSTGRES: f64 = 1.5;
 /// Of the runs that the schedule asks for, at least so many.
 const WANTED_RUNS: f64 = 0.99;
 
@@ -35,6 +38,15 @@ pub(crate) struct Spread {
     pub(crate) max: f64,
 }
 
+/// What a run costs that finds nothing changed.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct Cost {
+    /// Transactions of PostgreSQL, those that only read included.
+    pub(crate) commits: f64,
+    /// Milliseconds of processor time of all of PostgreSQL's processes.
+    pub(crate) postgres: f64,
+}
+
 #[derive(Debug, Serialize)]
 pub(crate) struct Measured {
     pub(crate) connections: u32,
@@ -47,6 +59,7 @@ pub(crate) struct Measured {
     pub(crate) late: Spread,
     /// Seconds that a run took.
     pub(crate) took: Spread,
+    pub(crate) cost: Cost,
     pub(crate) failed: u64,
     pub(crate) resumed: u64,
     pub(crate) overlapping: u64,
@@ -156,6 +169,14 @@ pub(crate) fn tell(report: &mut Report, measured: &Measured) {
         ),
         ("begun after the due time", measured.late.tell(seconds)),
         ("a run took", measured.took.tell(seconds)),
+        (
+            "a run alone: transactions of PostgreSQL",
+            format!("{:.1}", measured.cost.commits),
+        ),
+        (
+            "a run alone: processor time of PostgreSQL",
+            milliseconds(measured.cost.postgres),
+        ),
         ("runs that failed", count(measured.failed)),
         ("runs taken over from another worker", count(measured.resumed)),
         (
@@ -205,6 +226,10 @@ pub(crate) fn tell(report: &mut Report, measured: &Measured) {
         WANTED_RUNS,
         share,
     ));
+    let commits = "transactions of PostgreSQL a run".to_owned();
+    report.bar(Bar::below(commits, WANTED_COMMITS, measured.cost.commits));
+    let postgres = "ms of PostgreSQL a run".to_owned();
+    report.bar(Bar::below(postgres, WANTED_POSTGRES, measured.cost.postgres));
     let late = "p99 in s of the start after the due time".to_owned();
     report.bar(Bar::below(late, WANTED_LATE, measured.late.p99));
     let answer = "p99 in ms of GET /connections meanwhile".to_owned();

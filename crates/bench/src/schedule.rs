@@ -18,7 +18,7 @@ use crate::lab::Progress;
 use crate::load::{Asked, Client};
 use crate::postgres::{LONG_SETTINGS, Server};
 use crate::program::{Process, Program};
-use crate::punctual::{EVERY, Measured, Run, Spread, Used, span, tell};
+use crate::punctual::{Cost, EVERY, Measured, Run, Spread, Used, span, tell};
 use crate::report::{Report, float, seconds};
 use crate::sim::Sim;
 use crate::{cpu, crowd};
@@ -36,7 +36,9 @@ const LOOK: Duration = Duration::from_secs(2);
 /// How long no first reading may end before it is given up.
 const PATIENCE: Duration = Duration::from_mins(5);
 /// Before measuring, so that what fell due behind the first readings is caught up with.
-const SETTLE: Duration = Duration::from_mins(3);
+const SETTLE: Duration = Duration::from_mins(1);
+/// How long the cost of a run is measured while nobody asks the APIs.
+const QUIET: Duration = Duration::from_mins(2);
 
 /// How much to measure.
 #[derive(Debug, Args)]
@@ -94,10 +96,11 @@ pub(crate) async fn measure(options: &Options) -> anyhow::Result<Report> {
     report.setting("made ready", seconds(begun.elapsed().as_secs_f64()));
     let first = stage.first_readings(options, &progress).await?;
     progress.step(format!(
-        "three minutes to catch up, then {} to measure",
+        "a minute to catch up, two of runs alone, then {} of all",
         options.minutes
     ));
     sleep(SETTLE).await;
+    let cost = stage.cost_of_a_run().await?;
 
     let length = Duration::from_secs(60 * u64::from(options.minutes));
     let (before, from) = (stage.used()?, Clock::system().now());
@@ -120,6 +123,7 @@ pub(crate) async fn measure(options: &Options) -> anyhow::Result<Report> {
             before.until(after),
             worker_memory,
             answers,
+            cost,
         )
         .await?;
     progress.end();
@@ -201,6 +205,27 @@ impl Stage {
         })
     }
 
+    /// What a run costs PostgreSQL while nothing but runs is going on.
+    async fn cost_of_a_run(&self) -> anyhow::Result<Cost> {
+        let commits = "SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()";
+        let (from, commits_before, used) = (Clock::system().now(), self.number(commits).await?, self.used()?);
+        sleep(QUIET).await;
+        let (to, commits_after) = (Clock::system().now(), self.number(commits).await?);
+        let used = used.until(self.used()?);
+        let runs = self
+            .number(&format!(
+                "SELECT count(*) FROM runs WHERE finished_at >= {} AND finished_at < {}",
+                from.as_micros(),
+                to.as_micros()
+            ))
+            .await?;
+        ensure!(runs > 0, "no run ended within two minutes");
+        Ok(Cost {
+            commits: float(commits_after.saturating_sub(commits_before)) / float(runs),
+            postgres: used.postgres * 1_000.0 / float(runs),
+        })
+    }
+
     /// Asks every API for so long.
     async fn ask_apis(&self, length: Duration) -> anyhow::Result<Answers> {
         let mut asking = JoinSet::new();
@@ -227,6 +252,7 @@ impl Stage {
         used: Used,
         worker_memory: u64,
         answers: Answers,
+        cost: Cost,
     ) -> anyhow::Result<Measured> {
         let began = format!(
             "started_at >= {} AND started_at < {}",
@@ -254,6 +280,7 @@ impl Stage {
             per_second: float(number) / span(to, from),
             late: Spread::of(late),
             took: Spread::of(took),
+            cost,
             failed: self.number(&format!("SELECT count(*) FROM runs WHERE status = 'failed' AND {began}")).await?,
             resumed: self.number(&format!("SELECT count(*) FROM runs WHERE resumed > 0 AND {began}")).await?,
             overlapping: self

@@ -243,7 +243,12 @@ impl Inner {
     /// Opens a connection's credentials for calls.
     pub(crate) async fn target(&self, row: &ConnectionRow) -> Result<Target, GatewayError> {
         let sealed = self.sealed(row.id).await?;
-        let secrets = self.open(row, &sealed).await?;
+        self.target_of(row, &sealed).await
+    }
+
+    /// The same with what is stored of them in hand.
+    pub(crate) async fn target_of(&self, row: &ConnectionRow, sealed: &str) -> Result<Target, GatewayError> {
+        let secrets = self.open(row, sealed).await?;
         self.target_with(row, secrets).await
     }
 

@@ -190,6 +190,15 @@ impl Gateway {
         self.0.target(connection).await
     }
 
+    /// [`Gateway::target`] with the connection's sealed credentials in hand.
+    pub async fn target_of(
+        &self,
+        connection: &store::connections::ConnectionRow,
+        sealed: &str,
+    ) -> Result<upstream::Target, GatewayError> {
+        self.0.target_of(connection, sealed).await
+    }
+
     /// Tries the stored credentials of a connection once, after its provider refused them; see [`Health`].
     pub async fn check_health(
         &self,

@@ -20,6 +20,7 @@ mod migrations;
 mod outage;
 mod pool;
 pub mod records;
+mod run_notes;
 pub mod runs;
 pub mod schedule;
 mod schema;
@@ -33,5 +34,5 @@ mod url;
 pub mod vault_keys;
 
 pub use error::StoreError;
-pub use store::{DbConn, Store, StoreOptions};
+pub use store::{DbConn, Store, StoreOptions, at_once};
 pub use url::{DatabaseUrl, DatabaseUrlError, Dialect};

@@ -1,6 +1,7 @@
 //! The rows of synced records: written by pages, marked deleted, listed, followed, pruned.
 
 mod commit;
+mod compare;
 mod feed;
 mod query;
 mod requested;
@@ -9,6 +10,7 @@ mod sql;
 mod write;
 
 pub use commit::{DeleteCommit, Lease, PageCommit, PageCounts, Rows, SliceChange, commit_page, mark_deleted};
+pub use compare::keep_differing;
 pub use feed::{Action, ChangeQuery, Pruned, changes, delete_connection, prune};
 #[cfg(feature = "testing")]
 pub use query::query_plan;

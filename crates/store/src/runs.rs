@@ -6,9 +6,12 @@ use diesel::prelude::*;
 use domain::{ConnectionName, EnvironmentId, IntegrationKey, RunId, SyncId, SyncName, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::column::{MaybeJson, MaybeMicros, Micros, Number, Word, to_json};
-use crate::dialect::{delete_old_runs, on_db};
-use crate::schema::{connections, runs, syncs};
+use crate::column::{MaybeJson, MaybeMicros, Micros, Number, Word};
+use crate::connections::ConnectionRow;
+use crate::dialect::{delete_old_runs, forget_unchanged_runs, on_db};
+pub use crate::run_notes::{Ending, RunNotes, note};
+use crate::schedule::Claimed;
+use crate::schema::{connections, credentials, runs, syncs};
 use crate::syncs::SyncRow;
 use crate::{DbConn, StoreError};
 
@@ -72,7 +75,7 @@ stored_words!(RunStatus: Queued = "queued", Running = "running", Succeeded = "su
 stored_words!(Trigger: Initial = "initial", Schedule = "schedule", Api = "api");
 
 /// The statuses of runs that have not ended.
-const ACTIVE: [&str; 2] = [RunStatus::Queued.as_str(), RunStatus::Running.as_str()];
+pub(crate) const ACTIVE: [&str; 2] = [RunStatus::Queued.as_str(), RunStatus::Running.as_str()];
 
 /// A run.
 #[derive(Debug, Clone, PartialEq, Queryable, Selectable)]
@@ -227,113 +230,69 @@ pub fn enqueue(
 }
 
 /// Starts the syncs' queued runs and counts a takeover of those that run already; syncs without either get a new run.
-/// Gives the runs with their syncs.
 pub(crate) fn take_over(
     c: &mut DbConn,
     sync_ids: &[i64],
     now: Timestamp,
-) -> Result<Vec<(RunRow, SyncRow)>, StoreError> {
-    let active = runs::table.filter(runs::sync_id.eq_any(sync_ids).and(runs::status.eq_any(ACTIVE)));
-    let with_run: Vec<i64> = active.select(runs::sync_id).load(c)?;
-    for sync in sync_ids.iter().filter(|sync| !with_run.contains(sync)) {
-        enqueue(c, SyncId::from_raw(*sync), Trigger::Schedule, now)?;
+) -> Result<Vec<Claimed>, StoreError> {
+    let mut with_run = Vec::new();
+    for sync in sync_ids {
+        let created = on_db!(&mut *c, c => diesel::insert_into(runs::table)
+            .values((
+                runs::id.eq(RunId::new(now).to_string()),
+                runs::sync_id.eq(sync),
+                runs::status.eq(RunStatus::Running.as_str()),
+                runs::trigger.eq(Trigger::Schedule.as_str()),
+                runs::created_at.eq(now.as_micros()),
+                runs::started_at.eq(now.as_micros()),
+            ))
+            .on_conflict_do_nothing()
+            .execute(c))?;
+        if created == 0 {
+            with_run.push(*sync);
+        }
     }
-    let of_syncs = runs::table.filter(runs::sync_id.eq_any(sync_ids));
-    diesel::update(
-        of_syncs
-            .clone()
-            .filter(runs::status.eq(RunStatus::Running.as_str())),
-    )
-    .set(runs::resumed.eq(runs::resumed + 1))
-    .execute(c)?;
-    diesel::update(of_syncs.filter(runs::status.eq(RunStatus::Queued.as_str())))
-        .set((
-            runs::status.eq(RunStatus::Running.as_str()),
-            runs::started_at.eq(now.as_micros()),
-        ))
-        .execute(c)?;
-    Ok(runs::table
-        .inner_join(syncs::table.inner_join(connections::table))
+    if !with_run.is_empty() {
+        let theirs = |status: RunStatus| {
+            runs::table.filter(
+                runs::sync_id
+                    .eq_any(&with_run)
+                    .and(runs::status.eq(status.as_str())),
+            )
+        };
+        diesel::update(theirs(RunStatus::Running))
+            .set(runs::resumed.eq(runs::resumed + 1))
+            .execute(c)?;
+        diesel::update(theirs(RunStatus::Queued))
+            .set((
+                runs::status.eq(RunStatus::Running.as_str()),
+                runs::started_at.eq(now.as_micros()),
+            ))
+            .execute(c)?;
+    }
+    let claimed = runs::table
+        .inner_join(syncs::table.inner_join(connections::table.left_join(credentials::table)))
         .filter(
             runs::sync_id
                 .eq_any(sync_ids)
                 .and(runs::status.eq(RunStatus::Running.as_str())),
         )
-        .select((RunRow::as_select(), SyncRow::as_select()))
-        .load(c)?)
-}
-
-/// Ends a run; one that has ended stays as it is.
-pub fn finish(
-    c: &mut DbConn,
-    id: RunId,
-    status: RunStatus,
-    error: Option<&RunError>,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let error_of = |part: fn(&RunError) -> Option<&str>| error.and_then(part);
-    diesel::update(
-        runs::table
-            .filter(runs::id.eq(id.to_string()))
-            .filter(runs::status.eq_any(ACTIVE)),
-    )
-    .set((
-        runs::status.eq(status.as_str()),
-        runs::finished_at.eq(now.as_micros()),
-        runs::error_code.eq(error_of(|error| Some(&error.code))),
-        runs::error_message.eq(error_of(|error| Some(&error.message))),
-        runs::error_hint.eq(error_of(|error| error.hint.as_deref())),
-    ))
-    .execute(c)?;
-    Ok(())
-}
-
-/// Sets the run's kind.
-pub fn set_kind(c: &mut DbConn, id: RunId, kind: &str) -> Result<(), StoreError> {
-    diesel::update(runs::table.filter(runs::id.eq(id.to_string())))
-        .set(runs::kind.eq(kind))
-        .execute(c)?;
-    Ok(())
-}
-
-/// Notes why a list of the run may not have been read to its end; the first reason stays.
-pub fn set_incomplete(c: &mut DbConn, id: RunId, reason: &str) -> Result<(), StoreError> {
-    let run = runs::table.filter(runs::id.eq(id.to_string()).and(runs::incomplete.is_null()));
-    diesel::update(run).set(runs::incomplete.eq(reason)).execute(c)?;
-    Ok(())
-}
-
-/// Adds to the run's misfits those of a page, each with its column and what it was. The run's sync is locked.
-pub(crate) fn count_misfits<'a>(
-    c: &mut DbConn,
-    id: RunId,
-    misfits: impl Iterator<Item = (&'a str, &'static str)>,
-) -> Result<(), StoreError> {
-    let mut of_page: BTreeMap<&str, (u64, &str)> = BTreeMap::new();
-    for (column, reason) in misfits {
-        of_page.entry(column).or_insert((0, reason)).0 += 1;
-    }
-    if of_page.is_empty() {
-        return Ok(());
-    }
-    let run = runs::table.filter(runs::id.eq(id.to_string()));
-    let stored: Option<Option<String>> = run.clone().select(runs::misfits).first(c).optional()?;
-    let stored = stored.flatten().map(|text| serde_json::from_str(&text));
-    let mut counts: BTreeMap<String, MisfitCount> = stored
-        .transpose()
-        .map_err(|error| diesel::result::Error::DeserializationError(error.into()))?
-        .unwrap_or_default();
-    for (column, (count, first)) in of_page {
-        let of_run = counts.entry(column.to_owned()).or_insert_with(|| MisfitCount {
-            count: 0,
-            first: first.to_owned(),
+        .select((
+            RunRow::as_select(),
+            SyncRow::as_select(),
+            ConnectionRow::as_select(),
+            credentials::sealed.nullable(),
+        ))
+        .load(c)?;
+    let claimed = claimed
+        .into_iter()
+        .map(|(run, sync, connection, sealed)| Claimed {
+            sync,
+            run,
+            connection,
+            sealed,
         });
-        of_run.count = of_run.count.saturating_add(count);
-    }
-    diesel::update(run)
-        .set(runs::misfits.eq(to_json(&counts)?))
-        .execute(c)?;
-    Ok(())
+    Ok(claimed.collect())
 }
 
 /// The environment's run of that id, with its sync.
@@ -407,6 +366,12 @@ pub fn latest_finished(c: &mut DbConn, sync: SyncId) -> Result<Option<RunRow>, S
         .select(RunRow::as_select())
         .first(c)
         .optional()?)
+}
+
+/// Deletes the runs of the sync that are just behind its newest `keep` if they came to their end and changed nothing; such runs are most
+/// of a history, and tell nothing. To be called whenever a run has ended so.
+pub fn forget_unchanged(c: &mut DbConn, sync: SyncId, keep: i64) -> Result<(), StoreError> {
+    forget_unchanged_runs(c, sync, keep)
 }
 
 /// Deletes up to `limit` ended runs made before `before`, but of each sync the newest `keep_per_sync` (at least one); gives how

@@ -10,6 +10,7 @@ use diesel::prelude::*;
 use domain::{SyncId, Timestamp};
 
 use crate::column::MaybeMicros;
+use crate::connections::ConnectionRow;
 use crate::dialect::{claim_due, lock_holder};
 use crate::runs::{self, RunRow};
 use crate::schema::schedule;
@@ -23,6 +24,10 @@ pub struct Claimed {
     pub sync: SyncRow,
     /// Its run, running.
     pub run: RunRow,
+    /// Its connection.
+    pub connection: ConnectionRow,
+    /// The connection's credentials, sealed; `None` if they are gone, as they are first when a connection is deleted.
+    pub sealed: Option<String>,
 }
 
 /// When a sync is due and who holds it.
@@ -51,13 +56,13 @@ pub fn claim(
     limit: i64,
 ) -> Result<Vec<Claimed>, StoreError> {
     let ids = claim_due(c, now, limit)?;
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
     diesel::update(schedule::table.filter(schedule::sync_id.eq_any(&ids)))
         .set((due(lease_until, now), schedule::holder.eq(holder)))
         .execute(c)?;
-    let mut claimed: Vec<_> = runs::take_over(c, &ids, now)?
-        .into_iter()
-        .map(|(run, sync)| Claimed { sync, run })
-        .collect();
+    let mut claimed = runs::take_over(c, &ids, now)?;
     claimed.sort_by_key(|claimed| ids.iter().position(|id| *id == claimed.sync.id.raw()));
     Ok(claimed)
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use diesel::{PgConnection, SqliteConnection};
+use diesel::{Connection, PgConnection, SqliteConnection};
 
 use crate::connector::Connector;
 use crate::dialect::{checkpoint, takes_writes};
@@ -195,6 +195,14 @@ impl Store {
             tracing::warn!(%error, "the write-ahead log of SQLite could not be moved into the database's file");
         }
     }
+}
+
+/// Runs several reads in one transaction, which costs PostgreSQL less than one for each.
+pub fn at_once<T>(
+    c: &mut DbConn,
+    body: impl FnOnce(&mut DbConn) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    c.transaction(body)
 }
 
 impl Inner {

@@ -1,15 +1,17 @@
 //! What all parts of a run share: whose run it is, how pages are requested, how they are committed.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use domain::{Record, RunId, Timestamp};
 use gateway::{Gateway, ModelTable};
 use registry::{Sync, Window};
 use store::connections::ConnectionRow;
-use store::records::{self, DeleteCommit, Lease, PageCommit, PageCounts, SliceChange};
-use store::runs;
+use store::records::{self, DeleteCommit, Lease, PageCommit, PageCounts, Rows, SliceChange};
+use store::runs::RunNotes;
 use store::slices::NewSlice;
 use store::syncs::SyncRow;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use upstream::{Answer, BodyPermit, Call, Target};
 
@@ -21,6 +23,16 @@ use crate::worker::ListBounds;
 
 /// Bytes from which a page is parsed on a blocking thread, since it takes longer than a task may hold up others.
 const LARGE: usize = 64 << 10;
+
+/// Records of small pages that are held back until they are compared with the table together.
+const HELD_RECORDS: usize = 500;
+/// Bytes of a page that is held back, at most.
+const HELD_BYTES: usize = 64 << 10;
+/// Progress that was not written for so long is written with the next page, so that people see it.
+const TELL: Duration = Duration::from_secs(2);
+/// A change number that a transaction of the run has read is good for a request that is sent within this time. A request may wait longer
+/// than that for its place among others, after its number was read.
+const FRESH: Duration = Duration::from_millis(50);
 
 /// One run at work.
 pub(crate) struct Context {
@@ -37,6 +49,37 @@ pub(crate) struct Context {
     pub(crate) checkpoint: Mutex<Checkpoint>,
     pub(crate) ordering: Ordering,
     pub(crate) bounds: ListBounds,
+    pub(crate) unwritten: Mutex<Unwritten>,
+}
+
+/// What a run has still to write.
+#[derive(Debug)]
+pub(crate) struct Unwritten {
+    notes: RunNotes,
+    /// Small pages that most likely hold nothing new.
+    held: Vec<Held>,
+    /// When notes were last written.
+    told: Instant,
+    /// A change number, and when it was read.
+    number: Option<(i64, Instant)>,
+}
+
+impl Default for Unwritten {
+    fn default() -> Self {
+        Self {
+            notes: RunNotes::default(),
+            held: Vec::new(),
+            told: Instant::now(),
+            number: None,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Held {
+    records: Vec<Record>,
+    asked: Asked,
+    again: bool,
 }
 
 /// What a transaction of a run writes beside records; empty by default.
@@ -66,6 +109,15 @@ pub(crate) struct Batch {
     pub(crate) asked: Asked,
     /// Their part of the memory budget, given back when they are written.
     pub(crate) permit: BodyPermit,
+    /// Bytes of the body that they came in.
+    pub(crate) bytes: usize,
+}
+
+impl Beside {
+    /// Whether nothing must be stored together with the records.
+    fn is_notes_alone(&self) -> bool {
+        self.slice.is_none() && self.new_slices.is_empty() && self.checkpoint.is_none()
+    }
 }
 
 impl Context {
@@ -89,8 +141,33 @@ impl Context {
         self.checkpoint.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn unwritten(&self) -> MutexGuard<'_, Unwritten> {
+        self.unwritten.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes what goes into the run's row with the next transaction.
+    pub(crate) fn note(&self, notes: RunNotes) {
+        self.unwritten().notes.merge(notes);
+    }
+
+    /// What was noted and is not written yet; it is the caller's to write.
+    pub(crate) fn take_notes(&self) -> RunNotes {
+        let mut unwritten = self.unwritten();
+        unwritten.told = Instant::now();
+        std::mem::take(&mut unwritten.notes)
+    }
+
+    /// Remembers the last change number of the connection's rows, as it was just now.
+    pub(crate) fn learn_number(&self, number: i64) {
+        self.unwritten().number = Some((number, Instant::now()));
+    }
+
     /// Returns where a request that is sent from now on stands among the writings of rows.
     pub(crate) async fn asked(&self) -> Result<Asked, Failure> {
+        let known = self.unwritten().number.take();
+        if let Some((number, _)) = known.filter(|(_, read)| read.elapsed() < FRESH) {
+            return Ok(self.ordering.asked(number));
+        }
         let (table, connection) = (Arc::clone(&self.table), self.connection.id);
         let read = self
             .gateway
@@ -145,11 +222,95 @@ impl Context {
     }
 
     /// Writes records and what goes with them, in one transaction, if the lease is still ours.
+    ///
+    /// Records of a small page with which nothing else is stored are held back instead: [`Context::settle`] compares several such pages
+    /// with the table at once, and writes what differs.
     pub(crate) async fn commit(&self, batch: Batch, beside: Beside) -> Result<PageCounts, Failure> {
+        let mut misfits = RunNotes::default();
+        misfits.count_misfits(&self.table.model, &batch.records);
+        self.note(misfits);
+        if !beside.is_notes_alone() {
+            return self.write(batch, beside).await;
+        }
+        let large = batch.bytes > HELD_BYTES;
+        let enough = {
+            let mut unwritten = self.unwritten();
+            unwritten.notes.merge(RunNotes {
+                pages: u64::from(beside.pages),
+                skipped: u64::from(beside.skipped),
+                progress: beside.progress,
+                ..RunNotes::default()
+            });
+            unwritten.held.push(Held {
+                records: batch.records,
+                asked: batch.asked,
+                again: beside.again,
+            });
+            let records: usize = unwritten.held.iter().map(|held| held.records.len()).sum();
+            large || records > HELD_RECORDS
+        };
+        if enough {
+            self.settle().await?;
+        }
+        drop(batch.permit);
+        Ok(PageCounts::default())
+    }
+
+    /// Compares the records that are held back with the table, and writes those that differ.
+    pub(crate) async fn settle(&self) -> Result<(), Failure> {
+        let held = std::mem::take(&mut self.unwritten().held);
+        if held.iter().any(|held| !held.records.is_empty()) {
+            let (table, connection, now) = (Arc::clone(&self.table), self.connection.id, self.now());
+            let (mut pages, asked): (Vec<_>, Vec<_>) = held
+                .into_iter()
+                .map(|held| (held.records, (held.asked, held.again)))
+                .unzip();
+            let compared = self.gateway.store().read_long(move |c| {
+                let rows = Rows {
+                    table: &table.sql,
+                    model: &table.model,
+                    connection,
+                    now,
+                };
+                let unchanged = records::keep_differing(c, &rows, &mut pages)?;
+                Ok((pages, unchanged))
+            });
+            let (pages, unchanged) = compared.await?;
+            for ((records, unchanged), (asked, again)) in pages.into_iter().zip(unchanged).zip(asked) {
+                if !again {
+                    self.note(RunNotes {
+                        unchanged,
+                        ..RunNotes::default()
+                    });
+                }
+                if records.is_empty() {
+                    continue;
+                }
+                let batch = Batch {
+                    records,
+                    asked,
+                    ..Batch::default()
+                };
+                let beside = Beside {
+                    again,
+                    ..Beside::default()
+                };
+                self.write(batch, beside).await?;
+            }
+        }
+        let told = self.unwritten().told;
+        if told.elapsed() > TELL {
+            self.write(Batch::default(), Beside::default()).await?;
+        }
+        Ok(())
+    }
+
+    async fn write(&self, batch: Batch, beside: Beside) -> Result<PageCounts, Failure> {
         let Batch {
             records,
             asked,
             permit,
+            ..
         } = batch;
         let (table, lease, run) = (Arc::clone(&self.table), self.lease.clone(), self.run);
         let (connection, now) = (self.connection.id, self.now());
@@ -157,7 +318,10 @@ impl Context {
         // The lease's row is locked by each transaction, so a run's pages are written one by one anyway.
         let mut writings = self.ordering.writings().await;
         let requested = writings.requested(asked);
-        let counts = self
+        let mut notes = self.take_notes();
+        notes.progress = beside.progress.or(notes.progress);
+        let unless_written = notes.clone();
+        let written = self
             .gateway
             .store()
             .write_long(move |c| {
@@ -174,14 +338,26 @@ impl Context {
                     slice: beside.slice,
                     new_slices: beside.new_slices,
                     checkpoint: beside.checkpoint.map(|checkpoint| checkpoint.store()),
-                    progress: beside.progress,
+                    notes,
                     requested,
                     now,
                 };
                 records::commit_page(c, page)
             })
-            .await?;
+            .await;
+        let counts = match written {
+            Ok(counts) => counts,
+            Err(error) => {
+                // They are older than what was noted meanwhile.
+                let mut notes = unless_written;
+                let mut unwritten = self.unwritten();
+                notes.merge(std::mem::take(&mut unwritten.notes));
+                unwritten.notes = notes;
+                return Err(error.into());
+            }
+        };
         writings.note(asked, counts.written.clone());
+        self.learn_number(counts.last_number);
         drop(writings);
         drop(permit);
         if let Some(checkpoint) = remembered {
@@ -190,16 +366,10 @@ impl Context {
         Ok(counts)
     }
 
-    /// Remembers the checkpoint as `change` leaves it.
-    pub(crate) async fn remember(&self, change: impl FnOnce(&mut Checkpoint)) -> Result<(), Failure> {
-        let mut checkpoint = self.checkpoint().clone();
-        change(&mut checkpoint);
-        let beside = Beside {
-            checkpoint: Some(checkpoint),
-            ..Beside::default()
-        };
-        self.commit(Batch::default(), beside).await?;
-        Ok(())
+    /// Changes the checkpoint, which is stored at the end of the run or with a page before that. A run that is cut off repeats what the
+    /// change stands for.
+    pub(crate) fn remember(&self, change: impl FnOnce(&mut Checkpoint)) {
+        change(&mut self.checkpoint());
     }
 
     /// The key that the provider knows a row by.
@@ -236,16 +406,14 @@ impl Context {
     }
 
     /// Notes on the run why a list may not have been read to its end.
-    pub(crate) async fn note_incomplete(&self, reason: String) -> Result<(), Failure> {
+    pub(crate) fn note_incomplete(&self, reason: String) {
         tracing::warn!(
             run.id = %self.run, sync = %self.sync.name, connection.id = %self.connection.id, %reason,
             "a list may not have been read to its end"
         );
-        let run = self.run;
-        let noted = self
-            .gateway
-            .store()
-            .write(move |c| runs::set_incomplete(c, run, &reason));
-        Ok(noted.await?)
+        self.note(RunNotes {
+            incomplete: Some(reason),
+            ..RunNotes::default()
+        });
     }
 }

@@ -47,6 +47,8 @@ pub(crate) async fn settle(
     if missing.keys.is_empty() {
         return Ok(());
     }
+    // The rows of pages that are held back may be counted below.
+    context.settle().await?;
     // Before a call is made for each.
     guard(context, missing.count).await?;
     if context.declared.reread.is_some() {
@@ -104,7 +106,7 @@ async fn missing_from(context: &Arc<Context>, slices: Vec<ReadSlice>) -> Result<
         let reason = format!(
             "{unreadable} records could not be read, and any row may be one of them, so no deletions were looked for"
         );
-        context.note_incomplete(reason).await?;
+        context.note_incomplete(reason);
     }
     Ok(missing)
 }
@@ -123,22 +125,24 @@ async fn not_shown(context: &Arc<Context>, slice: &ReadSlice, missing: &mut Miss
                 from: range.from,
                 to: range.to.unwrap_or(Timestamp::from_micros(i64::MAX / 2)),
             });
-            records::live_keys(
-                c,
-                &table.sql,
-                &table.model,
-                connection,
-                range.as_ref(),
-                began,
-                from.as_deref(),
-                BATCH,
-            )
+            store::at_once(c, |c| {
+                let keys = records::live_keys(
+                    c,
+                    &table.sql,
+                    &table.model,
+                    connection,
+                    range.as_ref(),
+                    began,
+                    from.as_deref(),
+                    BATCH,
+                )?;
+                Ok((keys, records::last_number(c, &table.sql, connection)?))
+            })
         });
-        let keys = read.await?;
-        let Some(last) = keys.last().cloned() else {
-            return Ok(());
-        };
-        after = Some(last);
+        let (keys, number) = read.await?;
+        context.learn_number(number);
+        let more = keys.len() == usize::try_from(BATCH).unwrap_or(usize::MAX);
+        after = keys.last().cloned();
         for key in keys {
             if slice.seen.binary_search(&key_hash(&key)).is_err() {
                 missing.count = missing.count.saturating_add(1);
@@ -146,6 +150,9 @@ async fn not_shown(context: &Arc<Context>, slice: &ReadSlice, missing: &mut Miss
                     missing.keys.push(key);
                 }
             }
+        }
+        if !more {
+            return Ok(());
         }
     }
 }

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use domain::{Record, TableName, Timestamp};
+use domain::{ConnectionId, Record, TableName, Timestamp};
 use futures::{StreamExt, stream};
+use gateway::ModelTable;
 use registry::Unfinished;
 use store::records::{self, KeyRange};
+use store::{DbConn, StoreError};
 
 use crate::context::{Batch, Beside, Context};
 use crate::deletions;
@@ -49,30 +51,29 @@ pub(crate) async fn follow_up(context: &Arc<Context>, trailing: Trailing) -> Res
     // What the provider no longer keeps for its age is no deletion: it is not asked about.
     let floor = plan::floor(window, context.now());
     let followed = context.checkpoint().followed.clone();
-    let budget = i64::from(reread.budget);
     let undated = if trailing.widest {
         Pick::UndatedSince(window.column.clone(), trailing.from)
     } else {
         Pick::Undated(window.column.clone())
     };
-    let keys = turn(context, &unfinished, undated, followed.undated, budget).await?;
-    let left = budget.saturating_sub(i64::try_from(keys.len()).unwrap_or(i64::MAX));
-    let last = keys.last().cloned();
-    ask(context, keys, false).await?;
-    context
-        .remember(|checkpoint| checkpoint.followed.undated = last)
-        .await?;
     let dated = Pick::Within(window.column.clone(), floor, trailing.from);
-    let keys = turn(context, &unfinished, dated, followed.dated, left).await?;
-    let last = keys.last().cloned();
-    ask(context, keys, false).await?;
-    context
-        .remember(|checkpoint| checkpoint.followed.dated = last)
-        .await
+    let turns = Turns {
+        unfinished,
+        undated: (undated, followed.undated),
+        dated: (dated, followed.dated),
+        budget: i64::from(reread.budget),
+    };
+    let (undated, dated) = turns.next(context).await?;
+    let last = undated.last().cloned();
+    ask(context, undated, false).await?;
+    context.remember(|checkpoint| checkpoint.followed.undated = last);
+    let last = dated.last().cloned();
+    ask(context, dated, false).await?;
+    context.remember(|checkpoint| checkpoint.followed.dated = last);
+    Ok(())
 }
 
 /// Which rows to follow up.
-#[derive(Clone)]
 enum Pick {
     Undated(TableName),
     /// Whatever their status, that stand in the list from this time on.
@@ -80,22 +81,66 @@ enum Pick {
     Within(TableName, Timestamp, Timestamp),
 }
 
-/// The next rows in turn: those behind the key `after`, and at the end the first ones again.
-async fn turn(
-    context: &Arc<Context>,
-    unfinished: &Unfinished,
-    pick: Pick,
-    after: Option<String>,
+/// Rows to be followed up in turn: those behind a key, and at the end the first ones again.
+struct Turns {
+    unfinished: Unfinished,
+    undated: (Pick, Option<String>),
+    /// These get what the others leave of the budget.
+    dated: (Pick, Option<String>),
     budget: i64,
-) -> Result<Vec<String>, Failure> {
-    let (table, connection, unfinished) = (
-        Arc::clone(&context.table),
-        context.connection.id,
-        unfinished.clone(),
-    );
-    let read = context.gateway.store().read_long(move |c| {
-        let (undated, range) = match &pick {
-            Pick::Undated(column) | Pick::UndatedSince(column, _) => (Some(column), None),
+}
+
+impl Turns {
+    /// The keys of the next rows without a date, and of the others.
+    async fn next(self, context: &Arc<Context>) -> Result<(Vec<String>, Vec<String>), Failure> {
+        // What this run has read may have made rows final.
+        context.settle().await?;
+        let (table, connection) = (Arc::clone(&context.table), context.connection.id);
+        let read = context.gateway.store().read_long(move |c| {
+            store::at_once(c, |c| {
+                let undated = self.of(c, &table, connection, &self.undated, self.budget)?;
+                let left = left(self.budget, &undated);
+                let dated = self.of(c, &table, connection, &self.dated, left)?;
+                Ok((undated, dated))
+            })
+        });
+        Ok(read.await?)
+    }
+
+    fn of(
+        &self,
+        c: &mut DbConn,
+        table: &ModelTable,
+        connection: ConnectionId,
+        (pick, after): &(Pick, Option<String>),
+        budget: i64,
+    ) -> Result<Vec<String>, StoreError> {
+        let mut keys = self.list(c, table, connection, pick, after.as_deref(), budget)?;
+        if let Some(after) = after {
+            let left = left(budget, &keys);
+            let again = self.list(c, table, connection, pick, None, left)?;
+            keys.extend(again.into_iter().take_while(|key| key <= after));
+        }
+        Ok(keys)
+    }
+
+    fn list(
+        &self,
+        c: &mut DbConn,
+        table: &ModelTable,
+        connection: ConnectionId,
+        pick: &Pick,
+        after: Option<&str>,
+        limit: i64,
+    ) -> Result<Vec<String>, StoreError> {
+        if limit <= 0 {
+            return Ok(Vec::new());
+        }
+        let (undated, range) = match pick {
+            Pick::UndatedSince(column, since) => {
+                return records::undated_since(c, &table.sql, connection, column, *since, after, limit);
+            }
+            Pick::Undated(column) => (Some(column), None),
             Pick::Within(column, from, to) => (
                 None,
                 Some(KeyRange {
@@ -105,40 +150,24 @@ async fn turn(
                 }),
             ),
         };
-        let mut list = |after: Option<&str>, limit: i64| {
-            if limit <= 0 {
-                return Ok(Vec::new());
-            }
-            if let Pick::UndatedSince(column, since) = &pick {
-                return records::undated_since(c, &table.sql, connection, column, *since, after, limit);
-            }
-            let (column, values) = (&unfinished.column, &unfinished.values);
-            records::unfinished(
-                c,
-                &table.sql,
-                &table.model,
-                connection,
-                column,
-                values,
-                undated,
-                range.as_ref(),
-                after,
-                limit,
-            )
-        };
-        let mut keys = list(after.as_deref(), budget)?;
-        if after.is_some() {
-            let left = budget.saturating_sub(i64::try_from(keys.len()).unwrap_or(i64::MAX));
-            let again = list(None, left)?;
-            keys.extend(
-                again
-                    .into_iter()
-                    .take_while(|key| after.as_ref().is_some_and(|after| key <= after)),
-            );
-        }
-        Ok(keys)
-    });
-    Ok(read.await?)
+        records::unfinished(
+            c,
+            &table.sql,
+            &table.model,
+            connection,
+            &self.unfinished.column,
+            &self.unfinished.values,
+            undated,
+            range.as_ref(),
+            after,
+            limit,
+        )
+    }
+}
+
+/// What is left of a budget after these keys.
+fn left(budget: i64, keys: &[String]) -> i64 {
+    budget.saturating_sub(i64::try_from(keys.len()).unwrap_or(i64::MAX))
 }
 
 /// Requests each key; what the provider has is written, what it has not is marked deleted, unless that is too much at once.
@@ -184,6 +213,7 @@ pub(crate) async fn ask(context: &Arc<Context>, keys: Vec<String>, unlisted: boo
                 ..Batch::default()
             };
             context.commit(batch, beside).await?;
+            context.settle().await?;
         }
         if let Some(failure) = failed {
             return Err(failure);

@@ -43,7 +43,7 @@ impl Reader<'_> {
                         "the provider refused a range that begins at {}, which is taken to be before what it keeps: {again}",
                         range.from
                     );
-                    self.context.note_incomplete(reason).await?;
+                    self.context.note_incomplete(reason);
                 }
                 Ok(None)
             }
@@ -124,9 +124,8 @@ impl Reader<'_> {
                 .await;
         }
         self.finish_whole(batch, beside).await?;
-        self.context
-            .note_incomplete(Doubt::Cap { pages }.to_string())
-            .await
+        self.context.note_incomplete(Doubt::Cap { pages }.to_string());
+        Ok(())
     }
 
     /// Writes the last page that the provider shows of the slice, and has the rest read as slices of their own. Gives what this
@@ -179,9 +178,8 @@ impl Reader<'_> {
         });
         self.commit_with_parts(batch, self.done(beside), older.into_iter().collect())
             .await?;
-        self.context
-            .note_incomplete(Doubt::Cap { pages }.to_string())
-            .await
+        self.context.note_incomplete(Doubt::Cap { pages }.to_string());
+        Ok(())
     }
 
     fn middle(&self) -> Option<Timestamp> {

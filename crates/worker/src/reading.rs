@@ -47,9 +47,8 @@ pub(crate) async fn backfill(context: &Arc<Context>) -> Result<(), Failure> {
         Purpose::Fill,
     )
     .await?;
-    context
-        .remember(|checkpoint| checkpoint.backfilled = Some(now))
-        .await
+    context.remember(|checkpoint| checkpoint.backfilled = Some(now));
+    Ok(())
 }
 
 /// Reads the trailing range again and marks what is gone.
@@ -76,13 +75,10 @@ pub(crate) async fn lookback(context: &Arc<Context>) -> Result<Trailing, Failure
     if track {
         deletions::settle(context, Some(range), read).await?;
     }
-    context
-        .remember(|checkpoint| {
-            checkpoint
-                .lookbacks
-                .extend(reaches.into_iter().map(|reach| (reach, now)));
-        })
-        .await?;
+    context.remember(|checkpoint| {
+        let reached = reaches.into_iter().map(|reach| (reach, now));
+        checkpoint.lookbacks.extend(reached);
+    });
     Ok(Trailing {
         from: range.from,
         widest,
@@ -105,7 +101,7 @@ pub(crate) async fn full(context: &Arc<Context>) -> Result<(), Failure> {
     slice::read_all(context, pool, Purpose::Fill).await?;
     if track {
         let reason = "the list is longer than one run reads of it, so no deletions were looked for";
-        context.note_incomplete(reason.to_owned()).await?;
+        context.note_incomplete(reason.to_owned());
     }
     Ok(())
 }

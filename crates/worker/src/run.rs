@@ -3,11 +3,10 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use domain::{SyncId, Timestamp};
+use domain::{RunId, SyncId, Timestamp};
 use gateway::{AUTH_PROBLEM, Gateway, GatewayError, Health};
-use store::connections;
 use store::records::Lease;
-use store::runs::{self, RunStatus};
+use store::runs::{self, Ending, RunNotes, RunStatus};
 use store::schedule::{self, Claimed};
 use store::syncs;
 use tokio_util::sync::CancellationToken;
@@ -17,7 +16,7 @@ use crate::checkpoint::Checkpoint;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::ordering::Ordering;
-use crate::worker::ListBounds;
+use crate::worker::{KEEP_RUNS, ListBounds};
 use crate::{followup, reading, undated};
 
 /// After a failure the next try comes after this, in microseconds, and after twice as long each further time.
@@ -32,28 +31,29 @@ const HAND_BACK: i64 = 2 * Timestamp::SECOND;
 /// How often a run's end is tried to be stored while the database is away.
 const STORE_AGAIN: Duration = Duration::from_secs(1);
 
-/// Carries out a claimed run and gives the sync back.
+/// Carries out a claimed run and gives the sync back; whether it is due again at once.
 pub(crate) async fn carry_out(
     gateway: Gateway,
     claimed: Claimed,
     holder: String,
     bounds: ListBounds,
     stopping: CancellationToken,
-) {
+) -> bool {
     let (run, resumed) = (claimed.run.id, claimed.run.resumed);
     let lease = Lease {
         sync: claimed.sync.id,
         holder,
     };
     tracing::info!("the run started");
-    let outcome = match Context::prepare(&gateway, claimed, lease.clone(), bounds, stopping.clone()).await {
-        Ok(context) => work(&Arc::new(context)).await,
-        Err(failure) => Err(failure),
-    };
+    let (outcome, left) =
+        match Context::prepare(&gateway, claimed, lease.clone(), bounds, stopping.clone()).await {
+            Ok(context) => work_to_the_end(&Arc::new(context)).await,
+            Err(failure) => (Err(failure), Left::default()),
+        };
     match &outcome {
         Err(Failure::LeaseLost) => {
             tracing::warn!("the lease is lost: another worker has the sync now");
-            return;
+            return false;
         }
         Err(failure) if failure.database_is_away() => {
             tracing::info!(error = %failure.tell().message, "the database failed the run: it goes on soon");
@@ -65,10 +65,12 @@ pub(crate) async fn carry_out(
     }
     let ended = loop {
         let stored = match &outcome {
-            Err(Failure::Stopping) => hand_back(&gateway, &lease, 0).await,
-            Err(failure) if failure.database_is_away() => hand_back(&gateway, &lease, soon(resumed)).await,
-            Ok(then) => end(&gateway, &lease, run, Ok(*then)).await,
-            Err(failure) => end(&gateway, &lease, run, Err(failure)).await,
+            Err(Failure::Stopping) => hand_back(&gateway, &lease, run, &left, 0).await,
+            Err(failure) if failure.database_is_away() => {
+                hand_back(&gateway, &lease, run, &left, soon(resumed)).await
+            }
+            Ok(then) => end(&gateway, &lease, run, &left, Ok(*then)).await,
+            Err(failure) => end(&gateway, &lease, run, &left, Err(failure)).await,
         };
         match stored {
             // For as long as the lease lives: whoever polls this stops when it has expired.
@@ -81,6 +83,7 @@ pub(crate) async fn carry_out(
             stored => break stored,
         }
     };
+    let at_once = matches!(outcome, Ok(Then::AtOnce));
     match ended {
         Ok(()) => match outcome {
             Ok(_) => tracing::info!("the run succeeded"),
@@ -91,6 +94,7 @@ pub(crate) async fn carry_out(
         // The lease expires and the run is claimed again.
         Err(error) => tracing::error!(%error, "the end of the run could not be stored"),
     }
+    at_once
 }
 
 impl Context {
@@ -101,15 +105,16 @@ impl Context {
         bounds: ListBounds,
         stopping: CancellationToken,
     ) -> Result<Self, Failure> {
-        let Claimed { sync, run } = claimed;
-        let id = sync.connection;
-        let connection = gateway
-            .store()
-            .read(move |c| connections::get_any_environment(c, id))
-            .await?;
-        // A connection that is deleted takes its syncs and their leases with it.
-        let connection = connection.ok_or(Failure::LeaseLost)?;
-        let mut target = gateway.target(&connection).await?;
+        let Claimed {
+            sync,
+            run,
+            connection,
+            sealed,
+        } = claimed;
+        let mut target = match sealed {
+            Some(sealed) => gateway.target_of(&connection, &sealed).await?,
+            None => gateway.target(&connection).await?,
+        };
         target.urgency = Urgency::Background;
         Arc::make_mut(&mut target.variables).variant = Some(sync.variant.clone());
         let declared = target
@@ -138,8 +143,28 @@ impl Context {
             checkpoint,
             ordering: Ordering::default(),
             bounds,
+            unwritten: Mutex::default(),
         })
     }
+}
+
+/// What a run leaves to be stored with its end.
+#[derive(Debug, Default)]
+struct Left {
+    notes: RunNotes,
+    /// `None` for a run that has not begun.
+    checkpoint: Option<Checkpoint>,
+}
+
+/// The reading, and the writing of what it held back, whatever its outcome.
+async fn work_to_the_end(context: &Arc<Context>) -> (Result<Then, Failure>, Left) {
+    let outcome = work(context).await;
+    let settled = context.settle().await;
+    let left = Left {
+        notes: context.take_notes(),
+        checkpoint: Some(context.checkpoint().clone()),
+    };
+    (outcome.and_then(|then| settled.map(|()| then)), left)
 }
 
 /// The reading, unless the credentials are refused.
@@ -172,29 +197,27 @@ enum Then {
 /// Everything that a run reads, in order.
 async fn read(context: &Arc<Context>) -> Result<Then, Failure> {
     if context.window().is_none() {
-        set_kind(context, "full").await?;
+        set_kind(context, "full");
         reading::full(context).await?;
         return Ok(Then::Scheduled);
     }
     if context.checkpoint().backfilled.is_none() {
-        set_kind(context, "backfill").await?;
+        set_kind(context, "backfill");
         reading::backfill(context).await?;
         return Ok(Then::AtOnce);
     }
-    set_kind(context, "incremental").await?;
+    set_kind(context, "incremental");
     let trailing = reading::lookback(context).await?;
     undated::read(context).await?;
     followup::follow_up(context, trailing).await?;
     Ok(Then::Scheduled)
 }
 
-async fn set_kind(context: &Context, kind: &'static str) -> Result<(), Failure> {
-    let run = context.run;
-    Ok(context
-        .gateway
-        .store()
-        .write(move |c| runs::set_kind(c, run, kind))
-        .await?)
+fn set_kind(context: &Context, kind: &'static str) {
+    context.note(RunNotes {
+        kind: Some(kind),
+        ..RunNotes::default()
+    });
 }
 
 /// Tries the credentials; a refusal is noted on the connection.
@@ -214,13 +237,25 @@ async fn verify(context: &Context) -> Result<(), Failure> {
 }
 
 /// Gives the sync back in the middle of its run, which the next claim resumes, `wait` microseconds from now.
-async fn hand_back(gateway: &Gateway, lease: &Lease, wait: i64) -> Result<(), GatewayError> {
+async fn hand_back(
+    gateway: &Gateway,
+    lease: &Lease,
+    run: RunId,
+    left: &Left,
+    wait: i64,
+) -> Result<(), GatewayError> {
     let (lease, now) = (lease.clone(), gateway.clock().now());
-    gateway
-        .store()
-        .write(move |c| schedule::finish(c, lease.sync, &lease.holder, Some(now.plus(wait)), now))
-        .await?;
-    Ok(())
+    let (notes, checkpoint) = (left.notes.clone(), left.checkpoint.clone());
+    let given_back = gateway.store().write(move |c| {
+        if !schedule::finish(c, lease.sync, &lease.holder, Some(now.plus(wait)), now)? {
+            return Ok(());
+        }
+        if let Some(checkpoint) = checkpoint {
+            syncs::set_checkpoint(c, lease.sync, &checkpoint.store())?;
+        }
+        runs::note(c, run, &notes, None)
+    });
+    Ok(given_back.await?)
 }
 
 /// How long a run that the database cut off waits, in microseconds: longer if that happened before, as with a disk that is full.
@@ -232,7 +267,8 @@ fn soon(resumed: i64) -> i64 {
 async fn end(
     gateway: &Gateway,
     lease: &Lease,
-    run: domain::RunId,
+    run: RunId,
+    left: &Left,
     outcome: Result<Then, &Failure>,
 ) -> Result<(), GatewayError> {
     let now = gateway.clock().now();
@@ -248,12 +284,13 @@ async fn end(
         .unwrap_or_default();
     let at_once = outcome.is_ok_and(|then| then == Then::AtOnce);
     let (lease, gateway_) = (lease.clone(), gateway.clone());
+    let (notes, checkpoint) = (left.notes.clone(), left.checkpoint.clone());
     let stored = gateway.store().write(move |c| {
         schedule::lock(c, lease.sync)?;
         let Some(sync) = syncs::get_any_environment(c, lease.sync)? else {
             return Ok(());
         };
-        let mut checkpoint = Checkpoint::load(&sync.checkpoint);
+        let mut checkpoint = checkpoint.unwrap_or_else(|| Checkpoint::load(&sync.checkpoint));
         let regular = match gateway_.syncs().next_due(&sync, now) {
             // Another process may know what this one's files lack, and they may be put back.
             None if told.is_some() && !sync.paused => Some(now.plus(MAX_RETRY)),
@@ -284,12 +321,17 @@ async fn end(
             return Err(store::StoreError::LeaseLost);
         }
         syncs::set_checkpoint(c, lease.sync, &checkpoint.store())?;
-        let status = if told.is_some() {
-            RunStatus::Failed
-        } else {
-            RunStatus::Succeeded
+        let ending = Ending {
+            status: if told.is_some() {
+                RunStatus::Failed
+            } else {
+                RunStatus::Succeeded
+            },
+            error: told.as_ref(),
+            at: now,
         };
-        runs::finish(c, run, status, told.as_ref(), now)
+        runs::note(c, run, &notes, Some(ending))?;
+        runs::forget_unchanged(c, lease.sync, KEEP_RUNS)
     });
     match stored.await {
         // Whoever holds the sync now ends the run.

@@ -138,12 +138,14 @@ impl<'a> Reader<'a> {
             self.note(&page);
             let skipped = u32::try_from(page.skipped.len()).unwrap_or(u32::MAX);
             // The body is dropped before the next page is read; the records keep its part of the memory budget.
+            let bytes = answer.body.len();
             let permit = answer.into_permit();
             let (batch, beside) = (
                 Batch {
                     records: page.records,
                     asked,
                     permit,
+                    bytes,
                 },
                 Beside {
                     pages: 1,
@@ -308,7 +310,7 @@ impl<'a> Reader<'a> {
             }
             End::Unproved(doubt) => {
                 self.finish_whole(batch, beside).await?;
-                self.context.note_incomplete(doubt.to_string()).await?;
+                self.context.note_incomplete(doubt.to_string());
                 return Ok(None);
             }
             End::Proved => self.finish_whole(batch, beside).await?,

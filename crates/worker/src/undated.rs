@@ -36,7 +36,8 @@ async fn newest(context: &Arc<Context>) -> Result<(), Failure> {
     let head = context.checkpoint().head;
     // A head that is ahead of the clock was written by another machine's.
     let Some(until) = head.map(|head| head.min(began).plus(-MARGIN)) else {
-        return context.remember(|checkpoint| checkpoint.head = Some(began)).await;
+        context.remember(|checkpoint| checkpoint.head = Some(began));
+        return Ok(());
     };
     let mut walk = Walk::new(context, &[], None)?;
     let mut ended = false;
@@ -53,7 +54,8 @@ async fn newest(context: &Arc<Context>) -> Result<(), Failure> {
         // An empty page says nothing of how far the list was read.
         ended = past && !empty || step.next?.is_none();
     }
-    context.remember(|checkpoint| checkpoint.head = Some(began)).await
+    context.remember(|checkpoint| checkpoint.head = Some(began));
+    Ok(())
 }
 
 /// When a record stands in the list: the first of the ordering columns that has a value.
@@ -83,7 +85,8 @@ async fn portion(context: &Arc<Context>, undated: Undated) -> Result<(), Failure
             Ok(step) => step,
             // The record by which the place was kept is gone: the next run begins from the top.
             Err(failure) if failure.refused() && sweep.next.is_some() => {
-                return context.remember(|checkpoint| checkpoint.sweep.next = None).await;
+                context.remember(|checkpoint| checkpoint.sweep.next = None);
+                return Ok(());
             }
             Err(failure) => return Err(failure),
         };
@@ -136,7 +139,8 @@ async fn page(context: &Context, walk: &mut Walk) -> Result<Step, Failure> {
         Ok(Following::Page { cursor, .. }) => Ok(Some(cursor)),
         Ok(Following::End(End::Proved)) => Ok(None),
         Ok(Following::End(End::Unproved(doubt))) => {
-            context.note_incomplete(doubt.to_string()).await.map(|()| None)
+            context.note_incomplete(doubt.to_string());
+            Ok(None)
         }
         Ok(Following::Bound { failure, .. }) | Err(failure) => Err(failure),
     };
@@ -145,6 +149,7 @@ async fn page(context: &Context, walk: &mut Walk) -> Result<Step, Failure> {
         batch: Batch {
             records: page.records,
             asked,
+            bytes: answer.body.len(),
             permit: answer.into_permit(),
         },
         skipped,

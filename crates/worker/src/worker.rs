@@ -78,8 +78,8 @@ impl IdKind for WorkerKind {
     const PREFIX: &'static str = "worker";
 }
 
-/// Ended runs of a sync that are kept whatever their age.
-const KEEP_RUNS: i64 = 100;
+/// The newest runs of a sync are kept whatever their age, and of others only those that failed or changed something.
+pub(crate) const KEEP_RUNS: i64 = 100;
 /// How often due times are looked for that a wrong clock has written, in microseconds.
 const RELEASE_EVERY: i64 = 60 * Timestamp::SECOND;
 /// How often old runs are looked for.
@@ -120,22 +120,31 @@ impl Worker {
         let mut runs = JoinSet::new();
         let mut claims = 0_u64;
         let mut released = None;
+        let mut look_again = Instant::now();
         while !stopping.is_cancelled() {
-            self.release_misdated(&mut released).await;
-            let free = self.options.concurrency.saturating_sub(runs.len());
-            // A name for each claim: a run whose sync was taken away must not pass for the one that this very worker began after it.
-            claims += 1;
-            let holder = format!("{}-{claims}", self.id);
-            for claimed in self.claim(free, &holder).await {
-                runs.spawn(self.hold(claimed, holder.clone(), stopping.clone()));
-            }
             let full = runs.len() >= self.options.concurrency;
-            let pause = self.pause().await;
+            if !full && look_again <= Instant::now() {
+                self.release_misdated(&mut released).await;
+                // A name for each claim: a run whose sync was taken away must not pass for the one that this very worker began after it.
+                claims += 1;
+                let holder = format!("{}-{claims}", self.id);
+                let free = self.options.concurrency.saturating_sub(runs.len());
+                let (claimed, next_due) = self.claim(free, &holder).await;
+                for claimed in claimed {
+                    runs.spawn(self.hold(claimed, holder.clone(), stopping.clone()));
+                }
+                look_again = Instant::now() + self.pause(next_due);
+                continue;
+            }
             tokio::select! {
                 () = stopping.cancelled() => {}
-                Some(ended) = runs.join_next(), if !runs.is_empty() => report(ended),
-                () = self.gateway.became_due(), if !full => {}
-                () = tokio::time::sleep(pause), if !full => {}
+                Some(ended) = runs.join_next(), if !runs.is_empty() => {
+                    if report(ended) {
+                        look_again = Instant::now();
+                    }
+                }
+                () = self.gateway.became_due(), if !full => look_again = Instant::now(),
+                () = tokio::time::sleep_until(look_again), if !full => {}
             }
         }
         self.drain(runs).await;
@@ -165,10 +174,10 @@ impl Worker {
         }
     }
 
-    async fn drain(&self, mut runs: JoinSet<()>) {
+    async fn drain(&self, mut runs: JoinSet<bool>) {
         let drained = tokio::time::timeout(self.options.drain, async {
             while let Some(ended) = runs.join_next().await {
-                report(ended);
+                let _: bool = report(ended);
             }
         });
         if drained.await.is_err() {
@@ -180,23 +189,20 @@ impl Worker {
         }
     }
 
-    async fn claim(&self, free: usize, holder: &str) -> Vec<Claimed> {
-        if free == 0 {
-            return Vec::new();
-        }
+    /// Claims up to `free` syncs; gives them, and when the next one is due.
+    async fn claim(&self, free: usize, holder: &str) -> (Vec<Claimed>, Option<Timestamp>) {
         let (now, holder) = (self.gateway.clock().now(), holder.to_owned());
         let (until, limit) = (
             now.plus(self.lease_micros()),
             i64::try_from(free).unwrap_or(i64::MAX),
         );
-        let claimed = self
-            .gateway
-            .store()
-            .write(move |c| schedule::claim(c, now, until, &holder, limit))
-            .await;
-        claimed.unwrap_or_else(|error| {
+        let claimed = self.gateway.store().write(move |c| {
+            let claimed = schedule::claim(c, now, until, &holder, limit)?;
+            Ok((claimed, schedule::next_due(c)?))
+        });
+        claimed.await.unwrap_or_else(|error| {
             not_now(&error, "no sync could be claimed; the worker tries again");
-            Vec::new()
+            (Vec::new(), None)
         })
     }
 
@@ -204,13 +210,14 @@ impl Worker {
         i64::try_from(self.options.lease.as_micros()).unwrap_or(i64::MAX / 4)
     }
 
-    /// Carries out a run while its lease is kept alive; ends it in its tracks once the lease is lost.
+    /// Carries out a run while its lease is kept alive; ends it in its tracks once the lease is lost. Whether its sync is due again at
+    /// once.
     fn hold(
         &self,
         claimed: Claimed,
         holder: String,
         stopping: CancellationToken,
-    ) -> impl Future<Output = ()> + Send + 'static {
+    ) -> impl Future<Output = bool> + Send + 'static {
         let (gateway, sync) = (self.gateway.clone(), claimed.sync.id);
         let (lease, length) = (self.lease_micros(), self.options.lease);
         let (every, bounds) = (length / 3, self.options.lists);
@@ -243,19 +250,21 @@ impl Worker {
                 }
             };
             tokio::select! {
-                () = run::carry_out(gateway.clone(), claimed, holder.clone(), bounds, stopping) => {}
-                () = beat => tracing::warn!("the lease is lost: another worker goes on with the run"),
+                at_once = run::carry_out(gateway.clone(), claimed, holder.clone(), bounds, stopping) => at_once,
+                () = beat => {
+                    tracing::warn!("the lease is lost: another worker goes on with the run");
+                    false
+                }
             }
         };
         held.instrument(span)
     }
 
     /// Until the next sync is due, but not longer than the time between two looks.
-    async fn pause(&self) -> Duration {
-        let next = self.gateway.store().read(schedule::next_due).await.ok().flatten();
-        let wait = next.map_or(i64::MAX, |due| due.since(self.gateway.clock().now()));
+    fn pause(&self, next_due: Option<Timestamp>) -> Duration {
+        let wait = next_due.map_or(i64::MAX, |due| due.since(self.gateway.clock().now()));
         let wait = Duration::from_micros(u64::try_from(wait).unwrap_or_default());
-        // What is due and cannot be claimed (the database is away) is not asked for without a rest.
+        // What is due and cannot be claimed (another worker is just claiming it) is not asked for without a rest.
         wait.clamp(Duration::from_millis(20), self.options.poll)
     }
 
@@ -292,10 +301,12 @@ pub(crate) fn not_now(error: &StoreError, what: &'static str) {
     }
 }
 
-fn report(ended: Result<(), tokio::task::JoinError>) {
-    if let Err(error) = ended
-        && error.is_panic()
-    {
-        tracing::error!(%error, "a run ended unexpectedly; it is taken up again when its lease ends");
-    }
+/// Logs a run that ended by a panic. Whether its sync is due again at once.
+fn report(ended: Result<bool, tokio::task::JoinError>) -> bool {
+    ended.unwrap_or_else(|error| {
+        if error.is_panic() {
+            tracing::error!(%error, "a run ended unexpectedly; it is taken up again when its lease ends");
+        }
+        false
+    })
 }

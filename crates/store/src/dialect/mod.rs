@@ -17,9 +17,9 @@ pub(crate) use model::{
 pub(crate) use statement::{Bind, Fields, Statement};
 pub(crate) use text::{
     advisory_lock, applied_migrations, checkpoint, claim_actions, claim_due, connection_budget,
-    delete_old_runs, is_in_gap, json_field, keep_api_key, keep_environment, keep_integration, lock_access,
-    lock_counter, lock_environment, lock_holder, lock_integration, lock_vault_keys, ping, raise_counters,
-    session, speaks_another_language, tag_is, takes_writes,
+    delete_old_runs, forget_unchanged_runs, is_in_gap, json_field, keep_api_key, keep_environment,
+    keep_integration, lock_access, lock_counter, lock_environment, lock_holder, lock_integration,
+    lock_vault_keys, ping, raise_counters, session, speaks_another_language, tag_is, takes_writes,
 };
 
 /// Runs one query body against whichever database is open.

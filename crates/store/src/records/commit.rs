@@ -15,7 +15,8 @@ use serde_json::Value as Json;
 use super::sql::keys_bind;
 use super::{Requested, TableSql, write};
 use crate::dialect::{Bind, Statement, lock_counter, lock_holder};
-use crate::schema::{self, counters, runs};
+use crate::runs::{self, RunNotes};
+use crate::schema::{self, counters};
 use crate::slices::{self, NewSlice, SliceRow};
 use crate::{DbConn, StoreError, syncs};
 
@@ -72,8 +73,8 @@ pub struct PageCommit<'a> {
     pub new_slices: Vec<NewSlice>,
     /// The sync's new checkpoint; `None` keeps it.
     pub checkpoint: Option<Json>,
-    /// The run's progress from 0 to 1; `None` keeps it.
-    pub progress: Option<f64>,
+    /// What the run has noted beside the counts of this page.
+    pub notes: RunNotes,
     /// When they were requested: a row that was written since then, by an action's answer, is newer and stays as it is.
     pub requested: Requested,
     /// Whether this run has read them before: those that did not change are not counted again.
@@ -97,6 +98,8 @@ pub struct PageCounts {
     pub new_slices: Vec<SliceRow>,
     /// The change numbers of the rows written; `None` if there are none.
     pub written: Option<RangeInclusive<i64>>,
+    /// The last change number of the connection's rows after that.
+    pub last_number: i64,
 }
 
 /// Writes a page; to be called within [`crate::Store::write`].
@@ -113,7 +116,7 @@ pub fn commit_page(c: &mut DbConn, page: PageCommit<'_>) -> Result<PageCounts, S
     };
     let mut counts = write_rows(c, &rows, &page.records, Some(&page.requested))?;
     counts.new_slices = slices::insert(c, page.lease.sync, &page.new_slices)?;
-    count_page(c, &page, &counts)?;
+    note_page(c, &page, &counts)?;
     change_slice(c, &page)?;
     if let Some(checkpoint) = &page.checkpoint {
         syncs::set_checkpoint(c, page.lease.sync, checkpoint)?;
@@ -172,6 +175,7 @@ pub(super) fn write_rows(
         repeated: unsigned(given.len() - records.len()),
         new_slices: Vec::new(),
         written: (differing > 0).then(|| last_number + 1..=last_number + signed(differing)),
+        last_number: last_number + signed(differing),
     })
 }
 
@@ -198,14 +202,15 @@ fn last_of_each_key(records: &[Record]) -> Vec<&Record> {
 
 /// What is stored of a record.
 #[derive(Debug, PartialEq, Eq)]
-struct Stored {
-    hash: i64,
-    deleted: bool,
+pub(super) struct Stored {
+    pub(super) hash: i64,
+    pub(super) deleted: bool,
     /// The change number of its last writing.
     number: i64,
 }
 
-fn stored(
+/// What is stored of the records, by their keys.
+pub(super) fn stored(
     c: &mut DbConn,
     rows: &Rows<'_>,
     records: &[&Record],
@@ -250,25 +255,20 @@ fn move_counter(
     Ok(())
 }
 
-fn count_page(c: &mut DbConn, page: &PageCommit<'_>, counts: &PageCounts) -> Result<(), StoreError> {
-    let run = runs::table.filter(runs::id.eq(page.run.to_string()));
-    let unchanged = if page.again { 0 } else { counts.unchanged };
-    let grown = (
-        runs::pages.eq(runs::pages + i64::from(page.pages)),
-        runs::added.eq(runs::added + counted(counts.added)),
-        runs::updated.eq(runs::updated + counted(counts.updated)),
-        runs::unchanged.eq(runs::unchanged + counted(unchanged)),
-        runs::skipped.eq(runs::skipped + i64::from(page.skipped)),
-        // An update takes no notice of `None`.
-        page.progress.map(|progress| runs::progress.eq(progress)),
-    );
-    diesel::update(run).set(grown).execute(c)?;
-    let misfits = page.records.iter().flat_map(|record| &record.misfits);
-    let named = misfits.filter_map(|misfit| {
-        let (name, _) = page.model.columns.get_index(misfit.column)?;
-        Some((name.as_str(), misfit.reason))
+fn note_page(c: &mut DbConn, page: &PageCommit<'_>, counts: &PageCounts) -> Result<(), StoreError> {
+    let mut notes = page.notes.clone();
+    notes.merge(RunNotes {
+        pages: u64::from(page.pages),
+        added: counts.added,
+        updated: counts.updated,
+        unchanged: if page.again { 0 } else { counts.unchanged },
+        skipped: u64::from(page.skipped),
+        ..RunNotes::default()
     });
-    crate::runs::count_misfits(c, page.run, named)
+    if notes == RunNotes::default() {
+        return Ok(());
+    }
+    runs::note(c, page.run, &notes, None)
 }
 
 fn change_slice(c: &mut DbConn, page: &PageCommit<'_>) -> Result<(), StoreError> {
@@ -298,10 +298,6 @@ fn signed(count: usize) -> i64 {
 
 fn unsigned(count: usize) -> u64 {
     u64::try_from(count).unwrap_or(u64::MAX)
-}
-
-fn counted(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 /// Rows to be marked deleted.
@@ -340,9 +336,11 @@ pub fn mark_deleted(c: &mut DbConn, delete: &DeleteCommit<'_>) -> Result<u64, St
     if live == 0 {
         return Ok(0);
     }
-    diesel::update(runs::table.filter(runs::id.eq(delete.run.to_string())))
-        .set(runs::deleted.eq(runs::deleted + counted(live)))
-        .execute(c)?;
+    let notes = RunNotes {
+        deleted: live,
+        ..RunNotes::default()
+    };
+    runs::note(c, delete.run, &notes, None)?;
     Ok(live)
 }
 

@@ -5,7 +5,7 @@ use rstest::rstest;
 use serde_json::json;
 use store::actions::{self, ActionEnd, NewAction};
 use store::connect_sessions::{self, NewConnectSession};
-use store::runs::{self, RunStatus, Trigger};
+use store::runs::{self, Ending, RunNotes, RunStatus, Trigger};
 use store::{Dialect, schedule};
 
 use crate::fixture::{Fixture, NOW};
@@ -157,7 +157,12 @@ async fn runs_of_a_clock_that_was_ahead_go_like_old_ones(
     for at in [AHEAD, AHEAD.plus(1), NOW, NOW.plus(1)] {
         let run = move |c: &mut store::DbConn| {
             let (run, _) = runs::enqueue(c, sync, Trigger::Api, at)?;
-            runs::finish(c, run.id, RunStatus::Succeeded, None, at)
+            let ending = Ending {
+                status: RunStatus::Succeeded,
+                error: None,
+                at,
+            };
+            runs::note(c, run.id, &RunNotes::default(), Some(ending))
         };
         fixture.store.write(run).await.unwrap();
     }

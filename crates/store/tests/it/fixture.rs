@@ -5,6 +5,7 @@ use domain::{
     SyncId, TableName, Timestamp, Variant,
 };
 use store::records::{Lease, PageCommit, PageCounts, Requested, TableSql};
+use store::runs::RunNotes;
 use store::testing::TestDatabase;
 use store::{DbConn, Dialect, Store, StoreError};
 
@@ -178,7 +179,7 @@ impl Stream {
                     slice: None,
                     new_slices: vec![],
                     checkpoint: None,
-                    progress: None,
+                    notes: RunNotes::default(),
                     requested: Requested {
                         after: i64::MAX,
                         ..Requested::default()
@@ -186,6 +187,7 @@ impl Stream {
                     again: false,
                     now: stream.clock.now(),
                 };
+                page.notes.count_misfits(&model, &page.records);
                 change(&mut page);
                 store::records::commit_page(c, page)
             })

@@ -101,7 +101,7 @@ async fn a_page_moves_run_slice_and_checkpoint_with_its_rows(
                 to_at: Some(NOW),
             }];
             page.checkpoint = Some(json!({"k": 1}));
-            page.progress = Some(0.5);
+            page.notes.progress = Some(0.5);
         })
         .await
         .unwrap();

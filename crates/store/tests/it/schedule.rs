@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use domain::{RunId, SyncId, Timestamp};
 use rstest::rstest;
-use store::runs::{self, RunError, RunFilter, RunStatus, Trigger};
+use store::runs::{self, Ending, RunError, RunFilter, RunNotes, RunStatus, Trigger};
 use store::schedule::{self, Claimed};
 use store::syncs::{self, SyncFilter};
 use store::{Dialect, Store, StoreError, slices};
@@ -21,8 +21,17 @@ async fn claim(store: &Store, worker: &'static str, now: Timestamp, limit: i64) 
 }
 
 async fn end(store: &Store, id: RunId, now: Timestamp) {
+    end_with(store, id, RunNotes::default(), now).await;
+}
+
+async fn end_with(store: &Store, id: RunId, notes: RunNotes, at: Timestamp) {
+    let ending = Ending {
+        status: RunStatus::Succeeded,
+        error: None,
+        at,
+    };
     store
-        .write(move |c| runs::finish(c, id, RunStatus::Succeeded, None, now))
+        .write(move |c| runs::note(c, id, &notes, Some(ending)))
         .await
         .unwrap();
 }
@@ -195,7 +204,14 @@ async fn an_ended_run_stays_as_it_is(#[values(Dialect::Sqlite, Dialect::Postgres
     };
     fixture
         .store
-        .write(move |c| runs::finish(c, id, RunStatus::Failed, Some(&error), NOW))
+        .write(move |c| {
+            let ending = Ending {
+                status: RunStatus::Failed,
+                error: Some(&error),
+                at: NOW,
+            };
+            runs::note(c, id, &RunNotes::default(), Some(ending))
+        })
         .await
         .unwrap();
     end(&fixture.store, id, NOW.plus(1)).await;
@@ -381,4 +397,52 @@ fn new_slice(kind: &str) -> slices::NewSlice {
         from_at: Some(NOW),
         to_at: None,
     }
+}
+
+#[rstest]
+#[tokio::test]
+async fn runs_that_changed_nothing_go_when_they_are_behind_the_newest(
+    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
+) {
+    let Some(fixture) = Fixture::new(dialect).await else {
+        return;
+    };
+    let connection = fixture.connection("c").await;
+    let sync = fixture.sync(connection, None).await;
+    let mut changed = Vec::new();
+    for place in 0..20 {
+        let (run, _) = fixture
+            .store
+            .write(move |c| runs::enqueue(c, sync, Trigger::Schedule, NOW))
+            .await
+            .unwrap();
+        let notes = RunNotes {
+            pages: 1,
+            unchanged: 50,
+            updated: u64::from(place == 3),
+            incomplete: (place == 5).then(|| "why".to_owned()),
+            ..RunNotes::default()
+        };
+        if place == 3 || place == 5 {
+            changed.push(run.id);
+        }
+        end_with(&fixture.store, run.id, notes, NOW).await;
+        fixture
+            .store
+            .write(move |c| runs::forget_unchanged(c, sync, 10))
+            .await
+            .unwrap();
+    }
+    let filter = RunFilter {
+        limit: 100,
+        ..RunFilter::default()
+    };
+    let environment = fixture.environment("dev").await;
+    let kept = fixture
+        .store
+        .read(move |c| runs::list(c, environment, &filter))
+        .await
+        .unwrap();
+    assert_eq!(kept.len(), 12);
+    assert_eq!([kept[11].0.id, kept[10].0.id].as_slice(), changed);
 }

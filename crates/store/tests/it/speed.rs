@@ -9,6 +9,7 @@ use domain::{
     Variant,
 };
 use store::records::{self, Lease, PageCommit, Requested, TableSql};
+use store::runs::RunNotes;
 use store::testing::{databases, run_sql};
 use store::{Dialect, Store, StoreError};
 
@@ -166,7 +167,7 @@ impl Load {
                     slice: None,
                     new_slices: vec![],
                     checkpoint: None,
-                    progress: None,
+                    notes: RunNotes::default(),
                     requested: Requested {
                         after: i64::MAX,
                         ..Requested::default()

@@ -117,7 +117,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "20",
         "How long work may take to stop between two pages",
     ),
-    setting("worker.keep_runs_days", "30", "How long ended runs are kept"),
+    setting(
+        "worker.keep_runs_days",
+        "30",
+        "Days that ended runs are kept if they failed or changed something",
+    ),
     setting(
         "upstream.allow_private_addresses",
         "false",

@@ -7,7 +7,7 @@ use domain::{Record, RunId, Timestamp};
 use gateway::{Gateway, ModelTable};
 use registry::{Sync, Window};
 use store::connections::ConnectionRow;
-use store::records::{self, DeleteCommit, Lease, PageCommit, PageCounts, Rows, SliceChange};
+use store::records::{self, DeleteCommit, Lease, PageCounts, Rows, SliceChange};
 use store::runs::RunNotes;
 use store::slices::NewSlice;
 use store::syncs::SyncRow;
@@ -20,6 +20,7 @@ use crate::failure::Failure;
 use crate::ordering::{Asked, Ordering};
 use crate::page::{self, Layout, Page, PageError};
 use crate::worker::ListBounds;
+use crate::writing::Queue;
 
 /// Bytes from which a page is parsed on a blocking thread, since it takes longer than a task may hold up others.
 const LARGE: usize = 64 << 10;
@@ -62,6 +63,7 @@ pub(crate) struct Unwritten {
     told: Instant,
     /// A change number, and when it was read.
     number: Option<(i64, Instant)>,
+    pub(crate) queue: Queue,
 }
 
 impl Default for Unwritten {
@@ -71,6 +73,7 @@ impl Default for Unwritten {
             held: Vec::new(),
             told: Instant::now(),
             number: None,
+            queue: Queue::default(),
         }
     }
 }
@@ -141,7 +144,7 @@ impl Context {
         self.checkpoint.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn unwritten(&self) -> MutexGuard<'_, Unwritten> {
+    pub(crate) fn unwritten(&self) -> MutexGuard<'_, Unwritten> {
         self.unwritten.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -155,6 +158,13 @@ impl Context {
         let mut unwritten = self.unwritten();
         unwritten.told = Instant::now();
         std::mem::take(&mut unwritten.notes)
+    }
+
+    /// The same for what was taken to be written and could not be: it is older than what was noted since.
+    pub(crate) fn note_before(&self, mut notes: RunNotes) {
+        let mut unwritten = self.unwritten();
+        notes.merge(std::mem::take(&mut unwritten.notes));
+        unwritten.notes = notes;
     }
 
     /// Remembers the last change number of the connection's rows, as it was just now.
@@ -221,7 +231,7 @@ impl Context {
         Ok(page)
     }
 
-    /// Writes records and what goes with them, in one transaction, if the lease is still ours.
+    /// Writes records and what goes with them, together, if the lease is still ours.
     ///
     /// Records of a small page with which nothing else is stored are held back instead: [`Context::settle`] compares several such pages
     /// with the table at once, and writes what differs.
@@ -303,67 +313,6 @@ impl Context {
             self.write(Batch::default(), Beside::default()).await?;
         }
         Ok(())
-    }
-
-    async fn write(&self, batch: Batch, beside: Beside) -> Result<PageCounts, Failure> {
-        let Batch {
-            records,
-            asked,
-            permit,
-            ..
-        } = batch;
-        let (table, lease, run) = (Arc::clone(&self.table), self.lease.clone(), self.run);
-        let (connection, now) = (self.connection.id, self.now());
-        let remembered = beside.checkpoint.clone();
-        // The lease's row is locked by each transaction, so a run's pages are written one by one anyway.
-        let mut writings = self.ordering.writings().await;
-        let requested = writings.requested(asked);
-        let mut notes = self.take_notes();
-        notes.progress = beside.progress.or(notes.progress);
-        let unless_written = notes.clone();
-        let written = self
-            .gateway
-            .store()
-            .write_long(move |c| {
-                let page = PageCommit {
-                    table: &table.sql,
-                    model: &table.model,
-                    lease: &lease,
-                    run,
-                    connection,
-                    records,
-                    pages: beside.pages,
-                    skipped: beside.skipped,
-                    again: beside.again,
-                    slice: beside.slice,
-                    new_slices: beside.new_slices,
-                    checkpoint: beside.checkpoint.map(|checkpoint| checkpoint.store()),
-                    notes,
-                    requested,
-                    now,
-                };
-                records::commit_page(c, page)
-            })
-            .await;
-        let counts = match written {
-            Ok(counts) => counts,
-            Err(error) => {
-                // They are older than what was noted meanwhile.
-                let mut notes = unless_written;
-                let mut unwritten = self.unwritten();
-                notes.merge(std::mem::take(&mut unwritten.notes));
-                unwritten.notes = notes;
-                return Err(error.into());
-            }
-        };
-        writings.note(asked, counts.written.clone());
-        self.learn_number(counts.last_number);
-        drop(writings);
-        drop(permit);
-        if let Some(checkpoint) = remembered {
-            *self.checkpoint() = checkpoint;
-        }
-        Ok(counts)
     }
 
     /// Changes the checkpoint, which is stored at the end of the run or with a page before that. A run that is cut off repeats what the

@@ -22,5 +22,6 @@ mod run;
 mod slice;
 mod undated;
 mod worker;
+mod writing;
 
 pub use worker::{ListBounds, Worker, WorkerOptions};

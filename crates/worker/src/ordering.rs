@@ -46,7 +46,7 @@ impl Ordering {
 }
 
 /// What the run's pages wrote, oldest first: when each was requested, and the change numbers that its rows got.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Writings(VecDeque<(u64, RangeInclusive<i64>)>);
 
 impl Writings {

@@ -62,15 +62,15 @@ pub struct PageCommit<'a> {
     /// The connection that the records belong to.
     pub connection: ConnectionId,
     /// The records; of several with one key the last counts.
-    pub records: Vec<Record>,
+    pub records: &'a [Record],
     /// How many pages of the provider these are.
     pub pages: u32,
     /// Records of the pages that could not be kept.
     pub skipped: u32,
     /// What becomes of the slice.
-    pub slice: Option<SliceChange>,
+    pub slice: Option<&'a SliceChange>,
     /// Slices to be added to the sync.
-    pub new_slices: Vec<NewSlice>,
+    pub new_slices: &'a [NewSlice],
     /// The sync's new checkpoint; `None` keeps it.
     pub checkpoint: Option<Json>,
     /// What the run has noted beside the counts of this page.
@@ -105,8 +105,7 @@ pub struct PageCounts {
 /// Writes a page; to be called within [`crate::Store::write`].
 ///
 /// [`StoreError::LeaseLost`] if the lease's holder is so no longer; nothing is written then.
-#[expect(clippy::needless_pass_by_value, reason = "a page is written once")]
-pub fn commit_page(c: &mut DbConn, page: PageCommit<'_>) -> Result<PageCounts, StoreError> {
+pub fn commit_page(c: &mut DbConn, page: &PageCommit<'_>) -> Result<PageCounts, StoreError> {
     hold(c, page.lease)?;
     let rows = Rows {
         table: page.table,
@@ -114,10 +113,10 @@ pub fn commit_page(c: &mut DbConn, page: PageCommit<'_>) -> Result<PageCounts, S
         connection: page.connection,
         now: page.now,
     };
-    let mut counts = write_rows(c, &rows, &page.records, Some(&page.requested))?;
-    counts.new_slices = slices::insert(c, page.lease.sync, &page.new_slices)?;
-    note_page(c, &page, &counts)?;
-    change_slice(c, &page)?;
+    let mut counts = write_rows(c, &rows, page.records, Some(&page.requested))?;
+    counts.new_slices = slices::insert(c, page.lease.sync, page.new_slices)?;
+    note_page(c, page, &counts)?;
+    change_slice(c, page)?;
     if let Some(checkpoint) = &page.checkpoint {
         syncs::set_checkpoint(c, page.lease.sync, checkpoint)?;
     }
@@ -273,7 +272,7 @@ fn note_page(c: &mut DbConn, page: &PageCommit<'_>, counts: &PageCounts) -> Resu
 
 fn change_slice(c: &mut DbConn, page: &PageCommit<'_>) -> Result<(), StoreError> {
     let of_sync = schema::slices::table.filter(schema::slices::sync_id.eq(page.lease.sync.raw()));
-    match &page.slice {
+    match page.slice {
         None => {}
         Some(SliceChange::Done { id }) => {
             diesel::delete(of_sync.filter(schema::slices::id.eq(id.raw()))).execute(c)?;

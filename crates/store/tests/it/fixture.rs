@@ -173,11 +173,11 @@ impl Stream {
                     lease: &stream.lease,
                     run: stream.run,
                     connection: stream.connection,
-                    records,
+                    records: &records,
                     pages: 1,
                     skipped: 0,
                     slice: None,
-                    new_slices: vec![],
+                    new_slices: &[],
                     checkpoint: None,
                     notes: RunNotes::default(),
                     requested: Requested {
@@ -187,9 +187,9 @@ impl Stream {
                     again: false,
                     now: stream.clock.now(),
                 };
-                page.notes.count_misfits(&model, &page.records);
+                page.notes.count_misfits(&model, page.records);
                 change(&mut page);
-                store::records::commit_page(c, page)
+                store::records::commit_page(c, &page)
             })
             .await
     }

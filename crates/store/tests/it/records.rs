@@ -22,6 +22,11 @@ pub(crate) async fn all(stream: &Stream) -> Vec<StoredRecord> {
         .await
 }
 
+/// A value that a page may refer to for as long as the test runs.
+fn leaked<T>(value: T) -> &'static T {
+    Box::leak(Box::new(value))
+}
+
 #[rstest]
 #[tokio::test]
 async fn every_kind_of_value_reads_back_as_written(
@@ -89,17 +94,17 @@ async fn a_page_moves_run_slice_and_checkpoint_with_its_rows(
         .write_with(page, move |page| {
             page.pages = 2;
             page.skipped = 3;
-            page.slice = Some(SliceChange::Advance {
+            page.slice = Some(leaked(SliceChange::Advance {
                 id: one,
                 next: Some("n".to_owned()),
                 from_at: Some(NOW.plus(1)),
-            });
-            page.new_slices = vec![NewSlice {
+            }));
+            page.new_slices = leaked([NewSlice {
                 next: None,
                 kind: "three".to_owned(),
                 from_at: None,
                 to_at: Some(NOW),
-            }];
+            }]);
             page.checkpoint = Some(json!({"k": 1}));
             page.notes.progress = Some(0.5);
         })
@@ -111,7 +116,7 @@ async fn a_page_moves_run_slice_and_checkpoint_with_its_rows(
     );
     stream
         .write_with(vec![], move |page| {
-            page.slice = Some(SliceChange::Done { id: two });
+            page.slice = Some(leaked(SliceChange::Done { id: two }));
         })
         .await
         .unwrap();

@@ -161,11 +161,11 @@ impl Load {
                     lease: &lease,
                     run,
                     connection,
-                    records,
+                    records: &records,
                     pages: 1,
                     skipped: 0,
                     slice: None,
-                    new_slices: vec![],
+                    new_slices: &[],
                     checkpoint: None,
                     notes: RunNotes::default(),
                     requested: Requested {
@@ -175,7 +175,7 @@ impl Load {
                     again: false,
                     now,
                 };
-                records::commit_page(c, page)
+                records::commit_page(c, &page)
             })
             .await?;
         Ok(start.elapsed())

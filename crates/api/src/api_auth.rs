@@ -13,6 +13,7 @@ use serde_json::{Map, Value as Json};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::body::QueryBody;
+use crate::connect::{UnreadableSync, unreadable};
 use crate::error::{ApiError, ErrorBody, SessionErrors};
 use crate::query::{self, FromParameters, Parameters, Query};
 
@@ -118,6 +119,9 @@ pub(crate) struct FrontEndAnswer {
     /// The integration's key.
     #[schema(example = "acme")]
     provider_config_key: String,
+    /// The syncs that the key may not read: the connection is made all the same. Left out if there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unreadable_syncs: Vec<UnreadableSync>,
 }
 
 impl From<Connected> for FrontEndAnswer {
@@ -125,6 +129,7 @@ impl From<Connected> for FrontEndAnswer {
         Self {
             connection_id: connected.name.to_string(),
             provider_config_key: connected.integration.to_string(),
+            unreadable_syncs: unreadable(connected.unreadable),
         }
     }
 }

@@ -66,6 +66,38 @@ pub(crate) struct ConnectAnswer {
     /// nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     notice: Option<String>,
+    /// The syncs that the key may not read: the connection is made all the same. Left out if there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unreadable_syncs: Vec<UnreadableSync>,
+}
+
+/// A sync whose list the provider refuses to show to the key.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct UnreadableSync {
+    #[schema(example = "acme-messages")]
+    sync: String,
+    /// What the provider said, and what to do.
+    #[schema(
+        example = "the key may not read acme-messages: Acme refused with HTTP 403: \"Missing scope\". Give the key the permission to read it at the provider, or connect again with a key that has it."
+    )]
+    message: String,
+    /// The provider's code.
+    code: Option<String>,
+}
+
+impl From<gateway::UnreadableSync> for UnreadableSync {
+    fn from(unreadable: gateway::UnreadableSync) -> Self {
+        Self {
+            sync: unreadable.sync.to_string(),
+            message: unreadable.problem.message,
+            code: unreadable.problem.code,
+        }
+    }
+}
+
+/// Returns them as responses show them.
+pub(crate) fn unreadable(syncs: Vec<gateway::UnreadableSync>) -> Vec<UnreadableSync> {
+    syncs.into_iter().map(UnreadableSync::from).collect()
 }
 
 /// How a connection is named in other requests.
@@ -84,6 +116,7 @@ impl From<Connected> for ConnectAnswer {
             success: true,
             message: format!("{} connection {what} successfully", connected.display_name),
             notice: connected.notice,
+            unreadable_syncs: unreadable(connected.unreadable),
             connection: ConnectionName {
                 id: connected.name.to_string(),
                 provider_config_key: connected.integration.to_string(),
@@ -95,7 +128,7 @@ impl From<Connected> for ConnectAnswer {
 /// Connects an account: tries the credentials at the provider, seals them, and starts its syncs.
 ///
 /// Nothing is stored unless the provider takes the credentials. The same `connectionId` again replaces the credentials and keeps
-/// the synced rows.
+/// the synced rows. The response names the syncs whose lists the provider refuses to show to the key.
 #[utoipa::path(
     operation_id = "connect", tag = "connections", security(("api_key" = ["environment:connections:create"])),
     params(("integration" = String, Path, description = "The integration's key", example = "acme")),

@@ -62,7 +62,8 @@ impl App {
         let row = listed
             .into_iter()
             .next()
-            .context("the first connection is not there")?;
+            .context("the first connection is not there")?
+            .connection;
         let id = row.id;
         let sealed = self
             .gateway

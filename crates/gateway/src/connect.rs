@@ -1,12 +1,14 @@
 //! `POST /{integration}/connect`: the fields of the provider's forms become a connection.
 
 use domain::{ConnectionName, IntegrationKey, NameError};
+use registry::Provider;
 use serde_json::{Map, Value as Json};
 
-use crate::establish::{Authority, Draft};
+use crate::establish::{Authority, Draft, Established};
 use crate::form;
 use crate::gateway::{Inner, Integration};
 use crate::labels::Labels;
+use crate::permissions::UnreadableSync;
 use crate::{Caller, FieldError, GatewayError};
 
 /// The body of `POST /{integration}/connect`, before the provider's own fields are looked at.
@@ -31,6 +33,26 @@ pub struct Connected {
     pub notice: Option<String>,
     /// False if the connection was there and has new credentials now.
     pub created: bool,
+    /// The syncs that the credentials may not read.
+    pub unreadable: Vec<UnreadableSync>,
+}
+
+impl Connected {
+    pub(crate) fn new(established: Established, provider: &Provider) -> Self {
+        let Established {
+            row,
+            created,
+            unreadable,
+        } = established;
+        Self {
+            name: row.name,
+            integration: row.integration,
+            display_name: provider.display_name.clone(),
+            notice: provider.notice.clone(),
+            created,
+            unreadable,
+        }
+    }
 }
 
 impl ConnectRequest {
@@ -117,13 +139,7 @@ impl Inner {
             webhook_url_override: None,
             by: Authority::Key(caller.key),
         };
-        let (row, created) = self.establish(caller.environment, integration, draft).await?;
-        Ok(Connected {
-            name: row.name,
-            integration: row.integration,
-            display_name: integration.provider.display_name.clone(),
-            notice: integration.provider.notice.clone(),
-            created,
-        })
+        let established = self.establish(caller.environment, integration, draft).await?;
+        Ok(Connected::new(established, &integration.provider))
     }
 }

@@ -349,17 +349,11 @@ impl Sessions<'_> {
         };
         let environment = session.0.environment;
         let established = self.0.establish(environment, &integration, draft).await;
-        let (row, created) = established.map_err(|error| match error {
+        let established = established.map_err(|error| match error {
             GatewayError::InvalidBody(errors) => GatewayError::ConnectionInvalid(errors),
             other => other,
         })?;
-        Ok(Connected {
-            name: row.name,
-            integration: row.integration,
-            display_name: provider.display_name.clone(),
-            notice: provider.notice.clone(),
-            created,
-        })
+        Ok(Connected::new(established, provider))
     }
 
     /// Why nobody connects without credentials: every provider here takes some.

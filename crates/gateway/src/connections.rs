@@ -14,6 +14,7 @@ use upstream::Target;
 use crate::gateway::Inner;
 use crate::held::{DELETE_BATCH, Holder};
 use crate::models::ModelTable;
+use crate::permissions::SyncProblem;
 use crate::{Caller, ConnectRequest, Connected, GatewayError, Scope};
 
 /// The use cases of connections.
@@ -26,6 +27,17 @@ pub struct Shown {
     pub connection: ConnectionRow,
     /// Its credentials in plain; `None` for who may not see them.
     pub credentials: Option<Credential>,
+    /// What is wrong with its syncs.
+    pub sync_problems: Vec<SyncProblem>,
+}
+
+/// A connection as a list shows it.
+#[derive(Debug)]
+pub struct Listed {
+    /// The connection.
+    pub connection: ConnectionRow,
+    /// What is wrong with its syncs.
+    pub sync_problems: Vec<SyncProblem>,
 }
 
 /// What somebody who looks at a connection asks of its credentials.
@@ -77,18 +89,19 @@ impl Connections<'_> {
     }
 
     /// The connections of the caller's environment, newest first.
-    pub async fn list(
-        &self,
-        caller: &Caller,
-        filter: ConnectionFilter,
-    ) -> Result<Vec<ConnectionRow>, GatewayError> {
+    pub async fn list(&self, caller: &Caller, filter: ConnectionFilter) -> Result<Vec<Listed>, GatewayError> {
         let environment = caller.environment;
-        let listed = self
+        let rows = self
             .0
             .store
-            .read(move |c| connections::list(c, environment, &filter));
-        let listed = listed.await?.into_iter();
-        Ok(listed.map(|row| self.0.shown(row)).collect())
+            .read(move |c| connections::list(c, environment, &filter))
+            .await?;
+        let mut problems = self.0.sync_problems(environment, &rows).await?;
+        let listed = rows.into_iter().map(|row| Listed {
+            sync_problems: problems.remove(&row.id).unwrap_or_default(),
+            connection: self.0.shown(row),
+        });
+        Ok(listed.collect())
     }
 
     /// One connection, without its credentials.
@@ -115,10 +128,12 @@ impl Connections<'_> {
             return Err(GatewayError::Forbidden(Scope::ConnectionsReadCredentials));
         }
         let mut connection = self.0.connection(caller, integration, name).await?;
+        let sync_problems = self.0.sync_problems_of(&connection).await?;
         if !may_see {
             return Ok(Shown {
                 connection: self.0.shown(connection),
                 credentials: None,
+                sync_problems,
             });
         }
         let (target, credentials) = match self.0.opened(&connection).await {
@@ -127,6 +142,7 @@ impl Connections<'_> {
                 return Ok(Shown {
                     connection: self.0.shown(connection),
                     credentials: None,
+                    sync_problems,
                 });
             }
             opened => opened?,
@@ -144,6 +160,7 @@ impl Connections<'_> {
         Ok(Shown {
             connection: self.0.shown(connection),
             credentials: Some(credentials),
+            sync_problems,
         })
     }
 

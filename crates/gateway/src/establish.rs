@@ -1,19 +1,19 @@
-//! Storing a connection: its credentials are tried first, and everything that was checked before is checked again in the
-//! transaction that stores them, since a provider may take its time.
+//! Storing a connection: its credentials are verified first and tried at the lists of its syncs. Everything that was checked before is
+//! checked again in the transaction that stores them, since a provider may take its time.
 
 use domain::{ApiKeyId, ConnectionId, ConnectionName, EnvironmentId, Timestamp, Variant};
-use registry::Provider;
 use serde_json::{Map, Value as Json};
-use store::connections::{self, ConnectionRow, NewConnection};
+use store::connections::{self, ConnectionRow, NewConnection, Problem};
 use store::integrations::{self, NewIntegration};
 use store::runs::{self, Trigger};
-use store::syncs::{self, NewSync, SyncFilter};
+use store::syncs::{self, NewSync, SyncFilter, SyncRow};
 use store::{DbConn, StoreError, api_keys, credentials, environments, schedule};
 
 use crate::credentials::Sealer;
 use crate::form::Filled;
 use crate::gateway::{Inner, Integration};
 use crate::labels::{self, Labels};
+use crate::permissions::UnreadableSync;
 use crate::{FieldError, GatewayError, attempts};
 
 /// A connection as it is to be stored once its credentials are tried.
@@ -34,6 +34,15 @@ pub(crate) struct Draft {
     pub(crate) by: Authority,
 }
 
+/// A connection that was stored.
+pub(crate) struct Established {
+    pub(crate) row: ConnectionRow,
+    /// Whether it was made, and not renewed.
+    pub(crate) created: bool,
+    /// The syncs that the credentials may not read.
+    pub(crate) unreadable: Vec<UnreadableSync>,
+}
+
 /// What allows to connect; it must do so still when the connection is stored.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Authority {
@@ -43,7 +52,7 @@ pub(crate) enum Authority {
 }
 
 impl Inner {
-    /// Tries the credentials of the draft and stores it; tells whether the connection was made or renewed.
+    /// Verifies the credentials of the draft, asks which syncs they may read, and stores the connection.
     ///
     /// A connection that is renewed must stay one to the same account, and keeps what the draft does not give.
     pub(crate) async fn establish(
@@ -51,7 +60,7 @@ impl Inner {
         environment: EnvironmentId,
         integration: &Integration,
         draft: Draft,
-    ) -> Result<(ConnectionRow, bool), GatewayError> {
+    ) -> Result<Established, GatewayError> {
         let (key, name) = (integration.key.clone(), draft.name.clone());
         let found = self
             .store
@@ -71,12 +80,19 @@ impl Inner {
             .metadata
             .as_ref()
             .or(old.as_ref().and_then(|old| old.metadata.as_ref()));
-        self.try_credentials(integration, &draft.filled, metadata, draft.config_at)
+        let target = self
+            .try_credentials(integration, &draft.filled, metadata, draft.config_at)
             .await?;
-        let stored = self.store_connection(environment, integration, draft).await?;
+        let unreadable = self.unreadable_syncs(target).await;
+        let stored = self.store_connection(environment, integration, draft, unreadable.clone());
+        let (row, created) = stored.await?;
         self.recent.connections_changed();
         self.due.notify_one();
-        Ok(stored)
+        Ok(Established {
+            row,
+            created,
+            unreadable,
+        })
     }
 
     async fn store_connection(
@@ -84,11 +100,13 @@ impl Inner {
         environment: EnvironmentId,
         integration: &Integration,
         draft: Draft,
+        unreadable: Vec<UnreadableSync>,
     ) -> Result<(ConnectionRow, bool), GatewayError> {
         let storing = Storing {
             environment,
             integration: integration.clone(),
             draft,
+            unreadable,
             sealer: self.credentials.sealer(&self.store).await,
             now: self.clock.now(),
         };
@@ -126,6 +144,7 @@ struct Storing {
     environment: EnvironmentId,
     integration: Integration,
     draft: Draft,
+    unreadable: Vec<UnreadableSync>,
     sealer: Sealer,
     now: Timestamp,
 }
@@ -164,7 +183,7 @@ impl Storing {
         }
         let row = connections::find(c, self.environment, key, name)?;
         self.sealer.store(c, &row, &self.draft.filled.secrets, self.now)?;
-        schedule_syncs(c, &row, made, &self.integration.provider, self.now)?;
+        self.schedule_syncs(c, &row, made)?;
         Ok((row, made))
     }
 
@@ -228,6 +247,50 @@ impl Storing {
             webhook_url_override: draft.webhook_url_override.clone().map(labels::stored_webhook_url),
         }
     }
+
+    /// Every sync of the connection is there and, unless paused, due now: new credentials may mend what failed. What was wrong with
+    /// the old ones goes, and what the new ones may not read is noted.
+    fn schedule_syncs(&self, c: &mut DbConn, row: &ConnectionRow, created: bool) -> Result<(), StoreError> {
+        let now = self.now;
+        for (name, sync) in &self.integration.provider.syncs {
+            let due_at = sync.auto_start.then_some(now);
+            let new = NewSync {
+                connection: row.id,
+                name: name.clone(),
+                variant: Variant::base(),
+                paused: !sync.auto_start,
+                due_at,
+            };
+            syncs::ensure(c, &new, now)?;
+        }
+        let filter = SyncFilter {
+            integration: Some(row.integration.clone()),
+            connection_name: Some(row.name.clone()),
+            names: None,
+        };
+        for sync in syncs::list(c, row.environment, &filter)? {
+            let problem = self.problem_of(&sync);
+            if problem.is_some() || sync.problem.is_some() {
+                // In the order in which a worker that ends a run locks the same rows.
+                schedule::lock(c, sync.id)?;
+                syncs::set_problem(c, sync.id, problem)?;
+            }
+            if sync.paused {
+                continue;
+            }
+            schedule::bring_forward(c, sync.id, now)?;
+            if created {
+                runs::enqueue(c, sync.id, Trigger::Initial, now)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What the provider said of the sync's list; of variants it was not asked.
+    fn problem_of(&self, sync: &SyncRow) -> Option<&Problem> {
+        let noted = self.unreadable.iter().find(|noted| noted.sync == sync.name)?;
+        (sync.variant == Variant::base()).then_some(&noted.problem)
+    }
 }
 
 /// New credentials for a connection must be for what its rows were read from, or its tables would mix two sources.
@@ -256,40 +319,4 @@ fn refuse_another_account(old: &ConnectionRow, draft: &Draft) -> Result<(), Gate
     } else {
         Err(GatewayError::InvalidBody(errors))
     }
-}
-
-/// Every sync of the connection is there and, unless paused, due now: new credentials may mend what failed.
-fn schedule_syncs(
-    c: &mut DbConn,
-    row: &ConnectionRow,
-    created: bool,
-    provider: &Provider,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    for (name, sync) in &provider.syncs {
-        let due_at = sync.auto_start.then_some(now);
-        let new = NewSync {
-            connection: row.id,
-            name: name.clone(),
-            variant: Variant::base(),
-            paused: !sync.auto_start,
-            due_at,
-        };
-        syncs::ensure(c, &new, now)?;
-    }
-    let filter = SyncFilter {
-        integration: Some(row.integration.clone()),
-        connection_name: Some(row.name.clone()),
-        names: None,
-    };
-    for sync in syncs::list(c, row.environment, &filter)?
-        .into_iter()
-        .filter(|sync| !sync.paused)
-    {
-        schedule::bring_forward(c, sync.id, now)?;
-        if created {
-            runs::enqueue(c, sync.id, Trigger::Initial, now)?;
-        }
-    }
-    Ok(())
 }

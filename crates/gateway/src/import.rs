@@ -73,13 +73,15 @@ impl Connections<'_> {
             webhook_url_override: import.webhook_url_override,
             by: Authority::Key(caller.key),
         };
-        let (connection, _) = self.0.establish(caller.environment, &integration, draft).await?;
+        let established = self.0.establish(caller.environment, &integration, draft).await?;
+        let connection = established.row;
         let credentials = if caller.may(Scope::ConnectionsReadCredentials) {
             Some(self.0.opened(&connection).await?.1)
         } else {
             None
         };
         Ok(Shown {
+            sync_problems: self.0.sync_problems_of(&connection).await?,
             connection: self.0.shown(connection),
             credentials,
         })

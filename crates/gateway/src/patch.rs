@@ -13,6 +13,7 @@ use crate::establish::{Authority, Draft};
 use crate::given::{mode_name, plain};
 use crate::import::{self, CONFIG};
 use crate::labels::{self, Labels};
+use crate::permissions::UnreadableSync;
 use crate::{Caller, GatewayError};
 
 /// What is to be another; `None` stays as it is.
@@ -52,7 +53,7 @@ impl Connections<'_> {
         integration: &str,
         name: &str,
         patch: ConnectionPatch,
-    ) -> Result<(), GatewayError> {
+    ) -> Result<Vec<UnreadableSync>, GatewayError> {
         match self.patch_once(caller, integration, name, patch.clone()).await {
             Err(GatewayError::ChangedMeanwhile) => self.patch_once(caller, integration, name, patch).await,
             outcome => outcome,
@@ -65,7 +66,7 @@ impl Connections<'_> {
         integration: &str,
         name: &str,
         patch: ConnectionPatch,
-    ) -> Result<(), GatewayError> {
+    ) -> Result<Vec<UnreadableSync>, GatewayError> {
         let row = self.0.connection(caller, integration, name).await?;
         let mut errors = Vec::new();
         let labels = Labels::parse(patch.tags, patch.end_user, None, &mut errors);
@@ -74,9 +75,9 @@ impl Connections<'_> {
             if !errors.is_empty() {
                 return Err(GatewayError::InvalidBody(errors));
             }
-            return self
-                .relabel(row, labels, patch.webhook_url_override, patch.metadata)
-                .await;
+            self.relabel(row, labels, patch.webhook_url_override, patch.metadata)
+                .await?;
+            return Ok(Vec::new());
         }
         // Before the row and what is opened are read, so that neither is older.
         let sealed = self.0.sealed(row.id).await?;
@@ -105,10 +106,8 @@ impl Connections<'_> {
             webhook_url_override: patch.webhook_url_override,
             by: Authority::Key(caller.key),
         };
-        self.0
-            .establish(caller.environment, &integration, draft)
-            .await
-            .map(drop)
+        let established = self.0.establish(caller.environment, &integration, draft).await?;
+        Ok(established.unreadable)
     }
 
     async fn relabel(

@@ -17,15 +17,15 @@ use crate::{FieldError, GatewayError, Health, integration_config};
 const RETRY_AFTER: Duration = Duration::from_secs(30);
 
 impl Inner {
-    /// Verifies credentials at their provider. What is missing for that, or does not fit, is told before any call is made;
-    /// `config_at` is where the configuration stood in the request.
+    /// Verifies credentials at their provider, and returns the target of calls with them. What is missing for that, or does not fit, is
+    /// told before any call is made; `config_at` is where the configuration stood in the request.
     pub(crate) async fn try_credentials(
         &self,
         integration: &Integration,
         filled: &Filled,
         metadata: Option<&Map<String, Json>>,
         config_at: &[&str],
-    ) -> Result<(), GatewayError> {
+    ) -> Result<Target, GatewayError> {
         let lacking = self.lacking_config(integration);
         if !lacking.is_empty() {
             return Err(GatewayError::Uncallable(needs_config(integration, &lacking)));
@@ -52,10 +52,10 @@ impl Inner {
                 .map(|hole| missing_value(provider, hole, config_at));
             return Err(GatewayError::InvalidBody(errors.collect()));
         }
-        self.upstream
-            .verify(&target)
-            .await
-            .map_err(|error| refusal(&target, error, config_at))
+        match self.upstream.verify(&target).await {
+            Ok(()) => Ok(target),
+            Err(error) => Err(refusal(&target, error, config_at)),
+        }
     }
 
     /// The keys of its configuration without which an integration can make no call.

@@ -56,8 +56,8 @@ async fn opens_all(app: &TestApp, gateway: &Gateway) -> bool {
     let caller = app.caller().await;
     let filter = store::connections::ConnectionFilter::default();
     let mut all = true;
-    for row in gateway.connections().list(&caller, filter).await.unwrap() {
-        all &= gateway.target(&row).await.is_ok();
+    for listed in gateway.connections().list(&caller, filter).await.unwrap() {
+        all &= gateway.target(&listed.connection).await.is_ok();
     }
     all
 }

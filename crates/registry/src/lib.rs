@@ -26,6 +26,7 @@ mod shape;
 mod source;
 mod tables_page;
 mod template;
+mod window;
 
 pub use action::{Action, ActionBody, ActionRequest, ActionRoute, Deletes, Parameter, RouteStep, Writes};
 pub use error::{LoadError, Problem};

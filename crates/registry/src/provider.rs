@@ -267,6 +267,8 @@ pub struct ListRequest {
     pub query: Vec<(String, Template)>,
     /// Headers beside the provider's.
     pub headers: Vec<(String, Template)>,
+    /// The query parameter that holds the page size, if the file names it.
+    pub size_parameter: Option<String>,
 }
 
 /// Reading a list by date.

@@ -119,6 +119,7 @@ diesel::table! {
         frequency -> Nullable<Text>,
         paused -> Bool,
         checkpoint -> Text,
+        problem -> Nullable<Text>,
         created_at -> BigInt,
     }
 }

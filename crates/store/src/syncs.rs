@@ -1,5 +1,7 @@
 //! Syncs: one row for each sync and variant of a connection, with the checkpoint.
 
+use std::collections::HashSet;
+
 use diesel::prelude::*;
 use domain::{
     ConnectionId, ConnectionName, EnvironmentId, IntegrationKey, ProviderName, SyncId, SyncName, Timestamp,
@@ -7,7 +9,8 @@ use domain::{
 };
 use serde_json::Value as Json;
 
-use crate::column::{JsonText, Micros, Number, Word, to_json};
+use crate::column::{JsonText, MaybeJson, Micros, Number, Word, to_json};
+use crate::connections::Problem;
 use crate::dialect::on_db;
 use crate::schema::{connections, schedule, syncs};
 use crate::{DbConn, StoreError};
@@ -47,6 +50,9 @@ pub struct SyncRow {
     /// What the engine keeps between runs: an object, `{}` at first.
     #[diesel(deserialize_as = JsonText)]
     pub checkpoint: Json,
+    /// Why it cannot read what it needs, if that is known: the provider does not let the key.
+    #[diesel(deserialize_as = MaybeJson)]
+    pub problem: Option<Problem>,
     /// When it was made.
     #[diesel(deserialize_as = Micros)]
     pub created_at: Timestamp,
@@ -225,6 +231,47 @@ pub fn set_checkpoint(c: &mut DbConn, id: SyncId, checkpoint: &Json) -> Result<(
         .set(syncs::checkpoint.eq(to_json(checkpoint)?))
         .execute(c)?;
     Ok(())
+}
+
+/// Notes what is wrong with the sync, or that nothing is.
+pub fn set_problem(c: &mut DbConn, id: SyncId, problem: Option<&Problem>) -> Result<(), StoreError> {
+    let sync = syncs::table.filter(syncs::id.eq(id.raw()));
+    match problem {
+        Some(problem) => diesel::update(sync)
+            .set(syncs::problem.eq(to_json(problem)?))
+            .execute(c)?,
+        // Most syncs have none, and no row of theirs is written.
+        None => diesel::update(sync.filter(syncs::problem.is_not_null()))
+            .set(syncs::problem.eq(None::<String>))
+            .execute(c)?,
+    };
+    Ok(())
+}
+
+/// The environment's syncs of these connections that have a problem, in the order in which they were made.
+pub fn with_problem(
+    c: &mut DbConn,
+    environment: EnvironmentId,
+    of: &[ConnectionId],
+) -> Result<Vec<SyncRow>, StoreError> {
+    let ids = of.iter().map(|id| id.raw());
+    let (Some(first), Some(last)) = (ids.clone().min(), ids.max()) else {
+        return Ok(Vec::new());
+    };
+    // By a range, since a list may hold more connections than a statement parameters.
+    let rows: Vec<SyncRow> = syncs::table
+        .inner_join(connections::table)
+        .filter(connections::environment_id.eq(environment.raw()))
+        .filter(syncs::problem.is_not_null())
+        .filter(syncs::connection_id.between(first, last))
+        .order(syncs::id)
+        .select(SyncRow::as_select())
+        .load(c)?;
+    let of: HashSet<ConnectionId> = of.iter().copied().collect();
+    Ok(rows
+        .into_iter()
+        .filter(|row| of.contains(&row.connection))
+        .collect())
 }
 
 /// Sets how often the sync runs; `None` for what the provider's file says. [`StoreError::NotFound`] if the sync was deleted.

@@ -15,6 +15,8 @@ pub(crate) enum State {
     Paused,
     /// It failed; of a connection: its credentials no longer work.
     Failed,
+    /// Of a connection: its credentials work, and may not read what some of its syncs need.
+    Limited,
     /// It was stopped before its end.
     Cancelled,
     /// It can no longer be used.
@@ -30,6 +32,7 @@ impl State {
             Self::Running => "running",
             Self::Paused => "paused",
             Self::Failed => "failed",
+            Self::Limited => "limited",
             Self::Cancelled => "cancelled",
             Self::Revoked => "revoked",
         }

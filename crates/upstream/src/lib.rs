@@ -17,6 +17,7 @@ mod error;
 mod gate;
 mod json;
 mod link_header;
+mod list_check;
 mod list_end;
 mod options;
 mod pagination;

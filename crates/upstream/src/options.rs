@@ -24,6 +24,8 @@ pub struct UpstreamOptions {
     pub deadline: Duration,
     /// The longest wait of a relayed call for a free place.
     pub relay_wait: Duration,
+    /// For all requests together that check which lists new credentials may read; zero for no such check.
+    pub list_check: Duration,
     /// Attempts of one call at most.
     pub max_attempts: u32,
     /// Bytes of a response's body at most, after decoding.
@@ -51,6 +53,7 @@ impl Default for UpstreamOptions {
             request_timeout: Duration::from_mins(1),
             deadline: Duration::from_mins(5),
             relay_wait: Duration::from_secs(10),
+            list_check: Duration::from_secs(10),
             max_attempts: 8,
             max_body: 64 << 20,
             memory: 64 << 20,

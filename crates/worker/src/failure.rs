@@ -1,9 +1,9 @@
 //! Why a run did not come to its end, and what is told of it.
 
-use gateway::GatewayError;
+use gateway::{GatewayError, permission_hint};
 use store::StoreError;
 use store::runs::RunError;
-use upstream::CallError;
+use upstream::{CallError, ProviderError};
 
 use crate::page::PageError;
 
@@ -22,6 +22,9 @@ pub(crate) enum Failure {
     /// The provider, or the way to it.
     #[error(transparent)]
     Call(#[from] CallError),
+    /// The credentials are good, and the provider refuses what the sync requests.
+    #[error("the key may not read this: {0}")]
+    NotPermitted(ProviderError),
     /// The credentials are good and the account is not.
     #[error("{0}")]
     Account(String),
@@ -99,6 +102,14 @@ impl Failure {
         }
     }
 
+    /// The provider's refusal because of who asks, of which nobody knows yet whether it refuses the key as a whole.
+    pub(crate) fn denial(&self) -> Option<&ProviderError> {
+        match self {
+            Self::Call(error) => error.provider().filter(|answer| answer.denies_access()),
+            _ => None,
+        }
+    }
+
     /// Whether the database could not be used, which says nothing of the sync.
     pub(crate) fn database_is_away(&self) -> bool {
         matches!(self, Self::Store(error) if error.is_transient())
@@ -122,7 +133,7 @@ impl Failure {
         let RunError { code, message, hint } = self.tell();
         let quotes_provider = match self {
             Self::Call(error) => error.provider().is_some(),
-            Self::Account(_) | Self::Unreadable(_) => true,
+            Self::NotPermitted(_) | Self::Account(_) | Self::Unreadable(_) => true,
             _ => false,
         };
         let error = (!quotes_provider).then_some(message);
@@ -150,6 +161,7 @@ impl Failure {
         let told = |code: &str, hint: &str| (code.to_owned(), Some(hint.to_owned()));
         match self {
             Self::Call(error) => call_code_and_hint(error),
+            Self::NotPermitted(answer) => (own_code(answer), Some(permission_hint(answer).to_owned())),
             Self::Account(_) | Self::Gateway(GatewayError::CredentialsLost(_)) => {
                 ("invalid_credentials".to_owned(), None)
             }
@@ -194,6 +206,15 @@ impl Failure {
     }
 }
 
+/// The provider's code, or one by the status.
+fn own_code(answer: &ProviderError) -> String {
+    match &answer.code {
+        Some(code) => code.clone(),
+        None if answer.status < 300 => "error_in_response".to_owned(),
+        None => format!("http_{}", answer.status),
+    }
+}
+
 fn call_code_and_hint(error: &CallError) -> (String, Option<String>) {
     if let Some(answer) = error.provider() {
         let code = if answer.unauthorized {
@@ -201,11 +222,7 @@ fn call_code_and_hint(error: &CallError) -> (String, Option<String>) {
         } else if answer.rate_limited {
             "rate_limited".to_owned()
         } else {
-            match &answer.code {
-                Some(code) => code.clone(),
-                None if answer.status < 300 => "error_in_response".to_owned(),
-                None => format!("http_{}", answer.status),
-            }
+            own_code(answer)
         };
         return (code, answer.hint.clone());
     }

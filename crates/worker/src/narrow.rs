@@ -79,7 +79,7 @@ impl Reader<'_> {
     /// A range that begins here is refused: the first unit of it is not kept.
     fn raise_floor(&self) {
         if let Some((window, range)) = self.context.window().zip(self.work.range) {
-            self.pool.raise_floor(range.from.plus(plan::granularity(window)));
+            self.pool.raise_floor(range.from.plus(window.granularity()));
         }
     }
 

@@ -1,7 +1,7 @@
 //! What a run reads: pure functions of the sync's declaration, its checkpoint and the time.
 
 use domain::Timestamp;
-use registry::{BoundFormat, Sync, Window};
+use registry::{Sync, Window};
 
 use crate::checkpoint::Checkpoint;
 
@@ -41,7 +41,7 @@ pub(crate) fn backfill(window: &Window, now: Timestamp) -> Vec<Range> {
     }
     let mut slices = Vec::new();
     let longest = window.longest.unwrap_or(i64::MAX);
-    let (mut to, mut width) = (None, window.step.min(longest).max(granularity(window)));
+    let (mut to, mut width) = (None, window.step.min(longest).max(window.granularity()));
     let mut top = ceil(window, now);
     loop {
         let from = align(window, top.plus(width.saturating_neg())).max(floor);
@@ -73,7 +73,7 @@ pub(crate) fn unit_of(window: &Window, time: Timestamp) -> Timestamp {
 
 /// Where the unit after it begins.
 pub(crate) fn unit_after(window: &Window, time: Timestamp) -> Timestamp {
-    align(window, time).plus(granularity(window))
+    align(window, time).plus(window.granularity())
 }
 
 /// The trailing range that a run at `now` reads again, and the reaches that are done by it.
@@ -111,7 +111,7 @@ pub(crate) fn cut(window: &Window, from: Timestamp, reached: Timestamp) -> Optio
     window.to.as_ref()?;
     let middle = align(window, from.plus(reached.since(from) / 2));
     // The part that is being read keeps at least the unit in which it stands.
-    (middle > from && middle.plus(granularity(window)) <= reached).then_some(middle)
+    (middle > from && middle.plus(window.granularity()) <= reached).then_some(middle)
 }
 
 /// Where to cut a range of which the provider says that it begins too early; `None` if it cannot be cut.
@@ -123,52 +123,22 @@ pub(crate) fn halve(window: &Window, range: Range, now: Timestamp) -> Option<Tim
 
 /// The query parameters that bound a list to `range`.
 pub(crate) fn bounds(window: &Window, range: Range) -> Vec<(String, String)> {
-    let mut query = Vec::new();
-    if let Some(from) = &window.from {
-        query.push((from.clone(), written(window.format, range.from)));
-    }
-    if let (Some(name), Some(to)) = (&window.to, range.to) {
-        // `to` itself belongs to the next slice. Where the provider includes its bound, the bound is one unit less.
-        let last = if window.to_inclusive {
-            to.plus(-granularity(window))
-        } else {
-            to
-        };
-        query.push((name.clone(), written(window.format, last)));
-    }
-    query
-}
-
-fn written(format: BoundFormat, time: Timestamp) -> String {
-    match format {
-        BoundFormat::Date => time.to_chrono().format("%Y-%m-%d").to_string(),
-        BoundFormat::DateTime => time.to_chrono().format("%Y-%m-%dT%H:%M:%SZ").to_string(),
-        BoundFormat::UnixSeconds => (time.as_micros().div_euclid(Timestamp::SECOND)).to_string(),
-        BoundFormat::UnixMillis => (time.as_micros().div_euclid(1_000)).to_string(),
-    }
-}
-
-/// Microseconds of the unit in which bounds are written.
-pub(crate) fn granularity(window: &Window) -> i64 {
-    match window.format {
-        BoundFormat::Date => Timestamp::DAY,
-        BoundFormat::DateTime | BoundFormat::UnixSeconds => Timestamp::SECOND,
-        BoundFormat::UnixMillis => 1_000,
-    }
+    window.bounds(range.from, range.to)
 }
 
 fn align(window: &Window, time: Timestamp) -> Timestamp {
-    let unit = granularity(window);
+    let unit = window.granularity();
     Timestamp::from_micros(time.as_micros().div_euclid(unit) * unit)
 }
 
 fn ceil(window: &Window, time: Timestamp) -> Timestamp {
-    align(window, time.plus(granularity(window) - 1))
+    align(window, time.plus(window.granularity() - 1))
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use registry::BoundFormat;
 
     use super::*;
 

@@ -4,13 +4,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use domain::{RunId, SyncId, Timestamp};
-use gateway::{AUTH_PROBLEM, Gateway, GatewayError, Health};
+use gateway::{AUTH_PROBLEM, Gateway, GatewayError, Health, permission_problem};
+use store::connections::{self, Problem};
 use store::records::Lease;
 use store::runs::{self, Ending, RunNotes, RunStatus};
 use store::schedule::{self, Claimed};
-use store::syncs;
+use store::syncs::{self, SyncRow};
+use store::{DbConn, StoreError};
 use tokio_util::sync::CancellationToken;
-use upstream::{CallError, Urgency, VerifyError};
+use upstream::{CallError, ProviderError, Urgency, VerifyError};
 
 use crate::checkpoint::Checkpoint;
 use crate::context::Context;
@@ -40,6 +42,7 @@ pub(crate) async fn carry_out(
     stopping: CancellationToken,
 ) -> bool {
     let (run, resumed) = (claimed.run.id, claimed.run.resumed);
+    let put_at = claimed.connection.updated_at;
     let lease = Lease {
         sync: claimed.sync.id,
         holder,
@@ -69,8 +72,8 @@ pub(crate) async fn carry_out(
             Err(failure) if failure.database_is_away() => {
                 hand_back(&gateway, &lease, run, &left, soon(resumed)).await
             }
-            Ok(then) => end(&gateway, &lease, run, &left, Ok(*then)).await,
-            Err(failure) => end(&gateway, &lease, run, &left, Err(failure)).await,
+            Ok(then) => end(&gateway, &lease, (run, put_at), &left, Ok(*then)).await,
+            Err(failure) => end(&gateway, &lease, (run, put_at), &left, Err(failure)).await,
         };
         match stored {
             // For as long as the lease lives: whoever polls this stops when it has expired.
@@ -176,12 +179,18 @@ async fn work(context: &Arc<Context>) -> Result<Then, Failure> {
         context.gateway.note_success(&context.connection).await?;
     }
     match read(context).await {
-        // Single refusals happen without any reason: only one that is confirmed counts.
-        Err(failure) if failure.unauthorized() => match verify(context).await {
-            Err(confirmed) if confirmed.unauthorized() => Err(confirmed),
-            _ => Err(failure),
-        },
-        outcome => outcome,
+        Err(failure) => Err(match failure.denial().cloned() {
+            // Single refusals happen without any reason: only one that is confirmed says that the key is refused as a whole.
+            Some(denial) => match verify(context).await {
+                Ok(()) => Failure::NotPermitted(denial),
+                Err(confirmed) if confirmed.unauthorized() => confirmed,
+                // The key may not read what it is verified by either, and nothing says that it is not good.
+                Err(other) if other.denial().is_some() => Failure::NotPermitted(denial),
+                Err(_) => failure,
+            },
+            None => failure,
+        }),
+        done => done,
     }
 }
 
@@ -263,11 +272,12 @@ fn soon(resumed: i64) -> i64 {
     HAND_BACK.saturating_mul(resumed.clamp(0, 9) + 1)
 }
 
-/// Ends the run and sets when the sync is due next, in one transaction.
+/// Ends the run, sets when the sync is due next, and notes whether the key may read it, in one transaction. `put_at` is when
+/// the connection was put whose credentials the run had.
 async fn end(
     gateway: &Gateway,
     lease: &Lease,
-    run: RunId,
+    (run, put_at): (RunId, Timestamp),
     left: &Left,
     outcome: Result<Then, &Failure>,
 ) -> Result<(), GatewayError> {
@@ -275,6 +285,11 @@ async fn end(
     let failure = outcome.err();
     let told = failure.map(Failure::tell);
     let unauthorized = failure.is_some_and(Failure::unauthorized);
+    let permitted = match failure {
+        None => Permitted::Yes,
+        Some(Failure::NotPermitted(refusal)) => Permitted::No(refusal.clone()),
+        Some(_) => Permitted::Unknown,
+    };
     let asked_to_wait = failure.and_then(|failure| match failure {
         Failure::Call(error) => error.retry_after(),
         _ => None,
@@ -318,9 +333,10 @@ async fn end(
             }
         };
         if !schedule::finish(c, lease.sync, &lease.holder, due, now)? {
-            return Err(store::StoreError::LeaseLost);
+            return Err(StoreError::LeaseLost);
         }
         syncs::set_checkpoint(c, lease.sync, &checkpoint.store())?;
+        note_permission(c, &gateway_, &sync, permitted, (put_at, now))?;
         let ending = Ending {
             status: if told.is_some() {
                 RunStatus::Failed
@@ -335,9 +351,48 @@ async fn end(
     });
     match stored.await {
         // Whoever holds the sync now ends the run.
-        Err(store::StoreError::LeaseLost) => Ok(()),
+        Err(StoreError::LeaseLost) => Ok(()),
         other => Ok(other?),
     }
+}
+
+/// What a run says of the key's permission to read.
+enum Permitted {
+    Yes,
+    No(ProviderError),
+    Unknown,
+}
+
+/// Notes on the sync whether its key may read it, unless the connection was put again since `put_at`: then it may have another key.
+fn note_permission(
+    c: &mut DbConn,
+    gateway: &Gateway,
+    sync: &SyncRow,
+    permitted: Permitted,
+    (put_at, now): (Timestamp, Timestamp),
+) -> Result<(), StoreError> {
+    let problem = match permitted {
+        Permitted::Unknown => return Ok(()),
+        Permitted::Yes if sync.problem.is_none() => return Ok(()),
+        Permitted::Yes => None,
+        Permitted::No(refusal) => {
+            let Some(provider) = gateway.registry().get(sync.provider.as_str()) else {
+                return Ok(());
+            };
+            let new = permission_problem(provider, &sync.name, &refusal, now);
+            // What lasts keeps the time of its beginning.
+            let same = |old: &Problem| (&old.code, &old.message) == (&new.code, &new.message);
+            if sync.problem.as_ref().is_some_and(same) {
+                return Ok(());
+            }
+            Some(new)
+        }
+    };
+    let connection = connections::get_any_environment(c, sync.connection)?;
+    if connection.is_some_and(|connection| connection.updated_at == put_at) {
+        syncs::set_problem(c, sync.id, problem.as_ref())?;
+    }
+    Ok(())
 }
 
 /// How long to wait after so many failures in a row, in microseconds; up to a tenth more, so that not all strike at once.

@@ -7,9 +7,10 @@ use serde_json::{Map, Value as Json};
 use utoipa::ToSchema;
 
 use super::imports::GivenCredentials;
-use super::{EndUser, IntegrationQuery, Success};
+use super::{EndUser, IntegrationQuery};
 use crate::body::{Body, QueryBody};
 use crate::caller::{Caller, scope};
+use crate::connect::{UnreadableSync, unreadable};
 use crate::error::{ApiError, ErrorBody, KeyErrors};
 use crate::query::Query;
 
@@ -47,13 +48,22 @@ impl From<PatchBody> for ConnectionPatch {
     }
 }
 
+/// Changed.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct PatchAnswer {
+    success: bool,
+    /// The syncs that the new key may not read. Left out if there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unreadable_syncs: Vec<UnreadableSync>,
+}
+
 /// Changes a connection; with `credentials` it gets new ones, which are tried before they replace the old.
 #[utoipa::path(
     operation_id = "patch_connection", tag = "connections", security(("api_key" = ["environment:connections:update"])),
     params(("connection_id" = String, Path, description = "What you call the connection", example = "my-acme"), IntegrationQuery),
     request_body = PatchBody,
     responses(
-        (status = 200, description = "Changed", body = Success),
+        (status = 200, description = "Changed", body = PatchAnswer),
         (status = 400, description = "`invalid_query_params`, `invalid_body`, `unknown_provider_config`, `connection_test_failed` if the provider refused the credentials, or `connection_validation_failed` if it cannot be called with what was given", body = ErrorBody),
         (status = 404, description = "`not_found`", body = ErrorBody),
         (status = 409, description = "`conflict`: the credentials were replaced while the change was tried", body = ErrorBody),
@@ -69,13 +79,15 @@ pub(crate) async fn patch(
     name: web::Path<String>,
     query: Query<IntegrationQuery>,
     body: QueryBody<PatchBody>,
-) -> Result<web::Json<Success>, ApiError> {
+) -> Result<web::Json<PatchAnswer>, ApiError> {
     let patched = gateway
         .connections()
         .patch(&caller, &query.0.provider_config_key, &name, body.0.into())
         .await;
-    patched.map_err(ApiError::looking)?;
-    Ok(web::Json(Success::new()))
+    Ok(web::Json(PatchAnswer {
+        success: true,
+        unreadable_syncs: unreadable(patched.map_err(ApiError::looking)?),
+    }))
 }
 
 /// One connection or several.

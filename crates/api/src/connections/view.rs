@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use domain::Timestamp;
-use gateway::{Credential, Shown};
+use gateway::{Credential, Listed, Shown, SyncProblem};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
-use store::connections::ConnectionRow;
+use store::connections::{ConnectionRow, Problem};
 use utoipa::ToSchema;
 
 /// A list of connections, newest first.
@@ -16,10 +16,10 @@ pub(crate) struct ConnectionList {
     connections: Vec<ListedConnection>,
 }
 
-impl From<Vec<ConnectionRow>> for ConnectionList {
-    fn from(rows: Vec<ConnectionRow>) -> Self {
+impl From<Vec<Listed>> for ConnectionList {
+    fn from(listed: Vec<Listed>) -> Self {
         Self {
-            connections: rows.into_iter().map(ListedConnection::from).collect(),
+            connections: listed.into_iter().map(ListedConnection::from).collect(),
         }
     }
 }
@@ -146,7 +146,7 @@ struct SharedFields {
 /// Something that is wrong with a connection.
 #[derive(Serialize, ToSchema)]
 struct ConnectionError {
-    /// The kind: `auth` if the provider no longer takes the credentials.
+    /// The kind: `auth` if the provider no longer takes the credentials, `sync` if it does and refuses to show a sync's list.
     #[schema(example = "auth")]
     r#type: String,
     /// Names this occurrence.
@@ -160,24 +160,53 @@ struct ConnectionError {
     /// Since when.
     #[schema(format = DateTime)]
     at: String,
+    /// Of type `sync`: the sync.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sync: Option<String>,
+    /// Of type `sync`: its variant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    variant: Option<String>,
 }
 
-impl From<ConnectionRow> for SharedFields {
-    fn from(row: ConnectionRow) -> Self {
-        let id = row.id.raw();
-        let error = row.problem.map(|problem| ConnectionError {
-            log_id: format!("{id}-{}", problem.at.as_micros()),
-            r#type: problem.kind,
+impl ConnectionError {
+    fn new(kind: String, log_id: &str, problem: Problem) -> Self {
+        Self {
+            r#type: kind,
+            log_id: format!("{log_id}-{}", problem.at.as_micros()),
             message: problem.message,
             code: problem.code,
             at: problem.at.to_string(),
-        });
+            sync: None,
+            variant: None,
+        }
+    }
+
+    fn of_sync(connection: i64, found: SyncProblem) -> Self {
+        // Nango's word for an error of a sync.
+        let log_id = format!("{connection}-{}", found.id);
+        Self {
+            sync: Some(found.sync.to_string()),
+            variant: Some(found.variant.to_string()),
+            ..Self::new("sync".to_owned(), &log_id, found.problem)
+        }
+    }
+}
+
+impl SharedFields {
+    fn new(row: ConnectionRow, sync_problems: Vec<SyncProblem>) -> Self {
+        let id = row.id.raw();
+        let own = row
+            .problem
+            .map(|problem| ConnectionError::new(problem.kind.clone(), &id.to_string(), problem));
+        let of_syncs = sync_problems
+            .into_iter()
+            .map(|found| ConnectionError::of_sync(id, found));
         Self {
             id,
             connection_id: row.name.to_string(),
             provider_config_key: row.integration.to_string(),
             provider: row.provider.to_string(),
-            errors: error.into_iter().collect(),
+            errors: own.into_iter().chain(of_syncs).collect(),
             end_user: row.end_user,
             tags: row.tags,
             metadata: row.metadata,
@@ -185,11 +214,11 @@ impl From<ConnectionRow> for SharedFields {
     }
 }
 
-impl From<ConnectionRow> for ListedConnection {
-    fn from(row: ConnectionRow) -> Self {
+impl From<Listed> for ListedConnection {
+    fn from(listed: Listed) -> Self {
         Self {
-            created: row.created_at.to_string(),
-            shared: row.into(),
+            created: listed.connection.created_at.to_string(),
+            shared: SharedFields::new(listed.connection, listed.sync_problems),
         }
     }
 }
@@ -218,7 +247,7 @@ impl FullConnection {
             updated_at: time(row.updated_at),
             last_fetched_at: row.last_fetched_at.map(time),
             credentials: shown.credentials.into(),
-            shared: row.into(),
+            shared: SharedFields::new(row, shown.sync_problems),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use gateway::SyncStatus;
 use serde::Serialize;
 use serde_json::Value as Json;
+use store::connections::Problem;
 use store::runs::{RunRow, RunStatus};
 use utoipa::ToSchema;
 
@@ -48,11 +49,43 @@ struct SyncEntry {
     /// Why a list of that run may not have been read to its end, so that no deletions were looked for; left out if all were.
     #[serde(skip_serializing_if = "Option::is_none")]
     incomplete: Option<String>,
+    /// That the provider does not let the connection's key read what the sync needs; left out if it does, or if nobody knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<SyncProblem>,
     /// Live records by model.
     record_count: BTreeMap<String, u64>,
     /// How far it is, in its own words.
     #[schema(value_type = Option<Object>)]
     checkpoint: Option<Json>,
+}
+
+/// What keeps a sync from reading.
+#[derive(Serialize, ToSchema)]
+struct SyncProblem {
+    /// The kind: `permission`.
+    #[schema(example = "permission")]
+    r#type: String,
+    /// What the provider said, and what to do.
+    #[schema(
+        example = "the key may not read acme-messages: Acme refused with HTTP 403: \"Missing scope\". Give the key the permission to read it at the provider, or connect again with a key that has it."
+    )]
+    message: String,
+    /// The provider's code.
+    code: Option<String>,
+    /// Since when.
+    #[schema(format = DateTime)]
+    at: String,
+}
+
+impl From<Problem> for SyncProblem {
+    fn from(problem: Problem) -> Self {
+        Self {
+            r#type: problem.kind,
+            message: problem.message,
+            code: problem.code,
+            at: problem.at.to_string(),
+        }
+    }
 }
 
 /// What a run did.
@@ -110,6 +143,7 @@ impl From<SyncStatus> for SyncEntry {
             next_scheduled_sync_at: state.next_run_at.map(|time| time.to_string()),
             latest_execution_status: finished.map(|run| ended(run.status)),
             incomplete: finished.and_then(|run| run.incomplete.clone()),
+            problem: state.sync.problem.map(SyncProblem::from),
             latest_result: finished
                 .map(|run| (state.model.clone(), counts(run)))
                 .into_iter()
@@ -121,12 +155,14 @@ impl From<SyncStatus> for SyncEntry {
     }
 }
 
-/// Running before paused before how the last run ended; a sync that never ran has not failed.
+/// Running before paused before how the last run ended; a sync that never ran has not failed, unless its key may not read.
 fn overall(state: &SyncStatus) -> State {
     if state.running {
         State::Running
     } else if state.sync.paused {
         State::Paused
+    } else if state.sync.problem.is_some() {
+        State::Error
     } else {
         state
             .latest_finished

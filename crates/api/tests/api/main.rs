@@ -32,6 +32,7 @@ mod integrations;
 mod methods;
 mod names;
 mod nul_characters;
+mod permissions;
 mod provider_answers;
 mod proxy;
 mod proxy_bytes;

@@ -175,6 +175,7 @@ fn request(
         path: template?,
         query,
         headers,
+        size_parameter: list.and_then(|list| list.limit_name_in_request.clone()),
     })
 }
 

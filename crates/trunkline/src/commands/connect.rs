@@ -58,6 +58,9 @@ pub(crate) async fn run(
 async fn tell(client: &Client, integration: &str, answer: &Json) -> anyhow::Result<()> {
     let id = answer::text(answer, "/connection/id");
     output::line(format_args!("{}: {id}", answer::text(answer, "/message")))?;
+    for unreadable in answer::list(answer, "unreadable_syncs") {
+        output::note(format_args!("warning: {}", answer::text(unreadable, "/message")));
+    }
     // The account is connected; a key that may not list syncs only misses the hint.
     let functions = client.functions(integration).await.unwrap_or_default();
     let Some(table) = functions.iter().find_map(|function| function.table.as_ref()) else {

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use dialoguer::Confirm;
 use domain::Clock;
+use serde_json::Value as Json;
 
 use crate::cli::{Connections, ConnectionsCommand, OneConnection};
 use crate::client::{Client, answer};
@@ -35,12 +36,7 @@ async fn list(client: &Client, json: bool) -> anyhow::Result<()> {
         Column::prose("problem").rank(2),
     ]);
     for connection in answer::list(&answer, "connections") {
-        let problem = answer::list(connection, "errors").first();
-        let state = if problem.is_some() {
-            State::Failed
-        } else {
-            State::Ok
-        };
+        let (state, problems) = standing(connection);
         let [name, integration] =
             ["connection_id", "provider_config_key"].map(|name| table::field(connection, name));
         table.row([
@@ -48,13 +44,28 @@ async fn list(client: &Client, json: bool) -> anyhow::Result<()> {
             integration.into(),
             state.as_str().into(),
             table::ago(connection, "created"),
-            problem
-                .map(|error| table::field(error, "message"))
-                .unwrap_or_default()
-                .into(),
+            problems.into(),
         ]);
     }
     Ok(table.print("There are no connections yet: `trunkline connect INTEGRATION` makes one.")?)
+}
+
+/// The state of a connection, and what is wrong with it or its syncs.
+fn standing(connection: &Json) -> (State, String) {
+    let errors = answer::list(connection, "errors");
+    let of_sync = |error: &Json| answer::text(error, "/type") == "sync";
+    let state = if errors.is_empty() {
+        State::Ok
+    } else if errors.iter().all(of_sync) {
+        State::Limited
+    } else {
+        State::Failed
+    };
+    let problems: Vec<String> = errors
+        .iter()
+        .map(|error| table::field(error, "message"))
+        .collect();
+    (state, problems.join(" "))
 }
 
 async fn show(client: &Client, one: &OneConnection) -> anyhow::Result<()> {
@@ -69,22 +80,12 @@ async fn show(client: &Client, one: &OneConnection) -> anyhow::Result<()> {
         return Ok(output::json(&answer)?);
     }
     let now = Clock::system().now();
-    let problem = answer::list(&answer, "errors").first();
-    let state = if problem.is_some() {
-        State::Failed
-    } else {
-        State::Ok
-    };
+    let (state, problems) = standing(&answer);
     let mut table = Table::details();
     table.detail("connection", name);
     table.detail("integration", table::field(&answer, "provider_config_key"));
     table.detail("state", state.as_str());
-    table.detail(
-        "problem",
-        problem
-            .map(|error| table::field(error, "message"))
-            .unwrap_or_default(),
-    );
+    table.detail("problem", problems);
     for (title, name) in [("created", "created_at"), ("updated", "updated_at")] {
         let time = table::field(&answer, name);
         let people = terminal::is_terminal();

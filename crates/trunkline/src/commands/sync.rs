@@ -185,7 +185,9 @@ async fn status(client: &Client, selection: &Selection, watch: bool, api: &Api) 
         Column::word("last_ended").rank(1),
         Column::word("next").rank(2),
         Column::word("schedule").rank(3),
+        Column::prose("problem").rank(4),
     ]);
+    let people = terminal::is_terminal();
     for state in answer::list(&states, "syncs") {
         let [connection, name, status, schedule] =
             ["connection_id", "name", "status", "frequency"].map(|name| table::field(state, name));
@@ -197,17 +199,30 @@ async fn status(client: &Client, selection: &Selection, watch: bool, api: &Api) 
             table::ago(state, "finishedAt"),
             table::ago(state, "nextScheduledSyncAt"),
             schedule.into(),
+            // People read it below the table, where it has room.
+            if people {
+                Cell::from("")
+            } else {
+                problem(state).into()
+            },
         ]);
     }
     table.print("There are no syncs: nothing is connected, or the provider has none.")?;
-    let people = terminal::is_terminal();
     for state in answer::list(&states, "syncs").iter().filter(|_| people) {
+        let [connection, sync] = ["connection_id", "name"].map(|name| table::field(state, name));
         if let Some(reason) = state.get("incomplete").and_then(Json::as_str) {
-            let [connection, sync] = ["connection_id", "name"].map(|name| table::field(state, name));
             output::line(format_args!("{sync} of {connection} is incomplete: {reason}"))?;
+        }
+        if !problem(state).is_empty() {
+            output::line(format_args!("{sync} of {connection}: {}", problem(state)))?;
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Why a sync cannot read; empty if nothing is known to be wrong.
+fn problem(state: &Json) -> &str {
+    answer::text(state, "/problem/message")
 }
 
 async fn trigger(client: &Client, body: &Json, wait: bool, api: &Api) -> anyhow::Result<ExitCode> {

@@ -16,7 +16,7 @@ pub(crate) const SECRET_KEY: &str = "5b0f1d52-3c1c-4c1b-9d0e-0f6f2f0e7a11";
 /// Pages are small, so that there are many moments to die at; the whole list is read in one run.
 pub(crate) fn small_pages(file: &str) -> String {
     let changed = file
-        .replace(r#"PageSize: "1000""#, r#"PageSize: "100""#)
+        .replace("limit: 1000\n", "limit: 100\n")
         .replace("pages: 100", "pages: 1000");
     assert_ne!(changed, file);
     changed

@@ -158,6 +158,43 @@ fn refused_credentials_are_told_in_words() {
 }
 
 #[test]
+fn a_key_that_may_not_read_a_sync_is_told_when_connecting_and_in_lists() {
+    let mut served = Served::new(10);
+    let known = served.simulator.credentials().clone();
+    served.place.set("TWILIO_API_KEY_SID", &known.restricted_key_sid);
+    served
+        .place
+        .set("TWILIO_API_KEY_SECRET", &known.restricted_key_secret);
+    let running = served.start();
+    let refused = "the key may not read twilio-messages: Twilio refused with HTTP 403, code 70051";
+
+    let connect = [
+        "connect",
+        "twilio",
+        "--connection-id",
+        "acme",
+        "--url",
+        &running.url(),
+    ];
+    let told = served.place.run(&connect);
+    assert!(told.status.success(), "{}", told.err);
+    assert!(told.err.contains(&format!("warning: {refused}")), "{}", told.err);
+
+    let row = |arguments: &[&str]| -> Vec<String> {
+        let text = served.ask(&running, arguments);
+        let line = text.lines().nth(1).unwrap();
+        line.split('\t').map(str::to_owned).collect()
+    };
+    let connection = row(&["connections"]);
+    assert_eq!(connection[2], "limited", "{connection:?}");
+    assert!(connection[4].starts_with(refused), "{connection:?}");
+    let shown = served.ask(&running, &["connections", "show", "twilio", "acme"]);
+    assert!(shown.contains("limited") && shown.contains(refused), "{shown}");
+    let sync = row(&["sync", "status", "twilio"]);
+    assert!(sync.last().unwrap().starts_with(refused), "{sync:?}");
+}
+
+#[test]
 fn a_key_is_rotated_while_a_server_runs_and_the_old_one_can_go() {
     let served = Served::new(20);
     let running = served.start();

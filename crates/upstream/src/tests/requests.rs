@@ -112,6 +112,7 @@ fn a_list_call_escapes_values_and_leaves_out_what_nothing_fills() {
         path: template("/accounts/${connectionConfig.accountId}/messages"),
         query: templates(&[("size", "100"), ("zone", "${metadata.zone}")]),
         headers: templates(&[("x-a", "1"), ("x-zone", "${metadata.zone}")]),
+        size_parameter: Some("size".to_owned()),
     };
     let call = target(provider("https://api.example"))
         .list_call(&request, &pairs(&[("from", "2026-01-01")]))

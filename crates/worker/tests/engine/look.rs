@@ -126,7 +126,7 @@ pub(crate) async fn table_of(
 /// Pages of 50 messages, so that there are many.
 pub(crate) fn small_pages() -> AppBuilder {
     AppBuilder::default().twilio_file(|file| {
-        let changed = file.replace(r#"PageSize: "1000""#, r#"PageSize: "50""#);
+        let changed = file.replace("limit: 1000\n", "limit: 50\n");
         assert_ne!(changed, file);
         changed
     })

@@ -33,6 +33,8 @@ mod oddities;
 #[cfg(test)]
 mod ordering;
 #[cfg(test)]
+mod permissions;
+#[cfg(test)]
 mod pooler;
 #[cfg(test)]
 mod random_lists;

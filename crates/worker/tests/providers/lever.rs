@@ -216,7 +216,11 @@ async fn a_wrong_key_is_refused_and_one_for_opportunities_alone_is_taken() {
     stage.first_answer(error(403, "Forbidden", "Forbidden"));
     stage.try_to_connect(&json!({})).await.expect(201);
     assert_eq!(
-        stage.queries("/v1/opportunities").await.last().unwrap(),
+        stage
+            .queries_to_connect("/v1/opportunities")
+            .await
+            .first()
+            .unwrap(),
         "limit=1"
     );
 }

@@ -46,8 +46,8 @@ fn answers(asked: &Asked<'_>) -> Option<ResponseTemplate> {
 fn addresses(asked: &Asked<'_>, shelf: &str) -> Option<ResponseTemplate> {
     asked.only(&["limit", "page", "address"]);
     asked.demand(
-        asked.number("limit") == Some(1_000),
-        "the page is as large as may be",
+        matches!(asked.number("limit"), Some(1 | 1_000)),
+        "the page is as large as may be, or one record",
     );
     let all = asked.shelf(shelf);
     let pivot = asked.parameter("address");
@@ -107,11 +107,7 @@ async fn domains_are_kept_equal() {
         (&row["state"], &row["require_tls"], &row["created_at"]),
         (&json!("active"), &json!(true), &json!("2013-07-10T19:26:52Z"))
     );
-    assert_eq!(
-        stage.queries("/v4/domains").await[1..].len(),
-        3,
-        "and one to try the key"
-    );
+    assert_eq!(stage.queries("/v4/domains").await.len(), 3);
     assert!(
         stage.queries("/v3/mg.example.com/bounces").await.is_empty(),
         "not started"

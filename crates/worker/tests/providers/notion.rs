@@ -127,6 +127,40 @@ async fn a_token_that_cannot_list_users_is_told_what_can() {
     let run = stage.pass_to_failure(Duration::ZERO).await;
     let hint = run["error"]["hint"].as_str().unwrap();
     assert!(hint.contains("personal access token"), "{hint}");
+    assert_eq!(run["error"]["code"], "restricted_resource", "{run:#}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connecting_a_token_that_cannot_list_users_says_so() {
+    let play = Play {
+        answers: |asked| match asked.path() {
+            "/v1/users" => Some(error(
+                403,
+                "restricted_resource",
+                "Insufficient permissions for this endpoint.",
+            )),
+            _ => answers(asked),
+        },
+        ..notion()
+    };
+    let stage = Stage::of(play).await;
+    let reply = stage.try_to_connect(&json!({})).await.expect(201).json();
+    let [unreadable] = reply["unreadable_syncs"].as_array().unwrap().as_slice() else {
+        panic!("{reply:#}");
+    };
+    assert_eq!(
+        (&unreadable["sync"], &unreadable["code"]),
+        (&json!("notion-users"), &json!("restricted_resource"))
+    );
+    let message = unreadable["message"].as_str().unwrap();
+    assert!(
+        message.starts_with("the key may not read notion-users: Notion refused with HTTP 403, code restricted_resource: \"Insufficient permissions for this endpoint.\". "),
+        "{message}"
+    );
+    assert!(
+        message.contains("connect with the secret of an internal integration"),
+        "{message}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -107,12 +107,7 @@ async fn flags_are_kept_equal_to_the_project() {
     let pages = stage.queries(LIST).await;
     assert_eq!(
         pages,
-        [
-            "limit=1",
-            "limit=100",
-            "limit=100&offset=100",
-            "limit=100&offset=200"
-        ]
+        ["limit=100", "limit=100&offset=100", "limit=100&offset=200"]
     );
 
     stage.change("feature_flags", "id", &json!(7), |flag| {

@@ -5,6 +5,8 @@
 //! unknown path, a wrong parameter) is noted as an oddity, and the next [`Stage::run_due`] fails with it.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -192,13 +194,15 @@ pub(crate) struct Stage {
     pub(crate) app: TestApp,
     server: MockServer,
     scene: Arc<Scene>,
+    /// How many requests connecting made.
+    connecting: AtomicUsize,
 }
 
 /// Runs `test` on a stage over either database.
 pub(crate) async fn on(dialect: Dialect, play: Play, test: impl AsyncFnOnce(Stage)) {
     let (builder, server, scene) = set_up(play).await;
     testkit::run(builder, dialect, async |app| {
-        test(Stage { app, server, scene }).await;
+        test(Stage::new(app, server, scene)).await;
     })
     .await;
 }
@@ -230,7 +234,17 @@ impl Stage {
     pub(crate) async fn of(play: Play) -> Self {
         let (builder, server, scene) = set_up(play).await;
         let app = builder.start(Dialect::Sqlite).await.unwrap();
-        Self { app, server, scene }
+        Self::new(app, server, scene)
+    }
+
+    fn new(app: TestApp, server: MockServer, scene: Arc<Scene>) -> Self {
+        let connecting = AtomicUsize::new(0);
+        Self {
+            app,
+            server,
+            scene,
+            connecting,
+        }
     }
 
     /// What `change` makes of the list that the provider shows as `shelf`.
@@ -280,7 +294,10 @@ impl Stage {
             body[name] = value.clone();
         }
         let path = format!("/{}/connect", self.scene.play.provider);
-        self.app.admin().post(&path, &body).await
+        let reply = self.app.admin().post(&path, &body).await;
+        let made = self.server.received_requests().await.unwrap().len();
+        self.connecting.store(made, Ordering::Relaxed);
+        reply
     }
 
     /// Lets what is due run to its end, and sees that all runs so far went well.
@@ -350,12 +367,25 @@ impl Stage {
         found.unwrap_or_else(|| panic!("no row with {field} {value}"))
     }
 
-    /// The queries with which `path` was called, in order.
+    /// The queries with which `path` was called since the connection was made, in order.
     pub(crate) async fn queries(&self, path: &str) -> Vec<String> {
+        let connecting = self.connecting.load(Ordering::Relaxed);
+        self.queries_among(path, connecting..usize::MAX).await
+    }
+
+    /// The queries with which `path` was called to connect, in order.
+    pub(crate) async fn queries_to_connect(&self, path: &str) -> Vec<String> {
+        let connecting = self.connecting.load(Ordering::Relaxed);
+        self.queries_among(path, 0..connecting).await
+    }
+
+    async fn queries_among(&self, path: &str, numbers: Range<usize>) -> Vec<String> {
         let requests = self.server.received_requests().await.unwrap();
-        let of_path = requests.iter().filter(|request| request.url.path() == path);
+        let numbered = requests.iter().enumerate();
+        let of_path =
+            numbered.filter(|(number, request)| numbers.contains(number) && request.url.path() == path);
         of_path
-            .map(|request| request.url.query().unwrap_or_default().to_owned())
+            .map(|(_, request)| request.url.query().unwrap_or_default().to_owned())
             .collect()
     }
 

@@ -1,0 +1,348 @@
+//! Keys that are good and may not read what some syncs need: connecting says so, and so does what shows connections and syncs.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
+use testkit::{AppBuilder, TestApp, on_both_databases};
+use wiremock::matchers::{header, path};
+use wiremock::{Mock, MockServer, Request, ResponseTemplate};
+
+use crate::connect_sessions::made;
+
+on_both_databases!(
+    connecting_names_each_sync_that_the_key_may_not_read,
+    an_import_and_a_front_end_are_told_the_same,
+    new_credentials_are_checked_and_clear_what_was_noted,
+    what_is_no_refusal_of_permission_is_not_told,
+    a_provider_that_is_slow_does_not_hold_up_connecting,
+    the_requests_are_small_and_use_the_window,
+    a_restricted_key_of_the_simulator_is_told,
+);
+
+/// Syncs with these names, of lists at paths of the same names.
+fn file(syncs: &[&str]) -> String {
+    let mut text = r#"
+display_name: Acme
+auth_mode: API_KEY
+proxy:
+  base_url: https://api.acme.example
+  headers: { authorization: "Bearer ${apiKey}" }
+  verification: { endpoints: [/me] }
+errors:
+  code: code
+  message: message
+  unauthorized_codes: [key_restricted]
+  hints: { no_scope: "Tick the box Read in Acme's settings." }
+syncs:
+"#
+    .to_owned();
+    for name in syncs {
+        write!(
+            text,
+            "
+  acme-{name}:
+    description: Things
+    model: Of-{name}
+    table: acme_{name}
+    runs: every hour
+    request: {{ path: /{name} }}
+    records: items
+    key: id
+    columns: {{ id: text, at: timestamp }}
+    paginate:
+      type: offset
+      offset_name_in_request: skip
+      limit_name_in_request: size
+      limit: 250
+    window: {{ column: at, from: since, format: unix_seconds, step: 1 day, retention: 90 days }}
+    lookback: [{{ reach: 1 day }}]
+"
+        )
+        .unwrap();
+    }
+    text
+}
+
+/// An app beside a provider that knows the keys `good` and `poor`.
+struct Acme {
+    app: TestApp,
+    provider: MockServer,
+}
+
+impl Acme {
+    /// `refused` are answers to the key `poor`, by path; all else is an empty list.
+    async fn beside(app: &TestApp, refused: &[(&str, ResponseTemplate)]) -> Self {
+        let provider = MockServer::start().await;
+        for (at, answer) in refused {
+            Mock::given(path(format!("/{at}")))
+                .and(header("authorization", "Bearer poor"))
+                .respond_with(answer.clone())
+                .mount(&provider)
+                .await;
+        }
+        for key in ["Bearer good", "Bearer poor"] {
+            Mock::given(header("authorization", key))
+                .respond_with(ResponseTemplate::new(200).set_body_json(json!({ "items": [] })))
+                .mount(&provider)
+                .await;
+        }
+        let mut names: Vec<&str> = refused.iter().map(|(at, _)| *at).collect();
+        names.push("open");
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("acme.yaml"), file(&names)).unwrap();
+        let app = AppBuilder::default()
+            .registry(registry::Registry::load(Some(folder.path())).unwrap())
+            .upstream(|options| {
+                let address = provider.uri().parse().unwrap();
+                options.base_urls.insert("acme".parse().unwrap(), address);
+                options.list_check = Duration::from_secs(3);
+            })
+            .start(app.store().dialect())
+            .await
+            .unwrap();
+        Self { app, provider }
+    }
+
+    async fn connect(&self, key: &str) -> Json {
+        let body = json!({ "connectionId": "mine", "apiKey": key });
+        let reply = self.app.admin().post("/acme/connect", &body).await;
+        reply.expect(201).json()
+    }
+
+    async fn shown(&self) -> Json {
+        let shown = self
+            .app
+            .admin()
+            .get("/connections/mine?provider_config_key=acme")
+            .await;
+        shown.expect(200).json()
+    }
+
+    async fn errors(&self) -> Json {
+        let listed = self.app.admin().get("/connections").await.expect(200).json();
+        assert_eq!(listed["connections"][0]["errors"], self.shown().await["errors"]);
+        listed["connections"][0]["errors"].clone()
+    }
+
+    async fn states(&self) -> Vec<Json> {
+        let path = "/sync/status?provider_config_key=acme&connection_id=mine&syncs=*";
+        let states = self.app.admin().get(path).await.expect(200).json();
+        states["syncs"].as_array().unwrap().clone()
+    }
+
+    async fn asked(&self, at: &str) -> Vec<Request> {
+        let mut requests = self.provider.received_requests().await.unwrap();
+        requests.retain(|request| request.url.path() == at);
+        requests
+    }
+}
+
+fn refusal(status: u16, body: &Json) -> ResponseTemplate {
+    ResponseTemplate::new(status).set_body_json(body)
+}
+
+fn forbidden() -> ResponseTemplate {
+    refusal(
+        403,
+        &json!({ "code": "no_scope", "message": "Missing\nscope of poor: read" }),
+    )
+}
+
+fn names(list: &Json) -> Vec<&str> {
+    let list = list.as_array().map(Vec::as_slice).unwrap_or_default();
+    list.iter().map(|entry| entry["sync"].as_str().unwrap()).collect()
+}
+
+async fn connecting_names_each_sync_that_the_key_may_not_read(app: TestApp) {
+    let denied = refusal(401, &json!({ "message": "no" }));
+    let by_code = refusal(400, &json!({ "code": "key_restricted" }));
+    let acme = Acme::beside(
+        &app,
+        &[("users", forbidden()), ("bills", denied), ("notes", by_code)],
+    )
+    .await;
+
+    let told = acme.connect("poor").await;
+
+    let unreadable = &told["unreadable_syncs"];
+    assert_eq!(
+        names(unreadable),
+        ["acme-users", "acme-bills", "acme-notes"],
+        "{told:#}"
+    );
+    assert_eq!(
+        unreadable[0],
+        json!({
+            "sync": "acme-users",
+            "code": "no_scope",
+            "message": "the key may not read acme-users: Acme refused with HTTP 403, code no_scope: \"Missing scope of [secret]: read\". \
+                Tick the box Read in Acme's settings.",
+        })
+    );
+    let message = unreadable[1]["message"].as_str().unwrap();
+    assert!(
+        message.ends_with("connect again with a key that has it."),
+        "{message}"
+    );
+    assert_eq!(acme.asked("/bills").await.len(), 2, "a single 401 says nothing");
+    assert_eq!(acme.asked("/users").await.len(), 1);
+
+    let errors = acme.errors().await;
+    assert_eq!(names(&errors), ["acme-users", "acme-bills", "acme-notes"]);
+    assert_eq!(
+        (&errors[0]["type"], &errors[0]["variant"], &errors[0]["message"]),
+        (&json!("sync"), &json!("base"), &unreadable[0]["message"])
+    );
+    for state in acme.states().await {
+        let open = state["name"] == "acme-open";
+        assert_eq!(state["problem"].is_null(), open, "{state:#}");
+        assert!(open || state["problem"]["type"] == "permission", "{state:#}");
+    }
+    acme.app.run_due().await;
+    let of_state =
+        |states: Vec<Json>| -> Vec<Json> { states.iter().map(|state| state["status"].clone()).collect() };
+    assert_eq!(
+        of_state(acme.states().await),
+        ["ERROR", "ERROR", "ERROR", "SUCCESS"]
+    );
+}
+
+async fn an_import_and_a_front_end_are_told_the_same(app: TestApp) {
+    let acme = Acme::beside(&app, &[("users", forbidden())]).await;
+    let body = json!({ "provider_config_key": "acme", "connection_id": "mine",
+        "credentials": { "type": "API_KEY", "apiKey": "poor" } });
+    let imported = acme
+        .app
+        .admin()
+        .post("/connections", &body)
+        .await
+        .expect(201)
+        .json();
+    assert_eq!(names(&imported["errors"]), ["acme-users"]);
+    assert_eq!(imported["errors"][0]["type"], "sync");
+
+    let session = made(&acme.app, "", &json!({ "end_user": { "id": "u1" } })).await;
+    let path = format!(
+        "/api-auth/api-key/acme?connect_session_token={}",
+        session["token"].as_str().unwrap()
+    );
+    let answer = acme
+        .app
+        .anonymous()
+        .post(&path, &json!({ "apiKey": "poor" }))
+        .await;
+    let answer = answer.expect(200).json();
+    assert_eq!(names(&answer["unreadableSyncs"]), ["acme-users"], "{answer}");
+}
+
+async fn new_credentials_are_checked_and_clear_what_was_noted(app: TestApp) {
+    let acme = Acme::beside(&app, &[("users", forbidden())]).await;
+    let told = acme.connect("good").await;
+    assert_eq!(told.get("unreadable_syncs"), None, "{told}");
+    assert_eq!(acme.errors().await, json!([]));
+
+    let path = "/connections/mine?provider_config_key=acme";
+    let patch = |key: &str| json!({ "credentials": { "type": "API_KEY", "apiKey": key } });
+    let told = acme
+        .app
+        .admin()
+        .patch(path, &patch("poor"))
+        .await
+        .expect(200)
+        .json();
+    assert_eq!(names(&told["unreadable_syncs"]), ["acme-users"]);
+    assert_eq!(names(&acme.errors().await), ["acme-users"]);
+
+    let notes = json!({ "metadata": { "a": 1 } });
+    let told = acme.app.admin().patch(path, &notes).await.expect(200).json();
+    assert_eq!(told, json!({ "success": true }), "nothing was asked");
+    assert_eq!(names(&acme.errors().await), ["acme-users"]);
+
+    let told = acme
+        .app
+        .admin()
+        .patch(path, &patch("good"))
+        .await
+        .expect(200)
+        .json();
+    assert_eq!(told, json!({ "success": true }));
+    assert_eq!(acme.errors().await, json!([]));
+}
+
+async fn what_is_no_refusal_of_permission_is_not_told(app: TestApp) {
+    let limited = forbidden().insert_header("retry-after", "60");
+    let acme = Acme::beside(
+        &app,
+        &[
+            ("limited", limited),
+            ("many", refusal(429, &json!({}))),
+            ("down", refusal(503, &json!({}))),
+            ("gone", refusal(404, &json!({}))),
+            ("bad", refusal(400, &json!({ "code": "bad_request" }))),
+        ],
+    )
+    .await;
+    let told = acme.connect("poor").await;
+    assert_eq!(told.get("unreadable_syncs"), None, "{told}");
+    assert_eq!(acme.errors().await, json!([]));
+    assert_eq!(
+        acme.asked("/down").await.len(),
+        1,
+        "asked once, not until it answers"
+    );
+}
+
+async fn a_provider_that_is_slow_does_not_hold_up_connecting(app: TestApp) {
+    let slow = forbidden().set_delay(Duration::from_mins(1));
+    let acme = Acme::beside(&app, &[("slow", slow), ("users", forbidden())]).await;
+    let began = std::time::Instant::now();
+    let told = acme.connect("poor").await;
+    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+    assert_eq!(
+        names(&told["unreadable_syncs"]),
+        ["acme-users"],
+        "what is known is told"
+    );
+    assert_eq!(names(&acme.errors().await), ["acme-users"]);
+}
+
+async fn the_requests_are_small_and_use_the_window(app: TestApp) {
+    let acme = Acme::beside(&app, &[]).await;
+    acme.connect("good").await;
+    let asked = acme.asked("/open").await;
+    let queries: Vec<_> = asked.iter().map(|request| request.url.query().unwrap()).collect();
+    let since = acme.app.clock().now().as_micros() / 1_000_000 - 24 * 3_600;
+    assert_eq!(queries, [format!("since={since}&skip=0&size=1")]);
+}
+
+async fn a_restricted_key_of_the_simulator_is_told(app: TestApp) {
+    let known = app.simulator().credentials();
+    let body = json!({
+        "connectionId": "my-twilio",
+        "accountSid": known.account_sid,
+        "apiKeySid": known.restricted_key_sid,
+        "apiKeySecret": known.restricted_key_secret,
+    });
+    let told = app
+        .admin()
+        .post("/twilio/connect", &body)
+        .await
+        .expect(201)
+        .json();
+    assert_eq!(names(&told["unreadable_syncs"]), ["twilio-messages"], "{told:#}");
+    let message = told["unreadable_syncs"][0]["message"].as_str().unwrap();
+    assert!(
+        message.contains("HTTP 403, code 70051: \"Authorization Failed\""),
+        "{message}"
+    );
+    assert!(message.contains("Messages, read"), "{message}");
+
+    let again = app
+        .admin()
+        .post("/twilio/connect", &app.connect_body("my-twilio"))
+        .await;
+    assert_eq!(again.expect(201).json().get("unreadable_syncs"), None);
+    app.run_due().await;
+    assert!(app.rows("my-twilio").await > 0);
+}

@@ -1,0 +1,93 @@
+//! Whether credentials may read the lists of syncs: one small request for each.
+
+use std::sync::Arc;
+
+use domain::SyncName;
+use futures::StreamExt;
+use futures::stream;
+use registry::Sync;
+use tokio::time::{Instant, timeout_at};
+
+use crate::client::Effort;
+use crate::{Call, CallError, ProviderError, Target, Upstream, first_page};
+
+/// Requests of one check that are in flight at once.
+const PARALLEL: usize = 4;
+
+/// Bytes of a response that is read.
+const MAX_BODY: usize = 1 << 20;
+
+impl Upstream {
+    /// Requests the first page of each sync's list and returns the lists that the provider refuses to show, in the order of the
+    /// provider's file.
+    ///
+    /// The pages are as small as the file allows, a few requests run side by side under the provider's limits, and
+    /// [`crate::UpstreamOptions::list_check`] bounds them all together. A response that is no such refusal (a rate limit, an error of
+    /// the server, none in time) says nothing: that list is not returned.
+    pub async fn refused_lists(&self, target: &Target) -> Vec<(SyncName, ProviderError)> {
+        let time = self.options().list_check;
+        if time.is_zero() {
+            return Vec::new();
+        }
+        let deadline = Instant::now() + time;
+        let limit = usize::try_from(target.provider.limits.concurrency).unwrap_or(PARALLEL);
+        let syncs = target.provider.syncs.values().enumerate();
+        let checks = syncs
+            .map(|(place, sync)| async move { (place, &sync.name, self.refused_list(target, sync).await) });
+        let mut checks = stream::iter(checks).buffer_unordered(PARALLEL.min(limit).max(1));
+        let mut refused = Vec::new();
+        while let Ok(Some((place, name, refusal))) = timeout_at(deadline, checks.next()).await {
+            refused.extend(refusal.map(|refusal| (place, name.clone(), refusal)));
+        }
+        refused.sort_by_key(|(place, ..)| *place);
+        refused
+            .into_iter()
+            .map(|(_, name, refusal)| (name, refusal))
+            .collect()
+    }
+
+    /// Returns the provider's refusal to show the list, if it refuses.
+    async fn refused_list(&self, target: &Target, sync: &Arc<Sync>) -> Option<ProviderError> {
+        let call = self.smallest_page(target, sync).ok()?;
+        let effort = Effort {
+            max_attempts: 1,
+            max_body: MAX_BODY.min(self.options().max_body),
+            tries_credentials: true,
+            verification: None,
+        };
+        let refusal = async || match self.run(target, &call, &effort, Ok).await {
+            Err(failure) => match failure.error {
+                CallError::Provider(answer) if answer.denies_access() => Some(answer),
+                _ => None,
+            },
+            Ok(_) => None,
+        };
+        let first = refusal().await?;
+        // A correct key meets a 401 now and then, so only the second one counts.
+        if first.status == 401 {
+            refusal().await
+        } else {
+            Some(first)
+        }
+    }
+
+    /// The request for the first page of the sync's list: one record if the file names the page size's parameter, and the window's
+    /// newest range.
+    fn smallest_page(&self, target: &Target, sync: &Sync) -> Result<Call, CallError> {
+        let newest = sync.window.as_ref().map(|window| {
+            let (unit, width) = (
+                window.granularity(),
+                window.longest.unwrap_or(window.step).min(window.step),
+            );
+            let from = self.now().plus(width.saturating_neg()).as_micros();
+            window.bounds(domain::Timestamp::from_micros(from.div_euclid(unit) * unit), None)
+        });
+        let call = target.list_call(&sync.request, &newest.unwrap_or_default())?;
+        let mut call = first_page(&sync.paginate, call);
+        if let Some(size) = &sync.request.size_parameter {
+            call.query.retain(|(name, _)| name != size);
+            call.query.push((size.clone(), "1".to_owned()));
+        }
+        Ok(call)
+    }
+}

@@ -1,0 +1,214 @@
+//! Runs that the provider refuses: whether it is the key as a whole or what it may read, and what is noted of it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
+
+use registry::Registry;
+use serde_json::{Value as Json, json};
+use testkit::{AppBuilder, Dialect, TestApp};
+use wiremock::matchers::any;
+use wiremock::{Mock, MockServer, Request, ResponseTemplate};
+
+use crate::acme::acme_tests;
+use crate::look::newest_run;
+
+acme_tests!(
+    a_list_that_is_refused_later_is_noted_on_its_sync_and_a_success_clears_it,
+    a_key_that_is_refused_as_a_whole_is_not_taken_for_one_that_may_not_read,
+    what_fails_otherwise_changes_nothing_of_what_is_known,
+    a_run_with_an_older_key_notes_nothing,
+);
+
+const FILE: &str = r#"
+display_name: Acme
+auth_mode: API_KEY
+proxy:
+  base_url: https://api.acme.example
+  headers: { authorization: "Bearer ${apiKey}" }
+  verification: { endpoints: [/me] }
+errors: { code: code, message: message }
+syncs:
+  acme-things:
+    description: Things
+    model: Thing
+    table: acme_things
+    runs: every hour
+    request: { path: /things }
+    paginate: { type: none }
+    records: items
+    key: id
+    columns: { id: text }
+"#;
+
+/// The statuses that the provider answers with.
+#[derive(Default)]
+struct Statuses {
+    me: AtomicU16,
+    things: AtomicU16,
+}
+
+struct Stage {
+    app: TestApp,
+    statuses: Arc<Statuses>,
+    _server: MockServer,
+}
+
+/// Runs `test` with an app that has read the list once.
+async fn on(dialect: Dialect, test: impl AsyncFnOnce(Stage)) {
+    let statuses = Arc::new(Statuses::default());
+    statuses.me.store(200, Ordering::SeqCst);
+    statuses.things.store(200, Ordering::SeqCst);
+    let server = MockServer::start().await;
+    let play = Arc::clone(&statuses);
+    let respond = move |request: &Request| {
+        let (status, body) = if request.url.path() == "/me" {
+            (&play.me, json!({ "code": "wrong_key", "message": "Wrong key" }))
+        } else {
+            (
+                &play.things,
+                json!({ "code": "no_scope", "message": "No scope", "items": [{ "id": "a" }] }),
+            )
+        };
+        ResponseTemplate::new(status.load(Ordering::SeqCst)).set_body_json(body)
+    };
+    Mock::given(any()).respond_with(respond).mount(&server).await;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("acme.yaml"), FILE).unwrap();
+    let registry = Registry::load(Some(folder.path())).unwrap();
+    let url = server.uri().parse().unwrap();
+    let builder = AppBuilder::default().registry(registry).upstream(|options| {
+        options.base_urls.insert("acme".parse().unwrap(), url);
+        options.max_attempts = 2;
+    });
+    testkit::run(builder, dialect, async |app: TestApp| {
+        let body = json!({ "connectionId": "mine", "apiKey": "good" });
+        let told = app.admin().post("/acme/connect", &body).await.expect(201).json();
+        assert_eq!(told.get("unreadable_syncs"), None);
+        app.run_due().await;
+        assert_eq!(newest_run(&app).await["status"], "succeeded");
+        test(Stage {
+            app,
+            statuses,
+            _server: server,
+        })
+        .await;
+    })
+    .await;
+}
+
+impl Stage {
+    fn answer(&self, me: u16, things: u16) {
+        self.statuses.me.store(me, Ordering::SeqCst);
+        self.statuses.things.store(things, Ordering::SeqCst);
+    }
+
+    /// Lets the sync run an hour later; returns its newest run.
+    async fn next_hour(&self) -> Json {
+        self.app.advance(Duration::from_mins(67));
+        self.app.run_due().await;
+        newest_run(&self.app).await
+    }
+
+    /// The connection's errors, each as its type and code.
+    async fn errors(&self) -> Vec<(String, String)> {
+        let path = "/connections/mine?provider_config_key=acme";
+        let shown = self.app.admin().get(path).await.expect(200).json();
+        let text = |error: &Json, name: &str| error[name].as_str().unwrap_or_default().to_owned();
+        let errors = shown["errors"].as_array().unwrap().iter();
+        errors
+            .map(|error| (text(error, "type"), text(error, "code")))
+            .collect()
+    }
+
+    async fn state(&self) -> Json {
+        let path = "/sync/status?provider_config_key=acme&connection_id=mine&syncs=*";
+        let states = self.app.admin().get(path).await.expect(200).json();
+        states["syncs"][0].clone()
+    }
+}
+
+fn of_sync() -> Vec<(String, String)> {
+    vec![("sync".to_owned(), "no_scope".to_owned())]
+}
+
+async fn a_list_that_is_refused_later_is_noted_on_its_sync_and_a_success_clears_it(dialect: Dialect) {
+    on(dialect, async |stage| {
+        for status in [403, 401] {
+            stage.answer(200, status);
+            let run = stage.next_hour().await;
+            assert_eq!(run["error"]["code"], "no_scope", "{run:#}");
+            let hint = run["error"]["hint"].as_str().unwrap();
+            assert!(hint.contains("Give the key the permission"), "{hint}");
+            assert_eq!(stage.errors().await, of_sync());
+            let state = stage.state().await;
+            assert_eq!(
+                (&state["status"], &state["problem"]["type"]),
+                (&json!("ERROR"), &json!("permission"))
+            );
+            let message = state["problem"]["message"].as_str().unwrap();
+            assert!(
+                message.starts_with("the key may not read acme-things: Acme refused"),
+                "{message}"
+            );
+
+            stage.answer(200, 200);
+            assert_eq!(stage.next_hour().await["status"], "succeeded");
+            assert_eq!(stage.errors().await, []);
+            assert_eq!(stage.state().await.get("problem"), None);
+        }
+    })
+    .await;
+}
+
+async fn a_key_that_is_refused_as_a_whole_is_not_taken_for_one_that_may_not_read(dialect: Dialect) {
+    on(dialect, async |stage| {
+        stage.answer(401, 403);
+        let run = stage.next_hour().await;
+        assert_eq!(run["error"]["code"], "invalid_credentials", "{run:#}");
+        assert_eq!(
+            stage.errors().await,
+            [("auth".to_owned(), "wrong_key".to_owned())]
+        );
+        assert_eq!(stage.state().await.get("problem"), None);
+    })
+    .await;
+}
+
+async fn what_fails_otherwise_changes_nothing_of_what_is_known(dialect: Dialect) {
+    on(dialect, async |stage| {
+        stage.answer(503, 403);
+        stage.next_hour().await;
+        assert_eq!(stage.errors().await, [], "nobody knows whether the key is good");
+
+        stage.answer(200, 403);
+        stage.next_hour().await;
+        let since = stage.state().await["problem"]["at"].clone();
+        stage.next_hour().await;
+        assert_eq!(stage.state().await["problem"]["at"], since, "it lasts");
+
+        stage.answer(200, 503);
+        assert_eq!(stage.next_hour().await["status"], "failed");
+        assert_eq!(stage.errors().await, of_sync());
+    })
+    .await;
+}
+
+async fn a_run_with_an_older_key_notes_nothing(dialect: Dialect) {
+    on(dialect, async |stage| {
+        stage.answer(200, 403);
+        // As if the connection got another key after the run had begun.
+        stage.app.clock().advance(3_600_000_000);
+        let body = json!({ "metadata": { "changed": true } });
+        let path = "/connections/mine?provider_config_key=acme";
+        stage.app.admin().patch(path, &body).await.expect(200);
+        stage.app.clock().advance(-1);
+        let select =
+            json!({ "provider_config_key": "acme", "connection_id": "mine", "syncs": ["acme-things"] });
+        stage.app.admin().post("/sync/trigger", &select).await.expect(200);
+        stage.app.run_due().await;
+        assert_eq!(newest_run(&stage.app).await["status"], "failed");
+        assert_eq!(stage.errors().await, []);
+    })
+    .await;
+}

@@ -1,0 +1,2 @@
+DROP INDEX syncs_with_problem;
+ALTER TABLE syncs DROP COLUMN problem;

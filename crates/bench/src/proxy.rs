@@ -253,7 +253,7 @@ fn bars(report: &mut Report, one: &Measured, to_nginx: Option<f64>, straight: Op
     match (one.bytes, one.load.clients) {
         (KILOBYTE, 64) => report.bar(Bar::least(
             format!("{answers}: requests/s to nginx's"),
-            0.5,
+            0.75,
             to_nginx,
         )),
         (MEGABYTE, 64) => report.bar(Bar::least(

@@ -118,12 +118,11 @@ pub(crate) async fn measure(options: &Options) -> anyhow::Result<Report> {
     let measured = stage
         .measured(
             options,
-            first,
+            (first, cost),
             (from, to),
             before.until(after),
             worker_memory,
             answers,
-            cost,
         )
         .await?;
     progress.end();
@@ -247,12 +246,11 @@ impl Stage {
     async fn measured(
         &self,
         options: &Options,
-        first: f64,
+        (first, cost): (f64, Cost),
         (from, to): (Timestamp, Timestamp),
         used: Used,
         worker_memory: u64,
         answers: Answers,
-        cost: Cost,
     ) -> anyhow::Result<Measured> {
         let began = format!(
             "started_at >= {} AND started_at < {}",

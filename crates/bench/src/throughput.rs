@@ -171,8 +171,8 @@ fn tell(report: &mut Report, place: &Place, rounds: &[Round], messages: u64) {
         return;
     };
     let wanted = match place {
-        Place::Sqlite(_) => 0.7,
-        Place::Postgres(_) => 0.5,
+        Place::Sqlite(_) => 0.9,
+        Place::Postgres(_) => 0.85,
     };
     report.bar(Bar::least(
         format!("{}: first load, share of the floor's rows a second", place.name()),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
-use registry::{AuthMode, ConnectForm, Field, Provider, Template};
+use registry::{AuthMode, ConnectForm, Field, Provider, RenderError, Template};
 use secrecy::SecretString;
 use serde_json::{Map, Value as Json};
 
@@ -146,7 +146,10 @@ fn rendered(
     let mut values = Vec::new();
     for (name, template) in templates {
         let value = template.render_if_filled(lookup).map_err(|error| {
-            let field = template.holes().first().map_or(name.as_str(), |hole| *hole);
+            let field = match &error {
+                RenderError::TooLong { hole } => hole.as_str(),
+                _ => template.holes().first().map_or(name.as_str(), |hole| *hole),
+            };
             GatewayError::InvalidBody(vec![FieldError::at(
                 "invalid",
                 field,

@@ -258,7 +258,7 @@ pub fn with_problem(
     let (Some(first), Some(last)) = (ids.clone().min(), ids.max()) else {
         return Ok(Vec::new());
     };
-    // By a range, since a list may hold more connections than a statement parameters.
+    // By a range: a list may have more connections than a statement may have parameters.
     let rows: Vec<SyncRow> = syncs::table
         .inner_join(connections::table)
         .filter(connections::environment_id.eq(environment.raw()))

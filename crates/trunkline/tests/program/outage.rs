@@ -118,6 +118,8 @@ fn a_second_signal_ends_a_process_at_once() {
     place.set("TRUNKLINE_DATABASE__TIMEOUT_SECONDS", "600");
     let mut running = place.start(&["worker"]);
     server.suspend();
+    // It looks for work every second, and waits for the database from then on.
+    std::thread::sleep(Duration::from_secs(3));
     running.send("TERM");
     running.wait_for("stopping");
     let began = Instant::now();

@@ -46,12 +46,14 @@ syncs:
 struct Statuses {
     me: AtomicU16,
     things: AtomicU16,
+    /// Milliseconds until an answer comes.
+    delay: AtomicU16,
 }
 
 struct Stage {
     app: TestApp,
     statuses: Arc<Statuses>,
-    _server: MockServer,
+    server: MockServer,
 }
 
 /// Runs `test` with an app that has read the list once.
@@ -70,7 +72,9 @@ async fn on(dialect: Dialect, test: impl AsyncFnOnce(Stage)) {
                 json!({ "code": "no_scope", "message": "No scope", "items": [{ "id": "a" }] }),
             )
         };
-        ResponseTemplate::new(status.load(Ordering::SeqCst)).set_body_json(body)
+        ResponseTemplate::new(status.load(Ordering::SeqCst))
+            .set_body_json(body)
+            .set_delay(Duration::from_millis(play.delay.load(Ordering::SeqCst).into()))
     };
     Mock::given(any()).respond_with(respond).mount(&server).await;
     let folder = tempfile::tempdir().unwrap();
@@ -90,7 +94,7 @@ async fn on(dialect: Dialect, test: impl AsyncFnOnce(Stage)) {
         test(Stage {
             app,
             statuses,
-            _server: server,
+            server,
         })
         .await;
     })
@@ -197,16 +201,23 @@ async fn what_fails_otherwise_changes_nothing_of_what_is_known(dialect: Dialect)
 async fn a_run_with_an_older_key_notes_nothing(dialect: Dialect) {
     on(dialect, async |stage| {
         stage.answer(200, 403);
-        // As if the connection got another key after the run had begun.
-        stage.app.clock().advance(3_600_000_000);
-        let body = json!({ "metadata": { "changed": true } });
-        let path = "/connections/mine?provider_config_key=acme";
-        stage.app.admin().patch(path, &body).await.expect(200);
-        stage.app.clock().advance(-1);
+        stage.statuses.delay.store(1_000, Ordering::SeqCst);
         let select =
             json!({ "provider_config_key": "acme", "connection_id": "mine", "syncs": ["acme-things"] });
         stage.app.admin().post("/sync/trigger", &select).await.expect(200);
-        stage.app.run_due().await;
+        let requests = async || stage.server.received_requests().await.unwrap().len();
+        let before = requests().await;
+        // The connection is changed, as if it got another key, while the run waits for its list.
+        let change = async {
+            while requests().await == before {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            stage.app.clock().advance(1);
+            let body = json!({ "metadata": { "changed": true } });
+            let path = "/connections/mine?provider_config_key=acme";
+            stage.app.admin().patch(path, &body).await.expect(200);
+        };
+        tokio::join!(stage.app.run_due(), change);
         assert_eq!(newest_run(&stage.app).await["status"], "failed");
         assert_eq!(stage.errors().await, []);
     })

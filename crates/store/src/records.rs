@@ -10,7 +10,7 @@ mod sql;
 mod write;
 
 pub use commit::{DeleteCommit, Lease, PageCommit, PageCounts, Rows, SliceChange, commit_page, mark_deleted};
-pub use compare::keep_differing;
+pub use compare::differing;
 pub use feed::{Action, ChangeQuery, Pruned, changes, delete_connection, prune};
 #[cfg(feature = "testing")]
 pub use query::query_plan;

@@ -98,8 +98,8 @@ pub struct Ending<'a> {
     pub at: Timestamp,
 }
 
-/// Adds to a run's row, and ends the run if there is an `ending`; one that has ended stays as it is. The run's sync is locked, or the
-/// run is nobody else's to write.
+/// Adds to a run's row and, with an `ending`, ends the run. A run that has ended stays as it is. The caller holds the sync's lock, or is
+/// the run's only writer.
 pub fn note(
     c: &mut DbConn,
     id: RunId,
@@ -115,7 +115,7 @@ pub fn note(
     let misfits = if notes.misfits.is_empty() {
         None
     } else {
-        let stored: Option<Option<String>> = run().select(runs::misfits).first(c).optional()?;
+        let stored: Option<Option<String>> = run().select(runs::misfits).get_result(c).optional()?;
         let stored = stored.flatten().map(|text| serde_json::from_str(&text));
         let mut sum: BTreeMap<String, MisfitCount> = stored
             .transpose()
@@ -125,7 +125,7 @@ pub fn note(
         Some(to_json(&sum)?)
     };
     let error = ending.and_then(|ending| ending.error);
-    // An update takes no notice of `None`.
+    // Diesel leaves `None` out of an update.
     let grown = (
         runs::pages.eq(runs::pages + counted(notes.pages)),
         runs::added.eq(runs::added + counted(notes.added)),

@@ -368,8 +368,8 @@ pub fn latest_finished(c: &mut DbConn, sync: SyncId) -> Result<Option<RunRow>, S
         .optional()?)
 }
 
-/// Deletes the runs of the sync that are just behind its newest `keep` if they came to their end and changed nothing; such runs are most
-/// of a history, and tell nothing. To be called whenever a run has ended so.
+/// Deletes runs of the sync just behind its newest `keep` that succeeded and changed nothing: they are most of a history. To be called at
+/// the end of every run.
 pub fn forget_unchanged(c: &mut DbConn, sync: SyncId, keep: i64) -> Result<(), StoreError> {
     forget_unchanged_runs(c, sync, keep)
 }

@@ -197,7 +197,7 @@ impl Store {
     }
 }
 
-/// Runs several reads in one transaction, which costs PostgreSQL less than one for each.
+/// Runs several reads in one transaction, which costs PostgreSQL less than one for each. They share no snapshot: it is READ COMMITTED.
 pub fn at_once<T>(
     c: &mut DbConn,
     body: impl FnOnce(&mut DbConn) -> Result<T, StoreError>,

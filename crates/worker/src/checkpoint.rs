@@ -1,6 +1,6 @@
 //! What the engine remembers of a sync between runs.
 //!
-//! Stored as JSON with the sync, and changed only together with the pages that it speaks of. Names never change.
+//! Stored as JSON with the sync, after the pages that it covers or in their transaction. Names never change.
 
 use std::collections::BTreeMap;
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use domain::{Record, RunId, Timestamp};
+use domain::{Model, Record, RunId, Timestamp};
 use gateway::{Gateway, ModelTable};
 use registry::{Sync, Window};
 use store::connections::ConnectionRow;
@@ -25,14 +25,12 @@ use crate::writing::Queue;
 /// Bytes from which a page is parsed on a blocking thread, since it takes longer than a task may hold up others.
 const LARGE: usize = 64 << 10;
 
-/// Records of small pages that are held back until they are compared with the table together.
+/// Records that are held back at most, to be compared with the table together, and bytes of the bodies that they came in.
 const HELD_RECORDS: usize = 500;
-/// Bytes of a page that is held back, at most.
-const HELD_BYTES: usize = 64 << 10;
-/// Progress that was not written for so long is written with the next page, so that people see it.
+const HELD_BYTES: usize = 256 << 10;
+/// Progress that is older than this is written with the next page.
 const TELL: Duration = Duration::from_secs(2);
-/// A change number that a transaction of the run has read is good for a request that is sent within this time. A request may wait longer
-/// than that for its place among others, after its number was read.
+/// How long a change number may be used for a request after it was read. An older number is safe: the page yields to more rows.
 const FRESH: Duration = Duration::from_millis(50);
 
 /// One run at work.
@@ -45,7 +43,7 @@ pub(crate) struct Context {
     pub(crate) target: Target,
     pub(crate) lease: Lease,
     pub(crate) run: RunId,
-    /// Cancelled when the process wants to end: the run stops between two pages.
+    /// Cancelled when the process wants to end, or a reader has failed: the run stops between two pages.
     pub(crate) stopping: CancellationToken,
     pub(crate) checkpoint: Mutex<Checkpoint>,
     pub(crate) ordering: Ordering,
@@ -57,8 +55,10 @@ pub(crate) struct Context {
 #[derive(Debug)]
 pub(crate) struct Unwritten {
     notes: RunNotes,
-    /// Small pages that most likely hold nothing new.
-    held: Vec<Held>,
+    /// Pages that most likely hold nothing new.
+    held: Vec<(Batch, Beside)>,
+    /// Whether records that the run has read could not be written.
+    lost: bool,
     /// When notes were last written.
     told: Instant,
     /// A change number, and when it was read.
@@ -71,18 +71,12 @@ impl Default for Unwritten {
         Self {
             notes: RunNotes::default(),
             held: Vec::new(),
+            lost: false,
             told: Instant::now(),
             number: None,
             queue: Queue::default(),
         }
     }
-}
-
-#[derive(Debug)]
-struct Held {
-    records: Vec<Record>,
-    asked: Asked,
-    again: bool,
 }
 
 /// What a transaction of a run writes beside records; empty by default.
@@ -96,6 +90,8 @@ pub(crate) struct Beside {
     pub(crate) new_slices: Vec<NewSlice>,
     pub(crate) checkpoint: Option<Checkpoint>,
     pub(crate) progress: Option<f64>,
+    /// Whether the values that do not fit their columns are noted already.
+    pub(crate) noted: bool,
 }
 
 /// A response of the provider, and when it was requested.
@@ -110,13 +106,27 @@ pub(crate) struct Batch {
     pub(crate) records: Vec<Record>,
     /// When the first of them was requested.
     pub(crate) asked: Asked,
-    /// Their part of the memory budget, given back when they are written.
+    /// Their part of the memory budget, given back when they are written or held back.
     pub(crate) permit: BodyPermit,
     /// Bytes of the body that they came in.
     pub(crate) bytes: usize,
 }
 
 impl Beside {
+    /// What is to be noted of a page but for what its writing does.
+    pub(crate) fn notes(&self, model: &Model, records: &[Record]) -> RunNotes {
+        let mut notes = RunNotes {
+            pages: u64::from(self.pages),
+            skipped: u64::from(self.skipped),
+            progress: self.progress,
+            ..RunNotes::default()
+        };
+        if !self.noted {
+            notes.count_misfits(model, records);
+        }
+        notes
+    }
+
     /// Whether nothing must be stored together with the records.
     fn is_notes_alone(&self) -> bool {
         self.slice.is_none() && self.new_slices.is_empty() && self.checkpoint.is_none()
@@ -160,11 +170,17 @@ impl Context {
         std::mem::take(&mut unwritten.notes)
     }
 
-    /// The same for what was taken to be written and could not be: it is older than what was noted since.
+    /// Puts back notes whose transaction failed, before those made since.
     pub(crate) fn note_before(&self, mut notes: RunNotes) {
         let mut unwritten = self.unwritten();
         notes.merge(std::mem::take(&mut unwritten.notes));
         unwritten.notes = notes;
+    }
+
+    /// The checkpoint to be stored at the end of the run; `None` leaves the stored one, since records that this one covers were lost.
+    pub(crate) fn last_checkpoint(&self) -> Option<Checkpoint> {
+        let lost = self.unwritten().lost;
+        (!lost).then(|| self.checkpoint().clone())
     }
 
     /// Remembers the last change number of the connection's rows, as it was just now.
@@ -233,48 +249,49 @@ impl Context {
 
     /// Writes records and what goes with them, together, if the lease is still ours.
     ///
-    /// Records of a small page with which nothing else is stored are held back instead: [`Context::settle`] compares several such pages
-    /// with the table at once, and writes what differs.
-    pub(crate) async fn commit(&self, batch: Batch, beside: Beside) -> Result<PageCounts, Failure> {
-        let mut misfits = RunNotes::default();
-        misfits.count_misfits(&self.table.model, &batch.records);
-        self.note(misfits);
+    /// Records with which nothing else is stored are held back instead, up to a bound: [`Context::settle`] compares several pages with the
+    /// table at once, and writes what differs.
+    pub(crate) async fn commit(&self, mut batch: Batch, beside: Beside) -> Result<PageCounts, Failure> {
         if !beside.is_notes_alone() {
+            if beside.checkpoint.is_some() {
+                // It covers them.
+                self.settle().await?;
+            }
             return self.write(batch, beside).await;
         }
-        let large = batch.bytes > HELD_BYTES;
+        // What is held back for longer is bounded, and so takes nothing from the budget that its run may wait for.
+        let permit = std::mem::take(&mut batch.permit);
         let enough = {
             let mut unwritten = self.unwritten();
-            unwritten.notes.merge(RunNotes {
-                pages: u64::from(beside.pages),
-                skipped: u64::from(beside.skipped),
-                progress: beside.progress,
-                ..RunNotes::default()
-            });
-            unwritten.held.push(Held {
-                records: batch.records,
-                asked: batch.asked,
-                again: beside.again,
-            });
-            let records: usize = unwritten.held.iter().map(|held| held.records.len()).sum();
-            large || records > HELD_RECORDS
+            unwritten.held.push((batch, beside));
+            let (mut records, mut bytes) = (0, 0);
+            for (batch, _) in &unwritten.held {
+                records += batch.records.len();
+                bytes += batch.bytes;
+            }
+            records > HELD_RECORDS || bytes > HELD_BYTES || unwritten.told.elapsed() > TELL
         };
         if enough {
             self.settle().await?;
         }
-        drop(batch.permit);
+        drop(permit);
         Ok(PageCounts::default())
     }
 
-    /// Compares the records that are held back with the table, and writes those that differ.
+    /// Compares the records that are held back with the table, and writes those that differ. If that fails, the checkpoint of the run is
+    /// not stored, so that they are read again.
     pub(crate) async fn settle(&self) -> Result<(), Failure> {
         let held = std::mem::take(&mut self.unwritten().held);
-        if held.iter().any(|held| !held.records.is_empty()) {
+        let settled = self.settle_pages(held).await;
+        if settled.is_err() {
+            self.unwritten().lost = true;
+        }
+        settled
+    }
+
+    async fn settle_pages(&self, held: Vec<(Batch, Beside)>) -> Result<(), Failure> {
+        if held.iter().any(|(batch, _)| !batch.records.is_empty()) {
             let (table, connection, now) = (Arc::clone(&self.table), self.connection.id, self.now());
-            let (mut pages, asked): (Vec<_>, Vec<_>) = held
-                .into_iter()
-                .map(|held| (held.records, (held.asked, held.again)))
-                .unzip();
             let compared = self.gateway.store().read_long(move |c| {
                 let rows = Rows {
                     table: &table.sql,
@@ -282,30 +299,17 @@ impl Context {
                     connection,
                     now,
                 };
-                let unchanged = records::keep_differing(c, &rows, &mut pages)?;
-                Ok((pages, unchanged))
+                let pages: Vec<&[Record]> = held.iter().map(|(batch, _)| batch.records.as_slice()).collect();
+                let differing = records::differing(c, &rows, &pages)?;
+                Ok((held, differing))
             });
-            let (pages, unchanged) = compared.await?;
-            for ((records, unchanged), (asked, again)) in pages.into_iter().zip(unchanged).zip(asked) {
-                if !again {
-                    self.note(RunNotes {
-                        unchanged,
-                        ..RunNotes::default()
-                    });
-                }
-                if records.is_empty() {
-                    continue;
-                }
-                let batch = Batch {
-                    records,
-                    asked,
-                    ..Batch::default()
-                };
-                let beside = Beside {
-                    again,
-                    ..Beside::default()
-                };
-                self.write(batch, beside).await?;
+            let (held, differing) = compared.await?;
+            for ((batch, beside), differing) in held.into_iter().zip(differing) {
+                self.settle_page(batch, beside, differing).await?;
+            }
+        } else {
+            for (_, beside) in held {
+                self.note(beside.notes(&self.table.model, &[]));
             }
         }
         let told = self.unwritten().told;
@@ -315,8 +319,33 @@ impl Context {
         Ok(())
     }
 
-    /// Changes the checkpoint, which is stored at the end of the run or with a page before that. A run that is cut off repeats what the
-    /// change stands for.
+    async fn settle_page(
+        &self,
+        mut batch: Batch,
+        beside: Beside,
+        differing: Vec<bool>,
+    ) -> Result<(), Failure> {
+        let mut notes = beside.notes(&self.table.model, &batch.records);
+        let mut differing = differing.into_iter();
+        let given = batch.records.len();
+        batch.records.retain(|_| differing.next().unwrap_or(true));
+        if !beside.again {
+            notes.unchanged = u64::try_from(given - batch.records.len()).unwrap_or(u64::MAX);
+        }
+        self.note(notes);
+        if batch.records.is_empty() {
+            return Ok(());
+        }
+        let beside = Beside {
+            again: beside.again,
+            noted: true,
+            ..Beside::default()
+        };
+        self.write(batch, beside).await?;
+        Ok(())
+    }
+
+    /// Changes the checkpoint in memory. It is stored with a later page or at the end of the run, after the records that it covers.
     pub(crate) fn remember(&self, change: impl FnOnce(&mut Checkpoint)) {
         change(&mut self.checkpoint());
     }

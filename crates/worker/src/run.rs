@@ -33,7 +33,7 @@ const HAND_BACK: i64 = 2 * Timestamp::SECOND;
 /// How often a run's end is tried to be stored while the database is away.
 const STORE_AGAIN: Duration = Duration::from_secs(1);
 
-/// Carries out a claimed run and gives the sync back; whether it is due again at once.
+/// Carries out a claimed run and gives the sync back. Returns whether it is due again at once.
 pub(crate) async fn carry_out(
     gateway: Gateway,
     claimed: Claimed,
@@ -49,7 +49,7 @@ pub(crate) async fn carry_out(
     };
     tracing::info!("the run started");
     let (outcome, left) =
-        match Context::prepare(&gateway, claimed, lease.clone(), bounds, stopping.clone()).await {
+        match Context::prepare(&gateway, claimed, lease.clone(), bounds, stopping.child_token()).await {
             Ok(context) => work_to_the_end(&Arc::new(context)).await,
             Err(failure) => (Err(failure), Left::default()),
         };
@@ -155,19 +155,27 @@ impl Context {
 #[derive(Debug, Default)]
 struct Left {
     notes: RunNotes,
-    /// `None` for a run that has not begun.
+    /// `None` leaves the stored one.
     checkpoint: Option<Checkpoint>,
 }
 
-/// The reading, and the writing of what it held back, whatever its outcome.
+/// Reads, then writes what is held back, whatever the outcome of the reading.
 async fn work_to_the_end(context: &Arc<Context>) -> (Result<Then, Failure>, Left) {
     let outcome = work(context).await;
-    let settled = context.settle().await;
+    let outcome = match (outcome, context.settle().await) {
+        (Ok(then), settled) => settled.map(|()| then),
+        (Err(_), Err(settled)) if settled.database_is_away() => Err(settled),
+        (Err(failure), Err(settled)) => {
+            settled.log();
+            Err(failure)
+        }
+        (failed, Ok(())) => failed,
+    };
     let left = Left {
         notes: context.take_notes(),
-        checkpoint: Some(context.checkpoint().clone()),
+        checkpoint: context.last_checkpoint(),
     };
-    (outcome.and_then(|then| settled.map(|()| then)), left)
+    (outcome, left)
 }
 
 /// The reading, unless the credentials are refused.
@@ -285,6 +293,7 @@ async fn end(
     let failure = outcome.err();
     let told = failure.map(Failure::tell);
     let unauthorized = failure.is_some_and(Failure::unauthorized);
+    let not_permitted = matches!(failure, Some(Failure::NotPermitted(_)));
     let permitted = match failure {
         None => Permitted::Yes,
         Some(Failure::NotPermitted(refusal)) => Permitted::No(refusal.clone()),
@@ -323,10 +332,12 @@ async fn end(
             Some(regular) => {
                 let retry = retry(checkpoint.failures, unauthorized, sync.id);
                 let due = now.plus(retry.max(wait));
-                // Without good credentials it is never sooner than by the schedule, otherwise never later, whatever the provider
-                // asks for: who is asked too soon says so again.
+                // Without good credentials, or a permission, it is never sooner than by the schedule, otherwise never later, whatever
+                // the provider asks for: who is asked too soon says so again.
                 Some(if unauthorized {
                     due.max(regular)
+                } else if not_permitted {
+                    regular.max(now.plus(RETRY_AUTH))
                 } else {
                     due.min(regular)
                 })

@@ -74,17 +74,18 @@ pub(crate) async fn read_all(
         // A task of its own does not inherit the span, which says whose run it is.
         readers.spawn(reader.in_current_span());
     }
-    let (mut read, mut stopped) = (Vec::new(), false);
+    let (mut read, mut failed) = (Vec::new(), None);
     while let Some(reader) = readers.join_next().await {
         match reader.map_err(Failure::Task)? {
             Ok(slices) => read.extend(slices),
-            // Each reader stops by itself once it has written the page that it has.
-            Err(Failure::Stopping) => stopped = true,
-            // Any other failure ends the others: the set aborts them when it is dropped.
-            Err(failure) => return Err(failure),
+            // The first one says why. The others stop by themselves once they have written the page that they have.
+            Err(failure) => {
+                context.stopping.cancel();
+                failed.get_or_insert(failure);
+            }
         }
     }
-    if stopped { Err(Failure::Stopping) } else { Ok(read) }
+    failed.map_or(Ok(read), Err)
 }
 
 /// Reads one slice.

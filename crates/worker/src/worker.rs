@@ -78,7 +78,7 @@ impl IdKind for WorkerKind {
     const PREFIX: &'static str = "worker";
 }
 
-/// The newest runs of a sync are kept whatever their age, and of others only those that failed or changed something.
+/// How many of a sync's newest runs are kept whatever they did.
 pub(crate) const KEEP_RUNS: i64 = 100;
 /// How often due times are looked for that a wrong clock has written, in microseconds.
 const RELEASE_EVERY: i64 = 60 * Timestamp::SECOND;
@@ -189,7 +189,7 @@ impl Worker {
         }
     }
 
-    /// Claims up to `free` syncs; gives them, and when the next one is due.
+    /// Claims up to `free` syncs. Returns them and when the next one is due.
     async fn claim(&self, free: usize, holder: &str) -> (Vec<Claimed>, Option<Timestamp>) {
         let (now, holder) = (self.gateway.clock().now(), holder.to_owned());
         let (until, limit) = (
@@ -210,8 +210,7 @@ impl Worker {
         i64::try_from(self.options.lease.as_micros()).unwrap_or(i64::MAX / 4)
     }
 
-    /// Carries out a run while its lease is kept alive; ends it in its tracks once the lease is lost. Whether its sync is due again at
-    /// once.
+    /// Carries out a run while its lease is renewed, and cancels it if the lease is lost. Returns whether its sync is due again at once.
     fn hold(
         &self,
         claimed: Claimed,
@@ -264,7 +263,7 @@ impl Worker {
     fn pause(&self, next_due: Option<Timestamp>) -> Duration {
         let wait = next_due.map_or(i64::MAX, |due| due.since(self.gateway.clock().now()));
         let wait = Duration::from_micros(u64::try_from(wait).unwrap_or_default());
-        // What is due and cannot be claimed (another worker is just claiming it) is not asked for without a rest.
+        // A sync that is due and locked by another worker's claim is not asked for in a tight loop.
         wait.clamp(Duration::from_millis(20), self.options.poll)
     }
 
@@ -301,7 +300,7 @@ pub(crate) fn not_now(error: &StoreError, what: &'static str) {
     }
 }
 
-/// Logs a run that ended by a panic. Whether its sync is due again at once.
+/// Logs a panic. Returns whether the run's sync is due again at once.
 fn report(ended: Result<bool, tokio::task::JoinError>) -> bool {
     ended.unwrap_or_else(|error| {
         if error.is_panic() {

@@ -25,7 +25,7 @@ const NULL: i32 = -1;
 const CHUNK: usize = 64 << 10;
 
 thread_local! {
-    /// The table and its columns for the statement that this thread is about to begin: diesel asks a type for them, and not a value.
+    /// The table and columns of the COPY that this thread starts next. Diesel's `CopyTarget` asks a type for them, and not a value.
     static TARGET: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
@@ -48,7 +48,7 @@ impl CopyTarget for Target {
     }
 }
 
-/// Copies rows into `target`, which is a table's name and its columns in brackets; `row` writes the fields of one, in their order.
+/// Copies rows into `target`, a table's name with its columns in parentheses. `row` writes the fields of one row in that order.
 pub(crate) fn copy<R>(
     c: &mut PgConnection,
     target: &str,
@@ -218,6 +218,8 @@ mod tests {
         }
     }
 
+    type Row = (Option<String>, Option<bool>, Option<String>, Option<String>, i64);
+
     async fn there_and_back(values: Vec<String>) -> Option<Vec<String>> {
         let database = TestDatabase::empty(Dialect::Postgres)?;
         let store = database.store().await;
@@ -318,7 +320,6 @@ mod tests {
             copy(c, target, &[(); 0], |(), _| {})?;
             let failed = c.transaction(|c| copy(c, target, &[()], |(), fields| fields.decimal("no")));
             assert!(failed.is_err());
-            type Row = (Option<String>, Option<bool>, Option<String>, Option<String>, i64);
             let columns = diesel::dsl::sql::<(
                 Nullable<Text>,
                 Nullable<Bool>,

@@ -315,7 +315,7 @@ pub(crate) fn delete_old_runs(
 
 /// Deletes those of the runs just behind the sync's newest `keep` that succeeded and changed nothing.
 pub(crate) fn forget_unchanged_runs(c: &mut DbConn, sync: SyncId, keep: i64) -> Result<(), StoreError> {
-    // One run is made at a time, so there is one more behind the newest each time; a few more make up for those of a crash.
+    // Each run adds one, so one row is usually enough; four catch up after a crash.
     let sql = "DELETE FROM runs WHERE number IN (SELECT number FROM runs WHERE sync_id = ? ORDER BY number DESC LIMIT 4 OFFSET ?) \
                AND status = 'succeeded' AND added + updated + deleted + skipped = 0 AND misfits IS NULL AND incomplete IS NULL";
     let binds = vec![Bind::integer(sync.raw()), Bind::integer(keep)];

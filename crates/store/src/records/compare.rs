@@ -1,6 +1,6 @@
-//! Finds out without a transaction whether a page holds anything new: most pages of most runs do not.
+//! Compares pages with the table without a lock: most pages of most runs hold nothing new.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use domain::Record;
 use foldhash::fast::RandomState;
@@ -9,34 +9,39 @@ use super::Rows;
 use super::commit::stored;
 use crate::{DbConn, StoreError};
 
-/// Leaves of each page's records those that differ from what is stored; gives how many of each page do not. Of several records of a
-/// page with one key the last counts.
+/// Tells of each record of each page whether it must be written: the stored row differs, or another page has the same key, so that
+/// their order decides. Of several records of a page with one key the last counts, and the others need not be written.
 ///
-/// Nothing is locked: a record that was read as it is stored needs no writing, whatever is written after that.
-pub fn keep_differing(
-    c: &mut DbConn,
-    rows: &Rows<'_>,
-    pages: &mut [Vec<Record>],
-) -> Result<Vec<u64>, StoreError> {
-    let all: Vec<_> = pages.iter().flatten().collect();
+/// No lock is needed: a record that equals the stored row needs no writing.
+pub fn differing(c: &mut DbConn, rows: &Rows<'_>, pages: &[&[Record]]) -> Result<Vec<Vec<bool>>, StoreError> {
+    let all: Vec<_> = pages.iter().copied().flatten().collect();
     let stored = stored(c, rows, &all)?;
-    let differs = |record: &Record| {
-        let there = stored.get(record.key.as_str());
-        there.is_none_or(|there| there.deleted || there.hash != record.hash)
-    };
-    let compare = |records: &mut Vec<Record>| {
-        let mut later = HashSet::with_capacity_and_hasher(records.len(), RandomState::default());
-        let mut kept: Vec<bool> = Vec::with_capacity(records.len());
-        let mut unchanged = 0;
-        for record in records.iter().rev() {
-            let counts = later.insert(record.key.as_str());
-            let keep = counts && differs(record);
-            unchanged += u64::from(counts && !keep);
-            kept.push(keep);
+    // The last place of each key within a page, and how many pages have it.
+    let mut last = HashMap::with_capacity_and_hasher(all.len(), RandomState::default());
+    for (page, records) in pages.iter().enumerate() {
+        for (place, record) in records.iter().enumerate() {
+            let of_key: &mut (usize, usize, u32) =
+                last.entry(record.key.as_str()).or_insert((page, place, 1));
+            if of_key.0 != page {
+                of_key.2 += 1;
+            }
+            (of_key.0, of_key.1) = (page, place);
         }
-        drop(later);
-        records.retain(|_| kept.pop().unwrap_or_default());
-        unchanged
+    }
+    let differs = |page: usize, place: usize, record: &Record| {
+        let Some(&(of_page, of_place, pages)) = last.get(record.key.as_str()) else {
+            return true;
+        };
+        if pages > 1 {
+            return true;
+        }
+        let there = stored.get(record.key.as_str());
+        (page, place) == (of_page, of_place)
+            && there.is_none_or(|there| there.deleted || there.hash != record.hash)
     };
-    Ok(pages.iter_mut().map(compare).collect())
+    let compare = |(page, records): (usize, &&[Record])| {
+        let each = records.iter().enumerate();
+        each.map(|(place, record)| differs(page, place, record)).collect()
+    };
+    Ok(pages.iter().enumerate().map(compare).collect())
 }

@@ -79,9 +79,12 @@ pub(super) fn changed_rows(
     }
 }
 
-/// All rows at once, which costs PostgreSQL less than an insert from arrays: it stores them in whole blocks.
+/// Inserts all rows by COPY, which costs PostgreSQL less than an insert from arrays.
 fn copied(c: &mut DbConn, page: &Rows<'_>, records: &[&Record], last_number: i64) -> Result<(), StoreError> {
     let DbConn::Pg(c) = c else { return Ok(()) };
+    if records.is_empty() {
+        return Ok(());
+    }
     let kinds: Vec<_> = page.model.columns.values().map(|column| column.kind).collect();
     let numbered: Vec<_> = (last_number + 1..).zip(records).collect();
     copy(c, &page.table.copy, &numbered, |(number, record), fields| {
@@ -100,11 +103,16 @@ fn copied(c: &mut DbConn, page: &Rows<'_>, records: &[&Record], last_number: i64
     })
 }
 
-/// One value of a column of that kind; one of another kind is null.
+/// Writes one value as its column's kind; one of another kind becomes null, as in `array`.
 fn copied_value(value: &Value, kind: ColumnKind, fields: &mut CopyFields<'_>) {
     match (kind, value) {
-        (ColumnKind::Text | ColumnKind::Json, Value::Text(text) | Value::Json(text)) => fields.text(text),
-        (ColumnKind::Decimal, Value::Decimal(plain)) => fields.decimal(plain),
+        (ColumnKind::Decimal, Value::Text(plain) | Value::Decimal(plain) | Value::Json(plain)) => {
+            fields.decimal(plain);
+        }
+        (
+            ColumnKind::Text | ColumnKind::Json,
+            Value::Text(text) | Value::Decimal(text) | Value::Json(text),
+        ) => fields.text(text),
         (ColumnKind::Integer, Value::Integer(number)) => fields.integer(*number),
         (ColumnKind::Boolean, Value::Boolean(value)) => fields.boolean(*value),
         (ColumnKind::Timestamp, Value::Timestamp(time)) => fields.moment(*time),

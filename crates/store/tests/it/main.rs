@@ -4,6 +4,7 @@
 
 mod access;
 mod clock;
+mod compare;
 mod connect_sessions;
 mod connections;
 mod failing;

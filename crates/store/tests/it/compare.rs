@@ -1,0 +1,63 @@
+//! Pages that are compared with the table before anything is written.
+
+use rstest::rstest;
+use serde_json::json;
+use store::Dialect;
+use store::records::{self, Rows};
+
+use crate::fixture::{Fixture, model, record};
+
+#[rstest]
+#[tokio::test]
+async fn only_what_differs_must_be_written_and_a_key_of_two_pages_always(
+    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
+) {
+    let Some(fixture) = Fixture::new(dialect).await else {
+        return;
+    };
+    let stream = fixture.stream().await;
+    let one = |sid: &str, status: &str| record(&json!({ "sid": sid, "status": status }));
+    let stored = ["a", "b", "c", "d", "gone"].map(|sid| one(sid, "sent"));
+    stream.write(stored.into()).await.unwrap();
+    stream.delete(&["gone"]).await.unwrap();
+
+    let pages = [
+        // The last of a page counts: `b` is as it is stored, and `c` is not.
+        vec![
+            one("a", "sent"),
+            one("b", "other"),
+            one("b", "sent"),
+            one("c", "sent"),
+            one("c", "read"),
+        ],
+        // The page after it says of `a` the same, and of `d` another thing than the one before it.
+        vec![
+            one("a", "sent"),
+            one("d", "sent"),
+            one("gone", "sent"),
+            one("new", "sent"),
+        ],
+        vec![one("d", "read")],
+        vec![],
+    ];
+    let differing = stream
+        .read(move |c, stream| {
+            let (model, now) = (model(), stream.clock.now());
+            let rows = Rows {
+                table: &stream.table,
+                model: &model,
+                connection: stream.connection,
+                now,
+            };
+            let pages: Vec<_> = pages.iter().map(Vec::as_slice).collect();
+            records::differing(c, &rows, &pages)
+        })
+        .await;
+    let expected = [
+        vec![true, false, false, false, true],
+        vec![true, true, true, true],
+        vec![true],
+        vec![],
+    ];
+    assert_eq!(differing, expected);
+}

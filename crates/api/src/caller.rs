@@ -6,6 +6,7 @@ use std::ops::Deref;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use actix_web::middleware::Next;
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, web};
@@ -16,6 +17,7 @@ use gateway::{Gateway, GatewayError, Session};
 use crate::actions::short;
 use crate::error::ApiError;
 use crate::pattern;
+use crate::proxy::PREFIX;
 
 /// Scopes as types, so that a route's arguments tell which it needs.
 pub(crate) mod scope {
@@ -211,11 +213,18 @@ async fn identify(request: &ServiceRequest) -> Result<Identity, ApiError> {
     let gateway = request
         .app_data::<web::Data<Gateway>>()
         .ok_or(ApiError::Unauthenticated)?;
-    Ok(if Session::is_token(key) {
-        Identity::Session(gateway.sessions().authenticate(key).await?)
+    if Session::is_token(key) {
+        return Ok(Identity::Session(gateway.sessions().authenticate(key).await?));
+    }
+    // What a revoked key reads within the time of the cache ends with it; what it makes or deletes would last.
+    let cached =
+        matches!(*request.method(), Method::GET | Method::HEAD) || request.path().starts_with(PREFIX);
+    let keys = gateway.keys();
+    Ok(Identity::Key(if cached {
+        keys.authenticate(key).await?
     } else {
-        Identity::Key(gateway.keys().authenticate(key).await?)
-    })
+        keys.authenticate_anew(key).await?
+    }))
 }
 
 /// The key in the header: what follows `Bearer`, or a bare key, which Nango takes too.

@@ -9,6 +9,7 @@ on_both_databases!(
     an_environment_is_made_listed_and_deleted,
     an_environment_in_use_stays,
     a_key_is_shown_once_works_and_is_revoked,
+    a_key_that_another_process_revoked_changes_nothing_more,
     a_key_can_be_a_uuid,
     a_configured_key_that_was_revoked_stays_so_and_the_process_starts,
     a_key_gives_no_more_than_its_maker_has,
@@ -113,6 +114,27 @@ async fn a_configured_key_that_was_revoked_stays_so_and_the_process_starts(app: 
     start("dev").await;
     assert!(app.logs().contains("was revoked and stays so"));
     holder.get("/connections").await.expect(401);
+}
+
+async fn a_key_that_another_process_revoked_changes_nothing_more(app: TestApp) {
+    let body = json!({ "name": "maker", "scopes": ["environment:*", "account:*"] });
+    let path = "/environments/dev/api-keys";
+    let made = app.admin().post(path, &body).await.expect(201).json();
+    let id = made["data"]["id"].as_str().unwrap().parse().unwrap();
+    let secret = made["data"]["secret"].as_str().unwrap().to_owned();
+    let maker = app.anonymous().with_key(Some(secret));
+    // Its key is cached by that.
+    maker.get("/connections").await.expect(200);
+    let (environment, now) = (app.caller().await.environment, app.clock().now());
+    let revoke = move |c: &mut store::DbConn| store::api_keys::revoke(c, environment, id, now);
+    app.store().write(revoke).await.unwrap();
+
+    maker.post(path, &body).await.expect(401);
+    maker
+        .post("/environments", &json!({ "name": "mine" }))
+        .await
+        .expect(401);
+    maker.delete("/environments/dev").await.expect(401);
 }
 
 async fn a_key_is_shown_once_works_and_is_revoked(app: TestApp) {

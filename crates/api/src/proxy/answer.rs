@@ -27,6 +27,10 @@ pub(super) fn stream(relayed: Relayed) -> HttpResponse {
         }
     }
     response.insert_header((UPSTREAM_STATUS, HeaderValue::from(relayed.status)));
+    if matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+        // The length that a 304 may tell is that of the body which it leaves out.
+        return response.finish();
+    }
     let mut body = relayed.body;
     let length = body.length();
     // A small body mostly comes with its head; then it needs no stream.

@@ -84,6 +84,8 @@ async fn with<F: Future<Output = ()>>(
     });
     let builder = AppBuilder::default().upstream(|options| {
         options.base_urls.insert("sendgrid".parse().unwrap(), url);
+        // What connecting asks besides would get the answers that are meant for calls.
+        options.list_check = Duration::ZERO;
     });
     let connected = async |app: TestApp| {
         let body = json!({ "connectionId": "mail", "apiKey": KEY });
@@ -352,13 +354,14 @@ async fn an_answer_without_a_body_has_none() {
         "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 1234\r\n\r\n",
         "HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n",
         "HTTP/1.1 304 Not Modified\r\nconnection: close\r\netag: \"1\"\r\n\r\n",
+        "HTTP/1.1 304 Not Modified\r\nconnection: close\r\ncontent-length: 55\r\n\r\n",
     ]);
     with(provider, async |app| {
         let reply = send(call(&app, "HEAD", "/x")).await;
         assert_eq!(reply.status(), 200);
         assert_eq!(reply.headers()["content-length"], "1234");
         assert!(reply.bytes().await.unwrap().is_empty());
-        for status in [204, 304] {
+        for status in [204, 304, 304] {
             let reply = send(call(&app, "GET", "/x")).await;
             assert_eq!(reply.status(), status);
             assert!(reply.bytes().await.unwrap().is_empty());

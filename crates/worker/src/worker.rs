@@ -82,6 +82,9 @@ impl IdKind for WorkerKind {
 pub(crate) const KEEP_RUNS: i64 = 100;
 /// How often due times are looked for that a wrong clock has written, in microseconds.
 const RELEASE_EVERY: i64 = 60 * Timestamp::SECOND;
+/// Syncs that fall due within this time are claimed together, since a claim costs the database as much as a run does beside it. A sync that
+/// another worker is just claiming is not asked for in a tight loop either.
+const GATHER: Duration = Duration::from_millis(100);
 /// How often old runs are looked for.
 const TIDY_EVERY: Duration = Duration::from_hours(1);
 /// Old runs that one transaction deletes, so that others get their turn.
@@ -130,10 +133,16 @@ impl Worker {
                 let holder = format!("{}-{claims}", self.id);
                 let free = self.options.concurrency.saturating_sub(runs.len());
                 let (claimed, next_due) = self.claim(free, &holder).await;
+                // Where all places are taken, more may be due: the next look is when one is free.
+                let pause = if claimed.len() < free {
+                    self.pause(next_due)
+                } else {
+                    Duration::ZERO
+                };
                 for claimed in claimed {
                     runs.spawn(self.hold(claimed, holder.clone(), stopping.clone()));
                 }
-                look_again = Instant::now() + self.pause(next_due);
+                look_again = Instant::now() + pause;
                 continue;
             }
             tokio::select! {
@@ -259,12 +268,11 @@ impl Worker {
         held.instrument(span)
     }
 
-    /// Until the next sync is due, but not longer than the time between two looks.
+    /// How long to wait before the next claim: until a sync is due, at most the time between two looks.
     fn pause(&self, next_due: Option<Timestamp>) -> Duration {
         let wait = next_due.map_or(i64::MAX, |due| due.since(self.gateway.clock().now()));
         let wait = Duration::from_micros(u64::try_from(wait).unwrap_or_default());
-        // A sync that is due and locked by another worker's claim is not asked for in a tight loop.
-        wait.clamp(Duration::from_millis(20), self.options.poll)
+        wait.max(GATHER).min(self.options.poll)
     }
 
     /// Takes old runs away, for as long as it is polled.

@@ -1,5 +1,7 @@
 //! JSON bodies, strictly: of a bounded size, of the right type, and with no field that a route does not know.
 
+use std::time::Duration;
+
 use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
 use actix_web::http::header::CONTENT_TYPE;
@@ -14,6 +16,8 @@ use crate::query::{NoParameters, Query};
 
 /// Bytes of a body at most.
 pub(crate) const MAX_BODY: usize = 64 << 10;
+/// How long a body may take to arrive that is taken in hand before anything is done: small ones, 256 KB at most.
+pub(crate) const LONGEST_BODY: Duration = Duration::from_secs(30);
 
 /// The checked body of a request whose query is empty.
 pub(crate) struct Body<T>(pub(crate) T);
@@ -59,7 +63,7 @@ impl FromRequest for RawBody {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let bytes = web::Bytes::from_request(request, payload);
         Box::pin(async move {
-            let bytes = bytes.await;
+            let bytes = in_time(bytes).await?;
             bytes
                 .map(Self)
                 .map_err(|error| match error.as_error::<PayloadError>() {
@@ -68,6 +72,12 @@ impl FromRequest for RawBody {
                 })
         })
     }
+}
+
+/// The outcome of reading a body, which may take [`LONGEST_BODY`].
+pub(crate) async fn in_time<F: Future>(reading: F) -> Result<F::Output, ApiError> {
+    let read = tokio::time::timeout(LONGEST_BODY, reading).await;
+    read.map_err(|_| ApiError::LateBody(LONGEST_BODY.as_secs()))
 }
 
 /// A type that is given must be JSON's; none at all is taken for JSON.

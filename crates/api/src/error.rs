@@ -47,6 +47,8 @@ pub(crate) enum ApiError {
     TooLarge(usize),
     #[error("the body did not arrive whole")]
     BrokenBody,
+    #[error("the body did not arrive within {0} seconds")]
+    LateBody(u64),
     #[error("{}", unreadable::words(*.0))]
     Unreadable(Unreadable),
     /// Refused by actix or its middleware.
@@ -275,7 +277,7 @@ impl ApiError {
             Self::Unreadable(Unreadable::HeadTooLarge) => {
                 (S::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large")
             }
-            Self::Unreadable(Unreadable::Late) => (S::REQUEST_TIMEOUT, "request_timeout"),
+            Self::LateBody(_) | Self::Unreadable(Unreadable::Late) => (S::REQUEST_TIMEOUT, "request_timeout"),
             Self::Unreadable(_) => (S::BAD_REQUEST, "invalid_request"),
             Self::Refused { status, .. } if status.is_client_error() => (*status, "invalid_request"),
             Self::Refused { .. } | Self::Unauthenticated => (S::INTERNAL_SERVER_ERROR, "server_error"),

@@ -9,6 +9,7 @@ use futures::StreamExt;
 use tokio::sync::mpsc;
 use upstream::{RelayBody, Upload};
 
+use crate::body::in_time;
 use crate::error::ApiError;
 
 /// Bytes that are taken in hand if the length is told: a stream would cost more.
@@ -39,11 +40,17 @@ pub(super) async fn body(
         None => length.is_none() && repeatable,
     };
     let mut start = BytesMut::new();
-    while in_hand && start.len() <= limit {
-        match payload.next().await {
-            Some(part) => start.extend_from_slice(&part.map_err(|_| ApiError::BrokenBody)?),
-            None => return Ok(RelayBody::Whole(start.freeze())),
+    let whole = in_time(async {
+        while in_hand && start.len() <= limit {
+            match payload.next().await {
+                Some(part) => start.extend_from_slice(&part.map_err(|_| ApiError::BrokenBody)?),
+                None => return Ok::<_, ApiError>(true),
+            }
         }
+        Ok(false)
+    });
+    if whole.await?? {
+        return Ok(RelayBody::Whole(start.freeze()));
     }
     let (sender, parts) = mpsc::channel(PARTS);
     actix_web::rt::spawn(pass_on(start.freeze(), payload, sender));

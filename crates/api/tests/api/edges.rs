@@ -1,5 +1,7 @@
 //! What stands before any route: heads of requests, lengths, encodings. Whatever is refused, the answer has the usual shape.
 
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::{Value as Json, json};
 use store::Dialect;
@@ -45,6 +47,27 @@ fn assert_error(answers: &str, status: u16, code: &str, what: &str) {
     let body: Json = serde_json::from_str(body).unwrap_or_else(|error| panic!("{what}: {error}: {body}"));
     assert_eq!(body["error"]["code"], code, "{what}");
     assert!(!body["error"]["message"].as_str().unwrap().is_empty(), "{what}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_stops_coming_is_waited_for_half_a_minute() {
+    let app = app().await;
+    let name = app.connect_twilio().await;
+    let key = app.admin().key().unwrap().to_owned();
+    let stopped = |path: &str| {
+        format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\nprovider-config-key: twilio\r\nconnection-id: {name}\r\n\
+             content-type: application/json\r\ncontent-length: 100\r\n\r\n{{\"s"
+        )
+    };
+    let (own, proxied) = (
+        stopped("/sync/trigger"),
+        stopped("/proxy/2010-04-01/Accounts.json"),
+    );
+    let both = async { tokio::join!(raw(&app, own.as_bytes()), raw(&app, proxied.as_bytes())) };
+    let (own, proxied) = tokio::time::timeout(Duration::from_mins(1), both).await.unwrap();
+    assert_error(&own, 408, "request_timeout", "a route of its own");
+    assert_error(&proxied, 408, "request_timeout", "a proxied call");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -40,8 +40,8 @@ fn normalized(uri: &Uri) -> Option<Uri> {
     Uri::from_parts(parts).ok()
 }
 
-/// The path without slashes at its end, and with one slash for several in a row. actix's own middleware does the same with a regular
-/// expression, which costs more than the rest of its work.
+/// The path without slashes at its end, and with one slash for several in a row. actix's own middleware uses a regular expression
+/// for it, at each request.
 fn normalized_path(path: &str) -> Cow<'_, str> {
     if path == "/" || !(path.ends_with('/') || path.contains("//")) {
         return path.into();

@@ -37,7 +37,7 @@ const LOOK: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_mins(5);
 /// Before measuring, so that what fell due behind the first readings is caught up with.
 const SETTLE: Duration = Duration::from_mins(1);
-/// How long the cost of a run is measured while nobody asks the APIs.
+/// How long the cost of a run is measured, without requests to the APIs.
 const QUIET: Duration = Duration::from_mins(2);
 
 /// How much to measure.

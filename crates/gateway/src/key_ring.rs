@@ -204,7 +204,7 @@ fn next_ring(c: &mut DbConn, source: &KeySource, now: Timestamp) -> Checked<(Key
     Ok(Ok((ring, made)))
 }
 
-/// What to do about a key that nobody has any more.
+/// What to do if no copy of a key is left.
 const IF_LOST: &str = "If the key is lost for good, `trunkline key forget --lost` gives up what it sealed";
 
 /// Which keys the database was used with.

@@ -188,7 +188,7 @@ impl Records<'_> {
     }
 }
 
-/// The rows of a query, and the one after them if there is one, which tells whether there is a next page.
+/// Reads the rows of a query and, to know whether there is a next page, one row more.
 fn rows(
     c: &mut DbConn,
     table: &ModelTable,

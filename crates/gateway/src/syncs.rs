@@ -28,8 +28,8 @@ pub struct SyncSelection {
 }
 
 impl SyncSelection {
-    /// What follows from a sync that was deleted since it was selected: an error if the request names it, nothing if it stands for
-    /// all syncs of a connection or an integration.
+    /// Decides about a sync that was deleted after it was selected: an error if the request names it, none if the request is for all
+    /// syncs of a connection or an integration.
     fn allow_deleted(&self, sync: &SyncRow) -> Result<(), GatewayError> {
         match &self.connection {
             Some(connection) if !self.syncs.is_empty() => {

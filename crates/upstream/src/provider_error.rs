@@ -106,8 +106,8 @@ impl ProviderError {
         }
     }
 
-    /// Whether it refuses the request because of who asks: 401, 403, or what the provider's file says means the same. The
-    /// credentials may be good all the same, and lack a permission.
+    /// Whether the provider denies access: 401, 403, or a code that its file lists as unauthorized. The credentials may still be
+    /// valid and lack a permission.
     pub fn denies_access(&self) -> bool {
         !self.rate_limited && (self.unauthorized || matches!(self.status, 401 | 403))
     }

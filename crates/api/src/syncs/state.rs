@@ -49,7 +49,7 @@ struct SyncEntry {
     /// Why a list of that run may not have been read to its end, so that no deletions were looked for; left out if all were.
     #[serde(skip_serializing_if = "Option::is_none")]
     incomplete: Option<String>,
-    /// That the provider does not let the connection's key read what the sync needs; left out if it does, or if nobody knows.
+    /// Why the connection's key is not allowed to read what the sync needs; absent if it is allowed, or if that is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<SyncProblem>,
     /// Live records by model.

@@ -302,7 +302,7 @@ async fn a_provider_that_is_slow_does_not_hold_up_connecting(app: TestApp) {
     assert_eq!(
         names(&told["unreadable_syncs"]),
         ["acme-users"],
-        "what is known is told"
+        "known refusals are shown"
     );
     assert_eq!(names(&acme.errors().await), ["acme-users"]);
 }

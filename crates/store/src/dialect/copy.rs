@@ -19,7 +19,7 @@ use crate::StoreError;
 const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 /// What ends the rows in place of a number of fields.
 const TRAILER: i16 = -1;
-/// The length that stands for null.
+/// The length that means null.
 const NULL: i32 = -1;
 /// Bytes that are handed to libpq at once.
 const CHUNK: usize = 64 << 10;
@@ -30,7 +30,7 @@ thread_local! {
 }
 
 diesel::table! {
-    /// Stands for any table.
+    /// Diesel wants a table as a type. The real one is in `TARGET`.
     any_table (id) {
         id -> BigInt,
     }

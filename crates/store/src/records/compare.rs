@@ -9,8 +9,8 @@ use super::Rows;
 use super::commit::stored;
 use crate::{DbConn, StoreError};
 
-/// Tells of each record of each page whether it must be written: the stored row differs, or another page has the same key, so that
-/// their order decides. Of several records of a page with one key the last counts, and the others need not be written.
+/// Returns for each record of each page whether it must be written: the stored row differs, or another page has the same key, so
+/// that their order decides. If a page has a key several times, only its last record counts.
 ///
 /// No lock is needed: a record that equals the stored row needs no writing.
 pub fn differing(c: &mut DbConn, rows: &Rows<'_>, pages: &[&[Record]]) -> Result<Vec<Vec<bool>>, StoreError> {

@@ -54,7 +54,7 @@ fn refuse(bad: BadQuery, shared: &Shared) -> Refusal {
         ),
         BadQuery::Page(value) => Refusal::bad(20001, format!("Page number '{value}' is out of range")),
         BadQuery::TokenMissing => Refusal::bad(20001, "PageToken is required for paging."),
-        // Twilio documents no code for this: it is told as any other bad parameter.
+        // Twilio documents no code for this, so it gets the code of any other bad parameter.
         BadQuery::Retention => Refusal::bad(
             20001,
             format!(

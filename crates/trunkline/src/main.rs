@@ -21,6 +21,7 @@ mod telemetry;
 mod terminal;
 mod when;
 mod wiring;
+mod wrap;
 
 use std::process::ExitCode;
 

@@ -5,6 +5,8 @@ use std::io::{self, Write};
 
 use serde_json::Value as Json;
 
+use crate::{terminal, wrap};
+
 /// Writes a result as it is.
 pub(crate) fn bytes(bytes: &[u8]) -> io::Result<()> {
     let mut out = io::stdout().lock();
@@ -29,9 +31,27 @@ pub(crate) fn json(value: &Json) -> io::Result<()> {
     line(format_args!("{value:#}"))
 }
 
-/// Writes a remark for people. Nothing depends on it, so it is no failure if nobody can read it.
+/// Writes a result in words. A terminal breaks it between words.
+pub(crate) fn sentence(text: impl std::fmt::Display) -> io::Result<()> {
+    line(fitted(text, terminal::width()))
+}
+
+/// Writes a remark for people. Nothing depends on it, so it is no failure if nobody can read it. A terminal breaks it between words.
 pub(crate) fn note(text: impl std::fmt::Display) {
+    verbatim_note(fitted(text, terminal::error_width()));
+}
+
+/// Writes a remark whose lines must stay as they are: commands to copy, a frame.
+pub(crate) fn verbatim_note(text: impl std::fmt::Display) {
     drop(writeln!(io::stderr().lock(), "{text}"));
+}
+
+fn fitted(text: impl std::fmt::Display, width: Option<usize>) -> String {
+    let text = text.to_string();
+    match width {
+        Some(width) => wrap::paragraphs(&text, width),
+        None => text,
+    }
 }
 
 /// Writes an error with its causes.

@@ -1,8 +1,8 @@
 //! Tables: fitted to the terminal for people, tab-separated values for programs.
 //!
-//! On a terminal the least important columns go first and prose is wrapped; an id is shown whole or in a short form that commands
-//! take, and never cut. What does not fit even so is shown as one block a row. In a pipe every column is there, under a name that
-//! stays the same, with times in ISO 8601 and numbers without separators.
+//! On a terminal long texts are wrapped or stand below their row, then the least important columns are left out, and a line says which.
+//! An id is shown whole or in a short form that commands take, and never cut. What does not fit even so is shown as one block a row.
+//! In a pipe every column is there, under a name that stays the same, with times in ISO 8601 and numbers without separators.
 
 mod layout;
 
@@ -22,6 +22,15 @@ enum Kind {
     Line,
     /// Wrapped: a message.
     Prose,
+    /// Beside the other columns where it fits unwrapped, else on lines of its own below its row.
+    Below,
+}
+
+/// How long ids are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ids {
+    Whole,
+    Short,
 }
 
 /// A column.
@@ -58,6 +67,11 @@ impl Column {
     /// A column of messages.
     pub(crate) fn prose(name: impl Into<String>) -> Self {
         Self::new(name, Kind::Prose)
+    }
+
+    /// A column of long or rare texts, such as errors: below the row where there is no room beside it.
+    pub(crate) fn below(name: impl Into<String>) -> Self {
+        Self::new(name, Kind::Below)
     }
 
     /// Lets the column be left out where there is no room: the higher `rank`, the earlier.
@@ -101,10 +115,13 @@ impl From<u64> for Cell {
 
 impl Cell {
     /// For people.
-    fn shown(&self, now: Timestamp) -> String {
+    fn shown(&self, ids: Ids, now: Timestamp) -> String {
         let text = match self {
             Self::Text(text) => text.clone(),
-            Self::Id { short, .. } => short.clone(),
+            Self::Id { whole, short } => match ids {
+                Ids::Whole => whole.clone(),
+                Ids::Short => short.clone(),
+            },
             Self::Number(number) => count(*number),
             Self::Ago(time) => time
                 .as_deref()
@@ -175,7 +192,17 @@ impl Table {
                 output::note(none);
                 Ok(())
             }
-            Some(width) => output::text(&self.fitted(width, terminal::styles(), Clock::system().now())),
+            Some(width) => {
+                let shown = self.fitted(width, terminal::styles(), Clock::system().now());
+                output::text(&shown.text)?;
+                if !shown.left_out.is_empty() {
+                    output::note(format_args!(
+                        "\nNot shown for lack of room: {}. A wider terminal or --json shows more.",
+                        shown.left_out.join(", ")
+                    ));
+                }
+                Ok(())
+            }
             None => output::text(&self.values()),
         }
     }
@@ -296,7 +323,10 @@ mod tests {
         let shown = |ids: &[&str]| {
             let cells = shortened(ids, 6);
             let now = Timestamp::from_micros(0);
-            cells.iter().map(|cell| cell.shown(now)).collect::<Vec<_>>()
+            cells
+                .iter()
+                .map(|cell| cell.shown(Ids::Short, now))
+                .collect::<Vec<_>>()
         };
         assert_eq!(shown(&["run_0198aa", "run_0298aa"]), ["run_01", "run_02"]);
         assert_eq!(shown(&["run_0198aa", "run_0198ab"]), ["run_0198aa", "run_0198ab"]);

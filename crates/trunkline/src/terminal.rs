@@ -1,6 +1,7 @@
 //! What this process may show: styles, moving progress, and how wide a line is.
 
 use std::io::{self, IsTerminal};
+use std::os::fd::AsFd;
 use std::sync::OnceLock;
 
 use crate::config::Environment;
@@ -62,8 +63,17 @@ pub(crate) fn can_ask() -> bool {
 
 /// The columns of the terminal that shows standard output; `None` if that is a pipe or a file.
 pub(crate) fn width() -> Option<usize> {
-    is_terminal().then(|| {
-        terminal_size::terminal_size_of(io::stdout())
+    width_of(io::stdout())
+}
+
+/// The same of standard error.
+pub(crate) fn error_width() -> Option<usize> {
+    width_of(io::stderr())
+}
+
+fn width_of(stream: impl IsTerminal + AsFd) -> Option<usize> {
+    stream.is_terminal().then(|| {
+        terminal_size::terminal_size_of(stream)
             .map_or(USUAL_WIDTH, |(width, _)| usize::from(width.0))
             .max(LEAST_WIDTH)
     })

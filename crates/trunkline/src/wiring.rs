@@ -190,7 +190,7 @@ pub(crate) fn show_key(secret: &SecretString) {
         "It is stored as a hash alone and cannot be shown again. Keep it".to_owned(),
         "where your app finds it, and send it as `Authorization: Bearer …`.".to_owned(),
     ];
-    output::note(output::boxed(
+    output::verbatim_note(output::boxed(
         &format!("The API key of environment {FIRST_ENVIRONMENT}, shown this once"),
         &lines,
     ));

@@ -1,11 +1,14 @@
 //! Ids as people type them: the beginning is enough where only one begins so.
 
 use super::{Client, ClientError, answer};
+use crate::table::Cell;
 use crate::{suggest, table, when};
 
 /// The characters of a whole run id, and of a UUID.
 const RUN_ID: usize = "run_".len() + 32;
 const UUID: usize = 36;
+/// Characters of a UUID that a list shows at least.
+const SHORT_NAME: usize = 8;
 /// A shorter piece of a made connection id is too likely a name of its own.
 const SHORTEST: usize = 4;
 /// Candidates that an error lists.
@@ -132,6 +135,21 @@ impl Client {
         }
         error
     }
+}
+
+/// Names of connections for a table: a UUID that the gateway made also has a short form, which commands take.
+pub(crate) fn shown_names(names: &[String]) -> Vec<Cell> {
+    let made: Vec<&str> = names
+        .iter()
+        .map(String::as_str)
+        .filter(|name| is_uuid(name))
+        .collect();
+    let mut short = table::shortened(&made, SHORT_NAME).into_iter();
+    let cells = names.iter().map(|name| {
+        let made = is_uuid(name).then(|| short.next()).flatten();
+        made.unwrap_or_else(|| name.as_str().into())
+    });
+    cells.collect()
 }
 
 fn is_uuid(name: &str) -> bool {

@@ -77,7 +77,7 @@ async fn list(client: &Client, integration: &str, as_json: bool) -> anyhow::Resu
     let columns = [
         Column::word("action"),
         Column::prose("inputs"),
-        Column::prose("description"),
+        Column::below("description"),
     ];
     let mut table = Table::new(columns);
     for action in &actions {

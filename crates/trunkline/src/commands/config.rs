@@ -6,9 +6,9 @@ use registry::Registry;
 use serde_json::json;
 
 use crate::cli::ShowConfig;
-use crate::config::{FILE_VARIABLE, Loaded, SETTINGS};
+use crate::config::{FILE_VARIABLE, Loaded, SETTINGS, VARIABLE_PREFIX};
 use crate::table::{Column, Table};
-use crate::{output, wiring};
+use crate::{output, terminal, wiring};
 
 /// Prints the settings, or the names of their variables.
 pub(crate) fn run(loaded: &Loaded, options: &ShowConfig) -> anyhow::Result<ExitCode> {
@@ -32,11 +32,17 @@ pub(crate) fn run(loaded: &Loaded, options: &ShowConfig) -> anyhow::Result<ExitC
     let mut table = Table::new([
         Column::word("setting"),
         Column::prose("value"),
-        Column::word("from").rank(1),
-        Column::prose("description").rank(2),
+        Column::word("from"),
+        Column::below("description"),
     ]);
     for listed in listing {
-        table.row([listed.key, listed.value, listed.origin, listed.about.to_owned()]);
+        let from = if terminal::is_terminal() && listed.origin.starts_with(VARIABLE_PREFIX) {
+            // Its whole name, which follows from the setting's, would take the room of the value.
+            "its variable".to_owned()
+        } else {
+            listed.origin
+        };
+        table.row([listed.key, listed.value, from, listed.about.to_owned()]);
     }
     table.print("")?;
     Ok(ExitCode::SUCCESS)

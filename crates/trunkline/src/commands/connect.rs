@@ -57,7 +57,7 @@ pub(crate) async fn run(
 /// The success and what to do next.
 async fn tell(client: &Client, integration: &str, answer: &Json) -> anyhow::Result<()> {
     let id = answer::text(answer, "/connection/id");
-    output::line(format_args!("{}: {id}", answer::text(answer, "/message")))?;
+    output::sentence(format_args!("{}: {id}", answer::text(answer, "/message")))?;
     for unreadable in answer::list(answer, "unreadable_syncs") {
         output::note(format_args!("warning: {}", answer::text(unreadable, "/message")));
     }
@@ -66,8 +66,8 @@ async fn tell(client: &Client, integration: &str, answer: &Json) -> anyhow::Resu
     let Some(table) = functions.iter().find_map(|function| function.table.as_ref()) else {
         return Ok(());
     };
-    output::note(format_args!(
-        "\nIts first sync has started. Next:\n  trunkline sync status {integration} --connection-id '{id}' --watch\n  \
+    output::verbatim_note(format_args!(
+        "\nIts first sync has started. Next:\n  trunkline sync status {integration} --watch\n  \
          trunkline records {integration} {} --connection-id '{id}'",
         table.plural
     ));

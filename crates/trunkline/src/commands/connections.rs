@@ -33,7 +33,7 @@ async fn list(client: &Client, json: bool) -> anyhow::Result<()> {
         Column::word("integration"),
         Column::word("state"),
         Column::word("created").rank(1),
-        Column::prose("problem").rank(2),
+        Column::below("problem"),
     ]);
     for connection in answer::list(&answer, "connections") {
         let (state, problems) = standing(connection);
@@ -123,7 +123,7 @@ async fn delete(client: &Client, one: &OneConnection, yes: bool) -> anyhow::Resu
     if one.api.json.json {
         output::json(&answer)?;
     } else {
-        output::line(format_args!("Deleted {name} of {integration}."))?;
+        output::sentence(format_args!("Deleted {name} of {integration}."))?;
     }
     Ok(ExitCode::SUCCESS)
 }

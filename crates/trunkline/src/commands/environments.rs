@@ -42,7 +42,7 @@ pub(crate) async fn run(config: &Config, command: Environments) -> anyhow::Resul
         }
         Environments::Create { name } => {
             let made = told(gateway.environments().create(&name).await)?;
-            output::line(format_args!("Created {}.", made.name))?;
+            output::sentence(format_args!("Created {}.", made.name))?;
             output::note(format_args!(
                 "It has no key yet: trunkline api-keys create {} --name NAME",
                 made.name
@@ -54,7 +54,7 @@ pub(crate) async fn run(config: &Config, command: Environments) -> anyhow::Resul
                 return Ok(ExitCode::FAILURE);
             }
             gateway.environments().delete(None, &name).await?;
-            output::line(format_args!("Deleted {name}."))?;
+            output::sentence(format_args!("Deleted {name}."))?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -83,10 +83,10 @@ pub(crate) async fn keys(config: &Config, command: ApiKeys) -> anyhow::Result<Ex
                 let mut table = Table::new([
                     Column::word("id"),
                     Column::word("name"),
-                    Column::word("key").rank(2),
+                    Column::word("key").rank(1),
                     Column::word("state"),
                     Column::word("last_used"),
-                    Column::prose("scopes").rank(1),
+                    Column::below("scopes"),
                 ]);
                 for (id, key) in shortened(&ids, SHORT_ID).into_iter().zip(all) {
                     let state = if key.revoked_at.is_some() {
@@ -136,7 +136,7 @@ pub(crate) async fn keys(config: &Config, command: ApiKeys) -> anyhow::Result<Ex
                 return Ok(ExitCode::FAILURE);
             }
             gateway.keys().revoke(environment.id, id).await?;
-            output::line(format_args!("Revoked {id}."))?;
+            output::sentence(format_args!("Revoked {id}."))?;
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -43,18 +43,18 @@ pub(crate) async fn rotate(config: &Config) -> anyhow::Result<ExitCode> {
         output::note("Going on with a rotation that was cut off.");
     }
     let done = reseal(&gateway).await?;
-    output::line(format_args!(
+    output::sentence(format_args!(
         "{} credentials are sealed anew with the key {}.",
         done.sealed, key.id
     ))?;
     output::note(match file {
         Some(file) => format!(
-            "Back up {} now. Its first line is the current key. The lines below it are needed no more,\n\
-             except to open older backups of the database.",
+            "Back up {} now. Its first line is the current key. The lines below it are only needed to open older backups of the \
+             database.",
             file.path().display()
         ),
-        None => "The other keys in TRUNKLINE_ENCRYPTION_KEY are needed no more, except to open older backups of the database:\n\
-                 take them out once every process has been started with the first one."
+        None => "The other keys in TRUNKLINE_ENCRYPTION_KEY are only needed to open older backups of the database: remove them \
+                 once every process was started with the first one."
             .to_owned(),
     });
     Ok(ExitCode::SUCCESS)
@@ -67,7 +67,7 @@ pub(crate) async fn forget(config: &Config, yes: bool) -> anyhow::Result<ExitCod
     wiring::must_be_migrated(&store).await?;
     let lost = LostKeys::find(&store, &source).await?;
     if lost.keys().is_empty() {
-        output::line(format_args!(
+        output::sentence(format_args!(
             "No encryption key is lost: {source} opens all stored credentials."
         ))?;
         return Ok(ExitCode::SUCCESS);
@@ -87,12 +87,12 @@ pub(crate) async fn forget(config: &Config, yes: bool) -> anyhow::Result<ExitCod
         return Ok(ExitCode::FAILURE);
     }
     let forgotten = lost.forget(&store, &source, &Clock::system()).await?;
-    output::line(format_args!(
+    output::sentence(format_args!(
         "Given up: the credentials of {}.",
         connections(i64::try_from(forgotten)?)
     ))?;
     output::note(
-        "Servers and workers start again. `trunkline connections` shows which connections need new credentials: connect them\n\
+        "Servers and workers start again. `trunkline connections` shows which connections need new credentials: connect them \
          again under the same names, or send new ones with PATCH /connections/{connection_id}.",
     );
     Ok(ExitCode::SUCCESS)

@@ -17,13 +17,13 @@ pub(crate) async fn run(config: &Config, restored: bool) -> anyhow::Result<ExitC
         );
     }
     if applied.is_empty() {
-        output::line(format_args!(
+        output::sentence(format_args!(
             "The tables of {} are up to date.",
             config.database.url
         ))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let mut table = Table::new([Column::word("migration"), Column::word("applied_to").rank(1)]);
+    let mut table = Table::new([Column::word("migration"), Column::below("applied_to")]);
     for name in applied {
         table.row([name, config.database.url.to_string()]);
     }

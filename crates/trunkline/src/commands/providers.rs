@@ -130,7 +130,7 @@ pub(crate) fn check(files: &[PathBuf]) -> anyhow::Result<ExitCode> {
 
 fn tell_one(file: &Path, checked: &CheckedFile) -> std::io::Result<()> {
     for provider in &checked.providers {
-        output::line(format_args!(
+        output::sentence(format_args!(
             "{}: {} is right ({})",
             file.display(),
             provider.name,
@@ -180,7 +180,7 @@ fn tell_many(file: &Path, checked: &CheckedFile) -> std::io::Result<bool> {
         entries.filter(|entry| entry.why == why).count()
     };
     let wrong = count(NotServed::Wrong);
-    output::line(format_args!(
+    output::sentence(format_args!(
         "\n{}: {} entries work; not supported: {}, wrong: {wrong}, giving way to another file: {}",
         file.display(),
         checked.providers.len(),

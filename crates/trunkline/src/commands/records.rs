@@ -51,6 +51,17 @@ pub(crate) async fn run(client: &Client, options: &Records) -> anyhow::Result<Ex
             let columns = columns(&model, &rows, options);
             let none = format!("There are no {} that match.", options.model);
             table_of(&model, &columns, &rows).print(&none)?;
+            let all = model.columns.len();
+            if terminal::is_terminal()
+                && options.columns.is_empty()
+                && !rows.is_empty()
+                && columns.len() < all
+            {
+                output::note(format_args!(
+                    "\n{} of {all} columns are shown: --columns chooses others, --json shows all.",
+                    columns.len()
+                ));
+            }
         }
         _ => output::json(&json!({ options.model.as_str(): rows }))?,
     }

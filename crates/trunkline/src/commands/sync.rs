@@ -6,7 +6,7 @@ use domain::Clock;
 use serde_json::{Map, Value as Json, json};
 
 use crate::cli::{Api, Selection, Sync};
-use crate::client::{Client, Run, RunError, RunStatus, answer};
+use crate::client::{Client, Run, RunError, RunStatus, answer, resolve};
 use crate::state::State;
 use crate::table::{self, Cell, Column, Table, shortened};
 use crate::{output, progress, terminal, when};
@@ -182,47 +182,51 @@ async fn status(client: &Client, selection: &Selection, watch: bool, api: &Api) 
         Column::word("sync"),
         Column::word("state"),
         Column::number("rows"),
-        Column::word("last_ended").rank(1),
-        Column::word("next").rank(2),
+        Column::word("last_ended").rank(2),
+        Column::word("next").rank(1),
         Column::word("schedule").rank(3),
-        Column::prose("problem").rank(4),
+        Column::below("problem"),
+        Column::below("note"),
     ]);
+    let states = answer::list(&states, "syncs");
+    let connections: Vec<String> = states
+        .iter()
+        .map(|state| table::field(state, "connection_id"))
+        .collect();
     let people = terminal::is_terminal();
-    for state in answer::list(&states, "syncs") {
-        let [connection, name, status, schedule] =
-            ["connection_id", "name", "status", "frequency"].map(|name| table::field(state, name));
+    for (connection, state) in resolve::shown_names(&connections).into_iter().zip(states) {
+        let [name, status, schedule] = ["name", "status", "frequency"].map(|name| table::field(state, name));
         table.row([
-            connection.into(),
+            connection,
             name.into(),
             State::of_sync(&status).into(),
             answer::sum(state, "recordCount").into(),
             table::ago(state, "finishedAt"),
             table::ago(state, "nextScheduledSyncAt"),
-            schedule.into(),
-            // People read it below the table, where it has room.
-            if people {
-                Cell::from("")
-            } else {
-                problem(state).into()
-            },
+            if people { abbreviated(&schedule) } else { schedule }.into(),
+            answer::text(state, "/problem/message").into(),
+            incomplete(answer::text(state, "/incomplete")).into(),
         ]);
     }
     table.print("There are no syncs: nothing is connected, or the provider has none.")?;
-    for state in answer::list(&states, "syncs").iter().filter(|_| people) {
-        let [connection, sync] = ["connection_id", "name"].map(|name| table::field(state, name));
-        if let Some(reason) = state.get("incomplete").and_then(Json::as_str) {
-            output::line(format_args!("{sync} of {connection} is incomplete: {reason}"))?;
-        }
-        if !problem(state).is_empty() {
-            output::line(format_args!("{sync} of {connection}: {}", problem(state)))?;
-        }
-    }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Why a sync cannot read; empty if nothing is known to be wrong.
-fn problem(state: &Json) -> &str {
-    answer::text(state, "/problem/message")
+/// `every 5 minutes` as `every 5 min`, in the units in which people read times elsewhere in the table.
+fn abbreviated(schedule: &str) -> String {
+    let units = [(" minutes", " min"), (" seconds", " s"), (" hours", " h")];
+    units.iter().fold(schedule.to_owned(), |text, (unit, short)| {
+        text.replace(unit, short)
+    })
+}
+
+/// Says that a list was not read to its end, and why; nothing if it was.
+fn incomplete(reason: &str) -> String {
+    if reason.is_empty() {
+        String::new()
+    } else {
+        format!("incomplete: {reason}")
+    }
 }
 
 async fn trigger(client: &Client, body: &Json, wait: bool, api: &Api) -> anyhow::Result<ExitCode> {
@@ -237,7 +241,7 @@ async fn trigger(client: &Client, body: &Json, wait: bool, api: &Api) -> anyhow:
             Column::word("run"),
             Column::word("connection"),
             Column::word("sync").rank(1),
-            Column::prose("note").rank(2),
+            Column::below("note"),
         ]);
         for (id, run) in short_ids(started.iter().map(|run| table::field(run, "id")))
             .into_iter()
@@ -264,7 +268,7 @@ async fn trigger(client: &Client, body: &Json, wait: bool, api: &Api) -> anyhow:
         output::json(&json!({ "runs": ended }))?;
     } else {
         for run in &runs {
-            output::line(sentence(run))?;
+            output::sentence(sentence(run))?;
         }
     }
     Ok(outcome(&runs))
@@ -285,7 +289,7 @@ async fn set(client: &Client, action: &str, selection: &Selection, api: &Api) ->
     };
     let whose = selection.connection_id.as_deref().unwrap_or("all connections");
     let done = if action == "pause" { "Paused" } else { "Started" };
-    output::line(format_args!(
+    output::sentence(format_args!(
         "{done}: {what} of {whose} ({}).",
         selection.integration
     ))?;
@@ -321,18 +325,19 @@ async fn runs(client: &Client, query: &[(&str, &str)], api: &Api) -> anyhow::Res
         Column::number("checked").rank(4),
         Column::number("pages").rank(7),
         Column::word("trigger").rank(6),
-        Column::prose("error").rank(8),
+        Column::below("error"),
+        Column::below("note"),
     ]);
     let people = terminal::is_terminal();
-    for (id, run) in short_ids(runs.iter().map(|run| run.id.clone()))
-        .into_iter()
-        .zip(&runs)
-    {
+    let ids = short_ids(runs.iter().map(|run| run.id.clone()));
+    let connections: Vec<String> = runs.iter().map(|run| run.connection_id.clone()).collect();
+    let connections = resolve::shown_names(&connections);
+    for ((id, connection), run) in ids.into_iter().zip(connections).zip(&runs) {
         let started = run.started_at.as_ref().unwrap_or(&run.created_at);
         let error = run.error.as_ref().map(RunError::text).unwrap_or_default();
         table.row([
             id,
-            run.connection_id.clone().into(),
+            connection,
             run.sync.clone().into(),
             run.status.state().as_str().into(),
             Cell::Ago(Some(started.clone())),
@@ -343,28 +348,25 @@ async fn runs(client: &Client, query: &[(&str, &str)], api: &Api) -> anyhow::Res
             run.checked().into(),
             run.pages.into(),
             run.trigger.clone().into(),
-            // People read it below the table, where it has room.
-            if people { Cell::from("") } else { error.into() },
+            error.into(),
+            notes(run).into(),
         ]);
     }
     table.print("There are no runs yet.")?;
-    if people {
-        for run in &runs {
-            if let Some(error) = &run.error {
-                output::line(format_args!("\n{} failed: {}", run.id, error.text()))?;
-            }
-            if let Some(reason) = &run.incomplete {
-                output::line(format_args!("\n{} is incomplete: {reason}", run.id))?;
-            }
-            if let Some(misfits) = run.misfits() {
-                output::line(format_args!(
-                    "\n{}: values that did not fit their column are in _extra: {misfits}",
-                    run.id
-                ))?;
-            }
-        }
-    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What a run that did not fail left undone.
+fn notes(run: &Run) -> String {
+    let misfits = run
+        .misfits()
+        .map(|misfits| format!("values that did not fit their column are in _extra: {misfits}"));
+    let notes = [
+        Some(incomplete(run.incomplete.as_deref().unwrap_or_default())),
+        misfits,
+    ];
+    let notes = notes.into_iter().flatten().filter(|note| !note.is_empty());
+    notes.collect::<Vec<_>>().join("; ")
 }
 
 fn short_ids(ids: impl Iterator<Item = String>) -> Vec<Cell> {

@@ -3,12 +3,15 @@
 use domain::Timestamp;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use super::{Column, Kind, Table};
+use super::{Column, Ids, Kind, Table};
+use crate::wrap;
 
 /// Blanks between two columns.
 const GAP: usize = 2;
 /// A wrapped or cut column is not made narrower than this as long as another column can be left out.
 const COMFORTABLE: usize = 24;
+/// Blanks before a text that stands below its row.
+const INDENT: usize = 2;
 /// The narrowest that it is ever made.
 const NARROWEST: usize = 10;
 const BOLD: &str = "\x1b[1m";
@@ -28,6 +31,18 @@ impl Fitted<'_> {
         matches!(self.column.kind, Kind::Line | Kind::Prose)
     }
 
+    fn stands_below(&self) -> bool {
+        self.column.kind == Kind::Below
+    }
+
+    fn is_empty(&self) -> bool {
+        self.texts.iter().all(String::is_empty)
+    }
+
+    fn text(&self, row: usize) -> &str {
+        self.texts.get(row).map(String::as_str).unwrap_or_default()
+    }
+
     /// The least room for it, if flexible columns get `least` each.
     fn least(&self, least: usize) -> usize {
         if self.flexible() {
@@ -38,25 +53,33 @@ impl Fitted<'_> {
     }
 }
 
+/// A table as it is shown, and the titles of the columns for which there was no room.
+pub(super) struct Shown {
+    pub(super) text: String,
+    pub(super) left_out: Vec<String>,
+}
+
 impl Table {
     /// The table in lines of `width` columns at most, unless a single word is longer.
-    pub(super) fn fitted(&self, width: usize, styles: bool, now: Timestamp) -> String {
-        let mut columns: Vec<Fitted<'_>> = self
-            .columns
-            .iter()
-            .enumerate()
-            .map(|(index, column)| self.measured(index, column, now))
-            .filter(|fitted| fitted.column.rank == 0 || fitted.texts.iter().any(|text| !text.is_empty()))
-            .collect();
+    pub(super) fn fitted(&self, width: usize, styles: bool, now: Timestamp) -> Shown {
+        let mut columns = self.columns_in(width, now);
+        let mut below = Vec::new();
+        if total(&columns, COMFORTABLE) > width {
+            (below, columns) = columns.into_iter().partition(Fitted::stands_below);
+        }
+        let mut left_out = Vec::new();
         while total(&columns, COMFORTABLE) > width {
             let highest = columns.iter().map(|fitted| fitted.column.rank).max();
             let Some(rank) = highest.filter(|rank| *rank > 0) else {
                 break;
             };
-            columns.retain(|fitted| fitted.column.rank != rank);
+            let dropped = columns.extract_if(.., |fitted| fitted.column.rank == rank);
+            left_out.extend(dropped.map(|fitted| fitted.title));
         }
         if total(&columns, NARROWEST) > width && self.heading {
-            return blocks(&columns, self.rows.len(), width);
+            columns.extend(below);
+            let text = blocks(&columns, self.rows.len(), width);
+            return Shown { text, left_out };
         }
         share(&mut columns, width);
         let mut lines = Vec::new();
@@ -71,15 +94,42 @@ impl Table {
         }
         for row in 0..self.rows.len() {
             lines.extend(wrapped(&columns, row));
+            let texts = below.iter().map(|fitted| fitted.text(row));
+            for text in texts.filter(|text| !text.is_empty()) {
+                let parts = broken(text, width.saturating_sub(INDENT));
+                lines.extend(parts.iter().map(|part| format!("{:INDENT$}{part}", "")));
+            }
         }
-        lines.join("\n") + "\n"
+        let text = lines.join("\n") + "\n";
+        Shown { text, left_out }
     }
 
-    fn measured<'a>(&'a self, index: usize, column: &'a Column, now: Timestamp) -> Fitted<'a> {
+    /// The columns that hold something or must be there; with whole ids if all of it fits into `width` so.
+    fn columns_in(&self, width: usize, now: Timestamp) -> Vec<Fitted<'_>> {
+        let measured = |ids: Ids| -> Vec<Fitted<'_>> {
+            let columns = self.columns.iter().enumerate();
+            columns
+                .map(|(index, column)| self.measured(index, column, ids, now))
+                .filter(|fitted| !fitted.is_empty() || (fitted.column.rank == 0 && !fitted.stands_below()))
+                .collect()
+        };
+        let whole = measured(Ids::Whole);
+        if total(&whole, usize::MAX) <= width {
+            whole
+        } else {
+            measured(Ids::Short)
+        }
+    }
+
+    fn measured<'a>(&'a self, index: usize, column: &'a Column, ids: Ids, now: Timestamp) -> Fitted<'a> {
         let texts: Vec<String> = self
             .rows
             .iter()
-            .map(|row| row.get(index).map(|cell| cell.shown(now)).unwrap_or_default())
+            .map(|row| {
+                row.get(index)
+                    .map(|cell| cell.shown(ids, now))
+                    .unwrap_or_default()
+            })
             .collect();
         let title = if self.heading {
             column.name.replace('_', " ").to_uppercase()
@@ -146,11 +196,11 @@ fn wrapped(columns: &[Fitted<'_>], row: usize) -> Vec<String> {
     let parts: Vec<Vec<String>> = columns
         .iter()
         .map(|fitted| {
-            let text = fitted.texts.get(row).map(String::as_str).unwrap_or_default();
+            let text = fitted.text(row);
             match fitted.column.kind {
-                Kind::Word | Kind::Number => vec![text.to_owned()],
+                Kind::Word | Kind::Number | Kind::Below => vec![text.to_owned()],
                 Kind::Line => vec![cut(text, fitted.width)],
-                Kind::Prose => wrap(text, fitted.width),
+                Kind::Prose => broken(text, fitted.width),
             }
         })
         .collect();
@@ -176,10 +226,10 @@ fn blocks(columns: &[Fitted<'_>], rows: usize, width: usize) -> String {
     for row in 0..rows {
         let mut block = String::new();
         for fitted in columns {
-            let text = fitted.texts.get(row).map(String::as_str).unwrap_or_default();
+            let text = fitted.text(row);
             let room = width.saturating_sub(label + GAP).max(NARROWEST);
-            let lines = if fitted.flexible() {
-                wrap(text, room)
+            let lines = if fitted.flexible() || fitted.stands_below() {
+                broken(text, room)
             } else {
                 vec![text.to_owned()]
             };
@@ -210,23 +260,18 @@ fn cut(text: &str, width: usize) -> String {
 }
 
 /// The text in lines, broken between words; a word that is longer than a line is broken too.
-fn wrap(text: &str, width: usize) -> Vec<String> {
-    let (mut lines, mut current) = (Vec::new(), String::new());
-    for word in text.split(' ') {
-        if !current.is_empty() && current.width() + 1 + word.width() > width {
-            lines.push(std::mem::take(&mut current));
-        }
-        if !current.is_empty() {
-            current.push(' ');
-        }
-        for letter in word.chars() {
+fn broken(text: &str, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    for line in wrap::words(text, width) {
+        let mut current = String::new();
+        for letter in line.chars() {
             if current.width() + letter.width().unwrap_or_default() > width {
                 lines.push(std::mem::take(&mut current));
             }
             current.push(letter);
         }
+        lines.push(current);
     }
-    lines.push(current);
     lines
 }
 
@@ -236,7 +281,7 @@ mod tests {
     use crate::table::Cell;
 
     fn fitted(table: &Table, width: usize) -> String {
-        table.fitted(width, false, Timestamp::from_micros(0))
+        table.fitted(width, false, Timestamp::from_micros(0)).text
     }
 
     fn runs() -> Table {
@@ -286,6 +331,42 @@ mod tests {
             fitted(&table, 50),
             format!("CONNECTION  {}\nRUN         {}\n", "c".repeat(30), "r".repeat(30))
         );
+    }
+
+    #[test]
+    fn a_text_without_room_stands_below_its_row_and_an_id_is_short_only_then() {
+        let mut table = Table::new([
+            Column::word("run"),
+            Column::word("state"),
+            Column::number("pages").rank(1),
+            Column::below("error"),
+            Column::below("note"),
+        ]);
+        let id = |id: &str| Cell::Id {
+            whole: format!("run_{id}98f0c8a2b3"),
+            short: format!("run_{id}"),
+        };
+        table.row([id("01"), "ok".into(), 7.into(), "".into(), "".into()]);
+        let error = "the provider is slow and nothing came of it";
+        table.row([id("02"), "failed".into(), 1.into(), error.into(), "".into()]);
+
+        let wide = fitted(&table, 80);
+        assert!(
+            wide.contains(&format!("run_0298f0c8a2b3  failed      1  {error}\n")),
+            "{wide}"
+        );
+        assert!(!wide.contains("NOTE"), "{wide}");
+        assert_eq!(
+            fitted(&table, 26),
+            "RUN     STATE   PAGES\n\
+             run_01  ok          7\n\
+             run_02  failed      1\n  \
+               the provider is slow and\n  \
+               nothing came of it\n"
+        );
+        let narrow = table.fitted(20, false, Timestamp::from_micros(0));
+        assert_eq!(narrow.left_out, ["PAGES"]);
+        assert!(narrow.text.starts_with("RUN     STATE\n"), "{}", narrow.text);
     }
 
     #[test]

@@ -135,7 +135,23 @@ fn tables_fit_80_columns_and_ids_can_be_copied() {
             assert!(line.chars().count() <= 80, "{command:?}: {line:?}");
         }
     }
+    let status = shown(&served.place, 80, &["sync", "status", "twilio"]);
+    assert!(status.contains("every 5 min\n"), "{status}");
+    let config = shown(&served.place, 80, &["config"]);
+    for told in ["  Address of the API: HOST:PORT", "its variable", "the default"] {
+        assert!(config.contains(told), "{told:?}: {config}");
+    }
+    let keys = shown(&served.place, 80, &["api-keys", "list", "dev"]);
+    assert!(
+        keys.contains("KEY") && keys.contains("\n  environment:* account:*"),
+        "{keys}"
+    );
+
     let runs = shown(&served.place, 80, &["sync", "runs"]);
+    assert!(
+        runs.contains("Not shown for lack of room: ") && runs.contains("TRIGGER"),
+        "{runs}"
+    );
     assert!(runs.contains(" ago") || runs.contains(" now "), "{runs}");
     let id = runs.lines().nth(1).unwrap().split(' ').next().unwrap();
     assert!(id.starts_with("run_") && runs.contains("my-twilio"), "{runs}");
@@ -167,7 +183,7 @@ fn no_color_and_a_dumb_terminal_get_plain_text() {
             &["sync", "trigger", "twilio", "--wait", "--reset"],
         );
         assert!(
-            !text.contains("[3") && text.contains("rows checked"),
+            !text.contains("[3") && text.replace('\n', " ").contains("rows checked"),
             "{name}: {text:?}"
         );
         if name == "TERM" {

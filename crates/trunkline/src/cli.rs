@@ -18,7 +18,7 @@ pub(crate) use self::local::{ApiKeys, Environments, Key, Providers, ShowConfig};
 pub(crate) use self::sync::{Selection, Sync};
 use crate::config::{Flags, Listen};
 
-/// A connector gateway: keeps your users' API keys, and keeps tables of yours in step with what the providers hold.
+/// A connector gateway: stores your users' API keys, and keeps tables up to date with what the providers hold.
 #[derive(Debug, Parser)]
 #[command(name = "trunkline", bin_name = "trunkline", version, about, help_template = help::template(), after_help = examples::PROGRAM)]
 #[command(arg_required_else_help = true)]
@@ -34,7 +34,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Serve the API and run syncs
     ///
-    /// The first start creates the database, an encryption key (SQLite) and an API key, unless the configuration gives them.
+    /// The first start creates the database, an encryption key (with SQLite) and an API key, unless the settings name them.
     Serve(Serve),
     /// Run syncs only, beside any number of other processes
     Worker(Worker),
@@ -43,7 +43,7 @@ pub(crate) enum Command {
     Demo(crate::demo::Options),
     /// Bring the database's tables up to date
     Migrate {
-        /// Say that the database was restored, so that readers of changes that are ahead of it miss nothing
+        /// After the database was restored: raise the change numbers, so that readers of GET /records miss no change
         #[arg(long)]
         restored: bool,
     },
@@ -90,23 +90,28 @@ pub(crate) struct Serve {
     /// Address of the API, such as localhost:3003, or :3003 for every address of this machine [default: 127.0.0.1:3003]
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) listen: Option<Listen>,
-    /// Port of the API, on the address that is configured [default: 3003]
+    /// Port of the API; the address stays as configured [default: 3003]
     #[arg(long, value_name = "PORT", conflicts_with = "listen")]
     pub(crate) port: Option<u16>,
-    /// Leave the syncs to other processes
+    /// Run no syncs: other processes run them
     #[arg(long)]
     pub(crate) no_worker: bool,
-    /// Leave the tables as they are; fail if they are not up to date
+    /// Do not bring the tables up to date; fail if they are not
     #[arg(long)]
     pub(crate) no_migrate: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Worker {
-    /// Leave the tables as they are; fail if they are not up to date
+    /// Do not bring the tables up to date; fail if they are not
     #[arg(long)]
     pub(crate) no_migrate: bool,
 }
+
+/// A command line that turned out to lack something after it was read.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct UsageError(pub(crate) String);
 
 /// What all commands over the API take.
 #[derive(Debug, Clone, Args)]

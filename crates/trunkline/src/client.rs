@@ -8,14 +8,13 @@ mod run;
 
 use std::time::Duration;
 
-use anyhow::Context;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
 use reqwest::{Method, RequestBuilder, Response};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value as Json;
 use url::Url;
 
-use crate::config::{self, Config};
+use crate::config::{self, Config, ConfigError};
 
 pub(crate) use catalog::{ConnectForm, ConnectForms, FormField, Function, ModelTable};
 pub(crate) use error::ClientError;
@@ -36,9 +35,11 @@ pub(crate) struct Client {
 impl Client {
     /// Asks the configured gateway with the configured key.
     pub(crate) fn new(config: &Config) -> anyhow::Result<Self> {
-        let key = config.secret_key.clone().context(
-            "no API key: set TRUNKLINE_SECRET_KEY to the key that the gateway showed at its first start, or that it was started with",
-        )?;
+        let key = config.secret_key.clone().ok_or(ConfigError::Missing {
+            key: "secret_key",
+            advice: "commands send it as their API key. The gateway showed one at its first start; beside its database, \
+                     `trunkline api-keys create dev --name NAME` makes another",
+        })?;
         Self::with_key(&config.api_url(), key)
     }
 
@@ -54,7 +55,7 @@ impl Client {
     pub(crate) fn without_key(url: &str) -> anyhow::Result<Self> {
         // The upstream client of the same process may have done it; either way there is one now.
         drop(rustls::crypto::ring::default_provider().install_default());
-        let base = config::gateway_url(url).map_err(anyhow::Error::msg)?;
+        let base = config::gateway_url(url).map_err(ConfigError::Refused)?;
         let http = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(READ_TIMEOUT)

@@ -6,17 +6,16 @@ mod address;
 mod environment;
 mod error;
 mod settings;
+mod values;
 
 use std::collections::BTreeMap;
-use std::fmt::Display;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use figment::Figment;
 use figment::providers::{Format, Toml};
 use secrecy::SecretString;
-use serde::{Deserialize, Deserializer, de};
+use serde::Deserialize;
 use store::DatabaseUrl;
 use url::Url;
 
@@ -25,25 +24,30 @@ pub(crate) use address::USUAL_PORT;
 pub(crate) use address::{Listen, gateway_url, local_url};
 pub(crate) use environment::Environment;
 pub(crate) use error::ConfigError;
-pub(crate) use settings::{SETTINGS, VARIABLE_PREFIX};
+pub(crate) use settings::{SETTINGS, VARIABLE_PREFIX, named};
+use values::Within;
 
 /// Names the configuration file, beside the flag.
 pub(crate) const FILE_VARIABLE: &str = "TRUNKLINE_CONFIG";
+/// The flag that names it.
+const FILE_FLAG: &str = "--config";
 /// The configuration file that is read if it is there and no other is named.
 const DEFAULT_FILE: &str = "trunkline.toml";
 
 /// All settings, checked.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Config {
-    #[serde(deserialize_with = "parsed")]
+    #[serde(deserialize_with = "values::parsed")]
     pub(crate) listen: Listen,
     pub(crate) database: Database,
     pub(crate) encryption_key: Option<SecretString>,
     pub(crate) secret_key: Option<SecretString>,
     pub(crate) integrations_dir: Option<PathBuf>,
+    #[serde(default, deserialize_with = "values::web_address")]
     pub(crate) public_url: Option<Url>,
+    #[serde(default, deserialize_with = "values::web_address")]
     pub(crate) connect_url: Option<Url>,
-    #[serde(default, deserialize_with = "gateway")]
+    #[serde(default, deserialize_with = "values::gateway")]
     api_url: Option<Url>,
     pub(crate) worker: Worker,
     pub(crate) upstream: Upstream,
@@ -54,7 +58,7 @@ pub(crate) struct Config {
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Database {
-    #[serde(deserialize_with = "parsed")]
+    #[serde(deserialize_with = "values::parsed")]
     pub(crate) url: DatabaseUrl,
     pub(crate) connections: NonZeroU32,
     pub(crate) timeout_seconds: Within<1, 600>,
@@ -82,30 +86,9 @@ pub(crate) struct Upstream {
     pub(crate) memory_mb: NonZeroUsize,
 }
 
-/// A whole number from `LEAST` to `MOST`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Within<const LEAST: u64, const MOST: u64>(u64);
-
-impl<const LEAST: u64, const MOST: u64> Within<LEAST, MOST> {
-    pub(crate) fn get(self) -> u64 {
-        self.0
-    }
-}
-
-impl<'de, const LEAST: u64, const MOST: u64> Deserialize<'de> for Within<LEAST, MOST> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let number = u64::deserialize(deserializer)?;
-        if (LEAST..=MOST).contains(&number) {
-            Ok(Self(number))
-        } else {
-            let message = format!("must be between {LEAST} and {MOST} (got {number})");
-            Err(de::Error::custom(message))
-        }
-    }
-}
-
 #[derive(Debug, Deserialize)]
 pub(crate) struct Provider {
+    #[serde(default, deserialize_with = "values::web_address")]
     pub(crate) base_url: Option<Url>,
     /// With commas between.
     pub(crate) allowed_origins: Option<String>,
@@ -192,27 +175,14 @@ impl Config {
 
 /// The file to read; one that nobody named need not be there.
 fn file(flags: &Flags, environment: &Environment) -> Result<Option<PathBuf>, ConfigError> {
-    let named = flags
-        .file
-        .clone()
-        .or_else(|| environment.get(FILE_VARIABLE).map(PathBuf::from));
+    let of_variable = || environment.get(FILE_VARIABLE).map(PathBuf::from);
+    let named = (flags.file.clone().map(|path| (path, FILE_FLAG)))
+        .or_else(|| of_variable().map(|path| (path, FILE_VARIABLE)));
     match named {
-        Some(path) if path.is_file() => Ok(Some(path)),
-        Some(path) => Err(ConfigError::NoFile { path }),
+        Some((path, _)) if path.is_file() => Ok(Some(path)),
+        Some((path, origin)) => Err(ConfigError::NoFile { path, origin }),
         None => Ok(Some(PathBuf::from(DEFAULT_FILE)).filter(|path| path.is_file())),
     }
-}
-
-fn parsed<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(deserializer: D) -> Result<T, D::Error> {
-    String::deserialize(deserializer)?
-        .parse()
-        .map_err(de::Error::custom)
-}
-
-fn gateway<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Url>, D::Error> {
-    let text = Option::<String>::deserialize(deserializer)?;
-    text.map(|text| gateway_url(&text).map_err(de::Error::custom))
-        .transpose()
 }
 
 #[cfg(test)]
@@ -336,6 +306,41 @@ mod tests {
             error.contains("`worker.concurrency`") && error.contains("TRUNKLINE_WORKER__CONCURRENCY"),
             "{error}"
         );
+        for (variable, value, told) in [
+            (
+                "TRUNKLINE_WORKER__CONCURRENCY",
+                "many",
+                "must be a whole number above 0 (got \"many\")",
+            ),
+            (
+                "TRUNKLINE_WORKER__POLL_MS",
+                "-1",
+                "must be a whole number (got -1)",
+            ),
+            (
+                "TRUNKLINE_DATABASE__POOLER",
+                "maybe",
+                "must be true or false (got \"maybe\")",
+            ),
+            (
+                "TRUNKLINE_LOG__FORMAT",
+                "xml",
+                "must be auto or text or json (got \"xml\")",
+            ),
+            (
+                "TRUNKLINE_PUBLIC_URL",
+                "example.org",
+                "\"example.org\" is not a web address: write https://HOST",
+            ),
+            (
+                "TRUNKLINE_PROVIDERS__TWILIO__BASE_URL",
+                "ftp://x",
+                "\"ftp://x\" is not a web address: write https://HOST",
+            ),
+        ] {
+            let error = read("", &[(variable, value)], &[]).err().unwrap().to_string();
+            assert!(error.contains(variable) && error.ends_with(told), "{error}");
+        }
         let error = read("", &[("TRUNKLINE_DATABASE__URL", "mysql://x")], &[])
             .err()
             .unwrap()
@@ -400,7 +405,10 @@ mod tests {
             values: Vec::new(),
         };
         let error = Loaded::read(&flags, &environment(&[])).err().unwrap();
-        assert!(error.to_string().contains("/nowhere/t.toml"));
+        assert_eq!(
+            error.to_string(),
+            "there is no configuration file /nowhere/t.toml: correct --config, or leave it out"
+        );
     }
 
     #[test]

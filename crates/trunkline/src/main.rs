@@ -1,7 +1,9 @@
 //! The binary: reads the command line and tells the outcome by its exit status.
 //!
-//! Only this crate wires the others together; it holds no rule of its own. Exit status 0 is success, 1 a failure, 2 a command line,
-//! configuration or provider file that must be put right first, 130 the end by Ctrl-C.
+//! Only this crate wires the others together; it holds no rule of its own.
+//!
+//! Exit status 0 is success. 1 is a failure: what was asked for could not be done, or what was asked about is wrong. 2 means that the
+//! command did not begin, because its arguments or the settings must change first. 130 is the end by Ctrl-C.
 
 mod allocator;
 mod cli;
@@ -27,10 +29,10 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::cli::Cli;
+use crate::cli::{Cli, UsageError};
 use crate::config::ConfigError;
 
-/// For what must be put right before a command can begin; clap ends with the same.
+/// For arguments and settings that must change before a command can begin; clap ends with the same.
 const UNUSABLE: u8 = 2;
 
 fn main() -> ExitCode {
@@ -61,7 +63,7 @@ fn report(error: &anyhow::Error) -> ExitCode {
     output::error(error);
     if error
         .chain()
-        .any(|cause| cause.is::<ConfigError>() || cause.is::<registry::LoadError>())
+        .any(|cause| cause.is::<ConfigError>() || cause.is::<UsageError>())
     {
         ExitCode::from(UNUSABLE)
     } else {

@@ -21,6 +21,9 @@ const OURS: [&str; 8] = [
 /// The usual variable for a filter by crate; it wins over the level.
 const FILTER_VARIABLE: &str = "RUST_LOG";
 
+/// The levels, from the fewest lines to the most.
+const LEVELS: &str = "error, warn, info, debug or trace";
+
 /// Begins to write the log.
 pub(crate) fn start(log: &Log, environment: &Environment) -> Result<(), ConfigError> {
     let text = match log.format {
@@ -49,16 +52,16 @@ pub(crate) fn start(log: &Log, environment: &Environment) -> Result<(), ConfigEr
 }
 
 fn filter(log: &Log, environment: &Environment) -> Result<EnvFilter, ConfigError> {
-    let wrong = |name: &str| {
-        ConfigError::Refused(format!(
-            "{name} is no log level or filter: error, warn, info, debug or trace"
-        ))
-    };
     if let Some(filter) = environment.get(FILTER_VARIABLE) {
-        return EnvFilter::try_new(filter).map_err(|_| wrong(FILTER_VARIABLE));
+        return EnvFilter::try_new(filter).map_err(|_| {
+            ConfigError::Refused(format!(
+                "the variable {FILTER_VARIABLE} is not a log filter: write {LEVELS}, or levels by crate such as warn,trunkline=debug"
+            ))
+        });
     }
-    let level: tracing::Level = log.level.parse().map_err(|_| wrong("the setting `log.level`"))?;
+    let wrong = || ConfigError::unusable("log.level", format!("must be {LEVELS} (got {:?})", log.level));
+    let level: tracing::Level = log.level.parse().map_err(|_| wrong())?;
     let others = level.min(tracing::Level::WARN);
     let ours: Vec<String> = OURS.iter().map(|name| format!("{name}={level}")).collect();
-    EnvFilter::try_new(format!("{others},{}", ours.join(","))).map_err(|_| wrong("the setting `log.level`"))
+    EnvFilter::try_new(format!("{others},{}", ours.join(","))).map_err(|_| wrong())
 }

@@ -12,11 +12,11 @@ use secrecy::{ExposeSecret, SecretString};
 use store::{Dialect, Store, StoreOptions};
 use upstream::{Upstream, UpstreamOptions};
 use url::Url;
-use vault::{KeyFile, KeyRing, SecretKey};
+use vault::{ApiKeySecret, KeyFile, KeyRing, SecretKey};
 use worker::WorkerOptions;
 
-use crate::config::{Config, ConfigError};
-use crate::output;
+use crate::config::{self, Config, ConfigError};
+use crate::{output, suggest};
 
 /// The environment that there is from the start.
 pub(crate) const FIRST_ENVIRONMENT: &str = "dev";
@@ -29,9 +29,26 @@ pub(crate) enum Migrate {
     No,
 }
 
-/// The providers of the configuration, checked; doubts about them go to the log.
-pub(crate) fn registry(config: &Config) -> Result<Registry, registry::LoadError> {
-    let registry = Registry::load(config.integrations_dir.as_deref())?;
+/// The providers of the configuration, checked, and every provider that a setting names is among them.
+pub(crate) fn load_providers(config: &Config) -> Result<Registry, ConfigError> {
+    let folder = config.integrations_dir.as_deref();
+    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+        let problem = format!(
+            "there is no folder {}. Create it, correct the path, or remove the setting",
+            folder.display()
+        );
+        return Err(ConfigError::unusable("integrations_dir", problem));
+    }
+    let registry = Registry::load(folder)?;
+    for name in config.providers.keys() {
+        provider_called(&registry, name)?;
+    }
+    Ok(registry)
+}
+
+/// The same; doubts about them go to the log.
+pub(crate) fn registry(config: &Config) -> Result<Registry, ConfigError> {
+    let registry = load_providers(config)?;
     for problem in registry.warnings() {
         tracing::warn!("{problem}");
     }
@@ -72,9 +89,12 @@ async fn store_of(part: &str, config: &Config) -> anyhow::Result<Store> {
         application_name: format!("trunkline {part} {}", process_name()),
     };
     let url = &config.database.url;
-    Store::open(url, options)
-        .await
-        .with_context(|| format!("cannot open the database {url}"))
+    Store::open(url, options).await.with_context(|| {
+        format!(
+            "cannot open the database {url}, which {} names",
+            config::named("database.url")
+        )
+    })
 }
 
 /// Fails if there is no database yet, before anything is made: opening SQLite's file would create it.
@@ -171,6 +191,19 @@ async fn warn_of_few_connections(config: &Config, store: &Store) -> anyhow::Resu
     Ok(())
 }
 
+/// Refuses an API key of the configuration that could be guessed, before anything is made.
+pub(crate) fn check_secret_key(config: &Config) -> Result<(), ConfigError> {
+    let Some(secret) = &config.secret_key else {
+        return Ok(());
+    };
+    ApiKeySecret::check_given(secret.expose_secret()).map_err(|error| {
+        ConfigError::unusable(
+            "secret_key",
+            format!("{error}. `trunkline key generate` makes one; without the setting, the first start does"),
+        )
+    })
+}
+
 /// Makes sure that there is an environment with an API key; a key that is made is shown, this once.
 pub(crate) async fn first_key(gateway: &Gateway, config: &Config) -> anyhow::Result<Option<SecretString>> {
     let environment: EnvironmentName = FIRST_ENVIRONMENT.parse()?;
@@ -208,9 +241,11 @@ pub(crate) fn keys(config: &Config) -> anyhow::Result<KeySource> {
 pub(crate) fn key_file(config: &Config) -> Result<KeyFile, ConfigError> {
     config.database.url.sqlite_path().map(|path| KeyFile::at(beside(path.as_os_str().to_owned()))).ok_or_else(|| {
         ConfigError::Refused(
-            "with PostgreSQL the encryption key must be given, so that all processes share it: set TRUNKLINE_ENCRYPTION_KEY; \
-             `trunkline key generate` or `openssl rand -base64 32` makes one"
-                .to_owned(),
+            format!(
+                "with PostgreSQL the encryption key must be set, so that all processes share it: set {}. `trunkline key generate` \
+                 or `openssl rand -base64 32` makes a key",
+                config::named("encryption_key")
+            ),
         )
     })
 }
@@ -227,11 +262,9 @@ fn given_keys(given: &SecretString) -> anyhow::Result<KeyRing> {
         .split(',')
         .map(SecretKey::from_base64)
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| {
-            ConfigError::Refused(format!("the setting `encryption_key` cannot be taken: {error}"))
-        })?
+        .map_err(|error| ConfigError::unusable("encryption_key", error.to_string()))?
         .into_iter();
-    let current = keys.next().context("the setting `encryption_key` is empty")?;
+    let current = keys.next().context("a split text has a first part")?;
     Ok(KeyRing::new(current, keys.collect()))
 }
 
@@ -280,9 +313,12 @@ fn allowed_origins(
                 let url = Url::parse(origin).ok();
                 url.filter(|url| matches!(url.scheme(), "http" | "https"))
                     .ok_or_else(|| {
-                        ConfigError::Refused(format!(
-                            "the setting `providers.{name}.allowed_origins` holds {origin:?}: write https://HOST, with commas between"
-                        ))
+                        ConfigError::unusable(
+                            format!("providers.{name}.allowed_origins"),
+                            format!(
+                                "{origin:?} is not an origin: write https://HOST, with commas between several"
+                            ),
+                        )
                     })
             })
             .collect::<Result<Vec<_>, _>>()?;
@@ -303,14 +339,18 @@ fn provider_called(registry: &Registry, name: &str) -> Result<ProviderName, Conf
         .collect();
     if let [one, another, ..] = known.as_slice() {
         return Err(ConfigError::Refused(format!(
-            "the setting `providers.{name}` may mean {one} or {another}: write it in trunkline.toml, as `[providers.{one}]`"
+            "the setting `providers.{name}` can mean {one} or {another}: write it in trunkline.toml, as `[providers.{one}]`"
         )));
     }
     known.first().map(|known| (*known).clone()).ok_or_else(|| {
         let names: Vec<&str> = registry.iter().map(|provider| provider.name.as_str()).collect();
+        let mut hint = suggest::question(name, names.iter().copied());
+        if hint.is_empty() {
+            hint = format!("; there are: {}", names.join(", "));
+        }
         ConfigError::Refused(format!(
-            "the setting `providers.{name}` names no provider; there are: {}",
-            names.join(", ")
+            "the setting {} is for a provider that does not exist{hint}",
+            config::named(&format!("providers.{name}.…"))
         ))
     })
 }
@@ -354,6 +394,11 @@ mod tests {
             both.contains("other-api") && both.contains("trunkline.toml"),
             "{both}"
         );
-        assert!(called("nobody").is_err());
+        let unknown = called("twlio").unwrap_err().to_string();
+        assert_eq!(
+            unknown,
+            "the setting `providers.twlio.…` (TRUNKLINE_PROVIDERS__TWLIO__…) is for a provider that does not exist; did you mean twilio?"
+        );
+        assert!(called("nobody").unwrap_err().to_string().contains("own-api"));
     }
 }

@@ -12,13 +12,19 @@ use crate::{Instead, ProviderError, RetryAfter};
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
     /// The host is, or resolves to, an address that is not public.
-    #[error("{host} is no public address; a private one must be allowed in the configuration")]
+    #[error(
+        "{host} is not a public address; to allow private ones, the operator sets upstream.allow_private_addresses \
+         (TRUNKLINE_UPSTREAM__ALLOW_PRIVATE_ADDRESSES) to true"
+    )]
     AddressRefused {
         /// The host as the address names it.
         host: String,
     },
     /// Plain http would show the credentials to everybody on the way.
-    #[error("{host} is to be called over plain http, which would show the credentials on the way; use https")]
+    #[error(
+        "{host} would be called over plain http, which shows the credentials to everyone on the way: use https, or the operator \
+         allows it with upstream.allow_private_addresses (TRUNKLINE_UPSTREAM__ALLOW_PRIVATE_ADDRESSES)"
+    )]
     PlainHttp {
         /// The host.
         host: String,

@@ -304,7 +304,7 @@ house:
             "https://10.0.0.1",
             "a",
             "secret-key",
-            "10.0.0.1 is no public address",
+            "10.0.0.1 is not a public address",
         ),
         ("http://8.8.8.8", "a", "secret-key", "plain http"),
         ("https://8.8.8.8", "é\u{7}", "secret-key", "\"x-label\""),

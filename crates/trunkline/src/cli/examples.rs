@@ -14,15 +14,15 @@ Settings come from trunkline.toml, then TRUNKLINE_… variables, then flags:
 Tables fit the terminal. In a pipe they are tab-separated values with every
 column; --json prints JSON. NO_COLOR turns bold text and colours off.
 
-Exit status: 0 success, 1 failure, 2 wrong usage, configuration or provider
-file, 130 stopped by Ctrl-C.";
+Exit status: 0 success; 1 failure, or what you asked about is wrong; 2 wrong
+arguments or settings, nothing was done; 130 stopped by Ctrl-C.";
 
 /// Of `connect`.
 pub(super) const CONNECT: &str = "\
-The gateway says which fields the provider needs. A field comes from --field or
---field-file, else from the environment variable that the provider file names,
-else the command asks for it. Other users of this machine can see what --field
-holds: give secrets by a variable, by --field-file, or when asked.
+The gateway says which fields the provider needs. The command takes a field from
+--field or --field-file, else from the environment variable that the provider
+file names, else it asks. Other users of this machine can see the value of
+--field: give secrets in a variable, with --field-file, or when asked.
 
 Examples:
   trunkline connect twilio
@@ -31,8 +31,8 @@ Examples:
 
 /// Of `records`.
 pub(super) const RECORDS: &str = "\
---after and --before compare the first time column by which the model is
-ordered, such as date_sent.
+--after and --before compare the time column that orders the model, such as
+date_sent.
 
 Examples:
   trunkline records twilio messages --connection-id acme

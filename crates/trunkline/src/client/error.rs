@@ -120,7 +120,7 @@ impl fmt::Display for Refusal {
             write!(f, "\n  {}: {}", error.path.join("."), error.message)?;
         }
         match (self.status, &self.payload) {
-            (401, _) => f.write_str("\n  TRUNKLINE_SECRET_KEY is the key that was sent."),
+            (401, _) => f.write_str("\n  TRUNKLINE_SECRET_KEY (`secret_key`) holds the key that was sent. Beside the gateway's database, `trunkline api-keys create dev --name NAME` makes a new one."),
             (500.., Some(payload)) => write!(f, " ({payload})"),
             _ => Ok(()),
         }

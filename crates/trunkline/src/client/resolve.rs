@@ -1,6 +1,7 @@
 //! Ids as people type them: the beginning is enough where only one begins so.
 
 use super::{Client, ClientError, answer};
+use crate::cli::UsageError;
 use crate::table::Cell;
 use crate::{suggest, table, when};
 
@@ -40,10 +41,12 @@ impl Client {
     pub(crate) async fn run_id(&self, typed: &str) -> anyhow::Result<String> {
         let digits = typed.strip_prefix("run_").unwrap_or(typed);
         let id = format!("run_{digits}");
-        anyhow::ensure!(
-            !digits.is_empty() && digits.chars().all(|c| c.is_ascii_hexdigit()) && id.len() <= RUN_ID,
-            "{typed:?} is not the id of a run: `trunkline sync runs` shows ids, and their beginning is enough"
-        );
+        if digits.is_empty() || !digits.chars().all(|c| c.is_ascii_hexdigit()) || id.len() > RUN_ID {
+            let text = format!(
+                "{typed:?} is not the id of a run: `trunkline sync runs` shows ids, and their beginning is enough"
+            );
+            return Err(UsageError(text).into());
+        }
         if id.len() == RUN_ID {
             return Ok(id);
         }

@@ -10,12 +10,19 @@ use crate::config::{FILE_VARIABLE, Loaded, SETTINGS, VARIABLE_PREFIX};
 use crate::table::{Column, Table};
 use crate::{output, terminal, wiring};
 
-/// Prints the settings, or the names of their variables.
+/// Prints the settings, or the names of their variables. An error about the providers that they name comes after the listing.
 pub(crate) fn run(loaded: &Loaded, options: &ShowConfig) -> anyhow::Result<ExitCode> {
+    let providers = wiring::load_providers(&loaded.config);
     if options.variables {
-        variables(&wiring::registry(&loaded.config)?)?;
+        variables(&providers?)?;
         return Ok(ExitCode::SUCCESS);
     }
+    list(loaded, options)?;
+    providers?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn list(loaded: &Loaded, options: &ShowConfig) -> anyhow::Result<()> {
     let listing = loaded.listing()?;
     if options.json.json {
         let settings = listing.iter().map(|listed| {
@@ -26,8 +33,7 @@ pub(crate) fn run(loaded: &Loaded, options: &ShowConfig) -> anyhow::Result<ExitC
             };
             json!({ "key": listed.key, "value": value, "origin": listed.origin, "about": listed.about })
         });
-        output::json(&settings.collect())?;
-        return Ok(ExitCode::SUCCESS);
+        return Ok(output::json(&settings.collect())?);
     }
     let mut table = Table::new([
         Column::word("setting"),
@@ -44,8 +50,7 @@ pub(crate) fn run(loaded: &Loaded, options: &ShowConfig) -> anyhow::Result<ExitC
         };
         table.row([listed.key, listed.value, from, listed.about.to_owned()]);
     }
-    table.print("")?;
-    Ok(ExitCode::SUCCESS)
+    Ok(table.print("")?)
 }
 
 /// One name a line; a setting of providers once for each of them.

@@ -2,12 +2,12 @@
 
 use std::process::ExitCode;
 
-use dialoguer::Confirm;
 use domain::Clock;
 use serde_json::Value as Json;
 
 use crate::cli::{Connections, ConnectionsCommand, OneConnection};
 use crate::client::{Client, answer};
+use crate::commands::environments;
 use crate::state::State;
 use crate::table::{self, Column, Table};
 use crate::{output, terminal, when};
@@ -102,21 +102,15 @@ async fn show(client: &Client, one: &OneConnection) -> anyhow::Result<()> {
 
 async fn delete(client: &Client, one: &OneConnection, yes: bool) -> anyhow::Result<ExitCode> {
     let integration = one.integration.as_str();
-    // Nobody looks at what a beginning stands for where nobody is asked.
+    // With --yes nobody confirms what a beginning stands for, so the name must be whole.
     let name = if yes {
         one.connection_id.clone()
     } else {
         client.connection_id(integration, &one.connection_id).await?
     };
-    if !yes {
-        anyhow::ensure!(
-            terminal::can_ask(),
-            "this deletes the connection with its credentials and synced rows, and there is no terminal to ask on: give --yes"
-        );
-        let question = format!("Delete {name} of {integration} with its credentials and synced rows?");
-        if !Confirm::new().with_prompt(question).default(false).interact()? {
-            return Ok(ExitCode::FAILURE);
-        }
+    let question = format!("Delete {name} of {integration} with its credentials and synced rows?");
+    if !environments::sure(yes, &question)? {
+        return Ok(ExitCode::FAILURE);
     }
     let query = [("provider_config_key", integration)];
     let answer = client.delete(&["connections", &name], &query).await?;

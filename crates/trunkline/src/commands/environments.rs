@@ -8,7 +8,7 @@ use gateway::NewKeyRequest;
 use secrecy::ExposeSecret;
 use serde_json::json;
 
-use crate::cli::{ApiKeys, Environments};
+use crate::cli::{ApiKeys, Environments, UsageError};
 use crate::client::resolve;
 use crate::config::Config;
 use crate::state::State;
@@ -155,13 +155,14 @@ fn told<T>(outcome: Result<T, gateway::GatewayError>) -> anyhow::Result<T> {
     })
 }
 
+/// Asks for a confirmation, unless `yes` is one.
 pub(super) fn sure(yes: bool, question: &str) -> anyhow::Result<bool> {
     if yes {
         return Ok(true);
     }
-    anyhow::ensure!(
-        terminal::can_ask(),
-        "this needs a confirmation, and there is no terminal to ask on: give --yes"
-    );
+    if !terminal::can_ask() {
+        let text = format!("{question}\n  There is no terminal to ask on: confirm with --yes.");
+        return Err(UsageError(text).into());
+    }
     Ok(Confirm::new().with_prompt(question).default(false).interact()?)
 }

@@ -21,10 +21,8 @@ pub(crate) async fn serve(mut config: Config, options: &cli::Serve) -> anyhow::R
     }
     let config = &config;
     // First, since a second start by mistake is the likeliest thing to go wrong.
-    let listener = config
-        .listen
-        .bind()
-        .with_context(|| format!("cannot listen on {}", config.listen))?;
+    let listener = config.listen.bind()?;
+    wiring::check_secret_key(config)?;
     let gateway = wiring::gateway_of("serve", config, migrate(options.no_migrate)).await?;
     if let Some(secret) = wiring::first_key(&gateway, config).await? {
         wiring::show_key(&secret);

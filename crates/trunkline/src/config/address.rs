@@ -7,6 +7,8 @@ use std::str::FromStr;
 
 use url::{Host, Url};
 
+use super::named;
+
 /// The port if none is named.
 pub(crate) const USUAL_PORT: u16 = 3003;
 
@@ -24,6 +26,18 @@ pub(crate) struct Listen {
 )]
 pub(crate) struct ListenError(String);
 
+/// Why the API cannot listen on an address.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "cannot listen on {listen}: {reason}. To choose another address, give --port, --listen or the setting {}",
+    named("listen")
+)]
+pub(crate) struct BindError {
+    listen: Listen,
+    reason: &'static str,
+    source: io::Error,
+}
+
 impl Listen {
     /// The same address with another port.
     pub(crate) fn with_port(self, port: u16) -> Self {
@@ -31,13 +45,25 @@ impl Listen {
     }
 
     /// Listens. A name is looked up; `localhost` is 127.0.0.1, which every client finds.
-    pub(crate) fn bind(&self) -> io::Result<TcpListener> {
-        match &self.host {
+    pub(crate) fn bind(&self) -> Result<TcpListener, BindError> {
+        let bound = match &self.host {
             Host::Ipv4(ip) => TcpListener::bind((*ip, self.port)),
             Host::Ipv6(ip) => TcpListener::bind((*ip, self.port)),
             Host::Domain(name) if name == "localhost" => TcpListener::bind((Ipv4Addr::LOCALHOST, self.port)),
             Host::Domain(name) => TcpListener::bind((name.as_str(), self.port)),
-        }
+        };
+        bound.map_err(|source| BindError {
+            reason: match source.kind() {
+                io::ErrorKind::AddrInUse => "another process uses it, perhaps another `trunkline serve`",
+                io::ErrorKind::AddrNotAvailable => "this machine has no such address",
+                io::ErrorKind::PermissionDenied => {
+                    "this user is not allowed to, as usual for ports below 1024"
+                }
+                _ => "the system refused",
+            },
+            listen: self.clone(),
+            source,
+        })
     }
 
     /// Where an API that listens here answers, for this machine.
@@ -93,12 +119,25 @@ pub(crate) fn local_url(address: SocketAddr) -> String {
     format!("http://{}", SocketAddr::new(ip, address.port()))
 }
 
+/// An address of http or https with a host.
+pub(super) fn web_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).ok();
+    url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+        .ok_or_else(|| format!("{:?} is not a web address: write https://HOST", shown(text)))
+}
+
+/// An address as messages may repeat it: what stands before an @ may be a password.
+fn shown(text: &str) -> &str {
+    if text.contains('@') { "this" } else { text }
+}
+
 /// The address of a gateway. Without a scheme it is http on this machine and https elsewhere, since the API key goes along.
 pub(crate) fn gateway_url(text: &str) -> Result<Url, String> {
     let wrong = || {
-        // What stands before an @ may be a password.
-        let shown = if text.contains('@') { "this" } else { text };
-        format!("{shown:?} is not the address of a gateway: write http://HOST:PORT or https://HOST")
+        format!(
+            "{:?} is not the address of a gateway: write http://HOST:PORT or https://HOST",
+            shown(text)
+        )
     };
     let whole = if text.contains("://") {
         text.to_owned()
@@ -163,6 +202,22 @@ mod tests {
     fn localhost_is_where_clients_look_for_it() {
         let listener = "localhost:0".parse::<Listen>().unwrap().bind().unwrap();
         assert_eq!(listener.local_addr().unwrap().ip(), Ipv4Addr::LOCALHOST);
+    }
+
+    #[test]
+    fn an_address_that_is_taken_is_told_with_the_ways_to_choose_another() {
+        let taken = ":0".parse::<Listen>().unwrap().bind().unwrap();
+        let listen: Listen = "127.0.0.1:0".parse().unwrap();
+        let error = listen
+            .with_port(taken.local_addr().unwrap().port())
+            .bind()
+            .unwrap_err();
+        let told = error.to_string();
+        for part in ["another process uses it", "--port", "`listen` (TRUNKLINE_LISTEN)"] {
+            assert!(told.contains(part), "{told}");
+        }
+        let error = "192.0.2.1:0".parse::<Listen>().unwrap().bind().unwrap_err();
+        assert!(error.to_string().contains("no such address"), "{error}");
     }
 
     #[test]

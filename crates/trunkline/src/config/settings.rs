@@ -6,6 +6,7 @@ use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider, Source};
 
 use super::{Config, ConfigError};
+use crate::suggest;
 
 /// Begins every variable that holds a setting.
 pub(crate) const VARIABLE_PREFIX: &str = "TRUNKLINE_";
@@ -78,7 +79,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     ),
     secret(
         "encryption_key",
-        "Seals credentials: 32 bytes in base64; older keys follow after commas",
+        "Encrypts credentials: 32 bytes in base64; older keys follow after commas",
     ),
     secret(
         "secret_key",
@@ -105,44 +106,48 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting(
         "worker.lease_seconds",
         "60",
-        "After so long without a sign of life another worker goes on",
+        "When a worker gives no sign of life for so long, another one takes its syncs over",
     ),
     setting(
         "worker.poll_ms",
         "1000",
-        "How often a worker looks for what other processes made due",
+        "How often a worker looks for syncs that other processes made due",
     ),
     setting(
         "worker.drain_seconds",
         "20",
-        "How long work may take to stop between two pages",
+        "How long syncs and requests may take to stop before they are cut off",
     ),
     setting(
         "worker.keep_runs_days",
         "30",
-        "Days that ended runs are kept if they failed or changed something",
+        "Days to keep runs that failed or changed something",
     ),
     setting(
         "upstream.allow_private_addresses",
         "false",
-        "Whether providers may have private addresses and plain http",
+        "Whether providers can have private addresses and plain http",
     ),
     setting(
         "upstream.connect_timeout_seconds",
         "10",
-        "For a connection to a provider to stand",
+        "How long opening a connection to a provider may take",
     ),
     setting(
         "upstream.request_timeout_seconds",
         "60",
-        "For one attempt of a call",
+        "How long one attempt of a request may take",
     ),
-    setting("upstream.deadline_seconds", "300", "For a call with its retries"),
-    setting("upstream.max_attempts", "8", "Attempts of a call at most"),
+    setting(
+        "upstream.deadline_seconds",
+        "300",
+        "How long a request with all its retries may take",
+    ),
+    setting("upstream.max_attempts", "8", "The most attempts of a request"),
     setting(
         "upstream.max_wait_seconds",
         "120",
-        "The longest wait that a provider may ask for within a call",
+        "The longest wait that a provider can ask for within a request",
     ),
     setting(
         "upstream.max_body_mb",
@@ -152,7 +157,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting(
         "upstream.memory_mb",
         "64",
-        "What all responses hold together while they are read and written, in MiB; further ones wait",
+        "Memory for all responses that are read and written at once, in MiB; further ones wait",
     ),
     optional(
         "providers.*.base_url",
@@ -160,7 +165,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     ),
     optional(
         "providers.*.allowed_origins",
-        "Further servers that proxied calls may name in Base-Url-Override, with commas between",
+        "Further servers that Base-Url-Override can name in proxied requests, separated by commas",
     ),
     setting(
         "log.format",
@@ -170,19 +175,14 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting(
         "log.level",
         "info",
-        "error, warn, info, debug or trace; RUST_LOG says it crate by crate",
+        "error, warn, info, debug or trace; RUST_LOG sets it crate by crate",
     ),
 ];
 
 impl Setting {
     /// The variable that holds it, for the provider called `name` where the key has a `*`.
     pub(crate) fn variable(&self, name: &str) -> String {
-        format!(
-            "{VARIABLE_PREFIX}{}",
-            self.key.replace('.', "__").replace('*', name)
-        )
-        .replace('-', "_")
-        .to_ascii_uppercase()
+        variable(&self.key.replace('*', name))
     }
 
     fn matches(&self, key: &str) -> bool {
@@ -192,6 +192,17 @@ impl Setting {
             .all(|wanted| parts.next().is_some_and(|part| wanted == "*" || wanted == part))
             && parts.next().is_none()
     }
+}
+
+/// The variable that holds the setting with this key.
+fn variable(key: &str) -> String {
+    let name = key.replace('.', "__").replace('-', "_");
+    format!("{VARIABLE_PREFIX}{}", name.to_ascii_uppercase())
+}
+
+/// How messages name a setting: by its key in the file and by its variable.
+pub(crate) fn named(key: &str) -> String {
+    format!("`{key}` ({})", variable(key))
 }
 
 /// A setting with its value, as it is shown.
@@ -268,9 +279,7 @@ pub(super) fn is_secret(key: &str) -> bool {
 
 /// The first key of any source that is no setting.
 pub(super) fn refuse_unknown(figment: &Figment) -> Result<(), ConfigError> {
-    let root = figment
-        .extract::<Value>()
-        .map_err(|error| ConfigError::Source(error.to_string()))?;
+    let root = figment.extract::<Value>()?;
     for (key, value) in leaves(&root) {
         if SETTINGS.iter().any(|setting| setting.matches(&key)) {
             continue;
@@ -287,18 +296,31 @@ pub(super) fn refuse_unknown(figment: &Figment) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// What may have been meant by an unknown key.
+/// What may have been meant by an unknown key: the setting most like it, else all settings of its section, else all.
 fn instead(key: &str) -> String {
-    let near = SETTINGS
-        .iter()
-        .map(|setting| (strsim::jaro_winkler(setting.key, key), setting.key))
-        .max_by(|(one, _), (other, _)| one.total_cmp(other))
-        .filter(|(likeness, _)| *likeness > 0.85);
-    let known: Vec<&str> = SETTINGS.iter().map(|setting| setting.key).collect();
-    let near = near
-        .map(|(_, near)| format!("did you mean `{near}`? "))
-        .unwrap_or_default();
-    format!("{near}There are: {}", known.join(", "))
+    let mut known: Vec<&str> = SETTINGS.iter().map(|setting| setting.key).collect();
+    if let Some((section, _)) = key.split_once('.')
+        && known.iter().any(|known| in_section(known, section))
+    {
+        known.retain(|known| in_section(known, section));
+    }
+    // What all of them begin with makes none of them more alike.
+    let name = |key: &'static str| key.split_once('.').map_or(key, |(_, name)| name);
+    let near = if known.len() < SETTINGS.len() {
+        let wanted = key.split_once('.').map_or(key, |(_, name)| name);
+        let near = suggest::nearest(wanted, known.iter().map(|known| name(known)));
+        known.iter().copied().find(|known| Some(name(known)) == near)
+    } else {
+        suggest::nearest(key, known.iter().copied())
+    };
+    match near {
+        Some(near) => format!("; did you mean `{near}`?"),
+        None => format!("; there are: {}", known.join(", ")),
+    }
+}
+
+fn in_section(key: &str, section: &str) -> bool {
+    key.split_once('.').is_some_and(|(known, _)| known == section)
 }
 
 /// Every value that is no table, by its key.

@@ -129,7 +129,7 @@ fn a_missing_field_without_a_terminal_is_an_error_that_names_flag_and_variable()
     let mut client = Place::new();
     client.set("TRUNKLINE_SECRET_KEY", KEY);
     let ended = client.run(&["connect", "acme", "--url", &running.url()]);
-    assert_eq!(ended.status.code(), Some(1));
+    assert_eq!(ended.status.code(), Some(2));
     for told in [
         "ACME_ACCOUNT_SID (or --field accountSid=…)",
         "ACME_AUTH_TOKEN (or --field-file authToken=FILE)",

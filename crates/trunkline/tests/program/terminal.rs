@@ -159,6 +159,25 @@ fn tables_fit_80_columns_and_ids_can_be_copied() {
 }
 
 #[test]
+fn an_error_is_broken_between_words_and_says_more_than_a_line() {
+    let mut place = Place::new();
+    place.set("TRUNKLINE_INTEGRATIONS_DIR", "a-folder-that-is-not-there");
+    let (status, text) = OnTerminal::start(&place, 80, &["serve", "--port", "0"]).end();
+    assert_eq!(status, Some(2), "{text}");
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(
+        lines.len() > 1 && lines.iter().all(|line| line.len() <= 80),
+        "{text}"
+    );
+    let joined = lines.join(" ");
+    assert!(
+        joined.contains("`integrations_dir` (TRUNKLINE_INTEGRATIONS_DIR)")
+            && joined.contains("there is no folder"),
+        "{text}"
+    );
+}
+
+#[test]
 fn no_color_and_a_dumb_terminal_get_plain_text() {
     for (name, value) in [("NO_COLOR", "1"), ("TERM", "dumb")] {
         let mut served = Served::new(30);

@@ -9,7 +9,7 @@ fn help_version_and_completion_are_commands() {
     assert!(
         place
             .succeed(&["help"])
-            .contains("Exit status: 0 success, 1 failure")
+            .contains("Exit status: 0 success; 1 failure")
     );
     assert!(place.succeed(&["help", "records"]).contains("--after <TIME>"));
     assert!(place.succeed(&["help", "sync", "runs"]).contains("CHECKED"));

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::Context;
 
 use super::{field_names, questions};
-use crate::cli::Connect;
+use crate::cli::{Connect, UsageError};
 use crate::client::{ConnectForm, ConnectForms, FormField};
 use crate::config::Environment;
 use crate::{output, suggest};
@@ -100,7 +100,9 @@ impl<'a> Filling<'a> {
         if let Some(form) = forms.iter().find(complete) {
             return Ok(form);
         }
-        anyhow::ensure!(ask, "{}", self.explain(&forms));
+        if !ask {
+            return Err(UsageError(self.explain(&forms)).into());
+        }
         questions::choose(&self.forms.display_name, &forms)
     }
 

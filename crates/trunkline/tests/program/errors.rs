@@ -1,0 +1,171 @@
+//! Errors at the start of a command: each says what is wrong, which setting says so, and what to do. Exit status 2 means that the command
+//! did not begin, 1 that it failed.
+
+use std::net::TcpListener;
+
+use crate::process::{Ended, Place};
+use crate::serving::Served;
+
+/// Runs a command with some variables; it must fail with `status`, say all of `told`, and print no result.
+fn fails(variables: &[(&str, &str)], arguments: &[&str], status: i32, told: &[&str]) -> Ended {
+    let mut place = Place::new();
+    for (name, value) in variables {
+        place.set(name, value);
+    }
+    let ended = place.run(arguments);
+    assert_eq!(ended.status.code(), Some(status), "{arguments:?}: {}", ended.err);
+    for told in told {
+        assert!(
+            ended.err.contains(told),
+            "{arguments:?}: {told:?} in {}",
+            ended.err
+        );
+    }
+    ended
+}
+
+const SERVE: &[&str] = &["serve", "--listen", "127.0.0.1:0"];
+
+#[test]
+fn a_setting_that_cannot_be_used_is_named_with_its_variable_and_the_way_out() {
+    let serve = |variable: (&str, &str), told: &[&str]| drop(fails(&[variable], SERVE, 2, told));
+    serve(
+        ("TRUNKLINE_INTEGRATIONS_DIR", "nowhere"),
+        &[
+            "`integrations_dir` (TRUNKLINE_INTEGRATIONS_DIR)",
+            "no folder nowhere",
+            "Create it",
+        ],
+    );
+    serve(
+        ("TRUNKLINE_SECRET_KEY", "short"),
+        &[
+            "`secret_key` (TRUNKLINE_SECRET_KEY)",
+            "at least 32",
+            "trunkline key generate",
+        ],
+    );
+    serve(
+        ("TRUNKLINE_ENCRYPTION_KEY", "short"),
+        &[
+            "`encryption_key` (TRUNKLINE_ENCRYPTION_KEY)",
+            "32 bytes in base64",
+        ],
+    );
+    serve(
+        ("TRUNKLINE_LOG__LEVEL", "loud"),
+        &[
+            "`log.level` (TRUNKLINE_LOG__LEVEL)",
+            "error, warn, info, debug or trace",
+        ],
+    );
+    serve(("RUST_LOG", "a=b=c"), &["RUST_LOG", "warn,trunkline=debug"]);
+    serve(
+        ("TRUNKLINE_PROVIDERS__TWILIO__BASE_URL", "example.org"),
+        &["TRUNKLINE_PROVIDERS__TWILIO__BASE_URL", "write https://HOST"],
+    );
+    serve(
+        ("TRUNKLINE_PROVIDERS__TWILIO__ALLOWED_ORIGINS", "example.org"),
+        &[
+            "TRUNKLINE_PROVIDERS__TWILIO__ALLOWED_ORIGINS",
+            "write https://HOST",
+        ],
+    );
+    serve(
+        ("TRUNKLINE_CONFIG", "nowhere.toml"),
+        &["no configuration file nowhere.toml", "TRUNKLINE_CONFIG"],
+    );
+    let postgres = ("TRUNKLINE_DATABASE__URL", "postgres://me:geheim@127.0.0.1:1/none");
+    let ended = fails(
+        &[postgres],
+        &["migrate"],
+        1,
+        &["`database.url` (TRUNKLINE_DATABASE__URL)"],
+    );
+    assert!(!ended.err.contains("geheim"), "{}", ended.err);
+}
+
+#[test]
+fn a_setting_for_a_provider_that_does_not_exist_is_refused_with_what_was_meant() {
+    let typo = ("TRUNKLINE_PROVIDERS__TWLIO__BASE_URL", "http://127.0.0.1:1");
+    let told = [
+        "TRUNKLINE_PROVIDERS__TWLIO__",
+        "does not exist; did you mean twilio?",
+    ];
+    for command in [SERVE, &["worker"], &["providers", "list"]] {
+        fails(&[typo], command, 2, &told);
+    }
+    // It shows the settings all the same, since they are what has to be mended.
+    let ended = fails(&[typo], &["config"], 2, &told);
+    assert!(ended.out.contains("providers.twlio.base_url"), "{}", ended.out);
+}
+
+#[test]
+fn a_file_that_is_not_toml_is_named_with_the_line() {
+    let place = Place::new();
+    std::fs::write(place.path().join("trunkline.toml"), "[worker]\nconcurrency = \n").unwrap();
+    let ended = place.run(SERVE);
+    assert_eq!(ended.status.code(), Some(2), "{}", ended.err);
+    assert!(
+        ended.err.contains("trunkline.toml cannot be read") && ended.err.contains("line 2"),
+        "{}",
+        ended.err
+    );
+}
+
+#[test]
+fn a_port_in_use_is_a_failure_that_names_the_ways_to_another() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let told = [
+        address.as_str(),
+        "another process uses it",
+        "--port",
+        "`listen` (TRUNKLINE_LISTEN)",
+    ];
+    fails(&[], &["serve", "--listen", &address], 1, &told);
+}
+
+#[test]
+fn a_key_that_is_missing_and_one_that_is_refused_are_told_apart() {
+    let command = &["connections", "--url", "http://127.0.0.1:1"];
+    fails(
+        &[],
+        command,
+        2,
+        &[
+            "`secret_key` (TRUNKLINE_SECRET_KEY) is not set",
+            "api-keys create",
+        ],
+    );
+    let served = Served::new(1);
+    let running = served.start();
+    let url = running.url();
+    let other = ("TRUNKLINE_SECRET_KEY", "22222222-2222-4222-8222-222222222222");
+    fails(
+        &[other],
+        &["connections", "--url", &url],
+        1,
+        &["TRUNKLINE_SECRET_KEY (`secret_key`) holds the key"],
+    );
+}
+
+#[test]
+fn what_nobody_can_be_asked_for_is_wrong_usage() {
+    let served = Served::new(1);
+    let running = served.start();
+    let url = running.url();
+    served.ask(&running, &["connect", "twilio", "--connection-id", "acme"]);
+    for command in [
+        &["connections", "delete", "twilio", "acme", "--url", &url][..],
+        &["environments", "delete", "dev"],
+        &["sync", "run", "not-an-id", "--url", &url],
+    ] {
+        let ended = served.place.run(command);
+        assert_eq!(ended.status.code(), Some(2), "{command:?}: {}", ended.err);
+    }
+    let ended = served
+        .place
+        .run(&["connections", "delete", "twilio", "acme", "--url", &url]);
+    assert!(ended.err.contains("confirm with --yes"), "{}", ended.err);
+}

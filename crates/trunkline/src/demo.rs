@@ -20,13 +20,13 @@ pub(crate) struct Options {
     /// Messages in the simulated account
     #[arg(long, default_value_t = 10_000, value_name = "N")]
     messages: u64,
-    /// End once the messages are there; exit status 0 if all of them are
+    /// Exit once the messages are synced, with status 0 if none is missing
     #[arg(long)]
     once: bool,
     /// Port of the gateway [default: 3003 if it is free, else any]
     #[arg(long)]
     port: Option<u16>,
-    /// Make the database in this folder and leave it there
+    /// Create the database in this folder and keep it
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
 }

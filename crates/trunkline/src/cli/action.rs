@@ -11,16 +11,16 @@ pub(crate) struct Action {
     /// Name of the action [default: list the actions]
     #[arg(requires = "connection_id")]
     pub(crate) name: Option<String>,
-    /// Connection; of an id that is a UUID the beginning is enough
+    /// Connection id; the beginning of a UUID is enough
     #[arg(long, value_name = "ID")]
     pub(crate) connection_id: Option<String>,
-    /// An input; the same name again makes a list
+    /// An input of the action; repeat a name to make a list
     #[arg(long = "input", value_name = "NAME=VALUE", value_parser = pair)]
     pub(crate) inputs: Vec<(String, String)>,
-    /// A key of your own: sending the same request again with it returns the first response and does nothing
+    /// A key of your choice: repeating the command with it prints the first response and does not run the action again
     #[arg(long, value_name = "KEY")]
     pub(crate) idempotency_key: Option<String>,
-    /// Run it in the background, and print where its result will be
+    /// Run it in the background, and print the id under which GET /action/{id} returns its result
     #[arg(long = "async")]
     pub(crate) later: bool,
     #[command(flatten)]

@@ -20,16 +20,16 @@ pub(crate) struct Health {
 pub(crate) struct Connect {
     /// Integration to connect: a provider's name, or an integration of yours
     pub(crate) integration: String,
-    /// Your name for the connection; an existing name gets new credentials [default: a new UUID]
+    /// Id of your choice for the connection; an existing connection gets the new credentials [default: a new UUID]
     #[arg(long, value_name = "ID")]
     pub(crate) connection_id: Option<String>,
-    /// A field of the provider's form
+    /// The value of a field of the provider's form
     #[arg(long = "field", value_name = "NAME=VALUE", value_parser = pair)]
     pub(crate) fields: Vec<(String, String)>,
-    /// Read a field from a file, or with - from standard input
+    /// Read the value of a field from a file, or with - from standard input
     #[arg(long = "field-file", value_name = "NAME=FILE", value_parser = file)]
     pub(crate) field_files: Vec<(String, PathBuf)>,
-    /// Your own notes on the connection, a JSON object
+    /// A JSON object of your own to keep with the connection
     #[arg(long, value_name = "JSON", value_parser = object)]
     pub(crate) metadata: Option<serde_json::Value>,
     #[command(flatten)]
@@ -58,7 +58,7 @@ pub(crate) enum ConnectionsCommand {
     Delete {
         #[command(flatten)]
         one: OneConnection,
-        /// Do not ask
+        /// Do not ask for a confirmation; the connection id must then be whole
         #[arg(long)]
         yes: bool,
     },
@@ -68,7 +68,7 @@ pub(crate) enum ConnectionsCommand {
 pub(crate) struct OneConnection {
     /// Integration
     pub(crate) integration: String,
-    /// Connection; of an id that is a UUID the beginning is enough
+    /// Connection id; the beginning of a UUID is enough
     pub(crate) connection_id: String,
     #[command(flatten)]
     pub(crate) api: Api,
@@ -79,9 +79,9 @@ pub(crate) struct OneConnection {
 pub(crate) struct Records {
     /// Integration
     pub(crate) integration: String,
-    /// Model in the plural, lower case: messages
+    /// Name of the model in the plural, in lower case, such as messages
     pub(crate) model: String,
-    /// Connection; of an id that is a UUID the beginning is enough
+    /// Connection id; the beginning of a UUID is enough
     #[arg(long, value_name = "ID")]
     pub(crate) connection_id: String,
     /// How many records to list, newest first [default: 20; all with --csv and --ndjson]
@@ -96,7 +96,7 @@ pub(crate) struct Records {
     /// Only records from before this time (ISO 8601)
     #[arg(long, value_name = "TIME")]
     pub(crate) before: Option<String>,
-    /// Columns of the table, with commas between [default: as many as fit; all of them in a pipe]
+    /// Columns of the table, separated by commas [default: as many as fit; all in a pipe]
     #[arg(long, value_delimiter = ',', value_name = "COLUMN", conflicts_with_all = ["csv", "ndjson", "json"])]
     pub(crate) columns: Vec<String>,
     /// Write all records as CSV

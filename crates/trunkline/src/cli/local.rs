@@ -28,18 +28,18 @@ pub(crate) enum Providers {
 pub(crate) enum Key {
     /// Print a new encryption key and a new API key, as lines for an .env file
     Generate,
-    /// Encrypt every credential again: with a new key if a key file holds the keys, else with the first configured one
+    /// Encrypt all credentials again: with a new key if a key file holds the keys, else with the first configured key
     ///
-    /// Servers and workers go on meanwhile. The command may be stopped and repeated at any time.
+    /// Servers and workers keep running. You can stop the command at any time and run it again.
     Rotate,
-    /// Give up what a lost encryption key sealed, so that the server starts with the keys that are there
+    /// Delete what a lost encryption key encrypted, so that the server starts with the keys that are left
     ///
-    /// The connections whose credentials it sealed need new ones; their records stay. Stop every server and worker first.
+    /// The connections of those credentials need new ones; their records stay. Stop every server and worker first.
     Forget {
-        /// Every key that the database was used with and that is not there any more
+        /// Every key that the database was used with and that is missing now
         #[arg(long, required = true)]
         lost: bool,
-        /// Do not ask
+        /// Do not ask for a confirmation
         #[arg(long)]
         yes: bool,
     },
@@ -54,11 +54,11 @@ pub(crate) enum Environments {
         /// Its name: lower-case letters, digits, - and _
         name: String,
     },
-    /// Delete an environment without connections, with its integrations and API keys
+    /// Delete an environment that has no connections, with its integrations and API keys
     Delete {
         /// Its name
         name: String,
-        /// Do not ask
+        /// Do not ask for a confirmation
         #[arg(long)]
         yes: bool,
     },
@@ -66,7 +66,7 @@ pub(crate) enum Environments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ApiKeys {
-    /// List the keys of an environment by their beginnings, with their last use
+    /// List the keys of an environment with their first characters, last use and scopes
     List {
         /// Environment
         environment: String,
@@ -74,29 +74,39 @@ pub(crate) enum ApiKeys {
         json: Json,
     },
     /// Create a key and print it, this once
+    #[command(after_long_help = scopes())]
     Create {
         /// Environment
         environment: String,
-        /// What to call it
+        /// Name of the key
         #[arg(long)]
         name: String,
-        /// What it may do
+        /// A scope of the key; repeat the flag for several. `--help` lists them
         #[arg(long = "scope", value_name = "SCOPE", default_values_t = ["environment:*".to_owned()])]
         scopes: Vec<String>,
-        /// Make it a UUID, for clients that demand one
+        /// Make the key a UUID, for clients that accept no other key
         #[arg(long)]
         uuid: bool,
     },
-    /// Revoke a key, at once and for good
+    /// Revoke a key for good
     Revoke {
         /// Environment
         environment: String,
-        /// The key's id, or the beginning of it
+        /// Id of the key, or its beginning
         id: String,
-        /// Do not ask
+        /// Do not ask for a confirmation
         #[arg(long)]
         yes: bool,
     },
+}
+
+/// All scopes, below the help of the command that takes them.
+fn scopes() -> String {
+    let names = gateway::Scope::ALL.iter().map(|scope| format!("  {scope}\n"));
+    format!(
+        "Scopes (docs/operate.md explains each; :* at the end stands for all that begin so):\n{}",
+        names.collect::<String>()
+    )
 }
 
 #[derive(Debug, Args)]

@@ -48,11 +48,11 @@ pub(crate) enum Sync {
     },
     /// List runs, newest first
     ///
-    /// CHECKED counts the rows that the provider sent and that were compared with the table; a row that it sent twice counts twice.
+    /// CHECKED counts the records that the provider sent and that were compared with the table. A record that was sent twice counts twice.
     Runs {
         /// Integration [default: all]
         integration: Option<String>,
-        /// Connection; of an id that is a UUID the beginning is enough [default: all]
+        /// Connection id; the beginning of a UUID is enough [default: all]
         #[arg(long, value_name = "ID")]
         connection_id: Option<String>,
         /// Name of the sync [default: all]
@@ -66,7 +66,7 @@ pub(crate) enum Sync {
     },
     /// Show one run
     Run {
-        /// Its id, or the beginning of it
+        /// Id of the run, or its beginning
         id: String,
         /// Show its progress until it ends; exit status 1 if it fails
         #[arg(long)]
@@ -83,7 +83,7 @@ pub(crate) struct Selection {
     /// Names of syncs [default: all]
     #[arg(value_name = "SYNC")]
     pub(crate) syncs: Vec<String>,
-    /// Connection; of an id that is a UUID the beginning is enough [default: all]
+    /// Connection id; the beginning of a UUID is enough [default: all]
     #[arg(long, value_name = "ID")]
     pub(crate) connection_id: Option<String>,
 }

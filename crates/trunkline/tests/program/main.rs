@@ -7,6 +7,8 @@ mod commands;
 #[cfg(all(test, feature = "demo"))]
 mod demo;
 #[cfg(test)]
+mod documents;
+#[cfg(test)]
 mod errors;
 #[cfg(test)]
 mod ids;

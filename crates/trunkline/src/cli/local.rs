@@ -89,6 +89,8 @@ pub(crate) enum ApiKeys {
         uuid: bool,
     },
     /// Revoke a key for good
+    ///
+    /// Running servers refuse it within two seconds.
     Revoke {
         /// Environment
         environment: String,

@@ -17,6 +17,8 @@ pub(crate) enum Sync {
         api: Api,
     },
     /// Run syncs now
+    ///
+    /// Paused syncs run too, once. A sync that has a run waiting or under way gets no second one.
     Trigger {
         #[command(flatten)]
         selection: Selection,
@@ -33,6 +35,8 @@ pub(crate) enum Sync {
         api: Api,
     },
     /// Pause the schedule of syncs
+    ///
+    /// A run that waits or is under way still runs to its end, and `sync trigger` still runs the sync.
     Pause {
         #[command(flatten)]
         selection: Selection,
@@ -40,6 +44,8 @@ pub(crate) enum Sync {
         api: Api,
     },
     /// Start the schedule of syncs again
+    ///
+    /// They run at once, and then on their schedule.
     Start {
         #[command(flatten)]
         selection: Selection,

@@ -131,7 +131,7 @@ pub(crate) async fn keys(config: &Config, command: ApiKeys) -> anyhow::Result<Ex
             let id = resolve::only("API key", &id, &known)?;
             let name = known.iter().find(|(known, _)| known == id);
             let name = name.map(|(_, name)| name.as_str()).unwrap_or_default();
-            let question = format!("Revoke {id} ({name})? Its clients are locked out at once.");
+            let question = format!("Revoke {id} ({name})? Its clients are locked out within two seconds.");
             if !sure(yes, &question)? {
                 return Ok(ExitCode::FAILURE);
             }

@@ -13,6 +13,16 @@ fn help_version_and_completion_are_commands() {
     );
     assert!(place.succeed(&["help", "records"]).contains("--after <TIME>"));
     assert!(place.succeed(&["help", "sync", "runs"]).contains("CHECKED"));
+    for (command, told) in [
+        ("pause", "still runs to its end"),
+        ("start", "They run at once"),
+        ("trigger", "Paused syncs run too"),
+    ] {
+        assert!(
+            place.succeed(&["help", "sync", command]).contains(told),
+            "{command}"
+        );
+    }
     let version = place.succeed(&["version"]);
     assert_eq!(version, place.succeed(&["--version"]));
     assert!(place.succeed(&["version", "--json"]).contains("\"version\": \""));

@@ -59,6 +59,16 @@ impl StoreError {
         }
     }
 
+    /// Maps a double row of a statement that was made at run time to its noun.
+    pub(crate) fn conflict(what: &'static str) -> impl Fn(Self) -> Self {
+        move |error| match error {
+            Self::Query(DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, _)) => {
+                Self::Conflict { what }
+            }
+            other => other,
+        }
+    }
+
     /// Whether the connection must be replaced: it is lost, or leads to a server that takes no writes any more.
     pub(crate) fn is_lost(&self) -> bool {
         match self {

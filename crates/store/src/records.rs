@@ -8,6 +8,7 @@ mod requested;
 mod single;
 mod sql;
 mod write;
+mod written;
 
 pub use commit::{DeleteCommit, Lease, PageCommit, PageCounts, Rows, SliceChange, commit_page, mark_deleted};
 pub use compare::differing;
@@ -21,3 +22,4 @@ pub use query::{
 pub use requested::Requested;
 pub use single::{put, remove};
 pub use sql::TableSql;
+pub use written::WrittenKeys;

@@ -1,13 +1,13 @@
 //! What all parts of a run share: whose run it is, how pages are requested, how they are committed.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use domain::{Model, Record, RunId, Timestamp};
 use gateway::{Gateway, ModelTable};
 use registry::{Sync, Window};
 use store::connections::ConnectionRow;
-use store::records::{self, DeleteCommit, Lease, PageCounts, Rows, SliceChange};
+use store::records::{self, DeleteCommit, Lease, PageCounts, Rows, SliceChange, WrittenKeys};
 use store::runs::RunNotes;
 use store::slices::NewSlice;
 use store::syncs::SyncRow;
@@ -49,6 +49,8 @@ pub(crate) struct Context {
     pub(crate) ordering: Ordering,
     pub(crate) bounds: ListBounds,
     pub(crate) unwritten: Mutex<Unwritten>,
+    /// The keys that the run has written, if the table held no row of the connection when it began; empty until that is known.
+    pub(crate) written: OnceLock<Option<Arc<WrittenKeys>>>,
 }
 
 /// What a run has still to write.
@@ -186,11 +188,14 @@ impl Context {
     /// Remembers the last change number of the connection's rows, as it was just now.
     pub(crate) fn learn_number(&self, number: i64) {
         self.unwritten().number = Some((number, Instant::now()));
+        // No number was ever given out.
+        self.written
+            .get_or_init(|| (number == 0).then(|| Arc::new(WrittenKeys::default())));
     }
 
     /// Returns where a request that is sent from now on stands among the writings of rows.
     pub(crate) async fn asked(&self) -> Result<Asked, Failure> {
-        let known = self.unwritten().number.take();
+        let known = self.unwritten().number;
         if let Some((number, _)) = known.filter(|(_, read)| read.elapsed() < FRESH) {
             return Ok(self.ordering.asked(number));
         }

@@ -1,6 +1,6 @@
 //! One run of one sync, from its claim to its end.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use domain::{RunId, SyncId, Timestamp};
@@ -147,6 +147,7 @@ impl Context {
             ordering: Ordering::default(),
             bounds,
             unwritten: Mutex::default(),
+            written: OnceLock::new(),
         })
     }
 }

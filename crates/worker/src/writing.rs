@@ -6,7 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use store::records::{self, PageCommit, PageCounts};
+use store::StoreError;
+use store::records::{self, PageCommit, PageCounts, WrittenKeys};
 use store::runs::RunNotes;
 use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
@@ -129,11 +130,45 @@ impl Context {
         jobs: &[Arc<Job>],
     ) -> Result<Vec<PageCounts>, Failure> {
         let notes = self.take_notes();
-        let unless_written = notes.clone();
+        let began = Instant::now();
+        let keys = self.written.get().cloned().flatten();
+        let optimistic = keys.is_some();
+        let written = match self.try_pages(writings, jobs, &notes, keys).await {
+            // Another writer has put one of the records there.
+            Err(StoreError::Conflict { .. }) if optimistic => {
+                self.try_pages(writings, jobs, &notes, None).await
+            }
+            written => written,
+        };
+        let (counts, after) = match written {
+            Ok(written) => written,
+            Err(error) => {
+                self.note_before(notes);
+                return Err(error.into());
+            }
+        };
+        *writings = after;
+        self.unwritten().queue.slow = began.elapsed() > SLOW;
+        if let Some(counts) = counts.last() {
+            self.learn_number(counts.last_number);
+        }
+        if let Some(checkpoint) = jobs.iter().rev().find_map(|job| job.beside.checkpoint.clone()) {
+            *self.checkpoint() = checkpoint;
+        }
+        Ok(counts)
+    }
+
+    /// The transaction itself. Returns the counts, and the run's writings with these.
+    async fn try_pages(
+        &self,
+        writings: &Writings,
+        jobs: &[Arc<Job>],
+        notes: &RunNotes,
+        keys: Option<Arc<WrittenKeys>>,
+    ) -> Result<(Vec<PageCounts>, Writings), StoreError> {
         let (table, lease, run) = (Arc::clone(&self.table), self.lease.clone(), self.run);
         let (connection, now) = (self.connection.id, self.now());
-        let (pages, mut after) = (jobs.to_vec(), writings.clone());
-        let began = Instant::now();
+        let (pages, mut after, notes) = (jobs.to_vec(), writings.clone(), notes.clone());
         let written = self.gateway.store().write_long(move |c| {
             let mut before = Some(notes);
             let mut all = Vec::with_capacity(pages.len());
@@ -161,6 +196,7 @@ impl Context {
                     checkpoint: beside.checkpoint.as_ref().map(Checkpoint::store),
                     notes,
                     requested: after.requested(batch.asked),
+                    written: keys.as_deref(),
                     now,
                 };
                 let counts = records::commit_page(c, &commit)?;
@@ -169,21 +205,6 @@ impl Context {
             }
             Ok((all, after))
         });
-        let (counts, after) = match written.await {
-            Ok(written) => written,
-            Err(error) => {
-                self.note_before(unless_written);
-                return Err(error.into());
-            }
-        };
-        *writings = after;
-        self.unwritten().queue.slow = began.elapsed() > SLOW;
-        if let Some(counts) = counts.last() {
-            self.learn_number(counts.last_number);
-        }
-        if let Some(checkpoint) = jobs.iter().rev().find_map(|job| job.beside.checkpoint.clone()) {
-            *self.checkpoint() = checkpoint;
-        }
-        Ok(counts)
+        written.await
     }
 }

@@ -13,7 +13,7 @@ use foldhash::fast::RandomState;
 use serde_json::Value as Json;
 
 use super::sql::keys_bind;
-use super::{Requested, TableSql, write};
+use super::{Requested, TableSql, WrittenKeys, write};
 use crate::dialect::{Bind, Statement, lock_counter, lock_holder};
 use crate::runs::{self, RunNotes};
 use crate::schema::{self, counters};
@@ -79,6 +79,9 @@ pub struct PageCommit<'a> {
     pub requested: Requested,
     /// Whether this run has read them before: those that did not change are not counted again.
     pub again: bool,
+    /// What the run has written, if the table held no row of the connection when it began: only records that may be among these are
+    /// looked up.
+    pub written: Option<&'a WrittenKeys>,
     /// The time of writing.
     pub now: Timestamp,
 }
@@ -104,7 +107,8 @@ pub struct PageCounts {
 
 /// Writes a page; to be called within [`crate::Store::write`].
 ///
-/// [`StoreError::LeaseLost`] if the lease's holder is so no longer; nothing is written then.
+/// [`StoreError::LeaseLost`] if the lease's holder is so no longer. [`StoreError::Conflict`] if a record has a row though it was not
+/// looked up: another writer has put it there, and the transaction is to be repeated without `written`. Nothing is written then.
 pub fn commit_page(c: &mut DbConn, page: &PageCommit<'_>) -> Result<PageCounts, StoreError> {
     hold(c, page.lease)?;
     let rows = Rows {
@@ -113,7 +117,7 @@ pub fn commit_page(c: &mut DbConn, page: &PageCommit<'_>) -> Result<PageCounts, 
         connection: page.connection,
         now: page.now,
     };
-    let mut counts = write_rows(c, &rows, page.records, Some(&page.requested))?;
+    let mut counts = write_rows(c, &rows, page.records, Some(&page.requested), page.written)?;
     counts.new_slices = slices::insert(c, page.lease.sync, page.new_slices)?;
     note_page(c, page, &counts)?;
     change_slice(c, page)?;
@@ -137,16 +141,23 @@ pub struct Rows<'a> {
 }
 
 /// Writes those records that differ from what is stored, unless that was written since they were requested. The counter's row is
-/// locked first.
+/// locked first. With `written`, only records that may be among these are looked up.
 pub(super) fn write_rows(
     c: &mut DbConn,
     rows: &Rows<'_>,
     given: &[Record],
     requested: Option<&Requested>,
+    written: Option<&WrittenKeys>,
 ) -> Result<PageCounts, StoreError> {
     let last_number = lock_counter(c, rows.connection, rows.table.name.as_str())?;
     let records = last_of_each_key(given);
-    let stored = stored(c, rows, &records)?;
+    let stored = match written {
+        Some(written) => {
+            let perhaps = records.iter().filter(|record| written.insert(&record.key));
+            stored(c, rows, &perhaps.copied().collect::<Vec<_>>())?
+        }
+        None => stored(c, rows, &records)?,
+    };
     let (mut new, mut changed, mut revived) = (Vec::new(), Vec::new(), 0);
     for record in &records {
         match stored.get(record.key.as_str()) {

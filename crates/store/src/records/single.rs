@@ -13,7 +13,7 @@ use crate::{DbConn, StoreError};
 /// are gone already.
 pub fn put(c: &mut DbConn, rows: &Rows<'_>, records: &[Record]) -> Result<PageCounts, StoreError> {
     if lock_access(c, rows.connection)? {
-        write_rows(c, rows, records, None)
+        write_rows(c, rows, records, None, None)
     } else {
         Ok(PageCounts::default())
     }

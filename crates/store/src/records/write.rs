@@ -7,7 +7,7 @@ use super::sql::SQLITE_BATCH;
 use crate::dialect::{Bind, CopyFields, Statement, copy};
 use crate::{DbConn, Dialect, StoreError};
 
-/// Writes records that are not there, numbered from `last_number + 1`.
+/// Writes records that are not there, numbered from `last_number + 1`; [`StoreError::Conflict`] if one is.
 ///
 /// A plain insert: the counter is locked, so nobody else can have put them there meanwhile, and an insert that need not
 /// look for conflicts costs PostgreSQL far less.
@@ -17,8 +17,18 @@ pub(super) fn new_rows(
     records: &[&Record],
     last_number: i64,
 ) -> Result<(), StoreError> {
+    inserted(c, page, records, last_number).map_err(StoreError::conflict("record"))?;
+    long_keys(c, page, records)
+}
+
+fn inserted(
+    c: &mut DbConn,
+    page: &Rows<'_>,
+    records: &[&Record],
+    last_number: i64,
+) -> Result<(), StoreError> {
     match page.table.dialect {
-        Dialect::Postgres => copied(c, page, records, last_number)?,
+        Dialect::Postgres => copied(c, page, records, last_number),
         Dialect::Sqlite => {
             let mut number = last_number;
             let (batches, rest) = records.as_chunks::<SQLITE_BATCH>();
@@ -33,10 +43,9 @@ pub(super) fn new_rows(
                     std::slice::from_ref(record),
                     &mut number,
                 )
-            })?;
+            })
         }
     }
-    long_keys(c, page, records)
 }
 
 /// Keeps the keys that the rows' key column holds shortened.

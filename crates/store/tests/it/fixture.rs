@@ -185,6 +185,7 @@ impl Stream {
                         ..Requested::default()
                     },
                     again: false,
+                    written: None,
                     now: stream.clock.now(),
                 };
                 page.notes.count_misfits(&model, page.records);

@@ -2,8 +2,8 @@
 
 use rstest::rstest;
 use serde_json::json;
-use store::Dialect;
-use store::records::Requested;
+use store::records::{Requested, WrittenKeys};
+use store::{Dialect, StoreError};
 
 use crate::fixture::{Fixture, NOW, record};
 use crate::records::all;
@@ -107,4 +107,43 @@ async fn a_row_that_was_written_since_it_was_missed_is_not_marked_deleted(
     assert_eq!(stream.delete_up_to(&["a", "b"], 1).await.unwrap(), 1);
     let rows = all(&stream).await;
     assert_eq!(rows.iter().filter(|row| row.deleted_at.is_none()).count(), 1);
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_first_load_looks_up_what_it_may_have_written_and_tells_of_others_rows(
+    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
+) {
+    let Some(fixture) = Fixture::new(dialect).await else {
+        return;
+    };
+    let stream = fixture.stream().await;
+    let with = |sid: &str, status: &str| record(&json!({"sid": sid, "status": status}));
+    // Pages refer to it from another thread.
+    let written: &'static WrittenKeys = Box::leak(Box::default());
+    let page = async |records: Vec<_>| {
+        stream
+            .write_with(records, move |page| page.written = Some(written))
+            .await
+    };
+    let first = page(vec![with("a", "new"), with("b", "new"), with("a", "newer")]).await;
+    assert_eq!(first.unwrap().added, 2);
+    let second = page(vec![with("b", "new"), with("a", "newest"), with("c", "new")])
+        .await
+        .unwrap();
+    assert_eq!((second.added, second.updated, second.unchanged), (1, 1, 1));
+
+    stream.write(vec![with("theirs", "new")]).await.unwrap();
+    let before = all(&stream).await;
+    let refused = page(vec![with("d", "new"), with("theirs", "ours")]).await;
+    assert!(
+        matches!(refused, Err(StoreError::Conflict { what: "record" })),
+        "{refused:?}"
+    );
+    assert_eq!(all(&stream).await, before, "nothing of the page is written");
+    let repeated = stream
+        .write(vec![with("d", "new"), with("theirs", "ours")])
+        .await
+        .unwrap();
+    assert_eq!((repeated.added, repeated.updated), (1, 1));
 }

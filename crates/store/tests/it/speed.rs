@@ -173,6 +173,7 @@ impl Load {
                         ..Requested::default()
                     },
                     again: false,
+                    written: None,
                     now,
                 };
                 records::commit_page(c, &page)

@@ -12,6 +12,7 @@ acme_tests!(
     what_was_written_by_a_clock_a_day_ahead_is_written_over,
     what_was_written_by_a_clock_behind_is_found_missing,
     what_an_action_writes_while_a_page_is_under_way_stays,
+    what_an_action_writes_beside_the_first_rows_stays,
     what_an_action_writes_before_a_page_is_requested_does_not_stay,
 );
 
@@ -105,6 +106,38 @@ async fn what_an_action_writes_while_a_page_is_under_way_stays(dialect: Dialect)
         );
         acme.run_now().await;
         assert_eq!(acme.keys().await, (vec!["a".to_owned()], vec!["made".to_owned()]));
+    })
+    .await;
+}
+
+async fn what_an_action_writes_beside_the_first_rows_stays(dialect: Dialect) {
+    let (asked, was_asked) = mpsc::channel();
+    let (go, may_go) = mpsc::channel::<()>();
+    let may_go = Mutex::new(may_go);
+    let play = move |request: &Asked| match request.number {
+        0 => page(&[], json!({})),
+        1 => {
+            asked.send(()).unwrap();
+            may_go.lock().unwrap().recv().unwrap();
+            page(&[thing("a", "page"), thing("b", "page")], json!({}))
+        }
+        _ => page(&[thing("a", "later"), thing("b", "later")], json!({})),
+    };
+    acme::on(dialect, LIST, play, async |acme| {
+        // The table is empty when the run begins, so the run looks for none of the records there.
+        let acts = async {
+            tokio::task::spawn_blocking(move || was_asked.recv().unwrap())
+                .await
+                .unwrap();
+            acme.act(&thing("a", "acted")).await;
+            go.send(()).unwrap();
+        };
+        tokio::join!(acme.run_now(), acts);
+        assert_eq!(state(&acme, "a").await.as_deref(), Some("acted"));
+        assert_eq!(state(&acme, "b").await.as_deref(), Some("page"));
+        assert_eq!(acme.newest_run().await["added"], 1);
+        acme.run_now().await;
+        assert_eq!(state(&acme, "a").await.as_deref(), Some("later"));
     })
     .await;
 }

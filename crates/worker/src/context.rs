@@ -30,8 +30,9 @@ const HELD_RECORDS: usize = 500;
 const HELD_BYTES: usize = 256 << 10;
 /// Progress that is older than this is written with the next page.
 const TELL: Duration = Duration::from_secs(2);
-/// How long a change number may be used for a request after it was read. An older number is safe: the page yields to more rows.
-const FRESH: Duration = Duration::from_millis(50);
+/// How long a change number may be used for requests after it was read. An older number is safe: the page yields to more rows, and those
+/// are read again by the next run.
+const FRESH: Duration = Duration::from_millis(500);
 
 /// One run at work.
 pub(crate) struct Context {
@@ -204,7 +205,9 @@ impl Context {
             .gateway
             .store()
             .read(move |c| records::last_number(c, &table.sql, connection));
-        Ok(self.ordering.asked(read.await?))
+        let number = read.await?;
+        self.learn_number(number);
+        Ok(self.ordering.asked(number))
     }
 
     /// Fetches a page, unless the process wants to end.

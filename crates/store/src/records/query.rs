@@ -80,8 +80,13 @@ pub struct StoredRecord {
     pub position: Position,
 }
 
-/// How many rows, as a sum: SQLite prepares a statement anew for each value of a parameter that is the whole limit.
-const LIMIT: &str = " LIMIT ? + 0";
+/// The limits that most statements have: pages of 100 and 1,000 rows with the row behind them, and what a sync reads at once.
+///
+/// They are written out. PostgreSQL cannot tell what a plan for an unknown limit costs, and so plans such a statement each time, which
+/// takes it longer than reading a hundred rows. Any other limit is a parameter, so that the number of statements has a bound.
+const USUAL_LIMITS: [i64; 7] = [1, 100, 101, 200, 1_000, 1_001, 5_000];
+/// As a sum: SQLite prepares a statement anew for each value of a parameter that is the whole limit.
+const OTHER_LIMIT: &str = " LIMIT ? + 0";
 
 /// A statement that grows by conditions.
 pub(super) struct Select<'a> {
@@ -150,8 +155,13 @@ impl<'a> Select<'a> {
     }
 
     pub(super) fn ordered(mut self, order: &str, limit: i64) -> Statement<'a> {
-        self.sql.extend([" ORDER BY ", order, LIMIT]);
-        self.binds.push(Bind::integer(limit));
+        self.sql.extend([" ORDER BY ", order]);
+        if USUAL_LIMITS.contains(&limit) {
+            self.sql.extend([" LIMIT ", &limit.to_string()]);
+        } else {
+            self.sql.push_str(OTHER_LIMIT);
+            self.binds.push(Bind::integer(limit));
+        }
         Statement::new(self.sql, self.binds)
     }
 }

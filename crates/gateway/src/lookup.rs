@@ -104,14 +104,16 @@ impl Inner {
             .map_err(|_| GatewayError::UnknownIntegration(names.integration.to_owned()))?;
         let name: Option<ConnectionName> = names.connection.parse().ok();
         Ok(move |c: &mut DbConn| {
-            let row = integrations::find(c, environment, &key)?;
+            let both = match name {
+                Some(name) => connections::find_with_integration(c, environment, &key, &name)?,
+                None => None,
+            };
+            let (row, connection) = match both {
+                Some((connection, row)) => (row, Some(connection)),
+                None => (integrations::find(c, environment, &key)?, None),
+            };
             let Some(integration) = integration(&registry, key, row) else {
                 return Ok(None);
-            };
-            let found = name.map(|name| connections::find(c, environment, &integration.key, &name));
-            let connection = match found {
-                None | Some(Err(StoreError::NotFound { .. })) => None,
-                Some(found) => Some(found?),
             };
             let read = then(c, &integration, connection.as_ref())?;
             Ok(Some((integration, connection, read)))

@@ -10,7 +10,8 @@ use serde_json::{Map, Value as Json};
 
 use crate::column::{JsonText, MaybeJson, MaybeMicros, Micros, Number, Word, to_json};
 use crate::dialect::{json_field, on_db, tag_is};
-use crate::schema::connections;
+use crate::integrations::IntegrationRow;
+use crate::schema::{connections, integrations};
 use crate::{DbConn, StoreError};
 
 /// A connection.
@@ -260,6 +261,26 @@ pub fn find(
         .select(ConnectionRow::as_select())
         .get_result(c)
         .map_err(StoreError::about("connection"))
+}
+
+/// Finds the connection as [`find`] does, with its integration if that has a row. `None` if there is no such connection.
+pub fn find_with_integration(
+    c: &mut DbConn,
+    environment: EnvironmentId,
+    integration: &IntegrationKey,
+    name: &ConnectionName,
+) -> Result<Option<(ConnectionRow, Option<IntegrationRow>)>, StoreError> {
+    let of_connection = integrations::environment_id
+        .eq(connections::environment_id)
+        .and(integrations::key.eq(connections::integration));
+    Ok(connections::table
+        .left_join(integrations::table.on(of_connection))
+        .filter(connections::environment_id.eq(environment.raw()))
+        .filter(connections::integration.eq(integration.as_str()))
+        .filter(connections::name.eq(name.as_str()))
+        .select((ConnectionRow::as_select(), Option::<IntegrationRow>::as_select()))
+        .get_result(c)
+        .optional()?)
 }
 
 /// The connection of that number, whosever it is.

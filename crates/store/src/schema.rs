@@ -191,6 +191,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     connect_sessions,
     connections,
     credentials,
+    integrations,
     syncs,
     runs
 );

@@ -1,6 +1,6 @@
 //! Compares pages with the table without a lock: most pages of most runs hold nothing new.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use domain::Record;
 use foldhash::fast::RandomState;
@@ -9,39 +9,44 @@ use super::Rows;
 use super::commit::stored;
 use crate::{DbConn, StoreError};
 
-/// Returns for each record of each page whether it must be written: the stored row differs, or another page has the same key, so
-/// that their order decides. If a page has a key several times, only its last record counts.
+/// Returns for each record of each page whether it must be written: the stored row differs, or another page has another record of the same
+/// key, so that their order decides. If a page has a key several times, only its last record counts.
 ///
 /// No lock is needed: a record that equals the stored row needs no writing.
 pub fn differing(c: &mut DbConn, rows: &Rows<'_>, pages: &[&[Record]]) -> Result<Vec<Vec<bool>>, StoreError> {
     let all: Vec<_> = pages.iter().copied().flatten().collect();
     let stored = stored(c, rows, &all)?;
-    // The last place of each key within a page, and how many pages have it.
-    let mut last = HashMap::with_capacity_and_hasher(all.len(), RandomState::default());
-    for (page, records) in pages.iter().enumerate() {
-        for (place, record) in records.iter().enumerate() {
-            let of_key: &mut (usize, usize, u32) =
-                last.entry(record.key.as_str()).or_insert((page, place, 1));
-            if of_key.0 != page {
-                of_key.2 += 1;
-            }
-            (of_key.0, of_key.1) = (page, place);
-        }
-    }
-    let differs = |page: usize, place: usize, record: &Record| {
-        let Some(&(of_page, of_place, pages)) = last.get(record.key.as_str()) else {
-            return true;
-        };
-        if pages > 1 {
-            return true;
-        }
+    let is_stored = |record: &Record| {
         let there = stored.get(record.key.as_str());
-        (page, place) == (of_page, of_place)
-            && there.is_none_or(|there| there.deleted || there.hash != record.hash)
+        there.is_some_and(|there| !there.deleted && there.hash == record.hash)
     };
-    let compare = |(page, records): (usize, &&[Record])| {
-        let each = records.iter().enumerate();
-        each.map(|(place, record)| differs(page, place, record)).collect()
+    // The keys of which some page's last record is not what is stored.
+    let mut changed = HashSet::with_hasher(RandomState::default());
+    let last_of_pages: Vec<Vec<bool>> = pages.iter().map(|records| is_last_of_its_key(records)).collect();
+    for (records, last) in pages.iter().zip(&last_of_pages) {
+        let counting = records.iter().zip(last).filter(|(_, last)| **last);
+        changed.extend(
+            counting
+                .filter(|(record, _)| !is_stored(record))
+                .map(|(record, _)| record.key.as_str()),
+        );
+    }
+    let differ = |(records, last): (&&[Record], &Vec<bool>)| {
+        let each = records.iter().zip(last);
+        each.map(|(record, last)| *last && changed.contains(record.key.as_str()))
+            .collect()
     };
-    Ok(pages.iter().enumerate().map(compare).collect())
+    Ok(pages.iter().zip(&last_of_pages).map(differ).collect())
+}
+
+/// For each record of a page whether none that follows has its key.
+fn is_last_of_its_key(records: &[Record]) -> Vec<bool> {
+    let mut seen = HashSet::with_capacity_and_hasher(records.len(), RandomState::default());
+    let mut last: Vec<bool> = records
+        .iter()
+        .rev()
+        .map(|record| seen.insert(record.key.as_str()))
+        .collect();
+    last.reverse();
+    last
 }

@@ -9,7 +9,7 @@ use crate::fixture::{Fixture, model, record};
 
 #[rstest]
 #[tokio::test]
-async fn only_what_differs_must_be_written_and_a_key_of_two_pages_always(
+async fn only_what_differs_must_be_written_and_then_in_every_page_that_has_it(
     #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
 ) {
     let Some(fixture) = Fixture::new(dialect).await else {
@@ -54,8 +54,8 @@ async fn only_what_differs_must_be_written_and_a_key_of_two_pages_always(
         })
         .await;
     let expected = [
-        vec![true, false, false, false, true],
-        vec![true, true, true, true],
+        vec![false, false, false, false, true],
+        vec![false, true, true, true],
         vec![true],
         vec![],
     ];

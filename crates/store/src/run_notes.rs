@@ -7,6 +7,7 @@ use diesel::prelude::*;
 use domain::{Model, Record, RunId, Timestamp};
 
 use crate::column::to_json;
+use crate::dialect::Cached;
 use crate::runs::{ACTIVE, MisfitCount, RunError, RunStatus};
 use crate::schema::runs;
 use crate::{DbConn, StoreError};
@@ -108,9 +109,8 @@ pub fn note(
 ) -> Result<(), StoreError> {
     let run = || runs::table.filter(runs::id.eq(id.to_string()).and(runs::status.eq_any(ACTIVE)));
     if let Some(reason) = &notes.incomplete {
-        diesel::update(run().filter(runs::incomplete.is_null()))
-            .set(runs::incomplete.eq(reason))
-            .execute(c)?;
+        let first = run().filter(runs::incomplete.is_null());
+        Cached(diesel::update(first).set(runs::incomplete.eq(reason))).execute(c)?;
     }
     let misfits = if notes.misfits.is_empty() {
         None
@@ -144,7 +144,7 @@ pub fn note(
             .and_then(|error| error.hint.as_ref())
             .map(|hint| runs::error_hint.eq(hint)),
     );
-    diesel::update(run()).set(grown).execute(c)?;
+    Cached(diesel::update(run()).set(grown)).execute(c)?;
     Ok(())
 }
 

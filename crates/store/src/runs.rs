@@ -229,7 +229,8 @@ pub fn enqueue(
     Ok((row, created == 0))
 }
 
-/// Starts the syncs' queued runs and counts a takeover of those that run already; syncs without either get a new run.
+/// Starts the syncs' queued runs and counts a takeover of those that run already; syncs without either get a new run. In the order of
+/// the syncs.
 pub(crate) fn take_over(
     c: &mut DbConn,
     sync_ids: &[i64],
@@ -270,29 +271,29 @@ pub(crate) fn take_over(
             ))
             .execute(c)?;
     }
-    let claimed = runs::table
-        .inner_join(syncs::table.inner_join(connections::table.left_join(credentials::table)))
-        .filter(
-            runs::sync_id
-                .eq_any(sync_ids)
-                .and(runs::status.eq(RunStatus::Running.as_str())),
-        )
-        .select((
-            RunRow::as_select(),
-            SyncRow::as_select(),
-            ConnectionRow::as_select(),
-            credentials::sealed.nullable(),
-        ))
-        .load(c)?;
-    let claimed = claimed
-        .into_iter()
-        .map(|(run, sync, connection, sealed)| Claimed {
+    // One after the other: PostgreSQL would plan the joins anew for each list of syncs, and keeps the plan for a single one.
+    let mut claimed = Vec::with_capacity(sync_ids.len());
+    for sync in sync_ids {
+        let running = runs::table
+            .inner_join(syncs::table.inner_join(connections::table.left_join(credentials::table)))
+            .filter(runs::sync_id.eq(sync))
+            .filter(runs::status.eq(RunStatus::Running.as_str()))
+            .select((
+                RunRow::as_select(),
+                SyncRow::as_select(),
+                ConnectionRow::as_select(),
+                credentials::sealed.nullable(),
+            ))
+            .get_result(c)
+            .optional()?;
+        claimed.extend(running.map(|(run, sync, connection, sealed)| Claimed {
             sync,
             run,
             connection,
             sealed,
-        });
-    Ok(claimed.collect())
+        }));
+    }
+    Ok(claimed)
 }
 
 /// The environment's run of that id, with its sync.

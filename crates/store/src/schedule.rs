@@ -11,7 +11,7 @@ use domain::{SyncId, Timestamp};
 
 use crate::column::MaybeMicros;
 use crate::connections::ConnectionRow;
-use crate::dialect::{claim_due, lock_holder};
+use crate::dialect::{Cached, claim_due, lock_holder};
 use crate::runs::{self, RunRow};
 use crate::schema::schedule;
 use crate::syncs::SyncRow;
@@ -59,12 +59,10 @@ pub fn claim(
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    diesel::update(schedule::table.filter(schedule::sync_id.eq_any(&ids)))
-        .set((due(lease_until, now), schedule::holder.eq(holder)))
-        .execute(c)?;
-    let mut claimed = runs::take_over(c, &ids, now)?;
-    claimed.sort_by_key(|claimed| ids.iter().position(|id| *id == claimed.sync.id.raw()));
-    Ok(claimed)
+    let held = (due(lease_until, now), schedule::holder.eq(holder));
+    let ours = schedule::table.filter(schedule::sync_id.eq_any(&ids));
+    Cached(diesel::update(ours).set(held)).execute(c)?;
+    runs::take_over(c, &ids, now)
 }
 
 /// Prolongs the lease; false if `holder` is no longer the holder.
@@ -78,7 +76,7 @@ pub fn heartbeat(
     let held = schedule::table
         .find(sync.raw())
         .filter(schedule::holder.eq(holder));
-    Ok(diesel::update(held).set(due(lease_until, now)).execute(c)? == 1)
+    Ok(Cached(diesel::update(held).set(due(lease_until, now))).execute(c)? == 1)
 }
 
 /// Gives the sync back, due at `next_due` (`None`: never); false if `holder` is no longer the holder.
@@ -93,7 +91,7 @@ pub fn finish(
         .find(sync.raw())
         .filter(schedule::holder.eq(holder));
     let given_back = (due(next_due, now), schedule::holder.eq(None::<String>));
-    Ok(diesel::update(held).set(given_back).execute(c)? == 1)
+    Ok(Cached(diesel::update(held).set(given_back)).execute(c)? == 1)
 }
 
 /// Locks the sync's schedule until the transaction ends, so that what is decided by its state holds: whoever changes when a sync

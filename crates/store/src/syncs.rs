@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 
 use crate::column::{JsonText, MaybeJson, Micros, Number, Word, to_json};
 use crate::connections::Problem;
-use crate::dialect::on_db;
+use crate::dialect::{Cached, on_db};
 use crate::schema::{connections, schedule, syncs};
 use crate::{DbConn, StoreError};
 
@@ -227,9 +227,8 @@ pub fn set_paused(
 
 /// Sets what the engine keeps between runs.
 pub fn set_checkpoint(c: &mut DbConn, id: SyncId, checkpoint: &Json) -> Result<(), StoreError> {
-    diesel::update(syncs::table.find(id.raw()))
-        .set(syncs::checkpoint.eq(to_json(checkpoint)?))
-        .execute(c)?;
+    let checkpoint = syncs::checkpoint.eq(to_json(checkpoint)?);
+    Cached(diesel::update(syncs::table.find(id.raw())).set(checkpoint)).execute(c)?;
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! What differs between the two databases, and the one door for SQL that is text.
 
+mod cached;
 mod copy;
 mod introspect;
 pub(crate) mod lineage;
@@ -7,6 +8,7 @@ mod model;
 mod statement;
 mod text;
 
+pub(crate) use cached::Cached;
 pub(crate) use copy::{Fields as CopyFields, copy};
 #[cfg(feature = "testing")]
 pub(crate) use introspect::describe;

@@ -316,10 +316,13 @@ pub(crate) fn delete_old_runs(
 /// Deletes those of the runs just behind the sync's newest `keep` that succeeded and changed nothing.
 pub(crate) fn forget_unchanged_runs(c: &mut DbConn, sync: SyncId, keep: i64) -> Result<(), StoreError> {
     // Each run adds one, so one row is usually enough; four catch up after a crash.
-    let sql = "DELETE FROM runs WHERE number IN (SELECT number FROM runs WHERE sync_id = ? ORDER BY number DESC LIMIT 4 OFFSET ?) \
-               AND status = 'succeeded' AND added + updated + deleted + skipped = 0 AND misfits IS NULL AND incomplete IS NULL";
-    let binds = vec![Bind::integer(sync.raw()), Bind::integer(keep)];
-    Statement::new(sql, binds).execute(c).map(drop)
+    let sql = format!(
+        "DELETE FROM runs WHERE number IN (SELECT number FROM runs WHERE sync_id = ? ORDER BY number DESC LIMIT 4 OFFSET {keep}) \
+         AND status = 'succeeded' AND added + updated + deleted + skipped = 0 AND misfits IS NULL AND incomplete IS NULL"
+    );
+    Statement::new(sql, vec![Bind::integer(sync.raw())])
+        .execute(c)
+        .map(drop)
 }
 
 /// The text at `path` of the JSON object in `column`, names from the outermost in, as an expression.

@@ -14,7 +14,7 @@ use serde_json::Value as Json;
 
 use super::sql::keys_bind;
 use super::{Requested, TableSql, WrittenKeys, write};
-use crate::dialect::{Bind, Statement, lock_counter, lock_holder};
+use crate::dialect::{Bind, Cached, Statement, lock_counter, lock_holder};
 use crate::runs::{self, RunNotes};
 use crate::schema::{self, counters};
 use crate::slices::{self, NewSlice, SliceRow};
@@ -256,12 +256,12 @@ fn move_counter(
     rows: usize,
     live: i64,
 ) -> Result<(), StoreError> {
-    diesel::update(counters::table.find((connection.raw(), table.name.as_str())))
-        .set((
-            counters::last_number.eq(last_number + signed(rows)),
-            counters::live.eq(counters::live + live),
-        ))
-        .execute(c)?;
+    let counter = counters::table.find((connection.raw(), table.name.as_str()));
+    let moved = (
+        counters::last_number.eq(last_number + signed(rows)),
+        counters::live.eq(counters::live + live),
+    );
+    Cached(diesel::update(counter).set(moved)).execute(c)?;
     Ok(())
 }
 
@@ -289,14 +289,14 @@ fn change_slice(c: &mut DbConn, page: &PageCommit<'_>) -> Result<(), StoreError>
             diesel::delete(of_sync.filter(schema::slices::id.eq(id.raw()))).execute(c)?;
         }
         Some(SliceChange::Advance { id, next, from_at }) => {
-            diesel::update(of_sync.filter(schema::slices::id.eq(id.raw())))
-                .set((
-                    schema::slices::next.eq(next),
-                    schema::slices::pages.eq(schema::slices::pages + i64::from(page.pages)),
-                    schema::slices::records.eq(schema::slices::records + signed(page.records.len())),
-                    from_at.map(|from_at| schema::slices::from_at.eq(from_at.as_micros())),
-                ))
-                .execute(c)?;
+            let slice = of_sync.filter(schema::slices::id.eq(id.raw()));
+            let advanced = (
+                schema::slices::next.eq(next),
+                schema::slices::pages.eq(schema::slices::pages + i64::from(page.pages)),
+                schema::slices::records.eq(schema::slices::records + signed(page.records.len())),
+                from_at.map(|from_at| schema::slices::from_at.eq(from_at.as_micros())),
+            );
+            Cached(diesel::update(slice).set(advanced)).execute(c)?;
         }
     }
     Ok(())

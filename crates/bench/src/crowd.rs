@@ -7,7 +7,7 @@ use domain::{Clock, ConnectionName, Timestamp, Variant};
 use store::connections::{self, ConnectionFilter, ConnectionRow, NewConnection};
 use store::syncs::{self, NewSync};
 use store::{DbConn, StoreError, credentials};
-use vault::{KeyRing, SealContext, SecretKey, SecretString};
+use vault::{KeyRing, Owner, SealContext, SecretKey, SecretString};
 
 use crate::app::{App, AppOrder, CONNECTION, ENCRYPTION_KEY, INTEGRATION, SYNC};
 
@@ -113,7 +113,7 @@ impl Template {
 fn place(row: &ConnectionRow) -> SealContext<'static> {
     SealContext {
         environment: row.environment,
-        connection: row.id,
+        owner: Owner::Connection(row.id),
         field: FIELD,
     }
 }

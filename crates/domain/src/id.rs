@@ -158,6 +158,9 @@ pub enum Environment {}
 /// Kind of a connection row.
 #[derive(Debug)]
 pub enum Connection {}
+/// Kind of an integration row.
+#[derive(Debug)]
+pub enum Integration {}
 /// Kind of a sync row: one sync of one connection.
 #[derive(Debug)]
 pub enum Sync {}
@@ -211,6 +214,8 @@ pub type ApiKeyId = Id<ApiKey>;
 pub type EnvironmentId = RowId<Environment>;
 /// A connection's row; apps know a connection by its [`crate::ConnectionName`].
 pub type ConnectionId = RowId<Connection>;
+/// An integration's row; apps know an integration by its [`crate::IntegrationKey`].
+pub type IntegrationId = RowId<Integration>;
 /// A sync of a connection.
 pub type SyncId = RowId<Sync>;
 /// A slice of a sync.

@@ -14,7 +14,7 @@ mod timestamp;
 pub use clock::Clock;
 pub use id::{
     ActionId, ApiKey, ApiKeyId, Connection, ConnectionId, Environment, EnvironmentId, Id, IdKind,
-    ParseIdError, RowId, Run, RunId, Slice, SliceId, Sync, SyncId,
+    Integration, IntegrationId, ParseIdError, RowId, Run, RunId, Slice, SliceId, Sync, SyncId,
 };
 pub use json::{JsonError, JsonKind, JsonReader, JsonScalar, json_text, repaired_json};
 pub use model::{Column, ColumnKind, Model, Parse};

@@ -185,7 +185,8 @@ impl Sessions<'_> {
         for (place, key) in session.allowed_integrations.iter().flatten().enumerate() {
             let at = ["allowed_integrations".to_owned(), place.to_string()];
             if let Some(one) = self.known(caller, key, at.clone(), &mut errors).await? {
-                let lacking = self.0.lacking_config(&one);
+                let config = self.0.integration_config(&one).await?;
+                let lacking = self.0.lacking_config(&one.provider, &config);
                 if !lacking.is_empty() {
                     errors.push(FieldError {
                         code: "invalid",

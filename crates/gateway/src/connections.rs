@@ -137,8 +137,10 @@ impl Connections<'_> {
             });
         }
         let (target, credentials) = match self.0.opened(&connection).await {
-            // There is nothing to see; its problem says why.
-            Err(GatewayError::CredentialsLost(_)) if look == Look::AsAllowed => {
+            // There is nothing to see; its problem, or that of its runs, says why.
+            Err(GatewayError::CredentialsLost(_) | GatewayError::IntegrationSecretsLost(_))
+                if look == Look::AsAllowed =>
+            {
                 return Ok(Shown {
                     connection: self.0.shown(connection),
                     credentials: None,

@@ -1,4 +1,4 @@
-//! Credentials between the vault and the store: sealed on the way in, opened for the length of a call, sealed anew on rotation.
+//! Credentials between the vault and the store: sealed on the way in, opened for the length of a call.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,28 +10,27 @@ use serde_json::{Map, Value as Json};
 use store::connections::ConnectionRow;
 use store::{DbConn, Store, StoreError, credentials};
 use upstream::{Target, Urgency, Variables};
-use vault::{KeyRing, SealContext, Sealed, VaultError};
+use vault::{KeyRing, Owner, SealContext, Sealed, VaultError};
 
 use crate::gateway::Inner;
+use crate::integration_config::Config;
 use crate::key_ring::{self, CurrentKey, EncryptionKeys, KeySource};
 use crate::{GatewayError, given};
 
-/// How far a rotation is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Rotation {
-    /// Credentials sealed anew.
-    pub sealed: u64,
-    /// Credentials that changed meanwhile, and so are sealed with the current key already.
-    pub changed: u64,
-}
-
 /// What is sealed for a connection: one JSON object of names and values.
 const FIELD: &str = "credentials";
-/// Credentials read for one step of a rotation.
-const BATCH: i64 = 200;
+
+/// Where the credentials of the connection stand.
+pub(crate) fn place(environment: EnvironmentId, connection: ConnectionId) -> SealContext<'static> {
+    SealContext {
+        environment,
+        owner: Owner::Connection(connection),
+        field: FIELD,
+    }
+}
 
 pub(crate) struct Credentials {
-    keys: EncryptionKeys,
+    pub(crate) keys: EncryptionKeys,
 }
 
 impl Credentials {
@@ -47,23 +46,18 @@ impl Credentials {
         Sealer(self.keys.ring())
     }
 
-    async fn unseal(
+    /// Opens what was sealed for a place, with a key that another process has put into the key file, if need be.
+    pub(crate) async fn unseal(
         &self,
         store: &Store,
-        environment: EnvironmentId,
-        connection: ConnectionId,
+        place: &SealContext<'_>,
         sealed: &str,
     ) -> Result<SecretString, VaultError> {
         let sealed: Sealed = sealed.parse()?;
-        let context = SealContext {
-            environment,
-            connection,
-            field: FIELD,
-        };
-        match self.keys.ring().open(&context, &sealed) {
+        match self.keys.ring().open(place, &sealed) {
             Err(VaultError::UnknownKey { .. }) => {
                 self.keys.refresh(store).await;
-                self.keys.ring().open(&context, &sealed)
+                self.keys.ring().open(place, &sealed)
             }
             opened => opened,
         }
@@ -73,54 +67,21 @@ impl Credentials {
     pub(crate) async fn rotate_key(&self, store: &Store, clock: &Clock) -> Result<CurrentKey, GatewayError> {
         self.keys.rotate(store, clock).await
     }
-
-    pub(crate) async fn reseal(
-        &self,
-        store: &Store,
-        clock: &Clock,
-        mut progress: impl FnMut(Rotation),
-    ) -> Result<Rotation, GatewayError> {
-        let mut done = Rotation::default();
-        loop {
-            let current = self.keys.reload(store).await?.current().id();
-            let rows = store
-                .read(move |c| credentials::not_sealed_with(c, current.as_str(), BATCH))
-                .await?;
-            if rows.is_empty() {
-                return Ok(done);
-            }
-            for row in rows {
-                // Each time, so that nothing is sealed with a key that only this process has, and that another rotation counts.
-                let ring = self.keys.reload(store).await?;
-                let context = SealContext {
-                    environment: row.environment,
-                    connection: row.connection,
-                    field: FIELD,
-                };
-                let Some(new) = ring.reseal(&context, &row.sealed.parse()?)? else {
-                    continue;
-                };
-                let now = clock.now();
-                let replaced = store.write_durably(move |c| {
-                    key_ring::record(c, &ring, now)?;
-                    let (sealed, key_id) = (new.to_string(), new.key_id().as_str());
-                    credentials::replace_if_same(c, row.connection, &row.sealed, &sealed, key_id, now)
-                });
-                if replaced.await? {
-                    done.sealed += 1;
-                } else {
-                    done.changed += 1;
-                }
-                progress(done);
-            }
-        }
-    }
 }
 
 /// Seals within a transaction, since the connection's number is known only there.
 pub(crate) struct Sealer(Arc<KeyRing>);
 
 impl Sealer {
+    pub(crate) fn ring(&self) -> &KeyRing {
+        &self.0
+    }
+
+    /// Makes the key that seals known to the database, in the transaction that stores what it sealed.
+    pub(crate) fn record(&self, c: &mut DbConn, now: Timestamp) -> Result<(), StoreError> {
+        key_ring::record(c, &self.0, now)
+    }
+
     pub(crate) fn store(
         &self,
         c: &mut DbConn,
@@ -129,7 +90,7 @@ impl Sealer {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let sealed = self.seal(row, secrets);
-        key_ring::record(c, &self.0, now)?;
+        self.record(c, now)?;
         credentials::put(c, row.id, &sealed.to_string(), sealed.key_id().as_str(), now)
     }
 
@@ -142,18 +103,13 @@ impl Sealer {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let sealed = self.seal(row, secrets);
-        key_ring::record(c, &self.0, now)?;
+        self.record(c, now)?;
         let (new, key_id) = (sealed.to_string(), sealed.key_id().as_str());
         credentials::replace_if_same(c, row.id, old, &new, key_id, now)
     }
 
     fn seal(&self, row: &ConnectionRow, secrets: &Secrets) -> Sealed {
-        let context = SealContext {
-            environment: row.environment,
-            connection: row.id,
-            field: FIELD,
-        };
-        self.0.seal(&context, &secrets.to_json())
+        self.0.seal(&place(row.environment, row.id), &secrets.to_json())
     }
 }
 
@@ -235,7 +191,7 @@ impl Inner {
         }
         let opened = self
             .credentials
-            .unseal(&self.store, row.environment, row.id, sealed)
+            .unseal(&self.store, &place(row.environment, row.id), sealed)
             .await?;
         Ok(Secrets::from_json(&opened)?)
     }
@@ -265,10 +221,10 @@ impl Inner {
         let mut config = row.connection_config.clone();
         secrets.take_from(provider, &mut config);
         let integration_config = if provider.integration_config.is_empty() {
-            BTreeMap::new()
+            Config::new()
         } else {
             let integration = self.integration(row.environment, row.integration.as_str());
-            integration.await?.config()
+            self.integration_config(&integration.await?).await?
         };
         let variables = Variables {
             credentials: secrets.credentials,

@@ -195,6 +195,12 @@ pub enum GatewayError {
         "the credentials of the connection {0:?} are lost with the encryption key that sealed them: connect again with new ones"
     )]
     CredentialsLost(ConnectionName),
+    /// The secret fields of the integration's configuration were given up with the encryption key that sealed them.
+    #[error(
+        "the secret fields of integration_config of {0:?} are lost with the encryption key that sealed them: set them again with PATCH \
+         /integrations/{0}"
+    )]
+    IntegrationSecretsLost(IntegrationKey),
     /// Somebody tried an OAuth flow.
     #[error("{0}")]
     OauthNotSupported(String),

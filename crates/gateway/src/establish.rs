@@ -4,7 +4,7 @@
 use domain::{ApiKeyId, ConnectionId, ConnectionName, EnvironmentId, Timestamp, Variant};
 use serde_json::{Map, Value as Json};
 use store::connections::{self, ConnectionRow, NewConnection, Problem};
-use store::integrations::{self, NewIntegration};
+use store::integrations::{self, IntegrationRow, NewIntegration};
 use store::runs::{self, Trigger};
 use store::syncs::{self, NewSync, SyncFilter, SyncRow};
 use store::{DbConn, StoreError, api_keys, credentials, environments, schedule};
@@ -206,9 +206,17 @@ impl Storing {
             let plain = NewIntegration::plain(self.environment, tried.key.clone(), provider);
             integrations::ensure(c, &plain, self.now)?;
         }
+        let same = |now: &IntegrationRow, then: &IntegrationRow| {
+            now.provider == then.provider
+                && now.config == then.config
+                && now.sealed_config == then.sealed_config
+        };
+        let is_plain = |now: &IntegrationRow| {
+            now.provider == tried.provider.name && now.config.is_empty() && now.sealed_config.is_none()
+        };
         match (integrations::keep(c, self.environment, &tried.key)?, &tried.row) {
-            (Some(now), Some(then)) if now.provider == then.provider && now.config == then.config => Ok(()),
-            (Some(now), None) if now.provider == tried.provider.name && now.config.is_empty() => Ok(()),
+            (Some(now), Some(then)) if same(&now, then) => Ok(()),
+            (Some(now), None) if is_plain(&now) => Ok(()),
             (None, _) => Err(GatewayError::UnknownIntegration(tried.key.to_string()).into()),
             (Some(_), _) => Err(GatewayError::ChangedMeanwhile.into()),
         }

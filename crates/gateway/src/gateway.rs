@@ -1,6 +1,5 @@
 //! What all use cases share, made once at start.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use domain::{Clock, IntegrationKey, ProviderName, SyncName, Variant};
@@ -223,7 +222,7 @@ impl Gateway {
         self.0.credentials.rotate_key(&self.0.store, &self.0.clock).await
     }
 
-    /// Seals every credential with the current key that is not; may be stopped and repeated at any time.
+    /// Seals with the current key every credential, and every secret field of an integration, that is not; may be stopped and repeated at any time.
     ///
     /// `progress` is told how many were sealed so far.
     pub async fn reseal(&self, progress: impl FnMut(Rotation)) -> Result<Rotation, GatewayError> {
@@ -243,15 +242,6 @@ pub struct Integration {
     pub provider: Arc<Provider>,
     /// Its row; `None` while nothing was ever connected or set under a provider's own name, which every environment may use.
     pub row: Option<IntegrationRow>,
-}
-
-impl Integration {
-    /// What fills `${integrationConfig.…}`: what was set, over what the provider's file brings.
-    pub(crate) fn config(&self) -> BTreeMap<String, String> {
-        let mut config = self.provider.integration_defaults();
-        config.extend(self.row.iter().flat_map(|row| row.config.clone()));
-        config
-    }
 }
 
 impl Inner {

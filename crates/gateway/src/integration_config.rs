@@ -7,8 +7,11 @@ use registry::{Provider, RenderError, Template};
 
 use crate::{FieldError, given};
 
+/// Stands before the names of an integration's values in templates.
+const HOLE: &str = "integrationConfig.";
+
 /// What configures an integration, by name.
-type Config = BTreeMap<String, String>;
+pub(crate) type Config = BTreeMap<String, String>;
 /// What a request sends of it; `None` takes a value away.
 pub(crate) type ConfigChange = BTreeMap<String, Option<String>>;
 
@@ -82,13 +85,12 @@ pub(crate) fn check(
 }
 
 /// The keys without which the integration can make no call.
-pub(crate) fn lacking(provider: &Provider, config: &Config) -> Vec<String> {
+fn lacking(provider: &Provider, config: &Config) -> Vec<String> {
     provider.lacking_integration_config(&over_defaults(provider, config))
 }
 
 /// What is wrong with an address that the configuration alone fills.
 fn unfit(address: &Template, in_force: &Config) -> Option<FieldError> {
-    const HOLE: &str = "integrationConfig.";
     let holes = address.holes();
     let first = holes.first()?.strip_prefix(HOLE)?.to_owned();
     if !holes.iter().all(|hole| hole.starts_with(HOLE)) {
@@ -106,6 +108,8 @@ fn unfit(address: &Template, in_force: &Config) -> Option<FieldError> {
 
 /// Notes what of `sent` differs from what is there and decides where credentials go: connections were made for what was there, and
 /// who may change an integration need not be somebody who may see their keys.
+///
+/// A secret that only goes into a header or a parameter decides neither host nor account, so it may be rotated.
 pub(crate) fn refuse_moves(
     provider: &Provider,
     old: &Config,
@@ -128,7 +132,8 @@ pub(crate) fn refuse_moves(
     }
 }
 
-/// The values that servers and headers are made of.
+/// The values that servers are made of, what says where the key stands, and the public values in headers and parameters, which may
+/// name an account.
 fn deciding(provider: &Provider) -> BTreeSet<&str> {
     let verification = provider.verification.iter();
     let of_verification = verification.flat_map(|own| headers(&own.headers));
@@ -136,15 +141,20 @@ fn deciding(provider: &Provider) -> BTreeSet<&str> {
     let placed = placed
         .into_iter()
         .filter(|name| provider.integration_config.contains_key(*name));
-    provider
-        .addresses()
-        .chain(headers(&provider.headers))
+    let in_headers = headers(&provider.headers)
         .chain(headers(&provider.query))
-        .chain(of_verification)
-        .flat_map(Template::holes)
-        .filter_map(|hole| hole.strip_prefix("integrationConfig."))
+        .chain(of_verification);
+    let in_headers = own_holes(in_headers).filter(|name| !provider.is_secret_integration_config(name));
+    own_holes(provider.addresses())
+        .chain(in_headers)
         .chain(placed)
         .collect()
+}
+
+/// The names of the values of the integration's configuration that the templates hold.
+fn own_holes<'a>(templates: impl Iterator<Item = &'a Template>) -> impl Iterator<Item = &'a str> {
+    let holes = templates.flat_map(Template::holes);
+    holes.filter_map(|hole| hole.strip_prefix(HOLE))
 }
 
 fn headers(headers: &[(String, Template)]) -> impl Iterator<Item = &Template> {

@@ -8,8 +8,11 @@ use registry::Provider;
 use store::StoreError;
 use store::connections::{self, ConnectionFilter};
 use store::integrations::{self, IntegrationChange, IntegrationRow, NewIntegration};
+use vault::VaultError;
 
 use crate::gateway::{Inner, Integration};
+use crate::integration_config::Config;
+use crate::integration_secrets::{ConfigUpdate, Split};
 use crate::{Caller, FieldError, GatewayError, integration_config};
 
 /// The use cases of integrations.
@@ -111,20 +114,26 @@ impl Integrations<'_> {
         if !errors.is_empty() {
             return Err(GatewayError::InvalidBody(errors));
         }
+        let split = Split::of(config, Some(provider), &Config::new());
         let new = NewIntegration {
             display_name: request.display_name,
             forward_webhooks: request.forward_webhooks.unwrap_or(true),
-            config,
+            config: split.public,
             custom: request.custom.unwrap_or_default(),
             ..NewIntegration::plain(caller.environment, key.clone(), provider.name.clone())
         };
-        let now = self.0.clock.now();
-        if !self
-            .0
-            .store
-            .write(move |c| integrations::ensure(c, &new, now))
-            .await?
-        {
+        let (sealer, now) = (self.0.credentials.sealer(&self.0.store).await, self.0.clock.now());
+        let made = self.0.store.write_durably(move |c| {
+            let made = integrations::ensure(c, &new, now)?;
+            if made
+                && !split.secret.is_empty()
+                && let Some(row) = integrations::find(c, new.environment, &new.key)?
+            {
+                sealer.store_config(c, &row, &split.secret, now)?;
+            }
+            Ok(made)
+        });
+        if !made.await? {
             return Err(taken(&key));
         }
         self.find(caller.environment, key.as_str()).await
@@ -140,6 +149,21 @@ impl Integrations<'_> {
         of: &str,
         request: IntegrationRequest,
     ) -> Result<MadeIntegration, GatewayError> {
+        match self.update_once(caller, of, request.clone()).await {
+            // Another process sealed its secret fields with a new key after this one had read the key file.
+            Err(GatewayError::Vault(VaultError::UnknownKey { .. })) => {
+                self.update_once(caller, of, request).await
+            }
+            updated => updated,
+        }
+    }
+
+    async fn update_once(
+        &self,
+        caller: &Caller,
+        of: &str,
+        request: IntegrationRequest,
+    ) -> Result<MadeIntegration, GatewayError> {
         let MadeIntegration { row, provider } = self.find(caller.environment, of).await?;
         let mut errors = request.errors();
         let new_key = key(request.unique_key.as_deref(), false, &mut errors).filter(|key| *key != row.key);
@@ -147,9 +171,9 @@ impl Integrations<'_> {
         let reachable = provider
             .as_deref()
             .is_some_and(|provider| self.0.upstream.has_own_base_url(&provider.name));
-        let now = self.0.clock.now();
+        let (sealer, now) = (self.0.credentials.sealer(&self.0.store).await, self.0.clock.now());
         let key = new_key.clone().unwrap_or_else(|| old.clone());
-        let changed = self.0.store.write(move |c| {
+        let changed = self.0.store.write_durably(move |c| {
             let Some(row) = integrations::lock(c, environment, &old)? else {
                 return Err(StoreError::NotFound { what: "integration" });
             };
@@ -160,19 +184,25 @@ impl Integrations<'_> {
                 );
                 errors.push(FieldError::at("invalid", "unique_key", message));
             }
-            let config = request.config.map(|sent| {
-                let merged = integration_config::merged(&row.config, &sent);
+            let mut update = None;
+            if let Some(sent) = &request.config {
+                let opened = match sealer.open_config(&row) {
+                    Ok(opened) => opened,
+                    Err(error) => return Ok(Err(error.into())),
+                };
+                let made = ConfigUpdate::of(&row, opened, sent, provider.as_deref());
                 if let Some(provider) = &provider {
-                    integration_config::check(provider, &sent, &merged, reachable, &mut errors);
+                    integration_config::check(provider, sent, &made.new, reachable, &mut errors);
                     if count > 0 {
-                        integration_config::refuse_moves(provider, &row.config, &sent, &mut errors);
+                        integration_config::refuse_moves(provider, &made.old, sent, &mut errors);
                     }
                 }
-                merged
-            });
+                update = Some(made);
+            }
             if !errors.is_empty() {
                 return Ok(Err(GatewayError::InvalidBody(errors)));
             }
+            let config = update.map(|update| update.seal(c, &sealer, &row, now)).transpose()?;
             let change = IntegrationChange {
                 key: new_key,
                 display_name: request.display_name,

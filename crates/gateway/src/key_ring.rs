@@ -2,12 +2,13 @@
 //!
 //! A key that is in memory stays in use until the process ends, whatever becomes of the file that it came from.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use domain::{Clock, Timestamp};
 use store::vault_keys::{self, VaultKeyRow};
-use store::{DbConn, Store, StoreError, credentials};
+use store::{DbConn, Store, StoreError, credentials, integration_secrets};
 use vault::{KeyFile, KeyId, KeyRing, VaultError};
 
 use crate::GatewayError;
@@ -211,15 +212,41 @@ const IF_LOST: &str = "If the key is lost for good, `trunkline key forget --lost
 pub(crate) struct Usage {
     /// Every key that ever sealed something, but those that were given up.
     pub(crate) known: Vec<VaultKeyRow>,
-    /// The ids of the keys that credentials are sealed with now, each with how many.
-    pub(crate) sealed: Vec<(String, i64)>,
+    /// What each key seals now, by the key's id.
+    pub(crate) sealed: BTreeMap<String, SealedCount>,
+}
+
+/// How much a key seals.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct SealedCount {
+    /// Connections, with their credentials.
+    pub(crate) connections: i64,
+    /// Integrations, with the secret fields of their configurations.
+    pub(crate) integrations: i64,
+}
+
+impl fmt::Display for SealedCount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} stored credentials", self.connections)?;
+        match self.integrations {
+            0 => Ok(()),
+            count => write!(f, " and the secret fields of {count} integrations"),
+        }
+    }
 }
 
 impl Usage {
     pub(crate) fn read(c: &mut DbConn) -> Result<Self, StoreError> {
+        let mut sealed = BTreeMap::<String, SealedCount>::new();
+        for (id, count) in credentials::count_by_key_any_environment(c)? {
+            sealed.entry(id).or_default().connections = count;
+        }
+        for (id, count) in integration_secrets::count_by_key_any_environment(c)? {
+            sealed.entry(id).or_default().integrations = count;
+        }
         Ok(Self {
             known: vault_keys::list(c)?,
-            sealed: credentials::count_by_key_any_environment(c)?,
+            sealed,
         })
     }
 
@@ -228,12 +255,12 @@ impl Usage {
         self.known.is_empty() && self.sealed.is_empty()
     }
 
-    /// Whether the key sealed all credentials.
+    /// Whether the key sealed everything that is sealed.
     fn is_sealed_with(&self, key: &KeyId) -> bool {
-        self.sealed.iter().all(|(id, _)| id == key.as_str())
+        self.sealed.keys().all(|id| id == key.as_str())
     }
 
-    /// Checks that the ring opens all credentials, and that it is of this database.
+    /// Checks that the ring opens everything that is sealed, and that it is of this database.
     fn check(&self, ring: &KeyRing, source: &KeySource) -> Result<(), GatewayError> {
         let ids = ring.ids();
         let held = |id: &str| ids.iter().any(|held| held.as_str() == id);
@@ -241,7 +268,7 @@ impl Usage {
             .sealed
             .iter()
             .filter(|(id, _)| !held(id))
-            .map(|(id, count)| format!("{id} (needed for {count} stored credentials)"))
+            .map(|(id, sealed)| format!("{id} (needed for {sealed})"))
             .collect();
         if !missing.is_empty() {
             return Err(GatewayError::EncryptionKey(format!(
@@ -268,7 +295,7 @@ impl Usage {
 
     /// Refuses a database whose key file is gone.
     fn without_file(&self, missing: &VaultError) -> GatewayError {
-        let count: i64 = self.sealed.iter().map(|(_, count)| count).sum();
+        let count: i64 = self.sealed.values().map(|sealed| sealed.connections).sum();
         GatewayError::EncryptionKey(format!(
             "{missing}. No new key was made, since the database was used with the encryption key {} and holds {count} sealed \
              credentials, which no other key opens. {IF_LOST}",

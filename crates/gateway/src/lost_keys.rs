@@ -1,8 +1,8 @@
 //! Encryption keys that are lost, and what they sealed.
 
-use domain::Clock;
+use domain::{Clock, IntegrationKey};
 use store::connections::Problem;
-use store::{DbConn, Store, StoreError, credentials, vault_keys};
+use store::{DbConn, Store, StoreError, credentials, integration_secrets, vault_keys};
 use vault::VaultError;
 
 use crate::key_ring::{KeySource, Usage};
@@ -22,6 +22,17 @@ pub struct LostKey {
     pub id: String,
     /// How many connections have credentials, and secret fields of their configuration, that it sealed.
     pub connections: i64,
+    /// How many integrations have secret fields of their configuration that it sealed.
+    pub integrations: i64,
+}
+
+/// What was given up.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Forgotten {
+    /// How many connections need new credentials now.
+    pub connections: usize,
+    /// The integrations whose secret fields must be set again, of any environment.
+    pub integrations: Vec<IntegrationKey>,
 }
 
 impl LostKeys {
@@ -42,7 +53,12 @@ impl LostKeys {
         self.0.iter().map(|key| key.connections).sum()
     }
 
-    /// Gives up what the keys sealed, and returns for how many connections. Each is marked as needing new credentials; its records,
+    /// How many integrations need their secret fields set again once the keys are given up.
+    pub fn integrations(&self) -> i64 {
+        self.0.iter().map(|key| key.integrations).sum()
+    }
+
+    /// Gives up what the keys sealed, and returns what that was. Each connection is marked as needing new credentials; its records,
     /// syncs and public configuration stay.
     ///
     /// A key that is not lost any more is left alone.
@@ -51,7 +67,7 @@ impl LostKeys {
         store: &Store,
         source: &KeySource,
         clock: &Clock,
-    ) -> Result<usize, GatewayError> {
+    ) -> Result<Forgotten, GatewayError> {
         let held = held(source)?;
         let (shown, now) = (self.clone(), clock.now());
         let problem = Problem {
@@ -60,7 +76,7 @@ impl LostKeys {
             message: MESSAGE.to_owned(),
             at: now,
         };
-        let forgotten = store.write_durably(move |c: &mut DbConn| -> Result<usize, StoreError> {
+        let forgotten = store.write_durably(move |c: &mut DbConn| -> Result<Forgotten, StoreError> {
             vault_keys::lock(c)?;
             let still = Self::of(&Usage::read(c)?, &held);
             let ids: Vec<String> = still
@@ -69,7 +85,10 @@ impl LostKeys {
                 .map(|key| key.id)
                 .filter(|id| shown.0.iter().any(|key| key.id == *id))
                 .collect();
-            let forgotten = credentials::give_up(c, &ids, &problem, now)?;
+            let forgotten = Forgotten {
+                connections: credentials::give_up(c, &ids, &problem, now)?,
+                integrations: integration_secrets::give_up(c, &ids)?,
+            };
             vault_keys::delete(c, &ids)?;
             Ok(forgotten)
         });
@@ -84,9 +103,10 @@ impl LostKeys {
             .sealed
             .iter()
             .filter(|(id, _)| !is_held(id))
-            .map(|(id, connections)| LostKey {
+            .map(|(id, sealed)| LostKey {
                 id: id.clone(),
-                connections: *connections,
+                connections: sealed.connections,
+                integrations: sealed.integrations,
             })
             .collect();
         if !usage.known.iter().any(|key| is_held(&key.key_id)) {
@@ -96,6 +116,7 @@ impl LostKeys {
                 .map(|id| LostKey {
                     id: id.clone(),
                     connections: 0,
+                    integrations: 0,
                 })
                 .collect();
             lost.extend(others);

@@ -1,4 +1,4 @@
-//! Secret fields of connections' configurations that an older version, or a file that did not call them secret, stored in clear.
+//! Secret fields of configurations that an older version, or a file that did not call them secret, stored in clear.
 
 use domain::ConnectionId;
 use registry::Provider;
@@ -18,6 +18,9 @@ impl Inner {
         for provider in self.registry.iter() {
             if provider.connection_config.values().any(|field| field.secret) {
                 self.seal_of_provider(provider).await?;
+            }
+            if provider.integration_config.values().any(|field| field.secret) {
+                self.seal_integrations_of(provider).await?;
             }
         }
         Ok(())

@@ -11,7 +11,8 @@ use upstream::{CallError, ProviderError, Target, Urgency, Variables, VerifyError
 
 use crate::form::Filled;
 use crate::gateway::{Inner, Integration};
-use crate::{FieldError, GatewayError, Health, integration_config};
+use crate::integration_config::Config;
+use crate::{FieldError, GatewayError, Health};
 
 /// How long to wait before trying again when the provider says nothing of it.
 const RETRY_AFTER: Duration = Duration::from_secs(30);
@@ -26,7 +27,8 @@ impl Inner {
         metadata: Option<&Map<String, Json>>,
         config_at: &[&str],
     ) -> Result<Target, GatewayError> {
-        let lacking = self.lacking_config(integration);
+        let integration_config = self.integration_config(integration).await?;
+        let lacking = self.lacking_config(&integration.provider, &integration_config);
         if !lacking.is_empty() {
             return Err(GatewayError::Uncallable(needs_config(integration, &lacking)));
         }
@@ -35,7 +37,7 @@ impl Inner {
             credentials: filled.secrets.credentials.clone(),
             secret_config: filled.secrets.config.clone(),
             connection_config: filled.holes(),
-            integration_config: integration.config(),
+            integration_config,
             metadata: metadata.cloned().unwrap_or_default(),
             variant: None,
         };
@@ -58,12 +60,12 @@ impl Inner {
         }
     }
 
-    /// The keys of its configuration without which an integration can make no call.
-    pub(crate) fn lacking_config(&self, integration: &Integration) -> Vec<String> {
-        if self.upstream.has_own_base_url(&integration.provider.name) {
+    /// The keys that `config`, with the file's defaults, lacks and without which an integration can make no call.
+    pub(crate) fn lacking_config(&self, provider: &Provider, config: &Config) -> Vec<String> {
+        if self.upstream.has_own_base_url(&provider.name) {
             return Vec::new();
         }
-        integration_config::lacking(&integration.provider, &integration.config())
+        provider.lacking_integration_config(config)
     }
 
     /// Tries stored credentials now; what comes of it is noted on the connection, as after a call.

@@ -48,7 +48,7 @@ pub(crate) struct ProviderFile {
     /// What else a connection must know. A field with `secret: true` is sealed with the credentials and never shown.
     #[serde(default)]
     pub(crate) connection_config: IndexMap<String, FieldFile>,
-    /// What the integration itself holds, for all its connections. A field with `secret: true` is never shown.
+    /// What the integration itself holds, for all its connections. A field with `secret: true` is sealed and never shown.
     #[serde(default)]
     pub(crate) integration_config: IndexMap<String, FieldFile>,
     /// The ways to connect, best first. Without it there is one, made of `credentials` and `connection_config`.

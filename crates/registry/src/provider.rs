@@ -28,7 +28,7 @@ pub struct Provider {
     pub credentials: IndexMap<String, Field>,
     /// What else a connection must know. Fields that are secret are sealed with the credentials.
     pub connection_config: IndexMap<String, Field>,
-    /// What the integration itself holds, for all its connections. Fields that are secret are never shown.
+    /// What the integration itself holds, for all its connections. Fields that are secret are sealed and never shown.
     pub integration_config: IndexMap<String, Field>,
     /// The bodies that `POST /{integration}/connect` takes; never empty. The first whose fields are all there wins.
     pub connect: Vec<ConnectForm>,
@@ -67,7 +67,7 @@ impl Provider {
         field.is_some_and(|field| field.secret)
     }
 
-    /// Whether a field of an integration's configuration is secret: never shown.
+    /// Whether a field of an integration's configuration is secret: sealed and never shown.
     pub fn is_secret_integration_config(&self, name: &str) -> bool {
         let field = self.integration_config.get(name);
         field.is_some_and(|field| field.secret)

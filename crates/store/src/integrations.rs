@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use diesel::prelude::*;
-use domain::{EnvironmentId, IntegrationKey, ProviderName, Timestamp};
+use domain::{EnvironmentId, IntegrationId, IntegrationKey, ProviderName, Timestamp};
 
 use crate::column::{JsonText, Micros, Number, Word, to_json};
 use crate::dialect::{keep_integration, lock_integration, on_db};
@@ -14,6 +14,9 @@ use crate::{DbConn, StoreError};
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
 #[diesel(table_name = integrations)]
 pub struct IntegrationRow {
+    /// Its number.
+    #[diesel(deserialize_as = Number)]
+    pub id: IntegrationId,
     /// The environment that it belongs to.
     #[diesel(deserialize_as = Number, column_name = environment_id)]
     pub environment: EnvironmentId,
@@ -27,9 +30,11 @@ pub struct IntegrationRow {
     pub display_name: Option<String>,
     /// Whether the provider's events are passed on to the app.
     pub forward_webhooks: bool,
-    /// What fills `${integrationConfig.…}`.
+    /// What fills `${integrationConfig.…}`, without the secret fields.
     #[diesel(deserialize_as = JsonText)]
     pub config: BTreeMap<String, String>,
+    /// The secret fields of the configuration, sealed; see [`crate::integration_secrets`].
+    pub sealed_config: Option<String>,
     /// The app's own values.
     #[diesel(deserialize_as = JsonText)]
     pub custom: BTreeMap<String, String>,
@@ -54,7 +59,7 @@ pub struct NewIntegration {
     pub display_name: Option<String>,
     /// Whether the provider's events are passed on to the app.
     pub forward_webhooks: bool,
-    /// What fills `${integrationConfig.…}`.
+    /// What fills `${integrationConfig.…}`, without the secret fields.
     pub config: BTreeMap<String, String>,
     /// The app's own values.
     pub custom: BTreeMap<String, String>,
@@ -84,7 +89,7 @@ pub struct IntegrationChange {
     pub display_name: Option<String>,
     /// Whether events are passed on.
     pub forward_webhooks: Option<bool>,
-    /// What fills `${integrationConfig.…}`.
+    /// What fills `${integrationConfig.…}`, without the secret fields.
     pub config: Option<BTreeMap<String, String>>,
     /// The app's own values.
     pub custom: Option<BTreeMap<String, String>>,
@@ -154,6 +159,22 @@ pub fn list(c: &mut DbConn, environment: EnvironmentId) -> Result<Vec<Integratio
     Ok(integrations::table
         .filter(integrations::environment_id.eq(environment.raw()))
         .order(integrations::id)
+        .select(IntegrationRow::as_select())
+        .load(c)?)
+}
+
+/// The integrations of a provider whose ids are above `after`, by their ids.
+pub fn of_provider_any_environment(
+    c: &mut DbConn,
+    provider: &ProviderName,
+    after: IntegrationId,
+    limit: i64,
+) -> Result<Vec<IntegrationRow>, StoreError> {
+    Ok(integrations::table
+        .filter(integrations::provider.eq(provider.as_str()))
+        .filter(integrations::id.gt(after.raw()))
+        .order(integrations::id)
+        .limit(limit)
         .select(IntegrationRow::as_select())
         .load(c)?)
 }

@@ -15,6 +15,7 @@ pub mod credentials;
 mod dialect;
 pub mod environments;
 mod error;
+pub mod integration_secrets;
 pub mod integrations;
 mod migrations;
 mod outage;

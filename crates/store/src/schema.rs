@@ -58,6 +58,8 @@ diesel::table! {
         custom -> Text,
         created_at -> BigInt,
         updated_at -> BigInt,
+        sealed_config -> Nullable<Text>,
+        config_key_id -> Nullable<Text>,
     }
 }
 diesel::table! {

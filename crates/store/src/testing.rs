@@ -140,6 +140,22 @@ impl TestDatabase {
         .expect("a new test database opens")
     }
 
+    /// Whether the text stands anywhere in the database: in SQLite's files, or in a row of PostgreSQL's tables. Characters that JSON or
+    /// XML escape must not be in it.
+    pub async fn holds(&self, text: &str) -> bool {
+        let Some(path) = self.url.sqlite_path() else {
+            let store = self.store().await;
+            let rows = store.read(crate::dialect::all_rows).await;
+            return rows.expect("the rows").contains(text);
+        };
+        let mut log = path.as_os_str().to_owned();
+        log.push("-wal");
+        [path.as_os_str(), log.as_os_str()].into_iter().any(|file| {
+            let bytes = std::fs::read(file).unwrap_or_default();
+            bytes.windows(text.len()).any(|part| part == text.as_bytes())
+        })
+    }
+
     fn make(dialect: Dialect, template: &str) -> Option<Self> {
         if dialect == Dialect::Postgres {
             let server = server::shared()?;

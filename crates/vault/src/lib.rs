@@ -14,6 +14,6 @@ pub use api_key::{ApiKeySecret, hash_api_key};
 pub use error::VaultError;
 pub use key::{KeyId, SecretKey};
 pub use key_file::KeyFile;
-pub use seal::{KeyRing, SealContext, Sealed};
+pub use seal::{KeyRing, Owner, SealContext, Sealed};
 pub use secrecy::{ExposeSecret, SecretString};
 pub use session_token::SessionToken;

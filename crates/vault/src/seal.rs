@@ -10,7 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
-use domain::{ConnectionId, EnvironmentId};
+use domain::{ConnectionId, EnvironmentId, IntegrationId};
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
@@ -20,24 +20,38 @@ const NONCE: usize = 24;
 const TAG: usize = 16;
 const CHECK: &str = "trunkline";
 
+/// The row that a sealed value belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner {
+    /// A connection.
+    Connection(ConnectionId),
+    /// An integration.
+    Integration(IntegrationId),
+}
+
 /// Where a sealed value stands. It opens nowhere else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SealContext<'a> {
     /// The environment of the row.
     pub environment: EnvironmentId,
-    /// The connection's row.
-    pub connection: ConnectionId,
+    /// The row.
+    pub owner: Owner,
     /// Which of the row's secrets, such as `password`.
     pub field: &'a str,
 }
 
 impl SealContext<'_> {
-    /// Numbers have a fixed width and the one text stands last, so that no two places give the same bytes.
+    /// Each kind of row has a prefix of its own, numbers have a fixed width and the one text stands last, so that no two places give
+    /// the same bytes.
     fn associated_data(&self, key_id: &KeyId) -> Vec<u8> {
-        let mut data = b"trunkline sealed v1\0".to_vec();
+        let (prefix, number) = match self.owner {
+            Owner::Connection(id) => (b"trunkline sealed v1\0".as_slice(), id.raw()),
+            Owner::Integration(id) => (b"trunkline sealed integration v1\0".as_slice(), id.raw()),
+        };
+        let mut data = prefix.to_vec();
         data.extend_from_slice(key_id.as_str().as_bytes());
         data.extend_from_slice(&self.environment.raw().to_be_bytes());
-        data.extend_from_slice(&self.connection.raw().to_be_bytes());
+        data.extend_from_slice(&number.to_be_bytes());
         data.extend_from_slice(self.field.as_bytes());
         data
     }
@@ -238,7 +252,7 @@ mod tests {
     fn place(environment: i64, connection: i64, field: &str) -> SealContext<'_> {
         SealContext {
             environment: EnvironmentId::from_raw(environment),
-            connection: ConnectionId::from_raw(connection),
+            owner: Owner::Connection(ConnectionId::from_raw(connection)),
             field,
         }
     }
@@ -274,6 +288,18 @@ mod tests {
             let sealed = ring.seal(&place(1, 2, "a"), &"secret".into());
             let opened = ring.open(&place(env, conn, &field), &sealed);
             prop_assert_eq!(opened.is_ok(), (env, conn, field.as_str()) == (1, 2, "a"));
+        }
+
+        #[test]
+        fn what_is_sealed_for_a_connection_opens_for_no_integration(env: i64, number: i64, field in "[a-z]{0,20}") {
+            let (ring, connection) = (ring(), place(env, number, &field));
+            let owner = Owner::Integration(IntegrationId::from_raw(number));
+            let integration = SealContext { owner, ..connection };
+            for (here, there) in [(&connection, &integration), (&integration, &connection)] {
+                let sealed = ring.seal(here, &"secret".into());
+                prop_assert!(ring.open(here, &sealed).is_ok());
+                prop_assert!(matches!(ring.open(there, &sealed), Err(VaultError::Tampered)));
+            }
         }
 
         #[test]

@@ -189,6 +189,9 @@ impl Failure {
                 "sync_not_declared",
                 "Delete the connection, or put the sync back into the provider's file.",
             ),
+            Self::Gateway(GatewayError::IntegrationSecretsLost(_)) => {
+                ("integration_secrets_lost".to_owned(), None)
+            }
             Self::Gateway(GatewayError::Vault(_)) => told(
                 "credentials_unreadable",
                 "The encryption key is not the one that sealed them: put that key back, or connect again.",

@@ -17,9 +17,9 @@ pub(super) fn of_gateway(error: &GatewayError) -> (StatusCode, &'static str) {
         GatewayError::Forbidden(_) => (S::FORBIDDEN, "forbidden"),
         GatewayError::IntegrationNotAllowed(_) => (S::BAD_REQUEST, "integration_not_allowed"),
         GatewayError::InvalidAuthMode { .. } => (S::BAD_REQUEST, "invalid_auth_mode"),
-        GatewayError::ConnectionInvalid(_) | GatewayError::Uncallable(_) => {
-            (S::BAD_REQUEST, "connection_validation_failed")
-        }
+        GatewayError::ConnectionInvalid(_)
+        | GatewayError::Uncallable(_)
+        | GatewayError::IntegrationSecretsLost(_) => (S::BAD_REQUEST, "connection_validation_failed"),
         GatewayError::InvalidCredentials { .. } | GatewayError::CredentialsLost(_) => {
             (S::BAD_REQUEST, "invalid_credentials")
         }

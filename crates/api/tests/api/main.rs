@@ -28,6 +28,7 @@ mod example_requests;
 mod examples;
 mod feed;
 mod feed_requests;
+mod integration_secrets;
 mod integrations;
 mod methods;
 mod names;

@@ -16,10 +16,10 @@ on_both_databases!(
     a_secret_field_of_an_integration_is_used_kept_and_never_shown,
 );
 
-const TOKEN: &str = "tok-0123456789-secret";
+pub(crate) const TOKEN: &str = "tok-0123456789-secret";
 const PATH: &str = "/connections/mine?provider_config_key=acme";
 
-const FILE: &str = r#"
+const FILE: &str = r"
 display_name: Acme
 auth_mode: API_KEY
 connection_config:
@@ -32,17 +32,20 @@ integration_config:
 proxy:
   base_url: https://api.acme.example
   headers:
-    { authorization: "Bearer ${apiKey}", x-token: "${connectionConfig.tok}", x-app: "${integrationConfig.app}" }
+    authorization: Bearer ${apiKey}
+    x-token: ${connectionConfig.tok}
+    x-app: ${integrationConfig.app}
+    x-team: ${integrationConfig.team}
   verification: { endpoints: [/me] }
-"#;
+";
 
-fn registry() -> registry::Registry {
+pub(crate) fn registry() -> registry::Registry {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("acme.yaml"), FILE).unwrap();
     registry::Registry::load(Some(folder.path())).unwrap()
 }
 
-async fn with_acme(app: &TestApp) -> (TestApp, MockServer) {
+pub(crate) async fn with_acme(app: &TestApp) -> (TestApp, MockServer) {
     let provider = MockServer::start().await;
     Mock::given(header("x-token", TOKEN))
         .and(path("/me"))
@@ -65,7 +68,7 @@ async fn with_acme(app: &TestApp) -> (TestApp, MockServer) {
     (app, provider)
 }
 
-async fn connect(app: &TestApp) {
+pub(crate) async fn connect(app: &TestApp) {
     let body = json!({ "connection_id": "mine", "provider_config_key": "acme",
         "credentials": { "type": "API_KEY", "apiKey": "good" }, "connection_config": { "tok": TOKEN, "region": "eu" } });
     app.admin().post("/connections", &body).await.expect(201);
@@ -81,7 +84,7 @@ async fn stored(app: &TestApp) -> connections::ConnectionRow {
     rows.await.unwrap().remove(0)
 }
 
-async fn proxied(app: &TestApp, base: Option<&str>) -> testkit::Reply {
+pub(crate) async fn proxied(app: &TestApp, base: Option<&str>) -> testkit::Reply {
     let mut request = app
         .admin()
         .request(Method::GET, "/proxy/me")

@@ -115,3 +115,11 @@ pub(crate) fn describe(c: &mut DbConn) -> Result<Vec<String>, StoreError> {
     lines.dedup();
     Ok(lines)
 }
+
+/// Every row of every table of PostgreSQL's, as XML, for tests.
+#[cfg(feature = "testing")]
+pub(crate) fn all_rows(c: &mut DbConn) -> Result<String, StoreError> {
+    let sql = "SELECT schema_to_xml(current_schema()::name, true, false, '')::text";
+    let rows = Statement::new(sql, Vec::new()).load(c, |row| row.some_text(0))?;
+    Ok(rows.concat())
+}

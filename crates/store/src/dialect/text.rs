@@ -14,13 +14,14 @@ const VAULT_KEYS_LOCK: i64 = 0x7472_756e_6b6c_766b;
 /// What a new SQLite connection is told. The timeout comes first, for the step to WAL may itself have to wait.
 ///
 /// Checkpoints come every 64 MB instead of 4: a page of records touches leaves all over the indexes, which a checkpoint writes and
-/// syncs one by one, so that rarer ones write each leaf once for many pages. The caches are sized, and the file is not mapped, so
+/// syncs one by one, so that rarer ones write each leaf once for many pages. What is written over or deleted is zeroed in pages that
+/// are written anyway (`secure_delete`), so that no secret stays in a gap of the file. The caches are sized, and the file is not mapped, so
 /// that the process stays small however large the file grows.
 pub(crate) const fn session(writer: bool) -> &'static str {
     if writer {
         "PRAGMA busy_timeout = 4000; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;
          PRAGMA wal_autocheckpoint = 16384; PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -32768;
-         PRAGMA temp_store = MEMORY;"
+         PRAGMA secure_delete = FAST; PRAGMA temp_store = MEMORY;"
     } else {
         "PRAGMA busy_timeout = 4000; PRAGMA query_only = ON;
          PRAGMA cache_size = -4096; PRAGMA temp_store = MEMORY;"

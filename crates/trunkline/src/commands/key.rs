@@ -74,9 +74,13 @@ pub(crate) async fn forget(config: &Config, yes: bool) -> anyhow::Result<ExitCod
     }
     for key in lost.keys() {
         output::note(format_args!(
-            "The encryption key {} is lost. It sealed the credentials of {}, with the secret fields of their configuration.",
+            "The encryption key {} is lost. It sealed the credentials of {}, with the secret fields of their configuration{}.",
             key.id,
-            connections(key.connections)
+            connections(key.connections),
+            match key.integrations {
+                0 => String::new(),
+                count => format!(", and the secret fields of {}", counted(count, "integration")),
+            }
         ));
     }
     let question = format!(
@@ -89,8 +93,13 @@ pub(crate) async fn forget(config: &Config, yes: bool) -> anyhow::Result<ExitCod
     let forgotten = lost.forget(&store, &source, &Clock::system()).await?;
     output::sentence(format_args!(
         "Given up: the credentials of {}.",
-        connections(i64::try_from(forgotten)?)
+        connections(i64::try_from(forgotten.connections)?)
     ))?;
+    for integration in &forgotten.integrations {
+        output::line(format_args!(
+            "Given up: the secret fields of the integration {integration}. Set them again with PATCH /integrations/{integration}."
+        ))?;
+    }
     output::note(
         "Servers and workers start again. `trunkline connections` shows which connections need new credentials: connect them \
          again under the same names, or send new ones with PATCH /connections/{connection_id}.",
@@ -101,9 +110,13 @@ pub(crate) async fn forget(config: &Config, yes: bool) -> anyhow::Result<ExitCod
 fn connections(count: i64) -> String {
     match count {
         0 => "no connection".to_owned(),
-        1 => "1 connection".to_owned(),
-        count => format!("{count} connections"),
+        count => counted(count, "connection"),
     }
+}
+
+fn counted(count: i64, what: &str) -> String {
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{ending}")
 }
 
 fn capitalised(text: &str) -> String {

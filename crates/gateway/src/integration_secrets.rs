@@ -1,0 +1,238 @@
+//! Secret fields of integrations' configurations: sealed beside the public ones, and opened for calls.
+
+use domain::{IntegrationId, Timestamp};
+use registry::Provider;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Map, Value as Json};
+use store::integration_secrets::{self, GIVEN_UP};
+use store::integrations::{self, IntegrationChange, IntegrationRow};
+use store::{DbConn, StoreError};
+use vault::{Owner, SealContext, VaultError};
+
+use crate::credentials::Sealer;
+use crate::gateway::{Inner, Integration};
+use crate::integration_config::{Config, ConfigChange};
+use crate::{GatewayError, integration_config};
+
+/// What is sealed for an integration: one JSON object of names and values.
+const FIELD: &str = "integration_config";
+/// Integrations that are looked at together.
+const BATCH: i64 = 200;
+
+/// Where the sealed fields of the integration stand.
+pub(crate) fn place(row: &IntegrationRow) -> SealContext<'static> {
+    SealContext {
+        environment: row.environment,
+        owner: Owner::Integration(row.id),
+        field: FIELD,
+    }
+}
+
+/// A configuration as it is stored.
+pub(crate) struct Split {
+    /// What stands in the row as it is.
+    pub(crate) public: Config,
+    /// What is sealed.
+    pub(crate) secret: Config,
+}
+
+impl Split {
+    /// Takes the configuration apart. What was sealed before stays sealed, even once the provider's file is gone or no longer calls it
+    /// secret.
+    pub(crate) fn of(config: Config, provider: Option<&Provider>, sealed_before: &Config) -> Self {
+        let is_secret = |name: &String| {
+            sealed_before.contains_key(name)
+                || provider.is_some_and(|provider| provider.is_secret_integration_config(name))
+        };
+        let (secret, public) = config.into_iter().partition(|(name, _)| is_secret(name));
+        Self { public, secret }
+    }
+}
+
+/// The secret fields of an integration's row.
+pub(crate) enum Opened {
+    /// Those that there are.
+    Known(Config),
+    /// The key that sealed them is lost, and they were given up.
+    Lost,
+}
+
+/// A change of an integration's configuration.
+pub(crate) struct ConfigUpdate {
+    /// The whole configuration before.
+    pub(crate) old: Config,
+    /// The whole configuration after.
+    pub(crate) new: Config,
+    stored: Split,
+    /// Whether the secret fields are others than those that are sealed.
+    reseals: bool,
+}
+
+impl ConfigUpdate {
+    /// Sets `sent` over the configuration of the row.
+    pub(crate) fn of(
+        row: &IntegrationRow,
+        opened: Opened,
+        sent: &ConfigChange,
+        provider: Option<&Provider>,
+    ) -> Self {
+        let (sealed, is_lost) = match opened {
+            Opened::Known(secrets) => (secrets, false),
+            Opened::Lost => (Config::new(), true),
+        };
+        // What stands in clear was written by an older version, and later.
+        let mut old = sealed.clone();
+        old.extend(row.config.clone());
+        let new = integration_config::merged(&old, sent);
+        let stored = Split::of(new.clone(), provider, &sealed);
+        let is_secret =
+            |name: &String| provider.is_some_and(|provider| provider.is_secret_integration_config(name));
+        // Lost ones stay marked as lost until somebody sets or removes one.
+        let reseals = sealed != stored.secret || (is_lost && sent.keys().any(is_secret));
+        Self {
+            old,
+            new,
+            stored,
+            reseals,
+        }
+    }
+
+    /// Stores the secret fields, and returns what is to stand in the row.
+    pub(crate) fn seal(
+        self,
+        c: &mut DbConn,
+        sealer: &Sealer,
+        row: &IntegrationRow,
+        now: Timestamp,
+    ) -> Result<Config, StoreError> {
+        if self.reseals {
+            sealer.store_config(c, row, &self.stored.secret, now)?;
+        }
+        Ok(self.stored.public)
+    }
+}
+
+fn parse(text: &SecretString) -> Result<Config, VaultError> {
+    serde_json::from_str(text.expose_secret()).map_err(|_| VaultError::Malformed)
+}
+
+impl Sealer {
+    /// The secret fields of the integration. [`VaultError::UnknownKey`] if another process has put a new key into the key file since
+    /// this sealer was made.
+    pub(crate) fn open_config(&self, row: &IntegrationRow) -> Result<Opened, VaultError> {
+        match row.sealed_config.as_deref() {
+            None => Ok(Opened::Known(Config::new())),
+            Some(GIVEN_UP) => Ok(Opened::Lost),
+            Some(sealed) => {
+                let text = self.ring().open(&place(row), &sealed.parse()?)?;
+                Ok(Opened::Known(parse(&text)?))
+            }
+        }
+    }
+
+    /// Stores the secret fields of the integration, in place of those that are there.
+    pub(crate) fn store_config(
+        &self,
+        c: &mut DbConn,
+        row: &IntegrationRow,
+        secrets: &Config,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        if secrets.is_empty() {
+            return integration_secrets::put(c, row.id, None);
+        }
+        let object: Map<String, Json> = secrets
+            .iter()
+            .map(|(name, value)| (name.clone(), Json::from(value.as_str())))
+            .collect();
+        let text = SecretString::from(Json::Object(object).to_string());
+        let sealed = self.ring().seal(&place(row), &text);
+        self.record(c, now)?;
+        let (text, key_id) = (sealed.to_string(), sealed.key_id().as_str());
+        integration_secrets::put(c, row.id, Some((text.as_str(), key_id)))
+    }
+}
+
+impl Inner {
+    /// What fills `${integrationConfig.…}`: what was set, secret fields among it, over what the provider's file brings.
+    ///
+    /// [`GatewayError::IntegrationSecretsLost`] if its secret fields were given up with the key that sealed them.
+    pub(crate) async fn integration_config(&self, integration: &Integration) -> Result<Config, GatewayError> {
+        let mut config = integration.provider.integration_defaults();
+        // What an earlier file declared fills no hole of this one.
+        if integration.provider.integration_config.is_empty() {
+            return Ok(config);
+        }
+        if let Some(row) = &integration.row {
+            config.extend(self.open_config(row).await?);
+            config.extend(row.config.clone());
+        }
+        Ok(config)
+    }
+
+    async fn open_config(&self, row: &IntegrationRow) -> Result<Config, GatewayError> {
+        match row.sealed_config.as_deref() {
+            None => Ok(Config::new()),
+            Some(GIVEN_UP) => Err(GatewayError::IntegrationSecretsLost(row.key.clone())),
+            Some(sealed) => {
+                let text = self.credentials.unseal(&self.store, &place(row), sealed).await?;
+                Ok(parse(&text)?)
+            }
+        }
+    }
+
+    /// Seals the provider's secret fields that stand in clear in integrations: an older version, or a file that did not call them
+    /// secret, stored them so. Each integration is a transaction of its own.
+    pub(crate) async fn seal_integrations_of(&self, provider: &Provider) -> Result<(), GatewayError> {
+        let (mut after, mut sealed) = (IntegrationId::from_raw(0), 0_u64);
+        loop {
+            let name = provider.name.clone();
+            let rows = self
+                .store
+                .read(move |c| integrations::of_provider_any_environment(c, &name, after, BATCH))
+                .await?;
+            let Some(last) = rows.last() else {
+                break;
+            };
+            after = last.id;
+            let in_clear = |row: &IntegrationRow| {
+                row.config
+                    .keys()
+                    .any(|name| provider.is_secret_integration_config(name))
+            };
+            for row in rows.into_iter().filter(in_clear) {
+                sealed += u64::from(self.seal_integration(provider, row).await?);
+            }
+        }
+        if sealed > 0 {
+            tracing::info!(provider = %provider.name, integrations = sealed, "sealed secret fields that stood in clear");
+        }
+        Ok(())
+    }
+
+    /// False if the integration changes meanwhile: what is written then is sealed.
+    async fn seal_integration(&self, provider: &Provider, row: IntegrationRow) -> Result<bool, GatewayError> {
+        let (sealer, now) = (self.credentials.sealer(&self.store).await, self.clock.now());
+        let update = ConfigUpdate::of(
+            &row,
+            sealer.open_config(&row)?,
+            &ConfigChange::new(),
+            Some(provider),
+        );
+        let sealed = self.store.write_durably(move |c| {
+            let Some(locked) = integrations::lock(c, row.environment, &row.key)? else {
+                return Ok(false);
+            };
+            if locked != row {
+                return Ok(false);
+            }
+            let change = IntegrationChange {
+                config: Some(update.seal(c, &sealer, &row, now)?),
+                ..IntegrationChange::default()
+            };
+            integrations::change(c, row.environment, &row.key, &change, row.updated_at)?;
+            Ok(true)
+        });
+        Ok(sealed.await?)
+    }
+}

@@ -1,0 +1,90 @@
+//! Sealed secret fields of integrations' configurations, in their rows; this crate never opens them.
+//!
+//! An integration without such fields has none. Those whose key is lost are given up, as credentials are: sealed text and key id are
+//! [`GIVEN_UP`] then, so that calls which need them can say so.
+
+use diesel::prelude::*;
+use domain::{IntegrationId, IntegrationKey};
+
+pub use crate::credentials::GIVEN_UP;
+use crate::integrations::IntegrationRow;
+use crate::schema::integrations;
+use crate::{DbConn, StoreError};
+
+/// Stores the integration's sealed fields and the id of the key that sealed them, in place of those that are there; `None` takes them away.
+pub fn put(
+    c: &mut DbConn,
+    integration: IntegrationId,
+    sealed: Option<(&str, &str)>,
+) -> Result<(), StoreError> {
+    diesel::update(integrations::table.find(integration.raw()))
+        .set((
+            integrations::sealed_config.eq(sealed.map(|(text, _)| text)),
+            integrations::config_key_id.eq(sealed.map(|(_, key_id)| key_id)),
+        ))
+        .execute(c)?;
+    Ok(())
+}
+
+/// Integrations of any environment whose fields another key than `key_id` sealed, at most `limit`.
+pub fn not_sealed_with(c: &mut DbConn, key_id: &str, limit: i64) -> Result<Vec<IntegrationRow>, StoreError> {
+    Ok(integrations::table
+        .filter(
+            integrations::config_key_id
+                .ne(key_id)
+                .and(integrations::config_key_id.ne(GIVEN_UP)),
+        )
+        .order(integrations::id)
+        .limit(limit)
+        .select(IntegrationRow::as_select())
+        .load(c)?)
+}
+
+/// How many integrations of any environment have fields that each key sealed, by the key's id.
+pub fn count_by_key_any_environment(c: &mut DbConn) -> Result<Vec<(String, i64)>, StoreError> {
+    let counts: Vec<(Option<String>, i64)> = integrations::table
+        .filter(integrations::config_key_id.ne(GIVEN_UP))
+        .group_by(integrations::config_key_id)
+        .order(integrations::config_key_id)
+        .select((integrations::config_key_id, diesel::dsl::count_star()))
+        .load(c)?;
+    let counts = counts.into_iter();
+    Ok(counts
+        .filter_map(|(key_id, count)| Some((key_id?, count)))
+        .collect())
+}
+
+/// Gives up what these keys sealed, in any environment. Returns the keys of its integrations.
+pub fn give_up(c: &mut DbConn, key_ids: &[String]) -> Result<Vec<IntegrationKey>, StoreError> {
+    let lost = || integrations::table.filter(integrations::config_key_id.eq_any(key_ids));
+    let rows: Vec<IntegrationRow> = lost()
+        .order(integrations::id)
+        .select(IntegrationRow::as_select())
+        .load(c)?;
+    let given_up = (
+        integrations::sealed_config.eq(GIVEN_UP),
+        integrations::config_key_id.eq(GIVEN_UP),
+    );
+    diesel::update(lost()).set(given_up).execute(c)?;
+    Ok(rows.into_iter().map(|row| row.key).collect())
+}
+
+/// Puts `new` in place of `old`; false if they have changed meanwhile.
+pub fn replace_if_same(
+    c: &mut DbConn,
+    integration: IntegrationId,
+    old: &str,
+    new: &str,
+    key_id: &str,
+) -> Result<bool, StoreError> {
+    let same = integrations::table
+        .filter(integrations::id.eq(integration.raw()))
+        .filter(integrations::sealed_config.eq(old));
+    let replaced = diesel::update(same)
+        .set((
+            integrations::sealed_config.eq(new),
+            integrations::config_key_id.eq(key_id),
+        ))
+        .execute(c)?;
+    Ok(replaced == 1)
+}

@@ -21,12 +21,14 @@ pub(crate) async fn health() -> web::Json<Health> {
     web::Json(Health { result: "ok" })
 }
 
-/// Whether requests can be served: the database answers and its tables are up to date.
+/// Whether requests can be served: the database answers and takes writes, and its tables are up to date.
+///
+/// Nothing is written. While another process holds SQLite's lock, the answer is 503, after as long as a write waits for it.
 #[utoipa::path(
     operation_id = "ready", tag = "service", security(()),
     responses(
         (status = 200, description = "All is well", body = Health),
-        (status = 503, body = ErrorBody, description = "The database is away (`unavailable`) or has migrations to go (`migrations_pending`); see `Retry-After`")
+        (status = 503, body = ErrorBody, description = "The database is away or takes no writes (`unavailable`), or has migrations to go (`migrations_pending`); see `Retry-After`")
     )
 )]
 #[get("/ready")]

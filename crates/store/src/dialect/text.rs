@@ -45,14 +45,9 @@ pub(crate) fn ping(c: &mut DbConn) -> Result<(), StoreError> {
         .map(drop)
 }
 
-/// Whether the database answers and takes writes; none is tried.
+/// Whether a server of PostgreSQL's takes writes; none is tried.
 pub(crate) fn takes_writes(c: &mut DbConn) -> Result<bool, StoreError> {
-    let sql = match c.dialect() {
-        Dialect::Sqlite => "SELECT 1",
-        Dialect::Postgres => {
-            "SELECT current_setting('default_transaction_read_only') = 'off' AND NOT pg_is_in_recovery()"
-        }
-    };
+    let sql = "SELECT current_setting('default_transaction_read_only') = 'off' AND NOT pg_is_in_recovery()";
     let found = Statement::new(sql, Vec::new()).load(c, |row| Ok(row.boolean(0)?.unwrap_or_default()))?;
     Ok(found.contains(&true))
 }

@@ -233,12 +233,13 @@ async fn writers_of_a_locked_file_all_fail_in_time_while_readers_go_on() {
         calls.spawn(async move { write(&store, "late").await });
     }
     store.read(store::environments::list).await.unwrap();
-    store.ping().await.unwrap();
     assert!(
         store.pending_migrations().await.unwrap().is_empty(),
         "asking takes no lock"
     );
     assert!(began.elapsed() < TIMEOUT, "readers need not wait");
+    let not_ready = store.ping().await.unwrap_err();
+    assert!(not_ready.is_transient(), "{not_ready:?}");
     while let Some(ended) = calls.join_next().await {
         let error = ended.unwrap().unwrap_err();
         assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
@@ -247,6 +248,26 @@ async fn writers_of_a_locked_file_all_fail_in_time_while_readers_go_on() {
 
     release();
     works_again(&store).await;
+    store.ping().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn asking_whether_a_file_takes_writes_writes_nothing() {
+    let database = TestDatabase::new(Dialect::Sqlite).await.unwrap();
+    let store = store(&database.url).await;
+    let log = database.url.sqlite_path().unwrap().with_extension("db-wal");
+    let before = (
+        std::fs::read(database.url.sqlite_path().unwrap()).unwrap(),
+        std::fs::read(&log).ok(),
+    );
+
+    store.ping().await.unwrap();
+
+    let after = (
+        std::fs::read(database.url.sqlite_path().unwrap()).unwrap(),
+        std::fs::read(&log).ok(),
+    );
+    assert!(before == after);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -94,10 +94,11 @@ pub(crate) struct TriggerSyncBody {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct TriggerOpts {
-    /// Read everything again. A run under way begins anew.
+    /// Read everything again. A run under way begins anew. Of a sync that reads by date, this reading marks no row deleted: what the
+    /// provider deleted longer ago than the sync's `lookback` reaches stays, unless `emptyCache` is set.
     #[serde(default)]
     reset: bool,
-    /// Delete the rows first; only with `reset`.
+    /// Delete the rows first, so that only what the provider still has comes back; only with `reset`.
     #[serde(default, rename = "emptyCache")]
     empty_cache: bool,
 }

@@ -25,10 +25,11 @@ pub(crate) enum Sync {
         /// Show the progress until the runs end; exit status 1 if one fails
         #[arg(long)]
         wait: bool,
-        /// Forget the checkpoint and read everything again
+        /// Forget the checkpoint and read everything again. What the provider deleted longer ago than the sync's `lookback` reaches stays in
+        /// the table; --empty-cache leaves nothing of it
         #[arg(long)]
         reset: bool,
-        /// Delete the synced rows first
+        /// Delete the synced rows first, so that only what the provider still has comes back
         #[arg(long, requires = "reset")]
         empty_cache: bool,
         #[command(flatten)]

@@ -13,6 +13,7 @@ on_both_databases!(
     a_deleted_message_keeps_its_key_and_loses_its_content,
     a_run_that_would_delete_too_much_marks_nothing in three_days,
     deletions_are_marked_once_and_counted in three_days,
+    a_reset_finds_older_deletions_only_with_an_empty_table in half_a_year,
 );
 
 fn three_days() -> AppBuilder {
@@ -20,6 +21,10 @@ fn three_days() -> AppBuilder {
         config.messages = 500;
         config.history_days = 2;
     })
+}
+
+fn half_a_year() -> AppBuilder {
+    AppBuilder::default().simulator(|config| config.history_days = 180)
 }
 
 fn deleting(share: f64) -> Mutation {
@@ -107,4 +112,31 @@ async fn deletions_are_marked_once_and_counted(app: TestApp) {
 
     assert_eq!(newest_run(&app).await["deleted"], 0);
     assert_eq!(app.rows(&name).await, 475);
+}
+
+async fn a_reset_finds_older_deletions_only_with_an_empty_table(app: TestApp) {
+    let name = app.connect_twilio().await;
+    app.run_due().await;
+    let rows = app.rows(&name).await;
+    let mut oldest = None;
+    app.simulator().for_each_truth(|message| {
+        if message.date_sent.is_some() {
+            oldest = Some(message.sid);
+        }
+    });
+    assert!(app.simulator().delete(&oldest.unwrap()));
+    let mut reset = select(&name);
+
+    reset["opts"] = json!({ "reset": true });
+    app.admin().post("/sync/trigger", &reset).await.expect(200);
+    app.run_due().await;
+    app.advance(Duration::from_mins(10));
+    app.run_due().await;
+    assert_eq!(app.rows(&name).await, rows);
+
+    reset["opts"] = json!({ "reset": true, "emptyCache": true });
+    app.admin().post("/sync/trigger", &reset).await.expect(200);
+    app.run_due().await;
+    assert_eq!(app.rows(&name).await, rows - 1);
+    assert_table_equals_truth(&app, &name).await;
 }

@@ -80,6 +80,7 @@ pub(crate) struct Upstream {
     pub(crate) connect_timeout_seconds: Within<1, 600>,
     pub(crate) request_timeout_seconds: Within<1, 3_600>,
     pub(crate) deadline_seconds: Within<1, 86_400>,
+    pub(crate) list_check_seconds: Within<0, 600>,
     pub(crate) max_attempts: NonZeroU32,
     pub(crate) max_wait_seconds: Within<0, 86_400>,
     pub(crate) max_body_mb: NonZeroUsize,

@@ -277,6 +277,7 @@ fn upstream_options(config: &Config, registry: &Registry) -> Result<UpstreamOpti
         connect_timeout: Duration::from_secs(set.connect_timeout_seconds.get()),
         request_timeout: Duration::from_secs(set.request_timeout_seconds.get()),
         deadline: Duration::from_secs(set.deadline_seconds.get()),
+        list_check: Duration::from_secs(set.list_check_seconds.get()),
         max_attempts: set.max_attempts.get(),
         max_wait: Duration::from_secs(set.max_wait_seconds.get()),
         max_body: set.max_body_mb.get().saturating_mul(1 << 20),

@@ -6,13 +6,16 @@ use domain::SyncName;
 use futures::StreamExt;
 use futures::stream;
 use registry::Sync;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::client::Effort;
 use crate::{Call, CallError, ProviderError, Target, Upstream, first_page};
 
 /// Requests of one check that are in flight at once.
 const PARALLEL: usize = 4;
+
+/// Requests that must all end with 401 for a list to count as refused, with a longer wait before each next one.
+const LASTING_401: u32 = 3;
 
 /// Bytes of a response that is read.
 const MAX_BODY: usize = 1 << 20;
@@ -62,13 +65,18 @@ impl Upstream {
             },
             Ok(_) => None,
         };
-        let first = refusal().await?;
-        // A correct key meets a 401 now and then, so only the second one counts.
-        if first.status == 401 {
-            refusal().await
-        } else {
-            Some(first)
+        let mut refused = refusal().await?;
+        let mut wait = self.options().base_backoff;
+        // A correct key meets a 401 now and then, and right after it was made more than one: only a lasting one counts.
+        for _ in 1..LASTING_401 {
+            if refused.status != 401 {
+                break;
+            }
+            sleep(wait).await;
+            wait *= 2;
+            refused = refusal().await?;
         }
+        Some(refused)
     }
 
     /// The request for the first page of the sync's list: one record if the file names the page size's parameter, and the window's

@@ -15,6 +15,7 @@ on_both_databases!(
     an_import_and_a_front_end_are_told_the_same,
     new_credentials_are_checked_and_clear_what_was_noted,
     what_is_no_refusal_of_permission_is_not_told,
+    stray_401s_are_not_told,
     a_provider_that_is_slow_does_not_hold_up_connecting,
     the_requests_are_small_and_use_the_window,
     a_restricted_key_of_the_simulator_is_told,
@@ -185,7 +186,7 @@ async fn connecting_names_each_sync_that_the_key_may_not_read(app: TestApp) {
         message.ends_with("connect again with a key that has it."),
         "{message}"
     );
-    assert_eq!(acme.asked("/bills").await.len(), 2, "a single 401 says nothing");
+    assert_eq!(acme.asked("/bills").await.len(), 3, "a single 401 says nothing");
     assert_eq!(acme.asked("/users").await.len(), 1);
 
     let errors = acme.errors().await;
@@ -291,6 +292,18 @@ async fn what_is_no_refusal_of_permission_is_not_told(app: TestApp) {
         1,
         "asked once, not until it answers"
     );
+}
+
+async fn stray_401s_are_not_told(app: TestApp) {
+    let acme = Acme::beside(&app, &[]).await;
+    let stray = Mock::given(path("/open")).respond_with(refusal(401, &json!({ "message": "no" })));
+    let stray = stray.up_to_n_times(2).with_priority(1);
+    stray.mount(&acme.provider).await;
+
+    let told = acme.connect("good").await;
+
+    assert_eq!(told.get("unreadable_syncs"), None, "{told}");
+    assert_eq!(acme.asked("/open").await.len(), 3);
 }
 
 async fn a_provider_that_is_slow_does_not_hold_up_connecting(app: TestApp) {

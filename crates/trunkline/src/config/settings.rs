@@ -143,6 +143,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "300",
         "How long a request with all its retries may take",
     ),
+    setting(
+        "upstream.list_check_seconds",
+        "10",
+        "How long connecting may look for lists that a key may not read; 0 turns that off",
+    ),
     setting("upstream.max_attempts", "8", "The most attempts of a request"),
     setting(
         "upstream.max_wait_seconds",

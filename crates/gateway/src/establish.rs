@@ -277,12 +277,10 @@ impl Storing {
             names: None,
         };
         for sync in syncs::list(c, row.environment, &filter)? {
-            let problem = self.problem_of(&sync);
-            if problem.is_some() || sync.problem.is_some() {
-                // In the order in which a worker that ends a run locks the same rows.
-                schedule::lock(c, sync.id)?;
-                syncs::set_problem(c, sync.id, problem)?;
-            }
+            // In the order in which a worker that ends a run locks the same rows. Whether the row has a problem is not known before: such
+            // a worker may be noting one of the old credentials at this moment.
+            schedule::lock(c, sync.id)?;
+            syncs::set_problem(c, sync.id, self.problem_of(&sync))?;
             if sync.paused {
                 continue;
             }

@@ -3,7 +3,7 @@
 //! A provider refuses a good key now and then, so a refusal counts only once the verification call confirms it.
 
 use store::connections::{self, ConnectionRow, Problem};
-use store::{StoreError, credentials};
+use store::{StoreError, credentials, integrations};
 use upstream::{Target, VerifyError};
 
 use crate::GatewayError;
@@ -57,7 +57,7 @@ impl Inner {
         }
     }
 
-    /// Notes the problem, unless the connection has other credentials by now than those that were tried, or is gone.
+    /// Notes the problem, unless the connection or its integration has other secrets by now than those that were tried, or is gone.
     async fn note_refusal(
         &self,
         connection: &ConnectionRow,
@@ -80,8 +80,23 @@ impl Inner {
         if !stored.same_as(&tried) {
             return Ok(false);
         }
+        let key = connection.integration.as_str();
+        let integration = match self.integration(connection.environment, key).await {
+            Err(GatewayError::UnknownIntegration(_)) => return Ok(false),
+            found => found?,
+        };
+        let in_force = match self.integration_config(&integration).await {
+            Err(GatewayError::IntegrationSecretsLost(_)) => return Ok(false),
+            in_force => in_force?,
+        };
+        if in_force != target.variables.integration_config {
+            return Ok(false);
+        }
         let tried = connection.clone();
         let noted = self.store.write(move |c| {
+            if integrations::keep(c, tried.environment, &tried.integration)? != integration.row {
+                return Ok(false);
+            }
             let row = connections::lock(c, tried.environment, &tried.integration, &tried.name)?;
             let same = row.id == tried.id
                 && row.connection_config == tried.connection_config

@@ -258,6 +258,11 @@ pub fn describe_tables(c: &mut DbConn) -> Result<Vec<String>, StoreError> {
     crate::dialect::describe(c)
 }
 
+/// Whether a session of PostgreSQL's in this database waits for a lock.
+pub fn waits_for_lock(c: &mut DbConn) -> Result<bool, StoreError> {
+    crate::dialect::waits_for_lock(c)
+}
+
 /// Runs statements as they stand.
 pub fn run_sql(c: &mut DbConn, sql: &str) -> Result<(), StoreError> {
     Ok(on_db!(c, c => c.batch_execute(sql))?)

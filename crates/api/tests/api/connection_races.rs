@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use domain::ConnectionId;
 use serde_json::json;
-use testkit::{AppBuilder, TestApp, on_both_databases};
+use store::connections::Problem;
+use store::testing::waits_for_lock;
+use store::{schedule, syncs};
+use testkit::{AppBuilder, Dialect, TestApp, on_both_databases};
 use wiremock::matchers::header;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -106,4 +109,50 @@ async fn what_is_being_deleted_is_not_connected_anew(app: TestApp) {
         .await
         .expect(200);
     app.admin().post("/twilio/connect", &body).await.expect(201);
+}
+
+/// On SQLite the two transactions come one after the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_of_a_list_that_is_noted_while_new_credentials_are_stored_does_not_stay() {
+    let Some(app) = TestApp::on(Dialect::Postgres).await else {
+        return;
+    };
+    app.connect_twilio().await;
+    let status = "/sync/status?provider_config_key=twilio&connection_id=my-twilio&syncs=*";
+    let sync = app.store().read(|c| {
+        let dev = store::environments::list(c)?.remove(0);
+        Ok(syncs::list(c, dev.id, &syncs::SyncFilter::default())?.remove(0))
+    });
+    let (sync, now) = (sync.await.unwrap(), app.clock().now());
+    let problem = Problem {
+        kind: gateway::PERMISSION_PROBLEM.to_owned(),
+        code: None,
+        message: "the old key may not read it".to_owned(),
+        at: now,
+    };
+    // As a worker ends a run.
+    let (noted, is_noted) = tokio::sync::oneshot::channel();
+    let (end, ended) = std::sync::mpsc::channel::<()>();
+    let store = app.store().clone();
+    let ending = tokio::spawn(async move {
+        let written = store.write(move |c| {
+            schedule::lock(c, sync.id)?;
+            syncs::set_problem(c, sync.id, Some(&problem))?;
+            noted.send(()).unwrap();
+            let _: Result<(), _> = ended.recv();
+            Ok(())
+        });
+        written.await.unwrap();
+    });
+    is_noted.await.unwrap();
+    let (client, body) = (app.admin().clone(), app.connect_body("my-twilio"));
+    let renewing = tokio::spawn(async move { client.post("/twilio/connect", &body).await });
+    while !app.store().read(waits_for_lock).await.unwrap() {}
+
+    drop(end);
+
+    ending.await.unwrap();
+    renewing.await.unwrap().expect(201);
+    let shown = app.admin().get(status).await.expect(200).json();
+    assert_eq!(shown["syncs"][0]["problem"], serde_json::Value::Null, "{shown:#}");
 }

@@ -123,3 +123,11 @@ pub(crate) fn all_rows(c: &mut DbConn) -> Result<String, StoreError> {
     let rows = Statement::new(sql, Vec::new()).load(c, |row| row.some_text(0))?;
     Ok(rows.concat())
 }
+
+/// Whether a session of PostgreSQL's in this database waits for a lock, for tests.
+#[cfg(feature = "testing")]
+pub(crate) fn waits_for_lock(c: &mut DbConn) -> Result<bool, StoreError> {
+    let sql = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')";
+    let found = Statement::new(sql, Vec::new()).load(c, |row| Ok(row.boolean(0)?.unwrap_or_default()))?;
+    Ok(found.contains(&true))
+}

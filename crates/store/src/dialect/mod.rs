@@ -10,9 +10,9 @@ mod text;
 
 pub(crate) use cached::Cached;
 pub(crate) use copy::{Fields as CopyFields, copy};
-#[cfg(feature = "testing")]
-pub(crate) use introspect::{all_rows, describe};
 pub(crate) use introspect::{TableShape, ddl, is_empty, table_shape, tables_named};
+#[cfg(feature = "testing")]
+pub(crate) use introspect::{all_rows, describe, waits_for_lock};
 pub(crate) use model::{
     Comparison, beginning, column_type, comparison, is_long, is_short, newest, quoted, shortest_decimal,
 };

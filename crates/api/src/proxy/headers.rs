@@ -50,7 +50,7 @@ pub(super) fn read(given: &Given) -> Result<Asked, Vec<FieldError>> {
     let asked = Asked {
         integration: reader.needed("provider-config-key", "the integration's key"),
         connection: reader.needed("connection-id", "what you call the connection"),
-        base_url: reader.text("base-url-override").map(str::to_owned),
+        base_url: reader.text("base-url-override").ok().flatten().map(str::to_owned),
         retries: reader.checked("retries", "a whole number from 0 to 10", |text| {
             text.parse().ok().filter(|retries| *retries <= MOST_RETRIES)
         }),
@@ -108,16 +108,32 @@ struct Reader<'a> {
     errors: Vec<FieldError>,
 }
 
+/// A header whose value is not ASCII, which is noted.
+struct NotAscii;
+
 impl<'a> Reader<'a> {
-    /// A header that says something: Nango's SDK sends empty ones for what it was not told.
-    fn text(&self, name: &str) -> Option<&'a str> {
-        let text = self.given.get(name)?.to_str().ok()?.trim();
-        Some(text).filter(|text| !text.is_empty())
+    /// The text of a header, unless it is missing or empty: Nango's SDK sends empty ones for what it was not told. One that is not
+    /// ASCII is noted as an error.
+    fn text(&mut self, name: &'static str) -> Result<Option<&'a str>, NotAscii> {
+        let Some(value) = self.given.get(name) else {
+            return Ok(None);
+        };
+        let Ok(text) = value.to_str() else {
+            self.errors.push(FieldError::at(
+                "invalid",
+                name,
+                "has characters other than those of ASCII",
+            ));
+            return Err(NotAscii);
+        };
+        Ok(Some(text.trim()).filter(|text| !text.is_empty()))
     }
 
     fn needed(&mut self, name: &'static str, what: &str) -> String {
-        if let Some(text) = self.text(name) {
-            return text.to_owned();
+        match self.text(name) {
+            Ok(Some(text)) => return text.to_owned(),
+            Err(NotAscii) => return String::new(),
+            Ok(None) => {}
         }
         self.errors.push(FieldError::at(
             "missing",
@@ -133,7 +149,7 @@ impl<'a> Reader<'a> {
         what: &str,
         parse: impl Fn(&str) -> Option<T>,
     ) -> T {
-        let Some(text) = self.text(name) else {
+        let Ok(Some(text)) = self.text(name) else {
             return T::default();
         };
         parse(text).unwrap_or_else(|| {
@@ -207,6 +223,28 @@ mod tests {
                 ("trunkline-wait", "invalid"),
             ]
         );
+    }
+
+    #[test]
+    fn a_header_that_is_not_ascii_is_an_error_and_not_a_missing_one() {
+        for name in [
+            "provider-config-key",
+            "base-url-override",
+            "retries",
+            "trunkline-wait",
+        ] {
+            let mut given = given(&[("provider-config-key", "acme"), ("connection-id", "mine")]);
+            given.insert(
+                Name::from_static(name),
+                Value::from_bytes("\u{fc}ber".as_bytes()).unwrap(),
+            );
+            let errors = read(&given).err().unwrap();
+            let told: Vec<_> = errors
+                .iter()
+                .map(|error| (error.path[0].as_str(), error.code))
+                .collect();
+            assert_eq!(told, [(name, "invalid")]);
+        }
     }
 
     #[test]

@@ -9,14 +9,14 @@ use actix_web::http::Uri;
 use actix_web::http::uri::PathAndQuery;
 use actix_web::middleware::Next;
 
-use crate::{edge, proxy};
+use crate::edge;
+use crate::proxy::PREFIX;
 
 /// Normalizes the path, and writes the line when the request is answered.
 pub(crate) async fn around(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    proxy::keep_address(&request);
     if let Some(uri) = normalized(request.uri()) {
         request.match_info_mut().get_mut().update(&uri);
         request.head_mut().uri = uri;
@@ -40,9 +40,19 @@ fn normalized(uri: &Uri) -> Option<Uri> {
     Uri::from_parts(parts).ok()
 }
 
-/// The path without slashes at its end, and with one slash for several in a row. actix's own middleware uses a regular expression
-/// for it, at each request.
+/// The path without slashes at its end, and with one slash for several in a row. What follows [`PREFIX`] is a provider's path, to which
+/// each slash may mean something, and stays as it is written. actix's own middleware uses a regular expression, at each request.
 fn normalized_path(path: &str) -> Cow<'_, str> {
+    let begins = path.bytes().take_while(|byte| *byte == b'/').count();
+    let rooted = path.get(begins.saturating_sub(1)..).unwrap_or(path);
+    let of_provider = rooted.strip_prefix(PREFIX);
+    if of_provider.is_some_and(|rest| rest.starts_with('/')) {
+        return if begins == 1 {
+            path.into()
+        } else {
+            rooted.to_owned().into()
+        };
+    }
     if path == "/" || !(path.ends_with('/') || path.contains("//")) {
         return path.into();
     }
@@ -73,6 +83,10 @@ mod tests {
             ("//a///b//", "/a/b"),
             ("///", "/"),
             ("/a%2F/", "/a%2F"),
+            ("/proxy", "/proxy"),
+            ("/proxy/", "/proxy/"),
+            ("//proxy//a/", "/proxy//a/"),
+            ("//proxyish//a/", "/proxyish/a"),
         ] {
             assert_eq!(normalized_path(path), wanted, "{path}");
         }

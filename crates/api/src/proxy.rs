@@ -4,9 +4,7 @@ mod answer;
 mod headers;
 mod upload;
 
-use actix_web::dev::ServiceRequest;
-use actix_web::http::Uri;
-use actix_web::{HttpMessage, HttpRequest, HttpResponse, route, web};
+use actix_web::{HttpRequest, HttpResponse, route, web};
 use gateway::Gateway;
 use upstream::{Method, Relay};
 
@@ -15,17 +13,6 @@ use crate::error::{ApiError, ErrorBody, KeyErrors};
 
 /// Where the route lies; what follows is the provider's.
 pub(crate) const PREFIX: &str = "/proxy";
-
-/// The address as the caller wrote it, before anything made it tidy.
-struct Address(Uri);
-
-/// Keeps the address of a proxied call: a slash more or less may mean something to a provider.
-pub(crate) fn keep_address(request: &ServiceRequest) {
-    if request.path().starts_with(PREFIX) {
-        let address = Address(request.uri().clone());
-        request.extensions_mut().insert(address);
-    }
-}
 
 /// Calls the provider with the connection's credentials.
 ///
@@ -76,10 +63,7 @@ pub(crate) async fn call(
     payload: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
     let asked = headers::read(request.headers()).map_err(ApiError::InvalidHeaders)?;
-    let address = request
-        .extensions()
-        .get::<Address>()
-        .map_or_else(|| request.uri().clone(), |address| address.0.clone());
+    let address = request.uri();
     let endpoint = address.path().strip_prefix(PREFIX).ok_or(ApiError::InvalidPath)?;
     let method = Method::from_bytes(request.method().as_str().as_bytes());
     let mut relay = Relay::new(method.map_err(|_| ApiError::InvalidPath)?, endpoint);

@@ -140,6 +140,7 @@ async fn path_query_and_method_arrive_as_they_were_written() {
     with(provider, async |app| {
         for (method, path) in [
             ("GET", "/a//b%2Fc/?x=%2f&y=+&x=1"),
+            ("GET", "/"),
             ("PROPFIND", "/calendars/me/"),
             ("REPORT", "/calendars/me/"),
             ("DELETE", "/v3/a?force=true"),
@@ -172,7 +173,7 @@ async fn an_address_follows_the_rules_of_the_url_standard_and_is_else_as_it_was_
         let key = app.admin().key().unwrap();
         let mut socket = TcpStream::connect(place[0]).await.unwrap();
         let head = format!(
-            "GET /proxy/a/./b/../c'/%27?q='it'&r=1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {key}\r\n\
+            "GET //proxy/a/./b/../c'/%27?q='it'&r=1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {key}\r\n\
              Provider-Config-Key: sendgrid\r\nConnection-Id: mail\r\n\r\n"
         );
         socket.write_all(head.as_bytes()).await.unwrap();

@@ -9,7 +9,7 @@ use actix_web::dev::{Extensions, ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, HttpResponse, web};
+use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, web};
 use gateway::Subject;
 use tracing::Span;
 use tracing_actix_web::{RequestId, RootSpanBuilder};
@@ -93,6 +93,20 @@ pub(crate) fn write_line<B>(response: &ServiceResponse<B>) {
         http.status = response.status().as_u16(),
         duration_us = micros,
         "answered",
+    );
+}
+
+/// Writes why a response broke off after its head was sent, with the fields by which the request's own line is found.
+pub(crate) fn write_broken(request: &HttpRequest, error: &(dyn std::error::Error + 'static)) {
+    let extensions = request.extensions();
+    let subject = extensions.get::<Subject>();
+    tracing::warn!(
+        request.id = id(&extensions),
+        http.method = %request.method(),
+        integration = subject.and_then(Subject::integration),
+        connection = subject.and_then(Subject::connection),
+        error = %Chain(error),
+        "a response broke off",
     );
 }
 

@@ -77,5 +77,5 @@ pub(crate) async fn call(
         .proxy()
         .send(&caller, &integration, &connection, relay)
         .await?;
-    Ok(answer::stream(relayed))
+    Ok(answer::stream(relayed, request))
 }

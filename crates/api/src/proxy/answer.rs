@@ -5,9 +5,11 @@ use std::io;
 use actix_web::body::{BodyStream, BoxBody, SizedStream};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue};
-use actix_web::{HttpResponse, HttpResponseBuilder};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use futures::FutureExt;
-use upstream::Relayed;
+use upstream::{CallError, Relayed};
+
+use crate::edge;
 
 /// Tells that an answer is the provider's and not the gateway's own.
 const UPSTREAM_STATUS: HeaderName = HeaderName::from_static("trunkline-upstream-status");
@@ -16,7 +18,7 @@ const UPSTREAM_STATUS: HeaderName = HeaderName::from_static("trunkline-upstream-
 const SMALL: u64 = 64 << 10;
 
 /// The answer with its body as it comes; who does not read on makes the provider wait.
-pub(super) fn stream(relayed: Relayed) -> HttpResponse {
+pub(super) fn stream(relayed: Relayed, request: HttpRequest) -> HttpResponse {
     let status = StatusCode::from_u16(relayed.status).unwrap_or(StatusCode::BAD_GATEWAY);
     let mut response = HttpResponseBuilder::new(status);
     for (name, value) in &relayed.headers {
@@ -47,12 +49,16 @@ pub(super) fn stream(relayed: Relayed) -> HttpResponse {
         drop(body.part().now_or_never());
         return response.body(whole);
     }
+    let broken = move |error: CallError| {
+        edge::write_broken(&request, &error);
+        io::Error::other(error)
+    };
     let parts = async_stream::stream! {
         match first {
             Some(Ok(Some(part))) => yield Ok(part),
             Some(Ok(None)) => return,
             Some(Err(error)) => {
-                yield Err(io::Error::other(error));
+                yield Err(broken(error));
                 return;
             }
             None => {}
@@ -63,7 +69,7 @@ pub(super) fn stream(relayed: Relayed) -> HttpResponse {
                 Ok(None) => break,
                 // Breaks the answer off, so that nobody takes what came for all.
                 Err(error) => {
-                    yield Err(io::Error::other(error));
+                    yield Err(broken(error));
                     break;
                 }
             }

@@ -148,6 +148,8 @@ impl AppBuilder {
         };
         let gateway = Gateway::start(parts).await.expect("the gateway starts");
         let (server, base) = serve(&gateway);
+        // reqwest takes the process's provider of cryptography; an app before this one may have set it.
+        drop(rustls::crypto::ring::default_provider().install_default());
         // What arrives is looked at as it arrives.
         let http = reqwest::Client::builder()
             .no_gzip()

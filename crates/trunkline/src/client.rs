@@ -53,7 +53,7 @@ impl Client {
 
     /// Asks only what needs no key.
     pub(crate) fn without_key(url: &str) -> anyhow::Result<Self> {
-        // The upstream client of the same process may have done it; either way there is one now.
+        // A client before this one may have done it; either way there is one now.
         drop(rustls::crypto::ring::default_provider().install_default());
         let base = config::gateway_url(url).map_err(ConfigError::Refused)?;
         let http = reqwest::Client::builder()

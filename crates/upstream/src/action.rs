@@ -1,9 +1,9 @@
 //! The call of an action, and what becomes of its answer.
 
 use bytes::Bytes;
+use http::Method;
+use http::header::{self, HeaderName, HeaderValue};
 use registry::{Action, ActionBody, JsonTemplate, Parameter, Template};
-use reqwest::Method;
-use reqwest::header::{self, HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 
 use crate::error::excerpt;
@@ -84,6 +84,7 @@ impl CallError {
             Self::Broken { .. }
             | Self::TimedOut { .. }
             | Self::NotTaken { .. }
+            | Self::Upload(_)
             | Self::TooLarge { .. }
             | Self::UnknownCoding { .. }
             | Self::Undecodable { .. }

@@ -4,9 +4,14 @@
 //! connected to; a name that changes its mind between two look-ups gains nothing. An address written as a number never reaches
 //! a resolver, so it is looked at before the call, for every redirect too.
 
+use std::error::Error;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::vec;
 
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use hyper_util::client::legacy::connect::dns::Name;
+use tower_service::Service;
 use url::{Host, Url};
 
 use crate::CallError;
@@ -72,25 +77,43 @@ pub(crate) fn check_url(url: &Url) -> Result<(), CallError> {
 #[error("the name has no public address")]
 pub(crate) struct NoPublicAddress;
 
-/// Resolves names to their public addresses alone.
-#[derive(Debug)]
-pub(crate) struct PublicResolver;
+/// Resolves names of servers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Resolver {
+    /// To their public addresses alone.
+    Public,
+    /// To all of their addresses.
+    Any,
+}
 
-impl Resolve for PublicResolver {
-    fn resolve(&self, name: Name) -> Resolving {
+impl Service<Name> for Resolver {
+    type Response = vec::IntoIter<SocketAddr>;
+    type Error = Box<dyn Error + Send + Sync>;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
+        let resolver = *self;
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            Ok(only_public(found)?)
+            let addresses = match resolver {
+                Self::Public => only_public(found)?,
+                Self::Any => found.collect(),
+            };
+            Ok(addresses.into_iter())
         })
     }
 }
 
-fn only_public(found: impl Iterator<Item = SocketAddr>) -> Result<Addrs, NoPublicAddress> {
+fn only_public(found: impl Iterator<Item = SocketAddr>) -> Result<Vec<SocketAddr>, NoPublicAddress> {
     let public: Vec<SocketAddr> = found.filter(|address| is_public(address.ip())).collect();
     if public.is_empty() {
         Err(NoPublicAddress)
     } else {
-        Ok(Box::new(public.into_iter()))
+        Ok(public)
     }
 }
 
@@ -189,7 +212,7 @@ mod tests {
     #[test]
     fn of_a_name_with_both_only_the_public_addresses_are_left() {
         let both = ["10.0.0.1:0", "8.8.8.8:0", "[::1]:0"].map(|address| address.parse().unwrap());
-        let left: Vec<SocketAddr> = only_public(both.into_iter()).unwrap().collect();
+        let left = only_public(both.into_iter()).unwrap();
         assert_eq!(left, ["8.8.8.8:0".parse().unwrap()]);
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
-use reqwest::header::{self, HeaderMap};
+use http::header::{self, HeaderMap};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
 

@@ -1,11 +1,11 @@
 //! The body of a call, as far as the provider's file has a say in it.
 
 use bytes::Bytes;
+use http::Method;
+use http::header::{self, HeaderMap, HeaderValue};
 use indexmap::IndexMap;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use registry::{JsonTemplate, RenderError};
-use reqwest::Method;
-use reqwest::header::{self, HeaderMap, HeaderValue};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use url::form_urlencoded::{Serializer, parse};
@@ -121,7 +121,7 @@ fn object_with(body: &[u8], own: &Map<String, Value>) -> Option<Bytes> {
 
 #[cfg(test)]
 mod tests {
-    use reqwest::header::CONTENT_TYPE;
+    use http::header::CONTENT_TYPE;
 
     use super::*;
     use crate::tests::template;

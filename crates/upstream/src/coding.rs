@@ -8,8 +8,9 @@ use std::pin::Pin;
 use async_compression::tokio::bufread::{BrotliDecoder, DeflateDecoder, GzipDecoder, ZlibDecoder};
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
-use reqwest::Response;
-use reqwest::header::{self, HeaderMap, HeaderValue};
+use http::header::{self, HeaderMap, HeaderValue};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, BufReader};
 use tokio_util::io::{ReaderStream, StreamReader};
 
@@ -60,7 +61,7 @@ pub(crate) fn codings(headers: &HeaderMap) -> Result<Vec<Coding>, UnknownCoding>
 /// The parts of a body, decoded while they are read.
 pub(crate) enum Parts {
     /// Not coded.
-    Plain(Response),
+    Plain(Incoming),
     Decoded(Decoded),
 }
 
@@ -76,17 +77,17 @@ pub(crate) enum Decoded {
 /// Why no further part can be read.
 pub(crate) enum PartError {
     /// The connection failed.
-    Transport(reqwest::Error),
+    Transport(hyper::Error),
     /// The bytes are not what the content coding says.
     Coding(io::Error),
 }
 
 impl Parts {
-    pub(crate) fn new(response: Response, codings: Vec<Coding>) -> Self {
+    pub(crate) fn new(body: Incoming, codings: Vec<Coding>) -> Self {
         if codings.is_empty() {
-            return Self::Plain(response);
+            return Self::Plain(body);
         }
-        let parts = response.bytes_stream().map_err(io::Error::other).fuse();
+        let parts = body.into_data_stream().map_err(io::Error::other).fuse();
         let source: Source = Box::pin(StreamReader::new(Box::pin(parts)));
         Self::Decoded(Decoded::NotBegun { source, codings })
     }
@@ -94,10 +95,20 @@ impl Parts {
     /// The next part, `None` at the end.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, PartError> {
         match self {
-            Self::Plain(response) => response.chunk().await.map_err(PartError::Transport),
+            Self::Plain(body) => next_data(body).await.map_err(PartError::Transport),
             Self::Decoded(decoded) => decoded.next().await.map_err(part_error),
         }
     }
+}
+
+/// The next data of a body. What stands behind a chunked body, its trailers, is left out.
+async fn next_data(body: &mut Incoming) -> hyper::Result<Option<Bytes>> {
+    while let Some(frame) = body.frame().await {
+        if let Ok(data) = frame?.into_data() {
+            return Ok(Some(data));
+        }
+    }
+    Ok(None)
 }
 
 impl Decoded {
@@ -146,7 +157,7 @@ fn buffered(decoder: impl AsyncRead + Send + 'static) -> Source {
 
 /// The connection's own error is carried through the decoders as it is; any other is the decoder's.
 fn part_error(error: io::Error) -> PartError {
-    match error.downcast::<reqwest::Error>() {
+    match error.downcast::<hyper::Error>() {
         Ok(error) => PartError::Transport(error),
         Err(error) => PartError::Coding(error),
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use registry::{MAX_RENDERED, RenderError};
 use url::Url;
 
-use crate::{Instead, ProviderError, RetryAfter};
+use crate::{Instead, ProviderError, RetryAfter, UploadError};
 
 /// Why a call failed. Holds no secret and no body.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +57,9 @@ pub enum CallError {
         /// The host.
         host: String,
     },
+    /// The caller's own body did not come to its end; what the provider made of the part that it got is not known.
+    #[error(transparent)]
+    Upload(#[from] UploadError),
     /// The call's whole time is up.
     #[error("gave up after {attempts} attempts, since the time for the call is up")]
     DeadlineExceeded {
@@ -274,6 +277,7 @@ impl CallError {
             Self::AddressRefused { .. }
             | Self::PlainHttp { .. }
             | Self::NotTaken { .. }
+            | Self::Upload(_)
             | Self::TooLarge { .. }
             | Self::UnknownCoding { .. }
             | Self::Moved { .. }
@@ -338,7 +342,7 @@ pub enum VerifyError {
 pub enum UpstreamError {
     /// TLS or the trusted certificates cannot be set up.
     #[error("the HTTP client cannot be set up")]
-    Client(#[from] reqwest::Error),
+    Client(#[from] rustls::Error),
     /// A base URL that is not http or https.
     #[error("the base URL of {provider} must begin with http:// or https:// and name a host")]
     BaseUrl {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use reqwest::header::{self, HeaderMap};
+use http::header::{self, HeaderMap};
 
 /// One link of a `Link` header.
 #[derive(Debug, PartialEq, Eq)]
@@ -107,7 +107,7 @@ fn value_of(text: &str) -> Option<(String, &str)> {
 
 #[cfg(test)]
 mod tests {
-    use reqwest::header::HeaderValue;
+    use http::header::HeaderValue;
     use rstest::rstest;
 
     use super::*;

@@ -2,8 +2,8 @@
 //!
 //! A cursor is stored, so it never holds the provider's own parameters, which may be keys; they are added again when it is sent.
 
+use http::header::HeaderMap;
 use registry::{OffsetStep, PageBy, Paginate};
-use reqwest::header::HeaderMap;
 use serde_json::Value;
 use url::Url;
 

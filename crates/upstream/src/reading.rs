@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::Response;
-use reqwest::header::{self, HeaderMap};
+use http::header::{self, HeaderMap};
+use hyper::body::Body;
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
@@ -12,7 +12,7 @@ use crate::budget::{BodyPermit, FIRST_BYTES};
 use crate::coding::{self, PartError, Parts};
 use crate::error::shown_host;
 use crate::request::Prepared;
-use crate::transport::{Begun, Transport, failure};
+use crate::transport::{Begun, Response, Transport};
 use crate::{Answer, CallError};
 
 /// An error's body is read up to so many bytes; the rest is dropped and the connection closed.
@@ -110,11 +110,11 @@ impl Reading<'_> {
             host: self.host.to_owned(),
             coding: unknown.0,
         })?;
-        let told = response.content_length().filter(|_| codings.is_empty());
+        let told = response.body().size_hint().exact().filter(|_| codings.is_empty());
         if told.is_some_and(|told| usize::try_from(told).map_or(true, |told| told > limit)) {
             return Err(too_large());
         }
-        let mut parts = Parts::new(response, codings);
+        let mut parts = Parts::new(response.into_body(), codings);
         let (mut body, mut until) = (Vec::new(), self.bounds.until);
         loop {
             let next = timeout_at(until, parts.next()).await;
@@ -151,7 +151,7 @@ impl Reading<'_> {
         let Ok(codings) = coding::codings(headers) else {
             return Bytes::new();
         };
-        let mut parts = Parts::new(response, codings);
+        let mut parts = Parts::new(response.into_body(), codings);
         let until = self.bounds.until.min(Instant::now() + ERROR_BODY_TIME);
         let mut body = Vec::new();
         while let Ok(Ok(Some(part))) = timeout_at(until, parts.next()).await {
@@ -187,7 +187,10 @@ fn without_mark(body: Bytes) -> Bytes {
 impl PartError {
     pub(crate) fn into_call_error(self, host: &str) -> CallError {
         match self {
-            Self::Transport(error) => failure(host.to_owned(), error),
+            Self::Transport(error) => CallError::Broken {
+                host: host.to_owned(),
+                source: error.into(),
+            },
             Self::Coding(source) => CallError::Undecodable {
                 host: host.to_owned(),
                 source,

@@ -2,13 +2,14 @@
 //!
 //! They are followed here and not by the HTTP client, so that the address policy sees each hop and a foreign one gets nothing.
 
-use reqwest::header::{self, HeaderValue};
-use reqwest::{Method, Response, StatusCode};
+use http::header::{self, HeaderValue};
+use http::{Method, StatusCode};
 use url::Url;
 
 use crate::CallError;
 use crate::error::{excerpt, shown_host};
 use crate::request::{Prepared, add_missing, remove_named};
+use crate::transport::Response;
 
 /// Characters of a new address that an error shows.
 const SHOWN: usize = 300;

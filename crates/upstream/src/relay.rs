@@ -7,13 +7,15 @@ mod hold;
 
 use std::time::Duration;
 
-use reqwest::Method;
-use reqwest::header::HeaderMap;
+use http::Method;
+use http::header::HeaderMap;
+use hyper::body::Body;
 use serde_json::Value;
 use tokio::time::Instant;
 use tracing::debug;
 
-pub use body::{RelayBody, RelayedBody, Upload};
+pub(crate) use body::UploadParts;
+pub use body::{RelayBody, RelayedBody, Upload, UploadError};
 
 use crate::client::{Wait, repeats_error, shape};
 use crate::coding::{self, Parts};
@@ -24,7 +26,7 @@ use crate::reading::without_coding;
 use crate::request::Prepared;
 use crate::transport::Begun;
 use crate::{CallError, Target, Upstream, retry};
-use body::Moved;
+use body::Progress;
 
 /// A call to hand on.
 #[derive(Debug)]
@@ -178,21 +180,22 @@ impl Upstream {
         attempt: u32,
     ) -> Result<Begun, CallError> {
         let started = Instant::now();
-        let moved = Moved::now();
+        let progress = Progress::begin();
         let stream = match body {
             RelayBody::Whole(_) => None,
-            RelayBody::Stream(_) => std::mem::take(body).into_stream(&moved),
+            RelayBody::Stream(_) => std::mem::take(body).into_parts(&progress),
         };
         let trusted = self.options().base_urls.get(&target.provider.name);
         let sending = self.transport().begin(prepared, stream, trusted);
-        let result = moved
+        let result = progress
             .watch(sending, self.options().request_timeout, until)
             .await
             .unwrap_or_else(|| {
                 Err(CallError::TimedOut {
                     host: shown_host(&prepared.url),
                 })
-            });
+            })
+            .map_err(|error| progress.error().map_or(error, CallError::Upload));
         debug!(
             provider = %target.provider.name,
             http.method = %relay.method,
@@ -221,11 +224,11 @@ impl Upstream {
         let length = match (&relay.method, status) {
             // What there would be.
             (&Method::HEAD, _) | (_, 304) => head::content_length(&headers),
-            _ => response.content_length().filter(|_| codings.is_empty()),
+            _ => response.body().size_hint().exact().filter(|_| codings.is_empty()),
         };
         let rules = &target.provider;
         let limited = retry::rate_limited(&rules.retry, status, &headers);
-        let parts = Parts::new(response, codings);
+        let parts = Parts::new(response.into_body(), codings);
         Relayed {
             status,
             headers: head::for_the_caller(headers),

@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use http::Method;
+use http::Request;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use percent_encoding::percent_decode_str;
 use registry::placement::{KEY_NAME, KEY_PLACEMENT, VALUE_TEMPLATE};
 use registry::{AuthMode, RenderError, Template};
-use reqwest::Method;
-use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
 use crate::context::Context;
@@ -52,6 +54,27 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
+    /// The head of the request as the HTTP client takes it. A name and password in the address become an authorisation, unless there
+    /// is one.
+    pub(crate) fn to_request(&self) -> Result<Request<()>, CallError> {
+        let mut request = Request::new(());
+        *request.method_mut() = self.method.clone();
+        request.headers_mut().clone_from(&self.headers);
+        let uri = if self.url.username().is_empty() && self.url.password().is_none() {
+            self.url.as_str().parse()
+        } else {
+            if !self.headers.contains_key(header::AUTHORIZATION) {
+                let pair = user_info(&self.url);
+                insert_secret(request.headers_mut(), "authorization", &format!("Basic {pair}"))?;
+            }
+            without_user_info(&self.url).as_str().parse()
+        };
+        *request.uri_mut() = uri.map_err(|_| CallError::BadUrl {
+            problem: "it has characters that HTTP does not allow".to_owned(),
+        })?;
+        Ok(request)
+    }
+
     /// Asks for a coded body, unless the provider's file says what to ask for, or only a part of the body is wanted, which could
     /// not be decoded.
     pub(crate) fn accept_codings(&mut self) {
@@ -167,6 +190,23 @@ impl Upstream {
         add_headers(&mut headers, &target.provider.headers, lookup)?;
         Ok(headers)
     }
+}
+
+/// Name and password of an address as the `Basic` scheme writes them (RFC 7617).
+fn user_info(url: &Url) -> String {
+    let mut pair: Vec<u8> = percent_decode_str(url.username()).collect();
+    pair.push(b':');
+    pair.extend(percent_decode_str(url.password().unwrap_or_default()));
+    STANDARD.encode(pair)
+}
+
+/// The address without its name and password.
+fn without_user_info(url: &Url) -> Url {
+    let mut url = url.clone();
+    // Both fail only for an address without a host, which has neither.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url
 }
 
 fn insert_secret(headers: &mut HeaderMap, name: &str, value: &str) -> Result<(), CallError> {

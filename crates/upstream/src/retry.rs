@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use chrono::DateTime;
 use domain::Timestamp;
+use http::header::HeaderMap;
 use registry::RetryRules;
-use reqwest::header::HeaderMap;
 use serde_json::Value;
 
 use crate::json;
@@ -164,9 +164,9 @@ pub(crate) fn backoff(base: Duration, cap: Duration, attempt: u32) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use http::header::{HeaderName, HeaderValue};
     use proptest::prelude::*;
     use registry::WaitInBody;
-    use reqwest::header::{HeaderName, HeaderValue};
     use rstest::rstest;
 
     use super::*;

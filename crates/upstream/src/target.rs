@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use domain::{ConnectionId, Variant};
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 use registry::{ListRequest, Provider, Template};
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 

@@ -1,20 +1,40 @@
 //! Sends one attempt of a request, its redirects included.
 
+mod body;
+mod connect;
+
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::{Body, Client, ClientBuilder, Response, redirect};
+use h2::Reason;
+use http::StatusCode;
+use hyper::body::Incoming;
+use hyper_util::client::legacy;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::ClientConfig;
 use thread_local::ThreadLocal;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use url::Url;
 
 use crate::CallError;
-use crate::address::{NoPublicAddress, PublicResolver, check_url};
+use crate::address::{NoPublicAddress, Resolver, check_url};
 use crate::error::shown_host;
 use crate::redirect::{make_location_absolute, only_reads, redirect_of};
+use crate::relay::UploadParts;
 use crate::request::Prepared;
+use body::RequestBody;
+use connect::{Connector, tls_config};
+
+/// A response whose body is still to come.
+pub(crate) type Response = http::Response<Incoming>;
+
+type Client = legacy::Client<Connector, RequestBody>;
 
 const MAX_REDIRECTS: u32 = 5;
+
+/// How often a request is sent again that an HTTP/2 server says it did not look at.
+const MAX_REFUSALS: u32 = 2;
 
 /// Idle connections are closed before most servers do it: a call that is sent just then breaks, and if it writes nobody knows
 /// whether it was carried out.
@@ -28,6 +48,7 @@ pub(crate) struct Transport {
     /// For runtimes of one thread, as the API's are, each thread has its own. A connection is served by a task of the runtime that
     /// opened it, so a request over a connection of another thread wakes that thread twice and waits for it.
     of_threads: ThreadLocal<Clients>,
+    tls: Arc<ClientConfig>,
     connect_timeout: Duration,
     allow_private_addresses: bool,
 }
@@ -40,23 +61,23 @@ struct Clients {
 }
 
 impl Clients {
-    fn new(connect_timeout: Duration) -> reqwest::Result<Self> {
+    fn new(tls: &Arc<ClientConfig>, connect_timeout: Duration) -> Self {
         // No proxy from the environment: it would resolve names itself, and the address policy would be void.
-        let builder = || {
-            ClientBuilder::new()
-                .redirect(redirect::Policy::none())
-                .no_proxy()
+        let client = |resolver| {
+            legacy::Client::builder(TokioExecutor::new())
+                .timer(TokioTimer::new())
+                .pool_timer(TokioTimer::new())
                 .pool_idle_timeout(IDLE)
-                .connect_timeout(connect_timeout)
+                .build(Connector::new(Arc::clone(tls), resolver, connect_timeout))
         };
-        Ok(Self {
-            guarded: builder().dns_resolver(PublicResolver).build()?,
-            open: builder().build()?,
-        })
+        Self {
+            guarded: client(Resolver::Public),
+            open: client(Resolver::Any),
+        }
     }
 }
 
-/// A response whose body is still to come.
+/// The outcome of an attempt: a response whose body is still to come.
 pub(crate) struct Begun {
     pub(crate) response: Response,
     /// Who answers.
@@ -68,12 +89,15 @@ pub(crate) struct Begun {
 }
 
 impl Transport {
-    pub(crate) fn new(allow_private_addresses: bool, connect_timeout: Duration) -> reqwest::Result<Self> {
-        // An error means that somebody installed one before, which serves as well.
-        drop(rustls::crypto::ring::default_provider().install_default());
+    pub(crate) fn new(
+        allow_private_addresses: bool,
+        connect_timeout: Duration,
+    ) -> Result<Self, rustls::Error> {
+        let tls = tls_config()?;
         Ok(Self {
-            shared: Clients::new(connect_timeout)?,
+            shared: Clients::new(&tls, connect_timeout),
             of_threads: ThreadLocal::new(),
+            tls,
             connect_timeout,
             allow_private_addresses,
         })
@@ -83,9 +107,9 @@ impl Transport {
     fn clients(&self) -> &Clients {
         let runtime = Handle::try_current().map(|handle| handle.runtime_flavor());
         if runtime.is_ok_and(|flavor| flavor == RuntimeFlavor::CurrentThread) {
-            // What was built once can be built again; if not, the shared ones serve as well.
-            let own = self.of_threads.get_or_try(|| Clients::new(self.connect_timeout));
-            return own.unwrap_or(&self.shared);
+            return self
+                .of_threads
+                .get_or(|| Clients::new(&self.tls, self.connect_timeout));
         }
         &self.shared
     }
@@ -95,7 +119,7 @@ impl Transport {
     pub(crate) async fn begin(
         &self,
         prepared: &Prepared,
-        mut stream: Option<Body>,
+        mut stream: Option<UploadParts>,
         trusted: Option<&Url>,
     ) -> Result<Begun, CallError> {
         let streamed = stream.is_some();
@@ -106,18 +130,15 @@ impl Transport {
             let hop = led.as_ref().unwrap_or(prepared);
             let host = shown_host(&hop.url);
             let failed = |error: CallError| error.behind(carried_out, &host);
-            let mut request = self
-                .client(&hop.url, trusted)
-                .map_err(failed)?
-                .request(hop.method.clone(), hop.url.clone())
-                .headers(hop.headers.clone());
-            if let Some(body) = stream.take() {
-                request = request.body(body);
-            } else if let Some(body) = &hop.body {
-                request = request.body(body.clone());
+            let client = self.client(&hop.url, trusted).map_err(failed)?;
+            let sent = send(client, hop, stream.take(), &host).await;
+            let mut response = sent.map_err(failed)?;
+            if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                return Err(CallError::Broken {
+                    host,
+                    source: Box::new(OtherProtocol),
+                });
             }
-            let sent = request.send().await;
-            let mut response = sent.map_err(|error| failed(failure(host.clone(), error)))?;
             let next = match redirect_of(&response, &hop.url) {
                 None => None,
                 Some(_) if redirects == MAX_REDIRECTS => {
@@ -155,7 +176,50 @@ impl Transport {
     }
 }
 
-pub(crate) fn failure(host: String, error: reqwest::Error) -> CallError {
+/// The server answered 101 to a request that asked for nothing of the kind: what follows is no HTTP.
+#[derive(Debug, thiserror::Error)]
+#[error("it switched to another protocol without having been asked to")]
+struct OtherProtocol;
+
+/// Sends a request to one server; `stream` is its body in place of its own.
+async fn send(
+    client: &Client,
+    prepared: &Prepared,
+    stream: Option<UploadParts>,
+    host: &str,
+) -> Result<Response, CallError> {
+    let mut request = prepared.to_request()?;
+    if let Some(parts) = stream {
+        let request = request.map(|()| RequestBody::Streamed(parts));
+        let sent = client.request(request).await;
+        return sent.map_err(|error| failure(host.to_owned(), error));
+    }
+    let mut refusals = 0;
+    loop {
+        let whole = request.map(|()| RequestBody::whole(prepared.body.as_ref()));
+        match client.request(whole).await {
+            Ok(response) => return Ok(response),
+            Err(error) if refusals < MAX_REFUSALS && was_refused(&error) => refusals += 1,
+            Err(error) => return Err(failure(host.to_owned(), error)),
+        }
+        request = prepared.to_request()?;
+    }
+}
+
+/// Whether an HTTP/2 server says that it did not look at the request: it is about to close the connection, or has too many requests
+/// (RFC 9113, 6.8 and 8.7).
+fn was_refused(error: &legacy::Error) -> bool {
+    let cause = error.source().and_then(Error::source);
+    let cause = cause.and_then(|cause| cause.downcast_ref::<h2::Error>());
+    cause.is_some_and(|cause| {
+        let refused = cause.is_reset() && cause.reason() == Some(Reason::REFUSED_STREAM);
+        let closing = cause.is_go_away() && cause.reason() == Some(Reason::NO_ERROR);
+        cause.is_remote() && (refused || closing)
+    })
+}
+
+/// What an error of the HTTP client means.
+fn failure(host: String, error: legacy::Error) -> CallError {
     let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
     while let Some(current) = cause {
         if current.is::<NoPublicAddress>() {
@@ -163,19 +227,11 @@ pub(crate) fn failure(host: String, error: reqwest::Error) -> CallError {
         }
         cause = current.source();
     }
-    // The address may hold a key.
-    let error = error.without_url();
-    if error.is_connect() {
-        CallError::Unreachable {
-            host,
-            source: error.into(),
-        }
-    } else if error.is_timeout() {
-        CallError::TimedOut { host }
+    let connecting = error.is_connect();
+    let source = error.into();
+    if connecting {
+        CallError::Unreachable { host, source }
     } else {
-        CallError::Broken {
-            host,
-            source: error.into(),
-        }
+        CallError::Broken { host, source }
     }
 }

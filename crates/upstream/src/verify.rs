@@ -1,8 +1,8 @@
 //! Whether credentials are good.
 
+use http::Method;
+use http::header::{self, HeaderValue};
 use registry::{Check, Template, Verification};
-use reqwest::Method;
-use reqwest::header::{self, HeaderValue};
 use serde_json::Value;
 
 use crate::client::Effort;

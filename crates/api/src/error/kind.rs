@@ -4,7 +4,7 @@ use actix_web::http::StatusCode;
 use gateway::{ActionFailureKind, GatewayError};
 use registry::RenderError;
 use store::StoreError;
-use upstream::CallError;
+use upstream::{CallError, UploadError};
 
 /// The status and the code of an error of a use case.
 pub(super) fn of_gateway(error: &GatewayError) -> (StatusCode, &'static str) {
@@ -82,6 +82,8 @@ fn call_kind(error: &CallError) -> (StatusCode, &'static str) {
         CallError::Template(_) | CallError::TextTooLong { .. } | CallError::Integration { .. } => {
             (S::BAD_REQUEST, "connection_incomplete")
         }
+        CallError::Upload(UploadError::Broken) => (S::BAD_REQUEST, "invalid_json"),
+        CallError::Upload(UploadError::Slow { .. }) => (S::REQUEST_TIMEOUT, "request_timeout"),
         CallError::BadHeader { .. } => (S::BAD_REQUEST, "invalid_headers"),
         CallError::Crowded { .. } => (S::TOO_MANY_REQUESTS, "rate_limited"),
         CallError::DeadlineExceeded { last, .. } if matches!(**last, CallError::Crowded { .. }) => {

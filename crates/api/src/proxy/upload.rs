@@ -1,21 +1,27 @@
 //! The body of a proxied call: in hand if it is small, so that it can be sent again; else passed on as it comes.
 
-use std::io;
+use std::time::Duration;
 
+use actix_web::error::PayloadError;
 use actix_web::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use actix_web::{HttpRequest, web};
 use bytes::{Bytes, BytesMut};
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
 use tokio::sync::mpsc;
-use upstream::{RelayBody, Upload};
+use tokio::time::{Instant, timeout};
+use upstream::{RelayBody, Upload, UploadError};
 
-use crate::body::in_time;
+use crate::body::{LONGEST_BODY, in_time};
 use crate::error::ApiError;
 
 /// Bytes that are taken in hand if the length is told: a stream would cost more.
 const SMALL: usize = 64 << 10;
 /// Bytes that are taken in hand if the call may have to be repeated.
 const REPEATABLE: usize = 256 << 10;
+/// Bytes a second that a streamed body must bring. It may be slower for [`LONGEST_BODY`] in all, and what it brings beyond the rate
+/// makes up for that. Else a caller who sends a byte now and then would hold a permit of the connection for ever. The time that the
+/// provider takes does not count.
+const SLOWEST: u32 = 500;
 /// Parts that wait for the provider; a caller who is faster has to wait.
 const PARTS: usize = 2;
 
@@ -57,15 +63,97 @@ pub(super) async fn body(
     Ok(RelayBody::Stream(Upload { parts, length }))
 }
 
-/// Passes a body on until it ends, breaks, or nobody takes it any more.
-async fn pass_on(start: Bytes, mut payload: web::Payload, to: mpsc::Sender<io::Result<Bytes>>) {
+/// Passes a body on until it ends, breaks, is too slow, or nobody takes it any more.
+async fn pass_on(
+    start: Bytes,
+    mut payload: impl Stream<Item = Result<Bytes, PayloadError>> + Unpin,
+    to: mpsc::Sender<Result<Bytes, UploadError>>,
+) {
     if !start.is_empty() && to.send(Ok(start)).await.is_err() {
         return;
     }
-    while let Some(part) = payload.next().await {
-        let broken = part.is_err();
-        if to.send(part.map_err(io::Error::other)).await.is_err() || broken {
+    let mut left = LONGEST_BODY;
+    loop {
+        let asked = Instant::now();
+        let part = match timeout(left, payload.next()).await {
+            Ok(None) => return,
+            Ok(Some(part)) => part.map_err(|_| UploadError::Broken),
+            Err(_) => Err(UploadError::Slow {
+                rate: SLOWEST,
+                seconds: LONGEST_BODY.as_secs(),
+            }),
+        };
+        let bytes = part.as_ref().map_or(0, Bytes::len);
+        let earned = Duration::from_secs(u64::try_from(bytes).unwrap_or(u64::MAX)) / SLOWEST;
+        left = left
+            .saturating_sub(asked.elapsed())
+            .saturating_add(earned)
+            .min(LONGEST_BODY);
+        let ended = part.is_err();
+        if to.send(part).await.is_err() || ended {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::stream::unfold;
+    use tokio::time::sleep;
+
+    use super::*;
+
+    /// The parts of a body that brings so many bytes each time, so often, and the time until its end.
+    async fn passed(
+        bytes: usize,
+        pause: Duration,
+        parts: u32,
+    ) -> (Vec<Result<Bytes, UploadError>>, Duration) {
+        let began = Instant::now();
+        let body = unfold(0, async |count| {
+            sleep(pause).await;
+            (count < parts).then(|| (Ok(Bytes::from(vec![b'x'; bytes])), count + 1))
+        });
+        let (sender, mut receiver) = mpsc::channel(PARTS);
+        let passing = pass_on(Bytes::new(), Box::pin(body), sender);
+        let receiving = async {
+            let mut all = Vec::new();
+            while let Some(part) = receiver.recv().await {
+                all.push(part);
+            }
+            all
+        };
+        let ((), all) = tokio::join!(passing, receiving);
+        (all, began.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_stops_ends_after_half_a_minute() {
+        let (parts, took) = passed(1, Duration::from_hours(1), 1).await;
+        assert!(matches!(parts.as_slice(), [Err(UploadError::Slow { .. })]));
+        assert_eq!(took, LONGEST_BODY);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_of_a_byte_now_and_then_ends_as_soon() {
+        let (parts, took) = passed(1, Duration::from_secs(4), 1_000).await;
+        assert_eq!(
+            parts.last(),
+            Some(&Err(UploadError::Slow {
+                rate: 500,
+                seconds: 30
+            }))
+        );
+        assert!(took < LONGEST_BODY + Duration::from_secs(1), "{took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_large_body_may_take_as_long_as_it_takes() {
+        let (parts, took) = passed(16 << 10, Duration::from_secs(20), 1_000).await;
+        assert_eq!(
+            (parts.len(), parts.iter().filter(|part| part.is_err()).count()),
+            (1_000, 0)
+        );
+        assert!(took > Duration::from_hours(5), "{took:?}");
     }
 }

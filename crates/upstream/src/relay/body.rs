@@ -1,13 +1,11 @@
 //! Bodies under way: those of callers, and those of providers.
 
 use std::fmt;
-use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::stream::unfold;
-use reqwest::Body;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -26,10 +24,26 @@ pub enum RelayBody {
 
 /// A body that is still coming.
 pub struct Upload {
-    /// Its parts; an error breaks the call off.
-    pub parts: mpsc::Receiver<io::Result<Bytes>>,
+    /// Its parts; an error breaks the request off.
+    pub parts: mpsc::Receiver<Result<Bytes, UploadError>>,
     /// Its length in bytes, if the caller told it.
     pub length: Option<u64>,
+}
+
+/// Why a caller's body did not come to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum UploadError {
+    /// The caller's connection, or the framing of the body, broke.
+    #[error("the body did not arrive whole")]
+    Broken,
+    /// The caller stopped sending, or sent next to nothing for too long.
+    #[error("the body arrived too slowly: fewer than {rate} bytes a second, for {seconds} seconds")]
+    Slow {
+        /// Bytes a second that are enough.
+        rate: u32,
+        /// For how long a body may be slower.
+        seconds: u64,
+    },
 }
 
 impl Default for RelayBody {
@@ -61,36 +75,75 @@ impl RelayBody {
         }
     }
 
-    /// The stream of what comes, which notes each part in `moved`.
-    pub(super) fn into_stream(self, moved: &Moved) -> Option<Body> {
-        let Self::Stream(upload) = self else {
-            return None;
-        };
-        let state = (upload.parts, moved.clone());
-        let parts = unfold(state, |(mut parts, moved)| async move {
-            let part = parts.recv().await?;
-            moved.note();
-            Some((part, (parts, moved)))
-        });
-        Some(Body::wrap_stream(parts))
+    /// The parts of a body that is still coming, each of which is noted in `progress`; `None` if all of it is there.
+    pub(super) fn into_parts(self, progress: &Progress) -> Option<UploadParts> {
+        match self {
+            Self::Whole(_) => None,
+            Self::Stream(upload) => Some(UploadParts {
+                parts: upload.parts,
+                progress: progress.clone(),
+            }),
+        }
     }
 }
 
-/// When a part of a body last went through.
-#[derive(Clone)]
-pub(super) struct Moved(Arc<Mutex<Instant>>);
+/// The parts of an upload on their way to the provider.
+pub(crate) struct UploadParts {
+    parts: mpsc::Receiver<Result<Bytes, UploadError>>,
+    progress: Progress,
+}
 
-impl Moved {
-    pub(super) fn now() -> Self {
-        Self(Arc::new(Mutex::new(Instant::now())))
+impl UploadParts {
+    /// Polls for the next part; `None` at the end.
+    pub(crate) fn poll_next(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, UploadError>>> {
+        let part = ready!(self.parts.poll_recv(context));
+        if let Some(part) = &part {
+            self.progress.note(part.as_ref().err().copied());
+        }
+        Poll::Ready(part)
+    }
+}
+
+/// How far a request's body has come.
+#[derive(Clone)]
+pub(super) struct Progress(Arc<Mutex<Passed>>);
+
+struct Passed {
+    /// When a part of the body last went through.
+    last: Instant,
+    /// Why no further part will come.
+    error: Option<UploadError>,
+}
+
+impl Progress {
+    pub(super) fn begin() -> Self {
+        Self(Arc::new(Mutex::new(Passed {
+            last: Instant::now(),
+            error: None,
+        })))
     }
 
-    fn note(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    fn lock(&self) -> MutexGuard<'_, Passed> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, error: Option<UploadError>) {
+        *self.lock() = Passed {
+            last: Instant::now(),
+            error,
+        };
     }
 
     fn last(&self) -> Instant {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.lock().last
+    }
+
+    /// Why the body did not come to its end. The HTTP client's own error does not always tell, such as over HTTP/2.
+    pub(super) fn error(&self) -> Option<UploadError> {
+        self.lock().error
     }
 
     /// What `work` comes to, unless nothing moves for `idle` or it is `deadline`.

@@ -1,9 +1,9 @@
 //! Where a relayed call goes: below the provider's base URL, or another that is allowed, and nowhere else.
 
+use http::Method;
+use http::header::{self, HeaderName, HeaderValue};
 use registry::Template;
 use registry::placement::KEY_NAME;
-use reqwest::Method;
-use reqwest::header::{self, HeaderName, HeaderValue};
 use url::Url;
 
 use super::{Relay, RelayBody};

@@ -1,6 +1,6 @@
 //! Which headers of an answer are handed on.
 
-use reqwest::header::{self, HeaderMap, HeaderName};
+use http::header::{self, HeaderMap, HeaderName};
 
 /// Headers of one hop (RFC 9110, 7.6.1), and those that a browser would take for the gateway's own: its cookies, its rules of
 /// transport and of other origins.
@@ -52,7 +52,7 @@ pub(super) fn for_the_caller(mut headers: HeaderMap) -> HeaderMap {
 
 #[cfg(test)]
 mod tests {
-    use reqwest::header::HeaderValue;
+    use http::header::HeaderValue;
 
     use super::*;
 

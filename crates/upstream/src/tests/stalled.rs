@@ -1,13 +1,16 @@
-//! Callers who stop reading.
+//! Callers who stop reading or sending, and providers that change the protocol.
 
 use std::time::Duration;
 
 use registry::Limits;
 use rstest::rstest;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use wiremock::{MockServer, ResponseTemplate};
 
 use super::{answers, options, provider, target, upstream};
-use crate::{CallError, Method, Relay, UpstreamOptions};
+use crate::{CallError, Method, Relay, RelayBody, Upload, UploadError, UpstreamOptions};
 
 fn get(wait: Duration) -> Relay {
     Relay {
@@ -55,4 +58,54 @@ async fn who_does_not_read_on_gives_the_place_back(#[case] read: usize) {
     assert_eq!(length, 4 << 20, "who reads loses nothing");
     drop(next);
     upstream.relay(&target, get(Duration::ZERO)).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_upload_that_is_too_slow_ends_with_its_own_error_and_gives_the_permit_back() {
+    let server = MockServer::start().await;
+    answers(&server, "GET", "/x", 9, ResponseTemplate::new(200)).await;
+    let mut provider = provider(&server.uri());
+    provider.limits = Limits {
+        concurrency: 1,
+        ..provider.limits
+    };
+    let (upstream, target) = (upstream(options()), target(provider));
+    let slow = UploadError::Slow { rate: 1, seconds: 1 };
+    let (sender, parts) = mpsc::channel(1);
+    sender.send(Err(slow)).await.unwrap();
+    let upload = Relay {
+        method: Method::POST,
+        body: RelayBody::Stream(Upload { parts, length: None }),
+        ..get(Duration::ZERO)
+    };
+
+    let error = upstream.relay(&target, upload).await.unwrap_err();
+
+    assert!(
+        matches!(error, CallError::Upload(told) if told == slow),
+        "{error:?}"
+    );
+    upstream.relay(&target, get(Duration::ZERO)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_switch_of_protocols_that_nobody_asked_for_is_an_error() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let _ = socket.read(&mut [0; 4096]).await;
+        let switch = b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n";
+        socket.write_all(switch).await.unwrap();
+        // Open until the other side closes.
+        let _ = socket.read(&mut [0; 1]).await;
+    });
+    let target = target(provider(&format!("http://{address}")));
+
+    let error = upstream(options())
+        .relay(&target, get(Duration::ZERO))
+        .await
+        .unwrap_err();
+
+    assert!(matches!(error, CallError::Broken { .. }), "{error:?}");
 }

@@ -5,6 +5,7 @@ mod compare;
 mod feed;
 mod query;
 mod requested;
+mod select;
 mod single;
 mod sql;
 mod write;

@@ -3,7 +3,8 @@
 use diesel::prelude::*;
 use domain::{ConnectionId, Model, Timestamp, stored_key};
 
-use super::query::{Select, stored_record};
+use super::query::stored_record;
+use super::select::Select;
 use super::sql::{any, keys_bind};
 use super::{StoredRecord, TableSql};
 use crate::dialect::{Bind, Statement, is_in_gap, lock_counter, quoted};

@@ -30,7 +30,7 @@ pub(crate) fn place(row: &IntegrationRow) -> SealContext<'static> {
 
 /// A configuration as it is stored.
 pub(crate) struct Split {
-    /// What stands in the row as it is.
+    /// The public fields, stored as they are.
     pub(crate) public: Config,
     /// What is sealed.
     pub(crate) secret: Config,
@@ -80,14 +80,14 @@ impl ConfigUpdate {
             Opened::Known(secrets) => (secrets, false),
             Opened::Lost => (Config::new(), true),
         };
-        // What stands in clear was written by an older version, and later.
+        // Fields in clear were written by an older version after the sealed ones, so they win.
         let mut old = sealed.clone();
         old.extend(row.config.clone());
         let new = integration_config::merged(&old, sent);
         let stored = Split::of(new.clone(), provider, &sealed);
         let is_secret =
             |name: &String| provider.is_some_and(|provider| provider.is_secret_integration_config(name));
-        // Lost ones stay marked as lost until somebody sets or removes one.
+        // Lost secrets stay marked as lost until a request sets or removes one.
         let reseals = sealed != stored.secret || (is_lost && sent.keys().any(is_secret));
         Self {
             old,
@@ -97,7 +97,7 @@ impl ConfigUpdate {
         }
     }
 
-    /// Stores the secret fields, and returns what is to stand in the row.
+    /// Stores the secret fields, and returns the public ones for the row.
     pub(crate) fn seal(
         self,
         c: &mut DbConn,
@@ -181,8 +181,8 @@ impl Inner {
         }
     }
 
-    /// Seals the provider's secret fields that stand in clear in integrations: an older version, or a file that did not call them
-    /// secret, stored them so. Each integration is a transaction of its own.
+    /// Seals those of the provider's secret fields that integrations hold in clear. An older version stored them so, or the file did not
+    /// call them secret then. Each integration is a transaction of its own.
     pub(crate) async fn seal_integrations_of(&self, provider: &Provider) -> Result<(), GatewayError> {
         let (mut after, mut sealed) = (IntegrationId::from_raw(0), 0_u64);
         loop {

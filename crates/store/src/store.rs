@@ -113,8 +113,8 @@ impl Store {
 
     /// Whether the database answers, and takes writes. Nothing is written.
     ///
-    /// SQLite takes no writes while another process holds its lock. So an empty transaction waits there among the writes, in turn and as
-    /// long as they do; one that ended well within the last second counts, so that those who ask often do not hold up writes.
+    /// SQLite takes no writes while another process holds its lock. So an empty transaction waits there among the writes, in turn and for
+    /// as long as they do. A success within the last second is reused, so that frequent probes do not delay writes.
     pub async fn ping(&self) -> Result<(), StoreError> {
         if let Some(writer) = &self.0.writer {
             return self.0.writes.prove(writer).await;

@@ -1,6 +1,6 @@
 //! Which of two writings of a row is newer: told by change numbers, for clocks differ and jump.
 //!
-//! Before a page is requested, the last change number is read. A row that bears a greater one when the page is written was written
+//! Before a page is requested, the last change number is read, unless one was read within the last half second. A row that bears a greater one when the page is written was written
 //! since, by an action or another writer, and stays as it is. Pages of the same run are an exception: they are requested side by
 //! side, so of two that show the same row the one requested later counts.
 

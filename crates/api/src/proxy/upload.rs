@@ -63,7 +63,7 @@ pub(super) async fn body(
     Ok(RelayBody::Stream(Upload { parts, length }))
 }
 
-/// Passes a body on until it ends, breaks, is too slow, or nobody takes it any more.
+/// Forwards a body until it ends, breaks or is too slow, or the receiver is gone.
 async fn pass_on(
     start: Bytes,
     mut payload: impl Stream<Item = Result<Bytes, PayloadError>> + Unpin,

@@ -71,7 +71,7 @@ async fn a_secret_stands_nowhere_in_clear_and_is_rotated_while_connections_exist
     assert_eq!(last_app(&provider).await.as_deref(), Some(APP));
     let before = row(&app).await;
 
-    // What stays as it is is not sealed anew, so that nobody who connects meanwhile has to begin again.
+    // An unchanged secret is not sealed again: a connect under way at that moment would have to start over.
     patched(&app, json!({ "app": APP, "keyLabel": null }))
         .await
         .expect(200);

@@ -200,14 +200,21 @@ fn hold(c: &mut DbConn, lease: &Lease) -> Result<(), StoreError> {
 
 /// Of several records with one key the last, each in its place.
 fn last_of_each_key(records: &[Record]) -> Vec<&Record> {
+    let last = is_last_of_its_key(records);
+    let kept = records.iter().zip(last).filter(|(_, last)| *last);
+    kept.map(|(record, _)| record).collect()
+}
+
+/// For each record of a page whether none that follows has its key.
+pub(super) fn is_last_of_its_key(records: &[Record]) -> Vec<bool> {
     let mut seen = HashSet::with_capacity_and_hasher(records.len(), RandomState::default());
-    let mut kept: Vec<_> = records
+    let mut last: Vec<bool> = records
         .iter()
         .rev()
-        .filter(|record| seen.insert(record.key.as_str()))
+        .map(|record| seen.insert(record.key.as_str()))
         .collect();
-    kept.reverse();
-    kept
+    last.reverse();
+    last
 }
 
 /// What is stored of a record.

@@ -6,7 +6,7 @@ use domain::Record;
 use foldhash::fast::RandomState;
 
 use super::Rows;
-use super::commit::stored;
+use super::commit::{is_last_of_its_key, stored};
 use crate::{DbConn, StoreError};
 
 /// Returns for each record of each page whether it must be written: the stored row differs, or another page has another record of the same
@@ -37,16 +37,4 @@ pub fn differing(c: &mut DbConn, rows: &Rows<'_>, pages: &[&[Record]]) -> Result
             .collect()
     };
     Ok(pages.iter().zip(&last_of_pages).map(differ).collect())
-}
-
-/// For each record of a page whether none that follows has its key.
-fn is_last_of_its_key(records: &[Record]) -> Vec<bool> {
-    let mut seen = HashSet::with_capacity_and_hasher(records.len(), RandomState::default());
-    let mut last: Vec<bool> = records
-        .iter()
-        .rev()
-        .map(|record| seen.insert(record.key.as_str()))
-        .collect();
-    last.reverse();
-    last
 }

@@ -9,8 +9,8 @@ use crate::{DbConn, StoreError};
 
 /// The limits that most statements have: pages of 100 and 1,000 rows with the row behind them, and what a sync reads at once.
 ///
-/// They are written out. PostgreSQL cannot tell what a plan for an unknown limit costs, and so plans such a statement each time, which
-/// takes it longer than reading a hundred rows. Any other limit is a parameter, so that the number of statements has a bound.
+/// They are written into the SQL. With an unknown limit PostgreSQL cannot estimate what a plan costs, so it plans the statement again each
+/// time. Any other limit is a parameter, so that the number of statements has a bound.
 const USUAL_LIMITS: [i64; 7] = [1, 100, 101, 200, 1_000, 1_001, 5_000];
 /// As a sum: SQLite prepares a statement anew for each value of a parameter that is the whole limit.
 const OTHER_LIMIT: &str = " LIMIT ? + 0";

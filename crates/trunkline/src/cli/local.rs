@@ -106,7 +106,7 @@ pub(crate) enum ApiKeys {
 fn scopes() -> String {
     let names = gateway::Scope::ALL.iter().map(|scope| format!("  {scope}\n"));
     format!(
-        "Scopes (docs/operate.md explains each; :* at the end stands for all that begin so):\n{}",
+        "Scopes (docs/operate.md explains each; a final :* matches every scope that begins so):\n{}",
         names.collect::<String>()
     )
 }

@@ -81,7 +81,7 @@ impl Stage {
         Self::start(dialect, registry, server).await
     }
 
-    /// With the built-in providers, for all of which a server stands in that takes every request.
+    /// With the built-in providers, all played by one server that accepts every request.
     pub(crate) async fn of_built_in(dialect: Dialect) -> Option<Self> {
         let server = MockServer::start().await;
         // What lists and actions of the files read: empty lists and an id; and the one check, that an account is active.
@@ -299,7 +299,7 @@ impl Stage {
         feed["records"][0]["_nango_metadata"]["cursor"].clone()
     }
 
-    /// Sends what `wanted` picks, and tells what was not answered as the document says.
+    /// Sends the operations that `wanted` picks. Returns those whose response is not what the document says.
     pub(crate) async fn walk(&self, wanted: impl Fn(&str, &str) -> bool) -> (usize, Vec<String>) {
         let (mut sent, mut wrong) = (0, Vec::new());
         for (path, item) in self.document["paths"].as_object().unwrap() {

@@ -1,18 +1,25 @@
-//! The shape of the workspace: which crate may depend on which, and what every source file owes its reader.
+//! The shape of the workspace: which crate may depend on which, that no modules import each other in a circle, and what every source
+//! file must have.
 //!
-//! The edges are those of ARCHITECTURE.md. They are held by a list and not by review alone, because one convenient dependency
+//! The allowed dependencies are those of ARCHITECTURE.md. A list enforces them, and not review alone, because one convenient dependency
 //! is enough for a rule to end up in two places.
+
+#[path = "workspace/imports.rs"]
+mod imports;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 
-/// Lines that a source file may have with its tests; the aim is 400, and what is above that is split by noun.
+/// The most lines of a source file, including its tests. Aim at 400, and split by noun what is longer.
 const LONGEST_FILE: usize = 450;
 
 /// Crates that the tests of any other crate may use as well.
 const FOR_TESTS: [&str; 2] = ["testkit", "twilio-sim"];
+
+/// Crates whose top-level modules form no import cycle.
+const WITHOUT_CYCLES: [&str; 1] = ["domain"];
 
 /// Each crate, and the crates of this workspace that it may depend on.
 const HOUSE: [(&str, &str); 12] = [
@@ -39,7 +46,7 @@ const HOUSE: [(&str, &str); 12] = [
     ),
 ];
 
-/// The packages of this workspace, read from their manifests alone: nothing is resolved or fetched.
+/// Returns the packages of this workspace from their manifests alone: nothing is resolved or fetched.
 fn packages() -> cargo_metadata::Result<Vec<Package>> {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
     Ok(MetadataCommand::new()
@@ -49,7 +56,7 @@ fn packages() -> cargo_metadata::Result<Vec<Package>> {
         .packages)
 }
 
-/// Every `.rs` file under `folder`.
+/// Returns every `.rs` file under `folder`.
 fn sources(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in folder.read_dir()? {
@@ -94,7 +101,7 @@ fn crates_depend_only_on_those_below_them() {
             .collect();
         for dependency in &package.dependencies {
             let name = dependency.name.as_str();
-            // A crate's own tests may ask it for a feature that is for tests alone.
+            // A crate's own tests may enable a feature that is for tests alone.
             let own = name == package.name.as_str();
             let of_tests =
                 dependency.kind == DependencyKind::Development && (own || FOR_TESTS.contains(&name));
@@ -130,4 +137,22 @@ fn every_source_file_opens_with_what_lives_there_and_stays_short() {
     }
 
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn the_modules_of_a_crate_import_each_other_in_one_direction() {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut cycles = Vec::new();
+    for name in WITHOUT_CYCLES {
+        let folder = crates.join(name);
+        let files = sources(&folder.join("src")).unwrap();
+        assert!(!files.is_empty(), "no source file in {}", folder.display());
+        cycles.extend(imports::cycles(&folder, &files));
+    }
+
+    assert!(
+        cycles.is_empty(),
+        "these modules import each other in a circle; move what two of them need into a module below both:\n\n{}",
+        cycles.join("\n\n")
+    );
 }

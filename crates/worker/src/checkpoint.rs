@@ -1,6 +1,6 @@
-//! What the engine remembers of a sync between runs.
+//! The checkpoint: what the engine remembers about a sync between runs.
 //!
-//! Stored as JSON with the sync, after the pages that it covers or in their transaction. Names never change.
+//! It is stored as JSON with the sync, after the pages that it covers or in their transaction. Names never change.
 
 use std::collections::BTreeMap;
 
@@ -8,26 +8,26 @@ use domain::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-/// No right clock showed an earlier time while this engine ran: 2026-01-01.
+/// Every correct clock shows a later time than this: 2026-01-01.
 const EARLIEST: Timestamp = Timestamp::from_micros(1_767_225_600 * Timestamp::SECOND);
 
-/// How far a sync is.
+/// How far a sync has read.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Checkpoint {
-    /// When the first reading was planned; its slices stand in their own table.
+    /// When the backfill was planned. Its slices have their own table.
     pub(crate) backfill_began: Option<Timestamp>,
-    /// When the first reading was complete.
+    /// When the backfill was complete.
     pub(crate) backfilled: Option<Timestamp>,
-    /// When each trailing range, by its reach in microseconds, was last read whole.
+    /// When each lookback window was last read whole, by its reach in microseconds.
     pub(crate) lookbacks: BTreeMap<i64, Timestamp>,
-    /// Rows without a date were looked for among the newest up to here.
+    /// The newest pages were searched for rows without a date up to this time.
     pub(crate) head: Option<Timestamp>,
-    /// How far the reading of the whole list for rows without a date is.
+    /// How far the scan of the whole list for rows without a date is.
     pub(crate) sweep: Sweep,
-    /// The last keys followed up, from which the next run goes on.
+    /// The last keys that were rechecked, after which the next run continues.
     pub(crate) followed: Followed,
-    /// Runs that failed one after the other.
+    /// How many runs have failed in a row.
     pub(crate) failures: u32,
 }
 
@@ -35,9 +35,9 @@ pub(crate) struct Checkpoint {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Sweep {
-    /// Where it goes on; `None` at its beginning.
+    /// The cursor from which it continues; `None` at its beginning.
     pub(crate) next: Option<String>,
-    /// When the last complete one ended.
+    /// When the last complete scan ended.
     pub(crate) finished: Option<Timestamp>,
 }
 
@@ -52,15 +52,14 @@ pub(crate) struct Followed {
 }
 
 impl Checkpoint {
-    /// From the stored JSON. What cannot be read is taken for nothing read yet: reading again is always right.
-    pub(crate) fn load(stored: &Json) -> Self {
+    /// Reads the stored JSON. If it cannot be read, nothing counts as read yet: reading again is always right.
+    pub(crate) fn from_json(stored: &Json) -> Self {
         serde_json::from_value(stored.clone()).unwrap_or_default()
     }
 
-    /// Itself, or an empty one if a wrong clock wrote it: one that was more than a day ahead of `now`, or years behind.
+    /// Returns the checkpoint, or an empty one if a wrong clock wrote it: one more than a day ahead of `now`, or years behind.
     ///
-    /// Such a clock asked the provider for ranges that had not come yet or were long gone, so that nobody knows what was read. All is
-    /// read again.
+    /// With such a clock, the engine requested the wrong ranges, so it is unknown what was read. Everything is read again.
     pub(crate) fn checked(self, now: Timestamp) -> Self {
         let times = [
             self.backfill_began,
@@ -86,8 +85,8 @@ impl Checkpoint {
         }
     }
 
-    /// As JSON to store.
-    pub(crate) fn store(&self) -> Json {
+    /// Returns the JSON to store.
+    pub(crate) fn to_json(&self) -> Json {
         serde_json::to_value(self).unwrap_or_else(|_| Json::Object(serde_json::Map::new()))
     }
 }

@@ -1,27 +1,26 @@
-//! The worker: takes syncs that are due, reads them from the provider, and keeps the tables equal to the source; and carries out
-//! stored actions.
+//! The worker: claims syncs that are due, reads them from the provider, and keeps the tables equal to the source. It also runs stored
+//! actions.
 //!
-//! Only the binary (and tests) may depend on this crate. The invariants: one worker holds a sync at a time, proved by a lease that
-//! every page's transaction checks; a page, its counts and the checkpoint are one transaction; whatever is cut off is repeated
-//! and never skipped.
+//! Only the binary (and tests) may depend on this crate. The invariants: one worker at a time runs a sync, proved by a lease that every
+//! page's transaction checks; a page, its counts and the checkpoint are one transaction; what is cut off is repeated and never skipped.
+//!
+//! From top to bottom: `worker` claims; `run` is one run of one sync; `steps` are what a run does; `slices` and `pager` read lists;
+//! `writer` stores what was read; `context` is what they share.
 
 mod actions;
 mod checkpoint;
 mod context;
-mod deletions;
 mod failure;
-mod followup;
-mod list;
-mod narrow;
-mod ordering;
+mod options;
 mod page;
+mod pager;
 mod plan;
-mod pool;
-mod reading;
 mod run;
-mod slice;
-mod undated;
+mod slices;
+mod steps;
 mod worker;
-mod writing;
+mod write_order;
+mod writer;
 
-pub use worker::{ListBounds, Worker, WorkerOptions};
+pub use options::{ListBounds, WorkerOptions};
+pub use worker::Worker;

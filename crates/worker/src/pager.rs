@@ -1,45 +1,49 @@
-//! Walking along a list: what comes after a page, and the bounds of a list that never ends.
+//! Goes through the pages of a list: reads each, decides what follows it, and keeps the limits on lists that never end.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use domain::{Record, Value};
 use registry::PageBy;
 use upstream::{Answer, Call, Doubt, End, Next, PageSeen};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
-use crate::context::Context;
+use crate::context::{Context, Response};
 use crate::failure::Failure;
-use crate::page::Page;
+use crate::page::{self, Layout, Page, PageError};
+use crate::writer::Write;
 
-/// By what a key is remembered while a list is read: 8 bytes a record.
+/// Bodies of this many bytes are parsed on a blocking thread, since parsing them would hold up other tasks.
+const LARGE: usize = 64 << 10;
+
+/// Returns the hash by which a key is remembered while a list is read: 8 bytes a record.
 pub(crate) fn key_hash(key: &str) -> u64 {
     xxh3_64(key.as_bytes())
 }
 
-/// What comes after a page.
-pub(crate) enum Following {
-    /// The next page.
-    Page {
-        /// Its place, to store.
-        cursor: String,
-        /// The call that reads it.
-        call: Box<Call>,
-    },
-    /// Nothing: the list has ended.
-    End(End),
-    /// A page that is not read in this run, since a bound is reached. A later run may go on there.
-    Bound {
-        /// Its place, to store.
-        cursor: String,
-        /// Which bound it is.
-        failure: Failure,
-    },
+/// A page of a list.
+pub(crate) struct ListPage {
+    /// Its records, ready to be written. They are good, even if what follows the page cannot be told.
+    pub(crate) write: Write,
+    /// How many records the list has, if the response says so.
+    pub(crate) total: Option<u64>,
+    pub(crate) next: Result<NextPage, Failure>,
 }
 
-/// A walk along one list, from its beginning or from a stored place.
-pub(crate) struct Walk {
+/// What follows a page.
+pub(crate) enum NextPage {
+    /// The page with this cursor, which can be stored.
+    Cursor(String),
+    /// Nothing: the list has ended.
+    End(End),
+    /// A page that this run does not read, since a limit is reached. A later run may continue there.
+    Limit { cursor: String, failure: Failure },
+}
+
+/// The position in a list that is being read, from its beginning or from a stored cursor.
+pub(crate) struct Pager {
     first: Call,
-    /// The call of the page that is being read.
+    /// The request for the next page to read.
     at: Call,
     from_beginning: bool,
     pages: u64,
@@ -47,13 +51,13 @@ pub(crate) struct Walk {
     /// Empty pages in a row.
     empty: u64,
     cursors: HashSet<u64>,
-    /// The pages so far that had records, each by its keys.
+    /// The pages so far that had records, each by a hash of its keys.
     shown: HashSet<u64>,
     /// The page before.
     previous: Option<u64>,
 }
 
-/// Whether a page shows records in the very order of an earlier page.
+/// Whether a page has the same records in the same order as an earlier page.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Repeats {
     Nothing,
@@ -61,8 +65,8 @@ enum Repeats {
     EarlierPage,
 }
 
-impl Walk {
-    /// A walk along the sync's list with these parameters; `from` is a stored place.
+impl Pager {
+    /// A pager for the sync's list with these query parameters; `from` is a stored cursor.
     pub(crate) fn new(
         context: &Context,
         query: &[(String, String)],
@@ -90,25 +94,36 @@ impl Walk {
         })
     }
 
-    /// The call of the page that is to be read.
+    /// Returns the request for the next page to read.
     pub(crate) fn call(&self) -> Call {
         self.at.clone()
     }
 
-    /// Pages read in this walk.
+    /// How many pages it has read.
     pub(crate) fn pages(&self) -> u64 {
         self.pages
     }
 
-    /// Returns what comes after the page just read, and goes there.
-    ///
-    /// Whatever this says, the page's records are to be written: they are good even if what stands beside them is not.
-    pub(crate) fn step(
-        &mut self,
-        context: &Context,
-        answer: &Answer,
-        page: &Page,
-    ) -> Result<Following, Failure> {
+    /// Reads the requested page and moves on to what follows it.
+    pub(crate) async fn read(&mut self, context: &Context, response: Response) -> Result<ListPage, Failure> {
+        let Response { answer, requested } = response;
+        let page = parse(context, &answer).await?;
+        let next = self.advance(context, &answer, &page);
+        let write = Write {
+            requested,
+            pages: 1,
+            skipped: u32::try_from(page.skipped.len()).unwrap_or(u32::MAX),
+            bytes: answer.body.len(),
+            // The body is dropped here; the records keep its share of the memory budget.
+            permit: answer.into_permit(),
+            records: page.records,
+            ..Write::default()
+        };
+        let total = upstream::total(&context.declared.paginate, &page.envelope);
+        Ok(ListPage { write, total, next })
+    }
+
+    fn advance(&mut self, context: &Context, answer: &Answer, page: &Page) -> Result<NextPage, Failure> {
         let records = u64::try_from(page.count).unwrap_or(u64::MAX);
         self.pages = self.pages.saturating_add(1);
         self.records = self.records.saturating_add(records);
@@ -119,11 +134,8 @@ impl Walk {
         };
         let repeats = self.repeats(page);
         let paginate = &context.declared.paginate;
-        let last = page
-            .records
-            .iter()
-            .rev()
-            .find_map(|record| last_key(context, record));
+        let mut newest_last = page.records.iter().rev();
+        let last = newest_last.find_map(|record| last_key(context, record));
         let seen = PageSeen {
             envelope: &page.envelope,
             headers: &answer.headers,
@@ -135,42 +147,36 @@ impl Walk {
         let upstream = context.gateway.upstream();
         let cursor = match upstream.next(&context.target, paginate, &self.at, &seen)? {
             Next::Page(cursor) => cursor,
-            // The page before was this one already: this is a circle and no end.
+            // The page before had the same records: this is a circle and not the end.
             Next::Again(_) if repeats != Repeats::Nothing => return Err(Failure::PageRepeats),
             Next::Again(_) if self.from_beginning && self.pages == 1 => {
-                return Ok(Following::End(End::Unproved(Doubt::LeadsToItself)));
+                return Ok(NextPage::End(End::Unproved(Doubt::LeadsToItself)));
             }
-            Next::End(end) | Next::Again(end) => return Ok(Following::End(end)),
+            Next::End(end) | Next::Again(end) => return Ok(NextPage::End(end)),
         };
         match (&paginate.by, repeats) {
             (_, Repeats::Nothing) => {}
-            // Behind its end such a list may show its last page again. A page that is not full proves that it is the last one.
+            // Past its end such a list may show its last page again. A page that is not full proves that it is the last one.
             (PageBy::Offset { .. }, Repeats::PageBefore)
                 if paginate.limit.is_some_and(|limit| records < limit) =>
             {
-                return Ok(Following::End(End::Proved));
+                return Ok(NextPage::End(End::Proved));
             }
-            (PageBy::Offset { .. }, _) => return Ok(Following::End(End::Unproved(Doubt::SamePage))),
+            (PageBy::Offset { .. }, _) => return Ok(NextPage::End(End::Unproved(Doubt::SamePage))),
             _ => return Err(Failure::PageRepeats),
         }
         if !self.cursors.insert(xxh3_64(cursor.as_bytes())) {
             return Err(Failure::PageRepeats);
         }
         self.at = resume(context, &self.first, &cursor)?;
-        let bound = if self.empty >= context.bounds.empty_pages {
-            Some(Failure::EmptyPages { bound: self.empty })
+        let failure = if self.empty >= context.bounds.empty_pages {
+            Failure::EmptyPages { bound: self.empty }
         } else if self.pages >= context.bounds.pages {
-            Some(Failure::TooManyPages { bound: self.pages })
+            Failure::TooManyPages { bound: self.pages }
         } else {
-            None
+            return Ok(NextPage::Cursor(cursor));
         };
-        Ok(match bound {
-            Some(failure) => Following::Bound { cursor, failure },
-            None => Following::Page {
-                cursor,
-                call: Box::new(self.at.clone()),
-            },
-        })
+        Ok(NextPage::Limit { cursor, failure })
     }
 
     fn repeats(&mut self, page: &Page) -> Repeats {
@@ -191,12 +197,42 @@ impl Walk {
     }
 }
 
+/// Parses a page. Parsing stops early if the run is to stop.
+async fn parse(context: &Context, answer: &Answer) -> Result<Page, Failure> {
+    let (declared, table) = (Arc::clone(&context.declared), Arc::clone(&context.table));
+    let (body, stopping) = (answer.body.clone(), context.stopping.clone());
+    let parse = move || {
+        let layout = Layout {
+            records: &declared.records,
+            kept: &declared.paginate.paths(),
+        };
+        page::parse(&body, layout, &table.reader, &|| stopping.is_cancelled())
+    };
+    let parsed = if answer.body.len() < LARGE {
+        parse()
+    } else {
+        tokio::task::spawn_blocking(parse).await.map_err(Failure::Task)?
+    };
+    let page = parsed.map_err(|error| match error {
+        PageError::Stopped => Failure::Stopping,
+        other => Failure::Unreadable(other),
+    })?;
+    if let Some(reason) = &page.skipped.first {
+        tracing::warn!(
+            skipped = page.skipped.len(),
+            first = %reason,
+            "records of a page cannot be stored and were skipped"
+        );
+    }
+    Ok(page)
+}
+
 fn resume(context: &Context, first: &Call, cursor: &str) -> Result<Call, Failure> {
     let upstream = context.gateway.upstream();
     Ok(upstream.resume(&context.target, &context.declared.paginate, first, cursor)?)
 }
 
-/// The value of a record by which the page after it is requested.
+/// Returns the value of a record by which the page after it is requested.
 fn last_key(context: &Context, record: &Record) -> Option<String> {
     let PageBy::Cursor {
         last_key: Some(field),
@@ -205,18 +241,17 @@ fn last_key(context: &Context, record: &Record) -> Option<String> {
     else {
         return None;
     };
-    let columns = &context.table.model.columns;
-    let index = columns
+    let model = &context.table.model;
+    let index = model
+        .columns
         .values()
-        .position(|column| column.path.join(".") == *field);
-    if let Some(long) = record
-        .long_key
-        .as_ref()
-        .filter(|_| index == Some(context.table.model.key_index()))
+        .position(|column| column.path.join(".") == *field)?;
+    if index == model.key_index()
+        && let Some(long) = &record.long_key
     {
         return Some(long.clone());
     }
-    match record.values.get(index?) {
+    match record.values.get(index) {
         Some(Value::Text(text) | Value::Decimal(text)) => Some(text.clone()),
         Some(Value::Integer(number)) => Some(number.to_string()),
         _ => None,

@@ -1,11 +1,11 @@
-//! What a run reads: pure functions of the sync's declaration, its checkpoint and the time.
+//! Plans which ranges of a list a run reads: pure functions of the sync's declaration, its checkpoint and the time.
 
 use domain::Timestamp;
 use registry::{Sync, Window};
 
 use crate::checkpoint::Checkpoint;
 
-/// A range of the window's column, `[from, to)`; an open end reaches to the newest, also beyond the clock's now.
+/// A range of the window's column, `[from, to)`; an open end includes the newest records, also those later than the clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Range {
     pub(crate) from: Timestamp,
@@ -13,24 +13,25 @@ pub(crate) struct Range {
 }
 
 impl Range {
-    /// The newer and the older part.
-    pub(crate) fn cut_at(self, middle: Timestamp) -> Vec<Self> {
-        vec![
-            Self {
-                from: middle,
-                to: self.to,
-            },
-            Self {
-                from: self.from,
-                to: Some(middle),
-            },
-        ]
+    /// Splits it into the newer and the older part.
+    pub(crate) fn split_at(self, middle: Timestamp) -> (Self, Self) {
+        let newer = Self { from: middle, ..self };
+        let older = Self {
+            to: Some(middle),
+            ..self
+        };
+        (newer, older)
+    }
+
+    /// How many microseconds it covers up to `now`.
+    pub(crate) fn width(self, now: Timestamp) -> i64 {
+        self.to.unwrap_or(now).since(self.from).max(0)
     }
 }
 
-/// The slices of the first reading, newest first, each as wide as all before it from the second on.
+/// Returns the slices of a backfill, newest first. From the third on, each is twice as wide as the one before.
 ///
-/// Together they cover the retention at once, so that none waits for another; where one proves long, the reader splits it.
+/// Together they cover the whole retention, so that none waits for another. The reader of a slice that proves long cuts it.
 pub(crate) fn backfill(window: &Window, now: Timestamp) -> Vec<Range> {
     let floor = floor(window, now);
     if window.to.is_none() {
@@ -56,27 +57,27 @@ pub(crate) fn backfill(window: &Window, now: Timestamp) -> Vec<Range> {
     }
 }
 
-/// The earliest moment that may be asked for: with dates the first whole day within the retention.
+/// Returns the earliest time that may be requested: with dates, the first whole day within the retention.
 pub(crate) fn floor(window: &Window, now: Timestamp) -> Timestamp {
     ceil(window, now.plus(window.retention.saturating_neg()))
 }
 
-/// Where what the provider keeps in any case begins.
+/// Returns the time from which the provider keeps records in any case.
 pub(crate) fn surely_kept(window: &Window, now: Timestamp) -> Timestamp {
     align(window, now.plus(window.shortest_retention.saturating_neg()))
 }
 
-/// Where the unit of the window's bounds begins in which `time` stands.
+/// Returns the beginning of the unit of the window's bounds that contains `time`.
 pub(crate) fn unit_of(window: &Window, time: Timestamp) -> Timestamp {
     align(window, time)
 }
 
-/// Where the unit after it begins.
+/// Returns the beginning of the unit after the one that contains `time`.
 pub(crate) fn unit_after(window: &Window, time: Timestamp) -> Timestamp {
     align(window, time).plus(window.granularity())
 }
 
-/// The trailing range that a run at `now` reads again, and the reaches that are done by it.
+/// Returns the lookback window that a run at `now` reads again, and the reaches of all lookbacks that it covers.
 pub(crate) fn lookback(
     sync: &Sync,
     window: &Window,
@@ -103,27 +104,22 @@ pub(crate) fn lookback(
     Some((Range { from, to: None }, done))
 }
 
-/// Where to cut what is left of a range whose newest part, down to `reached`, is read: the older half is the new slice's.
+/// Returns where to cut what is left of a range whose newest part, down to `reached`, is read. The older half becomes a new slice.
 ///
-/// `None` if there is too little left to cut.
+/// `None` if too little is left to cut.
 pub(crate) fn cut(window: &Window, from: Timestamp, reached: Timestamp) -> Option<Timestamp> {
-    // A part that nothing bounds would be read from the list's beginning.
+    // Without an upper bound, the new slice would be read from the list's beginning.
     window.to.as_ref()?;
     let middle = align(window, from.plus(reached.since(from) / 2));
-    // The part that is being read keeps at least the unit in which it stands.
+    // The slice that is being read keeps at least the unit that it has reached.
     (middle > from && middle.plus(window.granularity()) <= reached).then_some(middle)
 }
 
-/// Where to cut a range of which the provider says that it begins too early; `None` if it cannot be cut.
+/// Returns the middle of a range; `None` if it is one unit.
 pub(crate) fn halve(window: &Window, range: Range, now: Timestamp) -> Option<Timestamp> {
     let to = range.to.unwrap_or_else(|| ceil(window, now));
     let middle = align(window, range.from.plus(to.since(range.from) / 2));
     (middle > range.from).then_some(middle)
-}
-
-/// The query parameters that bound a list to `range`.
-pub(crate) fn bounds(window: &Window, range: Range) -> Vec<(String, String)> {
-    window.bounds(range.from, range.to)
 }
 
 fn align(window: &Window, time: Timestamp) -> Timestamp {
@@ -162,7 +158,7 @@ mod tests {
     const NOW: &str = "2026-11-21T10:30:00Z";
 
     #[test]
-    fn the_first_reading_covers_the_retention_in_slices_that_touch_and_grow() {
+    fn a_backfill_covers_the_retention_in_slices_that_touch_and_grow() {
         let window = window(BoundFormat::Date, 7, 400);
         let now = NOW.parse().unwrap();
         let slices = backfill(&window, now);
@@ -206,13 +202,13 @@ mod tests {
         };
         assert_eq!(slice.to, None);
         assert_eq!(
-            bounds(&since, *slice),
+            since.bounds(slice.from, slice.to),
             [("DateSent>".to_owned(), "2025-10-17T10:30:00Z".to_owned())]
         );
         assert_eq!(cut(&since, slice.from, NOW.parse().unwrap()), None);
 
         let ordered = Window { from: None, ..since };
-        assert_eq!(bounds(&ordered, *slice), []);
+        assert_eq!(ordered.bounds(slice.from, slice.to), []);
     }
 
     #[test]
@@ -223,7 +219,7 @@ mod tests {
             to: Some("2026-11-08".parse().unwrap()),
         };
         assert_eq!(
-            bounds(&window, range),
+            window.bounds(range.from, range.to),
             [
                 ("DateSent>".to_owned(), "2026-11-01".to_owned()),
                 ("DateSent<".to_owned(), "2026-11-07".to_owned())

@@ -1,27 +1,28 @@
 //! Reads slices to their end, page by page, several at once, and cuts long ones so that no reader is idle.
 //!
-//! While a page is written the next one is fetched. A cut costs nothing: the list is newest first, so the reader of a slice
-//! that loses its older half goes on in the same chain of pages and stops where the other half begins.
+//! The next page is fetched while a page is written. A cut costs nothing: the list is newest first, so the reader of a slice that loses
+//! its older half continues in the same chain of pages and stops where the other half begins.
+
+mod limits;
+mod queue;
 
 use std::sync::Arc;
 
 use domain::{Record, Timestamp, Value};
 use store::records::SliceChange;
-use store::slices::{NewSlice, SliceRow};
+use store::slices::{self, NewSlice};
 use tokio::task::JoinSet;
 use tracing::Instrument;
-use upstream::{Answer, Call, Doubt, End};
+use upstream::{Doubt, End};
 
-use crate::context::{Batch, Beside, Context, Fetched};
+pub(crate) use self::queue::{BACKFILL, Slice, SliceQueue};
+use crate::context::{Context, Response};
 use crate::failure::Failure;
-use crate::list::{Following, Walk, key_hash};
-use crate::page::Page;
+use crate::pager::{ListPage, NextPage, Pager, key_hash};
 use crate::plan::{self, Range};
-use crate::pool::{Pool, SliceWork, width};
+use crate::writer::Write;
 
-/// The word under which slices of the first reading are stored.
-pub(crate) const BACKFILL: &str = "backfill";
-/// The word under which the rest of a whole list is stored that one run could not read.
+/// The stored kind of the rest of a whole list that one run could not read.
 pub(crate) const REST: &str = "rest";
 
 /// A slice that this process read from its first page to its proven end.
@@ -33,52 +34,60 @@ pub(crate) struct ReadSlice {
     pub(crate) began: i64,
     /// Hashes of the keys that it showed.
     pub(crate) seen: Vec<u64>,
-    /// Records that could not be read: any row may be one of them.
+    /// Records that could not be read. Any row may be one of them.
     pub(crate) unreadable: u64,
 }
 
 /// Why slices are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// To write what they show.
+    /// To write their records.
     Fill,
-    /// The same, and the keys are remembered, so that missing rows are found.
+    /// To write their records and remember their keys, so that missing rows are found.
     Compare,
-    /// The same once more within a run: what is missing must be missing twice.
+    /// The same a second time within a run: a row must be missing twice.
     Confirm,
 }
 
-/// Reads all slices of `pool`; gives those that were read whole, if they are compared.
+/// Returns the sync's stored slices of one kind.
+pub(crate) async fn stored(context: &Context, kind: &'static str) -> Result<Vec<Slice>, Failure> {
+    let id = context.sync.id;
+    let rows = context.gateway.store().read(move |c| slices::list(c, id)).await?;
+    let of_kind = rows.into_iter().filter(|row| row.kind == kind);
+    Ok(of_kind.map(Slice::from).collect())
+}
+
+/// Reads all slices of `queue`. Returns those that were read whole, unless the purpose is [`Purpose::Fill`].
 pub(crate) async fn read_all(
     context: &Arc<Context>,
-    pool: Pool,
+    queue: SliceQueue,
     purpose: Purpose,
 ) -> Result<Vec<ReadSlice>, Failure> {
-    let pool = Arc::new(pool);
+    let queue = Arc::new(queue);
     let mut readers = JoinSet::new();
-    for _ in 0..pool.parallel() {
-        let (context, pool) = (Arc::clone(context), Arc::clone(&pool));
+    for _ in 0..queue.parallel() {
+        let (context, queue) = (Arc::clone(context), Arc::clone(&queue));
         let reader = async move {
             let mut read = Vec::new();
             loop {
-                let work = tokio::select! {
+                let slice = tokio::select! {
                     biased;
                     () = context.stopping.cancelled() => return Err(Failure::Stopping),
-                    work = pool.take() => work,
+                    slice = queue.take() => slice,
                 };
-                let Some(work) = work else { return Ok(read) };
-                read.extend(Reader::new(&context, &pool, work, purpose).read().await?);
-                pool.done();
+                let Some(slice) = slice else { return Ok(read) };
+                read.extend(Reader::new(&context, &queue, slice, purpose).read().await?);
+                queue.done();
             }
         };
-        // A task of its own does not inherit the span, which says whose run it is.
+        // A spawned task does not inherit the span, which says whose run it is.
         readers.spawn(reader.in_current_span());
     }
     let (mut read, mut failed) = (Vec::new(), None);
     while let Some(reader) = readers.join_next().await {
         match reader.map_err(Failure::Task)? {
             Ok(slices) => read.extend(slices),
-            // The first one says why. The others stop by themselves once they have written the page that they have.
+            // The first failure says why. The other readers stop once they have written the page that they have.
             Err(failure) => {
                 context.stopping.cancel();
                 failed.get_or_insert(failure);
@@ -89,14 +98,13 @@ pub(crate) async fn read_all(
 }
 
 /// Reads one slice.
-pub(crate) struct Reader<'a> {
-    pub(crate) context: &'a Arc<Context>,
-    pub(crate) pool: &'a Pool,
-    pub(crate) work: SliceWork,
-    pub(crate) now: Timestamp,
-    /// How far down the range is read.
-    pub(crate) reached: Option<Timestamp>,
-    pub(crate) pages: u32,
+struct Reader<'a> {
+    context: &'a Arc<Context>,
+    queue: &'a SliceQueue,
+    slice: Slice,
+    now: Timestamp,
+    /// How far down the range has been read.
+    reached: Option<Timestamp>,
     began: i64,
     seen: Option<Vec<u64>>,
     unreadable: u64,
@@ -104,17 +112,16 @@ pub(crate) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn new(context: &'a Arc<Context>, pool: &'a Pool, work: SliceWork, purpose: Purpose) -> Self {
+    fn new(context: &'a Arc<Context>, queue: &'a SliceQueue, slice: Slice, purpose: Purpose) -> Self {
         let now = context.now();
-        let reached = work.range.map(|range| range.to.unwrap_or(now));
-        let seen = (purpose != Purpose::Fill && work.next.is_none()).then(Vec::new);
+        let reached = slice.range.map(|range| range.to.unwrap_or(now));
+        let seen = (purpose != Purpose::Fill && slice.next.is_none()).then(Vec::new);
         Self {
             context,
-            pool,
-            work,
+            queue,
+            slice,
             now,
             reached,
-            pages: 0,
             began: 0,
             seen,
             unreadable: 0,
@@ -126,117 +133,97 @@ impl<'a> Reader<'a> {
         if self.begins_too_early() {
             return self.narrow().await.map(|()| None);
         }
-        let mut walk = self.walk(self.work.next.as_deref())?;
-        let Some(mut fetched) = self.first_page(&mut walk).await? else {
+        let mut pager = self.pager(self.slice.next.as_deref())?;
+        let Some(mut response) = self.first_page(&mut pager).await? else {
             return self.narrow().await.map(|()| None);
         };
-        self.began = fetched.asked.number;
+        self.began = response.requested.number;
         loop {
-            let Fetched { answer, asked } = fetched;
-            let page = self.context.read_page(&answer).await?;
-            let following = self.step(&mut walk, &answer, &page);
-            let too_long = walk.pages() == 1 && self.exceeds_capacity(&page);
-            self.note(&page);
-            let skipped = u32::try_from(page.skipped.len()).unwrap_or(u32::MAX);
-            // The body is dropped before the next page is read; the records keep its part of the memory budget.
-            let bytes = answer.body.len();
-            let permit = answer.into_permit();
-            let (batch, beside) = (
-                Batch {
-                    records: page.records,
-                    asked,
-                    permit,
-                    bytes,
-                },
-                Beside {
-                    pages: 1,
-                    skipped,
-                    again: self.again,
-                    ..Beside::default()
-                },
-            );
-            match following {
-                // The records are good, whatever stands beside them.
+            let ListPage { write, total, next } = pager.read(self.context, response).await?;
+            let write = Write {
+                again: self.again,
+                ..write
+            };
+            let next = self.follow(next, &write.records);
+            if let Some(seen) = &mut self.seen {
+                seen.extend(write.records.iter().map(|record| key_hash(&record.key)));
+            }
+            self.unreadable = self.unreadable.saturating_add(write.skipped.into());
+            match next {
+                // The records are good, whatever is wrong with the link to the next page.
                 Err(failure) => {
-                    self.context.commit(batch, beside).await?;
+                    self.context.writer.commit(write).await?;
                     return Err(failure);
                 }
-                Ok(Following::Bound { cursor, failure }) => {
-                    self.store_place(batch, beside, cursor, &failure).await?;
+                Ok(NextPage::Limit { cursor, failure }) => {
+                    self.store_position(write, cursor, &failure).await?;
                     return Err(failure);
                 }
-                Ok(Following::Page { .. }) if too_long => {
-                    return self.split(batch, beside, walk.pages()).await.map(|()| None);
+                Ok(NextPage::Cursor(_)) if pager.pages() == 1 && self.exceeds_capacity(total) => {
+                    return self.split(write, pager.pages()).await.map(|()| None);
                 }
-                Ok(Following::End(end)) => return self.finish(batch, beside, end).await,
-                Ok(Following::Page { cursor, call }) => {
-                    let (committed, next) =
-                        tokio::join!(self.advance(batch, beside, cursor), self.context.fetch(*call));
-                    self.work.range = committed?;
-                    fetched = next?;
+                Ok(NextPage::End(end)) => return self.finish(write, end).await,
+                Ok(NextPage::Cursor(cursor)) => {
+                    let (range, next) = tokio::join!(
+                        self.advance(write, cursor, pager.pages()),
+                        self.context.fetch(pager.call())
+                    );
+                    self.slice.range = range?;
+                    response = next?;
                 }
             }
         }
     }
 
-    pub(crate) fn walk(&self, from: Option<&str>) -> Result<Walk, Failure> {
-        let query = match (self.context.window(), self.work.range) {
-            (Some(window), Some(range)) => plan::bounds(window, range),
+    fn pager(&self, from: Option<&str>) -> Result<Pager, Failure> {
+        let query = match (self.context.window(), self.slice.range) {
+            (Some(window), Some(range)) => window.bounds(range.from, range.to),
             _ => Vec::new(),
         };
-        Walk::new(self.context, &query, from)
+        Pager::new(self.context, &query, from)
     }
 
-    /// Fetches the slice's first page; `None` if the provider keeps nothing from where the slice begins.
-    async fn first_page(&mut self, walk: &mut Walk) -> Result<Option<Fetched>, Failure> {
-        let call: Call = walk.call();
-        let failure = match self.context.fetch(call.clone()).await {
-            Ok(fetched) => return Ok(Some(fetched)),
-            Err(failure) => failure,
-        };
-        if self.work.next.is_none() {
-            return self.fetch_unless_too_early(call, failure).await;
+    /// Requests the slice's first page. `None` if the provider keeps nothing from where the slice begins.
+    async fn first_page(&mut self, pager: &mut Pager) -> Result<Option<Response>, Failure> {
+        let mut requested = self.context.fetch(pager.call()).await;
+        if let Err(failure) = &requested
+            && self.slice.next.is_some()
+        {
+            // The record that a stored cursor names may have been deleted. Then the slice is read from its beginning.
+            if !failure.refused() {
+                return requested.map(Some);
+            }
+            self.slice.next = None;
+            *pager = self.pager(None)?;
+            requested = self.context.fetch(pager.call()).await;
         }
-        // A stored place may be gone: the record that it names was deleted. The slice is read from its beginning instead.
-        if !failure.refused() {
-            return Err(failure);
-        }
-        self.work.next = None;
-        *walk = self.walk(None)?;
-        let call = walk.call();
-        match self.context.fetch(call.clone()).await {
-            Ok(fetched) => Ok(Some(fetched)),
-            Err(failure) => self.fetch_unless_too_early(call, failure).await,
+        match requested {
+            Ok(response) => Ok(Some(response)),
+            Err(failure) => self.fetch_unless_too_early(pager.call(), failure).await,
         }
     }
 
-    /// What comes after `page`: its next page, or the end, also where what follows is another slice's.
-    fn step(&mut self, walk: &mut Walk, answer: &Answer, page: &Page) -> Result<Following, Failure> {
-        self.pages = self.pages.saturating_add(1);
-        let following = walk.step(self.context, answer, page);
-        let dates = self.dates(&page.records);
-        if let (Some(range), Some(last)) = (self.work.range, dates.last()) {
-            // The list is in order: what follows an earlier record is earlier still, and another slice's. A page that is not in
-            // order proves nothing, unless all of it is earlier.
+    /// Returns what follows a page. It is the end, too, if the records that follow belong to another slice.
+    fn follow(&mut self, next: Result<NextPage, Failure>, records: &[Record]) -> Result<NextPage, Failure> {
+        let dates = self.dates(records);
+        if let (Some(range), Some(last)) = (self.slice.range, dates.last()) {
+            // The list is in order: what follows a record before the range is earlier still. A page that is not in order proves
+            // nothing, unless all of it is before the range.
             let ordered = dates.is_sorted_by(|one, other| one >= other);
             let passed = *last < range.from && (ordered || dates.iter().all(|date| *date < range.from));
             if self.context.declared.newest_first && passed {
-                return Ok(Following::End(End::Proved));
+                return Ok(NextPage::End(End::Proved));
             }
-            self.reached = self
-                .reached
-                .min(dates.iter().min().copied())
-                .max(Some(range.from));
+            let earliest = dates.iter().min().copied();
+            self.reached = self.reached.min(earliest).max(Some(range.from));
         }
-        following
+        next
     }
 
     fn dates(&self, records: &[Record]) -> Vec<Timestamp> {
-        let Some(index) = self
-            .context
-            .window()
-            .and_then(|window| self.context.table.model.columns.get_index_of(&window.column))
-        else {
+        let columns = &self.context.table.model.columns;
+        let window = self.context.window();
+        let Some(index) = window.and_then(|window| columns.get_index_of(&window.column)) else {
             return Vec::new();
         };
         let date = |record: &Record| match record.values.get(index) {
@@ -246,78 +233,56 @@ impl<'a> Reader<'a> {
         records.iter().filter_map(date).collect()
     }
 
-    fn note(&mut self, page: &Page) {
-        if let Some(seen) = &mut self.seen {
-            seen.extend(page.records.iter().map(|record| key_hash(&record.key)));
-        }
-        let unreadable = u64::try_from(page.skipped.len()).unwrap_or(u64::MAX);
-        self.unreadable = self.unreadable.saturating_add(unreadable);
-    }
-
-    /// Writes a page that another follows; cuts the slice if a reader is idle or it has proved long. Gives what it covers then.
-    async fn advance(&self, batch: Batch, beside: Beside, cursor: String) -> Result<Option<Range>, Failure> {
-        let cut = self.cut();
-        let kept = match (self.work.range, cut) {
-            (Some(range), Some(at)) => Some(Range {
-                from: at,
-                to: range.to,
-            }),
-            (range, _) => range,
-        };
-        let lost = self.work.range.zip(cut).map(|(range, at)| Range {
-            from: range.from,
-            to: Some(at),
-        });
-        let slice = self.work.id.map(|id| SliceChange::Advance {
+    /// Writes a page that another follows. Cuts the slice if a reader is idle or the slice has proved long, and returns what it
+    /// covers then.
+    async fn advance(&self, write: Write, cursor: String, pages: u64) -> Result<Option<Range>, Failure> {
+        let cut = self.cut(pages);
+        let kept_and_lost = self.slice.range.zip(cut).map(|(range, at)| range.split_at(at));
+        let slice = self.slice.id.map(|id| SliceChange::Advance {
             id,
             next: Some(cursor),
             from_at: cut,
         });
-        let beside = Beside {
+        let write = Write {
             slice,
-            progress: self.progress(),
-            ..beside
+            // The progress within this slice counts only once the slice is finished.
+            progress: self.slice.id.and_then(|_| self.queue.add_covered(0)),
+            ..write
         };
-        self.commit_with_parts(batch, beside, lost.into_iter().collect())
-            .await?;
-        Ok(kept)
+        let lost = kept_and_lost.map(|(_, lost)| lost);
+        self.commit_with_parts(write, lost).await?;
+        Ok(kept_and_lost.map(|(kept, _)| kept).or(self.slice.range))
     }
 
-    /// Where to cut, if it is time to.
-    fn cut(&self) -> Option<Timestamp> {
+    /// Returns where to cut, if it is time to.
+    fn cut(&self, pages: u64) -> Option<Timestamp> {
         let window = self.context.window()?;
-        let long = self.pages > 0 && self.pages.checked_rem(window.split_after.max(1)) == Some(0);
-        let wanted = self.context.declared.newest_first && (self.pool.hungry() || long);
+        let long = pages.is_multiple_of(window.split_after.max(1).into());
+        let wanted = self.context.declared.newest_first && (self.queue.has_idle_reader() || long);
         if !wanted {
             return None;
         }
-        plan::cut(window, self.work.range?.from, self.reached?)
+        plan::cut(window, self.slice.range?.from, self.reached?)
     }
 
-    fn progress(&self) -> Option<f64> {
-        // What this slice covers beyond where it stands is counted when it is finished.
-        self.work.id.and_then(|_| self.pool.covered(0))
-    }
-
-    /// Writes the last page of the slice; gives the slice if its end is proved and it is compared.
-    async fn finish(mut self, batch: Batch, beside: Beside, end: End) -> Result<Option<ReadSlice>, Failure> {
+    /// Writes the last page of the slice. Returns the slice if it is compared and its end is proved.
+    async fn finish(mut self, write: Write, end: End) -> Result<Option<ReadSlice>, Failure> {
         match end {
             End::Unproved(Doubt::Cap { pages }) => {
-                let kept = self.split_at_cap(batch, beside, pages).await?;
-                self.work.range = kept;
-                if kept.is_none() {
+                self.slice.range = self.split_at_cap(write, pages).await?;
+                if self.slice.range.is_none() {
                     return Ok(None);
                 }
             }
             End::Unproved(doubt) => {
-                self.finish_whole(batch, beside).await?;
+                self.finish_whole(write).await?;
                 self.context.note_incomplete(doubt.to_string());
                 return Ok(None);
             }
-            End::Proved => self.finish_whole(batch, beside).await?,
+            End::Proved => self.finish_whole(write).await?,
         }
         Ok(self.seen.map(|seen| ReadSlice {
-            range: self.work.range,
+            range: self.slice.range,
             began: self.began,
             seen,
             unreadable: self.unreadable,
@@ -325,101 +290,71 @@ impl<'a> Reader<'a> {
     }
 
     /// Writes a page after which nothing of the slice is left to read.
-    pub(crate) async fn finish_whole(&self, batch: Batch, beside: Beside) -> Result<(), Failure> {
-        let covered = self.work.range.map_or(0, |range| width(range, self.now));
-        let beside = Beside {
-            slice: self.work.id.map(|id| SliceChange::Done { id }),
-            progress: self.work.id.and_then(|_| self.pool.covered(covered)),
-            ..beside
+    async fn finish_whole(&self, write: Write) -> Result<(), Failure> {
+        let covered = self.slice.range.map_or(0, |range| range.width(self.now));
+        let write = Write {
+            progress: self.slice.id.and_then(|_| self.queue.add_covered(covered)),
+            ..self.with_end(write)
         };
-        self.context.commit(batch, beside).await?;
+        self.context.writer.commit(write).await?;
         Ok(())
     }
 
-    /// Writes a page behind which a later run goes on, since this one has reached a bound.
-    async fn store_place(
-        &self,
-        batch: Batch,
-        beside: Beside,
-        cursor: String,
-        bound: &Failure,
-    ) -> Result<(), Failure> {
-        let (slice, new_slices) = match self.work {
-            SliceWork { id: Some(id), .. } => {
-                let next = Some(cursor);
-                (
-                    Some(SliceChange::Advance {
-                        id,
-                        next,
-                        from_at: None,
-                    }),
-                    Vec::new(),
-                )
-            }
+    /// Adds to `write` that this slice has been read, if it is stored.
+    fn with_end(&self, write: Write) -> Write {
+        Write {
+            slice: self.slice.id.map(|id| SliceChange::Done { id }),
+            ..write
+        }
+    }
+
+    /// Writes a page after which a later run continues, since this one has reached a limit.
+    async fn store_position(&self, write: Write, cursor: String, limit: &Failure) -> Result<(), Failure> {
+        let next = Some(cursor);
+        let write = match self.slice {
+            Slice { id: Some(id), .. } => Write {
+                slice: Some(SliceChange::Advance {
+                    id,
+                    next,
+                    from_at: None,
+                }),
+                ..write
+            },
             // A list that is read whole each time has no slices, and yet must come to its end at some time.
-            SliceWork { range: None, .. } if matches!(bound, Failure::TooManyPages { .. }) => {
+            Slice { range: None, .. } if matches!(limit, Failure::TooManyPages { .. }) => {
                 let rest = NewSlice {
                     kind: REST.to_owned(),
                     from_at: None,
                     to_at: None,
-                    next: Some(cursor),
+                    next,
                 };
-                (None, vec![rest])
+                Write {
+                    new_slices: vec![rest],
+                    ..write
+                }
             }
-            _ => (None, Vec::new()),
+            _ => write,
         };
-        let beside = Beside {
-            slice,
-            new_slices,
-            ..beside
-        };
-        self.context.commit(batch, beside).await?;
+        self.context.writer.commit(write).await?;
         Ok(())
     }
 
-    /// Commits, and hands new slices of these ranges to the readers; they are stored if this slice is.
-    pub(crate) async fn commit_with_parts(
+    /// Commits, and queues new slices of these ranges. They are stored if this slice is.
+    async fn commit_with_parts(
         &self,
-        batch: Batch,
-        beside: Beside,
-        parts: Vec<Range>,
+        write: Write,
+        parts: impl IntoIterator<Item = Range>,
     ) -> Result<(), Failure> {
-        let stored = self.work.id.is_some();
-        let new_slices = if stored {
-            parts.iter().copied().map(new_slice).collect()
+        let parts = parts.into_iter();
+        if self.slice.id.is_some() {
+            let new_slices = parts.map(NewSlice::from).collect();
+            let counts = self.context.writer.commit(Write { new_slices, ..write }).await?;
+            self.queue.add(counts.new_slices.into_iter().map(Slice::from));
         } else {
-            Vec::new()
-        };
-        let counts = self
-            .context
-            .commit(batch, Beside { new_slices, ..beside })
-            .await?;
-        let works: Vec<_> = if stored {
-            counts.new_slices.into_iter().map(stored_work).collect()
-        } else {
-            parts.into_iter().map(SliceWork::of).collect()
-        };
-        if !works.is_empty() {
-            self.pool.add(works);
+            let parts: Vec<Slice> = parts.map(Slice::from).collect();
+            self.context.writer.commit(write).await?;
+            self.queue.add(parts);
         }
         Ok(())
-    }
-}
-
-pub(crate) fn new_slice(range: Range) -> NewSlice {
-    NewSlice {
-        kind: BACKFILL.to_owned(),
-        from_at: Some(range.from),
-        to_at: range.to,
-        next: None,
-    }
-}
-
-pub(crate) fn stored_work(row: SliceRow) -> SliceWork {
-    let range = row.from_at.map(|from| Range { from, to: row.to_at });
-    SliceWork {
-        id: Some(row.id),
-        range,
-        next: row.next,
     }
 }

@@ -12,59 +12,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::actions::ActionLoop;
+use crate::options::{KEEP_RUNS, WorkerOptions};
 use crate::run;
-
-/// How a worker works.
-#[derive(Debug, Clone)]
-pub struct WorkerOptions {
-    /// Runs side by side.
-    pub concurrency: usize,
-    /// Actions side by side.
-    pub actions: usize,
-    /// After so long without a sign of life of its holder, a sync goes to another worker.
-    pub lease: Duration,
-    /// How often to look for what other processes made due.
-    pub poll: Duration,
-    /// How long runs may take to come to a stop between two pages once the worker is told to.
-    pub drain: Duration,
-    /// How long ended runs are kept; the last hundred of each sync stay.
-    pub keep_runs: Duration,
-    /// How much of one list a run reads.
-    pub lists: ListBounds,
-}
-
-/// The bounds of one list in one run, for lists that never end.
-#[derive(Debug, Clone, Copy)]
-pub struct ListBounds {
-    /// Pages. What is behind them is for later runs, where places in the list are stored.
-    pub pages: u64,
-    /// Pages without records in a row.
-    pub empty_pages: u64,
-}
-
-impl Default for ListBounds {
-    /// Half a million pages: six a second for a day. A thousand empty pages in a row.
-    fn default() -> Self {
-        Self {
-            pages: 500_000,
-            empty_pages: 1_000,
-        }
-    }
-}
-
-impl Default for WorkerOptions {
-    fn default() -> Self {
-        Self {
-            concurrency: 16,
-            actions: 32,
-            lease: Duration::from_mins(1),
-            poll: Duration::from_secs(1),
-            drain: Duration::from_secs(20),
-            keep_runs: Duration::from_hours(30 * 24),
-            lists: ListBounds::default(),
-        }
-    }
-}
 
 /// A worker of this process.
 pub struct Worker {
@@ -78,8 +27,6 @@ impl IdKind for WorkerKind {
     const PREFIX: &'static str = "worker";
 }
 
-/// How many of a sync's newest runs are kept whatever they did.
-pub(crate) const KEEP_RUNS: i64 = 100;
 /// How often due times are looked for that a wrong clock has written, in microseconds.
 const RELEASE_EVERY: i64 = 60 * Timestamp::SECOND;
 /// Syncs that fall due within this time are claimed together, since a claim costs the database as much as a run does beside it. A sync that

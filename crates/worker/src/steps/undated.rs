@@ -1,7 +1,7 @@
 //! Finds rows whose date is empty, which no window shows, by reading the list without a filter.
 //!
-//! Two readings: each run reads the newest pages down to where the last run began; and the whole list is read once after the
-//! first reading and then every so often, a portion a run.
+//! Each run reads the newest pages down to where the last run began. The whole list is read once after the backfill and then every so
+//! often, a portion a run.
 
 use std::sync::Arc;
 
@@ -9,56 +9,53 @@ use domain::{Record, Timestamp, Value};
 use registry::Undated;
 use upstream::End;
 
-use crate::checkpoint::{Checkpoint, Sweep};
-use crate::context::{Batch, Beside, Context, Fetched};
+use crate::checkpoint::Sweep;
+use crate::context::Context;
 use crate::failure::Failure;
-use crate::list::{Following, Walk};
+use crate::pager::{ListPage, NextPage, Pager};
+use crate::writer::Write;
 
-/// How much further than the last run's beginning the newest pages are read, in microseconds: for clocks that differ and for
-/// records that show late.
+/// How much further than the beginning of the last run the newest pages are read, in microseconds: for clocks that differ and records
+/// that show late.
 const MARGIN: i64 = 3_600 * Timestamp::SECOND;
 
-/// Reads what the file asks for.
-pub(crate) async fn read(context: &Arc<Context>) -> Result<(), Failure> {
+/// Reads what the file declares.
+pub(crate) async fn run(context: &Arc<Context>) -> Result<(), Failure> {
     let Some(undated) = context.declared.undated else {
         return Ok(());
     };
-    // Only in a list that is in order can its newest pages be told; of any other, the portions of the whole must do.
+    // Only a list that is in order has newest pages. Of any other, the portions of the whole list must do.
     if context.declared.newest_first {
         newest(context).await?;
     }
     portion(context, undated).await
 }
 
-/// Reads the newest pages, however many came since the last run: a page that is left out here would not be missed for weeks.
+/// Reads the newest pages, however many came since the last run: the next run would not read a page that is left out here.
 async fn newest(context: &Arc<Context>) -> Result<(), Failure> {
     let began = context.now();
-    let head = context.checkpoint().head;
-    // A head that is ahead of the clock was written by another machine's.
-    let Some(until) = head.map(|head| head.min(began).plus(-MARGIN)) else {
-        context.remember(|checkpoint| checkpoint.head = Some(began));
-        return Ok(());
-    };
-    let mut walk = Walk::new(context, &[], None)?;
-    let mut ended = false;
-    while !ended {
-        let step = page(context, &mut walk).await?;
-        let past = step
-            .batch
-            .records
-            .iter()
-            .all(|record| age(context, record).is_some_and(|at| at < until));
-        let empty = step.batch.records.is_empty();
-        let beside = step.beside();
-        context.commit(step.batch, beside).await?;
-        // An empty page says nothing of how far the list was read.
-        ended = past && !empty || step.next?.is_none();
+    let head = context.writer.checkpoint().head;
+    // Another machine's clock wrote a head that is ahead of this one's.
+    if let Some(until) = head.map(|head| head.min(began).plus(-MARGIN)) {
+        let mut pager = Pager::new(context, &[], None)?;
+        let mut ended = false;
+        while !ended {
+            let (write, next) = page(context, &mut pager).await?;
+            let mut ages = write.records.iter().map(|record| age(context, record));
+            let past = ages.all(|age| age.is_some_and(|at| at < until));
+            // An empty page says nothing about how far the list was read.
+            let empty = write.records.is_empty();
+            context.writer.commit(write).await?;
+            ended = past && !empty || next?.is_none();
+        }
     }
-    context.remember(|checkpoint| checkpoint.head = Some(began));
+    context
+        .writer
+        .update_checkpoint(|checkpoint| checkpoint.head = Some(began));
     Ok(())
 }
 
-/// When a record stands in the list: the first of the ordering columns that has a value.
+/// Returns the time of a record by the list's order: the first of the ordering columns that has a value.
 fn age(context: &Context, record: &Record) -> Option<Timestamp> {
     let model = &context.table.model;
     model.newest_by.iter().find_map(
@@ -71,27 +68,25 @@ fn age(context: &Context, record: &Record) -> Option<Timestamp> {
 
 /// Reads a portion of the whole list.
 async fn portion(context: &Arc<Context>, undated: Undated) -> Result<(), Failure> {
-    let sweep = context.checkpoint().sweep.clone();
-    let due = sweep.next.is_some()
-        || sweep
-            .finished
-            .is_none_or(|last| context.now().has_elapsed(undated.every, last));
-    if !due {
+    let sweep = context.writer.checkpoint().sweep;
+    let is_recent = |last| !context.now().has_elapsed(undated.every, last);
+    if sweep.next.is_none() && sweep.finished.is_some_and(is_recent) {
         return Ok(());
     }
-    let mut walk = Walk::new(context, &[], sweep.next.as_deref())?;
+    let mut pager = Pager::new(context, &[], sweep.next.as_deref())?;
     for _ in 0..undated.pages {
-        let step = match page(context, &mut walk).await {
-            Ok(step) => step,
-            // The record by which the place was kept is gone: the next run begins from the top.
+        let (write, next) = match page(context, &mut pager).await {
+            // The record that the stored cursor names is gone: the next run begins at the top.
             Err(failure) if failure.refused() && sweep.next.is_some() => {
-                context.remember(|checkpoint| checkpoint.sweep.next = None);
+                context
+                    .writer
+                    .update_checkpoint(|checkpoint| checkpoint.sweep.next = None);
                 return Ok(());
             }
-            Err(failure) => return Err(failure),
+            page => page?,
         };
-        let mut checkpoint: Checkpoint = context.checkpoint().clone();
-        match &step.next {
+        let mut checkpoint = context.writer.checkpoint();
+        match &next {
             Ok(Some(next)) => checkpoint.sweep.next = Some(next.clone()),
             Ok(None) => {
                 checkpoint.sweep = Sweep {
@@ -101,58 +96,32 @@ async fn portion(context: &Arc<Context>, undated: Undated) -> Result<(), Failure
             }
             Err(_) => {}
         }
-        let beside = Beside {
+        let write = Write {
             checkpoint: Some(checkpoint),
-            ..step.beside()
+            ..write
         };
-        context.commit(step.batch, beside).await?;
-        if step.next?.is_none() {
+        context.writer.commit(write).await?;
+        if next?.is_none() {
             break;
         }
     }
     Ok(())
 }
 
-/// A page of the unfiltered list, and what comes after it.
-struct Step {
-    batch: Batch,
-    skipped: u32,
-    next: Result<Option<String>, Failure>,
-}
+/// A page of the unfiltered list, and the cursor of the next one. The records are good, even if there is none because of a failure.
+type UnfilteredPage = (Write, Result<Option<String>, Failure>);
 
-impl Step {
-    /// What is written beside the page's records. They are good, whatever stands beside them.
-    fn beside(&self) -> Beside {
-        Beside {
-            pages: 1,
-            skipped: self.skipped,
-            ..Beside::default()
-        }
-    }
-}
-
-/// Reads the next page of the walk.
-async fn page(context: &Context, walk: &mut Walk) -> Result<Step, Failure> {
-    let Fetched { answer, asked } = context.fetch(walk.call()).await?;
-    let page = context.read_page(&answer).await?;
-    let next = match walk.step(context, &answer, &page) {
-        Ok(Following::Page { cursor, .. }) => Ok(Some(cursor)),
-        Ok(Following::End(End::Proved)) => Ok(None),
-        Ok(Following::End(End::Unproved(doubt))) => {
+async fn page(context: &Context, pager: &mut Pager) -> Result<UnfilteredPage, Failure> {
+    let response = context.fetch(pager.call()).await?;
+    let ListPage { write, next, .. } = pager.read(context, response).await?;
+    let next = match next {
+        Ok(NextPage::Cursor(cursor)) => Ok(Some(cursor)),
+        Ok(NextPage::End(End::Proved)) => Ok(None),
+        Ok(NextPage::End(End::Unproved(doubt))) => {
             context.note_incomplete(doubt.to_string());
             Ok(None)
         }
-        Ok(Following::Bound { failure, .. }) | Err(failure) => Err(failure),
+        Ok(NextPage::Limit { failure, .. }) | Err(failure) => Err(failure),
     };
-    let skipped = u32::try_from(page.skipped.len()).unwrap_or(u32::MAX);
-    Ok(Step {
-        batch: Batch {
-            records: page.records,
-            asked,
-            bytes: answer.body.len(),
-            permit: answer.into_permit(),
-        },
-        skipped,
-        next,
-    })
+    Ok((write, next))
 }

@@ -1,7 +1,7 @@
-//! Writes a run's pages: one transaction after the other, each with the pages that wait by then.
+//! Group commit: one transaction writes all pages that are ready.
 //!
-//! Each transaction waits for the disk and locks rows that the next one needs, so one writer also writes up to three pages that others have
-//! ready.
+//! Each transaction waits for the disk and locks rows that the next one needs, so one reader also writes up to three pages that other
+//! readers have ready.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,51 +13,42 @@ use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
 use tokio::time::Instant;
 
+use super::{Write, Writer};
 use crate::checkpoint::Checkpoint;
-use crate::context::{Batch, Beside, Context};
 use crate::failure::Failure;
-use crate::ordering::Writings;
+use crate::write_order::PageWrites;
 
-/// Pages of one transaction.
+/// The most pages in one transaction.
 const PAGES: usize = 4;
-/// Records of one transaction, unless a page alone has more.
+/// The most records in one transaction, unless a single page has more.
 const RECORDS: usize = 4_000;
-/// After a transaction that took longer the next one writes a single page, so that none comes near its deadline.
+/// After a transaction that took longer, the next one writes a single page, so that none comes near its deadline.
 const SLOW: Duration = Duration::from_millis(500);
-
-/// A page to be written.
-#[derive(Debug)]
-struct Job {
-    batch: Batch,
-    beside: Beside,
-    /// Values that did not fit their columns.
-    misfits: RunNotes,
-}
 
 #[derive(Debug)]
 struct Waiting {
-    job: Arc<Job>,
-    /// Takes the counts if another writer wrote the page. Dropped if the joint transaction failed: each page is tried alone then.
+    write: Arc<Write>,
+    /// Receives the counts if another reader wrote the page. Dropped if the joint transaction failed: then each page is written alone.
     written: oneshot::Sender<PageCounts>,
 }
 
 /// The pages that are ready to be written.
 #[derive(Debug, Default)]
-pub(crate) struct Queue {
+pub(super) struct Queue {
     waiting: Vec<Waiting>,
     slow: bool,
 }
 
 impl Queue {
-    /// Removes `job`, and gives other pages that fit into its transaction.
-    fn take(&mut self, job: &Arc<Job>) -> Vec<Waiting> {
-        self.waiting.retain(|waiting| !Arc::ptr_eq(&waiting.job, job));
+    /// Removes `write`, and returns other pages that fit into its transaction.
+    fn take(&mut self, write: &Arc<Write>) -> Vec<Waiting> {
+        self.waiting.retain(|waiting| !Arc::ptr_eq(&waiting.write, write));
         if self.slow {
             return Vec::new();
         }
-        let mut records = job.batch.records.len();
+        let mut records = write.records.len();
         let fits = |waiting: &&Waiting| {
-            records = records.saturating_add(waiting.job.batch.records.len());
+            records = records.saturating_add(waiting.write.records.len());
             records <= RECORDS
         };
         let others = self.waiting.iter().take(PAGES - 1).take_while(fits).count();
@@ -65,145 +56,140 @@ impl Queue {
     }
 }
 
-impl Context {
-    /// Writes records and what goes with them, if the lease is still ours.
-    pub(crate) async fn write(&self, batch: Batch, beside: Beside) -> Result<PageCounts, Failure> {
-        let mut misfits = RunNotes::default();
-        if !beside.noted {
-            misfits.count_misfits(&self.table.model, &batch.records);
-        }
-        let job = Arc::new(Job {
-            batch,
-            beside,
-            misfits,
-        });
+impl Writer {
+    /// Writes records and what is stored with them, if the run still holds its lease.
+    pub(super) async fn write(&self, write: Write) -> Result<PageCounts, Failure> {
+        let write = Arc::new(write);
         let (sender, mut written) = oneshot::channel();
-        self.unwritten().queue.waiting.push(Waiting {
-            job: Arc::clone(&job),
+        self.state().queue.waiting.push(Waiting {
+            write: Arc::clone(&write),
             written: sender,
         });
-        let mut writings = self.ordering.writings().await;
+        let mut done = self.order.lock().await;
         let others = match written.try_recv() {
             Ok(counts) => return Ok(counts),
             Err(TryRecvError::Closed) => Vec::new(),
-            Err(TryRecvError::Empty) => self.unwritten().queue.take(&job),
+            Err(TryRecvError::Empty) => self.state().queue.take(&write),
         };
         let counts = if others.is_empty() {
-            self.transaction(&mut writings, &[job]).await?
+            self.transaction(&mut done, &[write]).await?
         } else {
-            self.write_together(&mut writings, job, others).await?
+            self.write_together(&mut done, write, others).await?
         };
         Ok(counts.into_iter().next().unwrap_or_default())
     }
 
     async fn write_together(
         &self,
-        writings: &mut Writings,
-        job: Arc<Job>,
+        done: &mut PageWrites,
+        write: Arc<Write>,
         others: Vec<Waiting>,
     ) -> Result<Vec<PageCounts>, Failure> {
-        let mut jobs = vec![job];
-        jobs.extend(others.iter().map(|waiting| Arc::clone(&waiting.job)));
-        let written = self.transaction(writings, &jobs).await;
-        let counts = match written {
+        let mut writes = vec![write];
+        writes.extend(others.iter().map(|waiting| Arc::clone(&waiting.write)));
+        let counts = match self.transaction(done, &writes).await {
             Ok(counts) => counts,
             Err(failure) => {
                 drop(others);
                 if matches!(failure, Failure::LeaseLost) || failure.database_is_away() {
                     return Err(failure);
                 }
-                jobs.truncate(1);
-                return self.transaction(writings, &jobs).await;
+                writes.truncate(1);
+                return self.transaction(done, &writes).await;
             }
         };
         for (waiting, counts) in others.into_iter().zip(counts.iter().skip(1)) {
-            // A reader that was cancelled takes no answer.
+            // A cancelled reader no longer receives.
             drop(waiting.written.send(counts.clone()));
         }
         Ok(counts)
     }
 
-    /// Writes pages in one transaction, in order, and gives the counts of each.
+    /// Writes pages in one transaction, in order, and returns the counts of each.
     async fn transaction(
         &self,
-        writings: &mut Writings,
-        jobs: &[Arc<Job>],
+        done: &mut PageWrites,
+        writes: &[Arc<Write>],
     ) -> Result<Vec<PageCounts>, Failure> {
-        let notes = self.take_notes();
+        let notes = {
+            let mut state = self.state();
+            state.noted_at = Instant::now();
+            std::mem::take(&mut state.notes)
+        };
         let began = Instant::now();
         let keys = self.written.get().cloned().flatten();
         let optimistic = keys.is_some();
-        let written = match self.try_pages(writings, jobs, &notes, keys).await {
-            // Another writer has put one of the records there.
+        let written = match self.try_pages(done, writes, &notes, keys).await {
+            // Another writer has inserted one of the records.
             Err(StoreError::Conflict { .. }) if optimistic => {
-                self.try_pages(writings, jobs, &notes, None).await
+                self.try_pages(done, writes, &notes, None).await
             }
             written => written,
         };
+        let mut state = self.state();
         let (counts, after) = match written {
             Ok(written) => written,
             Err(error) => {
-                self.note_before(notes);
+                let since = std::mem::replace(&mut state.notes, notes);
+                state.notes.merge(since);
                 return Err(error.into());
             }
         };
-        *writings = after;
-        self.unwritten().queue.slow = began.elapsed() > SLOW;
+        *done = after;
+        state.queue.slow = began.elapsed() > SLOW;
+        if let Some(checkpoint) = writes.iter().rev().find_map(|write| write.checkpoint.clone()) {
+            state.checkpoint = checkpoint;
+        }
+        drop(state);
         if let Some(counts) = counts.last() {
             self.learn_number(counts.last_number);
-        }
-        if let Some(checkpoint) = jobs.iter().rev().find_map(|job| job.beside.checkpoint.clone()) {
-            *self.checkpoint() = checkpoint;
         }
         Ok(counts)
     }
 
-    /// The transaction itself. Returns the counts, and the run's writings with these.
+    /// Runs the transaction itself. Returns the counts, and the run's writes including these.
     async fn try_pages(
         &self,
-        writings: &Writings,
-        jobs: &[Arc<Job>],
+        done: &PageWrites,
+        writes: &[Arc<Write>],
         notes: &RunNotes,
         keys: Option<Arc<WrittenKeys>>,
-    ) -> Result<(Vec<PageCounts>, Writings), StoreError> {
+    ) -> Result<(Vec<PageCounts>, PageWrites), StoreError> {
         let (table, lease, run) = (Arc::clone(&self.table), self.lease.clone(), self.run);
-        let (connection, now) = (self.connection.id, self.now());
-        let (pages, mut after, notes) = (jobs.to_vec(), writings.clone(), notes.clone());
-        let written = self.gateway.store().write_long(move |c| {
-            let mut before = Some(notes);
-            let mut all = Vec::with_capacity(pages.len());
-            for page in &pages {
-                let Job {
-                    batch,
-                    beside,
-                    misfits,
-                } = page.as_ref();
-                let mut notes = before.take().unwrap_or_default();
-                notes.merge(misfits.clone());
-                notes.progress = beside.progress.or(notes.progress);
+        let (connection, now) = (self.connection, self.clock.now());
+        let (writes, mut done, notes) = (writes.to_vec(), done.clone(), notes.clone());
+        let written = self.store.write_long(move |c| {
+            let mut earlier = Some(notes);
+            let mut all = Vec::with_capacity(writes.len());
+            for write in &writes {
+                let mut notes = earlier.take().unwrap_or_default();
+                if !write.misfits_counted {
+                    notes.count_misfits(&table.model, &write.records);
+                }
+                notes.progress = write.progress.or(notes.progress);
                 let commit = PageCommit {
                     table: &table.sql,
                     model: &table.model,
                     lease: &lease,
                     run,
                     connection,
-                    records: &batch.records,
-                    pages: beside.pages,
-                    skipped: beside.skipped,
-                    again: beside.again,
-                    slice: beside.slice.as_ref(),
-                    new_slices: &beside.new_slices,
-                    checkpoint: beside.checkpoint.as_ref().map(Checkpoint::store),
+                    records: &write.records,
+                    pages: write.pages,
+                    skipped: write.skipped,
+                    again: write.again,
+                    slice: write.slice.as_ref(),
+                    new_slices: &write.new_slices,
+                    checkpoint: write.checkpoint.as_ref().map(Checkpoint::to_json),
                     notes,
-                    requested: after.requested(batch.asked),
+                    requested: done.requested(write.requested),
                     written: keys.as_deref(),
                     now,
                 };
                 let counts = records::commit_page(c, &commit)?;
-                after.note(batch.asked, counts.written.clone());
+                done.note(write.requested, counts.written.clone());
                 all.push(counts);
             }
-            Ok((all, after))
+            Ok((all, done))
         });
         written.await
     }

@@ -1,0 +1,249 @@
+//! The end of a run: its result, when the sync is due next, and whether the key may read it, stored in one transaction.
+
+use domain::{RunId, SyncId, Timestamp};
+use gateway::{Gateway, GatewayError, permission_problem};
+use store::connections::{self, Problem};
+use store::records::Lease;
+use store::runs::{self, RunStatus};
+use store::schedule::{self, Claimed};
+use store::syncs::{self, SyncRow};
+use store::{DbConn, StoreError};
+
+use crate::checkpoint::Checkpoint;
+use crate::failure::Failure;
+use crate::options::KEEP_RUNS;
+use crate::writer::Remainder;
+
+/// The wait after a failure and its maximum, in microseconds. It doubles with each further failure.
+const RETRY: i64 = 60 * Timestamp::SECOND;
+const MAX_RETRY: i64 = 3_600 * Timestamp::SECOND;
+/// The same while the provider refuses the credentials, which only a person can correct.
+const RETRY_AUTH: i64 = 3_600 * Timestamp::SECOND;
+const MAX_RETRY_AUTH: i64 = 24 * 3_600 * Timestamp::SECOND;
+/// A run that the database cut off is due again after this, in microseconds. Longer if that happened before, as with a full disk.
+const HAND_BACK: i64 = 2 * Timestamp::SECOND;
+
+/// When a sync is due after a run that succeeded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Then {
+    Scheduled,
+    /// A backfill is followed by a run that brings what came meanwhile.
+    AtOnce,
+}
+
+/// What it takes to end a run.
+pub(super) struct Ending {
+    gateway: Gateway,
+    run: RunId,
+    /// How often the run was cut off before.
+    resumed: i64,
+    /// When the connection was last changed before the run took its credentials.
+    connection_updated_at: Timestamp,
+    lease: Lease,
+    pub(super) remainder: Remainder,
+}
+
+impl Ending {
+    pub(super) fn new(gateway: Gateway, claimed: &Claimed, lease: Lease) -> Self {
+        Self {
+            gateway,
+            run: claimed.run.id,
+            resumed: claimed.run.resumed,
+            connection_updated_at: claimed.connection.updated_at,
+            lease,
+            remainder: Remainder::default(),
+        }
+    }
+
+    /// Stores how the run ended, or gives the sync back so that the next claim resumes the run.
+    pub(super) async fn store(&self, outcome: &Result<Then, Failure>) -> Result<(), GatewayError> {
+        match outcome {
+            Err(Failure::Stopping) => self.hand_back(0).await,
+            Err(failure) if failure.database_is_away() => {
+                let wait = HAND_BACK.saturating_mul(self.resumed.clamp(0, 9) + 1);
+                self.hand_back(wait).await
+            }
+            Ok(then) => self.end(Ok(*then)).await,
+            Err(failure) => self.end(Err(failure)).await,
+        }
+    }
+
+    /// Gives the sync back in the middle of its run. It is due again `wait` microseconds from now.
+    async fn hand_back(&self, wait: i64) -> Result<(), GatewayError> {
+        let (lease, run, now) = (self.lease.clone(), self.run, self.gateway.clock().now());
+        let Remainder { notes, checkpoint } = self.remainder.clone();
+        let given_back = self.gateway.store().write(move |c| {
+            if !schedule::finish(c, lease.sync, &lease.holder, Some(now.plus(wait)), now)? {
+                return Ok(());
+            }
+            if let Some(checkpoint) = checkpoint {
+                syncs::set_checkpoint(c, lease.sync, &checkpoint.to_json())?;
+            }
+            runs::note(c, run, &notes, None)
+        });
+        Ok(given_back.await?)
+    }
+
+    async fn end(&self, outcome: Result<Then, &Failure>) -> Result<(), GatewayError> {
+        let now = self.gateway.clock().now();
+        let (lease, gateway, run) = (self.lease.clone(), self.gateway.clone(), self.run);
+        let Remainder { notes, checkpoint } = self.remainder.clone();
+        let updated_at = self.connection_updated_at;
+        let next = Next::after(outcome);
+        let permission = Permission::after(outcome);
+        let error = outcome.err().map(Failure::tell);
+        let stored = self.gateway.store().write(move |c| {
+            schedule::lock(c, lease.sync)?;
+            let Some(sync) = syncs::get_any_environment(c, lease.sync)? else {
+                return Ok(());
+            };
+            let mut checkpoint = checkpoint.unwrap_or_else(|| Checkpoint::from_json(&sync.checkpoint));
+            checkpoint.failures = match &error {
+                Some(_) => checkpoint.failures.saturating_add(1),
+                None => 0,
+            };
+            let regular = match gateway.syncs().next_due(&sync, now) {
+                // Another process may have the provider file that this one lacks, and the file may come back.
+                None if error.is_some() && !sync.paused => Some(now.plus(MAX_RETRY)),
+                regular => regular,
+            };
+            let due = regular.map(|regular| next.due(regular, now, checkpoint.failures, sync.id));
+            if !schedule::finish(c, lease.sync, &lease.holder, due, now)? {
+                return Err(StoreError::LeaseLost);
+            }
+            syncs::set_checkpoint(c, lease.sync, &checkpoint.to_json())?;
+            note_permission(c, &gateway, &sync, permission, updated_at, now)?;
+            let status = match &error {
+                Some(_) => RunStatus::Failed,
+                None => RunStatus::Succeeded,
+            };
+            let ending = runs::Ending {
+                status,
+                error: error.as_ref(),
+                at: now,
+            };
+            runs::note(c, run, &notes, Some(ending))?;
+            runs::forget_unchanged(c, lease.sync, KEEP_RUNS)
+        });
+        match stored.await {
+            // The worker that has the sync now ends the run.
+            Err(StoreError::LeaseLost) => Ok(()),
+            other => Ok(other?),
+        }
+    }
+}
+
+/// When a sync is due after its run ended.
+#[derive(Debug, Clone, Copy)]
+enum Next {
+    AtOnce,
+    Scheduled,
+    /// After a failure. `wait` is how long the provider asked to wait, in microseconds.
+    Retry {
+        wait: i64,
+    },
+    /// The provider refuses the credentials as a whole.
+    Unauthorized {
+        wait: i64,
+    },
+    /// The credentials are good, but may not read this sync.
+    NotPermitted,
+}
+
+impl Next {
+    fn after(outcome: Result<Then, &Failure>) -> Self {
+        let failure = match outcome {
+            Ok(Then::AtOnce) => return Self::AtOnce,
+            Ok(Then::Scheduled) => return Self::Scheduled,
+            Err(Failure::NotPermitted(_)) => return Self::NotPermitted,
+            Err(failure) => failure,
+        };
+        let asked = match failure {
+            Failure::Call(error) => error.retry_after(),
+            _ => None,
+        };
+        let wait = asked.and_then(|wait| i64::try_from(wait.as_micros()).ok());
+        let wait = wait.unwrap_or_default();
+        if failure.unauthorized() {
+            Self::Unauthorized { wait }
+        } else {
+            Self::Retry { wait }
+        }
+    }
+
+    /// Returns when the sync is due. `regular` is when its schedule says so.
+    ///
+    /// Without good credentials or a permission it is never due sooner than that. After another failure it is never due later, whatever
+    /// the provider asks for: a provider that is asked too soon says so again.
+    fn due(self, regular: Timestamp, now: Timestamp, failures: u32, sync: SyncId) -> Timestamp {
+        match self {
+            Self::AtOnce => now,
+            Self::Scheduled => regular,
+            Self::Retry { wait } => now
+                .plus(backoff(RETRY, MAX_RETRY, failures, sync).max(wait))
+                .min(regular),
+            Self::Unauthorized { wait } => {
+                let wait = backoff(RETRY_AUTH, MAX_RETRY_AUTH, failures, sync).max(wait);
+                now.plus(wait).max(regular)
+            }
+            Self::NotPermitted => regular.max(now.plus(RETRY_AUTH)),
+        }
+    }
+}
+
+/// Returns the wait after so many failures in a row, in microseconds, with up to a tenth of jitter.
+fn backoff(first: i64, most: i64, failures: u32, sync: SyncId) -> i64 {
+    let doubled = first.saturating_mul(1_i64.checked_shl(failures.saturating_sub(1).min(20)).unwrap_or(1));
+    let wait = doubled.min(most);
+    wait.saturating_add(sync.raw().rem_euclid(100).saturating_mul(wait / 1_000))
+}
+
+/// What a run says about the key's permission to read the sync.
+enum Permission {
+    Granted,
+    Denied(upstream::ProviderError),
+    Unknown,
+}
+
+impl Permission {
+    fn after(outcome: Result<Then, &Failure>) -> Self {
+        match outcome {
+            Ok(_) => Self::Granted,
+            Err(Failure::NotPermitted(denial)) => Self::Denied(denial.clone()),
+            Err(_) => Self::Unknown,
+        }
+    }
+}
+
+/// Notes on the sync whether its key may read it, unless the connection was changed since `updated_at`: it may have another key then.
+fn note_permission(
+    c: &mut DbConn,
+    gateway: &Gateway,
+    sync: &SyncRow,
+    permission: Permission,
+    updated_at: Timestamp,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let problem = match permission {
+        Permission::Unknown => return Ok(()),
+        Permission::Granted if sync.problem.is_none() => return Ok(()),
+        Permission::Granted => None,
+        Permission::Denied(denial) => {
+            let Some(provider) = gateway.registry().get(sync.provider.as_str()) else {
+                return Ok(());
+            };
+            let new = permission_problem(provider, &sync.name, &denial, now);
+            // A problem that lasts keeps the time at which it began.
+            let same = |old: &Problem| (&old.code, &old.message) == (&new.code, &new.message);
+            if sync.problem.as_ref().is_some_and(same) {
+                return Ok(());
+            }
+            Some(new)
+        }
+    };
+    let connection = connections::get_any_environment(c, sync.connection)?;
+    if connection.is_some_and(|connection| connection.updated_at == updated_at) {
+        syncs::set_problem(c, sync.id, problem.as_ref())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,52 @@
+//! The lookback: the recent window that every run after the backfill reads again.
+
+use std::sync::Arc;
+
+use domain::Timestamp;
+
+use super::missing;
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::plan;
+use crate::slices::{self, Purpose, SliceQueue};
+
+/// The window that a run has read again.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ReadWindow {
+    /// Where it begins.
+    pub(crate) from: Timestamp,
+    /// Whether it is the widest that the file declares, unless every run reads that one.
+    pub(crate) widest: bool,
+}
+
+/// Reads the longest lookback window that is due, and marks rows as deleted that are gone from it.
+pub(crate) async fn run(context: &Arc<Context>) -> Result<ReadWindow, Failure> {
+    let (now, declared) = (context.now(), &context.declared);
+    let checkpoint = context.writer.checkpoint();
+    let planned = context
+        .window()
+        .and_then(|window| plan::lookback(declared, window, &checkpoint, now));
+    let Some((range, reaches)) = planned else {
+        return Ok(ReadWindow {
+            from: now,
+            widest: false,
+        });
+    };
+    let widest = declared.lookback.iter().max_by_key(|lookback| lookback.reach);
+    let widest = widest.is_some_and(|widest| widest.every.is_some() && reaches.contains(&widest.reach));
+    let queue = SliceQueue::of_range(context, Some(range));
+    if declared.track_deletes {
+        let read = slices::read_all(context, queue, Purpose::Compare).await?;
+        missing::mark_deleted(context, Some(range), read).await?;
+    } else {
+        slices::read_all(context, queue, Purpose::Fill).await?;
+    }
+    context.writer.update_checkpoint(|checkpoint| {
+        let read = reaches.into_iter().map(|reach| (reach, now));
+        checkpoint.lookbacks.extend(read);
+    });
+    Ok(ReadWindow {
+        from: range.from,
+        widest,
+    })
+}

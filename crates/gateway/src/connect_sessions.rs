@@ -12,7 +12,7 @@ use store::connect_sessions::{self, ConnectSessionRow, NewConnectSession};
 use store::connections::{self, ConnectionRow};
 use store::integrations::{self, NewIntegration};
 use upstream::Target;
-use vault::SessionToken;
+use vault::session_token;
 
 use crate::connect::random_name;
 use crate::establish::{Authority, Draft};
@@ -80,7 +80,7 @@ impl fmt::Debug for Session {
 impl Session {
     /// Whether `text` is meant as the token of a session, rather than as an API key.
     pub fn is_token(text: &str) -> bool {
-        SessionToken::is_meant(text)
+        session_token::has_prefix(text)
     }
 
     /// The environment in which it lets connect.
@@ -212,10 +212,10 @@ impl Sessions<'_> {
             return Err(GatewayError::InvalidBody(errors));
         }
         let now = self.0.clock.now();
-        let token = SessionToken::generate();
+        let token = session_token::generate();
         let new = NewConnectSession {
             environment: caller.environment,
-            token_hash: SessionToken::hash(token.expose_secret()),
+            token_hash: session_token::hash(token.expose_secret()),
             connection,
             end_user: labels.end_user,
             tags: labels.tags.unwrap_or_default(),
@@ -268,10 +268,10 @@ impl Sessions<'_> {
 
     /// Whose token `token` is.
     pub async fn authenticate(&self, token: &str) -> Result<Session, GatewayError> {
-        if !SessionToken::is_well_formed(token) {
+        if !session_token::is_well_formed(token) {
             return Err(GatewayError::MalformedSessionToken);
         }
-        let (hash, now) = (SessionToken::hash(token), self.0.clock.now());
+        let (hash, now) = (session_token::hash(token), self.0.clock.now());
         let found = self
             .0
             .store

@@ -173,7 +173,7 @@ impl Keys<'_> {
     /// Whose key `secret` is. A good key is cached for two seconds: for so long one that another process revoked is still accepted.
     /// What this process revokes is refused at once.
     pub async fn authenticate(&self, secret: &str) -> Result<Caller, GatewayError> {
-        match self.0.callers.get(&vault::hash_api_key(secret)) {
+        match self.0.callers.get(&vault::api_key::hash(secret)) {
             Some(caller) => Ok(caller),
             None => self.authenticate_anew(secret).await,
         }
@@ -181,7 +181,7 @@ impl Keys<'_> {
 
     /// The same without the cache: for requests whose effects last, such as the making of another key.
     pub async fn authenticate_anew(&self, secret: &str) -> Result<Caller, GatewayError> {
-        let hash = vault::hash_api_key(secret);
+        let hash = vault::api_key::hash(secret);
         let (reading, wanted) = (self.0.callers.begin(), hash.clone());
         let row = self
             .0
@@ -237,7 +237,7 @@ impl Keys<'_> {
             .write(move |c| environments::ensure(c, &name, now))
             .await?;
         if let Some(secret) = secret {
-            vault::ApiKeySecret::check_given(secret.expose_secret())?;
+            vault::api_key::check(secret.expose_secret())?;
             let added = self.add(environment.id, "from configuration", &secret, everything());
             if let (_, Some(known)) = added.await? {
                 warn_of(&known, &environment);
@@ -245,7 +245,7 @@ impl Keys<'_> {
             return Ok(None);
         }
         let id = environment.id;
-        let secret = vault::ApiKeySecret::generate(&environment.name);
+        let secret = vault::api_key::generate(&environment.name);
         let key = self.new_key(id, "first start", &secret, everything());
         let made = key.id;
         // Of processes that start at once, one makes a key.
@@ -312,7 +312,7 @@ impl Keys<'_> {
         let secret = if request.uuid {
             SecretString::from(uuid::Uuid::new_v4().to_string())
         } else {
-            vault::ApiKeySecret::generate(&environment.name)
+            vault::api_key::generate(&environment.name)
         };
         let (id, _) = self
             .add(environment.id, &request.name, &secret, request.scopes)
@@ -368,8 +368,8 @@ impl Keys<'_> {
             environment,
             id: ApiKeyId::new(now),
             name: name.to_owned(),
-            prefix: vault::ApiKeySecret::prefix_of(secret.expose_secret()),
-            hash: vault::hash_api_key(secret.expose_secret()),
+            prefix: vault::api_key::display_prefix(secret.expose_secret()),
+            hash: vault::api_key::hash(secret.expose_secret()),
             scopes,
             created_at: now,
         }

@@ -80,9 +80,9 @@ impl TestApp {
 
     async fn client_of(&self, name: &str, scopes: &[Scope]) -> Client {
         let name: EnvironmentName = name.parse().expect("a name of an environment");
-        let secret = vault::ApiKeySecret::generate(&name);
-        let (hash, now) = (vault::hash_api_key(secret.expose_secret()), self.clock.now());
-        let prefix = vault::ApiKeySecret::prefix_of(secret.expose_secret());
+        let secret = vault::api_key::generate(&name);
+        let (hash, now) = (vault::api_key::hash(secret.expose_secret()), self.clock.now());
+        let prefix = vault::api_key::display_prefix(secret.expose_secret());
         let scopes = scopes.iter().map(ToString::to_string).collect();
         let made = name.clone();
         let environment = self.store.write(move |c| {

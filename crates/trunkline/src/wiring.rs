@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use store::{Dialect, Store, StoreOptions};
 use upstream::{Upstream, UpstreamOptions};
 use url::Url;
-use vault::{ApiKeySecret, KeyFile, KeyRing, SecretKey};
+use vault::{KeyFile, KeyRing, SecretKey, api_key};
 use worker::WorkerOptions;
 
 use crate::config::{self, Config, ConfigError};
@@ -196,7 +196,7 @@ pub(crate) fn check_secret_key(config: &Config) -> Result<(), ConfigError> {
     let Some(secret) = &config.secret_key else {
         return Ok(());
     };
-    ApiKeySecret::check_given(secret.expose_secret()).map_err(|error| {
+    api_key::check(secret.expose_secret()).map_err(|error| {
         ConfigError::unusable(
             "secret_key",
             format!("{error}. `trunkline key generate` makes one; without the setting, the first start does"),

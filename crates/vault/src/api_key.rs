@@ -1,66 +1,54 @@
-//! API keys of this service: made, checked and hashed.
+//! Trunkline's own API keys. A key is shown once as a [`SecretString`]; only its hash is stored.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::EnvironmentName;
 use secrecy::SecretString;
-use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use crate::VaultError;
+use crate::digest::labelled_sha256;
+use crate::error::VaultError;
 
-/// Characters of the random part of a key that we made: 32 bytes in base64.
+/// Characters of the random part of a generated key: 32 bytes in base64.
 const RANDOM: usize = 43;
 /// The shortest key that an operator may choose.
 const SHORTEST: usize = 32;
-/// Characters of a random part that are shown.
+/// Characters of the random part that may be shown.
 const SHOWN: usize = 4;
 
-/// Rules for the text of API keys. The text itself is a [`SecretString`], shown once and kept as a hash.
-#[derive(Debug)]
-pub struct ApiKeySecret;
+/// Returns a new key: `tl_<environment>_` and 43 random characters (256 bits).
+pub fn generate(environment: &EnvironmentName) -> SecretString {
+    let bytes = Zeroizing::new(rand::random::<[u8; 32]>());
+    format!("tl_{environment}_{}", URL_SAFE_NO_PAD.encode(*bytes)).into()
+}
 
-impl ApiKeySecret {
-    /// A new key, `tl_<environment>_` and 43 random characters (256 bits).
-    pub fn generate(environment: &EnvironmentName) -> SecretString {
-        let mut bytes = Zeroizing::new([0; 32]);
-        rand::fill(bytes.as_mut_slice());
-        format!("tl_{environment}_{}", URL_SAFE_NO_PAD.encode(*bytes)).into()
-    }
+/// Returns the start of a key, by which people tell keys apart: everything before the random part, and 4 characters of that part.
+pub fn display_prefix(key: &str) -> String {
+    let length = key.chars().count();
+    let words = if key.starts_with("tl_") {
+        length.saturating_sub(RANDOM)
+    } else {
+        0
+    };
+    key.chars().take(words + SHOWN.min(length / 4)).collect()
+}
 
-    /// The beginning of a key by which people tell their keys apart: the words before its random part and 4 characters of that.
-    pub fn prefix_of(key: &str) -> String {
-        let length = key.chars().count();
-        let words = if key.starts_with("tl_") {
-            length.saturating_sub(RANDOM)
-        } else {
-            0
-        };
-        key.chars().take(words + SHOWN.min(length / 4)).collect()
-    }
-
-    /// Whether a key that the operator chose will do: a UUID (which Nango's clients demand), or at least 32 of `[A-Za-z0-9_-]`.
-    pub fn check_given(key: &str) -> Result<(), VaultError> {
-        // A UUID has 36 such characters, so one rule covers both.
-        let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-        if key.len() >= SHORTEST && key.chars().all(allowed) {
-            Ok(())
-        } else {
-            Err(VaultError::BadApiKey)
-        }
+/// Checks a key that the operator chose: a UUID (which Nango's clients require), or at least 32 of `[A-Za-z0-9_-]`.
+pub fn check(key: &str) -> Result<(), VaultError> {
+    // A UUID has 36 of these characters, so one rule covers both.
+    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if key.len() >= SHORTEST && key.chars().all(allowed) {
+        Ok(())
+    } else {
+        Err(VaultError::InvalidApiKey)
     }
 }
 
-/// What is stored of an API key: SHA-256 with a prefix of its own, in hex.
+/// Returns the hash that is stored of a key.
 ///
-/// A plain hash is enough, for a key is random and long; a slow one would only slow every request.
-pub fn hash_api_key(key: &str) -> String {
-    hex::encode(
-        Sha256::new()
-            .chain_update(b"trunkline api key v1\0")
-            .chain_update(key.as_bytes())
-            .finalize(),
-    )
+/// A fast hash is enough, because a key is long and random. A slow hash would only slow down every request.
+pub fn hash(key: &str) -> String {
+    labelled_sha256("trunkline api key v1", key.as_bytes())
 }
 
 #[cfg(test)]
@@ -70,49 +58,37 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_made_key_names_its_environment_and_passes_the_rule() {
+    fn a_generated_key_names_its_environment_and_passes_the_check() {
         let environment: EnvironmentName = "dev".parse().unwrap();
-        let key = ApiKeySecret::generate(&environment);
+        let key = generate(&environment);
         let text = key.expose_secret();
         assert!(text.starts_with("tl_dev_") && text.len() == 7 + RANDOM, "{text}");
-        ApiKeySecret::check_given(text).unwrap();
-        assert_eq!(
-            Some(ApiKeySecret::prefix_of(text).as_str()),
-            text.get(..7 + SHOWN)
-        );
-        assert_ne!(text, ApiKeySecret::generate(&environment).expose_secret());
+        check(text).unwrap();
+        assert_eq!(Some(display_prefix(text).as_str()), text.get(..7 + SHOWN));
+        assert_ne!(text, generate(&environment).expose_secret());
     }
 
     #[test]
-    fn a_given_key_is_long_and_plain() {
-        ApiKeySecret::check_given("5f2c7a0e-1111-4222-8333-444455556666").unwrap();
-        for bad in [
-            "",
-            "short",
-            "5f2c7a0e-1111-4222-8333-44445555666 6",
-            "ääääääääääääääääääääääääääääääääääää",
-        ] {
-            let error = ApiKeySecret::check_given(bad).unwrap_err();
-            assert!(error.to_string().contains("at least 32"));
+    fn a_chosen_key_must_be_long_and_plain() {
+        check("5f2c7a0e-1111-4222-8333-444455556666").unwrap();
+        let spaced = "5f2c7a0e-1111-4222-8333-44445555666 6";
+        for bad in ["", "short", spaced, &"ä".repeat(36)] {
+            assert!(check(bad).unwrap_err().to_string().contains("at least 32"));
         }
     }
 
     #[test]
-    fn a_prefix_never_shows_more_than_a_quarter_of_the_random_part() {
-        assert_eq!(
-            ApiKeySecret::prefix_of("5f2c7a0e-1111-4222-8333-444455556666"),
-            "5f2c"
-        );
-        assert_eq!(ApiKeySecret::prefix_of("abcd"), "a");
-        assert_eq!(ApiKeySecret::prefix_of("tl_x"), "t");
-        assert_eq!(ApiKeySecret::prefix_of(""), "");
+    fn a_display_prefix_never_shows_more_than_a_quarter_of_the_random_part() {
+        assert_eq!(display_prefix("5f2c7a0e-1111-4222-8333-444455556666"), "5f2c");
+        assert_eq!(display_prefix("abcd"), "a");
+        assert_eq!(display_prefix("tl_x"), "t");
+        assert_eq!(display_prefix(""), "");
     }
 
     #[test]
-    fn a_hash_is_stable_and_differs_by_key() {
-        assert_eq!(hash_api_key("a").len(), 64);
-        assert_eq!(hash_api_key("a"), hash_api_key("a"));
-        assert_ne!(hash_api_key("a"), hash_api_key("b"));
-        assert_ne!(hash_api_key("a"), hex::encode(Sha256::digest(b"a")));
+    fn a_hash_is_stable_labelled_and_differs_by_key() {
+        let expected = hex::encode(<sha2::Sha256 as sha2::Digest>::digest(b"trunkline api key v1\0a"));
+        assert_eq!(hash("a"), expected);
+        assert_ne!(hash("a"), hash("b"));
     }
 }

@@ -1,86 +1,70 @@
-//! What can go wrong with keys and sealed values.
+//! Errors of keys and sealed values.
 
 use std::path::PathBuf;
 
-use crate::KeyId;
+use crate::key_id::KeyId;
 
-/// Why a key cannot be used or a value not opened. Holds no secret.
+/// Why a key cannot be used, or why a sealed value cannot be opened. Holds no secret.
 #[derive(Debug, thiserror::Error)]
 pub enum VaultError {
-    /// A key that is not 32 bytes of base64.
+    /// An encryption key is not 32 bytes of base64.
     #[error(
         "an encryption key must be 32 bytes in base64 (44 characters, or 43 without the last =), as `openssl rand -base64 32` prints; {problem}"
     )]
-    BadKey {
-        /// What is wrong with it, without a word of it.
+    InvalidKey {
+        /// What is wrong with the key, without quoting it.
         problem: String,
     },
-    /// Sealed with a key that is not in the key ring.
+    /// The value was sealed with a key that is not in the key ring.
     #[error(
-        "sealed with the encryption key {key_id}, which this process does not have: add that key as an older one"
+        "the value is sealed with the encryption key {key_id}, which this process does not have: add that key as an older one"
     )]
     UnknownKey {
-        /// The key that is needed.
+        /// The missing key.
         key_id: KeyId,
     },
-    /// The content or the place it stands in is not the one that was sealed.
-    #[error("a sealed value was changed, or stands in another row or field than it was sealed for")]
+    /// The content, the row or the field differs from what was sealed.
+    #[error("a sealed value was changed, or was moved from the row or field that it was sealed for")]
     Tampered,
-    /// The text is no sealed value.
+    /// The text is not a sealed value.
     #[error("not a sealed value of the form v1.KEY-ID.CONTENT")]
     Malformed,
-    /// An API key that could be guessed or cannot stand in a header.
+    /// An API key is too short, or has characters that cannot be sent in a header.
     #[error("an API key must be a UUID, or at least 32 letters, digits, _ or -")]
-    BadApiKey,
+    InvalidApiKey,
     /// Other users can read the key file.
     #[error("other users can read the key file {path}: run `chmod 600 {path}`")]
-    KeyFileOpen {
+    KeyFileNotPrivate {
         /// The file.
         path: PathBuf,
     },
-    /// There is no key file.
+    /// The key file does not exist.
     #[error(
-        "the key file {path} is missing: put it back from your backup, mount the volume that it is on, or give the keys in \
+        "the key file {path} is missing: restore it from your backup, mount the volume that holds it, or set the keys in \
          TRUNKLINE_ENCRYPTION_KEY"
     )]
     KeyFileMissing {
-        /// Where it should be.
+        /// The expected path.
         path: PathBuf,
     },
-    /// The key file holds no key.
+    /// The key file holds no keys, or something else.
     #[error(
-        "the key file {path} is empty: put it back from your backup, or delete it if no database was used with it"
+        "the key file {path} {problem}: restore it from your backup, or delete it if no database was ever used with it"
     )]
-    KeyFileEmpty {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The key file is not a file of keys.
-    #[error("the key file {path} {problem}: put it back from your backup")]
     KeyFileInvalid {
         /// The file.
         path: PathBuf,
-        /// What it is instead.
-        problem: &'static str,
+        /// What is wrong with the file, such as `is empty`.
+        problem: String,
     },
-    /// A line of the key file is not a key.
-    #[error("line {line} of the key file {path} is not a key: put the file back from your backup")]
-    KeyFileLine {
-        /// The file.
-        path: PathBuf,
-        /// Counted from 1.
-        line: usize,
-        /// What is wrong with the line.
-        source: Box<VaultError>,
-    },
-    /// The file system refused.
-    #[error("cannot {doing} the key file {path}: {source}")]
-    KeyFile {
+    /// The operating system refused to read or write the key file.
+    #[error("cannot {action} the key file {path}: {source}")]
+    KeyFileIo {
         /// `read` or `write`.
-        doing: &'static str,
+        action: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         source: std::io::Error,
     },
 }

@@ -1,6 +1,6 @@
-//! The file that keeps the keys when none is configured: one a line, the first is current, the rest are older.
+//! The key file, which holds the encryption keys when none is configured: one key a line, the current one first.
 //!
-//! The file is written as a whole or not at all: a process that is killed at any point leaves the old file or the new one.
+//! Every write replaces the whole file: a process that is killed at any point leaves either the old file or the new one.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -10,164 +10,139 @@ use secrecy::ExposeSecret;
 use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
 
-use crate::{KeyRing, SecretKey, VaultError};
+use crate::error::VaultError;
+use crate::key::SecretKey;
+use crate::key_ring::KeyRing;
 
-/// Bytes of a key file at most: more than a thousand keys.
+/// The largest key file in bytes: more than a thousand keys.
 const MAX_SIZE: u64 = 64 * 1024;
 
-/// A key file by its path. Only its owner may read it; systems without Unix permissions do not check that.
+/// The path of a key file. Only the file's owner may read it; this is checked on Unix only.
 ///
-/// All functions block: call them on a thread that may.
+/// All functions block, so call them on a thread that may block.
 #[derive(Debug, Clone)]
 pub struct KeyFile {
     path: PathBuf,
 }
 
 impl KeyFile {
-    /// The key file at `path`, which need not exist.
+    /// Creates a handle to the key file at `path`, which need not exist.
     pub fn at(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }
     }
 
-    /// Where it is.
+    /// Returns the path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Reads the keys of the file. Never creates it: [`VaultError::KeyFileMissing`] if there is none.
+    /// Reads the keys. Never creates the file: [`VaultError::KeyFileMissing`] if there is none.
     pub fn load(&self) -> Result<KeyRing, VaultError> {
         let text = self.read()?;
         let mut keys = Vec::new();
-        for (index, line) in text
-            .lines()
-            .enumerate()
-            .filter(|(_, line)| !line.trim().is_empty())
-        {
-            keys.push(
-                SecretKey::from_base64(line).map_err(|error| VaultError::KeyFileLine {
-                    path: self.path.clone(),
-                    line: index + 1,
-                    source: Box::new(error),
-                })?,
-            );
+        let lines = (1..).zip(text.lines());
+        for (line, key) in lines.filter(|(_, line)| !line.trim().is_empty()) {
+            let invalid = |error| self.invalid(format!("has no valid key in line {line} ({error})"));
+            keys.push(SecretKey::from_base64(key).map_err(invalid)?);
         }
         let mut keys = keys.into_iter();
-        let current = keys.next().ok_or_else(|| VaultError::KeyFileEmpty {
-            path: self.path.clone(),
-        })?;
+        let current = keys.next().ok_or_else(|| self.invalid("is empty"))?;
         Ok(KeyRing::new(current, keys.collect()))
     }
 
-    /// Creates the file with a new key; returns `None` if there is a file already, which stays as it is.
+    /// Creates the file with a new key. Returns `None` and changes nothing if a file exists.
     ///
-    /// Only for a database that has never been used with a key.
+    /// Call it only for a database that was never used with a key.
     pub fn create(&self) -> Result<Option<KeyRing>, VaultError> {
         let ring = KeyRing::new(SecretKey::generate(), Vec::new());
-        let written = self.write(&ring, &self.path)?;
-        match written.persist_noclobber(&self.path) {
-            Ok(_) => {}
-            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => return Ok(None),
-            Err(error) => return Err(self.failed("write", error.error)),
-        }
-        sync_folder(&self.path).map_err(|source| self.failed("write", source))?;
-        Ok(Some(ring))
+        let created =
+            write_temporary(&ring, &self.path).and_then(|file| match file.persist_noclobber(&self.path) {
+                Ok(_) => sync_folder(&self.path).map(|()| Some(ring)),
+                Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(None),
+                Err(error) => Err(error.error),
+            });
+        created.map_err(self.io_error("write"))
     }
 
-    /// Puts a new key before the others, which stay as older ones.
+    /// Puts a new key before the existing ones, which stay as older keys.
     ///
-    /// Two rotations at once would lose one of the new keys: the caller lets one process at a time do it.
+    /// Two rotations at the same time would lose a new key, so the caller must run one at a time.
     pub fn rotate(&self) -> Result<KeyRing, VaultError> {
-        let old = self.load()?;
-        let older = std::iter::once(old.current().clone())
-            .chain(old.older().iter().cloned())
-            .collect();
+        let older = self.load()?.keys().cloned().collect();
         let ring = KeyRing::new(SecretKey::generate(), older);
-        // A link to the file stays one.
-        let path = fs::canonicalize(&self.path).map_err(|source| self.failed("read", source))?;
-        let written = self.write(&ring, &path)?;
-        written
-            .persist(&path)
-            .map_err(|error| self.failed("write", error.error))?;
-        sync_folder(&path).map_err(|source| self.failed("write", source))?;
+        // Replaces the target of a symbolic link, not the link.
+        let path = fs::canonicalize(&self.path).map_err(self.io_error("read"))?;
+        write_temporary(&ring, &path)
+            .and_then(|file| file.persist(&path).map_err(io::Error::from))
+            .and_then(|_| sync_folder(&path))
+            .map_err(self.io_error("write"))?;
         Ok(ring)
     }
 
     fn read(&self) -> Result<Zeroizing<String>, VaultError> {
-        let invalid = |problem| VaultError::KeyFileInvalid {
-            path: self.path.clone(),
-            problem,
-        };
-        // Before it is opened: opening a pipe would wait for a writer.
+        // Checks the type before opening, because opening a pipe would wait for a writer.
         match fs::metadata(&self.path) {
             Ok(found) if found.is_file() => {}
-            Ok(found) if found.is_dir() => return Err(invalid("is a folder")),
-            Ok(_) => return Err(invalid("is not a regular file")),
+            Ok(found) if found.is_dir() => return Err(self.invalid("is a folder")),
+            Ok(_) => return Err(self.invalid("is not a regular file")),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(VaultError::KeyFileMissing {
-                    path: self.path.clone(),
-                });
+                let path = self.path.clone();
+                return Err(VaultError::KeyFileMissing { path });
             }
-            Err(error) => return Err(self.failed("read", error)),
+            Err(error) => return Err(self.io_error("read")(error)),
         }
-        let file = File::open(&self.path).map_err(|source| self.failed("read", source))?;
-        self.check_permissions(&file)?;
+        let file = File::open(&self.path).map_err(self.io_error("read"))?;
+        if !is_private(&file).map_err(self.io_error("read"))? {
+            let path = self.path.clone();
+            return Err(VaultError::KeyFileNotPrivate { path });
+        }
         let mut bytes = Zeroizing::new(Vec::new());
-        file.take(MAX_SIZE + 1)
-            .read_to_end(&mut bytes)
-            .map_err(|source| self.failed("read", source))?;
-        if u64::try_from(bytes.len()).is_ok_and(|length| length > MAX_SIZE) {
-            return Err(invalid("is larger than a key file can be"));
+        let size = file.take(MAX_SIZE + 1).read_to_end(&mut bytes);
+        let size = size.map_err(self.io_error("read"))?;
+        if u64::try_from(size).is_ok_and(|size| size > MAX_SIZE) {
+            return Err(self.invalid("is larger than a key file can be"));
         }
-        let text = str::from_utf8(&bytes).map_err(|_| invalid("is not text"))?;
+        let text = str::from_utf8(&bytes).map_err(|_| self.invalid("is not text"))?;
         Ok(Zeroizing::new(text.to_owned()))
     }
 
-    /// Writes the keys into a new file in the folder of `path`, readable by its owner alone.
-    fn write(&self, ring: &KeyRing, path: &Path) -> Result<NamedTempFile, VaultError> {
-        let write = || {
-            let mut file = tempfile::Builder::new()
-                .prefix(".trunkline-key-")
-                .tempfile_in(folder_of(path))?;
-            for key in std::iter::once(ring.current()).chain(ring.older()) {
-                file.write_all(key.to_base64().expose_secret().as_bytes())?;
-                file.write_all(b"\n")?;
-            }
-            file.as_file().sync_all()?;
-            Ok(file)
-        };
-        write().map_err(|source| self.failed("write", source))
-    }
-
-    #[cfg(unix)]
-    fn check_permissions(&self, file: &File) -> Result<(), VaultError> {
-        use std::os::unix::fs::PermissionsExt;
-        let mode = file
-            .metadata()
-            .map_err(|source| self.failed("read", source))?
-            .permissions()
-            .mode();
-        let of_others = mode & 0o077;
-        if of_others == 0 {
-            Ok(())
-        } else {
-            Err(VaultError::KeyFileOpen {
-                path: self.path.clone(),
-            })
+    fn invalid(&self, problem: impl Into<String>) -> VaultError {
+        VaultError::KeyFileInvalid {
+            path: self.path.clone(),
+            problem: problem.into(),
         }
     }
 
-    #[cfg(not(unix))]
-    fn check_permissions(&self, _: &File) -> Result<(), VaultError> {
-        Ok(())
-    }
-
-    fn failed(&self, doing: &'static str, source: io::Error) -> VaultError {
-        VaultError::KeyFile {
-            doing,
+    fn io_error(&self, action: &'static str) -> impl Fn(io::Error) -> VaultError {
+        move |source| VaultError::KeyFileIo {
+            action,
             path: self.path.clone(),
             source,
         }
     }
+}
+
+/// Writes the keys to a new file in the folder of `path`. Only the owner can read it.
+fn write_temporary(ring: &KeyRing, path: &Path) -> io::Result<NamedTempFile> {
+    let mut file = tempfile::Builder::new()
+        .prefix(".trunkline-key-")
+        .tempfile_in(folder_of(path))?;
+    for key in ring.keys() {
+        writeln!(file, "{}", key.to_base64().expose_secret())?;
+    }
+    file.as_file().sync_all()?;
+    Ok(file)
+}
+
+#[cfg(unix)]
+fn is_private(file: &File) -> io::Result<bool> {
+    use std::os::unix::fs::PermissionsExt;
+    Ok(file.metadata()?.permissions().mode() & 0o077 == 0)
+}
+
+#[cfg(not(unix))]
+fn is_private(_: &File) -> io::Result<bool> {
+    Ok(true)
 }
 
 fn folder_of(path: &Path) -> &Path {
@@ -176,7 +151,7 @@ fn folder_of(path: &Path) -> &Path {
         .unwrap_or(Path::new("."))
 }
 
-/// Makes the file's name survive a power cut as well.
+/// Makes the new name of the file survive a power cut.
 fn sync_folder(path: &Path) -> io::Result<()> {
     if cfg!(unix) {
         File::open(folder_of(path))?.sync_all()
@@ -195,13 +170,13 @@ mod tests {
         KeyFile::at(folder.path().join("trunkline.key"))
     }
 
-    #[expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+    #[expect(clippy::unwrap_used, reason = "a test helper may panic")]
     fn mode(file: &KeyFile) -> u32 {
         fs::metadata(file.path()).unwrap().permissions().mode() & 0o777
     }
 
     #[test]
-    fn a_created_file_is_for_its_owner_and_is_never_replaced_by_another() {
+    fn a_created_file_is_private_and_creating_again_does_not_replace_it() {
         let folder = tempfile::tempdir().unwrap();
         let first = file(&folder).create().unwrap().unwrap();
         assert_eq!(mode(&file(&folder)), 0o600);
@@ -212,12 +187,10 @@ mod tests {
     }
 
     #[test]
-    fn many_creations_at_once_end_with_one_key() {
+    fn concurrent_creations_end_with_one_key() {
         let folder = tempfile::tempdir().unwrap();
         let created: Vec<_> = std::thread::scope(|scope| {
-            let all: Vec<_> = (0..8)
-                .map(|_| scope.spawn(|| file(&folder).create().unwrap()))
-                .collect();
+            let all: [_; 8] = std::array::from_fn(|_| scope.spawn(|| file(&folder).create().unwrap()));
             all.into_iter()
                 .filter_map(|creation| creation.join().unwrap())
                 .collect()
@@ -239,15 +212,13 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_others_can_read_is_refused_with_the_command_that_helps() {
+    fn a_file_that_others_can_read_is_refused_with_the_command_to_fix_it() {
         let folder = tempfile::tempdir().unwrap();
         file(&folder).create().unwrap();
         fs::set_permissions(file(&folder).path(), fs::Permissions::from_mode(0o640)).unwrap();
         let error = file(&folder).load().unwrap_err().to_string();
-        assert!(
-            error.contains(&format!("chmod 600 {}", file(&folder).path().display())),
-            "{error}"
-        );
+        let command = format!("chmod 600 {}", file(&folder).path().display());
+        assert!(error.contains(&command), "{error}");
     }
 
     #[test]
@@ -258,17 +229,13 @@ mod tests {
         let third = file(&folder).rotate().unwrap().current().id();
 
         let ring = file(&folder).load().unwrap();
-        assert_eq!(ring.current().id(), third);
-        assert_eq!(
-            ring.older().iter().map(SecretKey::id).collect::<Vec<_>>(),
-            [second, first]
-        );
+        assert_eq!(ring.ids(), [third, second, first]);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
         assert_eq!(mode(&file(&folder)), 0o600);
     }
 
     #[test]
-    fn rotation_through_a_link_changes_the_file_behind_it() {
+    fn rotation_through_a_symbolic_link_changes_its_target() {
         let folder = tempfile::tempdir().unwrap();
         file(&folder).create().unwrap();
         let link = folder.path().join("link");
@@ -284,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_without_good_keys_says_what_is_wrong_and_echoes_nothing() {
+    fn the_error_of_an_invalid_file_says_what_is_wrong_and_quotes_no_key() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("trunkline.key");
         let key = SecretKey::generate().to_base64();
@@ -302,24 +269,18 @@ mod tests {
             fs::write(&path, text).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
             let error = file(&folder).load().unwrap_err();
-            let told = error.to_string();
-            assert!(
-                told.contains(wanted) && told.contains("trunkline.key") && told.contains("backup"),
-                "{told}"
-            );
+            let message = error.to_string();
+            for part in [wanted, "trunkline.key", "backup"] {
+                assert!(message.contains(part), "{message}");
+            }
             assert!(!format!("{error:?}").contains("geheim"));
-            // A rotation would write what is lost over what is left.
+            // A rotation would overwrite the keys that could still be restored.
             assert!(file(&folder).rotate().is_err());
             assert_eq!(fs::read(&path).unwrap(), text);
         }
         fs::remove_file(&path).unwrap();
         fs::create_dir(&path).unwrap();
-        assert!(
-            file(&folder)
-                .load()
-                .unwrap_err()
-                .to_string()
-                .contains("is a folder")
-        );
+        let error = file(&folder).load().unwrap_err().to_string();
+        assert!(error.contains("is a folder"), "{error}");
     }
 }

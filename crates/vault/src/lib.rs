@@ -1,19 +1,22 @@
-//! Secrets at rest: sealing of credentials, the key ring and its file, and API keys.
+//! Secrets at rest: encryption of credentials, the key ring and its file, API keys and session tokens.
 //!
-//! Knows no database and no HTTP; only `domain` stands below it. The invariant: what leaves this crate is either sealed and bound
-//! to its row, or a `SecretString`, and no error or `Debug` of it shows more than a key's public id.
+//! The crate knows no database and no HTTP, and depends on `domain` alone. Invariants: everything that leaves it is either sealed
+//! (encrypted and bound to its row) or a [`SecretString`]; no error and no `Debug` output shows more of a key than its public id.
 
-mod api_key;
+pub mod api_key;
+mod digest;
 mod error;
 mod key;
 mod key_file;
-mod seal;
-mod session_token;
+mod key_id;
+mod key_ring;
+mod sealed;
+pub mod session_token;
 
-pub use api_key::{ApiKeySecret, hash_api_key};
 pub use error::VaultError;
-pub use key::{KeyId, SecretKey};
+pub use key::SecretKey;
 pub use key_file::KeyFile;
-pub use seal::{KeyRing, Owner, SealContext, Sealed};
+pub use key_id::KeyId;
+pub use key_ring::KeyRing;
+pub use sealed::{Owner, SealContext, Sealed};
 pub use secrecy::{ExposeSecret, SecretString};
-pub use session_token::SessionToken;

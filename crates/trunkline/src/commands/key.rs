@@ -6,7 +6,7 @@ use domain::{Clock, EnvironmentName};
 use gateway::{Gateway, LostKeys, Rotation};
 use indicatif::{ProgressBar, ProgressStyle};
 use secrecy::ExposeSecret;
-use vault::{ApiKeySecret, SecretKey};
+use vault::{SecretKey, api_key};
 
 use crate::commands::environments;
 use crate::config::Config;
@@ -22,7 +22,7 @@ pub(crate) fn generate() -> anyhow::Result<ExitCode> {
     ))?;
     output::line(format_args!(
         "TRUNKLINE_SECRET_KEY={}",
-        ApiKeySecret::generate(&environment).expose_secret()
+        api_key::generate(&environment).expose_secret()
     ))?;
     output::note(
         "Keep both: the first seals the credentials in the database, the second is an API key of your choice to start with.",

@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use store::Store;
 use tempfile::TempDir;
 use twilio_sim::{SimConfig, Simulator};
-use vault::ApiKeySecret;
+use vault::api_key;
 
 use crate::client::Client;
 use crate::commands::serve;
@@ -50,7 +50,7 @@ impl Stage {
         })?;
         let listener = listen(options.port)?;
         let url = format!("http://{}", listener.local_addr()?);
-        let key = ApiKeySecret::generate(&wiring::FIRST_ENVIRONMENT.parse::<EnvironmentName>()?);
+        let key = api_key::generate(&wiring::FIRST_ENVIRONMENT.parse::<EnvironmentName>()?);
         let config = configure(&listener, &folder, &simulator, &key)?;
         telemetry::start(&config.log, environment)?;
 

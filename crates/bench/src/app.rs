@@ -15,13 +15,14 @@ use tracing_subscriber::EnvFilter;
 use upstream::{Upstream, UpstreamOptions};
 use vault::{KeyRing, SecretKey};
 
-use crate::proxy;
 use crate::sim::Access;
 
 /// The integration that is measured.
 pub(crate) const INTEGRATION: &str = "twilio";
 /// Its sync.
 pub(crate) const SYNC: &str = "twilio-messages";
+/// The provider behind the proxy: nginx with a few files.
+pub(crate) const ORIGIN: &str = "origin";
 /// The connection that is synced.
 pub(crate) const CONNECTION: &str = "bench";
 /// The API key of every database that is measured; they are gone with the run.
@@ -65,7 +66,7 @@ impl App {
         let store = open(&order.database).await?;
         let base_urls = HashMap::from([
             (INTEGRATION.parse()?, order.sim.url.parse()?),
-            (proxy::PROVIDER.parse()?, order.sim.url.parse()?),
+            (ORIGIN.parse()?, order.sim.url.parse()?),
         ]);
         let upstream = UpstreamOptions {
             base_urls,

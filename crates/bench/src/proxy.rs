@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::json;
 use tokio::time::sleep;
 
-use crate::app::{AppOrder, CONNECTION};
+use crate::app::{AppOrder, CONNECTION, ORIGIN};
 use crate::child::{Child, Kind};
 use crate::lab::Progress;
 use crate::load::{self, Asked, Client, Load};
@@ -22,10 +22,8 @@ use crate::report::{Bar, Report, Table, float, megabytes, micros, milliseconds, 
 use crate::sim::Access;
 use crate::{cpu, database};
 
-/// The provider that is called: nginx with a few files.
-pub(crate) const PROVIDER: &str = "origin";
-/// Its file. As many calls at once as are made, since its limits are not what is measured.
-const FILE: &str = "display_name: Origin\nauth_mode: API_KEY\ncredentials: { apiKey: { title: Key } }\n\
+/// The provider file of nginx. Its concurrency is above the number of clients, since the limits are not measured.
+const PROVIDER_FILE: &str = "display_name: Origin\nauth_mode: API_KEY\ncredentials: { apiKey: { title: Key } }\n\
     proxy: { base_url: 'https://origin.example', headers: { authorization: 'Bearer ${apiKey}' } }\n\
     limits: { concurrency: 1000 }\n";
 
@@ -137,7 +135,7 @@ impl Way {
         let path = format!("{}/{bytes}", self.prefix);
         let asked = Asked::new(&self.address, vec![path.clone()])
             .with_key()?
-            .with(HeaderName::from_static("provider-config-key"), PROVIDER)?
+            .with(HeaderName::from_static("provider-config-key"), ORIGIN)?
             .with(HeaderName::from_static("connection-id"), CONNECTION)?;
         let length = Client::connect(&asked).await?.length(&path).await?;
         ensure!(length == bytes, "{} gives {length} bytes of {bytes}", self.name);
@@ -169,7 +167,7 @@ impl Way {
 async fn gateway(folder: &Path, origin: &str) -> anyhow::Result<(Child, String)> {
     let integrations = folder.join("integrations");
     std::fs::create_dir(&integrations)?;
-    std::fs::write(integrations.join(format!("{PROVIDER}.yaml")), FILE)?;
+    std::fs::write(integrations.join(format!("{ORIGIN}.yaml")), PROVIDER_FILE)?;
     let order = AppOrder {
         database: format!("sqlite://{}", folder.join("proxy.db").display()),
         sim: Access {
@@ -186,7 +184,7 @@ async fn gateway(folder: &Path, origin: &str) -> anyhow::Result<(Child, String)>
     let body = json!({ "connectionId": CONNECTION, "apiKey": "benchmark" }).to_string();
     let status = Client::connect(&asked)
         .await?
-        .post(&format!("/{PROVIDER}/connect"), body)
+        .post(&format!("/{ORIGIN}/connect"), body)
         .await?;
     ensure!(
         status == StatusCode::CREATED,

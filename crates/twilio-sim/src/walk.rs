@@ -3,10 +3,7 @@
 use std::iter::Peekable;
 
 use crate::filter::Period;
-use crate::world::World;
-
-/// Where a message stands: its second, then its rank. Lists are in falling order of it.
-pub(crate) type Key = (i64, u64);
+use crate::world::{Key, World};
 
 /// All of time.
 pub(crate) const ALWAYS: Period = Period {

@@ -14,7 +14,9 @@ use crate::mixing::Dice;
 use crate::plan::{Address, Body, Plan, Planner};
 use crate::row::{Overlay, Row};
 use crate::sid::SidCodec;
-use crate::walk::Key;
+
+/// The position of a message: its second, then its rank. Lists are in descending order of it.
+pub(crate) type Key = (i64, u64);
 
 /// A message that was inserted after the start.
 #[derive(Debug)]

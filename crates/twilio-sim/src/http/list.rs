@@ -10,8 +10,8 @@ use crate::http::reply::{Refusal, Reply};
 use crate::mixing::{chance, draw};
 use crate::row::Row;
 use crate::shared::Shared;
-use crate::walk::{ALWAYS, Key};
-use crate::world::World;
+use crate::walk::ALWAYS;
+use crate::world::{Key, World};
 use crate::writer::{write_number, write_row};
 
 /// Bytes to reserve for each message.

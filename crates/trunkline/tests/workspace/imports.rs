@@ -15,7 +15,7 @@ const ROOT: &str = "lib.rs";
 type Imports = BTreeMap<(String, String), String>;
 
 /// Describes every import cycle between the top-level modules of the crate in `folder`, whose source files are `files`.
-pub fn cycles(folder: &Path, files: &[PathBuf]) -> Vec<String> {
+pub(super) fn cycles(folder: &Path, files: &[PathBuf]) -> Vec<String> {
     let imports = read(folder, files);
     let modules: BTreeSet<&str> = imports.keys().map(|(importer, _)| importer.as_str()).collect();
     let reached: BTreeMap<&str, BTreeSet<&str>> = modules

@@ -42,6 +42,7 @@ mod records;
 mod secret_config;
 mod secrets;
 mod session_limits;
+mod snapshots;
 mod stored_actions;
 mod sync_races;
 mod sync_requests;

@@ -20,21 +20,6 @@ use testkit::{AppBuilder, TestApp, on_both_databases};
 use upstream::{Upstream, UpstreamOptions};
 use vault::{KeyFile, KeyRing, SecretKey};
 
-on_both_databases!(
-    a_lost_key_file_stops_nothing_that_runs_and_no_other_is_made in with_key_file,
-    a_wrong_key_file_is_told_and_not_used in with_key_file,
-    a_database_without_its_key_file_is_refused_before_one_is_made in with_key_file,
-    first_starts_at_once_end_with_one_key,
-    processes_that_start_with_different_keys_do_not_share_a_database,
-    a_key_that_is_still_needed_is_missed_at_start,
-    a_rotation_stops_when_its_key_file_goes_and_is_finished_later in with_key_file,
-    a_rotation_that_was_killed_before_the_database_knew_its_key_loses_nothing in with_key_file,
-    a_rotation_never_writes_over_a_file_that_lacks_a_key in with_key_file,
-    rotations_at_once_keep_every_key in with_key_file,
-    a_lost_key_is_given_up_and_its_connections_wait_for_new_credentials,
-    a_lost_key_file_is_given_up_and_the_next_start_makes_another in with_key_file,
-);
-
 fn with_key_file() -> AppBuilder {
     AppBuilder::default().with_key_file()
 }
@@ -73,6 +58,7 @@ fn write_keys(file: &KeyFile, keys: &[&SecretKey]) {
     fs::set_permissions(file.path(), fs::Permissions::from_mode(0o600)).unwrap();
 }
 
+#[on_both_databases(with_key_file())]
 async fn a_lost_key_file_stops_nothing_that_runs_and_no_other_is_made(app: TestApp) {
     app.connect_as(app.admin(), "before").await;
     let (path, aside) = (
@@ -96,6 +82,7 @@ async fn a_lost_key_file_stops_nothing_that_runs_and_no_other_is_made(app: TestA
     assert!(opens_all(&app, &restart(&app).await.unwrap()).await);
 }
 
+#[on_both_databases(with_key_file())]
 async fn a_wrong_key_file_is_told_and_not_used(app: TestApp) {
     app.connect_as(app.admin(), "before").await;
     let right = app.key_file().load().unwrap().current().clone();
@@ -125,6 +112,7 @@ async fn a_wrong_key_file_is_told_and_not_used(app: TestApp) {
     assert!(opens_all(&app, &restart(&app).await.unwrap()).await);
 }
 
+#[on_both_databases(with_key_file())]
 async fn a_database_without_its_key_file_is_refused_before_one_is_made(app: TestApp) {
     // Nothing is connected yet: that the database was used with a key is enough.
     let elsewhere = KeyFile::at(app.key_file().path().with_file_name("restored.key"));
@@ -143,6 +131,7 @@ async fn a_database_without_its_key_file_is_refused_before_one_is_made(app: Test
     assert!(!elsewhere.path().exists());
 }
 
+#[on_both_databases]
 async fn first_starts_at_once_end_with_one_key(app: TestApp) {
     let database = TestDatabase::new(app.store().dialect()).await.unwrap();
     let file = KeyFile::at(app.key_file().path().with_file_name("first.key"));
@@ -161,6 +150,7 @@ async fn first_starts_at_once_end_with_one_key(app: TestApp) {
     assert_eq!(known.iter().map(|key| &key.key_id).collect::<Vec<_>>(), [&id]);
 }
 
+#[on_both_databases]
 async fn processes_that_start_with_different_keys_do_not_share_a_database(app: TestApp) {
     let database = TestDatabase::new(app.store().dialect()).await.unwrap();
     let keys: Vec<SecretKey> = (0..4).map(|_| SecretKey::generate()).collect();
@@ -191,6 +181,7 @@ async fn fresh(app: &TestApp, database: &TestDatabase, keys: KeySource) -> Resul
     Gateway::start(parts).await
 }
 
+#[on_both_databases]
 async fn a_key_that_is_still_needed_is_missed_at_start(app: TestApp) {
     app.connect_as(app.admin(), "one").await;
     app.connect_as(app.admin(), "two").await;
@@ -209,6 +200,7 @@ async fn a_key_that_is_still_needed_is_missed_at_start(app: TestApp) {
     assert!(start(&app, ring(&[&old])).await.is_err());
 }
 
+#[on_both_databases(with_key_file())]
 async fn a_rotation_stops_when_its_key_file_goes_and_is_finished_later(app: TestApp) {
     app.connect_as(app.admin(), "one").await;
     app.connect_as(app.admin(), "two").await;
@@ -234,6 +226,7 @@ async fn a_rotation_stops_when_its_key_file_goes_and_is_finished_later(app: Test
     assert!(again.rotate_key().await.unwrap().made);
 }
 
+#[on_both_databases(with_key_file())]
 async fn a_rotation_that_was_killed_before_the_database_knew_its_key_loses_nothing(app: TestApp) {
     app.connect_as(app.admin(), "old").await;
     // The file is in place, and the process ends before its transaction does.
@@ -250,6 +243,7 @@ async fn a_rotation_that_was_killed_before_the_database_knew_its_key_loses_nothi
     assert!(opens_all(&app, &again).await && opens_all(&app, app.gateway()).await);
 }
 
+#[on_both_databases(with_key_file())]
 async fn a_rotation_never_writes_over_a_file_that_lacks_a_key(app: TestApp) {
     app.connect_as(app.admin(), "one").await;
     let (path, other) = (app.key_file().path(), SecretKey::generate());
@@ -264,6 +258,7 @@ async fn a_rotation_never_writes_over_a_file_that_lacks_a_key(app: TestApp) {
     assert!(opens_all(&app, &restart(&app).await.unwrap()).await);
 }
 
+#[on_both_databases(with_key_file())]
 async fn rotations_at_once_keep_every_key(app: TestApp) {
     app.connect_as(app.admin(), "one").await;
     let mut processes = Vec::new();
@@ -303,6 +298,7 @@ async fn connect(app: &TestApp, gateway: &Gateway, name: &str) {
         .unwrap();
 }
 
+#[on_both_databases]
 async fn a_lost_key_is_given_up_and_its_connections_wait_for_new_credentials(app: TestApp) {
     app.connect_as(app.admin(), "one").await;
     app.connect_as(app.admin(), "two").await;
@@ -373,6 +369,7 @@ async fn a_lost_key_is_given_up_and_its_connections_wait_for_new_credentials(app
     assert!(start(&app, ring(&[&third])).await.is_ok());
 }
 
+#[on_both_databases(with_key_file())]
 async fn a_lost_key_file_is_given_up_and_the_next_start_makes_another(app: TestApp) {
     app.connect_as(app.admin(), "one").await;
     let source = KeySource::File(app.key_file().clone());

@@ -10,7 +10,7 @@ use registry::Registry;
 use serde_json::{Value as Json, json};
 use store::environments;
 use store::integrations::{self, NewIntegration};
-use testkit::{AppBuilder, Dialect, Reply, TestApp};
+use testkit::{AppBuilder, Dialect, Reply, TestApp, TestContext, on_both_databases};
 use upstream::{Call, HeaderValue, Method};
 use wiremock::matchers::{any, path_regex};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
@@ -23,40 +23,36 @@ struct Place {
     server: MockServer,
 }
 
-impl Place {
-    /// On both databases, as far as they are there.
-    async fn each() -> Vec<Self> {
-        let mut places = Vec::new();
-        for dialect in [Dialect::Sqlite, Dialect::Postgres] {
-            let server = MockServer::start().await;
-            let nobody = Mock::given(path_regex("/nobody$")).respond_with(ResponseTemplate::new(404));
-            nobody.with_priority(1).mount(&server).await;
-            Mock::given(any())
-                .respond_with(ResponseTemplate::new(200))
-                .mount(&server)
-                .await;
-            let address = server.address();
-            // A host name of which a part is given: 127 and the rest of the loopback's address.
-            let text = MANY
-                .replace(
-                    "https://${connectionConfig.subdomain}",
-                    "http://${connectionConfig.subdomain}",
-                )
-                .replace("prefix: https://", "prefix: http://")
-                .replace(".invented.example", &format!(".0.0.1:{}", address.port()))
-                .replace("https://invented.example", &server.uri());
-            let folder = tempfile::tempdir().unwrap();
-            std::fs::write(folder.path().join("providers.yaml"), text).unwrap();
-            let builder = AppBuilder::default()
-                .registry(Registry::load(Some(folder.path())).unwrap())
-                .upstream(|options| options.allow_private_addresses = true);
-            if let Some(app) = builder.start(dialect).await {
-                places.push(Self { app, server });
-            }
-        }
-        places
+impl TestContext for Place {
+    async fn on(dialect: Dialect) -> Option<Self> {
+        let server = MockServer::start().await;
+        let nobody = Mock::given(path_regex("/nobody$")).respond_with(ResponseTemplate::new(404));
+        nobody.with_priority(1).mount(&server).await;
+        Mock::given(any())
+            .respond_with(ResponseTemplate::new(200))
+            .mount(&server)
+            .await;
+        let address = server.address();
+        // A host name of which a part is given: 127 and the rest of the loopback's address.
+        let text = MANY
+            .replace(
+                "https://${connectionConfig.subdomain}",
+                "http://${connectionConfig.subdomain}",
+            )
+            .replace("prefix: https://", "prefix: http://")
+            .replace(".invented.example", &format!(".0.0.1:{}", address.port()))
+            .replace("https://invented.example", &server.uri());
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("providers.yaml"), text).unwrap();
+        let builder = AppBuilder::default()
+            .registry(Registry::load(Some(folder.path())).unwrap())
+            .upstream(|options| options.allow_private_addresses = true);
+        let app = builder.start(dialect).await?;
+        Some(Self { app, server })
     }
+}
 
+impl Place {
     async fn connect(&self, entry: &str, fields: Json) -> Reply {
         let mut body = fields;
         body["connectionId"] = entry.into();
@@ -99,352 +95,334 @@ fn post(path: &str, kind: &'static str, body: &'static str) -> Call {
     call
 }
 
-#[tokio::test]
-async fn a_key_stands_in_headers_parameters_bodies_and_forms() {
-    for place in Place::each().await {
-        let sent = place.verified("plainkey", json!({ "apiKey": "pk_1" })).await;
-        assert_eq!(sent.url.path(), "/plainkey/me", "the second endpoint passes");
-        assert_eq!(header(&sent, "authorization"), Some("Bearer pk_1"));
-        assert_eq!(header(&sent, "x-api-version"), Some("1.5"));
-        assert_eq!(sent.url.query(), Some("version=2"));
-        let sent = place.called("plainkey", Call::get("/things?a=1")).await;
-        assert_eq!(
-            (sent.url.path(), sent.url.query()),
-            ("/plainkey/things", Some("a=1&version=2"))
-        );
+#[on_both_databases]
+async fn a_key_stands_in_headers_parameters_bodies_and_forms(place: Place) {
+    let sent = place.verified("plainkey", json!({ "apiKey": "pk_1" })).await;
+    assert_eq!(sent.url.path(), "/plainkey/me", "the second endpoint passes");
+    assert_eq!(header(&sent, "authorization"), Some("Bearer pk_1"));
+    assert_eq!(header(&sent, "x-api-version"), Some("1.5"));
+    assert_eq!(sent.url.query(), Some("version=2"));
+    let sent = place.called("plainkey", Call::get("/things?a=1")).await;
+    assert_eq!(
+        (sent.url.path(), sent.url.query()),
+        ("/plainkey/things", Some("a=1&version=2"))
+    );
 
+    let sent = place
+        .verified("plainkey-eu-test", json!({ "apiKey": "pk_2" }))
+        .await;
+    assert_eq!(
+        (sent.url.path(), header(&sent, "authorization")),
+        ("/eu/me", Some("Bearer pk_2"))
+    );
+
+    let sent = place.verified("querykey", json!({ "apiKey": "k 1" })).await;
+    assert_eq!(
+        sent.url.query(),
+        Some("full=1&key=k+1"),
+        "what has no value is left out"
+    );
+
+    let sent = place.verified("bodykey", json!({ "apiKey": "k\"1" })).await;
+    let whole = json!({ "key": "k\"1", "nested": { "token": "k\"1", "version": 2 } });
+    assert_eq!(sent.body_json::<Json>().unwrap(), whole);
+    let sent = place
+        .called(
+            "bodykey",
+            post("/things", "application/json", r#"{"n":1.10,"key":"mine"}"#),
+        )
+        .await;
+    assert_eq!(
+        String::from_utf8(sent.body).unwrap(),
+        r#"{"n":1.10,"key":"mine","nested":{"token":"k\"1","version":2}}"#
+    );
+
+    let sent = place.verified("formkey", json!({ "apiKey": "a&b" })).await;
+    assert_eq!(sent.url.path(), "/formkey/token");
+    assert_eq!(
+        header(&sent, "content-type"),
+        Some("application/x-www-form-urlencoded")
+    );
+    assert_eq!(
+        String::from_utf8(sent.body.clone()).unwrap(),
+        "key=a%26b&at=1793793600"
+    );
+    assert_eq!(header(&sent, "x-only"), Some("verification"));
+    let sent = place.called("formkey", Call::get("/things")).await;
+    assert_eq!(
+        (header(&sent, "x-key"), header(&sent, "x-only")),
+        (Some("a&b"), None)
+    );
+}
+
+#[on_both_databases]
+async fn the_time_a_nonce_and_hashes_are_made_for_each_call(place: Place) {
+    let sent = place.verified("clocked", json!({ "apiKey": "k" })).await;
+    assert_eq!(sent.url.path(), "/clocked/on/2026-11-04");
+    for (name, value) in [
+        ("x-date", "2026-11-04T12:00:00.000Z"),
+        ("x-day", "2026-11-04"),
+        ("x-expires", "1793793660"),
+        ("x-millis", "1793793600000"),
+        // printf k | sha256sum | xxd -r -p | base64
+        ("x-hash", "glTDKakoUPbVOd03b0gW7idkUX2l4CNVFK9DMWRIDXo="),
+    ] {
+        assert_eq!(header(&sent, name), Some(value), "{name}");
+    }
+    let again = place.called("clocked", Call::get("/things")).await;
+    assert_ne!(header(&sent, "x-nonce"), header(&again, "x-nonce"));
+    for request in [&sent, &again] {
+        let nonce = header(request, "x-nonce").unwrap();
+        assert_eq!(nonce.len(), 32);
+        // The hash is of the very nonce that is sent.
+        let sealed = registry::Template::parse(&format!("sha256Hex(k:1793793600:{nonce})")).unwrap();
+        assert_eq!(
+            header(request, "x-seal"),
+            Some(sealed.render(&|_| None).unwrap().as_str())
+        );
+    }
+}
+
+#[on_both_databases]
+async fn a_call_knows_what_it_is_about(place: Place) {
+    let sent = place.verified("selfaware", json!({ "apiKey": "k" })).await;
+    let host = place.server.address().to_string();
+    for (name, value) in [
+        ("x-method", "GET"),
+        ("x-endpoint", "/me"),
+        ("x-path", "/selfaware/me"),
+        ("x-host", host.as_str()),
+        ("x-params", "a=1&b=2"),
+    ] {
+        assert_eq!(header(&sent, name), Some(value), "{name}");
+    }
+    // There is none, and an empty header is left out.
+    assert_eq!(header(&sent, "x-body"), None);
+    for (kind, body) in [
+        ("application/x-www-form-urlencoded", "To=%2B1&Body=a+b"),
+        ("application/json", r#"{"To":"+1","Body":"a b","list":[1]}"#),
+    ] {
+        let sent = place.called("selfaware", post("/things", kind, body)).await;
+        assert_eq!(header(&sent, "x-body"), Some("Body=a%20b&To=%2B1"), "{kind}");
+        // base64 of "POST /selfaware/things"
+        assert_eq!(header(&sent, "x-line"), Some("UE9TVCAvc2VsZmF3YXJlL3RoaW5ncw=="));
+    }
+}
+
+#[on_both_databases]
+async fn what_has_no_value_is_left_out_or_falls_back(place: Place) {
+    let sent = place.verified("fallback", json!({ "apiKey": "k" })).await;
+    assert_eq!((sent.url.path(), sent.url.query()), ("/us/me", None));
+    assert_eq!(header(&sent, "x-team"), Some("blue"));
+    assert_eq!(header(&sent, "x-organization"), None);
+    let reply = place
+        .connect("fallback", json!({ "apiKey": "k", "region": "mars" }))
+        .await
+        .expect(400);
+    assert_eq!(reply.fields(), ["region"]);
+
+    let sent = place.verified("tokenless", json!({ "apiKey": "k" })).await;
+    assert_eq!(
+        (header(&sent, "x-key"), header(&sent, "authorization")),
+        (Some("k"), None)
+    );
+    assert_eq!(sent.url.query(), None);
+}
+
+#[on_both_databases]
+async fn a_user_name_alone_and_a_form_of_its_own_do_for_basic(place: Place) {
+    let sent = place
+        .verified("basic-full", json!({ "username": "u_1", "password": "p" }))
+        .await;
+    assert_eq!(sent.url.path(), "/basic-full/users/u_1");
+    assert_eq!(header(&sent, "authorization"), Some("Basic dV8xOnA="));
+    assert_eq!(header(&sent, "x-user"), Some("u_1"));
+    place
+        .connect("basic-full", json!({ "username": "u_1" }))
+        .await
+        .expect(400);
+
+    let sent = place.verified("basic-user", json!({ "username": "k" })).await;
+    assert_eq!(
+        header(&sent, "authorization"),
+        Some("Basic azo="),
+        "k and nothing"
+    );
+    assert_eq!(header(&sent, "x-pair"), Some("k:"));
+
+    let sent = place
+        .verified("basic-bare", json!({ "username": "k", "password": "" }))
+        .await;
+    assert_eq!(header(&sent, "authorization"), Some("Basic azo="));
+    let reply = place.connect("basic-bare", json!({})).await.expect(400);
+    assert_eq!(reply.fields(), ["username"]);
+
+    let sent = place
+        .verified(
+            "basic-token",
+            json!({ "username": "a@x.example", "password": "t", "connectionConfig.username": "other" }),
+        )
+        .await;
+    // base64 of "a@x.example/token:t"
+    assert_eq!(
+        header(&sent, "authorization"),
+        Some("Basic YUB4LmV4YW1wbGUvdG9rZW46dA==")
+    );
+}
+
+#[on_both_databases]
+async fn the_rules_of_fields_hold_on_the_server(place: Place) {
+    let reply = place
+        .connect("plainkey", json!({ "apiKey": "wrong" }))
+        .await
+        .expect(400);
+    assert_eq!(reply.fields(), ["apiKey"], "pattern");
+    let port = place.server.address().port();
+    for typed in [
+        "127".to_owned(),
+        format!("127.0.0.1:{port}"),
+        format!("http://127.0.0.1:{port}/"),
+    ] {
         let sent = place
-            .verified("plainkey-eu-test", json!({ "apiKey": "pk_2" }))
+            .verified("subdomain", json!({ "apiKey": "k", "subdomain": typed }))
             .await;
-        assert_eq!(
-            (sent.url.path(), header(&sent, "authorization")),
-            ("/eu/me", Some("Bearer pk_2"))
-        );
-
-        let sent = place.verified("querykey", json!({ "apiKey": "k 1" })).await;
-        assert_eq!(
-            sent.url.query(),
-            Some("full=1&key=k+1"),
-            "what has no value is left out"
-        );
-
-        let sent = place.verified("bodykey", json!({ "apiKey": "k\"1" })).await;
-        let whole = json!({ "key": "k\"1", "nested": { "token": "k\"1", "version": 2 } });
-        assert_eq!(sent.body_json::<Json>().unwrap(), whole);
-        let sent = place
-            .called(
-                "bodykey",
-                post("/things", "application/json", r#"{"n":1.10,"key":"mine"}"#),
-            )
-            .await;
-        assert_eq!(
-            String::from_utf8(sent.body).unwrap(),
-            r#"{"n":1.10,"key":"mine","nested":{"token":"k\"1","version":2}}"#
-        );
-
-        let sent = place.verified("formkey", json!({ "apiKey": "a&b" })).await;
-        assert_eq!(sent.url.path(), "/formkey/token");
-        assert_eq!(
-            header(&sent, "content-type"),
-            Some("application/x-www-form-urlencoded")
-        );
-        assert_eq!(
-            String::from_utf8(sent.body.clone()).unwrap(),
-            "key=a%26b&at=1793793600"
-        );
-        assert_eq!(header(&sent, "x-only"), Some("verification"));
-        let sent = place.called("formkey", Call::get("/things")).await;
-        assert_eq!(
-            (header(&sent, "x-key"), header(&sent, "x-only")),
-            (Some("a&b"), None)
-        );
+        assert_eq!(sent.url.path(), "/me", "{typed}");
     }
-}
-
-#[tokio::test]
-async fn the_time_a_nonce_and_hashes_are_made_for_each_call() {
-    for place in Place::each().await {
-        let sent = place.verified("clocked", json!({ "apiKey": "k" })).await;
-        assert_eq!(sent.url.path(), "/clocked/on/2026-11-04");
-        for (name, value) in [
-            ("x-date", "2026-11-04T12:00:00.000Z"),
-            ("x-day", "2026-11-04"),
-            ("x-expires", "1793793660"),
-            ("x-millis", "1793793600000"),
-            // printf k | sha256sum | xxd -r -p | base64
-            ("x-hash", "glTDKakoUPbVOd03b0gW7idkUX2l4CNVFK9DMWRIDXo="),
-        ] {
-            assert_eq!(header(&sent, name), Some(value), "{name}");
+    for (field, value) in [
+        ("subdomain", "a b"),
+        ("contact", "nobody"),
+        ("site", "ftp://x"),
+        ("team", "7"),
+    ] {
+        let entry = if field == "team" { "querykey" } else { "subdomain" };
+        let mut fields = json!({ "apiKey": "k" });
+        if entry == "subdomain" {
+            fields["subdomain"] = "127".into();
         }
-        let again = place.called("clocked", Call::get("/things")).await;
-        assert_ne!(header(&sent, "x-nonce"), header(&again, "x-nonce"));
-        for request in [&sent, &again] {
-            let nonce = header(request, "x-nonce").unwrap();
-            assert_eq!(nonce.len(), 32);
-            // The hash is of the very nonce that is sent.
-            let sealed = registry::Template::parse(&format!("sha256Hex(k:1793793600:{nonce})")).unwrap();
-            assert_eq!(
-                header(request, "x-seal"),
-                Some(sealed.render(&|_| None).unwrap().as_str())
-            );
-        }
+        fields[field] = value.into();
+        let reply = place.connect(entry, fields).await.expect(400);
+        assert_eq!(reply.fields(), [field], "format");
     }
+
+    let sent = place.verified("conditional", json!({ "apiKey": "k" })).await;
+    assert_eq!(
+        (header(&sent, "x-plan"), header(&sent, "x-site")),
+        (Some("cloud"), None)
+    );
+    let hosted = json!({ "apiKey": "k", "plan": "hosted" });
+    let reply = place.connect("conditional", hosted).await.expect(400);
+    assert_eq!(reply.fields(), ["site"], "is asked for with that plan");
 }
 
-#[tokio::test]
-async fn a_call_knows_what_it_is_about() {
-    for place in Place::each().await {
-        let sent = place.verified("selfaware", json!({ "apiKey": "k" })).await;
-        let host = place.server.address().to_string();
-        for (name, value) in [
-            ("x-method", "GET"),
-            ("x-endpoint", "/me"),
-            ("x-path", "/selfaware/me"),
-            ("x-host", host.as_str()),
-            ("x-params", "a=1&b=2"),
-        ] {
-            assert_eq!(header(&sent, name), Some(value), "{name}");
-        }
-        // There is none, and an empty header is left out.
-        assert_eq!(header(&sent, "x-body"), None);
-        for (kind, body) in [
-            ("application/x-www-form-urlencoded", "To=%2B1&Body=a+b"),
-            ("application/json", r#"{"To":"+1","Body":"a b","list":[1]}"#),
-        ] {
-            let sent = place.called("selfaware", post("/things", kind, body)).await;
-            assert_eq!(header(&sent, "x-body"), Some("Body=a%20b&To=%2B1"), "{kind}");
-            // base64 of "POST /selfaware/things"
-            assert_eq!(header(&sent, "x-line"), Some("UE9TVCAvc2VsZmF3YXJlL3RoaW5ncw=="));
-        }
-    }
-}
-
-#[tokio::test]
-async fn what_has_no_value_is_left_out_or_falls_back() {
-    for place in Place::each().await {
-        let sent = place.verified("fallback", json!({ "apiKey": "k" })).await;
-        assert_eq!((sent.url.path(), sent.url.query()), ("/us/me", None));
-        assert_eq!(header(&sent, "x-team"), Some("blue"));
-        assert_eq!(header(&sent, "x-organization"), None);
-        let reply = place
-            .connect("fallback", json!({ "apiKey": "k", "region": "mars" }))
-            .await
-            .expect(400);
-        assert_eq!(reply.fields(), ["region"]);
-
-        let sent = place.verified("tokenless", json!({ "apiKey": "k" })).await;
-        assert_eq!(
-            (header(&sent, "x-key"), header(&sent, "authorization")),
-            (Some("k"), None)
-        );
-        assert_eq!(sent.url.query(), None);
-    }
-}
-
-#[tokio::test]
-async fn a_user_name_alone_and_a_form_of_its_own_do_for_basic() {
-    for place in Place::each().await {
-        let sent = place
-            .verified("basic-full", json!({ "username": "u_1", "password": "p" }))
-            .await;
-        assert_eq!(sent.url.path(), "/basic-full/users/u_1");
-        assert_eq!(header(&sent, "authorization"), Some("Basic dV8xOnA="));
-        assert_eq!(header(&sent, "x-user"), Some("u_1"));
-        place
-            .connect("basic-full", json!({ "username": "u_1" }))
-            .await
-            .expect(400);
-
-        let sent = place.verified("basic-user", json!({ "username": "k" })).await;
-        assert_eq!(
-            header(&sent, "authorization"),
-            Some("Basic azo="),
-            "k and nothing"
-        );
-        assert_eq!(header(&sent, "x-pair"), Some("k:"));
-
-        let sent = place
-            .verified("basic-bare", json!({ "username": "k", "password": "" }))
-            .await;
-        assert_eq!(header(&sent, "authorization"), Some("Basic azo="));
-        let reply = place.connect("basic-bare", json!({})).await.expect(400);
-        assert_eq!(reply.fields(), ["username"]);
-
-        let sent = place
-            .verified(
-                "basic-token",
-                json!({ "username": "a@x.example", "password": "t", "connectionConfig.username": "other" }),
-            )
-            .await;
-        // base64 of "a@x.example/token:t"
-        assert_eq!(
-            header(&sent, "authorization"),
-            Some("Basic YUB4LmV4YW1wbGUvdG9rZW46dA==")
-        );
-    }
-}
-
-#[tokio::test]
-async fn the_rules_of_fields_hold_on_the_server() {
-    for place in Place::each().await {
-        let reply = place
-            .connect("plainkey", json!({ "apiKey": "wrong" }))
-            .await
-            .expect(400);
-        assert_eq!(reply.fields(), ["apiKey"], "pattern");
-        let port = place.server.address().port();
-        for typed in [
-            "127".to_owned(),
-            format!("127.0.0.1:{port}"),
-            format!("http://127.0.0.1:{port}/"),
-        ] {
-            let sent = place
-                .verified("subdomain", json!({ "apiKey": "k", "subdomain": typed }))
-                .await;
-            assert_eq!(sent.url.path(), "/me", "{typed}");
-        }
-        for (field, value) in [
-            ("subdomain", "a b"),
-            ("contact", "nobody"),
-            ("site", "ftp://x"),
-            ("team", "7"),
-        ] {
-            let entry = if field == "team" { "querykey" } else { "subdomain" };
-            let mut fields = json!({ "apiKey": "k" });
-            if entry == "subdomain" {
-                fields["subdomain"] = "127".into();
-            }
-            fields[field] = value.into();
-            let reply = place.connect(entry, fields).await.expect(400);
-            assert_eq!(reply.fields(), [field], "format");
-        }
-
-        let sent = place.verified("conditional", json!({ "apiKey": "k" })).await;
-        assert_eq!(
-            (header(&sent, "x-plan"), header(&sent, "x-site")),
-            (Some("cloud"), None)
-        );
-        let hosted = json!({ "apiKey": "k", "plan": "hosted" });
-        let reply = place.connect("conditional", hosted).await.expect(400);
-        assert_eq!(reply.fields(), ["site"], "is asked for with that plan");
-    }
-}
-
-#[tokio::test]
-async fn an_import_follows_the_same_rules_by_the_names_of_the_entry() {
-    for place in Place::each().await {
-        let import = async |entry: &str, credentials: Json, config: Json| {
-            let body = json!({
-                "provider_config_key": entry, "connection_id": entry, "credentials": credentials, "connection_config": config,
-            });
-            place.app.admin().post("/connections", &body).await
-        };
-        let key = || json!({ "type": "API_KEY", "apiKey": "k" });
-
-        let port = place.server.address().port();
-        let typed = json!({ "subdomain": format!("127.0.0.1:{port}") });
-        let made = import("subdomain", key(), typed).await.expect(201).json();
-        assert_eq!(made["connection_config"], json!({ "subdomain": "127" }));
-        let bare = json!({ "type": "BASIC", "username": "u" });
-        let made = import("basic-bare", bare, json!({})).await.expect(201).json();
-        let whole = json!({ "type": "BASIC", "username": "u", "password": "" });
-        assert_eq!(made["credentials"], whole);
-        let made = import("conditional", key(), json!({})).await.expect(201).json();
-        assert_eq!(made["connection_config"], json!({ "plan": "cloud" }));
-        // A key that nothing needs for connecting may come later.
-        let mut later = json!({ "provider_config_key": "conditional", "connection_id": "later" });
-        (later["credentials"], later["connection_config"]) = (key(), json!({ "plan": "hosted" }));
-        place.app.admin().post("/connections", &later).await.expect(201);
-        let wrong = json!({ "type": "API_KEY", "apiKey": "wrong" });
-        let reply = import("plainkey", wrong, json!({})).await.expect(400);
-        assert_eq!(reply.fields(), ["credentials.apiKey"]);
-    }
-}
-
-#[tokio::test]
-async fn configuration_of_the_file_and_of_the_integration_fills_holes() {
-    for place in Place::each().await {
-        let sent = place
-            .verified("configured", json!({ "apiKey": "k", "tenant": "t1" }))
-            .await;
-        assert_eq!(
-            (header(&sent, "x-release"), header(&sent, "x-tenant")),
-            (Some("2026-01"), Some("t1"))
-        );
-
-        let sent = place.verified("generic", json!({ "apiKey": "k" })).await;
-        assert_eq!(
-            (sent.url.path(), header(&sent, "x-placed")),
-            ("/generic/me", Some("Key k"))
-        );
-        let own = [
-            ("baseUrl", format!("{}/mine", place.server.uri())),
-            ("keyPlacement", "query".to_owned()),
-            ("keyName", "token".to_owned()),
-            ("valueTemplate", "${apiKey}".to_owned()),
-        ];
-        let now = place.app.clock().now();
-        let made = place.app.store().write(move |c| {
-            let environment = environments::by_name(c, &"dev".parse().unwrap())?.id;
-            let mut new =
-                NewIntegration::plain(environment, "mine".parse().unwrap(), "generic".parse().unwrap());
-            new.config = own.map(|(name, value)| (name.to_owned(), value)).into();
-            integrations::ensure(c, &new, now)
+#[on_both_databases]
+async fn an_import_follows_the_same_rules_by_the_names_of_the_entry(place: Place) {
+    let import = async |entry: &str, credentials: Json, config: Json| {
+        let body = json!({
+            "provider_config_key": entry, "connection_id": entry, "credentials": credentials, "connection_config": config,
         });
-        assert!(made.await.unwrap());
-        let sent = place.verified("mine", json!({ "apiKey": "k" })).await;
-        assert_eq!((sent.url.path(), sent.url.query()), ("/mine/me", Some("token=k")));
-        assert_eq!(header(&sent, "x-placed"), None);
-        let sent = place.called("mine", Call::get("/things")).await;
-        assert_eq!(
-            (sent.url.path(), sent.url.query()),
-            ("/mine/things", Some("token=k"))
-        );
-    }
+        place.app.admin().post("/connections", &body).await
+    };
+    let key = || json!({ "type": "API_KEY", "apiKey": "k" });
+
+    let port = place.server.address().port();
+    let typed = json!({ "subdomain": format!("127.0.0.1:{port}") });
+    let made = import("subdomain", key(), typed).await.expect(201).json();
+    assert_eq!(made["connection_config"], json!({ "subdomain": "127" }));
+    let bare = json!({ "type": "BASIC", "username": "u" });
+    let made = import("basic-bare", bare, json!({})).await.expect(201).json();
+    let whole = json!({ "type": "BASIC", "username": "u", "password": "" });
+    assert_eq!(made["credentials"], whole);
+    let made = import("conditional", key(), json!({})).await.expect(201).json();
+    assert_eq!(made["connection_config"], json!({ "plan": "cloud" }));
+    // A key that nothing needs for connecting may come later.
+    let mut later = json!({ "provider_config_key": "conditional", "connection_id": "later" });
+    (later["credentials"], later["connection_config"]) = (key(), json!({ "plan": "hosted" }));
+    place.app.admin().post("/connections", &later).await.expect(201);
+    let wrong = json!({ "type": "API_KEY", "apiKey": "wrong" });
+    let reply = import("plainkey", wrong, json!({})).await.expect(400);
+    assert_eq!(reply.fields(), ["credentials.apiKey"]);
 }
 
-#[tokio::test]
-async fn an_integrations_configuration_follows_the_file_and_stays_where_keys_go() {
-    for place in Place::each().await {
-        let admin = place.app.admin();
-        let make = |config: Json| json!({ "provider": "generic", "unique_key": "mine", "integration_config": config });
-        for (config, field) in [
-            (json!({ "baseUrl": "no address" }), "baseUrl"),
-            (json!({ "keyPlacement": "cookie" }), "keyPlacement"),
-            (json!({ "keyName": "Host" }), "keyName"),
-            (json!({ "valueTemplate": "${" }), "valueTemplate"),
-            (json!({ "other": "x" }), "other"),
-        ] {
-            let refused = admin.post("/integrations", &make(config)).await.expect(400);
-            assert_eq!(refused.fields(), [format!("integration_config.{field}")]);
-        }
-        let config = json!({ "keyName": "x-mine", "keyLabel": "Mine" });
-        admin
-            .post("/integrations", &make(config.clone()))
-            .await
-            .expect(200);
-        let patch = async |config: &Json| {
-            admin
-                .patch("/integrations/mine", &json!({ "integration_config": config }))
-                .await
-        };
-        patch(&config).await.expect(200);
-        let body = json!({ "connectionId": "one", "apiKey": "k" });
-        admin.post("/mine/connect", &body).await.expect(201);
+#[on_both_databases]
+async fn configuration_of_the_file_and_of_the_integration_fills_holes(place: Place) {
+    let sent = place
+        .verified("configured", json!({ "apiKey": "k", "tenant": "t1" }))
+        .await;
+    assert_eq!(
+        (header(&sent, "x-release"), header(&sent, "x-tenant")),
+        (Some("2026-01"), Some("t1"))
+    );
 
-        for (name, value) in [("baseUrl", "https://evil.example"), ("keyName", "x-other")] {
-            let mut moved = config.clone();
-            moved[name] = value.into();
-            let refused = patch(&moved).await.expect(400);
-            assert_eq!(refused.fields(), [format!("integration_config.{name}")]);
-            assert!(
-                refused.text.contains("make another integration"),
-                "{}",
-                refused.text
-            );
-        }
-        patch(&json!({ "keyName": "x-mine", "keyLabel": "Ours" }))
-            .await
-            .expect(200);
+    let sent = place.verified("generic", json!({ "apiKey": "k" })).await;
+    assert_eq!(
+        (sent.url.path(), header(&sent, "x-placed")),
+        ("/generic/me", Some("Key k"))
+    );
+    let own = [
+        ("baseUrl", format!("{}/mine", place.server.uri())),
+        ("keyPlacement", "query".to_owned()),
+        ("keyName", "token".to_owned()),
+        ("valueTemplate", "${apiKey}".to_owned()),
+    ];
+    let now = place.app.clock().now();
+    let made = place.app.store().write(move |c| {
+        let environment = environments::by_name(c, &"dev".parse().unwrap())?.id;
+        let mut new = NewIntegration::plain(environment, "mine".parse().unwrap(), "generic".parse().unwrap());
+        new.config = own.map(|(name, value)| (name.to_owned(), value)).into();
+        integrations::ensure(c, &new, now)
+    });
+    assert!(made.await.unwrap());
+    let sent = place.verified("mine", json!({ "apiKey": "k" })).await;
+    assert_eq!((sent.url.path(), sent.url.query()), ("/mine/me", Some("token=k")));
+    assert_eq!(header(&sent, "x-placed"), None);
+    let sent = place.called("mine", Call::get("/things")).await;
+    assert_eq!(
+        (sent.url.path(), sent.url.query()),
+        ("/mine/things", Some("token=k"))
+    );
+}
+
+#[on_both_databases]
+async fn an_integrations_configuration_follows_the_file_and_stays_where_keys_go(place: Place) {
+    let admin = place.app.admin();
+    let make =
+        |config: Json| json!({ "provider": "generic", "unique_key": "mine", "integration_config": config });
+    for (config, field) in [
+        (json!({ "baseUrl": "no address" }), "baseUrl"),
+        (json!({ "keyPlacement": "cookie" }), "keyPlacement"),
+        (json!({ "keyName": "Host" }), "keyName"),
+        (json!({ "valueTemplate": "${" }), "valueTemplate"),
+        (json!({ "other": "x" }), "other"),
+    ] {
+        let refused = admin.post("/integrations", &make(config)).await.expect(400);
+        assert_eq!(refused.fields(), [format!("integration_config.{field}")]);
     }
+    let config = json!({ "keyName": "x-mine", "keyLabel": "Mine" });
+    admin
+        .post("/integrations", &make(config.clone()))
+        .await
+        .expect(200);
+    let patch = async |config: &Json| {
+        admin
+            .patch("/integrations/mine", &json!({ "integration_config": config }))
+            .await
+    };
+    patch(&config).await.expect(200);
+    let body = json!({ "connectionId": "one", "apiKey": "k" });
+    admin.post("/mine/connect", &body).await.expect(201);
+
+    for (name, value) in [("baseUrl", "https://evil.example"), ("keyName", "x-other")] {
+        let mut moved = config.clone();
+        moved[name] = value.into();
+        let refused = patch(&moved).await.expect(400);
+        assert_eq!(refused.fields(), [format!("integration_config.{name}")]);
+        assert!(
+            refused.text.contains("make another integration"),
+            "{}",
+            refused.text
+        );
+    }
+    patch(&json!({ "keyName": "x-mine", "keyLabel": "Ours" }))
+        .await
+        .expect(200);
 }

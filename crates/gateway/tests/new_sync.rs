@@ -7,8 +7,6 @@ use std::sync::Arc;
 use registry::Registry;
 use testkit::{TestApp, on_both_databases};
 
-on_both_databases!(a_sync_that_a_file_gains_reaches_connections_that_were_there_before);
-
 /// A sync of a list that the provider has beside its messages.
 const NUMBERS: &str = "
   twilio-numbers:
@@ -23,6 +21,7 @@ const NUMBERS: &str = "
     columns: { sid: text, phone_number: text }
 ";
 
+#[on_both_databases]
 async fn a_sync_that_a_file_gains_reaches_connections_that_were_there_before(app: TestApp) {
     let name = app.connect_twilio().await;
     app.run_due().await;

@@ -24,6 +24,26 @@ use crate::dialect::on_db;
 use crate::url::Place;
 use crate::{DatabaseUrl, DbConn, Dialect, Store, StoreError, StoreOptions};
 
+/// What a test that runs on both databases takes as its argument; see `testkit_macros::on_both_databases`.
+pub trait TestContext: Sized {
+    /// A new one on `dialect`; `None` if PostgreSQL is wanted and its programs are missing.
+    fn on(dialect: Dialect) -> impl Future<Output = Option<Self>>;
+}
+
+/// For tests that make the rest themselves.
+impl TestContext for Dialect {
+    async fn on(dialect: Dialect) -> Option<Self> {
+        Some(dialect)
+    }
+}
+
+/// With all control tables.
+impl TestContext for TestDatabase {
+    async fn on(dialect: Dialect) -> Option<Self> {
+        Self::new(dialect).await
+    }
+}
+
 /// A database of its own, gone with the value (SQLite) or with the process (PostgreSQL).
 #[derive(Debug)]
 pub struct TestDatabase {

@@ -13,22 +13,22 @@ use serde_json::{Value as Json, json};
 use store::records::StoredRecord;
 use store::runs::{RunFilter, RunStatus};
 use store::testing::TestDatabase;
-use store::{Dialect, Store, actions, api_keys, environments, runs, schedule};
+use store::{Store, actions, api_keys, environments, runs, schedule};
 use tokio_util::sync::CancellationToken;
 use twilio_sim::Simulator;
 use vault::{KeyFile, KeyRing, SecretKey};
 use worker::{Worker, WorkerOptions};
 
-use crate::builder::AppBuilder;
 use crate::client::Client;
-use crate::logs;
+use crate::logs::{self, TestLog};
+use crate::wait::wait_until;
 
 /// The environment of [`TestApp::admin`].
 pub(crate) const ENVIRONMENT: &str = "dev";
-/// Longer than any test lets the worker work.
-const PATIENCE: Duration = Duration::from_mins(5);
 
 /// A whole Trunkline: API, store, simulator; and a worker when asked.
+///
+/// Dropping it fails the test if an error was logged that [`TestApp::expect_error`] did not name.
 pub struct TestApp {
     pub(crate) admin: Client,
     pub(crate) anonymous: Client,
@@ -38,6 +38,7 @@ pub struct TestApp {
     pub(crate) store: Store,
     pub(crate) server: ServerHandle,
     pub(crate) seen: Arc<Mutex<String>>,
+    pub(crate) log: Arc<TestLog>,
     pub(crate) environments: Mutex<HashMap<EnvironmentName, EnvironmentId>>,
     pub(crate) database: TestDatabase,
     pub(crate) encryption_key: SecretString,
@@ -49,15 +50,15 @@ impl Drop for TestApp {
     fn drop(&mut self) {
         // The command is sent at once; the future only waits for its completion.
         drop(self.server.stop(false));
+        let errors = self.log.take_unexpected();
+        assert!(
+            errors.is_empty() || std::thread::panicking(),
+            "the log holds errors that the test did not expect (`expect_error` names those that it does): {errors:#?}"
+        );
     }
 }
 
 impl TestApp {
-    /// An app as most tests want it: 300 messages in the simulator, the clock standing still.
-    pub async fn on(dialect: Dialect) -> Option<Self> {
-        AppBuilder::default().start(dialect).await
-    }
-
     /// A client with a key of the environment `dev` that may do everything.
     pub fn admin(&self) -> &Client {
         &self.admin
@@ -151,7 +152,12 @@ impl TestApp {
         &self.key_file
     }
 
-    /// What the process logged so far, the lines of other tests among it.
+    /// Allows errors in the log whose text contains `part`; any other error fails the test.
+    pub fn expect_error(&self, part: &str) {
+        self.log.expect_error(part);
+    }
+
+    /// Returns what the process logged so far, including the lines of other tests.
     pub fn logs(&self) -> String {
         logs::text()
     }
@@ -242,14 +248,10 @@ impl TestApp {
             poll: Duration::from_millis(20),
             ..options
         });
-        let idle = async {
-            while !self.is_idle().await {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, idle)
-            .await
-            .expect("the worker comes to an end");
+        wait_until("nothing is due and no run is active", async || {
+            self.is_idle().await
+        })
+        .await;
         stopping.cancel();
         worker.await.expect("the worker ends well");
     }

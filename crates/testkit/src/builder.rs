@@ -10,14 +10,14 @@ use domain::{Clock, Timestamp};
 use gateway::{Gateway, KeySource, Parts};
 use registry::Registry;
 use store::Dialect;
-use store::testing::TestDatabase;
+use store::testing::{TestContext, TestDatabase};
 use twilio_sim::{SimConfig, Simulator};
 use upstream::{Upstream, UpstreamOptions};
 use vault::{KeyFile, KeyRing, SecretKey};
 
 use crate::app::{ENVIRONMENT, TestApp};
 use crate::client::Client;
-use crate::{database, logs};
+use crate::logs::TestLog;
 
 /// When tests begin by the clock in hand: a Wednesday, at noon.
 const START: i64 = 1_793_793_600 * Timestamp::SECOND;
@@ -117,10 +117,10 @@ impl AppBuilder {
 
     /// Starts it; `None` where PostgreSQL's programs are missing.
     pub async fn start(self, dialect: Dialect) -> Option<TestApp> {
-        logs::capture();
+        let log = TestLog::of_this_test();
         let database = match self.database {
             Some(database) => database,
-            None => database::open(dialect).await?,
+            None => TestDatabase::new(dialect).await?,
         };
         let store = database.store().await;
         let (clock, key) = (self.clock, SecretKey::generate());
@@ -168,6 +168,7 @@ impl AppBuilder {
             store,
             server,
             seen,
+            log,
             environments: Mutex::default(),
             database,
             encryption_key,
@@ -175,7 +176,23 @@ impl AppBuilder {
             _folder: folder,
         };
         app.admin = app.environment(ENVIRONMENT).await;
+        let first = app.anonymous.get("/health").await.expect(200);
+        app.log
+            .add_server(first.header("x-request-id").expect("the id of a request"));
         Some(app)
+    }
+}
+
+impl TestContext for TestApp {
+    async fn on(dialect: Dialect) -> Option<Self> {
+        AppBuilder::default().start(dialect).await
+    }
+}
+
+impl TestApp {
+    /// An app as most tests want it: 300 messages in the simulator, the clock standing still.
+    pub async fn on(dialect: Dialect) -> Option<Self> {
+        AppBuilder::default().start(dialect).await
     }
 }
 

@@ -57,12 +57,7 @@ async fn rows(app: &TestApp, sid: &str) -> Vec<Json> {
     rows.into_iter().filter(|row| row["sid"] == sid).collect()
 }
 
-on_both_databases!(
-    a_sent_message_is_in_the_table_at_once_and_the_next_sync_does_not_double_it,
-    a_message_is_read_redacted_and_deleted_and_the_table_follows,
-    short_routes_do_the_same_as_the_trigger
-);
-
+#[on_both_databases]
 async fn a_sent_message_is_in_the_table_at_once_and_the_next_sync_does_not_double_it(app: TestApp) {
     app.connect_twilio().await;
     app.run_due().await;
@@ -93,6 +88,7 @@ async fn a_sent_message_is_in_the_table_at_once_and_the_next_sync_does_not_doubl
     testkit::assert_table_equals_truth(&app, "my-twilio").await;
 }
 
+#[on_both_databases]
 async fn a_message_is_read_redacted_and_deleted_and_the_table_follows(app: TestApp) {
     app.connect_twilio().await;
     app.run_due().await;
@@ -124,6 +120,7 @@ async fn a_message_is_read_redacted_and_deleted_and_the_table_follows(app: TestA
     testkit::assert_table_equals_truth(&app, "my-twilio").await;
 }
 
+#[on_both_databases]
 async fn short_routes_do_the_same_as_the_trigger(app: TestApp) {
     app.connect_twilio().await;
     app.run_due().await;

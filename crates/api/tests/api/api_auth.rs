@@ -8,13 +8,6 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use crate::connect_sessions::{made, session_token};
 
-on_both_databases!(
-    a_front_end_connects_with_a_session_and_the_connection_is_the_end_users,
-    what_the_session_sets_stands_over_what_the_front_end_gives,
-    a_reconnect_session_replaces_the_credentials_of_its_connection,
-    a_session_ends_and_its_token_connects_no_more,
-);
-
 fn basic(app: &TestApp) -> Json {
     let known = app.simulator().credentials();
     json!({ "username": known.main_key_sid, "password": known.main_key_secret })
@@ -38,6 +31,7 @@ async fn shown(app: &TestApp, name: &str) -> Json {
         .json()
 }
 
+#[on_both_databases]
 async fn a_front_end_connects_with_a_session_and_the_connection_is_the_end_users(app: TestApp) {
     let body = json!({
         "end_user": { "id": "u1", "email": "ann@example.com" },
@@ -75,6 +69,7 @@ async fn a_front_end_connects_with_a_session_and_the_connection_is_the_end_users
     assert_ne!(again.json()["connectionId"], name);
 }
 
+#[on_both_databases]
 async fn what_the_session_sets_stands_over_what_the_front_end_gives(app: TestApp) {
     let known = app.simulator().credentials();
     let body = json!({
@@ -95,6 +90,7 @@ async fn what_the_session_sets_stands_over_what_the_front_end_gives(app: TestApp
     );
 }
 
+#[on_both_databases]
 async fn a_reconnect_session_replaces_the_credentials_of_its_connection(app: TestApp) {
     let mut body = app.connect_body("my-twilio");
     body["tags"] = json!({ "plan": "pro" });
@@ -126,6 +122,7 @@ async fn a_reconnect_session_replaces_the_credentials_of_its_connection(app: Tes
     connect(&app, token_of(&session), "", &other).await.expect(400);
 }
 
+#[on_both_databases]
 async fn a_session_ends_and_its_token_connects_no_more(app: TestApp) {
     let token = session_token(&app).await;
     app.advance(std::time::Duration::from_mins(30));

@@ -5,13 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use serde_json::{Value as Json, json};
 use testkit::{TestApp, on_both_databases};
 
-on_both_databases!(
-    an_integration_shows_the_forms_that_connecting_it_takes,
-    a_sync_shows_how_its_table_is_queried,
-    runs_are_found_by_the_beginning_of_their_id,
-    a_request_s_line_names_operation_integration_and_connection,
-);
-
+#[on_both_databases]
 async fn an_integration_shows_the_forms_that_connecting_it_takes(app: TestApp) {
     let body = json!({ "provider": "twilio", "unique_key": "twilio-eu" });
     app.admin().post("/integrations", &body).await.expect(200);
@@ -51,6 +45,7 @@ async fn an_integration_shows_the_forms_that_connecting_it_takes(app: TestApp) {
     assert_eq!(refused.code(), "invalid_query_params");
 }
 
+#[on_both_databases]
 async fn a_sync_shows_how_its_table_is_queried(app: TestApp) {
     app.connect_twilio().await;
     let list = app
@@ -83,6 +78,7 @@ async fn a_sync_shows_how_its_table_is_queried(app: TestApp) {
     assert_eq!(action["table"], Json::Null);
 }
 
+#[on_both_databases]
 async fn runs_are_found_by_the_beginning_of_their_id(app: TestApp) {
     app.connect_twilio().await;
     app.run_due().await;
@@ -131,6 +127,7 @@ async fn runs_are_found_by_the_beginning_of_their_id(app: TestApp) {
     assert_eq!(ids(found.json()), Vec::<String>::new());
 }
 
+#[on_both_databases]
 async fn a_request_s_line_names_operation_integration_and_connection(app: TestApp) {
     // Of this test alone, since the log is that of all tests of the process.
     static TESTS: AtomicU32 = AtomicU32::new(0);

@@ -9,22 +9,6 @@ use testkit::{AppBuilder, Reply, TestApp, on_both_databases};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-on_both_databases!(
-    an_api_key_connects_and_the_answer_is_nangos,
-    an_account_sid_and_auth_token_connect_too,
-    the_api_key_wins_where_both_forms_are_complete,
-    white_space_around_values_is_cut_off,
-    a_connection_without_a_name_gets_a_random_one,
-    connecting_again_replaces_the_credentials_and_keeps_the_rows,
-    a_connection_is_not_turned_to_another_account,
-    metadata_and_tags_are_kept_until_new_ones_come,
-    a_standard_key_passes_although_it_may_not_read_accounts,
-    a_wrong_token_is_refused_in_plain_words_and_nothing_is_stored,
-    test_credentials_are_refused_with_what_they_are,
-    a_suspended_account_is_refused_with_what_it_is,
-    a_provider_that_is_away_is_a_503_and_nothing_is_stored,
-);
-
 /// A body with the account's SID and auth token.
 fn token_body(app: &TestApp, name: &str) -> Json {
     let known = app.simulator().credentials();
@@ -49,6 +33,7 @@ async fn refused(app: &TestApp, body: &Json) -> Reply {
     reply
 }
 
+#[on_both_databases]
 async fn an_api_key_connects_and_the_answer_is_nangos(app: TestApp) {
     let reply = app
         .admin()
@@ -64,6 +49,7 @@ async fn an_api_key_connects_and_the_answer_is_nangos(app: TestApp) {
     assert_eq!(reply.json(), wanted);
 }
 
+#[on_both_databases]
 async fn an_account_sid_and_auth_token_connect_too(app: TestApp) {
     app.admin()
         .post("/twilio/connect", &token_body(&app, "by-token"))
@@ -73,6 +59,7 @@ async fn an_account_sid_and_auth_token_connect_too(app: TestApp) {
     assert_eq!(connections(&app).await, 1);
 }
 
+#[on_both_databases]
 async fn the_api_key_wins_where_both_forms_are_complete(app: TestApp) {
     let body = with(
         app.connect_body("both"),
@@ -84,6 +71,7 @@ async fn the_api_key_wins_where_both_forms_are_complete(app: TestApp) {
     app.admin().post("/twilio/connect", &body).await.expect(201);
 }
 
+#[on_both_databases]
 async fn white_space_around_values_is_cut_off(app: TestApp) {
     let mut body = app.connect_body("spaced");
     let fields = body.as_object_mut().unwrap().iter_mut();
@@ -96,6 +84,7 @@ async fn white_space_around_values_is_cut_off(app: TestApp) {
     assert_eq!(reply.json()["connection"]["id"], "spaced");
 }
 
+#[on_both_databases]
 async fn a_connection_without_a_name_gets_a_random_one(app: TestApp) {
     let mut body = app.connect_body("");
     body.as_object_mut().unwrap().remove("connectionId");
@@ -119,6 +108,7 @@ async fn a_connection_without_a_name_gets_a_random_one(app: TestApp) {
     assert_ne!(first, second);
 }
 
+#[on_both_databases]
 async fn connecting_again_replaces_the_credentials_and_keeps_the_rows(app: TestApp) {
     let name = app.connect_twilio().await;
     app.run_due().await;
@@ -142,6 +132,7 @@ async fn connecting_again_replaces_the_credentials_and_keeps_the_rows(app: TestA
     assert_eq!(runs["runs"][0]["status"], "succeeded", "{runs}");
 }
 
+#[on_both_databases]
 async fn a_connection_is_not_turned_to_another_account(app: TestApp) {
     let name = app.connect_twilio().await;
     let known = app.simulator().credentials();
@@ -161,6 +152,7 @@ async fn a_connection_is_not_turned_to_another_account(app: TestApp) {
         .expect(201);
 }
 
+#[on_both_databases]
 async fn metadata_and_tags_are_kept_until_new_ones_come(app: TestApp) {
     let body = with(
         with(app.connect_body("noted"), "metadata", json!({ "team": 7 })),
@@ -194,6 +186,7 @@ async fn metadata_and_tags_are_kept_until_new_ones_come(app: TestApp) {
     assert_eq!(changed["metadata"], json!({}));
 }
 
+#[on_both_databases]
 async fn a_standard_key_passes_although_it_may_not_read_accounts(app: TestApp) {
     let known = app.simulator().credentials();
     let body = json!({ "accountSid": known.account_sid, "apiKeySid": known.standard_key_sid, "apiKeySecret": known.standard_key_secret });
@@ -201,6 +194,7 @@ async fn a_standard_key_passes_although_it_may_not_read_accounts(app: TestApp) {
     app.admin().post("/twilio/connect", &body).await.expect(201);
 }
 
+#[on_both_databases]
 async fn a_wrong_token_is_refused_in_plain_words_and_nothing_is_stored(app: TestApp) {
     let reply = refused(
         &app,
@@ -226,6 +220,7 @@ async fn a_wrong_token_is_refused_in_plain_words_and_nothing_is_stored(app: Test
     );
 }
 
+#[on_both_databases]
 async fn test_credentials_are_refused_with_what_they_are(app: TestApp) {
     let known = app.simulator().credentials();
     let body = json!({ "accountSid": known.test_account_sid, "authToken": known.test_auth_token });
@@ -240,6 +235,7 @@ async fn test_credentials_are_refused_with_what_they_are(app: TestApp) {
     );
 }
 
+#[on_both_databases]
 async fn a_suspended_account_is_refused_with_what_it_is(app: TestApp) {
     let known = app.simulator().credentials();
     let body = json!({ "accountSid": known.suspended_account_sid, "authToken": known.suspended_auth_token });
@@ -250,6 +246,7 @@ async fn a_suspended_account_is_refused_with_what_it_is(app: TestApp) {
     assert!(reply.message().contains("suspended"), "{}", reply.message());
 }
 
+#[on_both_databases]
 async fn a_provider_that_is_away_is_a_503_and_nothing_is_stored(app: TestApp) {
     let dialect = app.store().dialect();
     let away = AppBuilder::default().upstream(|options| {

@@ -6,12 +6,6 @@ use serde_json::{Value as Json, json};
 use store::Dialect;
 use testkit::{Client, TestApp, on_both_databases};
 
-on_both_databases!(
-    a_session_lasts_half_an_hour_and_shows_what_it_was_made_with,
-    a_session_can_be_ended_before_its_time,
-    a_reconnect_session_is_for_one_integration,
-);
-
 pub(crate) async fn session_token(app: &TestApp) -> String {
     made(app, "", &json!({ "end_user": { "id": "u1" } })).await["token"]
         .as_str()
@@ -33,6 +27,7 @@ fn holder(app: &TestApp, session: &Json) -> Client {
         .with_key(Some(session["token"].as_str().unwrap().to_owned()))
 }
 
+#[on_both_databases]
 async fn a_session_lasts_half_an_hour_and_shows_what_it_was_made_with(app: TestApp) {
     let defaults = json!({ "twilio": { "user_scopes": "x", "connection_config": { "accountSid": "AC00000000000000000000000000000001" } } });
     let overrides = json!({ "twilio": { "docs_connect": "https://docs.example.com" } });
@@ -80,6 +75,7 @@ async fn a_session_lasts_half_an_hour_and_shows_what_it_was_made_with(app: TestA
     assert_eq!(reply.code(), "unknown_connect_session_token");
 }
 
+#[on_both_databases]
 async fn a_session_can_be_ended_before_its_time(app: TestApp) {
     let session = made(&app, "", &json!({ "tags": { "plan": "pro" } })).await;
     let client = holder(&app, &session);
@@ -94,6 +90,7 @@ async fn a_session_can_be_ended_before_its_time(app: TestApp) {
     assert_eq!(reply.code(), "unknown_connect_session_token");
 }
 
+#[on_both_databases]
 async fn a_reconnect_session_is_for_one_integration(app: TestApp) {
     app.connect_twilio().await;
     let body = json!({ "connection_id": "my-twilio", "integration_id": "twilio" });

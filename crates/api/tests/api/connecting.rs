@@ -4,18 +4,12 @@ use std::time::Duration;
 
 use gateway::Scope;
 use serde_json::{Value as Json, json};
-use testkit::{AppBuilder, Client, Reply, TestApp, on_both_databases};
+use testkit::{AppBuilder, Client, Reply, TestApp, on_both_databases, wait_until};
 use tokio::task::JoinHandle;
 use wiremock::matchers::{header, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use crate::connect_sessions::made;
-
-on_both_databases!(
-    another_account_is_refused_again_when_it_is_stored,
-    of_first_connects_of_two_accounts_one_wins,
-    what_allowed_a_connect_must_still_be_there_when_it_is_stored,
-);
 
 const FILE: &str = r#"
 display_name: Acme
@@ -67,9 +61,10 @@ impl Slow {
         let before = self.asked().await;
         let (client, path) = (client.clone(), path.to_owned());
         let connecting = tokio::spawn(async move { client.post(&path, &body).await });
-        while self.asked().await == before && !connecting.is_finished() {
-            tokio::task::yield_now().await;
-        }
+        wait_until("the provider is asked", async || {
+            self.asked().await > before || connecting.is_finished()
+        })
+        .await;
         assert!(!connecting.is_finished(), "{:?}", connecting.await.unwrap().text);
         connecting
     }
@@ -89,6 +84,7 @@ fn body(account: &str) -> Json {
         "credentials": { "type": "API_KEY", "apiKey": "good" }, "connection_config": { "account": account } })
 }
 
+#[on_both_databases]
 async fn another_account_is_refused_again_when_it_is_stored(app: TestApp) {
     let slow = Slow::beside(&app).await;
     let client = slow.app.admin();
@@ -105,6 +101,7 @@ async fn another_account_is_refused_again_when_it_is_stored(app: TestApp) {
     assert_eq!(shown.json()["connection_config"]["account"], "fast");
 }
 
+#[on_both_databases]
 async fn of_first_connects_of_two_accounts_one_wins(app: TestApp) {
     let slow = Slow::beside(&app).await;
     let client = slow.app.admin();
@@ -136,6 +133,7 @@ async fn of_first_connects_of_two_accounts_one_wins(app: TestApp) {
     );
 }
 
+#[on_both_databases]
 async fn what_allowed_a_connect_must_still_be_there_when_it_is_stored(app: TestApp) {
     let slow = Slow::beside(&app).await;
     let admin = slow.app.admin();

@@ -4,14 +4,6 @@ use serde_json::{Value as Json, json};
 use store::Dialect;
 use testkit::{TestApp, on_both_databases};
 
-on_both_databases!(
-    a_patch_replaces_tags_sets_the_end_user_and_clears_the_webhook_address,
-    notes_are_set_and_merged_for_one_or_all_or_none,
-    refused_credentials_leave_the_old_ones_in_place,
-    rotation_keeps_rows_and_labels_and_the_account,
-    the_old_names_of_the_routes_still_answer,
-);
-
 const PATH: &str = "/connections/my-twilio?provider_config_key=twilio";
 
 async fn shown(app: &TestApp, name: &str) -> Json {
@@ -27,6 +19,7 @@ async fn patch(app: &TestApp, body: Json) {
     assert_eq!(reply.json(), json!({ "success": true }));
 }
 
+#[on_both_databases]
 async fn a_patch_replaces_tags_sets_the_end_user_and_clears_the_webhook_address(app: TestApp) {
     app.connect_twilio().await;
     patch(
@@ -60,6 +53,7 @@ async fn a_patch_replaces_tags_sets_the_end_user_and_clears_the_webhook_address(
     assert_eq!(told["end_user"]["id"], "u2");
 }
 
+#[on_both_databases]
 async fn notes_are_set_and_merged_for_one_or_all_or_none(app: TestApp) {
     for name in ["a", "b"] {
         app.connect_as(app.admin(), name).await;
@@ -106,6 +100,7 @@ async fn notes_are_set_and_merged_for_one_or_all_or_none(app: TestApp) {
     assert_eq!(shown(&app, "a").await["metadata"], json!({}));
 }
 
+#[on_both_databases]
 async fn refused_credentials_leave_the_old_ones_in_place(app: TestApp) {
     app.connect_twilio().await;
     let known = app.simulator().credentials();
@@ -124,6 +119,7 @@ async fn refused_credentials_leave_the_old_ones_in_place(app: TestApp) {
     assert!(app.rows("my-twilio").await > 200);
 }
 
+#[on_both_databases]
 async fn rotation_keeps_rows_and_labels_and_the_account(app: TestApp) {
     let mut body = app.connect_body("my-twilio");
     body["tags"] = json!({ "plan": "pro" });
@@ -155,6 +151,7 @@ async fn rotation_keeps_rows_and_labels_and_the_account(app: TestApp) {
     assert_eq!(reply.fields(), ["connection_config.accountSid"]);
 }
 
+#[on_both_databases]
 async fn the_old_names_of_the_routes_still_answer(app: TestApp) {
     let name = "team/42 x";
     app.connect_as(app.admin(), name).await;

@@ -7,19 +7,13 @@ use testkit::{AppBuilder, Client, Dialect, TestApp, on_both_databases};
 use wiremock::matchers::{header, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-on_both_databases!(
-    a_key_that_may_see_credentials_gets_them_and_the_look_is_noted,
-    a_key_that_may_not_see_credentials_is_refused_what_needs_them,
-    credentials_are_tried_on_demand_and_what_comes_of_it_is_noted,
-    a_problem_shows_until_the_credentials_are_rotated,
-);
-
 const PATH: &str = "/connections/my-twilio?provider_config_key=twilio";
 
 async fn shown(client: &Client, path: &str) -> Json {
     client.get(path).await.expect(200).json()
 }
 
+#[on_both_databases]
 async fn a_key_that_may_see_credentials_gets_them_and_the_look_is_noted(app: TestApp) {
     app.connect_twilio().await;
     let known = app.simulator().credentials();
@@ -41,6 +35,7 @@ async fn a_key_that_may_see_credentials_gets_them_and_the_look_is_noted(app: Tes
     assert_eq!(fetched, reply.json()["last_fetched_at"]);
 }
 
+#[on_both_databases]
 async fn a_key_that_may_not_see_credentials_is_refused_what_needs_them(app: TestApp) {
     app.connect_twilio().await;
     let reader = app.client_with(&[Scope::ConnectionsRead]).await;
@@ -59,6 +54,7 @@ async fn a_key_that_may_not_see_credentials_is_refused_what_needs_them(app: Test
     assert_eq!(reply.fields(), ["force_refresh"]);
 }
 
+#[on_both_databases]
 async fn credentials_are_tried_on_demand_and_what_comes_of_it_is_noted(app: TestApp) {
     app.connect_twilio().await;
     let key = app.simulator().credentials().main_key_sid.clone();
@@ -79,6 +75,7 @@ async fn credentials_are_tried_on_demand_and_what_comes_of_it_is_noted(app: Test
     assert_eq!(shown(app.admin(), PATH).await["errors"], json!([]));
 }
 
+#[on_both_databases]
 async fn a_problem_shows_until_the_credentials_are_rotated(app: TestApp) {
     app.connect_twilio().await;
     let known = app.simulator().credentials();

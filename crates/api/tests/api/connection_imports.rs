@@ -4,13 +4,6 @@ use serde_json::{Value as Json, json};
 use store::Dialect;
 use testkit::{Reply, TestApp, on_both_databases};
 
-on_both_databases!(
-    an_import_is_answered_whole_and_starts_its_syncs,
-    a_form_of_the_file_gives_what_an_import_left_out,
-    importing_again_replaces_the_credentials_and_keeps_what_is_not_given,
-    what_the_provider_refuses_is_not_stored,
-);
-
 fn key_body(app: &TestApp, name: &str) -> Json {
     let known = app.simulator().credentials();
     json!({
@@ -31,6 +24,7 @@ async fn import(app: &TestApp, body: &Json) -> Reply {
     app.admin().post("/connections", body).await
 }
 
+#[on_both_databases]
 async fn an_import_is_answered_whole_and_starts_its_syncs(app: TestApp) {
     let body = key_body(&app, "moved");
     let body = with(body, "/metadata", json!({ "team": 7 }));
@@ -66,6 +60,7 @@ async fn an_import_is_answered_whole_and_starts_its_syncs(app: TestApp) {
     assert!(app.rows("moved").await > 200);
 }
 
+#[on_both_databases]
 async fn a_form_of_the_file_gives_what_an_import_left_out(app: TestApp) {
     let known = app.simulator().credentials();
     let token = json!({ "type": "BASIC", "username": known.account_sid, "password": known.auth_token });
@@ -92,6 +87,7 @@ async fn a_form_of_the_file_gives_what_an_import_left_out(app: TestApp) {
     import(&app, &below).await.expect(201);
 }
 
+#[on_both_databases]
 async fn importing_again_replaces_the_credentials_and_keeps_what_is_not_given(app: TestApp) {
     let body = with(key_body(&app, "moved"), "/tags", json!({ "plan": "pro" }));
     let first = import(&app, &body).await.expect(201).json();
@@ -112,6 +108,7 @@ async fn importing_again_replaces_the_credentials_and_keeps_what_is_not_given(ap
     assert_eq!(reply.fields(), ["connection_config.accountSid"]);
 }
 
+#[on_both_databases]
 async fn what_the_provider_refuses_is_not_stored(app: TestApp) {
     let body = with(
         key_body(&app, "moved"),

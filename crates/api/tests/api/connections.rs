@@ -6,15 +6,6 @@ use store::Dialect;
 use store::connections::{Problem, set_problem};
 use testkit::{TestApp, on_both_databases};
 
-on_both_databases!(
-    a_list_shows_each_connection_without_its_credentials,
-    a_list_can_be_narrowed_by_name_search_integration_and_tags,
-    one_connection_shows_nangos_fields_and_no_secret_to_who_may_see_none,
-    a_list_can_be_narrowed_by_end_user_and_organization,
-    a_deletion_takes_credentials_syncs_and_rows_along,
-    a_problem_of_the_credentials_shows_among_the_errors,
-);
-
 async fn names(app: &TestApp, query: &str) -> Vec<String> {
     let list = app
         .admin()
@@ -30,6 +21,7 @@ async fn names(app: &TestApp, query: &str) -> Vec<String> {
         .collect()
 }
 
+#[on_both_databases]
 async fn a_list_shows_each_connection_without_its_credentials(app: TestApp) {
     app.connect_twilio().await;
 
@@ -45,6 +37,7 @@ async fn a_list_shows_each_connection_without_its_credentials(app: TestApp) {
     assert_eq!(*shown, wanted);
 }
 
+#[on_both_databases]
 async fn a_list_can_be_narrowed_by_name_search_integration_and_tags(app: TestApp) {
     for (name, plan) in [("alpha", "pro"), ("beta", "free"), ("50%", "free")] {
         let mut body = app.connect_body(name);
@@ -72,6 +65,7 @@ async fn a_list_can_be_narrowed_by_name_search_integration_and_tags(app: TestApp
     assert_eq!(names(&app, "limit=1&page=1").await, ["alpha"]);
 }
 
+#[on_both_databases]
 async fn a_list_can_be_narrowed_by_end_user_and_organization(app: TestApp) {
     for (name, user, organization) in [("alpha", "u1", "o1"), ("beta", "u2", "o1"), ("gamma", "u3", "o2")] {
         let mut body = app.connect_body(name);
@@ -114,6 +108,7 @@ async fn a_list_can_be_narrowed_by_end_user_and_organization(app: TestApp) {
     );
 }
 
+#[on_both_databases]
 async fn one_connection_shows_nangos_fields_and_no_secret_to_who_may_see_none(app: TestApp) {
     app.connect_twilio().await;
     let reader = app.client_with(&[Scope::ConnectionsRead]).await;
@@ -233,6 +228,7 @@ async fn what_is_not_there_is_answered_as_nango_answers() {
     }
 }
 
+#[on_both_databases]
 async fn a_deletion_takes_credentials_syncs_and_rows_along(app: TestApp) {
     let name = app.connect_twilio().await;
     let other = app.connect_as(app.admin(), "other").await;
@@ -289,6 +285,7 @@ async fn store_number(app: &TestApp, name: &str) -> domain::ConnectionId {
     domain::ConnectionId::from_raw(shown["id"].as_i64().unwrap())
 }
 
+#[on_both_databases]
 async fn a_problem_of_the_credentials_shows_among_the_errors(app: TestApp) {
     let name = app.connect_twilio().await;
     let (id, at) = (store_number(&app, &name).await, app.clock().now());

@@ -5,11 +5,6 @@ use serde_json::json;
 use store::Dialect;
 use testkit::{Reply, TestApp, on_both_databases};
 
-on_both_databases!(
-    the_service_is_ready_once_its_tables_are_there,
-    tables_that_are_not_up_to_date_are_a_503
-);
-
 async fn app() -> TestApp {
     TestApp::on(Dialect::Sqlite).await.unwrap()
 }
@@ -28,6 +23,7 @@ fn assert_error(reply: &Reply, status: u16, code: &str) {
     assert_eq!(reply.header("x-content-type-options"), Some("nosniff"));
 }
 
+#[on_both_databases]
 async fn the_service_is_ready_once_its_tables_are_there(app: TestApp) {
     assert_eq!(
         app.anonymous().get("/health").await.expect(200).json(),
@@ -39,6 +35,7 @@ async fn the_service_is_ready_once_its_tables_are_there(app: TestApp) {
     );
 }
 
+#[on_both_databases]
 async fn tables_that_are_not_up_to_date_are_a_503(app: TestApp) {
     app.store()
         .write(store::testing::revert_last_migration)

@@ -9,11 +9,6 @@ use testkit::{TestApp, on_both_databases};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-on_both_databases!(
-    names_of_routes_are_not_for_new_integrations_and_old_ones_stay,
-    a_page_needs_no_account_sid_twice_and_sees_the_label_of_a_key,
-);
-
 async fn app() -> TestApp {
     TestApp::on(Dialect::Sqlite).await.unwrap()
 }
@@ -280,6 +275,7 @@ async fn what_an_error_quotes_is_bounded() {
     assert_eq!(refused.fields().len(), 100);
 }
 
+#[on_both_databases]
 async fn names_of_routes_are_not_for_new_integrations_and_old_ones_stay(app: TestApp) {
     for name in registry::RESERVED.iter().copied().chain(["Connections", "ADMIN"]) {
         let body = json!({ "provider": "twilio", "unique_key": name });
@@ -312,6 +308,7 @@ async fn names_of_routes_are_not_for_new_integrations_and_old_ones_stay(app: Tes
     app.admin().delete("/integrations/events").await.expect(200);
 }
 
+#[on_both_databases]
 async fn a_page_needs_no_account_sid_twice_and_sees_the_label_of_a_key(app: TestApp) {
     let shown = app.admin().get("/providers/twilio").await.expect(200).json();
     assert_eq!(shown["data"]["connection_config"]["accountSid"]["optional"], true);

@@ -5,22 +5,12 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value as Json, json};
 use testkit::{TestApp, on_both_databases};
 
-on_both_databases!(
-    an_environment_is_made_listed_and_deleted,
-    an_environment_in_use_stays,
-    a_key_is_shown_once_works_and_is_revoked,
-    a_key_that_another_process_revoked_changes_nothing_more,
-    a_key_can_be_a_uuid,
-    a_configured_key_that_was_revoked_stays_so_and_the_process_starts,
-    a_key_gives_no_more_than_its_maker_has,
-    a_key_that_cannot_be_is_told_field_by_field,
-);
-
 fn names(list: &Json) -> Vec<&str> {
     let names = list["data"].as_array().unwrap().iter();
     names.map(|one| one["name"].as_str().unwrap()).collect()
 }
 
+#[on_both_databases]
 async fn an_environment_is_made_listed_and_deleted(app: TestApp) {
     let made = app
         .admin()
@@ -60,6 +50,7 @@ async fn an_environment_is_made_listed_and_deleted(app: TestApp) {
     );
 }
 
+#[on_both_databases]
 async fn an_environment_in_use_stays(app: TestApp) {
     let other = app.environment("other").await;
     app.connect_as(&other, "theirs").await;
@@ -80,6 +71,7 @@ async fn an_environment_in_use_stays(app: TestApp) {
     );
 }
 
+#[on_both_databases]
 async fn a_configured_key_that_was_revoked_stays_so_and_the_process_starts(app: TestApp) {
     let key = SecretString::from("a-configured-key-0123456789abcdef");
     let start = async |environment: &str| {
@@ -116,6 +108,7 @@ async fn a_configured_key_that_was_revoked_stays_so_and_the_process_starts(app: 
     holder.get("/connections").await.expect(401);
 }
 
+#[on_both_databases]
 async fn a_key_that_another_process_revoked_changes_nothing_more(app: TestApp) {
     let body = json!({ "name": "maker", "scopes": ["environment:*", "account:*"] });
     let path = "/environments/dev/api-keys";
@@ -137,6 +130,7 @@ async fn a_key_that_another_process_revoked_changes_nothing_more(app: TestApp) {
     maker.delete("/environments/dev").await.expect(401);
 }
 
+#[on_both_databases]
 async fn a_key_is_shown_once_works_and_is_revoked(app: TestApp) {
     let body = json!({ "name": "reader", "scopes": ["environment:connections:*"] });
     let made = app
@@ -202,6 +196,7 @@ async fn a_key_is_shown_once_works_and_is_revoked(app: TestApp) {
         .expect(404);
 }
 
+#[on_both_databases]
 async fn a_key_can_be_a_uuid(app: TestApp) {
     let body = json!({ "name": "for an old client", "scopes": ["environment:*"], "uuid": true });
     let made = app
@@ -222,6 +217,7 @@ async fn a_key_can_be_a_uuid(app: TestApp) {
         .expect(200);
 }
 
+#[on_both_databases]
 async fn a_key_gives_no_more_than_its_maker_has(app: TestApp) {
     let maker = app.client_with(&[Scope::ApiKeysCreate, Scope::RecordsRead]).await;
     let make = |scope: &str| json!({ "name": "made", "scopes": [scope] });
@@ -249,6 +245,7 @@ async fn a_key_gives_no_more_than_its_maker_has(app: TestApp) {
     }
 }
 
+#[on_both_databases]
 async fn a_key_that_cannot_be_is_told_field_by_field(app: TestApp) {
     let body = json!({ "name": "", "scopes": ["environment:*", "everything"] });
     let refused = app

@@ -11,14 +11,6 @@ use serde_json::{Map, Value as Json, json};
 use testkit::{Client, Reply, TestApp, on_both_databases};
 use twilio_sim::{Mutation, MutationKind, NewMessage};
 
-on_both_databases!(
-    the_feed_gives_every_record_once_in_the_order_of_changes,
-    a_record_is_flat_and_bears_its_metadata,
-    filters_ids_and_times_choose_records,
-    what_was_taken_in_can_be_pruned_and_comes_again_when_it_changes,
-    a_reader_sees_all_that_a_worker_writes_meanwhile,
-);
-
 pub(crate) async fn call(client: &Client, method: Method, path: &str, body: Option<Json>) -> Reply {
     let request = client
         .request(method, path)
@@ -97,6 +89,7 @@ async fn changed(app: &TestApp) -> (String, String) {
     (gone, other)
 }
 
+#[on_both_databases]
 async fn the_feed_gives_every_record_once_in_the_order_of_changes(app: TestApp) {
     synced(&app).await;
     let all = records(&app, "").await;
@@ -130,6 +123,7 @@ async fn the_feed_gives_every_record_once_in_the_order_of_changes(app: TestApp) 
     assert!(later.len() < all.len());
 }
 
+#[on_both_databases]
 async fn a_record_is_flat_and_bears_its_metadata(app: TestApp) {
     synced(&app).await;
     let all = records(&app, "").await;
@@ -204,6 +198,7 @@ async fn a_record_is_flat_and_bears_its_metadata(app: TestApp) {
     assert_eq!(other["_nango_metadata"]["first_seen_at"], seen);
 }
 
+#[on_both_databases]
 async fn filters_ids_and_times_choose_records(app: TestApp) {
     synced(&app).await;
     let (gone, other) = changed(&app).await;
@@ -250,6 +245,7 @@ async fn filters_ids_and_times_choose_records(app: TestApp) {
     );
 }
 
+#[on_both_databases]
 async fn what_was_taken_in_can_be_pruned_and_comes_again_when_it_changes(app: TestApp) {
     synced(&app).await;
     let all = records(&app, "").await;
@@ -316,6 +312,7 @@ async fn what_was_taken_in_can_be_pruned_and_comes_again_when_it_changes(app: Te
     );
 }
 
+#[on_both_databases]
 async fn a_reader_sees_all_that_a_worker_writes_meanwhile(app: TestApp) {
     app.connect_twilio().await;
     let done = Arc::new(AtomicBool::new(false));

@@ -11,13 +11,6 @@ use wiremock::MockServer;
 
 use crate::secret_config::{TOKEN, connect, proxied, registry, with_acme};
 
-on_both_databases!(
-    a_secret_stands_nowhere_in_clear_and_is_rotated_while_connections_exist,
-    a_secret_that_stood_in_clear_is_sealed_at_start,
-    a_rotation_of_the_key_seals_secrets_anew,
-    a_secret_that_was_lost_with_its_key_is_set_again,
-);
-
 const APP: &str = "app-0123456789-secret";
 const NEXT: &str = "app-9876543210-secret";
 
@@ -63,6 +56,7 @@ fn given(keys: &[SecretKey]) -> KeySource {
     KeySource::Given(KeyRing::new(keys[0].clone(), keys[1..].to_vec()))
 }
 
+#[on_both_databases]
 async fn a_secret_stands_nowhere_in_clear_and_is_rotated_while_connections_exist(app: TestApp) {
     let (app, provider) = with_acme(&app).await;
     made(&app, json!({ "app": APP, "team": "red" })).await;
@@ -97,6 +91,7 @@ async fn a_secret_stands_nowhere_in_clear_and_is_rotated_while_connections_exist
     assert_eq!(row(&app).await.sealed_config, None);
 }
 
+#[on_both_databases]
 async fn a_secret_that_stood_in_clear_is_sealed_at_start(app: TestApp) {
     let (app, provider) = with_acme(&app).await;
     made(&app, json!({ "team": "red" })).await;
@@ -128,6 +123,7 @@ async fn a_secret_that_stood_in_clear_is_sealed_at_start(app: TestApp) {
     assert_eq!(row(&app).await.sealed_config, sealed.sealed_config);
 }
 
+#[on_both_databases]
 async fn a_rotation_of_the_key_seals_secrets_anew(app: TestApp) {
     let (app, _provider) = with_acme(&app).await;
     made(&app, json!({ "app": APP })).await;
@@ -156,6 +152,7 @@ async fn a_rotation_of_the_key_seals_secrets_anew(app: TestApp) {
     assert!(!app.database().holds(APP).await);
 }
 
+#[on_both_databases]
 async fn a_secret_that_was_lost_with_its_key_is_set_again(app: TestApp) {
     let (app, _provider) = with_acme(&app).await;
     made(&app, json!({ "app": APP, "team": "red" })).await;

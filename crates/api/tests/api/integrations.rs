@@ -3,23 +3,12 @@
 use serde_json::{Value as Json, json};
 use testkit::{TestApp, on_both_databases};
 
-on_both_databases!(
-    providers_are_listed_searched_and_shown_whole,
-    a_provider_has_a_picture,
-    integrations_of_one_provider_stand_side_by_side,
-    an_integration_is_changed_and_renamed_while_it_is_unused,
-    what_cannot_be_taken_names_its_field,
-    a_deleted_integration_takes_its_connections_along,
-    a_provider_connected_under_its_own_name_is_listed,
-    functions_are_listed_paged_and_shown_with_their_declaration,
-    the_overview_names_the_functions_of_each_integration,
-);
-
 fn all<'a>(list: &'a Json, field: &str) -> Vec<&'a str> {
     let list = list["data"].as_array().unwrap().iter();
     list.map(|one| one[field].as_str().unwrap()).collect()
 }
 
+#[on_both_databases]
 async fn providers_are_listed_searched_and_shown_whole(app: TestApp) {
     let list = app.admin().get("/providers").await.expect(200).json();
     assert!(all(&list, "name").contains(&"sendgrid"));
@@ -76,6 +65,7 @@ async fn providers_are_listed_searched_and_shown_whole(app: TestApp) {
     app.admin().get("/providers/nobody/templates").await.expect(404);
 }
 
+#[on_both_databases]
 async fn a_provider_has_a_picture(app: TestApp) {
     let picture = app
         .anonymous()
@@ -93,6 +83,7 @@ async fn a_provider_has_a_picture(app: TestApp) {
         .expect(404);
 }
 
+#[on_both_databases]
 async fn integrations_of_one_provider_stand_side_by_side(app: TestApp) {
     for (key, name) in [("twilio eu", Some("Twilio (Europe)")), ("twilio-us", None)] {
         let mut body = json!({ "provider": "twilio", "unique_key": key, "custom": { "team": "a" } });
@@ -151,6 +142,7 @@ async fn integrations_of_one_provider_stand_side_by_side(app: TestApp) {
     assert_eq!(keys, ["twilio-us", "twilio eu"]);
 }
 
+#[on_both_databases]
 async fn an_integration_is_changed_and_renamed_while_it_is_unused(app: TestApp) {
     let make = |key: &str| json!({ "provider": "twilio", "unique_key": key });
     app.admin()
@@ -215,6 +207,7 @@ async fn an_integration_is_changed_and_renamed_while_it_is_unused(app: TestApp) 
         .expect(200);
 }
 
+#[on_both_databases]
 async fn what_cannot_be_taken_names_its_field(app: TestApp) {
     let good = json!({ "provider": "twilio", "unique_key": "good" });
     app.admin().post("/integrations", &good).await.expect(200);
@@ -254,6 +247,7 @@ async fn what_cannot_be_taken_names_its_field(app: TestApp) {
     assert_eq!(refused.expect(400).code(), "invalid_body");
 }
 
+#[on_both_databases]
 async fn a_deleted_integration_takes_its_connections_along(app: TestApp) {
     app.connect_twilio().await;
     app.run_due().await;
@@ -274,6 +268,7 @@ async fn a_deleted_integration_takes_its_connections_along(app: TestApp) {
     );
 }
 
+#[on_both_databases]
 async fn a_provider_connected_under_its_own_name_is_listed(app: TestApp) {
     assert_eq!(
         app.admin().get("/integrations").await.expect(200).json()["data"],
@@ -284,6 +279,7 @@ async fn a_provider_connected_under_its_own_name_is_listed(app: TestApp) {
     assert_eq!(all(&list, "unique_key"), ["twilio"]);
 }
 
+#[on_both_databases]
 async fn functions_are_listed_paged_and_shown_with_their_declaration(app: TestApp) {
     app.connect_twilio().await;
     let of = |query: &str| format!("/integrations/twilio/functions{query}");
@@ -347,6 +343,7 @@ async fn functions_are_listed_paged_and_shown_with_their_declaration(app: TestAp
     );
 }
 
+#[on_both_databases]
 async fn the_overview_names_the_functions_of_each_integration(app: TestApp) {
     app.connect_twilio().await;
     let overview = app

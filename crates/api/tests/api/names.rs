@@ -9,15 +9,11 @@ use testkit::{TestApp, on_both_databases};
 /// A body that holds a name.
 type WithName<'a> = Box<dyn Fn(&str) -> Json + 'a>;
 
-on_both_databases!(
-    a_new_name_with_something_invisible_at_its_ends_is_refused_wherever_it_is_given,
-    a_connection_of_an_old_name_is_found_and_deleted_by_exactly_that_name,
-);
-
 const EDGES: [&str; 8] = [
     " ", "\t", "\n", "\u{a0}", "\u{3000}", "\u{200b}", "\u{feff}", "\u{0}",
 ];
 
+#[on_both_databases]
 async fn a_new_name_with_something_invisible_at_its_ends_is_refused_wherever_it_is_given(app: TestApp) {
     app.connect_twilio().await;
     let known = app.simulator().credentials();
@@ -85,6 +81,7 @@ async fn a_new_name_with_something_invisible_at_its_ends_is_refused_wherever_it_
     assert_eq!(refused.fields(), ["end_user.id"]);
 }
 
+#[on_both_databases]
 async fn a_connection_of_an_old_name_is_found_and_deleted_by_exactly_that_name(app: TestApp) {
     app.connect_as(app.admin(), "bob").await;
     let old: ConnectionName = " bob ".parse().unwrap();

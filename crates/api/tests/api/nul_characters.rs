@@ -7,8 +7,6 @@ use testkit::{TestApp, on_both_databases};
 
 use crate::connect_sessions::made;
 
-on_both_databases!(no_text_with_the_character_zero_is_an_error_of_ours);
-
 const NUL: &str = "a\0b";
 const HOOK: &str = "https://app.example.com/\0hook";
 
@@ -188,6 +186,7 @@ fn with(request: RequestBuilder, body: &Json) -> RequestBuilder {
         .body(body.to_string())
 }
 
+#[on_both_databases]
 async fn no_text_with_the_character_zero_is_an_error_of_ours(app: TestApp) {
     app.connect_twilio().await;
     let mut failed = Vec::new();

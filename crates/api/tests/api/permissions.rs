@@ -10,17 +10,6 @@ use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
 use crate::connect_sessions::made;
 
-on_both_databases!(
-    connecting_names_each_sync_that_the_key_may_not_read,
-    an_import_and_a_front_end_are_told_the_same,
-    new_credentials_are_checked_and_clear_what_was_noted,
-    what_is_no_refusal_of_permission_is_not_told,
-    stray_401s_are_not_told,
-    a_provider_that_is_slow_does_not_hold_up_connecting,
-    the_requests_are_small_and_use_the_window,
-    a_restricted_key_of_the_simulator_is_told,
-);
-
 /// Syncs with these names, of lists at paths of the same names.
 fn file(syncs: &[&str]) -> String {
     let mut text = r#"
@@ -155,6 +144,7 @@ fn names(list: &Json) -> Vec<&str> {
     list.iter().map(|entry| entry["sync"].as_str().unwrap()).collect()
 }
 
+#[on_both_databases]
 async fn connecting_names_each_sync_that_the_key_may_not_read(app: TestApp) {
     let denied = refusal(401, &json!({ "message": "no" }));
     let by_code = refusal(400, &json!({ "code": "key_restricted" }));
@@ -209,6 +199,7 @@ async fn connecting_names_each_sync_that_the_key_may_not_read(app: TestApp) {
     );
 }
 
+#[on_both_databases]
 async fn an_import_and_a_front_end_are_told_the_same(app: TestApp) {
     let acme = Acme::beside(&app, &[("users", forbidden())]).await;
     let body = json!({ "provider_config_key": "acme", "connection_id": "mine",
@@ -237,6 +228,7 @@ async fn an_import_and_a_front_end_are_told_the_same(app: TestApp) {
     assert_eq!(names(&answer["unreadableSyncs"]), ["acme-users"], "{answer}");
 }
 
+#[on_both_databases]
 async fn new_credentials_are_checked_and_clear_what_was_noted(app: TestApp) {
     let acme = Acme::beside(&app, &[("users", forbidden())]).await;
     let told = acme.connect("good").await;
@@ -271,6 +263,7 @@ async fn new_credentials_are_checked_and_clear_what_was_noted(app: TestApp) {
     assert_eq!(acme.errors().await, json!([]));
 }
 
+#[on_both_databases]
 async fn what_is_no_refusal_of_permission_is_not_told(app: TestApp) {
     let limited = forbidden().insert_header("retry-after", "60");
     let acme = Acme::beside(
@@ -294,6 +287,7 @@ async fn what_is_no_refusal_of_permission_is_not_told(app: TestApp) {
     );
 }
 
+#[on_both_databases]
 async fn stray_401s_are_not_told(app: TestApp) {
     let acme = Acme::beside(&app, &[]).await;
     let stray = Mock::given(path("/open")).respond_with(refusal(401, &json!({ "message": "no" })));
@@ -306,6 +300,7 @@ async fn stray_401s_are_not_told(app: TestApp) {
     assert_eq!(acme.asked("/open").await.len(), 3);
 }
 
+#[on_both_databases]
 async fn a_provider_that_is_slow_does_not_hold_up_connecting(app: TestApp) {
     let slow = forbidden().set_delay(Duration::from_mins(1));
     let acme = Acme::beside(&app, &[("slow", slow), ("users", forbidden())]).await;
@@ -320,6 +315,7 @@ async fn a_provider_that_is_slow_does_not_hold_up_connecting(app: TestApp) {
     assert_eq!(names(&acme.errors().await), ["acme-users"]);
 }
 
+#[on_both_databases]
 async fn the_requests_are_small_and_use_the_window(app: TestApp) {
     let acme = Acme::beside(&app, &[]).await;
     acme.connect("good").await;
@@ -329,6 +325,7 @@ async fn the_requests_are_small_and_use_the_window(app: TestApp) {
     assert_eq!(queries, [format!("since={since}&skip=0&size=1")]);
 }
 
+#[on_both_databases]
 async fn a_restricted_key_of_the_simulator_is_told(app: TestApp) {
     let known = app.simulator().credentials();
     let body = json!({

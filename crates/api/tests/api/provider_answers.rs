@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::json;
-use testkit::{AppBuilder, Dialect, Reply, TestApp};
+use testkit::{AppBuilder, Dialect, Reply, TestApp, on_both_databases};
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -53,36 +53,33 @@ async fn answers(server: &MockServer, verb: &str, at: &str, response: ResponseTe
         .await;
 }
 
-/// Runs `test` on both databases with an app that is connected to a provider which answers as the test says.
-async fn with<F: Future<Output = ()>>(test: impl Fn(TestApp, MockServer) -> F) {
-    for dialect in [Dialect::Sqlite, Dialect::Postgres] {
-        let server = MockServer::start().await;
-        answers(
-            &server,
-            "GET",
-            "/me",
-            ResponseTemplate::new(200).set_body_json(json!({})),
-        )
-        .await;
-        let folder = tempfile::tempdir().unwrap();
-        let url = server.uri().parse().unwrap();
-        let builder = AppBuilder::default()
-            .registry(registry(folder.path()))
-            .upstream(|options| {
-                options.base_urls.insert("acme".parse().unwrap(), url);
-                options.max_body = 8 << 20;
-                options.max_attempts = 2;
-                // The tests look at the requests that they cause themselves.
-                options.list_check = Duration::ZERO;
-            });
-        let test = &test;
-        testkit::run(builder, dialect, async move |app: TestApp| {
-            let body = json!({ "connectionId": "a", "apiKey": "k" });
-            app.admin().post("/acme/connect", &body).await.expect(201);
-            test(app, server).await;
-        })
-        .await;
-    }
+/// Runs `test` with an app that is connected to a provider which answers as the test says.
+async fn with<F: Future<Output = ()>>(dialect: Dialect, test: impl FnOnce(TestApp, MockServer) -> F) {
+    let server = MockServer::start().await;
+    answers(
+        &server,
+        "GET",
+        "/me",
+        ResponseTemplate::new(200).set_body_json(json!({})),
+    )
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let url = server.uri().parse().unwrap();
+    let builder = AppBuilder::default()
+        .registry(registry(folder.path()))
+        .upstream(|options| {
+            options.base_urls.insert("acme".parse().unwrap(), url);
+            options.max_body = 8 << 20;
+            options.max_attempts = 2;
+            // The tests look at the requests that they cause themselves.
+            options.list_check = Duration::ZERO;
+        });
+    let Some(app) = builder.start(dialect).await else {
+        return;
+    };
+    let body = json!({ "connectionId": "a", "apiKey": "k" });
+    app.admin().post("/acme/connect", &body).await.expect(201);
+    test(app, server).await;
 }
 
 async fn trigger(app: &TestApp, name: &str, key: Option<&str>) -> Reply {
@@ -109,9 +106,9 @@ async fn things(app: &TestApp) -> usize {
     page["things"].as_array().unwrap().len()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_action_whose_answer_is_not_understood_did_not_succeed() {
-    with(async |app, server| {
+#[on_both_databases]
+async fn an_action_whose_answer_is_not_understood_did_not_succeed(dialect: Dialect) {
+    with(dialect, async |app, server| {
         let rubbish =
             ResponseTemplate::new(200).set_body_raw(vec![0x1f, 0x8b, 8, 0, 0xff], "application/json");
         answers(
@@ -142,9 +139,9 @@ async fn an_action_whose_answer_is_not_understood_did_not_succeed() {
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_action_that_is_sent_elsewhere_did_not_succeed_and_stores_nothing() {
-    with(async |app, server| {
+#[on_both_databases]
+async fn an_action_that_is_sent_elsewhere_did_not_succeed_and_stores_nothing(dialect: Dialect) {
+    with(dialect, async |app, server| {
         let moved = ResponseTemplate::new(301).insert_header("location", "/things/?key=hidden");
         answers(&server, "POST", "/things", moved).await;
         let thing = json!({ "thing": { "id": "not-the-one", "name": "x" } });
@@ -186,9 +183,9 @@ async fn an_action_that_is_sent_elsewhere_did_not_succeed_and_stores_nothing() {
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_large_answer_reaches_the_caller_who_waits_and_is_not_stored() {
-    with(async |app, server| {
+#[on_both_databases]
+async fn a_large_answer_reaches_the_caller_who_waits_and_is_not_stored(dialect: Dialect) {
+    with(dialect, async |app, server| {
         let large = json!({ "text": "x".repeat(2 << 20) });
         answers(
             &server,
@@ -208,9 +205,9 @@ async fn a_large_answer_reaches_the_caller_who_waits_and_is_not_stored() {
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn errors_in_a_success_and_large_errors_are_told_shortly() {
-    with(async |app, server| {
+#[on_both_databases]
+async fn errors_in_a_success_and_large_errors_are_told_shortly(dialect: Dialect) {
+    with(dialect, async |app, server| {
         let error = json!({ "ok": false, "code": "no_such_thing", "message": "There is none." });
         answers(
             &server,
@@ -248,9 +245,9 @@ async fn errors_in_a_success_and_large_errors_are_told_shortly() {
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_list_that_is_too_large_tells_the_bound_and_what_to_do() {
-    with(async |app, server| {
+#[on_both_databases]
+async fn a_list_that_is_too_large_tells_the_bound_and_what_to_do(dialect: Dialect) {
+    with(dialect, async |app, server| {
         let page = json!({ "things": ["x".repeat(9 << 20)] });
         answers(
             &server,
@@ -270,9 +267,9 @@ async fn a_list_that_is_too_large_tells_the_bound_and_what_to_do() {
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_with_an_endless_body_is_a_refusal_and_tried_once() {
-    with(async |app, server| {
+#[on_both_databases]
+async fn a_refusal_with_an_endless_body_is_a_refusal_and_tried_once(dialect: Dialect) {
+    with(dialect, async |app, server| {
         server.reset().await;
         let body = format!("{{\"x\":[{}0]}}", "0,".repeat(8 << 20));
         answers(
@@ -294,9 +291,9 @@ async fn a_refusal_with_an_endless_body_is_a_refusal_and_tried_once() {
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_files_content_type_wins_over_the_requests_own_and_json_is_accepted() {
-    with(async |app, server| {
+#[on_both_databases]
+async fn the_files_content_type_wins_over_the_requests_own_and_json_is_accepted(dialect: Dialect) {
+    with(dialect, async |app, server| {
         answers(&server, "POST", "/things", ResponseTemplate::new(200)).await;
         let post = |headers: &[(&str, &str)]| {
             let request = app

@@ -1,25 +1,8 @@
 //! The proxy against the simulator: whom it calls, what it refuses, and what it learns of credentials.
 
-use std::time::Duration;
-
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value as Json, json};
-use testkit::{AppBuilder, TestApp, on_both_databases};
-
-on_both_databases!(
-    a_call_reaches_the_provider_with_the_connections_credentials,
-    repeated_form_keys_arrive_as_they_were_sent,
-    a_query_arrives_as_it_was_written,
-    what_is_missing_or_wrong_in_headers_is_told_at_once,
-    an_integration_or_connection_that_is_not_there_is_a_404,
-    a_deleted_connection_is_gone_at_once,
-    another_base_url_must_be_the_providers_own,
-    the_providers_own_errors_come_back_as_they_are,
-    refused_credentials_are_noted_and_a_success_clears_that in one_attempt,
-    places_are_shared_with_bounded_patience in one_place,
-    a_key_without_the_scope_is_refused,
-    no_log_and_no_answer_holds_a_secret,
-);
+use testkit::{AppBuilder, TestApp, on_both_databases, wait_until};
 
 fn one_place() -> AppBuilder {
     AppBuilder::default().twilio_file(|text| {
@@ -53,6 +36,7 @@ async fn get(app: &TestApp, path: &str) -> testkit::Reply {
     app.admin().send(call(app, Method::GET, path)).await
 }
 
+#[on_both_databases]
 async fn a_call_reaches_the_provider_with_the_connections_credentials(app: TestApp) {
     app.connect_twilio().await;
 
@@ -66,6 +50,7 @@ async fn a_call_reaches_the_provider_with_the_connections_credentials(app: TestA
     assert!(direct.starts_with("application/json"), "{direct}");
 }
 
+#[on_both_databases]
 async fn repeated_form_keys_arrive_as_they_were_sent(app: TestApp) {
     app.connect_twilio().await;
     let own = get(&app, &format!("{}?PageSize=50", messages(&app))).await.json();
@@ -93,6 +78,7 @@ fn url_encoded(text: &str) -> String {
     text.replace('+', "%2B")
 }
 
+#[on_both_databases]
 async fn a_query_arrives_as_it_was_written(app: TestApp) {
     app.connect_twilio().await;
     app.simulator().reset_requests();
@@ -110,6 +96,7 @@ async fn a_query_arrives_as_it_was_written(app: TestApp) {
     assert_eq!(app.simulator().requests().total, 1);
 }
 
+#[on_both_databases]
 async fn what_is_missing_or_wrong_in_headers_is_told_at_once(app: TestApp) {
     let none = app.admin().get("/proxy/x").await.expect(400);
     assert_eq!(none.code(), "invalid_headers");
@@ -136,6 +123,7 @@ async fn what_is_missing_or_wrong_in_headers_is_told_at_once(app: TestApp) {
     app.admin().send(request).await.expect(200);
 }
 
+#[on_both_databases]
 async fn an_integration_or_connection_that_is_not_there_is_a_404(app: TestApp) {
     let request = |integration: &str| {
         app.admin()
@@ -150,6 +138,7 @@ async fn an_integration_or_connection_that_is_not_there_is_a_404(app: TestApp) {
     assert!(!reply.headers.contains_key("trunkline-upstream-status"));
 }
 
+#[on_both_databases]
 async fn a_deleted_connection_is_gone_at_once(app: TestApp) {
     app.connect_twilio().await;
     get(&app, &messages(&app)).await.expect(200);
@@ -164,6 +153,7 @@ async fn a_deleted_connection_is_gone_at_once(app: TestApp) {
     );
 }
 
+#[on_both_databases]
 async fn another_base_url_must_be_the_providers_own(app: TestApp) {
     app.connect_twilio().await;
     let with = |base: &str| call(&app, Method::GET, &messages(&app)).header("Base-Url-Override", base);
@@ -188,6 +178,7 @@ async fn another_base_url_must_be_the_providers_own(app: TestApp) {
     assert_eq!(foreign.code(), "invalid_uri_params");
 }
 
+#[on_both_databases]
 async fn the_providers_own_errors_come_back_as_they_are(app: TestApp) {
     app.connect_twilio().await;
 
@@ -213,33 +204,24 @@ async fn noted(app: &TestApp) -> bool {
         .is_some_and(|errors| !errors.is_empty())
 }
 
-/// What is noted behind a call's back is there before long.
-async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let wait = async {
-        while !holds().await {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    let held = tokio::time::timeout(Duration::from_secs(20), wait).await;
-    assert!(held.is_ok(), "not before long: {what}");
-}
-
+#[on_both_databases(one_attempt())]
 async fn refused_credentials_are_noted_and_a_success_clears_that(app: TestApp) {
     app.connect_twilio().await;
     let key = app.simulator().credentials().main_key_sid;
     app.simulator().revoke(&key);
 
     get(&app, &messages(&app)).await.expect(401);
-    until("the refusal is noted", async || noted(&app).await).await;
+    wait_until("the refusal is noted", async || noted(&app).await).await;
 
     app.simulator().restore(&key);
-    until("the success is noted", async || {
+    wait_until("the success is noted", async || {
         get(&app, &messages(&app)).await.expect(200);
         !noted(&app).await
     })
     .await;
 }
 
+#[on_both_databases(one_place())]
 async fn places_are_shared_with_bounded_patience(app: TestApp) {
     app.connect_twilio().await;
     app.connect_as(app.admin(), "other").await;
@@ -254,7 +236,7 @@ async fn places_are_shared_with_bounded_patience(app: TestApp) {
     let held = tokio::spawn(async move { client.send(slow).await });
     // Should it come first, it takes the place itself, and the next one meets the other call.
     let mut reply = None;
-    until("the other call is under way", async || {
+    wait_until("the other call is under way", async || {
         let impatient = call(&app, Method::GET, &path).header("Trunkline-Wait", "0");
         let came = app.admin().send(impatient).await;
         let refused = came.status == 429;
@@ -271,6 +253,7 @@ async fn places_are_shared_with_bounded_patience(app: TestApp) {
     held.await.unwrap().expect(200);
 }
 
+#[on_both_databases]
 async fn a_key_without_the_scope_is_refused(app: TestApp) {
     app.connect_twilio().await;
     let client = app.client_with(&[gateway::Scope::RecordsRead]).await;
@@ -278,6 +261,7 @@ async fn a_key_without_the_scope_is_refused(app: TestApp) {
     assert_eq!(reply.code(), "forbidden");
 }
 
+#[on_both_databases]
 async fn no_log_and_no_answer_holds_a_secret(app: TestApp) {
     app.connect_twilio().await;
     let known = app.simulator().credentials();

@@ -8,15 +8,6 @@ use store::Dialect;
 use testkit::{TestApp, on_both_databases};
 use twilio_sim::{NewMessage, Status};
 
-on_both_databases!(
-    pages_give_every_row_once_newest_first_with_ties_and_without_dates,
-    a_row_has_typed_values_and_the_rest_under_extra,
-    a_filter_takes_exactly_its_value,
-    a_range_of_time_begins_at_its_lower_bound_and_ends_before_its_upper_one,
-    csv_and_ndjson_give_what_json_gives,
-    a_deleted_message_is_listed_no_more,
-);
-
 /// A connection whose table holds the simulator's messages and some that are hard to page, print or type.
 async fn synced(app: &TestApp) -> String {
     let now = app.simulator().now();
@@ -78,6 +69,7 @@ fn newest(row: &Json) -> DateTime<Utc> {
     time.parse().unwrap()
 }
 
+#[on_both_databases]
 async fn pages_give_every_row_once_newest_first_with_ties_and_without_dates(app: TestApp) {
     synced(&app).await;
 
@@ -98,6 +90,7 @@ async fn pages_give_every_row_once_newest_first_with_ties_and_without_dates(app:
     assert_eq!(default["messages"].as_array().unwrap().len(), 100);
 }
 
+#[on_both_databases]
 async fn a_row_has_typed_values_and_the_rest_under_extra(app: TestApp) {
     synced(&app).await;
 
@@ -130,6 +123,7 @@ async fn a_row_has_typed_values_and_the_rest_under_extra(app: TestApp) {
     );
 }
 
+#[on_both_databases]
 async fn a_filter_takes_exactly_its_value(app: TestApp) {
     synced(&app).await;
     let all = pages(&app, "", 1_000).await;
@@ -157,6 +151,7 @@ async fn a_filter_takes_exactly_its_value(app: TestApp) {
     );
 }
 
+#[on_both_databases]
 async fn a_range_of_time_begins_at_its_lower_bound_and_ends_before_its_upper_one(app: TestApp) {
     synced(&app).await;
     let all = pages(&app, "", 1_000).await;
@@ -203,6 +198,7 @@ async fn a_range_of_time_begins_at_its_lower_bound_and_ends_before_its_upper_one
     );
 }
 
+#[on_both_databases]
 async fn csv_and_ndjson_give_what_json_gives(app: TestApp) {
     synced(&app).await;
     let rows = pages(&app, "", 1_000).await;
@@ -256,6 +252,7 @@ async fn csv_and_ndjson_give_what_json_gives(app: TestApp) {
     assert_eq!(empty.text, "");
 }
 
+#[on_both_databases]
 async fn a_deleted_message_is_listed_no_more(app: TestApp) {
     synced(&app).await;
     let gone = text(&page(&app, "limit=1").await["messages"][0], "sid")

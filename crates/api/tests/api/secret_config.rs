@@ -10,12 +10,6 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use crate::connect_sessions::session_token;
 
-on_both_databases!(
-    a_secret_field_is_used_and_never_shown,
-    a_secret_field_that_stood_in_clear_is_sealed_at_start,
-    a_secret_field_of_an_integration_is_used_kept_and_never_shown,
-);
-
 pub(crate) const TOKEN: &str = "tok-0123456789-secret";
 const PATH: &str = "/connections/mine?provider_config_key=acme";
 
@@ -96,6 +90,7 @@ pub(crate) async fn proxied(app: &TestApp, base: Option<&str>) -> testkit::Reply
     app.admin().send(request).await
 }
 
+#[on_both_databases]
 async fn a_secret_field_is_used_and_never_shown(app: TestApp) {
     let (app, _provider) = with_acme(&app).await;
     connect(&app).await;
@@ -144,6 +139,7 @@ async fn a_secret_field_is_used_and_never_shown(app: TestApp) {
     assert!(!app.logs().contains(TOKEN), "the log holds it");
 }
 
+#[on_both_databases]
 async fn a_secret_field_that_stood_in_clear_is_sealed_at_start(app: TestApp) {
     let (app, _provider) = with_acme(&app).await;
     connect(&app).await;
@@ -169,6 +165,7 @@ async fn a_secret_field_that_stood_in_clear_is_sealed_at_start(app: TestApp) {
     }
 }
 
+#[on_both_databases]
 async fn a_secret_field_of_an_integration_is_used_kept_and_never_shown(app: TestApp) {
     const APP: &str = "app-0123456789-secret";
     const LABEL: &str = "label-0123456789-secret";

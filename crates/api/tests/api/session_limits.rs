@@ -9,12 +9,6 @@ use testkit::{Reply, TestApp, on_both_databases};
 
 use crate::connect_sessions::{made, session_token};
 
-on_both_databases!(
-    a_session_waits_longer_and_longer_after_refusals,
-    requests_side_by_side_count_too,
-    a_session_makes_twenty_connections,
-);
-
 async fn connect(app: &TestApp, token: &str, password: &str) -> Reply {
     let known = app.simulator().credentials();
     let account = &known.account_sid;
@@ -25,6 +19,7 @@ async fn connect(app: &TestApp, token: &str, password: &str) -> Reply {
 
 const WRONG: &str = "00000000000000000000000000000000";
 
+#[on_both_databases]
 async fn a_session_waits_longer_and_longer_after_refusals(app: TestApp) {
     let token = session_token(&app).await;
     let good = app.simulator().credentials().main_key_secret.clone();
@@ -80,6 +75,7 @@ async fn a_session_waits_longer_and_longer_after_refusals(app: TestApp) {
     connect(&app, &token, WRONG).await.expect(429);
 }
 
+#[on_both_databases]
 async fn requests_side_by_side_count_too(app: TestApp) {
     let token = session_token(&app).await;
     let attempts = (0..30).map(|_| connect(&app, &token, WRONG));
@@ -91,6 +87,7 @@ async fn requests_side_by_side_count_too(app: TestApp) {
     assert_eq!((tried, held), (5, 25));
 }
 
+#[on_both_databases]
 async fn a_session_makes_twenty_connections(app: TestApp) {
     let token = session_token(&app).await;
     let good = app.simulator().credentials().main_key_secret.clone();

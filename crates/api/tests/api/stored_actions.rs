@@ -8,12 +8,6 @@ use crate::actions::{TO, message, sends, trigger_with};
 
 const LATER: (&str, &str) = ("X-Async", "true");
 
-on_both_databases!(
-    an_asynchronous_action_is_stored_before_the_answer_and_its_result_kept,
-    the_same_key_gets_the_first_answer_and_sends_once,
-    many_asynchronous_actions_run_side_by_side
-);
-
 async fn result(app: &TestApp, id: &str) -> testkit::Reply {
     app.admin().get(&format!("/action/{id}")).await
 }
@@ -28,6 +22,7 @@ async fn store(app: &TestApp, name: &str, input: &Json, headers: &[(&str, &str)]
     id
 }
 
+#[on_both_databases]
 async fn an_asynchronous_action_is_stored_before_the_answer_and_its_result_kept(app: TestApp) {
     app.connect_twilio().await;
     let id = store(&app, "send-message", &message(&app, "later"), &[]).await;
@@ -52,6 +47,7 @@ async fn an_asynchronous_action_is_stored_before_the_answer_and_its_result_kept(
     );
 }
 
+#[on_both_databases]
 async fn the_same_key_gets_the_first_answer_and_sends_once(app: TestApp) {
     app.connect_twilio().await;
     let key = ("Idempotency-Key", "order-42");
@@ -112,6 +108,7 @@ async fn the_same_key_gets_the_first_answer_and_sends_once(app: TestApp) {
     assert_eq!(sends(&app), 3, "once, no and later");
 }
 
+#[on_both_databases]
 async fn many_asynchronous_actions_run_side_by_side(app: TestApp) {
     app.connect_twilio().await;
     app.run_due().await;

@@ -9,11 +9,6 @@ use testkit::{Reply, TestApp, on_both_databases};
 
 use crate::syncs::select;
 
-on_both_databases!(
-    a_sync_that_is_deleted_before_a_request_writes_is_not_found,
-    a_request_for_all_syncs_passes_over_one_that_was_deleted,
-);
-
 /// Requests that the API answers while the sync is locked: after them the request that waits has found the sync.
 const MEANWHILE: usize = 20;
 
@@ -59,6 +54,7 @@ async fn overtaken(app: &TestApp, method: Method, path: &str, body: &Json) -> Re
     reply
 }
 
+#[on_both_databases]
 async fn a_sync_that_is_deleted_before_a_request_writes_is_not_found(app: TestApp) {
     let frequency = json!({
         "provider_config_key": "twilio", "connection_id": "my-twilio", "sync_name": "twilio-messages", "frequency": "1h",
@@ -79,6 +75,7 @@ async fn a_sync_that_is_deleted_before_a_request_writes_is_not_found(app: TestAp
     }
 }
 
+#[on_both_databases]
 async fn a_request_for_all_syncs_passes_over_one_that_was_deleted(app: TestApp) {
     let all_connections = json!({ "provider_config_key": "twilio", "syncs": ["twilio-messages"] });
     for path in ["/sync/pause", "/sync/trigger"] {

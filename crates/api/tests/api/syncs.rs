@@ -5,17 +5,6 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 use testkit::{TestApp, on_both_databases};
 
-on_both_databases!(
-    the_first_run_starts_by_itself_and_its_counts_are_told,
-    a_trigger_gives_its_run_and_a_second_one_says_that_it_is_active,
-    a_reset_reads_everything_again_and_can_empty_the_table_first,
-    a_pause_lets_a_run_that_waits_go_to_its_end,
-    a_paused_sync_runs_no_more_by_schedule_but_still_when_triggered,
-    the_status_is_in_nangos_shape,
-    runs_come_in_pages_newest_first,
-    a_revoked_key_is_told_in_the_run_and_on_the_connection,
-);
-
 pub(crate) fn select() -> Json {
     json!({ "provider_config_key": "twilio", "connection_id": "my-twilio", "syncs": ["twilio-messages"] })
 }
@@ -41,6 +30,7 @@ async fn status(app: &TestApp) -> Json {
     app.admin().get(path).await.expect(200).json()["syncs"][0].clone()
 }
 
+#[on_both_databases]
 async fn the_first_run_starts_by_itself_and_its_counts_are_told(app: TestApp) {
     let name = app.connect_twilio().await;
 
@@ -74,6 +64,7 @@ async fn the_first_run_starts_by_itself_and_its_counts_are_told(app: TestApp) {
     );
 }
 
+#[on_both_databases]
 async fn a_trigger_gives_its_run_and_a_second_one_says_that_it_is_active(app: TestApp) {
     app.connect_twilio().await;
     app.run_due().await;
@@ -118,6 +109,7 @@ async fn a_trigger_gives_its_run_and_a_second_one_says_that_it_is_active(app: Te
     );
 }
 
+#[on_both_databases]
 async fn a_reset_reads_everything_again_and_can_empty_the_table_first(app: TestApp) {
     let name = app.connect_twilio().await;
     app.run_due().await;
@@ -148,6 +140,7 @@ async fn a_reset_reads_everything_again_and_can_empty_the_table_first(app: TestA
     testkit::assert_table_equals_truth(&app, &name).await;
 }
 
+#[on_both_databases]
 async fn a_paused_sync_runs_no_more_by_schedule_but_still_when_triggered(app: TestApp) {
     app.connect_twilio().await;
     app.run_due().await;
@@ -175,6 +168,7 @@ async fn a_paused_sync_runs_no_more_by_schedule_but_still_when_triggered(app: Te
     );
 }
 
+#[on_both_databases]
 async fn a_pause_lets_a_run_that_waits_go_to_its_end(app: TestApp) {
     app.connect_twilio().await;
     let waiting = runs(&app).await.remove(0);
@@ -194,6 +188,7 @@ async fn a_pause_lets_a_run_that_waits_go_to_its_end(app: TestApp) {
     assert_eq!(status(&app).await["status"], "PAUSED");
 }
 
+#[on_both_databases]
 async fn the_status_is_in_nangos_shape(app: TestApp) {
     app.connect_twilio().await;
     let fresh = status(&app).await;
@@ -234,6 +229,7 @@ async fn the_status_is_in_nangos_shape(app: TestApp) {
     assert_eq!(all_of_them["syncs"][0], settled);
 }
 
+#[on_both_databases]
 async fn runs_come_in_pages_newest_first(app: TestApp) {
     app.connect_twilio().await;
     for _ in 0..5 {
@@ -280,6 +276,7 @@ async fn runs_come_in_pages_newest_first(app: TestApp) {
     assert_eq!(none["runs"], json!([]));
 }
 
+#[on_both_databases]
 async fn a_revoked_key_is_told_in_the_run_and_on_the_connection(app: TestApp) {
     app.connect_twilio().await;
     app.run_due().await;

@@ -12,11 +12,6 @@ use testkit::{Client, Reply, TestApp, on_both_databases};
 use self::calls::{Call, Theirs, Things, call, fill, rank};
 use crate::connect_sessions::session_token;
 
-on_both_databases!(
-    every_operation_refuses_no_key_a_key_without_its_scope_and_anothers_object,
-    every_operation_of_a_session_refuses_no_token_a_key_and_an_ended_session,
-);
-
 /// Operations of other providers, which have no connection here; what they are made of is the same.
 fn elsewhere(path: &str, app: &TestApp) -> bool {
     let first = path.split('/').nth(1).unwrap_or_default();
@@ -46,6 +41,7 @@ fn assert_refused(reply: &Reply, method: &Method, (status, code): (u16, &str), i
     }
 }
 
+#[on_both_databases]
 async fn every_operation_refuses_no_key_a_key_without_its_scope_and_anothers_object(app: TestApp) {
     app.connect_twilio().await;
     app.connect_as(app.admin(), "another").await;
@@ -156,6 +152,7 @@ fn holds_a_credential(app: &TestApp, reply: &Reply) -> bool {
         .any(|secret| reply.text.contains(secret.as_str()))
 }
 
+#[on_both_databases]
 async fn every_operation_of_a_session_refuses_no_token_a_key_and_an_ended_session(app: TestApp) {
     let ended = session_token(&app).await;
     app.advance(Duration::from_mins(30));

@@ -13,7 +13,7 @@ use registry::Registry;
 use serde_json::{Value as Json, json};
 use store::environments;
 use store::integrations::{self as rows, NewIntegration};
-use testkit::{AppBuilder, Dialect, Reply, TestApp};
+use testkit::{AppBuilder, Dialect, Reply, TestApp, TestContext};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
@@ -72,34 +72,31 @@ struct Place {
     placeholder: MockServer,
 }
 
-impl Place {
-    async fn each() -> Vec<Self> {
-        let mut places = Vec::new();
-        for dialect in [Dialect::Sqlite, Dialect::Postgres] {
-            let (server, placeholder) = (MockServer::start().await, MockServer::start().await);
-            for each in [&server, &placeholder] {
-                let everything = Mock::given(any()).respond_with(ResponseTemplate::new(200));
-                everything.mount(each).await;
-            }
-            let text = ENTRIES
-                .replace("PLACEHOLDER", &placeholder.uri())
-                .replace("PORT", &server.address().port().to_string());
-            let folder = tempfile::tempdir().unwrap();
-            std::fs::write(folder.path().join("providers.yaml"), text).unwrap();
-            let builder = AppBuilder::default()
-                .registry(Registry::load(Some(folder.path())).unwrap())
-                .upstream(|options| options.allow_private_addresses = true);
-            if let Some(app) = builder.start(dialect).await {
-                places.push(Self {
-                    app,
-                    server,
-                    placeholder,
-                });
-            }
+impl TestContext for Place {
+    async fn on(dialect: Dialect) -> Option<Self> {
+        let (server, placeholder) = (MockServer::start().await, MockServer::start().await);
+        for each in [&server, &placeholder] {
+            let everything = Mock::given(any()).respond_with(ResponseTemplate::new(200));
+            everything.mount(each).await;
         }
-        places
+        let text = ENTRIES
+            .replace("PLACEHOLDER", &placeholder.uri())
+            .replace("PORT", &server.address().port().to_string());
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("providers.yaml"), text).unwrap();
+        let builder = AppBuilder::default()
+            .registry(Registry::load(Some(folder.path())).unwrap())
+            .upstream(|options| options.allow_private_addresses = true);
+        let app = builder.start(dialect).await?;
+        Some(Self {
+            app,
+            server,
+            placeholder,
+        })
     }
+}
 
+impl Place {
     async fn make(&self, provider: &str, key: &str, config: Json) -> Reply {
         let body = json!({ "provider": provider, "unique_key": key, "integration_config": config });
         self.app.admin().post("/integrations", &body).await

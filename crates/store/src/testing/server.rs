@@ -1,6 +1,6 @@
 //! PostgreSQL servers of the test process: one that its tests share, and ones of a single test's own, which can be stopped and killed.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -11,6 +11,9 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 
 use crate::{DatabaseUrl, DbConn};
+
+/// If this is set, a test fails that would be skipped because a program is missing.
+const REQUIRED: &str = "TRUNKLINE_TEST_REQUIRE_POSTGRES";
 
 /// A server with a folder of its own.
 #[derive(Debug)]
@@ -56,7 +59,7 @@ impl Server {
     /// A new server, started with further options, whose messages are in the language of that locale.
     pub(super) fn start(options: &str, language: Option<&str>) -> Option<Self> {
         let Some(programs) = programs() else {
-            complain("no initdb and pg_ctl: install PostgreSQL 15 or later");
+            skip("no initdb and pg_ctl: install PostgreSQL 15 or later");
             return None;
         };
         let folder = tempfile::Builder::new()
@@ -67,7 +70,7 @@ impl Server {
         if is_root() {
             let owned = Command::new("chown").arg("postgres").arg(&folder).status();
             if !owned.is_ok_and(|status| status.success()) {
-                complain("PostgreSQL does not run as root, and there is no user postgres");
+                skip("PostgreSQL does not run as root, and there is no user postgres");
                 return None;
             }
         }
@@ -84,7 +87,7 @@ impl Server {
             .read_line(&mut line)
             .expect("the guard's answer");
         if line.trim() != "ready" && language.is_some() {
-            complain("there is no locale for another language: install locales");
+            skip("there is no locale for another language: install locales");
             guard.wait().expect("the guard ends");
             return None;
         }
@@ -256,10 +259,11 @@ fn programs() -> Option<PathBuf> {
     })
 }
 
-#[expect(
-    clippy::print_stderr,
-    reason = "whoever runs the tests must see that half of them did not run"
-)]
-pub(super) fn complain(why: &str) {
-    eprintln!("\n*** TESTS ON POSTGRESQL ARE SKIPPED: {why} ***\n");
+/// Says on standard error that tests on PostgreSQL are skipped, past the capture of output.
+///
+/// # Panics
+/// If `TRUNKLINE_TEST_REQUIRE_POSTGRES` is set.
+pub(super) fn skip(why: &str) {
+    assert!(std::env::var_os(REQUIRED).is_none(), "{why} ({REQUIRED} is set)");
+    let _ = writeln!(std::io::stderr(), "SKIPPED: tests on PostgreSQL: {why}");
 }

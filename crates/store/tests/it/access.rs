@@ -1,19 +1,15 @@
 //! Environments, API keys, vault keys and sealed credentials.
 
 use domain::{ApiKeyId, Timestamp};
-use rstest::rstest;
 use store::api_keys::{self, NewApiKey};
 use store::vault_keys::{self, VaultKeyRow};
-use store::{Dialect, StoreError, credentials, environments};
+use store::{StoreError, credentials, environments};
+use testkit_macros::on_both_databases;
 
 use crate::fixture::{Fixture, NOW};
 
-#[rstest]
-#[tokio::test]
-async fn an_environment_is_made_once(#[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect) {
-    let Some(fixture) = Fixture::new(dialect).await else {
-        return;
-    };
+#[on_both_databases]
+async fn an_environment_is_made_once(fixture: Fixture) {
     let first = fixture.environment("dev").await;
     assert_eq!(fixture.environment("dev").await, first);
     assert_ne!(fixture.environment("prod").await, first);
@@ -27,14 +23,8 @@ async fn an_environment_is_made_once(#[values(Dialect::Sqlite, Dialect::Postgres
     ));
 }
 
-#[rstest]
-#[tokio::test]
-async fn a_revoked_key_opens_nothing_and_another_environment_cannot_revoke_it(
-    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
-) {
-    let Some(fixture) = Fixture::new(dialect).await else {
-        return;
-    };
+#[on_both_databases]
+async fn a_revoked_key_opens_nothing_and_another_environment_cannot_revoke_it(fixture: Fixture) {
     let (ours, theirs) = (
         fixture.environment("ours").await,
         fixture.environment("theirs").await,
@@ -131,14 +121,8 @@ async fn a_revoked_key_opens_nothing_and_another_environment_cannot_revoke_it(
     );
 }
 
-#[rstest]
-#[tokio::test]
-async fn credentials_are_sealed_anew_only_if_nobody_changed_them(
-    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
-) {
-    let Some(fixture) = Fixture::new(dialect).await else {
-        return;
-    };
+#[on_both_databases]
+async fn credentials_are_sealed_anew_only_if_nobody_changed_them(fixture: Fixture) {
     let connection = fixture.connection("c").await;
     fixture
         .store
@@ -186,12 +170,8 @@ async fn credentials_are_sealed_anew_only_if_nobody_changed_them(
     );
 }
 
-#[rstest]
-#[tokio::test]
-async fn a_vault_key_is_kept_and_retired(#[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect) {
-    let Some(fixture) = Fixture::new(dialect).await else {
-        return;
-    };
+#[on_both_databases]
+async fn a_vault_key_is_kept_and_retired(fixture: Fixture) {
     let key = |id: &str, at: Timestamp| VaultKeyRow {
         key_id: id.to_owned(),
         check: "x".to_owned(),

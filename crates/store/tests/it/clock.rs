@@ -1,12 +1,12 @@
 //! Times that a wrong clock wrote, seen by a right one.
 
 use domain::{ActionId, Timestamp};
-use rstest::rstest;
 use serde_json::json;
 use store::actions::{self, ActionEnd, NewAction};
 use store::connect_sessions::{self, NewConnectSession};
 use store::runs::{self, Ending, RunNotes, RunStatus, Trigger};
-use store::{Dialect, schedule};
+use store::schedule;
+use testkit_macros::on_both_databases;
 
 use crate::fixture::{Fixture, NOW};
 
@@ -24,14 +24,8 @@ async fn released(fixture: &Fixture, now: Timestamp) -> (usize, usize) {
     fixture.store.write(release).await.unwrap()
 }
 
-#[rstest]
-#[tokio::test]
-async fn due_times_and_leases_of_a_clock_that_was_ahead_are_due(
-    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
-) {
-    let Some(fixture) = Fixture::new(dialect).await else {
-        return;
-    };
+#[on_both_databases]
+async fn due_times_and_leases_of_a_clock_that_was_ahead_are_due(fixture: Fixture) {
     let connection = fixture.connection("c").await;
     let sync = fixture.sync(connection, None).await;
     let due = |fixture: &Fixture| {
@@ -72,14 +66,8 @@ async fn due_times_and_leases_of_a_clock_that_was_ahead_are_due(
     assert_eq!(due(&fixture).await, Some(lease));
 }
 
-#[rstest]
-#[tokio::test]
-async fn actions_of_a_clock_that_was_ahead_are_due_and_are_forgotten_in_their_time(
-    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
-) {
-    let Some(fixture) = Fixture::new(dialect).await else {
-        return;
-    };
+#[on_both_databases]
+async fn actions_of_a_clock_that_was_ahead_are_due_and_are_forgotten_in_their_time(fixture: Fixture) {
     let connection = fixture.connection("c").await;
     let store = |key: &str, at: Timestamp| {
         let new = NewAction {
@@ -144,14 +132,8 @@ async fn actions_of_a_clock_that_was_ahead_are_due_and_are_forgotten_in_their_ti
     );
 }
 
-#[rstest]
-#[tokio::test]
-async fn runs_of_a_clock_that_was_ahead_go_like_old_ones(
-    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
-) {
-    let Some(fixture) = Fixture::new(dialect).await else {
-        return;
-    };
+#[on_both_databases]
+async fn runs_of_a_clock_that_was_ahead_go_like_old_ones(fixture: Fixture) {
     let connection = fixture.connection("c").await;
     let sync = fixture.sync(connection, None).await;
     for at in [AHEAD, AHEAD.plus(1), NOW, NOW.plus(1)] {
@@ -171,14 +153,8 @@ async fn runs_of_a_clock_that_was_ahead_go_like_old_ones(
     assert_eq!(fixture.store.write(prune).await.unwrap(), 2);
 }
 
-#[rstest]
-#[tokio::test]
-async fn a_connect_session_of_a_clock_that_was_ahead_has_ended(
-    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
-) {
-    let Some(fixture) = Fixture::new(dialect).await else {
-        return;
-    };
+#[on_both_databases]
+async fn a_connect_session_of_a_clock_that_was_ahead_has_ended(fixture: Fixture) {
     let environment = fixture.environment("dev").await;
     for (hash, at, there) in [
         ("ahead", AHEAD, false),

@@ -1,20 +1,13 @@
 //! Pages that are compared with the table before anything is written.
 
-use rstest::rstest;
 use serde_json::json;
-use store::Dialect;
 use store::records::{self, Rows};
+use testkit_macros::on_both_databases;
 
 use crate::fixture::{Fixture, model, record};
 
-#[rstest]
-#[tokio::test]
-async fn only_what_differs_must_be_written_and_then_in_every_page_that_has_it(
-    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
-) {
-    let Some(fixture) = Fixture::new(dialect).await else {
-        return;
-    };
+#[on_both_databases]
+async fn only_what_differs_must_be_written_and_then_in_every_page_that_has_it(fixture: Fixture) {
     let stream = fixture.stream().await;
     let one = |sid: &str, status: &str| record(&json!({ "sid": sid, "status": status }));
     let stored = ["a", "b", "c", "d", "gone"].map(|sid| one(sid, "sent"));

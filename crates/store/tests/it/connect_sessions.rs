@@ -1,9 +1,9 @@
 //! Connect sessions: found while they last, swept afterwards, gone with what they belong to.
 
-use rstest::rstest;
 use serde_json::{Map, json};
 use store::connect_sessions::{self, NewConnectSession};
-use store::{Dialect, connections};
+use store::connections;
+use testkit_macros::on_both_databases;
 
 use crate::fixture::{Fixture, NOW, new_connection};
 
@@ -23,14 +23,8 @@ fn session(environment: domain::EnvironmentId, hash: &str, from: domain::Timesta
     }
 }
 
-#[rstest]
-#[tokio::test]
-async fn a_session_is_found_until_it_ends_and_swept_when_another_is_made(
-    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
-) {
-    let Some(fixture) = Fixture::new(dialect).await else {
-        return;
-    };
+#[on_both_databases]
+async fn a_session_is_found_until_it_ends_and_swept_when_another_is_made(fixture: Fixture) {
     let dev = fixture.environment("dev").await;
     let find = |hash: &'static str, at: i64| {
         fixture
@@ -57,14 +51,8 @@ async fn a_session_is_found_until_it_ends_and_swept_when_another_is_made(
     assert!(find("second", 100).await.unwrap().is_some());
 }
 
-#[rstest]
-#[tokio::test]
-async fn a_session_goes_with_its_connection_and_only_its_environment_ends_it(
-    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
-) {
-    let Some(fixture) = Fixture::new(dialect).await else {
-        return;
-    };
+#[on_both_databases]
+async fn a_session_goes_with_its_connection_and_only_its_environment_ends_it(fixture: Fixture) {
     let (dev, other) = (
         fixture.environment("dev").await,
         fixture.environment("other").await,

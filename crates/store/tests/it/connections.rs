@@ -1,9 +1,9 @@
 //! Connections: put, find, filter, delete.
 
-use rstest::rstest;
 use serde_json::json;
 use store::connections::{self, ConnectionFilter, NewConnection, Problem};
-use store::{Dialect, StoreError, credentials, schedule, syncs};
+use store::{StoreError, credentials, schedule, syncs};
+use testkit_macros::on_both_databases;
 
 use crate::fixture::{Fixture, NOW, new_connection};
 
@@ -11,14 +11,8 @@ fn map(json: &serde_json::Value) -> serde_json::Map<String, serde_json::Value> {
     json.as_object().unwrap().clone()
 }
 
-#[rstest]
-#[tokio::test]
-async fn putting_again_replaces_what_is_given_keeps_the_rest_and_clears_the_problem(
-    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
-) {
-    let Some(fixture) = Fixture::new(dialect).await else {
-        return;
-    };
+#[on_both_databases]
+async fn putting_again_replaces_what_is_given_keeps_the_rest_and_clears_the_problem(fixture: Fixture) {
     let first = NewConnection {
         connection_config: map(&json!({"accountSid": "AC1"})),
         metadata: Some(map(&json!({"a": [1, null]}))),
@@ -75,14 +69,8 @@ async fn putting_again_replaces_what_is_given_keeps_the_rest_and_clears_the_prob
     );
 }
 
-#[rstest]
-#[tokio::test]
-async fn a_connection_of_another_environment_is_not_found(
-    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
-) {
-    let Some(fixture) = Fixture::new(dialect).await else {
-        return;
-    };
+#[on_both_databases]
+async fn a_connection_of_another_environment_is_not_found(fixture: Fixture) {
     fixture.connection("c").await;
     let other = fixture.environment("other").await;
     let (integration, name) = ("twilio".parse().unwrap(), "c".parse().unwrap());
@@ -93,14 +81,8 @@ async fn a_connection_of_another_environment_is_not_found(
     assert!(matches!(found, Err(StoreError::NotFound { what: "connection" })));
 }
 
-#[rstest]
-#[tokio::test]
-async fn a_list_is_newest_first_and_every_filter_holds(
-    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
-) {
-    let Some(fixture) = Fixture::new(dialect).await else {
-        return;
-    };
+#[on_both_databases]
+async fn a_list_is_newest_first_and_every_filter_holds(fixture: Fixture) {
     let dev = fixture.environment("dev").await;
     let tagged = NewConnection {
         tags: Some(
@@ -208,14 +190,8 @@ async fn a_list_is_newest_first_and_every_filter_holds(
     );
 }
 
-#[rstest]
-#[tokio::test]
-async fn deleting_takes_everything_of_the_connection_along(
-    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
-) {
-    let Some(fixture) = Fixture::new(dialect).await else {
-        return;
-    };
+#[on_both_databases]
+async fn deleting_takes_everything_of_the_connection_along(fixture: Fixture) {
     let stream = fixture.stream().await;
     let (dev, sync, connection) = (
         fixture.environment("dev").await,

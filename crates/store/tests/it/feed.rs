@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use domain::{Timestamp, Value, Variant};
-use rstest::rstest;
 use serde_json::json;
 use store::records::{self, Action, ChangeQuery, KeyRange, Lease, Pruned, RecordQuery, StoredRecord};
 use store::testing::run_sql;
 use store::{Dialect, schedule, syncs, tables};
+use testkit_macros::on_both_databases;
 
 use crate::fixture::{Fixture, NOW, Stream, model, name, record};
 
@@ -48,14 +48,8 @@ async fn listed(stream: &Stream) -> Vec<StoredRecord> {
         .await
 }
 
-#[rstest]
-#[tokio::test]
-async fn filters_give_the_union_of_what_they_name(
-    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
-) {
-    let Some(fixture) = Fixture::new(dialect).await else {
-        return;
-    };
+#[on_both_databases]
+async fn filters_give_the_union_of_what_they_name(fixture: Fixture) {
     let stream = fixture.stream().await;
     let of = |sid: &str, parts: i64| record(&json!({"sid": sid, "parts": parts}));
     stream
@@ -119,14 +113,8 @@ async fn filters_give_the_union_of_what_they_name(
     assert_eq!(keys(&read(&stream, named).await), ["both"]);
 }
 
-#[rstest]
-#[tokio::test]
-async fn a_pruned_row_keeps_what_is_known_of_it_and_comes_whole_when_it_changes(
-    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
-) {
-    let Some(fixture) = Fixture::new(dialect).await else {
-        return;
-    };
+#[on_both_databases]
+async fn a_pruned_row_keeps_what_is_known_of_it_and_comes_whole_when_it_changes(fixture: Fixture) {
     let stream = fixture.stream().await;
     let of = |sid: &str, parts: i64| {
         record(
@@ -222,14 +210,8 @@ async fn a_pruned_row_keeps_what_is_known_of_it_and_comes_whole_when_it_changes(
     );
 }
 
-#[rstest]
-#[tokio::test]
-async fn a_table_that_could_not_be_pruned_learns_it(
-    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
-) {
-    let Some(fixture) = Fixture::new(dialect).await else {
-        return;
-    };
+#[on_both_databases]
+async fn a_table_that_could_not_be_pruned_learns_it(fixture: Fixture) {
     let stream = fixture.stream().await;
     stream.write(vec![record(&json!({"sid": "a"}))]).await.unwrap();
     fixture
@@ -348,16 +330,17 @@ async fn follow(
     }
 }
 
-#[rstest]
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_reader_misses_no_change_while_four_write(
-    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
-    #[values(1, 2, 3)] seed: u64,
-) {
-    let Some(fixture) = Fixture::new(dialect).await else {
-        return;
-    };
-    let streams = writers(&fixture).await;
+#[on_both_databases]
+async fn a_reader_misses_no_change_while_four_write(dialect: Dialect) {
+    for seed in 1..=3 {
+        if let Some(fixture) = Fixture::new(dialect).await {
+            read_while_four_write(&fixture, seed).await;
+        }
+    }
+}
+
+async fn read_while_four_write(fixture: &Fixture, seed: u64) {
+    let streams = writers(fixture).await;
     let done = Arc::new(tokio::sync::Semaphore::new(0));
     let readers: Vec<_> = (0..2)
         .map(|number| tokio::spawn(follow(streams[0].clone(), Arc::clone(&done), seed + number)))

@@ -6,7 +6,7 @@ use domain::{
 };
 use store::records::{Lease, PageCommit, PageCounts, Requested, TableSql};
 use store::runs::RunNotes;
-use store::testing::TestDatabase;
+use store::testing::{TestContext, TestDatabase};
 use store::{DbConn, Dialect, Store, StoreError};
 
 pub(crate) const NOW: Timestamp = Timestamp::from_micros(1_790_000_000_123_456);
@@ -58,6 +58,12 @@ pub(crate) fn record(json: &serde_json::Value) -> Record {
 pub(crate) struct Fixture {
     pub(crate) store: Store,
     pub(crate) database: TestDatabase,
+}
+
+impl TestContext for Fixture {
+    async fn on(dialect: Dialect) -> Option<Self> {
+        Self::new(dialect).await
+    }
 }
 
 impl Fixture {

@@ -1,11 +1,11 @@
 //! Keys and filtered texts that are longer than an index of PostgreSQL takes.
 
 use domain::{Value, stored_key};
-use rstest::rstest;
 use serde_json::json;
 use store::records::{self, ChangeQuery, RecordQuery, StoredRecord};
 use store::testing::run_sql;
 use store::{Dialect, tables};
+use testkit_macros::on_both_databases;
 
 use crate::fixture::{Fixture, Stream, model, name, record};
 
@@ -59,14 +59,8 @@ fn equal(column: &str, text: &str) -> RecordQuery {
     }
 }
 
-#[rstest]
-#[tokio::test]
-async fn a_long_key_is_stored_found_followed_and_deleted_like_any_other(
-    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
-) {
-    let Some(fixture) = Fixture::new(dialect).await else {
-        return;
-    };
+#[on_both_databases]
+async fn a_long_key_is_stored_found_followed_and_deleted_like_any_other(fixture: Fixture) {
     let stream = fixture.stream().await;
     let texts = long_texts();
     let page = |parts: i64| -> Vec<_> {
@@ -119,14 +113,8 @@ async fn a_long_key_is_stored_found_followed_and_deleted_like_any_other(
     }
 }
 
-#[rstest]
-#[tokio::test]
-async fn a_long_text_in_a_filtered_column_is_stored_and_found(
-    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
-) {
-    let Some(fixture) = Fixture::new(dialect).await else {
-        return;
-    };
+#[on_both_databases]
+async fn a_long_text_in_a_filtered_column_is_stored_and_found(fixture: Fixture) {
     let stream = fixture.stream().await;
     let texts = long_texts();
     let rows = texts
@@ -169,12 +157,9 @@ async fn a_long_text_in_a_filtered_column_is_stored_and_found(
     assert_eq!(unfinished.await, ["short"]);
 }
 
-#[rstest]
-#[tokio::test]
-async fn filters_keep_their_index(#[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect) {
-    let Some(fixture) = Fixture::new(dialect).await else {
-        return;
-    };
+#[on_both_databases]
+async fn filters_keep_their_index(fixture: Fixture) {
+    let dialect = fixture.store.dialect();
     let stream = fixture.stream().await;
     let rows = (0..3_000).map(|n| {
         json!({"sid": format!("k{n}"), "status": format!("s{}", n % 300), "from": "x".repeat(if n == 7 { 6_000 } else { 9 }),
@@ -208,14 +193,9 @@ async fn filters_keep_their_index(#[values(Dialect::Sqlite, Dialect::Postgres)] 
 }
 
 /// Tables as they were made before keys were shortened and JSON was kept exactly.
-#[rstest]
-#[tokio::test]
-async fn a_table_of_an_earlier_version_is_brought_up_to_date(
-    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
-) {
-    let Some(fixture) = Fixture::new(dialect).await else {
-        return;
-    };
+#[on_both_databases]
+async fn a_table_of_an_earlier_version_is_brought_up_to_date(fixture: Fixture) {
+    let dialect = fixture.store.dialect();
     let stream = fixture.stream().await;
     let long = "k".repeat(2_000);
     let rows = [

@@ -1,8 +1,8 @@
 //! Migrations are the same in both databases and go both ways.
 
-use rstest::rstest;
 use store::testing::{TestDatabase, describe_tables, revert_last_migration, run_sql};
 use store::{Dialect, StoreError};
+use testkit_macros::on_both_databases;
 
 #[tokio::test]
 async fn both_databases_end_with_the_same_tables_and_every_foreign_key_is_indexed() {
@@ -27,9 +27,8 @@ async fn both_databases_end_with_the_same_tables_and_every_foreign_key_is_indexe
     }
 }
 
-#[rstest]
-#[tokio::test]
-async fn up_down_up_is_the_identity(#[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect) {
+#[on_both_databases]
+async fn up_down_up_is_the_identity(dialect: Dialect) {
     let Some(database) = TestDatabase::empty(dialect) else {
         return;
     };
@@ -48,9 +47,8 @@ async fn up_down_up_is_the_identity(#[values(Dialect::Sqlite, Dialect::Postgres)
     assert!(store.pending_migrations().await.unwrap().is_empty());
 }
 
-#[rstest]
-#[tokio::test(flavor = "multi_thread")]
-async fn many_processes_may_migrate_at_once(#[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect) {
+#[on_both_databases]
+async fn many_processes_may_migrate_at_once(dialect: Dialect) {
     let Some(database) = TestDatabase::empty(dialect) else {
         return;
     };
@@ -70,14 +68,8 @@ async fn many_processes_may_migrate_at_once(#[values(Dialect::Sqlite, Dialect::P
     );
 }
 
-#[rstest]
-#[tokio::test]
-async fn a_database_of_a_newer_version_is_refused_and_left_as_it_is(
-    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
-) {
-    let Some(database) = TestDatabase::new(dialect).await else {
-        return;
-    };
+#[on_both_databases]
+async fn a_database_of_a_newer_version_is_refused_and_left_as_it_is(database: TestDatabase) {
     let store = database.store().await;
     store
         .write(|c| {
@@ -98,11 +90,8 @@ async fn a_database_of_a_newer_version_is_refused_and_left_as_it_is(
     }
 }
 
-#[rstest]
-#[tokio::test]
-async fn asking_for_pending_migrations_writes_nothing(
-    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
-) {
+#[on_both_databases]
+async fn asking_for_pending_migrations_writes_nothing(dialect: Dialect) {
     let Some(database) = TestDatabase::empty(dialect) else {
         return;
     };

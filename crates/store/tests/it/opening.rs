@@ -1,8 +1,8 @@
 //! Opening, transactions, and what a caller is told when the database is not there.
 
-use rstest::rstest;
 use store::testing::TestDatabase;
 use store::{DatabaseUrl, Dialect, Store, StoreError, StoreOptions};
+use testkit_macros::on_both_databases;
 
 use crate::fixture::{Fixture, NOW};
 
@@ -27,12 +27,8 @@ async fn a_new_file_is_readable_by_its_owner_alone() {
     }
 }
 
-#[rstest]
-#[tokio::test]
-async fn an_error_rolls_the_transaction_back(#[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect) {
-    let Some(fixture) = Fixture::new(dialect).await else {
-        return;
-    };
+#[on_both_databases]
+async fn an_error_rolls_the_transaction_back(fixture: Fixture) {
     let result = fixture.store.write(|c| {
         store::environments::ensure(c, &"gone".parse().unwrap(), NOW)?;
         Err::<(), _>(StoreError::LeaseLost)
@@ -49,14 +45,8 @@ async fn an_error_rolls_the_transaction_back(#[values(Dialect::Sqlite, Dialect::
     fixture.store.ping().await.unwrap();
 }
 
-#[rstest]
-#[tokio::test]
-async fn a_panic_in_a_transaction_rolls_it_back_and_the_next_one_works(
-    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
-) {
-    let Some(fixture) = Fixture::new(dialect).await else {
-        return;
-    };
+#[on_both_databases]
+async fn a_panic_in_a_transaction_rolls_it_back_and_the_next_one_works(fixture: Fixture) {
     let store = fixture.store.clone();
     let task = tokio::spawn(async move {
         let body = |c: &mut store::DbConn| -> Result<(), StoreError> {
@@ -88,14 +78,8 @@ async fn a_reader_of_sqlite_cannot_write() {
     assert!(matches!(result, Err(StoreError::Query(_))), "{result:?}");
 }
 
-#[rstest]
-#[tokio::test(flavor = "multi_thread")]
-async fn many_writers_and_readers_at_once_all_get_their_turn(
-    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
-) {
-    let Some(fixture) = Fixture::new(dialect).await else {
-        return;
-    };
+#[on_both_databases]
+async fn many_writers_and_readers_at_once_all_get_their_turn(fixture: Fixture) {
     // Another store on the same database stands for another process.
     let other = fixture.database.store().await;
     let mut tasks = tokio::task::JoinSet::new();

@@ -1,21 +1,15 @@
 //! Which of two writers of a row is newer: told by change numbers, whatever the clocks say.
 
-use rstest::rstest;
 use serde_json::json;
+use store::StoreError;
 use store::records::{Requested, WrittenKeys};
-use store::{Dialect, StoreError};
+use testkit_macros::on_both_databases;
 
 use crate::fixture::{Fixture, NOW, record};
 use crate::records::all;
 
-#[rstest]
-#[tokio::test]
-async fn a_page_that_was_requested_before_a_row_was_written_leaves_that_row_as_it_is(
-    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
-) {
-    let Some(fixture) = Fixture::new(dialect).await else {
-        return;
-    };
+#[on_both_databases]
+async fn a_page_that_was_requested_before_a_row_was_written_leaves_that_row_as_it_is(fixture: Fixture) {
     let stream = fixture.stream().await;
     let with = |status: &str| record(&json!({"sid": "a", "status": status}));
     stream.write(vec![with("new")]).await.unwrap();
@@ -45,14 +39,8 @@ fn after(number: i64) -> Requested {
     }
 }
 
-#[rstest]
-#[tokio::test]
-async fn a_page_is_newer_than_what_pages_wrote_that_were_requested_before_it(
-    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
-) {
-    let Some(fixture) = Fixture::new(dialect).await else {
-        return;
-    };
+#[on_both_databases]
+async fn a_page_is_newer_than_what_pages_wrote_that_were_requested_before_it(fixture: Fixture) {
     let stream = fixture.stream().await;
     let with = |status: &str| record(&json!({"sid": "a", "status": status}));
     let earlier = stream.write(vec![with("earlier")]).await.unwrap();
@@ -67,14 +55,8 @@ async fn a_page_is_newer_than_what_pages_wrote_that_were_requested_before_it(
     assert_eq!(later.await.unwrap().updated, 1);
 }
 
-#[rstest]
-#[tokio::test]
-async fn no_clock_decides_which_of_two_writers_is_newer(
-    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
-) {
-    let Some(fixture) = Fixture::new(dialect).await else {
-        return;
-    };
+#[on_both_databases]
+async fn no_clock_decides_which_of_two_writers_is_newer(fixture: Fixture) {
     let stream = fixture.stream().await;
     let with = |status: &str| record(&json!({"sid": "a", "status": status}));
     let day = 86_400_000_000;
@@ -93,14 +75,8 @@ async fn no_clock_decides_which_of_two_writers_is_newer(
     assert_eq!(all(&stream).await[0].deleted_at, None);
 }
 
-#[rstest]
-#[tokio::test]
-async fn a_row_that_was_written_since_it_was_missed_is_not_marked_deleted(
-    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
-) {
-    let Some(fixture) = Fixture::new(dialect).await else {
-        return;
-    };
+#[on_both_databases]
+async fn a_row_that_was_written_since_it_was_missed_is_not_marked_deleted(fixture: Fixture) {
     let stream = fixture.stream().await;
     let both = ["a", "b"].map(|sid| record(&json!({ "sid": sid })));
     stream.write(both.to_vec()).await.unwrap();
@@ -109,14 +85,8 @@ async fn a_row_that_was_written_since_it_was_missed_is_not_marked_deleted(
     assert_eq!(rows.iter().filter(|row| row.deleted_at.is_none()).count(), 1);
 }
 
-#[rstest]
-#[tokio::test]
-async fn a_first_load_looks_up_what_it_may_have_written_and_tells_of_others_rows(
-    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
-) {
-    let Some(fixture) = Fixture::new(dialect).await else {
-        return;
-    };
+#[on_both_databases]
+async fn a_first_load_looks_up_what_it_may_have_written_and_tells_of_others_rows(fixture: Fixture) {
     let stream = fixture.stream().await;
     let with = |sid: &str, status: &str| record(&json!({"sid": sid, "status": status}));
     // Pages refer to it from another thread.

@@ -1,10 +1,10 @@
 //! Lists, the change feed and the keys to follow up.
 
 use domain::{TableName, Timestamp, Value};
-use rstest::rstest;
 use serde_json::json;
 use store::Dialect;
 use store::records::{self, Bound, ChangeQuery, KeyRange, RecordQuery};
+use testkit_macros::on_both_databases;
 
 use crate::fixture::{Fixture, NOW, Stream, model, name, record};
 
@@ -42,11 +42,8 @@ async fn list(stream: &Stream, query: RecordQuery) -> Vec<String> {
     rows.into_iter().map(|row| row.position.key).collect()
 }
 
-#[rstest]
-#[tokio::test]
-async fn a_list_is_newest_first_and_pages_through_rows_without_a_date(
-    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
-) {
+#[on_both_databases]
+async fn a_list_is_newest_first_and_pages_through_rows_without_a_date(dialect: Dialect) {
     let Some((_fixture, stream)) = filled(dialect).await else {
         return;
     };
@@ -85,11 +82,8 @@ async fn a_list_is_newest_first_and_pages_through_rows_without_a_date(
     );
 }
 
-#[rstest]
-#[tokio::test]
-async fn filters_are_exact_and_bounds_exclude_themselves(
-    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
-) {
+#[on_both_databases]
+async fn filters_are_exact_and_bounds_exclude_themselves(dialect: Dialect) {
     let Some((_fixture, stream)) = filled(dialect).await else {
         return;
     };
@@ -139,11 +133,8 @@ fn changes_after(after: i64) -> ChangeQuery {
     }
 }
 
-#[rstest]
-#[tokio::test]
-async fn the_change_feed_goes_on_behind_a_number_and_shows_deletions(
-    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
-) {
+#[on_both_databases]
+async fn the_change_feed_goes_on_behind_a_number_and_shows_deletions(dialect: Dialect) {
     let Some((_fixture, stream)) = filled(dialect).await else {
         return;
     };
@@ -160,11 +151,8 @@ async fn the_change_feed_goes_on_behind_a_number_and_shows_deletions(
     );
 }
 
-#[rstest]
-#[tokio::test]
-async fn live_keys_come_in_order_within_the_range_and_up_to_a_change_number(
-    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
-) {
+#[on_both_databases]
+async fn live_keys_come_in_order_within_the_range_and_up_to_a_change_number(dialect: Dialect) {
     let Some((_fixture, stream)) = filled(dialect).await else {
         return;
     };
@@ -201,11 +189,8 @@ async fn live_keys_come_in_order_within_the_range_and_up_to_a_change_number(
     assert_eq!(keys(Some((name("made_at"), 5, 6)), later, None, 9).await, ["k5"]);
 }
 
-#[rstest]
-#[tokio::test]
-async fn unfinished_rows_are_found_by_value_by_missing_date_and_by_age(
-    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
-) {
+#[on_both_databases]
+async fn unfinished_rows_are_found_by_value_by_missing_date_and_by_age(dialect: Dialect) {
     let Some((_fixture, stream)) = filled(dialect).await else {
         return;
     };
@@ -244,11 +229,8 @@ async fn unfinished_rows_are_found_by_value_by_missing_date_and_by_age(
     assert!(keys(None, Some(("sent_at", 3)), None).await.is_empty());
 }
 
-#[rstest]
-#[tokio::test]
-async fn undated_rows_are_found_by_where_they_stand_whatever_their_status(
-    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
-) {
+#[on_both_databases]
+async fn undated_rows_are_found_by_where_they_stand_whatever_their_status(dialect: Dialect) {
     let Some((_fixture, stream)) = filled(dialect).await else {
         return;
     };

@@ -4,11 +4,12 @@ use std::collections::HashMap;
 
 use domain::Value;
 use proptest::prelude::*;
-use rstest::rstest;
 use serde_json::json;
 use store::records::{self, ChangeQuery, SliceChange, StoredRecord};
 use store::slices::{self, NewSlice};
 use store::{Dialect, StoreError, runs, schedule, syncs};
+use testkit_macros::on_both_databases;
+use tokio::runtime::Handle;
 
 use crate::fixture::{Fixture, NOW, Stream, model, record};
 
@@ -27,14 +28,8 @@ fn leaked<T>(value: T) -> &'static T {
     Box::leak(Box::new(value))
 }
 
-#[rstest]
-#[tokio::test]
-async fn every_kind_of_value_reads_back_as_written(
-    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
-) {
-    let Some(fixture) = Fixture::new(dialect).await else {
-        return;
-    };
+#[on_both_databases]
+async fn every_kind_of_value_reads_back_as_written(fixture: Fixture) {
     let stream = fixture.stream().await;
     let full = record(
         &json!({"sid": "ä'?\"", "from": "+1", "status": "", "parts": i64::MIN, "read": true, "price": "-0.00750",
@@ -63,14 +58,8 @@ async fn every_kind_of_value_reads_back_as_written(
     assert_eq!(rows.iter().map(|row| row.cursor).collect::<Vec<_>>(), [1, 2]);
 }
 
-#[rstest]
-#[tokio::test]
-async fn a_page_moves_run_slice_and_checkpoint_with_its_rows(
-    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
-) {
-    let Some(fixture) = Fixture::new(dialect).await else {
-        return;
-    };
+#[on_both_databases]
+async fn a_page_moves_run_slice_and_checkpoint_with_its_rows(fixture: Fixture) {
     let stream = fixture.stream().await;
     let sync = stream.lease.sync;
     let new = |kind: &str| NewSlice {
@@ -158,14 +147,8 @@ async fn a_page_moves_run_slice_and_checkpoint_with_its_rows(
     assert_eq!(row.checkpoint, json!({"k": 1}));
 }
 
-#[rstest]
-#[tokio::test]
-async fn a_worker_that_lost_its_lease_writes_nothing(
-    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
-) {
-    let Some(fixture) = Fixture::new(dialect).await else {
-        return;
-    };
+#[on_both_databases]
+async fn a_worker_that_lost_its_lease_writes_nothing(fixture: Fixture) {
     let stream = fixture.stream().await;
     stream.write(vec![record(&json!({"sid": "a"}))]).await.unwrap();
     let later = NOW.plus(120_000_000);
@@ -180,14 +163,8 @@ async fn a_worker_that_lost_its_lease_writes_nothing(
     assert_eq!(all(&stream).await.len(), 1);
 }
 
-#[rstest]
-#[tokio::test]
-async fn a_deleted_row_keeps_its_key_alone_and_comes_back_as_updated(
-    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
-) {
-    let Some(fixture) = Fixture::new(dialect).await else {
-        return;
-    };
+#[on_both_databases]
+async fn a_deleted_row_keeps_its_key_alone_and_comes_back_as_updated(fixture: Fixture) {
     let stream = fixture.stream().await;
     let a = record(&json!({"sid": "a", "from": "+1", "x": 1}));
     stream
@@ -228,14 +205,8 @@ async fn a_deleted_row_keeps_its_key_alone_and_comes_back_as_updated(
     assert_eq!((run.added, run.updated, run.deleted), (2, 1, 1));
 }
 
-#[rstest]
-#[tokio::test(flavor = "multi_thread")]
-async fn pages_written_side_by_side_get_numbers_without_holes_or_doubles(
-    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
-) {
-    let Some(fixture) = Fixture::new(dialect).await else {
-        return;
-    };
+#[on_both_databases]
+async fn pages_written_side_by_side_get_numbers_without_holes_or_doubles(fixture: Fixture) {
     let stream = fixture.stream().await;
     let mut writers = tokio::task::JoinSet::new();
     for writer in 0..2 {
@@ -269,14 +240,8 @@ async fn pages_written_side_by_side_get_numbers_without_holes_or_doubles(
     assert_eq!(all(&stream).await.len(), 200);
 }
 
-#[rstest]
-#[tokio::test]
-async fn a_connections_rows_are_deleted_for_good_in_batches(
-    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
-) {
-    let Some(fixture) = Fixture::new(dialect).await else {
-        return;
-    };
+#[on_both_databases]
+async fn a_connections_rows_are_deleted_for_good_in_batches(fixture: Fixture) {
     let stream = fixture.stream().await;
     stream
         .write((0..5).map(|n| record(&json!({"sid": n.to_string()}))).collect())
@@ -379,11 +344,8 @@ async fn behaves_like_a_map(stream: Stream, steps: Vec<Step>) {
     assert_eq!(usize::try_from(live).unwrap(), rows.values().flatten().count());
 }
 
-#[rstest]
-fn random_pages_and_deletions_leave_what_a_map_would(
-    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
-) {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
+#[on_both_databases]
+async fn random_pages_and_deletions_leave_what_a_map_would(dialect: Dialect) {
     let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
         cases: 16,
         failure_persistence: None,
@@ -391,11 +353,12 @@ fn random_pages_and_deletions_leave_what_a_map_would(
     });
     runner
         .run(&steps(), |steps| {
-            runtime.block_on(async {
+            let case = async {
                 if let Some(fixture) = Fixture::new(dialect).await {
                     behaves_like_a_map(fixture.stream().await, steps).await;
                 }
-            });
+            };
+            tokio::task::block_in_place(|| Handle::current().block_on(case));
             Ok(())
         })
         .unwrap();

@@ -1,10 +1,10 @@
 //! A database that is set back to an earlier state: readers of the change feed miss nothing of what comes after.
 
-use rstest::rstest;
 use serde_json::json;
 use store::records::{self, ChangeQuery};
 use store::testing::{TestDatabase, run_sql};
 use store::{Dialect, Store, StoreOptions};
+use testkit_macros::on_both_databases;
 
 use crate::fixture::{Fixture, Stream, model, record};
 
@@ -54,14 +54,9 @@ async fn write(stream: &Stream, rows: &[(&str, &str)]) {
     stream.write(rows.collect()).await.unwrap();
 }
 
-#[rstest]
-#[tokio::test]
-async fn a_reader_that_is_ahead_of_a_restored_backup_sees_every_change_after_it(
-    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
-) {
-    let Some(fixture) = Fixture::new(dialect).await else {
-        return;
-    };
+#[on_both_databases]
+async fn a_reader_that_is_ahead_of_a_restored_backup_sees_every_change_after_it(fixture: Fixture) {
+    let dialect = fixture.store.dialect();
     let lost = fixture.stream().await;
     write(&lost, &[("a", "1"), ("b", "1")]).await;
     let (_, early) = changes(&lost, 0).await;
@@ -97,14 +92,8 @@ async fn a_reader_that_is_ahead_of_a_restored_backup_sees_every_change_after_it(
     );
 }
 
-#[rstest]
-#[tokio::test]
-async fn a_table_that_a_backup_knows_nothing_of_begins_above_what_its_readers_saw(
-    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
-) {
-    let Some(fixture) = Fixture::new(dialect).await else {
-        return;
-    };
+#[on_both_databases]
+async fn a_table_that_a_backup_knows_nothing_of_begins_above_what_its_readers_saw(fixture: Fixture) {
     let lost = fixture.stream().await;
     let (_database, store) = copy(&fixture).await;
     write(&lost, &[("a", "1"), ("b", "1")]).await;

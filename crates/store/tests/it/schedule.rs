@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 
 use domain::{RunId, SyncId, Timestamp};
-use rstest::rstest;
 use store::runs::{self, Ending, RunError, RunFilter, RunNotes, RunStatus, Trigger};
 use store::schedule::{self, Claimed};
 use store::syncs::{self, SyncFilter};
-use store::{Dialect, Store, StoreError, slices};
+use store::{Store, StoreError, slices};
+use testkit_macros::on_both_databases;
 
 use crate::fixture::{Fixture, NOW};
 
@@ -36,14 +36,8 @@ async fn end_with(store: &Store, id: RunId, notes: RunNotes, at: Timestamp) {
         .unwrap();
 }
 
-#[rstest]
-#[tokio::test(flavor = "multi_thread")]
-async fn several_workers_get_each_due_sync_once(
-    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
-) {
-    let Some(fixture) = Fixture::new(dialect).await else {
-        return;
-    };
+#[on_both_databases]
+async fn several_workers_get_each_due_sync_once(fixture: Fixture) {
     for number in 0..40 {
         let connection = fixture.connection(&format!("c{number}")).await;
         fixture.sync(connection, Some(NOW)).await;
@@ -72,14 +66,8 @@ async fn several_workers_get_each_due_sync_once(
     assert_eq!(claimed.iter().collect::<HashSet<_>>().len(), 40);
 }
 
-#[rstest]
-#[tokio::test]
-async fn a_dead_workers_run_is_taken_over_and_it_can_neither_beat_nor_finish(
-    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
-) {
-    let Some(fixture) = Fixture::new(dialect).await else {
-        return;
-    };
+#[on_both_databases]
+async fn a_dead_workers_run_is_taken_over_and_it_can_neither_beat_nor_finish(fixture: Fixture) {
     let connection = fixture.connection("c").await;
     let sync = fixture.sync(connection, Some(NOW)).await;
     let first = claim(&fixture.store, "dead", NOW, 5).await.remove(0);
@@ -134,14 +122,8 @@ async fn a_dead_workers_run_is_taken_over_and_it_can_neither_beat_nor_finish(
     assert_ne!(third.run.id, first.run.id);
 }
 
-#[rstest]
-#[tokio::test]
-async fn a_run_asked_for_is_made_once_and_found_by_the_claim(
-    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
-) {
-    let Some(fixture) = Fixture::new(dialect).await else {
-        return;
-    };
+#[on_both_databases]
+async fn a_run_asked_for_is_made_once_and_found_by_the_claim(fixture: Fixture) {
     let connection = fixture.connection("c").await;
     let sync = fixture.sync(connection, None).await;
     let (run, existed) = fixture
@@ -188,12 +170,8 @@ async fn a_run_asked_for_is_made_once_and_found_by_the_claim(
     assert_eq!(state.due_at, Some(NOW.plus(LEASE)), "a held sync keeps its lease");
 }
 
-#[rstest]
-#[tokio::test]
-async fn an_ended_run_stays_as_it_is(#[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect) {
-    let Some(fixture) = Fixture::new(dialect).await else {
-        return;
-    };
+#[on_both_databases]
+async fn an_ended_run_stays_as_it_is(fixture: Fixture) {
     let connection = fixture.connection("c").await;
     let sync = fixture.sync(connection, Some(NOW)).await;
     let id = claim(&fixture.store, "w", NOW, 5).await.remove(0).run.id;
@@ -242,14 +220,8 @@ async fn history(fixture: &Fixture, sync: SyncId, count: i64) -> Vec<RunId> {
     ids
 }
 
-#[rstest]
-#[tokio::test]
-async fn runs_page_newest_first_within_their_environment_and_old_ones_go(
-    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
-) {
-    let Some(fixture) = Fixture::new(dialect).await else {
-        return;
-    };
+#[on_both_databases]
+async fn runs_page_newest_first_within_their_environment_and_old_ones_go(fixture: Fixture) {
     let (dev, other) = (
         fixture.environment("dev").await,
         fixture.environment("other").await,
@@ -322,14 +294,8 @@ async fn runs_page_newest_first_within_their_environment_and_old_ones_go(
     assert_eq!(list(dev, RunFilter::default()).await, ids[..2]);
 }
 
-#[rstest]
-#[tokio::test]
-async fn an_ensured_sync_is_left_as_it_is_and_found_by_its_filters(
-    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
-) {
-    let Some(fixture) = Fixture::new(dialect).await else {
-        return;
-    };
+#[on_both_databases]
+async fn an_ensured_sync_is_left_as_it_is_and_found_by_its_filters(fixture: Fixture) {
     let dev = fixture.environment("dev").await;
     let connection = fixture.connection("c").await;
     let sync = fixture.sync(connection, Some(NOW)).await;
@@ -399,14 +365,8 @@ fn new_slice(kind: &str) -> slices::NewSlice {
     }
 }
 
-#[rstest]
-#[tokio::test]
-async fn runs_that_changed_nothing_go_when_they_are_behind_the_newest(
-    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
-) {
-    let Some(fixture) = Fixture::new(dialect).await else {
-        return;
-    };
+#[on_both_databases]
+async fn runs_that_changed_nothing_go_when_they_are_behind_the_newest(fixture: Fixture) {
     let connection = fixture.connection("c").await;
     let sync = fixture.sync(connection, None).await;
     let mut changed = Vec::new();

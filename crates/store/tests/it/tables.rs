@@ -1,22 +1,16 @@
 //! The tables of models grow with their model and refuse what would lose data.
 
 use domain::{Column, ColumnKind, Parse};
-use rstest::rstest;
 use serde_json::json;
 use store::records::{self, RecordQuery, TableSql};
 use store::testing::{describe_tables, run_sql};
-use store::{Dialect, StoreError, tables};
+use store::{StoreError, tables};
+use testkit_macros::on_both_databases;
 
 use crate::fixture::{Fixture, model, name, record};
 
-#[rstest]
-#[tokio::test(flavor = "multi_thread")]
-async fn several_processes_may_make_the_same_table_at_once(
-    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
-) {
-    let Some(fixture) = Fixture::new(dialect).await else {
-        return;
-    };
+#[on_both_databases]
+async fn several_processes_may_make_the_same_table_at_once(fixture: Fixture) {
     let other = fixture.database.store().await;
     let (a, b) = tokio::join!(
         fixture.store.write(|c| tables::ensure(c, &model())),
@@ -26,14 +20,8 @@ async fn several_processes_may_make_the_same_table_at_once(
     b.unwrap();
 }
 
-#[rstest]
-#[tokio::test]
-async fn a_new_column_and_filter_are_added_and_old_rows_stay(
-    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
-) {
-    let Some(fixture) = Fixture::new(dialect).await else {
-        return;
-    };
+#[on_both_databases]
+async fn a_new_column_and_filter_are_added_and_old_rows_stay(fixture: Fixture) {
     let stream = fixture.stream().await;
     stream
         .write(vec![record(&json!({"sid": "a", "from": "x"}))])
@@ -89,14 +77,8 @@ async fn a_new_column_and_filter_are_added_and_old_rows_stay(
     assert_eq!(rows.await.unwrap().len(), 1);
 }
 
-#[rstest]
-#[tokio::test]
-async fn another_type_or_key_is_refused_with_a_way_out(
-    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
-) {
-    let Some(fixture) = Fixture::new(dialect).await else {
-        return;
-    };
+#[on_both_databases]
+async fn another_type_or_key_is_refused_with_a_way_out(fixture: Fixture) {
     fixture
         .store
         .write(|c| tables::ensure(c, &model()))

@@ -1,10 +1,10 @@
 //! The tables of variants come with the first connection that has one, and go with the last.
 
 use domain::{ConnectionId, Variant};
-use rstest::rstest;
 use store::syncs::{self, NewSync};
 use store::testing::{describe_tables, run_sql};
 use store::{DbConn, Dialect, Store, StoreError, tables};
+use testkit_macros::on_both_databases;
 
 use crate::fixture::{Fixture, NOW, model, name};
 
@@ -39,14 +39,8 @@ async fn has_table(store: &Store, table: &str) -> bool {
     lines.contains(&format!("column {table}.sid not null"))
 }
 
-#[rstest]
-#[tokio::test]
-async fn the_table_of_a_variant_goes_with_the_last_connection_that_has_it(
-    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
-) {
-    let Some(fixture) = Fixture::new(dialect).await else {
-        return;
-    };
+#[on_both_databases]
+async fn the_table_of_a_variant_goes_with_the_last_connection_that_has_it(fixture: Fixture) {
     let (one, two) = (fixture.connection("c1").await, fixture.connection("c2").await);
     for connection in [one, two] {
         fixture.store.write(move |c| make(c, connection)).await.unwrap();
@@ -57,14 +51,8 @@ async fn the_table_of_a_variant_goes_with_the_last_connection_that_has_it(
     assert!(!has_table(&fixture.store, "test_messages__eu").await);
 }
 
-#[rstest]
-#[tokio::test(flavor = "multi_thread")]
-async fn a_variant_that_is_made_while_another_goes_has_its_table(
-    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
-) {
-    let Some(fixture) = Fixture::new(dialect).await else {
-        return;
-    };
+#[on_both_databases]
+async fn a_variant_that_is_made_while_another_goes_has_its_table(fixture: Fixture) {
     let other = fixture.database.store().await;
     let (one, two) = (fixture.connection("c1").await, fixture.connection("c2").await);
     for _ in 0..10 {
@@ -81,14 +69,8 @@ async fn a_variant_that_is_made_while_another_goes_has_its_table(
     }
 }
 
-#[rstest]
-#[tokio::test]
-async fn a_start_drops_what_deleted_variants_left_and_nothing_else(
-    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
-) {
-    let Some(fixture) = Fixture::new(dialect).await else {
-        return;
-    };
+#[on_both_databases]
+async fn a_start_drops_what_deleted_variants_left_and_nothing_else(fixture: Fixture) {
     let connection = fixture.connection("c1").await;
     let table = |variant: &str| model().of_variant(&variant.parse().unwrap());
     let (left, filled) = (table("left"), table("filled"));

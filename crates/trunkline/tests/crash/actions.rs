@@ -1,15 +1,14 @@
 //! `kill -9` while stored actions are under way.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use reqwest::Method;
 use serde_json::{Value as Json, json};
-use testkit::{AppBuilder, Dialect, TestApp};
+use testkit::{AppBuilder, Dialect, TestApp, wait_until};
 
-use crate::kills::{Seed, wait_for};
+use crate::kills::Seed;
 use crate::processes::{Place, Process, small_pages};
 
 /// Messages to be sent, which must not be repeated, and as many lookups, which may.
@@ -19,18 +18,18 @@ const CONNECTIONS: [&str; 4] = ["one", "two", "three", "four"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_message_is_sent_twice_and_no_action_is_lost_on_postgres() {
-    testkit::run(busy(), Dialect::Postgres, async |app: TestApp| {
-        survive(&app, &[&["worker"], &["worker"]]).await;
-    })
-    .await;
+    let Some(app) = busy().start(Dialect::Postgres).await else {
+        return;
+    };
+    survive(&app, &[&["worker"], &["worker"]]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_message_is_sent_twice_and_no_action_is_lost_on_sqlite() {
-    testkit::run(busy(), Dialect::Sqlite, async |app: TestApp| {
-        survive(&app, &[&["worker"]]).await;
-    })
-    .await;
+    let Some(app) = busy().start(Dialect::Sqlite).await else {
+        return;
+    };
+    survive(&app, &[&["worker"]]).await;
 }
 
 fn busy() -> AppBuilder {
@@ -66,7 +65,7 @@ async fn survive(app: &TestApp, commands: &[&[&str]]) {
     for _ in 0..KILLS {
         let more = dice.random_range(1..=30);
         app.simulator().reset_requests();
-        wait_for("calls go out", async || app.simulator().requests().total >= more).await;
+        wait_until("calls go out", async || app.simulator().requests().total >= more).await;
         let victim = dice.random_range(0..processes.len());
         processes.swap_remove(victim).kill();
         processes.push(place.start(commands[0]));
@@ -139,14 +138,9 @@ async fn store(app: &TestApp, connection: &str, name: &str, input: &Json) -> Str
 /// The result of an action, once it has ended.
 async fn ended(app: &TestApp, id: &str) -> testkit::Reply {
     let path = format!("/action/{id}");
-    let mut last = app.admin().get(&path).await;
-    wait_for("an action ends", async || {
-        if last.status == 404 {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            last = app.admin().get(&path).await;
-        }
-        last.status != 404
+    wait_until("the action ends", async || {
+        app.admin().get(&path).await.status != 404
     })
     .await;
-    last
+    app.admin().get(&path).await
 }

@@ -1,20 +1,14 @@
 //! `kill -9` during first readings.
 
 use std::io::Write;
-use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value as Json, json};
 use store::schedule;
-use testkit::{AppBuilder, Dialect, TestApp, assert_table_equals_truth};
+use testkit::{AppBuilder, Dialect, TestApp, assert_table_equals_truth, wait_until};
 
 use crate::processes::{Place, Process, SECRET_KEY, small_pages};
-
-/// Longer than anything that is waited for here.
-const PATIENCE: Duration = Duration::from_mins(2);
-/// How often what is waited for is looked at.
-const LOOK: Duration = Duration::from_millis(2);
 
 /// Told when a test fails, so that its dice can be thrown again.
 pub(crate) struct Seed(pub(crate) u64);
@@ -29,30 +23,30 @@ impl Drop for Seed {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fifty_kills_with_two_workers_on_postgres_lose_and_double_nothing() {
-    testkit::run(of(25_000), Dialect::Postgres, async |app: TestApp| {
-        let names = connect(&app).await;
-        let mut place = Place::new(&app);
-        survive(&app, &names, &mut place, &[&["worker"], &["worker"]], 50).await;
-    })
-    .await;
+    let Some(app) = of(25_000).start(Dialect::Postgres).await else {
+        return;
+    };
+    let names = connect(&app).await;
+    let mut place = Place::new(&app);
+    survive(&app, &names, &mut place, &[&["worker"], &["worker"]], 50).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn twenty_kills_on_sqlite_lose_and_double_nothing_and_leave_no_secret() {
-    testkit::run(of(12_000), Dialect::Sqlite, async |app: TestApp| {
-        let names = connect(&app).await;
-        let mut place = Place::new(&app);
-        let answers = survive(
-            &app,
-            &names,
-            &mut place,
-            &[&["serve", "--listen", "127.0.0.1:0"]],
-            20,
-        )
-        .await;
-        assert_no_secret(&app, &place.logs(), &answers);
-    })
+    let Some(app) = of(12_000).start(Dialect::Sqlite).await else {
+        return;
+    };
+    let names = connect(&app).await;
+    let mut place = Place::new(&app);
+    let answers = survive(
+        &app,
+        &names,
+        &mut place,
+        &[&["serve", "--listen", "127.0.0.1:0"]],
+        20,
+    )
     .await;
+    assert_no_secret(&app, &place.logs(), &answers);
 }
 
 pub(crate) fn of(messages: u64) -> AppBuilder {
@@ -93,12 +87,12 @@ async fn survive(
     for kill in 0..kills {
         let more = dice.random_range(1..=16);
         app.simulator().reset_requests();
-        wait_for("pages are read", async || {
+        wait_until("pages are read", async || {
             app.simulator().requests().total >= more
         })
         .await;
         let mut alive = Vec::new();
-        wait_for("a process holds a sync", async || {
+        wait_until("a process holds a sync", async || {
             let holders = holders(app).await;
             alive = (0..processes.len())
                 .filter(|&index| processes[index].is_among(&holders))
@@ -118,7 +112,7 @@ async fn survive(
         processes.push(place.start(commands[0]));
     }
 
-    wait_for("all is read", async || {
+    wait_until("all is read", async || {
         let runs = runs(app).await;
         runs.len() == 2 * names.len() && runs.iter().all(|run| run["status"] == "succeeded")
     })
@@ -147,15 +141,6 @@ async fn survive(
         Some(url) => answers(&url).await,
         None => String::new(),
     }
-}
-
-pub(crate) async fn wait_for(what: &str, mut done: impl AsyncFnMut() -> bool) {
-    let waited = tokio::time::timeout(PATIENCE, async {
-        while !done().await {
-            tokio::time::sleep(LOOK).await;
-        }
-    });
-    assert!(waited.await.is_ok(), "waited in vain: {what}");
 }
 
 async fn runs(app: &TestApp) -> Vec<Json> {

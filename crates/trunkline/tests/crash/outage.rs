@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
-use testkit::{Dialect, TestApp, TestServer, assert_table_equals_truth};
+use testkit::{Dialect, TestApp, TestServer, assert_table_equals_truth, wait_until};
 
-use crate::kills::{of, wait_for};
+use crate::kills::of;
 use crate::processes::Place;
 
 /// Less than the lease: a run that only its end makes due again would be noticed.
@@ -25,7 +25,7 @@ async fn runs_that_lose_their_database_go_on_in_seconds_and_none_fails() {
     let _worker = place.start(&["worker"]);
     for kill in 0..2 {
         app.simulator().reset_requests();
-        wait_for("pages are read", async || app.simulator().requests().total >= 8).await;
+        wait_until("pages are read", async || app.simulator().requests().total >= 8).await;
         let reading = runs(&app)
             .await
             .iter()
@@ -36,7 +36,7 @@ async fn runs_that_lose_their_database_go_on_in_seconds_and_none_fails() {
     }
 
     let began = Instant::now();
-    wait_for("all is read", async || {
+    wait_until("all is read", async || {
         let runs = runs(&app).await;
         assert!(runs.iter().all(|run| run["status"] != "failed"), "{runs:#?}");
         runs.len() == 2 * names.len() && runs.iter().all(|run| run["status"] == "succeeded")

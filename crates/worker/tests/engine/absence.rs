@@ -3,19 +3,10 @@
 use std::sync::{Arc, Mutex};
 
 use serde_json::json;
-use testkit::Dialect;
+use testkit::{Dialect, on_both_databases};
 use wiremock::ResponseTemplate;
 
-use crate::acme::{self, Asked, acme_tests, page, things};
-
-acme_tests!(
-    a_row_that_slips_past_an_offset_stays,
-    a_row_that_moves_to_the_front_while_it_is_read_stays,
-    real_deletions_of_a_list_that_never_stands_still_are_found,
-    where_one_record_can_be_read_its_key_decides,
-    records_that_cannot_be_read_by_key_block_no_others,
-    a_row_that_was_falsely_marked_comes_back,
-);
+use crate::acme::{self, Asked, page, things};
 
 const BY_OFFSET: &str =
     "paginate: { type: offset, offset_name_in_request: skip, limit_name_in_request: size, limit: 2 }";
@@ -42,6 +33,7 @@ fn by_offset(
     }
 }
 
+#[on_both_databases]
 async fn a_row_that_slips_past_an_offset_stays(dialect: Dialect) {
     let list = shelf(10);
     let calls = 6;
@@ -87,6 +79,7 @@ fn newest_first(
     }
 }
 
+#[on_both_databases]
 async fn a_row_that_moves_to_the_front_while_it_is_read_stays(dialect: Dialect) {
     let sync = "paginate: { type: cursor, cursor_name_in_request: after, cursor_path_in_response: next }";
     let play = newest_first(shelf(10), |asked, list| {
@@ -109,6 +102,7 @@ async fn a_row_that_moves_to_the_front_while_it_is_read_stays(dialect: Dialect) 
     .await;
 }
 
+#[on_both_databases]
 async fn real_deletions_of_a_list_that_never_stands_still_are_found(dialect: Dialect) {
     let list = shelf(30);
     // From the second run on each reading of the list loses its newest record while it is read.
@@ -132,6 +126,7 @@ async fn real_deletions_of_a_list_that_never_stands_still_are_found(dialect: Dia
 
 const BY_KEY: &str = "paginate: { type: none }\nreread: { path: \"/things/${record.id}\" }";
 
+#[on_both_databases]
 async fn where_one_record_can_be_read_its_key_decides(dialect: Dialect) {
     let play = |asked: &Asked| match (asked.path.as_str(), asked.number) {
         ("/things", 0) => page(&things(["a", "b", "c", "d"]), json!({})),
@@ -152,6 +147,7 @@ async fn where_one_record_can_be_read_its_key_decides(dialect: Dialect) {
     .await;
 }
 
+#[on_both_databases]
 async fn records_that_cannot_be_read_by_key_block_no_others(dialect: Dialect) {
     let play = |asked: &Asked| match (asked.path.as_str(), asked.number) {
         ("/things", 0) => page(&things(["a", "b", "c", "d", "e"]), json!({})),
@@ -174,6 +170,7 @@ async fn records_that_cannot_be_read_by_key_block_no_others(dialect: Dialect) {
     .await;
 }
 
+#[on_both_databases]
 async fn a_row_that_was_falsely_marked_comes_back(dialect: Dialect) {
     let play = by_offset(shelf(4), |_, _| {});
     acme::on(dialect, BY_OFFSET, play, async |acme| {

@@ -8,14 +8,6 @@ use worker::WorkerOptions;
 
 use crate::look::{dated_pages, newest_run, requests, runs, small_pages, total};
 
-on_both_databases!(
-    a_first_reading_that_is_stopped_goes_on_where_it_stood in slow_and_long,
-    a_retention_shorter_than_the_files_costs_few_refusals in ninety_days,
-    a_retention_shorter_than_a_lookback_narrows_the_lookback in ten_days,
-    a_page_that_repeats_ends_the_run in small_pages,
-    a_next_link_to_another_origin_is_not_followed in small_pages,
-);
-
 /// Requests under way at once, by the file.
 const IN_FLIGHT: usize = 8;
 
@@ -26,6 +18,7 @@ fn slow_and_long() -> AppBuilder {
     })
 }
 
+#[on_both_databases(slow_and_long())]
 async fn a_first_reading_that_is_stopped_goes_on_where_it_stood(app: TestApp) {
     let name = app.connect_twilio().await;
     let (stop, worker) = app.start_worker(WorkerOptions::default());
@@ -62,6 +55,7 @@ fn ninety_days() -> AppBuilder {
     })
 }
 
+#[on_both_databases(ninety_days())]
 async fn a_retention_shorter_than_the_files_costs_few_refusals(app: TestApp) {
     let name = app.connect_twilio().await;
     app.run_due().await;
@@ -82,6 +76,7 @@ fn ten_days() -> AppBuilder {
     })
 }
 
+#[on_both_databases(ten_days())]
 async fn a_retention_shorter_than_a_lookback_narrows_the_lookback(app: TestApp) {
     let name = app.connect_twilio().await;
     app.run_due().await;
@@ -102,6 +97,7 @@ async fn a_retention_shorter_than_a_lookback_narrows_the_lookback(app: TestApp) 
     );
 }
 
+#[on_both_databases(small_pages())]
 async fn a_page_that_repeats_ends_the_run(app: TestApp) {
     app.simulator().set_faults(Faults {
         repeat_page: true,
@@ -120,6 +116,7 @@ async fn a_page_that_repeats_ends_the_run(app: TestApp) {
     assert!(asked < 30, "{asked}");
 }
 
+#[on_both_databases(small_pages())]
 async fn a_next_link_to_another_origin_is_not_followed(app: TestApp) {
     app.simulator().set_faults(Faults {
         foreign_next_link: Some("https://elsewhere.example".to_owned()),

@@ -3,19 +3,15 @@
 use std::time::Duration;
 
 use serde_json::json;
-use testkit::Dialect;
+use testkit::{Dialect, on_both_databases};
 use worker::{ListBounds, WorkerOptions};
 
-use crate::acme::{self, Acme, Asked, acme_tests, page};
-
-acme_tests!(
-    a_list_that_goes_on_with_empty_pages_ends_the_run,
-    a_list_longer_than_one_run_reads_is_read_by_several,
-);
+use crate::acme::{self, Acme, Asked, page};
 
 const BY_TOKEN: &str =
     "paginate: { type: cursor, cursor_name_in_request: token, cursor_path_in_response: next }";
 
+#[on_both_databases]
 async fn a_list_that_goes_on_with_empty_pages_ends_the_run(dialect: Dialect) {
     let play = |asked: &Asked| {
         let items = if asked.text("token").is_none() {
@@ -49,6 +45,7 @@ async fn run_ten_pages(acme: &Acme) {
     acme.app.run_due_with(options).await;
 }
 
+#[on_both_databases]
 async fn a_list_longer_than_one_run_reads_is_read_by_several(dialect: Dialect) {
     // Until the third request the list is short.
     let play = |asked: &Asked| {

@@ -3,20 +3,10 @@
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value as Json, json};
-use testkit::Dialect;
+use testkit::{Dialect, on_both_databases};
 use wiremock::ResponseTemplate;
 
-use crate::acme::{self, Asked, acme_tests, page};
-
-acme_tests!(
-    a_provider_that_keeps_less_and_says_so_by_any_400_is_read_as_far_as_it_goes,
-    a_single_400_costs_nothing,
-    a_400_for_every_range_fails_the_run,
-    a_range_beyond_the_largest_offset_is_read_in_parts,
-    a_range_in_no_order_is_split_by_its_total,
-    a_day_beyond_the_cap_is_told_and_all_others_are_read,
-    a_list_beyond_the_cap_without_a_window_is_incomplete,
-);
+use crate::acme::{self, Asked, page};
 
 /// The clock of the tests, in seconds since 1970.
 const NOW: i64 = 1_793_793_600;
@@ -73,6 +63,7 @@ fn daily(
     }
 }
 
+#[on_both_databases]
 async fn a_provider_that_keeps_less_and_says_so_by_any_400_is_read_as_far_as_it_goes(dialect: Dialect) {
     let play = daily(|_, since| since < NOW - 100 * DAY);
     acme::on(dialect, &format!("{WINDOW}{BY_TOKEN}"), play, async |acme| {
@@ -89,6 +80,7 @@ async fn a_provider_that_keeps_less_and_says_so_by_any_400_is_read_as_far_as_it_
     .await;
 }
 
+#[on_both_databases]
 async fn a_single_400_costs_nothing(dialect: Dialect) {
     let refused = Mutex::new(false);
     let play = daily(move |_, since| {
@@ -106,6 +98,7 @@ async fn a_single_400_costs_nothing(dialect: Dialect) {
     .await;
 }
 
+#[on_both_databases]
 async fn a_400_for_every_range_fails_the_run(dialect: Dialect) {
     acme::on(
         dialect,
@@ -168,15 +161,18 @@ async fn all_is_read_and_deletions_are_found(dialect: Dialect, sync: &str, order
     .await;
 }
 
+#[on_both_databases]
 async fn a_range_beyond_the_largest_offset_is_read_in_parts(dialect: Dialect) {
     all_is_read_and_deletions_are_found(dialect, &format!("{WINDOW}{CAPPED}"), true).await;
 }
 
+#[on_both_databases]
 async fn a_range_in_no_order_is_split_by_its_total(dialect: Dialect) {
     let window = WINDOW.replace("order: newest_first\n", "");
     all_is_read_and_deletions_are_found(dialect, &format!("{window}{CAPPED}"), false).await;
 }
 
+#[on_both_databases]
 async fn a_day_beyond_the_cap_is_told_and_all_others_are_read(dialect: Dialect) {
     let window = WINDOW
         .replace("unix_seconds, inclusive: lower", "date, inclusive: both")
@@ -215,6 +211,7 @@ async fn a_day_beyond_the_cap_is_told_and_all_others_are_read(dialect: Dialect) 
     .await;
 }
 
+#[on_both_databases]
 async fn a_list_beyond_the_cap_without_a_window_is_incomplete(dialect: Dialect) {
     let sync = format!("{BY_TOKEN}\n").replace(" }", ", max_pages: 3 }");
     let play = |asked: &Asked| {

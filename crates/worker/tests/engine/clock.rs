@@ -8,12 +8,6 @@ use worker::WorkerOptions;
 
 use crate::look::{newest_run, requests, runs, select, small_pages};
 
-on_both_databases!(
-    a_sync_put_off_by_a_clock_that_was_ahead_runs_once_the_clock_is_right in small_pages,
-    a_first_reading_by_a_clock_that_was_ahead_is_done_again in small_pages,
-    a_first_reading_by_a_clock_of_1970_is_completed in small_pages,
-);
-
 const YEARS: i64 = 400 * Timestamp::DAY;
 
 /// A worker from its start on, until it has asked the provider and nothing is due any more.
@@ -28,6 +22,7 @@ async fn run_what_a_right_clock_finds(app: &TestApp) {
     app.run_due().await;
 }
 
+#[on_both_databases(small_pages())]
 async fn a_sync_put_off_by_a_clock_that_was_ahead_runs_once_the_clock_is_right(app: TestApp) {
     let name = app.connect_twilio().await;
     app.run_due().await;
@@ -49,6 +44,7 @@ async fn a_sync_put_off_by_a_clock_that_was_ahead_runs_once_the_clock_is_right(a
     assert!(runs(&app).await.len() > before);
 }
 
+#[on_both_databases(small_pages())]
 async fn a_first_reading_by_a_clock_that_was_ahead_is_done_again(app: TestApp) {
     app.clock().advance(YEARS);
     let name = app.connect_twilio().await;
@@ -63,6 +59,7 @@ async fn a_first_reading_by_a_clock_that_was_ahead_is_done_again(app: TestApp) {
     assert_table_equals_truth(&app, &name).await;
 }
 
+#[on_both_databases(small_pages())]
 async fn a_first_reading_by_a_clock_of_1970_is_completed(app: TestApp) {
     let behind = app.clock().now().as_micros();
     app.clock().advance(-behind);

@@ -7,11 +7,6 @@ use testkit::{TestApp, assert_table_equals_truth, on_both_databases};
 
 use crate::look::{newest_run, pass_a_day};
 
-on_both_databases!(
-    a_revoked_key_is_told_and_costs_few_calls_until_it_is_good_again,
-    new_credentials_clear_the_error_at_once,
-);
-
 async fn errors(app: &TestApp) -> Vec<Json> {
     let path = "/connections/my-twilio?provider_config_key=twilio";
     let shown = app.admin().get(path).await.expect(200).json();
@@ -29,6 +24,7 @@ async fn revoke(app: &TestApp) {
     app.run_due().await;
 }
 
+#[on_both_databases]
 async fn a_revoked_key_is_told_and_costs_few_calls_until_it_is_good_again(app: TestApp) {
     revoke(&app).await;
     let run = newest_run(&app).await;
@@ -62,6 +58,7 @@ async fn a_revoked_key_is_told_and_costs_few_calls_until_it_is_good_again(app: T
     assert_table_equals_truth(&app, "my-twilio").await;
 }
 
+#[on_both_databases]
 async fn new_credentials_clear_the_error_at_once(app: TestApp) {
     revoke(&app).await;
     assert_eq!(errors(&app).await.len(), 1);

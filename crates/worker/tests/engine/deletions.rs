@@ -9,13 +9,6 @@ use twilio_sim::{Mutation, MutationKind};
 
 use crate::look::{all_rows, newest_run, select};
 
-on_both_databases!(
-    a_deleted_message_keeps_its_key_and_loses_its_content,
-    a_run_that_would_delete_too_much_marks_nothing in three_days,
-    deletions_are_marked_once_and_counted in three_days,
-    a_reset_finds_older_deletions_only_with_an_empty_table in half_a_year,
-);
-
 fn three_days() -> AppBuilder {
     AppBuilder::default().simulator(|config| {
         config.messages = 500;
@@ -36,6 +29,7 @@ fn deleting(share: f64) -> Mutation {
     }
 }
 
+#[on_both_databases]
 async fn a_deleted_message_keeps_its_key_and_loses_its_content(app: TestApp) {
     let name = app.connect_twilio().await;
     app.run_due().await;
@@ -61,6 +55,7 @@ async fn a_deleted_message_keeps_its_key_and_loses_its_content(app: TestApp) {
     assert_eq!(newest_run(&app).await["deleted"], 1);
 }
 
+#[on_both_databases(three_days())]
 async fn a_run_that_would_delete_too_much_marks_nothing(app: TestApp) {
     let name = app.connect_twilio().await;
     app.run_due().await;
@@ -90,6 +85,7 @@ async fn a_run_that_would_delete_too_much_marks_nothing(app: TestApp) {
     assert_table_equals_truth(&app, &name).await;
 }
 
+#[on_both_databases(three_days())]
 async fn deletions_are_marked_once_and_counted(app: TestApp) {
     let name = app.connect_twilio().await;
     app.run_due().await;
@@ -114,6 +110,7 @@ async fn deletions_are_marked_once_and_counted(app: TestApp) {
     assert_eq!(app.rows(&name).await, 475);
 }
 
+#[on_both_databases(half_a_year())]
 async fn a_reset_finds_older_deletions_only_with_an_empty_table(app: TestApp) {
     let name = app.connect_twilio().await;
     app.run_due().await;

@@ -4,24 +4,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde_json::json;
-use testkit::Dialect;
+use testkit::{Dialect, on_both_databases};
 use wiremock::ResponseTemplate;
 
-use crate::acme::{self, Acme, Asked, acme_tests, page, things};
-
-acme_tests!(
-    the_token_that_was_used_is_the_end_of_the_list,
-    records_beside_a_bad_next_page_are_stored,
-    a_circle_of_tokens_fails_the_run_and_keeps_its_records,
-    a_short_page_amid_an_offset_list_is_not_its_end,
-    a_short_last_page_shown_again_is_the_end,
-    a_full_last_page_shown_again_proves_nothing,
-    a_list_without_its_sign_of_the_end_is_incomplete,
-    a_list_that_shows_fewer_records_than_its_total_is_incomplete,
-    a_list_with_unreadable_records_marks_nothing,
-    a_list_of_one_response_is_compared,
-    an_empty_page_amid_a_list_is_legal,
-);
+use crate::acme::{self, Acme, Asked, page, things};
 
 const BY_TOKEN: &str =
     "paginate: { type: cursor, cursor_name_in_request: token, cursor_path_in_response: next }";
@@ -42,6 +28,7 @@ fn pair(live: &[&str], deleted: &[&str]) -> (Vec<String>, Vec<String>) {
     (owned(live), owned(deleted))
 }
 
+#[on_both_databases]
 async fn the_token_that_was_used_is_the_end_of_the_list(dialect: Dialect) {
     let first = shelf(&["p0", "p1"]);
     let shown = Arc::clone(&first);
@@ -63,6 +50,7 @@ async fn the_token_that_was_used_is_the_end_of_the_list(dialect: Dialect) {
     .await;
 }
 
+#[on_both_databases]
 async fn records_beside_a_bad_next_page_are_stored(dialect: Dialect) {
     let by_link =
         "paginate: { type: link, link_path_in_response_body: next, link_rel_in_response_header: next }";
@@ -103,6 +91,7 @@ async fn records_beside_a_bad_next_page_are_stored(dialect: Dialect) {
     }
 }
 
+#[on_both_databases]
 async fn a_circle_of_tokens_fails_the_run_and_keeps_its_records(dialect: Dialect) {
     let play = |asked: &Asked| match asked.text("token") {
         None => page(&things(["a"]), json!({ "next": "t1" })),
@@ -116,6 +105,7 @@ async fn a_circle_of_tokens_fails_the_run_and_keeps_its_records(dialect: Dialect
     .await;
 }
 
+#[on_both_databases]
 async fn a_short_page_amid_an_offset_list_is_not_its_end(dialect: Dialect) {
     let gone = Arc::new(AtomicUsize::new(0));
     let now_gone = Arc::clone(&gone);
@@ -155,6 +145,7 @@ fn clamped(list: Shelf) -> impl Fn(&Asked) -> ResponseTemplate {
     }
 }
 
+#[on_both_databases]
 async fn a_short_last_page_shown_again_is_the_end(dialect: Dialect) {
     let list = shelf(&["a", "b", "c", "d", "e"]);
     acme::on(dialect, BY_PAGE, clamped(Arc::clone(&list)), async |acme| {
@@ -168,6 +159,7 @@ async fn a_short_last_page_shown_again_is_the_end(dialect: Dialect) {
     .await;
 }
 
+#[on_both_databases]
 async fn a_full_last_page_shown_again_proves_nothing(dialect: Dialect) {
     let list = shelf(&["a", "b", "c", "d"]);
     acme::on(dialect, BY_PAGE, clamped(Arc::clone(&list)), async |acme| {
@@ -180,6 +172,7 @@ async fn a_full_last_page_shown_again_proves_nothing(dialect: Dialect) {
     .await;
 }
 
+#[on_both_databases]
 async fn a_list_without_its_sign_of_the_end_is_incomplete(dialect: Dialect) {
     let sync = "paginate: { type: cursor, cursor_name_in_request: token, cursor_path_in_response: next, \
          more_path_in_response: more }";
@@ -216,6 +209,7 @@ async fn is_told(acme: &Acme) {
     );
 }
 
+#[on_both_databases]
 async fn a_list_that_shows_fewer_records_than_its_total_is_incomplete(dialect: Dialect) {
     let sync = format!(
         "{} }}",
@@ -248,6 +242,7 @@ async fn a_list_that_shows_fewer_records_than_its_total_is_incomplete(dialect: D
     .await;
 }
 
+#[on_both_databases]
 async fn a_list_with_unreadable_records_marks_nothing(dialect: Dialect) {
     let play = |asked: &Asked| {
         let mut list = things(["a", "b"]);
@@ -268,6 +263,7 @@ async fn a_list_with_unreadable_records_marks_nothing(dialect: Dialect) {
     .await;
 }
 
+#[on_both_databases]
 async fn a_list_of_one_response_is_compared(dialect: Dialect) {
     let play = |asked: &Asked| {
         let shown: &[&str] = if asked.number == 0 { &["a", "b"] } else { &["a"] };
@@ -281,6 +277,7 @@ async fn a_list_of_one_response_is_compared(dialect: Dialect) {
     .await;
 }
 
+#[on_both_databases]
 async fn an_empty_page_amid_a_list_is_legal(dialect: Dialect) {
     let play = |asked: &Asked| match asked.text("token") {
         None => page(&things(["a"]), json!({ "next": "0" })),

@@ -7,12 +7,6 @@ use twilio_sim::{Burst, Faults, Mutation};
 
 use crate::look::{newest_run, runs, small_pages};
 
-on_both_databases!(
-    everything_arrives_from_a_provider_that_fails_in_every_way in failing,
-    refusals_that_ask_to_wait_are_waited_out in limiting,
-    pages_wait_for_a_memory_budget_that_holds_fewer_than_are_read_side_by_side in with_little_memory,
-);
-
 /// More than two of five requests go wrong.
 fn failing() -> AppBuilder {
     let faults = Faults {
@@ -57,6 +51,7 @@ async fn pass_days_until_runs_succeed(app: &TestApp) {
     panic!("of thirty runs {succeeded} succeeded: {:#?}", runs(app).await);
 }
 
+#[on_both_databases(failing())]
 async fn everything_arrives_from_a_provider_that_fails_in_every_way(app: TestApp) {
     // Somebody waits for a connect, which is tried three times; a run has its time.
     let faults = app.simulator().faults();
@@ -99,6 +94,7 @@ fn limiting() -> AppBuilder {
     })
 }
 
+#[on_both_databases(limiting())]
 async fn refusals_that_ask_to_wait_are_waited_out(app: TestApp) {
     let name = app.connect_twilio().await;
     app.run_due().await;
@@ -121,6 +117,7 @@ fn with_little_memory() -> AppBuilder {
         .upstream(|options| options.memory = 256 << 10)
 }
 
+#[on_both_databases(with_little_memory())]
 async fn pages_wait_for_a_memory_budget_that_holds_fewer_than_are_read_side_by_side(app: TestApp) {
     let name = app.connect_twilio().await;
     app.run_due().await;

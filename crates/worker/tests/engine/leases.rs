@@ -7,12 +7,6 @@ use worker::WorkerOptions;
 
 use crate::look::{dated_pages, newest_run, requests, runs, small_pages, total};
 
-on_both_databases!(
-    two_workers_never_read_for_the_same_sync,
-    a_dead_workers_run_goes_on_in_a_living_one in slow,
-    a_worker_whose_lease_was_taken_writes_nothing_more in slow,
-);
-
 /// Longer than the lease of a worker with the usual options.
 const BEYOND_THE_LEASE: Duration = Duration::from_secs(61);
 
@@ -23,6 +17,7 @@ fn slow() -> AppBuilder {
     })
 }
 
+#[on_both_databases]
 async fn two_workers_never_read_for_the_same_sync(app: TestApp) {
     let names: Vec<String> = (0..20).map(|number| format!("account-{number}")).collect();
     for name in &names {
@@ -66,6 +61,7 @@ async fn two_workers_never_read_for_the_same_sync(app: TestApp) {
     }
 }
 
+#[on_both_databases(slow())]
 async fn a_dead_workers_run_goes_on_in_a_living_one(app: TestApp) {
     let name = app.connect_twilio().await;
     let (_, dead) = app.start_worker(WorkerOptions::default());
@@ -88,6 +84,7 @@ async fn a_dead_workers_run_goes_on_in_a_living_one(app: TestApp) {
     assert_table_equals_truth(&app, &name).await;
 }
 
+#[on_both_databases(slow())]
 async fn a_worker_whose_lease_was_taken_writes_nothing_more(app: TestApp) {
     let name = app.connect_twilio().await;
     // Its next sign of life comes only after the test.

@@ -6,11 +6,6 @@ use testkit::{TestApp, on_both_databases};
 
 use crate::look::newest_run;
 
-on_both_databases!(
-    every_line_about_a_run_names_its_integration_connection_and_sync,
-    a_failed_run_is_logged_once_without_what_the_provider_said,
-);
-
 /// The lines about one run.
 fn lines(app: &TestApp, run: &str) -> Vec<String> {
     let logs = app.logs();
@@ -18,6 +13,7 @@ fn lines(app: &TestApp, run: &str) -> Vec<String> {
     own.map(str::to_owned).collect()
 }
 
+#[on_both_databases]
 async fn every_line_about_a_run_names_its_integration_connection_and_sync(app: TestApp) {
     app.connect_twilio().await;
     app.run_due().await;
@@ -45,6 +41,7 @@ async fn every_line_about_a_run_names_its_integration_connection_and_sync(app: T
     }
 }
 
+#[on_both_databases]
 async fn a_failed_run_is_logged_once_without_what_the_provider_said(app: TestApp) {
     app.connect_twilio().await;
     app.run_due().await;

@@ -8,7 +8,7 @@ use domain::{ConnectionId, ProviderName, SyncName};
 use gateway::{ModelTable, SyncSelection};
 use serde_json::{Value as Json, json};
 use store::records::{self, ChangeQuery, StoredRecord};
-use testkit::{AppBuilder, TestApp};
+use testkit::{AppBuilder, TestApp, wait_until};
 use twilio_sim::RequestEntry;
 
 /// The body that selects every sync of the connection.
@@ -55,9 +55,10 @@ pub(crate) async fn pass_a_day(app: &TestApp, steps: u32) {
 /// Waits until the simulator has been asked `more` times from now on.
 pub(crate) async fn requests(app: &TestApp, more: u64) {
     let goal = app.simulator().requests().total + more;
-    while app.simulator().requests().total < goal {
-        tokio::task::yield_now().await;
-    }
+    wait_until("the provider gets more requests", async || {
+        app.simulator().requests().total >= goal
+    })
+    .await;
 }
 
 /// The pages of a dated list that were read, each with how often.

@@ -8,15 +8,6 @@ use twilio_sim::{Faults, Mutation, NewMessage};
 
 use crate::look::{all_rows, pass_a_day, run_now, small_pages};
 
-on_both_databases!(
-    a_provider_that_ignores_times_of_day_is_read_right in ignoring_times,
-    a_list_that_ends_with_an_empty_page_is_read_right in with_an_empty_last_page,
-    compressed_answers_are_read_right in compressing,
-    a_provider_that_shows_undated_messages_under_dates_is_read_right in showing_undated,
-    odd_fields_keep_their_message_and_stand_in_extra in a_fortnight,
-    nothing_that_comes_or_goes_while_a_run_reads_is_lost in a_fortnight,
-);
-
 fn a_fortnight() -> AppBuilder {
     small_pages().simulator(|config| {
         config.messages = 2_000;
@@ -75,22 +66,27 @@ async fn is_read_right(app: TestApp) {
     assert_table_equals_truth(&app, &name).await;
 }
 
+#[on_both_databases(ignoring_times())]
 async fn a_provider_that_ignores_times_of_day_is_read_right(app: TestApp) {
     is_read_right(app).await;
 }
 
+#[on_both_databases(with_an_empty_last_page())]
 async fn a_list_that_ends_with_an_empty_page_is_read_right(app: TestApp) {
     is_read_right(app).await;
 }
 
+#[on_both_databases(compressing())]
 async fn compressed_answers_are_read_right(app: TestApp) {
     is_read_right(app).await;
 }
 
+#[on_both_databases(showing_undated())]
 async fn a_provider_that_shows_undated_messages_under_dates_is_read_right(app: TestApp) {
     is_read_right(app).await;
 }
 
+#[on_both_databases(a_fortnight())]
 async fn odd_fields_keep_their_message_and_stand_in_extra(app: TestApp) {
     app.simulator().set_faults(Faults {
         bad_fields: 0.3,
@@ -117,6 +113,7 @@ async fn odd_fields_keep_their_message_and_stand_in_extra(app: TestApp) {
     assert_table_equals_truth(&app, &name).await;
 }
 
+#[on_both_databases(a_fortnight())]
 async fn nothing_that_comes_or_goes_while_a_run_reads_is_lost(app: TestApp) {
     app.simulator().set_faults(Faults {
         latency_ms: 2,

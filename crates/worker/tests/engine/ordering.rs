@@ -4,17 +4,9 @@ use std::sync::{Arc, Mutex, mpsc};
 
 use domain::Value;
 use serde_json::{Value as Json, json};
-use testkit::Dialect;
+use testkit::{Dialect, on_both_databases};
 
-use crate::acme::{self, Acme, Asked, acme_tests, page};
-
-acme_tests!(
-    what_was_written_by_a_clock_a_day_ahead_is_written_over,
-    what_was_written_by_a_clock_behind_is_found_missing,
-    what_an_action_writes_while_a_page_is_under_way_stays,
-    what_an_action_writes_beside_the_first_rows_stays,
-    what_an_action_writes_before_a_page_is_requested_does_not_stay,
-);
+use crate::acme::{self, Acme, Asked, page};
 
 const LIST: &str = "paginate: { type: none }";
 const DAY: i64 = 86_400_000_000;
@@ -36,6 +28,7 @@ async fn state(acme: &Acme, id: &str) -> Option<String> {
     }
 }
 
+#[on_both_databases]
 async fn what_was_written_by_a_clock_a_day_ahead_is_written_over(dialect: Dialect) {
     let list = shelf(&[thing("a", "new"), thing("b", "new")]);
     let shown = Arc::clone(&list);
@@ -57,6 +50,7 @@ async fn what_was_written_by_a_clock_a_day_ahead_is_written_over(dialect: Dialec
     .await;
 }
 
+#[on_both_databases]
 async fn what_was_written_by_a_clock_behind_is_found_missing(dialect: Dialect) {
     let list = shelf(&[thing("a", "new")]);
     let shown = Arc::clone(&list);
@@ -72,6 +66,7 @@ async fn what_was_written_by_a_clock_behind_is_found_missing(dialect: Dialect) {
     .await;
 }
 
+#[on_both_databases]
 async fn what_an_action_writes_while_a_page_is_under_way_stays(dialect: Dialect) {
     let (asked, was_asked) = mpsc::channel();
     let (go, may_go) = mpsc::channel::<()>();
@@ -110,6 +105,7 @@ async fn what_an_action_writes_while_a_page_is_under_way_stays(dialect: Dialect)
     .await;
 }
 
+#[on_both_databases]
 async fn what_an_action_writes_beside_the_first_rows_stays(dialect: Dialect) {
     let (asked, was_asked) = mpsc::channel();
     let (go, may_go) = mpsc::channel::<()>();
@@ -142,6 +138,7 @@ async fn what_an_action_writes_beside_the_first_rows_stays(dialect: Dialect) {
     .await;
 }
 
+#[on_both_databases]
 async fn what_an_action_writes_before_a_page_is_requested_does_not_stay(dialect: Dialect) {
     let play = |asked: &Asked| page(&[thing("a", &format!("page {}", asked.number))], json!({}));
     acme::on(dialect, LIST, play, async |acme| {

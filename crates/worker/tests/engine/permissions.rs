@@ -6,19 +6,11 @@ use std::time::Duration;
 
 use registry::Registry;
 use serde_json::{Value as Json, json};
-use testkit::{AppBuilder, Dialect, TestApp};
+use testkit::{AppBuilder, Dialect, TestApp, on_both_databases, wait_until};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
-use crate::acme::acme_tests;
 use crate::look::newest_run;
-
-acme_tests!(
-    a_list_that_is_refused_later_is_noted_on_its_sync_and_a_success_clears_it,
-    a_key_that_is_refused_as_a_whole_is_not_taken_for_one_that_may_not_read,
-    what_fails_otherwise_changes_nothing_of_what_is_known,
-    a_run_with_an_older_key_notes_nothing,
-);
 
 const FILE: &str = r#"
 display_name: Acme
@@ -85,18 +77,18 @@ async fn on(dialect: Dialect, test: impl AsyncFnOnce(Stage)) {
         options.base_urls.insert("acme".parse().unwrap(), url);
         options.max_attempts = 2;
     });
-    testkit::run(builder, dialect, async |app: TestApp| {
-        let body = json!({ "connectionId": "mine", "apiKey": "good" });
-        let told = app.admin().post("/acme/connect", &body).await.expect(201).json();
-        assert_eq!(told.get("unreadable_syncs"), None);
-        app.run_due().await;
-        assert_eq!(newest_run(&app).await["status"], "succeeded");
-        test(Stage {
-            app,
-            statuses,
-            server,
-        })
-        .await;
+    let Some(app) = builder.start(dialect).await else {
+        return;
+    };
+    let body = json!({ "connectionId": "mine", "apiKey": "good" });
+    let told = app.admin().post("/acme/connect", &body).await.expect(201).json();
+    assert_eq!(told.get("unreadable_syncs"), None);
+    app.run_due().await;
+    assert_eq!(newest_run(&app).await["status"], "succeeded");
+    test(Stage {
+        app,
+        statuses,
+        server,
     })
     .await;
 }
@@ -136,6 +128,7 @@ fn of_sync() -> Vec<(String, String)> {
     vec![("sync".to_owned(), "no_scope".to_owned())]
 }
 
+#[on_both_databases]
 async fn a_list_that_is_refused_later_is_noted_on_its_sync_and_a_success_clears_it(dialect: Dialect) {
     on(dialect, async |stage| {
         for status in [403, 401] {
@@ -165,6 +158,7 @@ async fn a_list_that_is_refused_later_is_noted_on_its_sync_and_a_success_clears_
     .await;
 }
 
+#[on_both_databases]
 async fn a_key_that_is_refused_as_a_whole_is_not_taken_for_one_that_may_not_read(dialect: Dialect) {
     on(dialect, async |stage| {
         stage.answer(401, 403);
@@ -179,6 +173,7 @@ async fn a_key_that_is_refused_as_a_whole_is_not_taken_for_one_that_may_not_read
     .await;
 }
 
+#[on_both_databases]
 async fn what_fails_otherwise_changes_nothing_of_what_is_known(dialect: Dialect) {
     on(dialect, async |stage| {
         stage.answer(503, 403);
@@ -198,6 +193,7 @@ async fn what_fails_otherwise_changes_nothing_of_what_is_known(dialect: Dialect)
     .await;
 }
 
+#[on_both_databases]
 async fn a_run_with_an_older_key_notes_nothing(dialect: Dialect) {
     on(dialect, async |stage| {
         stage.answer(200, 403);
@@ -209,9 +205,7 @@ async fn a_run_with_an_older_key_notes_nothing(dialect: Dialect) {
         let before = requests().await;
         // The connection is changed, as if it got another key, while the run waits for its list.
         let change = async {
-            while requests().await == before {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
+            wait_until("the run requests its list", async || requests().await > before).await;
             stage.app.clock().advance(1);
             let body = json!({ "metadata": { "changed": true } });
             let path = "/connections/mine?provider_config_key=acme";

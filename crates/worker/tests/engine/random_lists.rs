@@ -8,12 +8,10 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value as Json, json};
 use store::records::StoredRecord;
-use testkit::Dialect;
+use testkit::{Dialect, on_both_databases};
 use wiremock::ResponseTemplate;
 
-use crate::acme::{self, Acme, Asked, acme_tests, page};
-
-acme_tests!(random_lists_end_up_equal_to_their_source);
+use crate::acme::{self, Acme, Asked, page};
 
 /// How a list goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -324,6 +322,7 @@ async fn play(dialect: Dialect, case: Case) {
     .await;
 }
 
+#[on_both_databases]
 async fn random_lists_end_up_equal_to_their_source(dialect: Dialect) {
     let count = match dialect {
         Dialect::Sqlite => 40,

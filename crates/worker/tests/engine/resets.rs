@@ -5,16 +5,10 @@ use std::time::Duration;
 use gateway::{SyncSelection, TriggerOptions};
 use registry::Registry;
 use serde_json::json;
-use testkit::{AppBuilder, TestApp, assert_table_equals_truth, on_both_databases};
+use testkit::{AppBuilder, TestApp, assert_table_equals_truth, on_both_databases, wait_until};
 use worker::{Worker, WorkerOptions};
 
 use crate::look::{newest_run, requests, runs, select, small_pages};
-
-on_both_databases!(
-    a_reset_amid_a_run_of_the_only_worker_brings_everything_again in slow,
-    a_reset_that_is_cut_off_loses_nothing in large,
-    a_sync_that_one_process_does_not_know_stays_on_the_schedule,
-);
 
 fn slow() -> AppBuilder {
     small_pages().simulator(|config| {
@@ -28,9 +22,10 @@ fn large() -> AppBuilder {
     AppBuilder::default().simulator(|config| config.messages = 20_000)
 }
 
-/// Longer than a sync is kept by somebody who shows no sign of life.
+/// Longer than the lease of a reset whose process died.
 const BEYOND_THE_LEASE: Duration = Duration::from_secs(601);
 
+#[on_both_databases(slow())]
 async fn a_reset_amid_a_run_of_the_only_worker_brings_everything_again(app: TestApp) {
     let name = app.connect_twilio().await;
     let (stop, worker) = app.start_worker(WorkerOptions::default());
@@ -63,6 +58,7 @@ async fn counted(app: &TestApp) -> u64 {
     counts["Message"].as_u64().unwrap_or_else(|| panic!("{status:#}"))
 }
 
+#[on_both_databases(large())]
 async fn a_reset_that_is_cut_off_loses_nothing(app: TestApp) {
     let name = app.connect_twilio().await;
     app.run_due().await;
@@ -83,20 +79,24 @@ async fn a_reset_that_is_cut_off_loses_nothing(app: TestApp) {
         () = async { while counted(&app).await == before {} } => {}
     }
 
-    // Somebody who triggers it meanwhile brings no worker between what goes and what comes.
-    app.simulator().reset_requests();
-    app.admin()
-        .post("/sync/trigger", &select(&name))
-        .await
-        .expect(200);
-    let (stop, worker) = app.start_worker(WorkerOptions {
-        poll: Duration::from_millis(20),
-        ..WorkerOptions::default()
-    });
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    // A trigger meanwhile does not let a worker claim the sync before the reset is complete. A later sync, which the worker does
+    // claim, shows that it looked for work.
+    let trigger = app.admin().post("/sync/trigger", &select(&name)).await;
+    trigger.expect(200);
+    let other = app.connect_as(app.admin(), "other").await;
+    let (stop, worker) = app.start_worker(WorkerOptions::default());
+    let status = async |connection: &str| {
+        let runs = runs(&app).await;
+        let newest = runs.iter().find(|run| run["connection_id"] == connection);
+        newest.unwrap()["status"].clone()
+    };
+    wait_until("the worker runs the other sync", async || {
+        status(&other).await != "queued"
+    })
+    .await;
+    assert_eq!(status(&name).await, "queued");
     stop.cancel();
     worker.await.unwrap();
-    assert_eq!(app.simulator().requests().total, 0);
 
     app.advance(BEYOND_THE_LEASE);
     app.run_due().await;
@@ -105,6 +105,7 @@ async fn a_reset_that_is_cut_off_loses_nothing(app: TestApp) {
     assert!(all.iter().all(|run| run["status"] == "succeeded"), "{all:#?}");
 }
 
+#[on_both_databases]
 async fn a_sync_that_one_process_does_not_know_stays_on_the_schedule(app: TestApp) {
     let name = app.connect_twilio().await;
     app.run_due().await;
@@ -123,9 +124,10 @@ async fn a_sync_that_one_process_does_not_know_stays_on_the_schedule(app: TestAp
     app.advance(Duration::from_mins(10));
     let stop = tokio_util::sync::CancellationToken::new();
     let worker = tokio::spawn(Worker::new(older, WorkerOptions::default()).run(stop.clone()));
-    while newest_run(&app).await["status"] != "failed" {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    wait_until("the run fails", async || {
+        newest_run(&app).await["status"] == "failed"
+    })
+    .await;
     stop.cancel();
     worker.await.unwrap();
 

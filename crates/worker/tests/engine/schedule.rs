@@ -9,12 +9,6 @@ use worker::WorkerOptions;
 
 use crate::look::{newest_run, requests, runs, select, small_pages};
 
-on_both_databases!(
-    the_next_run_is_due_after_five_minutes_and_not_for_all_at_once,
-    a_paused_sync_runs_once_when_triggered_and_not_by_schedule,
-    a_trigger_during_a_run_gives_that_run in slow,
-);
-
 async fn next_run(app: &TestApp, connection: &str) -> Option<Timestamp> {
     let path =
         format!("/sync/status?syncs=twilio-messages&provider_config_key=twilio&connection_id={connection}");
@@ -23,6 +17,7 @@ async fn next_run(app: &TestApp, connection: &str) -> Option<Timestamp> {
     Some(next.parse().unwrap())
 }
 
+#[on_both_databases]
 async fn the_next_run_is_due_after_five_minutes_and_not_for_all_at_once(app: TestApp) {
     let names: Vec<String> = (0..6).map(|number| format!("account-{number}")).collect();
     for name in &names {
@@ -52,6 +47,7 @@ async fn the_next_run_is_due_after_five_minutes_and_not_for_all_at_once(app: Tes
     }
 }
 
+#[on_both_databases]
 async fn a_paused_sync_runs_once_when_triggered_and_not_by_schedule(app: TestApp) {
     let name = app.connect_twilio().await;
     app.run_due().await;
@@ -82,6 +78,7 @@ fn slow() -> testkit::AppBuilder {
     small_pages().simulator(|config| config.faults.latency_ms = 20)
 }
 
+#[on_both_databases(slow())]
 async fn a_trigger_during_a_run_gives_that_run(app: TestApp) {
     let name = app.connect_twilio().await;
     let (stop, worker) = app.start_worker(WorkerOptions::default());

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
-use testkit::{AppBuilder, Dialect, TestApp};
+use testkit::{AppBuilder, Dialect, TestApp, on_both_databases};
 use wiremock::matchers::{header, method};
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
@@ -68,13 +68,13 @@ async fn with<F: Future<Output = ()>>(
     let builder = AppBuilder::default().upstream(|options| {
         options.base_urls.insert("sendgrid".parse().unwrap(), url);
     });
-    let connected = async |app: TestApp| {
-        let body = json!({ "connectionId": "mail", "apiKey": KEY });
-        app.admin().post("/sendgrid/connect", &body).await.expect(201);
-        app.run_due().await;
-        test(app, server).await;
+    let Some(app) = builder.start(dialect).await else {
+        return;
     };
-    testkit::run(builder, dialect, connected).await;
+    let body = json!({ "connectionId": "mail", "apiKey": KEY });
+    app.admin().post("/sendgrid/connect", &body).await.expect(201);
+    app.run_due().await;
+    test(app, server).await;
 }
 
 async fn bounces(app: &TestApp) -> Vec<Json> {
@@ -95,6 +95,7 @@ async fn next_hour(app: &TestApp) {
     app.run_due().await;
 }
 
+#[on_both_databases]
 async fn the_list_is_kept_equal_to_its_source(dialect: Dialect) {
     let source = Bounces::default();
     source.listed.lock().unwrap().extend(0..1_234);
@@ -156,6 +157,7 @@ async fn equal_to_its_source(app: TestApp, server: MockServer, source: Bounces) 
     assert_eq!(total(&app, "added").await, 1_235);
 }
 
+#[on_both_databases]
 async fn a_list_that_loses_too_much_marks_nothing(dialect: Dialect) {
     let source = Bounces::default();
     source.listed.lock().unwrap().extend(0..100);
@@ -187,6 +189,7 @@ async fn marks_nothing(app: TestApp, source: Bounces) {
     assert_eq!(bounces(&app).await.len(), 70);
 }
 
+#[on_both_databases]
 async fn a_refused_key_is_told(dialect: Dialect) {
     let source = Bounces::default();
     source.listed.lock().unwrap().extend(0..20);
@@ -212,34 +215,4 @@ async fn is_told(app: TestApp, source: Bounces) {
             .contains("authorization required"),
         "{shown}"
     );
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_list_is_kept_equal_to_its_source_on_sqlite() {
-    the_list_is_kept_equal_to_its_source(Dialect::Sqlite).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_list_is_kept_equal_to_its_source_on_postgres() {
-    the_list_is_kept_equal_to_its_source(Dialect::Postgres).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_list_that_loses_too_much_marks_nothing_on_sqlite() {
-    a_list_that_loses_too_much_marks_nothing(Dialect::Sqlite).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_list_that_loses_too_much_marks_nothing_on_postgres() {
-    a_list_that_loses_too_much_marks_nothing(Dialect::Postgres).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_refused_key_is_told_on_sqlite() {
-    a_refused_key_is_told(Dialect::Sqlite).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_refused_key_is_told_on_postgres() {
-    a_refused_key_is_told(Dialect::Postgres).await;
 }

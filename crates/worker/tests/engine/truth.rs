@@ -7,12 +7,6 @@ use twilio_sim::{Mutation, MutationKind, NewMessage};
 
 use crate::look::{pass_a_day, run_now};
 
-on_both_databases!(
-    a_hundred_thousand_messages_and_their_later_changes_arrive in a_hundred_thousand,
-    what_becomes_of_scheduled_messages_arrives,
-    late_prices_of_older_messages_come_with_the_daily_wide_reading in half_a_year,
-);
-
 fn a_hundred_thousand() -> AppBuilder {
     AppBuilder::default().simulator(|config| {
         config.messages = 100_000;
@@ -20,6 +14,7 @@ fn a_hundred_thousand() -> AppBuilder {
     })
 }
 
+#[on_both_databases(a_hundred_thousand())]
 async fn a_hundred_thousand_messages_and_their_later_changes_arrive(app: TestApp) {
     let name = app.connect_twilio().await;
     app.run_due().await;
@@ -52,6 +47,7 @@ async fn a_hundred_thousand_messages_and_their_later_changes_arrive(app: TestApp
     assert_table_equals_truth(&app, &name).await;
 }
 
+#[on_both_databases]
 async fn what_becomes_of_scheduled_messages_arrives(app: TestApp) {
     let name = app.connect_twilio().await;
     app.run_due().await;
@@ -97,6 +93,7 @@ fn half_a_year() -> AppBuilder {
     })
 }
 
+#[on_both_databases(half_a_year())]
 async fn late_prices_of_older_messages_come_with_the_daily_wide_reading(app: TestApp) {
     let name = app.connect_twilio().await;
     app.run_due().await;

@@ -201,10 +201,10 @@ pub(crate) struct Stage {
 /// Runs `test` on a stage over either database.
 pub(crate) async fn on(dialect: Dialect, play: Play, test: impl AsyncFnOnce(Stage)) {
     let (builder, server, scene) = set_up(play).await;
-    testkit::run(builder, dialect, async |app| {
-        test(Stage::new(app, server, scene)).await;
-    })
-    .await;
+    let Some(app) = builder.start(dialect).await else {
+        return;
+    };
+    test(Stage::new(app, server, scene)).await;
 }
 
 async fn set_up(play: Play) -> (AppBuilder, MockServer, Arc<Scene>) {

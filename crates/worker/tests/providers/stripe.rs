@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
-use testkit::Dialect;
+use testkit::{Dialect, on_both_databases};
 use wiremock::ResponseTemplate;
 
 use crate::stage::{self, Asked, NOW, Play, Stage, answer, ok};
@@ -162,14 +162,9 @@ async fn customers_are_kept_equal(stage: Stage) {
     );
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn customers_are_kept_equal_on_sqlite() {
-    stage::on(Dialect::Sqlite, stripe(), customers_are_kept_equal).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn customers_are_kept_equal_on_postgres() {
-    stage::on(Dialect::Postgres, stripe(), customers_are_kept_equal).await;
+#[on_both_databases]
+async fn customers_are_kept_equal_to_their_source(dialect: Dialect) {
+    stage::on(dialect, stripe(), customers_are_kept_equal).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -65,7 +65,7 @@ async fn a_providers_refusal_is_handed_on_with_what_to_do() {
             .starts_with("application/json")
     );
     assert!(
-        reply.message().contains("opted out by answering STOP"),
+        reply.message().contains("opted out by replying STOP"),
         "{}",
         reply.message()
     );

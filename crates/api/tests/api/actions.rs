@@ -256,7 +256,7 @@ async fn a_message_can_be_scheduled_and_cancelled() {
         json!({ "to": TO, "from": app.simulator().assets().numbers[0], "body": "later", "sendAt": at });
     let refused = trigger(&app, "send-message", &without).await.expect(424);
     assert!(
-        refused.message().contains("Give messagingServiceSid"),
+        refused.message().contains("Set messagingServiceSid"),
         "{}",
         refused.message()
     );

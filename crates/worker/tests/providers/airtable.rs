@@ -143,7 +143,7 @@ async fn the_hint_tells_of_the_months_calls() {
     stage.first_answer(answer(429, &json!({})).insert_header("retry-after", "3600"));
     let run = stage.pass_to_failure(Duration::from_hours(25)).await;
     let hint = run["error"]["hint"].as_str().unwrap();
-    assert!(hint.contains("calls of this month"), "{hint}");
+    assert!(hint.contains("quota of this month"), "{hint}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -136,7 +136,7 @@ async fn a_key_that_is_wrong_or_can_only_send_is_refused() {
     let stage = Stage::of(resend()).await;
     let told = stage.refusal(&json!({ "apiKey": "re_bad" })).await;
     assert!(
-        told.contains("API key is invalid") && told.contains("Make a new one"),
+        told.contains("API key is invalid") && told.contains("Create a new one"),
         "{told}"
     );
 

@@ -59,7 +59,7 @@ fn write_keys(file: &KeyFile, keys: &[&SecretKey]) {
 }
 
 #[on_both_databases(with_key_file())]
-async fn a_lost_key_file_stops_nothing_that_runs_and_no_other_is_made(app: TestApp) {
+async fn a_running_process_survives_the_loss_of_its_key_file_and_creates_no_other(app: TestApp) {
     app.connect_as(app.admin(), "before").await;
     let (path, aside) = (
         app.key_file().path(),
@@ -83,7 +83,7 @@ async fn a_lost_key_file_stops_nothing_that_runs_and_no_other_is_made(app: TestA
 }
 
 #[on_both_databases(with_key_file())]
-async fn a_wrong_key_file_is_told_and_not_used(app: TestApp) {
+async fn an_invalid_key_file_is_reported_and_not_used(app: TestApp) {
     app.connect_as(app.admin(), "before").await;
     let right = app.key_file().load().unwrap().current().clone();
     let (path, other) = (app.key_file().path(), SecretKey::generate());
@@ -113,7 +113,7 @@ async fn a_wrong_key_file_is_told_and_not_used(app: TestApp) {
 }
 
 #[on_both_databases(with_key_file())]
-async fn a_database_without_its_key_file_is_refused_before_one_is_made(app: TestApp) {
+async fn a_used_database_without_its_key_file_is_refused_and_none_is_created(app: TestApp) {
     // Nothing is connected yet: that the database was used with a key is enough.
     let elsewhere = KeyFile::at(app.key_file().path().with_file_name("restored.key"));
 
@@ -132,7 +132,7 @@ async fn a_database_without_its_key_file_is_refused_before_one_is_made(app: Test
 }
 
 #[on_both_databases]
-async fn first_starts_at_once_end_with_one_key(app: TestApp) {
+async fn concurrent_first_starts_end_with_one_key(app: TestApp) {
     let database = TestDatabase::new(app.store().dialect()).await.unwrap();
     let file = KeyFile::at(app.key_file().path().with_file_name("first.key"));
     let one = || fresh(&app, &database, KeySource::File(file.clone()));
@@ -182,7 +182,7 @@ async fn fresh(app: &TestApp, database: &TestDatabase, keys: KeySource) -> Resul
 }
 
 #[on_both_databases]
-async fn a_key_that_is_still_needed_is_missed_at_start(app: TestApp) {
+async fn a_start_fails_if_a_key_that_is_still_needed_is_missing(app: TestApp) {
     app.connect_as(app.admin(), "one").await;
     app.connect_as(app.admin(), "two").await;
     let old = SecretKey::from_base64(app.encryption_key().expose_secret()).unwrap();
@@ -201,7 +201,7 @@ async fn a_key_that_is_still_needed_is_missed_at_start(app: TestApp) {
 }
 
 #[on_both_databases(with_key_file())]
-async fn a_rotation_stops_when_its_key_file_goes_and_is_finished_later(app: TestApp) {
+async fn a_rotation_stops_when_its_key_file_is_lost_and_is_finished_later(app: TestApp) {
     app.connect_as(app.admin(), "one").await;
     app.connect_as(app.admin(), "two").await;
     let (path, aside) = (
@@ -259,7 +259,7 @@ async fn a_rotation_never_writes_over_a_file_that_lacks_a_key(app: TestApp) {
 }
 
 #[on_both_databases(with_key_file())]
-async fn rotations_at_once_keep_every_key(app: TestApp) {
+async fn concurrent_rotations_keep_every_key(app: TestApp) {
     app.connect_as(app.admin(), "one").await;
     let mut processes = Vec::new();
     for _ in 0..4 {
@@ -370,7 +370,7 @@ async fn a_lost_key_is_given_up_and_its_connections_wait_for_new_credentials(app
 }
 
 #[on_both_databases(with_key_file())]
-async fn a_lost_key_file_is_given_up_and_the_next_start_makes_another(app: TestApp) {
+async fn a_lost_key_file_is_given_up_and_the_next_start_creates_another(app: TestApp) {
     app.connect_as(app.admin(), "one").await;
     let source = KeySource::File(app.key_file().clone());
     let good = fs::read(app.key_file().path()).unwrap();

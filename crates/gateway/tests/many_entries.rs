@@ -96,7 +96,7 @@ fn post(path: &str, kind: &'static str, body: &'static str) -> Call {
 }
 
 #[on_both_databases]
-async fn a_key_stands_in_headers_parameters_bodies_and_forms(place: Place) {
+async fn a_key_is_sent_in_headers_parameters_bodies_and_forms(place: Place) {
     let sent = place.verified("plainkey", json!({ "apiKey": "pk_1" })).await;
     assert_eq!(sent.url.path(), "/plainkey/me", "the second endpoint passes");
     assert_eq!(header(&sent, "authorization"), Some("Bearer pk_1"));
@@ -156,7 +156,7 @@ async fn a_key_stands_in_headers_parameters_bodies_and_forms(place: Place) {
 }
 
 #[on_both_databases]
-async fn the_time_a_nonce_and_hashes_are_made_for_each_call(place: Place) {
+async fn time_nonce_and_hashes_are_computed_for_each_request(place: Place) {
     let sent = place.verified("clocked", json!({ "apiKey": "k" })).await;
     assert_eq!(sent.url.path(), "/clocked/on/2026-11-04");
     for (name, value) in [
@@ -184,7 +184,7 @@ async fn the_time_a_nonce_and_hashes_are_made_for_each_call(place: Place) {
 }
 
 #[on_both_databases]
-async fn a_call_knows_what_it_is_about(place: Place) {
+async fn templates_can_use_the_method_path_and_body_of_the_request(place: Place) {
     let sent = place.verified("selfaware", json!({ "apiKey": "k" })).await;
     let host = place.server.address().to_string();
     for (name, value) in [
@@ -210,7 +210,7 @@ async fn a_call_knows_what_it_is_about(place: Place) {
 }
 
 #[on_both_databases]
-async fn what_has_no_value_is_left_out_or_falls_back(place: Place) {
+async fn a_field_without_a_value_is_left_out_or_falls_back(place: Place) {
     let sent = place.verified("fallback", json!({ "apiKey": "k" })).await;
     assert_eq!((sent.url.path(), sent.url.query()), ("/us/me", None));
     assert_eq!(header(&sent, "x-team"), Some("blue"));
@@ -230,7 +230,7 @@ async fn what_has_no_value_is_left_out_or_falls_back(place: Place) {
 }
 
 #[on_both_databases]
-async fn a_user_name_alone_and_a_form_of_its_own_do_for_basic(place: Place) {
+async fn basic_takes_a_user_name_alone_or_a_form_of_the_file(place: Place) {
     let sent = place
         .verified("basic-full", json!({ "username": "u_1", "password": "p" }))
         .await;
@@ -344,7 +344,7 @@ async fn an_import_follows_the_same_rules_by_the_names_of_the_entry(place: Place
 }
 
 #[on_both_databases]
-async fn configuration_of_the_file_and_of_the_integration_fills_holes(place: Place) {
+async fn configuration_of_the_file_and_the_integration_fills_placeholders(place: Place) {
     let sent = place
         .verified("configured", json!({ "apiKey": "k", "tenant": "t1" }))
         .await;
@@ -383,7 +383,7 @@ async fn configuration_of_the_file_and_of_the_integration_fills_holes(place: Pla
 }
 
 #[on_both_databases]
-async fn an_integrations_configuration_follows_the_file_and_stays_where_keys_go(place: Place) {
+async fn an_integration_configuration_follows_the_file_and_keeps_the_address_of_keys(place: Place) {
     let admin = place.app.admin();
     let make =
         |config: Json| json!({ "provider": "generic", "unique_key": "mine", "integration_config": config });

@@ -22,7 +22,7 @@ const NUMBERS: &str = "
 ";
 
 #[on_both_databases]
-async fn a_sync_that_a_file_gains_reaches_connections_that_were_there_before(app: TestApp) {
+async fn a_sync_that_is_added_to_a_file_is_created_for_existing_connections(app: TestApp) {
     let name = app.connect_twilio().await;
     app.run_due().await;
     let folder = tempfile::tempdir().unwrap();

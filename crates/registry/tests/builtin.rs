@@ -6,7 +6,7 @@ use registry::{AuthMode, BoundFormat, ListEnd, OffsetStep, PageBy, Paginate, Reg
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../integrations");
 
 #[test]
-fn the_built_in_files_pass_every_check_without_a_warning() {
+fn built_in_files_pass_every_check_without_a_warning() {
     let registry = Registry::builtin().unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(registry.warnings(), []);
     assert_eq!(registry.unsupported(), []);
@@ -89,7 +89,7 @@ fn messages_are_read_by_days_newest_first() {
 }
 
 #[test]
-fn a_provider_without_connect_gets_a_form_of_its_fields() {
+fn a_provider_without_connect_forms_gets_one_from_its_fields() {
     let registry = Registry::builtin().unwrap();
     let sendgrid = registry.get("sendgrid").unwrap();
     let [form] = sendgrid.connect.as_slice() else {
@@ -121,7 +121,7 @@ fn a_provider_without_connect_gets_a_form_of_its_fields() {
 }
 
 #[test]
-fn every_pattern_of_a_built_in_file_is_told_in_words() {
+fn every_pattern_of_a_built_in_file_is_described_in_words() {
     let registry = Registry::builtin().unwrap();
     let mut seen = 0;
     for provider in registry.iter() {
@@ -152,7 +152,7 @@ const SPOKEN_OF: [(&str, &[&str]); 5] = [
 ];
 
 #[test]
-fn the_words_about_a_pattern_speak_of_all_that_it_lets_in() {
+fn the_description_of_a_pattern_covers_everything_that_it_matches() {
     let registry = Registry::builtin().unwrap();
     let mut seen = 0;
     for provider in registry.iter() {
@@ -182,7 +182,7 @@ fn the_words_about_a_pattern_speak_of_all_that_it_lets_in() {
 }
 
 #[test]
-fn the_words_about_some_patterns_are_true_of_values_that_were_told_wrongly() {
+fn the_descriptions_of_some_patterns_are_right_for_values_that_were_once_wrong() {
     let registry = Registry::builtin().unwrap();
     for (provider, name, words, right, wrong) in [
         (

@@ -18,7 +18,7 @@ fn load(files: &[(&str, &str)]) -> Result<Registry, LoadError> {
 const MANY: &str = include_str!("fixtures/many.yaml");
 
 #[test]
-fn a_file_of_many_entries_loads_and_lists_what_is_not_served() {
+fn a_file_of_many_entries_loads_and_lists_unsupported_ones() {
     let registry = load(&[("providers.yaml", MANY)]).unwrap_or_else(|error| panic!("{error}"));
     let named: Vec<_> = registry
         .unsupported()
@@ -92,7 +92,7 @@ fn a_file_of_many_entries_loads_and_lists_what_is_not_served() {
 }
 
 #[test]
-fn the_check_of_a_file_of_many_entries_tells_what_works_and_what_does_not() {
+fn checking_a_file_of_many_entries_reports_what_works_and_what_does_not() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("providers.yaml");
     std::fs::write(&path, MANY).unwrap();
@@ -119,7 +119,7 @@ fn the_check_of_a_file_of_many_entries_tells_what_works_and_what_does_not() {
 }
 
 #[test]
-fn a_file_of_its_own_wins_over_an_entry_whatever_their_names() {
+fn a_separate_file_wins_over_an_entry_of_a_file_of_many() {
     let own = "display_name: Mine\nauth_mode: BASIC\nproxy: { base_url: https://mine.example, verification: { endpoints: /me } }\n";
     for many in ["a.yaml", "z.yaml"] {
         let registry =
@@ -150,7 +150,7 @@ fn a_thousand_entries_load() {
 }
 
 #[test]
-fn an_alias_brings_whole_keys_and_may_be_chained() {
+fn an_alias_copies_whole_keys_and_may_be_chained() {
     let registry = load(&[("providers.yaml", MANY)]).unwrap();
     let test = registry.get("plainkey-eu-test").unwrap();
     assert_eq!(test.auth, AuthMode::ApiKey);
@@ -167,7 +167,7 @@ fn an_alias_brings_whole_keys_and_may_be_chained() {
 }
 
 #[test]
-fn aliases_that_go_nowhere_or_in_a_circle_are_told() {
+fn aliases_to_nothing_or_in_a_circle_are_reported() {
     let registry = load(&[("p.yaml", "a:\n  alias: b\nb:\n  alias: a\nc:\n  alias: d\n")]).unwrap();
     let told: Vec<_> = registry
         .unsupported()
@@ -179,7 +179,7 @@ fn aliases_that_go_nowhere_or_in_a_circle_are_told() {
 }
 
 #[test]
-fn what_is_unknown_in_a_file_of_many_entries_is_a_warning() {
+fn an_unknown_key_in_a_file_of_many_entries_is_a_warning() {
     let text = "a:\n  auth_mode: BASIC\n  novelty: 1\n  proxy:\n    base_url: https://${connectionConfig.found}.example\n    verification: { endpoints: [/x] }\n  credentials:\n    username: { pattern: '(?!x)' }\n";
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("p.yaml");
@@ -208,7 +208,7 @@ fn a_folders_file_wins_over_the_built_in_one() {
 }
 
 #[test]
-fn the_problems_of_all_files_are_told_together() {
+fn problems_of_all_files_are_reported_together() {
     let error = load(&[("b.yml", "auth_mode: BASIC\n"), ("a.yaml", "a: [\n")]).unwrap_err();
     let files: Vec<_> = error
         .problems
@@ -219,13 +219,13 @@ fn the_problems_of_all_files_are_told_together() {
 }
 
 #[test]
-fn a_folder_that_is_not_there_is_an_error() {
+fn a_missing_folder_is_an_error() {
     let error = Registry::load(Some(Path::new("/nonexistent/integrations"))).unwrap_err();
     assert!(error.to_string().contains("cannot be read"));
 }
 
 #[test]
-fn an_integrations_own_address_takes_the_place_of_the_files() {
+fn the_address_of_an_integration_replaces_that_of_the_file() {
     let entry = |config: &str| {
         format!(
             "own:\n  auth_mode: API_KEY\n  proxy: {{ base_url: https://placeholder.example }}\n  integration_config:\n    \

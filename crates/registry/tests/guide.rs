@@ -80,7 +80,7 @@ fn every_file_of_the_guide_passes_the_check_without_a_warning() {
 }
 
 #[test]
-fn the_errors_of_the_guides_broken_files_are_those_that_it_shows() {
+fn the_broken_files_of_the_guide_have_the_errors_that_it_shows() {
     let blocks = blocks();
     let mut broken = 0;
     for pair in blocks.windows(2).filter(|pair| pair[0].is_broken()) {

@@ -72,7 +72,7 @@ fn sources(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
 }
 
 #[test]
-fn every_crate_has_its_place_in_the_house() {
+fn every_crate_is_in_the_list_of_allowed_dependencies() {
     let placed = HOUSE.map(|(name, _)| name);
     let packages = packages().unwrap();
 
@@ -119,7 +119,7 @@ fn crates_depend_only_on_those_below_them() {
 }
 
 #[test]
-fn every_source_file_opens_with_what_lives_there_and_stays_short() {
+fn every_source_file_begins_with_a_description_and_stays_short() {
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let files = sources(crates).unwrap();
     assert!(!files.is_empty(), "no source file under {}", crates.display());

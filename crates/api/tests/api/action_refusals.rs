@@ -8,7 +8,7 @@ use testkit::TestApp;
 use crate::actions::{TO, message, sends, trigger, trigger_with};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_number_that_is_no_number_is_refused_before_the_call_with_the_right_form() {
+async fn an_invalid_phone_number_is_refused_before_the_request_with_the_right_format() {
     let app = TestApp::on(Dialect::Sqlite).await.unwrap();
     app.connect_twilio().await;
     for to in [
@@ -44,7 +44,7 @@ async fn a_number_that_is_no_number_is_refused_before_the_call_with_the_right_fo
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_providers_refusal_is_handed_on_with_what_to_do() {
+async fn a_refusal_by_the_provider_is_passed_on_with_advice() {
     let app = TestApp::on(Dialect::Sqlite).await.unwrap();
     app.connect_twilio().await;
     app.simulator().set_unreachable(TO, Some(21610));
@@ -112,7 +112,7 @@ async fn a_providers_refusal_is_handed_on_with_what_to_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_there_is_told_as_nango_tells_it() {
+async fn missing_things_are_reported_as_nango_reports_them() {
     let app = TestApp::on(Dialect::Sqlite).await.unwrap();
     app.connect_twilio().await;
     let reply = trigger(&app, "send-pigeon", &json!({})).await.expect(404);

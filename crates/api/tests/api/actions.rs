@@ -58,7 +58,7 @@ async fn rows(app: &TestApp, sid: &str) -> Vec<Json> {
 }
 
 #[on_both_databases]
-async fn a_sent_message_is_in_the_table_at_once_and_the_next_sync_does_not_double_it(app: TestApp) {
+async fn a_sent_message_is_in_the_table_at_once_and_the_next_sync_does_not_duplicate_it(app: TestApp) {
     app.connect_twilio().await;
     app.run_due().await;
     let before = app.rows("my-twilio").await;
@@ -89,7 +89,7 @@ async fn a_sent_message_is_in_the_table_at_once_and_the_next_sync_does_not_doubl
 }
 
 #[on_both_databases]
-async fn a_message_is_read_redacted_and_deleted_and_the_table_follows(app: TestApp) {
+async fn reading_redacting_and_deleting_a_message_updates_the_table(app: TestApp) {
     app.connect_twilio().await;
     app.run_due().await;
     let sent = trigger(&app, "send-message", &message(&app, "secret words"))
@@ -194,7 +194,7 @@ async fn short_routes_do_the_same_as_the_trigger(app: TestApp) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn inputs_are_checked_all_at_once_and_taken_in_any_spelling() {
+async fn all_inputs_are_checked_at_once_and_accepted_in_any_spelling() {
     let app = TestApp::on(Dialect::Sqlite).await.unwrap();
     app.connect_twilio().await;
     let wrong = json!({ "to": TO, "boddy": "x", "mediaUrl": ["no address"], "validityPeriod": 0, "shortenUrls": "perhaps" });
@@ -263,7 +263,7 @@ async fn a_message_can_be_scheduled_and_cancelled() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn calls_codes_lookups_numbers_balance_and_usage_work() {
+async fn actions_for_calls_codes_lookups_numbers_balance_and_usage_work() {
     let app = TestApp::on(Dialect::Sqlite).await.unwrap();
     app.connect_twilio().await;
     let assets = app.simulator().assets();

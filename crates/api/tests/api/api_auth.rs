@@ -32,7 +32,7 @@ async fn shown(app: &TestApp, name: &str) -> Json {
 }
 
 #[on_both_databases]
-async fn a_front_end_connects_with_a_session_and_the_connection_is_the_end_users(app: TestApp) {
+async fn a_front_end_connects_with_a_session_and_the_connection_belongs_to_the_end_user(app: TestApp) {
     let body = json!({
         "end_user": { "id": "u1", "email": "ann@example.com" },
         "organization": { "id": "o1" },
@@ -70,7 +70,7 @@ async fn a_front_end_connects_with_a_session_and_the_connection_is_the_end_users
 }
 
 #[on_both_databases]
-async fn what_the_session_sets_stands_over_what_the_front_end_gives(app: TestApp) {
+async fn values_of_the_session_override_those_of_the_front_end(app: TestApp) {
     let known = app.simulator().credentials();
     let body = json!({
         "tags": { "plan": "pro" },
@@ -123,7 +123,7 @@ async fn a_reconnect_session_replaces_the_credentials_of_its_connection(app: Tes
 }
 
 #[on_both_databases]
-async fn a_session_ends_and_its_token_connects_no_more(app: TestApp) {
+async fn the_token_of_an_ended_session_connects_nothing(app: TestApp) {
     let token = session_token(&app).await;
     app.advance(std::time::Duration::from_mins(30));
 
@@ -213,7 +213,7 @@ async fn every_refusal_has_a_code_and_a_message() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_key_connects_a_provider_that_takes_one() {
+async fn a_single_key_connects_a_provider_that_takes_one() {
     let provider = MockServer::start().await;
     Mock::given(any())
         .respond_with(ResponseTemplate::new(200).set_body_json(json!({ "scopes": [] })))
@@ -242,7 +242,7 @@ async fn one_key_connects_a_provider_that_takes_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_browser_may_call_all_of_it_from_any_page() {
+async fn a_browser_may_send_these_requests_from_any_page() {
     let app = TestApp::on(Dialect::Sqlite).await.unwrap();
     let asked = [
         (

@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 use testkit::{TestApp, on_both_databases};
 
 #[on_both_databases]
-async fn an_integration_shows_the_forms_that_connecting_it_takes(app: TestApp) {
+async fn an_integration_shows_its_connect_forms(app: TestApp) {
     let body = json!({ "provider": "twilio", "unique_key": "twilio-eu" });
     app.admin().post("/integrations", &body).await.expect(200);
     for integration in ["twilio", "twilio-eu"] {
@@ -79,7 +79,7 @@ async fn a_sync_shows_how_its_table_is_queried(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn runs_are_found_by_the_beginning_of_their_id(app: TestApp) {
+async fn runs_are_found_by_a_prefix_of_their_id(app: TestApp) {
     app.connect_twilio().await;
     app.run_due().await;
     let ids = |list: Json| -> Vec<String> {
@@ -128,7 +128,7 @@ async fn runs_are_found_by_the_beginning_of_their_id(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn a_request_s_line_names_operation_integration_and_connection(app: TestApp) {
+async fn the_log_line_of_a_request_names_operation_integration_and_connection(app: TestApp) {
     // Of this test alone, since the log is that of all tests of the process.
     static TESTS: AtomicU32 = AtomicU32::new(0);
     let connection = format!("logged-{}", TESTS.fetch_add(1, Ordering::Relaxed));

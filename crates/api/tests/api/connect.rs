@@ -34,7 +34,7 @@ async fn refused(app: &TestApp, body: &Json) -> Reply {
 }
 
 #[on_both_databases]
-async fn an_api_key_connects_and_the_answer_is_nangos(app: TestApp) {
+async fn an_api_key_connects_and_the_response_has_nangos_shape(app: TestApp) {
     let reply = app
         .admin()
         .post("/twilio/connect", &app.connect_body("my-twilio"))
@@ -72,7 +72,7 @@ async fn the_api_key_wins_where_both_forms_are_complete(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn white_space_around_values_is_cut_off(app: TestApp) {
+async fn white_space_around_values_is_trimmed(app: TestApp) {
     let mut body = app.connect_body("spaced");
     let fields = body.as_object_mut().unwrap().iter_mut();
     for (_, value) in fields.filter(|(name, _)| *name != "connectionId") {
@@ -133,7 +133,7 @@ async fn connecting_again_replaces_the_credentials_and_keeps_the_rows(app: TestA
 }
 
 #[on_both_databases]
-async fn a_connection_is_not_turned_to_another_account(app: TestApp) {
+async fn a_connection_cannot_change_to_another_account(app: TestApp) {
     let name = app.connect_twilio().await;
     let known = app.simulator().credentials();
     let other = json!({
@@ -153,7 +153,7 @@ async fn a_connection_is_not_turned_to_another_account(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn metadata_and_tags_are_kept_until_new_ones_come(app: TestApp) {
+async fn metadata_and_tags_are_kept_until_they_are_replaced(app: TestApp) {
     let body = with(
         with(app.connect_body("noted"), "metadata", json!({ "team": 7 })),
         "tags",
@@ -187,7 +187,7 @@ async fn metadata_and_tags_are_kept_until_new_ones_come(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn a_standard_key_passes_although_it_may_not_read_accounts(app: TestApp) {
+async fn a_standard_key_connects_although_it_may_not_read_accounts(app: TestApp) {
     let known = app.simulator().credentials();
     let body = json!({ "accountSid": known.account_sid, "apiKeySid": known.standard_key_sid, "apiKeySecret": known.standard_key_secret });
 
@@ -195,7 +195,7 @@ async fn a_standard_key_passes_although_it_may_not_read_accounts(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn a_wrong_token_is_refused_in_plain_words_and_nothing_is_stored(app: TestApp) {
+async fn a_wrong_token_is_refused_with_a_clear_message_and_nothing_is_stored(app: TestApp) {
     let reply = refused(
         &app,
         &with(
@@ -221,7 +221,7 @@ async fn a_wrong_token_is_refused_in_plain_words_and_nothing_is_stored(app: Test
 }
 
 #[on_both_databases]
-async fn test_credentials_are_refused_with_what_they_are(app: TestApp) {
+async fn test_credentials_are_recognised_and_refused(app: TestApp) {
     let known = app.simulator().credentials();
     let body = json!({ "accountSid": known.test_account_sid, "authToken": known.test_auth_token });
 
@@ -236,7 +236,7 @@ async fn test_credentials_are_refused_with_what_they_are(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn a_suspended_account_is_refused_with_what_it_is(app: TestApp) {
+async fn a_suspended_account_is_recognised_and_refused(app: TestApp) {
     let known = app.simulator().credentials();
     let body = json!({ "accountSid": known.suspended_account_sid, "authToken": known.suspended_auth_token });
 
@@ -247,7 +247,7 @@ async fn a_suspended_account_is_refused_with_what_it_is(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn a_provider_that_is_away_is_a_503_and_nothing_is_stored(app: TestApp) {
+async fn an_unreachable_provider_is_a_503_and_nothing_is_stored(app: TestApp) {
     let dialect = app.store().dialect();
     let away = AppBuilder::default().upstream(|options| {
         let twilio: ProviderName = "twilio".parse().unwrap();
@@ -276,7 +276,7 @@ async fn a_provider_that_is_away_is_a_503_and_nothing_is_stored(app: TestApp) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_called_with_what_was_given_is_a_400_that_says_why() {
+async fn credentials_that_cannot_be_sent_are_a_400_that_says_why() {
     const ENTRY: &str = "\
 house:
   display_name: House
@@ -322,7 +322,7 @@ house:
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_provider_that_is_out_of_order_is_a_503_with_its_own_wait() {
+async fn a_failing_provider_is_a_503_with_its_own_retry_after() {
     let provider = MockServer::start().await;
     Mock::given(any())
         .respond_with(ResponseTemplate::new(503).insert_header("Retry-After", "3600"))
@@ -350,7 +350,7 @@ async fn a_provider_that_is_out_of_order_is_a_503_with_its_own_wait() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_bad_field_is_named() {
+async fn every_invalid_field_is_named() {
     let app = TestApp::on(Dialect::Sqlite).await.unwrap();
     let good = app.connect_body("x");
     let cases = [
@@ -391,7 +391,7 @@ async fn every_bad_field_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_integration_that_is_not_there_is_a_404() {
+async fn an_unknown_integration_is_a_404() {
     let app = TestApp::on(Dialect::Sqlite).await.unwrap();
 
     let reply = app
@@ -404,7 +404,7 @@ async fn an_integration_that_is_not_there_is_a_404() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_attempt_at_oauth_is_told_how_to_connect_instead() {
+async fn an_oauth_request_is_told_how_to_connect_instead() {
     let app = TestApp::on(Dialect::Sqlite).await.unwrap();
     let flow = json!({ "code": "abc", "redirect_uri": "https://example.com" });
 

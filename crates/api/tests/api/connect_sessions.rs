@@ -76,7 +76,7 @@ async fn a_session_lasts_half_an_hour_and_shows_what_it_was_made_with(app: TestA
 }
 
 #[on_both_databases]
-async fn a_session_can_be_ended_before_its_time(app: TestApp) {
+async fn a_session_can_be_ended_early(app: TestApp) {
     let session = made(&app, "", &json!({ "tags": { "plan": "pro" } })).await;
     let client = holder(&app, &session);
     let shown = client.get("/connect/session").await.expect(200).json();
@@ -114,7 +114,7 @@ async fn a_reconnect_session_is_for_one_integration(app: TestApp) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_that_cannot_be_made_is_told_why() {
+async fn an_invalid_session_is_refused_with_the_reason() {
     let app = TestApp::on(Dialect::Sqlite).await.unwrap();
     app.connect_twilio().await;
     let user = json!({ "id": "u1" });
@@ -182,7 +182,7 @@ async fn a_session_that_cannot_be_made_is_told_why() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_sees_providers_and_the_integrations_that_it_allows() {
+async fn a_session_sees_all_providers_and_its_allowed_integrations() {
     let app = TestApp::on(Dialect::Sqlite).await.unwrap();
     for key in ["ours", "others"] {
         let body = json!({ "provider": "twilio", "unique_key": key, "custom": { "plan": "internal" } });
@@ -214,7 +214,7 @@ async fn a_session_sees_providers_and_the_integrations_that_it_allows() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_is_no_key_and_a_key_is_no_token() {
+async fn a_session_token_is_not_accepted_as_a_key_nor_a_key_as_a_token() {
     let app = TestApp::on(Dialect::Sqlite).await.unwrap();
     let token = session_token(&app).await;
     let with = |key: &str| app.anonymous().with_key(Some(key.to_owned()));
@@ -264,7 +264,7 @@ async fn a_token_is_no_key_and_a_key_is_no_token() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn telemetry_of_a_connect_page_is_taken_and_nothing_is_answered() {
+async fn telemetry_of_a_connect_page_is_accepted_with_an_empty_response() {
     let app = TestApp::on(Dialect::Sqlite).await.unwrap();
     let beacon = app
         .anonymous()

@@ -85,7 +85,7 @@ fn body(account: &str) -> Json {
 }
 
 #[on_both_databases]
-async fn another_account_is_refused_again_when_it_is_stored(app: TestApp) {
+async fn another_account_is_refused_again_when_it_would_be_stored(app: TestApp) {
     let slow = Slow::beside(&app).await;
     let client = slow.app.admin();
     let connecting = slow.begin(client, "/connections", body("slow")).await;
@@ -102,7 +102,7 @@ async fn another_account_is_refused_again_when_it_is_stored(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn of_first_connects_of_two_accounts_one_wins(app: TestApp) {
+async fn one_of_two_concurrent_first_connects_with_different_accounts_wins(app: TestApp) {
     let slow = Slow::beside(&app).await;
     let client = slow.app.admin();
     let bodies: Vec<Json> = (0..6).map(|number| body(&format!("account-{number}"))).collect();
@@ -134,7 +134,7 @@ async fn of_first_connects_of_two_accounts_one_wins(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn what_allowed_a_connect_must_still_be_there_when_it_is_stored(app: TestApp) {
+async fn what_permitted_a_connect_must_still_exist_when_it_is_stored(app: TestApp) {
     let slow = Slow::beside(&app).await;
     let admin = slow.app.admin();
     let own = |key: &str| {

@@ -54,7 +54,7 @@ async fn a_patch_replaces_tags_sets_the_end_user_and_clears_the_webhook_address(
 }
 
 #[on_both_databases]
-async fn notes_are_set_and_merged_for_one_or_all_or_none(app: TestApp) {
+async fn metadata_is_set_and_merged_for_one_all_or_no_connection(app: TestApp) {
     for name in ["a", "b"] {
         app.connect_as(app.admin(), name).await;
     }
@@ -152,7 +152,7 @@ async fn rotation_keeps_rows_and_labels_and_the_account(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn the_old_names_of_the_routes_still_answer(app: TestApp) {
+async fn the_old_names_of_the_routes_still_work(app: TestApp) {
     let name = "team/42 x";
     app.connect_as(app.admin(), name).await;
     let admin = app.admin();
@@ -182,7 +182,7 @@ async fn the_old_names_of_the_routes_still_answer(app: TestApp) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_change_cannot_be_is_told() {
+async fn an_invalid_change_is_refused_with_the_reason() {
     let app = TestApp::on(Dialect::Sqlite).await.unwrap();
     app.connect_twilio().await;
     let patch = async |path: &str, body: Json| app.admin().patch(path, &body).await;

@@ -14,7 +14,7 @@ async fn shown(client: &Client, path: &str) -> Json {
 }
 
 #[on_both_databases]
-async fn a_key_that_may_see_credentials_gets_them_and_the_look_is_noted(app: TestApp) {
+async fn a_key_with_the_scope_gets_credentials_and_the_access_is_logged(app: TestApp) {
     app.connect_twilio().await;
     let known = app.simulator().credentials();
     let unseen = app.client_with(&[Scope::ConnectionsRead]).await;
@@ -36,7 +36,7 @@ async fn a_key_that_may_see_credentials_gets_them_and_the_look_is_noted(app: Tes
 }
 
 #[on_both_databases]
-async fn a_key_that_may_not_see_credentials_is_refused_what_needs_them(app: TestApp) {
+async fn a_key_without_the_scope_is_refused_credentials(app: TestApp) {
     app.connect_twilio().await;
     let reader = app.client_with(&[Scope::ConnectionsRead]).await;
 
@@ -55,7 +55,7 @@ async fn a_key_that_may_not_see_credentials_is_refused_what_needs_them(app: Test
 }
 
 #[on_both_databases]
-async fn credentials_are_tried_on_demand_and_what_comes_of_it_is_noted(app: TestApp) {
+async fn credentials_are_verified_on_demand_and_the_result_is_stored(app: TestApp) {
     app.connect_twilio().await;
     let key = app.simulator().credentials().main_key_sid.clone();
     let now = format!("{PATH}&force_refresh=true");

@@ -25,7 +25,7 @@ async fn import(app: &TestApp, body: &Json) -> Reply {
 }
 
 #[on_both_databases]
-async fn an_import_is_answered_whole_and_starts_its_syncs(app: TestApp) {
+async fn an_import_returns_the_whole_connection_and_starts_its_syncs(app: TestApp) {
     let body = key_body(&app, "moved");
     let body = with(body, "/metadata", json!({ "team": 7 }));
     let body = with(body, "/tags", json!({ "Plan": "pro" }));
@@ -61,7 +61,7 @@ async fn an_import_is_answered_whole_and_starts_its_syncs(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn a_form_of_the_file_gives_what_an_import_left_out(app: TestApp) {
+async fn a_form_of_the_file_fills_what_an_import_leaves_out(app: TestApp) {
     let known = app.simulator().credentials();
     let token = json!({ "type": "BASIC", "username": known.account_sid, "password": known.auth_token });
     let body = json!({ "provider_config_key": "twilio", "credentials": token });
@@ -88,7 +88,7 @@ async fn a_form_of_the_file_gives_what_an_import_left_out(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn importing_again_replaces_the_credentials_and_keeps_what_is_not_given(app: TestApp) {
+async fn importing_again_replaces_the_credentials_and_keeps_fields_that_are_left_out(app: TestApp) {
     let body = with(key_body(&app, "moved"), "/tags", json!({ "plan": "pro" }));
     let first = import(&app, &body).await.expect(201).json();
     let known = app.simulator().credentials();
@@ -109,7 +109,7 @@ async fn importing_again_replaces_the_credentials_and_keeps_what_is_not_given(ap
 }
 
 #[on_both_databases]
-async fn what_the_provider_refuses_is_not_stored(app: TestApp) {
+async fn an_import_that_the_provider_refuses_is_not_stored(app: TestApp) {
     let body = with(
         key_body(&app, "moved"),
         "/credentials/password",
@@ -124,7 +124,7 @@ async fn what_the_provider_refuses_is_not_stored(app: TestApp) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_bad_field_of_an_import_is_named() {
+async fn every_invalid_field_of_an_import_is_named() {
     let app = TestApp::on(Dialect::Sqlite).await.unwrap();
     let good = key_body(&app, "x");
     let long = "x".repeat(1025);

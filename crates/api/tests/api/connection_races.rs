@@ -86,7 +86,7 @@ async fn a_change_of_the_configuration_does_not_undo_a_rotation(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn what_is_being_deleted_is_not_connected_anew(app: TestApp) {
+async fn a_connection_that_is_being_deleted_cannot_be_connected_again(app: TestApp) {
     let body = app.connect_body("my-twilio");
     app.admin().post("/twilio/connect", &body).await.expect(201);
     let all = store::connections::ConnectionFilter::default();
@@ -111,7 +111,7 @@ async fn what_is_being_deleted_is_not_connected_anew(app: TestApp) {
 
 /// On SQLite the two transactions come one after the other.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_of_a_list_that_is_noted_while_new_credentials_are_stored_does_not_stay() {
+async fn a_list_refusal_stored_while_credentials_change_does_not_last() {
     let Some(app) = TestApp::on(Dialect::Postgres).await else {
         return;
     };

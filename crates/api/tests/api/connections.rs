@@ -38,7 +38,7 @@ async fn a_list_shows_each_connection_without_its_credentials(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn a_list_can_be_narrowed_by_name_search_integration_and_tags(app: TestApp) {
+async fn a_list_is_filtered_by_name_search_integration_and_tags(app: TestApp) {
     for (name, plan) in [("alpha", "pro"), ("beta", "free"), ("50%", "free")] {
         let mut body = app.connect_body(name);
         if name != "50%" {
@@ -66,7 +66,7 @@ async fn a_list_can_be_narrowed_by_name_search_integration_and_tags(app: TestApp
 }
 
 #[on_both_databases]
-async fn a_list_can_be_narrowed_by_end_user_and_organization(app: TestApp) {
+async fn a_list_is_filtered_by_end_user_and_organization(app: TestApp) {
     for (name, user, organization) in [("alpha", "u1", "o1"), ("beta", "u2", "o1"), ("gamma", "u3", "o2")] {
         let mut body = app.connect_body(name);
         body["end_user"] =
@@ -109,7 +109,7 @@ async fn a_list_can_be_narrowed_by_end_user_and_organization(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn one_connection_shows_nangos_fields_and_no_secret_to_who_may_see_none(app: TestApp) {
+async fn a_connection_shows_nangos_fields_and_no_secret_without_the_scope(app: TestApp) {
     app.connect_twilio().await;
     let reader = app.client_with(&[Scope::ConnectionsRead]).await;
     let sdk = "provider_config_key=twilio&force_refresh=false&refresh_token=false&refresh_github_app_jwt_token=false";
@@ -171,7 +171,7 @@ async fn a_name_with_slashes_and_spaces_is_found_encoded_or_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_there_is_answered_as_nango_answers() {
+async fn a_missing_connection_has_nangos_error_response() {
     let app = TestApp::on(Dialect::Sqlite).await.unwrap();
     app.connect_twilio().await;
     let get = async |path: &str| app.admin().get(path).await;
@@ -229,7 +229,7 @@ async fn what_is_not_there_is_answered_as_nango_answers() {
 }
 
 #[on_both_databases]
-async fn a_deletion_takes_credentials_syncs_and_rows_along(app: TestApp) {
+async fn deleting_a_connection_deletes_its_credentials_syncs_and_rows(app: TestApp) {
     let name = app.connect_twilio().await;
     let other = app.connect_as(app.admin(), "other").await;
     app.run_due().await;

@@ -77,7 +77,7 @@ async fn a_key_that_is_missing_malformed_or_unknown_is_a_401() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_no_route_takes_is_an_error_in_json() {
+async fn a_request_that_no_route_takes_is_an_error_in_json() {
     let app = app().await;
 
     assert_error(
@@ -160,7 +160,7 @@ async fn a_body_must_be_json_of_a_bounded_size() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_nangos_sdks_send_beside_is_taken() {
+async fn extra_fields_that_nangos_sdks_send_are_accepted() {
     let app = app().await;
     app.connect_twilio().await;
     let get = |path: &str| {
@@ -194,7 +194,7 @@ async fn what_nangos_sdks_send_beside_is_taken() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_of_another_origin_may_call() {
+async fn a_page_of_another_origin_may_send_requests() {
     let app = app().await;
     let preflight = app
         .anonymous()
@@ -221,7 +221,7 @@ async fn a_page_of_another_origin_may_call() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_error_of_our_own_tells_its_id_and_the_log_tells_its_cause() {
+async fn an_internal_error_shows_its_id_and_the_log_has_its_cause() {
     let app = app().await;
     app.connect_twilio().await;
     let drop_table = |c: &mut store::DbConn| store::testing::run_sql(c, "DROP TABLE twilio_messages");

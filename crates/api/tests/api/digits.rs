@@ -101,7 +101,7 @@ async fn pay(app: &TestApp, payment: &str, headers: &[(&str, &str)]) -> Reply {
 }
 
 #[on_both_databases]
-async fn metadata_keeps_digits(dialect: Dialect) {
+async fn metadata_keeps_every_digit(dialect: Dialect) {
     on(dialect, async |app, _| {
         let path = "/connections/mine?provider_config_key=bank";
         let shown = app.admin().get(path).await.expect(200);
@@ -130,7 +130,7 @@ async fn metadata_keeps_digits(dialect: Dialect) {
 }
 
 #[on_both_databases]
-async fn actions_keep_digits(dialect: Dialect) {
+async fn actions_keep_every_digit(dialect: Dialect) {
     on(dialect, async |app, echo| {
         let payment = format!(r#"{{"id":12345678901234567890123,"amount":1234567890123456.780,"numbers":{NUMBERS}}}"#);
         let sent = format!(r#"{{"payment":{payment}}}"#);

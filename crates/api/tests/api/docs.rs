@@ -21,7 +21,7 @@ fn assert_from_here(reply: &Reply) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_page_needs_no_key_and_lets_in_nothing_from_elsewhere() {
+async fn the_docs_page_needs_no_key_and_loads_nothing_from_other_origins() {
     let app = TestApp::on(Dialect::Sqlite).await.unwrap();
 
     let page = app.anonymous().get("/docs").await.expect(200);
@@ -50,7 +50,7 @@ async fn the_page_needs_no_key_and_lets_in_nothing_from_elsewhere() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_part_of_the_page_is_there_with_its_type() {
+async fn every_part_of_the_docs_page_is_served_with_its_type() {
     let app = TestApp::on(Dialect::Sqlite).await.unwrap();
     let page = app.anonymous().get("/docs").await.expect(200);
 
@@ -84,7 +84,7 @@ async fn every_part_of_the_page_is_there_with_its_type() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_page_keeps_a_key_in_its_tab_and_out_of_addresses() {
+async fn the_docs_page_keeps_a_key_in_its_tab_and_out_of_urls() {
     let app = TestApp::on(Dialect::Sqlite).await.unwrap();
 
     let mut script = String::new();

@@ -45,7 +45,7 @@ fn assert_error(answers: &str, status: u16, code: &str, what: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_that_stops_coming_is_waited_for_half_a_minute() {
+async fn a_stalled_request_body_times_out_after_half_a_minute() {
     let app = app().await;
     let name = app.connect_twilio().await;
     let key = app.admin().key().unwrap().to_owned();
@@ -66,7 +66,7 @@ async fn a_body_that_stops_coming_is_waited_for_half_a_minute() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_that_cannot_be_read_is_refused_as_any_other() {
+async fn a_malformed_request_is_refused_with_the_usual_error() {
     let app = app().await;
     let large = format!("GET / HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n", "y".repeat(120_000));
     let many = format!("GET / HTTP/1.1\r\nhost: x\r\n{}\r\n", "x: y\r\n".repeat(200));
@@ -105,7 +105,7 @@ async fn a_request_that_cannot_be_read_is_refused_as_any_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_with_a_broken_chunk_is_refused_as_any_other() {
+async fn a_body_with_a_broken_chunk_is_refused_with_the_usual_error() {
     let app = app().await;
     let key = app.admin().key().unwrap();
     for path in [
@@ -139,7 +139,7 @@ async fn a_body_with_a_broken_chunk_is_refused_as_any_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn characters_that_no_url_holds_are_understood() {
+async fn characters_that_urls_must_encode_are_understood() {
     let app = app().await;
     let key = app.admin().key().unwrap();
     for (target, status, code) in [
@@ -168,7 +168,7 @@ async fn characters_that_no_url_holds_are_understood() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_method_that_nobody_knows_is_refused_on_every_route() {
+async fn an_unknown_method_is_refused_on_every_route() {
     let app = app().await;
     for path in [
         "/",
@@ -191,7 +191,7 @@ async fn a_method_that_nobody_knows_is_refused_on_every_route() {
 
 /// What is wrong with a body, on every route that takes one.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_that_cannot_be_read_is_refused_in_the_same_way_by_every_route() {
+async fn every_route_refuses_an_unreadable_body_in_the_same_way() {
     let app = app().await;
     app.connect_twilio().await;
     let key = app.admin().key().unwrap().to_owned();
@@ -252,7 +252,7 @@ async fn a_body_that_cannot_be_read_is_refused_in_the_same_way_by_every_route() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_an_error_quotes_is_bounded() {
+async fn quotes_in_errors_are_bounded() {
     let app = app().await;
     app.connect_twilio().await;
     let long = "x".repeat(25_000);
@@ -276,7 +276,7 @@ async fn what_an_error_quotes_is_bounded() {
 }
 
 #[on_both_databases]
-async fn names_of_routes_are_not_for_new_integrations_and_old_ones_stay(app: TestApp) {
+async fn new_integrations_cannot_have_names_of_routes_and_old_ones_stay(app: TestApp) {
     for name in registry::RESERVED.iter().copied().chain(["Connections", "ADMIN"]) {
         let body = json!({ "provider": "twilio", "unique_key": name });
         let refused = app.admin().post("/integrations", &body).await.expect(400);
@@ -309,7 +309,7 @@ async fn names_of_routes_are_not_for_new_integrations_and_old_ones_stay(app: Tes
 }
 
 #[on_both_databases]
-async fn a_page_needs_no_account_sid_twice_and_sees_the_label_of_a_key(app: TestApp) {
+async fn a_connect_page_asks_for_the_account_sid_once_and_shows_the_label_of_a_key(app: TestApp) {
     let shown = app.admin().get("/providers/twilio").await.expect(200).json();
     assert_eq!(shown["data"]["connection_config"]["accountSid"]["optional"], true);
     let known = app.simulator().credentials();
@@ -342,7 +342,7 @@ async fn a_page_needs_no_account_sid_twice_and_sees_the_label_of_a_key(app: Test
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_connect_page_may_send_beacons_and_no_other_route_takes_credentials() {
+async fn only_the_connect_page_may_send_beacons_with_credentials() {
     let app = app().await;
     let origin = "http://localhost:3009";
     let ask = |path: &str| {
@@ -374,7 +374,7 @@ async fn a_connect_page_may_send_beacons_and_no_other_route_takes_credentials() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_middleware_refuses_has_the_usual_shape() {
+async fn refusals_by_middleware_have_the_usual_shape() {
     let app = app().await;
     for path in ["/connections", "/twilio/messages", "/action/trigger"] {
         let request = format!(

@@ -11,7 +11,7 @@ fn names(list: &Json) -> Vec<&str> {
 }
 
 #[on_both_databases]
-async fn an_environment_is_made_listed_and_deleted(app: TestApp) {
+async fn an_environment_is_created_listed_and_deleted(app: TestApp) {
     let made = app
         .admin()
         .post("/environments", &json!({ "name": "staging" }))
@@ -51,7 +51,7 @@ async fn an_environment_is_made_listed_and_deleted(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn an_environment_in_use_stays(app: TestApp) {
+async fn an_environment_in_use_cannot_be_deleted(app: TestApp) {
     let other = app.environment("other").await;
     app.connect_as(&other, "theirs").await;
 
@@ -72,7 +72,7 @@ async fn an_environment_in_use_stays(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn a_configured_key_that_was_revoked_stays_so_and_the_process_starts(app: TestApp) {
+async fn a_configured_key_that_was_revoked_stays_revoked_and_the_process_starts(app: TestApp) {
     let key = SecretString::from("a-configured-key-0123456789abcdef");
     let start = async |environment: &str| {
         let environment = environment.parse().unwrap();
@@ -109,7 +109,7 @@ async fn a_configured_key_that_was_revoked_stays_so_and_the_process_starts(app: 
 }
 
 #[on_both_databases]
-async fn a_key_that_another_process_revoked_changes_nothing_more(app: TestApp) {
+async fn a_key_that_another_process_revoked_changes_nothing_anymore(app: TestApp) {
     let body = json!({ "name": "maker", "scopes": ["environment:*", "account:*"] });
     let path = "/environments/dev/api-keys";
     let made = app.admin().post(path, &body).await.expect(201).json();
@@ -218,7 +218,7 @@ async fn a_key_can_be_a_uuid(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn a_key_gives_no_more_than_its_maker_has(app: TestApp) {
+async fn a_key_cannot_have_more_scopes_than_its_creator(app: TestApp) {
     let maker = app.client_with(&[Scope::ApiKeysCreate, Scope::RecordsRead]).await;
     let make = |scope: &str| json!({ "name": "made", "scopes": [scope] });
 
@@ -246,7 +246,7 @@ async fn a_key_gives_no_more_than_its_maker_has(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn a_key_that_cannot_be_is_told_field_by_field(app: TestApp) {
+async fn an_invalid_key_is_refused_field_by_field(app: TestApp) {
     let body = json!({ "name": "", "scopes": ["environment:*", "everything"] });
     let refused = app
         .admin()

@@ -9,7 +9,7 @@ use stage::Stage;
 use testkit::{Dialect, on_both_databases};
 
 #[on_both_databases]
-async fn every_operation_takes_its_own_example(dialect: Dialect) {
+async fn every_operation_accepts_its_own_example(dialect: Dialect) {
     let Some(stage) = Stage::set(dialect, "API_KEY", r#"x-key: "${apiKey}""#).await else {
         return;
     };
@@ -61,7 +61,7 @@ fn described(folder: &std::path::Path, found: &mut Vec<(String, String)>) {
 }
 
 #[test]
-fn no_two_types_give_one_schema_name() {
+fn no_two_types_share_a_schema_name() {
     let mut found = Vec::new();
     described(
         &std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),

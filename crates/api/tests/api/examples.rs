@@ -95,7 +95,7 @@ fn operations(document: &Json) -> impl Iterator<Item = &Json> {
 /// The rule for whoever adds an operation: `#[schema(example = …)]` on each text that must be there, or `example = json!(…)` on the
 /// whole.
 #[test]
-fn every_operation_shows_what_to_send_and_what_comes_back() {
+fn every_operation_has_examples_of_request_and_response() {
     let document = document();
     let mut missing = Vec::new();
     for operation in operations(&document) {
@@ -134,7 +134,7 @@ fn alone(document: &Json, schema: &Json) -> Json {
 }
 
 #[test]
-fn every_schema_is_json_schema_and_every_example_is_what_its_schema_says() {
+fn every_schema_is_valid_and_every_example_matches_its_schema() {
     let document = document();
     let mut checked = 0;
     let mut wrong = Vec::new();

@@ -90,7 +90,7 @@ async fn changed(app: &TestApp) -> (String, String) {
 }
 
 #[on_both_databases]
-async fn the_feed_gives_every_record_once_in_the_order_of_changes(app: TestApp) {
+async fn the_feed_has_every_record_once_in_the_order_of_changes(app: TestApp) {
     synced(&app).await;
     let all = records(&app, "").await;
     assert_eq!(all.len(), usize::try_from(app.simulator().live_count()).unwrap());
@@ -124,7 +124,7 @@ async fn the_feed_gives_every_record_once_in_the_order_of_changes(app: TestApp) 
 }
 
 #[on_both_databases]
-async fn a_record_is_flat_and_bears_its_metadata(app: TestApp) {
+async fn a_record_is_flat_and_has_its_metadata(app: TestApp) {
     synced(&app).await;
     let all = records(&app, "").await;
     let tagged = all
@@ -199,7 +199,7 @@ async fn a_record_is_flat_and_bears_its_metadata(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn filters_ids_and_times_choose_records(app: TestApp) {
+async fn the_feed_is_filtered_by_change_ids_and_times(app: TestApp) {
     synced(&app).await;
     let (gone, other) = changed(&app).await;
     let all = records(&app, "").await;
@@ -246,7 +246,7 @@ async fn filters_ids_and_times_choose_records(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn what_was_taken_in_can_be_pruned_and_comes_again_when_it_changes(app: TestApp) {
+async fn pruned_records_return_to_the_feed_when_they_change(app: TestApp) {
     synced(&app).await;
     let all = records(&app, "").await;
     let newest = newest_first(&all)[0].to_owned();
@@ -313,7 +313,7 @@ async fn what_was_taken_in_can_be_pruned_and_comes_again_when_it_changes(app: Te
 }
 
 #[on_both_databases]
-async fn a_reader_sees_all_that_a_worker_writes_meanwhile(app: TestApp) {
+async fn a_reader_sees_everything_that_a_worker_writes_meanwhile(app: TestApp) {
     app.connect_twilio().await;
     let done = Arc::new(AtomicBool::new(false));
     let (client, ended) = (app.admin().clone(), Arc::clone(&done));

@@ -8,7 +8,7 @@ use testkit::TestApp;
 use crate::feed::{about, call, records, synced};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_question_is_named() {
+async fn an_invalid_feed_request_is_refused_by_name() {
     let app = TestApp::on(Dialect::Sqlite).await.unwrap();
     synced(&app).await;
     app.connect_as(app.admin(), "other").await;

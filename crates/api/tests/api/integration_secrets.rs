@@ -57,7 +57,7 @@ fn given(keys: &[SecretKey]) -> KeySource {
 }
 
 #[on_both_databases]
-async fn a_secret_stands_nowhere_in_clear_and_is_rotated_while_connections_exist(app: TestApp) {
+async fn a_secret_is_never_stored_in_plain_text_and_rotates_while_connections_exist(app: TestApp) {
     let (app, provider) = with_acme(&app).await;
     made(&app, json!({ "app": APP, "team": "red" })).await;
     connect(&app).await;
@@ -92,7 +92,7 @@ async fn a_secret_stands_nowhere_in_clear_and_is_rotated_while_connections_exist
 }
 
 #[on_both_databases]
-async fn a_secret_that_stood_in_clear_is_sealed_at_start(app: TestApp) {
+async fn a_secret_stored_in_plain_text_is_sealed_at_start(app: TestApp) {
     let (app, provider) = with_acme(&app).await;
     made(&app, json!({ "team": "red" })).await;
     connect(&app).await;
@@ -124,7 +124,7 @@ async fn a_secret_that_stood_in_clear_is_sealed_at_start(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn a_rotation_of_the_key_seals_secrets_anew(app: TestApp) {
+async fn a_rotation_of_the_key_reseals_secrets(app: TestApp) {
     let (app, _provider) = with_acme(&app).await;
     made(&app, json!({ "app": APP })).await;
     let (old, new) = (key(&app), SecretKey::generate());
@@ -153,7 +153,7 @@ async fn a_rotation_of_the_key_seals_secrets_anew(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn a_secret_that_was_lost_with_its_key_is_set_again(app: TestApp) {
+async fn a_secret_that_was_lost_with_its_key_can_be_set_again(app: TestApp) {
     let (app, _provider) = with_acme(&app).await;
     made(&app, json!({ "app": APP, "team": "red" })).await;
     let (old, new) = (key(&app), SecretKey::generate());

@@ -9,7 +9,7 @@ fn all<'a>(list: &'a Json, field: &str) -> Vec<&'a str> {
 }
 
 #[on_both_databases]
-async fn providers_are_listed_searched_and_shown_whole(app: TestApp) {
+async fn providers_are_listed_searched_and_shown(app: TestApp) {
     let list = app.admin().get("/providers").await.expect(200).json();
     assert!(all(&list, "name").contains(&"sendgrid"));
     let found = app
@@ -66,7 +66,7 @@ async fn providers_are_listed_searched_and_shown_whole(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn a_provider_has_a_picture(app: TestApp) {
+async fn a_provider_has_a_logo(app: TestApp) {
     let picture = app
         .anonymous()
         .get("/images/template-logos/twilio.svg")
@@ -84,7 +84,7 @@ async fn a_provider_has_a_picture(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn integrations_of_one_provider_stand_side_by_side(app: TestApp) {
+async fn a_provider_can_have_several_integrations(app: TestApp) {
     for (key, name) in [("twilio eu", Some("Twilio (Europe)")), ("twilio-us", None)] {
         let mut body = json!({ "provider": "twilio", "unique_key": key, "custom": { "team": "a" } });
         if let Some(name) = name {
@@ -143,7 +143,7 @@ async fn integrations_of_one_provider_stand_side_by_side(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn an_integration_is_changed_and_renamed_while_it_is_unused(app: TestApp) {
+async fn an_unused_integration_can_be_changed_and_renamed(app: TestApp) {
     let make = |key: &str| json!({ "provider": "twilio", "unique_key": key });
     app.admin()
         .post("/integrations", &make("first"))
@@ -208,7 +208,7 @@ async fn an_integration_is_changed_and_renamed_while_it_is_unused(app: TestApp) 
 }
 
 #[on_both_databases]
-async fn what_cannot_be_taken_names_its_field(app: TestApp) {
+async fn an_invalid_integration_is_refused_with_the_field(app: TestApp) {
     let good = json!({ "provider": "twilio", "unique_key": "good" });
     app.admin().post("/integrations", &good).await.expect(200);
     let cases = [
@@ -248,7 +248,7 @@ async fn what_cannot_be_taken_names_its_field(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn a_deleted_integration_takes_its_connections_along(app: TestApp) {
+async fn deleting_an_integration_deletes_its_connections(app: TestApp) {
     app.connect_twilio().await;
     app.run_due().await;
 
@@ -280,7 +280,7 @@ async fn a_provider_connected_under_its_own_name_is_listed(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn functions_are_listed_paged_and_shown_with_their_declaration(app: TestApp) {
+async fn functions_are_listed_in_pages_and_shown_with_their_declaration(app: TestApp) {
     app.connect_twilio().await;
     let of = |query: &str| format!("/integrations/twilio/functions{query}");
 

@@ -23,7 +23,7 @@ fn filled(path: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_path_of_the_document_refuses_other_methods_and_says_which_it_takes() {
+async fn every_documented_path_refuses_other_methods_and_names_the_allowed_ones() {
     let app = TestApp::on(Dialect::Sqlite).await.unwrap();
     let document = app.anonymous().get("/openapi.json").await.expect(200).json();
     // Two paths of the document may be one: a provider's own stands beside the one for all.
@@ -62,7 +62,7 @@ async fn every_path_of_the_document_refuses_other_methods_and_says_which_it_take
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_integration_of_any_name_takes_what_providers_take() {
+async fn routes_of_providers_work_for_an_integration_of_any_name() {
     let app = TestApp::on(Dialect::Sqlite).await.unwrap();
     for (path, wanted) in [
         ("/mine/connect", vec!["OPTIONS", "POST"]),
@@ -83,7 +83,7 @@ async fn an_integration_of_any_name_takes_what_providers_take() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn head_answers_as_get_does_without_a_body() {
+async fn head_responds_like_get_without_a_body() {
     let app = TestApp::on(Dialect::Sqlite).await.unwrap();
     app.connect_twilio().await;
     app.run_due().await;

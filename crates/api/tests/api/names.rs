@@ -14,7 +14,7 @@ const EDGES: [&str; 8] = [
 ];
 
 #[on_both_databases]
-async fn a_new_name_with_something_invisible_at_its_ends_is_refused_wherever_it_is_given(app: TestApp) {
+async fn a_new_name_with_invisible_characters_at_its_ends_is_refused_everywhere(app: TestApp) {
     app.connect_twilio().await;
     let known = app.simulator().credentials();
     let connect = |name: &str| app.connect_body(name);
@@ -82,7 +82,7 @@ async fn a_new_name_with_something_invisible_at_its_ends_is_refused_wherever_it_
 }
 
 #[on_both_databases]
-async fn a_connection_of_an_old_name_is_found_and_deleted_by_exactly_that_name(app: TestApp) {
+async fn a_connection_with_an_old_style_name_is_found_and_deleted_by_exactly_that_name(app: TestApp) {
     app.connect_as(app.admin(), "bob").await;
     let old: ConnectionName = " bob ".parse().unwrap();
     let (name, now) = (old.clone(), app.clock().now());

@@ -187,7 +187,7 @@ fn with(request: RequestBuilder, body: &Json) -> RequestBuilder {
 }
 
 #[on_both_databases]
-async fn no_text_with_the_character_zero_is_an_error_of_ours(app: TestApp) {
+async fn text_with_nul_characters_never_causes_an_internal_error(app: TestApp) {
     app.connect_twilio().await;
     let mut failed = Vec::new();
     for (method, path, body) in about_connections(&app).into_iter().chain(about_the_rest()) {

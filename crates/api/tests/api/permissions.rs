@@ -200,7 +200,7 @@ async fn connecting_names_each_sync_that_the_key_may_not_read(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn an_import_and_a_front_end_are_told_the_same(app: TestApp) {
+async fn an_import_and_a_front_end_get_the_same_list_of_unreadable_syncs(app: TestApp) {
     let acme = Acme::beside(&app, &[("users", forbidden())]).await;
     let body = json!({ "provider_config_key": "acme", "connection_id": "mine",
         "credentials": { "type": "API_KEY", "apiKey": "poor" } });
@@ -229,7 +229,7 @@ async fn an_import_and_a_front_end_are_told_the_same(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn new_credentials_are_checked_and_clear_what_was_noted(app: TestApp) {
+async fn new_credentials_are_checked_and_clear_the_stored_problem(app: TestApp) {
     let acme = Acme::beside(&app, &[("users", forbidden())]).await;
     let told = acme.connect("good").await;
     assert_eq!(told.get("unreadable_syncs"), None, "{told}");
@@ -264,7 +264,7 @@ async fn new_credentials_are_checked_and_clear_what_was_noted(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn what_is_no_refusal_of_permission_is_not_told(app: TestApp) {
+async fn other_failures_are_not_reported_as_missing_permissions(app: TestApp) {
     let limited = forbidden().insert_header("retry-after", "60");
     let acme = Acme::beside(
         &app,
@@ -288,7 +288,7 @@ async fn what_is_no_refusal_of_permission_is_not_told(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn stray_401s_are_not_told(app: TestApp) {
+async fn stray_401s_are_not_reported(app: TestApp) {
     let acme = Acme::beside(&app, &[]).await;
     let stray = Mock::given(path("/open")).respond_with(refusal(401, &json!({ "message": "no" })));
     let stray = stray.up_to_n_times(2).with_priority(1);
@@ -301,7 +301,7 @@ async fn stray_401s_are_not_told(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn a_provider_that_is_slow_does_not_hold_up_connecting(app: TestApp) {
+async fn a_slow_provider_does_not_delay_connecting(app: TestApp) {
     let slow = forbidden().set_delay(Duration::from_mins(1));
     let acme = Acme::beside(&app, &[("slow", slow), ("users", forbidden())]).await;
     let began = std::time::Instant::now();
@@ -326,7 +326,7 @@ async fn the_requests_are_small_and_use_the_window(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn a_restricted_key_of_the_simulator_is_told(app: TestApp) {
+async fn a_restricted_key_of_the_simulator_is_reported(app: TestApp) {
     let known = app.simulator().credentials();
     let body = json!({
         "connectionId": "my-twilio",

@@ -107,7 +107,7 @@ async fn things(app: &TestApp) -> usize {
 }
 
 #[on_both_databases]
-async fn an_action_whose_answer_is_not_understood_did_not_succeed(dialect: Dialect) {
+async fn an_action_with_an_unreadable_response_fails(dialect: Dialect) {
     with(dialect, async |app, server| {
         let rubbish =
             ResponseTemplate::new(200).set_body_raw(vec![0x1f, 0x8b, 8, 0, 0xff], "application/json");
@@ -140,7 +140,7 @@ async fn an_action_whose_answer_is_not_understood_did_not_succeed(dialect: Diale
 }
 
 #[on_both_databases]
-async fn an_action_that_is_sent_elsewhere_did_not_succeed_and_stores_nothing(dialect: Dialect) {
+async fn an_action_that_is_redirected_elsewhere_fails_and_stores_nothing(dialect: Dialect) {
     with(dialect, async |app, server| {
         let moved = ResponseTemplate::new(301).insert_header("location", "/things/?key=hidden");
         answers(&server, "POST", "/things", moved).await;
@@ -184,7 +184,7 @@ async fn an_action_that_is_sent_elsewhere_did_not_succeed_and_stores_nothing(dia
 }
 
 #[on_both_databases]
-async fn a_large_answer_reaches_the_caller_who_waits_and_is_not_stored(dialect: Dialect) {
+async fn a_large_response_reaches_the_waiting_caller_and_is_not_stored(dialect: Dialect) {
     with(dialect, async |app, server| {
         let large = json!({ "text": "x".repeat(2 << 20) });
         answers(
@@ -206,7 +206,7 @@ async fn a_large_answer_reaches_the_caller_who_waits_and_is_not_stored(dialect: 
 }
 
 #[on_both_databases]
-async fn errors_in_a_success_and_large_errors_are_told_shortly(dialect: Dialect) {
+async fn errors_in_a_success_response_and_large_errors_are_shortened(dialect: Dialect) {
     with(dialect, async |app, server| {
         let error = json!({ "ok": false, "code": "no_such_thing", "message": "There is none." });
         answers(
@@ -246,7 +246,7 @@ async fn errors_in_a_success_and_large_errors_are_told_shortly(dialect: Dialect)
 }
 
 #[on_both_databases]
-async fn a_list_that_is_too_large_tells_the_bound_and_what_to_do(dialect: Dialect) {
+async fn a_list_that_is_too_large_fails_with_the_limit_and_advice(dialect: Dialect) {
     with(dialect, async |app, server| {
         let page = json!({ "things": ["x".repeat(9 << 20)] });
         answers(
@@ -268,7 +268,7 @@ async fn a_list_that_is_too_large_tells_the_bound_and_what_to_do(dialect: Dialec
 }
 
 #[on_both_databases]
-async fn a_refusal_with_an_endless_body_is_a_refusal_and_tried_once(dialect: Dialect) {
+async fn a_refusal_with_an_endless_body_is_not_retried(dialect: Dialect) {
     with(dialect, async |app, server| {
         server.reset().await;
         let body = format!("{{\"x\":[{}0]}}", "0,".repeat(8 << 20));
@@ -292,7 +292,7 @@ async fn a_refusal_with_an_endless_body_is_a_refusal_and_tried_once(dialect: Dia
 }
 
 #[on_both_databases]
-async fn the_files_content_type_wins_over_the_requests_own_and_json_is_accepted(dialect: Dialect) {
+async fn the_content_type_of_the_file_wins_over_that_of_the_request(dialect: Dialect) {
     with(dialect, async |app, server| {
         answers(&server, "POST", "/things", ResponseTemplate::new(200)).await;
         let post = |headers: &[(&str, &str)]| {

@@ -37,7 +37,7 @@ async fn get(app: &TestApp, path: &str) -> testkit::Reply {
 }
 
 #[on_both_databases]
-async fn a_call_reaches_the_provider_with_the_connections_credentials(app: TestApp) {
+async fn a_proxied_request_has_the_credentials_of_the_connection(app: TestApp) {
     app.connect_twilio().await;
 
     let reply = get(&app, &format!("{}?PageSize=2", messages(&app)))
@@ -97,7 +97,7 @@ async fn a_query_arrives_as_it_was_written(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn what_is_missing_or_wrong_in_headers_is_told_at_once(app: TestApp) {
+async fn missing_and_invalid_headers_are_all_reported_at_once(app: TestApp) {
     let none = app.admin().get("/proxy/x").await.expect(400);
     assert_eq!(none.code(), "invalid_headers");
     assert_eq!(none.fields(), ["provider-config-key", "connection-id"]);
@@ -124,7 +124,7 @@ async fn what_is_missing_or_wrong_in_headers_is_told_at_once(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn an_integration_or_connection_that_is_not_there_is_a_404(app: TestApp) {
+async fn an_unknown_integration_or_connection_is_a_404(app: TestApp) {
     let request = |integration: &str| {
         app.admin()
             .request(Method::GET, "/proxy/x")
@@ -139,7 +139,7 @@ async fn an_integration_or_connection_that_is_not_there_is_a_404(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn a_deleted_connection_is_gone_at_once(app: TestApp) {
+async fn a_deleted_connection_can_no_longer_be_used(app: TestApp) {
     app.connect_twilio().await;
     get(&app, &messages(&app)).await.expect(200);
     app.admin()
@@ -154,7 +154,7 @@ async fn a_deleted_connection_is_gone_at_once(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn another_base_url_must_be_the_providers_own(app: TestApp) {
+async fn a_base_url_override_must_be_an_address_of_the_provider(app: TestApp) {
     app.connect_twilio().await;
     let with = |base: &str| call(&app, Method::GET, &messages(&app)).header("Base-Url-Override", base);
 
@@ -179,7 +179,7 @@ async fn another_base_url_must_be_the_providers_own(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn the_providers_own_errors_come_back_as_they_are(app: TestApp) {
+async fn errors_of_the_provider_are_returned_unchanged(app: TestApp) {
     app.connect_twilio().await;
 
     let reply = get(&app, "/proxy/2010-04-01/Accounts/AC0/Nothing.json").await;
@@ -205,7 +205,7 @@ async fn noted(app: &TestApp) -> bool {
 }
 
 #[on_both_databases(one_attempt())]
-async fn refused_credentials_are_noted_and_a_success_clears_that(app: TestApp) {
+async fn a_refusal_is_stored_and_the_next_success_clears_it(app: TestApp) {
     app.connect_twilio().await;
     let key = app.simulator().credentials().main_key_sid;
     app.simulator().revoke(&key);
@@ -222,7 +222,7 @@ async fn refused_credentials_are_noted_and_a_success_clears_that(app: TestApp) {
 }
 
 #[on_both_databases(one_place())]
-async fn places_are_shared_with_bounded_patience(app: TestApp) {
+async fn permits_are_shared_and_a_request_waits_for_one_only_so_long(app: TestApp) {
     app.connect_twilio().await;
     app.connect_as(app.admin(), "other").await;
     let mut faults = app.simulator().faults();
@@ -262,7 +262,7 @@ async fn a_key_without_the_scope_is_refused(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn no_log_and_no_answer_holds_a_secret(app: TestApp) {
+async fn logs_and_responses_hold_no_secret(app: TestApp) {
     app.connect_twilio().await;
     let known = app.simulator().credentials();
     get(&app, &messages(&app)).await.expect(200);

@@ -164,7 +164,7 @@ async fn path_query_and_method_arrive_as_they_were_written() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_address_follows_the_rules_of_the_url_standard_and_is_else_as_it_was_written() {
+async fn a_url_is_normalised_by_the_standard_and_otherwise_unchanged() {
     let (provider, asked) = answers(&[OK]);
     with(provider, async |app| {
         // A client would change the address itself, so it is written by hand.
@@ -187,7 +187,7 @@ async fn an_address_follows_the_rules_of_the_url_standard_and_is_else_as_it_was_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_body_arrives_byte_for_byte_with_its_type_and_only_meant_headers() {
+async fn a_body_arrives_byte_for_byte_with_its_type_and_the_forwarded_headers() {
     const BODY: &str = "{ \"big\": 12345678901234567890123, \"b\":1.10 , \"a\": [ ] }";
     let (sender, mut bodies) = mpsc::unbounded_channel();
     let provider = move |mut seen: Seen| -> Answering {
@@ -231,7 +231,7 @@ async fn a_body_arrives_byte_for_byte_with_its_type_and_only_meant_headers() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn all_headers_come_back_but_those_of_one_hop() {
+async fn all_response_headers_are_returned_except_hop_by_hop_ones() {
     let (provider, _) = answers(&[
         "HTTP/1.1 207 Multi\r\nLink: <a>; rel=next\r\nETag: \"1\"\r\nRetry-After: 7\r\nX-RateLimit-Remaining: 3\r\n\
          X-Request-Id: theirs\r\nX-Twice: 1\r\nX-Twice: 2\r\nSet-Cookie: a=b\r\nConnection: close, X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\n\
@@ -267,7 +267,7 @@ async fn all_headers_come_back_but_those_of_one_hop() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_first_part_of_an_answer_comes_before_the_last_was_sent() {
+async fn a_response_is_streamed_before_its_end_is_sent() {
     let (go_on, wait) = oneshot::channel::<()>();
     let wait = Arc::new(Mutex::new(Some(wait)));
     let provider = move |mut seen: Seen| -> Answering {
@@ -291,7 +291,7 @@ async fn the_first_part_of_an_answer_comes_before_the_last_was_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_upload_is_passed_on_while_it_comes() {
+async fn an_upload_is_streamed_while_it_arrives() {
     let (sender, mut parts) = mpsc::unbounded_channel();
     let provider = move |mut seen: Seen| -> Answering {
         let sender = sender.clone();
@@ -321,7 +321,7 @@ async fn an_upload_is_passed_on_while_it_comes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_large_body_passes_whole_both_ways() {
+async fn a_large_body_passes_complete_in_both_directions() {
     const SIZE: usize = 8 << 20;
     let provider = move |mut seen: Seen| -> Answering {
         Box::pin(async move {
@@ -350,7 +350,7 @@ async fn a_large_body_passes_whole_both_ways() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_answer_without_a_body_has_none() {
+async fn a_response_without_a_body_stays_without_one() {
     let (provider, _) = answers(&[
         "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 1234\r\n\r\n",
         "HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n",
@@ -374,7 +374,7 @@ async fn an_answer_without_a_body_has_none() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_breaks_off_is_not_taken_for_all() {
+async fn a_response_that_breaks_off_is_not_taken_for_complete() {
     let (provider, _) = answers(&["HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 10\r\n\r\nhalf"]);
     with(provider, async |app| {
         let reply = send(call(&app, "GET", "/x")).await;
@@ -385,7 +385,7 @@ async fn what_breaks_off_is_not_taken_for_all() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_post_is_repeated_after_429_and_not_after_a_broken_connection() {
+async fn a_post_is_retried_after_429_and_not_after_a_broken_connection() {
     const BUSY: &str =
         "HTTP/1.1 429 Too Many\r\nconnection: close\r\nretry-after: 0\r\ncontent-length: 0\r\n\r\n";
     let (provider, asked) = answers(&[BUSY, OK, "", OK]);
@@ -404,7 +404,7 @@ async fn a_post_is_repeated_after_429_and_not_after_a_broken_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_provider_that_says_nothing_is_a_504_at_the_deadline() {
+async fn a_silent_provider_is_a_504_at_the_deadline() {
     let provider = |mut seen: Seen| -> Answering {
         Box::pin(async move {
             let _ = seen.socket.read(&mut [0; 16]).await;
@@ -425,7 +425,7 @@ async fn a_provider_that_says_nothing_is_a_504_at_the_deadline() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn decompress_opens_what_came_compressed() {
+async fn the_decompress_header_decompresses_the_response() {
     // `hi`, by gzip.
     let provider = |mut seen: Seen| -> Answering {
         Box::pin(async move {

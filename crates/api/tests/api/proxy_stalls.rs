@@ -14,7 +14,7 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 const LARGE: usize = 64 << 20;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_does_not_read_on_is_cut_off_and_another_call_gets_the_place() {
+async fn a_client_that_stops_reading_is_cut_off_and_another_request_gets_its_permit() {
     let provider = MockServer::start().await;
     Mock::given(any())
         .respond_with(ResponseTemplate::new(200).set_body_bytes(vec![b'x'; LARGE]))

@@ -70,7 +70,7 @@ fn newest(row: &Json) -> DateTime<Utc> {
 }
 
 #[on_both_databases]
-async fn pages_give_every_row_once_newest_first_with_ties_and_without_dates(app: TestApp) {
+async fn pages_show_every_row_once_newest_first_with_ties_and_without_dates(app: TestApp) {
     synced(&app).await;
 
     for limit in [1_000, 7] {
@@ -124,7 +124,7 @@ async fn a_row_has_typed_values_and_the_rest_under_extra(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn a_filter_takes_exactly_its_value(app: TestApp) {
+async fn a_filter_matches_exactly_its_value(app: TestApp) {
     synced(&app).await;
     let all = pages(&app, "", 1_000).await;
 
@@ -152,7 +152,7 @@ async fn a_filter_takes_exactly_its_value(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn a_range_of_time_begins_at_its_lower_bound_and_ends_before_its_upper_one(app: TestApp) {
+async fn a_time_range_includes_its_lower_bound_and_excludes_its_upper_bound(app: TestApp) {
     synced(&app).await;
     let all = pages(&app, "", 1_000).await;
     let tie = (app.simulator().now() - Duration::hours(1)).to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
@@ -199,7 +199,7 @@ async fn a_range_of_time_begins_at_its_lower_bound_and_ends_before_its_upper_one
 }
 
 #[on_both_databases]
-async fn csv_and_ndjson_give_what_json_gives(app: TestApp) {
+async fn csv_and_ndjson_have_the_same_rows_as_json(app: TestApp) {
     synced(&app).await;
     let rows = pages(&app, "", 1_000).await;
     let path = "/twilio/messages?connectionId=my-twilio";
@@ -253,7 +253,7 @@ async fn csv_and_ndjson_give_what_json_gives(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn a_deleted_message_is_listed_no_more(app: TestApp) {
+async fn a_deleted_message_is_no_longer_listed(app: TestApp) {
     synced(&app).await;
     let gone = text(&page(&app, "limit=1").await["messages"][0], "sid")
         .unwrap()
@@ -269,7 +269,7 @@ async fn a_deleted_message_is_listed_no_more(app: TestApp) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bad_parameter_is_named() {
+async fn an_invalid_parameter_is_named() {
     let app = TestApp::on(Dialect::Sqlite).await.unwrap();
     app.connect_twilio().await;
     let cases = [

@@ -140,7 +140,7 @@ async fn a_secret_field_is_used_and_never_shown(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn a_secret_field_that_stood_in_clear_is_sealed_at_start(app: TestApp) {
+async fn a_secret_field_stored_in_plain_text_is_sealed_at_start(app: TestApp) {
     let (app, _provider) = with_acme(&app).await;
     connect(&app).await;
     let row = stored(&app).await;

@@ -8,7 +8,7 @@ use testkit::{TestApp, on_both_databases};
 use crate::connect_sessions::session_token;
 
 #[on_both_databases]
-async fn no_answer_no_log_and_no_file_holds_a_secret(app: TestApp) {
+async fn no_response_no_log_and_no_file_holds_a_secret(app: TestApp) {
     let known = app.simulator().credentials();
     app.connect_twilio().await;
     let token =

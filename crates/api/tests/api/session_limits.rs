@@ -76,7 +76,7 @@ async fn a_session_waits_longer_and_longer_after_refusals(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn requests_side_by_side_count_too(app: TestApp) {
+async fn concurrent_requests_count_too(app: TestApp) {
     let token = session_token(&app).await;
     let attempts = (0..30).map(|_| connect(&app, &token, WRONG));
 

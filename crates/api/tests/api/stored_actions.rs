@@ -23,7 +23,7 @@ async fn store(app: &TestApp, name: &str, input: &Json, headers: &[(&str, &str)]
 }
 
 #[on_both_databases]
-async fn an_asynchronous_action_is_stored_before_the_answer_and_its_result_kept(app: TestApp) {
+async fn an_asynchronous_action_is_stored_before_the_response_and_its_result_is_kept(app: TestApp) {
     app.connect_twilio().await;
     let id = store(&app, "send-message", &message(&app, "later"), &[]).await;
     let waiting = result(&app, &id).await.expect(404);
@@ -48,7 +48,7 @@ async fn an_asynchronous_action_is_stored_before_the_answer_and_its_result_kept(
 }
 
 #[on_both_databases]
-async fn the_same_key_gets_the_first_answer_and_sends_once(app: TestApp) {
+async fn the_same_idempotency_key_gets_the_first_response_and_sends_once(app: TestApp) {
     app.connect_twilio().await;
     let key = ("Idempotency-Key", "order-42");
     let first = trigger_with(app.admin(), "send-message", &message(&app, "once"), &[key])
@@ -109,7 +109,7 @@ async fn the_same_key_gets_the_first_answer_and_sends_once(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn many_asynchronous_actions_run_side_by_side(app: TestApp) {
+async fn many_asynchronous_actions_run_concurrently(app: TestApp) {
     app.connect_twilio().await;
     app.run_due().await;
     let mut faults = app.simulator().faults();
@@ -140,7 +140,7 @@ async fn many_asynchronous_actions_run_side_by_side(app: TestApp) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_backlog_of_one_connection_leaves_others_their_turn() {
+async fn a_backlog_of_one_connection_does_not_delay_others() {
     let app = TestApp::on(Dialect::Sqlite).await.unwrap();
     app.connect_twilio().await;
     app.connect_as(app.admin(), "other").await;
@@ -190,7 +190,7 @@ async fn a_backlog_of_one_connection_leaves_others_their_turn() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_dead_process_left_is_repeated_only_if_it_may_be() {
+async fn an_action_of_a_dead_process_is_repeated_only_if_it_is_safe() {
     let app = TestApp::on(Dialect::Sqlite).await.unwrap();
     app.connect_twilio().await;
     let begun = store(&app, "send-message", &message(&app, "begun"), &[]).await;
@@ -233,7 +233,7 @@ async fn what_a_dead_process_left_is_repeated_only_if_it_may_be() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failure_of_which_nothing_came_is_tried_again_and_frees_its_key() {
+async fn a_failure_without_effect_is_retried_and_frees_its_idempotency_key() {
     let app = AppBuilder::default()
         .upstream(|options| options.max_attempts = 1)
         .start(Dialect::Sqlite)

@@ -55,7 +55,7 @@ async fn overtaken(app: &TestApp, method: Method, path: &str, body: &Json) -> Re
 }
 
 #[on_both_databases]
-async fn a_sync_that_is_deleted_before_a_request_writes_is_not_found(app: TestApp) {
+async fn a_sync_that_is_deleted_before_the_request_writes_is_not_found(app: TestApp) {
     let frequency = json!({
         "provider_config_key": "twilio", "connection_id": "my-twilio", "sync_name": "twilio-messages", "frequency": "1h",
     });
@@ -76,7 +76,7 @@ async fn a_sync_that_is_deleted_before_a_request_writes_is_not_found(app: TestAp
 }
 
 #[on_both_databases]
-async fn a_request_for_all_syncs_passes_over_one_that_was_deleted(app: TestApp) {
+async fn a_request_for_all_syncs_skips_a_deleted_one(app: TestApp) {
     let all_connections = json!({ "provider_config_key": "twilio", "syncs": ["twilio-messages"] });
     for path in ["/sync/pause", "/sync/trigger"] {
         app.connect_twilio().await;

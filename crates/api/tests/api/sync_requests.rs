@@ -8,7 +8,7 @@ use testkit::TestApp;
 use crate::syncs::{added, select};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_request_is_answered_as_nango_answers() {
+async fn an_invalid_request_has_nangos_error_response() {
     let app = TestApp::on(Dialect::Sqlite).await.unwrap();
     app.connect_twilio().await;
     let with = |field: &str, value: Json| {
@@ -93,7 +93,7 @@ async fn a_wrong_request_is_answered_as_nango_answers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_question_is_answered_as_nango_answers() {
+async fn an_invalid_query_has_nangos_error_response() {
     let app = TestApp::on(Dialect::Sqlite).await.unwrap();
     app.connect_twilio().await;
     for path in [
@@ -119,7 +119,7 @@ async fn a_wrong_question_is_answered_as_nango_answers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_older_clients_send_means_the_same() {
+async fn requests_of_older_clients_mean_the_same() {
     let app = TestApp::on(Dialect::Sqlite).await.unwrap();
     app.connect_twilio().await;
     let headers = app

@@ -31,7 +31,7 @@ async fn status(app: &TestApp) -> Json {
 }
 
 #[on_both_databases]
-async fn the_first_run_starts_by_itself_and_its_counts_are_told(app: TestApp) {
+async fn the_first_run_starts_by_itself_and_shows_its_counts(app: TestApp) {
     let name = app.connect_twilio().await;
 
     app.run_due().await;
@@ -65,7 +65,7 @@ async fn the_first_run_starts_by_itself_and_its_counts_are_told(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn a_trigger_gives_its_run_and_a_second_one_says_that_it_is_active(app: TestApp) {
+async fn a_trigger_returns_its_run_and_a_second_one_says_that_it_is_active(app: TestApp) {
     app.connect_twilio().await;
     app.run_due().await;
 
@@ -141,7 +141,7 @@ async fn a_reset_reads_everything_again_and_can_empty_the_table_first(app: TestA
 }
 
 #[on_both_databases]
-async fn a_paused_sync_runs_no_more_by_schedule_but_still_when_triggered(app: TestApp) {
+async fn a_paused_sync_runs_only_when_triggered(app: TestApp) {
     app.connect_twilio().await;
     app.run_due().await;
     app.admin().post("/sync/pause", &select()).await.expect(200);
@@ -169,7 +169,7 @@ async fn a_paused_sync_runs_no_more_by_schedule_but_still_when_triggered(app: Te
 }
 
 #[on_both_databases]
-async fn a_pause_lets_a_run_that_waits_go_to_its_end(app: TestApp) {
+async fn a_pause_does_not_stop_a_queued_run(app: TestApp) {
     app.connect_twilio().await;
     let waiting = runs(&app).await.remove(0);
     assert_eq!(
@@ -230,7 +230,7 @@ async fn the_status_is_in_nangos_shape(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn runs_come_in_pages_newest_first(app: TestApp) {
+async fn runs_are_listed_in_pages_newest_first(app: TestApp) {
     app.connect_twilio().await;
     for _ in 0..5 {
         app.run_due().await;
@@ -277,7 +277,7 @@ async fn runs_come_in_pages_newest_first(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn a_revoked_key_is_told_in_the_run_and_on_the_connection(app: TestApp) {
+async fn a_revoked_key_is_reported_by_the_run_and_the_connection(app: TestApp) {
     app.connect_twilio().await;
     app.run_due().await;
     app.simulator()

@@ -42,7 +42,9 @@ fn assert_refused(reply: &Reply, method: &Method, (status, code): (u16, &str), i
 }
 
 #[on_both_databases]
-async fn every_operation_refuses_no_key_a_key_without_its_scope_and_anothers_object(app: TestApp) {
+async fn every_operation_refuses_a_missing_key_a_missing_scope_and_the_object_of_another_environment(
+    app: TestApp,
+) {
     app.connect_twilio().await;
     app.connect_as(app.admin(), "another").await;
     app.run_due().await;
@@ -153,7 +155,7 @@ fn holds_a_credential(app: &TestApp, reply: &Reply) -> bool {
 }
 
 #[on_both_databases]
-async fn every_operation_of_a_session_refuses_no_token_a_key_and_an_ended_session(app: TestApp) {
+async fn every_session_operation_refuses_a_missing_token_a_key_and_an_ended_session(app: TestApp) {
     let ended = session_token(&app).await;
     app.advance(Duration::from_mins(30));
     let key = app.admin().key().unwrap().to_owned();

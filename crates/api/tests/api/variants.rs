@@ -302,7 +302,7 @@ async fn a_variant_has_rows_and_runs_of_its_own(dialect: Dialect) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_variant_that_cannot_be_made_is_refused() {
+async fn an_invalid_variant_is_refused() {
     with(Dialect::Sqlite, is_refused).await;
 }
 
@@ -372,7 +372,7 @@ async fn the_next_run_moves_with_the_frequency(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn a_wrong_frequency_is_refused(app: TestApp) {
+async fn an_invalid_frequency_is_refused(app: TestApp) {
     app.connect_twilio().await;
     for frequency in [json!("every 29 seconds"), json!("often"), json!(""), json!(5)] {
         let reply = set(&app, frequency.clone()).await.expect(400);

@@ -6,7 +6,7 @@ use testkit::on_both_databases;
 use crate::{Place, header};
 
 #[on_both_databases]
-async fn keys_that_a_file_does_not_declare_are_kept_and_fill_holes(place: Place) {
+async fn undeclared_keys_are_kept_and_fill_placeholders(place: Place) {
     let host = place.server.address().to_string();
     let config = json!({ "host": host, "portal": 12, "nested": { "a": [1.5, null] }, "webhook_id": "w1" });
     let made = place.import("at-a-host", config.clone()).await.expect(201).json();
@@ -45,7 +45,7 @@ async fn keys_that_a_file_does_not_declare_are_kept_and_fill_holes(place: Place)
 }
 
 #[on_both_databases]
-async fn a_declared_key_is_needed_only_where_connecting_cannot_do_without_it(place: Place) {
+async fn a_declared_key_is_required_only_if_connecting_needs_it(place: Place) {
     let refused = place
         .import("at-a-host", json!({ "team": "blue" }))
         .await
@@ -74,7 +74,7 @@ async fn a_declared_key_is_needed_only_where_connecting_cannot_do_without_it(pla
 }
 
 #[on_both_databases]
-async fn a_session_checks_its_defaults_and_a_front_end_may_bring_more(place: Place) {
+async fn a_session_checks_its_defaults_and_a_front_end_may_add_to_them(place: Place) {
     let admin = place.app.admin();
     let session = |config: Json| json!({ "end_user": { "id": "u" }, "integrations_config_defaults": { "at-a-host": { "connection_config": config } } });
     for (bad, field) in [
@@ -112,7 +112,7 @@ async fn a_session_checks_its_defaults_and_a_front_end_may_bring_more(place: Pla
 }
 
 #[on_both_databases]
-async fn a_host_may_bring_its_port_and_path_where_nothing_else_follows(place: Place) {
+async fn a_host_at_the_end_of_an_address_may_have_a_port_and_a_path(place: Place) {
     let host = format!("{}/shop", place.server.address());
     place
         .import("at-a-host", json!({ "host": host }))

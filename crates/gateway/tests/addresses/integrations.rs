@@ -9,7 +9,7 @@ use wiremock::{Mock, ResponseTemplate};
 use crate::{ENTRIES, Place, header};
 
 #[on_both_databases]
-async fn an_integration_that_lacks_its_address_is_refused_when_it_is_made_and_when_it_is_used(place: Place) {
+async fn an_integration_without_its_address_is_refused_when_created_and_when_used(place: Place) {
     for provider in ["own-api", "own-api-verified"] {
         let refused = place.make(provider, "mine", json!({})).await.expect(400);
         let fields = ["integration_config.baseUrl", "integration_config.keyName"];
@@ -53,7 +53,7 @@ async fn an_integration_that_lacks_its_address_is_refused_when_it_is_made_and_wh
 }
 
 #[on_both_databases]
-async fn calls_go_to_the_address_of_the_integration_and_the_key_stands_where_it_says(place: Place) {
+async fn requests_go_to_the_address_of_the_integration_with_the_key_where_it_says(place: Place) {
     let config = json!({
         "keyName": "X-My-Key", "valueTemplate": "Api-Key ${apiKey}", "baseUrl": format!("{}/base", place.server.uri()),
     });
@@ -79,7 +79,7 @@ async fn calls_go_to_the_address_of_the_integration_and_the_key_stands_where_it_
 }
 
 #[on_both_databases]
-async fn a_placeholder_without_a_dot_is_no_address(dialect: Dialect) {
+async fn a_host_without_a_dot_is_not_an_address(dialect: Dialect) {
     let folder = tempfile::tempdir().unwrap();
     let text = ENTRIES
         .replace("PLACEHOLDER", "https://placeholder.invalid")
@@ -105,7 +105,7 @@ async fn a_placeholder_without_a_dot_is_no_address(dialect: Dialect) {
 }
 
 #[on_both_databases]
-async fn a_change_of_the_configuration_is_merged_and_what_lies_there_stays(place: Place) {
+async fn a_change_of_the_configuration_is_merged_with_what_is_stored(place: Place) {
     let base = format!("{}/base", place.server.uri());
     let config = json!({ "keyName": "x-key", "baseUrl": base });
     place.make("own-api", "mine", config.clone()).await.expect(200);
@@ -161,7 +161,7 @@ async fn a_change_of_the_configuration_is_merged_and_what_lies_there_stays(place
 }
 
 #[on_both_databases]
-async fn a_template_of_an_integration_holds_what_the_file_declares_and_nests_nothing(place: Place) {
+async fn a_template_of_an_integration_has_only_declared_placeholders_and_no_nesting(place: Place) {
     let base = format!("{}/base", place.server.uri());
     let nested = |levels: usize| format!("{}${{apiKey}}{}", "${base64(".repeat(levels), ")}".repeat(levels));
     let bad = [
@@ -227,7 +227,7 @@ async fn a_template_of_an_integration_holds_what_the_file_declares_and_nests_not
 }
 
 #[on_both_databases]
-async fn a_base_url_override_is_no_template(place: Place) {
+async fn a_base_url_override_is_not_a_template(place: Place) {
     let config = json!({ "keyName": "x-key", "baseUrl": place.server.uri() });
     place.make("own-api", "mine", config).await.expect(200);
     place.connect("mine", json!({})).await.expect(201);
@@ -249,7 +249,7 @@ async fn a_base_url_override_is_no_template(place: Place) {
 }
 
 #[on_both_databases]
-async fn credentials_are_not_stored_for_an_address_that_was_changed_while_they_were_verified(place: Place) {
+async fn credentials_are_not_stored_if_the_address_changed_during_verification(place: Place) {
     let config = json!({ "keyName": "x-key", "baseUrl": place.server.uri() });
     place.make("own-api-verified", "mine", config).await.expect(200);
     let slow = ResponseTemplate::new(200).set_delay(std::time::Duration::from_millis(300));

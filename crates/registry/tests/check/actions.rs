@@ -57,7 +57,7 @@ fn good_actions_pass() {
 }
 
 #[test]
-fn every_hole_is_an_input_and_every_input_is_used() {
+fn every_placeholder_is_an_input_and_every_input_is_used() {
     tells(
         "${input.note}",
         "${input.notes}\", Note2: \"${input.note}",
@@ -84,7 +84,7 @@ fn every_hole_is_an_input_and_every_input_is_used() {
 }
 
 #[test]
-fn what_must_have_a_value_holds_only_inputs_that_always_have_one() {
+fn a_required_value_uses_only_inputs_that_always_have_one() {
     tells(
         "path: \"/orders\"\n",
         "path: \"/orders/${input.size}\"\n",
@@ -135,7 +135,7 @@ fn an_input_keeps_its_own_rules() {
 }
 
 #[test]
-fn a_call_has_one_body_and_a_get_none() {
+fn a_request_has_at_most_one_body_and_a_get_none() {
     tells(
         "      form: {",
         "      json: { a: 1 }\n      form: {",
@@ -159,7 +159,7 @@ fn writes_and_deletes_name_a_sync_of_the_file() {
 }
 
 #[test]
-fn an_action_has_a_name_that_no_sync_has() {
+fn an_action_and_a_sync_cannot_share_a_name() {
     tells(
         "  create-order:\n",
         "  shop-orders:\n",
@@ -197,7 +197,7 @@ fn short_routes_do_not_clash() {
 }
 
 #[test]
-fn inputs_are_checked_and_brought_to_their_types() {
+fn inputs_are_checked_and_converted_to_their_types() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("shop.yaml"), format!("{SHOP}{ACTIONS}")).unwrap();
     let registry = Registry::load(Some(folder.path())).unwrap();

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_good_file_passes_and_is_summed_up() {
+fn a_valid_file_passes_with_a_summary() {
     let checked = check("shop.yaml", SHOP).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(checked[0].name.as_str(), "shop");
     assert_eq!(checked[0].syncs[0].as_str(), "shop-orders");
@@ -11,7 +11,7 @@ fn a_good_file_passes_and_is_summed_up() {
 }
 
 #[test]
-fn an_unknown_key_is_told_with_the_likely_one() {
+fn an_unknown_key_is_reported_with_the_most_similar_one() {
     refused(
         "display_name: Shop",
         "display_nam: Shop",
@@ -35,7 +35,7 @@ fn an_unknown_key_is_told_with_the_likely_one() {
 }
 
 #[test]
-fn a_value_of_the_wrong_type_is_told_what_would_be_right() {
+fn a_value_of_the_wrong_type_is_reported_with_the_right_one() {
     refused(
         "display_name: Shop",
         "display_name: 5",
@@ -69,7 +69,7 @@ fn a_value_of_the_wrong_type_is_told_what_would_be_right() {
 }
 
 #[test]
-fn fixed_words_are_listed() {
+fn an_unknown_word_is_reported_with_the_allowed_ones() {
     refused(
         "auth_mode: API_KEY",
         "auth_mode: MAGIC",
@@ -93,7 +93,7 @@ fn fixed_words_are_listed() {
 }
 
 #[test]
-fn a_hole_that_nothing_fills_is_told_with_those_that_are_filled() {
+fn an_unknown_placeholder_is_reported_with_the_known_ones() {
     refused(
         "\"/orders\"",
         "\"/${connectionConfig.regoin}/orders\"",
@@ -118,7 +118,7 @@ fn a_hole_that_nothing_fills_is_told_with_those_that_are_filled() {
 }
 
 #[test]
-fn a_key_that_no_call_carries_is_refused() {
+fn credentials_that_no_request_sends_are_refused() {
     refused(
         "Bearer ${apiKey}",
         "Bearer",
@@ -136,7 +136,7 @@ fn a_pattern_must_be_a_regular_expression() {
 }
 
 #[test]
-fn an_example_must_keep_the_fields_own_rule() {
+fn an_example_must_match_the_rule_of_its_field() {
     refused(
         "title: Region",
         "title: Region, example: mars",
@@ -178,7 +178,7 @@ fn paths_begin_with_a_slash_and_servers_with_a_scheme() {
 }
 
 #[test]
-fn a_connect_form_gives_all_that_a_connection_needs() {
+fn a_connect_form_has_every_field_that_a_connection_needs() {
     let form = |gives: &str| {
         let connect = format!(
             "connect:\n  - title: Key\n    fields: {{ key: {{ title: Key }} }}\n    gives: {gives}\nproxy:"
@@ -230,7 +230,7 @@ fn warned(from: &str, to: &str) -> String {
 }
 
 #[test]
-fn an_address_without_tls_is_doubted_unless_it_is_of_the_own_network() {
+fn an_address_without_tls_is_a_warning_unless_it_is_local() {
     let told = warned("https://files.shop.example", "http://files.shop.example");
     assert!(
         told.contains("servers.files") && told.contains("use https://"),
@@ -244,7 +244,7 @@ fn an_address_without_tls_is_doubted_unless_it_is_of_the_own_network() {
 }
 
 #[test]
-fn two_columns_of_one_field_are_doubted() {
+fn two_columns_of_one_field_are_a_warning() {
     let told = warned(
         "      state: text\n",
         "      state: text\n      status: { type: text, path: state }\n",
@@ -256,7 +256,7 @@ fn two_columns_of_one_field_are_doubted() {
 }
 
 #[test]
-fn a_field_that_depends_on_none_and_a_wrong_wait_are_refused() {
+fn a_condition_on_an_unknown_field_and_an_invalid_wait_are_refused() {
     refused(
         "title: Region",
         "title: Region, visible_when: { field: plan, equals: pro }",
@@ -280,7 +280,7 @@ fn a_field_that_depends_on_none_and_a_wrong_wait_are_refused() {
 }
 
 #[test]
-fn what_signs_is_refused_and_a_form_may_call_its_fields_as_it_likes() {
+fn signing_is_refused_and_a_form_may_name_its_fields_freely() {
     refused(
         "size: 100",
         "size: \"${hmacSha1Hex(${apiKey})}\"",
@@ -297,7 +297,7 @@ fn what_signs_is_refused_and_a_form_may_call_its_fields_as_it_likes() {
 }
 
 #[test]
-fn broken_yaml_and_a_key_that_comes_twice_are_told_with_their_line() {
+fn broken_yaml_and_a_duplicate_key_are_reported_with_their_line() {
     refused(
         "display_name: Shop",
         "display_name: [",
@@ -311,7 +311,7 @@ fn broken_yaml_and_a_key_that_comes_twice_are_told_with_their_line() {
 }
 
 #[test]
-fn all_that_is_wrong_in_a_file_is_told_at_once() {
+fn all_errors_in_a_file_are_reported_at_once() {
     let text = SHOP
         .replace("display_name", "displayname")
         .replace("\"^key_\"", "\"key_(\"")
@@ -326,7 +326,7 @@ fn all_that_is_wrong_in_a_file_is_told_at_once() {
 }
 
 #[test]
-fn lengths_of_time_and_rates_have_bounds() {
+fn durations_and_rates_have_bounds() {
     for length in ["0 days", "36526 days", "99999999999999999999 days", "-1 day"] {
         refused(
             "step: 2 days",

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn dates_want_whole_days() {
+fn date_parameters_need_whole_days() {
     for (from, to) in [
         ("step: 2 days", "step: 36 hours"),
         ("reach: 1 day", "reach: 90 minutes"),
@@ -62,7 +62,7 @@ fn key_filters_and_order_must_be_declared_and_of_the_right_type() {
 }
 
 #[test]
-fn a_column_parses_as_its_type_allows() {
+fn a_column_has_a_parser_of_its_type() {
     refused(
         "total: decimal",
         "total: { type: decimal, parse: rfc2822 }",
@@ -78,7 +78,7 @@ fn a_column_parses_as_its_type_allows() {
 }
 
 #[test]
-fn what_lists_and_variants_need_is_kept_for_them() {
+fn names_that_lists_and_variants_use_are_reserved() {
     refused(
         "table: shop_orders",
         "table: shop__orders",
@@ -97,7 +97,7 @@ fn what_lists_and_variants_need_is_kept_for_them() {
 }
 
 #[test]
-fn a_list_says_how_it_goes_on() {
+fn a_list_declares_its_pagination() {
     let paginate =
         "    paginate: { type: cursor, cursor_name_in_request: after, cursor_path_in_response: next }\n";
     refused(paginate, "", &["14: syncs.shop-orders: there is no \"paginate\""]);
@@ -115,7 +115,7 @@ fn a_list_says_how_it_goes_on() {
 }
 
 #[test]
-fn a_reread_names_its_record() {
+fn a_reread_declares_how_to_request_a_record() {
     refused(
         "/orders/${record.id}",
         "/orders",
@@ -155,7 +155,7 @@ fn a_sync_runs_either_by_interval_or_by_cron() {
 }
 
 #[test]
-fn what_goes_with_a_window_is_refused_without_one() {
+fn keys_that_need_a_window_are_refused_without_one() {
     let window = "    window: { column: changed, from: since, to: until, format: date, inclusive: lower, step: 2 days, retention: 90 days }\n";
     let problems = problems(window, "");
     assert_eq!(problems.len(), 2, "{problems:#?}");
@@ -212,7 +212,7 @@ fn a_list_in_order_needs_no_bounds() {
 }
 
 #[test]
-fn what_is_read_again_is_no_wider_than_the_provider_takes() {
+fn a_lookback_is_no_wider_than_the_range_that_the_provider_accepts() {
     let widest = SHOP.replace("step: 2 days,", "longest: 10 days,");
     let reaching = |reach: &str| widest.replace("reach: 1 day", &format!("reach: {reach}"));
     assert!(check("shop.yaml", &reaching("10 days")).is_ok());
@@ -224,7 +224,7 @@ fn what_is_read_again_is_no_wider_than_the_provider_takes() {
 }
 
 #[test]
-fn a_parameter_beside_a_link_needs_the_links_relation() {
+fn a_parameter_next_to_a_link_needs_its_relation() {
     let cursor = "{ type: cursor, cursor_name_in_request: after, cursor_path_in_response: next }";
     refused(
         cursor,
@@ -239,14 +239,14 @@ fn a_parameter_beside_a_link_needs_the_links_relation() {
 }
 
 #[test]
-fn a_window_needs_what_each_run_reads_again() {
+fn a_window_needs_a_lookback() {
     let told = &problems("    lookback: { reach: 1 day }\n", "");
     assert_eq!(told.len(), 1, "{told:#?}");
     assert!(told[0].contains("needed with \"window\""), "{told:#?}");
 }
 
 #[test]
-fn a_reread_compares_text() {
+fn a_reread_condition_is_on_a_text_column() {
     refused(
         "where: { state: [open] }",
         "where: { total: [open] }",
@@ -280,7 +280,7 @@ fn models_of_a_provider_differ_by_name_and_plural() {
 }
 
 #[test]
-fn a_plural_is_no_route_of_every_integration() {
+fn a_plural_cannot_be_the_name_of_a_common_route() {
     for plural in registry::RESERVED_BELOW {
         let text = SHOP.replace("model: Order", &format!("model: Order\n    plural: {plural}"));
         let refused = check("shop.yaml", &text).unwrap_err().to_string();
@@ -304,7 +304,7 @@ fn syncs_and_tables_are_unique_among_all_providers() {
 }
 
 #[test]
-fn caps_of_a_list_fit_its_type() {
+fn limits_of_a_list_fit_its_pagination() {
     let cursor = "cursor_path_in_response: next }";
     refused(
         cursor,

@@ -24,7 +24,7 @@ async fn an_environment_is_made_once(fixture: Fixture) {
 }
 
 #[on_both_databases]
-async fn a_revoked_key_opens_nothing_and_another_environment_cannot_revoke_it(fixture: Fixture) {
+async fn a_revoked_key_is_not_found_and_another_environment_cannot_revoke_it(fixture: Fixture) {
     let (ours, theirs) = (
         fixture.environment("ours").await,
         fixture.environment("theirs").await,
@@ -122,7 +122,7 @@ async fn a_revoked_key_opens_nothing_and_another_environment_cannot_revoke_it(fi
 }
 
 #[on_both_databases]
-async fn credentials_are_sealed_anew_only_if_nobody_changed_them(fixture: Fixture) {
+async fn credentials_are_resealed_only_if_they_did_not_change_meanwhile(fixture: Fixture) {
     let connection = fixture.connection("c").await;
     fixture
         .store

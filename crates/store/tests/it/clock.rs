@@ -67,7 +67,7 @@ async fn due_times_and_leases_of_a_clock_that_was_ahead_are_due(fixture: Fixture
 }
 
 #[on_both_databases]
-async fn actions_of_a_clock_that_was_ahead_are_due_and_are_forgotten_in_their_time(fixture: Fixture) {
+async fn actions_of_a_clock_that_was_ahead_are_due_and_deleted_on_time(fixture: Fixture) {
     let connection = fixture.connection("c").await;
     let store = |key: &str, at: Timestamp| {
         let new = NewAction {
@@ -133,7 +133,7 @@ async fn actions_of_a_clock_that_was_ahead_are_due_and_are_forgotten_in_their_ti
 }
 
 #[on_both_databases]
-async fn runs_of_a_clock_that_was_ahead_go_like_old_ones(fixture: Fixture) {
+async fn runs_of_a_clock_that_was_ahead_are_deleted_like_old_ones(fixture: Fixture) {
     let connection = fixture.connection("c").await;
     let sync = fixture.sync(connection, None).await;
     for at in [AHEAD, AHEAD.plus(1), NOW, NOW.plus(1)] {

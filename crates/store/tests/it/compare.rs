@@ -7,7 +7,7 @@ use testkit_macros::on_both_databases;
 use crate::fixture::{Fixture, model, record};
 
 #[on_both_databases]
-async fn only_what_differs_must_be_written_and_then_in_every_page_that_has_it(fixture: Fixture) {
+async fn only_records_that_differ_must_be_written_in_every_page_that_has_them(fixture: Fixture) {
     let stream = fixture.stream().await;
     let one = |sid: &str, status: &str| record(&json!({ "sid": sid, "status": status }));
     let stored = ["a", "b", "c", "d", "gone"].map(|sid| one(sid, "sent"));

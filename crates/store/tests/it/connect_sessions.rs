@@ -24,7 +24,7 @@ fn session(environment: domain::EnvironmentId, hash: &str, from: domain::Timesta
 }
 
 #[on_both_databases]
-async fn a_session_is_found_until_it_ends_and_swept_when_another_is_made(fixture: Fixture) {
+async fn a_session_is_found_until_it_ends_and_deleted_when_another_is_created(fixture: Fixture) {
     let dev = fixture.environment("dev").await;
     let find = |hash: &'static str, at: i64| {
         fixture
@@ -52,7 +52,7 @@ async fn a_session_is_found_until_it_ends_and_swept_when_another_is_made(fixture
 }
 
 #[on_both_databases]
-async fn a_session_goes_with_its_connection_and_only_its_environment_ends_it(fixture: Fixture) {
+async fn a_session_is_deleted_with_its_connection_and_ended_only_by_its_environment(fixture: Fixture) {
     let (dev, other) = (
         fixture.environment("dev").await,
         fixture.environment("other").await,

@@ -12,7 +12,9 @@ fn map(json: &serde_json::Value) -> serde_json::Map<String, serde_json::Value> {
 }
 
 #[on_both_databases]
-async fn putting_again_replaces_what_is_given_keeps_the_rest_and_clears_the_problem(fixture: Fixture) {
+async fn storing_a_connection_again_replaces_given_fields_keeps_the_rest_and_clears_the_problem(
+    fixture: Fixture,
+) {
     let first = NewConnection {
         connection_config: map(&json!({"accountSid": "AC1"})),
         metadata: Some(map(&json!({"a": [1, null]}))),
@@ -191,7 +193,7 @@ async fn a_list_is_newest_first_and_every_filter_holds(fixture: Fixture) {
 }
 
 #[on_both_databases]
-async fn deleting_takes_everything_of_the_connection_along(fixture: Fixture) {
+async fn deleting_a_connection_deletes_everything_that_belongs_to_it(fixture: Fixture) {
     let stream = fixture.stream().await;
     let (dev, sync, connection) = (
         fixture.environment("dev").await,

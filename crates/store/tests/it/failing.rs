@@ -35,7 +35,7 @@ fn of_database(setting: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_of_two_that_block_each_other_is_busy_and_passes_when_it_is_repeated() {
+async fn one_of_two_deadlocked_transactions_is_busy_and_succeeds_when_retried() {
     let Some((_database, store)) = postgres().await else {
         return;
     };
@@ -43,7 +43,7 @@ async fn one_of_two_that_block_each_other_is_busy_and_passes_when_it_is_repeated
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn errors_are_told_apart_whatever_language_the_server_speaks() {
+async fn errors_are_classified_in_any_language_of_the_server() {
     let Some(server) = TestServer::start_in_german() else {
         return;
     };
@@ -62,7 +62,7 @@ async fn errors_are_told_apart_whatever_language_the_server_speaks() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_role_that_is_no_superuser_chooses_the_language_once_it_is_granted() {
+async fn a_role_without_superuser_rights_sets_the_language_once_it_is_granted() {
     let Some(server) = TestServer::start_in_german() else {
         return;
     };
@@ -157,7 +157,7 @@ fn futures_block<T: Send + 'static>(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_takes_no_writes_is_busy_until_one_that_does_is_found() {
+async fn a_read_only_server_is_busy_until_a_writable_one_is_found() {
     let Some((database, store)) = postgres().await else {
         return;
     };
@@ -184,7 +184,7 @@ async fn a_server_that_takes_no_writes_is_busy_until_one_that_does_is_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_statement_that_is_wrong_is_no_outage() {
+async fn an_invalid_statement_is_not_an_outage() {
     let Some((_database, store)) = postgres().await else {
         return;
     };
@@ -217,7 +217,7 @@ async fn postgres_lists_connections_by_name_unless_the_url_names_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_second_of_several_hosts_is_used_if_the_first_is_away() {
+async fn the_second_of_several_hosts_is_used_if_the_first_is_unreachable() {
     let Some((database, _store)) = postgres().await else {
         return;
     };

@@ -49,7 +49,7 @@ async fn listed(stream: &Stream) -> Vec<StoredRecord> {
 }
 
 #[on_both_databases]
-async fn filters_give_the_union_of_what_they_name(fixture: Fixture) {
+async fn filters_return_the_union_of_what_they_name(fixture: Fixture) {
     let stream = fixture.stream().await;
     let of = |sid: &str, parts: i64| record(&json!({"sid": sid, "parts": parts}));
     stream
@@ -114,7 +114,7 @@ async fn filters_give_the_union_of_what_they_name(fixture: Fixture) {
 }
 
 #[on_both_databases]
-async fn a_pruned_row_keeps_what_is_known_of_it_and_comes_whole_when_it_changes(fixture: Fixture) {
+async fn a_pruned_row_keeps_its_key_and_is_complete_again_when_it_changes(fixture: Fixture) {
     let stream = fixture.stream().await;
     let of = |sid: &str, parts: i64| {
         record(
@@ -211,7 +211,7 @@ async fn a_pruned_row_keeps_what_is_known_of_it_and_comes_whole_when_it_changes(
 }
 
 #[on_both_databases]
-async fn a_table_that_could_not_be_pruned_learns_it(fixture: Fixture) {
+async fn a_table_without_support_for_pruning_is_upgraded(fixture: Fixture) {
     let stream = fixture.stream().await;
     stream.write(vec![record(&json!({"sid": "a"}))]).await.unwrap();
     fixture

@@ -158,7 +158,7 @@ async fn a_long_text_in_a_filtered_column_is_stored_and_found(fixture: Fixture) 
 }
 
 #[on_both_databases]
-async fn filters_keep_their_index(fixture: Fixture) {
+async fn filters_use_their_index(fixture: Fixture) {
     let dialect = fixture.store.dialect();
     let stream = fixture.stream().await;
     let rows = (0..3_000).map(|n| {

@@ -28,7 +28,7 @@ async fn both_databases_end_with_the_same_tables_and_every_foreign_key_is_indexe
 }
 
 #[on_both_databases]
-async fn up_down_up_is_the_identity(dialect: Dialect) {
+async fn migrating_up_down_and_up_ends_with_the_same_tables(dialect: Dialect) {
     let Some(database) = TestDatabase::empty(dialect) else {
         return;
     };

@@ -334,7 +334,7 @@ fn same(one: &Value, other: &Value) -> bool {
 }
 
 #[test]
-fn both_databases_give_what_was_sent() {
+fn both_databases_return_what_was_written() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let mut streams = Vec::new();
     let mut fixtures = Vec::new();

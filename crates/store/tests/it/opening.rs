@@ -79,7 +79,7 @@ async fn a_reader_of_sqlite_cannot_write() {
 }
 
 #[on_both_databases]
-async fn many_writers_and_readers_at_once_all_get_their_turn(fixture: Fixture) {
+async fn many_concurrent_writers_and_readers_all_succeed(fixture: Fixture) {
     // Another store on the same database stands for another process.
     let other = fixture.database.store().await;
     let mut tasks = tokio::task::JoinSet::new();

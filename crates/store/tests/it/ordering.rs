@@ -56,7 +56,7 @@ async fn a_page_is_newer_than_what_pages_wrote_that_were_requested_before_it(fix
 }
 
 #[on_both_databases]
-async fn no_clock_decides_which_of_two_writers_is_newer(fixture: Fixture) {
+async fn the_order_of_writers_does_not_depend_on_clocks(fixture: Fixture) {
     let stream = fixture.stream().await;
     let with = |status: &str| record(&json!({"sid": "a", "status": status}));
     let day = 86_400_000_000;
@@ -76,7 +76,7 @@ async fn no_clock_decides_which_of_two_writers_is_newer(fixture: Fixture) {
 }
 
 #[on_both_databases]
-async fn a_row_that_was_written_since_it_was_missed_is_not_marked_deleted(fixture: Fixture) {
+async fn a_row_that_was_written_after_it_was_missing_is_not_marked_deleted(fixture: Fixture) {
     let stream = fixture.stream().await;
     let both = ["a", "b"].map(|sid| record(&json!({ "sid": sid })));
     stream.write(both.to_vec()).await.unwrap();
@@ -86,7 +86,7 @@ async fn a_row_that_was_written_since_it_was_missed_is_not_marked_deleted(fixtur
 }
 
 #[on_both_databases]
-async fn a_first_load_looks_up_what_it_may_have_written_and_tells_of_others_rows(fixture: Fixture) {
+async fn a_first_load_looks_up_rows_that_it_may_have_written_and_detects_those_of_others(fixture: Fixture) {
     let stream = fixture.stream().await;
     let with = |sid: &str, status: &str| record(&json!({"sid": sid, "status": status}));
     // Pages refer to it from another thread.

@@ -83,7 +83,7 @@ async fn a_list_is_newest_first_and_pages_through_rows_without_a_date(dialect: D
 }
 
 #[on_both_databases]
-async fn filters_are_exact_and_bounds_exclude_themselves(dialect: Dialect) {
+async fn filters_are_exact_and_bounds_are_exclusive(dialect: Dialect) {
     let Some((_fixture, stream)) = filled(dialect).await else {
         return;
     };
@@ -134,7 +134,7 @@ fn changes_after(after: i64) -> ChangeQuery {
 }
 
 #[on_both_databases]
-async fn the_change_feed_goes_on_behind_a_number_and_shows_deletions(dialect: Dialect) {
+async fn the_change_feed_continues_after_a_change_number_and_shows_deletions(dialect: Dialect) {
     let Some((_fixture, stream)) = filled(dialect).await else {
         return;
     };

@@ -59,7 +59,7 @@ async fn every_kind_of_value_reads_back_as_written(fixture: Fixture) {
 }
 
 #[on_both_databases]
-async fn a_page_moves_run_slice_and_checkpoint_with_its_rows(fixture: Fixture) {
+async fn a_page_updates_run_slice_and_checkpoint_with_its_rows(fixture: Fixture) {
     let stream = fixture.stream().await;
     let sync = stream.lease.sync;
     let new = |kind: &str| NewSlice {
@@ -164,7 +164,7 @@ async fn a_worker_that_lost_its_lease_writes_nothing(fixture: Fixture) {
 }
 
 #[on_both_databases]
-async fn a_deleted_row_keeps_its_key_alone_and_comes_back_as_updated(fixture: Fixture) {
+async fn a_deleted_row_keeps_only_its_key_and_returns_as_updated(fixture: Fixture) {
     let stream = fixture.stream().await;
     let a = record(&json!({"sid": "a", "from": "+1", "x": 1}));
     stream
@@ -206,7 +206,7 @@ async fn a_deleted_row_keeps_its_key_alone_and_comes_back_as_updated(fixture: Fi
 }
 
 #[on_both_databases]
-async fn pages_written_side_by_side_get_numbers_without_holes_or_doubles(fixture: Fixture) {
+async fn pages_written_concurrently_get_change_numbers_without_gaps_or_duplicates(fixture: Fixture) {
     let stream = fixture.stream().await;
     let mut writers = tokio::task::JoinSet::new();
     for writer in 0..2 {
@@ -241,7 +241,7 @@ async fn pages_written_side_by_side_get_numbers_without_holes_or_doubles(fixture
 }
 
 #[on_both_databases]
-async fn a_connections_rows_are_deleted_for_good_in_batches(fixture: Fixture) {
+async fn rows_of_a_connection_are_deleted_permanently_in_batches(fixture: Fixture) {
     let stream = fixture.stream().await;
     stream
         .write((0..5).map(|n| record(&json!({"sid": n.to_string()}))).collect())
@@ -345,7 +345,7 @@ async fn behaves_like_a_map(stream: Stream, steps: Vec<Step>) {
 }
 
 #[on_both_databases]
-async fn random_pages_and_deletions_leave_what_a_map_would(dialect: Dialect) {
+async fn random_pages_and_deletions_behave_like_a_map(dialect: Dialect) {
     let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
         cases: 16,
         failure_persistence: None,

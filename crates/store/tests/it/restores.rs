@@ -93,7 +93,7 @@ async fn a_reader_that_is_ahead_of_a_restored_backup_sees_every_change_after_it(
 }
 
 #[on_both_databases]
-async fn a_table_that_a_backup_knows_nothing_of_begins_above_what_its_readers_saw(fixture: Fixture) {
+async fn a_table_that_a_backup_lacks_begins_above_the_numbers_that_its_readers_saw(fixture: Fixture) {
     let lost = fixture.stream().await;
     let (_database, store) = copy(&fixture).await;
     write(&lost, &[("a", "1"), ("b", "1")]).await;
@@ -109,7 +109,7 @@ async fn a_table_that_a_backup_knows_nothing_of_begins_above_what_its_readers_sa
 }
 
 #[tokio::test]
-async fn a_restart_of_the_same_postgres_raises_nothing() {
+async fn a_restart_of_the_same_postgres_raises_no_change_numbers() {
     let Some(fixture) = Fixture::new(Dialect::Postgres).await else {
         return;
     };

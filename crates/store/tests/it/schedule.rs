@@ -37,7 +37,7 @@ async fn end_with(store: &Store, id: RunId, notes: RunNotes, at: Timestamp) {
 }
 
 #[on_both_databases]
-async fn several_workers_get_each_due_sync_once(fixture: Fixture) {
+async fn several_workers_claim_each_due_sync_once(fixture: Fixture) {
     for number in 0..40 {
         let connection = fixture.connection(&format!("c{number}")).await;
         fixture.sync(connection, Some(NOW)).await;
@@ -67,7 +67,7 @@ async fn several_workers_get_each_due_sync_once(fixture: Fixture) {
 }
 
 #[on_both_databases]
-async fn a_dead_workers_run_is_taken_over_and_it_can_neither_beat_nor_finish(fixture: Fixture) {
+async fn the_run_of_a_dead_worker_is_claimed_and_it_can_neither_renew_nor_finish_it(fixture: Fixture) {
     let connection = fixture.connection("c").await;
     let sync = fixture.sync(connection, Some(NOW)).await;
     let first = claim(&fixture.store, "dead", NOW, 5).await.remove(0);
@@ -123,7 +123,7 @@ async fn a_dead_workers_run_is_taken_over_and_it_can_neither_beat_nor_finish(fix
 }
 
 #[on_both_databases]
-async fn a_run_asked_for_is_made_once_and_found_by_the_claim(fixture: Fixture) {
+async fn a_requested_run_is_created_once_and_found_by_the_claim(fixture: Fixture) {
     let connection = fixture.connection("c").await;
     let sync = fixture.sync(connection, None).await;
     let (run, existed) = fixture
@@ -171,7 +171,7 @@ async fn a_run_asked_for_is_made_once_and_found_by_the_claim(fixture: Fixture) {
 }
 
 #[on_both_databases]
-async fn an_ended_run_stays_as_it_is(fixture: Fixture) {
+async fn an_ended_run_does_not_change(fixture: Fixture) {
     let connection = fixture.connection("c").await;
     let sync = fixture.sync(connection, Some(NOW)).await;
     let id = claim(&fixture.store, "w", NOW, 5).await.remove(0).run.id;
@@ -221,7 +221,7 @@ async fn history(fixture: &Fixture, sync: SyncId, count: i64) -> Vec<RunId> {
 }
 
 #[on_both_databases]
-async fn runs_page_newest_first_within_their_environment_and_old_ones_go(fixture: Fixture) {
+async fn runs_are_listed_newest_first_in_their_environment_and_old_ones_are_deleted(fixture: Fixture) {
     let (dev, other) = (
         fixture.environment("dev").await,
         fixture.environment("other").await,
@@ -295,7 +295,7 @@ async fn runs_page_newest_first_within_their_environment_and_old_ones_go(fixture
 }
 
 #[on_both_databases]
-async fn an_ensured_sync_is_left_as_it_is_and_found_by_its_filters(fixture: Fixture) {
+async fn ensuring_an_existing_sync_changes_nothing_and_filters_find_it(fixture: Fixture) {
     let dev = fixture.environment("dev").await;
     let connection = fixture.connection("c").await;
     let sync = fixture.sync(connection, Some(NOW)).await;
@@ -366,7 +366,7 @@ fn new_slice(kind: &str) -> slices::NewSlice {
 }
 
 #[on_both_databases]
-async fn runs_that_changed_nothing_go_when_they_are_behind_the_newest(fixture: Fixture) {
+async fn old_runs_that_changed_nothing_are_deleted(fixture: Fixture) {
     let connection = fixture.connection("c").await;
     let sync = fixture.sync(connection, None).await;
     let mut changed = Vec::new();

@@ -69,7 +69,7 @@ async fn works_again(store: &Store) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_is_suspended_costs_errors_in_time_and_nothing_after() {
+async fn a_suspended_server_causes_errors_in_time_and_none_afterwards() {
     let Some(server) = TestServer::start() else { return };
     let database = server.database();
     let store = store(&database.url).await;
@@ -157,7 +157,7 @@ async fn copy(from: &mut (impl AsyncReadExt + Unpin), to: &mut (impl AsyncWriteE
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn connections_that_a_network_swallows_are_given_up_and_new_ones_made() {
+async fn connections_that_a_network_drops_silently_are_replaced() {
     let Some(server) = TestServer::start() else { return };
     let database = server.database();
     let proxy = Proxy::to(server.socket()).await;
@@ -220,7 +220,7 @@ async fn locked(path: &Path) -> impl FnOnce() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn writers_of_a_locked_file_all_fail_in_time_while_readers_go_on() {
+async fn writers_of_a_locked_file_fail_in_time_while_readers_continue() {
     let database = TestDatabase::new(Dialect::Sqlite).await.unwrap();
     let store = store(&database.url).await;
     write(&store, "before").await.unwrap();
@@ -252,7 +252,7 @@ async fn writers_of_a_locked_file_all_fail_in_time_while_readers_go_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn asking_whether_a_file_takes_writes_writes_nothing() {
+async fn checking_that_a_file_is_writable_writes_nothing() {
     let database = TestDatabase::new(Dialect::Sqlite).await.unwrap();
     let store = store(&database.url).await;
     let log = database.url.sqlite_path().unwrap().with_extension("db-wal");
@@ -271,7 +271,7 @@ async fn asking_whether_a_file_takes_writes_writes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_long_change_of_tables_is_not_cut_off() {
+async fn a_long_migration_is_not_cut_off() {
     let Some(database) = TestDatabase::new(Dialect::Postgres).await else {
         return;
     };

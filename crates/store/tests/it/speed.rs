@@ -227,7 +227,7 @@ impl Load {
 #[tokio::test]
 #[ignore = "a measurement of half a minute, not a check"]
 #[expect(clippy::print_stdout, reason = "the answer")]
-async fn pages_are_written_this_fast() {
+async fn measures_how_fast_pages_are_written() {
     const PAGES: u64 = 100;
     let each = |spent: Duration| spent.as_secs_f64() * 1e6 / f64::from(u32::try_from(PAGES * ROWS).unwrap());
     for database in databases().await {

@@ -10,7 +10,7 @@ use testkit_macros::on_both_databases;
 use crate::fixture::{Fixture, model, name, record};
 
 #[on_both_databases]
-async fn several_processes_may_make_the_same_table_at_once(fixture: Fixture) {
+async fn several_processes_may_create_the_same_table_at_once(fixture: Fixture) {
     let other = fixture.database.store().await;
     let (a, b) = tokio::join!(
         fixture.store.write(|c| tables::ensure(c, &model())),
@@ -78,7 +78,7 @@ async fn a_new_column_and_filter_are_added_and_old_rows_stay(fixture: Fixture) {
 }
 
 #[on_both_databases]
-async fn another_type_or_key_is_refused_with_a_way_out(fixture: Fixture) {
+async fn another_type_or_key_is_refused_with_advice(fixture: Fixture) {
     fixture
         .store
         .write(|c| tables::ensure(c, &model()))

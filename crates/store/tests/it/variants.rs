@@ -40,7 +40,7 @@ async fn has_table(store: &Store, table: &str) -> bool {
 }
 
 #[on_both_databases]
-async fn the_table_of_a_variant_goes_with_the_last_connection_that_has_it(fixture: Fixture) {
+async fn the_table_of_a_variant_is_dropped_with_its_last_connection(fixture: Fixture) {
     let (one, two) = (fixture.connection("c1").await, fixture.connection("c2").await);
     for connection in [one, two] {
         fixture.store.write(move |c| make(c, connection)).await.unwrap();
@@ -52,7 +52,7 @@ async fn the_table_of_a_variant_goes_with_the_last_connection_that_has_it(fixtur
 }
 
 #[on_both_databases]
-async fn a_variant_that_is_made_while_another_goes_has_its_table(fixture: Fixture) {
+async fn a_variant_that_is_created_while_another_is_dropped_has_its_table(fixture: Fixture) {
     let other = fixture.database.store().await;
     let (one, two) = (fixture.connection("c1").await, fixture.connection("c2").await);
     for _ in 0..10 {
@@ -70,7 +70,7 @@ async fn a_variant_that_is_made_while_another_goes_has_its_table(fixture: Fixtur
 }
 
 #[on_both_databases]
-async fn a_start_drops_what_deleted_variants_left_and_nothing_else(fixture: Fixture) {
+async fn a_start_drops_tables_of_deleted_variants_and_nothing_else(fixture: Fixture) {
     let connection = fixture.connection("c1").await;
     let table = |variant: &str| model().of_variant(&variant.parse().unwrap());
     let (left, filled) = (table("left"), table("filled"));

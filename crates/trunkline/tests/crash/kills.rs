@@ -22,7 +22,7 @@ impl Drop for Seed {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn fifty_kills_with_two_workers_on_postgres_lose_and_double_nothing() {
+async fn fifty_kills_of_two_workers_on_postgres_neither_lose_nor_duplicate_rows() {
     let Some(app) = of(25_000).start(Dialect::Postgres).await else {
         return;
     };
@@ -32,7 +32,7 @@ async fn fifty_kills_with_two_workers_on_postgres_lose_and_double_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn twenty_kills_on_sqlite_lose_and_double_nothing_and_leave_no_secret() {
+async fn twenty_kills_on_sqlite_neither_lose_nor_duplicate_rows_and_leave_no_secret() {
     let Some(app) = of(12_000).start(Dialect::Sqlite).await else {
         return;
     };

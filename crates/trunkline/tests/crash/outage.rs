@@ -12,7 +12,7 @@ use crate::processes::Place;
 const SECONDS: Duration = Duration::from_mins(1);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn runs_that_lose_their_database_go_on_in_seconds_and_none_fails() {
+async fn runs_that_lose_their_database_continue_in_seconds_and_none_fails() {
     let Some(server) = TestServer::start() else { return };
     let builder = of(30_000).database(server.database());
     let app = builder.start(Dialect::Postgres).await.unwrap();

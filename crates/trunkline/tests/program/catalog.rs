@@ -52,7 +52,7 @@ impl Apart {
 }
 
 #[test]
-fn a_provider_file_that_only_the_gateway_has_serves_every_command() {
+fn every_command_works_for_a_provider_file_that_only_the_gateway_has() {
     let apart = Apart::new();
     let running = apart.start();
 
@@ -87,7 +87,7 @@ fn a_provider_file_that_only_the_gateway_has_serves_every_command() {
 }
 
 #[test]
-fn an_integration_that_was_made_over_the_api_serves_every_command() {
+fn every_command_works_for_an_integration_that_was_created_over_the_api() {
     let apart = Apart::new();
     let running = apart.start();
     let url = format!("{}/integrations", running.url());

@@ -48,7 +48,7 @@ fn every_variable_of_the_compose_file_is_one_that_the_program_reads() {
 }
 
 #[test]
-fn a_wrong_provider_file_is_told_with_file_and_line_and_status_1() {
+fn an_invalid_provider_file_is_reported_with_file_line_and_status_1() {
     let place = Place::new();
     let text =
         include_str!("../../../../integrations/twilio.yaml").replace("auth_mode: BASIC", "auth_mode: BASICS");
@@ -63,7 +63,7 @@ fn a_wrong_provider_file_is_told_with_file_and_line_and_status_1() {
 }
 
 #[test]
-fn a_right_provider_file_passes() {
+fn a_valid_provider_file_passes() {
     let place = Place::new();
     std::fs::write(
         place.path().join("twilio.yaml"),
@@ -78,7 +78,7 @@ fn a_right_provider_file_passes() {
 }
 
 #[test]
-fn a_file_of_many_entries_is_told_entry_by_entry_and_keeps_nothing_from_starting() {
+fn a_file_of_many_entries_is_reported_entry_by_entry_and_does_not_prevent_a_start() {
     let mut place = Place::new();
     let text = include_str!("../../../registry/tests/fixtures/many.yaml");
     std::fs::write(place.path().join("many.yaml"), text).unwrap();
@@ -113,7 +113,7 @@ fn a_file_of_many_entries_is_told_entry_by_entry_and_keeps_nothing_from_starting
 }
 
 #[test]
-fn a_wrong_provider_file_in_the_folder_keeps_a_server_from_starting() {
+fn an_invalid_provider_file_in_the_folder_prevents_a_start() {
     let mut place = Place::new();
     std::fs::write(place.path().join("mine.yaml"), "display_name: Mine\n").unwrap();
     place.set("TRUNKLINE_INTEGRATIONS_DIR", ".");
@@ -123,7 +123,7 @@ fn a_wrong_provider_file_in_the_folder_keeps_a_server_from_starting() {
 }
 
 #[test]
-fn postgres_without_a_key_says_what_to_set_and_how_to_make_one() {
+fn a_start_on_postgres_without_a_key_says_what_to_set_and_how_to_create_one() {
     let mut place = Place::new();
     place.set(
         "TRUNKLINE_DATABASE__URL",
@@ -140,7 +140,7 @@ fn postgres_without_a_key_says_what_to_set_and_how_to_make_one() {
 }
 
 #[test]
-fn fresh_keys_are_taken_as_configuration() {
+fn generated_keys_are_accepted_as_configuration() {
     let mut place = Place::new();
     let generated = place.succeed(&["key", "generate"]);
     for line in generated.lines() {

@@ -3,7 +3,7 @@
 use crate::process::Place;
 
 #[test]
-fn the_demo_ends_well_once_every_message_is_there() {
+fn the_demo_succeeds_once_every_message_is_synced() {
     let place = Place::new();
     let shown = place.succeed(&["demo", "--once", "--messages", "2000"]);
     assert!(

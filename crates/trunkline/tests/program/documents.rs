@@ -10,7 +10,7 @@ const OPERATE: &str = include_str!("../../../../docs/operate.md");
 const CALLING: &str = include_str!("../../../../docs/calling.md");
 
 #[test]
-fn every_scope_is_in_the_document_and_in_the_help_and_no_other_is() {
+fn the_scopes_are_the_same_in_the_document_and_the_help() {
     let documented: Vec<&str> = OPERATE
         .lines()
         .filter_map(|line| {
@@ -36,7 +36,7 @@ fn sql(page: &str) -> String {
 }
 
 #[test]
-fn the_role_of_the_document_reads_the_tables_and_no_secret() {
+fn the_documented_role_reads_the_tables_and_no_secret() {
     let Some(server) = TestServer::start() else { return };
     let database = server.database();
     let mut served = Served::new(10);

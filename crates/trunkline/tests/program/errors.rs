@@ -27,7 +27,7 @@ fn fails(variables: &[(&str, &str)], arguments: &[&str], status: i32, told: &[&s
 const SERVE: &[&str] = &["serve", "--listen", "127.0.0.1:0"];
 
 #[test]
-fn a_setting_that_cannot_be_used_is_named_with_its_variable_and_the_way_out() {
+fn an_invalid_setting_is_reported_with_its_variable_and_advice() {
     let serve = |variable: (&str, &str), told: &[&str]| drop(fails(&[variable], SERVE, 2, told));
     serve(
         ("TRUNKLINE_INTEGRATIONS_DIR", "nowhere"),
@@ -86,7 +86,7 @@ fn a_setting_that_cannot_be_used_is_named_with_its_variable_and_the_way_out() {
 }
 
 #[test]
-fn a_setting_for_a_provider_that_does_not_exist_is_refused_with_what_was_meant() {
+fn a_setting_for_an_unknown_provider_is_refused_with_the_most_similar_one() {
     let typo = ("TRUNKLINE_PROVIDERS__TWLIO__BASE_URL", "http://127.0.0.1:1");
     let told = [
         "TRUNKLINE_PROVIDERS__TWLIO__",
@@ -114,7 +114,7 @@ fn a_file_that_is_not_toml_is_named_with_the_line() {
 }
 
 #[test]
-fn a_port_in_use_is_a_failure_that_names_the_ways_to_another() {
+fn a_port_in_use_is_an_error_that_says_how_to_choose_another() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let told = [
@@ -151,7 +151,7 @@ fn a_key_that_is_missing_and_one_that_is_refused_are_told_apart() {
 }
 
 #[test]
-fn what_nobody_can_be_asked_for_is_wrong_usage() {
+fn a_missing_value_without_a_terminal_is_a_usage_error() {
     let served = Served::new(1);
     let running = served.start();
     let url = running.url();

@@ -16,7 +16,7 @@ fn part(id: &str, from: usize, to: usize) -> &str {
 }
 
 #[test]
-fn the_beginning_of_an_id_names_a_run_a_connection_or_a_key_while_it_is_the_only_one() {
+fn a_unique_prefix_of_an_id_names_a_run_a_connection_or_a_key() {
     let served = Served::new(10);
     let running = served.start();
     let made = served.ask(&running, &["connect", "twilio"]);
@@ -91,7 +91,7 @@ fn the_beginning_of_an_id_names_a_run_a_connection_or_a_key_while_it_is_the_only
 }
 
 #[test]
-fn a_name_that_an_app_chose_must_be_whole() {
+fn a_name_that_an_app_chose_must_be_complete() {
     let served = Served::new(5);
     let running = served.start();
     served.ask(

@@ -62,7 +62,7 @@ fn terminate(server: &TestServer, running: Running) -> Vec<String> {
 }
 
 #[test]
-fn a_server_answers_503_in_time_while_its_database_is_silent_and_serves_again_after() {
+fn a_server_responds_503_in_time_while_its_database_is_silent_and_recovers() {
     let Some(server) = TestServer::start() else { return };
     let place = place(&server);
     let mut running = place.start(&["serve", "--no-worker", "--listen", "127.0.0.1:0"]);
@@ -98,7 +98,7 @@ fn a_server_answers_503_in_time_while_its_database_is_silent_and_serves_again_af
 }
 
 #[test]
-fn a_worker_waits_for_a_silent_database_and_ends_when_it_is_told_to() {
+fn a_worker_waits_for_a_silent_database_and_ends_on_a_signal() {
     let Some(server) = TestServer::start() else { return };
     let place = place(&server);
     let mut running = place.start(&["worker"]);
@@ -130,7 +130,7 @@ fn a_second_signal_ends_a_process_at_once() {
 }
 
 #[test]
-fn a_start_warns_if_the_processes_may_open_more_connections_than_the_server_takes() {
+fn a_start_warns_if_processes_may_open_more_connections_than_the_server_allows() {
     let Some(server) = TestServer::start() else {
         return;
     };

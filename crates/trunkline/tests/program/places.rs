@@ -38,7 +38,7 @@ fn a_command_without_a_database_says_so_and_creates_nothing() {
 }
 
 #[test]
-fn a_database_that_is_named_and_not_there_is_named_in_the_error() {
+fn a_configured_database_that_does_not_exist_is_named_in_the_error() {
     let mut place = Place::new();
     place.set("TRUNKLINE_DATABASE__URL", "sqlite://elsewhere/mine.db");
     let ended = place.run(&["environments", "list"]);
@@ -47,7 +47,7 @@ fn a_database_that_is_named_and_not_there_is_named_in_the_error() {
 }
 
 #[test]
-fn commands_that_need_no_database_create_none() {
+fn commands_that_need_no_database_do_not_create_one() {
     let place = Place::new();
     for command in [
         &["providers", "list"][..],

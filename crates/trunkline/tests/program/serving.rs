@@ -62,7 +62,7 @@ impl Served {
 }
 
 #[test]
-fn a_first_start_makes_a_key_file_for_its_owner_and_shows_an_api_key_once() {
+fn a_first_start_creates_a_private_key_file_and_shows_an_api_key_once() {
     let place = Place::new();
     let first = place.start(&["serve", "--listen", "127.0.0.1:0"]);
     let shown: Vec<String> = first
@@ -93,7 +93,7 @@ fn a_first_start_makes_a_key_file_for_its_owner_and_shows_an_api_key_once() {
 }
 
 #[test]
-fn a_terminated_server_and_an_interrupted_worker_end_well() {
+fn a_terminated_server_and_an_interrupted_worker_exit_successfully() {
     let place = Place::new();
     let (status, log) = place.start(&["serve", "--listen", "127.0.0.1:0"]).signal("TERM");
     assert_eq!(status.code(), Some(0), "{log:#?}");
@@ -102,7 +102,7 @@ fn a_terminated_server_and_an_interrupted_worker_end_well() {
 }
 
 #[test]
-fn people_connect_sync_and_read_over_the_command_line() {
+fn connecting_syncing_and_reading_work_on_the_command_line() {
     let served = Served::new(40);
     let running = served.start();
     assert!(served.ask(&running, &["health"]).contains("is up"));
@@ -142,7 +142,7 @@ fn people_connect_sync_and_read_over_the_command_line() {
 }
 
 #[test]
-fn refused_credentials_are_told_in_words() {
+fn refused_credentials_are_reported_in_plain_words() {
     let mut served = Served::new(10);
     served
         .place
@@ -158,7 +158,7 @@ fn refused_credentials_are_told_in_words() {
 }
 
 #[test]
-fn a_key_that_may_not_read_a_sync_is_told_when_connecting_and_in_lists() {
+fn a_key_that_may_not_read_a_sync_is_reported_by_connect_and_lists() {
     let mut served = Served::new(10);
     let known = served.simulator.credentials().clone();
     served.place.set("TWILIO_API_KEY_SID", &known.restricted_key_sid);
@@ -195,7 +195,7 @@ fn a_key_that_may_not_read_a_sync_is_told_when_connecting_and_in_lists() {
 }
 
 #[test]
-fn a_key_is_rotated_while_a_server_runs_and_the_old_one_can_go() {
+fn a_key_is_rotated_while_a_server_runs_and_the_old_one_can_be_removed() {
     let served = Served::new(20);
     let running = served.start();
     served.ask(&running, &["connect", "twilio", "--connection-id", "acme"]);

@@ -159,7 +159,7 @@ fn tables_fit_80_columns_and_ids_can_be_copied() {
 }
 
 #[test]
-fn an_error_is_broken_between_words_and_says_more_than_a_line() {
+fn a_long_error_is_wrapped_between_words() {
     let mut place = Place::new();
     place.set("TRUNKLINE_INTEGRATIONS_DIR", "a-folder-that-is-not-there");
     let (status, text) = OnTerminal::start(&place, 80, &["serve", "--port", "0"]).end();
@@ -178,7 +178,7 @@ fn an_error_is_broken_between_words_and_says_more_than_a_line() {
 }
 
 #[test]
-fn no_color_and_a_dumb_terminal_get_plain_text() {
+fn no_color_and_dumb_terminals_get_plain_text() {
     for (name, value) in [("NO_COLOR", "1"), ("TERM", "dumb")] {
         let mut served = Served::new(30);
         served.place.set(name, value);
@@ -212,7 +212,7 @@ fn no_color_and_a_dumb_terminal_get_plain_text() {
 }
 
 #[test]
-fn a_person_is_asked_for_what_is_missing_and_again_for_what_is_wrong() {
+fn the_terminal_asks_for_missing_values_and_again_for_invalid_ones() {
     let served = Served::new(5);
     let running = served.start();
     let known = served.simulator.credentials();
@@ -239,7 +239,7 @@ fn a_person_is_asked_for_what_is_missing_and_again_for_what_is_wrong() {
 }
 
 #[test]
-fn ctrl_c_at_a_question_ends_with_130_and_a_visible_cursor() {
+fn ctrl_c_at_a_prompt_exits_with_130_and_a_visible_cursor() {
     let served = Served::new(5);
     let running = served.start();
     let mut place = Place::new();

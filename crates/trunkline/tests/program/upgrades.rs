@@ -50,7 +50,7 @@ fn an_older_program_refuses_the_database_of_a_newer_one() {
 }
 
 #[test]
-fn a_server_that_was_stopped_leaves_one_whole_file() {
+fn a_stopped_server_leaves_a_single_database_file() {
     let place = Place::new();
     for _ in 0..3 {
         let running = place.start(&["serve", "--listen", "127.0.0.1:0"]);

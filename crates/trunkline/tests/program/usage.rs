@@ -35,7 +35,7 @@ fn help_version_and_completion_are_commands() {
 }
 
 #[test]
-fn a_typing_error_ends_with_status_2_and_what_was_meant() {
+fn a_typing_error_exits_with_status_2_and_a_suggestion() {
     let ended = Place::new().run(&["conections"]);
     assert_eq!(ended.status.code(), Some(2));
     assert!(ended.err.contains("'connections'"), "{}", ended.err);
@@ -63,7 +63,7 @@ fn an_address_to_listen_on_may_be_a_name_or_a_port_alone() {
 }
 
 #[test]
-fn health_is_told_to_programs_too() {
+fn health_has_a_form_for_programs() {
     let place = Place::new();
     let running = place.start(&["serve", "--no-worker", "--listen", "127.0.0.1:0"]);
     let json = |ended: &str| serde_json::from_str::<serde_json::Value>(ended).unwrap();
@@ -78,7 +78,7 @@ fn health_is_told_to_programs_too() {
 }
 
 #[test]
-fn names_that_are_not_there_are_met_with_what_was_meant() {
+fn unknown_names_are_reported_with_a_suggestion() {
     let served = Served::new(20);
     let running = served.start();
     served.ask(&running, &["connect", "twilio", "--connection-id", "my-twilio"]);
@@ -184,7 +184,7 @@ fn in_a_pipe_tables_are_tab_separated_values_with_stable_headings() {
 }
 
 #[test]
-fn a_secret_on_the_command_line_is_taken_with_a_warning_and_one_from_a_file_without() {
+fn a_secret_on_the_command_line_is_accepted_with_a_warning_and_one_from_a_file_without() {
     let served = Served::new(5);
     let running = served.start();
     let known = served.simulator.credentials();

@@ -81,7 +81,7 @@ fn each_credential_sees_what_its_kind_may() {
 }
 
 #[test]
-fn a_restricted_key_can_be_allowed_more() {
+fn a_restricted_key_can_get_more_permissions() {
     let config = SimConfig {
         restricted: vec![Permission::MessagesRead],
         ..frozen(10, 5)
@@ -101,7 +101,7 @@ fn a_restricted_key_can_be_allowed_more() {
 }
 
 #[test]
-fn an_account_bears_its_auth_token_and_its_state() {
+fn an_account_shows_its_auth_token_and_its_status() {
     let simulator = start(10, 5);
     let known = simulator.credentials();
     let account = get(
@@ -138,7 +138,7 @@ fn a_revoked_user_is_refused_until_restored() {
 }
 
 #[test]
-fn bad_queries_are_told_with_twilios_codes() {
+fn invalid_queries_are_refused_with_twilios_codes() {
     let simulator = start(100, 5);
     for (query, expected) in [
         ("DateSent=yesterday", (400, 20001)),
@@ -172,7 +172,7 @@ fn bad_queries_are_told_with_twilios_codes() {
 }
 
 #[test]
-fn a_path_without_json_is_answered_in_xml_and_headers_are_twilios() {
+fn a_path_without_json_has_an_xml_response_and_twilios_headers() {
     let simulator = start(10, 5);
     let known = simulator.credentials();
     let path = format!("/2010-04-01/Accounts/{}/Messages", known.account_sid);

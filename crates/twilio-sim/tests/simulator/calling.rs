@@ -102,7 +102,7 @@ fn calls_are_listed_newest_first_and_filtered() {
 }
 
 #[test]
-fn bad_calls_are_told_with_twilios_codes() {
+fn invalid_calls_are_refused_with_twilios_codes() {
     let simulator = start(0, 5);
     let path = account_path(&simulator, "Calls.json");
     let own = own_number(&simulator);

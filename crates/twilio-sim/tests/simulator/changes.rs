@@ -11,7 +11,7 @@ use crate::client::{
 };
 
 #[test]
-fn a_message_lives_its_life_by_the_clock() {
+fn a_message_changes_status_as_the_clock_moves() {
     let simulator = start(0, 5);
     let service = format!("MG{}", "0".repeat(32));
     let sid = simulator.insert(NewMessage {
@@ -219,7 +219,7 @@ fn redacting_canceling_and_deleting_work_over_the_api() {
 }
 
 #[test]
-fn a_late_arrival_stands_where_its_date_puts_it() {
+fn a_late_message_is_listed_by_its_date() {
     let simulator = start(1000, 10);
     let at = noon() - Duration::days(4);
     let late = simulator.insert(NewMessage {
@@ -239,7 +239,7 @@ fn a_late_arrival_stands_where_its_date_puts_it() {
 }
 
 #[test]
-fn the_control_addresses_do_what_the_handle_does() {
+fn the_control_routes_do_what_the_handle_does() {
     let simulator = start(2500, 10);
     let url = simulator.url();
     let json = "Content-Type: application/json\r\n";

@@ -122,7 +122,7 @@ fn too_many_requests_at_a_time_are_refused_and_counted() {
 }
 
 #[test]
-fn a_cut_body_ends_early_and_a_slow_one_late() {
+fn a_truncated_body_ends_early_and_a_slow_one_late() {
     let (_, answer) = under(Faults {
         rate_cut: 1.0,
         ..off()
@@ -139,7 +139,7 @@ fn a_cut_body_ends_early_and_a_slow_one_late() {
 }
 
 #[test]
-fn latency_delays_every_answer() {
+fn latency_delays_every_response() {
     let started = Instant::now();
     let (_, answer) = under(Faults {
         latency_ms: 200,
@@ -150,7 +150,7 @@ fn latency_delays_every_answer() {
 }
 
 #[test]
-fn bodies_are_compressed_only_for_those_who_accept_it() {
+fn bodies_are_compressed_only_for_clients_that_accept_it() {
     let (simulator, plain) = under(Faults { gzip: true, ..off() });
     assert!(!plain.headers.contains_key("content-encoding"));
     let known = simulator.credentials();
@@ -192,7 +192,7 @@ fn links_can_loop_and_lead_elsewhere() {
 }
 
 #[test]
-fn odd_fields_come_in_some_records_and_leave_the_sid_alone() {
+fn odd_fields_appear_in_some_records_and_never_replace_the_sid() {
     let (simulator, answer) = under(Faults {
         bad_fields: 0.5,
         ..off()
@@ -206,7 +206,7 @@ fn odd_fields_come_in_some_records_and_leave_the_sid_alone() {
 }
 
 #[test]
-fn faults_are_drawn_alike_for_the_same_seed_and_leave_the_control_addresses_alone() {
+fn the_same_seed_draws_the_same_faults_and_control_routes_have_none() {
     let statuses = || -> Vec<u16> {
         let simulator = start(10, 5);
         simulator.set_faults(Faults {

@@ -6,7 +6,7 @@ use twilio_sim::Faults;
 use crate::client::{get, start};
 
 #[test]
-fn a_number_is_described_and_packages_come_only_when_asked_for() {
+fn a_lookup_has_data_packages_only_if_they_are_requested() {
     let simulator = start(0, 5);
     let plain = get(&simulator, "/v2/PhoneNumbers/%2B14155550100").json();
     assert_eq!(plain["valid"], true);
@@ -47,7 +47,7 @@ fn line_types_follow_from_the_number() {
 }
 
 #[test]
-fn an_impossible_number_is_answered_with_its_errors() {
+fn a_lookup_of_an_impossible_number_returns_its_errors() {
     let simulator = start(0, 5);
     for (number, error) in [
         ("+1415", "TOO_SHORT"),
@@ -71,7 +71,7 @@ fn an_impossible_number_is_answered_with_its_errors() {
 }
 
 #[test]
-fn faults_touch_the_product_apis_and_their_requests_are_logged() {
+fn faults_apply_to_the_product_apis_and_their_requests_are_logged() {
     let simulator = start(0, 5);
     simulator.set_faults(Faults {
         rate_429: 1.0,

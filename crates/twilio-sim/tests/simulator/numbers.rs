@@ -106,7 +106,7 @@ fn numbers_for_sale_are_searched_by_area_digits_and_capability() {
 }
 
 #[test]
-fn small_lists_lead_back_and_know_the_faults_of_lists() {
+fn small_lists_have_previous_links_and_the_faults_of_lists() {
     let simulator = start(0, 5);
     let first = account_path(&simulator, "IncomingPhoneNumbers.json?PageSize=5");
     let page = get(&simulator, &first).json();

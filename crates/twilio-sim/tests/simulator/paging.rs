@@ -25,7 +25,7 @@ fn paging_shows_every_message_exactly_once_and_newest_first() {
 }
 
 #[test]
-fn a_days_filter_takes_the_whole_day_at_both_ends() {
+fn a_filter_by_days_includes_both_days_completely() {
     let simulator = start(5000, 30);
     let day = |message: &Value| date(message, "date_sent").map(|at| at.date_naive().to_string());
     let mut by_day: BTreeMap<String, usize> = BTreeMap::new();
@@ -55,7 +55,7 @@ fn a_days_filter_takes_the_whole_day_at_both_ends() {
 }
 
 #[test]
-fn a_time_of_day_counts_unless_it_is_switched_to_be_ignored() {
+fn a_time_of_day_is_respected_unless_configured_otherwise() {
     let simulator = start(5000, 10);
     let query = "DateSent%3E=2026-11-18T12:00:00Z&DateSent%3C=2026-11-18T12:59:59Z&PageSize=1000";
     let hour = page_through(&simulator, query, |_| ()).len();
@@ -155,7 +155,7 @@ fn a_deleted_anchor_is_refused_when_anchors_are_strict() {
 }
 
 #[test]
-fn undated_messages_stand_in_the_whole_list_and_under_no_date_filter() {
+fn undated_messages_are_in_the_whole_list_and_in_no_date_filter() {
     let simulator = Simulator::start(SimConfig {
         undated_per_mille: 50,
         ..frozen(2000, 20)
@@ -178,7 +178,7 @@ fn undated_messages_stand_in_the_whole_list_and_under_no_date_filter() {
 }
 
 #[test]
-fn numbers_can_be_filtered_by() {
+fn messages_are_filtered_by_number() {
     let simulator = start(2000, 20);
     let all = truth(&simulator);
     let number = all[3]["to"].as_str().unwrap().to_owned();
@@ -192,7 +192,7 @@ fn numbers_can_be_filtered_by() {
 }
 
 #[test]
-fn a_seed_repeats_a_simulator_and_another_does_not() {
+fn the_same_seed_makes_the_same_simulator_and_another_does_not() {
     let (one, two) = (start(300, 10), start(300, 10));
     assert_eq!(truth(&one), truth(&two));
     assert_eq!(one.credentials(), two.credentials());
@@ -205,7 +205,7 @@ fn a_seed_repeats_a_simulator_and_another_does_not() {
 }
 
 #[test]
-fn a_million_messages_start_at_once_and_page_deep_cheaply() {
+fn a_million_messages_start_quickly_and_deep_pages_are_cheap() {
     let started = Instant::now();
     let simulator = Simulator::start(SimConfig {
         messages: 1_000_000,

@@ -5,7 +5,7 @@ use chrono::Duration;
 use crate::client::{exchange, get, messages_path, own_number, send, start};
 
 #[test]
-fn a_send_is_stored_and_answered_without_feedback() {
+fn a_sent_message_is_stored_and_returned_without_feedback() {
     let simulator = start(10, 5);
     let form = format!(
         "To=%2B15558675310&From={}&Body=Gr%C3%BC%C3%9Fe+%F0%9F%98%8A",
@@ -27,7 +27,7 @@ fn a_send_is_stored_and_answered_without_feedback() {
 }
 
 #[test]
-fn media_services_and_schedules_show_in_the_answer() {
+fn media_services_and_schedules_are_in_the_response() {
     let simulator = start(10, 5);
     let path = messages_path(&simulator, ".json");
     let own = own_number(&simulator);
@@ -59,7 +59,7 @@ fn media_services_and_schedules_show_in_the_answer() {
 }
 
 #[test]
-fn incomplete_and_invalid_sends_are_told_with_twilios_codes() {
+fn incomplete_and_invalid_messages_are_refused_with_twilios_codes() {
     let simulator = start(10, 5);
     let path = messages_path(&simulator, ".json");
     let own = own_number(&simulator);
@@ -195,7 +195,7 @@ fn only_a_scheduled_message_is_canceled() {
 }
 
 #[test]
-fn a_recipient_made_unreachable_is_refused_until_taken_back() {
+fn an_unreachable_recipient_is_refused_until_reset() {
     let simulator = start(10, 5);
     let path = messages_path(&simulator, ".json");
     let form = format!("To=%2B15558675310&From={}&Body=x", own_number(&simulator));

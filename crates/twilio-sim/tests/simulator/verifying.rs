@@ -31,7 +31,7 @@ fn wrong(simulator: &Simulator) -> &'static str {
 }
 
 #[test]
-fn the_right_code_approves_and_then_nothing_is_left_to_check() {
+fn the_right_code_approves_and_ends_the_verification() {
     let simulator = start(0, 5);
     let answer = start_verification(&simulator);
     let sent = answer.json();
@@ -131,7 +131,7 @@ fn a_verification_expires_after_ten_minutes_and_can_be_canceled_before() {
 }
 
 #[test]
-fn bad_verifications_are_told_with_twilios_codes() {
+fn invalid_verifications_are_refused_with_twilios_codes() {
     let simulator = start(0, 5);
     let sends = format!("{}/Verifications", service(&simulator));
     let checks = format!("{}/VerificationCheck", service(&simulator));
@@ -180,7 +180,7 @@ fn services_are_listed_with_meta_paging_and_absolute_links() {
 }
 
 #[test]
-fn a_host_of_twilios_tells_the_product_and_stands_in_links() {
+fn the_host_selects_the_product_and_is_used_in_links() {
     let simulator = start(0, 5);
     let known = simulator.credentials();
     let auth = Some((known.account_sid.as_str(), known.auth_token.as_str()));
@@ -211,7 +211,7 @@ fn a_host_of_twilios_tells_the_product_and_stands_in_links() {
 }
 
 #[test]
-fn product_apis_let_in_whom_the_2010_api_lets_in() {
+fn product_apis_accept_the_same_credentials_as_the_2010_api() {
     let simulator = Simulator::start(SimConfig {
         restricted: vec![Permission::Lookups],
         ..frozen(0, 5)

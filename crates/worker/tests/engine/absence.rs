@@ -34,7 +34,7 @@ fn by_offset(
 }
 
 #[on_both_databases]
-async fn a_row_that_slips_past_an_offset_stays(dialect: Dialect) {
+async fn a_row_that_moves_past_an_offset_stays(dialect: Dialect) {
     let list = shelf(10);
     let calls = 6;
     // In the second run the first record goes after the first page was read, so that "02" is on no page.
@@ -103,7 +103,7 @@ async fn a_row_that_moves_to_the_front_while_it_is_read_stays(dialect: Dialect) 
 }
 
 #[on_both_databases]
-async fn real_deletions_of_a_list_that_never_stands_still_are_found(dialect: Dialect) {
+async fn deletions_are_found_in_a_list_that_always_changes(dialect: Dialect) {
     let list = shelf(30);
     // From the second run on each reading of the list loses its newest record while it is read.
     let play = by_offset(Arc::clone(&list), |asked, list| {
@@ -127,7 +127,7 @@ async fn real_deletions_of_a_list_that_never_stands_still_are_found(dialect: Dia
 const BY_KEY: &str = "paginate: { type: none }\nreread: { path: \"/things/${record.id}\" }";
 
 #[on_both_databases]
-async fn where_one_record_can_be_read_its_key_decides(dialect: Dialect) {
+async fn a_recheck_by_key_decides_whether_a_row_is_deleted(dialect: Dialect) {
     let play = |asked: &Asked| match (asked.path.as_str(), asked.number) {
         ("/things", 0) => page(&things(["a", "b", "c", "d"]), json!({})),
         ("/things", _) => page(&things(["a"]), json!({})),
@@ -171,7 +171,7 @@ async fn records_that_cannot_be_read_by_key_block_no_others(dialect: Dialect) {
 }
 
 #[on_both_databases]
-async fn a_row_that_was_falsely_marked_comes_back(dialect: Dialect) {
+async fn a_row_that_was_wrongly_marked_deleted_comes_back(dialect: Dialect) {
     let play = by_offset(shelf(4), |_, _| {});
     acme::on(dialect, BY_OFFSET, play, async |acme| {
         // As earlier versions did, and that while the clock was a day ahead.

@@ -19,7 +19,7 @@ fn slow_and_long() -> AppBuilder {
 }
 
 #[on_both_databases(slow_and_long())]
-async fn a_first_reading_that_is_stopped_goes_on_where_it_stood(app: TestApp) {
+async fn a_stopped_backfill_continues_where_it_was(app: TestApp) {
     let name = app.connect_twilio().await;
     let (stop, worker) = app.start_worker(WorkerOptions::default());
     requests(&app, 40).await;
@@ -56,7 +56,7 @@ fn ninety_days() -> AppBuilder {
 }
 
 #[on_both_databases(ninety_days())]
-async fn a_retention_shorter_than_the_files_costs_few_refusals(app: TestApp) {
+async fn a_retention_shorter_than_that_of_the_file_costs_few_refusals(app: TestApp) {
     let name = app.connect_twilio().await;
     app.run_due().await;
 

@@ -12,7 +12,7 @@ const BY_TOKEN: &str =
     "paginate: { type: cursor, cursor_name_in_request: token, cursor_path_in_response: next }";
 
 #[on_both_databases]
-async fn a_list_that_goes_on_with_empty_pages_ends_the_run(dialect: Dialect) {
+async fn a_list_that_continues_with_empty_pages_ends_the_run(dialect: Dialect) {
     let play = |asked: &Asked| {
         let items = if asked.text("token").is_none() {
             vec![json!({ "id": "a" })]
@@ -46,7 +46,7 @@ async fn run_ten_pages(acme: &Acme) {
 }
 
 #[on_both_databases]
-async fn a_list_longer_than_one_run_reads_is_read_by_several(dialect: Dialect) {
+async fn a_list_longer_than_one_run_may_read_is_read_by_several(dialect: Dialect) {
     // Until the third request the list is short.
     let play = |asked: &Asked| {
         let number = asked.number_of("token").unwrap_or_default();

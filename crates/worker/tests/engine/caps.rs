@@ -64,7 +64,7 @@ fn daily(
 }
 
 #[on_both_databases]
-async fn a_provider_that_keeps_less_and_says_so_by_any_400_is_read_as_far_as_it_goes(dialect: Dialect) {
+async fn a_provider_that_keeps_less_and_responds_400_is_read_as_far_as_it_goes(dialect: Dialect) {
     let play = daily(|_, since| since < NOW - 100 * DAY);
     acme::on(dialect, &format!("{WINDOW}{BY_TOKEN}"), play, async |acme| {
         // The first run, and the one that follows it.
@@ -81,7 +81,7 @@ async fn a_provider_that_keeps_less_and_says_so_by_any_400_is_read_as_far_as_it_
 }
 
 #[on_both_databases]
-async fn a_single_400_costs_nothing(dialect: Dialect) {
+async fn a_single_400_loses_nothing(dialect: Dialect) {
     let refused = Mutex::new(false);
     let play = daily(move |_, since| {
         since < NOW - 100 * DAY && !std::mem::replace(&mut *refused.lock().unwrap(), true)
@@ -167,13 +167,13 @@ async fn a_range_beyond_the_largest_offset_is_read_in_parts(dialect: Dialect) {
 }
 
 #[on_both_databases]
-async fn a_range_in_no_order_is_split_by_its_total(dialect: Dialect) {
+async fn an_unordered_range_is_split_by_its_total(dialect: Dialect) {
     let window = WINDOW.replace("order: newest_first\n", "");
     all_is_read_and_deletions_are_found(dialect, &format!("{window}{CAPPED}"), false).await;
 }
 
 #[on_both_databases]
-async fn a_day_beyond_the_cap_is_told_and_all_others_are_read(dialect: Dialect) {
+async fn a_day_beyond_the_cap_is_reported_and_all_others_are_read(dialect: Dialect) {
     let window = WINDOW
         .replace("unix_seconds, inclusive: lower", "date, inclusive: both")
         .replace("since, to", "from, to")

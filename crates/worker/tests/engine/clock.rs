@@ -23,7 +23,7 @@ async fn run_what_a_right_clock_finds(app: &TestApp) {
 }
 
 #[on_both_databases(small_pages())]
-async fn a_sync_put_off_by_a_clock_that_was_ahead_runs_once_the_clock_is_right(app: TestApp) {
+async fn a_sync_postponed_by_a_clock_that_was_ahead_runs_once_the_clock_is_right(app: TestApp) {
     let name = app.connect_twilio().await;
     app.run_due().await;
     app.clock().advance(YEARS);
@@ -45,7 +45,7 @@ async fn a_sync_put_off_by_a_clock_that_was_ahead_runs_once_the_clock_is_right(a
 }
 
 #[on_both_databases(small_pages())]
-async fn a_first_reading_by_a_clock_that_was_ahead_is_done_again(app: TestApp) {
+async fn a_backfill_by_a_clock_that_was_ahead_is_repeated(app: TestApp) {
     app.clock().advance(YEARS);
     let name = app.connect_twilio().await;
     app.run_due().await;
@@ -60,7 +60,7 @@ async fn a_first_reading_by_a_clock_that_was_ahead_is_done_again(app: TestApp) {
 }
 
 #[on_both_databases(small_pages())]
-async fn a_first_reading_by_a_clock_of_1970_is_completed(app: TestApp) {
+async fn a_backfill_by_a_clock_of_1970_is_completed(app: TestApp) {
     let behind = app.clock().now().as_micros();
     app.clock().advance(-behind);
     let name = app.connect_twilio().await;

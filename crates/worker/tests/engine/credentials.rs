@@ -25,7 +25,7 @@ async fn revoke(app: &TestApp) {
 }
 
 #[on_both_databases]
-async fn a_revoked_key_is_told_and_costs_few_calls_until_it_is_good_again(app: TestApp) {
+async fn a_revoked_key_is_reported_and_causes_few_requests_until_it_works_again(app: TestApp) {
     revoke(&app).await;
     let run = newest_run(&app).await;
     assert_eq!(

@@ -92,7 +92,7 @@ async fn records_beside_a_bad_next_page_are_stored(dialect: Dialect) {
 }
 
 #[on_both_databases]
-async fn a_circle_of_tokens_fails_the_run_and_keeps_its_records(dialect: Dialect) {
+async fn a_cycle_of_tokens_fails_the_run_and_keeps_its_records(dialect: Dialect) {
     let play = |asked: &Asked| match asked.text("token") {
         None => page(&things(["a"]), json!({ "next": "t1" })),
         Some("t1") => page(&things(["b"]), json!({ "next": "t2" })),
@@ -106,7 +106,7 @@ async fn a_circle_of_tokens_fails_the_run_and_keeps_its_records(dialect: Dialect
 }
 
 #[on_both_databases]
-async fn a_short_page_amid_an_offset_list_is_not_its_end(dialect: Dialect) {
+async fn a_short_page_within_an_offset_list_is_not_its_end(dialect: Dialect) {
     let gone = Arc::new(AtomicUsize::new(0));
     let now_gone = Arc::clone(&gone);
     // The provider filters each page after it has cut it.
@@ -160,7 +160,7 @@ async fn a_short_last_page_shown_again_is_the_end(dialect: Dialect) {
 }
 
 #[on_both_databases]
-async fn a_full_last_page_shown_again_proves_nothing(dialect: Dialect) {
+async fn a_full_last_page_shown_again_is_not_the_end(dialect: Dialect) {
     let list = shelf(&["a", "b", "c", "d"]);
     acme::on(dialect, BY_PAGE, clamped(Arc::clone(&list)), async |acme| {
         assert!(acme.incomplete().await.is_some());
@@ -173,7 +173,7 @@ async fn a_full_last_page_shown_again_proves_nothing(dialect: Dialect) {
 }
 
 #[on_both_databases]
-async fn a_list_without_its_sign_of_the_end_is_incomplete(dialect: Dialect) {
+async fn a_list_without_its_end_flag_is_incomplete(dialect: Dialect) {
     let sync = "paginate: { type: cursor, cursor_name_in_request: token, cursor_path_in_response: next, \
          more_path_in_response: more }";
     let play = |asked: &Asked| match asked.number {
@@ -243,7 +243,7 @@ async fn a_list_that_shows_fewer_records_than_its_total_is_incomplete(dialect: D
 }
 
 #[on_both_databases]
-async fn a_list_with_unreadable_records_marks_nothing(dialect: Dialect) {
+async fn a_list_with_unreadable_records_marks_nothing_deleted(dialect: Dialect) {
     let play = |asked: &Asked| {
         let mut list = things(["a", "b"]);
         if asked.number == 1 {
@@ -278,7 +278,7 @@ async fn a_list_of_one_response_is_compared(dialect: Dialect) {
 }
 
 #[on_both_databases]
-async fn an_empty_page_amid_a_list_is_legal(dialect: Dialect) {
+async fn an_empty_page_within_a_list_is_allowed(dialect: Dialect) {
     let play = |asked: &Asked| match asked.text("token") {
         None => page(&things(["a"]), json!({ "next": "0" })),
         Some("9") => page(&things(["b"]), json!({})),

@@ -95,7 +95,7 @@ fn limiting() -> AppBuilder {
 }
 
 #[on_both_databases(limiting())]
-async fn refusals_that_ask_to_wait_are_waited_out(app: TestApp) {
+async fn a_run_waits_as_long_as_rate_limit_responses_ask(app: TestApp) {
     let name = app.connect_twilio().await;
     app.run_due().await;
 
@@ -118,7 +118,7 @@ fn with_little_memory() -> AppBuilder {
 }
 
 #[on_both_databases(with_little_memory())]
-async fn pages_wait_for_a_memory_budget_that_holds_fewer_than_are_read_side_by_side(app: TestApp) {
+async fn pages_wait_for_a_memory_budget_that_holds_fewer_than_are_read_concurrently(app: TestApp) {
     let name = app.connect_twilio().await;
     app.run_due().await;
     assert_table_equals_truth(&app, &name).await;

@@ -18,7 +18,7 @@ fn slow() -> AppBuilder {
 }
 
 #[on_both_databases]
-async fn two_workers_never_read_for_the_same_sync(app: TestApp) {
+async fn two_workers_never_run_the_same_sync(app: TestApp) {
     let names: Vec<String> = (0..20).map(|number| format!("account-{number}")).collect();
     for name in &names {
         app.connect_as(app.admin(), name).await;
@@ -62,7 +62,7 @@ async fn two_workers_never_read_for_the_same_sync(app: TestApp) {
 }
 
 #[on_both_databases(slow())]
-async fn a_dead_workers_run_goes_on_in_a_living_one(app: TestApp) {
+async fn the_run_of_a_dead_worker_continues_in_another(app: TestApp) {
     let name = app.connect_twilio().await;
     let (_, dead) = app.start_worker(WorkerOptions::default());
     requests(&app, 20).await;
@@ -85,7 +85,7 @@ async fn a_dead_workers_run_goes_on_in_a_living_one(app: TestApp) {
 }
 
 #[on_both_databases(slow())]
-async fn a_worker_whose_lease_was_taken_writes_nothing_more(app: TestApp) {
+async fn a_worker_that_lost_its_lease_writes_nothing_more(app: TestApp) {
     let name = app.connect_twilio().await;
     // Its next sign of life comes only after the test.
     let (stop, zombie) = app.start_worker(WorkerOptions {

@@ -42,7 +42,7 @@ async fn every_line_about_a_run_names_its_integration_connection_and_sync(app: T
 }
 
 #[on_both_databases]
-async fn a_failed_run_is_logged_once_without_what_the_provider_said(app: TestApp) {
+async fn a_failed_run_is_logged_once_without_text_of_the_provider(app: TestApp) {
     app.connect_twilio().await;
     app.run_due().await;
     app.simulator()

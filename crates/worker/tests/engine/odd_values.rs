@@ -147,7 +147,7 @@ fn long() -> String {
 }
 
 #[on_both_databases]
-async fn an_odd_value_costs_no_record(dialect: Dialect) {
+async fn an_odd_value_loses_no_record(dialect: Dialect) {
     let long = long();
     let records: Vec<&[u8]> = vec![
         br#"{"id": "a", "name": "cut \ud83d", "price": 1234567890123456.780, "parts": 1e3, "at": "2023-10-06 23:47:56.678+00"}"#,
@@ -206,7 +206,7 @@ async fn an_odd_value_costs_no_record(dialect: Dialect) {
 
 /// The earlier version read numbers as doubles, which is as if the provider had sent the rounded ones; the rest is done by hand.
 #[on_both_databases]
-async fn a_table_of_an_earlier_version_becomes_right(dialect: Dialect) {
+async fn a_table_of_an_earlier_version_is_corrected(dialect: Dialect) {
     let rounded: Vec<&[u8]> = vec![
         br#"{"id": "1.2345678901234568e+22", "name": "merged"}"#,
         br#"{"id": "price", "price": "1234567890123456.8", "more": {"n": 1.1}}"#,
@@ -261,7 +261,7 @@ async fn a_table_of_an_earlier_version_becomes_right(dialect: Dialect) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_page_of_rubbish_is_one_log_line_and_a_page_that_is_cut_off_is_an_error() {
+async fn a_page_of_garbage_is_one_log_line_and_a_truncated_page_is_an_error() {
     let rubbish = vec![&b"0"[..]; 3];
     with(Dialect::Sqlite, &rubbish, async |app, pages| {
         let run = newest_run(&app).await;

@@ -67,27 +67,27 @@ async fn is_read_right(app: TestApp) {
 }
 
 #[on_both_databases(ignoring_times())]
-async fn a_provider_that_ignores_times_of_day_is_read_right(app: TestApp) {
+async fn a_provider_that_ignores_times_of_day_is_read_correctly(app: TestApp) {
     is_read_right(app).await;
 }
 
 #[on_both_databases(with_an_empty_last_page())]
-async fn a_list_that_ends_with_an_empty_page_is_read_right(app: TestApp) {
+async fn a_list_that_ends_with_an_empty_page_is_read_correctly(app: TestApp) {
     is_read_right(app).await;
 }
 
 #[on_both_databases(compressing())]
-async fn compressed_answers_are_read_right(app: TestApp) {
+async fn compressed_responses_are_read_correctly(app: TestApp) {
     is_read_right(app).await;
 }
 
 #[on_both_databases(showing_undated())]
-async fn a_provider_that_shows_undated_messages_under_dates_is_read_right(app: TestApp) {
+async fn a_provider_that_shows_undated_messages_under_dates_is_read_correctly(app: TestApp) {
     is_read_right(app).await;
 }
 
 #[on_both_databases(a_fortnight())]
-async fn odd_fields_keep_their_message_and_stand_in_extra(app: TestApp) {
+async fn odd_fields_lose_no_message_and_are_kept_in_extra(app: TestApp) {
     app.simulator().set_faults(Faults {
         bad_fields: 0.3,
         ..Faults::default()
@@ -114,7 +114,7 @@ async fn odd_fields_keep_their_message_and_stand_in_extra(app: TestApp) {
 }
 
 #[on_both_databases(a_fortnight())]
-async fn nothing_that_comes_or_goes_while_a_run_reads_is_lost(app: TestApp) {
+async fn nothing_that_appears_or_disappears_during_a_run_is_lost(app: TestApp) {
     app.simulator().set_faults(Faults {
         latency_ms: 2,
         ..Faults::default()

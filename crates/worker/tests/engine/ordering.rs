@@ -29,7 +29,7 @@ async fn state(acme: &Acme, id: &str) -> Option<String> {
 }
 
 #[on_both_databases]
-async fn what_was_written_by_a_clock_a_day_ahead_is_written_over(dialect: Dialect) {
+async fn rows_written_by_a_clock_a_day_ahead_are_overwritten(dialect: Dialect) {
     let list = shelf(&[thing("a", "new"), thing("b", "new")]);
     let shown = Arc::clone(&list);
     let play = move |_: &Asked| page(&shown.lock().unwrap(), json!({}));
@@ -51,7 +51,7 @@ async fn what_was_written_by_a_clock_a_day_ahead_is_written_over(dialect: Dialec
 }
 
 #[on_both_databases]
-async fn what_was_written_by_a_clock_behind_is_found_missing(dialect: Dialect) {
+async fn rows_written_by_a_clock_that_is_behind_are_found_missing(dialect: Dialect) {
     let list = shelf(&[thing("a", "new")]);
     let shown = Arc::clone(&list);
     let play = move |_: &Asked| page(&shown.lock().unwrap(), json!({}));
@@ -67,7 +67,7 @@ async fn what_was_written_by_a_clock_behind_is_found_missing(dialect: Dialect) {
 }
 
 #[on_both_databases]
-async fn what_an_action_writes_while_a_page_is_under_way_stays(dialect: Dialect) {
+async fn a_row_that_an_action_writes_while_a_page_is_requested_stays(dialect: Dialect) {
     let (asked, was_asked) = mpsc::channel();
     let (go, may_go) = mpsc::channel::<()>();
     let may_go = Mutex::new(may_go);
@@ -106,7 +106,7 @@ async fn what_an_action_writes_while_a_page_is_under_way_stays(dialect: Dialect)
 }
 
 #[on_both_databases]
-async fn what_an_action_writes_beside_the_first_rows_stays(dialect: Dialect) {
+async fn a_row_that_an_action_writes_during_the_first_load_stays(dialect: Dialect) {
     let (asked, was_asked) = mpsc::channel();
     let (go, may_go) = mpsc::channel::<()>();
     let may_go = Mutex::new(may_go);
@@ -139,7 +139,7 @@ async fn what_an_action_writes_beside_the_first_rows_stays(dialect: Dialect) {
 }
 
 #[on_both_databases]
-async fn what_an_action_writes_before_a_page_is_requested_does_not_stay(dialect: Dialect) {
+async fn a_row_that_an_action_writes_before_a_page_is_requested_is_overwritten(dialect: Dialect) {
     let play = |asked: &Asked| page(&[thing("a", &format!("page {}", asked.number))], json!({}));
     acme::on(dialect, LIST, play, async |acme| {
         acme.app.clock().advance(DAY);

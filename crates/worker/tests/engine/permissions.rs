@@ -129,7 +129,7 @@ fn of_sync() -> Vec<(String, String)> {
 }
 
 #[on_both_databases]
-async fn a_list_that_is_refused_later_is_noted_on_its_sync_and_a_success_clears_it(dialect: Dialect) {
+async fn a_later_refusal_of_a_list_is_stored_on_its_sync_and_a_success_clears_it(dialect: Dialect) {
     on(dialect, async |stage| {
         for status in [403, 401] {
             stage.answer(200, status);
@@ -159,7 +159,7 @@ async fn a_list_that_is_refused_later_is_noted_on_its_sync_and_a_success_clears_
 }
 
 #[on_both_databases]
-async fn a_key_that_is_refused_as_a_whole_is_not_taken_for_one_that_may_not_read(dialect: Dialect) {
+async fn a_revoked_key_is_not_taken_for_one_that_lacks_a_permission(dialect: Dialect) {
     on(dialect, async |stage| {
         stage.answer(401, 403);
         let run = stage.next_hour().await;
@@ -174,7 +174,7 @@ async fn a_key_that_is_refused_as_a_whole_is_not_taken_for_one_that_may_not_read
 }
 
 #[on_both_databases]
-async fn what_fails_otherwise_changes_nothing_of_what_is_known(dialect: Dialect) {
+async fn other_failures_do_not_change_the_stored_problem(dialect: Dialect) {
     on(dialect, async |stage| {
         stage.answer(503, 403);
         stage.next_hour().await;
@@ -194,7 +194,7 @@ async fn what_fails_otherwise_changes_nothing_of_what_is_known(dialect: Dialect)
 }
 
 #[on_both_databases]
-async fn a_run_with_an_older_key_notes_nothing(dialect: Dialect) {
+async fn a_run_with_an_older_key_stores_no_problem(dialect: Dialect) {
     on(dialect, async |stage| {
         stage.answer(200, 403);
         stage.statuses.delay.store(1_000, Ordering::SeqCst);

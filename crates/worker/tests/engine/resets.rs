@@ -26,7 +26,7 @@ fn large() -> AppBuilder {
 const BEYOND_THE_LEASE: Duration = Duration::from_secs(601);
 
 #[on_both_databases(slow())]
-async fn a_reset_amid_a_run_of_the_only_worker_brings_everything_again(app: TestApp) {
+async fn a_reset_during_a_run_of_the_only_worker_reads_everything_again(app: TestApp) {
     let name = app.connect_twilio().await;
     let (stop, worker) = app.start_worker(WorkerOptions::default());
     let mut reset = select(&name);
@@ -106,7 +106,7 @@ async fn a_reset_that_is_cut_off_loses_nothing(app: TestApp) {
 }
 
 #[on_both_databases]
-async fn a_sync_that_one_process_does_not_know_stays_on_the_schedule(app: TestApp) {
+async fn a_sync_that_one_process_does_not_know_stays_scheduled(app: TestApp) {
     let name = app.connect_twilio().await;
     app.run_due().await;
     let folder = tempfile::tempdir().unwrap();

@@ -18,7 +18,7 @@ async fn next_run(app: &TestApp, connection: &str) -> Option<Timestamp> {
 }
 
 #[on_both_databases]
-async fn the_next_run_is_due_after_five_minutes_and_not_for_all_at_once(app: TestApp) {
+async fn the_next_run_is_due_after_five_minutes_spread_over_connections(app: TestApp) {
     let names: Vec<String> = (0..6).map(|number| format!("account-{number}")).collect();
     for name in &names {
         app.connect_as(app.admin(), name).await;
@@ -79,7 +79,7 @@ fn slow() -> testkit::AppBuilder {
 }
 
 #[on_both_databases(slow())]
-async fn a_trigger_during_a_run_gives_that_run(app: TestApp) {
+async fn a_trigger_during_a_run_returns_that_run(app: TestApp) {
     let name = app.connect_twilio().await;
     let (stop, worker) = app.start_worker(WorkerOptions::default());
     requests(&app, 2).await;

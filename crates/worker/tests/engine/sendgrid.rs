@@ -190,7 +190,7 @@ async fn marks_nothing(app: TestApp, source: Bounces) {
 }
 
 #[on_both_databases]
-async fn a_refused_key_is_told(dialect: Dialect) {
+async fn a_refused_key_is_reported(dialect: Dialect) {
     let source = Bounces::default();
     source.listed.lock().unwrap().extend(0..20);
     with(dialect, &source, |app, _server| is_told(app, source.clone())).await;

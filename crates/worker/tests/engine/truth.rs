@@ -48,7 +48,7 @@ async fn a_hundred_thousand_messages_and_their_later_changes_arrive(app: TestApp
 }
 
 #[on_both_databases]
-async fn what_becomes_of_scheduled_messages_arrives(app: TestApp) {
+async fn later_changes_of_scheduled_messages_arrive(app: TestApp) {
     let name = app.connect_twilio().await;
     app.run_due().await;
     let in_hours = |hours| NewMessage {
@@ -94,7 +94,7 @@ fn half_a_year() -> AppBuilder {
 }
 
 #[on_both_databases(half_a_year())]
-async fn late_prices_of_older_messages_come_with_the_daily_wide_reading(app: TestApp) {
+async fn late_prices_of_older_messages_arrive_with_the_daily_lookback(app: TestApp) {
     let name = app.connect_twilio().await;
     app.run_due().await;
     let prices = Mutation {

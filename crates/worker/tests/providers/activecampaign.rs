@@ -85,7 +85,7 @@ async fn with_contacts() -> Stage {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn contacts_are_read_from_id_to_id() {
+async fn contacts_are_paged_by_id() {
     let stage = with_contacts().await;
     stage.connect().await;
     assert_eq!(stage.rows("contacts").await.len(), 250);
@@ -113,7 +113,7 @@ async fn contacts_are_read_from_id_to_id() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn deals_are_read_by_what_to_skip() {
+async fn deals_are_paged_by_offset() {
     let stage = Stage::of(activecampaign()).await;
     stage.shelve("deals", |deals| deals.extend((1..=210).map(deal)));
     stage.connect().await;
@@ -145,7 +145,7 @@ async fn deals_are_read_by_what_to_skip() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_wrong_key_and_an_address_with_more_than_a_host_are_refused() {
+async fn a_wrong_key_and_an_address_that_is_not_only_a_host_are_refused() {
     let stage = Stage::of(activecampaign()).await;
     let told = stage.refusal(&json!({ "apiKey": "00bad" })).await;
     assert!(told.contains("could not be authenticated"), "{told}");
@@ -163,7 +163,7 @@ async fn a_wrong_key_and_an_address_with_more_than_a_host_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn too_many_calls_are_waited_out() {
+async fn rate_limits_are_waited_out() {
     let stage = with_contacts().await;
     stage.try_to_connect(&json!({})).await.expect(201);
     let refusal = answer(429, &json!({ "message": "Too many requests" }));

@@ -136,7 +136,7 @@ async fn calls(stage: &Stage) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_hint_tells_of_the_months_calls() {
+async fn the_hint_mentions_the_monthly_quota() {
     let stage = Stage::of(airtable()).await;
     stage.connect().await;
     // Of the month's limit Airtable documents the status alone. The wait is longer than a run waits.
@@ -147,7 +147,7 @@ async fn the_hint_tells_of_the_months_calls() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_wrong_token_is_refused_with_a_way_out() {
+async fn a_wrong_token_is_refused_with_advice() {
     let stage = Stage::of(airtable()).await;
     let told = stage.refusal(&json!({ "apiKey": "patbad.bad" })).await;
     assert!(

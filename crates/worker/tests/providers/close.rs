@@ -188,7 +188,7 @@ async fn a_wrong_key_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn too_many_calls_are_waited_out() {
+async fn rate_limits_are_waited_out() {
     let stage = with_opportunities().await;
     stage.try_to_connect(&json!({})).await.expect(201);
     let refusal = answer(

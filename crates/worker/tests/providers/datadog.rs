@@ -143,7 +143,7 @@ async fn monitors_are_kept_equal_to_the_organization() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_record_that_cannot_be_read_takes_no_row_along() {
+async fn an_unreadable_record_deletes_no_row() {
     let stage = with_monitors().await;
     stage.connect().await;
     stage.change("monitors", "id", &json!(8), |monitor| monitor["id"] = Json::Null);
@@ -169,7 +169,7 @@ async fn either_key_is_refused_if_it_is_wrong() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn too_many_calls_are_waited_out_until_the_reset() {
+async fn rate_limits_are_waited_out_until_the_reset() {
     let stage = with_monitors().await;
     stage.try_to_connect(&json!({})).await.expect(201);
     let refusal = answer(429, &json!({ "errors": ["Too many requests"] }));

@@ -161,7 +161,7 @@ async fn contacts_are_kept_equal() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_wrong_key_is_refused_with_a_way_out() {
+async fn a_wrong_key_is_refused_with_advice() {
     let stage = Stage::of(freshdesk()).await;
     let told = stage.refusal(&json!({ "apiKey": "bad" })).await;
     assert!(

@@ -116,7 +116,7 @@ fn issue(number: i64, updated: i64) -> Json {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn repositories_are_kept_equal_and_a_quota_is_waited_for() {
+async fn repositories_are_kept_equal_and_a_used_up_quota_is_waited_for() {
     let stage = Stage::of(github()).await;
     stage.shelve("repos", |list| list.extend((0..250).map(repository)));
     stage.connect().await;
@@ -170,7 +170,7 @@ async fn repositories_are_kept_equal_and_a_quota_is_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_run_asks_for_issues_that_changed_since_yesterday() {
+async fn a_run_requests_issues_that_changed_since_yesterday() {
     let stage = Stage::of(github()).await;
     stage.shelve("issues", |list| {
         list.extend((0..250).map(|n| issue(n, NOW - 60 - n * 86_400)));
@@ -209,7 +209,7 @@ async fn a_run_asks_for_issues_that_changed_since_yesterday() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_burst_is_ended_by_the_wait_that_a_403_names() {
+async fn a_burst_pauses_as_long_as_a_403_says() {
     let stage = Stage::of(github()).await;
     stage.connect().await;
     stage.first_answer(
@@ -223,7 +223,7 @@ async fn a_burst_is_ended_by_the_wait_that_a_403_names() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_wrong_token_is_refused_with_a_way_out() {
+async fn a_wrong_token_is_refused_with_advice() {
     let stage = Stage::of(github()).await;
     let told = stage.refusal(&json!({ "apiKey": "ghp_bad" })).await;
     assert!(

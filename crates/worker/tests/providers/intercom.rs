@@ -178,7 +178,7 @@ async fn a_wrong_token_and_an_unknown_region_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn too_many_calls_are_waited_out_until_the_reset() {
+async fn rate_limits_are_waited_out_until_the_reset() {
     let stage = with_contacts().await;
     stage.try_to_connect(&json!({})).await.expect(201);
     let refusal = error(429, "rate_limit_exceeded", "You have exceeded the rate limit.");

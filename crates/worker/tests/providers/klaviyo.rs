@@ -148,7 +148,7 @@ async fn profiles_and_lists_are_kept_equal_to_the_account() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_wrong_key_is_refused_and_a_public_one_before_it_is_tried() {
+async fn a_wrong_key_is_refused_and_a_public_one_without_a_request() {
     let stage = Stage::of(klaviyo()).await;
     let told = stage.refusal(&json!({ "apiKey": "pk_bad" })).await;
     assert!(
@@ -163,7 +163,7 @@ async fn a_wrong_key_is_refused_and_a_public_one_before_it_is_tried() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_key_that_may_not_read_the_account_is_tried_at_the_profiles() {
+async fn a_key_that_may_not_read_the_account_is_verified_with_the_profiles() {
     let stage = Stage::of(klaviyo()).await;
     stage.first_answer(error(
         403,
@@ -176,7 +176,7 @@ async fn a_key_that_may_not_read_the_account_is_tried_at_the_profiles() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn too_many_calls_are_waited_out() {
+async fn rate_limits_are_waited_out() {
     let stage = with_profiles().await;
     stage.try_to_connect(&json!({})).await.expect(201);
     stage.first_answer(error(429, "throttled", "Request was throttled.").insert_header("retry-after", "1"));

@@ -208,7 +208,7 @@ async fn postings_and_users_are_kept_equal_to_the_account() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_wrong_key_is_refused_and_one_for_opportunities_alone_is_taken() {
+async fn a_wrong_key_is_refused_and_one_for_opportunities_alone_is_accepted() {
     let stage = Stage::of(lever()).await;
     let told = stage.refusal(&json!({ "apiKey": "bad" })).await;
     assert!(told.contains("Unauthorized"), "{told}");
@@ -226,7 +226,7 @@ async fn a_wrong_key_is_refused_and_one_for_opportunities_alone_is_taken() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn too_many_calls_are_made_again() {
+async fn rate_limited_requests_are_retried() {
     let stage = with_opportunities().await;
     stage.try_to_connect(&json!({})).await.expect(201);
     stage.first_answer(error(

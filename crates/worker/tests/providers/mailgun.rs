@@ -174,7 +174,7 @@ async fn a_list_of_addresses_ends_with_an_empty_page() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_wrong_key_is_refused_with_a_way_out() {
+async fn a_wrong_key_is_refused_with_advice() {
     let stage = Stage::of(mailgun()).await;
     let told = stage.refusal(&json!({ "apiKey": "key-bad" })).await;
     assert!(

@@ -116,7 +116,7 @@ async fn users_are_kept_equal_to_the_workspace() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_token_that_cannot_list_users_is_told_what_can() {
+async fn a_token_that_cannot_list_users_is_reported_with_the_needed_capability() {
     let stage = with_users().await;
     stage.try_to_connect(&json!({})).await.expect(201);
     stage.first_answer(error(
@@ -178,7 +178,7 @@ async fn a_wrong_secret_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn too_many_calls_are_waited_out() {
+async fn rate_limits_are_waited_out() {
     let stage = with_users().await;
     stage.try_to_connect(&json!({})).await.expect(201);
     let refusal = error(

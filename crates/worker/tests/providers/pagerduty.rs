@@ -108,7 +108,7 @@ fn incident(number: i64, created: i64) -> Json {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn incidents_are_read_by_ranges_and_followed_until_they_are_resolved() {
+async fn incidents_are_read_by_ranges_and_rechecked_until_they_are_resolved() {
     let stage = Stage::of(pagerduty()).await;
     stage.shelve("incidents", |list| {
         list.extend((0..250).map(|n| incident(n, NOW - 60 - n)));
@@ -170,7 +170,7 @@ async fn incidents_are_read_by_ranges_and_followed_until_they_are_resolved() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_wrong_key_is_refused_with_a_way_out() {
+async fn a_wrong_key_is_refused_with_advice() {
     let stage = Stage::of(pagerduty()).await;
     let told = stage.refusal(&json!({ "apiKey": "bad" })).await;
     assert!(

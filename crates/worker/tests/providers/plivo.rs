@@ -127,7 +127,7 @@ async fn a_wrong_token_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn too_many_calls_are_made_again() {
+async fn rate_limited_requests_are_retried() {
     let stage = with_numbers().await;
     stage.try_to_connect(&json!({})).await.expect(201);
     stage.first_answer(answer(

@@ -135,7 +135,7 @@ async fn a_wrong_key_and_a_wrong_project_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_key_without_the_scope_of_the_first_list_is_tried_at_the_next() {
+async fn a_key_without_the_scope_of_the_first_list_is_verified_with_the_next() {
     let stage = Stage::of(posthog()).await;
     stage.first_answer(error(
         403,
@@ -147,7 +147,7 @@ async fn a_key_without_the_scope_of_the_first_list_is_tried_at_the_next() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn too_many_calls_are_waited_out() {
+async fn rate_limits_are_waited_out() {
     let stage = with_flags().await;
     stage.try_to_connect(&json!({})).await.expect(201);
     let refusal = error(

@@ -178,7 +178,7 @@ async fn bounces_are_read_by_days_and_offset() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_wrong_token_is_refused_with_a_way_out() {
+async fn a_wrong_token_is_refused_with_advice() {
     let stage = Stage::of(postmark()).await;
     let told = stage
         .refusal(&json!({ "apiKey": "00000000-2222-3333-4444-555555555555" }))

@@ -72,7 +72,7 @@ async fn asked(stage: &Stage) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn messages_are_read_down_to_where_the_lookback_ends() {
+async fn messages_are_read_back_to_the_end_of_the_lookback() {
     let stage = Stage::of(resend()).await;
     stage.shelve("emails", |list| {
         list.extend((0..250).map(|n| email(n, NOW - 60 - n * 86_400)));
@@ -132,7 +132,7 @@ async fn messages_are_read_down_to_where_the_lookback_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_key_that_is_wrong_or_can_only_send_is_refused() {
+async fn a_key_that_is_wrong_or_may_only_send_is_refused() {
     let stage = Stage::of(resend()).await;
     let told = stage.refusal(&json!({ "apiKey": "re_bad" })).await;
     assert!(

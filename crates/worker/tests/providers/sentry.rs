@@ -162,7 +162,7 @@ async fn issues_are_kept_equal_to_the_organization() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_issue_that_was_merged_into_another_is_gone() {
+async fn an_issue_that_was_merged_into_another_is_marked_deleted() {
     let stage = with_issues().await;
     stage.connect().await;
     stage.shelve("issues", |issues| issues.retain(|issue| issue["id"] != "8"));
@@ -186,7 +186,7 @@ async fn a_wrong_token_and_a_wrong_organization_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn too_many_calls_are_waited_out_until_the_reset() {
+async fn rate_limits_are_waited_out_until_the_reset() {
     let stage = with_issues().await;
     stage.try_to_connect(&json!({})).await.expect(201);
     let refusal = answer(

@@ -177,7 +177,7 @@ async fn a_wrong_token_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn too_many_calls_are_waited_out() {
+async fn rate_limits_are_waited_out() {
     let stage = with_orders().await;
     stage.try_to_connect(&json!({})).await.expect(201);
     let refusal = answer(

@@ -203,7 +203,7 @@ async fn a_page_begins_after_the_last_record_of_the_one_before() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_charge_that_is_pending_is_asked_for_until_it_is_final() {
+async fn a_pending_charge_is_rechecked_until_it_is_final() {
     let stage = Stage::of(stripe()).await;
     stage.shelve("charges", |list| {
         list.extend([
@@ -247,7 +247,7 @@ async fn a_wrong_key_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_key_that_may_not_read_customers_is_tried_at_the_next_list() {
+async fn a_key_that_may_not_read_customers_is_verified_with_the_next_list() {
     let stage = Stage::of(stripe()).await;
     stage.first_answer(error(
         403,
@@ -257,7 +257,7 @@ async fn a_key_that_may_not_read_customers_is_tried_at_the_next_list() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_429_is_tried_again() {
+async fn a_429_is_retried() {
     let stage = Stage::of(stripe()).await;
     with_customers(&stage).await;
     let limited = json!({ "code": "rate_limit", "message": "Request rate limit exceeded.", "type": "invalid_request_error" });

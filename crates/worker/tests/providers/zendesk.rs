@@ -191,7 +191,7 @@ async fn people_are_kept_equal() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_wrong_token_is_refused_with_a_way_out() {
+async fn a_wrong_token_is_refused_with_advice() {
     let stage = Stage::of(zendesk()).await;
     let told = stage.refusal(&json!({ "apiToken": "bad" })).await;
     assert!(

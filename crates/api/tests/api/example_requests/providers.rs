@@ -7,7 +7,7 @@ use testkit::{Dialect, on_both_databases};
 use super::stage::{Stage, is_required, unlike};
 
 #[on_both_databases]
-async fn every_operation_of_a_built_in_provider_takes_its_own_example(dialect: Dialect) {
+async fn every_operation_of_a_built_in_provider_accepts_its_own_example(dialect: Dialect) {
     let Some(stage) = Stage::of_built_in(dialect).await else {
         return;
     };

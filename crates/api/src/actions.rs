@@ -3,7 +3,7 @@
 pub(crate) mod short;
 
 use actix_web::http::header::{HeaderMap, LOCATION};
-use actix_web::{HttpRequest, HttpResponse, get, post, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use gateway::{ActionOutput, ActionRequest, Gateway, GatewayError, MAX_RETRIES, StoredAction};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use crate::body::Body;
 use crate::caller::{Caller, scope};
-use crate::error::{ApiError, ErrorBody, KeyErrors};
+use crate::error::ApiError;
 
 /// Says that an answer is that of an earlier request with the same key.
 const REPLAYED: &str = "Idempotency-Replayed";
@@ -127,7 +127,7 @@ fn text(headers: &HeaderMap, name: &str) -> Option<String> {
 /// meanwhile. With an `Idempotency-Key` the same request again gets the first answer and nothing is done twice. What the answer
 /// changes in a table of synced records is there at once.
 #[utoipa::path(
-    operation_id = "trigger_action", tag = "actions", security(("api_key" = ["environment:actions:execute"])),
+    post, path = "/action/trigger", operation_id = "trigger_action", tag = "actions", security(("api_key" = ["environment:actions:execute"])),
     params(
         ("Provider-Config-Key" = String, Header, description = "The integration's key", example = "acme"),
         ("Connection-Id" = String, Header, description = "The connection", example = "my-acme"),
@@ -139,16 +139,14 @@ fn text(headers: &HeaderMap, name: &str) -> Option<String> {
     responses(
         (status = 200, description = "What the action answered: any JSON. The header `Idempotency-Replayed` says that it is the answer of an earlier request", body = serde_json::Value),
         (status = 202, description = "Stored; the header `Location` says where the result will be", body = StoredAnswer),
-        (status = 400, description = "`invalid_body` with each input that is wrong, `invalid_headers`, `missing_provider_config_key`, `missing_connection_id`, `unknown_provider` or `unknown_connection`", body = ErrorBody),
-        (status = 404, description = "`not_found`: the provider has no such action", body = ErrorBody),
-        (status = 409, description = "`idempotency_key_in_use`: the first request with this key is under way", body = ErrorBody),
-        (status = 422, description = "`idempotency_key_reused`: the key was used with another input", body = ErrorBody),
-        (status = 429, description = "`rate_limited`: the provider, or its limits, takes no more calls just now; nothing was done, see the header `Retry-After`", body = ErrorBody),
-        (status = 424, description = "The provider refused (`script_http_error`, with its answer in `upstream`), nobody knows whether it was carried out (`action_outcome_unknown`), the call cannot be made or its answer not be used (`action_failed`), or the first answer was too large to be stored (`action_answer_too_large`)", body = ErrorBody),
-        KeyErrors
+        (status = 400, description = "`invalid_body` with each input that is wrong, `invalid_headers`, `missing_provider_config_key`, `missing_connection_id`, `unknown_provider` or `unknown_connection`"),
+        (status = 404, description = "`not_found`: the provider has no such action"),
+        (status = 409, description = "`idempotency_key_in_use`: the first request with this key is under way"),
+        (status = 422, description = "`idempotency_key_reused`: the key was used with another input"),
+        (status = 429, description = "`rate_limited`: the provider, or its limits, takes no more calls just now; nothing was done, see the header `Retry-After`"),
+        (status = 424, description = "The provider refused (`script_http_error`, with its answer in `upstream`), nobody knows whether it was carried out (`action_outcome_unknown`), the call cannot be made or its answer not be used (`action_failed`), or the first answer was too large to be stored (`action_answer_too_large`)")
     )
 )]
-#[post("/action/trigger")]
 pub(crate) async fn trigger(
     caller: Caller<scope::ActionsExecute>,
     gateway: web::Data<Gateway>,
@@ -177,16 +175,14 @@ pub(crate) async fn trigger(
 /// Results are kept for five days. While the action is not done this is 404, as Nango's SDKs expect; `payload.status` then tells
 /// it from one that is not known.
 #[utoipa::path(
-    operation_id = "get_action_result", tag = "actions", security(("api_key" = ["environment:actions:execute"])),
+    get, path = "/action/{id}", operation_id = "get_action_result", tag = "actions", security(("api_key" = ["environment:actions:execute"])),
     params(("id" = String, Path, description = "The action", example = "0d9f6f0e-2f6c-4e2b-9a38-0a6d7a1e5c11")),
     responses(
         (status = 200, description = "What the action answered: any JSON", body = serde_json::Value),
-        (status = 404, description = "`not_found`: not done yet, with `payload.status` `queued` or `running`; or not known", body = ErrorBody),
-        (status = 424, description = "It failed: `script_http_error`, `provider_unavailable`, `rate_limited`, `action_outcome_unknown`, `action_failed` or `action_answer_too_large`", body = ErrorBody),
-        KeyErrors
+        (status = 404, description = "`not_found`: not done yet, with `payload.status` `queued` or `running`; or not known"),
+        (status = 424, description = "It failed: `script_http_error`, `provider_unavailable`, `rate_limited`, `action_outcome_unknown`, `action_failed` or `action_answer_too_large`")
     )
 )]
-#[get("/action/{id}")]
 pub(crate) async fn result(
     caller: Caller<scope::ActionsExecute>,
     gateway: web::Data<Gateway>,

@@ -1,29 +1,25 @@
-//! Who calls: the key is checked before a route sees the request, the scope stands in the route's argument list.
+//! Authentication and scopes: the router checks the key before a handler sees the request, and the handler's arguments name the scope.
 
 use std::future::{Ready, ready};
 use std::marker::PhantomData;
 use std::ops::Deref;
 
-use actix_web::body::{BoxBody, MessageBody};
-use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::dev::{Payload, ServiceRequest};
 use actix_web::http::Method;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
-use actix_web::middleware::Next;
-use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, web};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use domain::{EnvironmentId, IntegrationKey};
 use futures::future::LocalBoxFuture;
 use gateway::{Gateway, GatewayError, Session};
 
-use crate::actions::short;
 use crate::error::ApiError;
-use crate::pattern;
-use crate::proxy::PREFIX;
+use crate::path::PROXY;
 
-/// Scopes as types, so that a route's arguments tell which it needs.
+/// Scopes as types, so that a handler's arguments say which scope it needs.
 pub(crate) mod scope {
     use gateway::Scope;
 
-    /// A scope that a route needs.
+    /// A scope that a handler needs.
     pub(crate) trait Needed {
         const SCOPE: Scope;
     }
@@ -37,7 +33,7 @@ pub(crate) mod scope {
                     const SCOPE: Scope = Scope::$name;
                 }
             )*
-            /// All scopes stand here, whether a route needs them yet or not.
+            /// Lists all scopes, those that no handler needs yet too.
             const _: ($(Option<$name>,)*) = ($(None::<$name>,)*);
         };
     }
@@ -74,7 +70,7 @@ pub(crate) mod scope {
     );
 }
 
-/// Somebody whose key is good and carries the scope `S`.
+/// A caller whose API key has the scope `S`.
 pub(crate) struct Caller<S>(gateway::Caller, PhantomData<S>);
 
 impl<S> Deref for Caller<S> {
@@ -90,32 +86,41 @@ impl<S: scope::Needed> FromRequest for Caller<S> {
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let who = request.extensions().get::<Identity>().cloned();
-        ready(match who {
-            Some(Identity::Key(caller)) if caller.may(S::SCOPE) => Ok(Self(caller, PhantomData)),
-            Some(Identity::Key(_)) => Err(ApiError::Forbidden(S::SCOPE)),
-            // The token of a session is no key.
-            Some(Identity::Session(_)) => Err(GatewayError::UnknownKey.into()),
-            None => Err(ApiError::Unauthenticated),
-        })
+        ready(caller(request).and_then(|caller| {
+            if caller.may(S::SCOPE) {
+                Ok(Self(caller, PhantomData))
+            } else {
+                Err(ApiError::Forbidden(S::SCOPE))
+            }
+        }))
     }
 }
 
-/// Who sent a request.
+/// Whose credentials a request carries.
 #[derive(Clone)]
 enum Identity {
     Key(gateway::Caller),
     Session(Session),
 }
 
-/// Somebody with a good key that carries the scope `S`, or the holder of a connect session: for what front ends may see, too.
+/// The owner of the API key that [`authenticate`] has checked.
+fn caller(request: &HttpRequest) -> Result<gateway::Caller, ApiError> {
+    match request.extensions().get::<Identity>() {
+        Some(Identity::Key(caller)) => Ok(caller.clone()),
+        // The token of a session is no key.
+        Some(Identity::Session(_)) => Err(GatewayError::UnknownKey.into()),
+        None => Err(ApiError::Unauthenticated),
+    }
+}
+
+/// A caller whose API key has the scope `S`, or the holder of a connect session: for what front ends may see as well.
 pub(crate) enum SessionOrCaller<S> {
     Session(Session),
     Caller(Caller<S>),
 }
 
 impl<S> SessionOrCaller<S> {
-    /// The environment that they may look at.
+    /// Returns the environment whose data may be shown.
     pub(crate) fn environment(&self) -> EnvironmentId {
         match self {
             Self::Session(session) => session.environment(),
@@ -123,7 +128,7 @@ impl<S> SessionOrCaller<S> {
         }
     }
 
-    /// Whether they may see that integration: a session shows those alone that it allows.
+    /// Whether the integration may be shown; a session shows only those that it allows.
     pub(crate) fn may_see(&self, key: &IntegrationKey) -> bool {
         match self {
             Self::Session(session) => session.allows(key),
@@ -137,8 +142,8 @@ impl<S: scope::Needed> FromRequest for SessionOrCaller<S> {
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let who = request.extensions().get::<Identity>().cloned();
-        ready(match who {
+        let identity = request.extensions().get::<Identity>().cloned();
+        ready(match identity {
             Some(Identity::Session(session)) => Ok(Self::Session(session)),
             _ => Caller::from_request(request, payload)
                 .into_inner()
@@ -147,7 +152,7 @@ impl<S: scope::Needed> FromRequest for SessionOrCaller<S> {
     }
 }
 
-/// The holder of a connect session, whose token stands in the header; nobody else.
+/// The holder of a connect session, by the token in the header `Authorization`. An API key is refused.
 pub(crate) struct SessionHolder(pub(crate) Session);
 
 impl FromRequest for SessionHolder {
@@ -165,7 +170,7 @@ impl FromRequest for SessionHolder {
     }
 }
 
-/// Somebody whose key is good, whatever it may do: what they ask for tells which scope they need.
+/// A caller whose API key is known, whatever its scopes: what the request asks for decides which scope it needs.
 pub(crate) struct AnyCaller(gateway::Caller);
 
 impl Deref for AnyCaller {
@@ -181,53 +186,34 @@ impl FromRequest for AnyCaller {
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let who = request.extensions().get::<Identity>().cloned();
-        ready(match who {
-            Some(Identity::Key(caller)) => Ok(Self(caller)),
-            // The token of a session is no key.
-            Some(Identity::Session(_)) => Err(GatewayError::UnknownKey.into()),
-            None => Err(ApiError::Unauthenticated),
-        })
+        ready(caller(request).map(Self))
     }
 }
 
-/// Checks the key of a request to any of the routes behind it, before a byte of its body is read.
-pub(crate) async fn authenticate(
-    request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<BoxBody>, Error> {
-    // What no route takes is answered as such, key or not, and goes no further: the router reads an address with its encoding
-    // undone, so that it may know a route where the pattern knows none, and nobody would have been identified.
-    if pattern::of(request.request()).is_none() || short::is_nothing(request.request()) {
-        return Ok(request.error_response(ApiError::NoRoute));
-    }
-    match identify(&request).await {
-        Ok(who) => drop(request.extensions_mut().insert(who)),
-        Err(error) => return Ok(request.error_response(error)),
-    }
-    Ok(next.call(request).await?.map_into_boxed_body())
-}
-
-async fn identify(request: &ServiceRequest) -> Result<Identity, ApiError> {
+/// Checks the API key or the session's token of a request, before a byte of the body is read, and keeps whose it is for the handler.
+pub(crate) async fn authenticate(request: &ServiceRequest) -> Result<(), ApiError> {
     let key = key(request.headers())?;
     let gateway = request
         .app_data::<web::Data<Gateway>>()
         .ok_or(ApiError::Unauthenticated)?;
-    if Session::is_token(key) {
-        return Ok(Identity::Session(gateway.sessions().authenticate(key).await?));
-    }
-    // What a revoked key reads within the time of the cache ends with it; what it makes or deletes would last.
-    let cached =
-        matches!(*request.method(), Method::GET | Method::HEAD) || request.path().starts_with(PREFIX);
-    let keys = gateway.keys();
-    Ok(Identity::Key(if cached {
-        keys.authenticate(key).await?
+    let identity = if Session::is_token(key) {
+        Identity::Session(gateway.sessions().authenticate(key).await?)
     } else {
-        keys.authenticate_anew(key).await?
-    }))
+        // A revoked key may read until the cache forgets it; what it makes or deletes would last.
+        let cached =
+            matches!(*request.method(), Method::GET | Method::HEAD) || request.path().starts_with(PROXY);
+        let keys = gateway.keys();
+        Identity::Key(if cached {
+            keys.authenticate(key).await?
+        } else {
+            keys.authenticate_anew(key).await?
+        })
+    };
+    request.extensions_mut().insert(identity);
+    Ok(())
 }
 
-/// The key in the header: what follows `Bearer`, or a bare key, which Nango takes too.
+/// Returns the key in the header: what follows `Bearer`, or a bare key, which Nango accepts too.
 fn key(headers: &HeaderMap) -> Result<&str, ApiError> {
     let header = headers.get(AUTHORIZATION).ok_or(ApiError::MissingKey)?;
     let text = header.to_str().map_err(|_| ApiError::MalformedKey)?.trim();

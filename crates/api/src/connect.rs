@@ -2,7 +2,7 @@
 
 pub(crate) mod forms;
 
-use actix_web::{HttpResponse, post, web};
+use actix_web::{HttpResponse, web};
 use gateway::{Connected, Gateway};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
@@ -12,7 +12,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::body::Body;
 use crate::caller::{Caller, scope};
-use crate::error::{ApiError, ErrorBody, KeyErrors};
+use crate::error::ApiError;
 
 /// The body: the provider's own fields beside those that all share.
 #[derive(Deserialize)]
@@ -130,20 +130,15 @@ impl From<Connected> for ConnectAnswer {
 /// Nothing is stored unless the provider takes the credentials. The same `connectionId` again replaces the credentials and keeps
 /// the synced rows. The response names the syncs whose lists the provider refuses to show to the key.
 #[utoipa::path(
-    operation_id = "connect", tag = "connections", security(("api_key" = ["environment:connections:create"])),
-    params(("integration" = String, Path, description = "The integration's key", example = "acme")),
+    post, path = "/{integration}/connect", operation_id = "connect", tag = "connections", security(("api_key" = ["environment:connections:create"])),
     request_body = ConnectBody,
     responses(
         (status = 201, description = "Connected", body = ConnectAnswer),
-        (status = 400, description = "A field is wrong (`invalid_body`), the provider refused the credentials (`connection_test_failed`) or cannot be called with what was given (`connection_validation_failed`), or the body is one of an OAuth flow (`oauth_not_supported`)", body = ErrorBody),
-        (status = 404, description = "`unknown_provider_config`", body = ErrorBody),
-        (status = 409, description = "`conflict`: the integration was changed while the credentials were tried", body = ErrorBody),
-        (status = 413, description = "The body is larger than 64 KB", body = ErrorBody),
-        (status = 415, description = "The body is no JSON", body = ErrorBody),
-        KeyErrors
+        (status = 400, description = "A field is wrong (`invalid_body`), the provider refused the credentials (`connection_test_failed`) or cannot be called with what was given (`connection_validation_failed`), or the body is one of an OAuth flow (`oauth_not_supported`)"),
+        (status = 404, description = "`unknown_provider_config`"),
+        (status = 409, description = "`conflict`: the integration was changed while the credentials were tried")
     )
 )]
-#[post("/{integration}/connect")]
 pub(crate) async fn connect(
     caller: Caller<scope::ConnectionsCreate>,
     gateway: web::Data<Gateway>,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use actix_web::{HttpResponse, delete, get, post, web};
+use actix_web::{HttpResponse, web};
 use domain::IntegrationKey;
 use gateway::{Gateway, NewSession, NewSessionToken, Reconnection};
 use secrecy::ExposeSecret;
@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use crate::body::Body;
 use crate::caller::{Caller, SessionHolder, scope};
 use crate::connections::{EndUser, Organization};
-use crate::error::{ApiError, ErrorBody, KeyErrors, SessionErrors};
+use crate::error::ApiError;
 
 /// Where the connect page is, without a query; `None` if the operator names none.
 pub(crate) struct ConnectPage(pub(crate) Option<String>);
@@ -181,17 +181,10 @@ fn created(made: &NewSessionToken, page: &ConnectPage) -> HttpResponse {
 
 /// Makes a connect session: for half an hour, whoever holds its token may connect what the session allows.
 #[utoipa::path(
-    operation_id = "create_connect_session", tag = "connect sessions", security(("api_key" = ["environment:connect_sessions:write"])),
+    post, path = "/connect/sessions", operation_id = "create_connect_session", tag = "connect sessions", security(("api_key" = ["environment:connect_sessions:write"])),
     request_body = SessionBody,
-    responses(
-        (status = 201, description = "Made", body = SessionAnswer),
-        (status = 400, description = "`invalid_body`", body = ErrorBody),
-        (status = 413, description = "The body is larger than 64 KB", body = ErrorBody),
-        (status = 415, description = "The body is no JSON", body = ErrorBody),
-        KeyErrors
-    )
+    responses((status = 201, description = "Made", body = SessionAnswer), (status = 400, description = "`invalid_body`"))
 )]
-#[post("/connect/sessions")]
 pub(crate) async fn create(
     caller: Caller<scope::ConnectSessionsWrite>,
     gateway: web::Data<Gateway>,
@@ -204,17 +197,10 @@ pub(crate) async fn create(
 
 /// Makes a connect session in which the credentials of one connection are replaced.
 #[utoipa::path(
-    operation_id = "create_reconnect_session", tag = "connect sessions", security(("api_key" = ["environment:connect_sessions:write"])),
+    post, path = "/connect/sessions/reconnect", operation_id = "create_reconnect_session", tag = "connect sessions", security(("api_key" = ["environment:connect_sessions:write"])),
     request_body = ReconnectBody,
-    responses(
-        (status = 201, description = "Made", body = SessionAnswer),
-        (status = 400, description = "`invalid_body`", body = ErrorBody),
-        (status = 413, description = "The body is larger than 64 KB", body = ErrorBody),
-        (status = 415, description = "The body is no JSON", body = ErrorBody),
-        KeyErrors
-    )
+    responses((status = 201, description = "Made", body = SessionAnswer), (status = 400, description = "`invalid_body`"))
 )]
-#[post("/connect/sessions/reconnect")]
 pub(crate) async fn reconnect(
     caller: Caller<scope::ConnectSessionsWrite>,
     gateway: web::Data<Gateway>,
@@ -261,13 +247,9 @@ struct SessionView {
 
 /// Shows the connect session whose token is sent as `Authorization: Bearer`.
 #[utoipa::path(
-    operation_id = "get_connect_session", tag = "connect sessions", security(("connect_session" = [])),
-    responses(
-        (status = 200, description = "The session", body = ShownSession),
-        SessionErrors
-    )
+    get, path = "/connect/session", operation_id = "get_connect_session", tag = "connect sessions", security(("connect_session" = [])),
+    responses((status = 200, description = "The session", body = ShownSession))
 )]
-#[get("/connect/session")]
 pub(crate) async fn get(SessionHolder(session): SessionHolder) -> web::Json<ShownSession> {
     let colour = json!({ "primary": PRIMARY });
     web::Json(ShownSession {
@@ -288,27 +270,13 @@ pub(crate) async fn get(SessionHolder(session): SessionHolder) -> web::Json<Show
 
 /// Ends the connect session whose token is sent as `Authorization: Bearer`.
 #[utoipa::path(
-    operation_id = "end_connect_session", tag = "connect sessions", security(("connect_session" = [])),
-    responses(
-        (status = 204, description = "Ended"),
-        SessionErrors
-    )
+    delete, path = "/connect/session", operation_id = "end_connect_session", tag = "connect sessions", security(("connect_session" = [])),
+    responses((status = 204, description = "Ended"))
 )]
-#[delete("/connect/session")]
 pub(crate) async fn end(
     SessionHolder(session): SessionHolder,
     gateway: web::Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
     gateway.sessions().end(&session).await?;
     Ok(HttpResponse::NoContent().finish())
-}
-
-/// Takes what Nango's connect page tells of its use, and keeps none of it.
-#[utoipa::path(
-    operation_id = "connect_telemetry", tag = "connect sessions", security(()),
-    responses((status = 204, description = "Taken, and not kept"))
-)]
-#[post("/connect/telemetry")]
-pub(crate) async fn telemetry() -> HttpResponse {
-    HttpResponse::NoContent().finish()
 }

@@ -1,23 +1,20 @@
 //! Connections: listed, shown, imported, changed, deleted; the shapes are those of Nango's public API.
 
-pub(crate) mod deprecated;
-mod imports;
-mod update;
+pub(crate) mod imports;
+pub(crate) mod update;
 mod view;
 
-use actix_web::{delete, get, web};
+use actix_web::web;
 use domain::{ConnectionName, IntegrationKey};
 use gateway::{Gateway, Look};
-use serde::Serialize;
 use store::connections::ConnectionFilter;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::IntoParams;
 
 use crate::caller::{Caller, scope};
-use crate::error::{ApiError, ErrorBody, KeyErrors};
+use crate::error::{ApiError, InvalidQuery, NotFound};
 use crate::query::{FromParameters, Parameters, Query};
+use crate::response::Success;
 
-pub(crate) use imports::import;
-pub(crate) use update::{merge_metadata, patch, set_metadata};
 pub(crate) use view::{ConnectionList, EndUser, FullConnection, Organization};
 
 /// Connections of a list that names no limit, and the most that one may name: as Nango has it.
@@ -93,7 +90,7 @@ impl ListQuery {
 pub(crate) struct IntegrationQuery {
     /// The integration's key.
     #[param(example = "acme")]
-    provider_config_key: String,
+    pub(crate) provider_config_key: String,
 }
 
 impl FromParameters for IntegrationQuery {
@@ -138,29 +135,12 @@ impl ShowQuery {
     }
 }
 
-/// Done.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct Success {
-    success: bool,
-}
-
-impl Success {
-    pub(crate) fn new() -> Self {
-        Self { success: true }
-    }
-}
-
 /// Lists the connections of the key's environment, newest first.
 #[utoipa::path(
-    operation_id = "list_connections", tag = "connections", security(("api_key" = ["environment:connections:list"])),
+    get, path = "/connections", operation_id = "list_connections", tag = "connections", security(("api_key" = ["environment:connections:list"])),
     params(ListQuery),
-    responses(
-        (status = 200, description = "The connections", body = ConnectionList),
-        (status = 400, description = "`invalid_query_params`", body = ErrorBody),
-        KeyErrors
-    )
+    responses((status = 200, description = "The connections", body = ConnectionList), InvalidQuery)
 )]
-#[get("/connections")]
 pub(crate) async fn list(
     caller: Caller<scope::ConnectionsList>,
     gateway: web::Data<Gateway>,
@@ -169,7 +149,7 @@ pub(crate) async fn list(
     listed(&caller, &gateway, query.0).await
 }
 
-async fn listed(
+pub(crate) async fn listed(
     caller: &gateway::Caller,
     gateway: &Gateway,
     query: ListQuery,
@@ -183,16 +163,14 @@ async fn listed(
 /// With `force_refresh=true` the credentials are tried at the provider first, and what comes of it is noted on the connection.
 /// The name may be written with its slashes and spaces as they are or percent-encoded.
 #[utoipa::path(
-    operation_id = "get_connection", tag = "connections", security(("api_key" = ["environment:connections:read"])),
-    params(("connection_id" = String, Path, description = "What you call the connection", example = "my-acme"), ShowQuery),
+    get, path = "/connections/{connection_id}", operation_id = "get_connection", tag = "connections", security(("api_key" = ["environment:connections:read"])),
+    params(ShowQuery),
     responses(
         (status = 200, description = "The connection", body = FullConnection),
-        (status = 400, description = "`invalid_query_params`, `unknown_provider_config`, `invalid_credentials` if the provider refuses them when tried, or `connection_validation_failed` if it cannot be called with what is stored", body = ErrorBody),
-        (status = 404, description = "`not_found`", body = ErrorBody),
-        KeyErrors
+        (status = 400, description = "`invalid_query_params`, `unknown_provider_config`, `invalid_credentials` if the provider refuses them when tried, or `connection_validation_failed` if it cannot be called with what is stored"),
+        NotFound
     )
 )]
-#[get("/connections/{connection_id:.*}")]
 pub(crate) async fn get(
     caller: Caller<scope::ConnectionsRead>,
     gateway: web::Data<Gateway>,
@@ -202,7 +180,7 @@ pub(crate) async fn get(
     shown(&caller, &gateway, &name, &query.0).await
 }
 
-async fn shown(
+pub(crate) async fn shown(
     caller: &gateway::Caller,
     gateway: &Gateway,
     name: &str,
@@ -219,15 +197,13 @@ async fn shown(
 
 /// Deletes a connection, its credentials, its syncs and its synced rows.
 #[utoipa::path(
-    operation_id = "delete_connection", tag = "connections", security(("api_key" = ["environment:connections:delete"])),
-    params(("connection_id" = String, Path, description = "What you call the connection", example = "my-acme"), IntegrationQuery),
+    delete, path = "/connections/{connection_id}", operation_id = "delete_connection", tag = "connections", security(("api_key" = ["environment:connections:delete"])),
+    params(IntegrationQuery),
     responses(
         (status = 200, description = "Done", body = Success),
-        (status = 400, description = "`invalid_query_params`, `unknown_provider_config`, or `unknown_connection` if it is not there", body = ErrorBody),
-        KeyErrors
+        (status = 400, description = "`invalid_query_params`, `unknown_provider_config`, or `unknown_connection` if it is not there")
     )
 )]
-#[delete("/connections/{connection_id:.*}")]
 pub(crate) async fn delete(
     caller: Caller<scope::ConnectionsDelete>,
     gateway: web::Data<Gateway>,
@@ -237,7 +213,7 @@ pub(crate) async fn delete(
     deleted(&caller, &gateway, &name, &query.0).await
 }
 
-async fn deleted(
+pub(crate) async fn deleted(
     caller: &gateway::Caller,
     gateway: &Gateway,
     name: &str,

@@ -2,51 +2,45 @@
 
 mod action;
 mod provider;
+mod responses;
 mod rules;
 
-pub(crate) use action::inputs_of;
-pub(crate) use provider::schema_of;
-
-use std::fmt::Write;
-
-use actix_web::App;
 use registry::Registry;
+use utoipa::OpenApi as _;
+use utoipa::openapi::path::Operation;
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::tag::TagBuilder;
-use utoipa::openapi::{
-    Components, ContentBuilder, Deprecated, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Server,
-};
-use utoipa_actix_web::AppExt;
+use utoipa::openapi::{ContentBuilder, Deprecated, InfoBuilder, LicenseBuilder, OpenApi, PathItem};
 
-use crate::docs;
-use crate::methods::Methods;
-use crate::routes::routes;
+use crate::routes::Declared;
 
-/// What is served of the document, made once.
-pub(crate) struct Document {
-    pub(crate) json: String,
-    pub(crate) page: String,
-    pub(crate) docs: String,
-    pub(crate) methods: Methods,
-}
-
-impl Document {
-    pub(crate) fn new(registry: &Registry, public_url: Option<&str>) -> Self {
-        let mut document = openapi_for(registry);
-        let methods = Methods::of(&document, registry);
-        document.servers = public_url.map(|url| vec![Server::new(url.trim_end_matches('/'))]);
-        Self {
-            json: serde_json::to_string(&document).unwrap_or_default(),
-            page: page(registry),
-            docs: docs::page(public_url),
-            methods,
-        }
-    }
-}
-
-/// The document of the routes that every Trunkline has.
+/// Returns the document of the routes that every Trunkline has.
 pub fn openapi() -> OpenApi {
+    finished(declared())
+}
+
+/// Returns the same with the routes of each provider of `registry`: its forms, its models, its filters.
+pub fn openapi_for(registry: &Registry) -> OpenApi {
+    let mut document = declared();
+    let general = document.paths.clone();
+    for provider in registry.iter() {
+        provider::describe(provider, &general, &mut document);
+    }
+    finished(document)
+}
+
+/// Adds what many operations share.
+fn finished(mut document: OpenApi) -> OpenApi {
+    mark_deprecated(&mut document);
+    describe_proxy(&mut document);
+    responses::add_shared(&mut document);
+    rules::tell(&mut document);
+    document
+}
+
+/// What the handlers declare.
+fn declared() -> OpenApi {
     let info = InfoBuilder::new()
         .title("Trunkline")
         .version(env!("CARGO_PKG_VERSION"))
@@ -81,29 +75,23 @@ pub fn openapi() -> OpenApi {
     ];
     let mut key = Http::new(HttpAuthScheme::Bearer);
     key.description = Some("An API key. Each operation names the scope that the key must have.".to_owned());
-    let mut components = Components::new();
-    components.add_security_scheme("api_key", SecurityScheme::Http(key));
     let mut session = Http::new(HttpAuthScheme::Bearer);
     session.description = Some("The token of a connect session.".to_owned());
-    components.add_security_scheme("connect_session", SecurityScheme::Http(session));
     let token = ApiKeyValue::with_description("connect_session_token", "The token of a connect session.");
-    components.add_security_scheme(
-        "connect_session_token",
-        SecurityScheme::ApiKey(ApiKey::Query(token)),
-    );
-    let base = OpenApiBuilder::new()
-        .info(info.build())
-        .tags(Some(tags))
-        .components(Some(components))
-        .build();
-    let (_, mut document) = App::new()
-        .into_utoipa_app()
-        .openapi(base)
-        .configure(routes)
-        .split_for_parts();
-    mark_deprecated(&mut document);
-    tell_apart(&mut document);
-    rules::tell(&mut document);
+    let mut document = Declared::openapi();
+    document.info = info.build();
+    document.tags = Some(tags.to_vec());
+    let components = document.components.get_or_insert_default();
+    for (name, scheme) in [
+        ("api_key", SecurityScheme::Http(key)),
+        ("connect_session", SecurityScheme::Http(session)),
+        (
+            "connect_session_token",
+            SecurityScheme::ApiKey(ApiKey::Query(token)),
+        ),
+    ] {
+        components.add_security_scheme(name, scheme);
+    }
     document
 }
 
@@ -112,82 +100,45 @@ const DEPRECATED: &str = "deprecated";
 
 /// Rust's own attribute, from which utoipa would take it, would warn wherever such a route is registered.
 fn mark_deprecated(document: &mut OpenApi) {
-    for item in document.paths.paths.values_mut() {
-        let operations = [
-            &mut item.get,
-            &mut item.post,
-            &mut item.patch,
-            &mut item.put,
-            &mut item.delete,
-        ];
-        for operation in operations.into_iter().flatten() {
-            let tags = operation.tags.as_deref().unwrap_or_default();
-            if tags.iter().any(|tag| tag == DEPRECATED) {
-                operation.deprecated = Some(Deprecated::True);
-            }
+    for operation in document.paths.paths.values_mut().flat_map(operations) {
+        let tags = operation.tags.as_deref().unwrap_or_default();
+        if tags.iter().any(|tag| tag == DEPRECATED) {
+            operation.deprecated = Some(Deprecated::True);
         }
     }
 }
 
-/// A route for several methods declares one operation; each method's needs an id of its own, and a body where it has one.
-fn tell_apart(document: &mut OpenApi) {
-    for item in document.paths.paths.values_mut() {
-        let body = || {
-            let any = ContentBuilder::new().build();
-            RequestBodyBuilder::new()
-                .description(Some("Whatever the provider takes"))
-                .content("*/*", any)
-                .build()
-        };
-        let methods = [
-            ("get", &mut item.get, false),
-            ("head", &mut item.head, false),
-            ("post", &mut item.post, true),
-            ("put", &mut item.put, true),
-            ("patch", &mut item.patch, true),
-            ("delete", &mut item.delete, true),
-        ];
-        for (method, operation, has_body) in methods {
-            if let Some(operation) = operation
-                .as_mut()
-                .filter(|operation| operation.operation_id.as_deref() == Some("proxy"))
-            {
-                operation.operation_id = Some(format!("proxy_{method}"));
-                operation.request_body = has_body.then(|| body().into());
-            }
-        }
+/// The handler of the proxy declares one operation for several methods: each gets an id of its own, and a body where it may have one.
+fn describe_proxy(document: &mut OpenApi) {
+    let Some(item) = document.paths.paths.get_mut("/proxy/{endpoint}") else {
+        return;
+    };
+    for (method, operation, has_body) in [
+        ("get", &mut item.get, false),
+        ("head", &mut item.head, false),
+        ("post", &mut item.post, true),
+        ("put", &mut item.put, true),
+        ("patch", &mut item.patch, true),
+        ("delete", &mut item.delete, true),
+    ] {
+        let Some(operation) = operation else { continue };
+        operation.operation_id = Some(format!("proxy_{method}"));
+        let body = RequestBodyBuilder::new()
+            .description(Some("Whatever the provider takes"))
+            .content("*/*", ContentBuilder::new().build());
+        operation.request_body = has_body.then(|| body.build().into());
     }
 }
 
-/// The same with the routes of each provider of `registry`: its forms, its models, its filters.
-pub fn openapi_for(registry: &Registry) -> OpenApi {
-    let mut document = openapi();
-    for provider in registry.iter() {
-        provider::describe(provider, &mut document);
-        action::describe(provider, &mut document);
-    }
-    rules::tell(&mut document);
-    document
-}
-
-/// The first page: what this is and where things are.
-fn page(registry: &Registry) -> String {
-    let mut providers = String::new();
-    for provider in registry.iter() {
-        let (title, name) = (escaped(&provider.display_name), &provider.name);
-        // Writing to a string does not fail.
-        let _ = write!(providers, "<li>{title}: <code>POST /{name}/connect</code></li>");
-    }
-    format!(
-        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Trunkline</title>\
-         <h1>Trunkline {}</h1><p>A self-hosted connector gateway. This is its API; every request needs \
-         <code>Authorization: Bearer</code> and an API key.</p>\
-         <ul><li><a href=\"/docs\">Read and try the API</a></li><li><a href=\"/openapi.json\">OpenAPI document</a></li><li><a href=\"/health\">health</a></li>\
-         <li><a href=\"/ready\">readiness</a></li></ul><p>Providers:</p><ul>{providers}</ul></html>\n",
-        env!("CARGO_PKG_VERSION"),
-    )
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;")
+/// The operations of a path.
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    let all = [
+        &mut item.get,
+        &mut item.head,
+        &mut item.post,
+        &mut item.put,
+        &mut item.patch,
+        &mut item.delete,
+    ];
+    all.into_iter().flatten()
 }

@@ -1,6 +1,6 @@
 //! Environments and their API keys.
 
-use actix_web::{HttpResponse, delete, get, post, web};
+use actix_web::{HttpResponse, web};
 use gateway::{Gateway, NewKeyRequest};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
@@ -10,9 +10,9 @@ use utoipa::ToSchema;
 
 use crate::body::Body;
 use crate::caller::{Caller, scope};
-use crate::connections::Success;
-use crate::error::{ApiError, ErrorBody, KeyErrors};
+use crate::error::{ApiError, InvalidQuery, NotFound};
 use crate::query::{NoParameters, Query};
+use crate::response::Success;
 
 /// An environment.
 #[derive(Serialize, ToSchema)]
@@ -135,14 +135,9 @@ struct Secret {
 
 /// Lists the environments.
 #[utoipa::path(
-    operation_id = "list_environments", tag = "environments", security(("api_key" = ["account:environments:list"])),
-    responses(
-        (status = 200, description = "The environments", body = EnvironmentList),
-        (status = 400, description = "`invalid_query_params`", body = ErrorBody),
-        KeyErrors
-    )
+    get, path = "/environments", operation_id = "list_environments", tag = "environments", security(("api_key" = ["account:environments:list"])),
+    responses((status = 200, description = "The environments", body = EnvironmentList), InvalidQuery)
 )]
-#[get("/environments")]
 pub(crate) async fn list(
     _: Caller<scope::EnvironmentsList>,
     gateway: web::Data<Gateway>,
@@ -155,17 +150,13 @@ pub(crate) async fn list(
 
 /// Makes an environment, empty and without a key.
 #[utoipa::path(
-    operation_id = "create_environment", tag = "environments", security(("api_key" = ["account:environments:create"])),
+    post, path = "/environments", operation_id = "create_environment", tag = "environments", security(("api_key" = ["account:environments:create"])),
     request_body = NewEnvironment,
     responses(
         (status = 201, description = "Made", body = EnvironmentAnswer),
-        (status = 400, description = "`invalid_body`: the name is taken or cannot be one", body = ErrorBody),
-        (status = 413, description = "The body is larger than 64 KB", body = ErrorBody),
-        (status = 415, description = "The body is no JSON", body = ErrorBody),
-        KeyErrors
+        (status = 400, description = "`invalid_body`: the name is taken or cannot be one")
     )
 )]
-#[post("/environments")]
 pub(crate) async fn create(
     _: Caller<scope::EnvironmentsCreate>,
     gateway: web::Data<Gateway>,
@@ -177,17 +168,15 @@ pub(crate) async fn create(
 
 /// Deletes an environment with its integrations and keys; it must have no connections.
 #[utoipa::path(
-    operation_id = "delete_environment", tag = "environments", security(("api_key" = ["account:environments:delete"])),
+    delete, path = "/environments/{environment}", operation_id = "delete_environment", tag = "environments", security(("api_key" = ["account:environments:delete"])),
     params(("environment" = String, Path, description = "The environment's name", example = "staging")),
     responses(
         (status = 200, description = "Done", body = Success),
-        (status = 400, description = "`invalid_query_params`", body = ErrorBody),
-        (status = 404, description = "`not_found`", body = ErrorBody),
-        (status = 409, description = "`conflict`: it has connections, or your key is its own", body = ErrorBody),
-        KeyErrors
+        InvalidQuery,
+        NotFound,
+        (status = 409, description = "`conflict`: it has connections, or your key is its own")
     )
 )]
-#[delete("/environments/{environment}")]
 pub(crate) async fn delete(
     caller: Caller<scope::EnvironmentsDelete>,
     gateway: web::Data<Gateway>,
@@ -200,16 +189,10 @@ pub(crate) async fn delete(
 
 /// Lists the API keys of an environment, newest first; never the keys themselves.
 #[utoipa::path(
-    operation_id = "list_api_keys", tag = "environments", security(("api_key" = ["account:environments:api_keys:list"])),
+    get, path = "/environments/{environment}/api-keys", operation_id = "list_api_keys", tag = "environments", security(("api_key" = ["account:environments:api_keys:list"])),
     params(("environment" = String, Path, description = "The environment's name", example = "dev")),
-    responses(
-        (status = 200, description = "The keys", body = ApiKeyList),
-        (status = 400, description = "`invalid_query_params`", body = ErrorBody),
-        (status = 404, description = "`not_found`", body = ErrorBody),
-        KeyErrors
-    )
+    responses((status = 200, description = "The keys", body = ApiKeyList), InvalidQuery, NotFound)
 )]
-#[get("/environments/{environment}/api-keys")]
 pub(crate) async fn list_keys(
     _: Caller<scope::ApiKeysList>,
     gateway: web::Data<Gateway>,
@@ -224,19 +207,15 @@ pub(crate) async fn list_keys(
 
 /// Makes an API key of an environment, and shows it this once.
 #[utoipa::path(
-    operation_id = "create_api_key", tag = "environments", security(("api_key" = ["account:environments:api_keys:create"])),
+    post, path = "/environments/{environment}/api-keys", operation_id = "create_api_key", tag = "environments", security(("api_key" = ["account:environments:api_keys:create"])),
     params(("environment" = String, Path, description = "The environment's name", example = "dev")),
     request_body = NewApiKey,
     responses(
         (status = 201, description = "Made", body = MadeApiKey),
-        (status = 400, description = "`invalid_body`: no such scope, or one that your own key lacks", body = ErrorBody),
-        (status = 404, description = "`not_found`", body = ErrorBody),
-        (status = 413, description = "The body is larger than 64 KB", body = ErrorBody),
-        (status = 415, description = "The body is no JSON", body = ErrorBody),
-        KeyErrors
+        (status = 400, description = "`invalid_body`: no such scope, or one that your own key lacks"),
+        NotFound
     )
 )]
-#[post("/environments/{environment}/api-keys")]
 pub(crate) async fn create_key(
     caller: Caller<scope::ApiKeysCreate>,
     gateway: web::Data<Gateway>,
@@ -259,19 +238,13 @@ pub(crate) async fn create_key(
 
 /// Revokes an API key, at once and for good.
 #[utoipa::path(
-    operation_id = "revoke_api_key", tag = "environments", security(("api_key" = ["account:environments:api_keys:delete"])),
+    delete, path = "/environments/{environment}/api-keys/{key_id}", operation_id = "revoke_api_key", tag = "environments", security(("api_key" = ["account:environments:api_keys:delete"])),
     params(
         ("environment" = String, Path, description = "The environment's name", example = "dev"),
         ("key_id" = String, Path, description = "The key's id", example = "key_0198f0c8a2b37d5ea6a2d4c1b0f3e921")
     ),
-    responses(
-        (status = 200, description = "Done", body = Success),
-        (status = 400, description = "`invalid_query_params`", body = ErrorBody),
-        (status = 404, description = "`not_found`", body = ErrorBody),
-        KeyErrors
-    )
+    responses((status = 200, description = "Done", body = Success), InvalidQuery, NotFound)
 )]
-#[delete("/environments/{environment}/api-keys/{key_id}")]
 pub(crate) async fn revoke_key(
     _: Caller<scope::ApiKeysDelete>,
     gateway: web::Data<Gateway>,

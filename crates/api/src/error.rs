@@ -152,41 +152,15 @@ struct ErrorField {
     path: Vec<String>,
 }
 
-/// What every route that needs a key may answer.
+/// A query parameter is missing, unknown or wrong.
 #[derive(IntoResponses)]
-#[expect(dead_code, reason = "describes answers; `ApiError` makes them")]
-pub(crate) enum KeyErrors {
-    /// No key, one that cannot be read (`missing_auth_header`, `malformed_auth_header`), or one that is not known
-    /// (`unknown_account`).
-    #[response(status = 401)]
-    Unauthorized(ErrorBody),
-    /// The key lacks the scope: `forbidden`.
-    #[response(status = 403)]
-    Forbidden(ErrorBody),
-    /// An error of our own, with the request's id in `payload`: `server_error`.
-    #[response(status = 500)]
-    Server(ErrorBody),
-    /// The database (`unavailable`) or the provider (`provider_unavailable`) is away: see the header `Retry-After`.
-    #[response(status = 503)]
-    Unavailable(ErrorBody),
-}
+#[response(status = 400, description = "`invalid_query_params`")]
+pub(crate) struct InvalidQuery;
 
-/// What every route that needs the token of a connect session may answer.
+/// What the path names does not exist.
 #[derive(IntoResponses)]
-#[expect(dead_code, reason = "describes answers; `ApiError` makes them")]
-pub(crate) enum SessionErrors {
-    /// No token (`missing_auth_header`), one that cannot be read (`malformed_auth_header`, `invalid_connect_session_token_format`),
-    /// one that is not known or whose session has ended (`unknown_connect_session_token`), or a public key in its place
-    /// (`deprecated_authentication`).
-    #[response(status = 401)]
-    Unauthorized(ErrorBody),
-    /// An error of our own, with the request's id in `payload`: `server_error`.
-    #[response(status = 500)]
-    Server(ErrorBody),
-    /// The database (`unavailable`) or the provider (`provider_unavailable`) is away: see the header `Retry-After`.
-    #[response(status = 503)]
-    Unavailable(ErrorBody),
-}
+#[response(status = 404, description = "`not_found`")]
+pub(crate) struct NotFound;
 
 impl ApiError {
     /// For a connection that a path names: not there is 404 `not_found`, and an integration in the query 400.

@@ -2,16 +2,16 @@
 
 mod function;
 
-use actix_web::{get, web};
+use actix_web::web;
 use gateway::Gateway;
 use registry::Provider;
 use serde::Serialize;
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::caller::{Caller, scope};
-use crate::error::{ApiError, ErrorBody, KeyErrors};
-use crate::query::{FromParameters, NoParameters, Parameters, Query};
+use crate::error::{ApiError, InvalidQuery, NotFound};
+use crate::query::{FromParameters, Parameters, Query};
 
 pub(crate) use self::function::Function;
 
@@ -131,16 +131,10 @@ pub(crate) struct FunctionCode {
 
 /// Lists the syncs and actions of an integration.
 #[utoipa::path(
-    operation_id = "list_functions", tag = "integrations", security(("api_key" = ["environment:functions:list"])),
-    params(("unique_key" = String, Path, description = "The integration's key", example = "acme"), FunctionsQuery),
-    responses(
-        (status = 200, description = "The functions", body = FunctionList),
-        (status = 400, description = "`invalid_query_params`", body = ErrorBody),
-        (status = 404, description = "`not_found`", body = ErrorBody),
-        KeyErrors
-    )
+    get, path = "/integrations/{unique_key}/functions", operation_id = "list_functions", tag = "integrations", security(("api_key" = ["environment:functions:list"])),
+    params(FunctionsQuery),
+    responses((status = 200, description = "The functions", body = FunctionList), InvalidQuery, NotFound)
 )]
-#[get("/integrations/{unique_key}/functions")]
 pub(crate) async fn list(
     caller: Caller<scope::FunctionsList>,
     gateway: web::Data<Gateway>,
@@ -177,20 +171,13 @@ pub(crate) async fn list(
 
 /// Shows one sync or action of an integration.
 #[utoipa::path(
-    operation_id = "get_function", tag = "integrations", security(("api_key" = ["environment:functions:list"])),
+    get, path = "/integrations/{unique_key}/functions/{name}", operation_id = "get_function", tag = "integrations", security(("api_key" = ["environment:functions:list"])),
     params(
-        ("unique_key" = String, Path, description = "The integration's key", example = "acme"),
         ("name" = String, Path, description = "The function's name", example = "acme-messages"),
         FunctionQuery
     ),
-    responses(
-        (status = 200, description = "The function", body = FunctionAnswer),
-        (status = 400, description = "`invalid_query_params`", body = ErrorBody),
-        (status = 404, description = "`not_found`", body = ErrorBody),
-        KeyErrors
-    )
+    responses((status = 200, description = "The function", body = FunctionAnswer), InvalidQuery, NotFound)
 )]
-#[get("/integrations/{unique_key}/functions/{name}")]
 pub(crate) async fn get(
     caller: Caller<scope::FunctionsList>,
     gateway: web::Data<Gateway>,
@@ -203,20 +190,13 @@ pub(crate) async fn get(
 
 /// Shows what declares a sync or an action: its entry in the provider's file.
 #[utoipa::path(
-    operation_id = "get_function_code", tag = "integrations", security(("api_key" = ["environment:functions:list"])),
+    get, path = "/integrations/{unique_key}/functions/{name}/code", operation_id = "get_function_code", tag = "integrations", security(("api_key" = ["environment:functions:list"])),
     params(
-        ("unique_key" = String, Path, description = "The integration's key", example = "acme"),
         ("name" = String, Path, description = "The function's name", example = "acme-messages"),
         FunctionQuery
     ),
-    responses(
-        (status = 200, description = "The declaration", body = FunctionCode),
-        (status = 400, description = "`invalid_query_params`", body = ErrorBody),
-        (status = 404, description = "`not_found`", body = ErrorBody),
-        KeyErrors
-    )
+    responses((status = 200, description = "The declaration", body = FunctionCode), InvalidQuery, NotFound)
 )]
-#[get("/integrations/{unique_key}/functions/{name}/code")]
 pub(crate) async fn code(
     caller: Caller<scope::FunctionsList>,
     gateway: web::Data<Gateway>,
@@ -278,165 +258,4 @@ async fn function(
                 .join(", "),
         }),
     }
-}
-
-/// Which form the overview has.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct ConfigQuery {
-    /// `nango`, which is the default, or `openai`: a list of tools for a language model.
-    #[param(value_type = Option<ConfigFormat>, inline)]
-    format: Option<ConfigFormat>,
-}
-
-/// A form of the overview.
-#[derive(Clone, Copy, PartialEq, Eq, ToSchema)]
-#[schema(rename_all = "lowercase")]
-pub(crate) enum ConfigFormat {
-    Nango,
-    Openai,
-}
-
-impl std::str::FromStr for ConfigFormat {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "nango" => Ok(Self::Nango),
-            "openai" => Ok(Self::Openai),
-            _ => Err("must be nango or openai"),
-        }
-    }
-}
-
-impl FromParameters for ConfigQuery {
-    fn read(parameters: &mut Parameters) -> Self {
-        Self {
-            format: parameters.parsed("format"),
-        }
-    }
-}
-
-/// What an integration has.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct IntegrationFunctions {
-    /// The integration's key.
-    #[serde(rename = "providerConfigKey")]
-    #[schema(example = "acme")]
-    key: String,
-    /// The provider's name.
-    #[schema(example = "acme")]
-    provider: String,
-    syncs: Vec<Function>,
-    actions: Vec<Function>,
-    /// Always empty.
-    #[serde(rename = "on-events")]
-    on_events: Vec<Function>,
-}
-
-/// The actions as tools for a language model.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct Tools {
-    data: Vec<Tool>,
-}
-
-/// An action as a tool.
-#[derive(Serialize, ToSchema)]
-struct Tool {
-    /// The action's name.
-    #[schema(example = "send-message")]
-    name: String,
-    /// What it does.
-    #[schema(example = "Sends a message")]
-    description: String,
-    /// The JSON Schema of its input.
-    parameters: Json,
-}
-
-/// Either form of the overview.
-#[derive(Serialize, ToSchema)]
-#[serde(untagged)]
-pub(crate) enum ScriptsConfig {
-    Nango(Vec<IntegrationFunctions>),
-    Openai(Tools),
-}
-
-/// Shows the syncs and actions of every integration of the environment.
-#[utoipa::path(
-    operation_id = "scripts_config", tag = "integrations", security(("api_key" = ["environment:functions:list"])),
-    params(ConfigQuery),
-    responses(
-        (status = 200, description = "The functions", body = ScriptsConfig),
-        (status = 400, description = "`invalid_query_params`", body = ErrorBody),
-        KeyErrors
-    )
-)]
-#[get("/scripts/config")]
-pub(crate) async fn config(
-    caller: Caller<scope::FunctionsList>,
-    gateway: web::Data<Gateway>,
-    query: Query<ConfigQuery>,
-) -> Result<web::Json<ScriptsConfig>, ApiError> {
-    let mut all = Vec::new();
-    for made in gateway.integrations().list(caller.environment).await? {
-        let Some(provider) = made.provider else { continue };
-        let functions = Function::of(&provider, made.row.key.as_str());
-        let (syncs, actions) = functions
-            .into_iter()
-            .partition(|function| function.r#type == "sync");
-        all.push(IntegrationFunctions {
-            key: made.row.key.to_string(),
-            provider: provider.name.to_string(),
-            syncs,
-            actions,
-            on_events: Vec::new(),
-        });
-    }
-    Ok(web::Json(match query.0.format.unwrap_or(ConfigFormat::Nango) {
-        ConfigFormat::Nango => ScriptsConfig::Nango(all),
-        ConfigFormat::Openai => {
-            let actions = all.into_iter().flat_map(|integration| integration.actions);
-            ScriptsConfig::Openai(Tools {
-                data: actions.map(Tool::of).collect(),
-            })
-        }
-    }))
-}
-
-impl Tool {
-    fn of(action: Function) -> Self {
-        let input = action.input.as_deref().unwrap_or_default();
-        let schema = action.json_schema.pointer(&format!("/definitions/{input}"));
-        Self {
-            parameters: schema
-                .cloned()
-                .unwrap_or_else(|| json!({ "type": "object", "properties": {} })),
-            name: action.name,
-            description: action.description,
-        }
-    }
-}
-
-/// A value of the environment.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct Variable {
-    name: String,
-    value: String,
-}
-
-/// Lists the environment's variables, of which there are none: nothing here runs code that could read them.
-#[utoipa::path(
-    operation_id = "environment_variables", tag = "environments", security(("api_key" = ["environment:variables:read"])),
-    responses(
-        (status = 200, description = "Always empty", body = Vec<Variable>, example = json!([])),
-        (status = 400, description = "`invalid_query_params`", body = ErrorBody),
-        KeyErrors
-    )
-)]
-#[get("/environment-variables")]
-pub(crate) async fn variables(
-    _: Caller<scope::VariablesRead>,
-    _: Query<NoParameters>,
-) -> web::Json<Vec<Variable>> {
-    web::Json(Vec::new())
 }

@@ -1,11 +1,11 @@
 //! Whether the process lives, and whether it can serve.
 
-use actix_web::{get, web};
+use actix_web::web;
 use gateway::{Gateway, GatewayError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::error::{ApiError, ErrorBody};
+use crate::error::ApiError;
 
 /// All is well.
 #[derive(Serialize, ToSchema)]
@@ -15,8 +15,9 @@ pub(crate) struct Health {
 }
 
 /// Whether the process lives.
-#[utoipa::path(operation_id = "health", tag = "service", security(()), responses((status = 200, description = "All is well", body = Health)))]
-#[get("/health")]
+#[utoipa::path(
+    get, path = "/health", operation_id = "health", tag = "service", security(()), responses((status = 200, description = "All is well", body = Health))
+)]
 pub(crate) async fn health() -> web::Json<Health> {
     web::Json(Health { result: "ok" })
 }
@@ -25,13 +26,12 @@ pub(crate) async fn health() -> web::Json<Health> {
 ///
 /// Nothing is written. While another process holds SQLite's lock, the answer is 503, after as long as a write waits for it.
 #[utoipa::path(
-    operation_id = "ready", tag = "service", security(()),
+    get, path = "/ready", operation_id = "ready", tag = "service", security(()),
     responses(
         (status = 200, description = "All is well", body = Health),
-        (status = 503, body = ErrorBody, description = "The database is away or takes no writes (`unavailable`), or has migrations to go (`migrations_pending`); see `Retry-After`")
+        (status = 503, description = "The database is away or takes no writes (`unavailable`), or has migrations to go (`migrations_pending`); see `Retry-After`")
     )
 )]
-#[get("/ready")]
 pub(crate) async fn ready(gateway: web::Data<Gateway>) -> Result<web::Json<Health>, ApiError> {
     let store = gateway.store();
     store.ping().await.map_err(GatewayError::from)?;

@@ -1,10 +1,8 @@
 //! Integrations: what an environment calls a provider; the shapes are those of Nango's public API.
 
-pub(crate) mod deprecated;
-
 use std::collections::BTreeMap;
 
-use actix_web::{delete, get, patch, post, web};
+use actix_web::web;
 use gateway::{Gateway, IntegrationRequest, MadeIntegration};
 use registry::placement::KEY_LABEL;
 use serde::{Deserialize, Serialize};
@@ -13,10 +11,10 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::body::Body;
 use crate::caller::{Caller, SessionOrCaller, scope};
-use crate::connections::Success;
-use crate::error::{ApiError, ErrorBody, KeyErrors};
+use crate::error::{ApiError, InvalidQuery, NotFound};
 use crate::providers::PublicUrl;
 use crate::query::{FromParameters, NoParameters, Parameters, Query};
+use crate::response::Success;
 
 /// An integration.
 #[derive(Serialize, ToSchema)]
@@ -245,14 +243,9 @@ impl From<IntegrationChangeBody> for IntegrationRequest {
 ///
 /// Every provider can be connected under its own name without an integration being made first; it is listed from then on.
 #[utoipa::path(
-    operation_id = "list_integrations", tag = "integrations", security(("api_key" = ["environment:integrations:list"]), ("connect_session" = [])),
-    responses(
-        (status = 200, description = "The integrations", body = IntegrationList),
-        (status = 400, description = "`invalid_query_params`", body = ErrorBody),
-        KeyErrors
-    )
+    get, path = "/integrations", operation_id = "list_integrations", tag = "integrations", security(("api_key" = ["environment:integrations:list"]), ("connect_session" = [])),
+    responses((status = 200, description = "The integrations", body = IntegrationList), InvalidQuery)
 )]
-#[get("/integrations")]
 pub(crate) async fn list(
     who: SessionOrCaller<scope::IntegrationsList>,
     gateway: web::Data<Gateway>,
@@ -274,16 +267,10 @@ pub(crate) async fn list(
 
 /// Shows one integration.
 #[utoipa::path(
-    operation_id = "get_integration", tag = "integrations", security(("api_key" = ["environment:integrations:read"])),
-    params(("unique_key" = String, Path, description = "The integration's key", example = "acme"), IncludeQuery),
-    responses(
-        (status = 200, description = "The integration", body = IntegrationAnswer),
-        (status = 400, description = "`invalid_query_params`", body = ErrorBody),
-        (status = 404, description = "`not_found`", body = ErrorBody),
-        KeyErrors
-    )
+    get, path = "/integrations/{unique_key}", operation_id = "get_integration", tag = "integrations", security(("api_key" = ["environment:integrations:read"])),
+    params(IncludeQuery),
+    responses((status = 200, description = "The integration", body = IntegrationAnswer), InvalidQuery, NotFound)
 )]
-#[get("/integrations/{unique_key}")]
 pub(crate) async fn get(
     caller: Caller<scope::IntegrationsRead>,
     gateway: web::Data<Gateway>,
@@ -301,17 +288,13 @@ pub(crate) async fn get(
 
 /// Makes an integration, beside any others of the same provider.
 #[utoipa::path(
-    operation_id = "create_integration", tag = "integrations", security(("api_key" = ["environment:integrations:create"])),
+    post, path = "/integrations", operation_id = "create_integration", tag = "integrations", security(("api_key" = ["environment:integrations:create"])),
     request_body = NewIntegrationBody,
     responses(
         (status = 200, description = "Made", body = IntegrationAnswer),
-        (status = 400, description = "`invalid_body`: the provider is not known, the key is taken, or another field is wrong", body = ErrorBody),
-        (status = 413, description = "The body is larger than 64 KB", body = ErrorBody),
-        (status = 415, description = "The body is no JSON", body = ErrorBody),
-        KeyErrors
+        (status = 400, description = "`invalid_body`: the provider is not known, the key is taken, or another field is wrong")
     )
 )]
-#[post("/integrations")]
 pub(crate) async fn create(
     caller: Caller<scope::IntegrationsCreate>,
     gateway: web::Data<Gateway>,
@@ -323,40 +306,16 @@ pub(crate) async fn create(
     Ok(web::Json(IntegrationAnswer { data }))
 }
 
-/// Refuses: a quick start is one with an OAuth app of somebody else's.
-#[utoipa::path(
-    operation_id = "create_quickstart_integration", tag = "integrations", security(("api_key" = ["environment:integrations:create"])),
-    responses(
-        (status = 400, description = "Always: `invalid_body`", body = ErrorBody),
-        KeyErrors
-    )
-)]
-#[post("/integrations/quickstart")]
-pub(crate) async fn quickstart(
-    _: Caller<scope::IntegrationsCreate>,
-) -> Result<web::Json<IntegrationAnswer>, ApiError> {
-    Err(ApiError::InvalidBody(vec![gateway::FieldError::at(
-        "invalid",
-        "provider",
-        "cannot be had this way: a quick start uses an OAuth app, and OAuth is not served; POST /integrations makes an integration",
-    )]))
-}
-
 /// Changes an integration.
 #[utoipa::path(
-    operation_id = "update_integration", tag = "integrations", security(("api_key" = ["environment:integrations:update"])),
-    params(("unique_key" = String, Path, description = "The integration's key", example = "acme")),
+    patch, path = "/integrations/{unique_key}", operation_id = "update_integration", tag = "integrations", security(("api_key" = ["environment:integrations:update"])),
     request_body = IntegrationChangeBody,
     responses(
         (status = 200, description = "Changed", body = IntegrationAnswer),
-        (status = 400, description = "`invalid_body`: the new key is taken, the integration has connections, or another field is wrong", body = ErrorBody),
-        (status = 404, description = "`not_found`", body = ErrorBody),
-        (status = 413, description = "The body is larger than 64 KB", body = ErrorBody),
-        (status = 415, description = "The body is no JSON", body = ErrorBody),
-        KeyErrors
+        (status = 400, description = "`invalid_body`: the new key is taken, the integration has connections, or another field is wrong"),
+        NotFound
     )
 )]
-#[patch("/integrations/{unique_key}")]
 pub(crate) async fn update(
     caller: Caller<scope::IntegrationsUpdate>,
     gateway: web::Data<Gateway>,
@@ -371,16 +330,9 @@ pub(crate) async fn update(
 
 /// Deletes an integration with its connections, their credentials and their synced rows.
 #[utoipa::path(
-    operation_id = "delete_integration", tag = "integrations", security(("api_key" = ["environment:integrations:delete"])),
-    params(("unique_key" = String, Path, description = "The integration's key", example = "acme")),
-    responses(
-        (status = 200, description = "Done", body = Success),
-        (status = 400, description = "`invalid_query_params`", body = ErrorBody),
-        (status = 404, description = "`not_found`", body = ErrorBody),
-        KeyErrors
-    )
+    delete, path = "/integrations/{unique_key}", operation_id = "delete_integration", tag = "integrations", security(("api_key" = ["environment:integrations:delete"])),
+    responses((status = 200, description = "Done", body = Success), InvalidQuery, NotFound)
 )]
-#[delete("/integrations/{unique_key}")]
 pub(crate) async fn delete(
     caller: Caller<scope::IntegrationsDelete>,
     gateway: web::Data<Gateway>,

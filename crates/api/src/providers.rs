@@ -1,7 +1,7 @@
 //! Providers: what an integration can be made of, as their files say it.
 
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY};
-use actix_web::{HttpResponse, get, web};
+use actix_web::{HttpResponse, web};
 use gateway::Gateway;
 use registry::Provider;
 use serde::Serialize;
@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::caller::{Caller, SessionOrCaller, scope};
-use crate::error::{ApiError, ErrorBody, KeyErrors};
+use crate::error::{ApiError, InvalidQuery, NotFound};
 use crate::functions::Function;
 use crate::query::{FromParameters, NoParameters, Parameters, Query};
 
@@ -103,15 +103,10 @@ pub(crate) struct TemplateList {
 
 /// Lists the providers.
 #[utoipa::path(
-    operation_id = "list_providers", tag = "providers", security(("api_key" = ["environment:integrations:list"]), ("connect_session" = [])),
+    get, path = "/providers", operation_id = "list_providers", tag = "providers", security(("api_key" = ["environment:integrations:list"]), ("connect_session" = [])),
     params(ProvidersQuery),
-    responses(
-        (status = 200, description = "The providers", body = ProviderList),
-        (status = 400, description = "`invalid_query_params`", body = ErrorBody),
-        KeyErrors
-    )
+    responses((status = 200, description = "The providers", body = ProviderList), InvalidQuery)
 )]
-#[get("/providers")]
 pub(crate) async fn list(
     _: SessionOrCaller<scope::IntegrationsList>,
     gateway: web::Data<Gateway>,
@@ -128,16 +123,9 @@ pub(crate) async fn list(
 
 /// Shows one provider.
 #[utoipa::path(
-    operation_id = "get_provider", tag = "providers", security(("api_key" = ["environment:integrations:list"]), ("connect_session" = [])),
-    params(("provider" = String, Path, description = "The provider's name", example = "acme")),
-    responses(
-        (status = 200, description = "The provider", body = ProviderAnswer),
-        (status = 400, description = "`invalid_query_params`", body = ErrorBody),
-        (status = 404, description = "`not_found`", body = ErrorBody),
-        KeyErrors
-    )
+    get, path = "/providers/{provider}", operation_id = "get_provider", tag = "providers", security(("api_key" = ["environment:integrations:list"]), ("connect_session" = [])),
+    responses((status = 200, description = "The provider", body = ProviderAnswer), InvalidQuery, NotFound)
 )]
-#[get("/providers/{provider}")]
 pub(crate) async fn get(
     _: SessionOrCaller<scope::IntegrationsList>,
     gateway: web::Data<Gateway>,
@@ -152,16 +140,9 @@ pub(crate) async fn get(
 
 /// Lists the syncs and actions that every integration of a provider has.
 #[utoipa::path(
-    operation_id = "list_provider_templates", tag = "providers", security(("api_key" = ["environment:functions:list"])),
-    params(("provider" = String, Path, description = "The provider's name", example = "acme")),
-    responses(
-        (status = 200, description = "The syncs and actions", body = TemplateList),
-        (status = 400, description = "`invalid_query_params`", body = ErrorBody),
-        (status = 404, description = "`not_found`", body = ErrorBody),
-        KeyErrors
-    )
+    get, path = "/providers/{provider}/templates", operation_id = "list_provider_templates", tag = "providers", security(("api_key" = ["environment:functions:list"])),
+    responses((status = 200, description = "The syncs and actions", body = TemplateList), InvalidQuery, NotFound)
 )]
-#[get("/providers/{provider}/templates")]
 pub(crate) async fn templates(
     _: Caller<scope::FunctionsList>,
     gateway: web::Data<Gateway>,
@@ -180,14 +161,9 @@ const COLOURS: [&str; 6] = ["#0f766e", "#1d4ed8", "#7e22ce", "#b91c1c", "#a16207
 ///
 /// Marks of other companies are theirs to give; a page that has them may show them in place of this.
 #[utoipa::path(
-    operation_id = "provider_logo", tag = "providers", security(()),
-    params(("provider" = String, Path, description = "The provider's name", example = "acme")),
-    responses(
-        (status = 200, description = "The picture", body = String, content_type = "image/svg+xml"),
-        (status = 404, description = "`not_found`", body = ErrorBody)
-    )
+    get, path = "/images/template-logos/{provider}.svg", operation_id = "provider_logo", tag = "providers", security(()),
+    responses((status = 200, description = "The picture", body = String, content_type = "image/svg+xml"), NotFound)
 )]
-#[get("/images/template-logos/{provider}.svg")]
 pub(crate) async fn logo(
     gateway: web::Data<Gateway>,
     name: web::Path<String>,

@@ -4,15 +4,16 @@ mod answer;
 mod headers;
 mod upload;
 
-use actix_web::{HttpRequest, HttpResponse, route, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use gateway::Gateway;
 use upstream::{Method, Relay};
 
 use crate::caller::{Caller, scope};
-use crate::error::{ApiError, ErrorBody, KeyErrors};
+use crate::error::ApiError;
+use crate::path::PROXY;
 
-/// Where the route lies; what follows is the provider's.
-pub(crate) const PREFIX: &str = "/proxy";
+/// Methods that are relayed beside those of the OpenAPI document, which cannot describe them.
+pub(crate) const FURTHER_METHODS: [&str; 2] = ["PROPFIND", "REPORT"];
 
 /// Calls the provider with the connection's credentials.
 ///
@@ -22,7 +23,7 @@ pub(crate) const PREFIX: &str = "/proxy";
 /// that begin with `Nango-Proxy-` go on, without that beginning, and `Content-Type` and `Content-Encoding` beside a body.
 /// `Trunkline-Upstream-Status` tells that an answer is the provider's.
 #[utoipa::path(
-    operation_id = "proxy", tag = "proxy", security(("api_key" = ["environment:proxy"])),
+    method(get, head, post, put, patch, delete), path = "/proxy/{endpoint}", operation_id = "proxy", tag = "proxy", security(("api_key" = ["environment:proxy"])),
     params(
         ("endpoint" = String, Path, description = "What to call below the provider's base URL", example = "v1/orders"),
         ("Provider-Config-Key" = String, Header, description = "The integration's key", example = "acme"),
@@ -37,24 +38,12 @@ pub(crate) const PREFIX: &str = "/proxy";
     ),
     responses(
         (status = 200, description = "The provider's answer, whatever its status", content_type = "*/*"),
-        (status = 400, description = "`invalid_headers`, `base_url_override_not_allowed`, `invalid_uri_params` or `connection_incomplete`", body = ErrorBody),
-        (status = 404, description = "`unknown_provider_config` or `unknown_connection`", body = ErrorBody),
-        (status = 429, description = "The limits of connection or provider are reached: `rate_limited`; see the header `Retry-After`", body = ErrorBody),
-        (status = 502, description = "The provider could not be reached, or broke off: `provider_unreachable`", body = ErrorBody),
-        (status = 504, description = "The provider did not answer in time: `provider_timeout`", body = ErrorBody),
-        KeyErrors
+        (status = 400, description = "`invalid_headers`, `base_url_override_not_allowed`, `invalid_uri_params` or `connection_incomplete`"),
+        (status = 404, description = "`unknown_provider_config` or `unknown_connection`"),
+        (status = 429, description = "The limits of connection or provider are reached: `rate_limited`; see the header `Retry-After`"),
+        (status = 502, description = "The provider could not be reached, or broke off: `provider_unreachable`"),
+        (status = 504, description = "The provider did not answer in time: `provider_timeout`")
     )
-)]
-#[route(
-    "/{endpoint:.*}",
-    method = "GET",
-    method = "POST",
-    method = "PUT",
-    method = "PATCH",
-    method = "DELETE",
-    method = "HEAD",
-    method = "PROPFIND",
-    method = "REPORT"
 )]
 pub(crate) async fn call(
     caller: Caller<scope::Proxy>,
@@ -64,7 +53,7 @@ pub(crate) async fn call(
 ) -> Result<HttpResponse, ApiError> {
     let asked = headers::read(request.headers()).map_err(ApiError::InvalidHeaders)?;
     let address = request.uri();
-    let endpoint = address.path().strip_prefix(PREFIX).ok_or(ApiError::InvalidPath)?;
+    let endpoint = address.path().strip_prefix(PROXY).ok_or(ApiError::InvalidPath)?;
     let method = Method::from_bytes(request.method().as_str().as_bytes());
     let mut relay = Relay::new(method.map_err(|_| ApiError::InvalidPath)?, endpoint);
     relay.query = address.query().map(str::to_owned);

@@ -7,7 +7,7 @@ mod write;
 use std::collections::BTreeMap;
 
 use actix_web::http::header::{ACCEPT, CONTENT_DISPOSITION};
-use actix_web::{HttpRequest, HttpResponse, get, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use gateway::Gateway;
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 use self::stream::Format;
 use self::write::RowWriter;
 use crate::caller::{Caller, scope};
-use crate::error::{ApiError, ErrorBody, KeyErrors};
+use crate::error::{ApiError, InvalidQuery};
 use crate::query;
 
 /// A page of records, newest first. The list bears the model's plural for its name: `messages`.
@@ -35,9 +35,8 @@ pub(crate) struct RecordPage {
 /// Each model has its own filters, which are parameters of the same name; `…_after` (that moment or later) and `…_before`
 /// (earlier, without that moment) bound the times by which it is ordered, so that ranges that meet share no record. With `Accept: text/csv` or `application/x-ndjson` all records that pass come in one stream, unless `limit` is given.
 #[utoipa::path(
-    operation_id = "list_records", tag = "records", security(("api_key" = ["environment:records:read"])),
+    get, path = "/{integration}/{plural}", operation_id = "list_records", tag = "records", security(("api_key" = ["environment:records:read"])),
     params(
-        ("integration" = String, Path, description = "The integration's key", example = "acme"),
         ("plural" = String, Path, description = "The model in the plural", example = "messages"),
         ("connectionId" = String, Query, description = "The connection", example = "my-acme"),
         ("limit" = Option<i64>, Query, minimum = 1, maximum = 1000, description = "At most so many; 100 if left out"),
@@ -48,12 +47,10 @@ pub(crate) struct RecordPage {
         (status = 200, description = "The records", content(
             (RecordPage = "application/json"), (String = "text/csv"), (String = "application/x-ndjson")
         )),
-        (status = 400, description = "`invalid_query_params`", body = ErrorBody),
-        (status = 404, description = "`unknown_provider_config`, `unknown_connection`, or `not_found` if there is no such model", body = ErrorBody),
-        KeyErrors
+        InvalidQuery,
+        (status = 404, description = "`unknown_provider_config`, `unknown_connection`, or `not_found` if there is no such model")
     )
 )]
-#[get("/{integration}/{plural}")]
 pub(crate) async fn list(
     caller: Caller<scope::RecordsRead>,
     gateway: web::Data<Gateway>,

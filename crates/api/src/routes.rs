@@ -1,96 +1,264 @@
-//! All routes, in the order in which they are tried: fixed names before those that a provider fills.
+//! The table of routes. The resources of the server, the OpenAPI document and the ids of operations in the log follow from it.
 
-use actix_web::middleware::from_fn;
-use actix_web::web;
-use utoipa_actix_web::scope::scope;
-use utoipa_actix_web::service_config::ServiceConfig;
+mod provider;
 
-use crate::connections::deprecated;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use actix_web::Route;
+use actix_web::http::Method;
+use actix_web::web::{self, ServiceConfig};
+use registry::Registry;
+use utoipa::openapi::path::HttpMethod;
+use utoipa::{OpenApi, Path};
+
+pub(crate) use self::provider::{Kind, ProviderRoute, provider_routes};
+use crate::actions::short;
+use crate::connect::forms;
+use crate::connections::{imports, update};
+use crate::error::{self, ErrorBody};
+use crate::nango::connections as old_connections;
+use crate::nango::{config, front_end, oauth, quickstart, scripts, telemetry, variables};
+use crate::records::feed;
+use crate::router::{Access, Operation, Resource};
+use crate::syncs::{frequency, variants};
 use crate::{
-    actions, api_auth, body, caller, connect, connect_sessions, connections, docs, environments, error,
-    functions, health, home, integrations, oauth, providers, proxy, records, runs, syncs, verify,
+    actions, connect, connect_sessions, connections, environments, functions, health, integrations, pages,
+    providers, proxy, records, runs, syncs, verify,
 };
 
-/// Registers every route; this is also what the OpenAPI document is made from.
-pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
-    let with_key = scope(web::scope(""))
-        .service(environments::list)
-        .service(environments::create)
-        .service(environments::delete)
-        .service(environments::list_keys)
-        .service(environments::create_key)
-        .service(environments::revoke_key)
-        .service(functions::variables)
-        .service(functions::config)
-        .service(providers::list)
-        .service(providers::get)
-        .service(providers::templates)
-        .service(integrations::list)
-        .service(integrations::create)
-        .service(integrations::quickstart)
-        .service(integrations::get)
-        .service(integrations::update)
-        .service(integrations::delete)
-        .service(functions::list)
-        .service(functions::get)
-        .service(functions::code)
-        .service(connections::set_metadata)
-        .service(connections::merge_metadata)
-        .service(connections::list)
-        .service(connections::import)
-        .service(connections::get)
-        .service(connections::patch)
-        .service(connections::delete)
-        .service(integrations::deprecated::get)
-        .service(deprecated::set_metadata)
-        .service(deprecated::merge_metadata)
-        .service(deprecated::set_notes)
-        .service(deprecated::merge_notes)
-        .service(deprecated::list)
-        .service(deprecated::get)
-        .service(deprecated::delete)
-        .service(connect_sessions::create)
-        .service(connect_sessions::reconnect)
-        .service(syncs::trigger)
-        .service(syncs::pause)
-        .service(syncs::start)
-        .service(syncs::status)
-        .service(syncs::frequency::update)
-        .service(syncs::variants::create)
-        .service(syncs::variants::delete)
-        .service(runs::list)
-        .service(runs::get)
-        .service(records::feed::read)
-        .service(records::feed::prune)
-        .service(actions::trigger)
-        .service(actions::result)
-        .map(actions::short::routes)
-        .service(connect::connect)
-        .service(connect::forms::forms)
-        .service(verify::verify)
-        .service(records::list)
-        .wrap(from_fn(caller::authenticate));
-    // First, since it is called most and routes are tried one after the other.
-    let proxied = scope(proxy::PREFIX)
-        .service(proxy::call)
-        .wrap(from_fn(caller::authenticate));
-    config
-        .service(proxied)
-        .app_data(web::PayloadConfig::new(body::MAX_BODY))
-        .service(health::health)
-        .service(health::ready)
-        .service(home::home)
-        .service(home::openapi_json)
-        .service(docs::docs)
-        .service(docs::docs_part)
-        .service(providers::logo)
-        .map(error::unreadable_heads)
-        .map(oauth::refusals)
-        .service(connect_sessions::get)
-        .service(connect_sessions::end)
-        .service(connect_sessions::telemetry)
-        .service(api_auth::api_key)
-        .service(api_auth::basic)
-        .service(api_auth::unauthenticated)
-        .service(with_key);
+/// A handler, with what its `#[utoipa::path]` declares.
+struct Handler {
+    access: Access,
+    methods: Vec<HttpMethod>,
+    /// As OpenAPI writes it: `/connections/{connection_id}`.
+    path: String,
+    id: String,
+    route: fn() -> Route,
+}
+
+impl Handler {
+    fn new<T: Path>(access: Access, route: fn() -> Route) -> Self {
+        Self {
+            access,
+            methods: T::methods(),
+            path: T::path(),
+            id: T::operation().operation_id.unwrap_or_default(),
+            route,
+        }
+    }
+}
+
+/// Makes the two things that the table needs of each handler: its declaration, and the way to call it.
+macro_rules! table {
+    ($($access:ident { $($module:ident: [$($handler:ident),+],)+ })+) => { pastey::paste! {
+        /// The part of the OpenAPI document that the handlers declare.
+        #[derive(OpenApi)]
+        #[openapi(paths($($($($module::$handler,)+)+)+), components(schemas(ErrorBody)))]
+        pub(crate) struct Declared;
+
+        fn handlers() -> Vec<Handler> {
+            vec![$($($(
+                Handler::new::<$module::[<__path_ $handler>]>(Access::$access, || web::to($module::$handler)),
+            )+)+)+]
+        }
+    }};
+}
+
+table! {
+    Open {
+        connect_sessions: [get, end],
+        front_end: [api_key, basic, unauthenticated],
+        health: [health, ready],
+        pages: [home, openapi_json, docs, docs_part],
+        providers: [logo],
+        telemetry: [telemetry],
+    }
+    Key {
+        actions: [trigger, result],
+        config: [get],
+        connect: [connect],
+        connect_sessions: [create, reconnect],
+        connections: [list, get, delete],
+        environments: [list, create, delete, list_keys, create_key, revoke_key],
+        feed: [read, prune],
+        forms: [forms],
+        frequency: [update],
+        functions: [list, get, code],
+        imports: [import],
+        integrations: [list, create, get, update, delete],
+        old_connections: [list, get, delete, set_metadata, merge_metadata, set_notes, merge_notes],
+        providers: [list, get, templates],
+        quickstart: [quickstart],
+        records: [list],
+        runs: [list, get],
+        scripts: [config],
+        syncs: [trigger, pause, start, status],
+        update: [patch, set_metadata, merge_metadata],
+        variables: [variables],
+        variants: [create, delete],
+        verify: [verify],
+    }
+    Proxy {
+        proxy: [call],
+    }
+}
+
+/// Every resource, in the order in which the router tries them.
+pub(crate) struct Table(Vec<Arc<Resource>>);
+
+impl Table {
+    /// Makes the table, with the operations that the provider files declare.
+    pub(crate) fn new(registry: &Registry) -> Self {
+        let mut builder = Builder::new(registry);
+        let mut routes: Vec<_> = registry
+            .iter()
+            .flat_map(|provider| {
+                provider_routes(provider)
+                    .into_iter()
+                    .map(move |route| (&provider.name, route))
+            })
+            .collect();
+        // `Resource::register` relies on it.
+        routes.sort_by_key(|(_, route)| matches!(route.kind, Kind::Action(_)));
+        for (provider, route) in routes {
+            builder.add_of_provider(provider.as_str(), &route);
+        }
+        for handler in handlers() {
+            builder.add(handler);
+        }
+        Self(builder.resources.into_values().map(Arc::new).collect())
+    }
+
+    /// Registers all routes, and those that the document does not show.
+    pub(crate) fn register(&self, config: &mut ServiceConfig) {
+        config
+            .configure(error::unreadable_heads)
+            .configure(oauth::refusals);
+        for resource in &self.0 {
+            resource.register(config);
+        }
+    }
+}
+
+struct Builder {
+    /// By their order and actix's pattern.
+    resources: BTreeMap<(Order, String), Resource>,
+    providers: Arc<BTreeSet<String>>,
+}
+
+impl Builder {
+    fn new(registry: &Registry) -> Self {
+        let providers = registry.iter().map(|provider| provider.name.to_string());
+        Self {
+            resources: BTreeMap::new(),
+            providers: Arc::new(providers.collect()),
+        }
+    }
+
+    fn resource(&mut self, path: &str, pattern: String, access: Access) -> &mut Resource {
+        let key = (Order::new(path, access), pattern.clone());
+        self.resources.entry(key).or_insert_with(|| Resource {
+            pattern,
+            access,
+            operations: Vec::new(),
+            providers: Arc::clone(&self.providers),
+        })
+    }
+
+    fn add(&mut self, handler: Handler) {
+        let Handler {
+            access,
+            methods,
+            path,
+            id,
+            route,
+        } = handler;
+        let mut methods: Vec<Method> = methods.iter().map(method).collect();
+        let one = methods.len() == 1;
+        if access == Access::Proxy {
+            methods.extend(
+                proxy::FURTHER_METHODS
+                    .iter()
+                    .filter_map(|name| Method::from_bytes(name.as_bytes()).ok()),
+            );
+        }
+        // A connection's name and a provider's path may hold slashes.
+        let pattern = path
+            .replace("{connection_id}", "{connection_id:.*}")
+            .replace("{endpoint}", "{endpoint:.*}");
+        let resource = self.resource(&path, pattern, access);
+        for method in methods {
+            let id: Arc<str> = match one {
+                true => id.as_str().into(),
+                false => format!("{id}_{method}").to_lowercase().into(),
+            };
+            let general_id = Arc::clone(&id);
+            resource.operations.push(Operation {
+                method,
+                id,
+                general_id,
+                provider: None,
+                route,
+            });
+        }
+    }
+
+    /// Integrations are made at run time: there is one resource for each path that provider files declare, whatever the integration.
+    fn add_of_provider(&mut self, provider: &str, route: &ProviderRoute<'_>) {
+        let path = format!("/{{integration}}{}", route.path);
+        let (pattern, handler): (_, fn() -> Route) = match route.kind {
+            Kind::Connect => (path.clone(), || web::to(connect::connect)),
+            Kind::Forms => (path.clone(), || web::to(forms::forms)),
+            Kind::List(_) => (below_integration(&route.path), || web::to(records::list)),
+            Kind::Action(_) => (below_integration(&route.path), || web::to(short::run)),
+        };
+        let operation = Operation {
+            method: method(&route.method),
+            id: route.id.as_str().into(),
+            general_id: route.kind.general().0.into(),
+            provider: Some(provider.to_owned()),
+            route: handler,
+        };
+        self.resource(&path, pattern, Access::Key)
+            .operations
+            .push(operation);
+    }
+}
+
+/// Actix's pattern for a path below an integration. What follows the integration is one parameter, since the names of parameters differ
+/// between providers.
+fn below_integration(path: &str) -> String {
+    let steps = path.split('/').skip(1);
+    let steps = steps.map(|step| if step.starts_with('{') { "[^/]+" } else { step });
+    format!(
+        "/{{integration}}/{{route:{}}}",
+        steps.collect::<Vec<_>>().join("/")
+    )
+}
+
+/// Where a resource stands among the others: the proxy first, since it gets most requests; fixed segments before parameters; and longer
+/// paths before their beginnings, which may end in a parameter that holds slashes.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Order(bool, Vec<u8>);
+
+impl Order {
+    fn new(path: &str, access: Access) -> Self {
+        let kind = |segment: &str| u8::from(segment.starts_with('{'));
+        let kinds = path.split('/').map(kind).chain([2]);
+        Self(access != Access::Proxy, kinds.collect())
+    }
+}
+
+fn method(method: &HttpMethod) -> Method {
+    match method {
+        HttpMethod::Get => Method::GET,
+        HttpMethod::Head => Method::HEAD,
+        HttpMethod::Post => Method::POST,
+        HttpMethod::Put => Method::PUT,
+        HttpMethod::Patch => Method::PATCH,
+        HttpMethod::Delete => Method::DELETE,
+        HttpMethod::Options => Method::OPTIONS,
+        HttpMethod::Trace => Method::TRACE,
+    }
 }

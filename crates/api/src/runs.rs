@@ -1,6 +1,6 @@
 //! Runs of syncs: what each did, does, or why it failed.
 
-use actix_web::{get, web};
+use actix_web::web;
 use domain::{ConnectionName, IntegrationKey, RunId, SyncName};
 use gateway::Gateway;
 use serde::Serialize;
@@ -9,7 +9,7 @@ use store::syncs::SyncRow;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::caller::{Caller, scope};
-use crate::error::{ApiError, ErrorBody, KeyErrors};
+use crate::error::{ApiError, InvalidQuery, NotFound};
 use crate::query::{FromParameters, Parameters, Query};
 
 /// Runs of a page if the caller names no number, and the most that they may ask for.
@@ -181,16 +181,14 @@ impl From<(RunRow, SyncRow)> for Run {
 
 /// Lists the runs of the key's environment, newest first.
 #[utoipa::path(
-    operation_id = "list_runs", tag = "syncs", security(("api_key" = ["environment:syncs:read"])),
+    get, path = "/sync/runs", operation_id = "list_runs", tag = "syncs", security(("api_key" = ["environment:syncs:read"])),
     params(RunsQuery),
     responses(
         (status = 200, description = "The runs", body = RunList),
-        (status = 400, description = "`invalid_query_params`", body = ErrorBody),
-        (status = 404, description = "`unknown_connection` if the connection is named with its integration and is not there", body = ErrorBody),
-        KeyErrors
+        InvalidQuery,
+        (status = 404, description = "`unknown_connection` if the connection is named with its integration and is not there")
     )
 )]
-#[get("/sync/runs")]
 pub(crate) async fn list(
     caller: Caller<scope::SyncsRead>,
     gateway: web::Data<Gateway>,
@@ -234,11 +232,10 @@ pub(crate) async fn list(
 
 /// Shows one run: its progress while it runs, its counts, and its error if it failed.
 #[utoipa::path(
-    operation_id = "get_run", tag = "syncs", security(("api_key" = ["environment:syncs:read"])),
+    get, path = "/sync/runs/{id}", operation_id = "get_run", tag = "syncs", security(("api_key" = ["environment:syncs:read"])),
     params(("id" = String, Path, description = "The run", example = "run_0198f0c8a2b37d5ea6a2d4c1b0f3e921")),
-    responses((status = 200, description = "The run", body = OneRun), (status = 404, description = "`not_found`", body = ErrorBody), KeyErrors)
+    responses((status = 200, description = "The run", body = OneRun), NotFound)
 )]
-#[get("/sync/runs/{id}")]
 pub(crate) async fn get(
     caller: Caller<scope::SyncsRead>,
     gateway: web::Data<Gateway>,

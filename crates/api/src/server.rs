@@ -10,16 +10,21 @@ use actix_web::dev::{AppConfig, Server};
 use actix_web::middleware::from_fn;
 use actix_web::{App, web};
 use gateway::Gateway;
+use registry::Registry;
 use tokio::net::TcpStream;
 use tracing_actix_web::TracingLogger;
-use utoipa_actix_web::AppExt;
+use utoipa::openapi::Server as ServerUrl;
 
+use crate::body::MAX_BODY;
 use crate::connect_sessions::ConnectPage;
-use crate::document::Document;
-use crate::edge::{self, RequestSpan};
+use crate::document::openapi_for;
+use crate::error;
+use crate::middleware::{self, RequestSpan};
+use crate::nango::telemetry;
+use crate::pages::Pages;
 use crate::providers::PublicUrl;
 use crate::request_heads::RequestHeads;
-use crate::{error, methods, outermost, routes};
+use crate::routes::Table;
 
 /// How the API is served.
 #[derive(Debug, Clone)]
@@ -52,6 +57,14 @@ const MOST_THREADS: usize = 4;
 const SLOWEST_HEAD: Duration = Duration::from_secs(5);
 const LONGEST_GOODBYE: Duration = Duration::from_secs(1);
 
+/// Makes the pages, with the OpenAPI document of this server.
+fn pages(registry: &Registry, public_url: Option<&str>) -> Pages {
+    let mut document = openapi_for(registry);
+    document.servers = public_url.map(|url| vec![ServerUrl::new(url.trim_end_matches('/'))]);
+    let json = serde_json::to_string(&document).unwrap_or_default();
+    Pages::new(json, registry, public_url)
+}
+
 /// Serves the API on `listener` until the server is stopped by its handle; signals are the binary's.
 pub fn serve(gateway: Gateway, listener: TcpListener, options: ApiOptions) -> std::io::Result<Server> {
     let ApiOptions {
@@ -62,7 +75,9 @@ pub fn serve(gateway: Gateway, listener: TcpListener, options: ApiOptions) -> st
     } = options;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = threads.unwrap_or_else(|| cores.min(MOST_THREADS)).max(1);
-    let document = web::Data::from(Arc::new(Document::new(gateway.registry(), public_url.as_deref())));
+    let registry = gateway.registry();
+    let pages = web::Data::new(pages(registry, public_url.as_deref()));
+    let table = Arc::new(Table::new(registry));
     let url = match public_url {
         Some(url) => url.trim_end_matches('/').to_owned(),
         None => format!("http://{}", listener.local_addr()?),
@@ -76,20 +91,18 @@ pub fn serve(gateway: Gateway, listener: TcpListener, options: ApiOptions) -> st
     let app = move || {
         App::new()
             .app_data(gateway.clone())
-            .app_data(document.clone())
+            .app_data(pages.clone())
             .app_data(page.clone())
             .app_data(url.clone())
             .app_data(web::PathConfig::default().error_handler(error::path_error))
-            .into_utoipa_app()
-            .configure(routes::routes)
-            .into_app()
+            .app_data(web::PayloadConfig::new(MAX_BODY))
+            .configure(|config| table.register(config))
             .default_service(web::to(error::no_route))
-            .wrap(from_fn(methods::check))
-            .wrap(edge::cors())
-            .wrap(from_fn(edge::beacons))
-            .wrap(from_fn(edge::answer))
+            .wrap(middleware::cors())
+            .wrap(from_fn(telemetry::beacons))
+            .wrap(from_fn(middleware::answer))
             .wrap(TracingLogger::<RequestSpan>::new())
-            .wrap(from_fn(outermost::around))
+            .wrap(from_fn(middleware::around))
     };
     // As actix's own server does it, but for the check of heads.
     let builder = builder.listen("api", listener, move || {

@@ -5,7 +5,7 @@ mod request;
 mod state;
 pub(crate) mod variants;
 
-use actix_web::{HttpRequest, get, post, web};
+use actix_web::{HttpRequest, web};
 use gateway::{Gateway, TriggeredRun};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -14,9 +14,9 @@ use self::request::{SelectBody, StatusQuery, TriggerSyncBody};
 use self::state::StatusList;
 use crate::body::Body;
 use crate::caller::{Caller, scope};
-use crate::connections::Success;
-use crate::error::{ApiError, ErrorBody, KeyErrors};
+use crate::error::ApiError;
 use crate::query::Query;
+use crate::response::Success;
 
 /// What a trigger led to.
 #[derive(Serialize, ToSchema)]
@@ -71,16 +71,14 @@ impl From<Vec<TriggeredRun>> for TriggerAnswer {
 /// A sync that has a run waiting or under way keeps it: the answer gives its id and says so. With `reset` everything is read again;
 /// with `emptyCache` the rows are deleted first as well.
 #[utoipa::path(
-    operation_id = "trigger_syncs", tag = "syncs", security(("api_key" = ["environment:syncs:execute"])),
+    post, path = "/sync/trigger", operation_id = "trigger_syncs", tag = "syncs", security(("api_key" = ["environment:syncs:execute"])),
     request_body = TriggerSyncBody,
     responses(
         (status = 200, description = "The runs", body = TriggerAnswer),
-        (status = 400, description = "`invalid_body`, `missing_provider_config_key`, `no_syncs_found`, `unknown_sync` or `unknown_provider_config`", body = ErrorBody),
-        (status = 404, description = "`unknown_connection`", body = ErrorBody),
-        KeyErrors
+        (status = 400, description = "`invalid_body`, `missing_provider_config_key`, `no_syncs_found`, `unknown_sync` or `unknown_provider_config`"),
+        (status = 404, description = "`unknown_connection`")
     )
 )]
-#[post("/sync/trigger")]
 pub(crate) async fn trigger(
     caller: Caller<scope::SyncsExecute>,
     gateway: web::Data<Gateway>,
@@ -98,16 +96,14 @@ pub(crate) async fn trigger(
 
 /// Stops syncs from running on their schedule. A run under way goes on to its end.
 #[utoipa::path(
-    operation_id = "pause_syncs", tag = "syncs", security(("api_key" = ["environment:syncs:execute"])),
+    post, path = "/sync/pause", operation_id = "pause_syncs", tag = "syncs", security(("api_key" = ["environment:syncs:execute"])),
     request_body = SelectBody,
     responses(
         (status = 200, description = "Done", body = Success),
-        (status = 400, description = "`invalid_body`, `missing_provider_config_key`, `unknown_sync` or `unknown_provider_config`", body = ErrorBody),
-        (status = 404, description = "`unknown_connection`", body = ErrorBody),
-        KeyErrors
+        (status = 400, description = "`invalid_body`, `missing_provider_config_key`, `unknown_sync` or `unknown_provider_config`"),
+        (status = 404, description = "`unknown_connection`")
     )
 )]
-#[post("/sync/pause")]
 pub(crate) async fn pause(
     caller: Caller<scope::SyncsExecute>,
     gateway: web::Data<Gateway>,
@@ -125,16 +121,14 @@ pub(crate) async fn pause(
 
 /// Lets syncs run on their schedule again, from now on.
 #[utoipa::path(
-    operation_id = "start_syncs", tag = "syncs", security(("api_key" = ["environment:syncs:execute"])),
+    post, path = "/sync/start", operation_id = "start_syncs", tag = "syncs", security(("api_key" = ["environment:syncs:execute"])),
     request_body = SelectBody,
     responses(
         (status = 200, description = "Done", body = Success),
-        (status = 400, description = "`invalid_body`, `missing_provider_config_key`, `unknown_sync` or `unknown_provider_config`", body = ErrorBody),
-        (status = 404, description = "`unknown_connection`", body = ErrorBody),
-        KeyErrors
+        (status = 400, description = "`invalid_body`, `missing_provider_config_key`, `unknown_sync` or `unknown_provider_config`"),
+        (status = 404, description = "`unknown_connection`")
     )
 )]
-#[post("/sync/start")]
 pub(crate) async fn start(
     caller: Caller<scope::SyncsExecute>,
     gateway: web::Data<Gateway>,
@@ -152,15 +146,13 @@ pub(crate) async fn start(
 
 /// The state of syncs: whether they run, when they next run, what the last run did, and how many records there are.
 #[utoipa::path(
-    operation_id = "sync_status", tag = "syncs", security(("api_key" = ["environment:syncs:read"])),
+    get, path = "/sync/status", operation_id = "sync_status", tag = "syncs", security(("api_key" = ["environment:syncs:read"])),
     params(StatusQuery),
     responses(
         (status = 200, description = "The states", body = StatusList),
-        (status = 400, description = "`invalid_query_params`, `unknown_sync`, `unknown_provider_config`, or `invalid_body` if there is no such connection", body = ErrorBody),
-        KeyErrors
+        (status = 400, description = "`invalid_query_params`, `unknown_sync`, `unknown_provider_config`, or `invalid_body` if there is no such connection")
     )
 )]
-#[get("/sync/status")]
 pub(crate) async fn status(
     caller: Caller<scope::SyncsRead>,
     gateway: web::Data<Gateway>,

@@ -1,6 +1,6 @@
 //! `POST /{integration}/verify`: the stored credentials, tried now; the same route for every provider.
 
-use actix_web::{post, web};
+use actix_web::web;
 use domain::ConnectionName;
 use gateway::{Gateway, Verified};
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::body::Body;
 use crate::caller::{Caller, scope};
-use crate::error::{ApiError, ErrorBody, KeyErrors};
+use crate::error::ApiError;
 
 /// Which connection.
 #[derive(Deserialize, ToSchema)]
@@ -49,17 +49,14 @@ impl From<Verified> for VerifyAnswer {
 ///
 /// What comes of it is noted on the connection, as it is when a sync finds out.
 #[utoipa::path(
-    operation_id = "verify_connection", tag = "connections", security(("api_key" = ["environment:connections:read"])),
-    params(("integration" = String, Path, description = "The integration's key", example = "acme")),
+    post, path = "/{integration}/verify", operation_id = "verify_connection", tag = "connections", security(("api_key" = ["environment:connections:read"])),
     request_body = VerifyBody,
     responses(
         (status = 200, description = "They are good", body = VerifyAnswer),
-        (status = 400, description = "The provider refuses them (`invalid_credentials`), it cannot be called with what is stored (`connection_validation_failed`), or a field is wrong (`invalid_body`)", body = ErrorBody),
-        (status = 404, description = "`unknown_provider_config` or `unknown_connection`", body = ErrorBody),
-        KeyErrors
+        (status = 400, description = "The provider refuses them (`invalid_credentials`), it cannot be called with what is stored (`connection_validation_failed`), or a field is wrong (`invalid_body`)"),
+        (status = 404, description = "`unknown_provider_config` or `unknown_connection`")
     )
 )]
-#[post("/{integration}/verify")]
 pub(crate) async fn verify(
     caller: Caller<scope::ConnectionsRead>,
     gateway: web::Data<Gateway>,

@@ -2,7 +2,6 @@
 //!
 //! They are no routes of every Trunkline, so the document has them with each provider.
 
-use actix_web::guard::GuardContext;
 use actix_web::http::Method;
 use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
 use gateway::{ActionRequest, FieldError, Gateway};
@@ -12,54 +11,10 @@ use super::Wishes;
 use crate::body::RawBody;
 use crate::caller::{AnyCaller, Caller, scope};
 use crate::error::ApiError;
-use crate::{body, pattern, query, records};
+use crate::{body, query, records};
 
-/// Of any depth; which routes there are is known to the provider files alone.
-const PATTERN: &str = "/{integration}/{route:.+}";
-
-/// Registers them before the routes with the same number of segments.
-pub(crate) fn routes<T>(scope: actix_web::Scope<T>) -> actix_web::Scope<T>
-where
-    T: actix_web::dev::ServiceFactory<
-            actix_web::dev::ServiceRequest,
-            Config = (),
-            Error = actix_web::Error,
-            InitError = (),
-        >,
-{
-    scope.service(
-        web::resource(PATTERN)
-            .guard(actix_web::guard::fn_guard(is_short))
-            .to(carry_out),
-    )
-}
-
-/// Whether some provider declares the route. Which one the integration belongs to is known only once the caller is.
-fn is_short(context: &GuardContext<'_>) -> bool {
-    let gateway = context.app_data::<web::Data<Gateway>>();
-    let head = context.head();
-    gateway
-        .zip(below(head.uri.path()))
-        .is_some_and(|(gateway, route)| gateway.is_action_route(head.method.as_str(), route))
-}
-
-/// Whether the pattern alone takes the request: it is too deep for other routes, and no provider declares it.
-pub(crate) fn is_nothing(request: &HttpRequest) -> bool {
-    let gateway = request.app_data::<web::Data<Gateway>>();
-    pattern::of(request).as_deref() == Some(PATTERN)
-        && gateway
-            .zip(below(request.path()))
-            .is_some_and(|(gateway, route)| {
-                route.contains('/') && !gateway.is_action_route(request.method().as_str(), route)
-            })
-}
-
-/// The path below the integration's key.
-fn below(path: &str) -> Option<&str> {
-    path.trim_matches('/').split_once('/').map(|(_, route)| route)
-}
-
-async fn carry_out(
+/// Runs the action that the integration's provider has at this path, or lists records if it has a model there instead.
+pub(crate) async fn run(
     caller: AnyCaller,
     gateway: web::Data<Gateway>,
     request: HttpRequest,

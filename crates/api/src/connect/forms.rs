@@ -1,13 +1,13 @@
 //! `GET /{integration}/connect`: the forms that connecting an integration takes, for clients that ask people for the fields.
 
-use actix_web::{get, web};
+use actix_web::web;
 use gateway::Gateway;
 use registry::{ConnectForm, Field, Provider};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::caller::{Caller, scope};
-use crate::error::{ApiError, ErrorBody, KeyErrors};
+use crate::error::{ApiError, InvalidQuery};
 use crate::query::{NoParameters, Query};
 
 /// What connecting an integration takes.
@@ -132,16 +132,13 @@ impl ConnectField {
 
 /// Shows the forms of an integration: the fields that `POST` to the same path takes.
 #[utoipa::path(
-    operation_id = "get_connect_forms", tag = "connections", security(("api_key" = ["environment:connections:create"])),
-    params(("integration" = String, Path, description = "The integration's key", example = "acme")),
+    get, path = "/{integration}/connect", operation_id = "get_connect_forms", tag = "connections", security(("api_key" = ["environment:connections:create"])),
     responses(
         (status = 200, description = "The forms", body = ConnectFormsAnswer),
-        (status = 400, description = "`invalid_query_params`", body = ErrorBody),
-        (status = 404, description = "`unknown_provider_config`", body = ErrorBody),
-        KeyErrors
+        InvalidQuery,
+        (status = 404, description = "`unknown_provider_config`")
     )
 )]
-#[get("/{integration}/connect")]
 pub(crate) async fn forms(
     caller: Caller<scope::ConnectionsCreate>,
     gateway: web::Data<Gateway>,

@@ -1,6 +1,6 @@
 //! `POST /connections`: connections imported by their stored names.
 
-use actix_web::{HttpResponse, post, web};
+use actix_web::{HttpResponse, web};
 use gateway::{Gateway, Import};
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::{EndUser, FullConnection};
 use crate::body::Body;
 use crate::caller::{Caller, scope};
-use crate::error::{ApiError, ErrorBody, KeyErrors};
+use crate::error::ApiError;
 
 /// Credentials as they are stored.
 #[derive(ToSchema)]
@@ -77,19 +77,15 @@ impl From<ImportBody> for Import {
 /// Nothing is stored unless the provider takes the credentials. The answer shows them to a key with the scope
 /// `environment:connections:read_credentials`.
 #[utoipa::path(
-    operation_id = "import_connection", tag = "connections", security(("api_key" = ["environment:connections:create"])),
+    post, path = "/connections", operation_id = "import_connection", tag = "connections", security(("api_key" = ["environment:connections:create"])),
     request_body = ImportBody,
     responses(
         (status = 201, description = "Imported", body = FullConnection),
-        (status = 400, description = "A field is wrong (`invalid_body`), or the provider refused the credentials (`connection_test_failed`) or cannot be called with what was given (`connection_validation_failed`)", body = ErrorBody),
-        (status = 404, description = "`not_found`: there is no such integration", body = ErrorBody),
-        (status = 409, description = "`conflict`: the integration was changed while the credentials were tried", body = ErrorBody),
-        (status = 413, description = "The body is larger than 64 KB", body = ErrorBody),
-        (status = 415, description = "The body is no JSON", body = ErrorBody),
-        KeyErrors
+        (status = 400, description = "A field is wrong (`invalid_body`), or the provider refused the credentials (`connection_test_failed`) or cannot be called with what was given (`connection_validation_failed`)"),
+        (status = 404, description = "`not_found`: there is no such integration"),
+        (status = 409, description = "`conflict`: the integration was changed while the credentials were tried")
     )
 )]
-#[post("/connections")]
 pub(crate) async fn import(
     caller: Caller<scope::ConnectionsCreate>,
     gateway: web::Data<Gateway>,

@@ -1,6 +1,6 @@
 //! Changes of connections: labels, notes, credentials.
 
-use actix_web::{HttpResponse, patch, post, web};
+use actix_web::{HttpResponse, web};
 use gateway::{ConnectionPatch, Gateway, MetadataChange};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
@@ -11,7 +11,7 @@ use super::{EndUser, IntegrationQuery};
 use crate::body::{Body, QueryBody};
 use crate::caller::{Caller, scope};
 use crate::connect::{UnreadableSync, unreadable};
-use crate::error::{ApiError, ErrorBody, KeyErrors};
+use crate::error::{ApiError, NotFound};
 use crate::query::Query;
 
 /// What is to be another about a connection; what is left out stays as it is.
@@ -59,20 +59,16 @@ pub(crate) struct PatchAnswer {
 
 /// Changes a connection; with `credentials` it gets new ones, which are tried before they replace the old.
 #[utoipa::path(
-    operation_id = "patch_connection", tag = "connections", security(("api_key" = ["environment:connections:update"])),
-    params(("connection_id" = String, Path, description = "What you call the connection", example = "my-acme"), IntegrationQuery),
+    patch, path = "/connections/{connection_id}", operation_id = "patch_connection", tag = "connections", security(("api_key" = ["environment:connections:update"])),
+    params(IntegrationQuery),
     request_body = PatchBody,
     responses(
         (status = 200, description = "Changed", body = PatchAnswer),
-        (status = 400, description = "`invalid_query_params`, `invalid_body`, `unknown_provider_config`, `connection_test_failed` if the provider refused the credentials, or `connection_validation_failed` if it cannot be called with what was given", body = ErrorBody),
-        (status = 404, description = "`not_found`", body = ErrorBody),
-        (status = 409, description = "`conflict`: the credentials were replaced while the change was tried", body = ErrorBody),
-        (status = 413, description = "The body is larger than 64 KB", body = ErrorBody),
-        (status = 415, description = "The body is no JSON", body = ErrorBody),
-        KeyErrors
+        (status = 400, description = "`invalid_query_params`, `invalid_body`, `unknown_provider_config`, `connection_test_failed` if the provider refused the credentials, or `connection_validation_failed` if it cannot be called with what was given"),
+        NotFound,
+        (status = 409, description = "`conflict`: the credentials were replaced while the change was tried")
     )
 )]
-#[patch("/connections/{connection_id:.*}")]
 pub(crate) async fn patch(
     caller: Caller<scope::ConnectionsUpdate>,
     gateway: web::Data<Gateway>,
@@ -114,7 +110,7 @@ pub(crate) struct MetadataBody {
     metadata: Map<String, Json>,
 }
 
-pub(super) async fn change_metadata(
+pub(crate) async fn change_metadata(
     caller: &gateway::Caller,
     gateway: &Gateway,
     body: &MetadataBody,
@@ -139,18 +135,14 @@ pub(super) async fn change_metadata(
 
 /// Sets the notes of one or several connections, in place of those that are there; answers what was sent.
 #[utoipa::path(
-    operation_id = "set_metadata", tag = "connections", security(("api_key" = ["environment:connections:update"])),
+    post, path = "/connections/metadata", operation_id = "set_metadata", tag = "connections", security(("api_key" = ["environment:connections:update"])),
     request_body = MetadataBody,
     responses(
         (status = 201, description = "Set", body = MetadataBody),
-        (status = 400, description = "`invalid_body` or `unknown_provider_config`", body = ErrorBody),
-        (status = 404, description = "`unknown_connection`: one is not there, and none was changed", body = ErrorBody),
-        (status = 413, description = "The body is larger than 64 KB", body = ErrorBody),
-        (status = 415, description = "The body is no JSON", body = ErrorBody),
-        KeyErrors
+        (status = 400, description = "`invalid_body` or `unknown_provider_config`"),
+        (status = 404, description = "`unknown_connection`: one is not there, and none was changed")
     )
 )]
-#[post("/connections/metadata")]
 pub(crate) async fn set_metadata(
     caller: Caller<scope::ConnectionsUpdate>,
     gateway: web::Data<Gateway>,
@@ -162,18 +154,14 @@ pub(crate) async fn set_metadata(
 
 /// Adds notes to those of one or several connections, field by field; answers what was sent.
 #[utoipa::path(
-    operation_id = "merge_metadata", tag = "connections", security(("api_key" = ["environment:connections:update"])),
+    patch, path = "/connections/metadata", operation_id = "merge_metadata", tag = "connections", security(("api_key" = ["environment:connections:update"])),
     request_body = MetadataBody,
     responses(
         (status = 200, description = "Merged", body = MetadataBody),
-        (status = 400, description = "`invalid_body` or `unknown_provider_config`", body = ErrorBody),
-        (status = 404, description = "`unknown_connection`: one is not there, and none was changed", body = ErrorBody),
-        (status = 413, description = "The body is larger than 64 KB", body = ErrorBody),
-        (status = 415, description = "The body is no JSON", body = ErrorBody),
-        KeyErrors
+        (status = 400, description = "`invalid_body` or `unknown_provider_config`"),
+        (status = 404, description = "`unknown_connection`: one is not there, and none was changed")
     )
 )]
-#[patch("/connections/metadata")]
 pub(crate) async fn merge_metadata(
     caller: Caller<scope::ConnectionsUpdate>,
     gateway: web::Data<Gateway>,

@@ -1,77 +1,19 @@
-//! What one provider's actions add to the document: the inputs of each, and its short route.
+//! The short route of an action in the document.
 
-use registry::{Action, FieldFormat, Input, InputKind, Provider, RouteStep};
-use serde_json::Value as Json;
+use registry::{Action, Provider, RouteStep};
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::RequestBodyBuilder;
-use utoipa::openapi::schema::{
-    AdditionalProperties, ArrayBuilder, KnownFormat, Object, ObjectBuilder, Schema, SchemaFormat, SchemaType,
-    Type,
-};
-use utoipa::openapi::{Components, Content, OpenApi, RefOr, Required};
+use utoipa::openapi::schema::{ObjectBuilder, Schema};
+use utoipa::openapi::{Content, RefOr, Required};
 
-use super::provider::told;
+use crate::schema::{input_schema, inputs_object, text};
 
-/// Adds the schema of each action's inputs, and its short route if it has one.
-pub(super) fn describe(provider: &Provider, document: &mut OpenApi) {
-    let generic = document.paths.paths.get("/action/trigger");
-    let Some(generic) = generic.and_then(|item| item.post.clone()) else {
-        return;
-    };
-    for action in provider.actions.values() {
-        let schema = whole(action);
-        document
-            .components
-            .get_or_insert_with(Components::new)
-            .schemas
-            .insert(
-                format!("{}.{}", provider.name, action.name),
-                Schema::from(schema).into(),
-            );
-        let Some(route) = &action.route else {
-            continue;
-        };
-        let operation = operation(provider, action, &route.steps, generic.clone());
-        let item = document
-            .paths
-            .paths
-            .entry(format!("/{}{route}", provider.name))
-            .or_default();
-        let slot = match route.method.as_str() {
-            "POST" => &mut item.post,
-            "PUT" => &mut item.put,
-            "PATCH" => &mut item.patch,
-            "DELETE" => &mut item.delete,
-            _ => &mut item.get,
-        };
-        *slot = Some(operation);
-    }
-}
-
-/// The JSON Schema of all that an action is given.
-pub(crate) fn inputs_of(action: &Action) -> Json {
-    serde_json::to_value(Schema::from(whole(action))).unwrap_or_default()
-}
-
-fn whole(action: &Action) -> Object {
-    inputs(action, |_| true)
-        .description(Some(&action.description))
-        .build()
-}
-
-fn operation(
-    provider: &Provider,
-    action: &Action,
-    steps: &[RouteStep],
-    mut operation: Operation,
-) -> Operation {
+/// Describes the short route of an action; `operation` describes `POST /action/trigger`.
+pub(super) fn short_route(provider: &Provider, action: &Action, mut operation: Operation) -> Operation {
+    let route = action.route.as_ref();
+    let steps = route.map_or(&[][..], |route| &route.steps);
     let in_path = |name: &str| steps.contains(&RouteStep::Input(name.to_owned()));
-    let with_body = action
-        .route
-        .as_ref()
-        .is_some_and(|route| !matches!(route.method.as_str(), "GET" | "DELETE"));
-    let id = format!("{}_{}", provider.name, action.name).replace('-', "_");
-    operation.operation_id = Some(id);
+    let with_body = route.is_some_and(|route| !matches!(route.method.as_str(), "GET" | "DELETE"));
     operation.summary = Some(action.description.clone());
     operation.description = Some(format!(
         "The action `{}` of {}, by a route of its own; `POST /action/trigger` does the same.",
@@ -103,12 +45,12 @@ fn operation(
             place,
             &input.description,
             input.required,
-            schema(input),
+            input_schema(input),
         ));
     }
     operation.parameters = Some(parameters);
     operation.request_body = with_body.then(|| {
-        let object = inputs(action, |name| !in_path(name))
+        let object = inputs_object(action, |name| !in_path(name))
             .property("connectionId", connection())
             .required("connectionId");
         let content = Content::builder()
@@ -142,121 +84,4 @@ fn own(
         .schema(Some(schema))
         .build()
         .into()
-}
-
-fn inputs(action: &Action, wanted: impl Fn(&str) -> bool) -> ObjectBuilder {
-    let mut object = ObjectBuilder::new()
-        .schema_type(SchemaType::Type(Type::Object))
-        .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)));
-    for (name, input) in action.inputs.iter().filter(|(name, _)| wanted(name)) {
-        object = if input.required {
-            object.property(name, schema(input)).required(name)
-        } else {
-            object.property(name, or_null(schema(input)))
-        };
-    }
-    object
-}
-
-/// What may be left out may be null as well.
-fn or_null(schema: Schema) -> Schema {
-    let with_null = |kind| match kind {
-        SchemaType::Type(kind) => SchemaType::Array(vec![kind, Type::Null]),
-        other => other,
-    };
-    match schema {
-        Schema::Object(mut object) => {
-            object.schema_type = with_null(object.schema_type);
-            if let Some(values) = &mut object.enum_values {
-                values.push(Json::Null);
-            }
-            object.into()
-        }
-        Schema::Array(mut list) => {
-            list.schema_type = with_null(list.schema_type);
-            list.into()
-        }
-        other => other,
-    }
-}
-
-fn text() -> ObjectBuilder {
-    ObjectBuilder::new().schema_type(SchemaType::Type(Type::String))
-}
-
-fn schema(input: &Input) -> Schema {
-    let description = told(
-        Some(input.description.as_str()).filter(|text| !text.is_empty()),
-        input.pattern_description.as_deref(),
-    );
-    let examples = |object: ObjectBuilder| match &input.example {
-        Some(example) => object.examples([example.clone()]),
-        None => object,
-    };
-    match input.kind {
-        InputKind::List => {
-            let most = input.max_length;
-            let list = ArrayBuilder::new().items(of_text(input)).max_items(most);
-            let list = match &input.example {
-                Some(example) => list.examples([example.clone()]),
-                None => list,
-            };
-            list.description(description).build().into()
-        }
-        InputKind::Text => {
-            let object = of_text(input).max_length(input.max_length);
-            examples(object)
-                .description(description)
-                .default(input.default_value.clone())
-                .build()
-                .into()
-        }
-        InputKind::Integer => {
-            let number =
-                |bound: Option<i64>| bound.and_then(|bound| i32::try_from(bound).ok()).map(f64::from);
-            examples(ObjectBuilder::new().schema_type(SchemaType::Type(Type::Integer)))
-                .minimum(number(input.minimum))
-                .maximum(number(input.maximum))
-                .description(description)
-                .default(input.default_value.clone())
-                .build()
-                .into()
-        }
-        InputKind::Boolean => examples(ObjectBuilder::new().schema_type(SchemaType::Type(Type::Boolean)))
-            .description(description)
-            .default(input.default_value.clone())
-            .build()
-            .into(),
-        InputKind::Json => examples(ObjectBuilder::new().schema_type(SchemaType::AnyValue))
-            .description(description)
-            .default(input.default_value.clone().filter(|value| *value != Json::Null))
-            .build()
-            .into(),
-    }
-}
-
-fn of_text(input: &Input) -> ObjectBuilder {
-    let object = text()
-        .pattern(input.pattern.as_ref().map(|pattern| format!("^(?:{pattern})$")))
-        .format(input.format.map(format));
-    if input.allowed.is_empty() {
-        object
-    } else {
-        object.enum_values(Some(input.allowed.clone()))
-    }
-}
-
-/// The word by which JSON Schema knows a format, or ours.
-pub(super) fn format(format: FieldFormat) -> SchemaFormat {
-    let own = |word: &str| SchemaFormat::Custom(word.to_owned());
-    match format {
-        FieldFormat::Hostname => own("hostname"),
-        FieldFormat::Uri => own("uri"),
-        FieldFormat::Uuid => own("uuid"),
-        FieldFormat::Email => own("email"),
-        FieldFormat::Phone => own("phone"),
-        FieldFormat::Sender => own("sender"),
-        FieldFormat::Date => SchemaFormat::KnownFormat(KnownFormat::Date),
-        FieldFormat::DateTime => SchemaFormat::KnownFormat(KnownFormat::DateTime),
-    }
 }

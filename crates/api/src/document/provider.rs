@@ -1,50 +1,60 @@
-//! What one provider adds to the document: its connect forms, and a typed list for each of its models.
+//! What one provider adds to the document: its connect forms, a typed list for each of its models, and the short routes of its actions.
 
-use domain::{Column, ColumnKind, Model, TableName};
+use domain::Model;
 use registry::{ConnectForm, Field, Provider};
-use utoipa::openapi::path::{HttpMethod, Operation, Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::path::{HttpMethod, Operation, Parameter, ParameterBuilder, ParameterIn, Paths};
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::schema::{
     AdditionalProperties, ArrayBuilder, KnownFormat, ObjectBuilder, OneOfBuilder, Schema, SchemaFormat,
     SchemaType, Type,
 };
-use utoipa::openapi::{Components, Content, OpenApi, PathItem, Ref, RefOr, Required};
+use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Required};
 
+use super::action::short_route;
 use crate::connect::shared_fields;
+use crate::routes::{Kind, provider_routes};
+use crate::schema::{action_schema, format_of, nullable, record_schema, scalar, text, told};
 
-/// Adds `POST /{provider}/connect` and `GET /{provider}/{plural}` for each model.
-pub(super) fn describe(provider: &Provider, document: &mut OpenApi) {
+/// Adds the operations and schemas of a provider. `general` has the operations that stand for all providers.
+pub(super) fn describe(provider: &Provider, general: &Paths, document: &mut OpenApi) {
     let name = &provider.name;
-    if let Some(mut item) = document.paths.paths.get("/{integration}/connect").cloned() {
-        item.post = item.post.map(|generic| connect(provider, generic));
-        item.get = item.get.map(|generic| forms(provider, generic));
-        document.paths.paths.insert(format!("/{name}/connect"), item);
+    for route in provider_routes(provider) {
+        let (_, method, path) = route.kind.general();
+        let item = general.paths.get(path);
+        let Some(operation) = item.and_then(|item| match method {
+            HttpMethod::Get => item.get.clone(),
+            _ => item.post.clone(),
+        }) else {
+            continue;
+        };
+        let mut operation = match route.kind {
+            Kind::Connect => connect(provider, operation),
+            Kind::Forms => forms(provider, operation),
+            Kind::List(model) => list(provider, model, operation),
+            Kind::Action(action) => short_route(provider, action, operation),
+        };
+        operation.operation_id = Some(route.id);
+        let path = format!("/{name}{}", route.path);
+        document
+            .paths
+            .add_path_operation(path, vec![route.method], operation);
     }
-    let Some(generic) = document
-        .paths
-        .paths
-        .get("/{integration}/{plural}")
-        .and_then(|item| item.get.clone())
-    else {
-        return;
-    };
+    let schemas = &mut document.components.get_or_insert_default().schemas;
     for sync in provider.syncs.values() {
-        let (model, schema) = (&sync.model, format!("{name}.{}", sync.model.name));
-        let item = PathItem::new(HttpMethod::Get, list(provider, model, &schema, generic.clone()));
-        document
-            .paths
-            .paths
-            .insert(format!("/{name}/{}", model.plural), item);
-        document
-            .components
-            .get_or_insert_with(Components::new)
-            .schemas
-            .insert(schema, record(model).into());
+        schemas.insert(
+            model_name(provider, &sync.model),
+            record_schema(&sync.model).into(),
+        );
+    }
+    for action in provider.actions.values() {
+        let schema = Schema::from(action_schema(action));
+        schemas.insert(format!("{name}.{}", action.name), schema.into());
     }
 }
 
-fn text() -> ObjectBuilder {
-    ObjectBuilder::new().schema_type(SchemaType::Type(Type::String))
+/// The name of the schema of a model's records.
+fn model_name(provider: &Provider, model: &Model) -> String {
+    format!("{}.{}", provider.name, model.name)
 }
 
 fn connect(provider: &Provider, mut operation: Operation) -> Operation {
@@ -63,21 +73,17 @@ fn connect(provider: &Provider, mut operation: Operation) -> Operation {
         .content("application/json", content)
         .required(Some(Required::True))
         .build();
-    operation.operation_id = Some(format!("connect_{}", provider.name));
     operation.summary = Some(format!("Connects an account of {}", provider.display_name));
     if let Some(notice) = &provider.notice {
         let about = operation.description.take().unwrap_or_default();
         operation.description = Some(format!("{notice}\n\n{about}"));
     }
-    operation.parameters = None;
     operation.request_body = Some(body.into());
     operation
 }
 
 fn forms(provider: &Provider, mut operation: Operation) -> Operation {
-    operation.operation_id = Some(format!("get_{}_connect_forms", provider.name));
     operation.summary = Some(format!("Shows the forms of {}", provider.display_name));
-    operation.parameters = None;
     operation
 }
 
@@ -94,20 +100,10 @@ fn form_schema(form: &ConnectForm) -> Schema {
     object.build().into()
 }
 
-/// A description, and what a pattern asks for in words.
-pub(super) fn told(description: Option<&str>, pattern: Option<&str>) -> Option<String> {
-    let pattern = pattern.map(|words| format!("Must be {words}."));
-    match (description.map(|text| text.trim_end_matches('.')), pattern) {
-        (Some(text), Some(pattern)) if !text.is_empty() => Some(format!("{text}. {pattern}")),
-        (_, Some(pattern)) => Some(pattern),
-        (_, None) => description.map(str::to_owned),
-    }
-}
-
 fn field_schema(field: &Field) -> ObjectBuilder {
     let format = match field.format {
         _ if field.secret => Some(SchemaFormat::KnownFormat(KnownFormat::Password)),
-        format => format.map(super::action::format),
+        format => format.map(format_of),
     };
     // White space at both ends is dropped, and something must be left.
     let anything = field.required().then(|| r"\S".to_owned());
@@ -130,8 +126,7 @@ fn field_schema(field: &Field) -> ObjectBuilder {
     object
 }
 
-fn list(provider: &Provider, model: &Model, schema: &str, mut operation: Operation) -> Operation {
-    operation.operation_id = Some(format!("list_{}", model.table));
+fn list(provider: &Provider, model: &Model, mut operation: Operation) -> Operation {
     operation.summary = Some(format!(
         "Lists {} of a connection of {}, newest first",
         model.plural, provider.display_name
@@ -142,7 +137,7 @@ fn list(provider: &Provider, model: &Model, schema: &str, mut operation: Operati
         && let Some(content) = response.content.get_mut("application/json")
     {
         *content = Content::builder()
-            .schema(Some(page(model, schema)))
+            .schema(Some(page(model, &model_name(provider, model))))
             .build()
             .into();
     }
@@ -206,57 +201,4 @@ fn page(model: &Model, schema: &str) -> Schema {
         .required("next_cursor")
         .build()
         .into()
-}
-
-/// The JSON Schema of a model's records.
-pub(crate) fn schema_of(model: &Model) -> serde_json::Value {
-    serde_json::to_value(record(model)).unwrap_or_default()
-}
-
-fn record(model: &Model) -> Schema {
-    let mut object = ObjectBuilder::new()
-        .schema_type(SchemaType::Type(Type::Object))
-        .description(Some(&model.description));
-    for (name, column) in &model.columns {
-        object = object
-            .property(name.as_str(), column_schema(model, name, column))
-            .required(name.as_str());
-    }
-    let extra = ObjectBuilder::new()
-        .schema_type(SchemaType::Type(Type::Object))
-        .description(Some(
-            "What the provider sent beside the columns; left out if nothing",
-        ));
-    object.property("_extra", extra).build().into()
-}
-
-fn column_schema(model: &Model, name: &TableName, column: &Column) -> ObjectBuilder {
-    let schema = scalar(column.kind).description(Some(&column.description));
-    if *name == model.key {
-        schema
-    } else {
-        nullable(schema)
-    }
-}
-
-/// The schema of a value; decimals are text, so that they stay exact.
-fn scalar(kind: ColumnKind) -> ObjectBuilder {
-    match kind {
-        ColumnKind::Text => text(),
-        ColumnKind::Decimal => text().format(Some(SchemaFormat::Custom("decimal".to_owned()))),
-        ColumnKind::Timestamp => text().format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime))),
-        ColumnKind::Integer => ObjectBuilder::new()
-            .schema_type(SchemaType::Type(Type::Integer))
-            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64))),
-        ColumnKind::Boolean => ObjectBuilder::new().schema_type(SchemaType::Type(Type::Boolean)),
-        ColumnKind::Json => ObjectBuilder::new().schema_type(SchemaType::AnyValue),
-    }
-}
-
-fn nullable(schema: ObjectBuilder) -> ObjectBuilder {
-    let mut object = schema.build();
-    if let SchemaType::Type(kind) = object.schema_type {
-        object.schema_type = SchemaType::Array(vec![kind, Type::Null]);
-    }
-    object.into()
 }

@@ -1,8 +1,10 @@
 //! The rules that many operations share, told once: those of names, and that no text of a query is empty.
 
-use utoipa::openapi::path::{Operation, ParameterIn};
-use utoipa::openapi::schema::{AdditionalProperties, Object, Schema, SchemaType, Type};
-use utoipa::openapi::{OpenApi, PathItem, RefOr};
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{AdditionalProperties, Object, ObjectBuilder, Schema, SchemaType, Type};
+use utoipa::openapi::{OpenApi, RefOr, Required};
+
+use super::operations;
 
 /// Names by their rules in `domain::names`; a parameter or a property that bears one of them has its rule.
 const NAMES: [(&[&str], &str); 6] = [
@@ -38,8 +40,9 @@ fn pattern(name: &str) -> Option<&'static str> {
 
 /// Tells the rules wherever they hold and nothing else is told.
 pub(super) fn tell(document: &mut OpenApi) {
-    for item in document.paths.paths.values_mut() {
+    for (path, item) in &mut document.paths.paths {
         for operation in operations(item) {
+            path_parameters(path, operation);
             parameters(operation);
             bodies(operation);
         }
@@ -88,15 +91,36 @@ fn sync_ref(form: &mut RefOr<Schema>) {
     }
 }
 
-fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    let all = [
-        &mut item.get,
-        &mut item.put,
-        &mut item.post,
-        &mut item.delete,
-        &mut item.patch,
-    ];
-    all.into_iter().filter_map(Option::as_mut)
+/// Parameters of paths that many operations have: name, description and example.
+const PATH_PARAMETERS: [(&str, &str, &str); 4] = [
+    ("connection_id", "What you call the connection", "my-acme"),
+    ("integration", "The integration's key", "acme"),
+    ("provider", "The provider's name", "acme"),
+    ("unique_key", "The integration's key", "acme"),
+];
+
+/// Adds the parameters of a path that an operation does not declare itself.
+fn path_parameters(path: &str, operation: &mut Operation) {
+    for (name, description, example) in PATH_PARAMETERS {
+        let parameters = operation.parameters.get_or_insert_default();
+        let declared =
+            |parameter: &RefOr<Parameter>| matches!(parameter, RefOr::T(known) if known.name == name);
+        if path.contains(&format!("{{{name}}}")) && !parameters.iter().any(declared) {
+            let parameter = ParameterBuilder::new()
+                .name(name)
+                .parameter_in(ParameterIn::Path)
+                .required(Required::True)
+                .description(Some(description))
+                .example(Some(example.into()))
+                .schema(Some(
+                    ObjectBuilder::new().schema_type(SchemaType::Type(Type::String)),
+                ));
+            parameters.insert(0, parameter.build().into());
+        }
+    }
+    if operation.parameters.as_ref().is_some_and(Vec::is_empty) {
+        operation.parameters = None;
+    }
 }
 
 fn parameters(operation: &mut Operation) {

@@ -27,8 +27,8 @@ pub(super) fn words(why: Unreadable) -> &'static str {
 }
 
 /// Where requests without a readable head are led; the document does not have it.
-pub(crate) fn unreadable_heads(config: &mut ServiceConfig) -> &mut ServiceConfig {
-    config.route(&format!("{ROUTE}{{why}}"), web::route().to(refuse))
+pub(crate) fn unreadable_heads(config: &mut ServiceConfig) {
+    config.route(&format!("{ROUTE}{{why}}"), web::route().to(refuse));
 }
 
 async fn refuse(why: web::Path<String>) -> Result<HttpResponse, ApiError> {

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value as Json, json};
 use utoipa::ToSchema;
 
-use crate::document::{inputs_of, schema_of};
+use crate::schema::{inputs_of, schema_of};
 
 /// A sync or an action.
 #[derive(Serialize, ToSchema)]
@@ -16,20 +16,20 @@ pub(crate) struct Function {
     pub(crate) name: String,
     /// `sync` or `action`.
     #[schema(example = "sync")]
-    pub(super) r#type: &'static str,
+    pub(crate) r#type: &'static str,
     /// What it does.
     #[schema(example = "Every message of the account, with its later changes")]
-    pub(super) description: String,
+    pub(crate) description: String,
     /// Always empty: keys have no scopes that a provider's file could know.
     #[schema(example = json!([]))]
     scopes: Vec<String>,
     /// The name of what it is given, in `json_schema`; null if nothing.
-    pub(super) input: Option<String>,
+    pub(crate) input: Option<String>,
     /// The models that it brings.
     #[schema(example = json!(["Message"]))]
     returns: Vec<String>,
     /// JSON Schemas of what it is given and brings, under `definitions`.
-    pub(super) json_schema: Json,
+    pub(crate) json_schema: Json,
     /// How often it runs; null for an action.
     #[schema(example = "every 5 minutes")]
     runs: Option<String>,

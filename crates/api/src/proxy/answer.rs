@@ -9,7 +9,7 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use futures::FutureExt;
 use upstream::{CallError, Relayed};
 
-use crate::edge;
+use crate::middleware;
 
 /// Tells that an answer is the provider's and not the gateway's own.
 const UPSTREAM_STATUS: HeaderName = HeaderName::from_static("trunkline-upstream-status");
@@ -50,7 +50,7 @@ pub(super) fn stream(relayed: Relayed, request: HttpRequest) -> HttpResponse {
         return response.body(whole);
     }
     let broken = move |error: CallError| {
-        edge::write_broken(&request, &error);
+        middleware::log_broken_response(&request, &error);
         io::Error::other(error)
     };
     let parts = async_stream::stream! {

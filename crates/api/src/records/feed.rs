@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use actix_web::{HttpResponse, get, patch, web};
+use actix_web::{HttpResponse, web};
 use chrono::SecondsFormat;
 use domain::{Model, Timestamp, Value, Variant};
 use gateway::{FeedPage, FeedRequest, Gateway, PruneRequest};
@@ -16,7 +16,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::write::{ROW, json_text, json_value};
 use crate::body::Body;
 use crate::caller::{Caller, scope};
-use crate::error::{ApiError, ErrorBody, KeyErrors};
+use crate::error::ApiError;
 use crate::headers::NamedConnection;
 use crate::query::{FromParameters, Parameters, Query};
 
@@ -168,15 +168,13 @@ struct FeedMetadata {
 /// A reader that goes on from the last cursor that it has seen misses no change, however many write meanwhile. Cursors do not grow
 /// old; one belongs to its connection, model and variant.
 #[utoipa::path(
-    operation_id = "read_changes", tag = "records", security(("api_key" = ["environment:records:read"])),
+    get, path = "/records", operation_id = "read_changes", tag = "records", security(("api_key" = ["environment:records:read"])),
     params(NamedConnection, FeedQuery),
     responses(
         (status = 200, description = "The records", body = FeedList),
-        (status = 400, description = "`invalid_query_params`, `invalid_headers`, `unknown_connection` or `unknown_provider_config`", body = ErrorBody),
-        KeyErrors
+        (status = 400, description = "`invalid_query_params`, `invalid_headers`, `unknown_connection` or `unknown_provider_config`")
     )
 )]
-#[get("/records")]
 pub(crate) async fn read(
     caller: Caller<scope::RecordsRead>,
     gateway: web::Data<Gateway>,
@@ -225,15 +223,13 @@ pub(crate) struct PruneAnswer {
 /// They keep their place in the feed, their id and their metadata, and are not listed by `GET /{integration}/{plural}`. A record that
 /// changes afterwards comes again, whole.
 #[utoipa::path(
-    operation_id = "prune_records", tag = "records", security(("api_key" = ["environment:records:write"])),
+    patch, path = "/records/prune", operation_id = "prune_records", tag = "records", security(("api_key" = ["environment:records:write"])),
     params(NamedConnection), request_body = PruneBody,
     responses(
         (status = 200, description = "How many", body = PruneAnswer),
-        (status = 400, description = "`invalid_body`, `invalid_headers`, `unknown_connection` or `unknown_provider_config`", body = ErrorBody),
-        KeyErrors
+        (status = 400, description = "`invalid_body`, `invalid_headers`, `unknown_connection` or `unknown_provider_config`")
     )
 )]
-#[patch("/records/prune")]
 pub(crate) async fn prune(
     caller: Caller<scope::RecordsWrite>,
     gateway: web::Data<Gateway>,

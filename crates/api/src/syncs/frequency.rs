@@ -1,6 +1,6 @@
 //! How often one connection's sync runs.
 
-use actix_web::{put, web};
+use actix_web::web;
 use domain::{ConnectionName, IntegrationKey, SyncName, Variant};
 use gateway::Gateway;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::body::Body;
 use crate::caller::{Caller, scope};
-use crate::error::{ApiError, ErrorBody, KeyErrors};
+use crate::error::ApiError;
 
 /// Which sync is to run how often.
 #[derive(Deserialize, ToSchema)]
@@ -47,15 +47,13 @@ pub(crate) struct FrequencyAnswer {
 
 /// Sets how often a connection's sync runs. The next run moves at once.
 #[utoipa::path(
-    operation_id = "update_frequency", tag = "syncs", security(("api_key" = ["environment:syncs:update"])),
+    put, path = "/sync/update-connection-frequency", operation_id = "update_frequency", tag = "syncs", security(("api_key" = ["environment:syncs:update"])),
     request_body = FrequencyBody,
     responses(
         (status = 200, description = "What is in force", body = FrequencyAnswer),
-        (status = 400, description = "`invalid_body`, `unknown_sync`, `unknown_connection` or `unknown_provider_config`", body = ErrorBody),
-        KeyErrors
+        (status = 400, description = "`invalid_body`, `unknown_sync`, `unknown_connection` or `unknown_provider_config`")
     )
 )]
-#[put("/sync/update-connection-frequency")]
 pub(crate) async fn update(
     caller: Caller<scope::SyncsUpdate>,
     gateway: web::Data<Gateway>,

@@ -1,6 +1,6 @@
 //! Variants of syncs: made and deleted.
 
-use actix_web::{delete, post, web};
+use actix_web::web;
 use domain::{ConnectionName, IntegrationKey, SyncName, Variant};
 use gateway::Gateway;
 use serde::{Deserialize, Serialize};
@@ -8,8 +8,8 @@ use utoipa::ToSchema;
 
 use crate::body::Body;
 use crate::caller::{Caller, scope};
-use crate::connections::Success;
-use crate::error::{ApiError, ErrorBody, KeyErrors};
+use crate::error::ApiError;
+use crate::response::Success;
 
 /// Whose variant it is.
 #[derive(Deserialize, ToSchema)]
@@ -40,7 +40,7 @@ pub(crate) struct VariantAnswer {
 /// It reads the same list with its own name for the hole `${variant}` of the provider's file, and has a schedule, runs, a checkpoint
 /// and records of its own. A sync may have 100 beside the base.
 #[utoipa::path(
-    operation_id = "create_variant", tag = "syncs", security(("api_key" = ["environment:syncs:variant:create"])),
+    post, path = "/sync/{name}/variant/{variant}", operation_id = "create_variant", tag = "syncs", security(("api_key" = ["environment:syncs:variant:create"])),
     params(
         ("name" = String, Path, description = "The sync", example = "acme-messages"),
         ("variant" = String, Path, description = "What to call the variant; letters, digits, _ and -", example = "eu"),
@@ -48,11 +48,9 @@ pub(crate) struct VariantAnswer {
     request_body = VariantBody,
     responses(
         (status = 200, description = "The variant", body = VariantAnswer),
-        (status = 400, description = "`invalid_variant` for base, `sync_variant_already_exists`, `resource_capped`, `invalid_body`, `invalid_uri_params`, `unknown_sync`, `unknown_connection` or `unknown_provider_config`", body = ErrorBody),
-        KeyErrors
+        (status = 400, description = "`invalid_variant` for base, `sync_variant_already_exists`, `resource_capped`, `invalid_body`, `invalid_uri_params`, `unknown_sync`, `unknown_connection` or `unknown_provider_config`")
     )
 )]
-#[post("/sync/{name}/variant/{variant}")]
 pub(crate) async fn create(
     caller: Caller<scope::SyncsVariantCreate>,
     gateway: web::Data<Gateway>,
@@ -80,7 +78,7 @@ pub(crate) async fn create(
 
 /// Deletes a variant of a connection's sync with its runs and its records.
 #[utoipa::path(
-    operation_id = "delete_variant", tag = "syncs", security(("api_key" = ["environment:syncs:variant:delete"])),
+    delete, path = "/sync/{name}/variant/{variant}", operation_id = "delete_variant", tag = "syncs", security(("api_key" = ["environment:syncs:variant:delete"])),
     params(
         ("name" = String, Path, description = "The sync", example = "acme-messages"),
         ("variant" = String, Path, description = "The variant", example = "eu"),
@@ -88,12 +86,10 @@ pub(crate) async fn create(
     request_body = VariantBody,
     responses(
         (status = 200, description = "Done", body = Success),
-        (status = 400, description = "`invalid_variant` for base, `invalid_body`, `invalid_uri_params`, `unknown_connection` or `unknown_provider_config`", body = ErrorBody),
-        (status = 404, description = "`not_found` if there is no such variant", body = ErrorBody),
-        KeyErrors
+        (status = 400, description = "`invalid_variant` for base, `invalid_body`, `invalid_uri_params`, `unknown_connection` or `unknown_provider_config`"),
+        (status = 404, description = "`not_found` if there is no such variant")
     )
 )]
-#[delete("/sync/{name}/variant/{variant}")]
 pub(crate) async fn delete(
     caller: Caller<scope::SyncsVariantDelete>,
     gateway: web::Data<Gateway>,

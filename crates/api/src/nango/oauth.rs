@@ -8,7 +8,7 @@ use crate::error::ApiError;
 
 /// The addresses at which Nango's front end starts an OAuth flow or a provider would end one. They are no routes to use, so the
 /// document does not have them.
-pub(crate) fn refusals(config: &mut ServiceConfig) -> &mut ServiceConfig {
+pub(crate) fn refusals(config: &mut ServiceConfig) {
     for path in [
         "/oauth/connect/{integration}",
         "/oauth2/connect/{integration}",
@@ -26,7 +26,6 @@ pub(crate) fn refusals(config: &mut ServiceConfig) -> &mut ServiceConfig {
     ] {
         config.route(path, web::route().to(of_none));
     }
-    config
 }
 
 async fn of_integration(

@@ -2,32 +2,28 @@
 //!
 //! The tag `deprecated` marks an operation as such in the document.
 
-use actix_web::{HttpResponse, delete, get, patch, post, web};
+use actix_web::{HttpResponse, web};
 use gateway::{Gateway, MetadataChange};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 use utoipa::ToSchema;
 
-use super::update::{MetadataBody, change_metadata};
-use super::{
-    ConnectionList, FullConnection, IntegrationQuery, ListQuery, ShowQuery, Success, deleted, listed, shown,
-};
 use crate::body::{Body, QueryBody};
 use crate::caller::{Caller, scope};
-use crate::error::{ApiError, ErrorBody, KeyErrors};
+use crate::connections::update::{MetadataBody, change_metadata};
+use crate::connections::{
+    ConnectionList, FullConnection, IntegrationQuery, ListQuery, ShowQuery, deleted, listed, shown,
+};
+use crate::error::{ApiError, InvalidQuery, NotFound};
 use crate::query::Query;
+use crate::response::Success;
 
 /// Lists connections: use `GET /connections`.
 #[utoipa::path(
-    operation_id = "list_connections_deprecated", tags = ["connections", "deprecated"],
+    get, path = "/connection", operation_id = "list_connections_deprecated", tags = ["connections", "deprecated"],
     security(("api_key" = ["environment:connections:list"])), params(ListQuery),
-    responses(
-        (status = 200, description = "The connections", body = ConnectionList),
-        (status = 400, description = "`invalid_query_params`", body = ErrorBody),
-        KeyErrors
-    )
+    responses((status = 200, description = "The connections", body = ConnectionList), InvalidQuery)
 )]
-#[get("/connection")]
 pub(crate) async fn list(
     caller: Caller<scope::ConnectionsList>,
     gateway: web::Data<Gateway>,
@@ -38,17 +34,15 @@ pub(crate) async fn list(
 
 /// Shows a connection: use `GET /connections/{connection_id}`.
 #[utoipa::path(
-    operation_id = "get_connection_deprecated", tags = ["connections", "deprecated"],
+    get, path = "/connection/{connection_id}", operation_id = "get_connection_deprecated", tags = ["connections", "deprecated"],
     security(("api_key" = ["environment:connections:read"])),
-    params(("connection_id" = String, Path, description = "What you call the connection"), ShowQuery),
+    params(ShowQuery),
     responses(
         (status = 200, description = "The connection", body = FullConnection),
-        (status = 400, description = "`invalid_query_params`, `unknown_provider_config`, `invalid_credentials` if the provider refuses them when tried, or `connection_validation_failed` if it cannot be called with what is stored", body = ErrorBody),
-        (status = 404, description = "`not_found`", body = ErrorBody),
-        KeyErrors
+        (status = 400, description = "`invalid_query_params`, `unknown_provider_config`, `invalid_credentials` if the provider refuses them when tried, or `connection_validation_failed` if it cannot be called with what is stored"),
+        NotFound
     )
 )]
-#[get("/connection/{connection_id:.*}")]
 pub(crate) async fn get(
     caller: Caller<scope::ConnectionsRead>,
     gateway: web::Data<Gateway>,
@@ -60,16 +54,14 @@ pub(crate) async fn get(
 
 /// Deletes a connection: use `DELETE /connections/{connection_id}`.
 #[utoipa::path(
-    operation_id = "delete_connection_deprecated", tags = ["connections", "deprecated"],
+    delete, path = "/connection/{connection_id}", operation_id = "delete_connection_deprecated", tags = ["connections", "deprecated"],
     security(("api_key" = ["environment:connections:delete"])),
-    params(("connection_id" = String, Path, description = "What you call the connection"), IntegrationQuery),
+    params(IntegrationQuery),
     responses(
         (status = 200, description = "Done", body = Success),
-        (status = 400, description = "`invalid_query_params`, `unknown_provider_config`, or `unknown_connection` if it is not there", body = ErrorBody),
-        KeyErrors
+        (status = 400, description = "`invalid_query_params`, `unknown_provider_config`, or `unknown_connection` if it is not there")
     )
 )]
-#[delete("/connection/{connection_id:.*}")]
 pub(crate) async fn delete(
     caller: Caller<scope::ConnectionsDelete>,
     gateway: web::Data<Gateway>,
@@ -81,18 +73,14 @@ pub(crate) async fn delete(
 
 /// Sets notes: use `POST /connections/metadata`.
 #[utoipa::path(
-    operation_id = "set_metadata_deprecated", tags = ["connections", "deprecated"],
+    post, path = "/connection/metadata", operation_id = "set_metadata_deprecated", tags = ["connections", "deprecated"],
     security(("api_key" = ["environment:connections:update"])), request_body = MetadataBody,
     responses(
         (status = 201, description = "Set", body = MetadataBody),
-        (status = 400, description = "`invalid_query_params`, `invalid_body`, `invalid_json` or `unknown_provider_config`", body = ErrorBody),
-        (status = 404, description = "`unknown_connection`", body = ErrorBody),
-        (status = 413, description = "The body is larger than 64 KB", body = ErrorBody),
-        (status = 415, description = "The body is no JSON", body = ErrorBody),
-        KeyErrors
+        (status = 400, description = "`invalid_query_params`, `invalid_body`, `invalid_json` or `unknown_provider_config`"),
+        (status = 404, description = "`unknown_connection`")
     )
 )]
-#[post("/connection/metadata")]
 pub(crate) async fn set_metadata(
     caller: Caller<scope::ConnectionsUpdate>,
     gateway: web::Data<Gateway>,
@@ -104,18 +92,14 @@ pub(crate) async fn set_metadata(
 
 /// Adds notes: use `PATCH /connections/metadata`.
 #[utoipa::path(
-    operation_id = "merge_metadata_deprecated", tags = ["connections", "deprecated"],
+    patch, path = "/connection/metadata", operation_id = "merge_metadata_deprecated", tags = ["connections", "deprecated"],
     security(("api_key" = ["environment:connections:update"])), request_body = MetadataBody,
     responses(
         (status = 200, description = "Merged", body = MetadataBody),
-        (status = 400, description = "`invalid_query_params`, `invalid_body`, `invalid_json` or `unknown_provider_config`", body = ErrorBody),
-        (status = 404, description = "`unknown_connection`", body = ErrorBody),
-        (status = 413, description = "The body is larger than 64 KB", body = ErrorBody),
-        (status = 415, description = "The body is no JSON", body = ErrorBody),
-        KeyErrors
+        (status = 400, description = "`invalid_query_params`, `invalid_body`, `invalid_json` or `unknown_provider_config`"),
+        (status = 404, description = "`unknown_connection`")
     )
 )]
-#[patch("/connection/metadata")]
 pub(crate) async fn merge_metadata(
     caller: Caller<scope::ConnectionsUpdate>,
     gateway: web::Data<Gateway>,
@@ -147,19 +131,15 @@ async fn change_notes(
 
 /// Sets the notes of one connection: use `POST /connections/metadata`.
 #[utoipa::path(
-    operation_id = "set_metadata_of_one_deprecated", tags = ["connections", "deprecated"],
+    post, path = "/connection/{connection_id}/metadata", operation_id = "set_metadata_of_one_deprecated", tags = ["connections", "deprecated"],
     security(("api_key" = ["environment:connections:update"])), request_body = Notes,
-    params(("connection_id" = String, Path, description = "What you call the connection"), IntegrationQuery),
+    params(IntegrationQuery),
     responses(
         (status = 201, description = "Set", body = Notes),
-        (status = 400, description = "`invalid_query_params`, `invalid_body`, `invalid_json` or `unknown_provider_config`", body = ErrorBody),
-        (status = 404, description = "`unknown_connection`", body = ErrorBody),
-        (status = 413, description = "The body is larger than 64 KB", body = ErrorBody),
-        (status = 415, description = "The body is no JSON", body = ErrorBody),
-        KeyErrors
+        (status = 400, description = "`invalid_query_params`, `invalid_body`, `invalid_json` or `unknown_provider_config`"),
+        (status = 404, description = "`unknown_connection`")
     )
 )]
-#[post("/connection/{connection_id:.*}/metadata")]
 pub(crate) async fn set_notes(
     caller: Caller<scope::ConnectionsUpdate>,
     gateway: web::Data<Gateway>,
@@ -174,19 +154,15 @@ pub(crate) async fn set_notes(
 
 /// Adds notes to those of one connection: use `PATCH /connections/metadata`.
 #[utoipa::path(
-    operation_id = "merge_metadata_of_one_deprecated", tags = ["connections", "deprecated"],
+    patch, path = "/connection/{connection_id}/metadata", operation_id = "merge_metadata_of_one_deprecated", tags = ["connections", "deprecated"],
     security(("api_key" = ["environment:connections:update"])), request_body = Notes,
-    params(("connection_id" = String, Path, description = "What you call the connection"), IntegrationQuery),
+    params(IntegrationQuery),
     responses(
         (status = 200, description = "Merged", body = Notes),
-        (status = 400, description = "`invalid_query_params`, `invalid_body`, `invalid_json` or `unknown_provider_config`", body = ErrorBody),
-        (status = 404, description = "`unknown_connection`", body = ErrorBody),
-        (status = 413, description = "The body is larger than 64 KB", body = ErrorBody),
-        (status = 415, description = "The body is no JSON", body = ErrorBody),
-        KeyErrors
+        (status = 400, description = "`invalid_query_params`, `invalid_body`, `invalid_json` or `unknown_provider_config`"),
+        (status = 404, description = "`unknown_connection`")
     )
 )]
-#[patch("/connection/{connection_id:.*}/metadata")]
 pub(crate) async fn merge_notes(
     caller: Caller<scope::ConnectionsUpdate>,
     gateway: web::Data<Gateway>,

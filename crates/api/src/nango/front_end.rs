@@ -4,7 +4,7 @@
 //! library shows both.
 
 use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpRequest, post, web};
+use actix_web::{FromRequest, HttpRequest, web};
 use futures::future::LocalBoxFuture;
 use gateway::{Connected, Gateway, Session};
 use registry::AuthMode;
@@ -14,7 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::body::QueryBody;
 use crate::connect::{UnreadableSync, unreadable};
-use crate::error::{ApiError, ErrorBody, SessionErrors};
+use crate::error::ApiError;
 use crate::query::{self, FromParameters, Parameters, Query};
 
 /// The parameter that holds the token.
@@ -154,21 +154,17 @@ async fn connect(
 
 /// Connects with one key, from a front end.
 #[utoipa::path(
-    operation_id = "connect_with_api_key", tag = "connect sessions", security(("connect_session_token" = [])),
-    params(("integration" = String, Path, description = "The integration's key", example = "acme"), FrontEndQuery),
+    post, path = "/api-auth/api-key/{integration}", operation_id = "connect_with_api_key", tag = "connect sessions", security(("connect_session_token" = [])),
+    params(FrontEndQuery),
     request_body = ApiKeyBody,
     responses(
         (status = 200, description = "Connected", body = FrontEndAnswer),
-        (status = 400, description = "`invalid_query_params`, `invalid_json`, `integration_not_allowed`, `invalid_auth_mode`, `connection_validation_failed`, `connection_test_failed` or, after 20 connections, `resource_capped`", body = ErrorBody),
-        (status = 404, description = "`unknown_provider_config`", body = ErrorBody),
-        (status = 409, description = "The connection or its integration was changed meanwhile (`conflict`)", body = ErrorBody),
-        (status = 413, description = "The body is larger than 64 KB", body = ErrorBody),
-        (status = 415, description = "The body is no JSON", body = ErrorBody),
-        (status = 429, description = "Five or more attempts with this session failed (`too_many_attempts`): see the header `Retry-After`", body = ErrorBody),
-        SessionErrors
+        (status = 400, description = "`invalid_query_params`, `invalid_json`, `integration_not_allowed`, `invalid_auth_mode`, `connection_validation_failed`, `connection_test_failed` or, after 20 connections, `resource_capped`"),
+        (status = 404, description = "`unknown_provider_config`"),
+        (status = 409, description = "The connection or its integration was changed meanwhile (`conflict`)"),
+        (status = 429, description = "Five or more attempts with this session failed (`too_many_attempts`): see the header `Retry-After`")
     )
 )]
-#[post("/api-auth/api-key/{integration}")]
 pub(crate) async fn api_key(
     gateway: web::Data<Gateway>,
     integration: web::Path<String>,
@@ -179,21 +175,17 @@ pub(crate) async fn api_key(
 
 /// Connects with user name and password, from a front end.
 #[utoipa::path(
-    operation_id = "connect_with_basic", tag = "connect sessions", security(("connect_session_token" = [])),
-    params(("integration" = String, Path, description = "The integration's key", example = "acme"), FrontEndQuery),
+    post, path = "/api-auth/basic/{integration}", operation_id = "connect_with_basic", tag = "connect sessions", security(("connect_session_token" = [])),
+    params(FrontEndQuery),
     request_body = BasicBody,
     responses(
         (status = 200, description = "Connected", body = FrontEndAnswer),
-        (status = 400, description = "`invalid_query_params`, `invalid_json`, `integration_not_allowed`, `invalid_auth_mode`, `connection_validation_failed`, `connection_test_failed` or, after 20 connections, `resource_capped`", body = ErrorBody),
-        (status = 404, description = "`unknown_provider_config`", body = ErrorBody),
-        (status = 409, description = "The connection or its integration was changed meanwhile (`conflict`)", body = ErrorBody),
-        (status = 413, description = "The body is larger than 64 KB", body = ErrorBody),
-        (status = 415, description = "The body is no JSON", body = ErrorBody),
-        (status = 429, description = "Five or more attempts with this session failed (`too_many_attempts`): see the header `Retry-After`", body = ErrorBody),
-        SessionErrors
+        (status = 400, description = "`invalid_query_params`, `invalid_json`, `integration_not_allowed`, `invalid_auth_mode`, `connection_validation_failed`, `connection_test_failed` or, after 20 connections, `resource_capped`"),
+        (status = 404, description = "`unknown_provider_config`"),
+        (status = 409, description = "The connection or its integration was changed meanwhile (`conflict`)"),
+        (status = 429, description = "Five or more attempts with this session failed (`too_many_attempts`): see the header `Retry-After`")
     )
 )]
-#[post("/api-auth/basic/{integration}")]
 pub(crate) async fn basic(
     gateway: web::Data<Gateway>,
     integration: web::Path<String>,
@@ -204,15 +196,13 @@ pub(crate) async fn basic(
 
 /// Refuses to connect without credentials: every provider here takes some.
 #[utoipa::path(
-    operation_id = "connect_without_credentials", tag = "connect sessions", security(("connect_session_token" = [])),
-    params(("integration" = String, Path, description = "The integration's key", example = "acme"), FrontEndQuery),
+    post, path = "/auth/unauthenticated/{integration}", operation_id = "connect_without_credentials", tag = "connect sessions", security(("connect_session_token" = [])),
+    params(FrontEndQuery),
     responses(
-        (status = 400, description = "`invalid_auth_mode`, `integration_not_allowed` or `invalid_query_params`", body = ErrorBody),
-        (status = 404, description = "`unknown_provider_config`", body = ErrorBody),
-        SessionErrors
+        (status = 400, description = "`invalid_auth_mode`, `integration_not_allowed` or `invalid_query_params`"),
+        (status = 404, description = "`unknown_provider_config`")
     )
 )]
-#[post("/auth/unauthenticated/{integration}")]
 pub(crate) async fn unauthenticated(
     gateway: web::Data<Gateway>,
     integration: web::Path<String>,

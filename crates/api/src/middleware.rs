@@ -6,18 +6,15 @@ use std::time::Instant;
 use actix_cors::Cors;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Extensions, ServiceRequest, ServiceResponse};
-use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, web};
+use actix_web::{Error, HttpMessage, HttpRequest};
 use gateway::Subject;
 use tracing::Span;
 use tracing_actix_web::{RequestId, RootSpanBuilder};
 
-use crate::connect_sessions::ConnectPage;
-use crate::document::Document;
 use crate::error::ApiError;
-use crate::pattern;
+use crate::path;
 
 /// The header by which a request is found in the log.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -30,20 +27,8 @@ pub(crate) struct RequestSpan;
 
 struct Started(Instant);
 
-/// The name that the document gives to the request's operation, for the log.
-struct Operation(Option<Arc<str>>);
-
-impl Operation {
-    fn of(request: &ServiceRequest) -> Self {
-        let document = request.app_data::<web::Data<Document>>();
-        let pattern = pattern::of(request.request());
-        let name = document.zip(pattern).and_then(|(document, pattern)| {
-            let methods = &document.methods;
-            methods.operation(request.method(), request.path(), &pattern)
-        });
-        Self(name)
-    }
-}
+/// The id that the OpenAPI document gives to the operation of a request, for the log.
+pub(crate) struct OperationId(pub(crate) Arc<str>);
 
 /// The request's id, which its span and its answer bear.
 fn id(extensions: &Extensions) -> String {
@@ -55,32 +40,36 @@ fn id(extensions: &Extensions) -> String {
 
 impl RootSpanBuilder for RequestSpan {
     fn on_request_start(request: &ServiceRequest) -> Span {
-        let operation = Operation::of(request);
-        let span = tracing::info_span!(
+        request.extensions_mut().insert(Started(Instant::now()));
+        tracing::info_span!(
             "request",
             request.id = id(&request.extensions()),
             http.method = %request.method(),
-            operation = operation.0.as_deref(),
-        );
-        let mut extensions = request.extensions_mut();
-        extensions.insert(operation);
-        extensions.insert(Started(Instant::now()));
-        drop(extensions);
-        span
+            operation = tracing::field::Empty,
+        )
     }
 
     fn on_request_end<B: MessageBody>(_: Span, _: &Result<ServiceResponse<B>, Error>) {
-        // `write_line` does it, outside of the span.
+        // `around` logs the end of the request, outside of the span.
     }
 }
 
-/// Writes the request's line. Inside of the request's span the log would read and write the span again for it.
-pub(crate) fn write_line<B>(response: &ServiceResponse<B>) {
+/// The outermost middleware: normalizes the path, and logs the request when it is answered.
+pub(crate) async fn around(
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    path::normalize(&mut request);
+    let response = next.call(request).await?;
+    log_request(&response);
+    Ok(response)
+}
+
+/// Writes the log line of a request. Inside of the request's span, the log would read and write the span again for it.
+fn log_request<B>(response: &ServiceResponse<B>) {
     let request = response.request();
     let extensions = request.extensions();
-    let operation = extensions
-        .get::<Operation>()
-        .and_then(|operation| operation.0.as_deref());
+    let operation = extensions.get::<OperationId>().map(|operation| &*operation.0);
     let subject = extensions.get::<Subject>();
     let started = extensions.get::<Started>().map(|started| started.0.elapsed());
     let micros = started.map(|elapsed| u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX));
@@ -97,7 +86,7 @@ pub(crate) fn write_line<B>(response: &ServiceResponse<B>) {
 }
 
 /// Writes why a response broke off after its head was sent, with the fields by which the request's own line is found.
-pub(crate) fn write_broken(request: &HttpRequest, error: &(dyn std::error::Error + 'static)) {
+pub(crate) fn log_broken_response(request: &HttpRequest, error: &(dyn std::error::Error + 'static)) {
     let extensions = request.extensions();
     let subject = extensions.get::<Subject>();
     tracing::warn!(
@@ -177,48 +166,6 @@ impl std::fmt::Display for Chain<'_> {
         }
         Ok(())
     }
-}
-
-/// Where Nango's connect page tells of its use.
-const TELEMETRY: &str = "/connect/telemetry";
-
-/// Lets the connect page send its beacons. A browser sends them with credentials, for which it wants its own origin in the answer
-/// and not `*`. Without a configured connect page any page may be it; there is nothing to be had.
-pub(crate) async fn beacons(
-    request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<BoxBody>, Error> {
-    let origin = request.headers().get(header::ORIGIN).cloned();
-    let page = request.app_data::<web::Data<ConnectPage>>();
-    let page = page.and_then(|page| page.origin());
-    let origin = origin.filter(|origin| {
-        request.path() == TELEMETRY && page.is_none_or(|page| origin.as_bytes() == page.as_bytes())
-    });
-    let Some(origin) = origin else {
-        return Ok(next.call(request).await?.map_into_boxed_body());
-    };
-    let asks_first = request.method() == Method::OPTIONS
-        && request
-            .headers()
-            .contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
-    let mut response = if asks_first {
-        let answer = HttpResponse::NoContent()
-            .insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, "POST"))
-            .insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, "content-type"))
-            .insert_header((header::ACCESS_CONTROL_MAX_AGE, "600"))
-            .finish();
-        request.into_response(answer)
-    } else {
-        next.call(request).await?.map_into_boxed_body()
-    };
-    let headers = response.headers_mut();
-    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-    headers.insert(
-        header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
-        HeaderValue::from_static("true"),
-    );
-    headers.append(header::VARY, HeaderValue::from_static("Origin"));
-    Ok(response)
 }
 
 /// Any page may call the API, since only a key opens it; the lists are those of Nango's public API.

@@ -1,12 +1,12 @@
 //! The name that the route of an integration bore in Nango before, for clients that still use it.
 
-use actix_web::{get, web};
+use actix_web::web;
 use gateway::Gateway;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::caller::{Caller, scope};
-use crate::error::{ApiError, ErrorBody, KeyErrors};
+use crate::error::ApiError;
 use crate::query::{FromParameters, Parameters, Query};
 
 /// Takes what clients send beside.
@@ -45,16 +45,13 @@ pub(crate) struct ConfigAnswer {
 
 /// Shows an integration in short: use `GET /integrations/{unique_key}`.
 #[utoipa::path(
-    operation_id = "get_config_deprecated", tags = ["integrations", "deprecated"],
+    get, path = "/config/{unique_key}", operation_id = "get_config_deprecated", tags = ["integrations", "deprecated"],
     security(("api_key" = ["environment:integrations:read"])),
-    params(("unique_key" = String, Path, description = "The integration's key", example = "acme")),
     responses(
         (status = 200, description = "The integration", body = ConfigAnswer),
-        (status = 400, description = "`invalid_query_params`, or `unknown_provider_config` if it is not there", body = ErrorBody),
-        KeyErrors
+        (status = 400, description = "`invalid_query_params`, or `unknown_provider_config` if it is not there")
     )
 )]
-#[get("/config/{unique_key}")]
 pub(crate) async fn get(
     caller: Caller<scope::IntegrationsRead>,
     gateway: web::Data<Gateway>,

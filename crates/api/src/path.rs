@@ -1,32 +1,23 @@
-//! What stands outside of everything else: the path of a request before any route sees it, and the request's line in the log.
+//! Normalizes the path of a request before it is routed.
 
 use std::borrow::Cow;
 
-use actix_web::Error;
-use actix_web::body::MessageBody;
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::dev::ServiceRequest;
 use actix_web::http::Uri;
 use actix_web::http::uri::PathAndQuery;
-use actix_web::middleware::Next;
 
-use crate::edge;
-use crate::proxy::PREFIX;
+/// Where proxied paths begin.
+pub(crate) const PROXY: &str = "/proxy";
 
-/// Normalizes the path, and writes the line when the request is answered.
-pub(crate) async fn around(
-    mut request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<impl MessageBody>, Error> {
+/// Gives the request its normalized path.
+pub(crate) fn normalize(request: &mut ServiceRequest) {
     if let Some(uri) = normalized(request.uri()) {
         request.match_info_mut().get_mut().update(&uri);
         request.head_mut().uri = uri;
     }
-    let response = next.call(request).await?;
-    edge::write_line(&response);
-    Ok(response)
 }
 
-/// The address with its path normalized; `None` if that changes nothing.
+/// Returns the address with its path normalized, or `None` if that changes nothing.
 fn normalized(uri: &Uri) -> Option<Uri> {
     let Cow::Owned(path) = normalized_path(uri.path()) else {
         return None;
@@ -40,14 +31,14 @@ fn normalized(uri: &Uri) -> Option<Uri> {
     Uri::from_parts(parts).ok()
 }
 
-/// The path without slashes at its end, and with one slash for several in a row. What follows [`PREFIX`] is a provider's path, to which
-/// each slash may mean something, and stays as it is written. actix's own middleware uses a regular expression, at each request.
+/// Returns the path without slashes at its end, and with one slash for several in a row. What follows [`PROXY`] is a provider's path,
+/// in which each slash may mean something, and stays as it is. (actix's own middleware runs a regular expression for each request.)
 fn normalized_path(path: &str) -> Cow<'_, str> {
-    let begins = path.bytes().take_while(|byte| *byte == b'/').count();
-    let rooted = path.get(begins.saturating_sub(1)..).unwrap_or(path);
-    let of_provider = rooted.strip_prefix(PREFIX);
-    if of_provider.is_some_and(|rest| rest.starts_with('/')) {
-        return if begins == 1 {
+    let slashes = path.bytes().take_while(|byte| *byte == b'/').count();
+    let rooted = path.get(slashes.saturating_sub(1)..).unwrap_or(path);
+    let proxied = rooted.strip_prefix(PROXY);
+    if proxied.is_some_and(|rest| rest.starts_with('/')) {
+        return if slashes == 1 {
             path.into()
         } else {
             rooted.to_owned().into()
@@ -73,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slashes_at_the_end_and_several_in_a_row_are_taken_out_of_a_path() {
+    fn slashes_at_the_end_and_several_in_a_row_are_removed_from_a_path() {
         for (path, wanted) in [
             ("/", "/"),
             ("", ""),

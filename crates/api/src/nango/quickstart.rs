@@ -1,0 +1,22 @@
+//! `POST /integrations/quickstart`: refused, since it makes an integration with an OAuth app of Nango's.
+
+use actix_web::web;
+
+use crate::caller::{Caller, scope};
+use crate::error::ApiError;
+use crate::integrations::IntegrationAnswer;
+
+/// Refuses: a quick start is one with an OAuth app of somebody else's.
+#[utoipa::path(
+    post, path = "/integrations/quickstart", operation_id = "create_quickstart_integration", tag = "integrations", security(("api_key" = ["environment:integrations:create"])),
+    responses((status = 400, description = "Always: `invalid_body`"))
+)]
+pub(crate) async fn quickstart(
+    _: Caller<scope::IntegrationsCreate>,
+) -> Result<web::Json<IntegrationAnswer>, ApiError> {
+    Err(ApiError::InvalidBody(vec![gateway::FieldError::at(
+        "invalid",
+        "provider",
+        "cannot be had this way: a quick start uses an OAuth app, and OAuth is not served; POST /integrations makes an integration",
+    )]))
+}

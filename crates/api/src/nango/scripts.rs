@@ -1,0 +1,144 @@
+//! `GET /scripts/config`: the functions of all integrations in one response.
+
+use actix_web::web;
+use gateway::Gateway;
+use serde::Serialize;
+use serde_json::{Value as Json, json};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::caller::{Caller, scope};
+use crate::error::{ApiError, InvalidQuery};
+use crate::functions::Function;
+use crate::query::{FromParameters, Parameters, Query};
+
+/// Which form the overview has.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ConfigQuery {
+    /// `nango`, which is the default, or `openai`: a list of tools for a language model.
+    #[param(value_type = Option<ConfigFormat>, inline)]
+    format: Option<ConfigFormat>,
+}
+
+/// A form of the overview.
+#[derive(Clone, Copy, PartialEq, Eq, ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub(crate) enum ConfigFormat {
+    Nango,
+    Openai,
+}
+
+impl std::str::FromStr for ConfigFormat {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "nango" => Ok(Self::Nango),
+            "openai" => Ok(Self::Openai),
+            _ => Err("must be nango or openai"),
+        }
+    }
+}
+
+impl FromParameters for ConfigQuery {
+    fn read(parameters: &mut Parameters) -> Self {
+        Self {
+            format: parameters.parsed("format"),
+        }
+    }
+}
+
+/// What an integration has.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct IntegrationFunctions {
+    /// The integration's key.
+    #[serde(rename = "providerConfigKey")]
+    #[schema(example = "acme")]
+    key: String,
+    /// The provider's name.
+    #[schema(example = "acme")]
+    provider: String,
+    syncs: Vec<Function>,
+    actions: Vec<Function>,
+    /// Always empty.
+    #[serde(rename = "on-events")]
+    on_events: Vec<Function>,
+}
+
+/// The actions as tools for a language model.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Tools {
+    data: Vec<Tool>,
+}
+
+/// An action as a tool.
+#[derive(Serialize, ToSchema)]
+struct Tool {
+    /// The action's name.
+    #[schema(example = "send-message")]
+    name: String,
+    /// What it does.
+    #[schema(example = "Sends a message")]
+    description: String,
+    /// The JSON Schema of its input.
+    parameters: Json,
+}
+
+/// Either form of the overview.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum ScriptsConfig {
+    Nango(Vec<IntegrationFunctions>),
+    Openai(Tools),
+}
+
+/// Shows the syncs and actions of every integration of the environment.
+#[utoipa::path(
+    get, path = "/scripts/config", operation_id = "scripts_config", tag = "integrations", security(("api_key" = ["environment:functions:list"])),
+    params(ConfigQuery),
+    responses((status = 200, description = "The functions", body = ScriptsConfig), InvalidQuery)
+)]
+pub(crate) async fn config(
+    caller: Caller<scope::FunctionsList>,
+    gateway: web::Data<Gateway>,
+    query: Query<ConfigQuery>,
+) -> Result<web::Json<ScriptsConfig>, ApiError> {
+    let mut all = Vec::new();
+    for made in gateway.integrations().list(caller.environment).await? {
+        let Some(provider) = made.provider else { continue };
+        let functions = Function::of(&provider, made.row.key.as_str());
+        let (syncs, actions) = functions
+            .into_iter()
+            .partition(|function| function.r#type == "sync");
+        all.push(IntegrationFunctions {
+            key: made.row.key.to_string(),
+            provider: provider.name.to_string(),
+            syncs,
+            actions,
+            on_events: Vec::new(),
+        });
+    }
+    Ok(web::Json(match query.0.format.unwrap_or(ConfigFormat::Nango) {
+        ConfigFormat::Nango => ScriptsConfig::Nango(all),
+        ConfigFormat::Openai => {
+            let actions = all.into_iter().flat_map(|integration| integration.actions);
+            ScriptsConfig::Openai(Tools {
+                data: actions.map(Tool::of).collect(),
+            })
+        }
+    }))
+}
+
+impl Tool {
+    fn of(action: Function) -> Self {
+        let input = action.input.as_deref().unwrap_or_default();
+        let schema = action.json_schema.pointer(&format!("/definitions/{input}"));
+        Self {
+            parameters: schema
+                .cloned()
+                .unwrap_or_else(|| json!({ "type": "object", "properties": {} })),
+            name: action.name,
+            description: action.description,
+        }
+    }
+}

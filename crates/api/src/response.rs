@@ -1,0 +1,16 @@
+//! Response bodies that several resources share.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// Done.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Success {
+    success: bool,
+}
+
+impl Success {
+    pub(crate) fn new() -> Self {
+        Self { success: true }
+    }
+}

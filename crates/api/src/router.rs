@@ -1,0 +1,166 @@
+//! Serves the table of routes: one actix resource for each path. `Allow`, 405, `HEAD` and `OPTIONS` follow from the operations of the path.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use actix_web::body::{self, BodySize, BoxBody, MessageBody};
+use actix_web::dev::{ResourceDef, ServiceRequest, ServiceResponse};
+use actix_web::guard::fn_guard;
+use actix_web::http::{Method, header};
+use actix_web::middleware::{Next, from_fn};
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{Error, HttpMessage, HttpResponse, Route};
+use tracing::Span;
+
+use crate::caller::authenticate;
+use crate::error::{ApiError, no_route};
+use crate::middleware::OperationId;
+
+/// What a request must have before its handler runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Nothing, or what the handler checks itself.
+    Open,
+    /// An API key or the token of a connect session.
+    Key,
+    /// The same. Methods without a handler are 404 and not 405, and `OPTIONS` is one of them: the path is the provider's.
+    Proxy,
+}
+
+/// A method of a path.
+pub(crate) struct Operation {
+    pub(crate) method: Method,
+    /// The id in the OpenAPI document; the log shows it.
+    pub(crate) id: Arc<str>,
+    /// The id of the operation that stands for all providers, for an integration whose name is not that of a provider.
+    pub(crate) general_id: Arc<str>,
+    /// The provider whose file declares the operation; `None` if every integration has it.
+    pub(crate) provider: Option<String>,
+    /// Makes the route to the handler.
+    pub(crate) route: fn() -> Route,
+}
+
+/// A path and its operations.
+pub(crate) struct Resource {
+    /// The path as actix writes it.
+    pub(crate) pattern: String,
+    pub(crate) access: Access,
+    pub(crate) operations: Vec<Operation>,
+    /// The names of all providers.
+    pub(crate) providers: Arc<BTreeSet<String>>,
+}
+
+/// The order in which `Allow` names methods.
+const METHODS: [Method; 6] = [
+    Method::GET,
+    Method::HEAD,
+    Method::POST,
+    Method::PUT,
+    Method::PATCH,
+    Method::DELETE,
+];
+
+impl Resource {
+    /// Registers the path with its handlers.
+    pub(crate) fn register(self: &Arc<Self>, config: &mut ServiceConfig) {
+        let (guard, server) = (Arc::clone(self), Arc::clone(self));
+        let definition = ResourceDef::new(self.pattern.as_str());
+        let mut resource = web::resource(self.pattern.as_str())
+            .default_service(web::to(no_route))
+            // The router undoes percent-encoding before it compares paths; an encoded name of a route is no name of it.
+            .guard(fn_guard(move |context| {
+                let path = context.head().uri.path();
+                definition.is_match(path) && guard.of_integration(path).next().is_some()
+            }));
+        // Of several handlers of a method the first counts. The table has actions after lists, and an action's handler lists as well.
+        for operation in self.operations.iter().rev() {
+            resource = resource.route((operation.route)().method(operation.method.clone()));
+        }
+        config.service(resource.wrap(from_fn(move |request, next| {
+            serve(Arc::clone(&server), request, next)
+        })));
+    }
+
+    /// The operations that the integration named by a path has. An integration that has the name of a provider has that provider's;
+    /// any other may be of any provider.
+    fn of_integration(&self, path: &str) -> impl Iterator<Item = &Operation> {
+        let integration = first_segment(path);
+        let is_provider = self.providers.contains(integration);
+        self.operations.iter().filter(move |operation| {
+            let provider = operation.provider.as_deref();
+            provider.is_none_or(|provider| !is_provider || provider == integration)
+        })
+    }
+
+    /// The operation that a method stands for; `HEAD` is `GET` unless it has a handler of its own.
+    fn find(&self, method: &Method, path: &str) -> Option<&Operation> {
+        let find = |wanted: &Method| {
+            self.of_integration(path)
+                .find(|operation| operation.method == *wanted)
+        };
+        let get = || find(&Method::GET).filter(|_| *method == Method::HEAD);
+        find(method).or_else(get)
+    }
+
+    /// The value of the header `Allow`.
+    fn allowed(&self, path: &str) -> String {
+        let mut allowed = METHODS.to_vec();
+        allowed.retain(|method| self.find(method, path).is_some());
+        allowed.push(Method::OPTIONS);
+        allowed.iter().map(Method::as_str).collect::<Vec<_>>().join(", ")
+    }
+}
+
+fn first_segment(path: &str) -> &str {
+    path.trim_start_matches('/').split('/').next().unwrap_or_default()
+}
+
+/// Answers what needs no handler, checks the key, and calls the handler.
+async fn serve(
+    resource: Arc<Resource>,
+    mut request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let (method, path) = (request.method().clone(), request.path().to_owned());
+    let mut head_of_get = false;
+    if let Some(operation) = resource.find(&method, &path) {
+        let integration = first_segment(&path);
+        let is_own = operation
+            .provider
+            .as_deref()
+            .is_none_or(|provider| provider == integration);
+        let id = if is_own {
+            &operation.id
+        } else {
+            &operation.general_id
+        };
+        Span::current().record("operation", &**id);
+        request.extensions_mut().insert(OperationId(Arc::clone(id)));
+        head_of_get = method == Method::HEAD && operation.method == Method::GET;
+        request.head_mut().method.clone_from(&operation.method);
+    } else if resource.access != Access::Proxy {
+        let allowed = resource.allowed(&path);
+        if method == Method::OPTIONS {
+            let response = HttpResponse::NoContent()
+                .insert_header((header::ALLOW, allowed))
+                .finish();
+            return Ok(request.into_response(response));
+        }
+        let method = method.to_string();
+        return Ok(request.error_response(ApiError::MethodNotAllowed { method, allowed }));
+    }
+    if resource.access != Access::Open
+        && let Err(error) = authenticate(&request).await
+    {
+        return Ok(request.error_response(error));
+    }
+    let response = next.call(request).await?;
+    if !head_of_get {
+        return Ok(response);
+    }
+    // The server leaves out a body of known length and tells the length; a stream must not even begin.
+    Ok(response.map_body(|_, body| match body.size() {
+        BodySize::Stream => BoxBody::new(body::None::new()),
+        BodySize::None | BodySize::Sized(_) => body,
+    }))
+}

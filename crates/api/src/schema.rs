@@ -1,0 +1,200 @@
+//! JSON Schemas of what provider files declare: the inputs of actions and the records of models.
+
+use domain::{Column, ColumnKind, Model, TableName};
+use registry::{Action, FieldFormat, Input, InputKind};
+use serde_json::Value as Json;
+use utoipa::openapi::schema::{
+    AdditionalProperties, ArrayBuilder, KnownFormat, Object, ObjectBuilder, Schema, SchemaFormat, SchemaType,
+    Type,
+};
+
+/// The JSON Schema of all that an action is given.
+pub(crate) fn inputs_of(action: &Action) -> Json {
+    serde_json::to_value(Schema::from(action_schema(action))).unwrap_or_default()
+}
+
+pub(crate) fn action_schema(action: &Action) -> Object {
+    inputs_object(action, |_| true)
+        .description(Some(&action.description))
+        .build()
+}
+
+pub(crate) fn inputs_object(action: &Action, wanted: impl Fn(&str) -> bool) -> ObjectBuilder {
+    let mut object = ObjectBuilder::new()
+        .schema_type(SchemaType::Type(Type::Object))
+        .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)));
+    for (name, input) in action.inputs.iter().filter(|(name, _)| wanted(name)) {
+        object = if input.required {
+            object.property(name, input_schema(input)).required(name)
+        } else {
+            object.property(name, or_null(input_schema(input)))
+        };
+    }
+    object
+}
+
+/// What may be left out may be null as well.
+fn or_null(schema: Schema) -> Schema {
+    let with_null = |kind| match kind {
+        SchemaType::Type(kind) => SchemaType::Array(vec![kind, Type::Null]),
+        other => other,
+    };
+    match schema {
+        Schema::Object(mut object) => {
+            object.schema_type = with_null(object.schema_type);
+            if let Some(values) = &mut object.enum_values {
+                values.push(Json::Null);
+            }
+            object.into()
+        }
+        Schema::Array(mut list) => {
+            list.schema_type = with_null(list.schema_type);
+            list.into()
+        }
+        other => other,
+    }
+}
+
+pub(crate) fn text() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(SchemaType::Type(Type::String))
+}
+
+pub(crate) fn input_schema(input: &Input) -> Schema {
+    let description = told(
+        Some(input.description.as_str()).filter(|text| !text.is_empty()),
+        input.pattern_description.as_deref(),
+    );
+    let examples = |object: ObjectBuilder| match &input.example {
+        Some(example) => object.examples([example.clone()]),
+        None => object,
+    };
+    match input.kind {
+        InputKind::List => {
+            let most = input.max_length;
+            let list = ArrayBuilder::new().items(of_text(input)).max_items(most);
+            let list = match &input.example {
+                Some(example) => list.examples([example.clone()]),
+                None => list,
+            };
+            list.description(description).build().into()
+        }
+        InputKind::Text => {
+            let object = of_text(input).max_length(input.max_length);
+            examples(object)
+                .description(description)
+                .default(input.default_value.clone())
+                .build()
+                .into()
+        }
+        InputKind::Integer => {
+            let number =
+                |bound: Option<i64>| bound.and_then(|bound| i32::try_from(bound).ok()).map(f64::from);
+            examples(ObjectBuilder::new().schema_type(SchemaType::Type(Type::Integer)))
+                .minimum(number(input.minimum))
+                .maximum(number(input.maximum))
+                .description(description)
+                .default(input.default_value.clone())
+                .build()
+                .into()
+        }
+        InputKind::Boolean => examples(ObjectBuilder::new().schema_type(SchemaType::Type(Type::Boolean)))
+            .description(description)
+            .default(input.default_value.clone())
+            .build()
+            .into(),
+        InputKind::Json => examples(ObjectBuilder::new().schema_type(SchemaType::AnyValue))
+            .description(description)
+            .default(input.default_value.clone().filter(|value| *value != Json::Null))
+            .build()
+            .into(),
+    }
+}
+
+fn of_text(input: &Input) -> ObjectBuilder {
+    let object = text()
+        .pattern(input.pattern.as_ref().map(|pattern| format!("^(?:{pattern})$")))
+        .format(input.format.map(format_of));
+    if input.allowed.is_empty() {
+        object
+    } else {
+        object.enum_values(Some(input.allowed.clone()))
+    }
+}
+
+/// The word by which JSON Schema knows a format, or ours.
+pub(crate) fn format_of(format: FieldFormat) -> SchemaFormat {
+    let own = |word: &str| SchemaFormat::Custom(word.to_owned());
+    match format {
+        FieldFormat::Hostname => own("hostname"),
+        FieldFormat::Uri => own("uri"),
+        FieldFormat::Uuid => own("uuid"),
+        FieldFormat::Email => own("email"),
+        FieldFormat::Phone => own("phone"),
+        FieldFormat::Sender => own("sender"),
+        FieldFormat::Date => SchemaFormat::KnownFormat(KnownFormat::Date),
+        FieldFormat::DateTime => SchemaFormat::KnownFormat(KnownFormat::DateTime),
+    }
+}
+
+/// A description, and what a pattern asks for in words.
+pub(crate) fn told(description: Option<&str>, pattern: Option<&str>) -> Option<String> {
+    let pattern = pattern.map(|words| format!("Must be {words}."));
+    match (description.map(|text| text.trim_end_matches('.')), pattern) {
+        (Some(text), Some(pattern)) if !text.is_empty() => Some(format!("{text}. {pattern}")),
+        (_, Some(pattern)) => Some(pattern),
+        (_, None) => description.map(str::to_owned),
+    }
+}
+
+/// The JSON Schema of a model's records.
+pub(crate) fn schema_of(model: &Model) -> serde_json::Value {
+    serde_json::to_value(record_schema(model)).unwrap_or_default()
+}
+
+pub(crate) fn record_schema(model: &Model) -> Schema {
+    let mut object = ObjectBuilder::new()
+        .schema_type(SchemaType::Type(Type::Object))
+        .description(Some(&model.description));
+    for (name, column) in &model.columns {
+        object = object
+            .property(name.as_str(), column_schema(model, name, column))
+            .required(name.as_str());
+    }
+    let extra = ObjectBuilder::new()
+        .schema_type(SchemaType::Type(Type::Object))
+        .description(Some(
+            "What the provider sent beside the columns; left out if nothing",
+        ));
+    object.property("_extra", extra).build().into()
+}
+
+fn column_schema(model: &Model, name: &TableName, column: &Column) -> ObjectBuilder {
+    let schema = scalar(column.kind).description(Some(&column.description));
+    if *name == model.key {
+        schema
+    } else {
+        nullable(schema)
+    }
+}
+
+/// The schema of a value; decimals are text, so that they stay exact.
+pub(crate) fn scalar(kind: ColumnKind) -> ObjectBuilder {
+    match kind {
+        ColumnKind::Text => text(),
+        ColumnKind::Decimal => text().format(Some(SchemaFormat::Custom("decimal".to_owned()))),
+        ColumnKind::Timestamp => text().format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime))),
+        ColumnKind::Integer => ObjectBuilder::new()
+            .schema_type(SchemaType::Type(Type::Integer))
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64))),
+        ColumnKind::Boolean => ObjectBuilder::new().schema_type(SchemaType::Type(Type::Boolean)),
+        ColumnKind::Json => ObjectBuilder::new().schema_type(SchemaType::AnyValue),
+    }
+}
+
+pub(crate) fn nullable(schema: ObjectBuilder) -> ObjectBuilder {
+    let mut object = schema.build();
+    if let SchemaType::Type(kind) = object.schema_type {
+        object.schema_type = SchemaType::Array(vec![kind, Type::Null]);
+    }
+    object.into()
+}

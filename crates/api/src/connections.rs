@@ -5,9 +5,8 @@ pub(crate) mod update;
 mod view;
 
 use actix_web::web;
-use domain::{ConnectionName, IntegrationKey};
+use domain::{ConnectionFilter, ConnectionName, IntegrationKey};
 use gateway::{Gateway, Look};
-use store::connections::ConnectionFilter;
 use utoipa::IntoParams;
 
 use crate::caller::{Caller, scope};

@@ -4,8 +4,6 @@ use actix_web::{HttpResponse, web};
 use gateway::{Gateway, NewKeyRequest};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
-use store::api_keys::ApiKeyRow;
-use store::environments::EnvironmentRow;
 use utoipa::ToSchema;
 
 use crate::body::Body;
@@ -25,8 +23,8 @@ pub(crate) struct Environment {
     created_at: String,
 }
 
-impl From<EnvironmentRow> for Environment {
-    fn from(row: EnvironmentRow) -> Self {
+impl From<domain::Environment> for Environment {
+    fn from(row: domain::Environment) -> Self {
         Self {
             name: row.name.to_string(),
             created_at: row.created_at.to_string(),
@@ -81,8 +79,8 @@ pub(crate) struct ApiKey {
     revoked_at: Option<String>,
 }
 
-impl From<ApiKeyRow> for ApiKey {
-    fn from(row: ApiKeyRow) -> Self {
+impl From<domain::ApiKey> for ApiKey {
+    fn from(row: domain::ApiKey) -> Self {
         Self {
             id: row.id.to_string(),
             name: row.name,

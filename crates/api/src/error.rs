@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, ResponseError, error};
-use gateway::{FieldError, GatewayError, Scope, UpstreamAnswer};
+use gateway::{FieldError, GatewayError, Scope, StoreError, UpstreamAnswer};
 use serde::Serialize;
 use serde_json::{Value as Json, json};
-use store::StoreError;
 use upstream::excerpt;
 use utoipa::{IntoResponses, ToSchema};
 

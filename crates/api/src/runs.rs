@@ -1,11 +1,9 @@
 //! Runs of syncs: what each did, does, or why it failed.
 
 use actix_web::web;
-use domain::{ConnectionName, IntegrationKey, RunId, SyncName};
+use domain::{ConnectionName, IntegrationKey, MisfitCount, RunFilter, RunId, RunIdPrefix, Sync, SyncName};
 use gateway::Gateway;
 use serde::Serialize;
-use store::runs::{MisfitCount, RunFilter, RunIdPrefix, RunRow};
-use store::syncs::SyncRow;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::caller::{Caller, scope};
@@ -141,8 +139,8 @@ struct RunError {
     hint: Option<String>,
 }
 
-impl From<(RunRow, SyncRow)> for Run {
-    fn from((run, sync): (RunRow, SyncRow)) -> Self {
+impl From<(domain::Run, Sync)> for Run {
+    fn from((run, sync): (domain::Run, Sync)) -> Self {
         Self {
             id: run.id.to_string(),
             sync: sync.name.to_string(),

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use domain::{Clock, ConnectionName, Timestamp, Variant};
-use store::connections::{self, ConnectionFilter, ConnectionRow, NewConnection};
+use domain::{Clock, Connection, ConnectionFilter, ConnectionName, Timestamp, Variant};
+use store::connections::{self, NewConnection};
 use store::syncs::{self, NewSync};
 use store::{DbConn, StoreError, credentials};
 use vault::{KeyRing, Owner, SealContext, SecretKey, SecretString};
@@ -18,7 +18,7 @@ const BATCH: usize = 500;
 
 /// What all connections share.
 struct Template {
-    row: ConnectionRow,
+    row: Connection,
     ring: KeyRing,
     plain: SecretString,
     now: Timestamp,
@@ -110,7 +110,7 @@ impl Template {
     }
 }
 
-fn place(row: &ConnectionRow) -> SealContext<'static> {
+fn place(row: &Connection) -> SealContext<'static> {
     SealContext {
         environment: row.environment,
         owner: Owner::Connection(row.id),

@@ -1,11 +1,11 @@
 //! One run of one sync, in a process of its own, measured.
 
+use domain::RunStatus;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use gateway::{SyncSelection, TriggerOptions};
 use serde::{Deserialize, Serialize};
-use store::runs::RunStatus;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use worker::{Worker, WorkerOptions};

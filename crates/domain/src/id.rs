@@ -146,91 +146,25 @@ impl<K> std::hash::Hash for RowId<K> {
     }
 }
 
-/// Kind of a sync run.
-#[derive(Debug)]
-pub enum Run {}
-/// Kind of an API key.
-#[derive(Debug)]
-pub enum ApiKey {}
-/// Kind of an environment row.
-#[derive(Debug)]
-pub enum Environment {}
-/// Kind of a connection row.
-#[derive(Debug)]
-pub enum Connection {}
-/// Kind of an integration row.
-#[derive(Debug)]
-pub enum Integration {}
-/// Kind of a sync row: one sync of one connection.
-#[derive(Debug)]
-pub enum Sync {}
-/// Kind of a slice row: a part of a sync's range that is still to be read.
-#[derive(Debug)]
-pub enum Slice {}
-
-impl IdKind for Run {
-    const PREFIX: &'static str = "run";
-}
-impl IdKind for ApiKey {
-    const PREFIX: &'static str = "key";
-}
-
-/// An action that outlives the request for it; a plain random UUID, as Nango's SDKs expect.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct ActionId(Uuid);
-
-impl ActionId {
-    /// A new random id.
-    pub fn random() -> Self {
-        Self(Uuid::new_v4())
-    }
-}
-
-impl fmt::Display for ActionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0.hyphenated(), f)
-    }
-}
-
-impl fmt::Debug for ActionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl FromStr for ActionId {
-    type Err = uuid::Error;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Uuid::try_parse(text).map(Self)
-    }
-}
-
-/// A run of a sync, `run_…`.
-pub type RunId = Id<Run>;
-/// An API key's public id, `key_…`; not the key.
-pub type ApiKeyId = Id<ApiKey>;
-/// An environment's row.
-pub type EnvironmentId = RowId<Environment>;
-/// A connection's row; apps know a connection by its [`crate::ConnectionName`].
-pub type ConnectionId = RowId<Connection>;
-/// An integration's row; apps know an integration by its [`crate::IntegrationKey`].
-pub type IntegrationId = RowId<Integration>;
-/// A sync of a connection.
-pub type SyncId = RowId<Sync>;
-/// A slice of a sync.
-pub type SliceId = RowId<Slice>;
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    struct Parcel;
+    impl IdKind for Parcel {
+        const PREFIX: &'static str = "parcel";
+    }
+    struct Letter;
+    impl IdKind for Letter {
+        const PREFIX: &'static str = "letter";
+    }
+
     #[test]
     fn an_id_reads_back_what_it_writes_and_refuses_another_kind() {
-        let id = RunId::new(Timestamp::from_micros(1_700_000_000_000_000));
-        assert_eq!(id.to_string().parse::<RunId>(), Ok(id));
-        assert!(id.to_string().starts_with("run_018bcfe5"));
-        assert!(id.to_string().parse::<ApiKeyId>().is_err());
-        assert!("run_zz".parse::<RunId>().is_err());
+        let id = Id::<Parcel>::new(Timestamp::from_micros(1_700_000_000_000_000));
+        assert_eq!(id.to_string().parse::<Id<Parcel>>(), Ok(id));
+        assert!(id.to_string().starts_with("parcel_018bcfe5"));
+        assert!(id.to_string().parse::<Id<Letter>>().is_err());
+        assert!("parcel_zz".parse::<Id<Parcel>>().is_err());
     }
 }

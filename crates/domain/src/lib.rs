@@ -3,19 +3,27 @@
 //! Every crate may depend on this one and it depends on none of them. It does no I/O; the only outside things in it are the
 //! system clock and the random source behind [`Clock`] and [`Id`], so that tests can hold time in their hand.
 
+mod action;
 mod clock;
+mod connection;
+mod environment;
 mod id;
+mod integration;
 mod json;
 mod model;
 mod names;
 mod record;
+mod stored_record;
+mod sync;
 mod timestamp;
+mod words;
 
+pub use action::{ActionId, ActionJob, ActionStatus};
 pub use clock::Clock;
-pub use id::{
-    ActionId, ApiKey, ApiKeyId, Connection, ConnectionId, Environment, EnvironmentId, Id, IdKind,
-    Integration, IntegrationId, ParseIdError, RowId, Run, RunId, Slice, SliceId, Sync, SyncId,
-};
+pub use connection::{Connection, ConnectionFilter, ConnectionId, Problem};
+pub use environment::{ApiKey, ApiKeyId, Environment, EnvironmentId};
+pub use id::{Id, IdKind, ParseIdError, RowId};
+pub use integration::{IntegrationId, StoredIntegration};
 pub use json::{JsonError, JsonKind, JsonReader, JsonScalar, json_text, repaired_json};
 pub use model::{Column, ColumnKind, Model, Parse};
 pub use names::{
@@ -25,4 +33,10 @@ pub use names::{
 pub use record::{
     MAX_KEY_BYTES, Misfit, Record, RecordError, RecordReader, Value, is_shortened, plain_decimal, stored_key,
 };
+pub use stored_record::{Position, RecordAction, StoredRecord};
+pub use sync::{
+    MisfitCount, Run, RunError, RunFilter, RunId, RunIdPrefix, RunIdPrefixError, RunStatus, Slice, SliceId,
+    Sync, SyncFilter, SyncId, Trigger,
+};
 pub use timestamp::{ParseTimestampError, Timestamp};
+pub use words::UnknownWord;

@@ -7,10 +7,10 @@ mod request;
 
 use std::time::Duration;
 
-use domain::ActionId;
+use domain::{ActionId, ActionJob, ActionStatus};
 use serde_json::Value as Json;
 use store::StoreError;
-use store::actions::{self, ActionRow, ActionStatus, NewAction};
+use store::actions::{self, NewAction};
 
 pub use self::failure::{ActionFailure, ActionFailureKind, UpstreamAnswer};
 pub use self::request::{ActionRequest, ShortRoute};
@@ -140,7 +140,7 @@ impl Actions<'_> {
         })
     }
 
-    async fn store(&self, new: NewAction) -> Result<(ActionRow, bool), GatewayError> {
+    async fn store(&self, new: NewAction) -> Result<(ActionJob, bool), GatewayError> {
         let now = self.0.clock().now();
         let stored = self.0.store().write(move |c| actions::insert(c, &new, now));
         Ok(stored.await?)
@@ -169,13 +169,13 @@ impl Actions<'_> {
 }
 
 /// The answer of the first request with a key.
-fn replay(row: &ActionRow, new: &NewAction) -> Result<Json, GatewayError> {
+fn replay(row: &ActionJob, new: &NewAction) -> Result<Json, GatewayError> {
     same_input(row, new)?;
     ended(row)?.ok_or(GatewayError::KeyInUse)
 }
 
 /// The output of an action that succeeded, the failure of one that failed, `None` for one that has not ended.
-fn ended(row: &ActionRow) -> Result<Option<Json>, GatewayError> {
+fn ended(row: &ActionJob) -> Result<Option<Json>, GatewayError> {
     match row.status {
         ActionStatus::Queued | ActionStatus::Running => Ok(None),
         ActionStatus::Succeeded => Ok(Some(row.output.clone().unwrap_or_default())),
@@ -188,7 +188,7 @@ fn ended(row: &ActionRow) -> Result<Option<Json>, GatewayError> {
     }
 }
 
-fn same_input(row: &ActionRow, new: &NewAction) -> Result<(), GatewayError> {
+fn same_input(row: &ActionJob, new: &NewAction) -> Result<(), GatewayError> {
     let hash = new.key.as_ref().map(|(_, hash)| hash);
     if row.input_hash.as_ref() == hash {
         Ok(())

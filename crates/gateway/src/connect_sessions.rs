@@ -3,13 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
-use domain::{EnvironmentId, IntegrationKey, Timestamp};
+use domain::{Connection, EnvironmentId, IntegrationKey, Timestamp};
 use registry::AuthMode;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value as Json};
 use store::StoreError;
-use store::connect_sessions::{self, ConnectSessionRow, NewConnectSession};
-use store::connections::{self, ConnectionRow};
+use store::connect_sessions::{self, ConnectSession, NewConnectSession};
+use store::connections;
 use store::integrations::{self, NewIntegration};
 use upstream::Target;
 use vault::session_token;
@@ -69,7 +69,7 @@ pub struct NewSessionToken {
 
 /// A session that has not ended.
 #[derive(Clone)]
-pub struct Session(Arc<ConnectSessionRow>);
+pub struct Session(Arc<ConnectSession>);
 
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -333,7 +333,7 @@ impl Sessions<'_> {
             Some(row) => row.name.clone(),
             None => random_name().map_err(|error| GatewayError::InvalidBody(vec![error]))?,
         };
-        let of_session = ConnectSessionRow::clone(&session.0);
+        let of_session = ConnectSession::clone(&session.0);
         let draft = Draft {
             name,
             renews: row.map(|row| row.id),
@@ -383,7 +383,7 @@ impl Sessions<'_> {
         &self,
         session: &Session,
         integration: &Integration,
-    ) -> Result<Option<(ConnectionRow, String, Target)>, GatewayError> {
+    ) -> Result<Option<(Connection, String, Target)>, GatewayError> {
         let Some(id) = session.0.connection() else {
             return Ok(None);
         };

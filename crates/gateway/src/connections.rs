@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use domain::{ConnectionId, Variant};
+use domain::{Connection, ConnectionFilter, ConnectionId, SyncFilter, Variant};
 use registry::AuthMode;
 use secrecy::SecretString;
 use serde_json::{Map, Value as Json};
-use store::connections::{self, ConnectionFilter, ConnectionRow};
-use store::syncs::{self, SyncFilter};
+use store::connections;
+use store::syncs;
 use store::{credentials, records, tables};
 use upstream::Target;
 
@@ -24,7 +24,7 @@ pub struct Connections<'a>(pub(crate) &'a Inner);
 #[derive(Debug)]
 pub struct Shown {
     /// The connection.
-    pub connection: ConnectionRow,
+    pub connection: Connection,
     /// Its credentials in plain; `None` for who may not see them.
     pub credentials: Option<Credential>,
     /// What is wrong with its syncs.
@@ -35,7 +35,7 @@ pub struct Shown {
 #[derive(Debug)]
 pub struct Listed {
     /// The connection.
-    pub connection: ConnectionRow,
+    pub connection: Connection,
     /// What is wrong with its syncs.
     pub sync_problems: Vec<SyncProblem>,
 }
@@ -110,7 +110,7 @@ impl Connections<'_> {
         caller: &Caller,
         integration: &str,
         name: &str,
-    ) -> Result<ConnectionRow, GatewayError> {
+    ) -> Result<Connection, GatewayError> {
         let row = self.0.connection(caller, integration, name).await?;
         Ok(self.0.shown(row))
     }
@@ -202,7 +202,7 @@ impl Connections<'_> {
 
 impl Inner {
     /// The credentials of the connection, in plain, and the target that they are for.
-    pub(crate) async fn opened(&self, row: &ConnectionRow) -> Result<(Target, Credential), GatewayError> {
+    pub(crate) async fn opened(&self, row: &Connection) -> Result<(Target, Credential), GatewayError> {
         let target = self.target(row).await?;
         let value = |name: &str| {
             target
@@ -222,7 +222,7 @@ impl Inner {
         Ok((target, credential))
     }
 
-    pub(crate) async fn delete_connection(&self, row: &ConnectionRow) -> Result<(), GatewayError> {
+    pub(crate) async fn delete_connection(&self, row: &Connection) -> Result<(), GatewayError> {
         let (environment, key, name, id) =
             (row.environment, row.integration.clone(), row.name.clone(), row.id);
         let filter = SyncFilter {

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use domain::{Clock, ConnectionId, EnvironmentId, Timestamp};
+use domain::{Clock, Connection, ConnectionId, EnvironmentId, Timestamp};
 use registry::Provider;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value as Json};
-use store::connections::ConnectionRow;
 use store::{DbConn, Store, StoreError, credentials};
 use upstream::{Target, Urgency, Variables};
 use vault::{KeyRing, Owner, SealContext, Sealed, VaultError};
@@ -85,7 +84,7 @@ impl Sealer {
     pub(crate) fn store(
         &self,
         c: &mut DbConn,
-        row: &ConnectionRow,
+        row: &Connection,
         secrets: &Secrets,
         now: Timestamp,
     ) -> Result<(), StoreError> {
@@ -98,7 +97,7 @@ impl Sealer {
     pub(crate) fn replace(
         &self,
         c: &mut DbConn,
-        row: &ConnectionRow,
+        row: &Connection,
         (old, secrets): (&str, &Secrets),
         now: Timestamp,
     ) -> Result<bool, StoreError> {
@@ -108,7 +107,7 @@ impl Sealer {
         credentials::replace_if_same(c, row.id, old, &new, key_id, now)
     }
 
-    fn seal(&self, row: &ConnectionRow, secrets: &Secrets) -> Sealed {
+    fn seal(&self, row: &Connection, secrets: &Secrets) -> Sealed {
         self.0.seal(&place(row.environment, row.id), &secrets.to_json())
     }
 }
@@ -185,7 +184,7 @@ impl Inner {
     }
 
     /// What was sealed for the connection.
-    pub(crate) async fn open(&self, row: &ConnectionRow, sealed: &str) -> Result<Secrets, GatewayError> {
+    pub(crate) async fn open(&self, row: &Connection, sealed: &str) -> Result<Secrets, GatewayError> {
         if sealed == credentials::GIVEN_UP {
             return Err(GatewayError::CredentialsLost(row.name.clone()));
         }
@@ -197,26 +196,26 @@ impl Inner {
     }
 
     /// Opens a connection's credentials for calls.
-    pub(crate) async fn target(&self, row: &ConnectionRow) -> Result<Target, GatewayError> {
+    pub(crate) async fn target(&self, row: &Connection) -> Result<Target, GatewayError> {
         let sealed = self.sealed(row.id).await?;
         self.target_of(row, &sealed).await
     }
 
     /// The same with what is stored of them in hand.
-    pub(crate) async fn target_of(&self, row: &ConnectionRow, sealed: &str) -> Result<Target, GatewayError> {
+    pub(crate) async fn target_of(&self, row: &Connection, sealed: &str) -> Result<Target, GatewayError> {
         let secrets = self.open(row, sealed).await?;
         self.target_with(row, secrets).await
     }
 
     /// Like [`Self::target`] for a connection that gets new credentials: if its own were given up, the target has none.
-    pub(crate) async fn target_to_renew(&self, row: &ConnectionRow) -> Result<Target, GatewayError> {
+    pub(crate) async fn target_to_renew(&self, row: &Connection) -> Result<Target, GatewayError> {
         match self.target(row).await {
             Err(GatewayError::CredentialsLost(_)) => self.target_with(row, Secrets::default()).await,
             target => target,
         }
     }
 
-    async fn target_with(&self, row: &ConnectionRow, mut secrets: Secrets) -> Result<Target, GatewayError> {
+    async fn target_with(&self, row: &Connection, mut secrets: Secrets) -> Result<Target, GatewayError> {
         let provider: &Arc<Provider> = self.provider(&row.provider)?;
         let mut config = row.connection_config.clone();
         secrets.take_from(provider, &mut config);

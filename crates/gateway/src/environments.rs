@@ -1,7 +1,7 @@
 //! Environments: the tenants that everything belongs to.
 
-use domain::EnvironmentName;
-use store::environments::{self, EnvironmentRow};
+use domain::{Environment, EnvironmentName};
+use store::environments;
 use store::{StoreError, connections};
 
 use crate::gateway::Inner;
@@ -12,12 +12,12 @@ pub struct Environments<'a>(pub(crate) &'a Inner);
 
 impl Environments<'_> {
     /// All environments, by name.
-    pub async fn list(&self) -> Result<Vec<EnvironmentRow>, GatewayError> {
+    pub async fn list(&self) -> Result<Vec<Environment>, GatewayError> {
         Ok(self.0.store.read(environments::list).await?)
     }
 
     /// The environment of that name.
-    pub async fn find(&self, name: &str) -> Result<EnvironmentRow, GatewayError> {
+    pub async fn find(&self, name: &str) -> Result<Environment, GatewayError> {
         let unknown = || GatewayError::UnknownEnvironment(name.to_owned());
         let parsed: EnvironmentName = name.parse().map_err(|_| unknown())?;
         let found = self
@@ -32,7 +32,7 @@ impl Environments<'_> {
     }
 
     /// Makes an environment.
-    pub async fn create(&self, name: &str) -> Result<EnvironmentRow, GatewayError> {
+    pub async fn create(&self, name: &str) -> Result<Environment, GatewayError> {
         let wrong =
             |message: String| GatewayError::InvalidBody(vec![FieldError::at("invalid", "name", message)]);
         let parsed: EnvironmentName = name

@@ -1,12 +1,15 @@
 //! Storing a connection: its credentials are verified first and tried at the lists of its syncs. Everything that was checked before is
 //! checked again in the transaction that stores them, since a provider may take its time.
 
-use domain::{ApiKeyId, ConnectionId, ConnectionName, EnvironmentId, Timestamp, Variant};
+use domain::{
+    ApiKeyId, Connection, ConnectionId, ConnectionName, EnvironmentId, Problem, StoredIntegration, Sync,
+    SyncFilter, Timestamp, Trigger, Variant,
+};
 use serde_json::{Map, Value as Json};
-use store::connections::{self, ConnectionRow, NewConnection, Problem};
-use store::integrations::{self, IntegrationRow, NewIntegration};
-use store::runs::{self, Trigger};
-use store::syncs::{self, NewSync, SyncFilter, SyncRow};
+use store::connections::{self, NewConnection};
+use store::integrations::{self, NewIntegration};
+use store::runs;
+use store::syncs::{self, NewSync};
 use store::{DbConn, StoreError, api_keys, credentials, environments, schedule};
 
 use crate::credentials::Sealer;
@@ -36,7 +39,7 @@ pub(crate) struct Draft {
 
 /// A connection that was stored.
 pub(crate) struct Established {
-    pub(crate) row: ConnectionRow,
+    pub(crate) row: Connection,
     /// Whether it was made, and not renewed.
     pub(crate) created: bool,
     /// The syncs that the credentials may not read.
@@ -101,7 +104,7 @@ impl Inner {
         integration: &Integration,
         draft: Draft,
         unreadable: Vec<UnreadableSync>,
-    ) -> Result<(ConnectionRow, bool), GatewayError> {
+    ) -> Result<(Connection, bool), GatewayError> {
         let storing = Storing {
             environment,
             integration: integration.clone(),
@@ -150,7 +153,7 @@ struct Storing {
 }
 
 impl Storing {
-    fn run(self, c: &mut DbConn) -> Result<(ConnectionRow, bool), Refusal> {
+    fn run(self, c: &mut DbConn) -> Result<(Connection, bool), Refusal> {
         self.check_authority(c)?;
         self.check_integration(c)?;
         let (mut new, key, name) = (self.new_connection(), &self.integration.key, &self.draft.name);
@@ -206,12 +209,12 @@ impl Storing {
             let plain = NewIntegration::plain(self.environment, tried.key.clone(), provider);
             integrations::ensure(c, &plain, self.now)?;
         }
-        let same = |now: &IntegrationRow, then: &IntegrationRow| {
+        let same = |now: &StoredIntegration, then: &StoredIntegration| {
             now.provider == then.provider
                 && now.config == then.config
                 && now.sealed_config == then.sealed_config
         };
-        let is_plain = |now: &IntegrationRow| {
+        let is_plain = |now: &StoredIntegration| {
             now.provider == tried.provider.name && now.config.is_empty() && now.sealed_config.is_none()
         };
         match (integrations::keep(c, self.environment, &tried.key)?, &tried.row) {
@@ -222,7 +225,7 @@ impl Storing {
         }
     }
 
-    fn check_old(&self, c: &mut DbConn, old: &ConnectionRow) -> Result<(), Refusal> {
+    fn check_old(&self, c: &mut DbConn, old: &Connection) -> Result<(), Refusal> {
         // Its credentials go first when it is deleted; what is stored now would go with the rest.
         if !credentials::lock(c, old.id)? {
             let message = format!(
@@ -258,7 +261,7 @@ impl Storing {
 
     /// Every sync of the connection is there and, unless paused, due now: new credentials may mend what failed. What was wrong with
     /// the old ones goes, and what the new ones may not read is noted.
-    fn schedule_syncs(&self, c: &mut DbConn, row: &ConnectionRow, created: bool) -> Result<(), StoreError> {
+    fn schedule_syncs(&self, c: &mut DbConn, row: &Connection, created: bool) -> Result<(), StoreError> {
         let now = self.now;
         for (name, sync) in &self.integration.provider.syncs {
             let due_at = sync.auto_start.then_some(now);
@@ -293,14 +296,14 @@ impl Storing {
     }
 
     /// What the provider said of the sync's list; of variants it was not asked.
-    fn problem_of(&self, sync: &SyncRow) -> Option<&Problem> {
+    fn problem_of(&self, sync: &Sync) -> Option<&Problem> {
         let noted = self.unreadable.iter().find(|noted| noted.sync == sync.name)?;
         (sync.variant == Variant::base()).then_some(&noted.problem)
     }
 }
 
 /// New credentials for a connection must be for what its rows were read from, or its tables would mix two sources.
-fn refuse_another_account(old: &ConnectionRow, draft: &Draft) -> Result<(), GatewayError> {
+fn refuse_another_account(old: &Connection, draft: &Draft) -> Result<(), GatewayError> {
     let name = &old.name;
     let errors: Vec<FieldError> = draft
         .filled

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use domain::{ConnectionId, Model, Timestamp, Variant};
-use store::records::{self, Action, ChangeQuery, Pruned, StoredRecord};
+use domain::{ConnectionId, Model, RecordAction, StoredRecord, Timestamp, Variant};
+use store::records::{self, ChangeQuery, Pruned};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::models::ModelTable;
@@ -23,7 +23,7 @@ pub struct FeedRequest {
     /// Only records last written then or later.
     pub modified_since: Option<Timestamp>,
     /// Only records to which one of these happened last; empty for all.
-    pub actions: Vec<Action>,
+    pub actions: Vec<RecordAction>,
     /// Only records with these ids.
     pub ids: Option<Vec<String>>,
     /// Only what comes after the record that bore this.

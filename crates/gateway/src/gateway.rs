@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use domain::{Clock, IntegrationKey, ProviderName, SyncName, Variant};
+use domain::{Clock, IntegrationKey, ProviderName, StoredIntegration, SyncName, Variant};
 use registry::{Provider, Registry};
 use store::Store;
-use store::integrations::IntegrationRow;
 use tokio::sync::Notify;
 use upstream::Upstream;
 
@@ -182,17 +181,14 @@ impl Gateway {
     }
 
     /// Opens the stored credentials of a connection for calls to its provider.
-    pub async fn target(
-        &self,
-        connection: &store::connections::ConnectionRow,
-    ) -> Result<upstream::Target, GatewayError> {
+    pub async fn target(&self, connection: &domain::Connection) -> Result<upstream::Target, GatewayError> {
         self.0.target(connection).await
     }
 
     /// [`Gateway::target`] with the connection's sealed credentials in hand.
     pub async fn target_of(
         &self,
-        connection: &store::connections::ConnectionRow,
+        connection: &domain::Connection,
         sealed: &str,
     ) -> Result<upstream::Target, GatewayError> {
         self.0.target_of(connection, sealed).await
@@ -201,17 +197,14 @@ impl Gateway {
     /// Tries the stored credentials of a connection once, after its provider refused them; see [`Health`].
     pub async fn check_health(
         &self,
-        connection: &store::connections::ConnectionRow,
+        connection: &domain::Connection,
         target: &upstream::Target,
     ) -> Result<Health, GatewayError> {
         self.0.check_health(connection, target).await
     }
 
     /// Notes that a call with the connection's credentials succeeded, which clears what was noted against them.
-    pub async fn note_success(
-        &self,
-        connection: &store::connections::ConnectionRow,
-    ) -> Result<(), GatewayError> {
+    pub async fn note_success(&self, connection: &domain::Connection) -> Result<(), GatewayError> {
         self.0.note_success(connection).await
     }
 
@@ -241,7 +234,7 @@ pub struct Integration {
     /// Its provider.
     pub provider: Arc<Provider>,
     /// Its row; `None` while nothing was ever connected or set under a provider's own name, which every environment may use.
-    pub row: Option<IntegrationRow>,
+    pub row: Option<StoredIntegration>,
 }
 
 impl Inner {

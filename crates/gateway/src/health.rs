@@ -2,7 +2,8 @@
 //!
 //! A provider refuses a good key now and then, so a refusal counts only once the verification call confirms it.
 
-use store::connections::{self, ConnectionRow, Problem};
+use domain::{Connection, Problem};
+use store::connections;
 use store::{StoreError, credentials, integrations};
 use upstream::{Target, VerifyError};
 
@@ -27,7 +28,7 @@ pub enum Health {
 impl Inner {
     pub(crate) async fn check_health(
         &self,
-        connection: &ConnectionRow,
+        connection: &Connection,
         target: &Target,
     ) -> Result<Health, GatewayError> {
         let Err(error) = self.upstream.verify(target).await else {
@@ -60,7 +61,7 @@ impl Inner {
     /// Notes the problem, unless the connection or its integration has other secrets by now than those that were tried, or is gone.
     async fn note_refusal(
         &self,
-        connection: &ConnectionRow,
+        connection: &Connection,
         target: &Target,
         problem: Problem,
     ) -> Result<bool, GatewayError> {
@@ -112,7 +113,7 @@ impl Inner {
         }
     }
 
-    pub(crate) async fn note_success(&self, connection: &ConnectionRow) -> Result<(), GatewayError> {
+    pub(crate) async fn note_success(&self, connection: &Connection) -> Result<(), GatewayError> {
         // Compared, since another process may have noted a problem of new credentials meanwhile.
         if let Some(noted) = connection
             .problem

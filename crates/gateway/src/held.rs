@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::{Id, IdKind, SyncId, Timestamp};
-use store::syncs::SyncRow;
+use domain::{Id, IdKind, Sync, SyncId, Timestamp};
 use store::{DbConn, StoreError, records, schedule};
 
 use crate::GatewayError;
@@ -46,7 +45,7 @@ impl Holder {
 
 impl Inner {
     /// Deletes all rows of a sync in batches; false if somebody else has taken it, whose affair they are then.
-    pub(crate) async fn delete_rows_of(&self, sync: &SyncRow, holder: &Holder) -> Result<bool, GatewayError> {
+    pub(crate) async fn delete_rows_of(&self, sync: &Sync, holder: &Holder) -> Result<bool, GatewayError> {
         let Some(table) = self.table(&sync.provider, &sync.name, &sync.variant).await? else {
             return Ok(true);
         };

@@ -1,11 +1,11 @@
 //! Secret fields of integrations' configurations: sealed beside the public ones, and opened for calls.
 
-use domain::{IntegrationId, Timestamp};
+use domain::{IntegrationId, StoredIntegration, Timestamp};
 use registry::Provider;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value as Json};
 use store::integration_secrets::{self, GIVEN_UP};
-use store::integrations::{self, IntegrationChange, IntegrationRow};
+use store::integrations::{self, IntegrationChange};
 use store::{DbConn, StoreError};
 use vault::{Owner, SealContext, VaultError};
 
@@ -20,7 +20,7 @@ const FIELD: &str = "integration_config";
 const BATCH: i64 = 200;
 
 /// Where the sealed fields of the integration stand.
-pub(crate) fn place(row: &IntegrationRow) -> SealContext<'static> {
+pub(crate) fn place(row: &StoredIntegration) -> SealContext<'static> {
     SealContext {
         environment: row.environment,
         owner: Owner::Integration(row.id),
@@ -71,7 +71,7 @@ pub(crate) struct ConfigUpdate {
 impl ConfigUpdate {
     /// Sets `sent` over the configuration of the row.
     pub(crate) fn of(
-        row: &IntegrationRow,
+        row: &StoredIntegration,
         opened: Opened,
         sent: &ConfigChange,
         provider: Option<&Provider>,
@@ -102,7 +102,7 @@ impl ConfigUpdate {
         self,
         c: &mut DbConn,
         sealer: &Sealer,
-        row: &IntegrationRow,
+        row: &StoredIntegration,
         now: Timestamp,
     ) -> Result<Config, StoreError> {
         if self.reseals {
@@ -119,7 +119,7 @@ fn parse(text: &SecretString) -> Result<Config, VaultError> {
 impl Sealer {
     /// The secret fields of the integration. [`VaultError::UnknownKey`] if another process has put a new key into the key file since
     /// this sealer was made.
-    pub(crate) fn open_config(&self, row: &IntegrationRow) -> Result<Opened, VaultError> {
+    pub(crate) fn open_config(&self, row: &StoredIntegration) -> Result<Opened, VaultError> {
         match row.sealed_config.as_deref() {
             None => Ok(Opened::Known(Config::new())),
             Some(GIVEN_UP) => Ok(Opened::Lost),
@@ -134,7 +134,7 @@ impl Sealer {
     pub(crate) fn store_config(
         &self,
         c: &mut DbConn,
-        row: &IntegrationRow,
+        row: &StoredIntegration,
         secrets: &Config,
         now: Timestamp,
     ) -> Result<(), StoreError> {
@@ -170,7 +170,7 @@ impl Inner {
         Ok(config)
     }
 
-    async fn open_config(&self, row: &IntegrationRow) -> Result<Config, GatewayError> {
+    async fn open_config(&self, row: &StoredIntegration) -> Result<Config, GatewayError> {
         match row.sealed_config.as_deref() {
             None => Ok(Config::new()),
             Some(GIVEN_UP) => Err(GatewayError::IntegrationSecretsLost(row.key.clone())),
@@ -195,7 +195,7 @@ impl Inner {
                 break;
             };
             after = last.id;
-            let in_clear = |row: &IntegrationRow| {
+            let in_clear = |row: &StoredIntegration| {
                 row.config
                     .keys()
                     .any(|name| provider.is_secret_integration_config(name))
@@ -211,7 +211,11 @@ impl Inner {
     }
 
     /// False if the integration changes meanwhile: what is written then is sealed.
-    async fn seal_integration(&self, provider: &Provider, row: IntegrationRow) -> Result<bool, GatewayError> {
+    async fn seal_integration(
+        &self,
+        provider: &Provider,
+        row: StoredIntegration,
+    ) -> Result<bool, GatewayError> {
         let (sealer, now) = (self.credentials.sealer(&self.store).await, self.clock.now());
         let update = ConfigUpdate::of(
             &row,

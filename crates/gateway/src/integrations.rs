@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use domain::{EnvironmentId, IntegrationKey};
+use domain::{ConnectionFilter, EnvironmentId, IntegrationKey, StoredIntegration};
 use registry::Provider;
 use store::StoreError;
-use store::connections::{self, ConnectionFilter};
-use store::integrations::{self, IntegrationChange, IntegrationRow, NewIntegration};
+use store::connections;
+use store::integrations::{self, IntegrationChange, NewIntegration};
 use vault::VaultError;
 
 use crate::gateway::{Inner, Integration};
@@ -22,7 +22,7 @@ pub struct Integrations<'a>(pub(crate) &'a Inner);
 #[derive(Debug, Clone)]
 pub struct MadeIntegration {
     /// The integration.
-    pub row: IntegrationRow,
+    pub row: StoredIntegration,
     /// Its provider; `None` if the provider's file is gone.
     pub provider: Option<Arc<Provider>>,
 }
@@ -264,7 +264,7 @@ impl Integrations<'_> {
         Ok(deleted.await?)
     }
 
-    fn made(&self, row: IntegrationRow) -> MadeIntegration {
+    fn made(&self, row: StoredIntegration) -> MadeIntegration {
         MadeIntegration {
             provider: self.0.registry.get(row.provider.as_str()).cloned(),
             row,

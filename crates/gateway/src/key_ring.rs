@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use domain::{Clock, Timestamp};
-use store::vault_keys::{self, VaultKeyRow};
+use store::vault_keys::{self, VaultKey};
 use store::{DbConn, Store, StoreError, credentials, integration_secrets};
 use vault::{KeyFile, KeyId, KeyRing, VaultError};
 
@@ -140,7 +140,7 @@ async fn blocking(
 
 /// Makes the ring's current key known to the database.
 pub(crate) fn record(c: &mut DbConn, ring: &KeyRing, now: Timestamp) -> Result<(), StoreError> {
-    let key = VaultKeyRow {
+    let key = VaultKey {
         key_id: ring.current().id().to_string(),
         check: ring.check_value().to_string(),
         created_at: now,
@@ -211,7 +211,7 @@ const IF_LOST: &str = "If the key is lost for good, `trunkline key forget --lost
 /// Which keys the database was used with.
 pub(crate) struct Usage {
     /// Every key that ever sealed something, but those that were given up.
-    pub(crate) known: Vec<VaultKeyRow>,
+    pub(crate) known: Vec<VaultKey>,
     /// What each key seals now, by the key's id.
     pub(crate) sealed: BTreeMap<String, SealedCount>,
 }

@@ -4,11 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{ApiKeyId, EnvironmentId, EnvironmentName};
+use domain::{ApiKey, ApiKeyId, Environment, EnvironmentId, EnvironmentName};
 use secrecy::{ExposeSecret, SecretString};
 use store::StoreError;
-use store::api_keys::{self, ApiKeyRow, NewApiKey};
-use store::environments::{self, EnvironmentRow};
+use store::api_keys::{self, NewApiKey};
+use store::environments;
 
 use crate::gateway::Inner;
 use crate::{FieldError, GatewayError};
@@ -199,7 +199,7 @@ impl Keys<'_> {
         Ok(caller)
     }
 
-    async fn touch(&self, row: &ApiKeyRow) {
+    async fn touch(&self, row: &ApiKey) {
         let (id, now) = (row.id, self.0.clock.now());
         if row
             .last_used_at
@@ -261,7 +261,7 @@ impl Keys<'_> {
     }
 
     /// The keys of an environment, newest first, revoked ones among them.
-    pub async fn list(&self, environment: EnvironmentId) -> Result<Vec<ApiKeyRow>, GatewayError> {
+    pub async fn list(&self, environment: EnvironmentId) -> Result<Vec<ApiKey>, GatewayError> {
         Ok(self.0.store.read(move |c| api_keys::list(c, environment)).await?)
     }
 
@@ -269,7 +269,7 @@ impl Keys<'_> {
     pub async fn create(
         &self,
         caller: Option<&Caller>,
-        environment: &EnvironmentRow,
+        environment: &Environment,
         request: NewKeyRequest,
     ) -> Result<NewKey, GatewayError> {
         let mut errors = Vec::new();
@@ -343,7 +343,7 @@ impl Keys<'_> {
         name: &str,
         secret: &SecretString,
         scopes: Vec<String>,
-    ) -> Result<(ApiKeyId, Option<ApiKeyRow>), GatewayError> {
+    ) -> Result<(ApiKeyId, Option<ApiKey>), GatewayError> {
         let key = self.new_key(environment, name, secret, scopes);
         let id = key.id;
         let stored = self
@@ -377,7 +377,7 @@ impl Keys<'_> {
 }
 
 /// Tells of a configured key that does not do what its being there suggests.
-fn warn_of(known: &ApiKeyRow, wanted: &EnvironmentRow) {
+fn warn_of(known: &ApiKey, wanted: &Environment) {
     if known.revoked_at.is_some() {
         tracing::warn!(
             key.id = %known.id,

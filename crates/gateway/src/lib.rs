@@ -67,6 +67,7 @@ pub use providers::Providers;
 pub use proxy::Proxy;
 pub use records::{RecordFilter, RecordPage, Records};
 pub use reseal::Rotation;
+pub use store::StoreError;
 pub use subject::Subject;
 pub use sync_status::SyncStatus;
 pub use syncs::{SyncSelection, Syncs, TriggerOptions, TriggeredRun};

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use domain::{ConnectionName, EnvironmentId, IntegrationKey};
+use domain::{Connection, ConnectionName, EnvironmentId, IntegrationKey, StoredIntegration};
 use registry::Registry;
-use store::connections::{self, ConnectionRow};
-use store::integrations::{self, IntegrationRow};
+use store::connections;
+use store::integrations;
 use store::{DbConn, StoreError};
 
 use crate::gateway::{Inner, Integration};
@@ -13,7 +13,7 @@ use crate::subject::Subject;
 use crate::{Caller, GatewayError};
 
 /// An integration, its connection if there is one of the name, and what was read with them.
-type Found<T> = (Integration, Option<ConnectionRow>, T);
+type Found<T> = (Integration, Option<Connection>, T);
 
 /// What a read gives; `None` if there is no such integration.
 type Read<T> = Result<Option<Found<T>>, StoreError>;
@@ -52,7 +52,7 @@ impl Inner {
         caller: &Caller,
         integration: &str,
         connection: &str,
-    ) -> Result<ConnectionRow, GatewayError> {
+    ) -> Result<Connection, GatewayError> {
         let names = Names {
             integration,
             connection,
@@ -65,7 +65,7 @@ impl Inner {
         &self,
         caller: &Caller,
         names: Names<'_>,
-    ) -> Result<(Integration, Result<ConnectionRow, GatewayError>), GatewayError> {
+    ) -> Result<(Integration, Result<Connection, GatewayError>), GatewayError> {
         let look = self.look(caller, names, |_, _, _| Ok(()))?;
         let (integration, connection, ()) = names.found(self.store.read(look).await?)?;
         Ok((integration, connection))
@@ -77,10 +77,10 @@ impl Inner {
         &self,
         caller: &Caller,
         names: Names<'_>,
-        then: impl FnOnce(&mut DbConn, &Integration, Option<&ConnectionRow>) -> Result<T, StoreError>
+        then: impl FnOnce(&mut DbConn, &Integration, Option<&Connection>) -> Result<T, StoreError>
         + Send
         + 'static,
-    ) -> Result<(Integration, Result<ConnectionRow, GatewayError>, T), GatewayError> {
+    ) -> Result<(Integration, Result<Connection, GatewayError>, T), GatewayError> {
         let look = self.look(caller, names, then)?;
         names.found(self.store.read_long(look).await?)
     }
@@ -90,7 +90,7 @@ impl Inner {
         &self,
         caller: &Caller,
         names: Names<'_>,
-        then: impl FnOnce(&mut DbConn, &Integration, Option<&ConnectionRow>) -> Result<T, StoreError>
+        then: impl FnOnce(&mut DbConn, &Integration, Option<&Connection>) -> Result<T, StoreError>
         + Send
         + 'static,
     ) -> Result<impl FnOnce(&mut DbConn) -> Read<T> + Send + 'static, GatewayError>
@@ -126,7 +126,7 @@ impl Names<'_> {
     fn found<T>(
         self,
         found: Option<Found<T>>,
-    ) -> Result<(Integration, Result<ConnectionRow, GatewayError>, T), GatewayError> {
+    ) -> Result<(Integration, Result<Connection, GatewayError>, T), GatewayError> {
         let (integration, connection, read) =
             found.ok_or_else(|| GatewayError::UnknownIntegration(self.integration.to_owned()))?;
         match &connection {
@@ -142,7 +142,11 @@ impl Names<'_> {
 }
 
 /// The integration of that key, if it has a row or a provider has this name.
-fn integration(registry: &Registry, key: IntegrationKey, row: Option<IntegrationRow>) -> Option<Integration> {
+fn integration(
+    registry: &Registry,
+    key: IntegrationKey,
+    row: Option<StoredIntegration>,
+) -> Option<Integration> {
     let name = row.as_ref().map_or(key.as_str(), |row| row.provider.as_str());
     let provider = Arc::clone(registry.get(name)?);
     Some(Integration { key, provider, row })

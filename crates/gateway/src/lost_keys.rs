@@ -1,7 +1,6 @@
 //! Encryption keys that are lost, and what they sealed.
 
-use domain::{Clock, IntegrationKey};
-use store::connections::Problem;
+use domain::{Clock, IntegrationKey, Problem};
 use store::{DbConn, Store, StoreError, credentials, integration_secrets, vault_keys};
 use vault::VaultError;
 

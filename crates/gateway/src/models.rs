@@ -7,10 +7,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use domain::{Model, ProviderName, RecordReader, SyncName, TableName, Variant};
+use domain::{Model, ProviderName, RecordReader, Sync, SyncName, TableName, Variant};
 use registry::Registry;
 use store::records::TableSql;
-use store::syncs::SyncRow;
 use store::{Dialect, Store, StoreError, tables};
 
 /// How long the first use of a variant waits for its table.
@@ -90,7 +89,7 @@ impl Models {
     }
 
     /// Forgets a variant whose table may be gone; its next use makes it again.
-    pub(crate) fn forget(&self, sync: &SyncRow) {
+    pub(crate) fn forget(&self, sync: &Sync) {
         let name = (sync.provider.clone(), sync.name.clone(), sync.variant.clone());
         let mut variants = self.variants.write().unwrap_or_else(PoisonError::into_inner);
         variants.remove(&name);
@@ -108,7 +107,7 @@ impl Models {
     }
 
     /// The table of a sync's variant; `None` for the base and for what no file declares.
-    pub(crate) fn variant_table(&self, sync: &SyncRow) -> Option<TableName> {
+    pub(crate) fn variant_table(&self, sync: &Sync) -> Option<TableName> {
         if sync.variant == Variant::base() {
             return None;
         }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use domain::ConnectionName;
+use domain::{Connection, ConnectionName};
 use serde_json::{Map, Value as Json};
 use store::StoreError;
-use store::connections::{self, ConnectionChange, ConnectionRow};
+use store::connections::{self, ConnectionChange};
 use upstream::Target;
 
 use crate::connections::Connections;
@@ -112,7 +112,7 @@ impl Connections<'_> {
 
     async fn relabel(
         &self,
-        row: ConnectionRow,
+        row: Connection,
         labels: Labels,
         webhook_url_override: Option<String>,
         metadata: Option<Map<String, Json>>,
@@ -195,11 +195,7 @@ fn stored_credentials(target: &Target) -> Json {
 }
 
 /// The stored configuration, with `given` set over it.
-pub(crate) fn config_over(
-    row: &ConnectionRow,
-    target: &Target,
-    given: Map<String, Json>,
-) -> Map<String, Json> {
+pub(crate) fn config_over(row: &Connection, target: &Target, given: Map<String, Json>) -> Map<String, Json> {
     let mut config = row.connection_config.clone();
     config.extend(plain(&target.variables.secret_config));
     config.extend(given);

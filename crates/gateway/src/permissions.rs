@@ -3,9 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use domain::{ConnectionId, EnvironmentId, SyncId, SyncName, Timestamp, Variant};
+use domain::{Connection, ConnectionId, EnvironmentId, Problem, SyncId, SyncName, Timestamp, Variant};
 use registry::Provider;
-use store::connections::{ConnectionRow, Problem};
 use store::syncs;
 use upstream::{ProviderError, Target};
 
@@ -90,7 +89,7 @@ impl Inner {
     pub(crate) async fn sync_problems(
         &self,
         environment: EnvironmentId,
-        connections: &[ConnectionRow],
+        connections: &[Connection],
     ) -> Result<HashMap<ConnectionId, Vec<SyncProblem>>, GatewayError> {
         let ids: Vec<ConnectionId> = connections.iter().map(|row| row.id).collect();
         let read = self
@@ -113,10 +112,7 @@ impl Inner {
     }
 
     /// Returns what is wrong with syncs of one connection.
-    pub(crate) async fn sync_problems_of(
-        &self,
-        row: &ConnectionRow,
-    ) -> Result<Vec<SyncProblem>, GatewayError> {
+    pub(crate) async fn sync_problems_of(&self, row: &Connection) -> Result<Vec<SyncProblem>, GatewayError> {
         let mut problems = self
             .sync_problems(row.environment, std::slice::from_ref(row))
             .await?;

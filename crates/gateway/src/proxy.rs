@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{ConnectionId, EnvironmentId};
-use store::connections::ConnectionRow;
+use domain::{Connection, ConnectionId, EnvironmentId};
 use upstream::{Relay, Relayed, Target};
 
 use crate::brief::Brief;
@@ -22,7 +21,7 @@ pub struct Proxy(pub(crate) Arc<Inner>);
 
 /// A connection whose credentials are open.
 struct Opened {
-    row: ConnectionRow,
+    row: Connection,
     target: Target,
 }
 

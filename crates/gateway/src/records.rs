@@ -6,12 +6,12 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::{
-    ColumnKind, ConnectionId, Model, NameError, SyncName, TableName, Timestamp, Value, Variant, plain_decimal,
+    ColumnKind, Connection, ConnectionId, Model, NameError, Position, StoredRecord, SyncName, TableName,
+    Timestamp, Value, Variant, plain_decimal,
 };
 use registry::Provider;
 use serde::{Deserialize, Serialize};
-use store::connections::ConnectionRow;
-use store::records::{self, Bound, Position, RecordQuery, StoredRecord};
+use store::records::{self, Bound, RecordQuery};
 use store::{DbConn, StoreError};
 
 use crate::gateway::Inner;
@@ -135,7 +135,7 @@ impl Records<'_> {
     /// The table of a sync's variant, or what is wrong with the variant if the connection has no such.
     pub(crate) async fn table(
         &self,
-        connection: &ConnectionRow,
+        connection: &Connection,
         sync: &SyncName,
         variant: &Variant,
     ) -> Result<Result<Arc<ModelTable>, FieldError>, GatewayError> {

@@ -1,8 +1,8 @@
 //! Secret fields of configurations that an older version, or a file that did not call them secret, stored in clear.
 
-use domain::ConnectionId;
+use domain::{Connection, ConnectionId};
 use registry::Provider;
-use store::connections::{self, ConnectionRow};
+use store::connections;
 use store::{StoreError, credentials};
 
 use crate::GatewayError;
@@ -49,7 +49,7 @@ impl Inner {
     }
 
     /// False if there is nothing to do, or the connection changes meanwhile: what is written then is sealed.
-    async fn seal_of_row(&self, provider: &Provider, row: ConnectionRow) -> Result<bool, GatewayError> {
+    async fn seal_of_row(&self, provider: &Provider, row: Connection) -> Result<bool, GatewayError> {
         let clear = |name: &String| provider.is_secret_config(name);
         if !row.connection_config.keys().any(clear) {
             return Ok(false);
@@ -85,7 +85,7 @@ impl Inner {
     }
 
     /// The connection without the secret fields of its configuration, as it may be shown.
-    pub(crate) fn shown(&self, mut row: ConnectionRow) -> ConnectionRow {
+    pub(crate) fn shown(&self, mut row: Connection) -> Connection {
         if let Some(provider) = self.registry.get(row.provider.as_str()) {
             row.connection_config
                 .retain(|name, _| !provider.is_secret_config(name));

@@ -1,10 +1,9 @@
 //! What a sync looks like from outside: its schedule, its last run, its rows.
 
-use domain::Timestamp;
+use domain::{Run, Sync, Timestamp};
 use store::records;
-use store::runs::{self, RunRow};
-use store::schedule::{self, ScheduleRow};
-use store::syncs::SyncRow;
+use store::runs;
+use store::schedule::{self, ScheduleState};
 
 use crate::syncs::Syncs;
 use crate::{Caller, GatewayError, SyncSelection};
@@ -13,7 +12,7 @@ use crate::{Caller, GatewayError, SyncSelection};
 #[derive(Debug, Clone)]
 pub struct SyncStatus {
     /// The sync.
-    pub sync: SyncRow,
+    pub sync: Sync,
     /// Its model.
     pub model: String,
     /// How often it runs, as people write it.
@@ -23,9 +22,9 @@ pub struct SyncStatus {
     /// Whether a run waits or is under way.
     pub running: bool,
     /// The newest run.
-    pub latest: Option<RunRow>,
+    pub latest: Option<Run>,
     /// The newest run that ended.
-    pub latest_finished: Option<RunRow>,
+    pub latest_finished: Option<Run>,
     /// Live rows.
     pub records: u64,
 }
@@ -81,6 +80,6 @@ impl Syncs<'_> {
     }
 }
 
-fn is_active(state: &ScheduleRow, latest: Option<&RunRow>) -> bool {
+fn is_active(state: &ScheduleState, latest: Option<&Run>) -> bool {
     state.holder.is_some() || latest.is_some_and(|run| run.finished_at.is_none())
 }

@@ -1,13 +1,12 @@
 //! Syncs of connections: triggered, paused, started, looked at.
 
-use domain::{RunId, SyncName, Timestamp, Variant};
+use domain::{Connection, Run, RunFilter, RunId, Sync, SyncFilter, SyncName, Timestamp, Trigger, Variant};
 use registry::Provider;
 use store::StoreError;
-use store::connections::ConnectionRow;
-use store::runs::{self, RunFilter, RunRow, Trigger};
+use store::runs;
 use store::schedule;
 use store::slices;
-use store::syncs::{self, NewSync, SyncFilter, SyncRow};
+use store::syncs::{self, NewSync};
 
 use crate::gateway::Inner;
 use crate::held::Holder;
@@ -30,7 +29,7 @@ pub struct SyncSelection {
 impl SyncSelection {
     /// Decides about a sync that was deleted after it was selected: an error if the request names it, none if the request is for all
     /// syncs of a connection or an integration.
-    fn allow_deleted(&self, sync: &SyncRow) -> Result<(), GatewayError> {
+    fn allow_deleted(&self, sync: &Sync) -> Result<(), GatewayError> {
         match &self.connection {
             Some(connection) if !self.syncs.is_empty() => {
                 Err(no_such_variant(&sync.name, connection, &sync.variant))
@@ -118,7 +117,7 @@ impl Syncs<'_> {
     /// gets it while its rows are deleted, or rows that are new would go with the old ones.
     ///
     /// It is forgotten before the first row goes: cut off in the middle, what is missing is read again.
-    async fn reset(&self, sync: &SyncRow, empty_cache: bool) -> Result<Holder, GatewayError> {
+    async fn reset(&self, sync: &Sync, empty_cache: bool) -> Result<Holder, GatewayError> {
         let (id, now) = (sync.id, self.0.clock.now());
         let holder = Holder::new(now);
         let taker = holder.clone();
@@ -181,11 +180,7 @@ impl Syncs<'_> {
     }
 
     /// The runs of the caller's environment that pass the filter, newest first.
-    pub async fn runs(
-        &self,
-        caller: &Caller,
-        filter: RunFilter,
-    ) -> Result<Vec<(RunRow, SyncRow)>, GatewayError> {
+    pub async fn runs(&self, caller: &Caller, filter: RunFilter) -> Result<Vec<(Run, Sync)>, GatewayError> {
         let environment = caller.environment;
         let listed = self
             .0
@@ -203,12 +198,12 @@ impl Syncs<'_> {
     }
 
     /// When a sync next runs by its schedule: the file's, unless the connection has its own frequency. `None` while paused.
-    pub fn next_due(&self, sync: &SyncRow, after: Timestamp) -> Option<Timestamp> {
+    pub fn next_due(&self, sync: &Sync, after: Timestamp) -> Option<Timestamp> {
         next_due(self.0.registry.get(sync.provider.as_str())?, sync, after)
     }
 
     /// One run with its sync.
-    pub async fn run(&self, caller: &Caller, id: &str) -> Result<(RunRow, SyncRow), GatewayError> {
+    pub async fn run(&self, caller: &Caller, id: &str) -> Result<(Run, Sync), GatewayError> {
         let unknown = || GatewayError::UnknownRun(id.to_owned());
         let (run, environment) = (id.parse::<RunId>().map_err(|_| unknown())?, caller.environment);
         self.0
@@ -266,12 +261,12 @@ impl Inner {
         &self,
         caller: &Caller,
         selection: &SyncSelection,
-    ) -> Result<Vec<SyncRow>, GatewayError> {
+    ) -> Result<Vec<Sync>, GatewayError> {
         let integration = self
             .integration(caller.environment, &selection.integration)
             .await?;
         check_names(&integration.provider, selection)?;
-        let connection: Option<ConnectionRow> = match &selection.connection {
+        let connection: Option<Connection> = match &selection.connection {
             Some(name) => Some(self.connection(caller, &selection.integration, name).await?),
             None => None,
         };
@@ -287,7 +282,7 @@ impl Inner {
             .read(move |c| syncs::list(c, environment, &filter))
             .await?;
         if !selection.syncs.is_empty() {
-            let is = |row: &SyncRow, (name, variant): &(SyncName, Variant)| {
+            let is = |row: &Sync, (name, variant): &(SyncName, Variant)| {
                 *name == row.name && *variant == row.variant
             };
             rows.retain(|row| selection.syncs.iter().any(|wanted| is(row, wanted)));
@@ -309,7 +304,7 @@ pub(crate) fn no_such_variant(name: &SyncName, connection: &str, variant: &Varia
     ))
 }
 
-pub(crate) fn next_due(provider: &Provider, sync: &SyncRow, after: Timestamp) -> Option<Timestamp> {
+pub(crate) fn next_due(provider: &Provider, sync: &Sync, after: Timestamp) -> Option<Timestamp> {
     if sync.paused {
         return None;
     }

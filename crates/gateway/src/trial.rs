@@ -1,12 +1,12 @@
 //! Credentials tried at their provider: before they are stored, and when somebody asks whether stored ones are still good.
 
+use domain::Connection;
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
 use registry::{Provider, RenderError};
 use serde_json::{Map, Value as Json};
-use store::connections::ConnectionRow;
 use upstream::{CallError, ProviderError, Target, Urgency, Variables, VerifyError};
 
 use crate::form::Filled;
@@ -69,7 +69,7 @@ impl Inner {
     }
 
     /// Tries stored credentials now; what comes of it is noted on the connection, as after a call.
-    pub(crate) async fn try_stored(&self, row: &ConnectionRow, target: &Target) -> Result<(), GatewayError> {
+    pub(crate) async fn try_stored(&self, row: &Connection, target: &Target) -> Result<(), GatewayError> {
         let name = &target.provider.display_name;
         let (message, code, status) = match self.check_health(row, target).await? {
             Health::Good => return self.note_success(row).await,

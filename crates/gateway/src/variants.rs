@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use domain::{ProviderName, SyncName, Variant};
-use store::connections::{self, ConnectionRow};
-use store::syncs::{self, NewSync, SyncRow};
+use domain::{Connection, ProviderName, Sync, SyncName, Variant};
+use store::connections;
+use store::syncs::{self, NewSync};
 use store::{StoreError, credentials, tables};
 
 use crate::gateway::Inner;
@@ -25,7 +25,7 @@ impl Syncs<'_> {
         connection: &str,
         name: &SyncName,
         variant: &Variant,
-    ) -> Result<SyncRow, GatewayError> {
+    ) -> Result<Sync, GatewayError> {
         let connection = self.0.connection(caller, integration, connection).await?;
         let auto_start = self.0.declared(&connection, name)?.auto_start;
         if *variant == Variant::base() {
@@ -106,7 +106,7 @@ impl Syncs<'_> {
     }
 
     /// False if somebody else took the sync meanwhile.
-    async fn delete_held(&self, sync: &SyncRow) -> Result<bool, GatewayError> {
+    async fn delete_held(&self, sync: &Sync) -> Result<bool, GatewayError> {
         let (id, now) = (sync.id, self.0.clock.now());
         let holder = Holder::new(now);
         let taker = holder.clone();
@@ -155,10 +155,10 @@ impl Inner {
     /// The connection's sync of that name and variant.
     pub(crate) async fn find_sync(
         &self,
-        connection: &ConnectionRow,
+        connection: &Connection,
         name: &SyncName,
         variant: &Variant,
-    ) -> Result<Option<SyncRow>, GatewayError> {
+    ) -> Result<Option<Sync>, GatewayError> {
         let (id, name, variant) = (connection.id, name.clone(), variant.clone());
         Ok(self
             .store
@@ -169,7 +169,7 @@ impl Inner {
     /// The sync as the provider's file of a connection declares it.
     pub(crate) fn declared(
         &self,
-        connection: &ConnectionRow,
+        connection: &Connection,
         name: &SyncName,
     ) -> Result<&registry::Sync, GatewayError> {
         let provider = self.provider(&connection.provider)?;

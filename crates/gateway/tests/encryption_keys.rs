@@ -41,7 +41,7 @@ async fn start(app: &TestApp, keys: KeySource) -> Result<Gateway, GatewayError> 
 /// Whether the process opens the credentials of every connection.
 async fn opens_all(app: &TestApp, gateway: &Gateway) -> bool {
     let caller = app.caller().await;
-    let filter = store::connections::ConnectionFilter::default();
+    let filter = domain::ConnectionFilter::default();
     let mut all = true;
     for listed in gateway.connections().list(&caller, filter).await.unwrap() {
         all &= gateway.target(&listed.connection).await.is_ok();
@@ -283,7 +283,7 @@ async fn concurrent_rotations_keep_every_key(app: TestApp) {
     }
 }
 
-async fn row(app: &TestApp, gateway: &Gateway, name: &str) -> store::connections::ConnectionRow {
+async fn row(app: &TestApp, gateway: &Gateway, name: &str) -> domain::Connection {
     let caller = app.caller().await;
     gateway.connections().find(&caller, "twilio", name).await.unwrap()
 }

@@ -5,73 +5,31 @@
 //! calls may have been made.
 
 use diesel::prelude::*;
-use domain::{ActionId, ActionName, ConnectionId, EnvironmentId, Timestamp};
+use domain::{ActionId, ActionJob, ActionName, ActionStatus, ConnectionId, EnvironmentId, Timestamp};
 use serde_json::{Map, Value as Json};
 
-use crate::column::{MaybeJson, MaybeMicros, Micros, Number, Word, to_json};
+use crate::column::{MaybeJson, MaybeMicros, Micros, Number, Row, Word, row, to_json};
 use crate::dialect::{claim_actions, on_db};
-use crate::runs::stored_words;
 use crate::schema::{actions, connections};
 use crate::{DbConn, StoreError};
 
-/// How far an action is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ActionStatus {
-    /// Its call has not gone out, or is known not to have been carried out.
-    Queued,
-    /// Its call goes out, or went out without an end being stored.
-    Running,
-    /// Done.
-    Succeeded,
-    /// Ended by an error.
-    Failed,
-}
-stored_words!(ActionStatus: Queued = "queued", Running = "running", Succeeded = "succeeded", Failed = "failed");
-
-/// An action.
-#[derive(Debug, Clone, PartialEq, Queryable, Selectable)]
-#[diesel(table_name = actions)]
-pub struct ActionRow {
-    /// Its number, in the order in which actions were stored.
-    pub number: i64,
-    /// Its id.
-    #[diesel(deserialize_as = Word)]
-    pub id: ActionId,
-    /// The connection.
-    #[diesel(deserialize_as = Number, column_name = connection_id)]
-    pub connection: ConnectionId,
-    /// Its name in the provider's file.
-    #[diesel(deserialize_as = Word)]
-    pub name: ActionName,
-    /// What it was given; gone once it has ended, since it may be about people.
-    #[diesel(deserialize_as = MaybeJson)]
-    pub input: Option<Map<String, Json>>,
-    /// Whether doing it twice is the same as doing it once.
-    pub repeatable: bool,
-    /// How far it is.
-    #[diesel(deserialize_as = Word)]
-    pub status: ActionStatus,
-    /// How often its call went out.
-    pub attempts: i64,
-    /// How often it may go out.
-    pub max_attempts: i64,
-    /// When it is due, or when the lease of its holder ends.
-    #[diesel(deserialize_as = MaybeMicros)]
-    pub due_at: Option<Timestamp>,
-    /// Who holds it.
-    pub holder: Option<String>,
-    /// What it answered.
-    #[diesel(deserialize_as = MaybeJson)]
-    pub output: Option<Json>,
-    /// Why it failed.
-    #[diesel(deserialize_as = MaybeJson)]
-    pub error: Option<Json>,
-    /// A hash of what it was given, if it has a key.
-    pub input_hash: Option<String>,
-    /// When it was stored.
-    #[diesel(deserialize_as = Micros)]
-    pub created_at: Timestamp,
-}
+row!(ActionJob {
+    number: i64 = actions::number,
+    id: Word = actions::id,
+    connection: Number = actions::connection_id,
+    name: Word = actions::name,
+    input: MaybeJson = actions::input,
+    repeatable: bool = actions::repeatable,
+    status: Word = actions::status,
+    attempts: i64 = actions::attempts,
+    max_attempts: i64 = actions::max_attempts,
+    due_at: MaybeMicros = actions::due_at,
+    holder: Option<String> = actions::holder,
+    output: MaybeJson = actions::output,
+    error: MaybeJson = actions::error,
+    input_hash: Option<String> = actions::input_hash,
+    created_at: Micros = actions::created_at,
+});
 
 /// An action to be stored.
 #[derive(Debug, Clone)]
@@ -116,7 +74,7 @@ pub enum ActionEnd {
 }
 
 /// Stores an action and true; or gives the one that its key was used for before, and false.
-pub fn insert(c: &mut DbConn, new: &NewAction, now: Timestamp) -> Result<(ActionRow, bool), StoreError> {
+pub fn insert(c: &mut DbConn, new: &NewAction, now: Timestamp) -> Result<(ActionJob, bool), StoreError> {
     let (key, hash) = new.key.as_ref().map_or((None, None), |(key, hash)| {
         (Some(key.as_str()), Some(hash.as_str()))
     });
@@ -138,9 +96,10 @@ pub fn insert(c: &mut DbConn, new: &NewAction, now: Timestamp) -> Result<(Action
         .values(values)
         .on_conflict_do_nothing()
         .execute(c))?;
-    let all = actions::table.select(ActionRow::as_select());
+    let all = actions::table.select(Row::<ActionJob>::as_select());
     let row = if stored == 1 {
-        all.filter(actions::id.eq(new.id.to_string())).first(c)
+        all.filter(actions::id.eq(new.id.to_string()))
+            .first::<Row<ActionJob>>(c)
     } else {
         all.filter(
             actions::connection_id
@@ -150,7 +109,10 @@ pub fn insert(c: &mut DbConn, new: &NewAction, now: Timestamp) -> Result<(Action
         )
         .first(c)
     };
-    Ok((row.map_err(StoreError::about("action"))?, stored == 1))
+    Ok((
+        row.map_err(StoreError::about("action"))?.into_inner(),
+        stored == 1,
+    ))
 }
 
 /// Takes up to `limit` actions that are due at `now` for `holder` until `lease_until`, in turn between connections, of which none
@@ -164,7 +126,7 @@ pub fn claim(
     holder: &str,
     limit: i64,
     each: i64,
-) -> Result<Vec<ActionRow>, StoreError> {
+) -> Result<Vec<ActionJob>, StoreError> {
     let numbers = claim_actions(c, now, limit, each)?;
     if numbers.is_empty() {
         return Ok(Vec::new());
@@ -176,8 +138,9 @@ pub fn claim(
     Ok(actions::table
         .filter(actions::number.eq_any(&numbers))
         .order((actions::due_at, actions::number))
-        .select(ActionRow::as_select())
-        .load(c)?)
+        .select(Row::<ActionJob>::as_select())
+        .load(c)
+        .map(Row::all)?)
 }
 
 /// Notes that the call goes out now, after `attempts` of them; false, and it must not, if `holder` is not the holder any more or
@@ -262,7 +225,7 @@ pub fn finish(
 }
 
 /// The environment's action of that id.
-pub fn find(c: &mut DbConn, environment: EnvironmentId, id: ActionId) -> Result<ActionRow, StoreError> {
+pub fn find(c: &mut DbConn, environment: EnvironmentId, id: ActionId) -> Result<ActionJob, StoreError> {
     actions::table
         .inner_join(connections::table)
         .filter(
@@ -270,8 +233,9 @@ pub fn find(c: &mut DbConn, environment: EnvironmentId, id: ActionId) -> Result<
                 .eq(id.to_string())
                 .and(connections::environment_id.eq(environment.raw())),
         )
-        .select(ActionRow::as_select())
+        .select(Row::<ActionJob>::as_select())
         .first(c)
+        .map(Row::into_inner)
         .map_err(StoreError::about("action"))
 }
 

@@ -1,9 +1,9 @@
 //! API keys: stored hashed, never as such.
 
 use diesel::prelude::*;
-use domain::{ApiKeyId, EnvironmentId, EnvironmentName, Timestamp};
+use domain::{ApiKey, ApiKeyId, EnvironmentId, Timestamp};
 
-use crate::column::{JsonText, MaybeMicros, Micros, Number, Word, to_json};
+use crate::column::{JsonText, MaybeMicros, Micros, Number, Row, Word, row, to_json};
 use crate::dialect::keep_api_key;
 use crate::schema::{api_keys, environments};
 use crate::{DbConn, StoreError};
@@ -27,36 +27,17 @@ pub struct NewApiKey {
     pub created_at: Timestamp,
 }
 
-/// A stored key.
-#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
-#[diesel(table_name = api_keys)]
-pub struct ApiKeyRow {
-    /// The environment that it opens.
-    #[diesel(deserialize_as = Number, column_name = environment_id)]
-    pub environment: EnvironmentId,
-    /// That environment's name.
-    #[diesel(deserialize_as = Word, select_expression = environments::name)]
-    pub environment_name: EnvironmentName,
-    /// Its public id.
-    #[diesel(deserialize_as = Word)]
-    pub id: ApiKeyId,
-    /// What people call it.
-    pub name: String,
-    /// The beginning of the key.
-    pub prefix: String,
-    /// What it may do.
-    #[diesel(deserialize_as = JsonText)]
-    pub scopes: Vec<String>,
-    /// When it was made.
-    #[diesel(deserialize_as = Micros)]
-    pub created_at: Timestamp,
-    /// When it was last used, as far as [`touch`] was told.
-    #[diesel(deserialize_as = MaybeMicros)]
-    pub last_used_at: Option<Timestamp>,
-    /// When it was revoked.
-    #[diesel(deserialize_as = MaybeMicros)]
-    pub revoked_at: Option<Timestamp>,
-}
+row!(ApiKey {
+    environment: Number = api_keys::environment_id,
+    environment_name: Word = environments::name,
+    id: Word = api_keys::id,
+    name: String = api_keys::name,
+    prefix: String = api_keys::prefix,
+    scopes: JsonText = api_keys::scopes,
+    created_at: Micros = api_keys::created_at,
+    last_used_at: MaybeMicros = api_keys::last_used_at,
+    revoked_at: MaybeMicros = api_keys::revoked_at,
+});
 
 /// Stores a key; [`StoreError::Conflict`] if its hash or id is there already.
 pub fn insert(c: &mut DbConn, key: &NewApiKey) -> Result<(), StoreError> {
@@ -76,18 +57,19 @@ pub fn insert(c: &mut DbConn, key: &NewApiKey) -> Result<(), StoreError> {
 }
 
 /// The key with that hash, unless it is revoked.
-pub fn by_hash(c: &mut DbConn, hash: &str) -> Result<Option<ApiKeyRow>, StoreError> {
+pub fn by_hash(c: &mut DbConn, hash: &str) -> Result<Option<ApiKey>, StoreError> {
     let found = by_hash_even_revoked(c, hash)?;
     Ok(found.filter(|key| key.revoked_at.is_none()))
 }
 
 /// The key with that hash, revoked or not.
-pub fn by_hash_even_revoked(c: &mut DbConn, hash: &str) -> Result<Option<ApiKeyRow>, StoreError> {
+pub fn by_hash_even_revoked(c: &mut DbConn, hash: &str) -> Result<Option<ApiKey>, StoreError> {
     Ok(api_keys::table
         .inner_join(environments::table)
         .filter(api_keys::hash.eq(hash))
-        .select(ApiKeyRow::as_select())
+        .select(Row::<ApiKey>::as_select())
         .get_result(c)
+        .map(Row::into_inner)
         .optional()?)
 }
 
@@ -105,13 +87,14 @@ pub fn touch(c: &mut DbConn, id: ApiKeyId, now: Timestamp) -> Result<(), StoreEr
 }
 
 /// The environment's keys, newest first, revoked ones among them.
-pub fn list(c: &mut DbConn, environment: EnvironmentId) -> Result<Vec<ApiKeyRow>, StoreError> {
+pub fn list(c: &mut DbConn, environment: EnvironmentId) -> Result<Vec<ApiKey>, StoreError> {
     Ok(api_keys::table
         .inner_join(environments::table)
         .filter(api_keys::environment_id.eq(environment.raw()))
         .order((api_keys::created_at.desc(), api_keys::id.desc()))
-        .select(ApiKeyRow::as_select())
-        .load(c)?)
+        .select(Row::<ApiKey>::as_select())
+        .load(c)
+        .map(Row::all)?)
 }
 
 /// Revokes a key of the environment; a key revoked before keeps its time.

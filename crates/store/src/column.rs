@@ -7,13 +7,12 @@ use std::collections::BTreeMap;
 use diesel::deserialize::{FromStaticSqlRow, Queryable};
 use diesel::sql_types::{BigInt, Nullable, Text};
 use domain::{
-    ApiKeyId, ConnectionName, EnvironmentName, IntegrationKey, ProviderName, RowId, RunId, SyncName,
-    Timestamp, Variant,
+    ActionId, ActionName, ActionStatus, ApiKeyId, ConnectionName, EnvironmentName, IntegrationKey,
+    MisfitCount, Problem, ProviderName, RowId, RunId, RunStatus, SyncName, Timestamp, Trigger, Variant,
 };
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
-use crate::connections::Problem;
 use crate::error::BoxError;
 
 macro_rules! column {
@@ -89,17 +88,20 @@ macro_rules! words {
     )*};
 }
 words!(
+    ActionId,
+    ActionName,
+    ActionStatus,
     ApiKeyId,
     ConnectionName,
     EnvironmentName,
     IntegrationKey,
     ProviderName,
     RunId,
+    RunStatus,
     SyncName,
+    Trigger,
     Variant
 );
-words!(crate::runs::RunStatus, crate::runs::Trigger);
-words!(domain::ActionName, domain::ActionId, crate::actions::ActionStatus);
 
 macro_rules! json {
     ($($name:ty),*) => {$(
@@ -130,8 +132,55 @@ maybe_json!(
     Map<String, Json>,
     Problem,
     Vec<IntegrationKey>,
-    BTreeMap<String, crate::runs::MisfitCount>
+    BTreeMap<String, MisfitCount>
 );
+
+/// A value of the domain as diesel loads it. [`row`] says from which columns.
+#[derive(Debug)]
+pub(crate) struct Row<T>(T);
+
+impl<T> Row<T> {
+    /// Returns the value.
+    pub(crate) fn into_inner(self) -> T {
+        self.0
+    }
+
+    /// Returns the values of several rows.
+    pub(crate) fn all(rows: Vec<Self>) -> Vec<T> {
+        rows.into_iter().map(Self::into_inner).collect()
+    }
+
+    pub(crate) const fn new(value: T) -> Self {
+        Self(value)
+    }
+}
+
+/// Lets diesel load a value of the domain as a [`Row`]: for each field, the column and the type that the column is read as.
+///
+/// A field is converted with `try_into`, so a stored value that this version does not know is an error and not a guess.
+macro_rules! row {
+    ($name:ident { $($field:ident: $read_as:ty = $table:ident::$column:ident),* $(,)? }) => {
+        impl<DB: diesel::backend::Backend> diesel::Selectable<DB> for $crate::column::Row<$name> {
+            type SelectExpression = ($($table::$column,)*);
+
+            fn construct_selection() -> Self::SelectExpression {
+                ($($table::$column,)*)
+            }
+        }
+
+        impl<ST, DB: diesel::backend::Backend> diesel::Queryable<ST, DB> for $crate::column::Row<$name>
+        where
+            ($($read_as,)*): diesel::deserialize::FromStaticSqlRow<ST, DB>,
+        {
+            type Row = ($($read_as,)*);
+
+            fn build(($($field,)*): Self::Row) -> diesel::deserialize::Result<Self> {
+                Ok(Self::new($name { $($field: $field.try_into()?),* }))
+            }
+        }
+    };
+}
+pub(crate) use row;
 
 /// The text of a JSON column. PostgreSQL keeps it in a text column, which takes no U+0000; JSON writes that as an escape.
 pub(crate) fn to_json(value: &impl Serialize) -> Result<String, diesel::result::Error> {

@@ -40,7 +40,7 @@ pub struct NewConnectSession {
 /// A stored session.
 #[derive(Debug, Clone, PartialEq, Queryable, Selectable)]
 #[diesel(table_name = connect_sessions)]
-pub struct ConnectSessionRow {
+pub struct ConnectSession {
     /// Its number.
     pub id: i64,
     /// The environment that it lets connect in.
@@ -71,7 +71,7 @@ pub struct ConnectSessionRow {
     pub expires_at: Timestamp,
 }
 
-impl ConnectSessionRow {
+impl ConnectSession {
     /// The connection whose credentials it may replace; `None` if it makes new ones.
     pub fn connection(&self) -> Option<ConnectionId> {
         self.connection.map(ConnectionId::from_raw)
@@ -105,12 +105,12 @@ pub fn insert(c: &mut DbConn, new: &NewConnectSession) -> Result<(), StoreError>
 
 /// The session with that hash of its token, unless it has ended by `now`, or a clock that was ahead made it: that one would last too
 /// long.
-pub fn by_hash(c: &mut DbConn, hash: &str, now: Timestamp) -> Result<Option<ConnectSessionRow>, StoreError> {
+pub fn by_hash(c: &mut DbConn, hash: &str, now: Timestamp) -> Result<Option<ConnectSession>, StoreError> {
     Ok(connect_sessions::table
         .filter(connect_sessions::token_hash.eq(hash))
         .filter(connect_sessions::expires_at.gt(now.as_micros()))
         .filter(connect_sessions::created_at.le(now.plus(Timestamp::CLOCK_SKEW).as_micros()))
-        .select(ConnectSessionRow::as_select())
+        .select(ConnectSession::as_select())
         .first(c)
         .optional()?)
 }

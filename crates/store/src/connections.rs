@@ -4,75 +4,34 @@ use std::collections::BTreeMap;
 
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Text};
-use domain::{ConnectionId, ConnectionName, EnvironmentId, IntegrationKey, ProviderName, Timestamp};
-use serde::{Deserialize, Serialize};
+use domain::{
+    Connection, ConnectionFilter, ConnectionId, ConnectionName, EnvironmentId, IntegrationKey, Problem,
+    ProviderName, StoredIntegration, Timestamp,
+};
+use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
-use crate::column::{JsonText, MaybeJson, MaybeMicros, Micros, Number, Word, to_json};
+use crate::column::{JsonText, MaybeJson, MaybeMicros, Micros, Number, Row, Word, row, to_json};
 use crate::dialect::{json_field, on_db, tag_is};
-use crate::integrations::IntegrationRow;
 use crate::schema::{connections, integrations};
 use crate::{DbConn, StoreError};
 
-/// A connection.
-#[derive(Debug, Clone, PartialEq, Queryable, Selectable)]
-#[diesel(table_name = connections)]
-pub struct ConnectionRow {
-    /// Its number.
-    #[diesel(deserialize_as = Number)]
-    pub id: ConnectionId,
-    /// The environment that it belongs to.
-    #[diesel(deserialize_as = Number, column_name = environment_id)]
-    pub environment: EnvironmentId,
-    /// What the app calls it; unique within the integration of the environment.
-    #[diesel(deserialize_as = Word)]
-    pub name: ConnectionName,
-    /// The integration.
-    #[diesel(deserialize_as = Word)]
-    pub integration: IntegrationKey,
-    /// The provider.
-    #[diesel(deserialize_as = Word)]
-    pub provider: ProviderName,
-    /// What else a call must know; not secret.
-    #[diesel(deserialize_as = JsonText)]
-    pub connection_config: Map<String, Json>,
-    /// The app's own notes.
-    #[diesel(deserialize_as = MaybeJson)]
-    pub metadata: Option<Map<String, Json>>,
-    /// The app's labels.
-    #[diesel(deserialize_as = JsonText)]
-    pub tags: BTreeMap<String, String>,
-    /// The app's user, with an `id` at least.
-    #[diesel(deserialize_as = MaybeJson)]
-    pub end_user: Option<Json>,
-    /// What is wrong with it, if anything.
-    #[diesel(deserialize_as = MaybeJson)]
-    pub problem: Option<Problem>,
-    /// When it was made.
-    #[diesel(deserialize_as = Micros)]
-    pub created_at: Timestamp,
-    /// When it was last put.
-    #[diesel(deserialize_as = Micros)]
-    pub updated_at: Timestamp,
-    /// When its credentials were last handed out.
-    #[diesel(deserialize_as = MaybeMicros)]
-    pub last_fetched_at: Option<Timestamp>,
-    /// Where its events go in place of the environment's addresses.
-    pub webhook_url_override: Option<String>,
-}
-
-/// What is wrong with a connection.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Problem {
-    /// The kind, a stable word such as `auth`.
-    pub kind: String,
-    /// The provider's code.
-    pub code: Option<String>,
-    /// For people.
-    pub message: String,
-    /// Since when.
-    pub at: Timestamp,
-}
+row!(Connection {
+    id: Number = connections::id,
+    environment: Number = connections::environment_id,
+    name: Word = connections::name,
+    integration: Word = connections::integration,
+    provider: Word = connections::provider,
+    connection_config: JsonText = connections::connection_config,
+    metadata: MaybeJson = connections::metadata,
+    tags: JsonText = connections::tags,
+    end_user: MaybeJson = connections::end_user,
+    problem: MaybeJson = connections::problem,
+    created_at: Micros = connections::created_at,
+    updated_at: Micros = connections::updated_at,
+    last_fetched_at: MaybeMicros = connections::last_fetched_at,
+    webhook_url_override: Option<String> = connections::webhook_url_override,
+});
 
 /// A connection to be made or replaced.
 #[derive(Debug, Clone)]
@@ -110,46 +69,10 @@ pub struct ConnectionChange {
     pub webhook_url_override: Option<Option<String>>,
 }
 
-/// Which connections to list.
-#[derive(Debug, Clone)]
-pub struct ConnectionFilter {
-    /// Of this name exactly.
-    pub name: Option<ConnectionName>,
-    /// Whose name, or whose user's id, e-mail or display name, holds this text, in any case.
-    pub search: Option<String>,
-    /// Of any of these integrations; empty for all.
-    pub integrations: Vec<IntegrationKey>,
-    /// With all of these labels.
-    pub tags: Vec<(String, String)>,
-    /// Of the user with this id.
-    pub end_user_id: Option<String>,
-    /// Of users of the organization with this id.
-    pub organization_id: Option<String>,
-    /// At most so many.
-    pub limit: i64,
-    /// Pages of `limit` to skip, from 0.
-    pub page: i64,
-}
-
-impl Default for ConnectionFilter {
-    fn default() -> Self {
-        Self {
-            name: None,
-            search: None,
-            integrations: Vec::new(),
-            tags: Vec::new(),
-            end_user_id: None,
-            organization_id: None,
-            limit: 100,
-            page: 0,
-        }
-    }
-}
-
 /// Makes a connection, or replaces the one of the same environment, integration and name; tells whether it was made.
 ///
 /// For callers that need not look at the one that is there: see [`insert`] and [`replace`].
-pub fn put(c: &mut DbConn, new: &NewConnection, now: Timestamp) -> Result<(ConnectionRow, bool), StoreError> {
+pub fn put(c: &mut DbConn, new: &NewConnection, now: Timestamp) -> Result<(Connection, bool), StoreError> {
     let created = insert(c, new, now)?;
     let row = find(c, new.environment, &new.integration, &new.name)?;
     if !created {
@@ -231,7 +154,7 @@ pub fn lock(
     environment: EnvironmentId,
     integration: &IntegrationKey,
     name: &ConnectionName,
-) -> Result<ConnectionRow, StoreError> {
+) -> Result<Connection, StoreError> {
     let row = connections::table
         .filter(connections::environment_id.eq(environment.raw()))
         .filter(connections::integration.eq(integration.as_str()))
@@ -253,13 +176,14 @@ pub fn find(
     environment: EnvironmentId,
     integration: &IntegrationKey,
     name: &ConnectionName,
-) -> Result<ConnectionRow, StoreError> {
+) -> Result<Connection, StoreError> {
     connections::table
         .filter(connections::environment_id.eq(environment.raw()))
         .filter(connections::integration.eq(integration.as_str()))
         .filter(connections::name.eq(name.as_str()))
-        .select(ConnectionRow::as_select())
+        .select(Row::<Connection>::as_select())
         .get_result(c)
+        .map(Row::into_inner)
         .map_err(StoreError::about("connection"))
 }
 
@@ -269,26 +193,31 @@ pub fn find_with_integration(
     environment: EnvironmentId,
     integration: &IntegrationKey,
     name: &ConnectionName,
-) -> Result<Option<(ConnectionRow, Option<IntegrationRow>)>, StoreError> {
+) -> Result<Option<(Connection, Option<StoredIntegration>)>, StoreError> {
     let of_connection = integrations::environment_id
         .eq(connections::environment_id)
         .and(integrations::key.eq(connections::integration));
-    Ok(connections::table
+    let found: Option<(Row<Connection>, Option<Row<StoredIntegration>>)> = connections::table
         .left_join(integrations::table.on(of_connection))
         .filter(connections::environment_id.eq(environment.raw()))
         .filter(connections::integration.eq(integration.as_str()))
         .filter(connections::name.eq(name.as_str()))
-        .select((ConnectionRow::as_select(), Option::<IntegrationRow>::as_select()))
+        .select((
+            Row::<Connection>::as_select(),
+            Option::<Row<StoredIntegration>>::as_select(),
+        ))
         .get_result(c)
-        .optional()?)
+        .optional()?;
+    Ok(found.map(|(connection, integration)| (connection.into_inner(), integration.map(Row::into_inner))))
 }
 
 /// The connection of that number, whosever it is.
-pub fn get_any_environment(c: &mut DbConn, id: ConnectionId) -> Result<Option<ConnectionRow>, StoreError> {
+pub fn get_any_environment(c: &mut DbConn, id: ConnectionId) -> Result<Option<Connection>, StoreError> {
     Ok(connections::table
         .find(id.raw())
-        .select(ConnectionRow::as_select())
+        .select(Row::<Connection>::as_select())
         .get_result(c)
+        .map(Row::into_inner)
         .optional()?)
 }
 
@@ -297,7 +226,7 @@ pub fn list(
     c: &mut DbConn,
     environment: EnvironmentId,
     filter: &ConnectionFilter,
-) -> Result<Vec<ConnectionRow>, StoreError> {
+) -> Result<Vec<Connection>, StoreError> {
     let dialect = c.dialect();
     let user = |path: &[&'static str]| json_field(dialect, "end_user", path);
     let mut query = connections::table
@@ -346,8 +275,9 @@ pub fn list(
         .order(connections::id.desc())
         .limit(filter.limit)
         .offset(filter.page.saturating_mul(filter.limit))
-        .select(ConnectionRow::as_select())
-        .load(c)?)
+        .select(Row::<Connection>::as_select())
+        .load(c)
+        .map(Row::all)?)
 }
 
 /// How many connections the environment has.
@@ -392,14 +322,15 @@ pub fn of_provider_any_environment(
     provider: &ProviderName,
     after: ConnectionId,
     limit: i64,
-) -> Result<Vec<ConnectionRow>, StoreError> {
+) -> Result<Vec<Connection>, StoreError> {
     Ok(connections::table
         .filter(connections::provider.eq(provider.as_str()))
         .filter(connections::id.gt(after.raw()))
         .order(connections::id)
         .limit(limit)
-        .select(ConnectionRow::as_select())
-        .load(c)?)
+        .select(Row::<Connection>::as_select())
+        .load(c)
+        .map(Row::all)?)
 }
 
 /// Notes that the connection's credentials were handed out.

@@ -4,10 +4,9 @@
 //! without one is being deleted.
 
 use diesel::prelude::*;
-use domain::{ConnectionId, EnvironmentId, Timestamp};
+use domain::{ConnectionId, EnvironmentId, Problem, Timestamp};
 
 use crate::column::{Number, to_json};
-use crate::connections::Problem;
 use crate::dialect::{lock_access, on_db};
 use crate::schema::{connections, credentials};
 use crate::{DbConn, StoreError};
@@ -18,7 +17,7 @@ pub const GIVEN_UP: &str = "";
 /// Sealed credentials with what they are bound to.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
 #[diesel(table_name = credentials)]
-pub struct SealedRow {
+pub struct SealedCredentials {
     /// The connection that they belong to.
     #[diesel(deserialize_as = Number, column_name = connection_id)]
     pub connection: ConnectionId,
@@ -73,7 +72,11 @@ pub fn delete(c: &mut DbConn, connection: ConnectionId) -> Result<(), StoreError
 }
 
 /// Credentials of any environment that another key than `key_id` sealed, at most `limit`.
-pub fn not_sealed_with(c: &mut DbConn, key_id: &str, limit: i64) -> Result<Vec<SealedRow>, StoreError> {
+pub fn not_sealed_with(
+    c: &mut DbConn,
+    key_id: &str,
+    limit: i64,
+) -> Result<Vec<SealedCredentials>, StoreError> {
     Ok(credentials::table
         .inner_join(connections::table)
         .filter(
@@ -83,7 +86,7 @@ pub fn not_sealed_with(c: &mut DbConn, key_id: &str, limit: i64) -> Result<Vec<S
         )
         .order(credentials::connection_id)
         .limit(limit)
-        .select(SealedRow::as_select())
+        .select(SealedCredentials::as_select())
         .load(c)?)
 }
 

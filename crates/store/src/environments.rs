@@ -1,30 +1,21 @@
 //! Environments: the tenants that everything belongs to.
 
 use diesel::prelude::*;
-use domain::{EnvironmentId, EnvironmentName, Timestamp};
+use domain::{Environment, EnvironmentId, EnvironmentName, Timestamp};
 
-use crate::column::{Micros, Number, Word};
+use crate::column::{Micros, Number, Row, Word, row};
 use crate::dialect::{keep_environment, lock_environment, on_db};
 use crate::schema::environments;
 use crate::{DbConn, StoreError};
 
-/// An environment.
-#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
-#[diesel(table_name = environments)]
-pub struct EnvironmentRow {
-    /// Its number.
-    #[diesel(deserialize_as = Number)]
-    pub id: EnvironmentId,
-    /// Its name, unique.
-    #[diesel(deserialize_as = Word)]
-    pub name: EnvironmentName,
-    /// When it was made.
-    #[diesel(deserialize_as = Micros)]
-    pub created_at: Timestamp,
-}
+row!(Environment {
+    id: Number = environments::id,
+    name: Word = environments::name,
+    created_at: Micros = environments::created_at,
+});
 
 /// The environment of that name; made at `now` if there is none.
-pub fn ensure(c: &mut DbConn, name: &EnvironmentName, now: Timestamp) -> Result<EnvironmentRow, StoreError> {
+pub fn ensure(c: &mut DbConn, name: &EnvironmentName, now: Timestamp) -> Result<Environment, StoreError> {
     on_db!(&mut *c, c => diesel::insert_into(environments::table)
         .values((environments::name.eq(name.as_str()), environments::created_at.eq(now.as_micros())))
         .on_conflict_do_nothing()
@@ -33,7 +24,7 @@ pub fn ensure(c: &mut DbConn, name: &EnvironmentName, now: Timestamp) -> Result<
 }
 
 /// Makes an environment; [`StoreError::Conflict`] if the name is taken.
-pub fn create(c: &mut DbConn, name: &EnvironmentName, now: Timestamp) -> Result<EnvironmentRow, StoreError> {
+pub fn create(c: &mut DbConn, name: &EnvironmentName, now: Timestamp) -> Result<Environment, StoreError> {
     diesel::insert_into(environments::table)
         .values((
             environments::name.eq(name.as_str()),
@@ -61,18 +52,20 @@ pub fn lock(c: &mut DbConn, id: EnvironmentId) -> Result<bool, StoreError> {
 }
 
 /// The environment of that name.
-pub fn by_name(c: &mut DbConn, name: &EnvironmentName) -> Result<EnvironmentRow, StoreError> {
+pub fn by_name(c: &mut DbConn, name: &EnvironmentName) -> Result<Environment, StoreError> {
     environments::table
         .filter(environments::name.eq(name.as_str()))
-        .select(EnvironmentRow::as_select())
+        .select(Row::<Environment>::as_select())
         .first(c)
+        .map(Row::into_inner)
         .map_err(StoreError::about("environment"))
 }
 
 /// All environments, by name.
-pub fn list(c: &mut DbConn) -> Result<Vec<EnvironmentRow>, StoreError> {
+pub fn list(c: &mut DbConn) -> Result<Vec<Environment>, StoreError> {
     Ok(environments::table
         .order(environments::name)
-        .select(EnvironmentRow::as_select())
-        .load(c)?)
+        .select(Row::<Environment>::as_select())
+        .load(c)
+        .map(Row::all)?)
 }

@@ -4,10 +4,10 @@
 //! [`GIVEN_UP`] then, so that calls which need them can say so.
 
 use diesel::prelude::*;
-use domain::{IntegrationId, IntegrationKey};
+use domain::{IntegrationId, IntegrationKey, StoredIntegration};
 
+use crate::column::Row;
 pub use crate::credentials::GIVEN_UP;
-use crate::integrations::IntegrationRow;
 use crate::schema::integrations;
 use crate::{DbConn, StoreError};
 
@@ -27,7 +27,11 @@ pub fn put(
 }
 
 /// Integrations of any environment whose fields another key than `key_id` sealed, at most `limit`.
-pub fn not_sealed_with(c: &mut DbConn, key_id: &str, limit: i64) -> Result<Vec<IntegrationRow>, StoreError> {
+pub fn not_sealed_with(
+    c: &mut DbConn,
+    key_id: &str,
+    limit: i64,
+) -> Result<Vec<StoredIntegration>, StoreError> {
     Ok(integrations::table
         .filter(
             integrations::config_key_id
@@ -36,8 +40,9 @@ pub fn not_sealed_with(c: &mut DbConn, key_id: &str, limit: i64) -> Result<Vec<I
         )
         .order(integrations::id)
         .limit(limit)
-        .select(IntegrationRow::as_select())
-        .load(c)?)
+        .select(Row::<StoredIntegration>::as_select())
+        .load(c)
+        .map(Row::all)?)
 }
 
 /// How many integrations of any environment have fields that each key sealed, by the key's id.
@@ -57,10 +62,11 @@ pub fn count_by_key_any_environment(c: &mut DbConn) -> Result<Vec<(String, i64)>
 /// Gives up what these keys sealed, in any environment. Returns the keys of its integrations.
 pub fn give_up(c: &mut DbConn, key_ids: &[String]) -> Result<Vec<IntegrationKey>, StoreError> {
     let lost = || integrations::table.filter(integrations::config_key_id.eq_any(key_ids));
-    let rows: Vec<IntegrationRow> = lost()
+    let rows = lost()
         .order(integrations::id)
-        .select(IntegrationRow::as_select())
-        .load(c)?;
+        .select(Row::<StoredIntegration>::as_select())
+        .load(c)
+        .map(Row::all)?;
     let given_up = (
         integrations::sealed_config.eq(GIVEN_UP),
         integrations::config_key_id.eq(GIVEN_UP),

@@ -3,48 +3,26 @@
 use std::collections::BTreeMap;
 
 use diesel::prelude::*;
-use domain::{EnvironmentId, IntegrationId, IntegrationKey, ProviderName, Timestamp};
+use domain::{EnvironmentId, IntegrationId, IntegrationKey, ProviderName, StoredIntegration, Timestamp};
 
-use crate::column::{JsonText, Micros, Number, Word, to_json};
+use crate::column::{JsonText, Micros, Number, Row, Word, row, to_json};
 use crate::dialect::{keep_integration, lock_integration, on_db};
 use crate::schema::{connections, integrations};
 use crate::{DbConn, StoreError};
 
-/// An integration.
-#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
-#[diesel(table_name = integrations)]
-pub struct IntegrationRow {
-    /// Its number.
-    #[diesel(deserialize_as = Number)]
-    pub id: IntegrationId,
-    /// The environment that it belongs to.
-    #[diesel(deserialize_as = Number, column_name = environment_id)]
-    pub environment: EnvironmentId,
-    /// What the app calls it; unique within the environment.
-    #[diesel(deserialize_as = Word)]
-    pub key: IntegrationKey,
-    /// The provider.
-    #[diesel(deserialize_as = Word)]
-    pub provider: ProviderName,
-    /// What people read; the provider's name for people if `None`.
-    pub display_name: Option<String>,
-    /// Whether the provider's events are passed on to the app.
-    pub forward_webhooks: bool,
-    /// What fills `${integrationConfig.…}`, without the secret fields.
-    #[diesel(deserialize_as = JsonText)]
-    pub config: BTreeMap<String, String>,
-    /// The secret fields of the configuration, sealed; see [`crate::integration_secrets`].
-    pub sealed_config: Option<String>,
-    /// The app's own values.
-    #[diesel(deserialize_as = JsonText)]
-    pub custom: BTreeMap<String, String>,
-    /// When it was made.
-    #[diesel(deserialize_as = Micros)]
-    pub created_at: Timestamp,
-    /// When it was last changed.
-    #[diesel(deserialize_as = Micros)]
-    pub updated_at: Timestamp,
-}
+row!(StoredIntegration {
+    id: Number = integrations::id,
+    environment: Number = integrations::environment_id,
+    key: Word = integrations::key,
+    provider: Word = integrations::provider,
+    display_name: Option<String> = integrations::display_name,
+    forward_webhooks: bool = integrations::forward_webhooks,
+    config: JsonText = integrations::config,
+    sealed_config: Option<String> = integrations::sealed_config,
+    custom: JsonText = integrations::custom,
+    created_at: Micros = integrations::created_at,
+    updated_at: Micros = integrations::updated_at,
+});
 
 /// An integration to be made.
 #[derive(Debug, Clone)]
@@ -119,12 +97,13 @@ pub fn find(
     c: &mut DbConn,
     environment: EnvironmentId,
     key: &IntegrationKey,
-) -> Result<Option<IntegrationRow>, StoreError> {
+) -> Result<Option<StoredIntegration>, StoreError> {
     Ok(integrations::table
         .filter(integrations::environment_id.eq(environment.raw()))
         .filter(integrations::key.eq(key.as_str()))
-        .select(IntegrationRow::as_select())
+        .select(Row::<StoredIntegration>::as_select())
         .get_result(c)
+        .map(Row::into_inner)
         .optional()?)
 }
 
@@ -133,7 +112,7 @@ pub fn keep(
     c: &mut DbConn,
     environment: EnvironmentId,
     key: &IntegrationKey,
-) -> Result<Option<IntegrationRow>, StoreError> {
+) -> Result<Option<StoredIntegration>, StoreError> {
     if keep_integration(c, environment, key)? {
         find(c, environment, key)
     } else {
@@ -146,7 +125,7 @@ pub fn lock(
     c: &mut DbConn,
     environment: EnvironmentId,
     key: &IntegrationKey,
-) -> Result<Option<IntegrationRow>, StoreError> {
+) -> Result<Option<StoredIntegration>, StoreError> {
     if lock_integration(c, environment, key)? {
         find(c, environment, key)
     } else {
@@ -155,12 +134,13 @@ pub fn lock(
 }
 
 /// The environment's integrations, oldest first.
-pub fn list(c: &mut DbConn, environment: EnvironmentId) -> Result<Vec<IntegrationRow>, StoreError> {
+pub fn list(c: &mut DbConn, environment: EnvironmentId) -> Result<Vec<StoredIntegration>, StoreError> {
     Ok(integrations::table
         .filter(integrations::environment_id.eq(environment.raw()))
         .order(integrations::id)
-        .select(IntegrationRow::as_select())
-        .load(c)?)
+        .select(Row::<StoredIntegration>::as_select())
+        .load(c)
+        .map(Row::all)?)
 }
 
 /// The integrations of a provider whose ids are above `after`, by their ids.
@@ -169,14 +149,15 @@ pub fn of_provider_any_environment(
     provider: &ProviderName,
     after: IntegrationId,
     limit: i64,
-) -> Result<Vec<IntegrationRow>, StoreError> {
+) -> Result<Vec<StoredIntegration>, StoreError> {
     Ok(integrations::table
         .filter(integrations::provider.eq(provider.as_str()))
         .filter(integrations::id.gt(after.raw()))
         .order(integrations::id)
         .limit(limit)
-        .select(IntegrationRow::as_select())
-        .load(c)?)
+        .select(Row::<StoredIntegration>::as_select())
+        .load(c)
+        .map(Row::all)?)
 }
 
 /// Changes the integration of that key.

@@ -13,12 +13,12 @@ mod written;
 
 pub use commit::{DeleteCommit, Lease, PageCommit, PageCounts, Rows, SliceChange, commit_page, mark_deleted};
 pub use compare::differing;
-pub use feed::{Action, ChangeQuery, Pruned, changes, delete_connection, prune};
+pub use feed::{ChangeQuery, Pruned, changes, delete_connection, prune};
 #[cfg(feature = "testing")]
 pub use query::query_plan;
 pub use query::{
-    Bound, KeyRange, Position, RecordQuery, StoredRecord, count_live, last_number, list, live_keys, long_key,
-    undated_since, unfinished,
+    Bound, KeyRange, RecordQuery, count_live, last_number, list, live_keys, long_key, undated_since,
+    unfinished,
 };
 pub use requested::Requested;
 pub use single::{put, remove};

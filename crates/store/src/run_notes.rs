@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use diesel::prelude::*;
-use domain::{Model, Record, RunId, Timestamp};
+use domain::{MisfitCount, Model, Record, RunError, RunId, RunStatus, Timestamp};
 
 use crate::column::to_json;
 use crate::dialect::Cached;
-use crate::runs::{ACTIVE, MisfitCount, RunError, RunStatus};
+
 use crate::schema::runs;
 use crate::{DbConn, StoreError};
+
+/// The statuses of runs that have not ended.
+pub(crate) const ACTIVE: [&str; 2] = [RunStatus::Queued.as_str(), RunStatus::Running.as_str()];
 
 /// What is to be added to a run's row. A run gathers it and writes it with its next transaction, so that reading what did not change
 /// costs none.

@@ -7,25 +7,23 @@
 //! clock that was wrong, and [`release_misdated`] makes it due.
 
 use diesel::prelude::*;
-use domain::{SyncId, Timestamp};
+use domain::{Connection, Run, Sync, SyncId, Timestamp};
 
 use crate::column::MaybeMicros;
-use crate::connections::ConnectionRow;
 use crate::dialect::{Cached, claim_due, lock_holder};
-use crate::runs::{self, RunRow};
+use crate::runs;
 use crate::schema::schedule;
-use crate::syncs::SyncRow;
 use crate::{DbConn, StoreError};
 
 /// A sync that a worker holds, with the run that it is to do.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Claimed {
     /// The sync.
-    pub sync: SyncRow,
+    pub sync: Sync,
     /// Its run, running.
-    pub run: RunRow,
+    pub run: Run,
     /// Its connection.
-    pub connection: ConnectionRow,
+    pub connection: Connection,
     /// The connection's credentials, sealed; `None` if they are gone, as they are first when a connection is deleted.
     pub sealed: Option<String>,
 }
@@ -33,7 +31,7 @@ pub struct Claimed {
 /// When a sync is due and who holds it.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
 #[diesel(table_name = schedule)]
-pub struct ScheduleRow {
+pub struct ScheduleState {
     /// When it is due, or when its lease ends; `None` for never.
     #[diesel(deserialize_as = MaybeMicros)]
     pub due_at: Option<Timestamp>,
@@ -178,10 +176,10 @@ pub fn next_due(c: &mut DbConn) -> Result<Option<Timestamp>, StoreError> {
 }
 
 /// When the sync is due and who holds it.
-pub fn state(c: &mut DbConn, sync: SyncId) -> Result<ScheduleRow, StoreError> {
+pub fn state(c: &mut DbConn, sync: SyncId) -> Result<ScheduleState, StoreError> {
     schedule::table
         .find(sync.raw())
-        .select(ScheduleRow::as_select())
+        .select(ScheduleState::as_select())
         .first(c)
         .map_err(StoreError::about("sync"))
 }

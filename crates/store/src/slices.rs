@@ -1,37 +1,22 @@
 //! Slices: the parts of a sync's range that are still to be read.
 
 use diesel::prelude::*;
-use domain::{SliceId, SyncId, Timestamp};
+use domain::{Slice, SliceId, SyncId, Timestamp};
 
-use crate::column::{MaybeMicros, Number};
+use crate::column::{MaybeMicros, Number, Row, row};
 use crate::schema::slices;
 use crate::{DbConn, StoreError};
 
-/// A part of a sync's range that is still to be read.
-#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
-#[diesel(table_name = slices)]
-pub struct SliceRow {
-    /// Its number.
-    #[diesel(deserialize_as = Number)]
-    pub id: SliceId,
-    /// The sync.
-    #[diesel(deserialize_as = Number, column_name = sync_id)]
-    pub sync: SyncId,
-    /// The engine's word for what it is for.
-    pub kind: String,
-    /// Where it begins.
-    #[diesel(deserialize_as = MaybeMicros)]
-    pub from_at: Option<Timestamp>,
-    /// Where it ends.
-    #[diesel(deserialize_as = MaybeMicros)]
-    pub to_at: Option<Timestamp>,
-    /// Where to go on: the provider's link or token.
-    pub next: Option<String>,
-    /// Pages read of it.
-    pub pages: i64,
-    /// Records read of it.
-    pub records: i64,
-}
+row!(Slice {
+    id: Number = slices::id,
+    sync: Number = slices::sync_id,
+    kind: String = slices::kind,
+    from_at: MaybeMicros = slices::from_at,
+    to_at: MaybeMicros = slices::to_at,
+    next: Option<String> = slices::next,
+    pages: i64 = slices::pages,
+    records: i64 = slices::records,
+});
 
 /// A slice to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,16 +32,17 @@ pub struct NewSlice {
 }
 
 /// The sync's slices, in the order in which they were made.
-pub fn list(c: &mut DbConn, sync: SyncId) -> Result<Vec<SliceRow>, StoreError> {
+pub fn list(c: &mut DbConn, sync: SyncId) -> Result<Vec<Slice>, StoreError> {
     Ok(slices::table
         .filter(slices::sync_id.eq(sync.raw()))
         .order(slices::id)
-        .select(SliceRow::as_select())
-        .load(c)?)
+        .select(Row::<Slice>::as_select())
+        .load(c)
+        .map(Row::all)?)
 }
 
 /// Adds slices; gives them as stored, in the same order.
-pub fn insert(c: &mut DbConn, sync: SyncId, new: &[NewSlice]) -> Result<Vec<SliceRow>, StoreError> {
+pub fn insert(c: &mut DbConn, sync: SyncId, new: &[NewSlice]) -> Result<Vec<Slice>, StoreError> {
     let one = |slice: &NewSlice| {
         let id = diesel::insert_into(slices::table)
             .values((
@@ -68,7 +54,7 @@ pub fn insert(c: &mut DbConn, sync: SyncId, new: &[NewSlice]) -> Result<Vec<Slic
             ))
             .returning(slices::id)
             .get_result(c)?;
-        Ok(SliceRow {
+        Ok(Slice {
             id: SliceId::from_raw(id),
             sync,
             kind: slice.kind.clone(),

@@ -4,59 +4,31 @@ use std::collections::HashSet;
 
 use diesel::prelude::*;
 use domain::{
-    ConnectionId, ConnectionName, EnvironmentId, IntegrationKey, ProviderName, SyncId, SyncName, Timestamp,
+    ConnectionId, EnvironmentId, Problem, ProviderName, Sync, SyncFilter, SyncId, SyncName, Timestamp,
     Variant,
 };
 use serde_json::Value as Json;
 
-use crate::column::{JsonText, MaybeJson, Micros, Number, Word, to_json};
-use crate::connections::Problem;
+use crate::column::{JsonText, MaybeJson, Micros, Number, Row, Word, row, to_json};
 use crate::dialect::{Cached, on_db};
 use crate::schema::{connections, schedule, syncs};
 use crate::{DbConn, StoreError};
 
-/// A sync of a connection.
-#[derive(Debug, Clone, PartialEq, Queryable, Selectable)]
-#[diesel(table_name = syncs)]
-pub struct SyncRow {
-    /// Its number.
-    #[diesel(deserialize_as = Number)]
-    pub id: SyncId,
-    /// The connection.
-    #[diesel(deserialize_as = Number, column_name = connection_id)]
-    pub connection: ConnectionId,
-    /// The connection's environment.
-    #[diesel(deserialize_as = Number, select_expression = connections::environment_id)]
-    pub environment: EnvironmentId,
-    /// The connection's integration.
-    #[diesel(deserialize_as = Word, select_expression = connections::integration)]
-    pub integration: IntegrationKey,
-    /// The connection's name.
-    #[diesel(deserialize_as = Word, select_expression = connections::name)]
-    pub connection_name: ConnectionName,
-    /// The connection's provider.
-    #[diesel(deserialize_as = Word, select_expression = connections::provider)]
-    pub provider: ProviderName,
-    /// The sync's name in the provider's file.
-    #[diesel(deserialize_as = Word)]
-    pub name: SyncName,
-    /// The variant.
-    #[diesel(deserialize_as = Word)]
-    pub variant: Variant,
-    /// How often it runs, if not as the provider's file says.
-    pub frequency: Option<String>,
-    /// Whether it waits to be started.
-    pub paused: bool,
-    /// What the engine keeps between runs: an object, `{}` at first.
-    #[diesel(deserialize_as = JsonText)]
-    pub checkpoint: Json,
-    /// Why it cannot read what it needs, if that is known: the provider does not let the key.
-    #[diesel(deserialize_as = MaybeJson)]
-    pub problem: Option<Problem>,
-    /// When it was made.
-    #[diesel(deserialize_as = Micros)]
-    pub created_at: Timestamp,
-}
+row!(Sync {
+    id: Number = syncs::id,
+    connection: Number = syncs::connection_id,
+    environment: Number = connections::environment_id,
+    integration: Word = connections::integration,
+    connection_name: Word = connections::name,
+    provider: Word = connections::provider,
+    name: Word = syncs::name,
+    variant: Word = syncs::variant,
+    frequency: Option<String> = syncs::frequency,
+    paused: bool = syncs::paused,
+    checkpoint: JsonText = syncs::checkpoint,
+    problem: MaybeJson = syncs::problem,
+    created_at: Micros = syncs::created_at,
+});
 
 /// A sync to be made.
 #[derive(Debug, Clone)]
@@ -73,19 +45,8 @@ pub struct NewSync {
     pub due_at: Option<Timestamp>,
 }
 
-/// Which syncs to list.
-#[derive(Debug, Clone, Default)]
-pub struct SyncFilter {
-    /// Of this integration.
-    pub integration: Option<IntegrationKey>,
-    /// Of the connection of this name.
-    pub connection_name: Option<ConnectionName>,
-    /// Of these names.
-    pub names: Option<Vec<SyncName>>,
-}
-
 /// The connection's sync of that name and variant; made and scheduled if there is none, left as it is otherwise.
-pub fn ensure(c: &mut DbConn, new: &NewSync, now: Timestamp) -> Result<SyncRow, StoreError> {
+pub fn ensure(c: &mut DbConn, new: &NewSync, now: Timestamp) -> Result<Sync, StoreError> {
     let whose = (
         syncs::connection_id.eq(new.connection.raw()),
         syncs::name.eq(new.name.as_str()),
@@ -98,8 +59,9 @@ pub fn ensure(c: &mut DbConn, new: &NewSync, now: Timestamp) -> Result<SyncRow, 
     let row = syncs::table
         .inner_join(connections::table)
         .filter(whose.0.and(whose.1).and(whose.2))
-        .select(SyncRow::as_select())
+        .select(Row::<Sync>::as_select())
         .first(c)
+        .map(Row::into_inner)
         .map_err(StoreError::about("sync"))?;
     on_db!(c, c => diesel::insert_into(schedule::table)
         .values((schedule::sync_id.eq(row.id.raw()), crate::schedule::due(new.due_at, now)))
@@ -114,14 +76,15 @@ pub fn get(
     connection: ConnectionId,
     name: &SyncName,
     variant: &Variant,
-) -> Result<Option<SyncRow>, StoreError> {
+) -> Result<Option<Sync>, StoreError> {
     Ok(syncs::table
         .inner_join(connections::table)
         .filter(syncs::connection_id.eq(connection.raw()))
         .filter(syncs::name.eq(name.as_str()))
         .filter(syncs::variant.eq(variant.as_str()))
-        .select(SyncRow::as_select())
+        .select(Row::<Sync>::as_select())
         .first(c)
+        .map(Row::into_inner)
         .optional()?)
 }
 
@@ -180,12 +143,13 @@ pub fn connections_without_any_environment(
 }
 
 /// The sync of that number, whosever it is.
-pub fn get_any_environment(c: &mut DbConn, id: SyncId) -> Result<Option<SyncRow>, StoreError> {
+pub fn get_any_environment(c: &mut DbConn, id: SyncId) -> Result<Option<Sync>, StoreError> {
     Ok(syncs::table
         .inner_join(connections::table)
         .filter(syncs::id.eq(id.raw()))
-        .select(SyncRow::as_select())
+        .select(Row::<Sync>::as_select())
         .first(c)
+        .map(Row::into_inner)
         .optional()?)
 }
 
@@ -194,7 +158,7 @@ pub fn list(
     c: &mut DbConn,
     environment: EnvironmentId,
     filter: &SyncFilter,
-) -> Result<Vec<SyncRow>, StoreError> {
+) -> Result<Vec<Sync>, StoreError> {
     let mut query = syncs::table
         .inner_join(connections::table)
         .filter(connections::environment_id.eq(environment.raw()))
@@ -208,7 +172,11 @@ pub fn list(
     if let Some(names) = &filter.names {
         query = query.filter(syncs::name.eq_any(names.iter().map(SyncName::as_str)));
     }
-    Ok(query.order(syncs::id).select(SyncRow::as_select()).load(c)?)
+    Ok(query
+        .order(syncs::id)
+        .select(Row::<Sync>::as_select())
+        .load(c)
+        .map(Row::all)?)
 }
 
 /// Pauses or starts the sync and sets when it is due (`None`: never). One that a worker holds keeps its lease.
@@ -252,20 +220,21 @@ pub fn with_problem(
     c: &mut DbConn,
     environment: EnvironmentId,
     of: &[ConnectionId],
-) -> Result<Vec<SyncRow>, StoreError> {
+) -> Result<Vec<Sync>, StoreError> {
     let ids = of.iter().map(|id| id.raw());
     let (Some(first), Some(last)) = (ids.clone().min(), ids.max()) else {
         return Ok(Vec::new());
     };
     // By a range: a list may have more connections than a statement may have parameters.
-    let rows: Vec<SyncRow> = syncs::table
+    let rows = syncs::table
         .inner_join(connections::table)
         .filter(connections::environment_id.eq(environment.raw()))
         .filter(syncs::problem.is_not_null())
         .filter(syncs::connection_id.between(first, last))
         .order(syncs::id)
-        .select(SyncRow::as_select())
-        .load(c)?;
+        .select(Row::<Sync>::as_select())
+        .load(c)
+        .map(Row::all)?;
     let of: HashSet<ConnectionId> = of.iter().copied().collect();
     Ok(rows
         .into_iter()

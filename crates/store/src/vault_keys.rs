@@ -11,7 +11,7 @@ use crate::{DbConn, StoreError};
 /// A key of the vault.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
 #[diesel(table_name = vault_keys)]
-pub struct VaultKeyRow {
+pub struct VaultKey {
     /// The key's id.
     pub key_id: String,
     /// A text sealed with the key.
@@ -26,10 +26,10 @@ pub struct VaultKeyRow {
 }
 
 /// All keys, oldest first.
-pub fn list(c: &mut DbConn) -> Result<Vec<VaultKeyRow>, StoreError> {
+pub fn list(c: &mut DbConn) -> Result<Vec<VaultKey>, StoreError> {
     Ok(vault_keys::table
         .order((vault_keys::created_at, vault_keys::key_id))
-        .select(VaultKeyRow::as_select())
+        .select(VaultKey::as_select())
         .load(c)?)
 }
 
@@ -39,7 +39,7 @@ pub fn lock(c: &mut DbConn) -> Result<(), StoreError> {
 }
 
 /// Adds a key unless its id is there.
-pub fn ensure(c: &mut DbConn, key: &VaultKeyRow) -> Result<(), StoreError> {
+pub fn ensure(c: &mut DbConn, key: &VaultKey) -> Result<(), StoreError> {
     on_db!(c, c => diesel::insert_into(vault_keys::table)
         .values((
             vault_keys::key_id.eq(&key.key_id),

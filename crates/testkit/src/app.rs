@@ -5,13 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
-use domain::{ApiKeyId, Clock, EnvironmentId, EnvironmentName, Model};
+use domain::{ApiKeyId, Clock, EnvironmentId, EnvironmentName, Model, RunFilter, RunStatus, StoredRecord};
 use gateway::{Caller, Gateway, GatewayError, KeySource, Parts, Scope};
 use registry::Registry;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value as Json, json};
-use store::records::StoredRecord;
-use store::runs::{RunFilter, RunStatus};
 use store::testing::TestDatabase;
 use store::{Store, actions, api_keys, environments, runs, schedule};
 use tokio_util::sync::CancellationToken;

@@ -5,9 +5,8 @@ use std::collections::hash_map::DefaultHasher;
 use std::fmt::Write;
 use std::hash::{Hash, Hasher};
 
-use domain::{Model, Timestamp, Value};
+use domain::{Model, StoredRecord, Timestamp, Value};
 use serde_json::{Map, Value as Json, json};
-use store::records::StoredRecord;
 use twilio_sim::Message;
 
 use crate::TestApp;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use domain::Timestamp;
+use domain::{ActionJob, Timestamp};
 use gateway::Gateway;
-use store::actions::{self, ActionRow};
+use store::actions;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -60,7 +60,7 @@ impl ActionLoop {
         }
     }
 
-    async fn claim(&self, free: usize) -> Vec<ActionRow> {
+    async fn claim(&self, free: usize) -> Vec<ActionJob> {
         if free == 0 {
             return Vec::new();
         }

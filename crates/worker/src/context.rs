@@ -2,14 +2,12 @@
 
 use std::sync::Arc;
 
-use domain::Timestamp;
+use domain::{Connection, Timestamp};
 use gateway::{Gateway, ModelTable};
 use registry::{Sync, Window};
-use store::connections::ConnectionRow;
 use store::records::Lease;
 use store::runs::RunNotes;
 use store::schedule::Claimed;
-use store::syncs::SyncRow;
 use tokio_util::sync::CancellationToken;
 use upstream::{Answer, Call, Target, Urgency};
 
@@ -22,8 +20,8 @@ use crate::writer::Writer;
 /// What all steps of a run share.
 pub(crate) struct Context {
     pub(crate) gateway: Gateway,
-    pub(crate) sync: SyncRow,
-    pub(crate) connection: ConnectionRow,
+    pub(crate) sync: domain::Sync,
+    pub(crate) connection: Connection,
     pub(crate) declared: Arc<Sync>,
     pub(crate) table: Arc<ModelTable>,
     pub(crate) target: Target,

@@ -1,8 +1,8 @@
 //! Why a run did not come to its end, and what is told of it.
 
+use domain::RunError;
 use gateway::{GatewayError, permission_hint};
 use store::StoreError;
-use store::runs::RunError;
 use upstream::{CallError, ProviderError};
 
 use crate::page::PageError;

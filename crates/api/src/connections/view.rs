@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use domain::Timestamp;
+use domain::{Connection, Problem, Timestamp};
 use gateway::{Credential, Listed, Shown, SyncProblem};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
-use store::connections::{ConnectionRow, Problem};
 use utoipa::ToSchema;
 
 /// A list of connections, newest first.
@@ -193,7 +192,7 @@ impl ConnectionError {
 }
 
 impl SharedFields {
-    fn new(row: ConnectionRow, sync_problems: Vec<SyncProblem>) -> Self {
+    fn new(row: Connection, sync_problems: Vec<SyncProblem>) -> Self {
         let id = row.id.raw();
         let own = row
             .problem

@@ -1,9 +1,8 @@
 //! Which status and which code an error of an inner crate has.
 
 use actix_web::http::StatusCode;
-use gateway::{ActionFailureKind, GatewayError};
+use gateway::{ActionFailureKind, GatewayError, StoreError};
 use registry::RenderError;
-use store::StoreError;
 use upstream::{CallError, UploadError};
 
 /// The status and the code of an error of a use case.

@@ -5,12 +5,11 @@ use std::str::FromStr;
 
 use actix_web::{HttpResponse, web};
 use chrono::SecondsFormat;
-use domain::{Model, Timestamp, Value, Variant};
+use domain::{Model, RecordAction, StoredRecord, Timestamp, Value, Variant};
 use gateway::{FeedPage, FeedRequest, Gateway, PruneRequest};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value as Json};
-use store::records::{Action, StoredRecord};
 use utoipa::{IntoParams, ToSchema};
 
 use super::write::{ROW, json_text, json_value};
@@ -58,16 +57,16 @@ pub(crate) struct FeedQuery {
 }
 
 /// What last happened to a record, as a caller writes it.
-struct ActionName(Action);
+struct ActionName(RecordAction);
 
 impl FromStr for ActionName {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Ok(Self(match text.trim().to_ascii_lowercase().as_str() {
-            "added" => Action::Added,
-            "updated" => Action::Updated,
-            "deleted" => Action::Deleted,
+            "added" => RecordAction::Added,
+            "updated" => RecordAction::Updated,
+            "deleted" => RecordAction::Deleted,
             _ => return Err("must be added, updated or deleted"),
         }))
     }
@@ -337,9 +336,9 @@ fn envelope(record: &StoredRecord, cursor: &str, out: &mut Vec<u8>) {
 
 fn last_action(record: &StoredRecord) -> &'static str {
     match record.last_action() {
-        Action::Added => "ADDED",
-        Action::Updated => "UPDATED",
-        Action::Deleted => "DELETED",
+        RecordAction::Added => "ADDED",
+        RecordAction::Updated => "UPDATED",
+        RecordAction::Deleted => "DELETED",
     }
 }
 

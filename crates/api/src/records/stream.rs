@@ -1,12 +1,12 @@
 //! All rows that pass a filter, a page in memory at a time; the next is read when the client has taken the one before.
 
+use domain::StoredRecord;
 use std::sync::Arc;
 
 use async_stream::try_stream;
 use bytes::Bytes;
 use futures::Stream;
 use gateway::{Gateway, GatewayError, RecordFilter};
-use store::records::StoredRecord;
 
 use super::write::{RowWriter, csv_rows};
 use crate::error::ApiError;

@@ -3,9 +3,8 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 
-use domain::{Model, Value};
+use domain::{Model, StoredRecord, Value};
 use gateway::RecordPage;
-use store::records::StoredRecord;
 
 /// Bytes of a row, roughly, so that a page's buffer grows once.
 pub(super) const ROW: usize = 1_024;
@@ -147,9 +146,8 @@ fn json_line(json: &str, out: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
-    use domain::Timestamp;
+    use domain::{Position, Timestamp};
     use proptest::prelude::*;
-    use store::records::Position;
 
     use super::*;
 

@@ -1,12 +1,11 @@
 //! The state of a sync in the shape of Nango's API.
 
+use domain::{Problem, Run, RunStatus};
 use std::collections::BTreeMap;
 
 use gateway::SyncStatus;
 use serde::Serialize;
 use serde_json::Value as Json;
-use store::connections::Problem;
-use store::runs::{RunRow, RunStatus};
 use utoipa::ToSchema;
 
 /// The state of some syncs.
@@ -124,7 +123,7 @@ impl From<Vec<SyncStatus>> for StatusList {
 impl From<SyncStatus> for SyncEntry {
     fn from(state: SyncStatus) -> Self {
         let finished = state.latest_finished.as_ref();
-        let counts = |run: &RunRow| Counts {
+        let counts = |run: &Run| Counts {
             added: run.added,
             updated: run.updated,
             deleted: run.deleted,

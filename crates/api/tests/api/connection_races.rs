@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use domain::ConnectionId;
+use domain::{ConnectionId, Problem};
 use serde_json::json;
-use store::connections::Problem;
 use store::testing::waits_for_lock;
 use store::{schedule, syncs};
 use testkit::{AppBuilder, Dialect, TestApp, on_both_databases, wait_until};
@@ -89,7 +88,7 @@ async fn a_change_of_the_configuration_does_not_undo_a_rotation(app: TestApp) {
 async fn a_connection_that_is_being_deleted_cannot_be_connected_again(app: TestApp) {
     let body = app.connect_body("my-twilio");
     app.admin().post("/twilio/connect", &body).await.expect(201);
-    let all = store::connections::ConnectionFilter::default();
+    let all = domain::ConnectionFilter::default();
     app.store()
         .write(move |c| {
             let dev = store::environments::list(c)?.remove(0);
@@ -119,7 +118,7 @@ async fn a_list_refusal_stored_while_credentials_change_does_not_last() {
     let status = "/sync/status?provider_config_key=twilio&connection_id=my-twilio&syncs=*";
     let sync = app.store().read(|c| {
         let dev = store::environments::list(c)?.remove(0);
-        Ok(syncs::list(c, dev.id, &syncs::SyncFilter::default())?.remove(0))
+        Ok(syncs::list(c, dev.id, &domain::SyncFilter::default())?.remove(0))
     });
     let (sync, now) = (sync.await.unwrap(), app.clock().now());
     let problem = Problem {

@@ -1,9 +1,10 @@
 //! Connections: listed, shown, deleted, in Nango's shapes.
 
+use domain::Problem;
 use gateway::Scope;
 use serde_json::{Value as Json, json};
 use store::Dialect;
-use store::connections::{Problem, set_problem};
+use store::connections::set_problem;
 use testkit::{TestApp, on_both_databases};
 
 async fn names(app: &TestApp, query: &str) -> Vec<String> {

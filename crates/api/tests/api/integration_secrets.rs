@@ -1,10 +1,10 @@
 //! Secret fields of an integration's configuration are sealed in the database, as credentials are.
 
+use domain::{Connection, StoredIntegration};
 use gateway::{Gateway, GatewayError, IntegrationRequest, KeySource, LostKeys};
 use secrecy::ExposeSecret;
 use serde_json::{Value as Json, json};
-use store::connections::ConnectionRow;
-use store::integrations::{self, IntegrationChange, IntegrationRow};
+use store::integrations::{self, IntegrationChange};
 use testkit::{TestApp, on_both_databases};
 use vault::{KeyRing, SecretKey};
 use wiremock::MockServer;
@@ -31,7 +31,7 @@ async fn last_app(provider: &MockServer) -> Option<String> {
     Some(value.to_str().unwrap().to_owned())
 }
 
-async fn row(app: &TestApp) -> IntegrationRow {
+async fn row(app: &TestApp) -> StoredIntegration {
     let rows = app.store().read(|c| {
         let dev = store::environments::list(c)?.remove(0);
         integrations::list(c, dev.id)
@@ -39,7 +39,7 @@ async fn row(app: &TestApp) -> IntegrationRow {
     rows.await.unwrap().remove(0)
 }
 
-async fn connection(app: &TestApp, gateway: &Gateway) -> ConnectionRow {
+async fn connection(app: &TestApp, gateway: &Gateway) -> Connection {
     let caller = app.caller().await;
     gateway.connections().find(&caller, "acme", "mine").await.unwrap()
 }

@@ -69,8 +69,8 @@ pub(crate) async fn connect(app: &TestApp) {
 }
 
 /// The configuration as the database holds it.
-async fn stored(app: &TestApp) -> connections::ConnectionRow {
-    let all = connections::ConnectionFilter::default();
+async fn stored(app: &TestApp) -> domain::Connection {
+    let all = domain::ConnectionFilter::default();
     let rows = app.store().read(move |c| {
         let dev = store::environments::list(c)?.remove(0);
         connections::list(c, dev.id, &all)

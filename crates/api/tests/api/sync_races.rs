@@ -20,7 +20,7 @@ async fn overtaken(app: &TestApp, method: Method, path: &str, body: &Json) -> Re
             syncs::list(
                 c,
                 domain::EnvironmentId::from_raw(1),
-                &syncs::SyncFilter::default(),
+                &domain::SyncFilter::default(),
             )
         })
         .await

@@ -4,11 +4,11 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::Timestamp;
+use domain::{ActionJob, ActionStatus, Connection, Timestamp};
 use registry::Action;
 use serde_json::Value as Json;
-use store::actions::{self, ActionEnd, ActionRow, ActionStatus};
-use store::connections::{self, ConnectionRow};
+use store::actions::{self, ActionEnd};
+use store::connections;
 
 use super::failure::{ActionFailure, Failed, MOST_STORED};
 use crate::{Gateway, GatewayError};
@@ -34,7 +34,7 @@ impl Gateway {
     /// `None` if it has not ended: it is tried again later, or somebody else holds it now.
     pub async fn carry_out(
         &self,
-        row: ActionRow,
+        row: ActionJob,
         holder: &str,
         lease: Duration,
     ) -> Option<Result<Json, ActionFailure>> {
@@ -95,7 +95,7 @@ impl Gateway {
     }
 
     /// One attempt; `None` if `row` is not the holder's any more.
-    async fn try_once(&self, row: &ActionRow, holder: &str) -> Result<Option<ActionEnd>, GatewayError> {
+    async fn try_once(&self, row: &ActionJob, holder: &str) -> Result<Option<ActionEnd>, GatewayError> {
         let cut_off = row.status == ActionStatus::Running;
         let hopeless = row.attempts >= row.max_attempts.saturating_add(MOST_CUT_OFF);
         if cut_off && (!row.repeatable || hopeless) {
@@ -138,8 +138,8 @@ impl Gateway {
     /// The action's connection and what the file says of it now; the inner error ends the action.
     async fn found(
         &self,
-        row: &ActionRow,
-    ) -> Result<Result<(ConnectionRow, Arc<Action>), ActionFailure>, GatewayError> {
+        row: &ActionJob,
+    ) -> Result<Result<(Connection, Arc<Action>), ActionFailure>, GatewayError> {
         let id = row.connection;
         let connection = self
             .store()

@@ -1,10 +1,10 @@
 //! Doing it: the call, and what its answer changes in our tables.
 
+use domain::Connection;
 use std::sync::Arc;
 
 use registry::Action;
 use serde_json::{Map, Value as Json, json};
-use store::connections::ConnectionRow;
 use store::records::{self, Rows};
 use tracing::Instrument;
 use upstream::{CallError, Refusal, Target};
@@ -19,7 +19,7 @@ impl Gateway {
     /// redirect to another resource (303) it is not: nobody has said that what is shown there is the record.
     pub(crate) async fn perform(
         &self,
-        connection: &ConnectionRow,
+        connection: &Connection,
         action: &Arc<Action>,
         inputs: &Map<String, Json>,
     ) -> Result<Json, Failed> {
@@ -35,7 +35,7 @@ impl Gateway {
 
     async fn send(
         &self,
-        connection: &ConnectionRow,
+        connection: &Connection,
         action: &Arc<Action>,
         inputs: &Map<String, Json>,
     ) -> Result<Json, Failed> {
@@ -72,7 +72,7 @@ impl Gateway {
     }
 
     /// Writes the answered records into their table. The action is done whatever becomes of this.
-    async fn keep(&self, connection: &ConnectionRow, target: &Target, action: &Action, body: &Json) {
+    async fn keep(&self, connection: &Connection, target: &Target, action: &Action, body: &Json) {
         let Some(writes) = &action.writes else {
             return;
         };
@@ -108,7 +108,7 @@ impl Gateway {
     /// Marks the record deleted that the action deletes.
     async fn forget(
         &self,
-        connection: &ConnectionRow,
+        connection: &Connection,
         target: &Target,
         action: &Action,
         inputs: &Map<String, Json>,

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use domain::ActionName;
+use domain::{ActionName, Connection};
 use registry::Action;
 use serde_json::{Map, Value as Json};
 use sha2::{Digest, Sha256};
-use store::connections::ConnectionRow;
 
 use super::Actions;
 use crate::lookup::Names;
@@ -40,7 +39,7 @@ pub struct ShortRoute {
 
 /// A request whose parts are all there.
 pub(super) struct Resolved {
-    pub(super) connection: ConnectionRow,
+    pub(super) connection: Connection,
     pub(super) action: Arc<Action>,
     pub(super) inputs: Map<String, Json>,
 }

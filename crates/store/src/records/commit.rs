@@ -8,16 +8,16 @@ use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
 
 use diesel::prelude::*;
-use domain::{ConnectionId, Model, Record, RunId, SliceId, SyncId, Timestamp};
+use domain::{ConnectionId, Model, Record, RunId, Slice, SliceId, SyncId, Timestamp};
 use foldhash::fast::RandomState;
 use serde_json::Value as Json;
 
 use super::sql::keys_bind;
 use super::{Requested, TableSql, WrittenKeys, write};
 use crate::dialect::{Bind, Cached, Statement, lock_counter, lock_holder};
-use crate::runs::{self, RunNotes};
+use crate::run_notes::{self, RunNotes};
 use crate::schema::{self, counters};
-use crate::slices::{self, NewSlice, SliceRow};
+use crate::slices::{self, NewSlice};
 use crate::{DbConn, StoreError, syncs};
 
 /// The right to write a sync's rows.
@@ -98,7 +98,7 @@ pub struct PageCounts {
     /// Records whose key came again later in the page; not written.
     pub repeated: u64,
     /// The slices added, in the order given.
-    pub new_slices: Vec<SliceRow>,
+    pub new_slices: Vec<Slice>,
     /// The change numbers of the rows written; `None` if there are none.
     pub written: Option<RangeInclusive<i64>>,
     /// The last change number of the connection's rows after that.
@@ -285,7 +285,7 @@ fn note_page(c: &mut DbConn, page: &PageCommit<'_>, counts: &PageCounts) -> Resu
     if notes == RunNotes::default() {
         return Ok(());
     }
-    runs::note(c, page.run, &notes, None)
+    run_notes::note(c, page.run, &notes, None)
 }
 
 fn change_slice(c: &mut DbConn, page: &PageCommit<'_>) -> Result<(), StoreError> {
@@ -357,7 +357,7 @@ pub fn mark_deleted(c: &mut DbConn, delete: &DeleteCommit<'_>) -> Result<u64, St
         deleted: live,
         ..RunNotes::default()
     };
-    runs::note(c, delete.run, &notes, None)?;
+    run_notes::note(c, delete.run, &notes, None)?;
     Ok(live)
 }
 

@@ -1,46 +1,22 @@
 //! The change feed: what happened to a connection's rows since a change number, and how rows that were taken in are emptied.
 
 use diesel::prelude::*;
-use domain::{ConnectionId, Model, Timestamp, stored_key};
+use domain::{ConnectionId, Model, RecordAction, StoredRecord, Timestamp, stored_key};
 
+use super::TableSql;
 use super::query::stored_record;
 use super::select::Select;
 use super::sql::{any, keys_bind};
-use super::{StoredRecord, TableSql};
 use crate::dialect::{Bind, Statement, is_in_gap, lock_counter, quoted};
 use crate::schema::counters;
 use crate::{DbConn, StoreError};
 
-/// What last happened to a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Action {
-    /// It was written for the first time.
-    Added,
-    /// It was written over.
-    Updated,
-    /// It was marked deleted.
-    Deleted,
-}
-
-impl Action {
-    /// The condition on a row; each row meets exactly one of the three, as [`StoredRecord::last_action`] does.
-    const fn condition(self) -> &'static str {
-        match self {
-            Self::Added => "\"_deleted_at\" IS NULL AND \"_first_seen_at\" = \"_last_modified_at\"",
-            Self::Updated => "\"_deleted_at\" IS NULL AND \"_first_seen_at\" <> \"_last_modified_at\"",
-            Self::Deleted => "\"_deleted_at\" IS NOT NULL",
-        }
-    }
-}
-
-impl StoredRecord {
-    /// What last happened to it.
-    pub fn last_action(&self) -> Action {
-        match self.deleted_at {
-            Some(_) => Action::Deleted,
-            None if self.first_seen_at == self.last_modified_at => Action::Added,
-            None => Action::Updated,
-        }
+/// Returns the condition on a row; each row meets exactly one of the three, as [`StoredRecord::last_action`] does.
+const fn condition(action: RecordAction) -> &'static str {
+    match action {
+        RecordAction::Added => "\"_deleted_at\" IS NULL AND \"_first_seen_at\" = \"_last_modified_at\"",
+        RecordAction::Updated => "\"_deleted_at\" IS NULL AND \"_first_seen_at\" <> \"_last_modified_at\"",
+        RecordAction::Deleted => "\"_deleted_at\" IS NOT NULL",
     }
 }
 
@@ -52,7 +28,7 @@ pub struct ChangeQuery {
     /// Only rows last written then or later.
     pub modified_since: Option<Timestamp>,
     /// Only rows to which one of these happened last; empty for all.
-    pub actions: Vec<Action>,
+    pub actions: Vec<RecordAction>,
     /// Only rows with one of these keys.
     pub keys: Option<Vec<String>>,
     /// At most so many.
@@ -80,7 +56,7 @@ pub fn changes(
         select.and("\"_last_modified_at\" >= ?", [Bind::moment(since)]);
     }
     if !query.actions.is_empty() {
-        let any_of: Vec<_> = query.actions.iter().map(|action| action.condition()).collect();
+        let any_of: Vec<_> = query.actions.iter().copied().map(condition).collect();
         select.and(&format!("({})", any_of.join(" OR ")), []);
     }
     if let Some(keys) = &keys {

@@ -1,7 +1,10 @@
 //! Reading synced records: lists newest first, keys to follow up.
 
 use diesel::prelude::*;
-use domain::{ColumnKind, ConnectionId, MAX_KEY_BYTES, Model, TableName, Timestamp, Value, stored_key};
+use domain::{
+    ColumnKind, ConnectionId, MAX_KEY_BYTES, Model, Position, StoredRecord, TableName, Timestamp, Value,
+    stored_key,
+};
 
 use super::TableSql;
 use super::select::Select;
@@ -33,15 +36,6 @@ pub enum Bound {
     Before,
 }
 
-/// Where a list goes on: behind the row with these.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Position {
-    /// The first of the model's `newest_by` columns that has a value; rows without any come last.
-    pub at: Option<Timestamp>,
-    /// The key as it is stored, which stands for a longer one if that has more than 1,000 bytes.
-    pub key: String,
-}
-
 /// Which records to list.
 #[derive(Debug, Clone, Default)]
 pub struct RecordQuery {
@@ -55,30 +49,6 @@ pub struct RecordQuery {
     pub limit: i64,
     /// Rows marked deleted instead of live ones; of these, rows that were pruned are left out, for they hold nothing to show.
     pub deleted: bool,
-}
-
-/// A stored record.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredRecord {
-    /// The key that the provider knows it by.
-    pub key: String,
-    /// The values in the model's order; all but the key's are null if it is marked deleted.
-    pub values: Vec<Value>,
-    /// The fields that no column took, as a JSON object.
-    pub extra: Option<String>,
-    /// When it was first written.
-    pub first_seen_at: Timestamp,
-    /// When it was last written.
-    pub last_modified_at: Timestamp,
-    /// When it was marked deleted.
-    pub deleted_at: Option<Timestamp>,
-    /// When its content was taken away by [`super::prune`]; all but the key and the columns by which rows are
-    /// ordered and sought are null then.
-    pub pruned_at: Option<Timestamp>,
-    /// Its change number: from 1 within its connection and model, without holes at the time of writing.
-    pub cursor: i64,
-    /// Where a list goes on behind it.
-    pub position: Position,
 }
 
 /// Up to `limit` keys of live rows after the key `after`, in the order of keys.

@@ -2,7 +2,7 @@
 
 use domain::{ApiKeyId, Timestamp};
 use store::api_keys::{self, NewApiKey};
-use store::vault_keys::{self, VaultKeyRow};
+use store::vault_keys::{self, VaultKey};
 use store::{StoreError, credentials, environments};
 use testkit_macros::on_both_databases;
 
@@ -172,7 +172,7 @@ async fn credentials_are_resealed_only_if_they_did_not_change_meanwhile(fixture:
 
 #[on_both_databases]
 async fn a_vault_key_is_kept_and_retired(fixture: Fixture) {
-    let key = |id: &str, at: Timestamp| VaultKeyRow {
+    let key = |id: &str, at: Timestamp| VaultKey {
         key_id: id.to_owned(),
         check: "x".to_owned(),
         created_at: at,
@@ -180,7 +180,7 @@ async fn a_vault_key_is_kept_and_retired(fixture: Fixture) {
     };
     let (second, first) = (key("b", NOW.plus(1)), key("a", NOW));
     let expected = vec![
-        VaultKeyRow {
+        VaultKey {
             retired_at: Some(NOW.plus(2)),
             ..first.clone()
         },

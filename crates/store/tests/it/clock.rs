@@ -1,10 +1,10 @@
 //! Times that a wrong clock wrote, seen by a right one.
 
-use domain::{ActionId, Timestamp};
+use domain::{ActionId, RunStatus, Timestamp, Trigger};
 use serde_json::json;
 use store::actions::{self, ActionEnd, NewAction};
 use store::connect_sessions::{self, NewConnectSession};
-use store::runs::{self, Ending, RunNotes, RunStatus, Trigger};
+use store::runs::{self, Ending, RunNotes};
 use store::schedule;
 use testkit_macros::on_both_databases;
 

@@ -1,7 +1,8 @@
 //! Connections: put, find, filter, delete.
 
+use domain::{ConnectionFilter, Problem};
 use serde_json::json;
-use store::connections::{self, ConnectionFilter, NewConnection, Problem};
+use store::connections::{self, NewConnection};
 use store::{StoreError, credentials, schedule, syncs};
 use testkit_macros::on_both_databases;
 

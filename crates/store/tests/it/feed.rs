@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use domain::{Timestamp, Value, Variant};
+use domain::{RecordAction, StoredRecord, Timestamp, Value, Variant};
 use serde_json::json;
-use store::records::{self, Action, ChangeQuery, KeyRange, Lease, Pruned, RecordQuery, StoredRecord};
+use store::records::{self, ChangeQuery, KeyRange, Lease, Pruned, RecordQuery};
 use store::testing::run_sql;
 use store::{Dialect, schedule, syncs, tables};
 use testkit_macros::on_both_databases;
@@ -68,20 +68,23 @@ async fn filters_return_the_union_of_what_they_name(fixture: Fixture) {
 
     for (actions, wanted) in [
         (vec![], vec!["added", "updated", "deleted", "both"]),
-        (vec![Action::Added], vec!["added"]),
-        (vec![Action::Updated], vec!["updated"]),
-        (vec![Action::Deleted], vec!["deleted", "both"]),
-        (vec![Action::Added, Action::Updated], vec!["added", "updated"]),
+        (vec![RecordAction::Added], vec!["added"]),
+        (vec![RecordAction::Updated], vec!["updated"]),
+        (vec![RecordAction::Deleted], vec!["deleted", "both"]),
         (
-            vec![Action::Deleted, Action::Updated],
+            vec![RecordAction::Added, RecordAction::Updated],
+            vec!["added", "updated"],
+        ),
+        (
+            vec![RecordAction::Deleted, RecordAction::Updated],
             vec!["updated", "deleted", "both"],
         ),
         (
-            vec![Action::Added, Action::Deleted],
+            vec![RecordAction::Added, RecordAction::Deleted],
             vec!["added", "deleted", "both"],
         ),
         (
-            vec![Action::Added, Action::Updated, Action::Deleted],
+            vec![RecordAction::Added, RecordAction::Updated, RecordAction::Deleted],
             vec!["added", "updated", "deleted", "both"],
         ),
     ] {

@@ -1,8 +1,8 @@
 //! Keys and filtered texts that are longer than an index of PostgreSQL takes.
 
-use domain::{Value, stored_key};
+use domain::{StoredRecord, Value, stored_key};
 use serde_json::json;
-use store::records::{self, ChangeQuery, RecordQuery, StoredRecord};
+use store::records::{self, ChangeQuery, RecordQuery};
 use store::testing::run_sql;
 use store::{Dialect, tables};
 use testkit_macros::on_both_databases;

@@ -3,11 +3,11 @@
 use std::cmp::Reverse;
 use std::sync::OnceLock;
 
-use domain::{JsonReader, Record, RecordReader, Timestamp, Value};
+use domain::{JsonReader, Record, RecordReader, StoredRecord, Timestamp, Value};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use store::Dialect;
-use store::records::{self, Bound, ChangeQuery, RecordQuery, StoredRecord};
+use store::records::{self, Bound, ChangeQuery, RecordQuery};
 use store::testing::run_sql;
 
 use crate::fixture::{Fixture, Stream, model, name};

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use domain::Value;
+use domain::{StoredRecord, Value};
 use proptest::prelude::*;
 use serde_json::json;
-use store::records::{self, ChangeQuery, SliceChange, StoredRecord};
+use store::records::{self, ChangeQuery, SliceChange};
 use store::slices::{self, NewSlice};
 use store::{Dialect, StoreError, runs, schedule, syncs};
 use testkit_macros::on_both_databases;
@@ -132,7 +132,7 @@ async fn a_page_updates_run_slice_and_checkpoint_with_its_rows(fixture: Fixture)
         run.misfits.map(|misfits| misfits.into_iter().collect()),
         Some(vec![(
             "parts".to_owned(),
-            runs::MisfitCount {
+            domain::MisfitCount {
                 count: 1,
                 first: "not a number".to_owned()
             }

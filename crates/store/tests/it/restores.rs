@@ -21,7 +21,7 @@ async fn changes(stream: &Stream, after: i64) -> (Vec<(String, String)>, i64) {
         })
         .await;
     let last = found.last().map_or(after, |row| row.cursor);
-    let text = |row: &store::records::StoredRecord, column: &str| match &row.values[column_index(column)] {
+    let text = |row: &domain::StoredRecord, column: &str| match &row.values[column_index(column)] {
         domain::Value::Text(text) => text.clone(),
         other => panic!("{other:?}"),
     };

@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
-use domain::{RunId, SyncId, Timestamp};
-use store::runs::{self, Ending, RunError, RunFilter, RunNotes, RunStatus, Trigger};
+use domain::{RunError, RunFilter, RunId, RunStatus, SyncFilter, SyncId, Timestamp, Trigger};
+use store::runs::{self, Ending, RunNotes};
 use store::schedule::{self, Claimed};
-use store::syncs::{self, SyncFilter};
+use store::syncs;
 use store::{Store, StoreError, slices};
 use testkit_macros::on_both_databases;
 

@@ -1,12 +1,12 @@
 //! The end of a run: its result, when the sync is due next, and whether the key may read it, stored in one transaction.
 
-use domain::{RunId, SyncId, Timestamp};
+use domain::{Problem, RunId, RunStatus, Sync, SyncId, Timestamp};
 use gateway::{Gateway, GatewayError, permission_problem};
-use store::connections::{self, Problem};
+use store::connections;
 use store::records::Lease;
-use store::runs::{self, RunStatus};
+use store::runs;
 use store::schedule::{self, Claimed};
-use store::syncs::{self, SyncRow};
+use store::syncs;
 use store::{DbConn, StoreError};
 
 use crate::checkpoint::Checkpoint;
@@ -219,7 +219,7 @@ impl Permission {
 fn note_permission(
     c: &mut DbConn,
     gateway: &Gateway,
-    sync: &SyncRow,
+    sync: &Sync,
     permission: Permission,
     updated_at: Timestamp,
     now: Timestamp,

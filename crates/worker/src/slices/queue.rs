@@ -3,7 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use domain::{SliceId, Timestamp};
-use store::slices::{NewSlice, SliceRow};
+use store::slices::NewSlice;
 use tokio::sync::Notify;
 
 use crate::context::Context;
@@ -32,8 +32,8 @@ impl From<Range> for Slice {
     }
 }
 
-impl From<SliceRow> for Slice {
-    fn from(row: SliceRow) -> Self {
+impl From<domain::Slice> for Slice {
+    fn from(row: domain::Slice) -> Self {
         Self {
             id: Some(row.id),
             range: row.from_at.map(|from| Range { from, to: row.to_at }),

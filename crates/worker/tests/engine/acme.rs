@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use domain::Timestamp;
+use domain::{StoredRecord, Timestamp};
 use registry::Registry;
 use serde_json::{Value as Json, json};
-use store::records::{self, Rows, StoredRecord};
+use store::records::{self, Rows};
 use testkit::{AppBuilder, Dialect, TestApp};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};

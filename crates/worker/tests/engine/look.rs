@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{ConnectionId, ProviderName, SyncName};
+use domain::{ConnectionId, ProviderName, StoredRecord, SyncName};
 use gateway::{ModelTable, SyncSelection};
 use serde_json::{Value as Json, json};
-use store::records::{self, ChangeQuery, StoredRecord};
+use store::records::{self, ChangeQuery};
 use testkit::{AppBuilder, TestApp, wait_until};
 use twilio_sim::RequestEntry;
 

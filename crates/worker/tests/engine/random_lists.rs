@@ -1,5 +1,6 @@
 //! Random lists, which change and go wrong while they are read, against what their source holds.
 
+use domain::StoredRecord;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
@@ -7,7 +8,6 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value as Json, json};
-use store::records::StoredRecord;
 use testkit::{Dialect, on_both_databases};
 use wiremock::ResponseTemplate;
 

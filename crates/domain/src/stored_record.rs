@@ -1,0 +1,57 @@
+//! Records as they are stored.
+
+use crate::{Timestamp, Value};
+
+/// A stored record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredRecord {
+    /// The provider's key of the record.
+    pub key: String,
+    /// The values in the model's order; all but the key are null if the record is marked as deleted.
+    pub values: Vec<Value>,
+    /// The fields that have no column, as a JSON object.
+    pub extra: Option<String>,
+    /// When it was first written.
+    pub first_seen_at: Timestamp,
+    /// When it was last written.
+    pub last_modified_at: Timestamp,
+    /// When it was marked as deleted.
+    pub deleted_at: Option<Timestamp>,
+    /// When it was pruned; all but the key and the columns that order and select rows are null then.
+    pub pruned_at: Option<Timestamp>,
+    /// Its change number: from 1 within its connection and model, without gaps when it is written.
+    pub cursor: i64,
+    /// Where a list continues after it.
+    pub position: Position,
+}
+
+/// The place of a record in a list, newest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Position {
+    /// The first of the model's `newest_by` columns that has a value; rows without any come last.
+    pub at: Option<Timestamp>,
+    /// The key as it is stored, which is a shortened one if the key has more than 1,000 bytes.
+    pub key: String,
+}
+
+/// What last happened to a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RecordAction {
+    /// It was inserted.
+    Added,
+    /// It was updated.
+    Updated,
+    /// It was marked as deleted.
+    Deleted,
+}
+
+impl StoredRecord {
+    /// Returns what last happened to the record.
+    pub fn last_action(&self) -> RecordAction {
+        match self.deleted_at {
+            Some(_) => RecordAction::Deleted,
+            None if self.first_seen_at == self.last_modified_at => RecordAction::Added,
+            None => RecordAction::Updated,
+        }
+    }
+}

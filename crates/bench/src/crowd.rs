@@ -1,6 +1,7 @@
 //! Very many connections to one account, made through the store as the gateway makes them, but without a call for each.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use domain::{Clock, Connection, ConnectionFilter, ConnectionName, Timestamp, Variant};
@@ -28,11 +29,11 @@ struct Template {
 ///
 /// The syncs are due at once. Their ticks, which count from the time when a sync was made, are spread evenly over `interval`
 /// microseconds, as those of connections are that were not all made in the same moment.
-pub(crate) async fn make(order: &AppOrder, count: u32, interval: i64) -> anyhow::Result<()> {
+pub(crate) async fn make(order: &AppOrder, count: u32, interval: Duration) -> anyhow::Result<()> {
     let app = App::start(order).await?;
     app.connect(&order.sim).await?;
     let template = Arc::new(app.template().await?);
-    let spread = interval / i64::from(count.max(1));
+    let spread = interval / count.max(1);
     let numbers: Vec<u32> = (1..count).collect();
     for batch in numbers.chunks(BATCH) {
         let (template, batch) = (Arc::clone(&template), batch.to_vec());
@@ -40,7 +41,7 @@ pub(crate) async fn make(order: &AppOrder, count: u32, interval: i64) -> anyhow:
             .store()
             .write(move |c| {
                 for number in batch {
-                    let made = template.now.plus(-spread * i64::from(number));
+                    let made = template.now.minus(spread * number);
                     template.copy(c, number, made)?;
                 }
                 Ok(())

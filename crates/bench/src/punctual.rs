@@ -146,8 +146,7 @@ impl Spread {
 
 /// Seconds from `earlier` to `later`; 0 if it is the other way round.
 pub(crate) fn span(later: Timestamp, earlier: Timestamp) -> f64 {
-    let micros = u64::try_from(later.since(earlier)).unwrap_or_default();
-    Duration::from_micros(micros).as_secs_f64()
+    later.since(earlier).as_secs_f64()
 }
 
 pub(crate) fn tell(report: &mut Report, measured: &Measured) {
@@ -243,7 +242,7 @@ mod tests {
     #[test]
     fn a_run_is_late_by_the_time_since_its_tick() {
         let schedule = registry::Schedule::parse_every(EVERY).unwrap();
-        let at = |seconds: i64| Timestamp::from_micros(seconds * Timestamp::SECOND);
+        let at = |seconds: i64| Timestamp::from_micros(seconds * 1_000_000);
         let due = schedule.jittered(at(60), 7);
         let run = |started: Timestamp| Run {
             sync: 7,

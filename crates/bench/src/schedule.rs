@@ -145,7 +145,7 @@ impl Stage {
         };
         let program = Program::new(options.program.as_deref(), folder, &order, options.concurrency)?;
         progress.step(format!("making {} connections", options.connections));
-        crowd::make(&order, options.connections, interval_micros()?).await?;
+        crowd::make(&order, options.connections, every()?).await?;
         database.settle().await?;
         progress.step("starting the program's processes".to_owned());
         let (mut workers, mut servers) = (Vec::new(), Vec::new());
@@ -362,7 +362,7 @@ fn every_minute(folder: &Path) -> anyhow::Result<PathBuf> {
     Ok(integrations)
 }
 
-fn interval_micros() -> anyhow::Result<i64> {
+fn every() -> anyhow::Result<Duration> {
     let schedule = registry::Schedule::parse_every(EVERY)?;
     schedule.interval().context("no interval")
 }

@@ -132,9 +132,8 @@ pub(crate) async fn run(mut orders: mpsc::Receiver<String>) -> anyhow::Result<()
         run.status == RunStatus::Succeeded && run.skipped == 0,
         "the run did not succeed: {run:?}"
     );
-    let micros = u64::try_from(finished_at.since(started_at)).unwrap_or_default();
     child::answer(&Told {
-        seconds: Duration::from_micros(micros).as_secs_f64(),
+        seconds: finished_at.since(started_at).as_secs_f64(),
         cpu,
         peak_memory: cpu::peak_memory()?,
         anonymous_memory,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use crate::Timestamp;
 
@@ -38,10 +39,21 @@ impl Clock {
         }
     }
 
-    /// Moves a manual clock on by `micros` microseconds; the system's clock is left alone.
-    pub fn advance(&self, micros: i64) {
-        if let Source::Manual(hand) = &self.0 {
-            hand.fetch_add(micros, Ordering::SeqCst);
+    /// Moves a manual clock forward; does nothing to the system's clock.
+    pub fn advance(&self, by: Duration) {
+        self.move_hand(|now| now.plus(by));
+    }
+
+    /// Moves a manual clock backward; does nothing to the system's clock.
+    pub fn turn_back(&self, by: Duration) {
+        self.move_hand(|now| now.minus(by));
+    }
+
+    fn move_hand(&self, to: impl Fn(Timestamp) -> Timestamp) {
+        if let Source::Manual(micros) = &self.0 {
+            micros.update(Ordering::SeqCst, Ordering::SeqCst, |now| {
+                to(Timestamp::from_micros(now)).as_micros()
+            });
         }
     }
 }

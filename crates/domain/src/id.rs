@@ -26,13 +26,9 @@ pub struct ParseIdError(&'static str);
 impl<K> Id<K> {
     /// A new id whose leading bits are `now`, the rest random (UUID version 7).
     pub fn new(now: Timestamp) -> Self {
-        let micros = now.as_micros().max(0);
-        let seconds = u64::try_from(micros / Timestamp::SECOND).unwrap_or_default();
-        let nanos = u32::try_from(micros % Timestamp::SECOND).unwrap_or_default() * 1_000;
-        Self(
-            Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanos)),
-            PhantomData,
-        )
+        let age = now.since(Timestamp::from_micros(0));
+        let time = uuid::Timestamp::from_unix(uuid::NoContext, age.as_secs(), age.subsec_nanos());
+        Self(Uuid::new_v7(time), PhantomData)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use chrono::{DateTime, Datelike, NaiveDate, SecondsFormat, Timelike, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -27,10 +28,13 @@ impl Timestamp {
         })
     }
 
-    /// Microseconds in a second.
-    pub const SECOND: i64 = 1_000_000;
-    /// Microseconds in a day.
-    pub const DAY: i64 = 86_400 * Self::SECOND;
+    /// One second.
+    pub const SECOND: Duration = Duration::from_secs(1);
+    /// One day of UTC.
+    pub const DAY: Duration = Duration::from_secs(MICROS_PER_DAY.unsigned_abs() / 1_000_000);
+    /// How far the clocks of two machines may differ. A stored time that is further ahead than that was written by a clock that was
+    /// wrong.
+    pub const CLOCK_SKEW: Duration = Duration::from_secs(60);
 
     /// From microseconds since 1970.
     pub const fn from_micros(micros: i64) -> Self {
@@ -52,35 +56,61 @@ impl Timestamp {
         DateTime::from_timestamp_micros(self.0).unwrap_or_default()
     }
 
-    /// This moment moved by `micros` microseconds, stopping at the ends of the range.
+    /// Returns the moment `duration` later, or the last one that a timestamp can hold.
     #[must_use]
-    pub const fn plus(self, micros: i64) -> Self {
-        Self(self.0.saturating_add(micros))
+    pub const fn plus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add_unsigned(whole_micros(duration)))
     }
 
-    /// Microseconds from `earlier` to this moment, negative if it is later.
-    pub const fn since(self, earlier: Self) -> i64 {
-        self.0.saturating_sub(earlier.0)
+    /// Returns the moment `duration` earlier, or the first one that a timestamp can hold.
+    #[must_use]
+    pub const fn minus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub_unsigned(whole_micros(duration)))
     }
 
-    /// How far the clocks of two machines may differ, in microseconds. A stored time that is further ahead than that was written by a
-    /// clock that was wrong.
-    pub const CLOCK_SKEW: i64 = 60 * Self::SECOND;
+    /// Returns the time that has passed from `earlier` to this moment; zero if `earlier` is in fact later.
+    pub const fn since(self, earlier: Self) -> Duration {
+        if earlier.0 > self.0 {
+            return Duration::ZERO;
+        }
+        Duration::from_micros(self.0.abs_diff(earlier.0))
+    }
 
-    /// Whether `interval` microseconds have passed since `last`, seen from this moment.
+    /// Whether `interval` has passed since `last`, seen from this moment.
     ///
     /// Also true if `last` is in the future by more than [`Timestamp::CLOCK_SKEW`]: when it really was is unknown, and waiting for it
     /// could take years.
-    pub const fn has_elapsed(self, interval: i64, last: Self) -> bool {
-        let age = self.since(last);
-        age >= interval || age < -Self::CLOCK_SKEW
+    pub fn has_elapsed(self, interval: Duration, last: Self) -> bool {
+        if last <= self {
+            self.since(last) >= interval
+        } else {
+            last.since(self) > Self::CLOCK_SKEW
+        }
+    }
+
+    /// Returns the last moment, not after this one, that is a whole number of `unit`s from 1970.
+    #[must_use]
+    pub fn floor_to(self, unit: Duration) -> Self {
+        let unit = i64::try_from(whole_micros(unit)).unwrap_or(i64::MAX).max(1);
+        Self(self.0.div_euclid(unit).saturating_mul(unit))
     }
 
     /// The first moment of this moment's UTC day.
     #[must_use]
     pub const fn day_start(self) -> Self {
-        Self(self.0.div_euclid(Self::DAY) * Self::DAY)
+        Self(self.0.div_euclid(MICROS_PER_DAY) * MICROS_PER_DAY)
     }
+}
+
+const MICROS_PER_DAY: i64 = 86_400_000_000;
+
+#[expect(
+    clippy::as_conversions,
+    reason = "`u64::from` is not const; a u32 always fits"
+)]
+const fn whole_micros(duration: Duration) -> u64 {
+    let whole = duration.as_secs().saturating_mul(1_000_000);
+    whole.saturating_add(duration.subsec_micros() as u64)
 }
 
 impl fmt::Display for Timestamp {

@@ -88,10 +88,9 @@ impl Actions<'_> {
 
     async fn with_key(&self, resolved: Resolved, key: String) -> Result<ActionOutput, GatewayError> {
         let holder = format!("{REQUEST_HOLDER}-{}", ActionId::random());
-        let lease = i64::try_from(REQUEST_LEASE.as_micros()).unwrap_or(i64::MAX / 4);
         let now = self.0.clock().now();
         let new = NewAction {
-            due_at: now.plus(lease),
+            due_at: now.plus(REQUEST_LEASE),
             holder: Some(holder.clone()),
             ..new_action(&resolved, Some(key), 1, now)
         };

@@ -16,10 +16,10 @@ use crate::gateway::Inner;
 const MAX_CONNECTIONS: i64 = 20;
 /// Failed attempts in a row after which the next one has to wait.
 const FREE_FAILURES: i64 = 5;
-/// The first wait, in microseconds; each further failure doubles it.
-const FIRST_WAIT: i64 = 15 * Timestamp::SECOND;
-/// The longest wait, in microseconds.
-const LONGEST_WAIT: i64 = 600 * Timestamp::SECOND;
+/// The first wait; each further failure doubles it.
+const FIRST_WAIT: Duration = Duration::from_secs(15);
+/// The longest wait.
+const LONGEST_WAIT: Duration = Duration::from_mins(10);
 
 impl Inner {
     /// Lets the session try credentials, if it may.
@@ -33,7 +33,7 @@ impl Inner {
             if let Some(retry_at) = attempts.retry_at.filter(|retry_at| *retry_at > now) {
                 return Ok(Err(GatewayError::TooManyAttempts {
                     failures: attempts.failures,
-                    retry_after: Duration::from_micros(retry_at.since(now).unsigned_abs()),
+                    retry_after: retry_at.since(now),
                 }));
             }
             let failures = attempts.failures.saturating_add(1);
@@ -90,13 +90,13 @@ fn may_connect(
     })
 }
 
-/// How long to wait after so many failures in a row, in microseconds.
-fn wait_after(failures: i64) -> Option<i64> {
+/// How long to wait after so many failures in a row.
+fn wait_after(failures: i64) -> Option<Duration> {
     let beyond = failures
         .checked_sub(FREE_FAILURES)
         .filter(|beyond| *beyond >= 0)?;
     let beyond = u32::try_from(beyond).unwrap_or(u32::MAX);
-    let doubled = 2_i64.saturating_pow(beyond.min(16)).saturating_mul(FIRST_WAIT);
+    let doubled = FIRST_WAIT.saturating_mul(1_u32 << beyond.min(16));
     Some(doubled.min(LONGEST_WAIT))
 }
 
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn waits_begin_with_the_fifth_failure_and_double_up_to_a_bound() {
-        let seconds = |failures| wait_after(failures).map(|wait| wait / Timestamp::SECOND);
+        let seconds = |failures| wait_after(failures).map(|wait| wait.as_secs());
         assert_eq!(
             [1, 4, 5, 6, 7].map(seconds),
             [None, None, Some(15), Some(30), Some(60)]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::{Connection, EnvironmentId, IntegrationKey, Timestamp};
 use registry::AuthMode;
@@ -23,8 +24,8 @@ use crate::patch::config_over;
 use crate::trial::needs_config;
 use crate::{Caller, Connected, FieldError, GatewayError, given};
 
-/// How long a session lasts, in microseconds, as in Nango's API.
-const LASTS: i64 = 30 * 60 * Timestamp::SECOND;
+/// How long a session lasts, as in Nango's API.
+const LASTS: Duration = Duration::from_mins(30);
 /// Query parameters of a front end that are no configuration of the connection, as in Nango's API.
 const NO_CONFIG: &str = "webhook_url";
 /// Where a front end gives the configuration.

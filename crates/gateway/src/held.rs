@@ -1,6 +1,7 @@
 //! Syncs that are kept from all workers, since their rows go.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::{Id, IdKind, Sync, SyncId, Timestamp};
 use store::{DbConn, StoreError, records, schedule};
@@ -10,8 +11,8 @@ use crate::gateway::Inner;
 
 /// Rows of a synced table that one transaction deletes, so that others get their turn.
 pub(crate) const DELETE_BATCH: i64 = 5_000;
-/// Without a sign of life for so long, in microseconds, whoever kept it is taken for dead and workers get it again.
-const LEASE: i64 = 600 * Timestamp::SECOND;
+/// Without a sign of life for so long, whoever kept it is taken for dead and workers get it again.
+const LEASE: Duration = Duration::from_mins(10);
 
 /// The name under which a sync is kept; no worker bears it, so that nobody makes it due meanwhile.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -163,8 +163,8 @@ pub struct Keys<'a>(pub(crate) &'a Inner);
 /// How long a good key is accepted without another read of the database.
 pub(crate) const CACHED: Duration = Duration::from_secs(2);
 
-/// A key's last use is noted at most this often, in microseconds: a write for each read would cost more than the read.
-const TOUCH_EVERY: i64 = 60 * domain::Timestamp::SECOND;
+/// A key's last use is noted at most this often: a write for each read would cost more than the read.
+const TOUCH_EVERY: Duration = Duration::from_mins(1);
 
 /// How long a request waits for that note.
 const TOUCH_WAIT: Duration = Duration::from_millis(100);

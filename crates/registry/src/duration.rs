@@ -1,13 +1,13 @@
 //! Lengths of time as people write them: `5 minutes`, `5m`, `half day`, `3 days`.
 
-use domain::Timestamp;
+use std::time::Duration;
 
-const MINUTE: i64 = 60;
-const HOUR: i64 = 60 * MINUTE;
-const DAY: i64 = 24 * HOUR;
+const MINUTE: u64 = 60;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
 
 /// Units and their seconds. The words are Nango's, with weeks and months counted too; a month is 30 days.
-const UNITS: &[(&[&str], i64)] = &[
+const UNITS: &[(&[&str], u64)] = &[
     (&["s", "sec", "secs", "second", "seconds"], 1),
     (&["m", "min", "mins", "minute", "minutes"], MINUTE),
     (&["h", "hr", "hrs", "hour", "hours"], HOUR),
@@ -15,29 +15,29 @@ const UNITS: &[(&[&str], i64)] = &[
     (&["week", "weeks"], 7 * DAY),
     (&["month", "months"], 30 * DAY),
 ];
-const FRACTIONS: &[(&str, i64)] = &[
+const FRACTIONS: &[(&str, u64)] = &[
     ("half day", DAY / 2),
     ("half hour", HOUR / 2),
     ("quarter hour", HOUR / 4),
 ];
 
 /// The longest length: a hundred years, so that no sum of a time and a length overflows.
-const LONGEST: i64 = 36_525 * DAY;
+const LONGEST: u64 = 36_525 * DAY;
 
-/// Microseconds of a positive length such as `3 days`; `None` if the text is none, or it is longer than a hundred years.
-pub(crate) fn parse(text: &str) -> Option<i64> {
+/// Reads a positive length of time such as `3 days`; `None` if the text is none, or it is longer than a hundred years.
+pub(crate) fn parse(text: &str) -> Option<Duration> {
     let text = text.trim();
     if let Some((_, seconds)) = FRACTIONS.iter().find(|(words, _)| *words == text) {
-        return Some(seconds * Timestamp::SECOND);
+        return Some(Duration::from_secs(*seconds));
     }
     let (count, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
-    let count: i64 = if count.is_empty() { 1 } else { count.parse().ok()? };
+    let count: u64 = if count.is_empty() { 1 } else { count.parse().ok()? };
     let unit = unit.strip_prefix(' ').unwrap_or(unit);
     let (_, seconds) = UNITS.iter().find(|(words, _)| words.contains(&unit))?;
     let seconds = count.checked_mul(*seconds)?;
     (1..=LONGEST)
         .contains(&seconds)
-        .then(|| seconds * Timestamp::SECOND)
+        .then(|| Duration::from_secs(seconds))
 }
 
 #[cfg(test)]
@@ -46,7 +46,7 @@ mod tests {
 
     #[test]
     fn lengths_read_as_people_write_them() {
-        let seconds = |text| parse(text).map(|micros| micros / Timestamp::SECOND);
+        let seconds = |text| parse(text).map(|length| length.as_secs());
         for (text, expected) in [
             ("5 minutes", 300),
             ("5m", 300),

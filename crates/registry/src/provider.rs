@@ -3,6 +3,7 @@
 //! Made from a file by [`crate::Registry`]; a value of these types has passed every check.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::{ActionName, Model, ProviderName, SyncName, TableName};
 use indexmap::IndexMap;
@@ -284,21 +285,21 @@ pub struct Window {
     pub format: BoundFormat,
     /// Whether rows exactly at the upper bound (with dates: on that day) are included; the lower one always is.
     pub to_inclusive: bool,
-    /// Microseconds of a slice of the first reading, a whole number of days with dates.
-    pub step: i64,
-    /// The widest range that the provider takes, in microseconds.
-    pub longest: Option<i64>,
+    /// The width of a slice of the backfill, a whole number of days with dates.
+    pub step: Duration,
+    /// The widest range that the provider takes.
+    pub longest: Option<Duration>,
     /// Slices read at once.
     pub parallel: u32,
     /// Pages after which a slice is split.
     pub split_after: u32,
-    /// How far back the provider keeps records, in microseconds.
-    pub retention: i64,
+    /// How far back the provider keeps records.
+    pub retention: Duration,
     /// The error code by which the provider says that a range begins before its retention.
     pub beyond_retention: Option<String>,
-    /// How far back the provider keeps records in any case, in microseconds: a 400 for a range that begins before that may mean
+    /// How far back the provider keeps records in any case: a 400 for a range that begins before that may mean
     /// that it keeps less than `retention`.
-    pub shortest_retention: i64,
+    pub shortest_retention: Duration,
 }
 
 /// How a bound is written.
@@ -317,10 +318,10 @@ pub enum BoundFormat {
 /// A trailing range that is read again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lookback {
-    /// How far back, in microseconds.
-    pub reach: i64,
-    /// At most this often, in microseconds; `None` for every run.
-    pub every: Option<i64>,
+    /// How far back.
+    pub reach: Duration,
+    /// At most this often; `None` for every run.
+    pub every: Option<Duration>,
 }
 
 /// Reading single records by key: those that are not final, and those that a list no longer shows.
@@ -348,8 +349,8 @@ pub struct Unfinished {
 /// Finding rows whose window column is empty, by reading the list without a filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Undated {
-    /// The whole list is read this often, in microseconds; each run reads its newest pages.
-    pub every: i64,
+    /// The whole list is read this often; each run reads its newest pages.
+    pub every: Duration,
     /// Pages of the whole list that one run reads at most; the next run goes on there.
     pub pages: u32,
 }

@@ -3,8 +3,9 @@
 mod cron;
 
 use std::fmt;
+use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta};
+use chrono::DateTime;
 use domain::Timestamp;
 
 use self::cron::Cron;
@@ -20,8 +21,7 @@ pub struct Schedule {
 
 #[derive(Debug, Clone)]
 enum Ticks {
-    /// Microseconds.
-    Every(i64),
+    Every(Duration),
     Cron(Box<Cron>),
 }
 
@@ -55,33 +55,34 @@ pub enum ScheduleError {
 }
 
 /// The shortest interval.
-const LEAST: i64 = 30 * Timestamp::SECOND;
+const LEAST: Duration = Duration::from_secs(30);
 /// Ticks of a cron expression with seconds whose distances are looked at: two a minute for more than an hour.
 const TICKS_LOOKED_AT: u32 = 150;
 /// The longest interval, and the longest text of a cron expression.
-const MOST: i64 = 366 * Timestamp::DAY;
+const MOST: Duration = Duration::from_hours(366 * 24);
 const LONGEST_EXPRESSION: usize = 255;
-/// The times, in microseconds since 1970, for which cron expressions are evaluated: a day before 1970 to a day before 2101.
-const CALENDAR: std::ops::Range<i64> = -Timestamp::DAY..4_133_894_400 * Timestamp::SECOND;
+/// The times for which cron expressions are evaluated: a day before 1970 to a day before 2101.
+const CALENDAR: std::ops::Range<Timestamp> =
+    Timestamp::from_micros(-86_400_000_000)..Timestamp::from_micros(4_133_894_400_000_000);
 /// The longest offsets by which runs are spread.
-const SPREAD_EVERY: i64 = 60 * Timestamp::SECOND;
-const SPREAD_CRON: i64 = 30 * Timestamp::SECOND;
+const SPREAD_EVERY: Duration = Duration::from_secs(60);
+const SPREAD_CRON: Duration = Duration::from_secs(30);
 
 impl Schedule {
     /// Reads `every 5 minutes`, `5m`, `every half day`, `every week`…; 30 seconds to 366 days.
     pub fn parse_every(text: &str) -> Result<Self, ScheduleError> {
         let text = text.trim();
         let length = text.strip_prefix("every ").unwrap_or(text);
-        let micros = duration::parse(length).ok_or_else(|| ScheduleError::Interval(text.to_owned()))?;
-        if micros < LEAST {
+        let interval = duration::parse(length).ok_or_else(|| ScheduleError::Interval(text.to_owned()))?;
+        if interval < LEAST {
             return Err(ScheduleError::TooOften(text.to_owned()));
         }
-        if micros > MOST {
+        if interval > MOST {
             return Err(ScheduleError::TooSeldom(text.to_owned()));
         }
         Ok(Self {
             text: text.to_owned(),
-            ticks: Ticks::Every(micros),
+            ticks: Ticks::Every(interval),
         })
     }
 
@@ -107,7 +108,7 @@ impl Schedule {
         let names_seconds = expression.split_whitespace().count() == 6;
         for _ in 0..if names_seconds { TICKS_LOOKED_AT } else { 0 } {
             let Some(next) = cron.next(last) else { break };
-            if next - last < TimeDelta::microseconds(LEAST) {
+            if (next - last).to_std().is_ok_and(|apart| apart < LEAST) {
                 return Err(ScheduleError::TooOften(expression.to_owned()));
             }
             last = next;
@@ -125,9 +126,10 @@ impl Schedule {
     pub fn next(&self, after: Timestamp, anchor: Timestamp) -> Timestamp {
         match &self.ticks {
             Ticks::Every(interval) => {
-                let into = i128::from(after.as_micros()) - i128::from(anchor.as_micros());
-                let left = i128::from(*interval) - into.rem_euclid(i128::from(*interval));
-                after.plus(i64::try_from(left).unwrap_or(*interval))
+                let since = i128::from(after.as_micros()) - i128::from(anchor.as_micros());
+                let length = i128::try_from(interval.as_micros()).unwrap_or(i128::MAX);
+                let left = u64::try_from(length - since.rem_euclid(length));
+                after.plus(left.map_or(*interval, Duration::from_micros))
             }
             Ticks::Cron(cron) => next_of(cron, after),
         }
@@ -139,16 +141,15 @@ impl Schedule {
     #[must_use]
     pub fn jittered(&self, next: Timestamp, seed: u64) -> Timestamp {
         let spread = match &self.ticks {
-            Ticks::Every(interval) => (interval / 10).min(SPREAD_EVERY),
+            Ticks::Every(interval) => (*interval / 10).min(SPREAD_EVERY),
             Ticks::Cron(cron) => (next_of(cron, next).since(next) / 10).min(SPREAD_CRON),
         };
-        let spread = u64::try_from(spread).unwrap_or_default();
-        let offset = i64::try_from(mix(seed) % (spread + 1)).unwrap_or_default();
-        next.plus(offset)
+        let spread = u64::try_from(spread.as_micros()).unwrap_or_default();
+        next.plus(Duration::from_micros(mix(seed) % (spread + 1)))
     }
 
-    /// Microseconds between two ticks; `None` for cron.
-    pub fn interval(&self) -> Option<i64> {
+    /// Returns the time between two ticks; `None` for cron.
+    pub fn interval(&self) -> Option<Duration> {
         match &self.ticks {
             Ticks::Every(interval) => Some(*interval),
             Ticks::Cron(_) => None,
@@ -158,7 +159,7 @@ impl Schedule {
 
 /// The first tick after `after`, or the next day where the calendar ends.
 fn next_of(cron: &Cron, after: Timestamp) -> Timestamp {
-    if !CALENDAR.contains(&after.as_micros()) {
+    if !CALENDAR.contains(&after) {
         return after.plus(Timestamp::DAY);
     }
     cron.next(after.to_chrono())

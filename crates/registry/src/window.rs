@@ -1,5 +1,7 @@
 //! The bounds of a window, as its provider takes them.
 
+use std::time::Duration;
+
 use domain::Timestamp;
 
 use crate::{BoundFormat, Window};
@@ -14,7 +16,7 @@ impl Window {
         if let (Some(name), Some(to)) = (&self.to, to) {
             // `to` itself belongs to the next range. Where the provider includes its bound, the bound is one unit less.
             let last = if self.to_inclusive {
-                to.plus(-self.granularity())
+                to.minus(self.granularity())
             } else {
                 to
             };
@@ -23,12 +25,12 @@ impl Window {
         query
     }
 
-    /// Returns the microseconds of the unit in which bounds are written.
-    pub fn granularity(&self) -> i64 {
+    /// Returns the unit in which bounds are written.
+    pub fn granularity(&self) -> Duration {
         match self.format {
             BoundFormat::Date => Timestamp::DAY,
             BoundFormat::DateTime | BoundFormat::UnixSeconds => Timestamp::SECOND,
-            BoundFormat::UnixMillis => 1_000,
+            BoundFormat::UnixMillis => Duration::from_millis(1),
         }
     }
 
@@ -36,8 +38,8 @@ impl Window {
         match self.format {
             BoundFormat::Date => time.to_chrono().format("%Y-%m-%d").to_string(),
             BoundFormat::DateTime => time.to_chrono().format("%Y-%m-%dT%H:%M:%SZ").to_string(),
-            BoundFormat::UnixSeconds => (time.as_micros().div_euclid(Timestamp::SECOND)).to_string(),
-            BoundFormat::UnixMillis => (time.as_micros().div_euclid(1_000)).to_string(),
+            BoundFormat::UnixSeconds => time.as_micros().div_euclid(1_000_000).to_string(),
+            BoundFormat::UnixMillis => time.as_micros().div_euclid(1_000).to_string(),
         }
     }
 }

@@ -288,7 +288,7 @@ type Due = (
 
 /// Both columns of a due time that is written at `now`: `due_within` tells how far ahead it was then, as in the schedule of syncs.
 fn due(at: Option<Timestamp>, now: Timestamp) -> Due {
-    let within = at.map_or(0, |at| at.since(now).max(0));
+    let within = at.map_or(0, |at| at.as_micros().saturating_sub(now.as_micros()).max(0));
     (
         actions::due_at.eq(at.map(Timestamp::as_micros)),
         actions::due_within.eq(within),

@@ -160,7 +160,7 @@ pub(crate) type Due = (
 /// Both columns of a due time that is written at `now`.
 pub(crate) fn due(at: impl Into<Option<Timestamp>>, now: Timestamp) -> Due {
     let at = at.into();
-    let within = at.map_or(0, |at| at.since(now).max(0));
+    let within = at.map_or(0, |at| at.as_micros().saturating_sub(now.as_micros()).max(0));
     (
         schedule::due_at.eq(at.map(Timestamp::as_micros)),
         schedule::due_within.eq(within),

@@ -114,8 +114,7 @@ impl TestApp {
 
     /// Moves the clock and the simulator's.
     pub fn advance(&self, by: Duration) {
-        self.clock
-            .advance(i64::try_from(by.as_micros()).expect("a span that a test waits"));
+        self.clock.advance(by);
         self.simulator
             .advance(chrono::Duration::from_std(by).expect("a span that a test waits"));
     }

@@ -20,7 +20,7 @@ use crate::client::Client;
 use crate::logs::TestLog;
 
 /// When tests begin by the clock in hand: a Wednesday, at noon.
-const START: i64 = 1_793_793_600 * Timestamp::SECOND;
+const START: i64 = 1_793_793_600_000_000;
 
 /// What an app is to be like.
 #[derive(Debug)]

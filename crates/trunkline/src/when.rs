@@ -2,9 +2,9 @@
 
 use domain::Timestamp;
 
-const MINUTE: i64 = 60;
-const HOUR: i64 = 60 * MINUTE;
-const DAY: i64 = 24 * HOUR;
+const MINUTE: u64 = 60;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
 
 /// The moment that a text names, if it is a whole ISO 8601 time.
 fn parse(text: &str) -> Option<Timestamp> {
@@ -29,8 +29,8 @@ pub(crate) fn relative(text: &str, now: Timestamp) -> String {
     let Some(time) = parse(text) else {
         return text.to_owned();
     };
-    let seconds = now.since(time) / Timestamp::SECOND;
-    let distance = match seconds.abs() {
+    let seconds = now.since(time).max(time.since(now)).as_secs();
+    let distance = match seconds {
         0..5 => return "now".to_owned(),
         far @ ..MINUTE => format!("{far} s"),
         far @ ..HOUR => format!("{} min", far / MINUTE),
@@ -38,7 +38,7 @@ pub(crate) fn relative(text: &str, now: Timestamp) -> String {
         far if far < 90 * DAY => format!("{} days", far / DAY),
         _ => return absolute(text).chars().take(10).collect(),
     };
-    if seconds < 0 {
+    if time > now {
         format!("in {distance}")
     } else {
         format!("{distance} ago")

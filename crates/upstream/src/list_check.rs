@@ -83,12 +83,9 @@ impl Upstream {
     /// newest range.
     fn smallest_page(&self, target: &Target, sync: &Sync) -> Result<Call, CallError> {
         let newest = sync.window.as_ref().map(|window| {
-            let (unit, width) = (
-                window.granularity(),
-                window.longest.unwrap_or(window.step).min(window.step),
-            );
-            let from = self.now().plus(width.saturating_neg()).as_micros();
-            window.bounds(domain::Timestamp::from_micros(from.div_euclid(unit) * unit), None)
+            let width = window.longest.unwrap_or(window.step).min(window.step);
+            let from = self.now().minus(width).floor_to(window.granularity());
+            window.bounds(from, None)
         });
         let call = target.list_call(&sync.request, &newest.unwrap_or_default())?;
         let mut call = first_page(&sync.paginate, call);

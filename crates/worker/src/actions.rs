@@ -13,10 +13,10 @@ use crate::worker::not_now;
 
 /// Actions of one connection under way at once, so that its backlog leaves room for others.
 const EACH: i64 = 8;
-/// How long results are kept, and keys with them, in microseconds. As in Nango.
-const KEEP: i64 = 5 * Timestamp::DAY;
-/// How often old results are looked for, in microseconds.
-const TIDY_EVERY: i64 = 3_600 * Timestamp::SECOND;
+/// How long results are kept, and keys with them. As in Nango.
+const KEEP: Duration = Duration::from_hours(5 * 24);
+/// How often old results are looked for.
+const TIDY_EVERY: Duration = Duration::from_hours(1);
 
 /// Carries out actions for one worker.
 pub(crate) struct ActionLoop {
@@ -65,7 +65,7 @@ impl ActionLoop {
             return Vec::new();
         }
         let (now, id) = (self.gateway.clock().now(), self.id.clone());
-        let lease = i64::try_from(self.options.lease.as_micros()).unwrap_or(i64::MAX / 4);
+        let lease = self.options.lease;
         let limit = i64::try_from(free).unwrap_or(i64::MAX);
         let claimed = self
             .gateway
@@ -84,11 +84,8 @@ impl ActionLoop {
         let next = self.gateway.store().read(actions::next_due).await.ok().flatten();
         let now = self.gateway.clock().now();
         next.map(|due| due.since(now))
-            .filter(|wait| *wait > 0)
-            .and_then(|wait| u64::try_from(wait).ok())
-            .map_or(self.options.poll, |wait| {
-                Duration::from_micros(wait).min(self.options.poll)
-            })
+            .filter(|wait| !wait.is_zero())
+            .map_or(self.options.poll, |wait| wait.min(self.options.poll))
     }
 
     async fn tidy(&self, last: &mut Option<Timestamp>) {
@@ -100,7 +97,7 @@ impl ActionLoop {
         let old = self
             .gateway
             .store()
-            .write(move |c| actions::prune(c, now.plus(-KEEP), now))
+            .write(move |c| actions::prune(c, now.minus(KEEP), now))
             .await;
         if let Err(error) = old {
             not_now(

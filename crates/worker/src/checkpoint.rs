@@ -3,13 +3,14 @@
 //! It is stored as JSON with the sync, after the pages that it covers or in their transaction. Names never change.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use domain::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 /// Every correct clock shows a later time than this: 2026-01-01.
-const EARLIEST: Timestamp = Timestamp::from_micros(1_767_225_600 * Timestamp::SECOND);
+const EARLIEST: Timestamp = Timestamp::from_micros(1_767_225_600_000_000);
 
 /// How far a sync has read.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -20,7 +21,7 @@ pub(crate) struct Checkpoint {
     /// When the backfill was complete.
     pub(crate) backfilled: Option<Timestamp>,
     /// When each lookback window was last read whole, by its reach in microseconds.
-    pub(crate) lookbacks: BTreeMap<i64, Timestamp>,
+    pub(crate) lookbacks: BTreeMap<u64, Timestamp>,
     /// The newest pages were searched for rows without a date up to this time.
     pub(crate) head: Option<Timestamp>,
     /// How far the scan of the whole list for rows without a date is.
@@ -52,6 +53,17 @@ pub(crate) struct Followed {
 }
 
 impl Checkpoint {
+    /// Returns when the lookback window of this reach was last read.
+    pub(crate) fn lookback(&self, reach: Duration) -> Option<Timestamp> {
+        self.lookbacks.get(&lookback_key(reach)).copied()
+    }
+
+    /// Notes that the lookback windows of these reaches were read at `now`.
+    pub(crate) fn note_lookbacks(&mut self, reaches: Vec<Duration>, now: Timestamp) {
+        let read = reaches.into_iter().map(|reach| (lookback_key(reach), now));
+        self.lookbacks.extend(read);
+    }
+
     /// Reads the stored JSON. If it cannot be read, nothing counts as read yet: reading again is always right.
     pub(crate) fn from_json(stored: &Json) -> Self {
         serde_json::from_value(stored.clone()).unwrap_or_default()
@@ -89,4 +101,8 @@ impl Checkpoint {
     pub(crate) fn to_json(&self) -> Json {
         serde_json::to_value(self).unwrap_or_else(|_| Json::Object(serde_json::Map::new()))
     }
+}
+
+fn lookback_key(reach: Duration) -> u64 {
+    u64::try_from(reach.as_micros()).unwrap_or(u64::MAX)
 }

@@ -1,5 +1,7 @@
 //! Plans which ranges of a list a run reads: pure functions of the sync's declaration, its checkpoint and the time.
 
+use std::time::Duration;
+
 use domain::Timestamp;
 use registry::{Sync, Window};
 
@@ -23,9 +25,9 @@ impl Range {
         (newer, older)
     }
 
-    /// How many microseconds it covers up to `now`.
-    pub(crate) fn width(self, now: Timestamp) -> i64 {
-        self.to.unwrap_or(now).since(self.from).max(0)
+    /// How long it is, up to `now`.
+    pub(crate) fn width(self, now: Timestamp) -> Duration {
+        self.to.unwrap_or(now).since(self.from)
     }
 }
 
@@ -41,11 +43,11 @@ pub(crate) fn backfill(window: &Window, now: Timestamp) -> Vec<Range> {
         }];
     }
     let mut slices = Vec::new();
-    let longest = window.longest.unwrap_or(i64::MAX);
+    let longest = window.longest.unwrap_or(Duration::MAX);
     let (mut to, mut width) = (None, window.step.min(longest).max(window.granularity()));
     let mut top = ceil(window, now);
     loop {
-        let from = align(window, top.plus(width.saturating_neg())).max(floor);
+        let from = align(window, top.minus(width)).max(floor);
         slices.push(Range { from, to });
         if from <= floor {
             return slices;
@@ -59,12 +61,12 @@ pub(crate) fn backfill(window: &Window, now: Timestamp) -> Vec<Range> {
 
 /// Returns the earliest time that may be requested: with dates, the first whole day within the retention.
 pub(crate) fn floor(window: &Window, now: Timestamp) -> Timestamp {
-    ceil(window, now.plus(window.retention.saturating_neg()))
+    ceil(window, now.minus(window.retention))
 }
 
 /// Returns the time from which the provider keeps records in any case.
 pub(crate) fn surely_kept(window: &Window, now: Timestamp) -> Timestamp {
-    align(window, now.plus(window.shortest_retention.saturating_neg()))
+    align(window, now.minus(window.shortest_retention))
 }
 
 /// Returns the beginning of the unit of the window's bounds that contains `time`.
@@ -83,15 +85,15 @@ pub(crate) fn lookback(
     window: &Window,
     checkpoint: &Checkpoint,
     now: Timestamp,
-) -> Option<(Range, Vec<i64>)> {
-    let due = |every: Option<i64>, last: Option<&Timestamp>| match (every, last) {
-        (Some(every), Some(last)) => now.has_elapsed(every, *last),
+) -> Option<(Range, Vec<Duration>)> {
+    let due = |every: Option<Duration>, last: Option<Timestamp>| match (every, last) {
+        (Some(every), Some(last)) => now.has_elapsed(every, last),
         _ => true,
     };
     let reach = sync
         .lookback
         .iter()
-        .filter(|lookback| due(lookback.every, checkpoint.lookbacks.get(&lookback.reach)))
+        .filter(|lookback| due(lookback.every, checkpoint.lookback(lookback.reach)))
         .map(|lookback| lookback.reach)
         .max()?;
     let done = sync
@@ -100,7 +102,7 @@ pub(crate) fn lookback(
         .map(|lookback| lookback.reach)
         .filter(|other| *other <= reach)
         .collect();
-    let from = align(window, now.plus(reach.saturating_neg())).max(floor(window, now));
+    let from = align(window, now.minus(reach)).max(floor(window, now));
     Some((Range { from, to: None }, done))
 }
 
@@ -123,12 +125,11 @@ pub(crate) fn halve(window: &Window, range: Range, now: Timestamp) -> Option<Tim
 }
 
 fn align(window: &Window, time: Timestamp) -> Timestamp {
-    let unit = window.granularity();
-    Timestamp::from_micros(time.as_micros().div_euclid(unit) * unit)
+    time.floor_to(window.granularity())
 }
 
 fn ceil(window: &Window, time: Timestamp) -> Timestamp {
-    align(window, time.plus(window.granularity() - 1))
+    align(window, time.plus(window.granularity() - Duration::from_micros(1)))
 }
 
 #[cfg(test)]
@@ -138,7 +139,7 @@ mod tests {
 
     use super::*;
 
-    fn window(format: BoundFormat, step_days: i64, retention_days: i64) -> Window {
+    fn window(format: BoundFormat, step_days: u32, retention_days: u32) -> Window {
         Window {
             column: "date_sent".parse().unwrap(),
             from: Some("DateSent>".to_owned()),
@@ -241,7 +242,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn slices_always_end_and_cover(step in 1i64..500, retention in 1i64..4000, micros in 0i64..4_102_444_800_000_000) {
+        fn slices_always_end_and_cover(step in 1u32..500, retention in 1u32..4000, micros in 0i64..4_102_444_800_000_000) {
             for format in [BoundFormat::Date, BoundFormat::DateTime, BoundFormat::UnixSeconds, BoundFormat::UnixMillis] {
                 let window = window(format, step, retention);
                 let now = Timestamp::from_micros(micros);
@@ -256,7 +257,7 @@ mod tests {
         }
 
         #[test]
-        fn a_cut_leaves_both_parts_something(days in 0i64..1000, part in 0i64..86_400) {
+        fn a_cut_leaves_both_parts_something(days in 0u32..1000, part in 0u32..86_400) {
             let window = window(BoundFormat::Date, 7, 400);
             let from: Timestamp = "2024-01-01".parse().unwrap();
             let reached = from.plus(days * Timestamp::DAY + part * Timestamp::SECOND);

@@ -7,6 +7,7 @@ mod limits;
 mod queue;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::{Record, Timestamp, Value};
 use store::records::SliceChange;
@@ -246,7 +247,7 @@ impl<'a> Reader<'a> {
         let write = Write {
             slice,
             // The progress within this slice counts only once the slice is finished.
-            progress: self.slice.id.and_then(|_| self.queue.add_covered(0)),
+            progress: self.slice.id.and_then(|_| self.queue.add_covered(Duration::ZERO)),
             ..write
         };
         let lost = kept_and_lost.map(|(_, lost)| lost);
@@ -291,7 +292,10 @@ impl<'a> Reader<'a> {
 
     /// Writes a page after which nothing of the slice is left to read.
     async fn finish_whole(&self, write: Write) -> Result<(), Failure> {
-        let covered = self.slice.range.map_or(0, |range| range.width(self.now));
+        let covered = self
+            .slice
+            .range
+            .map_or(Duration::ZERO, |range| range.width(self.now));
         let write = Write {
             progress: self.slice.id.and_then(|_| self.queue.add_covered(covered)),
             ..self.with_end(write)

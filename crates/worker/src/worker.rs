@@ -27,8 +27,8 @@ impl IdKind for WorkerKind {
     const PREFIX: &'static str = "worker";
 }
 
-/// How often due times are looked for that a wrong clock has written, in microseconds.
-const RELEASE_EVERY: i64 = 60 * Timestamp::SECOND;
+/// How often due times are looked for that a wrong clock has written.
+const RELEASE_EVERY: Duration = Duration::from_mins(1);
 /// Syncs that fall due within this time are claimed together, since a claim costs the database as much as a run does beside it. A sync that
 /// another worker is just claiming is not asked for in a tight loop either.
 const GATHER: Duration = Duration::from_millis(100);
@@ -149,7 +149,7 @@ impl Worker {
     async fn claim(&self, free: usize, holder: &str) -> (Vec<Claimed>, Option<Timestamp>) {
         let (now, holder) = (self.gateway.clock().now(), holder.to_owned());
         let (until, limit) = (
-            now.plus(self.lease_micros()),
+            now.plus(self.options.lease),
             i64::try_from(free).unwrap_or(i64::MAX),
         );
         let claimed = self.gateway.store().write(move |c| {
@@ -162,10 +162,6 @@ impl Worker {
         })
     }
 
-    fn lease_micros(&self) -> i64 {
-        i64::try_from(self.options.lease.as_micros()).unwrap_or(i64::MAX / 4)
-    }
-
     /// Carries out a run while its lease is renewed, and cancels it if the lease is lost. Returns whether its sync is due again at once.
     fn hold(
         &self,
@@ -174,8 +170,8 @@ impl Worker {
         stopping: CancellationToken,
     ) -> impl Future<Output = bool> + Send + 'static {
         let (gateway, sync) = (self.gateway.clone(), claimed.sync.id);
-        let (lease, length) = (self.lease_micros(), self.options.lease);
-        let (every, bounds) = (length / 3, self.options.lists);
+        let lease = self.options.lease;
+        let (every, bounds) = (lease / 3, self.options.lists);
         // Every line about the run says whose it is.
         let span = tracing::info_span!(
             "run",
@@ -197,7 +193,7 @@ impl Worker {
                         .await
                     {
                         Ok(true) => renewed = began,
-                        Err(error) if renewed.elapsed() < length => {
+                        Err(error) if renewed.elapsed() < lease => {
                             not_now(&error, "a lease could not be renewed yet");
                         }
                         Ok(false) | Err(_) => break,
@@ -217,17 +213,16 @@ impl Worker {
 
     /// How long to wait before the next claim: until a sync is due, at most the time between two looks.
     fn pause(&self, next_due: Option<Timestamp>) -> Duration {
-        let wait = next_due.map_or(i64::MAX, |due| due.since(self.gateway.clock().now()));
-        let wait = Duration::from_micros(u64::try_from(wait).unwrap_or_default());
+        let wait = next_due.map_or(Duration::MAX, |due| due.since(self.gateway.clock().now()));
         wait.max(GATHER).min(self.options.poll)
     }
 
     /// Takes old runs away, for as long as it is polled.
     async fn tidy(&self) -> std::convert::Infallible {
-        let keep = i64::try_from(self.options.keep_runs.as_micros()).unwrap_or(i64::MAX / 4);
+        let keep = self.options.keep_runs;
         loop {
             let now = self.gateway.clock().now();
-            let before = now.plus(-keep);
+            let before = now.minus(keep);
             let pruned = self
                 .gateway
                 .store()

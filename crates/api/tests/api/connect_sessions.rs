@@ -50,7 +50,7 @@ async fn a_session_lasts_half_an_hour_and_shows_what_it_was_made_with(app: TestA
     );
     assert_eq!(session.get("connect_link"), None, "there is no page to link to");
     let ends: domain::Timestamp = session["expires_at"].as_str().unwrap().parse().unwrap();
-    assert_eq!(ends.since(app.clock().now()), 30 * 60 * domain::Timestamp::SECOND);
+    assert_eq!(ends.since(app.clock().now()), Duration::from_mins(30));
     let client = holder(&app, &session);
     let shown = client.get("/connect/session").await.expect(200).json();
     let colour = json!({ "primary": "#00B2E3" });

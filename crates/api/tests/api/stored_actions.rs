@@ -1,5 +1,7 @@
 //! Actions that are stored: asynchronous ones, and those with a key by which they are not done twice.
 
+use std::time::Duration;
+
 use serde_json::{Value as Json, json};
 use store::Dialect;
 use testkit::{AppBuilder, TestApp, on_both_databases};
@@ -163,7 +165,7 @@ async fn a_backlog_of_one_connection_does_not_delay_others() {
     let now = app.clock().now();
     let first = app
         .store()
-        .write(move |c| store::actions::claim(c, now, now.plus(1_000_000), "w1", 32, 8))
+        .write(move |c| store::actions::claim(c, now, now.plus(Duration::from_secs(1)), "w1", 32, 8))
         .await
         .unwrap();
     assert_eq!(
@@ -180,7 +182,7 @@ async fn a_backlog_of_one_connection_does_not_delay_others() {
     );
     let second = app
         .store()
-        .write(move |c| store::actions::claim(c, now, now.plus(1_000_000), "w2", 32, 8))
+        .write(move |c| store::actions::claim(c, now, now.plus(Duration::from_secs(1)), "w2", 32, 8))
         .await
         .unwrap();
     assert!(
@@ -199,7 +201,7 @@ async fn an_action_of_a_dead_process_is_repeated_only_if_it_is_safe() {
     let now = app.clock().now();
     app.store()
         .write(move |c| {
-            for row in store::actions::claim(c, now, now.plus(1_000_000), "dead", 32, 8)? {
+            for row in store::actions::claim(c, now, now.plus(Duration::from_secs(1)), "dead", 32, 8)? {
                 if row
                     .input
                     .as_ref()

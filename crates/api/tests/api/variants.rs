@@ -325,11 +325,11 @@ async fn twilio(app: &TestApp) -> Json {
 }
 
 /// Seconds until the next run.
-async fn wait(app: &TestApp) -> i64 {
+async fn wait(app: &TestApp) -> u64 {
     let state = twilio(app).await;
     let next = state["nextScheduledSyncAt"].as_str().unwrap();
     let next: domain::Timestamp = next.parse().unwrap();
-    next.since(app.clock().now()) / domain::Timestamp::SECOND
+    next.since(app.clock().now()).as_secs()
 }
 
 #[on_both_databases]

@@ -122,7 +122,9 @@ pub(super) fn iso8601(text: &str) -> Option<Timestamp> {
         return None;
     }
     let seconds = i64::from(hour) * 3_600 + i64::from(minute) * 60 + i64::from(second) - offset;
-    Some(midnight.plus(seconds * Timestamp::SECOND + micros))
+    Some(Timestamp::from_micros(
+        midnight.as_micros() + seconds * 1_000_000 + micros,
+    ))
 }
 
 /// What is left to be read of a time.

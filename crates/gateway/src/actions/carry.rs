@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{ActionJob, ActionStatus, Connection, Timestamp};
+use domain::{ActionJob, ActionStatus, Connection};
 use registry::Action;
 use serde_json::Value as Json;
 use store::actions::{self, ActionEnd};
@@ -15,9 +15,9 @@ use crate::{Gateway, GatewayError};
 
 /// A repeatable action that was cut off so many times beyond its attempts is given up: it may be what ends the processes.
 const MOST_CUT_OFF: i64 = 10;
-/// The wait before the second attempt, in microseconds; it doubles up to the longest. As in Nango.
-const FIRST_WAIT: i64 = 3 * Timestamp::SECOND;
-const LONGEST_WAIT: i64 = 600 * Timestamp::SECOND;
+/// The wait before the second attempt; it doubles up to the longest. As in Nango.
+const FIRST_WAIT: Duration = Duration::from_secs(3);
+const LONGEST_WAIT: Duration = Duration::from_mins(10);
 
 impl Gateway {
     /// Resolves when an action was stored for the workers by this process.
@@ -77,13 +77,12 @@ impl Gateway {
 
     /// Prolongs the lease for as long as it is polled.
     async fn keep_alive(&self, number: i64, holder: &str, lease: Duration) -> std::convert::Infallible {
-        let micros = i64::try_from(lease.as_micros()).unwrap_or(i64::MAX / 4);
         loop {
             tokio::time::sleep(lease / 3).await;
             let (holder, now) = (holder.to_owned(), self.clock().now());
             let beat = self
                 .store()
-                .write(move |c| actions::heartbeat(c, number, &holder, now.plus(micros), now))
+                .write(move |c| actions::heartbeat(c, number, &holder, now.plus(lease), now))
                 .await;
             // The call is not stopped: stopping it would not undo it.
             match beat {
@@ -198,9 +197,8 @@ fn failed(failure: &ActionFailure, free_key: bool) -> ActionEnd {
     }
 }
 
-/// How long to wait after so many attempts before, in microseconds; at least what the provider asks for.
-fn pause(attempts: i64, asked: Duration) -> i64 {
-    let doubled = FIRST_WAIT.saturating_mul(1_i64 << attempts.clamp(0, 20));
-    let asked = i64::try_from(asked.as_micros()).unwrap_or(i64::MAX / 4);
+/// How long to wait after so many attempts before; at least what the provider asks for.
+fn pause(attempts: i64, asked: Duration) -> Duration {
+    let doubled = FIRST_WAIT.saturating_mul(1_u32 << attempts.clamp(0, 20));
     doubled.min(LONGEST_WAIT).max(asked)
 }

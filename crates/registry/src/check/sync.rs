@@ -1,8 +1,9 @@
 //! A sync: the list, when it is read, and by which windows.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use domain::{ColumnKind, SyncName, Timestamp};
+use domain::{ColumnKind, SyncName};
 use indexmap::IndexMap;
 
 use super::model::{self, Columns, declared, timestamp};
@@ -180,7 +181,7 @@ fn request(
 }
 
 /// A length of time, or an error at `path`.
-fn length(text: &str, path: &Path, report: &mut Report<'_>) -> Option<i64> {
+fn length(text: &str, path: &Path, report: &mut Report<'_>) -> Option<Duration> {
     report.take(
         path,
         duration::parse(text)
@@ -189,15 +190,15 @@ fn length(text: &str, path: &Path, report: &mut Report<'_>) -> Option<i64> {
 }
 
 /// A length of time that bounds written as dates can express.
-fn length_in(format: FormatName, text: &str, path: &Path, report: &mut Report<'_>) -> Option<i64> {
-    let micros = length(text, path, report)?;
-    if format == FormatName::Date && micros % Timestamp::DAY != 0 {
+fn length_in(format: FormatName, text: &str, path: &Path, report: &mut Report<'_>) -> Option<Duration> {
+    let length = length(text, path, report)?;
+    if format == FormatName::Date && length.as_secs() % 86_400 != 0 {
         report.error(
             path,
             "must be whole days, since the window's bounds are written as dates",
         );
     }
-    Some(micros)
+    Some(length)
 }
 
 fn window(

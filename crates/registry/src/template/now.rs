@@ -40,8 +40,8 @@ const LETTERS: [(&str, &str); 24] = [
 /// Without a format it is ISO 8601 in UTC with milliseconds: `2026-11-21T10:00:00.000Z`. `X` are seconds and `x` milliseconds
 /// since 1970; what stands in `[…]` is itself.
 pub fn now_value(hole: &str, now: Timestamp) -> Option<String> {
-    let (shift, format) = parsed(hole)?;
-    let time = now.plus(shift).to_chrono();
+    let (time, format) = parsed(hole, now)?;
+    let time = time.to_chrono();
     Some(match format {
         "" => time.to_rfc3339_opts(SecondsFormat::Millis, true),
         format => formatted(&time, format),
@@ -61,26 +61,27 @@ pub(super) fn length(text: &str) -> Option<usize> {
 
 /// Whether a hole's name asks for the time.
 pub(crate) fn is_time(hole: &str) -> bool {
-    parsed(hole).is_some()
+    parsed(hole, Timestamp::from_micros(0)).is_some()
 }
 
-/// By how many microseconds the time is shifted, and the format.
-fn parsed(hole: &str) -> Option<(i64, &str)> {
+/// Returns the time that the hole asks for at `now`, and its format.
+fn parsed(hole: &str, now: Timestamp) -> Option<(Timestamp, &str)> {
     let rest = hole.strip_prefix("now")?;
     if rest.is_empty() {
-        return Some((0, ""));
+        return Some((now, ""));
     }
     if let Some(format) = rest.strip_prefix(':') {
-        return Some((0, format));
+        return Some((now, format));
     }
-    let (sign, rest) = match rest.strip_prefix('+') {
-        Some(rest) => (1, rest),
-        None => (-1, rest.strip_prefix('-')?),
-    };
-    let (amount, rest) = rest.split_once(':')?;
+    let (amount, rest) = rest.strip_prefix(['+', '-'])?.split_once(':')?;
     let (unit, format) = rest.split_once(':').unwrap_or((rest, ""));
     let shift = duration::parse(&format!("{amount} {unit}"))?;
-    Some((sign * shift, format))
+    let time = if hole.starts_with("now+") {
+        now.plus(shift)
+    } else {
+        now.minus(shift)
+    };
+    Some((time, format))
 }
 
 fn formatted(time: &DateTime<Utc>, format: &str) -> String {

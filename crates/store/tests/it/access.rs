@@ -1,5 +1,7 @@
 //! Environments, API keys, vault keys and sealed credentials.
 
+use std::time::Duration;
+
 use domain::{ApiKeyId, Timestamp};
 use store::api_keys::{self, NewApiKey};
 use store::vault_keys::{self, VaultKey};
@@ -66,7 +68,7 @@ async fn a_revoked_key_is_not_found_and_another_environment_cannot_revoke_it(fix
     );
     fixture
         .store
-        .write(move |c| api_keys::touch(c, id, NOW.plus(1)))
+        .write(move |c| api_keys::touch(c, id, NOW.plus(Duration::from_micros(1))))
         .await
         .unwrap();
     let refused = fixture
@@ -85,12 +87,12 @@ async fn a_revoked_key_is_not_found_and_another_environment_cannot_revoke_it(fix
 
     fixture
         .store
-        .write(move |c| api_keys::revoke(c, ours, id, NOW.plus(2)))
+        .write(move |c| api_keys::revoke(c, ours, id, NOW.plus(Duration::from_micros(2))))
         .await
         .unwrap();
     fixture
         .store
-        .write(move |c| api_keys::revoke(c, ours, id, NOW.plus(3)))
+        .write(move |c| api_keys::revoke(c, ours, id, NOW.plus(Duration::from_micros(3))))
         .await
         .unwrap();
     assert_eq!(
@@ -117,7 +119,10 @@ async fn a_revoked_key_is_not_found_and_another_environment_cannot_revoke_it(fix
         .remove(0);
     assert_eq!(
         (row.last_used_at, row.revoked_at),
-        (Some(NOW.plus(1)), Some(NOW.plus(2)))
+        (
+            Some(NOW.plus(Duration::from_micros(1))),
+            Some(NOW.plus(Duration::from_micros(2)))
+        )
     );
 }
 
@@ -178,10 +183,10 @@ async fn a_vault_key_is_kept_and_retired(fixture: Fixture) {
         created_at: at,
         retired_at: None,
     };
-    let (second, first) = (key("b", NOW.plus(1)), key("a", NOW));
+    let (second, first) = (key("b", NOW.plus(Duration::from_micros(1))), key("a", NOW));
     let expected = vec![
         VaultKey {
-            retired_at: Some(NOW.plus(2)),
+            retired_at: Some(NOW.plus(Duration::from_micros(2))),
             ..first.clone()
         },
         second.clone(),
@@ -192,7 +197,7 @@ async fn a_vault_key_is_kept_and_retired(fixture: Fixture) {
             for key in [&second, &first, &first] {
                 vault_keys::ensure(c, key)?;
             }
-            vault_keys::retire(c, "a", NOW.plus(2))
+            vault_keys::retire(c, "a", NOW.plus(Duration::from_micros(2)))
         })
         .await
         .unwrap();

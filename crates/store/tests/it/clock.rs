@@ -1,5 +1,7 @@
 //! Times that a wrong clock wrote, seen by a right one.
 
+use std::time::Duration;
+
 use domain::{ActionId, RunStatus, Timestamp, Trigger};
 use serde_json::json;
 use store::actions::{self, ActionEnd, NewAction};
@@ -10,9 +12,9 @@ use testkit_macros::on_both_databases;
 
 use crate::fixture::{Fixture, NOW};
 
-const MINUTE: i64 = 60 * Timestamp::SECOND;
+const MINUTE: Duration = Duration::from_secs(60);
 /// When the clock said so at `NOW`.
-const AHEAD: Timestamp = NOW.plus(400 * Timestamp::DAY);
+const AHEAD: Timestamp = NOW.plus(Duration::from_hours(400 * 24));
 
 async fn released(fixture: &Fixture, now: Timestamp) -> (usize, usize) {
     let release = move |c: &mut store::DbConn| {
@@ -61,7 +63,7 @@ async fn due_times_and_leases_of_a_clock_that_was_ahead_are_due(fixture: Fixture
     assert_eq!(fixture.store.write(claim).await.unwrap().len(), 1);
 
     // A lease of a clock that differs no more than clocks do is left alone.
-    let (late, lease) = (NOW.plus(-MINUTE / 2), NOW.plus(MINUTE));
+    let (late, lease) = (NOW.minus(MINUTE / 2), NOW.plus(MINUTE));
     assert_eq!(released(&fixture, late).await, (0, 0));
     assert_eq!(due(&fixture).await, Some(lease));
 }
@@ -107,7 +109,7 @@ async fn actions_of_a_clock_that_was_ahead_are_due_and_deleted_on_time(fixture: 
     end(ahead.number, AHEAD).await;
     let prune = |now: Timestamp| {
         let store = fixture.store.clone();
-        let before = now.plus(-5 * Timestamp::DAY);
+        let before = now.minus(5 * Timestamp::DAY);
         async move {
             store
                 .write(move |c| actions::prune(c, before, now))
@@ -136,7 +138,12 @@ async fn actions_of_a_clock_that_was_ahead_are_due_and_deleted_on_time(fixture: 
 async fn runs_of_a_clock_that_was_ahead_are_deleted_like_old_ones(fixture: Fixture) {
     let connection = fixture.connection("c").await;
     let sync = fixture.sync(connection, None).await;
-    for at in [AHEAD, AHEAD.plus(1), NOW, NOW.plus(1)] {
+    for at in [
+        AHEAD,
+        AHEAD.plus(Duration::from_micros(1)),
+        NOW,
+        NOW.plus(Duration::from_micros(1)),
+    ] {
         let run = move |c: &mut store::DbConn| {
             let (run, _) = runs::enqueue(c, sync, Trigger::Api, at)?;
             let ending = Ending {
@@ -148,8 +155,9 @@ async fn runs_of_a_clock_that_was_ahead_are_deleted_like_old_ones(fixture: Fixtu
         };
         fixture.store.write(run).await.unwrap();
     }
-    let before = NOW.plus(-30 * Timestamp::DAY);
-    let prune = move |c: &mut store::DbConn| runs::prune(c, before, 2, 10, NOW.plus(2));
+    let before = NOW.minus(30 * Timestamp::DAY);
+    let prune =
+        move |c: &mut store::DbConn| runs::prune(c, before, 2, 10, NOW.plus(Duration::from_micros(2)));
     assert_eq!(fixture.store.write(prune).await.unwrap(), 2);
 }
 

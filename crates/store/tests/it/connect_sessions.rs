@@ -1,5 +1,7 @@
 //! Connect sessions: found while they last, swept afterwards, gone with what they belong to.
 
+use std::time::Duration;
+
 use serde_json::{Map, json};
 use store::connect_sessions::{self, NewConnectSession};
 use store::connections;
@@ -19,20 +21,20 @@ fn session(environment: domain::EnvironmentId, hash: &str, from: domain::Timesta
         overrides: Map::new(),
         webhook_url_override: None,
         created_at: from,
-        expires_at: from.plus(100),
+        expires_at: from.plus(Duration::from_micros(100)),
     }
 }
 
 #[on_both_databases]
 async fn a_session_is_found_until_it_ends_and_deleted_when_another_is_created(fixture: Fixture) {
     let dev = fixture.environment("dev").await;
-    let find = |hash: &'static str, at: i64| {
+    let find = |hash: &'static str, at: u64| {
         fixture
             .store
-            .read(move |c| connect_sessions::by_hash(c, hash, NOW.plus(at)))
+            .read(move |c| connect_sessions::by_hash(c, hash, NOW.plus(Duration::from_micros(at))))
     };
     let add = |hash, at| {
-        let new = session(dev, hash, NOW.plus(at));
+        let new = session(dev, hash, NOW.plus(Duration::from_micros(at)));
         fixture.store.write(move |c| connect_sessions::insert(c, &new))
     };
 

@@ -1,5 +1,7 @@
 //! Connections: put, find, filter, delete.
 
+use std::time::Duration;
+
 use domain::{ConnectionFilter, Problem};
 use serde_json::json;
 use store::connections::{self, NewConnection};
@@ -56,7 +58,7 @@ async fn storing_a_connection_again_replaces_given_fields_keeps_the_rest_and_cle
 
     let (row, created) = fixture
         .store
-        .write(move |c| connections::put(c, &second, NOW.plus(5)))
+        .write(move |c| connections::put(c, &second, NOW.plus(Duration::from_micros(5))))
         .await
         .unwrap();
 
@@ -68,7 +70,7 @@ async fn storing_a_connection_again_replaces_given_fields_keeps_the_rest_and_cle
     );
     assert_eq!(
         (row.problem, row.created_at, row.updated_at),
-        (None, NOW, NOW.plus(5))
+        (None, NOW, NOW.plus(Duration::from_micros(5)))
     );
 }
 

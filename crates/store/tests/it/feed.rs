@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::{RecordAction, StoredRecord, Timestamp, Value, Variant};
 use serde_json::json;
@@ -61,9 +62,9 @@ async fn filters_return_the_union_of_what_they_name(fixture: Fixture) {
         ])
         .await
         .unwrap();
-    stream.clock.advance(10);
+    stream.clock.advance(Duration::from_micros(10));
     stream.write(vec![of("updated", 2), of("both", 2)]).await.unwrap();
-    stream.clock.advance(10);
+    stream.clock.advance(Duration::from_micros(10));
     stream.delete(&["deleted", "both"]).await.unwrap();
 
     for (actions, wanted) in [
@@ -100,7 +101,7 @@ async fn filters_return_the_union_of_what_they_name(fixture: Fixture) {
         );
     }
     let since = |micros| ChangeQuery {
-        modified_since: Some(NOW.plus(micros)),
+        modified_since: Some(NOW.plus(Duration::from_micros(micros))),
         ..all()
     };
     assert_eq!(
@@ -126,7 +127,7 @@ async fn a_pruned_row_keeps_its_key_and_is_complete_again_when_it_changes(fixtur
     };
     let page = || ["a", "b", "c", "d"].map(|sid| of(sid, 1)).to_vec();
     stream.write(page()).await.unwrap();
-    stream.clock.advance(10);
+    stream.clock.advance(Duration::from_micros(10));
     let before = read(&stream, all()).await;
 
     let two = prune(&stream, 3, 2).await;
@@ -153,7 +154,10 @@ async fn a_pruned_row_keeps_its_key_and_is_complete_again_when_it_changes(fixtur
     };
     assert_eq!(marks(&rows), marks(&before), "the feed is as it was");
     for row in &rows[..3] {
-        assert_eq!((row.pruned_at, &row.extra), (Some(NOW.plus(10)), &None));
+        assert_eq!(
+            (row.pruned_at, &row.extra),
+            (Some(NOW.plus(Duration::from_micros(10))), &None)
+        );
         let left = row.values.iter().filter(|value| **value != Value::Null).count();
         assert_eq!(
             left, 3,
@@ -169,7 +173,7 @@ async fn a_pruned_row_keeps_its_key_and_is_complete_again_when_it_changes(fixtur
             KeyRange {
                 column: &name("sent_at"),
                 from: Timestamp::from_micros(0),
-                to: NOW.plus(i64::MAX / 8),
+                to: NOW.plus(Duration::from_micros(u64::MAX / 16)),
             },
         );
         records::unfinished(
@@ -263,7 +267,7 @@ async fn writers(fixture: &Fixture) -> Vec<Stream> {
         };
         let claimed = fixture.store.write(move |c| {
             syncs::ensure(c, &new, NOW)?;
-            schedule::claim(c, NOW, NOW.plus(60_000_000), "w", 1)
+            schedule::claim(c, NOW, NOW.plus(Duration::from_secs(60)), "w", 1)
         });
         let claimed = claimed.await.unwrap().remove(0);
         streams.push(Stream {
@@ -284,7 +288,7 @@ async fn write_at_random(stream: Stream, seed: u64) {
         let sids: Vec<String> = (0..=dice.below(12))
             .map(|_| format!("k{}", dice.below(40)))
             .collect();
-        stream.clock.advance(1);
+        stream.clock.advance(Duration::from_micros(1));
         if dice.below(4) == 0 {
             let sids: Vec<&str> = sids.iter().map(String::as_str).collect();
             stream.delete(&sids).await.unwrap();

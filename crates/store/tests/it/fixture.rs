@@ -1,5 +1,7 @@
 //! What the tests share: a model, a connection with a sync that a worker holds, pages.
 
+use std::time::Duration;
+
 use domain::{
     Clock, Column, ColumnKind, ConnectionId, EnvironmentId, Model, Parse, Record, RecordReader, RunId,
     SyncId, TableName, Timestamp, Variant,
@@ -113,7 +115,7 @@ impl Fixture {
         let sync = self.sync(connection, Some(NOW)).await;
         let claimed = self
             .store
-            .write(|c| store::schedule::claim(c, NOW, NOW.plus(60_000_000), "w", 10))
+            .write(|c| store::schedule::claim(c, NOW, NOW.plus(Duration::from_secs(60)), "w", 10))
             .await
             .unwrap();
         self.store

@@ -59,7 +59,7 @@ async fn a_page_is_newer_than_what_pages_wrote_that_were_requested_before_it(fix
 async fn the_order_of_writers_does_not_depend_on_clocks(fixture: Fixture) {
     let stream = fixture.stream().await;
     let with = |status: &str| record(&json!({"sid": "a", "status": status}));
-    let day = 86_400_000_000;
+    let day = domain::Timestamp::DAY;
     // Written while the clock was a day ahead, and marked deleted then.
     stream
         .write_with(vec![with("ahead")], move |page| page.now = NOW.plus(day))
@@ -69,7 +69,7 @@ async fn the_order_of_writers_does_not_depend_on_clocks(fixture: Fixture) {
     assert_eq!(right.await.unwrap().updated, 1);
     stream.clock.advance(day);
     stream.delete(&["a"]).await.unwrap();
-    stream.clock.advance(-day);
+    stream.clock.turn_back(day);
     let back = stream.write_with(vec![with("back")], |page| page.requested = after(3));
     assert_eq!(back.await.unwrap().updated, 1);
     assert_eq!(all(&stream).await[0].deleted_at, None);

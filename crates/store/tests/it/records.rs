@@ -1,6 +1,7 @@
 //! Pages are written once, counted exactly, numbered without holes, and only by the holder of the lease.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use domain::{StoredRecord, Value};
 use proptest::prelude::*;
@@ -86,7 +87,7 @@ async fn a_page_updates_run_slice_and_checkpoint_with_its_rows(fixture: Fixture)
             page.slice = Some(leaked(SliceChange::Advance {
                 id: one,
                 next: Some("n".to_owned()),
-                from_at: Some(NOW.plus(1)),
+                from_at: Some(NOW.plus(Duration::from_micros(1))),
             }));
             page.new_slices = leaked([NewSlice {
                 next: None,
@@ -115,7 +116,7 @@ async fn a_page_updates_run_slice_and_checkpoint_with_its_rows(fixture: Fixture)
     let advanced = &left[0];
     assert_eq!(
         (advanced.id, advanced.next.as_deref(), advanced.from_at),
-        (one, Some("n"), Some(NOW.plus(1)))
+        (one, Some("n"), Some(NOW.plus(Duration::from_micros(1))))
     );
     assert_eq!((left.len(), advanced.pages, advanced.records), (2, 2, 3));
     let run = fixture
@@ -151,10 +152,10 @@ async fn a_page_updates_run_slice_and_checkpoint_with_its_rows(fixture: Fixture)
 async fn a_worker_that_lost_its_lease_writes_nothing(fixture: Fixture) {
     let stream = fixture.stream().await;
     stream.write(vec![record(&json!({"sid": "a"}))]).await.unwrap();
-    let later = NOW.plus(120_000_000);
+    let later = NOW.plus(Duration::from_secs(120));
     fixture
         .store
-        .write(move |c| schedule::claim(c, later, later.plus(1), "thief", 5))
+        .write(move |c| schedule::claim(c, later, later.plus(Duration::from_micros(1)), "thief", 5))
         .await
         .unwrap();
     let written = stream.write(vec![record(&json!({"sid": "b"}))]).await;
@@ -171,7 +172,7 @@ async fn a_deleted_row_keeps_only_its_key_and_returns_as_updated(fixture: Fixtur
         .write(vec![a.clone(), record(&json!({"sid": "b"}))])
         .await
         .unwrap();
-    stream.clock.advance(9);
+    stream.clock.advance(Duration::from_micros(9));
     assert_eq!(stream.delete(&["a", "none", "a"]).await.unwrap(), 1);
     assert_eq!(stream.delete(&["a"]).await.unwrap(), 0);
 
@@ -181,7 +182,11 @@ async fn a_deleted_row_keeps_only_its_key_and_returns_as_updated(fixture: Fixtur
     assert!(gone.values[1..].iter().all(|value| *value == Value::Null));
     assert_eq!(
         (gone.extra.as_deref(), gone.deleted_at, gone.last_modified_at),
-        (None, Some(NOW.plus(9)), NOW.plus(9))
+        (
+            None,
+            Some(NOW.plus(Duration::from_micros(9))),
+            NOW.plus(Duration::from_micros(9))
+        )
     );
     assert_eq!((gone.first_seen_at, gone.cursor), (NOW, 3));
     let live = |c: &mut store::DbConn, s: &Stream| records::count_live(c, &s.table, s.connection);

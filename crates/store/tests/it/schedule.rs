@@ -1,6 +1,7 @@
 //! Claims, leases and runs.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use domain::{RunError, RunFilter, RunId, RunStatus, SyncFilter, SyncId, Timestamp, Trigger};
 use store::runs::{self, Ending, RunNotes};
@@ -11,7 +12,7 @@ use testkit_macros::on_both_databases;
 
 use crate::fixture::{Fixture, NOW};
 
-const LEASE: i64 = 60 * Timestamp::SECOND;
+const LEASE: Duration = Duration::from_secs(60);
 
 async fn claim(store: &Store, worker: &'static str, now: Timestamp, limit: i64) -> Vec<Claimed> {
     store
@@ -43,7 +44,7 @@ async fn several_workers_claim_each_due_sync_once(fixture: Fixture) {
         fixture.sync(connection, Some(NOW)).await;
     }
     let late = fixture.connection("late").await;
-    fixture.sync(late, Some(NOW.plus(1))).await;
+    fixture.sync(late, Some(NOW.plus(Duration::from_micros(1)))).await;
     let mut workers = tokio::task::JoinSet::new();
     for worker in ["a", "b", "c", "d"] {
         let store = fixture.store.clone();
@@ -77,9 +78,14 @@ async fn the_run_of_a_dead_worker_is_claimed_and_it_can_neither_renew_nor_finish
     );
     assert_eq!(first.run.started_at, Some(NOW));
     assert!(
-        claim(&fixture.store, "other", NOW.plus(LEASE - 1), 5)
-            .await
-            .is_empty()
+        claim(
+            &fixture.store,
+            "other",
+            NOW.plus(LEASE - Duration::from_micros(1)),
+            5
+        )
+        .await
+        .is_empty()
     );
 
     let later = NOW.plus(LEASE);
@@ -104,7 +110,13 @@ async fn the_run_of_a_dead_worker_is_claimed_and_it_can_neither_renew_nor_finish
     assert!(
         fixture
             .store
-            .write(move |c| schedule::finish(c, sync, "other", Some(later.plus(7)), later))
+            .write(move |c| schedule::finish(
+                c,
+                sync,
+                "other",
+                Some(later.plus(Duration::from_micros(7))),
+                later
+            ))
             .await
             .unwrap()
     );
@@ -113,12 +125,17 @@ async fn the_run_of_a_dead_worker_is_claimed_and_it_can_neither_renew_nor_finish
         .read(move |c| schedule::state(c, sync))
         .await
         .unwrap();
-    assert_eq!((state.due_at, state.holder), (Some(later.plus(7)), None));
+    assert_eq!(
+        (state.due_at, state.holder),
+        (Some(later.plus(Duration::from_micros(7))), None)
+    );
     assert_eq!(
         fixture.store.read(schedule::next_due).await.unwrap(),
-        Some(later.plus(7))
+        Some(later.plus(Duration::from_micros(7)))
     );
-    let third = claim(&fixture.store, "other", later.plus(7), 5).await.remove(0);
+    let third = claim(&fixture.store, "other", later.plus(Duration::from_micros(7)), 5)
+        .await
+        .remove(0);
     assert_ne!(third.run.id, first.run.id);
 }
 
@@ -192,7 +209,7 @@ async fn an_ended_run_does_not_change(fixture: Fixture) {
         })
         .await
         .unwrap();
-    end(&fixture.store, id, NOW.plus(1)).await;
+    end(&fixture.store, id, NOW.plus(Duration::from_micros(1))).await;
     let row = fixture
         .store
         .read(move |c| runs::latest_finished(c, sync))
@@ -205,10 +222,10 @@ async fn an_ended_run_does_not_change(fixture: Fixture) {
     );
 }
 
-async fn history(fixture: &Fixture, sync: SyncId, count: i64) -> Vec<RunId> {
+async fn history(fixture: &Fixture, sync: SyncId, count: u64) -> Vec<RunId> {
     let mut ids = Vec::new();
     for number in 0..count {
-        let at = NOW.plus(number);
+        let at = NOW.plus(Duration::from_micros(number));
         let (run, _) = fixture
             .store
             .write(move |c| runs::enqueue(c, sync, Trigger::Api, at))
@@ -286,9 +303,15 @@ async fn runs_are_listed_newest_first_in_their_environment_and_old_ones_are_dele
     );
 
     for pruned in [2, 1, 0] {
-        let prune = fixture
-            .store
-            .write(|c| runs::prune(c, NOW.plus(4), 2, 2, NOW.plus(9)));
+        let prune = fixture.store.write(|c| {
+            runs::prune(
+                c,
+                NOW.plus(Duration::from_micros(4)),
+                2,
+                2,
+                NOW.plus(Duration::from_micros(9)),
+            )
+        });
         assert_eq!(prune.await.unwrap(), pruned);
     }
     assert_eq!(list(dev, RunFilter::default()).await, ids[..2]);

@@ -72,7 +72,7 @@ fn page(reader: &RecordReader, page: u64) -> Vec<Record> {
         );
         let account = "AC0123456789abcdef0123456789abcdef";
         let date = Timestamp::from_micros(1_790_000_000_000_000)
-            .plus(-i64::try_from(number).unwrap() * 7 * Timestamp::SECOND);
+            .minus(u32::try_from(number).unwrap() * 7 * Timestamp::SECOND);
         let date = date.to_chrono().format("%a, %d %b %Y %H:%M:%S +0000").to_string();
         let uri = format!("/2010-04-01/Accounts/{account}/Messages/{sid}");
         let json = serde_json::json!({"sid": sid, "account_sid": account, "messaging_service_sid": null,
@@ -126,7 +126,7 @@ impl Load {
                     due_at: Some(now),
                 };
                 store::syncs::ensure(c, &sync, now)?;
-                store::schedule::claim(c, now, now.plus(1), "w", 1)
+                store::schedule::claim(c, now, now.plus(Duration::from_micros(1)), "w", 1)
             })
             .await?
             .remove(0);

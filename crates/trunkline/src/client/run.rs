@@ -95,9 +95,8 @@ impl Run {
     /// Seconds from its start to its end, if it has both.
     pub(crate) fn seconds(&self) -> Option<f64> {
         let time = |text: &Option<String>| text.as_ref()?.parse::<domain::Timestamp>().ok();
-        let micros = time(&self.finished_at)?.since(time(&self.started_at)?);
-        // Exact below 2^31 milliseconds, which is 24 days.
-        Some(f64::from(i32::try_from(micros / 1_000).ok()?) / 1_000.0)
+        let took = time(&self.finished_at)?.since(time(&self.started_at)?);
+        Some(took.as_secs_f64())
     }
 
     /// The same for people.

@@ -82,7 +82,11 @@ async fn a_date_to_wait_for_is_waited_for() {
     answers(&server, "GET", "/x", 1, limited).await;
     answers(&server, "GET", "/x", 9, ResponseTemplate::new(200)).await;
     let date = Timestamp::from_micros(1_795_255_200_000_000);
-    let upstream = Upstream::new(options(), Clock::manual(date.plus(-50_000))).unwrap();
+    let upstream = Upstream::new(
+        options(),
+        Clock::manual(date.minus(Duration::from_micros(50_000))),
+    )
+    .unwrap();
 
     let start = Instant::now();
     upstream

@@ -1,5 +1,7 @@
 //! The end of a run: its result, when the sync is due next, and whether the key may read it, stored in one transaction.
 
+use std::time::Duration;
+
 use domain::{Problem, RunId, RunStatus, Sync, SyncId, Timestamp};
 use gateway::{Gateway, GatewayError, permission_problem};
 use store::connections;
@@ -14,14 +16,14 @@ use crate::failure::Failure;
 use crate::options::KEEP_RUNS;
 use crate::writer::Remainder;
 
-/// The wait after a failure and its maximum, in microseconds. It doubles with each further failure.
-const RETRY: i64 = 60 * Timestamp::SECOND;
-const MAX_RETRY: i64 = 3_600 * Timestamp::SECOND;
+/// The wait after a failure and its maximum. It doubles with each further failure.
+const RETRY: Duration = Duration::from_mins(1);
+const MAX_RETRY: Duration = Duration::from_hours(1);
 /// The same while the provider refuses the credentials, which only a person can correct.
-const RETRY_AUTH: i64 = 3_600 * Timestamp::SECOND;
-const MAX_RETRY_AUTH: i64 = 24 * 3_600 * Timestamp::SECOND;
-/// A run that the database cut off is due again after this, in microseconds. Longer if that happened before, as with a full disk.
-const HAND_BACK: i64 = 2 * Timestamp::SECOND;
+const RETRY_AUTH: Duration = Duration::from_hours(1);
+const MAX_RETRY_AUTH: Duration = Duration::from_hours(24);
+/// A run that the database cut off is due again after this. Longer if that happened before, as with a full disk.
+const HAND_BACK: Duration = Duration::from_secs(2);
 
 /// When a sync is due after a run that succeeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,9 +60,9 @@ impl Ending {
     /// Stores how the run ended, or gives the sync back so that the next claim resumes the run.
     pub(super) async fn store(&self, outcome: &Result<Then, Failure>) -> Result<(), GatewayError> {
         match outcome {
-            Err(Failure::Stopping) => self.hand_back(0).await,
+            Err(Failure::Stopping) => self.hand_back(Duration::ZERO).await,
             Err(failure) if failure.database_is_away() => {
-                let wait = HAND_BACK.saturating_mul(self.resumed.clamp(0, 9) + 1);
+                let wait = HAND_BACK * (u32::try_from(self.resumed.clamp(0, 9)).unwrap_or_default() + 1);
                 self.hand_back(wait).await
             }
             Ok(then) => self.end(Ok(*then)).await,
@@ -68,8 +70,8 @@ impl Ending {
         }
     }
 
-    /// Gives the sync back in the middle of its run. It is due again `wait` microseconds from now.
-    async fn hand_back(&self, wait: i64) -> Result<(), GatewayError> {
+    /// Gives the sync back in the middle of its run. It is due again `wait` from now.
+    async fn hand_back(&self, wait: Duration) -> Result<(), GatewayError> {
         let (lease, run, now) = (self.lease.clone(), self.run, self.gateway.clock().now());
         let Remainder { notes, checkpoint } = self.remainder.clone();
         let given_back = self.gateway.store().write(move |c| {
@@ -138,13 +140,13 @@ impl Ending {
 enum Next {
     AtOnce,
     Scheduled,
-    /// After a failure. `wait` is how long the provider asked to wait, in microseconds.
+    /// After a failure. `wait` is how long the provider asked to wait.
     Retry {
-        wait: i64,
+        wait: Duration,
     },
     /// The provider refuses the credentials as a whole.
     Unauthorized {
-        wait: i64,
+        wait: Duration,
     },
     /// The credentials are good, but may not read this sync.
     NotPermitted,
@@ -162,8 +164,7 @@ impl Next {
             Failure::Call(error) => error.retry_after(),
             _ => None,
         };
-        let wait = asked.and_then(|wait| i64::try_from(wait.as_micros()).ok());
-        let wait = wait.unwrap_or_default();
+        let wait = asked.unwrap_or_default();
         if failure.unauthorized() {
             Self::Unauthorized { wait }
         } else {
@@ -191,11 +192,12 @@ impl Next {
     }
 }
 
-/// Returns the wait after so many failures in a row, in microseconds, with up to a tenth of jitter.
-fn backoff(first: i64, most: i64, failures: u32, sync: SyncId) -> i64 {
-    let doubled = first.saturating_mul(1_i64.checked_shl(failures.saturating_sub(1).min(20)).unwrap_or(1));
-    let wait = doubled.min(most);
-    wait.saturating_add(sync.raw().rem_euclid(100).saturating_mul(wait / 1_000))
+/// Returns the wait after so many failures in a row, with up to a tenth of jitter.
+fn backoff(first: Duration, most: Duration, failures: u32, sync: SyncId) -> Duration {
+    let wait = first
+        .saturating_mul(1_u32 << failures.saturating_sub(1).min(20))
+        .min(most);
+    wait + wait / 1_000 * u32::try_from(sync.raw().rem_euclid(100)).unwrap_or_default()
 }
 
 /// What a run says about the key's permission to read the sync.

@@ -1,6 +1,7 @@
 //! The slices of a run that are queued or being read, shared by its readers.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use domain::{SliceId, Timestamp};
 use store::slices::NewSlice;
@@ -67,16 +68,16 @@ struct State {
     active: usize,
     /// The provider keeps nothing before this.
     floor: Option<Timestamp>,
-    /// Microseconds of the range that have been read, and of the whole range.
-    covered: i64,
-    span: i64,
+    /// The width of what has been read, and of the whole range.
+    covered: Duration,
+    span: Duration,
 }
 
 impl SliceQueue {
-    /// A queue of `slices` for `parallel` readers. `span` is the width in microseconds of the range that they are parts of.
-    pub(crate) fn new(slices: Vec<Slice>, parallel: usize, span: i64, now: Timestamp) -> Self {
+    /// A queue of `slices` for `parallel` readers. `span` is the width of the range that they are parts of.
+    pub(crate) fn new(slices: Vec<Slice>, parallel: usize, span: Duration, now: Timestamp) -> Self {
         let ranges = slices.iter().filter_map(|slice| slice.range);
-        let left: i64 = ranges.map(|range| range.width(now)).sum();
+        let left: Duration = ranges.map(|range| range.width(now)).sum();
         let state = State {
             queued: slices,
             active: 0,
@@ -96,7 +97,7 @@ impl SliceQueue {
         let now = context.now();
         match range {
             Some(range) => Self::new(vec![range.into()], context.parallel(), range.width(now), now),
-            None => Self::new(vec![Slice::default()], 1, 0, now),
+            None => Self::new(vec![Slice::default()], 1, Duration::ZERO, now),
         }
     }
 
@@ -151,11 +152,11 @@ impl SliceQueue {
         state.queued.is_empty() && state.active < self.parallel
     }
 
-    /// Adds `micros` to what has been read of the range, and returns the share that is read, from 0 to 1.
-    pub(crate) fn add_covered(&self, micros: i64) -> Option<f64> {
+    /// Adds `width` to what has been read of the range, and returns the share that is read, from 0 to 1.
+    pub(crate) fn add_covered(&self, width: Duration) -> Option<f64> {
         let mut state = self.state();
-        state.covered = state.covered.saturating_add(micros).clamp(0, state.span);
-        let per_mille = state.covered.checked_mul(1_000)?.checked_div(state.span)?;
+        state.covered = state.covered.saturating_add(width).min(state.span);
+        let per_mille = (state.covered.as_micros() * 1_000).checked_div(state.span.as_micros())?;
         Some(f64::from(i32::try_from(per_mille).ok()?) / 1_000.0)
     }
 
@@ -201,7 +202,12 @@ mod tests {
 
     #[tokio::test]
     async fn an_idle_reader_gets_what_another_cuts_off() {
-        let queue = SliceQueue::new(vec![slice(0, None)], 2, 10, Timestamp::from_micros(10));
+        let queue = SliceQueue::new(
+            vec![slice(0, None)],
+            2,
+            Duration::from_micros(10),
+            Timestamp::from_micros(10),
+        );
         let first = queue.take().await.unwrap();
         assert!(queue.has_idle_reader());
         let (second, ()) = tokio::join!(queue.take(), async {
@@ -210,7 +216,7 @@ mod tests {
         });
         assert_eq!(second.unwrap().range.unwrap().to, Some(Timestamp::from_micros(5)));
         assert!(!queue.has_idle_reader(), "both readers are busy");
-        assert_eq!(queue.add_covered(5), Some(0.5));
+        assert_eq!(queue.add_covered(Duration::from_micros(5)), Some(0.5));
         drop(first);
     }
 }

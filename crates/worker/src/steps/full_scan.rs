@@ -1,6 +1,7 @@
 //! The full scan: reads the whole list of a sync that has no dates to filter by.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::missing;
 use crate::context::Context;
@@ -15,7 +16,7 @@ pub(crate) async fn run(context: &Arc<Context>) -> Result<(), Failure> {
     let queue = if whole {
         SliceQueue::of_range(context, None)
     } else {
-        SliceQueue::new(rest, 1, 0, context.now())
+        SliceQueue::new(rest, 1, Duration::ZERO, context.now())
     };
     let compare = whole && track;
     let purpose = if compare { Purpose::Compare } else { Purpose::Fill };

@@ -42,8 +42,7 @@ pub(crate) async fn run(context: &Arc<Context>) -> Result<ReadWindow, Failure> {
         slices::read_all(context, queue, Purpose::Fill).await?;
     }
     context.writer.update_checkpoint(|checkpoint| {
-        let read = reaches.into_iter().map(|reach| (reach, now));
-        checkpoint.lookbacks.extend(read);
+        checkpoint.note_lookbacks(reaches, now);
     });
     Ok(ReadWindow {
         from: range.from,

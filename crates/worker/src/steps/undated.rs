@@ -4,6 +4,7 @@
 //! often, a portion a run.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::{Record, Timestamp, Value};
 use registry::Undated;
@@ -15,9 +16,9 @@ use crate::failure::Failure;
 use crate::pager::{ListPage, NextPage, Pager};
 use crate::writer::Write;
 
-/// How much further than the beginning of the last run the newest pages are read, in microseconds: for clocks that differ and records
+/// How much further than the beginning of the last run the newest pages are read: for clocks that differ and records
 /// that show late.
-const MARGIN: i64 = 3_600 * Timestamp::SECOND;
+const MARGIN: Duration = Duration::from_hours(1);
 
 /// Reads what the file declares.
 pub(crate) async fn run(context: &Arc<Context>) -> Result<(), Failure> {
@@ -36,7 +37,7 @@ async fn newest(context: &Arc<Context>) -> Result<(), Failure> {
     let began = context.now();
     let head = context.writer.checkpoint().head;
     // Another machine's clock wrote a head that is ahead of this one's.
-    if let Some(until) = head.map(|head| head.min(began).plus(-MARGIN)) {
+    if let Some(until) = head.map(|head| head.min(began).minus(MARGIN)) {
         let mut pager = Pager::new(context, &[], None)?;
         let mut ended = false;
         while !ended {

@@ -175,10 +175,10 @@ async fn a_row_that_was_wrongly_marked_deleted_comes_back(dialect: Dialect) {
     let play = by_offset(shelf(4), |_, _| {});
     acme::on(dialect, BY_OFFSET, play, async |acme| {
         // As earlier versions did, and that while the clock was a day ahead.
-        let day = 86_400_000_000;
+        let day = domain::Timestamp::DAY;
         acme.app.clock().advance(day);
         acme.mark_deleted(&["01", "02"]).await;
-        acme.app.clock().advance(-day);
+        acme.app.clock().turn_back(day);
         assert_eq!(acme.keys().await.1.len(), 2);
 
         acme.run_now().await;

@@ -8,7 +8,7 @@ use worker::WorkerOptions;
 
 use crate::look::{newest_run, requests, runs, select, small_pages};
 
-const YEARS: i64 = 400 * Timestamp::DAY;
+const YEARS: Duration = Duration::from_hours(400 * 24);
 
 /// A worker from its start on, until it has asked the provider and nothing is due any more.
 async fn run_what_a_right_clock_finds(app: &TestApp) {
@@ -29,7 +29,7 @@ async fn a_sync_postponed_by_a_clock_that_was_ahead_runs_once_the_clock_is_right
     app.clock().advance(YEARS);
     app.run_due().await;
     let before = runs(&app).await.len();
-    app.clock().advance(-YEARS);
+    app.clock().turn_back(YEARS);
 
     run_what_a_right_clock_finds(&app).await;
 
@@ -49,7 +49,7 @@ async fn a_backfill_by_a_clock_that_was_ahead_is_repeated(app: TestApp) {
     app.clock().advance(YEARS);
     let name = app.connect_twilio().await;
     app.run_due().await;
-    app.clock().advance(-YEARS);
+    app.clock().turn_back(YEARS);
 
     run_what_a_right_clock_finds(&app).await;
 
@@ -61,8 +61,8 @@ async fn a_backfill_by_a_clock_that_was_ahead_is_repeated(app: TestApp) {
 
 #[on_both_databases(small_pages())]
 async fn a_backfill_by_a_clock_of_1970_is_completed(app: TestApp) {
-    let behind = app.clock().now().as_micros();
-    app.clock().advance(-behind);
+    let behind = app.clock().now().since(Timestamp::from_micros(0));
+    app.clock().turn_back(behind);
     let name = app.connect_twilio().await;
     app.run_due().await;
     app.clock().advance(behind);

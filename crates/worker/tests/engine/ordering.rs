@@ -1,6 +1,7 @@
 //! Clocks that are wrong, and writers at the same time: which of two versions of a row is newer.
 
 use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
 
 use domain::Value;
 use serde_json::{Value as Json, json};
@@ -9,7 +10,7 @@ use testkit::{Dialect, on_both_databases};
 use crate::acme::{self, Acme, Asked, page};
 
 const LIST: &str = "paginate: { type: none }";
-const DAY: i64 = 86_400_000_000;
+const DAY: Duration = domain::Timestamp::DAY;
 
 type Shelf = Arc<Mutex<Vec<Json>>>;
 
@@ -37,7 +38,7 @@ async fn rows_written_by_a_clock_a_day_ahead_are_overwritten(dialect: Dialect) {
         acme.app.clock().advance(DAY);
         list.lock().unwrap()[0] = thing("a", "ahead");
         acme.run_now().await;
-        acme.app.clock().advance(-DAY);
+        acme.app.clock().turn_back(DAY);
         list.lock().unwrap()[0] = thing("a", "right");
         acme.run_now().await;
 
@@ -56,7 +57,7 @@ async fn rows_written_by_a_clock_that_is_behind_are_found_missing(dialect: Diale
     let shown = Arc::clone(&list);
     let play = move |_: &Asked| page(&shown.lock().unwrap(), json!({}));
     acme::on(dialect, LIST, play, async |acme| {
-        acme.app.clock().advance(-DAY);
+        acme.app.clock().turn_back(DAY);
         list.lock().unwrap().push(thing("b", "new"));
         acme.run_now().await;
         list.lock().unwrap().remove(0);
@@ -87,7 +88,7 @@ async fn a_row_that_an_action_writes_while_a_page_is_requested_stays(dialect: Di
             tokio::task::spawn_blocking(move || was_asked.recv().unwrap())
                 .await
                 .unwrap();
-            let behind = acme.app.clock().now().plus(-600_000_000);
+            let behind = acme.app.clock().now().minus(Duration::from_secs(600));
             acme.act_at(&thing("a", "acted"), behind).await;
             acme.act_at(&thing("made", "acted"), behind).await;
             go.send(()).unwrap();
@@ -144,7 +145,7 @@ async fn a_row_that_an_action_writes_before_a_page_is_requested_is_overwritten(d
     acme::on(dialect, LIST, play, async |acme| {
         acme.app.clock().advance(DAY);
         acme.act(&thing("a", "acted")).await;
-        acme.app.clock().advance(-DAY);
+        acme.app.clock().turn_back(DAY);
         acme.run_now().await;
         assert_eq!(state(&acme, "a").await.as_deref(), Some("page 1"));
     })

@@ -206,7 +206,7 @@ async fn a_run_with_an_older_key_stores_no_problem(dialect: Dialect) {
         // The connection is changed, as if it got another key, while the run waits for its list.
         let change = async {
             wait_until("the run requests its list", async || requests().await > before).await;
-            stage.app.clock().advance(1);
+            stage.app.clock().advance(Duration::from_micros(1));
             let body = json!({ "metadata": { "changed": true } });
             let path = "/connections/mine?provider_config_key=acme";
             stage.app.admin().patch(path, &body).await.expect(200);

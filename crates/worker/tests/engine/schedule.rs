@@ -31,7 +31,7 @@ async fn the_next_run_is_due_after_five_minutes_spread_over_connections(app: Tes
     }
     // Five minutes, and at most a tenth of that more.
     for wait in &due {
-        assert!((1..=330 * Timestamp::SECOND).contains(wait), "{due:?}");
+        assert!(!wait.is_zero() && *wait <= Duration::from_secs(330), "{due:?}");
     }
     due.sort_unstable();
     due.dedup();
@@ -43,7 +43,7 @@ async fn the_next_run_is_due_after_five_minutes_spread_over_connections(app: Tes
     assert_eq!(runs(&app).await.len(), before + names.len());
     for name in &names {
         let wait = next_run(&app, name).await.unwrap().since(app.clock().now());
-        assert!(wait > 0, "{wait}");
+        assert!(!wait.is_zero());
     }
 }
 

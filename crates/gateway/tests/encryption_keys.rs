@@ -1,4 +1,4 @@
-//! The keys that seal credentials: lost, replaced, rotated and shared, while processes run and start.
+//! The keys that seal credentials, when they are lost, replaced, rotated and shared while processes run and start.
 
 #![expect(
     clippy::unwrap_used,
@@ -38,7 +38,7 @@ async fn start(app: &TestApp, keys: KeySource) -> Result<Gateway, GatewayError> 
     app.try_another_gateway(Registry::builtin().unwrap(), keys).await
 }
 
-/// Whether the process opens the credentials of every connection.
+/// Returns whether the process can decrypt the credentials of every connection.
 async fn opens_all(app: &TestApp, gateway: &Gateway) -> bool {
     let caller = app.caller().await;
     let filter = domain::ConnectionFilter::default();
@@ -114,7 +114,7 @@ async fn an_invalid_key_file_is_reported_and_not_used(app: TestApp) {
 
 #[on_both_databases(with_key_file())]
 async fn a_used_database_without_its_key_file_is_refused_and_none_is_created(app: TestApp) {
-    // Nothing is connected yet: that the database was used with a key is enough.
+    // Nothing is connected yet; it is enough that the database was used with a key.
     let elsewhere = KeyFile::at(app.key_file().path().with_file_name("restored.key"));
 
     let refused = start(&app, KeySource::File(elsewhere.clone()))
@@ -229,7 +229,7 @@ async fn a_rotation_stops_when_its_key_file_is_lost_and_is_finished_later(app: T
 #[on_both_databases(with_key_file())]
 async fn a_rotation_that_was_killed_before_the_database_knew_its_key_loses_nothing(app: TestApp) {
     app.connect_as(app.admin(), "old").await;
-    // The file is in place, and the process ends before its transaction does.
+    // The file is written, and the process dies before its transaction.
     let new = app.key_file().rotate().unwrap().current().id();
 
     app.connect_as(app.admin(), "new").await;
@@ -317,7 +317,7 @@ async fn a_lost_key_is_given_up_and_its_connections_wait_for_new_credentials(app
     let lost = LostKeys::find(app.store(), &left).await.unwrap();
     assert_eq!((lost.keys().len(), lost.connections()), (1, 2));
     assert_eq!(lost.keys()[0].id, old.id().as_str());
-    // A key that turns up before the answer is not given up.
+    // A key that is found before the confirmation is not given up.
     let kept = lost.forget(app.store(), &ring(&[&new, &old]), app.clock()).await;
     assert_eq!(kept.unwrap(), Forgotten::default());
     let forgotten = lost.forget(app.store(), &left, app.clock()).await.unwrap();
@@ -340,7 +340,7 @@ async fn a_lost_key_is_given_up_and_its_connections_wait_for_new_credentials(app
         assert!(shown.unwrap().credentials.is_none());
     }
     assert_eq!(app.rows("one").await, rows, "the table stays");
-    // Nothing is left of them that a rotation would have to open.
+    // Nothing is left of them that a rotation would have to decrypt.
     let third = SecretKey::generate();
     let rotating = start(&app, ring(&[&third, &new])).await.unwrap();
     rotating.rotate_key().await.unwrap();
@@ -374,7 +374,7 @@ async fn a_lost_key_file_is_given_up_and_the_next_start_creates_another(app: Tes
     app.connect_as(app.admin(), "one").await;
     let source = KeySource::File(app.key_file().clone());
     let good = fs::read(app.key_file().path()).unwrap();
-    // A file that is there and damaged is for people to look at.
+    // A damaged file is left for the operator.
     fs::write(app.key_file().path(), &good[..20]).unwrap();
     assert!(LostKeys::find(app.store(), &source).await.is_err());
     fs::remove_file(app.key_file().path()).unwrap();

@@ -1,4 +1,4 @@
-//! Entries of a file of many: connected, verified and called, with every placeholder of Nango's vocabulary.
+//! Entries of a file of many: connecting, verifying and requests, with every placeholder of Nango's format.
 
 #![expect(
     clippy::unwrap_used,
@@ -17,13 +17,13 @@ use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
 const MANY: &str = include_str!("../../registry/tests/fixtures/many.yaml");
 
-/// An app that knows the entries, and the server that stands for all their providers.
-struct Place {
+/// An app that has the entries, and the server of all their providers.
+struct Setup {
     app: TestApp,
     server: MockServer,
 }
 
-impl TestContext for Place {
+impl TestContext for Setup {
     async fn on(dialect: Dialect) -> Option<Self> {
         let server = MockServer::start().await;
         let nobody = Mock::given(path_regex("/nobody$")).respond_with(ResponseTemplate::new(404));
@@ -33,7 +33,7 @@ impl TestContext for Place {
             .mount(&server)
             .await;
         let address = server.address();
-        // A host name of which a part is given: 127 and the rest of the loopback's address.
+        // The test gives a part of the host name: 127, before the rest of the loopback address.
         let text = MANY
             .replace(
                 "https://${connectionConfig.subdomain}",
@@ -52,20 +52,20 @@ impl TestContext for Place {
     }
 }
 
-impl Place {
+impl Setup {
     async fn connect(&self, entry: &str, fields: Json) -> Reply {
         let mut body = fields;
         body["connectionId"] = entry.into();
         self.app.admin().post(&format!("/{entry}/connect"), &body).await
     }
 
-    /// Connects and gives what the provider was sent to verify the credentials.
+    /// Connects and returns the request that verified the credentials.
     async fn verified(&self, entry: &str, fields: Json) -> Request {
         self.connect(entry, fields).await.expect(201);
         self.last().await
     }
 
-    /// What the provider is sent for a call of the connection.
+    /// Sends a request of the connection and returns what the provider got.
     async fn called(&self, entry: &str, call: Call) -> Request {
         let (key, name) = (entry.parse().unwrap(), entry.parse().unwrap());
         let found = self.app.store().read(move |c| {
@@ -96,19 +96,19 @@ fn post(path: &str, kind: &'static str, body: &'static str) -> Call {
 }
 
 #[on_both_databases]
-async fn a_key_is_sent_in_headers_parameters_bodies_and_forms(place: Place) {
-    let sent = place.verified("plainkey", json!({ "apiKey": "pk_1" })).await;
+async fn a_key_is_sent_in_headers_parameters_bodies_and_forms(setup: Setup) {
+    let sent = setup.verified("plainkey", json!({ "apiKey": "pk_1" })).await;
     assert_eq!(sent.url.path(), "/plainkey/me", "the second endpoint passes");
     assert_eq!(header(&sent, "authorization"), Some("Bearer pk_1"));
     assert_eq!(header(&sent, "x-api-version"), Some("1.5"));
     assert_eq!(sent.url.query(), Some("version=2"));
-    let sent = place.called("plainkey", Call::get("/things?a=1")).await;
+    let sent = setup.called("plainkey", Call::get("/things?a=1")).await;
     assert_eq!(
         (sent.url.path(), sent.url.query()),
         ("/plainkey/things", Some("a=1&version=2"))
     );
 
-    let sent = place
+    let sent = setup
         .verified("plainkey-eu-test", json!({ "apiKey": "pk_2" }))
         .await;
     assert_eq!(
@@ -116,17 +116,17 @@ async fn a_key_is_sent_in_headers_parameters_bodies_and_forms(place: Place) {
         ("/eu/me", Some("Bearer pk_2"))
     );
 
-    let sent = place.verified("querykey", json!({ "apiKey": "k 1" })).await;
+    let sent = setup.verified("querykey", json!({ "apiKey": "k 1" })).await;
     assert_eq!(
         sent.url.query(),
         Some("full=1&key=k+1"),
         "what has no value is left out"
     );
 
-    let sent = place.verified("bodykey", json!({ "apiKey": "k\"1" })).await;
+    let sent = setup.verified("bodykey", json!({ "apiKey": "k\"1" })).await;
     let whole = json!({ "key": "k\"1", "nested": { "token": "k\"1", "version": 2 } });
     assert_eq!(sent.body_json::<Json>().unwrap(), whole);
-    let sent = place
+    let sent = setup
         .called(
             "bodykey",
             post("/things", "application/json", r#"{"n":1.10,"key":"mine"}"#),
@@ -137,7 +137,7 @@ async fn a_key_is_sent_in_headers_parameters_bodies_and_forms(place: Place) {
         r#"{"n":1.10,"key":"mine","nested":{"token":"k\"1","version":2}}"#
     );
 
-    let sent = place.verified("formkey", json!({ "apiKey": "a&b" })).await;
+    let sent = setup.verified("formkey", json!({ "apiKey": "a&b" })).await;
     assert_eq!(sent.url.path(), "/formkey/token");
     assert_eq!(
         header(&sent, "content-type"),
@@ -148,7 +148,7 @@ async fn a_key_is_sent_in_headers_parameters_bodies_and_forms(place: Place) {
         "key=a%26b&at=1793793600"
     );
     assert_eq!(header(&sent, "x-only"), Some("verification"));
-    let sent = place.called("formkey", Call::get("/things")).await;
+    let sent = setup.called("formkey", Call::get("/things")).await;
     assert_eq!(
         (header(&sent, "x-key"), header(&sent, "x-only")),
         (Some("a&b"), None)
@@ -156,8 +156,8 @@ async fn a_key_is_sent_in_headers_parameters_bodies_and_forms(place: Place) {
 }
 
 #[on_both_databases]
-async fn time_nonce_and_hashes_are_computed_for_each_request(place: Place) {
-    let sent = place.verified("clocked", json!({ "apiKey": "k" })).await;
+async fn time_nonce_and_hashes_are_computed_for_each_request(setup: Setup) {
+    let sent = setup.verified("clocked", json!({ "apiKey": "k" })).await;
     assert_eq!(sent.url.path(), "/clocked/on/2026-11-04");
     for (name, value) in [
         ("x-date", "2026-11-04T12:00:00.000Z"),
@@ -169,12 +169,12 @@ async fn time_nonce_and_hashes_are_computed_for_each_request(place: Place) {
     ] {
         assert_eq!(header(&sent, name), Some(value), "{name}");
     }
-    let again = place.called("clocked", Call::get("/things")).await;
+    let again = setup.called("clocked", Call::get("/things")).await;
     assert_ne!(header(&sent, "x-nonce"), header(&again, "x-nonce"));
     for request in [&sent, &again] {
         let nonce = header(request, "x-nonce").unwrap();
         assert_eq!(nonce.len(), 32);
-        // The hash is of the very nonce that is sent.
+        // The hash is that of the nonce in the same request.
         let sealed = registry::Template::parse(&format!("sha256Hex(k:1793793600:{nonce})")).unwrap();
         assert_eq!(
             header(request, "x-seal"),
@@ -184,9 +184,9 @@ async fn time_nonce_and_hashes_are_computed_for_each_request(place: Place) {
 }
 
 #[on_both_databases]
-async fn templates_can_use_the_method_path_and_body_of_the_request(place: Place) {
-    let sent = place.verified("selfaware", json!({ "apiKey": "k" })).await;
-    let host = place.server.address().to_string();
+async fn templates_can_use_the_method_path_and_body_of_the_request(setup: Setup) {
+    let sent = setup.verified("selfaware", json!({ "apiKey": "k" })).await;
+    let host = setup.server.address().to_string();
     for (name, value) in [
         ("x-method", "GET"),
         ("x-endpoint", "/me"),
@@ -196,13 +196,13 @@ async fn templates_can_use_the_method_path_and_body_of_the_request(place: Place)
     ] {
         assert_eq!(header(&sent, name), Some(value), "{name}");
     }
-    // There is none, and an empty header is left out.
+    // A GET has no body, and an empty header is left out.
     assert_eq!(header(&sent, "x-body"), None);
     for (kind, body) in [
         ("application/x-www-form-urlencoded", "To=%2B1&Body=a+b"),
         ("application/json", r#"{"To":"+1","Body":"a b","list":[1]}"#),
     ] {
-        let sent = place.called("selfaware", post("/things", kind, body)).await;
+        let sent = setup.called("selfaware", post("/things", kind, body)).await;
         assert_eq!(header(&sent, "x-body"), Some("Body=a%20b&To=%2B1"), "{kind}");
         // base64 of "POST /selfaware/things"
         assert_eq!(header(&sent, "x-line"), Some("UE9TVCAvc2VsZmF3YXJlL3RoaW5ncw=="));
@@ -210,18 +210,18 @@ async fn templates_can_use_the_method_path_and_body_of_the_request(place: Place)
 }
 
 #[on_both_databases]
-async fn a_field_without_a_value_is_left_out_or_falls_back(place: Place) {
-    let sent = place.verified("fallback", json!({ "apiKey": "k" })).await;
+async fn a_field_without_a_value_is_left_out_or_falls_back(setup: Setup) {
+    let sent = setup.verified("fallback", json!({ "apiKey": "k" })).await;
     assert_eq!((sent.url.path(), sent.url.query()), ("/us/me", None));
     assert_eq!(header(&sent, "x-team"), Some("blue"));
     assert_eq!(header(&sent, "x-organization"), None);
-    let reply = place
+    let reply = setup
         .connect("fallback", json!({ "apiKey": "k", "region": "mars" }))
         .await
         .expect(400);
     assert_eq!(reply.fields(), ["region"]);
 
-    let sent = place.verified("tokenless", json!({ "apiKey": "k" })).await;
+    let sent = setup.verified("tokenless", json!({ "apiKey": "k" })).await;
     assert_eq!(
         (header(&sent, "x-key"), header(&sent, "authorization")),
         (Some("k"), None)
@@ -230,19 +230,19 @@ async fn a_field_without_a_value_is_left_out_or_falls_back(place: Place) {
 }
 
 #[on_both_databases]
-async fn basic_takes_a_user_name_alone_or_a_form_of_the_file(place: Place) {
-    let sent = place
+async fn basic_takes_a_user_name_alone_or_a_form_of_the_file(setup: Setup) {
+    let sent = setup
         .verified("basic-full", json!({ "username": "u_1", "password": "p" }))
         .await;
     assert_eq!(sent.url.path(), "/basic-full/users/u_1");
     assert_eq!(header(&sent, "authorization"), Some("Basic dV8xOnA="));
     assert_eq!(header(&sent, "x-user"), Some("u_1"));
-    place
+    setup
         .connect("basic-full", json!({ "username": "u_1" }))
         .await
         .expect(400);
 
-    let sent = place.verified("basic-user", json!({ "username": "k" })).await;
+    let sent = setup.verified("basic-user", json!({ "username": "k" })).await;
     assert_eq!(
         header(&sent, "authorization"),
         Some("Basic azo="),
@@ -250,14 +250,14 @@ async fn basic_takes_a_user_name_alone_or_a_form_of_the_file(place: Place) {
     );
     assert_eq!(header(&sent, "x-pair"), Some("k:"));
 
-    let sent = place
+    let sent = setup
         .verified("basic-bare", json!({ "username": "k", "password": "" }))
         .await;
     assert_eq!(header(&sent, "authorization"), Some("Basic azo="));
-    let reply = place.connect("basic-bare", json!({})).await.expect(400);
+    let reply = setup.connect("basic-bare", json!({})).await.expect(400);
     assert_eq!(reply.fields(), ["username"]);
 
-    let sent = place
+    let sent = setup
         .verified(
             "basic-token",
             json!({ "username": "a@x.example", "password": "t", "connectionConfig.username": "other" }),
@@ -271,19 +271,19 @@ async fn basic_takes_a_user_name_alone_or_a_form_of_the_file(place: Place) {
 }
 
 #[on_both_databases]
-async fn the_rules_of_fields_hold_on_the_server(place: Place) {
-    let reply = place
+async fn the_rules_of_fields_hold_on_the_server(setup: Setup) {
+    let reply = setup
         .connect("plainkey", json!({ "apiKey": "wrong" }))
         .await
         .expect(400);
     assert_eq!(reply.fields(), ["apiKey"], "pattern");
-    let port = place.server.address().port();
+    let port = setup.server.address().port();
     for typed in [
         "127".to_owned(),
         format!("127.0.0.1:{port}"),
         format!("http://127.0.0.1:{port}/"),
     ] {
-        let sent = place
+        let sent = setup
             .verified("subdomain", json!({ "apiKey": "k", "subdomain": typed }))
             .await;
         assert_eq!(sent.url.path(), "/me", "{typed}");
@@ -300,31 +300,31 @@ async fn the_rules_of_fields_hold_on_the_server(place: Place) {
             fields["subdomain"] = "127".into();
         }
         fields[field] = value.into();
-        let reply = place.connect(entry, fields).await.expect(400);
+        let reply = setup.connect(entry, fields).await.expect(400);
         assert_eq!(reply.fields(), [field], "format");
     }
 
-    let sent = place.verified("conditional", json!({ "apiKey": "k" })).await;
+    let sent = setup.verified("conditional", json!({ "apiKey": "k" })).await;
     assert_eq!(
         (header(&sent, "x-plan"), header(&sent, "x-site")),
         (Some("cloud"), None)
     );
     let hosted = json!({ "apiKey": "k", "plan": "hosted" });
-    let reply = place.connect("conditional", hosted).await.expect(400);
+    let reply = setup.connect("conditional", hosted).await.expect(400);
     assert_eq!(reply.fields(), ["site"], "is asked for with that plan");
 }
 
 #[on_both_databases]
-async fn an_import_follows_the_same_rules_by_the_names_of_the_entry(place: Place) {
+async fn an_import_follows_the_same_rules_by_the_names_of_the_entry(setup: Setup) {
     let import = async |entry: &str, credentials: Json, config: Json| {
         let body = json!({
             "provider_config_key": entry, "connection_id": entry, "credentials": credentials, "connection_config": config,
         });
-        place.app.admin().post("/connections", &body).await
+        setup.app.admin().post("/connections", &body).await
     };
     let key = || json!({ "type": "API_KEY", "apiKey": "k" });
 
-    let port = place.server.address().port();
+    let port = setup.server.address().port();
     let typed = json!({ "subdomain": format!("127.0.0.1:{port}") });
     let made = import("subdomain", key(), typed).await.expect(201).json();
     assert_eq!(made["connection_config"], json!({ "subdomain": "127" }));
@@ -334,18 +334,18 @@ async fn an_import_follows_the_same_rules_by_the_names_of_the_entry(place: Place
     assert_eq!(made["credentials"], whole);
     let made = import("conditional", key(), json!({})).await.expect(201).json();
     assert_eq!(made["connection_config"], json!({ "plan": "cloud" }));
-    // A key that nothing needs for connecting may come later.
+    // A key that connecting does not need may come later.
     let mut later = json!({ "provider_config_key": "conditional", "connection_id": "later" });
     (later["credentials"], later["connection_config"]) = (key(), json!({ "plan": "hosted" }));
-    place.app.admin().post("/connections", &later).await.expect(201);
+    setup.app.admin().post("/connections", &later).await.expect(201);
     let wrong = json!({ "type": "API_KEY", "apiKey": "wrong" });
     let reply = import("plainkey", wrong, json!({})).await.expect(400);
     assert_eq!(reply.fields(), ["credentials.apiKey"]);
 }
 
 #[on_both_databases]
-async fn configuration_of_the_file_and_the_integration_fills_placeholders(place: Place) {
-    let sent = place
+async fn configuration_of_the_file_and_the_integration_fills_placeholders(setup: Setup) {
+    let sent = setup
         .verified("configured", json!({ "apiKey": "k", "tenant": "t1" }))
         .await;
     assert_eq!(
@@ -353,29 +353,29 @@ async fn configuration_of_the_file_and_the_integration_fills_placeholders(place:
         (Some("2026-01"), Some("t1"))
     );
 
-    let sent = place.verified("generic", json!({ "apiKey": "k" })).await;
+    let sent = setup.verified("generic", json!({ "apiKey": "k" })).await;
     assert_eq!(
         (sent.url.path(), header(&sent, "x-placed")),
         ("/generic/me", Some("Key k"))
     );
     let own = [
-        ("baseUrl", format!("{}/mine", place.server.uri())),
+        ("baseUrl", format!("{}/mine", setup.server.uri())),
         ("keyPlacement", "query".to_owned()),
         ("keyName", "token".to_owned()),
         ("valueTemplate", "${apiKey}".to_owned()),
     ];
-    let now = place.app.clock().now();
-    let made = place.app.store().write(move |c| {
+    let now = setup.app.clock().now();
+    let made = setup.app.store().write(move |c| {
         let environment = environments::by_name(c, &"dev".parse().unwrap())?.id;
         let mut new = NewIntegration::plain(environment, "mine".parse().unwrap(), "generic".parse().unwrap());
         new.config = own.map(|(name, value)| (name.to_owned(), value)).into();
         integrations::ensure(c, &new, now)
     });
     assert!(made.await.unwrap());
-    let sent = place.verified("mine", json!({ "apiKey": "k" })).await;
+    let sent = setup.verified("mine", json!({ "apiKey": "k" })).await;
     assert_eq!((sent.url.path(), sent.url.query()), ("/mine/me", Some("token=k")));
     assert_eq!(header(&sent, "x-placed"), None);
-    let sent = place.called("mine", Call::get("/things")).await;
+    let sent = setup.called("mine", Call::get("/things")).await;
     assert_eq!(
         (sent.url.path(), sent.url.query()),
         ("/mine/things", Some("token=k"))
@@ -383,8 +383,8 @@ async fn configuration_of_the_file_and_the_integration_fills_placeholders(place:
 }
 
 #[on_both_databases]
-async fn an_integration_configuration_follows_the_file_and_keeps_the_address_of_keys(place: Place) {
-    let admin = place.app.admin();
+async fn an_integration_configuration_follows_the_file_and_keeps_the_address_of_keys(setup: Setup) {
+    let admin = setup.app.admin();
     let make =
         |config: Json| json!({ "provider": "generic", "unique_key": "mine", "integration_config": config });
     for (config, field) in [

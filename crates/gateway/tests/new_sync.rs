@@ -1,4 +1,4 @@
-//! A provider file that gains a sync after connections were made.
+//! A provider file that gets a new sync after connections exist.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use registry::Registry;
 use testkit::{TestApp, on_both_databases};
 
-/// A sync of a list that the provider has beside its messages.
+/// A sync of another list than messages.
 const NUMBERS: &str = "
   twilio-numbers:
     description: Numbers of the account

@@ -1,8 +1,8 @@
-//! The provider files that are built in.
+//! The built-in provider files.
 
 use registry::{AuthMode, BoundFormat, ListEnd, OffsetStep, PageBy, Paginate, Registry};
 
-/// Where the files are.
+/// Returns the folder of the files.
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../integrations");
 
 #[test]
@@ -142,7 +142,7 @@ fn every_pattern_of_a_built_in_file_is_described_in_words() {
     assert!(seen >= 40, "{seen}");
 }
 
-/// What the words about a pattern must speak of, by what the pattern lets in.
+/// Words that a description must contain, by what the pattern matches.
 const SPOKEN_OF: [(&str, &[&str]); 5] = [
     ("0-9", &["digit", "E.164", "[0-9]"]),
     ("a-z", &["letter", "hexadecimal", "e-mail"]),

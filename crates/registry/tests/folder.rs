@@ -1,4 +1,4 @@
-//! A folder's files, and files of many entries as Nango has them.
+//! Files of a folder, and files of many entries like Nango's.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
@@ -14,7 +14,7 @@ fn load(files: &[(&str, &str)]) -> Result<Registry, LoadError> {
     Registry::load(Some(folder.path()))
 }
 
-/// Entries with every key and placeholder that Nango's entries of the served auth modes use.
+/// Entries with every key and placeholder that Nango's entries of the supported auth modes use.
 const MANY: &str = include_str!("fixtures/many.yaml");
 
 #[test]

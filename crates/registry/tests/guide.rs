@@ -1,4 +1,4 @@
-//! The user's guide to provider files: its examples are right, its errors are those that are told, and it leaves out no key.
+//! The guide to provider files: its examples are valid, its errors are those of the check, and no key is missing.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
@@ -16,7 +16,7 @@ struct Block {
 }
 
 impl Block {
-    /// The name of the file that the block shows, if it shows a whole one.
+    /// The name of the file that the block shows, if it shows a complete one.
     fn file(&self) -> Option<&str> {
         let name = self.text.lines().next()?.strip_prefix("# file: ")?;
         (self.language == "yaml").then_some(name)
@@ -27,7 +27,7 @@ impl Block {
     }
 }
 
-/// All fenced blocks, from top to bottom.
+/// Returns all fenced blocks, from top to bottom.
 fn blocks() -> Vec<Block> {
     let mut blocks = Vec::new();
     let mut open: Option<Block> = None;
@@ -49,7 +49,7 @@ fn blocks() -> Vec<Block> {
     blocks
 }
 
-/// What the check of a block says: the providers and warnings that it finds, or the errors, as somebody in its folder sees them.
+/// Returns the result of checking a block: the providers and warnings, or the errors, as shown in its folder.
 fn check(block: &Block) -> Result<(usize, Vec<String>), String> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(block.file().unwrap());
@@ -124,7 +124,7 @@ fn the_guide_names_every_key_and_word_of_the_format() {
     );
 }
 
-/// The names of all properties of a schema, and the words that its values may be.
+/// Collects the names of all properties of a schema, and the words that its values may be.
 fn collect(schema: &Json, words: &mut BTreeSet<String>) {
     if let Some(properties) = schema.get("properties").and_then(Json::as_object) {
         words.extend(properties.keys().cloned());

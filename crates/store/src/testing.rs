@@ -1,8 +1,8 @@
 //! Temporary databases for tests: a SQLite file, and a database of a PostgreSQL server that the test process starts for itself.
 //!
-//! The server is started once a process, with its folder in the temporary directory. A guard process waits for the end of ours,
-//! however it comes, stops the server and removes the folder. PostgreSQL refuses to run as root, so there it runs as the user
-//! `postgres`, whom its packages make.
+//! Each process starts the server once, with its folder in the temporary directory. A guard process waits for the end of ours,
+//! however it comes, stops the server and removes the folder. PostgreSQL refuses to run as root, so it then runs as the user
+//! `postgres`, which its packages create.
 
 #![expect(
     clippy::expect_used,
@@ -26,11 +26,11 @@ use crate::{DatabaseUrl, DbConn, Dialect, Store, StoreError, StoreOptions};
 
 /// What a test that runs on both databases takes as its argument; see `testkit_macros::on_both_databases`.
 pub trait TestContext: Sized {
-    /// A new one on `dialect`; `None` if PostgreSQL is wanted and its programs are missing.
+    /// Returns a new one on `dialect`; `None` if that is PostgreSQL and its programs are missing.
     fn on(dialect: Dialect) -> impl Future<Output = Option<Self>>;
 }
 
-/// For tests that make the rest themselves.
+/// For tests that create the rest themselves.
 impl TestContext for Dialect {
     async fn on(dialect: Dialect) -> Option<Self> {
         Some(dialect)
@@ -44,10 +44,10 @@ impl TestContext for TestDatabase {
     }
 }
 
-/// A database of its own, gone with the value (SQLite) or with the process (PostgreSQL).
+/// A database of a single test, removed with the value (SQLite) or with the process (PostgreSQL).
 #[derive(Debug)]
 pub struct TestDatabase {
-    /// `sqlite` or `postgres`, for a test's messages.
+    /// `sqlite` or `postgres`, for messages.
     pub name: &'static str,
     /// Where it is.
     pub url: DatabaseUrl,
@@ -56,7 +56,7 @@ pub struct TestDatabase {
     _guard: Guard,
 }
 
-/// What goes with a database.
+/// What is removed with a database.
 #[derive(Debug)]
 enum Guard {
     Nothing,
@@ -65,7 +65,7 @@ enum Guard {
 }
 
 impl TestDatabase {
-    /// A database with all control tables; `None`, said loudly, for PostgreSQL where its programs are missing.
+    /// Creates a database with all control tables; `None` if PostgreSQL is wanted and its programs are missing.
     pub async fn new(dialect: Dialect) -> Option<Self> {
         let database = Self::make(dialect, "template_trunkline")?;
         if dialect == Dialect::Sqlite {
@@ -79,12 +79,12 @@ impl TestDatabase {
         Some(database)
     }
 
-    /// A database without any table.
+    /// Creates a database without tables.
     pub fn empty(dialect: Dialect) -> Option<Self> {
         Self::make(dialect, "template1")
     }
 
-    /// A database of PostgreSQL's behind a PgBouncer in transaction mode; `None`, said loudly, where either is missing.
+    /// Creates a database of PostgreSQL behind a PgBouncer in transaction mode; `None` if either is missing.
     ///
     /// # Panics
     /// If PgBouncer is missing and `TRUNKLINE_TEST_REQUIRE_POSTGRES` is set.
@@ -101,7 +101,7 @@ impl TestDatabase {
         })
     }
 
-    /// A database of the same content, as a backup that is restored elsewhere. Nobody may use this one meanwhile.
+    /// Returns a copy of the database, like a backup that is restored elsewhere. Nothing may use this one meanwhile.
     #[must_use]
     pub fn copy(&self) -> Self {
         if self.url.sqlite_path().is_none() {
@@ -138,7 +138,7 @@ impl TestDatabase {
         }
     }
 
-    /// The whole address, for another process; the database's own text leaves out what may be secret.
+    /// Returns the whole URL, for another process; the URL's own text leaves out what may be secret.
     pub fn address(&self) -> String {
         match self.url.place() {
             Place::Sqlite(path) => format!("sqlite://{}", path.display()),
@@ -160,7 +160,7 @@ impl TestDatabase {
         .expect("a new test database opens")
     }
 
-    /// Whether the text stands anywhere in the database: in SQLite's files, or in a row of PostgreSQL's tables. Characters that JSON or
+    /// Returns whether the text is anywhere in the database: in SQLite's files, or in a row of PostgreSQL's tables. Characters that JSON or
     /// XML escape must not be in it.
     pub async fn holds(&self, text: &str) -> bool {
         let Some(path) = self.url.sqlite_path() else {
@@ -202,22 +202,22 @@ impl TestDatabase {
     }
 }
 
-/// A PostgreSQL server of one test's own, which may go silent, be killed and come back. It ends with the value.
+/// A PostgreSQL server of a single test, which can be suspended, killed and restarted. Dropping it stops the server.
 #[derive(Debug)]
 pub struct TestServer(Server);
 
 impl TestServer {
-    /// Starts one; `None`, said loudly, where its programs are missing.
+    /// Starts a server; `None` if its programs are missing.
     pub fn start() -> Option<Self> {
         Server::start("", None).map(Self)
     }
 
-    /// Starts one whose messages are in German; `None`, said loudly, where the locale cannot be made.
+    /// Starts a server whose messages are in German; `None` if the locale cannot be created.
     pub fn start_in_german() -> Option<Self> {
         Server::start("", Some("de_DE")).map(Self)
     }
 
-    /// A database with all control tables.
+    /// Creates a database with all control tables.
     pub fn database(&self) -> TestDatabase {
         TestDatabase {
             name: "postgres",
@@ -227,27 +227,27 @@ impl TestServer {
         }
     }
 
-    /// The Unix socket that it listens on.
+    /// Returns the Unix socket that the server listens on.
     pub fn socket(&self) -> PathBuf {
         self.0.socket()
     }
 
-    /// Suspends all of its processes: connections stay open and nothing answers.
+    /// Suspends all processes of the server: connections stay open and get no response.
     pub fn suspend(&self) {
         self.0.signal("STOP");
     }
 
-    /// Ends [`TestServer::suspend`].
+    /// Resumes after [`TestServer::suspend`].
     pub fn resume(&self) {
         self.0.signal("CONT");
     }
 
-    /// Kills all of its processes at once.
+    /// Kills all processes of the server at once.
     pub fn kill(&self) {
         self.0.signal("KILL");
     }
 
-    /// Starts it after [`TestServer::kill`]; it recovers what was committed.
+    /// Starts the server after [`TestServer::kill`]; it recovers what was committed.
     pub fn start_again(&self) {
         self.0.start_again();
     }
@@ -259,7 +259,7 @@ impl Drop for TestServer {
     }
 }
 
-/// Both databases, with all control tables; SQLite alone where PostgreSQL's programs are missing.
+/// Returns both databases with all control tables; only SQLite if PostgreSQL's programs are missing.
 pub async fn databases() -> Vec<TestDatabase> {
     let mut databases = Vec::new();
     for dialect in [Dialect::Sqlite, Dialect::Postgres] {
@@ -268,22 +268,22 @@ pub async fn databases() -> Vec<TestDatabase> {
     databases
 }
 
-/// Takes the last migration back, for tests of the migrations themselves.
+/// Reverts the last migration, for tests of the migrations.
 pub fn revert_last_migration(c: &mut DbConn) -> Result<(), StoreError> {
     crate::migrations::revert_last(c)
 }
 
-/// What the database's tables look like, one line a column and an index, without the table that keeps the migrations.
+/// Describes the database's tables, with one line for each column and index, without the table of migrations.
 pub fn describe_tables(c: &mut DbConn) -> Result<Vec<String>, StoreError> {
     crate::dialect::describe(c)
 }
 
-/// Whether a session of PostgreSQL's in this database waits for a lock.
+/// Returns whether a session of PostgreSQL in this database waits for a lock.
 pub fn waits_for_lock(c: &mut DbConn) -> Result<bool, StoreError> {
     crate::dialect::waits_for_lock(c)
 }
 
-/// Runs statements as they stand.
+/// Runs SQL statements.
 pub fn run_sql(c: &mut DbConn, sql: &str) -> Result<(), StoreError> {
     Ok(on_db!(c, c => c.batch_execute(sql))?)
 }

@@ -46,7 +46,7 @@ pub struct TestApp {
 
 impl Drop for TestApp {
     fn drop(&mut self) {
-        // The command is sent at once; the future only waits for its completion.
+        // `stop` sends the command at once; the future only waits for its completion.
         drop(self.server.stop(false));
         let errors = self.log.take_unexpected();
         assert!(
@@ -57,22 +57,22 @@ impl Drop for TestApp {
 }
 
 impl TestApp {
-    /// A client with a key of the environment `dev` that may do everything.
+    /// Returns a client whose key has every scope in the environment `dev`.
     pub fn admin(&self) -> &Client {
         &self.admin
     }
 
-    /// A client without a key.
+    /// Returns a client without a key.
     pub fn anonymous(&self) -> &Client {
         &self.anonymous
     }
 
-    /// A client with a key of an environment that may do everything; the environment is made if it is not there.
+    /// Returns a client whose key has every scope in an environment, which is created if necessary.
     pub async fn environment(&self, name: &str) -> Client {
         self.client_of(name, Scope::ALL).await
     }
 
-    /// A client of the environment `dev` whose key has only these scopes.
+    /// Returns a client whose key has only these scopes in the environment `dev`.
     pub async fn client_with(&self, scopes: &[Scope]) -> Client {
         self.client_of(ENVIRONMENT, scopes).await
     }
@@ -107,12 +107,12 @@ impl TestApp {
         self.anonymous.with_key(Some(secret.expose_secret().to_owned()))
     }
 
-    /// The clock of everything but the simulator; [`TestApp::advance`] moves both.
+    /// Returns the clock of everything except the simulator; [`TestApp::advance`] moves both.
     pub fn clock(&self) -> &Clock {
         &self.clock
     }
 
-    /// Moves the clock and the simulator's.
+    /// Moves this clock and the simulator's.
     pub fn advance(&self, by: Duration) {
         self.clock.advance(by);
         self.simulator
@@ -124,27 +124,27 @@ impl TestApp {
         &self.simulator
     }
 
-    /// The use cases, for a look past the API.
+    /// Returns the use cases, for calls that bypass the API.
     pub fn gateway(&self) -> &Gateway {
         &self.gateway
     }
 
-    /// The database.
+    /// Returns the store.
     pub fn store(&self) -> &Store {
         &self.store
     }
 
-    /// Where the database is.
+    /// Returns the database.
     pub fn database(&self) -> &TestDatabase {
         &self.database
     }
 
-    /// The key that seals credentials, for another process over the same database.
+    /// Returns the key that seals credentials, for another process on the same database.
     pub fn encryption_key(&self) -> &SecretString {
         &self.encryption_key
     }
 
-    /// The file that keeps the keys of an app made with [`crate::AppBuilder::with_key_file`].
+    /// Returns the key file of an app that was started with [`crate::AppBuilder::with_key_file`].
     pub fn key_file(&self) -> &KeyFile {
         &self.key_file
     }
@@ -159,12 +159,12 @@ impl TestApp {
         logs::text()
     }
 
-    /// All answers that this app's clients got so far, headers and bodies.
+    /// Returns all responses that this app's clients got so far, headers and bodies.
     pub fn answers(&self) -> String {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// A body that connects the simulator's account under `name` with an API key.
+    /// Returns a body that connects the simulator's account as `name` with an API key.
     pub fn connect_body(&self, name: &str) -> Json {
         let known = self.simulator.credentials();
         json!({
@@ -175,12 +175,12 @@ impl TestApp {
         })
     }
 
-    /// Connects the simulator's account in the environment `dev`; gives the connection's name.
+    /// Connects the simulator's account in the environment `dev`; returns the connection's name.
     pub async fn connect_twilio(&self) -> String {
         self.connect_as(&self.admin, "my-twilio").await
     }
 
-    /// The same for another client and under another name.
+    /// Connects the simulator's account for a client as `name`; returns the connection's name.
     pub async fn connect_as(&self, client: &Client, name: &str) -> String {
         let reply = client
             .post("/twilio/connect", &self.connect_body(name))
@@ -194,10 +194,10 @@ impl TestApp {
             .to_owned()
     }
 
-    /// Another process over the same database, with other provider files.
+    /// Starts another process on the same database, with other provider files.
     ///
     /// # Panics
-    /// If it does not start.
+    /// If the process does not start.
     pub async fn another_gateway(&self, registry: Registry) -> Gateway {
         let key = SecretKey::from_base64(self.encryption_key.expose_secret()).expect("the key is right");
         self.try_another_gateway(registry, KeySource::Given(KeyRing::new(key, Vec::new())))
@@ -205,7 +205,7 @@ impl TestApp {
             .expect("the gateway starts")
     }
 
-    /// Starts another process over the same database, with keys of its own.
+    /// Starts another process on the same database, with its own keys.
     pub async fn try_another_gateway(
         &self,
         registry: Registry,
@@ -221,22 +221,22 @@ impl TestApp {
         Gateway::start(parts).await
     }
 
-    /// Starts a worker; it works until its token is cancelled, and then its task ends.
+    /// Starts a worker; its task ends after the token is cancelled.
     pub fn start_worker(&self, options: WorkerOptions) -> (CancellationToken, tokio::task::JoinHandle<()>) {
         let stopping = CancellationToken::new();
         let worker = Worker::new(self.gateway.clone(), options);
         (stopping.clone(), tokio::spawn(worker.run(stopping)))
     }
 
-    /// Lets a worker work until nothing is due by the clock and no run is under way.
+    /// Runs a worker until nothing is due by the clock and no run is active.
     ///
     /// # Panics
-    /// If the worker does not come to that in five minutes, or panics.
+    /// If that takes more than five minutes, or the worker panics.
     pub async fn run_due(&self) {
         self.run_due_with(WorkerOptions::default()).await;
     }
 
-    /// The same with a worker of these options.
+    /// Runs a worker with these options, like [`TestApp::run_due`].
     ///
     /// # Panics
     /// As [`TestApp::run_due`].
@@ -273,7 +273,7 @@ impl TestApp {
                     .map(|environment| runs::list(c, *environment, &filter));
                 all.collect::<Result<Vec<_>, _>>()
             };
-            // A worker may end one run and claim the next between two looks: it would show as another run in the last one.
+            // A worker may end one run and claim the next between two reads: the second read would then show another run.
             let before = newest(c)?;
             let active = before
                 .iter()
@@ -287,7 +287,7 @@ impl TestApp {
         idle.await.expect("the database answers")
     }
 
-    /// Shows every live row of the connection's messages, newest first, a page in memory at a time.
+    /// Calls `show` with every live row of the connection's messages, newest first, with one page in memory.
     pub async fn for_each_row(&self, connection: &str, mut show: impl FnMut(&Model, &StoredRecord)) {
         let parameters = vec![("connectionId".to_owned(), connection.to_owned())];
         let records = self.gateway.records();
@@ -311,17 +311,17 @@ impl TestApp {
         }
     }
 
-    /// How many live rows the connection's messages have.
+    /// Returns how many live rows the connection's messages have.
     pub async fn rows(&self, connection: &str) -> usize {
         let mut rows = 0;
         self.for_each_row(connection, |_, _| rows += 1).await;
         rows
     }
 
-    /// Who the admin is to the gateway.
+    /// Authenticates the admin's key.
     ///
     /// # Panics
-    /// If the admin's key is not good any more.
+    /// If the admin's key is not valid anymore.
     pub async fn caller(&self) -> Caller {
         let key = self.admin.key().expect("the admin has a key");
         self.gateway

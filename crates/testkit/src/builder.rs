@@ -1,4 +1,4 @@
-//! How a test's app is made.
+//! Starts the app of a test.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::{Arc, Mutex};
@@ -19,10 +19,10 @@ use crate::app::{ENVIRONMENT, TestApp};
 use crate::client::Client;
 use crate::logs::TestLog;
 
-/// When tests begin by the clock in hand: a Wednesday, at noon.
+/// When the manual clock starts: a Wednesday, at noon.
 const START: i64 = 1_793_793_600_000_000;
 
-/// What an app is to be like.
+/// Options of a [`TestApp`].
 #[derive(Debug)]
 pub struct AppBuilder {
     sim: SimConfig,
@@ -41,7 +41,7 @@ impl Default for AppBuilder {
             messages: 300,
             ..SimConfig::default()
         };
-        // Waits are short, so that faults do not make tests slow; they are still waits.
+        // Backoffs are short, so that faults do not make tests slow.
         let upstream = UpstreamOptions {
             base_backoff: Duration::from_millis(5),
             max_backoff: Duration::from_millis(50),
@@ -60,31 +60,31 @@ impl Default for AppBuilder {
 }
 
 impl AppBuilder {
-    /// Changes the simulator.
+    /// Changes the configuration of the simulator.
     #[must_use]
     pub fn simulator(mut self, change: impl FnOnce(&mut SimConfig)) -> Self {
         change(&mut self.sim);
         self
     }
 
-    /// Changes how calls are made. A base URL for `twilio` replaces the simulator's.
+    /// Changes the options of requests to providers. A base URL for `twilio` replaces the simulator's.
     #[must_use]
     pub fn upstream(mut self, change: impl FnOnce(&mut UpstreamOptions)) -> Self {
         change(&mut self.upstream);
         self
     }
 
-    /// Other providers than the built-in ones.
+    /// Uses other providers than the built-in ones.
     #[must_use]
     pub fn registry(mut self, registry: Registry) -> Self {
         self.registry = Some(registry);
         self
     }
 
-    /// The built-in providers, of which Twilio's file is changed.
+    /// Uses the built-in providers, with changes to Twilio's file.
     ///
     /// # Panics
-    /// If the file is wrong then.
+    /// If the changed file is invalid.
     #[must_use]
     pub fn twilio_file(self, change: impl FnOnce(&str) -> String) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
@@ -93,7 +93,7 @@ impl AppBuilder {
         self.registry(Registry::load(Some(folder.path())).expect("the changed file is right"))
     }
 
-    /// The system's clock, for tests with processes of their own; the simulator stands still at its now.
+    /// Uses the system's clock, for tests that start processes; the simulator's clock stands still at the current time.
     #[must_use]
     pub fn system_clock(mut self) -> Self {
         self.clock = Clock::system();
@@ -108,14 +108,14 @@ impl AppBuilder {
         self
     }
 
-    /// A database of its own server, say; otherwise a new one is made.
+    /// Uses this database; by default a new one is created.
     #[must_use]
     pub fn database(mut self, database: TestDatabase) -> Self {
         self.database = Some(database);
         self
     }
 
-    /// Starts it; `None` where PostgreSQL's programs are missing.
+    /// Starts the app; `None` if PostgreSQL is wanted and its programs are missing.
     pub async fn start(self, dialect: Dialect) -> Option<TestApp> {
         let log = TestLog::of_this_test();
         let database = match self.database {
@@ -148,12 +148,12 @@ impl AppBuilder {
         };
         let gateway = Gateway::start(parts).await.expect("the gateway starts");
         let (server, base) = serve(&gateway);
-        // reqwest takes the process's provider of cryptography; an app before this one may have set it.
+        // reqwest uses the cryptography provider of the process; an earlier app may have set it.
         drop(rustls::crypto::ring::default_provider().install_default());
-        // What arrives is looked at as it arrives.
+        // Tests check responses as they arrive.
         let http = reqwest::Client::builder()
             .no_gzip()
-            // Shorter than the server keeps an idle connection: one that it is just closing is no answer.
+            // Shorter than the server keeps an idle connection, so that no request meets one that is closing.
             .pool_idle_timeout(Duration::from_secs(1))
             .build()
             .expect("a client");
@@ -190,7 +190,7 @@ impl TestContext for TestApp {
 }
 
 impl TestApp {
-    /// An app as most tests want it: 300 messages in the simulator, the clock standing still.
+    /// Starts an app with the defaults: 300 messages in the simulator, and a clock that stands still.
     pub async fn on(dialect: Dialect) -> Option<Self> {
         AppBuilder::default().start(dialect).await
     }

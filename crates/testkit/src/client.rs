@@ -1,4 +1,4 @@
-//! A client of the API in one role; what it is answered is kept for a search.
+//! A client of the API with one key; its responses are kept, so that a test can search them.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -6,7 +6,7 @@ use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value as Json;
 
-/// Calls the API with one key, or with none.
+/// Sends requests to the API with one key, or with none.
 #[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
@@ -15,7 +15,7 @@ pub struct Client {
     seen: Arc<Mutex<String>>,
 }
 
-/// An answer, read whole.
+/// A complete response.
 #[derive(Debug)]
 pub struct Reply {
     /// The status.
@@ -30,12 +30,12 @@ impl Reply {
     /// The body as JSON.
     ///
     /// # Panics
-    /// If it is none.
+    /// If it is not JSON.
     pub fn json(&self) -> Json {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error} in {:?}", self.text))
     }
 
-    /// The code of an error.
+    /// Returns the code of an error.
     pub fn code(&self) -> String {
         self.json()
             .pointer("/error/code")
@@ -44,7 +44,7 @@ impl Reply {
             .to_owned()
     }
 
-    /// The message of an error.
+    /// Returns the message of an error.
     pub fn message(&self) -> String {
         self.json()
             .pointer("/error/message")
@@ -53,7 +53,7 @@ impl Reply {
             .to_owned()
     }
 
-    /// The fields that an error names, as paths with dots.
+    /// Returns the fields that an error names, as paths with dots.
     pub fn fields(&self) -> Vec<String> {
         let json = self.json();
         let errors = json
@@ -76,15 +76,15 @@ impl Reply {
         errors.iter().map(path).collect()
     }
 
-    /// A header's text.
+    /// Returns a header's text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
-    /// The answer, if its status is `status`.
+    /// Returns the response if its status is `status`.
     ///
     /// # Panics
-    /// If it is another.
+    /// If it has another status.
     #[expect(
         clippy::return_self_not_must_use,
         reason = "often the status is all that a test looks at"
@@ -110,18 +110,18 @@ impl Client {
         }
     }
 
-    /// Its key.
+    /// Returns the client's key.
     pub fn key(&self) -> Option<&str> {
         self.key.as_deref()
     }
 
-    /// The same with another key.
+    /// Returns this client with another key.
     #[must_use]
     pub fn with_key(&self, key: Option<String>) -> Self {
         Self { key, ..self.clone() }
     }
 
-    /// A request to be finished and handed to [`Client::send`].
+    /// Starts a request for [`Client::send`].
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.http.request(method, format!("{}{path}", self.base));
         match &self.key {
@@ -133,7 +133,7 @@ impl Client {
     /// Sends a request.
     ///
     /// # Panics
-    /// If there is no answer.
+    /// If there is no response.
     pub async fn send(&self, request: RequestBuilder) -> Reply {
         let response = request.send().await.expect("the API answers");
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
@@ -151,23 +151,23 @@ impl Client {
         }
     }
 
-    /// Reads.
+    /// Sends a GET.
     pub async fn get(&self, path: &str) -> Reply {
         self.send(self.request(Method::GET, path)).await
     }
 
-    /// Reads in a format.
+    /// Sends a GET with an `Accept` header.
     pub async fn get_as(&self, path: &str, accept: &str) -> Reply {
         self.send(self.request(Method::GET, path).header("Accept", accept))
             .await
     }
 
-    /// Sends a JSON body.
+    /// Sends a POST with a JSON body.
     pub async fn post(&self, path: &str, body: &Json) -> Reply {
         self.send_json(Method::POST, path, body).await
     }
 
-    /// Changes by a JSON body.
+    /// Sends a PATCH with a JSON body.
     pub async fn patch(&self, path: &str, body: &Json) -> Reply {
         self.send_json(Method::PATCH, path, body).await
     }
@@ -179,7 +179,7 @@ impl Client {
         self.send(request.body(body.to_string())).await
     }
 
-    /// Deletes.
+    /// Sends a DELETE.
     pub async fn delete(&self, path: &str) -> Reply {
         self.send(self.request(Method::DELETE, path)).await
     }

@@ -1,6 +1,6 @@
-//! For tests alone: a whole Trunkline on either database, with clients by role, a simulated provider, and the clock in hand.
+//! Only for tests: a whole Trunkline on either database, with clients, a simulated provider, and a manual clock.
 //!
-//! No crate but for its tests may depend on this one. A [`TestApp`] is real in all its parts: the API listens on a port of the
+//! Other crates may depend on this one only for their tests. All parts of a [`TestApp`] are real: the API listens on a port of the
 //! loopback, the database is a file or a PostgreSQL server of the test process, and the provider is the simulator.
 
 #![expect(

@@ -1,4 +1,4 @@
-//! Compares a table with what the simulator holds, field by field, by a reading of our own.
+//! Compares a table with the simulator's messages field by field, without the code under test.
 
 use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
@@ -11,7 +11,7 @@ use twilio_sim::Message;
 
 use crate::TestApp;
 
-/// Rows shown of those that differ.
+/// How many of the differing rows are shown.
 const SHOWN: usize = 5;
 
 /// Fails unless the live rows of `connection` are exactly the simulator's messages as they are now.
@@ -19,7 +19,7 @@ const SHOWN: usize = 5;
 /// Only keys and hashes are held in memory; rows that differ are read a second time to be shown.
 ///
 /// # Panics
-/// If they differ; tells how many and shows the first.
+/// If they differ; the message says how many and shows the first.
 pub async fn assert_table_equals_truth(app: &TestApp, connection: &str) {
     let mut stored: HashMap<String, u64> = HashMap::new();
     let mut doubles = Vec::new();
@@ -97,7 +97,7 @@ fn hash(row: &Map<String, Json>) -> u64 {
     hasher.finish()
 }
 
-/// The same JSON with its names in order, since the simulator keeps an order of its own.
+/// Returns the JSON with sorted names, because the simulator has its own order.
 fn sorted(value: &Json) -> Json {
     match value {
         Json::Object(object) => {
@@ -132,7 +132,7 @@ fn stored_row(model: &Model, record: &StoredRecord) -> Map<String, Json> {
     row
 }
 
-/// What the row of a message must hold, written down by hand so that no reader of ours is its own judge.
+/// Returns the expected row of a message, written by hand so that it does not depend on the code under test.
 fn true_row(message: &Message) -> Map<String, Json> {
     let time = |text: &Option<String>| {
         let parsed = text

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Longer than anything takes that a test waits for.
+/// Longer than anything that a test waits for.
 const PATIENCE: Duration = Duration::from_mins(5);
 const INTERVAL: Duration = Duration::from_millis(2);
 

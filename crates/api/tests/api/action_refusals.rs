@@ -1,4 +1,4 @@
-//! Actions that are refused, by us before anything is sent or by the provider, and what the caller is told.
+//! Actions that Trunkline refuses before it sends anything, or that the provider refuses, and the errors that the caller gets.
 
 use reqwest::Method;
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! Actions: what is sent, what comes back, and what is refused before anything is sent.
+//! Actions: requests, responses, and refusals before anything is sent.
 
 use reqwest::Method;
 use serde_json::{Value as Json, json};
@@ -30,12 +30,12 @@ pub(crate) async fn trigger(app: &TestApp, name: &str, input: &Json) -> Reply {
     trigger_with(app.admin(), name, input, &[]).await
 }
 
-/// A message that can be sent.
+/// Returns the input of a message that can be sent.
 pub(crate) fn message(app: &TestApp, body: &str) -> Json {
     json!({ "to": TO, "from": app.simulator().assets().numbers[0], "body": body })
 }
 
-/// How many messages were sent to the provider.
+/// Returns how many messages the provider was sent.
 pub(crate) fn sends(app: &TestApp) -> usize {
     let requests = app.simulator().requests();
     let sent = requests
@@ -45,7 +45,7 @@ pub(crate) fn sends(app: &TestApp) -> usize {
     sent.count()
 }
 
-/// The rows of the connection's table with this key.
+/// Returns the rows of the connection's table with this key.
 async fn rows(app: &TestApp, sid: &str) -> Vec<Json> {
     let page = app
         .admin()

@@ -1,4 +1,4 @@
-//! What Nango's front end library does: connects with a session's token, from a page of another origin.
+//! What Nango's front-end library does: connect with a session's token, from a page of another origin.
 
 use reqwest::Method;
 use serde_json::{Value as Json, json};
@@ -17,7 +17,7 @@ fn token_of(session: &Json) -> &str {
     session["token"].as_str().unwrap()
 }
 
-/// Connects as the library does.
+/// Connects like the library does.
 async fn connect(app: &TestApp, token: &str, query: &str, body: &Json) -> Reply {
     let path = format!("/api-auth/basic/twilio?connect_session_token={token}{query}");
     app.anonymous().post(&path, body).await
@@ -62,7 +62,7 @@ async fn a_front_end_connects_with_a_session_and_the_connection_belongs_to_the_e
     assert_eq!(told["connection_config"], json!({ "accountSid": account }));
     app.run_due().await;
     assert!(app.rows(name).await > 200);
-    // The session is not used up.
+    // The session can still be used.
     let again = connect(&app, token_of(&session), &query, &basic(&app))
         .await
         .expect(200);
@@ -117,7 +117,7 @@ async fn a_reconnect_session_replaces_the_credentials_of_its_connection(app: Tes
     assert_eq!(told["tags"], json!({ "end_user_id": "u1", "plan": "pro" }));
     let list = app.admin().get("/connections").await.expect(200).json();
     assert_eq!(list["connections"].as_array().unwrap().len(), 1);
-    // Another account's credentials would mix two sources, so the file's configuration stays as it was.
+    // Credentials of another account would mix two sources, so the configuration stays unchanged.
     let other = json!({ "username": known.subaccount_sid, "password": known.subaccount_auth_token });
     connect(&app, token_of(&session), "", &other).await.expect(400);
 }
@@ -192,7 +192,7 @@ async fn every_refusal_has_a_code_and_a_message() {
         assert_eq!(told, (status, code.to_owned()), "{}", reply.text);
         assert!(reply.message().len() > 10, "{}", reply.text);
     }
-    // No body at all, as the library sends it.
+    // Without a body, like the library sends it.
     let bare = app.anonymous().request(Method::POST, &bare(&token));
     assert_eq!(app.anonymous().send(bare).await.code(), "invalid_auth_mode");
     let reply = app.anonymous().post(&basic_path, &bad).await;
@@ -292,7 +292,7 @@ async fn a_browser_may_send_these_requests_from_any_page() {
             "{headers}: {known}"
         );
     }
-    // A refusal can be read by the page, too.
+    // The page can read a refusal, too.
     let refused = app
         .anonymous()
         .request(Method::POST, "/api-auth/basic/twilio")

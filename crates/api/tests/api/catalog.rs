@@ -1,4 +1,4 @@
-//! What clients need to know of an integration, which they ask the gateway: forms, tables, runs by the beginning of their id.
+//! What clients ask the gateway about an integration: forms, tables, and runs by a prefix of their id.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -69,7 +69,7 @@ async fn a_sync_shows_how_its_table_is_queried(app: TestApp) {
             .unwrap()
             .contains(&json!({ "name": "date_sent", "type": "timestamp" }))
     );
-    // Each column and filter that is told is one that the list has.
+    // The list has each column and filter that is shown.
     let filter = table["filters"][0].as_str().unwrap();
     let query =
         format!("/twilio/messages?connectionId=my-twilio&{filter}=x&date_sent_after=2026-01-01T00:00:00Z");
@@ -129,7 +129,7 @@ async fn runs_are_found_by_a_prefix_of_their_id(app: TestApp) {
 
 #[on_both_databases]
 async fn the_log_line_of_a_request_names_operation_integration_and_connection(app: TestApp) {
-    // Of this test alone, since the log is that of all tests of the process.
+    // Only lines of this test: the log is that of all tests of the process.
     static TESTS: AtomicU32 = AtomicU32::new(0);
     let connection = format!("logged-{}", TESTS.fetch_add(1, Ordering::Relaxed));
     app.connect_as(app.admin(), &connection).await;

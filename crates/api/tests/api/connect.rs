@@ -1,4 +1,4 @@
-//! Connecting: both forms, what is refused, and what a refusal says.
+//! Connecting: both forms, and the errors for what is refused.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use testkit::{AppBuilder, Reply, TestApp, on_both_databases};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-/// A body with the account's SID and auth token.
+/// Returns a body with the account's SID and auth token.
 fn token_body(app: &TestApp, name: &str) -> Json {
     let known = app.simulator().credentials();
     json!({ "connectionId": name, "accountSid": known.account_sid, "authToken": known.auth_token })
@@ -67,7 +67,7 @@ async fn the_api_key_wins_where_both_forms_are_complete(app: TestApp) {
         "0123456789abcdef0123456789abcdef",
     );
 
-    // The token is wrong: had it been taken, the connection would have been refused.
+    // The token is wrong: if it were used, the connection would be refused.
     app.admin().post("/twilio/connect", &body).await.expect(201);
 }
 
@@ -124,7 +124,7 @@ async fn connecting_again_replaces_the_credentials_and_keeps_the_rows(app: TestA
     assert_eq!(reply.json()["message"], "Twilio connection updated successfully");
     assert_eq!(app.rows(&name).await, before);
     assert_eq!(connections(&app).await, 1);
-    // The old key may go: the new credentials carry the sync.
+    // The sync uses the new credentials, so the old key can be revoked.
     app.simulator()
         .revoke(&app.simulator().credentials().main_key_sid);
     app.run_due().await;
@@ -251,7 +251,7 @@ async fn an_unreachable_provider_is_a_503_and_nothing_is_stored(app: TestApp) {
     let dialect = app.store().dialect();
     let away = AppBuilder::default().upstream(|options| {
         let twilio: ProviderName = "twilio".parse().unwrap();
-        // Port 9 of the loopback is nobody's.
+        // Nothing listens on port 9.
         options
             .base_urls
             .insert(twilio, "http://127.0.0.1:9".parse().unwrap());

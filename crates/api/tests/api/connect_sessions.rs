@@ -1,4 +1,4 @@
-//! Connect sessions: made by a key, looked at and ended by their token.
+//! Connect sessions: created with a key, read and ended with their token.
 
 use std::time::Duration;
 
@@ -104,7 +104,7 @@ async fn a_reconnect_session_is_for_one_integration(app: TestApp) {
         .json();
     assert_eq!(shown["data"]["isReconnecting"], true);
     assert_eq!(shown["data"]["allowed_integrations"], json!(["twilio"]));
-    // It goes with its connection.
+    // It is deleted with its connection.
     app.admin()
         .delete("/connections/my-twilio?provider_config_key=twilio")
         .await
@@ -193,7 +193,7 @@ async fn a_session_sees_all_providers_and_its_allowed_integrations() {
 
     let listed = holder.get("/integrations").await.expect(200).json();
 
-    // A provider under its own name is there for the session that allows it, whether it was ever connected or not.
+    // A session may allow a provider under its own name, whether or not it was ever connected.
     let keys: Vec<&Json> = listed["data"]
         .as_array()
         .unwrap()
@@ -201,7 +201,7 @@ async fn a_session_sees_all_providers_and_its_allowed_integrations() {
         .map(|one| &one["unique_key"])
         .collect();
     assert_eq!(keys, ["ours", "sendgrid"]);
-    // What the app keeps for itself is not for the people who connect.
+    // What the app keeps for itself is not shown to end users.
     assert_eq!(listed["data"][0]["custom"], json!({}));
     assert_eq!(listed["data"][0]["integration_config"], json!({}));
     let listed = app.admin().get("/integrations").await.expect(200).json();

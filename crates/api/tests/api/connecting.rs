@@ -1,4 +1,4 @@
-//! Connecting while what it rests on changes: everything is checked again when the credentials are stored.
+//! Connecting while the key, integration or session changes: everything is checked again when the credentials are stored.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ proxy:
   verification: { endpoints: ["/accounts/${connectionConfig.account}"] }
 "#;
 
-/// A provider that takes its time for the account `slow`.
+/// A provider that responds slowly for the account `slow`.
 struct Slow {
     app: TestApp,
     provider: MockServer,
@@ -56,7 +56,7 @@ impl Slow {
         Self { app, provider }
     }
 
-    /// Begins to connect the account `slow`; returns once the provider was asked.
+    /// Begins to connect the account `slow`; returns once the provider got a request.
     async fn begin(&self, client: &Client, path: &str, body: Json) -> JoinHandle<Reply> {
         let before = self.asked().await;
         let (client, path) = (client.clone(), path.to_owned());

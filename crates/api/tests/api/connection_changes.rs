@@ -1,4 +1,4 @@
-//! Changes of connections: labels, notes, rotation of credentials, and the names that routes bore before.
+//! Changes of connections: labels, metadata, rotation of credentials, and the old names of routes.
 
 use serde_json::{Value as Json, json};
 use store::Dialect;
@@ -38,7 +38,7 @@ async fn a_patch_replaces_tags_sets_the_end_user_and_clears_the_webhook_address(
     );
     assert_eq!(told["webhook_url_override"], "https://app.example.com/hook");
 
-    // A new user takes the place of the old one's tags alone.
+    // A new user replaces only the tags of the old one.
     patch(&app, json!({ "end_user": { "id": "u2" } })).await;
     let told = shown(&app, "my-twilio").await;
     assert_eq!(told["tags"], json!({ "end_user_id": "u2", "plan": "pro" }));
@@ -138,12 +138,12 @@ async fn rotation_keeps_rows_and_labels_and_the_account(app: TestApp) {
         (&json!({ "plan": "pro" }), &json!({ "a": 1 }))
     );
     assert_eq!(app.rows("my-twilio").await, rows);
-    // The old key may go: the new credentials carry the sync.
+    // The sync uses the new credentials, so the old key can be revoked.
     app.simulator().revoke(&known.main_key_sid);
     app.run_due().await;
     let runs = app.admin().get("/sync/runs").await.expect(200).json();
     assert_eq!(runs["runs"][0]["status"], "succeeded", "{runs}");
-    // Configuration alone is tried with the stored credentials, and may not name another account.
+    // Configuration alone is verified with the stored credentials, and may not name another account.
     let same = json!({ "connection_config": { "accountSid": known.account_sid } });
     patch(&app, same).await;
     let other = json!({ "connection_config": { "accountSid": known.subaccount_sid } });

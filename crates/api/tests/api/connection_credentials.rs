@@ -1,4 +1,4 @@
-//! A connection's credentials: shown to who may see them, tried on demand, and their state.
+//! A connection's credentials: shown to keys with the scope, verified on demand, and their state.
 
 use domain::ConnectionId;
 use gateway::Scope;
@@ -136,7 +136,7 @@ async fn a_provider_of_one_key_shows_that_key() {
     );
     let path = "/connections/mail?provider_config_key=sendgrid";
     assert_eq!(shown(app.admin(), path).await["credentials"], wanted);
-    // Only what may stand there does: the list of the file holds here, too.
+    // The allowed values of the file apply here, too.
     let mut elsewhere = body.clone();
     elsewhere["connection_config"] = json!({ "hostname": "evil.example.com" });
     let reply = app.admin().post("/connections", &elsewhere).await.expect(400);

@@ -1,4 +1,4 @@
-//! Imports: `POST /connections`, by the names under which things are stored.
+//! Imports with `POST /connections`, which takes credentials by their stored names.
 
 use serde_json::{Value as Json, json};
 use store::Dialect;
@@ -73,12 +73,12 @@ async fn a_form_of_the_file_fills_what_an_import_leaves_out(app: TestApp) {
         made["connection_config"],
         json!({ "accountSid": known.account_sid })
     );
-    // An API key does not tell its account, so here it is needed.
+    // The account cannot be read from an API key, so it is required here.
     let mut key = key_body(&app, "key");
     key.as_object_mut().unwrap().remove("connection_config");
     let reply = import(&app, &key).await.expect(400);
     assert_eq!(reply.fields(), ["connection_config.accountSid"]);
-    // The token of an account that reads another one: no form gives that, and yet it is whole.
+    // The token of an account that reads another one. No form has these fields, but they are complete.
     let below = with(
         json!({ "provider_config_key": "twilio", "credentials": token }),
         "/connection_config",
@@ -100,7 +100,7 @@ async fn importing_again_replaces_the_credentials_and_keeps_fields_that_are_left
     assert_eq!(second["id"], first["id"]);
     assert_eq!(second["credentials"], token);
     assert_eq!(second["tags"], json!({ "plan": "pro" }));
-    // Its rows are those of one account, and stay so.
+    // Its rows belong to one account, which cannot change.
     let other =
         json!({ "type": "BASIC", "username": known.subaccount_sid, "password": known.subaccount_auth_token });
     let other = json!({ "provider_config_key": "twilio", "connection_id": "moved", "credentials": other });

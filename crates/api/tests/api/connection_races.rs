@@ -1,4 +1,4 @@
-//! Credentials that are replaced while something else about them is under way.
+//! Credentials that are replaced while another request about them is in progress.
 
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ async fn a_change_of_the_configuration_does_not_undo_a_rotation(app: TestApp) {
     let provider = MockServer::start().await;
     let good = || ResponseTemplate::new(200).set_body_json(json!({ "scopes": [] }));
     let taken = |key: &str| Mock::given(header("authorization", format!("Bearer {key}").as_str()));
-    // The first trial of the old key is at once, the second one long.
+    // The first verification of the old key is quick, the second is slow.
     taken(&old)
         .respond_with(good())
         .up_to_n_times(1)
@@ -58,7 +58,7 @@ async fn a_change_of_the_configuration_does_not_undo_a_rotation(app: TestApp) {
         options
             .base_urls
             .insert("sendgrid".parse().unwrap(), provider.uri().parse().unwrap());
-        // The provider's requests are those of verifications alone.
+        // The provider gets only requests that verify credentials.
         options.list_check = Duration::ZERO;
     });
     let app = builder.start(app.store().dialect()).await.unwrap();
@@ -93,7 +93,7 @@ async fn a_connection_that_is_being_deleted_cannot_be_connected_again(app: TestA
         .write(move |c| {
             let dev = store::environments::list(c)?.remove(0);
             let rows = store::connections::list(c, dev.id, &all)?;
-            // As a deletion begins.
+            // This is how a deletion begins.
             store::credentials::delete(c, rows[0].id)
         })
         .await
@@ -108,7 +108,7 @@ async fn a_connection_that_is_being_deleted_cannot_be_connected_again(app: TestA
     app.admin().post("/twilio/connect", &body).await.expect(201);
 }
 
-/// On SQLite the two transactions come one after the other.
+/// On SQLite one transaction waits for the other.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_list_refusal_stored_while_credentials_change_does_not_last() {
     let Some(app) = TestApp::on(Dialect::Postgres).await else {
@@ -127,7 +127,7 @@ async fn a_list_refusal_stored_while_credentials_change_does_not_last() {
         message: "the old key may not read it".to_owned(),
         at: now,
     };
-    // As a worker ends a run.
+    // This is how a worker ends a run.
     let (noted, is_noted) = tokio::sync::oneshot::channel();
     let (end, ended) = std::sync::mpsc::channel::<()>();
     let store = app.store().clone();

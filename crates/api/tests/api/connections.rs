@@ -1,4 +1,4 @@
-//! Connections: listed, shown, deleted, in Nango's shapes.
+//! Connections in Nango's shapes: listing, showing and deleting them.
 
 use domain::Problem;
 use gateway::Scope;
@@ -78,7 +78,7 @@ async fn a_list_is_filtered_by_end_user_and_organization(app: TestApp) {
 
     assert_eq!(names(&app, "endUserId=u2").await, ["beta"]);
     assert_eq!(names(&app, "endUserOrganizationId=o1").await, ["beta", "alpha"]);
-    // The page is cut after the filter.
+    // The filter applies before the limit.
     assert_eq!(
         names(&app, "endUserOrganizationId=o1&limit=1&page=1").await,
         ["alpha"]
@@ -270,7 +270,7 @@ async fn deleting_a_connection_deletes_its_credentials_syncs_and_rows(app: TestA
             .all(|run| run["connection_id"] == "other"),
         "{runs}"
     );
-    // Made anew under the same name, it begins with nothing.
+    // A new connection with the same name begins empty.
     app.connect_twilio().await;
     assert_eq!(app.rows(&name).await, 0);
     assert_eq!(app.rows(&other).await, rows);

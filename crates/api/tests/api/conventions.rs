@@ -1,4 +1,4 @@
-//! What holds for every route: keys, types, sizes, shapes of errors, headers.
+//! Rules of every route: keys, types, sizes, shapes of errors, headers.
 
 use reqwest::Method;
 use serde_json::json;
@@ -9,7 +9,7 @@ async fn app() -> TestApp {
     TestApp::on(Dialect::Sqlite).await.unwrap()
 }
 
-/// Fails unless the answer is an error as every client may expect it.
+/// Fails unless the response is an error in the usual shape.
 fn assert_error(reply: &Reply, status: u16, code: &str) {
     assert_eq!(
         (reply.status, reply.code().as_str()),
@@ -88,7 +88,7 @@ async fn a_request_that_no_route_takes_is_an_error_in_json() {
     assert_error(&app.anonymous().get("/nothing").await, 404, "not_found");
     let body = |reply: Reply| reply.expect(404).text;
     let unknown = body(app.anonymous().get("/no/such/route/at/all").await);
-    // The last are routes but for their encoding.
+    // The last ones differ from routes only in their encoding.
     for path in [
         "/no/such/route/at/all",
         "/nothing",

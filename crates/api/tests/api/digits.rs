@@ -1,4 +1,4 @@
-//! The digits of a number are the same wherever it goes: into metadata, into an action's call, out of its response, and into a table.
+//! Numbers keep their digits in metadata, in the request of an action, in its response, and in a table.
 
 use std::sync::{Arc, Mutex};
 
@@ -40,11 +40,11 @@ actions:
     writes: { sync: bank-payments, record: payment }
 "#;
 
-/// Numbers that a double would round, write anew or not hold at all.
+/// Numbers that a double would round, write differently, or could not hold.
 const NUMBERS: &str =
     "[12345678901234567890123,1.10,0.00001,-0,100000000000000000000000000000000000000000000,1e+400,1.0]";
 
-/// Answers with what it was sent, and remembers it.
+/// Responds with the body of the request, and keeps it.
 #[derive(Clone, Default)]
 struct Echo(Arc<Mutex<Vec<String>>>);
 
@@ -80,7 +80,7 @@ async fn on(dialect: Dialect, test: impl AsyncFnOnce(TestApp, Echo)) {
     test(app, echo).await;
 }
 
-/// Sends a body as it is written.
+/// Sends a body unchanged.
 async fn send(app: &TestApp, method: Method, path: &str, body: &str, headers: &[(&str, &str)]) -> Reply {
     let request = app
         .admin()

@@ -1,11 +1,11 @@
-//! The page at `/docs`: open to all, whole from the binary, and closed to whatever comes from elsewhere.
+//! The page at `/docs`: it needs no key, comes from the binary, and loads nothing from other origins.
 
 use std::collections::BTreeSet;
 
 use store::Dialect;
 use testkit::{Reply, TestApp};
 
-/// The names of parts of the page that a text asks for.
+/// Returns the names of the page's parts that a text refers to.
 fn parts(text: &str) -> BTreeSet<String> {
     let quoted = text.split('"').skip(1).step_by(2);
     quoted
@@ -42,7 +42,7 @@ async fn the_docs_page_needs_no_key_and_loads_nothing_from_other_origins() {
     }
     assert!(!policy.contains("unsafe"), "{policy}");
     assert_from_here(&page);
-    // What the policy forbids would not work.
+    // The policy blocks everything else.
     for inline in ["<style", " style=", " onclick=", "<script>"] {
         assert!(!page.text.contains(inline), "{inline}");
     }

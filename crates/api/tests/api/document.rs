@@ -9,7 +9,7 @@ use testkit::TestApp;
 
 use crate::snapshots::assert_committed;
 
-/// What the document has for Twilio beyond the routes of all providers.
+/// Returns what the document has only for Twilio.
 fn twilio_part() -> Json {
     let whole = serde_json::to_value(api::openapi_for(&Registry::builtin().unwrap())).unwrap();
     let select = |place: &str, prefix: &str| -> Map<String, Json> {
@@ -128,7 +128,7 @@ async fn the_served_document_is_whole() {
     assert_refs(&document, &document);
 }
 
-/// Every reference leads somewhere.
+/// Fails unless every reference has a target.
 fn assert_refs(value: &Json, document: &Json) {
     match value {
         Json::Object(object) => {

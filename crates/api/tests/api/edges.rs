@@ -1,4 +1,4 @@
-//! What stands before any route: heads of requests, lengths, encodings. Whatever is refused, the answer has the usual shape.
+//! Checks before any route: request heads, lengths and encodings. Every refusal has the usual shape.
 
 use std::time::Duration;
 
@@ -13,19 +13,19 @@ async fn app() -> TestApp {
     TestApp::on(Dialect::Sqlite).await.unwrap()
 }
 
-/// The answers to what is written into one connection, which the server closes.
+/// Writes bytes into one connection and returns all responses until the server closes it.
 async fn raw(app: &TestApp, bytes: &[u8]) -> String {
     let request = app.anonymous().request(Method::GET, "/").build().unwrap();
     let port = request.url().port().unwrap();
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-    // The server may stop reading before all is written.
+    // The server may stop reading early.
     let _ = stream.write_all(bytes).await;
     let mut all = Vec::new();
     let _ = stream.read_to_end(&mut all).await;
     String::from_utf8_lossy(&all).into_owned()
 }
 
-/// Fails unless the last answer is an error of that status and code as every client may expect it.
+/// Fails unless the last response is an error with that status and code in the usual shape.
 fn assert_error(answers: &str, status: u16, code: &str, what: &str) {
     let what: String = what.chars().take(80).collect();
     let last = answers.rsplit("HTTP/1.1 4").next().unwrap();
@@ -96,7 +96,7 @@ async fn a_malformed_request_is_refused_with_the_usual_error() {
     ] {
         let answers = raw(&app, bytes.as_bytes()).await;
         assert_error(&answers, status, code, bytes);
-        // Also behind a request that was good.
+        // Also after a valid request.
         let behind = format!("GET /health HTTP/1.1\r\nhost: x\r\n\r\n{bytes}");
         let answers = raw(&app, behind.as_bytes()).await;
         assert!(answers.starts_with("HTTP/1.1 200"), "{answers}");
@@ -159,7 +159,7 @@ async fn characters_that_urls_must_encode_are_understood() {
         let answers = raw(&app, request.as_bytes()).await;
         let shown = answers.split("\r\n").next().unwrap().to_owned();
         if target.contains('%') && !shown.contains(&status.to_string()) {
-            // How a part that is no text is refused is the router's; that it is refused in shape is ours.
+            // The router refuses a segment that is not text; we give the error its shape.
             assert_error(&answers, 400, "invalid_uri_params", target);
         } else {
             assert_error(&answers, status, code, target);
@@ -189,7 +189,7 @@ async fn an_unknown_method_is_refused_on_every_route() {
     }
 }
 
-/// What is wrong with a body, on every route that takes one.
+/// Invalid bodies, for every route that takes one.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_route_refuses_an_unreadable_body_in_the_same_way() {
     let app = app().await;
@@ -200,7 +200,7 @@ async fn every_route_refuses_an_unreadable_body_in_the_same_way() {
     for (path, item) in document["paths"].as_object().unwrap() {
         let first = path.split('/').nth(1).unwrap_or_default();
         let of_another = first != "twilio" && app.gateway().registry().get(first).is_some();
-        // A front end is asked for its token first; what is proxied is the provider's to refuse.
+        // Front-end routes check the token first, and the proxy leaves bodies to the provider.
         if of_another || path.starts_with("/proxy") || path.starts_with("/api-auth") {
             continue;
         }

@@ -1,4 +1,4 @@
-//! Environments and API keys: made, listed, used, revoked.
+//! Environments and API keys: creating, listing, using and revoking them.
 
 use gateway::Scope;
 use secrecy::{ExposeSecret, SecretString};
@@ -116,7 +116,7 @@ async fn a_key_that_another_process_revoked_changes_nothing_anymore(app: TestApp
     let id = made["data"]["id"].as_str().unwrap().parse().unwrap();
     let secret = made["data"]["secret"].as_str().unwrap().to_owned();
     let maker = app.anonymous().with_key(Some(secret));
-    // Its key is cached by that.
+    // This caches its key.
     maker.get("/connections").await.expect(200);
     let (environment, now) = (app.caller().await.environment, app.clock().now());
     let revoke = move |c: &mut store::DbConn| store::api_keys::revoke(c, environment, id, now);

@@ -1,33 +1,33 @@
-//! Every operation of the document is sent as the document itself shows it, and answered as the document says.
+//! Every operation of the document is sent with its own examples, and its response must match the document.
 //!
-//! What only the server knows (ids of runs, tokens, cursors) is put in place of its example; everything else is the document's own.
+//! Values that only the server knows (ids of runs, tokens, cursors) replace their examples.
 
 mod providers;
-mod stage;
+mod sender;
 
-use stage::Stage;
+use sender::Sender;
 use testkit::{Dialect, on_both_databases};
 
 #[on_both_databases]
 async fn every_operation_accepts_its_own_example(dialect: Dialect) {
-    let Some(stage) = Stage::set(dialect, "API_KEY", r#"x-key: "${apiKey}""#).await else {
+    let Some(sender) = Sender::with_acme(dialect, "API_KEY", r#"x-key: "${apiKey}""#).await else {
         return;
     };
     let others = |path: &str| {
         let first = path.split('/').nth(1).unwrap_or_default();
-        first != "acme" && stage.app.gateway().registry().get(first).is_some()
+        first != "acme" && sender.app.gateway().registry().get(first).is_some()
     };
-    let (sent, wrong) = stage
+    let (sent, wrong) = sender
         .walk(|id, path| id != "connect_with_basic" && !others(path))
         .await;
     assert!(wrong.is_empty(), "{wrong:#?}");
     assert!(sent >= 70, "{sent}");
-    let stage = Stage::set(dialect, "BASIC", "x-plain: yes").await.unwrap();
-    let (sent, wrong) = stage.walk(|id, _| id == "connect_with_basic").await;
+    let sender = Sender::with_acme(dialect, "BASIC", "x-plain: yes").await.unwrap();
+    let (sent, wrong) = sender.walk(|id, _| id == "connect_with_basic").await;
     assert_eq!((sent, wrong), (1, Vec::<String>::new()));
 }
 
-/// Names of the types that describe themselves to the document, by the file that they stand in.
+/// Collects the names of types that derive `ToSchema`, with their file.
 fn described(folder: &std::path::Path, found: &mut Vec<(String, String)>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

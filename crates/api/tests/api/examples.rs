@@ -1,4 +1,4 @@
-//! Examples: a reader of the document sees for each operation what to send and what comes back, and what is shown is right.
+//! Examples: the document shows a correct request and response for each operation.
 
 use registry::Registry;
 use serde_json::{Map, Value as Json, json};
@@ -7,7 +7,7 @@ fn document() -> Json {
     serde_json::to_value(api::openapi_for(&Registry::builtin().unwrap())).unwrap()
 }
 
-/// What a reference stands for.
+/// Resolves a reference.
 fn resolve<'a>(document: &'a Json, value: &'a Json) -> &'a Json {
     let reference = value.get("$ref").and_then(Json::as_str);
     reference.map_or(value, |place| {
@@ -15,11 +15,11 @@ fn resolve<'a>(document: &'a Json, value: &'a Json) -> &'a Json {
     })
 }
 
-/// The parts of a schema for which a reader would have to guess a value.
+/// Collects the parts of a schema for which a reader would have to guess a value.
 ///
-/// A sample of a body can be put together if every text that must be there has an example, a fixed value or a format of its own;
+/// A sample body can be built if every required text has an example, a fixed value or a format;
 /// numbers, flags, times and empty maps explain themselves, and so does a text with a pattern. An example on a schema covers all that
-/// lies below it. The columns of a provider's model are described by its file, which knows no examples.
+/// lies below it. Columns of a provider's model come from its file, which has no examples.
 fn guesses(document: &Json, schema: &Json, at: &str, depth: usize) -> Vec<String> {
     let own = resolve(document, schema);
     let known = ["example", "examples", "const", "enum", "default"];
@@ -59,7 +59,7 @@ fn guesses(document: &Json, schema: &Json, at: &str, depth: usize) -> Vec<String
     found
 }
 
-/// Each JSON content of an operation that a reader must understand: its body and its answers of success.
+/// Returns the JSON contents of an operation that a reader must understand: its body and its success responses.
 fn contents<'a>(document: &'a Json, operation: &'a Json) -> Vec<(String, &'a Json)> {
     let id = operation["operationId"].as_str().unwrap();
     let body = operation
@@ -92,7 +92,7 @@ fn operations(document: &Json) -> impl Iterator<Item = &Json> {
         .filter(|operation| operation["operationId"].is_string())
 }
 
-/// The rule for whoever adds an operation: `#[schema(example = …)]` on each text that must be there, or `example = json!(…)` on the
+/// A new operation needs `#[schema(example = …)]` on each required text, or `example = json!(…)` on the
 /// whole.
 #[test]
 fn every_operation_has_examples_of_request_and_response() {
@@ -126,7 +126,7 @@ fn every_operation_has_examples_of_request_and_response() {
     );
 }
 
-/// The document's components beside a schema, so that its references lead somewhere.
+/// Adds the document's components to a schema, so that its references resolve.
 fn alone(document: &Json, schema: &Json) -> Json {
     let mut whole: Map<String, Json> = schema.as_object().cloned().unwrap_or_default();
     whole.insert("components".to_owned(), document["components"].clone());

@@ -1,4 +1,4 @@
-//! The feed of changes and the emptying of what was taken in, in the shapes of Nango's API.
+//! The change feed and the pruning of records, in the shapes of Nango's API.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ pub(crate) async fn call(client: &Client, method: Method, path: &str, body: Opti
         .await
 }
 
-/// The page that a query gives; as Nango's SDK asks, with a slash before the query.
+/// Returns the page of a query, requested like Nango's SDK does: with a slash before the query.
 async fn page(client: &Client, query: &str) -> Json {
     let path = format!("/records/?model=Message&{query}");
     call(client, Method::GET, &path, None).await.expect(200).json()
@@ -62,7 +62,7 @@ pub(crate) async fn synced(app: &TestApp) {
     app.run_due().await;
 }
 
-/// The ids of those records that have a date by which the list is read again, newest first.
+/// Returns the ids of records with a date, newest first.
 fn newest_first(records: &[Json]) -> Vec<&str> {
     let mut dated: Vec<&Json> = records
         .iter()
@@ -72,7 +72,7 @@ fn newest_first(records: &[Json]) -> Vec<&str> {
     dated.into_iter().map(id).collect()
 }
 
-/// Deletes one message and changes another; gives their ids.
+/// Deletes one message and changes another; returns their ids.
 async fn changed(app: &TestApp) -> (String, String) {
     let all = records(app, "").await;
     let dated = newest_first(&all);
@@ -112,7 +112,7 @@ async fn the_feed_has_every_record_once_in_the_order_of_changes(app: TestApp) {
         100
     );
 
-    // Any record's cursor will do to go on, and the last one's gives what comes later alone.
+    // Any record's cursor continues the feed, and the last one's returns only later changes.
     let middle = about(&all[100], "cursor").as_str().unwrap();
     assert_eq!(records(&app, &format!("cursor={middle}")).await, all[101..]);
     let last = about(all.last().unwrap(), "cursor").as_str().unwrap().to_owned();
@@ -276,7 +276,7 @@ async fn pruned_records_return_to_the_feed_when_they_change(app: TestApp) {
 
     let last = about(all.last().unwrap(), "cursor");
     prune(&app, last, Some(10_000)).await.expect(200);
-    // By the clock standing still, so that nothing changes at the provider either.
+    // The clock stands still, so that nothing changes at the provider.
     app.admin()
         .post("/sync/trigger", &crate::syncs::select())
         .await
@@ -320,7 +320,7 @@ async fn a_reader_sees_everything_that_a_worker_writes_meanwhile(app: TestApp) {
     let reader = tokio::spawn(async move {
         let (mut seen, mut query) = (BTreeMap::new(), "limit=23".to_owned());
         loop {
-            // Asked first: what the worker wrote before it ended is in the page that follows.
+            // Read before the page: everything that the worker wrote before it ended is then in that page.
             let last_look = ended.load(Ordering::SeqCst);
             let page = page(&client, &query).await;
             let found = page["records"].as_array().unwrap();

@@ -1,4 +1,4 @@
-//! Requests about the feed: what is refused, and where the error is.
+//! Invalid requests for the feed, and the fields that their errors name.
 
 use reqwest::Method;
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! Secret fields of an integration's configuration are sealed in the database, as credentials are.
+//! Secret fields of an integration's configuration are sealed in the database, like credentials.
 
 use domain::{Connection, StoredIntegration};
 use gateway::{Gateway, GatewayError, IntegrationRequest, KeySource, LostKeys};
@@ -24,7 +24,7 @@ async fn patched(app: &TestApp, config: Json) -> testkit::Reply {
     app.admin().patch("/integrations/acme", &body).await
 }
 
-/// What the provider saw of the secret last.
+/// Returns the secret in the last request that the provider got.
 async fn last_app(provider: &MockServer) -> Option<String> {
     let request = provider.received_requests().await.unwrap().pop().unwrap();
     let value = request.headers.get("x-app")?;
@@ -65,7 +65,7 @@ async fn a_secret_is_never_stored_in_plain_text_and_rotates_while_connections_ex
     assert_eq!(last_app(&provider).await.as_deref(), Some(APP));
     let before = row(&app).await;
 
-    // An unchanged secret is not sealed again: a connect under way at that moment would have to start over.
+    // An unchanged secret is not sealed again: a connect in progress would have to start over.
     patched(&app, json!({ "app": APP, "keyLabel": null }))
         .await
         .expect(200);
@@ -77,7 +77,7 @@ async fn a_secret_is_never_stored_in_plain_text_and_rotates_while_connections_ex
     let again = app.another_gateway(registry()).await;
     let target = again.target(&connection(&app, &again).await).await.unwrap();
     assert_eq!(target.variables.integration_config["app"], NEXT);
-    // What is not secret may name an account.
+    // A field that is not secret may name an account.
     let refused = patched(&app, json!({ "team": "blue" })).await.expect(400);
     assert_eq!(refused.fields(), ["integration_config.team"]);
     for secret in [APP, NEXT, TOKEN] {
@@ -184,7 +184,7 @@ async fn a_secret_that_was_lost_with_its_key_can_be_set_again(app: TestApp) {
         ),
         ..IntegrationRequest::default()
     };
-    // A change of something else does not make the integration look whole.
+    // A change of another field does not make the integration look complete.
     for request in [
         IntegrationRequest::default(),
         change(&[]),

@@ -1,4 +1,4 @@
-//! Methods: each path tells what it takes, and nothing else gets through to a route.
+//! Methods: each path names those it accepts, and no other reaches a route.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ fn allowed(reply: &Reply) -> BTreeSet<String> {
     header.split(", ").map(str::to_owned).collect()
 }
 
-/// A path of the document with names in place of its parameters.
+/// Returns a path of the document with names in place of its parameters.
 fn filled(path: &str) -> String {
     let mut parts = path.split('{');
     let first = parts.next().unwrap_or_default().to_owned();
@@ -26,7 +26,7 @@ fn filled(path: &str) -> String {
 async fn every_documented_path_refuses_other_methods_and_names_the_allowed_ones() {
     let app = TestApp::on(Dialect::Sqlite).await.unwrap();
     let document = app.anonymous().get("/openapi.json").await.expect(200).json();
-    // Two paths of the document may be one: a provider's own stands beside the one for all.
+    // Two paths of the document may match one URL: the route of a provider and that of all providers.
     let mut paths: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         let declared = item.as_object().unwrap().keys();

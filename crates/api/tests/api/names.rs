@@ -1,4 +1,4 @@
-//! One rule for every name: what cannot be seen cannot stand at its ends, and nothing is trimmed.
+//! One rule for every name: no invisible character at its ends, and nothing is trimmed.
 
 use domain::{ConnectionName, IntegrationKey};
 use gateway::Scope;
@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 use store::connections;
 use testkit::{TestApp, on_both_databases};
 
-/// A body that holds a name.
+/// A request body that contains a name.
 type WithName<'a> = Box<dyn Fn(&str) -> Json + 'a>;
 
 const EDGES: [&str; 8] = [
@@ -87,7 +87,7 @@ async fn a_connection_with_an_old_style_name_is_found_and_deleted_by_exactly_tha
     let old: ConnectionName = " bob ".parse().unwrap();
     let (name, now) = (old.clone(), app.clock().now());
     let (key, provider): (IntegrationKey, _) = ("twilio".parse().unwrap(), "twilio".parse().unwrap());
-    // As an older version stored it.
+    // The form in which an older version stored it.
     app.store()
         .write(move |c| {
             let dev = store::environments::list(c)?.remove(0);

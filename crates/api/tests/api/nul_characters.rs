@@ -1,4 +1,4 @@
-//! The character U+0000, which PostgreSQL takes neither as text nor in its functions of JSON: wherever somebody may write text, it is
+//! The character U+0000, which PostgreSQL accepts neither as text nor in JSON functions: wherever a client sends text, it is
 //! refused or stored without harm.
 
 use reqwest::{Method, RequestBuilder};
@@ -12,7 +12,7 @@ const HOOK: &str = "https://app.example.com/\0hook";
 
 type Sent = (Method, &'static str, Json);
 
-/// Whom a connection belongs to, and notes about it.
+/// Returns an end user and metadata that contain the text.
 fn user_and_notes() -> (Json, Json) {
     (
         json!({ "id": NUL, "email": NUL, "display_name": NUL, "tags": { "a": NUL } }),
@@ -20,7 +20,7 @@ fn user_and_notes() -> (Json, Json) {
     )
 }
 
-/// Bodies about connections with the text at each of their places.
+/// Returns bodies about connections with the text in each of their fields.
 fn about_connections(app: &TestApp) -> Vec<Sent> {
     let connect = |field: &str, value: Json| {
         let mut body = app.connect_body("nul");
@@ -84,7 +84,7 @@ fn about_connections(app: &TestApp) -> Vec<Sent> {
     ]
 }
 
-/// Bodies about all else.
+/// Returns the other bodies.
 fn about_the_rest() -> Vec<Sent> {
     let integration = |field: &str, value: Json| {
         let mut body = json!({ "provider": "twilio", "unique_key": "nul" });
@@ -154,7 +154,7 @@ fn about_the_rest() -> Vec<Sent> {
     ]
 }
 
-/// Addresses with the text at each of their places.
+/// Returns URLs with the text in each of their parts.
 const ADDRESSES: [&str; 22] = [
     "/connections?tags[a%00b]=x",
     "/connections?tags[a]=a%00b",

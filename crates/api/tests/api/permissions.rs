@@ -1,4 +1,4 @@
-//! Keys that are good and may not read what some syncs need: connecting says so, and so does what shows connections and syncs.
+//! Valid keys that may not read what some syncs need: connecting reports it, and so do connections and syncs.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
 use crate::connect_sessions::made;
 
-/// Syncs with these names, of lists at paths of the same names.
+/// Returns syncs with these names, whose lists have paths of the same names.
 fn file(syncs: &[&str]) -> String {
     let mut text = r#"
 display_name: Acme
@@ -54,14 +54,14 @@ syncs:
     text
 }
 
-/// An app beside a provider that knows the keys `good` and `poor`.
+/// An app, and a provider that accepts the keys `good` and `poor`.
 struct Acme {
     app: TestApp,
     provider: MockServer,
 }
 
 impl Acme {
-    /// `refused` are answers to the key `poor`, by path; all else is an empty list.
+    /// `refused` has the responses to the key `poor`, by path; every other response is an empty list.
     async fn beside(app: &TestApp, refused: &[(&str, ResponseTemplate)]) -> Self {
         let provider = MockServer::start().await;
         for (at, answer) in refused {

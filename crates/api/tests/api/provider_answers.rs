@@ -1,4 +1,4 @@
-//! What callers are told of a provider's odd responses: to actions, proxied requests, lists and the verification of credentials.
+//! Odd responses of a provider to actions, proxied requests, lists and verifications, and the errors that callers get.
 
 use std::path::Path;
 use std::time::Duration;
@@ -53,7 +53,7 @@ async fn answers(server: &MockServer, verb: &str, at: &str, response: ResponseTe
         .await;
 }
 
-/// Runs `test` with an app that is connected to a provider which answers as the test says.
+/// Runs `test` with an app that is connected to a provider whose responses the test sets.
 async fn with<F: Future<Output = ()>>(dialect: Dialect, test: impl FnOnce(TestApp, MockServer) -> F) {
     let server = MockServer::start().await;
     answers(
@@ -71,7 +71,7 @@ async fn with<F: Future<Output = ()>>(dialect: Dialect, test: impl FnOnce(TestAp
             options.base_urls.insert("acme".parse().unwrap(), url);
             options.max_body = 8 << 20;
             options.max_attempts = 2;
-            // The tests look at the requests that they cause themselves.
+            // The tests count only requests that they cause themselves.
             options.list_check = Duration::ZERO;
         });
     let Some(app) = builder.start(dialect).await else {
@@ -161,7 +161,7 @@ async fn an_action_that_is_redirected_elsewhere_fails_and_stores_nothing(dialect
         );
         assert!(!reply.text.contains("hidden"), "{}", reply.text);
 
-        // 303 shows the result; whether it is the record that was made is not said.
+        // 303 points to a result, which may not be the created record.
         let shown = ResponseTemplate::new(303).insert_header("location", "/things/");
         answers(&server, "POST", "/ping", shown).await;
         assert_eq!(trigger(&app, "ping", None).await.expect(200).json(), thing);
@@ -172,7 +172,7 @@ async fn an_action_that_is_redirected_elsewhere_fails_and_stores_nothing(dialect
             .request(Method::POST, "/proxy/things")
             .header("Provider-Config-Key", "acme")
             .header("Connection-Id", "a");
-        // A client that follows redirects would lose the 301.
+        // A client that follows redirects would not show the 301.
         let request = request.body("{}").build().unwrap();
         let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
         let proxied = client.build().unwrap().execute(request).await.unwrap();

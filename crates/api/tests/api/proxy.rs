@@ -1,4 +1,4 @@
-//! The proxy against the simulator: whom it calls, what it refuses, and what it learns of credentials.
+//! The proxy against the simulator: where requests go, what is refused, and what responses say about credentials.
 
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value as Json, json};
@@ -114,7 +114,7 @@ async fn missing_and_invalid_headers_are_all_reported_at_once(app: TestApp) {
             ("invalid_headers", vec![name.to_ascii_lowercase()])
         );
     }
-    // As Nango's SDK sends what it was not told.
+    // Nango's SDK sends this for options that are not set.
     let request = call(&app, Method::GET, &messages(&app))
         .header("Base-Url-Override", "")
         .header("Nango-Activity-Log-Id", "")
@@ -234,7 +234,7 @@ async fn permits_are_shared_and_a_request_waits_for_one_only_so_long(app: TestAp
         .header("Provider-Config-Key", "twilio")
         .header("Connection-Id", "other");
     let held = tokio::spawn(async move { client.send(slow).await });
-    // Should it come first, it takes the place itself, and the next one meets the other call.
+    // If it comes first, it gets the permit itself, and the next one waits for the other request.
     let mut reply = None;
     wait_until("the other call is under way", async || {
         let impatient = call(&app, Method::GET, &path).header("Trunkline-Wait", "0");
@@ -248,7 +248,7 @@ async fn permits_are_shared_and_a_request_waits_for_one_only_so_long(app: TestAp
     let reply = reply.unwrap();
     assert_eq!(reply.code(), "rate_limited");
     assert!(reply.headers.contains_key("retry-after"));
-    // Who waits gets the place.
+    // The waiting request gets the permit.
     get(&app, &path).await.expect(200);
     held.await.unwrap().expect(200);
 }

@@ -1,4 +1,4 @@
-//! The proxy against a provider of a few lines: what arrives byte by byte, and when.
+//! The proxy against a minimal provider: which bytes arrive, and when.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -18,16 +18,16 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 type Answering = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// The head of a request, and the connection from behind it on.
+/// The head of a request, and its connection after the head.
 struct Seen {
     head: String,
-    /// What of the body came along with the head.
+    /// The part of the body that came with the head.
     start: Vec<u8>,
     socket: TcpStream,
 }
 
 impl Seen {
-    /// The rest of a body of so many bytes.
+    /// Reads the rest of a body of `length` bytes.
     async fn body(&mut self, length: usize) -> Vec<u8> {
         let mut body = std::mem::take(&mut self.start);
         while body.len() < length {
@@ -44,7 +44,7 @@ impl Seen {
     }
 }
 
-/// Starts the provider and an app that has a connection to it.
+/// Starts the provider and an app with a connection to it.
 async fn with<F: Future<Output = ()>>(
     answering: impl Fn(Seen) -> Answering + Send + Sync + 'static,
     test: impl FnOnce(TestApp) -> F,
@@ -84,7 +84,7 @@ async fn with<F: Future<Output = ()>>(
     });
     let builder = AppBuilder::default().upstream(|options| {
         options.base_urls.insert("sendgrid".parse().unwrap(), url);
-        // What connecting asks besides would get the answers that are meant for calls.
+        // The list check of a connect would get the responses that are meant for proxied requests.
         options.list_check = Duration::ZERO;
     });
     let Some(app) = builder.start(Dialect::Sqlite).await else {
@@ -109,7 +109,7 @@ async fn send(request: RequestBuilder) -> Response {
     request.send().await.unwrap()
 }
 
-/// A provider that answers each call by the next of these texts, and tells what it was asked.
+/// A provider that responds with each of these texts in turn, and reports the requests.
 fn answers(
     texts: &'static [&'static str],
 ) -> (
@@ -167,7 +167,7 @@ async fn path_query_and_method_arrive_as_they_were_written() {
 async fn a_url_is_normalised_by_the_standard_and_otherwise_unchanged() {
     let (provider, asked) = answers(&[OK]);
     with(provider, async |app| {
-        // A client would change the address itself, so it is written by hand.
+        // A client would normalise the URL itself, so the request is written by hand.
         let sample = call(&app, "GET", "/x").build().unwrap();
         let place = sample.url().socket_addrs(|| None).unwrap();
         let key = app.admin().key().unwrap();
@@ -367,7 +367,7 @@ async fn a_response_without_a_body_stays_without_one() {
             assert_eq!(reply.status(), status);
             assert!(reply.bytes().await.unwrap().is_empty());
         }
-        // The connection is still good for more.
+        // The connection can be used again.
         assert_eq!(send(call(&app, "GET", "/x")).await.status(), 304);
     })
     .await;
@@ -426,7 +426,7 @@ async fn a_silent_provider_is_a_504_at_the_deadline() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_decompress_header_decompresses_the_response() {
-    // `hi`, by gzip.
+    // `hi`, compressed with gzip.
     let provider = |mut seen: Seen| -> Answering {
         Box::pin(async move {
             const HI: [u8; 22] = [

@@ -1,4 +1,4 @@
-//! Callers of the proxy who stop reading.
+//! Clients of the proxy that stop reading.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-/// More than all buffers on the way hold.
+/// More bytes than all buffers on the way hold.
 const LARGE: usize = 64 << 20;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,4 +1,4 @@
-//! Synced records: pages, filters, streams.
+//! Synced records: pages, filters and streams.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use store::Dialect;
 use testkit::{TestApp, on_both_databases};
 use twilio_sim::{NewMessage, Status};
 
-/// A connection whose table holds the simulator's messages and some that are hard to page, print or type.
+/// Makes a connection whose table holds the simulator's messages and some that are hard to page, print or parse.
 async fn synced(app: &TestApp) -> String {
     let now = app.simulator().now();
     for index in 0..12 {
@@ -23,7 +23,7 @@ async fn synced(app: &TestApp) -> String {
             tags: (index == 0).then(|| Map::from_iter([("campaign".to_owned(), Json::from("b"))])),
             ..NewMessage::default()
         });
-        // Cancelled before it was sent: no date_sent, ever.
+        // Canceled before it was sent, so `date_sent` stays empty.
         app.simulator().insert(NewMessage {
             date_created: Some(now - Duration::hours(3)),
             status: Some(Status::Canceled),
@@ -44,7 +44,7 @@ async fn page(app: &TestApp, query: &str) -> Json {
         .json()
 }
 
-/// All rows that pass, page by page.
+/// Returns all rows that match, read page by page.
 async fn pages(app: &TestApp, query: &str, limit: usize) -> Vec<Json> {
     let (mut rows, mut cursor) = (Vec::new(), String::new());
     loop {
@@ -63,7 +63,7 @@ fn text<'a>(row: &'a Json, field: &str) -> Option<&'a str> {
     row[field].as_str()
 }
 
-/// When a row counts as new: when it was sent, or else made.
+/// Returns the date that orders a row: when it was sent, or else created.
 fn newest(row: &Json) -> DateTime<Utc> {
     let time = text(row, "date_sent").or(text(row, "date_created")).unwrap();
     time.parse().unwrap()

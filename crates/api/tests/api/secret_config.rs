@@ -1,4 +1,4 @@
-//! A field of a connection's configuration that the provider's file calls secret is treated as the credentials are.
+//! A field of a connection's configuration that the provider file declares secret is treated like credentials.
 
 use gateway::Scope;
 use reqwest::Method;
@@ -68,7 +68,7 @@ pub(crate) async fn connect(app: &TestApp) {
     app.admin().post("/connections", &body).await.expect(201);
 }
 
-/// The configuration as the database holds it.
+/// Returns the configuration as stored in the database.
 async fn stored(app: &TestApp) -> domain::Connection {
     let all = domain::ConnectionFilter::default();
     let rows = app.store().read(move |c| {
@@ -113,7 +113,7 @@ async fn a_secret_field_is_used_and_never_shown(app: TestApp) {
     ] {
         assert_eq!(proxied(&app, Some(base)).await.status, 400, "{base}");
     }
-    // What is not named stays, the secret too; another token is another credential and no other account.
+    // Fields that are left out stay, the secret too. Another token is another credential, not another account.
     let patch = json!({ "connection_config": { "region": "eu" } });
     app.admin().patch(PATH, &patch).await.expect(200);
     proxied(&app, None).await.expect(200);
@@ -121,7 +121,7 @@ async fn a_secret_field_is_used_and_never_shown(app: TestApp) {
     let refused = app.admin().patch(PATH, &wrong).await.expect(400);
     assert_eq!(refused.code(), "connection_test_failed");
     proxied(&app, None).await.expect(200);
-    // A session's front end must not see it.
+    // The front end of a session must not see it.
     let defaults = json!({ "end_user": { "id": "u" },
         "integrations_config_defaults": { "acme": { "connection_config": { "tok": TOKEN } } } });
     let refused = app.admin().post("/connect/sessions", &defaults).await.expect(400);
@@ -144,7 +144,7 @@ async fn a_secret_field_stored_in_plain_text_is_sealed_at_start(app: TestApp) {
     let (app, _provider) = with_acme(&app).await;
     connect(&app).await;
     let row = stored(&app).await;
-    // As an older version stored it: the token in clear, and not with the credentials.
+    // The form in which an older version stored it: the token in plain text, outside the credentials.
     let (id, old) = (row.id, json!({ "tok": TOKEN, "region": "eu" }));
     let clear = old.as_object().unwrap().clone();
     app.store()
@@ -175,7 +175,7 @@ async fn a_secret_field_of_an_integration_is_used_kept_and_never_shown(app: Test
     let made = app.admin().post("/integrations", &made).await.expect(200).json();
     assert_eq!(made["data"]["integration_config"], json!({ "team": "red" }));
     let path = "/integrations/acme";
-    // What was shown, sent back whole, changes nothing.
+    // Sending back what was shown changes nothing.
     let shown = app.admin().get(path).await.expect(200).json();
     let back = json!({ "integration_config": shown["data"]["integration_config"] });
     app.admin().patch(path, &back).await.expect(200);
@@ -189,10 +189,10 @@ async fn a_secret_field_of_an_integration_is_used_kept_and_never_shown(app: Test
     proxied(&app, None).await.expect(200);
     let sent = provider.received_requests().await.unwrap().pop().unwrap();
     assert_eq!(sent.headers["x-app"], APP);
-    // A wrong value of it is not echoed either.
+    // An invalid value is not echoed either.
     let wrong = json!({ "integration_config": { "app": format!("{APP}\u{0}") } });
     app.admin().patch(path, &wrong).await.expect(400);
-    // A process without the file does not know what is secret, so it shows nothing.
+    // A process without the file does not know which fields are secret, so it shows none.
     let other = app.another_gateway(registry::Registry::load(None).unwrap()).await;
     let environment = app
         .store()

@@ -1,4 +1,4 @@
-//! No secret leaves: neither in an answer nor in the log nor in the database's files.
+//! No secret is in a response, in the log or in the database's files.
 
 use gateway::Scope;
 use serde_json::json;
@@ -14,7 +14,7 @@ async fn no_response_no_log_and_no_file_holds_a_secret(app: TestApp) {
     let token =
         json!({ "connectionId": "by-token", "accountSid": known.account_sid, "authToken": known.auth_token });
     app.admin().post("/twilio/connect", &token).await.expect(201);
-    // Secrets in the wrong places, too: a field that is not known, a body cut short, a refused account, a path, a query.
+    // Secrets in the wrong places, too: an unknown field, a truncated body, a refused account, a path, a query.
     app.admin()
         .post(
             "/twilio/connect",
@@ -84,7 +84,7 @@ async fn no_response_no_log_and_no_file_holds_a_secret(app: TestApp) {
     }
 }
 
-/// The other ways in, of which each is refused once: by a key that may not see credentials, and by a session's token.
+/// The other routes that take credentials, each refused once: to a key without the scope, and to a session's token.
 async fn import_and_connect_from_a_front_end(app: &TestApp) {
     let known = app.simulator().credentials();
     let maker = app
@@ -128,7 +128,7 @@ async fn import_and_connect_from_a_front_end(app: &TestApp) {
     }
 }
 
-/// SQLite's file with its log beside it; PostgreSQL's files are the server's.
+/// Returns SQLite's files. PostgreSQL's belong to the server.
 fn files(app: &TestApp) -> Vec<(String, Vec<u8>)> {
     let Some(path) = app.database().url.sqlite_path() else {
         return Vec::new();

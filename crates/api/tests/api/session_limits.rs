@@ -1,4 +1,4 @@
-//! How much a connect session may be used, whose holder may be anybody.
+//! Limits of a connect session, because anyone may hold its token.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ async fn a_session_waits_longer_and_longer_after_refusals(app: TestApp) {
 
     assert_eq!(refused.code(), "too_many_attempts");
     assert_eq!(refused.header("retry-after"), Some("15"));
-    // Another process knows as well.
+    // Another process knows it, too.
     let other = app.another_gateway(Registry::builtin().unwrap()).await;
     let session = other.sessions().authenticate(&token).await.unwrap();
     let body: Map<String, Json> = [("username", "x"), ("password", "y")]
@@ -55,7 +55,7 @@ async fn a_session_waits_longer_and_longer_after_refusals(app: TestApp) {
         "{there:?}"
     );
 
-    // Another session of the same user is not held up.
+    // Another session of the same user does not wait.
     connect(&app, &session_token(&app).await, &good).await.expect(200);
     app.advance(Duration::from_secs(16));
     connect(&app, &token, WRONG).await.expect(400);
@@ -68,7 +68,7 @@ async fn a_session_waits_longer_and_longer_after_refusals(app: TestApp) {
     );
     app.advance(Duration::from_secs(31));
     connect(&app, &token, &good).await.expect(200);
-    // A success sets the count back.
+    // A success resets the count.
     for _ in 0..5 {
         connect(&app, &token, WRONG).await.expect(400);
     }
@@ -103,7 +103,7 @@ async fn a_session_makes_twenty_connections(app: TestApp) {
         "{}",
         refused.message()
     );
-    // The token still shows the session, and a new one goes on.
+    // The token still shows the session, and a new session can connect.
     let session = made(&app, "", &json!({ "end_user": { "id": "u1" } })).await;
     connect(&app, session["token"].as_str().unwrap(), &good)
         .await

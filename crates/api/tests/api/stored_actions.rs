@@ -1,4 +1,4 @@
-//! Actions that are stored: asynchronous ones, and those with a key by which they are not done twice.
+//! Stored actions: asynchronous ones, and those with an idempotency key.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Requests about a sync that is deleted while they are under way.
+//! Requests about a sync that is deleted while they are in progress.
 
 use std::sync::mpsc;
 
@@ -9,10 +9,10 @@ use testkit::{Reply, TestApp, on_both_databases};
 
 use crate::syncs::select;
 
-/// Requests that the API answers while the sync is locked: after them the request that waits has found the sync.
+/// Sends requests while the sync is locked: once they are answered, the waiting request has found the sync.
 const MEANWHILE: usize = 20;
 
-/// Sends a request and deletes the connection's sync between its look at the sync and its write.
+/// Sends a request and deletes the connection's sync between the request's read and its write.
 async fn overtaken(app: &TestApp, method: Method, path: &str, body: &Json) -> Reply {
     let sync = app
         .store()

@@ -1,4 +1,4 @@
-//! Requests about syncs: what is refused, and what older clients send.
+//! Requests about syncs: invalid ones, and those of older clients.
 
 use reqwest::Method;
 use serde_json::{Value as Json, json};

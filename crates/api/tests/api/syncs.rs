@@ -1,4 +1,4 @@
-//! Syncs and their runs: triggered, paused, started, listed.
+//! Syncs and their runs: triggering, pausing, starting and listing them.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ async fn runs(app: &TestApp) -> Vec<Json> {
         .clone()
 }
 
-/// What all runs together added: the first reading is followed by a run of its own for what has no date.
+/// Returns what all runs together added: after the backfill, a separate run reads rows without a date.
 pub(crate) async fn added(app: &TestApp) -> u64 {
     runs(app)
         .await
@@ -298,7 +298,7 @@ async fn a_revoked_key_is_reported_by_the_run_and_the_connection(app: TestApp) {
         .expect(200)
         .json();
     assert_eq!(shown["errors"][0]["type"], "auth", "{shown}");
-    // New credentials mend it.
+    // New credentials clear the problem.
     app.simulator()
         .restore(&app.simulator().credentials().main_key_sid);
     app.connect_twilio().await;

@@ -1,4 +1,4 @@
-//! One walk over the document: every operation refuses no key, a key without its scope, and another environment's object.
+//! Sends every operation of the document: each refuses a missing key, a key without its scope, and another environment's object.
 
 mod calls;
 
@@ -12,14 +12,14 @@ use testkit::{Client, Reply, TestApp, on_both_databases};
 use self::calls::{Call, Theirs, Things, call, fill, rank};
 use crate::connect_sessions::session_token;
 
-/// Operations of other providers, which have no connection here; what they are made of is the same.
+/// Operations of other providers, which have no connection here; their routes have the same code.
 fn elsewhere(path: &str, app: &TestApp) -> bool {
     let first = path.split('/').nth(1).unwrap_or_default();
     first != "twilio" && app.gateway().registry().get(first).is_some()
 }
 
 async fn send(client: &Client, method: &Method, path: &str, call: &Call) -> Reply {
-    // Where the proxy, the feed and actions read whom to call; nothing else looks at them.
+    // Headers that select the connection for the proxy, the feed and actions; other routes ignore them.
     let request = client
         .request(method.clone(), &format!("{path}{}", call.query))
         .header("Provider-Config-Key", "twilio")
@@ -33,7 +33,7 @@ async fn send(client: &Client, method: &Method, path: &str, call: &Call) -> Repl
     client.send(request).await
 }
 
-/// An answer to HEAD has no body that could tell the code.
+/// A response to HEAD has no body with a code.
 fn assert_refused(reply: &Reply, method: &Method, (status, code): (u16, &str), id: &str) {
     assert_eq!(reply.status, status, "{id}");
     if *method != Method::HEAD {
@@ -88,7 +88,7 @@ async fn every_operation_refuses_a_missing_key_a_missing_scope_and_the_object_of
             let needed = scopes[0].as_str().unwrap();
             let (others, only): (Vec<Scope>, Vec<Scope>) =
                 Scope::ALL.iter().partition(|scope| scope.as_str() != needed);
-            // Who may see credentials may see what they belong to.
+            // A key that may see credentials may see their connection.
             let others: Vec<Scope> = others
                 .into_iter()
                 .filter(|scope| scope.as_str().replace("_credentials", "") != needed)
@@ -115,10 +115,10 @@ async fn every_operation_refuses_a_missing_key_a_missing_scope_and_the_object_of
         }
     }
     assert!(own.len() >= 24, "{}", own.len());
-    // The same calls pass for whom they are meant, so that none above was refused for another reason.
+    // The same requests succeed with the right key, so none above was refused for another reason.
     own.sort_by_key(|(id, ..)| rank(id));
     for (id, method, path, call, client) in &own {
-        // What a provider answers is handed on.
+        // The response of the provider is passed on.
         let of_provider = id.starts_with("proxy");
         if *method == Method::GET && !of_provider {
             let all_scopes = send(app.admin(), method, path, call).await;
@@ -134,7 +134,7 @@ async fn every_operation_refuses_a_missing_key_a_missing_scope_and_the_object_of
             assert_eq!(reply.status, status, "{id}");
             continue;
         }
-        // Or reach the provider, who may say what it likes.
+        // Or reach the provider, which may respond anything.
         assert!(
             (200..300).contains(&reply.status) || reply.headers.contains_key("trunkline-upstream-status"),
             "{id}: {} {}",
@@ -144,7 +144,7 @@ async fn every_operation_refuses_a_missing_key_a_missing_scope_and_the_object_of
     }
 }
 
-/// The operations whose answers hold credentials, for a key that may see them; so does an import, to which no GET belongs.
+/// Operations whose responses hold credentials for a key with the scope; so does an import, which has no GET.
 const SHOW_CREDENTIALS: [&str; 2] = ["get_connection", "get_connection_deprecated"];
 
 fn holds_a_credential(app: &TestApp, reply: &Reply) -> bool {

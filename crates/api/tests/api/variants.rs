@@ -1,4 +1,4 @@
-//! Variants of syncs, and how often a connection's sync runs.
+//! Variants of syncs, and the frequency of a connection's sync.
 
 use std::path::Path;
 use std::time::Duration;
@@ -32,7 +32,7 @@ syncs:
     filters: [region]
 "#;
 
-/// Three orders of whichever region is asked for.
+/// Responds with three orders of the requested region.
 struct Orders;
 
 impl Respond for Orders {
@@ -53,7 +53,7 @@ fn registry(folder: &Path) -> registry::Registry {
     registry::Registry::load(Some(folder)).unwrap()
 }
 
-/// Runs `test` with an app that has the connections `a` and `b` to such a provider.
+/// Runs `test` with an app that has the connections `a` and `b` to that provider.
 async fn with<F: Future<Output = ()>>(dialect: Dialect, test: impl FnOnce(TestApp) -> F) {
     let server = MockServer::start().await;
     Mock::given(path("/me"))
@@ -127,7 +127,7 @@ async fn states(app: &TestApp, connection: &str, syncs: &str) -> Vec<Json> {
     shown["syncs"].as_array().unwrap().clone()
 }
 
-/// All rows of a variant's table, past the API.
+/// Returns all rows of a variant's table, read without the API.
 async fn rows(app: &TestApp, connection: i64, name: &str) -> usize {
     let gateway = app.gateway();
     let (provider, sync) = ("acme".parse().unwrap(), "acme-orders".parse().unwrap());
@@ -171,7 +171,7 @@ async fn has_rows_and_runs_of_its_own(app: TestApp) {
     let base = feed(&app, "a", &format!("cursor={cursor}")).await.expect(400);
     assert_eq!(base.fields(), ["cursor"], "it belongs to its variant");
 
-    // Paused and triggered by itself, in either way to write it.
+    // It is paused and triggered separately, in both spellings.
     let one = |sync: Json| json!({ "provider_config_key": "acme", "connection_id": "a", "syncs": [sync] });
     let apart = one(json!({ "name": "acme-orders", "variant": "eu" }));
     send(app.admin(), Method::POST, "/sync/pause", apart.clone())
@@ -324,7 +324,7 @@ async fn twilio(app: &TestApp) -> Json {
     app.admin().get(path).await.expect(200).json()["syncs"][0].clone()
 }
 
-/// Seconds until the next run.
+/// Returns the seconds until the next run.
 async fn wait(app: &TestApp) -> u64 {
     let state = twilio(app).await;
     let next = state["nextScheduledSyncAt"].as_str().unwrap();

@@ -1,18 +1,18 @@
-//! The addresses that a connection names, and what else its configuration holds.
+//! Addresses that a connection names, and the rest of its configuration.
 
 use serde_json::{Value as Json, json};
 use testkit::on_both_databases;
 
-use crate::{Place, header};
+use crate::{Setup, header};
 
 #[on_both_databases]
-async fn undeclared_keys_are_kept_and_fill_placeholders(place: Place) {
-    let host = place.server.address().to_string();
+async fn undeclared_keys_are_kept_and_fill_placeholders(setup: Setup) {
+    let host = setup.server.address().to_string();
     let config = json!({ "host": host, "portal": 12, "nested": { "a": [1.5, null] }, "webhook_id": "w1" });
-    let made = place.import("at-a-host", config.clone()).await.expect(201).json();
+    let made = setup.import("at-a-host", config.clone()).await.expect(201).json();
     assert_eq!(made["connection_config"], config);
-    place.proxied("at-a-host", None).await.expect(200);
-    let seen = place.last().await;
+    setup.proxied("at-a-host", None).await.expect(200);
+    let seen = setup.last().await;
     assert_eq!(
         (header(&seen, "x-extra"), header(&seen, "x-team")),
         (Some("12"), None)
@@ -20,15 +20,15 @@ async fn undeclared_keys_are_kept_and_fill_placeholders(place: Place) {
 
     let patch = json!({ "connection_config": { "webhook_id": "w2", "nested": null, "team": "blue" } });
     let path = "/connections/one?provider_config_key=at-a-host";
-    place.app.admin().patch(path, &patch).await.expect(200);
-    let shown = place.app.admin().get(path).await.expect(200).json();
+    setup.app.admin().patch(path, &patch).await.expect(200);
+    let shown = setup.app.admin().get(path).await.expect(200).json();
     let left = json!({ "host": host, "portal": 12, "webhook_id": "w2", "team": "blue" });
     assert_eq!(shown["connection_config"], left);
 
-    // A form takes them beside its own fields.
+    // A form accepts them in addition to its own fields.
     let body = json!({ "host": host, "team": "blue", "connection_config": { "portal": "p" } });
-    place.connect("at-a-host", body).await.expect(201);
-    let shown = place.app.admin().get(path).await.expect(200).json();
+    setup.connect("at-a-host", body).await.expect(201);
+    let shown = setup.app.admin().get(path).await.expect(200).json();
     assert_eq!(shown["connection_config"]["portal"], "p");
 
     let many: serde_json::Map<String, Json> = (0..51).map(|n| (format!("k{n}"), json!("v"))).collect();
@@ -39,14 +39,14 @@ async fn undeclared_keys_are_kept_and_fill_placeholders(place: Place) {
         (long, "connection_config.x"),
         (nul, "connection_config.x"),
     ] {
-        let refused = place.import("at-a-host", bad).await.expect(400);
+        let refused = setup.import("at-a-host", bad).await.expect(400);
         assert_eq!(refused.fields(), [field]);
     }
 }
 
 #[on_both_databases]
-async fn a_declared_key_is_required_only_if_connecting_needs_it(place: Place) {
-    let refused = place
+async fn a_declared_key_is_required_only_if_connecting_needs_it(setup: Setup) {
+    let refused = setup
         .import("at-a-host", json!({ "team": "blue" }))
         .await
         .expect(400);
@@ -56,10 +56,10 @@ async fn a_declared_key_is_required_only_if_connecting_needs_it(place: Place) {
         "{}",
         refused.text
     );
-    assert_eq!(place.requests().await, 0);
-    // Nothing is called to connect it, and a call names what is missing.
-    place.import("unverified-host", json!({})).await.expect(201);
-    let refused = place.proxied("unverified-host", None).await.expect(400);
+    assert_eq!(setup.requests().await, 0);
+    // Connecting sends no request, and a later request names the missing field.
+    setup.import("unverified-host", json!({})).await.expect(201);
+    let refused = setup.proxied("unverified-host", None).await.expect(400);
     assert!(
         refused.message().contains("connection_config.host"),
         "{}",
@@ -70,12 +70,12 @@ async fn a_declared_key_is_required_only_if_connecting_needs_it(place: Place) {
         "{}",
         refused.text
     );
-    assert_eq!(place.requests().await, 0);
+    assert_eq!(setup.requests().await, 0);
 }
 
 #[on_both_databases]
-async fn a_session_checks_its_defaults_and_a_front_end_may_add_to_them(place: Place) {
-    let admin = place.app.admin();
+async fn a_session_checks_its_defaults_and_a_front_end_may_add_to_them(setup: Setup) {
+    let admin = setup.app.admin();
     let session = |config: Json| json!({ "end_user": { "id": "u" }, "integrations_config_defaults": { "at-a-host": { "connection_config": config } } });
     for (bad, field) in [
         (json!({ "host": 1 }), "host"),
@@ -85,7 +85,7 @@ async fn a_session_checks_its_defaults_and_a_front_end_may_add_to_them(place: Pl
         let path = format!("integrations_config_defaults.at-a-host.connection_config.{field}");
         assert_eq!(refused.fields(), [path]);
     }
-    let host = place.server.address().to_string();
+    let host = setup.server.address().to_string();
     let made = admin
         .post(
             "/connect/sessions",
@@ -98,7 +98,7 @@ async fn a_session_checks_its_defaults_and_a_front_end_may_add_to_them(place: Pl
         "/api-auth/api-key/at-a-host?connect_session_token={token}&params%5Bportal%5D=7&params%5Btenant%5D=mine"
     );
     let body = json!({ "apiKey": "hush" });
-    let connected = place.app.anonymous().post(&path, &body).await.expect(200).json();
+    let connected = setup.app.anonymous().post(&path, &body).await.expect(200).json();
     let name = connected["connectionId"].as_str().unwrap();
     let shown = admin
         .get(&format!("/connections/{name}?provider_config_key=at-a-host"))
@@ -112,19 +112,19 @@ async fn a_session_checks_its_defaults_and_a_front_end_may_add_to_them(place: Pl
 }
 
 #[on_both_databases]
-async fn a_host_at_the_end_of_an_address_may_have_a_port_and_a_path(place: Place) {
-    let host = format!("{}/shop", place.server.address());
-    place
+async fn a_host_at_the_end_of_an_address_may_have_a_port_and_a_path(setup: Setup) {
+    let host = format!("{}/shop", setup.server.address());
+    setup
         .import("at-a-host", json!({ "host": host }))
         .await
         .expect(201);
-    assert_eq!(place.last().await.url.path(), "/shop/rest/me");
-    let port = place.server.address().port();
-    place
+    assert_eq!(setup.last().await.url.path(), "/shop/rest/me");
+    let port = setup.server.address().port();
+    setup
         .import("below-a-domain", json!({ "sub": "127" }))
         .await
         .expect(201);
-    let seen = place.requests().await;
+    let seen = setup.requests().await;
     for value in [
         "evil.example/#",
         "u@evil.example",
@@ -134,7 +134,7 @@ async fn a_host_at_the_end_of_an_address_may_have_a_port_and_a_path(place: Place
         "éxample.com",
         "a/../b",
     ] {
-        let refused = place
+        let refused = setup
             .import("at-a-host", json!({ "host": value }))
             .await
             .expect(400);
@@ -146,11 +146,11 @@ async fn a_host_at_the_end_of_an_address_may_have_a_port_and_a_path(place: Place
         "127.0.0.1:80",
         "127/x",
     ] {
-        let refused = place
+        let refused = setup
             .import("below-a-domain", json!({ "sub": value }))
             .await
             .expect(400);
         assert_eq!(refused.fields(), ["connection_config.sub"], "{value}");
     }
-    assert_eq!(place.requests().await, seen);
+    assert_eq!(setup.requests().await, seen);
 }

@@ -1,4 +1,4 @@
-//! Where credentials go: to addresses that the provider file, the integration or the connection names, and nowhere else.
+//! Credentials are sent only to addresses that the provider file, the integration or the connection names.
 
 #![expect(
     clippy::unwrap_used,
@@ -65,14 +65,14 @@ below-a-domain:
   credentials: { apiKey: { title: Key } }
 "#;
 
-/// An app that knows the entries, the server that their APIs are, and the one that no key may reach.
-struct Place {
+/// An app that has the entries, the server of their APIs, and a server that must never get a key.
+struct Setup {
     app: TestApp,
     server: MockServer,
     placeholder: MockServer,
 }
 
-impl TestContext for Place {
+impl TestContext for Setup {
     async fn on(dialect: Dialect) -> Option<Self> {
         let (server, placeholder) = (MockServer::start().await, MockServer::start().await);
         for each in [&server, &placeholder] {
@@ -96,7 +96,7 @@ impl TestContext for Place {
     }
 }
 
-impl Place {
+impl Setup {
     async fn make(&self, provider: &str, key: &str, config: Json) -> Reply {
         let body = json!({ "provider": provider, "unique_key": key, "integration_config": config });
         self.app.admin().post("/integrations", &body).await
@@ -135,7 +135,7 @@ impl Place {
             .await
     }
 
-    /// An integration as one was stored before there was any rule.
+    /// Stores an integration without any check, like an older version did.
     async fn store(&self, provider: &str, key: &str, config: &[(&str, &str)]) {
         let now = self.app.clock().now();
         let (provider, key) = (provider.parse().unwrap(), key.parse().unwrap());
@@ -158,7 +158,7 @@ impl Place {
         self.server.received_requests().await.unwrap().pop().unwrap()
     }
 
-    /// How many requests the API has had; none may have gone to the placeholder.
+    /// Returns how many requests the API got; fails if the placeholder got any.
     async fn requests(&self) -> usize {
         assert_eq!(self.placeholder.received_requests().await.unwrap().len(), 0);
         self.server.received_requests().await.unwrap().len()

@@ -1,4 +1,4 @@
-//! What a file says of its actions.
+//! The actions of a file.
 
 use serde_json::json;
 
@@ -28,7 +28,7 @@ const ACTIONS: &str = r#"actions:
     deletes: { sync: shop-orders, key: "${input.orderId}" }
 "#;
 
-/// The problems of the actions with `from` replaced by `to`, without their lines.
+/// Returns the problems of the actions with `from` replaced by `to`, without their lines.
 fn wrong(from: &str, to: &str) -> Vec<String> {
     assert!(ACTIONS.contains(from), "{from:?} is not in the good actions");
     let text = format!("{SHOP}{}", ACTIONS.replacen(from, to, 1));

@@ -1,4 +1,4 @@
-//! What is wrong in a file is told with its line and what would be right.
+//! Errors in a file are reported with their line and a correction.
 
 #![expect(
     clippy::unwrap_used,
@@ -12,7 +12,7 @@ mod actions;
 mod providers;
 mod syncs;
 
-/// A file in which nothing is wrong.
+/// A valid file.
 const SHOP: &str = r#"display_name: Shop
 auth_mode: API_KEY
 credentials:
@@ -56,7 +56,7 @@ fn check(name: &str, text: &str) -> Result<Vec<registry::Checked>, LoadError> {
     Registry::check_file(&path).map(|checked| checked.providers)
 }
 
-/// The problems of the good file with `from` replaced by `to`, as `line: path: message`.
+/// Returns the problems of the valid file with `from` replaced by `to`, as `line: path: message`.
 fn problems(from: &str, to: &str) -> Vec<String> {
     assert!(SHOP.contains(from), "{from:?} is not in the good file");
     match check("shop.yaml", &SHOP.replacen(from, to, 1)) {
@@ -76,7 +76,7 @@ fn problems(from: &str, to: &str) -> Vec<String> {
     }
 }
 
-/// Asserts that the change makes one problem, whose text has all `parts`.
+/// Fails unless the change causes one problem, whose text has all `parts`.
 #[track_caller]
 fn refused(from: &str, to: &str, parts: &[&str]) {
     let problems = problems(from, to);

@@ -1,4 +1,4 @@
-//! What a file says of the provider itself.
+//! The provider itself, without syncs and actions.
 
 use super::*;
 
@@ -219,7 +219,7 @@ fn a_missing_verification_is_a_warning() {
     );
 }
 
-/// The one warning about the good file with `from` replaced by `to`.
+/// Returns the only warning about the valid file with `from` replaced by `to`.
 fn warned(from: &str, to: &str) -> String {
     assert!(SHOP.contains(from), "{from:?} is not in the good file");
     let checked = check("shop.yaml", &SHOP.replacen(from, to, 1)).unwrap_or_else(|error| panic!("{error}"));

@@ -1,4 +1,4 @@
-//! What a file says of its syncs.
+//! The syncs of a file.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! PgBouncer in transaction mode, as Debian ships it, before the server that tests share.
+//! PgBouncer in transaction mode, as Debian ships it, in front of the server that tests share.
 
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -9,7 +9,7 @@ use super::server::{Server, as_its_user, skip};
 /// Fewer than the connections of a store, so that they share sessions.
 const SESSIONS: u32 = 2;
 
-/// A running PgBouncer; it ends with the value.
+/// A running PgBouncer; dropping it stops the process.
 #[derive(Debug)]
 pub(super) struct Pooler {
     child: Child,
@@ -17,7 +17,7 @@ pub(super) struct Pooler {
 }
 
 impl Pooler {
-    /// Starts one; `None`, said loudly, where there is none.
+    /// Starts PgBouncer; `None` if it is missing.
     pub(super) fn start(server: &Server) -> Option<Self> {
         let found = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer", "pgbouncer"]
             .into_iter()
@@ -58,7 +58,7 @@ impl Pooler {
 
 impl Drop for Pooler {
     fn drop(&mut self) {
-        // `runuser` hands the signal on, which it can do with this one alone.
+        // `runuser` forwards only this signal.
         drop(Command::new("kill").arg(self.child.id().to_string()).status());
         drop(self.child.wait());
     }

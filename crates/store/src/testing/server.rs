@@ -1,4 +1,4 @@
-//! PostgreSQL servers of the test process: one that its tests share, and ones of a single test's own, which can be stopped and killed.
+//! PostgreSQL servers of the test process: a shared one, and servers of a single test, which can be stopped and killed.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
@@ -22,20 +22,20 @@ pub(super) struct Server {
     folder: PathBuf,
     programs: PathBuf,
     databases: AtomicU32,
-    /// Reads from its input, which it shares with nobody, until our process ends.
+    /// Reads from its own input until our process ends.
     guard: Child,
 }
 
-/// The server that the process's tests share; `None` where its programs are missing.
+/// Returns the server that the process's tests share; `None` if its programs are missing.
 pub(super) fn shared() -> Option<&'static Server> {
     static SERVER: OnceLock<Option<Server>> = OnceLock::new();
-    // Commits need not outlive the server: it is never killed before the last test.
+    // Commits need not survive a crash: the server is never killed before the last test.
     SERVER
         .get_or_init(|| Server::start("-c synchronous_commit=off", None))
         .as_ref()
 }
 
-/// Starts the server, says `ready`, waits for its input to end, cleans up. Signals from the keyboard reach it too; it outlives them.
+/// Starts the server, writes `ready`, waits for its input to end, cleans up. It ignores signals from the keyboard.
 const GUARD: &str = r#"
 trap '' INT TERM HUP
 folder=$1; programs=$2; more=$3; language=$4
@@ -56,7 +56,7 @@ cd / && rm -rf "$folder"
 "#;
 
 impl Server {
-    /// A new server, started with further options, whose messages are in the language of that locale.
+    /// Starts a server with further options, whose messages are in the language of the locale.
     pub(super) fn start(options: &str, language: Option<&str>) -> Option<Self> {
         let Some(programs) = programs() else {
             skip("no initdb and pg_ctl: install PostgreSQL 15 or later");
@@ -125,14 +125,14 @@ impl Server {
         super::run_sql(&mut connection, "UPDATE lineage SET identity = ''").expect("the table is there");
     }
 
-    /// A new database's name.
+    /// Creates a database and returns its name.
     pub(super) fn database(&self, template: &str) -> String {
         let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
         self.administer(&format!("CREATE DATABASE {name} TEMPLATE {template}"));
         name
     }
 
-    /// A new database with all that another holds, whose connections are ended for that.
+    /// Creates a copy of a database, whose connections are ended, and returns its name.
     pub(super) fn copy(&self, other: &str) -> String {
         self.administer(&format!(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{other}'"
@@ -149,13 +149,13 @@ impl Server {
         self.folder.join(".s.PGSQL.5432")
     }
 
-    /// Sends a signal to all of its processes, the first one first, so that it starts no others meanwhile.
+    /// Sends a signal to all processes of the server, to the first one first, so that it starts no others meanwhile.
     pub(super) fn signal(&self, name: &str) {
         let file = std::fs::read_to_string(self.folder.join("data/postmaster.pid")).unwrap_or_default();
         let Some(first) = file.lines().next().map(str::to_owned) else {
             return;
         };
-        // Its children are told by their parent, so it must still be there, and start no others meanwhile.
+        // Children are found by their parent, which must still exist and start no others meanwhile.
         send(
             if name == "KILL" { "STOP" } else { name },
             std::slice::from_ref(&first),
@@ -174,7 +174,7 @@ impl Server {
     }
 
     pub(super) fn start_again(&self) {
-        // The memory that the killed processes shared is free a moment after their end.
+        // The shared memory of the killed processes is freed a moment after their end.
         for _ in 0..50 {
             let started = as_its_user(self.programs.join("pg_ctl"))
                 .arg("-D")
@@ -204,7 +204,7 @@ impl Server {
 
 fn send(signal: &str, pids: &[String]) {
     if !pids.is_empty() {
-        // A process may have ended meanwhile, which is as good.
+        // A process may have ended meanwhile.
         drop(
             Command::new("kill")
                 .args(["-s", signal])
@@ -215,7 +215,7 @@ fn send(signal: &str, pids: &[String]) {
     }
 }
 
-/// PostgreSQL refuses to run as root, so there its programs run as the user `postgres`.
+/// PostgreSQL refuses to run as root, so its programs then run as the user `postgres`.
 pub(super) fn as_its_user(program: impl AsRef<std::ffi::OsStr>) -> Command {
     if is_root() {
         let mut command = Command::new("runuser");
@@ -237,7 +237,7 @@ fn is_root() -> bool {
     }
 }
 
-/// The folder of `initdb`: the newest that a package has put in its usual place, or what the system finds by itself.
+/// Returns the folder of `initdb`: the newest that a package installed, or the one that `pg_config` names.
 fn programs() -> Option<PathBuf> {
     let packaged = std::fs::read_dir("/usr/lib/postgresql")
         .into_iter()

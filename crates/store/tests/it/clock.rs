@@ -1,4 +1,4 @@
-//! Times that a wrong clock wrote, seen by a right one.
+//! Times that a wrong clock wrote, read by a correct one.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use testkit_macros::on_both_databases;
 use crate::fixture::{Fixture, NOW};
 
 const MINUTE: Duration = Duration::from_secs(60);
-/// When the clock said so at `NOW`.
+/// What the wrong clock showed at `NOW`.
 const AHEAD: Timestamp = NOW.plus(Duration::from_hours(400 * 24));
 
 async fn released(fixture: &Fixture, now: Timestamp) -> (usize, usize) {
@@ -40,14 +40,14 @@ async fn due_times_and_leases_of_a_clock_that_was_ahead_are_due(fixture: Fixture
                 .due_at
         }
     };
-    // What is as far ahead as it was said to be stays, however far that is.
+    // A due time that is as far ahead as intended stays, however far that is.
     let month = NOW.plus(30 * Timestamp::DAY);
     let set = move |c: &mut store::DbConn| schedule::set_due(c, sync, Some(month), NOW);
     fixture.store.write(set).await.unwrap();
     assert_eq!(released(&fixture, NOW).await, (0, 0));
     assert_eq!(due(&fixture).await, Some(month));
 
-    // The clock ran ahead while the sync was put off by five minutes.
+    // The clock was ahead while the sync was postponed by five minutes.
     let set = move |c: &mut store::DbConn| schedule::set_due(c, sync, Some(AHEAD.plus(5 * MINUTE)), AHEAD);
     fixture.store.write(set).await.unwrap();
     assert_eq!(released(&fixture, AHEAD).await, (0, 0));
@@ -55,14 +55,14 @@ async fn due_times_and_leases_of_a_clock_that_was_ahead_are_due(fixture: Fixture
     assert_eq!(due(&fixture).await, Some(NOW));
     assert_eq!(released(&fixture, NOW).await, (0, 0), "once");
 
-    // A worker with such a clock took it and died.
+    // A worker with such a clock claimed it and died.
     let claim = move |c: &mut store::DbConn| schedule::claim(c, AHEAD, AHEAD.plus(MINUTE), "dead", 5);
     assert_eq!(fixture.store.write(claim).await.unwrap().len(), 1);
     assert_eq!(released(&fixture, NOW).await, (1, 0));
     let claim = move |c: &mut store::DbConn| schedule::claim(c, NOW, NOW.plus(MINUTE), "living", 5);
     assert_eq!(fixture.store.write(claim).await.unwrap().len(), 1);
 
-    // A lease of a clock that differs no more than clocks do is left alone.
+    // A lease of a clock that differs by a usual amount stays.
     let (late, lease) = (NOW.minus(MINUTE / 2), NOW.plus(MINUTE));
     assert_eq!(released(&fixture, late).await, (0, 0));
     assert_eq!(due(&fixture).await, Some(lease));
@@ -125,7 +125,7 @@ async fn actions_of_a_clock_that_was_ahead_are_due_and_deleted_on_time(fixture: 
     let (right, _) = store("right", NOW).await;
     end(right.number, NOW).await;
     assert_eq!(prune(NOW.plus(4 * Timestamp::DAY)).await, 0);
-    // A clock that is far behind forgets nothing.
+    // A clock that is far behind deletes nothing.
     assert_eq!(prune(Timestamp::from_micros(0)).await, 0);
     assert_eq!(prune(NOW.plus(6 * Timestamp::DAY)).await, 2);
     assert!(

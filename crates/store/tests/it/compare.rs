@@ -15,7 +15,7 @@ async fn only_records_that_differ_must_be_written_in_every_page_that_has_them(fi
     stream.delete(&["gone"]).await.unwrap();
 
     let pages = [
-        // The last of a page counts: `b` is as it is stored, and `c` is not.
+        // The last record of a key counts: `b` is unchanged, and `c` is not.
         vec![
             one("a", "sent"),
             one("b", "other"),
@@ -23,7 +23,7 @@ async fn only_records_that_differ_must_be_written_in_every_page_that_has_them(fi
             one("c", "sent"),
             one("c", "read"),
         ],
-        // The page after it says of `a` the same, and of `d` another thing than the one before it.
+        // The next page has the same `a`, and another `d` than the page before.
         vec![
             one("a", "sent"),
             one("d", "sent"),

@@ -1,4 +1,4 @@
-//! Connect sessions: found while they last, swept afterwards, gone with what they belong to.
+//! Connect sessions: found while they last, deleted afterwards, and with what they belong to.
 
 use std::time::Duration;
 

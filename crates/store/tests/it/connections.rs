@@ -1,4 +1,4 @@
-//! Connections: put, find, filter, delete.
+//! Connections: storing, finding, filtering and deleting them.
 
 use std::time::Duration;
 

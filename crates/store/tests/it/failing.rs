@@ -1,4 +1,4 @@
-//! What kind of error a failure of PostgreSQL is, by its state and codes, and what an operator's change of the server does.
+//! How errors of PostgreSQL are classified by state and code, and what changes of the server's settings do.
 
 use std::sync::{Arc, Barrier};
 
@@ -29,7 +29,7 @@ fn touch(name: &str) -> String {
     format!("UPDATE environments SET created_at = created_at WHERE name = '{name}'")
 }
 
-/// Sets a parameter of the database for the connections to come.
+/// Sets a parameter of the database for new connections.
 fn of_database(setting: &str) -> String {
     format!("DO $$ BEGIN EXECUTE format('ALTER DATABASE %I {setting}', current_database()); END $$")
 }
@@ -75,7 +75,7 @@ async fn a_role_without_superuser_rights_sets_the_language_once_it_is_granted() 
     let of_app = database.address().replacen("trunkline@", "app@", 1);
     assert!(run_sql_in(&of_app, ENGLISH).await.is_err(), "it was not granted");
 
-    // As docs/operate.md says.
+    // See docs/operate.md.
     let grant = "GRANT SET ON PARAMETER lc_messages TO app";
     owner.write(move |c| run_sql(c, grant)).await.unwrap();
 
@@ -86,7 +86,7 @@ async fn a_role_without_superuser_rights_sets_the_language_once_it_is_granted() 
 /// Fails unless the session's messages are in English.
 const ENGLISH: &str = "DO $$ BEGIN IF current_setting('lc_messages') <> 'C' THEN RAISE EXCEPTION 'another language'; END IF; END $$";
 
-/// Runs statements in a fresh session of the role that the address names.
+/// Runs statements in a new session of the role in the URL.
 async fn run_sql_in(address: &str, sql: &'static str) -> Result<(), StoreError> {
     let store = Store::open(&address.parse().unwrap(), store::StoreOptions::default()).await?;
     store.read(move |c| run_sql(c, sql)).await
@@ -136,7 +136,7 @@ async fn a_connection_that_the_server_ends_is_unavailable_and_the_next_call_work
     let other = store.clone();
     let between = store.write(move |c| {
         run_sql(c, &touch("a"))?;
-        // By another hand, between two statements of this transaction: it is the commit that fails.
+        // Another session does this between two statements of the transaction, so the commit fails.
         let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in%'";
         futures_block(async move { other.read(move |c| run_sql(c, end)).await });
         Ok(())
@@ -145,7 +145,7 @@ async fn a_connection_that_the_server_ends_is_unavailable_and_the_next_call_work
     assert!(matches!(ended, Err(StoreError::Unavailable(_))), "{ended:?}");
 }
 
-/// Waits on a thread of the store, which no runtime owns.
+/// Waits on a thread of the store, which belongs to no runtime.
 fn futures_block<T: Send + 'static>(
     future: impl Future<Output = Result<T, StoreError>> + Send + 'static,
 ) -> T {

@@ -1,4 +1,4 @@
-//! The change feed: filtered, emptied behind its readers, and read while others write.
+//! The change feed: filters, pruning, and reading while others write.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -252,7 +252,7 @@ impl Dice {
 const WRITERS: u64 = 4;
 const PAGES: u64 = 25;
 
-/// A stream for each writer: syncs of one connection that fill one table, each with a lease of its own.
+/// Returns a stream for each writer: syncs of one connection that write one table, each with its own lease.
 async fn writers(fixture: &Fixture) -> Vec<Stream> {
     let first = fixture.stream().await;
     let connection = first.connection;
@@ -302,7 +302,7 @@ async fn write_at_random(stream: Stream, seed: u64) {
     }
 }
 
-/// Pages along until the writers are done and nothing more comes; gives the last that was seen of each key.
+/// Reads pages until the writers are done and the feed is empty; returns the last version of each key.
 async fn follow(
     stream: Stream,
     done: Arc<tokio::sync::Semaphore>,
@@ -310,7 +310,7 @@ async fn follow(
 ) -> BTreeMap<String, StoredRecord> {
     let (mut seen, mut after, mut dice) = (BTreeMap::new(), 0, Dice(seed));
     loop {
-        // Asked first: what is committed before the last writer ends is in the page that follows.
+        // Read before the page: everything that was committed before the last writer ended is then in that page.
         let last_look = done.is_closed();
         let limit = 1 + i64::try_from(dice.below(9)).unwrap();
         let page = read(
@@ -331,7 +331,7 @@ async fn follow(
             if last_look {
                 return seen;
             }
-            // Leaves the machine to the writers: no order is awaited by this.
+            // Leaves the processor to the writers; the test does not depend on this wait.
             tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         }
     }

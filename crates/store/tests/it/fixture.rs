@@ -1,4 +1,4 @@
-//! What the tests share: a model, a connection with a sync that a worker holds, pages.
+//! What the tests share: a model, a connection with a claimed sync, pages.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use store::{DbConn, Dialect, Store, StoreError};
 
 pub(crate) const NOW: Timestamp = Timestamp::from_micros(1_790_000_000_123_456);
 
-/// A model with a column of each kind; ordered by `sent_at`, else `made_at`.
+/// Returns a model with a column of each kind, ordered by `sent_at`, else `made_at`.
 pub(crate) fn model() -> Model {
     let column = |kind| Column {
         kind,
@@ -56,7 +56,7 @@ pub(crate) fn record(json: &serde_json::Value) -> Record {
     RecordReader::new(&model()).read(json).unwrap()
 }
 
-/// A store with control tables, or `None` where PostgreSQL is missing.
+/// A store with control tables.
 pub(crate) struct Fixture {
     pub(crate) store: Store,
     pub(crate) database: TestDatabase,
@@ -85,7 +85,7 @@ impl Fixture {
             .unwrap()
     }
 
-    /// A connection of the environment `dev` named `named`.
+    /// Creates a connection of the environment `dev`.
     pub(crate) async fn connection(&self, named: &str) -> ConnectionId {
         let new = new_connection(self.environment("dev").await, named);
         self.store
@@ -94,7 +94,7 @@ impl Fixture {
             .unwrap()
     }
 
-    /// A sync of the connection, due at `due_at`.
+    /// Creates a sync of the connection, due at `due_at`.
     pub(crate) async fn sync(&self, connection: ConnectionId, due_at: Option<Timestamp>) -> SyncId {
         let new = store::syncs::NewSync {
             connection,
@@ -109,7 +109,7 @@ impl Fixture {
             .unwrap()
     }
 
-    /// A connection whose sync the worker `w` holds, and the model's table.
+    /// Creates a connection whose sync the worker `w` claimed, and the model's table.
     pub(crate) async fn stream(&self) -> Stream {
         let connection = self.connection("c1").await;
         let sync = self.sync(connection, Some(NOW)).await;
@@ -207,7 +207,7 @@ impl Stream {
         self.delete_up_to(keys, i64::MAX).await
     }
 
-    /// Leaves rows alone that have a change number above `up_to`.
+    /// Marks rows as deleted unless their change number is above `up_to`.
     pub(crate) async fn delete_up_to(&self, keys: &[&str], up_to: i64) -> Result<u64, StoreError> {
         let (stream, keys) = (
             self.clone(),

@@ -1,4 +1,4 @@
-//! Keys and filtered texts that are longer than an index of PostgreSQL takes.
+//! Keys and filtered texts that are longer than an index of PostgreSQL allows.
 
 use domain::{StoredRecord, Value, stored_key};
 use serde_json::json;
@@ -9,7 +9,7 @@ use testkit_macros::on_both_databases;
 
 use crate::fixture::{Fixture, Stream, model, name, record};
 
-/// Texts of 6,000 characters and more that no compression makes short, and one of the longest that is indexed whole.
+/// Incompressible texts of 6,000 characters and more, and one of the longest that is indexed completely.
 fn long_texts() -> Vec<String> {
     let random = |seed: u64, count: usize, characters: &[char]| {
         let mut state = seed;
@@ -192,7 +192,7 @@ async fn filters_use_their_index(fixture: Fixture) {
     assert!(condition(&long, by_long), "{long}");
 }
 
-/// Tables as they were made before keys were shortened and JSON was kept exactly.
+/// Turns a table into its form before keys were shortened and JSON was kept exactly.
 #[on_both_databases]
 async fn a_table_of_an_earlier_version_is_brought_up_to_date(fixture: Fixture) {
     let dialect = fixture.store.dialect();

@@ -1,4 +1,4 @@
-//! Migrations are the same in both databases and go both ways.
+//! Migrations are the same in both databases and can be reverted.
 
 use store::testing::{TestDatabase, describe_tables, revert_last_migration, run_sql};
 use store::{Dialect, StoreError};
@@ -52,7 +52,7 @@ async fn many_processes_may_migrate_at_once(dialect: Dialect) {
     let Some(database) = TestDatabase::empty(dialect) else {
         return;
     };
-    // Stores of their own are to the database what processes are.
+    // To the database, separate stores are like separate processes.
     let stores = [
         database.store().await,
         database.store().await,

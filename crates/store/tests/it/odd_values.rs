@@ -1,4 +1,4 @@
-//! Both databases behave alike: odd records are written to both, and all that comes out is compared.
+//! Both databases behave alike: odd records are written to both, and all results are compared.
 
 use std::cmp::Reverse;
 use std::sync::OnceLock;
@@ -12,7 +12,7 @@ use store::testing::run_sql;
 
 use crate::fixture::{Fixture, Stream, model, name};
 
-/// The model, with a filter on each column that can have one.
+/// Returns the model, with a filter on each column that can have one.
 fn odd_model() -> domain::Model {
     let mut model = model();
     model.filters = ["from", "status", "parts", "read", "price", "sent_at"]
@@ -21,7 +21,7 @@ fn odd_model() -> domain::Model {
     model
 }
 
-/// Texts as they stand in JSON, with quotes.
+/// Texts as written in JSON, with quotes.
 fn texts() -> impl Strategy<Value = String> {
     prop_oneof![
         prop::sample::select(vec![
@@ -153,7 +153,7 @@ fn records_text() -> impl Strategy<Value = Vec<String>> {
         let [from, parts, read, links, extra, odd_status, odd_price, odd_sent, name] = &any[..] else {
             unreachable!()
         };
-        // A field of its own kind more often than not.
+        // Usually a value of the column's own kind.
         let pick = |own: &str, odd: &str| if odd.len().is_multiple_of(4) { odd.to_owned() } else { own.to_owned() };
         let name = serde_json::to_string(&format!("x{}", name.chars().take(5).collect::<String>())).unwrap();
         format!(
@@ -176,7 +176,7 @@ fn read(texts: &[String]) -> Vec<Record> {
     records
 }
 
-/// Everything that a database gives of its rows.
+/// Everything that a database returns about its rows.
 #[derive(Debug, PartialEq)]
 struct Out {
     feed: Vec<StoredRecord>,
@@ -282,7 +282,7 @@ fn odd() -> &'static domain::Model {
     MODEL.get_or_init(odd_model)
 }
 
-/// The rows as the records say they must be.
+/// Returns the rows that the records must become.
 fn judge(out: &Out, records: &[Record]) {
     let mut last: Vec<&Record> = Vec::new();
     for record in records.iter().rev() {
@@ -321,7 +321,7 @@ fn judge(out: &Out, records: &[Record]) {
     }
 }
 
-/// Equal as values: decimals as numbers.
+/// Returns whether two values are equal; decimals are compared as numbers.
 fn same(one: &Value, other: &Value) -> bool {
     let shortest = |digits: &str| match digits.split_once('.') {
         Some(_) => digits.trim_end_matches('0').trim_end_matches('.').to_owned(),

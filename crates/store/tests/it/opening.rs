@@ -1,4 +1,4 @@
-//! Opening, transactions, and what a caller is told when the database is not there.
+//! Opening, transactions, and the error if the database is unreachable.
 
 use store::testing::TestDatabase;
 use store::{DatabaseUrl, Dialect, Store, StoreError, StoreOptions};
@@ -80,7 +80,7 @@ async fn a_reader_of_sqlite_cannot_write() {
 
 #[on_both_databases]
 async fn many_concurrent_writers_and_readers_all_succeed(fixture: Fixture) {
-    // Another store on the same database stands for another process.
+    // Another store on the same database acts like another process.
     let other = fixture.database.store().await;
     let mut tasks = tokio::task::JoinSet::new();
     for number in 0..60 {

@@ -1,4 +1,4 @@
-//! Which of two writers of a row is newer: told by change numbers, whatever the clocks say.
+//! Which of two writers of a row is newer: change numbers decide, not clocks.
 
 use serde_json::json;
 use store::StoreError;
@@ -24,7 +24,7 @@ async fn a_page_that_was_requested_before_a_row_was_written_leaves_that_row_as_i
     let now = all(&stream).await;
     assert_eq!((&now[0], now.len()), (&before[0], 2));
 
-    // Nor does it bring back what is gone.
+    // Nor does it restore a deleted row.
     stream.delete(&["a"]).await.unwrap();
     let late = stream.write_with(vec![with("old")], |page| page.requested = after(2));
     assert_eq!(late.await.unwrap().updated, 0);
@@ -60,7 +60,7 @@ async fn the_order_of_writers_does_not_depend_on_clocks(fixture: Fixture) {
     let stream = fixture.stream().await;
     let with = |status: &str| record(&json!({"sid": "a", "status": status}));
     let day = domain::Timestamp::DAY;
-    // Written while the clock was a day ahead, and marked deleted then.
+    // Written and marked deleted while the clock was a day ahead.
     stream
         .write_with(vec![with("ahead")], move |page| page.now = NOW.plus(day))
         .await
@@ -89,7 +89,7 @@ async fn a_row_that_was_written_after_it_was_missing_is_not_marked_deleted(fixtu
 async fn a_first_load_looks_up_rows_that_it_may_have_written_and_detects_those_of_others(fixture: Fixture) {
     let stream = fixture.stream().await;
     let with = |sid: &str, status: &str| record(&json!({"sid": sid, "status": status}));
-    // Pages refer to it from another thread.
+    // Pages use it on another thread.
     let written: &'static WrittenKeys = Box::leak(Box::default());
     let page = async |records: Vec<_>| {
         stream

@@ -1,4 +1,4 @@
-//! Record tables that an operator has divided into PostgreSQL's own hash partitions.
+//! Record tables that an operator divided into hash partitions of PostgreSQL.
 
 use domain::ConnectionId;
 use store::records::{self, TableSql};
@@ -36,7 +36,7 @@ async fn deleting_a_connection_leaves_the_rows_of_others_alone() {
         .maintain(move |c| {
             tables::ensure(c, &model())?;
             run_sql(c, PARTITION)?;
-            // What a start does with the table as it is now.
+            // What a start does with the table in this state.
             tables::ensure(c, &model())?;
             for connection in &made {
                 run_sql(c, &fill(*connection))?;

@@ -1,4 +1,4 @@
-//! Lists, the change feed and the keys to follow up.
+//! Lists, the change feed and the keys to recheck.
 
 use domain::{TableName, Timestamp, Value};
 use serde_json::json;
@@ -12,7 +12,7 @@ fn at(day: u32) -> Timestamp {
     format!("2026-11-{day:02}").parse().unwrap()
 }
 
-/// Ten rows: sent on the days 1 to 4, one made on the fifth and not sent, two of the third, three without any date.
+/// Ten rows: sent on days 1 to 4, one created on the fifth and not sent, two of the third, three without a date.
 async fn filled(dialect: Dialect) -> Option<(Fixture, Stream)> {
     let fixture = Fixture::new(dialect).await?;
     let stream = fixture.stream().await;

@@ -1,4 +1,4 @@
-//! Pages are written once, counted exactly, numbered without holes, and only by the holder of the lease.
+//! Pages are written once, counted exactly, numbered without gaps, and only by the lease holder.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -24,7 +24,7 @@ pub(crate) async fn all(stream: &Stream) -> Vec<StoredRecord> {
         .await
 }
 
-/// A value that a page may refer to for as long as the test runs.
+/// Leaks a value, so that a page may borrow it on another thread.
 fn leaked<T>(value: T) -> &'static T {
     Box::leak(Box::new(value))
 }
@@ -225,7 +225,7 @@ async fn pages_written_concurrently_get_change_numbers_without_gaps_or_duplicate
             }
         });
     }
-    // Whoever has seen number n has seen all below it, at any time.
+    // A reader that saw number n saw all numbers below it.
     let reader = stream.clone();
     while !writers.is_empty() {
         let rows = all(&reader).await;
@@ -287,7 +287,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 async fn behaves_like_a_map(stream: Stream, steps: Vec<Step>) {
-    // What each key holds; `None` once deleted.
+    // The value of each key; `None` once deleted.
     let mut rows: HashMap<u8, Option<u8>> = HashMap::new();
     let mut changes = 0;
     for step in steps {

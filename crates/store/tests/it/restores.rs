@@ -1,4 +1,4 @@
-//! A database that is set back to an earlier state: readers of the change feed miss nothing of what comes after.
+//! A database that is restored to an earlier state: readers of the change feed miss no later change.
 
 use serde_json::json;
 use store::records::{self, ChangeQuery};
@@ -8,7 +8,7 @@ use testkit_macros::on_both_databases;
 
 use crate::fixture::{Fixture, Stream, model, record};
 
-/// Keys and `from` of the changes after a number, and the last number.
+/// Returns keys and `from` of the changes after a number, and the last number.
 async fn changes(stream: &Stream, after: i64) -> (Vec<(String, String)>, i64) {
     let found = stream
         .read(move |c, stream| {
@@ -38,10 +38,10 @@ fn column_index(column: &str) -> usize {
     model().columns.get_index_of(column).unwrap()
 }
 
-/// A copy of the database as it is now, as a backup holds it.
+/// Returns a copy of the database, like a restored backup.
 async fn copy(fixture: &Fixture) -> (TestDatabase, Store) {
     let copy = fixture.database.copy();
-    // Making it ended the connections.
+    // Making the copy ended the connections.
     while fixture.store.ping().await.is_err() {}
     let store = Store::open(&copy.url, StoreOptions::default()).await.unwrap();
     (copy, store)
@@ -61,7 +61,7 @@ async fn a_reader_that_is_ahead_of_a_restored_backup_sees_every_change_after_it(
     write(&lost, &[("a", "1"), ("b", "1")]).await;
     let (_, early) = changes(&lost, 0).await;
     let (_database, store) = copy(&fixture).await;
-    // All of this is lost: one row changes and comes back to what it was, one changes for good, one is new.
+    // All of this is lost: one row changes and changes back, one changes, one is new.
     write(&lost, &[("a", "2"), ("b", "2"), ("c", "1")]).await;
     let (seen, ahead) = changes(&lost, early).await;
     assert_eq!(seen.len(), 3);
@@ -121,7 +121,7 @@ async fn a_restart_of_the_same_postgres_raises_no_change_numbers() {
     };
     write(&again, &[("b", "1")]).await;
     assert_eq!(changes(&again, 0).await.1, 2);
-    // A role that may do little is told the identity too.
+    // A role with few rights can read the identity, too.
     fixture
         .store
         .write(|c| run_sql(c, "CREATE ROLE plain_reader; SET LOCAL ROLE plain_reader; SELECT * FROM pg_control_system(); \

@@ -50,7 +50,7 @@ async fn several_workers_claim_each_due_sync_once(fixture: Fixture) {
         let store = fixture.store.clone();
         workers.spawn(async move {
             let mut mine = Vec::new();
-            // A claim may come back empty while others hold the rows that are left; eight times is more than enough.
+            // A claim may return nothing while others lock the remaining rows; eight attempts are more than enough.
             for _ in 0..8 {
                 mine.extend(
                     claim(&store, worker, NOW, 7)

@@ -1,4 +1,4 @@
-//! A database that goes silent, is locked, or comes back: every call ends in time, and calls work again without a restart.
+//! A database that is silent, locked, or returns: every call ends in time, and calls work again without a restart.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use crate::fixture::NOW;
 
 const TIMEOUT: Duration = Duration::from_secs(1);
-/// Longer than a call may take, by what a busy machine adds.
+/// The timeout of a call plus an allowance for a busy machine.
 const IN_TIME: Duration = Duration::from_secs(4);
 
 async fn store(url: &DatabaseUrl) -> Store {
@@ -32,7 +32,7 @@ async fn write(store: &Store, name: &str) -> Result<(), StoreError> {
         .await
 }
 
-/// Many calls at once fail, all of them in time, and leave no threads behind them.
+/// Fails unless many concurrent calls fail in time and leave no threads behind.
 async fn all_fail_in_time(store: &Store) {
     let began = Instant::now();
     let mut calls = tokio::task::JoinSet::new();
@@ -55,7 +55,7 @@ async fn all_fail_in_time(store: &Store) {
     assert!(threads < 100, "{threads} threads");
 }
 
-/// Waits until the database is usable again, for as long as an operator would call seconds.
+/// Waits until the database is usable again, for a few seconds.
 async fn works_again(store: &Store) {
     let began = Instant::now();
     loop {
@@ -99,7 +99,7 @@ async fn a_server_that_was_killed_is_used_again_once_it_is_back() {
     assert!(names.iter().any(|row| row.name.as_str() == "before"));
 }
 
-/// Forwards bytes to a server until it is told to swallow them.
+/// Forwards bytes to a server until the mode changes to `Swallow`.
 struct Proxy {
     port: u16,
     mode: watch::Sender<Mode>,
@@ -108,7 +108,7 @@ struct Proxy {
 #[derive(Clone, Copy, PartialEq)]
 enum Mode {
     Forward,
-    /// Connections of before stay silent for ever; new ones too, until the mode changes.
+    /// Existing connections stay silent forever; new ones until the mode changes.
     Swallow,
 }
 
@@ -138,7 +138,7 @@ impl Proxy {
                         () = forward => return,
                         _ = mode.wait_for(|mode| *mode == Mode::Swallow), if !swallowing => {}
                     }
-                    // Both ends stay open, and nobody reads.
+                    // Both ends stay open, and nothing is read.
                     std::future::pending::<()>().await;
                 });
             }
@@ -173,7 +173,7 @@ async fn connections_that_a_network_drops_silently_are_replaced() {
         .parse()
         .unwrap();
     let store = store(&url).await;
-    // All connections are open and in use when the silence begins.
+    // All connections are open and in use when the proxy goes silent.
     let held = Arc::new(std::sync::Barrier::new(4));
     let opened: Vec<_> = (0..3)
         .map(|_| {
@@ -200,7 +200,7 @@ async fn connections_that_a_network_drops_silently_are_replaced() {
     works_again(&store).await;
 }
 
-/// Holds SQLite's write lock from a process's point of view: a connection that this store knows nothing of.
+/// Holds SQLite's write lock like another process: with a connection that the store does not know.
 async fn locked(path: &Path) -> impl FnOnce() {
     let url: DatabaseUrl = format!("sqlite://{}", path.display()).parse().unwrap();
     let other = Store::open(&url, StoreOptions::default()).await.unwrap();
@@ -276,7 +276,7 @@ async fn a_long_migration_is_not_cut_off() {
         return;
     };
     let store = store(&database.url).await;
-    // Three times the limit of a call, and more.
+    // More than three times the limit of a call.
     store
         .maintain(|c| run_sql(c, "SELECT pg_sleep(4)"))
         .await

@@ -191,7 +191,7 @@ impl Load {
         Ok(spent)
     }
 
-    /// The rows again, by the database's own means: COPY from a file, or from the table itself a page a transaction.
+    /// Writes the rows with the database's own bulk load: COPY from a file, or from the table itself, a page a transaction.
     async fn bare(&self, pages: u64) -> Result<Duration, StoreError> {
         self.store
             .write(|c| store::tables::ensure(c, &model("bare_messages")))

@@ -1,4 +1,4 @@
-//! The tables of models grow with their model and refuse what would lose data.
+//! Tables grow with their model and refuse changes that would lose data.
 
 use domain::{Column, ColumnKind, Parse};
 use serde_json::json;

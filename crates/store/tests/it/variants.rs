@@ -1,4 +1,4 @@
-//! The tables of variants come with the first connection that has one, and go with the last.
+//! Tables of variants are created with the first connection that has one, and dropped with the last.
 
 use domain::{ConnectionId, Variant};
 use store::syncs::{self, NewSync};

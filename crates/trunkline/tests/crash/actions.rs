@@ -1,4 +1,4 @@
-//! `kill -9` while stored actions are under way.
+//! `kill -9` while stored actions are in progress.
 
 use std::collections::HashMap;
 
@@ -9,9 +9,9 @@ use serde_json::{Value as Json, json};
 use testkit::{AppBuilder, Dialect, TestApp, wait_until};
 
 use crate::kills::Seed;
-use crate::processes::{Place, Process, small_pages};
+use crate::processes::{Process, Sandbox, small_pages};
 
-/// Messages to be sent, which must not be repeated, and as many lookups, which may.
+/// How many messages are sent, which must not be repeated, and how many lookups, which may.
 const EACH: usize = 200;
 const KILLS: u32 = 8;
 const CONNECTIONS: [&str; 4] = ["one", "two", "three", "four"];
@@ -42,7 +42,7 @@ fn busy() -> AppBuilder {
         .system_clock()
 }
 
-/// Stores actions, kills whoever carries them out again and again, and looks what became of each.
+/// Stores actions, repeatedly kills the workers that run them, and checks the result of each.
 async fn survive(app: &TestApp, commands: &[&[&str]]) {
     let seed = Seed(rand::random());
     let mut dice = StdRng::seed_from_u64(seed.0);
@@ -60,15 +60,15 @@ async fn survive(app: &TestApp, commands: &[&[&str]]) {
         lookups.push(store(app, connection, "lookup", &lookup).await);
     }
 
-    let mut place = Place::new(app);
-    let mut processes: Vec<Process> = commands.iter().map(|command| place.start(command)).collect();
+    let mut sandbox = Sandbox::new(app);
+    let mut processes: Vec<Process> = commands.iter().map(|command| sandbox.start(command)).collect();
     for _ in 0..KILLS {
         let more = dice.random_range(1..=30);
         app.simulator().reset_requests();
         wait_until("calls go out", async || app.simulator().requests().total >= more).await;
         let victim = dice.random_range(0..processes.len());
         processes.swap_remove(victim).kill();
-        processes.push(place.start(commands[0]));
+        processes.push(sandbox.start(commands[0]));
     }
     let mut unknown = 0;
     let mut succeeded = HashMap::new();
@@ -135,7 +135,7 @@ async fn store(app: &TestApp, connection: &str, name: &str, input: &Json) -> Str
     reply.json()["id"].as_str().unwrap().to_owned()
 }
 
-/// The result of an action, once it has ended.
+/// Waits for an action to end and returns its result.
 async fn ended(app: &TestApp, id: &str) -> testkit::Reply {
     let path = format!("/action/{id}");
     wait_until("the action ends", async || {

@@ -1,4 +1,4 @@
-//! `kill -9` during first readings.
+//! `kill -9` during backfills.
 
 use std::io::Write;
 
@@ -8,9 +8,9 @@ use serde_json::{Value as Json, json};
 use store::schedule;
 use testkit::{AppBuilder, Dialect, TestApp, assert_table_equals_truth, wait_until};
 
-use crate::processes::{Place, Process, SECRET_KEY, small_pages};
+use crate::processes::{Process, SECRET_KEY, Sandbox, small_pages};
 
-/// Told when a test fails, so that its dice can be thrown again.
+/// The seed of a test, printed if it fails, so that it can be repeated.
 pub(crate) struct Seed(pub(crate) u64);
 
 impl Drop for Seed {
@@ -27,8 +27,8 @@ async fn fifty_kills_of_two_workers_on_postgres_neither_lose_nor_duplicate_rows(
         return;
     };
     let names = connect(&app).await;
-    let mut place = Place::new(&app);
-    survive(&app, &names, &mut place, &[&["worker"], &["worker"]], 50).await;
+    let mut sandbox = Sandbox::new(&app);
+    survive(&app, &names, &mut sandbox, &[&["worker"], &["worker"]], 50).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -37,16 +37,16 @@ async fn twenty_kills_on_sqlite_neither_lose_nor_duplicate_rows_and_leave_no_sec
         return;
     };
     let names = connect(&app).await;
-    let mut place = Place::new(&app);
+    let mut sandbox = Sandbox::new(&app);
     let answers = survive(
         &app,
         &names,
-        &mut place,
+        &mut sandbox,
         &[&["serve", "--listen", "127.0.0.1:0"]],
         20,
     )
     .await;
-    assert_no_secret(&app, &place.logs(), &answers);
+    assert_no_secret(&app, &sandbox.logs(), &answers);
 }
 
 pub(crate) fn of(messages: u64) -> AppBuilder {
@@ -59,7 +59,7 @@ pub(crate) fn of(messages: u64) -> AppBuilder {
         .system_clock()
 }
 
-/// Four connections, one of them by auth token.
+/// Makes four connections, one of them with the auth token.
 async fn connect(app: &TestApp) -> Vec<String> {
     let known = app.simulator().credentials();
     let token =
@@ -72,18 +72,18 @@ async fn connect(app: &TestApp) -> Vec<String> {
     names
 }
 
-/// Kills processes in the middle of first readings and starts them again at once; in the end the tables must be right.
-/// Gives what the last process that serves the API answered.
+/// Kills processes during backfills and restarts them at once; in the end the tables must be correct.
+/// Returns the responses of the last process that serves the API.
 async fn survive(
     app: &TestApp,
     names: &[String],
-    place: &mut Place,
+    sandbox: &mut Sandbox,
     commands: &[&[&str]],
     kills: u64,
 ) -> String {
     let seed = Seed(rand::random());
     let mut dice = StdRng::seed_from_u64(seed.0);
-    let mut processes: Vec<Process> = commands.iter().map(|command| place.start(command)).collect();
+    let mut processes: Vec<Process> = commands.iter().map(|command| sandbox.start(command)).collect();
     for kill in 0..kills {
         let more = dice.random_range(1..=16);
         app.simulator().reset_requests();
@@ -108,8 +108,8 @@ async fn survive(
             .filter(|run| run["kind"] == "backfill" && run["status"] == "running")
             .count();
         assert!(reading > 0, "first readings were over before kill {kill}");
-        // Which command it was does not matter: they are all the same.
-        processes.push(place.start(commands[0]));
+        // All commands are the same.
+        processes.push(sandbox.start(commands[0]));
     }
 
     wait_until("all is read", async || {
@@ -148,7 +148,7 @@ async fn runs(app: &TestApp) -> Vec<Json> {
     listed.json()["runs"].as_array().unwrap().clone()
 }
 
-/// The workers that hold a sync, dead ones among them.
+/// Returns the lease holders of all syncs, including dead ones.
 async fn holders(app: &TestApp) -> Vec<String> {
     let caller = app.caller().await;
     let all = gateway::SyncSelection {
@@ -168,14 +168,14 @@ async fn holders(app: &TestApp) -> Vec<String> {
         .collect()
 }
 
-/// What a process answers about its connections and their rows.
+/// Returns the responses of a process about its connections and their rows.
 async fn answers(url: &str) -> String {
     drop(rustls::crypto::ring::default_provider().install_default());
     let http = reqwest::Client::builder().build().unwrap();
     let mut answers = String::new();
     for path in [
         "/connections",
-        // One connection alone shows its credentials, to who may see them.
+        // Only a single connection shows its credentials, to keys with the scope.
         "/integrations/twilio",
         "/sync/runs",
         "/twilio/messages?connectionId=by-token",
@@ -192,7 +192,7 @@ async fn answers(url: &str) -> String {
     answers
 }
 
-/// Neither the database's files nor a log nor an answer holds a secret.
+/// Fails if the database's files, a log or a response holds a secret.
 fn assert_no_secret(app: &TestApp, logs: &str, answers: &str) {
     let known = app.simulator().credentials();
     let secrets = [
@@ -202,20 +202,20 @@ fn assert_no_secret(app: &TestApp, logs: &str, answers: &str) {
         SECRET_KEY,
     ];
     let folder = app.database().url.sqlite_path().unwrap().parent().unwrap();
-    let mut places: Vec<(String, Vec<u8>)> = std::fs::read_dir(folder)
+    let mut missing_database: Vec<(String, Vec<u8>)> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .map(|path| (path.display().to_string(), std::fs::read(path).unwrap()))
         .collect();
-    assert!(places.len() > 1, "the write-ahead log is there too");
+    assert!(missing_database.len() > 1, "the write-ahead log is there too");
     assert!(logs.contains("called a provider") && answers.contains("by-token"));
-    places.push(("the logs".to_owned(), logs.into()));
-    places.push(("the answers".to_owned(), answers.into()));
-    places.push((
+    missing_database.push(("the logs".to_owned(), logs.into()));
+    missing_database.push(("the answers".to_owned(), answers.into()));
+    missing_database.push((
         "the answers of the test's own API".to_owned(),
         app.answers().into_bytes(),
     ));
-    for (name, bytes) in places {
+    for (name, bytes) in missing_database {
         for secret in secrets {
             let found = bytes
                 .windows(secret.len())

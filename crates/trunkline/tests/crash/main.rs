@@ -1,4 +1,4 @@
-//! Real processes, killed at random moments: nothing is lost, nothing is doubled, and no secret is left behind.
+//! Real processes, killed at random moments: nothing is lost or duplicated, and no secret is left behind.
 
 #[cfg(test)]
 mod actions;

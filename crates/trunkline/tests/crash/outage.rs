@@ -1,4 +1,4 @@
-//! PostgreSQL that is killed and comes back during first readings.
+//! PostgreSQL is killed and restarted during backfills.
 
 use std::time::{Duration, Instant};
 
@@ -6,9 +6,9 @@ use serde_json::Value as Json;
 use testkit::{Dialect, TestApp, TestServer, assert_table_equals_truth, wait_until};
 
 use crate::kills::of;
-use crate::processes::Place;
+use crate::processes::Sandbox;
 
-/// Less than the lease: a run that only its end makes due again would be noticed.
+/// Less than the lease, so the test fails if a run waits for its lease to expire.
 const SECONDS: Duration = Duration::from_mins(1);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -20,9 +20,9 @@ async fn runs_that_lose_their_database_continue_in_seconds_and_none_fails() {
         app.connect_as(app.admin(), "one").await,
         app.connect_as(app.admin(), "two").await,
     ];
-    let mut place = Place::new(&app);
-    place.set("TRUNKLINE_WORKER__LEASE_SECONDS", "300");
-    let _worker = place.start(&["worker"]);
+    let mut sandbox = Sandbox::new(&app);
+    sandbox.set("TRUNKLINE_WORKER__LEASE_SECONDS", "300");
+    let _worker = sandbox.start(&["worker"]);
     for kill in 0..2 {
         app.simulator().reset_requests();
         wait_until("pages are read", async || app.simulator().requests().total >= 8).await;
@@ -54,7 +54,7 @@ async fn runs_that_lose_their_database_continue_in_seconds_and_none_fails() {
     assert!(resumed > 0, "no run lost its database");
 }
 
-/// All runs, once the database answers this process too.
+/// Returns all runs, once this process can reach the database.
 async fn runs(app: &TestApp) -> Vec<Json> {
     loop {
         let listed = app.admin().get("/sync/runs?limit=1000").await;

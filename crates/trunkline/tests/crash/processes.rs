@@ -10,10 +10,10 @@ use secrecy::ExposeSecret;
 use tempfile::TempDir;
 use testkit::TestApp;
 
-/// The API key of the served processes' own environment.
+/// The API key of the environment of the processes.
 pub(crate) const SECRET_KEY: &str = "5b0f1d52-3c1c-4c1b-9d0e-0f6f2f0e7a11";
 
-/// Pages are small, so that there are many moments to die at; the whole list is read in one run.
+/// Pages are small, so that there are many moments to be killed; one run reads the whole list.
 pub(crate) fn small_pages(file: &str) -> String {
     let changed = file
         .replace("limit: 1000\n", "limit: 100\n")
@@ -22,14 +22,14 @@ pub(crate) fn small_pages(file: &str) -> String {
     changed
 }
 
-/// A folder in which processes are started, with their logs.
-pub(crate) struct Place {
+/// A folder for processes and their logs.
+pub(crate) struct Sandbox {
     folder: TempDir,
     variables: Vec<(&'static str, String)>,
     started: u32,
 }
 
-impl Place {
+impl Sandbox {
     pub(crate) fn new(app: &TestApp) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let integrations = folder.path().join("integrations");
@@ -47,7 +47,7 @@ impl Place {
             ("TRUNKLINE_INTEGRATIONS_DIR", integrations.display().to_string()),
             ("TRUNKLINE_WORKER__LEASE_SECONDS", "1".to_owned()),
             ("TRUNKLINE_WORKER__POLL_MS", "50".to_owned()),
-            // So that two workers share the four connections.
+            // Two workers share the four connections.
             ("TRUNKLINE_WORKER__CONCURRENCY", "2".to_owned()),
             ("TRUNKLINE_LOG__LEVEL", "debug".to_owned()),
         ];
@@ -58,7 +58,7 @@ impl Place {
         }
     }
 
-    /// Sets a variable of the processes to come, over what is set already.
+    /// Sets an environment variable of processes that start later.
     pub(crate) fn set(&mut self, name: &'static str, value: &str) {
         self.variables.push((name, value.to_owned()));
     }
@@ -84,7 +84,7 @@ impl Place {
         Process { child, log }
     }
 
-    /// What all processes wrote.
+    /// Returns the output of all processes.
     pub(crate) fn logs(&self) -> String {
         let log = |number| std::fs::read_to_string(self.folder.path().join(format!("{number}.log"))).unwrap();
         (1..=self.started).map(log).collect()
@@ -98,7 +98,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// A field of the first line of its log that has one of this name.
+    /// Returns a field of the first log line that has it.
     pub(crate) fn logged(&self, name: &str) -> Option<String> {
         let log = std::fs::read_to_string(&self.log).unwrap();
         log.lines()
@@ -106,13 +106,13 @@ impl Process {
             .find_map(|line| line.get(name)?.as_str().map(str::to_owned))
     }
 
-    /// Whether it holds one of these syncs.
+    /// Returns whether the process is one of these lease holders.
     pub(crate) fn is_among(&self, holders: &[String]) -> bool {
         self.logged("worker.id")
             .is_some_and(|id| holders.iter().any(|holder| holder.starts_with(&id)))
     }
 
-    /// Kills it, which must be alive.
+    /// Kills the process; fails if it is not alive.
     pub(crate) fn kill(mut self) {
         assert_eq!(self.child.try_wait().unwrap(), None, "it lives: {:?}", self.log);
         self.child.kill().unwrap();
@@ -130,7 +130,7 @@ impl Drop for Process {
                 "the end of a process's log, newest first: {end:#?}"
             );
         }
-        // It may have ended already, which is as good.
+        // It may have ended already.
         drop(self.child.kill());
         drop(self.child.wait());
     }

@@ -1,14 +1,14 @@
-//! Integrations that the gateway alone knows: commands ask it, and read no provider files of their own.
+//! Integrations that only the gateway knows: commands ask it, and read no provider files.
 
 use twilio_sim::{SimConfig, Simulator};
 
-use crate::process::{Place, Running};
+use crate::process::{Running, Sandbox};
 
-/// A gateway with a folder of provider files, and a client's folder that has nothing but the key.
+/// A gateway with a folder of provider files, and a client sandbox that has only the key.
 struct Apart {
     _simulator: Simulator,
-    gateway: Place,
-    client: Place,
+    gateway: Sandbox,
+    client: Sandbox,
 }
 
 const KEY: &str = "11111111-1111-4111-8111-111111111111";
@@ -21,7 +21,7 @@ impl Apart {
         })
         .unwrap();
         let known = simulator.credentials();
-        let (mut gateway, mut client) = (Place::new(), Place::new());
+        let (mut gateway, mut client) = (Sandbox::new(), Sandbox::new());
         let file = include_str!("../../../../integrations/twilio.yaml")
             .replace("twilio", "acme")
             .replace("TWILIO_", "ACME_")
@@ -126,7 +126,7 @@ fn every_command_works_for_an_integration_that_was_created_over_the_api() {
 fn a_missing_field_without_a_terminal_is_an_error_that_names_flag_and_variable() {
     let apart = Apart::new();
     let running = apart.start();
-    let mut client = Place::new();
+    let mut client = Sandbox::new();
     client.set("TRUNKLINE_SECRET_KEY", KEY);
     let ended = client.run(&["connect", "acme", "--url", &running.url()]);
     assert_eq!(ended.status.code(), Some(2));

@@ -1,12 +1,12 @@
 //! Commands that need no gateway.
 
-use crate::process::Place;
+use crate::process::Sandbox;
 
 #[test]
 fn an_unknown_variable_ends_every_command_with_status_2_and_its_name() {
-    let mut place = Place::new();
-    place.set("TRUNKLINE_DATABSE__URL", "sqlite://x.db");
-    let ended = place.run(&["serve"]);
+    let mut sandbox = Sandbox::new();
+    sandbox.set("TRUNKLINE_DATABSE__URL", "sqlite://x.db");
+    let ended = sandbox.run(&["serve"]);
     assert_eq!(ended.status.code(), Some(2));
     assert!(
         ended.err.contains("TRUNKLINE_DATABSE__URL") && ended.err.contains("did you mean `database.url`?"),
@@ -17,10 +17,14 @@ fn an_unknown_variable_ends_every_command_with_status_2_and_its_name() {
 
 #[test]
 fn the_configuration_is_listed_with_origins_and_without_secrets() {
-    let mut place = Place::new();
-    place.set("TRUNKLINE_SECRET_KEY", "geheim-geheim-geheim-geheim-geheim");
-    std::fs::write(place.path().join("trunkline.toml"), "[worker]\nconcurrency = 3\n").unwrap();
-    let listed = place.succeed(&["config"]);
+    let mut sandbox = Sandbox::new();
+    sandbox.set("TRUNKLINE_SECRET_KEY", "geheim-geheim-geheim-geheim-geheim");
+    std::fs::write(
+        sandbox.path().join("trunkline.toml"),
+        "[worker]\nconcurrency = 3\n",
+    )
+    .unwrap();
+    let listed = sandbox.succeed(&["config"]);
     let line = |key: &str| listed.lines().find(|line| line.starts_with(key)).unwrap();
     assert!(
         line("secret_key").contains("(set)") && !listed.contains("geheim"),
@@ -34,7 +38,7 @@ fn the_configuration_is_listed_with_origins_and_without_secrets() {
 fn every_variable_of_the_compose_file_is_one_that_the_program_reads() {
     let compose =
         std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docker-compose.yml")).unwrap();
-    let known = Place::new().succeed(&["config", "--variables"]);
+    let known = Sandbox::new().succeed(&["config", "--variables"]);
     let known: Vec<&str> = known.lines().collect();
     let set: Vec<&str> = compose
         .lines()
@@ -49,11 +53,11 @@ fn every_variable_of_the_compose_file_is_one_that_the_program_reads() {
 
 #[test]
 fn an_invalid_provider_file_is_reported_with_file_line_and_status_1() {
-    let place = Place::new();
+    let sandbox = Sandbox::new();
     let text =
         include_str!("../../../../integrations/twilio.yaml").replace("auth_mode: BASIC", "auth_mode: BASICS");
-    std::fs::write(place.path().join("mine.yaml"), text).unwrap();
-    let ended = place.run(&["providers", "check", "mine.yaml"]);
+    std::fs::write(sandbox.path().join("mine.yaml"), text).unwrap();
+    let ended = sandbox.run(&["providers", "check", "mine.yaml"]);
     assert_eq!(ended.status.code(), Some(1), "{}{}", ended.out, ended.err);
     assert!(
         ended.err.contains("mine.yaml:5") && ended.err.contains("auth_mode"),
@@ -64,14 +68,14 @@ fn an_invalid_provider_file_is_reported_with_file_line_and_status_1() {
 
 #[test]
 fn a_valid_provider_file_passes() {
-    let place = Place::new();
+    let sandbox = Sandbox::new();
     std::fs::write(
-        place.path().join("twilio.yaml"),
+        sandbox.path().join("twilio.yaml"),
         include_str!("../../../../integrations/twilio.yaml"),
     )
     .unwrap();
     assert!(
-        place
+        sandbox
             .succeed(&["providers", "check", "twilio.yaml"])
             .contains("twilio is right (twilio-messages)")
     );
@@ -79,10 +83,10 @@ fn a_valid_provider_file_passes() {
 
 #[test]
 fn a_file_of_many_entries_is_reported_entry_by_entry_and_does_not_prevent_a_start() {
-    let mut place = Place::new();
+    let mut sandbox = Sandbox::new();
     let text = include_str!("../../../registry/tests/fixtures/many.yaml");
-    std::fs::write(place.path().join("many.yaml"), text).unwrap();
-    let ended = place.run(&["providers", "check", "many.yaml"]);
+    std::fs::write(sandbox.path().join("many.yaml"), text).unwrap();
+    let ended = sandbox.run(&["providers", "check", "many.yaml"]);
     assert_eq!(ended.status.code(), Some(1), "two entries are wrong");
     let line = |name: &str| ended.out.lines().find(|line| line.starts_with(name)).unwrap();
     assert!(line("plainkey\t").contains("works"), "{}", ended.out);
@@ -102,8 +106,8 @@ fn a_file_of_many_entries_is_reported_entry_by_entry_and_does_not_prevent_a_star
         ended.err
     );
 
-    place.set("TRUNKLINE_INTEGRATIONS_DIR", ".");
-    let ended = place.run(&["providers", "list"]);
+    sandbox.set("TRUNKLINE_INTEGRATIONS_DIR", ".");
+    let ended = sandbox.run(&["providers", "list"]);
     assert!(
         ended.status.success() && ended.out.contains("plainkey"),
         "{}",
@@ -114,22 +118,22 @@ fn a_file_of_many_entries_is_reported_entry_by_entry_and_does_not_prevent_a_star
 
 #[test]
 fn an_invalid_provider_file_in_the_folder_prevents_a_start() {
-    let mut place = Place::new();
-    std::fs::write(place.path().join("mine.yaml"), "display_name: Mine\n").unwrap();
-    place.set("TRUNKLINE_INTEGRATIONS_DIR", ".");
-    let ended = place.run(&["serve", "--listen", "127.0.0.1:0"]);
+    let mut sandbox = Sandbox::new();
+    std::fs::write(sandbox.path().join("mine.yaml"), "display_name: Mine\n").unwrap();
+    sandbox.set("TRUNKLINE_INTEGRATIONS_DIR", ".");
+    let ended = sandbox.run(&["serve", "--listen", "127.0.0.1:0"]);
     assert_eq!(ended.status.code(), Some(2), "{}", ended.err);
     assert!(ended.err.contains("mine.yaml"), "{}", ended.err);
 }
 
 #[test]
 fn a_start_on_postgres_without_a_key_says_what_to_set_and_how_to_create_one() {
-    let mut place = Place::new();
-    place.set(
+    let mut sandbox = Sandbox::new();
+    sandbox.set(
         "TRUNKLINE_DATABASE__URL",
         "postgres://nobody:geheim@127.0.0.1:1/none",
     );
-    let ended = place.run(&["key", "rotate"]);
+    let ended = sandbox.run(&["key", "rotate"]);
     assert_eq!(ended.status.code(), Some(2), "{}", ended.err);
     assert!(
         ended.err.contains("TRUNKLINE_ENCRYPTION_KEY") && ended.err.contains("trunkline key generate"),
@@ -141,30 +145,34 @@ fn a_start_on_postgres_without_a_key_says_what_to_set_and_how_to_create_one() {
 
 #[test]
 fn generated_keys_are_accepted_as_configuration() {
-    let mut place = Place::new();
-    let generated = place.succeed(&["key", "generate"]);
+    let mut sandbox = Sandbox::new();
+    let generated = sandbox.succeed(&["key", "generate"]);
     for line in generated.lines() {
         let (name, value) = line.split_once('=').unwrap();
-        place.set(name, value);
+        sandbox.set(name, value);
     }
-    let running = place.start(&["serve", "--no-worker", "--listen", "127.0.0.1:0"]);
-    assert!(!place.path().join("trunkline.db.key").exists());
+    let running = sandbox.start(&["serve", "--no-worker", "--listen", "127.0.0.1:0"]);
+    assert!(!sandbox.path().join("trunkline.db.key").exists());
     assert!(running.signal("TERM").0.success());
 }
 
 #[test]
 fn migrations_are_listed_once() {
-    let place = Place::new();
-    assert!(place.succeed(&["migrate"]).starts_with("migration\tapplied_to\n"));
-    assert!(place.succeed(&["migrate"]).contains("up to date"));
+    let sandbox = Sandbox::new();
+    assert!(
+        sandbox
+            .succeed(&["migrate"])
+            .starts_with("migration\tapplied_to\n")
+    );
+    assert!(sandbox.succeed(&["migrate"]).contains("up to date"));
 }
 
 #[test]
 fn a_client_command_without_a_key_or_a_gateway_says_what_to_do() {
-    let mut place = Place::new();
-    assert!(place.run(&["connections"]).err.contains("TRUNKLINE_SECRET_KEY"));
-    place.set("TRUNKLINE_SECRET_KEY", "00000000-0000-4000-8000-000000000000");
-    let ended = place.run(&["connections", "--url", "http://127.0.0.1:1"]);
+    let mut sandbox = Sandbox::new();
+    assert!(sandbox.run(&["connections"]).err.contains("TRUNKLINE_SECRET_KEY"));
+    sandbox.set("TRUNKLINE_SECRET_KEY", "00000000-0000-4000-8000-000000000000");
+    let ended = sandbox.run(&["connections", "--url", "http://127.0.0.1:1"]);
     assert_eq!(ended.status.code(), Some(1));
     assert!(
         ended.err.contains("http://127.0.0.1:1") && ended.err.contains("trunkline serve"),
@@ -172,7 +180,7 @@ fn a_client_command_without_a_key_or_a_gateway_says_what_to_do() {
         ended.err
     );
     assert_eq!(
-        place
+        sandbox
             .run(&["health", "--url", "http://127.0.0.1:1"])
             .status
             .code(),

@@ -1,9 +1,9 @@
-//! What the documents state about the program, checked against it.
+//! Statements of the documentation, checked against the program.
 
 use store::testing::run_sql;
 use store::{Store, StoreOptions, testing::TestServer};
 
-use crate::process::Place;
+use crate::process::Sandbox;
 use crate::serving::Served;
 
 const OPERATE: &str = include_str!("../../../../docs/operate.md");
@@ -23,13 +23,13 @@ fn the_scopes_are_the_same_in_the_document_and_the_help() {
     let known: Vec<&str> = gateway::Scope::ALL.iter().map(|scope| scope.as_str()).collect();
     assert_eq!(documented, known);
 
-    let help = Place::new().succeed(&["api-keys", "create", "--help"]);
+    let help = Sandbox::new().succeed(&["api-keys", "create", "--help"]);
     for scope in known {
         assert!(help.contains(&format!("  {scope}\n")), "{scope}: {help}");
     }
 }
 
-/// The only block of SQL of a page, without what a reader replaces.
+/// Returns the only SQL block of a page, with its placeholders replaced.
 fn sql(page: &str) -> String {
     let (_, block) = page.split_once("```sql\n").unwrap();
     block.split_once("```").unwrap().0.to_owned()
@@ -40,8 +40,8 @@ fn the_documented_role_reads_the_tables_and_no_secret() {
     let Some(server) = TestServer::start() else { return };
     let database = server.database();
     let mut served = Served::new(10);
-    served.place.set("TRUNKLINE_DATABASE__URL", &database.address());
-    served.place.set(
+    served.sandbox.set("TRUNKLINE_DATABASE__URL", &database.address());
+    served.sandbox.set(
         "TRUNKLINE_ENCRYPTION_KEY",
         "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
     );

@@ -1,18 +1,18 @@
-//! Errors at the start of a command: each says what is wrong, which setting says so, and what to do. Exit status 2 means that the command
+//! Errors at the start of a command: each says what is wrong, in which setting, and what to do. Exit status 2 means that the command
 //! did not begin, 1 that it failed.
 
 use std::net::TcpListener;
 
-use crate::process::{Ended, Place};
+use crate::process::{Ended, Sandbox};
 use crate::serving::Served;
 
-/// Runs a command with some variables; it must fail with `status`, say all of `told`, and print no result.
+/// Runs a command with variables; fails unless it exits with `status`, writes all of `told`, and prints no result.
 fn fails(variables: &[(&str, &str)], arguments: &[&str], status: i32, told: &[&str]) -> Ended {
-    let mut place = Place::new();
+    let mut sandbox = Sandbox::new();
     for (name, value) in variables {
-        place.set(name, value);
+        sandbox.set(name, value);
     }
-    let ended = place.run(arguments);
+    let ended = sandbox.run(arguments);
     assert_eq!(ended.status.code(), Some(status), "{arguments:?}: {}", ended.err);
     for told in told {
         assert!(
@@ -95,16 +95,20 @@ fn a_setting_for_an_unknown_provider_is_refused_with_the_most_similar_one() {
     for command in [SERVE, &["worker"], &["providers", "list"]] {
         fails(&[typo], command, 2, &told);
     }
-    // It shows the settings all the same, since they are what has to be mended.
+    // It shows the settings anyway, because they must be corrected.
     let ended = fails(&[typo], &["config"], 2, &told);
     assert!(ended.out.contains("providers.twlio.base_url"), "{}", ended.out);
 }
 
 #[test]
 fn a_file_that_is_not_toml_is_named_with_the_line() {
-    let place = Place::new();
-    std::fs::write(place.path().join("trunkline.toml"), "[worker]\nconcurrency = \n").unwrap();
-    let ended = place.run(SERVE);
+    let sandbox = Sandbox::new();
+    std::fs::write(
+        sandbox.path().join("trunkline.toml"),
+        "[worker]\nconcurrency = \n",
+    )
+    .unwrap();
+    let ended = sandbox.run(SERVE);
     assert_eq!(ended.status.code(), Some(2), "{}", ended.err);
     assert!(
         ended.err.contains("trunkline.toml cannot be read") && ended.err.contains("line 2"),
@@ -161,11 +165,11 @@ fn a_missing_value_without_a_terminal_is_a_usage_error() {
         &["environments", "delete", "dev"],
         &["sync", "run", "not-an-id", "--url", &url],
     ] {
-        let ended = served.place.run(command);
+        let ended = served.sandbox.run(command);
         assert_eq!(ended.status.code(), Some(2), "{command:?}: {}", ended.err);
     }
     let ended = served
-        .place
+        .sandbox
         .run(&["connections", "delete", "twilio", "acme", "--url", &url]);
     assert!(ended.err.contains("confirm with --yes"), "{}", ended.err);
 }

@@ -1,8 +1,8 @@
-//! Ids by their beginnings.
+//! Ids by their prefixes.
 
 use crate::serving::Served;
 
-/// The values of a column of tab-separated values, without its heading.
+/// Returns the values of a column of tab-separated values, without its heading.
 fn column(text: &str, index: usize) -> Vec<String> {
     let lines = text.lines().skip(1);
     lines
@@ -10,7 +10,7 @@ fn column(text: &str, index: usize) -> Vec<String> {
         .collect()
 }
 
-/// The characters of an id from one place to another.
+/// Returns the characters of an id from one position to another.
 fn part(id: &str, from: usize, to: usize) -> &str {
     id.get(from..to).unwrap()
 }
@@ -38,7 +38,7 @@ fn a_unique_prefix_of_an_id_names_a_run_a_connection_or_a_key() {
     assert!(shown.contains(&runs[0]), "{shown}");
     let url = running.url();
     let ended = served
-        .place
+        .sandbox
         .run(&["sync", "run", part(&runs[0], 0, shared), "--url", &url]);
     assert_eq!(ended.status.code(), Some(1));
     assert!(
@@ -46,7 +46,7 @@ fn a_unique_prefix_of_an_id_names_a_run_a_connection_or_a_key() {
         "{}",
         ended.err
     );
-    let ended = served.place.run(&["sync", "run", "run_ffff", "--url", &url]);
+    let ended = served.sandbox.run(&["sync", "run", "run_ffff", "--url", &url]);
     assert!(
         ended.err.contains("no run whose id begins with run_ffff"),
         "{}",
@@ -66,11 +66,13 @@ fn a_unique_prefix_of_an_id_names_a_run_a_connection_or_a_key() {
     );
 
     served
-        .place
+        .sandbox
         .succeed(&["api-keys", "create", "dev", "--name", "second"]);
-    let keys = served.place.succeed(&["api-keys", "list", "dev"]);
+    let keys = served.sandbox.succeed(&["api-keys", "list", "dev"]);
     let ids = column(&keys, 0);
-    let ended = served.place.run(&["api-keys", "revoke", "dev", "key_", "--yes"]);
+    let ended = served
+        .sandbox
+        .run(&["api-keys", "revoke", "dev", "key_", "--yes"]);
     assert_eq!(ended.status.code(), Some(1));
     assert!(ids.iter().all(|id| ended.err.contains(id)), "{}", ended.err);
     let second = keys
@@ -80,9 +82,9 @@ fn a_unique_prefix_of_an_id_names_a_run_a_connection_or_a_key() {
         .unwrap();
     let id = &ids[second];
     served
-        .place
+        .sandbox
         .succeed(&["api-keys", "revoke", "dev", part(id, 0, id.len() - 2), "--yes"]);
-    let keys = served.place.succeed(&["api-keys", "list", "dev"]);
+    let keys = served.sandbox.succeed(&["api-keys", "list", "dev"]);
     assert!(
         keys.lines()
             .any(|line| line.contains(id) && line.contains("\trevoked\t")),
@@ -104,7 +106,7 @@ fn a_name_that_an_app_chose_must_be_complete() {
         &["connections", "show", "twilio", "dead-beef-1"],
         &["connections", "delete", "twilio", "dead-beef-1", "--yes"],
     ] {
-        let ended = served.place.run(&[command, &["--url", &url]].concat());
+        let ended = served.sandbox.run(&[command, &["--url", &url]].concat());
         assert_eq!(ended.status.code(), Some(1), "{command:?}");
         assert!(
             ended.err.contains("did you mean dead-beef-10?"),

@@ -1,4 +1,4 @@
-//! The program as people run it: its commands, exit statuses and signals.
+//! The program as users run it: its commands, exit statuses and signals.
 
 #[cfg(test)]
 mod catalog;
@@ -13,9 +13,9 @@ mod errors;
 #[cfg(test)]
 mod ids;
 #[cfg(test)]
-mod outage;
+mod missing_database;
 #[cfg(test)]
-mod places;
+mod outage;
 #[cfg(test)]
 mod process;
 #[cfg(test)]

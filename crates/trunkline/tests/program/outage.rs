@@ -1,4 +1,4 @@
-//! `serve` and `worker` while the database is silent: requests fail in time, work goes on afterwards, and the end is never in doubt.
+//! `serve` and `worker` while the database is silent: requests fail in time, work continues afterwards, and a stop always works.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -6,30 +6,30 @@ use std::time::{Duration, Instant};
 
 use store::testing::TestServer;
 
-use crate::process::{Place, Running};
+use crate::process::{Running, Sandbox};
 
 const KEY: &str = "11111111-1111-4111-8111-111111111111";
-/// A database call may take one second, and a request makes few; the rest is for a busy machine.
+/// A request makes few database calls of at most one second; the rest is for a busy machine.
 const IN_TIME: Duration = Duration::from_secs(5);
-/// Drain of one second, what follows it, and the rest for a busy machine.
+/// A drain of one second and the stop after it; the rest is for a busy machine.
 const ENDED: Duration = Duration::from_secs(12);
 
-fn place(server: &TestServer) -> Place {
-    let mut place = Place::new();
-    place.set("TRUNKLINE_DATABASE__URL", &server.database().address());
-    place.set("TRUNKLINE_DATABASE__TIMEOUT_SECONDS", "1");
-    place.set("TRUNKLINE_DATABASE__CONNECTIONS", "4");
-    place.set("TRUNKLINE_WORKER__DRAIN_SECONDS", "1");
-    place.set("TRUNKLINE_WORKER__POLL_MS", "100");
-    place.set("TRUNKLINE_SECRET_KEY", KEY);
-    place.set(
+fn sandbox(server: &TestServer) -> Sandbox {
+    let mut sandbox = Sandbox::new();
+    sandbox.set("TRUNKLINE_DATABASE__URL", &server.database().address());
+    sandbox.set("TRUNKLINE_DATABASE__TIMEOUT_SECONDS", "1");
+    sandbox.set("TRUNKLINE_DATABASE__CONNECTIONS", "4");
+    sandbox.set("TRUNKLINE_WORKER__DRAIN_SECONDS", "1");
+    sandbox.set("TRUNKLINE_WORKER__POLL_MS", "100");
+    sandbox.set("TRUNKLINE_SECRET_KEY", KEY);
+    sandbox.set(
         "TRUNKLINE_ENCRYPTION_KEY",
         "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
     );
-    place
+    sandbox
 }
 
-/// Status and head of a request's answer, which must come in time.
+/// Returns status and head of a response; fails if it does not come in time.
 fn get(url: &str, path: &str) -> (u16, String) {
     let began = Instant::now();
     let mut stream = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
@@ -64,8 +64,8 @@ fn terminate(server: &TestServer, running: Running) -> Vec<String> {
 #[test]
 fn a_server_responds_503_in_time_while_its_database_is_silent_and_recovers() {
     let Some(server) = TestServer::start() else { return };
-    let place = place(&server);
-    let mut running = place.start(&["serve", "--no-worker", "--listen", "127.0.0.1:0"]);
+    let sandbox = sandbox(&server);
+    let mut running = sandbox.start(&["serve", "--no-worker", "--listen", "127.0.0.1:0"]);
     let url = running.url();
     assert_eq!(get(&url, "/ready").0, 200);
     assert_eq!(get(&url, "/connections").0, 200);
@@ -100,8 +100,8 @@ fn a_server_responds_503_in_time_while_its_database_is_silent_and_recovers() {
 #[test]
 fn a_worker_waits_for_a_silent_database_and_ends_on_a_signal() {
     let Some(server) = TestServer::start() else { return };
-    let place = place(&server);
-    let mut running = place.start(&["worker"]);
+    let sandbox = sandbox(&server);
+    let mut running = sandbox.start(&["worker"]);
     server.suspend();
     running.wait_for("does not answer");
     server.resume();
@@ -113,12 +113,12 @@ fn a_worker_waits_for_a_silent_database_and_ends_on_a_signal() {
 #[test]
 fn a_second_signal_ends_a_process_at_once() {
     let Some(server) = TestServer::start() else { return };
-    let mut place = place(&server);
-    place.set("TRUNKLINE_WORKER__DRAIN_SECONDS", "600");
-    place.set("TRUNKLINE_DATABASE__TIMEOUT_SECONDS", "600");
-    let mut running = place.start(&["worker"]);
+    let mut sandbox = sandbox(&server);
+    sandbox.set("TRUNKLINE_WORKER__DRAIN_SECONDS", "600");
+    sandbox.set("TRUNKLINE_DATABASE__TIMEOUT_SECONDS", "600");
+    let mut running = sandbox.start(&["worker"]);
     server.suspend();
-    // It looks for work every second, and waits for the database from then on.
+    // The worker looks for work every second, and then waits for the database.
     std::thread::sleep(Duration::from_secs(3));
     running.send("TERM");
     running.wait_for("stopping");
@@ -134,14 +134,14 @@ fn a_start_warns_if_processes_may_open_more_connections_than_the_server_allows()
     let Some(server) = TestServer::start() else {
         return;
     };
-    let mut place = place(&server);
+    let mut sandbox = sandbox(&server);
     let warned = |running: &Running| lines(running, "raise max_connections");
     let serve = ["serve", "--no-worker", "--listen", "127.0.0.1:0"];
-    let first = place.start(&serve);
+    let first = sandbox.start(&serve);
     assert_eq!(warned(&first), 0, "{:#?}", first.seen);
-    // Two processes of 250 are more than the 397 that the server has for roles that are no superusers.
-    place.set("TRUNKLINE_DATABASE__CONNECTIONS", "250");
-    let second = place.start(&serve);
+    // Two processes with 250 connections each exceed the 397 that the server has for roles without superuser rights.
+    sandbox.set("TRUNKLINE_DATABASE__CONNECTIONS", "250");
+    let second = sandbox.start(&serve);
     assert_eq!(warned(&second), 1, "{:#?}", second.seen);
     first.signal("TERM");
     second.signal("TERM");

@@ -1,4 +1,4 @@
-//! Running the program in a folder of its own, with no variable but those that a test gives.
+//! Runs the program in a folder of its own, with only the environment variables that a test sets.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -8,20 +8,20 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-/// How a command ended.
+/// The result of a command.
 pub(crate) struct Ended {
     pub(crate) status: ExitStatus,
     pub(crate) out: String,
     pub(crate) err: String,
 }
 
-/// A folder to run the program in.
-pub(crate) struct Place {
+/// A folder and environment variables to run the program with.
+pub(crate) struct Sandbox {
     pub(crate) folder: TempDir,
     variables: Vec<(String, String)>,
 }
 
-impl Place {
+impl Sandbox {
     pub(crate) fn new() -> Self {
         Self {
             folder: tempfile::tempdir().unwrap(),
@@ -61,7 +61,7 @@ impl Place {
         }
     }
 
-    /// Runs a command that must succeed, and gives what it wrote as a result.
+    /// Runs a command and returns its output; fails unless it succeeds.
     pub(crate) fn succeed(&self, arguments: &[&str]) -> String {
         let ended = self.run(arguments);
         assert!(
@@ -74,7 +74,7 @@ impl Place {
         ended.out
     }
 
-    /// Starts a command that stays, and waits until its log says `ready`.
+    /// Starts a command that keeps running, and waits until its log says `ready`.
     pub(crate) fn start(&self, arguments: &[&str]) -> Running {
         let mut child = self.command(arguments).spawn().unwrap();
         let (send, lines) = mpsc::channel();
@@ -99,12 +99,12 @@ impl Place {
 pub(crate) struct Running {
     child: Child,
     lines: mpsc::Receiver<String>,
-    /// What it has written to standard error so far.
+    /// The lines that it wrote to standard error so far.
     pub(crate) seen: Vec<String>,
 }
 
 impl Running {
-    /// Waits for a line that holds `text`.
+    /// Waits for a line that contains `text`.
     pub(crate) fn wait_for(&mut self, text: &str) -> String {
         loop {
             match self.lines.recv_timeout(Duration::from_mins(1)) {
@@ -119,7 +119,7 @@ impl Running {
         }
     }
 
-    /// Where it says that it serves.
+    /// The URL that it logged.
     pub(crate) fn url(&self) -> String {
         let ready = self.seen.last().unwrap();
         let line: serde_json::Value = serde_json::from_str(ready).unwrap();
@@ -135,7 +135,7 @@ impl Running {
         assert!(sent.success());
     }
 
-    /// Sends a signal by its name and waits for the end.
+    /// Sends a signal by its name and waits for the process to end.
     pub(crate) fn signal(mut self, name: &str) -> (ExitStatus, Vec<String>) {
         self.send(name);
         let status = self.child.wait().unwrap();
@@ -146,7 +146,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may have ended already, which is as good.
+        // It may have ended already.
         drop(self.child.kill());
         drop(self.child.wait());
     }

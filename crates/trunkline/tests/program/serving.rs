@@ -1,16 +1,16 @@
-//! A server, its keys and its end.
+//! A server, its keys and its shutdown.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use twilio_sim::{SimConfig, Simulator};
 
-use crate::process::{Place, Running};
+use crate::process::{Running, Sandbox};
 
-/// A folder whose program knows the simulator's account and a gateway of its own.
+/// A sandbox that is configured for the simulator.
 pub(crate) struct Served {
     pub(crate) simulator: Simulator,
-    pub(crate) place: Place,
+    pub(crate) sandbox: Sandbox,
     key_file: PathBuf,
 }
 
@@ -22,26 +22,26 @@ impl Served {
         })
         .unwrap();
         let known = simulator.credentials();
-        let mut place = Place::new();
-        place.set("TRUNKLINE_PROVIDERS__TWILIO__BASE_URL", &simulator.url());
-        place.set("TRUNKLINE_SECRET_KEY", "11111111-1111-4111-8111-111111111111");
-        place.set("TWILIO_ACCOUNT_SID", &known.account_sid);
-        place.set("TWILIO_AUTH_TOKEN", &known.auth_token);
-        let key_file = place.path().join("trunkline.db.key");
+        let mut sandbox = Sandbox::new();
+        sandbox.set("TRUNKLINE_PROVIDERS__TWILIO__BASE_URL", &simulator.url());
+        sandbox.set("TRUNKLINE_SECRET_KEY", "11111111-1111-4111-8111-111111111111");
+        sandbox.set("TWILIO_ACCOUNT_SID", &known.account_sid);
+        sandbox.set("TWILIO_AUTH_TOKEN", &known.auth_token);
+        let key_file = sandbox.path().join("trunkline.db.key");
         Self {
             simulator,
-            place,
+            sandbox,
             key_file,
         }
     }
 
     pub(crate) fn start(&self) -> Running {
-        self.place.start(&["serve", "--listen", "127.0.0.1:0"])
+        self.sandbox.start(&["serve", "--listen", "127.0.0.1:0"])
     }
 
-    /// Runs a client's command against `running`, which must succeed.
+    /// Runs a client command against `running`; fails unless it succeeds.
     pub(crate) fn ask(&self, running: &Running, arguments: &[&str]) -> String {
-        self.place
+        self.sandbox
             .succeed(&[arguments, &["--url", &running.url()]].concat())
     }
 
@@ -63,8 +63,8 @@ impl Served {
 
 #[test]
 fn a_first_start_creates_a_private_key_file_and_shows_an_api_key_once() {
-    let place = Place::new();
-    let first = place.start(&["serve", "--listen", "127.0.0.1:0"]);
+    let sandbox = Sandbox::new();
+    let first = sandbox.start(&["serve", "--listen", "127.0.0.1:0"]);
     let shown: Vec<String> = first
         .seen
         .iter()
@@ -72,7 +72,7 @@ fn a_first_start_creates_a_private_key_file_and_shows_an_api_key_once() {
         .cloned()
         .collect();
     assert_eq!(shown.len(), 1, "{:#?}", first.seen);
-    let mode = std::fs::metadata(place.path().join("trunkline.db.key"))
+    let mode = std::fs::metadata(sandbox.path().join("trunkline.db.key"))
         .unwrap()
         .permissions()
         .mode();
@@ -84,7 +84,7 @@ fn a_first_start_creates_a_private_key_file_and_shows_an_api_key_once() {
     );
     first.signal("TERM");
 
-    let second = place.start(&["serve", "--listen", "127.0.0.1:0"]);
+    let second = sandbox.start(&["serve", "--listen", "127.0.0.1:0"]);
     assert!(
         !second.seen.iter().any(|line| line.contains("tl_dev_")),
         "{:#?}",
@@ -94,10 +94,12 @@ fn a_first_start_creates_a_private_key_file_and_shows_an_api_key_once() {
 
 #[test]
 fn a_terminated_server_and_an_interrupted_worker_exit_successfully() {
-    let place = Place::new();
-    let (status, log) = place.start(&["serve", "--listen", "127.0.0.1:0"]).signal("TERM");
+    let sandbox = Sandbox::new();
+    let (status, log) = sandbox
+        .start(&["serve", "--listen", "127.0.0.1:0"])
+        .signal("TERM");
     assert_eq!(status.code(), Some(0), "{log:#?}");
-    let (status, log) = place.start(&["worker"]).signal("INT");
+    let (status, log) = sandbox.start(&["worker"]).signal("INT");
     assert_eq!(status.code(), Some(0), "{log:#?}");
 }
 
@@ -106,7 +108,7 @@ fn connecting_syncing_and_reading_work_on_the_command_line() {
     let served = Served::new(40);
     let running = served.start();
     assert!(served.ask(&running, &["health"]).contains("is up"));
-    let told = served.place.run(&[
+    let told = served.sandbox.run(&[
         "connect",
         "twilio",
         "--connection-id",
@@ -145,10 +147,12 @@ fn connecting_syncing_and_reading_work_on_the_command_line() {
 fn refused_credentials_are_reported_in_plain_words() {
     let mut served = Served::new(10);
     served
-        .place
+        .sandbox
         .set("TWILIO_AUTH_TOKEN", "00000000000000000000000000000000");
     let running = served.start();
-    let ended = served.place.run(&["connect", "twilio", "--url", &running.url()]);
+    let ended = served
+        .sandbox
+        .run(&["connect", "twilio", "--url", &running.url()]);
     assert_eq!(ended.status.code(), Some(1));
     assert!(
         ended.err.contains("refused the credentials") && !ended.err.contains('{'),
@@ -161,9 +165,11 @@ fn refused_credentials_are_reported_in_plain_words() {
 fn a_key_that_may_not_read_a_sync_is_reported_by_connect_and_lists() {
     let mut served = Served::new(10);
     let known = served.simulator.credentials().clone();
-    served.place.set("TWILIO_API_KEY_SID", &known.restricted_key_sid);
     served
-        .place
+        .sandbox
+        .set("TWILIO_API_KEY_SID", &known.restricted_key_sid);
+    served
+        .sandbox
         .set("TWILIO_API_KEY_SECRET", &known.restricted_key_secret);
     let running = served.start();
     let refused = "the key may not read twilio-messages: Twilio refused with HTTP 403, code 70051";
@@ -176,7 +182,7 @@ fn a_key_that_may_not_read_a_sync_is_reported_by_connect_and_lists() {
         "--url",
         &running.url(),
     ];
-    let told = served.place.run(&connect);
+    let told = served.sandbox.run(&connect);
     assert!(told.status.success(), "{}", told.err);
     assert!(told.err.contains(&format!("warning: {refused}")), "{}", told.err);
 
@@ -201,7 +207,7 @@ fn a_key_is_rotated_while_a_server_runs_and_the_old_one_can_be_removed() {
     served.ask(&running, &["connect", "twilio", "--connection-id", "acme"]);
     served.sync(&running);
 
-    let told = served.place.succeed(&["key", "rotate"]);
+    let told = served.sandbox.succeed(&["key", "rotate"]);
     assert!(told.contains("1 credentials are sealed anew"), "{told}");
     assert!(
         served.sync(&running).contains(": ok in "),
@@ -226,27 +232,27 @@ fn a_lost_key_is_given_up_after_a_question_and_the_server_starts_again() {
     served.ask(&running, &["connect", "twilio", "--connection-id", "acme"]);
     served.sync(&running);
     running.signal("TERM");
-    let nothing = served.place.succeed(&["key", "forget", "--lost"]);
+    let nothing = served.sandbox.succeed(&["key", "forget", "--lost"]);
     assert!(nothing.contains("No encryption key is lost"), "{nothing}");
     std::fs::remove_file(&served.key_file).unwrap();
 
-    let refused = served.place.run(&["serve", "--listen", "127.0.0.1:0"]);
+    let refused = served.sandbox.run(&["serve", "--listen", "127.0.0.1:0"]);
     assert!(!refused.status.success());
     assert!(
         refused.err.contains("trunkline key forget --lost"),
         "{}",
         refused.err
     );
-    let unsure = served.place.run(&["key", "forget", "--lost"]);
+    let unsure = served.sandbox.run(&["key", "forget", "--lost"]);
     assert!(!unsure.status.success());
     assert!(
         unsure.err.contains("the credentials of 1 connection") && unsure.err.contains("--yes"),
         "{}",
         unsure.err
     );
-    assert!(!served.place.run(&["key", "forget", "--yes"]).status.success());
+    assert!(!served.sandbox.run(&["key", "forget", "--yes"]).status.success());
 
-    let given_up = served.place.succeed(&["key", "forget", "--lost", "--yes"]);
+    let given_up = served.sandbox.succeed(&["key", "forget", "--lost", "--yes"]);
     assert!(given_up.contains("the credentials of 1 connection"), "{given_up}");
     let running = served.start();
     let listed = served.ask(&running, &["connections"]);

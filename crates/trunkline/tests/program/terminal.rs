@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
-use crate::process::Place;
+use crate::process::Sandbox;
 use crate::serving::Served;
 
 /// A command that runs on a terminal of its own.
@@ -21,7 +21,7 @@ struct OnTerminal {
 }
 
 impl OnTerminal {
-    fn start(place: &Place, columns: u16, arguments: &[&str]) -> Self {
+    fn start(sandbox: &Sandbox, columns: u16, arguments: &[&str]) -> Self {
         let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&terminal).unwrap();
         unlockpt(&terminal).unwrap();
@@ -35,7 +35,7 @@ impl OnTerminal {
             ws_ypixel: 0,
         };
         tcsetwinsize(&end, size).unwrap();
-        let child = place
+        let child = sandbox
             .command(arguments)
             .stdin(Stdio::from(end.try_clone().unwrap()))
             .stdout(Stdio::from(end.try_clone().unwrap()))
@@ -47,7 +47,7 @@ impl OnTerminal {
         let (send, screen) = mpsc::channel();
         std::thread::spawn(move || {
             let mut part = [0; 4096];
-            // Linux says that the other end is closed by an error.
+            // Linux reports the closed other end as an error.
             while let Ok(read @ 1..) = output.read(&mut part) {
                 if send.send(part[..read].to_vec()).is_err() {
                     break;
@@ -83,7 +83,7 @@ impl OnTerminal {
         assert!(sent.unwrap().success());
     }
 
-    /// The exit status and everything that was shown.
+    /// Returns the exit status and everything that was shown.
     fn end(mut self) -> (Option<i32>, String) {
         let status = self.child.wait().unwrap();
         for part in &self.screen {
@@ -99,8 +99,8 @@ impl Drop for OnTerminal {
     }
 }
 
-fn shown(place: &Place, columns: u16, arguments: &[&str]) -> String {
-    let (status, text) = OnTerminal::start(place, columns, arguments).end();
+fn shown(sandbox: &Sandbox, columns: u16, arguments: &[&str]) -> String {
+    let (status, text) = OnTerminal::start(sandbox, columns, arguments).end();
     assert_eq!(status, Some(0), "{arguments:?}: {text}");
     text
 }
@@ -109,12 +109,12 @@ fn shown(place: &Place, columns: u16, arguments: &[&str]) -> String {
 fn tables_fit_80_columns_and_ids_can_be_copied() {
     let mut served = Served::new(40);
     let running = served.start();
-    served.place.set("TRUNKLINE_API_URL", &running.url());
+    served.sandbox.set("TRUNKLINE_API_URL", &running.url());
     served
-        .place
+        .sandbox
         .succeed(&["connect", "twilio", "--connection-id", "my-twilio"]);
     served
-        .place
+        .sandbox
         .succeed(&["sync", "trigger", "twilio", "--wait", "--reset"]);
 
     let commands: [&[&str]; 8] = [
@@ -128,26 +128,26 @@ fn tables_fit_80_columns_and_ids_can_be_copied() {
         &["providers", "list"],
     ];
     for command in commands {
-        let text = shown(&served.place, 80, command);
+        let text = shown(&served.sandbox, 80, command);
         let plain = text.replace("\u{1b}[1m", "").replace("\u{1b}[0m", "");
         assert!(!plain.contains('\u{1b}'), "{command:?}: {text:?}");
         for line in plain.lines() {
             assert!(line.chars().count() <= 80, "{command:?}: {line:?}");
         }
     }
-    let status = shown(&served.place, 80, &["sync", "status", "twilio"]);
+    let status = shown(&served.sandbox, 80, &["sync", "status", "twilio"]);
     assert!(status.contains("every 5 min\n"), "{status}");
-    let config = shown(&served.place, 80, &["config"]);
+    let config = shown(&served.sandbox, 80, &["config"]);
     for told in ["  Address of the API: HOST:PORT", "its variable", "the default"] {
         assert!(config.contains(told), "{told:?}: {config}");
     }
-    let keys = shown(&served.place, 80, &["api-keys", "list", "dev"]);
+    let keys = shown(&served.sandbox, 80, &["api-keys", "list", "dev"]);
     assert!(
         keys.contains("KEY") && keys.contains("\n  environment:* account:*"),
         "{keys}"
     );
 
-    let runs = shown(&served.place, 80, &["sync", "runs"]);
+    let runs = shown(&served.sandbox, 80, &["sync", "runs"]);
     assert!(
         runs.contains("Not shown for lack of room: ") && runs.contains("TRIGGER"),
         "{runs}"
@@ -155,14 +155,14 @@ fn tables_fit_80_columns_and_ids_can_be_copied() {
     assert!(runs.contains(" ago") || runs.contains(" now "), "{runs}");
     let id = runs.lines().nth(1).unwrap().split(' ').next().unwrap();
     assert!(id.starts_with("run_") && runs.contains("my-twilio"), "{runs}");
-    assert!(shown(&served.place, 80, &["sync", "run", id]).contains(id));
+    assert!(shown(&served.sandbox, 80, &["sync", "run", id]).contains(id));
 }
 
 #[test]
 fn a_long_error_is_wrapped_between_words() {
-    let mut place = Place::new();
-    place.set("TRUNKLINE_INTEGRATIONS_DIR", "a-folder-that-is-not-there");
-    let (status, text) = OnTerminal::start(&place, 80, &["serve", "--port", "0"]).end();
+    let mut sandbox = Sandbox::new();
+    sandbox.set("TRUNKLINE_INTEGRATIONS_DIR", "a-folder-that-is-not-there");
+    let (status, text) = OnTerminal::start(&sandbox, 80, &["serve", "--port", "0"]).end();
     assert_eq!(status, Some(2), "{text}");
     let lines: Vec<&str> = text.lines().collect();
     assert!(
@@ -181,11 +181,11 @@ fn a_long_error_is_wrapped_between_words() {
 fn no_color_and_dumb_terminals_get_plain_text() {
     for (name, value) in [("NO_COLOR", "1"), ("TERM", "dumb")] {
         let mut served = Served::new(30);
-        served.place.set(name, value);
+        served.sandbox.set(name, value);
         let running = served.start();
-        served.place.set("TRUNKLINE_API_URL", &running.url());
+        served.sandbox.set("TRUNKLINE_API_URL", &running.url());
         served
-            .place
+            .sandbox
             .succeed(&["connect", "twilio", "--connection-id", "acme"]);
         for command in [
             &["connections"][..],
@@ -193,11 +193,11 @@ fn no_color_and_dumb_terminals_get_plain_text() {
             &["help"],
             &["help", "records"],
         ] {
-            let text = shown(&served.place, 80, command);
+            let text = shown(&served.sandbox, 80, command);
             assert!(!text.contains('\u{1b}'), "{name} {command:?}: {text:?}");
         }
         let text = shown(
-            &served.place,
+            &served.sandbox,
             80,
             &["sync", "trigger", "twilio", "--wait", "--reset"],
         );
@@ -216,13 +216,13 @@ fn the_terminal_asks_for_missing_values_and_again_for_invalid_ones() {
     let served = Served::new(5);
     let running = served.start();
     let known = served.simulator.credentials();
-    let mut place = Place::new();
-    place.set("TRUNKLINE_SECRET_KEY", "11111111-1111-4111-8111-111111111111");
-    place.set("TRUNKLINE_API_URL", &running.url());
-    place.set("TERM", "xterm");
-    std::fs::write(place.path().join("token"), &known.auth_token).unwrap();
+    let mut sandbox = Sandbox::new();
+    sandbox.set("TRUNKLINE_SECRET_KEY", "11111111-1111-4111-8111-111111111111");
+    sandbox.set("TRUNKLINE_API_URL", &running.url());
+    sandbox.set("TERM", "xterm");
+    std::fs::write(sandbox.path().join("token"), &known.auth_token).unwrap();
     let mut asked = OnTerminal::start(
-        &place,
+        &sandbox,
         80,
         &["connect", "twilio", "--field-file", "authToken=token"],
     );
@@ -242,11 +242,11 @@ fn the_terminal_asks_for_missing_values_and_again_for_invalid_ones() {
 fn ctrl_c_at_a_prompt_exits_with_130_and_a_visible_cursor() {
     let served = Served::new(5);
     let running = served.start();
-    let mut place = Place::new();
-    place.set("TRUNKLINE_SECRET_KEY", "11111111-1111-4111-8111-111111111111");
-    place.set("TRUNKLINE_API_URL", &running.url());
-    place.set("TERM", "xterm");
-    let mut asked = OnTerminal::start(&place, 80, &["connect", "twilio"]);
+    let mut sandbox = Sandbox::new();
+    sandbox.set("TRUNKLINE_SECRET_KEY", "11111111-1111-4111-8111-111111111111");
+    sandbox.set("TRUNKLINE_API_URL", &running.url());
+    sandbox.set("TERM", "xterm");
+    let mut asked = OnTerminal::start(&sandbox, 80, &["connect", "twilio"]);
     asked.wait_for("Connect Twilio with");
     asked.interrupt();
     let (status, text) = asked.end();

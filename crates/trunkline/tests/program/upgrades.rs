@@ -1,13 +1,13 @@
-//! What an older program does with the database of a newer one, and how the file of a stopped server looks.
+//! An older program with the database of a newer one, and the database file of a stopped server.
 
 use store::testing::run_sql;
 use store::{Store, StoreOptions};
 
-use crate::process::Place;
+use crate::process::Sandbox;
 
-/// Runs SQL in a place's database, without the program.
-fn sql(place: &Place, sql: &'static str) {
-    let url = format!("sqlite://{}", place.path().join("trunkline.db").display());
+/// Runs SQL in the database of a sandbox, without the program.
+fn sql(sandbox: &Sandbox, sql: &'static str) {
+    let url = format!("sqlite://{}", sandbox.path().join("trunkline.db").display());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -23,10 +23,12 @@ fn sql(place: &Place, sql: &'static str) {
 
 #[test]
 fn an_older_program_refuses_the_database_of_a_newer_one() {
-    let place = Place::new();
-    place.start(&["serve", "--listen", "127.0.0.1:0"]).signal("TERM");
+    let sandbox = Sandbox::new();
+    sandbox
+        .start(&["serve", "--listen", "127.0.0.1:0"])
+        .signal("TERM");
     sql(
-        &place,
+        &sandbox,
         "INSERT INTO __diesel_schema_migrations (version) VALUES ('9999')",
     );
     for command in [
@@ -39,7 +41,7 @@ fn an_older_program_refuses_the_database_of_a_newer_one() {
         &["api-keys", "list", "dev"],
         &["key", "rotate"],
     ] {
-        let ended = place.run(command);
+        let ended = sandbox.run(command);
         assert!(!ended.status.success(), "{command:?}");
         assert!(
             ended.err.contains("newer version of Trunkline"),
@@ -51,18 +53,18 @@ fn an_older_program_refuses_the_database_of_a_newer_one() {
 
 #[test]
 fn a_stopped_server_leaves_a_single_database_file() {
-    let place = Place::new();
+    let sandbox = Sandbox::new();
     for _ in 0..3 {
-        let running = place.start(&["serve", "--listen", "127.0.0.1:0"]);
+        let running = sandbox.start(&["serve", "--listen", "127.0.0.1:0"]);
         let (status, log) = running.signal("TERM");
         assert!(status.success(), "{log:#?}");
-        let mut files: Vec<_> = std::fs::read_dir(place.path())
+        let mut files: Vec<_> = std::fs::read_dir(sandbox.path())
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
         files.sort();
         assert_eq!(files, ["trunkline.db", "trunkline.db.key"]);
     }
-    let listed = place.succeed(&["environments", "list"]);
+    let listed = sandbox.succeed(&["environments", "list"]);
     assert!(listed.contains("dev"), "{listed}");
 }

@@ -1,34 +1,38 @@
-//! What people type: other spellings, typing errors, pipes.
+//! What users type: other spellings, typing errors, pipes.
 
-use crate::process::Place;
+use crate::process::Sandbox;
 use crate::serving::Served;
 
 #[test]
 fn help_version_and_completion_are_commands() {
-    let place = Place::new();
+    let sandbox = Sandbox::new();
     assert!(
-        place
+        sandbox
             .succeed(&["help"])
             .contains("Exit status: 0 success; 1 failure")
     );
-    assert!(place.succeed(&["help", "records"]).contains("--after <TIME>"));
-    assert!(place.succeed(&["help", "sync", "runs"]).contains("CHECKED"));
+    assert!(sandbox.succeed(&["help", "records"]).contains("--after <TIME>"));
+    assert!(sandbox.succeed(&["help", "sync", "runs"]).contains("CHECKED"));
     for (command, told) in [
         ("pause", "still runs to its end"),
         ("start", "They run at once"),
         ("trigger", "Paused syncs run too"),
     ] {
         assert!(
-            place.succeed(&["help", "sync", command]).contains(told),
+            sandbox.succeed(&["help", "sync", command]).contains(told),
             "{command}"
         );
     }
-    let version = place.succeed(&["version"]);
-    assert_eq!(version, place.succeed(&["--version"]));
-    assert!(place.succeed(&["version", "--json"]).contains("\"version\": \""));
+    let version = sandbox.succeed(&["version"]);
+    assert_eq!(version, sandbox.succeed(&["--version"]));
+    assert!(
+        sandbox
+            .succeed(&["version", "--json"])
+            .contains("\"version\": \"")
+    );
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         assert!(
-            place.succeed(&["completion", shell]).contains("trunkline"),
+            sandbox.succeed(&["completion", shell]).contains("trunkline"),
             "{shell}"
         );
     }
@@ -36,7 +40,7 @@ fn help_version_and_completion_are_commands() {
 
 #[test]
 fn a_typing_error_exits_with_status_2_and_a_suggestion() {
-    let ended = Place::new().run(&["conections"]);
+    let ended = Sandbox::new().run(&["conections"]);
     assert_eq!(ended.status.code(), Some(2));
     assert!(ended.err.contains("'connections'"), "{}", ended.err);
 }
@@ -48,31 +52,31 @@ fn an_address_to_listen_on_may_be_a_name_or_a_port_alone() {
         (["--listen", ":0"], "http://127.0.0.1:"),
         (["--port", "0"], "http://127.0.0.1:"),
     ] {
-        let place = Place::new();
-        let running = place.start(&["serve", "--no-worker", flags[0], flags[1]]);
+        let sandbox = Sandbox::new();
+        let running = sandbox.start(&["serve", "--no-worker", flags[0], flags[1]]);
         assert!(running.url().starts_with(url), "{flags:?}: {}", running.url());
         let bare = running.url().replace("http://", "");
         assert!(
-            place.succeed(&["health", "--url", &bare]).contains("is up"),
+            sandbox.succeed(&["health", "--url", &bare]).contains("is up"),
             "{flags:?}"
         );
     }
-    let ended = Place::new().run(&["serve", "--listen", "3003"]);
+    let ended = Sandbox::new().run(&["serve", "--listen", "3003"]);
     assert_eq!(ended.status.code(), Some(2));
     assert!(ended.err.contains(":3003 for every address"), "{}", ended.err);
 }
 
 #[test]
 fn health_has_a_form_for_programs() {
-    let place = Place::new();
-    let running = place.start(&["serve", "--no-worker", "--listen", "127.0.0.1:0"]);
+    let sandbox = Sandbox::new();
+    let running = sandbox.start(&["serve", "--no-worker", "--listen", "127.0.0.1:0"]);
     let json = |ended: &str| serde_json::from_str::<serde_json::Value>(ended).unwrap();
-    let well = json(&place.succeed(&["health", "--json", "--url", &running.url()]));
+    let well = json(&sandbox.succeed(&["health", "--json", "--url", &running.url()]));
     assert_eq!(
         (&well["result"], &well["url"]),
         (&"ok".into(), &running.url().into())
     );
-    let ended = place.run(&["health", "--json", "--url", "127.0.0.1:1"]);
+    let ended = sandbox.run(&["health", "--json", "--url", "127.0.0.1:1"]);
     assert_eq!(ended.status.code(), Some(1));
     assert_eq!(json(&ended.out)["result"], "failed");
 }
@@ -82,9 +86,9 @@ fn unknown_names_are_reported_with_a_suggestion() {
     let served = Served::new(20);
     let running = served.start();
     served.ask(&running, &["connect", "twilio", "--connection-id", "my-twilio"]);
-    let (url, place) = (running.url(), &served.place);
+    let (url, sandbox) = (running.url(), &served.sandbox);
     let fails = |arguments: &[&str], told: &[&str]| {
-        let ended = place.run(&[arguments, &["--url", &url]].concat());
+        let ended = sandbox.run(&[arguments, &["--url", &url]].concat());
         assert_eq!(ended.status.code(), Some(1), "{arguments:?}: {}", ended.out);
         for told in told {
             assert!(ended.err.contains(told), "{arguments:?}: {}", ended.err);
@@ -192,7 +196,7 @@ fn a_secret_on_the_command_line_is_accepted_with_a_warning_and_one_from_a_file_w
     let url = running.url();
     let connect = |secret: &[&str]| {
         let common = ["connect", "twilio", "--url", &url, "--field", &account];
-        served.place.run(&[&common[..], secret].concat())
+        served.sandbox.run(&[&common[..], secret].concat())
     };
     let ended = connect(&["--field", &format!("authToken={token}")]);
     assert!(ended.status.success(), "{}", ended.err);
@@ -201,7 +205,7 @@ fn a_secret_on_the_command_line_is_accepted_with_a_warning_and_one_from_a_file_w
         "{}",
         ended.err
     );
-    std::fs::write(served.place.path().join("token"), format!("{token}\n")).unwrap();
+    std::fs::write(served.sandbox.path().join("token"), format!("{token}\n")).unwrap();
     let ended = connect(&["--field-file", "authToken=token"]);
     assert!(
         ended.status.success() && !ended.err.contains("warning"),

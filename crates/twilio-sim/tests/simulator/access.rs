@@ -1,4 +1,4 @@
-//! Who is let in to what, and what a bad request is told.
+//! What each credential may access, and the errors for invalid requests.
 
 use twilio_sim::{Permission, SimConfig, Simulator};
 

@@ -1,4 +1,4 @@
-//! Calls: placing, the life by the clock, hanging up.
+//! Calls: placing, progress by the clock, hanging up.
 
 use chrono::Duration;
 use serde_json::Value;

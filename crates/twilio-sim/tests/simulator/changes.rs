@@ -1,4 +1,4 @@
-//! Messages that change: by the clock, by hand, by the thousand.
+//! Messages that change: by the clock, one at a time, and by the thousand.
 
 use std::collections::HashMap;
 

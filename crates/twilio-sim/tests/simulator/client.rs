@@ -1,4 +1,4 @@
-//! A client small enough to see what others hide: cut bodies, raw headers, compressed bytes.
+//! A minimal client that shows what others hide: truncated bodies, raw headers, compressed bytes.
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
@@ -45,7 +45,7 @@ pub(crate) fn exchange(
     exchange_as(url, "sim", method, path, auth, headers, body)
 }
 
-/// Sends one request that is meant for `host`.
+/// Sends one request for `host`.
 pub(crate) fn exchange_as(
     url: &str,
     host: &str,
@@ -113,7 +113,7 @@ fn unchunk(mut rest: &[u8]) -> Vec<u8> {
     out
 }
 
-/// A Friday noon at which the tests' clocks stand.
+/// The time of the tests' clocks: a Friday, at noon.
 pub(crate) fn noon() -> DateTime<Utc> {
     Utc.with_ymd_and_hms(2026, 11, 20, 12, 0, 0).unwrap()
 }
@@ -157,7 +157,7 @@ pub(crate) fn send(simulator: &Simulator, method: &str, path: &str, form: &str) 
     )
 }
 
-/// A path of the main account.
+/// Returns a path of the main account.
 pub(crate) fn account_path(simulator: &Simulator, rest: &str) -> String {
     format!(
         "/2010-04-01/Accounts/{}/{rest}",
@@ -165,7 +165,7 @@ pub(crate) fn account_path(simulator: &Simulator, rest: &str) -> String {
     )
 }
 
-/// A form's value of the main account's first number.
+/// Returns the main account's first number, encoded for a form.
 pub(crate) fn own_number(simulator: &Simulator) -> String {
     simulator.assets().numbers[0].replace('+', "%2B")
 }
@@ -177,7 +177,7 @@ pub(crate) fn messages_path(simulator: &Simulator, rest: &str) -> String {
     )
 }
 
-/// A list's path with this query.
+/// Returns a list's path with this query.
 pub(crate) fn listing(simulator: &Simulator, query: &str) -> String {
     messages_path(simulator, &format!(".json?{query}"))
 }
@@ -214,7 +214,7 @@ pub(crate) fn date(message: &Value, field: &str) -> Option<DateTime<Utc>> {
         .map(|text| DateTime::parse_from_rfc2822(text).unwrap().with_timezone(&Utc))
 }
 
-/// Every live message as JSON.
+/// Returns every live message as JSON.
 pub(crate) fn truth(simulator: &Simulator) -> Vec<Value> {
     let mut all = Vec::new();
     simulator.for_each_truth(|message| all.push(serde_json::to_value(message).unwrap()));

@@ -1,4 +1,4 @@
-//! Each fault is seen when it is on.
+//! Each fault is visible when it is on.
 
 use std::io::Read;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! Lookup: what is said of good and of impossible numbers.
+//! Lookup: responses for valid and impossible numbers.
 
 use serde_json::Value;
 use twilio_sim::Faults;

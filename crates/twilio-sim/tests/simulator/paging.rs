@@ -219,7 +219,7 @@ fn a_million_messages_start_quickly_and_deep_pages_are_cheap() {
         assert_eq!(records(&page).len(), 1000);
         path = page["next_page_uri"].as_str().unwrap().to_owned();
     }
-    // Far above what it takes, far below what a scan or a table would.
+    // Far more than it takes, far less than a scan or a table would take.
     assert!(started.elapsed().as_secs() < 10);
 }
 

@@ -1,4 +1,4 @@
-//! Sending: what is checked, what is answered, what test credentials do.
+//! Sending: checks, responses, and test credentials.
 
 use chrono::Duration;
 

@@ -21,7 +21,7 @@ fn check(simulator: &Simulator, code: &str) -> Answer {
     send(simulator, "POST", &path, &format!("To={TO}&Code={code}"))
 }
 
-/// A code that is not the one that was sent.
+/// Returns a code other than the one that was sent.
 fn wrong(simulator: &Simulator) -> &'static str {
     if simulator.verifications()[0].code == "000000" {
         "000001"

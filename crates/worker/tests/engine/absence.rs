@@ -1,4 +1,4 @@
-//! Rows that a reading did not show: marked deleted only once that is confirmed.
+//! Rows that a complete list does not show: marked deleted only once that is confirmed.
 
 use std::sync::{Arc, Mutex};
 
@@ -6,7 +6,7 @@ use serde_json::json;
 use testkit::{Dialect, on_both_databases};
 use wiremock::ResponseTemplate;
 
-use crate::acme::{self, Asked, page, things};
+use crate::acme::{self, ReceivedRequest, page, things};
 
 const BY_OFFSET: &str =
     "paginate: { type: offset, offset_name_in_request: skip, limit_name_in_request: size, limit: 2 }";
@@ -19,15 +19,18 @@ fn shelf(count: usize) -> Shelf {
     ))
 }
 
-/// Shows `list` by offset, after `before` has changed it.
+/// Responds with pages of `list` by offset, after `before` changed it.
 fn by_offset(
     list: Shelf,
-    before: impl Fn(&Asked, &mut Vec<String>) + Send + Sync,
-) -> impl Fn(&Asked) -> ResponseTemplate + Send + Sync {
-    move |asked| {
+    before: impl Fn(&ReceivedRequest, &mut Vec<String>) + Send + Sync,
+) -> impl Fn(&ReceivedRequest) -> ResponseTemplate + Send + Sync {
+    move |request| {
         let mut list = list.lock().unwrap();
-        before(asked, &mut list);
-        let (skip, size) = (asked.number_of("skip").unwrap(), asked.number_of("size").unwrap());
+        before(request, &mut list);
+        let (skip, size) = (
+            request.number_of("skip").unwrap(),
+            request.number_of("size").unwrap(),
+        );
         let shown: Vec<_> = list.iter().skip(skip).take(size).map(String::as_str).collect();
         page(&things(shown), json!({}))
     }
@@ -37,13 +40,13 @@ fn by_offset(
 async fn a_row_that_moves_past_an_offset_stays(dialect: Dialect) {
     let list = shelf(10);
     let calls = 6;
-    // In the second run the first record goes after the first page was read, so that "02" is on no page.
-    let play = by_offset(list, move |asked, list| {
-        if asked.number == calls + 1 {
+    // In the second run the first record is deleted after the first page was read, so that "02" is on no page.
+    let respond = by_offset(list, move |request, list| {
+        if request.number == calls + 1 {
             list.remove(0);
         }
     });
-    acme::on(dialect, BY_OFFSET, play, async |acme| {
+    acme::on(dialect, BY_OFFSET, respond, async |acme| {
         assert_eq!(acme.queries().await.len(), calls);
         acme.next_hour().await;
         let run = acme.newest_run().await;
@@ -60,16 +63,16 @@ async fn a_row_that_moves_past_an_offset_stays(dialect: Dialect) {
     .await;
 }
 
-/// A list by token, newest change first; `before` changes it.
+/// Responds with pages of a list by token, newest change first; `before` changes it.
 fn newest_first(
     list: Shelf,
-    before: impl Fn(&Asked, &mut Vec<String>) + Send + Sync,
-) -> impl Fn(&Asked) -> ResponseTemplate + Send + Sync {
-    move |asked| {
+    before: impl Fn(&ReceivedRequest, &mut Vec<String>) + Send + Sync,
+) -> impl Fn(&ReceivedRequest) -> ResponseTemplate + Send + Sync {
+    move |request| {
         let mut list = list.lock().unwrap();
-        before(asked, &mut list);
+        before(request, &mut list);
         // A token names the last record that was shown.
-        let start = asked
+        let start = request
             .text("after")
             .and_then(|after| list.iter().position(|id| id == after))
             .map_or(0, |place| place + 1);
@@ -82,13 +85,13 @@ fn newest_first(
 #[on_both_databases]
 async fn a_row_that_moves_to_the_front_while_it_is_read_stays(dialect: Dialect) {
     let sync = "paginate: { type: cursor, cursor_name_in_request: after, cursor_path_in_response: next }";
-    let play = newest_first(shelf(10), |asked, list| {
-        if asked.number == 6 {
+    let respond = newest_first(shelf(10), |request, list| {
+        if request.number == 6 {
             let moved = list.remove(7);
             list.insert(0, moved);
         }
     });
-    acme::on(dialect, sync, play, async |acme| {
+    acme::on(dialect, sync, respond, async |acme| {
         acme.next_hour().await;
         let (live, deleted) = acme.keys().await;
         assert_eq!((live.len(), deleted.len()), (10, 0));
@@ -105,13 +108,13 @@ async fn a_row_that_moves_to_the_front_while_it_is_read_stays(dialect: Dialect) 
 #[on_both_databases]
 async fn deletions_are_found_in_a_list_that_always_changes(dialect: Dialect) {
     let list = shelf(30);
-    // From the second run on each reading of the list loses its newest record while it is read.
-    let play = by_offset(Arc::clone(&list), |asked, list| {
-        if asked.number > 16 && asked.number_of("skip") == Some(10) {
+    // From the second run on, the list loses its newest record while it is read.
+    let respond = by_offset(Arc::clone(&list), |request, list| {
+        if request.number > 16 && request.number_of("skip") == Some(10) {
             list.remove(0);
         }
     });
-    acme::on(dialect, BY_OFFSET, play, async |acme| {
+    acme::on(dialect, BY_OFFSET, respond, async |acme| {
         list.lock().unwrap().retain(|id| id != "25");
         acme.next_hour().await;
         let (live, deleted) = acme.keys().await;
@@ -128,14 +131,14 @@ const BY_KEY: &str = "paginate: { type: none }\nreread: { path: \"/things/${reco
 
 #[on_both_databases]
 async fn a_recheck_by_key_decides_whether_a_row_is_deleted(dialect: Dialect) {
-    let play = |asked: &Asked| match (asked.path.as_str(), asked.number) {
+    let respond = |request: &ReceivedRequest| match (request.path.as_str(), request.number) {
         ("/things", 0) => page(&things(["a", "b", "c", "d"]), json!({})),
         ("/things", _) => page(&things(["a"]), json!({})),
         ("/things/b", _) => ResponseTemplate::new(200).set_body_json(json!({ "id": "b", "state": "hidden" })),
         ("/things/c", _) => ResponseTemplate::new(200).set_body_json(json!({ "id": "c" })),
         _ => ResponseTemplate::new(404),
     };
-    acme::on(dialect, BY_KEY, play, async |acme| {
+    acme::on(dialect, BY_KEY, respond, async |acme| {
         acme.next_hour().await;
         let (live, deleted) = acme.keys().await;
         assert_eq!(
@@ -149,7 +152,7 @@ async fn a_recheck_by_key_decides_whether_a_row_is_deleted(dialect: Dialect) {
 
 #[on_both_databases]
 async fn records_that_cannot_be_read_by_key_block_no_others(dialect: Dialect) {
-    let play = |asked: &Asked| match (asked.path.as_str(), asked.number) {
+    let respond = |request: &ReceivedRequest| match (request.path.as_str(), request.number) {
         ("/things", 0) => page(&things(["a", "b", "c", "d", "e"]), json!({})),
         ("/things", _) => page(&things(["a"]), json!({})),
         ("/things/b", _) => ResponseTemplate::new(403),
@@ -157,7 +160,7 @@ async fn records_that_cannot_be_read_by_key_block_no_others(dialect: Dialect) {
         ("/things/d", _) => ResponseTemplate::new(200).set_body_json(json!({ "id": "d", "state": "new" })),
         _ => ResponseTemplate::new(410),
     };
-    acme::on(dialect, BY_KEY, play, async |acme| {
+    acme::on(dialect, BY_KEY, respond, async |acme| {
         acme.next_hour().await;
         let (live, deleted) = acme.keys().await;
         assert_eq!((live.len(), deleted), (4, vec!["e".to_owned()]));
@@ -172,9 +175,9 @@ async fn records_that_cannot_be_read_by_key_block_no_others(dialect: Dialect) {
 
 #[on_both_databases]
 async fn a_row_that_was_wrongly_marked_deleted_comes_back(dialect: Dialect) {
-    let play = by_offset(shelf(4), |_, _| {});
-    acme::on(dialect, BY_OFFSET, play, async |acme| {
-        // As earlier versions did, and that while the clock was a day ahead.
+    let respond = by_offset(shelf(4), |_, _| {});
+    acme::on(dialect, BY_OFFSET, respond, async |acme| {
+        // Earlier versions did this; here the clock was a day ahead.
         let day = domain::Timestamp::DAY;
         acme.app.clock().advance(day);
         acme.mark_deleted(&["01", "02"]).await;

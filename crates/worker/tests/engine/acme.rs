@@ -1,4 +1,4 @@
-//! A provider of one list, which a test plays as a function of the request.
+//! A provider of one list, whose responses are a function of the request.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,11 +12,11 @@ use testkit::{AppBuilder, Dialect, TestApp};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
-use crate::look;
+use crate::inspect;
 
 /// A request for a page, or for one record.
-pub(crate) struct Asked {
-    /// Its place among all requests, from 0.
+pub(crate) struct ReceivedRequest {
+    /// Its number among all requests, from 0.
     pub(crate) number: usize,
     pub(crate) path: String,
     pub(crate) query: HashMap<String, String>,
@@ -24,7 +24,7 @@ pub(crate) struct Asked {
     pub(crate) origin: String,
 }
 
-impl Asked {
+impl ReceivedRequest {
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         self.query.get(name).map(String::as_str)
     }
@@ -34,27 +34,27 @@ impl Asked {
     }
 }
 
-/// A page: records, and what stands beside them.
+/// Returns a page with records and the other fields of the body.
 pub(crate) fn page(items: &[Json], beside: Json) -> ResponseTemplate {
     let mut body = beside;
     body["items"] = json!(items);
     ResponseTemplate::new(200).set_body_json(body)
 }
 
-/// Records with these keys.
+/// Returns records with these keys.
 pub(crate) fn things<'a>(ids: impl IntoIterator<Item = &'a str>) -> Vec<Json> {
     ids.into_iter().map(|id| json!({ "id": id })).collect()
 }
 
-struct Play<F> {
-    play: F,
-    asked: AtomicUsize,
+struct Responder<F> {
+    respond: F,
+    received: AtomicUsize,
 }
 
-impl<F: Fn(&Asked) -> ResponseTemplate + Send + Sync> Respond for Play<F> {
+impl<F: Fn(&ReceivedRequest) -> ResponseTemplate + Send + Sync> Respond for Responder<F> {
     fn respond(&self, request: &Request) -> ResponseTemplate {
-        (self.play)(&Asked {
-            number: self.asked.fetch_add(1, Ordering::SeqCst),
+        (self.respond)(&ReceivedRequest {
+            number: self.received.fetch_add(1, Ordering::SeqCst),
             path: request.url.path().to_owned(),
             query: request.url.query_pairs().into_owned().collect(),
             origin: format!("http://{}", request.headers["host"].to_str().unwrap()),
@@ -68,7 +68,7 @@ pub(crate) struct Acme {
     server: MockServer,
 }
 
-/// The provider's file; `sync` holds what differs: `paginate`, a window, `reread`.
+/// Returns the provider file; `sync` has what differs: `paginate`, a window, `reread`.
 fn file(sync: &str) -> String {
     let head = "\
 display_name: Acme
@@ -93,26 +93,26 @@ syncs:
     format!("{head}{}", indented.collect::<String>())
 }
 
-/// Runs `test` with an app that has read the list once.
+/// Runs `test` with an app that has synced the list once.
 pub(crate) async fn on(
     dialect: Dialect,
     sync: &str,
-    play: impl Fn(&Asked) -> ResponseTemplate + Send + Sync + 'static,
+    respond: impl Fn(&ReceivedRequest) -> ResponseTemplate + Send + Sync + 'static,
     test: impl AsyncFnOnce(Acme),
 ) {
     let server = MockServer::start().await;
-    let play = Play {
-        play,
-        asked: AtomicUsize::new(0),
+    let responder = Responder {
+        respond,
+        received: AtomicUsize::new(0),
     };
-    Mock::given(any()).respond_with(play).mount(&server).await;
+    Mock::given(any()).respond_with(responder).mount(&server).await;
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("acme.yaml"), file(sync)).unwrap();
     let registry = Registry::load(Some(folder.path())).unwrap();
     let url = server.uri().parse().unwrap();
     let builder = AppBuilder::default().registry(registry).upstream(|options| {
         options.base_urls.insert("acme".parse().unwrap(), url);
-        // A play counts the requests of runs.
+        // Responders count the requests of runs.
         options.list_check = Duration::ZERO;
     });
     let Some(app) = builder.start(dialect).await else {
@@ -125,13 +125,13 @@ pub(crate) async fn on(
 }
 
 impl Acme {
-    /// Lets an hour pass and the sync run.
+    /// Advances the clock by an hour and runs the sync.
     pub(crate) async fn next_hour(&self) {
         self.app.advance(Duration::from_mins(67));
         self.app.run_due().await;
     }
 
-    /// Triggers the sync and lets it run, without time going on.
+    /// Triggers the sync and runs it, without moving the clock.
     pub(crate) async fn run_now(&self) {
         let body =
             json!({ "provider_config_key": "acme", "connection_id": "mine", "syncs": ["acme-things"] });
@@ -139,15 +139,15 @@ impl Acme {
         self.app.run_due().await;
     }
 
-    /// Every row, those marked deleted among them, by key.
+    /// Returns every row by key, including those marked deleted.
     pub(crate) async fn rows(&self) -> BTreeMap<String, StoredRecord> {
-        look::rows_of(&self.app, "acme", "acme-things", "mine")
+        inspect::rows_of(&self.app, "acme", "acme-things", "mine")
             .await
             .into_iter()
             .collect()
     }
 
-    /// The keys of live rows, and of those marked deleted.
+    /// Returns the keys of live rows, and of those marked deleted.
     pub(crate) async fn keys(&self) -> (Vec<String>, Vec<String>) {
         let (live, deleted): (Vec<_>, Vec<_>) = self
             .rows()
@@ -158,14 +158,14 @@ impl Acme {
         (keys(live), keys(deleted))
     }
 
-    /// Writes a record as the answer of an action does.
+    /// Writes a record like the response of an action does.
     pub(crate) async fn act(&self, record: &Json) {
         self.act_at(record, self.app.clock().now()).await;
     }
 
-    /// The same by a process whose clock shows `now`.
+    /// Writes a record like an action of a process whose clock shows `now`.
     pub(crate) async fn act_at(&self, record: &Json, now: Timestamp) {
-        let (table, connection) = look::table_of(&self.app, "acme", "acme-things", "mine").await;
+        let (table, connection) = inspect::table_of(&self.app, "acme", "acme-things", "mine").await;
         let record = table.reader.read(record).unwrap();
         let written = self.app.store().write(move |c| {
             let rows = Rows {
@@ -179,9 +179,9 @@ impl Acme {
         written.await.unwrap();
     }
 
-    /// Marks rows deleted, whatever the provider has.
+    /// Marks rows as deleted, whatever the provider has.
     pub(crate) async fn mark_deleted(&self, keys: &[&str]) {
-        let (table, connection) = look::table_of(&self.app, "acme", "acme-things", "mine").await;
+        let (table, connection) = inspect::table_of(&self.app, "acme", "acme-things", "mine").await;
         let keys: Vec<_> = keys.iter().map(|&key| key.to_owned()).collect();
         let now = self.app.clock().now();
         let marked = self.app.store().write(move |c| {
@@ -197,24 +197,24 @@ impl Acme {
     }
 
     pub(crate) async fn newest_run(&self) -> Json {
-        look::newest_run(&self.app).await
+        inspect::newest_run(&self.app).await
     }
 
-    /// Fails unless the newest run succeeded; gives why it was incomplete.
+    /// Fails unless the newest run succeeded; returns why it was incomplete.
     pub(crate) async fn incomplete(&self) -> Option<String> {
         let run = self.newest_run().await;
         assert_eq!(run["status"], "succeeded", "{run:#}");
         run["incomplete"].as_str().map(str::to_owned)
     }
 
-    /// Fails unless the newest run failed; gives the error's code.
+    /// Fails unless the newest run failed; returns the error's code.
     pub(crate) async fn error_code(&self) -> String {
         let run = self.newest_run().await;
         assert_eq!(run["status"], "failed", "{run:#}");
         run["error"]["code"].as_str().unwrap().to_owned()
     }
 
-    /// The queries so far of requests for the list.
+    /// Returns the queries of all requests for the list.
     pub(crate) async fn queries(&self) -> Vec<String> {
         let requests = self.server.received_requests().await.unwrap();
         let of_list = requests.iter().filter(|request| request.url.path() == "/things");

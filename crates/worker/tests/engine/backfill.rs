@@ -1,4 +1,4 @@
-//! The first reading: where it goes on, where it ends, and what it does not follow.
+//! The backfill: where it continues, where it ends, and what it does not follow.
 
 use std::time::Duration;
 
@@ -6,9 +6,9 @@ use testkit::{AppBuilder, TestApp, assert_table_equals_truth, on_both_databases}
 use twilio_sim::Faults;
 use worker::WorkerOptions;
 
-use crate::look::{dated_pages, newest_run, requests, runs, small_pages, total};
+use crate::inspect::{dated_pages, newest_run, requests, runs, small_pages, total};
 
-/// Requests under way at once, by the file.
+/// Concurrent requests that the file allows.
 const IN_FLIGHT: usize = 8;
 
 fn slow_and_long() -> AppBuilder {
@@ -112,8 +112,8 @@ async fn a_page_that_repeats_ends_the_run(app: TestApp) {
         (&run["status"], &run["error"]["code"]),
         (&"failed".into(), &"page_repeats".into())
     );
-    let asked = app.simulator().requests().total;
-    assert!(asked < 30, "{asked}");
+    let requests = app.simulator().requests().total;
+    assert!(requests < 30, "{requests}");
 }
 
 #[on_both_databases(small_pages())]

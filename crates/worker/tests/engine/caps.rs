@@ -1,4 +1,4 @@
-//! Providers that keep less than their file says, and that show only so much of one list.
+//! Providers that keep less than their file says, or that show only part of a list.
 
 use std::sync::{Arc, Mutex};
 
@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 use testkit::{Dialect, on_both_databases};
 use wiremock::ResponseTemplate;
 
-use crate::acme::{self, Asked, page};
+use crate::acme::{self, ReceivedRequest, page};
 
 /// The clock of the tests, in seconds since 1970.
 const NOW: i64 = 1_793_793_600;
@@ -20,7 +20,7 @@ lookback: { reach: 3 days }
 const BY_TOKEN: &str =
     "paginate: { type: cursor, cursor_name_in_request: token, cursor_path_in_response: next }";
 
-/// A record of that age in seconds.
+/// Returns a record of that age in seconds.
 fn aged(id: usize, age: i64) -> Json {
     let at = domain::Timestamp::from_micros((NOW - age) * 1_000_000);
     json!({ "id": format!("{id:03}"), "at": at.to_string() })
@@ -28,7 +28,7 @@ fn aged(id: usize, age: i64) -> Json {
 
 type Shelf = Arc<Mutex<Vec<(usize, i64)>>>;
 
-/// The records of the requested range by id and age, newest first.
+/// Records by id and age, newest first.
 fn in_range(list: &[(usize, i64)], since: i64, until: i64) -> Vec<Json> {
     let mut list: Vec<_> = list
         .iter()
@@ -38,8 +38,8 @@ fn in_range(list: &[(usize, i64)], since: i64, until: i64) -> Vec<Json> {
     list.into_iter().map(|(id, age)| aged(*id, *age)).collect()
 }
 
-fn range(asked: &Asked) -> (i64, i64) {
-    let bound = |name| asked.text(name).map(|text| text.parse::<i64>().unwrap());
+fn range(request: &ReceivedRequest) -> (i64, i64) {
+    let bound = |name| request.text(name).map(|text| text.parse::<i64>().unwrap());
     (bound("since").unwrap(), bound("until").unwrap_or(i64::MAX))
 }
 
@@ -47,13 +47,13 @@ fn refusal() -> ResponseTemplate {
     ResponseTemplate::new(400).set_body_json(json!({ "code": 777, "message": "no" }))
 }
 
-/// One record a day, and one a few hours old, for which a provider is asked without pages.
+/// Responds with one record a day and one a few hours old, without pages.
 fn daily(
-    refuses: impl Fn(&Asked, i64) -> bool + Send + Sync,
-) -> impl Fn(&Asked) -> ResponseTemplate + Send + Sync {
-    move |asked| {
-        let (since, until) = range(asked);
-        if refuses(asked, since) {
+    refuses: impl Fn(&ReceivedRequest, i64) -> bool + Send + Sync,
+) -> impl Fn(&ReceivedRequest) -> ResponseTemplate + Send + Sync {
+    move |request| {
+        let (since, until) = range(request);
+        if refuses(request, since) {
             return refusal();
         }
         let list: Vec<_> = (0..400)
@@ -65,11 +65,11 @@ fn daily(
 
 #[on_both_databases]
 async fn a_provider_that_keeps_less_and_responds_400_is_read_as_far_as_it_goes(dialect: Dialect) {
-    let play = daily(|_, since| since < NOW - 100 * DAY);
-    acme::on(dialect, &format!("{WINDOW}{BY_TOKEN}"), play, async |acme| {
-        // The first run, and the one that follows it.
+    let respond = daily(|_, since| since < NOW - 100 * DAY);
+    acme::on(dialect, &format!("{WINDOW}{BY_TOKEN}"), respond, async |acme| {
+        // The backfill, and the run after it.
         assert_eq!(acme.incomplete().await, None);
-        let runs = crate::look::runs(&acme.app).await;
+        let runs = crate::inspect::runs(&acme.app).await;
         let first = runs.last().unwrap();
         assert_eq!(first["status"], "succeeded");
         assert!(first["incomplete"].as_str().unwrap().contains("777"), "{first:#}");
@@ -83,12 +83,12 @@ async fn a_provider_that_keeps_less_and_responds_400_is_read_as_far_as_it_goes(d
 #[on_both_databases]
 async fn a_single_400_loses_nothing(dialect: Dialect) {
     let refused = Mutex::new(false);
-    let play = daily(move |_, since| {
+    let respond = daily(move |_, since| {
         since < NOW - 100 * DAY && !std::mem::replace(&mut *refused.lock().unwrap(), true)
     });
-    acme::on(dialect, &format!("{WINDOW}{BY_TOKEN}"), play, async |acme| {
+    acme::on(dialect, &format!("{WINDOW}{BY_TOKEN}"), respond, async |acme| {
         assert_eq!(acme.keys().await.0.len(), 400);
-        for run in crate::look::runs(&acme.app).await {
+        for run in crate::inspect::runs(&acme.app).await {
             assert_eq!(
                 (&run["status"], &run["incomplete"]),
                 (&"succeeded".into(), &Json::Null)
@@ -111,14 +111,14 @@ async fn a_400_for_every_range_fails_the_run(dialect: Dialect) {
     .await;
 }
 
-/// Pages of ten by offset; 21 and more are refused, so that a range shows 30 records at most.
-fn capped(list: Shelf, ordered: bool) -> impl Fn(&Asked) -> ResponseTemplate + Send + Sync {
-    move |asked| {
-        let skip = asked.number_of("skip").unwrap();
+/// Pages of ten by offset; offsets of 21 and more are refused, so a range shows at most 30 records.
+fn capped(list: Shelf, ordered: bool) -> impl Fn(&ReceivedRequest) -> ResponseTemplate + Send + Sync {
+    move |request| {
+        let skip = request.number_of("skip").unwrap();
         if skip > 20 {
             return ResponseTemplate::new(422);
         }
-        let (since, until) = range(asked);
+        let (since, until) = range(request);
         let mut list = in_range(&list.lock().unwrap(), since, until);
         if !ordered {
             list.sort_by_key(|record| record["id"].as_str().unwrap().chars().rev().collect::<String>());
@@ -141,7 +141,7 @@ fn crowded() -> Shelf {
 async fn all_is_read_and_deletions_are_found(dialect: Dialect, sync: &str, ordered: bool) {
     let list = crowded();
     acme::on(dialect, sync, capped(Arc::clone(&list), ordered), async |acme| {
-        for run in crate::look::runs(&acme.app).await {
+        for run in crate::inspect::runs(&acme.app).await {
             assert_eq!(
                 (&run["status"], &run["incomplete"]),
                 (&"succeeded".into(), &Json::Null),
@@ -180,12 +180,12 @@ async fn a_day_beyond_the_cap_is_reported_and_all_others_are_read(dialect: Diale
         .replace("to: until", "to: upto");
     let list = crowded();
     let all = list.lock().unwrap().clone();
-    let play = move |asked: &Asked| {
+    let respond = move |request: &ReceivedRequest| {
         let day = |name| {
-            let text = asked.text(name)?;
+            let text = request.text(name)?;
             Some(text.parse::<domain::Timestamp>().unwrap().as_micros() / 1_000_000)
         };
-        let skip = asked.number_of("skip").unwrap();
+        let skip = request.number_of("skip").unwrap();
         if skip > 20 {
             return ResponseTemplate::new(422);
         }
@@ -197,7 +197,7 @@ async fn a_day_beyond_the_cap_is_reported_and_all_others_are_read(dialect: Diale
         let shown: Vec<_> = list.iter().skip(skip).take(10).cloned().collect();
         page(&shown, json!({ "total": list.len() }))
     };
-    acme::on(dialect, &format!("{window}{CAPPED}"), play, async |acme| {
+    acme::on(dialect, &format!("{window}{CAPPED}"), respond, async |acme| {
         assert!(
             acme.incomplete().await.unwrap().contains("no more than"),
             "the trailing days are full"
@@ -214,14 +214,14 @@ async fn a_day_beyond_the_cap_is_reported_and_all_others_are_read(dialect: Diale
 #[on_both_databases]
 async fn a_list_beyond_the_cap_without_a_window_is_incomplete(dialect: Dialect) {
     let sync = format!("{BY_TOKEN}\n").replace(" }", ", max_pages: 3 }");
-    let play = |asked: &Asked| {
-        let number = asked.number_of("token").unwrap_or_default();
-        let last = if asked.number < 3 { 2 } else { 9 };
+    let respond = |request: &ReceivedRequest| {
+        let number = request.number_of("token").unwrap_or_default();
+        let last = if request.number < 3 { 2 } else { 9 };
         let next = (number < last).then_some(number + 1);
-        let id = if asked.number < 3 { number } else { number + 10 };
+        let id = if request.number < 3 { number } else { number + 10 };
         page(&[json!({ "id": format!("{id:02}") })], json!({ "next": next }))
     };
-    acme::on(dialect, &sync, play, async |acme| {
+    acme::on(dialect, &sync, respond, async |acme| {
         assert_eq!(acme.incomplete().await, None);
         acme.next_hour().await;
         assert!(acme.incomplete().await.unwrap().contains("first 3 pages"));

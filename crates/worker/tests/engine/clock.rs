@@ -1,4 +1,4 @@
-//! A process whose clock was wrong, and is right again.
+//! A process whose clock was wrong and is right again.
 
 use std::time::Duration;
 
@@ -6,11 +6,11 @@ use domain::Timestamp;
 use testkit::{TestApp, assert_table_equals_truth, on_both_databases};
 use worker::WorkerOptions;
 
-use crate::look::{newest_run, requests, runs, select, small_pages};
+use crate::inspect::{newest_run, requests, runs, select, small_pages};
 
 const YEARS: Duration = Duration::from_hours(400 * 24);
 
-/// A worker from its start on, until it has asked the provider and nothing is due any more.
+/// Runs a worker until it sent requests and nothing is due anymore.
 async fn run_what_a_right_clock_finds(app: &TestApp) {
     let (stop, worker) = app.start_worker(WorkerOptions {
         poll: Duration::from_millis(20),
@@ -37,7 +37,7 @@ async fn a_sync_postponed_by_a_clock_that_was_ahead_runs_once_the_clock_is_right
     assert_eq!(newest_run(&app).await["status"], "succeeded");
     assert_table_equals_truth(&app, &name).await;
     assert!(app.logs().contains("further ahead than they can be"));
-    // From here on it runs as ever, and says nothing any more.
+    // From here on it runs as usual and logs nothing about the clock.
     let before = runs(&app).await.len();
     app.advance(Duration::from_mins(6));
     app.run_due().await;

@@ -1,11 +1,11 @@
-//! Keys that are revoked, come back, or are replaced.
+//! Keys that are revoked, restored, or replaced.
 
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 use testkit::{TestApp, assert_table_equals_truth, on_both_databases};
 
-use crate::look::{newest_run, pass_a_day};
+use crate::inspect::{newest_run, pass_a_day};
 
 async fn errors(app: &TestApp) -> Vec<Json> {
     let path = "/connections/my-twilio?provider_config_key=twilio";
@@ -43,11 +43,11 @@ async fn a_revoked_key_is_reported_and_causes_few_requests_until_it_works_again(
     );
 
     pass_a_day(&app, 144).await;
-    let asked = app.simulator().requests().total;
-    // The refused page and three endpoints, each asked twice; then the endpoints alone after 1, 3, 7 and 15 hours.
+    let requests = app.simulator().requests().total;
+    // The refused page and three endpoints, each requested twice; then only the endpoints after 1, 3, 7 and 15 hours.
     assert!(
-        asked <= 8 + 4 * 6,
-        "{asked} calls in a day with a key that is refused"
+        requests <= 8 + 4 * 6,
+        "{requests} requests in a day with a refused key"
     );
 
     app.simulator()

@@ -1,4 +1,4 @@
-//! Messages that the provider no longer has.
+//! Messages that the provider deleted.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use serde_json::json;
 use testkit::{AppBuilder, TestApp, assert_table_equals_truth, on_both_databases};
 use twilio_sim::{Mutation, MutationKind};
 
-use crate::look::{all_rows, newest_run, select};
+use crate::inspect::{all_rows, newest_run, select};
 
 fn three_days() -> AppBuilder {
     AppBuilder::default().simulator(|config| {
@@ -89,7 +89,7 @@ async fn a_run_that_would_delete_too_much_marks_nothing(app: TestApp) {
 async fn deletions_are_marked_once_and_counted(app: TestApp) {
     let name = app.connect_twilio().await;
     app.run_due().await;
-    // Without a date they show in no range, and are asked for once a day.
+    // Undated rows are in no range, and are rechecked once a day.
     let mut dated = Vec::new();
     app.simulator().for_each_truth(|message| {
         if message.date_sent.is_some() {

@@ -1,4 +1,4 @@
-//! How lists end: what proves it, and that records in hand are stored whatever stands beside them.
+//! How lists end: what proves the end, and that the records of a page are stored whatever else it contains.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -7,7 +7,7 @@ use serde_json::json;
 use testkit::{Dialect, on_both_databases};
 use wiremock::ResponseTemplate;
 
-use crate::acme::{self, Acme, Asked, page, things};
+use crate::acme::{self, Acme, ReceivedRequest, page, things};
 
 const BY_TOKEN: &str =
     "paginate: { type: cursor, cursor_name_in_request: token, cursor_path_in_response: next }";
@@ -16,7 +16,7 @@ const BY_OFFSET: &str =
 const BY_PAGE: &str = "paginate: { type: offset, offset_name_in_request: page, offset_start_value: 1, \
      offset_calculation_method: per-page, limit: 2 }";
 
-/// What a test changes while the provider goes on.
+/// What a test changes while the provider runs.
 type Shelf = Arc<Mutex<Vec<&'static str>>>;
 
 fn shelf(ids: &[&'static str]) -> Shelf {
@@ -32,14 +32,14 @@ fn pair(live: &[&str], deleted: &[&str]) -> (Vec<String>, Vec<String>) {
 async fn the_token_that_was_used_is_the_end_of_the_list(dialect: Dialect) {
     let first = shelf(&["p0", "p1"]);
     let shown = Arc::clone(&first);
-    let play = move |asked: &Asked| match asked.text("token") {
+    let respond = move |request: &ReceivedRequest| match request.text("token") {
         None => page(
             &things(shown.lock().unwrap().iter().copied()),
             json!({ "next": "t2" }),
         ),
         Some(token) => page(&things(["p2"]), json!({ "next": token })),
     };
-    acme::on(dialect, BY_TOKEN, play, async |acme| {
+    acme::on(dialect, BY_TOKEN, respond, async |acme| {
         assert_eq!(acme.incomplete().await, None);
         assert_eq!(acme.keys().await, pair(&["p0", "p1", "p2"], &[]));
 
@@ -81,7 +81,7 @@ async fn records_beside_a_bad_next_page_are_stored(dialect: Dialect) {
         acme::on(
             dialect,
             sync,
-            move |_: &Asked| answer.clone(),
+            move |_: &ReceivedRequest| answer.clone(),
             async |acme| {
                 assert_eq!(acme.error_code().await, code);
                 assert_eq!(acme.keys().await, pair(&["a", "b"], &[]), "{code}");
@@ -93,12 +93,12 @@ async fn records_beside_a_bad_next_page_are_stored(dialect: Dialect) {
 
 #[on_both_databases]
 async fn a_cycle_of_tokens_fails_the_run_and_keeps_its_records(dialect: Dialect) {
-    let play = |asked: &Asked| match asked.text("token") {
+    let respond = |request: &ReceivedRequest| match request.text("token") {
         None => page(&things(["a"]), json!({ "next": "t1" })),
         Some("t1") => page(&things(["b"]), json!({ "next": "t2" })),
         Some(_) => page(&things(["c"]), json!({ "next": "t1" })),
     };
-    acme::on(dialect, BY_TOKEN, play, async |acme| {
+    acme::on(dialect, BY_TOKEN, respond, async |acme| {
         assert_eq!(acme.error_code().await, "page_repeats");
         assert_eq!(acme.keys().await, pair(&["a", "b", "c"], &[]));
     })
@@ -109,9 +109,9 @@ async fn a_cycle_of_tokens_fails_the_run_and_keeps_its_records(dialect: Dialect)
 async fn a_short_page_within_an_offset_list_is_not_its_end(dialect: Dialect) {
     let gone = Arc::new(AtomicUsize::new(0));
     let now_gone = Arc::clone(&gone);
-    // The provider filters each page after it has cut it.
-    let play = move |asked: &Asked| {
-        let shown: &[&str] = match asked.number_of("skip").unwrap() {
+    // The provider filters each page after it applies the limit.
+    let respond = move |request: &ReceivedRequest| {
+        let shown: &[&str] = match request.number_of("skip").unwrap() {
             0 if now_gone.load(Ordering::SeqCst) > 0 => &["1", "2"],
             0 => &["1", "2", "3"],
             2 | 3 => &["4", "5"],
@@ -120,7 +120,7 @@ async fn a_short_page_within_an_offset_list_is_not_its_end(dialect: Dialect) {
         };
         page(&things(shown.iter().copied()), json!({}))
     };
-    acme::on(dialect, BY_OFFSET, play, async |acme| {
+    acme::on(dialect, BY_OFFSET, respond, async |acme| {
         let all = ["1", "2", "3", "4", "5", "6", "7", "8"];
         assert_eq!(
             (acme.keys().await, acme.incomplete().await),
@@ -135,12 +135,12 @@ async fn a_short_page_within_an_offset_list_is_not_its_end(dialect: Dialect) {
     .await;
 }
 
-/// Pages of two by their number; behind the last one it is shown again.
-fn clamped(list: Shelf) -> impl Fn(&Asked) -> ResponseTemplate {
-    move |asked| {
+/// Pages of two by number; after the last one, the provider shows it again.
+fn clamped(list: Shelf) -> impl Fn(&ReceivedRequest) -> ResponseTemplate {
+    move |request| {
         let list = list.lock().unwrap();
         let pages: Vec<_> = list.chunks(2).collect();
-        let number = asked.number_of("page").unwrap().min(pages.len());
+        let number = request.number_of("page").unwrap().min(pages.len());
         page(&things(pages[number - 1].iter().copied()), json!({}))
     }
 }
@@ -176,13 +176,13 @@ async fn a_full_last_page_shown_again_is_not_the_end(dialect: Dialect) {
 async fn a_list_without_its_end_flag_is_incomplete(dialect: Dialect) {
     let sync = "paginate: { type: cursor, cursor_name_in_request: token, cursor_path_in_response: next, \
          more_path_in_response: more }";
-    let play = |asked: &Asked| match asked.number {
+    let respond = |request: &ReceivedRequest| match request.number {
         0 => page(&things(["a", "b"]), json!({ "more": false })),
         1 => page(&things(["a"]), json!({ "next": null })),
         2 => page(&things(["a"]), json!({ "next": null, "more": true })),
         _ => page(&things(["a"]), json!({ "next": "x", "more": false })),
     };
-    acme::on(dialect, sync, play, async |acme| {
+    acme::on(dialect, sync, respond, async |acme| {
         assert_eq!(acme.incomplete().await, None);
         for why in ["more_path_in_response", "more records follow"] {
             acme.next_hour().await;
@@ -197,7 +197,7 @@ async fn a_list_without_its_end_flag_is_incomplete(dialect: Dialect) {
     .await;
 }
 
-/// The state of the sync and the log tell that its last run was incomplete.
+/// Fails unless the sync and the log say that its last run was incomplete.
 async fn is_told(acme: &Acme) {
     let path = "/sync/status?syncs=*&provider_config_key=acme";
     let state = acme.app.admin().get(path).await.expect(200).json();
@@ -215,15 +215,15 @@ async fn a_list_that_shows_fewer_records_than_its_total_is_incomplete(dialect: D
         "{} }}",
         BY_OFFSET.trim_end_matches(" }").to_owned() + ", total_path_in_response: total"
     );
-    let play = |asked: &Asked| {
-        let shown: &[&str] = match (asked.number, asked.number_of("skip").unwrap()) {
+    let respond = |request: &ReceivedRequest| {
+        let shown: &[&str] = match (request.number, request.number_of("skip").unwrap()) {
             (_, 0) => &["1", "2", "3"],
             (0..=2, 3) => &["4", "5"],
             _ => &[],
         };
         page(&things(shown.iter().copied()), json!({ "total": 5 }))
     };
-    acme::on(dialect, &sync, play, async |acme| {
+    acme::on(dialect, &sync, respond, async |acme| {
         assert_eq!(acme.incomplete().await, None);
         assert_eq!(
             acme.queries().await.len(),
@@ -244,16 +244,16 @@ async fn a_list_that_shows_fewer_records_than_its_total_is_incomplete(dialect: D
 
 #[on_both_databases]
 async fn a_list_with_unreadable_records_marks_nothing_deleted(dialect: Dialect) {
-    let play = |asked: &Asked| {
+    let respond = |request: &ReceivedRequest| {
         let mut list = things(["a", "b"]);
-        if asked.number == 1 {
+        if request.number == 1 {
             list[1] = json!({ "id": { "no": "key" } });
-        } else if asked.number > 1 {
+        } else if request.number > 1 {
             list.pop();
         }
         page(&list, json!({}))
     };
-    acme::on(dialect, BY_TOKEN, play, async |acme| {
+    acme::on(dialect, BY_TOKEN, respond, async |acme| {
         acme.next_hour().await;
         assert!(acme.incomplete().await.unwrap().contains("could not be read"));
         assert_eq!(acme.keys().await, pair(&["a", "b"], &[]));
@@ -265,11 +265,11 @@ async fn a_list_with_unreadable_records_marks_nothing_deleted(dialect: Dialect) 
 
 #[on_both_databases]
 async fn a_list_of_one_response_is_compared(dialect: Dialect) {
-    let play = |asked: &Asked| {
-        let shown: &[&str] = if asked.number == 0 { &["a", "b"] } else { &["a"] };
+    let respond = |request: &ReceivedRequest| {
+        let shown: &[&str] = if request.number == 0 { &["a", "b"] } else { &["a"] };
         page(&things(shown.iter().copied()), json!({}))
     };
-    acme::on(dialect, "paginate: { type: none }", play, async |acme| {
+    acme::on(dialect, "paginate: { type: none }", respond, async |acme| {
         acme.next_hour().await;
         assert_eq!(acme.keys().await, pair(&["a"], &["b"]));
         assert_eq!(acme.incomplete().await, None);
@@ -279,7 +279,7 @@ async fn a_list_of_one_response_is_compared(dialect: Dialect) {
 
 #[on_both_databases]
 async fn an_empty_page_within_a_list_is_allowed(dialect: Dialect) {
-    let play = |asked: &Asked| match asked.text("token") {
+    let respond = |request: &ReceivedRequest| match request.text("token") {
         None => page(&things(["a"]), json!({ "next": "0" })),
         Some("9") => page(&things(["b"]), json!({})),
         Some(token) => {
@@ -287,7 +287,7 @@ async fn an_empty_page_within_a_list_is_allowed(dialect: Dialect) {
             page(&[], json!({ "next": next }))
         }
     };
-    acme::on(dialect, BY_TOKEN, play, async |acme| {
+    acme::on(dialect, BY_TOKEN, respond, async |acme| {
         assert_eq!(acme.incomplete().await, None);
         assert_eq!(acme.keys().await, pair(&["a", "b"], &[]));
     })

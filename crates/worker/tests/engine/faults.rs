@@ -1,13 +1,13 @@
-//! A provider that fails in every way it can, and still all of it arrives.
+//! A provider that fails in every way, and whose records all arrive.
 
 use std::time::Duration;
 
 use testkit::{AppBuilder, TestApp, assert_table_equals_truth, on_both_databases};
 use twilio_sim::{Burst, Faults, Mutation};
 
-use crate::look::{newest_run, runs, small_pages};
+use crate::inspect::{newest_run, runs, small_pages};
 
-/// More than two of five requests go wrong.
+/// More than two of five requests fail.
 fn failing() -> AppBuilder {
     let faults = Faults {
         rate_429: 0.1,
@@ -35,7 +35,7 @@ fn failing() -> AppBuilder {
         })
 }
 
-/// Days pass until three runs have come to their end, each with the wide reading; the whole list is read in two portions.
+/// Advances the clock until three runs with the long lookback ended; the full scan takes two runs.
 async fn pass_days_until_runs_succeed(app: &TestApp) {
     let mut succeeded = 0;
     for _ in 0..30 {
@@ -53,7 +53,7 @@ async fn pass_days_until_runs_succeed(app: &TestApp) {
 
 #[on_both_databases(failing())]
 async fn everything_arrives_from_a_provider_that_fails_in_every_way(app: TestApp) {
-    // Somebody waits for a connect, which is tried three times; a run has its time.
+    // A connect is interactive and makes three attempts; a run may take longer.
     let faults = app.simulator().faults();
     app.simulator().set_faults(Faults::default());
     let name = app.connect_twilio().await;
@@ -110,7 +110,7 @@ async fn a_run_waits_as_long_as_rate_limit_responses_ask(app: TestApp) {
     }
 }
 
-/// Three bodies of 64 KB fit into the budget of syncs; eight readers want more.
+/// Three bodies of 64 KB fit into the budget of syncs, but there are eight readers.
 fn with_little_memory() -> AppBuilder {
     AppBuilder::default()
         .simulator(|config| config.messages = 5_000)

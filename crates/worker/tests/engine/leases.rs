@@ -1,11 +1,11 @@
-//! Several workers, dead ones, and one that thinks it still lives.
+//! Several workers, dead ones, and one that lost its lease.
 
 use std::time::Duration;
 
 use testkit::{AppBuilder, TestApp, assert_table_equals_truth, on_both_databases};
 use worker::WorkerOptions;
 
-use crate::look::{dated_pages, newest_run, requests, runs, small_pages, total};
+use crate::inspect::{dated_pages, newest_run, requests, runs, small_pages, total};
 
 /// Longer than the lease of a worker with the usual options.
 const BEYOND_THE_LEASE: Duration = Duration::from_secs(61);
@@ -86,7 +86,7 @@ async fn the_run_of_a_dead_worker_continues_in_another(app: TestApp) {
 #[on_both_databases(slow())]
 async fn a_worker_that_lost_its_lease_writes_nothing_more(app: TestApp) {
     let name = app.connect_twilio().await;
-    // Its next sign of life comes only after the test.
+    // It renews its lease only after the test.
     let (stop, zombie) = app.start_worker(WorkerOptions {
         lease: BEYOND_THE_LEASE * 20,
         ..WorkerOptions::default()

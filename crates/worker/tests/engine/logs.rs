@@ -1,12 +1,12 @@
-//! What a worker's log lines say, and what they keep to themselves.
+//! What a worker's log lines contain, and what they must not.
 
 use std::time::Duration;
 
 use testkit::{TestApp, on_both_databases};
 
-use crate::look::newest_run;
+use crate::inspect::newest_run;
 
-/// The lines about one run.
+/// Returns the lines about one run.
 fn lines(app: &TestApp, run: &str) -> Vec<String> {
     let logs = app.logs();
     let own = logs.lines().filter(|line| line.contains(run));
@@ -27,7 +27,7 @@ async fn every_line_about_a_run_names_its_integration_connection_and_sync(app: T
         own.iter().any(|line| line.contains("the run succeeded")),
         "{own:#?}"
     );
-    // The readers of pages run as tasks of their own.
+    // Separate tasks read the pages.
     let requests = own.iter().filter(|line| line.contains("http.status"));
     assert!(requests.count() > 0, "{own:#?}");
     for line in &own {

@@ -21,11 +21,11 @@ mod endings;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod inspect;
+#[cfg(test)]
 mod leases;
 #[cfg(test)]
 mod logs;
-#[cfg(test)]
-mod look;
 #[cfg(test)]
 mod odd_values;
 #[cfg(test)]

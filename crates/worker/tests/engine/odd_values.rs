@@ -1,5 +1,5 @@
-//! What providers send beside the ordinary: it costs no other record, nothing of it is changed, and tables that an earlier version
-//! filled become right.
+//! Unusual values of providers: they lose no other record and are stored unchanged, and tables that an earlier version
+//! filled are corrected.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use testkit::{AppBuilder, Dialect, TestApp, on_both_databases};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
-/// A list that is read whole, with rows that go away, and one record by its key.
+/// A list that is read completely, with deletions, and a request for one record.
 const FILE: &str = r#"
 display_name: Odd
 auth_mode: API_KEY
@@ -47,7 +47,7 @@ syncs:
     filters: [name, price]
 "#;
 
-/// The pages that the provider shows; the cursor `p1` leads to the second.
+/// The pages of the provider; the cursor `p1` leads to the second.
 #[derive(Clone, Default)]
 struct Pages(Arc<Mutex<Vec<Vec<u8>>>>);
 
@@ -124,7 +124,7 @@ async fn newest_run(app: &TestApp) -> Json {
     run
 }
 
-/// The live rows as they are written in responses, in the order of their keys.
+/// Returns the live rows as written in responses, ordered by key.
 async fn rows(app: &TestApp) -> Vec<String> {
     let path = "/odd/things?connectionId=mine";
     let listed = app.admin().get_as(path, "application/x-ndjson").await;
@@ -140,7 +140,7 @@ async fn pass(app: &TestApp) -> Json {
     newest_run(app).await
 }
 
-/// A record whose key and filtered column are longer than an index takes.
+/// Returns a record whose key and filtered column are longer than an index allows.
 fn long() -> String {
     let text = "é".repeat(3_000);
     format!(r#"{{"id": "long-{text}", "name": "{text}"}}"#)
@@ -191,7 +191,7 @@ async fn an_odd_value_loses_no_record(dialect: Dialect) {
         assert_eq!(found["records"].as_array().unwrap().len(), 1);
         assert_eq!(found["records"][0]["id"], json!(key));
 
-        // Which row the damaged record belongs to is not known: none is marked deleted for not being shown.
+        // The row of the damaged record is unknown, so no missing row is marked deleted.
         pages.show(&records[..6]);
         let run = pass(&app).await;
         assert_eq!(
@@ -204,7 +204,7 @@ async fn an_odd_value_loses_no_record(dialect: Dialect) {
     .await;
 }
 
-/// The earlier version read numbers as doubles, which is as if the provider had sent the rounded ones; the rest is done by hand.
+/// The earlier version read numbers as doubles, as if the provider had sent rounded ones. The test changes the rest with SQL.
 #[on_both_databases]
 async fn a_table_of_an_earlier_version_is_corrected(dialect: Dialect) {
     let rounded: Vec<&[u8]> = vec![
@@ -235,7 +235,7 @@ async fn a_table_of_an_earlier_version_is_corrected(dialect: Dialect) {
              \"_extra\" = '{{\"at\":\"2026-01-05T10:00:00.000+0000\"}}' WHERE id = 'time'{former}"
         );
         app.store().write(move |c| run_sql(c, &sql)).await.unwrap();
-        // The tables are brought up to date when a process starts.
+        // The start of a process upgrades the tables.
         app.another_gateway(registry()).await;
         pages.show(&truth);
 
@@ -251,7 +251,7 @@ async fn a_table_of_an_earlier_version_is_corrected(dialect: Dialect) {
             r#"{"id":"text","name":null,"price":null,"parts":null,"at":null,"more":null,"_extra":{"x":"a\\u0000"}}"#,
             r#"{"id":"time","name":"t","price":null,"parts":null,"at":"2026-01-05T10:00:00Z","more":null}"#,
         ];
-        // What did not change keeps the spaces that PostgreSQL's former type wrote.
+        // Unchanged values keep the spaces that PostgreSQL's former type wrote.
         let tight = |row: &String| row.replace(": ", ":").replace(", ", ",");
         assert_eq!(rows(&app).await.iter().map(tight).collect::<Vec<_>>(), expected);
         let again = pass(&app).await;

@@ -1,4 +1,4 @@
-//! A provider that answers in its other ways, and one that changes while it is read.
+//! A provider with unusual responses, and one that changes while it is read.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 use testkit::{AppBuilder, TestApp, assert_table_equals_truth, on_both_databases};
 use twilio_sim::{Faults, Mutation, NewMessage};
 
-use crate::look::{all_rows, pass_a_day, run_now, small_pages};
+use crate::inspect::{all_rows, pass_a_day, run_now, small_pages};
 
 fn a_fortnight() -> AppBuilder {
     small_pages().simulator(|config| {
@@ -48,7 +48,7 @@ fn showing_undated() -> AppBuilder {
     })
 }
 
-/// The table is right after the first runs, and again a day after a tenth of the messages has changed.
+/// The table is correct after the first runs, and again a day after a tenth of the messages changed.
 async fn is_read_right(app: TestApp) {
     let name = app.connect_twilio().await;
     app.run_due().await;
@@ -103,7 +103,7 @@ async fn odd_fields_lose_no_message_and_are_kept_in_extra(app: TestApp) {
         .map(|extra| serde_json::from_str(extra).unwrap())
         .collect();
     let kept = |field: &str, odd: &Json| extras.iter().filter(|extra| extra[field] == *odd).count();
-    // One with an odd date of sending counts as undated, and is asked for by its key, which answers well.
+    // A message with an odd sending date counts as undated, and a recheck by its key succeeds.
     for (field, odd) in [("price", "n/a".into()), ("num_media", "many".into())] {
         assert!(kept(field, &odd) > 10, "{field}: {}", kept(field, &odd));
     }

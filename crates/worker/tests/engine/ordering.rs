@@ -1,4 +1,4 @@
-//! Clocks that are wrong, and writers at the same time: which of two versions of a row is newer.
+//! Wrong clocks and concurrent writers: which of two versions of a row is newer.
 
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use domain::Value;
 use serde_json::{Value as Json, json};
 use testkit::{Dialect, on_both_databases};
 
-use crate::acme::{self, Acme, Asked, page};
+use crate::acme::{self, Acme, ReceivedRequest, page};
 
 const LIST: &str = "paginate: { type: none }";
 const DAY: Duration = domain::Timestamp::DAY;
@@ -33,8 +33,8 @@ async fn state(acme: &Acme, id: &str) -> Option<String> {
 async fn rows_written_by_a_clock_a_day_ahead_are_overwritten(dialect: Dialect) {
     let list = shelf(&[thing("a", "new"), thing("b", "new")]);
     let shown = Arc::clone(&list);
-    let play = move |_: &Asked| page(&shown.lock().unwrap(), json!({}));
-    acme::on(dialect, LIST, play, async |acme| {
+    let respond = move |_: &ReceivedRequest| page(&shown.lock().unwrap(), json!({}));
+    acme::on(dialect, LIST, respond, async |acme| {
         acme.app.clock().advance(DAY);
         list.lock().unwrap()[0] = thing("a", "ahead");
         acme.run_now().await;
@@ -55,8 +55,8 @@ async fn rows_written_by_a_clock_a_day_ahead_are_overwritten(dialect: Dialect) {
 async fn rows_written_by_a_clock_that_is_behind_are_found_missing(dialect: Dialect) {
     let list = shelf(&[thing("a", "new")]);
     let shown = Arc::clone(&list);
-    let play = move |_: &Asked| page(&shown.lock().unwrap(), json!({}));
-    acme::on(dialect, LIST, play, async |acme| {
+    let respond = move |_: &ReceivedRequest| page(&shown.lock().unwrap(), json!({}));
+    acme::on(dialect, LIST, respond, async |acme| {
         acme.app.clock().turn_back(DAY);
         list.lock().unwrap().push(thing("b", "new"));
         acme.run_now().await;
@@ -72,7 +72,7 @@ async fn a_row_that_an_action_writes_while_a_page_is_requested_stays(dialect: Di
     let (asked, was_asked) = mpsc::channel();
     let (go, may_go) = mpsc::channel::<()>();
     let may_go = Mutex::new(may_go);
-    let play = move |request: &Asked| {
+    let respond = move |request: &ReceivedRequest| {
         if request.number == 0 {
             return page(&[thing("a", "first")], json!({}));
         }
@@ -82,8 +82,8 @@ async fn a_row_that_an_action_writes_while_a_page_is_requested_stays(dialect: Di
         }
         page(&[thing("a", &format!("page {}", request.number))], json!({}))
     };
-    acme::on(dialect, LIST, play, async |acme| {
-        // Worse still, the action's process has a clock that is ten minutes behind.
+    acme::on(dialect, LIST, respond, async |acme| {
+        // The clock of the action's process is ten minutes behind.
         let acts = async {
             tokio::task::spawn_blocking(move || was_asked.recv().unwrap())
                 .await
@@ -111,7 +111,7 @@ async fn a_row_that_an_action_writes_during_the_first_load_stays(dialect: Dialec
     let (asked, was_asked) = mpsc::channel();
     let (go, may_go) = mpsc::channel::<()>();
     let may_go = Mutex::new(may_go);
-    let play = move |request: &Asked| match request.number {
+    let respond = move |request: &ReceivedRequest| match request.number {
         0 => page(&[], json!({})),
         1 => {
             asked.send(()).unwrap();
@@ -120,8 +120,8 @@ async fn a_row_that_an_action_writes_during_the_first_load_stays(dialect: Dialec
         }
         _ => page(&[thing("a", "later"), thing("b", "later")], json!({})),
     };
-    acme::on(dialect, LIST, play, async |acme| {
-        // The table is empty when the run begins, so the run looks for none of the records there.
+    acme::on(dialect, LIST, respond, async |acme| {
+        // The table is empty when the run begins, so the run looks up none of the records.
         let acts = async {
             tokio::task::spawn_blocking(move || was_asked.recv().unwrap())
                 .await
@@ -141,8 +141,8 @@ async fn a_row_that_an_action_writes_during_the_first_load_stays(dialect: Dialec
 
 #[on_both_databases]
 async fn a_row_that_an_action_writes_before_a_page_is_requested_is_overwritten(dialect: Dialect) {
-    let play = |asked: &Asked| page(&[thing("a", &format!("page {}", asked.number))], json!({}));
-    acme::on(dialect, LIST, play, async |acme| {
+    let respond = |asked: &ReceivedRequest| page(&[thing("a", &format!("page {}", asked.number))], json!({}));
+    acme::on(dialect, LIST, respond, async |acme| {
         acme.app.clock().advance(DAY);
         acme.act(&thing("a", "acted")).await;
         acme.app.clock().turn_back(DAY);

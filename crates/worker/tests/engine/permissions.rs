@@ -1,4 +1,4 @@
-//! Runs that the provider refuses: whether it is the key as a whole or what it may read, and what is noted of it.
+//! Runs that the provider refuses: whether the key is revoked or lacks a permission, and the problem that is stored.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -10,7 +10,7 @@ use testkit::{AppBuilder, Dialect, TestApp, on_both_databases, wait_until};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
-use crate::look::newest_run;
+use crate::inspect::newest_run;
 
 const FILE: &str = r#"
 display_name: Acme
@@ -33,40 +33,45 @@ syncs:
     columns: { id: text }
 "#;
 
-/// The statuses that the provider answers with.
+/// The statuses of the provider's responses.
 #[derive(Default)]
 struct Statuses {
     me: AtomicU16,
     things: AtomicU16,
-    /// Milliseconds until an answer comes.
+    /// Milliseconds until a response.
     delay: AtomicU16,
 }
 
-struct Stage {
+struct Setup {
     app: TestApp,
     statuses: Arc<Statuses>,
     server: MockServer,
 }
 
-/// Runs `test` with an app that has read the list once.
-async fn on(dialect: Dialect, test: impl AsyncFnOnce(Stage)) {
+/// Runs `test` with an app that has synced the list once.
+async fn on(dialect: Dialect, test: impl AsyncFnOnce(Setup)) {
     let statuses = Arc::new(Statuses::default());
     statuses.me.store(200, Ordering::SeqCst);
     statuses.things.store(200, Ordering::SeqCst);
     let server = MockServer::start().await;
-    let play = Arc::clone(&statuses);
+    let statuses_shown = Arc::clone(&statuses);
     let respond = move |request: &Request| {
         let (status, body) = if request.url.path() == "/me" {
-            (&play.me, json!({ "code": "wrong_key", "message": "Wrong key" }))
+            (
+                &statuses_shown.me,
+                json!({ "code": "wrong_key", "message": "Wrong key" }),
+            )
         } else {
             (
-                &play.things,
+                &statuses_shown.things,
                 json!({ "code": "no_scope", "message": "No scope", "items": [{ "id": "a" }] }),
             )
         };
         ResponseTemplate::new(status.load(Ordering::SeqCst))
             .set_body_json(body)
-            .set_delay(Duration::from_millis(play.delay.load(Ordering::SeqCst).into()))
+            .set_delay(Duration::from_millis(
+                statuses_shown.delay.load(Ordering::SeqCst).into(),
+            ))
     };
     Mock::given(any()).respond_with(respond).mount(&server).await;
     let folder = tempfile::tempdir().unwrap();
@@ -85,7 +90,7 @@ async fn on(dialect: Dialect, test: impl AsyncFnOnce(Stage)) {
     assert_eq!(told.get("unreadable_syncs"), None);
     app.run_due().await;
     assert_eq!(newest_run(&app).await["status"], "succeeded");
-    test(Stage {
+    test(Setup {
         app,
         statuses,
         server,
@@ -93,20 +98,20 @@ async fn on(dialect: Dialect, test: impl AsyncFnOnce(Stage)) {
     .await;
 }
 
-impl Stage {
+impl Setup {
     fn answer(&self, me: u16, things: u16) {
         self.statuses.me.store(me, Ordering::SeqCst);
         self.statuses.things.store(things, Ordering::SeqCst);
     }
 
-    /// Lets the sync run an hour later; returns its newest run.
+    /// Runs the sync an hour later; returns its newest run.
     async fn next_hour(&self) -> Json {
         self.app.advance(Duration::from_mins(67));
         self.app.run_due().await;
         newest_run(&self.app).await
     }
 
-    /// The connection's errors, each as its type and code.
+    /// Returns the connection's errors, each as its type and code.
     async fn errors(&self) -> Vec<(String, String)> {
         let path = "/connections/mine?provider_config_key=acme";
         let shown = self.app.admin().get(path).await.expect(200).json();
@@ -130,15 +135,15 @@ fn of_sync() -> Vec<(String, String)> {
 
 #[on_both_databases]
 async fn a_later_refusal_of_a_list_is_stored_on_its_sync_and_a_success_clears_it(dialect: Dialect) {
-    on(dialect, async |stage| {
+    on(dialect, async |setup| {
         for status in [403, 401] {
-            stage.answer(200, status);
-            let run = stage.next_hour().await;
+            setup.answer(200, status);
+            let run = setup.next_hour().await;
             assert_eq!(run["error"]["code"], "no_scope", "{run:#}");
             let hint = run["error"]["hint"].as_str().unwrap();
             assert!(hint.contains("Give the key the permission"), "{hint}");
-            assert_eq!(stage.errors().await, of_sync());
-            let state = stage.state().await;
+            assert_eq!(setup.errors().await, of_sync());
+            let state = setup.state().await;
             assert_eq!(
                 (&state["status"], &state["problem"]["type"]),
                 (&json!("ERROR"), &json!("permission"))
@@ -149,10 +154,10 @@ async fn a_later_refusal_of_a_list_is_stored_on_its_sync_and_a_success_clears_it
                 "{message}"
             );
 
-            stage.answer(200, 200);
-            assert_eq!(stage.next_hour().await["status"], "succeeded");
-            assert_eq!(stage.errors().await, []);
-            assert_eq!(stage.state().await.get("problem"), None);
+            setup.answer(200, 200);
+            assert_eq!(setup.next_hour().await["status"], "succeeded");
+            assert_eq!(setup.errors().await, []);
+            assert_eq!(setup.state().await.get("problem"), None);
         }
     })
     .await;
@@ -160,60 +165,60 @@ async fn a_later_refusal_of_a_list_is_stored_on_its_sync_and_a_success_clears_it
 
 #[on_both_databases]
 async fn a_revoked_key_is_not_taken_for_one_that_lacks_a_permission(dialect: Dialect) {
-    on(dialect, async |stage| {
-        stage.answer(401, 403);
-        let run = stage.next_hour().await;
+    on(dialect, async |setup| {
+        setup.answer(401, 403);
+        let run = setup.next_hour().await;
         assert_eq!(run["error"]["code"], "invalid_credentials", "{run:#}");
         assert_eq!(
-            stage.errors().await,
+            setup.errors().await,
             [("auth".to_owned(), "wrong_key".to_owned())]
         );
-        assert_eq!(stage.state().await.get("problem"), None);
+        assert_eq!(setup.state().await.get("problem"), None);
     })
     .await;
 }
 
 #[on_both_databases]
 async fn other_failures_do_not_change_the_stored_problem(dialect: Dialect) {
-    on(dialect, async |stage| {
-        stage.answer(503, 403);
-        stage.next_hour().await;
-        assert_eq!(stage.errors().await, [], "nobody knows whether the key is good");
+    on(dialect, async |setup| {
+        setup.answer(503, 403);
+        setup.next_hour().await;
+        assert_eq!(setup.errors().await, [], "nobody knows whether the key is good");
 
-        stage.answer(200, 403);
-        stage.next_hour().await;
-        let since = stage.state().await["problem"]["at"].clone();
-        stage.next_hour().await;
-        assert_eq!(stage.state().await["problem"]["at"], since, "it lasts");
+        setup.answer(200, 403);
+        setup.next_hour().await;
+        let since = setup.state().await["problem"]["at"].clone();
+        setup.next_hour().await;
+        assert_eq!(setup.state().await["problem"]["at"], since, "it lasts");
 
-        stage.answer(200, 503);
-        assert_eq!(stage.next_hour().await["status"], "failed");
-        assert_eq!(stage.errors().await, of_sync());
+        setup.answer(200, 503);
+        assert_eq!(setup.next_hour().await["status"], "failed");
+        assert_eq!(setup.errors().await, of_sync());
     })
     .await;
 }
 
 #[on_both_databases]
 async fn a_run_with_an_older_key_stores_no_problem(dialect: Dialect) {
-    on(dialect, async |stage| {
-        stage.answer(200, 403);
-        stage.statuses.delay.store(1_000, Ordering::SeqCst);
+    on(dialect, async |setup| {
+        setup.answer(200, 403);
+        setup.statuses.delay.store(1_000, Ordering::SeqCst);
         let select =
             json!({ "provider_config_key": "acme", "connection_id": "mine", "syncs": ["acme-things"] });
-        stage.app.admin().post("/sync/trigger", &select).await.expect(200);
-        let requests = async || stage.server.received_requests().await.unwrap().len();
+        setup.app.admin().post("/sync/trigger", &select).await.expect(200);
+        let requests = async || setup.server.received_requests().await.unwrap().len();
         let before = requests().await;
-        // The connection is changed, as if it got another key, while the run waits for its list.
+        // The connection changes while the run waits for its list, as if it got another key.
         let change = async {
             wait_until("the run requests its list", async || requests().await > before).await;
-            stage.app.clock().advance(Duration::from_micros(1));
+            setup.app.clock().advance(Duration::from_micros(1));
             let body = json!({ "metadata": { "changed": true } });
             let path = "/connections/mine?provider_config_key=acme";
-            stage.app.admin().patch(path, &body).await.expect(200);
+            setup.app.admin().patch(path, &body).await.expect(200);
         };
-        tokio::join!(stage.app.run_due(), change);
-        assert_eq!(newest_run(&stage.app).await["status"], "failed");
-        assert_eq!(stage.errors().await, []);
+        tokio::join!(setup.app.run_due(), change);
+        assert_eq!(newest_run(&setup.app).await["status"], "failed");
+        assert_eq!(setup.errors().await, []);
     })
     .await;
 }

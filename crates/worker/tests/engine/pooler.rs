@@ -1,4 +1,4 @@
-//! All that a connection goes through, behind PgBouncer in transaction mode.
+//! The life of a connection behind PgBouncer in transaction mode.
 
 use serde_json::json;
 use store::testing::TestDatabase;
@@ -51,7 +51,7 @@ async fn connecting_syncing_reading_and_deleting_work_behind_a_pooler() {
         .expect(200);
     assert_eq!(left.json()["messages"].as_array().unwrap().len(), 300);
 
-    // The sessions are others' too: nothing of ours may stay in one.
+    // Others use the sessions, too, so nothing of ours may stay in one.
     let kept = app.store().read(|c| {
         store::testing::run_sql(
             c,

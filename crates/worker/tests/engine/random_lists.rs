@@ -1,4 +1,4 @@
-//! Random lists, which change and go wrong while they are read, against what their source holds.
+//! Random lists that change and fail while they are read, compared with their source.
 
 use domain::StoredRecord;
 use std::collections::BTreeMap;
@@ -11,9 +11,9 @@ use serde_json::{Value as Json, json};
 use testkit::{Dialect, on_both_databases};
 use wiremock::ResponseTemplate;
 
-use crate::acme::{self, Acme, Asked, page};
+use crate::acme::{self, Acme, ReceivedRequest, page};
 
-/// How a list goes on.
+/// The pagination of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     LinkInBody,
@@ -70,7 +70,7 @@ impl Kind {
     }
 }
 
-/// What goes wrong with one response, or happens before it.
+/// A fault of one response, or a change before it.
 #[derive(Debug, Clone, Copy)]
 enum Fault {
     Insert,
@@ -84,7 +84,7 @@ enum Fault {
     TwiceTheSame,
 }
 
-/// What happens between two runs.
+/// A change between two runs.
 #[derive(Debug, Clone, Copy)]
 enum Change {
     Insert,
@@ -104,7 +104,7 @@ struct Case {
 struct Run {
     /// Before it.
     changes: Vec<Change>,
-    /// A fault, and which request of the run it strikes.
+    /// A fault, and the number of the request that it affects.
     fault: Option<(usize, Fault)>,
 }
 
@@ -141,12 +141,12 @@ fn cases() -> impl Strategy<Value = Case> {
     )
 }
 
-/// The provider: its records in the order of its list, each with a version.
+/// The provider: its records in list order, each with a version.
 #[derive(Debug, Default)]
 struct Source {
     records: Vec<(String, u32)>,
     made: usize,
-    /// Requests until the fault strikes.
+    /// Requests until the fault.
     fault: Option<(usize, Fault)>,
 }
 
@@ -177,7 +177,7 @@ impl Source {
         (wait == 0).then_some(fault)
     }
 
-    fn answer(&mut self, kind: Kind, size: usize, asked: &Asked) -> ResponseTemplate {
+    fn answer(&mut self, kind: Kind, size: usize, request: &ReceivedRequest) -> ResponseTemplate {
         let fault = self.strikes();
         let count = self.records.len().max(1);
         match fault {
@@ -190,11 +190,11 @@ impl Source {
             _ => {}
         }
         let start = match kind {
-            Kind::Offset | Kind::OffsetWithTotal => asked.number_of("skip").unwrap(),
-            Kind::Pages | Kind::PagesWithFlag => asked.number_of("page").unwrap() * size,
+            Kind::Offset | Kind::OffsetWithTotal => request.number_of("skip").unwrap(),
+            Kind::Pages | Kind::PagesWithFlag => request.number_of("page").unwrap() * size,
             Kind::Nothing => 0,
-            // The record that a token names may be gone: then the list goes on where it stood among the others.
-            _ => asked.number_of("after").map_or(0, |after| {
+            // If the record of a token was deleted, the list continues where that record was.
+            _ => request.number_of("after").map_or(0, |after| {
                 let place = self.records.iter().position(|(id, _)| id.parse() == Ok(after));
                 place.map_or_else(
                     || {
@@ -228,13 +228,13 @@ impl Source {
         if let (Some(Fault::TwiceTheSame), Some(first)) = (fault, items.first().cloned()) {
             items.push(first);
         }
-        self.page(kind, asked, fault, &items, more, last)
+        self.page(kind, request, fault, &items, more, last)
     }
 
     fn page(
         &self,
         kind: Kind,
-        asked: &Asked,
+        request: &ReceivedRequest,
         fault: Option<Fault>,
         items: &[Json],
         more: bool,
@@ -242,12 +242,12 @@ impl Source {
     ) -> ResponseTemplate {
         let goes_on = more || kind == Kind::EmptyPage;
         let token = match fault {
-            Some(Fault::SameTokenAgain) => asked.text("after").map(str::to_owned),
+            Some(Fault::SameTokenAgain) => request.text("after").map(str::to_owned),
             _ => last
-                .or_else(|| asked.text("after").map(str::to_owned))
+                .or_else(|| request.text("after").map(str::to_owned))
                 .filter(|_| goes_on),
         };
-        let link = |token: &String| format!("{}/things?after={token}", asked.origin);
+        let link = |token: &String| format!("{}/things?after={token}", request.origin);
         let next = match kind {
             Kind::LinkInBody | Kind::EmptyPage => json!(token.as_ref().map(link)),
             _ => json!(token),
@@ -279,7 +279,7 @@ fn versions(rows: &BTreeMap<String, StoredRecord>) -> BTreeMap<String, String> {
     .collect()
 }
 
-/// No row is marked deleted that the source has.
+/// Fails if a row is marked deleted that the source has.
 async fn assert_deletions_are_true(acme: &Acme, source: &Mutex<Source>, case: &Case) {
     let contents = source.lock().unwrap().contents();
     for (key, row) in acme.rows().await {
@@ -290,13 +290,13 @@ async fn assert_deletions_are_true(acme: &Acme, source: &Mutex<Source>, case: &C
     }
 }
 
-async fn play(dialect: Dialect, case: Case) {
+async fn run_case(dialect: Dialect, case: Case) {
     let source = Arc::new(Mutex::new(Source::default()));
     for _ in 0..case.records {
         source.lock().unwrap().insert();
     }
     let (kind, size, shown) = (case.kind, case.size, Arc::clone(&source));
-    let answer = move |asked: &Asked| shown.lock().unwrap().answer(kind, size, asked);
+    let answer = move |request: &ReceivedRequest| shown.lock().unwrap().answer(kind, size, request);
     let sync = case.kind.paginate(case.size);
     acme::on(dialect, &sync, answer, async |acme| {
         for run in &case.runs {
@@ -331,6 +331,6 @@ async fn random_lists_end_up_equal_to_their_source(dialect: Dialect) {
     let mut runner = TestRunner::new(Config::default());
     for _ in 0..count {
         let case = cases().new_tree(&mut runner).unwrap().current();
-        play(dialect, case).await;
+        run_case(dialect, case).await;
     }
 }

@@ -1,4 +1,4 @@
-//! Resets amid runs and resets that are cut off, and a process that does not know a sync.
+//! Resets during runs, resets that are cut off, and a process that does not know a sync.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde_json::json;
 use testkit::{AppBuilder, TestApp, assert_table_equals_truth, on_both_databases, wait_until};
 use worker::{Worker, WorkerOptions};
 
-use crate::look::{newest_run, requests, runs, select, small_pages};
+use crate::inspect::{newest_run, requests, runs, select, small_pages};
 
 fn slow() -> AppBuilder {
     small_pages().simulator(|config| {
@@ -31,7 +31,7 @@ async fn a_reset_during_a_run_of_the_only_worker_reads_everything_again(app: Tes
     let (stop, worker) = app.start_worker(WorkerOptions::default());
     let mut reset = select(&name);
     reset["opts"] = json!({ "reset": true, "emptyCache": true });
-    // Amid the first reading, and amid a run that comes later.
+    // During the backfill, and during a later run.
     for calls in [12, 2] {
         requests(&app, calls).await;
         app.admin().post("/sync/trigger", &reset).await.expect(200);
@@ -50,7 +50,7 @@ async fn a_reset_during_a_run_of_the_only_worker_reads_everything_again(app: Tes
     );
 }
 
-/// The number of live rows, told without looking at them.
+/// Returns the number of live rows, as counted by the API.
 async fn counted(app: &TestApp) -> u64 {
     let path = "/sync/status?syncs=*&provider_config_key=twilio";
     let status = app.admin().get(path).await.expect(200).json();

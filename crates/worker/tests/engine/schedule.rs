@@ -1,4 +1,4 @@
-//! When runs begin, and that one is never begun twice.
+//! When runs begin, and that none begins twice.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use serde_json::json;
 use testkit::{TestApp, assert_table_equals_truth, on_both_databases};
 use worker::WorkerOptions;
 
-use crate::look::{newest_run, requests, runs, select, small_pages};
+use crate::inspect::{newest_run, requests, runs, select, small_pages};
 
 async fn next_run(app: &TestApp, connection: &str) -> Option<Timestamp> {
     let path =
@@ -29,7 +29,7 @@ async fn the_next_run_is_due_after_five_minutes_spread_over_connections(app: Tes
     for name in &names {
         due.push(next_run(&app, name).await.unwrap().since(app.clock().now()));
     }
-    // Five minutes, and at most a tenth of that more.
+    // Five minutes plus at most a tenth of that.
     for wait in &due {
         assert!(!wait.is_zero() && *wait <= Duration::from_secs(330), "{due:?}");
     }

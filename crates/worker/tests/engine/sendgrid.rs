@@ -1,4 +1,4 @@
-//! A second provider: another authorisation, pages by offset, a list without dates that is read whole.
+//! A second provider: another authorization, pages by offset, a list without dates that every run reads completely.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -9,7 +9,7 @@ use testkit::{AppBuilder, Dialect, TestApp, on_both_databases};
 use wiremock::matchers::{header, method};
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
-use crate::look::{newest_run, total};
+use crate::inspect::{newest_run, total};
 
 const KEY: &str = "SG.abcdefghijklmnopqrstuv.wxyz";
 

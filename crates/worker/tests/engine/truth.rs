@@ -1,11 +1,11 @@
-//! What the provider holds is what the table holds, whatever has become of it.
+//! The table holds what the provider holds, whatever changes.
 
 use std::time::Duration;
 
 use testkit::{AppBuilder, TestApp, assert_table_equals_truth, on_both_databases};
 use twilio_sim::{Mutation, MutationKind, NewMessage};
 
-use crate::look::{pass_a_day, run_now};
+use crate::inspect::{pass_a_day, run_now};
 
 fn a_hundred_thousand() -> AppBuilder {
     AppBuilder::default().simulator(|config| {
@@ -73,7 +73,7 @@ async fn later_changes_of_scheduled_messages_arrive(app: TestApp) {
         kinds: vec![MutationKind::Status],
     };
     app.simulator().mutate(&cancel);
-    // That took the other one along; it is sent after all.
+    // This also affected the other one; it is sent after all.
     let patch = twilio_sim::Patch {
         status: Some(twilio_sim::Status::Sent),
         ..twilio_sim::Patch::default()

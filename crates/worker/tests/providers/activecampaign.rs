@@ -1,4 +1,4 @@
-//! ActiveCampaign: pages from id to id and pages by what to skip, numbers as text, an address of its own for each account.
+//! ActiveCampaign: pages by id and pages by offset, numbers as text, a base URL for each account.
 //!
 //! Source of the shapes: the API reference, <https://developers.activecampaign.com/reference/list-all-contacts> and <https://developers.activecampaign.com/reference/list-all-deals>.
 
@@ -7,47 +7,47 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 use wiremock::ResponseTemplate;
 
-use crate::stage::{self, Asked, Play, Stage, answer, ok};
+use crate::fake_provider::{self, FakeProvider, ReceivedRequest, Setup, ok, response};
 
-fn activecampaign() -> Play {
-    Play {
+fn activecampaign() -> FakeProvider {
+    FakeProvider {
         provider: "activecampaign",
         fields: json!({ "apiKey": "00good", "apiUrl": "https://acme.api-us1.com" }),
         authorization: ("api-token", "00good".to_owned()),
-        refusal: answer(
+        refusal: response(
             403,
             &json!({ "message": "The request could not be authenticated or the authenticated user is not authorized to access the requested resource." }),
         ),
-        answers,
+        respond,
     }
 }
 
-/// As <https://developers.activecampaign.com/reference/pagination> tells.
-fn answers(asked: &Asked<'_>) -> Option<ResponseTemplate> {
-    let limit = asked.number("limit").unwrap_or(20);
-    asked.demand(limit <= 100, "limit is 100 at most");
-    match asked.path() {
+/// See <https://developers.activecampaign.com/reference/pagination>.
+fn respond(request: &ReceivedRequest<'_>) -> Option<ResponseTemplate> {
+    let limit = request.number("limit").unwrap_or(20);
+    request.require(limit <= 100, "limit is 100 at most");
+    match request.path() {
         "/api/3/users/me" => ok(&json!({ "user": { "id": "1", "email": "me@example.com" } })),
         "/api/3/contacts" => {
-            asked.only(&["limit", "id_greater", "orders[id]"]);
-            asked.demand(
-                asked.parameter("orders[id]").as_deref() == Some("ASC"),
+            request.only(&["limit", "id_greater", "orders[id]"]);
+            request.require(
+                request.parameter("orders[id]").as_deref() == Some("ASC"),
                 "which order",
             );
-            let after = asked.number("id_greater").unwrap_or(0);
-            let mut all = asked.shelf("contacts");
+            let after = request.number("id_greater").unwrap_or(0);
+            let mut all = request.records("contacts");
             let id = |contact: &Json| contact["id"].as_str().unwrap().parse::<usize>().unwrap();
             all.retain(|contact| id(contact) > after);
             all.sort_by_key(id);
-            let page = stage::part(&all, 0, limit);
+            let page = fake_provider::part(&all, 0, limit);
             ok(
                 &json!({ "scoreValues": [], "contacts": page, "meta": { "total": all.len().to_string(), "sortable": true } }),
             )
         }
         "/api/3/deals" => {
-            asked.only(&["limit", "offset"]);
-            let all = asked.shelf("deals");
-            let page = stage::part(&all, asked.number("offset").unwrap_or(0), limit);
+            request.only(&["limit", "offset"]);
+            let all = request.records("deals");
+            let page = fake_provider::part(&all, request.number("offset").unwrap_or(0), limit);
             ok(&json!({ "deals": page, "meta": { "total": all.len() } }))
         }
         _ => None,
@@ -78,47 +78,47 @@ fn deal(number: usize) -> Json {
     })
 }
 
-async fn with_contacts() -> Stage {
-    let stage = Stage::of(activecampaign()).await;
-    stage.shelve("contacts", |contacts| contacts.extend((1..=250).map(contact)));
-    stage
+async fn with_contacts() -> Setup {
+    let setup = Setup::of(activecampaign()).await;
+    setup.change_records("contacts", |contacts| contacts.extend((1..=250).map(contact)));
+    setup
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn contacts_are_paged_by_id() {
-    let stage = with_contacts().await;
-    stage.connect().await;
-    assert_eq!(stage.rows("contacts").await.len(), 250);
-    let row = stage.row("contacts", "id", &json!("7")).await;
+    let setup = with_contacts().await;
+    setup.connect().await;
+    assert_eq!(setup.rows("contacts").await.len(), 250);
+    let row = setup.row("contacts", "id", &json!("7")).await;
     assert_eq!(
         (&row["first_name"], &row["bounced_soft"], &row["created_at"]),
         (&json!("Jane"), &json!(2), &json!("2026-09-12T21:53:50Z"))
     );
-    let pages = stage.queries("/api/3/contacts").await;
+    let pages = setup.queries("/api/3/contacts").await;
     let ids: Vec<_> = pages
         .iter()
         .map(|page| page.split_once("id_greater=").map(|(_, id)| id))
         .collect();
     assert_eq!(ids, [None, Some("100"), Some("200"), Some("250")], "{pages:#?}");
 
-    stage.change("contacts", "id", &json!("7"), |contact| {
+    setup.change("contacts", "id", &json!("7"), |contact| {
         contact["lastName"] = json!("Roe");
     });
-    stage.shelve("contacts", |contacts| {
+    setup.change_records("contacts", |contacts| {
         contacts.retain(|contact| contact["id"] != "8");
     });
-    stage.pass(Duration::from_hours(7)).await;
-    assert_eq!(stage.rows("contacts").await.len(), 249);
-    assert_eq!(stage.row("contacts", "id", &json!("7")).await["last_name"], "Roe");
+    setup.advance_and_run(Duration::from_hours(7)).await;
+    assert_eq!(setup.rows("contacts").await.len(), 249);
+    assert_eq!(setup.row("contacts", "id", &json!("7")).await["last_name"], "Roe");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn deals_are_paged_by_offset() {
-    let stage = Stage::of(activecampaign()).await;
-    stage.shelve("deals", |deals| deals.extend((1..=210).map(deal)));
-    stage.connect().await;
-    assert_eq!(stage.rows("deals").await.len(), 210);
-    let row = stage.row("deals", "id", &json!("7")).await;
+    let setup = Setup::of(activecampaign()).await;
+    setup.change_records("deals", |deals| deals.extend((1..=210).map(deal)));
+    setup.connect().await;
+    assert_eq!(setup.rows("deals").await.len(), 210);
+    let row = setup.row("deals", "id", &json!("7")).await;
     assert_eq!(
         (
             &row["value"],
@@ -133,7 +133,7 @@ async fn deals_are_paged_by_offset() {
             &json!("2026-10-12T21:53:50Z")
         )
     );
-    let pages = stage.queries("/api/3/deals").await;
+    let pages = setup.queries("/api/3/deals").await;
     assert_eq!(
         pages,
         [
@@ -146,15 +146,15 @@ async fn deals_are_paged_by_offset() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_key_and_an_address_that_is_not_only_a_host_are_refused() {
-    let stage = Stage::of(activecampaign()).await;
-    let told = stage.refusal(&json!({ "apiKey": "00bad" })).await;
+    let setup = Setup::of(activecampaign()).await;
+    let told = setup.refusal(&json!({ "apiKey": "00bad" })).await;
     assert!(told.contains("could not be authenticated"), "{told}");
     for wrong in [
         "acme.api-us1.com",
         "https://acme.api-us1.com/api/3",
         "http://acme.api-us1.com",
     ] {
-        let reply = stage
+        let reply = setup
             .try_to_connect(&json!({ "apiUrl": wrong }))
             .await
             .expect(400);
@@ -164,11 +164,11 @@ async fn a_wrong_key_and_an_address_that_is_not_only_a_host_are_refused() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rate_limits_are_waited_out() {
-    let stage = with_contacts().await;
-    stage.try_to_connect(&json!({})).await.expect(201);
-    let refusal = answer(429, &json!({ "message": "Too many requests" }));
-    stage.first_answer(refusal.insert_header("retry-after", "1"));
-    stage.run_due().await;
-    assert!(stage.waited() >= Duration::from_secs(1));
-    assert_eq!(stage.rows("contacts").await.len(), 250);
+    let setup = with_contacts().await;
+    setup.try_to_connect(&json!({})).await.expect(201);
+    let refusal = response(429, &json!({ "message": "Too many requests" }));
+    setup.respond_next(refusal.insert_header("retry-after", "1"));
+    setup.run_due().await;
+    assert!(setup.waited() >= Duration::from_secs(1));
+    assert_eq!(setup.rows("contacts").await.len(), 250);
 }

@@ -1,4 +1,4 @@
-//! Datadog: two keys in headers of their own, pages by number, an answer that is the list itself.
+//! Datadog: two keys in separate headers, pages by number, a response that is the list itself.
 //!
 //! Source of the shapes: the API reference, <https://docs.datadoghq.com/api/latest/monitors/#get-all-monitors> and
 //! <https://docs.datadoghq.com/api/latest/users/#list-all-users>.
@@ -8,55 +8,55 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 use wiremock::ResponseTemplate;
 
-use crate::stage::{self, Asked, Play, Stage, answer, ok};
+use crate::fake_provider::{self, FakeProvider, ReceivedRequest, Setup, ok, response};
 
 const API_KEY: &str = "0123456789abcdef0123456789abcdef";
 const APPLICATION_KEY: &str = "0123456789abcdef0123456789abcdef01234567";
 const LIST: &str = "/api/v1/monitor";
 
-fn datadog() -> Play {
-    Play {
+fn datadog() -> FakeProvider {
+    FakeProvider {
         provider: "datadog",
         fields: json!({ "apiKey": API_KEY, "applicationKey": APPLICATION_KEY }),
         authorization: ("dd-api-key", API_KEY.to_owned()),
         refusal: forbidden(),
-        answers,
+        respond,
     }
 }
 
 fn forbidden() -> ResponseTemplate {
-    answer(403, &json!({ "errors": ["Forbidden"] }))
+    response(403, &json!({ "errors": ["Forbidden"] }))
 }
 
-fn answers(asked: &Asked<'_>) -> Option<ResponseTemplate> {
-    asked.demand(
-        asked.header("authorization").is_none(),
+fn respond(request: &ReceivedRequest<'_>) -> Option<ResponseTemplate> {
+    request.require(
+        request.header("authorization").is_none(),
         "keys go into their own headers alone",
     );
-    if asked.header("dd-application-key") != Some(APPLICATION_KEY) {
+    if request.header("dd-application-key") != Some(APPLICATION_KEY) {
         return Some(forbidden());
     }
-    match asked.path() {
+    match request.path() {
         "/api/v2/validate_keys" => ok(&json!({ "status": "ok" })),
         LIST => {
-            asked.only(&["page", "page_size"]);
-            let page = page(asked, "monitors", "page", "page_size");
+            request.only(&["page", "page_size"]);
+            let page = page(request, "monitors", "page", "page_size");
             ok(&json!(page))
         }
         "/api/v2/users" => {
-            asked.only(&["page[number]", "page[size]"]);
-            let page = page(asked, "users", "page[number]", "page[size]");
+            request.only(&["page[number]", "page[size]"]);
+            let page = page(request, "users", "page[number]", "page[size]");
             ok(&json!({ "data": page, "meta": { "page": {} } }))
         }
         _ => None,
     }
 }
 
-fn page(asked: &Asked<'_>, shelf: &str, number: &str, size: &str) -> Vec<Json> {
-    let (number, size) = (asked.number(number), asked.number(size));
-    asked.demand(number.is_some() && size.is_some(), "pages are asked for");
+fn page(request: &ReceivedRequest<'_>, list_name: &str, number: &str, size: &str) -> Vec<Json> {
+    let (number, size) = (request.number(number), request.number(size));
+    request.require(number.is_some() && size.is_some(), "pages are asked for");
     let size = size.unwrap_or(100);
-    stage::part(&asked.shelf(shelf), number.unwrap_or(0) * size, size)
+    fake_provider::part(&request.records(list_name), number.unwrap_or(0) * size, size)
 }
 
 fn monitor(number: usize) -> Json {
@@ -77,25 +77,25 @@ fn monitor(number: usize) -> Json {
     })
 }
 
-async fn with_monitors() -> Stage {
-    let stage = Stage::of(datadog()).await;
-    stage.shelve("monitors", |monitors| monitors.extend((0..250).map(monitor)));
-    stage
+async fn with_monitors() -> Setup {
+    let setup = Setup::of(datadog()).await;
+    setup.change_records("monitors", |monitors| monitors.extend((0..250).map(monitor)));
+    setup
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn monitors_are_kept_equal_to_the_organization() {
-    let stage = with_monitors().await;
-    stage.shelve("users", |users| {
+    let setup = with_monitors().await;
+    setup.change_records("users", |users| {
         users.push(json!({
             "type": "users", "id": "00000000-0000-9999-0000-000000000000",
             "attributes": { "handle": "ops@example.com", "email": "ops@example.com", "status": "Active", "disabled": false, "created_at": "2026-01-01T00:00:00+00:00" },
         }));
     });
-    stage.connect().await;
-    let rows = stage.rows("monitors").await;
+    setup.connect().await;
+    let rows = setup.rows("monitors").await;
     assert_eq!((rows.len(), &rows[0]["name"]), (250, &json!("Monitor 249")));
-    let row = stage.row("monitors", "id", &json!("7")).await;
+    let row = setup.row("monitors", "id", &json!("7")).await;
     assert_eq!(
         (
             &row["multi"],
@@ -112,12 +112,12 @@ async fn monitors_are_kept_equal_to_the_organization() {
             &json!("2026-10-01T10:00:00.123456Z")
         )
     );
-    let user = &stage.rows("users").await[0];
+    let user = &setup.rows("users").await[0];
     assert_eq!(
         (&user["status"], &user["disabled"]),
         (&json!("Active"), &json!(false))
     );
-    let pages = stage.queries(LIST).await;
+    let pages = setup.queries(LIST).await;
     assert_eq!(
         pages,
         [
@@ -128,30 +128,30 @@ async fn monitors_are_kept_equal_to_the_organization() {
         ]
     );
 
-    stage.change("monitors", "id", &json!(7), |monitor| {
+    setup.change("monitors", "id", &json!(7), |monitor| {
         monitor["overall_state"] = json!("Alert");
     });
-    stage.shelve("monitors", |monitors| {
+    setup.change_records("monitors", |monitors| {
         monitors.retain(|monitor| monitor["id"] != 8);
     });
-    stage.pass(Duration::from_mins(17)).await;
-    assert_eq!(stage.rows("monitors").await.len(), 249);
+    setup.advance_and_run(Duration::from_mins(17)).await;
+    assert_eq!(setup.rows("monitors").await.len(), 249);
     assert_eq!(
-        stage.row("monitors", "id", &json!("7")).await["overall_state"],
+        setup.row("monitors", "id", &json!("7")).await["overall_state"],
         "Alert"
     );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_unreadable_record_deletes_no_row() {
-    let stage = with_monitors().await;
-    stage.connect().await;
-    stage.change("monitors", "id", &json!(8), |monitor| monitor["id"] = Json::Null);
+    let setup = with_monitors().await;
+    setup.connect().await;
+    setup.change("monitors", "id", &json!(8), |monitor| monitor["id"] = Json::Null);
 
-    stage.pass(Duration::from_mins(17)).await;
+    setup.advance_and_run(Duration::from_mins(17)).await;
 
-    assert_eq!(stage.rows("monitors").await.len(), 250);
-    let last = &stage.runs().await[0];
+    assert_eq!(setup.rows("monitors").await.len(), 250);
+    let last = &setup.runs().await[0];
     assert_eq!(
         (&last["status"], &last["skipped"], &last["deleted"]),
         (&json!("succeeded"), &json!(1), &json!(0))
@@ -160,25 +160,25 @@ async fn an_unreadable_record_deletes_no_row() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn either_key_is_refused_if_it_is_wrong() {
-    let stage = Stage::of(datadog()).await;
+    let setup = Setup::of(datadog()).await;
     let wrong = "f".repeat(40);
     for field in ["apiKey", "applicationKey"] {
-        let told = stage.refusal(&json!({ field: wrong })).await;
+        let told = setup.refusal(&json!({ field: wrong })).await;
         assert!(told.contains("Forbidden"), "{told}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rate_limits_are_waited_out_until_the_reset() {
-    let stage = with_monitors().await;
-    stage.try_to_connect(&json!({})).await.expect(201);
-    let refusal = answer(429, &json!({ "errors": ["Too many requests"] }));
-    stage.first_answer(
+    let setup = with_monitors().await;
+    setup.try_to_connect(&json!({})).await.expect(201);
+    let refusal = response(429, &json!({ "errors": ["Too many requests"] }));
+    setup.respond_next(
         refusal
             .insert_header("x-ratelimit-reset", "1")
             .insert_header("x-ratelimit-remaining", "0"),
     );
-    stage.run_due().await;
-    assert!(stage.waited() >= Duration::from_secs(1));
-    assert_eq!(stage.rows("monitors").await.len(), 250);
+    setup.run_due().await;
+    assert!(setup.waited() >= Duration::from_secs(1));
+    assert_eq!(setup.rows("monitors").await.len(), 250);
 }

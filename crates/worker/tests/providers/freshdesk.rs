@@ -9,50 +9,50 @@ use domain::Timestamp;
 use serde_json::{Value as Json, json};
 use wiremock::ResponseTemplate;
 
-use crate::stage::{Asked, NOW, Play, Stage, answer, linked, ok};
+use crate::fake_provider::{FakeProvider, NOW, ReceivedRequest, Setup, linked, ok, response};
 
 const ORIGIN: &str = "https://acme.freshdesk.com";
 
-fn freshdesk() -> Play {
+fn freshdesk() -> FakeProvider {
     let refusal = json!({ "code": "invalid_credentials", "message": "You have to be logged in to perform this action." });
-    Play {
+    FakeProvider {
         provider: "freshdesk",
         fields: json!({ "subdomain": "acme", "apiKey": "good" }),
         // `good:X` in Base64.
         authorization: ("authorization", "Basic Z29vZDpY".to_owned()),
-        refusal: answer(401, &refusal),
-        answers,
+        refusal: response(401, &refusal),
+        respond,
     }
 }
 
-fn answers(asked: &Asked<'_>) -> Option<ResponseTemplate> {
-    match asked.path() {
+fn respond(request: &ReceivedRequest<'_>) -> Option<ResponseTemplate> {
+    match request.path() {
         "/api/v2/agents/me" => ok(&json!({ "id": 1, "contact": { "email": "ann@example.com" } })),
         "/api/v2/contacts" => {
-            asked.only(&["_updated_since", "per_page", "page"]);
-            let mut contacts = asked.shelf("contacts");
-            if let Some(since) = asked.parameter("_updated_since") {
+            request.only(&["_updated_since", "per_page", "page"]);
+            let mut contacts = request.records("contacts");
+            if let Some(since) = request.parameter("_updated_since") {
                 contacts.retain(|contact| contact["updated_at"].as_str().unwrap() >= since.as_str());
             }
-            linked(asked, ORIGIN, &contacts)
+            linked(request, ORIGIN, &contacts)
         }
-        "/api/v2/companies" => linked(asked, ORIGIN, &asked.shelf("companies")),
+        "/api/v2/companies" => linked(request, ORIGIN, &request.records("companies")),
         "/api/v2/tickets" => {
-            asked.only(&["updated_since", "order_by", "order_type", "per_page", "page"]);
-            asked.demand(
-                asked.number("page").unwrap_or(1) <= 300,
+            request.only(&["updated_since", "order_by", "order_type", "per_page", "page"]);
+            request.require(
+                request.number("page").unwrap_or(1) <= 300,
                 "there are 300 pages at most",
             );
-            let is = |name: &str, value: &str| asked.parameter(name).as_deref() == Some(value);
-            asked.demand(
+            let is = |name: &str, value: &str| request.parameter(name).as_deref() == Some(value);
+            request.require(
                 is("order_by", "updated_at") && is("order_type", "desc"),
                 "the newest change first",
             );
-            let since = asked.parameter("updated_since").unwrap();
-            let mut tickets = asked.shelf("tickets");
+            let since = request.parameter("updated_since").unwrap();
+            let mut tickets = request.records("tickets");
             tickets.retain(|ticket| ticket["updated_at"].as_str().unwrap() >= since.as_str());
             tickets.sort_by_key(|ticket| std::cmp::Reverse(ticket["updated_at"].to_string()));
-            linked(asked, ORIGIN, &tickets)
+            linked(request, ORIGIN, &tickets)
         }
         _ => None,
     }
@@ -90,13 +90,13 @@ fn contact(number: i64) -> Json {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tickets_are_read_since_their_last_change() {
-    let stage = Stage::of(freshdesk()).await;
-    stage.shelve("tickets", |list| {
+    let setup = Setup::of(freshdesk()).await;
+    setup.change_records("tickets", |list| {
         list.extend((0..250).map(|n| ticket(n, NOW - 60 - n * 86_400)));
     });
-    stage.connect().await;
-    assert_eq!(stage.rows("tickets").await.len(), 250);
-    let row = stage.row("tickets", "id", &json!("0")).await;
+    setup.connect().await;
+    assert_eq!(setup.rows("tickets").await.len(), 250);
+    let row = setup.row("tickets", "id", &json!("0")).await;
     assert_eq!(
         (
             &row["status"],
@@ -111,19 +111,19 @@ async fn tickets_are_read_since_their_last_change() {
             &json!("2026-11-04T11:59:00Z")
         )
     );
-    let first = stage.queries("/api/v2/tickets").await;
+    let first = setup.queries("/api/v2/tickets").await;
     assert_eq!(first.len(), 4, "three pages, and then the last month in one");
 
-    stage.change("tickets", "id", &json!(249), |ticket| {
+    setup.change("tickets", "id", &json!(249), |ticket| {
         ticket["status"] = json!(5);
         ticket["updated_at"] = json!(time(NOW + 60));
     });
-    stage.first_answer(ResponseTemplate::new(429).insert_header("Retry-After", "1"));
-    stage.pass(Duration::from_mins(12)).await;
-    assert!(stage.waited() >= Duration::from_secs(1));
-    assert_eq!(stage.row("tickets", "id", &json!("249")).await["status"], 5);
+    setup.respond_next(ResponseTemplate::new(429).insert_header("Retry-After", "1"));
+    setup.advance_and_run(Duration::from_mins(12)).await;
+    assert!(setup.waited() >= Duration::from_secs(1));
+    assert_eq!(setup.row("tickets", "id", &json!("249")).await["status"], 5);
     assert_eq!(
-        stage.queries("/api/v2/tickets").await.len() - first.len(),
+        setup.queries("/api/v2/tickets").await.len() - first.len(),
         2,
         "put off, and then answered"
     );
@@ -131,39 +131,39 @@ async fn tickets_are_read_since_their_last_change() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn contacts_are_kept_equal() {
-    let stage = Stage::of(freshdesk()).await;
-    stage.shelve("contacts", |list| list.extend((0..250).map(contact)));
-    stage.shelve("companies", |list| {
+    let setup = Setup::of(freshdesk()).await;
+    setup.change_records("contacts", |list| list.extend((0..250).map(contact)));
+    setup.change_records("companies", |list| {
         list.push(json!({ "id": 23, "name": "Acme", "domains": ["acme.example"] }));
     });
-    stage.connect().await;
-    assert_eq!(stage.rows("contacts").await.len(), 250);
-    assert_eq!(stage.rows("companies").await[0]["name"], "Acme");
-    stage.pass(Duration::from_mins(67)).await;
-    let before = stage.queries("/api/v2/contacts").await.len();
+    setup.connect().await;
+    assert_eq!(setup.rows("contacts").await.len(), 250);
+    assert_eq!(setup.rows("companies").await[0]["name"], "Acme");
+    setup.advance_and_run(Duration::from_mins(67)).await;
+    let before = setup.queries("/api/v2/contacts").await.len();
 
-    stage.shelve("contacts", |list| list.truncate(249));
-    stage.change("contacts", "id", &json!(7), |contact| {
+    setup.change_records("contacts", |list| list.truncate(249));
+    setup.change("contacts", "id", &json!(7), |contact| {
         contact["name"] = json!("Bea");
         contact["updated_at"] = json!(time(NOW + 4_000));
     });
-    stage.pass(Duration::from_mins(67)).await;
-    assert_eq!(stage.row("contacts", "id", &json!("7")).await["name"], "Bea");
-    let asked = stage.queries("/api/v2/contacts").await.split_off(before);
+    setup.advance_and_run(Duration::from_mins(67)).await;
+    assert_eq!(setup.row("contacts", "id", &json!("7")).await["name"], "Bea");
+    let queries = setup.queries("/api/v2/contacts").await.split_off(before);
     assert!(
-        asked.len() == 1 && asked[0].contains("_updated_since=2026-11-03T"),
-        "the last day alone: {asked:?}"
+        queries.len() == 1 && queries[0].contains("_updated_since=2026-11-03T"),
+        "only the last day: {queries:?}"
     );
 
-    // Once a day the whole list shows who is gone.
-    stage.pass(Duration::from_hours(24)).await;
-    assert_eq!(stage.rows("contacts").await.len(), 249);
+    // Once a day a full scan shows which ones were deleted.
+    setup.advance_and_run(Duration::from_hours(24)).await;
+    assert_eq!(setup.rows("contacts").await.len(), 249);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_key_is_refused_with_advice() {
-    let stage = Stage::of(freshdesk()).await;
-    let told = stage.refusal(&json!({ "apiKey": "bad" })).await;
+    let setup = Setup::of(freshdesk()).await;
+    let told = setup.refusal(&json!({ "apiKey": "bad" })).await;
     assert!(
         told.contains("You have to be logged in") && told.contains("Profile settings"),
         "{told}"

@@ -1,4 +1,4 @@
-//! GitHub: pages by the `Link` header, issues since a date, and a quota that is told by headers beside a 403.
+//! GitHub: pages by the `Link` header, issues since a date, and a quota in the headers of a 403.
 //!
 //! Source of the shapes: the REST reference, <https://docs.github.com/en/rest/repos/repos#list-repositories-for-the-authenticated-user>,
 //! <https://docs.github.com/en/rest/issues/issues#list-issues-assigned-to-the-authenticated-user> and
@@ -10,42 +10,42 @@ use domain::Timestamp;
 use serde_json::{Value as Json, json};
 use wiremock::ResponseTemplate;
 
-use crate::stage::{Asked, NOW, Play, Stage, answer, linked, ok};
+use crate::fake_provider::{FakeProvider, NOW, ReceivedRequest, Setup, linked, ok, response};
 
 const ORIGIN: &str = "https://api.github.com";
 
-fn github() -> Play {
-    Play {
+fn github() -> FakeProvider {
+    FakeProvider {
         provider: "github",
         fields: json!({ "apiKey": "github_pat_good" }),
         authorization: ("authorization", "Bearer github_pat_good".to_owned()),
         refusal: error(401, "Bad credentials"),
-        answers,
+        respond,
     }
 }
 
 fn error(status: u16, message: &str) -> ResponseTemplate {
     let body = json!({ "message": message, "documentation_url": "https://docs.github.com/rest", "status": status.to_string() });
-    answer(status, &body)
+    response(status, &body)
 }
 
-fn answers(asked: &Asked<'_>) -> Option<ResponseTemplate> {
-    asked.demand(
-        asked.header("x-github-api-version") == Some("2022-11-28"),
+fn respond(request: &ReceivedRequest<'_>) -> Option<ResponseTemplate> {
+    request.require(
+        request.header("x-github-api-version") == Some("2022-11-28"),
         "which version",
     );
-    asked.demand(
-        asked.header("user-agent").is_some(),
+    request.require(
+        request.header("user-agent").is_some(),
         "a call without User-Agent is refused",
     );
-    match asked.path() {
+    match request.path() {
         "/user" => ok(&json!({ "login": "octocat", "id": 1 })),
         "/user/repos" => {
-            asked.only(&["sort", "per_page", "page"]);
-            linked(asked, ORIGIN, &asked.shelf("repos"))
+            request.only(&["sort", "per_page", "page"]);
+            linked(request, ORIGIN, &request.records("repos"))
         }
         "/issues" => {
-            asked.only(&[
+            request.only(&[
                 "filter",
                 "state",
                 "sort",
@@ -54,17 +54,17 @@ fn answers(asked: &Asked<'_>) -> Option<ResponseTemplate> {
                 "per_page",
                 "page",
             ]);
-            let is = |name: &str, value: &str| asked.parameter(name).as_deref() == Some(value);
-            asked.demand(is("filter", "all") && is("state", "all"), "all issues");
-            asked.demand(
+            let is = |name: &str, value: &str| request.parameter(name).as_deref() == Some(value);
+            request.require(is("filter", "all") && is("state", "all"), "all issues");
+            request.require(
                 is("sort", "updated") && is("direction", "desc"),
                 "the newest change first",
             );
-            let since = asked.parameter("since").unwrap();
-            let mut issues = asked.shelf("issues");
+            let since = request.parameter("since").unwrap();
+            let mut issues = request.records("issues");
             issues.retain(|issue| issue["updated_at"].as_str().unwrap() >= since.as_str());
             issues.sort_by_key(|issue| std::cmp::Reverse(issue["updated_at"].to_string()));
-            linked(asked, ORIGIN, &issues)
+            linked(request, ORIGIN, &issues)
         }
         _ => None,
     }
@@ -117,12 +117,12 @@ fn issue(number: i64, updated: i64) -> Json {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn repositories_are_kept_equal_and_a_used_up_quota_is_waited_for() {
-    let stage = Stage::of(github()).await;
-    stage.shelve("repos", |list| list.extend((0..250).map(repository)));
-    stage.connect().await;
+    let setup = Setup::of(github()).await;
+    setup.change_records("repos", |list| list.extend((0..250).map(repository)));
+    setup.connect().await;
 
-    assert_eq!(stage.rows("repositories").await.len(), 250);
-    let row = stage
+    assert_eq!(setup.rows("repositories").await.len(), 250);
+    let row = setup
         .row("repositories", "full_name", &json!("octocat/repo-001"))
         .await;
     assert_eq!(
@@ -142,7 +142,7 @@ async fn repositories_are_kept_equal_and_a_used_up_quota_is_waited_for() {
         )
     );
     assert_eq!(
-        stage.queries("/user/repos").await,
+        setup.queries("/user/repos").await,
         [
             "sort=full_name&per_page=100",
             "page=2&per_page=100&sort=full_name",
@@ -150,35 +150,35 @@ async fn repositories_are_kept_equal_and_a_used_up_quota_is_waited_for() {
         ]
     );
 
-    stage.shelve("repos", |list| list.truncate(249));
-    stage.change("repos", "name", &json!("repo-000"), |old| {
+    setup.change_records("repos", |list| list.truncate(249));
+    setup.change("repos", "name", &json!("repo-000"), |old| {
         old["archived"] = json!(true);
     });
-    let reset = stage.now() + 67 * 60 + 1;
-    stage.first_answer(
+    let reset = setup.now() + 67 * 60 + 1;
+    setup.respond_next(
         error(403, "API rate limit exceeded for user ID 1.")
             .insert_header("x-ratelimit-remaining", "0")
             .insert_header("x-ratelimit-reset", reset.to_string().as_str()),
     );
-    stage.pass(Duration::from_mins(67)).await;
-    assert!(stage.waited() >= Duration::from_secs(1));
-    assert_eq!(stage.rows("repositories").await.len(), 249);
+    setup.advance_and_run(Duration::from_mins(67)).await;
+    assert!(setup.waited() >= Duration::from_secs(1));
+    assert_eq!(setup.rows("repositories").await.len(), 249);
     assert_eq!(
-        stage.row("repositories", "name", &json!("repo-000")).await["archived"],
+        setup.row("repositories", "name", &json!("repo-000")).await["archived"],
         true
     );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_requests_issues_that_changed_since_yesterday() {
-    let stage = Stage::of(github()).await;
-    stage.shelve("issues", |list| {
+    let setup = Setup::of(github()).await;
+    setup.change_records("issues", |list| {
         list.extend((0..250).map(|n| issue(n, NOW - 60 - n * 86_400)));
     });
-    stage.connect().await;
+    setup.connect().await;
 
-    assert_eq!(stage.rows("issues").await.len(), 250);
-    let row = stage.row("issues", "number", &json!(3)).await;
+    assert_eq!(setup.rows("issues").await.len(), 250);
+    let row = setup.row("issues", "number", &json!(3)).await;
     assert_eq!(
         (&row["id"], &row["repository"], &row["author"], &row["closed_at"]),
         (
@@ -188,44 +188,44 @@ async fn a_run_requests_issues_that_changed_since_yesterday() {
             &json!(null)
         )
     );
-    let first = stage.queries("/issues").await.len();
+    let first = setup.queries("/issues").await.len();
     assert_eq!(first, 4, "three pages, and then the last month in one");
 
-    stage.change("issues", "number", &json!(249), |issue| {
+    setup.change("issues", "number", &json!(249), |issue| {
         issue["state"] = json!("closed");
         issue["updated_at"] = json!(time(NOW + 60));
     });
-    stage.shelve("issues", |list| list.push(issue(900, NOW + 61)));
-    stage.pass(Duration::from_mins(12)).await;
+    setup.change_records("issues", |list| list.push(issue(900, NOW + 61)));
+    setup.advance_and_run(Duration::from_mins(12)).await;
 
     assert_eq!(
-        stage.row("issues", "number", &json!(249)).await["state"],
+        setup.row("issues", "number", &json!(249)).await["state"],
         "closed"
     );
-    assert_eq!(stage.rows("issues").await.len(), 251);
+    assert_eq!(setup.rows("issues").await.len(), 251);
     let since = format!("since={}", time(NOW + 12 * 60 - 86_400).replace(':', "%3A"));
-    let last = stage.queries("/issues").await.split_off(first);
+    let last = setup.queries("/issues").await.split_off(first);
     assert!(last.len() == 1 && last[0].contains(&since), "{last:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_burst_pauses_as_long_as_a_403_says() {
-    let stage = Stage::of(github()).await;
-    stage.connect().await;
-    stage.first_answer(
+    let setup = Setup::of(github()).await;
+    setup.connect().await;
+    setup.respond_next(
         error(403, "You have exceeded a secondary rate limit.")
             .insert_header("retry-after", "1")
             .insert_header("x-ratelimit-remaining", "4000")
             .insert_header("x-ratelimit-reset", (NOW + 7_200).to_string().as_str()),
     );
-    stage.pass(Duration::from_mins(12)).await;
-    assert!(stage.waited() >= Duration::from_secs(1));
+    setup.advance_and_run(Duration::from_mins(12)).await;
+    assert!(setup.waited() >= Duration::from_secs(1));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_token_is_refused_with_advice() {
-    let stage = Stage::of(github()).await;
-    let told = stage.refusal(&json!({ "apiKey": "ghp_bad" })).await;
+    let setup = Setup::of(github()).await;
+    let told = setup.refusal(&json!({ "apiKey": "ghp_bad" })).await;
     assert!(
         told.contains("Bad credentials") && told.contains("Personal access tokens"),
         "{told}"

@@ -1,4 +1,4 @@
-//! Intercom: pages by a cursor within the answer, times in seconds, a version in a header.
+//! Intercom: pages by a cursor in the response, times in seconds, a version in a header.
 //!
 //! Source of the shapes: the API reference, <https://developers.intercom.com/docs/references/2.11/rest-api/api.intercom.io/contacts/listcontacts> and
 //! <https://developers.intercom.com/docs/references/2.11/rest-api/api.intercom.io/conversations/listconversations>.
@@ -8,39 +8,42 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 use wiremock::ResponseTemplate;
 
-use crate::stage::{self, Asked, NOW, Play, Stage, answer, ok};
+use crate::fake_provider::{self, FakeProvider, NOW, ReceivedRequest, Setup, ok, response};
 
-fn intercom() -> Play {
-    Play {
+fn intercom() -> FakeProvider {
+    FakeProvider {
         provider: "intercom",
         fields: json!({ "apiKey": "good" }),
         authorization: ("authorization", "Bearer good".to_owned()),
         refusal: error(401, "unauthorized", "Access Token Invalid"),
-        answers,
+        respond,
     }
 }
 
 fn error(status: u16, code: &str, message: &str) -> ResponseTemplate {
-    answer(
+    response(
         status,
         &json!({ "type": "error.list", "request_id": "b2f7", "errors": [{ "code": code, "message": message }] }),
     )
 }
 
-/// As <https://developers.intercom.com/docs/build-an-integration/learn-more/rest-apis/pagination> tells.
-fn answers(asked: &Asked<'_>) -> Option<ResponseTemplate> {
-    asked.demand(asked.header("intercom-version") == Some("2.11"), "which version");
-    let (shelf, field) = match asked.path() {
+/// See <https://developers.intercom.com/docs/build-an-integration/learn-more/rest-apis/pagination>.
+fn respond(request: &ReceivedRequest<'_>) -> Option<ResponseTemplate> {
+    request.require(
+        request.header("intercom-version") == Some("2.11"),
+        "which version",
+    );
+    let (list_name, field) = match request.path() {
         "/me" => return ok(&json!({ "type": "admin", "id": "991267459", "email": "admin@example.com" })),
         "/contacts" => ("contacts", "data"),
         "/conversations" => ("conversations", "conversations"),
-        path => return conversation(asked, path.strip_prefix("/conversations/")?),
+        path => return conversation(request, path.strip_prefix("/conversations/")?),
     };
-    asked.only(&["per_page", "starting_after"]);
-    let all = asked.shelf(shelf);
-    let size = asked.number("per_page").unwrap_or(50);
-    asked.demand(size <= 150, "per_page is 150 at most");
-    let start = match asked.parameter("starting_after") {
+    request.only(&["per_page", "starting_after"]);
+    let all = request.records(list_name);
+    let size = request.number("per_page").unwrap_or(50);
+    request.require(size <= 150, "per_page is 150 at most");
+    let start = match request.parameter("starting_after") {
         None => 0,
         Some(cursor) => {
             let place = cursor
@@ -52,7 +55,7 @@ fn answers(asked: &Asked<'_>) -> Option<ResponseTemplate> {
             place
         }
     };
-    let page = stage::part(&all, start, size);
+    let page = fake_provider::part(&all, start, size);
     let end = start + page.len();
     let mut pages = json!({ "type": "pages", "page": start / size + 1, "per_page": size, "total_pages": all.len().div_ceil(size) });
     if end < all.len() {
@@ -61,10 +64,10 @@ fn answers(asked: &Asked<'_>) -> Option<ResponseTemplate> {
     ok(&json!({ "type": "list", field: page, "total_count": all.len(), "pages": pages }))
 }
 
-/// As <https://developers.intercom.com/docs/references/2.11/rest-api/api.intercom.io/conversations/retrieveconversation> tells.
-fn conversation(asked: &Asked<'_>, id: &str) -> Option<ResponseTemplate> {
-    let mut known = asked.shelf("conversations");
-    known.extend(asked.shelf("hidden"));
+/// See <https://developers.intercom.com/docs/references/2.11/rest-api/api.intercom.io/conversations/retrieveconversation>.
+fn conversation(request: &ReceivedRequest<'_>, id: &str) -> Option<ResponseTemplate> {
+    let mut known = request.records("conversations");
+    known.extend(request.records("hidden"));
     match known.iter().find(|conversation| conversation["id"] == id) {
         Some(conversation) => ok(conversation),
         None => Some(error(404, "not_found", "Resource Not Found")),
@@ -91,26 +94,26 @@ fn contact(number: i64) -> Json {
     })
 }
 
-async fn with_contacts() -> Stage {
-    let stage = Stage::of(intercom()).await;
-    stage.shelve("contacts", |contacts| contacts.extend((0..400).map(contact)));
-    stage
+async fn with_contacts() -> Setup {
+    let setup = Setup::of(intercom()).await;
+    setup.change_records("contacts", |contacts| contacts.extend((0..400).map(contact)));
+    setup
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn contacts_and_conversations_are_kept_equal_to_the_workspace() {
-    let stage = with_contacts().await;
-    stage.shelve("conversations", |list| {
+    let setup = with_contacts().await;
+    setup.change_records("conversations", |list| {
         list.push(json!({
             "type": "conversation", "id": "471", "title": null, "state": "open", "open": true, "read": false, "priority": "priority",
             "admin_assignee_id": null, "created_at": NOW - 60, "updated_at": NOW - 30, "snoozed_until": null,
             "source": { "type": "conversation", "body": "<p>Hello</p>" },
         }));
     });
-    stage.connect().await;
-    let rows = stage.rows("contacts").await;
+    setup.connect().await;
+    let rows = setup.rows("contacts").await;
     assert_eq!((rows.len(), &rows[0]["external_id"]), (400, &json!("0")));
-    let row = stage.row("contacts", "external_id", &json!("7")).await;
+    let row = setup.row("contacts", "external_id", &json!("7")).await;
     assert_eq!(
         (
             &row["owner_id"],
@@ -125,12 +128,12 @@ async fn contacts_and_conversations_are_kept_equal_to_the_workspace() {
             &Json::Null
         )
     );
-    let row = stage.row("conversations", "id", &json!("471")).await;
+    let row = setup.row("conversations", "id", &json!("471")).await;
     assert_eq!(
         (&row["open"], &row["source"]["body"]),
         (&json!(true), &json!("<p>Hello</p>"))
     );
-    let pages = stage.queries("/contacts").await;
+    let pages = setup.queries("/contacts").await;
     assert_eq!(
         pages,
         [
@@ -140,50 +143,50 @@ async fn contacts_and_conversations_are_kept_equal_to_the_workspace() {
         ]
     );
 
-    stage.change("contacts", "external_id", &json!("7"), |contact| {
+    setup.change("contacts", "external_id", &json!("7"), |contact| {
         contact["name"] = json!("Jane");
     });
-    stage.shelve("contacts", |contacts| {
+    setup.change_records("contacts", |contacts| {
         contacts.retain(|contact| contact["external_id"] != "8");
     });
-    stage.pass(Duration::from_hours(7)).await;
-    assert_eq!(stage.rows("contacts").await.len(), 399);
+    setup.advance_and_run(Duration::from_hours(7)).await;
+    assert_eq!(setup.rows("contacts").await.len(), 399);
     assert_eq!(
-        stage.row("contacts", "external_id", &json!("7")).await["name"],
+        setup.row("contacts", "external_id", &json!("7")).await["name"],
         "Jane"
     );
 
-    // A conversation that the list did not show, since it moved meanwhile.
-    stage.shelve("hidden", |list| list.push(json!({ "id": "471", "open": false })));
-    stage.shelve("conversations", Vec::clear);
-    stage.pass(Duration::from_hours(7)).await;
-    let row = stage.row("conversations", "id", &json!("471")).await;
+    // The list did not show this conversation, because it moved meanwhile.
+    setup.change_records("hidden", |list| list.push(json!({ "id": "471", "open": false })));
+    setup.change_records("conversations", Vec::clear);
+    setup.advance_and_run(Duration::from_hours(7)).await;
+    let row = setup.row("conversations", "id", &json!("471")).await;
     assert_eq!(row["open"], json!(false));
-    stage.shelve("hidden", Vec::clear);
-    stage.pass(Duration::from_hours(7)).await;
-    assert_eq!(stage.rows("conversations").await.len(), 0);
+    setup.change_records("hidden", Vec::clear);
+    setup.advance_and_run(Duration::from_hours(7)).await;
+    assert_eq!(setup.rows("conversations").await.len(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_token_and_an_unknown_region_are_refused() {
-    let stage = Stage::of(intercom()).await;
-    let told = stage.refusal(&json!({ "apiKey": "bad" })).await;
+    let setup = Setup::of(intercom()).await;
+    let told = setup.refusal(&json!({ "apiKey": "bad" })).await;
     assert!(
         told.contains("Access Token Invalid") && told.contains("another region"),
         "{told}"
     );
     let wrong = json!({ "hostname": "evil.example" });
-    let reply = stage.try_to_connect(&wrong).await.expect(400);
+    let reply = setup.try_to_connect(&wrong).await.expect(400);
     assert_eq!(reply.fields(), ["hostname"], "{}", reply.text);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rate_limits_are_waited_out_until_the_reset() {
-    let stage = with_contacts().await;
-    stage.try_to_connect(&json!({})).await.expect(201);
+    let setup = with_contacts().await;
+    setup.try_to_connect(&json!({})).await.expect(201);
     let refusal = error(429, "rate_limit_exceeded", "You have exceeded the rate limit.");
-    stage.first_answer(refusal.insert_header("x-ratelimit-reset", (NOW + 1).to_string().as_str()));
-    stage.run_due().await;
-    assert!(stage.waited() >= Duration::from_secs(1));
-    assert_eq!(stage.rows("contacts").await.len(), 400);
+    setup.respond_next(refusal.insert_header("x-ratelimit-reset", (NOW + 1).to_string().as_str()));
+    setup.run_due().await;
+    assert!(setup.waited() >= Duration::from_secs(1));
+    assert_eq!(setup.rows("contacts").await.len(), 400);
 }

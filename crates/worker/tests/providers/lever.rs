@@ -1,4 +1,4 @@
-//! Lever: pages by a token, times in milliseconds, the key as a user name, a 429 that does not say how long to wait.
+//! Lever: pages by a token, times in milliseconds, the key as a user name, a 429 without a wait.
 //!
 //! Source of the shapes: the API documentation, <https://hire.lever.co/developer/documentation#list-all-opportunities>, `#list-all-postings`,
 //! `#list-all-users` and `#pagination`.
@@ -8,58 +8,58 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 use wiremock::ResponseTemplate;
 
-use crate::stage::{self, Asked, NOW, Play, Stage, answer, ok};
+use crate::fake_provider::{self, FakeProvider, NOW, ReceivedRequest, Setup, ok, response};
 
 const DAY: i64 = 86_400_000;
 const NOW_MILLIS: i64 = NOW * 1_000;
 
-fn lever() -> Play {
-    Play {
+fn lever() -> FakeProvider {
+    FakeProvider {
         provider: "lever",
         fields: json!({ "apiKey": "good" }),
         // The key and an empty password: `good:`.
         authorization: ("authorization", "Basic Z29vZDo=".to_owned()),
         refusal: error(401, "Unauthorized", "Unauthorized"),
-        answers,
+        respond,
     }
 }
 
 fn error(status: u16, code: &str, message: &str) -> ResponseTemplate {
-    answer(status, &json!({ "code": code, "message": message }))
+    response(status, &json!({ "code": code, "message": message }))
 }
 
-/// As <https://hire.lever.co/developer/documentation#pagination> tells.
-fn answers(asked: &Asked<'_>) -> Option<ResponseTemplate> {
-    let shelf = asked.path().strip_prefix("/v1/")?;
-    let mut all = asked.shelf(shelf);
-    match shelf {
+/// See <https://hire.lever.co/developer/documentation#pagination>.
+fn respond(request: &ReceivedRequest<'_>) -> Option<ResponseTemplate> {
+    let list_name = request.path().strip_prefix("/v1/")?;
+    let mut all = request.records(list_name);
+    match list_name {
         "opportunities" => {
-            asked.only(&[
+            request.only(&[
                 "limit",
                 "offset",
                 "updated_at_start",
                 "updated_at_end",
                 "confidentiality",
             ]);
-            leave_out_confidential(asked, &mut all);
-            let bound = |name: &str| asked.parameter(name).map(|bound| bound.parse::<i64>().unwrap());
+            leave_out_confidential(request, &mut all);
+            let bound = |name: &str| request.parameter(name).map(|bound| bound.parse::<i64>().unwrap());
             let from = bound("updated_at_start").unwrap_or(i64::MIN);
             let to = bound("updated_at_end").unwrap_or(i64::MAX);
             all.retain(|record| (from..=to).contains(&record["updatedAt"].as_i64().unwrap()));
         }
         "users" => {
-            asked.only(&["limit", "offset", "includeDeactivated"]);
-            if asked.parameter("includeDeactivated").as_deref() != Some("true") {
+            request.only(&["limit", "offset", "includeDeactivated"]);
+            if request.parameter("includeDeactivated").as_deref() != Some("true") {
                 all.retain(|user| user["deactivatedAt"].is_null());
             }
         }
         "postings" => {
-            asked.only(&["limit", "offset", "confidentiality"]);
-            leave_out_confidential(asked, &mut all);
+            request.only(&["limit", "offset", "confidentiality"]);
+            leave_out_confidential(request, &mut all);
         }
         _ => return None,
     }
-    let start = match asked.parameter("offset") {
+    let start = match request.parameter("offset") {
         None => 0,
         Some(token) => {
             let place = token.strip_prefix("tok%").and_then(|place| place.parse().ok());
@@ -73,9 +73,9 @@ fn answers(asked: &Asked<'_>) -> Option<ResponseTemplate> {
             place
         }
     };
-    let limit = asked.number("limit").unwrap_or(100);
-    asked.demand(limit <= 100, "limit is 100 at most");
-    let data = stage::part(&all, start, limit);
+    let limit = request.number("limit").unwrap_or(100);
+    request.require(limit <= 100, "limit is 100 at most");
+    let data = fake_provider::part(&all, start, limit);
     let end = start + data.len();
     let mut body = json!({ "data": data, "hasNext": end < all.len() });
     if end < all.len() {
@@ -84,9 +84,9 @@ fn answers(asked: &Asked<'_>) -> Option<ResponseTemplate> {
     ok(&body)
 }
 
-/// "confidentiality: … If unspecified, defaults to non-confidential", as the parameters of both lists are described.
-fn leave_out_confidential(asked: &Asked<'_>, all: &mut Vec<Json>) {
-    if asked.parameter("confidentiality").as_deref() != Some("all") {
+/// "confidentiality: … If unspecified, defaults to non-confidential", says the documentation of both lists.
+fn leave_out_confidential(request: &ReceivedRequest<'_>, all: &mut Vec<Json>) {
+    if request.parameter("confidentiality").as_deref() != Some("all") {
         all.retain(|record| record["confidentiality"] != "confidential");
     }
 }
@@ -111,22 +111,22 @@ fn opportunity(number: i64, updated: i64) -> Json {
     })
 }
 
-async fn with_opportunities() -> Stage {
-    let stage = Stage::of(lever()).await;
-    stage.shelve("opportunities", |list| {
+async fn with_opportunities() -> Setup {
+    let setup = Setup::of(lever()).await;
+    setup.change_records("opportunities", |list| {
         list.extend((0..350).map(|n| opportunity(n, NOW_MILLIS - 60_000 - n * 3_600_000)));
         list.extend((350..400).map(|n| opportunity(n, NOW_MILLIS - n * DAY)));
     });
-    stage
+    setup
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn opportunities_and_their_later_changes_are_read() {
-    let stage = with_opportunities().await;
-    stage.connect().await;
-    let rows = stage.rows("opportunities").await;
+    let setup = with_opportunities().await;
+    setup.connect().await;
+    let rows = setup.rows("opportunities").await;
     assert_eq!((rows.len(), &rows[0]["name"]), (400, &json!("Person 0")));
-    let row = stage.row("opportunities", "name", &json!("Person 7")).await;
+    let row = setup.row("opportunities", "name", &json!("Person 7")).await;
     assert_eq!(
         (
             &row["updated_at"],
@@ -141,7 +141,7 @@ async fn opportunities_and_their_later_changes_are_read() {
             &json!("00922a60-7c15-422b-b086-f62000824fd7")
         )
     );
-    let pages = stage.queries("/v1/opportunities").await;
+    let pages = setup.queries("/v1/opportunities").await;
     for token in ["offset=tok%25100", "offset=tok%25200", "offset=tok%25300"] {
         assert!(
             pages.iter().any(|page| page.contains(token)),
@@ -149,16 +149,16 @@ async fn opportunities_and_their_later_changes_are_read() {
         );
     }
 
-    stage.change("opportunities", "name", &json!("Person 390"), |record| {
+    setup.change("opportunities", "name", &json!("Person 390"), |record| {
         record["archived"] = json!({ "reason": "63dd55b2", "archivedAt": NOW_MILLIS + 30_000 });
         record["updatedAt"] = json!(NOW_MILLIS + 30_000);
     });
-    stage.shelve("opportunities", |list| {
+    setup.change_records("opportunities", |list| {
         list.push(opportunity(9_000, NOW_MILLIS + 60_000));
     });
-    stage.pass(Duration::from_mins(17)).await;
-    assert_eq!(stage.rows("opportunities").await.len(), 401);
-    let row = stage.row("opportunities", "name", &json!("Person 390")).await;
+    setup.advance_and_run(Duration::from_mins(17)).await;
+    assert_eq!(setup.rows("opportunities").await.len(), 401);
+    let row = setup.row("opportunities", "name", &json!("Person 390")).await;
     assert_eq!(
         (&row["archived_reason"], &row["archived_at"]),
         (&json!("63dd55b2"), &json!("2026-11-04T12:00:30Z"))
@@ -167,8 +167,8 @@ async fn opportunities_and_their_later_changes_are_read() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postings_and_users_are_kept_equal_to_the_account() {
-    let stage = Stage::of(lever()).await;
-    stage.shelve("postings", |list| {
+    let setup = Setup::of(lever()).await;
+    setup.change_records("postings", |list| {
         list.extend((0..210).map(|n| {
             json!({
                 "id": format!("posting-{n}"), "text": "Engineer", "state": "published", "createdAt": NOW_MILLIS - n, "updatedAt": NOW_MILLIS,
@@ -177,46 +177,46 @@ async fn postings_and_users_are_kept_equal_to_the_account() {
             })
         }));
     });
-    stage.shelve("users", |list| {
+    setup.change_records("users", |list| {
         list.extend([
             json!({ "id": "u1", "name": "Chandler", "email": "c@example.com", "accessRole": "super admin", "createdAt": NOW_MILLIS, "deactivatedAt": null }),
             json!({ "id": "u2", "name": "Rachel", "email": "r@example.com", "accessRole": "interviewer", "createdAt": NOW_MILLIS, "deactivatedAt": NOW_MILLIS }),
         ]);
     });
-    stage.connect().await;
-    assert_eq!(stage.rows("postings").await.len(), 210);
-    let row = stage.row("postings", "id", &json!("posting-9")).await;
+    setup.connect().await;
+    assert_eq!(setup.rows("postings").await.len(), 210);
+    let row = setup.row("postings", "id", &json!("posting-9")).await;
     assert_eq!(
         (&row["title"], &row["team"], &row["department"]),
         (&json!("Engineer"), &json!("Platform"), &Json::Null)
     );
-    let row = stage.row("users", "id", &json!("u2")).await;
+    let row = setup.row("users", "id", &json!("u2")).await;
     assert_eq!(row["deactivated_at"], "2026-11-04T12:00:00Z");
 
-    stage.change("postings", "id", &json!("posting-9"), |posting| {
+    setup.change("postings", "id", &json!("posting-9"), |posting| {
         posting["state"] = json!("closed");
     });
-    stage.shelve("postings", |list| {
+    setup.change_records("postings", |list| {
         list.retain(|posting| posting["id"] != "posting-8");
     });
-    stage.pass(Duration::from_mins(62)).await;
-    assert_eq!(stage.rows("postings").await.len(), 209);
+    setup.advance_and_run(Duration::from_mins(62)).await;
+    assert_eq!(setup.rows("postings").await.len(), 209);
     assert_eq!(
-        stage.row("postings", "id", &json!("posting-9")).await["state"],
+        setup.row("postings", "id", &json!("posting-9")).await["state"],
         "closed"
     );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_key_is_refused_and_one_for_opportunities_alone_is_accepted() {
-    let stage = Stage::of(lever()).await;
-    let told = stage.refusal(&json!({ "apiKey": "bad" })).await;
+    let setup = Setup::of(lever()).await;
+    let told = setup.refusal(&json!({ "apiKey": "bad" })).await;
     assert!(told.contains("Unauthorized"), "{told}");
 
-    stage.first_answer(error(403, "Forbidden", "Forbidden"));
-    stage.try_to_connect(&json!({})).await.expect(201);
+    setup.respond_next(error(403, "Forbidden", "Forbidden"));
+    setup.try_to_connect(&json!({})).await.expect(201);
     assert_eq!(
-        stage
+        setup
             .queries_to_connect("/v1/opportunities")
             .await
             .first()
@@ -227,15 +227,15 @@ async fn a_wrong_key_is_refused_and_one_for_opportunities_alone_is_accepted() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rate_limited_requests_are_retried() {
-    let stage = with_opportunities().await;
-    stage.try_to_connect(&json!({})).await.expect(201);
-    stage.first_answer(error(
+    let setup = with_opportunities().await;
+    setup.try_to_connect(&json!({})).await.expect(201);
+    setup.respond_next(error(
         429,
         "TooManyRequests",
         "Your account has exceeded the rate limit.",
     ));
-    stage.run_due().await;
-    // Lever does not say how long: the random wait of every call.
-    let _ = stage.waited();
-    assert_eq!(stage.rows("opportunities").await.len(), 400);
+    setup.run_due().await;
+    // Lever does not say how long to wait, so the usual backoff applies.
+    let _ = setup.waited();
+    assert_eq!(setup.rows("opportunities").await.len(), 400);
 }

@@ -1,4 +1,4 @@
-//! Mailgun: lists that end with an empty page, and syncs that wait for a domain.
+//! Mailgun: lists that end with an empty page, and syncs that need a domain before they start.
 //!
 //! Source of the shapes: the API reference, <https://documentation.mailgun.com/docs/mailgun/api-reference/send/mailgun/domains> and, for lists of addresses,
 //! `/bounces`, `/complaints` and `/unsubscribe` beside it.
@@ -8,49 +8,49 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 use wiremock::ResponseTemplate;
 
-use crate::stage::{Asked, Play, Stage, answer, ok, part};
+use crate::fake_provider::{FakeProvider, ReceivedRequest, Setup, ok, part, response};
 
 /// `api:key-good` in Base64.
 const GOOD: &str = "Basic YXBpOmtleS1nb29k";
 
-fn mailgun() -> Play {
-    Play {
+fn mailgun() -> FakeProvider {
+    FakeProvider {
         provider: "mailgun",
         fields: json!({ "apiKey": "key-good", "domain": "mg.example.com", "hostname": "api.eu.mailgun.net" }),
         authorization: ("authorization", GOOD.to_owned()),
-        refusal: answer(401, &json!({ "message": "Invalid private key" })),
-        answers,
+        refusal: response(401, &json!({ "message": "Invalid private key" })),
+        respond,
     }
 }
 
-fn answers(asked: &Asked<'_>) -> Option<ResponseTemplate> {
-    match asked.path() {
+fn respond(request: &ReceivedRequest<'_>) -> Option<ResponseTemplate> {
+    match request.path() {
         "/v4/domains" => {
-            asked.only(&["limit", "skip", "sort"]);
-            let domains = asked.shelf("domains");
+            request.only(&["limit", "skip", "sort"]);
+            let domains = request.records("domains");
             let shown = part(
                 &domains,
-                asked.number("skip").unwrap_or(0),
-                asked.number("limit").unwrap_or(100),
+                request.number("skip").unwrap_or(0),
+                request.number("limit").unwrap_or(100),
             );
             ok(&json!({ "total_count": domains.len(), "items": shown }))
         }
-        "/v3/mg.example.com/bounces" => addresses(asked, "bounces"),
-        "/v3/mg.example.com/complaints" => addresses(asked, "complaints"),
-        "/v3/mg.example.com/unsubscribes" => addresses(asked, "unsubscribes"),
+        "/v3/mg.example.com/bounces" => addresses(request, "bounces"),
+        "/v3/mg.example.com/complaints" => addresses(request, "complaints"),
+        "/v3/mg.example.com/unsubscribes" => addresses(request, "unsubscribes"),
         _ => None,
     }
 }
 
-/// A page after an address. There is always a next one.
-fn addresses(asked: &Asked<'_>, shelf: &str) -> Option<ResponseTemplate> {
-    asked.only(&["limit", "page", "address"]);
-    asked.demand(
-        matches!(asked.number("limit"), Some(1 | 1_000)),
+/// Returns the page after an address. There is always a next one.
+fn addresses(request: &ReceivedRequest<'_>, list_name: &str) -> Option<ResponseTemplate> {
+    request.only(&["limit", "page", "address"]);
+    request.require(
+        matches!(request.number("limit"), Some(1 | 1_000)),
         "the page is as large as may be, or one record",
     );
-    let all = asked.shelf(shelf);
-    let pivot = asked.parameter("address");
+    let all = request.records(list_name);
+    let pivot = request.parameter("address");
     let start = pivot.as_ref().map_or(0, |pivot| {
         1 + all
             .iter()
@@ -65,7 +65,7 @@ fn addresses(asked: &Asked<'_>, shelf: &str) -> Option<ResponseTemplate> {
     let page = |page: &str| {
         format!(
             "https://api.eu.mailgun.net{}?page={page}&address={address}&limit=1000",
-            asked.path()
+            request.path()
         )
     };
     ok(
@@ -98,46 +98,46 @@ fn bounce(number: u32) -> Json {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn domains_are_kept_equal() {
-    let stage = Stage::of(mailgun()).await;
-    stage.shelve("domains", |list| list.extend((0..2_100).map(domain)));
-    stage.connect().await;
-    assert_eq!(stage.rows("domains").await.len(), 2_100);
-    let row = stage.row("domains", "name", &json!("d0007.example.com")).await;
+    let setup = Setup::of(mailgun()).await;
+    setup.change_records("domains", |list| list.extend((0..2_100).map(domain)));
+    setup.connect().await;
+    assert_eq!(setup.rows("domains").await.len(), 2_100);
+    let row = setup.row("domains", "name", &json!("d0007.example.com")).await;
     assert_eq!(
         (&row["state"], &row["require_tls"], &row["created_at"]),
         (&json!("active"), &json!(true), &json!("2013-07-10T19:26:52Z"))
     );
-    assert_eq!(stage.queries("/v4/domains").await.len(), 3);
+    assert_eq!(setup.queries("/v4/domains").await.len(), 3);
     assert!(
-        stage.queries("/v3/mg.example.com/bounces").await.is_empty(),
+        setup.queries("/v3/mg.example.com/bounces").await.is_empty(),
         "not started"
     );
 
-    stage.shelve("domains", |list| list.truncate(2_099));
-    stage.change("domains", "name", &json!("d0007.example.com"), |domain| {
+    setup.change_records("domains", |list| list.truncate(2_099));
+    setup.change("domains", "name", &json!("d0007.example.com"), |domain| {
         domain["state"] = json!("disabled");
     });
-    stage.pass(Duration::from_mins(67)).await;
-    assert_eq!(stage.rows("domains").await.len(), 2_099);
+    setup.advance_and_run(Duration::from_mins(67)).await;
+    assert_eq!(setup.rows("domains").await.len(), 2_099);
     assert_eq!(
-        stage.row("domains", "name", &json!("d0007.example.com")).await["state"],
+        setup.row("domains", "name", &json!("d0007.example.com")).await["state"],
         "disabled"
     );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn unsubscribes_are_kept_equal() {
-    let stage = Stage::of(mailgun()).await;
+    let setup = Setup::of(mailgun()).await;
     let unsubscribe = |address: &str, tag: &str| json!({ "address": address, "tags": [tag], "created_at": "Thu, 13 Oct 2011 18:02:00 UTC" });
-    stage.shelve("unsubscribes", |list| {
+    setup.change_records("unsubscribes", |list| {
         list.extend([
             unsubscribe("alice@example.com", "*"),
             unsubscribe("bob@example.com", "newsletter"),
         ]);
     });
-    stage.connect().await;
-    stage.start("mailgun-unsubscribes").await;
-    let row = stage
+    setup.connect().await;
+    setup.start("mailgun-unsubscribes").await;
+    let row = setup
         .row("unsubscribes", "address", &json!("bob@example.com"))
         .await;
     assert_eq!(
@@ -145,43 +145,43 @@ async fn unsubscribes_are_kept_equal() {
         (&json!(["newsletter"]), &json!("2011-10-13T18:02:00Z"))
     );
 
-    stage.shelve("unsubscribes", |list| list.truncate(1));
-    stage.pass(Duration::from_mins(67)).await;
-    assert_eq!(stage.rows("unsubscribes").await.len(), 1);
+    setup.change_records("unsubscribes", |list| list.truncate(1));
+    setup.advance_and_run(Duration::from_mins(67)).await;
+    assert_eq!(setup.rows("unsubscribes").await.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_list_of_addresses_ends_with_an_empty_page() {
-    let stage = Stage::of(mailgun()).await;
-    stage.shelve("bounces", |list| list.extend((0..2_500).map(bounce)));
-    stage.connect().await;
-    stage.start("mailgun-bounces").await;
-    assert_eq!(stage.rows("bounces").await.len(), 2_500);
-    let row = stage.row("bounces", "address", &json!("00042@example.org")).await;
+    let setup = Setup::of(mailgun()).await;
+    setup.change_records("bounces", |list| list.extend((0..2_500).map(bounce)));
+    setup.connect().await;
+    setup.start("mailgun-bounces").await;
+    assert_eq!(setup.rows("bounces").await.len(), 2_500);
+    let row = setup.row("bounces", "address", &json!("00042@example.org")).await;
     assert_eq!(
         (&row["code"], &row["created_at"]),
         (&json!("550"), &json!("2011-10-21T11:02:55Z"))
     );
-    assert_eq!(stage.queries("/v3/mg.example.com/bounces").await.len(), 4);
+    assert_eq!(setup.queries("/v3/mg.example.com/bounces").await.len(), 4);
 
-    stage.shelve("bounces", |list| {
+    setup.change_records("bounces", |list| {
         list.retain(|bounce| bounce["address"] != "00042@example.org");
     });
-    stage.first_answer(answer(429, &json!({ "message": "Too many requests" })));
-    stage.pass(Duration::from_mins(67)).await;
-    stage.waited();
-    assert_eq!(stage.rows("bounces").await.len(), 2_499);
+    setup.respond_next(response(429, &json!({ "message": "Too many requests" })));
+    setup.advance_and_run(Duration::from_mins(67)).await;
+    setup.waited();
+    assert_eq!(setup.rows("bounces").await.len(), 2_499);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_key_is_refused_with_advice() {
-    let stage = Stage::of(mailgun()).await;
-    let told = stage.refusal(&json!({ "apiKey": "key-bad" })).await;
+    let setup = Setup::of(mailgun()).await;
+    let told = setup.refusal(&json!({ "apiKey": "key-bad" })).await;
     assert!(
         told.contains("Invalid private key") && told.contains("other region"),
         "{told}"
     );
-    let reply = stage
+    let reply = setup
         .try_to_connect(&json!({ "hostname": "api.example.com" }))
         .await
         .expect(400);

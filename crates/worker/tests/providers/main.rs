@@ -1,9 +1,9 @@
-//! Each built-in provider file against a server that answers as the provider's documentation shows.
+//! Each built-in provider file against a server that responds like the provider's documentation shows.
 //!
-//! The rows are the same on either database, so SQLite serves; the engine's own tests and one of these run on both.
+//! The rows are the same on both databases, so these tests use SQLite; the engine's tests and one of these run on both.
 
 #[cfg(test)]
-mod stage;
+mod fake_provider;
 
 #[cfg(test)]
 mod activecampaign;

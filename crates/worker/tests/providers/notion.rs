@@ -7,40 +7,40 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 use wiremock::ResponseTemplate;
 
-use crate::stage::{self, Asked, Play, Stage, answer, ok};
+use crate::fake_provider::{self, FakeProvider, ReceivedRequest, Setup, ok, response};
 
-fn notion() -> Play {
-    Play {
+fn notion() -> FakeProvider {
+    FakeProvider {
         provider: "notion",
         fields: json!({ "apiKey": "ntn_good" }),
         authorization: ("authorization", "Bearer ntn_good".to_owned()),
         refusal: error(401, "unauthorized", "API token is invalid."),
-        answers,
+        respond,
     }
 }
 
 fn error(status: u16, code: &str, message: &str) -> ResponseTemplate {
-    answer(
+    response(
         status,
         &json!({ "object": "error", "status": status, "code": code, "message": message, "request_id": "8b2d" }),
     )
 }
 
-/// A page, as <https://developers.notion.com/reference/intro#pagination> tells.
-fn answers(asked: &Asked<'_>) -> Option<ResponseTemplate> {
-    asked.demand(
-        asked.header("notion-version") == Some("2022-06-28"),
+/// Returns a page; see <https://developers.notion.com/reference/intro#pagination>.
+fn respond(request: &ReceivedRequest<'_>) -> Option<ResponseTemplate> {
+    request.require(
+        request.header("notion-version") == Some("2022-06-28"),
         "which version",
     );
-    if asked.path() == "/v1/users/me" {
+    if request.path() == "/v1/users/me" {
         return ok(&json!({ "object": "user", "id": "16d8", "type": "bot", "bot": {} }));
     }
-    if asked.path() != "/v1/users" {
+    if request.path() != "/v1/users" {
         return None;
     }
-    asked.only(&["start_cursor", "page_size"]);
-    let all = asked.shelf("users");
-    let start = asked
+    request.only(&["start_cursor", "page_size"]);
+    let all = request.records("users");
+    let start = request
         .parameter("start_cursor")
         .map_or(Some(0), |cursor| all.iter().position(|user| user["id"] == cursor));
     let Some(start) = start else {
@@ -50,9 +50,9 @@ fn answers(asked: &Asked<'_>) -> Option<ResponseTemplate> {
             "The start_cursor provided is invalid.",
         ));
     };
-    let size = asked.number("page_size").unwrap_or(100);
-    asked.demand(size <= 100, "page_size is 100 at most");
-    let results = stage::part(&all, start, size);
+    let size = request.number("page_size").unwrap_or(100);
+    request.require(size <= 100, "page_size is 100 at most");
+    let results = fake_provider::part(&all, start, size);
     let next = all.get(start + results.len()).map(|user| user["id"].clone());
     ok(
         &json!({ "object": "list", "results": results, "has_more": next.is_some(), "next_cursor": next, "type": "user" }),
@@ -70,9 +70,9 @@ fn person(number: usize) -> Json {
     })
 }
 
-async fn with_users() -> Stage {
-    let stage = Stage::of(notion()).await;
-    stage.shelve("users", |users| {
+async fn with_users() -> Setup {
+    let setup = Setup::of(notion()).await;
+    setup.change_records("users", |users| {
         users.extend((0..249).map(person));
         users.push(json!({
             "object": "user", "id": "9a3b", "type": "bot", "name": "Robot",
@@ -80,22 +80,22 @@ async fn with_users() -> Stage {
             "bot": { "owner": { "type": "workspace", "workspace": true } },
         }));
     });
-    stage
+    setup
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn users_are_kept_equal_to_the_workspace() {
-    let stage = with_users().await;
-    stage.connect().await;
-    assert_eq!(stage.rows("users").await.len(), 250);
-    let row = stage.row("users", "name", &json!("Person 7")).await;
+    let setup = with_users().await;
+    setup.connect().await;
+    assert_eq!(setup.rows("users").await.len(), 250);
+    let row = setup.row("users", "name", &json!("Person 7")).await;
     assert_eq!(
         (&row["email"], &row["type"], &row["avatar_url"]),
         (&json!("7@example.org"), &json!("person"), &Json::Null)
     );
-    let robot = stage.row("users", "id", &json!("9a3b")).await;
+    let robot = setup.row("users", "id", &json!("9a3b")).await;
     assert_eq!((&robot["email"], &robot["type"]), (&Json::Null, &json!("bot")));
-    let pages = stage.queries("/v1/users").await;
+    let pages = setup.queries("/v1/users").await;
     assert_eq!(
         pages,
         [
@@ -105,26 +105,26 @@ async fn users_are_kept_equal_to_the_workspace() {
         ]
     );
 
-    stage.change("users", "name", &json!("Person 7"), |user| {
+    setup.change("users", "name", &json!("Person 7"), |user| {
         user["person"]["email"] = json!("seven@example.org");
     });
-    stage.shelve("users", |users| users.retain(|user| user["name"] != "Person 8"));
-    stage.pass(Duration::from_mins(62)).await;
-    assert_eq!(stage.rows("users").await.len(), 249);
-    let row = stage.row("users", "name", &json!("Person 7")).await;
+    setup.change_records("users", |users| users.retain(|user| user["name"] != "Person 8"));
+    setup.advance_and_run(Duration::from_mins(62)).await;
+    assert_eq!(setup.rows("users").await.len(), 249);
+    let row = setup.row("users", "name", &json!("Person 7")).await;
     assert_eq!(row["email"], "seven@example.org");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_that_cannot_list_users_is_reported_with_the_needed_capability() {
-    let stage = with_users().await;
-    stage.try_to_connect(&json!({})).await.expect(201);
-    stage.first_answer(error(
+    let setup = with_users().await;
+    setup.try_to_connect(&json!({})).await.expect(201);
+    setup.respond_next(error(
         403,
         "restricted_resource",
         "Insufficient permissions for this endpoint.",
     ));
-    let run = stage.pass_to_failure(Duration::ZERO).await;
+    let run = setup.advance_to_failure(Duration::ZERO).await;
     let hint = run["error"]["hint"].as_str().unwrap();
     assert!(hint.contains("personal access token"), "{hint}");
     assert_eq!(run["error"]["code"], "restricted_resource", "{run:#}");
@@ -132,19 +132,19 @@ async fn a_token_that_cannot_list_users_is_reported_with_the_needed_capability()
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connecting_a_token_that_cannot_list_users_says_so() {
-    let play = Play {
-        answers: |asked| match asked.path() {
+    let fake = FakeProvider {
+        respond: |request| match request.path() {
             "/v1/users" => Some(error(
                 403,
                 "restricted_resource",
                 "Insufficient permissions for this endpoint.",
             )),
-            _ => answers(asked),
+            _ => respond(request),
         },
         ..notion()
     };
-    let stage = Stage::of(play).await;
-    let reply = stage.try_to_connect(&json!({})).await.expect(201).json();
+    let setup = Setup::of(fake).await;
+    let reply = setup.try_to_connect(&json!({})).await.expect(201).json();
     let [unreadable] = reply["unreadable_syncs"].as_array().unwrap().as_slice() else {
         panic!("{reply:#}");
     };
@@ -165,12 +165,12 @@ async fn connecting_a_token_that_cannot_list_users_says_so() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_secret_is_refused() {
-    let stage = Stage::of(notion()).await;
-    let told = stage.refusal(&json!({ "apiKey": "ntn_bad" })).await;
+    let setup = Setup::of(notion()).await;
+    let told = setup.refusal(&json!({ "apiKey": "ntn_bad" })).await;
     assert!(told.contains("API token is invalid"), "{told}");
     assert!(told.contains("Copy it again"), "{told}");
 
-    let reply = stage
+    let reply = setup
         .try_to_connect(&json!({ "apiKey": "bad" }))
         .await
         .expect(400);
@@ -179,15 +179,15 @@ async fn a_wrong_secret_is_refused() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rate_limits_are_waited_out() {
-    let stage = with_users().await;
-    stage.try_to_connect(&json!({})).await.expect(201);
+    let setup = with_users().await;
+    setup.try_to_connect(&json!({})).await.expect(201);
     let refusal = error(
         429,
         "rate_limited",
         "You have been rate limited. Please try again in a few minutes.",
     );
-    stage.first_answer(refusal.insert_header("retry-after", "1"));
-    stage.run_due().await;
-    assert!(stage.waited() >= Duration::from_secs(1));
-    assert_eq!(stage.rows("users").await.len(), 250);
+    setup.respond_next(refusal.insert_header("retry-after", "1"));
+    setup.run_due().await;
+    assert!(setup.waited() >= Duration::from_secs(1));
+    assert_eq!(setup.rows("users").await.len(), 250);
 }

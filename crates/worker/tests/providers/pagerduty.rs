@@ -9,35 +9,35 @@ use domain::Timestamp;
 use serde_json::{Value as Json, json};
 use wiremock::ResponseTemplate;
 
-use crate::stage::{Asked, NOW, Play, Stage, answer, ok, part};
+use crate::fake_provider::{FakeProvider, NOW, ReceivedRequest, Setup, ok, part, response};
 
-fn pagerduty() -> Play {
-    Play {
+fn pagerduty() -> FakeProvider {
+    FakeProvider {
         provider: "pagerduty",
         fields: json!({ "apiKey": "y_NbAkKc66ryYTWUXYEu" }),
         authorization: ("authorization", "Token token=y_NbAkKc66ryYTWUXYEu".to_owned()),
-        refusal: answer(
+        refusal: response(
             401,
             &json!({ "error": { "message": "Unauthorized", "code": 2006 } }),
         ),
-        answers,
+        respond,
     }
 }
 
-fn answers(asked: &Asked<'_>) -> Option<ResponseTemplate> {
-    asked.demand(
-        asked.header("accept") == Some("application/vnd.pagerduty+json;version=2"),
+fn respond(request: &ReceivedRequest<'_>) -> Option<ResponseTemplate> {
+    request.require(
+        request.header("accept") == Some("application/vnd.pagerduty+json;version=2"),
         "which version",
     );
-    match asked.path() {
+    match request.path() {
         "/abilities" => ok(&json!({ "abilities": ["sso", "teams"] })),
-        "/incidents" => incidents(asked),
-        "/services" => page(asked, "services", &asked.shelf("services")),
-        "/users" => page(asked, "users", &asked.shelf("users")),
+        "/incidents" => incidents(request),
+        "/services" => page(request, "services", &request.records("services")),
+        "/users" => page(request, "users", &request.records("users")),
         path => {
             let id = path.strip_prefix("/incidents/")?;
-            let found = asked
-                .shelf("incidents")
+            let found = request
+                .records("incidents")
                 .into_iter()
                 .find(|incident| incident["id"] == id);
             ok(&json!({ "incident": found.unwrap() }))
@@ -49,31 +49,33 @@ fn seconds(text: &str) -> i64 {
     text.parse::<Timestamp>().unwrap().as_micros() / 1_000_000
 }
 
-fn incidents(asked: &Asked<'_>) -> Option<ResponseTemplate> {
-    asked.only(&["sort_by", "since", "until", "limit", "offset"]);
-    asked.demand(
-        asked.parameter("sort_by").as_deref() == Some("created_at:desc"),
+fn incidents(request: &ReceivedRequest<'_>) -> Option<ResponseTemplate> {
+    request.only(&["sort_by", "since", "until", "limit", "offset"]);
+    request.require(
+        request.parameter("sort_by").as_deref() == Some("created_at:desc"),
         "the newest first",
     );
-    let since = seconds(&asked.parameter("since").unwrap());
-    let until = asked.parameter("until").map_or(i64::MAX, |until| seconds(&until));
-    asked.demand(
+    let since = seconds(&request.parameter("since").unwrap());
+    let until = request
+        .parameter("until")
+        .map_or(i64::MAX, |until| seconds(&until));
+    request.require(
         until.min(NOW + 7 * 86_400) - since <= 180 * 86_400,
         "a range is six months wide at most",
     );
     let created = |incident: &Json| seconds(incident["created_at"].as_str().unwrap());
-    let mut found = asked.shelf("incidents");
+    let mut found = request.records("incidents");
     found.retain(|incident| (since..until).contains(&created(incident)));
     found.sort_by_key(|incident| std::cmp::Reverse(created(incident)));
-    page(asked, "incidents", &found)
+    page(request, "incidents", &found)
 }
 
-fn page(asked: &Asked<'_>, name: &str, list: &[Json]) -> Option<ResponseTemplate> {
+fn page(request: &ReceivedRequest<'_>, name: &str, list: &[Json]) -> Option<ResponseTemplate> {
     let (limit, offset) = (
-        asked.number("limit").unwrap(),
-        asked.number("offset").unwrap_or(0),
+        request.number("limit").unwrap(),
+        request.number("offset").unwrap_or(0),
     );
-    asked.demand(
+    request.require(
         limit <= 100 && limit + offset <= 10_000,
         "offset and limit are 10000 at most",
     );
@@ -109,19 +111,19 @@ fn incident(number: i64, created: i64) -> Json {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn incidents_are_read_by_ranges_and_rechecked_until_they_are_resolved() {
-    let stage = Stage::of(pagerduty()).await;
-    stage.shelve("incidents", |list| {
+    let setup = Setup::of(pagerduty()).await;
+    setup.change_records("incidents", |list| {
         list.extend((0..250).map(|n| incident(n, NOW - 60 - n)));
         list.extend((300..330).map(|n| incident(n, NOW - (n - 299) * 50 * 86_400)));
     });
-    stage.change("incidents", "incident_number", &json!(310), |open| {
+    setup.change("incidents", "incident_number", &json!(310), |open| {
         open["status"] = json!("triggered");
     });
-    stage.shelve("services", |list| list.push(json!({ "id": "PIJ90N7", "name": "My Mail Service", "status": "active", "escalation_policy": { "id": "PT20YPA" } })));
-    stage.connect().await;
+    setup.change_records("services", |list| list.push(json!({ "id": "PIJ90N7", "name": "My Mail Service", "status": "active", "escalation_policy": { "id": "PT20YPA" } })));
+    setup.connect().await;
 
-    assert_eq!(stage.rows("incidents").await.len(), 280);
-    let row = stage.row("incidents", "incident_number", &json!(7)).await;
+    assert_eq!(setup.rows("incidents").await.len(), 280);
+    let row = setup.row("incidents", "incident_number", &json!(7)).await;
     assert_eq!(
         (
             &row["id"],
@@ -138,8 +140,8 @@ async fn incidents_are_read_by_ranges_and_rechecked_until_they_are_resolved() {
             &json!("2026-11-04T11:58:53Z")
         )
     );
-    assert_eq!(stage.rows("services").await[0]["escalation_policy_id"], "PT20YPA");
-    let queries = stage.queries("/incidents").await;
+    assert_eq!(setup.rows("services").await[0]["escalation_policy_id"], "PT20YPA");
+    let queries = setup.queries("/incidents").await;
     for offset in ["offset=100", "offset=200"] {
         assert!(
             queries.iter().any(|query| query.ends_with(offset)),
@@ -147,32 +149,32 @@ async fn incidents_are_read_by_ranges_and_rechecked_until_they_are_resolved() {
         );
     }
 
-    stage.change("incidents", "incident_number", &json!(310), |open| {
+    setup.change("incidents", "incident_number", &json!(310), |open| {
         open["status"] = json!("resolved");
     });
-    stage.shelve("services", Vec::clear);
-    let limited = answer(
+    setup.change_records("services", Vec::clear);
+    let limited = response(
         429,
         &json!({ "error": { "message": "Rate Limit Exceeded", "code": 2020 } }),
     );
-    stage.first_answer(
+    setup.respond_next(
         limited
             .insert_header("ratelimit-remaining", "0")
             .insert_header("ratelimit-reset", "1"),
     );
-    stage.pass(Duration::from_mins(67)).await;
-    assert!(stage.waited() >= Duration::from_secs(1));
+    setup.advance_and_run(Duration::from_mins(67)).await;
+    assert!(setup.waited() >= Duration::from_secs(1));
     assert_eq!(
-        stage.row("incidents", "incident_number", &json!(310)).await["status"],
+        setup.row("incidents", "incident_number", &json!(310)).await["status"],
         "resolved"
     );
-    assert!(stage.rows("services").await.is_empty());
+    assert!(setup.rows("services").await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_key_is_refused_with_advice() {
-    let stage = Stage::of(pagerduty()).await;
-    let told = stage.refusal(&json!({ "apiKey": "bad" })).await;
+    let setup = Setup::of(pagerduty()).await;
+    let told = setup.refusal(&json!({ "apiKey": "bad" })).await;
     assert!(
         told.contains("Unauthorized") && told.contains("API Access Keys"),
         "{told}"

@@ -1,4 +1,4 @@
-//! Plivo: pages of twenty by what to skip, the user name in the path, a refusal that is no JSON.
+//! Plivo: pages of twenty by offset, the user name in the path, a refusal that is not JSON.
 //!
 //! Source of the shapes: the API reference, <https://www.plivo.com/docs/numbers/api/account-phone-number#list-all-rented-numbers>.
 
@@ -7,13 +7,13 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 use wiremock::ResponseTemplate;
 
-use crate::stage::{self, Asked, Play, Stage, answer, ok};
+use crate::fake_provider::{self, FakeProvider, ReceivedRequest, Setup, ok, response};
 
 const ID: &str = "MA2025RK4E639VJFZAGV";
 const LIST: &str = "/v1/Account/MA2025RK4E639VJFZAGV/Number/";
 
-fn plivo() -> Play {
-    Play {
+fn plivo() -> FakeProvider {
+    FakeProvider {
         provider: "plivo",
         fields: json!({ "username": ID, "password": "good" }),
         // `MA2025RK4E639VJFZAGV:good`
@@ -24,24 +24,24 @@ fn plivo() -> Play {
         refusal: ResponseTemplate::new(401).set_body_string(
             "Could not verify your access level for that URL.\nYou have to login with proper credentials",
         ),
-        answers,
+        respond,
     }
 }
 
-fn answers(asked: &Asked<'_>) -> Option<ResponseTemplate> {
-    let below = asked.path().strip_prefix("/v1/Account/MA2025RK4E639VJFZAGV/")?;
+fn respond(request: &ReceivedRequest<'_>) -> Option<ResponseTemplate> {
+    let below = request.path().strip_prefix("/v1/Account/MA2025RK4E639VJFZAGV/")?;
     if below.is_empty() {
         return ok(&json!({ "account_type": "standard", "auth_id": ID, "state": "California" }));
     }
-    asked.demand(below == "Number/", "which list");
-    asked.only(&["limit", "offset"]);
-    let all = asked.shelf("numbers");
+    request.require(below == "Number/", "which list");
+    request.only(&["limit", "offset"]);
+    let all = request.records("numbers");
     let (limit, offset) = (
-        asked.number("limit").unwrap_or(20),
-        asked.number("offset").unwrap_or(0),
+        request.number("limit").unwrap_or(20),
+        request.number("offset").unwrap_or(0),
     );
-    asked.demand(limit <= 20, "limit is 20 at most");
-    let objects = stage::part(&all, offset, limit);
+    request.require(limit <= 20, "limit is 20 at most");
+    let objects = fake_provider::part(&all, offset, limit);
     let end = offset + objects.len();
     let next = (end < all.len()).then(|| format!("{LIST}?limit={limit}&offset={end}"));
     ok(&json!({
@@ -70,19 +70,19 @@ fn number(number: u64) -> Json {
     })
 }
 
-async fn with_numbers() -> Stage {
-    let stage = Stage::of(plivo()).await;
-    stage.shelve("numbers", |numbers| numbers.extend((0..50).map(number)));
-    stage
+async fn with_numbers() -> Setup {
+    let setup = Setup::of(plivo()).await;
+    setup.change_records("numbers", |numbers| numbers.extend((0..50).map(number)));
+    setup
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn numbers_are_kept_equal_to_the_account() {
-    let stage = with_numbers().await;
-    stage.connect().await;
-    assert_eq!(stage.rows("numbers").await.len(), 50);
+    let setup = with_numbers().await;
+    setup.connect().await;
+    assert_eq!(setup.rows("numbers").await.len(), 50);
     let key = json!("17609915007");
-    let row = stage.row("numbers", "number", &key).await;
+    let row = setup.row("numbers", "number", &key).await;
     assert_eq!(
         (
             &row["monthly_rental_rate"],
@@ -97,29 +97,29 @@ async fn numbers_are_kept_equal_to_the_account() {
             &Json::Null
         )
     );
-    let pages = stage.queries(LIST).await;
+    let pages = setup.queries(LIST).await;
     assert_eq!(
         pages,
         ["limit=20&offset=0", "limit=20&offset=20", "limit=20&offset=40"]
     );
 
-    stage.change("numbers", "number", &key, |number| {
+    setup.change("numbers", "number", &key, |number| {
         number["alias"] = json!("Front desk");
     });
-    stage.shelve("numbers", |numbers| {
+    setup.change_records("numbers", |numbers| {
         numbers.retain(|number| number["number"] != "17609915008");
     });
-    stage.pass(Duration::from_mins(62)).await;
-    assert_eq!(stage.rows("numbers").await.len(), 49);
-    assert_eq!(stage.row("numbers", "number", &key).await["alias"], "Front desk");
+    setup.advance_and_run(Duration::from_mins(62)).await;
+    assert_eq!(setup.rows("numbers").await.len(), 49);
+    assert_eq!(setup.row("numbers", "number", &key).await["alias"], "Front desk");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_token_is_refused() {
-    let stage = Stage::of(plivo()).await;
-    let told = stage.refusal(&json!({ "password": "bad" })).await;
+    let setup = Setup::of(plivo()).await;
+    let told = setup.refusal(&json!({ "password": "bad" })).await;
     assert!(told.contains("401"), "{told}");
-    let reply = stage
+    let reply = setup
         .try_to_connect(&json!({ "username": "me" }))
         .await
         .expect(400);
@@ -128,14 +128,14 @@ async fn a_wrong_token_is_refused() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rate_limited_requests_are_retried() {
-    let stage = with_numbers().await;
-    stage.try_to_connect(&json!({})).await.expect(201);
-    stage.first_answer(answer(
+    let setup = with_numbers().await;
+    setup.try_to_connect(&json!({})).await.expect(201);
+    setup.respond_next(response(
         429,
         &json!({ "api_id": "1", "error": "too many requests" }),
     ));
-    stage.run_due().await;
-    // Plivo does not say how long: the random wait of every call.
-    let _ = stage.waited();
-    assert_eq!(stage.rows("numbers").await.len(), 50);
+    setup.run_due().await;
+    // Plivo does not say how long to wait, so the usual backoff applies.
+    let _ = setup.waited();
+    assert_eq!(setup.rows("numbers").await.len(), 50);
 }

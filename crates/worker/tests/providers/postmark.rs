@@ -1,4 +1,4 @@
-//! Postmark: pages by offset within days, for a search shows 10000 at most.
+//! Postmark: pages by offset within days, because a search shows at most 10000.
 //!
 //! Source of the shapes: the API reference, <https://postmarkapp.com/developer/api/bounce-api#bounces> and
 //! <https://postmarkapp.com/developer/api/messages-api#outbound-message-search>.
@@ -9,42 +9,48 @@ use domain::Timestamp;
 use serde_json::{Value as Json, json};
 use wiremock::ResponseTemplate;
 
-use crate::stage::{Asked, NOW, Play, Stage, answer, ok, part};
+use crate::fake_provider::{FakeProvider, NOW, ReceivedRequest, Setup, ok, part, response};
 
 const TOKEN: &str = "11111111-2222-3333-4444-555555555555";
 
-fn postmark() -> Play {
+fn postmark() -> FakeProvider {
     let refusal = json!({ "ErrorCode": 10, "Message": "The Server Token you provided in the X-Postmark-Server-Token request header was invalid. Please verify that you are using a valid token." });
-    Play {
+    FakeProvider {
         provider: "postmark",
         fields: json!({ "apiKey": TOKEN }),
         authorization: ("x-postmark-server-token", TOKEN.to_owned()),
-        refusal: answer(401, &refusal),
-        answers,
+        refusal: response(401, &refusal),
+        respond,
     }
 }
 
-fn answers(asked: &Asked<'_>) -> Option<ResponseTemplate> {
-    asked.demand(asked.header("accept") == Some("application/json"), "Accept");
-    match asked.path() {
+fn respond(request: &ReceivedRequest<'_>) -> Option<ResponseTemplate> {
+    request.require(request.header("accept") == Some("application/json"), "Accept");
+    match request.path() {
         "/server" => ok(&json!({ "ID": 1, "Name": "Staging" })),
-        "/bounces" => search(asked, "Bounces", "BouncedAt"),
-        "/messages/outbound" => search(asked, "Messages", "ReceivedAt"),
+        "/bounces" => search(request, "Bounces", "BouncedAt"),
+        "/messages/outbound" => search(request, "Messages", "ReceivedAt"),
         _ => None,
     }
 }
 
-/// The newest first, both days included.
-fn search(asked: &Asked<'_>, shelf: &str, date: &str) -> Option<ResponseTemplate> {
-    asked.only(&["count", "offset", "fromdate", "todate", "messagestream"]);
-    let (count, offset) = (asked.number("count").unwrap(), asked.number("offset").unwrap());
-    asked.demand(
+/// Newest first, both days included.
+fn search(request: &ReceivedRequest<'_>, list_name: &str, date: &str) -> Option<ResponseTemplate> {
+    request.only(&["count", "offset", "fromdate", "todate", "messagestream"]);
+    let (count, offset) = (
+        request.number("count").unwrap(),
+        request.number("offset").unwrap(),
+    );
+    request.require(
         count <= 500 && count + offset <= 10_000,
         "a search shows 10000 at most",
     );
-    let (from, to) = (asked.parameter("fromdate").unwrap(), asked.parameter("todate"));
-    let mut found = asked.shelf(shelf);
-    let stream = asked
+    let (from, to) = (
+        request.parameter("fromdate").unwrap(),
+        request.parameter("todate"),
+    );
+    let mut found = request.records(list_name);
+    let stream = request
         .parameter("messagestream")
         .unwrap_or_else(|| "outbound".to_owned());
     found.retain(|record| record["MessageStream"] == *stream);
@@ -53,7 +59,7 @@ fn search(asked: &Asked<'_>, shelf: &str, date: &str) -> Option<ResponseTemplate
         day >= from.as_str() && to.as_deref().is_none_or(|to| day <= to)
     });
     found.sort_by_key(|record| std::cmp::Reverse(record[date].to_string()));
-    ok(&json!({ "TotalCount": found.len(), shelf: part(&found, offset, count) }))
+    ok(&json!({ "TotalCount": found.len(), list_name: part(&found, offset, count) }))
 }
 
 fn time(seconds: i64) -> String {
@@ -87,35 +93,35 @@ fn bounce(number: i64, at: i64) -> Json {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_message_stream_can_be_read() {
-    let play = Play {
+    let fake = FakeProvider {
         fields: json!({ "apiKey": TOKEN, "messageStream": "broadcast" }),
         ..postmark()
     };
-    let stage = Stage::of(play).await;
-    stage.shelve("Bounces", |list| {
+    let setup = Setup::of(fake).await;
+    setup.change_records("Bounces", |list| {
         list.push(bounce(1, NOW - 60));
         let mut broadcast = bounce(2, NOW - 60);
         broadcast["MessageStream"] = json!("broadcast");
         list.push(broadcast);
     });
-    stage.connect().await;
-    let rows = stage.rows("bounces").await;
+    setup.connect().await;
+    let rows = setup.rows("bounces").await;
     assert_eq!((rows.len(), &rows[0]["email"]), (1, &json!("2@example.com")));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bounces_are_read_by_days_and_offset() {
-    let stage = Stage::of(postmark()).await;
-    stage.shelve("Bounces", |list| {
+    let setup = Setup::of(postmark()).await;
+    setup.change_records("Bounces", |list| {
         list.extend((0..1_200).map(|n| bounce(n, NOW - 60 - n)));
         list.extend((2_000..2_100).map(|n| bounce(n, NOW - (n - 1_990) * 86_400)));
     });
-    stage.shelve("Messages", |list| {
+    setup.change_records("Messages", |list| {
         list.push(json!({ "MessageID": "0ac29aee", "MessageStream": "outbound", "Status": "Sent", "Recipients": ["a@example.com"], "Metadata": { "color": "blue" }, "ReceivedAt": "2026-11-03T11:59:00.0000000-05:00" }));
     });
-    stage.connect().await;
+    setup.connect().await;
 
-    let rows = stage.rows("bounces").await;
+    let rows = setup.rows("bounces").await;
     assert_eq!(
         (rows.len(), &rows[0]["email"]),
         (1_300, &json!("0@example.com")),
@@ -135,7 +141,7 @@ async fn bounces_are_read_by_days_and_offset() {
             &json!("2026-11-04T11:59:00Z")
         )
     );
-    let message = &stage.rows("messages").await[0];
+    let message = &setup.rows("messages").await[0];
     assert_eq!(
         (
             &message["recipients"],
@@ -148,7 +154,7 @@ async fn bounces_are_read_by_days_and_offset() {
             &json!("2026-11-03T16:59:00Z")
         )
     );
-    let queries = stage.queries("/bounces").await;
+    let queries = setup.queries("/bounces").await;
     let newest: Vec<_> = queries
         .iter()
         .filter(|query| query.contains("fromdate=2026-11-02"))
@@ -160,27 +166,27 @@ async fn bounces_are_read_by_days_and_offset() {
         "{queries:#?}"
     );
 
-    stage.change("Bounces", "Email", &json!("700@example.com"), |bounce| {
+    setup.change("Bounces", "Email", &json!("700@example.com"), |bounce| {
         bounce["Inactive"] = json!(false);
     });
-    stage.shelve("Bounces", |list| list.push(bounce(9_000, NOW + 60)));
-    stage.first_answer(answer(
+    setup.change_records("Bounces", |list| list.push(bounce(9_000, NOW + 60)));
+    setup.respond_next(response(
         429,
         &json!({ "ErrorCode": 429, "Message": "Rate Limit Exceeded" }),
     ));
-    stage.pass(Duration::from_mins(12)).await;
-    stage.waited();
-    assert_eq!(stage.rows("bounces").await.len(), 1_301);
+    setup.advance_and_run(Duration::from_mins(12)).await;
+    setup.waited();
+    assert_eq!(setup.rows("bounces").await.len(), 1_301);
     assert_eq!(
-        stage.row("bounces", "email", &json!("700@example.com")).await["inactive"],
+        setup.row("bounces", "email", &json!("700@example.com")).await["inactive"],
         false
     );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_token_is_refused_with_advice() {
-    let stage = Stage::of(postmark()).await;
-    let told = stage
+    let setup = Setup::of(postmark()).await;
+    let told = setup
         .refusal(&json!({ "apiKey": "00000000-2222-3333-4444-555555555555" }))
         .await;
     assert!(told.contains("code 10") && told.contains("API Tokens"), "{told}");

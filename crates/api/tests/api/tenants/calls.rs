@@ -1,11 +1,11 @@
-//! How each operation is called in the walk, and what another environment gets from the same call.
+//! How the test sends each operation, and what another environment gets from the same request.
 
 use serde_json::{Value as Json, json};
 use testkit::TestApp;
 
 use crate::actions::{TO, message, trigger, trigger_with};
 
-/// How an operation is called so that it succeeds, and what another environment gets from the same call.
+/// A request that succeeds, and what another environment gets from the same request.
 pub(super) struct Call {
     pub(super) query: &'static str,
     pub(super) body: Option<Json>,
@@ -16,13 +16,13 @@ pub(super) struct Call {
 pub(super) enum Theirs {
     /// An error: the object is not theirs.
     Refused(u16, &'static str),
-    /// This, as everybody does.
+    /// The same response as everyone.
     Always(u16, &'static str),
     /// An empty list under this name.
     Empty(&'static str),
     /// An empty list.
     Bare,
-    /// Something of its own: the call names no object of ours.
+    /// A result of its own: the request names no object of ours.
     Own,
 }
 
@@ -42,7 +42,7 @@ fn with(query: &'static str, body: Json, theirs: Theirs) -> Call {
     }
 }
 
-/// The connection is not there: 400 or 404, as Nango has it for the route.
+/// The connection does not exist: 400 or 404, like Nango's route.
 fn unknown(status: u16) -> Theirs {
     Theirs::Refused(status, "unknown_connection")
 }
@@ -122,7 +122,7 @@ fn syncs(operation: &str, cursor: &str) -> Option<Call> {
 
 fn administration(operation: &str, app: &TestApp) -> Option<Call> {
     Some(match operation {
-        // Environments are the account's: who has its scopes may look after all of them, whichever the key belongs to.
+        // Environments belong to the account: a key with their scopes manages all of them.
         "list_environments"
         | "list_api_keys"
         | "delete_environment"
@@ -180,7 +180,7 @@ fn import_body(app: &TestApp) -> Json {
     })
 }
 
-/// What an action is given by its short route.
+/// Returns the input of an action's short route.
 fn short_route_body(operation: &str, app: &TestApp) -> Json {
     let assets = app.simulator().assets();
     let (from, service) = (&assets.numbers[0], &assets.verify_services[0]);
@@ -199,7 +199,7 @@ fn short_route_body(operation: &str, app: &TestApp) -> Json {
     body
 }
 
-/// Ids of things that the walk's actions are about, by their names in the paths.
+/// Ids of the objects that the actions use, by their names in the paths.
 pub(super) struct Things {
     sent: String,
     scheduled: String,
@@ -227,7 +227,7 @@ impl Things {
         Self {
             sent,
             scheduled,
-            // Last, so that it is not over when it is to be ended.
+            // Created last, so that it is still active when it is ended.
             call: sid("create-call", &call).await,
             action: stored.expect(202).json()["id"].as_str().unwrap().to_owned(),
         }
@@ -251,7 +251,7 @@ impl Things {
     }
 }
 
-/// What takes away what others need comes last, the smaller before the larger.
+/// Deletions come last, the smaller before the larger.
 pub(super) fn rank(operation: &str) -> u8 {
     match operation {
         "delete_variant" | "twilio_delete_message" => 1,
@@ -261,7 +261,7 @@ pub(super) fn rank(operation: &str) -> u8 {
     }
 }
 
-/// The path with its holes filled; two routes that take something away each get their own.
+/// Returns the path with its parameters filled in; two routes that delete something each get their own.
 pub(super) fn fill(operation: &str, path: &str, run: &str, key: &str) -> String {
     let environment = if operation == "delete_environment" {
         "doomed"

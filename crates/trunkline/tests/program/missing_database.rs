@@ -1,9 +1,9 @@
-//! Commands in a folder that has no database: they say so, and leave nothing behind.
+//! Commands in a folder without a database: they say so, and create nothing.
 
-use crate::process::Place;
+use crate::process::Sandbox;
 
-fn files(place: &Place) -> Vec<String> {
-    let entries = std::fs::read_dir(place.path()).unwrap();
+fn files(sandbox: &Sandbox) -> Vec<String> {
+    let entries = std::fs::read_dir(sandbox.path()).unwrap();
     entries
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect()
@@ -23,8 +23,8 @@ fn a_command_without_a_database_says_so_and_creates_nothing() {
         &["worker", "--no-migrate"],
     ];
     for command in commands {
-        let place = Place::new();
-        let ended = place.run(command);
+        let sandbox = Sandbox::new();
+        let ended = sandbox.run(command);
         assert_eq!(ended.status.code(), Some(2), "{command:?}: {}", ended.err);
         assert!(
             ended.err.contains("there is no database here")
@@ -33,22 +33,22 @@ fn a_command_without_a_database_says_so_and_creates_nothing() {
             "{command:?}: {}",
             ended.err
         );
-        assert_eq!(files(&place), Vec::<String>::new(), "{command:?}");
+        assert_eq!(files(&sandbox), Vec::<String>::new(), "{command:?}");
     }
 }
 
 #[test]
 fn a_configured_database_that_does_not_exist_is_named_in_the_error() {
-    let mut place = Place::new();
-    place.set("TRUNKLINE_DATABASE__URL", "sqlite://elsewhere/mine.db");
-    let ended = place.run(&["environments", "list"]);
+    let mut sandbox = Sandbox::new();
+    sandbox.set("TRUNKLINE_DATABASE__URL", "sqlite://elsewhere/mine.db");
+    let ended = sandbox.run(&["environments", "list"]);
     assert!(ended.err.contains("elsewhere/mine.db"), "{}", ended.err);
-    assert_eq!(files(&place), Vec::<String>::new());
+    assert_eq!(files(&sandbox), Vec::<String>::new());
 }
 
 #[test]
 fn commands_that_need_no_database_do_not_create_one() {
-    let place = Place::new();
+    let sandbox = Sandbox::new();
     for command in [
         &["providers", "list"][..],
         &["config"],
@@ -57,15 +57,15 @@ fn commands_that_need_no_database_do_not_create_one() {
         &["help"],
         &["completion", "bash"],
     ] {
-        place.succeed(command);
-        assert_eq!(files(&place), Vec::<String>::new(), "{command:?}");
+        sandbox.succeed(command);
+        assert_eq!(files(&sandbox), Vec::<String>::new(), "{command:?}");
     }
 }
 
 #[test]
 fn migrate_creates_a_database_that_other_commands_then_find() {
-    let place = Place::new();
-    place.succeed(&["migrate"]);
-    let listed = place.succeed(&["environments", "list"]);
+    let sandbox = Sandbox::new();
+    sandbox.succeed(&["migrate"]);
+    let listed = sandbox.succeed(&["environments", "list"]);
     assert_eq!(listed, "environment\tcreated\n");
 }

@@ -1,4 +1,4 @@
-//! A gateway and its document, and what sends an operation as the document shows it.
+//! Sends operations of the document with their own examples.
 
 use registry::Registry;
 use reqwest::Method;
@@ -7,7 +7,7 @@ use testkit::{AppBuilder, Dialect, Reply, TestApp};
 use wiremock::matchers::{any, method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-/// The provider that the document's examples speak of.
+/// The provider that the document's examples use.
 const ACME: &str = r#"
 display_name: Acme
 auth_mode: AUTH
@@ -39,31 +39,31 @@ actions:
     request: { method: POST, path: /messages, json: { to: "${input.to}", from: "${input.from}", body: "${input.body}" } }
 "#;
 
-/// Whether the operation cannot be sent without the parameter.
+/// Returns whether the operation requires the parameter.
 pub(crate) fn is_required(parameter: &Json) -> bool {
     parameter["required"] == json!(true)
 }
 
-/// What is wrong with the response to an operation's own example; none if it is one of success that the document describes.
+/// Returns what is wrong with the response to an operation's example; none if it is a documented success.
 pub(crate) fn unlike(operation: &Json, reply: &Reply) -> Option<String> {
     let responses = operation["responses"].as_object().unwrap();
     let documented = responses.contains_key(&reply.status.to_string());
-    // Two operations of Nango's are there to be refused.
+    // Two operations of Nango's API always refuse.
     let good = responses.keys().any(|status| status.starts_with('2'));
     let right = documented && good == (200..300).contains(&reply.status);
     let id = operation["operationId"].as_str().unwrap();
     (!right).then(|| format!("{id}: {} {}", reply.status, reply.text))
 }
 
-pub(crate) struct Stage {
+pub(crate) struct Sender {
     pub(crate) app: TestApp,
     pub(crate) document: Json,
     _server: MockServer,
 }
 
-impl Stage {
-    /// With the provider Acme beside the built-in ones.
-    pub(crate) async fn set(dialect: Dialect, auth: &str, header: &str) -> Option<Self> {
+impl Sender {
+    /// With the built-in providers and Acme.
+    pub(crate) async fn with_acme(dialect: Dialect, auth: &str, header: &str) -> Option<Self> {
         let server = MockServer::start().await;
         let record = json!({ "id": "m_1", "created_at": "2026-11-01T10:00:00Z", "status": "delivered" });
         let list = ResponseTemplate::new(200).set_body_json(json!({ "items": [record] }));
@@ -81,10 +81,10 @@ impl Stage {
         Self::start(dialect, registry, server).await
     }
 
-    /// With the built-in providers, all played by one server that accepts every request.
-    pub(crate) async fn of_built_in(dialect: Dialect) -> Option<Self> {
+    /// With the built-in providers, for which one server accepts every request.
+    pub(crate) async fn with_built_in(dialect: Dialect) -> Option<Self> {
         let server = MockServer::start().await;
-        // What lists and actions of the files read: empty lists and an id; and the one check, that an account is active.
+        // What lists and actions of the files read: empty lists, an id, and the status of an account.
         let response = json!({ "id": "1", "sid": "SM00000000000000000000000000000000", "status": "active",
             "incoming_phone_numbers": [], "available_phone_numbers": [], "usage_records": [] });
         let all = ResponseTemplate::new(200).set_body_json(response);
@@ -116,7 +116,7 @@ impl Stage {
         })
     }
 
-    /// The example of a schema, or one put together of those of its parts.
+    /// Returns the example of a schema, or one built from those of its parts.
     pub(crate) fn sample(&self, schema: &Json) -> Json {
         let schema = self.resolve(schema);
         for word in ["example", "const", "default"] {
@@ -150,7 +150,7 @@ impl Stage {
             _ => {
                 let required = schema["required"].as_array().into_iter().flatten();
                 let required: Vec<&str> = required.map(|name| name.as_str().unwrap()).collect();
-                // What may be left out is shown if it has an example of its own.
+                // An optional property is sent if it has an example.
                 let shown = |part: &Json| part.get("example").or_else(|| part.get("examples")).is_some();
                 let properties = schema["properties"].as_object().into_iter().flatten();
                 let chosen =
@@ -161,7 +161,7 @@ impl Stage {
         }
     }
 
-    /// What must be there before any operation; deletions may have taken it away.
+    /// Creates what an operation needs; an earlier deletion may have removed it.
     async fn prepare(&self, id: &str) {
         let admin = self.app.admin();
         let credentials = if self.basic() {
@@ -191,7 +191,7 @@ impl Stage {
         made.json()["data"]["token"].as_str().unwrap().to_owned()
     }
 
-    /// What the server alone knows, by operation and name.
+    /// Returns a value that only the server knows, by operation and name.
     async fn known(&self, id: &str, name: &str) -> Option<String> {
         let admin = self.app.admin();
         let text = |value: &Json| value.as_str().unwrap().to_owned();
@@ -225,7 +225,7 @@ impl Stage {
         })
     }
 
-    /// The body that the document shows for the operation, if it has one.
+    /// Returns the example body of the operation, if it has one.
     pub(crate) async fn body(&self, operation: &Json) -> Option<Json> {
         let content = self
             .resolve(&operation["requestBody"])
@@ -239,7 +239,7 @@ impl Stage {
         Some(body)
     }
 
-    /// Sends the operation with the parameters that `wanted` picks, as the document shows them.
+    /// Sends the operation with the example parameters that `wanted` picks.
     pub(crate) async fn send(
         &self,
         verb: &Method,
@@ -299,7 +299,7 @@ impl Stage {
         feed["records"][0]["_nango_metadata"]["cursor"].clone()
     }
 
-    /// Sends the operations that `wanted` picks. Returns those whose response is not what the document says.
+    /// Sends the operations that `wanted` picks. Returns those whose response does not match the document.
     pub(crate) async fn walk(&self, wanted: impl Fn(&str, &str) -> bool) -> (usize, Vec<String>) {
         let (mut sent, mut wrong) = (0, Vec::new());
         for (path, item) in self.document["paths"].as_object().unwrap() {

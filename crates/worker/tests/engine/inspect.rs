@@ -1,4 +1,4 @@
-//! What these tests ask of the app: its runs, its rows past the living ones, and what the provider was asked.
+//! What these tests read: runs, rows including deleted ones, and the requests that the provider got.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,12 +11,12 @@ use store::records::{self, ChangeQuery};
 use testkit::{AppBuilder, TestApp, wait_until};
 use twilio_sim::RequestEntry;
 
-/// The body that selects every sync of the connection.
+/// Returns a body that selects every sync of the connection.
 pub(crate) fn select(connection: &str) -> Json {
     json!({ "provider_config_key": "twilio", "connection_id": connection, "syncs": ["twilio-messages"] })
 }
 
-/// All runs, newest first.
+/// Returns all runs, newest first.
 pub(crate) async fn runs(app: &TestApp) -> Vec<Json> {
     let listed = app.admin().get("/sync/runs?limit=1000").await.expect(200);
     listed.json()["runs"].as_array().unwrap().clone()
@@ -26,7 +26,7 @@ pub(crate) async fn newest_run(app: &TestApp) -> Json {
     runs(app).await.remove(0)
 }
 
-/// The sum of a count over all runs.
+/// Returns the sum of a count over all runs.
 pub(crate) async fn total(app: &TestApp, count: &str) -> u64 {
     runs(app)
         .await
@@ -35,7 +35,7 @@ pub(crate) async fn total(app: &TestApp, count: &str) -> u64 {
         .sum()
 }
 
-/// Triggers the sync and lets it run, without time going on.
+/// Triggers the sync and runs it, without moving the clock.
 pub(crate) async fn run_now(app: &TestApp, connection: &str) {
     app.admin()
         .post("/sync/trigger", &select(connection))
@@ -44,7 +44,7 @@ pub(crate) async fn run_now(app: &TestApp, connection: &str) {
     app.run_due().await;
 }
 
-/// Lets a day pass in `steps`, and what is due run after each.
+/// Advances the clock by a day in `steps`, and runs what is due after each.
 pub(crate) async fn pass_a_day(app: &TestApp, steps: u32) {
     for _ in 0..steps {
         app.advance(Duration::from_hours(24) / steps);
@@ -52,7 +52,7 @@ pub(crate) async fn pass_a_day(app: &TestApp, steps: u32) {
     }
 }
 
-/// Waits until the simulator has been asked `more` times from now on.
+/// Waits until the simulator got `more` further requests.
 pub(crate) async fn requests(app: &TestApp, more: u64) {
     let goal = app.simulator().requests().total + more;
     wait_until("the provider gets more requests", async || {
@@ -61,7 +61,7 @@ pub(crate) async fn requests(app: &TestApp, more: u64) {
     .await;
 }
 
-/// The pages of a dated list that were read, each with how often.
+/// Returns the pages of a dated list that were read, and how often each was.
 pub(crate) fn dated_pages(app: &TestApp) -> HashMap<String, usize> {
     let mut pages = HashMap::new();
     let log = app.simulator().requests();
@@ -79,12 +79,12 @@ pub(crate) fn dated_pages(app: &TestApp) -> HashMap<String, usize> {
     pages
 }
 
-/// Every row of the connection's messages, those marked deleted among them, by key.
+/// Returns every row of the connection's messages by key, including those marked deleted.
 pub(crate) async fn all_rows(app: &TestApp, connection: &str) -> HashMap<String, StoredRecord> {
     rows_of(app, "twilio", "twilio-messages", connection).await
 }
 
-/// Every row of a sync of the connection, those marked deleted among them, by key.
+/// Returns every row of a sync by key, including those marked deleted.
 pub(crate) async fn rows_of(
     app: &TestApp,
     provider: &str,
@@ -105,7 +105,7 @@ pub(crate) async fn rows_of(
         .collect()
 }
 
-/// The table of a sync, and the number of the connection whose rows it holds.
+/// Returns the table of a sync and the id of the connection.
 pub(crate) async fn table_of(
     app: &TestApp,
     provider: &str,
@@ -124,7 +124,7 @@ pub(crate) async fn table_of(
     (table, states.unwrap().remove(0).sync.connection)
 }
 
-/// Pages of 50 messages, so that there are many.
+/// An app with pages of 50 messages, so that there are many.
 pub(crate) fn small_pages() -> AppBuilder {
     AppBuilder::default().twilio_file(|file| {
         let changed = file.replace("limit: 1000\n", "limit: 50\n");

@@ -1,8 +1,8 @@
-//! A stage for one provider: a server that answers as its documentation shows, and an app that is connected to it.
+//! A server that responds like a provider's documentation shows, and an app that is connected to it.
 //!
-//! A test file describes its provider by a [`Play`]: the header that authorises, the refusal without it, and the answers. The lists
-//! that are answered from are the stage's shelves, which a test changes while it goes on. What a provider would not understand (an
-//! unknown path, a wrong parameter) is noted as an oddity, and the next [`Stage::run_due`] fails with it.
+//! A test file describes its provider by a [`FakeProvider`]: the authorization header, the refusal without it, and the responses. A
+//! test changes the provider's lists with [`Setup::change_records`]. A request that the provider would not understand (an
+//! unknown path, a wrong parameter) is a violation, and the next [`Setup::run_due`] fails with it.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Range;
@@ -15,36 +15,36 @@ use testkit::{AppBuilder, Dialect, TestApp};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
-/// The clock of every stage begins here, in seconds since 1970: 2026-11-04T12:00:00Z.
+/// When the clock starts, in seconds since 1970: 2026-11-04T12:00:00Z.
 pub(crate) const NOW: i64 = 1_793_793_600;
 /// The name of the connection.
 pub(crate) const CONNECTION: &str = "mine";
 
-/// How a provider answers.
+/// A description of a provider.
 #[derive(Clone)]
-pub(crate) struct Play {
+pub(crate) struct FakeProvider {
     /// Its name.
     pub(crate) provider: &'static str,
-    /// The fields that connect.
+    /// The fields of a valid connect.
     pub(crate) fields: Json,
-    /// The header that authorises, and its value for those fields.
+    /// The authorization header, and its value for those fields.
     pub(crate) authorization: (&'static str, String),
-    /// The documented answer to a call without it.
+    /// The documented response to a request without it.
     pub(crate) refusal: ResponseTemplate,
-    /// The documented answers to the calls that the file may make; `None` for all others.
-    pub(crate) answers: fn(&Asked<'_>) -> Option<ResponseTemplate>,
+    /// Returns the documented response to a request; `None` for requests that the file may not send.
+    pub(crate) respond: fn(&ReceivedRequest<'_>) -> Option<ResponseTemplate>,
 }
 
-/// A call that the provider answers.
-pub(crate) struct Asked<'a> {
+/// A request that the provider got.
+pub(crate) struct ReceivedRequest<'a> {
     request: &'a Request,
-    scene: &'a Scene,
+    state: &'a State,
 }
 
-impl Asked<'_> {
-    /// Scheme, host and port, for whole addresses in an answer.
+impl ReceivedRequest<'_> {
+    /// Scheme, host and port, for absolute URLs in a response.
     pub(crate) fn origin(&self) -> String {
-        // The request's own address does not name the host that was called.
+        // The URL of the request does not have the host.
         format!("http://{}", self.header("host").unwrap())
     }
 
@@ -72,10 +72,10 @@ impl Asked<'_> {
             .and_then(|value| value.to_str().ok())
     }
 
-    /// A list of the stage; empty if the test put nothing there.
-    pub(crate) fn shelf(&self, name: &str) -> Vec<Json> {
-        self.scene
-            .shelves
+    /// The records of a list; empty if the test added none.
+    pub(crate) fn records(&self, name: &str) -> Vec<Json> {
+        self.state
+            .records
             .lock()
             .unwrap()
             .get(name)
@@ -83,17 +83,18 @@ impl Asked<'_> {
             .unwrap_or_default()
     }
 
-    /// Notes an oddity unless `is_so`.
-    pub(crate) fn demand(&self, is_so: bool, what: &str) {
+    /// Records a violation unless `is_so`.
+    pub(crate) fn require(&self, is_so: bool, what: &str) {
         if !is_so {
-            self.scene.note(format!("{what}: {}", self.request.url));
+            self.state
+                .record_violation(format!("{what}: {}", self.request.url));
         }
     }
 
-    /// Notes parameters that the provider does not document.
+    /// Records a violation for each parameter that is not in `known`.
     pub(crate) fn only(&self, known: &[&str]) {
         for name in self.parameters().keys() {
-            self.demand(
+            self.require(
                 known.contains(&name.as_str()),
                 &format!("there is no parameter {name}"),
             );
@@ -101,233 +102,233 @@ impl Asked<'_> {
     }
 }
 
-/// A successful answer.
+/// A successful response.
 #[expect(clippy::unnecessary_wraps, reason = "it is what a play's answers give")]
 pub(crate) fn ok(body: &Json) -> Option<ResponseTemplate> {
-    Some(answer(200, body))
+    Some(response(200, body))
 }
 
-pub(crate) fn answer(status: u16, body: &Json) -> ResponseTemplate {
+pub(crate) fn response(status: u16, body: &Json) -> ResponseTemplate {
     ResponseTemplate::new(status).set_body_json(body)
 }
 
-/// The part of a list that a page shows.
+/// Returns the records of a page.
 pub(crate) fn part(list: &[Json], skip: usize, take: usize) -> Vec<Json> {
     list.iter().skip(skip).take(take).cloned().collect()
 }
 
-/// A page of a list that is counted by `page` and `per_page`, with the next one's address in a `Link` header.
+/// Returns a page by `page` and `per_page`, with the next one in a `Link` header.
 #[expect(clippy::unnecessary_wraps, reason = "it is what a play's answers give")]
-pub(crate) fn linked(asked: &Asked<'_>, origin: &str, list: &[Json]) -> Option<ResponseTemplate> {
+pub(crate) fn linked(request: &ReceivedRequest<'_>, origin: &str, list: &[Json]) -> Option<ResponseTemplate> {
     let (page, size) = (
-        asked.number("page").unwrap_or(1),
-        asked.number("per_page").unwrap_or(30),
+        request.number("page").unwrap_or(1),
+        request.number("per_page").unwrap_or(30),
     );
-    asked.demand(size <= 100, "a page has 100 records at most");
-    let shown = answer(200, &json!(part(list, (page - 1) * size, size)));
+    request.require(size <= 100, "a page has 100 records at most");
+    let shown = response(200, &json!(part(list, (page - 1) * size, size)));
     if page * size >= list.len() {
         return Some(shown);
     }
-    let mut parameters = asked.parameters();
+    let mut parameters = request.parameters();
     parameters.insert("page".to_owned(), (page + 1).to_string());
-    let next = url::Url::parse_with_params(&format!("{origin}{}", asked.path()), &parameters).unwrap();
+    let next = url::Url::parse_with_params(&format!("{origin}{}", request.path()), &parameters).unwrap();
     Some(shown.insert_header(
         "Link",
         format!("<{origin}/>; rel=\"first\", <{next}>; rel=\"next\""),
     ))
 }
 
-/// What the server and the test share.
-struct Scene {
-    play: Play,
-    shelves: Mutex<HashMap<String, Vec<Json>>>,
-    /// Answers that come before the play's own.
+/// State that the server and the test share.
+struct State {
+    fake: FakeProvider,
+    records: Mutex<HashMap<String, Vec<Json>>>,
+    /// Responses that come before those of the provider.
     first: Mutex<VecDeque<ResponseTemplate>>,
-    /// The address that got such an answer, and when.
-    put_off: Mutex<Option<(String, Instant)>>,
+    /// The URL that got such a response, and when.
+    delayed: Mutex<Option<(String, Instant)>>,
     waited: Mutex<Option<Duration>>,
-    oddities: Mutex<Vec<String>>,
+    violations: Mutex<Vec<String>>,
 }
 
-impl Scene {
-    fn note(&self, oddity: String) {
-        self.oddities.lock().unwrap().push(oddity);
+impl State {
+    fn record_violation(&self, violation: String) {
+        self.violations.lock().unwrap().push(violation);
     }
 
-    /// Notes how long the app waited, if this is the call that was put off.
-    fn see(&self, address: &str) {
-        let mut put_off = self.put_off.lock().unwrap();
-        if let Some((_, since)) = put_off.take_if(|(waiting, _)| waiting == address) {
+    /// Measures how long the app waited, if this repeats the delayed request.
+    fn measure_wait(&self, address: &str) {
+        let mut delayed = self.delayed.lock().unwrap();
+        if let Some((_, since)) = delayed.take_if(|(waiting, _)| waiting == address) {
             *self.waited.lock().unwrap() = Some(since.elapsed());
         }
     }
 }
 
-struct Server(Arc<Scene>);
+struct Server(Arc<State>);
 
 impl Respond for Server {
     fn respond(&self, request: &Request) -> ResponseTemplate {
-        let scene = &self.0;
-        let (name, good) = &scene.play.authorization;
+        let state = &self.0;
+        let (name, good) = &state.fake.authorization;
         let given = request.headers.get(*name).and_then(|value| value.to_str().ok());
         if given != Some(good) {
-            return scene.play.refusal.clone();
+            return state.fake.refusal.clone();
         }
-        scene.see(request.url.as_str());
-        if let Some(answer) = scene.first.lock().unwrap().pop_front() {
-            *scene.put_off.lock().unwrap() = Some((request.url.to_string(), Instant::now()));
-            return answer;
+        state.measure_wait(request.url.as_str());
+        if let Some(response) = state.first.lock().unwrap().pop_front() {
+            *state.delayed.lock().unwrap() = Some((request.url.to_string(), Instant::now()));
+            return response;
         }
-        let asked = Asked { request, scene };
         if request.method != wiremock::http::Method::GET {
-            scene.note(format!("{} {}", request.method, request.url));
+            state.record_violation(format!("{} {}", request.method, request.url));
         }
-        (scene.play.answers)(&asked).unwrap_or_else(|| {
-            scene.note(format!("nothing is documented at {}", request.url));
+        let received = ReceivedRequest { request, state };
+        (state.fake.respond)(&received).unwrap_or_else(|| {
+            state.record_violation(format!("nothing is documented at {}", request.url));
             ResponseTemplate::new(404)
         })
     }
 }
 
-/// A provider and an app.
-pub(crate) struct Stage {
+/// A provider and a connected app.
+pub(crate) struct Setup {
     pub(crate) app: TestApp,
     server: MockServer,
-    scene: Arc<Scene>,
-    /// How many requests connecting made.
+    state: Arc<State>,
+    /// How many requests connecting sent.
     connecting: AtomicUsize,
 }
 
-/// Runs `test` on a stage over either database.
-pub(crate) async fn on(dialect: Dialect, play: Play, test: impl AsyncFnOnce(Stage)) {
-    let (builder, server, scene) = set_up(play).await;
+/// Runs `test` with the provider and an app on `dialect`.
+pub(crate) async fn on(dialect: Dialect, fake: FakeProvider, test: impl AsyncFnOnce(Setup)) {
+    let (builder, server, state) = set_up(fake).await;
     let Some(app) = builder.start(dialect).await else {
         return;
     };
-    test(Stage::new(app, server, scene)).await;
+    test(Setup::new(app, server, state)).await;
 }
 
-async fn set_up(play: Play) -> (AppBuilder, MockServer, Arc<Scene>) {
-    let scene = Arc::new(Scene {
-        play,
-        shelves: Mutex::default(),
+async fn set_up(fake: FakeProvider) -> (AppBuilder, MockServer, Arc<State>) {
+    let state = Arc::new(State {
+        fake,
+        records: Mutex::default(),
         first: Mutex::default(),
-        put_off: Mutex::default(),
+        delayed: Mutex::default(),
         waited: Mutex::default(),
-        oddities: Mutex::default(),
+        violations: Mutex::default(),
     });
     let server = MockServer::start().await;
     Mock::given(any())
-        .respond_with(Server(Arc::clone(&scene)))
+        .respond_with(Server(Arc::clone(&state)))
         .mount(&server)
         .await;
     let url = server.uri().parse().unwrap();
-    let provider = scene.play.provider.parse().unwrap();
+    let provider = state.fake.provider.parse().unwrap();
     let builder = AppBuilder::default().upstream(|options| {
         options.base_urls.insert(provider, url);
     });
-    (builder, server, scene)
+    (builder, server, state)
 }
 
-impl Stage {
-    /// A stage over SQLite that nothing is connected to yet.
-    pub(crate) async fn of(play: Play) -> Self {
-        let (builder, server, scene) = set_up(play).await;
+impl Setup {
+    /// Starts the provider and an app on SQLite without a connection.
+    pub(crate) async fn of(fake: FakeProvider) -> Self {
+        let (builder, server, state) = set_up(fake).await;
         let app = builder.start(Dialect::Sqlite).await.unwrap();
-        Self::new(app, server, scene)
+        Self::new(app, server, state)
     }
 
-    fn new(app: TestApp, server: MockServer, scene: Arc<Scene>) -> Self {
+    fn new(app: TestApp, server: MockServer, state: Arc<State>) -> Self {
         let connecting = AtomicUsize::new(0);
         Self {
             app,
             server,
-            scene,
+            state,
             connecting,
         }
     }
 
-    /// What `change` makes of the list that the provider shows as `shelf`.
-    pub(crate) fn shelve(&self, shelf: &str, change: impl FnOnce(&mut Vec<Json>)) {
+    /// Changes the records of a list.
+    pub(crate) fn change_records(&self, list_name: &str, change: impl FnOnce(&mut Vec<Json>)) {
         change(
-            self.scene
-                .shelves
+            self.state
+                .records
                 .lock()
                 .unwrap()
-                .entry(shelf.to_owned())
+                .entry(list_name.to_owned())
                 .or_default(),
         );
     }
 
-    /// The same for the one record whose `field` is `value`.
-    pub(crate) fn change(&self, shelf: &str, field: &str, value: &Json, change: impl FnOnce(&mut Json)) {
-        self.shelve(shelf, |list| {
+    /// Changes the record of a list whose `field` is `value`.
+    pub(crate) fn change(&self, list_name: &str, field: &str, value: &Json, change: impl FnOnce(&mut Json)) {
+        self.change_records(list_name, |list| {
             change(list.iter_mut().find(|record| record[field] == *value).unwrap());
         });
     }
 
-    /// Connects, and lets the first runs come to their end.
+    /// Connects, and waits for the first runs.
     pub(crate) async fn connect(&self) {
         let reply = self.try_to_connect(&json!({})).await;
         reply.expect(201);
         self.run_due().await;
     }
 
-    /// What a provider's refusal of these fields, in place of the good ones, is told as. Nothing is stored then.
+    /// Connects with `wrong` in place of valid fields. Returns the error message; fails unless nothing is stored.
     pub(crate) async fn refusal(&self, wrong: &Json) -> String {
         let reply = self.try_to_connect(wrong).await.expect(400);
         assert_eq!(reply.code(), "connection_test_failed", "{}", reply.text);
         let path = format!(
             "/connections/{CONNECTION}?provider_config_key={}",
-            self.scene.play.provider
+            self.state.fake.provider
         );
         self.app.admin().get(&path).await.expect(404);
-        self.assert_no_oddity();
+        self.assert_no_violation();
         reply.message()
     }
 
-    /// Sends the good fields with `others` in their place.
+    /// Connects with the valid fields, of which `others` replaces some.
     pub(crate) async fn try_to_connect(&self, others: &Json) -> testkit::Reply {
-        let mut body = self.scene.play.fields.clone();
+        let mut body = self.state.fake.fields.clone();
         body["connectionId"] = json!(CONNECTION);
         for (name, value) in others.as_object().unwrap() {
             body[name] = value.clone();
         }
-        let path = format!("/{}/connect", self.scene.play.provider);
+        let path = format!("/{}/connect", self.state.fake.provider);
         let reply = self.app.admin().post(&path, &body).await;
         let made = self.server.received_requests().await.unwrap().len();
         self.connecting.store(made, Ordering::Relaxed);
         reply
     }
 
-    /// Lets what is due run to its end, and sees that all runs so far went well.
+    /// Runs what is due; fails unless all runs so far succeeded.
     pub(crate) async fn run_due(&self) {
         self.app.run_due().await;
-        self.assert_no_oddity();
+        self.assert_no_violation();
         for run in self.runs().await {
             assert_eq!(run["status"], "succeeded", "{run:#}");
         }
     }
 
-    /// Lets time go on, and then what is due run; returns the newest run, which fails.
-    pub(crate) async fn pass_to_failure(&self, time: Duration) -> Json {
+    /// Advances the clock and runs what is due; returns the newest run, which must fail.
+    pub(crate) async fn advance_to_failure(&self, time: Duration) -> Json {
         self.app.advance(time);
         self.app.run_due().await;
-        self.assert_no_oddity();
+        self.assert_no_violation();
         let newest = self.runs().await.remove(0);
         assert_eq!(newest["status"], "failed", "{newest:#}");
         newest
     }
 
-    /// Lets time go on, and then what is due run.
-    pub(crate) async fn pass(&self, time: Duration) {
+    /// Advances the clock and runs what is due.
+    pub(crate) async fn advance_and_run(&self, time: Duration) {
         self.app.advance(time);
         self.run_due().await;
     }
 
-    /// Starts a sync that does not start by itself, and lets it run.
+    /// Starts a sync that does not start by itself, and runs it.
     pub(crate) async fn start(&self, sync: &str) {
-        let provider = self.scene.play.provider;
+        let provider = self.state.fake.provider;
         let body = json!({ "provider_config_key": provider, "connection_id": CONNECTION, "syncs": [sync] });
         self.app.admin().post("/sync/start", &body).await.expect(200);
         self.run_due().await;
@@ -338,7 +339,7 @@ impl Stage {
         self.app.clock().now().as_micros() / 1_000_000
     }
 
-    /// All runs, newest first.
+    /// Returns all runs, newest first.
     pub(crate) async fn runs(&self) -> Vec<Json> {
         let listed = self.app.admin().get("/sync/runs?limit=1000").await.expect(200);
         listed.json()["runs"].as_array().unwrap().clone()
@@ -346,7 +347,7 @@ impl Stage {
 
     /// The live rows of a table in the order of the API, newest first.
     pub(crate) async fn rows(&self, plural: &str) -> Vec<Json> {
-        let path = format!("/{}/{plural}?connectionId={CONNECTION}", self.scene.play.provider);
+        let path = format!("/{}/{plural}?connectionId={CONNECTION}", self.state.fake.provider);
         let listed = self
             .app
             .admin()
@@ -367,13 +368,13 @@ impl Stage {
         found.unwrap_or_else(|| panic!("no row with {field} {value}"))
     }
 
-    /// The queries with which `path` was called since the connection was made, in order.
+    /// The queries of requests for `path` since the connect, in order.
     pub(crate) async fn queries(&self, path: &str) -> Vec<String> {
         let connecting = self.connecting.load(Ordering::Relaxed);
         self.queries_among(path, connecting..usize::MAX).await
     }
 
-    /// The queries with which `path` was called to connect, in order.
+    /// The queries of requests for `path` during the connect, in order.
     pub(crate) async fn queries_to_connect(&self, path: &str) -> Vec<String> {
         let connecting = self.connecting.load(Ordering::Relaxed);
         self.queries_among(path, 0..connecting).await
@@ -389,14 +390,14 @@ impl Stage {
             .collect()
     }
 
-    /// The next call is answered so, whatever it is; [`Stage::waited`] tells what became of it.
-    pub(crate) fn first_answer(&self, answer: ResponseTemplate) {
-        self.scene.first.lock().unwrap().push_back(answer);
+    /// Responds to the next request with `response`; see [`Setup::waited`].
+    pub(crate) fn respond_next(&self, response: ResponseTemplate) {
+        self.state.first.lock().unwrap().push_back(response);
     }
 
-    /// How long the app waited to make the call again that [`Stage::first_answer`] answered.
+    /// How long the app waited before it repeated the request of [`Setup::respond_next`].
     pub(crate) fn waited(&self) -> Duration {
-        self.scene
+        self.state
             .waited
             .lock()
             .unwrap()
@@ -404,7 +405,7 @@ impl Stage {
             .expect("the call was made again")
     }
 
-    fn assert_no_oddity(&self) {
-        assert_eq!(*self.scene.oddities.lock().unwrap(), Vec::<String>::new());
+    fn assert_no_violation(&self) {
+        assert_eq!(*self.state.violations.lock().unwrap(), Vec::<String>::new());
     }
 }

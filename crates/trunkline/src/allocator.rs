@@ -1,22 +1,22 @@
-//! The memory allocator, and how it is told to give memory back.
+//! The memory allocator, with settings that return memory to the system.
 //!
-//! mimalloc keeps freed memory for a second before it gives it back to the system, and asks for transparent huge pages. Both
-//! suit programs that use as much memory as they can. Here pages of a sync come and go all the
-//! time: with these settings freed memory goes back to the system at once, so that the peak of a first load does not stay.
+//! By default, mimalloc keeps freed memory for a second and asks for transparent huge pages. Both suit programs that use as much memory as
+//! they can. A sync allocates and frees pages all the time: with these settings, freed memory goes back to the system at once, so that the
+//! peak of a backfill does not last.
 //!
-//! mimalloc reads its settings from the environment when the process starts, before any code of ours, and its functions that
-//! change them later are unsafe to call. So a process that lacks them starts itself once more in its own place: it keeps its
-//! process id, its open files and its arguments.
+//! mimalloc reads its settings from the environment when the process starts, before any code of ours, and its functions that change them
+//! later are unsafe to call. So a process without these variables replaces itself by a new one with them (`exec`). It keeps its process id,
+//! open files and arguments.
 
-/// Requests come and go on several threads for years; the C library's allocator takes longer for it and gives less back.
+/// For a process that runs for years on several threads, the C library's allocator is slower and returns less memory.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// What the allocator's documentation calls `purge_delay` (in milliseconds) and `allow_thp`.
+/// The options `purge_delay` (in milliseconds) and `allow_thp` of mimalloc's documentation.
 const SETTINGS: [(&str, &str); 2] = [("MIMALLOC_PURGE_DELAY", "0"), ("MIMALLOC_ALLOW_THP", "0")];
 
-/// Starts the process again in its own place, unless the environment has all settings. A setting that the operator gave stays.
-/// If that does not work, the process goes on as it is: it only needs more memory.
+/// Replaces the process by one with these settings, unless the environment has them all. Values that the operator set stay. If that
+/// fails, the process continues without: it only needs more memory.
 pub(crate) fn apply_settings() {
     let missing: Vec<_> = SETTINGS
         .into_iter()

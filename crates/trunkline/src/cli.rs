@@ -1,4 +1,4 @@
-//! The command line as people write it.
+//! The command line.
 
 mod action;
 mod client;
@@ -9,11 +9,13 @@ mod sync;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgMatches, Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub(crate) use self::action::Action;
 pub(crate) use self::client::{Connect, Connections, ConnectionsCommand, Health, OneConnection, Records};
+#[cfg(feature = "demo")]
+pub(crate) use self::local::Demo;
 pub(crate) use self::local::{ApiKeys, Environments, Key, Providers, ShowConfig};
 pub(crate) use self::sync::{Selection, Sync};
 use crate::config::{Flags, Listen};
@@ -40,7 +42,7 @@ pub(crate) enum Command {
     Worker(Worker),
     /// See it work: a simulated account, connected and synced
     #[cfg(feature = "demo")]
-    Demo(crate::demo::Options),
+    Demo(Demo),
     /// Bring the database's tables up to date
     Migrate {
         /// After the database was restored: raise the change numbers, so that readers of GET /records miss no change
@@ -63,6 +65,22 @@ pub(crate) enum Command {
     Config(ShowConfig),
     /// Check whether a gateway is up
     Health(Health),
+    #[command(flatten)]
+    OverApi(OverApi),
+    /// Show the version
+    Version(Json),
+    /// Print a completion script for a shell
+    ///
+    /// For bash: `source <(trunkline completion bash)`. For fish: `trunkline completion fish | source`.
+    Completion {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// The commands over the API of a gateway.
+#[derive(Debug, Subcommand)]
+pub(crate) enum OverApi {
     /// Connect an account of a provider
     Connect(Connect),
     /// List, show and delete connections
@@ -74,15 +92,6 @@ pub(crate) enum Command {
     Records(Records),
     /// Run an action of a provider, or list its actions
     Action(Action),
-    /// Show the version
-    Version(Json),
-    /// Print a completion script for a shell
-    ///
-    /// For bash: `source <(trunkline completion bash)`. For fish: `trunkline completion fish | source`.
-    Completion {
-        /// The shell
-        shell: Shell,
-    },
 }
 
 #[derive(Debug, Args)]
@@ -108,12 +117,7 @@ pub(crate) struct Worker {
     pub(crate) no_migrate: bool,
 }
 
-/// A command line that turned out to lack something after it was read.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct UsageError(pub(crate) String);
-
-/// What all commands over the API take.
+/// The arguments of all commands over the API.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Api {
     #[command(flatten)]
@@ -131,28 +135,29 @@ pub(crate) struct Json {
 }
 
 impl Cli {
-    /// What this command line says about settings.
-    pub(crate) fn flags(&self) -> Flags {
-        let mut values = Vec::new();
-        if let Command::Serve(Serve {
-            listen: Some(listen), ..
-        }) = &self.command
-        {
-            values.push(("listen", "--listen", listen.to_string()));
-        }
-        if let Some(url) = self.command.api().and_then(|api| api.url.clone()) {
-            values.push(("api_url", "--url", url));
-        }
+    /// Returns the settings on this command line. `matches` is the same command line.
+    pub(crate) fn flags(&self, matches: &ArgMatches) -> Flags {
+        let listen = match &self.command {
+            Command::Serve(serve) => serve.listen.as_ref().map(ToString::to_string),
+            _ => None,
+        };
+        let flags = [
+            ("listen", "--listen", listen),
+            ("api_url", "--url", argument(matches, "url")),
+        ];
         Flags {
             file: self.config.clone(),
-            values,
+            values: flags
+                .into_iter()
+                .filter_map(|(key, flag, value)| Some((key, flag, value?)))
+                .collect(),
         }
     }
 }
 
 impl Command {
-    /// Whether it handles signals itself: it stays until it is told to stop.
-    pub(crate) fn stays(&self) -> bool {
+    /// Whether it runs until it is told to stop, and so handles signals itself.
+    pub(crate) fn handles_signals(&self) -> bool {
         match self {
             Self::Serve(_) | Self::Worker(_) => true,
             #[cfg(feature = "demo")]
@@ -160,57 +165,13 @@ impl Command {
             _ => false,
         }
     }
+}
 
-    /// The integration and the connection that it names.
-    pub(crate) fn names(&self) -> (Option<String>, Option<String>) {
-        let (integration, connection) = match self {
-            Self::Connect(options) => (Some(&options.integration), None),
-            Self::Connections(Connections {
-                command: Some(ConnectionsCommand::Show(one) | ConnectionsCommand::Delete { one, .. }),
-                ..
-            }) => (Some(&one.integration), Some(&one.connection_id)),
-            Self::Records(options) => (Some(&options.integration), Some(&options.connection_id)),
-            Self::Action(options) => (Some(&options.integration), options.connection_id.as_ref()),
-            Self::Sync(
-                Sync::Status { selection, .. }
-                | Sync::Trigger { selection, .. }
-                | Sync::Pause { selection, .. }
-                | Sync::Start { selection, .. },
-            ) => (Some(&selection.integration), selection.connection_id.as_ref()),
-            Self::Sync(Sync::Runs {
-                integration,
-                connection_id,
-                ..
-            }) => (integration.as_ref(), connection_id.as_ref()),
-            _ => (None, None),
-        };
-        (integration.cloned(), connection.cloned())
-    }
-
-    fn api(&self) -> Option<&Api> {
-        Some(match self {
-            Self::Connections(Connections {
-                command: Some(command),
-                ..
-            }) => match command {
-                ConnectionsCommand::List { api } => api,
-                ConnectionsCommand::Show(one) | ConnectionsCommand::Delete { one, .. } => &one.api,
-            },
-            Self::Providers(Providers::List { api, .. })
-            | Self::Connect(Connect { api, .. })
-            | Self::Records(Records { api, .. })
-            | Self::Action(Action { api, .. })
-            | Self::Connections(Connections { command: None, api })
-            | Self::Sync(
-                Sync::Status { api, .. }
-                | Sync::Trigger { api, .. }
-                | Sync::Pause { api, .. }
-                | Sync::Start { api, .. }
-                | Sync::Runs { api, .. }
-                | Sync::Run { api, .. },
-            ) => api,
-            _ => return None,
-        })
+/// Returns an argument of the innermost subcommand by its id; `None` if it takes no such text or has none.
+pub(crate) fn argument(matches: &ArgMatches, id: &str) -> Option<String> {
+    match matches.subcommand() {
+        Some((_, inner)) => argument(inner, id),
+        None => matches.try_get_one::<String>(id).ok().flatten().cloned(),
     }
 }
 

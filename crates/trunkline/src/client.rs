@@ -1,4 +1,4 @@
-//! The client behind the commands for people: requests to a gateway's API, and its errors in words.
+//! The client of the commands over the API: sends requests to a gateway, and explains its errors.
 
 pub(crate) mod answer;
 mod catalog;
@@ -18,14 +18,14 @@ use crate::config::{self, Config, ConfigError};
 
 pub(crate) use catalog::{ConnectForm, ConnectForms, FormField, Function, ModelTable};
 pub(crate) use error::ClientError;
-pub(crate) use run::{Run, RunError, RunStatus};
+pub(crate) use run::Run;
 
-/// For a connection to the gateway to stand.
+/// How long opening a connection to the gateway may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// For the next bytes of an answer. Connecting may take as long as the provider takes to answer.
+/// How long the next bytes of a response may take. `connect` takes as long as the provider takes to respond.
 const READ_TIMEOUT: Duration = Duration::from_secs(330);
 
-/// Asks one gateway, as the holder of one key.
+/// A client of one gateway with one API key.
 pub(crate) struct Client {
     http: reqwest::Client,
     base: Url,
@@ -33,17 +33,17 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// Asks the configured gateway with the configured key.
+    /// A client of the configured gateway with the configured key.
     pub(crate) fn new(config: &Config) -> anyhow::Result<Self> {
         let key = config.secret_key.clone().ok_or(ConfigError::Missing {
             key: "secret_key",
-            advice: "commands send it as their API key. The gateway showed one at its first start; beside its database, \
-                     `trunkline api-keys create dev --name NAME` makes another",
+            advice: "commands send it as their API key. The gateway showed a key at its first start; on the machine of its \
+                     database, `trunkline api-keys create dev --name NAME` creates another",
         })?;
         Self::with_key(&config.api_url(), key)
     }
 
-    /// Asks the gateway at `url` with `key`.
+    /// A client of the gateway at `url` with `key`.
     pub(crate) fn with_key(url: &str, key: SecretString) -> anyhow::Result<Self> {
         Ok(Self {
             key: Some(key),
@@ -51,9 +51,9 @@ impl Client {
         })
     }
 
-    /// Asks only what needs no key.
+    /// A client for requests that need no key.
     pub(crate) fn without_key(url: &str) -> anyhow::Result<Self> {
-        // A client before this one may have done it; either way there is one now.
+        // Fails if an earlier client has installed it already.
         drop(rustls::crypto::ring::default_provider().install_default());
         let base = config::gateway_url(url).map_err(ConfigError::Refused)?;
         let http = reqwest::Client::builder()
@@ -68,27 +68,27 @@ impl Client {
         })
     }
 
-    /// The address that is asked.
+    /// Returns the address of the gateway.
     pub(crate) fn url(&self) -> &str {
         self.base.as_str().trim_end_matches('/')
     }
 
-    /// GET as JSON.
+    /// Sends a GET request and returns the JSON of the response.
     pub(crate) async fn get(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Json, ClientError> {
         self.json(self.request(Method::GET, path, query)?).await
     }
 
-    /// DELETE.
+    /// Sends a DELETE request and returns the JSON of the response.
     pub(crate) async fn delete(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Json, ClientError> {
         self.json(self.request(Method::DELETE, path, query)?).await
     }
 
-    /// POST of JSON.
+    /// Sends JSON in a POST request and returns the JSON of the response.
     pub(crate) async fn post(&self, path: &[&str], body: &Json) -> Result<Json, ClientError> {
         self.post_with(path, body, &[]).await
     }
 
-    /// POST of JSON with further headers.
+    /// The same with further headers.
     pub(crate) async fn post_with(
         &self,
         path: &[&str],
@@ -105,7 +105,7 @@ impl Client {
         self.json(request).await
     }
 
-    /// GET of a stream in another format.
+    /// Sends a GET request for a stream in another format.
     pub(crate) async fn stream(
         &self,
         path: &[&str],
@@ -116,7 +116,7 @@ impl Client {
             .await
     }
 
-    /// One run.
+    /// Returns one run.
     pub(crate) async fn run(&self, id: &str) -> Result<Run, ClientError> {
         let answer = self.get(&["sync", "runs", id], &[]).await?;
         Run::from_json(answer.get("run").cloned().unwrap_or_default())
@@ -129,7 +129,7 @@ impl Client {
         query: &[(&str, &str)],
     ) -> Result<RequestBuilder, ClientError> {
         let mut url = self.base.clone();
-        // Names of connections may hold a slash.
+        // Ids of connections may contain a slash.
         url.path_segments_mut()
             .map_err(|()| ClientError::Address)?
             .pop_if_empty()

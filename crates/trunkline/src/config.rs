@@ -1,6 +1,6 @@
-//! Configuration: defaults, then a file, then `TRUNKLINE_…`, then flags; read here and nowhere else.
+//! Configuration: defaults, then a file, then `TRUNKLINE_…` variables, then flags. It is read here and nowhere else.
 //!
-//! Every setting stands in one table, from which come its default, its variable, the listing and the check for unknown keys.
+//! One table has all settings. Their defaults, their variables, the listing and the check for unknown keys follow from it.
 
 mod address;
 mod environment;
@@ -20,18 +20,18 @@ use store::DatabaseUrl;
 use url::Url;
 
 #[cfg(feature = "demo")]
-pub(crate) use address::USUAL_PORT;
+pub(crate) use address::DEFAULT_PORT;
 pub(crate) use address::{Listen, gateway_url, local_url};
 pub(crate) use environment::Environment;
 pub(crate) use error::ConfigError;
 pub(crate) use settings::{SETTINGS, VARIABLE_PREFIX, named};
 use values::Within;
 
-/// Names the configuration file, beside the flag.
+/// The variable that names the configuration file.
 pub(crate) const FILE_VARIABLE: &str = "TRUNKLINE_CONFIG";
 /// The flag that names it.
 const FILE_FLAG: &str = "--config";
-/// The configuration file that is read if it is there and no other is named.
+/// The configuration file that is read if it exists and no other is named.
 const DEFAULT_FILE: &str = "trunkline.toml";
 
 /// All settings, checked.
@@ -91,8 +91,8 @@ pub(crate) struct Upstream {
 pub(crate) struct Provider {
     #[serde(default, deserialize_with = "values::web_address")]
     pub(crate) base_url: Option<Url>,
-    /// With commas between.
-    pub(crate) allowed_origins: Option<String>,
+    #[serde(default, deserialize_with = "values::origins")]
+    pub(crate) allowed_origins: Vec<Url>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -111,16 +111,16 @@ pub(crate) enum LogFormat {
     Json,
 }
 
-/// What the command line says about settings.
+/// The settings on the command line.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Flags {
-    /// The configuration file, which must then be there.
+    /// The configuration file, which must exist.
     pub(crate) file: Option<PathBuf>,
-    /// Settings by key, each with its flag.
+    /// Key, flag and value of each setting.
     pub(crate) values: Vec<(&'static str, &'static str, String)>,
 }
 
-/// The settings with where each comes from.
+/// The settings, and the source of each.
 pub(crate) struct Loaded {
     pub(crate) config: Config,
     figment: Figment,
@@ -134,39 +134,39 @@ impl Loaded {
             figment = figment.merge(Toml::file_exact(path));
         }
         for (variable, key, value) in environment.settings() {
-            figment = figment.merge(settings::Given::new(&key, value, &variable));
+            figment = figment.merge(given(&key, value, &variable));
         }
         for (key, flag, value) in &flags.values {
-            figment = figment.merge(settings::Given::new(key, value, flag));
+            figment = figment.merge(given(key, value, flag));
         }
         settings::refuse_unknown(&figment)?;
         let config = figment.extract_lossy::<Config>().map_err(ConfigError::from)?;
         Ok(Self { config, figment })
     }
 
-    /// Every setting that has a value: the setting, its key, the value or `(set)` for a secret, and where it comes from.
+    /// Lists all settings with their values and sources.
     pub(crate) fn listing(&self) -> Result<Vec<settings::Listed>, ConfigError> {
         settings::listing(&self.figment, &self.config)
     }
 }
 
 impl Config {
-    /// The defaults with these settings, whatever else there is on this machine.
+    /// Returns the defaults with these settings. Nothing of this machine is read.
     #[cfg(feature = "demo")]
     pub(crate) fn of(values: &[(&str, &str)]) -> Result<Self, ConfigError> {
         let mut figment = settings::defaults();
         for (key, value) in values {
-            figment = figment.merge(settings::Given::new(key, value, "the program"));
+            figment = figment.merge(given(key, value, "the program"));
         }
         Ok(figment.extract_lossy()?)
     }
 
-    /// Where the API of this configuration answers, for this machine.
+    /// Returns the address under which this machine reaches the API of this configuration.
     pub(crate) fn local_url(&self) -> String {
         self.listen.url()
     }
 
-    /// Where the commands for people find the API.
+    /// Returns the address under which commands find the API.
     pub(crate) fn api_url(&self) -> String {
         self.api_url
             .as_ref()
@@ -174,7 +174,12 @@ impl Config {
     }
 }
 
-/// The file to read; one that nobody named need not be there.
+fn given(key: &str, value: &str, origin: &str) -> settings::Given {
+    let [key, value, origin] = [key, value, origin].map(str::to_owned);
+    settings::Given { key, value, origin }
+}
+
+/// Returns the configuration file to read. The default one need not exist.
 fn file(flags: &Flags, environment: &Environment) -> Result<Option<PathBuf>, ConfigError> {
     let of_variable = || environment.get(FILE_VARIABLE).map(PathBuf::from);
     let named = (flags.file.clone().map(|path| (path, FILE_FLAG)))
@@ -220,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn without_any_source_the_defaults_hold() {
+    fn without_any_source_the_defaults_apply() {
         let config = read("", &[], &[]).unwrap().config;
         assert_eq!(config.listen.to_string(), "127.0.0.1:3003");
         assert_eq!(config.database.url.to_string(), "sqlite://trunkline.db");
@@ -229,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_length_of_time_has_bounds() {
+    fn durations_have_limits() {
         for (variable, wrong) in [
             ("TRUNKLINE_WORKER__LEASE_SECONDS", "0"),
             ("TRUNKLINE_WORKER__LEASE_SECONDS", "18446744073709551615"),
@@ -240,10 +245,10 @@ mod tests {
             ("TRUNKLINE_UPSTREAM__DEADLINE_SECONDS", "999999999999"),
             ("TRUNKLINE_UPSTREAM__MAX_WAIT_SECONDS", "999999999999"),
         ] {
-            let told = read("", &[(variable, wrong)], &[]).err().unwrap().to_string();
+            let error = read("", &[(variable, wrong)], &[]).err().unwrap().to_string();
             assert!(
-                told.contains(variable) && told.contains("must be between"),
-                "{variable}={wrong}: {told}"
+                error.contains(variable) && error.contains("must be between"),
+                "{variable}={wrong}: {error}"
             );
         }
         assert!(read("[worker]\nlease_seconds = 600", &[], &[]).is_ok());
@@ -280,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_key_is_named_with_its_place_and_what_was_meant() {
+    fn the_error_about_an_unknown_key_names_its_source_and_suggests_another() {
         let error = read("", &[("TRUNKLINE_DATABSE__URL", "sqlite://x.db")], &[])
             .err()
             .unwrap()
@@ -298,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_value_is_told_with_its_key_and_place() {
+    fn the_error_about_a_value_names_its_key_and_source() {
         let error = read("", &[("TRUNKLINE_WORKER__CONCURRENCY", "many")], &[])
             .err()
             .unwrap()
@@ -307,7 +312,7 @@ mod tests {
             error.contains("`worker.concurrency`") && error.contains("TRUNKLINE_WORKER__CONCURRENCY"),
             "{error}"
         );
-        for (variable, value, told) in [
+        for (variable, value, problem) in [
             (
                 "TRUNKLINE_WORKER__CONCURRENCY",
                 "many",
@@ -340,7 +345,7 @@ mod tests {
             ),
         ] {
             let error = read("", &[(variable, value)], &[]).err().unwrap().to_string();
-            assert!(error.contains(variable) && error.ends_with(told), "{error}");
+            assert!(error.contains(variable) && error.ends_with(problem), "{error}");
         }
         let error = read("", &[("TRUNKLINE_DATABASE__URL", "mysql://x")], &[])
             .err()
@@ -368,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_neither_listed_nor_told_in_an_error() {
+    fn a_secret_is_neither_listed_nor_shown_in_an_error() {
         let listed = read("secret_key = 'geheim'", &[], &[])
             .unwrap()
             .listing()
@@ -376,7 +381,7 @@ mod tests {
         assert!(
             listed
                 .iter()
-                .any(|listed| listed.key == "secret_key" && listed.value == "(set)")
+                .any(|listed| listed.key == "secret_key" && listed.value.as_deref() == Some("(set)"))
         );
         let error = read("secret_key = 4711", &[], &[]).err().unwrap();
         assert!(!format!("{error} {error:?}").contains("4711"), "{error}");
@@ -384,11 +389,12 @@ mod tests {
             .unwrap()
             .listing()
             .unwrap();
-        assert!(!listed.iter().any(|listed| listed.value.contains("geheim")));
+        let values = listed.iter().filter_map(|listed| listed.value.as_ref());
+        assert!(!values.cloned().any(|value| value.contains("geheim")));
     }
 
     #[test]
-    fn variables_of_the_tests_and_of_others_are_left_alone() {
+    fn variables_of_the_tests_and_of_other_programs_are_ignored() {
         assert!(
             read(
                 "",
@@ -400,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn a_named_file_must_be_there() {
+    fn a_named_file_must_exist() {
         let flags = Flags {
             file: Some("/nowhere/t.toml".into()),
             values: Vec::new(),
@@ -413,7 +419,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gateway_that_listens_everywhere_is_found_on_loopback() {
+    fn a_gateway_that_listens_on_every_address_is_reached_on_loopback() {
         let config = read("listen = '0.0.0.0:8080'", &[], &[]).unwrap().config;
         assert_eq!(config.local_url(), "http://127.0.0.1:8080");
     }

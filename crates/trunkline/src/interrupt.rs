@@ -1,4 +1,4 @@
-//! Ctrl-C in a command that ends by itself: the terminal is left as it was found.
+//! Ctrl-C in a command that ends by itself: restores the terminal and ends the process.
 
 use std::error::Error;
 use std::io::{self, IsTerminal, Write};
@@ -7,15 +7,15 @@ use std::sync::OnceLock;
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// The exit status after Ctrl-C: 128 and the number of the signal, as shells have it.
+/// The exit status after Ctrl-C: 128 plus the number of the signal, as in shells.
 pub(crate) const INTERRUPTED: u8 = 130;
 /// Makes the cursor visible, which a prompt or a progress bar may have hidden.
 const SHOW_CURSOR: &str = "\x1b[?25h";
 
-/// The terminal as the command found it.
+/// The terminal's settings when the command started.
 static BEFORE: OnceLock<Termios> = OnceLock::new();
 
-/// From now on Ctrl-C ends the process with status 130 and restores the terminal.
+/// From now on, Ctrl-C restores the terminal and ends the process with status 130.
 pub(crate) fn guard() -> io::Result<()> {
     if let Ok(before) = tcgetattr(io::stdin()) {
         drop(BEFORE.set(before));
@@ -39,9 +39,9 @@ pub(crate) fn restore() {
     }
 }
 
-/// Whether an error says that a signal came while a prompt waited for an answer.
+/// Whether an error says that a signal interrupted a prompt.
 pub(crate) fn is_interruption(error: &(dyn Error + 'static)) -> bool {
-    // The prompts' error does not name its source.
+    // The error of a prompt has no `source`.
     let prompt = error.downcast_ref::<dialoguer::Error>();
     let io = prompt.map(|dialoguer::Error::IO(error)| error);
     io.or_else(|| error.downcast_ref::<io::Error>())

@@ -1,8 +1,8 @@
-//! Starting and stopping: work runs as tasks, and comes to an end in two stages.
+//! Starts and stops the tasks of a process. Shutdown has two stages.
 //!
-//! The first signal stops new work and lets what is under way come to a stop; the second, or the end of the time for that, ends the
-//! process at once. Nothing is lost by that: what it leaves undone is repeated. A task that ends by itself begins the same, as a failure.
-//! Signals and the end of the time have threads of their own, so that they are kept whatever blocks the others.
+//! After the first signal, no new work begins, and work that has begun may finish. The second signal, or a timeout, ends the process at once.
+//! Nothing is lost by that: unfinished work is repeated. A task that ends by itself starts the shutdown, too, as a failure. Signals and the
+//! timeout have threads of their own, so that they work whatever blocks the others.
 
 use std::io;
 use std::thread;
@@ -14,12 +14,12 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// Time beyond the drain that tasks have of their own for cutting off what is left.
+/// How long tasks may take after the drain to cut off what is left.
 const GRACE: Duration = Duration::from_secs(4);
-/// Time beyond that until the process ends with whatever it is at.
+/// How much later the process ends, whatever it is doing.
 const HARD_END: Duration = Duration::from_secs(1);
 
-/// The tasks of a process that runs until it is told to stop.
+/// The tasks of a process that runs until it is to stop.
 pub(crate) struct Lifecycle {
     stopping: CancellationToken,
     tasks: JoinSet<(&'static str, anyhow::Result<()>)>,
@@ -28,7 +28,7 @@ pub(crate) struct Lifecycle {
 }
 
 impl Lifecycle {
-    /// Nothing runs yet; from now on a first signal is kept until [`Lifecycle::run`]. `drain` is how long tasks may take to stop.
+    /// A lifecycle without tasks. From now on, a first signal is kept until [`Lifecycle::run`]. `drain` is how long tasks may take to stop.
     pub(crate) fn new(drain: Duration) -> io::Result<Self> {
         Ok(Self {
             stopping: CancellationToken::new(),
@@ -38,12 +38,12 @@ impl Lifecycle {
         })
     }
 
-    /// Cancelled when the tasks are to stop.
+    /// Returns the token that is cancelled when the tasks are to stop.
     pub(crate) fn stopping(&self) -> CancellationToken {
         self.stopping.clone()
     }
 
-    /// Runs a task that ends only once it is to stop.
+    /// Spawns a task that must not end before it is to stop.
     pub(crate) fn spawn(
         &mut self,
         name: &'static str,
@@ -52,11 +52,11 @@ impl Lifecycle {
         self.tasks.spawn(async move { (name, task.await) });
     }
 
-    /// Waits for a signal or a task's end, then stops the rest. An error if a task failed or had to be cut off.
+    /// Waits for a signal or the end of a task, then stops the others. Fails if a task failed or had to be cut off.
     pub(crate) async fn run(mut self) -> anyhow::Result<()> {
         let outcome = tokio::select! {
             Ok(name) = &mut self.first_signal => {
-                tracing::info!(signal = name, "stopping: work under way may finish; a second signal ends the process at once");
+                tracing::info!(signal = name, "stopping: work that has begun may finish; a second signal ends the process at once");
                 Ok(())
             }
             Some(ended) = self.tasks.join_next() => failed(ended).and(Err(anyhow::anyhow!("a part of the process ended by itself"))),
@@ -64,7 +64,7 @@ impl Lifecycle {
         outcome.and(self.end().await)
     }
 
-    /// Stops everything now.
+    /// Stops all tasks now.
     #[cfg(feature = "demo")]
     pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
         self.end().await
@@ -93,7 +93,7 @@ fn failed(ended: Result<(&'static str, anyhow::Result<()>), tokio::task::JoinErr
     outcome.with_context(|| format!("the {name} failed"))
 }
 
-/// Listens for signals on a thread of its own. Gives the first; a second one ends the process.
+/// Listens for signals on a thread of its own. The returned channel receives the first; a second one ends the process.
 fn watch_signals() -> io::Result<oneshot::Receiver<&'static str>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -109,10 +109,10 @@ fn watch_signals() -> io::Result<oneshot::Receiver<&'static str>> {
             }
         };
         drop(listening.send(Ok(())));
-        // A process that is about to end anyway no longer waits for it.
+        // A process that is about to end no longer receives it.
         let _: Result<(), &str> = first.send(signals.next().await);
         let name = signals.next().await;
-        tracing::error!(signal = name, "a second signal: work under way is cut off");
+        tracing::error!(signal = name, "second signal: work that has begun is cut off");
         std::process::exit(1);
     };
     thread::Builder::new()
@@ -122,7 +122,7 @@ fn watch_signals() -> io::Result<oneshot::Receiver<&'static str>> {
     Ok(receiver)
 }
 
-/// Ends the process after that time, if it is still there.
+/// Ends the process after `limit`, if it is still running.
 fn end_process_after(limit: Duration) -> io::Result<()> {
     let wait = move || {
         thread::sleep(limit);
@@ -135,14 +135,14 @@ fn end_process_after(limit: Duration) -> io::Result<()> {
         .map(drop)
 }
 
-/// What people and service managers send to end a process.
+/// The signals that people and service managers send to end a process.
 pub(crate) struct Signals {
     interrupt: Signal,
     terminate: Signal,
 }
 
 impl Signals {
-    /// From now on the signals no longer end the process.
+    /// Listens for the signals, which no longer end the process by themselves.
     pub(crate) fn listen() -> io::Result<Self> {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
@@ -150,7 +150,7 @@ impl Signals {
         })
     }
 
-    /// The next one.
+    /// Waits for the next signal and returns its name.
     pub(crate) async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.interrupt.recv() => "SIGINT",

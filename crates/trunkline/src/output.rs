@@ -1,11 +1,11 @@
-//! Where the program writes for people and programs: results on standard output, all else on standard error.
+//! Writes results to standard output, and everything else to standard error.
 
 use std::error::Error;
 use std::io::{self, Write};
 
 use serde_json::Value as Json;
 
-use crate::{terminal, wrap};
+use crate::terminal;
 
 /// Writes a result as it is.
 pub(crate) fn bytes(bytes: &[u8]) -> io::Result<()> {
@@ -19,65 +19,77 @@ pub(crate) fn text(text: &str) -> io::Result<()> {
     bytes(text.as_bytes())
 }
 
-/// Writes a result and ends its line.
+/// Writes a result as a line.
 pub(crate) fn line(text: impl std::fmt::Display) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "{text}")?;
     out.flush()
 }
 
-/// Writes a result for a program.
+/// Writes a result as JSON.
 pub(crate) fn json(value: &Json) -> io::Result<()> {
     line(format_args!("{value:#}"))
 }
 
-/// Writes a result in words. A terminal breaks it between words.
+/// Writes a result in prose. On a terminal, long lines are wrapped.
 pub(crate) fn sentence(text: impl std::fmt::Display) -> io::Result<()> {
     line(fitted(text, terminal::width()))
 }
 
-/// Writes a remark for people. Nothing depends on it, so it is no failure if nobody can read it. A terminal breaks it between words.
+/// Writes a note for people. On a terminal, long lines are wrapped. It is no failure if standard error is closed.
 pub(crate) fn note(text: impl std::fmt::Display) {
     verbatim_note(fitted(text, terminal::error_width()));
 }
 
-/// Writes a remark whose lines must stay as they are: commands to copy, a frame.
+/// Writes a note whose lines must not be wrapped: commands to copy, a frame.
 pub(crate) fn verbatim_note(text: impl std::fmt::Display) {
     drop(writeln!(io::stderr().lock(), "{text}"));
 }
 
 fn fitted(text: impl std::fmt::Display, width: Option<usize>) -> String {
     let text = text.to_string();
-    match width {
-        Some(width) => wrap::paragraphs(&text, width),
-        None => text,
-    }
+    let Some(width) = width else { return text };
+    let lines = text.split('\n').map(|line| {
+        let body = line.trim_start_matches(' ');
+        let indent = " ".repeat(line.len() - body.len());
+        let options = wrapping(width)
+            .break_words(false)
+            .initial_indent(&indent)
+            .subsequent_indent(&indent);
+        textwrap::fill(body, options)
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Returns the options to break text into lines between words, at blanks alone.
+pub(crate) fn wrapping<'a>(width: usize) -> textwrap::Options<'a> {
+    textwrap::Options::new(width).word_splitter(textwrap::WordSplitter::NoHyphenation)
 }
 
 /// Writes an error with its causes.
 pub(crate) fn error(error: &anyhow::Error) {
     let mut text = format!("error: {error}");
-    let mut told = error.to_string();
+    let mut last = error.to_string();
     for cause in error.chain().skip(1) {
         let cause = cause.to_string();
-        // Some libraries repeat the cause in the text that it is the cause of.
-        if !told.contains(&cause) {
+        // The messages of some libraries contain their cause.
+        if !last.contains(&cause) {
             text.push_str("\n  because: ");
             text.push_str(&cause);
         }
-        told = cause;
+        last = cause;
     }
     note(text);
 }
 
-/// Whether an error says that the reader of our output is gone.
+/// Whether an error says that the reader of the output is gone.
 pub(crate) fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
     error
         .downcast_ref::<io::Error>()
         .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// A frame around lines that must not be missed.
+/// Returns the lines in a frame with a title.
 pub(crate) fn boxed(title: &str, lines: &[String]) -> String {
     let width = lines
         .iter()
@@ -98,6 +110,20 @@ pub(crate) fn boxed(title: &str, lines: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_break_between_words_and_keep_their_indent() {
+        assert_eq!(
+            fitted("error: one two three\n  because: four five", Some(14)),
+            "error: one two\nthree\n  because:\n  four five"
+        );
+        assert_eq!(fitted("", Some(14)), "");
+        assert_eq!(
+            fitted("see https://example.org/very-long now", Some(10)),
+            "see\nhttps://example.org/very-long\nnow"
+        );
+        assert_eq!(fitted("日本 語日 本", Some(5)), "日本\n語日\n本");
+    }
 
     #[test]
     fn a_frame_is_as_wide_as_its_longest_line() {

@@ -1,25 +1,25 @@
-//! The progress of runs, shown until they end.
+//! Shows the progress of runs until they end.
 
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::client::{Client, Run, RunStatus};
+use crate::client::{Client, Run};
 use crate::{table, terminal};
 
-/// Between two looks at a run.
+/// How often a run is read.
 const POLL: Duration = Duration::from_millis(150);
-/// A bar's length where only the share that is done is known.
+/// The length of a bar if only the share that is done is known.
 const WHOLE: u64 = 1_000;
-/// How much of a run is done is known: of a first load, or where the number of rows is.
+/// Of a run whose share that is done is known, as of a backfill.
 const BAR: &str = "  {spinner:.cyan} {prefix} {bar:24.cyan/dim} {percent:>3} %  {wide_msg}";
-/// It is not: what changed lately is read until there is no more.
+/// Of any other run.
 const SPINNER: &str = "  {spinner:.cyan} {prefix}  {wide_msg}";
 
-/// Shows the runs until all have ended, and returns them as they ended. `total` is how many records each will have added by then, if
-/// that is known. Where nobody looks, or the terminal shows text alone, it only waits.
+/// Shows the runs until all have ended, and returns them as they ended. `total` is how many records each will have added, if that is
+/// known. Without a terminal that can show progress, it only waits.
 pub(crate) async fn follow(client: &Client, ids: &[String], total: Option<u64>) -> anyhow::Result<Vec<Run>> {
-    let target = if terminal::moves() {
+    let target = if terminal::can_show_progress() {
         ProgressDrawTarget::stderr()
     } else {
         ProgressDrawTarget::hidden()
@@ -61,7 +61,7 @@ fn show(bar: &ProgressBar, run: &Run, total: Option<u64>) -> anyhow::Result<()> 
     bar.set_prefix(format!("{} of {}", run.sync, run.connection_id));
     let position = match (total, run.progress) {
         (Some(_), _) => Some(run.added),
-        // Only a first load knows how much there is; a share of nothing is no news.
+        // A run that is not a backfill does not know its share, and says 0.
         (None, Some(share)) if share > 0.0 => Some(per_mille(share)),
         (None, _) => None,
     };
@@ -71,13 +71,14 @@ fn show(bar: &ProgressBar, run: &Run, total: Option<u64>) -> anyhow::Result<()> 
         }
         bar.set_position(position);
     }
-    bar.set_message(match run.status {
-        RunStatus::Queued => "waiting for a worker".to_owned(),
-        _ => format!(
+    bar.set_message(if run.is_queued() {
+        "waiting for a worker".to_owned()
+    } else {
+        format!(
             "{} rows checked, {} a second",
             table::count(run.checked()),
             table::count(rate(run.checked(), bar.elapsed().as_secs_f64()))
-        ),
+        )
     });
     Ok(())
 }
@@ -92,13 +93,13 @@ fn per_mille(share: f64) -> u64 {
     (share.clamp(0.0, 1.0) * 1_000.0) as u64
 }
 
-/// How many of `number` came in each of `seconds`; 0 where that says nothing.
+/// Returns `number` per second; 0 if the time is too short to tell.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     clippy::cast_precision_loss,
     clippy::as_conversions,
-    reason = "rounding is welcome in a rate, and neither side is negative"
+    reason = "a rate may be rounded, and is not negative"
 )]
 pub(crate) fn rate(number: u64, seconds: f64) -> u64 {
     if seconds > 0.05 {

@@ -1,21 +1,21 @@
-//! "Did you mean …": what is likely meant by a name that is not there.
+//! Suggests what an unknown name may mean: "did you mean …?".
 
-/// Names less alike than this are no help.
-const ALIKE: f64 = 0.75;
+/// Less similar names are no help.
+const SIMILAR: f64 = 0.75;
 
-/// The known name that is most like `name`, if one is.
+/// Returns the known name that is most similar to `name`, if one is.
 pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let wanted = name.to_lowercase();
     known
         .into_iter()
-        .map(|known| (likeness(&wanted, &known.to_lowercase()), known))
-        .filter(|(likeness, _)| *likeness >= ALIKE)
+        .map(|known| (similarity(&wanted, &known.to_lowercase()), known))
+        .filter(|(similarity, _)| *similarity >= SIMILAR)
         .max_by(|(one, _), (other, _)| one.total_cmp(other))
         .map(|(_, known)| known)
 }
 
-/// Typing errors and beginnings count as alike.
-fn likeness(wanted: &str, known: &str) -> f64 {
+/// Returns how similar two names are, from 0 to 1. Beginnings and typing errors count as similar.
+fn similarity(wanted: &str, known: &str) -> f64 {
     let begins = wanted.chars().count() >= 3 && known.starts_with(wanted);
     if begins {
         0.95
@@ -24,11 +24,20 @@ fn likeness(wanted: &str, known: &str) -> f64 {
     }
 }
 
-/// `; did you mean twilio?` or nothing.
+/// Returns `; did you mean twilio?`, or nothing.
 pub(crate) fn question<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     nearest(name, known)
         .map(|known| format!("; did you mean {known}?"))
         .unwrap_or_default()
+}
+
+/// Returns `; did you mean twilio?`, or all known names.
+pub(crate) fn question_or_list(name: &str, known: &[&str]) -> String {
+    match nearest(name, known.iter().copied()) {
+        Some(near) => format!("; did you mean {near}?"),
+        None if known.is_empty() => String::new(),
+        None => format!("; there are: {}", known.join(", ")),
+    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! Tables: fitted to the terminal for people, tab-separated values for programs.
 //!
-//! On a terminal long texts are wrapped or stand below their row, then the least important columns are left out, and a line says which.
-//! An id is shown whole or in a short form that commands take, and never cut. What does not fit even so is shown as one block a row.
-//! In a pipe every column is there, under a name that stays the same, with times in ISO 8601 and numbers without separators.
+//! On a terminal, long texts are wrapped or put below their row; then the least important columns are left out, and a note names them. An id
+//! is shown whole or in a short form that commands accept, and is never cut. If that is still too wide, each row becomes a block. In a pipe,
+//! there are all columns under stable names, with times in ISO 8601 and numbers without separators.
 
 mod layout;
 
@@ -11,22 +11,25 @@ use serde_json::Value as Json;
 
 use crate::{output, terminal, when};
 
-/// How the cells of a column are fitted into a terminal.
+/// Blanks between two columns.
+pub(crate) const GAP: usize = 2;
+
+/// How the cells of a column are fitted to a terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// Never cut and never wrapped: an id, a name, a state.
+    /// Never cut or wrapped: an id, a name, a state.
     Word,
     /// The same, aligned to the right.
     Number,
-    /// Cut to the room that there is: a text of which the beginning is enough.
+    /// Cut to the column's width: a text whose beginning is enough.
     Line,
     /// Wrapped: a message.
     Prose,
-    /// Beside the other columns where it fits unwrapped, else on lines of its own below its row.
+    /// Next to the other columns if it fits there unwrapped, else on lines of its own below its row.
     Below,
 }
 
-/// How long ids are shown.
+/// Which form of ids is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ids {
     Whole,
@@ -36,10 +39,10 @@ enum Ids {
 /// A column.
 #[derive(Debug, Clone)]
 pub(crate) struct Column {
-    /// As programs read it, `last_ended`; people read `LAST ENDED`.
+    /// Its name for programs, such as `last_ended`. People read `LAST ENDED`.
     name: String,
     kind: Kind,
-    /// The higher, the earlier it is left out where there is no room; 0 stays.
+    /// The higher, the earlier the column is left out for lack of room; 0 stays.
     rank: u8,
 }
 
@@ -59,7 +62,7 @@ impl Column {
         Self::new(name, Kind::Number)
     }
 
-    /// A column of texts of which the beginning is enough.
+    /// A column of texts whose beginning is enough.
     pub(crate) fn line(name: impl Into<String>) -> Self {
         Self::new(name, Kind::Line)
     }
@@ -69,12 +72,12 @@ impl Column {
         Self::new(name, Kind::Prose)
     }
 
-    /// A column of long or rare texts, such as errors: below the row where there is no room beside it.
+    /// A column of long or rare texts, such as errors: below the row if there is no room next to it.
     pub(crate) fn below(name: impl Into<String>) -> Self {
         Self::new(name, Kind::Below)
     }
 
-    /// Lets the column be left out where there is no room: the higher `rank`, the earlier.
+    /// Allows to leave the column out for lack of room: the higher `rank`, the earlier.
     pub(crate) fn rank(self, rank: u8) -> Self {
         Self { rank, ..self }
     }
@@ -83,15 +86,15 @@ impl Column {
 /// A value in a table.
 #[derive(Debug, Clone)]
 pub(crate) enum Cell {
-    /// As it is.
+    /// Shown as it is.
     Text(String),
-    /// An id, and its beginning that tells it from all others in the table.
+    /// An id, and a beginning that no other id in the table has.
     Id { whole: String, short: String },
-    /// With separators for people.
+    /// Shown to people with separators.
     Number(u64),
-    /// Told from now for people.
+    /// A time, shown to people relative to now.
     Ago(Option<String>),
-    /// A time that is data: told in UTC for people.
+    /// A time of a record, shown to people in UTC.
     Time(String),
 }
 
@@ -114,7 +117,7 @@ impl From<u64> for Cell {
 }
 
 impl Cell {
-    /// For people.
+    /// Returns the text for people.
     fn shown(&self, ids: Ids, now: Timestamp) -> String {
         let text = match self {
             Self::Text(text) => text.clone(),
@@ -129,13 +132,13 @@ impl Cell {
                 .unwrap_or_default(),
             Self::Time(time) => when::absolute(time),
         };
-        // A value must not break a line or drive the terminal.
+        // A value must not break a line or control the terminal.
         text.chars()
             .map(|c| if c.is_control() { ' ' } else { c })
             .collect()
     }
 
-    /// For programs.
+    /// Returns the text for programs.
     fn value(&self) -> String {
         match self {
             Self::Text(text) => text.clone(),
@@ -147,7 +150,7 @@ impl Cell {
     }
 }
 
-/// A table in the making.
+/// A table.
 pub(crate) struct Table {
     columns: Vec<Column>,
     rows: Vec<Vec<Cell>>,
@@ -164,7 +167,7 @@ impl Table {
         }
     }
 
-    /// A table of the properties of one thing: names and values. A terminal shows it without headings.
+    /// A table of the properties of one thing: names and values. On a terminal, it has no headings.
     pub(crate) fn details() -> Self {
         Self {
             heading: false,
@@ -185,7 +188,7 @@ impl Table {
         }
     }
 
-    /// Writes the table as a result; on a terminal `none` says what an empty one means.
+    /// Writes the table as a result. On a terminal, an empty table is replaced by the note `none`.
     pub(crate) fn print(&self, none: &str) -> std::io::Result<()> {
         match terminal::width() {
             Some(_) if self.rows.is_empty() => {
@@ -207,7 +210,7 @@ impl Table {
         }
     }
 
-    /// Tab-separated values, the names of the columns first. Tabs, line breaks and backslashes within a value are escaped.
+    /// Returns tab-separated values, with the names of the columns first. Tabs, line breaks and backslashes in values are escaped.
     pub(crate) fn values(&self) -> String {
         let names = self.columns.iter().map(|column| column.name.clone());
         let mut text = names.collect::<Vec<_>>().join("\t") + "\n";
@@ -235,7 +238,7 @@ fn escaped(value: &str) -> String {
     text
 }
 
-/// The ids with the shortest beginnings that still tell them apart, `least` characters at least.
+/// Returns the ids as cells. Their short form has at least `least` characters, and as many as it takes to tell them apart.
 pub(crate) fn shortened(ids: &[&str], least: usize) -> Vec<Cell> {
     let mut sorted = ids.to_vec();
     sorted.sort_unstable();
@@ -246,7 +249,7 @@ pub(crate) fn shortened(ids: &[&str], least: usize) -> Vec<Cell> {
         .zip(sorted.iter().skip(1))
         .map(|(one, other)| common(one, other))
         .max();
-    // One length for all of them reads best.
+    // One length for all of them is easiest to read.
     let length = shared.map_or(least, |shared| least.max(shared + 1));
     ids.iter()
         .map(|id| Cell::Id {
@@ -256,7 +259,7 @@ pub(crate) fn shortened(ids: &[&str], least: usize) -> Vec<Cell> {
         .collect()
 }
 
-/// A JSON value as text; nothing for null.
+/// Returns a JSON value as text; nothing for null.
 pub(crate) fn show(value: &Json) -> String {
     match value {
         Json::Null => String::new(),
@@ -265,17 +268,17 @@ pub(crate) fn show(value: &Json) -> String {
     }
 }
 
-/// The value called `name` as text.
+/// Returns the value called `name` as text.
 pub(crate) fn field(json: &Json, name: &str) -> String {
     json.get(name).map(show).unwrap_or_default()
 }
 
-/// The time called `name`, to be told from now.
+/// Returns the time called `name` as a cell.
 pub(crate) fn ago(json: &Json, name: &str) -> Cell {
     Cell::Ago(json.get(name).and_then(Json::as_str).map(str::to_owned))
 }
 
-/// `1234567` as `1,234,567`.
+/// Writes `1234567` as `1,234,567`.
 pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! The log: to standard error, text for people and JSON for programs.
+//! The log: on standard error, as text for people or JSON for programs.
 
 use std::io::{self, IsTerminal};
 
@@ -7,7 +7,7 @@ use tracing_subscriber::EnvFilter;
 use crate::config::{ConfigError, Environment, Log, LogFormat};
 use crate::terminal;
 
-/// The crates whose level the setting decides; all others tell only what is wrong.
+/// The crates that log at the configured level. All others log warnings and errors at most.
 const OURS: [&str; 8] = [
     "trunkline",
     "api",
@@ -18,13 +18,13 @@ const OURS: [&str; 8] = [
     "vault",
     "registry",
 ];
-/// The usual variable for a filter by crate; it wins over the level.
+/// The usual variable for a filter by crate. It wins over the configured level.
 const FILTER_VARIABLE: &str = "RUST_LOG";
 
 /// The levels, from the fewest lines to the most.
 const LEVELS: &str = "error, warn, info, debug or trace";
 
-/// Begins to write the log.
+/// Starts the log.
 pub(crate) fn start(log: &Log, environment: &Environment) -> Result<(), ConfigError> {
     let text = match log.format {
         LogFormat::Text => true,
@@ -40,7 +40,7 @@ pub(crate) fn start(log: &Log, environment: &Environment) -> Result<(), ConfigEr
             .with_target(false)
             .init();
     } else {
-        // The list of spans has the current one too.
+        // The list of spans contains the current one.
         builder
             .json()
             .flatten_event(true)

@@ -1,4 +1,4 @@
-//! What this process may show: styles, moving progress, and how wide a line is.
+//! What the terminal can show: styles, progress bars, and how many columns.
 
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
@@ -6,67 +6,67 @@ use std::sync::OnceLock;
 
 use crate::config::Environment;
 
-/// The width where a terminal does not tell its own.
+/// The width of a terminal that does not know its own.
 const USUAL_WIDTH: usize = 80;
 /// Narrower terminals are treated as if they had this width.
 const LEAST_WIDTH: usize = 20;
 
-/// What the variables of the process say about terminals.
+/// What environment variables say about terminals.
 #[derive(Debug, Default)]
-struct Wishes {
+struct Preferences {
     /// `NO_COLOR` is set: see <https://no-color.org>.
     no_color: bool,
-    /// `TERM=dumb`: the terminal shows text and nothing else.
+    /// `TERM=dumb`: the terminal can show plain text only.
     dumb: bool,
 }
 
-static WISHES: OnceLock<Wishes> = OnceLock::new();
+static PREFERENCES: OnceLock<Preferences> = OnceLock::new();
 
-/// Takes what the variables say. Call it once, before anything is written.
+/// Reads the environment variables. To be called once, before anything is written.
 pub(crate) fn start(environment: &Environment) {
-    let wishes = Wishes {
+    let preferences = Preferences {
         no_color: environment.get("NO_COLOR").is_some(),
         dumb: environment.get("TERM") == Some("dumb"),
     };
-    // A second start changes nothing: the variables are the same.
-    drop(WISHES.set(wishes));
+    // A second call changes nothing: the variables are the same.
+    drop(PREFERENCES.set(preferences));
 }
 
-fn wishes() -> &'static Wishes {
-    WISHES.get_or_init(Wishes::default)
+fn preferences() -> &'static Preferences {
+    PREFERENCES.get_or_init(Preferences::default)
 }
 
-/// Whether a person looks at standard output.
+/// Whether standard output is a terminal.
 pub(crate) fn is_terminal() -> bool {
     io::stdout().is_terminal()
 }
 
 /// Whether standard output may have bold text.
 pub(crate) fn styles() -> bool {
-    is_terminal() && !wishes().no_color && !wishes().dumb
+    is_terminal() && !preferences().no_color && !preferences().dumb
 }
 
 /// Whether standard error may have colours.
 pub(crate) fn error_styles() -> bool {
-    io::stderr().is_terminal() && !wishes().no_color && !wishes().dumb
+    io::stderr().is_terminal() && !preferences().no_color && !preferences().dumb
 }
 
-/// Whether standard error can show text that moves, such as a progress bar.
-pub(crate) fn moves() -> bool {
-    io::stderr().is_terminal() && !wishes().dumb
+/// Whether standard error can show a progress bar.
+pub(crate) fn can_show_progress() -> bool {
+    io::stderr().is_terminal() && !preferences().dumb
 }
 
-/// Whether a person can be asked: questions go to standard error and answers come from standard input.
+/// Whether the user can be asked: questions go to standard error, and answers come from standard input.
 pub(crate) fn can_ask() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
-/// The columns of the terminal that shows standard output; `None` if that is a pipe or a file.
+/// Returns the columns of the terminal on standard output; `None` for a pipe or a file.
 pub(crate) fn width() -> Option<usize> {
     width_of(io::stdout())
 }
 
-/// The same of standard error.
+/// The same for standard error.
 pub(crate) fn error_width() -> Option<usize> {
     width_of(io::stderr())
 }

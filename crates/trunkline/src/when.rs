@@ -1,4 +1,4 @@
-//! Times for people. Programs get them as the API writes them: ISO 8601, in UTC.
+//! Shows times to people. Programs get them as the API writes them: ISO 8601, in UTC.
 
 use domain::Timestamp;
 
@@ -6,14 +6,14 @@ const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
-/// The moment that a text names, if it is a whole ISO 8601 time.
+/// Parses a whole ISO 8601 time.
 fn parse(text: &str) -> Option<Timestamp> {
-    // Text that a person wrote is left alone, even if it could be read as a time.
+    // Text that a person wrote stays as it is, even if it could be parsed as a time.
     let shape = text.len() >= "2026-11-21T10:00:00Z".len() && text.get(10..11) == Some("T");
     text.parse().ok().filter(|_| shape)
 }
 
-/// `2026-11-21T10:00:00.000001Z` as `2026-11-21 10:00:00Z`; any other text as it is.
+/// Writes `2026-11-21T10:00:00.000001Z` as `2026-11-21 10:00:00Z`. Any other text stays as it is.
 pub(crate) fn absolute(text: &str) -> String {
     match parse(text) {
         Some(time) => {
@@ -24,7 +24,7 @@ pub(crate) fn absolute(text: &str) -> String {
     }
 }
 
-/// How far a time lies from `now`: `3 min ago`, `in 2 h`. After some months the day itself says more.
+/// Writes the distance of a time from `now`, such as `3 min ago` or `in 2 h`; after some months, the date.
 pub(crate) fn relative(text: &str, now: Timestamp) -> String {
     let Some(time) = parse(text) else {
         return text.to_owned();
@@ -45,7 +45,7 @@ pub(crate) fn relative(text: &str, now: Timestamp) -> String {
     }
 }
 
-/// Both: `2026-11-21 10:00:00Z (3 min ago)`.
+/// Writes both: `2026-11-21 10:00:00Z (3 min ago)`.
 pub(crate) fn both(text: &str, now: Timestamp) -> String {
     match parse(text) {
         Some(_) => format!("{} ({})", absolute(text), relative(text, now)),
@@ -58,9 +58,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_told_from_now_and_other_text_is_left_alone() {
+    fn times_are_shown_relative_to_now_and_other_text_stays() {
         let now: Timestamp = "2026-11-29T12:00:00Z".parse().unwrap();
-        for (time, told) in [
+        for (time, shown) in [
             ("2026-11-29T11:59:58Z", "now"),
             ("2026-11-29T11:59:30Z", "30 s ago"),
             ("2026-11-29T12:04:00.5Z", "in 4 min"),
@@ -69,7 +69,7 @@ mod tests {
             ("2025-11-20T12:00:00Z", "2025-11-20"),
             ("yesterday", "yesterday"),
         ] {
-            assert_eq!(relative(time, now), told);
+            assert_eq!(relative(time, now), shown);
         }
         assert_eq!(absolute("2026-11-21T10:00:00.5Z"), "2026-11-21 10:00:00Z");
         assert_eq!(absolute("To be or not"), "To be or not");

@@ -1,6 +1,6 @@
-//! Puts the parts together: providers, database, keys and the way to the providers become a gateway.
+//! Builds a gateway from the configuration: providers, database, encryption keys and the client for providers.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,30 +11,29 @@ use registry::Registry;
 use secrecy::{ExposeSecret, SecretString};
 use store::{Dialect, Store, StoreOptions};
 use upstream::{Upstream, UpstreamOptions};
-use url::Url;
 use vault::{KeyFile, KeyRing, SecretKey, api_key};
 use worker::WorkerOptions;
 
 use crate::config::{self, Config, ConfigError};
 use crate::{output, suggest};
 
-/// The environment that there is from the start.
+/// The environment that the first start creates.
 pub(crate) const FIRST_ENVIRONMENT: &str = "dev";
 
-/// Whether to bring the tables up to date before anything else.
+/// Whether to bring the tables up to date first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Migrate {
     Yes,
-    /// Somebody else does; tables that are not up to date are an error.
+    /// Tables that are not up to date are an error.
     No,
 }
 
-/// The providers of the configuration, checked, and every provider that a setting names is among them.
+/// Loads the configured providers. Fails if a setting names another one.
 pub(crate) fn load_providers(config: &Config) -> Result<Registry, ConfigError> {
     let folder = config.integrations_dir.as_deref();
     if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
         let problem = format!(
-            "there is no folder {}. Create it, correct the path, or remove the setting",
+            "there is no folder {}: create it, correct the path, or remove the setting",
             folder.display()
         );
         return Err(ConfigError::unusable("integrations_dir", problem));
@@ -46,7 +45,7 @@ pub(crate) fn load_providers(config: &Config) -> Result<Registry, ConfigError> {
     Ok(registry)
 }
 
-/// The same; doubts about them go to the log.
+/// Loads the configured providers, and logs warnings about them.
 pub(crate) fn registry(config: &Config) -> Result<Registry, ConfigError> {
     let registry = load_providers(config)?;
     for problem in registry.warnings() {
@@ -62,7 +61,7 @@ pub(crate) fn registry(config: &Config) -> Result<Registry, ConfigError> {
     Ok(registry)
 }
 
-/// How many entries of each file are not served.
+/// Returns how many entries of each file are not served.
 pub(crate) fn not_served(registry: &Registry) -> BTreeMap<&str, usize> {
     let mut files = BTreeMap::new();
     for entry in registry.unsupported() {
@@ -71,22 +70,22 @@ pub(crate) fn not_served(registry: &Registry) -> BTreeMap<&str, usize> {
     files
 }
 
-/// What a process that does not stay is called.
+/// The kind of a process that runs one command.
 const COMMAND: &str = "command";
 
-/// The open database, for a command.
+/// Opens the database for a command.
 pub(crate) async fn store(config: &Config) -> anyhow::Result<Store> {
     store_of(COMMAND, config).await
 }
 
-/// The open database; `part` is what this process is, as PostgreSQL lists it.
-async fn store_of(part: &str, config: &Config) -> anyhow::Result<Store> {
+/// Opens the database. `kind` is the kind of this process, as PostgreSQL shows it.
+async fn store_of(kind: &str, config: &Config) -> anyhow::Result<Store> {
     let set = &config.database;
     let options = StoreOptions {
         readers: set.connections.get(),
         timeout: Duration::from_secs(set.timeout_seconds.get()),
         pooler: set.pooler,
-        application_name: format!("trunkline {part} {}", process_name()),
+        application_name: format!("trunkline {kind} {}", process_name()),
     };
     let url = &config.database.url;
     Store::open(url, options).await.with_context(|| {
@@ -97,9 +96,9 @@ async fn store_of(part: &str, config: &Config) -> anyhow::Result<Store> {
     })
 }
 
-/// Fails if there is no database yet, before anything is made: opening SQLite's file would create it.
+/// Fails if there is no database yet. To be called first, since opening SQLite's file would create it.
 ///
-/// Only `serve`, `worker` and `migrate` create a database; any other command in the wrong folder must leave no trace.
+/// Only `serve`, `worker` and `migrate` create a database. Any other command in the wrong folder must leave no trace.
 pub(crate) fn must_exist(config: &Config) -> Result<(), ConfigError> {
     match config.database.url.sqlite_path() {
         Some(path) if !path.is_file() => Err(ConfigError::NoDatabase {
@@ -110,10 +109,10 @@ pub(crate) fn must_exist(config: &Config) -> Result<(), ConfigError> {
     }
 }
 
-/// Tells processes of one kind apart, wherever they run.
+/// Returns a name that tells this process from others of its kind on any machine.
 fn process_name() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    // PostgreSQL takes 63 bytes for the whole name.
+    // PostgreSQL cuts an application name after 63 bytes.
     let host: String = host
         .trim()
         .chars()
@@ -123,19 +122,19 @@ fn process_name() -> String {
     format!("{host}:{}", std::process::id())
 }
 
-/// A gateway over the database as configured, for a command.
+/// Opens the configured gateway for a command.
 pub(crate) async fn gateway(config: &Config, migrate: Migrate) -> anyhow::Result<Gateway> {
     gateway_of(COMMAND, config, migrate).await
 }
 
-/// The same for a process that stays: `serve` or `worker`.
-pub(crate) async fn gateway_of(part: &str, config: &Config, migrate: Migrate) -> anyhow::Result<Gateway> {
+/// Opens the configured gateway for a process of this kind: `serve`, `worker` or a command.
+pub(crate) async fn gateway_of(kind: &str, config: &Config, migrate: Migrate) -> anyhow::Result<Gateway> {
     if migrate == Migrate::No {
         must_exist(config)?;
     }
     let registry = registry(config)?;
     let upstream = Upstream::new(upstream_options(config, &registry)?, Clock::system())?;
-    let store = store_of(part, config).await?;
+    let store = store_of(kind, config).await?;
     match migrate {
         Migrate::Yes => {
             for name in store.migrate().await? {
@@ -144,7 +143,7 @@ pub(crate) async fn gateway_of(part: &str, config: &Config, migrate: Migrate) ->
         }
         Migrate::No => must_be_migrated(&store).await?,
     }
-    if part != COMMAND {
+    if kind != COMMAND {
         if store.dialect() == Dialect::Sqlite {
             store.raise_change_numbers().await?;
         }
@@ -166,13 +165,13 @@ pub(crate) async fn must_be_migrated(store: &Store) -> anyhow::Result<()> {
     let pending = store.pending_migrations().await?;
     anyhow::ensure!(
         pending.is_empty(),
-        "the tables are not up to date: run `trunkline migrate` ({} missing)",
+        "the tables are not up to date ({} migrations are missing): run `trunkline migrate`",
         pending.len()
     );
     Ok(())
 }
 
-/// Processes that find no connection fail at the worst moment, so they say at their start that there may be too few.
+/// Warns at the start if PostgreSQL may run out of connections, since a process without one fails at the worst moment.
 async fn warn_of_few_connections(config: &Config, store: &Store) -> anyhow::Result<()> {
     let Some((connections, processes)) = store.connection_budget().await? else {
         return Ok(());
@@ -191,7 +190,7 @@ async fn warn_of_few_connections(config: &Config, store: &Store) -> anyhow::Resu
     Ok(())
 }
 
-/// Refuses an API key of the configuration that could be guessed, before anything is made.
+/// Fails if the configured API key could be guessed. To be called before anything is created.
 pub(crate) fn check_secret_key(config: &Config) -> Result<(), ConfigError> {
     let Some(secret) = &config.secret_key else {
         return Ok(());
@@ -199,12 +198,14 @@ pub(crate) fn check_secret_key(config: &Config) -> Result<(), ConfigError> {
     api_key::check(secret.expose_secret()).map_err(|error| {
         ConfigError::unusable(
             "secret_key",
-            format!("{error}. `trunkline key generate` makes one; without the setting, the first start does"),
+            format!(
+                "{error}. `trunkline key generate` creates a key; without the setting, the first start does"
+            ),
         )
     })
 }
 
-/// Makes sure that there is an environment with an API key; a key that is made is shown, this once.
+/// Makes sure that there is an environment with an API key. Returns the key if it is new.
 pub(crate) async fn first_key(gateway: &Gateway, config: &Config) -> anyhow::Result<Option<SecretString>> {
     let environment: EnvironmentName = FIRST_ENVIRONMENT.parse()?;
     let made = gateway
@@ -214,14 +215,14 @@ pub(crate) async fn first_key(gateway: &Gateway, config: &Config) -> anyhow::Res
     Ok(made.map(|key| key.secret))
 }
 
-/// Shows an API key that was just made; not in the log, which others keep and read.
+/// Shows a new API key; not in the log, which is kept and which others read.
 pub(crate) fn show_key(secret: &SecretString) {
     let lines = [
         String::new(),
         format!("TRUNKLINE_SECRET_KEY={}", secret.expose_secret()),
         String::new(),
-        "It is stored as a hash alone and cannot be shown again. Keep it".to_owned(),
-        "where your app finds it, and send it as `Authorization: Bearer …`.".to_owned(),
+        "Only its hash is stored, so it cannot be shown again. Keep it where".to_owned(),
+        "your app finds it, and send it as `Authorization: Bearer …`.".to_owned(),
     ];
     output::verbatim_note(output::boxed(
         &format!("The API key of environment {FIRST_ENVIRONMENT}, shown this once"),
@@ -229,7 +230,7 @@ pub(crate) fn show_key(secret: &SecretString) {
     ));
 }
 
-/// The keys that seal credentials: from configuration, else from a file beside SQLite's.
+/// Returns the encryption keys: from the configuration, else from a file beside SQLite's file.
 pub(crate) fn keys(config: &Config) -> anyhow::Result<KeySource> {
     if let Some(given) = &config.encryption_key {
         return Ok(KeySource::Given(given_keys(given)?));
@@ -237,13 +238,13 @@ pub(crate) fn keys(config: &Config) -> anyhow::Result<KeySource> {
     Ok(KeySource::File(key_file(config)?))
 }
 
-/// The file that keeps the keys if configuration gives none.
+/// Returns the file of the encryption keys, which is used if the configuration has none.
 pub(crate) fn key_file(config: &Config) -> Result<KeyFile, ConfigError> {
     config.database.url.sqlite_path().map(|path| KeyFile::at(beside(path.as_os_str().to_owned()))).ok_or_else(|| {
         ConfigError::Refused(
             format!(
                 "with PostgreSQL the encryption key must be set, so that all processes share it: set {}. `trunkline key generate` \
-                 or `openssl rand -base64 32` makes a key",
+                 or `openssl rand -base64 32` creates a key",
                 config::named("encryption_key")
             ),
         )
@@ -255,7 +256,7 @@ fn beside(mut database: std::ffi::OsString) -> PathBuf {
     database.into()
 }
 
-/// Several keys are separated by commas: the first seals, all open.
+/// Parses encryption keys separated by commas. The first encrypts, all decrypt.
 fn given_keys(given: &SecretString) -> anyhow::Result<KeyRing> {
     let mut keys = given
         .expose_secret()
@@ -270,10 +271,8 @@ fn given_keys(given: &SecretString) -> anyhow::Result<KeyRing> {
 
 fn upstream_options(config: &Config, registry: &Registry) -> Result<UpstreamOptions, ConfigError> {
     let set = &config.upstream;
-    Ok(UpstreamOptions {
+    let mut options = UpstreamOptions {
         allow_private_addresses: set.allow_private_addresses,
-        base_urls: base_urls(config, registry)?,
-        allowed_origins: allowed_origins(config, registry)?,
         connect_timeout: Duration::from_secs(set.connect_timeout_seconds.get()),
         request_timeout: Duration::from_secs(set.request_timeout_seconds.get()),
         deadline: Duration::from_secs(set.deadline_seconds.get()),
@@ -283,80 +282,44 @@ fn upstream_options(config: &Config, registry: &Registry) -> Result<UpstreamOpti
         max_body: set.max_body_mb.get().saturating_mul(1 << 20),
         memory: set.memory_mb.get().saturating_mul(1 << 20),
         ..UpstreamOptions::default()
-    })
-}
-
-/// Addresses that replace those of provider files.
-fn base_urls(config: &Config, registry: &Registry) -> Result<HashMap<ProviderName, Url>, ConfigError> {
-    let mut urls = HashMap::new();
+    };
     for (name, provider) in &config.providers {
         let known = provider_called(registry, name)?;
         if let Some(url) = &provider.base_url {
-            urls.insert(known, url.clone());
+            options.base_urls.insert(known.clone(), url.clone());
         }
+        options
+            .allowed_origins
+            .insert(known, provider.allowed_origins.clone());
     }
-    Ok(urls)
+    Ok(options)
 }
 
-/// Origins beside those of provider files.
-fn allowed_origins(
-    config: &Config,
-    registry: &Registry,
-) -> Result<HashMap<ProviderName, Vec<Url>>, ConfigError> {
-    let mut origins = HashMap::new();
-    for (name, provider) in &config.providers {
-        let given = provider.allowed_origins.as_deref().unwrap_or_default();
-        let urls = given
-            .split(',')
-            .map(str::trim)
-            .filter(|origin| !origin.is_empty())
-            .map(|origin| {
-                let url = Url::parse(origin).ok();
-                url.filter(|url| matches!(url.scheme(), "http" | "https"))
-                    .ok_or_else(|| {
-                        ConfigError::unusable(
-                            format!("providers.{name}.allowed_origins"),
-                            format!(
-                                "{origin:?} is not an origin: write https://HOST, with commas between several"
-                            ),
-                        )
-                    })
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        origins.insert(provider_called(registry, name)?, urls);
-    }
-    Ok(origins)
-}
-
-/// The provider that a setting is about. A variable cannot tell `-` from `_`, nor capitals.
+/// Returns the provider that a setting means. In a variable, `-` is written `_`, and case is lost.
 fn provider_called(registry: &Registry, name: &str) -> Result<ProviderName, ConfigError> {
     if let Some(known) = registry.get(name) {
         return Ok(known.name.clone());
     }
     let plain = |name: &str| name.to_ascii_lowercase().replace('-', "_");
-    let known = registry.iter().map(|provider| &provider.name);
-    let known: Vec<&ProviderName> = known
-        .filter(|known| plain(known.as_str()) == plain(name))
-        .collect();
-    if let [one, another, ..] = known.as_slice() {
-        return Err(ConfigError::Refused(format!(
+    let names: Vec<&ProviderName> = registry.iter().map(|provider| &provider.name).collect();
+    let mut meant = names.iter().filter(|known| plain(known.as_str()) == plain(name));
+    match (meant.next(), meant.next()) {
+        (Some(one), Some(another)) => Err(ConfigError::Refused(format!(
             "the setting `providers.{name}` can mean {one} or {another}: write it in trunkline.toml, as `[providers.{one}]`"
-        )));
-    }
-    known.first().map(|known| (*known).clone()).ok_or_else(|| {
-        let names: Vec<&str> = registry.iter().map(|provider| provider.name.as_str()).collect();
-        let mut hint = suggest::question(name, names.iter().copied());
-        if hint.is_empty() {
-            hint = format!("; there are: {}", names.join(", "));
+        ))),
+        (Some(one), None) => Ok((*one).clone()),
+        (None, _) => {
+            let names: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
+            Err(ConfigError::Refused(format!(
+                "the setting {} is for a provider that does not exist{}",
+                config::named(&format!("providers.{name}.…")),
+                suggest::question_or_list(name, &names)
+            )))
         }
-        ConfigError::Refused(format!(
-            "the setting {} is for a provider that does not exist{hint}",
-            config::named(&format!("providers.{name}.…"))
-        ))
-    })
+    }
 }
 
-/// How this configuration's worker works.
+/// Returns the configured settings of the worker.
 pub(crate) fn worker_options(config: &Config) -> WorkerOptions {
     let set = &config.worker;
     WorkerOptions {
@@ -369,7 +332,7 @@ pub(crate) fn worker_options(config: &Config) -> WorkerOptions {
     }
 }
 
-/// How long work may take to come to a stop.
+/// Returns how long work may take to stop at shutdown.
 pub(crate) fn drain(config: &Config) -> Duration {
     Duration::from_secs(config.worker.drain_seconds.get())
 }
@@ -379,7 +342,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_setting_names_a_provider_exactly_or_as_a_variable_does_and_never_two() {
+    fn a_setting_names_one_provider_exactly_or_as_a_variable_does() {
         let entry =
             "{ auth_mode: API_KEY, proxy: { base_url: https://x.example, headers: { x: \"${apiKey}\" } } }";
         let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! `action` as people write it.
+//! The arguments of `action`.
 
 use clap::Args;
 

@@ -1,4 +1,4 @@
-//! Commands over the API about connections and records, as people write them.
+//! The arguments of the commands over the API about connections and records.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,8 @@ use super::{Api, Json, examples, object, pair};
 #[derive(Debug, Args)]
 pub(crate) struct Health {
     /// Address of the gateway [default: the address in `listen`]
-    #[arg(long, value_name = "URL")]
+    // Not the argument `url`, which sets `api_url`.
+    #[arg(id = "health_url", long = "url", value_name = "URL")]
     pub(crate) url: Option<String>,
     #[command(flatten)]
     pub(crate) json: Json,
@@ -21,7 +22,8 @@ pub(crate) struct Connect {
     /// Integration to connect: a provider's name, or an integration of yours
     pub(crate) integration: String,
     /// Id of your choice for the connection; an existing connection gets the new credentials [default: a new UUID]
-    #[arg(long, value_name = "ID")]
+    // Not the argument `connection_id`, which names an existing connection.
+    #[arg(id = "new_connection_id", long = "connection-id", value_name = "ID")]
     pub(crate) connection_id: Option<String>,
     /// The value of a field of the provider's form
     #[arg(long = "field", value_name = "NAME=VALUE", value_parser = pair)]

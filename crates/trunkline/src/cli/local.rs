@@ -1,4 +1,4 @@
-//! Commands on the database and on files of this machine, as people write them.
+//! The arguments of the commands on the database and on files of this machine.
 
 use std::path::PathBuf;
 
@@ -118,4 +118,22 @@ pub(crate) struct ShowConfig {
     pub(crate) variables: bool,
     #[command(flatten)]
     pub(crate) json: Json,
+}
+
+/// The size of the demo, and whether it keeps running.
+#[cfg(feature = "demo")]
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Messages in the simulated account
+    #[arg(long, default_value_t = 10_000, value_name = "N")]
+    pub(crate) messages: u64,
+    /// Exit once the messages are synced, with status 0 if none is missing
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Port of the gateway [default: 3003 if it is free, else any]
+    #[arg(long)]
+    pub(crate) port: Option<u16>,
+    /// Create the database in this folder and keep it
+    #[arg(long, value_name = "DIR")]
+    pub(crate) keep: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! `sync` as people write it.
+//! The arguments of `sync`.
 
 use clap::{Args, Subcommand};
 

@@ -1,13 +1,13 @@
-//! Looking into an answer: what is not there is empty.
+//! Reads values in a response of the API. A missing value is empty.
 
 use serde_json::Value as Json;
 
-/// The text at a JSON pointer.
+/// Returns the text at a JSON pointer.
 pub(crate) fn text<'a>(json: &'a Json, pointer: &str) -> &'a str {
     json.pointer(pointer).and_then(Json::as_str).unwrap_or_default()
 }
 
-/// The list called `name`.
+/// Returns the list called `name`.
 pub(crate) fn list<'a>(json: &'a Json, name: &str) -> &'a [Json] {
     json.get(name)
         .and_then(Json::as_array)
@@ -15,7 +15,7 @@ pub(crate) fn list<'a>(json: &'a Json, name: &str) -> &'a [Json] {
         .unwrap_or_default()
 }
 
-/// The sum of the numbers in the map called `name`.
+/// Returns the sum of the numbers in the map called `name`.
 pub(crate) fn sum(json: &Json, name: &str) -> u64 {
     let numbers = json.get(name).and_then(Json::as_object);
     numbers

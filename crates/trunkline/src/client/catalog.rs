@@ -1,14 +1,14 @@
-//! What the gateway knows of its integrations: forms, syncs with their tables, actions. No command reads provider files for that.
+//! What the gateway knows about its integrations: connect forms, syncs with their tables, actions. Commands read no provider files.
 
 use serde::Deserialize;
 use serde_json::Value as Json;
 
 use super::{Client, ClientError, answer};
 
-/// Functions of a page; the most that the API gives.
+/// The most functions that the API returns in a page.
 const PAGE: usize = 100;
 
-/// A sync or an action of an integration. What the API tells beside this is left out.
+/// A sync or an action of an integration, with the fields that commands use.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Function {
     pub(crate) name: String,
@@ -18,7 +18,7 @@ pub(crate) struct Function {
     input: Option<String>,
     #[serde(default)]
     json_schema: Json,
-    /// Of a sync.
+    /// The table of a sync.
     pub(crate) table: Option<ModelTable>,
 }
 
@@ -32,7 +32,7 @@ pub(crate) struct ModelTable {
     pub(crate) newest_by: Vec<String>,
 }
 
-/// A column of it.
+/// A column of such a table.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct ModelColumn {
     pub(crate) name: String,
@@ -40,7 +40,7 @@ pub(crate) struct ModelColumn {
 }
 
 impl Function {
-    /// The inputs of an action in order, those that may be left out in brackets.
+    /// Returns the inputs of an action in order, the optional ones in brackets.
     pub(crate) fn inputs(&self) -> Vec<String> {
         let schema = self
             .input
@@ -63,16 +63,16 @@ impl Function {
     }
 }
 
-/// The forms by which an integration is connected.
+/// The forms of an integration, one of which must be filled to connect it.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct ConnectForms {
     pub(crate) display_name: String,
-    /// What people must know before they connect.
+    /// What the user must know before connecting.
     pub(crate) notice: Option<String>,
     pub(crate) forms: Vec<ConnectForm>,
 }
 
-/// One of them.
+/// A form.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct ConnectForm {
     pub(crate) title: String,
@@ -95,7 +95,7 @@ pub(crate) struct FormField {
     env: Option<String>,
 }
 
-/// When a field is asked for.
+/// The condition under which a field is shown.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Condition {
     pub(crate) field: String,
@@ -103,9 +103,9 @@ pub(crate) struct Condition {
 }
 
 impl FormField {
-    /// The variable from which the field may be taken.
+    /// Returns the variable that may hold the field's value.
     ///
-    /// The gateway names it, so it cannot be one of this program's own: those hold keys that are not for a provider.
+    /// Since the gateway names it, it must not be one of this program's own: those hold keys that no provider may see.
     pub(crate) fn variable(&self) -> Option<&str> {
         let name = self.env.as_deref()?;
         let plain = name
@@ -116,14 +116,14 @@ impl FormField {
 }
 
 impl Client {
-    /// The forms of an integration.
+    /// Returns the forms of an integration.
     pub(crate) async fn connect_forms(&self, integration: &str) -> Result<ConnectForms, ClientError> {
         let mut answer = self.get(&[integration, "connect"], &[]).await?;
         let data = answer.get_mut("data").map(Json::take).unwrap_or_default();
         serde_json::from_value(data).map_err(ClientError::Answer)
     }
 
-    /// The syncs and actions of an integration; of a provider by its own name also before anything is connected to it.
+    /// Returns the syncs and actions of an integration, or of a provider to which nothing is connected yet.
     pub(crate) async fn functions(&self, integration: &str) -> Result<Vec<Function>, ClientError> {
         let mut functions = Vec::new();
         for page in 0_usize.. {
@@ -135,7 +135,7 @@ impl Client {
             {
                 Err(error) if error.status() == Some(404) => {
                     let templates = self.get(&["providers", integration, "templates"], &[]).await;
-                    // What is no provider's name either is told as an integration that is not there.
+                    // If there is no such provider either, the error is about the integration.
                     return read(&templates.map_err(|_| error)?);
                 }
                 answer => answer?,
@@ -150,23 +150,14 @@ impl Client {
         Ok(functions)
     }
 
-    /// The names under which something can be connected or is: integrations that were made, and providers.
+    /// Returns the names of all integrations and providers.
     pub(crate) async fn integration_names(&self) -> Vec<String> {
         let mut names = Vec::new();
-        // Only a hint follows from them, and the key may lack the scope.
-        if let Ok(made) = self.get(&["integrations"], &[]).await {
-            names.extend(
-                answer::list(&made, "data")
-                    .iter()
-                    .map(|one| answer::text(one, "/unique_key").to_owned()),
-            );
-        }
-        if let Ok(providers) = self.get(&["providers"], &[]).await {
-            names.extend(
-                answer::list(&providers, "data")
-                    .iter()
-                    .map(|one| answer::text(one, "/name").to_owned()),
-            );
+        for (list, name) in [("integrations", "/unique_key"), ("providers", "/name")] {
+            // The names only serve a hint, and the key may lack the scope to list them.
+            let answer = self.get(&[list], &[]).await.unwrap_or_default();
+            let listed = answer::list(&answer, "data").iter();
+            names.extend(listed.map(|one| answer::text(one, name).to_owned()));
         }
         names.sort();
         names.dedup();

@@ -1,30 +1,32 @@
-//! An answer that is no success, as people can use it.
+//! Errors of requests to the gateway, in words that help the user.
 
 use std::fmt;
 
 use reqwest::Response;
 use serde::Deserialize;
 
-/// Why a request to the gateway came to nothing.
+/// Why a request to the gateway failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ClientError {
-    /// No answer at all.
+    /// There was no response.
     #[error(
-        "no gateway answers at {url}: is `trunkline serve` running there? --url and TRUNKLINE_API_URL say where to look"
+        "there is no gateway at {url}: start `trunkline serve` there, or set its address with --url or TRUNKLINE_API_URL"
     )]
     Unreachable { url: String, source: reqwest::Error },
-    /// The gateway said no.
+    /// The gateway refused the request.
     #[error("{0}")]
     Refused(Box<Refusal>),
-    /// The answer is not that of a gateway of this version.
-    #[error("the answer is not what a gateway of this version gives")]
+    /// The response is not that of a gateway of this version.
+    #[error(
+        "the response is not that of a gateway of this version: use a `trunkline` of the gateway's version"
+    )]
     Answer(#[source] serde_json::Error),
     /// The configured address cannot have a path.
-    #[error("the address of the gateway is not one of http or https")]
+    #[error("the address of the gateway must begin with http:// or https://")]
     Address,
 }
 
-/// The API's error.
+/// An error response of the API.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Refusal {
     #[serde(skip)]
@@ -34,7 +36,7 @@ pub(crate) struct Refusal {
     message: String,
     #[serde(default)]
     errors: Vec<FieldError>,
-    /// With an error of the gateway's own, the id under which its log tells more.
+    /// With an internal error, the id under which the gateway's log has the cause.
     payload: Option<serde_json::Value>,
 }
 
@@ -51,7 +53,7 @@ struct Body {
 }
 
 impl ClientError {
-    /// The status of a refusal.
+    /// Returns the HTTP status, if the gateway refused the request.
     pub(crate) fn status(&self) -> Option<u16> {
         match self {
             Self::Refused(refusal) => Some(refusal.status),
@@ -59,7 +61,7 @@ impl ClientError {
         }
     }
 
-    /// The fields that the gateway did not take, each with what is wrong.
+    /// Returns the fields that the gateway refused, each with a message.
     pub(crate) fn fields(&self) -> Vec<(&str, &str)> {
         let Self::Refused(refusal) = self else {
             return Vec::new();
@@ -70,7 +72,7 @@ impl ClientError {
             .collect()
     }
 
-    /// Reads the error in an answer; one that is not the API's, such as a proxy's, is told by its status.
+    /// Reads an error response. If it is not from the API but from a proxy, say, only its status is known.
     pub(super) async fn refused(response: Response) -> Self {
         let status = response.status();
         let body = response.bytes().await.unwrap_or_default();
@@ -82,7 +84,7 @@ impl ClientError {
             Err(_) => Refusal {
                 status: status.as_u16(),
                 code: String::new(),
-                message: format!("the gateway, or something before it, answered HTTP {status}"),
+                message: format!("the gateway, or a proxy in front of it, responded with HTTP {status}"),
                 errors: Vec::new(),
                 payload: None,
             },
@@ -92,12 +94,12 @@ impl ClientError {
 }
 
 impl Refusal {
-    /// The API's code.
+    /// Returns the API's error code.
     pub(crate) fn code(&self) -> &str {
         &self.code
     }
 
-    /// Whether it says that there is no integration of that name.
+    /// Whether it says that there is no integration called `name`.
     pub(crate) fn is_about_integration(&self, name: &str) -> bool {
         matches!(self.code.as_str(), "unknown_provider_config" | "unknown_provider")
             || (self.code == "not_found" && self.message.contains(&format!("no integration {name:?}")))
@@ -106,7 +108,7 @@ impl Refusal {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Where fields are told, the message only points to them.
+        // If there are errors of fields, the message only points to them.
         if self.errors.is_empty() {
             f.write_str(if self.message.is_empty() {
                 &self.code
@@ -114,13 +116,13 @@ impl fmt::Display for Refusal {
                 &self.message
             })?;
         } else {
-            f.write_str("the gateway cannot take this:")?;
+            f.write_str("the gateway refused the input:")?;
         }
         for error in &self.errors {
             write!(f, "\n  {}: {}", error.path.join("."), error.message)?;
         }
         match (self.status, &self.payload) {
-            (401, _) => f.write_str("\n  TRUNKLINE_SECRET_KEY (`secret_key`) holds the key that was sent. Beside the gateway's database, `trunkline api-keys create dev --name NAME` makes a new one."),
+            (401, _) => f.write_str("\n  TRUNKLINE_SECRET_KEY (`secret_key`) holds the key that was sent. On the machine of the gateway's database, `trunkline api-keys create dev --name NAME` creates a new one."),
             (500.., Some(payload)) => write!(f, " ({payload})"),
             _ => Ok(()),
         }
@@ -132,13 +134,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_are_told_one_a_line_and_not_as_json() {
+    fn errors_of_fields_are_shown_one_a_line() {
         let text = r#"{"error":{"code":"invalid_body","message":"the body cannot be taken: see errors",
             "errors":[{"code":"missing","message":"is needed","path":["accountSid"]}]}}"#;
         let refusal = serde_json::from_str::<Body>(text).unwrap().error;
         assert_eq!(
             refusal.to_string(),
-            "the gateway cannot take this:\n  accountSid: is needed"
+            "the gateway refused the input:\n  accountSid: is needed"
         );
     }
 }

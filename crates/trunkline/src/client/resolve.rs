@@ -1,21 +1,21 @@
-//! Ids as people type them: the beginning is enough where only one begins so.
+//! Finds the id that the user means: its beginning is enough if no other id begins with it.
 
 use super::{Client, ClientError, answer};
-use crate::cli::UsageError;
+use crate::exit::UsageError;
 use crate::table::Cell;
 use crate::{suggest, table, when};
 
-/// The characters of a whole run id, and of a UUID.
+/// The length of a run's id, and of a UUID.
 const RUN_ID: usize = "run_".len() + 32;
 const UUID: usize = 36;
-/// Characters of a UUID that a list shows at least.
+/// The least characters of a UUID that a list shows.
 const SHORT_NAME: usize = 8;
-/// A shorter piece of a made connection id is too likely a name of its own.
+/// A shorter text is more likely a whole connection id than the beginning of a UUID.
 const SHORTEST: usize = 4;
-/// Candidates that an error lists.
+/// How many candidates an error lists.
 const LISTED: usize = 5;
 
-/// The only one of `ids` that begins with `typed`, or why there is none. `what` names the kind of thing.
+/// Returns the only one of `ids` that begins with `typed`, or an error that calls such a thing `what`.
 pub(crate) fn only<'a>(what: &str, typed: &str, ids: &'a [(String, String)]) -> anyhow::Result<&'a str> {
     let beginning: Vec<&(String, String)> = ids.iter().filter(|(id, _)| id.starts_with(typed)).collect();
     match beginning.as_slice() {
@@ -37,7 +37,7 @@ pub(crate) fn only<'a>(what: &str, typed: &str, ids: &'a [(String, String)]) -> 
 }
 
 impl Client {
-    /// The run whose id is, or begins with, `typed`; `run_` may be left out.
+    /// Returns the id of the run whose id begins with `typed`. `run_` may be left out.
     pub(crate) async fn run_id(&self, typed: &str) -> anyhow::Result<String> {
         let digits = typed.strip_prefix("run_").unwrap_or(typed);
         let id = format!("run_{digits}");
@@ -65,15 +65,15 @@ impl Client {
         only("run", &id.to_ascii_lowercase(), &runs).map(str::to_owned)
     }
 
-    /// The connection that `typed` names. Of an id that the gateway made, which is a UUID, the beginning is enough; a name that an
-    /// app chose must be whole, since `user-1` must never stand for `user-10`.
+    /// Returns the id of the connection that `typed` means. The beginning of a UUID, which the gateway made, is enough. An id that an app
+    /// chose must be whole, since `user-1` must never mean `user-10`.
     pub(crate) async fn connection_id(&self, integration: &str, typed: &str) -> anyhow::Result<String> {
         let piece = (SHORTEST..UUID).contains(&typed.len())
             && typed.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
         if !piece {
             return Ok(typed.to_owned());
         }
-        // A key that may not list connections can still name one.
+        // A key that may not list connections can still use one.
         let Ok(names) = self.connection_names(integration, typed).await else {
             return Ok(typed.to_owned());
         };
@@ -99,7 +99,7 @@ impl Client {
         Ok(names.map(|one| table::field(one, "connection_id")).collect())
     }
 
-    /// Adds to an error about a name that is not there what may have been meant.
+    /// Adds a suggestion to an error about an unknown integration or connection.
     pub(crate) async fn explain(
         &self,
         error: anyhow::Error,
@@ -112,14 +112,9 @@ impl Client {
         let code = refusal.code();
         if let Some(integration) = integration.filter(|name| refusal.is_about_integration(name)) {
             let names = self.integration_names().await;
-            let known = names.iter().map(String::as_str);
-            let hint = suggest::question(integration, known.clone());
-            let all = if hint.is_empty() && !names.is_empty() {
-                format!("; this gateway knows: {}", known.collect::<Vec<_>>().join(", "))
-            } else {
-                hint
-            };
-            return anyhow::anyhow!("there is no integration {integration:?}{all}");
+            let known: Vec<&str> = names.iter().map(String::as_str).collect();
+            let hint = suggest::question_or_list(integration, &known);
+            return anyhow::anyhow!("there is no integration {integration:?}{hint}");
         }
         let unknown = matches!(code, "unknown_connection" | "not_found" | "invalid_body");
         if let (Some(integration), Some(connection), true) = (integration, connection, unknown)
@@ -128,19 +123,17 @@ impl Client {
                 .iter()
                 .any(|name| name == connection || is_uuid(name) && name.starts_with(connection))
         {
-            let hint = suggest::question(connection, names.iter().map(String::as_str));
-            let list = if hint.is_empty() {
-                "; `trunkline connections` lists what there is"
-            } else {
-                &hint
+            let hint = match suggest::nearest(connection, names.iter().map(String::as_str)) {
+                Some(near) => format!("did you mean {near}?"),
+                None => "`trunkline connections` lists the connections".to_owned(),
             };
-            return anyhow::anyhow!("there is no connection {connection:?} of {integration}{list}");
+            return anyhow::anyhow!("there is no connection {connection:?} of {integration}; {hint}");
         }
         error
     }
 }
 
-/// Names of connections for a table: a UUID that the gateway made also has a short form, which commands take.
+/// Returns the ids of connections for a table. A UUID, which the gateway made, also has a short form, which commands accept.
 pub(crate) fn shown_names(names: &[String]) -> Vec<Cell> {
     let made: Vec<&str> = names
         .iter()
@@ -160,7 +153,7 @@ fn is_uuid(name: &str) -> bool {
     lengths == [8, 4, 4, 4, 12] && name.chars().all(|c| c == '-' || c.is_ascii_hexdigit())
 }
 
-/// The error about a `what` called `name` that `of` does not have.
+/// Returns an error that `of` has no `what` called `name`, with suggestions.
 pub(crate) fn unknown<'a>(
     what: &str,
     of: &str,
@@ -183,7 +176,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_beginning_of_an_id_is_enough_while_it_is_the_only_one() {
+    fn the_beginning_of_an_id_is_enough_if_no_other_begins_with_it() {
         let ids = ["key_01aa", "key_01ab", "key_02"].map(|id| (id.to_owned(), "mine".to_owned()));
         assert_eq!(only("key", "key_02", &ids).unwrap(), "key_02");
         let error = only("key", "key_01", &ids).unwrap_err().to_string();
@@ -195,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn only_an_id_that_the_gateway_made_is_a_uuid() {
+    fn an_id_that_an_app_chose_is_not_a_uuid() {
         assert!(is_uuid("123e4567-e89b-12d3-a456-426614174000"));
         assert!(!is_uuid("user-10") && !is_uuid("123e4567"));
     }

@@ -1,20 +1,19 @@
-//! A run of a sync, as the API tells it.
+//! A run of a sync, as the API shows it.
 
 use serde::Deserialize;
 use serde_json::Value as Json;
 
 use super::ClientError;
-use crate::state::State;
-use crate::table;
+use crate::{state, table};
 
-/// A run. What the API tells beside this is left out.
+/// A run, with the fields that commands use.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Run {
     pub(crate) id: String,
     pub(crate) sync: String,
     pub(crate) connection_id: String,
     pub(crate) provider_config_key: String,
-    pub(crate) status: RunStatus,
+    status: String,
     pub(crate) trigger: String,
     pub(crate) kind: Option<String>,
     pub(crate) created_at: String,
@@ -34,18 +33,7 @@ pub(crate) struct Run {
     /// Why a list may not have been read to its end.
     #[serde(default)]
     pub(crate) incomplete: Option<String>,
-    pub(crate) error: Option<RunError>,
-}
-
-/// How far a run is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum RunStatus {
-    Queued,
-    Running,
-    Succeeded,
-    Failed,
-    Cancelled,
+    error: Option<RunError>,
 }
 
 /// Values of one column that did not fit it.
@@ -58,23 +46,10 @@ struct Misfits {
 
 /// Why a run failed.
 #[derive(Debug, Clone, Deserialize)]
-pub(crate) struct RunError {
+struct RunError {
     code: String,
     message: Option<String>,
     hint: Option<String>,
-}
-
-impl RunStatus {
-    /// In the words of all commands.
-    pub(crate) fn state(self) -> State {
-        match self {
-            Self::Queued => State::Queued,
-            Self::Running => State::Running,
-            Self::Succeeded => State::Ok,
-            Self::Failed => State::Failed,
-            Self::Cancelled => State::Cancelled,
-        }
-    }
 }
 
 impl Run {
@@ -82,31 +57,51 @@ impl Run {
         serde_json::from_value(json).map_err(ClientError::Answer)
     }
 
-    /// Whether it has come to an end, of whatever kind.
-    pub(crate) fn has_ended(&self) -> bool {
-        !matches!(self.status, RunStatus::Queued | RunStatus::Running)
+    /// Returns the word for its state.
+    pub(crate) fn state(&self) -> &str {
+        state::of_run(&self.status)
     }
 
-    /// Rows that it has compared with what the provider sent. A row that the provider sent twice counts twice.
+    /// Whether it waits for a worker.
+    pub(crate) fn is_queued(&self) -> bool {
+        self.status == "queued"
+    }
+
+    /// Whether it has ended, successfully or not.
+    pub(crate) fn has_ended(&self) -> bool {
+        !matches!(self.status.as_str(), "queued" | "running")
+    }
+
+    /// Whether it has ended successfully.
+    pub(crate) fn has_succeeded(&self) -> bool {
+        self.status == "succeeded"
+    }
+
+    /// Returns what went wrong and what to do about it; empty if nothing did.
+    pub(crate) fn error_text(&self) -> String {
+        self.error.as_ref().map(RunError::text).unwrap_or_default()
+    }
+
+    /// Returns how many records of the provider it has compared with the table. A record that was sent twice counts twice.
     pub(crate) fn checked(&self) -> u64 {
         self.added + self.updated + self.unchanged
     }
 
-    /// Seconds from its start to its end, if it has both.
+    /// Returns the seconds from its start to its end, if it has both.
     pub(crate) fn seconds(&self) -> Option<f64> {
         let time = |text: &Option<String>| text.as_ref()?.parse::<domain::Timestamp>().ok();
         let took = time(&self.finished_at)?.since(time(&self.started_at)?);
         Some(took.as_secs_f64())
     }
 
-    /// The same for people.
+    /// Returns the same for people, such as `1.2 s`.
     pub(crate) fn duration(&self) -> String {
         self.seconds()
             .map(|seconds| format!("{seconds:.1} s"))
             .unwrap_or_default()
     }
 
-    /// How many values did not fit their column, in a line; `None` if all did.
+    /// Returns, in a line, how many values did not fit their column; `None` if all did.
     pub(crate) fn misfits(&self) -> Option<String> {
         let of_column = |Misfits { column, count, first }: &Misfits| {
             format!("{column} ({}, the first {first})", table::count(*count))
@@ -115,7 +110,7 @@ impl Run {
         (!columns.is_empty()).then(|| columns.join(", "))
     }
 
-    /// What it did, in a line: `3 new, 1 updated, 0 deleted; 12,974 rows checked`.
+    /// Returns what it did, in a line: `3 new, 1 updated, 0 deleted; 12,974 rows checked`.
     pub(crate) fn summary(&self) -> String {
         let mut parts = vec![
             format!("{} new", table::count(self.added)),
@@ -134,8 +129,7 @@ impl Run {
 }
 
 impl RunError {
-    /// What went wrong and what to do about it.
-    pub(crate) fn text(&self) -> String {
+    fn text(&self) -> String {
         let message = self.message.as_deref().unwrap_or(&self.code);
         match &self.hint {
             Some(hint) => format!("{message} ({hint})"),

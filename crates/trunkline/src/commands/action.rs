@@ -1,4 +1,4 @@
-//! `action`: one request to a provider by name.
+//! `action`: runs an action of a provider.
 
 use std::process::ExitCode;
 
@@ -42,10 +42,10 @@ pub(crate) async fn run(client: &Client, options: &Action) -> anyhow::Result<Exi
     Ok(ExitCode::SUCCESS)
 }
 
-/// The inputs as JSON: a value that is an object or a list is taken as one, and a name that comes again makes a list.
-fn inputs(given: &[(String, String)]) -> Map<String, Json> {
+/// Returns the inputs as JSON. A value may be a JSON object or list; a repeated name makes a list.
+fn inputs(arguments: &[(String, String)]) -> Map<String, Json> {
     let mut inputs = Map::new();
-    for (name, text) in given {
+    for (name, text) in arguments {
         let json = text
             .starts_with(['{', '['])
             .then(|| serde_json::from_str(text).ok());

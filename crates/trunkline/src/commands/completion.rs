@@ -1,4 +1,4 @@
-//! `completion`: what a shell needs to complete this program's commands.
+//! `completion`: prints a completion script for a shell.
 
 use std::process::ExitCode;
 
@@ -10,7 +10,7 @@ use crate::output;
 
 /// Prints the script for `shell`.
 pub(crate) fn run(shell: Shell) -> anyhow::Result<ExitCode> {
-    // Written at once: the generator takes a reader that has gone away for a fault.
+    // Written at once, since the generator panics if the reader is gone.
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "trunkline", &mut script);
     output::bytes(&script)?;

@@ -1,4 +1,4 @@
-//! `config`: the settings as they hold, and where each comes from.
+//! `config`: shows the settings and where each value comes from.
 
 use std::process::ExitCode;
 
@@ -10,7 +10,7 @@ use crate::config::{FILE_VARIABLE, Loaded, SETTINGS, VARIABLE_PREFIX};
 use crate::table::{Column, Table};
 use crate::{output, terminal, wiring};
 
-/// Prints the settings, or the names of their variables. An error about the providers that they name comes after the listing.
+/// Prints the settings, or the names of their variables. An error about the providers that they name follows the listing.
 pub(crate) fn run(loaded: &Loaded, options: &ShowConfig) -> anyhow::Result<ExitCode> {
     let providers = wiring::load_providers(&loaded.config);
     if options.variables {
@@ -26,12 +26,7 @@ fn list(loaded: &Loaded, options: &ShowConfig) -> anyhow::Result<()> {
     let listing = loaded.listing()?;
     if options.json.json {
         let settings = listing.iter().map(|listed| {
-            let value = if listed.is_set() {
-                json!(listed.value)
-            } else {
-                json!(null)
-            };
-            json!({ "key": listed.key, "value": value, "origin": listed.origin, "about": listed.about })
+            json!({ "key": listed.key, "value": listed.value, "origin": listed.origin, "about": listed.about })
         });
         return Ok(output::json(&settings.collect())?);
     }
@@ -43,17 +38,18 @@ fn list(loaded: &Loaded, options: &ShowConfig) -> anyhow::Result<()> {
     ]);
     for listed in listing {
         let from = if terminal::is_terminal() && listed.origin.starts_with(VARIABLE_PREFIX) {
-            // Its whole name, which follows from the setting's, would take the room of the value.
+            // Its name follows from the setting's, and would take the room of the value.
             "its variable".to_owned()
         } else {
             listed.origin
         };
-        table.row([listed.key, listed.value, from, listed.about.to_owned()]);
+        let value = listed.value.unwrap_or_default();
+        table.row([listed.key, value, from, listed.about.to_owned()]);
     }
     Ok(table.print("")?)
 }
 
-/// One name a line; a setting of providers once for each of them.
+/// Prints one name a line. A setting of providers is printed once for each of them.
 fn variables(registry: &Registry) -> std::io::Result<()> {
     output::line(FILE_VARIABLE)?;
     for setting in SETTINGS {

@@ -1,4 +1,4 @@
-//! `connect`: a form of the gateway, filled from flags, files, variables or a person, and sent.
+//! `connect`: fills a form of the gateway from flags, files, variables or answers of the user, and sends it.
 
 mod filling;
 mod questions;
@@ -13,7 +13,7 @@ use crate::client::{Client, ConnectForms, answer};
 use crate::config::Environment;
 use crate::{output, terminal};
 
-/// Connects an account and says how to go on.
+/// Connects an account and says what to do next.
 pub(crate) async fn run(
     client: &Client,
     environment: &Environment,
@@ -30,7 +30,7 @@ pub(crate) async fn run(
     if terminal::can_ask() {
         questions::missing(form, &mut values)?;
     }
-    filling.tell_sources(form);
+    filling.note_variables(form);
     let answer = loop {
         let mut body: Map<String, Json> = values
             .iter()
@@ -41,7 +41,7 @@ pub(crate) async fn run(
         let metadata = options.metadata.iter();
         body.extend(metadata.map(|metadata| ("metadata".to_owned(), metadata.clone())));
         match client.post(&[integration, "connect"], &body.into()).await {
-            // What the gateway says about a field is said to whoever typed it, who gets another try.
+            // The user sees the errors of fields and can correct them.
             Err(error) if terminal::can_ask() && questions::again(form, &error, &mut values)? => {}
             answer => break answer?,
         }
@@ -50,18 +50,18 @@ pub(crate) async fn run(
         output::json(&answer)?;
         return Ok(ExitCode::SUCCESS);
     }
-    tell(client, integration, &answer).await?;
+    show(client, integration, &answer).await?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// The success and what to do next.
-async fn tell(client: &Client, integration: &str, answer: &Json) -> anyhow::Result<()> {
+/// Shows the success and what to do next.
+async fn show(client: &Client, integration: &str, answer: &Json) -> anyhow::Result<()> {
     let id = answer::text(answer, "/connection/id");
     output::sentence(format_args!("{}: {id}", answer::text(answer, "/message")))?;
     for unreadable in answer::list(answer, "unreadable_syncs") {
         output::note(format_args!("warning: {}", answer::text(unreadable, "/message")));
     }
-    // The account is connected; a key that may not list syncs only misses the hint.
+    // If the key may not list syncs, only the hint is missing.
     let functions = client.functions(integration).await.unwrap_or_default();
     let Some(table) = functions.iter().find_map(|function| function.table.as_ref()) else {
         return Ok(());
@@ -74,7 +74,7 @@ async fn tell(client: &Client, integration: &str, answer: &Json) -> anyhow::Resu
     Ok(())
 }
 
-/// The names of all fields of all forms.
+/// Returns the names of all visible fields of all forms.
 fn field_names(forms: &ConnectForms) -> Vec<&str> {
     let fields = forms.forms.iter().flat_map(|form| &form.fields);
     let mut names: Vec<&str> = Vec::new();

@@ -1,4 +1,4 @@
-//! `connections`: listed, shown, deleted.
+//! `connections`: lists, shows and deletes connections.
 
 use std::process::ExitCode;
 
@@ -7,10 +7,9 @@ use serde_json::Value as Json;
 
 use crate::cli::{Connections, ConnectionsCommand, OneConnection};
 use crate::client::{Client, answer};
-use crate::commands::environments;
-use crate::state::State;
+use crate::commands::confirm::confirm;
 use crate::table::{self, Column, Table};
-use crate::{output, terminal, when};
+use crate::{output, state, terminal, when};
 
 /// Runs a command about connections.
 pub(crate) async fn run(client: &Client, options: Connections) -> anyhow::Result<ExitCode> {
@@ -42,24 +41,24 @@ async fn list(client: &Client, json: bool) -> anyhow::Result<()> {
         table.row([
             name.into(),
             integration.into(),
-            state.as_str().into(),
+            state.into(),
             table::ago(connection, "created"),
             problems.into(),
         ]);
     }
-    Ok(table.print("There are no connections yet: `trunkline connect INTEGRATION` makes one.")?)
+    Ok(table.print("There are no connections yet: `trunkline connect INTEGRATION` creates one.")?)
 }
 
-/// The state of a connection, and what is wrong with it or its syncs.
-fn standing(connection: &Json) -> (State, String) {
+/// Returns the state of a connection, and the problems of it and its syncs.
+fn standing(connection: &Json) -> (&'static str, String) {
     let errors = answer::list(connection, "errors");
     let of_sync = |error: &Json| answer::text(error, "/type") == "sync";
     let state = if errors.is_empty() {
-        State::Ok
+        state::OK
     } else if errors.iter().all(of_sync) {
-        State::Limited
+        state::LIMITED
     } else {
-        State::Failed
+        state::FAILED
     };
     let problems: Vec<String> = errors
         .iter()
@@ -72,7 +71,7 @@ async fn show(client: &Client, one: &OneConnection) -> anyhow::Result<()> {
     let name = client.connection_id(&one.integration, &one.connection_id).await?;
     let query = [("provider_config_key", one.integration.as_str())];
     let mut answer = client.get(&["connections", &name], &query).await?;
-    // Terminals and their logs keep what they show; the API gives the credentials to whoever needs them.
+    // Terminals keep what they show. A program that needs the credentials can get them from the API.
     if let Some(connection) = answer.as_object_mut() {
         connection.remove("credentials");
     }
@@ -84,7 +83,7 @@ async fn show(client: &Client, one: &OneConnection) -> anyhow::Result<()> {
     let mut table = Table::details();
     table.detail("connection", name);
     table.detail("integration", table::field(&answer, "provider_config_key"));
-    table.detail("state", state.as_str());
+    table.detail("state", state);
     table.detail("problem", problems);
     for (title, name) in [("created", "created_at"), ("updated", "updated_at")] {
         let time = table::field(&answer, name);
@@ -102,14 +101,14 @@ async fn show(client: &Client, one: &OneConnection) -> anyhow::Result<()> {
 
 async fn delete(client: &Client, one: &OneConnection, yes: bool) -> anyhow::Result<ExitCode> {
     let integration = one.integration.as_str();
-    // With --yes nobody confirms what a beginning stands for, so the name must be whole.
+    // With --yes, the user does not confirm which id a beginning means, so the id must be whole.
     let name = if yes {
         one.connection_id.clone()
     } else {
         client.connection_id(integration, &one.connection_id).await?
     };
     let question = format!("Delete {name} of {integration} with its credentials and synced rows?");
-    if !environments::sure(yes, &question)? {
+    if !confirm(yes, &question)? {
         return Ok(ExitCode::FAILURE);
     }
     let query = [("provider_config_key", integration)];

@@ -1,22 +1,21 @@
-//! `environments` and `api-keys`: on the database itself, since whoever can reach it can do everything.
+//! `environments` and `api-keys`: work on the database itself, since a user who can reach it can do everything.
 
 use std::process::ExitCode;
 
-use dialoguer::Confirm;
 use domain::Timestamp;
 use gateway::NewKeyRequest;
 use secrecy::ExposeSecret;
 use serde_json::json;
 
-use crate::cli::{ApiKeys, Environments, UsageError};
+use crate::cli::{ApiKeys, Environments};
 use crate::client::resolve;
+use crate::commands::confirm::confirm;
 use crate::config::Config;
-use crate::state::State;
 use crate::table::{Cell, Column, Table, shortened};
 use crate::wiring::{self, Migrate};
-use crate::{output, terminal};
+use crate::{output, state};
 
-/// Characters of an id that a list shows at least: the prefix and the time of its making.
+/// The least characters of an id that a list shows: the prefix and the time at which it was made.
 const SHORT_ID: usize = 16;
 
 /// Runs a command about environments.
@@ -41,16 +40,16 @@ pub(crate) async fn run(config: &Config, command: Environments) -> anyhow::Resul
             }
         }
         Environments::Create { name } => {
-            let made = told(gateway.environments().create(&name).await)?;
+            let made = with_fields(gateway.environments().create(&name).await)?;
             output::sentence(format_args!("Created {}.", made.name))?;
             output::note(format_args!(
-                "It has no key yet: trunkline api-keys create {} --name NAME",
+                "It has no API key yet: `trunkline api-keys create {} --name NAME` creates one.",
                 made.name
             ));
         }
         Environments::Delete { name, yes } => {
             let question = format!("Delete the environment {name} with its integrations and API keys?");
-            if !sure(yes, &question)? {
+            if !confirm(yes, &question)? {
                 return Ok(ExitCode::FAILURE);
             }
             gateway.environments().delete(None, &name).await?;
@@ -90,15 +89,15 @@ pub(crate) async fn keys(config: &Config, command: ApiKeys) -> anyhow::Result<Ex
                 ]);
                 for (id, key) in shortened(&ids, SHORT_ID).into_iter().zip(all) {
                     let state = if key.revoked_at.is_some() {
-                        State::Revoked
+                        state::REVOKED
                     } else {
-                        State::Ok
+                        state::OK
                     };
                     table.row([
                         id,
                         key.name.into(),
                         format!("{}…", key.prefix).into(),
-                        state.as_str().into(),
+                        state.into(),
                         Cell::Ago(time(key.last_used_at)),
                         key.scopes.join(" ").into(),
                     ]);
@@ -114,10 +113,10 @@ pub(crate) async fn keys(config: &Config, command: ApiKeys) -> anyhow::Result<Ex
         } => {
             let environment = gateway.environments().find(&environment).await?;
             let request = NewKeyRequest { name, scopes, uuid };
-            let made = told(gateway.keys().create(None, &environment, request).await)?;
+            let made = with_fields(gateway.keys().create(None, &environment, request).await)?;
             output::line(made.secret.expose_secret())?;
             output::note(format_args!(
-                "Keep it now: it is stored hashed and cannot be shown again. Its id is {}.",
+                "Keep it now: only its hash is stored, so it cannot be shown again. Its id is {}.",
                 made.id
             ));
         }
@@ -132,7 +131,7 @@ pub(crate) async fn keys(config: &Config, command: ApiKeys) -> anyhow::Result<Ex
             let name = known.iter().find(|(known, _)| known == id);
             let name = name.map(|(_, name)| name.as_str()).unwrap_or_default();
             let question = format!("Revoke {id} ({name})? Its clients are locked out within two seconds.");
-            if !sure(yes, &question)? {
+            if !confirm(yes, &question)? {
                 return Ok(ExitCode::FAILURE);
             }
             gateway.keys().revoke(environment.id, id).await?;
@@ -142,8 +141,8 @@ pub(crate) async fn keys(config: &Config, command: ApiKeys) -> anyhow::Result<Ex
     Ok(ExitCode::SUCCESS)
 }
 
-/// Names what is wrong field by field.
-fn told<T>(outcome: Result<T, gateway::GatewayError>) -> anyhow::Result<T> {
+/// Turns errors of fields into one message.
+fn with_fields<T>(outcome: Result<T, gateway::GatewayError>) -> anyhow::Result<T> {
     outcome.map_err(|error| match error {
         gateway::GatewayError::InvalidBody(fields) => {
             let lines = fields
@@ -153,16 +152,4 @@ fn told<T>(outcome: Result<T, gateway::GatewayError>) -> anyhow::Result<T> {
         }
         other => other.into(),
     })
-}
-
-/// Asks for a confirmation, unless `yes` is one.
-pub(super) fn sure(yes: bool, question: &str) -> anyhow::Result<bool> {
-    if yes {
-        return Ok(true);
-    }
-    if !terminal::can_ask() {
-        let text = format!("{question}\n  There is no terminal to ask on: confirm with --yes.");
-        return Err(UsageError(text).into());
-    }
-    Ok(Confirm::new().with_prompt(question).default(false).interact()?)
 }

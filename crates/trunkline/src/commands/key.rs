@@ -1,4 +1,4 @@
-//! `key`: makes keys, rotates the encryption key while everything goes on, and gives up what a lost one sealed.
+//! `key`: generates keys, rotates the encryption key while servers run, and deletes what a lost one encrypted.
 
 use std::process::ExitCode;
 
@@ -8,12 +8,12 @@ use indicatif::{ProgressBar, ProgressStyle};
 use secrecy::ExposeSecret;
 use vault::{SecretKey, api_key};
 
-use crate::commands::environments;
+use crate::commands::confirm::confirm;
 use crate::config::Config;
 use crate::wiring::{self, Migrate};
 use crate::{output, terminal};
 
-/// Prints fresh keys as lines for an `.env` file.
+/// Prints new keys as lines for an `.env` file.
 pub(crate) fn generate() -> anyhow::Result<ExitCode> {
     let environment: EnvironmentName = wiring::FIRST_ENVIRONMENT.parse()?;
     output::line(format_args!(
@@ -25,12 +25,12 @@ pub(crate) fn generate() -> anyhow::Result<ExitCode> {
         api_key::generate(&environment).expose_secret()
     ))?;
     output::note(
-        "Keep both: the first seals the credentials in the database, the second is an API key of your choice to start with.",
+        "Keep both: the first encrypts the credentials in the database, the second is your first API key.",
     );
     Ok(ExitCode::SUCCESS)
 }
 
-/// Seals everything with the current key, which is a new one if a file keeps the keys.
+/// Encrypts everything with the current key. If a key file holds the keys, that is a new one.
 pub(crate) async fn rotate(config: &Config) -> anyhow::Result<ExitCode> {
     wiring::must_exist(config)?;
     let file = match &config.encryption_key {
@@ -40,11 +40,11 @@ pub(crate) async fn rotate(config: &Config) -> anyhow::Result<ExitCode> {
     let gateway = wiring::gateway(config, Migrate::No).await?;
     let key = gateway.rotate_key().await?;
     if file.is_some() && !key.made {
-        output::note("Going on with a rotation that was cut off.");
+        output::note("Continuing a rotation that was cut off.");
     }
     let done = reseal(&gateway).await?;
     output::sentence(format_args!(
-        "{} credentials are sealed anew with the key {}.",
+        "{} credentials are encrypted again with the key {}.",
         done.sealed, key.id
     ))?;
     output::note(match file {
@@ -60,7 +60,7 @@ pub(crate) async fn rotate(config: &Config) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Gives up what lost keys sealed, after a question that says how much that is.
+/// Deletes what lost keys encrypted, after a question that says how much that is.
 pub(crate) async fn forget(config: &Config, yes: bool) -> anyhow::Result<ExitCode> {
     wiring::must_exist(config)?;
     let (store, source) = (wiring::store(config).await?, wiring::keys(config)?);
@@ -68,13 +68,13 @@ pub(crate) async fn forget(config: &Config, yes: bool) -> anyhow::Result<ExitCod
     let lost = LostKeys::find(&store, &source).await?;
     if lost.keys().is_empty() {
         output::sentence(format_args!(
-            "No encryption key is lost: {source} opens all stored credentials."
+            "No encryption key is lost: {source} decrypts all stored credentials."
         ))?;
         return Ok(ExitCode::SUCCESS);
     }
     for key in lost.keys() {
         output::note(format_args!(
-            "The encryption key {} is lost. It sealed the credentials of {}, with the secret fields of their configuration{}.",
+            "The encryption key {} is lost. It encrypted the credentials of {}, with the secret fields of their configuration{}.",
             key.id,
             connections(key.connections),
             match key.integrations {
@@ -84,25 +84,25 @@ pub(crate) async fn forget(config: &Config, yes: bool) -> anyhow::Result<ExitCod
         ));
     }
     let question = format!(
-        "Give them up for good? {} will need new credentials; records are kept.",
+        "Delete them for good? {} will need new credentials; records are kept.",
         capitalised(&connections(lost.connections()))
     );
-    if !environments::sure(yes, &question)? {
+    if !confirm(yes, &question)? {
         return Ok(ExitCode::FAILURE);
     }
     let forgotten = lost.forget(&store, &source, &Clock::system()).await?;
     output::sentence(format_args!(
-        "Given up: the credentials of {}.",
+        "Deleted: the credentials of {}.",
         connections(i64::try_from(forgotten.connections)?)
     ))?;
     for integration in &forgotten.integrations {
         output::line(format_args!(
-            "Given up: the secret fields of the integration {integration}. Set them again with PATCH /integrations/{integration}."
+            "Deleted: the secret fields of the integration {integration}. Set them again with PATCH /integrations/{integration}."
         ))?;
     }
     output::note(
-        "Servers and workers start again. `trunkline connections` shows which connections need new credentials: connect them \
-         again under the same names, or send new ones with PATCH /connections/{connection_id}.",
+        "Servers and workers can start again. `trunkline connections` shows which connections need new credentials: connect them \
+         again with the same ids, or send new credentials with PATCH /connections/{connection_id}.",
     );
     Ok(ExitCode::SUCCESS)
 }
@@ -127,8 +127,8 @@ fn capitalised(text: &str) -> String {
 
 async fn reseal(gateway: &Gateway) -> anyhow::Result<Rotation> {
     let style =
-        ProgressStyle::with_template("{spinner} {human_pos} credentials sealed anew, {per_sec} ({elapsed})")?;
-    let bar = if terminal::moves() {
+        ProgressStyle::with_template("{spinner} {human_pos} credentials encrypted, {per_sec} ({elapsed})")?;
+    let bar = if terminal::can_show_progress() {
         ProgressBar::new_spinner().with_style(style)
     } else {
         ProgressBar::hidden()

@@ -1,4 +1,4 @@
-//! `migrate`: the tables brought up to date, and told.
+//! `migrate`: brings the tables up to date.
 
 use std::process::ExitCode;
 
@@ -6,14 +6,14 @@ use crate::config::Config;
 use crate::table::{Column, Table};
 use crate::{output, wiring};
 
-/// Applies what is missing and lists it; raises the change numbers if the database was restored.
+/// Applies and lists the missing migrations. Raises the change numbers if the database was restored.
 pub(crate) async fn run(config: &Config, restored: bool) -> anyhow::Result<ExitCode> {
     let store = wiring::store(config).await?;
     let applied = store.migrate().await?;
     if restored {
         store.raise_change_numbers().await?;
         output::note(
-            "Change numbers go on above all that were handed out before: readers of changes miss nothing.",
+            "New change numbers are above all earlier ones, so that readers of GET /records miss nothing.",
         );
     }
     if applied.is_empty() {

@@ -1,4 +1,4 @@
-//! `providers`: what can be connected, and whether a file is right.
+//! `providers`: lists providers and checks provider files.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -10,9 +10,9 @@ use crate::cli;
 use crate::client::{Client, answer};
 use crate::config::Config;
 use crate::table::{self, Column, Table};
-use crate::{output, wiring};
+use crate::{exit, output, wiring};
 
-/// The providers of this program, built in and from the configured folder, or those of the gateway.
+/// Lists the providers of this program, built in and from the configured folder, or those of the gateway.
 pub(crate) async fn list(config: &Config, server: bool, json: cli::Json) -> anyhow::Result<ExitCode> {
     if server {
         return list_of_gateway(&Client::new(config)?, json).await;
@@ -42,13 +42,13 @@ pub(crate) async fn list(config: &Config, server: bool, json: cli::Json) -> anyh
     table.print("There are no providers.")?;
     for (file, entries) in wiring::not_served(&registry) {
         output::note(format_args!(
-            "{file}: {entries} entries are not served; `trunkline providers check {file}` tells why"
+            "{file}: {entries} entries are not served; `trunkline providers check {file}` says why"
         ));
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// What the gateway can connect, with its syncs and their tables.
+/// Lists the providers of the gateway, with their syncs and tables.
 async fn list_of_gateway(client: &Client, json: cli::Json) -> anyhow::Result<ExitCode> {
     let answer = client.get(&["providers"], &[]).await?;
     let providers = answer::list(&answer, "data");
@@ -108,30 +108,26 @@ fn auth(mode: AuthMode) -> &'static str {
     }
 }
 
-/// Checks every file, and tells all that is wrong with any of them.
+/// Checks all files and shows their errors.
 pub(crate) fn check(files: &[PathBuf]) -> anyhow::Result<ExitCode> {
     let mut wrong = false;
     for file in files {
         match Registry::check_file(file) {
-            Ok(checked) if checked.many => wrong |= tell_many(file, &checked)?,
-            Ok(checked) => tell_one(file, &checked)?,
+            Ok(checked) if checked.many => wrong |= show_many(file, &checked)?,
+            Ok(checked) => show_one(file, &checked)?,
             Err(error) => {
                 wrong = true;
                 output::note(format_args!("{error}\n"));
             }
         }
     }
-    Ok(if wrong {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    })
+    Ok(exit::status(!wrong))
 }
 
-fn tell_one(file: &Path, checked: &CheckedFile) -> std::io::Result<()> {
+fn show_one(file: &Path, checked: &CheckedFile) -> std::io::Result<()> {
     for provider in &checked.providers {
         output::sentence(format_args!(
-            "{}: {} is right ({})",
+            "{}: {} is valid ({})",
             file.display(),
             provider.name,
             syncs(provider)
@@ -149,8 +145,8 @@ fn tell_one(file: &Path, checked: &CheckedFile) -> std::io::Result<()> {
     Ok(())
 }
 
-/// A table of the entries, and how many of them work; whether any is wrong.
-fn tell_many(file: &Path, checked: &CheckedFile) -> std::io::Result<bool> {
+/// Shows a table of the entries, and how many of them work. Returns whether one is wrong.
+fn show_many(file: &Path, checked: &CheckedFile) -> std::io::Result<bool> {
     let columns = [
         Column::word("name"),
         Column::word("state"),
@@ -158,12 +154,12 @@ fn tell_many(file: &Path, checked: &CheckedFile) -> std::io::Result<bool> {
     ];
     let mut table = Table::new(columns);
     for provider in &checked.providers {
-        let doubts = match provider.warnings.len() {
+        let warnings = match provider.warnings.len() {
             0 => String::new(),
             1 => "1 warning".to_owned(),
             several => format!("{several} warnings"),
         };
-        table.row([provider.name.as_str(), "works", &doubts]);
+        table.row([provider.name.as_str(), "works", &warnings]);
     }
     let wrong = |entry: &&Unsupported| entry.why == NotServed::Wrong;
     for entry in &checked.unsupported {

@@ -1,4 +1,4 @@
-//! Addresses as people write them: where to listen, and where a gateway is.
+//! Parses addresses: where to listen, and where a gateway is.
 
 use std::fmt;
 use std::io;
@@ -9,17 +9,17 @@ use url::{Host, Url};
 
 use super::named;
 
-/// The port if none is named.
-pub(crate) const USUAL_PORT: u16 = 3003;
+/// The default port.
+pub(crate) const DEFAULT_PORT: u16 = 3003;
 
-/// Where the API listens: an IP address or a name of this machine, and a port.
+/// The address that the API listens on: an IP address or a host name of this machine, and a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Listen {
     host: Host,
     port: u16,
 }
 
-/// Why a text is no address to listen on.
+/// A text is not an address to listen on.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "{0:?} is not an address to listen on: write HOST:PORT such as 127.0.0.1:3003 or localhost:3003, or :3003 for every address of this machine"
@@ -44,7 +44,7 @@ impl Listen {
         Self { port, ..self }
     }
 
-    /// Listens. A name is looked up; `localhost` is 127.0.0.1, which every client finds.
+    /// Listens on the address. A host name is looked up, except that `localhost` is 127.0.0.1, where every client finds it.
     pub(crate) fn bind(&self) -> Result<TcpListener, BindError> {
         let bound = match &self.host {
             Host::Ipv4(ip) => TcpListener::bind((*ip, self.port)),
@@ -66,7 +66,7 @@ impl Listen {
         })
     }
 
-    /// Where an API that listens here answers, for this machine.
+    /// Returns the URL under which this machine reaches an API that listens here.
     pub(crate) fn url(&self) -> String {
         match &self.host {
             Host::Ipv4(ip) => local_url(SocketAddr::new((*ip).into(), self.port)),
@@ -84,18 +84,18 @@ impl FromStr for Listen {
         if let Ok(ip) = text.parse::<Ipv6Addr>() {
             return Ok(Self {
                 host: Host::Ipv6(ip),
-                port: USUAL_PORT,
+                port: DEFAULT_PORT,
             });
         }
         let (host, port) = match text.rsplit_once(':') {
-            // The colons of an IPv6 address in brackets are its own.
+            // An IPv6 address in brackets without a port.
             Some((host, port)) if !port.ends_with(']') => (host, port.parse().map_err(|_| wrong())?),
-            _ => (text, USUAL_PORT),
+            _ => (text, DEFAULT_PORT),
         };
         let host = match host {
-            // As in other programs: no host is every address.
+            // As in other programs, no host means every address.
             "" if text.starts_with(':') => Host::Ipv4(Ipv4Addr::UNSPECIFIED),
-            // A number alone is as likely a port as an address.
+            // A single number is as likely a port as an address.
             host if host.chars().all(|c| c.is_ascii_digit()) => return Err(wrong()),
             host => Host::parse(host).map_err(|_| wrong())?,
         };
@@ -109,7 +109,7 @@ impl fmt::Display for Listen {
     }
 }
 
-/// Where an API that listens on `address` answers, for this machine.
+/// Returns the URL under which this machine reaches an API that listens on `address`.
 pub(crate) fn local_url(address: SocketAddr) -> String {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -119,19 +119,19 @@ pub(crate) fn local_url(address: SocketAddr) -> String {
     format!("http://{}", SocketAddr::new(ip, address.port()))
 }
 
-/// An address of http or https with a host.
+/// Parses an address of http or https with a host.
 pub(super) fn web_url(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).ok();
     url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
         .ok_or_else(|| format!("{:?} is not a web address: write https://HOST", shown(text)))
 }
 
-/// An address as messages may repeat it: what stands before an @ may be a password.
+/// Returns an address as a message may show it: the part before an @ may hold a password.
 fn shown(text: &str) -> &str {
     if text.contains('@') { "this" } else { text }
 }
 
-/// The address of a gateway. Without a scheme it is http on this machine and https elsewhere, since the API key goes along.
+/// Parses the address of a gateway. Without a scheme it is http on this machine and https elsewhere, since the API key is sent there.
 pub(crate) fn gateway_url(text: &str) -> Result<Url, String> {
     let wrong = || {
         format!(
@@ -153,7 +153,7 @@ pub(crate) fn gateway_url(text: &str) -> Result<Url, String> {
     };
     let url = Url::parse(&whole).map_err(|_| wrong())?;
     let usable = matches!(url.scheme(), "http" | "https") && url.has_host();
-    // A key belongs into TRUNKLINE_SECRET_KEY, not into an address, which is shown.
+    // A key belongs in TRUNKLINE_SECRET_KEY and not in an address, which is shown.
     let bare = url.username().is_empty() && url.password().is_none();
     if usable && bare { Ok(url) } else { Err(wrong()) }
 }
@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_to_listen_on_is_taken_as_people_write_it() {
+    fn an_address_to_listen_on_has_several_spellings() {
         for (text, shown, url) in [
             ("127.0.0.1:3003", "127.0.0.1:3003", "http://127.0.0.1:3003"),
             (":8080", "0.0.0.0:8080", "http://127.0.0.1:8080"),
@@ -199,22 +199,22 @@ mod tests {
     }
 
     #[test]
-    fn localhost_is_where_clients_look_for_it() {
+    fn localhost_is_an_ipv4_address() {
         let listener = "localhost:0".parse::<Listen>().unwrap().bind().unwrap();
         assert_eq!(listener.local_addr().unwrap().ip(), Ipv4Addr::LOCALHOST);
     }
 
     #[test]
-    fn an_address_that_is_taken_is_told_with_the_ways_to_choose_another() {
+    fn the_error_about_an_address_in_use_names_the_ways_to_choose_another() {
         let taken = ":0".parse::<Listen>().unwrap().bind().unwrap();
         let listen: Listen = "127.0.0.1:0".parse().unwrap();
         let error = listen
             .with_port(taken.local_addr().unwrap().port())
             .bind()
             .unwrap_err();
-        let told = error.to_string();
+        let message = error.to_string();
         for part in ["another process uses it", "--port", "`listen` (TRUNKLINE_LISTEN)"] {
-            assert!(told.contains(part), "{told}");
+            assert!(message.contains(part), "{message}");
         }
         let error = "192.0.2.1:0".parse::<Listen>().unwrap().bind().unwrap_err();
         assert!(error.to_string().contains("no such address"), "{error}");

@@ -1,20 +1,20 @@
-//! The environment variables, taken once at start and handed on as a value.
+//! The environment variables, read once at the start and passed on as a value.
 
 use std::collections::BTreeMap;
 
 use super::{FILE_VARIABLE, VARIABLE_PREFIX};
 
-/// Between two levels of a key in a variable's name.
+/// Separates the levels of a key in a variable's name.
 const LEVEL: &str = "__";
-/// Variables of the tests, which no setting may be called like.
+/// The prefix of variables for tests, which are no settings.
 const OF_TESTS: &str = "TRUNKLINE_TEST_";
 
-/// Variables by name. One that is empty counts as not set, since many programs that start others can only empty a variable.
+/// Variables by name. An empty one counts as not set, since many programs that start others can empty a variable but not remove it.
 #[derive(Clone, Default)]
 pub(crate) struct Environment(BTreeMap<String, String>);
 
 impl Environment {
-    /// The variables of this process; those that are no Unicode are left out.
+    /// Returns the variables of this process, except those that are not Unicode.
     pub(crate) fn of_process() -> Self {
         Self::of(
             std::env::vars_os()
@@ -22,7 +22,7 @@ impl Environment {
         )
     }
 
-    /// These variables.
+    /// An environment of these variables.
     pub(crate) fn of(variables: impl IntoIterator<Item = (String, String)>) -> Self {
         Self(
             variables
@@ -32,12 +32,12 @@ impl Environment {
         )
     }
 
-    /// The variable's value.
+    /// Returns the value of a variable.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
 
-    /// Variables that hold settings: name, key and value. The value stays text, so that a key of digits is no number.
+    /// Returns the variables that hold settings: name, key and value. The value stays text, so that an API key of digits is not a number.
     pub(super) fn settings(&self) -> impl Iterator<Item = (String, String, &str)> {
         self.0
             .iter()

@@ -1,4 +1,4 @@
-//! What can be wrong with the configuration.
+//! Errors of the configuration.
 
 use std::path::PathBuf;
 
@@ -7,54 +7,54 @@ use registry::LoadError;
 
 use super::settings;
 
-/// Why the program cannot begin. Each says what is wrong, which setting says so, and what to do.
+/// Why the program cannot start. Each says what is wrong, in which setting, and what to do.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
-    /// The file that was named is not there.
+    /// The configuration file does not exist.
     #[error("there is no configuration file {}: correct {origin}, or leave it out", path.display())]
     NoFile { path: PathBuf, origin: &'static str },
-    /// A key that is no setting.
+    /// A key is not a setting.
     #[error("there is no setting `{key}` (from {origin}){instead}")]
     Unknown {
         key: String,
         origin: String,
         instead: String,
     },
-    /// A value that its setting does not take.
+    /// A value does not have the type of its setting.
     #[error("the value of `{key}` (from {origin}) is not valid: {problem}")]
     Value {
         key: String,
         origin: String,
         problem: String,
     },
-    /// A value that reads well and cannot be used.
+    /// A value has the right type but cannot be used.
     #[error("the value of {} is not valid: {problem}", settings::named(key))]
     Unusable { key: String, problem: String },
-    /// A setting without which the command cannot work.
+    /// A setting is missing that the command needs.
     #[error("{} is not set: {advice}", settings::named(key))]
     Missing { key: &'static str, advice: &'static str },
-    /// The files of the folder of providers.
+    /// A provider file is wrong.
     #[error(
         "{}\n\nThe folder of these files is set by {}. `trunkline providers check FILE` checks a corrected file.",
         .0, settings::named("integrations_dir")
     )]
     ProviderFiles(#[from] LoadError),
-    /// The configured database does not exist, and the command is not one that creates it.
+    /// The configured database does not exist, and the command does not create it.
     #[error(
         "there is no database here: {} does not exist in {}\n  Run the command in the folder of the gateway's database, or name the database with TRUNKLINE_DATABASE__URL or --config.\n  `trunkline serve` creates a new one.",
         path.display(), folder.display()
     )]
     NoDatabase { path: PathBuf, folder: PathBuf },
-    /// A source that cannot be read as a whole.
+    /// A source cannot be read at all.
     #[error("{origin} cannot be read: {problem}")]
     Source { origin: String, problem: String },
-    /// Settings that do not fit together, or a variable that is no setting.
+    /// Settings contradict each other, or a variable that is not a setting is wrong.
     #[error("{0}")]
     Refused(String),
 }
 
 impl ConfigError {
-    /// A value that its setting's type takes and the program cannot use.
+    /// A value has the right type but cannot be used.
     pub(crate) fn unusable(key: impl Into<String>, problem: impl Into<String>) -> Self {
         Self::Unusable {
             key: key.into(),
@@ -74,7 +74,7 @@ impl From<figment::Error> for ConfigError {
             let problem = error.kind.to_string().trim_end().to_owned();
             return Self::Source { origin, problem };
         }
-        // What figment says repeats the value.
+        // Figment's message contains the value.
         let problem = if settings::is_secret(&key) {
             "must be text".to_owned()
         } else {
@@ -84,7 +84,7 @@ impl From<figment::Error> for ConfigError {
     }
 }
 
-/// What is wrong with a value, in the words of people who set it.
+/// Says what is wrong with a value, without the names of Rust's types.
 fn problem(kind: &Kind) -> String {
     match kind {
         Kind::InvalidType(found, expected) | Kind::InvalidValue(found, expected) => {
@@ -95,7 +95,7 @@ fn problem(kind: &Kind) -> String {
     }
 }
 
-/// The type that serde expects, without the words of Rust.
+/// Names the type that serde expects.
 fn type_name(expected: &str) -> &str {
     match expected {
         "u64" | "u32" | "usize" => "a whole number",

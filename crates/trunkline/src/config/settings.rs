@@ -1,4 +1,4 @@
-//! The table of all settings.
+//! The table of all settings, with their defaults and descriptions.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use figment::{Figment, Metadata, Profile, Provider, Source};
 use super::{Config, ConfigError};
 use crate::suggest;
 
-/// Begins every variable that holds a setting.
+/// The prefix of every variable that holds a setting.
 pub(crate) const VARIABLE_PREFIX: &str = "TRUNKLINE_";
 
 /// A setting.
@@ -16,176 +16,65 @@ pub(crate) const VARIABLE_PREFIX: &str = "TRUNKLINE_";
 pub(crate) struct Setting {
     /// Its key; `*` stands for the name of a provider.
     pub(crate) key: &'static str,
-    /// Its value if nobody gives one.
-    default: Option<&'static str>,
-    /// For people.
+    kind: Kind,
+    /// Its description for people.
     pub(crate) about: &'static str,
-    secret: bool,
 }
 
-const fn setting(key: &'static str, default: &'static str, about: &'static str) -> Setting {
-    Setting {
-        key,
-        default: Some(default),
-        about,
-        secret: false,
-    }
+#[derive(Debug, PartialEq, Eq)]
+enum Kind {
+    /// It has this default.
+    Default(&'static str),
+    /// It has no default.
+    Optional,
+    /// It has no default, and its value is never shown.
+    Secret,
 }
 
-const fn optional(key: &'static str, about: &'static str) -> Setting {
-    Setting {
-        key,
-        default: None,
-        about,
-        secret: false,
-    }
+macro_rules! settings {
+    (@kind optional) => { Kind::Optional };
+    (@kind secret) => { Kind::Secret };
+    (@kind $default:literal) => { Kind::Default($default) };
+    ($($key:literal $kind:tt $about:literal)*) => {
+        &[$(Setting { key: $key, kind: settings!(@kind $kind), about: $about }),*]
+    };
 }
 
-const fn secret(key: &'static str, about: &'static str) -> Setting {
-    Setting {
-        key,
-        default: None,
-        about,
-        secret: true,
-    }
-}
-
-/// Every setting there is.
-pub(crate) const SETTINGS: &[Setting] = &[
-    setting(
-        "listen",
-        "127.0.0.1:3003",
-        "Address of the API: HOST:PORT, or :PORT for every address of this machine",
-    ),
-    setting(
-        "database.url",
-        "sqlite://trunkline.db",
-        "sqlite://FILE or postgres://…",
-    ),
-    setting(
-        "database.connections",
-        "8",
-        "Connections to PostgreSQL, or readers of SQLite",
-    ),
-    setting(
-        "database.timeout_seconds",
-        "5",
-        "How long a database call may take before the answer is 503; pages and deletions may take three times as long",
-    ),
-    setting(
-        "database.pooler",
-        "false",
-        "Whether a pooler in transaction mode, such as PgBouncer, stands before PostgreSQL",
-    ),
-    secret(
-        "encryption_key",
-        "Encrypts credentials: 32 bytes in base64; older keys follow after commas",
-    ),
-    secret(
-        "secret_key",
-        "An API key: the first of environment `dev`, and the one that commands use",
-    ),
-    optional(
-        "integrations_dir",
-        "Folder of provider files that win over built-in ones",
-    ),
-    optional(
-        "public_url",
-        "Where clients reach the API, for its OpenAPI document and first page",
-    ),
-    optional(
-        "connect_url",
-        "Where people connect from the link of a connect session; else /connect of the API",
-    ),
-    optional("api_url", "Where commands find the API; else where `listen` says"),
-    setting(
-        "worker.concurrency",
-        "16",
-        "Syncs that a worker runs side by side",
-    ),
-    setting(
-        "worker.lease_seconds",
-        "60",
-        "When a worker gives no sign of life for so long, another one takes its syncs over",
-    ),
-    setting(
-        "worker.poll_ms",
-        "1000",
-        "How often a worker looks for syncs that other processes made due",
-    ),
-    setting(
-        "worker.drain_seconds",
-        "20",
-        "How long syncs and requests may take to stop before they are cut off",
-    ),
-    setting(
-        "worker.keep_runs_days",
-        "30",
-        "Days to keep runs that failed or changed something",
-    ),
-    setting(
-        "upstream.allow_private_addresses",
-        "false",
-        "Whether providers can have private addresses and plain http",
-    ),
-    setting(
-        "upstream.connect_timeout_seconds",
-        "10",
-        "How long opening a connection to a provider may take",
-    ),
-    setting(
-        "upstream.request_timeout_seconds",
-        "60",
-        "How long one attempt of a request may take",
-    ),
-    setting(
-        "upstream.deadline_seconds",
-        "300",
-        "How long a request with all its retries may take",
-    ),
-    setting(
-        "upstream.list_check_seconds",
-        "10",
-        "How long connecting may look for lists that a key may not read; 0 turns that off",
-    ),
-    setting("upstream.max_attempts", "8", "The most attempts of a request"),
-    setting(
-        "upstream.max_wait_seconds",
-        "120",
-        "The longest wait that a provider can ask for within a request",
-    ),
-    setting(
-        "upstream.max_body_mb",
-        "64",
-        "The largest response of a provider, in MiB after decoding",
-    ),
-    setting(
-        "upstream.memory_mb",
-        "64",
-        "Memory for all responses that are read and written at once, in MiB; further ones wait",
-    ),
-    optional(
-        "providers.*.base_url",
-        "Replaces a provider's servers: a simulator, a region, a recording proxy",
-    ),
-    optional(
-        "providers.*.allowed_origins",
-        "Further servers that Base-Url-Override can name in proxied requests, separated by commas",
-    ),
-    setting(
-        "log.format",
-        "auto",
-        "text, json, or auto: text on a terminal, JSON otherwise",
-    ),
-    setting(
-        "log.level",
-        "info",
-        "error, warn, info, debug or trace; RUST_LOG sets it crate by crate",
-    ),
-];
+/// All settings: key, default, description.
+pub(crate) const SETTINGS: &[Setting] = settings! {
+    "listen" "127.0.0.1:3003" "Address of the API: HOST:PORT, or :PORT for every address of this machine"
+    "database.url" "sqlite://trunkline.db" "sqlite://FILE or postgres://…"
+    "database.connections" "8" "Connections to PostgreSQL, or readers of SQLite"
+    "database.timeout_seconds" "5" "How long a database call may take before the response is 503; pages and deletions may take three times as long"
+    "database.pooler" "false" "Whether there is a pooler in transaction mode, such as PgBouncer, in front of PostgreSQL"
+    "encryption_key" secret "Encrypts credentials: 32 bytes in base64; older keys follow after commas"
+    "secret_key" secret "An API key: the first of environment `dev`, and the one that commands use"
+    "integrations_dir" optional "Folder of provider files that win over built-in ones"
+    "public_url" optional "Where clients reach the API, for its OpenAPI document and first page"
+    "connect_url" optional "Where people connect from the link of a connect session; else /connect of the API"
+    "api_url" optional "Where commands find the API; else the address in `listen`"
+    "worker.concurrency" "16" "How many syncs a worker runs at once"
+    "worker.lease_seconds" "60" "If a worker does not renew its lease for this long, another worker claims its syncs"
+    "worker.poll_ms" "1000" "How often a worker looks for syncs that other processes made due"
+    "worker.drain_seconds" "20" "How long syncs and requests may take to stop at shutdown before they are cut off"
+    "worker.keep_runs_days" "30" "Days to keep runs that failed or changed something"
+    "upstream.allow_private_addresses" "false" "Whether providers can have private addresses and plain http"
+    "upstream.connect_timeout_seconds" "10" "How long opening a connection to a provider may take"
+    "upstream.request_timeout_seconds" "60" "How long one attempt of a request may take"
+    "upstream.deadline_seconds" "300" "How long a request with all its retries may take"
+    "upstream.list_check_seconds" "10" "How long connecting may look for lists that a key may not read; 0 turns that off"
+    "upstream.max_attempts" "8" "The most attempts of a request"
+    "upstream.max_wait_seconds" "120" "The longest wait that a provider can ask for within a request"
+    "upstream.max_body_mb" "64" "The largest response of a provider, in MiB after decoding"
+    "upstream.memory_mb" "64" "Memory for all responses that are read and written at once, in MiB; further ones wait"
+    "providers.*.base_url" optional "Replaces a provider's servers: a simulator, a region, a recording proxy"
+    "providers.*.allowed_origins" optional "Further servers that Base-Url-Override can name in proxied requests, separated by commas"
+    "log.format" "auto" "text, json, or auto: text on a terminal, JSON otherwise"
+    "log.level" "info" "error, warn, info, debug or trace; RUST_LOG sets it crate by crate"
+};
 
 impl Setting {
-    /// The variable that holds it, for the provider called `name` where the key has a `*`.
+    /// Returns the variable that holds it; `name` replaces a `*` in the key.
     pub(crate) fn variable(&self, name: &str) -> String {
         variable(&self.key.replace('*', name))
     }
@@ -199,51 +88,32 @@ impl Setting {
     }
 }
 
-/// The variable that holds the setting with this key.
+/// Returns the variable that holds the setting with this key.
 fn variable(key: &str) -> String {
     let name = key.replace('.', "__").replace('-', "_");
     format!("{VARIABLE_PREFIX}{}", name.to_ascii_uppercase())
 }
 
-/// How messages name a setting: by its key in the file and by its variable.
+/// Names a setting in a message, by its key and its variable.
 pub(crate) fn named(key: &str) -> String {
     format!("`{key}` ({})", variable(key))
 }
 
-/// A setting with its value, as it is shown.
+/// A setting with its value, as it is listed.
 pub(crate) struct Listed {
     pub(crate) key: String,
-    /// The value, or `(set)` for a secret.
-    pub(crate) value: String,
+    /// The value, or `(set)` for a secret; `None` if nothing sets it.
+    pub(crate) value: Option<String>,
+    /// Where the value comes from, or `-`.
     pub(crate) origin: String,
     pub(crate) about: &'static str,
 }
 
-impl Listed {
-    /// Whether any source, the defaults included, gives it a value.
-    pub(crate) fn is_set(&self) -> bool {
-        self.origin != NOT_SET
-    }
-}
-
-/// Stands where the origin of a value would.
-const NOT_SET: &str = "-";
-
-/// One value from one place; a source of its own, so that figment tells the place.
+/// One value from one source, so that figment knows the source of each value.
 pub(super) struct Given {
-    key: String,
-    value: String,
-    origin: String,
-}
-
-impl Given {
-    pub(super) fn new(key: &str, value: &str, origin: &str) -> Self {
-        Self {
-            key: key.to_owned(),
-            value: value.to_owned(),
-            origin: origin.to_owned(),
-        }
-    }
+    pub(super) key: String,
+    pub(super) value: String,
+    pub(super) origin: String,
 }
 
 impl Provider for Given {
@@ -260,15 +130,20 @@ impl Provider for Given {
     }
 }
 
-/// All settings that have a default.
+/// Returns all settings that have a default.
 pub(super) fn defaults() -> Figment {
-    let given = SETTINGS
-        .iter()
-        .filter_map(|setting| Some(Given::new(setting.key, setting.default?, "the default")));
+    let given = SETTINGS.iter().filter_map(|setting| match setting.kind {
+        Kind::Default(value) => Some(Given {
+            key: setting.key.to_owned(),
+            value: value.to_owned(),
+            origin: "the default".to_owned(),
+        }),
+        _ => None,
+    });
     given.fold(Figment::new(), Figment::merge)
 }
 
-/// Where values of `metadata` come from, in a word or two.
+/// Names the source of a value.
 pub(super) fn origin(metadata: &Metadata) -> String {
     match &metadata.source {
         Some(Source::File(path)) => path.display().to_string(),
@@ -279,10 +154,10 @@ pub(super) fn origin(metadata: &Metadata) -> String {
 pub(super) fn is_secret(key: &str) -> bool {
     SETTINGS
         .iter()
-        .any(|setting| setting.secret && setting.matches(key))
+        .any(|setting| setting.kind == Kind::Secret && setting.matches(key))
 }
 
-/// The first key of any source that is no setting.
+/// Fails if a source has a key that is not a setting.
 pub(super) fn refuse_unknown(figment: &Figment) -> Result<(), ConfigError> {
     let root = figment.extract::<Value>()?;
     for (key, value) in leaves(&root) {
@@ -301,7 +176,7 @@ pub(super) fn refuse_unknown(figment: &Figment) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// What may have been meant by an unknown key: the setting most like it, else all settings of its section, else all.
+/// Suggests what an unknown key may mean: the most similar setting, else all settings of its section, else all.
 fn instead(key: &str) -> String {
     let mut known: Vec<&str> = SETTINGS.iter().map(|setting| setting.key).collect();
     if let Some((section, _)) = key.split_once('.')
@@ -309,16 +184,14 @@ fn instead(key: &str) -> String {
     {
         known.retain(|known| in_section(known, section));
     }
-    // What all of them begin with makes none of them more alike.
-    let name = |key: &'static str| key.split_once('.').map_or(key, |(_, name)| name);
-    let near = if known.len() < SETTINGS.len() {
-        let wanted = key.split_once('.').map_or(key, |(_, name)| name);
-        let near = suggest::nearest(wanted, known.iter().map(|known| name(known)));
-        known.iter().copied().find(|known| Some(name(known)) == near)
-    } else {
-        suggest::nearest(key, known.iter().copied())
+    let within_section = known.len() < SETTINGS.len();
+    // The section's name would make all keys of the section similar.
+    let compared = |key| match str::split_once(key, '.') {
+        Some((_, name)) if within_section => name,
+        _ => key,
     };
-    match near {
+    let near = suggest::nearest(compared(key), known.iter().map(|known| compared(known)));
+    match known.iter().find(|known| Some(compared(known)) == near) {
         Some(near) => format!("; did you mean `{near}`?"),
         None => format!("; there are: {}", known.join(", ")),
     }
@@ -328,7 +201,7 @@ fn in_section(key: &str, section: &str) -> bool {
     key.split_once('.').is_some_and(|(known, _)| known == section)
 }
 
-/// Every value that is no table, by its key.
+/// Returns every value that is not a table, by its key.
 fn leaves(root: &Value) -> BTreeMap<String, Value> {
     let mut found = BTreeMap::new();
     let mut rest = vec![(String::new(), root.clone())];
@@ -350,43 +223,34 @@ fn leaves(root: &Value) -> BTreeMap<String, Value> {
     found
 }
 
+/// Lists every setting that has a value or could have one.
 pub(super) fn listing(figment: &Figment, config: &Config) -> Result<Vec<Listed>, ConfigError> {
     let root = figment.extract::<Value>()?;
     let values = leaves(&root);
     let mut listed = Vec::new();
     for setting in SETTINGS {
-        for (key, value) in values.iter().filter(|(key, _)| setting.matches(key)) {
-            let tag = value.tag();
-            let value = match (setting.secret, key.as_str()) {
-                (true, _) => "(set)".to_owned(),
+        let set = values.iter().filter(|(key, _)| setting.matches(key));
+        let before = listed.len();
+        listed.extend(set.map(|(key, value)| Listed {
+            key: key.clone(),
+            value: Some(match (&setting.kind, key.as_str(), value) {
+                (Kind::Secret, ..) => "(set)".to_owned(),
                 // The address may hold a password.
-                (false, "database.url") => config.database.url.to_string(),
-                (false, _) => text(value),
-            };
-            let origin = figment.get_metadata(tag).map(origin).unwrap_or_default();
+                (_, "database.url", _) => config.database.url.to_string(),
+                (_, _, Value::String(_, text)) => text.clone(),
+                (_, _, other) => serde_json::to_string(other).unwrap_or_default(),
+            }),
+            origin: figment.get_metadata(value.tag()).map(origin).unwrap_or_default(),
+            about: setting.about,
+        }));
+        if listed.len() == before {
             listed.push(Listed {
-                key: key.clone(),
-                value,
-                origin,
-                about: setting.about,
-            });
-        }
-        if setting.default.is_none() && !values.keys().any(|key| setting.matches(key)) {
-            let (key, origin) = (setting.key.to_owned(), NOT_SET.to_owned());
-            listed.push(Listed {
-                key,
-                value: String::new(),
-                origin,
+                key: setting.key.to_owned(),
+                value: None,
+                origin: "-".to_owned(),
                 about: setting.about,
             });
         }
     }
     Ok(listed)
-}
-
-fn text(value: &Value) -> String {
-    match value {
-        Value::String(_, text) => text.clone(),
-        other => serde_json::to_string(other).unwrap_or_default(),
-    }
 }

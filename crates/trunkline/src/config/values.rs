@@ -1,4 +1,4 @@
-//! How single values are read.
+//! Deserializers of single values.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -30,7 +30,7 @@ impl<'de, const LEAST: u64, const MOST: u64> Deserialize<'de> for Within<LEAST, 
     }
 }
 
-/// A value of a type that reads itself from text.
+/// Deserializes a type that is parsed from text.
 pub(super) fn parsed<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
@@ -39,14 +39,30 @@ pub(super) fn parsed<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(
         .map_err(de::Error::custom)
 }
 
-/// An address of http or https, if there is one.
+/// Deserializes an optional address of http or https.
 pub(super) fn web_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Url>, D::Error> {
     let text = Option::<String>::deserialize(deserializer)?;
     text.map(|text| web_url(&text).map_err(de::Error::custom))
         .transpose()
 }
 
-/// The address of a gateway, if there is one.
+/// Deserializes origins of http or https that are separated by commas.
+pub(super) fn origins<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Url>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?.unwrap_or_default();
+    let origins = text.split(',').map(str::trim).filter(|origin| !origin.is_empty());
+    let parsed = origins.map(|origin| {
+        let url = Url::parse(origin).ok();
+        url.filter(|url| matches!(url.scheme(), "http" | "https"))
+            .ok_or_else(|| {
+                let message =
+                    format!("{origin:?} is not an origin: write https://HOST, and commas between several");
+                de::Error::custom(message)
+            })
+    });
+    parsed.collect()
+}
+
+/// Deserializes an optional address of a gateway.
 pub(super) fn gateway<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Url>, D::Error> {
     let text = Option::<String>::deserialize(deserializer)?;
     text.map(|text| gateway_url(&text).map_err(de::Error::custom))

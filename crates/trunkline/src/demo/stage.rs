@@ -1,4 +1,4 @@
-//! What the demo plays on: a simulator and a gateway on loopback, and a folder for the database.
+//! What runs for the demo: a simulator and a gateway on loopback, and a folder for the database.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -11,19 +11,18 @@ use tempfile::TempDir;
 use twilio_sim::{SimConfig, Simulator};
 use vault::api_key;
 
+use crate::cli::Demo;
 use crate::client::Client;
-use crate::commands::serve;
-use crate::config::{Config, Environment, USUAL_PORT};
-use crate::demo::Options;
+use crate::config::{Config, DEFAULT_PORT, Environment};
 use crate::lifecycle::Lifecycle;
 use crate::wiring::{self, Migrate};
-use crate::{output, telemetry};
+use crate::{output, server, telemetry};
 
 const DATABASE: &str = "trunkline.db";
-/// The simulated messages are spread over so many days, most of what the provider keeps.
+/// Over how many days the simulated messages are spread: most of what the provider keeps.
 const HISTORY_DAYS: u32 = 365;
 
-/// Everything that runs for the demo. It ends when this is dropped, and the folder goes unless it is to be kept.
+/// Everything that runs for the demo. Dropping it stops everything and removes the folder, unless the user wants to keep it.
 pub(super) struct Stage {
     pub(super) simulator: Simulator,
     pub(super) client: Client,
@@ -35,13 +34,13 @@ pub(super) struct Stage {
 }
 
 enum Folder {
-    Passing(TempDir),
+    Temporary(TempDir),
     Kept(PathBuf),
 }
 
 impl Stage {
     /// Starts everything.
-    pub(super) async fn set(options: &Options, environment: &Environment) -> anyhow::Result<Self> {
+    pub(super) async fn start(options: &Demo, environment: &Environment) -> anyhow::Result<Self> {
         let folder = Folder::make(options.keep.as_deref())?;
         let simulator = Simulator::start(SimConfig {
             messages: options.messages,
@@ -58,8 +57,8 @@ impl Stage {
         wiring::first_key(&gateway, &config).await?;
         let store = gateway.store().clone();
         let mut lifecycle = Lifecycle::new(wiring::drain(&config))?;
-        serve::spawn_api(&mut lifecycle, &config, gateway.clone(), listener)?;
-        serve::spawn_worker(&mut lifecycle, &config, gateway);
+        server::spawn_api(&mut lifecycle, &config, gateway.clone(), listener)?;
+        server::spawn_worker(&mut lifecycle, &config, gateway);
         let client = Client::with_key(&url, key.clone())?;
         Ok(Self {
             simulator,
@@ -72,27 +71,27 @@ impl Stage {
         })
     }
 
-    /// The SQLite file.
+    /// Returns the path of the SQLite file.
     pub(super) fn database(&self) -> PathBuf {
         self.folder.path().join(DATABASE)
     }
 
-    /// Goes on until somebody ends it.
-    pub(super) async fn stay(self) -> anyhow::Result<()> {
-        let forgotten = match &self.folder {
-            Folder::Passing(_) => "; the database goes with it (--keep DIR keeps one)",
+    /// Runs until the user stops it.
+    pub(super) async fn run(self) -> anyhow::Result<()> {
+        let removed = match &self.folder {
+            Folder::Temporary(_) => "; then the database is deleted (--keep DIR keeps it)",
             Folder::Kept(_) => "",
         };
         output::line(format_args!(
-            "\nIt stays up, and syncs every five minutes, until you press Ctrl-C{forgotten}."
+            "\nThe demo runs, and syncs every five minutes, until you press Ctrl-C{removed}."
         ))?;
         let ended = self.lifecycle.run().await;
         self.store.close().await;
         ended
     }
 
-    /// Ends everything.
-    pub(super) async fn strike(self) -> anyhow::Result<()> {
+    /// Stops everything.
+    pub(super) async fn stop(self) -> anyhow::Result<()> {
         let ended = self.lifecycle.stop().await;
         self.store.close().await;
         ended
@@ -102,16 +101,16 @@ impl Stage {
 impl Folder {
     fn make(keep: Option<&Path>) -> anyhow::Result<Self> {
         let Some(path) = keep else {
-            return Ok(Self::Passing(
+            return Ok(Self::Temporary(
                 tempfile::Builder::new().prefix("trunkline-demo-").tempdir()?,
             ));
         };
         std::fs::create_dir_all(path)
-            .with_context(|| format!("cannot make the folder {}", path.display()))?;
-        // The account of another demo is another account, and its rows would stand among these.
+            .with_context(|| format!("cannot create the folder {}", path.display()))?;
+        // Another demo has another account, whose rows would mix with these.
         anyhow::ensure!(
             !path.join(DATABASE).exists(),
-            "{} holds the database of another demo: name another folder",
+            "{} holds the database of another demo: choose another folder",
             path.display()
         );
         Ok(Self::Kept(path.to_owned()))
@@ -119,7 +118,7 @@ impl Folder {
 
     fn path(&self) -> &Path {
         match self {
-            Self::Passing(folder) => folder.path(),
+            Self::Temporary(folder) => folder.path(),
             Self::Kept(path) => path,
         }
     }
@@ -129,7 +128,7 @@ fn listen(port: Option<u16>) -> anyhow::Result<TcpListener> {
     let on = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
     match port {
         Some(port) => on(port).with_context(|| format!("cannot listen on port {port} of 127.0.0.1")),
-        None => on(USUAL_PORT)
+        None => on(DEFAULT_PORT)
             .or_else(|_| on(0))
             .context("cannot listen on any port of 127.0.0.1"),
     }
@@ -142,7 +141,9 @@ fn configure(
     key: &SecretString,
 ) -> anyhow::Result<Config> {
     let database = folder.path().join(DATABASE);
-    let database = database.to_str().context("the folder's name is no Unicode")?;
+    let database = database
+        .to_str()
+        .context("the folder's name is not Unicode: choose another folder")?;
     Ok(Config::of(&[
         ("listen", &listener.local_addr()?.to_string()),
         ("database.url", &format!("sqlite://{database}")),

@@ -1,4 +1,4 @@
-//! What the demo shows: connecting, the first sync, the rows, and what to try next.
+//! What the demo shows: connecting, the first sync, the rows, and commands to try next.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -7,25 +7,24 @@ use anyhow::Context;
 use secrecy::ExposeSecret;
 use serde_json::json;
 
-use crate::client::{Run, RunError, RunStatus, answer};
-use crate::commands::records;
+use crate::client::{Run, answer};
 use crate::config::Environment;
 use crate::demo::stage::Stage;
-use crate::{output, progress, table, terminal};
+use crate::{output, progress, record_table, table, terminal};
 
 const INTEGRATION: &str = "twilio";
 const CONNECTION: &str = "my-twilio";
 const MODEL: &str = "messages";
 const TABLE: &str = "twilio_messages";
-/// Between two looks for the next run.
+/// How often the demo looks for the next run.
 const POLL: Duration = Duration::from_millis(50);
-/// Without a run for so long, what is not there counts as missing.
+/// If no run starts for this long, rows that are not there count as missing.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Of the table of messages where the width of the terminal is not known.
+/// The width of the table of messages without a terminal.
 const WIDTH: usize = 140;
 
-/// Connects, follows the first sync and shows what it brought. True if that is all that the simulator has.
-pub(super) async fn play(stage: &Stage) -> anyhow::Result<bool> {
+/// Connects, follows the first sync and shows its rows. Returns whether they are all that the simulator has.
+pub(super) async fn show(stage: &Stage) -> anyhow::Result<bool> {
     step("Simulator", &stage.simulator.url())?;
     step("Gateway", &format!("{}, on SQLite", stage.url))?;
     connect(stage).await?;
@@ -59,8 +58,8 @@ pub(super) async fn play(stage: &Stage) -> anyhow::Result<bool> {
     Ok(complete)
 }
 
-fn step(what: &str, told: &str) -> std::io::Result<()> {
-    output::line(format_args!("  ✓ {what:<10} {told}"))
+fn step(what: &str, result: &str) -> std::io::Result<()> {
+    output::line(format_args!("  ✓ {what:<10} {result}"))
 }
 
 async fn connect(stage: &Stage) -> anyhow::Result<()> {
@@ -82,12 +81,12 @@ async fn connect(stage: &Stage) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Follows runs until the table has `wanted` rows: the first reads by date, and the next, which begins at once, the messages that
-/// have none. Gives all of them.
+/// Follows runs until the table has `wanted` rows, and returns them. The first run reads by date. The next begins at once, and reads the
+/// messages without a date.
 async fn sync(stage: &Stage, wanted: u64) -> anyhow::Result<Vec<Run>> {
     let mut idle_since = Instant::now();
     loop {
-        // Counted before the runs are listed, so that no run that brought some of the rows is left out.
+        // Counted before the runs are listed, so that the list has every run that brought some of the rows.
         let rows = row_count(stage).await?;
         let runs = runs(stage).await?;
         let active: Vec<String> = runs
@@ -100,9 +99,8 @@ async fn sync(stage: &Stage, wanted: u64) -> anyhow::Result<Vec<Run>> {
             idle_since = Instant::now();
             continue;
         }
-        if let Some(run) = runs.iter().find(|run| run.status != RunStatus::Succeeded) {
-            let why = run.error.as_ref().map(RunError::text).unwrap_or_default();
-            anyhow::bail!("a sync ended {}: {why}", run.status.state());
+        if let Some(run) = runs.iter().find(|run| !run.has_succeeded()) {
+            anyhow::bail!("a run of the sync {}: {}", run.state(), run.error_text());
         }
         if rows == wanted || idle_since.elapsed() > PATIENCE {
             return Ok(runs);
@@ -144,15 +142,15 @@ async fn show_newest(stage: &Stage) -> anyhow::Result<()> {
         .into_iter()
         .filter_map(|function| function.table)
         .find(|table| table.plural == MODEL)
-        .context("the demo's table is not there")?;
+        .context("the gateway does not know the table of the demo")?;
     let query = [("connectionId", CONNECTION), ("limit", "10")];
     let page = stage.client.get(&[INTEGRATION, MODEL], &query).await?;
     let rows = answer::list(&page, MODEL);
     output::line(format_args!(
-        "\nThe newest ten, as GET /{INTEGRATION}/{MODEL} tells them:\n"
+        "\nThe newest ten, from GET /{INTEGRATION}/{MODEL}:\n"
     ))?;
-    let columns = records::telling(&model, rows, terminal::width().unwrap_or(WIDTH));
-    Ok(records::table_of(&model, &columns, rows).print("")?)
+    let columns = record_table::choose_columns(&model, rows, terminal::width().unwrap_or(WIDTH));
+    Ok(record_table::table(&model, &columns, rows).print("")?)
 }
 
 /// Commands for another terminal.
@@ -184,7 +182,7 @@ Try next, in another terminal:
     Ok(())
 }
 
-/// How this program is called from where the demo was started.
+/// Returns how to call this program from the folder in which the demo was started.
 fn program(environment: &Environment) -> String {
     const NAME: &str = env!("CARGO_PKG_NAME");
     let Ok(path) = std::env::current_exe() else {

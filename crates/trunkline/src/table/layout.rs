@@ -1,23 +1,23 @@
-//! How a table is fitted into a terminal.
+//! Fits a table to a terminal.
+
+use std::borrow::Cow;
 
 use domain::Timestamp;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use super::{Column, Ids, Kind, Table};
-use crate::wrap;
+use super::{Column, GAP, Ids, Kind, Table};
+use crate::output;
 
-/// Blanks between two columns.
-const GAP: usize = 2;
-/// A wrapped or cut column is not made narrower than this as long as another column can be left out.
+/// A column is not cut or wrapped to less than this as long as another column can be left out.
 const COMFORTABLE: usize = 24;
-/// Blanks before a text that stands below its row.
+/// Blanks before a text below its row.
 const INDENT: usize = 2;
-/// The narrowest that it is ever made.
+/// A column is never cut or wrapped to less than this.
 const NARROWEST: usize = 10;
 const BOLD: &str = "\x1b[1m";
 const PLAIN: &str = "\x1b[0m";
 
-/// A column with its texts and the room that it needs and has.
+/// A column with its texts, the width that it needs and the width that it has.
 struct Fitted<'a> {
     column: &'a Column,
     title: String,
@@ -31,7 +31,7 @@ impl Fitted<'_> {
         matches!(self.column.kind, Kind::Line | Kind::Prose)
     }
 
-    fn stands_below(&self) -> bool {
+    fn is_below(&self) -> bool {
         self.column.kind == Kind::Below
     }
 
@@ -43,7 +43,7 @@ impl Fitted<'_> {
         self.texts.get(row).map(String::as_str).unwrap_or_default()
     }
 
-    /// The least room for it, if flexible columns get `least` each.
+    /// Returns the least width for it, if flexible columns get `least` each.
     fn least(&self, least: usize) -> usize {
         if self.flexible() {
             self.wanted.min(least)
@@ -53,19 +53,19 @@ impl Fitted<'_> {
     }
 }
 
-/// A table as it is shown, and the titles of the columns for which there was no room.
+/// A table as text, and the titles of the columns that were left out.
 pub(super) struct Shown {
     pub(super) text: String,
     pub(super) left_out: Vec<String>,
 }
 
 impl Table {
-    /// The table in lines of `width` columns at most, unless a single word is longer.
+    /// Fits the table into `width` columns, unless a single word is longer.
     pub(super) fn fitted(&self, width: usize, styles: bool, now: Timestamp) -> Shown {
         let mut columns = self.columns_in(width, now);
         let mut below = Vec::new();
         if total(&columns, COMFORTABLE) > width {
-            (below, columns) = columns.into_iter().partition(Fitted::stands_below);
+            (below, columns) = columns.into_iter().partition(Fitted::is_below);
         }
         let mut left_out = Vec::new();
         while total(&columns, COMFORTABLE) > width {
@@ -104,13 +104,13 @@ impl Table {
         Shown { text, left_out }
     }
 
-    /// The columns that hold something or must be there; with whole ids if all of it fits into `width` so.
+    /// Returns the columns that are not empty or must be shown, with whole ids if everything fits into `width` that way.
     fn columns_in(&self, width: usize, now: Timestamp) -> Vec<Fitted<'_>> {
         let measured = |ids: Ids| -> Vec<Fitted<'_>> {
             let columns = self.columns.iter().enumerate();
             columns
                 .map(|(index, column)| self.measured(index, column, ids, now))
-                .filter(|fitted| !fitted.is_empty() || (fitted.column.rank == 0 && !fitted.stands_below()))
+                .filter(|fitted| !fitted.is_empty() || (fitted.column.rank == 0 && !fitted.is_below()))
                 .collect()
         };
         let whole = measured(Ids::Whole);
@@ -153,7 +153,7 @@ fn total(columns: &[Fitted<'_>], least: usize) -> usize {
     widths.sum::<usize>() + GAP * columns.len().saturating_sub(1)
 }
 
-/// Gives flexible columns what is left, the narrow ones what they want.
+/// Divides what is left between the flexible columns. Narrow ones get what they need.
 fn share(columns: &mut [Fitted<'_>], width: usize) {
     let gaps = GAP * columns.len().saturating_sub(1);
     let fixed: usize = columns
@@ -191,7 +191,7 @@ fn line(columns: &[Fitted<'_>], cells: Vec<String>) -> String {
     text
 }
 
-/// A row in as many lines as its longest message takes.
+/// Returns a row in as many lines as its longest text takes.
 fn wrapped(columns: &[Fitted<'_>], row: usize) -> Vec<String> {
     let parts: Vec<Vec<String>> = columns
         .iter()
@@ -215,7 +215,7 @@ fn wrapped(columns: &[Fitted<'_>], row: usize) -> Vec<String> {
         .collect()
 }
 
-/// One block a row, a line a column, for what has no room side by side.
+/// Returns a block for each row and a line for each column, for columns that do not fit side by side.
 fn blocks(columns: &[Fitted<'_>], rows: usize, width: usize) -> String {
     let label = columns
         .iter()
@@ -228,7 +228,7 @@ fn blocks(columns: &[Fitted<'_>], rows: usize, width: usize) -> String {
         for fitted in columns {
             let text = fitted.text(row);
             let room = width.saturating_sub(label + GAP).max(NARROWEST);
-            let lines = if fitted.flexible() || fitted.stands_below() {
+            let lines = if fitted.flexible() || fitted.is_below() {
                 broken(text, room)
             } else {
                 vec![text.to_owned()]
@@ -243,7 +243,7 @@ fn blocks(columns: &[Fitted<'_>], rows: usize, width: usize) -> String {
     blocks.join("\n")
 }
 
-/// The beginning of a text, with an ellipsis if that is not all.
+/// Cuts a text to `width`, with an ellipsis if that is not all of it.
 fn cut(text: &str, width: usize) -> String {
     if text.width() <= width {
         return text.to_owned();
@@ -259,20 +259,10 @@ fn cut(text: &str, width: usize) -> String {
     short + "…"
 }
 
-/// The text in lines, broken between words; a word that is longer than a line is broken too.
+/// Breaks text into lines between words; a word that is longer than a line is broken, too.
 fn broken(text: &str, width: usize) -> Vec<String> {
-    let mut lines = Vec::new();
-    for line in wrap::words(text, width) {
-        let mut current = String::new();
-        for letter in line.chars() {
-            if current.width() + letter.width().unwrap_or_default() > width {
-                lines.push(std::mem::take(&mut current));
-            }
-            current.push(letter);
-        }
-        lines.push(current);
-    }
-    lines
+    let lines = textwrap::wrap(text, output::wrapping(width));
+    lines.into_iter().map(Cow::into_owned).collect()
 }
 
 #[cfg(test)]
@@ -324,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_without_room_side_by_side_stand_in_blocks() {
+    fn ids_that_do_not_fit_side_by_side_are_shown_in_blocks() {
         let mut table = Table::new([Column::word("connection"), Column::word("run")]);
         table.row(["c".repeat(30), "r".repeat(30)]);
         assert_eq!(
@@ -334,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_without_room_stands_below_its_row_and_an_id_is_short_only_then() {
+    fn a_text_without_room_is_put_below_its_row_and_an_id_is_short_only_then() {
         let mut table = Table::new([
             Column::word("run"),
             Column::word("state"),
@@ -370,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn wide_letters_count_twice_and_a_cell_cannot_drive_the_terminal() {
+    fn wide_letters_count_twice_and_a_cell_cannot_control_the_terminal() {
         let mut table = Table::new([Column::line("a"), Column::word("b")]);
         table.row(["日本語日本語日本語", "1"]);
         table.row(["x\u{1b}[31m\ny", "2"]);

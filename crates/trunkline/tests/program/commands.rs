@@ -77,7 +77,7 @@ fn a_valid_provider_file_passes() {
     assert!(
         sandbox
             .succeed(&["providers", "check", "twilio.yaml"])
-            .contains("twilio is right (twilio-messages)")
+            .contains("twilio is valid (twilio-messages)")
     );
 }
 

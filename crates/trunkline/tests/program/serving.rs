@@ -120,7 +120,7 @@ fn connecting_syncing_and_reading_work_on_the_command_line() {
     assert!(told.err.contains("sync status twilio"), "{}", told.err);
     assert!(
         told.err
-            .contains("Taken from the environment: TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN"),
+            .contains("From environment variables: TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN"),
         "{}",
         told.err
     );
@@ -208,7 +208,7 @@ fn a_key_is_rotated_while_a_server_runs_and_the_old_one_can_be_removed() {
     served.sync(&running);
 
     let told = served.sandbox.succeed(&["key", "rotate"]);
-    assert!(told.contains("1 credentials are sealed anew"), "{told}");
+    assert!(told.contains("1 credentials are encrypted again"), "{told}");
     assert!(
         served.sync(&running).contains(": ok in "),
         "the running server finds the new key"

@@ -1,4 +1,4 @@
-//! What is given for a provider's forms before anybody is asked.
+//! The values that flags, files and variables give for a provider's forms.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -7,15 +7,16 @@ use std::path::Path;
 use anyhow::Context;
 
 use super::{field_names, questions};
-use crate::cli::{Connect, UsageError};
+use crate::cli::Connect;
 use crate::client::{ConnectForm, ConnectForms, FormField};
 use crate::config::Environment;
+use crate::exit::UsageError;
 use crate::{output, suggest};
 
-/// A field from a file is not longer; the gateway takes less.
+/// The most bytes of a field that are read from a file. The gateway accepts less.
 const LONGEST: u64 = 64 * 1024;
 
-/// The values of flags, files and variables, by the names of fields.
+/// The values of flags, files and variables for the fields of forms.
 pub(super) struct Filling<'a> {
     forms: &'a ConnectForms,
     given: BTreeMap<String, String>,
@@ -23,7 +24,7 @@ pub(super) struct Filling<'a> {
 }
 
 impl<'a> Filling<'a> {
-    /// Reads flags and files; a name that no form has is an error.
+    /// Reads flags and files. Fails if no form has a field of that name.
     pub(super) fn new(
         forms: &'a ConnectForms,
         options: &Connect,
@@ -70,14 +71,14 @@ impl<'a> Filling<'a> {
         })
     }
 
-    /// What a flag, a file or a variable gives for a field.
+    /// Returns the value that a flag, a file or a variable gives for a field.
     fn value(&self, field: &FormField) -> Option<&str> {
         let given = self.given.get(&field.name).map(String::as_str);
         let variable = || self.environment.get(field.variable()?).map(str::trim);
         given.or_else(variable).filter(|value| !value.is_empty())
     }
 
-    /// What is given for a form.
+    /// Returns all values for a form.
     pub(super) fn values(&self, form: &ConnectForm) -> BTreeMap<String, String> {
         let fields = form.fields.iter();
         fields
@@ -85,8 +86,8 @@ impl<'a> Filling<'a> {
             .collect()
     }
 
-    /// The form that is complete, or that a person completes. Flags say more than variables, which may be there for something else:
-    /// only forms that have all the flags count, if there are such.
+    /// Returns the form that is complete, or that the user chooses. A flag says more than a variable, which may serve something else: if
+    /// there are forms with all the flags, only those count.
     pub(super) fn form(&self, ask: bool) -> anyhow::Result<&'a ConnectForm> {
         let has = |form: &ConnectForm, name: &String| form.fields.iter().any(|field| field.name == *name);
         let all = || self.forms.forms.iter();
@@ -106,8 +107,8 @@ impl<'a> Filling<'a> {
         questions::choose(&self.forms.display_name, &forms)
     }
 
-    /// Says which variables were taken: the gateway named them, and they leave this machine.
-    pub(super) fn tell_sources(&self, form: &ConnectForm) {
+    /// Says which variables are used, since the gateway named them and they leave this machine.
+    pub(super) fn note_variables(&self, form: &ConnectForm) {
         let taken: Vec<&str> = form
             .fields
             .iter()
@@ -115,14 +116,14 @@ impl<'a> Filling<'a> {
             .filter_map(FormField::variable)
             .collect();
         if !taken.is_empty() {
-            output::note(format_args!("Taken from the environment: {}", taken.join(", ")));
+            output::note(format_args!("From environment variables: {}", taken.join(", ")));
         }
     }
 
-    /// What is missing, form by form, with the flags and variables that would give it.
+    /// Says what is missing in each form, with the flags and variables that can give it.
     fn explain(&self, forms: &[&ConnectForm]) -> String {
         let mut text = format!(
-            "{} needs more to be connected, and there is no terminal to ask on.",
+            "{} needs more fields to be connected, and there is no terminal to ask on: give them as shown here.",
             self.forms.display_name
         );
         for form in forms {
@@ -135,7 +136,7 @@ impl<'a> Filling<'a> {
     }
 }
 
-/// How to give a field.
+/// Says how to give a field.
 fn source(field: &FormField) -> String {
     let flag = if field.secret {
         format!("--field-file {}=FILE", field.name)
@@ -148,7 +149,7 @@ fn source(field: &FormField) -> String {
     }
 }
 
-/// The content of a file, or of standard input for `-`, without white space at its ends.
+/// Reads a file, or standard input for `-`, and trims the text.
 fn from_file(path: &Path) -> anyhow::Result<String> {
     let mut text = String::new();
     let read = if path == Path::new("-") {
@@ -165,7 +166,7 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::cli::{Cli, Command};
+    use crate::cli::{Cli, Command, OverApi};
 
     fn forms() -> ConnectForms {
         let field = |name: &str, secret: bool, env: Option<&str>| {
@@ -182,7 +183,7 @@ mod tests {
 
     fn fill(flags: &[&str], variables: &[(&str, &str)]) -> anyhow::Result<BTreeMap<String, String>> {
         let line = ["trunkline", "connect", "acme"].iter().chain(flags);
-        let Command::Connect(options) = Cli::try_parse_from(line)?.command else {
+        let Command::OverApi(OverApi::Connect(options)) = Cli::try_parse_from(line)?.command else {
             unreachable!()
         };
         let variables = variables
@@ -205,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_gives_a_field_without_its_line_break() {
+    fn a_field_from_a_file_is_trimmed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secret");
         std::fs::write(&path, "from a file\n").unwrap();
@@ -215,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_told_with_its_flags_and_variables() {
+    fn a_missing_field_is_named_with_its_flags_and_variables() {
         let error = fill(&["--field", "accountSid=AC1"], &[]).unwrap_err().to_string();
         assert!(
             error.contains("ACME_KEY_SECRET (or --field-file keySecret=FILE)"),
@@ -227,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gateway_cannot_ask_for_a_variable_of_this_program() {
+    fn a_gateway_gets_no_variable_of_this_program() {
         let variables = [("ACME_ACCOUNT", "AC1"), ("TRUNKLINE_SECRET_KEY", "geheim")];
         let error = fill(&[], &variables).unwrap_err().to_string();
         assert!(

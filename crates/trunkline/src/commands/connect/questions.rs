@@ -1,4 +1,4 @@
-//! Asking a person for the fields of a form: questions on standard error, secrets without echo.
+//! Asks the user for the fields of a form: questions on standard error, secrets without echo.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::output;
 
 type Values = BTreeMap<String, String>;
 
-/// Whether the field is asked for while the form holds `values`.
+/// Whether the form shows the field while it holds `values`.
 fn visible(field: &FormField, values: &Values) -> bool {
     let shown = field.visible_when.as_ref().is_none_or(|when| {
         values
@@ -20,7 +20,7 @@ fn visible(field: &FormField, values: &Values) -> bool {
     shown && !field.hidden
 }
 
-/// The fields without which the form is not complete.
+/// Returns the required fields that have no value.
 pub(super) fn unanswered<'a>(form: &'a ConnectForm, values: &Values) -> Vec<&'a FormField> {
     let fields = form.fields.iter();
     fields
@@ -28,7 +28,7 @@ pub(super) fn unanswered<'a>(form: &'a ConnectForm, values: &Values) -> Vec<&'a 
         .collect()
 }
 
-/// Lets a person choose between forms.
+/// Lets the user choose between forms.
 pub(super) fn choose<'a>(provider: &str, forms: &[&'a ConnectForm]) -> anyhow::Result<&'a ConnectForm> {
     let index = if forms.len() > 1 {
         Select::new()
@@ -42,7 +42,7 @@ pub(super) fn choose<'a>(provider: &str, forms: &[&'a ConnectForm]) -> anyhow::R
     forms.get(index).copied().context("the provider has no form")
 }
 
-/// Asks for what is missing, in order: an answer may make another field visible.
+/// Asks for the missing fields, in order, since an answer may make another field visible.
 pub(super) fn missing(form: &ConnectForm, values: &mut Values) -> anyhow::Result<()> {
     while let Some(field) = unanswered(form, values).first() {
         values.insert(field.name.clone(), ask(field)?);
@@ -50,7 +50,7 @@ pub(super) fn missing(form: &ConnectForm, values: &mut Values) -> anyhow::Result
     Ok(())
 }
 
-/// Tells what the gateway did not take and asks for it again. False if the error is not about fields that a person gives.
+/// Shows the errors of fields and asks for them again. Returns false if the error is not about fields that the user can see.
 pub(super) fn again(form: &ConnectForm, error: &ClientError, values: &mut Values) -> anyhow::Result<bool> {
     let refused = error.fields();
     let mut asked = Vec::new();

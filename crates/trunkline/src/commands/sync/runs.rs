@@ -1,0 +1,178 @@
+//! `sync runs` and `sync run`: what runs did, and how far they are.
+
+use std::process::ExitCode;
+
+use domain::Clock;
+use serde_json::Value as Json;
+
+use super::{incomplete, query};
+use crate::cli::Selection;
+use crate::client::{Client, Run, answer, resolve};
+use crate::table::{self, Cell, Column, Table};
+use crate::{exit, output, progress, terminal, when};
+
+/// The least characters of a run's id that a list shows: the prefix and the time at which it was made.
+const SHORT_ID: usize = 16;
+
+async fn get(client: &Client, query: &[(&str, &str)]) -> anyhow::Result<(Json, Vec<Run>)> {
+    let answer = client.get(&["sync", "runs"], query).await?;
+    let runs = answer::list(&answer, "runs").iter().cloned();
+    let runs = runs.map(Run::from_json).collect::<Result<_, _>>()?;
+    Ok((answer, runs))
+}
+
+/// Shows the progress of the selected syncs' runs until they end.
+pub(super) async fn watch(client: &Client, selection: &Selection) -> anyhow::Result<()> {
+    let limit = "1000".to_owned();
+    let filters = [
+        ("limit", Some(&limit)),
+        ("provider_config_key", Some(&selection.integration)),
+        ("connection_id", selection.connection_id.as_ref()),
+    ];
+    let (_, mut runs) = get(client, &query(filters)).await?;
+    let selected = |run: &Run| selection.syncs.is_empty() || selection.syncs.contains(&run.sync);
+    runs.retain(|run| !run.has_ended() && selected(run));
+    let ids: Vec<String> = runs.into_iter().map(|run| run.id).collect();
+    progress::follow(client, &ids, None).await?;
+    Ok(())
+}
+
+/// Lists runs, newest first.
+pub(super) async fn list(client: &Client, query: &[(&str, &str)], as_json: bool) -> anyhow::Result<()> {
+    let (answer, runs) = get(client, query).await?;
+    if as_json {
+        return Ok(output::json(&answer)?);
+    }
+    let mut table = Table::new([
+        Column::word("run"),
+        Column::word("connection"),
+        Column::word("sync"),
+        Column::word("state"),
+        Column::word("started"),
+        Column::number("took").rank(5),
+        Column::number("new").rank(1),
+        Column::number("updated").rank(2),
+        Column::number("deleted").rank(3),
+        Column::number("checked").rank(4),
+        Column::number("pages").rank(7),
+        Column::word("trigger").rank(6),
+        Column::below("error"),
+        Column::below("note"),
+    ]);
+    let ids: Vec<String> = runs.iter().map(|run| run.id.clone()).collect();
+    let connections: Vec<String> = runs.iter().map(|run| run.connection_id.clone()).collect();
+    let names = short_ids(&ids)
+        .into_iter()
+        .zip(resolve::shown_names(&connections));
+    for ((id, connection), run) in names.zip(&runs) {
+        let started = run.started_at.as_ref().unwrap_or(&run.created_at);
+        table.row([
+            id,
+            connection,
+            run.sync.clone().into(),
+            run.state().into(),
+            Cell::Ago(Some(started.clone())),
+            duration(run).into(),
+            run.added.into(),
+            run.updated.into(),
+            run.deleted.into(),
+            run.checked().into(),
+            run.pages.into(),
+            run.trigger.clone().into(),
+            run.error_text().into(),
+            notes(run).into(),
+        ]);
+    }
+    Ok(table.print("There are no runs yet.")?)
+}
+
+/// Shows one run. With `watch`, its progress until it ends, which then decides the exit status.
+pub(super) async fn show(client: &Client, id: &str, watch: bool, as_json: bool) -> anyhow::Result<ExitCode> {
+    let id = client.run_id(id).await?;
+    if watch {
+        progress::follow(client, std::slice::from_ref(&id), None).await?;
+    }
+    let run = client.run(&id).await?;
+    if as_json {
+        // All fields, including those that this version does not know.
+        output::json(&client.get(&["sync", "runs", &id], &[]).await?)?;
+    } else {
+        details(&run).print("")?;
+    }
+    Ok(exit::status(!watch || run.has_succeeded()))
+}
+
+fn details(run: &Run) -> Table {
+    let (now, people) = (Clock::system().now(), terminal::is_terminal());
+    let time = |text: &Option<String>| {
+        let text = text.clone().unwrap_or_default();
+        if people { when::both(&text, now) } else { text }
+    };
+    let count = |number: u64| {
+        if people {
+            table::count(number)
+        } else {
+            number.to_string()
+        }
+    };
+    let mut table = Table::details();
+    table.detail("run", &run.id);
+    table.detail("integration", &run.provider_config_key);
+    table.detail("connection", &run.connection_id);
+    table.detail("sync", &run.sync);
+    table.detail("state", run.state());
+    table.detail("kind", run.kind.clone().unwrap_or_default());
+    table.detail("trigger", &run.trigger);
+    table.detail("started", time(&run.started_at));
+    table.detail("ended", time(&run.finished_at));
+    table.detail("took", duration(run));
+    table.detail("pages", count(run.pages));
+    table.detail("new", count(run.added));
+    table.detail("updated", count(run.updated));
+    table.detail("deleted", count(run.deleted));
+    table.detail("checked", count(run.checked()));
+    if run.skipped > 0 {
+        table.detail("unreadable", count(run.skipped));
+    }
+    table.detail("incomplete", run.incomplete.clone().unwrap_or_default());
+    table.detail("misfits", run.misfits().unwrap_or_default());
+    table.detail("error", run.error_text());
+    table
+}
+
+/// Returns what a run that did not fail left undone.
+fn notes(run: &Run) -> String {
+    let misfits = run
+        .misfits()
+        .map(|misfits| format!("values that did not fit their column are in _extra: {misfits}"));
+    let incomplete = run.incomplete.as_deref().map(incomplete);
+    let notes: Vec<String> = incomplete.into_iter().chain(misfits).collect();
+    notes.join("; ")
+}
+
+/// Shortens ids of runs for a list.
+pub(super) fn short_ids(ids: &[String]) -> Vec<Cell> {
+    table::shortened(&ids.iter().map(String::as_str).collect::<Vec<_>>(), SHORT_ID)
+}
+
+/// Returns how long a run took: `1.2 s` for people, `1.234` for programs.
+fn duration(run: &Run) -> String {
+    if terminal::is_terminal() {
+        return run.duration();
+    }
+    let seconds = run.seconds().map(|seconds| seconds.to_string());
+    seconds.unwrap_or_default()
+}
+
+/// Returns how a run ended, in a line.
+pub(super) fn sentence(run: &Run) -> String {
+    let what = format!("{} of {}: {}", run.sync, run.connection_id, run.state());
+    let ended = match run.error_text().as_str() {
+        "" => format!("{what} in {}: {}", run.duration(), run.summary()),
+        error => format!("{what}: {error}"),
+    };
+    match &run.incomplete {
+        Some(reason) => format!("{ended}; {}", incomplete(reason)),
+        None => ended,
+    }
+}

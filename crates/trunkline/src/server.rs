@@ -1,0 +1,54 @@
+//! The parts of a process that serves: the API and the worker, as tasks of its lifecycle.
+
+use std::net::TcpListener;
+
+use anyhow::Context;
+use api::ApiOptions;
+use gateway::Gateway;
+use url::Url;
+use worker::Worker;
+
+use crate::config::Config;
+use crate::lifecycle::Lifecycle;
+use crate::wiring;
+
+/// Serves the API until the process is to stop, then finishes the requests that have begun.
+pub(crate) fn spawn_api(
+    lifecycle: &mut Lifecycle,
+    config: &Config,
+    gateway: Gateway,
+    listener: TcpListener,
+) -> anyhow::Result<()> {
+    let text = |url: &Option<Url>| {
+        let url = url.as_ref();
+        url.map(|url| url.as_str().trim_end_matches('/').to_owned())
+    };
+    let options = ApiOptions {
+        public_url: text(&config.public_url),
+        connect_url: text(&config.connect_url),
+        drain: wiring::drain(config),
+        ..ApiOptions::default()
+    };
+    let mut server = api::serve(gateway, listener, options).context("cannot serve the API")?;
+    let stopping = lifecycle.stopping();
+    lifecycle.spawn("API", async move {
+        let handle = server.handle();
+        tokio::select! {
+            ended = &mut server => return Ok(ended?),
+            () = stopping.cancelled() => {}
+        }
+        let (ended, ()) = tokio::join!(server, handle.stop(true));
+        Ok(ended?)
+    });
+    Ok(())
+}
+
+/// Runs syncs and actions until the process is to stop, then lets every run stop between two pages.
+pub(crate) fn spawn_worker(lifecycle: &mut Lifecycle, config: &Config, gateway: Gateway) {
+    let worker = Worker::new(gateway, wiring::worker_options(config));
+    let stopping = lifecycle.stopping();
+    lifecycle.spawn("worker", async move {
+        worker.run(stopping).await;
+        Ok(())
+    });
+}

@@ -7,11 +7,9 @@ use actix_web::error::PayloadError;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{FromRequest, HttpRequest, web};
 use futures::future::LocalBoxFuture;
-use gateway::FieldError;
 use serde::de::DeserializeOwned;
-use serde_path_to_error::Segment;
 
-use crate::error::ApiError;
+use crate::error::{ApiError, field_error};
 use crate::query::{NoParameters, Query};
 
 /// Bytes of a body at most.
@@ -108,32 +106,8 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
         .map_err(|error| ApiError::InvalidJson(place(&error)))?;
     // From the text and not from the value: serde_json writes some numbers anew on their way from value to value.
     let mut json = serde_json::Deserializer::from_slice(bytes);
-    serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let path = error.path().iter().map(name).collect();
-        let message = error.into_inner().to_string();
-        // The path says where.
-        let message = match message.rsplit_once(" at line ") {
-            Some((message, _)) => message.to_owned(),
-            None => message,
-        };
-        let begins = |what: &str| message.starts_with(what);
-        let code = match () {
-            () if begins("unknown field") => "unknown",
-            () if begins("missing field") => "missing",
-            () => "invalid",
-        };
-        ApiError::InvalidBody(vec![FieldError { code, path, message }])
-    })
-}
-
-/// A step of a path: a field's name, or a place in a list from 0.
-fn name(step: &Segment) -> String {
-    match step {
-        Segment::Seq { index } => index.to_string(),
-        Segment::Map { key } => key.clone(),
-        Segment::Enum { variant } => variant.clone(),
-        Segment::Unknown => String::new(),
-    }
+    serde_path_to_error::deserialize(&mut json)
+        .map_err(|error| ApiError::InvalidBody(vec![field_error(error)]))
 }
 
 /// Where the text stops being JSON; never what stands there, which may be a secret.

@@ -4,64 +4,56 @@ pub(crate) mod imports;
 pub(crate) mod update;
 mod view;
 
+use std::collections::BTreeMap;
+
 use actix_web::web;
 use domain::{ConnectionFilter, ConnectionName, IntegrationKey};
 use gateway::{Gateway, Look};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use utoipa::IntoParams;
 
 use crate::caller::{Caller, scope};
 use crate::error::{ApiError, InvalidQuery, NotFound};
-use crate::query::{FromParameters, Parameters, Query};
+use crate::query::{Bounded, Query, comma_separated};
 use crate::response::Success;
 
 pub(crate) use view::{ConnectionList, EndUser, FullConnection, Organization};
 
-/// Connections of a list that names no limit, and the most that one may name: as Nango has it.
+/// Connections of a page if the caller names no number, as in Nango. It is more than the caller may name.
 const DEFAULT_LIMIT: i64 = 10_000;
-const MAX_LIMIT: i64 = 2_000;
 
 /// Which connections to list.
-#[derive(IntoParams)]
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ListQuery {
     /// Of this name exactly.
-    #[param(rename = "connectionId", value_type = Option<String>, example = "my-acme")]
+    #[serde(rename = "connectionId")]
+    #[param(value_type = Option<String>, example = "my-acme")]
     name: Option<ConnectionName>,
     /// Whose name, or whose user's id, e-mail or display name, holds this text.
     search: Option<String>,
     /// Of the user with this id.
-    #[param(rename = "endUserId")]
+    #[serde(rename = "endUserId")]
     end_user_id: Option<String>,
     /// Of users of the organization with this id.
-    #[param(rename = "endUserOrganizationId")]
+    #[serde(rename = "endUserOrganizationId")]
     organization_id: Option<String>,
     /// Of these integrations, with commas between.
-    #[param(rename = "integrationId", value_type = Option<String>, example = "acme")]
+    #[serde(default, rename = "integrationId", deserialize_with = "comma_separated")]
+    #[param(value_type = Option<String>, example = "acme")]
     integrations: Vec<IntegrationKey>,
     /// With this label: `tags[plan]=pro`; may be given several times.
+    #[serde(default)]
     #[param(value_type = Option<BTreeMap<String, String>>, style = DeepObject, explode)]
-    tags: Vec<(String, String)>,
+    tags: BTreeMap<String, String>,
     /// At most so many; 10000 if left out.
-    #[param(minimum = 1, maximum = 2000)]
-    limit: Option<i64>,
+    #[param(value_type = Option<i64>, minimum = 1, maximum = 2000)]
+    limit: Option<Bounded<1, 2_000>>,
     /// Pages of `limit` to skip, from 0.
-    #[param(minimum = 0)]
-    page: Option<i64>,
-}
-
-impl FromParameters for ListQuery {
-    fn read(parameters: &mut Parameters) -> Self {
-        Self {
-            name: parameters.parsed("connectionId"),
-            search: parameters.text("search"),
-            end_user_id: parameters.text("endUserId"),
-            organization_id: parameters.text("endUserOrganizationId"),
-            integrations: parameters.list("integrationId"),
-            tags: parameters.keyed("tags"),
-            limit: parameters.number("limit", 1..=MAX_LIMIT),
-            page: parameters.number("page", 0..=i64::MAX / DEFAULT_LIMIT),
-        }
-    }
+    #[param(value_type = Option<i64>, minimum = 0)]
+    page: Option<Bounded<0, { i64::MAX / DEFAULT_LIMIT }>>,
 }
 
 impl ListQuery {
@@ -77,14 +69,15 @@ impl ListQuery {
                 .collect(),
             end_user_id: self.end_user_id,
             organization_id: self.organization_id,
-            limit: self.limit.unwrap_or(DEFAULT_LIMIT),
-            page: self.page.unwrap_or(0),
+            limit: self.limit.map_or(DEFAULT_LIMIT, |limit| limit.0),
+            page: self.page.map_or(0, |page| page.0),
         }
     }
 }
 
 /// Which integration's connection is meant.
-#[derive(IntoParams)]
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct IntegrationQuery {
     /// The integration's key.
@@ -92,16 +85,9 @@ pub(crate) struct IntegrationQuery {
     pub(crate) provider_config_key: String,
 }
 
-impl FromParameters for IntegrationQuery {
-    fn read(parameters: &mut Parameters) -> Self {
-        Self {
-            provider_config_key: parameters.required("provider_config_key", "the integration's key"),
-        }
-    }
-}
-
 /// Which connection to show, and whether to try its credentials.
-#[derive(IntoParams)]
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ShowQuery {
     /// The integration's key.
@@ -111,17 +97,10 @@ pub(crate) struct ShowQuery {
     force_refresh: Option<bool>,
     /// Whether the credentials are needed; a key that may not see them is refused.
     refresh_token: Option<bool>,
-}
-
-impl FromParameters for ShowQuery {
-    fn read(parameters: &mut Parameters) -> Self {
-        parameters.ignore(&["refresh_github_app_jwt_token"]);
-        Self {
-            provider_config_key: parameters.required("provider_config_key", "the integration's key"),
-            force_refresh: Some(parameters.flag("force_refresh")),
-            refresh_token: Some(parameters.flag("refresh_token")),
-        }
-    }
+    /// Nango's SDKs send it; it means nothing here.
+    #[serde(rename = "refresh_github_app_jwt_token")]
+    #[param(ignore)]
+    _refresh_github_app_jwt_token: Option<IgnoredAny>,
 }
 
 impl ShowQuery {

@@ -5,40 +5,41 @@ mod function;
 use actix_web::web;
 use gateway::Gateway;
 use registry::Provider;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::caller::{Caller, scope};
 use crate::error::{ApiError, InvalidQuery, NotFound};
-use crate::query::{FromParameters, Parameters, Query};
+use crate::query::{Bounded, Query};
 
 pub(crate) use self::function::Function;
 
 /// Functions of a page that names no size, and the most that one may name: as Nango has it.
 const DEFAULT_LIMIT: i64 = 20;
-const MAX_LIMIT: i64 = 100;
 
 /// Which functions to list.
-#[derive(IntoParams)]
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct FunctionsQuery {
     /// `sync`, `action` or `on-event`, of which there are none.
-    #[param(rename = "type", value_type = Option<FunctionType>, inline)]
+    #[serde(rename = "type")]
+    #[param(inline)]
     kind: Option<FunctionType>,
     /// Text that the name holds, in any case.
     search: Option<String>,
     /// At most so many; 20 if left out.
-    #[param(minimum = 1, maximum = 100)]
-    limit: Option<i64>,
+    #[param(value_type = Option<i64>, minimum = 1, maximum = 100)]
+    limit: Option<Bounded<1, 100>>,
     /// Pages of `limit` to skip, from 0.
-    #[param(minimum = 0)]
-    page: Option<i64>,
+    #[param(value_type = Option<i64>, minimum = 0)]
+    page: Option<Bounded<0, { i64::MAX / 100 }>>,
 }
 
 /// A kind of function.
-#[derive(Clone, Copy, PartialEq, Eq, ToSchema)]
-#[schema(rename_all = "kebab-case")]
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum FunctionType {
     Sync,
     Action,
@@ -55,43 +56,15 @@ impl FunctionType {
     }
 }
 
-impl std::str::FromStr for FunctionType {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        [Self::Sync, Self::Action, Self::OnEvent]
-            .into_iter()
-            .find(|kind| kind.as_str() == text)
-            .ok_or("must be sync, action or on-event")
-    }
-}
-
-impl FromParameters for FunctionsQuery {
-    fn read(parameters: &mut Parameters) -> Self {
-        Self {
-            kind: parameters.parsed("type"),
-            search: parameters.text("search"),
-            limit: parameters.number("limit", 1..=MAX_LIMIT),
-            page: parameters.number("page", 0..=i64::MAX / MAX_LIMIT),
-        }
-    }
-}
-
 /// Which of two functions of one name.
-#[derive(IntoParams)]
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct FunctionQuery {
     /// `sync`, `action` or `on-event`.
-    #[param(rename = "type", value_type = Option<FunctionType>, inline)]
+    #[serde(rename = "type")]
+    #[param(inline)]
     kind: Option<FunctionType>,
-}
-
-impl FromParameters for FunctionQuery {
-    fn read(parameters: &mut Parameters) -> Self {
-        Self {
-            kind: parameters.parsed("type"),
-        }
-    }
 }
 
 /// A page of functions.
@@ -156,7 +129,8 @@ pub(crate) async fn list(
     };
     let mut all = functions(&caller, &gateway, &key).await?;
     all.retain(wanted);
-    let (limit, page) = (limit.unwrap_or(DEFAULT_LIMIT), page.unwrap_or(0));
+    let limit = limit.map_or(DEFAULT_LIMIT, |limit| limit.0);
+    let page = page.map_or(0, |page| page.0);
     let size = usize::try_from(limit).unwrap_or(usize::MAX);
     let skipped = usize::try_from(page).unwrap_or(usize::MAX).saturating_mul(size);
     Ok(web::Json(FunctionList {

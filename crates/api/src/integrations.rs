@@ -13,7 +13,7 @@ use crate::body::Body;
 use crate::caller::{Caller, SessionOrCaller, scope};
 use crate::error::{ApiError, InvalidQuery, NotFound};
 use crate::providers::PublicUrl;
-use crate::query::{FromParameters, NoParameters, Parameters, Query};
+use crate::query::{NoParameters, Query, at_most};
 use crate::response::Success;
 
 /// An integration.
@@ -119,44 +119,23 @@ pub(crate) struct IntegrationAnswer {
     data: IntegrationView,
 }
 
-/// More than the choices that there are: the same may be said twice.
-const MAX_INCLUDES: usize = 100;
-
 /// What else to show.
-#[derive(IntoParams)]
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct IncludeQuery {
     /// `webhook` or `credentials`; may be given several times.
+    #[serde(default, deserialize_with = "at_most::<_, _, 100>")]
     #[param(value_type = Vec<Include>, inline, required = false, style = Form, explode, max_items = 100)]
     include: Vec<Include>,
 }
 
 /// What can be shown besides.
-#[derive(Clone, Copy, PartialEq, Eq, ToSchema)]
-#[schema(rename_all = "lowercase")]
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Include {
     Webhook,
     Credentials,
-}
-
-impl std::str::FromStr for Include {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "webhook" => Ok(Self::Webhook),
-            "credentials" => Ok(Self::Credentials),
-            _ => Err("must be webhook or credentials"),
-        }
-    }
-}
-
-impl FromParameters for IncludeQuery {
-    fn read(parameters: &mut Parameters) -> Self {
-        Self {
-            include: parameters.repeated("include", MAX_INCLUDES),
-        }
-    }
 }
 
 /// An integration to be made.

@@ -4,14 +4,14 @@ use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY};
 use actix_web::{HttpResponse, web};
 use gateway::Gateway;
 use registry::Provider;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::caller::{Caller, SessionOrCaller, scope};
 use crate::error::{ApiError, InvalidQuery, NotFound};
 use crate::functions::Function;
-use crate::query::{FromParameters, NoParameters, Parameters, Query};
+use crate::query::{NoParameters, Query};
 
 /// Where this API is reached, without a slash at its end; addresses of pictures begin with it.
 #[derive(Clone)]
@@ -25,20 +25,13 @@ impl PublicUrl {
 }
 
 /// Which providers to list.
-#[derive(IntoParams)]
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ProvidersQuery {
     /// A regular expression that matches in the name, in any case.
     #[param(example = "acme")]
     search: Option<String>,
-}
-
-impl FromParameters for ProvidersQuery {
-    fn read(parameters: &mut Parameters) -> Self {
-        Self {
-            search: parameters.text("search"),
-        }
-    }
 }
 
 /// A provider: the whole of its file, and these.

@@ -3,52 +3,43 @@
 use actix_web::web;
 use domain::{ConnectionName, IntegrationKey, MisfitCount, RunFilter, RunId, RunIdPrefix, Sync, SyncName};
 use gateway::Gateway;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::caller::{Caller, scope};
 use crate::error::{ApiError, InvalidQuery, NotFound};
-use crate::query::{FromParameters, Parameters, Query};
+use crate::query::{Bounded, Query, parsed};
 
-/// Runs of a page if the caller names no number, and the most that they may ask for.
+/// Runs of a page if the caller names no number.
 const DEFAULT_LIMIT: i64 = 100;
-const MAX_LIMIT: i64 = 1_000;
 
 /// Which runs to list.
-#[derive(IntoParams)]
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct RunsQuery {
     /// Of this connection.
-    #[param(rename = "connection_id", value_type = Option<String>, example = "my-acme")]
+    #[serde(rename = "connection_id")]
+    #[param(value_type = Option<String>, example = "my-acme")]
     connection: Option<ConnectionName>,
     /// Of this integration.
-    #[param(rename = "provider_config_key", value_type = Option<String>, example = "acme")]
+    #[serde(rename = "provider_config_key")]
+    #[param(value_type = Option<String>, example = "acme")]
     integration: Option<IntegrationKey>,
     /// Of this sync.
     #[param(value_type = Option<String>, example = "acme-messages")]
     sync: Option<SyncName>,
     /// Whose id begins with this.
+    #[serde(default, deserialize_with = "parsed")]
     #[param(value_type = Option<String>, pattern = "^run_[0-9a-fA-F]{1,32}$", example = "run_0198f0c8a2b3")]
     id_prefix: Option<RunIdPrefix>,
     /// At most so many; 100 if left out.
-    #[param(minimum = 1, maximum = 1000)]
-    limit: Option<i64>,
+    #[param(value_type = Option<i64>, minimum = 1, maximum = 1000)]
+    limit: Option<Bounded<1, 1_000>>,
     /// `next_cursor` of the page before, unchanged.
+    #[serde(default, deserialize_with = "parsed")]
     #[param(value_type = Option<String>)]
     cursor: Option<RunId>,
-}
-
-impl FromParameters for RunsQuery {
-    fn read(parameters: &mut Parameters) -> Self {
-        Self {
-            connection: parameters.parsed("connection_id"),
-            integration: parameters.parsed("provider_config_key"),
-            sync: parameters.parsed("sync"),
-            id_prefix: parameters.parsed("id_prefix"),
-            limit: parameters.number("limit", 1..=MAX_LIMIT),
-            cursor: parameters.parsed("cursor"),
-        }
-    }
 }
 
 /// A page of runs, newest first.
@@ -207,7 +198,7 @@ pub(crate) async fn list(
             .await;
         found.map_err(ApiError::named)?;
     }
-    let wanted = limit.unwrap_or(DEFAULT_LIMIT);
+    let wanted = limit.map_or(DEFAULT_LIMIT, |limit| limit.0);
     // One more than asked for tells whether there is a next page.
     let filter = RunFilter {
         integration,

@@ -1,6 +1,6 @@
 // The page: reads the document, lists its operations, shows the one that the address names after `#`.
 import { copyButton, h, paragraphs, prose } from "./dom.js";
-import { bodySample, field, resolve, schemaView } from "./schema.js";
+import { bodySample, field, requiredFirst, resolve, schemaView } from "./schema.js";
 import { tryView } from "./try.js";
 
 const METHODS = ["get", "post", "put", "patch", "delete", "head", "options", "trace"];
@@ -48,7 +48,8 @@ function operationOf(path, method, item) {
   return {
     ...own, path, method, id, parameters, scopes, needsKey,
     requestBody: own.requestBody ? resolve(api, own.requestBody) : null,
-    words: [method, path, id, own.summary, ...(own.tags ?? [])].join(" ").toLowerCase(),
+    words: [method, path, id, own.summary, own.description, ...(own.tags ?? []), ...scopes, ...parameters.map((parameter) => parameter.name)]
+      .join(" ").toLowerCase(),
   };
 }
 
@@ -59,15 +60,15 @@ function list() {
   const tags = new Set([...told.keys(), ...operations.map((one) => one.tags?.[0] ?? "other")]);
   const groups = [...tags].map((tag) => {
     const own = operations.filter((one) => (one.tags?.[0] ?? "other") === tag);
-    return own.length ? h("section", null, h("h2", { title: told.get(tag) }, tag), h("ul", null, own.map(entry))) : null;
+    return own.length ? h("details", null, h("summary", { title: told.get(tag) }, tag, h("span", { class: "rules" }, own.length)), h("ul", null, own.map(entry))) : null;
   });
   at("list").replaceChildren(...groups.filter(Boolean));
   filter();
 }
 
 function entry(one) {
-  one.link = h("a", { href: "#" + encodeURIComponent(one.id), title: one.summary, class: one.deprecated ? "deprecated" : null },
-    badge(one), h("span", { class: "path" }, breakable(one.path)));
+  one.link = h("a", { href: "#" + encodeURIComponent(one.id), title: one.method.toUpperCase() + " " + one.path, class: one.deprecated ? "deprecated" : null },
+    badge(one), h("span", { class: "title" }, prose(one.summary ?? one.id)));
   return h("li", null, one.link);
 }
 
@@ -83,11 +84,14 @@ function filter() {
     one.link.parentElement.hidden = !fits;
     seen += fits;
   }
-  for (const section of at("list").children) section.hidden = !section.querySelector("li:not([hidden])");
+  for (const group of at("list").children) {
+    group.hidden = !group.querySelector("li:not([hidden])");
+    group.open = words.length > 0 || Boolean(group.querySelector("[aria-current]"));
+  }
   at("count").textContent = words.length ? seen + " of " + operations.length + " operations" : operations.length + " operations";
 }
 
-const visible = () => [...at("list").querySelectorAll("li:not([hidden]) a")];
+const visible = () => [...at("list").querySelectorAll("details[open] li:not([hidden]) a")];
 
 function shortcuts(event) {
   const typing = /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName);
@@ -117,7 +121,12 @@ function show() {
     if (operation === one) operation.link.setAttribute("aria-current", "page");
     else operation.link.removeAttribute("aria-current");
   }
-  one?.link.scrollIntoView({ block: "nearest" });
+  if (one) {
+    one.link.closest("details").open = true;
+    // On a phone the list stands above the operation.
+    at("menu").open = !matchMedia("(max-width: 48rem)").matches;
+    one.link.scrollIntoView({ block: "nearest" });
+  }
   main.replaceChildren(...(one ? operationView(one) : welcome(id)));
   document.title = (one ? one.summary + " · " : "") + "Trunkline API";
   scrollTo(0, 0);
@@ -144,7 +153,7 @@ function operationView(one) {
       paragraphs(one.description),
       h("p", { class: "scope" }, one.needsKey ? ["Needs a key", one.scopes.length ? [" with the scope ", one.scopes.map((scope) => h("code", null, scope))] : null, "."] : "Needs no key."),
       one.parameters.length ? [h("h2", null, "Parameters"), h("ul", { class: "fields" },
-        one.parameters.map((parameter) => field(api, parameter.name, parameter.schema ?? {}, parameter.required, "In the " + parameter.in + ". " + (parameter.description ?? ""))))] : null,
+        requiredFirst(one.parameters, (parameter) => parameter.required).map((parameter) => field(api, parameter.name, parameter.schema ?? {}, parameter.required, "In the " + parameter.in + ". " + (parameter.description ?? ""))))] : null,
       body.length ? [h("h2", null, "Body"), body.map(([kind, content]) => contentView(kind, content))] : null,
       h("h2", null, "Answers"),
       Object.entries(one.responses ?? {}).map(([status, response]) => responseView(status, resolve(api, response)))),

@@ -121,6 +121,9 @@ export function field(api, name, schema, required, description, depth = 0) {
     parts(api, own, depth + 1));
 }
 
+/** The same with those first that must be there. */
+export const requiredFirst = (all, isRequired) => [...all.filter(isRequired), ...all.filter((one) => !isRequired(one))];
+
 /** What a schema is made of, if anything. */
 function parts(api, own, depth) {
   if (depth > DEEPEST) return null;
@@ -133,7 +136,7 @@ function parts(api, own, depth) {
     });
   }
   if (own.items) return parts(api, whole(api, own.items), depth);
-  const named = Object.entries(own.properties ?? {});
+  const named = requiredFirst(Object.entries(own.properties ?? {}), ([name]) => own.required?.includes(name));
   if (!named.length) return null;
   const list = () => h("ul", { class: "fields" },
     named.map(([name, part]) => field(api, name, part, own.required?.includes(name), part.description, depth)));

@@ -64,12 +64,10 @@ pub(crate) async fn run(
 fn add(input: &mut Map<String, Json>, more: Map<String, Json>) -> Result<(), ApiError> {
     for (name, value) in more {
         if input.insert(name.clone(), value).is_some() {
-            let error = FieldError::at(
-                "invalid",
-                name,
+            return Err(ApiError::invalid_body(
+                &name,
                 "is given twice, in different parts of the request",
-            );
-            return Err(ApiError::InvalidBody(vec![error]));
+            ));
         }
     }
     Ok(())
@@ -85,10 +83,6 @@ fn connection(input: &mut Map<String, Json>) -> Result<String, ApiError> {
             "connectionId",
             "is needed: the connection to do it with, in the body or the query",
         )])),
-        _ => Err(ApiError::InvalidBody(vec![FieldError::at(
-            "invalid",
-            "connectionId",
-            "must be text, given once",
-        )])),
+        _ => Err(ApiError::invalid_body("connectionId", "must be text, given once")),
     }
 }

@@ -2,22 +2,24 @@
 
 use actix_web::web;
 use gateway::Gateway;
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::caller::{Caller, scope};
 use crate::error::ApiError;
-use crate::query::{FromParameters, Parameters, Query};
+use crate::query::Query;
 
-/// Takes what clients send beside.
-pub(crate) struct Ignored;
-
-impl FromParameters for Ignored {
-    fn read(parameters: &mut Parameters) -> Self {
-        // Credentials belong to connections, and flows are the functions of an integration.
-        parameters.ignore(&["include_creds", "include_flows"]);
-        Self
-    }
+/// What clients send: credentials belong to connections, and flows are the functions of an integration.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Ignored {
+    #[serde(rename = "include_creds")]
+    #[param(ignore)]
+    _include_creds: Option<IgnoredAny>,
+    #[serde(rename = "include_flows")]
+    #[param(ignore)]
+    _include_flows: Option<IgnoredAny>,
 }
 
 /// An integration, in short.

@@ -3,51 +3,59 @@
 //! The token is never logged: a request's span holds the route's pattern alone. Every error has a code and a message, since the
 //! library shows both.
 
+use std::collections::BTreeMap;
+
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest, web};
 use futures::future::LocalBoxFuture;
 use gateway::{Connected, Gateway, Session};
 use registry::AuthMode;
-use serde::{Deserialize, Serialize};
+use serde::de::{Error as _, IgnoredAny};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value as Json};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::body::QueryBody;
 use crate::connect::{UnreadableSync, unreadable};
 use crate::error::ApiError;
-use crate::query::{self, FromParameters, Parameters, Query};
+use crate::query::{self, Query};
 
 /// The parameter that holds the token.
 const TOKEN: &str = "connect_session_token";
 
 /// The query of a front end.
-#[derive(IntoParams)]
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-#[expect(
-    dead_code,
-    reason = "the token is read before the rest, and describes itself here"
-)]
 pub(crate) struct FrontEndQuery {
     /// The token of a connect session.
-    connect_session_token: String,
+    #[serde(rename = "connect_session_token")]
+    _connect_session_token: String,
     /// Configuration of the connection: `params[subdomain]=acme`. What the session sets stands over it.
-    #[param(value_type = Option<std::collections::BTreeMap<String, String>>, style = DeepObject, explode)]
-    params: Vec<(String, String)>,
+    #[serde(default)]
+    #[param(value_type = Option<BTreeMap<String, String>>, style = DeepObject, explode)]
+    params: BTreeMap<String, String>,
+    #[serde(default, rename = "authorization_params")]
+    #[param(ignore)]
+    _authorization_params: BTreeMap<String, IgnoredAny>,
+    #[serde(rename = "public_key")]
+    #[param(ignore)]
+    _public_key: Option<IgnoredAny>,
+    #[serde(rename = "hmac")]
+    #[param(ignore)]
+    _hmac: Option<IgnoredAny>,
+    #[serde(rename = "user_scope")]
+    #[param(ignore)]
+    _user_scope: Option<IgnoredAny>,
+    #[serde(default, rename = "connection_id", deserialize_with = "refuse_name")]
+    #[param(ignore)]
+    _connection_id: (),
 }
 
-impl FromParameters for FrontEndQuery {
-    fn read(parameters: &mut Parameters) -> Self {
-        parameters.ignore(&["public_key", "hmac", "user_scope"]);
-        drop(parameters.keyed("authorization_params"));
-        if parameters.text("connection_id").is_some() {
-            let message = "is not for a front end to choose: the connection gets a random name, or is the one that the session reconnects";
-            parameters.wrong("invalid", "connection_id", message);
-        }
-        Self {
-            connect_session_token: parameters.text(TOKEN).unwrap_or_default(),
-            params: parameters.keyed("params"),
-        }
-    }
+fn refuse_name<'de, D: Deserializer<'de>>(_: D) -> Result<(), D::Error> {
+    Err(D::Error::custom(
+        "is not for a front end to choose: the connection gets a random name, or is the one that the session reconnects",
+    ))
 }
 
 /// The holder of a connect session with the parameters and the body of their request, checked in this order.

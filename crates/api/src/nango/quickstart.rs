@@ -14,9 +14,8 @@ use crate::integrations::IntegrationAnswer;
 pub(crate) async fn quickstart(
     _: Caller<scope::IntegrationsCreate>,
 ) -> Result<web::Json<IntegrationAnswer>, ApiError> {
-    Err(ApiError::InvalidBody(vec![gateway::FieldError::at(
-        "invalid",
+    Err(ApiError::invalid_body(
         "provider",
         "cannot be had this way: a quick start uses an OAuth app, and OAuth is not served; POST /integrations makes an integration",
-    )]))
+    ))
 }

@@ -2,50 +2,31 @@
 
 use actix_web::web;
 use gateway::Gateway;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::caller::{Caller, scope};
 use crate::error::{ApiError, InvalidQuery};
 use crate::functions::Function;
-use crate::query::{FromParameters, Parameters, Query};
+use crate::query::Query;
 
 /// Which form the overview has.
-#[derive(IntoParams)]
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ConfigQuery {
     /// `nango`, which is the default, or `openai`: a list of tools for a language model.
-    #[param(value_type = Option<ConfigFormat>, inline)]
+    #[param(inline)]
     format: Option<ConfigFormat>,
 }
 
 /// A form of the overview.
-#[derive(Clone, Copy, PartialEq, Eq, ToSchema)]
-#[schema(rename_all = "lowercase")]
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum ConfigFormat {
     Nango,
     Openai,
-}
-
-impl std::str::FromStr for ConfigFormat {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "nango" => Ok(Self::Nango),
-            "openai" => Ok(Self::Openai),
-            _ => Err("must be nango or openai"),
-        }
-    }
-}
-
-impl FromParameters for ConfigQuery {
-    fn read(parameters: &mut Parameters) -> Self {
-        Self {
-            format: parameters.parsed("format"),
-        }
-    }
 }
 
 /// What an integration has.

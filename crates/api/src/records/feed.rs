@@ -17,18 +17,17 @@ use crate::body::Body;
 use crate::caller::{Caller, scope};
 use crate::error::ApiError;
 use crate::headers::NamedConnection;
-use crate::query::{FromParameters, Parameters, Query};
+use crate::query::{Bounded, Query, at_most, comma_separated, time};
 
 /// The limits are those of Nango's API.
 const DEFAULT_LIMIT: i64 = 100;
 const DEFAULT_PRUNE: i64 = 1_000;
-const MAX_LIMIT: i64 = 10_000;
-const MAX_IDS: usize = 100;
 /// Characters; far more than Nango takes, since a key may be as long as a provider makes it.
 const MAX_ID: usize = 16_384;
 
 /// Which records to read.
-#[derive(IntoParams)]
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct FeedQuery {
     /// The model's name.
@@ -38,20 +37,24 @@ pub(crate) struct FeedQuery {
     #[param(value_type = Option<String>, example = "base")]
     variant: Option<Variant>,
     /// Only records last written then or later (ISO 8601), however long ago.
+    #[serde(default, deserialize_with = "time")]
     #[param(value_type = Option<String>, format = DateTime)]
     modified_after: Option<Timestamp>,
     /// The older name of `modified_after`.
+    #[serde(default, deserialize_with = "time")]
     #[param(value_type = Option<String>, format = DateTime)]
     delta: Option<Timestamp>,
     /// At most so many; 100 if left out.
-    #[param(minimum = 1, maximum = 10_000)]
-    limit: Option<i64>,
+    #[param(value_type = Option<i64>, minimum = 1, maximum = 10_000)]
+    limit: Option<Bounded<1, 10_000>>,
     /// Only records to which this happened last: `added`, `updated`, `deleted` or several with commas between, in any case.
+    #[serde(default, deserialize_with = "comma_separated")]
     #[param(value_type = Option<String>, example = "added,updated")]
     filter: Vec<ActionName>,
     /// Only what comes after the record or the page that bore this.
     cursor: Option<String>,
     /// Only records with these ids; up to 100, each as a parameter of its own.
+    #[serde(default, deserialize_with = "at_most::<_, _, 100>")]
     #[param(value_type = Option<Vec<String>>, max_items = 100)]
     ids: Vec<RecordId>,
 }
@@ -73,31 +76,18 @@ impl FromStr for ActionName {
 }
 
 /// The id of a record.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
 struct RecordId(String);
 
-impl FromStr for RecordId {
-    type Err = String;
+impl TryFrom<String> for RecordId {
+    type Error = String;
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
+    fn try_from(text: String) -> Result<Self, String> {
         if text.is_empty() || text.chars().count() > MAX_ID || text.contains('\0') {
             return Err(format!("must be text of 1 to {MAX_ID} characters"));
         }
-        Ok(Self(text.to_owned()))
-    }
-}
-
-impl FromParameters for FeedQuery {
-    fn read(parameters: &mut Parameters) -> Self {
-        Self {
-            model: parameters.required("model", "the name of the model, such as Message"),
-            variant: parameters.parsed("variant"),
-            modified_after: parameters.time("modified_after"),
-            delta: parameters.time("delta"),
-            limit: parameters.number("limit", 1..=MAX_LIMIT),
-            filter: parameters.list("filter"),
-            cursor: parameters.text("cursor"),
-            ids: parameters.repeated("ids", MAX_IDS),
-        }
+        Ok(Self(text))
     }
 }
 
@@ -115,7 +105,7 @@ impl From<FeedQuery> for FeedRequest {
             ids: Some(query.ids.into_iter().map(|RecordId(id)| id).collect())
                 .filter(|ids: &Vec<String>| !ids.is_empty()),
             cursor: query.cursor,
-            limit: query.limit.unwrap_or(DEFAULT_LIMIT),
+            limit: query.limit.map_or(DEFAULT_LIMIT, |limit| limit.0),
         }
     }
 }
@@ -204,8 +194,8 @@ pub(crate) struct PruneBody {
     #[schema(example = "AAAAAAAAACo")]
     until_cursor: String,
     /// At most so many; 1000 if left out.
-    #[schema(minimum = 1, maximum = 10_000)]
-    limit: Option<i64>,
+    #[schema(value_type = Option<i64>, minimum = 1, maximum = 10_000)]
+    limit: Option<Bounded<1, 10_000>>,
 }
 
 /// What was emptied.
@@ -241,18 +231,11 @@ pub(crate) async fn prune(
         until_cursor,
         limit,
     } = body.0;
-    let limit = limit.unwrap_or(DEFAULT_PRUNE);
-    if !(1..=MAX_LIMIT).contains(&limit) {
-        return Err(ApiError::invalid_body(
-            "limit",
-            "must be a whole number from 1 to 10000",
-        ));
-    }
     let request = PruneRequest {
         model,
         variant: variant.unwrap_or_else(Variant::base),
         until_cursor,
-        limit,
+        limit: limit.map_or(DEFAULT_PRUNE, |limit| limit.0),
     };
     let pruned = gateway
         .records()

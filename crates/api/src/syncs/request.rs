@@ -4,28 +4,32 @@ use std::str::FromStr;
 
 use actix_web::http::header::HeaderMap;
 use domain::{ConnectionName, IntegrationKey, NameError, SyncName, Variant};
-use gateway::{FieldError, SyncSelection, TriggerOptions};
-use serde::Deserialize;
-use serde_json::Value as Json;
+use gateway::{SyncSelection, TriggerOptions};
+use serde::de::Error as _;
+use serde::de::value::StringDeserializer;
+use serde::{Deserialize, Deserializer};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::error::ApiError;
-use crate::query::{FromParameters, Parameters};
+use crate::query::comma_separated;
 
 /// A sync: its name, `name::variant`, or both apart.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(try_from = "Json")]
+#[serde(try_from = "SyncRefInput")]
 pub(crate) struct SyncRef {
     name: SyncName,
     variant: Variant,
 }
 
-/// How the documents show a sync: as its name, or as an object.
-#[derive(ToSchema)]
+/// A sync in a body: as its name, or as an object.
+#[derive(Deserialize, ToSchema)]
 #[schema(as = SyncRef, example = "acme-messages")]
-#[serde(untagged)]
-#[expect(dead_code, reason = "describes what `SyncRef` reads")]
-enum SyncRefShape {
+#[serde(
+    untagged,
+    deny_unknown_fields,
+    expecting = "must be a name, name::variant, or an object of name and variant"
+)]
+enum SyncRefInput {
     /// `name` or `name::variant`
     Text(String),
     /// Both apart
@@ -49,23 +53,18 @@ impl FromStr for SyncRef {
     }
 }
 
-impl TryFrom<Json> for SyncRef {
+impl TryFrom<SyncRefInput> for SyncRef {
     type Error = String;
 
-    fn try_from(json: Json) -> Result<Self, String> {
-        let rule = |error: NameError| format!("the name of a sync {error}");
-        match &json {
-            Json::String(text) => text.parse().map_err(rule),
-            Json::Object(object) if object.keys().all(|key| key == "name" || key == "variant") => {
-                let part = |key: &str| object.get(key).and_then(Json::as_str);
-                let name = part("name").ok_or("name is needed")?.parse().map_err(rule)?;
-                let variant = part("variant")
-                    .map_or_else(|| Ok(Variant::base()), str::parse)
-                    .map_err(rule)?;
-                Ok(Self { name, variant })
-            }
-            _ => Err("must be a name, name::variant, or an object of name and variant".to_owned()),
-        }
+    fn try_from(input: SyncRefInput) -> Result<Self, String> {
+        let read = match input {
+            SyncRefInput::Text(text) => text.parse(),
+            SyncRefInput::Parts { name, variant } => name.parse().and_then(|name| {
+                let variant = variant.map_or_else(|| Ok(Variant::base()), |variant| variant.parse());
+                variant.map(|variant| Self { name, variant })
+            }),
+        };
+        read.map_err(|rule| format!("the name of a sync {rule}"))
     }
 }
 
@@ -74,7 +73,7 @@ impl TryFrom<Json> for SyncRef {
 #[serde(deny_unknown_fields)]
 pub(crate) struct TriggerSyncBody {
     /// Names of syncs, `name::variant`, or objects of both; at least one.
-    #[schema(max_items = 256, value_type = Vec<SyncRefShape>)]
+    #[schema(max_items = 256, value_type = Vec<SyncRefInput>)]
     syncs: Option<Vec<SyncRef>>,
     /// The integration's key; may be the header `Provider-Config-Key` instead.
     #[schema(value_type = Option<String>, example = "acme")]
@@ -124,11 +123,7 @@ impl TriggerSyncBody {
     }
 
     fn options(&self) -> Result<TriggerOptions, ApiError> {
-        let wrong = |field: &str, message: &str| {
-            Err(ApiError::InvalidBody(vec![FieldError::at(
-                "invalid", field, message,
-            )]))
-        };
+        let wrong = |field, message| Err(ApiError::invalid_body(field, message));
         match (&self.opts, self.sync_mode, self.full_resync) {
             (Some(_), Some(_), _) | (Some(_), _, Some(_)) => wrong(
                 "opts",
@@ -156,7 +151,7 @@ impl TriggerSyncBody {
 #[serde(deny_unknown_fields)]
 pub(crate) struct SelectBody {
     /// Names of syncs, `name::variant`, or objects of both; empty for all.
-    #[schema(max_items = 256, value_type = Vec<SyncRefShape>)]
+    #[schema(max_items = 256, value_type = Vec<SyncRefInput>)]
     syncs: Vec<SyncRef>,
     /// The integration's key; may be the header `Provider-Config-Key` instead.
     #[schema(value_type = Option<String>, example = "acme")]
@@ -183,11 +178,7 @@ fn selection(
     headers: &HeaderMap,
 ) -> Result<SyncSelection, ApiError> {
     if syncs.len() > MAX_SYNCS {
-        return Err(ApiError::InvalidBody(vec![FieldError::at(
-            "invalid",
-            "syncs",
-            "are 256 at most",
-        )]));
+        return Err(ApiError::invalid_body("syncs", "are 256 at most"));
     }
     let header = |name: &str| {
         headers
@@ -212,10 +203,12 @@ fn pairs(syncs: Vec<SyncRef>) -> Vec<(SyncName, Variant)> {
 }
 
 /// Which syncs to look at.
-#[derive(IntoParams)]
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct StatusQuery {
     /// Names of syncs or `name::variant` with commas between, or `*` for all.
+    #[serde(deserialize_with = "names_or_all")]
     #[param(value_type = String, example = "*")]
     syncs: Vec<SyncRef>,
     /// The integration's key.
@@ -226,14 +219,19 @@ pub(crate) struct StatusQuery {
     connection_id: Option<ConnectionName>,
 }
 
-impl FromParameters for StatusQuery {
-    fn read(parameters: &mut Parameters) -> Self {
-        Self {
-            syncs: parameters.list_or_all("syncs", "names of syncs with commas between, or *"),
-            provider_config_key: parameters.required("provider_config_key", "the integration's key"),
-            connection_id: parameters.parsed("connection_id"),
-        }
+/// Reads names of syncs with commas between, or `*` for all, which is an empty list.
+fn names_or_all<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<SyncRef>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text == "*" {
+        return Ok(Vec::new());
     }
+    let names: Vec<SyncRef> = comma_separated(StringDeserializer::<D::Error>::new(text))?;
+    if names.is_empty() {
+        return Err(D::Error::custom(
+            "must be names of syncs with commas between, or *",
+        ));
+    }
+    Ok(names)
 }
 
 impl StatusQuery {

@@ -7,9 +7,10 @@ use actix_web::error::PayloadError;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{FromRequest, HttpRequest, web};
 use futures::future::LocalBoxFuture;
+use gateway::FieldError;
 use serde::de::DeserializeOwned;
 
-use crate::error::{ApiError, field_error};
+use crate::error::ApiError;
 use crate::query::{NoParameters, Query};
 
 /// Bytes of a body at most.
@@ -107,7 +108,7 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     // From the text and not from the value: serde_json writes some numbers anew on their way from value to value.
     let mut json = serde_json::Deserializer::from_slice(bytes);
     serde_path_to_error::deserialize(&mut json)
-        .map_err(|error| ApiError::InvalidBody(vec![field_error(error)]))
+        .map_err(|error| ApiError::InvalidBody(vec![FieldError::from_serde(&[], error)]))
 }
 
 /// Where the text stops being JSON; never what stands there, which may be a secret.

@@ -1,6 +1,5 @@
 //! Every error on its way to HTTP: one stable code and one status each, one shape for all.
 
-mod field;
 mod kind;
 mod unreadable;
 
@@ -14,7 +13,6 @@ use serde_json::{Value as Json, json};
 use upstream::excerpt;
 use utoipa::{IntoResponses, ToSchema};
 
-pub(crate) use self::field::field_error;
 pub(crate) use self::unreadable::unreadable_heads;
 use crate::request_heads::Unreadable;
 

@@ -16,7 +16,7 @@ use serde_json::{Map, Value as Json};
 use utoipa::IntoParams;
 use utoipa::openapi::Required;
 
-use crate::error::{ApiError, field_error};
+use crate::error::ApiError;
 
 /// The query of a request.
 pub(crate) struct Query<T>(pub(crate) T);
@@ -44,7 +44,7 @@ fn read<T: DeserializeOwned + IntoParams>(request: &HttpRequest) -> Result<T, Ve
         let error = match serde_path_to_error::deserialize(MapDeserializer::new(entries)) {
             Ok(read) if errors.is_empty() => return Ok(read),
             Ok(_) => return Err(errors),
-            Err(error) => field_error(error),
+            Err(error) => FieldError::from_serde(&[], error),
         };
         // Without the parameter that is wrong, the next error is found.
         match error

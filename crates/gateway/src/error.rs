@@ -1,8 +1,10 @@
 //! What can go wrong in a use case, as the caller must tell it apart.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use domain::{ConnectionName, IntegrationKey};
+use serde_path_to_error::Segment;
 use store::StoreError;
 use upstream::CallError;
 use vault::VaultError;
@@ -27,6 +29,36 @@ impl FieldError {
             code,
             path: vec![field.into()],
             message: message.into(),
+        }
+    }
+
+    /// An error of a typed query or body, whose path begins with `prefix`.
+    pub fn from_serde(prefix: &[&str], error: serde_path_to_error::Error<impl Display>) -> Self {
+        let mut path: Vec<String> = prefix.iter().map(|step| (*step).to_owned()).collect();
+        path.extend(error.path().iter().map(|step| match step {
+            Segment::Seq { index } => index.to_string(),
+            Segment::Map { key } => key.clone(),
+            Segment::Enum { variant } => variant.clone(),
+            Segment::Unknown => String::new(),
+        }));
+        let message = error.into_inner().to_string();
+        // The path says where.
+        let message = message
+            .rsplit_once(" at line ")
+            .map_or(message.as_str(), |(message, _)| message);
+        let missing = message
+            .strip_prefix("missing field `")
+            .and_then(|rest| rest.strip_suffix('`'));
+        path.extend(missing.map(str::to_owned));
+        let code = match missing {
+            Some(_) => "missing",
+            None if message.starts_with("unknown field") => "unknown",
+            None => "invalid",
+        };
+        Self {
+            code,
+            path,
+            message: message.to_owned(),
         }
     }
 }

@@ -1,23 +1,25 @@
-//! Tags, end users and organizations: one place for their rules, whatever request they come with.
+//! Labels of connections: tags, and the end user and organization that a connection belongs to.
 //!
 //! The rules are those of Nango's API. An end user also becomes tags, so that connections can be found by them.
 
 use std::collections::BTreeMap;
 
 use registry::FieldFormat;
-use serde_json::{Map, Value as Json, json};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 
 use crate::FieldError;
 
-/// Most tags that a request may give, and the longest key and value.
+/// The most tags that a request may give, and the most characters of a key.
 const MAX_TAGS: usize = 10;
 const MAX_TAG_KEY: usize = 64;
-/// Characters of a value, an id or a name.
+/// The most characters of a value, an id or a name.
 const MAX_TEXT: usize = 255;
 
 /// The tag whose value must be an e-mail address.
 const EMAIL_TAG: &str = "end_user_email";
-/// The tags that an end user becomes, each with its place in the end user.
+/// The tags that an end user becomes, each with its pointer into the end user.
 const USER_TAGS: [(&str, &str); 5] = [
     ("end_user_id", "/id"),
     (EMAIL_TAG, "/email"),
@@ -26,44 +28,81 @@ const USER_TAGS: [(&str, &str); 5] = [
     ("organization_display_name", "/organization/display_name"),
 ];
 
-/// What a request says of whom a connection belongs to, checked.
+type Tags = BTreeMap<String, String>;
+
+/// The labels of a request, checked.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Labels {
     /// The tags, keys in lower case.
-    pub(crate) tags: Option<BTreeMap<String, String>>,
-    /// `id`, `display_name`, `email`, `tags` and `organization`, all of them there.
+    pub(crate) tags: Option<Tags>,
+    /// `id`, `display_name`, `email`, `tags` and `organization`, all of them present.
     pub(crate) end_user: Option<Json>,
 }
 
+/// A user of the caller's app.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct EndUser {
+    id: String,
+    display_name: Option<String>,
+    email: Option<String>,
+    #[serde(default, deserialize_with = "or_empty")]
+    tags: Tags,
+    organization: Option<Organization>,
+}
+
+fn or_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Tags, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// The organization of an end user.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Organization {
+    id: String,
+    display_name: Option<String>,
+}
+
 impl Labels {
-    /// Checks the values of a body's `tags`, `end_user` and `organization`; what is `None` or null was not given. An organization
-    /// may stand beside its user or within, as connections show it.
+    /// Checks the values of a body's `tags`, `end_user` and `organization`; `None` and null stand for nothing given. An organization
+    /// may stand beside its user or inside it, as connections show it.
     pub(crate) fn parse(
         tags: Option<Json>,
         end_user: Option<Json>,
         organization: Option<Json>,
         errors: &mut Vec<FieldError>,
     ) -> Self {
-        let mut reader = Reader { errors };
-        let tags = given(tags).and_then(|tags| reader.tags(&["tags"], tags));
-        let end_user = given(end_user);
-        let organization = given(organization);
-        if organization.is_some() && end_user.is_none() {
-            reader.wrong(
-                "invalid",
-                &["organization"],
-                "belongs to an end_user, which is missing",
-            );
-        }
-        let end_user = end_user.and_then(|user| reader.end_user(user, organization));
+        let mut checker = Checker { errors };
+        let tags = checker.read(&["tags"], tags);
+        let tags = tags.map(|tags| checker.tags(&["tags"], tags));
+        let has_user = end_user.as_ref().is_some_and(|user| !user.is_null());
+        let end_user: Option<EndUser> = checker.read(&["end_user"], end_user);
+        let beside: Option<Organization> = checker.read(&["organization"], organization);
+        let end_user = match (end_user, beside) {
+            (Some(mut user), beside) => {
+                checker.end_user(&mut user);
+                if let Some(beside) = beside {
+                    checker.organization(&["organization"], &beside);
+                    if user.organization.replace(beside).is_some() {
+                        checker.wrong(&["organization"], "is given twice: here and in end_user");
+                    }
+                }
+                serde_json::to_value(user).ok()
+            }
+            (None, Some(_)) if !has_user => {
+                checker.wrong(&["organization"], "belongs to an end_user, which is missing");
+                None
+            }
+            (None, _) => None,
+        };
         Self { tags, end_user }
     }
 
-    /// The tags that a connection has then; `None` if they stay as they are.
+    /// Returns the tags that the connection gets, or `None` if they stay as they are.
     ///
-    /// Tags that are given replace all; a new end user alone replaces those that the old one became. What an end user becomes
-    /// never stands over a tag that is given.
-    pub(crate) fn tags_over(&self, old: &BTreeMap<String, String>) -> Option<BTreeMap<String, String>> {
+    /// Given tags replace all others. A new end user without tags replaces only the tags of the old end user. A given tag wins over the
+    /// tag of the same name that the end user becomes.
+    pub(crate) fn tags_over(&self, old: &Tags) -> Option<Tags> {
         let mut tags = match (&self.tags, &self.end_user) {
             (None, None) => return None,
             (Some(tags), _) => tags.clone(),
@@ -83,38 +122,36 @@ impl Labels {
     }
 }
 
-fn given(value: Option<Json>) -> Option<Json> {
-    value.filter(|value| !value.is_null())
-}
-
-/// What an object is made of, beside a stranger's fields.
-struct Reader<'a> {
+/// Checks what types cannot express, and collects the errors.
+struct Checker<'a> {
     errors: &'a mut Vec<FieldError>,
 }
 
-impl Reader<'_> {
-    fn wrong(&mut self, code: &'static str, path: &[&str], message: impl Into<String>) {
+impl Checker<'_> {
+    fn wrong(&mut self, path: &[&str], message: impl Into<String>) {
         self.errors.push(FieldError {
-            code,
+            code: "invalid",
             path: path.iter().map(|part| (*part).to_owned()).collect(),
             message: message.into(),
         });
     }
 
-    fn object(&mut self, path: &[&str], value: Json) -> Option<Map<String, Json>> {
-        if let Json::Object(object) = value {
-            return Some(object);
-        }
-        self.wrong("invalid", path, "must be an object");
+    fn read<T: DeserializeOwned>(&mut self, path: &[&str], value: Option<Json>) -> Option<T> {
+        let value = value.filter(|value| !value.is_null())?;
+        let error = match serde_path_to_error::deserialize(value) {
+            Ok(read) => return Some(read),
+            Err(error) => error,
+        };
+        self.errors.push(FieldError::from_serde(path, error));
         None
     }
 
-    fn tags(&mut self, path: &[&str], value: Json) -> Option<BTreeMap<String, String>> {
-        let tags = self.object(path, value)?;
+    /// Checks tags and returns them with keys in lower case.
+    fn tags(&mut self, path: &[&str], tags: Tags) -> Tags {
         if tags.len() > MAX_TAGS {
-            self.wrong("invalid", path, "are 10 at most");
+            self.wrong(path, format!("must be at most {MAX_TAGS} tags"));
         }
-        let mut lower = BTreeMap::new();
+        let mut lower = Tags::new();
         for (key, value) in tags {
             let here: Vec<&str> = path.iter().copied().chain([key.as_str()]).collect();
             let name = key.to_ascii_lowercase();
@@ -123,132 +160,79 @@ impl Reader<'_> {
                 || !key.starts_with(|c: char| c.is_ascii_alphabetic())
                 || !key.chars().all(plain)
             {
-                let rule = "the key must be a letter, then letters, digits or any of _-./, 64 at most";
-                self.wrong("invalid", &here, rule);
+                let rule =
+                    "the key must be a letter, then letters, digits or any of _-./, at most 64 characters";
+                self.wrong(&here, rule);
                 continue;
             }
-            let Some(value) = self.name(&here, &value) else {
-                continue;
-            };
-            if name == EMAIL_TAG && !self.is_email(&here, &value) {
-                continue;
+            self.name(&here, &value);
+            if name == EMAIL_TAG {
+                self.email(&here, &value);
             }
             if lower.insert(name, value).is_some() {
-                self.wrong(
-                    "invalid",
-                    &here,
-                    "is given twice: upper and lower case are the same",
-                );
+                self.wrong(&here, "is given twice: upper and lower case are the same");
             }
         }
-        Some(lower)
+        lower
     }
 
-    fn end_user(&mut self, value: Json, organization: Option<Json>) -> Option<Json> {
-        let path = ["end_user"];
-        let mut user = self.object(&path, value)?;
-        let id = self.needed(&["end_user", "id"], user.remove("id"));
-        let email = given(user.remove("email"));
-        let email = email.and_then(|email| {
-            let here = ["end_user", "email"];
-            self.text(&here, &email, 1)
-                .filter(|email| self.is_email(&here, email))
-        });
-        let display_name = given(user.remove("display_name"));
-        let display_name = display_name.and_then(|name| self.text(&["end_user", "display_name"], &name, 0));
-        let tags = given(user.remove("tags"))
-            .and_then(|tags| self.tags(&["end_user", "tags"], tags))
-            .unwrap_or_default();
-        let within = given(user.remove("organization"));
-        let organization = match (within, organization) {
-            (Some(_), Some(_)) => {
-                self.wrong(
-                    "invalid",
-                    &["organization"],
-                    "is given twice: here and in end_user",
-                );
-                None
-            }
-            (Some(within), None) => self.organization(&["end_user", "organization"], within),
-            (None, beside) => beside.and_then(|beside| self.organization(&["organization"], beside)),
-        };
-        self.strangers(&path, &user, "id, email, display_name, tags, organization");
-        Some(json!({
-            "id": id?, "display_name": display_name, "email": email, "tags": tags, "organization": organization,
-        }))
-    }
-
-    fn organization(&mut self, path: &[&str], value: Json) -> Option<Json> {
-        let mut organization = self.object(path, value)?;
-        let below = |name: &'static str| path.iter().copied().chain([name]).collect::<Vec<_>>();
-        let id = self.needed(&below("id"), organization.remove("id"));
-        let display_name = given(organization.remove("display_name"));
-        let display_name = display_name.and_then(|name| self.text(&below("display_name"), &name, 0));
-        self.strangers(path, &organization, "id, display_name");
-        Some(json!({ "id": id?, "display_name": display_name }))
-    }
-
-    fn needed(&mut self, path: &[&str], value: Option<Json>) -> Option<String> {
-        let Some(value) = given(value) else {
-            self.wrong("missing", path, "is needed: text of 1 to 255 characters");
-            return None;
-        };
-        self.name(path, &value)
-    }
-
-    /// Text by which something is found again.
-    fn name(&mut self, path: &[&str], value: &Json) -> Option<String> {
-        let text = self.text(path, value, 1)?;
-        if let Err(rule) = domain::check_new(&text) {
-            self.wrong("invalid", path, rule.to_string());
-            return None;
+    fn end_user(&mut self, user: &mut EndUser) {
+        self.name(&["end_user", "id"], &user.id);
+        if let Some(email) = &user.email {
+            self.email(&["end_user", "email"], email);
         }
-        Some(text)
-    }
-
-    /// Text of `least` to 255 characters. U+0000 is not taken: PostgreSQL's JSON functions, which the filters of lists are made
-    /// of, refuse it.
-    fn text(&mut self, path: &[&str], value: &Json, least: usize) -> Option<String> {
-        let good = |text: &&str| (least..=MAX_TEXT).contains(&text.chars().count()) && !text.contains('\0');
-        let text = value.as_str().filter(good);
-        if text.is_none() {
-            self.wrong(
-                "invalid",
-                path,
-                format!("must be text of {least} to {MAX_TEXT} characters"),
-            );
-        }
-        text.map(str::to_owned)
-    }
-
-    fn is_email(&mut self, path: &[&str], value: &str) -> bool {
-        match FieldFormat::Email.check(value) {
-            Ok(()) => true,
-            Err(rule) => {
-                self.wrong("invalid", path, rule);
-                false
-            }
+        self.display_name(&["end_user"], user.display_name.as_deref());
+        user.tags = self.tags(&["end_user", "tags"], std::mem::take(&mut user.tags));
+        if let Some(organization) = &user.organization {
+            self.organization(&["end_user", "organization"], organization);
         }
     }
 
-    fn strangers(&mut self, path: &[&str], left: &Map<String, Json>, known: &str) {
-        for name in left.keys() {
-            let here: Vec<&str> = path.iter().copied().chain([name.as_str()]).collect();
-            self.wrong(
-                "unknown",
-                &here,
-                format!("is no field of this object; it takes {known}"),
-            );
+    fn organization(&mut self, path: &[&str], organization: &Organization) {
+        let id: Vec<&str> = path.iter().copied().chain(["id"]).collect();
+        self.name(&id, &organization.id);
+        self.display_name(path, organization.display_name.as_deref());
+    }
+
+    fn display_name(&mut self, path: &[&str], name: Option<&str>) {
+        let here: Vec<&str> = path.iter().copied().chain(["display_name"]).collect();
+        self.text(&here, name.unwrap_or_default(), 0);
+    }
+
+    /// Checks text by which something is found again.
+    fn name(&mut self, path: &[&str], text: &str) {
+        if self.text(path, text, 1)
+            && let Err(rule) = domain::check_new(text)
+        {
+            self.wrong(path, rule.to_string());
+        }
+    }
+
+    /// Checks text of `min` to 255 characters. U+0000 is refused: PostgreSQL's JSON functions, which the filters of lists use, refuse
+    /// it.
+    fn text(&mut self, path: &[&str], text: &str, min: usize) -> bool {
+        let good = (min..=MAX_TEXT).contains(&text.chars().count()) && !text.contains('\0');
+        if !good {
+            self.wrong(path, format!("must be text of {min} to {MAX_TEXT} characters"));
+        }
+        good
+    }
+
+    fn email(&mut self, path: &[&str], text: &str) {
+        if self.text(path, text, 1)
+            && let Err(rule) = FieldFormat::Email.check(text)
+        {
+            self.wrong(path, rule);
         }
     }
 }
 
-/// Checks the address in a body's `webhook_url_override`; empty text takes away the one that is there.
+/// Checks the address in a body's `webhook_url_override`; empty text removes the stored one.
 pub(crate) fn check_webhook_url(url: Option<&str>, errors: &mut Vec<FieldError>) {
     let Some(url) = url.filter(|url| !url.is_empty()) else {
         return;
     };
-    // The parser of addresses leaves out some of them and encodes others; the text is stored as it is.
+    // The URL parser drops some control characters and encodes others, but the text is stored as it is.
     let checked = if url.contains(char::is_control) {
         Err("must hold no control characters".to_owned())
     } else {
@@ -259,7 +243,7 @@ pub(crate) fn check_webhook_url(url: Option<&str>, errors: &mut Vec<FieldError>)
     }
 }
 
-/// The address to be stored; none for empty text.
+/// Returns the address to store; none for empty text.
 pub(crate) fn stored_webhook_url(url: String) -> Option<String> {
     (!url.is_empty()).then_some(url)
 }

@@ -1,4 +1,4 @@
-//! Actions: triggered, and their results; the shapes are those of Nango's API.
+//! Actions: run now or later, and their results. The shapes are those of Nango's API.
 
 pub(crate) mod short;
 
@@ -13,10 +13,10 @@ use crate::body::Body;
 use crate::caller::{Caller, scope};
 use crate::error::ApiError;
 
-/// Says that an answer is that of an earlier request with the same key.
+/// The header that marks a response as that of an earlier request with the same key.
 const REPLAYED: &str = "Idempotency-Replayed";
 
-/// Which action, and what it is given.
+/// The action to run, and its input.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({
@@ -33,26 +33,26 @@ pub(crate) struct TriggerActionBody {
     input: Option<Map<String, Json>>,
 }
 
-/// An action is stored and will be carried out.
+/// An action that is stored and will run.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct StoredAnswer {
-    /// By which its result can be asked for.
+    /// The id by which its result can be read.
     #[schema(example = "0d9f6f0e-2f6c-4e2b-9a38-0a6d7a1e5c11")]
     id: String,
-    /// Where its result will be.
+    /// The path of its result.
     #[serde(rename = "statusUrl")]
     #[schema(example = "/action/0d9f6f0e-2f6c-4e2b-9a38-0a6d7a1e5c11")]
     status_url: String,
 }
 
-/// How a caller wants an action to be carried out.
-pub(crate) struct Wishes {
-    /// Stored and carried out later, with so many repetitions.
-    later: Option<i64>,
+/// How the headers of a request say that an action is to run.
+pub(crate) struct RunOptions {
+    /// If the action is stored and runs later: the most retries.
+    retries_later: Option<i64>,
     key: Option<String>,
 }
 
-impl Wishes {
+impl RunOptions {
     pub(crate) fn of(headers: &HeaderMap) -> Result<Self, ApiError> {
         let wrong = |name, message| ApiError::from(GatewayError::InvalidHeader { name, message });
         let later = match text(headers, "X-Async").as_deref() {
@@ -69,20 +69,20 @@ impl Wishes {
                 .ok_or_else(|| wrong("X-Max-Retries", "must be a whole number from 0 to 5"))?,
         };
         Ok(Self {
-            later: later.then_some(retries),
+            retries_later: later.then_some(retries),
             key: text(headers, "Idempotency-Key"),
         })
     }
 
-    /// Carries the action out, or stores it.
-    pub(crate) async fn carry_out(
+    /// Runs the action, or stores it.
+    pub(crate) async fn run(
         self,
         caller: &gateway::Caller,
         gateway: &Gateway,
         mut request: ActionRequest,
     ) -> Result<HttpResponse, GatewayError> {
         request.key = self.key;
-        match self.later {
+        match self.retries_later {
             None => {
                 let done = gateway.actions().trigger(caller, request).await?;
                 Ok(output(&done))
@@ -121,30 +121,30 @@ fn text(headers: &HeaderMap, name: &str) -> Option<String> {
     })
 }
 
-/// Carries out an action: sends a message, looks a number up, whatever the provider's file declares.
+/// Runs an action: sends a message, looks a number up, whatever the provider's file declares.
 ///
-/// With `X-Async: true` it is stored and carried out by a worker, side by side with others, even if Trunkline is restarted
-/// meanwhile. With an `Idempotency-Key` the same request again gets the first answer and nothing is done twice. What the answer
-/// changes in a table of synced records is there at once.
+/// With `X-Async: true` the action is stored, and a worker runs it in parallel with others, even if Trunkline restarts meanwhile. With an
+/// `Idempotency-Key`, a repeated request gets the first response, and nothing is done twice. What the response changes in a table of
+/// synced records is there at once.
 #[utoipa::path(
     post, path = "/action/trigger", operation_id = "trigger_action", tag = "actions", security(("api_key" = ["environment:actions:execute"])),
     params(
         ("Provider-Config-Key" = String, Header, description = "The integration's key", example = "acme"),
         ("Connection-Id" = String, Header, description = "The connection", example = "my-acme"),
-        ("X-Async" = Option<bool>, Header, description = "Store it and answer at once"),
-        ("X-Max-Retries" = Option<i64>, Header, minimum = 0, maximum = 5, description = "With `X-Async`: how often it is tried again, if it is known that nothing was done or if it may be repeated"),
-        ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible characters of your choice, kept for five days with the answer"),
+        ("X-Async" = Option<bool>, Header, description = "Whether to store the action and respond at once"),
+        ("X-Max-Retries" = Option<i64>, Header, minimum = 0, maximum = 5, description = "With `X-Async`: the most retries, which happen only if nothing was done or the action may be repeated"),
+        ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible characters of your choice, stored with the response for five days"),
     ),
     request_body = TriggerActionBody,
     responses(
-        (status = 200, description = "What the action answered: any JSON. The header `Idempotency-Replayed` says that it is the answer of an earlier request", body = serde_json::Value),
-        (status = 202, description = "Stored; the header `Location` says where the result will be", body = StoredAnswer),
+        (status = 200, description = "The result of the action: any JSON. The header `Idempotency-Replayed` marks the response of an earlier request", body = serde_json::Value),
+        (status = 202, description = "Stored; the header `Location` has the path of the result", body = StoredAnswer),
         (status = 400, description = "`invalid_body` with each input that is wrong, `invalid_headers`, `missing_provider_config_key`, `missing_connection_id`, `unknown_provider` or `unknown_connection`"),
         (status = 404, description = "`not_found`: the provider has no such action"),
-        (status = 409, description = "`idempotency_key_in_use`: the first request with this key is under way"),
+        (status = 409, description = "`idempotency_key_in_use`: the first request with this key is still in progress"),
         (status = 422, description = "`idempotency_key_reused`: the key was used with another input"),
-        (status = 429, description = "`rate_limited`: the provider, or its limits, takes no more calls just now; nothing was done, see the header `Retry-After`"),
-        (status = 424, description = "The provider refused (`script_http_error`, with its answer in `upstream`), nobody knows whether it was carried out (`action_outcome_unknown`), the call cannot be made or its answer not be used (`action_failed`), or the first answer was too large to be stored (`action_answer_too_large`)")
+        (status = 429, description = "`rate_limited`: the limits of the provider are reached; nothing was done, see the header `Retry-After`"),
+        (status = 424, description = "The provider refused (`script_http_error`, with its response in `upstream`), it is not known whether the action ran (`action_outcome_unknown`), the request cannot be made or its response cannot be used (`action_failed`), or the first response was too large to be stored (`action_answer_too_large`)")
     )
 )]
 pub(crate) async fn trigger(
@@ -164,22 +164,22 @@ pub(crate) async fn trigger(
         within: Some("input"),
         key: None,
     };
-    Wishes::of(headers)?
-        .carry_out(&caller, &gateway, wanted)
+    RunOptions::of(headers)?
+        .run(&caller, &gateway, wanted)
         .await
         .map_err(ApiError::triggering)
 }
 
-/// What an action answered that was triggered with `X-Async: true`.
+/// Returns the result of an action that was triggered with `X-Async: true`.
 ///
-/// Results are kept for five days. While the action is not done this is 404, as Nango's SDKs expect; `payload.status` then tells
-/// it from one that is not known.
+/// Results are kept for five days. Until the action has ended the status is 404, as Nango's SDKs expect, and `payload.status` says that
+/// it is known.
 #[utoipa::path(
     get, path = "/action/{id}", operation_id = "get_action_result", tag = "actions", security(("api_key" = ["environment:actions:execute"])),
     params(("id" = String, Path, description = "The action", example = "0d9f6f0e-2f6c-4e2b-9a38-0a6d7a1e5c11")),
     responses(
-        (status = 200, description = "What the action answered: any JSON", body = serde_json::Value),
-        (status = 404, description = "`not_found`: not done yet, with `payload.status` `queued` or `running`; or not known"),
+        (status = 200, description = "The result of the action: any JSON", body = serde_json::Value),
+        (status = 404, description = "`not_found`: not ended yet, with `payload.status` `queued` or `running`; or not known"),
         (status = 424, description = "It failed: `script_http_error`, `provider_unavailable`, `rate_limited`, `action_outcome_unknown`, `action_failed` or `action_answer_too_large`")
     )
 )]

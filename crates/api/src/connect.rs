@@ -14,7 +14,7 @@ use crate::body::Body;
 use crate::caller::{Caller, scope};
 use crate::error::ApiError;
 
-/// The body: the provider's own fields beside those that all share.
+/// The body: the provider's own fields besides those that all providers share.
 #[derive(Deserialize)]
 #[serde(transparent)]
 pub(crate) struct ConnectBody(Map<String, Json>);
@@ -33,7 +33,7 @@ impl PartialSchema for ConnectBody {
 
 impl ToSchema for ConnectBody {}
 
-/// The fields that a connect body of any provider may have.
+/// Returns the fields that a connect body of any provider may have.
 pub(crate) fn shared_fields() -> ObjectBuilder {
     let text = |description: &str| {
         ObjectBuilder::new()
@@ -47,26 +47,25 @@ pub(crate) fn shared_fields() -> ObjectBuilder {
     };
     ObjectBuilder::new()
         .schema_type(SchemaType::Type(Type::Object))
-        .property("connectionId", text("What you call the connection, unique within the integration; a random UUID if left out. The name of a connection that is there replaces its credentials and keeps its rows.").examples(["my-acme"]))
-        .property("connection_config", map("Further configuration by the names under which it is stored, for what no form asks: at most 50 keys that the provider does not know").additional_properties(Some(AdditionalProperties::FreeForm(true))))
+        .property("connectionId", text("Your name for the connection, unique within the integration; a random UUID if left out. The name of an existing connection replaces its credentials and keeps its rows.").examples(["my-acme"]))
+        .property("connection_config", map("Further configuration by its stored names, for what no form asks: at most 50 keys that the provider does not know").additional_properties(Some(AdditionalProperties::FreeForm(true))))
         .property("metadata", map("Your own notes, any JSON object").additional_properties(Some(AdditionalProperties::FreeForm(true))))
         .property("tags", map("Your labels: at most 10, names in lower case, values of 1 to 255 characters").additional_properties(Some(ObjectBuilder::new().schema_type(SchemaType::Type(Type::String)))))
-        .property("end_user", map("Your user: an object with id, and email, display_name, tags and organization as there are; also becomes labels"))
-        .property("organization", map("The user's organization: an object with id, and display_name if there is one"))
+        .property("end_user", map("Your user: an object with id, and optionally email, display_name, tags and organization; it also becomes labels"))
+        .property("organization", map("The user's organization: an object with id, and optionally display_name"))
 }
 
-/// A connection was made or renewed.
+/// A connection that was created or got new credentials.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ConnectAnswer {
     success: bool,
     connection: ConnectionName,
     #[schema(example = "Acme connection created successfully")]
     message: String,
-    /// What the provider's file says that people must know, such as that the provider will end these credentials. Left out if there is
-    /// nothing.
+    /// What people must know according to the provider's file, such as that these credentials will expire. Left out if there is nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     notice: Option<String>,
-    /// The syncs that the key may not read: the connection is made all the same. Left out if there are none.
+    /// The syncs that the key may not read; the connection is created in any case. Left out if there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     unreadable_syncs: Vec<UnreadableSync>,
 }
@@ -95,12 +94,12 @@ impl From<gateway::UnreadableSync> for UnreadableSync {
     }
 }
 
-/// Returns them as responses show them.
+/// Returns syncs as responses show them.
 pub(crate) fn unreadable(syncs: Vec<gateway::UnreadableSync>) -> Vec<UnreadableSync> {
     syncs.into_iter().map(UnreadableSync::from).collect()
 }
 
-/// How a connection is named in other requests.
+/// How other requests name a connection.
 #[derive(Serialize, ToSchema)]
 struct ConnectionName {
     #[schema(example = "my-acme")]
@@ -125,18 +124,18 @@ impl From<Connected> for ConnectAnswer {
     }
 }
 
-/// Connects an account: tries the credentials at the provider, seals them, and starts its syncs.
+/// Connects an account: checks the credentials with the provider, encrypts them, and starts its syncs.
 ///
-/// Nothing is stored unless the provider takes the credentials. The same `connectionId` again replaces the credentials and keeps
-/// the synced rows. The response names the syncs whose lists the provider refuses to show to the key.
+/// Nothing is stored unless the provider accepts the credentials. The same `connectionId` again replaces the credentials and keeps the
+/// synced rows. The response names the syncs whose lists the provider refuses to show to the key.
 #[utoipa::path(
     post, path = "/{integration}/connect", operation_id = "connect", tag = "connections", security(("api_key" = ["environment:connections:create"])),
     request_body = ConnectBody,
     responses(
         (status = 201, description = "Connected", body = ConnectAnswer),
-        (status = 400, description = "A field is wrong (`invalid_body`), the provider refused the credentials (`connection_test_failed`) or cannot be called with what was given (`connection_validation_failed`), or the body is one of an OAuth flow (`oauth_not_supported`)"),
+        (status = 400, description = "A field is wrong (`invalid_body`), the provider refused the credentials (`connection_test_failed`) or no request can be made with them (`connection_validation_failed`), or the body is one of an OAuth flow (`oauth_not_supported`)"),
         (status = 404, description = "`unknown_provider_config`"),
-        (status = 409, description = "`conflict`: the integration was changed while the credentials were tried")
+        (status = 409, description = "`conflict`: the integration was changed while the credentials were checked")
     )
 )]
 pub(crate) async fn connect(

@@ -1,4 +1,4 @@
-//! Connect sessions: made by an app's back end, looked at and ended by its front end.
+//! Connect sessions: created by an app's back end, read and ended by its front end.
 
 use std::collections::BTreeMap;
 
@@ -15,97 +15,97 @@ use crate::caller::{Caller, SessionHolder, scope};
 use crate::connections::{EndUser, Organization};
 use crate::error::ApiError;
 
-/// Where the connect page is, without a query; `None` if the operator names none.
+/// The address of the connect page, without a query; `None` if the operator has not set it.
 pub(crate) struct ConnectPage(pub(crate) Option<String>);
 
 impl ConnectPage {
-    /// Scheme, host and port, as a browser sends them.
+    /// Returns scheme, host and port, as a browser sends them.
     pub(crate) fn origin(&self) -> Option<String> {
         let url = url::Url::parse(self.0.as_ref()?).ok()?;
         Some(url.origin().ascii_serialization())
     }
 }
 
-/// The colour of a connect page that nobody has coloured, as in Nango's API.
+/// The default colour of a connect page, as in Nango's API.
 const PRIMARY: &str = "#00B2E3";
 
-/// What is set for connections of one integration.
+/// What a session sets for connections of one integration.
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct IntegrationDefaults {
-    /// For OAuth, which does not exist here: kept and shown, and without effect.
+    /// For OAuth, which is not supported: stored and shown, without effect.
     #[serde(skip_serializing_if = "Option::is_none")]
     user_scopes: Option<String>,
-    /// For OAuth, which does not exist here: kept and shown, and without effect.
+    /// For OAuth, which is not supported: stored and shown, without effect.
     #[serde(skip_serializing_if = "Option::is_none")]
     authorization_params: Option<BTreeMap<String, String>>,
-    /// Configuration of the connection; stands over what the front end gives.
+    /// Configuration of the connection; it overrides what the front end sends.
     #[serde(skip_serializing_if = "Option::is_none")]
     connection_config: Option<Map<String, Json>>,
 }
 
-/// What a connect page shows otherwise for one integration.
+/// What a connect page shows differently for one integration.
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct IntegrationOverrides {
-    /// Where the page leads who asks how to connect.
+    /// The address of the instructions that the page links to.
     #[serde(skip_serializing_if = "Option::is_none")]
     docs_connect: Option<String>,
 }
 
-/// A session to make.
+/// The session to create.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({ "end_user": { "id": "user-1", "email": "ada@example.com" }, "allowed_integrations": ["acme"] }))]
 pub(crate) struct SessionBody {
-    /// Your user; needed unless there are tags.
+    /// Your user; required unless there are tags.
     #[schema(value_type = Option<EndUser>)]
     end_user: Option<Json>,
     /// The user's organization.
     #[schema(value_type = Option<Organization>)]
     organization: Option<Json>,
-    /// Labels for the connections made.
+    /// Labels for the connections that it creates.
     #[schema(value_type = Option<BTreeMap<String, String>>)]
     tags: Option<Json>,
     /// Keys of the integrations that may be connected; all if left out.
     #[schema(example = json!(["acme"]))]
     allowed_integrations: Option<Vec<String>>,
-    /// By integration, what is set for connections.
+    /// What is set for connections, by integration.
     integrations_config_defaults: Option<BTreeMap<String, IntegrationDefaults>>,
-    /// By integration, what a connect page shows otherwise.
+    /// What a connect page shows differently, by integration.
     overrides: Option<BTreeMap<String, IntegrationOverrides>>,
-    /// Where events of the connections made go. Kept, and not yet acted on: no events are sent.
+    /// Where the events of the connections go. Stored, without effect: no events are sent yet.
     webhook_url_override: Option<String>,
 }
 
-/// A session to make that replaces the credentials of one connection.
+/// The session to create, which replaces the credentials of one connection.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ReconnectBody {
-    /// What you call the connection.
+    /// Your name for the connection.
     #[schema(example = "my-acme")]
     connection_id: String,
     /// Its integration's key.
     #[schema(example = "acme")]
     integration_id: String,
-    /// Your user; the one that is there if left out.
+    /// Your user; unchanged if left out.
     #[schema(value_type = Option<EndUser>)]
     end_user: Option<Json>,
     /// The user's organization.
     #[schema(value_type = Option<Organization>)]
     organization: Option<Json>,
-    /// Labels for the connection; those that are there if left out.
+    /// Labels for the connection; unchanged if left out.
     #[schema(value_type = Option<BTreeMap<String, String>>)]
     tags: Option<Json>,
-    /// By integration, what is set for the connection.
+    /// What is set for the connection, by integration.
     integrations_config_defaults: Option<BTreeMap<String, IntegrationDefaults>>,
-    /// By integration, what a connect page shows otherwise.
+    /// What a connect page shows differently, by integration.
     overrides: Option<BTreeMap<String, IntegrationOverrides>>,
-    /// Where events of the connection go. Kept, and not yet acted on: no events are sent.
+    /// Where the events of the connection go. Stored, without effect: no events are sent yet.
     webhook_url_override: Option<String>,
 }
 
-fn as_given<T: Serialize>(map: Option<BTreeMap<String, T>>) -> Map<String, Json> {
+fn to_json<T: Serialize>(map: Option<BTreeMap<String, T>>) -> Map<String, Json> {
     let map = map.unwrap_or_default().into_iter();
     map.map(|(key, value)| (key, json!(value))).collect()
 }
@@ -117,8 +117,8 @@ impl From<SessionBody> for NewSession {
             organization: body.organization,
             tags: body.tags,
             allowed_integrations: body.allowed_integrations,
-            defaults: as_given(body.integrations_config_defaults),
-            overrides: as_given(body.overrides),
+            defaults: to_json(body.integrations_config_defaults),
+            overrides: to_json(body.overrides),
             webhook_url_override: body.webhook_url_override,
         }
     }
@@ -134,21 +134,21 @@ impl From<ReconnectBody> for Reconnection {
                 organization: body.organization,
                 tags: body.tags,
                 allowed_integrations: None,
-                defaults: as_given(body.integrations_config_defaults),
-                overrides: as_given(body.overrides),
+                defaults: to_json(body.integrations_config_defaults),
+                overrides: to_json(body.overrides),
                 webhook_url_override: body.webhook_url_override,
             },
         }
     }
 }
 
-/// A session was made.
+/// A new session.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct SessionAnswer {
     data: MadeSession,
 }
 
-/// What a front end needs of a session.
+/// What a front end needs to know of a session.
 #[derive(Serialize, ToSchema)]
 struct MadeSession {
     /// For the front end; shown this once.
@@ -179,11 +179,11 @@ fn created(made: &NewSessionToken, page: &ConnectPage) -> HttpResponse {
     })
 }
 
-/// Makes a connect session: for half an hour, whoever holds its token may connect what the session allows.
+/// Creates a connect session: for half an hour, the holder of its token may connect what the session allows.
 #[utoipa::path(
     post, path = "/connect/sessions", operation_id = "create_connect_session", tag = "connect sessions", security(("api_key" = ["environment:connect_sessions:write"])),
     request_body = SessionBody,
-    responses((status = 201, description = "Made", body = SessionAnswer), (status = 400, description = "`invalid_body`"))
+    responses((status = 201, description = "Created", body = SessionAnswer), (status = 400, description = "`invalid_body`"))
 )]
 pub(crate) async fn create(
     caller: Caller<scope::ConnectSessionsWrite>,
@@ -195,11 +195,11 @@ pub(crate) async fn create(
     Ok(created(&made, &page))
 }
 
-/// Makes a connect session in which the credentials of one connection are replaced.
+/// Creates a connect session that replaces the credentials of one connection.
 #[utoipa::path(
     post, path = "/connect/sessions/reconnect", operation_id = "create_reconnect_session", tag = "connect sessions", security(("api_key" = ["environment:connect_sessions:write"])),
     request_body = ReconnectBody,
-    responses((status = 201, description = "Made", body = SessionAnswer), (status = 400, description = "`invalid_body`"))
+    responses((status = 201, description = "Created", body = SessionAnswer), (status = 400, description = "`invalid_body`"))
 )]
 pub(crate) async fn reconnect(
     caller: Caller<scope::ConnectSessionsWrite>,
@@ -217,7 +217,7 @@ pub(crate) struct ShownSession {
     data: SessionView,
 }
 
-/// What a connect page needs of a session.
+/// What a connect page needs to know of a session.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct SessionView {
@@ -226,22 +226,22 @@ struct SessionView {
     #[serde(rename = "connectUISettings")]
     #[schema(value_type = Object)]
     settings: Json,
-    /// Keys of the integrations that may be connected; all if it is not there.
+    /// Keys of the integrations that may be connected; all if it is absent.
     #[serde(rename = "allowed_integrations", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<String>>)]
     allowed_integrations: Option<Vec<IntegrationKey>>,
-    /// By integration, what is set for connections.
+    /// What is set for connections, by integration.
     #[serde(
         rename = "integrations_config_defaults",
         skip_serializing_if = "Map::is_empty"
     )]
     #[schema(value_type = Option<BTreeMap<String, IntegrationDefaults>>)]
     defaults: Map<String, Json>,
-    /// By integration, what the page shows otherwise.
+    /// What the page shows differently, by integration.
     #[serde(skip_serializing_if = "Map::is_empty")]
     #[schema(value_type = Option<BTreeMap<String, IntegrationOverrides>>)]
     overrides: Map<String, Json>,
-    /// Whether the credentials of a connection that is there are replaced.
+    /// Whether it replaces the credentials of an existing connection.
     is_reconnecting: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Connections: listed, shown, imported, changed, deleted; the shapes are those of Nango's public API.
+//! Connections: list, get, import, change, delete. The shapes are those of Nango's public API.
 
 pub(crate) mod imports;
 pub(crate) mod update;
@@ -28,27 +28,27 @@ const DEFAULT_LIMIT: i64 = 10_000;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ListQuery {
-    /// Of this name exactly.
+    /// The name of the connection.
     #[serde(rename = "connectionId")]
     #[param(value_type = Option<String>, example = "my-acme")]
     name: Option<ConnectionName>,
-    /// Whose name, or whose user's id, e-mail or display name, holds this text.
+    /// Text that the name, or the user's id, e-mail or display name, contains.
     search: Option<String>,
-    /// Of the user with this id.
+    /// The id of the user.
     #[serde(rename = "endUserId")]
     end_user_id: Option<String>,
-    /// Of users of the organization with this id.
+    /// The id of the user's organization.
     #[serde(rename = "endUserOrganizationId")]
     organization_id: Option<String>,
-    /// Of these integrations, with commas between.
+    /// Keys of integrations, separated by commas.
     #[serde(default, rename = "integrationId", deserialize_with = "comma_separated")]
     #[param(value_type = Option<String>, example = "acme")]
     integrations: Vec<IntegrationKey>,
-    /// With this label: `tags[plan]=pro`; may be given several times.
+    /// A label: `tags[plan]=pro`; may be given several times.
     #[serde(default)]
     #[param(value_type = Option<BTreeMap<String, String>>, style = DeepObject, explode)]
     tags: BTreeMap<String, String>,
-    /// At most so many; 10000 if left out.
+    /// The most connections to return; 10000 if left out.
     #[param(value_type = Option<i64>, minimum = 1, maximum = 2000)]
     limit: Option<Bounded<1, 2_000>>,
     /// Pages of `limit` to skip, from 0.
@@ -75,7 +75,7 @@ impl ListQuery {
     }
 }
 
-/// Which integration's connection is meant.
+/// The integration of the connection.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -85,7 +85,7 @@ pub(crate) struct IntegrationQuery {
     pub(crate) provider_config_key: String,
 }
 
-/// Which connection to show, and whether to try its credentials.
+/// The integration of the connection, and whether to check its credentials.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -93,9 +93,9 @@ pub(crate) struct ShowQuery {
     /// The integration's key.
     #[param(example = "acme")]
     provider_config_key: String,
-    /// Whether to try the credentials at the provider now.
+    /// Whether to check the credentials with the provider now.
     force_refresh: Option<bool>,
-    /// Whether the credentials are needed; a key that may not see them is refused.
+    /// Whether the credentials are required: a key that may not see them is refused.
     refresh_token: Option<bool>,
     /// Nango's SDKs send it; it means nothing here.
     #[serde(rename = "refresh_github_app_jwt_token")]
@@ -113,7 +113,7 @@ impl ShowQuery {
     }
 }
 
-/// Lists the connections of the key's environment, newest first.
+/// Lists the connections of the environment, newest first.
 #[utoipa::path(
     get, path = "/connections", operation_id = "list_connections", tag = "connections", security(("api_key" = ["environment:connections:list"])),
     params(ListQuery),
@@ -136,16 +136,16 @@ pub(crate) async fn listed(
     Ok(web::Json(rows.into()))
 }
 
-/// Shows one connection, and to a key with the scope `environment:connections:read_credentials` its credentials.
+/// Shows a connection, and to a key with the scope `environment:connections:read_credentials` its credentials.
 ///
-/// With `force_refresh=true` the credentials are tried at the provider first, and what comes of it is noted on the connection.
-/// The name may be written with its slashes and spaces as they are or percent-encoded.
+/// With `force_refresh=true` the credentials are checked with the provider first, and the result is stored on the connection. Slashes and
+/// spaces of the name may be percent-encoded or not.
 #[utoipa::path(
     get, path = "/connections/{connection_id}", operation_id = "get_connection", tag = "connections", security(("api_key" = ["environment:connections:read"])),
     params(ShowQuery),
     responses(
         (status = 200, description = "The connection", body = FullConnection),
-        (status = 400, description = "`invalid_query_params`, `unknown_provider_config`, `invalid_credentials` if the provider refuses them when tried, or `connection_validation_failed` if it cannot be called with what is stored"),
+        (status = 400, description = "`invalid_query_params`, `unknown_provider_config`, `invalid_credentials` if the provider refuses them, or `connection_validation_failed` if no request can be made with what is stored"),
         NotFound
     )
 )]
@@ -178,8 +178,8 @@ pub(crate) async fn shown(
     delete, path = "/connections/{connection_id}", operation_id = "delete_connection", tag = "connections", security(("api_key" = ["environment:connections:delete"])),
     params(IntegrationQuery),
     responses(
-        (status = 200, description = "Done", body = Success),
-        (status = 400, description = "`invalid_query_params`, `unknown_provider_config`, or `unknown_connection` if it is not there")
+        (status = 200, description = "Deleted", body = Success),
+        (status = 400, description = "`invalid_query_params`, `unknown_provider_config`, or `unknown_connection` if it does not exist")
     )
 )]
 pub(crate) async fn delete(

@@ -18,7 +18,7 @@ pub(crate) struct Environment {
     /// Its name.
     #[schema(example = "dev")]
     name: String,
-    /// When it was made.
+    /// When it was created.
     #[schema(format = DateTime, example = "2026-11-21T10:00:00.000Z")]
     created_at: String,
 }
@@ -44,7 +44,7 @@ pub(crate) struct EnvironmentAnswer {
     data: Environment,
 }
 
-/// An environment to be made.
+/// The environment to create.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewEnvironment {
@@ -53,22 +53,22 @@ pub(crate) struct NewEnvironment {
     name: String,
 }
 
-/// An API key, without the key itself, which nobody can see again.
+/// An API key, without the key itself, which is never shown again.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ApiKey {
     /// Its id.
     #[schema(example = "key_0198f0c8a2b37d5ea6a2d4c1b0f3e921")]
     id: String,
-    /// What you call it.
+    /// Your name for it.
     #[schema(example = "ci")]
     name: String,
-    /// The beginning of the key, to tell keys apart.
+    /// The first characters of the key, to tell keys apart.
     #[schema(example = "tl_dev_Ab3x")]
     prefix: String,
     /// What it may do.
     #[schema(example = json!(["environment:*"]))]
     scopes: Vec<String>,
-    /// When it was made.
+    /// When it was created.
     #[schema(format = DateTime, example = "2026-11-21T10:00:00.000Z")]
     created_at: String,
     /// When it was last used, to the minute.
@@ -93,41 +93,41 @@ impl From<domain::ApiKey> for ApiKey {
     }
 }
 
-/// The keys of an environment, newest first, revoked ones among them.
+/// The keys of an environment, newest first, including revoked ones.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ApiKeyList {
     data: Vec<ApiKey>,
 }
 
-/// An API key to be made.
+/// The API key to create.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({ "name": "ci", "scopes": ["environment:records:read", "environment:connections:*"] }))]
 pub(crate) struct NewApiKey {
-    /// What you call it.
+    /// Your name for it.
     #[schema(min_length = 1, max_length = 255)]
     name: String,
-    /// What it may do; no more than your own key may. `environment:*` and `account:*` stand for all of their kind.
+    /// What it may do: at most what your own key may do. `environment:*` and `account:*` stand for all scopes that begin so.
     #[schema(min_items = 1)]
     scopes: Vec<String>,
-    /// Whether it is to be a UUID, as some clients of Nango demand.
+    /// Whether the key is a UUID, which some clients of Nango require.
     #[serde(default)]
     uuid: bool,
 }
 
-/// A key just made.
+/// A new key.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct MadeApiKey {
     data: Secret,
 }
 
-/// The only sight of a key.
+/// A new key, shown this once.
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({ "id": "key_0198f0c8a2b37d5ea6a2d4c1b0f3e921", "secret": "tl_dev_…" }))]
 struct Secret {
     /// Its id.
     id: String,
-    /// The key; it cannot be seen again.
+    /// The key, which is never shown again.
     secret: String,
 }
 
@@ -146,13 +146,13 @@ pub(crate) async fn list(
     Ok(web::Json(EnvironmentList { data }))
 }
 
-/// Makes an environment, empty and without a key.
+/// Creates an environment, empty and without a key.
 #[utoipa::path(
     post, path = "/environments", operation_id = "create_environment", tag = "environments", security(("api_key" = ["account:environments:create"])),
     request_body = NewEnvironment,
     responses(
-        (status = 201, description = "Made", body = EnvironmentAnswer),
-        (status = 400, description = "`invalid_body`: the name is taken or cannot be one")
+        (status = 201, description = "Created", body = EnvironmentAnswer),
+        (status = 400, description = "`invalid_body`: the name is taken or not valid")
     )
 )]
 pub(crate) async fn create(
@@ -169,7 +169,7 @@ pub(crate) async fn create(
     delete, path = "/environments/{environment}", operation_id = "delete_environment", tag = "environments", security(("api_key" = ["account:environments:delete"])),
     params(("environment" = String, Path, description = "The environment's name", example = "staging")),
     responses(
-        (status = 200, description = "Done", body = Success),
+        (status = 200, description = "Deleted", body = Success),
         InvalidQuery,
         NotFound,
         (status = 409, description = "`conflict`: it has connections, or your key is its own")
@@ -203,13 +203,13 @@ pub(crate) async fn list_keys(
     Ok(web::Json(ApiKeyList { data }))
 }
 
-/// Makes an API key of an environment, and shows it this once.
+/// Creates an API key of an environment, and shows it this once.
 #[utoipa::path(
     post, path = "/environments/{environment}/api-keys", operation_id = "create_api_key", tag = "environments", security(("api_key" = ["account:environments:api_keys:create"])),
     params(("environment" = String, Path, description = "The environment's name", example = "dev")),
     request_body = NewApiKey,
     responses(
-        (status = 201, description = "Made", body = MadeApiKey),
+        (status = 201, description = "Created", body = MadeApiKey),
         (status = 400, description = "`invalid_body`: no such scope, or one that your own key lacks"),
         NotFound
     )
@@ -234,14 +234,14 @@ pub(crate) async fn create_key(
     Ok(HttpResponse::Created().json(MadeApiKey { data }))
 }
 
-/// Revokes an API key, at once and for good.
+/// Revokes an API key at once and for ever.
 #[utoipa::path(
     delete, path = "/environments/{environment}/api-keys/{key_id}", operation_id = "revoke_api_key", tag = "environments", security(("api_key" = ["account:environments:api_keys:delete"])),
     params(
         ("environment" = String, Path, description = "The environment's name", example = "dev"),
         ("key_id" = String, Path, description = "The key's id", example = "key_0198f0c8a2b37d5ea6a2d4c1b0f3e921")
     ),
-    responses((status = 200, description = "Done", body = Success), InvalidQuery, NotFound)
+    responses((status = 200, description = "Deleted", body = Success), InvalidQuery, NotFound)
 )]
 pub(crate) async fn revoke_key(
     _: Caller<scope::ApiKeysDelete>,

@@ -1,4 +1,4 @@
-//! Functions, as Nango calls syncs and actions in one: what a provider's file makes of an integration.
+//! Functions, which is Nango's word for syncs and actions: what a provider's file declares for its integrations.
 
 mod function;
 
@@ -15,10 +15,10 @@ use crate::query::{Bounded, Query};
 
 pub(crate) use self::function::Function;
 
-/// Functions of a page that names no size, and the most that one may name: as Nango has it.
+/// Functions of a page if the request has no `limit`, as in Nango.
 const DEFAULT_LIMIT: i64 = 20;
 
-/// Which functions to list.
+/// The functions to list.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -27,9 +27,9 @@ pub(crate) struct FunctionsQuery {
     #[serde(rename = "type")]
     #[param(inline)]
     kind: Option<FunctionType>,
-    /// Text that the name holds, in any case.
+    /// Text that the name contains, in upper or lower case.
     search: Option<String>,
-    /// At most so many; 20 if left out.
+    /// The most functions to return; 20 if left out.
     #[param(value_type = Option<i64>, minimum = 1, maximum = 100)]
     limit: Option<Bounded<1, 100>>,
     /// Pages of `limit` to skip, from 0.
@@ -56,7 +56,7 @@ impl FunctionType {
     }
 }
 
-/// Which of two functions of one name.
+/// The type of the function.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -74,14 +74,14 @@ pub(crate) struct FunctionList {
     pagination: Pagination,
 }
 
-/// Where a page stands.
+/// The position of a page.
 #[derive(Serialize, ToSchema)]
 struct Pagination {
     /// Functions in all pages.
     total: usize,
     /// From 0.
     page: i64,
-    /// Functions of a page at most.
+    /// The most functions of a page.
     limit: i64,
 }
 
@@ -91,7 +91,7 @@ pub(crate) struct FunctionAnswer {
     data: Function,
 }
 
-/// What declares a function.
+/// The declaration of a function.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct FunctionCode {
     /// `sync` or `action`.
@@ -162,7 +162,7 @@ pub(crate) async fn get(
     Ok(web::Json(FunctionAnswer { data }))
 }
 
-/// Shows what declares a sync or an action: its entry in the provider's file.
+/// Shows the declaration of a sync or an action: its entry in the provider's file.
 #[utoipa::path(
     get, path = "/integrations/{unique_key}/functions/{name}/code", operation_id = "get_function_code", tag = "integrations", security(("api_key" = ["environment:functions:list"])),
     params(

@@ -1,4 +1,4 @@
-//! The connection that a request names in its headers, as Nango's SDKs do where a path has no place for it.
+//! The connection that a request names in its headers, as Nango's SDKs do where the path does not name it.
 
 use std::future::{Ready, ready};
 
@@ -32,7 +32,7 @@ impl FromRequest for NamedConnection {
             if let Some(value) = value.map(str::trim).filter(|value| !value.is_empty()) {
                 return value.to_owned();
             }
-            let message = format!("is needed as a header: {what}");
+            let message = format!("is required as a header: {what}");
             missing.push(FieldError::at("missing", name, message));
             String::new()
         };

@@ -1,4 +1,4 @@
-//! Whether the process lives, and whether it can serve.
+//! Health checks: whether the process runs, and whether it can serve requests.
 
 use actix_web::web;
 use gateway::{Gateway, GatewayError};
@@ -14,7 +14,7 @@ pub(crate) struct Health {
     result: &'static str,
 }
 
-/// Whether the process lives.
+/// Tells whether the process runs.
 #[utoipa::path(
     get, path = "/health", operation_id = "health", tag = "service", security(()), responses((status = 200, description = "All is well", body = Health))
 )]
@@ -22,14 +22,14 @@ pub(crate) async fn health() -> web::Json<Health> {
     web::Json(Health { result: "ok" })
 }
 
-/// Whether requests can be served: the database answers and takes writes, and its tables are up to date.
+/// Tells whether requests can be served: the database responds and accepts writes, and its tables are up to date.
 ///
-/// Nothing is written. While another process holds SQLite's lock, the answer is 503, after as long as a write waits for it.
+/// Nothing is written. While another process holds SQLite's lock, the status is 503, after the time that a write waits for the lock.
 #[utoipa::path(
     get, path = "/ready", operation_id = "ready", tag = "service", security(()),
     responses(
         (status = 200, description = "All is well", body = Health),
-        (status = 503, description = "The database is away or takes no writes (`unavailable`), or has migrations to go (`migrations_pending`); see `Retry-After`")
+        (status = 503, description = "The database cannot be reached or accepts no writes (`unavailable`), or migrations are pending (`migrations_pending`); see `Retry-After`")
     )
 )]
 pub(crate) async fn ready(gateway: web::Data<Gateway>) -> Result<web::Json<Health>, ApiError> {

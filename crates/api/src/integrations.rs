@@ -1,4 +1,4 @@
-//! Integrations: what an environment calls a provider; the shapes are those of Nango's public API.
+//! Integrations: list, get, create, change, delete. The shapes are those of Nango's public API.
 
 use std::collections::BTreeMap;
 
@@ -19,45 +19,45 @@ use crate::response::Success;
 /// An integration.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct IntegrationView {
-    /// What you call it.
+    /// Your key for it.
     #[schema(example = "acme")]
     unique_key: String,
     /// The provider's name.
     #[schema(example = "acme")]
     provider: String,
-    /// What people read; the provider's own if you gave none.
+    /// The name for people; the provider's name if you gave none.
     #[schema(example = "Acme")]
     display_name: String,
     /// A picture of the provider.
     #[schema(example = "https://trunkline.example.org/images/template-logos/acme.svg")]
     logo: String,
-    /// Whether the provider's events are passed on to you.
+    /// Whether the provider's events are forwarded to you.
     forward_webhooks: bool,
     /// What `integrationConfig` holds for the provider's file, without the fields that the file calls secret. Empty for a connect session.
     integration_config: BTreeMap<String, String>,
     /// Your own values. Empty for a connect session.
     custom: BTreeMap<String, String>,
-    /// When it was made.
+    /// When it was created.
     #[schema(format = DateTime, example = "2026-11-21T10:00:00.000Z")]
     created_at: String,
     /// When it was last changed.
     #[schema(format = DateTime, example = "2026-11-21T10:00:00.000Z")]
     updated_at: String,
-    /// What people read beside the field of a credential, by its name, if the integration's configuration says so.
+    /// The labels of credential fields, by field name, if the integration's configuration has any.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = json!({ "apiKey": "Access token" }))]
     credentials_label: Option<BTreeMap<String, String>>,
     /// Credentials that a connect page need not ask for: none, since credentials belong to connections.
     #[schema(example = json!([]))]
     preconfigured_credentials: Vec<String>,
-    /// Configuration that a connect page need not ask for: what the provider's file sets itself.
+    /// Configuration that a connect page need not ask for: what the provider's file sets.
     #[schema(example = json!([]))]
     preconfigured_connection_config: Vec<String>,
-    /// Where the provider sends its events: null, since none are taken in yet. Only if asked for.
+    /// Where the provider sends its events: null, since events are not received yet. Only if `include` names it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     webhook_url: Option<Json>,
-    /// Null: credentials belong to connections. Only if asked for.
+    /// Null: credentials belong to connections. Only if `include` names it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     credentials: Option<Json>,
@@ -97,7 +97,7 @@ impl IntegrationView {
         }
     }
 
-    /// As a front end sees it: what the app keeps for itself is not for the people who connect.
+    /// Returns the view for front ends, without what the app keeps for itself.
     fn for_a_session(self) -> Self {
         Self {
             integration_config: BTreeMap::new(),
@@ -119,7 +119,7 @@ pub(crate) struct IntegrationAnswer {
     data: IntegrationView,
 }
 
-/// What else to show.
+/// What to include in the response.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -130,7 +130,7 @@ pub(crate) struct IncludeQuery {
     include: Vec<Include>,
 }
 
-/// What can be shown besides.
+/// What a response can include.
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Include {
@@ -138,7 +138,7 @@ pub(crate) enum Include {
     Credentials,
 }
 
-/// An integration to be made.
+/// The integration to create.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({ "provider": "acme", "unique_key": "acme-eu", "display_name": "Acme (Europe)" }))]
@@ -146,23 +146,23 @@ pub(crate) struct NewIntegrationBody {
     /// The provider's name: see `GET /providers`.
     #[schema(value_type = String)]
     provider: Option<String>,
-    /// What you call it: letters, digits and `~:.@ _-`, 255 at most.
+    /// Your key for it: letters, digits and `~:.@ _-`, at most 255.
     #[schema(value_type = String, min_length = 1, max_length = 255)]
     unique_key: Option<String>,
-    /// What people read.
+    /// The name for people.
     #[schema(min_length = 1, max_length = 255)]
     display_name: Option<String>,
-    /// Whether the provider's events are passed on to you; true if left out.
+    /// Whether the provider's events are forwarded to you; true if left out.
     forward_webhooks: Option<bool>,
     /// Refused: credentials belong to connections.
     credentials: Option<Json>,
-    /// What fills `${integrationConfig.…}` in the provider's file. Fields that the file calls secret are taken and never shown.
+    /// The values of `${integrationConfig.…}` in the provider's file. Fields that the file marks as secret are accepted and never shown.
     integration_config: Option<BTreeMap<String, String>>,
     /// Your own values.
     custom: Option<BTreeMap<String, String>>,
 }
 
-/// What is to change; what is left out stays.
+/// The changes of an integration; what is left out stays.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({ "display_name": "Acme (Europe)" }))]
@@ -170,18 +170,18 @@ pub(crate) struct IntegrationChangeBody {
     /// Another key; only while the integration has no connections.
     #[schema(min_length = 1, max_length = 255)]
     unique_key: Option<String>,
-    /// What people read.
+    /// The name for people.
     #[schema(min_length = 1, max_length = 255)]
     display_name: Option<String>,
-    /// Whether the provider's events are passed on to you.
+    /// Whether the provider's events are forwarded to you.
     forward_webhooks: Option<bool>,
     /// Refused: credentials belong to connections.
     credentials: Option<Json>,
-    /// What fills `${integrationConfig.…}` in the provider's file. Keys that you leave out stay, secret ones too, and null takes one away.
-    /// What decides where credentials go cannot be changed while there are connections.
+    /// The values of `${integrationConfig.…}` in the provider's file. Keys that you leave out stay, secret ones too, and null removes a
+    /// key. What decides where credentials are sent cannot be changed while there are connections.
     #[schema(example = json!({ "region": "eu", "label": null }))]
     integration_config: Option<BTreeMap<String, Option<String>>>,
-    /// Your own values, in place of all that were there.
+    /// Your own values, which replace the stored ones.
     custom: Option<BTreeMap<String, String>>,
 }
 
@@ -218,9 +218,9 @@ impl From<IntegrationChangeBody> for IntegrationRequest {
     }
 }
 
-/// Lists the integrations that the environment has made or connected to, oldest first.
+/// Lists the integrations of the environment, oldest first.
 ///
-/// Every provider can be connected under its own name without an integration being made first; it is listed from then on.
+/// Every provider can be connected under its own name without creating an integration first; it is listed from then on.
 #[utoipa::path(
     get, path = "/integrations", operation_id = "list_integrations", tag = "integrations", security(("api_key" = ["environment:integrations:list"]), ("connect_session" = [])),
     responses((status = 200, description = "The integrations", body = IntegrationList), InvalidQuery)
@@ -265,12 +265,12 @@ pub(crate) async fn get(
     Ok(web::Json(IntegrationAnswer { data }))
 }
 
-/// Makes an integration, beside any others of the same provider.
+/// Creates an integration. A provider may have several.
 #[utoipa::path(
     post, path = "/integrations", operation_id = "create_integration", tag = "integrations", security(("api_key" = ["environment:integrations:create"])),
     request_body = NewIntegrationBody,
     responses(
-        (status = 200, description = "Made", body = IntegrationAnswer),
+        (status = 200, description = "Created", body = IntegrationAnswer),
         (status = 400, description = "`invalid_body`: the provider is not known, the key is taken, or another field is wrong")
     )
 )]
@@ -310,7 +310,7 @@ pub(crate) async fn update(
 /// Deletes an integration with its connections, their credentials and their synced rows.
 #[utoipa::path(
     delete, path = "/integrations/{unique_key}", operation_id = "delete_integration", tag = "integrations", security(("api_key" = ["environment:integrations:delete"])),
-    responses((status = 200, description = "Done", body = Success), InvalidQuery, NotFound)
+    responses((status = 200, description = "Deleted", body = Success), InvalidQuery, NotFound)
 )]
 pub(crate) async fn delete(
     caller: Caller<scope::IntegrationsDelete>,

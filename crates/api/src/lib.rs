@@ -1,8 +1,11 @@
-//! The connection-manager API: routes, their OpenAPI, errors, streams.
+//! The HTTP API: routes, the OpenAPI document, errors, streams.
 //!
-//! Only the binary (and tests) may depend on this crate. A handler extracts, makes one call of the gateway and converts; no rule
-//! and no SQL lives here. The invariants: who has no key, or a key without the scope, reaches no handler; a cause of our own never
-//! reaches an answer; neither a query's values nor a header nor a body reaches the log.
+//! Only the binary and tests depend on this crate. A handler reads the request, calls the gateway once and converts the result; rules
+//! and SQL are elsewhere. Three things always hold: a request without a key, or with a key that lacks the scope, reaches no handler; the
+//! cause of an internal error is never in a response; query values, headers and bodies are never in the log.
+//!
+//! In layers, each of which imports only from those below: `server`; `document` and `routes`, the table; `nango`; the resources, from
+//! `actions` to `verify`; and what they share, such as `query`, `body`, `caller` and `error`.
 
 mod actions;
 mod body;

@@ -87,7 +87,7 @@ pub(crate) async fn home(pages: web::Data<Pages>) -> HttpResponse {
         .body(pages.home.clone())
 }
 
-/// This document: OpenAPI 3.1, with a route for each provider and model that this server has.
+/// This document: OpenAPI 3.1, with the routes of each provider and model of this server.
 #[utoipa::path(
     get, path = "/openapi.json", operation_id = "openapi", tag = "service", security(()), responses((status = 200, description = "The document", body = serde_json::Value))
 )]
@@ -98,7 +98,7 @@ pub(crate) async fn openapi_json(pages: web::Data<Pages>) -> HttpResponse {
         .body(pages.openapi.clone())
 }
 
-/// A page to read this document and to try the operations.
+/// A page that shows this document and sends requests.
 #[utoipa::path(
     get, path = "/docs", operation_id = "docs", tag = "service", security(()), responses((status = 200, description = "The page", body = String, content_type = "text/html"))
 )]
@@ -109,7 +109,7 @@ pub(crate) async fn docs(pages: web::Data<Pages>) -> HttpResponse {
         .body(pages.docs.clone())
 }
 
-/// A part of the page: its script or its style.
+/// A part of the page: a script or a style sheet.
 #[utoipa::path(
     get, path = "/docs/{part}", operation_id = "docs_part", tag = "service", security(()),
     params(("part" = String, Path, description = "Its name", example = "docs.js")),

@@ -1,4 +1,4 @@
-//! Providers: what an integration can be made of, as their files say it.
+//! Providers: the services that an integration can connect to, as their files describe them.
 
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY};
 use actix_web::{HttpResponse, web};
@@ -13,28 +13,28 @@ use crate::error::{ApiError, InvalidQuery, NotFound};
 use crate::functions::Function;
 use crate::query::{NoParameters, Query};
 
-/// Where this API is reached, without a slash at its end; addresses of pictures begin with it.
+/// The address of this API, without a slash at its end; the addresses of logos begin with it.
 #[derive(Clone)]
 pub(crate) struct PublicUrl(pub(crate) String);
 
 impl PublicUrl {
-    /// The address of a provider's picture.
+    /// Returns the address of a provider's logo.
     pub(crate) fn logo(&self, provider: &str) -> String {
         format!("{}/images/template-logos/{provider}.svg", self.0)
     }
 }
 
-/// Which providers to list.
+/// The providers to list.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ProvidersQuery {
-    /// A regular expression that matches in the name, in any case.
+    /// A regular expression that matches in the name, in upper or lower case.
     #[param(example = "acme")]
     search: Option<String>,
 }
 
-/// A provider: the whole of its file, and these.
+/// A provider: its whole file, and these fields.
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({
     "name": "acme", "logo_url": "https://trunkline.example.org/images/template-logos/acme.svg", "display_name": "Acme",
@@ -43,9 +43,9 @@ pub(crate) struct ProvidersQuery {
 pub(crate) struct ProviderView {
     /// Its name.
     name: String,
-    /// A picture of it.
+    /// The address of its logo.
     logo_url: String,
-    /// What its file says: `display_name`, `auth_mode`, `proxy` and so on.
+    /// The contents of its file: `display_name`, `auth_mode`, `proxy` and so on.
     #[serde(flatten)]
     document: Map<String, Json>,
 }
@@ -56,7 +56,7 @@ impl ProviderView {
         for own in ["name", "logo_url"] {
             document.remove(own);
         }
-        // A connect page need not ask twice for what stands in a credential too.
+        // A connect page need not ask twice for what is part of a credential.
         let config = document
             .get_mut("connection_config")
             .and_then(Json::as_object_mut);
@@ -147,15 +147,15 @@ pub(crate) async fn templates(
     Ok(web::Json(TemplateList { data }))
 }
 
-/// Colours of pictures; white letters are readable on each of them.
+/// Colours of logos; white letters are readable on each of them.
 const COLOURS: [&str; 6] = ["#0f766e", "#1d4ed8", "#7e22ce", "#b91c1c", "#a16207", "#334155"];
 
-/// A picture of a provider: its first letter on a colour of its own.
+/// Returns a logo of a provider: its first letter on a colour.
 ///
-/// Marks of other companies are theirs to give; a page that has them may show them in place of this.
+/// Trunkline has no trademarks of other companies; a page that has them may show them instead.
 #[utoipa::path(
     get, path = "/images/template-logos/{provider}.svg", operation_id = "provider_logo", tag = "providers", security(()),
-    responses((status = 200, description = "The picture", body = String, content_type = "image/svg+xml"), NotFound)
+    responses((status = 200, description = "The logo", body = String, content_type = "image/svg+xml"), NotFound)
 )]
 pub(crate) async fn logo(
     gateway: web::Data<Gateway>,

@@ -1,4 +1,4 @@
-//! Synced records: a page as JSON, all of them as a stream of CSV or NDJSON, or the feed of their changes.
+//! Synced records: a page as JSON, all of them as a stream of CSV or NDJSON, and the feed of changes.
 
 pub(crate) mod feed;
 mod stream;
@@ -19,36 +19,37 @@ use crate::caller::{Caller, scope};
 use crate::error::{ApiError, InvalidQuery};
 use crate::query;
 
-/// A page of records, newest first. The list bears the model's plural for its name: `messages`.
+/// A page of records, newest first. The list has the model's plural as its name: `messages`.
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({ "messages": [{ "id": "1", "status": "delivered" }], "next_cursor": null }))]
 pub(crate) struct RecordPage {
-    /// The records: each declared column by its name, and under `_extra` what the provider sent beside them.
+    /// The records: each declared column by its name, and under `_extra` what else the provider sent.
     #[serde(flatten)]
     records: BTreeMap<String, Vec<Map<String, Json>>>,
-    /// Where the list goes on; null at its end.
+    /// The cursor of the next page; null on the last page.
     next_cursor: Option<String>,
 }
 
-/// Lists synced records of a connection, newest first; those that were deleted or pruned are not among them.
+/// Lists synced records of a connection, newest first, without deleted and pruned ones.
 ///
-/// Each model has its own filters, which are parameters of the same name; `…_after` (that moment or later) and `…_before`
-/// (earlier, without that moment) bound the times by which it is ordered, so that ranges that meet share no record. With `Accept: text/csv` or `application/x-ndjson` all records that pass come in one stream, unless `limit` is given.
+/// Each model has its own filters, which are parameters of the same name. `…_after` (at that time or later) and `…_before` (before that
+/// time) bound the times by which it is ordered, so that adjacent ranges share no record. With `Accept: text/csv` or
+/// `application/x-ndjson` all matching records come in one stream, unless `limit` is given.
 #[utoipa::path(
     get, path = "/{integration}/{plural}", operation_id = "list_records", tag = "records", security(("api_key" = ["environment:records:read"])),
     params(
         ("plural" = String, Path, description = "The model in the plural", example = "messages"),
         ("connectionId" = String, Query, description = "The connection", example = "my-acme"),
-        ("limit" = Option<i64>, Query, minimum = 1, maximum = 1000, description = "At most so many; 100 if left out"),
+        ("limit" = Option<i64>, Query, minimum = 1, maximum = 1000, description = "The most records to return; 100 if left out"),
         ("variant" = Option<String>, Query, description = "The sync's variant; `base` if left out"),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before, unchanged"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the previous page, unchanged"),
     ),
     responses(
         (status = 200, description = "The records", content(
             (RecordPage = "application/json"), (String = "text/csv"), (String = "application/x-ndjson")
         )),
         InvalidQuery,
-        (status = 404, description = "`unknown_provider_config`, `unknown_connection`, or `not_found` if there is no such model")
+        (status = 404, description = "`unknown_provider_config`, `unknown_connection`, or `not_found` if the model does not exist")
     )
 )]
 pub(crate) async fn list(
@@ -57,10 +58,11 @@ pub(crate) async fn list(
     request: HttpRequest,
     path: web::Path<(String, String)>,
 ) -> Result<HttpResponse, ApiError> {
-    answer(caller, gateway, &request, &path.0, &path.1).await
+    respond(caller, gateway, &request, &path.0, &path.1).await
 }
 
-pub(crate) async fn answer(
+/// Returns the page or the stream of records that the request asks for.
+pub(crate) async fn respond(
     caller: Caller<scope::RecordsRead>,
     gateway: web::Data<Gateway>,
     request: &HttpRequest,

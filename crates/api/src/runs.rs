@@ -1,4 +1,4 @@
-//! Runs of syncs: what each did, does, or why it failed.
+//! Runs of syncs: progress, counts and errors.
 
 use actix_web::web;
 use domain::{ConnectionName, IntegrationKey, MisfitCount, RunFilter, RunId, RunIdPrefix, Sync, SyncName};
@@ -10,7 +10,7 @@ use crate::caller::{Caller, scope};
 use crate::error::{ApiError, InvalidQuery, NotFound};
 use crate::query::{Bounded, Query, parsed};
 
-/// Runs of a page if the caller names no number.
+/// Runs of a page if the request has no `limit`.
 const DEFAULT_LIMIT: i64 = 100;
 
 /// Which runs to list.
@@ -18,22 +18,22 @@ const DEFAULT_LIMIT: i64 = 100;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct RunsQuery {
-    /// Of this connection.
+    /// The connection.
     #[serde(rename = "connection_id")]
     #[param(value_type = Option<String>, example = "my-acme")]
     connection: Option<ConnectionName>,
-    /// Of this integration.
+    /// The integration's key.
     #[serde(rename = "provider_config_key")]
     #[param(value_type = Option<String>, example = "acme")]
     integration: Option<IntegrationKey>,
-    /// Of this sync.
+    /// The sync.
     #[param(value_type = Option<String>, example = "acme-messages")]
     sync: Option<SyncName>,
-    /// Whose id begins with this.
+    /// The beginning of the run's id.
     #[serde(default, deserialize_with = "parsed")]
     #[param(value_type = Option<String>, pattern = "^run_[0-9a-fA-F]{1,32}$", example = "run_0198f0c8a2b3")]
     id_prefix: Option<RunIdPrefix>,
-    /// At most so many; 100 if left out.
+    /// The most runs to return; 100 if left out.
     #[param(value_type = Option<i64>, minimum = 1, maximum = 1000)]
     limit: Option<Bounded<1, 1_000>>,
     /// `next_cursor` of the page before, unchanged.
@@ -46,7 +46,7 @@ pub(crate) struct RunsQuery {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct RunList {
     runs: Vec<Run>,
-    /// Where the list goes on; null at its end.
+    /// The cursor of the next page; null on the last page.
     next_cursor: Option<String>,
 }
 
@@ -72,7 +72,7 @@ struct Run {
     /// `queued`, `running`, `succeeded`, `failed` or `cancelled`.
     #[schema(example = "succeeded")]
     status: &'static str,
-    /// Why it was made: `initial`, `schedule` or `api`.
+    /// Why it was created: `initial`, `schedule` or `api`.
     #[schema(example = "schedule")]
     trigger: &'static str,
     /// `backfill`, `incremental` or `full`; null until it is known.
@@ -84,26 +84,26 @@ struct Run {
     started_at: Option<String>,
     #[schema(format = DateTime)]
     finished_at: Option<String>,
-    /// How often another worker took it over.
+    /// How often another worker resumed it.
     resumed: i64,
     /// Pages fetched.
     pages: i64,
-    /// Records that were new.
+    /// Records that were inserted.
     added: i64,
-    /// Records that had changed.
+    /// Records that were updated.
     updated: i64,
-    /// Records that are no longer there.
+    /// Records that were marked as deleted.
     deleted: i64,
-    /// Records as they were.
+    /// Records that were unchanged.
     unchanged: i64,
-    /// Records that could not be kept.
+    /// Records that were skipped because they could not be stored.
     skipped: i64,
-    /// Values that did not fit their column, by column. The column is null in these records, and the value is in `_extra`.
+    /// Values that did not fit their column, by column. In these records the column is null, and the value is in `_extra`.
     misfits: Vec<Misfits>,
-    /// From 0 to 1; null if it cannot be told.
+    /// From 0 to 1; null if it is not known.
     progress: Option<f64>,
-    /// Why a list may not have been read to its end, so that no deletions were looked for in it; null if each list was read to its
-    /// proven end. What was read is stored all the same.
+    /// Why a list may not have been read to its end, so that the run marked none of its rows as deleted; null if every list was read to
+    /// its proven end. What was read is stored in any case.
     incomplete: Option<String>,
     error: Option<RunError>,
 }
@@ -113,10 +113,10 @@ struct Run {
 struct Misfits {
     #[schema(example = "price")]
     column: String,
-    /// How many the run read.
+    /// The number of values.
     #[schema(example = 3)]
     count: u64,
-    /// What the first of them was.
+    /// What the first of them is.
     #[schema(example = "not a number")]
     first: String,
 }
@@ -168,7 +168,7 @@ impl From<(domain::Run, Sync)> for Run {
     }
 }
 
-/// Lists the runs of the key's environment, newest first.
+/// Lists the runs of the environment, newest first.
 #[utoipa::path(
     get, path = "/sync/runs", operation_id = "list_runs", tag = "syncs", security(("api_key" = ["environment:syncs:read"])),
     params(RunsQuery),
@@ -199,7 +199,7 @@ pub(crate) async fn list(
         found.map_err(ApiError::named)?;
     }
     let wanted = limit.map_or(DEFAULT_LIMIT, |limit| limit.0);
-    // One more than asked for tells whether there is a next page.
+    // One more than the page holds tells whether there is a next page.
     let filter = RunFilter {
         integration,
         connection_name: connection,

@@ -1,4 +1,4 @@
-//! Syncs: triggered, paused, started, looked at; the shapes are those of Nango's API, with the runs added.
+//! Syncs: trigger, pause, start, status. The shapes are those of Nango's API, with the runs added.
 
 pub(crate) mod frequency;
 mod request;
@@ -18,18 +18,18 @@ use crate::error::ApiError;
 use crate::query::Query;
 use crate::response::Success;
 
-/// What a trigger led to.
+/// The runs that a trigger created or found.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct TriggerAnswer {
     success: bool,
     /// One for each sync of each connection.
     runs: Vec<StartedRun>,
-    /// Says so if a run was under way already.
+    /// Set if a sync had an active run already.
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<String>,
 }
 
-/// The run that carries out a trigger.
+/// The run that a trigger created or found.
 #[derive(Serialize, ToSchema)]
 struct StartedRun {
     /// For `GET /sync/runs/{id}`.
@@ -41,7 +41,7 @@ struct StartedRun {
     variant: String,
     #[schema(example = "my-acme")]
     connection_id: String,
-    /// Whether this run was waiting or under way before the trigger, which then made none.
+    /// Whether this run was queued or running before the trigger, which then created none.
     already_active: bool,
 }
 
@@ -49,7 +49,7 @@ impl From<Vec<TriggeredRun>> for TriggerAnswer {
     fn from(runs: Vec<TriggeredRun>) -> Self {
         let active = runs.iter().filter(|run| run.already_active).count();
         let message = (active > 0).then(|| {
-            format!("{active} of {} syncs had a run waiting or under way already; its id is given and no other was made", runs.len())
+            format!("{active} of {} syncs had a queued or running run already: its id is returned, and no other was created", runs.len())
         });
         let started = |run: TriggeredRun| StartedRun {
             id: run.id.to_string(),
@@ -66,10 +66,10 @@ impl From<Vec<TriggeredRun>> for TriggerAnswer {
     }
 }
 
-/// Runs syncs now, paused ones too, once.
+/// Runs syncs once now, paused ones too.
 ///
-/// A sync that has a run waiting or under way keeps it: the answer gives its id and says so. With `reset` everything is read again;
-/// with `emptyCache` the rows are deleted first as well.
+/// A sync that has a queued or running run keeps it, and the response has its id. With `reset` everything is read again; with `emptyCache`
+/// the rows are deleted first as well.
 #[utoipa::path(
     post, path = "/sync/trigger", operation_id = "trigger_syncs", tag = "syncs", security(("api_key" = ["environment:syncs:execute"])),
     request_body = TriggerSyncBody,
@@ -94,7 +94,7 @@ pub(crate) async fn trigger(
     Ok(web::Json(runs.into()))
 }
 
-/// Stops syncs from running on their schedule. A run under way goes on to its end.
+/// Stops syncs from running on their schedule. An active run continues to its end.
 #[utoipa::path(
     post, path = "/sync/pause", operation_id = "pause_syncs", tag = "syncs", security(("api_key" = ["environment:syncs:execute"])),
     request_body = SelectBody,
@@ -119,7 +119,7 @@ pub(crate) async fn pause(
     Ok(web::Json(Success::new()))
 }
 
-/// Lets syncs run on their schedule again, from now on.
+/// Starts the schedules of syncs again, from now on.
 #[utoipa::path(
     post, path = "/sync/start", operation_id = "start_syncs", tag = "syncs", security(("api_key" = ["environment:syncs:execute"])),
     request_body = SelectBody,
@@ -144,7 +144,7 @@ pub(crate) async fn start(
     Ok(web::Json(Success::new()))
 }
 
-/// The state of syncs: whether they run, when they next run, what the last run did, and how many records there are.
+/// Shows the status of syncs: whether they run, when they next run, what the last run did, and how many records they have.
 #[utoipa::path(
     get, path = "/sync/status", operation_id = "sync_status", tag = "syncs", security(("api_key" = ["environment:syncs:read"])),
     params(StatusQuery),

@@ -1,4 +1,4 @@
-//! `POST /{integration}/verify`: the stored credentials, tried now; the same route for every provider.
+//! `POST /{integration}/verify`: checks the stored credentials with the provider; the same route for every provider.
 
 use actix_web::web;
 use domain::ConnectionName;
@@ -10,7 +10,7 @@ use crate::body::Body;
 use crate::caller::{Caller, scope};
 use crate::error::ApiError;
 
-/// Which connection.
+/// The connection to verify.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct VerifyBody {
@@ -20,13 +20,13 @@ pub(crate) struct VerifyBody {
     connection: ConnectionName,
 }
 
-/// The credentials are good.
+/// The provider accepts the credentials.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct VerifyAnswer {
     success: bool,
-    /// Whether they were tried: a provider without a verification call takes any.
+    /// Whether they were checked: a provider without a verification request accepts any.
     verified: bool,
-    #[schema(example = "Acme takes the stored credentials.")]
+    #[schema(example = "Acme accepts the stored credentials.")]
     message: String,
 }
 
@@ -37,23 +37,23 @@ impl From<Verified> for VerifyAnswer {
             success: true,
             verified: tried,
             message: if tried {
-                format!("{display_name} takes the stored credentials.")
+                format!("{display_name} accepts the stored credentials.")
             } else {
-                format!("{display_name} has no call by which credentials can be tried.")
+                format!("{display_name} has no request by which credentials can be checked.")
             },
         }
     }
 }
 
-/// Tries the stored credentials of a connection at its provider now.
+/// Checks the stored credentials of a connection with its provider now.
 ///
-/// What comes of it is noted on the connection, as it is when a sync finds out.
+/// The result is stored on the connection, as when a sync finds it.
 #[utoipa::path(
     post, path = "/{integration}/verify", operation_id = "verify_connection", tag = "connections", security(("api_key" = ["environment:connections:read"])),
     request_body = VerifyBody,
     responses(
-        (status = 200, description = "They are good", body = VerifyAnswer),
-        (status = 400, description = "The provider refuses them (`invalid_credentials`), it cannot be called with what is stored (`connection_validation_failed`), or a field is wrong (`invalid_body`)"),
+        (status = 200, description = "The provider accepts them", body = VerifyAnswer),
+        (status = 400, description = "The provider refuses them (`invalid_credentials`), no request can be made with what is stored (`connection_validation_failed`), or a field is wrong (`invalid_body`)"),
         (status = 404, description = "`unknown_provider_config` or `unknown_connection`")
     )
 )]

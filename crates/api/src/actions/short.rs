@@ -1,13 +1,11 @@
-//! Short routes of actions, `POST /{integration}/messages` and the like, as the provider files declare them.
-//!
-//! They are no routes of every Trunkline, so the document has them with each provider.
+//! Short routes of actions, such as `POST /{integration}/messages`, which the provider files declare.
 
 use actix_web::http::Method;
 use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
 use gateway::{ActionRequest, FieldError, Gateway};
 use serde_json::{Map, Value as Json};
 
-use super::Wishes;
+use super::RunOptions;
 use crate::body::RawBody;
 use crate::caller::{AnyCaller, Caller, scope};
 use crate::error::ApiError;
@@ -31,7 +29,7 @@ pub(crate) async fn run(
         // Another provider's action has this route; here it may be the list of a model.
         return if method == Method::GET && !route.contains('/') {
             let caller = Caller::<scope::RecordsRead>::extract(&request).await?;
-            records::answer(caller, gateway, &request, &integration, &route).await
+            records::respond(caller, gateway, &request, &integration, &route).await
         } else {
             Err(ApiError::NoRoute)
         };
@@ -56,8 +54,8 @@ pub(crate) async fn run(
         within: None,
         key: None,
     };
-    let wishes = Wishes::of(request.headers())?;
-    Ok(wishes.carry_out(&caller, &gateway, wanted).await?)
+    let options = RunOptions::of(request.headers())?;
+    Ok(options.run(&caller, &gateway, wanted).await?)
 }
 
 /// Adds inputs from another part of the request.
@@ -81,7 +79,7 @@ fn connection(input: &mut Map<String, Json>) -> Result<String, ApiError> {
         (None, _) => Err(ApiError::InvalidBody(vec![FieldError::at(
             "missing",
             "connectionId",
-            "is needed: the connection to do it with, in the body or the query",
+            "is required, in the body or the query: the connection to use",
         )])),
         _ => Err(ApiError::invalid_body("connectionId", "must be text, given once")),
     }

@@ -1,4 +1,4 @@
-//! `GET /{integration}/connect`: the forms that connecting an integration takes, for clients that ask people for the fields.
+//! `GET /{integration}/connect`: the forms of an integration, for clients that ask people for the fields.
 
 use actix_web::web;
 use gateway::Gateway;
@@ -10,7 +10,7 @@ use crate::caller::{Caller, scope};
 use crate::error::{ApiError, InvalidQuery};
 use crate::query::{NoParameters, Query};
 
-/// What connecting an integration takes.
+/// The forms by which an integration is connected.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ConnectFormsAnswer {
     data: ConnectForms,
@@ -49,26 +49,26 @@ struct ConnectField {
     /// Its name in the body.
     #[schema(example = "apiKey")]
     name: String,
-    /// Its label; null if the name serves.
+    /// Its label; null if the name is one.
     title: Option<String>,
     /// What it is and where to find it.
     description: Option<String>,
-    /// A value of the right shape.
+    /// An example value.
     example: Option<String>,
-    /// Whether the form lacks something without it.
+    /// Whether it is required.
     required: bool,
-    /// Whether people must not see it: a key or a password.
+    /// Whether it must be hidden while it is typed: a key or a password.
     secret: bool,
-    /// Whether the provider's file sets it, so that people are not asked.
+    /// Whether the provider's file sets it, so that people need not be asked.
     hidden: bool,
-    /// The values to choose from; empty for any value.
+    /// The allowed values; empty if any value is allowed.
     #[schema(example = json!([]))]
     allowed: Vec<String>,
     /// The value if it is left out.
     default: Option<String>,
     /// Ask for it only while another field holds one of these values; null to ask always.
     visible_when: Option<ConnectCondition>,
-    /// The environment variable from which a command-line client takes it.
+    /// The environment variable from which a command-line client reads it.
     env: Option<String>,
 }
 
@@ -119,7 +119,7 @@ impl ConnectField {
             secret: field.secret,
             hidden: field.hidden,
             allowed: field.allowed.clone(),
-            // The default of a secret is the file's own.
+            // The default of a secret is for the file alone.
             default: field.default_value.clone().filter(|_| !field.secret),
             visible_when: condition.map(|when| ConnectCondition {
                 field: when.field.clone(),

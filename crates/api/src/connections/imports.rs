@@ -1,4 +1,4 @@
-//! `POST /connections`: connections imported by their stored names.
+//! `POST /connections`: imports a connection, whose fields have their stored names.
 
 use actix_web::{HttpResponse, web};
 use gateway::{Gateway, Import};
@@ -28,32 +28,32 @@ pub(super) enum GivenCredentials {
     Basic { username: String, password: String },
 }
 
-/// A connection to import.
+/// The connection to import.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ImportBody {
     /// The integration's key.
     #[schema(example = "acme")]
     provider_config_key: String,
-    /// What you call the connection; a random UUID if left out. The name of one that is there replaces its credentials and keeps
-    /// its rows.
+    /// Your name for the connection; a random UUID if left out. The name of an existing connection replaces its credentials and keeps its
+    /// rows.
     #[schema(example = "my-acme")]
     connection_id: Option<String>,
-    /// Of the provider's type.
+    /// Credentials of the provider's type.
     #[schema(value_type = GivenCredentials)]
     credentials: Json,
-    /// What else its calls must know; not secret. What one of the provider's forms takes from the credentials may be left out.
+    /// What else its requests need; not secret. What one of the provider's forms takes from the credentials may be left out.
     #[serde(default)]
     connection_config: Option<Map<String, Json>>,
     /// Your own notes.
     metadata: Option<Map<String, Json>>,
-    /// Your user; also becomes labels.
+    /// Your user, who also becomes labels.
     #[schema(value_type = Option<EndUser>)]
     end_user: Option<Json>,
     /// Your labels: at most 10, names in lower case, values of 1 to 255 characters.
     #[schema(value_type = Option<std::collections::BTreeMap<String, String>>)]
     tags: Option<Json>,
-    /// Where its events go in place of the environment's addresses.
+    /// Where its events go instead of the environment's addresses.
     webhook_url_override: Option<String>,
 }
 
@@ -72,18 +72,18 @@ impl From<ImportBody> for Import {
     }
 }
 
-/// Imports a connection: tries the credentials at the provider, seals them, and starts its syncs.
+/// Imports a connection: checks the credentials with the provider, encrypts them, and starts its syncs.
 ///
-/// Nothing is stored unless the provider takes the credentials. The answer shows them to a key with the scope
+/// Nothing is stored unless the provider accepts the credentials. The response shows them to a key with the scope
 /// `environment:connections:read_credentials`.
 #[utoipa::path(
     post, path = "/connections", operation_id = "import_connection", tag = "connections", security(("api_key" = ["environment:connections:create"])),
     request_body = ImportBody,
     responses(
         (status = 201, description = "Imported", body = FullConnection),
-        (status = 400, description = "A field is wrong (`invalid_body`), or the provider refused the credentials (`connection_test_failed`) or cannot be called with what was given (`connection_validation_failed`)"),
-        (status = 404, description = "`not_found`: there is no such integration"),
-        (status = 409, description = "`conflict`: the integration was changed while the credentials were tried")
+        (status = 400, description = "A field is wrong (`invalid_body`), or the provider refused the credentials (`connection_test_failed`) or no request can be made with them (`connection_validation_failed`)"),
+        (status = 404, description = "`not_found`: the integration does not exist"),
+        (status = 409, description = "`conflict`: the integration was changed while the credentials were checked")
     )
 )]
 pub(crate) async fn import(

@@ -1,4 +1,4 @@
-//! Changes of connections: labels, notes, credentials.
+//! Changes of connections: labels, metadata, credentials.
 
 use actix_web::{HttpResponse, web};
 use gateway::{ConnectionPatch, Gateway, MetadataChange};
@@ -14,24 +14,24 @@ use crate::connect::{UnreadableSync, unreadable};
 use crate::error::{ApiError, NotFound};
 use crate::query::Query;
 
-/// What is to be another about a connection; what is left out stays as it is.
+/// The changes of a connection; what is left out stays as it is.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PatchBody {
-    /// Your user; also becomes labels, in place of those of the user before.
+    /// Your user, who also becomes labels, which replace those of the previous user.
     #[schema(value_type = Option<EndUser>)]
     end_user: Option<Json>,
     /// Your labels, all of them: at most 10, names in lower case, values of 1 to 255 characters.
     #[schema(value_type = Option<std::collections::BTreeMap<String, String>>)]
     tags: Option<Json>,
-    /// Where its events go in place of the environment's addresses; empty text for those.
+    /// Where its events go instead of the environment's addresses; empty text for those addresses.
     webhook_url_override: Option<String>,
-    /// Your own notes, all of them.
+    /// Your own notes, which replace the stored ones.
     metadata: Option<Map<String, Json>>,
-    /// New credentials of the same account. They are tried first; if the provider refuses them, nothing changes.
+    /// New credentials of the same account. They are checked first; if the provider refuses them, nothing changes.
     #[schema(value_type = Option<GivenCredentials>)]
     credentials: Option<Json>,
-    /// What else its calls must know; what is not named stays.
+    /// What else its requests need; keys that are left out stay.
     connection_config: Option<Map<String, Json>>,
 }
 
@@ -48,7 +48,7 @@ impl From<PatchBody> for ConnectionPatch {
     }
 }
 
-/// Changed.
+/// The result of a change.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct PatchAnswer {
     success: bool,
@@ -57,16 +57,16 @@ pub(crate) struct PatchAnswer {
     unreadable_syncs: Vec<UnreadableSync>,
 }
 
-/// Changes a connection; with `credentials` it gets new ones, which are tried before they replace the old.
+/// Changes a connection. New `credentials` are checked before they replace the old ones.
 #[utoipa::path(
     patch, path = "/connections/{connection_id}", operation_id = "patch_connection", tag = "connections", security(("api_key" = ["environment:connections:update"])),
     params(IntegrationQuery),
     request_body = PatchBody,
     responses(
         (status = 200, description = "Changed", body = PatchAnswer),
-        (status = 400, description = "`invalid_query_params`, `invalid_body`, `unknown_provider_config`, `connection_test_failed` if the provider refused the credentials, or `connection_validation_failed` if it cannot be called with what was given"),
+        (status = 400, description = "`invalid_query_params`, `invalid_body`, `unknown_provider_config`, `connection_test_failed` if the provider refused the credentials, or `connection_validation_failed` if no request can be made with them"),
         NotFound,
-        (status = 409, description = "`conflict`: the credentials were replaced while the change was tried")
+        (status = 409, description = "`conflict`: the credentials were replaced while the new ones were checked")
     )
 )]
 pub(crate) async fn patch(
@@ -101,7 +101,7 @@ enum Names {
 #[derive(Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct MetadataBody {
-    /// What you call the connection, or several; if one is not there, none is changed.
+    /// Your name for the connection, or several names; if one does not exist, none is changed.
     connection_id: Names,
     /// The integration's key.
     #[schema(example = "acme")]
@@ -133,14 +133,14 @@ pub(crate) async fn change_metadata(
     changed.map_err(ApiError::named)
 }
 
-/// Sets the notes of one or several connections, in place of those that are there; answers what was sent.
+/// Replaces the notes of one or several connections. The response is what was sent.
 #[utoipa::path(
     post, path = "/connections/metadata", operation_id = "set_metadata", tag = "connections", security(("api_key" = ["environment:connections:update"])),
     request_body = MetadataBody,
     responses(
         (status = 201, description = "Set", body = MetadataBody),
         (status = 400, description = "`invalid_body` or `unknown_provider_config`"),
-        (status = 404, description = "`unknown_connection`: one is not there, and none was changed")
+        (status = 404, description = "`unknown_connection`: one does not exist, and none was changed")
     )
 )]
 pub(crate) async fn set_metadata(
@@ -152,14 +152,14 @@ pub(crate) async fn set_metadata(
     Ok(HttpResponse::Created().json(body.0))
 }
 
-/// Adds notes to those of one or several connections, field by field; answers what was sent.
+/// Adds notes to those of one or several connections, field by field. The response is what was sent.
 #[utoipa::path(
     patch, path = "/connections/metadata", operation_id = "merge_metadata", tag = "connections", security(("api_key" = ["environment:connections:update"])),
     request_body = MetadataBody,
     responses(
         (status = 200, description = "Merged", body = MetadataBody),
         (status = 400, description = "`invalid_body` or `unknown_provider_config`"),
-        (status = 404, description = "`unknown_connection`: one is not there, and none was changed")
+        (status = 404, description = "`unknown_connection`: one does not exist, and none was changed")
     )
 )]
 pub(crate) async fn merge_metadata(

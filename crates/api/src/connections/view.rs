@@ -1,4 +1,4 @@
-//! How a connection is shown, in the shapes of Nango's public API.
+//! How responses show a connection, in the shapes of Nango's public API.
 
 use std::collections::BTreeMap;
 
@@ -28,7 +28,7 @@ impl From<Vec<Listed>> for ConnectionList {
 struct ListedConnection {
     #[serde(flatten)]
     shared: SharedFields,
-    /// When it was made.
+    /// When it was created.
     #[schema(format = DateTime, example = "2026-11-21T10:00:00.000Z")]
     created: String,
 }
@@ -38,24 +38,24 @@ struct ListedConnection {
 pub(crate) struct FullConnection {
     #[serde(flatten)]
     shared: SharedFields,
-    /// What else its calls must know; not secret.
+    /// What else its requests need; not secret.
     connection_config: Map<String, Json>,
-    /// Where its events go in place of the environment's addresses.
+    /// Where its events go instead of the environment's addresses.
     webhook_url_override: Option<String>,
-    /// When it was made.
+    /// When it was created.
     #[schema(format = DateTime, example = "2026-11-21T10:00:00+00:00")]
     created_at: String,
     /// When it was last changed.
     #[schema(format = DateTime, example = "2026-11-21T10:00:00+00:00")]
     updated_at: String,
-    /// When its credentials were last handed out.
+    /// When its credentials were last shown.
     #[schema(format = DateTime)]
     last_fetched_at: Option<String>,
-    /// In plain for a key with the scope `environment:connections:read_credentials`, empty for others.
+    /// In plain text for a key with the scope `environment:connections:read_credentials`, empty for others.
     credentials: ShownCredentials,
 }
 
-/// Credentials in plain, or an empty object for who may not see them.
+/// Credentials in plain text, or an empty object if the caller may not see them.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 enum ShownCredentials {
@@ -99,7 +99,7 @@ impl From<Option<Credential>> for ShownCredentials {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes what the gateway reads and stores")]
 pub(crate) struct EndUser {
-    /// What you call the user, 1 to 255 characters.
+    /// Your id of the user, 1 to 255 characters.
     id: String,
     display_name: Option<String>,
     email: Option<String>,
@@ -112,17 +112,17 @@ pub(crate) struct EndUser {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes what the gateway reads and stores")]
 pub(crate) struct Organization {
-    /// What you call it, 1 to 255 characters.
+    /// Your id of it, 1 to 255 characters.
     id: String,
     display_name: Option<String>,
 }
 
-/// What every view of a connection has.
+/// The fields that every view of a connection has.
 #[derive(Serialize, ToSchema)]
 struct SharedFields {
     /// Its number.
     id: i64,
-    /// What you call it.
+    /// Your name for it.
     #[schema(example = "my-acme")]
     connection_id: String,
     /// The integration's key.
@@ -131,7 +131,7 @@ struct SharedFields {
     /// The provider's name.
     #[schema(example = "acme")]
     provider: String,
-    /// What is wrong with it; empty if nothing is.
+    /// What is wrong with it; empty if nothing is wrong.
     errors: Vec<ConnectionError>,
     /// Your user, if one was given.
     #[schema(value_type = Option<EndUser>)]
@@ -145,24 +145,24 @@ struct SharedFields {
 /// Something that is wrong with a connection.
 #[derive(Serialize, ToSchema)]
 struct ConnectionError {
-    /// The kind: `auth` if the provider no longer takes the credentials, `sync` if it does and refuses to show a sync's list.
+    /// `auth` if the provider no longer accepts the credentials; `sync` if it accepts them and refuses the list of a sync.
     #[schema(example = "auth")]
     r#type: String,
-    /// Names this occurrence.
+    /// The id of this occurrence.
     #[schema(example = "12-1795255200000000")]
     log_id: String,
     /// What is wrong and what to do.
-    #[schema(example = "Acme no longer takes the key: connect again with a new one")]
+    #[schema(example = "Acme no longer accepts the key: connect again with a new one")]
     message: String,
     /// The provider's code.
     code: Option<String>,
-    /// Since when.
+    /// When it was first found.
     #[schema(format = DateTime)]
     at: String,
-    /// Of type `sync`: the sync.
+    /// The sync, for the type `sync`.
     #[serde(skip_serializing_if = "Option::is_none")]
     sync: Option<String>,
-    /// Of type `sync`: its variant.
+    /// Its variant, for the type `sync`.
     #[serde(skip_serializing_if = "Option::is_none")]
     variant: Option<String>,
 }
@@ -223,7 +223,7 @@ impl From<Listed> for ListedConnection {
 }
 
 impl FullConnection {
-    /// As it is shown: Nango writes `+00:00` at the end of times in this one place.
+    /// The response of `GET`, in which Nango writes `+00:00` at the end of times.
     pub(super) fn shown(shown: Shown) -> Self {
         Self::new(shown, |time| {
             let text = time.to_string();
@@ -232,7 +232,7 @@ impl FullConnection {
         })
     }
 
-    /// As it is answered to who made it.
+    /// The response of an import.
     pub(super) fn made(shown: Shown) -> Self {
         Self::new(shown, |time| time.to_string())
     }

@@ -20,31 +20,31 @@ pub(crate) struct Function {
     /// What it does.
     #[schema(example = "Every message of the account, with its later changes")]
     pub(crate) description: String,
-    /// Always empty: keys have no scopes that a provider's file could know.
+    /// Always empty: provider files know no scopes of keys.
     #[schema(example = json!([]))]
     scopes: Vec<String>,
-    /// The name of what it is given, in `json_schema`; null if nothing.
+    /// The name of its input in `json_schema`; null if it has none.
     pub(crate) input: Option<String>,
-    /// The models that it brings.
+    /// The models of the records that it stores.
     #[schema(example = json!(["Message"]))]
     returns: Vec<String>,
-    /// JSON Schemas of what it is given and brings, under `definitions`.
+    /// The JSON Schemas of its input and its models, under `definitions`.
     pub(crate) json_schema: Json,
     /// How often it runs; null for an action.
     #[schema(example = "every 5 minutes")]
     runs: Option<String>,
     /// Whether it runs for a new connection without being started; null for an action.
     auto_start: Option<bool>,
-    /// Whether rows that the provider has no more are marked deleted; null for an action.
+    /// Whether rows that the provider no longer has are marked as deleted; null for an action.
     track_deletes: Option<bool>,
-    /// The table that it fills, and how its list is queried; null for an action.
+    /// The table that it fills, and how to query it; null for an action.
     table: Option<FunctionTable>,
-    /// Names it within the environment.
+    /// Its id within the environment.
     #[schema(example = "acme/acme-messages")]
     id: String,
-    /// Always true: what a provider's file declares is there.
+    /// Always true: what a provider's file declares is enabled.
     enabled: bool,
-    /// Always null: functions are not deployed, they come with the file.
+    /// Always null: functions are not deployed but come with the file.
     last_deployed: Option<String>,
     /// Always `catalog`: from the provider's file.
     #[schema(example = "catalog")]
@@ -60,13 +60,13 @@ pub(crate) struct Function {
 struct FunctionTable {
     /// Its name in the database.
     name: String,
-    /// The last segment of the address of its list, `GET /{integration}/{plural}`.
+    /// The last segment of the path of its list, `GET /{integration}/{plural}`.
     plural: String,
     /// The column that identifies a record within its connection.
     key: String,
     /// Its columns, in the order of the provider's file.
     columns: Vec<FunctionColumn>,
-    /// Columns that a query can filter by exact value.
+    /// Columns by whose exact value a query can filter.
     filters: Vec<String>,
     /// Timestamp columns that order the list, newest first; a query can bound them with `{column}_after` and `{column}_before`.
     newest_by: Vec<String>,
@@ -98,7 +98,7 @@ impl FunctionTable {
     }
 }
 
-/// A column's type as provider files write it.
+/// Returns a column's type as provider files write it.
 fn kind(kind: ColumnKind) -> &'static str {
     match kind {
         ColumnKind::Text => "text",
@@ -111,7 +111,7 @@ fn kind(kind: ColumnKind) -> &'static str {
 }
 
 impl Function {
-    /// All of a provider's, under the key of an integration.
+    /// Returns the functions of a provider for the key of an integration.
     pub(crate) fn of(provider: &Provider, integration: &str) -> Vec<Self> {
         provider
             .syncs

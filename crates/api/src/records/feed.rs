@@ -1,4 +1,4 @@
-//! Records as Nango's API gives them: every change since a cursor, in order; and records that were taken in, emptied.
+//! The feed of changes of Nango's API: every change since a cursor, in order; and the pruning of records that the caller has read.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -22,10 +22,10 @@ use crate::query::{Bounded, Query, at_most, comma_separated, time};
 /// The limits are those of Nango's API.
 const DEFAULT_LIMIT: i64 = 100;
 const DEFAULT_PRUNE: i64 = 1_000;
-/// Characters; far more than Nango takes, since a key may be as long as a provider makes it.
+/// The most characters of an id; far more than in Nango, since a provider may have long keys.
 const MAX_ID: usize = 16_384;
 
-/// Which records to read.
+/// The records to read.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -36,7 +36,7 @@ pub(crate) struct FeedQuery {
     /// The sync's variant; `base` if left out.
     #[param(value_type = Option<String>, example = "base")]
     variant: Option<Variant>,
-    /// Only records last written then or later (ISO 8601), however long ago.
+    /// Only records that were last written at this time or later (ISO 8601).
     #[serde(default, deserialize_with = "time")]
     #[param(value_type = Option<String>, format = DateTime)]
     modified_after: Option<Timestamp>,
@@ -44,23 +44,23 @@ pub(crate) struct FeedQuery {
     #[serde(default, deserialize_with = "time")]
     #[param(value_type = Option<String>, format = DateTime)]
     delta: Option<Timestamp>,
-    /// At most so many; 100 if left out.
+    /// The most records to return; 100 if left out.
     #[param(value_type = Option<i64>, minimum = 1, maximum = 10_000)]
     limit: Option<Bounded<1, 10_000>>,
-    /// Only records to which this happened last: `added`, `updated`, `deleted` or several with commas between, in any case.
+    /// Only records whose last change is one of these: `added`, `updated`, `deleted`, separated by commas, in upper or lower case.
     #[serde(default, deserialize_with = "comma_separated")]
     #[param(value_type = Option<String>, example = "added,updated")]
     filter: Vec<ActionName>,
-    /// Only what comes after the record or the page that bore this.
+    /// Only records after the record or the page that had this cursor.
     cursor: Option<String>,
-    /// Only records with these ids; up to 100, each as a parameter of its own.
+    /// Only records with these ids: at most 100, each as a parameter of its own.
     #[serde(default, deserialize_with = "at_most::<_, _, 100>")]
     #[param(value_type = Option<Vec<String>>, max_items = 100)]
     ids: Vec<RecordId>,
 }
 
-/// What last happened to a record, as a caller writes it.
-struct ActionName(RecordAction);
+/// The last change of a record, as a caller writes it.
+struct ActionName(Action);
 
 impl FromStr for ActionName {
     type Err = &'static str;
@@ -110,17 +110,17 @@ impl From<FeedQuery> for FeedRequest {
     }
 }
 
-/// A page of records in the order of their changes.
+/// A page of records in the order of their last changes.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes what `page` writes")]
 pub(crate) struct FeedList {
     records: Vec<FeedRecord>,
-    /// The last record's cursor if more follow; null if not.
+    /// The last record's cursor if there are more records; else null.
     next_cursor: Option<String>,
 }
 
-/// A record: its columns by their names, and what the provider sent beside them, all at the top. A record that is deleted or pruned
-/// has only what is named here.
+/// A record: its columns and what else the provider sent, all at the top level. A deleted or pruned record has only the fields listed
+/// here.
 #[derive(Serialize, ToSchema)]
 struct FeedRecord {
     /// The key, as text.
@@ -132,7 +132,7 @@ struct FeedRecord {
     rest: Map<String, Json>,
 }
 
-/// What is known of a record beside its content. Times have microseconds and an offset.
+/// The metadata of a record. Times have microseconds and an offset.
 #[derive(Serialize, ToSchema)]
 struct FeedMetadata {
     #[schema(format = DateTime, example = "2026-11-21T10:00:00.123456+00:00")]
@@ -144,18 +144,18 @@ struct FeedMetadata {
     last_action: String,
     #[schema(format = DateTime)]
     deleted_at: Option<String>,
-    /// When its content was taken away by `PATCH /records/prune`.
+    /// When `PATCH /records/prune` removed its content.
     #[schema(format = DateTime)]
     pruned_at: Option<String>,
-    /// Where the feed goes on behind it.
+    /// The cursor with which the feed continues after this record.
     #[schema(example = "AAAAAAAAACo")]
     cursor: String,
 }
 
-/// Reads the records of a connection in the order in which they last changed, deleted ones among them.
+/// Reads the records of a connection in the order in which they last changed, including deleted ones.
 ///
-/// A reader that goes on from the last cursor that it has seen misses no change, however many write meanwhile. Cursors do not grow
-/// old; one belongs to its connection, model and variant.
+/// A reader that continues from its last cursor misses no change, whatever is written meanwhile. Cursors do not expire; each belongs to
+/// its connection, model and variant.
 #[utoipa::path(
     get, path = "/records", operation_id = "read_changes", tag = "records", security(("api_key" = ["environment:records:read"])),
     params(NamedConnection, FeedQuery),
@@ -180,7 +180,7 @@ pub(crate) async fn read(
         .body(self::page(&page)))
 }
 
-/// Which records to empty.
+/// The records to prune.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PruneBody {
@@ -190,32 +190,32 @@ pub(crate) struct PruneBody {
     /// The sync's variant; `base` if left out.
     #[schema(value_type = Option<String>, example = "base")]
     variant: Option<Variant>,
-    /// Up to the record that bears this cursor, which is among them.
+    /// The cursor of the last record to prune.
     #[schema(example = "AAAAAAAAACo")]
     until_cursor: String,
-    /// At most so many; 1000 if left out.
+    /// The most records to prune; 1000 if left out.
     #[schema(value_type = Option<i64>, minimum = 1, maximum = 10_000)]
     limit: Option<Bounded<1, 10_000>>,
 }
 
-/// What was emptied.
+/// The result of pruning.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct PruneAnswer {
-    /// Records emptied by this call.
+    /// Records that this request pruned.
     count: u64,
-    /// Whether some are left up to the cursor: call again.
+    /// Whether records up to the cursor are left: send the request again.
     has_more: bool,
 }
 
-/// Empties records that you have taken in, up to a cursor.
+/// Prunes records that you have read, up to a cursor: removes their content.
 ///
-/// They keep their place in the feed, their id and their metadata, and are not listed by `GET /{integration}/{plural}`. A record that
-/// changes afterwards comes again, whole.
+/// They keep their position in the feed, their id and their metadata, and `GET /{integration}/{plural}` does not list them. A record that
+/// changes afterwards appears again in full.
 #[utoipa::path(
     patch, path = "/records/prune", operation_id = "prune_records", tag = "records", security(("api_key" = ["environment:records:write"])),
     params(NamedConnection), request_body = PruneBody,
     responses(
-        (status = 200, description = "How many", body = PruneAnswer),
+        (status = 200, description = "The number of records", body = PruneAnswer),
         (status = 400, description = "`invalid_body`, `invalid_headers`, `unknown_connection` or `unknown_provider_config`")
     )
 )]
@@ -248,7 +248,7 @@ pub(crate) async fn prune(
     }))
 }
 
-/// A whole page.
+/// Writes a page as JSON.
 fn page(page: &FeedPage) -> Vec<u8> {
     let mut out = Vec::with_capacity(page.records.len().saturating_mul(ROW).saturating_add(64));
     out.extend_from_slice(b"{\"records\":[");
@@ -269,7 +269,8 @@ fn page(page: &FeedPage) -> Vec<u8> {
     out
 }
 
-/// The columns and what stands beside them, each with a comma behind it. A field whose value did not fit its column shows as it came.
+/// Writes the columns and the extra fields, each followed by a comma. A value that did not fit its column is written as the provider sent
+/// it.
 fn payload(model: &Model, record: &StoredRecord, out: &mut Vec<u8>) {
     let extra = record.extra.as_deref();
     // What is stored there is an object.
@@ -325,7 +326,7 @@ fn last_action(record: &StoredRecord) -> &'static str {
     }
 }
 
-/// With microseconds and an offset, as PostgreSQL writes times in JSON.
+/// Returns the time with microseconds and an offset, as PostgreSQL writes times in JSON.
 fn precise(time: Timestamp) -> String {
     time.to_chrono().to_rfc3339_opts(SecondsFormat::Micros, false)
 }

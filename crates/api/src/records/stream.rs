@@ -1,4 +1,4 @@
-//! All rows that pass a filter, a page in memory at a time; the next is read when the client has taken the one before.
+//! Streams all records that match a filter, with one page in memory at a time; the next is read when the client has read the previous.
 
 use domain::StoredRecord;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::error::ApiError;
 /// Rows read at a time.
 const CHUNK: i64 = 500;
 
-/// A format that is streamed.
+/// A streaming format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
     Csv,
@@ -22,9 +22,7 @@ pub(crate) enum Format {
 }
 
 impl Format {
-    /// The format that an `Accept` header asks for by name; `None` for JSON.
-    ///
-    /// The first of the known types in the header counts: a client that wants a stream names it.
+    /// Returns the streaming format that an `Accept` header names first among the known types; `None` for JSON.
     pub(crate) fn of(accept: &str) -> Option<Self> {
         let types = accept
             .split(',')
@@ -76,7 +74,7 @@ impl Format {
     }
 }
 
-/// Why a stream breaks off; the client sees a transfer that does not end as it should.
+/// Why a stream breaks off; the client sees an incomplete transfer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StreamError {
     #[error(transparent)]
@@ -85,8 +83,8 @@ pub(crate) enum StreamError {
     Csv(#[from] csv::Error),
 }
 
-/// The rows of `filter` as bytes, at most `limit` of them. The first page is read before this returns, so that an error at once is
-/// an answer of its own.
+/// Returns at most `limit` rows of `filter` as bytes. The first page is read before this returns, so that its error becomes an error
+/// response.
 pub(crate) async fn rows(
     gateway: Arc<Gateway>,
     filter: RecordFilter,

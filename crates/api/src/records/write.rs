@@ -1,4 +1,4 @@
-//! Rows become bytes here: JSON straight into one buffer, CSV by its writer.
+//! Writes rows as JSON, into one buffer, and as CSV.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -6,13 +6,13 @@ use std::io::Write as _;
 use domain::{Model, StoredRecord, Value};
 use gateway::RecordPage;
 
-/// Bytes of a row, roughly, so that a page's buffer grows once.
+/// The approximate bytes of a row, by which buffers are sized.
 pub(super) const ROW: usize = 1_024;
 
 /// Writes the rows of one model.
 pub(crate) struct RowWriter {
     plural: String,
-    /// For each column, what stands before its value: `{"sid":` for the first, `,"to":` for the others.
+    /// The text before the value of each column: `{"sid":` for the first, `,"to":` for the others.
     heads: Vec<Vec<u8>>,
     names: Vec<String>,
 }
@@ -31,7 +31,7 @@ impl RowWriter {
         }
     }
 
-    /// A whole page.
+    /// Returns a page as JSON.
     pub(crate) fn page(&self, page: &RecordPage) -> Vec<u8> {
         let mut out = Vec::with_capacity(page.records.len() * ROW + 64);
         out.push(b'{');
@@ -52,7 +52,7 @@ impl RowWriter {
         out
     }
 
-    /// One row as a JSON object, in one line.
+    /// Writes a row as a JSON object on one line.
     pub(crate) fn row(&self, record: &StoredRecord, out: &mut Vec<u8>) {
         for (head, value) in self.heads.iter().zip(&record.values) {
             out.extend_from_slice(head);
@@ -65,7 +65,7 @@ impl RowWriter {
         out.push(b'}');
     }
 
-    /// The first line of a CSV: the columns' names.
+    /// Returns the first line of a CSV: the names of the columns.
     pub(crate) fn csv_header(&self) -> Result<Vec<u8>, csv::Error> {
         let mut writer = csv_writer(Vec::new());
         writer.write_record(self.names.iter().map(String::as_str).chain(["_extra"]))?;
@@ -73,7 +73,7 @@ impl RowWriter {
     }
 }
 
-/// Rows as lines of CSV (RFC 4180); nothing is an empty field.
+/// Returns rows as lines of CSV (RFC 4180); null is an empty field.
 pub(crate) fn csv_rows(records: &[StoredRecord]) -> Result<Vec<u8>, csv::Error> {
     let mut writer = csv_writer(Vec::with_capacity(records.len() * ROW));
     let mut field = String::new();
@@ -133,7 +133,7 @@ pub(super) fn json_text(text: &str, out: &mut Vec<u8>) {
     let _ = serde_json::to_writer(out, text);
 }
 
-/// Stored JSON as it stands, but in one line: within its text a line's end is escaped, so any other is white space.
+/// Writes stored JSON on one line: inside of its strings line breaks are escaped, so that all others are white space.
 fn json_line(json: &str, out: &mut Vec<u8>) {
     out.extend(json.bytes().map(|byte| {
         if byte == b'\n' || byte == b'\r' {

@@ -1,4 +1,4 @@
-//! How often one connection's sync runs.
+//! How often a sync of a connection runs.
 
 use actix_web::web;
 use domain::{ConnectionName, IntegrationKey, SyncName, Variant};
@@ -10,7 +10,7 @@ use crate::body::Body;
 use crate::caller::{Caller, scope};
 use crate::error::ApiError;
 
-/// Which sync is to run how often.
+/// A sync and how often it is to run.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct FrequencyBody {
@@ -26,13 +26,13 @@ pub(crate) struct FrequencyBody {
     /// The connection.
     #[schema(value_type = String, example = "my-acme")]
     connection_id: ConnectionName,
-    /// Such as `every 5 minutes`, 30 seconds at least; null for what the provider's file says.
+    /// Such as `every 5 minutes`, at least 30 seconds; null for the frequency of the provider's file.
     #[serde(deserialize_with = "present")]
     #[schema(required = true, example = "every 5 minutes")]
     frequency: Option<String>,
 }
 
-/// A field that may be null but not left out.
+/// Reads a field that may be null but not left out.
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     Option::deserialize(deserializer)
 }
@@ -40,17 +40,17 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>,
 /// How often the sync runs now.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct FrequencyAnswer {
-    /// Without `every`: `5 minutes`, `1h`; if null was sent, as the provider's file says it.
+    /// Without `every`: `5 minutes`, `1h`; if null was sent, as in the provider's file.
     #[schema(example = "5 minutes")]
     frequency: String,
 }
 
-/// Sets how often a connection's sync runs. The next run moves at once.
+/// Sets how often a connection's sync runs. The next run is rescheduled at once.
 #[utoipa::path(
     put, path = "/sync/update-connection-frequency", operation_id = "update_frequency", tag = "syncs", security(("api_key" = ["environment:syncs:update"])),
     request_body = FrequencyBody,
     responses(
-        (status = 200, description = "What is in force", body = FrequencyAnswer),
+        (status = 200, description = "The new frequency", body = FrequencyAnswer),
         (status = 400, description = "`invalid_body`, `unknown_sync`, `unknown_connection` or `unknown_provider_config`")
     )
 )]
@@ -80,14 +80,14 @@ pub(crate) async fn update(
         .map_err(ApiError::refusing)?;
     let text = schedule.to_string();
     let frequency = match frequency {
-        Some(_) => bare(&text).to_owned(),
+        Some(_) => duration_of(&text).to_owned(),
         None => text,
     };
     Ok(web::Json(FrequencyAnswer { frequency }))
 }
 
-/// The length alone, as Nango writes it: words without a number become one.
-fn bare(frequency: &str) -> &str {
+/// Returns the duration alone, as Nango writes it: a word without a number becomes a number with a unit.
+fn duration_of(frequency: &str) -> &str {
     match frequency.strip_prefix("every ").unwrap_or(frequency) {
         "half day" => "12h",
         "half hour" => "30m",
@@ -96,6 +96,6 @@ fn bare(frequency: &str) -> &str {
         "day" => "1d",
         "week" => "1w",
         "month" => "30d",
-        length => length,
+        duration => duration,
     }
 }

@@ -1,4 +1,4 @@
-//! Which syncs a request is about, as Nango's SDKs write it.
+//! The syncs that a request names, as Nango's SDKs write them.
 
 use std::str::FromStr;
 
@@ -13,7 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::error::ApiError;
 use crate::query::comma_separated;
 
-/// A sync: its name, `name::variant`, or both apart.
+/// A sync and its variant.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "SyncRefInput")]
 pub(crate) struct SyncRef {
@@ -32,7 +32,7 @@ pub(crate) struct SyncRef {
 enum SyncRefInput {
     /// `name` or `name::variant`
     Text(String),
-    /// Both apart
+    /// Name and variant
     Parts { name: String, variant: Option<String> },
 }
 
@@ -68,7 +68,7 @@ impl TryFrom<SyncRefInput> for SyncRef {
     }
 }
 
-/// Which syncs to run now, and how.
+/// The syncs to run now, and how.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TriggerSyncBody {
@@ -81,11 +81,11 @@ pub(crate) struct TriggerSyncBody {
     /// The connection; all of the integration if left out. May be the header `Connection-Id` instead.
     #[schema(value_type = Option<String>, example = "my-acme")]
     connection_id: Option<ConnectionName>,
-    /// How it begins.
+    /// How the runs begin.
     opts: Option<TriggerOpts>,
-    /// The older way to say `opts`.
+    /// The older form of `opts`.
     sync_mode: Option<SyncMode>,
-    /// The oldest way to say `reset`.
+    /// The oldest form of `reset`.
     full_resync: Option<bool>,
 }
 
@@ -93,11 +93,11 @@ pub(crate) struct TriggerSyncBody {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct TriggerOpts {
-    /// Read everything again. A run under way begins anew. Of a sync that reads by date, this reading marks no row deleted: what the
-    /// provider deleted longer ago than the sync's `lookback` reaches stays, unless `emptyCache` is set.
+    /// Read everything again. An active run starts again. In a sync that reads by date, this run marks no rows as deleted: rows that the
+    /// provider deleted before the sync's `lookback` window stay, unless `emptyCache` is set.
     #[serde(default)]
     reset: bool,
-    /// Delete the rows first, so that only what the provider still has comes back; only with `reset`.
+    /// Delete the rows first, so that only what the provider still has is stored; only with `reset`.
     #[serde(default, rename = "emptyCache")]
     empty_cache: bool,
 }
@@ -111,7 +111,7 @@ enum SyncMode {
 }
 
 impl TriggerSyncBody {
-    /// The selection, with what the body leaves out taken from the headers.
+    /// Returns the selection; the headers stand in for what the body leaves out.
     pub(crate) fn read(self, headers: &HeaderMap) -> Result<(SyncSelection, TriggerOptions), ApiError> {
         let options = self.options()?;
         let syncs = self.syncs.unwrap_or_default();
@@ -127,12 +127,11 @@ impl TriggerSyncBody {
         match (&self.opts, self.sync_mode, self.full_resync) {
             (Some(_), Some(_), _) | (Some(_), _, Some(_)) => wrong(
                 "opts",
-                "cannot stand beside sync_mode or full_resync, which are older words for it",
+                "cannot be combined with sync_mode or full_resync, which are older forms of it",
             ),
-            (Some(opts), ..) if opts.empty_cache && !opts.reset => wrong(
-                "opts",
-                "emptyCache needs reset: rows that are deleted must be read again",
-            ),
+            (Some(opts), ..) if opts.empty_cache && !opts.reset => {
+                wrong("opts", "emptyCache needs reset: deleted rows must be read again")
+            }
             (Some(opts), ..) => Ok(TriggerOptions {
                 reset: opts.reset,
                 empty_cache: opts.empty_cache,
@@ -146,7 +145,7 @@ impl TriggerSyncBody {
     }
 }
 
-/// Which syncs to pause or start.
+/// The syncs to pause or start.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SelectBody {
@@ -162,13 +161,13 @@ pub(crate) struct SelectBody {
 }
 
 impl SelectBody {
-    /// The selection, with what the body leaves out taken from the headers.
+    /// Returns the selection; the headers stand in for what the body leaves out.
     pub(crate) fn read(self, headers: &HeaderMap) -> Result<SyncSelection, ApiError> {
         selection(self.provider_config_key, self.connection_id, self.syncs, headers)
     }
 }
 
-/// Syncs that one request may name, as in Nango's API.
+/// The most syncs that one request may name, as in Nango's API.
 const MAX_SYNCS: usize = 256;
 
 fn selection(
@@ -178,7 +177,7 @@ fn selection(
     headers: &HeaderMap,
 ) -> Result<SyncSelection, ApiError> {
     if syncs.len() > MAX_SYNCS {
-        return Err(ApiError::invalid_body("syncs", "are 256 at most"));
+        return Err(ApiError::invalid_body("syncs", "must be at most 256 names"));
     }
     let header = |name: &str| {
         headers
@@ -202,7 +201,7 @@ fn pairs(syncs: Vec<SyncRef>) -> Vec<(SyncName, Variant)> {
     syncs.into_iter().map(|sync| (sync.name, sync.variant)).collect()
 }
 
-/// Which syncs to look at.
+/// The syncs whose status to show.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]

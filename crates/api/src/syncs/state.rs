@@ -1,4 +1,4 @@
-//! The state of a sync in the shape of Nango's API.
+//! The status of a sync in the shape of Nango's API.
 
 use domain::{Problem, Run, RunStatus};
 use std::collections::BTreeMap;
@@ -8,13 +8,13 @@ use serde::Serialize;
 use serde_json::Value as Json;
 use utoipa::ToSchema;
 
-/// The state of some syncs.
+/// The status of syncs.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct StatusList {
     syncs: Vec<SyncEntry>,
 }
 
-/// The state of a sync.
+/// The status of a sync.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = SyncStatus)]
@@ -35,33 +35,33 @@ struct SyncEntry {
     /// How often it runs.
     #[schema(example = "every 5 minutes")]
     frequency: String,
-    /// When the newest run that ended did so.
+    /// When the latest finished run ended.
     #[schema(format = DateTime)]
     finished_at: Option<String>,
     /// When it next runs; null while it runs or is paused.
     #[schema(format = DateTime)]
     next_scheduled_sync_at: Option<String>,
-    /// What the newest run that ended did, by model.
+    /// What the latest finished run changed, by model.
     latest_result: BTreeMap<String, Counts>,
-    /// How the newest run that ended did so.
+    /// How the latest finished run ended.
     latest_execution_status: Option<State>,
-    /// Why a list of that run may not have been read to its end, so that no deletions were looked for; left out if all were.
+    /// Why that run may not have read a list to its end, so that it marked no rows as deleted; absent if it read every list.
     #[serde(skip_serializing_if = "Option::is_none")]
     incomplete: Option<String>,
-    /// Why the connection's key is not allowed to read what the sync needs; absent if it is allowed, or if that is not known.
+    /// Why the connection's key may not read what the sync needs; absent if it may, or if that is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<SyncProblem>,
     /// Live records by model.
     record_count: BTreeMap<String, u64>,
-    /// How far it is, in its own words.
+    /// How far the sync has read, in a format of its own.
     #[schema(value_type = Option<Object>)]
     checkpoint: Option<Json>,
 }
 
-/// What keeps a sync from reading.
+/// Why a sync cannot read.
 #[derive(Serialize, ToSchema)]
 struct SyncProblem {
-    /// The kind: `permission`.
+    /// `permission`.
     #[schema(example = "permission")]
     r#type: String,
     /// What the provider said, and what to do.
@@ -71,7 +71,7 @@ struct SyncProblem {
     message: String,
     /// The provider's code.
     code: Option<String>,
-    /// Since when.
+    /// When it was first found.
     #[schema(format = DateTime)]
     at: String,
 }
@@ -87,7 +87,7 @@ impl From<Problem> for SyncProblem {
     }
 }
 
-/// What a run did.
+/// What a run changed.
 #[derive(Serialize, ToSchema)]
 struct Counts {
     added: i64,
@@ -140,7 +140,7 @@ impl From<SyncStatus> for SyncEntry {
                 .and_then(|run| run.finished_at)
                 .map(|time| time.to_string()),
             next_scheduled_sync_at: state.next_run_at.map(|time| time.to_string()),
-            latest_execution_status: finished.map(|run| ended(run.status)),
+            latest_execution_status: finished.map(|run| state_of(run.status)),
             incomplete: finished.and_then(|run| run.incomplete.clone()),
             problem: state.sync.problem.map(SyncProblem::from),
             latest_result: finished
@@ -154,7 +154,8 @@ impl From<SyncStatus> for SyncEntry {
     }
 }
 
-/// Running before paused before how the last run ended; a sync that never ran has not failed, unless its key may not read.
+/// Returns the status of a sync: running, else paused, else how the last run ended. A sync that never ran is fine unless its key may not
+/// read.
 fn overall(state: &SyncStatus) -> State {
     if state.running {
         State::Running
@@ -168,12 +169,12 @@ fn overall(state: &SyncStatus) -> State {
             .as_ref()
             .map_or(State::Success, |run| match run.status {
                 RunStatus::Cancelled => State::Error,
-                other => ended(other),
+                other => state_of(other),
             })
     }
 }
 
-fn ended(status: RunStatus) -> State {
+fn state_of(status: RunStatus) -> State {
     match status {
         RunStatus::Queued | RunStatus::Running => State::Running,
         RunStatus::Succeeded => State::Success,
@@ -182,7 +183,7 @@ fn ended(status: RunStatus) -> State {
     }
 }
 
-/// A backfill is the first reading; what follows it is incremental.
+/// Returns whether the backfill is still to end, or runs are incremental.
 fn kind(state: &SyncStatus) -> Kind {
     match state.latest.as_ref().and_then(|run| run.kind.as_deref()) {
         None | Some("backfill") => Kind::Initial,

@@ -1,4 +1,4 @@
-//! Variants of syncs: made and deleted.
+//! Variants of syncs: create and delete.
 
 use actix_web::web;
 use domain::{ConnectionName, IntegrationKey, SyncName, Variant};
@@ -11,7 +11,7 @@ use crate::caller::{Caller, scope};
 use crate::error::ApiError;
 use crate::response::Success;
 
-/// Whose variant it is.
+/// The connection that has the variant.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct VariantBody {
@@ -23,10 +23,10 @@ pub(crate) struct VariantBody {
     connection_id: ConnectionName,
 }
 
-/// A variant that was made.
+/// A new variant.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct VariantAnswer {
-    /// Its number, as `GET /sync/status` gives it.
+    /// Its number, as in `GET /sync/status`.
     #[schema(example = "2")]
     id: String,
     #[schema(example = "acme-messages")]
@@ -35,15 +35,15 @@ pub(crate) struct VariantAnswer {
     variant: String,
 }
 
-/// Makes a variant of a connection's sync.
+/// Creates a variant of a connection's sync.
 ///
-/// It reads the same list with its own name for the hole `${variant}` of the provider's file, and has a schedule, runs, a checkpoint
-/// and records of its own. A sync may have 100 beside the base.
+/// A variant reads the same list with its own name for the placeholder `${variant}` of the provider's file. It has its own schedule, runs,
+/// checkpoint and records. A sync may have 100 variants besides the base.
 #[utoipa::path(
     post, path = "/sync/{name}/variant/{variant}", operation_id = "create_variant", tag = "syncs", security(("api_key" = ["environment:syncs:variant:create"])),
     params(
         ("name" = String, Path, description = "The sync", example = "acme-messages"),
-        ("variant" = String, Path, description = "What to call the variant; letters, digits, _ and -", example = "eu"),
+        ("variant" = String, Path, description = "Your name for the variant: letters, digits, _ and -", example = "eu"),
     ),
     request_body = VariantBody,
     responses(
@@ -85,7 +85,7 @@ pub(crate) async fn create(
     ),
     request_body = VariantBody,
     responses(
-        (status = 200, description = "Done", body = Success),
+        (status = 200, description = "Deleted", body = Success),
         (status = 400, description = "`invalid_variant` for base, `invalid_body`, `invalid_uri_params`, `unknown_connection` or `unknown_provider_config`"),
         (status = 404, description = "`not_found` if there is no such variant")
     )

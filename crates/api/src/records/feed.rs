@@ -60,7 +60,7 @@ pub(crate) struct FeedQuery {
 }
 
 /// The last change of a record, as a caller writes it.
-struct ActionName(Action);
+struct ActionName(RecordAction);
 
 impl FromStr for ActionName {
     type Err = &'static str;

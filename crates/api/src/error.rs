@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, ResponseError, error};
-use gateway::{FieldError, GatewayError, Scope, StoreError, UpstreamAnswer};
+use gateway::{FieldError, GatewayError, Scope, StoreError};
 use serde::Serialize;
 use serde_json::{Value as Json, json};
-use upstream::excerpt;
+use upstream::{QuotedResponse, excerpt};
 use utoipa::{IntoResponses, ToSchema};
 
 pub(crate) use self::unreadable::unreadable_heads;
@@ -135,7 +135,7 @@ struct ErrorDetail {
     /// The provider's own answer to an action: its `status`, `headers` and `body`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
-    upstream: Option<UpstreamAnswer>,
+    upstream: Option<QuotedResponse>,
 }
 
 /// A field that cannot be taken.
@@ -290,7 +290,7 @@ impl ApiError {
             Self::Migrating(_)
                 | Self::Gateway(
                     GatewayError::ProviderUnavailable { .. }
-                        | GatewayError::Call(_)
+                        | GatewayError::Request(_)
                         | GatewayError::Action(_)
                 )
         )
@@ -325,7 +325,7 @@ impl ApiError {
                 GatewayError::ProviderUnavailable { retry_after, .. }
                 | GatewayError::TooManyAttempts { retry_after, .. },
             ) => Some(*retry_after),
-            Self::Gateway(GatewayError::Call(error)) => error.retry_after(),
+            Self::Gateway(GatewayError::Request(error)) => error.retry_after(),
             Self::Gateway(GatewayError::Action(failure)) => failure.retry_after.map(Duration::from_secs),
             Self::Gateway(GatewayError::KeyInUse | GatewayError::ActionPending { .. }) => {
                 Some(Duration::from_secs(1))

@@ -6,7 +6,7 @@ mod upload;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use gateway::Gateway;
-use upstream::{Method, Relay};
+use upstream::{Method, ProxyRequest};
 
 use crate::caller::{Caller, scope};
 use crate::error::ApiError;
@@ -55,7 +55,7 @@ pub(crate) async fn call(
     let address = request.uri();
     let endpoint = address.path().strip_prefix(PROXY).ok_or(ApiError::InvalidPath)?;
     let method = Method::from_bytes(request.method().as_str().as_bytes());
-    let mut relay = Relay::new(method.map_err(|_| ApiError::InvalidPath)?, endpoint);
+    let mut relay = ProxyRequest::new(method.map_err(|_| ApiError::InvalidPath)?, endpoint);
     relay.query = address.query().map(str::to_owned);
     let (integration, connection) = asked.apply(&mut relay);
     relay.body = upload::body(&request, payload, relay.retries > 0).await?;

@@ -12,7 +12,7 @@ use serde_json::Value as Json;
 use store::StoreError;
 use store::actions::{self, NewAction};
 
-pub use self::failure::{ActionFailure, ActionFailureKind, UpstreamAnswer};
+pub use self::failure::{ActionFailure, ActionFailureKind};
 pub use self::request::{ActionRequest, ShortRoute};
 use self::request::{Resolved, input_hash};
 use crate::{Caller, Gateway, GatewayError};

@@ -8,6 +8,7 @@ use std::time::Duration;
 use domain::Timestamp;
 use store::connect_sessions::{self, Attempts};
 use store::{DbConn, StoreError};
+use upstream::Backoff;
 
 use crate::GatewayError;
 use crate::gateway::Inner;
@@ -16,10 +17,11 @@ use crate::gateway::Inner;
 const MAX_CONNECTIONS: i64 = 20;
 /// Failed attempts in a row after which the next one has to wait.
 const FREE_FAILURES: i64 = 5;
-/// The first wait; each further failure doubles it.
-const FIRST_WAIT: Duration = Duration::from_secs(15);
-/// The longest wait.
-const LONGEST_WAIT: Duration = Duration::from_mins(10);
+/// The waits from then on.
+const BACKOFF: Backoff = Backoff {
+    first: Duration::from_secs(15),
+    longest: Duration::from_mins(10),
+};
 
 impl Inner {
     /// Lets the session try credentials, if it may.
@@ -92,12 +94,8 @@ fn may_connect(
 
 /// How long to wait after so many failures in a row.
 fn wait_after(failures: i64) -> Option<Duration> {
-    let beyond = failures
-        .checked_sub(FREE_FAILURES)
-        .filter(|beyond| *beyond >= 0)?;
-    let beyond = u32::try_from(beyond).unwrap_or(u32::MAX);
-    let doubled = FIRST_WAIT.saturating_mul(1_u32 << beyond.min(16));
-    Some(doubled.min(LONGEST_WAIT))
+    let counted = failures.saturating_sub(FREE_FAILURES - 1);
+    (counted > 0).then(|| BACKOFF.after(u32::try_from(counted).unwrap_or(u32::MAX)))
 }
 
 #[cfg(test)]

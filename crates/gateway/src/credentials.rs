@@ -8,7 +8,7 @@ use registry::Provider;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value as Json};
 use store::{DbConn, Store, StoreError, credentials};
-use upstream::{Target, Urgency, Variables};
+use upstream::{Priority, Target, Variables};
 use vault::{KeyRing, Owner, SealContext, Sealed, VaultError};
 
 use crate::gateway::Inner;
@@ -237,7 +237,7 @@ impl Inner {
             provider: Arc::clone(provider),
             connection: Some(row.id),
             variables: Arc::new(variables),
-            urgency: Urgency::Interactive,
+            priority: Priority::Interactive,
         })
     }
 }

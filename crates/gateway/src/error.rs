@@ -6,7 +6,7 @@ use std::time::Duration;
 use domain::{ConnectionName, IntegrationKey};
 use serde_path_to_error::Segment;
 use store::StoreError;
-use upstream::CallError;
+use upstream::RequestError;
 use vault::VaultError;
 
 use crate::{ActionFailure, Scope};
@@ -259,7 +259,7 @@ pub enum GatewayError {
     },
     /// A call was not handed on, or the provider did not answer it.
     #[error("{0}")]
-    Call(#[source] CallError),
+    Request(#[source] RequestError),
     /// The encryption keys do not fit the database; the text says what to do.
     #[error("{0}")]
     EncryptionKey(String),

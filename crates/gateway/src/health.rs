@@ -43,7 +43,7 @@ impl Inner {
                 )
             }
             VerifyError::Check { message } => (None, message.clone()),
-            VerifyError::Refused(_) | VerifyError::Call(_) => return Ok(Health::Unknown(error)),
+            VerifyError::Refused(_) | VerifyError::Request(_) => return Ok(Health::Unknown(error)),
         };
         let problem = Problem {
             kind: AUTH_PROBLEM.to_owned(),

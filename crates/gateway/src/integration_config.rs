@@ -59,7 +59,7 @@ pub(crate) fn check(
     let header = in_force
         .get(KEY_NAME)
         .filter(|name| !in_query && !name.is_empty());
-    if header.is_some_and(|name| fields.contains_key(KEY_NAME) && !upstream::may_be_set(name)) {
+    if header.is_some_and(|name| fields.contains_key(KEY_NAME) && !upstream::may_set_header(name)) {
         let rule = "must be the name of a header, and none that belongs to the connection or to the HTTP client, such as Host";
         errors.push(wrong("invalid", KEY_NAME, rule.to_owned()));
     }

@@ -105,7 +105,7 @@ impl Integrations<'_> {
         let sent = request.config.unwrap_or_default();
         let config = integration_config::merged(&BTreeMap::new(), &sent);
         if let Some(provider) = provider {
-            let reachable = self.0.upstream.has_own_base_url(&provider.name);
+            let reachable = self.0.upstream.overrides_base_url(&provider.name);
             integration_config::check(provider, &sent, &config, reachable, &mut errors);
         }
         let (Some(key), Some(provider)) = (key, provider) else {
@@ -170,7 +170,7 @@ impl Integrations<'_> {
         let (environment, old) = (caller.environment, row.key);
         let reachable = provider
             .as_deref()
-            .is_some_and(|provider| self.0.upstream.has_own_base_url(&provider.name));
+            .is_some_and(|provider| self.0.upstream.overrides_base_url(&provider.name));
         let (sealer, now) = (self.0.credentials.sealer(&self.0.store).await, self.0.clock.now());
         let key = new_key.clone().unwrap_or_else(|| old.clone());
         let changed = self.0.store.write_durably(move |c| {

@@ -45,7 +45,7 @@ mod variants;
 
 pub use actions::{
     ActionFailure, ActionFailureKind, ActionOutput, ActionRequest, Actions, MAX_RETRIES, ShortRoute,
-    StoredAction, UpstreamAnswer,
+    StoredAction,
 };
 pub use connect::{ConnectRequest, Connected};
 pub use connect_sessions::{NewSession, NewSessionToken, Reconnection, Session, Sessions};

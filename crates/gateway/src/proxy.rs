@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{Connection, ConnectionId, EnvironmentId};
-use upstream::{Relay, Relayed, Target};
+use upstream::{ProxyRequest, ProxyResponse, Target};
 
 use crate::brief::Brief;
 use crate::gateway::Inner;
@@ -56,12 +56,12 @@ impl Proxy {
         caller: &Caller,
         integration: &str,
         connection: &str,
-        call: Relay,
-    ) -> Result<Relayed, GatewayError> {
+        call: ProxyRequest,
+    ) -> Result<ProxyResponse, GatewayError> {
         let opened = self.opened(caller, integration, connection).await?;
         Subject::found_connection(&opened.row.integration, &opened.row.name);
-        let relayed = self.0.upstream.relay(&opened.target, call).await;
-        let relayed = relayed.map_err(GatewayError::Call)?;
+        let relayed = self.0.upstream.proxy(&opened.target, call).await;
+        let relayed = relayed.map_err(GatewayError::Request)?;
         self.note(&opened, &relayed);
         Ok(relayed)
     }
@@ -85,7 +85,7 @@ impl Proxy {
     }
 
     /// What the answer says of the credentials: looked into behind the caller's back, one look at a time.
-    fn note(&self, opened: &Arc<Opened>, relayed: &Relayed) {
+    fn note(&self, opened: &Arc<Opened>, relayed: &ProxyResponse) {
         let (id, marked) = (opened.row.id, opened.row.problem.is_some());
         let refused = relayed.unauthorized;
         let worth_it = if refused {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use registry::{Provider, RenderError};
 use serde_json::{Map, Value as Json};
-use upstream::{CallError, ProviderError, Target, Urgency, Variables, VerifyError};
+use upstream::{Priority, ProviderError, RequestError, Target, Variables, VerifyError};
 
 use crate::form::Filled;
 use crate::gateway::{Inner, Integration};
@@ -45,9 +45,9 @@ impl Inner {
             provider: Arc::clone(provider),
             connection: None,
             variables: Arc::new(variables),
-            urgency: Urgency::Interactive,
+            priority: Priority::Interactive,
         };
-        let missing = self.upstream.lacking(&target);
+        let missing = self.upstream.missing_values(&target);
         if !missing.is_empty() {
             let errors = missing
                 .iter()
@@ -62,7 +62,7 @@ impl Inner {
 
     /// The keys that `config`, with the file's defaults, lacks and without which an integration can make no call.
     pub(crate) fn lacking_config(&self, provider: &Provider, config: &Config) -> Vec<String> {
-        if self.upstream.has_own_base_url(&provider.name) {
+        if self.upstream.overrides_base_url(&provider.name) {
             return Vec::new();
         }
         provider.lacking_integration_config(config)
@@ -78,7 +78,7 @@ impl Inner {
             }
             Health::Refused(VerifyError::Check { message })
             | Health::Unknown(VerifyError::Check { message }) => (message, None, None),
-            Health::Refused(VerifyError::Call(error)) | Health::Unknown(VerifyError::Call(error)) => {
+            Health::Refused(VerifyError::Request(error)) | Health::Unknown(VerifyError::Request(error)) => {
                 let what = format!("{name} could not check the credentials");
                 return Err(untried(&what, target, &error));
             }
@@ -130,7 +130,7 @@ fn missing_value(provider: &Provider, hole: &str, config_at: &[&str]) -> FieldEr
 /// What somebody who connects must know of a failed verification.
 fn refusal(target: &Target, error: VerifyError, config_at: &[&str]) -> GatewayError {
     let name = &target.provider.display_name;
-    if let VerifyError::Call(CallError::Template(RenderError::Unfit { hole, rule })) = &error
+    if let VerifyError::Request(RequestError::Template(RenderError::Unfit { hole, rule })) = &error
         && let Some(name) = hole.strip_prefix("connectionConfig.")
     {
         let path = config_at.iter().copied().chain([name]).map(str::to_owned);
@@ -151,7 +151,7 @@ fn refusal(target: &Target, error: VerifyError, config_at: &[&str]) -> GatewayEr
             code: None,
             status: None,
         },
-        VerifyError::Call(error) => {
+        VerifyError::Request(error) => {
             let what = format!("{name} could not check the credentials, and nothing was stored");
             untried(&what, target, &error)
         }
@@ -160,7 +160,7 @@ fn refusal(target: &Target, error: VerifyError, config_at: &[&str]) -> GatewayEr
 
 /// What somebody must know of a verification that came to no answer. What time does not mend lies in what was given: an address
 /// that may not be called, a value that no header can hold.
-fn untried(what: &str, target: &Target, error: &CallError) -> GatewayError {
+fn untried(what: &str, target: &Target, error: &RequestError) -> GatewayError {
     if error.is_transient() {
         return GatewayError::ProviderUnavailable {
             message: format!("{what}: {error}. Try again later."),

@@ -11,7 +11,7 @@ use serde_json::{Value as Json, json};
 use store::environments;
 use store::integrations::{self, NewIntegration};
 use testkit::{AppBuilder, Dialect, Reply, TestApp, TestContext, on_both_databases};
-use upstream::{Call, HeaderValue, Method};
+use upstream::{HeaderValue, Method, Request as Call};
 use wiremock::matchers::{any, path_regex};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
@@ -74,7 +74,7 @@ impl Setup {
         });
         let gateway = self.app.gateway();
         let target = gateway.target(&found.await.unwrap()).await.unwrap();
-        gateway.upstream().call(&target, call).await.unwrap();
+        gateway.upstream().fetch(&target, call).await.unwrap();
         self.last().await
     }
 

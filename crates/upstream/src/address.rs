@@ -14,7 +14,7 @@ use hyper_util::client::legacy::connect::dns::Name;
 use tower_service::Service;
 use url::{Host, Url};
 
-use crate::CallError;
+use crate::error::RequestError;
 
 /// Whether an address lies in the public internet.
 pub(crate) fn is_public(address: IpAddr) -> bool {
@@ -57,7 +57,7 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
 
 /// Refuses a host that is a number of a non-public address, a name without a dot, which only a private network knows (and which
 /// provider files use as a placeholder), and plain http.
-pub(crate) fn check_url(url: &Url) -> Result<(), CallError> {
+pub(crate) fn check_url(url: &Url) -> Result<(), RequestError> {
     let host = url.host_str().unwrap_or_default().to_owned();
     let public = match url.host() {
         Some(Host::Ipv4(address)) => is_public(address.into()),
@@ -66,9 +66,9 @@ pub(crate) fn check_url(url: &Url) -> Result<(), CallError> {
         None => true,
     };
     match (public, url.scheme()) {
-        (false, _) => Err(CallError::AddressRefused { host }),
+        (false, _) => Err(RequestError::AddressRefused { host }),
         (true, "https") => Ok(()),
-        (true, _) => Err(CallError::PlainHttp { host }),
+        (true, _) => Err(RequestError::PlainHttp { host }),
     }
 }
 
@@ -136,7 +136,7 @@ mod tests {
     #[case::private_b_end("172.31.255.255")]
     #[case::protocol("192.0.0.8")]
     #[case::documentation_1("192.0.2.1")]
-    #[case::relay("192.88.99.1")]
+    #[case::proxy("192.88.99.1")]
     #[case::private_c("192.168.1.1")]
     #[case::benchmark("198.19.0.1")]
     #[case::documentation_2("198.51.100.7")]
@@ -195,7 +195,7 @@ mod tests {
     fn a_private_address_is_refused_however_it_is_written(#[case] url: &str) {
         let refused = check_url(&url.parse().unwrap());
         assert!(
-            matches!(refused, Err(CallError::AddressRefused { .. })),
+            matches!(refused, Err(RequestError::AddressRefused { .. })),
             "{refused:?}"
         );
     }
@@ -204,7 +204,7 @@ mod tests {
     fn plain_http_is_refused_and_https_to_a_name_is_not() {
         assert!(matches!(
             check_url(&"http://example.com/".parse().unwrap()),
-            Err(CallError::PlainHttp { .. })
+            Err(RequestError::PlainHttp { .. })
         ));
         check_url(&"https://example.com/".parse().unwrap()).unwrap();
     }

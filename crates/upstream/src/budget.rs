@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use domain::ConnectionId;
 use tokio::sync::oneshot;
 
-use crate::Urgency;
+use crate::target::Priority;
 
 /// The bytes that each body takes before its request is sent: as much as an error's body may have.
 pub(crate) const FIRST_BYTES: usize = 64 << 10;
@@ -41,10 +41,10 @@ impl BodyBudget {
     }
 
     /// Waits until a body may begin. Drop the future to give up.
-    pub(crate) async fn begin(&self, urgency: Urgency, connection: Option<ConnectionId>) -> BodyPermit {
-        let pool = match urgency {
-            Urgency::Interactive => &self.interactive,
-            Urgency::Background => &self.background,
+    pub(crate) async fn begin(&self, priority: Priority, connection: Option<ConnectionId>) -> BodyPermit {
+        let pool = match priority {
+            Priority::Interactive => &self.interactive,
+            Priority::Background => &self.background,
         };
         let mut held = pool.ticket(connection);
         held.grow(FIRST_BYTES).await;

@@ -1,26 +1,32 @@
-//! Making calls: attempts, verdicts and waits.
+//! The client for providers: sends requests and reads their responses to the end.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{Clock, Timestamp};
+use domain::Clock;
 use registry::Verification;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 
+use crate::action::{FailedRequest, QuotedResponse};
+use crate::backoff::Backoff;
 use crate::budget::BodyBudget;
-use crate::context::Moment;
-use crate::gate::{Crowded, Gates, Place};
-use crate::provider_error::without_secrets;
-use crate::reading::Bounds;
-use crate::request::Prepared;
+use crate::context::RequestTime;
+use crate::driver::{Attempt, Bounds, Driver};
+use crate::error::{ProviderError, RequestError, UpstreamError};
+use crate::json;
+use crate::limiter::Limiters;
+use crate::options::UpstreamOptions;
+use crate::outcome::{Retry, RetryRule};
+use crate::prepare::{PreparedRequest, prepare};
+use crate::read_body::ReadBounds;
+use crate::redact::MAX_LINE;
+use crate::request::Request;
+use crate::response::Response;
+use crate::target::Target;
 use crate::transport::Transport;
-use crate::{
-    Answer, Call, CallError, ProviderError, Quoted, Refusal, Target, UpstreamError, UpstreamOptions, json,
-    retry,
-};
 
-/// Calls providers. Cheap to clone; clones share connections and limits.
+/// Sends requests to providers. Cheap to clone; clones share connections and limits.
 #[derive(Debug, Clone)]
 pub struct Upstream(Arc<Inner>);
 
@@ -29,41 +35,45 @@ struct Inner {
     options: UpstreamOptions,
     clock: Clock,
     transport: Transport,
-    gates: Gates,
+    driver: Driver,
     budget: BodyBudget,
 }
 
-/// How hard to try, and how much to read.
-pub(crate) struct Effort<'a> {
+/// How a request is sent whose response is read to its end.
+pub(crate) struct Mode<'a> {
     pub(crate) max_attempts: u32,
     /// Bytes of the body of a success.
     pub(crate) max_body: usize,
-    /// Whether credentials are tried: then a refusal is the answer, and not repeated.
-    pub(crate) tries_credentials: bool,
+    /// Whether the request checks credentials: then a refusal is the result, and not retried.
+    pub(crate) checks_credentials: bool,
     /// Brings a server and headers of its own.
     pub(crate) verification: Option<&'a Verification>,
 }
 
-/// How a call ended that did not succeed.
+/// A request that did not succeed.
 pub(crate) struct Failure {
-    pub(crate) error: CallError,
-    /// The provider's answer, if there is one.
-    answer: Option<Box<Answer>>,
-    repeat: bool,
+    pub(crate) error: RequestError,
+    /// The provider's response, if there is one.
+    response: Option<Box<Response>>,
 }
 
-impl From<CallError> for Failure {
-    fn from(error: CallError) -> Self {
+impl From<RequestError> for Failure {
+    fn from(error: RequestError) -> Self {
         Self {
             error,
-            answer: None,
-            repeat: false,
+            response: None,
         }
     }
 }
 
+impl From<Failure> for RequestError {
+    fn from(failure: Failure) -> Self {
+        failure.error
+    }
+}
+
 impl Upstream {
-    /// A client by `options`; `clock` is asked how far away a date in a header is.
+    /// Makes a client; `clock` tells how far away a date in a header is.
     pub fn new(options: UpstreamOptions, clock: Clock) -> Result<Self, UpstreamError> {
         for (provider, url) in &options.base_urls {
             if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
@@ -72,169 +82,180 @@ impl Upstream {
                 });
             }
         }
-        let transport = Transport::new(options.allow_private_addresses, options.connect_timeout)?;
-        let budget = BodyBudget::new(options.memory);
         Ok(Self(Arc::new(Inner {
-            options,
             clock,
-            transport,
-            gates: Gates::default(),
-            budget,
+            transport: Transport::new(options.allow_private_addresses, options.connect_timeout)?,
+            driver: Driver {
+                limiters: Limiters::default(),
+                backoff: Backoff {
+                    first: options.base_backoff,
+                    longest: options.max_backoff,
+                },
+                max_wait: options.max_wait,
+            },
+            budget: BodyBudget::new(options.memory),
+            options,
         })))
     }
 
-    /// Makes a call: the 2xx answer, or the error of the last attempt.
-    pub async fn call(&self, target: &Target, call: Call) -> Result<Answer, CallError> {
-        self.run(target, &call, &self.usual(), Ok)
-            .await
-            .map_err(|failure| failure.error)
+    /// Sends a request for JSON that the caller reads, and returns the 2xx response, or the error of the last attempt. A success with
+    /// HTML in it, from something in front of the provider, is a failed attempt.
+    pub async fn fetch(&self, target: &Target, request: Request) -> Result<Response, RequestError> {
+        let mode = self.usual_mode();
+        Ok(self
+            .send(target, &request, &mode, Response::without_markup)
+            .await?)
     }
 
-    /// As [`Upstream::call`], for JSON that the caller reads: a success with HTML in it, from something that stands before the
-    /// provider, counts as a failed attempt.
-    pub async fn fetch(&self, target: &Target, call: Call) -> Result<Answer, CallError> {
-        self.run(target, &call, &self.usual(), Answer::without_markup)
+    /// Sends the request of an action, and returns the 2xx response if it is understood, or why not, with the provider's own response.
+    /// `output_expected` tells that the provider's file reads something from the response.
+    pub async fn send_action(
+        &self,
+        target: &Target,
+        request: Request,
+        output_expected: bool,
+    ) -> Result<Response, FailedRequest> {
+        let accept = |response: Response| response.understood(output_expected);
+        self.send(target, &request, &self.usual_mode(), accept)
             .await
-            .map_err(|failure| failure.error)
-    }
-
-    /// Makes the request of an action: the 2xx answer if it is understood, or why not, with the provider's own answer for the
-    /// caller. `output_expected` tells that the provider's file reads something from the answer.
-    pub async fn carry(&self, target: &Target, call: Call, output_expected: bool) -> Result<Answer, Refusal> {
-        let read = |answer: Answer| answer.understood(output_expected);
-        self.run(target, &call, &self.usual(), read)
-            .await
-            .map_err(|failure| Refusal {
-                answer: failure.answer.map(|answer| Quoted::read(target, &answer)),
+            .map_err(|failure| FailedRequest {
+                response: failure
+                    .response
+                    .map(|response| QuotedResponse::read(target, &response)),
                 error: failure.error,
             })
-    }
-
-    /// Now, for the holes of a call.
-    pub(crate) fn moment(&self) -> Moment {
-        Moment::new(self.0.clock.now())
     }
 
     pub(crate) fn options(&self) -> &UpstreamOptions {
         &self.0.options
     }
 
-    fn usual(&self) -> Effort<'static> {
-        Effort {
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    pub(crate) fn driver(&self) -> &Driver {
+        &self.0.driver
+    }
+
+    pub(crate) fn transport(&self) -> &Transport {
+        &self.0.transport
+    }
+
+    /// The time of a request that is made now.
+    pub(crate) fn request_time(&self) -> RequestTime {
+        RequestTime::new(self.0.clock.now())
+    }
+
+    fn usual_mode(&self) -> Mode<'static> {
+        Mode {
             max_attempts: self.options().max_attempts,
             max_body: self.options().max_body,
-            tries_credentials: false,
+            checks_credentials: false,
             verification: None,
         }
     }
 
-    /// The attempts of one call, until `accept` takes an answer of 2xx or there is no sense in another.
-    pub(crate) async fn run<T>(
+    /// Sends a request until `accept` takes a 2xx response, or another attempt makes no sense.
+    pub(crate) async fn send<T>(
         &self,
         target: &Target,
-        call: &Call,
-        effort: &Effort<'_>,
-        accept: impl Fn(Answer) -> Result<T, CallError>,
+        request: &Request,
+        mode: &Mode<'_>,
+        accept: impl Fn(Response) -> Result<T, RequestError>,
     ) -> Result<T, Failure> {
         let deadline = Instant::now() + self.options().deadline;
-        let base = effort.verification.and_then(|own| own.base_url.as_ref());
-        let headers = effort.verification.map_or(&[][..], |own| &own.headers);
-        let mut prepared = self.prepare(target, call, base, headers)?;
+        let base = mode.verification.and_then(|own| own.base_url.as_ref());
+        let headers = mode.verification.map_or(&[][..], |own| &own.headers);
+        let time = self.request_time();
+        let mut prepared = prepare(self.options(), target, request, &time, base, headers)?;
         prepared.accept_codings();
-        let mut place = self.enter(target, deadline, 0).await?;
-
-        let mut was_unauthorized = false;
-        let mut attempt = 1;
-        loop {
-            let outcome = self
-                .attempt(target, call, &prepared, &place, effort, deadline, attempt)
-                .await;
-            let failure = match outcome {
-                Ok(answer) if answer.succeeded() && !is_error(target, &answer) => match accept(answer) {
-                    Ok(value) => return Ok(value),
-                    Err(error) => Failure {
-                        repeat: call.idempotent && error.is_transient(),
-                        ..error.into()
-                    },
-                },
-                Ok(answer) => {
-                    // A correct key meets a 401 now and then, so only the second one counts.
-                    let first_401 = answer.status == 401 && !std::mem::replace(&mut was_unauthorized, true);
-                    let first_401 = first_401 && (call.idempotent || !answer.carried_out);
-                    let is_refusal = matches!(answer.status, 401 | 403);
-                    let failure = self.refused(target, call, answer);
-                    let limited = failure.error.provider().is_some_and(|told| told.rate_limited);
-                    let ends = effort.tries_credentials && is_refusal && !limited;
-                    Failure {
-                        repeat: (failure.repeat || first_401) && !ends,
-                        ..failure
-                    }
-                }
-                Err(error) => Failure {
-                    repeat: repeats_error(&error, call.idempotent),
-                    ..error.into()
-                },
+        let rule = RetryRule {
+            rules: &target.provider.retry,
+            idempotent: request.idempotent,
+            retry_on: &[],
+            checks_credentials: mode.checks_credentials,
+        };
+        let bounds = Bounds {
+            deadline,
+            permit_by: deadline,
+            max_attempts: mode.max_attempts,
+        };
+        let (prepared, rule, accept) = (&prepared, &rule, &accept);
+        let attempt = |number| async move {
+            let exchanged = self.exchange(target, prepared, mode, deadline, number).await;
+            let accepted = match exchanged {
+                Ok(response) if response.succeeded() && !is_error(target, &response) => accept(response),
+                Ok(response) => return self.refused(target, rule, response),
+                Err(error) => Err(error),
             };
-            if !failure.repeat || attempt >= effort.max_attempts {
-                return Err(failure);
+            match accepted {
+                Ok(value) => Attempt {
+                    result: Ok(value),
+                    retry: Retry::No,
+                    retry_after: None,
+                },
+                Err(error) => Attempt {
+                    retry: rule.after_error(&error),
+                    retry_after: error.retry_after(),
+                    result: Err(error.into()),
+                },
             }
-            let wait = self.wait(attempt, failure.error.retry_after(), deadline);
-            let wait = wait.or_give_up(attempt, failure)?;
-            place = self.pause(target, place, &wait, deadline, attempt).await?;
-            attempt += 1;
-        }
+        };
+        let finished = self.driver().run(target, &bounds, attempt).await?;
+        finished.result.map_err(|failure: Failure| {
+            if !finished.out_of_time {
+                return failure;
+            }
+            let last = Box::new(failure.error);
+            let error = RequestError::DeadlineExceeded {
+                attempts: finished.attempts,
+                last,
+            };
+            Failure { error, ..failure }
+        })
     }
 
-    /// What becomes of an answer that is not 2xx.
-    fn refused(&self, target: &Target, call: &Call, answer: Answer) -> Failure {
-        let rules = &target.provider.retry;
-        let error = ProviderError::read(target, &answer, self.now());
-        if let Some(asked) = error.retry_after.filter(|_| error.rate_limited) {
-            self.rest(target, asked.get());
-        }
-        Failure {
-            error: error.into(),
-            repeat: (call.idempotent || !answer.carried_out)
-                && retry::repeats(rules, answer.status, &answer.headers, call.idempotent),
-            answer: Some(Box::new(answer)),
-        }
-    }
-
-    /// A place for the call, by the time of the call as a whole.
-    pub(crate) async fn enter(
+    /// What follows a response that is not a success.
+    fn refused<T>(
         &self,
         target: &Target,
-        deadline: Instant,
-        attempts: u32,
-    ) -> Result<Place, CallError> {
-        let entered = self.0.gates.enter(target, deadline).await;
-        entered.map_err(|crowded| crowded.at_the_deadline(attempts))
+        rule: &RetryRule<'_>,
+        response: Response,
+    ) -> Attempt<Result<T, Failure>> {
+        let error = ProviderError::read(target, &response, self.clock().now());
+        let wait = error.retry_after.map(crate::RetryAfter::get);
+        if let Some(wait) = wait.filter(|_| error.rate_limited) {
+            self.driver().pause_connection(target, wait);
+        }
+        Attempt {
+            retry: rule.after_response(response.status, &response.headers, response.carried_out),
+            retry_after: wait,
+            result: Err(Failure {
+                error: error.into(),
+                response: Some(Box::new(response)),
+            }),
+        }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "all of them describe one attempt")]
-    async fn attempt(
+    /// One attempt: sends the request and reads the response to its end.
+    async fn exchange(
         &self,
         target: &Target,
-        call: &Call,
-        prepared: &Prepared,
-        place: &Place,
-        effort: &Effort<'_>,
+        prepared: &PreparedRequest,
+        mode: &Mode<'_>,
         deadline: Instant,
         attempt: u32,
-    ) -> Result<Answer, CallError> {
-        place
-            .pace(deadline)
-            .await
-            .map_err(|crowded| crowded.at_the_deadline(attempt - 1))?;
-        // After the pace: a request that waits for its turn holds no memory.
-        let begin = self.0.budget.begin(target.urgency, target.connection);
+    ) -> Result<Response, RequestError> {
+        // Not before the rate allows the request: while it waits for that, it needs no memory.
+        let begin = self.0.budget.begin(target.priority, target.connection);
         let permit = timeout_at(deadline, begin)
             .await
-            .map_err(|_| CallError::NoMemory { sent: false })?;
+            .map_err(|_| RequestError::NoMemory { sent: false })?;
         let started = Instant::now();
-        let bounds = Bounds {
-            body: effort.max_body,
-            advice: if effort.tries_credentials {
+        let bounds = ReadBounds {
+            body: mode.max_body,
+            advice: if mode.checks_credentials {
                 "let proxy.verification of the provider's file name an endpoint with a smaller one"
             } else {
                 "ask for less of it, such as smaller pages, or raise upstream.max_body_mb"
@@ -243,138 +264,48 @@ impl Upstream {
             deadline,
         };
         let trusted = self.options().base_urls.get(&target.provider.name);
-        let transport = &self.0.transport;
-        let result = transport.send(prepared, trusted, attempt, &bounds, permit).await;
-        let result = result.map_err(|error| error.without_secrets(target));
-        debug!(
-            provider = %target.provider.name,
-            http.method = %call.method,
-            http.host = prepared.url.host_str(),
-            http.path = without_secrets(target, &shape(prepared.url.path())),
-            http.status = result.as_ref().ok().map(|answer| answer.status),
-            attempt,
-            duration_ms = started.elapsed().as_secs_f64() * 1000.0,
-            "called a provider",
-        );
+        let sent = self
+            .transport()
+            .send(prepared, trusted, attempt, &bounds, permit)
+            .await;
+        let result = sent.map_err(|error| error.without_secrets(target));
+        let status = result.as_ref().ok().map(|response| response.status);
+        log_attempt(target, prepared, attempt, status, started.elapsed());
         result
     }
-
-    /// Waits for the next attempt. A wait that the provider asked for is one for all calls of the connection, so the place serves
-    /// others meanwhile; else the call keeps it, so that pressure falls.
-    pub(crate) async fn pause(
-        &self,
-        target: &Target,
-        place: Place,
-        wait: &Pause,
-        deadline: Instant,
-        attempts: u32,
-    ) -> Result<Place, CallError> {
-        if !wait.asked {
-            sleep(wait.time).await;
-            return Ok(place);
-        }
-        drop(place);
-        sleep(wait.time).await;
-        self.enter(target, deadline, attempts).await
-    }
-
-    pub(crate) fn wait(&self, attempt: u32, asked: Option<Duration>, deadline: Instant) -> Wait {
-        let options = self.options();
-        let left = deadline.saturating_duration_since(Instant::now());
-        match asked.filter(|asked| !asked.is_zero()) {
-            Some(asked) if asked > options.max_wait || asked >= left => Wait::TooLong,
-            // Calls that were told the same moment do not all come back at it.
-            Some(asked) => Wait::For(Pause {
-                time: left.min(asked + retry::backoff(options.base_backoff, options.max_backoff, 1)),
-                asked: true,
-            }),
-            None => {
-                let time = retry::backoff(options.base_backoff, options.max_backoff, attempt);
-                if time < left {
-                    Wait::For(Pause { time, asked: false })
-                } else {
-                    Wait::NoTimeLeft
-                }
-            }
-        }
-    }
-
-    /// The provider asked the connection to wait: all its calls know, as long as a call may wait. Who asks for more is asked again
-    /// then, since a mistake in a header must not close a connection for days.
-    pub(crate) fn rest(&self, target: &Target, asked: Duration) {
-        self.0.gates.rest(target, asked.min(self.options().max_wait));
-    }
-
-    pub(crate) fn now(&self) -> Timestamp {
-        self.0.clock.now()
-    }
-
-    pub(crate) fn gates(&self) -> &Gates {
-        &self.0.gates
-    }
-
-    pub(crate) fn transport(&self) -> &Transport {
-        &self.0.transport
-    }
 }
 
-impl Crowded {
-    fn at_the_deadline(self, attempts: u32) -> CallError {
-        CallError::DeadlineExceeded {
-            attempts,
-            last: Box::new(self.into()),
-        }
-    }
+/// Logs an attempt, without values that may be secret or personal.
+pub(crate) fn log_attempt(
+    target: &Target,
+    prepared: &PreparedRequest,
+    attempt: u32,
+    status: Option<u16>,
+    took: Duration,
+) {
+    debug!(
+        provider = %target.provider.name,
+        http.method = %prepared.method,
+        http.host = prepared.url.host_str(),
+        http.path = target.redacted_line(&shape(prepared.url.path()), MAX_LINE),
+        http.status = status,
+        attempt,
+        duration_ms = took.as_secs_f64() * 1000.0,
+        "sent a request to a provider",
+    );
 }
 
-impl From<Crowded> for CallError {
-    fn from(crowded: Crowded) -> Self {
-        Self::Crowded {
-            retry_after: crowded.retry_after,
-        }
-    }
-}
-
-/// The wait between two attempts.
-pub(crate) struct Pause {
-    time: Duration,
-    /// Whether the provider asked for it.
-    asked: bool,
-}
-
-/// What is to be done before the next attempt.
-pub(crate) enum Wait {
-    For(Pause),
-    /// The provider asks for more than is allowed within a call.
-    TooLong,
-    NoTimeLeft,
-}
-
-impl Wait {
-    fn or_give_up(self, attempts: u32, failure: Failure) -> Result<Pause, Failure> {
-        match self {
-            Self::For(pause) => Ok(pause),
-            Self::TooLong => Err(failure),
-            Self::NoTimeLeft => {
-                let last = Box::new(failure.error);
-                let error = CallError::DeadlineExceeded { attempts, last };
-                Err(Failure { error, ..failure })
-            }
-        }
-    }
-}
-
-/// Whether a success holds an error, by the rule of the provider's file.
-fn is_error(target: &Target, answer: &Answer) -> bool {
+/// Whether a success holds an error in its body, by the rule of the provider's file.
+fn is_error(target: &Target, response: &Response) -> bool {
     let rule = target.provider.errors.in_body.as_ref();
     rule.is_some_and(|rule| {
-        let found = json::find(&answer.body, &rule.path).ok().flatten();
+        let found = json::find(&response.body, &rule.path).ok().flatten();
         found.is_some_and(|value| rule.says_error(value.get()))
     })
 }
 
-impl CallError {
-    /// The error without the connection's secrets, should an address that it shows hold one.
+impl RequestError {
+    /// Returns the error without the connection's secrets, should an address in it hold one.
     fn without_secrets(self, target: &Target) -> Self {
         match self {
             Self::Moved {
@@ -391,17 +322,8 @@ impl CallError {
     }
 }
 
-/// A call that never reached the provider may be repeated whatever it is; one that broke under way only if that does no harm.
-pub(crate) fn repeats_error(error: &CallError, idempotent: bool) -> bool {
-    match error {
-        CallError::Unreachable { .. } => true,
-        CallError::Broken { .. } | CallError::TimedOut { .. } | CallError::Undecodable { .. } => idempotent,
-        _ => false,
-    }
-}
-
-/// A path for the log: what looks like an id, a number of somebody or a value is left out.
-pub(crate) fn shape(path: &str) -> String {
+/// Returns a path for the log: `*` stands for segments that look like an id, a phone number or a value.
+fn shape(path: &str) -> String {
     let private = |segment: &str| {
         let digits = segment.chars().filter(char::is_ascii_digit).count();
         segment.len() > 24 || digits > 8 || segment.contains(['%', '+', '@'])

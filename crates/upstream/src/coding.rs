@@ -1,4 +1,4 @@
-//! Content codings of responses (RFC 9110, 8.4): which one we ask for, and how they are taken off while a body is read.
+//! Content codings of responses (RFC 9110, 8.4): which one is accepted, and how bodies are decoded while they are read.
 
 mod zstd;
 
@@ -14,10 +14,10 @@ use hyper::body::Incoming;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, BufReader};
 use tokio_util::io::{ReaderStream, StreamReader};
 
-/// What we ask for: every server knows it, and its decoder needs the least memory.
+/// The coding that requests accept: every server knows it, and its decoder needs the least memory.
 pub(crate) const ACCEPTED: HeaderValue = HeaderValue::from_static("gzip");
 
-/// More codings in a row than this are refused: each one costs a decoder.
+/// The most codings in a row that are decoded: each one costs a decoder.
 const MOST_CODINGS: usize = 3;
 
 /// One content coding.
@@ -29,11 +29,11 @@ pub(crate) enum Coding {
     Zstd,
 }
 
-/// A content coding that cannot be taken off, in the response's own words, cut short.
+/// The name of an unknown content coding, cut short.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct UnknownCoding(pub(crate) String);
 
-/// The codings of a body in the order in which they were applied. Their names are case-insensitive, and several headers count as
+/// Returns the codings of a body in the order in which they were applied. Their names are case-insensitive, and several headers count as
 /// one list.
 pub(crate) fn codings(headers: &HeaderMap) -> Result<Vec<Coding>, UnknownCoding> {
     /// Characters of an unknown coding that are shown.
@@ -59,7 +59,7 @@ pub(crate) fn codings(headers: &HeaderMap) -> Result<Vec<Coding>, UnknownCoding>
 }
 
 /// The parts of a body, decoded while they are read.
-pub(crate) enum Parts {
+pub(crate) enum BodyParts {
     /// Not coded.
     Plain(Incoming),
     Decoded(Decoded),
@@ -82,7 +82,7 @@ pub(crate) enum PartError {
     Coding(io::Error),
 }
 
-impl Parts {
+impl BodyParts {
     pub(crate) fn new(body: Incoming, codings: Vec<Coding>) -> Self {
         if codings.is_empty() {
             return Self::Plain(body);
@@ -92,7 +92,7 @@ impl Parts {
         Self::Decoded(Decoded::NotBegun { source, codings })
     }
 
-    /// The next part, `None` at the end.
+    /// Returns the next part, `None` at the end.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, PartError> {
         match self {
             Self::Plain(body) => next_data(body).await.map_err(PartError::Transport),
@@ -101,7 +101,7 @@ impl Parts {
     }
 }
 
-/// The next data of a body. What stands behind a chunked body, its trailers, is left out.
+/// Returns the next data of a body, without the trailers.
 async fn next_data(body: &mut Incoming) -> hyper::Result<Option<Bytes>> {
     while let Some(frame) = body.frame().await {
         if let Ok(data) = frame?.into_data() {
@@ -155,7 +155,7 @@ fn buffered(decoder: impl AsyncRead + Send + 'static) -> Source {
     Box::pin(BufReader::new(decoder))
 }
 
-/// The connection's own error is carried through the decoders as it is; any other is the decoder's.
+/// An error of the connection passes through the decoders as it is; any other is a decoder's.
 fn part_error(error: io::Error) -> PartError {
     match error.downcast::<hyper::Error>() {
         Ok(error) => PartError::Transport(error),

@@ -1,4 +1,4 @@
-//! What a call knows of itself: the time, a random text, and what it is about.
+//! The values of placeholders that come from the request itself: its time, a random text, its method, address and body.
 
 use domain::Timestamp;
 use percent_encoding::utf8_percent_encode;
@@ -6,17 +6,19 @@ use registry::now_value;
 use serde_json::Value;
 use url::Url;
 
-use crate::body::{NOT_UNRESERVED, is_form};
-use crate::{Call, Variables, json};
+use crate::json;
+use crate::request::Request;
+use crate::request_body::{NOT_UNRESERVED, is_form};
+use crate::target::Variables;
 
-/// When a call is made. Its values are the same wherever the file asks for them, as a nonce and its hash must be.
+/// The time and the random text of a request. They are the same wherever the file uses them, as a nonce and its hash must be.
 #[derive(Debug)]
-pub(crate) struct Moment {
+pub(crate) struct RequestTime {
     now: Timestamp,
     random: String,
 }
 
-impl Moment {
+impl RequestTime {
     pub(crate) fn new(now: Timestamp) -> Self {
         Self {
             now,
@@ -24,7 +26,7 @@ impl Moment {
         }
     }
 
-    /// The value of `now…`, `random` or a hole that the connection fills.
+    /// Returns the value of `now…`, `random` or a placeholder of the connection.
     pub(crate) fn lookup(&self, variables: &Variables, name: &str) -> Option<String> {
         if name == "random" {
             return Some(self.random.clone());
@@ -33,22 +35,22 @@ impl Moment {
     }
 }
 
-/// A call whose address is made, for the holes of its headers, parameters and body.
+/// A request whose address is made, for the placeholders of its headers, parameters and body.
 pub(crate) struct Context<'a> {
-    pub(crate) moment: &'a Moment,
+    pub(crate) time: &'a RequestTime,
     pub(crate) variables: &'a Variables,
-    pub(crate) call: &'a Call,
+    pub(crate) request: &'a Request,
     pub(crate) url: &'a Url,
 }
 
 impl Context<'_> {
-    /// `endpoint` is the path below the provider's server, `path` that of the whole address; `params` and `bodyCanonicalParams` are
+    /// Returns the value of a placeholder. `endpoint` is the path below the provider's server, `path` that of the whole address; `params` and `bodyCanonicalParams` are
     /// the parameters of the address and of the body, sorted and percent-encoded.
     pub(crate) fn lookup(&self, name: &str) -> Option<String> {
         let url = self.url;
         match name {
-            "method" => Some(self.call.method.to_string()),
-            "endpoint" => self.call.path.split('?').next().map(str::to_owned),
+            "method" => Some(self.request.method.to_string()),
+            "endpoint" => self.request.path.split('?').next().map(str::to_owned),
             "path" => Some(url.path().to_owned()),
             "host" => url.host_str().map(|host| match url.port() {
                 Some(port) => format!("{host}:{port}"),
@@ -56,14 +58,14 @@ impl Context<'_> {
             }),
             "params" => Some(canonical(url.query_pairs().into_owned().collect())),
             "bodyCanonicalParams" => Some(canonical(self.body_pairs())),
-            _ => self.moment.lookup(self.variables, name),
+            _ => self.time.lookup(self.variables, name),
         }
     }
 
-    /// The fields of a form, or the plain ones of a JSON object.
+    /// Returns the fields of a form, or the plain ones of a JSON object.
     fn body_pairs(&self) -> Vec<(String, String)> {
-        let body = self.call.body.as_deref().unwrap_or_default();
-        if is_form(&self.call.headers) || is_form(&self.call.defaults) {
+        let body = self.request.body.as_deref().unwrap_or_default();
+        if is_form(&self.request.headers) || is_form(&self.request.defaults) {
             return url::form_urlencoded::parse(body).into_owned().collect();
         }
         match serde_json::from_slice(body) {

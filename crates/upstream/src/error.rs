@@ -6,11 +6,12 @@ use std::time::Duration;
 use registry::{MAX_RENDERED, RenderError};
 use url::Url;
 
-use crate::{Instead, ProviderError, RetryAfter, UploadError};
+use crate::retry_after::RetryAfter;
+use crate::upload::UploadError;
 
 /// Why a call failed. Holds no secret and no body.
 #[derive(Debug, thiserror::Error)]
-pub enum CallError {
+pub enum RequestError {
     /// The host is, or resolves to, an address that is not public.
     #[error(
         "{host} is not a public address; to allow private ones, the operator sets upstream.allow_private_addresses \
@@ -53,7 +54,7 @@ pub enum CallError {
     },
     /// The caller stopped reading the answer, and the place that it held went to another call.
     #[error("the answer of {host} was not read in time")]
-    NotTaken {
+    NotRead {
         /// The host.
         host: String,
     },
@@ -67,11 +68,11 @@ pub enum CallError {
         attempts: u32,
         /// How the last attempt failed.
         #[source]
-        last: Box<CallError>,
+        last: Box<RequestError>,
     },
     /// No place became free under the limits of the connection and the provider, or the provider asked to wait longer.
     #[error("other calls took all that the provider's limits give; try again in {} s", retry_after.as_secs().max(1))]
-    Crowded {
+    RateLimited {
         /// When it may be worth another try.
         retry_after: Duration,
     },
@@ -171,12 +172,12 @@ pub enum CallError {
     #[error(transparent)]
     Provider(#[from] ProviderError),
     /// Success, and yet no JSON.
-    #[error("the provider answered {status} with {instead} where JSON was expected")]
+    #[error("the provider answered {status} with {found} where JSON was expected")]
     NotJson {
         /// The HTTP status.
         status: u16,
         /// What the body is.
-        instead: Instead,
+        found: UnexpectedBody,
     },
     /// A next-page link, or a redirect of a body, that leads away from the provider.
     #[error("the provider points to {host}, which is none of its own servers")]
@@ -191,10 +192,10 @@ pub enum CallError {
         limit: u32,
     },
     /// A page names its next page in a way that the provider's file does not expect.
-    #[error("the address or token of the next page cannot be read: {place} is {found}")]
+    #[error("the address or token of the next page cannot be read: {at} is {found}")]
     BadNext {
-        /// Where it should stand.
-        place: String,
+        /// Where it was expected.
+        at: String,
         /// What stands there.
         found: &'static str,
     },
@@ -203,7 +204,7 @@ pub enum CallError {
     BadCursor,
 }
 
-impl From<RenderError> for CallError {
+impl From<RenderError> for RequestError {
     fn from(error: RenderError) -> Self {
         Self::Template(error)
     }
@@ -235,7 +236,7 @@ fn too_long() -> String {
     format!("makes a text that is longer than {MAX_RENDERED} bytes: give a shorter one")
 }
 
-impl CallError {
+impl RequestError {
     /// Names what an error of a template is about, if the text would be too long.
     pub(crate) fn within(part: impl FnOnce() -> String) -> impl FnOnce(RenderError) -> Self {
         move |error| match error {
@@ -256,44 +257,76 @@ impl CallError {
     /// How long to wait: what the provider asked for, or what its limits make of it.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Crowded { retry_after } => Some(*retry_after),
+            Self::RateLimited { retry_after } => Some(*retry_after),
             Self::DeadlineExceeded { last, .. } => last.retry_after(),
             _ => self.provider()?.retry_after.map(RetryAfter::get),
         }
     }
+}
 
-    /// Whether the same call may well succeed later without anybody changing anything.
-    pub fn is_transient(&self) -> bool {
-        match self {
-            Self::Unreachable { .. }
-            | Self::Broken { .. }
-            | Self::TimedOut { .. }
-            | Self::DeadlineExceeded { .. }
-            | Self::NoMemory { .. }
-            | Self::Undecodable { .. }
-            | Self::Crowded { .. } => true,
-            Self::NotJson { instead, .. } => matches!(instead, Instead::Markup | Instead::CutOff),
-            Self::Provider(error) => error.rate_limited || error.status >= 500,
-            Self::AddressRefused { .. }
-            | Self::PlainHttp { .. }
-            | Self::NotTaken { .. }
-            | Self::Upload(_)
-            | Self::TooLarge { .. }
-            | Self::UnknownCoding { .. }
-            | Self::Moved { .. }
-            | Self::Template(_)
-            | Self::TextTooLong { .. }
-            | Self::Integration { .. }
-            | Self::OverrideNotAllowed { .. }
-            | Self::BadUrl { .. }
-            | Self::UnknownServer(_)
-            | Self::BadHeader { .. }
-            | Self::ForeignLink { .. }
-            | Self::TooManyRedirects { .. }
-            | Self::BadNext { .. }
-            | Self::BadCursor => false,
-        }
+/// A response that is not a success, read by the rules of the provider's file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the provider answered {status}{}", self.details())]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, and several may hold for one response"
+)]
+pub struct ProviderError {
+    /// The HTTP status.
+    pub status: u16,
+    /// The provider's own code.
+    pub code: Option<String>,
+    /// The provider's words, cut short, without the connection's secrets should it echo them.
+    pub message: Option<String>,
+    /// What the provider's file tells people about this code.
+    pub hint: Option<String>,
+    /// The credentials are not good.
+    pub unauthorized: bool,
+    /// There is no such thing (any more).
+    pub not_found: bool,
+    /// Too many calls.
+    pub rate_limited: bool,
+    /// How long it asks to wait.
+    pub retry_after: Option<RetryAfter>,
+    /// Whether the call was carried out all the same, since a redirect made a GET of it, and that was refused.
+    pub(crate) carried_out: bool,
+}
+
+impl ProviderError {
+    /// Whether the provider denies access: 401, 403, or a code that its file lists as unauthorized. The credentials may still be
+    /// valid and lack a permission.
+    pub fn denies_access(&self) -> bool {
+        !self.rate_limited && (self.unauthorized || matches!(self.status, 401 | 403))
     }
+
+    fn details(&self) -> String {
+        let code = self.code.as_ref().map(|code| format!(" (code {code})"));
+        let message = self.message.as_ref().map(|message| format!(": {message}"));
+        code.unwrap_or_default() + &message.unwrap_or_default()
+    }
+}
+
+/// What a body is that is not the JSON expected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum UnexpectedBody {
+    /// An empty body.
+    #[error("nothing")]
+    Nothing,
+    /// HTML or XML, mostly from something in front of the provider.
+    #[error("HTML or XML")]
+    Markup,
+    /// The beginning of JSON.
+    #[error("JSON that is cut off")]
+    CutOff,
+    /// JSON of an unexpected shape.
+    #[error("JSON of another shape")]
+    OtherShape,
+    /// JSON of more values than are kept in memory at once.
+    #[error("JSON of more than 500000 values")]
+    TooManyValues,
+    /// Anything else.
+    #[error("something else")]
+    SomethingElse,
 }
 
 /// The host of an address, for a message: cut short, since an address may hold a host of any length.
@@ -334,7 +367,7 @@ pub enum VerifyError {
     },
     /// They could not be tried.
     #[error("the credentials could not be tried")]
-    Call(#[from] CallError),
+    Request(#[from] RequestError),
 }
 
 /// Why the HTTP client cannot be built.

@@ -31,8 +31,8 @@ pub(crate) fn is_bounded(text: &[u8]) -> bool {
     values <= MOST_VALUES
 }
 
-/// What stands at `path`, outermost name first; a number is a place in a list.
-pub(crate) fn at<'a, P: AsRef<str>>(value: &'a Value, path: &[P]) -> Option<&'a Value> {
+/// Returns the value at `path`, outermost name first; a number is an index of a list.
+pub fn at<'a, P: AsRef<str>>(value: &'a Value, path: &[P]) -> Option<&'a Value> {
     path.iter().try_fold(value, |value, name| match value {
         Value::Array(list) => name
             .as_ref()

@@ -1,53 +1,61 @@
-//! Every byte to a provider passes here: authorisation, address policy, limits, retries, redirects and paging.
+//! Sends all requests to providers: authorisation, address policy, limits, retries, redirects and pagination.
 //!
-//! Knows no database. `domain` and `registry` stand below it; the use cases and the worker above. The invariants: a credential is
-//! sent to the provider's own origins alone, an address that is not public is not connected to unless configuration allows it, and
-//! no error, log line or `Debug` of this crate holds a secret or a body.
+//! The crate knows no database. `domain` and `registry` are below it, the use cases and the worker above. Its invariants: a credential is
+//! sent to the provider's own origins only; an address that is not public is not connected to, unless the settings allow it; and no error,
+//! log line or `Debug` of this crate holds a secret or a body.
 
 mod action;
 mod address;
-mod answer;
-mod body;
+mod backoff;
 mod budget;
-mod call;
 mod client;
 mod coding;
 mod context;
+mod driver;
 mod error;
-mod gate;
 mod json;
+mod limiter;
 mod link_header;
 mod list_check;
 mod list_end;
 mod options;
+mod outcome;
 mod pagination;
+mod prepare;
 mod provider_error;
-mod reading;
+mod proxy;
+mod read_body;
+mod redact;
 mod redirect;
-mod relay;
 mod request;
-mod retry;
+mod request_body;
+mod response;
+mod retry_after;
+mod servers;
 mod target;
 mod transport;
+mod upload;
 mod verify;
 
 #[cfg(test)]
 mod tests;
 
-pub use action::{Quoted, Refusal, place};
-pub use answer::{Answer, Instead};
+pub use action::{FailedRequest, QuotedResponse};
+pub use backoff::Backoff;
 pub use budget::BodyPermit;
-pub use call::Call;
 pub use client::Upstream;
-pub use error::{CallError, UpstreamError, VerifyError, excerpt};
-pub use gate::Urgency;
+pub use error::{ProviderError, RequestError, UnexpectedBody, UpstreamError, VerifyError, excerpt};
 pub use http::header::{HeaderMap, HeaderName, HeaderValue};
 pub use http::{Method, StatusCode};
-pub use list_end::{Doubt, End, total};
+pub use json::at as json_at;
+pub use list_end::{Doubt, End, PageInfo, list_total};
 pub use options::UpstreamOptions;
-pub use pagination::{Next, PageSeen, first_page};
-pub use provider_error::ProviderError;
-pub use relay::{Relay, RelayBody, Relayed, RelayedBody, Upload, UploadError};
-pub use request::may_be_set;
-pub use retry::RetryAfter;
-pub use target::{Target, Variables};
+pub use outcome::{ErrorCode, Outcome, Verdict};
+pub use pagination::{Next, first_page};
+pub use prepare::may_set_header;
+pub use proxy::{ProxyRequest, ProxyResponse, ProxyResponseBody};
+pub use request::Request;
+pub use response::Response;
+pub use retry_after::RetryAfter;
+pub use target::{Priority, Target, Variables};
+pub use upload::{ProxyRequestBody, Upload, UploadError};

@@ -1,4 +1,4 @@
-//! Whether credentials may read the lists of syncs: one small request for each.
+//! Checks whether credentials may read the lists of syncs, by one small request for each.
 
 use std::sync::Arc;
 
@@ -8,8 +8,11 @@ use futures::stream;
 use registry::Sync;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::client::Effort;
-use crate::{Call, CallError, ProviderError, Target, Upstream, first_page};
+use crate::client::{Mode, Upstream};
+use crate::error::{ProviderError, RequestError};
+use crate::pagination::first_page;
+use crate::request::Request;
+use crate::target::Target;
 
 /// Requests of one check that are in flight at once.
 const PARALLEL: usize = 4;
@@ -25,8 +28,8 @@ impl Upstream {
     /// provider's file.
     ///
     /// The pages are as small as the file allows, a few requests run side by side under the provider's limits, and
-    /// [`crate::UpstreamOptions::list_check`] bounds them all together. A response that is no such refusal (a rate limit, an error of
-    /// the server, none in time) says nothing: that list is not returned.
+    /// [`crate::UpstreamOptions::list_check`] limits their time. A list is not returned if the response is no such refusal (a rate limit,
+    /// an error of the server, none in time).
     pub async fn refused_lists(&self, target: &Target) -> Vec<(SyncName, ProviderError)> {
         let time = self.options().list_check;
         if time.is_zero() {
@@ -36,13 +39,13 @@ impl Upstream {
         let limit = usize::try_from(target.provider.limits.concurrency).unwrap_or(PARALLEL);
         let syncs = target.provider.syncs.values().enumerate();
         let checks = syncs
-            .map(|(place, sync)| async move { (place, &sync.name, self.refused_list(target, sync).await) });
+            .map(|(index, sync)| async move { (index, &sync.name, self.refused_list(target, sync).await) });
         let mut checks = stream::iter(checks).buffer_unordered(PARALLEL.min(limit).max(1));
         let mut refused = Vec::new();
-        while let Ok(Some((place, name, refusal))) = timeout_at(deadline, checks.next()).await {
-            refused.extend(refusal.map(|refusal| (place, name.clone(), refusal)));
+        while let Ok(Some((index, name, refusal))) = timeout_at(deadline, checks.next()).await {
+            refused.extend(refusal.map(|refusal| (index, name.clone(), refusal)));
         }
-        refused.sort_by_key(|(place, ..)| *place);
+        refused.sort_by_key(|(index, ..)| *index);
         refused
             .into_iter()
             .map(|(_, name, refusal)| (name, refusal))
@@ -51,48 +54,46 @@ impl Upstream {
 
     /// Returns the provider's refusal to show the list, if it refuses.
     async fn refused_list(&self, target: &Target, sync: &Arc<Sync>) -> Option<ProviderError> {
-        let call = self.smallest_page(target, sync).ok()?;
-        let effort = Effort {
+        let request = self.smallest_page(target, sync).ok()?;
+        let mode = Mode {
             max_attempts: 1,
             max_body: MAX_BODY.min(self.options().max_body),
-            tries_credentials: true,
+            checks_credentials: true,
             verification: None,
         };
-        let refusal = async || match self.run(target, &call, &effort, Ok).await {
+        let refusal = async || match self.send(target, &request, &mode, Ok).await {
             Err(failure) => match failure.error {
-                CallError::Provider(answer) if answer.denies_access() => Some(answer),
+                RequestError::Provider(refusal) if refusal.denies_access() => Some(refusal),
                 _ => None,
             },
             Ok(_) => None,
         };
         let mut refused = refusal().await?;
-        let mut wait = self.options().base_backoff;
-        // A correct key meets a 401 now and then, and right after it was made more than one: only a lasting one counts.
-        for _ in 1..LASTING_401 {
+        // Providers refuse a valid key now and then, and a new one more than once: only lasting refusals count.
+        for failures in 1..LASTING_401 {
             if refused.status != 401 {
                 break;
             }
-            sleep(wait).await;
-            wait *= 2;
+            sleep(self.driver().backoff.after(failures)).await;
             refused = refusal().await?;
         }
         Some(refused)
     }
 
-    /// The request for the first page of the sync's list: one record if the file names the page size's parameter, and the window's
+    /// Returns the request for the first page of the sync's list: one record if the file names the page size's parameter, and the window's
     /// newest range.
-    fn smallest_page(&self, target: &Target, sync: &Sync) -> Result<Call, CallError> {
+    fn smallest_page(&self, target: &Target, sync: &Sync) -> Result<Request, RequestError> {
         let newest = sync.window.as_ref().map(|window| {
             let width = window.longest.unwrap_or(window.step).min(window.step);
-            let from = self.now().minus(width).floor_to(window.granularity());
+            let from = self.clock().now().minus(width).floor_to(window.granularity());
             window.bounds(from, None)
         });
-        let call = target.list_call(&sync.request, &newest.unwrap_or_default())?;
-        let mut call = first_page(&sync.paginate, call);
+        let request = target.list_request(&sync.request, &newest.unwrap_or_default())?;
+        let mut request = first_page(&sync.paginate, request);
         if let Some(size) = &sync.request.size_parameter {
-            call.query.retain(|(name, _)| name != size);
-            call.query.push((size.clone(), "1".to_owned()));
+            request.query.retain(|(name, _)| name != size);
+            request.query.push((size.clone(), "1".to_owned()));
         }
-        Ok(call)
+        Ok(request)
     }
 }

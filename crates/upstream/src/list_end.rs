@@ -1,12 +1,30 @@
-//! What proves that a list was read to its end.
+//! Whether a list was read to its end.
 //!
 //! Of a list whose provider file names a sign of the end (a flag, an empty page, a total), that sign alone is the proof. Of any
 //! other list it is a missing link or token, the token that was just used, or an empty page of a list by offset.
 
+use http::header::HeaderMap;
 use registry::{ListEnd, Paginate};
 use serde_json::Value;
 
-use crate::{PageSeen, json};
+use crate::json;
+
+/// A page that was read, and how far the list was read before it.
+#[derive(Debug, Clone, Copy)]
+pub struct PageInfo<'a> {
+    /// The response's body; its records are not used.
+    pub envelope: &'a Value,
+    /// The response's headers.
+    pub headers: &'a HeaderMap,
+    /// How many records it held.
+    pub records: usize,
+    /// The last readable record's value of the field that [`registry::PageBy::Cursor`] names in `last_key`.
+    pub last_record_key: Option<&'a str>,
+    /// Pages of the list read so far, this one among them.
+    pub pages: u64,
+    /// Records of the list read so far, those of this page among them; `None` if it was not read from its beginning.
+    pub read: Option<u64>,
+}
 
 /// How a list ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +71,7 @@ pub enum Doubt {
     },
 }
 
-/// What the sign that the file names says of a page.
+/// What a page says by the sign of the end that the provider's file names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sign {
     /// The file names none.
@@ -67,7 +85,7 @@ pub(crate) enum Sign {
 }
 
 /// Reads the sign of the end, but for the total.
-pub(crate) fn sign(end: &ListEnd, page: &PageSeen<'_>) -> Sign {
+pub(crate) fn sign(end: &ListEnd, page: &PageInfo<'_>) -> Sign {
     let flag = |path: &[String]| json::at(page.envelope, path).and_then(boolean);
     let more = end.unless.as_ref().map(|path| match flag(path) {
         Some(true) => Sign::More,
@@ -92,8 +110,8 @@ pub(crate) fn sign(end: &ListEnd, page: &PageSeen<'_>) -> Sign {
         .unwrap_or(Sign::Undeclared)
 }
 
-/// How many records the whole list has, as this page tells.
-pub fn total(paginate: &Paginate, envelope: &Value) -> Option<u64> {
+/// Returns how many records the whole list has, as this page says.
+pub fn list_total(paginate: &Paginate, envelope: &Value) -> Option<u64> {
     match json::at(envelope, paginate.end.total.as_ref()?)? {
         Value::Number(number) => number.as_u64(),
         Value::String(text) => text.trim().parse().ok(),
@@ -101,8 +119,8 @@ pub fn total(paginate: &Paginate, envelope: &Value) -> Option<u64> {
     }
 }
 
-/// The end of a list that goes on no further, by what its last page says.
-pub(crate) fn end(paginate: &Paginate, sign: Sign, page: &PageSeen<'_>) -> End {
+/// Returns how a list without a further page ended, by what its last page says.
+pub(crate) fn end(paginate: &Paginate, sign: Sign, page: &PageInfo<'_>) -> End {
     match sign {
         Sign::More if paginate.end.empty_page && page.records > 0 => {
             return End::Unproved(Doubt::NoSign("empty page"));
@@ -114,7 +132,7 @@ pub(crate) fn end(paginate: &Paginate, sign: Sign, page: &PageSeen<'_>) -> End {
     if paginate.end.total.is_none() {
         return End::Proved;
     }
-    match (total(paginate, page.envelope), page.read) {
+    match (list_total(paginate, page.envelope), page.read) {
         (None, _) => End::Unproved(Doubt::NoSign("total_path_in_response")),
         (Some(total), Some(read)) if read < total => End::Unproved(Doubt::Total { read, total }),
         // Of a list that was not read from its beginning nothing is counted, and no deletion is looked for.
@@ -122,9 +140,9 @@ pub(crate) fn end(paginate: &Paginate, sign: Sign, page: &PageSeen<'_>) -> End {
     }
 }
 
-/// Whether all records that the list's total promises are read.
-pub(crate) fn all_read(paginate: &Paginate, page: &PageSeen<'_>) -> bool {
-    total(paginate, page.envelope)
+/// Whether as many records were read as the list has by its total.
+pub(crate) fn all_read(paginate: &Paginate, page: &PageInfo<'_>) -> bool {
+    list_total(paginate, page.envelope)
         .zip(page.read)
         .is_some_and(|(total, read)| read >= total)
 }

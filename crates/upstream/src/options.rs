@@ -23,7 +23,7 @@ pub struct UpstreamOptions {
     /// For one call with its retries, and with its wait for a free place.
     pub deadline: Duration,
     /// The longest wait of a relayed call for a free place.
-    pub relay_wait: Duration,
+    pub permit_wait: Duration,
     /// For all requests together that check which lists new credentials may read; zero for no such check.
     pub list_check: Duration,
     /// Attempts of one call at most.
@@ -52,7 +52,7 @@ impl Default for UpstreamOptions {
             connect_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_mins(1),
             deadline: Duration::from_mins(5),
-            relay_wait: Duration::from_secs(10),
+            permit_wait: Duration::from_secs(10),
             list_check: Duration::from_secs(10),
             max_attempts: 8,
             max_body: 64 << 20,

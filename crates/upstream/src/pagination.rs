@@ -1,47 +1,50 @@
-//! How a list goes on.
+//! Pagination: the request for the first page, what comes after a page, and the request for a page at a cursor.
 //!
-//! A cursor is stored, so it never holds the provider's own parameters, which may be keys; they are added again when it is sent.
+//! A new style is a variant of [`PageBy`], with an arm in each of `first_page`, `next_page` and `page_request`. A cursor is stored, so it
+//! never holds the provider's own parameters, which may be keys; they are added again when the request is sent.
 
 use http::header::HeaderMap;
 use registry::{OffsetStep, PageBy, Paginate};
 use serde_json::Value;
 use url::Url;
 
-use crate::list_end::{self, Doubt, End, Sign};
-use crate::request::{file_url, leading_path, own_parameters, remove_named};
-use crate::{Call, CallError, Target, Upstream, json, link_header};
+use crate::client::Upstream;
+use crate::error::RequestError;
+use crate::list_end::{self, Doubt, End, PageInfo, Sign};
+use crate::prepare::own_parameters;
+use crate::request::Request;
+use crate::servers::{base_url, file_url, leading_path, remove_named, request_url};
+use crate::target::Target;
+use crate::{json, link_header};
 
 /// What comes after a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
-    /// A cursor to store and to hand to [`Upstream::resume`]: a link below the server (or a whole one, if it leads to another server
+    /// The cursor of the next page, for [`Upstream::page_request`]: a link below the server (or a whole one, if it leads to another server
     /// of the provider), a token, or an offset.
     Page(String),
-    /// Nothing.
+    /// No page.
     End(End),
-    /// The page just read once more, by which some providers say that it was the last one.
+    /// The page just read again, by which some providers say that it was the last one.
     Again(End),
 }
 
-/// What was seen of a page, and of the list before it.
-#[derive(Debug, Clone, Copy)]
-pub struct PageSeen<'a> {
-    /// The response's body; its records are not looked at.
-    pub envelope: &'a Value,
-    /// The response's headers.
-    pub headers: &'a HeaderMap,
-    /// How many records it held.
-    pub records: usize,
-    /// The last readable record's value of the field that [`PageBy::Cursor`] names in `last_key`.
-    pub last_record_key: Option<&'a str>,
-    /// Pages of the list read so far, this one among them.
-    pub pages: u64,
-    /// Records of the list read so far, those of this page among them; `None` if it was not read from its beginning.
-    pub read: Option<u64>,
+/// What a page says about the next one.
+enum Found {
+    /// Its cursor.
+    Page(String),
+    /// The link or token of this very page.
+    SamePage,
+    /// No next page.
+    Nothing,
+    /// That there is none.
+    End,
+    /// That it cannot be requested.
+    Unproved(Doubt),
 }
 
-/// Returns the first page's call: `call` with the page size and the first offset that the file asks for.
-pub fn first_page(paginate: &Paginate, mut call: Call) -> Call {
+/// Returns the request for the first page: `request` with the page size and the first offset of the provider's file.
+pub fn first_page(paginate: &Paginate, mut request: Request) -> Request {
     if let PageBy::Offset {
         parameter,
         start,
@@ -51,31 +54,30 @@ pub fn first_page(paginate: &Paginate, mut call: Call) -> Call {
     {
         let size = limit_parameter.as_ref().zip(paginate.limit);
         for (name, value) in size.into_iter().chain([(parameter, *start)]) {
-            if parameter_of(&call, name).is_none() {
-                call.query.push((name.clone(), value.to_string()));
+            if parameter_of(&request, name).is_none() {
+                request.query.push((name.clone(), value.to_string()));
             }
         }
     }
-    call
+    request
 }
 
 impl Upstream {
-    /// Returns what comes after the page that `call` read.
+    /// Returns what comes after the page that `request` read.
     ///
-    /// A link that leads away from the provider's servers is [`CallError::ForeignLink`]; something that is neither a link or token nor
-    /// its absence is [`CallError::BadNext`]. The link or token that was just used is [`Next::Again`].
-    pub fn next(
+    /// A link that leads away from the provider's servers is [`RequestError::ForeignLink`]; something that is neither a link or token nor
+    /// its absence is [`RequestError::BadNext`]. The link or token that was just used is [`Next::Again`].
+    pub fn next_page(
         &self,
         target: &Target,
         paginate: &Paginate,
-        call: &Call,
-        page: &PageSeen<'_>,
-    ) -> Result<Next, CallError> {
+        request: &Request,
+        page: &PageInfo<'_>,
+    ) -> Result<Next, RequestError> {
         let sign = list_end::sign(&paginate.end, page);
-        let end = || Ok(Next::End(list_end::end(paginate, sign, page)));
-        let (following, sign) = match &paginate.by {
-            _ if sign == Sign::Ended => return end(),
-            PageBy::Nothing => return end(),
+        let (found, sign) = match &paginate.by {
+            _ if sign == Sign::Ended => (Found::End, sign),
+            PageBy::Nothing => (Found::End, sign),
             PageBy::Link {
                 body,
                 header_rel,
@@ -89,14 +91,15 @@ impl Upstream {
                     (None, Some(rel)) => in_header(page.headers, rel, header_more.as_deref(), sign)?,
                     (in_body, _) => (in_body, sign),
                 };
-                if sign == Sign::Ended {
-                    return Ok(Next::End(list_end::end(paginate, sign, page)));
-                }
-                let link = link.filter(|link| !link.is_empty());
-                match link.map(|link| self.next_link(target, call, &link)).transpose()? {
-                    Some(None) => return Ok(Next::Again(list_end::end(paginate, sign, page))),
-                    link => (link.flatten(), sign),
-                }
+                let found = match link.filter(|link| !link.is_empty()) {
+                    _ if sign == Sign::Ended => Found::End,
+                    Some(link) => match self.next_link(target, request, &link)? {
+                        Some(cursor) => Found::Page(cursor),
+                        None => Found::SamePage,
+                    },
+                    None => Found::Nothing,
+                };
+                (found, sign)
             }
             PageBy::Cursor {
                 parameter,
@@ -107,16 +110,16 @@ impl Upstream {
                     Some(path) => next_at(page.envelope, path, true)?,
                     None => page.last_record_key.map(str::to_owned),
                 };
-                if let (None, None, Some(key)) = (body, &token, last_key)
-                    && page.records > 0
-                {
-                    return Ok(Next::End(End::Unproved(Doubt::NoLastKey(key.clone()))));
-                }
-                let token = token.filter(|token| !token.is_empty());
-                if token.is_some() && parameter_of(call, parameter) == token.as_ref() {
-                    return Ok(Next::Again(list_end::end(paginate, sign, page)));
-                }
-                (token, sign)
+                let found = match (token, last_key) {
+                    (None, Some(key)) if body.is_none() && page.records > 0 => {
+                        Found::Unproved(Doubt::NoLastKey(key.clone()))
+                    }
+                    (None, _) => Found::Nothing,
+                    (Some(token), _) if token.is_empty() => Found::Nothing,
+                    (Some(token), _) if parameter_of(request, parameter) == Some(&token) => Found::SamePage,
+                    (Some(token), _) => Found::Page(token),
+                };
+                (found, sign)
             }
             PageBy::Offset {
                 parameter,
@@ -131,92 +134,102 @@ impl Upstream {
                     // Where the provider says that more follows, an empty page is not the end.
                     OffsetStep::Pages => u64::from(records > 0 || sign == Sign::More),
                 };
-                // A short page may have records behind it, unless a total says that these are all.
-                if by == 0
-                    || short(paginate, page) && sign != Sign::More && list_end::all_read(paginate, page)
-                {
-                    return end();
-                }
-                let here = parameter_of(call, parameter).and_then(|value| value.parse().ok());
+                let here = parameter_of(request, parameter).and_then(|value| value.parse().ok());
                 let offset = here.unwrap_or(*start).saturating_add(by);
-                if max_offset.is_some_and(|max| offset > max) {
-                    return Ok(Next::End(End::Unproved(Doubt::Cap { pages: page.pages })));
-                }
-                (Some(offset.to_string()), sign)
+                // A short page may have records behind it, unless a total says that these are all.
+                let ended = by == 0
+                    || is_short(paginate, page) && sign != Sign::More && list_end::all_read(paginate, page);
+                let found = if ended {
+                    Found::End
+                } else if max_offset.is_some_and(|max| offset > max) {
+                    Found::Unproved(Doubt::Cap { pages: page.pages })
+                } else {
+                    Found::Page(offset.to_string())
+                };
+                (found, sign)
             }
         };
+        let end = || list_end::end(paginate, sign, page);
         let capped = paginate.max_pages.is_some_and(|max| page.pages >= max);
-        let cap = Next::End(End::Unproved(Doubt::Cap { pages: page.pages }));
-        match following {
-            Some(_) if capped => Ok(cap),
-            Some(cursor) => Ok(Next::Page(cursor)),
-            // Some providers name no next page where they stop.
-            None if capped
-                && sign == Sign::Undeclared
-                && paginate.end.total.is_none()
-                && !short(paginate, page) =>
-            {
-                Ok(cap)
+        // Some providers name no next page where they stop.
+        let may_be_capped =
+            sign == Sign::Undeclared && paginate.end.total.is_none() && !is_short(paginate, page);
+        Ok(match found {
+            Found::Page(_) if capped => Next::End(End::Unproved(Doubt::Cap { pages: page.pages })),
+            Found::Nothing if capped && may_be_capped => {
+                Next::End(End::Unproved(Doubt::Cap { pages: page.pages }))
             }
-            None => Ok(Next::End(list_end::end(paginate, sign, page))),
-        }
+            Found::Page(cursor) => Next::Page(cursor),
+            Found::SamePage => Next::Again(end()),
+            Found::Nothing | Found::End => Next::End(end()),
+            Found::Unproved(doubt) => Next::End(End::Unproved(doubt)),
+        })
     }
 
-    /// The call that reads the page at `cursor`; `first` is the first page's call.
-    pub fn resume(
+    /// Returns the request for the page at `cursor`; `first` is the request for the first page.
+    pub fn page_request(
         &self,
         target: &Target,
         paginate: &Paginate,
-        first: &Call,
+        first: &Request,
         cursor: &str,
-    ) -> Result<Call, CallError> {
-        let mut call = first.clone();
+    ) -> Result<Request, RequestError> {
+        let mut request = first.clone();
         match &paginate.by {
-            PageBy::Nothing => return Err(CallError::BadCursor),
+            PageBy::Nothing => return Err(RequestError::BadCursor),
             PageBy::Link { .. } => {
-                call.query.clear();
+                request.query.clear();
                 if cursor.starts_with('/') {
-                    cursor.clone_into(&mut call.path);
+                    cursor.clone_into(&mut request.path);
                 } else {
-                    let link = Url::parse(cursor).map_err(|_| CallError::BadCursor)?;
-                    (call.server, call.path) = self.place_of(target, first, &link)?;
+                    let link = Url::parse(cursor).map_err(|_| RequestError::BadCursor)?;
+                    (request.server, request.path) = self.locate(target, first, &link)?;
                 }
             }
-            PageBy::Offset { .. } if cursor.parse::<u64>().is_err() => return Err(CallError::BadCursor),
+            PageBy::Offset { .. } if cursor.parse::<u64>().is_err() => return Err(RequestError::BadCursor),
             PageBy::Cursor { parameter, .. } | PageBy::Offset { parameter, .. } => {
-                call.query.retain(|(name, _)| name != parameter);
-                call.query.push((parameter.clone(), cursor.to_owned()));
+                request.query.retain(|(name, _)| name != parameter);
+                request.query.push((parameter.clone(), cursor.to_owned()));
             }
         }
-        Ok(call)
+        Ok(request)
     }
 
-    /// The cursor for a link; `None` if it leads to the page of `call` again.
-    fn next_link(&self, target: &Target, call: &Call, link: &str) -> Result<Option<String>, CallError> {
-        let here = self.url_of(target, call)?;
-        let mut link = here.join(link).map_err(|error| CallError::BadUrl {
+    /// Returns the cursor for a link; `None` if it leads to the page of `request` again.
+    fn next_link(
+        &self,
+        target: &Target,
+        request: &Request,
+        link: &str,
+    ) -> Result<Option<String>, RequestError> {
+        let here = request_url(self.options(), target, request)?;
+        let mut link = here.join(link).map_err(|error| RequestError::BadUrl {
             problem: error.to_string(),
         })?;
         link.set_fragment(None);
         remove_named(&mut link, &own_parameters(target));
-        let (server, path) = self.place_of(target, call, &link)?;
+        let (server, path) = self.locate(target, request, &link)?;
         if same_page(&link, here) {
             return Ok(None);
         }
-        Ok(Some(if server == call.server { path } else { link.into() }))
+        Ok(Some(if server == request.server {
+            path
+        } else {
+            link.into()
+        }))
     }
 
-    /// The server of the provider that `link` leads to, and path and query below it. The call's own server is looked at first. The
-    /// address of the file counts beside an override's, for a recording proxy hands on what the provider says about itself.
-    fn place_of(
+    /// Returns the server of the provider that `link` leads to, and path and query below it. The request's own server is tried first. The
+    /// address of the file counts beside the operator's override, since a recording proxy passes on what the provider says about itself.
+    fn locate(
         &self,
         target: &Target,
-        call: &Call,
+        request: &Request,
         link: &Url,
-    ) -> Result<(Option<String>, String), CallError> {
-        let servers = [call.server.as_deref(), None].into_iter();
+    ) -> Result<(Option<String>, String), RequestError> {
+        let servers = [request.server.as_deref(), None].into_iter();
         for server in servers.chain(target.provider.servers.keys().map(|name| Some(name.as_str()))) {
-            for base in [self.base_url(target, server), file_url(target, server)]
+            for base in [base_url(self.options(), target, server), file_url(target, server)]
                 .into_iter()
                 .flatten()
             {
@@ -230,14 +243,14 @@ impl Upstream {
                 }
             }
         }
-        Err(CallError::ForeignLink {
+        Err(RequestError::ForeignLink {
             host: link.host_str().unwrap_or_default().to_owned(),
         })
     }
 }
 
-/// The link or token at `path`; `None` if there is none. A link must be text, a token may be a number.
-fn next_at(envelope: &Value, path: &[String], token: bool) -> Result<Option<String>, CallError> {
+/// Returns the link or token at `path`; `None` if there is none. A link must be text, a token may be a number.
+fn next_at(envelope: &Value, path: &[String], token: bool) -> Result<Option<String>, RequestError> {
     let mut value = envelope;
     for name in path {
         value = match value {
@@ -257,9 +270,9 @@ fn next_at(envelope: &Value, path: &[String], token: bool) -> Result<Option<Stri
     }
 }
 
-fn bad_next(path: &[String], found: &Value) -> CallError {
-    CallError::BadNext {
-        place: path.join("."),
+fn bad_next(path: &[String], found: &Value) -> RequestError {
+    RequestError::BadNext {
+        at: path.join("."),
         found: match found {
             Value::Null => "null",
             Value::Bool(_) => "true or false",
@@ -271,15 +284,15 @@ fn bad_next(path: &[String], found: &Value) -> CallError {
     }
 }
 
-/// The link of a relation in the `Link` headers, and what its parameter `more` says about the end.
+/// Returns the link of a relation in the `Link` headers, and what its parameter `more` says about the end.
 fn in_header(
     headers: &HeaderMap,
     rel: &str,
     more: Option<&str>,
     sign: Sign,
-) -> Result<(Option<String>, Sign), CallError> {
-    let unreadable = |_| CallError::BadNext {
-        place: "the Link header".to_owned(),
+) -> Result<(Option<String>, Sign), RequestError> {
+    let unreadable = |_| RequestError::BadNext {
+        at: "the Link header".to_owned(),
         found: "text that is no Link header",
     };
     let link = link_header::find(headers, rel).map_err(unreadable)?;
@@ -305,14 +318,15 @@ fn same_page(one: &Url, mut other: Url) -> bool {
     one.origin() == other.origin() && one.path() == other.path() && sorted(one) == sorted(&other)
 }
 
-/// Whether a page has fewer records than were requested, or nobody knows how many that was.
-fn short(paginate: &Paginate, page: &PageSeen<'_>) -> bool {
+/// Whether a page has fewer records than were requested, or that number is unknown.
+fn is_short(paginate: &Paginate, page: &PageInfo<'_>) -> bool {
     let records = u64::try_from(page.records).unwrap_or(u64::MAX);
     paginate.limit.is_none_or(|limit| records < limit)
 }
 
-fn parameter_of<'a>(call: &'a Call, parameter: &str) -> Option<&'a String> {
-    call.query
+fn parameter_of<'a>(request: &'a Request, parameter: &str) -> Option<&'a String> {
+    request
+        .query
         .iter()
         .find(|(name, _)| name == parameter)
         .map(|(_, value)| value)

@@ -1,25 +1,24 @@
-//! Redirects: which are followed, what goes along, and which end a request.
+//! Redirects: which are followed, what is sent along, and which end a request.
 //!
-//! They are followed here and not by the HTTP client, so that the address policy sees each hop and a foreign one gets nothing.
+//! They are followed here and not by the HTTP client, so that the address policy sees each hop and another origin gets no secret.
 
-use http::header::{self, HeaderValue};
+use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
 use url::Url;
 
-use crate::CallError;
-use crate::error::{excerpt, shown_host};
-use crate::request::{Prepared, add_missing, remove_named};
-use crate::transport::Response;
+use crate::error::{RequestError, excerpt, shown_host};
+use crate::prepare::PreparedRequest;
+use crate::servers::{add_missing, remove_named};
 
 /// Characters of a new address that an error shows.
 const SHOWN: usize = 300;
 
-/// Where the response redirects to, if it does and the address makes sense.
-pub(crate) fn redirect_of(response: &Response, from: &Url) -> Option<Url> {
-    if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+/// Returns where a response redirects to, if it does and the address is valid.
+pub(crate) fn redirect_of(status: StatusCode, headers: &HeaderMap, from: &Url) -> Option<Url> {
+    if !matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308) {
         return None;
     }
-    let location = response.headers().get(header::LOCATION)?.to_str().ok()?;
+    let location = headers.get(header::LOCATION)?.to_str().ok()?;
     let mut url = from.join(location).ok()?;
     // A name and password in the address would become an authorisation.
     url.set_username("").ok()?;
@@ -27,10 +26,9 @@ pub(crate) fn redirect_of(response: &Response, from: &Url) -> Option<Url> {
     matches!(url.scheme(), "http" | "https").then_some(url)
 }
 
-/// Makes the `Location` of a redirect that is handed back a whole address: a relative one would lead a caller's HTTP client to a
-/// path of the gateway, which may answer it.
-pub(crate) fn make_location_absolute(response: &mut Response, from: &Url) {
-    let location = response.headers().get(header::LOCATION);
+/// Makes the `Location` of a redirect that the client gets a whole address: a relative one would lead the client to a path of the gateway.
+pub(crate) fn make_location_absolute(headers: &mut HeaderMap, from: &Url) {
+    let location = headers.get(header::LOCATION);
     let Some(location) = location.and_then(|location| location.to_str().ok()) else {
         return;
     };
@@ -42,7 +40,7 @@ pub(crate) fn make_location_absolute(response: &mut Response, from: &Url) {
     base.set_query(None);
     let absolute = base.join(location).ok();
     if let Some(value) = absolute.and_then(|url| HeaderValue::from_str(url.as_str()).ok()) {
-        response.headers_mut().insert(header::LOCATION, value);
+        headers.insert(header::LOCATION, value);
     }
 }
 
@@ -51,9 +49,9 @@ pub(crate) fn only_reads(method: &Method) -> bool {
     method.is_safe() || matches!(method.as_str(), "PROPFIND" | "REPORT")
 }
 
-impl CallError {
+impl RequestError {
     /// Wraps an error that follows a completed write, so that callers never read it as "nothing was done".
-    pub(crate) fn behind(self, carried_out: bool, host: &str) -> Self {
+    pub(crate) fn after_redirect(self, carried_out: bool, host: &str) -> Self {
         if !carried_out {
             return self;
         }
@@ -64,19 +62,19 @@ impl CallError {
     }
 }
 
-impl Prepared {
-    /// The request that follows a redirect. Another origin gets no authorisation, no header that may hold a secret, none of the
-    /// provider's parameters and no body; `streamed` tells that the body is gone.
+impl PreparedRequest {
+    /// Returns the request that follows a redirect. Another origin gets no authorisation, no header that may hold a secret, none of the
+    /// provider's parameters and no body; `streamed` says that the body was sent already.
     ///
-    /// A write goes on only where HTTP says what that means: 303 shows the result of a write that was carried out, 307 and 308 send
-    /// it again within the origin. After 301 and 302 a client may do either, so nobody knows what a success of the next request
-    /// would mean: that is [`CallError::Moved`] (RFC 9110, 15.4).
+    /// A redirect of a write is followed only where HTTP says what that means: 303 shows the result of a write that was carried out, 307 and
+    /// 308 send it again within the origin. After 301 and 302 a client may do either, so a success of the next request would mean
+    /// nothing: that is [`RequestError::Moved`] (RFC 9110, 15.4).
     pub(crate) fn redirected(
         &self,
         status: StatusCode,
         location: Url,
         streamed: bool,
-    ) -> Result<Self, CallError> {
+    ) -> Result<Self, RequestError> {
         let mut next = self.clone();
         let reads = only_reads(&self.method);
         let becomes_get = status == StatusCode::SEE_OTHER && self.method != Method::HEAD;
@@ -86,14 +84,14 @@ impl Prepared {
                 StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT
             );
             if !sent_again {
-                return Err(CallError::Moved {
+                return Err(RequestError::Moved {
                     status: status.as_u16(),
                     method: self.method.to_string(),
                     location: shown_address(location),
                 });
             }
             if location.origin() != self.url.origin() {
-                return Err(CallError::ForeignLink {
+                return Err(RequestError::ForeignLink {
                     host: shown_host(&location),
                 });
             }
@@ -111,14 +109,14 @@ impl Prepared {
             }
         }
         let body = next.body.is_some() || (streamed && !becomes_get);
-        next.lead(location, body, streamed)?;
+        next.set_location(location, body, streamed)?;
         Ok(next)
     }
 
-    fn lead(&mut self, mut location: Url, body: bool, streamed: bool) -> Result<(), CallError> {
+    fn set_location(&mut self, mut location: Url, body: bool, streamed: bool) -> Result<(), RequestError> {
         let foreign = location.origin() != self.url.origin();
         if body && (foreign || streamed) {
-            return Err(CallError::ForeignLink {
+            return Err(RequestError::ForeignLink {
                 host: shown_host(&location),
             });
         }
@@ -145,7 +143,7 @@ impl Prepared {
     }
 }
 
-/// An address for people: without its query, which may hold a key, and cut short.
+/// Returns an address for an error message: cut short and without its query, which may hold a key.
 fn shown_address(mut location: Url) -> String {
     location.set_query(None);
     location.set_fragment(None);

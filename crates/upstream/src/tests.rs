@@ -2,14 +2,14 @@
 
 mod actions;
 mod addresses;
-mod answers;
 mod attempts;
 mod bodies;
 mod paging;
+mod proxying;
 mod redirects;
 mod regions;
-mod relaying;
 mod requests;
+mod responses;
 mod stalled;
 mod verification;
 
@@ -22,7 +22,7 @@ use registry::{AuthMode, ErrorRules, Limits, Provider, ProviderLimits, RetryRule
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, MockServer, Respond};
 
-use crate::{Target, Upstream, UpstreamOptions, Urgency, Variables};
+use crate::{Priority, Target, Upstream, UpstreamOptions, Variables};
 
 pub(crate) const PASSWORD: &str = "s3cr3t-password";
 
@@ -104,7 +104,7 @@ pub(crate) fn target(provider: Provider) -> Target {
         provider: Arc::new(provider),
         connection: Some(ConnectionId::from_raw(1)),
         variables: Arc::new(variables),
-        urgency: Urgency::Interactive,
+        priority: Priority::Interactive,
     }
 }
 

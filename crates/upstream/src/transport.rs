@@ -1,4 +1,4 @@
-//! Sends one attempt of a request, its redirects included.
+//! Sends one attempt of a request and follows its redirects.
 
 mod body;
 mod connect;
@@ -17,27 +17,26 @@ use thread_local::ThreadLocal;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use url::Url;
 
-use crate::CallError;
 use crate::address::{NoPublicAddress, Resolver, check_url};
-use crate::error::shown_host;
+use crate::error::{RequestError, shown_host};
+use crate::prepare::PreparedRequest;
 use crate::redirect::{make_location_absolute, only_reads, redirect_of};
-use crate::relay::UploadParts;
-use crate::request::Prepared;
+use crate::upload::UploadParts;
 use body::RequestBody;
 use connect::{Connector, tls_config};
 
 /// A response whose body is still to come.
-pub(crate) type Response = http::Response<Incoming>;
+pub(crate) type RawResponse = http::Response<Incoming>;
 
 type Client = legacy::Client<Connector, RequestBody>;
 
 const MAX_REDIRECTS: u32 = 5;
 
-/// How often a request is sent again that an HTTP/2 server says it did not look at.
+/// How often a request is sent again that an HTTP/2 server says it did not process.
 const MAX_REFUSALS: u32 = 2;
 
-/// Idle connections are closed before most servers do it: a call that is sent just then breaks, and if it writes nobody knows
-/// whether it was carried out.
+/// Idle connections are closed before most servers do it: a request that is sent just then breaks, and of a write it is unknown whether it
+/// was carried out.
 const IDLE: Duration = Duration::from_secs(45);
 
 /// The HTTP clients.
@@ -45,24 +44,24 @@ const IDLE: Duration = Duration::from_secs(45);
 pub(crate) struct Transport {
     /// For runtimes with several threads.
     shared: Clients,
-    /// For runtimes of one thread, as the API's are, each thread has its own. A connection is served by a task of the runtime that
+    /// For runtimes of one thread, as the API's are: each thread has its own. A connection is served by a task of the runtime that
     /// opened it, so a request over a connection of another thread wakes that thread twice and waits for it.
-    of_threads: ThreadLocal<Clients>,
+    per_thread: ThreadLocal<Clients>,
     tls: Arc<ClientConfig>,
     connect_timeout: Duration,
     allow_private_addresses: bool,
 }
 
-/// One client that connects to public addresses alone, and one for what configuration allows.
+/// A client that connects to public addresses only, and one that connects to any.
 #[derive(Debug)]
 struct Clients {
-    guarded: Client,
-    open: Client,
+    public_only: Client,
+    any: Client,
 }
 
 impl Clients {
     fn new(tls: &Arc<ClientConfig>, connect_timeout: Duration) -> Self {
-        // No proxy from the environment: it would resolve names itself, and the address policy would be void.
+        // No proxy from the environment: it would resolve names itself, past the address policy.
         let client = |resolver| {
             legacy::Client::builder(TokioExecutor::new())
                 .timer(TokioTimer::new())
@@ -71,21 +70,21 @@ impl Clients {
                 .build(Connector::new(Arc::clone(tls), resolver, connect_timeout))
         };
         Self {
-            guarded: client(Resolver::Public),
-            open: client(Resolver::Any),
+            public_only: client(Resolver::Public),
+            any: client(Resolver::Any),
         }
     }
 }
 
-/// The outcome of an attempt: a response whose body is still to come.
-pub(crate) struct Begun {
-    pub(crate) response: Response,
-    /// Who answers.
+/// A response whose body is still to come, after redirects.
+pub(crate) struct PendingResponse {
+    pub(crate) response: RawResponse,
+    /// The host that sent it.
     pub(crate) host: String,
-    /// Whether a redirect made a GET of a write: that is how a server shows the result of what it carried out (RFC 9110, 15.4.4).
+    /// Whether a redirect turned a write into a GET: so a server shows the result of what it carried out (RFC 9110, 15.4.4).
     pub(crate) carried_out: bool,
     /// Why a redirect was not followed, if it is one.
-    pub(crate) stopped: Option<CallError>,
+    pub(crate) stopped: Option<RequestError>,
 }
 
 impl Transport {
@@ -96,66 +95,66 @@ impl Transport {
         let tls = tls_config()?;
         Ok(Self {
             shared: Clients::new(&tls, connect_timeout),
-            of_threads: ThreadLocal::new(),
+            per_thread: ThreadLocal::new(),
             tls,
             connect_timeout,
             allow_private_addresses,
         })
     }
 
-    /// The clients for the runtime that asks.
+    /// Returns the clients for the current runtime.
     fn clients(&self) -> &Clients {
         let runtime = Handle::try_current().map(|handle| handle.runtime_flavor());
         if runtime.is_ok_and(|flavor| flavor == RuntimeFlavor::CurrentThread) {
             return self
-                .of_threads
+                .per_thread
                 .get_or(|| Clients::new(&self.tls, self.connect_timeout));
         }
         &self.shared
     }
 
-    /// Sends, follows redirects, and returns when the head of the response is there. `stream` is sent in place of the body, once.
-    /// `trusted` is an address by the operator's own word, which may be private and plain http.
+    /// Sends a request, follows redirects, and returns when the response's headers are there. `stream` is sent instead of the body, once.
+    /// `trusted` is an address that the operator set, which may be private and plain http.
     pub(crate) async fn begin(
         &self,
-        prepared: &Prepared,
+        prepared: &PreparedRequest,
         mut stream: Option<UploadParts>,
         trusted: Option<&Url>,
-    ) -> Result<Begun, CallError> {
+    ) -> Result<PendingResponse, RequestError> {
         let streamed = stream.is_some();
         let mut redirects = 0;
-        let mut led: Option<Prepared> = None;
+        let mut redirected: Option<PreparedRequest> = None;
         let mut carried_out = false;
         loop {
-            let hop = led.as_ref().unwrap_or(prepared);
+            let hop = redirected.as_ref().unwrap_or(prepared);
             let host = shown_host(&hop.url);
-            let failed = |error: CallError| error.behind(carried_out, &host);
+            let failed = |error: RequestError| error.after_redirect(carried_out, &host);
             let client = self.client(&hop.url, trusted).map_err(failed)?;
             let sent = send(client, hop, stream.take(), &host).await;
             let mut response = sent.map_err(failed)?;
             if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-                return Err(CallError::Broken {
+                return Err(RequestError::Broken {
                     host,
                     source: Box::new(OtherProtocol),
                 });
             }
-            let next = match redirect_of(&response, &hop.url) {
+            let next = match redirect_of(response.status(), response.headers(), &hop.url) {
                 None => None,
                 Some(_) if redirects == MAX_REDIRECTS => {
-                    Some(Err(CallError::TooManyRedirects { limit: MAX_REDIRECTS }))
+                    Some(Err(RequestError::TooManyRedirects { limit: MAX_REDIRECTS }))
                 }
                 Some(location) => Some(hop.redirected(response.status(), location, streamed)),
             };
             match next {
                 Some(Ok(next)) => {
                     carried_out |= only_reads(&next.method) && !only_reads(&hop.method);
-                    led = Some(next);
+                    redirected = Some(next);
                 }
                 stopped => {
                     if stopped.is_some() {
-                        make_location_absolute(&mut response, &hop.url);
+                        make_location_absolute(response.headers_mut(), &hop.url);
                     }
-                    return Ok(Begun {
+                    return Ok(PendingResponse {
                         response,
                         host,
                         carried_out,
@@ -167,48 +166,48 @@ impl Transport {
         }
     }
 
-    fn client(&self, url: &Url, trusted: Option<&Url>) -> Result<&Client, CallError> {
+    fn client(&self, url: &Url, trusted: Option<&Url>) -> Result<&Client, RequestError> {
         if self.allow_private_addresses || trusted.is_some_and(|trusted| trusted.origin() == url.origin()) {
-            return Ok(&self.clients().open);
+            return Ok(&self.clients().any);
         }
         check_url(url)?;
-        Ok(&self.clients().guarded)
+        Ok(&self.clients().public_only)
     }
 }
 
-/// The server answered 101 to a request that asked for nothing of the kind: what follows is no HTTP.
+/// The server responded with 101 to a request that did not ask for it: what follows is not HTTP.
 #[derive(Debug, thiserror::Error)]
 #[error("it switched to another protocol without having been asked to")]
 struct OtherProtocol;
 
-/// Sends a request to one server; `stream` is its body in place of its own.
+/// Sends a request to one server; `stream` is sent instead of its body.
 async fn send(
     client: &Client,
-    prepared: &Prepared,
+    prepared: &PreparedRequest,
     stream: Option<UploadParts>,
     host: &str,
-) -> Result<Response, CallError> {
+) -> Result<RawResponse, RequestError> {
     let mut request = prepared.to_request()?;
     if let Some(parts) = stream {
         let request = request.map(|()| RequestBody::Streamed(parts));
         let sent = client.request(request).await;
-        return sent.map_err(|error| failure(host.to_owned(), error));
+        return sent.map_err(|error| convert_error(host.to_owned(), error));
     }
     let mut refusals = 0;
     loop {
         let whole = request.map(|()| RequestBody::whole(prepared.body.as_ref()));
         match client.request(whole).await {
             Ok(response) => return Ok(response),
-            Err(error) if refusals < MAX_REFUSALS && was_refused(&error) => refusals += 1,
-            Err(error) => return Err(failure(host.to_owned(), error)),
+            Err(error) if refusals < MAX_REFUSALS && was_not_processed(&error) => refusals += 1,
+            Err(error) => return Err(convert_error(host.to_owned(), error)),
         }
         request = prepared.to_request()?;
     }
 }
 
-/// Whether an HTTP/2 server says that it did not look at the request: it is about to close the connection, or has too many requests
+/// Whether an HTTP/2 server says that it did not process the request: it is about to close the connection, or has too many requests
 /// (RFC 9113, 6.8 and 8.7).
-fn was_refused(error: &legacy::Error) -> bool {
+fn was_not_processed(error: &legacy::Error) -> bool {
     let cause = error.source().and_then(Error::source);
     let cause = cause.and_then(|cause| cause.downcast_ref::<h2::Error>());
     cause.is_some_and(|cause| {
@@ -218,20 +217,20 @@ fn was_refused(error: &legacy::Error) -> bool {
     })
 }
 
-/// What an error of the HTTP client means.
-fn failure(host: String, error: legacy::Error) -> CallError {
+/// Converts an error of the HTTP client.
+fn convert_error(host: String, error: legacy::Error) -> RequestError {
     let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
     while let Some(current) = cause {
         if current.is::<NoPublicAddress>() {
-            return CallError::AddressRefused { host };
+            return RequestError::AddressRefused { host };
         }
         cause = current.source();
     }
     let connecting = error.is_connect();
     let source = error.into();
     if connecting {
-        CallError::Unreachable { host, source }
+        RequestError::Unreachable { host, source }
     } else {
-        CallError::Broken { host, source }
+        RequestError::Broken { host, source }
     }
 }

@@ -1,77 +1,83 @@
-//! Whether credentials are good.
+//! Verifies credentials at their provider.
 
 use http::Method;
 use http::header::{self, HeaderValue};
 use registry::{Check, Template, Verification};
 use serde_json::Value;
 
-use crate::client::Effort;
-use crate::provider_error::without_secrets;
-use crate::{Answer, Call, CallError, Target, Upstream, VerifyError, body, json};
+use crate::client::{Mode, Upstream};
+use crate::error::{RequestError, VerifyError};
+use crate::redact::MAX_LINE;
+use crate::request::Request;
+use crate::response::Response;
+use crate::target::Target;
+use crate::{json, request_body};
 
-/// Attempts of one request: a person waits for the result.
+/// The most attempts of one request: a person waits for the result.
 const MAX_ATTEMPTS: u32 = 3;
 
 /// Bytes of a response that is read to verify credentials.
 const MAX_BODY: usize = 1 << 20;
 
 impl Upstream {
-    /// Tries the credentials by the provider's file: any endpoint that answers 2xx is enough, then its checks are looked at.
-    /// Passes if the file names no endpoint.
+    /// Verifies the credentials as the provider's file says: any endpoint that responds with 2xx is enough; then its checks must hold.
+    /// Succeeds if the file names no endpoint.
     pub async fn verify(&self, target: &Target) -> Result<(), VerifyError> {
         let Some(verification) = &target.provider.verification else {
             return Ok(());
         };
-        self.try_endpoints(target, verification).await?;
+        self.verify_endpoints(target, verification).await?;
         for check in &verification.checks {
             self.check(target, check).await?;
         }
         Ok(())
     }
 
-    /// The holes of addresses that keep the credentials from being verified, since nothing fills them; empty without a verification.
-    pub fn lacking(&self, target: &Target) -> Vec<String> {
+    /// Returns the placeholders without a value that verification needs; none if the file declares no verification.
+    pub fn missing_values(&self, target: &Target) -> Vec<String> {
         let provider = &target.provider;
-        let moment = self.moment();
+        let time = self.request_time();
         let has = |hole: &str| {
-            let value = moment.lookup(&target.variables, hole);
+            let value = time.lookup(&target.variables, hole);
             value.is_some_and(|value| !value.is_empty())
         };
         let verification = provider.verification.iter();
         let needed = verification.flat_map(|own| {
             let base = own.base_url.as_ref().unwrap_or(&provider.base_url);
-            let base = Some(base).filter(|_| !self.has_own_base_url(&provider.name));
+            let base = Some(base).filter(|_| !self.overrides_base_url(&provider.name));
             let checks = own.checks.iter().map(|check| &check.endpoint);
             base.into_iter().chain(&own.endpoints).chain(checks)
         });
-        let mut lacking: Vec<String> = needed
+        let mut missing: Vec<String> = needed
             .flat_map(|template| template.lacks(has))
             .map(str::to_owned)
             .collect();
-        lacking.sort_unstable();
-        lacking.dedup();
-        lacking
+        missing.sort_unstable();
+        missing.dedup();
+        missing
     }
 
-    /// Whether the operator's configuration replaces the provider's servers by one of its own.
-    pub fn has_own_base_url(&self, provider: &domain::ProviderName) -> bool {
+    /// Whether the operator's settings replace the provider's servers.
+    pub fn overrides_base_url(&self, provider: &domain::ProviderName) -> bool {
         self.options().base_urls.contains_key(provider)
     }
 
-    async fn try_endpoints(&self, target: &Target, verification: &Verification) -> Result<(), VerifyError> {
+    async fn verify_endpoints(
+        &self,
+        target: &Target,
+        verification: &Verification,
+    ) -> Result<(), VerifyError> {
         let mut refusals = Vec::new();
         for endpoint in &verification.endpoints {
-            let call = self.verification_call(target, verification, endpoint)?;
-            match self.try_once(target, &call, Some(verification)).await {
+            let request = self.verification_request(target, verification, endpoint)?;
+            match self.send_check(target, &request, Some(verification)).await {
                 Ok(_) => return Ok(()),
-                Err(CallError::Provider(error)) if error.rate_limited || error.status >= 500 => {
-                    return Err(CallError::Provider(error).into());
-                }
-                Err(CallError::Provider(error)) => refusals.push(error),
+                Err(error) if error.is_transient() => return Err(error.into()),
+                Err(RequestError::Provider(error)) => refusals.push(error),
                 Err(error) => return Err(error.into()),
             }
         }
-        // What says that the credentials are wrong tells more than what says that something is not allowed or not there.
+        // A refusal of the credentials says more than one that something is not allowed or not there.
         let telling = refusals
             .iter()
             .position(|error| error.unauthorized)
@@ -82,84 +88,91 @@ impl Upstream {
         }
     }
 
-    async fn try_once(
+    async fn send_check(
         &self,
         target: &Target,
-        call: &Call,
+        request: &Request,
         verification: Option<&Verification>,
-    ) -> Result<Answer, CallError> {
-        let effort = Effort {
+    ) -> Result<Response, RequestError> {
+        let mode = Mode {
             max_attempts: MAX_ATTEMPTS.min(self.options().max_attempts),
             max_body: MAX_BODY.min(self.options().max_body),
-            tries_credentials: true,
+            checks_credentials: true,
             verification,
         };
         let html = verification.is_some_and(|verification| accepts_html(target, verification));
-        let read = |answer: Answer| if html { Ok(answer) } else { answer.without_page() };
-        self.run(target, call, &effort, read)
-            .await
-            .map_err(|failure| failure.error)
+        let accept = |response: Response| {
+            if html {
+                Ok(response)
+            } else {
+                response.without_page()
+            }
+        };
+        Ok(self.send(target, request, &mode, accept).await?)
     }
 
     async fn check(&self, target: &Target, check: &Check) -> Result<(), VerifyError> {
         let path = check
             .endpoint
             .render_path(&|name| target.variables.lookup(name))
-            .map_err(CallError::from)?;
-        let answer = match self.try_once(target, &Call::get(path), None).await {
-            Ok(answer) => answer,
-            // A key may be good and yet not allowed to look.
-            Err(CallError::Provider(error)) if error.status < 500 && !error.rate_limited => return Ok(()),
+            .map_err(RequestError::from)?;
+        let response = match self.send_check(target, &Request::get(path), None).await {
+            Ok(response) => response,
+            // A valid key may lack the permission to read this.
+            Err(error @ RequestError::Provider(_)) if !error.is_transient() => return Ok(()),
             Err(error) => return Err(error.into()),
         };
-        let body: Value = answer.json().map_err(VerifyError::from)?;
-        let Some(said) = json::at(&body, &check.field).and_then(json::plain) else {
+        let body: Value = response.json().map_err(VerifyError::from)?;
+        let Some(found) = json::at(&body, &check.field).and_then(json::plain) else {
             return Ok(());
         };
-        if said == check.equals {
+        if found == check.equals {
             return Ok(());
         }
-        let said = without_secrets(target, &said);
+        let found = target.redacted_line(&found, MAX_LINE);
         let lookup = |name: &str| {
             if name == "value" {
-                Some(said.clone())
+                Some(found.clone())
             } else {
                 target.variables.lookup(name)
             }
         };
         Err(VerifyError::Check {
-            message: check.message.render(&lookup).map_err(CallError::from)?,
+            message: check.message.render(&lookup).map_err(RequestError::from)?,
         })
     }
 
-    fn verification_call(
+    fn verification_request(
         &self,
         target: &Target,
         verification: &Verification,
         endpoint: &Template,
-    ) -> Result<Call, CallError> {
-        let moment = self.moment();
-        let lookup = |name: &str| moment.lookup(&target.variables, name);
-        let method = Method::from_bytes(verification.method.as_bytes()).map_err(|_| CallError::BadUrl {
-            problem: "the verification's method is not one of HTTP".to_owned(),
-        })?;
-        let mut call = Call::new(method, endpoint.render_path(&lookup)?);
-        // Whatever its method, it only looks.
-        call.idempotent = true;
+    ) -> Result<Request, RequestError> {
+        let time = self.request_time();
+        let lookup = |name: &str| time.lookup(&target.variables, name);
+        let method =
+            Method::from_bytes(verification.method.as_bytes()).map_err(|_| RequestError::BadUrl {
+                problem: "the verification's method is not one of HTTP".to_owned(),
+            })?;
+        let mut request = Request::new(method, endpoint.render_path(&lookup)?);
+        // Whatever its method, it changes nothing.
+        request.idempotent = true;
         let kind = (verification.headers.iter())
             .find(|(name, _)| name.eq_ignore_ascii_case("content-type"))
             .and_then(|(_, kind)| kind.literal())
             .unwrap_or("application/json");
         if let Some(data) = &verification.data {
-            call.body = Some(body::rendered(data, kind, &lookup)?);
+            request.body = Some(request_body::rendered(data, kind, &lookup)?);
             let kind = HeaderValue::from_str(kind);
-            call.headers.extend(kind.map(|kind| (header::CONTENT_TYPE, kind)));
+            request
+                .headers
+                .extend(kind.map(|kind| (header::CONTENT_TYPE, kind)));
         }
-        Ok(call)
+        Ok(request)
     }
 }
 
-/// Whether the provider's file asks for HTML, so that it verifies the credentials.
+/// Whether the provider's file accepts HTML as proof that the credentials are valid.
 fn accepts_html(target: &Target, verification: &Verification) -> bool {
     let mut headers = verification.headers.iter().chain(&target.provider.headers);
     let accept = headers.find(|(name, _)| name.eq_ignore_ascii_case("accept"));

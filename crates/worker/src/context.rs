@@ -9,7 +9,7 @@ use store::records::Lease;
 use store::runs::RunNotes;
 use store::schedule::Claimed;
 use tokio_util::sync::CancellationToken;
-use upstream::{Answer, Call, Target, Urgency};
+use upstream::{Priority, Request, Response, Target};
 
 use crate::checkpoint::Checkpoint;
 use crate::failure::Failure;
@@ -32,8 +32,8 @@ pub(crate) struct Context {
 }
 
 /// A response of the provider.
-pub(crate) struct Response {
-    pub(crate) answer: Answer,
+pub(crate) struct Fetched {
+    pub(crate) response: Response,
     /// When it was requested.
     pub(crate) requested: RequestMark,
 }
@@ -57,7 +57,7 @@ impl Context {
             Some(sealed) => gateway.target_of(&connection, &sealed).await?,
             None => gateway.target(&connection).await?,
         };
-        target.urgency = Urgency::Background;
+        target.priority = Priority::Background;
         Arc::make_mut(&mut target.variables).variant = Some(sync.variant.clone());
         let provider = &target.provider;
         let declared = provider.syncs.get(&sync.name).cloned();
@@ -105,18 +105,18 @@ impl Context {
     }
 
     /// Requests a page, unless the run is to stop.
-    pub(crate) async fn fetch(&self, call: Call) -> Result<Response, Failure> {
+    pub(crate) async fn fetch(&self, call: Request) -> Result<Fetched, Failure> {
         let requested = self.writer.request_mark().await?;
-        let answer = self.request(call).await?;
-        Ok(Response { answer, requested })
+        let response = self.request(call).await?;
+        Ok(Fetched { response, requested })
     }
 
     /// Sends a request, unless the run is to stop.
-    pub(crate) async fn request(&self, call: Call) -> Result<Answer, Failure> {
+    pub(crate) async fn request(&self, call: Request) -> Result<Response, Failure> {
         tokio::select! {
             biased;
             () = self.stopping.cancelled() => Err(Failure::Stopping),
-            answer = self.gateway.upstream().fetch(&self.target, call) => Ok(answer?),
+            response = self.gateway.upstream().fetch(&self.target, call) => Ok(response?),
         }
     }
 

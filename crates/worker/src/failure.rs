@@ -3,7 +3,7 @@
 use domain::RunError;
 use gateway::{GatewayError, permission_hint};
 use store::StoreError;
-use upstream::{CallError, ProviderError};
+use upstream::{Outcome, ProviderError, RequestError};
 
 use crate::page::PageError;
 
@@ -21,7 +21,7 @@ pub(crate) enum Failure {
     Stopping,
     /// The provider, or the way to it.
     #[error(transparent)]
-    Call(#[from] CallError),
+    Request(#[from] RequestError),
     /// The credentials are good, and the provider refuses what the sync requests.
     #[error("the key may not read this: {0}")]
     NotPermitted(ProviderError),
@@ -97,7 +97,7 @@ impl Failure {
     pub(crate) fn unauthorized(&self) -> bool {
         match self {
             Self::Account(_) | Self::Gateway(GatewayError::CredentialsLost(_)) => true,
-            Self::Call(error) => error.provider().is_some_and(|answer| answer.unauthorized),
+            Self::Request(error) => error.provider().is_some_and(|refusal| refusal.unauthorized),
             _ => false,
         }
     }
@@ -105,7 +105,7 @@ impl Failure {
     /// The provider's refusal because of who asks, of which nobody knows yet whether it refuses the key as a whole.
     pub(crate) fn denial(&self) -> Option<&ProviderError> {
         match self {
-            Self::Call(error) => error.provider().filter(|answer| answer.denies_access()),
+            Self::Request(error) => error.provider().filter(|refusal| refusal.denies_access()),
             _ => None,
         }
     }
@@ -117,13 +117,12 @@ impl Failure {
 
     /// Whether the provider has no such thing.
     pub(crate) fn not_found(&self) -> bool {
-        matches!(self, Self::Call(error) if error.provider().is_some_and(|answer| answer.not_found))
+        matches!(self, Self::Request(error) if error.provider().is_some_and(|refusal| refusal.not_found))
     }
 
     /// Whether the provider refused the request for what it asks, so that asking again is of no use.
     pub(crate) fn refused(&self) -> bool {
-        matches!(self, Self::Call(CallError::Provider(answer))
-            if (400..500).contains(&answer.status) && !answer.rate_limited && !answer.unauthorized)
+        matches!(self, Self::Request(error) if error.verdict().outcome == Outcome::Refused)
     }
 
     /// Writes the run's failure to the log.
@@ -132,7 +131,7 @@ impl Failure {
     pub(crate) fn log(&self) {
         let RunError { code, message, hint } = self.tell();
         let quotes_provider = match self {
-            Self::Call(error) => error.provider().is_some(),
+            Self::Request(error) => error.provider().is_some(),
             Self::NotPermitted(_) | Self::Account(_) | Self::Unreadable(_) => true,
             _ => false,
         };
@@ -160,8 +159,8 @@ impl Failure {
     fn code_and_hint(&self) -> (String, Option<String>) {
         let told = |code: &str, hint: &str| (code.to_owned(), Some(hint.to_owned()));
         match self {
-            Self::Call(error) => call_code_and_hint(error),
-            Self::NotPermitted(answer) => (own_code(answer), Some(permission_hint(answer).to_owned())),
+            Self::Request(error) => error.run_code_and_hint(),
+            Self::NotPermitted(refusal) => (refusal.own_code(), Some(permission_hint(refusal).to_owned())),
             Self::Account(_) | Self::Gateway(GatewayError::CredentialsLost(_)) => {
                 ("invalid_credentials".to_owned(), None)
             }
@@ -206,70 +205,5 @@ impl Failure {
             ),
             Self::LeaseLost | Self::Stopping => ("interrupted".to_owned(), None),
         }
-    }
-}
-
-/// The provider's code, or one by the status.
-fn own_code(answer: &ProviderError) -> String {
-    match &answer.code {
-        Some(code) => code.clone(),
-        None if answer.status < 300 => "error_in_response".to_owned(),
-        None => format!("http_{}", answer.status),
-    }
-}
-
-fn call_code_and_hint(error: &CallError) -> (String, Option<String>) {
-    if let Some(answer) = error.provider() {
-        let code = if answer.unauthorized {
-            "invalid_credentials".to_owned()
-        } else if answer.rate_limited {
-            "rate_limited".to_owned()
-        } else {
-            own_code(answer)
-        };
-        return (code, answer.hint.clone());
-    }
-    let told = |code: &str, hint: &str| (code.to_owned(), Some(hint.to_owned()));
-    match error {
-        CallError::AddressRefused { .. } => told(
-            "address_refused",
-            "Set TRUNKLINE_UPSTREAM__ALLOW_PRIVATE_ADDRESSES=true if this address is meant.",
-        ),
-        CallError::ForeignLink { .. } => told(
-            "foreign_link",
-            "The link was not followed. Declare the server in the provider's file if it is the provider's own.",
-        ),
-        CallError::BadNext { .. } => told(
-            "next_page_unreadable",
-            "Compare `paginate` in the provider's file with the provider's documentation.",
-        ),
-        CallError::TooLarge { .. } => told(
-            "response_too_large",
-            "The rest was not read. Let the provider's file ask for smaller pages (`limit` of `paginate`, or a parameter of `request`), or raise TRUNKLINE_UPSTREAM__MAX_BODY_MB.",
-        ),
-        CallError::UnknownCoding { .. } | CallError::Undecodable { .. } => told(
-            "response_not_decodable",
-            "The provider, or something between here and it, sent a body that is not what its Content-Encoding says. The run is tried again by itself.",
-        ),
-        CallError::NoMemory { .. } => told(
-            "memory_budget",
-            "Many large responses are read at once. The run is tried again by itself; raise TRUNKLINE_UPSTREAM__MEMORY_MB if it happens often.",
-        ),
-        CallError::NotJson { .. } => told(
-            "unreadable_page",
-            "Something between here and the provider answered in its place, or the provider is disturbed. The run is tried again by itself.",
-        ),
-        CallError::TimedOut { .. } | CallError::DeadlineExceeded { .. } | CallError::Crowded { .. } => told(
-            "timed_out",
-            "The provider is slow. The run is tried again by itself.",
-        ),
-        other if other.is_transient() => told(
-            "unreachable",
-            "The provider could not be reached. The run is tried again by itself.",
-        ),
-        _ => (
-            "provider_file".to_owned(),
-            Some("Check the provider's file with `trunkline providers check`.".to_owned()),
-        ),
     }
 }

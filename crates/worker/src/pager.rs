@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use domain::{Record, Value};
 use registry::PageBy;
-use upstream::{Answer, Call, Doubt, End, Next, PageSeen};
+use upstream::{Doubt, End, Next, PageInfo, Request, Response};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
-use crate::context::{Context, Response};
+use crate::context::{Context, Fetched};
 use crate::failure::Failure;
 use crate::page::{self, Layout, Page, PageError};
 use crate::writer::Write;
@@ -42,9 +42,9 @@ pub(crate) enum NextPage {
 
 /// The position in a list that is being read, from its beginning or from a stored cursor.
 pub(crate) struct Pager {
-    first: Call,
+    first: Request,
     /// The request for the next page to read.
-    at: Call,
+    at: Request,
     from_beginning: bool,
     pages: u64,
     records: u64,
@@ -72,7 +72,7 @@ impl Pager {
         query: &[(String, String)],
         from: Option<&str>,
     ) -> Result<Self, Failure> {
-        let call = context.target.list_call(&context.declared.request, query)?;
+        let call = context.target.list_request(&context.declared.request, query)?;
         let first = upstream::first_page(&context.declared.paginate, call);
         let at = match from {
             Some(cursor) => resume(context, &first, cursor)?,
@@ -95,7 +95,7 @@ impl Pager {
     }
 
     /// Returns the request for the next page to read.
-    pub(crate) fn call(&self) -> Call {
+    pub(crate) fn call(&self) -> Request {
         self.at.clone()
     }
 
@@ -105,25 +105,25 @@ impl Pager {
     }
 
     /// Reads the requested page and moves on to what follows it.
-    pub(crate) async fn read(&mut self, context: &Context, response: Response) -> Result<ListPage, Failure> {
-        let Response { answer, requested } = response;
-        let page = parse(context, &answer).await?;
-        let next = self.advance(context, &answer, &page);
+    pub(crate) async fn read(&mut self, context: &Context, response: Fetched) -> Result<ListPage, Failure> {
+        let Fetched { response, requested } = response;
+        let page = parse(context, &response).await?;
+        let next = self.advance(context, &response, &page);
         let write = Write {
             requested,
             pages: 1,
             skipped: u32::try_from(page.skipped.len()).unwrap_or(u32::MAX),
-            bytes: answer.body.len(),
+            bytes: response.body.len(),
             // The body is dropped here; the records keep its share of the memory budget.
-            permit: answer.into_permit(),
+            permit: response.into_permit(),
             records: page.records,
             ..Write::default()
         };
-        let total = upstream::total(&context.declared.paginate, &page.envelope);
+        let total = upstream::list_total(&context.declared.paginate, &page.envelope);
         Ok(ListPage { write, total, next })
     }
 
-    fn advance(&mut self, context: &Context, answer: &Answer, page: &Page) -> Result<NextPage, Failure> {
+    fn advance(&mut self, context: &Context, response: &Response, page: &Page) -> Result<NextPage, Failure> {
         let records = u64::try_from(page.count).unwrap_or(u64::MAX);
         self.pages = self.pages.saturating_add(1);
         self.records = self.records.saturating_add(records);
@@ -136,16 +136,16 @@ impl Pager {
         let paginate = &context.declared.paginate;
         let mut newest_last = page.records.iter().rev();
         let last = newest_last.find_map(|record| last_key(context, record));
-        let seen = PageSeen {
+        let seen = PageInfo {
             envelope: &page.envelope,
-            headers: &answer.headers,
+            headers: &response.headers,
             records: page.count,
             last_record_key: last.as_deref(),
             pages: self.pages,
             read: self.from_beginning.then_some(self.records),
         };
         let upstream = context.gateway.upstream();
-        let cursor = match upstream.next(&context.target, paginate, &self.at, &seen)? {
+        let cursor = match upstream.next_page(&context.target, paginate, &self.at, &seen)? {
             Next::Page(cursor) => cursor,
             // The page before had the same records: this is a circle and not the end.
             Next::Again(_) if repeats != Repeats::Nothing => return Err(Failure::PageRepeats),
@@ -198,9 +198,9 @@ impl Pager {
 }
 
 /// Parses a page. Parsing stops early if the run is to stop.
-async fn parse(context: &Context, answer: &Answer) -> Result<Page, Failure> {
+async fn parse(context: &Context, response: &Response) -> Result<Page, Failure> {
     let (declared, table) = (Arc::clone(&context.declared), Arc::clone(&context.table));
-    let (body, stopping) = (answer.body.clone(), context.stopping.clone());
+    let (body, stopping) = (response.body.clone(), context.stopping.clone());
     let parse = move || {
         let layout = Layout {
             records: &declared.records,
@@ -208,7 +208,7 @@ async fn parse(context: &Context, answer: &Answer) -> Result<Page, Failure> {
         };
         page::parse(&body, layout, &table.reader, &|| stopping.is_cancelled())
     };
-    let parsed = if answer.body.len() < LARGE {
+    let parsed = if response.body.len() < LARGE {
         parse()
     } else {
         tokio::task::spawn_blocking(parse).await.map_err(Failure::Task)?
@@ -227,9 +227,9 @@ async fn parse(context: &Context, answer: &Answer) -> Result<Page, Failure> {
     Ok(page)
 }
 
-fn resume(context: &Context, first: &Call, cursor: &str) -> Result<Call, Failure> {
+fn resume(context: &Context, first: &Request, cursor: &str) -> Result<Request, Failure> {
     let upstream = context.gateway.upstream();
-    Ok(upstream.resume(&context.target, &context.declared.paginate, first, cursor)?)
+    Ok(upstream.page_request(&context.target, &context.declared.paginate, first, cursor)?)
 }
 
 /// Returns the value of a record by which the page after it is requested.

@@ -10,7 +10,7 @@ use store::records::Lease;
 use store::runs::RunNotes;
 use store::schedule::Claimed;
 use tokio_util::sync::CancellationToken;
-use upstream::{CallError, VerifyError};
+use upstream::{RequestError, VerifyError};
 
 use self::ending::{Ending, Then};
 use crate::context::Context;
@@ -152,8 +152,8 @@ async fn verify(context: &Context) -> Result<(), Failure> {
     match gateway.check_health(connection, &context.target).await? {
         Health::Good => Ok(()),
         Health::Refused(error) | Health::Unknown(error) => Err(match error {
-            VerifyError::Refused(answer) => CallError::Provider(answer).into(),
-            VerifyError::Call(error) => error.into(),
+            VerifyError::Refused(answer) => RequestError::Provider(answer).into(),
+            VerifyError::Request(error) => error.into(),
             VerifyError::Check { message } => Failure::Account(message),
         }),
     }

@@ -17,7 +17,7 @@ use tracing::Instrument;
 use upstream::{Doubt, End};
 
 pub(crate) use self::queue::{BACKFILL, Slice, SliceQueue};
-use crate::context::{Context, Response};
+use crate::context::{Context, Fetched};
 use crate::failure::Failure;
 use crate::pager::{ListPage, NextPage, Pager, key_hash};
 use crate::plan::{self, Range};
@@ -185,7 +185,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Requests the slice's first page. `None` if the provider keeps nothing from where the slice begins.
-    async fn first_page(&mut self, pager: &mut Pager) -> Result<Option<Response>, Failure> {
+    async fn first_page(&mut self, pager: &mut Pager) -> Result<Option<Fetched>, Failure> {
         let mut requested = self.context.fetch(pager.call()).await;
         if let Err(failure) = &requested
             && self.slice.next.is_some()

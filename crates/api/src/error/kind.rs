@@ -2,8 +2,7 @@
 
 use actix_web::http::StatusCode;
 use gateway::{ActionFailureKind, GatewayError, StoreError};
-use registry::RenderError;
-use upstream::{CallError, UploadError};
+use upstream::ErrorCode;
 
 /// The status and the code of an error of a use case.
 pub(super) fn of_gateway(error: &GatewayError) -> (StatusCode, &'static str) {
@@ -61,50 +60,29 @@ pub(super) fn of_gateway(error: &GatewayError) -> (StatusCode, &'static str) {
         GatewayError::OauthNotSupported(_) => (S::BAD_REQUEST, "oauth_not_supported"),
         GatewayError::CredentialsRefused { .. } => (S::BAD_REQUEST, "connection_test_failed"),
         GatewayError::ProviderUnavailable { .. } => (S::SERVICE_UNAVAILABLE, "provider_unavailable"),
-        GatewayError::Call(error) => call_kind(error),
+        GatewayError::Request(error) => {
+            let code = error.verdict().error_code;
+            (request_status(code), code.as_str())
+        }
         GatewayError::EncryptionKey(_) | GatewayError::Vault(_) => (S::INTERNAL_SERVER_ERROR, "server_error"),
         GatewayError::Store(error) => store_kind(error),
     }
 }
 
-/// Why a call to a provider has no answer that could be handed on.
-fn call_kind(error: &CallError) -> (StatusCode, &'static str) {
-    use StatusCode as S;
-    match error {
-        CallError::AddressRefused { .. } | CallError::PlainHttp { .. } => (S::FORBIDDEN, "address_refused"),
-        CallError::OverrideNotAllowed { .. } => (S::BAD_REQUEST, "base_url_override_not_allowed"),
-        CallError::BadUrl { .. }
-        | CallError::UnknownServer(_)
-        | CallError::Template(RenderError::Unfit { .. } | RenderError::NoAddress(_)) => {
-            (S::BAD_REQUEST, "invalid_uri_params")
-        }
-        CallError::Template(_) | CallError::TextTooLong { .. } | CallError::Integration { .. } => {
-            (S::BAD_REQUEST, "connection_incomplete")
-        }
-        CallError::Upload(UploadError::Broken) => (S::BAD_REQUEST, "invalid_json"),
-        CallError::Upload(UploadError::Slow { .. }) => (S::REQUEST_TIMEOUT, "request_timeout"),
-        CallError::BadHeader { .. } => (S::BAD_REQUEST, "invalid_headers"),
-        CallError::Crowded { .. } => (S::TOO_MANY_REQUESTS, "rate_limited"),
-        CallError::DeadlineExceeded { last, .. } if matches!(**last, CallError::Crowded { .. }) => {
-            (S::TOO_MANY_REQUESTS, "rate_limited")
-        }
-        CallError::NoMemory { .. } => (S::SERVICE_UNAVAILABLE, "unavailable"),
-        CallError::TimedOut { .. } | CallError::DeadlineExceeded { .. } => {
-            (S::GATEWAY_TIMEOUT, "provider_timeout")
-        }
-        CallError::Unreachable { .. }
-        | CallError::Broken { .. }
-        | CallError::NotTaken { .. }
-        | CallError::TooLarge { .. }
-        | CallError::UnknownCoding { .. }
-        | CallError::Undecodable { .. }
-        | CallError::Moved { .. }
-        | CallError::Provider(_)
-        | CallError::NotJson { .. }
-        | CallError::ForeignLink { .. }
-        | CallError::TooManyRedirects { .. }
-        | CallError::BadNext { .. }
-        | CallError::BadCursor => (S::BAD_GATEWAY, "provider_unreachable"),
+/// The status of an error of a proxied request.
+fn request_status(code: ErrorCode) -> StatusCode {
+    match code {
+        ErrorCode::AddressRefused => StatusCode::FORBIDDEN,
+        ErrorCode::BaseUrlOverrideNotAllowed
+        | ErrorCode::ConnectionIncomplete
+        | ErrorCode::InvalidHeaders
+        | ErrorCode::InvalidJson
+        | ErrorCode::InvalidUriParams => StatusCode::BAD_REQUEST,
+        ErrorCode::ProviderTimeout => StatusCode::GATEWAY_TIMEOUT,
+        ErrorCode::ProviderUnreachable => StatusCode::BAD_GATEWAY,
+        ErrorCode::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+        ErrorCode::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+        ErrorCode::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
 

@@ -7,7 +7,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use futures::FutureExt;
-use upstream::{CallError, Relayed};
+use upstream::{ProxyResponse, RequestError};
 
 use crate::middleware;
 
@@ -18,7 +18,7 @@ const UPSTREAM_STATUS: HeaderName = HeaderName::from_static("trunkline-upstream-
 const SMALL: u64 = 64 << 10;
 
 /// The answer with its body as it comes; who does not read on makes the provider wait.
-pub(super) fn stream(relayed: Relayed, request: HttpRequest) -> HttpResponse {
+pub(super) fn stream(relayed: ProxyResponse, request: HttpRequest) -> HttpResponse {
     let status = StatusCode::from_u16(relayed.status).unwrap_or(StatusCode::BAD_GATEWAY);
     let mut response = HttpResponseBuilder::new(status);
     for (name, value) in &relayed.headers {
@@ -49,7 +49,7 @@ pub(super) fn stream(relayed: Relayed, request: HttpRequest) -> HttpResponse {
         drop(body.part().now_or_never());
         return response.body(whole);
     }
-    let broken = move |error: CallError| {
+    let broken = move |error: RequestError| {
         middleware::log_broken_response(&request, &error);
         io::Error::other(error)
     };

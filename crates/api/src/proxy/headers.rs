@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap as Given};
 use gateway::FieldError;
-use upstream::{HeaderMap, HeaderName, HeaderValue, Relay};
+use upstream::{HeaderMap, HeaderName, HeaderValue, ProxyRequest};
 
 /// Begins the headers that go on.
 const FOR_THE_PROVIDER: &str = "nango-proxy-";
@@ -28,7 +28,7 @@ pub(super) struct Asked {
 
 impl Asked {
     /// Moves what concerns the call into `relay`; returns the integration's key and the connection's name.
-    pub(super) fn apply(self, relay: &mut Relay) -> (String, String) {
+    pub(super) fn apply(self, relay: &mut ProxyRequest) -> (String, String) {
         relay.base_url = self.base_url;
         relay.headers = self.headers;
         relay.retries = self.retries;

@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use futures::{Stream, StreamExt};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
-use upstream::{RelayBody, Upload, UploadError};
+use upstream::{ProxyRequestBody, Upload, UploadError};
 
 use crate::body::{LONGEST_BODY, in_time};
 use crate::error::ApiError;
@@ -30,14 +30,14 @@ pub(super) async fn body(
     request: &HttpRequest,
     mut payload: web::Payload,
     repeatable: bool,
-) -> Result<RelayBody, ApiError> {
+) -> Result<ProxyRequestBody, ApiError> {
     let headers = request.headers();
     let length = headers
         .get(CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.parse::<u64>().ok());
     if length.unwrap_or_default() == 0 && !headers.contains_key(TRANSFER_ENCODING) {
-        return Ok(RelayBody::default());
+        return Ok(ProxyRequestBody::default());
     }
     let known = length.and_then(|length| usize::try_from(length).ok());
     let limit = if repeatable { REPEATABLE } else { SMALL };
@@ -56,11 +56,11 @@ pub(super) async fn body(
         Ok(false)
     });
     if whole.await?? {
-        return Ok(RelayBody::Whole(start.freeze()));
+        return Ok(ProxyRequestBody::Whole(start.freeze()));
     }
     let (sender, parts) = mpsc::channel(PARTS);
     actix_web::rt::spawn(pass_on(start.freeze(), payload, sender));
-    Ok(RelayBody::Stream(Upload { parts, length }))
+    Ok(ProxyRequestBody::Stream(Upload { parts, length }))
 }
 
 /// Forwards a body until it ends, breaks or is too slow, or the receiver is gone.

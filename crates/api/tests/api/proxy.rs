@@ -274,7 +274,7 @@ async fn logs_and_responses_hold_no_secret(app: TestApp) {
     app.admin().send(request).await;
 
     let (answers, logs) = (app.answers(), app.logs());
-    assert!(logs.contains("relayed a call") || logs.contains("answered"));
+    assert!(logs.contains("sent a request to a provider") || logs.contains("answered"));
     for secret in [&known.main_key_secret, &known.auth_token] {
         assert!(!answers.contains(secret.as_str()), "an answer holds a secret");
         assert!(!logs.contains(secret.as_str()), "the log holds a secret");

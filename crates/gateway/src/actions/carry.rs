@@ -9,15 +9,18 @@ use registry::Action;
 use serde_json::Value as Json;
 use store::actions::{self, ActionEnd};
 use store::connections;
+use upstream::Backoff;
 
-use super::failure::{ActionFailure, Failed, MOST_STORED};
+use super::failure::{ActionFailure, AttemptError, MOST_STORED};
 use crate::{Gateway, GatewayError};
 
 /// A repeatable action that was cut off so many times beyond its attempts is given up: it may be what ends the processes.
 const MOST_CUT_OFF: i64 = 10;
-/// The wait before the second attempt; it doubles up to the longest. As in Nango.
-const FIRST_WAIT: Duration = Duration::from_secs(3);
-const LONGEST_WAIT: Duration = Duration::from_mins(10);
+/// The waits between attempts, as in Nango.
+const BACKOFF: Backoff = Backoff {
+    first: Duration::from_secs(3),
+    longest: Duration::from_mins(10),
+};
 
 impl Gateway {
     /// Resolves when an action was stored for the workers by this process.
@@ -116,19 +119,21 @@ impl Gateway {
         let inputs = row.input.clone().unwrap_or_default();
         let end = match self.perform(&connection, &action, &inputs).await {
             Ok(output) => ActionEnd::Succeeded(output),
-            Err(Failed::Before(GatewayError::Store(error))) if error.is_transient() => ActionEnd::Again {
-                due_at: self.clock().now().plus(pause(row.attempts, Duration::ZERO)),
-            },
-            Err(Failed::Before(error)) => failed(&ActionFailure::impossible(error.to_string()), true),
-            Err(Failed::Call {
+            Err(AttemptError::Before(GatewayError::Store(error))) if error.is_transient() => {
+                ActionEnd::Again {
+                    due_at: self.clock().now().plus(pause(row.attempts, Duration::ZERO)),
+                }
+            }
+            Err(AttemptError::Before(error)) => failed(&ActionFailure::impossible(error.to_string()), true),
+            Err(AttemptError::Request {
                 failure,
                 nothing_done,
-                passes_after,
-            }) => match passes_after.filter(|_| row.attempts + 1 < row.max_attempts) {
+                retry_after,
+            }) => match retry_after.filter(|_| row.attempts + 1 < row.max_attempts) {
                 Some(wait) => ActionEnd::Again {
                     due_at: self.clock().now().plus(pause(row.attempts, wait)),
                 },
-                None => failed(&failure, nothing_done && passes_after.is_some()),
+                None => failed(&failure, nothing_done && retry_after.is_some()),
             },
         };
         Ok(Some(end))
@@ -198,7 +203,7 @@ fn failed(failure: &ActionFailure, free_key: bool) -> ActionEnd {
 }
 
 /// How long to wait after so many attempts before; at least what the provider asks for.
-fn pause(attempts: i64, asked: Duration) -> Duration {
-    let doubled = FIRST_WAIT.saturating_mul(1_u32 << attempts.clamp(0, 20));
-    doubled.min(LONGEST_WAIT).max(asked)
+fn pause(attempts: i64, requested: Duration) -> Duration {
+    let failures = u32::try_from(attempts.saturating_add(1)).unwrap_or(u32::MAX);
+    BACKOFF.after(failures).max(requested)
 }

@@ -1,12 +1,11 @@
 //! Why an action failed, as it is stored and told.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use registry::Provider;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
-use upstream::{CallError, Quoted, Refusal};
+use upstream::{FailedRequest, Outcome, QuotedResponse};
 
 use crate::GatewayError;
 
@@ -18,8 +17,8 @@ pub struct ActionFailure {
     pub kind: ActionFailureKind,
     /// For people: what happened and what to do.
     pub message: String,
-    /// The provider's answer, if there is one.
-    pub upstream: Option<UpstreamAnswer>,
+    /// The provider's response, if there is one.
+    pub upstream: Option<QuotedResponse>,
     /// Seconds after which to try again, if waiting helps.
     pub retry_after: Option<u64>,
 }
@@ -28,66 +27,45 @@ pub struct ActionFailure {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ActionFailureKind {
-    /// The provider answered no.
+    /// The provider refused the request.
     Refused,
-    /// The provider cannot be reached or has too much to do; nothing was done.
+    /// The provider cannot be reached or is overloaded; nothing was done.
     Unavailable,
-    /// The provider, or its limits as its file tells them, takes no more calls just now; nothing was done.
+    /// A rate limit of the provider, or of its file, was reached; nothing was done.
     RateLimited,
-    /// The call went out and nobody knows what became of it.
+    /// The request was sent, and it is unknown whether it was carried out.
     OutcomeUnknown,
-    /// The call could not be made as the file and the connection are.
+    /// The request cannot be made as the provider's file and the connection are.
     Impossible,
-    /// It was carried out, and its answer is larger than what is stored.
+    /// The action was carried out, and its response is too large to be stored.
     AnswerTooLarge,
 }
 
-/// A provider's answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UpstreamAnswer {
-    /// The HTTP status.
-    pub status: u16,
-    /// Its headers.
-    pub headers: BTreeMap<String, String>,
-    /// Its body.
-    pub body: Json,
-}
-
-impl From<Quoted> for UpstreamAnswer {
-    fn from(quoted: Quoted) -> Self {
-        Self {
-            status: quoted.status,
-            headers: quoted.headers.into_iter().collect(),
-            body: quoted.body,
-        }
-    }
-}
-
-/// A failure while it happens: beside what is told, what may be done about it.
-pub(crate) enum Failed {
-    /// The provider, or the way to it.
-    Call {
+/// Why an attempt of an action failed, and whether another may succeed.
+pub(crate) enum AttemptError {
+    /// The request to the provider failed.
+    Request {
         failure: Box<ActionFailure>,
         /// It is known that nothing was done.
         nothing_done: bool,
-        /// The same may succeed later; after this time at the soonest.
-        passes_after: Option<Duration>,
+        /// How long to wait at least before the same may succeed; `None` if it will not.
+        retry_after: Option<Duration>,
     },
-    /// Before the call: a use case of ours.
+    /// It failed before the request.
     Before(GatewayError),
 }
 
-impl From<GatewayError> for Failed {
+impl From<GatewayError> for AttemptError {
     fn from(error: GatewayError) -> Self {
         Self::Before(error)
     }
 }
 
-impl From<Failed> for GatewayError {
-    fn from(failed: Failed) -> Self {
+impl From<AttemptError> for GatewayError {
+    fn from(failed: AttemptError) -> Self {
         match failed {
-            Failed::Call { failure, .. } => Self::Action(failure),
-            Failed::Before(error) => error,
+            AttemptError::Request { failure, .. } => Self::Action(failure),
+            AttemptError::Before(error) => error,
         }
     }
 }
@@ -148,80 +126,68 @@ impl ActionFailure {
     }
 }
 
-/// What a failed call means.
-pub(super) fn of_call(provider: &Provider, repeatable: bool, refusal: Refusal) -> Failed {
+/// Makes the failure of an action whose request failed.
+pub(super) fn request_failed(provider: &Provider, repeatable: bool, failed: FailedRequest) -> AttemptError {
     let name = &provider.display_name;
-    let Refusal { error, answer } = refusal;
-    let nothing_done = error.nothing_done();
-    let passes = error.is_transient() && (nothing_done || repeatable);
-    let asked = error.retry_after();
-    let (kind, message) = match &error {
-        limited if nothing_done && is_limit(limited) => (
+    let FailedRequest { error, response } = failed;
+    let verdict = error.verdict();
+    let (transient, nothing_done) = (error.is_transient(), verdict.nothing_done);
+    let (kind, message) = match (verdict.outcome, error.provider()) {
+        (Outcome::RateLimited, _) if nothing_done => (
             ActionFailureKind::RateLimited,
-            format!("{name} takes no more calls just now: {error}. Nothing was done."),
+            format!("{name} takes no more requests now: {error}. Nothing was done."),
         ),
-        CallError::DeadlineExceeded { .. } | CallError::Unreachable { .. } if nothing_done => (
+        (Outcome::Transient, _) if nothing_done => (
             ActionFailureKind::Unavailable,
-            format!("{name} could not do it just now: {error}. Nothing was done."),
+            format!("{name} cannot do it now: {error}. Nothing was done."),
         ),
-        _ => match error.provider() {
-            Some(told) => {
-                let code = told.code.as_ref().map(|code| format!(", code {code}"));
-                let words = told.message.as_ref().map(|words| format!(": {words:?}"));
-                let hint = told.hint.as_ref().map(|hint| format!(" {hint}"));
-                let unsure = (!nothing_done && !repeatable).then(|| format!(" {LOOK_FIRST}"));
-                (
-                    ActionFailureKind::Refused,
-                    format!(
-                        "{name} refused (HTTP {}{}){}.{}{}",
-                        told.status,
-                        code.unwrap_or_default(),
-                        words.unwrap_or_default(),
-                        hint.unwrap_or_default(),
-                        unsure.unwrap_or_default(),
-                    ),
-                )
-            }
-            None if nothing_done => (
-                ActionFailureKind::Impossible,
-                format!("the call to {name} could not be made: {error}"),
-            ),
-            None if repeatable && error.is_transient() => (
-                ActionFailureKind::Unavailable,
-                format!("{name} gave no proper answer: {error}. It may be tried again."),
-            ),
-            None if repeatable => (
-                ActionFailureKind::Impossible,
-                format!("{name} gave no answer that can be used: {error}"),
-            ),
-            None => (
-                ActionFailureKind::OutcomeUnknown,
-                format!("{error}, after the call to {name} had gone out. {LOOK_FIRST}"),
-            ),
-        },
+        (_, Some(refusal)) => {
+            let code = refusal.code.as_ref().map(|code| format!(", code {code}"));
+            let words = refusal.message.as_ref().map(|words| format!(": {words:?}"));
+            let hint = refusal.hint.as_ref().map(|hint| format!(" {hint}"));
+            let unsure = (!nothing_done && !repeatable).then(|| format!(" {LOOK_FIRST}"));
+            (
+                ActionFailureKind::Refused,
+                format!(
+                    "{name} refused (HTTP {}{}){}.{}{}",
+                    refusal.status,
+                    code.unwrap_or_default(),
+                    words.unwrap_or_default(),
+                    hint.unwrap_or_default(),
+                    unsure.unwrap_or_default(),
+                ),
+            )
+        }
+        (_, None) if nothing_done => (
+            ActionFailureKind::Impossible,
+            format!("the request to {name} could not be made: {error}"),
+        ),
+        (_, None) if repeatable && transient => (
+            ActionFailureKind::Unavailable,
+            format!("{name} sent no usable response: {error}. It may be tried again."),
+        ),
+        (_, None) if repeatable => (
+            ActionFailureKind::Impossible,
+            format!("{name} sent no usable response: {error}"),
+        ),
+        (_, None) => (
+            ActionFailureKind::OutcomeUnknown,
+            format!("{error}, after the request to {name} was sent. {LOOK_FIRST}"),
+        ),
     };
-    let passing = matches!(
+    let wait = error.retry_after();
+    let may_pass = matches!(
         kind,
         ActionFailureKind::Unavailable | ActionFailureKind::RateLimited
     );
-    let retry_after = passing.then(|| asked.map_or(RETRY_AFTER, |asked| asked.as_secs().max(1)));
-    Failed::Call {
+    AttemptError::Request {
         failure: Box::new(ActionFailure {
             kind,
             message,
-            upstream: answer.map(UpstreamAnswer::from),
-            retry_after,
+            upstream: response,
+            retry_after: may_pass.then(|| wait.map_or(RETRY_AFTER, |wait| wait.as_secs().max(1))),
         }),
         nothing_done,
-        passes_after: passes.then(|| asked.unwrap_or_default()),
-    }
-}
-
-/// Whether a limit stood in the way: the provider's answer, or our own count of its calls.
-fn is_limit(error: &CallError) -> bool {
-    match error {
-        CallError::Crowded { .. } => true,
-        CallError::DeadlineExceeded { last, .. } => is_limit(last),
-        _ => error.provider().is_some_and(|told| told.rate_limited),
+        retry_after: (transient && (nothing_done || repeatable)).then(|| wait.unwrap_or_default()),
     }
 }

@@ -7,9 +7,9 @@ use registry::Action;
 use serde_json::{Map, Value as Json, json};
 use store::records::{self, Rows};
 use tracing::Instrument;
-use upstream::{CallError, Refusal, Target};
+use upstream::{FailedRequest, RequestError, Target};
 
-use super::failure::{Failed, of_call};
+use super::failure::{AttemptError, request_failed};
 use crate::Gateway;
 
 impl Gateway {
@@ -22,7 +22,7 @@ impl Gateway {
         connection: &Connection,
         action: &Arc<Action>,
         inputs: &Map<String, Json>,
-    ) -> Result<Json, Failed> {
+    ) -> Result<Json, AttemptError> {
         // Every line about the action says whose it is.
         let span = tracing::info_span!(
             "action",
@@ -38,13 +38,22 @@ impl Gateway {
         connection: &Connection,
         action: &Arc<Action>,
         inputs: &Map<String, Json>,
-    ) -> Result<Json, Failed> {
+    ) -> Result<Json, AttemptError> {
         let target = self.target(connection).await?;
-        let refused = |refusal| of_call(&target.provider, action.repeatable, refusal);
-        let unmade = |error: CallError| refused(Refusal { error, answer: None });
-        let call = target.action_call(action, inputs).map_err(unmade)?;
+        let failed = |failed| request_failed(&target.provider, action.repeatable, failed);
+        let not_made = |error: RequestError| {
+            failed(FailedRequest {
+                error,
+                response: None,
+            })
+        };
+        let request = target.action_request(action, inputs).map_err(not_made)?;
         let output_expected = !action.answer.is_empty() || action.writes.is_some();
-        match self.upstream().carry(&target, call, output_expected).await {
+        match self
+            .upstream()
+            .send_action(&target, request, output_expected)
+            .await
+        {
             Ok(answer) => {
                 if let Err(error) = self.note_success(connection).await {
                     tracing::warn!(%error, "that the credentials work was not noted");
@@ -66,7 +75,7 @@ impl Gateway {
                 } else if told.is_some_and(|told| told.not_found) {
                     self.forget(connection, &target, action, inputs).await;
                 }
-                Err(refused(refusal))
+                Err(failed(refusal))
             }
         }
     }
@@ -79,7 +88,7 @@ impl Gateway {
         let Some(table) = self.models().of_sync(&target.provider.name, &writes.sync) else {
             return;
         };
-        let answered = match upstream::place(body, &writes.record) {
+        let answered = match upstream::json_at(body, &writes.record) {
             Some(Json::Array(records)) => records.as_slice(),
             Some(record) => std::slice::from_ref(record),
             None => &[],
@@ -140,7 +149,7 @@ impl Gateway {
 }
 
 /// The body of an answer that was understood: JSON, text, or `{"success": true}` if there is none.
-fn body(answer: &upstream::Answer) -> Json {
+fn body(answer: &upstream::Response) -> Json {
     if answer.body.trim_ascii().is_empty() {
         return json!({ "success": true });
     }
@@ -153,6 +162,6 @@ fn pick(body: Json, path: &[String]) -> Json {
     if path.is_empty() {
         body
     } else {
-        upstream::place(&body, path).cloned().unwrap_or_default()
+        upstream::json_at(&body, path).cloned().unwrap_or_default()
     }
 }

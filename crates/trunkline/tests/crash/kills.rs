@@ -208,7 +208,7 @@ fn assert_no_secret(app: &TestApp, logs: &str, answers: &str) {
         .map(|path| (path.display().to_string(), std::fs::read(path).unwrap()))
         .collect();
     assert!(missing_database.len() > 1, "the write-ahead log is there too");
-    assert!(logs.contains("called a provider") && answers.contains("by-token"));
+    assert!(logs.contains("sent a request to a provider") && answers.contains("by-token"));
     missing_database.push(("the logs".to_owned(), logs.into()));
     missing_database.push(("the answers".to_owned(), answers.into()));
     missing_database.push((

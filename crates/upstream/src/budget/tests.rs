@@ -26,7 +26,7 @@ fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
 }
 
 fn begin(budget: &BodyBudget, id: i64) -> Option<BodyPermit> {
-    at_once(budget.begin(Urgency::Background, Some(connection(id))))
+    at_once(budget.begin(Priority::Background, Some(connection(id))))
 }
 
 #[test]
@@ -36,7 +36,7 @@ fn a_body_waits_until_others_give_back_what_they_hold() {
     let mut bodies: Vec<_> = (0..4).map(|id| begin(&budget, id).unwrap()).collect();
     assert_eq!(background(&budget).0, 256 * KB);
 
-    let mut fifth = Box::pin(budget.begin(Urgency::Background, Some(connection(4))));
+    let mut fifth = Box::pin(budget.begin(Priority::Background, Some(connection(4))));
     assert!((&mut fifth).now_or_never().is_none());
     drop(bodies.remove(0));
     assert!((&mut fifth).now_or_never().is_none(), "the pool is still full");
@@ -80,7 +80,7 @@ fn a_connection_with_many_bodies_leaves_room_for_others() {
     let many: Vec<_> = (0..20).map_while(|_| begin(&budget, 1)).collect();
     // Half of 768 KB is six bodies, and one exceeds.
     assert_eq!(many.len(), 7);
-    let waits = Box::pin(budget.begin(Urgency::Background, Some(connection(1))));
+    let waits = Box::pin(budget.begin(Priority::Background, Some(connection(1))));
     let mut waits = waits;
     assert!((&mut waits).now_or_never().is_none());
     assert!(begin(&budget, 2).is_some(), "another connection passes it");
@@ -91,7 +91,7 @@ fn interactive_requests_do_not_wait_for_syncs() {
     let budget = BodyBudget::new(256 * KB);
     let syncs: Vec<_> = (0..9).map_while(|id| begin(&budget, id)).collect();
     assert!(begin(&budget, 10).is_none());
-    let action = at_once(budget.begin(Urgency::Interactive, Some(connection(1))));
+    let action = at_once(budget.begin(Priority::Interactive, Some(connection(1))));
     assert!(action.is_some());
     drop(syncs);
 }
@@ -101,14 +101,14 @@ fn a_body_that_gives_up_frees_its_bytes_and_its_place_in_the_queue() {
     let budget = BodyBudget::new(256 * KB);
     let mut first = begin(&budget, 1).unwrap();
     at_once(first.grow(500 * KB)).unwrap();
-    let mut second = Box::pin(budget.begin(Urgency::Background, Some(connection(2))));
+    let mut second = Box::pin(budget.begin(Priority::Background, Some(connection(2))));
     assert!((&mut second).now_or_never().is_none());
     assert_eq!(background(&budget), (500 * KB, 1));
     drop(second);
     assert_eq!(background(&budget), (500 * KB, 0));
 
     // It gives up after it was granted and before it noticed.
-    let mut third = Box::pin(budget.begin(Urgency::Background, Some(connection(3))));
+    let mut third = Box::pin(budget.begin(Priority::Background, Some(connection(3))));
     assert!((&mut third).now_or_never().is_none());
     drop(first);
     assert_eq!(background(&budget), (FIRST_BYTES, 0));
@@ -119,7 +119,7 @@ fn a_body_that_gives_up_frees_its_bytes_and_its_place_in_the_queue() {
 
 /// Reads a body of `size` in growing steps, and keeps it for a few turns of the scheduler.
 async fn read(budget: BodyBudget, id: i64, size: usize, peak: &AtomicUsize) {
-    let mut permit = budget.begin(Urgency::Background, Some(connection(id))).await;
+    let mut permit = budget.begin(Priority::Background, Some(connection(id))).await;
     while permit.bytes() < size {
         tokio::task::yield_now().await;
         let next = (permit.bytes() * 2).min(size);

@@ -6,6 +6,8 @@ use serde_json::{Map, Value, json};
 use wiremock::{MockServer, ResponseTemplate};
 
 use super::{PASSWORD, answers, calls, options, provider, target, template, upstream};
+use crate::context::RequestTime;
+use crate::prepare::prepare;
 
 fn parameter(name: &str, value: &str, with: Option<&str>) -> Parameter {
     Parameter {
@@ -59,7 +61,7 @@ fn a_list_becomes_a_repeated_key_and_what_was_not_given_is_left_out() {
     let target = target(provider("https://acme.example"));
 
     let call = target
-        .action_call(
+        .action_request(
             &action(form, false),
             &inputs(&json!({ "tags": ["a b", "c"], "count": 3 })),
         )
@@ -95,7 +97,7 @@ fn json_keeps_the_types_of_what_was_given_and_has_no_empty_objects() {
     let target = target(provider("https://acme.example"));
 
     let call = target
-        .action_call(
+        .action_request(
             &action(ActionBody::Json(json), true),
             &inputs(&json!({ "tags": ["a"], "count": 3 })),
         )
@@ -156,14 +158,20 @@ fn a_part_of_the_request_that_would_be_too_long_is_refused_by_its_name() {
     ] {
         let inputs = inputs(&json!({ "text": "x".repeat(600_000) }));
 
-        let error = plain_target.action_call(&action, &inputs).map(drop).unwrap_err();
+        let error = plain_target
+            .action_request(&action, &inputs)
+            .map(drop)
+            .unwrap_err();
 
         let told = error.to_string();
         assert!(told.starts_with(part) && told.contains("input.text"), "{told}");
-        assert!(error.nothing_done() && told.len() < 200, "{told}");
+        assert!(error.verdict().nothing_done && told.len() < 200, "{told}");
     }
-    let call = plain_target.action_call(&plain(), &inputs(&json!({}))).unwrap();
-    let of_file = upstream(options()).prepare(&target_of(own_query), &call, None, &[]);
+    let call = plain_target
+        .action_request(&plain(), &inputs(&json!({})))
+        .unwrap();
+    let time = RequestTime::new(domain::Timestamp::from_micros(0));
+    let of_file = prepare(&options(), &target_of(own_query), &call, &time, None, &[]);
     let told = of_file.map(drop).unwrap_err().to_string();
     assert!(
         told.contains("\"note\"") && told.contains("connectionConfig.long"),
@@ -184,20 +192,20 @@ async fn a_call_that_may_have_been_carried_out_is_repeated_only_if_it_may_be() {
         answers(&server, "POST", "/orders/a%2Fb", 9, ResponseTemplate::new(status)).await;
         let target = target(provider(&server.uri()));
         let call = target
-            .action_call(&action(ActionBody::None, repeatable), &inputs(&json!({})))
+            .action_request(&action(ActionBody::None, repeatable), &inputs(&json!({})))
             .unwrap();
         let mut few = options();
         few.max_attempts = 3;
 
-        let refusal = upstream(few).carry(&target, call, false).await.unwrap_err();
+        let refusal = upstream(few).send_action(&target, call, false).await.unwrap_err();
 
         assert_eq!(calls(&server).await, attempts, "{status} {repeatable}");
         assert_eq!(
-            refusal.error.nothing_done(),
+            refusal.error.verdict().nothing_done,
             nothing_done,
             "{status} {repeatable}"
         );
-        assert_eq!(refusal.answer.unwrap().status, status);
+        assert_eq!(refusal.response.unwrap().status, status);
     }
 }
 
@@ -212,14 +220,14 @@ async fn a_refusal_is_quoted_without_the_secrets_that_it_echoes() {
     answers(&server, "POST", "/orders/a%2Fb", 9, answer).await;
     let target = target(provider(&server.uri()));
     let call = target
-        .action_call(&action(ActionBody::None, false), &inputs(&json!({})))
+        .action_request(&action(ActionBody::None, false), &inputs(&json!({})))
         .unwrap();
 
     let quoted = upstream(options())
-        .carry(&target, call, false)
+        .send_action(&target, call, false)
         .await
         .unwrap_err()
-        .answer
+        .response
         .unwrap();
 
     assert_eq!((quoted.status, &quoted.body["code"]), (422, &json!(7)));

@@ -5,7 +5,7 @@ use rstest::rstest;
 use wiremock::{MockServer, ResponseTemplate};
 
 use super::{answers, calls, options, provider, target, upstream};
-use crate::{Call, CallError, UpstreamOptions};
+use crate::{Request, RequestError, UpstreamOptions};
 
 fn strict() -> UpstreamOptions {
     UpstreamOptions {
@@ -24,20 +24,20 @@ fn strict() -> UpstreamOptions {
 #[tokio::test]
 async fn a_private_address_is_refused_by_number_and_by_name(#[case] base: &str) {
     let error = upstream(strict())
-        .call(&target(provider(base)), Call::get("/x"))
+        .fetch(&target(provider(base)), Request::get("/x"))
         .await
         .unwrap_err();
-    assert!(matches!(error, CallError::AddressRefused { .. }), "{error:?}");
+    assert!(matches!(error, RequestError::AddressRefused { .. }), "{error:?}");
     assert!(!error.is_transient());
 }
 
 #[tokio::test]
 async fn credentials_are_not_sent_over_plain_http() {
     let error = upstream(strict())
-        .call(&target(provider("http://api.example")), Call::get("/x"))
+        .fetch(&target(provider("http://api.example")), Request::get("/x"))
         .await
         .unwrap_err();
-    assert!(matches!(error, CallError::PlainHttp { host } if host == "api.example"));
+    assert!(matches!(error, RequestError::PlainHttp { host } if host == "api.example"));
 }
 
 #[tokio::test]
@@ -52,12 +52,12 @@ async fn the_operators_own_base_url_may_be_private_and_replaces_every_server() {
     options
         .base_urls
         .insert(provider.name.clone(), server.uri().parse().unwrap());
-    let mut chat = Call::get("/x");
+    let mut chat = Request::get("/x");
     chat.server = Some("chat".to_owned());
 
     let (upstream, target) = (upstream(options), target(provider));
-    upstream.call(&target, Call::get("/x")).await.unwrap();
-    upstream.call(&target, chat).await.unwrap();
+    upstream.fetch(&target, Request::get("/x")).await.unwrap();
+    upstream.fetch(&target, chat).await.unwrap();
     assert_eq!(calls(&server).await, 2);
 }
 
@@ -73,10 +73,10 @@ async fn a_redirect_to_a_private_address_is_refused_although_the_override_is_pri
         .insert(provider.name.clone(), server.uri().parse().unwrap());
 
     let error = upstream(options)
-        .call(&target(provider), Call::get("/x"))
+        .fetch(&target(provider), Request::get("/x"))
         .await
         .unwrap_err();
-    assert!(matches!(error, CallError::AddressRefused { .. }), "{error:?}");
+    assert!(matches!(error, RequestError::AddressRefused { .. }), "{error:?}");
     assert_eq!(calls(&inner).await, 0);
 }
 
@@ -93,10 +93,10 @@ async fn a_connections_value_cannot_turn_the_host_elsewhere(#[case] domain: &str
         .connection_config
         .insert("domain".to_owned(), domain.to_owned());
     let error = upstream(strict())
-        .call(&target, Call::get("/x"))
+        .fetch(&target, Request::get("/x"))
         .await
         .unwrap_err();
-    let unfit = matches!(error, CallError::Template(RenderError::Unfit { .. }));
+    let unfit = matches!(error, RequestError::Template(RenderError::Unfit { .. }));
     assert!(unfit, "{error:?}");
     assert!(error.to_string().contains("connection_config.domain"), "{error}");
 }
@@ -110,18 +110,21 @@ async fn a_connection_may_bring_its_whole_address() {
     variables
         .connection_config
         .insert("baseUrl".to_owned(), format!("{}/base/", server.uri()));
-    upstream(options()).call(&target, Call::get("/x")).await.unwrap();
+    upstream(options())
+        .fetch(&target, Request::get("/x"))
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
 async fn a_server_that_the_file_lacks_is_named() {
-    let mut call = Call::get("/x");
+    let mut call = Request::get("/x");
     call.server = Some("chat".to_owned());
     let error = upstream(strict())
-        .call(&target(provider("https://api.example")), call)
+        .fetch(&target(provider("https://api.example")), call)
         .await
         .unwrap_err();
-    assert!(matches!(error, CallError::UnknownServer(name) if name == "chat"));
+    assert!(matches!(error, RequestError::UnknownServer(name) if name == "chat"));
 }
 
 #[tokio::test]
@@ -138,6 +141,9 @@ async fn an_override_of_the_operator_keeps_the_files_path_unless_it_has_one() {
         variables
             .connection_config
             .insert("accountId".to_owned(), "a1".to_owned());
-        upstream(options).call(&target, Call::get("/x")).await.unwrap();
+        upstream(options)
+            .fetch(&target, Request::get("/x"))
+            .await
+            .unwrap();
     }
 }

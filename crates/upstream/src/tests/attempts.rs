@@ -13,10 +13,10 @@ use tokio::net::TcpListener;
 use wiremock::{MockServer, ResponseTemplate};
 
 use super::{answers, calls, options, provider, target, upstream};
-use crate::{Call, CallError, Instead, Method, Upstream, UpstreamOptions};
+use crate::{Method, Request, RequestError, UnexpectedBody, Upstream, UpstreamOptions};
 
-fn post() -> Call {
-    Call::new(Method::POST, "/x")
+fn post() -> Request {
+    Request::new(Method::POST, "/x")
 }
 
 /// Answers one connection after the other with the bytes given, then with none; counts the connections.
@@ -55,10 +55,10 @@ async fn a_reading_call_is_repeated_after_a_servers_trouble_and_a_post_is_not(#[
     answers(&server, "POST", "/x", 9, ResponseTemplate::new(status)).await;
     let (upstream, target) = (upstream(options()), target(provider(&server.uri())));
 
-    let answer = upstream.call(&target, Call::get("/x")).await.unwrap();
+    let answer = upstream.fetch(&target, Request::get("/x")).await.unwrap();
     assert_eq!((answer.status, answer.attempts), (200, 3));
 
-    let error = upstream.call(&target, post()).await.unwrap_err();
+    let error = upstream.fetch(&target, post()).await.unwrap_err();
     assert_eq!(error.provider().unwrap().status, status);
     assert_eq!(calls(&server).await, 4);
 }
@@ -69,7 +69,7 @@ async fn a_429_is_repeated_for_a_post_too() {
     answers(&server, "POST", "/x", 1, ResponseTemplate::new(429)).await;
     answers(&server, "POST", "/x", 9, ResponseTemplate::new(201)).await;
     let answer = upstream(options())
-        .call(&target(provider(&server.uri())), post())
+        .fetch(&target(provider(&server.uri())), post())
         .await
         .unwrap();
     assert_eq!((answer.status, answer.attempts), (201, 2));
@@ -90,7 +90,7 @@ async fn a_date_to_wait_for_is_waited_for() {
 
     let start = Instant::now();
     upstream
-        .call(&target(provider(&server.uri())), Call::get("/x"))
+        .fetch(&target(provider(&server.uri())), Request::get("/x"))
         .await
         .unwrap();
     assert!(start.elapsed() >= Duration::from_millis(50));
@@ -122,7 +122,7 @@ async fn too_long_a_wait_is_told_at_once(
 
     let start = Instant::now();
     let error = upstream
-        .call(&target(provider(&server.uri())), Call::get("/x"))
+        .fetch(&target(provider(&server.uri())), Request::get("/x"))
         .await
         .unwrap_err();
     assert!(start.elapsed() < Duration::from_secs(10));
@@ -142,11 +142,11 @@ async fn the_deadline_ends_the_attempts_and_tells_the_last_error() {
         ..options()
     });
     match upstream
-        .call(&target(provider(&server.uri())), Call::get("/x"))
+        .fetch(&target(provider(&server.uri())), Request::get("/x"))
         .await
         .unwrap_err()
     {
-        CallError::DeadlineExceeded { attempts, last } => {
+        RequestError::DeadlineExceeded { attempts, last } => {
             assert!(attempts > 1);
             assert!(last.is_transient());
         }
@@ -163,10 +163,10 @@ async fn attempts_end_at_their_number() {
         ..options()
     });
     let error = upstream
-        .call(&target(provider(&server.uri())), Call::get("/x"))
+        .fetch(&target(provider(&server.uri())), Request::get("/x"))
         .await
         .unwrap_err();
-    assert!(matches!(error, CallError::Provider(_)));
+    assert!(matches!(error, RequestError::Provider(_)));
     assert_eq!(calls(&server).await, 3);
 }
 
@@ -185,8 +185,8 @@ async fn a_single_401_is_overlooked_and_a_second_is_not() {
     .await;
     let (upstream, target) = (upstream(options()), target(provider(&server.uri())));
 
-    assert_eq!(upstream.call(&target, post()).await.unwrap().attempts, 2);
-    let error = upstream.call(&target, Call::get("/x")).await.unwrap_err();
+    assert_eq!(upstream.fetch(&target, post()).await.unwrap().attempts, 2);
+    let error = upstream.fetch(&target, Request::get("/x")).await.unwrap_err();
     let error = error.provider().unwrap();
     assert!(error.unauthorized && !error.not_found && !error.rate_limited);
     assert_eq!(error.hint.as_deref(), Some("The secret is wrong."));
@@ -208,13 +208,13 @@ async fn an_attempt_that_takes_too_long_is_cut_and_a_post_is_then_not_repeated()
     let target = target(provider(&server.uri()));
 
     assert!(matches!(
-        upstream.call(&target, post()).await,
-        Err(CallError::TimedOut { .. })
+        upstream.fetch(&target, post()).await,
+        Err(RequestError::TimedOut { .. })
     ));
     assert_eq!(calls(&server).await, 1);
     assert!(matches!(
-        upstream.call(&target, Call::get("/x")).await,
-        Err(CallError::TimedOut { .. })
+        upstream.fetch(&target, Request::get("/x")).await,
+        Err(RequestError::TimedOut { .. })
     ));
     assert_eq!(calls(&server).await, 3);
 }
@@ -226,7 +226,7 @@ const WHOLE: &str = "HTTP/1.1 200 OK\r\ncontent-length: 7\r\nconnection: close\r
 async fn a_body_that_is_cut_off_is_read_again() {
     let (uri, count) = raw_server(&["", CUT, WHOLE]).await;
     let answer = upstream(options())
-        .fetch(&target(provider(&uri)), Call::get("/x"))
+        .fetch(&target(provider(&uri)), Request::get("/x"))
         .await
         .unwrap();
     assert_eq!((answer.body.as_ref(), answer.attempts), (&b"{\"a\":1}"[..], 3));
@@ -237,11 +237,11 @@ async fn a_body_that_is_cut_off_is_read_again() {
 async fn a_post_whose_answer_is_cut_off_is_not_repeated() {
     let (uri, count) = raw_server(&[CUT, WHOLE]).await;
     let error = upstream(options())
-        .call(&target(provider(&uri)), post())
+        .fetch(&target(provider(&uri)), post())
         .await
         .unwrap_err();
     assert!(
-        matches!(error, CallError::Broken { .. }) && error.is_transient(),
+        matches!(error, RequestError::Broken { .. }) && error.is_transient(),
         "{error:?}"
     );
     assert_eq!(count.load(Ordering::SeqCst), 1);
@@ -259,10 +259,10 @@ async fn a_server_that_is_not_there_is_unreachable() {
         ..options()
     });
     let error = upstream
-        .call(&target(provider(&format!("http://{free}"))), post())
+        .fetch(&target(provider(&format!("http://{free}"))), post())
         .await
         .unwrap_err();
-    assert!(matches!(error, CallError::Unreachable { .. }), "{error:?}");
+    assert!(matches!(error, RequestError::Unreachable { .. }), "{error:?}");
 }
 
 #[tokio::test]
@@ -274,7 +274,7 @@ async fn a_page_of_html_in_place_of_a_list_is_fetched_again() {
     answers(&server, "GET", "/x", 9, list).await;
     let (upstream, target) = (upstream(options()), target(provider(&server.uri())));
 
-    let answer = upstream.fetch(&target, Call::get("/x")).await.unwrap();
+    let answer = upstream.fetch(&target, Request::get("/x")).await.unwrap();
 
     assert_eq!((answer.attempts, answer.body.as_ref()), (3, &b"[1]"[..]));
 }
@@ -293,10 +293,13 @@ async fn a_page_of_html_in_place_of_an_answer_to_a_post_is_an_error() {
 }
 
 #[rstest]
-#[case::nothing("", Instead::Nothing)]
-#[case::another_shape("[1]", Instead::OtherShape)]
+#[case::nothing("", UnexpectedBody::Nothing)]
+#[case::another_shape("[1]", UnexpectedBody::OtherShape)]
 #[tokio::test]
-async fn what_another_attempt_would_not_mend_is_told_at_once(#[case] body: &str, #[case] expected: Instead) {
+async fn what_another_attempt_would_not_mend_is_told_at_once(
+    #[case] body: &str,
+    #[case] expected: UnexpectedBody,
+) {
     let server = MockServer::start().await;
     answers(
         &server,
@@ -307,10 +310,13 @@ async fn what_another_attempt_would_not_mend_is_told_at_once(#[case] body: &str,
     )
     .await;
     let target = target(provider(&server.uri()));
-    let answer = upstream(options()).fetch(&target, Call::get("/x")).await.unwrap();
+    let answer = upstream(options())
+        .fetch(&target, Request::get("/x"))
+        .await
+        .unwrap();
     let result = answer.json::<HashMap<String, Value>>();
     assert!(
-        matches!(result, Err(CallError::NotJson { instead, .. }) if instead == expected),
+        matches!(result, Err(RequestError::NotJson { found, .. }) if found == expected),
         "{result:?}"
     );
     assert_eq!(calls(&server).await, 1);
@@ -332,7 +338,7 @@ async fn an_answer_beyond_the_limit_is_refused() {
         max_body: 10,
         ..options()
     })
-    .call(&target, Call::get("/x"))
+    .fetch(&target, Request::get("/x"))
     .await
     .unwrap();
     let small = upstream(UpstreamOptions {
@@ -340,7 +346,7 @@ async fn an_answer_beyond_the_limit_is_refused() {
         ..options()
     });
     assert!(matches!(
-        small.call(&target, Call::get("/x")).await,
-        Err(CallError::TooLarge { limit: 9, .. })
+        small.fetch(&target, Request::get("/x")).await,
+        Err(RequestError::TooLarge { limit: 9, .. })
     ));
 }

@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use wiremock::{MockServer, ResponseTemplate};
 
 use super::{answers, options, provider, target, upstream};
-use crate::{Call, CallError, Method, Relay, UpstreamOptions, Urgency};
+use crate::{Method, Priority, ProxyRequest, Request, RequestError, UpstreamOptions};
 
 const LIST: &[u8] = br#"{"items": [1, 2, 3]}"#;
 const MB: usize = 1 << 20;
@@ -70,15 +70,15 @@ async fn a_body_is_decoded_whatever_its_coding(
     answers(&server, "GET", "/x", 9, answer_in(codings, LIST).await).await;
     let (upstream, target) = (upstream(options()), target(provider(&server.uri())));
 
-    let answer = upstream.fetch(&target, Call::get("/x")).await.unwrap();
+    let answer = upstream.fetch(&target, Request::get("/x")).await.unwrap();
     assert_eq!(answer.body.as_ref(), LIST);
     assert!(!answer.headers.contains_key("content-encoding"));
 
-    let relay = Relay {
+    let proxy = ProxyRequest {
         decompress: true,
-        ..Relay::new(Method::GET, "/x")
+        ..ProxyRequest::new(Method::GET, "/x")
     };
-    let mut relayed = upstream.relay(&target, relay).await.unwrap();
+    let mut relayed = upstream.proxy(&target, proxy).await.unwrap();
     let mut body = Vec::new();
     while let Some(part) = relayed.body.part().await.unwrap() {
         body.extend_from_slice(&part);
@@ -92,7 +92,7 @@ async fn an_empty_body_is_empty_in_every_coding() {
     let empty = ResponseTemplate::new(200).insert_header("content-encoding", "gzip");
     answers(&server, "GET", "/x", 9, empty).await;
     let answer = upstream(options())
-        .call(&target(provider(&server.uri())), Call::get("/x"))
+        .fetch(&target(provider(&server.uri())), Request::get("/x"))
         .await
         .unwrap();
     assert!(answer.body.is_empty());
@@ -111,7 +111,7 @@ async fn a_byte_order_mark_is_left_out() {
     )
     .await;
     let answer = upstream(options())
-        .fetch(&target(provider(&server.uri())), Call::get("/x"))
+        .fetch(&target(provider(&server.uri())), Request::get("/x"))
         .await
         .unwrap();
     assert_eq!(answer.body.as_ref(), LIST);
@@ -136,20 +136,20 @@ async fn a_body_that_cannot_be_decoded_is_an_error(#[case] coding: &str, #[case]
     answers(&server, "POST", "/x", 9, rubbish()).await;
     let (upstream, target) = (upstream(options()), target(provider(&server.uri())));
     for refused in [
-        upstream.fetch(&target, Call::get("/x")).await.unwrap_err(),
+        upstream.fetch(&target, Request::get("/x")).await.unwrap_err(),
         upstream
-            .carry(&target, Call::new(Method::POST, "/x"), false)
+            .send_action(&target, Request::new(Method::POST, "/x"), false)
             .await
             .unwrap_err()
             .error,
     ] {
         let right = match &refused {
-            CallError::Undecodable { .. } => known,
-            CallError::UnknownCoding { coding: told, .. } => !known && !told.is_empty(),
+            RequestError::Undecodable { .. } => known,
+            RequestError::UnknownCoding { coding: told, .. } => !known && !told.is_empty(),
             _ => false,
         };
         assert!(right, "{refused:?}");
-        assert!(!refused.nothing_done());
+        assert!(!refused.verdict().nothing_done);
     }
 }
 
@@ -204,12 +204,12 @@ async fn a_body_that_is_too_large_ends_at_the_bound(
 ) {
     let (uri, written) = endless(head, part, Duration::ZERO).await;
     let error = upstream(small())
-        .fetch(&target(provider(&uri)), Call::get("/x"))
+        .fetch(&target(provider(&uri)), Request::get("/x"))
         .await
         .unwrap_err();
     let told = error.to_string();
     assert!(
-        matches!(error, CallError::TooLarge { limit, .. } if limit == 2 * MB),
+        matches!(error, RequestError::TooLarge { limit, .. } if limit == 2 * MB),
         "{error:?}"
     );
     assert!(
@@ -228,10 +228,10 @@ async fn a_bomb_ends_at_the_bound_of_decoded_bytes(
     let bomb = answer_in(codings, &vec![b'0'; 16 * MB]).await;
     answers(&server, "GET", "/x", 9, bomb).await;
     let error = upstream(small())
-        .fetch(&target(provider(&server.uri())), Call::get("/x"))
+        .fetch(&target(provider(&server.uri())), Request::get("/x"))
         .await
         .unwrap_err();
-    assert!(matches!(error, CallError::TooLarge { .. }), "{error:?}");
+    assert!(matches!(error, RequestError::TooLarge { .. }), "{error:?}");
 }
 
 #[tokio::test]
@@ -242,10 +242,10 @@ async fn a_body_that_trickles_for_ever_ends_with_the_attempt() {
         ..small()
     };
     let error = upstream(hasty)
-        .fetch(&target(provider(&uri)), Call::get("/x"))
+        .fetch(&target(provider(&uri)), Request::get("/x"))
         .await
         .unwrap_err();
-    assert!(matches!(error, CallError::TimedOut { .. }), "{error:?}");
+    assert!(matches!(error, RequestError::TimedOut { .. }), "{error:?}");
 }
 
 #[rstest]
@@ -263,13 +263,13 @@ async fn an_endless_body_of_an_error_costs_64_kb_and_the_status_counts(
         ..small()
     };
     let refusal = upstream(hasty)
-        .carry(&target, Call::get("/x"), false)
+        .send_action(&target, Request::get("/x"), false)
         .await
         .unwrap_err();
     let told = refusal.error.provider().unwrap();
     assert!(told.status == 401 && told.unauthorized, "{told:?}");
     assert!(
-        serde_json::to_string(&refusal.answer.unwrap().body)
+        serde_json::to_string(&refusal.response.unwrap().body)
             .unwrap()
             .len()
             < 5_000
@@ -291,9 +291,9 @@ async fn a_success_of_very_many_values_is_not_read_into_memory() {
     )
     .await;
     let refusal = upstream(options())
-        .carry(
+        .send_action(
             &target(provider(&server.uri())),
-            Call::new(Method::POST, "/x"),
+            Request::new(Method::POST, "/x"),
             false,
         )
         .await
@@ -327,26 +327,26 @@ async fn other_syncs_go_on_beside_bodies_without_an_end() {
         let mut provider = provider(uri);
         provider.name = format!("acme-{id}").parse().unwrap();
         let mut target = target(provider);
-        target.urgency = Urgency::Background;
+        target.priority = Priority::Background;
         target.connection = Some(domain::ConnectionId::from_raw(id));
         target
     };
     let hostile: Vec<_> = (1..=4)
         .map(|_| {
             let (upstream, target) = (upstream.clone(), of(&uri, 1));
-            tokio::spawn(async move { upstream.fetch(&target, Call::get("/x")).await })
+            tokio::spawn(async move { upstream.fetch(&target, Request::get("/x")).await })
         })
         .collect();
     let (good, mut action) = (of(&server.uri(), 2), of(&server.uri(), 3));
-    action.urgency = Urgency::Interactive;
+    action.priority = Priority::Interactive;
     for _ in 0..10 {
-        let page = upstream.fetch(&good, Call::get("/x")).await.unwrap();
+        let page = upstream.fetch(&good, Request::get("/x")).await.unwrap();
         assert_eq!(page.body.len(), MB);
         drop(page);
-        upstream.fetch(&action, Call::get("/x")).await.unwrap();
+        upstream.fetch(&action, Request::get("/x")).await.unwrap();
     }
     for body in hostile {
         let error = body.await.unwrap().unwrap_err();
-        assert!(matches!(error, CallError::TooLarge { .. }), "{error:?}");
+        assert!(matches!(error, RequestError::TooLarge { .. }), "{error:?}");
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{options, pairs, provider, target, template, templates, upstream, words};
 use crate::{
-    Call, CallError, Doubt, End, HeaderMap, HeaderValue, Next, PageSeen, Target, Upstream, first_page,
+    Doubt, End, HeaderMap, HeaderValue, Next, PageInfo, Request, RequestError, Target, Upstream, first_page,
 };
 
 fn list(by: PageBy) -> Paginate {
@@ -96,16 +96,16 @@ impl List {
     fn next(
         &self,
         paginate: &Paginate,
-        call: &Call,
+        call: &Request,
         body: &Value,
         records: usize,
-    ) -> Result<Next, CallError> {
+    ) -> Result<Next, RequestError> {
         self.next_of(paginate, call, &self.page(body, records))
     }
 
     /// The second page, of as many records as the first.
-    fn page<'a>(&'a self, body: &'a Value, records: usize) -> PageSeen<'a> {
-        PageSeen {
+    fn page<'a>(&'a self, body: &'a Value, records: usize) -> PageInfo<'a> {
+        PageInfo {
             envelope: body,
             headers: &self.headers,
             records,
@@ -115,11 +115,16 @@ impl List {
         }
     }
 
-    fn next_of(&self, paginate: &Paginate, call: &Call, page: &PageSeen<'_>) -> Result<Next, CallError> {
-        self.upstream.next(&self.target, paginate, call, page)
+    fn next_of(
+        &self,
+        paginate: &Paginate,
+        call: &Request,
+        page: &PageInfo<'_>,
+    ) -> Result<Next, RequestError> {
+        self.upstream.next_page(&self.target, paginate, call, page)
     }
 
-    fn link(&self, call: &Call, link: &str) -> Result<Next, CallError> {
+    fn link(&self, call: &Request, link: &str) -> Result<Next, RequestError> {
         self.next(&by_link(), call, &json!({"meta": {"next": link}}), 1)
     }
 }
@@ -134,7 +139,7 @@ impl List {
 fn a_link_is_stored_below_its_server_and_without_keys(#[case] link: &str, #[case] stored: &str) {
     let list = List::of(acme());
     assert_eq!(
-        list.link(&Call::get("/items?page=1"), link).unwrap(),
+        list.link(&Request::get("/items?page=1"), link).unwrap(),
         Next::Page(stored.to_owned())
     );
 }
@@ -147,14 +152,17 @@ fn a_link_is_stored_below_its_server_and_without_keys(#[case] link: &str, #[case
 #[case("https://api.example.evil.example/v1/items")]
 #[case("/v2/items")]
 fn a_link_that_leads_away_is_refused(#[case] link: &str) {
-    let result = List::of(acme()).link(&Call::get("/items"), link);
-    assert!(matches!(result, Err(CallError::ForeignLink { .. })), "{result:?}");
+    let result = List::of(acme()).link(&Request::get("/items"), link);
+    assert!(
+        matches!(result, Err(RequestError::ForeignLink { .. })),
+        "{result:?}"
+    );
 }
 
 #[test]
 fn a_foreign_link_names_the_host() {
     let error = List::of(acme())
-        .link(&Call::get("/items"), "https://evil.example/x?key=s3cr3t")
+        .link(&Request::get("/items"), "https://evil.example/x?key=s3cr3t")
         .unwrap_err();
     assert!(error.to_string().contains("evil.example") && !error.to_string().contains("s3cr3t"));
 }
@@ -178,7 +186,7 @@ fn a_list_with_a_link_on_each_page_ends_where_the_file_says(
         ..by_link()
     };
     let next = List::of(acme())
-        .next(&paginate, &Call::get("/items?page=2"), &body, records)
+        .next(&paginate, &Request::get("/items?page=2"), &body, records)
         .unwrap();
     assert_eq!(next == PROVED, ended, "{next:?}");
 }
@@ -189,13 +197,13 @@ fn a_list_with_a_link_on_each_page_ends_where_the_file_says(
 #[case::empty(json!({"meta": {"next": ""}}))]
 #[case::no_place_for_it(json!({"meta": null}))]
 fn a_list_ends_without_a_link(#[case] body: Value) {
-    let next = List::of(acme()).next(&by_link(), &Call::get("/items?page=2"), &body, 1);
+    let next = List::of(acme()).next(&by_link(), &Request::get("/items?page=2"), &body, 1);
     assert_eq!(next.unwrap(), PROVED);
 }
 
 #[test]
 fn a_link_to_the_page_itself_is_told_apart_however_it_is_spelt() {
-    let call = Call::get("/items?page=2&b=%2C");
+    let call = Request::get("/items?page=2&b=%2C");
     let next = List::of(acme()).link(&call, "/v1/items?b=,&page=2&key=x");
     assert_eq!(next.unwrap(), Next::Again(End::Proved));
 }
@@ -208,8 +216,8 @@ fn a_link_to_the_page_itself_is_told_apart_however_it_is_spelt() {
 #[case(json!({"meta": {"next": 3}}))]
 #[case(json!({"meta": "/v1/items?page=3"}))]
 fn a_link_of_another_type_is_no_end(#[case] body: Value) {
-    let next = List::of(acme()).next(&by_link(), &Call::get("/items"), &body, 1);
-    assert!(matches!(next, Err(CallError::BadNext { .. })), "{next:?}");
+    let next = List::of(acme()).next(&by_link(), &Request::get("/items"), &body, 1);
+    assert!(matches!(next, Err(RequestError::BadNext { .. })), "{next:?}");
 }
 
 #[rstest]
@@ -218,8 +226,8 @@ fn a_link_of_another_type_is_no_end(#[case] body: Value) {
 #[case(json!({"next": true}))]
 #[case(json!({"next": false}))]
 fn a_token_of_another_type_is_no_end(#[case] body: Value) {
-    let next = List::of(acme()).next(&by_token(), &Call::get("/items"), &body, 1);
-    assert!(matches!(next, Err(CallError::BadNext { .. })), "{next:?}");
+    let next = List::of(acme()).next(&by_token(), &Request::get("/items"), &body, 1);
+    assert!(matches!(next, Err(RequestError::BadNext { .. })), "{next:?}");
 }
 
 #[test]
@@ -227,8 +235,8 @@ fn a_link_header_that_cannot_be_read_is_no_end() {
     let mut list = List::of(acme());
     let value = HeaderValue::from_static("</v1/items?page=3; rel=next");
     list.headers.append("link", value);
-    let next = list.next(&by_link(), &Call::get("/items"), &json!([]), 1);
-    assert!(matches!(next, Err(CallError::BadNext { .. })), "{next:?}");
+    let next = list.next(&by_link(), &Request::get("/items"), &json!([]), 1);
+    assert!(matches!(next, Err(RequestError::BadNext { .. })), "{next:?}");
 }
 
 #[test]
@@ -237,7 +245,7 @@ fn the_link_header_is_read_too() {
     let value = "<https://api.example/v1/items?page=1>; rel=\"prev\", </v1/items?a=1,2&page=3>; title=\"x\"; rel=\"last next\"";
     list.headers.append("link", HeaderValue::from_static(value));
     let next = list
-        .next(&by_link(), &Call::get("/items?page=2"), &json!([]), 1)
+        .next(&by_link(), &Request::get("/items?page=2"), &json!([]), 1)
         .unwrap();
     assert_eq!(next, Next::Page("/items?a=1,2&page=3".to_owned()));
 }
@@ -259,7 +267,9 @@ fn a_link_that_says_that_nothing_follows_ends_the_list(#[case] parameters: &str,
     );
     list.headers
         .append("link", HeaderValue::from_str(&value).unwrap());
-    let next = list.next(&paginate, &Call::get("/items"), &json!([]), 1).unwrap();
+    let next = list
+        .next(&paginate, &Request::get("/items"), &json!([]), 1)
+        .unwrap();
     assert_eq!(next, expected);
 }
 
@@ -274,7 +284,7 @@ fn a_link_to_the_files_own_address_is_taken_to_the_override() {
         ..List::of(acme())
     };
     let next = list
-        .link(&Call::get("/items"), "https://api.example/v1/items?page=2")
+        .link(&Request::get("/items"), "https://api.example/v1/items?page=2")
         .unwrap();
     assert_eq!(next, Next::Page("/items?page=2".to_owned()));
 }
@@ -282,10 +292,13 @@ fn a_link_to_the_files_own_address_is_taken_to_the_override() {
 #[test]
 fn a_stored_link_is_taken_up_on_its_server_with_the_lists_headers_and_without_its_query() {
     let list = List::of(acme());
-    let mut first = Call::get("/items?page=1");
+    let mut first = Request::get("/items?page=1");
     first.query = pairs(&[("size", "5")]);
     first.headers.insert("x-a", HeaderValue::from_static("1"));
-    let resume = |cursor| list.upstream.resume(&list.target, &by_link(), &first, cursor);
+    let resume = |cursor| {
+        list.upstream
+            .page_request(&list.target, &by_link(), &first, cursor)
+    };
 
     let call = resume("/items?page=2&size=5").unwrap();
     assert_eq!(
@@ -300,21 +313,21 @@ fn a_stored_link_is_taken_up_on_its_server_with_the_lists_headers_and_without_it
     );
     assert!(matches!(
         resume("https://evil.example/x"),
-        Err(CallError::ForeignLink { .. })
+        Err(RequestError::ForeignLink { .. })
     ));
-    assert!(matches!(resume("garbage"), Err(CallError::BadCursor)));
+    assert!(matches!(resume("garbage"), Err(RequestError::BadCursor)));
 }
 
 #[test]
 fn a_token_becomes_the_next_calls_parameter() {
     let list = List::of(acme());
-    let mut first = Call::get("/items");
+    let mut first = Request::get("/items");
     first.query = pairs(&[("after", ""), ("size", "5")]);
     let next = list.next(&by_token(), &first, &json!({"next": 17}), 5).unwrap();
     assert_eq!(next, Next::Page("17".to_owned()));
     let second = list
         .upstream
-        .resume(&list.target, &by_token(), &first, "17")
+        .page_request(&list.target, &by_token(), &first, "17")
         .unwrap();
     assert_eq!(second.query, pairs(&[("size", "5"), ("after", "17")]));
 
@@ -340,11 +353,11 @@ fn the_last_records_key_goes_on_while_there_is_more(
     #[case] expected: Next,
 ) {
     let list = List::of(acme());
-    let page = PageSeen {
+    let page = PageInfo {
         last_record_key: last,
         ..list.page(&body, records)
     };
-    let next = list.next_of(&by_last_record(), &Call::get("/items"), &page);
+    let next = list.next_of(&by_last_record(), &Request::get("/items"), &page);
     assert_eq!(next.unwrap(), expected);
 }
 
@@ -368,7 +381,7 @@ fn a_total_tells_whether_an_offset_list_is_whole(
         },
         ..by_offset(OffsetStep::Records)
     };
-    let (list, mut call) = (List::of(acme()), Call::get("/items"));
+    let (list, mut call) = (List::of(acme()), Request::get("/items"));
     call.query = pairs(&[("size", "50"), ("skip", "50")]);
     assert_eq!(list.next(&paginate, &call, &body, records).unwrap(), expected);
 }
@@ -382,20 +395,20 @@ fn an_offset_beyond_what_the_provider_accepts_is_not_requested(#[case] max: u64,
         *max_offset = Some(max);
     }
     let list = List::of(acme());
-    let next = list.next(&paginate, &Call::get("/items"), &json!([]), 50);
+    let next = list.next(&paginate, &Request::get("/items"), &json!([]), 50);
     assert_eq!(next.unwrap(), expected);
     let pages = Paginate {
         max_pages: Some(2),
         ..by_token()
     };
-    let next = list.next(&pages, &Call::get("/items"), &json!({"next": "x"}), 5);
+    let next = list.next(&pages, &Request::get("/items"), &json!({"next": "x"}), 5);
     assert_eq!(next.unwrap(), unproved(Doubt::Cap { pages: 2 }));
     let of_five = Paginate {
         limit: Some(5),
         ..pages
     };
     let next = |records| {
-        list.next(&of_five, &Call::get("/items"), &json!({}), records)
+        list.next(&of_five, &Request::get("/items"), &json!({}), records)
             .unwrap()
     };
     assert_eq!(
@@ -411,7 +424,7 @@ fn an_offset_beyond_what_the_provider_accepts_is_not_requested(#[case] max: u64,
 #[case::pages(OffsetStep::Pages, ["1", "2", "3"])]
 fn an_offset_grows_until_a_page_is_empty(#[case] step: OffsetStep, #[case] offsets: [&str; 3]) {
     let (list, paginate) = (List::of(acme()), by_offset(step));
-    let first = first_page(&paginate, Call::get("/items"));
+    let first = first_page(&paginate, Request::get("/items"));
     assert_eq!(first.query, pairs(&[("size", "50"), ("skip", offsets[0])]));
 
     let mut call = first.clone();
@@ -422,20 +435,20 @@ fn an_offset_grows_until_a_page_is_empty(#[case] step: OffsetStep, #[case] offse
         );
         call = list
             .upstream
-            .resume(&list.target, &paginate, &first, offset)
+            .page_request(&list.target, &paginate, &first, offset)
             .unwrap();
         assert_eq!(call.query, pairs(&[("size", "50"), ("skip", offset)]));
     }
     let after_a_short_page = list.next(&paginate, &call, &json!([]), 49).unwrap();
     assert_ne!(after_a_short_page, PROVED);
     assert_eq!(list.next(&paginate, &call, &json!([]), 0).unwrap(), PROVED);
-    let garbled = list.upstream.resume(&list.target, &paginate, &first, "ten");
-    assert!(matches!(garbled, Err(CallError::BadCursor)));
+    let garbled = list.upstream.page_request(&list.target, &paginate, &first, "ten");
+    assert!(matches!(garbled, Err(RequestError::BadCursor)));
 }
 
 #[test]
 fn what_the_file_asks_for_itself_is_not_asked_for_twice() {
-    let mut call = Call::get("/items");
+    let mut call = Request::get("/items");
     call.query = pairs(&[("size", "10"), ("skip", "20")]);
     assert_eq!(
         first_page(&by_offset(OffsetStep::Records), call.clone()).query,

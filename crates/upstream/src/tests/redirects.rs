@@ -5,7 +5,7 @@ use rstest::rstest;
 use wiremock::{MockServer, ResponseTemplate};
 
 use super::{PASSWORD, answers, calls, options, provider, target, templates, upstream};
-use crate::{Call, CallError, HeaderValue, Method, Relay, UpstreamOptions};
+use crate::{HeaderValue, Method, ProxyRequest, Request, RequestError, UpstreamOptions};
 
 fn to(location: &str, status: u16) -> ResponseTemplate {
     ResponseTemplate::new(status).insert_header("location", location)
@@ -24,7 +24,7 @@ async fn within_the_origin_everything_goes_along() {
     answers(&server, "GET", "/x", 1, to("/y?a=1", 302)).await;
     answers(&server, "GET", "/y", 1, ResponseTemplate::new(200)).await;
     upstream(options())
-        .call(&target(keyed(&server)), Call::get("/x"))
+        .fetch(&target(keyed(&server)), Request::get("/x"))
         .await
         .unwrap();
 
@@ -43,12 +43,12 @@ async fn another_origin_gets_neither_authorisation_nor_headers_nor_keys() {
     answers(&server, "GET", "/x", 1, to(&location, 307)).await;
     answers(&foreign, "GET", "/y", 1, to("/z", 302)).await;
     answers(&foreign, "GET", "/z", 1, ResponseTemplate::new(200)).await;
-    let mut call = Call::get("/x");
+    let mut call = Request::get("/x");
     call.headers
         .insert("accept", HeaderValue::from_static("image/png"));
     call.headers.insert("x-mine", HeaderValue::from_static("1"));
     upstream(options())
-        .call(&target(keyed(&server)), call)
+        .fetch(&target(keyed(&server)), call)
         .await
         .unwrap();
 
@@ -73,10 +73,10 @@ async fn a_post_keeps_its_method_only_where_http_says_so(#[case] status: u16, #[
     let server = MockServer::start().await;
     answers(&server, "POST", "/x", 1, to("/y", status)).await;
     answers(&server, verb, "/y", 1, ResponseTemplate::new(200)).await;
-    let mut call = Call::new(Method::POST, "/x");
+    let mut call = Request::new(Method::POST, "/x");
     call.body = Some("a=1".into());
     upstream(options())
-        .call(&target(provider(&server.uri())), call)
+        .fetch(&target(provider(&server.uri())), call)
         .await
         .unwrap();
     let last = server.received_requests().await.unwrap().pop().unwrap();
@@ -87,13 +87,13 @@ async fn a_post_keeps_its_method_only_where_http_says_so(#[case] status: u16, #[
 async fn a_body_is_not_carried_to_another_origin() {
     let (server, foreign) = (MockServer::start().await, MockServer::start().await);
     answers(&server, "POST", "/x", 1, to(&format!("{}/y", foreign.uri()), 307)).await;
-    let mut call = Call::new(Method::POST, "/x");
+    let mut call = Request::new(Method::POST, "/x");
     call.body = Some("a=1".into());
     let error = upstream(options())
-        .call(&target(provider(&server.uri())), call)
+        .fetch(&target(provider(&server.uri())), call)
         .await
         .unwrap_err();
-    assert!(matches!(error, CallError::ForeignLink { .. }), "{error:?}");
+    assert!(matches!(error, RequestError::ForeignLink { .. }), "{error:?}");
     assert_eq!(calls(&foreign).await, 0);
 }
 
@@ -104,10 +104,10 @@ async fn five_redirects_are_followed_and_no_more() {
     answers(&server, "GET", "/x", 1, ResponseTemplate::new(200)).await;
     answers(&server, "GET", "/x", 99, to("/x", 302)).await;
     let (upstream, target) = (upstream(options()), target(provider(&server.uri())));
-    upstream.call(&target, Call::get("/x")).await.unwrap();
-    let error = upstream.call(&target, Call::get("/x")).await.unwrap_err();
+    upstream.fetch(&target, Request::get("/x")).await.unwrap();
+    let error = upstream.fetch(&target, Request::get("/x")).await.unwrap_err();
     assert!(
-        matches!(error, CallError::TooManyRedirects { limit: 5 }),
+        matches!(error, RequestError::TooManyRedirects { limit: 5 }),
         "{error:?}"
     );
 }
@@ -139,21 +139,21 @@ async fn a_write_that_a_redirect_made_a_get_was_carried_out_and_is_not_repeated(
     let (upstream, target) = (upstream(options()), target(provider(&server.uri())));
 
     let refusal = upstream
-        .carry(&target, Call::new(Method::POST, "/x"), false)
+        .send_action(&target, Request::new(Method::POST, "/x"), false)
         .await
         .unwrap_err();
     assert_eq!(writes(&server).await, 1);
-    assert!(!refusal.error.nothing_done(), "{:?}", refusal.error);
+    assert!(!refusal.error.verdict().nothing_done, "{:?}", refusal.error);
 
-    let relay = Relay {
+    let proxy = ProxyRequest {
         retries: 3,
-        ..Relay::new(Method::POST, "/x")
+        ..ProxyRequest::new(Method::POST, "/x")
     };
-    let relayed = upstream.relay(&target, relay).await;
+    let relayed = upstream.proxy(&target, proxy).await;
     assert_eq!(writes(&server).await, 2);
     match relayed {
         Ok(relayed) => assert_eq!(Some(relayed.status), then),
-        Err(error) => assert!(matches!(error, CallError::Broken { .. }), "{error:?}"),
+        Err(error) => assert!(matches!(error, RequestError::Broken { .. }), "{error:?}"),
     }
 }
 
@@ -167,15 +167,15 @@ async fn a_write_that_a_redirect_made_a_get_is_repeated_if_the_caller_or_its_nat
     };
     let (upstream, target) = (upstream(few), target(provider(&server.uri())));
 
-    let relay = Relay {
+    let proxy = ProxyRequest {
         retries: 1,
         retry_on: vec![503],
-        ..Relay::new(Method::POST, "/x")
+        ..ProxyRequest::new(Method::POST, "/x")
     };
-    assert_eq!(upstream.relay(&target, relay).await.unwrap().attempts, 2);
-    let mut call = Call::new(Method::POST, "/x");
+    assert_eq!(upstream.proxy(&target, proxy).await.unwrap().attempts, 2);
+    let mut call = Request::new(Method::POST, "/x");
     call.idempotent = true;
-    upstream.call(&target, call).await.unwrap_err();
+    upstream.fetch(&target, call).await.unwrap_err();
     assert_eq!(writes(&server).await, 4);
 }
 
@@ -192,7 +192,7 @@ async fn a_write_does_not_follow_a_redirect_that_leaves_open_what_was_done(
     let method = Method::from_bytes(method.as_bytes()).unwrap();
 
     let refusal = upstream
-        .carry(&target, Call::new(method.clone(), "/x"), false)
+        .send_action(&target, Request::new(method.clone(), "/x"), false)
         .await
         .unwrap_err();
 
@@ -201,10 +201,13 @@ async fn a_write_does_not_follow_a_redirect_that_leaves_open_what_was_done(
         format!("answered {redirect} to the {method} and points to https://moved.example/things/:");
     assert!(told.contains(&expected), "{told}");
     assert!(!told.contains("key=") && !told.contains("pass"), "{told}");
-    assert!(!refusal.error.nothing_done() && !refusal.error.is_transient());
+    assert!(!refusal.error.verdict().nothing_done && !refusal.error.is_transient());
     assert_eq!(calls(&server).await, 1);
 
-    let relayed = upstream.relay(&target, Relay::new(method, "/x")).await.unwrap();
+    let relayed = upstream
+        .proxy(&target, ProxyRequest::new(method, "/x"))
+        .await
+        .unwrap();
     assert_eq!(relayed.status, redirect);
     assert_eq!(relayed.headers["location"], location);
     assert_eq!(calls(&server).await, 2);
@@ -223,10 +226,13 @@ async fn a_write_stays_within_the_origin_even_without_a_body(#[values(307, 308)]
     )
     .await;
     let error = upstream(options())
-        .call(&target(provider(&server.uri())), Call::new(Method::DELETE, "/x"))
+        .fetch(
+            &target(provider(&server.uri())),
+            Request::new(Method::DELETE, "/x"),
+        )
         .await
         .unwrap_err();
-    assert!(matches!(error, CallError::ForeignLink { .. }), "{error:?}");
+    assert!(matches!(error, RequestError::ForeignLink { .. }), "{error:?}");
     assert_eq!(calls(&foreign).await, 0);
 }
 
@@ -241,9 +247,9 @@ async fn a_redirect_that_is_handed_back_leads_to_the_provider(
 ) {
     let server = MockServer::start().await;
     answers(&server, "POST", "/v1/x", 1, to(location, 302)).await;
-    let relay = Relay::new(Method::POST, "/v1/x");
+    let proxy = ProxyRequest::new(Method::POST, "/v1/x");
     let relayed = upstream(options())
-        .relay(&target(keyed(&server)), relay)
+        .proxy(&target(keyed(&server)), proxy)
         .await
         .unwrap();
     let expected = if leads_to.starts_with("//") {

@@ -3,7 +3,7 @@
 use registry::Registry;
 
 use super::target;
-use crate::request::file_url;
+use crate::servers::file_url;
 
 /// As <https://www.twilio.com/docs/global-infrastructure/using-the-twilio-rest-api-in-a-non-us-region> tells.
 #[test]

@@ -3,12 +3,12 @@
 use domain::ConnectionId;
 use registry::{AuthMode, ListRequest};
 use serde_json::json;
-use wiremock::{MockServer, Request, ResponseTemplate};
+use wiremock::{MockServer, ResponseTemplate};
 
 use super::{PASSWORD, answers, options, pairs, provider, target, template, templates, upstream};
-use crate::{Call, CallError, HeaderValue, Method, Target};
+use crate::{HeaderValue, Method, Request, RequestError, Target};
 
-async fn sent(server: &MockServer, target: &Target, call: Call) -> Request {
+async fn sent(server: &MockServer, target: &Target, call: Request) -> wiremock::Request {
     answers(
         server,
         "GET",
@@ -17,18 +17,18 @@ async fn sent(server: &MockServer, target: &Target, call: Call) -> Request {
         ResponseTemplate::new(200),
     )
     .await;
-    upstream(options()).call(target, call).await.unwrap();
+    upstream(options()).fetch(target, call).await.unwrap();
     server.received_requests().await.unwrap().pop().unwrap()
 }
 
-fn header<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
+fn header<'a>(request: &'a wiremock::Request, name: &str) -> Option<&'a str> {
     request.headers.get(name).map(|value| value.to_str().unwrap())
 }
 
 #[tokio::test]
 async fn basic_credentials_and_our_name_are_sent() {
     let server = MockServer::start().await;
-    let request = sent(&server, &target(provider(&server.uri())), Call::get("/x")).await;
+    let request = sent(&server, &target(provider(&server.uri())), Request::get("/x")).await;
     assert_eq!(
         header(&request, "authorization"),
         Some("Basic dXNlci0xOnMzY3IzdC1wYXNzd29yZA==")
@@ -46,7 +46,7 @@ async fn the_files_headers_and_parameters_are_added_and_those_without_a_value_ar
         ("x-region", "${connectionConfig.region}"),
     ]);
     provider.query = templates(&[("key", "${password}"), ("zone", "${metadata.zone}")]);
-    let mut call = Call::get("/x?a=1%2C2");
+    let mut call = Request::get("/x?a=1%2C2");
     call.query = pairs(&[("DateSent>", "2026-01-01"), ("b", "x y&z")]);
     answers(&server, "GET", "/v1/x", 1, ResponseTemplate::new(200)).await;
 
@@ -65,7 +65,7 @@ async fn an_empty_header_of_the_file_takes_away_the_authorisation_of_basic() {
     let server = MockServer::start().await;
     let mut provider = provider(&server.uri());
     provider.headers = templates(&[("authorization", ""), ("x-key", "${password}")]);
-    let request = sent(&server, &target(provider), Call::get("/x")).await;
+    let request = sent(&server, &target(provider), Request::get("/x")).await;
     assert_eq!(header(&request, "authorization"), None);
     assert_eq!(header(&request, "x-key"), Some(PASSWORD));
 }
@@ -76,7 +76,7 @@ async fn a_callers_header_wins_unless_it_belongs_to_the_hop() {
     let mut provider = provider(&server.uri());
     provider.auth = AuthMode::ApiKey;
     provider.headers = templates(&[("accept", "application/json"), ("x-version", "1")]);
-    let mut call = Call::get("/x");
+    let mut call = Request::get("/x");
     for (name, value) in [
         ("x-version", "2"),
         ("host", "evil.example"),
@@ -98,10 +98,10 @@ async fn a_path_may_not_step_out_of_the_servers_leading_path() {
     let target = target(provider("https://api.example/v1"));
     for path in ["/../admin", "/x/../../admin", "/%2e%2e/admin", "x"] {
         let error = upstream(options())
-            .call(&target, Call::get(path))
+            .fetch(&target, Request::get(path))
             .await
             .unwrap_err();
-        assert!(matches!(error, CallError::BadUrl { .. }), "{path}: {error:?}");
+        assert!(matches!(error, RequestError::BadUrl { .. }), "{path}: {error:?}");
     }
 }
 
@@ -115,7 +115,7 @@ fn a_list_call_escapes_values_and_leaves_out_what_nothing_fills() {
         size_parameter: Some("size".to_owned()),
     };
     let call = target(provider("https://api.example"))
-        .list_call(&request, &pairs(&[("from", "2026-01-01")]))
+        .list_request(&request, &pairs(&[("from", "2026-01-01")]))
         .unwrap();
     assert_eq!(call.path, "/accounts/a%2F1/messages");
     assert_eq!(call.query, pairs(&[("size", "100"), ("from", "2026-01-01")]));
@@ -132,17 +132,17 @@ fn a_record_call_puts_the_key_into_the_path_and_no_key_can_leave_it() {
     let target = target(provider("https://api.example"));
     let path = template("/messages/${record.sid}.json");
     assert_eq!(
-        target.record_call(None, &path, "SM/1").unwrap().path,
+        target.record_request(None, &path, "SM/1").unwrap().path,
         "/messages/SM%2F1.json"
     );
     assert!(matches!(
-        target.record_call(None, &path, ".."),
-        Err(CallError::Template(_))
+        target.record_request(None, &path, ".."),
+        Err(RequestError::Template(_))
     ));
     let lacking = template("/x/${connectionConfig.region}");
     assert!(matches!(
-        target.record_call(None, &lacking, "1"),
-        Err(CallError::Template(_))
+        target.record_request(None, &lacking, "1"),
+        Err(RequestError::Template(_))
     ));
 }
 
@@ -164,7 +164,7 @@ async fn secrets_that_a_provider_echoes_are_removed_and_its_words_are_cut() {
     .await;
 
     let error = upstream(options())
-        .call(&target(provider(&server.uri())), Call::get("/x"))
+        .fetch(&target(provider(&server.uri())), Request::get("/x"))
         .await
         .unwrap_err();
     let provider_error = error.provider().unwrap();
@@ -182,7 +182,7 @@ async fn no_debug_and_no_network_error_shows_a_secret_or_a_body() {
     let mut provider = provider("http://127.0.0.1:1");
     provider.query = templates(&[("key", "${password}")]);
     let target = target(provider);
-    let mut call = Call::new(Method::POST, "/x?token=geheim");
+    let mut call = Request::new(Method::POST, "/x?token=geheim");
     call.body = Some("geheim".into());
     call.query = pairs(&[("q", "geheim")]);
     assert!(!format!("{target:?} {call:?}").contains(PASSWORD));
@@ -192,7 +192,7 @@ async fn no_debug_and_no_network_error_shows_a_secret_or_a_body() {
         max_attempts: 1,
         ..options()
     };
-    let error = upstream(options).call(&target, call).await.unwrap_err();
+    let error = upstream(options).fetch(&target, call).await.unwrap_err();
     let shown = format!("{error} {error:?}");
     assert!(!shown.contains(PASSWORD) && !shown.contains("geheim"), "{shown}");
 }

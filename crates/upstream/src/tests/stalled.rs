@@ -10,12 +10,12 @@ use tokio::sync::mpsc;
 use wiremock::{MockServer, ResponseTemplate};
 
 use super::{answers, options, provider, target, upstream};
-use crate::{CallError, Method, Relay, RelayBody, Upload, UploadError, UpstreamOptions};
+use crate::{Method, ProxyRequest, ProxyRequestBody, RequestError, Upload, UploadError, UpstreamOptions};
 
-fn get(wait: Duration) -> Relay {
-    Relay {
+fn get(wait: Duration) -> ProxyRequest {
+    ProxyRequest {
         wait: Some(wait),
-        ..Relay::new(Method::GET, "/x")
+        ..ProxyRequest::new(Method::GET, "/x")
     }
 }
 
@@ -37,27 +37,27 @@ async fn who_does_not_read_on_gives_the_place_back(#[case] read: usize) {
         ..options()
     });
     let target = target(provider);
-    let mut stalled = upstream.relay(&target, get(Duration::ZERO)).await.unwrap();
+    let mut stalled = upstream.proxy(&target, get(Duration::ZERO)).await.unwrap();
     for _ in 0..read {
         stalled.body.part().await.unwrap().unwrap();
     }
-    let refused = upstream.relay(&target, get(Duration::ZERO)).await.unwrap_err();
-    assert!(matches!(refused, CallError::Crowded { .. }), "{refused:?}");
+    let refused = upstream.proxy(&target, get(Duration::ZERO)).await.unwrap_err();
+    assert!(matches!(refused, RequestError::RateLimited { .. }), "{refused:?}");
 
     let mut next = upstream
-        .relay(&target, get(Duration::from_secs(10)))
+        .proxy(&target, get(Duration::from_secs(10)))
         .await
         .unwrap();
 
     let error = stalled.body.part().await.unwrap_err();
-    assert!(matches!(error, CallError::NotTaken { .. }), "{error:?}");
+    assert!(matches!(error, RequestError::NotRead { .. }), "{error:?}");
     let mut length = 0;
     while let Some(part) = next.body.part().await.unwrap() {
         length += part.len();
     }
     assert_eq!(length, 4 << 20, "who reads loses nothing");
     drop(next);
-    upstream.relay(&target, get(Duration::ZERO)).await.unwrap();
+    upstream.proxy(&target, get(Duration::ZERO)).await.unwrap();
 }
 
 #[tokio::test]
@@ -73,19 +73,19 @@ async fn an_upload_that_is_too_slow_ends_with_its_own_error_and_gives_the_permit
     let slow = UploadError::Slow { rate: 1, seconds: 1 };
     let (sender, parts) = mpsc::channel(1);
     sender.send(Err(slow)).await.unwrap();
-    let upload = Relay {
+    let upload = ProxyRequest {
         method: Method::POST,
-        body: RelayBody::Stream(Upload { parts, length: None }),
+        body: ProxyRequestBody::Stream(Upload { parts, length: None }),
         ..get(Duration::ZERO)
     };
 
-    let error = upstream.relay(&target, upload).await.unwrap_err();
+    let error = upstream.proxy(&target, upload).await.unwrap_err();
 
     assert!(
-        matches!(error, CallError::Upload(told) if told == slow),
+        matches!(error, RequestError::Upload(told) if told == slow),
         "{error:?}"
     );
-    upstream.relay(&target, get(Duration::ZERO)).await.unwrap();
+    upstream.proxy(&target, get(Duration::ZERO)).await.unwrap();
 }
 
 #[tokio::test]
@@ -103,9 +103,9 @@ async fn a_switch_of_protocols_that_nobody_asked_for_is_an_error() {
     let target = target(provider(&format!("http://{address}")));
 
     let error = upstream(options())
-        .relay(&target, get(Duration::ZERO))
+        .proxy(&target, get(Duration::ZERO))
         .await
         .unwrap_err();
 
-    assert!(matches!(error, CallError::Broken { .. }), "{error:?}");
+    assert!(matches!(error, RequestError::Broken { .. }), "{error:?}");
 }

@@ -72,7 +72,7 @@ async fn a_server_in_trouble_says_nothing_about_the_credentials() {
         .verify(&target(verified(&server)))
         .await
         .unwrap_err();
-    assert!(matches!(error, VerifyError::Call(error) if error.is_transient()));
+    assert!(matches!(error, VerifyError::Request(error) if error.is_transient()));
     assert_eq!(calls(&server).await, 3);
 }
 

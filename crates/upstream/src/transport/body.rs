@@ -6,18 +6,18 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use crate::relay::{UploadError, UploadParts};
+use crate::upload::{UploadError, UploadParts};
 
 /// The body of a request.
 pub(crate) enum RequestBody {
-    /// All of it; `None` once it is sent, or if there is none.
+    /// The whole body; `None` once it is sent, or if it is empty.
     Whole(Option<Bytes>),
-    /// What a caller is still sending.
+    /// A body that the client is still sending.
     Streamed(UploadParts),
 }
 
 impl RequestBody {
-    /// A body that is in memory, perhaps an empty one.
+    /// Makes a whole body, perhaps an empty one.
     pub(super) fn whole(bytes: Option<&Bytes>) -> Self {
         Self::Whole(bytes.filter(|bytes| !bytes.is_empty()).cloned())
     }
@@ -48,7 +48,7 @@ impl Body for RequestBody {
                 let length = bytes.as_ref().map_or(0, Bytes::len);
                 SizeHint::with_exact(u64::try_from(length).unwrap_or(u64::MAX))
             }
-            // A length that the caller told stands in the head.
+            // If the client gave the length, the headers hold it.
             Self::Streamed(_) => SizeHint::default(),
         }
     }

@@ -10,18 +10,23 @@ use store::runs;
 use store::schedule::{self, Claimed};
 use store::syncs;
 use store::{DbConn, StoreError};
+use upstream::Backoff;
 
 use crate::checkpoint::Checkpoint;
 use crate::failure::Failure;
 use crate::options::KEEP_RUNS;
 use crate::writer::Remainder;
 
-/// The wait after a failure and its maximum. It doubles with each further failure.
-const RETRY: Duration = Duration::from_mins(1);
-const MAX_RETRY: Duration = Duration::from_hours(1);
-/// The same while the provider refuses the credentials, which only a person can correct.
-const RETRY_AUTH: Duration = Duration::from_hours(1);
-const MAX_RETRY_AUTH: Duration = Duration::from_hours(24);
+/// The waits after failures in a row.
+const RETRY: Backoff = Backoff {
+    first: Duration::from_mins(1),
+    longest: Duration::from_hours(1),
+};
+/// The waits while the provider refuses the credentials, which only a person can correct.
+const RETRY_AUTH: Backoff = Backoff {
+    first: Duration::from_hours(1),
+    longest: Duration::from_hours(24),
+};
 /// A run that the database cut off is due again after this. Longer if that happened before, as with a full disk.
 const HAND_BACK: Duration = Duration::from_secs(2);
 
@@ -106,7 +111,7 @@ impl Ending {
             };
             let regular = match gateway.syncs().next_due(&sync, now) {
                 // Another process may have the provider file that this one lacks, and the file may come back.
-                None if error.is_some() && !sync.paused => Some(now.plus(MAX_RETRY)),
+                None if error.is_some() && !sync.paused => Some(now.plus(RETRY.longest)),
                 regular => regular,
             };
             let due = regular.map(|regular| next.due(regular, now, checkpoint.failures, sync.id));
@@ -160,11 +165,10 @@ impl Next {
             Err(Failure::NotPermitted(_)) => return Self::NotPermitted,
             Err(failure) => failure,
         };
-        let asked = match failure {
-            Failure::Call(error) => error.retry_after(),
-            _ => None,
+        let wait = match failure {
+            Failure::Request(error) => error.retry_after().unwrap_or_default(),
+            _ => Duration::ZERO,
         };
-        let wait = asked.unwrap_or_default();
         if failure.unauthorized() {
             Self::Unauthorized { wait }
         } else {
@@ -180,23 +184,19 @@ impl Next {
         match self {
             Self::AtOnce => now,
             Self::Scheduled => regular,
-            Self::Retry { wait } => now
-                .plus(backoff(RETRY, MAX_RETRY, failures, sync).max(wait))
-                .min(regular),
+            Self::Retry { wait } => now.plus(spread(RETRY, failures, sync).max(wait)).min(regular),
             Self::Unauthorized { wait } => {
-                let wait = backoff(RETRY_AUTH, MAX_RETRY_AUTH, failures, sync).max(wait);
+                let wait = spread(RETRY_AUTH, failures, sync).max(wait);
                 now.plus(wait).max(regular)
             }
-            Self::NotPermitted => regular.max(now.plus(RETRY_AUTH)),
+            Self::NotPermitted => regular.max(now.plus(RETRY_AUTH.first)),
         }
     }
 }
 
-/// Returns the wait after so many failures in a row, with up to a tenth of jitter.
-fn backoff(first: Duration, most: Duration, failures: u32, sync: SyncId) -> Duration {
-    let wait = first
-        .saturating_mul(1_u32 << failures.saturating_sub(1).min(20))
-        .min(most);
+/// Returns the wait after so many failures in a row, and up to a tenth more, so that not all syncs retry at once.
+fn spread(backoff: Backoff, failures: u32, sync: SyncId) -> Duration {
+    let wait = backoff.after(failures);
     wait + wait / 1_000 * u32::try_from(sync.raw().rem_euclid(100)).unwrap_or_default()
 }
 

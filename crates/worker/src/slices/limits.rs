@@ -2,10 +2,10 @@
 //! shows of one list.
 
 use domain::Timestamp;
-use upstream::{Call, Doubt, ProviderError};
+use upstream::{Doubt, ProviderError, Request};
 
 use super::Reader;
-use crate::context::Response;
+use crate::context::Fetched;
 use crate::failure::Failure;
 use crate::plan::{self, Range};
 use crate::writer::Write;
@@ -23,9 +23,9 @@ impl Reader<'_> {
     /// keeps in any case. Such a 400 must come twice, since it costs the unit with which the range begins.
     pub(super) async fn fetch_unless_too_early(
         &self,
-        call: Call,
+        call: Request,
         failure: Failure,
-    ) -> Result<Option<Response>, Failure> {
+    ) -> Result<Option<Fetched>, Failure> {
         if self.names_retention(&failure) {
             self.raise_floor();
             return Ok(None);
@@ -151,7 +151,7 @@ impl Reader<'_> {
 
 fn provider_error(failure: &Failure) -> Option<&ProviderError> {
     match failure {
-        Failure::Call(error) => error.provider(),
+        Failure::Request(error) => error.provider(),
         _ => None,
     }
 }

@@ -83,15 +83,15 @@ async fn find(context: &Context, key: &str) -> Result<Found, Failure> {
     };
     let server = context.declared.request.server.as_deref();
     let whole = whole_key(context, key).await?;
-    let call = context.target.record_call(server, &reread.path, &whole)?;
-    let answer = match context.request(call).await {
-        Ok(answer) => answer,
+    let call = context.target.record_request(server, &reread.path, &whole)?;
+    let response = match context.request(call).await {
+        Ok(response) => response,
         Err(failure) if failure.not_found() => return Ok(Found::Nothing),
         Err(failure) if failure.refused() => return Ok(Found::Unreadable(failure)),
         Err(failure) => return Err(failure),
     };
     Ok(
-        match page::parse_record(&answer.body, &reread.record, &context.table.reader) {
+        match page::parse_record(&response.body, &reread.record, &context.table.reader) {
             Ok(Ok(record)) if record.key == key => Found::Record(Box::new(record)),
             Ok(Ok(_)) => Found::Another,
             // An unreadable record says nothing about the row.

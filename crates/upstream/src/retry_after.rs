@@ -1,4 +1,4 @@
-//! Whether to repeat an attempt, and how long to wait before.
+//! How long a provider asks to wait, and whether it does so because of a rate limit.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,22 +9,6 @@ use registry::RetryRules;
 use serde_json::Value;
 
 use crate::json;
-
-/// Statuses by which a provider or something before it says that it has a trouble of its own.
-const TROUBLE: [u16; 4] = [500, 502, 503, 504];
-
-/// Whether an answer that is not 2xx is worth another attempt.
-///
-/// 429 always is, whatever the method: such a call was not carried out. The rest only if doing it twice does no harm. Statuses
-/// of the file replace the usual ones.
-pub(crate) fn repeats(rules: &RetryRules, status: u16, headers: &HeaderMap, idempotent: bool) -> bool {
-    let listed = if rules.statuses.is_empty() {
-        status == 429 || TROUBLE.contains(&status)
-    } else {
-        rules.statuses.iter().any(|range| range.contains(&status))
-    };
-    rate_limited(rules, status, headers) && (listed || status == 403) || listed && idempotent
-}
 
 /// Whether the answer says that there were too many calls: 429, or 403 beside a header that says that none is left or a
 /// `Retry-After` (GitHub's two limits). A key that may not read is never told to come back later.
@@ -59,7 +43,7 @@ impl RetryAfter {
 ///
 /// The file's own headers usually come with every answer and say when a quota begins anew, so they count only if there were too
 /// many calls, and not if some of the quota is left: then it was another limit that was met.
-pub(crate) fn asked(
+pub(crate) fn requested(
     rules: &RetryRules,
     status: u16,
     headers: &HeaderMap,
@@ -154,14 +138,6 @@ fn from_now(since_epoch: Duration, now: Timestamp) -> Duration {
     Duration::from_micros(u64::try_from(left).unwrap_or(u64::MAX))
 }
 
-/// A random wait from zero to `base`, doubled with each attempt, up to `cap` (full jitter).
-pub(crate) fn backoff(base: Duration, cap: Duration, attempt: u32) -> Duration {
-    let doubled = 2_u32
-        .checked_pow(attempt.saturating_sub(1))
-        .and_then(|factor| base.checked_mul(factor));
-    doubled.unwrap_or(cap).min(cap).mul_f64(rand::random())
-}
-
 #[cfg(test)]
 mod tests {
     use http::header::{HeaderName, HeaderValue};
@@ -237,7 +213,7 @@ mod tests {
         #[case] millis: Option<u64>,
     ) {
         assert_eq!(
-            asked(&rules(), 429, &headers(&[(name, value)]), &Value::Null, NOW),
+            requested(&rules(), 429, &headers(&[(name, value)]), &Value::Null, NOW),
             millis.map(|millis| RetryAfter(Duration::from_millis(millis)))
         );
     }
@@ -248,13 +224,19 @@ mod tests {
         said.append("retry-after", HeaderValue::from_static("later"));
         said.append("retry-after", HeaderValue::from_static("9"));
         said.append("retry-after", HeaderValue::from_bytes(b"\xff").unwrap());
-        assert_eq!(asked(&rules(), 429, &said, &Value::Null, NOW), Some(seconds(9)));
+        assert_eq!(
+            requested(&rules(), 429, &said, &Value::Null, NOW),
+            Some(seconds(9))
+        );
     }
 
     #[test]
     fn of_several_waits_the_longest_counts() {
         let said = headers(&[("retry-after", "2"), ("x-after", "5"), ("x-reset", "1795255203")]);
-        assert_eq!(asked(&rules(), 429, &said, &Value::Null, NOW), Some(seconds(5)));
+        assert_eq!(
+            requested(&rules(), 429, &said, &Value::Null, NOW),
+            Some(seconds(5))
+        );
     }
 
     #[test]
@@ -262,14 +244,20 @@ mod tests {
         let said = headers(&[("x-after", "50"), ("x-reset", "1795258800")]);
         for status in [401, 403, 500, 503] {
             assert_eq!(
-                asked(&rules(), status, &said, &Value::Null, NOW),
+                requested(&rules(), status, &said, &Value::Null, NOW),
                 None,
                 "{status}"
             );
         }
         let said = headers(&[("retry-after", "2"), ("x-reset", "1795258800"), ("x-left", "7")]);
-        assert_eq!(asked(&rules(), 429, &said, &Value::Null, NOW), Some(seconds(2)));
-        assert_eq!(asked(&rules(), 503, &said, &Value::Null, NOW), Some(seconds(2)));
+        assert_eq!(
+            requested(&rules(), 429, &said, &Value::Null, NOW),
+            Some(seconds(2))
+        );
+        assert_eq!(
+            requested(&rules(), 503, &said, &Value::Null, NOW),
+            Some(seconds(2))
+        );
     }
 
     #[rstest]
@@ -287,50 +275,14 @@ mod tests {
         };
         let body = serde_json::json!({ "error": { "message": text } });
         assert_eq!(
-            asked(&rules, 429, &HeaderMap::new(), &body, NOW),
+            requested(&rules, 429, &HeaderMap::new(), &body, NOW),
             millis.map(|millis| RetryAfter(Duration::from_millis(millis)))
         );
     }
 
-    #[rstest]
-    #[case(429, true, true)]
-    #[case(500, true, false)]
-    #[case(502, true, false)]
-    #[case(503, true, false)]
-    #[case(504, true, false)]
-    #[case(501, false, false)]
-    #[case(400, false, false)]
-    #[case(404, false, false)]
-    fn only_a_429_is_repeated_whatever_the_call(
-        #[case] status: u16,
-        #[case] reading: bool,
-        #[case] writing: bool,
-    ) {
-        assert_eq!(repeats(&rules(), status, &HeaderMap::new(), true), reading);
-        assert_eq!(repeats(&rules(), status, &HeaderMap::new(), false), writing);
-    }
-
     #[test]
-    fn statuses_of_the_file_replace_the_usual_ones() {
-        let rules = RetryRules {
-            statuses: vec![409..=409, 520..=529],
-            ..rules()
-        };
-        let repeats = |status, idempotent| repeats(&rules, status, &HeaderMap::new(), idempotent);
-        assert!(repeats(409, true) && repeats(525, true));
-        assert!(!repeats(409, false) && !repeats(503, true) && !repeats(429, true));
-    }
-
-    #[test]
-    fn a_403_with_nothing_left_is_a_rate_limit() {
-        assert!(repeats(&rules(), 403, &headers(&[("x-left", "0")]), false));
-        assert!(!repeats(&rules(), 403, &headers(&[("x-left", "7")]), true));
-        assert!(repeats(
-            &rules(),
-            403,
-            &headers(&[("x-left", "7"), ("retry-after", "60")]),
-            false
-        ));
+    fn only_a_403_or_a_429_can_be_a_rate_limit() {
+        assert!(rate_limited(&rules(), 403, &headers(&[("x-left", "0")])));
         assert!(!rate_limited(&rules(), 404, &headers(&[("x-left", "0")])));
     }
 
@@ -339,16 +291,8 @@ mod tests {
         fn no_header_asks_for_more_than_a_day(text in "[ -~]{0,40}|[0-9]{1,30}(\\.[0-9]+)?|[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} 10:00:00 GMT") {
             let mut said = HeaderMap::new();
             said.insert("retry-after", HeaderValue::from_str(&text).unwrap());
-            let wait = asked(&rules(), 429, &said, &Value::Null, NOW);
+            let wait = requested(&rules(), 429, &said, &Value::Null, NOW);
             prop_assert!(wait.is_none_or(|wait| wait.get() <= RetryAfter::LONGEST));
-        }
-
-        #[test]
-        fn a_backoff_never_exceeds_its_doubling_nor_its_cap(attempt in 0..200_u32) {
-            let (base, cap) = (Duration::from_millis(250), Duration::from_secs(30));
-            let wait = backoff(base, cap, attempt);
-            prop_assert!(wait <= cap);
-            prop_assert!(attempt > 7 || wait <= base * 2_u32.pow(attempt.saturating_sub(1)));
         }
     }
 }

@@ -8,18 +8,18 @@ use registry::{Limits, ProviderLimits};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
-use super::{Crowded, Gates, Place, Urgency};
+use super::{Limiters, Permit, Priority, RateLimited};
 use crate::Target;
 use crate::tests::{provider, target};
 
 const LONG: Duration = Duration::from_hours(1);
 
-fn of(limits: Limits, connection: i64, urgency: Urgency) -> Target {
+fn of(limits: Limits, connection: i64, priority: Priority) -> Target {
     let mut provider = provider("https://acme.example");
     provider.limits = limits;
     Target {
         connection: Some(ConnectionId::from_raw(connection)),
-        urgency,
+        priority,
         ..target(provider)
     }
 }
@@ -35,21 +35,21 @@ fn limits(concurrency: u32, all: Option<u32>) -> Limits {
     }
 }
 
-async fn enter(gates: &Gates, target: &Target) -> Place {
-    gates.enter(target, Instant::now() + LONG).await.unwrap()
+async fn enter(limiters: &Limiters, target: &Target) -> Permit {
+    limiters.acquire(target, Instant::now() + LONG).await.unwrap()
 }
 
-async fn at_once(gates: &Gates, target: &Target) -> Result<Place, Crowded> {
-    gates.enter(target, Instant::now()).await
+async fn at_once(limiters: &Limiters, target: &Target) -> Result<Permit, RateLimited> {
+    limiters.acquire(target, Instant::now()).await
 }
 
 type Order = Arc<Mutex<Vec<&'static str>>>;
 
 /// A call that notes when its turn comes, and is over a moment later.
-fn calls(gates: &Gates, target: &Target, name: &'static str, order: &Order) -> JoinHandle<()> {
-    let (gates, target, order) = (gates.clone(), target.clone(), Arc::clone(order));
+fn calls(limiters: &Limiters, target: &Target, name: &'static str, order: &Order) -> JoinHandle<()> {
+    let (limiters, target, order) = (limiters.clone(), target.clone(), Arc::clone(order));
     tokio::spawn(async move {
-        let _place = enter(&gates, &target).await;
+        let _place = enter(&limiters, &target).await;
         order.lock().unwrap().push(name);
         sleep(Duration::from_millis(10)).await;
     })
@@ -62,45 +62,47 @@ async fn settle() {
 
 #[tokio::test(start_paused = true)]
 async fn calls_of_one_connection_share_its_places_and_those_of_another_have_their_own() {
-    let gates = Gates::default();
+    let limiters = Limiters::default();
     let (one, other) = (
-        of(limits(2, None), 1, Urgency::Interactive),
-        of(limits(2, None), 2, Urgency::Interactive),
+        of(limits(2, None), 1, Priority::Interactive),
+        of(limits(2, None), 2, Priority::Interactive),
     );
-    let _first = at_once(&gates, &one).await.unwrap();
-    let second = at_once(&gates, &one).await.unwrap();
+    let _first = at_once(&limiters, &one).await.unwrap();
+    let second = at_once(&limiters, &one).await.unwrap();
 
-    assert!(at_once(&gates, &one).await.is_err());
-    at_once(&gates, &other).await.unwrap();
+    assert!(at_once(&limiters, &one).await.is_err());
+    at_once(&limiters, &other).await.unwrap();
     drop(second);
-    at_once(&gates, &one).await.unwrap();
+    at_once(&limiters, &one).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
 async fn while_connecting_nobody_holds_up_another() {
-    let gates = Gates::default();
-    let mut target = of(limits(1, None), 1, Urgency::Interactive);
+    let limiters = Limiters::default();
+    let mut target = of(limits(1, None), 1, Priority::Interactive);
     target.connection = None;
-    let _first = at_once(&gates, &target).await.unwrap();
-    at_once(&gates, &target).await.unwrap();
+    let _first = at_once(&limiters, &target).await.unwrap();
+    at_once(&limiters, &target).await.unwrap();
 
-    gates.rest(&target, LONG);
+    limiters.pause(&target, LONG);
 
-    at_once(&gates, &target).await.unwrap();
+    at_once(&limiters, &target).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_connection_with_many_calls_does_not_hold_up_one_with_few() {
-    let gates = Gates::default();
+    let limiters = Limiters::default();
     let (many, few) = (
-        of(limits(9, Some(1)), 1, Urgency::Interactive),
-        of(limits(9, Some(1)), 2, Urgency::Interactive),
+        of(limits(9, Some(1)), 1, Priority::Interactive),
+        of(limits(9, Some(1)), 2, Priority::Interactive),
     );
     let order = Order::default();
-    let held = enter(&gates, &many).await;
-    let mut waiting: Vec<_> = (0..1_000).map(|_| calls(&gates, &many, "many", &order)).collect();
+    let held = enter(&limiters, &many).await;
+    let mut waiting: Vec<_> = (0..1_000)
+        .map(|_| calls(&limiters, &many, "many", &order))
+        .collect();
     settle().await;
-    waiting.extend((0..2).map(|_| calls(&gates, &few, "few", &order)));
+    waiting.extend((0..2).map(|_| calls(&limiters, &few, "few", &order)));
     settle().await;
 
     drop(held);
@@ -116,19 +118,19 @@ async fn a_connection_with_many_calls_does_not_hold_up_one_with_few() {
 
 #[tokio::test(start_paused = true)]
 async fn who_is_waited_for_goes_before_a_sync_and_a_sync_is_not_starved() {
-    let gates = Gates::default();
+    let limiters = Limiters::default();
     let (sync, person) = (
-        of(limits(2, None), 1, Urgency::Background),
-        of(limits(2, None), 1, Urgency::Interactive),
+        of(limits(2, None), 1, Priority::Background),
+        of(limits(2, None), 1, Priority::Interactive),
     );
     let order = Order::default();
-    let (one, other) = (enter(&gates, &sync).await, enter(&gates, &sync).await);
-    let mut waiting: Vec<_> = (0..4).map(|_| calls(&gates, &sync, "sync", &order)).collect();
+    let (one, other) = (enter(&limiters, &sync).await, enter(&limiters, &sync).await);
+    let mut waiting: Vec<_> = (0..4).map(|_| calls(&limiters, &sync, "sync", &order)).collect();
     settle().await;
-    waiting.extend((0..6).map(|_| calls(&gates, &person, "person", &order)));
+    waiting.extend((0..6).map(|_| calls(&limiters, &person, "person", &order)));
     settle().await;
 
-    // The sync still holds one place, so that whoever is waited for has the other.
+    // The sync still holds one permit, so that whoever is waited for has the other.
     drop(one);
     sleep(Duration::from_millis(25)).await;
     assert_eq!(*order.lock().unwrap(), ["person"; 3]);
@@ -144,17 +146,17 @@ async fn who_is_waited_for_goes_before_a_sync_and_a_sync_is_not_starved() {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_that_gives_up_takes_no_place_and_no_room() {
-    let gates = Gates::default();
-    let target = of(limits(1, None), 1, Urgency::Interactive);
-    let held = enter(&gates, &target).await;
+    let limiters = Limiters::default();
+    let target = of(limits(1, None), 1, Priority::Interactive);
+    let held = enter(&limiters, &target).await;
     let start = Instant::now();
-    let patient = gates.enter(&target, start + Duration::from_secs(10)).await;
-    assert!(matches!(patient, Err(Crowded { .. })));
+    let patient = limiters.acquire(&target, start + Duration::from_secs(10)).await;
+    assert!(matches!(patient, Err(RateLimited { .. })));
     assert_eq!(start.elapsed(), Duration::from_secs(10));
 
     let order = Order::default();
-    let dropped = calls(&gates, &target, "dropped", &order);
-    let waiting = calls(&gates, &target, "waiting", &order);
+    let dropped = calls(&limiters, &target, "dropped", &order);
+    let waiting = calls(&limiters, &target, "waiting", &order);
     settle().await;
     dropped.abort();
     settle().await;
@@ -162,17 +164,24 @@ async fn a_call_that_gives_up_takes_no_place_and_no_room() {
     waiting.await.unwrap();
 
     assert_eq!(*order.lock().unwrap(), ["waiting"]);
-    assert_eq!(gates.lock().values().map(super::House::known).sum::<usize>(), 0);
+    assert_eq!(
+        limiters
+            .lock()
+            .values()
+            .map(super::ProviderLimiter::known)
+            .sum::<usize>(),
+        0
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_place_that_is_granted_and_not_taken_goes_to_the_next() {
-    let gates = Gates::default();
-    let target = of(limits(1, None), 1, Urgency::Interactive);
-    let held = enter(&gates, &target).await;
+    let limiters = Limiters::default();
+    let target = of(limits(1, None), 1, Priority::Interactive);
+    let held = enter(&limiters, &target).await;
     let order = Order::default();
-    let first = calls(&gates, &target, "first", &order);
-    let second = calls(&gates, &target, "second", &order);
+    let first = calls(&limiters, &target, "first", &order);
+    let second = calls(&limiters, &target, "second", &order);
     settle().await;
 
     // Granted by this, and gone before it could look.
@@ -185,49 +194,49 @@ async fn a_place_that_is_granted_and_not_taken_goes_to_the_next() {
 
 #[tokio::test(start_paused = true)]
 async fn rates_of_connection_and_provider_space_calls_evenly() {
-    let gates = Gates::default();
+    let limiters = Limiters::default();
     let mut both = limits(9, None);
     both.per_second = Some(10.0);
     both.provider.per_second = Some(20.0);
     let (one, other) = (
-        of(both, 1, Urgency::Interactive),
-        of(both, 2, Urgency::Interactive),
+        of(both, 1, Priority::Interactive),
+        of(both, 2, Priority::Interactive),
     );
     let start = Instant::now();
     for _ in 0..4 {
-        let place = enter(&gates, &one).await;
-        place.pace(start + LONG).await.unwrap();
+        let permit = enter(&limiters, &one).await;
+        permit.wait_for_rate(start + LONG).await.unwrap();
     }
     assert_eq!(start.elapsed(), Duration::from_millis(300));
 
     // The other has a rate of its own, and only the provider's in common.
-    let place = enter(&gates, &other).await;
-    place.pace(start + LONG).await.unwrap();
+    let permit = enter(&limiters, &other).await;
+    permit.wait_for_rate(start + LONG).await.unwrap();
     assert_eq!(start.elapsed(), Duration::from_millis(350));
 
-    let place = enter(&gates, &other).await;
-    let refused = place.pace(Instant::now()).await.unwrap_err();
+    let permit = enter(&limiters, &other).await;
+    let refused = permit.wait_for_rate(Instant::now()).await.unwrap_err();
     assert_eq!(refused.retry_after, Duration::from_millis(50));
 }
 
 #[tokio::test(start_paused = true)]
 async fn who_was_told_to_wait_waits_with_all_its_calls_and_holds_up_nobody() {
-    let gates = Gates::default();
+    let limiters = Limiters::default();
     let (told, other) = (
-        of(limits(4, Some(1)), 1, Urgency::Background),
-        of(limits(4, Some(1)), 2, Urgency::Interactive),
+        of(limits(4, Some(1)), 1, Priority::Background),
+        of(limits(4, Some(1)), 2, Priority::Interactive),
     );
-    gates.rest(&told, Duration::from_secs(30));
+    limiters.pause(&told, Duration::from_secs(30));
     let start = Instant::now();
 
-    let refused = gates.enter(&told, start + Duration::from_secs(10)).await;
+    let refused = limiters.acquire(&told, start + Duration::from_secs(10)).await;
     assert_eq!(
         refused.err().map(|crowded| crowded.retry_after),
         Some(Duration::from_secs(30))
     );
-    let waits = calls(&gates, &told, "told", &Order::default());
+    let waits = calls(&limiters, &told, "told", &Order::default());
     settle().await;
-    at_once(&gates, &other).await.unwrap();
+    at_once(&limiters, &other).await.unwrap();
     waits.await.unwrap();
 
     assert!(start.elapsed() >= Duration::from_secs(30));
@@ -235,14 +244,21 @@ async fn who_was_told_to_wait_waits_with_all_its_calls_and_holds_up_nobody() {
 
 #[tokio::test(start_paused = true)]
 async fn connections_without_calls_do_not_pile_up() {
-    let gates = Gates::default();
+    let limiters = Limiters::default();
     let mut spaced = limits(1, None);
     spaced.per_second = Some(1.0);
     for number in 0..10_000 {
-        let place = enter(&gates, &of(spaced, number, Urgency::Interactive)).await;
-        place.pace(Instant::now()).await.unwrap();
-        drop(place);
+        let permit = enter(&limiters, &of(spaced, number, Priority::Interactive)).await;
+        permit.wait_for_rate(Instant::now()).await.unwrap();
+        drop(permit);
         tokio::time::advance(Duration::from_millis(2)).await;
     }
-    assert!(gates.lock().values().map(super::House::known).sum::<usize>() <= 2 * 1024);
+    assert!(
+        limiters
+            .lock()
+            .values()
+            .map(super::ProviderLimiter::known)
+            .sum::<usize>()
+            <= 2 * 1024
+    );
 }

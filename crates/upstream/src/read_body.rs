@@ -1,4 +1,4 @@
-//! Reads a response to its end, within a bound, the memory budget and the time for it.
+//! Reads a response to its end, within its size limit, the memory budget and its time.
 
 use std::time::Duration;
 
@@ -9,53 +9,53 @@ use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 use crate::budget::{BodyPermit, FIRST_BYTES};
-use crate::coding::{self, PartError, Parts};
-use crate::error::shown_host;
-use crate::request::Prepared;
-use crate::transport::{Begun, Response, Transport};
-use crate::{Answer, CallError};
+use crate::coding::{self, BodyParts, PartError};
+use crate::error::{RequestError, shown_host};
+use crate::prepare::PreparedRequest;
+use crate::response::Response;
+use crate::transport::{PendingResponse, RawResponse, Transport};
 
-/// An error's body is read up to so many bytes; the rest is dropped and the connection closed.
+/// Bytes of an error's body that are read; the rest is dropped and the connection closed.
 pub(crate) const ERROR_BODY: usize = FIRST_BYTES;
 
-/// An error's body is read for so long; then what has come of it counts.
+/// How long an error's body is read; then what has arrived of it counts.
 const ERROR_BODY_TIME: Duration = Duration::from_secs(10);
 
-/// How one attempt is bounded.
-pub(crate) struct Bounds {
+/// The bounds of one attempt.
+pub(crate) struct ReadBounds {
     /// Bytes of the body of a success, after decoding.
     pub(crate) body: usize,
     /// What to do about a body that is larger.
     pub(crate) advice: &'static str,
-    /// The end of the attempt. Time in which it waits for the memory budget is added.
+    /// The end of the attempt. Time that it waits for the memory budget is added.
     pub(crate) until: Instant,
-    /// The end of the whole call.
+    /// The end of the whole request.
     pub(crate) deadline: Instant,
 }
 
 impl Transport {
-    /// One attempt, the body of its response included. `trusted` is an address by the operator's own word, which may be private
-    /// and plain http.
+    /// Sends a request and reads the response to its end. `trusted` is an address that the operator set, which may be private and plain
+    /// http.
     pub(crate) async fn send(
         &self,
-        prepared: &Prepared,
+        prepared: &PreparedRequest,
         trusted: Option<&Url>,
         attempt: u32,
-        bounds: &Bounds,
+        bounds: &ReadBounds,
         permit: BodyPermit,
-    ) -> Result<Answer, CallError> {
-        let timed_out = |_| CallError::TimedOut {
+    ) -> Result<Response, RequestError> {
+        let timed_out = |_| RequestError::TimedOut {
             host: shown_host(&prepared.url),
         };
-        let begun = timeout_at(bounds.until, self.begin(prepared, None, trusted))
+        let pending = timeout_at(bounds.until, self.begin(prepared, None, trusted))
             .await
             .map_err(timed_out)??;
-        let Begun {
+        let PendingResponse {
             mut response,
             host,
             carried_out,
             stopped,
-        } = begun;
+        } = pending;
         if let Some(error) = stopped {
             return Err(error);
         }
@@ -67,11 +67,11 @@ impl Transport {
             permit,
         };
         let body = if status.is_success() {
-            reading.whole(response, &headers).await?
+            reading.whole_body(response, &headers).await?
         } else {
-            reading.of_an_error(response, &headers).await
+            reading.error_body(response, &headers).await
         };
-        Ok(Answer {
+        Ok(Response {
             status: status.as_u16(),
             headers: without_coding(headers),
             body,
@@ -82,7 +82,7 @@ impl Transport {
     }
 }
 
-/// Headers that still hold for a decoded body.
+/// Removes the headers that do not hold for a decoded body.
 pub(crate) fn without_coding(mut headers: HeaderMap) -> HeaderMap {
     if headers.contains_key(header::CONTENT_ENCODING) {
         headers.remove(header::CONTENT_ENCODING);
@@ -93,35 +93,39 @@ pub(crate) fn without_coding(mut headers: HeaderMap) -> HeaderMap {
 
 struct Reading<'a> {
     host: &'a str,
-    bounds: &'a Bounds,
+    bounds: &'a ReadBounds,
     permit: BodyPermit,
 }
 
 impl Reading<'_> {
-    /// The body of a success: all of it, or an error.
-    async fn whole(&mut self, response: Response, headers: &HeaderMap) -> Result<Bytes, CallError> {
+    /// Reads the whole body of a success.
+    async fn whole_body(
+        &mut self,
+        response: RawResponse,
+        headers: &HeaderMap,
+    ) -> Result<Bytes, RequestError> {
         let limit = self.bounds.body;
-        let too_large = || CallError::TooLarge {
+        let too_large = || RequestError::TooLarge {
             host: self.host.to_owned(),
             limit,
             advice: self.bounds.advice,
         };
-        let codings = coding::codings(headers).map_err(|unknown| CallError::UnknownCoding {
+        let codings = coding::codings(headers).map_err(|unknown| RequestError::UnknownCoding {
             host: self.host.to_owned(),
             coding: unknown.0,
         })?;
-        let told = response.body().size_hint().exact().filter(|_| codings.is_empty());
-        if told.is_some_and(|told| usize::try_from(told).map_or(true, |told| told > limit)) {
+        let length = response.body().size_hint().exact().filter(|_| codings.is_empty());
+        if length.is_some_and(|length| usize::try_from(length).map_or(true, |length| length > limit)) {
             return Err(too_large());
         }
-        let mut parts = Parts::new(response.into_body(), codings);
+        let mut parts = BodyParts::new(response.into_body(), codings);
         let (mut body, mut until) = (Vec::new(), self.bounds.until);
         loop {
             let next = timeout_at(until, parts.next()).await;
-            let next = next.map_err(|_| CallError::TimedOut {
+            let next = next.map_err(|_| RequestError::TimedOut {
                 host: self.host.to_owned(),
             })?;
-            let Some(part) = next.map_err(|error| error.into_call_error(self.host))? else {
+            let Some(part) = next.map_err(|error| error.into_request_error(self.host))? else {
                 break;
             };
             let needed = body.len().saturating_add(part.len());
@@ -135,23 +139,23 @@ impl Reading<'_> {
             }
             append(&mut body, &part, self.permit.bytes());
         }
-        Ok(without_mark(Bytes::from(body)))
+        Ok(without_byte_order_mark(Bytes::from(body)))
     }
 
-    /// Takes what the body needs from the memory budget, and some more so that it need not ask for each part.
-    async fn grow(&mut self, needed: usize, limit: usize) -> Result<(), CallError> {
+    /// Takes what the body needs from the memory budget, and some more so that it need not ask for every part.
+    async fn grow(&mut self, needed: usize, limit: usize) -> Result<(), RequestError> {
         let wanted = self.permit.bytes().saturating_mul(2).min(limit).max(needed);
         timeout_at(self.bounds.deadline, self.permit.grow(wanted))
             .await
-            .map_err(|_| CallError::NoMemory { sent: true })
+            .map_err(|_| RequestError::NoMemory { sent: true })
     }
 
-    /// What can be had of an error's body within its bounds. Whatever goes wrong with it, the status counts.
-    async fn of_an_error(&mut self, response: Response, headers: &HeaderMap) -> Bytes {
+    /// Reads what it can of an error's body. Whatever goes wrong with that, the status counts.
+    async fn error_body(&mut self, response: RawResponse, headers: &HeaderMap) -> Bytes {
         let Ok(codings) = coding::codings(headers) else {
             return Bytes::new();
         };
-        let mut parts = Parts::new(response.into_body(), codings);
+        let mut parts = BodyParts::new(response.into_body(), codings);
         let until = self.bounds.until.min(Instant::now() + ERROR_BODY_TIME);
         let mut body = Vec::new();
         while let Ok(Ok(Some(part))) = timeout_at(until, parts.next()).await {
@@ -161,14 +165,14 @@ impl Reading<'_> {
                 break;
             }
         }
-        without_mark(Bytes::from(body))
+        without_byte_order_mark(Bytes::from(body))
     }
 }
 
 /// Appends a part, with room for `capacity` bytes in all: those that the memory budget gave.
 fn append(body: &mut Vec<u8>, part: &[u8], capacity: usize) {
     if body.len().saturating_add(part.len()) > body.capacity() {
-        // The first part is mostly the whole body, or says little about it.
+        // The first part is mostly the whole body, or says little about its length.
         let room = if body.is_empty() { part.len() } else { capacity };
         body.reserve_exact(room.saturating_sub(body.len()).max(part.len()));
     }
@@ -176,7 +180,7 @@ fn append(body: &mut Vec<u8>, part: &[u8], capacity: usize) {
 }
 
 /// The body without a byte order mark, which a reader of JSON may ignore (RFC 8259, 8.1).
-fn without_mark(body: Bytes) -> Bytes {
+fn without_byte_order_mark(body: Bytes) -> Bytes {
     if body.starts_with(b"\xef\xbb\xbf") {
         body.slice(3..)
     } else {
@@ -185,13 +189,13 @@ fn without_mark(body: Bytes) -> Bytes {
 }
 
 impl PartError {
-    pub(crate) fn into_call_error(self, host: &str) -> CallError {
+    pub(crate) fn into_request_error(self, host: &str) -> RequestError {
         match self {
-            Self::Transport(error) => CallError::Broken {
+            Self::Transport(error) => RequestError::Broken {
                 host: host.to_owned(),
                 source: error.into(),
             },
-            Self::Coding(source) => CallError::Undecodable {
+            Self::Coding(source) => RequestError::Undecodable {
                 host: host.to_owned(),
                 source,
             },

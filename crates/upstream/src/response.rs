@@ -8,10 +8,11 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
 
 use crate::budget::BodyPermit;
-use crate::{CallError, json};
+use crate::error::{RequestError, UnexpectedBody};
+use crate::json;
 
 /// A response, read to its end and decoded.
-pub struct Answer {
+pub struct Response {
     /// The HTTP status.
     pub status: u16,
     /// Its headers; those of a coded body's length and coding are gone.
@@ -26,12 +27,12 @@ pub struct Answer {
     pub(crate) permit: BodyPermit,
 }
 
-impl Answer {
-    /// The body as JSON; texts that JSON does not allow, such as lone surrogates, are repaired. [`CallError::NotJson`] tells what it
+impl Response {
+    /// The body as JSON; texts that JSON does not allow, such as lone surrogates, are repaired. [`RequestError::NotJson`] tells what it
     /// is instead.
-    pub fn json<T: DeserializeOwned>(&self) -> Result<T, CallError> {
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, RequestError> {
         if !json::is_bounded(&self.body) {
-            return Err(self.instead(Instead::TooManyValues));
+            return Err(self.not_json(UnexpectedBody::TooManyValues));
         }
         let repaired = |error| {
             let text = domain::repaired_json(&self.body).ok();
@@ -41,12 +42,12 @@ impl Answer {
         serde_json::from_slice(&self.body)
             .or_else(repaired)
             .map_err(|error| {
-                self.instead(match (self.body.trim_ascii_start(), error.classify()) {
-                    ([], _) => Instead::Nothing,
-                    ([b'<', ..], _) => Instead::Markup,
-                    (_, Category::Eof) => Instead::CutOff,
-                    (_, Category::Data) => Instead::OtherShape,
-                    (_, Category::Syntax | Category::Io) => Instead::SomethingElse,
+                self.not_json(match (self.body.trim_ascii_start(), error.classify()) {
+                    ([], _) => UnexpectedBody::Nothing,
+                    ([b'<', ..], _) => UnexpectedBody::Markup,
+                    (_, Category::Eof) => UnexpectedBody::CutOff,
+                    (_, Category::Data) => UnexpectedBody::OtherShape,
+                    (_, Category::Syntax | Category::Io) => UnexpectedBody::SomethingElse,
                 })
             })
     }
@@ -82,16 +83,16 @@ impl Answer {
     }
 
     /// The answer, unless HTML or XML stands where JSON was asked for; costs no look beyond the first byte.
-    pub(crate) fn without_markup(self) -> Result<Self, CallError> {
+    pub(crate) fn without_markup(self) -> Result<Self, RequestError> {
         match self.body.trim_ascii_start() {
-            [b'<', ..] => Err(self.instead(Instead::Markup)),
+            [b'<', ..] => Err(self.not_json(UnexpectedBody::Markup)),
             _ => Ok(self),
         }
     }
 
     /// The answer, unless it is an HTML page: something between here and the provider, such as a captive portal, answers in the
     /// provider's place.
-    pub(crate) fn without_page(self) -> Result<Self, CallError> {
+    pub(crate) fn without_page(self) -> Result<Self, RequestError> {
         let media_type = self.media_type();
         let declared = ["text/html", "application/xhtml"]
             .iter()
@@ -103,25 +104,25 @@ impl Answer {
                 .is_some_and(|start| start.eq_ignore_ascii_case(word))
         };
         if declared || begins(b"<!doctype html") || begins(b"<html") {
-            return Err(self.instead(Instead::Markup));
+            return Err(self.not_json(UnexpectedBody::Markup));
         }
         Ok(self)
     }
 
     /// The answer to an action, if it is understood: JSON, or plain text or nothing at all where the provider's file expects no
     /// particular output.
-    pub(crate) fn understood(self, output_expected: bool) -> Result<Self, CallError> {
+    pub(crate) fn understood(self, output_expected: bool) -> Result<Self, RequestError> {
         if self.body.trim_ascii().is_empty() {
             return if output_expected {
-                Err(self.instead(Instead::Nothing))
+                Err(self.not_json(UnexpectedBody::Nothing))
             } else {
                 Ok(self)
             };
         }
         match self.json::<IgnoredAny>() {
             Ok(_) => Ok(self),
-            Err(CallError::NotJson { instead, .. })
-                if instead != Instead::Markup
+            Err(RequestError::NotJson { found, .. })
+                if found != UnexpectedBody::Markup
                     && !output_expected
                     && !self.declares_json()
                     && self.text().is_some() =>
@@ -147,47 +148,17 @@ impl Answer {
         text.unwrap_or_default().trim().to_ascii_lowercase()
     }
 
-    fn instead(&self, instead: Instead) -> CallError {
-        CallError::NotJson {
+    fn not_json(&self, found: UnexpectedBody) -> RequestError {
+        RequestError::NotJson {
             status: self.status,
-            instead,
+            found,
         }
     }
 }
 
-/// What a body is that is not the JSON asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Instead {
-    /// Empty.
-    Nothing,
-    /// HTML or XML, mostly from something that stands before the provider.
-    Markup,
-    /// The beginning of JSON.
-    CutOff,
-    /// JSON, and not as it should be.
-    OtherShape,
-    /// More values than are kept in memory at once.
-    TooManyValues,
-    /// Anything else.
-    SomethingElse,
-}
-
-impl fmt::Display for Instead {
+impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Nothing => "nothing",
-            Self::Markup => "HTML or XML",
-            Self::CutOff => "JSON that is cut off",
-            Self::OtherShape => "JSON of another shape",
-            Self::TooManyValues => "JSON of more than 500000 values",
-            Self::SomethingElse => "something else",
-        })
-    }
-}
-
-impl fmt::Debug for Answer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Answer")
+        f.debug_struct("Response")
             .field("status", &self.status)
             .field("bytes", &self.body.len())
             .field("attempts", &self.attempts)

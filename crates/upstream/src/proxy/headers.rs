@@ -1,10 +1,10 @@
-//! Which headers of an answer are handed on.
+//! Which headers of a response are sent on to the client.
 
 use http::header::{self, HeaderMap, HeaderName};
 
-/// Headers of one hop (RFC 9110, 7.6.1), and those that a browser would take for the gateway's own: its cookies, its rules of
-/// transport and of other origins.
-const KEPT_BACK: [HeaderName; 15] = [
+/// Hop-by-hop headers (RFC 9110, 7.6.1), and those that a browser would take for the gateway's own: cookies, transport security and
+/// the like.
+const NOT_FORWARDED: [HeaderName; 15] = [
     header::CONNECTION,
     header::CONTENT_LENGTH,
     header::PROXY_AUTHENTICATE,
@@ -22,16 +22,16 @@ const KEPT_BACK: [HeaderName; 15] = [
     HeaderName::from_static("service-worker-allowed"),
 ];
 
-/// Begins the headers by which a server tells browsers what pages of other origins may do.
-const OF_BROWSERS: &str = "access-control-";
+/// The prefix of the headers by which a server tells browsers what pages of other origins may do (CORS).
+const CORS_PREFIX: &str = "access-control-";
 
-/// The length that the head of the answer tells.
+/// Returns the length that the headers give.
 pub(super) fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// An answer's headers without those that end here. The length is the body's own affair, so that never two are told.
-pub(super) fn for_the_caller(mut headers: HeaderMap) -> HeaderMap {
+/// Returns a response's headers without those that end here. The length is left out, since it comes with the body.
+pub(super) fn for_the_client(mut headers: HeaderMap) -> HeaderMap {
     let named: Vec<HeaderName> = headers
         .get_all(header::CONNECTION)
         .iter()
@@ -39,12 +39,12 @@ pub(super) fn for_the_caller(mut headers: HeaderMap) -> HeaderMap {
         .flat_map(|value| value.split(','))
         .filter_map(|name| name.trim().parse().ok())
         .collect();
-    let foreign: Vec<HeaderName> = headers
+    let cors: Vec<HeaderName> = headers
         .keys()
-        .filter(|name| name.as_str().starts_with(OF_BROWSERS))
+        .filter(|name| name.as_str().starts_with(CORS_PREFIX))
         .cloned()
         .collect();
-    for name in KEPT_BACK.iter().chain(&named).chain(&foreign) {
+    for name in NOT_FORWARDED.iter().chain(&named).chain(&cors) {
         headers.remove(name);
     }
     headers
@@ -78,7 +78,7 @@ mod tests {
             .into_iter()
             .collect();
 
-        let left = for_the_caller(given);
+        let left = for_the_client(given);
 
         let mut names: Vec<&str> = left.keys().map(HeaderName::as_str).collect();
         names.sort_unstable();

@@ -1,4 +1,4 @@
-//! Bodies under way: those of callers, and those of providers.
+//! The body of a proxied request on its way from the client to the provider.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,52 +7,47 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
-use super::hold::Hold;
-use crate::CallError;
-use crate::coding::Parts;
-use crate::gate::Place;
-
-/// A caller's body.
-pub enum RelayBody {
-    /// All of it, perhaps nothing; may be sent again.
+/// The body of a proxied request.
+pub enum ProxyRequestBody {
+    /// The whole body, perhaps empty; may be sent again.
     Whole(Bytes),
-    /// What comes; sent once.
+    /// A body that is still arriving; sent once.
     Stream(Upload),
 }
 
-/// A body that is still coming.
+/// A body that is still arriving from the client.
 pub struct Upload {
-    /// Its parts; an error breaks the request off.
+    /// Its parts; an error aborts the request.
     pub parts: mpsc::Receiver<Result<Bytes, UploadError>>,
-    /// Its length in bytes, if the caller told it.
+    /// Its length in bytes, if the client gave it.
     pub length: Option<u64>,
 }
 
-/// Why a caller's body did not come to its end.
+/// Why the client's body did not arrive completely.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UploadError {
-    /// The caller's connection, or the framing of the body, broke.
+    /// The client's connection, or the framing of the body, broke.
     #[error("the body did not arrive whole")]
     Broken,
-    /// The caller stopped sending, or sent next to nothing for too long.
+    /// The client stopped sending, or sent next to nothing for too long.
     #[error("the body arrived too slowly: fewer than {rate} bytes a second, for {seconds} seconds")]
     Slow {
         /// Bytes a second that are enough.
         rate: u32,
-        /// For how long a body may be slower.
+        /// How long a body may be slower.
         seconds: u64,
     },
 }
 
-impl Default for RelayBody {
+impl Default for ProxyRequestBody {
     fn default() -> Self {
         Self::Whole(Bytes::new())
     }
 }
 
-impl fmt::Debug for RelayBody {
+impl fmt::Debug for ProxyRequestBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Whole(bytes) => f.debug_tuple("Whole").field(&bytes.len()).finish(),
@@ -61,22 +56,22 @@ impl fmt::Debug for RelayBody {
     }
 }
 
-impl RelayBody {
+impl ProxyRequestBody {
     /// Whether there is nothing to send.
     pub fn is_empty(&self) -> bool {
         matches!(self, Self::Whole(bytes) if bytes.is_empty())
     }
 
-    /// The length, if it is known and there is something to tell.
-    pub(super) fn streamed_length(&self) -> Option<u64> {
+    /// Returns the length of a streamed body, if it is known.
+    pub(crate) fn streamed_length(&self) -> Option<u64> {
         match self {
             Self::Whole(_) => None,
             Self::Stream(upload) => upload.length,
         }
     }
 
-    /// The parts of a body that is still coming, each of which is noted in `progress`; `None` if all of it is there.
-    pub(super) fn into_parts(self, progress: &Progress) -> Option<UploadParts> {
+    /// Returns the parts of a streamed body, each of which is noted in `progress`; `None` if the body is whole.
+    pub(crate) fn into_parts(self, progress: &Progress) -> Option<UploadParts> {
         match self {
             Self::Whole(_) => None,
             Self::Stream(upload) => Some(UploadParts {
@@ -87,7 +82,7 @@ impl RelayBody {
     }
 }
 
-/// The parts of an upload on their way to the provider.
+/// The parts of a streamed body on their way to the provider.
 pub(crate) struct UploadParts {
     parts: mpsc::Receiver<Result<Bytes, UploadError>>,
     progress: Progress,
@@ -107,19 +102,19 @@ impl UploadParts {
     }
 }
 
-/// How far a request's body has come.
+/// The progress of a streamed body, for timeouts and errors.
 #[derive(Clone)]
-pub(super) struct Progress(Arc<Mutex<Passed>>);
+pub(crate) struct Progress(Arc<Mutex<Passed>>);
 
 struct Passed {
-    /// When a part of the body last went through.
+    /// When a part of the body last went out.
     last: Instant,
     /// Why no further part will come.
     error: Option<UploadError>,
 }
 
 impl Progress {
-    pub(super) fn begin() -> Self {
+    pub(crate) fn begin() -> Self {
         Self(Arc::new(Mutex::new(Passed {
             last: Instant::now(),
             error: None,
@@ -141,13 +136,13 @@ impl Progress {
         self.lock().last
     }
 
-    /// Why the body did not come to its end. The HTTP client's own error does not always tell, such as over HTTP/2.
-    pub(super) fn error(&self) -> Option<UploadError> {
+    /// Returns why the body did not arrive completely. The HTTP client's own error does not always say, such as over HTTP/2.
+    pub(crate) fn error(&self) -> Option<UploadError> {
         self.lock().error
     }
 
-    /// What `work` comes to, unless nothing moves for `idle` or it is `deadline`.
-    pub(super) async fn watch<T>(
+    /// Runs `work`; returns `None` if no part goes out for `idle`, or at the `deadline`.
+    pub(crate) async fn watch<T>(
         &self,
         work: impl Future<Output = T>,
         idle: Duration,
@@ -164,55 +159,5 @@ impl Progress {
                 return None;
             }
         }
-    }
-}
-
-/// A provider's body. Nothing of it is kept: what is not asked for stays with the provider.
-pub struct RelayedBody {
-    parts: Parts,
-    host: String,
-    length: Option<u64>,
-    idle: Duration,
-    hold: Hold,
-}
-
-impl RelayedBody {
-    pub(super) fn new(parts: Parts, host: String, length: Option<u64>, idle: Duration, place: Place) -> Self {
-        Self {
-            parts,
-            host,
-            length,
-            idle,
-            hold: Hold::of(length, place, idle),
-        }
-    }
-
-    /// Its length in bytes, if the provider told it; for HEAD, of the body that there would be.
-    pub fn length(&self) -> Option<u64> {
-        self.length
-    }
-
-    /// The next part; `None` at the end. Fails if none comes for as long as an attempt may take, or none was asked for so long that
-    /// the place was given back.
-    pub async fn part(&mut self) -> Result<Option<Bytes>, CallError> {
-        let host = || self.host.clone();
-        if !self.hold.ask() {
-            return Err(CallError::NotTaken { host: host() });
-        }
-        let part = timeout(self.idle, self.parts.next()).await;
-        self.hold.answered();
-        match part {
-            Ok(Ok(part)) => Ok(part),
-            Ok(Err(error)) => Err(error.into_call_error(&self.host)),
-            Err(_) => Err(CallError::TimedOut { host: host() }),
-        }
-    }
-}
-
-impl fmt::Debug for RelayedBody {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RelayedBody")
-            .field("length", &self.length)
-            .finish_non_exhaustive()
     }
 }

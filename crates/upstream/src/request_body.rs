@@ -1,4 +1,4 @@
-//! The body of a call, as far as the provider's file has a say in it.
+//! Request bodies as the provider's file makes or completes them.
 
 use bytes::Bytes;
 use http::Method;
@@ -10,7 +10,9 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use url::form_urlencoded::{Serializer, parse};
 
-use crate::{Call, CallError, json};
+use crate::error::RequestError;
+use crate::json;
+use crate::request::Request;
 
 /// The media type of a form.
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -22,32 +24,29 @@ pub(crate) const NOT_UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 
-/// The body of `call` with those entries of `own` that it lacks. A JSON object gets them, and a form; `POST`, `PUT` and `PATCH`
-/// without a body get an object of them, and its content type. Any other body stays as it is. An entry whose hole nothing fills is
-/// left out.
+/// Returns the body of `request` with those entries of `own` that it lacks. They are added to a JSON object and to a form; `POST`, `PUT`
+/// and `PATCH` without a body get an object of them, and its content type. Any other body stays as it is. An entry with a placeholder that
+/// has no value is left out.
 pub(crate) fn with_own(
     own: &[(String, JsonTemplate)],
-    call: &Call,
+    request: &Request,
     headers: &mut HeaderMap,
     lookup: &dyn Fn(&str) -> Option<String>,
-) -> Result<Option<Bytes>, CallError> {
-    let mut filled = Map::new();
+) -> Result<Option<Bytes>, RequestError> {
+    let mut fields = Map::new();
     for (name, value) in own {
         let value = value.render_if_filled(lookup);
-        let value = value.map_err(CallError::within(|| format!("the field {name:?} of the body")))?;
-        if let Some(value) = value {
-            filled.insert(name.clone(), value);
-        }
+        let value = value.map_err(RequestError::within(|| format!("the field {name:?} of the body")))?;
+        fields.extend(value.map(|value| (name.clone(), value)));
     }
-    let own: Map<String, Value> = filled;
-    let given = call.body.clone().filter(|body| !body.is_empty());
+    let own = fields;
     if own.is_empty() {
-        return Ok(call.body.clone());
+        return Ok(request.body.clone());
     }
-    Ok(match given {
+    Ok(match request.body.clone().filter(|body| !body.is_empty()) {
         Some(body) if is_form(headers) => Some(form_with(&body, &own)),
         Some(body) => Some(object_with(&body, &own).unwrap_or(body)),
-        None if matches!(call.method, Method::POST | Method::PUT | Method::PATCH) => {
+        None if matches!(request.method, Method::POST | Method::PUT | Method::PATCH) => {
             if is_form(headers) {
                 return Ok(Some(form_with(&[], &own)));
             }
@@ -56,17 +55,17 @@ pub(crate) fn with_own(
                 .or_insert(HeaderValue::from_static("application/json"));
             Some(Value::Object(own).to_string().into())
         }
-        None => call.body.clone(),
+        None => request.body.clone(),
     })
 }
 
-/// Whether a body is a form by its headers.
+/// Whether the headers declare a form.
 pub(crate) fn is_form(headers: &HeaderMap) -> bool {
     let kind = headers.get(header::CONTENT_TYPE);
     kind.is_some_and(|kind| kind.as_bytes().starts_with(FORM.as_bytes()))
 }
 
-/// A body of the file, of the media type `kind`. Text is sent as it is, with its holes filled by what may stand there.
+/// Renders a body of the file, of the media type `kind`. Values of placeholders are escaped as that type needs.
 pub(crate) fn rendered(
     data: &JsonTemplate,
     kind: &str,
@@ -91,7 +90,7 @@ pub(crate) fn rendered(
     })
 }
 
-/// The form goes on as it is; a name that it has is not added.
+/// Returns the form as it is written, with the names of `own` that it lacks.
 fn form_with(body: &[u8], own: &Map<String, Value>) -> Bytes {
     let there: Vec<String> = parse(body).map(|(name, _)| name.into_owned()).collect();
     let mut more = Serializer::new(String::new());
@@ -108,7 +107,8 @@ fn form_with(body: &[u8], own: &Map<String, Value>) -> Bytes {
     form.into()
 }
 
-/// Every value of the body stays as it is written, so that no number is rounded; `None` if the body is no JSON object.
+/// Returns the object with the fields of `own` that it lacks; `None` if the body is no JSON object. Every value stays as it is written,
+/// so that no number is rounded.
 fn object_with(body: &[u8], own: &Map<String, Value>) -> Option<Bytes> {
     let mut fields: IndexMap<String, Box<RawValue>> = serde_json::from_slice(body).ok()?;
     for (name, value) in own {
@@ -134,12 +134,12 @@ mod tests {
                 JsonTemplate::Text(template("${connectionConfig.none}")),
             ),
         ];
-        let mut call = Call::new(method, "/x");
-        call.body = body.map(Bytes::from);
+        let mut request = Request::new(method, "/x");
+        request.body = body.map(Bytes::from);
         let mut headers = HeaderMap::new();
         headers.extend(kind.map(|kind| (CONTENT_TYPE, HeaderValue::from_static(kind))));
         let lookup = |hole: &str| (hole == "apiKey").then(|| "1".to_owned());
-        let body = with_own(&own, &call, &mut headers, &lookup).unwrap()?;
+        let body = with_own(&own, &request, &mut headers, &lookup).unwrap()?;
         Some(String::from_utf8(body.to_vec()).unwrap())
     }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 use wiremock::{MockServer, ResponseTemplate};
 
 use super::{answers, calls, options, provider, target, template, templates, upstream, words};
-use crate::{Call, CallError, Method, VerifyError};
+use crate::{Method, Request, RequestError, VerifyError};
 
 fn typed(kind: &str, body: &str) -> ResponseTemplate {
     ResponseTemplate::new(200).set_body_raw(body.as_bytes().to_vec(), kind)
@@ -43,16 +43,16 @@ async fn an_action_succeeds_only_with_an_answer_that_is_understood(
     few.max_attempts = 2;
     let (upstream, target) = (upstream(few), target(provider(&server.uri())));
     for (expected, succeeds) in [(false, without_output), (true, with_output)] {
-        let call = Call::new(Method::from_bytes(method.as_bytes()).unwrap(), "/x");
-        let outcome = upstream.carry(&target, call, expected).await;
+        let call = Request::new(Method::from_bytes(method.as_bytes()).unwrap(), "/x");
+        let outcome = upstream.send_action(&target, call, expected).await;
         assert_eq!(outcome.is_ok(), succeeds, "{expected} {outcome:?}");
         if let Err(refusal) = outcome {
             assert!(
-                matches!(refusal.error, CallError::NotJson { .. }),
+                matches!(refusal.error, RequestError::NotJson { .. }),
                 "{:?}",
                 refusal.error
             );
-            assert!(!refusal.error.nothing_done());
+            assert!(!refusal.error.verdict().nothing_done);
         }
     }
     if method == "POST" {
@@ -95,9 +95,9 @@ async fn an_error_in_the_body_of_a_success_is_an_error(
     answers(&server, "POST", "/x", 99, error).await;
     let (upstream, target) = (upstream(options()), target(telling(&server, path, equals)));
 
-    let page = upstream.fetch(&target, Call::get("/x")).await.unwrap_err();
+    let page = upstream.fetch(&target, Request::get("/x")).await.unwrap_err();
     let action = upstream
-        .carry(&target, Call::new(Method::POST, "/x"), false)
+        .send_action(&target, Request::new(Method::POST, "/x"), false)
         .await
         .unwrap_err();
     let VerifyError::Refused(verified) = upstream.verify(&target).await.unwrap_err() else {
@@ -112,7 +112,7 @@ async fn an_error_in_the_body_of_a_success_is_an_error(
         assert_eq!(told.message.as_deref(), Some("bad key"));
         assert!(told.unauthorized);
     }
-    assert_eq!(action.answer.unwrap().body["message"], "bad key");
+    assert_eq!(action.response.unwrap().body["message"], "bad key");
     assert_eq!(calls(&server).await, 3);
 }
 
@@ -139,8 +139,11 @@ async fn a_success_that_says_so_is_none(
     )
     .await;
     let (upstream, target) = (upstream(options()), target(telling(&server, path, equals)));
-    upstream.fetch(&target, Call::get("/x")).await.unwrap();
-    upstream.carry(&target, Call::get("/x"), true).await.unwrap();
+    upstream.fetch(&target, Request::get("/x")).await.unwrap();
+    upstream
+        .send_action(&target, Request::get("/x"), true)
+        .await
+        .unwrap();
     upstream.verify(&target).await.unwrap();
 }
 
@@ -159,7 +162,7 @@ async fn a_page_of_html_verifies_no_credentials(#[case] page: ResponseTemplate) 
         .await
         .unwrap_err();
     assert!(
-        matches!(&error, VerifyError::Call(error) if error.is_transient()),
+        matches!(&error, VerifyError::Request(error) if error.is_transient()),
         "{error:?}"
     );
 
@@ -178,7 +181,7 @@ async fn a_verification_reads_a_megabyte_and_no_more() {
         .await
         .unwrap_err();
     assert!(
-        matches!(&error, VerifyError::Call(CallError::TooLarge { limit, .. }) if *limit == 1 << 20),
+        matches!(&error, VerifyError::Request(RequestError::TooLarge { limit, .. }) if *limit == 1 << 20),
         "{error:?}"
     );
 }

@@ -11,20 +11,22 @@ use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::{PASSWORD, answers, calls, options, provider, target, templates, upstream};
-use crate::{CallError, HeaderValue, Method, Relay, RelayBody, Relayed, Upload, UpstreamOptions};
+use crate::{
+    HeaderValue, Method, ProxyRequest, ProxyRequestBody, ProxyResponse, RequestError, Upload, UpstreamOptions,
+};
 
-fn get(endpoint: &str) -> Relay {
-    Relay::new(Method::GET, endpoint)
+fn get(endpoint: &str) -> ProxyRequest {
+    ProxyRequest::new(Method::GET, endpoint)
 }
 
-fn post(endpoint: &str, body: &'static str) -> Relay {
-    Relay {
-        body: RelayBody::Whole(Bytes::from_static(body.as_bytes())),
-        ..Relay::new(Method::POST, endpoint)
+fn post(endpoint: &str, body: &'static str) -> ProxyRequest {
+    ProxyRequest {
+        body: ProxyRequestBody::Whole(Bytes::from_static(body.as_bytes())),
+        ..ProxyRequest::new(Method::POST, endpoint)
     }
 }
 
-async fn text(mut relayed: Relayed) -> String {
+async fn text(mut relayed: ProxyResponse) -> String {
     let mut body = Vec::new();
     while let Some(part) = relayed.body.part().await.unwrap() {
         body.extend_from_slice(&part);
@@ -42,14 +44,14 @@ async fn an_answer_is_handed_on_whatever_its_status_and_repeated_only_as_asked()
     answers(&server, "POST", "/x", 9, teapot).await;
     let (upstream, target) = (upstream(options()), target(provider(&server.uri())));
 
-    let once = upstream.relay(&target, post("/x", "a")).await.unwrap();
+    let once = upstream.proxy(&target, post("/x", "a")).await.unwrap();
     assert_eq!((once.status, once.attempts), (503, 1));
-    let relay = Relay {
+    let proxy = ProxyRequest {
         retries: 3,
         retry_on: vec![409],
         ..post("/x", "a")
     };
-    let again = upstream.relay(&target, relay).await.unwrap();
+    let again = upstream.proxy(&target, proxy).await.unwrap();
     assert_eq!((again.status, again.attempts), (418, 3));
     assert_eq!(text(again).await, "teapot");
 }
@@ -76,18 +78,18 @@ async fn what_may_have_been_carried_out_is_repeated_only_if_that_does_no_harm(
             let _ = sender.send(());
         }
     });
-    let relay = Relay {
+    let proxy = ProxyRequest {
         method,
         retries: 2,
         ..post("/x", "a")
     };
 
     let error = upstream(options())
-        .relay(&target(provider(&base)), relay)
+        .proxy(&target(provider(&base)), proxy)
         .await
         .unwrap_err();
 
-    assert!(matches!(error, CallError::Broken { .. }), "{error:?}");
+    assert!(matches!(error, RequestError::Broken { .. }), "{error:?}");
     let mut tries = 0;
     while seen.try_recv().is_ok() {
         tries += 1;
@@ -101,10 +103,10 @@ async fn nobody_home_is_tried_again_whatever_the_method() {
     let base = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
     let error = upstream(options())
-        .relay(&target(provider(&base)), post("/x", "a"))
+        .proxy(&target(provider(&base)), post("/x", "a"))
         .await
         .unwrap_err();
-    assert!(matches!(error, CallError::Unreachable { .. }), "{error:?}");
+    assert!(matches!(error, RequestError::Unreachable { .. }), "{error:?}");
 }
 
 #[rstest]
@@ -130,11 +132,11 @@ async fn path_and_query_arrive_as_they_were_written(#[case] address: &str, #[cas
             .to_owned()
     });
     let (path, query) = address.split_once('?').unwrap();
-    let relay = Relay {
+    let proxy = ProxyRequest {
         query: Some(query.to_owned()),
         ..get(path)
     };
-    upstream(options()).relay(&target(provider), relay).await.unwrap();
+    upstream(options()).proxy(&target(provider), proxy).await.unwrap();
 
     let slash = if path.starts_with('/') { "" } else { "/" };
     let added = added.map(|added| format!("&{added}")).unwrap_or_default();
@@ -150,15 +152,15 @@ async fn the_provider_has_its_own_parameters_and_the_caller_its_headers() {
     answers(&server, "GET", "/v1/x", 1, ResponseTemplate::new(200)).await;
     let mut provider = provider(&format!("{}/v1", server.uri()));
     provider.headers = templates(&[("x-version", "1"), ("x-key", "${password}")]);
-    let mut relay = get(&format!("{}/v1/x", server.uri()));
-    relay.headers.insert("x-version", HeaderValue::from_static("2"));
-    relay
+    let mut proxy = get(&format!("{}/v1/x", server.uri()));
+    proxy.headers.insert("x-version", HeaderValue::from_static("2"));
+    proxy
         .headers
         .insert("connection", HeaderValue::from_static("close"));
-    relay
+    proxy
         .headers
         .insert("accept-encoding", HeaderValue::from_static("br"));
-    upstream(options()).relay(&target(provider), relay).await.unwrap();
+    upstream(options()).proxy(&target(provider), proxy).await.unwrap();
 
     let seen = server.received_requests().await.unwrap().pop().unwrap();
     let header = |name: &str| seen.headers.get(name).map(|value| value.to_str().unwrap());
@@ -179,12 +181,12 @@ async fn the_provider_has_its_own_parameters_and_the_caller_its_headers() {
 async fn an_endpoint_that_leads_away_is_refused(#[case] endpoint: &str) {
     let server = MockServer::start().await;
     let relayed = upstream(options())
-        .relay(
+        .proxy(
             &target(provider(&format!("{}/base", server.uri()))),
             get(endpoint),
         )
         .await;
-    assert!(matches!(relayed, Err(CallError::BadUrl { .. })), "{relayed:?}");
+    assert!(matches!(relayed, Err(RequestError::BadUrl { .. })), "{relayed:?}");
     assert_eq!(calls(&server).await, 0);
 }
 
@@ -208,18 +210,18 @@ async fn a_base_url_may_be_replaced_by_the_providers_others_and_what_the_operato
         ..options()
     };
     let (upstream, target) = (upstream(settings), target(provider));
-    let with = |base: String| Relay {
+    let with = |base: String| ProxyRequest {
         base_url: Some(base),
         ..get("/x")
     };
 
-    upstream.relay(&target, with(String::new())).await.unwrap();
+    upstream.proxy(&target, with(String::new())).await.unwrap();
     upstream
-        .relay(&target, with(format!("{}/v2", files.uri())))
+        .proxy(&target, with(format!("{}/v2", files.uri())))
         .await
         .unwrap();
     upstream
-        .relay(
+        .proxy(
             &target,
             with(format!("{}/${{connectionConfig.accountId}}", allowed.uri())),
         )
@@ -237,16 +239,16 @@ async fn a_base_url_may_be_replaced_by_the_providers_others_and_what_the_operato
         "http://0.0.0.0:1",
         "https://acme.evil.example",
     ] {
-        let refused = upstream.relay(&target, with(foreign.to_owned())).await;
+        let refused = upstream.proxy(&target, with(foreign.to_owned())).await;
         assert!(
-            matches!(refused, Err(CallError::OverrideNotAllowed { .. })),
+            matches!(refused, Err(RequestError::OverrideNotAllowed { .. })),
             "{refused:?}"
         );
     }
     let secret = upstream
-        .relay(&target, with(format!("{}/${{password}}", home.uri())))
+        .proxy(&target, with(format!("{}/${{password}}", home.uri())))
         .await;
-    assert!(matches!(secret, Err(CallError::BadUrl { .. })), "{secret:?}");
+    assert!(matches!(secret, Err(RequestError::BadUrl { .. })), "{secret:?}");
 }
 
 #[rstest]
@@ -263,7 +265,7 @@ async fn another_origin_gets_no_authorisation_and_the_callers_headers_only_if_as
     answers(&foreign, "GET", "/y", 1, ResponseTemplate::new(200)).await;
     let mut provider = provider(&server.uri());
     provider.headers = templates(&[("x-key", "${password}")]);
-    let mut relay = Relay {
+    let mut proxy = ProxyRequest {
         carry_headers,
         ..get("/x")
     };
@@ -273,9 +275,9 @@ async fn another_origin_gets_no_authorisation_and_the_callers_headers_only_if_as
         ("authorization", "own"),
         ("cookie", "own"),
     ] {
-        relay.headers.insert(name, HeaderValue::from_static(value));
+        proxy.headers.insert(name, HeaderValue::from_static(value));
     }
-    let relayed = upstream(options()).relay(&target(provider), relay).await.unwrap();
+    let relayed = upstream(options()).proxy(&target(provider), proxy).await.unwrap();
 
     assert_eq!(relayed.status, 200);
     let seen = foreign.received_requests().await.unwrap().pop().unwrap();
@@ -294,7 +296,7 @@ async fn a_redirect_of_a_body_that_cannot_be_followed_is_handed_on() {
     let to = ResponseTemplate::new(307).insert_header("location", format!("{}/y", foreign.uri()));
     answers(&server, "POST", "/x", 1, to).await;
     let relayed = upstream(options())
-        .relay(&target(provider(&server.uri())), post("/x", "a"))
+        .proxy(&target(provider(&server.uri())), post("/x", "a"))
         .await
         .unwrap();
     assert_eq!(relayed.status, 307);
@@ -314,10 +316,10 @@ async fn a_private_address_is_refused_also_as_a_redirect() {
     let to = ResponseTemplate::new(302).insert_header("location", "https://169.254.169.254/latest/meta-data");
     answers(&server, "GET", "/x", 1, to).await;
     let refused = upstream
-        .relay(&target(provider("https://acme.example")), get("/x"))
+        .proxy(&target(provider("https://acme.example")), get("/x"))
         .await;
     assert!(
-        matches!(refused, Err(CallError::AddressRefused { .. })),
+        matches!(refused, Err(RequestError::AddressRefused { .. })),
         "{refused:?}"
     );
 }
@@ -336,16 +338,16 @@ async fn a_place_is_held_until_the_body_is_done_and_a_wait_is_bounded() {
     let mut provider = provider(&server.uri());
     provider.limits.concurrency = 1;
     let (upstream, target) = (upstream(options()), target(provider));
-    let impatient = || Relay {
+    let impatient = || ProxyRequest {
         wait: Some(Duration::from_millis(50)),
         ..get("/x")
     };
 
-    let held = upstream.relay(&target, get("/x")).await.unwrap();
-    let refused = upstream.relay(&target, impatient()).await.unwrap_err();
-    assert!(matches!(refused, CallError::Crowded { .. }), "{refused:?}");
+    let held = upstream.proxy(&target, get("/x")).await.unwrap();
+    let refused = upstream.proxy(&target, impatient()).await.unwrap_err();
+    assert!(matches!(refused, RequestError::RateLimited { .. }), "{refused:?}");
     drop(held);
-    upstream.relay(&target, impatient()).await.unwrap();
+    upstream.proxy(&target, impatient()).await.unwrap();
 }
 
 #[tokio::test]
@@ -355,19 +357,19 @@ async fn a_connection_that_was_told_to_wait_does_not_call_again_before() {
     answers(&server, "GET", "/x", 9, slow_down).await;
     let (upstream, mut target) = (upstream(options()), target(provider(&server.uri())));
 
-    let told = upstream.relay(&target, get("/x")).await.unwrap();
+    let told = upstream.proxy(&target, get("/x")).await.unwrap();
     assert_eq!(told.status, 429);
-    let relay = Relay {
+    let proxy = ProxyRequest {
         wait: Some(Duration::from_secs(1)),
         ..get("/x")
     };
-    match upstream.relay(&target, relay).await {
-        Err(CallError::Crowded { retry_after }) => assert!(retry_after > Duration::from_secs(50)),
+    match upstream.proxy(&target, proxy).await {
+        Err(RequestError::RateLimited { retry_after }) => assert!(retry_after > Duration::from_secs(50)),
         other => panic!("{other:?}"),
     }
     assert_eq!(calls(&server).await, 1);
     target.connection = Some(domain::ConnectionId::from_raw(2));
-    upstream.relay(&target, get("/x")).await.unwrap();
+    upstream.proxy(&target, get("/x")).await.unwrap();
 }
 
 #[tokio::test]
@@ -383,9 +385,9 @@ async fn a_streamed_body_keeps_its_length_and_is_sent_once() {
                 .unwrap();
         }
     });
-    let relay = Relay {
+    let proxy = ProxyRequest {
         method: Method::PUT,
-        body: RelayBody::Stream(Upload {
+        body: ProxyRequestBody::Stream(Upload {
             parts,
             length: Some(6),
         }),
@@ -393,7 +395,7 @@ async fn a_streamed_body_keeps_its_length_and_is_sent_once() {
         ..get("/x")
     };
     let relayed = upstream(options())
-        .relay(&target(provider(&server.uri())), relay)
+        .proxy(&target(provider(&server.uri())), proxy)
         .await
         .unwrap();
 
@@ -411,16 +413,16 @@ async fn a_deadline_bounds_the_whole_and_silence_each_part() {
     let slow = ResponseTemplate::new(200).set_delay(Duration::from_secs(30));
     answers(&server, "GET", "/x", 9, slow).await;
     let target = target(provider(&server.uri()));
-    let relay = Relay {
+    let proxy = ProxyRequest {
         deadline: Some(Duration::from_millis(100)),
         retries: 5,
         ..get("/x")
     };
-    let late = upstream(options()).relay(&target, relay).await.unwrap_err();
+    let late = upstream(options()).proxy(&target, proxy).await.unwrap_err();
     assert!(
         matches!(
             late,
-            CallError::TimedOut { .. } | CallError::DeadlineExceeded { .. }
+            RequestError::TimedOut { .. } | RequestError::DeadlineExceeded { .. }
         ),
         "{late:?}"
     );
@@ -428,6 +430,6 @@ async fn a_deadline_bounds_the_whole_and_silence_each_part() {
         request_timeout: Duration::from_millis(100),
         ..options()
     };
-    let silent = upstream(settings).relay(&target, get("/x")).await.unwrap_err();
-    assert!(matches!(silent, CallError::TimedOut { .. }), "{silent:?}");
+    let silent = upstream(settings).proxy(&target, get("/x")).await.unwrap_err();
+    assert!(matches!(silent, RequestError::TimedOut { .. }), "{silent:?}");
 }

@@ -1,0 +1,160 @@
+//! Runs the attempts of a request: waits for a permit and for the rate, makes an attempt, and waits before the next one.
+//!
+//! Every request goes this way: list pages, actions, verification and proxied requests. Whether an attempt is followed by another is the
+//! rule of [`crate::outcome`].
+
+use std::mem;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use crate::backoff::Backoff;
+use crate::error::RequestError;
+use crate::limiter::{Limiters, Permit, RateLimited};
+use crate::outcome::Retry;
+use crate::target::Target;
+
+/// What all requests share.
+#[derive(Debug)]
+pub(crate) struct Driver {
+    pub(crate) limiters: Limiters,
+    pub(crate) backoff: Backoff,
+    /// The longest wait that a provider may ask for within a request.
+    pub(crate) max_wait: Duration,
+}
+
+/// How long a request may take, and how often it may be sent.
+pub(crate) struct Bounds {
+    /// The end of the whole request.
+    pub(crate) deadline: Instant,
+    /// The end of the wait for the first attempt's permit.
+    pub(crate) permit_by: Instant,
+    pub(crate) max_attempts: u32,
+}
+
+/// The result of one attempt.
+pub(crate) struct Attempt<T> {
+    pub(crate) result: T,
+    pub(crate) retry: Retry,
+    /// How long the provider asked to wait, or its limits make necessary.
+    pub(crate) retry_after: Option<Duration>,
+}
+
+/// The last attempt of a request.
+pub(crate) struct Finished<T> {
+    pub(crate) result: T,
+    /// Its permit: a response whose body is still to come keeps it.
+    pub(crate) permit: Permit,
+    /// The number of attempts made.
+    pub(crate) attempts: u32,
+    /// Whether another attempt was to follow and the time was up.
+    pub(crate) out_of_time: bool,
+}
+
+/// The wait before the next attempt.
+enum Pause {
+    For {
+        time: Duration,
+        /// Whether the provider asked for it.
+        requested: bool,
+    },
+    /// The provider asked for a longer wait than a request may take.
+    TooLong,
+    NoTimeLeft,
+}
+
+impl Driver {
+    /// Makes attempts until one is not to be retried. `attempt` gets its number, from 1.
+    ///
+    /// Fails if no permit is released in time, or the rate allows no request in time.
+    pub(crate) async fn run<T, F: Future<Output = Attempt<T>>>(
+        &self,
+        target: &Target,
+        bounds: &Bounds,
+        mut attempt: impl FnMut(u32) -> F,
+    ) -> Result<Finished<T>, RequestError> {
+        let mut permit_by = bounds.permit_by;
+        let mut attempts = 0;
+        let mut retried_once = false;
+        let acquired = self.limiters.acquire(target, permit_by).await;
+        let mut permit = acquired.map_err(|limited| limited.after(attempts))?;
+        loop {
+            let waited = permit.wait_for_rate(permit_by).await;
+            waited.map_err(|limited| limited.after(attempts))?;
+            attempts += 1;
+            let Attempt {
+                result,
+                retry,
+                retry_after,
+            } = attempt(attempts).await;
+            let retries = match retry {
+                Retry::No => false,
+                Retry::Once => !mem::replace(&mut retried_once, true),
+                Retry::Yes => true,
+            };
+            let pause = if retries && attempts < bounds.max_attempts {
+                self.pause(attempts, retry_after, bounds.deadline)
+            } else {
+                Pause::TooLong
+            };
+            let Pause::For { time, requested } = pause else {
+                return Ok(Finished {
+                    result,
+                    permit,
+                    attempts,
+                    out_of_time: matches!(pause, Pause::NoTimeLeft),
+                });
+            };
+            // Its body may hold memory.
+            drop(result);
+            permit_by = bounds.deadline;
+            if requested {
+                // The provider asked all requests of the connection to wait, so others may use the permit meanwhile.
+                drop(permit);
+                sleep(time).await;
+                let acquired = self.limiters.acquire(target, permit_by).await;
+                permit = acquired.map_err(|limited| limited.after(attempts))?;
+            } else {
+                // The permit is kept, so that the provider gets fewer requests while it has trouble.
+                sleep(time).await;
+            }
+        }
+    }
+
+    fn pause(&self, failures: u32, retry_after: Option<Duration>, deadline: Instant) -> Pause {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match retry_after.filter(|wait| !wait.is_zero()) {
+            Some(wait) if wait > self.max_wait || wait >= left => Pause::TooLong,
+            // Requests that were told the same time do not all come back then.
+            Some(wait) => Pause::For {
+                time: left.min(wait + self.backoff.jittered(1)),
+                requested: true,
+            },
+            None => match self.backoff.jittered(failures) {
+                time if time < left => Pause::For {
+                    time,
+                    requested: false,
+                },
+                _ => Pause::NoTimeLeft,
+            },
+        }
+    }
+
+    /// Lets all requests of the connection wait, since the provider asked for it; never longer than a request may wait. A provider that
+    /// asked for more is asked again then, since a mistake in a header must not stop a connection for days.
+    pub(crate) fn pause_connection(&self, target: &Target, wait: Duration) {
+        self.limiters.pause(target, wait.min(self.max_wait));
+    }
+}
+
+impl RateLimited {
+    fn after(self, attempts: u32) -> RequestError {
+        match attempts {
+            0 => self.into(),
+            _ => RequestError::DeadlineExceeded {
+                attempts,
+                last: Box::new(self.into()),
+            },
+        }
+    }
+}

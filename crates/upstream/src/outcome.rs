@@ -1,0 +1,409 @@
+//! What a failed request means: the one place that says for each error whether to retry, whether the provider did anything, and which
+//! public codes it has; and the one rule for when an attempt is followed by another.
+
+use http::header::HeaderMap;
+use registry::{RenderError, RetryRules};
+
+use crate::retry_after::rate_limited;
+use crate::{ProviderError, RequestError, UnexpectedBody, UploadError};
+
+/// Statuses by which a provider, or something before it, reports a failure of its own.
+const SERVER_FAILURES: [u16; 4] = [500, 502, 503, 504];
+
+/// What a failed request means for its caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The same request may succeed if it is sent again.
+    Transient,
+    /// A limit of the provider, or ours for it, was reached: the same request may succeed later.
+    RateLimited,
+    /// This process has no memory for the response now: the same request may succeed later.
+    Overloaded,
+    /// The provider says that the credentials are not valid.
+    CredentialsRefused,
+    /// The provider refused the request: the same request will be refused again.
+    Refused,
+    /// The provider sent something that nobody can use, and will most likely send it again.
+    ProviderFault,
+    /// The request cannot be made as the provider's file, the connection, the integration or the settings are.
+    Misconfigured,
+    /// The client did not send the whole body, or did not read the response.
+    ClientFault,
+}
+
+/// The error code that the API shows when a proxied request has no response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is named as the API writes it")]
+pub enum ErrorCode {
+    AddressRefused,
+    BaseUrlOverrideNotAllowed,
+    ConnectionIncomplete,
+    InvalidHeaders,
+    InvalidJson,
+    InvalidUriParams,
+    ProviderTimeout,
+    ProviderUnreachable,
+    RateLimited,
+    RequestTimeout,
+    Unavailable,
+}
+
+/// What an error means, and its public codes.
+#[derive(Debug, Clone, Copy)]
+pub struct Verdict {
+    /// What it means for the caller.
+    pub outcome: Outcome,
+    /// Whether it is certain that the provider carried nothing out, so that the request may be sent again without harm.
+    pub nothing_done: bool,
+    /// The code of the API.
+    pub error_code: ErrorCode,
+    run: RunCode,
+}
+
+/// The code of a failed run, and what to do about it.
+#[derive(Debug, Clone, Copy)]
+struct RunCode(&'static str, &'static str);
+
+const UNREACHABLE: RunCode = RunCode(
+    "unreachable",
+    "The provider could not be reached. The run is tried again by itself.",
+);
+const TIMED_OUT: RunCode = RunCode(
+    "timed_out",
+    "The provider is slow. The run is tried again by itself.",
+);
+const PROVIDER_FILE: RunCode = RunCode(
+    "provider_file",
+    "Check the provider's file with `trunkline providers check`.",
+);
+const ADDRESS_REFUSED: RunCode = RunCode(
+    "address_refused",
+    "Set TRUNKLINE_UPSTREAM__ALLOW_PRIVATE_ADDRESSES=true if this address is meant.",
+);
+const FOREIGN_LINK: RunCode = RunCode(
+    "foreign_link",
+    "The link was not followed. Declare the server in the provider's file if it is the provider's own.",
+);
+const NEXT_PAGE: RunCode = RunCode(
+    "next_page_unreadable",
+    "Compare `paginate` in the provider's file with the provider's documentation.",
+);
+const TOO_LARGE: RunCode = RunCode(
+    "response_too_large",
+    "The rest was not read. Let the provider's file ask for smaller pages (`limit` of `paginate`, or a parameter of `request`), or raise \
+     TRUNKLINE_UPSTREAM__MAX_BODY_MB.",
+);
+const NOT_DECODABLE: RunCode = RunCode(
+    "response_not_decodable",
+    "The provider, or something between here and it, sent a body that is not what its Content-Encoding says. The run is tried again by \
+     itself.",
+);
+const MEMORY: RunCode = RunCode(
+    "memory_budget",
+    "Many large responses are read at once. The run is tried again by itself; raise TRUNKLINE_UPSTREAM__MEMORY_MB if it happens often.",
+);
+const UNREADABLE: RunCode = RunCode(
+    "unreadable_page",
+    "Something between here and the provider answered in its place, or the provider is disturbed. The run is tried again by itself.",
+);
+
+impl RequestError {
+    /// Returns what the error means.
+    pub fn verdict(&self) -> Verdict {
+        use ErrorCode as Code;
+        use Outcome::{ClientFault, Misconfigured, Overloaded, ProviderFault, RateLimited, Transient};
+        /// Whether it is certain that nothing was done.
+        const NOTHING: bool = true;
+        const UNKNOWN: bool = false;
+        let (outcome, nothing_done, error_code, run) = match self {
+            Self::AddressRefused { .. } => (Misconfigured, NOTHING, Code::AddressRefused, ADDRESS_REFUSED),
+            Self::PlainHttp { .. } => (Misconfigured, NOTHING, Code::AddressRefused, PROVIDER_FILE),
+            Self::Unreachable { .. } => (Transient, NOTHING, Code::ProviderUnreachable, UNREACHABLE),
+            Self::Broken { .. } => (Transient, UNKNOWN, Code::ProviderUnreachable, UNREACHABLE),
+            Self::TimedOut { .. } => (Transient, UNKNOWN, Code::ProviderTimeout, TIMED_OUT),
+            Self::NotRead { .. } => (ClientFault, UNKNOWN, Code::ProviderUnreachable, PROVIDER_FILE),
+            Self::Upload(UploadError::Broken) => (ClientFault, UNKNOWN, Code::InvalidJson, PROVIDER_FILE),
+            Self::Upload(UploadError::Slow { .. }) => {
+                (ClientFault, UNKNOWN, Code::RequestTimeout, PROVIDER_FILE)
+            }
+            Self::DeadlineExceeded { last, .. } => {
+                let last_verdict = last.verdict();
+                let outcome = match last_verdict.outcome {
+                    RateLimited => RateLimited,
+                    _ => Transient,
+                };
+                let code = match **last {
+                    Self::RateLimited { .. } => Code::RateLimited,
+                    _ => Code::ProviderTimeout,
+                };
+                (outcome, last_verdict.nothing_done, code, TIMED_OUT)
+            }
+            Self::RateLimited { .. } => (RateLimited, NOTHING, Code::RateLimited, TIMED_OUT),
+            Self::TooLarge { .. } => (ProviderFault, UNKNOWN, Code::ProviderUnreachable, TOO_LARGE),
+            Self::NoMemory { sent } => (Overloaded, !sent, Code::Unavailable, MEMORY),
+            Self::UnknownCoding { .. } => (ProviderFault, UNKNOWN, Code::ProviderUnreachable, NOT_DECODABLE),
+            Self::Undecodable { .. } => (Transient, UNKNOWN, Code::ProviderUnreachable, NOT_DECODABLE),
+            Self::Moved { .. } => (ProviderFault, UNKNOWN, Code::ProviderUnreachable, PROVIDER_FILE),
+            Self::Template(RenderError::Unfit { .. } | RenderError::NoAddress(_))
+            | Self::BadUrl { .. }
+            | Self::UnknownServer(_) => (Misconfigured, NOTHING, Code::InvalidUriParams, PROVIDER_FILE),
+            Self::Template(RenderError::Missing { .. } | RenderError::TooLong { .. })
+            | Self::TextTooLong { .. }
+            | Self::Integration { .. } => (Misconfigured, NOTHING, Code::ConnectionIncomplete, PROVIDER_FILE),
+            Self::OverrideNotAllowed { .. } => (
+                Misconfigured,
+                NOTHING,
+                Code::BaseUrlOverrideNotAllowed,
+                PROVIDER_FILE,
+            ),
+            Self::BadHeader { .. } => (Misconfigured, NOTHING, Code::InvalidHeaders, PROVIDER_FILE),
+            Self::Provider(error) => (
+                error.outcome(),
+                error.nothing_done(),
+                Code::ProviderUnreachable,
+                PROVIDER_FILE,
+            ),
+            Self::NotJson {
+                found: UnexpectedBody::Markup | UnexpectedBody::CutOff,
+                ..
+            } => (Transient, UNKNOWN, Code::ProviderUnreachable, UNREADABLE),
+            Self::NotJson { .. } => (ProviderFault, UNKNOWN, Code::ProviderUnreachable, UNREADABLE),
+            Self::ForeignLink { .. } => (ProviderFault, NOTHING, Code::ProviderUnreachable, FOREIGN_LINK),
+            // The first redirect may be the response to a request that was carried out.
+            Self::TooManyRedirects { .. } => {
+                (ProviderFault, UNKNOWN, Code::ProviderUnreachable, PROVIDER_FILE)
+            }
+            Self::BadNext { .. } => (ProviderFault, NOTHING, Code::ProviderUnreachable, NEXT_PAGE),
+            Self::BadCursor => (Misconfigured, NOTHING, Code::ProviderUnreachable, PROVIDER_FILE),
+        };
+        Verdict {
+            outcome,
+            nothing_done,
+            error_code,
+            run,
+        }
+    }
+
+    /// Returns the code of a run that fails with this error, and what to do about it.
+    pub fn run_code_and_hint(&self) -> (String, Option<String>) {
+        match self.provider() {
+            Some(error) if error.unauthorized => ("invalid_credentials".to_owned(), error.hint.clone()),
+            Some(error) if error.rate_limited => ("rate_limited".to_owned(), error.hint.clone()),
+            Some(error) => (error.own_code(), error.hint.clone()),
+            None => {
+                let RunCode(code, hint) = self.verdict().run;
+                (code.to_owned(), Some(hint.to_owned()))
+            }
+        }
+    }
+
+    /// Whether the same request may well succeed later although nobody changes anything.
+    pub fn is_transient(&self) -> bool {
+        let outcome = self.verdict().outcome;
+        matches!(
+            outcome,
+            Outcome::Transient | Outcome::RateLimited | Outcome::Overloaded
+        )
+    }
+}
+
+impl ProviderError {
+    /// Returns the provider's own code, or one made of the status.
+    pub fn own_code(&self) -> String {
+        match &self.code {
+            Some(code) => code.clone(),
+            None if self.status < 300 => "error_in_response".to_owned(),
+            None => format!("http_{}", self.status),
+        }
+    }
+
+    fn outcome(&self) -> Outcome {
+        match self.status {
+            _ if self.rate_limited => Outcome::RateLimited,
+            500.. => Outcome::Transient,
+            _ if self.unauthorized => Outcome::CredentialsRefused,
+            400..500 => Outcome::Refused,
+            // A redirect that leads nowhere, or a success whose body holds an error.
+            _ => Outcome::ProviderFault,
+        }
+    }
+
+    fn nothing_done(&self) -> bool {
+        // A redirect that could not be followed says nothing about what was done.
+        !self.carried_out && !matches!(self.status, 300..400 | 408 | 500..)
+    }
+}
+
+impl ErrorCode {
+    /// Returns the code as the API writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AddressRefused => "address_refused",
+            Self::BaseUrlOverrideNotAllowed => "base_url_override_not_allowed",
+            Self::ConnectionIncomplete => "connection_incomplete",
+            Self::InvalidHeaders => "invalid_headers",
+            Self::InvalidJson => "invalid_json",
+            Self::InvalidUriParams => "invalid_uri_params",
+            Self::ProviderTimeout => "provider_timeout",
+            Self::ProviderUnreachable => "provider_unreachable",
+            Self::RateLimited => "rate_limited",
+            Self::RequestTimeout => "request_timeout",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
+/// Whether an attempt is followed by another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Retry {
+    No,
+    /// Unless this was the reason for a retry of the same request before.
+    Once,
+    Yes,
+}
+
+/// When an attempt of a request is followed by another.
+pub(crate) struct RetryRule<'a> {
+    /// Those of the provider's file.
+    pub(crate) rules: &'a RetryRules,
+    /// Whether sending the request twice is the same as sending it once.
+    pub(crate) idempotent: bool,
+    /// Statuses that the caller wants to retry whatever the method, since it knows that this does no harm.
+    pub(crate) retry_on: &'a [u16],
+    /// Whether the request checks credentials: then a refusal is the result.
+    pub(crate) checks_credentials: bool,
+}
+
+impl RetryRule<'_> {
+    /// The rule for a response that is not a success. `carried_out` says that the request was carried out whatever the status.
+    ///
+    /// 429 is retried whatever the method, since such a request was not carried out; other statuses only if sending the request twice
+    /// does no harm. Statuses of the provider's file replace the usual ones.
+    pub(crate) fn after_response(&self, status: u16, headers: &HeaderMap, carried_out: bool) -> Retry {
+        if self.retry_on.contains(&status) {
+            return Retry::Yes;
+        }
+        let limited = rate_limited(self.rules, status, headers);
+        let is_result = self.checks_credentials && matches!(status, 401 | 403) && !limited;
+        if is_result || carried_out && !self.idempotent {
+            return Retry::No;
+        }
+        let listed = if self.rules.statuses.is_empty() {
+            status == 429 || SERVER_FAILURES.contains(&status)
+        } else {
+            self.rules.statuses.iter().any(|range| range.contains(&status))
+        };
+        if limited && (listed || status == 403) || listed && self.idempotent {
+            Retry::Yes
+        } else if status == 401 {
+            // Providers refuse valid keys now and then.
+            Retry::Once
+        } else {
+            Retry::No
+        }
+    }
+
+    /// The rule for a request without a response, or with one that cannot be used.
+    pub(crate) fn after_error(&self, error: &RequestError) -> Retry {
+        let verdict = error.verdict();
+        if verdict.outcome == Outcome::Transient && (verdict.nothing_done || self.idempotent) {
+            Retry::Yes
+        } else {
+            Retry::No
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header::{HeaderName, HeaderValue};
+    use rstest::rstest;
+
+    use super::*;
+
+    fn rules(statuses: Vec<std::ops::RangeInclusive<u16>>) -> RetryRules {
+        RetryRules {
+            remaining: Some("x-left".to_owned()),
+            statuses,
+            ..RetryRules::default()
+        }
+    }
+
+    fn retries(
+        rules: &RetryRules,
+        status: u16,
+        headers: &[(&'static str, &'static str)],
+        idempotent: bool,
+    ) -> bool {
+        let rule = RetryRule {
+            rules,
+            idempotent,
+            retry_on: &[],
+            checks_credentials: false,
+        };
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+        rule.after_response(status, &headers.collect(), false) == Retry::Yes
+    }
+
+    #[rstest]
+    #[case(429, true, true)]
+    #[case(500, true, false)]
+    #[case(502, true, false)]
+    #[case(503, true, false)]
+    #[case(504, true, false)]
+    #[case(501, false, false)]
+    #[case(400, false, false)]
+    #[case(404, false, false)]
+    fn only_a_429_is_retried_whatever_the_request(
+        #[case] status: u16,
+        #[case] reading: bool,
+        #[case] writing: bool,
+    ) {
+        assert_eq!(retries(&rules(Vec::new()), status, &[], true), reading);
+        assert_eq!(retries(&rules(Vec::new()), status, &[], false), writing);
+    }
+
+    #[test]
+    fn statuses_of_the_file_replace_the_usual_ones() {
+        let rules = rules(vec![409..=409, 520..=529]);
+        let retries = |status, idempotent| retries(&rules, status, &[], idempotent);
+        assert!(retries(409, true) && retries(525, true));
+        assert!(!retries(409, false) && !retries(503, true) && !retries(429, true));
+    }
+
+    #[test]
+    fn a_403_with_nothing_left_is_a_rate_limit() {
+        let rules = rules(Vec::new());
+        assert!(retries(&rules, 403, &[("x-left", "0")], false));
+        assert!(!retries(&rules, 403, &[("x-left", "7")], true));
+        let later = [("x-left", "7"), ("retry-after", "60")];
+        assert!(retries(&rules, 403, &later, false));
+    }
+
+    #[test]
+    fn a_write_that_a_redirect_shows_as_done_is_not_retried() {
+        let rules = rules(Vec::new());
+        let rule = |idempotent| RetryRule {
+            rules: &rules,
+            idempotent,
+            retry_on: &[],
+            checks_credentials: false,
+        };
+        for status in [401, 429, 503] {
+            assert_eq!(
+                rule(false).after_response(status, &HeaderMap::new(), true),
+                Retry::No
+            );
+        }
+        assert_eq!(
+            rule(true).after_response(429, &HeaderMap::new(), true),
+            Retry::Yes
+        );
+        assert_eq!(
+            rule(true).after_response(401, &HeaderMap::new(), true),
+            Retry::Once
+        );
+    }
+}

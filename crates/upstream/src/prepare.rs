@@ -1,0 +1,268 @@
+//! Prepares a request for sending: its address, authorisation, and the headers, parameters and fields that the provider's file adds.
+
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::Method;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use percent_encoding::percent_decode_str;
+use registry::placement::{KEY_NAME, KEY_PLACEMENT, VALUE_TEMPLATE};
+use registry::{AuthMode, RenderError, Template};
+use url::Url;
+
+use crate::context::{Context, RequestTime};
+use crate::error::RequestError;
+use crate::options::UpstreamOptions;
+use crate::request::{Request, add_headers, render_query};
+use crate::servers::{add_missing, address, caller_url, request_url};
+use crate::target::Target;
+use crate::{coding, request_body};
+
+/// Hop-by-hop headers (RFC 9110, 7.6.1), and those that the HTTP client makes: a caller's are left out.
+pub(crate) const NOT_FORWARDED: [HeaderName; 11] = [
+    header::ACCEPT_ENCODING,
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::HOST,
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    header::USER_AGENT,
+];
+
+/// The `Accept` header if neither the provider's file nor the caller sets one: some APIs respond with XML if they may.
+const ACCEPT: HeaderValue = HeaderValue::from_static("application/json, text/plain, */*");
+
+/// Whether a request may have a header of that name; false for hop-by-hop headers and those that the HTTP client makes itself.
+pub fn may_set_header(name: &str) -> bool {
+    HeaderName::try_from(name).is_ok_and(|name| !NOT_FORWARDED.contains(&name))
+}
+
+/// A request as it is sent. Holds secrets, so it has no `Debug`.
+#[derive(Clone)]
+pub(crate) struct PreparedRequest {
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Option<Bytes>,
+    /// The provider's own parameters, which may be secret; they are in `url` already.
+    pub(crate) own_query: Vec<(String, String)>,
+    /// Headers that are also sent to another origin after a redirect, since the caller asked for that.
+    pub(crate) carried: HeaderMap,
+}
+
+impl PreparedRequest {
+    /// Returns the request without its body, for the HTTP client. A name and password in the address become an authorisation, unless
+    /// there is one.
+    pub(crate) fn to_request(&self) -> Result<http::Request<()>, RequestError> {
+        let mut request = http::Request::new(());
+        *request.method_mut() = self.method.clone();
+        request.headers_mut().clone_from(&self.headers);
+        let uri = if self.url.username().is_empty() && self.url.password().is_none() {
+            self.url.as_str().parse()
+        } else {
+            if !self.headers.contains_key(header::AUTHORIZATION) {
+                let pair = user_info(&self.url);
+                insert_secret(request.headers_mut(), "authorization", &format!("Basic {pair}"))?;
+            }
+            without_user_info(&self.url).as_str().parse()
+        };
+        *request.uri_mut() = uri.map_err(|_| RequestError::BadUrl {
+            problem: "it has characters that HTTP does not allow".to_owned(),
+        })?;
+        Ok(request)
+    }
+
+    /// Asks for a compressed body, unless the provider's file sets the header, or the caller wants a part of the body, which could
+    /// not be decoded.
+    pub(crate) fn accept_codings(&mut self) {
+        if !self.headers.contains_key(header::RANGE) {
+            self.headers
+                .entry(header::ACCEPT_ENCODING)
+                .or_insert(coding::ACCEPTED);
+        }
+    }
+}
+
+/// Prepares `request`. `base` replaces the provider's server, unless the operator overrides that; `more` are headers beside those of the
+/// provider's file.
+pub(crate) fn prepare(
+    options: &UpstreamOptions,
+    target: &Target,
+    request: &Request,
+    time: &RequestTime,
+    base: Option<&Template>,
+    more: &[(String, Template)],
+) -> Result<PreparedRequest, RequestError> {
+    let mut url = match base {
+        Some(base) if !options.base_urls.contains_key(&target.provider.name) => {
+            address(&caller_url(target, base)?, request)?
+        }
+        _ => request_url(options, target, request)?,
+    };
+    let context = |url| Context {
+        time,
+        variables: &target.variables,
+        request,
+        url,
+    };
+    let placed = placed_key(target)?;
+    let bare = url.clone();
+    let before = context(&bare);
+    let mut own_query = render_query(&target.provider.query, &|name| before.lookup(name))?;
+    own_query.extend(placed.iter().filter(|key| key.in_query).map(PlacedKey::pair));
+    add_missing(&mut url, &own_query);
+    let context = context(&url);
+    let lookup = |name: &str| context.lookup(name);
+    let mut headers = own_headers(options, target, &lookup)?;
+    for key in placed.iter().filter(|key| !key.in_query) {
+        insert_secret(&mut headers, &key.name, &key.value)?;
+    }
+    add_headers(&mut headers, more, &lookup)?;
+    for name in request
+        .headers
+        .keys()
+        .filter(|name| !NOT_FORWARDED.contains(name))
+    {
+        headers.remove(name);
+        copy_header(&request.headers, name, &mut headers);
+    }
+    for name in request.defaults.keys() {
+        if !headers.contains_key(name) {
+            copy_header(&request.defaults, name, &mut headers);
+        }
+    }
+    headers.entry(header::ACCEPT).or_insert(ACCEPT);
+    let body = request_body::with_own(&target.provider.body, request, &mut headers, &lookup)?;
+    Ok(PreparedRequest {
+        method: request.method.clone(),
+        url,
+        headers,
+        body,
+        own_query,
+        carried: HeaderMap::new(),
+    })
+}
+
+fn copy_header(from: &HeaderMap, name: &HeaderName, to: &mut HeaderMap) {
+    for value in from.get_all(name) {
+        to.append(name, value.clone());
+    }
+}
+
+/// Returns the headers that every request to the provider has.
+fn own_headers(
+    options: &UpstreamOptions,
+    target: &Target,
+    lookup: &dyn Fn(&str) -> Option<String>,
+) -> Result<HeaderMap, RequestError> {
+    let mut headers = HeaderMap::new();
+    let agent = HeaderValue::from_str(&options.user_agent);
+    headers.insert(
+        header::USER_AGENT,
+        agent.map_err(|_| RequestError::BadHeader {
+            name: "user-agent".to_owned(),
+        })?,
+    );
+    if target.provider.auth == AuthMode::Basic
+        && let Some(pair) = target.basic_auth()
+    {
+        insert_secret(&mut headers, "authorization", &format!("Basic {pair}"))?;
+    }
+    add_headers(&mut headers, &target.provider.headers, lookup)?;
+    Ok(headers)
+}
+
+/// Returns name and password of an address as the `Basic` scheme writes them (RFC 7617).
+fn user_info(url: &Url) -> String {
+    let mut pair: Vec<u8> = percent_decode_str(url.username()).collect();
+    pair.push(b':');
+    pair.extend(percent_decode_str(url.password().unwrap_or_default()));
+    STANDARD.encode(pair)
+}
+
+/// Returns the address without its name and password.
+fn without_user_info(url: &Url) -> Url {
+    let mut url = url.clone();
+    // Both fail only for an address without a host, which has neither.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url
+}
+
+fn insert_secret(headers: &mut HeaderMap, name: &str, value: &str) -> Result<(), RequestError> {
+    let bad = || RequestError::BadHeader {
+        name: name.to_owned(),
+    };
+    let header = HeaderName::try_from(name).map_err(|_| bad())?;
+    let mut value = HeaderValue::from_str(value).map_err(|_| bad())?;
+    value.set_sensitive(true);
+    headers.insert(header, value);
+    Ok(())
+}
+
+/// A key whose header or parameter is set by the integration's configuration, since the provider's file leaves that open.
+struct PlacedKey {
+    in_query: bool,
+    name: String,
+    value: String,
+}
+
+impl PlacedKey {
+    fn pair(&self) -> (String, String) {
+        (self.name.clone(), self.value.clone())
+    }
+}
+
+/// Returns the names of the parameters that the provider's file or the integration adds to each request; they may hold keys.
+pub(crate) fn own_parameters(target: &Target) -> Vec<(String, ())> {
+    let config = &target.variables.integration_config;
+    let placed = config.get(KEY_NAME).filter(|_| is_in_query(config));
+    let own = target.provider.query.iter().map(|(name, _)| name);
+    own.chain(placed).map(|name| (name.clone(), ())).collect()
+}
+
+fn is_in_query(config: &BTreeMap<String, String>) -> bool {
+    config.get(KEY_PLACEMENT).is_some_and(|place| place == "query")
+}
+
+/// Reads `keyName`, `keyPlacement` (`header` or `query`) and `valueTemplate` of the configuration, as in Nango's entry for APIs that it
+/// does not know.
+fn placed_key(target: &Target) -> Result<Option<PlacedKey>, RequestError> {
+    let config = &target.variables.integration_config;
+    let Some(name) = config.get(KEY_NAME).filter(|name| !name.is_empty()) else {
+        return if target.provider.is_placed_by_name() {
+            Err(RequestError::Template(RenderError::Missing {
+                hole: format!("integrationConfig.{KEY_NAME}"),
+            }))
+        } else {
+            Ok(None)
+        };
+    };
+    let in_query = is_in_query(config);
+    // What was stored before there was a rule is refused here.
+    if !in_query && !may_set_header(name) {
+        return Err(RequestError::Integration {
+            field: KEY_NAME,
+            problem: "it names a header that no caller may set".to_owned(),
+        });
+    }
+    let text = config.get(VALUE_TEMPLATE).filter(|text| !text.is_empty());
+    let template = target
+        .provider
+        .value_template(text.map_or("${apiKey}", String::as_str));
+    let template = template.map_err(|error| RequestError::Integration {
+        field: VALUE_TEMPLATE,
+        problem: error.to_string(),
+    })?;
+    Ok(Some(PlacedKey {
+        in_query,
+        name: name.clone(),
+        value: template.render(&|name| target.variables.lookup(name))?,
+    }))
+}

@@ -1,0 +1,250 @@
+//! Proxied requests: bodies are streamed both ways, and the response is the provider's, whatever its status.
+
+mod body;
+mod endpoint;
+mod headers;
+mod permit;
+
+use std::time::Duration;
+
+use http::Method;
+use http::header::HeaderMap;
+use hyper::body::Body;
+use serde_json::Value;
+use tokio::time::Instant;
+
+pub use body::ProxyResponseBody;
+
+use crate::client::{Upstream, log_attempt};
+use crate::coding::{self, BodyParts};
+use crate::driver::{Attempt, Bounds};
+use crate::error::{RequestError, shown_host};
+use crate::limiter::Permit;
+use crate::outcome::{Retry, RetryRule};
+use crate::prepare::PreparedRequest;
+use crate::read_body::without_coding;
+use crate::retry_after::{RetryAfter, rate_limited, requested};
+use crate::target::Target;
+use crate::transport::PendingResponse;
+use crate::upload::{Progress, ProxyRequestBody};
+
+/// A request of a client, to be sent on to the provider.
+#[derive(Debug)]
+pub struct ProxyRequest {
+    /// The method, which may be any.
+    pub method: Method,
+    /// A path below the base URL, or an address that begins with the base URL. Its encoding is kept.
+    pub endpoint: String,
+    /// What follows the question mark, as it is written.
+    pub query: Option<String>,
+    /// Replaces the provider's base URL; must be of an origin that the provider's file or the configuration names.
+    pub base_url: Option<String>,
+    /// Headers for the provider. They win over those of its file; hop-by-hop headers and `user-agent` are left out.
+    pub headers: HeaderMap,
+    /// The headers of the client's own body, which are sent if neither the provider's file nor `headers` has one of that name.
+    pub content_headers: HeaderMap,
+    /// The body. Fields of the provider's file are added to a whole body only.
+    pub body: ProxyRequestBody,
+    /// The most retries; 0 for one attempt. A streamed body is sent once.
+    pub retries: u32,
+    /// Statuses to retry beside the usual ones, whatever the method: the client knows that this does no harm.
+    pub retry_on: Vec<u16>,
+    /// The time until the response begins, retries included; never more than the settings allow.
+    pub deadline: Option<Duration>,
+    /// The longest wait for a permit; never more than the settings allow.
+    pub wait: Option<Duration>,
+    /// Whether to decompress the response.
+    pub decompress: bool,
+    /// Whether to send `headers` to another origin after a redirect. An authorisation is never sent there.
+    pub carry_headers: bool,
+}
+
+impl ProxyRequest {
+    /// Makes a request without a body and without options.
+    pub fn new(method: Method, endpoint: impl Into<String>) -> Self {
+        Self {
+            method,
+            endpoint: endpoint.into(),
+            query: None,
+            base_url: None,
+            headers: HeaderMap::new(),
+            content_headers: HeaderMap::new(),
+            body: ProxyRequestBody::default(),
+            retries: 0,
+            retry_on: Vec::new(),
+            deadline: None,
+            wait: None,
+            decompress: false,
+            carry_headers: false,
+        }
+    }
+
+    /// Whether sending it twice is the same as sending it once: by RFC 9110 (9.2.2), and for two methods that only read, by RFC 4918 (9.1)
+    /// and RFC 3253 (3.6).
+    fn is_idempotent(&self) -> bool {
+        self.method.is_idempotent() || matches!(self.method.as_str(), "PROPFIND" | "REPORT")
+    }
+}
+
+/// The provider's response, whose body is still to come. It keeps its permit until the body has ended or is dropped.
+#[derive(Debug)]
+pub struct ProxyResponse {
+    /// The HTTP status.
+    pub status: u16,
+    /// Its headers without hop-by-hop headers and those that a browser would take for the gateway's own.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: ProxyResponseBody,
+    /// The number of attempts made.
+    pub attempts: u32,
+    /// Whether the status says that the credentials are not valid.
+    pub unauthorized: bool,
+}
+
+impl Upstream {
+    /// Sends a client's request on and returns the provider's response, whatever its status.
+    ///
+    /// It is retried, if at all, only after what cannot have been carried out, or what may be carried out twice.
+    pub async fn proxy(
+        &self,
+        target: &Target,
+        mut request: ProxyRequest,
+    ) -> Result<ProxyResponse, RequestError> {
+        let (now, options) = (Instant::now(), self.options());
+        let deadline = now + request.deadline.unwrap_or(options.deadline).min(options.deadline);
+        let permit_by = now
+            + request
+                .wait
+                .unwrap_or(options.permit_wait)
+                .min(options.permit_wait);
+        let prepared = self.prepare_proxy(target, &mut request)?;
+        let mut body = std::mem::take(&mut request.body);
+        let streamed = matches!(body, ProxyRequestBody::Stream(_));
+        let bounds = Bounds {
+            deadline,
+            permit_by: permit_by.min(deadline),
+            max_attempts: if streamed {
+                1
+            } else {
+                request.retries.saturating_add(1)
+            },
+        };
+        // A streamed body may take any time, unless the client sets a deadline.
+        let until = (!streamed || request.deadline.is_some()).then_some(deadline);
+        let rule = RetryRule {
+            rules: &target.provider.retry,
+            idempotent: request.is_idempotent(),
+            retry_on: &request.retry_on,
+            checks_credentials: false,
+        };
+        let (prepared, rule) = (&prepared, &rule);
+        let attempt = |number| {
+            let body = std::mem::take(&mut body);
+            async move {
+                let result = self.begin(target, prepared, body, until, number).await;
+                let (retry, retry_after) = match &result {
+                    Ok(begun) => self.after_response(target, rule, begun),
+                    Err(error) => (rule.after_error(error), None),
+                };
+                Attempt {
+                    result,
+                    retry,
+                    retry_after,
+                }
+            }
+        };
+        let finished = self.driver().run(target, &bounds, attempt).await?;
+        let (permit, attempts) = (finished.permit, finished.attempts);
+        let response = finished.result?;
+        Ok(self.response(target, &request, response, permit, attempts))
+    }
+
+    /// Whether to retry after a response, and how long the provider asked to wait: in headers alone, since the body is the client's. After
+    /// a rate limit all requests of the connection wait.
+    fn after_response(
+        &self,
+        target: &Target,
+        rule: &RetryRule<'_>,
+        pending: &PendingResponse,
+    ) -> (Retry, Option<Duration>) {
+        let (status, headers) = (pending.response.status(), pending.response.headers());
+        let code = status.as_u16();
+        if status.is_success() {
+            let listed = rule.retry_on.contains(&code);
+            return (if listed { Retry::Yes } else { Retry::No }, None);
+        }
+        let wait = requested(rule.rules, code, headers, &Value::Null, self.clock().now());
+        let wait = wait.map(RetryAfter::get);
+        if let Some(wait) = wait.filter(|_| rate_limited(rule.rules, code, headers)) {
+            self.driver().pause_connection(target, wait);
+        }
+        (rule.after_response(code, headers, pending.carried_out), wait)
+    }
+
+    /// One attempt, until the response's body begins.
+    async fn begin(
+        &self,
+        target: &Target,
+        prepared: &PreparedRequest,
+        body: ProxyRequestBody,
+        until: Option<Instant>,
+        attempt: u32,
+    ) -> Result<PendingResponse, RequestError> {
+        let started = Instant::now();
+        let progress = Progress::begin();
+        let stream = body.into_parts(&progress);
+        let trusted = self.options().base_urls.get(&target.provider.name);
+        let sending = self.transport().begin(prepared, stream, trusted);
+        let result = progress
+            .watch(sending, self.options().request_timeout, until)
+            .await
+            .unwrap_or_else(|| {
+                Err(RequestError::TimedOut {
+                    host: shown_host(&prepared.url),
+                })
+            })
+            .map_err(|error| progress.error().map_or(error, RequestError::Upload));
+        let status = result.as_ref().ok().map(|begun| begun.response.status().as_u16());
+        log_attempt(target, prepared, attempt, status, started.elapsed());
+        result
+    }
+
+    fn response(
+        &self,
+        target: &Target,
+        request: &ProxyRequest,
+        pending: PendingResponse,
+        permit: Permit,
+        attempts: u32,
+    ) -> ProxyResponse {
+        let PendingResponse {
+            mut response, host, ..
+        } = pending;
+        let status = response.status().as_u16();
+        let mut headers = std::mem::take(response.headers_mut());
+        // An unknown coding stays, and so does the header that names it.
+        let codings = request
+            .decompress
+            .then(|| coding::codings(&headers).ok())
+            .flatten();
+        let codings = codings.unwrap_or_default();
+        if !codings.is_empty() {
+            headers = without_coding(headers);
+        }
+        let length = match (&request.method, status) {
+            // That of the body which a GET would have.
+            (&Method::HEAD, _) | (_, 304) => headers::content_length(&headers),
+            _ => response.body().size_hint().exact().filter(|_| codings.is_empty()),
+        };
+        let rules = &target.provider;
+        let limited = rate_limited(&rules.retry, status, &headers);
+        let parts = BodyParts::new(response.into_body(), codings);
+        ProxyResponse {
+            status,
+            headers: headers::for_the_client(headers),
+            body: ProxyResponseBody::new(parts, host, length, self.options().request_timeout, permit),
+            attempts,
+            unauthorized: !limited && rules.errors.unauthorized.contains(&status),
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! The body of a proxied response.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::timeout;
+
+use super::permit::PermitGuard;
+use crate::RequestError;
+use crate::coding::BodyParts;
+use crate::limiter::Permit;
+
+/// The body of a provider's response, which is never buffered: what the client does not read stays with the provider.
+pub struct ProxyResponseBody {
+    parts: BodyParts,
+    host: String,
+    length: Option<u64>,
+    idle: Duration,
+    permit: PermitGuard,
+}
+
+impl ProxyResponseBody {
+    pub(super) fn new(
+        parts: BodyParts,
+        host: String,
+        length: Option<u64>,
+        idle: Duration,
+        permit: Permit,
+    ) -> Self {
+        Self {
+            parts,
+            host,
+            length,
+            idle,
+            permit: PermitGuard::new(length, permit, idle),
+        }
+    }
+
+    /// Returns its length in bytes, if the provider gave it; for HEAD, that of the body which a GET would have.
+    pub fn length(&self) -> Option<u64> {
+        self.length
+    }
+
+    /// Returns the next part; `None` at the end. Fails if none arrives for as long as an attempt may take, or if none was read for so
+    /// long that the permit was released.
+    pub async fn part(&mut self) -> Result<Option<Bytes>, RequestError> {
+        let host = || self.host.clone();
+        if !self.permit.begin_read() {
+            return Err(RequestError::NotRead { host: host() });
+        }
+        let part = timeout(self.idle, self.parts.next()).await;
+        self.permit.end_read();
+        match part {
+            Ok(Ok(part)) => Ok(part),
+            Ok(Err(error)) => Err(error.into_request_error(&self.host)),
+            Err(_) => Err(RequestError::TimedOut { host: host() }),
+        }
+    }
+}
+
+impl fmt::Debug for ProxyResponseBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProxyResponseBody")
+            .field("length", &self.length)
+            .finish_non_exhaustive()
+    }
+}

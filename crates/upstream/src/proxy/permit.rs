@@ -1,0 +1,92 @@
+//! How long a proxied response keeps its permit.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, sleep_until};
+
+use crate::limiter::Permit;
+
+/// Bytes that are sure to leave for the client at once, read or not: they fit into the system's buffers of a connection.
+const SMALL: u64 = 64 << 10;
+
+/// The permit of a response whose body a client reads.
+pub(super) enum PermitGuard {
+    /// Kept until the body is dropped, which no client can delay.
+    Simple {
+        _permit: Permit,
+    },
+    Watched(Watched),
+}
+
+/// A permit that is released when the client reads nothing for too long: it could keep it forever.
+pub(super) struct Watched {
+    state: Arc<Mutex<State>>,
+    watch: AbortHandle,
+}
+
+struct State {
+    permit: Option<Permit>,
+    /// Since when the client has not read; `None` while it does.
+    idle_since: Option<Instant>,
+}
+
+impl PermitGuard {
+    /// For a body of that length; `idle` is how long the client need not read.
+    pub(super) fn new(length: Option<u64>, permit: Permit, idle: Duration) -> Self {
+        if length.is_some_and(|length| length <= SMALL) {
+            return Self::Simple { _permit: permit };
+        }
+        let state = Arc::new(Mutex::new(State {
+            permit: Some(permit),
+            idle_since: Some(Instant::now()),
+        }));
+        let watch = tokio::spawn(watch(Arc::clone(&state), idle)).abort_handle();
+        Self::Watched(Watched { state, watch })
+    }
+
+    /// Notes that the client waits for a part; returns false if the permit was released.
+    pub(super) fn begin_read(&self) -> bool {
+        let Self::Watched(watched) = self else {
+            return true;
+        };
+        let mut state = lock(&watched.state);
+        state.idle_since = None;
+        state.permit.is_some()
+    }
+
+    /// Notes that the client has its part.
+    pub(super) fn end_read(&self) {
+        if let Self::Watched(watched) = self {
+            lock(&watched.state).idle_since = Some(Instant::now());
+        }
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.watch.abort();
+        // An aborted task is dropped later.
+        lock(&self.state).permit = None;
+    }
+}
+
+async fn watch(state: Arc<Mutex<State>>, idle: Duration) {
+    loop {
+        let next = {
+            let mut state = lock(&state);
+            let until = state.idle_since.unwrap_or_else(Instant::now) + idle;
+            if until <= Instant::now() {
+                state.permit = None;
+                return;
+            }
+            until
+        };
+        sleep_until(next).await;
+    }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}

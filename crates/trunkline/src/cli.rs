@@ -195,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_line_hangs_together() {
+    fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
     }
 
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn examples_fit_into_80_columns() {
+    fn examples_fit_80_columns() {
         let texts = [
             examples::PROGRAM,
             examples::CONNECT,

@@ -41,7 +41,7 @@ pub(crate) fn note(text: impl std::fmt::Display) {
     verbatim_note(fitted(text, terminal::error_width()));
 }
 
-/// Writes a note whose lines must not be wrapped: commands to copy, a frame.
+/// Writes a note whose lines must not be wrapped: such as commands to copy.
 pub(crate) fn verbatim_note(text: impl std::fmt::Display) {
     drop(writeln!(io::stderr().lock(), "{text}"));
 }
@@ -89,24 +89,6 @@ pub(crate) fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
         .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// Returns the lines in a frame with a title.
-pub(crate) fn boxed(title: &str, lines: &[String]) -> String {
-    let width = lines
-        .iter()
-        .map(|line| line.chars().count())
-        .chain([title.chars().count() + 2])
-        .max()
-        .unwrap_or(0);
-    let mut text = format!(
-        "╭─ {title} {}╮\n",
-        "─".repeat(width.saturating_sub(title.chars().count()) + 1)
-    );
-    for line in lines {
-        text = format!("{text}│  {line:<width$}  │\n");
-    }
-    format!("{text}╰{}╯", "─".repeat(width + 4))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,15 +105,5 @@ mod tests {
             "see\nhttps://example.org/very-long\nnow"
         );
         assert_eq!(fitted("日本 語日 本", Some(5)), "日本\n語日\n本");
-    }
-
-    #[test]
-    fn a_frame_is_as_wide_as_its_longest_line() {
-        let framed = boxed(
-            "A title",
-            &["short".to_owned(), "a line that is longer".to_owned()],
-        );
-        let widths: Vec<usize> = framed.lines().map(|line| line.chars().count()).collect();
-        assert_eq!(widths, [27, 27, 27, 27], "{framed}");
     }
 }

@@ -239,8 +239,8 @@ fn escaped(value: &str) -> String {
 }
 
 /// Returns the ids as cells. Their short form has at least `least` characters, and as many as it takes to tell them apart.
-pub(crate) fn shortened(ids: &[&str], least: usize) -> Vec<Cell> {
-    let mut sorted = ids.to_vec();
+pub(crate) fn shortened(ids: &[impl AsRef<str>], least: usize) -> Vec<Cell> {
+    let mut sorted: Vec<&str> = ids.iter().map(AsRef::as_ref).collect();
     sorted.sort_unstable();
     sorted.dedup();
     let common = |one: &str, other: &str| one.chars().zip(other.chars()).take_while(|(a, b)| a == b).count();
@@ -251,12 +251,11 @@ pub(crate) fn shortened(ids: &[&str], least: usize) -> Vec<Cell> {
         .max();
     // One length for all of them is easiest to read.
     let length = shared.map_or(least, |shared| least.max(shared + 1));
-    ids.iter()
-        .map(|id| Cell::Id {
-            whole: (*id).to_owned(),
-            short: id.chars().take(length).collect(),
-        })
-        .collect()
+    let cells = ids.iter().map(AsRef::as_ref).map(|id: &str| Cell::Id {
+        whole: id.to_owned(),
+        short: id.chars().take(length).collect(),
+    });
+    cells.collect()
 }
 
 /// Returns a JSON value as text; nothing for null.

@@ -217,16 +217,11 @@ pub(crate) async fn first_key(gateway: &Gateway, config: &Config) -> anyhow::Res
 
 /// Shows a new API key; not in the log, which is kept and which others read.
 pub(crate) fn show_key(secret: &SecretString) {
-    let lines = [
-        String::new(),
-        format!("TRUNKLINE_SECRET_KEY={}", secret.expose_secret()),
-        String::new(),
-        "Only its hash is stored, so it cannot be shown again. Keep it where".to_owned(),
-        "your app finds it, and send it as `Authorization: Bearer …`.".to_owned(),
-    ];
-    output::verbatim_note(output::boxed(
-        &format!("The API key of environment {FIRST_ENVIRONMENT}, shown this once"),
-        &lines,
+    output::verbatim_note(format_args!(
+        "\nThe API key of environment {FIRST_ENVIRONMENT}, shown this once:\n\n  TRUNKLINE_SECRET_KEY={}\n\n\
+         Only its hash is stored, so it cannot be shown again. Keep it where your app\n\
+         finds it, and send it as `Authorization: Bearer …`.\n",
+        secret.expose_secret()
     ));
 }
 

@@ -1,7 +1,7 @@
-//! Reads a page of a list: the records straight into rows, and of the rest what paging needs.
+//! Parses a page of a list: the records straight into typed values, and of the rest what paging needs.
 //!
-//! Neither is ever held as a tree of JSON values, which takes thirty times the memory of the text. A record that cannot be read
-//! costs no other.
+//! Neither ever becomes a tree of JSON values, which takes thirty times the memory of the text. A record that cannot be read does not
+//! affect the others.
 
 #[cfg(test)]
 mod tests;
@@ -9,28 +9,28 @@ mod tests;
 use domain::{JsonError, JsonKind, JsonReader, JsonScalar, Record, RecordError, RecordReader, json_text};
 use serde_json::{Map, Value as Json};
 
-/// Values of a page at most: a record takes memory for all columns of its model, whatever it holds.
+/// The most values in a page: a record takes memory for all columns of its model, even if they are empty.
 const MAX_VALUES: usize = 10_000_000;
-/// A place in a list within the envelope is looked for up to this index.
+/// The highest index of a list within the envelope that a path may name.
 const MAX_INDEX: usize = 100;
 
 /// A page.
 #[derive(Debug)]
 pub(crate) struct Page {
     pub(crate) records: Vec<Record>,
-    /// Elements of the list, those that could not be kept among them.
+    /// How many elements the list has, including those that could not be stored.
     pub(crate) count: usize,
-    /// Elements that could not be kept.
+    /// The elements that could not be stored.
     pub(crate) skipped: Skipped,
-    /// What the wanted paths hold, in the shape of the response. A list or object there is kept empty.
+    /// The values at the wanted paths, in the shape of the response. A list or object there is empty.
     pub(crate) envelope: Json,
 }
 
-/// Elements of a list that could not be kept.
+/// The elements of a list that could not be stored.
 #[derive(Debug, Default)]
 pub(crate) struct Skipped {
     count: usize,
-    /// Why the first of them could not be kept.
+    /// Why the first of them could not be stored.
     pub(crate) first: Option<RecordError>,
 }
 
@@ -45,14 +45,14 @@ impl Skipped {
     }
 }
 
-/// Why a page cannot be read.
+/// Why a page cannot be parsed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum PageError {
     #[error(transparent)]
     Json(#[from] JsonError),
     #[error("there is no list at {0:?}")]
     NoList(String),
-    #[error("the list has more than {0} records: ask for fewer in a page")]
+    #[error("the list has more than {0} records: request smaller pages")]
     TooManyRecords(usize),
     #[error("there is no record at {0:?}")]
     NoRecord(String),
@@ -62,18 +62,18 @@ pub(crate) enum PageError {
     Stopped,
 }
 
-/// Where things stand in a response.
+/// The paths of a response's parts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Layout<'a> {
-    /// The records.
+    /// The path of the records.
     pub(crate) records: &'a [String],
-    /// What is kept of the rest.
+    /// The paths of the values to keep.
     pub(crate) kept: &'a [&'a [String]],
 }
 
-/// Reads `body`. Gives up when `stop` says so, which is asked every few records.
+/// Parses `body`. Stops with an error once `stop` returns true; it is called every few records.
 ///
-/// A response without a list is an error and not an empty page: rows would be taken for deleted.
+/// A response without a list is an error and not an empty page, which would mean that all rows are deleted.
 pub(crate) fn parse(
     body: &[u8],
     layout: Layout<'_>,
@@ -82,7 +82,7 @@ pub(crate) fn parse(
 ) -> Result<Page, PageError> {
     let text = json_text(body);
     let mut json = JsonReader::new(&text);
-    let mut walk = Walk {
+    let mut parser = Parser {
         path: layout.records,
         reader,
         stop,
@@ -91,20 +91,20 @@ pub(crate) fn parse(
         count: 0,
         skipped: Skipped::default(),
     };
-    let envelope = walk.level(&mut json, layout.records, layout.kept)?;
+    let envelope = parser.level(&mut json, layout.records, layout.kept)?;
     json.end()?;
-    if !walk.found {
-        return Err(walk.no_list());
+    if !parser.found {
+        return Err(parser.no_list());
     }
     Ok(Page {
-        records: walk.records,
-        count: walk.count,
-        skipped: walk.skipped,
+        records: parser.records,
+        count: parser.count,
+        skipped: parser.skipped,
         envelope,
     })
 }
 
-/// Reads the record that stands at `path` of `body`, the last if there are several.
+/// Parses the record at `path` of `body`, the last if there are several.
 pub(crate) fn parse_record(
     body: &[u8],
     path: &[String],
@@ -139,7 +139,7 @@ pub(crate) fn parse_record(
     found.ok_or_else(|| PageError::NoRecord(path.join(".")))
 }
 
-struct Walk<'a> {
+struct Parser<'a> {
     path: &'a [String],
     reader: &'a RecordReader,
     stop: &'a dyn Fn() -> bool,
@@ -149,8 +149,8 @@ struct Walk<'a> {
     skipped: Skipped,
 }
 
-impl Walk<'_> {
-    /// Reads what stands at one step of the way to the records.
+impl Parser<'_> {
+    /// Parses one level of the path to the records.
     fn level(
         &mut self,
         json: &mut JsonReader<'_>,
@@ -204,7 +204,7 @@ impl Walk<'_> {
     }
 }
 
-/// The rest of those paths that begin with `step`.
+/// Returns the rest of those paths that begin with `step`.
 fn below<'p>(paths: &[&'p [String]], step: &str) -> Vec<&'p [String]> {
     paths
         .iter()
@@ -214,7 +214,7 @@ fn below<'p>(paths: &[&'p [String]], step: &str) -> Vec<&'p [String]> {
         .collect()
 }
 
-/// Reads a value and keeps what the paths name of it.
+/// Parses a value and keeps the parts that the paths name.
 fn keep(json: &mut JsonReader<'_>, paths: &[&[String]]) -> Result<Option<Json>, JsonError> {
     if paths.is_empty() {
         json.skip()?;
@@ -224,7 +224,7 @@ fn keep(json: &mut JsonReader<'_>, paths: &[&[String]]) -> Result<Option<Json>, 
         JsonKind::Scalar => match json.scalar()? {
             JsonScalar::Null => Json::Null,
             JsonScalar::Bool(value) => value.into(),
-            // It is a number by the grammar of JSON.
+            // The grammar of JSON makes sure that it is a number.
             JsonScalar::Number(digits) => serde_json::from_str(digits).unwrap_or_default(),
             JsonScalar::Text(text) => text.into_owned().into(),
         },

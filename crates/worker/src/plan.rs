@@ -47,7 +47,7 @@ pub(crate) fn backfill(window: &Window, now: Timestamp) -> Vec<Range> {
     let (mut to, mut width) = (None, window.step.min(longest).max(window.granularity()));
     let mut top = ceil(window, now);
     loop {
-        let from = align(window, top.minus(width)).max(floor);
+        let from = unit_of(window, top.minus(width)).max(floor);
         slices.push(Range { from, to });
         if from <= floor {
             return slices;
@@ -66,17 +66,17 @@ pub(crate) fn floor(window: &Window, now: Timestamp) -> Timestamp {
 
 /// Returns the time from which the provider keeps records in any case.
 pub(crate) fn surely_kept(window: &Window, now: Timestamp) -> Timestamp {
-    align(window, now.minus(window.shortest_retention))
+    unit_of(window, now.minus(window.shortest_retention))
 }
 
 /// Returns the beginning of the unit of the window's bounds that contains `time`.
 pub(crate) fn unit_of(window: &Window, time: Timestamp) -> Timestamp {
-    align(window, time)
+    time.floor_to(window.granularity())
 }
 
 /// Returns the beginning of the unit after the one that contains `time`.
 pub(crate) fn unit_after(window: &Window, time: Timestamp) -> Timestamp {
-    align(window, time).plus(window.granularity())
+    unit_of(window, time).plus(window.granularity())
 }
 
 /// Returns the lookback window that a run at `now` reads again, and the reaches of all lookbacks that it covers.
@@ -102,7 +102,7 @@ pub(crate) fn lookback(
         .map(|lookback| lookback.reach)
         .filter(|other| *other <= reach)
         .collect();
-    let from = align(window, now.minus(reach)).max(floor(window, now));
+    let from = unit_of(window, now.minus(reach)).max(floor(window, now));
     Some((Range { from, to: None }, done))
 }
 
@@ -112,7 +112,7 @@ pub(crate) fn lookback(
 pub(crate) fn cut(window: &Window, from: Timestamp, reached: Timestamp) -> Option<Timestamp> {
     // Without an upper bound, the new slice would be read from the list's beginning.
     window.to.as_ref()?;
-    let middle = align(window, from.plus(reached.since(from) / 2));
+    let middle = unit_of(window, from.plus(reached.since(from) / 2));
     // The slice that is being read keeps at least the unit that it has reached.
     (middle > from && middle.plus(window.granularity()) <= reached).then_some(middle)
 }
@@ -120,16 +120,12 @@ pub(crate) fn cut(window: &Window, from: Timestamp, reached: Timestamp) -> Optio
 /// Returns the middle of a range; `None` if it is one unit.
 pub(crate) fn halve(window: &Window, range: Range, now: Timestamp) -> Option<Timestamp> {
     let to = range.to.unwrap_or_else(|| ceil(window, now));
-    let middle = align(window, range.from.plus(to.since(range.from) / 2));
+    let middle = unit_of(window, range.from.plus(to.since(range.from) / 2));
     (middle > range.from).then_some(middle)
 }
 
-fn align(window: &Window, time: Timestamp) -> Timestamp {
-    time.floor_to(window.granularity())
-}
-
 fn ceil(window: &Window, time: Timestamp) -> Timestamp {
-    align(window, time.plus(window.granularity() - Duration::from_micros(1)))
+    unit_of(window, time.plus(window.granularity() - Duration::from_micros(1)))
 }
 
 #[cfg(test)]

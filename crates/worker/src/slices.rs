@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use tracing::Instrument;
 use upstream::{Doubt, End};
 
-pub(crate) use self::queue::{BACKFILL, Slice, SliceQueue};
+pub(crate) use self::queue::{BACKFILL, SliceQueue, UnreadSlice};
 use crate::context::{Context, Fetched};
 use crate::failure::Failure;
 use crate::pager::{ListPage, NextPage, Pager, key_hash};
@@ -51,11 +51,11 @@ pub(crate) enum Purpose {
 }
 
 /// Returns the sync's stored slices of one kind.
-pub(crate) async fn stored(context: &Context, kind: &'static str) -> Result<Vec<Slice>, Failure> {
+pub(crate) async fn stored(context: &Context, kind: &'static str) -> Result<Vec<UnreadSlice>, Failure> {
     let id = context.sync.id;
     let rows = context.gateway.store().read(move |c| slices::list(c, id)).await?;
     let of_kind = rows.into_iter().filter(|row| row.kind == kind);
-    Ok(of_kind.map(Slice::from).collect())
+    Ok(of_kind.map(UnreadSlice::from).collect())
 }
 
 /// Reads all slices of `queue`. Returns those that were read whole, unless the purpose is [`Purpose::Fill`].
@@ -102,7 +102,7 @@ pub(crate) async fn read_all(
 struct Reader<'a> {
     context: &'a Arc<Context>,
     queue: &'a SliceQueue,
-    slice: Slice,
+    slice: UnreadSlice,
     now: Timestamp,
     /// How far down the range has been read.
     reached: Option<Timestamp>,
@@ -113,7 +113,7 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn new(context: &'a Arc<Context>, queue: &'a SliceQueue, slice: Slice, purpose: Purpose) -> Self {
+    fn new(context: &'a Arc<Context>, queue: &'a SliceQueue, slice: UnreadSlice, purpose: Purpose) -> Self {
         let now = context.now();
         let reached = slice.range.map(|range| range.to.unwrap_or(now));
         let seen = (purpose != Purpose::Fill && slice.next.is_none()).then(Vec::new);
@@ -316,7 +316,7 @@ impl<'a> Reader<'a> {
     async fn store_position(&self, write: Write, cursor: String, limit: &Failure) -> Result<(), Failure> {
         let next = Some(cursor);
         let write = match self.slice {
-            Slice { id: Some(id), .. } => Write {
+            UnreadSlice { id: Some(id), .. } => Write {
                 slice: Some(SliceChange::Advance {
                     id,
                     next,
@@ -325,7 +325,7 @@ impl<'a> Reader<'a> {
                 ..write
             },
             // A list that is read whole each time has no slices, and yet must come to its end at some time.
-            Slice { range: None, .. } if matches!(limit, Failure::TooManyPages { .. }) => {
+            UnreadSlice { range: None, .. } if matches!(limit, Failure::TooManyPages { .. }) => {
                 let rest = NewSlice {
                     kind: REST.to_owned(),
                     from_at: None,
@@ -353,9 +353,10 @@ impl<'a> Reader<'a> {
         if self.slice.id.is_some() {
             let new_slices = parts.map(NewSlice::from).collect();
             let counts = self.context.writer.commit(Write { new_slices, ..write }).await?;
-            self.queue.add(counts.new_slices.into_iter().map(Slice::from));
+            self.queue
+                .add(counts.new_slices.into_iter().map(UnreadSlice::from));
         } else {
-            let parts: Vec<Slice> = parts.map(Slice::from).collect();
+            let parts: Vec<UnreadSlice> = parts.map(UnreadSlice::from).collect();
             self.context.writer.commit(write).await?;
             self.queue.add(parts);
         }

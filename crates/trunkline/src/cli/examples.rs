@@ -1,6 +1,6 @@
-//! Examples for `--help`. They name the provider that the demo shows, which no other code does.
+//! Examples for `--help`. They name the provider of the demo, which no other code does.
 
-/// Of the program.
+/// The examples of the program.
 pub(super) const PROGRAM: &str = "\
 Examples:
   trunkline serve
@@ -17,7 +17,7 @@ column; --json prints JSON. NO_COLOR turns bold text and colours off.
 Exit status: 0 success; 1 failure, or what you asked about is wrong; 2 wrong
 arguments or settings, nothing was done; 130 stopped by Ctrl-C.";
 
-/// Of `connect`.
+/// The examples of `connect`.
 pub(super) const CONNECT: &str = "\
 The gateway says which fields the provider needs. The command takes a field from
 --field or --field-file, else from the environment variable that the provider
@@ -29,7 +29,7 @@ Examples:
   trunkline connect twilio --connection-id acme --field accountSid=AC…
   pass show twilio | trunkline connect twilio --field-file authToken=-";
 
-/// Of `records`.
+/// The examples of `records`.
 pub(super) const RECORDS: &str = "\
 --after and --before compare the time column that orders the model, such as
 date_sent.

@@ -1,6 +1,6 @@
-//! The first page of help.
+//! The help of the program itself.
 
-/// What stands above the options on the first page of help. Commands in groups, as people look for them.
+/// The help above the options: the commands in groups, which clap does not have.
 const GROUPS: &str = "\
 {about}
 
@@ -37,7 +37,7 @@ Learn about it:
 Options:
 {options}{after-help}";
 
-/// The template of the first page.
+/// Returns the template of the help.
 pub(super) fn template() -> String {
     #[cfg(feature = "demo")]
     return [GROUPS, DEMO, REST].concat();

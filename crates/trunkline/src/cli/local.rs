@@ -8,7 +8,7 @@ use super::{Api, Json};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Providers {
-    /// List the providers of this program: built in and from integrations_dir
+    /// List the providers of this program: built in, and from integrations_dir
     List {
         /// List the providers of the gateway instead
         #[arg(long)]
@@ -16,7 +16,7 @@ pub(crate) enum Providers {
         #[command(flatten)]
         api: Api,
     },
-    /// Check provider files: reports every error with file and line
+    /// Check provider files: shows every error with file and line
     Check {
         /// Files to check
         #[arg(required = true, value_name = "FILE")]
@@ -73,7 +73,7 @@ pub(crate) enum ApiKeys {
         #[command(flatten)]
         json: Json,
     },
-    /// Create a key and print it, this once
+    /// Create a key and print it; it cannot be shown again
     #[command(after_long_help = scopes())]
     Create {
         /// Environment
@@ -102,7 +102,7 @@ pub(crate) enum ApiKeys {
     },
 }
 
-/// All scopes, below the help of the command that takes them.
+/// Lists all scopes, for the help of the command that takes them.
 fn scopes() -> String {
     let names = gateway::Scope::ALL.iter().map(|scope| format!("  {scope}\n"));
     format!(

@@ -18,15 +18,15 @@ pub(crate) enum Sync {
     },
     /// Run syncs now
     ///
-    /// Paused syncs run too, once. A sync that has a run waiting or under way gets no second one.
+    /// Paused syncs run too, once. A sync with a queued or running run gets no second one.
     Trigger {
         #[command(flatten)]
         selection: Selection,
         /// Show the progress until the runs end; exit status 1 if one fails
         #[arg(long)]
         wait: bool,
-        /// Forget the checkpoint and read everything again. What the provider deleted longer ago than the sync's `lookback` reaches stays in
-        /// the table; --empty-cache leaves nothing of it
+        /// Forget the checkpoint and read everything again. Rows that the provider deleted before the sync's longest `lookback` stay in the
+        /// table, unless --empty-cache is given
         #[arg(long)]
         reset: bool,
         /// Delete the synced rows first, so that only what the provider still has comes back
@@ -37,7 +37,7 @@ pub(crate) enum Sync {
     },
     /// Pause the schedule of syncs
     ///
-    /// A run that waits or is under way still runs to its end, and `sync trigger` still runs the sync.
+    /// A queued or running run still runs to its end, and `sync trigger` still runs the sync.
     Pause {
         #[command(flatten)]
         selection: Selection,
@@ -55,7 +55,7 @@ pub(crate) enum Sync {
     },
     /// List runs, newest first
     ///
-    /// CHECKED counts the records that the provider sent and that were compared with the table. A record that was sent twice counts twice.
+    /// CHECKED counts the records of the provider that were compared with the table. A record that was sent twice counts twice.
     Runs {
         /// Integration [default: all]
         integration: Option<String>,

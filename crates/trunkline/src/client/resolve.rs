@@ -135,11 +135,7 @@ impl Client {
 
 /// Returns the ids of connections for a table. A UUID, which the gateway made, also has a short form, which commands accept.
 pub(crate) fn shown_names(names: &[String]) -> Vec<Cell> {
-    let made: Vec<&str> = names
-        .iter()
-        .map(String::as_str)
-        .filter(|name| is_uuid(name))
-        .collect();
+    let made: Vec<&String> = names.iter().filter(|name| is_uuid(name)).collect();
     let mut short = table::shortened(&made, SHORT_NAME).into_iter();
     let cells = names.iter().map(|name| {
         let made = is_uuid(name).then(|| short.next()).flatten();

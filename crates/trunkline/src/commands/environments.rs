@@ -78,7 +78,6 @@ pub(crate) async fn keys(config: &Config, command: ApiKeys) -> anyhow::Result<Ex
                 output::json(&shown.collect::<Vec<_>>().into())?;
             } else {
                 let ids: Vec<String> = all.iter().map(|key| key.id.to_string()).collect();
-                let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
                 let mut table = Table::new([
                     Column::word("id"),
                     Column::word("name"),

@@ -18,28 +18,12 @@ pub(crate) async fn list(config: &Config, server: bool, json: cli::Json) -> anyh
         return list_of_gateway(&Client::new(config)?, json).await;
     }
     let registry = wiring::registry(config)?;
+    let providers: Vec<Json> = registry.iter().map(|provider| describe(provider)).collect();
     if json.json {
-        output::json(&registry.iter().map(|provider| describe(provider)).collect())?;
+        output::json(&providers.into())?;
         return Ok(ExitCode::SUCCESS);
     }
-    let mut table = table();
-    for provider in registry.iter() {
-        let syncs: Vec<&str> = provider.syncs.keys().map(AsRef::as_ref).collect();
-        let tables: Vec<&str> = provider
-            .syncs
-            .values()
-            .map(|sync| sync.model.table.as_str())
-            .collect();
-        let cells = [
-            provider.name.as_str(),
-            &provider.display_name,
-            auth(provider.auth),
-            &syncs.join(", "),
-            &tables.join(", "),
-        ];
-        table.row(cells);
-    }
-    table.print("There are no providers.")?;
+    table(&providers).print("There are no providers.")?;
     for (file, entries) in wiring::not_served(&registry) {
         output::note(format_args!(
             "{file}: {entries} entries are not served; `trunkline providers check {file}` says why"
@@ -54,36 +38,43 @@ async fn list_of_gateway(client: &Client, json: cli::Json) -> anyhow::Result<Exi
     let providers = answer::list(&answer, "data");
     if json.json {
         output::json(&Json::Array(providers.to_vec()))?;
-        return Ok(ExitCode::SUCCESS);
+    } else {
+        table(providers).print("The gateway has no providers.")?;
     }
-    let mut table = table();
-    for provider in providers {
-        let syncs = provider.get("syncs").and_then(Json::as_object);
-        let names = syncs.into_iter().flat_map(serde_json::Map::keys).cloned();
-        let tables = syncs
-            .into_iter()
-            .flat_map(serde_json::Map::values)
-            .map(|sync| table::field(sync, "table"));
-        table.row([
-            table::field(provider, "name"),
-            table::field(provider, "display_name"),
-            table::field(provider, "auth_mode"),
-            names.collect::<Vec<_>>().join(", "),
-            tables.collect::<Vec<_>>().join(", "),
-        ]);
-    }
-    table.print("The gateway has no providers.")?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn table() -> Table {
-    Table::new([
+fn table(providers: &[Json]) -> Table {
+    let mut table = Table::new([
         Column::word("name"),
         Column::word("provider").rank(3),
         Column::word("auth").rank(1),
         Column::prose("syncs"),
         Column::prose("tables").rank(2),
-    ])
+    ]);
+    for provider in providers {
+        let field = |name| table::field(provider, name);
+        let table_of = |sync| table::field(sync, "table");
+        let (syncs, tables): (Vec<String>, Vec<String>) = match provider.get("syncs") {
+            // The gateway's syncs are an object by name.
+            Some(Json::Object(syncs)) => syncs
+                .iter()
+                .map(|(name, sync)| (name.clone(), table_of(sync)))
+                .unzip(),
+            _ => answer::list(provider, "syncs")
+                .iter()
+                .map(|sync| (table::field(sync, "name"), table_of(sync)))
+                .unzip(),
+        };
+        table.row([
+            field("name"),
+            field("display_name"),
+            field("auth_mode"),
+            syncs.join(", "),
+            tables.join(", "),
+        ]);
+    }
+    table
 }
 
 fn describe(provider: &Provider) -> Json {

@@ -213,7 +213,7 @@ async fn trigger(client: &Client, body: &Json, wait: bool, as_json: bool) -> any
         Column::word("sync").rank(1),
         Column::below("note"),
     ]);
-    for (id, run) in runs::short_ids(&ids).into_iter().zip(started) {
+    for (id, run) in table::shortened(&ids, runs::SHORT_ID).into_iter().zip(started) {
         let active = run.get("already_active") == Some(&Json::Bool(true));
         let note = if active { "was active already" } else { "" };
         let [connection, sync] = ["connection_id", "sync"].map(|name| table::field(run, name));

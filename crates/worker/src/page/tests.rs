@@ -1,4 +1,4 @@
-//! Pages as providers send them, odd and damaged ones included.
+//! Pages as providers send them, including odd and damaged ones.
 
 use domain::{Column, ColumnKind, Model, Parse};
 use proptest::prelude::*;
@@ -49,7 +49,7 @@ fn keys(page: &Page) -> Vec<&str> {
 }
 
 #[test]
-fn records_are_found_at_any_depth_and_of_the_rest_what_is_wanted() {
+fn records_are_found_at_any_depth_with_the_wanted_values() {
     let body = json!({
         "data": {"items": [{"id": "a"}, {"id": "b"}], "more": true, "count": 12},
         "next": "x", "total": {"value": 7}, "links": [{"rel": "self"}, {"url": "/2"}], "junk": [[1]],
@@ -71,7 +71,7 @@ fn records_are_found_at_any_depth_and_of_the_rest_what_is_wanted() {
 }
 
 #[test]
-fn an_answer_without_the_list_is_no_empty_page() {
+fn a_response_without_the_list_is_not_an_empty_page() {
     for body in [
         json!({"code": 20500}),
         json!({"items": null}),
@@ -85,7 +85,7 @@ fn an_answer_without_the_list_is_no_empty_page() {
 }
 
 #[test]
-fn what_is_no_record_is_counted_and_the_others_are_kept() {
+fn an_element_that_is_not_a_record_is_counted_and_the_others_are_kept() {
     for odd in [
         "7",
         "null",
@@ -112,7 +112,7 @@ fn what_is_no_record_is_counted_and_the_others_are_kept() {
 }
 
 #[test]
-fn an_odd_value_costs_neither_its_record_nor_others() {
+fn an_odd_value_affects_neither_its_record_nor_others() {
     for odd in [
         &br#""cut \ud83d""#[..],
         br#""\ude00\ud83d""#,
@@ -158,7 +158,7 @@ fn keys_that_are_numbers_stay_apart() {
 }
 
 #[test]
-fn parsing_stops_when_it_is_told_to() {
+fn parsing_stops_when_the_run_is_to_stop() {
     let body = format!("[{}0]", "0,".repeat(1_000));
     let layout = Layout {
         records: &[],

@@ -15,7 +15,7 @@ pub(crate) const BACKFILL: &str = "backfill";
 
 /// A part of a list to read.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Slice {
+pub(crate) struct UnreadSlice {
     /// Its row, if it is stored. A backfill's slices are; those of a lookback window begin anew in the next run.
     pub(crate) id: Option<SliceId>,
     /// What it covers; `None` for the whole list.
@@ -24,7 +24,7 @@ pub(crate) struct Slice {
     pub(crate) next: Option<String>,
 }
 
-impl From<Range> for Slice {
+impl From<Range> for UnreadSlice {
     fn from(range: Range) -> Self {
         Self {
             range: Some(range),
@@ -33,7 +33,7 @@ impl From<Range> for Slice {
     }
 }
 
-impl From<domain::Slice> for Slice {
+impl From<domain::Slice> for UnreadSlice {
     fn from(row: domain::Slice) -> Self {
         Self {
             id: Some(row.id),
@@ -64,7 +64,7 @@ pub(crate) struct SliceQueue {
 
 #[derive(Debug)]
 struct State {
-    queued: Vec<Slice>,
+    queued: Vec<UnreadSlice>,
     active: usize,
     /// The provider keeps nothing before this.
     floor: Option<Timestamp>,
@@ -75,7 +75,7 @@ struct State {
 
 impl SliceQueue {
     /// A queue of `slices` for `parallel` readers. `span` is the width of the range that they are parts of.
-    pub(crate) fn new(slices: Vec<Slice>, parallel: usize, span: Duration, now: Timestamp) -> Self {
+    pub(crate) fn new(slices: Vec<UnreadSlice>, parallel: usize, span: Duration, now: Timestamp) -> Self {
         let ranges = slices.iter().filter_map(|slice| slice.range);
         let left: Duration = ranges.map(|range| range.width(now)).sum();
         let state = State {
@@ -97,7 +97,7 @@ impl SliceQueue {
         let now = context.now();
         match range {
             Some(range) => Self::new(vec![range.into()], context.parallel(), range.width(now), now),
-            None => Self::new(vec![Slice::default()], 1, Duration::ZERO, now),
+            None => Self::new(vec![UnreadSlice::default()], 1, Duration::ZERO, now),
         }
     }
 
@@ -111,7 +111,7 @@ impl SliceQueue {
     }
 
     /// Takes the newest queued slice. Waits for one while others are being read, since a part may be cut off. `None` once all are read.
-    pub(crate) async fn take(&self) -> Option<Slice> {
+    pub(crate) async fn take(&self) -> Option<UnreadSlice> {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
@@ -141,7 +141,7 @@ impl SliceQueue {
     }
 
     /// Adds slices that were cut off others.
-    pub(crate) fn add(&self, slices: impl IntoIterator<Item = Slice>) {
+    pub(crate) fn add(&self, slices: impl IntoIterator<Item = UnreadSlice>) {
         self.state().queued.extend(slices);
         self.changed.notify_waiters();
     }
@@ -176,7 +176,7 @@ impl SliceQueue {
 mod tests {
     use super::*;
 
-    fn slice(from: i64, to: Option<i64>) -> Slice {
+    fn slice(from: i64, to: Option<i64>) -> UnreadSlice {
         let range = Range {
             from: Timestamp::from_micros(from),
             to: to.map(Timestamp::from_micros),

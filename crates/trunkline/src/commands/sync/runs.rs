@@ -12,7 +12,7 @@ use crate::table::{self, Cell, Column, Table};
 use crate::{exit, output, progress, terminal, when};
 
 /// The least characters of a run's id that a list shows: the prefix and the time at which it was made.
-const SHORT_ID: usize = 16;
+pub(super) const SHORT_ID: usize = 16;
 
 async fn get(client: &Client, query: &[(&str, &str)]) -> anyhow::Result<(Json, Vec<Run>)> {
     let answer = client.get(&["sync", "runs"], query).await?;
@@ -61,7 +61,7 @@ pub(super) async fn list(client: &Client, query: &[(&str, &str)], as_json: bool)
     ]);
     let ids: Vec<String> = runs.iter().map(|run| run.id.clone()).collect();
     let connections: Vec<String> = runs.iter().map(|run| run.connection_id.clone()).collect();
-    let names = short_ids(&ids)
+    let names = table::shortened(&ids, SHORT_ID)
         .into_iter()
         .zip(resolve::shown_names(&connections));
     for ((id, connection), run) in names.zip(&runs) {
@@ -148,11 +148,6 @@ fn notes(run: &Run) -> String {
     let incomplete = run.incomplete.as_deref().map(incomplete);
     let notes: Vec<String> = incomplete.into_iter().chain(misfits).collect();
     notes.join("; ")
-}
-
-/// Shortens ids of runs for a list.
-pub(super) fn short_ids(ids: &[String]) -> Vec<Cell> {
-    table::shortened(&ids.iter().map(String::as_str).collect::<Vec<_>>(), SHORT_ID)
 }
 
 /// Returns how long a run took: `1.2 s` for people, `1.234` for programs.

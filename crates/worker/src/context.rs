@@ -31,10 +31,9 @@ pub(crate) struct Context {
     pub(crate) writer: Writer,
 }
 
-/// A response of the provider.
+/// A response of the provider, and when it was requested.
 pub(crate) struct Fetched {
     pub(crate) response: Response,
-    /// When it was requested.
     pub(crate) requested: RequestMark,
 }
 
@@ -105,18 +104,18 @@ impl Context {
     }
 
     /// Requests a page, unless the run is to stop.
-    pub(crate) async fn fetch(&self, call: Request) -> Result<Fetched, Failure> {
+    pub(crate) async fn fetch(&self, request: Request) -> Result<Fetched, Failure> {
         let requested = self.writer.request_mark().await?;
-        let response = self.request(call).await?;
+        let response = self.send(request).await?;
         Ok(Fetched { response, requested })
     }
 
     /// Sends a request, unless the run is to stop.
-    pub(crate) async fn request(&self, call: Request) -> Result<Response, Failure> {
+    pub(crate) async fn send(&self, request: Request) -> Result<Response, Failure> {
         tokio::select! {
             biased;
             () = self.stopping.cancelled() => Err(Failure::Stopping),
-            response = self.gateway.upstream().fetch(&self.target, call) => Ok(response?),
+            response = self.gateway.upstream().fetch(&self.target, request) => Ok(response?),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Why a run did not come to its end, and what is told of it.
+//! Why a run failed, and what its row and the log say about it.
 
 use domain::RunError;
 use gateway::{GatewayError, permission_hint};
@@ -7,50 +7,48 @@ use upstream::{Outcome, ProviderError, RequestError};
 
 use crate::page::PageError;
 
-/// Characters of a message that a run keeps.
+/// The most characters of a message that a run's row keeps.
 const LONGEST_MESSAGE: usize = 2_000;
 
 /// Why a run stopped.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
-    /// Another worker has the sync now; nothing of this run may be written any more.
-    #[error("another worker has taken the sync over")]
+    /// Another worker has the sync now. Nothing of this run may be written any more.
+    #[error("another worker has claimed the sync")]
     LeaseLost,
-    /// The process is about to end; the run goes on in the next one.
+    /// The process is about to end. The next one continues the run.
     #[error("the worker is stopping")]
     Stopping,
-    /// The provider, or the way to it.
+    /// A request to the provider failed.
     #[error(transparent)]
     Request(#[from] RequestError),
-    /// The credentials are good, and the provider refuses what the sync requests.
+    /// The credentials are good, but the provider refuses what the sync requests.
     #[error("the key may not read this: {0}")]
     NotPermitted(ProviderError),
-    /// The credentials are good and the account is not.
+    /// The credentials are good, but the account is not.
     #[error("{0}")]
     Account(String),
-    /// A page that cannot be read.
-    #[error("the provider's answer is not the list that was expected: {0}")]
+    /// A page cannot be parsed.
+    #[error("the response is not the expected list: {0}")]
     Unreadable(PageError),
-    /// A page leads back to one before it, or shows the same records.
-    #[error("the list turns in a circle: a page leads back to an earlier one, or shows the same records")]
+    /// A page leads back to an earlier one, or has the same records.
+    #[error("the list does not end: a page leads back to an earlier one, or has the same records")]
     PageRepeats,
-    /// A list goes on with empty pages.
-    #[error(
-        "the list goes on and on without records: {bound} empty pages in a row, the most that one run reads"
-    )]
+    /// A list has too many empty pages in a row.
+    #[error("the list does not end: {bound} empty pages in a row, the most that one run reads")]
     EmptyPages {
-        /// The bound.
+        /// The limit.
         bound: u64,
     },
-    /// A list is longer than one run reads.
-    #[error("the list does not end: {bound} pages, the most that one run reads of it")]
+    /// A list has more pages than one run reads.
+    #[error("the list does not end: {bound} pages, the most that one run reads")]
     TooManyPages {
-        /// The bound.
+        /// The limit.
         bound: u64,
     },
-    /// Too many rows would be marked deleted.
+    /// Too many rows would be marked as deleted.
     #[error(
-        "{missing} of {live} rows are gone from the provider, more than the share of {guard} that one run may mark deleted"
+        "{missing} of {live} rows are gone from the provider, more than the share of {guard} that one run may mark as deleted"
     )]
     DeleteGuard {
         /// Rows that would be marked.
@@ -60,16 +58,16 @@ pub(crate) enum Failure {
         /// The share allowed.
         guard: f64,
     },
-    /// The file no longer declares the sync.
-    #[error("the provider's file declares no such sync any more")]
+    /// The provider file no longer declares the sync.
+    #[error("the provider file no longer declares this sync")]
     NotDeclared,
-    /// A use case, or the vault.
+    /// A use case or the vault failed.
     #[error(transparent)]
     Gateway(GatewayError),
-    /// The database.
+    /// The database failed.
     #[error(transparent)]
     Store(StoreError),
-    /// A task of the run was lost.
+    /// A task of the run panicked.
     #[error("a task of the run ended unexpectedly")]
     Task(#[source] tokio::task::JoinError),
 }
@@ -93,7 +91,7 @@ impl From<GatewayError> for Failure {
 }
 
 impl Failure {
-    /// Whether the provider says that the credentials are not good.
+    /// Whether the provider says that the credentials are bad.
     pub(crate) fn unauthorized(&self) -> bool {
         match self {
             Self::Account(_) | Self::Gateway(GatewayError::CredentialsLost(_)) => true,
@@ -102,7 +100,7 @@ impl Failure {
         }
     }
 
-    /// The provider's refusal because of who asks, of which nobody knows yet whether it refuses the key as a whole.
+    /// Returns a refusal that is about the key. A verification must show whether the provider refuses the key as a whole.
     pub(crate) fn denial(&self) -> Option<&ProviderError> {
         match self {
             Self::Request(error) => error.provider().filter(|refusal| refusal.denies_access()),
@@ -110,26 +108,26 @@ impl Failure {
         }
     }
 
-    /// Whether the database could not be used, which says nothing of the sync.
+    /// Whether the database was unavailable, which says nothing about the sync.
     pub(crate) fn database_is_away(&self) -> bool {
         matches!(self, Self::Store(error) if error.is_transient())
     }
 
-    /// Whether the provider has no such thing.
+    /// Whether the provider says "not found".
     pub(crate) fn not_found(&self) -> bool {
         matches!(self, Self::Request(error) if error.provider().is_some_and(|refusal| refusal.not_found))
     }
 
-    /// Whether the provider refused the request for what it asks, so that asking again is of no use.
+    /// Whether the provider refused the request itself, so that a retry is of no use.
     pub(crate) fn refused(&self) -> bool {
         matches!(self, Self::Request(error) if error.verdict().outcome == Outcome::Refused)
     }
 
-    /// Writes the run's failure to the log.
+    /// Logs the failure.
     ///
-    /// What a provider answered stays out of it, since it may hold personal data; the run's row has it.
+    /// The log leaves out what a provider said, since it may contain personal data; the run's row has it.
     pub(crate) fn log(&self) {
-        let RunError { code, message, hint } = self.tell();
+        let RunError { code, message, hint } = self.to_run_error();
         let quotes_provider = match self {
             Self::Request(error) => error.provider().is_some(),
             Self::NotPermitted(_) | Self::Account(_) | Self::Unreadable(_) => true,
@@ -139,8 +137,8 @@ impl Failure {
         tracing::warn!(error.code = code, error, error.hint = hint, "the run failed");
     }
 
-    /// What the run's row tells.
-    pub(crate) fn tell(&self) -> RunError {
+    /// Returns the error for the run's row.
+    pub(crate) fn to_run_error(&self) -> RunError {
         let (code, hint) = self.code_and_hint();
         let mut message = self.to_string();
         let mut cause = std::error::Error::source(self);
@@ -151,57 +149,57 @@ impl Failure {
             }
             cause = source.source();
         }
-        // It may quote what a provider or a caller wrote.
+        // It may quote a provider or a caller.
         let message = upstream::excerpt(&message, LONGEST_MESSAGE);
         RunError { code, message, hint }
     }
 
     fn code_and_hint(&self) -> (String, Option<String>) {
-        let told = |code: &str, hint: &str| (code.to_owned(), Some(hint.to_owned()));
+        let hinted = |code: &str, hint: &str| (code.to_owned(), Some(hint.to_owned()));
         match self {
             Self::Request(error) => error.run_code_and_hint(),
             Self::NotPermitted(refusal) => (refusal.own_code(), Some(permission_hint(refusal).to_owned())),
             Self::Account(_) | Self::Gateway(GatewayError::CredentialsLost(_)) => {
                 ("invalid_credentials".to_owned(), None)
             }
-            Self::Unreadable(_) => told(
+            Self::Unreadable(_) => hinted(
                 "unreadable_page",
-                "If it stays so, the provider has changed its answers: compare them with `records` in the provider's file.",
+                "If this continues, the provider has changed its responses: compare them with `records` in the provider file.",
             ),
-            Self::PageRepeats => told(
+            Self::PageRepeats => hinted(
                 "page_repeats",
-                "Compare `paginate` in the provider's file with the provider's documentation.",
+                "Compare `paginate` in the provider file with the provider's documentation.",
             ),
-            Self::EmptyPages { .. } => told(
+            Self::EmptyPages { .. } => hinted(
                 "list_without_end",
-                "Compare `paginate` in the provider's file with the provider's documentation: what tells the end of the list?",
+                "Compare `paginate` in the provider file with the provider's documentation: what marks the end of the list?",
             ),
-            Self::TooManyPages { .. } => told(
+            Self::TooManyPages { .. } => hinted(
                 "list_without_end",
-                "What was read is stored, and where places in the list are stored the next run goes on there. If the list is not that long, compare `paginate` in the provider's file with the provider's documentation.",
+                "The pages that were read are stored, and if the position in the list is stored, too, the next run continues there. If the list is not that long, compare `paginate` in the provider file with the provider's documentation.",
             ),
-            Self::DeleteGuard { .. } => told(
+            Self::DeleteGuard { .. } => hinted(
                 "delete_guard",
-                "Nothing was marked deleted. If they really are gone, raise `deletes.guard` in a copy of the provider's file, or trigger the sync with opts {\"reset\": true, \"emptyCache\": true} to load it anew.",
+                "No row was marked as deleted. If the rows are really gone, raise `deletes.guard` in a copy of the provider file, or trigger the sync with opts {\"reset\": true, \"emptyCache\": true} to load everything again.",
             ),
-            Self::NotDeclared => told(
+            Self::NotDeclared => hinted(
                 "sync_not_declared",
-                "Delete the connection, or put the sync back into the provider's file.",
+                "Put the sync back into the provider file, or delete the connection.",
             ),
             Self::Gateway(GatewayError::IntegrationSecretsLost(_)) => {
                 ("integration_secrets_lost".to_owned(), None)
             }
-            Self::Gateway(GatewayError::Vault(_)) => told(
+            Self::Gateway(GatewayError::Vault(_)) => hinted(
                 "credentials_unreadable",
-                "The encryption key is not the one that sealed them: put that key back, or connect again.",
+                "The encryption key is not the one that encrypted them: put that key back, or connect again.",
             ),
-            Self::Gateway(GatewayError::UnknownIntegration(_)) => told(
+            Self::Gateway(GatewayError::UnknownIntegration(_)) => hinted(
                 "provider_missing",
-                "The provider's file is gone: put it back into the folder of integrations.",
+                "The provider file is gone: put it back into `integrations_dir`.",
             ),
-            Self::Gateway(_) | Self::Store(_) | Self::Task(_) => told(
+            Self::Gateway(_) | Self::Store(_) | Self::Task(_) => hinted(
                 "internal",
-                "The log of the worker says more. The run is tried again by itself.",
+                "The worker's log has the cause. The run is retried automatically.",
             ),
             Self::LeaseLost | Self::Stopping => ("interrupted".to_owned(), None),
         }

@@ -72,8 +72,8 @@ impl Pager {
         query: &[(String, String)],
         from: Option<&str>,
     ) -> Result<Self, Failure> {
-        let call = context.target.list_request(&context.declared.request, query)?;
-        let first = upstream::first_page(&context.declared.paginate, call);
+        let request = context.target.list_request(&context.declared.request, query)?;
+        let first = upstream::first_page(&context.declared.paginate, request);
         let at = match from {
             Some(cursor) => resume(context, &first, cursor)?,
             None => first.clone(),
@@ -95,7 +95,7 @@ impl Pager {
     }
 
     /// Returns the request for the next page to read.
-    pub(crate) fn call(&self) -> Request {
+    pub(crate) fn request(&self) -> Request {
         self.at.clone()
     }
 
@@ -105,8 +105,8 @@ impl Pager {
     }
 
     /// Reads the requested page and moves on to what follows it.
-    pub(crate) async fn read(&mut self, context: &Context, response: Fetched) -> Result<ListPage, Failure> {
-        let Fetched { response, requested } = response;
+    pub(crate) async fn read(&mut self, context: &Context, fetched: Fetched) -> Result<ListPage, Failure> {
+        let Fetched { response, requested } = fetched;
         let page = parse(context, &response).await?;
         let next = self.advance(context, &response, &page);
         let write = Write {

@@ -51,7 +51,7 @@ pub(crate) async fn carry_out(
             return false;
         }
         Err(failure) if failure.database_is_away() => {
-            tracing::info!(error = %failure.tell().message, "the database failed the run: it continues soon");
+            tracing::info!(error = %failure.to_run_error().message, "the database failed the run: it continues soon");
         }
         Ok(_) | Err(Failure::Stopping) => {}
         Err(failure) => failure.log(),

@@ -167,7 +167,7 @@ impl<'a> Reader<'a> {
                 Ok(NextPage::Cursor(cursor)) => {
                     let (range, next) = tokio::join!(
                         self.advance(write, cursor, pager.pages()),
-                        self.context.fetch(pager.call())
+                        self.context.fetch(pager.request())
                     );
                     self.slice.range = range?;
                     response = next?;
@@ -186,7 +186,7 @@ impl<'a> Reader<'a> {
 
     /// Requests the slice's first page. `None` if the provider keeps nothing from where the slice begins.
     async fn first_page(&mut self, pager: &mut Pager) -> Result<Option<Fetched>, Failure> {
-        let mut requested = self.context.fetch(pager.call()).await;
+        let mut requested = self.context.fetch(pager.request()).await;
         if let Err(failure) = &requested
             && self.slice.next.is_some()
         {
@@ -196,11 +196,11 @@ impl<'a> Reader<'a> {
             }
             self.slice.next = None;
             *pager = self.pager(None)?;
-            requested = self.context.fetch(pager.call()).await;
+            requested = self.context.fetch(pager.request()).await;
         }
         match requested {
             Ok(response) => Ok(Some(response)),
-            Err(failure) => self.fetch_unless_too_early(pager.call(), failure).await,
+            Err(failure) => self.fetch_unless_too_early(pager.request(), failure).await,
         }
     }
 

@@ -98,7 +98,7 @@ impl Ending {
         let updated_at = self.connection_updated_at;
         let next = Next::after(outcome);
         let permission = Permission::after(outcome);
-        let error = outcome.err().map(Failure::tell);
+        let error = outcome.err().map(Failure::to_run_error);
         let stored = self.gateway.store().write(move |c| {
             schedule::lock(c, lease.sync)?;
             let Some(sync) = syncs::get_any_environment(c, lease.sync)? else {

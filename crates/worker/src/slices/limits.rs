@@ -23,7 +23,7 @@ impl Reader<'_> {
     /// keeps in any case. Such a 400 must come twice, since it costs the unit with which the range begins.
     pub(super) async fn fetch_unless_too_early(
         &self,
-        call: Request,
+        request: Request,
         failure: Failure,
     ) -> Result<Option<Fetched>, Failure> {
         if self.names_retention(&failure) {
@@ -33,7 +33,7 @@ impl Reader<'_> {
         if !self.may_begin_too_early(&failure) {
             return Err(failure);
         }
-        match self.context.fetch(call).await {
+        match self.context.fetch(request).await {
             Ok(response) => Ok(Some(response)),
             Err(again) if self.may_begin_too_early(&again) => {
                 self.raise_floor();

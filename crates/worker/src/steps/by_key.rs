@@ -83,8 +83,8 @@ async fn find(context: &Context, key: &str) -> Result<Found, Failure> {
     };
     let server = context.declared.request.server.as_deref();
     let whole = whole_key(context, key).await?;
-    let call = context.target.record_request(server, &reread.path, &whole)?;
-    let response = match context.request(call).await {
+    let request = context.target.record_request(server, &reread.path, &whole)?;
+    let response = match context.send(request).await {
         Ok(response) => response,
         Err(failure) if failure.not_found() => return Ok(Found::Nothing),
         Err(failure) if failure.refused() => return Ok(Found::Unreadable(failure)),

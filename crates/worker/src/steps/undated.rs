@@ -113,7 +113,7 @@ async fn portion(context: &Arc<Context>, undated: Undated) -> Result<(), Failure
 type UnfilteredPage = (Write, Result<Option<String>, Failure>);
 
 async fn page(context: &Context, pager: &mut Pager) -> Result<UnfilteredPage, Failure> {
-    let response = context.fetch(pager.call()).await?;
+    let response = context.fetch(pager.request()).await?;
     let ListPage { write, next, .. } = pager.read(context, response).await?;
     let next = match next {
         Ok(NextPage::Cursor(cursor)) => Ok(Some(cursor)),

@@ -1,4 +1,4 @@
-//! How many pages of 1000 the simulator answers a second, over one kept connection: `cargo run --release -p twilio-sim
+//! Measures how many pages of 1000 the simulator serves a second over one connection: `cargo run --release -p twilio-sim
 //! --example pages`.
 
 use std::io::{BufRead, BufReader, Write};
@@ -39,7 +39,7 @@ fn main() -> anyhow::Result<()> {
             )?;
             let body = read_body(&mut reader)?;
             bytes += body.len();
-            path = next_link(&body).context("a next link")?;
+            path = next_link(&body).context("the page has no next link")?;
         }
         let each = started.elapsed() / PAGES;
         let rate = f64::from(PAGES) / started.elapsed().as_secs_f64();
@@ -69,7 +69,7 @@ fn read_body(reader: &mut impl BufRead) -> anyhow::Result<Vec<u8>> {
     Ok(body)
 }
 
-/// The last field but one; found from the end, so that reading it costs nothing.
+/// Returns the last but one field, found from the end to save time.
 fn next_link(body: &[u8]) -> Option<String> {
     let tail = String::from_utf8_lossy(body.get(body.len().saturating_sub(600)..)?).into_owned();
     let (_, link) = tail.split_once("\"next_page_uri\":\"")?;

@@ -1,4 +1,4 @@
-//! What the main account owns, for a test that wants to use it without asking the API first.
+//! The numbers and services of the main account, for tests that use them without an API request.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,8 +18,8 @@ pub struct Assets {
 
 impl Assets {
     pub(crate) fn of_main(shared: &Shared) -> Self {
-        let (world, _) = shared.read_main();
-        let planner = &world.planner;
+        let (store, _) = shared.read_main();
+        let planner = &store.planner;
         Self {
             numbers: planner
                 .numbers

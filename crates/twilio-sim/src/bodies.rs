@@ -1,6 +1,6 @@
-//! A small pool of message texts, escaped for JSON once; a number in the middle makes each message's own.
+//! A small pool of message texts, each escaped for JSON once. A number in the middle makes each message unique.
 
-use crate::mixing::Dice;
+use crate::random::Rng;
 
 const POOL: u64 = 512;
 
@@ -46,7 +46,7 @@ const SENTENCES: [&str; 20] = [
     " 🏳️‍🌈 ñ å ß ø ł ő",
 ];
 
-/// A text cut in two for a number.
+/// A text in two parts, with a number between them.
 #[derive(Debug, Clone)]
 pub(crate) struct Text {
     head: String,
@@ -72,18 +72,18 @@ impl Text {
         self.segments
     }
 
-    /// The whole text with its number.
+    /// Returns the whole text with its number.
     pub(crate) fn with(&self, number: u64) -> String {
         format!("{}{number}{}", self.head, self.tail)
     }
 
-    /// What stands before and after the number inside a JSON string.
+    /// Returns the parts before and after the number, escaped for a JSON string.
     pub(crate) fn escaped(&self) -> (&[u8], &[u8]) {
         (&self.escaped_head, &self.escaped_tail)
     }
 }
 
-/// How many segments a text takes: 153 characters each in the GSM alphabet (taken as Latin-1 here), 67 otherwise.
+/// Returns the number of segments of a text: 153 characters each in the GSM alphabet (here Latin-1), else 67.
 pub(crate) fn segments(text: impl Iterator<Item = char>, extra: usize) -> u32 {
     let (mut units, mut plain) = (extra, true);
     for letter in text {
@@ -116,7 +116,7 @@ pub(crate) struct Bodies {
 impl Bodies {
     pub(crate) fn new(seed: u64) -> Self {
         let texts = (0..POOL)
-            .map(|index| compose(&mut Dice::new(seed, index, 0xB0D1)))
+            .map(|index| compose(&mut Rng::new(seed, index, 0xB0D1)))
             .collect();
         Self {
             texts,
@@ -132,16 +132,16 @@ impl Bodies {
     }
 }
 
-fn compose(dice: &mut Dice) -> Text {
-    let head = dice.pick(&OPENINGS).copied().unwrap_or_default().to_owned();
-    // Mostly one or two; now and then a long one of several segments.
-    let sentences = if dice.per_mille(40) {
+fn compose(rng: &mut Rng) -> Text {
+    let head = rng.pick(&OPENINGS).copied().unwrap_or_default().to_owned();
+    // Usually one or two; sometimes a long text of several segments.
+    let sentences = if rng.per_mille(40) {
         6
     } else {
-        1 + dice.below(3) / 2
+        1 + rng.below(3) / 2
     };
     let tail = (0..sentences)
-        .filter_map(|_| dice.pick(&SENTENCES).copied())
+        .filter_map(|_| rng.pick(&SENTENCES).copied())
         .collect();
     Text::new(head, tail)
 }

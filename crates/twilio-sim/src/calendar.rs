@@ -1,9 +1,9 @@
-//! Which rank falls at which second: a table of days with their counts, and a closed form within a day.
+//! Maps ranks to seconds: a table of days with their counts, and a formula within a day.
 
 use crate::dates::{DAY, day_start};
-use crate::mixing::{Dice, draw};
+use crate::random::{Rng, draw};
 
-/// One UTC day (or the part of it that lies within the history).
+/// A UTC day, or the part of it within the history.
 #[derive(Debug, Clone, Copy)]
 struct Day {
     begin: i64,
@@ -12,7 +12,7 @@ struct Day {
     count: u64,
 }
 
-/// Spreads `total` ranks over the days before `base`, in order of time.
+/// Distributes `total` ranks over the days before `base`, in chronological order.
 #[derive(Debug, Clone)]
 pub(crate) struct Calendar {
     seed: u64,
@@ -59,7 +59,7 @@ impl Calendar {
         self.total
     }
 
-    /// The second at which `rank` stands; never falls as ranks rise.
+    /// Returns the second of `rank`. It never decreases as ranks increase.
     pub(crate) fn time_of(&self, rank: u64) -> i64 {
         let index = self.days.partition_point(|day| day.first + day.count <= rank);
         let Some(day) = self.days.get(index) else {
@@ -70,7 +70,7 @@ impl Calendar {
         day.begin + i64::try_from(within).unwrap_or(0)
     }
 
-    /// The lowest rank that stands at `at` or later; `total` when none does.
+    /// Returns the lowest rank at `at` or later, or `total` if there is none.
     pub(crate) fn first_at_or_after(&self, at: i64) -> u64 {
         let (mut low, mut high) = (0, self.total);
         while low < high {
@@ -85,25 +85,21 @@ impl Calendar {
     }
 }
 
-/// Weekends are quiet, three days are empty and one is ten times as busy.
+/// Weekends have less traffic, three days are empty, and one day has ten times the traffic.
 fn weights(seed: u64, spans: &[(i64, u64)]) -> Vec<u64> {
-    let mut dice = Dice::new(seed, 0, 0xDA75);
+    let mut rng = Rng::new(seed, 0, 0xDA75);
     let count = u64::try_from(spans.len()).unwrap_or(0);
     let eventful = count >= 10;
-    let empty = [
-        1 + dice.below(count),
-        1 + dice.below(count),
-        1 + dice.below(count),
-    ];
-    let busy = 1 + dice.below(count.saturating_sub(2));
+    let empty = [1 + rng.below(count), 1 + rng.below(count), 1 + rng.below(count)];
+    let busy = 1 + rng.below(count.saturating_sub(2));
     (0..)
         .zip(spans)
         .map(|(index, (begin, span))| {
             // 1970-01-01 was a Thursday.
             let weekend = matches!(begin.div_euclid(DAY).rem_euclid(7), 2 | 3);
-            let usual = (if weekend { 35 } else { 100 }) * (80 + dice.below(41));
+            let usual = (if weekend { 35 } else { 100 }) * (80 + rng.below(41));
             let weight = match index {
-                // The last days stay alive: tests look there.
+                // The last days are never empty, because tests read them.
                 _ if !eventful => usual,
                 index if index == busy => 100_000,
                 index if empty.contains(&index) && index + 3 < count => 0,

@@ -1,9 +1,9 @@
-//! The calls that were placed by the API, each with a life by the clock: queued, ringing, in progress, completed.
+//! Calls placed through the API. Their status follows the clock: queued, ringing, in progress, completed.
 
-use crate::mixing::Dice;
+use crate::random::Rng;
 use crate::sid::fixed;
 
-/// Where a call stands.
+/// The status of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CallStatus {
     Queued,
@@ -14,7 +14,7 @@ pub(crate) enum CallStatus {
 }
 
 impl CallStatus {
-    /// The word on the wire.
+    /// Returns the value in the API.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Queued => "queued",
@@ -26,7 +26,7 @@ impl CallStatus {
     }
 }
 
-/// A call; all times in seconds.
+/// A call. All times are in seconds.
 #[derive(Debug, Clone)]
 pub(crate) struct PlacedCall {
     pub(crate) account: String,
@@ -40,17 +40,17 @@ pub(crate) struct PlacedCall {
     stopped: Option<(i64, CallStatus)>,
 }
 
-/// A call at one moment.
+/// The state of a call at one time.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct CallStand {
+pub(crate) struct CallState {
     pub(crate) status: CallStatus,
     pub(crate) started: Option<i64>,
     pub(crate) ended: Option<i64>,
     pub(crate) updated: i64,
 }
 
-impl CallStand {
-    /// Seconds of talk, once it has ended.
+impl CallState {
+    /// Returns the seconds of talk, once the call has ended.
     pub(crate) fn duration(self) -> Option<i64> {
         self.ended
             .map(|ended| self.started.map_or(0, |started| ended - started))
@@ -59,9 +59,9 @@ impl CallStand {
 
 impl PlacedCall {
     pub(crate) fn new(seed: u64, number: u64, account: &str, to: &str, from: &str, now: i64) -> Self {
-        let mut dice = Dice::new(seed, number, 0xCA11);
-        let rings = now + dice.seconds(1, 3);
-        let answered = rings + dice.seconds(3, 12);
+        let mut rng = Rng::new(seed, number, 0xCA11);
+        let rings = now + rng.seconds(1, 3);
+        let answered = rings + rng.seconds(3, 12);
         Self {
             account: account.to_owned(),
             sid: fixed("CA", seed, 1_000_000 + number),
@@ -70,12 +70,12 @@ impl PlacedCall {
             created: now,
             rings,
             answered,
-            hangs_up: answered + dice.seconds(15, 180),
+            hangs_up: answered + rng.seconds(15, 180),
             stopped: None,
         }
     }
 
-    pub(crate) fn at(&self, now: i64) -> CallStand {
+    pub(crate) fn at(&self, now: i64) -> CallState {
         let until = self.stopped.map_or(now, |(at, _)| at);
         let started = (until >= self.answered).then_some(self.answered);
         let (status, ended, updated) = match self.stopped {
@@ -85,7 +85,7 @@ impl PlacedCall {
             None if now >= self.rings => (CallStatus::Ringing, None, self.rings),
             None => (CallStatus::Queued, None, self.created),
         };
-        CallStand {
+        CallState {
             status,
             started,
             ended,
@@ -93,7 +93,7 @@ impl PlacedCall {
         }
     }
 
-    /// Ends the call. Canceling one that is in progress changes nothing, as Twilio documents.
+    /// Ends the call. Canceling a call in progress has no effect, as Twilio documents.
     pub(crate) fn stop(&mut self, wanted: CallStatus, now: i64) {
         let in_progress = self.at(now).status == CallStatus::InProgress;
         if wanted == CallStatus::Completed || !in_progress {

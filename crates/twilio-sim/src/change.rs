@@ -1,4 +1,4 @@
-//! What may be changed from outside: messages inserted, patched, and mutated by the thousand.
+//! Changes that tests make: insert, patch, or mutate many messages.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -6,43 +6,43 @@ use serde_json::{Map, Value};
 
 use crate::message::{Direction, Status};
 
-/// A message to insert. What is absent is made up; the newest message of all unless dates say otherwise.
+/// A message to insert. Absent fields are generated. Without dates, it becomes the newest message.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NewMessage {
     /// A number, a channel address or a name.
     pub to: Option<String>,
-    /// Likewise.
+    /// A number, a channel address or a name.
     pub from: Option<String>,
     /// The text.
     pub body: Option<String>,
     /// `outbound-api` when absent.
     pub direction: Direction,
-    /// With one, the sender is picked seconds later.
+    /// With a service, the sender is selected seconds later.
     pub messaging_service_sid: Option<String>,
-    /// Above 0 makes an `MM` SID.
+    /// A count above 0 gives an `MM` SID.
     pub num_media: u32,
     /// Scheduled for this time; until then it has no `date_sent`.
     pub send_at: Option<DateTime<Utc>>,
-    /// Fixes the status; without it the message lives its life by the clock.
+    /// Fixes the status. Without it, the status follows the clock.
     pub status: Option<Status>,
-    /// The simulator's now when absent.
+    /// The simulator's current time when absent.
     pub date_created: Option<DateTime<Utc>>,
-    /// Fixes the date of sending, for instance of a late arrival.
+    /// Fixes `date_sent`, for instance of a message that arrives late.
     pub date_sent: Option<DateTime<Utc>>,
     /// Fixes the price.
     pub price: Option<String>,
     /// Fixes the error code.
     pub error_code: Option<i64>,
-    /// A field that Twilio's description does not know.
+    /// A field that Twilio does not document.
     pub tags: Option<Map<String, Value>>,
 }
 
-/// Changes to one message; what is absent stays. `date_updated` becomes now unless given.
+/// Changes to one message. Absent fields stay unchanged. `date_updated` becomes the current time unless set.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Patch {
-    /// From now on the clock no longer moves the status.
+    /// Afterwards the clock no longer changes the status.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<Status>,
     /// `""` redacts.
@@ -57,24 +57,24 @@ pub struct Patch {
     /// A code, or null.
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub error_code: Option<Option<i64>>,
-    /// Words for the error; the usual ones when only the code is given.
+    /// The error's message; Twilio's message of the code when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error_message: Option<String>,
-    /// How many media are left.
+    /// The number of remaining media.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub num_media: Option<u32>,
     /// Moves the message in the list.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub date_sent: Option<DateTime<Utc>>,
-    /// At least what the clock itself has made of it.
+    /// Never earlier than the last change by the clock.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub date_updated: Option<DateTime<Utc>>,
-    /// A field that Twilio's description does not know.
+    /// A field that Twilio does not document.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tags: Option<Map<String, Value>>,
 }
 
-#[expect(clippy::option_option, reason = "tells an absent field from a null one")]
+#[expect(clippy::option_option, reason = "distinguishes an absent field from null")]
 fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Option<T>>, D::Error> {
@@ -85,15 +85,15 @@ fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum MutationKind {
-    /// A later status: sent is delivered, delivered WhatsApp is read, scheduled is canceled, undelivered arrives after all.
+    /// A later status: sent becomes delivered, delivered WhatsApp read, scheduled canceled, undelivered delivered.
     Status,
-    /// A price where there was none, or another one.
+    /// A first price, or another one.
     Price,
     /// The body becomes empty.
     Redact,
-    /// The message is gone.
+    /// The message is deleted.
     Delete,
-    /// `tags` changes, a field that Twilio's description does not know.
+    /// `tags` changes, a field that Twilio does not document.
     Extra,
 }
 
@@ -102,27 +102,27 @@ impl MutationKind {
     pub const ALL: [Self; 5] = [Self::Status, Self::Price, Self::Redact, Self::Delete, Self::Extra];
 }
 
-/// Changes to a share of all messages, chosen by its seed.
+/// Changes a share of all messages, selected by a seed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mutation {
-    /// Chooses the messages; the same seed chooses the same ones.
+    /// Selects the messages; the same seed selects the same messages.
     #[serde(default)]
     pub seed: u64,
     /// Share of the live messages, 0 to 1.
     pub share: f64,
-    /// Only messages that stand in the last so many days.
+    /// Only messages of the last this many days.
     #[serde(default)]
     pub within_days: Option<u32>,
-    /// One of these for each message: the first that fits it, beginning at a random one. Empty means all.
+    /// The kinds of change. Each message gets the first applicable kind, beginning at a random one. Empty means all.
     #[serde(default)]
     pub kinds: Vec<MutationKind>,
 }
 
-/// What a mutation did.
+/// The result of a mutation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MutationReport {
-    /// Messages that were chosen.
+    /// Selected messages.
     pub chosen: u64,
     /// Statuses changed.
     pub status: u64,
@@ -134,6 +134,6 @@ pub struct MutationReport {
     pub delete: u64,
     /// `tags` changed.
     pub extra: u64,
-    /// Chosen messages that none of the kinds fitted.
+    /// Selected messages to which no kind applied.
     pub unchanged: u64,
 }

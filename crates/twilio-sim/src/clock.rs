@@ -1,10 +1,10 @@
-//! The simulator's clock: the system's with an offset, or a frozen one that only `advance` moves.
+//! The simulator's clock: the system clock with an offset, or a frozen clock that only `advance` moves.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use chrono::{DateTime, Duration, Utc};
 
-/// Tells the time to every part of the simulator.
+/// The clock of all parts of the simulator.
 #[derive(Debug)]
 pub(crate) struct Clock {
     frozen: Option<DateTime<Utc>>,
@@ -37,7 +37,7 @@ impl Clock {
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "the one place where the simulator reads the system's clock"
+    reason = "the only place where the simulator reads the system clock"
 )]
 fn system_now() -> DateTime<Utc> {
     Utc::now()

@@ -1,12 +1,12 @@
-//! What a simulator is started with.
+//! The configuration of a simulator.
 
 use chrono::{DateTime, Utc};
 
 use crate::faults::Faults;
 
-/// What a Restricted key may be allowed.
+/// A permission of a Restricted key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-#[expect(missing_docs, reason = "each is the resource of its name")]
+#[expect(missing_docs, reason = "each is named after its resource")]
 pub enum Permission {
     MessagesRead,
     MessagesWrite,
@@ -23,25 +23,25 @@ pub enum Permission {
 /// The size, shape and behaviour of a simulated account.
 #[derive(Debug, Clone)]
 pub struct SimConfig {
-    /// The port on 127.0.0.1; 0 takes any free one.
+    /// The port on 127.0.0.1; 0 selects a free one.
     pub port: u16,
-    /// How many messages the main account's history holds.
+    /// The number of messages in the main account's history.
     pub messages: u64,
-    /// Decides every random choice, the credentials included.
+    /// The seed of every random choice, including the credentials.
     pub seed: u64,
     /// Messages are spread over this many days back from `now`.
     pub history_days: u32,
     /// `None` follows the system's clock; `Some` freezes it, and only [`crate::Simulator::advance`] moves it.
     pub now: Option<DateTime<Utc>>,
-    /// Per mille of messages without `date_sent`: scheduled, canceled, failed before sending.
+    /// Messages without `date_sent`, per thousand: scheduled, canceled, failed before sending.
     pub undated_per_mille: u32,
-    /// Faults that are on from the start.
+    /// The initial faults.
     pub faults: Faults,
     /// Server threads.
     pub workers: usize,
-    /// How many days back the API answers; an older filter is a 400 and older messages vanish a day later.
+    /// The number of days that the API serves. An older filter is a 400, and older messages disappear a day later.
     pub retention_days: u32,
-    /// What the Restricted key may do.
+    /// The permissions of the Restricted key.
     pub restricted: Vec<Permission>,
 }
 

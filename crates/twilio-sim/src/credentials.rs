@@ -1,17 +1,14 @@
-//! The accounts and keys that the simulator knows, derived from its seed.
+//! The simulator's accounts and keys, derived from its seed.
 
 use serde::{Deserialize, Serialize};
 
-use crate::mixing::mix;
+use crate::random::mix;
 use crate::sid::fixed;
 
-/// Every user name and secret that the simulator accepts. SIDs look like Twilio's; each secret is 32 characters of which the
-/// first ones (`simtok`, `simkey`) can be searched for in logs and databases.
+/// Every user name and secret that the simulator accepts. SIDs look like Twilio's. Each secret has 32 characters and a prefix
+/// (`simtok`, `simkey`), so that tests can search for it in logs and databases.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(
-    missing_docs,
-    reason = "the names say it: a SID and its secret for each kind of credential"
-)]
+#[expect(missing_docs, reason = "a SID and its secret for each kind of credential")]
 pub struct Credentials {
     pub account_sid: String,
     pub auth_token: String,
@@ -29,7 +26,7 @@ pub struct Credentials {
     pub subaccount_auth_token: String,
 }
 
-/// What a user name may do.
+/// The kind of credentials of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Caller {
     /// Account SID and Auth Token of the main account.
@@ -67,7 +64,7 @@ impl Credentials {
         }
     }
 
-    /// The caller behind a user name and secret, if they belong together.
+    /// Returns the caller with this user name and secret, if they match.
     pub(crate) fn check(&self, username: &str, secret: &str) -> Option<Caller> {
         [
             (&self.account_sid, &self.auth_token, Caller::Master),
@@ -98,7 +95,7 @@ impl Credentials {
         .find_map(|(name, known, caller)| (name == username && known == secret).then_some(caller))
     }
 
-    /// The account that a caller's credentials belong to, for APIs whose paths name none.
+    /// Returns the account of a caller's credentials, for APIs whose paths have no account.
     pub(crate) fn account_of(&self, caller: Caller) -> &str {
         match caller {
             Caller::Master | Caller::MainKey | Caller::StandardKey | Caller::RestrictedKey => {

@@ -1,12 +1,12 @@
-//! The faults that can be switched on, by flag or at run time. All are off by default and touch the Twilio API only.
+//! Faults that can be enabled by flag or at run time. All are off by default and affect only the Twilio API.
 
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A run of refusals: after every `every` requests, the next `length` are refused.
+/// A burst of errors: after every `every` requests, the next `length` get an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "both fields are told above")]
+#[expect(missing_docs, reason = "the doc of the type explains both fields")]
 pub struct Burst {
     pub every: u64,
     pub length: u64,
@@ -15,11 +15,11 @@ pub struct Burst {
 impl FromStr for Burst {
     type Err = String;
 
-    /// Reads `EVERY:LENGTH`, for instance `100:5`.
+    /// Parses `EVERY:LENGTH`, such as `100:5`.
     fn from_str(text: &str) -> Result<Self, String> {
         let (every, length) = text
             .split_once(':')
-            .ok_or("expected EVERY:LENGTH, for instance 100:5")?;
+            .ok_or("expected EVERY:LENGTH, such as 100:5")?;
         let number = |part: &str| {
             part.trim()
                 .parse::<u64>()
@@ -32,81 +32,78 @@ impl FromStr for Burst {
     }
 }
 
-/// What goes wrong. Rates are shares of requests from 0 to 1, drawn from the seeded generator in the order of requests.
+/// The enabled faults. Rates are shares of requests from 0 to 1, drawn from the seeded generator in request order.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, clap::Args)]
 #[serde(default, deny_unknown_fields)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "independent switches, each a flag of the program"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "independent flags of the program")]
 pub struct Faults {
-    /// Milliseconds before each answer.
+    /// Milliseconds before each response.
     #[arg(long, default_value_t = 0)]
     pub latency_ms: u64,
-    /// Up to so many milliseconds more, at random.
+    /// Additional random milliseconds before each response, up to this many.
     #[arg(long, default_value_t = 0)]
     pub latency_jitter_ms: u64,
-    /// Share of requests answered 429/20429.
+    /// Share of requests that get 429/20429.
     #[arg(long, default_value_t = 0.0)]
     pub rate_429: f64,
-    /// `Retry-After` in seconds on every 429; no header when absent.
+    /// `Retry-After` in seconds of every 429; no header when absent.
     #[arg(long)]
     pub retry_after: Option<u64>,
-    /// After every N requests, M in a row are 429 (as a flag: `N:M`).
+    /// After every N requests, M in a row get 429 (as a flag: `N:M`).
     #[arg(long)]
     pub burst_429: Option<Burst>,
-    /// More requests than this at a time are 429.
+    /// Requests above this concurrency get 429.
     #[arg(long)]
     pub concurrency_limit: Option<u32>,
-    /// Share of requests answered 500/20500.
+    /// Share of requests that get 500/20500.
     #[arg(long, default_value_t = 0.0)]
     pub rate_500: f64,
-    /// Share of requests answered 503/20503.
+    /// Share of requests that get 503/20503.
     #[arg(long, default_value_t = 0.0)]
     pub rate_503: f64,
-    /// Share of requests answered 502 with CloudFront's HTML page.
+    /// Share of requests that get 502 with CloudFront's HTML page.
     #[arg(long, default_value_t = 0.0)]
     pub rate_502_html: f64,
-    /// Share of requests answered 401/20003 although the credentials are right.
+    /// Share of requests that get 401/20003 although the credentials are valid.
     #[arg(long, default_value_t = 0.0)]
     pub rate_401: f64,
-    /// Share of answers whose connection is cut in the middle of the body.
+    /// Share of responses whose connection is closed in the middle of the body.
     #[arg(long, default_value_t = 0.0)]
     pub rate_cut: f64,
-    /// Share of answers whose second half comes `slow_ms` later.
+    /// Share of responses whose second half is sent `slow_ms` later.
     #[arg(long, default_value_t = 0.0)]
     pub rate_slow: f64,
     /// The pause of a slow body in milliseconds.
     #[arg(long, default_value_t = 0)]
     pub slow_ms: u64,
-    /// Compress answers when `Accept-Encoding` allows it.
+    /// Compress responses when `Accept-Encoding` allows it.
     #[arg(long)]
     pub gzip: bool,
-    /// A `PageSize` above this is answered 500/20500.
+    /// A `PageSize` above this gets 500/20500.
     #[arg(long)]
     pub max_page_size: Option<u32>,
-    /// The next link points at the page that bears it, for ever.
+    /// The next link points to its own page.
     #[arg(long)]
     pub repeat_page: bool,
     /// The next link is absolute, on this origin (for instance `https://elsewhere.example`).
     #[arg(long)]
     pub foreign_next_link: Option<String>,
-    /// Times of day in date filters are cut to the UTC day.
+    /// Date filters ignore the time of day and use the UTC day.
     #[arg(long)]
     pub time_ignored: bool,
-    /// Messages without `date_sent` pass date filters by their `date_created`.
+    /// Date filters match messages without `date_sent` by their `date_created`.
     #[arg(long)]
     pub undated_in_filters: bool,
-    /// A count that is a multiple of the page size ends with one empty page.
+    /// A list whose count is a multiple of the page size ends with an empty page.
     #[arg(long)]
     pub empty_last_page: bool,
-    /// A page token whose message was deleted is refused with 400/21481.
+    /// A page token of a deleted message gets 400/21481.
     #[arg(long)]
     pub strict_anchor: bool,
-    /// Share of listed messages with odd fields: numbers for text, nulls, missing keys, garbage dates, a NUL in the body.
+    /// Share of listed messages with malformed fields: numbers for text, nulls, missing keys, invalid dates, a NUL in the body.
     #[arg(long, default_value_t = 0.0)]
     pub bad_fields: f64,
-    /// Share of requests answered 200 with an HTML body.
+    /// Share of requests that get 200 with an HTML body.
     #[arg(long, default_value_t = 0.0)]
     pub html_200: f64,
 }

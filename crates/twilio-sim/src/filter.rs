@@ -1,18 +1,18 @@
-//! The query of a list: Twilio's filters, its many spellings of a date, and what is echoed in the paging links.
+//! The query of a list: Twilio's filters, its many date formats, and the filters that paging links repeat.
 
 use chrono::{DateTime, Months, NaiveDate, NaiveDateTime, NaiveTime};
 use url::form_urlencoded;
 
 use crate::dates::{DAY, day_start};
 
-/// Inclusive seconds that a date argument stands for: a second, a day, a month or a year.
+/// The seconds of a date argument, inclusive: a second, a day, a month or a year.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Period {
     pub(crate) first: i64,
     pub(crate) last: i64,
 }
 
-/// Why a query is refused.
+/// An error in a query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum BadQuery {
     Date(String),
@@ -27,17 +27,17 @@ pub(crate) enum BadQuery {
 pub(crate) struct ListQuery {
     pub(crate) to: Option<String>,
     pub(crate) from: Option<String>,
-    /// Inclusive seconds; `None` when no date filter was given.
+    /// Inclusive seconds; `None` without a date filter.
     pub(crate) sent: Option<Period>,
     pub(crate) page_size: u32,
     pub(crate) page: u64,
     pub(crate) token: Option<String>,
-    /// Every filter, encoded again, each followed by `&`.
+    /// Every filter, encoded, each followed by `&`.
     pub(crate) echo: String,
 }
 
 impl ListQuery {
-    /// Reads a raw query string. `oldest` is the first second that retention still covers.
+    /// Parses a raw query string. `oldest` is the first second within the retention.
     pub(crate) fn parse(raw: &str, time_ignored: bool, oldest: i64) -> Result<Self, BadQuery> {
         let mut query = Self {
             page_size: 50,
@@ -56,7 +56,7 @@ impl ListQuery {
                         "DateSent" => equal = date(&value)?,
                         "DateSent<" => before = date(&value)?,
                         "DateSent>" => after = date(&value)?,
-                        // Twilio ignores filters that it does not know.
+                        // Twilio ignores unknown filters.
                         _ => {}
                     }
                     query.echo(&name, &value);
@@ -117,7 +117,7 @@ fn combine(
         last: i64::MAX,
     };
     if let Some(equal) = equal {
-        // Twilio's own examples and SDKs ask for a day as its midnight, so equality never means a second.
+        // Twilio's examples and SDKs send a day as its midnight, so equality never means one second.
         whole = widen(equal, true);
     }
     if let Some(after) = after {
@@ -149,7 +149,7 @@ fn date(value: &str) -> Result<Option<Period>, BadQuery> {
         .ok_or_else(|| BadQuery::Date(value.to_owned()))
 }
 
-/// Reads a bare year, month or day; ISO 8601 with `T` or a space, with or without fraction and zone; RFC 2822; and
+/// Parses a year, month or day; ISO 8601 with `T` or a space, with or without fraction and zone; RFC 2822; and
 /// `06/11/2019 22:05:25 MST`.
 fn period(value: &str) -> Option<Period> {
     let digits = value.bytes().take_while(u8::is_ascii_digit).count();
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn each_spelling_of_a_date_is_understood() {
+    fn every_date_format_is_accepted() {
         let moment = seconds("2019-06-12T05:05:25Z");
         for spelling in [
             "2019-06-12T05:05:25Z",
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn filters_are_echoed_encoded_and_paging_is_not() {
+    fn paging_links_repeat_encoded_filters_but_not_paging_parameters() {
         let raw = "DateSent%3E=2026-01-01&PageSize=7&To=%2B15551234&Colour=blue";
         let query = ListQuery::parse(raw, false, 0).unwrap();
         assert_eq!(query.echo, "DateSent%3E=2026-01-01&To=%2B15551234&Colour=blue&");

@@ -1,9 +1,9 @@
 //! A faithful, deterministic simulator of Twilio's REST API (messages, calls, numbers, usage, Verify, Lookup), as a library for
 //! tests and as the program `trunkline-sim`.
 //!
-//! Any crate's tests may depend on it; it depends on no other crate of the workspace. Its invariant: message `i` of `N` is a pure
-//! function of the seed, the base time and the clock, so that a million messages cost no memory; only what was inserted or
-//! changed afterwards is stored.
+//! The tests of any crate may depend on it; it depends on no other crate of the workspace. Invariant: message `i` of `N` is a pure
+//! function of the seed, the base time and the clock. So a million messages need no memory; only inserted and changed messages are
+//! stored.
 
 mod assets;
 mod bodies;
@@ -12,25 +12,25 @@ mod calls;
 mod change;
 mod clock;
 mod config;
-mod course;
 mod credentials;
 mod dates;
 mod faults;
 mod filter;
 mod http;
+mod iterate;
+mod lifecycle;
 mod message;
-mod mixing;
+mod message_store;
 mod mutate;
 mod phone;
 mod plan;
+mod random;
 mod requests;
 mod row;
 mod shared;
 mod sid;
 mod simulator;
 mod verification;
-mod walk;
-mod world;
 mod writer;
 
 pub use assets::Assets;

@@ -1,5 +1,5 @@
-//! `trunkline-sim`: the simulator as a program. It prints its address, its credentials and its control addresses, and serves
-//! until it is interrupted.
+//! `trunkline-sim`: the simulator as a program. It prints its address, its credentials and its control routes, and runs until it is
+//! interrupted.
 
 use std::io::Write;
 
@@ -12,22 +12,22 @@ use twilio_sim::{Faults, Permission, SimConfig, Simulator};
 #[derive(Debug, Parser)]
 #[command(name = "trunkline-sim", version, about)]
 struct Options {
-    /// Port on 127.0.0.1; 0 takes any free one.
+    /// Port on 127.0.0.1; 0 selects a free one.
     #[arg(long, default_value_t = 4010)]
     port: u16,
     /// Messages in the account's history.
     #[arg(long, default_value_t = 10_000)]
     messages: u64,
-    /// Decides every random choice, the credentials included.
+    /// The seed of every random choice, including the credentials.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// How many days back the history reaches.
+    /// Number of days of history.
     #[arg(long, default_value_t = 400)]
     days: u32,
-    /// How many days back the API answers.
+    /// Number of days that the API serves.
     #[arg(long, default_value_t = 400)]
     retention_days: u32,
-    /// Per mille of messages without a date of sending.
+    /// Messages without `date_sent`, per thousand.
     #[arg(long, default_value_t = 5)]
     undated_per_mille: u32,
     /// Freezes the clock at this time (RFC 3339); only `POST /_sim/advance` moves it.
@@ -36,7 +36,7 @@ struct Options {
     /// Server threads.
     #[arg(long, default_value_t = 1)]
     workers: usize,
-    /// What the Restricted key may do.
+    /// The permissions of the Restricted key.
     #[arg(
         long,
         value_enum,
@@ -62,14 +62,14 @@ fn main() -> anyhow::Result<()> {
         retention_days: options.retention_days,
         restricted: options.restricted,
     })?;
-    announce(&simulator).context("writing to standard output")?;
+    announce(&simulator).context("cannot write to standard output")?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .context("starting a runtime")?;
+        .context("cannot start the async runtime")?;
     runtime
         .block_on(tokio::signal::ctrl_c())
-        .context("waiting for an interrupt")
+        .context("cannot wait for Ctrl-C")
 }
 
 fn announce(simulator: &Simulator) -> std::io::Result<()> {
@@ -126,7 +126,7 @@ fn announce(simulator: &Simulator) -> std::io::Result<()> {
     )?;
     writeln!(
         out,
-        "Control {url}/_sim lists the addresses: truth, messages, mutate, advance, faults, requests, revoke, restore,\n        credentials, assets, verifications, unreachable\n"
+        "Control {url}/_sim lists the routes: truth, messages, mutate, advance, faults, requests, revoke, restore,\n        credentials, assets, verifications, unreachable\n"
     )?;
     out.flush()
 }

@@ -1,12 +1,12 @@
-//! The message as it stands on the wire: twenty fields, in the order in which Twilio writes them.
+//! A message in the API: twenty fields, in Twilio's order.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// Where a message stands; the thirteen values of Twilio's description.
+/// The status of a message: the thirteen values that Twilio documents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the names are Twilio's own and say what they are")]
+#[expect(missing_docs, reason = "Twilio documents these names")]
 pub enum Status {
     Queued,
     Sending,
@@ -24,7 +24,7 @@ pub enum Status {
 }
 
 impl Status {
-    /// The word on the wire.
+    /// Returns the value in the API.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Queued => "queued",
@@ -43,7 +43,7 @@ impl Status {
         }
     }
 
-    /// Whether a message of this status has left, and so bears a `date_sent`. `failed` may do either.
+    /// Returns whether a message with this status was sent, and so has a `date_sent`. `failed` may be either.
     pub(crate) fn is_past_sending(self) -> bool {
         match self {
             Self::Sent
@@ -63,7 +63,7 @@ impl Status {
     }
 }
 
-/// Who sent a message.
+/// The direction of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Direction {
@@ -79,7 +79,7 @@ pub enum Direction {
 }
 
 impl Direction {
-    /// The word on the wire.
+    /// Returns the value in the API.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Inbound => "inbound",
@@ -90,22 +90,22 @@ impl Direction {
     }
 }
 
-/// A message; serialises exactly to the JSON that the API answers.
+/// A message. It serializes to exactly the JSON of the API.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(
     missing_docs,
-    reason = "the fields are Twilio's own, described in its Messages resource"
+    reason = "Twilio documents these fields in its Messages resource"
 )]
 pub struct Message {
     pub body: Option<String>,
-    /// A count, as text; `"0"` until a Messaging Service has picked a sender.
+    /// A count as text; `"0"` until a Messaging Service selects a sender.
     pub num_segments: Option<String>,
     pub direction: Direction,
-    /// Null until a Messaging Service has picked a sender.
+    /// Null until a Messaging Service selects a sender.
     pub from: Option<String>,
     /// RFC 2822, in whole seconds, like the other dates.
     pub date_updated: Option<String>,
-    /// A negative decimal, as text; null until billed.
+    /// A negative decimal as text; null until billed.
     pub price: Option<String>,
     pub error_message: Option<String>,
     pub uri: String,
@@ -121,17 +121,17 @@ pub struct Message {
     pub price_unit: Option<String>,
     pub api_version: String,
     pub subresource_uris: SubresourceUris,
-    /// A field that Twilio's description does not know; on some messages only.
+    /// A field that Twilio does not document; only some messages have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tags: Option<Map<String, Value>>,
 }
 
-/// Relative paths of what hangs on a message.
+/// Relative paths of a message's subresources.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SubresourceUris {
     /// The list of its media.
     pub media: String,
-    /// Its feedback; absent in the answer to a create.
+    /// Its feedback; absent in the response to a create.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub feedback: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! Changes by the thousand, chosen by a seed and plausible for what each message is.
+//! Mutations of many messages, selected by a seed and plausible for each message.
 
 use serde_json::{Map, Value};
 
@@ -6,14 +6,14 @@ use crate::change::{Mutation, MutationKind, MutationReport, Patch};
 use crate::dates::DAY;
 use crate::filter::Period;
 use crate::message::Status;
-use crate::mixing::{Dice, chance, draw};
+use crate::message_store::MessageStore;
 use crate::plan::{Address, Body};
+use crate::random::{Rng, chance, draw};
 use crate::row::{Price, Row};
-use crate::world::World;
 
 const SALT: u64 = 0x307A;
 
-/// A change that fits a message.
+/// A change that applies to a message.
 enum Change {
     Status(Status, Option<i64>),
     Price(String),
@@ -22,7 +22,7 @@ enum Change {
     Extra(u64),
 }
 
-impl World {
+impl MessageStore {
     /// Applies a mutation at `now`.
     pub(crate) fn mutate(&mut self, mutation: &Mutation, now: i64) -> MutationReport {
         let first = mutation
@@ -47,10 +47,10 @@ impl World {
         let mut report = MutationReport::default();
         for key in chosen {
             report.chosen += 1;
-            let mut dice = Dice::new(mutation.seed, key.1, SALT + 1);
+            let mut rng = Rng::new(mutation.seed, key.1, SALT + 1);
             let change = self
                 .row_at(key, now)
-                .and_then(|row| fitting(&row, kinds, &mut dice));
+                .and_then(|row| applicable_change(&row, kinds, &mut rng));
             self.apply(key.1, change, now, &mut report);
         }
         report
@@ -99,9 +99,9 @@ impl World {
     }
 }
 
-fn fitting(row: &Row<'_>, kinds: &[MutationKind], dice: &mut Dice) -> Option<Change> {
+fn applicable_change(row: &Row<'_>, kinds: &[MutationKind], rng: &mut Rng) -> Option<Change> {
     let count = kinds.len();
-    let start = usize::try_from(dice.below(u64::try_from(count).unwrap_or(1))).unwrap_or(0);
+    let start = usize::try_from(rng.below(u64::try_from(count).unwrap_or(1))).unwrap_or(0);
     kinds
         .iter()
         .cycle()
@@ -109,28 +109,28 @@ fn fitting(row: &Row<'_>, kinds: &[MutationKind], dice: &mut Dice) -> Option<Cha
         .take(count)
         .find_map(|kind| match kind {
             MutationKind::Status => {
-                later_status(row, dice).map(|(status, error)| Change::Status(status, error))
+                later_status(row, rng).map(|(status, error)| Change::Status(status, error))
             }
-            MutationKind::Price => later_price(row, dice).map(Change::Price),
+            MutationKind::Price => later_price(row, rng).map(Change::Price),
             MutationKind::Redact => (!matches!(row.body, Body::Text(""))).then_some(Change::Redact),
             MutationKind::Delete => Some(Change::Delete),
-            MutationKind::Extra => Some(Change::Extra(dice.below(u64::from(u32::MAX)))),
+            MutationKind::Extra => Some(Change::Extra(rng.below(u64::from(u32::MAX)))),
         })
 }
 
-fn later_status(row: &Row<'_>, dice: &mut Dice) -> Option<(Status, Option<i64>)> {
+fn later_status(row: &Row<'_>, rng: &mut Rng) -> Option<(Status, Option<i64>)> {
     let whatsapp = match row.to {
         Address::WhatsApp(_) => true,
         Address::Phone(_) => false,
         Address::Text(text) => text.starts_with("whatsapp:"),
     };
     match row.status {
-        Status::Sent if dice.per_mille(150) => Some((Status::Undelivered, Some(30003))),
-        Status::Queued | Status::Accepted | Status::Sending if dice.per_mille(200) => {
+        Status::Sent if rng.per_mille(150) => Some((Status::Undelivered, Some(30003))),
+        Status::Queued | Status::Accepted | Status::Sending if rng.per_mille(200) => {
             Some((Status::Failed, Some(30001)))
         }
         Status::Queued | Status::Accepted | Status::Sending => Some((Status::Sent, None)),
-        // A receipt that came late turns an undelivered message into a delivered one.
+        // A late receipt changes an undelivered message to delivered.
         Status::Sent | Status::Undelivered | Status::PartiallyDelivered => Some((Status::Delivered, None)),
         Status::Delivered if whatsapp => Some((Status::Read, None)),
         Status::Receiving => Some((Status::Received, None)),
@@ -139,9 +139,9 @@ fn later_status(row: &Row<'_>, dice: &mut Dice) -> Option<(Status, Option<i64>)>
     }
 }
 
-fn later_price(row: &Row<'_>, dice: &mut Dice) -> Option<String> {
+fn later_price(row: &Row<'_>, rng: &mut Rng) -> Option<String> {
     row.sent?;
-    let units = 100 * (1 + dice.below(120)) + dice.below(2) * 50;
+    let units = 100 * (1 + rng.below(120)) + rng.below(2) * 50;
     let same = match row.price {
         Some(Price::Units(old)) => u64::from(old) == units,
         Some(Price::Text(_)) | None => false,

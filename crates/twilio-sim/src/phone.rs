@@ -1,4 +1,4 @@
-//! Telephone numbers: reading them in E.164 or national form, writing them as people do, and what a lookup tells of them.
+//! Phone numbers: parsing of E.164 and national formats, formatting, and lookups.
 
 /// A country's numbering: ISO code, dialing prefix, and the lengths of its national numbers.
 struct Country {
@@ -39,7 +39,7 @@ const fn country(iso: &'static str, dial: &'static str, shortest: usize, longest
     }
 }
 
-/// A number that could be assigned.
+/// A valid phone number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Phone {
     /// ISO 3166-1 alpha-2.
@@ -49,16 +49,16 @@ pub(crate) struct Phone {
     pub(crate) national: String,
 }
 
-/// Why a number could not be assigned, in the words of Twilio's Lookup.
+/// Why a number is invalid, with the values of Twilio's Lookup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Invalid {
     pub(crate) dial: Option<&'static str>,
-    /// What could be read of it: a plus sign and digits, or the text itself.
+    /// The parsed part: a plus sign and digits, or the text itself.
     pub(crate) number: String,
     pub(crate) reason: &'static str,
 }
 
-/// The kind of line and its operator.
+/// The type of line and its carrier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Line {
     pub(crate) kind: &'static str,
@@ -67,7 +67,7 @@ pub(crate) struct Line {
     pub(crate) network: Option<(&'static str, &'static str)>,
 }
 
-/// Whether `text` is a plus sign and 7 to 15 digits, the first not 0.
+/// Returns whether `text` is a plus sign and 7 to 15 digits, the first not 0.
 pub(crate) fn is_e164(text: &str) -> bool {
     text.strip_prefix('+').is_some_and(|digits| {
         (7..=15).contains(&digits.len())
@@ -77,8 +77,8 @@ pub(crate) fn is_e164(text: &str) -> bool {
 }
 
 impl Phone {
-    /// Reads a number; one without a plus sign is of the country `home`, an ISO code, or of the United States.
-    pub(crate) fn read(text: &str, home: Option<&str>) -> Result<Self, Invalid> {
+    /// Parses a number. Without a plus sign, its country is `home` (an ISO code), or the United States.
+    pub(crate) fn parse(text: &str, home: Option<&str>) -> Result<Self, Invalid> {
         let bare: String = text
             .chars()
             .filter(|letter| !matches!(letter, ' ' | '-' | '(' | ')' | '.'))
@@ -132,7 +132,7 @@ impl Phone {
         format!("+{}{}", self.dial, self.national)
     }
 
-    /// `(415) 555-0100`, or `0` and the digits elsewhere.
+    /// Returns `(415) 555-0100`, or `0` and the digits in other countries.
     pub(crate) fn national_format(&self) -> String {
         let (area, rest) = self
             .national
@@ -145,8 +145,8 @@ impl Phone {
         format!("0{area} {rest}")
     }
 
-    /// What the simulator says of the line: mobile, but for toll-free area codes, North American numbers that end in 99
-    /// (landline) or 88 (VoIP), and numbers elsewhere that do not begin as mobile ones do.
+    /// Returns the simulated line: mobile, except for toll-free area codes, North American numbers that end in 99 (landline) or 88
+    /// (VoIP), and numbers of other countries without a mobile prefix.
     pub(crate) fn line(&self) -> Line {
         let line = |kind, carrier, network| Line {
             kind,
@@ -181,16 +181,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_read_in_international_and_national_form() {
+    fn numbers_are_parsed_in_international_and_national_format() {
         for (text, home, expected) in [
             ("+14155550100", None, "+14155550100"),
             ("(415) 555-0100", None, "+14155550100"),
             ("1 415 555 0100", Some("US"), "+14155550100"),
             ("07700 900123", Some("GB"), "+447700900123"),
         ] {
-            assert_eq!(Phone::read(text, home).unwrap().e164(), expected, "{text}");
+            assert_eq!(Phone::parse(text, home).unwrap().e164(), expected, "{text}");
         }
-        let phone = Phone::read("+14165550100", None).unwrap();
+        let phone = Phone::parse("+14165550100", None).unwrap();
         assert_eq!(
             (phone.iso, phone.national_format().as_str()),
             ("CA", "(416) 555-0100")
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_cannot_be_is_told_why() {
+    fn an_invalid_number_has_a_reason() {
         for (text, reason) in [
             ("+1415", "TOO_SHORT"),
             ("+141555501000", "TOO_LONG"),
@@ -206,7 +206,7 @@ mod tests {
             ("+9999999999", "INVALID_COUNTRY_CODE"),
             ("somebody", "NOT_A_NUMBER"),
         ] {
-            assert_eq!(Phone::read(text, None).unwrap_err().reason, reason, "{text}");
+            assert_eq!(Phone::parse(text, None).unwrap_err().reason, reason, "{text}");
         }
     }
 }

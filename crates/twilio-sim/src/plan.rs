@@ -1,15 +1,15 @@
-//! What a message is born with: its people, its words and its course, as a pure function of seed and rank.
+//! The initial state of a message: addresses, text and lifecycle, as a pure function of seed and rank.
 
 use crate::bodies::{Bodies, Text};
-use crate::course::{Course, Traits};
 use crate::dates::DAY;
+use crate::lifecycle::{Lifecycle, Traits};
 use crate::message::Direction;
-use crate::mixing::{Dice, draw};
+use crate::random::{Rng, draw};
 
 const NAMES: [&str; 3] = ["ParcelCo", "ACME", "Trunkline"];
 const CAMPAIGNS: [&str; 4] = ["spring", "reminder", "winback", "o'clock \"news\""];
 
-/// One end of a message.
+/// The sender or recipient of a message.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Address<'a> {
     Phone(u64),
@@ -17,7 +17,7 @@ pub(crate) enum Address<'a> {
     Text(&'a str),
 }
 
-/// The words of a message.
+/// The text of a message.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Body<'a> {
     Pooled(&'a Text, u64),
@@ -31,7 +31,7 @@ pub(crate) struct Tag {
     pub(crate) variant: u64,
 }
 
-/// A message as it was born.
+/// The initial state of a message.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan<'a> {
     pub(crate) created: i64,
@@ -43,10 +43,10 @@ pub(crate) struct Plan<'a> {
     pub(crate) media: u32,
     pub(crate) segments: u32,
     pub(crate) tag: Option<Tag>,
-    pub(crate) course: Course,
+    pub(crate) lifecycle: Lifecycle,
 }
 
-/// What plans are drawn from.
+/// Generates the initial states of messages.
 #[derive(Debug)]
 pub(crate) struct Planner {
     pub(crate) seed: u64,
@@ -73,11 +73,11 @@ impl Planner {
         }
     }
 
-    /// The message of `rank`, which stands at second `at`.
+    /// Returns the message of `rank`, whose second is `at`.
     pub(crate) fn plan(&self, rank: u64, at: i64) -> Plan<'_> {
-        let mut dice = Dice::new(self.seed, rank, 0x97A);
-        let undated = dice.per_mille(self.undated_per_mille);
-        let direction = match dice.below(100) {
+        let mut rng = Rng::new(self.seed, rank, 0x97A);
+        let undated = rng.per_mille(self.undated_per_mille);
+        let direction = match rng.below(100) {
             _ if undated => Direction::OutboundApi,
             0..30 => Direction::Inbound,
             30..43 => Direction::OutboundReply,
@@ -85,36 +85,36 @@ impl Planner {
             _ => Direction::OutboundApi,
         };
         let inbound = direction == Direction::Inbound;
-        let whatsapp = dice.per_mille(100);
-        let named = !inbound && !whatsapp && dice.per_mille(20);
-        let service = direction == Direction::OutboundApi && (undated || dice.per_mille(280));
-        let media = if !named && dice.per_mille(60) {
-            1 + u32::try_from(dice.below(3)).unwrap_or(0)
+        let whatsapp = rng.per_mille(100);
+        let named = !inbound && !whatsapp && rng.per_mille(20);
+        let service = direction == Direction::OutboundApi && (undated || rng.per_mille(280));
+        let media = if !named && rng.per_mille(60) {
+            1 + u32::try_from(rng.below(3)).unwrap_or(0)
         } else {
             0
         };
-        let own = dice.pick(&self.numbers).copied().unwrap_or(15_005_550_006);
-        let theirs = contact(draw(self.seed, dice.below(20_000), 0xC047));
+        let own = rng.pick(&self.numbers).copied().unwrap_or(15_005_550_006);
+        let theirs = contact(draw(self.seed, rng.below(20_000), 0xC047));
         let (own, theirs) = if whatsapp {
             (Address::WhatsApp(own), Address::WhatsApp(theirs))
         } else if named {
             (
-                Address::Text(dice.pick(&NAMES).copied().unwrap_or("ACME")),
+                Address::Text(rng.pick(&NAMES).copied().unwrap_or("ACME")),
                 Address::Phone(theirs),
             )
         } else {
             (Address::Phone(own), Address::Phone(theirs))
         };
-        let text = self.bodies.text(dice.next());
-        let number = 100_000 + dice.below(9_899_999);
-        let redacted = dice.per_mille(4);
+        let text = self.bodies.text(rng.next());
+        let number = 100_000 + rng.below(9_899_999);
+        let redacted = rng.per_mille(4);
         let segments = if media > 0 { 1 } else { text.segments() };
-        let tag = dice.per_mille(30).then(|| Tag {
-            campaign: dice.pick(&CAMPAIGNS).copied().unwrap_or("spring"),
-            variant: dice.below(4),
+        let tag = rng.per_mille(30).then(|| Tag {
+            campaign: rng.pick(&CAMPAIGNS).copied().unwrap_or("spring"),
+            variant: rng.below(4),
         });
         let service = if service {
-            dice.pick(&self.services).map(String::as_str)
+            rng.pick(&self.services).map(String::as_str)
         } else {
             None
         };
@@ -125,7 +125,7 @@ impl Planner {
             segments,
             media,
         };
-        let (created, course) = self.course(&mut dice, traits, at, undated);
+        let (created, lifecycle) = self.lifecycle(&mut rng, traits, at, undated);
         Plan {
             created,
             direction,
@@ -140,36 +140,36 @@ impl Planner {
             media,
             segments,
             tag,
-            course,
+            lifecycle,
         }
     }
 
-    fn course(&self, dice: &mut Dice, traits: Traits, at: i64, undated: bool) -> (i64, Course) {
+    fn lifecycle(&self, rng: &mut Rng, traits: Traits, at: i64, undated: bool) -> (i64, Lifecycle) {
         if undated {
-            let send_at = at + dice.seconds(900, 7 * 86_400);
-            if send_at > self.base && at > self.base - 7 * DAY && dice.per_mille(700) {
-                return (at, Course::travel(dice, traits, at, send_at, None));
+            let send_at = at + rng.seconds(900, 7 * 86_400);
+            if send_at > self.base && at > self.base - 7 * DAY && rng.per_mille(700) {
+                return (at, Lifecycle::new(rng, traits, at, send_at, None));
             }
-            return (at, Course::dead_end(dice, at));
+            return (at, Lifecycle::never_sent(rng, at));
         }
-        // Those that left before the simulator started were never seen waiting, so they may have waited.
-        let waited = match dice.below(1000) {
+        // Messages sent before the simulator started may have been queued, since nobody saw them.
+        let waited = match rng.below(1000) {
             _ if at > self.base - 600 || traits.direction == Direction::Inbound => 0,
-            0..4 => dice.seconds(3600, 6 * 86_400),
-            4..40 => dice.seconds(2, 600),
+            0..4 => rng.seconds(3600, 6 * 86_400),
+            4..40 => rng.seconds(2, 600),
             40..500 => 1,
             _ => 0,
         };
         (
             at - waited,
-            Course::travel(dice, traits, at - waited, at, Some(at)),
+            Lifecycle::new(rng, traits, at - waited, at, Some(at)),
         )
     }
 }
 
-/// A telephone number out of random bits: North American, German or British.
+/// Returns a phone number for random bits: North American, German or British.
 fn contact(bits: u64) -> u64 {
-    let digits = crate::mixing::below(bits, 10_000_000);
+    let digits = crate::random::below(bits, 10_000_000);
     match bits & 15 {
         0..10 => 10_000_000_000 + (201 + (bits >> 8 & 0x1FF)) * 10_000_000 + digits,
         10..13 => 4_915_100_000_000 + digits * 9,

@@ -1,4 +1,4 @@
-//! The log of requests to the Twilio API, for assertions. It never holds credentials: those travel in a header.
+//! The log of requests to the Twilio API, for assertions. It never contains credentials, because these are in a header.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -6,27 +6,27 @@ use serde::{Deserialize, Serialize};
 
 const KEPT: usize = 10_000;
 
-/// One answered request.
+/// A request and its status.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestEntry {
     /// `GET`, `POST`, `DELETE`.
     pub method: String,
     /// Path and query as received.
     pub path: String,
-    /// The status of the answer; that of the head if the connection was cut in the body.
+    /// The status of the response, also if the connection was closed in the body.
     pub status: u16,
-    /// The fault that made the answer what it is, by the name of its setting.
+    /// The name of the fault that affected the response.
     pub fault: Option<String>,
 }
 
-/// What was asked since the start or the last reset.
+/// The requests since the start or the last reset.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestLog {
-    /// All requests.
+    /// The number of requests.
     pub total: u64,
     /// Requests by status.
     pub by_status: BTreeMap<u16, u64>,
-    /// The most requests in progress at a time.
+    /// The highest number of requests in flight.
     pub max_concurrency: u32,
     /// The last 10,000 requests, oldest first.
     pub entries: VecDeque<RequestEntry>,

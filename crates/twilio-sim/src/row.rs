@@ -1,20 +1,20 @@
-//! A message at one moment, borrowed from the pool and the stored changes; nothing in it is allocated.
+//! A message at one time, borrowed from the pool and the stored changes without allocation.
 
 use serde_json::{Map, Value};
 
-use crate::course::error_message;
 use crate::dates::rfc2822;
+use crate::lifecycle::error_message;
 use crate::message::{Direction, Message, Status, SubresourceUris};
 use crate::plan::{Address, Body, Plan, Tag};
 use crate::sid::SidCodec;
 
-/// What was changed on a message after its birth, other than by the clock.
+/// Changes to a message after its creation, except those by the clock.
 #[derive(Debug, Clone, Default)]
-#[expect(clippy::option_option, reason = "tells what stays from what becomes null")]
+#[expect(clippy::option_option, reason = "distinguishes unchanged fields from null")]
 pub(crate) struct Overlay {
     pub(crate) status: Option<Status>,
-    /// The message was stopped before it had left, and never will.
-    pub(crate) held: bool,
+    /// The message was stopped and will never be sent.
+    pub(crate) stopped: bool,
     pub(crate) sent: Option<i64>,
     pub(crate) body: Option<Box<str>>,
     pub(crate) from: Option<Box<str>>,
@@ -26,7 +26,7 @@ pub(crate) struct Overlay {
     pub(crate) updated: Option<i64>,
 }
 
-/// A price, made or given.
+/// A price, generated or set by a test.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Price<'a> {
     /// Hundred-thousandths, without the sign.
@@ -41,7 +41,7 @@ pub(crate) enum Tags<'a> {
     Given(&'a Map<String, Value>),
 }
 
-/// A message at one moment.
+/// A message at one time.
 #[derive(Debug, Clone)]
 pub(crate) struct Row<'a> {
     pub(crate) account: &'a str,
@@ -66,28 +66,28 @@ pub(crate) struct Row<'a> {
 
 impl<'a> Row<'a> {
     pub(crate) fn new(account: &'a str, codec: SidCodec, rank: u64, plan: &Plan<'a>, now: i64) -> Self {
-        let stand = plan.course.at(now);
+        let state = plan.lifecycle.at(now);
         Self {
             account,
             prefix: if plan.media > 0 { "MM" } else { "SM" },
             digits: codec.digits(rank),
             body: plan.body,
-            segments: if stand.picked { plan.segments } else { 0 },
+            segments: if state.picked { plan.segments } else { 0 },
             direction: plan.direction,
-            from: (stand.picked || plan.service.is_none()).then_some(plan.from),
+            from: (state.picked || plan.service.is_none()).then_some(plan.from),
             to: plan.to,
             created: plan.created,
-            updated: stand.updated,
-            sent: stand.sent,
-            price: stand.price.map(Price::Units),
-            error: stand.error,
-            // Twilio often leaves the words out.
-            error_message: stand
+            updated: state.updated,
+            sent: state.sent,
+            price: state.price.map(Price::Units),
+            error: state.error,
+            // Twilio often omits the message.
+            error_message: state
                 .error
                 .filter(|code| (code + plan.created) % 3 != 0)
                 .and_then(error_message),
             media: plan.media,
-            status: stand.status,
+            status: state.status,
             service: plan.service,
             tags: plan.tag.map(Tags::Made),
         }
@@ -101,7 +101,7 @@ impl<'a> Row<'a> {
                 self.error_message = None;
             }
         }
-        if overlay.held {
+        if overlay.stopped {
             self.sent = None;
         }
         self.sent = overlay.sent.or(self.sent);
@@ -136,7 +136,7 @@ impl<'a> Row<'a> {
         format!("{}{}", self.prefix, String::from_utf8_lossy(&self.digits))
     }
 
-    /// The message that this row writes.
+    /// Returns the row as a message.
     pub(crate) fn to_message(&self) -> Message {
         let sid = self.sid();
         let uri = format!("/2010-04-01/Accounts/{}/Messages/{sid}", self.account);
@@ -193,7 +193,7 @@ impl Address<'_> {
         }
     }
 
-    /// Whether this is written as `text`, without writing it.
+    /// Returns whether the written form equals `text`, without writing it.
     pub(crate) fn is(self, text: &str) -> bool {
         let same = |text: &str, number: u64| {
             text.strip_prefix('+')

@@ -1,4 +1,4 @@
-//! What the handle and all server threads share.
+//! State that the handle and all server threads share.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -10,11 +10,11 @@ use crate::clock::Clock;
 use crate::config::{Permission, SimConfig};
 use crate::credentials::Credentials;
 use crate::faults::Faults;
-use crate::mixing::mix;
+use crate::message_store::MessageStore;
 use crate::plan::Planner;
+use crate::random::mix;
 use crate::requests::{RequestEntry, RequestLog};
 use crate::verification::Verifications;
-use crate::world::World;
 
 /// Messages of the subaccount.
 const SUBACCOUNT_MESSAGES: u64 = 120;
@@ -28,11 +28,11 @@ pub(crate) struct Shared {
     pub(crate) credentials: Credentials,
     pub(crate) restricted: Vec<Permission>,
     pub(crate) retention_days: u32,
-    main: RwLock<World>,
-    subaccount: RwLock<World>,
+    main: RwLock<MessageStore>,
+    subaccount: RwLock<MessageStore>,
     faults: RwLock<Faults>,
     revoked: RwLock<HashSet<String>>,
-    /// Recipients that nothing reaches, with the code that says why.
+    /// Unreachable recipients, with the error code.
     unreachable: RwLock<HashMap<String, u32>>,
     /// Newest last.
     calls: Mutex<Vec<PlacedCall>>,
@@ -42,11 +42,11 @@ pub(crate) struct Shared {
     numbered: AtomicU64,
 }
 
-/// A request in progress; leaving is dropping.
+/// A request in flight, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct InFlight {
     shared: Arc<Shared>,
-    /// How many were in progress when this one came, itself included.
+    /// The number of requests in flight when this one arrived, including it.
     pub(crate) depth: u32,
 }
 
@@ -61,10 +61,10 @@ impl Shared {
         let clock = Clock::new(config.now);
         let base = clock.seconds();
         let credentials = Credentials::new(config.seed);
-        let world = |account: &str, seed: u64, messages: u64| {
+        let store = |account: &str, seed: u64, messages: u64| {
             let planner = Planner::new(seed, base, config.undated_per_mille);
             let calendar = Calendar::new(seed, messages, base, config.history_days);
-            RwLock::new(World::new(
+            RwLock::new(MessageStore::new(
                 account.to_owned(),
                 planner,
                 calendar,
@@ -72,8 +72,8 @@ impl Shared {
             ))
         };
         Self {
-            main: world(&credentials.account_sid, config.seed, config.messages),
-            subaccount: world(&credentials.subaccount_sid, mix(config.seed), SUBACCOUNT_MESSAGES),
+            main: store(&credentials.account_sid, config.seed, config.messages),
+            subaccount: store(&credentials.subaccount_sid, mix(config.seed), SUBACCOUNT_MESSAGES),
             seed: config.seed,
             url,
             clock,
@@ -102,7 +102,7 @@ impl Shared {
         }
     }
 
-    /// The number of the next request, from 0.
+    /// Returns the number of the next request, from 0.
     pub(crate) fn next_number(&self) -> u64 {
         self.numbered.fetch_add(1, Ordering::SeqCst)
     }
@@ -115,25 +115,25 @@ impl Shared {
         *self.faults.write().unwrap_or_else(PoisonError::into_inner) = faults;
     }
 
-    /// The main account's messages, settled to now.
-    pub(crate) fn read_main(&self) -> (RwLockReadGuard<'_, World>, i64) {
+    /// Returns the main account's messages, settled to the current time.
+    pub(crate) fn read_main(&self) -> (RwLockReadGuard<'_, MessageStore>, i64) {
         self.read(&self.main)
     }
 
-    pub(crate) fn write_main(&self) -> (RwLockWriteGuard<'_, World>, i64) {
+    pub(crate) fn write_main(&self) -> (RwLockWriteGuard<'_, MessageStore>, i64) {
         self.write(&self.main)
     }
 
-    /// The messages of an account that has some.
-    pub(crate) fn read_of(&self, account: &str) -> (RwLockReadGuard<'_, World>, i64) {
-        self.read(self.world(account))
+    /// Returns the messages of an account that has messages.
+    pub(crate) fn read_of(&self, account: &str) -> (RwLockReadGuard<'_, MessageStore>, i64) {
+        self.read(self.store(account))
     }
 
-    pub(crate) fn write_of(&self, account: &str) -> (RwLockWriteGuard<'_, World>, i64) {
-        self.write(self.world(account))
+    pub(crate) fn write_of(&self, account: &str) -> (RwLockWriteGuard<'_, MessageStore>, i64) {
+        self.write(self.store(account))
     }
 
-    fn world(&self, account: &str) -> &RwLock<World> {
+    fn store(&self, account: &str) -> &RwLock<MessageStore> {
         if account == self.credentials.subaccount_sid {
             &self.subaccount
         } else {
@@ -141,20 +141,20 @@ impl Shared {
         }
     }
 
-    fn read<'a>(&self, world: &'a RwLock<World>) -> (RwLockReadGuard<'a, World>, i64) {
+    fn read<'a>(&self, store: &'a RwLock<MessageStore>) -> (RwLockReadGuard<'a, MessageStore>, i64) {
         let now = self.clock.seconds();
-        let guard = world.read().unwrap_or_else(PoisonError::into_inner);
+        let guard = store.read().unwrap_or_else(PoisonError::into_inner);
         if !guard.is_unsettled(now) {
             return (guard, now);
         }
         drop(guard);
-        drop(self.write(world));
-        (world.read().unwrap_or_else(PoisonError::into_inner), now)
+        drop(self.write(store));
+        (store.read().unwrap_or_else(PoisonError::into_inner), now)
     }
 
-    fn write<'a>(&self, world: &'a RwLock<World>) -> (RwLockWriteGuard<'a, World>, i64) {
+    fn write<'a>(&self, store: &'a RwLock<MessageStore>) -> (RwLockWriteGuard<'a, MessageStore>, i64) {
         let now = self.clock.seconds();
-        let mut guard = world.write().unwrap_or_else(PoisonError::into_inner);
+        let mut guard = store.write().unwrap_or_else(PoisonError::into_inner);
         guard.settle(now);
         (guard, now)
     }
@@ -167,7 +167,7 @@ impl Shared {
         self.verifications.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The code with which everything that is for `recipient` is refused.
+    /// Returns the error code for everything sent to `recipient`, if it is unreachable.
     pub(crate) fn unreachable(&self, recipient: &str) -> Option<u32> {
         self.unreachable
             .read()
@@ -176,7 +176,7 @@ impl Shared {
             .copied()
     }
 
-    /// From now on what is for `recipient` is refused with this code, or with none again.
+    /// Sets or removes the error code for everything sent to `recipient`.
     pub(crate) fn set_unreachable(&self, recipient: &str, code: Option<u32>) {
         let mut all = self.unreachable.write().unwrap_or_else(PoisonError::into_inner);
         match code {

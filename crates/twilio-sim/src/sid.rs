@@ -1,8 +1,8 @@
-//! SIDs that look random and yet name a message's rank, so that a page token is resolved without an index.
+//! SIDs that look random but encode a message's rank, so that page tokens need no index.
 
-use crate::mixing::{Permutation, draw};
+use crate::random::{Permutation, draw};
 
-/// Turns ranks into the 32 hex digits of a SID and back.
+/// Converts ranks to the 32 hex digits of a SID and back.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SidCodec {
     seed: u64,
@@ -17,7 +17,7 @@ impl SidCodec {
         }
     }
 
-    /// The 32 hex digits for `rank`: its permuted value, then a check value that lets forged SIDs be told.
+    /// Returns the 32 hex digits for `rank`: its permuted value, then a check value that detects forged SIDs.
     pub(crate) fn digits(self, rank: u64) -> [u8; 32] {
         let high = self.permutation.apply(rank);
         let low = draw(self.seed, high, 0xC4EC);
@@ -32,7 +32,7 @@ impl SidCodec {
         digits
     }
 
-    /// The rank that these 32 hex digits stand for, when they are ours.
+    /// Returns the rank of these 32 hex digits, if the check value is right.
     pub(crate) fn rank(self, digits: &str) -> Option<u64> {
         if digits.len() != 32 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return None;
@@ -52,7 +52,7 @@ fn nibble(value: u8) -> u8 {
     }
 }
 
-/// A SID or secret of `prefix` and 32 hex digits for things other than messages.
+/// Returns a SID or secret of `prefix` and 32 hex digits, for anything except messages.
 pub(crate) fn fixed(prefix: &str, seed: u64, subject: u64) -> String {
     let high = draw(seed, subject, 0xF1);
     let low = draw(seed, subject, 0xF2);
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sid_names_its_rank_and_a_forged_one_names_none() {
+    fn a_sid_decodes_to_its_rank_and_a_forged_sid_to_none() {
         let codec = SidCodec::new(42);
         for rank in [0, 1, 999_999, u64::MAX] {
             let digits = String::from_utf8(codec.digits(rank).to_vec()).unwrap();

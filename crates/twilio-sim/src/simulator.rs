@@ -1,4 +1,4 @@
-//! The handle: starts the server on threads of its own, and drives it from a test.
+//! The handle of a simulator: starts the server on its own threads, and controls it from a test.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
@@ -16,15 +16,15 @@ use crate::config::SimConfig;
 use crate::credentials::Credentials;
 use crate::faults::Faults;
 use crate::http;
+use crate::iterate::ALWAYS;
 use crate::message::Message;
 use crate::requests::RequestLog;
 use crate::shared::Shared;
 use crate::verification::SentCode;
-use crate::walk::ALWAYS;
 
 const BATCH: usize = 512;
 
-/// A running simulator. Its server stops when this is dropped.
+/// A running simulator. Dropping it stops the server.
 #[derive(Debug)]
 pub struct Simulator {
     shared: Arc<Shared>,
@@ -33,13 +33,13 @@ pub struct Simulator {
 }
 
 impl Simulator {
-    /// Binds to 127.0.0.1 and serves. Works from any runtime or none.
+    /// Binds to 127.0.0.1 and starts the server. Works with any async runtime or none.
     pub fn start(config: SimConfig) -> anyhow::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, config.port))
-            .with_context(|| format!("binding port {} of 127.0.0.1", config.port))?;
+            .with_context(|| format!("cannot listen on 127.0.0.1:{}", config.port))?;
         let url = format!(
             "http://{}",
-            listener.local_addr().context("asking for the bound address")?
+            listener.local_addr().context("cannot read the bound address")?
         );
         let workers = config.workers.max(1);
         let shared = Arc::new(Shared::new(config, url));
@@ -48,7 +48,7 @@ impl Simulator {
         let thread = std::thread::Builder::new()
             .name("twilio-sim".to_owned())
             .spawn(move || serve(listener, workers, &served, &started))
-            .context("starting the simulator's thread")?;
+            .context("cannot start the simulator's thread")?;
         let server = handle.recv().context("the simulator's thread ended early")??;
         Ok(Self {
             shared,
@@ -62,25 +62,25 @@ impl Simulator {
         self.shared.url.clone()
     }
 
-    /// The accounts and keys that it accepts.
+    /// Returns the accounts and keys that the simulator accepts.
     pub fn credentials(&self) -> Credentials {
         self.shared.credentials.clone()
     }
 
-    /// The numbers and services of the main account.
+    /// Returns the numbers and services of the main account.
     pub fn assets(&self) -> Assets {
         Assets::of_main(&self.shared)
     }
 
-    /// Every verification that was started, newest first, with its code.
+    /// Returns every started verification with its code, newest first.
     pub fn verifications(&self) -> Vec<SentCode> {
         self.shared
             .verifications()
             .sent_codes(self.shared.clock.seconds())
     }
 
-    /// From now on messages, calls and codes for `recipient` are refused with this of Twilio's codes (21610 for one who opted out,
-    /// 21608 for one whom a trial account may not write to, and so on); `None` takes it back.
+    /// Makes messages, calls and codes to `recipient` fail with this Twilio code (21610: opted out, 21608: unverified number of a trial
+    /// account, and so on). `None` makes the recipient reachable again.
     pub fn set_unreachable(&self, recipient: &str, code: Option<u32>) {
         self.shared.set_unreachable(recipient, code);
     }
@@ -90,63 +90,62 @@ impl Simulator {
         self.shared.set_faults(faults);
     }
 
-    /// The faults in force.
+    /// Returns the current faults.
     pub fn faults(&self) -> Faults {
         self.shared.faults()
     }
 
-    /// Moves the clock, whether frozen or not.
+    /// Moves the clock forward, frozen or not.
     pub fn advance(&self, by: Duration) {
         self.shared.clock.advance(by);
     }
 
-    /// The time by the simulator's clock.
+    /// Returns the time of the simulator's clock.
     pub fn now(&self) -> DateTime<Utc> {
         self.shared.clock.now()
     }
 
     /// Changes a share of the main account's messages.
     pub fn mutate(&self, mutation: &Mutation) -> MutationReport {
-        let (mut world, now) = self.shared.write_main();
-        world.mutate(mutation, now)
+        let (mut store, now) = self.shared.write_main();
+        store.mutate(mutation, now)
     }
 
-    /// Adds a message to the main account and tells its SID.
+    /// Adds a message to the main account and returns its SID.
     pub fn insert(&self, message: NewMessage) -> String {
         http::insert(&self.shared, message)
     }
 
-    /// Changes one message; `false` when there is none of this SID.
+    /// Changes one message. Returns `false` if the SID does not exist.
     pub fn patch(&self, sid: &str, patch: Patch) -> bool {
         http::patch(&self.shared, sid, patch)
     }
 
-    /// Deletes one message; `false` when there is none of this SID.
+    /// Deletes one message. Returns `false` if the SID does not exist.
     pub fn delete(&self, sid: &str) -> bool {
         http::delete(&self.shared, sid)
     }
 
-    /// One message as the API would answer it now.
+    /// Returns one message as the API would return it now.
     pub fn message(&self, sid: &str) -> Option<serde_json::Value> {
-        let (world, now) = self.shared.read_main();
-        world
+        let (store, now) = self.shared.read_main();
+        store
             .row(sid, now)
             .and_then(|row| serde_json::to_value(row.to_message()).ok())
     }
 
-    /// Shows every live message of the main account as it is now, newest first. The simulator may be used meanwhile; what
-    /// changes during the walk may or may not be seen.
+    /// Passes every live message of the main account to `show`, newest first. Concurrent changes may or may not be included.
     pub fn for_each_truth(&self, mut show: impl FnMut(Message)) {
         let mut anchor = None;
         loop {
-            let (world, now) = self.shared.read_main();
-            let keys: Vec<_> = world.newest_first(ALWAYS, anchor, now).take(BATCH).collect();
+            let (store, now) = self.shared.read_main();
+            let keys: Vec<_> = store.newest_first(ALWAYS, anchor, now).take(BATCH).collect();
             let messages: Vec<_> = keys
                 .iter()
-                .filter_map(|key| world.row_at(*key, now))
+                .filter_map(|key| store.row_at(*key, now))
                 .map(|row| row.to_message())
                 .collect();
-            drop(world);
+            drop(store);
             messages.into_iter().for_each(&mut show);
             match keys.last() {
                 Some(last) => anchor = Some(*last),
@@ -155,13 +154,13 @@ impl Simulator {
         }
     }
 
-    /// How many messages of the main account are alive.
+    /// Returns the number of live messages of the main account.
     pub fn live_count(&self) -> u64 {
-        let (world, now) = self.shared.read_main();
-        world.live_count(now)
+        let (store, now) = self.shared.read_main();
+        store.live_count(now)
     }
 
-    /// What was asked of the Twilio API.
+    /// Returns the log of requests to the Twilio API.
     pub fn requests(&self) -> RequestLog {
         self.shared.log().clone()
     }
@@ -171,12 +170,12 @@ impl Simulator {
         *self.shared.log() = RequestLog::default();
     }
 
-    /// From now on the user name (an account's or a key's SID) is refused with 401/20003.
+    /// Makes requests with this user name (an account's or a key's SID) fail with 401/20003.
     pub fn revoke(&self, username: &str) {
         self.shared.revoke(username);
     }
 
-    /// Takes a revocation back.
+    /// Undoes a revocation.
     pub fn restore(&self, username: &str) {
         self.shared.restore(username);
     }
@@ -184,10 +183,10 @@ impl Simulator {
 
 impl Drop for Simulator {
     fn drop(&mut self) {
-        // The command is sent at once; the future only waits for its completion, which joining the thread does too.
+        // `stop` sends its command at once. The future only waits for completion, and joining the thread waits too.
         drop(self.server.stop(false));
         if let Some(thread) = self.thread.take() {
-            // A panic in there has been reported by the panic hook.
+            // The panic hook has reported a panic of the thread.
             let _ = thread.join();
         }
     }
@@ -210,7 +209,7 @@ fn serve(
             .map(HttpServer::run);
         match server {
             Ok(running) => {
-                // A receiver that is gone has given up on us; then so do we.
+                // Without a receiver, the caller has given up.
                 if started.send(Ok(running.handle())).is_ok()
                     && let Err(error) = running.await
                 {
@@ -218,7 +217,7 @@ fn serve(
                 }
             }
             Err(error) => {
-                let _ = started.send(Err(anyhow::Error::new(error).context("listening")));
+                let _ = started.send(Err(anyhow::Error::new(error).context("cannot listen")));
             }
         }
     });

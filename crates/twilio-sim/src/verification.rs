@@ -1,11 +1,11 @@
-//! One-time codes: what was sent to whom, how often, and whether it was confirmed. Limits and life are Twilio's documented ones.
+//! One-time codes: recipients, counts and results. Limits and lifetimes are those that Twilio documents.
 
 use serde::{Deserialize, Serialize};
 
-use crate::mixing::draw;
+use crate::random::draw;
 use crate::sid::fixed;
 
-/// Seconds that a verification lives.
+/// The lifetime of a verification in seconds.
 pub(crate) const LIFETIME: i64 = 600;
 const MOST_SENDS: usize = 5;
 const MOST_CHECKS: u32 = 5;
@@ -18,7 +18,7 @@ pub(crate) struct VerifyService {
     pub(crate) code_length: u32,
 }
 
-/// The services of the account of this seed.
+/// Returns the services of the account with this seed.
 pub(crate) fn services(seed: u64) -> [VerifyService; 2] {
     let service = |index: u64, name, code_length| VerifyService {
         sid: fixed("VA", seed, 300 + index),
@@ -31,7 +31,7 @@ pub(crate) fn services(seed: u64) -> [VerifyService; 2] {
     ]
 }
 
-/// A verification as the control address tells it, its code included.
+/// A verification with its code, as the control route returns it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SentCode {
     /// `VE…`.
@@ -42,17 +42,17 @@ pub struct SentCode {
     pub to: String,
     /// The channel of the last send: `sms`, `call`, `email` or `whatsapp`.
     pub channel: String,
-    /// What the recipient reads.
+    /// The code that the recipient receives.
     pub code: String,
     /// `pending`, `approved`, `canceled`, `expired` or `max_attempts_reached`.
     pub status: String,
-    /// How often it was sent.
+    /// How many times it was sent.
     pub sends: usize,
-    /// How often it was checked.
+    /// How many times it was checked.
     pub checks: u32,
 }
 
-/// One sending of a code.
+/// One attempt to send a code.
 #[derive(Debug, Clone)]
 pub(crate) struct Attempt {
     pub(crate) sid: String,
@@ -67,7 +67,7 @@ pub(crate) enum Ending {
     Canceled,
 }
 
-/// A code on its way; all times in seconds.
+/// A code that was sent. All times are in seconds.
 #[derive(Debug, Clone)]
 pub(crate) struct Verification {
     pub(crate) sid: String,
@@ -81,7 +81,7 @@ pub(crate) struct Verification {
     ending: Option<Ending>,
 }
 
-/// More than the documented five in ten minutes.
+/// The error for more than the documented five in ten minutes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TooMany {
     /// Until the verification expires.
@@ -103,7 +103,7 @@ impl Verification {
         self.attempts.last().map_or("sms", |attempt| &attempt.channel)
     }
 
-    /// Checks a code: approved when it is right.
+    /// Checks a code. The right code approves the verification.
     pub(crate) fn check(&mut self, code: &str, now: i64) -> Result<(), TooMany> {
         if self.checks >= MOST_CHECKS {
             return Err(self.too_many(now));
@@ -145,7 +145,7 @@ impl Verification {
     }
 }
 
-/// Every verification since the start, oldest first.
+/// All verifications since the start, oldest first.
 #[derive(Debug, Default)]
 pub(crate) struct Verifications {
     all: Vec<Verification>,
@@ -153,7 +153,7 @@ pub(crate) struct Verifications {
 }
 
 impl Verifications {
-    /// Sends a code: a new one, or again the one that is still alive.
+    /// Sends a new code, or the live one again.
     pub(crate) fn send(
         &mut self,
         seed: u64,
@@ -197,20 +197,20 @@ impl Verifications {
         Ok(one)
     }
 
-    /// The live verification of a service, by its SID or by whom it was sent to.
+    /// Returns the live verification of a service, by its SID or recipient.
     pub(crate) fn live(&mut self, service: &str, name: &str, now: i64) -> Option<&mut Verification> {
         self.all
             .iter_mut()
             .find(|one| one.service == service && (one.sid == name || one.to == name) && one.is_live(now))
     }
 
-    /// Everything, newest first.
+    /// Returns all codes, newest first.
     pub(crate) fn sent_codes(&self, now: i64) -> Vec<SentCode> {
         self.all.iter().rev().map(|one| one.sent_code(now)).collect()
     }
 }
 
-/// A code of `length` digits.
+/// Returns a code of `length` digits.
 fn code(seed: u64, number: u64, length: u32) -> String {
     let digits = draw(seed, number, 0xC0DE) % 10_u64.pow(length);
     let width = usize::try_from(length).unwrap_or(6);

@@ -1,10 +1,10 @@
-//! The hot path: a row straight into one buffer of JSON. A test holds it equal to serde's writing of the same message.
+//! The hot path: writes a row directly into a JSON buffer. A test compares the result with serde's.
 
 use crate::dates::write_rfc2822;
 use crate::plan::{Address, Body};
 use crate::row::{Price, Row, Tags};
 
-/// Appends the row as the JSON object that the API answers.
+/// Appends the row as the JSON object of the API.
 pub(crate) fn write_row(out: &mut Vec<u8>, row: &Row<'_>) {
     out.extend_from_slice(b"{\"body\":\"");
     match row.body {
@@ -86,7 +86,7 @@ fn write_tags(out: &mut Vec<u8>, tags: Option<Tags<'_>>) {
         }
         Some(Tags::Given(map)) => {
             out.extend_from_slice(b",\"tags\":");
-            // Writing to memory does not fail.
+            // Writing to memory cannot fail.
             let _ = serde_json::to_writer(out, map);
         }
     }
@@ -159,7 +159,7 @@ fn write_escaped(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default());
 }
 
-/// Appends a whole number in decimal.
+/// Appends an integer in decimal.
 pub(crate) fn write_number(out: &mut Vec<u8>, number: u64) {
     if number < 10 {
         out.push(digit(number));
@@ -187,21 +187,21 @@ mod tests {
     use super::*;
     use crate::calendar::Calendar;
     use crate::change::{Mutation, NewMessage, Patch};
+    use crate::iterate::ALWAYS;
+    use crate::message_store::MessageStore;
     use crate::plan::Planner;
-    use crate::walk::ALWAYS;
-    use crate::world::World;
 
     #[test]
-    fn a_row_is_written_as_serde_would_write_its_message() {
+    fn a_row_is_written_like_serde_writes_its_message() {
         let base = 1_795_000_000;
         let calendar = Calendar::new(9, 5000, base, 20);
-        let mut world = World::new(
+        let mut store = MessageStore::new(
             "AC00000000000000000000000000000009".to_owned(),
             Planner::new(9, base, 50),
             calendar,
             400,
         );
-        world.mutate(
+        store.mutate(
             &Mutation {
                 seed: 1,
                 share: 0.3,
@@ -211,7 +211,7 @@ mod tests {
             base,
         );
         let body = Some("\u{0} \"quoted\" \\ \n ünï 😀".to_owned());
-        let rank = world.insert(
+        let rank = store.insert(
             NewMessage {
                 body,
                 from: Some("A\"B".to_owned()),
@@ -220,7 +220,7 @@ mod tests {
             base,
         );
         let tags = Map::from_iter([("k\n".to_owned(), serde_json::json!([1, null]))]);
-        world.patch(
+        store.patch(
             rank,
             Patch {
                 price: Some(Some("-1\t".to_owned())),
@@ -230,10 +230,10 @@ mod tests {
             base,
         );
         for now in [base, base + 40, base + 90_000, base + 900_000] {
-            world.settle(now);
-            let keys: Vec<_> = world.newest_first(ALWAYS, None, now).collect();
+            store.settle(now);
+            let keys: Vec<_> = store.newest_first(ALWAYS, None, now).collect();
             for key in keys {
-                let row = world.row_at(key, now).unwrap();
+                let row = store.row_at(key, now).unwrap();
                 let mut written = Vec::new();
                 write_row(&mut written, &row);
                 let expected = serde_json::to_string(&row.to_message()).unwrap();

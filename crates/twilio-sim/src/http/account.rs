@@ -1,35 +1,35 @@
-//! The account itself: its record, its keys, its balance.
+//! The account: its record, its keys and its balance.
 
 use serde_json::{Value, json};
 
 use crate::credentials::Caller;
 use crate::dates::{DAY, rfc2822};
-use crate::http::call::Call;
 use crate::http::page;
-use crate::http::reply::{Refusal, Reply};
+use crate::http::request::ApiRequest;
+use crate::http::response::{ApiError, ApiResponse};
 use crate::shared::Shared;
 
-/// One account, Auth Token and all.
-pub(crate) fn fetch(shared: &Shared, call: &Call, sid: &str) -> Result<Reply, Refusal> {
+/// Returns one account, including its Auth Token.
+pub(crate) fn fetch(shared: &Shared, request: &ApiRequest, sid: &str) -> Result<ApiResponse, ApiError> {
     account(shared, sid)
-        .map(|account| Reply::value(200, &account))
-        .ok_or_else(|| Refusal::not_found(&call.path))
+        .map(|account| ApiResponse::value(200, &account))
+        .ok_or_else(|| ApiError::not_found(&request.path))
 }
 
-/// The accounts that the caller sees.
-pub(crate) fn list(shared: &Shared, call: &Call, caller: Caller) -> Result<Reply, Refusal> {
+/// Lists the accounts that the caller may see.
+pub(crate) fn list(shared: &Shared, request: &ApiRequest, caller: Caller) -> Result<ApiResponse, ApiError> {
     let known = &shared.credentials;
     let sids: &[&String] = match caller {
         Caller::Master | Caller::MainKey => &[&known.account_sid, &known.subaccount_sid],
         Caller::Subaccount => &[&known.subaccount_sid],
         Caller::Suspended => &[&known.suspended_account_sid],
-        Caller::StandardKey | Caller::RestrictedKey => return Err(Refusal::authenticate()),
+        Caller::StandardKey | Caller::RestrictedKey => return Err(ApiError::unauthenticated()),
         Caller::Test => {
-            return Err(Refusal::test_credentials());
+            return Err(ApiError::test_credentials());
         }
     };
     let accounts = sids.iter().filter_map(|sid| account(shared, sid)).collect();
-    page::flat(shared, call, "accounts", accounts)
+    page::flat(shared, request, "accounts", accounts)
 }
 
 fn account(shared: &Shared, sid: &str) -> Option<Value> {
@@ -71,20 +71,20 @@ fn account(shared: &Shared, sid: &str) -> Option<Value> {
     }))
 }
 
-/// The keys of the main account.
-pub(crate) fn keys(shared: &Shared, call: &Call) -> Result<Reply, Refusal> {
+/// Lists the keys of the main account.
+pub(crate) fn keys(shared: &Shared, request: &ApiRequest) -> Result<ApiResponse, ApiError> {
     let known = &shared.credentials;
     let created = rfc2822(shared.clock.seconds() - 300 * DAY);
     let keys = [(&known.main_key_sid, "main"), (&known.standard_key_sid, "standard"), (&known.restricted_key_sid, "restricted")]
         .into_iter()
         .map(|(sid, name)| json!({"sid": sid, "friendly_name": name, "date_created": created, "date_updated": created}))
         .collect();
-    page::flat(shared, call, "keys", keys)
+    page::flat(shared, request, "keys", keys)
 }
 
-/// What is left.
-pub(crate) fn balance(account: &str) -> Reply {
-    Reply::value(
+/// Returns the balance.
+pub(crate) fn balance(account: &str) -> ApiResponse {
+    ApiResponse::value(
         200,
         &json!({"account_sid": account, "balance": "1234.5678", "currency": "USD"}),
     )

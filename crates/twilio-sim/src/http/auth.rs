@@ -1,16 +1,16 @@
-//! Who may see what: Basic credentials against the account in the path.
+//! Authorization: checks Basic credentials against the account in the path.
 
 use actix_web::http::Method;
 
 use crate::config::Permission;
 use crate::credentials::Caller;
-use crate::http::call::Call;
-use crate::http::reply::Refusal;
+use crate::http::request::ApiRequest;
+use crate::http::response::ApiError;
 use crate::shared::Shared;
 
-/// What a request is about, for the decision whether the caller may.
+/// The resource of a request, for authorization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Subject {
+pub(crate) enum Resource {
     /// `/Accounts*` and `/Keys`.
     Administration,
     Messages,
@@ -23,32 +23,35 @@ pub(crate) enum Subject {
     MessagingServices,
 }
 
-/// Identifies the caller, whatever the path.
-pub(crate) fn identify(shared: &Shared, call: &Call) -> Result<Caller, Refusal> {
-    let (username, secret) = call.basic().ok_or_else(Refusal::authenticate)?;
+/// Returns the caller of a request to any path.
+pub(crate) fn authenticate(shared: &Shared, request: &ApiRequest) -> Result<Caller, ApiError> {
+    let (username, secret) = request.basic().ok_or_else(ApiError::unauthenticated)?;
     if shared.is_revoked(username) {
-        return Err(Refusal::authenticate());
+        return Err(ApiError::unauthenticated());
     }
     shared
         .credentials
         .check(username, secret)
-        .ok_or_else(Refusal::authenticate)
+        .ok_or_else(ApiError::unauthenticated)
 }
 
-/// Decides whether the caller may do this to the account in the path.
-pub(crate) fn admit(
+/// Checks whether the caller may access the resource of the account in the path.
+pub(crate) fn authorize(
     shared: &Shared,
-    call: &Call,
+    request: &ApiRequest,
     caller: Caller,
     account: &str,
-    subject: Subject,
-) -> Result<(), Refusal> {
+    resource: Resource,
+) -> Result<(), ApiError> {
     let known = &shared.credentials;
     if account.starts_with("SK") {
-        return Err(Refusal::bad(21470, format!("Account Sid {account} is not valid")));
+        return Err(ApiError::bad(
+            21470,
+            format!("Account Sid {account} is not valid"),
+        ));
     }
     let own: &[&String] = match caller {
-        // The master token reads its subaccounts; keys do not.
+        // The main auth token may read subaccounts; keys may not.
         Caller::Master => &[&known.account_sid, &known.subaccount_sid],
         Caller::MainKey | Caller::StandardKey | Caller::RestrictedKey => &[&known.account_sid],
         Caller::Test => &[&known.test_account_sid],
@@ -64,27 +67,27 @@ pub(crate) fn admit(
         ];
         let exists = all.iter().any(|sid| *sid == account);
         return Err(if exists {
-            Refusal::authenticate()
+            ApiError::unauthenticated()
         } else {
-            Refusal::not_found(&call.path)
+            ApiError::not_found(&request.path)
         });
     }
     match caller {
-        Caller::StandardKey | Caller::RestrictedKey if subject == Subject::Administration => {
-            Err(Refusal::authenticate())
+        Caller::StandardKey | Caller::RestrictedKey if resource == Resource::Administration => {
+            Err(ApiError::unauthenticated())
         }
         Caller::Master | Caller::MainKey | Caller::Subaccount | Caller::StandardKey => Ok(()),
-        Caller::RestrictedKey if shared.restricted.contains(&needed(subject, &call.method)) => Ok(()),
-        Caller::RestrictedKey => Err(Refusal::new(403, 70051, "Authorization Failed")),
-        Caller::Test if may_be_tested(subject, &call.method) => Ok(()),
-        Caller::Test => Err(Refusal::test_credentials()),
-        Caller::Suspended if subject == Subject::Administration && call.method == Method::GET => Ok(()),
-        Caller::Suspended if call.method == Method::GET => Err(Refusal::new(
+        Caller::RestrictedKey if shared.restricted.contains(&needed(resource, &request.method)) => Ok(()),
+        Caller::RestrictedKey => Err(ApiError::new(403, 70051, "Authorization Failed")),
+        Caller::Test if is_allowed_in_test(resource, &request.method) => Ok(()),
+        Caller::Test => Err(ApiError::test_credentials()),
+        Caller::Suspended if resource == Resource::Administration && request.method == Method::GET => Ok(()),
+        Caller::Suspended if request.method == Method::GET => Err(ApiError::new(
             403,
             20403,
             format!("Account {account} is suspended"),
         )),
-        Caller::Suspended => Err(Refusal::new(
+        Caller::Suspended => Err(ApiError::new(
             403,
             20005,
             format!("Account {account} is not active"),
@@ -92,31 +95,31 @@ pub(crate) fn admit(
     }
 }
 
-/// What test credentials reach: sending, calling and looking numbers up.
-fn may_be_tested(subject: Subject, method: &Method) -> bool {
-    match subject {
-        Subject::Messages | Subject::Calls => method == Method::POST,
-        Subject::Lookups => true,
-        Subject::Administration
-        | Subject::IncomingPhoneNumbers
-        | Subject::Usage
-        | Subject::Balance
-        | Subject::Verify
-        | Subject::MessagingServices => false,
+/// Returns whether test credentials may do this: sending, calling and looking up numbers.
+fn is_allowed_in_test(resource: Resource, method: &Method) -> bool {
+    match resource {
+        Resource::Messages | Resource::Calls => method == Method::POST,
+        Resource::Lookups => true,
+        Resource::Administration
+        | Resource::IncomingPhoneNumbers
+        | Resource::Usage
+        | Resource::Balance
+        | Resource::Verify
+        | Resource::MessagingServices => false,
     }
 }
 
-fn needed(subject: Subject, method: &Method) -> Permission {
-    match subject {
-        Subject::Messages if method == Method::GET => Permission::MessagesRead,
-        Subject::Messages | Subject::Administration => Permission::MessagesWrite,
-        Subject::IncomingPhoneNumbers => Permission::IncomingPhoneNumbers,
-        Subject::Usage => Permission::Usage,
-        Subject::Balance => Permission::Balance,
-        Subject::Calls if method == Method::GET => Permission::CallsRead,
-        Subject::Calls => Permission::CallsWrite,
-        Subject::Verify => Permission::Verify,
-        Subject::Lookups => Permission::Lookups,
-        Subject::MessagingServices => Permission::MessagingServices,
+fn needed(resource: Resource, method: &Method) -> Permission {
+    match resource {
+        Resource::Messages if method == Method::GET => Permission::MessagesRead,
+        Resource::Messages | Resource::Administration => Permission::MessagesWrite,
+        Resource::IncomingPhoneNumbers => Permission::IncomingPhoneNumbers,
+        Resource::Usage => Permission::Usage,
+        Resource::Balance => Permission::Balance,
+        Resource::Calls if method == Method::GET => Permission::CallsRead,
+        Resource::Calls => Permission::CallsWrite,
+        Resource::Verify => Permission::Verify,
+        Resource::Lookups => Permission::Lookups,
+        Resource::MessagingServices => Permission::MessagingServices,
     }
 }

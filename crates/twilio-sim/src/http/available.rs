@@ -1,19 +1,19 @@
-//! `…/AvailablePhoneNumbers/{Country}/{Kind}`: numbers that could be bought, always the same for one seed.
+//! `…/AvailablePhoneNumbers/{Country}/{Kind}`: numbers for sale, always the same for a seed.
 
 use serde_json::{Value, json};
 
-use crate::http::call::Call;
 use crate::http::page;
 use crate::http::pattern::Pattern;
-use crate::http::reply::{Refusal, Reply};
-use crate::mixing::{below, draw};
+use crate::http::request::ApiRequest;
+use crate::http::response::{ApiError, ApiResponse};
 use crate::phone::{Phone, TOLL_FREE};
+use crate::random::{below, draw};
 use crate::shared::Shared;
 
 /// Numbers on offer in each area.
 const EACH: u64 = 60;
 
-/// A place, by its area code.
+/// A city, by its area code.
 struct Area {
     code: &'static str,
     locality: &'static str,
@@ -50,7 +50,7 @@ const fn area(
     }
 }
 
-/// What can be had: numbers are `prefix` and `digits` more.
+/// Numbers for sale: `prefix` followed by `digits` digits.
 struct Offer<'a> {
     prefix: String,
     digits: u32,
@@ -58,28 +58,34 @@ struct Offer<'a> {
     sms: bool,
 }
 
-/// Searches.
-pub(crate) fn list(shared: &Shared, call: &Call, country: &str, kind: &str) -> Result<Reply, Refusal> {
-    let code = call.parameter("AreaCode").filter(|code| !code.is_empty());
+/// Searches numbers.
+pub(crate) fn list(
+    shared: &Shared,
+    request: &ApiRequest,
+    country: &str,
+    kind: &str,
+) -> Result<ApiResponse, ApiError> {
+    let code = request.parameter("AreaCode").filter(|code| !code.is_empty());
     let north_american = matches!(country, "US" | "CA");
     if north_american
         && code
             .as_ref()
             .is_some_and(|code| code.len() != 3 || !code.bytes().all(|byte| byte.is_ascii_digit()))
     {
-        return Err(Refusal::bad(21451, "Invalid AreaCode"));
+        return Err(ApiError::bad(21451, "Invalid AreaCode"));
     }
-    let pattern = call.parameter("Contains").filter(|text| !text.is_empty());
+    let pattern = request.parameter("Contains").filter(|text| !text.is_empty());
     if pattern.as_ref().is_some_and(|text| text.len() < 2) {
-        return Err(Refusal::bad(
+        return Err(ApiError::bad(
             20001,
             "Contains must be at least two characters long",
         ));
     }
-    let pattern = pattern.map(|text| Pattern::read(&text));
-    let offers = offers(country, kind, code.as_deref()).ok_or_else(|| Refusal::not_found(&call.path))?;
+    let pattern = pattern.map(|text| Pattern::parse(&text));
+    let offers = offers(country, kind, code.as_deref()).ok_or_else(|| ApiError::not_found(&request.path))?;
     let wants = |name: &str| {
-        call.parameter(name)
+        request
+            .parameter(name)
             .map(|value| value.eq_ignore_ascii_case("true"))
     };
     let (sms, mms, voice) = (wants("SmsEnabled"), wants("MmsEnabled"), wants("VoiceEnabled"));
@@ -105,10 +111,10 @@ pub(crate) fn list(shared: &Shared, call: &Call, country: &str, kind: &str) -> R
         .filter(|(_, number)| pattern.as_ref().is_none_or(|pattern| pattern.is_in(number)))
         .map(|(offer, number)| resource(country, offer, &number))
         .collect();
-    page::flat(shared, call, "available_phone_numbers", found)
+    page::flat(shared, request, "available_phone_numbers", found)
 }
 
-/// What a country has of a kind; nothing when Twilio sells no such numbers there.
+/// Returns the offers of a country by type; `None` if Twilio does not sell such numbers there.
 fn offers(country: &str, kind: &str, code: Option<&str>) -> Option<Vec<Offer<'static>>> {
     let plain = |prefix: &str, digits, sms| {
         Some(vec![Offer {
@@ -157,7 +163,7 @@ fn offers(country: &str, kind: &str, code: Option<&str>) -> Option<Vec<Offer<'st
 fn resource(country: &str, offer: &Offer<'_>, number: &str) -> Value {
     let area = offer.area;
     let north_american = matches!(country, "US" | "CA");
-    let name = Phone::read(number, None).map_or_else(|_| number.to_owned(), |phone| phone.national_format());
+    let name = Phone::parse(number, None).map_or_else(|_| number.to_owned(), |phone| phone.national_format());
     json!({
         "friendly_name": name,
         "phone_number": number,

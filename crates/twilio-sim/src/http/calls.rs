@@ -1,47 +1,52 @@
-//! `…/Calls*`: place a call, look at it, hang up.
+//! `…/Calls*`: places, shows and ends calls.
 
 use serde_json::{Value, json};
 
 use crate::calls::{CallStatus, PlacedCall};
 use crate::credentials::Caller;
 use crate::dates::rfc2822;
-use crate::http::call::Call;
-use crate::http::reply::{Refusal, Reply};
+use crate::http::request::ApiRequest;
+use crate::http::response::{ApiError, ApiResponse};
 use crate::http::{page, recipient};
 use crate::phone::{Phone, is_e164};
 use crate::plan::Planner;
 use crate::shared::Shared;
 
-/// Seconds after its end at which a call has a price.
+/// A call gets its price this many seconds after its end.
 const PRICED_AFTER: i64 = 60;
 
 /// Places a call.
-pub(crate) fn place(shared: &Shared, call: &Call, account: &str, caller: Caller) -> Result<Reply, Refusal> {
-    let to = call
+pub(crate) fn place(
+    shared: &Shared,
+    request: &ApiRequest,
+    account: &str,
+    caller: Caller,
+) -> Result<ApiResponse, ApiError> {
+    let to = request
         .filled("To")
-        .ok_or_else(|| Refusal::bad(21201, "No 'To' number is specified"))?;
-    let from = call
+        .ok_or_else(|| ApiError::bad(21201, "No 'To' number is specified"))?;
+    let from = request
         .filled("From")
-        .ok_or_else(|| Refusal::bad(21213, "No 'From' number is specified"))?;
-    instructions(call, true)?;
+        .ok_or_else(|| ApiError::bad(21213, "No 'From' number is specified"))?;
+    instructions(request, true)?;
     if caller == Caller::Test {
-        magic(from, to)?;
+        check_magic_numbers(from, to)?;
     }
     if !(is_e164(to) || to.starts_with("sip:") || to.starts_with("client:")) {
-        return Err(Refusal::bad(
+        return Err(ApiError::bad(
             21217,
             format!("Phone number does not appear to be valid: {to}"),
         ));
     }
     let seed = {
-        let (world, _) = shared.read_of(account);
-        if caller != Caller::Test && !owns(&world.planner, from) {
-            return Err(Refusal::bad(
+        let (store, _) = shared.read_of(account);
+        if caller != Caller::Test && !owns(&store.planner, from) {
+            return Err(ApiError::bad(
                 21210,
                 format!("Source phone number {from} is not yet verified for this account"),
             ));
         }
-        world.planner.seed
+        store.planner.seed
     };
     recipient::check(shared, to)?;
     let now = shared.clock.seconds();
@@ -50,16 +55,16 @@ pub(crate) fn place(shared: &Shared, call: &Call, account: &str, caller: Caller)
     if caller != Caller::Test {
         shared.calls().push(placed);
     }
-    Ok(Reply::value(201, &answer))
+    Ok(ApiResponse::value(201, &answer))
 }
 
-/// The account's calls, newest first.
-pub(crate) fn list(shared: &Shared, call: &Call, account: &str) -> Result<Reply, Refusal> {
+/// Lists the account's calls, newest first.
+pub(crate) fn list(shared: &Shared, request: &ApiRequest, account: &str) -> Result<ApiResponse, ApiError> {
     let now = shared.clock.seconds();
     let (to, from, status) = (
-        call.parameter("To"),
-        call.parameter("From"),
-        call.parameter("Status"),
+        request.parameter("To"),
+        request.parameter("From"),
+        request.parameter("Status"),
     );
     let wanted = |filter: &Option<String>, value: &str| {
         filter
@@ -75,58 +80,69 @@ pub(crate) fn list(shared: &Shared, call: &Call, account: &str) -> Result<Reply,
         .filter(|placed| wanted(&status, placed.at(now).status.as_str()))
         .map(|placed| resource(placed, now))
         .collect();
-    page::flat(shared, call, "calls", calls)
+    page::flat(shared, request, "calls", calls)
 }
 
 /// One call.
-pub(crate) fn fetch(shared: &Shared, call: &Call, account: &str, sid: &str) -> Result<Reply, Refusal> {
+pub(crate) fn fetch(
+    shared: &Shared,
+    request: &ApiRequest,
+    account: &str,
+    sid: &str,
+) -> Result<ApiResponse, ApiError> {
     let now = shared.clock.seconds();
     shared
         .calls()
         .iter()
         .find(|placed| placed.account == account && placed.sid == sid)
-        .map(|placed| Reply::value(200, &resource(placed, now)))
-        .ok_or_else(|| Refusal::not_found(&call.path))
+        .map(|placed| ApiResponse::value(200, &resource(placed, now)))
+        .ok_or_else(|| ApiError::not_found(&request.path))
 }
 
-/// Hangs up, cancels, or gives a call in progress new instructions.
-pub(crate) fn update(shared: &Shared, call: &Call, account: &str, sid: &str) -> Result<Reply, Refusal> {
+/// Hangs up, cancels, or changes the instructions of a call in progress.
+pub(crate) fn update(
+    shared: &Shared,
+    request: &ApiRequest,
+    account: &str,
+    sid: &str,
+) -> Result<ApiResponse, ApiError> {
     let now = shared.clock.seconds();
     let mut calls = shared.calls();
     let placed = calls
         .iter_mut()
         .find(|placed| placed.account == account && placed.sid == sid)
-        .ok_or_else(|| Refusal::not_found(&call.path))?;
+        .ok_or_else(|| ApiError::not_found(&request.path))?;
     let ended = placed.at(now).ended.is_some();
-    let wanted = match call.filled("Status") {
+    let wanted = match request.filled("Status") {
         None => None,
         Some("completed") => Some(CallStatus::Completed),
         Some("canceled") => Some(CallStatus::Canceled),
-        Some(other) => return Err(Refusal::bad(20001, format!("Invalid Status '{other}'"))),
+        Some(other) => return Err(ApiError::bad(20001, format!("Invalid Status '{other}'"))),
     };
     if ended {
-        return Err(Refusal::bad(
+        return Err(ApiError::bad(
             21220,
             "Call is not in-progress. Cannot redirect. Call is already over.",
         ));
     }
     match wanted {
         Some(wanted) => placed.stop(wanted, now),
-        None => instructions(call, false)?,
+        None => instructions(request, false)?,
     }
-    Ok(Reply::value(200, &resource(placed, now)))
+    Ok(ApiResponse::value(200, &resource(placed, now)))
 }
 
-/// Checks what is to be done once the call is answered.
-fn instructions(call: &Call, required: bool) -> Result<(), Refusal> {
-    let url = call.filled("Url");
+/// Checks the instructions of a call.
+fn instructions(request: &ApiRequest, required: bool) -> Result<(), ApiError> {
+    let url = request.filled("Url");
     if url.is_some_and(|url| !is_web_address(url)) {
-        return Err(Refusal::bad(21205, "Url is not a valid URL"));
+        return Err(ApiError::bad(21205, "Url is not a valid URL"));
     }
-    recipient::check_callback(call)?;
-    let any = url.is_some() || call.filled("Twiml").is_some() || call.filled("ApplicationSid").is_some();
+    recipient::check_callback(request)?;
+    let any =
+        url.is_some() || request.filled("Twiml").is_some() || request.filled("ApplicationSid").is_some();
     if required && !any {
-        return Err(Refusal::bad(
+        return Err(ApiError::bad(
             21205,
             "One of Url, Twiml or ApplicationSid is required.",
         ));
@@ -143,9 +159,9 @@ fn owns(planner: &Planner, from: &str) -> bool {
     digits.is_some_and(|digits: u64| planner.numbers.contains(&digits))
 }
 
-/// The magic numbers of test credentials.
-fn magic(from: &str, to: &str) -> Result<(), Refusal> {
-    let refused = |code, words: &str| Err(Refusal::bad(code, words));
+/// Returns the errors of Twilio's magic numbers for test credentials.
+fn check_magic_numbers(from: &str, to: &str) -> Result<(), ApiError> {
+    let refused = |code, words: &str| Err(ApiError::bad(code, words));
     match from {
         "+15005550006" => {}
         "+15005550001" => return refused(21212, "Invalid 'From' Phone Number"),
@@ -160,16 +176,16 @@ fn magic(from: &str, to: &str) -> Result<(), Refusal> {
     }
 }
 
-/// The call as the API writes it.
+/// Returns the call as JSON of the API.
 fn resource(placed: &PlacedCall, now: i64) -> Value {
-    let stand = placed.at(now);
+    let state = placed.at(now);
     let (account, sid) = (&placed.account, &placed.sid);
     let uri = format!("/2010-04-01/Accounts/{account}/Calls/{sid}");
     let formatted = |number: &str| {
-        Phone::read(number, None).map_or_else(|_| number.to_owned(), |phone| phone.national_format())
+        Phone::parse(number, None).map_or_else(|_| number.to_owned(), |phone| phone.national_format())
     };
-    let minutes = stand.duration().map(|seconds| (seconds + 59) / 60);
-    let priced = stand
+    let minutes = state.duration().map(|seconds| (seconds + 59) / 60);
+    let priced = state
         .ended
         .filter(|ended| now >= ended + PRICED_AFTER)
         .and(minutes)
@@ -186,10 +202,10 @@ fn resource(placed: &PlacedCall, now: i64) -> Value {
         "from": placed.from,
         "from_formatted": formatted(&placed.from),
         "phone_number_sid": null,
-        "status": stand.status.as_str(),
-        "start_time": stand.started.map(rfc2822),
-        "end_time": stand.ended.map(rfc2822),
-        "duration": stand.duration().map(|seconds| seconds.to_string()),
+        "status": state.status.as_str(),
+        "start_time": state.started.map(rfc2822),
+        "end_time": state.ended.map(rfc2822),
+        "duration": state.duration().map(|seconds| seconds.to_string()),
         "price": price,
         "price_unit": "USD",
         "direction": "outbound-api",
@@ -201,7 +217,7 @@ fn resource(placed: &PlacedCall, now: i64) -> Value {
         "trunk_sid": null,
         "api_version": "2010-04-01",
         "date_created": rfc2822(placed.created),
-        "date_updated": rfc2822(stand.updated),
+        "date_updated": rfc2822(state.updated),
         "uri": format!("{uri}.json"),
         "subresource_uris": {
             "events": sub("Events"),

@@ -1,4 +1,4 @@
-//! The control addresses under `/_sim`: JSON, without credentials and without faults.
+//! The control routes under `/_sim`: JSON, without credentials and faults.
 
 use actix_web::web::{self, Data, Json, Path};
 use actix_web::{HttpResponse, Responder};
@@ -11,12 +11,12 @@ use serde_json::json;
 use crate::assets::Assets;
 use crate::change::{Mutation, NewMessage, Patch};
 use crate::faults::Faults;
+use crate::iterate::ALWAYS;
 use crate::requests::RequestLog;
 use crate::shared::Shared;
-use crate::walk::ALWAYS;
 use crate::writer::write_row;
 
-/// Messages in one piece of the truth.
+/// Messages in one chunk of the truth.
 const BATCH: usize = 1000;
 
 /// Adds the routes.
@@ -44,11 +44,11 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
 }
 
 async fn summary(shared: Data<Shared>) -> impl Responder {
-    let (world, now) = shared.read_main();
+    let (store, now) = shared.read_main();
     Json(json!({
         "url": shared.url,
         "account_sid": shared.credentials.account_sid,
-        "live": world.live_count(now),
+        "live": store.live_count(now),
         "now": shared.clock.now().to_rfc3339(),
         "seed": shared.seed,
         "addresses": {
@@ -74,16 +74,16 @@ async fn summary(shared: Data<Shared>) -> impl Responder {
 async fn truth(shared: Data<Shared>) -> HttpResponse {
     let lines = stream::unfold((None, shared), |(anchor, shared)| async move {
         let mut out = Vec::new();
-        let (world, now) = shared.read_main();
+        let (store, now) = shared.read_main();
         let mut last = None;
-        for key in world.newest_first(ALWAYS, anchor, now).take(BATCH) {
-            if let Some(row) = world.row_at(key, now) {
+        for key in store.newest_first(ALWAYS, anchor, now).take(BATCH) {
+            if let Some(row) = store.row_at(key, now) {
                 write_row(&mut out, &row);
                 out.push(b'\n');
             }
             last = Some(key);
         }
-        drop(world);
+        drop(store);
         last.map(|last| {
             (
                 Ok::<_, std::convert::Infallible>(Bytes::from(out)),
@@ -97,8 +97,8 @@ async fn truth(shared: Data<Shared>) -> HttpResponse {
 }
 
 async fn truth_of(shared: Data<Shared>, sid: Path<String>) -> HttpResponse {
-    let (world, now) = shared.read_main();
-    match world.row(&sid, now) {
+    let (store, now) = shared.read_main();
+    match store.row(&sid, now) {
         Some(row) => HttpResponse::Ok().json(row.to_message()),
         None => HttpResponse::NotFound().finish(),
     }
@@ -126,8 +126,8 @@ fn done(found: bool) -> HttpResponse {
 }
 
 async fn mutate(shared: Data<Shared>, mutation: Json<Mutation>) -> impl Responder {
-    let (mut world, now) = shared.write_main();
-    Json(world.mutate(&mutation, now))
+    let (mut store, now) = shared.write_main();
+    Json(store.mutate(&mutation, now))
 }
 
 #[derive(Debug, Deserialize)]

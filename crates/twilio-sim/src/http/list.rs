@@ -4,20 +4,20 @@ use url::form_urlencoded;
 
 use crate::faults::Faults;
 use crate::filter::{BadQuery, ListQuery};
-use crate::http::call::Call;
-use crate::http::odd;
-use crate::http::reply::{Refusal, Reply};
-use crate::mixing::{chance, draw};
+use crate::http::malformed;
+use crate::http::request::ApiRequest;
+use crate::http::response::{ApiError, ApiResponse};
+use crate::iterate::ALWAYS;
+use crate::message_store::{Key, MessageStore};
+use crate::random::{chance, draw};
 use crate::row::Row;
 use crate::shared::Shared;
-use crate::walk::ALWAYS;
-use crate::world::{Key, World};
 use crate::writer::{write_number, write_row};
 
 /// Bytes to reserve for each message.
 const ROOM: usize = 1100;
 
-/// Which way a page token leads.
+/// The direction of a page token.
 #[derive(Debug, Clone, Copy)]
 enum Anchor {
     Top,
@@ -25,19 +25,24 @@ enum Anchor {
     Above(Key),
 }
 
-/// Answers a page.
-pub(crate) fn list(shared: &Shared, call: &Call, account: &str, faults: &Faults) -> Result<Reply, Refusal> {
-    let (world, now) = shared.read_of(account);
-    let oldest = world.oldest_filter(now);
+/// Returns a page.
+pub(crate) fn list(
+    shared: &Shared,
+    request: &ApiRequest,
+    account: &str,
+    faults: &Faults,
+) -> Result<ApiResponse, ApiError> {
+    let (store, now) = shared.read_of(account);
+    let oldest = store.oldest_filter(now);
     let query =
-        ListQuery::parse(&call.query, faults.time_ignored, oldest).map_err(|bad| refuse(bad, shared))?;
+        ListQuery::parse(&request.query, faults.time_ignored, oldest).map_err(|bad| refuse(bad, shared))?;
     if faults.max_page_size.is_some_and(|most| query.page_size > most) {
-        return Err(Refusal::new(500, 20500, "An internal server error has occurred"));
+        return Err(ApiError::new(500, 20500, "An internal server error has occurred"));
     }
-    let anchor = anchor(&world, &query, faults, now)?;
+    let anchor = anchor(&store, &query, faults, now)?;
     let page = Page {
         shared,
-        world: &world,
+        store: &store,
         query: &query,
         faults,
         now,
@@ -45,17 +50,17 @@ pub(crate) fn list(shared: &Shared, call: &Call, account: &str, faults: &Faults)
     Ok(page.write(anchor))
 }
 
-fn refuse(bad: BadQuery, shared: &Shared) -> Refusal {
+fn refuse(bad: BadQuery, shared: &Shared) -> ApiError {
     match bad {
-        BadQuery::Date(value) => Refusal::bad(20001, format!("Invalid date value: '{value}'")),
-        BadQuery::PageSize(value) => Refusal::bad(
+        BadQuery::Date(value) => ApiError::bad(20001, format!("Invalid date value: '{value}'")),
+        BadQuery::PageSize(value) => ApiError::bad(
             20001,
             format!("Page size must be between 1 and 1000, not '{value}'"),
         ),
-        BadQuery::Page(value) => Refusal::bad(20001, format!("Page number '{value}' is out of range")),
-        BadQuery::TokenMissing => Refusal::bad(20001, "PageToken is required for paging."),
-        // Twilio documents no code for this, so it gets the code of any other bad parameter.
-        BadQuery::Retention => Refusal::bad(
+        BadQuery::Page(value) => ApiError::bad(20001, format!("Page number '{value}' is out of range")),
+        BadQuery::TokenMissing => ApiError::bad(20001, "PageToken is required for paging."),
+        // Twilio documents no code for this, so it gets the code of other invalid parameters.
+        BadQuery::Retention => ApiError::bad(
             20001,
             format!(
                 "Date range specified in query is partially or entirely outside of retention window of {} days",
@@ -65,20 +70,20 @@ fn refuse(bad: BadQuery, shared: &Shared) -> Refusal {
     }
 }
 
-fn anchor(world: &World, query: &ListQuery, faults: &Faults, now: i64) -> Result<Anchor, Refusal> {
+fn anchor(store: &MessageStore, query: &ListQuery, faults: &Faults, now: i64) -> Result<Anchor, ApiError> {
     let Some(token) = &query.token else {
         return Ok(Anchor::Top);
     };
-    let invalid = || Refusal::bad(21481, "Invalid PageToken");
+    let invalid = || ApiError::bad(21481, "Invalid PageToken");
     let sid = token
         .strip_prefix("PA")
         .or_else(|| token.strip_prefix("PB"))
         .ok_or_else(invalid)?;
-    let rank = world.rank(sid, now).ok_or_else(invalid)?;
-    if faults.strict_anchor && world.deleted.contains(&rank) {
+    let rank = store.rank(sid, now).ok_or_else(invalid)?;
+    if faults.strict_anchor && store.deleted.contains(&rank) {
         return Err(invalid());
     }
-    let key = world.key(rank).ok_or_else(invalid)?;
+    let key = store.key(rank).ok_or_else(invalid)?;
     Ok(if token.starts_with("PB") {
         Anchor::Above(key)
     } else {
@@ -88,34 +93,34 @@ fn anchor(world: &World, query: &ListQuery, faults: &Faults, now: i64) -> Result
 
 struct Page<'a> {
     shared: &'a Shared,
-    world: &'a World,
+    store: &'a MessageStore,
     query: &'a ListQuery,
     faults: &'a Faults,
     now: i64,
 }
 
 impl Page<'_> {
-    fn write(&self, anchor: Anchor) -> Reply {
+    fn write(&self, anchor: Anchor) -> ApiResponse {
         let size = usize::try_from(self.query.page_size).unwrap_or(1000);
         let period = self.query.sent.unwrap_or(ALWAYS);
         let (rows, more) = match anchor {
-            Anchor::Top => self.collect(self.world.newest_first(period, None, self.now), size),
-            Anchor::Below(key) => self.collect(self.world.newest_first(period, Some(key), self.now), size),
+            Anchor::Top => self.collect(self.store.newest_first(period, None, self.now), size),
+            Anchor::Below(key) => self.collect(self.store.newest_first(period, Some(key), self.now), size),
             Anchor::Above(key) => {
-                let (mut rows, _) = self.collect(self.world.oldest_first(period, Some(key), self.now), size);
+                let (mut rows, _) = self.collect(self.store.oldest_first(period, Some(key), self.now), size);
                 rows.reverse();
                 (rows, true)
             }
         };
         let more = more || (self.faults.empty_last_page && rows.len() == size);
-        Reply::json(200, self.envelope(&rows, more))
+        ApiResponse::json(200, self.envelope(&rows, more))
     }
 
-    /// The next `size` messages that pass the filters, and whether more follow.
+    /// Returns the next `size` messages that pass the filters, and whether more follow.
     fn collect(&self, keys: impl Iterator<Item = Key>, size: usize) -> (Vec<(Key, Row<'_>)>, bool) {
         let dated = self.query.sent.is_some() && !self.faults.undated_in_filters;
         let mut passing = keys
-            .filter_map(|key| self.world.row_at(key, self.now).map(|row| (key, row)))
+            .filter_map(|key| self.store.row_at(key, self.now).map(|row| (key, row)))
             .filter(|(_, row)| self.passes(row, dated));
         let mut taken = Vec::with_capacity(size);
         taken.extend(passing.by_ref().take(size));
@@ -136,7 +141,7 @@ impl Page<'_> {
     fn write_record(&self, out: &mut Vec<u8>, key: Key, row: &Row<'_>) {
         let bits = draw(self.shared.seed, key.1, 0x0DD);
         if chance(bits, self.faults.bad_fields) {
-            out.extend_from_slice(&odd::spoil(&row.to_message(), bits));
+            out.extend_from_slice(&malformed::make_malformed(&row.to_message(), bits));
         } else {
             write_row(out, row);
         }
@@ -192,7 +197,7 @@ impl Page<'_> {
     }
 
     fn uri(&self, page: u64, token: Option<&str>) -> String {
-        let (account, echo, size) = (&self.world.account, &self.query.echo, self.query.page_size);
+        let (account, echo, size) = (&self.store.account, &self.query.echo, self.query.page_size);
         let mut uri =
             format!("/2010-04-01/Accounts/{account}/Messages.json?{echo}PageSize={size}&Page={page}");
         if let Some(token) = token {
@@ -203,7 +208,7 @@ impl Page<'_> {
     }
 }
 
-/// Links hold nothing that JSON escapes: all of it is percent-encoded, but for a foreign origin.
+/// Writes a link. Links need no JSON escapes: everything except a foreign origin is percent-encoded.
 fn write_link(out: &mut Vec<u8>, name: &[u8], link: Option<&str>) {
     out.extend_from_slice(name);
     let quoted = serde_json::to_vec(&link).unwrap_or_default();

@@ -1,13 +1,13 @@
-//! Lookup v2: what can be said of a number. An impossible one is a good answer too: `valid` is false and says why.
+//! Lookup v2: details of a number. An invalid number is a success too: `valid` is false, with the reason.
 
 use serde_json::{Value, json};
 
-use crate::http::call::Call;
-use crate::http::reply::{Refusal, Reply};
+use crate::http::request::ApiRequest;
+use crate::http::response::{ApiError, ApiResponse};
 use crate::phone::{Invalid, Phone};
 use crate::shared::Shared;
 
-/// The data packages, in the order of Twilio's answer. Those that the simulator does not know are answered as not enabled.
+/// The data packages, in Twilio's order. The response says that packages unknown to the simulator are not enabled.
 const PACKAGES: [&str; 10] = [
     "caller_name",
     "sim_swap",
@@ -21,9 +21,9 @@ const PACKAGES: [&str; 10] = [
     "pre_fill",
 ];
 
-/// Answers about one number.
-pub(crate) fn fetch(shared: &Shared, call: &Call, number: &str) -> Result<Reply, Refusal> {
-    let fields = call.parameter("Fields").unwrap_or_default();
+/// Returns the details of one number.
+pub(crate) fn fetch(shared: &Shared, request: &ApiRequest, number: &str) -> Result<ApiResponse, ApiError> {
+    let fields = request.parameter("Fields").unwrap_or_default();
     let wanted: Vec<_> = fields
         .split(',')
         .map(str::trim)
@@ -33,9 +33,9 @@ pub(crate) fn fetch(shared: &Shared, call: &Call, number: &str) -> Result<Reply,
         .iter()
         .find(|field| **field != "validation" && !PACKAGES.contains(field))
     {
-        return Err(Refusal::bad(20001, format!("Invalid Fields value: '{unknown}'")));
+        return Err(ApiError::bad(20001, format!("Invalid Fields value: '{unknown}'")));
     }
-    let read = Phone::read(number, call.parameter("CountryCode").as_deref());
+    let read = Phone::parse(number, request.parameter("CountryCode").as_deref());
     let mut body = match &read {
         Ok(phone) => json!({
             "calling_country_code": phone.dial,
@@ -54,7 +54,7 @@ pub(crate) fn fetch(shared: &Shared, call: &Call, number: &str) -> Result<Reply,
             "validation_errors": [reason],
         }),
     };
-    let url = format!("{}/v2/PhoneNumbers/{}", call.origin(shared), number);
+    let url = format!("{}/v2/PhoneNumbers/{}", request.origin(shared), number);
     if let Value::Object(all) = &mut body {
         for package in PACKAGES {
             let asked = wanted.contains(&package);
@@ -67,7 +67,7 @@ pub(crate) fn fetch(shared: &Shared, call: &Call, number: &str) -> Result<Reply,
         }
         all.insert("url".to_owned(), Value::String(url));
     }
-    Ok(Reply::value(200, &body))
+    Ok(ApiResponse::value(200, &body))
 }
 
 fn describe(package: &str, phone: &Phone) -> Value {
@@ -86,7 +86,7 @@ fn describe(package: &str, phone: &Phone) -> Value {
             json!({"caller_name": "SIMULATED CALLER", "caller_type": "CONSUMER", "error_code": null})
         }
         "caller_name" => json!({"caller_name": null, "caller_type": null, "error_code": 60600}),
-        // Packages that an account must first be given.
+        // Packages that Twilio must first enable for an account.
         _ => json!({"error_code": 60606}),
     }
 }

@@ -1,21 +1,21 @@
-//! The HTTP face: Twilio's API behind the gate that adds faults, and the control addresses under `/_sim`.
+//! The HTTP API: Twilio's routes behind the middleware that adds faults, and the control routes under `/_sim`.
 
 mod account;
 mod auth;
 mod available;
-mod call;
 mod calls;
 mod control;
-mod gate;
 mod list;
 mod lookups;
+mod malformed;
 mod messages;
+mod middleware;
 mod numbers;
-mod odd;
 mod page;
 mod pattern;
 mod recipient;
-mod reply;
+mod request;
+mod response;
 mod route;
 mod send;
 mod services;
@@ -31,31 +31,31 @@ use crate::shared::Shared;
 /// Adds every route.
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
     config.service(web::scope("/_sim").configure(control::configure));
-    config.default_service(web::to(gate::answer));
+    config.default_service(web::to(middleware::answer));
 }
 
-/// Adds a message to the main account and tells its SID.
+/// Adds a message to the main account and returns its SID.
 pub(crate) fn insert(shared: &Shared, message: NewMessage) -> String {
-    let (mut world, now) = shared.write_main();
-    let rank = world.insert(message, now);
-    world
+    let (mut store, now) = shared.write_main();
+    let rank = store.insert(message, now);
+    store
         .key(rank)
-        .and_then(|key| world.row_at(key, now))
+        .and_then(|key| store.row_at(key, now))
         .map(|row| row.sid())
         .unwrap_or_default()
 }
 
-/// Changes one message of the main account; `false` when there is none of this SID.
+/// Changes one message of the main account. Returns `false` if the SID does not exist.
 pub(crate) fn patch(shared: &Shared, sid: &str, patch: Patch) -> bool {
-    let (mut world, now) = shared.write_main();
-    world
+    let (mut store, now) = shared.write_main();
+    store
         .live_rank(sid, now)
-        .map(|rank| world.patch(rank, patch, now))
+        .map(|rank| store.patch(rank, patch, now))
         .is_some()
 }
 
-/// Deletes one message of the main account; `false` when there is none of this SID.
+/// Deletes one message of the main account. Returns `false` if the SID does not exist.
 pub(crate) fn delete(shared: &Shared, sid: &str) -> bool {
-    let (mut world, now) = shared.write_main();
-    world.live_rank(sid, now).map(|rank| world.delete(rank)).is_some()
+    let (mut store, now) = shared.write_main();
+    store.live_rank(sid, now).map(|rank| store.delete(rank)).is_some()
 }

@@ -3,17 +3,17 @@
 use serde_json::{Value, json};
 
 use crate::dates::{DAY, rfc2822};
-use crate::http::call::Call;
 use crate::http::page;
 use crate::http::pattern::Pattern;
-use crate::http::reply::{Refusal, Reply};
+use crate::http::request::ApiRequest;
+use crate::http::response::{ApiError, ApiResponse};
 use crate::shared::Shared;
 use crate::sid::fixed;
 
-/// The numbers that the filters let through.
-pub(crate) fn list(shared: &Shared, call: &Call, account: &str) -> Result<Reply, Refusal> {
-    let pattern = call.parameter("PhoneNumber").map(|text| Pattern::read(&text));
-    let name = call.parameter("FriendlyName");
+/// Lists the numbers that pass the filters.
+pub(crate) fn list(shared: &Shared, request: &ApiRequest, account: &str) -> Result<ApiResponse, ApiError> {
+    let pattern = request.parameter("PhoneNumber").map(|text| Pattern::parse(&text));
+    let name = request.parameter("FriendlyName");
     let text = |number: &Value, field: &str| {
         number
             .get(field)
@@ -33,24 +33,29 @@ pub(crate) fn list(shared: &Shared, call: &Call, account: &str) -> Result<Reply,
                 .is_none_or(|name| *name == text(number, "friendly_name"))
         })
         .collect();
-    page::flat(shared, call, "incoming_phone_numbers", numbers)
+    page::flat(shared, request, "incoming_phone_numbers", numbers)
 }
 
 /// One number.
-pub(crate) fn fetch(shared: &Shared, call: &Call, account: &str, sid: &str) -> Result<Reply, Refusal> {
+pub(crate) fn fetch(
+    shared: &Shared,
+    request: &ApiRequest,
+    account: &str,
+    sid: &str,
+) -> Result<ApiResponse, ApiError> {
     all(shared, account)
         .iter()
         .find(|number| number.get("sid").and_then(Value::as_str) == Some(sid))
-        .map(|number| Reply::value(200, number))
-        .ok_or_else(|| Refusal::not_found(&call.path))
+        .map(|number| ApiResponse::value(200, number))
+        .ok_or_else(|| ApiError::not_found(&request.path))
 }
 
-/// The SIDs of the numbers, with the numbers in E.164.
+/// Returns the SIDs of the numbers, with the numbers in E.164.
 pub(crate) fn owned(shared: &Shared, account: &str) -> Vec<(String, String)> {
-    let (world, _) = shared.read_of(account);
+    let (store, _) = shared.read_of(account);
     (0..)
-        .zip(&world.planner.numbers)
-        .map(|(index, number)| (fixed("PN", world.planner.seed, 200 + index), format!("+{number}")))
+        .zip(&store.planner.numbers)
+        .map(|(index, number)| (fixed("PN", store.planner.seed, 200 + index), format!("+{number}")))
         .collect()
 }
 

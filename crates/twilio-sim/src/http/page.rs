@@ -1,16 +1,16 @@
-//! Pages of small lists, in both envelopes: the flat one of the 2010 API with relative links, and the `meta` of the product APIs
-//! with absolute ones.
+//! Pages of small lists, in both envelopes: the flat one of the 2010 API with relative links, and `meta` of the product APIs with
+//! absolute links.
 
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
 use crate::faults::Faults;
 use crate::filter::page_size;
-use crate::http::call::Call;
-use crate::http::reply::{Refusal, Reply};
+use crate::http::request::ApiRequest;
+use crate::http::response::{ApiError, ApiResponse};
 use crate::shared::Shared;
 
-/// The part of a list that one page shows.
+/// The part of a list on one page.
 struct Slice {
     items: Vec<Value>,
     size: u32,
@@ -21,11 +21,11 @@ struct Slice {
 }
 
 impl Slice {
-    fn of(shared: &Shared, call: &Call, items: Vec<Value>) -> Result<Self, Refusal> {
+    fn of(shared: &Shared, request: &ApiRequest, items: Vec<Value>) -> Result<Self, ApiError> {
         let faults = shared.faults();
-        let size = match call.parameter("PageSize") {
+        let size = match request.parameter("PageSize") {
             Some(text) => page_size(&text).map_err(|_| {
-                Refusal::bad(
+                ApiError::bad(
                     20001,
                     format!("Page size must be between 1 and 1000, not '{text}'"),
                 )
@@ -33,15 +33,15 @@ impl Slice {
             None => 50,
         };
         if faults.max_page_size.is_some_and(|most| size > most) {
-            return Err(Refusal::new(500, 20500, "An internal server error has occurred"));
+            return Err(ApiError::new(500, 20500, "An internal server error has occurred"));
         }
-        let number = call
+        let number = request
             .parameter("Page")
             .and_then(|page| page.parse::<u64>().ok())
             .unwrap_or(0);
-        let token = call.parameter("PageToken");
+        let token = request.parameter("PageToken");
         if number > 0 && token.is_none() {
-            return Err(Refusal::bad(20001, "PageToken is required for paging."));
+            return Err(ApiError::bad(20001, "PageToken is required for paging."));
         }
         let wanted = usize::try_from(size).unwrap_or(50);
         let from = match token {
@@ -54,7 +54,7 @@ impl Slice {
                 match (place, token.get(..2)) {
                     (Some(place), Some("PA")) => place + 1,
                     (Some(place), Some("PB")) => place.saturating_sub(wanted),
-                    _ => return Err(Refusal::bad(21481, "Invalid PageToken")),
+                    _ => return Err(ApiError::bad(21481, "Invalid PageToken")),
                 }
             }
         };
@@ -73,10 +73,10 @@ impl Slice {
         })
     }
 
-    /// The path of another page, with every filter of this one.
-    fn link(&self, call: &Call, page: u64, token: Option<&str>) -> String {
+    /// Returns the path of another page, with the filters of this page.
+    fn link(&self, request: &ApiRequest, page: u64, token: Option<&str>) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
-        for (key, value) in form_urlencoded::parse(call.query.as_bytes()) {
+        for (key, value) in form_urlencoded::parse(request.query.as_bytes()) {
             if !matches!(key.as_ref(), "PageSize" | "Page" | "PageToken") {
                 query.append_pair(&key, &value);
             }
@@ -86,17 +86,17 @@ impl Slice {
         if let Some(token) = token {
             query.append_pair("PageToken", token);
         }
-        format!("{}?{}", call.path, query.finish())
+        format!("{}?{}", request.path, query.finish())
     }
 
-    /// The link to the next page; `origin` is empty for a relative one.
-    fn next(&self, call: &Call, origin: &str) -> Option<String> {
+    /// Returns the link to the next page; an empty `origin` gives a relative link.
+    fn next(&self, request: &ApiRequest, origin: &str) -> Option<String> {
         let path = if self.faults.repeat_page {
-            Some(self.own(call))
+            Some(self.own(request))
         } else {
             self.next
                 .as_deref()
-                .map(|token| self.link(call, self.number.saturating_add(1), Some(token)))
+                .map(|token| self.link(request, self.number.saturating_add(1), Some(token)))
         };
         let origin = self
             .faults
@@ -106,22 +106,22 @@ impl Slice {
         path.map(|path| format!("{origin}{path}"))
     }
 
-    fn previous(&self, call: &Call) -> Option<String> {
+    fn previous(&self, request: &ApiRequest) -> Option<String> {
         self.previous
             .as_deref()
-            .map(|token| self.link(call, self.number.saturating_sub(1), Some(token)))
+            .map(|token| self.link(request, self.number.saturating_sub(1), Some(token)))
     }
 
-    fn own(&self, call: &Call) -> String {
-        if call.query.is_empty() {
-            self.link(call, 0, None)
+    fn own(&self, request: &ApiRequest) -> String {
+        if request.query.is_empty() {
+            self.link(request, 0, None)
         } else {
-            format!("{}?{}", call.path, call.query)
+            format!("{}?{}", request.path, request.query)
         }
     }
 }
 
-/// What a page token calls an item, after `PA` (below it) or `PB` (above it): its SID, its number or, lacking both, its place.
+/// Returns the name of an item in page tokens, after `PA` (below it) or `PB` (above it): its SID, its number, or its index.
 fn name(index: usize, item: &Value) -> String {
     let text = |field: &str| item.get(field).and_then(Value::as_str);
     text("sid")
@@ -129,46 +129,56 @@ fn name(index: usize, item: &Value) -> String {
         .map_or_else(|| index.to_string(), str::to_owned)
 }
 
-/// A page of the 2010 API.
-pub(crate) fn flat(shared: &Shared, call: &Call, key: &str, items: Vec<Value>) -> Result<Reply, Refusal> {
-    let slice = Slice::of(shared, call, items)?;
+/// Returns a page of the 2010 API.
+pub(crate) fn flat(
+    shared: &Shared,
+    request: &ApiRequest,
+    key: &str,
+    items: Vec<Value>,
+) -> Result<ApiResponse, ApiError> {
+    let slice = Slice::of(shared, request, items)?;
     let start = slice.number.saturating_mul(u64::from(slice.size));
     let count = u64::try_from(slice.items.len()).unwrap_or(0);
     let body = json!({
-        "first_page_uri": slice.link(call, 0, None),
+        "first_page_uri": slice.link(request, 0, None),
         "end": start.saturating_add(count).saturating_sub(1).max(start),
-        "previous_page_uri": slice.previous(call),
-        "uri": slice.own(call),
+        "previous_page_uri": slice.previous(request),
+        "uri": slice.own(request),
         "page_size": slice.size,
         "start": start,
-        "next_page_uri": slice.next(call, ""),
+        "next_page_uri": slice.next(request, ""),
         "page": slice.number,
     });
     Ok(with_items(body, key, slice.items))
 }
 
-/// A page of a product API.
-pub(crate) fn nested(shared: &Shared, call: &Call, key: &str, items: Vec<Value>) -> Result<Reply, Refusal> {
-    let slice = Slice::of(shared, call, items)?;
-    let origin = call.origin(shared);
+/// Returns a page of a product API.
+pub(crate) fn nested(
+    shared: &Shared,
+    request: &ApiRequest,
+    key: &str,
+    items: Vec<Value>,
+) -> Result<ApiResponse, ApiError> {
+    let slice = Slice::of(shared, request, items)?;
+    let origin = request.origin(shared);
     let absolute = |path: String| format!("{origin}{path}");
     let body = json!({
         "meta": {
             "page": slice.number,
             "page_size": slice.size,
-            "first_page_url": absolute(slice.link(call, 0, None)),
-            "previous_page_url": slice.previous(call).map(absolute),
-            "url": absolute(slice.own(call)),
-            "next_page_url": slice.next(call, &origin),
+            "first_page_url": absolute(slice.link(request, 0, None)),
+            "previous_page_url": slice.previous(request).map(absolute),
+            "url": absolute(slice.own(request)),
+            "next_page_url": slice.next(request, &origin),
             "key": key,
         },
     });
     Ok(with_items(body, key, slice.items))
 }
 
-fn with_items(mut body: Value, key: &str, items: Vec<Value>) -> Reply {
+fn with_items(mut body: Value, key: &str, items: Vec<Value>) -> ApiResponse {
     if let Value::Object(fields) = &mut body {
         fields.insert(key.to_owned(), Value::Array(items));
     }
-    Reply::value(200, &body)
+    ApiResponse::value(200, &body)
 }

@@ -1,23 +1,23 @@
-//! The patterns by which numbers are searched: digits, `*` for any one of them and `%` for any run.
+//! Search patterns for numbers: digits, `*` for any one digit and `%` for any number of digits.
 
-/// A pattern; it may stand anywhere in a number.
+/// A pattern that matches anywhere in a number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Pattern(Vec<u8>);
 
 impl Pattern {
-    /// Takes a pattern as it is; letters stand for themselves and so match no number.
-    pub(crate) fn read(text: &str) -> Self {
+    /// Parses a pattern. Letters are literal and so match no number.
+    pub(crate) fn parse(text: &str) -> Self {
         Self(text.trim().bytes().filter(|byte| *byte != b' ').collect())
     }
 
-    /// Whether some part of `number` (digits, a plus sign before them or not) fits.
+    /// Returns whether the pattern matches a part of `number` (digits, with or without a plus sign).
     pub(crate) fn is_in(&self, number: &str) -> bool {
         let number = number.as_bytes();
         (0..=number.len()).any(|start| fits(&self.0, number.get(start..).unwrap_or_default()))
     }
 }
 
-/// Whether `pattern` fits the beginning of `text`.
+/// Returns whether `pattern` matches the beginning of `text`.
 fn fits(pattern: &[u8], text: &[u8]) -> bool {
     match (pattern.split_first(), text.split_first()) {
         (None, _) => true,
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pattern_fits_anywhere_with_stars_for_digits_and_percents_for_runs() {
+    fn a_pattern_matches_anywhere_with_stars_and_percent_signs_as_wildcards() {
         for (pattern, expected) in [
             ("5550", true),
             ("+1415", true),
@@ -45,7 +45,7 @@ mod tests {
             ("0100*", false),
         ] {
             assert_eq!(
-                Pattern::read(pattern).is_in("+14155550100"),
+                Pattern::parse(pattern).is_in("+14155550100"),
                 expected,
                 "{pattern}"
             );

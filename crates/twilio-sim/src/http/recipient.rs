@@ -1,20 +1,20 @@
-//! What is the same for messages, calls and codes: recipients that cannot be reached, and where progress is to be reported.
+//! Checks that messages, calls and codes share: unreachable recipients and status callbacks.
 
 use url::Host;
 
-use crate::http::call::Call;
-use crate::http::reply::Refusal;
+use crate::http::request::ApiRequest;
+use crate::http::response::ApiError;
 use crate::shared::Shared;
 
-/// Refuses a recipient that was made unreachable from outside.
-pub(crate) fn check(shared: &Shared, to: &str) -> Result<(), Refusal> {
+/// Returns an error for a recipient that a test made unreachable.
+pub(crate) fn check(shared: &Shared, to: &str) -> Result<(), ApiError> {
     match shared.unreachable(to) {
-        Some(code) => Err(refusal(code, to)),
+        Some(code) => Err(error(code, to)),
         None => Ok(()),
     }
 }
 
-fn refusal(code: u32, to: &str) -> Refusal {
+fn error(code: u32, to: &str) -> ApiError {
     let words = match code {
         21211 => format!("Invalid 'To' Phone Number: {to}"),
         21219 => {
@@ -37,12 +37,12 @@ fn refusal(code: u32, to: &str) -> Refusal {
         60207 | 60212 => 429,
         _ => 400,
     };
-    Refusal::new(status, code, words)
+    ApiError::new(status, code, words)
 }
 
-/// Refuses a `StatusCallback` that Twilio could not call.
-pub(crate) fn check_callback(call: &Call) -> Result<(), Refusal> {
-    let Some(text) = call.filled("StatusCallback") else {
+/// Returns an error for a `StatusCallback` that Twilio could not call.
+pub(crate) fn check_callback(request: &ApiRequest) -> Result<(), ApiError> {
+    let Some(text) = request.filled("StatusCallback") else {
         return Ok(());
     };
     let public = url::Url::parse(text).is_ok_and(|url| {
@@ -57,7 +57,7 @@ pub(crate) fn check_callback(call: &Call) -> Result<(), Refusal> {
     if public {
         return Ok(());
     }
-    Err(Refusal::bad(
+    Err(ApiError::bad(
         21609,
         format!("The 'StatusCallback' URL {text} is not a valid URL."),
     ))

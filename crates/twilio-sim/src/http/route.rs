@@ -1,10 +1,10 @@
-//! Which product a request is for, by host and path, and which handler answers it.
+//! Routing: finds the product of a request by host and path, and its handler.
 
 use crate::credentials::Caller;
 use crate::faults::Faults;
-use crate::http::auth::{Subject, admit, identify};
-use crate::http::call::Call;
-use crate::http::reply::{Refusal, Reply};
+use crate::http::auth::{Resource, authenticate, authorize};
+use crate::http::request::ApiRequest;
+use crate::http::response::{ApiError, ApiResponse};
 use crate::http::{
     account, available, calls, list, lookups, messages, numbers, send, services, usage, verify,
 };
@@ -20,7 +20,7 @@ enum Product {
 }
 
 impl Product {
-    /// A path is enough to tell the product, for callers that send everything to one origin.
+    /// Returns the product of a path, for clients that send everything to one origin.
     fn of_path(segments: &[&str]) -> Option<Self> {
         match segments {
             ["2010-04-01", ..] => Some(Self::Api),
@@ -31,7 +31,7 @@ impl Product {
         }
     }
 
-    /// The first label of its host.
+    /// Returns the first label of the product's host.
     fn label(self) -> &'static str {
         match self {
             Self::Api => "api",
@@ -41,104 +41,104 @@ impl Product {
         }
     }
 
-    fn subject(self) -> Subject {
+    fn resource(self) -> Resource {
         match self {
-            Self::Api => Subject::Administration,
-            Self::Verify => Subject::Verify,
-            Self::Lookups => Subject::Lookups,
-            Self::Messaging => Subject::MessagingServices,
+            Self::Api => Resource::Administration,
+            Self::Verify => Resource::Verify,
+            Self::Lookups => Resource::Lookups,
+            Self::Messaging => Resource::MessagingServices,
         }
     }
 }
 
-/// Answers a request that no fault has answered.
-pub(crate) fn route(shared: &Shared, call: &Call, faults: &Faults) -> Result<Reply, Refusal> {
-    let caller = identify(shared, call)?;
-    let segments = call.segments();
+/// Handles a request without a fault.
+pub(crate) fn route(shared: &Shared, request: &ApiRequest, faults: &Faults) -> Result<ApiResponse, ApiError> {
+    let caller = authenticate(shared, request)?;
+    let segments = request.segments();
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     let product = Product::of_path(&segments)
-        .filter(|product| call.host_label().is_none_or(|label| label == product.label()))
-        .ok_or_else(|| Refusal::not_found(&call.path))?;
+        .filter(|product| request.host_label().is_none_or(|label| label == product.label()))
+        .ok_or_else(|| ApiError::not_found(&request.path))?;
     let rest = segments.get(1..).unwrap_or_default();
     if product == Product::Api {
-        return api(shared, call, faults, caller, rest);
+        return api(shared, request, faults, caller, rest);
     }
     let account = shared.credentials.account_of(caller);
-    admit(shared, call, caller, account, product.subject())?;
-    match (product, call.method.as_str(), rest) {
-        (Product::Verify, "GET", ["Services"]) => verify::services(shared, call, account),
-        (Product::Verify, "GET", ["Services", sid]) => verify::service(shared, call, account, sid),
+    authorize(shared, request, caller, account, product.resource())?;
+    match (product, request.method.as_str(), rest) {
+        (Product::Verify, "GET", ["Services"]) => verify::services(shared, request, account),
+        (Product::Verify, "GET", ["Services", sid]) => verify::service(shared, request, account, sid),
         (Product::Verify, "POST", ["Services", sid, "Verifications"]) => {
-            verify::send(shared, call, account, sid)
+            verify::send(shared, request, account, sid)
         }
         (Product::Verify, "GET", ["Services", sid, "Verifications", name]) => {
-            verify::fetch(shared, call, account, sid, name)
+            verify::fetch(shared, request, account, sid, name)
         }
         (Product::Verify, "POST", ["Services", sid, "Verifications", name]) => {
-            verify::update(shared, call, account, sid, name)
+            verify::update(shared, request, account, sid, name)
         }
         (Product::Verify, "POST", ["Services", sid, "VerificationCheck"]) => {
-            verify::check(shared, call, account, sid)
+            verify::check(shared, request, account, sid)
         }
-        (Product::Lookups, "GET", ["PhoneNumbers", number]) => lookups::fetch(shared, call, number),
-        (Product::Messaging, "GET", ["Services"]) => services::list(shared, call, account),
-        (Product::Messaging, "GET", ["Services", sid]) => services::fetch(shared, call, account, sid),
+        (Product::Lookups, "GET", ["PhoneNumbers", number]) => lookups::fetch(shared, request, number),
+        (Product::Messaging, "GET", ["Services"]) => services::list(shared, request, account),
+        (Product::Messaging, "GET", ["Services", sid]) => services::fetch(shared, request, account, sid),
         (Product::Messaging, "GET", ["Services", sid, "PhoneNumbers"]) => {
-            services::numbers(shared, call, account, sid)
+            services::numbers(shared, request, account, sid)
         }
-        _ => Err(unknown(call)),
+        _ => Err(unknown(request)),
     }
 }
 
 fn api(
     shared: &Shared,
-    call: &Call,
+    request: &ApiRequest,
     faults: &Faults,
     caller: Caller,
     segments: &[&str],
-) -> Result<Reply, Refusal> {
+) -> Result<ApiResponse, ApiError> {
     let (account, rest) = match segments {
-        ["Accounts"] if call.method == "GET" => return account::list(shared, call, caller),
+        ["Accounts"] if request.method == "GET" => return account::list(shared, request, caller),
         ["Accounts", account, rest @ ..] => (*account, rest),
-        _ => return Err(Refusal::not_found(&call.path)),
+        _ => return Err(ApiError::not_found(&request.path)),
     };
-    let subject = match rest {
-        ["Messages", ..] => Subject::Messages,
-        ["Calls", ..] => Subject::Calls,
-        ["IncomingPhoneNumbers" | "AvailablePhoneNumbers", ..] => Subject::IncomingPhoneNumbers,
-        ["Usage", ..] => Subject::Usage,
-        ["Balance"] => Subject::Balance,
-        [] | ["Keys", ..] => Subject::Administration,
-        _ => return Err(Refusal::not_found(&call.path)),
+    let resource = match rest {
+        ["Messages", ..] => Resource::Messages,
+        ["Calls", ..] => Resource::Calls,
+        ["IncomingPhoneNumbers" | "AvailablePhoneNumbers", ..] => Resource::IncomingPhoneNumbers,
+        ["Usage", ..] => Resource::Usage,
+        ["Balance"] => Resource::Balance,
+        [] | ["Keys", ..] => Resource::Administration,
+        _ => return Err(ApiError::not_found(&request.path)),
     };
-    admit(shared, call, caller, account, subject)?;
-    match (call.method.as_str(), rest) {
-        ("POST", ["Messages"]) => send::send(shared, call, account, caller),
-        ("POST", ["Calls"]) => calls::place(shared, call, account, caller),
-        // Test credentials own nothing that could be read or changed.
-        _ if caller == Caller::Test => Err(Refusal::test_credentials()),
-        ("GET", ["Messages"]) => list::list(shared, call, account, faults),
-        ("GET", ["Messages", sid]) => messages::fetch(shared, call, account, sid),
-        ("POST", ["Messages", sid]) => messages::update(shared, call, account, sid),
-        ("DELETE", ["Messages", sid]) => messages::delete(shared, call, account, sid),
-        ("GET", ["Calls"]) => calls::list(shared, call, account),
-        ("GET", ["Calls", sid]) => calls::fetch(shared, call, account, sid),
-        ("POST", ["Calls", sid]) => calls::update(shared, call, account, sid),
-        ("GET", []) => account::fetch(shared, call, account),
-        ("GET", ["Keys"]) => account::keys(shared, call),
-        ("GET", ["IncomingPhoneNumbers"]) => numbers::list(shared, call, account),
-        ("GET", ["IncomingPhoneNumbers", sid]) => numbers::fetch(shared, call, account, sid),
-        ("GET", ["AvailablePhoneNumbers", country, kind]) => available::list(shared, call, country, kind),
-        ("GET", ["Usage", "Records"]) => usage::records(shared, call, account, None),
-        ("GET", ["Usage", "Records", period]) => usage::records(shared, call, account, Some(period)),
+    authorize(shared, request, caller, account, resource)?;
+    match (request.method.as_str(), rest) {
+        ("POST", ["Messages"]) => send::send(shared, request, account, caller),
+        ("POST", ["Calls"]) => calls::place(shared, request, account, caller),
+        // Test credentials have no resources to read or change.
+        _ if caller == Caller::Test => Err(ApiError::test_credentials()),
+        ("GET", ["Messages"]) => list::list(shared, request, account, faults),
+        ("GET", ["Messages", sid]) => messages::fetch(shared, request, account, sid),
+        ("POST", ["Messages", sid]) => messages::update(shared, request, account, sid),
+        ("DELETE", ["Messages", sid]) => messages::delete(shared, request, account, sid),
+        ("GET", ["Calls"]) => calls::list(shared, request, account),
+        ("GET", ["Calls", sid]) => calls::fetch(shared, request, account, sid),
+        ("POST", ["Calls", sid]) => calls::update(shared, request, account, sid),
+        ("GET", []) => account::fetch(shared, request, account),
+        ("GET", ["Keys"]) => account::keys(shared, request),
+        ("GET", ["IncomingPhoneNumbers"]) => numbers::list(shared, request, account),
+        ("GET", ["IncomingPhoneNumbers", sid]) => numbers::fetch(shared, request, account, sid),
+        ("GET", ["AvailablePhoneNumbers", country, kind]) => available::list(shared, request, country, kind),
+        ("GET", ["Usage", "Records"]) => usage::records(shared, request, account, None),
+        ("GET", ["Usage", "Records", period]) => usage::records(shared, request, account, Some(period)),
         ("GET", ["Balance"]) => Ok(account::balance(account)),
-        _ => Err(unknown(call)),
+        _ => Err(unknown(request)),
     }
 }
 
-fn unknown(call: &Call) -> Refusal {
-    match call.method.as_str() {
-        "GET" | "POST" | "DELETE" => Refusal::not_found(&call.path),
-        _ => Refusal::new(405, 20004, "Method not allowed"),
+fn unknown(request: &ApiRequest) -> ApiError {
+    match request.method.as_str() {
+        "GET" | "POST" | "DELETE" => ApiError::not_found(&request.path),
+        _ => ApiError::new(405, 20004, "Method not allowed"),
     }
 }

@@ -5,66 +5,72 @@ use chrono::{DateTime, Duration, Utc};
 use crate::calendar::Calendar;
 use crate::change::NewMessage;
 use crate::credentials::Caller;
-use crate::http::call::Call;
 use crate::http::recipient;
-use crate::http::reply::{Refusal, Reply};
+use crate::http::request::ApiRequest;
+use crate::http::response::{ApiError, ApiResponse};
 use crate::message::{Direction, Message};
-use crate::mixing::mix;
+use crate::message_store::MessageStore;
 use crate::plan::Planner;
+use crate::random::mix;
 use crate::shared::Shared;
 use crate::sid::fixed;
-use crate::world::World;
 
 const LONGEST_BODY: usize = 1600;
 const MOST_MEDIA: u32 = 10;
 
 /// Sends a message.
-pub(crate) fn send(shared: &Shared, call: &Call, account: &str, caller: Caller) -> Result<Reply, Refusal> {
-    let new = check(call, shared.clock.now())?;
+pub(crate) fn send(
+    shared: &Shared,
+    request: &ApiRequest,
+    account: &str,
+    caller: Caller,
+) -> Result<ApiResponse, ApiError> {
+    let new = check(request, shared.clock.now())?;
     if caller == Caller::Test {
-        magic(&new)?;
-        let message = pretend(shared, account, new).ok_or_else(|| Refusal::not_found(&call.path))?;
-        return Ok(Reply::value(201, &message));
+        check_magic_numbers(&new)?;
+        let message =
+            simulate_test_send(shared, account, new).ok_or_else(|| ApiError::not_found(&request.path))?;
+        return Ok(ApiResponse::value(201, &message));
     }
     recipient::check(shared, new.to.as_deref().unwrap_or_default())?;
-    let (mut world, now) = shared.write_of(account);
+    let (mut store, now) = shared.write_of(account);
     if let Some(from) = &new.from {
-        own(&world.planner, from)?;
+        own(&store.planner, from)?;
     }
     if let Some(service) = &new.messaging_service_sid
-        && !world.planner.services.contains(service)
+        && !store.planner.services.contains(service)
     {
         return Err(no_service());
     }
-    let rank = world.insert(new, now);
-    let row = world
+    let rank = store.insert(new, now);
+    let row = store
         .key(rank)
-        .and_then(|key| world.row_at(key, now))
-        .ok_or_else(|| Refusal::not_found(&call.path))?;
+        .and_then(|key| store.row_at(key, now))
+        .ok_or_else(|| ApiError::not_found(&request.path))?;
     let mut message = row.to_message();
     message.subresource_uris.feedback = None;
-    Ok(Reply::value(201, &message))
+    Ok(ApiResponse::value(201, &message))
 }
 
-fn check(call: &Call, now: DateTime<Utc>) -> Result<NewMessage, Refusal> {
-    let to = call
+fn check(request: &ApiRequest, now: DateTime<Utc>) -> Result<NewMessage, ApiError> {
+    let to = request
         .filled("To")
-        .ok_or_else(|| Refusal::bad(21604, "A 'To' phone number is required."))?;
-    let body = call.filled("Body");
-    let media = call.repeats("MediaUrl");
-    if body.is_none() && media == 0 && call.filled("ContentSid").is_none() {
-        return Err(Refusal::bad(21602, "Message body is required."));
+        .ok_or_else(|| ApiError::bad(21604, "A 'To' phone number is required."))?;
+    let body = request.filled("Body");
+    let media = request.repeats("MediaUrl");
+    if body.is_none() && media == 0 && request.filled("ContentSid").is_none() {
+        return Err(ApiError::bad(21602, "Message body is required."));
     }
-    let from = call.filled("From");
-    let service = call.filled("MessagingServiceSid");
+    let from = request.filled("From");
+    let service = request.filled("MessagingServiceSid");
     if from.is_none() && service.is_none() {
-        return Err(Refusal::bad(21603, "A 'From' phone number is required."));
+        return Err(ApiError::bad(21603, "A 'From' phone number is required."));
     }
     if !is_address(to) {
-        return Err(Refusal::bad(21211, format!("Invalid 'To' Phone Number: {to}")));
+        return Err(ApiError::bad(21211, format!("Invalid 'To' Phone Number: {to}")));
     }
     if let Some(from) = from.filter(|from| !is_address(from) && !is_sender_name(from)) {
-        return Err(Refusal::bad(
+        return Err(ApiError::bad(
             21212,
             format!("Invalid 'From' Phone Number: {from}"),
         ));
@@ -73,11 +79,11 @@ fn check(call: &Call, now: DateTime<Utc>) -> Result<NewMessage, Refusal> {
         return Err(no_service());
     }
     if from == Some(to) {
-        return Err(Refusal::bad(21266, "'To' and 'From' number cannot be the same"));
+        return Err(ApiError::bad(21266, "'To' and 'From' number cannot be the same"));
     }
-    check_content(call)?;
+    check_content(request)?;
     if body.is_some_and(|body| body.chars().count() > LONGEST_BODY) {
-        return Err(Refusal::bad(
+        return Err(ApiError::bad(
             21617,
             "The concatenated message body exceeds the 1600 character limit.",
         ));
@@ -89,39 +95,43 @@ fn check(call: &Call, now: DateTime<Utc>) -> Result<NewMessage, Refusal> {
         direction: Direction::OutboundApi,
         messaging_service_sid: service.map(str::to_owned),
         num_media: media,
-        send_at: send_at(call, now, service.is_some())?,
+        send_at: send_at(request, now, service.is_some())?,
         ..NewMessage::default()
     })
 }
 
-fn send_at(call: &Call, now: DateTime<Utc>, service: bool) -> Result<Option<DateTime<Utc>>, Refusal> {
-    let Some(kind) = call.filled("ScheduleType") else {
-        if call.filled("SendAt").is_some() {
-            return Err(Refusal::bad(20001, "ScheduleType is required with SendAt"));
+fn send_at(
+    request: &ApiRequest,
+    now: DateTime<Utc>,
+    service: bool,
+) -> Result<Option<DateTime<Utc>>, ApiError> {
+    let Some(kind) = request.filled("ScheduleType") else {
+        if request.filled("SendAt").is_some() {
+            return Err(ApiError::bad(20001, "ScheduleType is required with SendAt"));
         }
         return Ok(None);
     };
     if kind != "fixed" {
-        return Err(Refusal::bad(
+        return Err(ApiError::bad(
             35126,
             format!("ScheduleType '{kind}' is not supported"),
         ));
     }
-    let text = call
+    let text = request
         .filled("SendAt")
-        .ok_or_else(|| Refusal::bad(35111, "SendAt parameter is required."))?;
+        .ok_or_else(|| ApiError::bad(35111, "SendAt parameter is required."))?;
     if !service {
-        return Err(Refusal::bad(
+        return Err(ApiError::bad(
             35118,
             "MessagingServiceSid is required to schedule a message",
         ));
     }
     let at = DateTime::parse_from_rfc3339(text)
-        .map_err(|_| Refusal::bad(35114, format!("SendAt '{text}' is not a timestamp")))?
+        .map_err(|_| ApiError::bad(35114, format!("SendAt '{text}' is not a timestamp")))?
         .with_timezone(&Utc);
     let window = now + Duration::seconds(900)..=now + Duration::days(35);
     if !window.contains(&at) {
-        return Err(Refusal::bad(
+        return Err(ApiError::bad(
             35114,
             "SendAt time must be between 900 seconds and 35 days in the future",
         ));
@@ -129,34 +139,37 @@ fn send_at(call: &Call, now: DateTime<Utc>, service: bool) -> Result<Option<Date
     Ok(Some(at))
 }
 
-fn no_service() -> Refusal {
-    Refusal::bad(21701, "The Messaging Service does not exist.")
+fn no_service() -> ApiError {
+    ApiError::bad(21701, "The Messaging Service does not exist.")
 }
 
-/// Checks what stands beside the body: a template and its variables, media, and where progress is reported.
-fn check_content(call: &Call) -> Result<(), Refusal> {
-    if let Some(sid) = call.filled("ContentSid")
+/// Checks the content: a template and its variables, media, and the status callback.
+fn check_content(request: &ApiRequest) -> Result<(), ApiError> {
+    if let Some(sid) = request.filled("ContentSid")
         && !(sid.starts_with("HX") && sid.len() == 34)
     {
-        return Err(Refusal::bad(21655, "The ContentSid is Invalid"));
+        return Err(ApiError::bad(21655, "The ContentSid is Invalid"));
     }
-    let variables = call.filled("ContentVariables").map(serde_json::from_str);
+    let variables = request.filled("ContentVariables").map(serde_json::from_str);
     if !matches!(variables, None | Some(Ok(serde_json::Value::Object(_)))) {
-        return Err(Refusal::bad(21656, "The ContentVariables Parameter is invalid"));
+        return Err(ApiError::bad(21656, "The ContentVariables Parameter is invalid"));
     }
-    if call.repeats("MediaUrl") > MOST_MEDIA {
-        return Err(Refusal::bad(21623, "Number of media files exceeds allowed limit"));
+    if request.repeats("MediaUrl") > MOST_MEDIA {
+        return Err(ApiError::bad(
+            21623,
+            "Number of media files exceeds allowed limit",
+        ));
     }
-    let media_is_fetchable = call
+    let media_is_fetchable = request
         .values("MediaUrl")
         .all(|text| url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https")));
     if !media_is_fetchable {
-        return Err(Refusal::bad(21620, "Invalid media URL(s)"));
+        return Err(ApiError::bad(21620, "Invalid media URL(s)"));
     }
-    recipient::check_callback(call)
+    recipient::check_callback(request)
 }
 
-/// E.164, a short code, or either behind a channel's name.
+/// Returns whether `text` is E.164 or a short code, with or without a channel prefix.
 fn is_address(text: &str) -> bool {
     let number = text.split_once(':').map_or(text, |(_, number)| number);
     let (digits, shortest) = match number.strip_prefix('+') {
@@ -174,7 +187,7 @@ fn is_sender_name(text: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b' ')
 }
 
-fn own(planner: &Planner, from: &str) -> Result<(), Refusal> {
+fn own(planner: &Planner, from: &str) -> Result<(), ApiError> {
     let number = from.split_once(':').map_or(from, |(_, number)| number);
     let Some(digits) = number.strip_prefix('+') else {
         return Ok(());
@@ -183,12 +196,12 @@ fn own(planner: &Planner, from: &str) -> Result<(), Refusal> {
         return Ok(());
     }
     if from.starts_with("whatsapp:") {
-        return Err(Refusal::bad(
+        return Err(ApiError::bad(
             63007,
             "Twilio could not find a Channel with the specified From address",
         ));
     }
-    Err(Refusal::bad(
+    Err(ApiError::bad(
         21606,
         format!(
             "The 'From' phone number {from} is not a valid, message-capable number for the current account."
@@ -196,50 +209,50 @@ fn own(planner: &Planner, from: &str) -> Result<(), Refusal> {
     ))
 }
 
-/// The magic numbers of test credentials.
-fn magic(new: &NewMessage) -> Result<(), Refusal> {
+/// Returns the errors of Twilio's magic numbers for test credentials.
+fn check_magic_numbers(new: &NewMessage) -> Result<(), ApiError> {
     let from = new.from.as_deref().unwrap_or("+15005550006");
     let to = new.to.as_deref().unwrap_or_default();
     match from {
         "+15005550006" => {}
         "+15005550001" => {
-            return Err(Refusal::bad(
+            return Err(ApiError::bad(
                 21212,
                 format!("Invalid 'From' Phone Number: {from}"),
             ));
         }
         "+15005550008" => {
-            return Err(Refusal::bad(
+            return Err(ApiError::bad(
                 21611,
                 "This 'From' number has exceeded the maximum queue size",
             ));
         }
         _ => {
-            return Err(Refusal::bad(
+            return Err(ApiError::bad(
                 21606,
                 format!("The 'From' phone number {from} is not valid here"),
             ));
         }
     }
     match to {
-        "+15005550001" => Err(Refusal::bad(21211, format!("Invalid 'To' Phone Number: {to}"))),
-        "+15005550002" => Err(Refusal::bad(
+        "+15005550001" => Err(ApiError::bad(21211, format!("Invalid 'To' Phone Number: {to}"))),
+        "+15005550002" => Err(ApiError::bad(
             21612,
             "The 'To' phone number is not currently reachable",
         )),
-        "+15005550003" => Err(Refusal::bad(
+        "+15005550003" => Err(ApiError::bad(
             21408,
             "Permission to send an SMS has not been enabled for the region",
         )),
-        "+15005550004" => Err(Refusal::bad(21610, "Attempt to send to unsubscribed recipient")),
-        "+15005550009" => Err(Refusal::bad(21614, "'To' number is not a valid mobile number")),
+        "+15005550004" => Err(ApiError::bad(21610, "Attempt to send to unsubscribed recipient")),
+        "+15005550009" => Err(ApiError::bad(21614, "'To' number is not a valid mobile number")),
         _ => Ok(()),
     }
 }
 
-/// The answer to a send with test credentials, which stores nothing.
-fn pretend(shared: &Shared, account: &str, new: NewMessage) -> Option<Message> {
-    let mut scratch = World::new(
+/// Returns the message of a send with test credentials, which is not stored.
+fn simulate_test_send(shared: &Shared, account: &str, new: NewMessage) -> Option<Message> {
+    let mut scratch = MessageStore::new(
         account.to_owned(),
         Planner::new(shared.seed, shared.clock.seconds(), 0),
         Calendar::new(shared.seed, 0, shared.clock.seconds(), 1),

@@ -1,38 +1,48 @@
-//! Messaging v1: the account's Messaging Services and the numbers in them.
+//! Messaging v1: the account's Messaging Services and their numbers.
 
 use serde_json::{Value, json};
 
 use crate::dates::{DAY, iso8601};
-use crate::http::call::Call;
-use crate::http::reply::{Refusal, Reply};
+use crate::http::request::ApiRequest;
+use crate::http::response::{ApiError, ApiResponse};
 use crate::http::{numbers, page};
 use crate::phone::Phone;
 use crate::shared::Shared;
 
-/// The services.
-pub(crate) fn list(shared: &Shared, call: &Call, account: &str) -> Result<Reply, Refusal> {
-    let origin = call.origin(shared);
+/// Lists the services.
+pub(crate) fn list(shared: &Shared, request: &ApiRequest, account: &str) -> Result<ApiResponse, ApiError> {
+    let origin = request.origin(shared);
     let services = sids(shared, account)
         .iter()
         .enumerate()
         .map(|(index, sid)| resource(shared, &origin, account, index, sid))
         .collect();
-    page::nested(shared, call, "services", services)
+    page::nested(shared, request, "services", services)
 }
 
 /// One service.
-pub(crate) fn fetch(shared: &Shared, call: &Call, account: &str, sid: &str) -> Result<Reply, Refusal> {
-    let index = position(shared, call, account, sid)?;
-    Ok(Reply::value(
+pub(crate) fn fetch(
+    shared: &Shared,
+    request: &ApiRequest,
+    account: &str,
+    sid: &str,
+) -> Result<ApiResponse, ApiError> {
+    let index = position(shared, request, account, sid)?;
+    Ok(ApiResponse::value(
         200,
-        &resource(shared, &call.origin(shared), account, index, sid),
+        &resource(shared, &request.origin(shared), account, index, sid),
     ))
 }
 
-/// The numbers of a service: every number of the account is in its first one.
-pub(crate) fn numbers(shared: &Shared, call: &Call, account: &str, sid: &str) -> Result<Reply, Refusal> {
-    let index = position(shared, call, account, sid)?;
-    let origin = call.origin(shared);
+/// Lists the numbers of a service. The first service has every number of the account.
+pub(crate) fn numbers(
+    shared: &Shared,
+    request: &ApiRequest,
+    account: &str,
+    sid: &str,
+) -> Result<ApiResponse, ApiError> {
+    let index = position(shared, request, account, sid)?;
+    let origin = request.origin(shared);
     let created = iso8601(shared.clock.seconds() - 250 * DAY);
     let senders = numbers::owned(shared, account)
         .into_iter()
@@ -43,7 +53,7 @@ pub(crate) fn numbers(shared: &Shared, call: &Call, account: &str, sid: &str) ->
                 "account_sid": account,
                 "service_sid": sid,
                 "phone_number": number,
-                "country_code": Phone::read(&number, None).map_or("US", |phone| phone.iso),
+                "country_code": Phone::parse(&number, None).map_or("US", |phone| phone.iso),
                 "capabilities": ["SMS", "Voice"],
                 "date_created": created,
                 "date_updated": created,
@@ -51,19 +61,19 @@ pub(crate) fn numbers(shared: &Shared, call: &Call, account: &str, sid: &str) ->
             })
         })
         .collect();
-    page::nested(shared, call, "phone_numbers", senders)
+    page::nested(shared, request, "phone_numbers", senders)
 }
 
 fn sids(shared: &Shared, account: &str) -> Vec<String> {
-    let (world, _) = shared.read_of(account);
-    world.planner.services.clone()
+    let (store, _) = shared.read_of(account);
+    store.planner.services.clone()
 }
 
-fn position(shared: &Shared, call: &Call, account: &str, sid: &str) -> Result<usize, Refusal> {
+fn position(shared: &Shared, request: &ApiRequest, account: &str, sid: &str) -> Result<usize, ApiError> {
     sids(shared, account)
         .iter()
         .position(|one| one == sid)
-        .ok_or_else(|| Refusal::not_found(&call.path))
+        .ok_or_else(|| ApiError::not_found(&request.path))
 }
 
 fn resource(shared: &Shared, origin: &str, account: &str, index: usize, sid: &str) -> Value {

@@ -1,24 +1,24 @@
-//! `…/Usage/Records*`: what was used and what it cost, a pure function of the seed, the day and the category.
+//! `…/Usage/Records*`: usage and its cost, as a pure function of the seed, the day and the category.
 
 use chrono::{Datelike, Days, Months, NaiveDate};
 use serde_json::{Value, json};
 
-use crate::http::call::Call;
 use crate::http::page;
-use crate::http::reply::{Refusal, Reply};
-use crate::mixing::{below, draw, mix};
+use crate::http::request::ApiRequest;
+use crate::http::response::{ApiError, ApiResponse};
+use crate::random::{below, draw, mix};
 use crate::shared::Shared;
 
-/// How many days back the account has used anything.
+/// The number of days with usage.
 const HISTORY: u64 = 400;
 
-/// A category that is counted day by day.
+/// A category with daily counts.
 struct Counted {
     name: &'static str,
     description: &'static str,
     count_unit: &'static str,
     usage_unit: &'static str,
-    /// At most so many a day.
+    /// The maximum count of a day.
     busiest: u64,
     /// Hundred-thousandths of a dollar each.
     each: u64,
@@ -46,7 +46,7 @@ const COUNTED: [Counted; 5] = [
     ),
 ];
 
-/// Categories that sum others up: every counted one whose name begins so.
+/// Total categories: the sum of all counted categories with this prefix.
 const SUMS: [(&str, &str, &str); 4] = [
     ("sms", "SMS", "sms-"),
     ("mms", "MMS", "mms-"),
@@ -93,15 +93,15 @@ impl Span {
     }
 }
 
-/// Answers the records of all time, or of `period`: a span (`Today`, `LastMonth`…) or a step (`Daily`, `Monthly`, `Yearly`).
+/// Returns the records of all time, or of `period`: a span (`Today`, `LastMonth`…) or a step (`Daily`, `Monthly`, `Yearly`).
 pub(crate) fn records(
     shared: &Shared,
-    call: &Call,
+    request: &ApiRequest,
     account: &str,
     period: Option<&str>,
-) -> Result<Reply, Refusal> {
+) -> Result<ApiResponse, ApiError> {
     let today = shared.clock.now().date_naive();
-    let wanted = call.parameter("Category").filter(|name| !name.is_empty());
+    let wanted = request.parameter("Category").filter(|name| !name.is_empty());
     let known = || {
         COUNTED
             .iter()
@@ -111,24 +111,28 @@ pub(crate) fn records(
     if let Some(name) = wanted.as_deref()
         && known().all(|category| category != name)
     {
-        return Err(Refusal::bad(20001, format!("Invalid Category '{name}'")));
+        return Err(ApiError::bad(20001, format!("Invalid Category '{name}'")));
     }
-    let spans = spans(call, period, today)?.ok_or_else(|| Refusal::not_found(&call.path))?;
-    let (world, _) = shared.read_of(account);
-    let seed = world.planner.seed;
-    drop(world);
+    let spans = spans(request, period, today)?.ok_or_else(|| ApiError::not_found(&request.path))?;
+    let (store, _) = shared.read_of(account);
+    let seed = store.planner.seed;
+    drop(store);
     let as_of = shared.clock.now().format("%Y-%m-%dT%H:%M:%S+00:00").to_string();
     let records = spans
         .into_iter()
         .flat_map(|span| known().map(move |category| (span, category)))
         .filter(|(_, category)| wanted.as_deref().is_none_or(|wanted| wanted == *category))
-        .map(|(span, category)| record(seed, account, call, &as_of, span, category))
+        .map(|(span, category)| record(seed, account, request, &as_of, span, category))
         .collect();
-    page::flat(shared, call, "usage_records", records)
+    page::flat(shared, request, "usage_records", records)
 }
 
-/// The spans of the records, newest first; `None` when there is no such period.
-fn spans(call: &Call, period: Option<&str>, today: NaiveDate) -> Result<Option<Vec<Span>>, Refusal> {
+/// Returns the spans of the records, newest first; `None` for an unknown period.
+fn spans(
+    request: &ApiRequest,
+    period: Option<&str>,
+    today: NaiveDate,
+) -> Result<Option<Vec<Span>>, ApiError> {
     let oldest = today - Days::new(HISTORY);
     let month = first_of_month(today);
     let whole = Span {
@@ -136,8 +140,8 @@ fn spans(call: &Call, period: Option<&str>, today: NaiveDate) -> Result<Option<V
         last: today,
     };
     let asked = Span {
-        first: date(call, "StartDate", today)?.unwrap_or(oldest),
-        last: date(call, "EndDate", today)?.unwrap_or(today),
+        first: date(request, "StartDate", today)?.unwrap_or(oldest),
+        last: date(request, "EndDate", today)?.unwrap_or(today),
     };
     let one = |first: NaiveDate, last: NaiveDate| vec![Span { first, last }];
     let spans = match period {
@@ -167,7 +171,7 @@ fn spans(call: &Call, period: Option<&str>, today: NaiveDate) -> Result<Option<V
     ))
 }
 
-/// `asked`, cut at the ends of the periods that `around` tells for a day.
+/// Splits `asked` at the ends of the periods that `around` returns for a day.
 fn steps(asked: Span, whole: Span, around: impl Fn(NaiveDate) -> (NaiveDate, NaiveDate)) -> Vec<Span> {
     let Some(asked) = asked.within(whole) else {
         return Vec::new();
@@ -187,9 +191,9 @@ fn first_of_month(day: NaiveDate) -> NaiveDate {
     day.with_day(1).unwrap_or(day)
 }
 
-/// `2026-01-31`, or days from today as `-30days`.
-fn date(call: &Call, name: &str, today: NaiveDate) -> Result<Option<NaiveDate>, Refusal> {
-    let Some(text) = call.parameter(name).filter(|text| !text.is_empty()) else {
+/// Parses `2026-01-31`, or days from today such as `-30days`.
+fn date(request: &ApiRequest, name: &str, today: NaiveDate) -> Result<Option<NaiveDate>, ApiError> {
+    let Some(text) = request.parameter(name).filter(|text| !text.is_empty()) else {
         return Ok(None);
     };
     let relative = text
@@ -206,7 +210,7 @@ fn date(call: &Call, name: &str, today: NaiveDate) -> Result<Option<NaiveDate>, 
     relative
         .or_else(|| NaiveDate::parse_from_str(&text, "%Y-%m-%d").ok())
         .map(Some)
-        .ok_or_else(|| Refusal::bad(20001, format!("Invalid {name} value: '{text}'")))
+        .ok_or_else(|| ApiError::bad(20001, format!("Invalid {name} value: '{text}'")))
 }
 
 fn used(seed: u64, counted: &Counted, day: NaiveDate) -> u64 {
@@ -218,7 +222,7 @@ fn used(seed: u64, counted: &Counted, day: NaiveDate) -> u64 {
     below(draw(seed, subject, salt), counted.busiest)
 }
 
-fn record(seed: u64, account: &str, call: &Call, as_of: &str, span: Span, category: &str) -> Value {
+fn record(seed: u64, account: &str, request: &ApiRequest, as_of: &str, span: Span, category: &str) -> Value {
     let sum = SUMS.iter().find(|(name, ..)| *name == category);
     let parts: Vec<_> = COUNTED
         .iter()
@@ -255,6 +259,6 @@ fn record(seed: u64, account: &str, call: &Call, as_of: &str, span: Span, catego
         "usage": if total { dollars.to_string() } else { count.to_string() },
         "usage_unit": if total { "usd" } else { unit(|part| part.usage_unit) },
         "subresource_uris": {},
-        "uri": format!("{}?Category={category}&StartDate={first}&EndDate={last}", call.path),
+        "uri": format!("{}?Category={category}&StartDate={first}&EndDate={last}", request.path),
     })
 }

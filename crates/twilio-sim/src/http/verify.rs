@@ -1,40 +1,54 @@
-//! Verify v2: services, codes sent, codes checked.
+//! Verify v2: services, sent codes and checks of codes.
 
 use serde_json::{Value, json};
 
 use crate::dates::{DAY, iso8601};
-use crate::http::call::Call;
-use crate::http::reply::{Refusal, Reply};
+use crate::http::request::ApiRequest;
+use crate::http::response::{ApiError, ApiResponse};
 use crate::http::{page, recipient};
 use crate::phone::is_e164;
 use crate::shared::Shared;
 use crate::verification::{Ending, TooMany, Verification, VerifyService, services as services_of};
 
-/// The account's services.
-pub(crate) fn services(shared: &Shared, call: &Call, account: &str) -> Result<Reply, Refusal> {
-    let origin = call.origin(shared);
+/// Lists the account's services.
+pub(crate) fn services(
+    shared: &Shared,
+    request: &ApiRequest,
+    account: &str,
+) -> Result<ApiResponse, ApiError> {
+    let origin = request.origin(shared);
     let services = all(shared, account)
         .iter()
         .map(|service| service_resource(shared, &origin, account, service))
         .collect();
-    page::nested(shared, call, "services", services)
+    page::nested(shared, request, "services", services)
 }
 
 /// One service.
-pub(crate) fn service(shared: &Shared, call: &Call, account: &str, sid: &str) -> Result<Reply, Refusal> {
-    let service = find(shared, call, account, sid)?;
-    let origin = call.origin(shared);
-    Ok(Reply::value(
+pub(crate) fn service(
+    shared: &Shared,
+    request: &ApiRequest,
+    account: &str,
+    sid: &str,
+) -> Result<ApiResponse, ApiError> {
+    let service = find(shared, request, account, sid)?;
+    let origin = request.origin(shared);
+    Ok(ApiResponse::value(
         200,
         &service_resource(shared, &origin, account, &service),
     ))
 }
 
 /// Sends a code.
-pub(crate) fn send(shared: &Shared, call: &Call, account: &str, sid: &str) -> Result<Reply, Refusal> {
-    let service = find(shared, call, account, sid)?;
-    let to = required(call, "To")?;
-    let channel = required(call, "Channel")?;
+pub(crate) fn send(
+    shared: &Shared,
+    request: &ApiRequest,
+    account: &str,
+    sid: &str,
+) -> Result<ApiResponse, ApiError> {
+    let service = find(shared, request, account, sid)?;
+    let to = required(request, "To")?;
+    let channel = required(request, "Channel")?;
     let fits = match channel {
         "sms" | "call" | "whatsapp" => is_e164(to),
         "email" => to
@@ -45,8 +59,8 @@ pub(crate) fn send(shared: &Shared, call: &Call, account: &str, sid: &str) -> Re
     if !fits {
         return Err(invalid("To", to));
     }
-    if call.filled("CustomCode").is_some() || call.filled("CustomFriendlyName").is_some() {
-        return Err(Refusal::new(403, 60204, "Service does not support this feature"));
+    if request.filled("CustomCode").is_some() || request.filled("CustomFriendlyName").is_some() {
+        return Err(ApiError::new(403, 60204, "Service does not support this feature"));
     }
     recipient::check(shared, to)?;
     let now = shared.clock.seconds();
@@ -54,36 +68,42 @@ pub(crate) fn send(shared: &Shared, call: &Call, account: &str, sid: &str) -> Re
     let sent = verifications
         .send(shared.seed, &service, to, channel, now)
         .map_err(|many| too_many(60203, "Max send attempts reached", many))?;
-    Ok(Reply::value(201, &resource(shared, call, account, sent, now)))
+    Ok(ApiResponse::value(
+        201,
+        &resource(shared, request, account, sent, now),
+    ))
 }
 
-/// A verification that is still alive.
+/// Returns a live verification.
 pub(crate) fn fetch(
     shared: &Shared,
-    call: &Call,
+    request: &ApiRequest,
     account: &str,
     sid: &str,
     name: &str,
-) -> Result<Reply, Refusal> {
-    find(shared, call, account, sid)?;
+) -> Result<ApiResponse, ApiError> {
+    find(shared, request, account, sid)?;
     let now = shared.clock.seconds();
     let mut verifications = shared.verifications();
     let one = verifications
         .live(sid, name, now)
-        .ok_or_else(|| Refusal::not_found(&call.path))?;
-    Ok(Reply::value(200, &resource(shared, call, account, one, now)))
+        .ok_or_else(|| ApiError::not_found(&request.path))?;
+    Ok(ApiResponse::value(
+        200,
+        &resource(shared, request, account, one, now),
+    ))
 }
 
 /// Cancels a verification or approves it without a code.
 pub(crate) fn update(
     shared: &Shared,
-    call: &Call,
+    request: &ApiRequest,
     account: &str,
     sid: &str,
     name: &str,
-) -> Result<Reply, Refusal> {
-    find(shared, call, account, sid)?;
-    let ending = match required(call, "Status")? {
+) -> Result<ApiResponse, ApiError> {
+    find(shared, request, account, sid)?;
+    let ending = match required(request, "Status")? {
         "canceled" => Ending::Canceled,
         "approved" => Ending::Approved,
         other => return Err(invalid("Status", other)),
@@ -92,34 +112,42 @@ pub(crate) fn update(
     let mut verifications = shared.verifications();
     let one = verifications
         .live(sid, name, now)
-        .ok_or_else(|| Refusal::not_found(&call.path))?;
+        .ok_or_else(|| ApiError::not_found(&request.path))?;
     one.end(ending, now);
-    Ok(Reply::value(200, &resource(shared, call, account, one, now)))
+    Ok(ApiResponse::value(
+        200,
+        &resource(shared, request, account, one, now),
+    ))
 }
 
-/// Checks a code. What is approved, expired or unknown is not found, for no reason given.
-pub(crate) fn check(shared: &Shared, call: &Call, account: &str, sid: &str) -> Result<Reply, Refusal> {
-    find(shared, call, account, sid)?;
-    let code = required(call, "Code")?;
-    let name = call
+/// Checks a code. An approved, expired or unknown verification is a 404 without a reason.
+pub(crate) fn check(
+    shared: &Shared,
+    request: &ApiRequest,
+    account: &str,
+    sid: &str,
+) -> Result<ApiResponse, ApiError> {
+    find(shared, request, account, sid)?;
+    let code = required(request, "Code")?;
+    let name = request
         .filled("VerificationSid")
-        .or_else(|| call.filled("To"))
-        .ok_or_else(|| Refusal::bad(60200, "Either 'To' or 'VerificationSid' is required"))?;
+        .or_else(|| request.filled("To"))
+        .ok_or_else(|| ApiError::bad(60200, "Either 'To' or 'VerificationSid' is required"))?;
     let now = shared.clock.seconds();
     let mut verifications = shared.verifications();
     let one = verifications
         .live(sid, name, now)
-        .ok_or_else(|| Refusal::not_found(&call.path))?;
+        .ok_or_else(|| ApiError::not_found(&request.path))?;
     one.check(code, now)
         .map_err(|many| too_many(60202, "Max check attempts reached", many))?;
-    // The fifth wrong code is still told as pending; only the sixth check is told that there were too many.
+    // The response to the fifth wrong code is still `pending`; only the sixth check is an error.
     let status = if one.status(now) == "approved" {
         "approved"
     } else {
         "pending"
     };
-    // Twilio's description says 201, its API answers 200 (twilio-oai#117).
-    Ok(Reply::value(
+    // Twilio documents 201, but its API returns 200 (twilio-oai#117).
+    Ok(ApiResponse::value(
         200,
         &json!({
             "sid": one.sid,
@@ -139,36 +167,36 @@ pub(crate) fn check(shared: &Shared, call: &Call, account: &str, sid: &str) -> R
 }
 
 fn all(shared: &Shared, account: &str) -> [VerifyService; 2] {
-    let (world, _) = shared.read_of(account);
-    services_of(world.planner.seed)
+    let (store, _) = shared.read_of(account);
+    services_of(store.planner.seed)
 }
 
-fn find(shared: &Shared, call: &Call, account: &str, sid: &str) -> Result<VerifyService, Refusal> {
+fn find(shared: &Shared, request: &ApiRequest, account: &str, sid: &str) -> Result<VerifyService, ApiError> {
     all(shared, account)
         .into_iter()
         .find(|service| service.sid == sid)
-        .ok_or_else(|| Refusal::not_found(&call.path))
+        .ok_or_else(|| ApiError::not_found(&request.path))
 }
 
-fn required<'a>(call: &'a Call, name: &str) -> Result<&'a str, Refusal> {
-    call.filled(name).ok_or_else(|| {
-        Refusal::bad(
+fn required<'a>(request: &'a ApiRequest, name: &str) -> Result<&'a str, ApiError> {
+    request.filled(name).ok_or_else(|| {
+        ApiError::bad(
             20001,
             format!("Missing required parameter {name} in the post body"),
         )
     })
 }
 
-fn invalid(name: &str, value: &str) -> Refusal {
-    Refusal::bad(60200, format!("Invalid parameter `{name}`: {value}"))
+fn invalid(name: &str, value: &str) -> ApiError {
+    ApiError::bad(60200, format!("Invalid parameter `{name}`: {value}"))
 }
 
-fn too_many(code: u32, words: &str, many: TooMany) -> Refusal {
-    Refusal::new(429, code, words).retry_after(many.seconds)
+fn too_many(code: u32, words: &str, many: TooMany) -> ApiError {
+    ApiError::new(429, code, words).retry_after(many.seconds)
 }
 
-fn resource(shared: &Shared, call: &Call, account: &str, one: &Verification, now: i64) -> Value {
-    let (service, sid, origin) = (&one.service, &one.sid, call.origin(shared));
+fn resource(shared: &Shared, request: &ApiRequest, account: &str, one: &Verification, now: i64) -> Value {
+    let (service, sid, origin) = (&one.service, &one.sid, request.origin(shared));
     let attempts: Vec<_> = one
         .attempts
         .iter()

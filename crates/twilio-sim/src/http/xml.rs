@@ -1,8 +1,8 @@
-//! The XML that the 2010 API answers when a path does not end in `.json`.
+//! The XML responses of the 2010 API, for paths without `.json`.
 
 use serde_json::Value;
 
-/// A JSON body as `<TwilioResponse>`.
+/// Converts a JSON body to `<TwilioResponse>`.
 pub(crate) fn from_json(body: &[u8]) -> Vec<u8> {
     let value = serde_json::from_slice(body).unwrap_or(Value::Null);
     let mut out = String::from("<?xml version='1.0' encoding='UTF-8'?>\n<TwilioResponse>");
@@ -40,7 +40,7 @@ fn content(out: &mut String, name: &str, value: &Value) {
     }
 }
 
-/// `date_sent` as `DateSent`.
+/// Converts `date_sent` to `DateSent`.
 fn camel(name: &str) -> String {
     let mut upper = true;
     name.chars()

@@ -1,4 +1,4 @@
-//! The simulator from outside: over HTTP, as the engine sees it.
+//! Tests of the simulator over HTTP, like a client.
 
 #[cfg(test)]
 mod access;

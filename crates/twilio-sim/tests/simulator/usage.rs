@@ -63,7 +63,7 @@ fn each_period_has_its_days() {
 }
 
 #[test]
-fn usage_is_paged_and_bad_queries_are_refused() {
+fn usage_is_paged_and_invalid_queries_are_errors() {
     let simulator = start(0, 5);
     let path = account_path(
         &simulator,

@@ -1,18 +1,18 @@
-//! Walking the messages in order of time: the generated sequence and what was inserted or moved, merged lazily.
+//! Iterates over messages in chronological order. It lazily merges generated messages with inserted and moved ones.
 
 use std::iter::Peekable;
 
 use crate::filter::Period;
-use crate::world::{Key, World};
+use crate::message_store::{Key, MessageStore};
 
-/// All of time.
+/// A period without bounds.
 pub(crate) const ALWAYS: Period = Period {
     first: i64::MIN,
     last: i64::MAX,
 };
 
-impl World {
-    /// Live messages of a period, newest first, beginning below `anchor`.
+impl MessageStore {
+    /// Iterates over the live messages of a period below `anchor`, newest first.
     pub(crate) fn newest_first(
         &self,
         period: Period,
@@ -32,7 +32,7 @@ impl World {
         self.live(merge(base, stored, |left, right| left > right))
     }
 
-    /// Live messages of a period, oldest first, beginning above `anchor`.
+    /// Iterates over the live messages of a period above `anchor`, oldest first.
     pub(crate) fn oldest_first(
         &self,
         period: Period,
@@ -52,7 +52,7 @@ impl World {
         self.live(merge(base, stored, |left, right| left < right))
     }
 
-    /// How many messages are alive at `now`.
+    /// Returns the number of live messages at `now`.
     pub(crate) fn live_count(&self, now: i64) -> u64 {
         let floor = self.floor(now);
         let first = self.calendar.first_at_or_after(floor);
@@ -83,7 +83,7 @@ impl World {
         self.base_rank_at(lower)..self.base_rank_at(upper)
     }
 
-    /// The lowest generated rank whose key is not below `key`.
+    /// Returns the lowest generated rank whose key is not below `key`.
     fn base_rank_at(&self, key: Key) -> u64 {
         let (at, anchor) = key;
         let mut rank = self.calendar.first_at_or_after(at);
@@ -125,7 +125,7 @@ fn next(
     ahead: fn(&Key, &Key) -> bool,
 ) -> Option<Key> {
     match (left.peek(), right.peek()) {
-        // A message that was moved to where it stood.
+        // A message that was moved to its own position.
         (Some(from_left), Some(from_right)) if from_left == from_right => {
             right.next();
             left.next()

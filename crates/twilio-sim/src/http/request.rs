@@ -1,4 +1,4 @@
-//! One request to the API, taken apart: method, path segments, suffix, query, form.
+//! A parsed API request: method, path segments, suffix, query and form.
 
 use actix_web::HttpRequest;
 use actix_web::http::Method;
@@ -10,21 +10,21 @@ use url::form_urlencoded;
 
 use crate::shared::Shared;
 
-/// A request as the handlers see it.
+/// A request for the handlers.
 #[derive(Debug)]
-pub(crate) struct Call {
+pub(crate) struct ApiRequest {
     pub(crate) method: Method,
     pub(crate) path: String,
     pub(crate) query: String,
-    /// False for a path of the 2010 API without `.json`, which is answered in XML.
+    /// False for a path of the 2010 API without `.json`, whose response is XML.
     pub(crate) json: bool,
-    /// The host, when it is one of Twilio's.
+    /// The host, if it belongs to Twilio.
     host: Option<String>,
     basic: Option<(String, String)>,
     form: Vec<(String, String)>,
 }
 
-impl Call {
+impl ApiRequest {
     pub(crate) fn new(request: &HttpRequest, body: &[u8]) -> Self {
         let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
         let is_form =
@@ -44,7 +44,7 @@ impl Call {
         }
     }
 
-    /// The path without the suffix, split at slashes and decoded.
+    /// Returns the decoded segments of the path without its suffix.
     pub(crate) fn segments(&self) -> Vec<String> {
         let rest = self.path.trim_start_matches('/');
         rest.strip_suffix(".json")
@@ -54,38 +54,38 @@ impl Call {
             .collect()
     }
 
-    /// The product that the host names, if it is one of Twilio's: `verify` of `verify.twilio.com`.
+    /// Returns the product in a Twilio host: `verify` of `verify.twilio.com`.
     pub(crate) fn host_label(&self) -> Option<&str> {
         self.host.as_deref().and_then(|host| host.split('.').next())
     }
 
-    /// What absolute links begin with: Twilio's host when the request was for it, otherwise the simulator's own address.
+    /// Returns the origin of absolute links: Twilio's host if the request was for it, else the simulator's address.
     pub(crate) fn origin(&self, shared: &Shared) -> String {
         self.host
             .as_ref()
             .map_or_else(|| shared.url.clone(), |host| format!("https://{host}"))
     }
 
-    /// User name and password.
+    /// Returns user name and password.
     pub(crate) fn basic(&self) -> Option<(&str, &str)> {
         self.basic
             .as_ref()
             .map(|(name, secret)| (name.as_str(), secret.as_str()))
     }
 
-    /// A form field, `Some("")` when it was sent empty.
+    /// Returns a form field; `Some("")` if it is empty.
     pub(crate) fn field(&self, name: &str) -> Option<&str> {
         self.form
             .iter()
             .find_map(|(key, value)| (key == name).then_some(value.as_str()))
     }
 
-    /// A form field that is not empty.
+    /// Returns a form field that is not empty.
     pub(crate) fn filled(&self, name: &str) -> Option<&str> {
         self.field(name).filter(|value| !value.is_empty())
     }
 
-    /// Every value of a field that may be repeated, but empty ones.
+    /// Returns the non-empty values of a repeated field.
     pub(crate) fn values(&self, name: &str) -> impl Iterator<Item = &str> {
         self.form
             .iter()
@@ -93,12 +93,12 @@ impl Call {
             .map(|(_, value)| value.as_str())
     }
 
-    /// How often a field was sent.
+    /// Returns how many times a field was sent.
     pub(crate) fn repeats(&self, name: &str) -> u32 {
         u32::try_from(self.values(name).count()).unwrap_or(0)
     }
 
-    /// A parameter of the query.
+    /// Returns a query parameter.
     pub(crate) fn parameter(&self, name: &str) -> Option<String> {
         form_urlencoded::parse(self.query.as_bytes())
             .find_map(|(key, value)| (key == name).then(|| value.into_owned()))

@@ -1,4 +1,4 @@
-//! The way in and out of the API: faults before and after the handlers, Twilio's headers, and the request log.
+//! The middleware of the API: faults before and after the handlers, Twilio's headers, and the request log.
 
 use std::io::{Error, Write};
 use std::time::{Duration, Instant};
@@ -15,11 +15,11 @@ use flate2::write::GzEncoder;
 use futures::stream;
 
 use crate::faults::Faults;
-use crate::http::call::Call;
-use crate::http::reply::{Refusal, Reply};
+use crate::http::request::ApiRequest;
+use crate::http::response::{ApiError, ApiResponse};
 use crate::http::route::route;
 use crate::http::xml;
-use crate::mixing::{below, chance, draw};
+use crate::random::{below, chance, draw};
 use crate::requests::RequestEntry;
 use crate::shared::{InFlight, Shared};
 use crate::sid::fixed;
@@ -30,7 +30,7 @@ const CLOUDFRONT: &str = "<!DOCTYPE HTML PUBLIC \"-//W3C//DTD HTML 4.01 Transiti
 const LANDING: &str =
     "<!DOCTYPE html><html><head><title>Scheduled maintenance</title></head><body>Back soon.</body></html>";
 
-/// How a body is to be delivered.
+/// How to send a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Delivery {
     Whole,
@@ -38,7 +38,7 @@ enum Delivery {
     Slow(Duration),
 }
 
-/// Answers every request that is not for `/_sim`.
+/// Handles every request except those to `/_sim`.
 pub(crate) async fn answer(request: HttpRequest, body: Bytes, shared: web::Data<Shared>) -> HttpResponse {
     let started = Instant::now();
     let shared = shared.into_inner();
@@ -51,63 +51,68 @@ pub(crate) async fn answer(request: HttpRequest, body: Bytes, shared: web::Data<
         tokio::time::sleep(Duration::from_millis(faults.latency_ms + jitter)).await;
     }
 
-    let call = Call::new(&request, &body);
-    let mut reply = match before(&faults, number, in_flight.depth, bits) {
-        Some(reply) => reply,
-        None => route(&shared, &call, &faults).unwrap_or_else(Reply::from),
+    let api_request = ApiRequest::new(&request, &body);
+    let mut response = match fault_before_handler(&faults, number, in_flight.depth, bits) {
+        Some(response) => response,
+        None => route(&shared, &api_request, &faults).unwrap_or_else(ApiResponse::from),
     };
-    if !call.json && reply.content_type.starts_with("application/json") && reply.status != 204 {
-        reply = Reply {
-            body: xml::from_json(&reply.body),
+    if !api_request.json && response.content_type.starts_with("application/json") && response.status != 204 {
+        response = ApiResponse {
+            body: xml::from_json(&response.body),
             content_type: "application/xml",
-            ..reply
+            ..response
         };
     }
     let mut delivery = Delivery::Whole;
-    if reply.fault.is_none() && chance(bits(20), faults.rate_cut) {
+    if response.fault.is_none() && chance(bits(20), faults.rate_cut) {
         delivery = Delivery::Cut;
-        reply.fault = Some("rate_cut");
-    } else if reply.fault.is_none() && chance(bits(21), faults.rate_slow) {
+        response.fault = Some("rate_cut");
+    } else if response.fault.is_none() && chance(bits(21), faults.rate_slow) {
         delivery = Delivery::Slow(Duration::from_millis(faults.slow_ms));
-        reply.fault = Some("rate_slow");
+        response.fault = Some("rate_slow");
     }
     let path = request
         .uri()
         .path_and_query()
-        .map_or_else(|| call.path.clone(), ToString::to_string);
+        .map_or_else(|| api_request.path.clone(), ToString::to_string);
     shared.record(RequestEntry {
         method: request.method().to_string(),
         path,
-        status: reply.status,
-        fault: reply.fault.map(str::to_owned),
+        status: response.status,
+        fault: response.fault.map(str::to_owned),
     });
-    let mut response = head(&shared, &call, &reply, number, in_flight.depth, started);
+    let mut builder = start_response(&shared, &api_request, &response, number, in_flight.depth, started);
     let takes_gzip = request
         .headers()
         .get(ACCEPT_ENCODING)
         .and_then(|value| value.to_str().ok());
-    let mut body = reply.body;
+    let mut body = response.body;
     if faults.gzip
         && takes_gzip.is_some_and(|value| value.contains("gzip"))
         && let Ok(smaller) = compress(&body)
     {
-        response.insert_header((CONTENT_ENCODING, "gzip"));
+        builder.insert_header((CONTENT_ENCODING, "gzip"));
         body = smaller;
     }
-    deliver(response, Bytes::from(body), delivery, in_flight)
+    deliver(builder, Bytes::from(body), delivery, in_flight)
 }
 
-/// The faults that answer in the API's stead.
-fn before(faults: &Faults, number: u64, depth: u32, bits: impl Fn(u64) -> u64) -> Option<Reply> {
-    let failed = |fault, refusal: Refusal| {
-        Some(Reply {
+/// Returns the response of a fault that replaces the handler.
+fn fault_before_handler(
+    faults: &Faults,
+    number: u64,
+    depth: u32,
+    bits: impl Fn(u64) -> u64,
+) -> Option<ApiResponse> {
+    let failed = |fault, error: ApiError| {
+        Some(ApiResponse {
             fault: Some(fault),
-            ..Reply::from(refusal)
+            ..ApiResponse::from(error)
         })
     };
     let limited = |fault| {
-        let refused = Reply::from(Refusal::too_many());
-        Some(Reply {
+        let refused = ApiResponse::from(ApiError::too_many());
+        Some(ApiResponse {
             fault: Some(fault),
             retry_after: faults.retry_after,
             ..refused
@@ -129,38 +134,38 @@ fn before(faults: &Faults, number: u64, depth: u32, bits: impl Fn(u64) -> u64) -
     if chance(bits(11), faults.rate_500) {
         return failed(
             "rate_500",
-            Refusal::new(500, 20500, "An internal server error has occurred"),
+            ApiError::new(500, 20500, "An internal server error has occurred"),
         );
     }
     if chance(bits(12), faults.rate_503) {
-        return failed("rate_503", Refusal::new(503, 20503, "Service Unavailable"));
+        return failed("rate_503", ApiError::new(503, 20503, "Service Unavailable"));
     }
     if chance(bits(13), faults.rate_502_html) {
-        return Some(Reply::html(502, CLOUDFRONT, "rate_502_html"));
+        return Some(ApiResponse::html(502, CLOUDFRONT, "rate_502_html"));
     }
     if chance(bits(14), faults.rate_401) {
-        return failed("rate_401", Refusal::authenticate());
+        return failed("rate_401", ApiError::unauthenticated());
     }
     if chance(bits(15), faults.html_200) {
-        return Some(Reply::html(200, LANDING, "html_200"));
+        return Some(ApiResponse::html(200, LANDING, "html_200"));
     }
     None
 }
 
-fn head(
+fn start_response(
     shared: &Shared,
-    call: &Call,
-    reply: &Reply,
+    api_request: &ApiRequest,
+    response: &ApiResponse,
     number: u64,
     depth: u32,
     started: Instant,
 ) -> HttpResponseBuilder {
-    let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = HttpResponse::build(status);
-    if reply.status != 204 {
-        response.insert_header((CONTENT_TYPE, reply.content_type));
+    let status = StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut builder = HttpResponse::build(status);
+    if response.status != 204 {
+        builder.insert_header((CONTENT_TYPE, response.content_type));
     }
-    response
+    builder
         .insert_header(("Twilio-Concurrent-Requests", depth.to_string()))
         .insert_header(("Twilio-Request-Id", fixed("RQ", shared.seed, number)))
         .insert_header((
@@ -170,16 +175,16 @@ fn head(
         .insert_header(("X-Home-Region", "us1"))
         .insert_header((
             "X-Api-Domain",
-            format!("{}.twilio.com", call.host_label().unwrap_or("api")),
+            format!("{}.twilio.com", api_request.host_label().unwrap_or("api")),
         ))
         .insert_header(("X-Shenanigans", "none"));
-    if reply.status == 401 {
-        response.insert_header((WWW_AUTHENTICATE, "Basic realm=\"Twilio API\""));
+    if response.status == 401 {
+        builder.insert_header((WWW_AUTHENTICATE, "Basic realm=\"Twilio API\""));
     }
-    if let Some(seconds) = reply.retry_after {
-        response.insert_header((RETRY_AFTER, seconds.to_string()));
+    if let Some(seconds) = response.retry_after {
+        builder.insert_header((RETRY_AFTER, seconds.to_string()));
     }
-    response
+    builder
 }
 
 fn compress(body: &[u8]) -> Result<Vec<u8>, Error> {
@@ -188,15 +193,15 @@ fn compress(body: &[u8]) -> Result<Vec<u8>, Error> {
     encoder.finish()
 }
 
-/// Sends the body; one that is cut or slow keeps its place among the requests in progress until it ends.
+/// Sends the body. The request counts as in flight until a cut or slow body ends.
 fn deliver(
-    mut response: HttpResponseBuilder,
+    mut builder: HttpResponseBuilder,
     mut body: Bytes,
     delivery: Delivery,
     in_flight: InFlight,
 ) -> HttpResponse {
     if delivery == Delivery::Whole || body.is_empty() {
-        return response.body(body);
+        return builder.body(body);
     }
     let length = u64::try_from(body.len()).unwrap_or(0);
     let first = body.split_to(body.len() / 2);
@@ -210,12 +215,12 @@ fn deliver(
                     Some((Ok(second), (2, Bytes::new(), Bytes::new(), in_flight)))
                 }
                 (1, Delivery::Cut) => Some((
-                    Err(Error::other("cut by a fault")),
+                    Err(Error::other("a fault closed the connection")),
                     (2, Bytes::new(), Bytes::new(), in_flight),
                 )),
                 _ => None,
             }
         },
     );
-    response.body(SizedStream::new(length, Box::pin(parts)))
+    builder.body(SizedStream::new(length, Box::pin(parts)))
 }

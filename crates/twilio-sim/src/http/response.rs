@@ -1,19 +1,19 @@
-//! What a handler answers, before the gate dresses it: a body with a status, or a refusal in Twilio's envelope.
+//! The results of handlers before the middleware adds headers: a response, or an error in Twilio's envelope.
 
 use serde_json::{Value, json};
 
-/// An answer: a status and a JSON body (empty for 204).
+/// A response: a status and a JSON body (empty for 204).
 #[derive(Debug)]
-pub(crate) struct Reply {
+pub(crate) struct ApiResponse {
     pub(crate) status: u16,
     pub(crate) body: Vec<u8>,
     pub(crate) content_type: &'static str,
     pub(crate) retry_after: Option<u64>,
-    /// The fault that made it, by the name of its setting.
+    /// The name of the fault that caused it.
     pub(crate) fault: Option<&'static str>,
 }
 
-impl Reply {
+impl ApiResponse {
     pub(crate) fn json(status: u16, body: Vec<u8>) -> Self {
         Self {
             status,
@@ -37,16 +37,16 @@ impl Reply {
     }
 }
 
-/// A refusal: HTTP status, Twilio's code and its words.
+/// An error: HTTP status, Twilio's code and message.
 #[derive(Debug)]
-pub(crate) struct Refusal {
+pub(crate) struct ApiError {
     status: u16,
     code: u32,
     message: String,
     retry_after: Option<u64>,
 }
 
-impl Refusal {
+impl ApiError {
     pub(crate) fn new(status: u16, code: u32, message: impl Into<String>) -> Self {
         Self {
             status,
@@ -56,7 +56,7 @@ impl Refusal {
         }
     }
 
-    /// The same with a `Retry-After` of so many seconds.
+    /// Adds a `Retry-After` in seconds.
     pub(crate) fn retry_after(self, seconds: u64) -> Self {
         Self {
             retry_after: Some(seconds),
@@ -70,7 +70,7 @@ impl Refusal {
     }
 
     /// 401/20003.
-    pub(crate) fn authenticate() -> Self {
+    pub(crate) fn unauthenticated() -> Self {
         Self::new(401, 20003, "Authenticate")
     }
 
@@ -83,7 +83,7 @@ impl Refusal {
         )
     }
 
-    /// 404/20404 about a path, which the product APIs tell without its version.
+    /// 404/20404 for a path. Messages of the product APIs omit the version.
     pub(crate) fn not_found(path: &str) -> Self {
         let path = ["/v1", "/v2"]
             .iter()
@@ -107,11 +107,11 @@ impl Refusal {
     }
 }
 
-impl From<Refusal> for Reply {
-    fn from(refusal: Refusal) -> Self {
+impl From<ApiError> for ApiResponse {
+    fn from(error: ApiError) -> Self {
         Self {
-            retry_after: refusal.retry_after,
-            ..Self::value(refusal.status, &refusal.envelope())
+            retry_after: error.retry_after,
+            ..Self::value(error.status, &error.envelope())
         }
     }
 }

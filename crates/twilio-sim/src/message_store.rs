@@ -1,4 +1,4 @@
-//! The messages of one account: the generated history, and on top of it only what was inserted, moved, changed or deleted.
+//! The messages of one account: the generated history, plus stored messages that were inserted, moved, changed or deleted.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -7,11 +7,11 @@ use serde_json::{Map, Value};
 use crate::bodies::segments;
 use crate::calendar::Calendar;
 use crate::change::{NewMessage, Patch};
-use crate::course::{Course, Traits};
 use crate::dates::{DAY, day_start};
+use crate::lifecycle::{Lifecycle, Traits};
 use crate::message::{Direction, Status};
-use crate::mixing::Dice;
 use crate::plan::{Address, Body, Plan, Planner};
+use crate::random::Rng;
 use crate::row::{Overlay, Row};
 use crate::sid::SidCodec;
 
@@ -30,12 +30,12 @@ struct Inserted {
     body: String,
     media: u32,
     segments: u32,
-    course: Course,
+    lifecycle: Lifecycle,
 }
 
 /// All messages of one account.
 #[derive(Debug)]
-pub(crate) struct World {
+pub(crate) struct MessageStore {
     pub(crate) account: String,
     pub(crate) calendar: Calendar,
     pub(crate) planner: Planner,
@@ -43,19 +43,19 @@ pub(crate) struct World {
     retention_days: u32,
     overlays: HashMap<u64, Overlay>,
     inserted: HashMap<u64, Inserted>,
-    /// Generated messages that stand elsewhere by now, with the second at which they do.
+    /// Generated messages that have moved, with their new second.
     pub(crate) moved: HashMap<u64, i64>,
-    /// Where inserted and moved messages stand.
+    /// The positions of inserted and moved messages.
     pub(crate) order: BTreeSet<Key>,
-    /// Messages that will get their `date_sent`, by the second at which they do.
+    /// Messages that will get a `date_sent`, by the second at which they get it.
     pending: BTreeSet<Key>,
     pub(crate) deleted: HashSet<u64>,
     next_rank: u64,
 }
 
-impl World {
+impl MessageStore {
     pub(crate) fn new(account: String, planner: Planner, calendar: Calendar, retention_days: u32) -> Self {
-        let mut world = Self {
+        let mut store = Self {
             account,
             codec: SidCodec::new(planner.seed),
             next_rank: calendar.total(),
@@ -69,46 +69,46 @@ impl World {
             pending: BTreeSet::new(),
             deleted: HashSet::new(),
         };
-        let recent = world.calendar.first_at_or_after(world.planner.base - 7 * DAY);
-        for rank in recent..world.calendar.total() {
-            let course = world.planner.plan(rank, world.calendar.time_of(rank)).course;
-            if course.is_scheduled() && course.sent > world.planner.base {
-                world.pending.insert((course.sent, rank));
+        let recent = store.calendar.first_at_or_after(store.planner.base - 7 * DAY);
+        for rank in recent..store.calendar.total() {
+            let lifecycle = store.planner.plan(rank, store.calendar.time_of(rank)).lifecycle;
+            if lifecycle.is_scheduled() && lifecycle.sent > store.planner.base {
+                store.pending.insert((lifecycle.sent, rank));
             }
         }
-        world
+        store
     }
 
-    /// The first second that messages are kept from; a day behind what filters may ask for.
+    /// Returns the first second of kept messages, a day before the first second that a filter may request.
     pub(crate) fn floor(&self, now: i64) -> i64 {
         self.oldest_filter(now) - DAY
     }
 
-    /// The first second that a filter may ask for.
+    /// Returns the first second that a filter may request.
     pub(crate) fn oldest_filter(&self, now: i64) -> i64 {
         day_start(now - i64::from(self.retention_days) * DAY)
     }
 
-    /// Whether [`Self::settle`] has something to do.
+    /// Returns whether [`Self::settle`] has work to do.
     pub(crate) fn is_unsettled(&self, now: i64) -> bool {
         self.pending.first().is_some_and(|(due, _)| *due <= now)
     }
 
-    /// Moves messages that left by now to where their `date_sent` puts them.
+    /// Moves messages that were sent by now to the position of their `date_sent`.
     pub(crate) fn settle(&mut self, now: i64) {
         while let Some((due, rank)) = self.pending.first().copied().filter(|(due, _)| *due <= now) {
             self.pending.remove(&(due, rank));
             let stopped = self
                 .overlays
                 .get(&rank)
-                .is_some_and(|overlay| overlay.held || overlay.sent.is_some());
+                .is_some_and(|overlay| overlay.stopped || overlay.sent.is_some());
             if !stopped && !self.deleted.contains(&rank) {
                 self.place(rank, due);
             }
         }
     }
 
-    /// Where a message stands or, deleted, stood.
+    /// Returns the position of a message, also of a deleted one.
     pub(crate) fn key(&self, rank: u64) -> Option<Key> {
         let at = match self.moved.get(&rank) {
             Some(at) => *at,
@@ -118,7 +118,7 @@ impl World {
         Some((at, rank))
     }
 
-    /// The rank of a SID, whether alive or not.
+    /// Returns the rank of a SID, also of a deleted message.
     pub(crate) fn rank(&self, sid: &str, now: i64) -> Option<u64> {
         let rank = self
             .codec
@@ -127,7 +127,7 @@ impl World {
         sid.starts_with(row.prefix).then_some(rank)
     }
 
-    /// The rank of a live message.
+    /// Returns the rank of a live message.
     pub(crate) fn live_rank(&self, sid: &str, now: i64) -> Option<u64> {
         self.rank(sid, now).filter(|rank| self.is_live(*rank, now))
     }
@@ -136,7 +136,7 @@ impl World {
         !self.deleted.contains(&rank) && self.key(rank).is_some_and(|(at, _)| at >= self.floor(now))
     }
 
-    /// A live message by its SID.
+    /// Returns a live message by its SID.
     pub(crate) fn row(&self, sid: &str, now: i64) -> Option<Row<'_>> {
         self.any_row(self.live_rank(sid, now)?, now)
     }
@@ -145,7 +145,7 @@ impl World {
         self.row_at((self.birth_place(rank)?, rank), now)
     }
 
-    /// The message at a key, which must be its own.
+    /// Returns the message at a key, which must be the message's own key.
     pub(crate) fn row_at(&self, key: Key, now: i64) -> Option<Row<'_>> {
         let (at, rank) = key;
         let plan = if rank < self.calendar.total() {
@@ -173,17 +173,14 @@ impl World {
         }
     }
 
-    /// Adds a message and tells its rank.
+    /// Adds a message and returns its rank.
     pub(crate) fn insert(&mut self, new: NewMessage, now: i64) -> u64 {
         let rank = self.next_rank;
         self.next_rank += 1;
-        let mut dice = Dice::new(self.planner.seed, rank, 0x1257);
+        let mut rng = Rng::new(self.planner.seed, rank, 0x1257);
         let created = new.date_created.map_or(now, |at| at.timestamp());
         let stamp = new.date_sent.map(|at| at.timestamp());
-        let own = dice
-            .pick(&self.planner.numbers)
-            .copied()
-            .unwrap_or(15_005_550_006);
+        let own = rng.pick(&self.planner.numbers).copied().unwrap_or(15_005_550_006);
         let inbound = new.direction == Direction::Inbound;
         let stranger = || format!("+1415555{:04}", rank % 10_000);
         let from = new
@@ -206,7 +203,7 @@ impl World {
             media: new.num_media,
         };
         let begin = new.send_at.map(|at| at.timestamp()).or(stamp).unwrap_or(created);
-        let course = Course::travel(&mut dice, traits, created, begin, stamp);
+        let lifecycle = Lifecycle::new(&mut rng, traits, created, begin, stamp);
         let mut overlay = Overlay {
             status: new.status,
             price: new.price.map(|price| Some(price.into())),
@@ -214,18 +211,18 @@ impl World {
             tags: new.tags.map(Box::new),
             ..Overlay::default()
         };
-        let mut key = if stamp.is_some() || course.sent <= now {
-            course.stamp
+        let mut key = if stamp.is_some() || lifecycle.sent <= now {
+            lifecycle.stamp
         } else {
             created
         };
         if let Some(status) = new.status {
             let left = status.is_past_sending() || stamp.is_some();
-            overlay.held = !left;
+            overlay.stopped = !left;
             overlay.sent = left.then(|| stamp.unwrap_or(created));
             key = overlay.sent.unwrap_or(created);
-        } else if course.sent > now && stamp.is_none() {
-            self.pending.insert((course.sent, rank));
+        } else if lifecycle.sent > now && stamp.is_none() {
+            self.pending.insert((lifecycle.sent, rank));
         }
         let changed = overlay.status.is_some() || overlay.price.is_some() || overlay.error.is_some();
         if changed || overlay.tags.is_some() {
@@ -245,14 +242,14 @@ impl World {
                 body,
                 media,
                 segments,
-                course,
+                lifecycle,
             },
         );
         self.order.insert((key, rank));
         rank
     }
 
-    /// Changes a message; the caller knows that it is alive.
+    /// Changes a message, which must be live.
     pub(crate) fn patch(&mut self, rank: u64, patch: Patch, now: i64) {
         let undated = self.any_row(rank, now).is_none_or(|row| row.sent.is_none());
         let overlay = self.overlays.entry(rank).or_default();
@@ -260,7 +257,7 @@ impl World {
         if let Some(status) = patch.status {
             overlay.status = Some(status);
             if undated && !status.is_past_sending() && move_to.is_none() {
-                overlay.held = true;
+                overlay.stopped = true;
             } else if undated {
                 move_to = move_to.or(Some(now));
             }
@@ -285,7 +282,7 @@ impl World {
         overlay.updated = Some(patch.date_updated.map_or(now, |at| at.timestamp()));
         if let Some(at) = move_to {
             overlay.sent = Some(at);
-            overlay.held = false;
+            overlay.stopped = false;
             self.place(rank, at);
         }
     }
@@ -302,7 +299,7 @@ impl World {
         );
     }
 
-    /// Sets the status of a message, and the error that goes with it.
+    /// Sets the status of a message and its error.
     pub(crate) fn set_status(&mut self, rank: u64, status: Status, error: Option<i64>, now: i64) {
         let patch = Patch {
             status: Some(status),
@@ -312,7 +309,7 @@ impl World {
         self.patch(rank, patch, now);
     }
 
-    /// Deletes a message; its key stays known, for page tokens that name it.
+    /// Deletes a message. Its key stays known for page tokens.
     pub(crate) fn delete(&mut self, rank: u64) {
         self.deleted.insert(rank);
         self.overlays.remove(&rank);
@@ -341,7 +338,7 @@ impl Inserted {
             media: self.media,
             segments: self.segments,
             tag: None,
-            course: self.course.clone(),
+            lifecycle: self.lifecycle.clone(),
         }
     }
 }

@@ -1,11 +1,11 @@
-//! The `bad_fields` fault: records that a reader must survive.
+//! The `bad_fields` fault: malformed records that a client must tolerate.
 
 use serde_json::{Value, json};
 
 use crate::message::Message;
 
-/// The message as JSON with something odd in it. Its `sid` stays.
-pub(crate) fn spoil(message: &Message, bits: u64) -> Vec<u8> {
+/// Returns the message as JSON with a malformed field. Its `sid` stays valid.
+pub(crate) fn make_malformed(message: &Message, bits: u64) -> Vec<u8> {
     let mut value = serde_json::to_value(message).unwrap_or_default();
     if let Value::Object(fields) = &mut value {
         let mut set = |name: &str, value: Value| fields.insert(name.to_owned(), value);

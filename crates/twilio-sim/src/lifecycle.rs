@@ -1,13 +1,13 @@
-//! The life of one message by the clock: queued, sending, sent, settled, read, priced.
+//! The lifecycle of one message by the clock: queued, sending, sent, settled, read, priced.
 
 use crate::message::{Direction, Status};
-use crate::mixing::Dice;
+use crate::random::Rng;
 
 const MINUTE: u32 = 60;
 const HOUR: u32 = 3600;
 const DAYS: u32 = 86_400;
 
-/// Delivery errors with Twilio's words for them.
+/// Delivery errors with Twilio's messages.
 const ERRORS: [(i64, &str); 9] = [
     (30003, "Unreachable destination handset"),
     (30004, "Message blocked"),
@@ -23,10 +23,10 @@ const ERRORS: [(i64, &str); 9] = [
     ),
 ];
 
-/// Errors of messages that never left.
+/// Errors of messages that were never sent.
 const ERRORS_BEFORE_SENDING: [i64; 3] = [30001, 30002, 21610];
 
-/// Twilio's words for a delivery error.
+/// Returns Twilio's message of a delivery error.
 pub(crate) fn error_message(code: i64) -> Option<&'static str> {
     match code {
         30001 => Some("Queue overflow"),
@@ -38,7 +38,7 @@ pub(crate) fn error_message(code: i64) -> Option<&'static str> {
     }
 }
 
-/// What a course is drawn for.
+/// The properties of a message that affect its lifecycle.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Traits {
     pub(crate) direction: Direction,
@@ -48,42 +48,42 @@ pub(crate) struct Traits {
     pub(crate) media: u32,
 }
 
-/// The turning points of a message's life, in absolute seconds.
+/// The times at which a message's state changes, in seconds since 1970.
 #[derive(Debug, Clone)]
-pub(crate) struct Course {
+pub(crate) struct Lifecycle {
     created: i64,
-    /// When sending starts: the creation, or the time it was scheduled for.
+    /// When sending starts: the creation or the scheduled time.
     begin: i64,
     sending: i64,
     pub(crate) sent: i64,
-    /// What `date_sent` will say.
+    /// The future `date_sent`.
     pub(crate) stamp: i64,
     opening: Status,
-    dead_end: Option<(Status, Option<i64>)>,
+    never_sent: Option<(Status, Option<i64>)>,
     settled: Option<(i64, Status, Option<i64>)>,
     read: Option<i64>,
     priced: Option<(i64, u32)>,
 }
 
-/// Where a message stands at one moment.
+/// The state of a message at one time.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Stand {
+pub(crate) struct State {
     pub(crate) status: Status,
     pub(crate) sent: Option<i64>,
     pub(crate) updated: i64,
     pub(crate) error: Option<i64>,
-    /// In hundred-thousandths of the unit.
+    /// In hundred-thousandths of the currency unit.
     pub(crate) price: Option<u32>,
-    /// Whether a Messaging Service has picked a sender.
+    /// Whether a Messaging Service has selected a sender.
     pub(crate) picked: bool,
 }
 
-impl Course {
-    /// A message that never leaves.
-    pub(crate) fn dead_end(dice: &mut Dice, created: i64) -> Self {
-        let status = match dice.below(100) {
+impl Lifecycle {
+    /// Creates the lifecycle of a message that is never sent.
+    pub(crate) fn never_sent(rng: &mut Rng, created: i64) -> Self {
+        let status = match rng.below(100) {
             0..40 => (Status::Canceled, None),
-            40..84 => (Status::Failed, dice.pick(&ERRORS_BEFORE_SENDING).copied()),
+            40..84 => (Status::Failed, rng.pick(&ERRORS_BEFORE_SENDING).copied()),
             84..92 => (Status::Accepted, None),
             92..97 => (Status::Queued, None),
             _ => (Status::Sending, None),
@@ -95,55 +95,49 @@ impl Course {
             sent: i64::MAX,
             stamp: created,
             opening: Status::Accepted,
-            dead_end: Some(status),
+            never_sent: Some(status),
             settled: None,
             read: None,
             priced: None,
         }
     }
 
-    /// A message that leaves at `begin`; `stamp` fixes its `date_sent`, which otherwise is the second of leaving.
-    pub(crate) fn travel(
-        dice: &mut Dice,
-        traits: Traits,
-        created: i64,
-        begin: i64,
-        stamp: Option<i64>,
-    ) -> Self {
+    /// Creates the lifecycle of a message that is sent at `begin`. `stamp` fixes its `date_sent`, which is otherwise the time of sending.
+    pub(crate) fn new(rng: &mut Rng, traits: Traits, created: i64, begin: i64, stamp: Option<i64>) -> Self {
         if traits.direction == Direction::Inbound {
-            return Self::arrival(dice, traits, created, begin);
+            return Self::inbound(rng, traits, created, begin);
         }
-        let sending = begin + dice.seconds(1, 3);
-        let sent = sending + dice.seconds(1, 4);
+        let sending = begin + rng.seconds(1, 3);
+        let sent = sending + rng.seconds(1, 4);
         let error = || ERRORS.first().map(|(code, _)| *code);
-        let failure = dice
+        let failure = rng
             .pick(&ERRORS)
             .map(|(code, _)| *code)
             .filter(|code| *code != 63016 || traits.whatsapp)
             .or_else(error);
-        let delay = match dice.below(1000) {
-            0..880 => dice.seconds(1, 45),
-            880..965 => dice.seconds(MINUTE, 15 * MINUTE),
-            965..985 => dice.seconds(HOUR, 3 * HOUR),
-            _ => dice.seconds(DAYS, 4 * DAYS),
+        let delay = match rng.below(1000) {
+            0..880 => rng.seconds(1, 45),
+            880..965 => rng.seconds(MINUTE, 15 * MINUTE),
+            965..985 => rng.seconds(HOUR, 3 * HOUR),
+            _ => rng.seconds(DAYS, 4 * DAYS),
         };
-        let settled = match dice.below(1000) {
+        let settled = match rng.below(1000) {
             0..905 => Some((Status::Delivered, None)),
             905..950 => Some((Status::Undelivered, failure)),
             950..972 => Some((Status::Failed, failure)),
             972..975 => Some((Status::PartiallyDelivered, failure)),
-            // The carrier never reports.
+            // The carrier never sends a report.
             _ => None,
         };
         let settled = settled.map(|(status, error)| (sent + delay, status, error));
         let delivered = settled.filter(|(_, status, _)| *status == Status::Delivered);
-        let read_delay = if dice.per_mille(500) {
-            dice.seconds(5, 2 * HOUR)
+        let read_delay = if rng.per_mille(500) {
+            rng.seconds(5, 2 * HOUR)
         } else {
-            dice.seconds(DAYS, 7 * DAYS)
+            rng.seconds(DAYS, 7 * DAYS)
         };
         let read = delivered
-            .filter(|_| traits.whatsapp && dice.per_mille(650))
+            .filter(|_| traits.whatsapp && rng.per_mille(650))
             .map(|(at, ..)| at + read_delay);
         Self {
             created,
@@ -156,16 +150,16 @@ impl Course {
             } else {
                 Status::Queued
             },
-            dead_end: None,
+            never_sent: None,
             settled,
             read,
-            priced: price(dice, traits, sent),
+            priced: price(rng, traits, sent),
         }
     }
 
-    fn arrival(dice: &mut Dice, traits: Traits, created: i64, begin: i64) -> Self {
-        let stuck = dice.per_mille(2);
-        let received = begin + dice.seconds(0, if traits.media > 0 { 4 } else { 1 });
+    fn inbound(rng: &mut Rng, traits: Traits, created: i64, begin: i64) -> Self {
+        let stuck = rng.per_mille(2);
+        let received = begin + rng.seconds(0, if traits.media > 0 { 4 } else { 1 });
         Self {
             created,
             begin,
@@ -173,23 +167,23 @@ impl Course {
             sent: begin,
             stamp: begin,
             opening: Status::Receiving,
-            dead_end: None,
+            never_sent: None,
             settled: (!stuck).then_some((received, Status::Received, None)),
             read: None,
-            priced: price(dice, traits, begin),
+            priced: price(rng, traits, begin),
         }
     }
 
-    /// Whether the message still waits for a later time at `now`.
+    /// Returns whether the message is scheduled for a later time.
     pub(crate) fn is_scheduled(&self) -> bool {
         self.begin > self.created
             && self.stamp > self.created
-            && self.dead_end.is_none()
+            && self.never_sent.is_none()
             && self.opening != Status::Receiving
     }
 
-    pub(crate) fn at(&self, now: i64) -> Stand {
-        let mut stand = Stand {
+    pub(crate) fn at(&self, now: i64) -> State {
+        let mut state = State {
             status: self.opening,
             sent: None,
             updated: self.created,
@@ -197,66 +191,66 @@ impl Course {
             price: None,
             picked: true,
         };
-        if let Some((status, error)) = self.dead_end {
+        if let Some((status, error)) = self.never_sent {
             let reached = matches!(status, Status::Failed | Status::Canceled);
-            stand = Stand {
+            state = State {
                 status,
                 error,
                 picked: reached && status == Status::Failed,
-                ..stand
+                ..state
             };
-            return stand;
+            return state;
         }
         if now < self.begin {
-            return Stand {
+            return State {
                 status: Status::Scheduled,
                 picked: false,
-                ..stand
+                ..state
             };
         }
         let mut reach = |at: i64, status: Status| {
             let reached = now >= at;
             if reached {
-                stand.status = status;
-                stand.updated = stand.updated.max(at);
+                state.status = status;
+                state.updated = state.updated.max(at);
             }
             reached
         };
         if self.opening == Status::Receiving {
-            stand.sent = Some(self.stamp);
+            state.sent = Some(self.stamp);
         } else {
             let sending = reach(self.sending, Status::Sending);
             let sent = reach(self.sent, Status::Sent);
-            stand.picked = sending || self.opening != Status::Accepted;
-            stand.sent = sent.then_some(self.stamp);
+            state.picked = sending || self.opening != Status::Accepted;
+            state.sent = sent.then_some(self.stamp);
         }
         if let Some((at, status, error)) = self.settled
             && now >= at
         {
-            stand.status = status;
-            stand.error = error;
-            stand.updated = stand.updated.max(at);
+            state.status = status;
+            state.error = error;
+            state.updated = state.updated.max(at);
         }
         if let Some(at) = self.read.filter(|at| now >= *at) {
-            stand.status = Status::Read;
-            stand.updated = stand.updated.max(at);
+            state.status = Status::Read;
+            state.updated = state.updated.max(at);
         }
         if let Some((at, units)) = self.priced.filter(|(at, _)| now >= *at) {
-            stand.price = Some(units);
-            stand.updated = stand.updated.max(at);
+            state.price = Some(units);
+            state.updated = state.updated.max(at);
         }
-        stand
+        state
     }
 }
 
-/// Minutes to hours after sending; for some never.
-fn price(dice: &mut Dice, traits: Traits, sent: i64) -> Option<(i64, u32)> {
-    let delay = if dice.per_mille(800) {
-        dice.seconds(2 * MINUTE, HOUR)
+/// Returns the time and amount of the price: minutes to hours after sending, and never for some messages.
+fn price(rng: &mut Rng, traits: Traits, sent: i64) -> Option<(i64, u32)> {
+    let delay = if rng.per_mille(800) {
+        rng.seconds(2 * MINUTE, HOUR)
     } else {
-        dice.seconds(HOUR, 8 * HOUR)
+        rng.seconds(HOUR, 8 * HOUR)
     };
-    let each = match dice.below(4) {
+    let each = match rng.below(4) {
         _ if traits.media > 0 => 2000,
         _ if traits.whatsapp => 500,
         0 => 750,
@@ -269,5 +263,5 @@ fn price(dice: &mut Dice, traits: Traits, sent: i64) -> Option<(i64, u32)> {
     } else {
         traits.segments.max(1)
     };
-    (!dice.per_mille(25)).then_some((sent + delay, each * count))
+    (!rng.per_mille(25)).then_some((sent + delay, each * count))
 }

@@ -1,4 +1,4 @@
-//! Seeded mixing of integers: every choice of the simulator comes from here, so that a seed repeats a run.
+//! Seeded random numbers. Every random choice of the simulator uses them, so that a seed reproduces a run.
 
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 
@@ -10,12 +10,12 @@ pub(crate) const fn mix(value: u64) -> u64 {
     mixed ^ (mixed >> 31)
 }
 
-/// The random bits that belong to one subject (a rank, a request, a day) for one purpose (`salt`).
+/// Returns the random bits of one subject (a rank, a request, a day) for one purpose (`salt`).
 pub(crate) const fn draw(seed: u64, subject: u64, salt: u64) -> u64 {
     mix(seed ^ mix(subject ^ salt.wrapping_mul(GOLDEN)))
 }
 
-/// Whether `bits` fall within `share` (0 to 1) of all cases.
+/// Returns `true` for a share (0 to 1) of all `bits`.
 pub(crate) fn chance(bits: u64, share: f64) -> bool {
     share > 0.0 && f64::from(high_half(bits)) / 4_294_967_296.0 < share
 }
@@ -30,18 +30,18 @@ pub(crate) fn low_half(bits: u64) -> u32 {
     u32::try_from(bits & 0xFFFF_FFFF).unwrap_or(u32::MAX)
 }
 
-/// `bits` scaled to `0..bound`, for bounds below 2^32.
+/// Scales `bits` to `0..bound`, for bounds below 2^32.
 pub(crate) fn below(bits: u64, bound: u64) -> u64 {
     ((bits >> 32) * bound) >> 32
 }
 
-/// A short stream of draws for one subject.
+/// A short sequence of random numbers for one subject.
 #[derive(Debug, Clone)]
-pub(crate) struct Dice {
+pub(crate) struct Rng {
     state: u64,
 }
 
-impl Dice {
+impl Rng {
     pub(crate) fn new(seed: u64, subject: u64, salt: u64) -> Self {
         Self {
             state: draw(seed, subject, salt),
@@ -53,23 +53,23 @@ impl Dice {
         mix(self.state)
     }
 
-    /// A number in `0..bound`, for bounds below 2^32.
+    /// Returns a number in `0..bound`, for bounds below 2^32.
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
         below(self.next(), bound)
     }
 
-    /// A number of seconds in `from..=to`.
+    /// Returns a number of seconds in `from..=to`.
     pub(crate) fn seconds(&mut self, from: u32, to: u32) -> i64 {
         let width = u64::from(to.saturating_sub(from)) + 1;
         i64::from(from) + i64::try_from(self.below(width)).unwrap_or(0)
     }
 
-    /// Whether a case of `per_mille` in a thousand has come.
+    /// Returns `true` with a probability of `per_mille` in a thousand.
     pub(crate) fn per_mille(&mut self, per_mille: u32) -> bool {
         self.below(1000) < u64::from(per_mille)
     }
 
-    /// One of `choices`.
+    /// Returns one of `choices`.
     pub(crate) fn pick<'a, T>(&mut self, choices: &'a [T]) -> Option<&'a T> {
         let bound = u64::try_from(choices.len()).unwrap_or(0);
         choices.get(usize::try_from(self.below(bound)).unwrap_or(0))
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn chances_come_about_as_often_as_asked() {
+    fn chances_have_the_requested_probability() {
         let hits = (0..10_000)
             .filter(|subject| chance(draw(3, *subject, 9), 0.2))
             .count();

@@ -1,4 +1,4 @@
-//! A gateway as the binary wires it, for the children: production's options, its log made and thrown away.
+//! A gateway wired like the binary, for the child processes: default options, and a log that is written and discarded.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -17,44 +17,44 @@ use vault::{KeyRing, SecretKey};
 
 use crate::sim::Access;
 
-/// The integration that is measured.
+/// The measured integration.
 pub(crate) const INTEGRATION: &str = "twilio";
-/// Its sync.
+/// The measured sync.
 pub(crate) const SYNC: &str = "twilio-messages";
 /// The provider behind the proxy: nginx with a few files.
 pub(crate) const ORIGIN: &str = "origin";
-/// The connection that is synced.
+/// The synced connection.
 pub(crate) const CONNECTION: &str = "bench";
-/// The API key of every database that is measured; they are gone with the run.
+/// The API key of every measured database. The databases are deleted after the run.
 pub(crate) const API_KEY: &str = "trunkline_dev_benchmark_benchmark_benchmark_0";
-/// Their encryption key: 32 bytes of zero.
+/// The encryption key of every measured database: 32 zero bytes.
 pub(crate) const ENCRYPTION_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
-/// What the binary logs if nobody says otherwise.
+/// The binary's default log filter.
 const LOG: &str =
     "warn,trunkline=info,api=info,worker=info,gateway=info,upstream=info,store=info,vault=info,registry=info";
 
-/// What a gateway is wired to.
+/// The options of a gateway.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct AppOrder {
-    /// The database's address.
+pub(crate) struct AppOptions {
+    /// The URL of the database.
     pub(crate) database: String,
     /// The simulator.
     pub(crate) sim: Access,
-    /// A folder of provider files that win over those built in.
+    /// A folder of provider files that replace built-in ones.
     pub(crate) integrations: Option<PathBuf>,
 }
 
-/// A gateway and somebody who may call it.
+/// A gateway and a caller with an API key.
 pub(crate) struct App {
     pub(crate) gateway: Gateway,
     pub(crate) caller: Caller,
 }
 
 impl App {
-    /// Wires it; makes the tables if they are missing.
-    pub(crate) async fn start(order: &AppOrder) -> anyhow::Result<Self> {
-        // Making the lines is part of the work; where they go is not.
+    /// Starts the gateway. Creates missing tables.
+    pub(crate) async fn start(options: &AppOptions) -> anyhow::Result<Self> {
+        // Formatting log lines is part of the measured work; writing them to a file is not.
         tracing_subscriber::fmt()
             .json()
             .flatten_event(true)
@@ -63,10 +63,10 @@ impl App {
             .with_writer(std::io::sink)
             .init();
         let clock = Clock::system();
-        let store = open(&order.database).await?;
+        let store = open(&options.database).await?;
         let base_urls = HashMap::from([
-            (INTEGRATION.parse()?, order.sim.url.parse()?),
-            (ORIGIN.parse()?, order.sim.url.parse()?),
+            (INTEGRATION.parse()?, options.sim.url.parse()?),
+            (ORIGIN.parse()?, options.sim.url.parse()?),
         ]);
         let upstream = UpstreamOptions {
             base_urls,
@@ -75,7 +75,7 @@ impl App {
         let keys = KeyRing::new(SecretKey::from_base64(ENCRYPTION_KEY)?, Vec::new());
         let gateway = Gateway::start(Parts {
             store,
-            registry: Registry::load(order.integrations.as_deref())?,
+            registry: Registry::load(options.integrations.as_deref())?,
             upstream: Upstream::new(upstream, clock.clone())?,
             keys: KeySource::Given(keys),
             clock,
@@ -106,11 +106,11 @@ impl App {
     }
 }
 
-/// The database with all control tables.
+/// Opens a database and creates its control tables.
 pub(crate) async fn open(address: &str) -> anyhow::Result<Store> {
     let store = Store::open(&address.parse()?, StoreOptions::default())
         .await
-        .with_context(|| format!("opening {address}"))?;
+        .with_context(|| format!("cannot open {address}"))?;
     store.migrate().await?;
     Ok(store)
 }

@@ -1,6 +1,6 @@
-//! The program's other processes: it runs itself again, so that what is measured of one process is that process's alone.
+//! Child processes: the program runs itself again, so that the figures of a process are its own.
 //!
-//! Orders go in and answers come out as JSON, one a line. The input is the life line: when it ends, the child ends.
+//! Commands go in and results come out as JSON, one per line. A child exits when its input ends.
 
 use std::io::Write;
 use std::process::Stdio;
@@ -14,16 +14,16 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{ChildStdin, ChildStdout, Command};
 use tokio::sync::mpsc;
 
-/// How the program has its allocator work: `crates/trunkline/src/allocator.rs` says why.
+/// The allocator settings of the real program: `crates/trunkline/src/allocator.rs` explains them.
 const ALLOCATOR_SETTINGS: [(&str, &str); 2] = [("MIMALLOC_PURGE_DELAY", "0"), ("MIMALLOC_ALLOW_THP", "0")];
 
-/// Longer than anything that is measured.
+/// The timeout for a child's output, longer than any measurement.
 const PATIENCE: Duration = Duration::from_mins(8);
 
-/// What a child does.
+/// The task of a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Kind {
-    /// Plays the provider.
+    /// Runs the simulator.
     Sim,
     /// Runs one sync.
     Sync,
@@ -31,19 +31,19 @@ pub(crate) enum Kind {
     Api,
 }
 
-/// A running child; killed when dropped.
+/// A running child, killed on drop.
 pub(crate) struct Child {
     kind: Kind,
     process: tokio::process::Child,
-    orders: ChildStdin,
-    answers: Lines<BufReader<ChildStdout>>,
+    commands: ChildStdin,
+    output: Lines<BufReader<ChildStdout>>,
 }
 
 impl Child {
-    /// Starts a child and gives it its first order.
-    pub(crate) async fn start(kind: Kind, order: &impl Serialize) -> anyhow::Result<Self> {
-        let program = std::env::current_exe().context("asking for the program's own file")?;
-        let name = kind.to_possible_value().context("a child without a name")?;
+    /// Starts a child and sends its first command.
+    pub(crate) async fn start(kind: Kind, input: &impl Serialize) -> anyhow::Result<Self> {
+        let program = std::env::current_exe().context("cannot find the path of this program")?;
+        let name = kind.to_possible_value().context("a child has no name")?;
         let mut process = Command::new(program)
             .args(["child", name.get_name()])
             .envs(ALLOCATOR_SETTINGS)
@@ -51,54 +51,57 @@ impl Child {
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
-            .context("starting a child process")?;
-        let orders = process.stdin.take().context("the child has no input")?;
-        let answers = process.stdout.take().context("the child has no output")?;
+            .context("cannot start a child process")?;
+        let commands = process.stdin.take().context("the child has no input")?;
+        let output = process.stdout.take().context("the child has no output")?;
         let mut child = Self {
             kind,
             process,
-            orders,
-            answers: BufReader::new(answers).lines(),
+            commands,
+            output: BufReader::new(output).lines(),
         };
-        child.tell(order).await?;
+        child.send(input).await?;
         Ok(child)
     }
 
-    /// Gives an order.
-    pub(crate) async fn tell(&mut self, order: &impl Serialize) -> anyhow::Result<()> {
-        let mut line = serde_json::to_vec(order)?;
+    /// Sends a command.
+    pub(crate) async fn send(&mut self, input: &impl Serialize) -> anyhow::Result<()> {
+        let mut line = serde_json::to_vec(input)?;
         line.push(b'\n');
-        self.orders.write_all(&line).await.context("telling a child")
+        self.commands
+            .write_all(&line)
+            .await
+            .context("cannot send a command to a child")
     }
 
-    /// The next answer.
-    pub(crate) async fn answer<T: DeserializeOwned>(&mut self) -> anyhow::Result<T> {
-        let line = tokio::time::timeout(PATIENCE, self.answers.next_line())
+    /// Waits for the next output.
+    pub(crate) async fn output<T: DeserializeOwned>(&mut self) -> anyhow::Result<T> {
+        let line = tokio::time::timeout(PATIENCE, self.output.next_line())
             .await
-            .with_context(|| format!("the child {:?} takes too long", self.kind))??;
+            .with_context(|| format!("timeout while waiting for the child {:?}", self.kind))??;
         match line {
             Some(line) => Ok(serde_json::from_str(&line)?),
-            None => bail!("the child {:?} ended early; its words stand above", self.kind),
+            None => bail!("the child {:?} exited early; see its error above", self.kind),
         }
     }
 
-    /// Its process id.
+    /// Returns the process id.
     pub(crate) fn pid(&self) -> anyhow::Result<u32> {
-        self.process.id().context("the child has ended")
+        self.process.id().context("the child has exited")
     }
 
-    /// Ends it and waits for its end.
+    /// Kills the child and waits for its exit.
     pub(crate) async fn end(mut self) -> anyhow::Result<()> {
-        self.process.kill().await.context("ending a child")
+        self.process.kill().await.context("cannot stop a child")
     }
 }
 
-/// In a child: its orders. The process ends with them.
-pub(crate) fn orders() -> mpsc::Receiver<String> {
+/// In a child: returns its commands. The process exits when they end.
+pub(crate) fn commands() -> mpsc::Receiver<String> {
     let (send, receive) = mpsc::channel(8);
     std::thread::spawn(move || {
         for line in std::io::stdin().lines().map_while(Result::ok) {
-            // Nobody may read orders any more; the end of the input counts all the same.
+            // If commands are no longer read, the end of the input must still end the process.
             let _ = send.blocking_send(line);
         }
         std::process::exit(0);
@@ -106,15 +109,15 @@ pub(crate) fn orders() -> mpsc::Receiver<String> {
     receive
 }
 
-/// In a child: waits for its next order.
-pub(crate) async fn next<T: DeserializeOwned>(orders: &mut mpsc::Receiver<String>) -> anyhow::Result<T> {
-    let line = orders.recv().await.context("there are no more orders")?;
-    serde_json::from_str(&line).context("an order cannot be read")
+/// In a child: waits for the next command.
+pub(crate) async fn next<T: DeserializeOwned>(commands: &mut mpsc::Receiver<String>) -> anyhow::Result<T> {
+    let line = commands.recv().await.context("there are no more commands")?;
+    serde_json::from_str(&line).context("cannot parse a command")
 }
 
-/// In a child: answers.
-pub(crate) fn answer(answer: &impl Serialize) -> anyhow::Result<()> {
-    let mut line = serde_json::to_vec(answer)?;
+/// In a child: writes a result.
+pub(crate) fn output(output: &impl Serialize) -> anyhow::Result<()> {
+    let mut line = serde_json::to_vec(output)?;
     line.push(b'\n');
     let mut out = std::io::stdout().lock();
     out.write_all(&line)?;

@@ -1,4 +1,4 @@
-//! What processes have used: processor time in seconds, and memory, as the kernel tells it.
+//! CPU time in seconds and memory of processes, as reported by the kernel.
 
 use std::fs;
 use std::time::Duration;
@@ -6,21 +6,21 @@ use std::time::Duration;
 use anyhow::Context;
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
-/// Fields of `/proc/PID/stat` behind the name in brackets, counted from 0: see proc_pid_stat(5).
+/// Fields of `/proc/PID/stat` after the name in brackets, from 0: see proc_pid_stat(5).
 const PARENT: usize = 1;
 const USER: usize = 11;
 const SYSTEM: usize = 12;
 const CHILDREN_USER: usize = 13;
 const CHILDREN_SYSTEM: usize = 14;
-/// The unit of those times in seconds, which the kernel keeps for programs whatever its own is.
+/// The unit of these times in seconds, which is the same for all programs.
 const TICK: f64 = 0.01;
 
-/// Processor time of this process, all its threads together.
+/// Returns the CPU time of all threads of this process.
 pub(crate) fn own() -> f64 {
     seconds(clock_gettime(ClockId::ProcessCPUTime))
 }
 
-/// Processor time of this thread.
+/// Returns the CPU time of this thread.
 pub(crate) fn thread() -> f64 {
     seconds(clock_gettime(ClockId::ThreadCPUTime))
 }
@@ -31,12 +31,12 @@ fn seconds(time: Timespec) -> f64 {
     Duration::from_secs(seconds).as_secs_f64() + Duration::from_nanos(nanoseconds).as_secs_f64()
 }
 
-/// Processor time of another process, without its children.
+/// Returns the CPU time of another process, without its children.
 pub(crate) fn of(pid: u32) -> anyhow::Result<f64> {
     Ok(ticks(&stat(pid)?, &[USER, SYSTEM]))
 }
 
-/// Processor time of this process's children that have ended and been waited for.
+/// Returns the CPU time of this process's children that have exited and been waited for.
 pub(crate) fn of_ended_children() -> anyhow::Result<f64> {
     Ok(ticks(
         &stat(std::process::id())?,
@@ -44,7 +44,7 @@ pub(crate) fn of_ended_children() -> anyhow::Result<f64> {
     ))
 }
 
-/// Processor time of a process and its children, those that have ended included.
+/// Returns the CPU time of a process and its children, including exited ones.
 pub(crate) fn of_family(pid: u32) -> anyhow::Result<f64> {
     let own = ticks(&stat(pid)?, &[USER, SYSTEM, CHILDREN_USER, CHILDREN_SYSTEM]);
     let children = children(pid)?;
@@ -52,18 +52,18 @@ pub(crate) fn of_family(pid: u32) -> anyhow::Result<f64> {
     Ok(own + children.sum::<f64>())
 }
 
-/// A process's children that run, with their numbers of `/proc/PID/stat`.
+/// Returns the running children of a process, with their fields of `/proc/PID/stat`.
 fn children(pid: u32) -> anyhow::Result<Vec<(u32, Vec<i64>)>> {
-    let entries = fs::read_dir("/proc").context("reading /proc")?.flatten();
+    let entries = fs::read_dir("/proc").context("cannot read /proc")?.flatten();
     let others = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    // A process may have ended since the folder was read.
+    // A process may have exited after the folder was read.
     let stats = others.filter_map(|other| Some((other, stat(other).ok()?)));
     Ok(stats
         .filter(|(_, stat)| stat.get(PARENT) == Some(&i64::from(pid)))
         .collect())
 }
 
-/// The memory that a process and its children have resident now, in bytes; of what several processes share, each one's part.
+/// Returns the current resident memory of a process and its children in bytes, with their share of shared memory (`Pss`).
 pub(crate) fn memory_of_family(pid: u32) -> anyhow::Result<u64> {
     let children = children(pid)?;
     let pids = std::iter::once(pid).chain(children.iter().map(|(child, _)| *child));
@@ -71,10 +71,10 @@ pub(crate) fn memory_of_family(pid: u32) -> anyhow::Result<u64> {
         .sum()
 }
 
-/// The numbers of `/proc/PID/stat` behind the name; the state, which is a letter, as 0.
+/// Returns the fields of `/proc/PID/stat` after the name as numbers. The state, a letter, is 0.
 fn stat(pid: u32) -> anyhow::Result<Vec<i64>> {
     let path = format!("/proc/{pid}/stat");
-    let text = fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
+    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
     let (_, rest) = text
         .rsplit_once(')')
         .with_context(|| format!("{path} has no name"))?;
@@ -89,12 +89,12 @@ fn ticks(stat: &[i64], fields: &[usize]) -> f64 {
     TICK * u32::try_from(sum).map_or(0.0, f64::from)
 }
 
-/// The most memory that this process ever had resident, mapped files included, in bytes.
+/// Returns the peak resident memory of this process in bytes, including mapped files.
 pub(crate) fn peak_memory() -> anyhow::Result<u64> {
     status("VmHWM:")
 }
 
-/// The memory that this process has resident now and that no file stands behind, in bytes.
+/// Returns the current resident memory of this process in bytes, without mapped files.
 pub(crate) fn anonymous_memory() -> anyhow::Result<u64> {
     status("RssAnon:")
 }
@@ -103,15 +103,15 @@ fn status(field: &str) -> anyhow::Result<u64> {
     kilobytes("/proc/self/status", field)
 }
 
-/// What a file of the kernel tells in kB, in bytes.
+/// Returns a kB field of a kernel file in bytes.
 fn kilobytes(file: &str, field: &str) -> anyhow::Result<u64> {
-    let text = fs::read_to_string(file).with_context(|| format!("reading {file}"))?;
+    let text = fs::read_to_string(file).with_context(|| format!("cannot read {file}"))?;
     let kilobytes = text
         .lines()
         .find_map(|line| line.strip_prefix(field))
         .and_then(|rest| rest.trim().strip_suffix(" kB"))
         .and_then(|number| number.parse::<u64>().ok());
-    Ok(kilobytes.with_context(|| format!("{file} tells no {field}"))? * 1024)
+    Ok(kilobytes.with_context(|| format!("{file} has no {field}"))? * 1024)
 }
 
 #[cfg(test)]
@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_that_works_uses_processor_time_and_memory() {
+    fn a_busy_process_uses_cpu_time_and_memory() {
         let (before, start) = (own(), thread());
         let mut number = 1_u64;
         while thread() - start < 3.0 * TICK {

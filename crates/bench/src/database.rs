@@ -1,4 +1,4 @@
-//! The databases that are measured: a file, or one of a PostgreSQL server of our own.
+//! The measured databases: a SQLite file, or a database of the benchmark's PostgreSQL server.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use crate::postgres::Server;
 
-/// A database that is gone with the value.
+/// A database that is deleted on drop.
 pub(crate) enum Database {
     Sqlite {
         address: String,
@@ -21,17 +21,17 @@ pub(crate) enum Database {
     },
 }
 
-/// Where databases are made.
+/// The kind and location of databases.
 #[derive(Clone)]
-pub(crate) enum Place {
-    /// A folder for SQLite's files.
+pub(crate) enum DatabaseKind {
+    /// A folder for SQLite files.
     Sqlite(PathBuf),
     /// A server.
     Postgres(Arc<Server>),
 }
 
-impl Place {
-    /// What people call it.
+impl DatabaseKind {
+    /// Returns the display name.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Sqlite(_) => "SQLite",
@@ -39,11 +39,11 @@ impl Place {
         }
     }
 
-    /// A new database without any table.
+    /// Creates a database without tables.
     pub(crate) fn database(&self) -> anyhow::Result<Database> {
         match self {
             Self::Sqlite(parent) => {
-                let folder = TempDir::new_in(parent).context("making a folder for a database")?;
+                let folder = TempDir::new_in(parent).context("cannot create a folder for a database")?;
                 let address = format!("sqlite://{}", folder.path().join("bench.db").display());
                 Ok(Database::Sqlite { address, folder })
             }
@@ -60,14 +60,14 @@ impl Place {
 }
 
 impl Database {
-    /// Its address as a setting of Trunkline.
+    /// Returns the URL as a setting of Trunkline.
     pub(crate) fn address(&self) -> &str {
         match self {
             Self::Sqlite { address, .. } | Self::Postgres { address, .. } => address,
         }
     }
 
-    /// SQLite's file.
+    /// Returns the path of the SQLite file.
     pub(crate) fn file(&self) -> Option<PathBuf> {
         match self {
             Self::Sqlite { folder, .. } => Some(folder.path().join("bench.db")),
@@ -75,7 +75,7 @@ impl Database {
         }
     }
 
-    /// Processor time of PostgreSQL's processes so far.
+    /// Returns the CPU time of PostgreSQL's processes so far.
     pub(crate) fn cpu(&self) -> anyhow::Result<Option<f64>> {
         match self {
             Self::Sqlite { .. } => Ok(None),
@@ -83,7 +83,7 @@ impl Database {
         }
     }
 
-    /// Does what a server otherwise does by itself whenever it likes: `VACUUM ANALYZE` and `CHECKPOINT`.
+    /// Runs `VACUUM ANALYZE` and `CHECKPOINT`, so that the server does not run them during a measurement.
     pub(crate) async fn settle(&self) -> anyhow::Result<()> {
         if let Self::Postgres { address, server, .. } = self {
             let (address, server) = (address.clone(), Arc::clone(server));
@@ -97,16 +97,16 @@ impl Database {
 impl Drop for Database {
     fn drop(&mut self) {
         if let Self::Postgres { name, server, .. } = self {
-            // The folder of the server is removed at the end in any case.
+            // An error is ignored, because the server's folder is removed at the end.
             let _ = server.remove(name);
         }
     }
 }
 
-/// A folder for everything that a run makes.
+/// Creates a folder for all files of a run.
 pub(crate) fn folder() -> anyhow::Result<TempDir> {
     tempfile::Builder::new()
         .prefix("trunkline-bench-")
         .tempdir()
-        .context("making a temporary folder")
+        .context("cannot create a temporary folder")
 }

@@ -1,6 +1,6 @@
-//! A table with very many rows of many connections, made by SQL out of one connection's real rows.
+//! Fills a table with many rows of many connections, by SQL copies of one connection's real rows.
 //!
-//! The connections' rows are laid down in turn, a page of each, as they come when many are synced side by side.
+//! The copy adds one page of each connection in turn, as if many connections were synced at the same time.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,20 +14,20 @@ use crate::database::Database;
 use crate::floor::{PAGE, table};
 use crate::postgres::Server;
 
-/// What differs in the SQL of the two.
-struct Words {
-    /// What comes before all else.
+/// The SQL that differs between the databases.
+struct Dialect {
+    /// The first statements.
     begin: &'static str,
-    /// A number of the row in the order of its arrival, from 0.
-    place: &'static str,
+    /// An expression for the insertion order of a row.
+    row_id: &'static str,
     columns: Vec<String>,
 }
 
-/// Copies the rows of the synced connection to `connections` others, which are called [`name`].
+/// Copies the rows of the synced connection to `connections` other connections, named by [`name`].
 pub(crate) async fn fill(database: &Database, connections: u32) -> anyhow::Result<()> {
     match database {
         Database::Sqlite { .. } => {
-            let file = database.file().context("SQLite without a file")?;
+            let file = database.file().context("the SQLite database has no file")?;
             tokio::task::spawn_blocking(move || sqlite(&file, connections)).await?
         }
         Database::Postgres { address, server, .. } => {
@@ -37,7 +37,7 @@ pub(crate) async fn fill(database: &Database, connections: u32) -> anyhow::Resul
     }
 }
 
-/// The name of a connection that was made so, from 0.
+/// Returns the name of a copied connection, from 0.
 pub(crate) fn name(connection: u32) -> String {
     format!("filled-{connection}")
 }
@@ -50,14 +50,14 @@ fn sqlite(file: &Path, connections: u32) -> anyhow::Result<()> {
         Ok(names.collect::<Result<_, _>>()?)
     };
     let table = table()?;
-    let words = Words {
+    let dialect = Dialect {
         begin: "PRAGMA synchronous = OFF; PRAGMA cache_size = -400000; PRAGMA temp_store = MEMORY;",
-        place: "rowid",
+        row_id: "rowid",
         columns: names(&table)?,
     };
     let rows: i64 = c.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0))?;
     c.execute_batch(&script(
-        &words,
+        &dialect,
         &table,
         &names("connections")?,
         u64::try_from(rows)?,
@@ -72,18 +72,18 @@ fn postgres(server: &Server, address: &str, connections: u32) -> anyhow::Result<
         let sql = format!(
             "SELECT column_name FROM information_schema.columns WHERE table_name = '{table}' ORDER BY ordinal_position"
         );
-        let told = server.ask(address, &sql)?;
-        Ok(String::from_utf8(told)?.lines().map(str::to_owned).collect())
+        let output = server.query(address, &sql)?;
+        Ok(String::from_utf8(output)?.lines().map(str::to_owned).collect())
     };
     let table = table()?;
-    let words = Words {
+    let dialect = Dialect {
         begin: "SET synchronous_commit = off;",
-        place: "ctid",
+        row_id: "ctid",
         columns: names(&table)?,
     };
-    let rows = String::from_utf8(server.ask(address, &format!("SELECT count(*) FROM {table}"))?)?;
+    let rows = String::from_utf8(server.query(address, &format!("SELECT count(*) FROM {table}"))?)?;
     let script = script(
-        &words,
+        &dialect,
         &table,
         &names("connections")?,
         rows.trim().parse()?,
@@ -92,13 +92,19 @@ fn postgres(server: &Server, address: &str, connections: u32) -> anyhow::Result<
     server.run(address, &script)
 }
 
-fn script(words: &Words, table: &str, connection_columns: &[String], rows: u64, connections: u32) -> String {
-    let mut sql = vec![words.begin.to_owned()];
+fn script(
+    dialect: &Dialect,
+    table: &str,
+    connection_columns: &[String],
+    rows: u64,
+    connections: u32,
+) -> String {
+    let mut sql = vec![dialect.begin.to_owned()];
     let source = format!("(SELECT id FROM connections WHERE name = '{CONNECTION}')");
     sql.push(format!(
         "CREATE TEMPORARY TABLE source AS SELECT row_number() OVER (ORDER BY {}) - 1 AS _place, {table}.* FROM {table} \
          WHERE _connection_id = {source};",
-        words.place
+        dialect.row_id
     ));
     sql.push("CREATE INDEX source_place ON source (_place);".to_owned());
     for connection in 0..connections {
@@ -108,7 +114,7 @@ fn script(words: &Words, table: &str, connection_columns: &[String], rows: u64, 
     while first < rows {
         sql.push("BEGIN;".to_owned());
         for connection in 0..connections {
-            sql.push(copy_rows(words, table, connection, first, first + page));
+            sql.push(copy_rows(dialect, table, connection, first, first + page));
         }
         sql.push("COMMIT;".to_owned());
         first += page;
@@ -137,22 +143,22 @@ fn copy_connection(columns: &[String], connection: u32) -> String {
     )
 }
 
-fn copy_rows(words: &Words, table: &str, connection: u32, first: u64, end: u64) -> String {
+fn copy_rows(dialect: &Dialect, table: &str, connection: u32, first: u64, end: u64) -> String {
     let name = name(connection);
     let other = BTreeMap::from([
         (
             "_connection_id",
             format!("(SELECT id FROM connections WHERE name = '{name}')"),
         ),
-        // Digits in the middle of the key: it stays as long and as random as it is, and nobody else's.
+        // Replaces digits in the middle of the key: it keeps its length and randomness, and stays unique.
         (
             "sid",
             format!("substr(sid, 1, 4) || '{connection:04x}' || substr(sid, 9)"),
         ),
     ]);
     let quoted = |column: &String| format!("\"{column}\"");
-    let columns: Vec<String> = words.columns.iter().map(quoted).collect();
-    let values: Vec<String> = words
+    let columns: Vec<String> = dialect.columns.iter().map(quoted).collect();
+    let values: Vec<String> = dialect
         .columns
         .iter()
         .map(|column| {

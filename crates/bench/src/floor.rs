@@ -1,5 +1,5 @@
-//! The floors: what the bare database takes to store the very rows of a sync, in pages of the same size, in the same order, into a
-//! table that Trunkline made, with its indexes and under its settings.
+//! Floors: the time that the bare database needs to store the rows of a sync, in pages of the same size and order, in a table that
+//! Trunkline created, with its indexes and settings.
 
 use std::io::Write;
 use std::path::Path;
@@ -21,15 +21,15 @@ use crate::cpu;
 use crate::database::Database;
 use crate::postgres::Server;
 
-/// Rows of a page, as the provider file asks for.
+/// Rows of a page, as in the provider file.
 pub(crate) const PAGE: usize = 1000;
 
-/// What storing the rows took.
+/// The cost of storing the rows.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Floor {
     pub(crate) rows: u64,
     pub(crate) seconds: f64,
-    /// Processor time of the client: our thread, or `psql`.
+    /// CPU time of the client: this thread, or `psql`.
     pub(crate) cpu: f64,
     pub(crate) server_cpu: Option<f64>,
 }
@@ -37,13 +37,13 @@ pub(crate) struct Floor {
 /// The floors of one database.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Floors {
-    /// A transaction a page.
+    /// One transaction for each page.
     pub(crate) pages: Floor,
-    /// PostgreSQL: everything in one `COPY`.
+    /// One `COPY` for everything (PostgreSQL only).
     pub(crate) whole: Option<Floor>,
 }
 
-/// Measures the floors with the rows that `synced` holds, in new databases of the same place.
+/// Measures the floors with the rows of `synced`, in new databases of the same kind.
 pub(crate) async fn measure(
     synced: &Database,
     new: impl Fn() -> anyhow::Result<Database>,
@@ -52,8 +52,8 @@ pub(crate) async fn measure(
         Database::Sqlite { .. } => {
             let database = new()?;
             let pragmas = prepare(&database).await?;
-            let source = synced.file().context("SQLite without a file")?;
-            let target = database.file().context("SQLite without a file")?;
+            let source = synced.file().context("the SQLite database has no file")?;
+            let target = database.file().context("the SQLite database has no file")?;
             let pages = tokio::task::spawn_blocking(move || sqlite(&source, &target, &pragmas)).await??;
             Ok(Floors { pages, whole: None })
         }
@@ -61,7 +61,7 @@ pub(crate) async fn measure(
             let (from, server) = (address.clone(), Arc::clone(server));
             let text = tokio::task::spawn_blocking({
                 let server = Arc::clone(&server);
-                move || server.ask(&from, &format!("COPY {} TO STDOUT", table()?))
+                move || server.query(&from, &format!("COPY {} TO STDOUT", table()?))
             })
             .await??;
             let text = Arc::new(text);
@@ -86,15 +86,15 @@ pub(crate) async fn measure(
     }
 }
 
-/// The name of the table.
+/// Returns the name of the table.
 pub(crate) fn table() -> anyhow::Result<String> {
     let registry = Registry::builtin()?;
-    let provider = registry.get(INTEGRATION).context("the provider is not there")?;
-    let sync = provider.syncs.get(SYNC).context("the sync is not there")?;
+    let provider = registry.get(INTEGRATION).context("the provider does not exist")?;
+    let sync = provider.syncs.get(SYNC).context("the sync does not exist")?;
     Ok(sync.model.table.to_string())
 }
 
-/// Settings of SQLite that bear on how fast it writes.
+/// SQLite settings that affect the speed of writes.
 const PRAGMAS: [&str; 7] = [
     "journal_mode",
     "synchronous",
@@ -105,11 +105,11 @@ const PRAGMAS: [&str; 7] = [
     "temp_store",
 ];
 
-/// Makes the model's table as Trunkline does; gives the settings of the connection that Trunkline writes on.
+/// Creates the model's table like Trunkline does. Returns the settings of Trunkline's writing connection.
 async fn prepare(database: &Database) -> anyhow::Result<Vec<(&'static str, String)>> {
     let registry = Registry::builtin()?;
-    let provider = registry.get(INTEGRATION).context("the provider is not there")?;
-    let model = Arc::clone(&provider.syncs.get(SYNC).context("the sync is not there")?.model);
+    let provider = registry.get(INTEGRATION).context("the provider does not exist")?;
+    let model = Arc::clone(&provider.syncs.get(SYNC).context("the sync does not exist")?.model);
     let store = app::open(database.address()).await?;
     let pragmas = store.write(move |c| {
         store::tables::ensure(c, &model)?;
@@ -127,7 +127,7 @@ async fn prepare(database: &Database) -> anyhow::Result<Vec<(&'static str, Strin
     Ok(pragmas.await?)
 }
 
-/// One prepared statement; each page's rows are at hand before its clock starts.
+/// Measures one prepared statement. The rows of each page are in memory before its clock starts.
 fn sqlite(source: &Path, target: &Path, pragmas: &[(&str, String)]) -> anyhow::Result<Floor> {
     let source = Connection::open_with_flags(source, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     let target = Connection::open(target)?;
@@ -137,7 +137,7 @@ fn sqlite(source: &Path, target: &Path, pragmas: &[(&str, String)]) -> anyhow::R
         let set = match set {
             Value::Integer(number) => number.to_string(),
             Value::Text(text) => text,
-            other => anyhow::bail!("the setting {name} of SQLite is {other:?}"),
+            other => anyhow::bail!("unexpected value of the SQLite setting {name}: {other:?}"),
         };
         ensure!(
             set == *value,
@@ -183,9 +183,9 @@ fn sqlite(source: &Path, target: &Path, pragmas: &[(&str, String)]) -> anyhow::R
     })
 }
 
-/// `psql` with a file of `COPY … FROM STDIN` statements, each its own transaction.
+/// Measures `psql` with a file of `COPY … FROM STDIN` statements, each its own transaction.
 fn postgres(server: &Server, address: &str, text: &[u8], page: usize) -> anyhow::Result<Floor> {
-    // In this format a row is a line: a line break within a value is written as an escape.
+    // In this format a row is one line, because line breaks in values are escaped.
     let lines: Vec<&[u8]> = text.split_inclusive(|byte| *byte == b'\n').collect();
     let file = script(&lines, page)?;
     let before = (server.cpu()?, cpu::of_ended_children()?);
@@ -193,7 +193,7 @@ fn postgres(server: &Server, address: &str, text: &[u8], page: usize) -> anyhow:
     server.run_file(address, file.path())?;
     let seconds = start.elapsed().as_secs_f64();
     let after = (server.cpu()?, cpu::of_ended_children()?);
-    let stored = server.ask(address, &format!("SELECT count(*) FROM {}", table()?))?;
+    let stored = server.query(address, &format!("SELECT count(*) FROM {}", table()?))?;
     ensure!(
         String::from_utf8_lossy(&stored).trim() == lines.len().to_string(),
         "COPY did not store all rows"

@@ -1,58 +1,59 @@
-//! A provider that takes its time: pages read side by side against one after another.
+//! A slow provider: pages read in parallel, compared with one after another.
 
 use anyhow::{Context, ensure};
 use serde::Serialize;
 use tempfile::TempDir;
 
-use crate::lab::Lab;
-use crate::report::{Bar, Report, Table, float, ratio, seconds};
+use crate::report::{Goal, Report, Table, float, ratio, seconds};
+use crate::setup::Setup;
 use crate::sim::Sim;
 use crate::sync;
 
-/// Before every answer.
+/// The delay before every response.
 const LATENCY_MS: u64 = 200;
-/// Rows of a page, as the provider file asks for.
+/// Rows of a page, as in the provider file.
 const PAGE: u64 = 1000;
-/// How many times as fast as one page after another it is to be.
+/// The goal: how many times as fast as one page after another.
 const WANTED: f64 = 3.0;
 
 #[derive(Debug, Serialize)]
 struct Measured {
     database: &'static str,
     pages: u64,
-    /// Seconds as the file declares it, and answers read.
+    /// Seconds with the unchanged provider file.
     beside: f64,
     beside_answers: u64,
-    /// Seconds with one call at a time.
+    /// Seconds with one request at a time.
     after: f64,
     after_answers: u64,
-    /// What the pages alone take one after another, if storing them took no time.
+    /// Seconds for the pages alone, one after another, if storing them took no time.
     chain: f64,
 }
 
-/// Measures the page counts of the lab.
-pub(crate) async fn measure(lab: &Lab, report: &mut Report) -> anyhow::Result<()> {
-    let one_by_one = one_by_one()?;
+/// Measures the page counts of the setup.
+pub(crate) async fn measure(setup: &Setup, report: &mut Report) -> anyhow::Result<()> {
+    let sequential_provider_file = sequential_provider_file()?;
     let mut measured = Vec::new();
-    for pages in &lab.latency_pages {
-        let sim = Sim::start(pages * PAGE, LATENCY_MS, lab.now).await?;
-        for place in lab.mostly() {
+    for pages in &setup.latency_pages {
+        let sim = Sim::start(pages * PAGE, LATENCY_MS, setup.now).await?;
+        for kind in setup.latency_databases() {
             let step = |how: &str| {
-                lab.progress.step(format!(
+                setup.progress.step(format!(
                     "{}, {pages} pages with {LATENCY_MS} ms each, {how}",
-                    place.name()
+                    kind.name()
                 ));
             };
-            step("side by side");
-            let beside = sync::everything(&place.database()?, &sim, None).await?;
+            step("in parallel");
+            let beside = sync::everything(&kind.database()?, &sim, None).await?;
             step("one after another");
-            let after = sync::everything(&place.database()?, &sim, Some(one_by_one.path())).await?;
+            let after =
+                sync::everything(&kind.database()?, &sim, Some(sequential_provider_file.path())).await?;
             ensure!(
                 beside.added == after.added && beside.updated + after.updated == 0,
-                "the two read different things: {beside:?} {after:?}"
+                "the two syncs read different records: {beside:?} {after:?}"
             );
             measured.push(Measured {
-                database: place.name(),
+                database: kind.name(),
                 pages: *pages,
                 beside: beside.seconds,
                 beside_answers: beside.pages,
@@ -63,12 +64,12 @@ pub(crate) async fn measure(lab: &Lab, report: &mut Report) -> anyhow::Result<()
         }
         sim.end().await?;
     }
-    tell(report, &measured);
+    add_to(report, &measured);
     report.figure("latency", &measured)
 }
 
-/// A folder with the provider file as it is, but for reading one page at a time.
-fn one_by_one() -> anyhow::Result<TempDir> {
+/// Creates a folder with the provider file, changed to read one page at a time.
+fn sequential_provider_file() -> anyhow::Result<TempDir> {
     let mut text = include_str!("../../../integrations/twilio.yaml").to_owned();
     for (declared, instead) in [
         ("\n      parallel: 8\n", "\n      parallel: 1\n"),
@@ -76,26 +77,26 @@ fn one_by_one() -> anyhow::Result<TempDir> {
     ] {
         ensure!(
             text.contains(declared),
-            "the provider file does not say {:?}",
+            "the provider file does not contain {:?}",
             declared.trim()
         );
         text = text.replace(declared, instead);
     }
     let folder = crate::database::folder()?;
-    std::fs::write(folder.path().join("twilio.yaml"), text).context("writing a provider file")?;
+    std::fs::write(folder.path().join("twilio.yaml"), text).context("cannot write a provider file")?;
     Ok(folder)
 }
 
-fn tell(report: &mut Report, measured: &[Measured]) {
+fn add_to(report: &mut Report, measured: &[Measured]) {
     let mut table = Table::new(
-        format!("A provider that takes {LATENCY_MS} ms for each answer"),
+        format!("A provider that takes {LATENCY_MS} ms for each response"),
         &[
             "database",
             ">pages",
-            ">side by side",
-            ">answers",
+            ">in parallel",
+            ">responses",
             ">one after another",
-            ">answers",
+            ">responses",
             ">times as fast",
             ">pages × latency",
             ">times as fast",
@@ -103,7 +104,7 @@ fn tell(report: &mut Report, measured: &[Measured]) {
     );
     for one in measured {
         let gain = one.after / one.beside;
-        report.bar(Bar::least(
+        report.goal(Goal::least(
             format!(
                 "{}: {} pages with {LATENCY_MS} ms, times as fast as one after another",
                 one.database, one.pages

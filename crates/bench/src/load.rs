@@ -1,4 +1,4 @@
-//! Clients of a server: each keeps one connection and asks again as soon as it has its answer.
+//! HTTP clients that load a server. Each keeps one connection and sends the next request as soon as it has a response.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,27 +16,27 @@ use tokio::task::JoinSet;
 
 use crate::app::API_KEY;
 
-/// What the clients saw.
+/// The results of the clients.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Load {
     pub(crate) clients: usize,
     pub(crate) requests: usize,
     pub(crate) per_second: f64,
-    /// Milliseconds within which half of the answers came, and 99 of 100.
+    /// Latency of the responses in milliseconds: median and 99th percentile.
     pub(crate) p50: f64,
     pub(crate) p99: f64,
 }
 
-/// Where clients ask, and what for.
+/// The server, headers and paths of requests.
 #[derive(Clone)]
-pub(crate) struct Asked {
+pub(crate) struct Target {
     address: String,
     headers: HeaderMap,
     paths: Arc<Vec<String>>,
 }
 
-impl Asked {
-    /// Any of `paths`, at random.
+impl Target {
+    /// Creates a target with random requests for `paths`.
     pub(crate) fn new(address: &str, paths: Vec<String>) -> Self {
         Self {
             address: address.to_owned(),
@@ -45,12 +45,12 @@ impl Asked {
         }
     }
 
-    /// With the API's key.
+    /// Adds the API key.
     pub(crate) fn with_key(self) -> anyhow::Result<Self> {
         self.with(AUTHORIZATION, &format!("Bearer {API_KEY}"))
     }
 
-    /// With a header of each request.
+    /// Adds a header to each request.
     pub(crate) fn with(mut self, name: HeaderName, value: &str) -> anyhow::Result<Self> {
         self.headers.insert(name, HeaderValue::from_str(value)?);
         Ok(self)
@@ -64,38 +64,38 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// A client of the server at `asked`.
-    pub(crate) async fn connect(asked: &Asked) -> anyhow::Result<Self> {
-        let stream = TcpStream::connect(&asked.address)
+    /// Connects to the server of `target`.
+    pub(crate) async fn connect(target: &Target) -> anyhow::Result<Self> {
+        let stream = TcpStream::connect(&target.address)
             .await
-            .with_context(|| format!("connecting to {}", asked.address))?;
+            .with_context(|| format!("cannot connect to {}", target.address))?;
         stream.set_nodelay(true)?;
         let (sender, connection) = handshake(TokioIo::new(stream)).await?;
-        // It ends with the sender; an error of it reaches who waits for an answer.
+        // The task ends with the sender, and the pending request receives its error.
         tokio::spawn(connection);
-        let mut headers = asked.headers.clone();
-        headers.insert(HOST, HeaderValue::from_str(&asked.address)?);
+        let mut headers = target.headers.clone();
+        headers.insert(HOST, HeaderValue::from_str(&target.address)?);
         Ok(Self { headers, sender })
     }
 
-    /// The body of the answer, which must be 200.
+    /// Requests a path and returns the body. The status must be 200.
     pub(crate) async fn get(&mut self, path: &str) -> anyhow::Result<Bytes> {
         let answer = self.send(Method::GET, path, Bytes::new()).await?;
         let status = answer.status();
         let body = answer.into_body().collect().await?.to_bytes();
         ensure!(
             status == StatusCode::OK,
-            "{path} answers {status}: {}",
+            "{path} returns {status}: {}",
             String::from_utf8_lossy(&body)
         );
         Ok(body)
     }
 
-    /// The length of the answer's body, of which nothing is kept; the answer must be 200.
+    /// Requests a path and returns the length of the body, without keeping it. The status must be 200.
     pub(crate) async fn length(&mut self, path: &str) -> anyhow::Result<u64> {
         let answer = self.send(Method::GET, path, Bytes::new()).await?;
         let status = answer.status();
-        ensure!(status == StatusCode::OK, "{path} answers {status}");
+        ensure!(status == StatusCode::OK, "{path} returns {status}");
         let (mut body, mut length) = (answer.into_body(), 0);
         while let Some(frame) = body.frame().await {
             let part = frame?.into_data().map(|part| part.len()).unwrap_or_default();
@@ -104,7 +104,7 @@ impl Client {
         Ok(length)
     }
 
-    /// Sends JSON and gives the status.
+    /// Posts JSON and returns the status.
     pub(crate) async fn post(&mut self, path: &str, json: String) -> anyhow::Result<StatusCode> {
         let answer = self.send(Method::POST, path, json.into()).await?;
         let status = answer.status();
@@ -126,27 +126,27 @@ impl Client {
     }
 }
 
-/// Lets `clients` ask for so long.
-pub(crate) async fn run(asked: &Asked, clients: usize, duration: Duration) -> anyhow::Result<Load> {
-    let mut asking = JoinSet::new();
+/// Runs `clients` for `duration`.
+pub(crate) async fn run(target: &Target, clients: usize, duration: Duration) -> anyhow::Result<Load> {
+    let mut running = JoinSet::new();
     let start = Instant::now();
     for number in 0..clients {
-        let server = asked.clone();
-        asking.spawn(async move {
+        let server = target.clone();
+        running.spawn(async move {
             let mut client = Client::connect(&server).await?;
-            let mut dice = Dice::new(number);
+            let mut rng = Rng::new(number);
             let mut took = Vec::new();
             while start.elapsed() < duration {
-                let path = dice.pick(&server.paths).context("there is no path to ask for")?;
-                let asked = Instant::now();
+                let path = rng.pick(&server.paths).context("there is no path to request")?;
+                let sent = Instant::now();
                 client.length(path).await?;
-                took.push(asked.elapsed());
+                took.push(sent.elapsed());
             }
             anyhow::Ok(took)
         });
     }
     let mut took = Vec::new();
-    while let Some(of_client) = asking.join_next().await {
+    while let Some(of_client) = running.join_next().await {
         took.extend(of_client??);
     }
     let elapsed = start.elapsed();
@@ -164,10 +164,10 @@ pub(crate) async fn run(asked: &Asked, clients: usize, duration: Duration) -> an
     })
 }
 
-/// Numbers that look random and are the same in every run (splitmix64).
-struct Dice(u64);
+/// Pseudo-random numbers that are the same in every run (SplitMix64).
+struct Rng(u64);
 
-impl Dice {
+impl Rng {
     fn new(number: usize) -> Self {
         Self(u64::try_from(number).unwrap_or_default())
     }

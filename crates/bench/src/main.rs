@@ -1,27 +1,26 @@
-//! `bench`: what Trunkline takes, measured in one run beside what the bare databases take. docs/benchmarks.md explains the figures.
+//! `bench`: measures Trunkline and the bare databases in one run. docs/benchmarks.md explains the figures.
 //!
-//! It measures and prints; whether a figure is good enough is said in the last table and not by the exit status, since another
-//! program on the machine changes it.
+//! The last table says which goals are met. The exit status does not, because the figures depend on the machine.
 
 mod app;
 mod child;
 mod cpu;
-mod crowd;
 mod database;
 mod fill;
 mod floor;
-mod lab;
 mod latency;
 mod load;
+mod many_connections;
 mod memory;
 mod nginx;
 mod postgres;
 mod program;
 mod proxy;
-mod punctual;
 mod query;
 mod report;
 mod schedule;
+mod schedule_report;
+mod setup;
 mod sim;
 mod sync;
 mod throughput;
@@ -34,8 +33,8 @@ use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::child::Kind;
-use crate::lab::{Lab, Options, Part};
 use crate::report::Report;
+use crate::setup::{Options, Part, Setup};
 
 /// Measures Trunkline on this machine, on SQLite and on a PostgreSQL server that it starts for itself.
 #[derive(Debug, Parser)]
@@ -49,16 +48,16 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// The proxy beside nginx, which must be installed, with one added header: requests a second, processor time, memory, latency
+    /// Compare the proxy with nginx (must be installed) with one added header: requests a second, CPU time, memory, latency
     Proxy(proxy::Options),
-    /// Very many connections with a sync every minute, on two workers and two servers of the real program and one PostgreSQL
+    /// Run many connections with a sync every minute, on two workers and two servers of the real program and one PostgreSQL
     Schedule(schedule::Options),
-    /// What the program starts for itself
+    /// A child process of the benchmark
     #[command(hide = true)]
     Child { kind: Kind },
 }
 
-/// Calls come and go on several threads for years; the C library's allocator takes longer for it and gives less back.
+/// The allocator of the real program, which is faster and returns more memory than the C library's.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -67,10 +66,10 @@ fn main() -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .context("starting a runtime")?;
+        .context("cannot start the async runtime")?;
     let outcome = runtime.block_on(async {
         match cli.command {
-            Some(Command::Child { kind }) => be(kind).await.map(|()| ExitCode::SUCCESS),
+            Some(Command::Child { kind }) => run_child(kind).await.map(|()| ExitCode::SUCCESS),
             Some(Command::Proxy(options)) => run(&cli.options, proxy::measure(&options)).await,
             Some(Command::Schedule(options)) => {
                 Box::pin(run(&cli.options, schedule::measure(&options))).await
@@ -78,21 +77,21 @@ fn main() -> anyhow::Result<ExitCode> {
             None => run(&cli.options, measure(&cli.options)).await,
         }
     });
-    // What still runs on a thread of its own has lost its folder and its server; nobody waits for it.
+    // Blocking threads have lost their folder and server, so do not wait for them.
     runtime.shutdown_background();
     outcome
 }
 
-async fn be(kind: Kind) -> anyhow::Result<()> {
-    let orders = child::orders();
+async fn run_child(kind: Kind) -> anyhow::Result<()> {
+    let commands = child::commands();
     match kind {
-        Kind::Sim => sim::play(orders).await,
-        Kind::Sync => sync::run(orders).await,
-        Kind::Api => query::serve(orders).await,
+        Kind::Sim => sim::play(commands).await,
+        Kind::Sync => sync::run(commands).await,
+        Kind::Api => query::serve(commands).await,
     }
 }
 
-/// Measures until all is measured or somebody has had enough; children, server and folders are gone after it.
+/// Measures until everything is measured or a signal arrives. Children, server and folders are removed afterwards.
 async fn run(
     options: &Options,
     measuring: impl Future<Output = anyhow::Result<Report>>,
@@ -105,19 +104,19 @@ async fn run(
     };
     if let Some(file) = &options.json {
         let text = serde_json::to_string_pretty(&report.json())?;
-        std::fs::write(file, text + "\n").with_context(|| format!("writing {}", file.display()))?;
+        std::fs::write(file, text + "\n").with_context(|| format!("cannot write {}", file.display()))?;
     }
-    write!(std::io::stdout(), "\n{report}").context("writing to standard output")?;
+    write!(std::io::stdout(), "\n{report}").context("cannot write to standard output")?;
     Ok(ExitCode::SUCCESS)
 }
 
 async fn measure(options: &Options) -> anyhow::Result<Report> {
-    let lab = Lab::open(options).await?;
+    let setup = Setup::open(options).await?;
     let mut report = Report::default();
     report.machine();
     report.setting(
         "PostgreSQL",
-        format!("{}, {}", lab.server.version()?, postgres::SETTINGS),
+        format!("{}, {}", setup.server.version()?, postgres::SETTINGS),
     );
     report.setting(
         "SQLite",
@@ -126,18 +125,18 @@ async fn measure(options: &Options) -> anyhow::Result<Report> {
             rusqlite::version()
         ),
     );
-    if lab.measures(Part::Throughput) {
-        throughput::measure(&lab, &mut report).await?;
+    if setup.measures(Part::Throughput) {
+        throughput::measure(&setup, &mut report).await?;
     }
-    if lab.measures(Part::Latency) {
-        latency::measure(&lab, &mut report).await?;
+    if setup.measures(Part::Latency) {
+        latency::measure(&setup, &mut report).await?;
     }
-    if lab.measures(Part::Query) {
-        query::measure(&lab, &mut report).await?;
+    if setup.measures(Part::Query) {
+        query::measure(&setup, &mut report).await?;
     }
-    if lab.measures(Part::Memory) {
-        memory::measure(&lab, &mut report).await?;
+    if setup.measures(Part::Memory) {
+        memory::measure(&setup, &mut report).await?;
     }
-    lab.progress.end();
+    setup.progress.end();
     Ok(report)
 }

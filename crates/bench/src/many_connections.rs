@@ -1,4 +1,4 @@
-//! Very many connections to one account, made through the store as the gateway makes them, but without a call for each.
+//! Creates many connections to one account directly in the store, as the gateway would, but without a request for each.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,14 +10,14 @@ use store::syncs::{self, NewSync};
 use store::{DbConn, StoreError, credentials};
 use vault::{KeyRing, Owner, SealContext, SecretKey, SecretString};
 
-use crate::app::{App, AppOrder, CONNECTION, ENCRYPTION_KEY, INTEGRATION, SYNC};
+use crate::app::{App, AppOptions, CONNECTION, ENCRYPTION_KEY, INTEGRATION, SYNC};
 
-/// What the gateway seals for a connection.
+/// The field that the gateway encrypts for a connection.
 const FIELD: &str = "credentials";
-/// Connections that one transaction makes.
+/// The number of connections in one transaction.
 const BATCH: usize = 500;
 
-/// What all connections share.
+/// The values that all connections share.
 struct Template {
     row: Connection,
     ring: KeyRing,
@@ -25,13 +25,13 @@ struct Template {
     now: Timestamp,
 }
 
-/// Connects the account by a call, and then so often as to make `count` connections with the same credentials, each sealed by itself.
+/// Connects the account once through the API, then copies it to `count` connections with the same credentials, each encrypted separately.
 ///
-/// The syncs are due at once. Their ticks, which count from the time when a sync was made, are spread evenly over `interval`
-/// microseconds, as those of connections are that were not all made in the same moment.
-pub(crate) async fn make(order: &AppOrder, count: u32, interval: Duration) -> anyhow::Result<()> {
-    let app = App::start(order).await?;
-    app.connect(&order.sim).await?;
+/// The syncs are due at once. Their later due times depend on the creation time of the sync, so creation times are spread evenly over
+/// `interval`, as if the connections had been created over that time.
+pub(crate) async fn make(options: &AppOptions, count: u32, interval: Duration) -> anyhow::Result<()> {
+    let app = App::start(options).await?;
+    app.connect(&options.sim).await?;
     let template = Arc::new(app.template().await?);
     let spread = interval / count.max(1);
     let numbers: Vec<u32> = (1..count).collect();
@@ -52,7 +52,7 @@ pub(crate) async fn make(order: &AppOrder, count: u32, interval: Duration) -> an
 }
 
 impl App {
-    /// The connection that was made by a call, with its credentials in plain.
+    /// Returns the connection that the API created, with its decrypted credentials.
     async fn template(&self) -> anyhow::Result<Template> {
         let filter = ConnectionFilter {
             name: Some(CONNECTION.parse()?),
@@ -63,7 +63,7 @@ impl App {
         let row = listed
             .into_iter()
             .next()
-            .context("the first connection is not there")?
+            .context("the first connection does not exist")?
             .connection;
         let id = row.id;
         let sealed = self
@@ -72,7 +72,7 @@ impl App {
             .read(move |c| credentials::get(c, id))
             .await?;
         let ring = KeyRing::new(SecretKey::from_base64(ENCRYPTION_KEY)?, Vec::new());
-        let plain = ring.open(&place(&row), &sealed.parse()?)?;
+        let plain = ring.open(&seal_context(&row), &sealed.parse()?)?;
         Ok(Template {
             row,
             ring,
@@ -97,7 +97,7 @@ impl Template {
             webhook_url_override: None,
         };
         let (row, _) = connections::put(c, &new, self.now)?;
-        let sealed = self.ring.seal(&place(&row), &self.plain);
+        let sealed = self.ring.seal(&seal_context(&row), &self.plain);
         credentials::put(c, row.id, &sealed.to_string(), sealed.key_id().as_str(), self.now)?;
         let sync = NewSync {
             connection: row.id,
@@ -111,7 +111,7 @@ impl Template {
     }
 }
 
-fn place(row: &Connection) -> SealContext<'static> {
+fn seal_context(row: &Connection) -> SealContext<'static> {
     SealContext {
         environment: row.environment,
         owner: Owner::Connection(row.id),

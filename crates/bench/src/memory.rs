@@ -1,17 +1,16 @@
-//! The most memory that a process has while it syncs: for few messages and for many, from a fast source and a slow one.
+//! The peak memory of a process during a sync: for few and many messages, from a fast and a slow provider.
 
 use serde::Serialize;
 
-use crate::lab::Lab;
-use crate::report::{Bar, Report, Table, count, float, megabytes, rate};
+use crate::report::{Goal, Report, Table, count, float, megabytes, rate};
+use crate::setup::Setup;
 use crate::sim::Sim;
 use crate::sync;
 
-/// In megabytes of a million bytes.
+/// The goal in megabytes of a million bytes.
 const WANTED: f64 = 120.0;
 
-/// The latencies of the source in milliseconds: one that answers at once, so that pages pile up before the database, and one as
-/// slow as real ones.
+/// The latencies of the provider in milliseconds: none, so that pages queue for the database, and one like a real provider's.
 const LATENCIES: [u64; 2] = [0, 200];
 
 #[derive(Debug, Serialize)]
@@ -22,41 +21,41 @@ struct Measured {
     synced: sync::Synced,
 }
 
-/// Measures the message counts of the lab.
-pub(crate) async fn measure(lab: &Lab, report: &mut Report) -> anyhow::Result<()> {
+/// Measures the message counts of the setup.
+pub(crate) async fn measure(setup: &Setup, report: &mut Report) -> anyhow::Result<()> {
     let mut table = Table::new(
         "Memory of the process, at the end of a first load".to_owned(),
         &[
             "database",
-            "source",
+            "provider",
             ">messages",
             ">peak RSS",
-            ">of it no file's",
+            ">without files",
             ">rows/s",
         ],
     );
     let mut measured = Vec::new();
-    for messages in &lab.memory_messages {
+    for messages in &setup.memory_messages {
         for latency_ms in LATENCIES {
             let source = match latency_ms {
                 0 => "at once".to_owned(),
                 latency_ms => format!("{latency_ms} ms"),
             };
-            let sim = Sim::start(*messages, latency_ms, lab.now).await?;
-            for place in lab.places() {
+            let sim = Sim::start(*messages, latency_ms, setup.now).await?;
+            for kind in setup.databases() {
                 let what = format!(
-                    "{} messages from a source that answers {source}",
+                    "{} messages from a provider that responds {source}",
                     count(*messages)
                 );
-                lab.progress.step(format!("{}, memory for {what}", place.name()));
-                let synced = sync::everything(&place.database()?, &sim, None).await?;
-                report.bar(Bar::below(
-                    format!("{}: peak RSS in MB for {what}", place.name()),
+                setup.progress.step(format!("{}, memory for {what}", kind.name()));
+                let synced = sync::everything(&kind.database()?, &sim, None).await?;
+                report.goal(Goal::below(
+                    format!("{}: peak RSS in MB for {what}", kind.name()),
                     WANTED,
                     float(synced.peak_memory) / 1e6,
                 ));
                 table.row([
-                    place.name().to_owned(),
+                    kind.name().to_owned(),
                     source.clone(),
                     count(*messages),
                     megabytes(synced.peak_memory),
@@ -64,7 +63,7 @@ pub(crate) async fn measure(lab: &Lab, report: &mut Report) -> anyhow::Result<()
                     rate(float(synced.added) / synced.seconds),
                 ]);
                 measured.push(Measured {
-                    database: place.name(),
+                    database: kind.name(),
                     messages: *messages,
                     latency_ms,
                     synced,

@@ -1,4 +1,4 @@
-//! nginx as a measure: a server of fixed answers, and a proxy before it that adds one header.
+//! nginx as a reference: a server of static files, and a proxy that adds one header.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
@@ -11,12 +11,12 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::time::sleep;
 
-/// For it to answer.
+/// The timeout for the first response.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Debian's place, which a path of others than root does not name.
+/// Debian's location is not in the `PATH` of users other than root.
 const PROGRAMS: [&str; 2] = ["nginx", "/usr/sbin/nginx"];
 
-/// A running nginx; told to end when dropped.
+/// A running nginx, stopped on drop.
 pub(crate) struct Nginx {
     process: Child,
     /// Host and port.
@@ -24,13 +24,13 @@ pub(crate) struct Nginx {
 }
 
 impl Nginx {
-    /// Answers the files of `folder`, which holds its own files too.
+    /// Starts a server of the files in `folder`, which also holds nginx's own files.
     pub(crate) async fn files(folder: &Path) -> anyhow::Result<Self> {
         let root = folder.display();
         Self::start(folder, "files", "access_log off;", &format!("root {root};")).await
     }
 
-    /// Hands requests on to `origin` with one more header. Its log is made and thrown away, as the gateway's is.
+    /// Starts a proxy to `origin` that adds one header. Its log is written and discarded, like the gateway's.
     pub(crate) async fn proxy(folder: &Path, origin: &str) -> anyhow::Result<Self> {
         let before = format!(
             "access_log /dev/null; upstream origin {{ server {origin}; keepalive 512; keepalive_requests 1000000000; }}"
@@ -48,7 +48,7 @@ impl Nginx {
         let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .map(|what| format!("{what}_temp_path {place}/{what};\n"))
             .concat();
-        // Its workers are to read the folder, which is this user's alone.
+        // The workers must read the folder, which only this user can read.
         let settings = format!(
             "daemon off;\nuser root;\nworker_processes auto;\npid {place}/pid;\nerror_log stderr crit;\n\
              events {{ worker_connections 4096; }}\n\
@@ -66,7 +66,7 @@ impl Nginx {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .spawn()
-            .context("starting nginx")?;
+            .context("cannot start nginx")?;
         let mut nginx = Self { process, address };
         let start = Instant::now();
         while TcpStream::connect(&nginx.address).await.is_err() {
@@ -84,24 +84,24 @@ impl Nginx {
         Ok(nginx)
     }
 
-    /// Its process id; its workers are its children.
+    /// Returns the process id. The workers are its children.
     pub(crate) fn pid(&self) -> anyhow::Result<u32> {
-        self.process.id().context("nginx has ended")
+        self.process.id().context("nginx has exited")
     }
 }
 
-/// Its workers end only if it ends by itself, so it is not killed.
+/// Sends a signal instead of killing nginx, because its workers exit only after a regular exit.
 impl Drop for Nginx {
     fn drop(&mut self) {
         let pid = self.process.id().and_then(|pid| i32::try_from(pid).ok());
         if let Some(pid) = pid.and_then(Pid::from_raw) {
-            // It may have ended already, which is what is wanted.
+            // An error means that nginx has already exited.
             let _ = kill_process(pid, Signal::TERM);
         }
     }
 }
 
-/// Which nginx it is.
+/// Returns the version of nginx.
 pub(crate) async fn version() -> anyhow::Result<String> {
     let told = program().await?.arg("-v").output().await?;
     let text = String::from_utf8_lossy(&told.stderr);
@@ -115,7 +115,7 @@ async fn program() -> anyhow::Result<Command> {
             return Ok(Command::new(name));
         }
     }
-    anyhow::bail!("nginx is not installed: apt-get install nginx-light")
+    anyhow::bail!("nginx is not installed: run `apt-get install nginx-light`")
 }
 
 fn free_address() -> anyhow::Result<String> {

@@ -1,6 +1,6 @@
-//! A PostgreSQL server of our own, with the durability of production: it syncs its log to the disk at every commit.
+//! The benchmark's PostgreSQL server, with the durability of production: every commit syncs the log to disk.
 //!
-//! Autovacuum is off and done by hand between measurements, so that it does not fall into one and not into another.
+//! Autovacuum is off. The benchmark vacuums between measurements, so that it affects all of them equally.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::MetadataExt;
@@ -12,15 +12,15 @@ use anyhow::{Context, ensure};
 
 use crate::cpu;
 
-/// What differs from the server's own defaults.
+/// Settings that differ from the server's defaults.
 pub(crate) const SETTINGS: &str =
     "fsync=on synchronous_commit=on full_page_writes=on shared_buffers=256MB max_wal_size=1GB autovacuum=off";
 
-/// The same for what runs long: autovacuum as it is by default.
+/// Settings for long runs: with autovacuum.
 pub(crate) const LONG_SETTINGS: &str =
     "fsync=on synchronous_commit=on full_page_writes=on shared_buffers=256MB max_wal_size=1GB autovacuum=on";
 
-/// A running server; it stops and its folder goes away when this is dropped, or when our process ends.
+/// A running server. It stops and its folder is removed on drop, or when this process exits.
 pub(crate) struct Server {
     folder: PathBuf,
     programs: PathBuf,
@@ -29,7 +29,7 @@ pub(crate) struct Server {
     guard: Child,
 }
 
-/// Starts the server, says `ready`, waits for its input to end, cleans up. Signals from the keyboard reach it too; it outlives them.
+/// A shell script that starts the server, prints `ready`, waits for the end of its input, and cleans up. It ignores keyboard signals.
 const GUARD: &str = r#"
 trap '' INT TERM HUP
 folder=$1; programs=$2; shift 2
@@ -45,14 +45,14 @@ cd / && rm -rf "$folder"
 "#;
 
 impl Server {
-    /// Starts one. PostgreSQL refuses to run as root, so there it runs as the user `postgres`, whom its packages make.
+    /// Starts a server. PostgreSQL does not run as root; root therefore runs it as the user `postgres` of its packages.
     pub(crate) fn start() -> anyhow::Result<Self> {
         Self::start_with(SETTINGS)
     }
 
-    /// Starts one with these settings, with a space between two.
+    /// Starts a server with these settings, separated by spaces.
     pub(crate) fn start_with(settings: &str) -> anyhow::Result<Self> {
-        let programs = programs().context("no initdb and pg_ctl: install PostgreSQL 15 or later")?;
+        let programs = programs().context("cannot find initdb and pg_ctl: install PostgreSQL 15 or later")?;
         let folder = tempfile::Builder::new()
             .prefix("trunkline-bench-pg-")
             .tempdir()?
@@ -73,7 +73,7 @@ impl Server {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .context("starting the guard of PostgreSQL")?;
+            .context("cannot start the guard script of PostgreSQL")?;
         let mut line = String::new();
         let said = guard.stdout.take().context("the guard has no output")?;
         BufReader::new(said).read_line(&mut line)?;
@@ -89,13 +89,13 @@ impl Server {
         })
     }
 
-    /// The version as the server tells it.
+    /// Returns the server's version.
     pub(crate) fn version(&self) -> anyhow::Result<String> {
-        let told = self.ask(&self.address("postgres"), "SHOW server_version")?;
-        Ok(String::from_utf8_lossy(&told).trim().to_owned())
+        let output = self.query(&self.address("postgres"), "SHOW server_version")?;
+        Ok(String::from_utf8_lossy(&output).trim().to_owned())
     }
 
-    /// Processor time of all its processes so far.
+    /// Returns the CPU time of all its processes so far.
     pub(crate) fn cpu(&self) -> anyhow::Result<f64> {
         cpu::of_family(self.postmaster)
     }
@@ -107,7 +107,7 @@ impl Server {
         )
     }
 
-    /// A new database's name.
+    /// Creates a database and returns its name.
     pub(crate) fn create(&self) -> anyhow::Result<String> {
         let name = format!("bench_{}", self.databases.fetch_add(1, Ordering::Relaxed));
         self.run(&self.address("postgres"), &format!("CREATE DATABASE {name}"))?;
@@ -143,8 +143,8 @@ impl Server {
         Ok(())
     }
 
-    /// What a statement answers.
-    pub(crate) fn ask(&self, address: &str, sql: &str) -> anyhow::Result<Vec<u8>> {
+    /// Runs a statement and returns its output.
+    pub(crate) fn query(&self, address: &str, sql: &str) -> anyhow::Result<Vec<u8>> {
         let output = self
             .psql(address)
             .args(["-At", "-c", sql])
@@ -155,7 +155,7 @@ impl Server {
         Ok(output.stdout)
     }
 
-    /// PostgreSQL's own client. Notices are none of our concern, errors end it.
+    /// Returns a `psql` command that hides notices and stops at the first error.
     fn psql(&self, address: &str) -> Command {
         let mut command = Command::new(self.programs.join("psql"));
         command
@@ -168,12 +168,12 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         drop(self.guard.stdin.take());
-        // The guard ends by itself as soon as the server has stopped.
+        // The guard script exits when the server has stopped.
         let _ = self.guard.wait();
     }
 }
 
-/// The folder of `initdb`: the newest that a package has put in its usual place, or what the system finds by itself.
+/// Returns the folder of `initdb`: the newest in the usual folder of packages, or the one in `PATH`.
 fn programs() -> Option<PathBuf> {
     let packaged = std::fs::read_dir("/usr/lib/postgresql")
         .into_iter()

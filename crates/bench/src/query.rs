@@ -1,4 +1,4 @@
-//! `GET /{integration}/{plural}` from a large table, over HTTP, from one client and from many.
+//! `GET /{integration}/{plural}` from a large table, over HTTP, with one client and with many.
 
 use std::net::{Ipv4Addr, TcpListener};
 
@@ -8,21 +8,21 @@ use serde::Serialize;
 use serde_json::Value as Json;
 use tokio::sync::mpsc;
 
-use crate::app::{App, AppOrder};
+use crate::app::{App, AppOptions};
 use crate::child::{self, Child, Kind};
-use crate::database::Place;
+use crate::database::DatabaseKind;
 use crate::fill;
-use crate::lab::Lab;
-use crate::load::{self, Asked, Client, Load};
-use crate::report::{Bar, Report, Table, count, milliseconds, rate};
+use crate::load::{self, Client, Load, Target};
+use crate::report::{Goal, Report, Table, count, milliseconds, rate};
+use crate::setup::Setup;
 use crate::sim::Sim;
 use crate::sync;
 
-/// Connections that share the rows.
+/// The number of copied connections.
 const CONNECTIONS: u32 = 100;
-/// Clients at once.
+/// Concurrent clients.
 const CLIENTS: [usize; 2] = [1, 32];
-/// Milliseconds within which half of the answers are to come, at one client.
+/// The goal for the median latency of one client in milliseconds.
 const WANTED: f64 = 0.6;
 
 #[derive(Debug, Serialize)]
@@ -34,44 +34,44 @@ struct Measured {
 }
 
 /// Measures both databases.
-pub(crate) async fn measure(lab: &Lab, report: &mut Report) -> anyhow::Result<()> {
-    let each = lab.query_rows / u64::from(CONNECTIONS);
-    let sim = Sim::start(each, 0, lab.now).await?;
+pub(crate) async fn measure(setup: &Setup, report: &mut Report) -> anyhow::Result<()> {
+    let each = setup.query_rows / u64::from(CONNECTIONS);
+    let sim = Sim::start(each, 0, setup.now).await?;
     let mut measured = Vec::new();
-    for place in lab.places() {
-        measured.extend(on(lab, place, &sim).await?);
+    for kind in setup.databases() {
+        measured.extend(on(setup, kind, &sim).await?);
     }
     sim.end().await?;
-    tell(report, &measured);
+    add_to(report, &measured);
     report.figure("query", &measured)
 }
 
-async fn on(lab: &Lab, place: &Place, sim: &Sim) -> anyhow::Result<Vec<Measured>> {
-    let step = |what: &str| lab.progress.step(format!("{}, query: {what}", place.name()));
-    let database = place.database()?;
+async fn on(setup: &Setup, kind: &DatabaseKind, sim: &Sim) -> anyhow::Result<Vec<Measured>> {
+    let step = |what: &str| setup.progress.step(format!("{}, query: {what}", kind.name()));
+    let database = kind.database()?;
     step("a first load to copy");
     let rows = sync::everything(&database, sim, None).await?.added * u64::from(CONNECTIONS + 1);
     step(&format!("filling a table with {} rows", count(rows)));
     fill::fill(&database, CONNECTIONS).await?;
     database.settle().await?;
-    let order = AppOrder {
+    let options = AppOptions {
         database: database.address().to_owned(),
         sim: sim.access.clone(),
         integrations: None,
     };
-    let mut server = Child::start(Kind::Api, &order).await?;
-    let address: String = server.answer().await?;
+    let mut server = Child::start(Kind::Api, &options).await?;
+    let address: String = server.output().await?;
     let mut measured = Vec::new();
     for (query, paths) in paths(&address).await? {
-        let asked = Asked::new(&address, paths).with_key()?;
+        let target = Target::new(&address, paths).with_key()?;
         for clients in CLIENTS {
             step(&format!("{query}, {clients} at once"));
-            load::run(&asked, clients, lab.query_time / 4).await?;
+            load::run(&target, clients, setup.query_time / 4).await?;
             measured.push(Measured {
-                database: place.name(),
+                database: kind.name(),
                 rows,
                 query,
-                load: load::run(&asked, clients, lab.query_time).await?,
+                load: load::run(&target, clients, setup.query_time).await?,
             });
         }
     }
@@ -79,9 +79,9 @@ async fn on(lab: &Lab, place: &Place, sim: &Sim) -> anyhow::Result<Vec<Measured>
     Ok(measured)
 }
 
-/// What is asked: for each question, a path a connection. Proves that the first of them answer with what they should.
+/// Returns the queries, with a path for each connection. Checks the first responses.
 async fn paths(address: &str) -> anyhow::Result<[(&'static str, Vec<String>); 3]> {
-    let mut client = Client::connect(&Asked::new(address, Vec::new()).with_key()?).await?;
+    let mut client = Client::connect(&Target::new(address, Vec::new()).with_key()?).await?;
     let (mut newest, mut next, mut delivered) = (Vec::new(), Vec::new(), Vec::new());
     for connection in 0..CONNECTIONS {
         let path = format!("/twilio/messages?connectionId={}", fill::name(connection));
@@ -105,7 +105,7 @@ async fn paths(address: &str) -> anyhow::Result<[(&'static str, Vec<String>); 3]
     ])
 }
 
-fn tell(report: &mut Report, measured: &[Measured]) {
+fn add_to(report: &mut Report, measured: &[Measured]) {
     let rows = measured.iter().map(|one| one.rows).max().unwrap_or_default();
     let mut table = Table::new(
         format!(
@@ -119,7 +119,7 @@ fn tell(report: &mut Report, measured: &[Measured]) {
         if one.load.clients == 1
             && measured.iter().position(|other| other.database == one.database) == Some(index)
         {
-            report.bar(Bar::below(
+            report.goal(Goal::below(
                 format!(
                     "{}: p50 in ms of the newest 100 of {} rows, one client",
                     one.database,
@@ -141,13 +141,13 @@ fn tell(report: &mut Report, measured: &[Measured]) {
     report.table(table);
 }
 
-/// The child's side: serves until it is killed.
-pub(crate) async fn serve(mut orders: mpsc::Receiver<String>) -> anyhow::Result<()> {
-    let order: AppOrder = child::next(&mut orders).await?;
-    let app = App::start(&order).await?;
+/// In a child: serves until it is killed.
+pub(crate) async fn serve(mut commands: mpsc::Receiver<String>) -> anyhow::Result<()> {
+    let options: AppOptions = child::next(&mut commands).await?;
+    let app = App::start(&options).await?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let address = listener.local_addr()?.to_string();
     let server = api::serve(app.gateway, listener, ApiOptions::default())?;
-    child::answer(&address)?;
+    child::output(&address)?;
     Ok(server.await?)
 }

@@ -1,4 +1,4 @@
-//! What is told at the end: settings, tables, bars, and everything as JSON.
+//! The final report: settings, tables and goals, as text and as JSON.
 
 use std::fmt;
 
@@ -6,12 +6,12 @@ use comfy_table::{Attribute, Cell, CellAlignment, presets};
 use serde::Serialize;
 use serde_json::{Map, Value as Json, json};
 
-/// The outcome of a run.
+/// The results of a run.
 #[derive(Default)]
 pub(crate) struct Report {
     settings: Vec<(&'static str, String)>,
     tables: Vec<Table>,
-    bars: Vec<Bar>,
+    goals: Vec<Goal>,
     figures: Map<String, Json>,
 }
 
@@ -21,24 +21,24 @@ pub(crate) struct Table {
     table: comfy_table::Table,
 }
 
-/// Something to be reached.
+/// A goal and its result.
 #[derive(Debug, Serialize)]
-pub(crate) struct Bar {
+pub(crate) struct Goal {
     what: String,
     wanted: f64,
     measured: f64,
-    /// Whether more is better.
+    /// Whether a higher figure is better.
     at_least: bool,
     met: bool,
 }
 
 impl Report {
-    /// Notes under what circumstances it was measured.
+    /// Adds a setting of the measurement.
     pub(crate) fn setting(&mut self, name: &'static str, value: String) {
         self.settings.push((name, value));
     }
 
-    /// Notes the machine.
+    /// Adds the machine's properties.
     pub(crate) fn machine(&mut self) {
         let cores = std::thread::available_parallelism().map_or(0, usize::from);
         let model = std::fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
@@ -47,7 +47,7 @@ impl Report {
         });
         self.setting("machine", format!("{cores} cores, {}", model.unwrap_or_default()));
         if cfg!(debug_assertions) {
-            self.setting("build", "NOT OPTIMISED: say --release".to_owned());
+            self.setting("build", "NOT OPTIMIZED: use --release".to_owned());
         }
     }
 
@@ -56,39 +56,36 @@ impl Report {
         self.tables.push(table);
     }
 
-    /// Adds something to be reached.
-    pub(crate) fn bar(&mut self, bar: Bar) {
-        self.bars.push(bar);
+    /// Adds a goal.
+    pub(crate) fn goal(&mut self, goal: Goal) {
+        self.goals.push(goal);
     }
 
-    /// Adds figures for programs.
+    /// Adds figures to the JSON report.
     pub(crate) fn figure(&mut self, name: &str, value: &impl Serialize) -> anyhow::Result<()> {
         self.figures.insert(name.to_owned(), serde_json::to_value(value)?);
         Ok(())
     }
 
-    /// All figures.
+    /// Returns all figures as JSON.
     pub(crate) fn json(&self) -> Json {
         let settings: Map<String, Json> = self
             .settings
             .iter()
             .map(|(name, value)| ((*name).to_owned(), json!(value)))
             .collect();
-        json!({"settings": settings, "bars": self.bars, "figures": self.figures})
+        json!({"settings": settings, "bars": self.goals, "figures": self.figures})
     }
 
-    fn bars(&self) -> Table {
-        let mut table = Table::new(
-            "What is to be reached".to_owned(),
-            &["", ">wanted", ">measured", ""],
-        );
-        for bar in &self.bars {
-            let relation = if bar.at_least { "≥" } else { "<" };
+    fn goals(&self) -> Table {
+        let mut table = Table::new("Goals".to_owned(), &["", ">goal", ">measured", ""]);
+        for goal in &self.goals {
+            let relation = if goal.at_least { "≥" } else { "<" };
             table.row([
-                bar.what.clone(),
-                format!("{relation} {}", bar.wanted),
-                format!("{:.2}", bar.measured),
-                if bar.met { "met" } else { "NOT MET" }.to_owned(),
+                goal.what.clone(),
+                format!("{relation} {}", goal.wanted),
+                format!("{:.2}", goal.measured),
+                if goal.met { "met" } else { "NOT MET" }.to_owned(),
             ]);
         }
         table
@@ -106,15 +103,15 @@ impl fmt::Display for Report {
         for (name, value) in &self.settings {
             writeln!(f, "{name:<width$}  {value}")?;
         }
-        for table in self.tables.iter().chain([&self.bars()]) {
+        for table in self.tables.iter().chain([&self.goals()]) {
             write!(f, "\n{table}")?;
         }
         Ok(())
     }
 }
 
-impl Bar {
-    /// `measured` is to be `wanted` or more.
+impl Goal {
+    /// Creates a goal of at least `wanted`.
     pub(crate) fn least(what: String, wanted: f64, measured: f64) -> Self {
         let met = measured >= wanted;
         Self {
@@ -126,7 +123,7 @@ impl Bar {
         }
     }
 
-    /// `measured` is to be below `wanted`.
+    /// Creates a goal of less than `wanted`.
     pub(crate) fn below(what: String, wanted: f64, measured: f64) -> Self {
         let met = measured < wanted;
         Self {
@@ -140,7 +137,7 @@ impl Bar {
 }
 
 impl Table {
-    /// A table with these headings; a heading that begins with `>` stands over numbers, which are aligned to the right.
+    /// Creates a table. The column of a heading that begins with `>` is aligned to the right.
     pub(crate) fn new(title: String, headings: &[&str]) -> Self {
         let mut table = comfy_table::Table::new();
         table.load_style(presets::NOTHING);
@@ -173,12 +170,12 @@ impl fmt::Display for Table {
     }
 }
 
-/// A count as a number to calculate with. None here comes near the four thousand million where this ends.
+/// Converts a count. Counts above `u32::MAX`, which do not occur here, become infinity.
 pub(crate) fn float(count: u64) -> f64 {
     u32::try_from(count).map_or(f64::INFINITY, f64::from)
 }
 
-/// `1 234 567`.
+/// Formats a count as `1 234 567`.
 pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
@@ -191,34 +188,34 @@ pub(crate) fn count(number: u64) -> String {
     text
 }
 
-/// So many a second.
+/// Formats a rate per second.
 pub(crate) fn rate(rate: f64) -> String {
     format!("{rate:.0}")
         .parse()
         .map_or_else(|_| "-".to_owned(), count)
 }
 
-/// One number by another.
+/// Formats a ratio.
 pub(crate) fn ratio(ratio: f64) -> String {
     format!("{ratio:.2}")
 }
 
-/// Seconds.
+/// Formats seconds.
 pub(crate) fn seconds(seconds: f64) -> String {
     format!("{seconds:.2} s")
 }
 
-/// Microseconds out of seconds.
+/// Formats seconds as microseconds.
 pub(crate) fn micros(seconds: f64) -> String {
     format!("{:.1}", seconds * 1e6)
 }
 
-/// Milliseconds.
+/// Formats milliseconds.
 pub(crate) fn milliseconds(milliseconds: f64) -> String {
     format!("{milliseconds:.2} ms")
 }
 
-/// Megabytes of a million bytes.
+/// Formats bytes as megabytes of a million bytes.
 pub(crate) fn megabytes(bytes: u64) -> String {
     format!("{:.0} MB", float(bytes) / 1e6)
 }
@@ -236,10 +233,10 @@ mod tests {
     }
 
     #[test]
-    fn a_bar_says_whether_it_is_met() {
+    fn a_goal_says_whether_it_is_met() {
         let mut report = Report::default();
-        report.bar(Bar::least("speed".to_owned(), 4.0, 3.99));
-        report.bar(Bar::below("memory".to_owned(), 150.0, 149.5));
+        report.goal(Goal::least("speed".to_owned(), 4.0, 3.99));
+        report.goal(Goal::below("memory".to_owned(), 150.0, 149.5));
 
         let text = report.to_string();
 

@@ -1,6 +1,6 @@
-//! Very many connections with a sync every minute: how late runs begin, and whether the API stays quick meanwhile.
+//! Many connections with a sync every minute: the delay of runs, and the latency of the API at the same time.
 //!
-//! Two workers and two servers of the real program share one PostgreSQL. Figures of runs come from the `runs` table alone.
+//! Two workers and two servers of the real program share one PostgreSQL. Figures of runs come only from the `runs` table.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,47 +12,47 @@ use domain::{Clock, Timestamp};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-use crate::app::{AppOrder, INTEGRATION};
-use crate::database::{self, Database, Place};
-use crate::lab::Progress;
-use crate::load::{Asked, Client};
+use crate::app::{AppOptions, INTEGRATION};
+use crate::database::{self, Database, DatabaseKind};
+use crate::load::{Client, Target};
 use crate::postgres::{LONG_SETTINGS, Server};
 use crate::program::{Process, Program};
-use crate::punctual::{Cost, EVERY, Measured, Run, Spread, Used, span, tell};
 use crate::report::{Report, float, seconds};
+use crate::schedule_report::{Cost, CpuTimes, EVERY, Measured, Percentiles, Run, add_to, span};
+use crate::setup::Progress;
 use crate::sim::Sim;
-use crate::{cpu, crowd};
+use crate::{cpu, many_connections};
 
-/// What the built-in file says.
+/// The schedule in the built-in file.
 const DECLARED: &str = "\n    runs: every 5 minutes\n";
 const WORKERS: u32 = 2;
 const SERVERS: u32 = 2;
-/// Clients of each API, and the time between two questions of one.
+/// Clients of each API, and the time between two requests of a client.
 const CLIENTS: u32 = 2;
-const ASK_EVERY: Duration = Duration::from_millis(100);
+const REQUEST_INTERVAL: Duration = Duration::from_millis(100);
 const PATH: &str = "/connections?limit=10";
-/// Between two looks at the first readings, which take part in what they measure.
-const LOOK: Duration = Duration::from_secs(2);
-/// How long no first reading may end before it is given up.
+/// The time between two checks of the backfills. Each check adds load to the measurement.
+const SAMPLE_INTERVAL: Duration = Duration::from_secs(2);
+/// The timeout when no backfill ends.
 const PATIENCE: Duration = Duration::from_mins(5);
-/// Before measuring, so that what fell due behind the first readings is caught up with.
+/// The wait before measuring, in which overdue runs catch up.
 const SETTLE: Duration = Duration::from_mins(1);
-/// How long the cost of a run is measured, without requests to the APIs.
+/// The time in which the cost of a run is measured, without requests to the APIs.
 const QUIET: Duration = Duration::from_mins(2);
 
-/// How much to measure.
+/// The options of the schedule benchmark.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     /// Connections, each with one sync every minute
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     connections: u32,
-    /// Minutes that are measured, after all first readings
+    /// Measured minutes, after all backfills
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(2..=1_440))]
     minutes: u32,
     /// Messages of the account that all connections read
     #[arg(long, default_value_t = 50)]
     account_messages: u64,
-    /// Syncs that each worker runs side by side
+    /// Syncs that each worker runs in parallel
     #[arg(long, default_value_t = 16)]
     concurrency: u32,
     /// The program [default: trunkline beside this one]
@@ -60,8 +60,8 @@ pub(crate) struct Options {
     program: Option<PathBuf>,
 }
 
-/// The processes that run while it is measured.
-struct Stage {
+/// The processes of the measurement.
+struct Processes {
     database: Database,
     server: Arc<Server>,
     sim: Sim,
@@ -69,14 +69,14 @@ struct Stage {
     servers: Vec<Process>,
 }
 
-/// What the clients of the APIs saw: milliseconds of each answer, and questions without one.
+/// The results of the clients: milliseconds of each response, and requests without a response.
 #[derive(Default)]
-struct Answers {
+struct Responses {
     took: Vec<f64>,
     unanswered: u64,
 }
 
-/// Measures it.
+/// Runs the schedule benchmark.
 pub(crate) async fn measure(options: &Options) -> anyhow::Result<Report> {
     let progress = Progress::new()?;
     let mut report = Report::default();
@@ -84,38 +84,38 @@ pub(crate) async fn measure(options: &Options) -> anyhow::Result<Report> {
     let folder = database::folder()?;
     progress.step("starting PostgreSQL, the simulator and the program".to_owned());
     let begun = Instant::now();
-    let mut stage = Stage::open(options, folder.path(), &progress).await?;
+    let mut processes = Processes::open(options, folder.path(), &progress).await?;
     report.setting(
         "PostgreSQL",
-        format!("{}, {LONG_SETTINGS}", stage.server.version()?),
+        format!("{}, {LONG_SETTINGS}", processes.server.version()?),
     );
     report.setting(
         "workers",
-        format!("{WORKERS}, with {} runs side by side each", options.concurrency),
+        format!("{WORKERS}, with {} parallel runs each", options.concurrency),
     );
-    report.setting("made ready", seconds(begun.elapsed().as_secs_f64()));
-    let first = stage.first_readings(options, &progress).await?;
+    report.setting("setup time", seconds(begun.elapsed().as_secs_f64()));
+    let first = processes.wait_for_backfills(options, &progress).await?;
     progress.step(format!(
-        "a minute to catch up, two of runs alone, then {} of all",
+        "waiting one minute, measuring runs alone for two, then everything for {}",
         options.minutes
     ));
     sleep(SETTLE).await;
-    let cost = stage.cost_of_a_run().await?;
+    let cost = processes.cost_of_a_run().await?;
 
     let length = Duration::from_secs(60 * u64::from(options.minutes));
-    let (before, from) = (stage.used()?, Clock::system().now());
-    let answers = stage.ask_apis(length).await?;
-    let (after, to) = (stage.used()?, Clock::system().now());
-    let worker_memory = stage
+    let (before, from) = (processes.used()?, Clock::system().now());
+    let answers = processes.request_all_apis(length).await?;
+    let (after, to) = (processes.used()?, Clock::system().now());
+    let worker_memory = processes
         .workers
         .iter()
         .map(|worker| cpu::memory_of_family(worker.pid()?));
     let worker_memory = worker_memory.sum::<anyhow::Result<u64>>()?;
-    for process in stage.workers.iter_mut().chain(&mut stage.servers) {
-        process.must_live()?;
+    for process in processes.workers.iter_mut().chain(&mut processes.servers) {
+        process.ensure_running()?;
     }
     progress.step("reading the runs".to_owned());
-    let measured = stage
+    let measured = processes
         .measured(
             options,
             (first, cost),
@@ -126,26 +126,31 @@ pub(crate) async fn measure(options: &Options) -> anyhow::Result<Report> {
         )
         .await?;
     progress.end();
-    tell(&mut report, &measured);
+    add_to(&mut report, &measured);
     report.figure("schedule", &measured)?;
     Ok(report)
 }
 
-impl Stage {
-    /// Starts everything; the workers last, when all connections are there.
+impl Processes {
+    /// Starts all processes. The workers start last, when all connections exist.
     async fn open(options: &Options, folder: &Path, progress: &Progress) -> anyhow::Result<Self> {
         let server = tokio::task::spawn_blocking(|| Server::start_with(LONG_SETTINGS)).await??;
         let server = Arc::new(server);
-        let database = Place::Postgres(Arc::clone(&server)).database()?;
+        let database = DatabaseKind::Postgres(Arc::clone(&server)).database()?;
         let sim = Sim::start(options.account_messages, 0, Clock::system().now()).await?;
-        let order = AppOrder {
+        let app_options = AppOptions {
             database: database.address().to_owned(),
             sim: sim.access.clone(),
-            integrations: Some(every_minute(folder)?),
+            integrations: Some(every_minute_provider_file(folder)?),
         };
-        let program = Program::new(options.program.as_deref(), folder, &order, options.concurrency)?;
-        progress.step(format!("making {} connections", options.connections));
-        crowd::make(&order, options.connections, every()?).await?;
+        let program = Program::new(
+            options.program.as_deref(),
+            folder,
+            &app_options,
+            options.concurrency,
+        )?;
+        progress.step(format!("creating {} connections", options.connections));
+        many_connections::make(&app_options, options.connections, interval_of_schedule()?).await?;
         database.settle().await?;
         progress.step("starting the program's processes".to_owned());
         let (mut workers, mut servers) = (Vec::new(), Vec::new());
@@ -165,8 +170,8 @@ impl Stage {
         })
     }
 
-    /// Waits until every connection was read for the first time; gives the seconds that it took.
-    async fn first_readings(&mut self, options: &Options, progress: &Progress) -> anyhow::Result<f64> {
+    /// Waits until all backfills have ended. Returns the seconds.
+    async fn wait_for_backfills(&mut self, options: &Options, progress: &Progress) -> anyhow::Result<f64> {
         let start = Instant::now();
         let (mut done, mut last) = (0, Instant::now());
         loop {
@@ -181,22 +186,22 @@ impl Stage {
             }
             ensure!(
                 last.elapsed() < PATIENCE,
-                "only {done} of {} connections were read",
+                "only {done} of {} backfills have ended",
                 options.connections
             );
             for worker in &mut self.workers {
-                worker.must_live()?;
+                worker.ensure_running()?;
             }
-            progress.step(format!("first readings: {done} of {}", options.connections));
-            sleep(LOOK).await;
+            progress.step(format!("backfills: {done} of {}", options.connections));
+            sleep(SAMPLE_INTERVAL).await;
         }
     }
 
-    fn used(&self) -> anyhow::Result<Used> {
+    fn used(&self) -> anyhow::Result<CpuTimes> {
         let of = |processes: &[Process]| -> anyhow::Result<f64> {
             processes.iter().map(|process| cpu::of(process.pid()?)).sum()
         };
-        Ok(Used {
+        Ok(CpuTimes {
             workers: of(&self.workers)?,
             servers: of(&self.servers)?,
             postgres: self.server.cpu()?,
@@ -204,7 +209,7 @@ impl Stage {
         })
     }
 
-    /// What a run costs PostgreSQL while nothing but runs is going on.
+    /// Measures the cost of a run while only runs use PostgreSQL.
     async fn cost_of_a_run(&self) -> anyhow::Result<Cost> {
         let commits = "SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()";
         let (from, commits_before, used) = (Clock::system().now(), self.number(commits).await?, self.used()?);
@@ -225,17 +230,17 @@ impl Stage {
         })
     }
 
-    /// Asks every API for so long.
-    async fn ask_apis(&self, length: Duration) -> anyhow::Result<Answers> {
-        let mut asking = JoinSet::new();
+    /// Sends requests to every API for `length`.
+    async fn request_all_apis(&self, length: Duration) -> anyhow::Result<Responses> {
+        let mut clients = JoinSet::new();
         for server in &self.servers {
-            let asked = Asked::new(&server.address()?, Vec::new()).with_key()?;
+            let target = Target::new(&server.address()?, Vec::new()).with_key()?;
             for _ in 0..CLIENTS {
-                asking.spawn(ask(asked.clone(), length));
+                clients.spawn(request_repeatedly(target.clone(), length));
             }
         }
-        let mut all = Answers::default();
-        while let Some(of_client) = asking.join_next().await {
+        let mut all = Responses::default();
+        while let Some(of_client) = clients.join_next().await {
             let of_client = of_client?;
             all.took.extend(of_client.took);
             all.unanswered += of_client.unanswered;
@@ -248,9 +253,9 @@ impl Stage {
         options: &Options,
         (first, cost): (f64, Cost),
         (from, to): (Timestamp, Timestamp),
-        used: Used,
+        used: CpuTimes,
         worker_memory: u64,
-        answers: Answers,
+        answers: Responses,
     ) -> anyhow::Result<Measured> {
         let began = format!(
             "started_at >= {} AND started_at < {}",
@@ -258,7 +263,7 @@ impl Stage {
             to.as_micros()
         );
         let rows = self
-            .ask(format!(
+            .query(format!(
                 "SELECT sync_id, syncs.created_at, started_at, coalesce(before, started_at), coalesce(finished_at, started_at) FROM \
                  (SELECT *, lag(finished_at) OVER (PARTITION BY sync_id ORDER BY number) AS before FROM runs) AS r \
                  JOIN syncs ON syncs.id = sync_id WHERE {began}"
@@ -276,8 +281,8 @@ impl Stage {
             first,
             runs: number,
             per_second: float(number) / span(to, from),
-            late: Spread::of(late),
-            took: Spread::of(took),
+            late: Percentiles::of(late),
+            took: Percentiles::of(took),
             cost,
             failed: self.number(&format!("SELECT count(*) FROM runs WHERE status = 'failed' AND {began}")).await?,
             resumed: self.number(&format!("SELECT count(*) FROM runs WHERE resumed > 0 AND {began}")).await?,
@@ -296,33 +301,33 @@ impl Stage {
                 .await?,
             used,
             worker_memory,
-            complaints: processes.map(Process::complaints).sum::<anyhow::Result<u64>>()?,
+            complaints: processes.map(Process::count_warnings).sum::<anyhow::Result<u64>>()?,
             answers: u64::try_from(answers.took.len())?,
             unanswered: answers.unanswered,
-            answer: Spread::of(answers.took),
+            answer: Percentiles::of(answers.took),
         })
     }
 
-    /// What a statement answers; asked on a thread of its own, since psql is waited for.
-    async fn ask(&self, sql: String) -> anyhow::Result<String> {
+    /// Returns the output of a statement. Runs psql on a blocking thread.
+    async fn query(&self, sql: String) -> anyhow::Result<String> {
         let (server, address) = (Arc::clone(&self.server), self.database.address().to_owned());
-        let answer = tokio::task::spawn_blocking(move || server.ask(&address, &sql)).await??;
+        let answer = tokio::task::spawn_blocking(move || server.query(&address, &sql)).await??;
         Ok(String::from_utf8(answer)?)
     }
 
     async fn number(&self, sql: &str) -> anyhow::Result<u64> {
-        let answer = self.ask(sql.to_owned()).await?;
+        let answer = self.query(sql.to_owned()).await?;
         answer
             .trim()
             .parse()
-            .with_context(|| format!("no number: {answer:?}"))
+            .with_context(|| format!("not a number: {answer:?}"))
     }
 }
 
-/// One client: asks ten times a second, on one connection as long as that stands.
-async fn ask(asked: Asked, length: Duration) -> Answers {
-    let (mut answers, start) = (Answers::default(), Instant::now());
-    let mut ticks = interval(ASK_EVERY);
+/// Runs one client: ten requests a second, on one connection while it is open.
+async fn request_repeatedly(target: Target, length: Duration) -> Responses {
+    let (mut answers, start) = (Responses::default(), Instant::now());
+    let mut ticks = interval(REQUEST_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut client = None;
     while start.elapsed() < length {
@@ -330,7 +335,7 @@ async fn ask(asked: Asked, length: Duration) -> Answers {
         let begun = Instant::now();
         let connected = match client.take() {
             Some(client) => Ok(client),
-            None => Client::connect(&asked).await,
+            None => Client::connect(&target).await,
         };
         let Ok(mut connected) = connected else {
             answers.unanswered += 1;
@@ -346,23 +351,23 @@ async fn ask(asked: Asked, length: Duration) -> Answers {
     answers
 }
 
-/// A folder with the provider file as it is, but for how often it runs.
-fn every_minute(folder: &Path) -> anyhow::Result<PathBuf> {
+/// Creates a folder with the provider file, changed to run every minute.
+fn every_minute_provider_file(folder: &Path) -> anyhow::Result<PathBuf> {
     let text = include_str!("../../../integrations/twilio.yaml");
     ensure!(
         text.matches(DECLARED).count() == 1,
-        "the provider file does not say once {:?}",
+        "the provider file must contain {:?} once",
         DECLARED.trim()
     );
     let integrations = folder.join("integrations");
     std::fs::create_dir(&integrations)?;
     let text = text.replace(DECLARED, &format!("\n    runs: {EVERY}\n"));
     std::fs::write(integrations.join(format!("{INTEGRATION}.yaml")), text)
-        .context("writing a provider file")?;
+        .context("cannot write a provider file")?;
     Ok(integrations)
 }
 
-fn every() -> anyhow::Result<Duration> {
+fn interval_of_schedule() -> anyhow::Result<Duration> {
     let schedule = registry::Schedule::parse_every(EVERY)?;
-    schedule.interval().context("no interval")
+    schedule.interval().context("the schedule has no interval")
 }

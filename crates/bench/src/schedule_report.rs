@@ -1,49 +1,49 @@
-//! Figures of very many syncs: how late runs began, what they and the processes took, and what is to be reached.
+//! The report of the schedule benchmark: delays, durations, CPU time and goals.
 
 use std::time::Duration;
 
 use domain::Timestamp;
 use serde::Serialize;
 
-use crate::report::{Bar, Report, Table, count, float, megabytes, milliseconds, seconds};
+use crate::report::{Goal, Report, Table, count, float, megabytes, milliseconds, seconds};
 
 /// How often each sync runs.
 pub(crate) const EVERY: &str = "every minute";
 
-/// Below so many seconds 99 of 100 runs are to begin.
+/// The goal for the 99th percentile of delays in seconds.
 const WANTED_LATE: f64 = 5.0;
-/// Below so many milliseconds 99 of 100 answers are to come.
+/// The goal for the 99th percentile of responses in milliseconds.
 const WANTED_ANSWER: f64 = 100.0;
-/// A run that finds nothing changed is to take no more transactions than this, and milliseconds of PostgreSQL's processor time.
+/// The goals of a run without changes: transactions, and milliseconds of PostgreSQL's CPU time.
 const WANTED_COMMITS: f64 = 6.0;
 const WANTED_POSTGRES: f64 = 1.5;
-/// Of the runs that the schedule asks for, at least so many.
+/// The goal for the share of scheduled runs.
 const WANTED_RUNS: f64 = 0.99;
 
-/// Processor time in seconds, used so far or in between.
+/// CPU time in seconds, in total or between two times.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub(crate) struct Used {
+pub(crate) struct CpuTimes {
     pub(crate) workers: f64,
     pub(crate) servers: f64,
     pub(crate) postgres: f64,
     pub(crate) simulator: f64,
 }
 
-/// Values of which few are told.
+/// Percentiles of measured values.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
-pub(crate) struct Spread {
+pub(crate) struct Percentiles {
     pub(crate) p50: f64,
     pub(crate) p95: f64,
     pub(crate) p99: f64,
     pub(crate) max: f64,
 }
 
-/// What a run costs that finds nothing changed.
+/// The cost of a run without changes.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct Cost {
-    /// Transactions of PostgreSQL, those that only read included.
+    /// Transactions of PostgreSQL, including read-only ones.
     pub(crate) commits: f64,
-    /// Milliseconds of processor time of all of PostgreSQL's processes.
+    /// Milliseconds of CPU time of all PostgreSQL processes.
     pub(crate) postgres: f64,
 }
 
@@ -51,38 +51,38 @@ pub(crate) struct Cost {
 pub(crate) struct Measured {
     pub(crate) connections: u32,
     pub(crate) minutes: u32,
-    /// Seconds until all connections were read for the first time.
+    /// Seconds until all backfills ended.
     pub(crate) first: f64,
     pub(crate) runs: u64,
     pub(crate) per_second: f64,
     /// Seconds from the due time to the start.
-    pub(crate) late: Spread,
-    /// Seconds that a run took.
-    pub(crate) took: Spread,
+    pub(crate) late: Percentiles,
+    /// Durations of runs in seconds.
+    pub(crate) took: Percentiles,
     pub(crate) cost: Cost,
     pub(crate) failed: u64,
     pub(crate) resumed: u64,
     pub(crate) overlapping: u64,
-    /// Connections with fewer runs than minutes less one.
+    /// Connections with fewer runs than `minutes - 1`.
     pub(crate) short: u64,
-    pub(crate) used: Used,
+    pub(crate) used: CpuTimes,
     pub(crate) worker_memory: u64,
-    /// Lines of the processes' logs that warn or tell an error.
+    /// Warnings and errors in the processes' logs.
     pub(crate) complaints: u64,
     pub(crate) answers: u64,
     pub(crate) unanswered: u64,
-    /// Milliseconds.
-    pub(crate) answer: Spread,
+    /// Formats milliseconds.
+    pub(crate) answer: Percentiles,
 }
 
-/// A run as it is told by its row and that of the run before it.
+/// A run, from its row and the previous run's row.
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) sync: u64,
-    /// When the sync was made, from which its ticks count.
+    /// When the sync was created, which determines its due times.
     pub(crate) made: Timestamp,
     pub(crate) started: Timestamp,
-    /// When the run before it ended.
+    /// When the previous run ended.
     pub(crate) before: Timestamp,
     pub(crate) finished: Timestamp,
 }
@@ -102,8 +102,8 @@ impl Run {
         })
     }
 
-    /// Seconds from the due time to the start. The due time is what the scheduler set at the end of the run before: the next tick.
-    /// Who starts sooner was due at once (a run that had to be cut in two, or one that is tried again).
+    /// Returns the seconds from the due time to the start. The scheduler set the due time at the end of the previous run: the next
+    /// tick. A run that starts before it was due at once (the continuation of a long run, or a retry).
     pub(crate) fn late(&self, schedule: &registry::Schedule) -> f64 {
         let tick = schedule.next(self.before, self.made);
         let due = schedule.jittered(tick, self.sync);
@@ -112,7 +112,7 @@ impl Run {
     }
 }
 
-impl Used {
+impl CpuTimes {
     pub(crate) fn until(self, after: Self) -> Self {
         Self {
             workers: after.workers - self.workers,
@@ -123,7 +123,7 @@ impl Used {
     }
 }
 
-impl Spread {
+impl Percentiles {
     pub(crate) fn of(mut values: Vec<f64>) -> Self {
         values.sort_by(f64::total_cmp);
         let within = |hundredths: usize| {
@@ -138,18 +138,18 @@ impl Spread {
         }
     }
 
-    fn tell(&self, unit: fn(f64) -> String) -> String {
+    fn format(&self, unit: fn(f64) -> String) -> String {
         let [p50, p95, p99, max] = [self.p50, self.p95, self.p99, self.max].map(unit);
         format!("p50 {p50}, p95 {p95}, p99 {p99}, max {max}")
     }
 }
 
-/// Seconds from `earlier` to `later`; 0 if it is the other way round.
+/// Returns the seconds from `earlier` to `later`, or 0 if `later` is before `earlier`.
 pub(crate) fn span(later: Timestamp, earlier: Timestamp) -> f64 {
     later.since(earlier).as_secs_f64()
 }
 
-pub(crate) fn tell(report: &mut Report, measured: &Measured) {
+pub(crate) fn add_to(report: &mut Report, measured: &Measured) {
     let asked = f64::from(measured.connections) / 60.0;
     let title = format!(
         "{} connections with a sync {EVERY}, {} minutes",
@@ -160,79 +160,64 @@ pub(crate) fn tell(report: &mut Report, measured: &Measured) {
     let length = 60.0 * f64::from(measured.minutes);
     let used = |seconds: f64| format!("{seconds:.1} s, {:.2} cores", seconds / length);
     for (what, told) in [
-        ("all read for the first time after", seconds(measured.first)),
-        ("runs begun", count(measured.runs)),
+        ("all backfills ended after", seconds(measured.first)),
+        ("runs started", count(measured.runs)),
         (
             "runs a second",
             format!("{:.1} of {asked:.1}", measured.per_second),
         ),
-        ("begun after the due time", measured.late.tell(seconds)),
-        ("a run took", measured.took.tell(seconds)),
+        ("delay after the due time", measured.late.format(seconds)),
+        ("duration of a run", measured.took.format(seconds)),
         (
             "a run alone: transactions of PostgreSQL",
             format!("{:.1}", measured.cost.commits),
         ),
         (
-            "a run alone: processor time of PostgreSQL",
+            "a run alone: CPU time of PostgreSQL",
             milliseconds(measured.cost.postgres),
         ),
-        ("runs that failed", count(measured.failed)),
+        ("failed runs", count(measured.failed)),
         ("runs taken over from another worker", count(measured.resumed)),
-        (
-            "runs beside another of the same sync",
-            count(measured.overlapping),
-        ),
-        (
-            "connections with fewer runs than minutes less one",
-            count(measured.short),
-        ),
-        ("processor time: workers", used(measured.used.workers)),
-        ("processor time: servers", used(measured.used.servers)),
-        ("processor time: PostgreSQL", used(measured.used.postgres)),
-        ("processor time: simulator", used(measured.used.simulator)),
-        (
-            "memory of the workers together",
-            megabytes(measured.worker_memory),
-        ),
+        ("overlapping runs of one sync", count(measured.overlapping)),
+        ("connections that missed a run", count(measured.short)),
+        ("CPU time: workers", used(measured.used.workers)),
+        ("CPU time: servers", used(measured.used.servers)),
+        ("CPU time: PostgreSQL", used(measured.used.postgres)),
+        ("CPU time: simulator", used(measured.used.simulator)),
+        ("memory of all workers", megabytes(measured.worker_memory)),
         ("warnings and errors in the logs", count(measured.complaints)),
-        ("GET /connections: answers", count(measured.answers)),
+        ("GET /connections: responses", count(measured.answers)),
         (
-            "GET /connections: questions without an answer",
+            "GET /connections: requests without a response",
             count(measured.unanswered),
         ),
-        (
-            "GET /connections: answered within",
-            measured.answer.tell(milliseconds),
-        ),
+        ("GET /connections: latency", measured.answer.format(milliseconds)),
     ] {
         table.row([what.to_owned(), told]);
     }
     report.table(table);
     for (what, number) in [
-        ("runs beside another of the same sync", measured.overlapping),
-        (
-            "connections with fewer runs than minutes less one",
-            measured.short,
-        ),
-        ("runs that failed", measured.failed),
-        ("questions without an answer", measured.unanswered),
+        ("overlapping runs of one sync", measured.overlapping),
+        ("connections that missed a run", measured.short),
+        ("failed runs", measured.failed),
+        ("requests without a response", measured.unanswered),
     ] {
-        report.bar(Bar::below(what.to_owned(), 1.0, float(number)));
+        report.goal(Goal::below(what.to_owned(), 1.0, float(number)));
     }
     let share = measured.per_second / asked;
-    report.bar(Bar::least(
-        "runs a second, to those asked for".to_owned(),
+    report.goal(Goal::least(
+        "runs a second, share of the scheduled runs".to_owned(),
         WANTED_RUNS,
         share,
     ));
-    let commits = "transactions of PostgreSQL a run".to_owned();
-    report.bar(Bar::below(commits, WANTED_COMMITS, measured.cost.commits));
-    let postgres = "ms of PostgreSQL a run".to_owned();
-    report.bar(Bar::below(postgres, WANTED_POSTGRES, measured.cost.postgres));
-    let late = "p99 in s of the start after the due time".to_owned();
-    report.bar(Bar::below(late, WANTED_LATE, measured.late.p99));
-    let answer = "p99 in ms of GET /connections meanwhile".to_owned();
-    report.bar(Bar::below(answer, WANTED_ANSWER, measured.answer.p99));
+    let commits = "PostgreSQL transactions per run".to_owned();
+    report.goal(Goal::below(commits, WANTED_COMMITS, measured.cost.commits));
+    let postgres = "ms of PostgreSQL CPU time per run".to_owned();
+    report.goal(Goal::below(postgres, WANTED_POSTGRES, measured.cost.postgres));
+    let late = "p99 in s of the delay after the due time".to_owned();
+    report.goal(Goal::below(late, WANTED_LATE, measured.late.p99));
+    let answer = "p99 in ms of GET /connections at the same time".to_owned();
+    report.goal(Goal::below(answer, WANTED_ANSWER, measured.answer.p99));
 }
 
 #[cfg(test)]
@@ -240,7 +225,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_run_is_late_by_the_time_since_its_tick() {
+    fn the_delay_of_a_run_counts_from_its_tick() {
         let schedule = registry::Schedule::parse_every(EVERY).unwrap();
         let at = |seconds: i64| Timestamp::from_micros(seconds * 1_000_000);
         let due = schedule.jittered(at(60), 7);
@@ -253,7 +238,7 @@ mod tests {
         };
 
         assert!((run(due.plus(2 * Timestamp::SECOND)).late(&schedule) - 2.0).abs() < 1e-6);
-        // Before its tick: it was due when the run before it ended.
+        // It starts before its tick, so it was due when the previous run ended.
         assert!((run(at(12)).late(&schedule) - 2.0).abs() < 1e-6);
     }
 }

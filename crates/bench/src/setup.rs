@@ -1,4 +1,4 @@
-//! What a run of the program measures, how much of it, and where.
+//! The setup of a run: which parts are measured, their size, and the databases.
 
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
@@ -9,15 +9,15 @@ use domain::{Clock, Timestamp};
 use indicatif::{ProgressBar, ProgressStyle};
 use tempfile::TempDir;
 
-use crate::database::{self, Place};
+use crate::database::{self, DatabaseKind};
 use crate::postgres::Server;
 
-/// A part of the program.
+/// A part of the benchmark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Part {
     /// Rows a second of the floors and of the sync: first load, unchanged, 1 % changed
     Throughput,
-    /// A provider with 200 ms latency, side by side and one page after another
+    /// A provider with 200 ms latency, in parallel and one page after another
     Latency,
     /// GET /twilio/messages over a million rows
     Query,
@@ -25,22 +25,22 @@ pub(crate) enum Part {
     Memory,
 }
 
-/// What to measure and how thoroughly.
+/// What to measure, and how thoroughly.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// Everything smaller and once: proves that it works, within two minutes
+    /// Smaller and only once, within two minutes: a test that the benchmark works
     #[arg(long, conflicts_with = "full")]
     quick: bool,
-    /// Latency on PostgreSQL too
+    /// Measure latency on PostgreSQL too
     #[arg(long)]
     full: bool,
-    /// Only these parts
+    /// Measure only these parts
     #[arg(long, value_enum, num_args = 1.., value_name = "NAME")]
     only: Vec<Part>,
-    /// Messages of the throughput [default: 200000; quick: 50000]
+    /// Messages for the throughput [default: 200000; quick: 50000]
     #[arg(long, value_name = "N")]
     messages: Option<u64>,
-    /// Rounds of the throughput, of which the middle one is shown [default: 3; quick: 1]
+    /// Rounds for the throughput; the median is shown [default: 3; quick: 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=99))]
     rounds: Option<u32>,
     /// Write all figures to this file
@@ -48,26 +48,26 @@ pub(crate) struct Options {
     pub(crate) json: Option<std::path::PathBuf>,
 }
 
-/// Everything that the parts need.
-pub(crate) struct Lab {
+/// The resources that the parts share.
+pub(crate) struct Setup {
     pub(crate) messages: u64,
     pub(crate) rounds: u32,
     pub(crate) latency_pages: Vec<u64>,
     pub(crate) query_rows: u64,
     pub(crate) query_time: Duration,
     pub(crate) memory_messages: Vec<u64>,
-    /// Where the simulator's clock stands.
+    /// The time of the simulator's frozen clock.
     pub(crate) now: Timestamp,
     pub(crate) progress: Progress,
     pub(crate) server: Arc<Server>,
     parts: Vec<Part>,
     full: bool,
-    places: [Place; 2],
+    databases: [DatabaseKind; 2],
     _folder: TempDir,
 }
 
-impl Lab {
-    /// Prepares the places: a folder, and a PostgreSQL server.
+impl Setup {
+    /// Creates a folder and starts a PostgreSQL server.
     pub(crate) async fn open(options: &Options) -> anyhow::Result<Self> {
         let progress = Progress::new()?;
         progress.step("starting PostgreSQL".to_owned());
@@ -84,9 +84,9 @@ impl Lab {
             memory_messages: either(&[100_000], &[100_000, 1_000_000]),
             now: Clock::system().now(),
             progress,
-            places: [
-                Place::Sqlite(folder.path().to_owned()),
-                Place::Postgres(Arc::clone(&server)),
+            databases: [
+                DatabaseKind::Sqlite(folder.path().to_owned()),
+                DatabaseKind::Postgres(Arc::clone(&server)),
             ],
             server,
             parts: options.only.clone(),
@@ -95,25 +95,25 @@ impl Lab {
         })
     }
 
-    /// Whether a part is asked for.
+    /// Returns whether a part is selected.
     pub(crate) fn measures(&self, part: Part) -> bool {
         self.parts.is_empty() || self.parts.contains(&part)
     }
 
-    /// Both databases.
-    pub(crate) fn places(&self) -> &[Place] {
-        &self.places
+    /// Returns both kinds of databases.
+    pub(crate) fn databases(&self) -> &[DatabaseKind] {
+        &self.databases
     }
 
-    /// SQLite; PostgreSQL too if all is to be measured.
-    pub(crate) fn mostly(&self) -> impl Iterator<Item = &Place> {
-        self.places
+    /// Returns SQLite, and with `--full` PostgreSQL too.
+    pub(crate) fn latency_databases(&self) -> impl Iterator<Item = &DatabaseKind> {
+        self.databases
             .iter()
-            .filter(|place| self.full || matches!(place, Place::Sqlite(_)))
+            .filter(|kind| self.full || matches!(kind, DatabaseKind::Sqlite(_)))
     }
 }
 
-/// A line that says what is being measured: it moves on a terminal, and is written down elsewhere.
+/// A progress line: animated on a terminal, plain lines elsewhere.
 pub(crate) struct Progress {
     bar: ProgressBar,
     moves: bool,
@@ -123,7 +123,7 @@ impl Progress {
     pub(crate) fn new() -> anyhow::Result<Self> {
         let style = ProgressStyle::with_template("{spinner:.cyan} {elapsed_precise} {msg}")?;
         let bar = ProgressBar::new_spinner().with_style(style);
-        // A second between two looks: who watches takes no time from what is measured.
+        // Redrawn only once a second, so that it uses no measurable time.
         bar.enable_steady_tick(Duration::from_secs(1));
         Ok(Self {
             bar,
@@ -131,16 +131,16 @@ impl Progress {
         })
     }
 
-    /// What is measured now.
+    /// Shows the current step.
     pub(crate) fn step(&self, what: String) {
         if !self.moves {
-            // Who cannot be told what happens can still be told the outcome.
+            // An error is ignored, because the result can still be printed.
             let _ = writeln!(std::io::stderr(), "{:>4} s  {what}", self.bar.elapsed().as_secs());
         }
         self.bar.set_message(what);
     }
 
-    /// Takes the line away.
+    /// Removes the line.
     pub(crate) fn end(&self) {
         self.bar.finish_and_clear();
     }

@@ -1,4 +1,4 @@
-//! The simulated provider, in a process of its own.
+//! The simulated provider in its own process.
 
 use domain::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -7,17 +7,17 @@ use twilio_sim::{Faults, Mutation, MutationKind, MutationReport, SimConfig, Simu
 
 use crate::child::{self, Child, Kind};
 
-/// A few days less than what is kept, so that nothing leaves the range while it is measured.
+/// A few days less than the retention, so that no message expires during a measurement.
 const HISTORY_DAYS: u32 = 395;
 
 #[derive(Serialize, Deserialize)]
-struct Order {
+struct SimOptions {
     messages: u64,
     latency_ms: u64,
     now: i64,
 }
 
-/// Where the simulator is, and what opens it.
+/// The simulator's address and credentials.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Access {
     pub(crate) url: String,
@@ -26,25 +26,25 @@ pub(crate) struct Access {
     pub(crate) secret: String,
 }
 
-/// A simulator that runs.
+/// A running simulator.
 pub(crate) struct Sim {
     child: Child,
-    /// How often messages were changed: each time it is others, for a message that is emptied twice differs once.
+    /// The number of mutations so far. Each mutation selects other messages, because emptying a message twice changes it only once.
     changes: u64,
-    /// Where it is.
+    /// Its address and credentials.
     pub(crate) access: Access,
 }
 
 impl Sim {
-    /// Starts one. Its clock stands at `now`: a message changes only if it is told to.
+    /// Starts a simulator with a clock frozen at `now`, so that messages change only by mutations.
     pub(crate) async fn start(messages: u64, latency_ms: u64, now: Timestamp) -> anyhow::Result<Self> {
-        let order = Order {
+        let options = SimOptions {
             messages,
             latency_ms,
             now: now.as_micros(),
         };
-        let mut child = Child::start(Kind::Sim, &order).await?;
-        let access = child.answer().await?;
+        let mut child = Child::start(Kind::Sim, &options).await?;
+        let access = child.output().await?;
         Ok(Self {
             child,
             changes: 0,
@@ -52,7 +52,7 @@ impl Sim {
         })
     }
 
-    /// Changes a share of the messages, each so that its record differs; gives how many.
+    /// Changes a share of the messages so that each record differs. Returns the number of changes.
     pub(crate) async fn change(&mut self, share: f64) -> anyhow::Result<u64> {
         self.changes += 1;
         let mutation = Mutation {
@@ -61,44 +61,44 @@ impl Sim {
             within_days: None,
             kinds: vec![MutationKind::Price, MutationKind::Redact, MutationKind::Extra],
         };
-        self.child.tell(&mutation).await?;
-        let report: MutationReport = self.child.answer().await?;
+        self.child.send(&mutation).await?;
+        let report: MutationReport = self.child.output().await?;
         Ok(report.chosen - report.unchanged)
     }
 
-    /// Its process id.
+    /// Returns the process id.
     pub(crate) fn pid(&self) -> anyhow::Result<u32> {
         self.child.pid()
     }
 
-    /// Ends it.
+    /// Stops the simulator.
     pub(crate) async fn end(self) -> anyhow::Result<()> {
         self.child.end().await
     }
 }
 
-/// The child's side.
-pub(crate) async fn play(mut orders: mpsc::Receiver<String>) -> anyhow::Result<()> {
-    let order: Order = child::next(&mut orders).await?;
+/// In a child: runs the simulator.
+pub(crate) async fn play(mut commands: mpsc::Receiver<String>) -> anyhow::Result<()> {
+    let options: SimOptions = child::next(&mut commands).await?;
     let simulator = Simulator::start(SimConfig {
-        messages: order.messages,
+        messages: options.messages,
         history_days: HISTORY_DAYS,
-        now: Some(Timestamp::from_micros(order.now).to_chrono()),
+        now: Some(Timestamp::from_micros(options.now).to_chrono()),
         faults: Faults {
-            latency_ms: order.latency_ms,
+            latency_ms: options.latency_ms,
             ..Faults::default()
         },
         ..SimConfig::default()
     })?;
     let known = simulator.credentials();
-    child::answer(&Access {
+    child::output(&Access {
         url: simulator.url(),
         account: known.account_sid,
         key: known.standard_key_sid,
         secret: known.standard_key_secret,
     })?;
     loop {
-        let mutation: Mutation = child::next(&mut orders).await?;
-        child::answer(&simulator.mutate(&mutation))?;
+        let mutation: Mutation = child::next(&mut commands).await?;
+        child::output(&simulator.mutate(&mutation))?;
     }
 }

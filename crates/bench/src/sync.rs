@@ -1,4 +1,4 @@
-//! One run of one sync, in a process of its own, measured.
+//! Measures one run of a sync in its own process.
 
 use domain::RunStatus;
 use std::time::Duration;
@@ -10,18 +10,18 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use worker::{Worker, WorkerOptions};
 
-use crate::app::{App, AppOrder, CONNECTION, INTEGRATION, SYNC};
+use crate::app::{App, AppOptions, CONNECTION, INTEGRATION, SYNC};
 use crate::child::{self, Child, Kind};
 use crate::cpu;
 use crate::database::Database;
 use crate::sim::Sim;
 
-/// Between two looks at the run, which are part of what is measured.
+/// The time between two checks of the run. Each check adds load to the measurement.
 const POLL: Duration = Duration::from_millis(100);
 
-/// What a child tells of its run.
+/// The results that a child reports of its run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Told {
+struct Outcome {
     seconds: f64,
     cpu: f64,
     peak_memory: u64,
@@ -32,22 +32,22 @@ struct Told {
     unchanged: i64,
 }
 
-/// What a run did and what it took.
+/// The results and cost of a run.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Synced {
-    /// Records read; those that two readings overlap on count twice.
+    /// Records read. Records in the overlap of two slices count twice.
     pub(crate) read: u64,
-    /// From the run's start to its end, by its own row.
+    /// Seconds from the run's start to its end, from its row.
     pub(crate) seconds: f64,
-    /// Processor time of the gateway with its worker.
+    /// CPU time of the gateway with its worker.
     pub(crate) cpu: f64,
-    /// Processor time of PostgreSQL's processes meanwhile.
+    /// CPU time of PostgreSQL's processes during the run.
     pub(crate) server_cpu: Option<f64>,
-    /// Processor time of the simulator meanwhile.
+    /// CPU time of the simulator during the run.
     pub(crate) sim_cpu: f64,
-    /// The most memory resident in the gateway's process, mapped files included, in bytes.
+    /// Peak resident memory of the gateway's process in bytes, including mapped files.
     pub(crate) peak_memory: u64,
-    /// The most of it seen that no file stands behind.
+    /// Peak resident memory without mapped files, in bytes.
     pub(crate) anonymous_memory: u64,
     /// Pages read.
     pub(crate) pages: u64,
@@ -56,23 +56,23 @@ pub(crate) struct Synced {
     pub(crate) unchanged: u64,
 }
 
-/// Reads everything of the simulator into the database, in a child. `integrations` holds provider files that win.
+/// Syncs all messages of the simulator into the database, in a child. Provider files in `integrations` replace built-in ones.
 pub(crate) async fn everything(
     database: &Database,
     sim: &Sim,
     integrations: Option<&std::path::Path>,
 ) -> anyhow::Result<Synced> {
-    let order = AppOrder {
+    let options = AppOptions {
         database: database.address().to_owned(),
         sim: sim.access.clone(),
         integrations: integrations.map(Into::into),
     };
-    let mut child = Child::start(Kind::Sync, &order).await?;
-    child.answer::<()>().await?;
+    let mut child = Child::start(Kind::Sync, &options).await?;
+    child.output::<()>().await?;
     database.settle().await?;
     let before = (database.cpu()?, cpu::of(sim.pid()?)?);
-    child.tell(&()).await?;
-    let told: Told = child.answer().await?;
+    child.send(&()).await?;
+    let told: Outcome = child.output().await?;
     let after = (database.cpu()?, cpu::of(sim.pid()?)?);
     child.end().await?;
     let count = |number| u64::try_from(number).unwrap_or_default();
@@ -91,21 +91,21 @@ pub(crate) async fn everything(
     })
 }
 
-/// The child's side: makes all ready, says so, waits for the word, runs.
-pub(crate) async fn run(mut orders: mpsc::Receiver<String>) -> anyhow::Result<()> {
-    let order: AppOrder = child::next(&mut orders).await?;
-    let app = App::start(&order).await?;
-    app.connect(&order.sim).await?;
+/// In a child: prepares the sync, reports that it is ready, waits for the command, and runs it.
+pub(crate) async fn run(mut commands: mpsc::Receiver<String>) -> anyhow::Result<()> {
+    let options: AppOptions = child::next(&mut commands).await?;
+    let app = App::start(&options).await?;
+    app.connect(&options.sim).await?;
     let selection = SyncSelection {
         integration: INTEGRATION.to_owned(),
         connection: Some(CONNECTION.to_owned()),
         syncs: vec![(SYNC.parse()?, domain::Variant::base())],
     };
     let syncs = app.gateway.syncs();
-    // A paused sync runs when it is triggered and at no other time, so that no second run falls into the measurement.
+    // A paused sync runs only when triggered, so that there is no second run during the measurement.
     syncs.pause(&app.caller, &selection).await?;
-    child::answer(&())?;
-    child::next::<()>(&mut orders).await?;
+    child::output(&())?;
+    child::next::<()>(&mut commands).await?;
 
     let before = cpu::own();
     let reset = TriggerOptions {
@@ -113,7 +113,7 @@ pub(crate) async fn run(mut orders: mpsc::Receiver<String>) -> anyhow::Result<()
         empty_cache: false,
     };
     let triggered = syncs.trigger(&app.caller, &selection, reset).await?;
-    let id = triggered.first().context("nothing was triggered")?.id.to_string();
+    let id = triggered.first().context("no run was triggered")?.id.to_string();
     let stop = CancellationToken::new();
     let worker = tokio::spawn(Worker::new(app.gateway.clone(), WorkerOptions::default()).run(stop.clone()));
     let mut anonymous_memory = 0;
@@ -132,7 +132,7 @@ pub(crate) async fn run(mut orders: mpsc::Receiver<String>) -> anyhow::Result<()
         run.status == RunStatus::Succeeded && run.skipped == 0,
         "the run did not succeed: {run:?}"
     );
-    child::answer(&Told {
+    child::output(&Outcome {
         seconds: finished_at.since(started_at).as_secs_f64(),
         cpu,
         peak_memory: cpu::peak_memory()?,

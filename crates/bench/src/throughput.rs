@@ -1,16 +1,16 @@
-//! Rows a second: the floors, and the sync's first load, all again unchanged, and one in a hundred changed.
+//! Rows a second: the floors, the sync's first load, a sync without changes, and a sync with one in a hundred messages changed.
 
 use anyhow::ensure;
 use serde::Serialize;
 
-use crate::database::{Database, Place};
+use crate::database::{Database, DatabaseKind};
 use crate::floor::{self, Floors};
-use crate::lab::Lab;
-use crate::report::{Bar, Report, Table, count, float, megabytes, micros, rate, ratio};
+use crate::report::{Goal, Report, Table, count, float, megabytes, micros, rate, ratio};
+use crate::setup::Setup;
 use crate::sim::Sim;
 use crate::sync::{self, Synced};
 
-/// The share of messages that change, and how far off it may be.
+/// The share of messages that change.
 const SHARE: f64 = 0.01;
 
 /// One round on one database.
@@ -23,37 +23,37 @@ struct Round {
 }
 
 /// Measures both databases.
-pub(crate) async fn measure(lab: &Lab, report: &mut Report) -> anyhow::Result<()> {
-    let mut sim = Sim::start(lab.messages, 0, lab.now).await?;
-    for place in lab.places() {
+pub(crate) async fn measure(setup: &Setup, report: &mut Report) -> anyhow::Result<()> {
+    let mut sim = Sim::start(setup.messages, 0, setup.now).await?;
+    for kind in setup.databases() {
         let mut rounds = Vec::new();
-        for number in 1..=lab.rounds {
-            rounds.push(round(lab, place, &mut sim, number).await?);
+        for number in 1..=setup.rounds {
+            rounds.push(round(setup, kind, &mut sim, number).await?);
         }
-        tell(report, place, &rounds, lab.messages);
-        report.figure(&format!("throughput.{}", place.name()), &rounds)?;
+        add_to(report, kind, &rounds, setup.messages);
+        report.figure(&format!("throughput.{}", kind.name()), &rounds)?;
     }
     sim.end().await
 }
 
-async fn round(lab: &Lab, place: &Place, sim: &mut Sim, number: u32) -> anyhow::Result<Round> {
+async fn round(setup: &Setup, kind: &DatabaseKind, sim: &mut Sim, number: u32) -> anyhow::Result<Round> {
     let step = |what: &str| {
-        lab.progress.step(format!(
+        setup.progress.step(format!(
             "{}, round {number} of {}: {what}",
-            place.name(),
-            lab.rounds
+            kind.name(),
+            setup.rounds
         ));
     };
-    let database = place.database()?;
+    let database = kind.database()?;
     step("first load");
     let first = sync::everything(&database, sim, None).await?;
-    // Messages without a date are another reading's work; they are a few in a thousand.
+    // Another part of the sync reads messages without a date, a few in a thousand.
     ensure!(
-        first.updated == 0 && first.added * 100 > lab.messages * 98,
+        first.updated == 0 && first.added * 100 > setup.messages * 98,
         "the first load is not one: {first:?}"
     );
     step("floors");
-    let floors = floor::measure(&database, || place.database()).await?;
+    let floors = floor::measure(&database, || kind.database()).await?;
     step("unchanged");
     let unchanged = sync::everything(&database, sim, None).await?;
     ensure!(
@@ -77,12 +77,12 @@ async fn round(lab: &Lab, place: &Place, sim: &mut Sim, number: u32) -> anyhow::
     })
 }
 
-/// Lets go of a database, which may take its server a moment.
+/// Drops a database on a blocking thread, because the server may take a while.
 async fn settle(database: Database) -> anyhow::Result<()> {
     Ok(tokio::task::spawn_blocking(move || drop(database)).await?)
 }
 
-/// A line of the table: what was done how fast by whom.
+/// A line of the table: an operation and its cost.
 struct Line {
     name: &'static str,
     rows: u64,
@@ -90,7 +90,7 @@ struct Line {
     cpu: f64,
     server_cpu: Option<f64>,
     sim_cpu: Option<f64>,
-    /// Records read for each row.
+    /// Records read per row.
     read: Option<f64>,
     memory: Option<u64>,
 }
@@ -109,7 +109,7 @@ impl Line {
         }
     }
 
-    /// `rows` are those in the table: what is read twice is no gain.
+    /// `rows` are the rows in the table, so that records read twice count once.
     fn synced(name: &'static str, rows: u64, synced: &Synced) -> Self {
         Self {
             name,
@@ -132,14 +132,14 @@ impl Line {
     }
 }
 
-/// The one of all whose speed is in the middle.
+/// Returns the line of median speed.
 fn middle(mut lines: Vec<Line>) -> Option<Line> {
     lines.sort_by(|a, b| a.rate().total_cmp(&b.rate()));
     let middle = lines.len() / 2;
     lines.into_iter().nth(middle)
 }
 
-fn tell(report: &mut Report, place: &Place, rounds: &[Round], messages: u64) {
+fn add_to(report: &mut Report, kind: &DatabaseKind, rounds: &[Round], messages: u64) {
     let synced = |name, of: fn(&Round) -> &Synced| {
         middle(
             rounds
@@ -148,9 +148,9 @@ fn tell(report: &mut Report, place: &Place, rounds: &[Round], messages: u64) {
                 .collect(),
         )
     };
-    let name = match place {
-        Place::Sqlite(_) => "floor: prepared inserts, 1000 a transaction",
-        Place::Postgres(_) => "floor: COPY, 1000 a transaction",
+    let name = match kind {
+        DatabaseKind::Sqlite(_) => "floor: prepared inserts, 1000 a transaction",
+        DatabaseKind::Postgres(_) => "floor: COPY, 1000 a transaction",
     };
     let floor = middle(
         rounds
@@ -170,24 +170,24 @@ fn tell(report: &mut Report, place: &Place, rounds: &[Round], messages: u64) {
     let (Some(floor), Some(first), Some(unchanged)) = (floor, first, unchanged) else {
         return;
     };
-    let wanted = match place {
-        Place::Sqlite(_) => 0.9,
-        Place::Postgres(_) => 0.85,
+    let wanted = match kind {
+        DatabaseKind::Sqlite(_) => 0.9,
+        DatabaseKind::Postgres(_) => 0.85,
     };
-    report.bar(Bar::least(
-        format!("{}: first load, share of the floor's rows a second", place.name()),
+    report.goal(Goal::least(
+        format!("{}: first load, share of the floor's rows a second", kind.name()),
         wanted,
         first.rate() / floor.rate(),
     ));
-    report.bar(Bar::least(
-        format!("{}: unchanged, times as fast as the first load", place.name()),
+    report.goal(Goal::least(
+        format!("{}: unchanged, times as fast as the first load", kind.name()),
         4.0,
         unchanged.rate() / first.rate(),
     ));
     let mut table = Table::new(
         format!(
-            "{}: {} messages, rounds: {} (the one of middle speed is shown)",
-            place.name(),
+            "{}: {} messages, rounds: {} (the one of median speed is shown)",
+            kind.name(),
             count(messages),
             rounds.len()
         ),

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Checks docker-compose.yml without a Docker: that it parses, hangs together, and sets what the program reads.
+"""Checks docker-compose.yml without Docker: its syntax, its references, and its settings.
 
-Usage: compose-file.py COMPOSE_FILE ENV_EXAMPLE [VARIABLES], the last a file with what `trunkline config --variables` prints; without
-it that one comparison is left out. Prints each finding and exits 1 if there is one.
+Usage: compose-file.py COMPOSE_FILE ENV_EXAMPLE [VARIABLES], where VARIABLES is a file with the output of `trunkline config
+--variables`. Without it, the settings are not checked. Prints each finding and exits 1 if there is one.
 """
 
 import re
@@ -16,7 +16,7 @@ REFERENCE = re.compile(r"\$\{(\w+)(:\?[^}]+)?")
 
 
 def shape(text, example):
-    """What is wrong with the file in itself, and beside the example of its variables."""
+    """Yields errors of the compose file, alone and compared with the example of its variables."""
     document = yaml.safe_load(text)
     services, volumes = document["services"], document.get("volumes", {})
     for name, service in services.items():
@@ -24,9 +24,9 @@ def shape(text, example):
             yield f"service {name} has neither an image nor a build"
         for other, waits in service.get("depends_on", {}).items():
             if other not in services:
-                yield f"service {name} depends on {other}, which is not there"
+                yield f"service {name} depends on {other}, which does not exist"
             elif waits["condition"] == "service_healthy" and "test" not in services[other].get("healthcheck", {}):
-                yield f"service {name} waits for the health of {other}, which has no check"
+                yield f"service {name} waits for {other} to be healthy, which has no health check"
         for volume in service.get("volumes", []):
             source = volume.split(":")[0]
             if source.isidentifier() and source not in volumes:
@@ -36,15 +36,15 @@ def shape(text, example):
     references = REFERENCE.findall("\n".join(lines))
     for variable, required in references:
         if variable in SECRETS and not required:
-            yield f"{variable} is a secret and must be required, with a message"
+            yield f"{variable} is a secret: require it with a message (`${...:?...}`)"
     named = {variable for variable, _ in references}
     exampled = set(re.findall(r"^(\w+)=", example, re.MULTILINE))
     for variable in sorted(named ^ exampled):
-        yield f"{variable} stands in only one of the compose file and its example of an environment"
+        yield f"{variable} is in only one of the compose file and the example environment file"
 
 
 def variables(text, known):
-    """The settings that a service is given and the program does not read."""
+    """Yields settings of services that the program does not read."""
     for name, service in yaml.safe_load(text)["services"].items():
         for variable in service.get("environment", {}):
             if variable.startswith("TRUNKLINE_") and variable not in known:

@@ -1,25 +1,25 @@
 #!/usr/bin/env python3
-"""Finds a provider's name in code that must know none.
+"""Finds provider names in product code.
 
-A provider is one YAML file; Rust that names one is a rule in the wrong place. Comments, tests, the simulator, the demo and the
-benches may name it. Usage: provider-names.py CRATES_FOLDER [NAME...]; prints each finding and exits 1 if there is one. Without names
-they are those of the files in the folder `integrations` beside CRATES_FOLDER.
+A provider is one YAML file, so code that names a provider has a rule in the wrong place. Comments, tests, the simulator, the demo and
+the benchmarks may name providers. Usage: provider-names.py CRATES_FOLDER [NAME...]. Prints each finding and exits 1 if there is one.
+The default names are those of the files in the folder `integrations` beside CRATES_FOLDER.
 """
 
 import re
 import sys
 from pathlib import Path
 
-# Crates that are about one provider, or for tests alone.
+# Crates for one provider, or only for tests.
 EXEMPT_CRATES = re.compile(r"^(twilio-sim|testkit|bench.*)$")
 
-# Names that code may need as words: of these only a string literal that is the name counts.
+# Names that are also ordinary words: only a string literal that equals the name counts.
 ORDINARY_WORDS = frozenset(
     "bird clay close drift front intercom lever linear mercury notion outreach plain ramp render resend segment sentry"
     " square".split()
 )
 
-# Words of the HTTP API that hold such a name and are not ours to choose: they come from Nango's.
+# Words of the HTTP API with such a name, which Nango defines.
 FOREIGN_WORDS = re.compile(r'"refresh_github_app_jwt_token"')
 
 TOKEN = re.compile(
@@ -37,12 +37,12 @@ MODULE_FILE = re.compile(r"(?:pub(?:\([^)]*\))?\s+)?mod\s+(\w+)\s*;")
 
 
 def blank(text):
-    """As many characters and lines, and nothing in them."""
+    """Replaces every character except line breaks by a space."""
     return re.sub(r"[^\n]", " ", text)
 
 
 def block_comment_end(text, start):
-    """Where the block comment at `start` ends; they nest."""
+    """Returns the end of the block comment at `start`. Block comments nest."""
     depth, at = 0, start
     for mark in re.finditer(r"/\*|\*/", text[start:]):
         depth += 1 if mark.group() == "/*" else -1
@@ -53,7 +53,7 @@ def block_comment_end(text, start):
 
 
 def without_comments(text):
-    """The code with its comments blanked, and the same with its literals blanked too."""
+    """Returns the code with blanked comments, and the code with blanked comments and literals."""
     code, bare, at = [], [], 0
     while token := TOKEN.search(text, at):
         before = text[at : token.start()]
@@ -67,7 +67,7 @@ def without_comments(text):
 
 
 def item_end(bare, start):
-    """Where the item at `start` ends: after its `;` or the brace that closes it."""
+    """Returns the end of the item at `start`: after its `;` or its closing brace."""
     depth = 0
     for mark in re.finditer(r"[{}()\[\];]", bare[start:]):
         character = mark.group()
@@ -78,7 +78,7 @@ def item_end(bare, start):
 
 
 def test_modules(path, code, bare):
-    """The code with its test items blanked, and the files that are test modules of this one."""
+    """Returns the code with blanked test items, and the files of its test modules."""
     files, at = [], 0
     folder = path.parent if path.stem in ("lib", "main", "mod") else path.with_suffix("")
     while attribute := TEST_ATTRIBUTE.search(bare, at):
@@ -98,7 +98,7 @@ def may_name(path, crates):
 
 
 def pattern(names):
-    """What counts as one of the names, in code whose comments are blanked."""
+    """Returns a pattern of the names, for code with blanked comments."""
     spelled = [f'"{re.escape(name)}"' if name in ORDINARY_WORDS else re.escape(name) for name in names]
     return re.compile("|".join(spelled), re.IGNORECASE)
 
@@ -107,7 +107,7 @@ def main():
     crates = Path(sys.argv[1])
     given = sys.argv[2:] or sorted(file.stem for file in (crates.parent / "integrations").glob("*.yaml"))
     if not given:
-        sys.exit("there are no providers to look for")
+        sys.exit("no provider names: the folder integrations is empty")
     names = pattern(given)
     sources, tests = {}, set()
     for path in sorted(crates.rglob("*.rs")):

@@ -1,11 +1,11 @@
-// Runs blocks of JavaScript one after another: each line of standard input is a block as JSON text, each line of standard output says
-// how it went. What a block declares outside of braces, the next one sees, as if both stood in one module.
+// Runs blocks of JavaScript. Each line of standard input is a block as a JSON string; each line of standard output is its result.
+// Later blocks see the top-level declarations of earlier ones, as if all were one module.
 
 import readline from 'node:readline';
 
 const AsyncFunction = (async () => {}).constructor;
 
-// An import is allowed only in a module, and a declaration ends with its block; both become assignments to globals.
+// Imports are allowed only in modules, and declarations end with their block. Both become assignments to globals.
 const asGlobals = (names) => names.replace(/\w+/g, '$&: globalThis.$&');
 const statements = (block) =>
     block

@@ -1,76 +1,76 @@
-"""What the tests of scripts/schemathesis/run know of Trunkline beyond its OpenAPI document."""
+"""Rules of Trunkline that its OpenAPI document cannot express, for the tests of scripts/schemathesis/run."""
 
 import os
 
 import schemathesis
 
-# What the other calls are about; a call that would take it away takes something of its own kind away that nobody needs.
+# Objects that other requests need. A request that would delete one deletes an unneeded object of the same kind instead.
 KEPT = {"acme", "my-acme", "other-acme", os.environ.get("TESTED_KEY_ID")}
-NEEDED_BY_NOBODY = "doomed"
+UNNEEDED = "doomed"
 
-# Codes of a 400 that is about the world and not about the request's shape: what it names is not there, or a provider said no.
-ABOUT_THE_WORLD = {
+# Codes of a 400 that depends on the server's state and not on the request's shape: an object does not exist, or the provider refused.
+STATE_DEPENDENT = {
     "unknown_provider_config",
     "unknown_connection",
     "unknown_provider",
     "unknown_sync",
-    # A name in the path that breaks its rule names nothing.
+    # An invalid name in the path never exists.
     "invalid_uri_params",
     "connection_test_failed",
     "conflict",
     "sync_variant_already_exists",
-    # Which integration and which syncs may stand in the body or in a header, so neither is required in the body.
+    # Integration and syncs may be in the body or in a header, so the body does not require them.
     "missing_provider_config_key",
     "no_syncs_found",
 }
 
-# Paths whose rules stand elsewhere: which fields a provider wants at its own path, what the proxy takes in its description.
-ELSEWHERE = {"/{integration}/connect", "/proxy/{endpoint}"}
+# Paths with rules outside the schema: the fields of a provider, and the description of the proxy.
+OTHER_RULES = {"/{integration}/connect", "/proxy/{endpoint}"}
 
-# Fields with a rule that JSON Schema cannot tell, by the name of each; a 400 must be about one of these and nothing else.
+# Fields with a rule that JSON Schema cannot express. A 400 must name only these fields.
 RULES = {
-    "page": "as far as the database can count",
-    "search": "at providers a regular expression",
-    "scopes": "those that there are, and none that the caller's own key lacks",
-    "provider": "one that is there; for a quick start, which is OAuth's, none",
-    "credentials": "an integration has none, they are OAuth's; a connection those of its provider",
-    "accountSid": "a connection keeps the account that its rows came from",
-    "name": "not taken",
-    "uniqueKey": "not taken",
-    "end_user": "needed unless there are tags; its texts are bounded",
-    "organization": "its texts are bounded",
-    "allowed_integrations": "those that there are",
-    "integration_id": "one that there is",
-    "connection_id": "one that there is",
-    "webhook_url_override": "an address of http or https",
-    "connection_config": "the fields that the provider has",
-    "integration_config": "the fields that the provider has, bounded",
-    "overrides": "of integrations that there are",
-    "integrations_config_defaults": "of integrations that there are",
-    "limit": "written without a fraction, where JSON Schema takes 5.0 for an integer",
+    "page": "within the range of the database",
+    "search": "for providers a regular expression",
+    "scopes": "existing scopes that the caller's key has",
+    "provider": "must exist; for a quick start (OAuth only) none",
+    "credentials": "none for an integration (OAuth only); for a connection those of its provider",
+    "accountSid": "a connection keeps the account of its rows",
+    "name": "unused",
+    "uniqueKey": "unused",
+    "end_user": "required without tags; limited length",
+    "organization": "limited length",
+    "allowed_integrations": "must exist",
+    "integration_id": "must exist",
+    "connection_id": "must exist",
+    "webhook_url_override": "an http or https URL",
+    "connection_config": "the provider's fields",
+    "integration_config": "the provider's fields, with limited length",
+    "overrides": "existing integrations",
+    "integrations_config_defaults": "existing integrations",
+    "limit": "without a fraction; JSON Schema accepts 5.0 as an integer",
     "timeLimit": "the same",
     "timeout": "the same",
     "validityPeriod": "the same",
-    "to": "a phone number or the address of a channel",
-    "areaCode": "written without a fraction, where JSON Schema takes 5.0 for an integer",
+    "to": "a phone number or a channel address",
+    "areaCode": "without a fraction; JSON Schema accepts 5.0 as an integer",
     "phoneNumber": "the same as to",
-    "from": "the same; needed unless another field stands for it",
-    "body": "needed unless another field stands for it",
+    "from": "the same; required unless an alternative field is present",
+    "body": "required unless an alternative field is present",
     "url": "the same",
-    "input": "as the action declares it",
-    "frequency": "a schedule within what a provider allows",
-    "until_cursor": "only what a record bears",
-    "filter": "kinds of changes with commas between",
+    "input": "as declared by the action",
+    "frequency": "a schedule that the provider allows",
+    "until_cursor": "only a cursor of a record",
+    "filter": "kinds of changes, separated by commas",
     "ids": "each of 1 to 16384 characters",
-    "cursor": "only what a page gave as next_cursor",
-    "opts": "not beside the older words, and emptyCache only with reset",
-    "tags": "ten at most, in lower case",
-    "metadata": "bounded in size and depth",
+    "cursor": "only the next_cursor of a page",
+    "opts": "not with the older parameters; emptyCache only with reset",
+    "tags": "at most ten, in lower case",
+    "metadata": "limited size and depth",
 }
 
 
 def errors(response):
-    """The error of an answer, or an empty map if it is not shaped as one."""
+    """Returns the error of a response, or an empty map if it has none."""
     try:
         found = response.json()["error"]
     except (ValueError, KeyError, TypeError):
@@ -79,48 +79,48 @@ def errors(response):
 
 
 @schemathesis.check
-def a_request_that_the_schema_allows_is_refused_for_a_reason_beyond_it(ctx, response, case):
-    """Stands in for what the configuration takes from `positive_data_acceptance`."""
+def a_valid_request_is_refused_only_for_a_rule_outside_the_schema(ctx, response, case):
+    """Checks the 400 responses that the configuration allows for `positive_data_acceptance`."""
     if response.status_code != 400 or case.meta is None or not case.meta.generation.mode.is_positive:
         return
-    if case.path in ELSEWHERE or "%00" in response.request.url:
-        # NUL is no text anywhere, as the database has it.
+    if case.path in OTHER_RULES or "%00" in response.request.url:
+        # The database does not accept NUL in text.
         return
     error = errors(response)
-    if error.get("code") in ABOUT_THE_WORLD:
+    if error.get("code") in STATE_DEPENDENT:
         return
     found = error.get("errors") or []
     if any(field.get("code") == "unknown" for field in found):
-        # Stateful tests fill a body with what another operation answered, whatever its schema says.
+        # Stateful tests fill bodies with values from other responses, against the schema.
         return
     fields = [".".join(field.get("path", [])) for field in found]
     unknown = [field for field in fields if field.split(".")[0] not in RULES]
-    assert fields and not unknown, f"a request that the schema allows was refused: {error.get('code')}, fields {fields}"
+    assert fields and not unknown, f"a valid request was refused: {error.get('code')}, fields {fields}"
 
 
 @schemathesis.check
 def every_error_has_its_shape(ctx, response, case):
-    """A code, a message, and the request's id."""
+    """Checks that an error has a code, a message, and the request's id."""
     if response.status_code < 400:
         return
-    assert response.headers.get("x-request-id"), "an answer without X-Request-Id"
+    assert response.headers.get("x-request-id"), "the response has no X-Request-Id"
     if response.headers.get("trunkline-upstream-status") or case.method.upper() == "HEAD" or response.request.method == "HEAD":
         return
     error = errors(response)
-    assert error.get("code") and error.get("message"), f"an error of another shape: {response.text[:200]!r}"
+    assert error.get("code") and error.get("message"), f"the error has another shape: {response.text[:200]!r}"
 
 
 @schemathesis.hook
 def before_call(ctx, case, kwargs):
-    """Keeps what every call needs: the integration, the connections and the key."""
-    takes_away = case.method.upper() == "DELETE" or (case.method.upper() == "PATCH" and case.path == "/integrations/{unique_key}")
-    if takes_away and case.path_parameters:
+    """Protects the objects that every request needs: the integration, the connections and the key."""
+    deletes = case.method.upper() == "DELETE" or (case.method.upper() == "PATCH" and case.path == "/integrations/{unique_key}")
+    if deletes and case.path_parameters:
         for name, value in list(case.path_parameters.items()):
             if value in KEPT:
-                case.path_parameters[name] = NEEDED_BY_NOBODY
+                case.path_parameters[name] = UNNEEDED
 
 
 @schemathesis.hook
 def filter_case(ctx, case):
-    """Leaves out requests whose one fault is a header that nobody knows: HTTP says to ignore those."""
+    """Skips requests whose only error is an unknown header, because HTTP ignores unknown headers."""
     return "x-schemathesis-unknown-property" not in {name.lower() for name in case.headers or {}}

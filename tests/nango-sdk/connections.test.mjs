@@ -1,9 +1,9 @@
-// Connections: import, list, look, change, delete.
+// Connections: import, list, show, change, delete.
 
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 
-import { acme, call, connectAcme, imported, isRefusal, nango, refused, sdk, TIME_OFFSET, TIME_Z, UUID_V4 } from './support/world.mjs';
+import { acme, assertError, assertRejected, connectAcme, importConnection, nango, request, sdk, TIME_OFFSET, TIME_Z, UUID_V4 } from './support/world.mjs';
 
 const FULL = [
     'id',
@@ -22,7 +22,7 @@ const FULL = [
     'credentials'
 ];
 
-test('an imported connection is told whole, its times written with Z', async () => {
+test('an imported connection is returned completely, with times in Z', async () => {
     const made = await connectAcme('imported', {
         metadata: { plan: 'gold' },
         connection_config: { region: 'eu' },
@@ -45,7 +45,7 @@ test('an imported connection is told whole, its times written with Z', async () 
     assert.match(made.updated_at, TIME_Z);
 });
 
-test('a connection is looked at whole, its times written with an offset', async () => {
+test('a connection is shown completely, with times that have an offset', async () => {
     const made = await connectAcme('looked-at');
     const got = await nango.getConnection('acme', 'looked-at');
     assert.deepEqual(Object.keys(got).sort(), [...FULL].sort());
@@ -61,11 +61,11 @@ test('a connection is looked at whole, its times written with an offset', async 
 });
 
 test('a connection without a name gets a UUID', async () => {
-    const made = await imported({ provider_config_key: 'acme', credentials: { type: 'API_KEY', apiKey: 'ak_unnamed' } });
+    const made = await importConnection({ provider_config_key: 'acme', credentials: { type: 'API_KEY', apiKey: 'ak_unnamed' } });
     assert.match(made.connection_id, UUID_V4);
 });
 
-test('the credentials of a connection are told as they are, and there is no raw answer of a provider', async () => {
+test('the credentials of a connection are returned unchanged, and there is no raw token response', async () => {
     await connectAcme('token');
     assert.deepEqual(await nango.getToken('acme', 'token'), { type: 'API_KEY', apiKey: 'ak_token' });
     assert.equal(await nango.getRawTokenResponse('acme', 'token'), undefined);
@@ -73,7 +73,7 @@ test('the credentials of a connection are told as they are, and there is no raw 
 
 test('an import under the same name replaces the credentials', async () => {
     const first = await connectAcme('again');
-    const second = await imported({
+    const second = await importConnection({
         provider_config_key: 'acme',
         connection_id: 'again',
         credentials: { type: 'API_KEY', apiKey: 'ak_again' },
@@ -83,10 +83,10 @@ test('an import under the same name replaces the credentials', async () => {
     assert.deepEqual(second.connection_config, { region: 'us' });
 });
 
-test('an import that cannot be is refused', async () => {
+test('an invalid import is refused', async () => {
     const post = async (body, status, code) => {
-        const answer = await call('POST', '/connections', { body });
-        return isRefusal(answer.status, answer.body, status, code);
+        const response = await request('POST', '/connections', { body });
+        return assertError(response.status, response.body, status, code);
     };
     const credentials = { type: 'API_KEY', apiKey: 'ak_refused' };
     await post({ provider_config_key: 'nobody', credentials }, 404, 'not_found');
@@ -96,10 +96,10 @@ test('an import that cannot be is refused', async () => {
     await post({ provider_config_key: 'acme', credentials: { type: 'API_KEY', apiKey: '' } }, 400, 'invalid_body');
     await acme('revoke', { key: 'ak_refused' });
     await post({ provider_config_key: 'acme', connection_id: 'refused', credentials }, 400, 'connection_test_failed');
-    await refused(nango.getConnection('acme', 'refused'), 404, 'not_found');
+    await assertRejected(nango.getConnection('acme', 'refused'), 404, 'not_found');
 });
 
-test('a name with a slash, a space and other signs is found as the SDK writes it', async () => {
+test('a name with a slash, a space and other characters is found as the SDK encodes it', async () => {
     const name = 'team/one two@example.com';
     await connectAcme(name);
     assert.equal((await nango.getConnection('acme', name)).connection_id, name);
@@ -108,22 +108,22 @@ test('a name with a slash, a space and other signs is found as the SDK writes it
 });
 
 test('an unknown connection is 404, an unknown integration 400', async () => {
-    await refused(nango.getConnection('acme', 'nobody'), 404, 'not_found');
-    await refused(nango.getConnection('nobody', 'looked-at'), 400, 'unknown_provider_config');
-    await refused(nango.getToken('acme', 'nobody'), 404, 'not_found');
-    await refused(nango.getRawTokenResponse('acme', 'nobody'), 404, 'not_found');
-    await refused(nango.getMetadata('acme', 'nobody'), 404, 'not_found');
+    await assertRejected(nango.getConnection('acme', 'nobody'), 404, 'not_found');
+    await assertRejected(nango.getConnection('nobody', 'looked-at'), 400, 'unknown_provider_config');
+    await assertRejected(nango.getToken('acme', 'nobody'), 404, 'not_found');
+    await assertRejected(nango.getRawTokenResponse('acme', 'nobody'), 404, 'not_found');
+    await assertRejected(nango.getMetadata('acme', 'nobody'), 404, 'not_found');
 });
 
-test('a key that may not read credentials sees none', async () => {
+test('a key without the scope to read credentials gets none', async () => {
     await connectAcme('hidden');
-    const made = await call('POST', '/environments/dev/api-keys', {
+    const made = await request('POST', '/environments/dev/api-keys', {
         body: { name: 'no credentials', scopes: ['environment:connections:read'] }
     });
     const reader = sdk(made.body.data.secret);
     assert.deepEqual((await reader.getConnection('acme', 'hidden')).credentials, {});
-    await refused(reader.getConnection('acme', 'hidden', true), 403, 'forbidden');
-    await refused(reader.getConnection('acme', 'hidden', false, true), 403, 'forbidden');
+    await assertRejected(reader.getConnection('acme', 'hidden', true), 403, 'forbidden');
+    await assertRejected(reader.getConnection('acme', 'hidden', false, true), 403, 'forbidden');
 });
 
 test.describe('a list of connections', () => {
@@ -135,7 +135,7 @@ test.describe('a list of connections', () => {
     });
     const names = ({ connections }) => connections.map((one) => one.connection_id).sort();
 
-    test('shows what is public of each', async () => {
+    test('shows the public fields of each', async () => {
         const { connections } = await nango.listConnections({ connectionId: 'listed-1' });
         assert.equal(connections.length, 1);
         const [one] = connections;
@@ -153,13 +153,13 @@ test.describe('a list of connections', () => {
         assert.equal(one.tags.end_user_display_name, 'Ada');
     });
 
-    test('is filtered by tags, all of which must be there', async () => {
+    test('is filtered by tags, all of which must match', async () => {
         assert.deepEqual(names(await nango.listConnections({ tags: { Plan: 'gold' } })), ['listed-1', 'listed-2']);
         assert.deepEqual(names(await nango.listConnections({ tags: { plan: 'gold', colour: 'red' } })), ['listed-1']);
         assert.deepEqual(names(await nango.listConnections({ tags: { plan: 'silver' } })), []);
     });
 
-    test('is filtered by the user\'s name and address', async () => {
+    test('is filtered by the user\'s name and e-mail address', async () => {
         assert.deepEqual(names(await nango.listConnections({ tags: { displayName: 'Ada' } })), ['listed-1', 'listed-3']);
         assert.deepEqual(names(await nango.listConnections({ tags: { email: 'ada@example.com' } })), ['listed-1', 'listed-3']);
     });
@@ -192,20 +192,20 @@ test.describe('a list of connections', () => {
         assert.deepEqual(pages.sort(), ['listed-1', 'listed-2', 'listed-3']);
     });
 
-    test('is refused with a limit that is too large and with an unknown parameter', async () => {
-        await refused(nango.listConnections({ limit: 2001 }), 400, 'invalid_query_params');
-        const answer = await call('GET', '/connections?colour=red');
-        isRefusal(answer.status, answer.body, 400, 'invalid_query_params');
+    test('is refused with a limit that is too large or an unknown parameter', async () => {
+        await assertRejected(nango.listConnections({ limit: 2001 }), 400, 'invalid_query_params');
+        const response = await request('GET', '/connections?colour=red');
+        assertError(response.status, response.body, 400, 'invalid_query_params');
     });
 
-    test('tells at once of a connection that is waited for', async () => {
+    test('returns an awaited connection at once', async () => {
         const connection = await nango.waitForConnection('acme', 'u-1');
         assert.equal(connection.connection_id, 'listed-1');
         await assert.rejects(nango.waitForConnection('acme', 'u-1', { signal: AbortSignal.abort() }), /aborted/);
     });
 });
 
-test('a patch replaces user, tags and address, and tells that it did', async () => {
+test('a patch replaces user, tags and URL, and confirms it', async () => {
     await connectAcme('patched', { tags: { a: '1', b: '2' } });
     const where = { connectionId: 'patched', provider_config_key: 'acme' };
     const body = { tags: { c: '3' }, webhook_url_override: 'https://app.example/hooks' };
@@ -220,18 +220,18 @@ test('a patch replaces user, tags and address, and tells that it did', async () 
     assert.equal(got.webhook_url_override, null);
 });
 
-test('a patch that cannot be is refused', async () => {
+test('an invalid patch is refused', async () => {
     await connectAcme('patched-wrongly');
     const where = { connectionId: 'patched-wrongly', provider_config_key: 'acme' };
-    await refused(nango.patchConnection(where, { colour: 'red' }), 400, 'invalid_body');
-    await refused(nango.patchConnection(where, { tags: { '1st': 'x' } }), 400, 'invalid_body');
-    await refused(nango.patchConnection(where, { tags: { end_user_email: 'nobody' } }), 400, 'invalid_body');
-    await refused(nango.patchConnection({ ...where, connectionId: 'nobody' }, { tags: {} }), 404, 'not_found');
+    await assertRejected(nango.patchConnection(where, { colour: 'red' }), 400, 'invalid_body');
+    await assertRejected(nango.patchConnection(where, { tags: { '1st': 'x' } }), 400, 'invalid_body');
+    await assertRejected(nango.patchConnection(where, { tags: { end_user_email: 'nobody' } }), 400, 'invalid_body');
+    await assertRejected(nango.patchConnection({ ...where, connectionId: 'nobody' }, { tags: {} }), 404, 'not_found');
     const nowhere = { ...where, provider_config_key: 'nobody' };
-    await refused(nango.patchConnection(nowhere, { tags: {} }), 400, 'unknown_provider_config');
+    await assertRejected(nango.patchConnection(nowhere, { tags: {} }), 400, 'unknown_provider_config');
 });
 
-test('metadata is set as a whole, changed in part, and echoed', async () => {
+test('metadata is replaced, merged and returned', async () => {
     await connectAcme('noted');
     const set = await nango.setMetadata('acme', 'noted', { a: 1, deep: { x: 1, y: 2 } });
     assert.equal(set.status, 201);
@@ -247,35 +247,35 @@ test('metadata is set as a whole, changed in part, and echoed', async () => {
     assert.deepEqual(await nango.getMetadata('acme', 'noted'), { c: 3 });
 });
 
-test('metadata is set for several connections, or for none if one is not there', async () => {
+test('metadata is set for several connections, or for none if one does not exist', async () => {
     await connectAcme('noted-1');
     await connectAcme('noted-2');
     const several = await nango.setMetadata('acme', ['noted-1', 'noted-2'], { a: 1 });
     assert.deepEqual(several.data.connection_id, ['noted-1', 'noted-2']);
-    await refused(nango.setMetadata('acme', ['noted-1', 'nobody'], { a: 2 }), 404, 'unknown_connection');
-    await refused(nango.updateMetadata('acme', ['noted-1', 'nobody'], { a: 2 }), 404, 'unknown_connection');
+    await assertRejected(nango.setMetadata('acme', ['noted-1', 'nobody'], { a: 2 }), 404, 'unknown_connection');
+    await assertRejected(nango.updateMetadata('acme', ['noted-1', 'nobody'], { a: 2 }), 404, 'unknown_connection');
     for (const name of ['noted-1', 'noted-2']) {
         assert.deepEqual(await nango.getMetadata('acme', name), { a: 1 });
     }
-    await refused(nango.setMetadata('acme', 'noted-1', 'text'), 400, 'invalid_body');
+    await assertRejected(nango.setMetadata('acme', 'noted-1', 'text'), 400, 'invalid_body');
 });
 
-test('a deleted connection is gone, and a second deletion is 400 unknown_connection', async () => {
+test('a deleted connection does not exist, and a second deletion is 400 unknown_connection', async () => {
     await connectAcme('deleted');
-    const answer = await nango.deleteConnection('acme', 'deleted');
-    assert.equal(answer.status, 200);
-    assert.deepEqual(answer.data, { success: true });
-    await refused(nango.getConnection('acme', 'deleted'), 404, 'not_found');
-    await refused(nango.deleteConnection('acme', 'deleted'), 400, 'unknown_connection');
-    await refused(nango.deleteConnection('nobody', 'deleted'), 400, 'unknown_provider_config');
+    const response = await nango.deleteConnection('acme', 'deleted');
+    assert.equal(response.status, 200);
+    assert.deepEqual(response.data, { success: true });
+    await assertRejected(nango.getConnection('acme', 'deleted'), 404, 'not_found');
+    await assertRejected(nango.deleteConnection('acme', 'deleted'), 400, 'unknown_connection');
+    await assertRejected(nango.deleteConnection('nobody', 'deleted'), 400, 'unknown_provider_config');
 });
 
-test('the older names of the routes are there', async () => {
+test('the older names of the routes work', async () => {
     await connectAcme('older');
-    const one = await call('GET', '/connection/older?provider_config_key=acme');
+    const one = await request('GET', '/connection/older?provider_config_key=acme');
     assert.equal(one.status, 200);
     assert.equal(one.body.connection_id, 'older');
-    const all = await call('GET', '/connection?connectionId=older');
+    const all = await request('GET', '/connection?connectionId=older');
     assert.equal(all.status, 200);
     assert.equal(all.body.connections.length, 1);
 });

@@ -1,17 +1,17 @@
-// The functions of an integration: its syncs and actions; and what the environment has of them.
+// The functions of an integration (syncs and actions), and those of the environment.
 
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 
-import { connectAcme, connectTwilio, isRefusal, nango, refused } from './support/world.mjs';
+import { assertError, assertRejected, connectAcme, connectTwilio, nango } from './support/world.mjs';
 
-// An integration under its provider's own name is there once something is connected.
+// An integration with its provider's name exists once an account is connected.
 before(async () => {
     await connectAcme('with-functions');
     await connectTwilio('with-functions');
 });
 
-test('the functions of an integration are listed with their number', async () => {
+test('the functions of an integration are listed with their count', async () => {
     const { data, pagination } = await nango.listFunctions({ uniqueKey: 'acme' });
     assert.deepEqual(pagination, { total: 2, page: 0, limit: 20 });
     const orders = data.find((one) => one.name === 'acme-orders');
@@ -38,31 +38,31 @@ test('functions are listed by type, by name and by page', async () => {
     assert.deepEqual(beyond, { data: [], pagination: { total: 2, page: 1, limit: 20 } });
 });
 
-test('a list of functions that cannot be is refused', async () => {
-    await refused(nango.listFunctions({ uniqueKey: 'acme' }, { type: 'song' }), 400, 'invalid_query_params');
-    await refused(nango.listFunctions({ uniqueKey: 'acme' }, { limit: 101 }), 400, 'invalid_query_params');
-    await refused(nango.listFunctions({ uniqueKey: 'nobody' }), 404, 'not_found');
+test('an invalid list of functions is refused', async () => {
+    await assertRejected(nango.listFunctions({ uniqueKey: 'acme' }, { type: 'song' }), 400, 'invalid_query_params');
+    await assertRejected(nango.listFunctions({ uniqueKey: 'acme' }, { limit: 101 }), 400, 'invalid_query_params');
+    await assertRejected(nango.listFunctions({ uniqueKey: 'nobody' }), 404, 'not_found');
 });
 
-test('one function is told by its name', async () => {
+test('one function is returned by its name', async () => {
     const { data } = await nango.getFunction({ uniqueKey: 'acme', name: 'acme-orders' });
     assert.equal(data.name, 'acme-orders');
     assert.equal(data.type, 'sync');
-    await refused(nango.getFunction({ uniqueKey: 'acme', name: 'nothing' }), 404, 'not_found');
-    await refused(nango.getFunction({ uniqueKey: 'acme', name: 'acme-orders' }, { type: 'action' }), 404, 'not_found');
+    await assertRejected(nango.getFunction({ uniqueKey: 'acme', name: 'nothing' }), 404, 'not_found');
+    await assertRejected(nango.getFunction({ uniqueKey: 'acme', name: 'acme-orders' }, { type: 'action' }), 404, 'not_found');
 });
 
-test('what declares a function is told', async () => {
+test('the declaration of a function is returned', async () => {
     const { type, code } = await nango.getFunctionCode({ uniqueKey: 'acme', name: 'acme-orders' });
     assert.equal(type, 'sync');
     assert.match(code, /acme_orders/);
-    await refused(nango.getFunctionCode({ uniqueKey: 'acme', name: 'nothing' }), 404, 'not_found');
+    await assertRejected(nango.getFunctionCode({ uniqueKey: 'acme', name: 'nothing' }), 404, 'not_found');
 });
 
-test('a function is not deleted, since it comes with the provider\'s file', async () => {
-    const answer = await nango.deleteFunction({ uniqueKey: 'acme', name: 'acme-orders' }, { type: 'sync' }).catch((error) => error.response);
-    assert.ok(answer.status >= 400 && answer.status < 500, `${answer.status}`);
-    isRefusal(answer.status, answer.data, answer.status, answer.data.error.code);
+test('a function cannot be deleted, because it belongs to the provider\'s file', async () => {
+    const response = await nango.deleteFunction({ uniqueKey: 'acme', name: 'acme-orders' }, { type: 'sync' }).catch((error) => error.response);
+    assert.ok(response.status >= 400 && response.status < 500, `${response.status}`);
+    assertError(response.status, response.data, response.status, response.data.error.code);
     assert.equal((await nango.getFunction({ uniqueKey: 'acme', name: 'acme-orders' })).data.name, 'acme-orders');
 });
 
@@ -75,7 +75,7 @@ test('the configuration of all functions is a bare list', async () => {
     assert.deepEqual(acme['on-events'], []);
 });
 
-test('the configuration of all actions is told for OpenAI', async () => {
+test('the configuration of all actions is returned in OpenAI format', async () => {
     const { data } = await nango.getScriptsConfig('openai');
     assert.ok(data.length > 0);
     const send = data.find((one) => one.name === 'send-message');
@@ -86,7 +86,7 @@ test('the configuration of all actions is told for OpenAI', async () => {
 });
 
 test('the configuration in an unknown format is refused', async () => {
-    await refused(nango.getScriptsConfig('xml'), 400, 'invalid_query_params');
+    await assertRejected(nango.getScriptsConfig('xml'), 400, 'invalid_query_params');
 });
 
 test('the variables of the environment are a bare list', async () => {

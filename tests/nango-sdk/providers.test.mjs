@@ -1,11 +1,11 @@
-// The providers that there are.
+// The list of providers.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { call, nango, refused } from './support/world.mjs';
+import { assertRejected, nango, request } from './support/world.mjs';
 
-test('providers are listed with the whole of their entries', async () => {
+test('providers are listed with their complete entries', async () => {
     const { data } = await nango.listProviders();
     const twilio = data.find((provider) => provider.name === 'twilio');
     assert.equal(twilio.display_name, 'Twilio');
@@ -17,13 +17,13 @@ test('providers are listed with the whole of their entries', async () => {
     assert.ok(data.some((provider) => provider.name === 'acme'));
 });
 
-test('a search looks for its text in names, in any case', async () => {
+test('a search matches names, ignoring case', async () => {
     const { data } = await nango.listProviders({ search: 'TWIL' });
     assert.deepEqual(data.map((provider) => provider.name), ['twilio']);
     assert.deepEqual((await nango.listProviders({ search: 'no-such-provider' })).data, []);
 });
 
-test('a provider tells what people must fill in', async () => {
+test('a provider shows the fields that users fill in', async () => {
     const { data } = await nango.getProvider({ provider: 'acme' });
     assert.equal(data.name, 'acme');
     assert.equal(data.auth_mode, 'API_KEY');
@@ -33,7 +33,7 @@ test('a provider tells what people must fill in', async () => {
 });
 
 test('an unknown provider is 404 not_found', async () => {
-    await refused(nango.getProvider({ provider: 'nobody' }), 404, 'not_found');
+    await assertRejected(nango.getProvider({ provider: 'nobody' }), 404, 'not_found');
 });
 
 test('the templates of a provider are its syncs and actions', async () => {
@@ -53,11 +53,11 @@ test('the templates of a provider are its syncs and actions', async () => {
 });
 
 test('the templates of an unknown provider are 404 not_found', async () => {
-    await refused(nango.getProviderTemplates({ provider: 'nobody' }), 404, 'not_found');
+    await assertRejected(nango.getProviderTemplates({ provider: 'nobody' }), 404, 'not_found');
 });
 
 test('an unknown query parameter is refused', async () => {
-    const answer = await call('GET', '/providers?colour=red');
-    assert.equal(answer.status, 400);
-    assert.equal(answer.body.error.code, 'invalid_query_params');
+    const response = await request('GET', '/providers?colour=red');
+    assert.equal(response.status, 400);
+    assert.equal(response.body.error.code, 'invalid_query_params');
 });

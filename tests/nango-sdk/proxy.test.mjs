@@ -1,16 +1,16 @@
-// The proxy: what arrives at the provider is what was given, and what comes back is what the provider said.
+// The proxy: the provider receives the client's request, and the client the provider's response.
 
 import assert from 'node:assert/strict';
 import { Readable } from 'node:stream';
 import { before, test } from 'node:test';
 
-import { acme, call, connectAcme, connectTwilio, isRefusal, nango, refused, sdk, sim, stage } from './support/world.mjs';
+import { acme, assertError, assertRejected, connectAcme, connectTwilio, nango, request, sdk, sim, stage } from './support/world.mjs';
 
 const to = { providerConfigKey: 'acme', connectionId: 'proxied' };
 
 before(() => connectAcme('proxied'));
 
-test('the credentials go along, and nothing of the caller that is not meant for the provider', async () => {
+test('the provider receives the credentials, and only the caller\'s headers that are meant for it', async () => {
     const { data } = await nango.get({ ...to, endpoint: '/echo/orders', headers: { 'X-Mine': 'yes' } });
     assert.equal(data.method, 'GET');
     assert.equal(data.target, '/echo/orders');
@@ -24,12 +24,12 @@ test('the credentials go along, and nothing of the caller that is not meant for 
     }
 });
 
-test('an endpoint without a slash, and one that is a whole address, are found', async () => {
+test('an endpoint may lack the slash or be a full URL', async () => {
     assert.equal((await nango.get({ ...to, endpoint: 'echo/a' })).data.target, '/echo/a');
     assert.equal((await nango.get({ ...to, endpoint: `${stage.acme}/echo/b` })).data.target, '/echo/b');
 });
 
-test('path and query arrive as they were written', async () => {
+test('path and query arrive unchanged', async () => {
     const written = '/echo/a%2Fb%20c?x=1&x=2&empty=&sum=1%2B1&space=a+b&list[]=q';
     assert.equal((await nango.get({ ...to, endpoint: written })).data.target, written);
     assert.equal((await nango.get({ ...to, endpoint: '/echo', params: 'b=2&a=1' })).data.target, '/echo?b=2&a=1');
@@ -77,7 +77,7 @@ test('a form with repeated keys arrives byte for byte', async () => {
     assert.match(data.headers['content-type'], /^application\/x-www-form-urlencoded/);
 });
 
-test('a large body of any bytes arrives whole', async () => {
+test('a large binary body arrives completely', async () => {
     const bytes = Buffer.alloc(3_000_000, Uint8Array.from({ length: 256 }, (_, byte) => byte));
     const { data } = await nango.put({
         ...to,
@@ -88,13 +88,13 @@ test('a large body of any bytes arrives whole', async () => {
     assert.ok(Buffer.from(data.body, 'latin1').equals(bytes));
 });
 
-test('a body that is a stream arrives whole', async () => {
+test('a streamed body arrives completely', async () => {
     const data = Readable.from(['one, ', 'two, ', 'three']);
-    const answer = await nango.post({ ...to, endpoint: '/echo', data, headers: { 'Content-Type': 'text/plain' } });
-    assert.equal(answer.data.body, 'one, two, three');
+    const response = await nango.post({ ...to, endpoint: '/echo', data, headers: { 'Content-Type': 'text/plain' } });
+    assert.equal(response.data.body, 'one, two, three');
 });
 
-test('the answer comes back as it is, with its status and headers', async () => {
+test('the response comes back unchanged, with its status and headers', async () => {
     const created = await nango.get({ ...to, endpoint: '/status/201' });
     assert.equal(created.status, 201);
     assert.equal(created.headers.etag, '"e1"');
@@ -103,17 +103,17 @@ test('the answer comes back as it is, with its status and headers', async () => 
     assert.equal(numbers.data, '{"large": 12345678901234567890, "exact":1.10}');
 });
 
-test('a refusal of the provider comes back as it is', async () => {
+test('an error of the provider comes back unchanged', async () => {
     for (const status of [400, 404, 422, 500]) {
-        const answer = await nango.get({ ...to, endpoint: `/status/${status}` }).catch((error) => error.response);
-        assert.equal(answer.status, status);
-        assert.deepEqual(answer.data, { status });
-        assert.equal(answer.headers.etag, '"e1"');
-        assert.ok(!(answer.headers['transfer-encoding'] && answer.headers['content-length']));
+        const response = await nango.get({ ...to, endpoint: `/status/${status}` }).catch((error) => error.response);
+        assert.equal(response.status, status);
+        assert.deepEqual(response.data, { status });
+        assert.equal(response.headers.etag, '"e1"');
+        assert.ok(!(response.headers['transfer-encoding'] && response.headers['content-length']));
     }
 });
 
-test('an answer streams: its beginning is there before its end is written', async () => {
+test('a response is streamed: its beginning arrives before its end is written', async () => {
     const { data } = await nango.get({ ...to, endpoint: '/tap?name=streamed', responseType: 'stream' });
     const parts = [];
     for await (const part of data) {
@@ -125,52 +125,52 @@ test('an answer streams: its beginning is there before its end is written', asyn
     assert.equal(parts.join(''), 'firstlast');
 });
 
-test('a compressed answer is readable, whoever unpacks it', async () => {
+test('a compressed response is readable, whoever decompresses it', async () => {
     for (const decompress of [false, true]) {
         const { data } = await nango.get({ ...to, endpoint: '/packed', decompress, responseType: 'text' });
         assert.equal(data, 'unpacked');
     }
 });
 
-test('a call is not repeated unless that is asked for', async () => {
+test('a request is not retried by default', async () => {
     const endpoint = '/flaky?name=once&times=1&status=503';
-    const answer = await nango.get({ ...to, endpoint }).catch((error) => error.response);
-    assert.equal(answer.status, 503);
-    assert.deepEqual(answer.data, { refused: 1 });
+    const response = await nango.get({ ...to, endpoint }).catch((error) => error.response);
+    assert.equal(response.status, 503);
+    assert.deepEqual(response.data, { assertRejected: 1 });
 });
 
-test('a call that reads is repeated as often as is asked for', async () => {
+test('a read is retried as often as requested', async () => {
     const enough = await nango.get({ ...to, endpoint: '/flaky?name=twice&times=1&status=503', retries: 1 });
     assert.deepEqual(enough.data, { calls: 2 });
-    const answer = await nango
+    const response = await nango
         .get({ ...to, endpoint: '/flaky?name=often&times=9&status=503', retries: 1 })
         .catch((error) => error.response);
-    assert.deepEqual([answer.status, answer.data], [503, { refused: 2 }]);
+    assert.deepEqual([response.status, response.data], [503, { assertRejected: 2 }]);
 });
 
-test('further statuses are repeated if they are named', async () => {
+test('additional statuses are retried on request', async () => {
     const endpoint = '/flaky?name=named&times=1&status=409';
     const { data } = await nango.get({ ...to, endpoint, retries: 1, retryOn: [423, 409] });
     assert.deepEqual(data, { calls: 2 });
 });
 
-test('a POST that may have been carried out is not repeated', async () => {
+test('a POST that may have been carried out is not retried', async () => {
     const endpoint = '/flaky?name=post&times=1&status=500';
-    const answer = await nango.post({ ...to, endpoint, data: {}, retries: 3 }).catch((error) => error.response);
-    assert.equal(answer.status, 500);
+    const response = await nango.post({ ...to, endpoint, data: {}, retries: 3 }).catch((error) => error.response);
+    assert.equal(response.status, 500);
     assert.equal(await acme('calls', { name: 'post' }), 1);
 });
 
-test('another base URL is called if it is allowed', async () => {
+test('an allowed base URL override is used', async () => {
     const baseUrlOverride = stage.acme.replace('127.0.0.1', 'localhost');
     const { data } = await nango.get({ ...to, endpoint: '/echo/other', baseUrlOverride });
     assert.equal(data.headers.host, new URL(baseUrlOverride).host);
     assert.equal(data.target, '/echo/other');
 });
 
-test('another base URL that is not allowed is refused', async () => {
+test('a base URL override that is not allowed is refused', async () => {
     const wanted = nango.get({ ...to, endpoint: '/echo', baseUrlOverride: 'https://elsewhere.example' });
-    await refused(wanted, 400, 'base_url_override_not_allowed');
+    await assertRejected(wanted, 400, 'base_url_override_not_allowed');
 });
 
 test('a redirect to another origin is followed without the credentials', async () => {
@@ -179,7 +179,7 @@ test('a redirect to another origin is followed without the credentials', async (
     assert.ok(!('x-acme-key' in data.headers));
 });
 
-test('the headers of the caller go along to another origin only if that is asked for', async () => {
+test('the caller\'s headers are sent to another origin only on request', async () => {
     for (const forwardHeadersOnRedirect of [true, false]) {
         const { data } = await nango.get({ ...to, endpoint: '/elsewhere', headers: { 'X-Mine': 'yes' }, forwardHeadersOnRedirect });
         assert.equal(data.headers['x-mine'], forwardHeadersOnRedirect ? 'yes' : undefined);
@@ -187,23 +187,23 @@ test('the headers of the caller go along to another origin only if that is asked
     }
 });
 
-test('the SDK can hold the connection for all calls', async () => {
+test('the SDK can store the connection for all requests', async () => {
     const { data } = await sdk(stage.key, to).get({ endpoint: '/echo/held' });
     assert.equal(data.target, '/echo/held');
 });
 
-test('a connection or an integration that is not there is refused', async () => {
-    await refused(nango.get({ ...to, providerConfigKey: 'nobody', endpoint: '/echo' }), 404, 'unknown_provider_config');
-    // Nango says 400 server_error here; docs/nango.md tells why we do not.
-    await refused(nango.get({ ...to, connectionId: 'nobody', endpoint: '/echo' }), 404, 'unknown_connection');
+test('an unknown connection or integration is refused', async () => {
+    await assertRejected(nango.get({ ...to, providerConfigKey: 'nobody', endpoint: '/echo' }), 404, 'unknown_provider_config');
+    // Nango returns 400 server_error here; docs/nango.md explains the difference.
+    await assertRejected(nango.get({ ...to, connectionId: 'nobody', endpoint: '/echo' }), 404, 'unknown_connection');
     await assert.rejects(nango.get({ providerConfigKey: 'acme', endpoint: '/echo' }), /connectionId is missing/);
 });
 
-test('headers that cannot be are refused', async () => {
-    await refused(nango.get({ ...to, endpoint: '/echo', retries: 'many' }), 400, 'invalid_headers');
-    await refused(nango.get({ ...to, endpoint: '/echo', retryOn: ['often'] }), 400, 'invalid_headers');
-    const answer = await call('GET', '/proxy/echo');
-    isRefusal(answer.status, answer.body, 400, 'invalid_headers');
+test('invalid headers are refused', async () => {
+    await assertRejected(nango.get({ ...to, endpoint: '/echo', retries: 'many' }), 400, 'invalid_headers');
+    await assertRejected(nango.get({ ...to, endpoint: '/echo', retryOn: ['often'] }), 400, 'invalid_headers');
+    const response = await request('GET', '/proxy/echo');
+    assertError(response.status, response.body, 400, 'invalid_headers');
 });
 
 test('a message is sent through the proxy with user name and password', async () => {

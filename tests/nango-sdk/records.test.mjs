@@ -1,24 +1,24 @@
-// The feed of records: every change in order, and records that were taken in, emptied.
+// The feed of records: all changes in order, and pruning.
 
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 
-import { call, connectAcme, isRefusal, nango, orders, refused, reread, settled, TIME_OFFSET } from './support/world.mjs';
+import { assertError, assertRejected, connectAcme, nango, orders, request, syncAgain, TIME_OFFSET, waitForSync } from './support/world.mjs';
 
-/** The name of a test's connection and what is asked of it. */
+/** The connection and model of a test. */
 const of = (connectionId) => ({ providerConfigKey: 'acme', connectionId, model: 'Order' });
 const ids = ({ records }) => records.map((record) => record.id);
 const changes = ({ records }) => records.map((record) => `${record.id} ${record._nango_metadata.last_action}`).sort();
 
-/** A connection whose orders were read once. */
+/** A connection after its first sync. */
 async function connected(name, ...found) {
     await connectAcme(name, { orders: orders(...found) });
-    await settled(name);
+    await waitForSync(name);
 }
 
 before(() => connected('read', 'o1', 'o2', 'o3'));
 
-test('records are given with what is known of each', async () => {
+test('records are returned with their metadata', async () => {
     const { records, next_cursor: next } = await nango.listRecords(of('read'));
     assert.equal(next, null);
     assert.deepEqual(records.map((record) => record.id).sort(), ['o1', 'o2', 'o3']);
@@ -34,7 +34,7 @@ test('records are given with what is known of each', async () => {
     assert.deepEqual([about.deleted_at, about.pruned_at], [null, null]);
 });
 
-test('a limit gives pages, and a cursor goes on behind its record', async () => {
+test('a limit gives pages, and a cursor continues after its record', async () => {
     const whole = ids(await nango.listRecords(of('read')));
     const first = await nango.listRecords({ ...of('read'), limit: 2 });
     assert.deepEqual(ids(first), whole.slice(0, 2));
@@ -49,17 +49,17 @@ test('a limit gives pages, and a cursor goes on behind its record', async () => 
     assert.deepEqual(await nango.listRecords({ ...of('read'), cursor: last }), { records: [], next_cursor: null });
 });
 
-test('records are given by their ids', async () => {
+test('records are returned by their ids', async () => {
     assert.deepEqual(ids(await nango.listRecords({ ...of('read'), ids: ['o3', 'o1', 'nothing'] })).sort(), ['o1', 'o3']);
     const many = Array.from({ length: 101 }, (_, at) => `o${at}`);
-    await refused(nango.listRecords({ ...of('read'), ids: many }), 400, 'invalid_query_params');
+    await assertRejected(nango.listRecords({ ...of('read'), ids: many }), 400, 'invalid_query_params');
 });
 
-test('a change, a new record and a deletion come after the cursor that was kept', async () => {
+test('a change, a new record and a deletion come after the stored cursor', async () => {
     await connected('changed', 'kept', 'changed', 'deleted');
     const kept = (await nango.listRecords(of('changed'))).records.at(-1)._nango_metadata.cursor;
     const [same, other] = orders('kept', 'changed');
-    await reread('changed', [same, { ...other, state: 'paid' }, ...orders('new')]);
+    await syncAgain('changed', [same, { ...other, state: 'paid' }, ...orders('new')]);
 
     const after = await nango.listRecords({ ...of('changed'), cursor: kept });
     assert.deepEqual(changes(after), ['changed UPDATED', 'deleted DELETED', 'new ADDED']);
@@ -72,7 +72,7 @@ test('a change, a new record and a deletion come after the cursor that was kept'
     assert.deepEqual(await by('added'), ['kept ADDED', 'new ADDED']);
     assert.deepEqual(await by('updated'), ['changed UPDATED']);
     assert.deepEqual(await by('DELETED'), ['deleted DELETED']);
-    // Nango leaves the deleted ones out of a union.
+    // Nango omits deleted records from a union.
     assert.deepEqual(await by('updated,deleted'), ['changed UPDATED', 'deleted DELETED']);
     assert.deepEqual(await by('added,deleted'), ['deleted DELETED', 'kept ADDED', 'new ADDED']);
 
@@ -84,19 +84,19 @@ test('a change, a new record and a deletion come after the cursor that was kept'
     assert.deepEqual(late.records, []);
 });
 
-test('a question that cannot be answered is refused', async () => {
-    await refused(nango.listRecords({ ...of('read'), cursor: 'no cursor' }), 400, 'invalid_query_params');
-    await refused(nango.listRecords({ ...of('read'), limit: 10_001 }), 400, 'invalid_query_params');
-    await refused(nango.listRecords({ ...of('read'), filter: 'lost' }), 400, 'invalid_query_params');
-    await refused(nango.listRecords({ ...of('read'), modifiedAfter: 'yesterday' }), 400, 'invalid_query_params');
-    await refused(nango.listRecords({ ...of('nobody') }), 400, 'unknown_connection');
-    await refused(nango.listRecords({ ...of('read'), providerConfigKey: 'nobody' }), 400, 'unknown_provider_config');
+test('an invalid query is refused', async () => {
+    await assertRejected(nango.listRecords({ ...of('read'), cursor: 'no cursor' }), 400, 'invalid_query_params');
+    await assertRejected(nango.listRecords({ ...of('read'), limit: 10_001 }), 400, 'invalid_query_params');
+    await assertRejected(nango.listRecords({ ...of('read'), filter: 'lost' }), 400, 'invalid_query_params');
+    await assertRejected(nango.listRecords({ ...of('read'), modifiedAfter: 'yesterday' }), 400, 'invalid_query_params');
+    await assertRejected(nango.listRecords({ ...of('nobody') }), 400, 'unknown_connection');
+    await assertRejected(nango.listRecords({ ...of('read'), providerConfigKey: 'nobody' }), 400, 'unknown_provider_config');
     await assert.rejects(nango.listRecords({ providerConfigKey: 'acme', connectionId: 'read' }), /model is missing/);
-    const answer = await call('GET', '/records?model=Order');
-    isRefusal(answer.status, answer.body, 400, 'invalid_headers');
+    const response = await request('GET', '/records?model=Order');
+    assertError(response.status, response.body, 400, 'invalid_headers');
 });
 
-test('pruned records keep their place and lose their content', async () => {
+test('pruned records keep their position and lose their content', async () => {
     await connected('pruned', 'p1', 'p2', 'p3');
     const { records } = await nango.listRecords(of('pruned'));
     const untilCursor = records[1]._nango_metadata.cursor;
@@ -120,9 +120,9 @@ test('pruned records keep their place and lose their content', async () => {
     }
 });
 
-test('a pruning that cannot be is refused', async () => {
+test('invalid pruning is refused', async () => {
     const untilCursor = (await nango.listRecords(of('read'))).records[0]._nango_metadata.cursor;
-    await refused(nango.pruneRecords({ ...of('read'), untilCursor: 'no cursor' }), 400, 'invalid_body');
-    await refused(nango.pruneRecords({ ...of('read'), untilCursor, limit: 10_001 }), 400, 'invalid_body');
-    await refused(nango.pruneRecords({ ...of('nobody'), untilCursor }), 400, 'unknown_connection');
+    await assertRejected(nango.pruneRecords({ ...of('read'), untilCursor: 'no cursor' }), 400, 'invalid_body');
+    await assertRejected(nango.pruneRecords({ ...of('read'), untilCursor, limit: 10_001 }), 400, 'invalid_body');
+    await assertRejected(nango.pruneRecords({ ...of('nobody'), untilCursor }), 400, 'unknown_connection');
 });

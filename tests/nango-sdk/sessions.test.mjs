@@ -1,17 +1,17 @@
-// Connect sessions, and the two headless calls of @nangohq/frontend that need one.
+// Connect sessions, and the two headless methods of @nangohq/frontend that need one.
 
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 
 import Frontend from '@nangohq/frontend';
 
-import { acme, call, connectAcme, isRefusal, nango, refused, sim, stage } from './support/world.mjs';
+import { acme, assertError, assertRejected, connectAcme, nango, request, sim, stage } from './support/world.mjs';
 
 const TOKEN = /^nango_connect_session_[0-9a-f]{64}$/;
 
 before(() => connectAcme('before-sessions'));
 
-/** A session, and a front end that holds it. */
+/** Creates a session and a front end with it. */
 async function session(body = {}) {
     const { data } = await nango.createConnectSession({ end_user: { id: 'u-session' }, ...body });
     return { ...data, front: front(data.token) };
@@ -21,7 +21,7 @@ function front(token) {
     return new Frontend({ host: stage.url, connectSessionToken: token });
 }
 
-/** That the front end was refused with a code and words for people. */
+/** Asserts that the front end got an error with a code and a message. */
 function refusedAuth(promise, type) {
     return assert.rejects(promise, (error) => {
         assert.equal(error.type, type, error.message);
@@ -31,7 +31,7 @@ function refusedAuth(promise, type) {
     });
 }
 
-test('a session has a token, a link and half an hour', async () => {
+test('a session has a token and a link, and lasts half an hour', async () => {
     const asked = Date.now();
     const { token, connect_link: link, expires_at: end } = await session({
         organization: { id: 'o-1', display_name: 'Org' },
@@ -44,22 +44,22 @@ test('a session has a token, a link and half an hour', async () => {
     assert.ok(Math.abs(minutes - 30) < 1, `${minutes} minutes`);
 });
 
-test('a session that is made is 201, and tags may stand in for a user', async () => {
-    const answer = await call('POST', '/connect/sessions', { body: { tags: { team: 'blue' } } });
-    assert.equal(answer.status, 201);
-    assert.deepEqual(Object.keys(answer.body.data).sort(), ['connect_link', 'expires_at', 'token']);
+test('creating a session is 201, and tags may replace the user', async () => {
+    const response = await request('POST', '/connect/sessions', { body: { tags: { team: 'blue' } } });
+    assert.equal(response.status, 201);
+    assert.deepEqual(Object.keys(response.body.data).sort(), ['connect_link', 'expires_at', 'token']);
 });
 
-test('a session that cannot be is refused', async () => {
-    const unknown = await refused(
+test('an invalid session is refused', async () => {
+    const unknown = await assertRejected(
         nango.createConnectSession({ end_user: { id: 'u' }, allowed_integrations: ['nobody'] }),
         400,
         'invalid_body'
     );
     assert.equal(unknown.errors[0].message, 'Integration does not exist');
     assert.deepEqual(unknown.errors[0].path, ['allowed_integrations', '0']);
-    await refused(nango.createConnectSession({}), 400, 'invalid_body');
-    await refused(nango.createConnectSession({ end_user: { id: '' } }), 400, 'invalid_body');
+    await assertRejected(nango.createConnectSession({}), 400, 'invalid_body');
+    await assertRejected(nango.createConnectSession({ end_user: { id: '' } }), 400, 'invalid_body');
 });
 
 test('the front end connects with a key', async () => {
@@ -88,14 +88,14 @@ test('the front end connects with user name and password', async () => {
     assert.deepEqual(credentials, { type: 'BASIC', username: known.account_sid, password: known.auth_token });
 });
 
-test('what the session sets stands over what the front end gives', async () => {
+test('values of the session override those of the front end', async () => {
     const defaults = { acme: { connection_config: { region: 'us' } } };
     const { front } = await session({ integrations_config_defaults: defaults });
     const made = await front.auth('acme', { credentials: { apiKey: 'ak_defaults' }, params: { region: 'eu' } });
     assert.deepEqual((await nango.getConnection('acme', made.connectionId)).connection_config, { region: 'us' });
 });
 
-test('the front end is told why it cannot connect', async () => {
+test('the front end gets the reason for a failed connection', async () => {
     const known = await sim('GET', 'credentials');
     const { front } = await session({ allowed_integrations: ['acme'] });
     await acme('revoke', { key: 'ak_front-revoked' });
@@ -109,7 +109,7 @@ test('the front end is told why it cannot connect', async () => {
     await refusedAuth(front.create('acme'), 'invalid_auth_mode');
 });
 
-test('a token that is none is refused', async () => {
+test('an invalid token is refused', async () => {
     const credentials = { apiKey: 'ak_front' };
     await refusedAuth(front('nothing').auth('acme', { credentials }), 'invalid_connect_session_token_format');
     const unknown = front(`nango_connect_session_${'0'.repeat(64)}`);
@@ -120,41 +120,41 @@ test('a session to reconnect replaces the credentials of its connection', async 
     await connectAcme('reconnected');
     const { data } = await nango.createReconnectSession({ connection_id: 'reconnected', integration_id: 'acme' });
     assert.match(data.token, TOKEN);
-    // Under a new key Acme shows the same account.
+    // Acme has the same account under the new key.
     const made = await front(data.token).reconnect('acme', { credentials: { apiKey: 'ak_reconnected' } });
     assert.deepEqual([made.connectionId, made.providerConfigKey], ['reconnected', 'acme']);
-    assert.ok((await call('GET', '/connect/session', { key: data.token })).body.data.isReconnecting);
+    assert.ok((await request('GET', '/connect/session', { key: data.token })).body.data.isReconnecting);
 });
 
-test('a session to reconnect what is not there is refused', async () => {
+test('a session to reconnect an unknown connection is refused', async () => {
     const wanted = { connection_id: 'nobody', integration_id: 'acme' };
-    await refused(nango.createReconnectSession(wanted), 400, 'invalid_body');
-    await refused(nango.createReconnectSession({ connection_id: 'reconnected', integration_id: 'nobody' }), 400, 'invalid_body');
+    await assertRejected(nango.createReconnectSession(wanted), 400, 'invalid_body');
+    await assertRejected(nango.createReconnectSession({ connection_id: 'reconnected', integration_id: 'nobody' }), 400, 'invalid_body');
 });
 
-test('a session tells a page what it needs, and can be ended', async () => {
+test('a session provides the data of a connect page, and can be deleted', async () => {
     const { token } = await session({ end_user: { id: 'u-page', email: 'page@example.com' }, allowed_integrations: ['acme'] });
-    const told = await call('GET', '/connect/session', { key: token });
-    assert.equal(told.status, 200);
-    const { data } = told.body;
+    const response = await request('GET', '/connect/session', { key: token });
+    assert.equal(response.status, 200);
+    const { data } = response.body;
     assert.equal(data.endUser.id, 'u-page');
     assert.deepEqual(data.allowed_integrations, ['acme']);
     assert.equal(typeof data.connectUISettings.theme.light.primary, 'string');
     assert.equal(typeof data.connectUISettings.theme.dark.primary, 'string');
     assert.equal(typeof data.connectUISettings.showWatermark, 'boolean');
 
-    const integrations = await call('GET', '/integrations', { key: token });
+    const integrations = await request('GET', '/integrations', { key: token });
     assert.deepEqual(integrations.body.data.map((one) => one.unique_key), ['acme']);
-    assert.equal((await call('GET', '/providers/acme', { key: token })).status, 200);
-    const forbidden = await call('GET', '/connections', { key: token });
+    assert.equal((await request('GET', '/providers/acme', { key: token })).status, 200);
+    const forbidden = await request('GET', '/connections', { key: token });
     assert.ok([401, 403].includes(forbidden.status), `${forbidden.status}`);
 
-    assert.equal((await call('DELETE', '/connect/session', { key: token })).status, 204);
-    const gone = await call('GET', '/connect/session', { key: token });
-    isRefusal(gone.status, gone.body, 401, 'unknown_connect_session_token');
+    assert.equal((await request('DELETE', '/connect/session', { key: token })).status, 204);
+    const gone = await request('GET', '/connect/session', { key: token });
+    assertError(gone.status, gone.body, 401, 'unknown_connect_session_token');
 });
 
-test('a page of another origin may call', async () => {
+test('a page of another origin may send requests', async () => {
     const preflight = await fetch(`${stage.url}/api-auth/api-key/acme`, {
         method: 'OPTIONS',
         headers: {

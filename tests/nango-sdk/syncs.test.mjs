@@ -1,28 +1,28 @@
-// Syncs: run, start, pause, look, how often, variants.
+// Syncs: trigger, start, pause, status, frequency, variants.
 
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 
-import { acme, call, connectAcme, isRefusal, nango, orders, refused, settled, statusOf } from './support/world.mjs';
+import { acme, assertError, assertRejected, connectAcme, nango, orders, request, statusOf, waitForSync } from './support/world.mjs';
 
 const SUCCESS = { success: true };
 
 before(async () => {
     await connectAcme('synced', { orders: orders('s1', 's2') });
-    await settled('synced');
+    await waitForSync('synced');
 });
 
-/** Lets `trigger` start a run of the connection's orders, and waits for its end. */
+/** Starts a run of the connection's orders with `trigger`, and waits for its end. */
 async function run(connection, trigger) {
-    const since = await settled(connection);
-    const answer = await trigger();
-    assert.equal(answer.status, 200);
-    // Beside this Trunkline tells the runs.
-    assert.equal(answer.data.success, true);
-    return settled(connection, { since });
+    const since = await waitForSync(connection);
+    const response = await trigger();
+    assert.equal(response.status, 200);
+    // Trunkline returns the runs in addition.
+    assert.equal(response.data.success, true);
+    return waitForSync(connection, { since });
 }
 
-test('the status of a sync tells how its last run went and when the next one comes', async () => {
+test('the status of a sync shows its last run and the time of the next one', async () => {
     const status = await statusOf('synced');
     const known = [
         'checkpoint',
@@ -51,7 +51,7 @@ test('the status of a sync tells how its last run went and when the next one com
     assert.ok(Date.parse(status.nextScheduledSyncAt) > Date.parse(status.finishedAt));
 });
 
-test('the status of all syncs is told, one that was not started as paused', async () => {
+test('the status of all syncs is returned, with a sync that was not started as paused', async () => {
     const { syncs } = await nango.syncStatus('acme', '*', 'synced');
     assert.deepEqual(syncs.map((sync) => sync.name).sort(), ['acme-customers', 'acme-orders']);
     assert.equal(syncs.find((sync) => sync.name === 'acme-customers').status, 'PAUSED');
@@ -59,31 +59,31 @@ test('the status of all syncs is told, one that was not started as paused', asyn
     assert.equal(named.syncs.length, 2);
 });
 
-test('the status of what is not there is refused', async () => {
-    const error = await refused(nango.syncStatus('acme', '*', 'nobody'), 400, 'invalid_body');
+test('the status of an unknown sync is refused', async () => {
+    const error = await assertRejected(nango.syncStatus('acme', '*', 'nobody'), 400, 'invalid_body');
     assert.match(JSON.stringify(error), /Connection not found|no connection/);
-    await refused(nango.syncStatus('nobody', '*', 'synced'), 400, 'unknown_provider_config');
+    await assertRejected(nango.syncStatus('nobody', '*', 'synced'), 400, 'unknown_provider_config');
     await assert.rejects(nango.syncStatus('acme', 'acme-orders'), /must be an array/);
 });
 
-test('a sync is run now', async () => {
+test('a sync is triggered', async () => {
     const { latestResult } = await run('synced', () => nango.triggerSync('acme', ['acme-orders'], 'synced'));
     assert.deepEqual(latestResult, { Order: { added: 0, updated: 0, deleted: 0 } });
 });
 
-test('a sync is named by an object too, or its connection by headers', async () => {
+test('a sync may be an object, and its connection may be in headers', async () => {
     const named = [{ name: 'acme-orders', variant: 'base' }];
     await run('synced', () => nango.triggerSync('acme', named, 'synced'));
     await run('synced', async () => {
         const headers = { 'provider-config-key': 'acme', 'connection-id': 'synced' };
-        const answer = await call('POST', '/sync/trigger', { body: { syncs: ['acme-orders'] }, headers });
-        return { status: answer.status, data: answer.body };
+        const response = await request('POST', '/sync/trigger', { body: { syncs: ['acme-orders'] }, headers });
+        return { status: response.status, data: response.body };
     });
 });
 
-test('a sync that is read anew keeps its records, unless they are to be emptied', async () => {
+test('a reset keeps the records, unless the cache is emptied', async () => {
     await connectAcme('anew', { orders: orders('a1', 'a2') });
-    await settled('anew');
+    await waitForSync('anew');
     const of = { providerConfigKey: 'acme', connectionId: 'anew', model: 'Order' };
     const { records } = await nango.listRecords(of);
 
@@ -97,22 +97,22 @@ test('a sync that is read anew keeps its records, unless they are to be emptied'
     assert.deepEqual(again.map((record) => record.id).sort(), ['a1', 'a2']);
 });
 
-test('the older modes of a run are known', async () => {
+test('the older modes of a run work', async () => {
     for (const mode of ['incremental', 'full_refresh', 'full_refresh_and_clear_cache', true, false]) {
         await run('synced', () => nango.triggerSync('acme', ['acme-orders'], 'synced', mode));
     }
     await run('synced', async () => {
         const body = { syncs: ['acme-orders'], provider_config_key: 'acme', connection_id: 'synced', full_resync: true };
-        const answer = await call('POST', '/sync/trigger', { body });
-        return { status: answer.status, data: answer.body };
+        const response = await request('POST', '/sync/trigger', { body });
+        return { status: response.status, data: response.body };
     });
 });
 
-test('a run that cannot be is refused', async () => {
-    await refused(nango.triggerSync(undefined, ['acme-orders'], 'synced'), 400, 'missing_provider_config_key');
-    await refused(nango.triggerSync('nobody', ['acme-orders'], 'synced'), 400, 'unknown_provider_config');
-    await refused(nango.triggerSync('acme', ['acme-orders'], 'nobody'), 404, 'unknown_connection');
-    await refused(nango.triggerSync('acme', ['acme-orders'], 'synced', 'sideways'), 400, 'invalid_body');
+test('an invalid run is refused', async () => {
+    await assertRejected(nango.triggerSync(undefined, ['acme-orders'], 'synced'), 400, 'missing_provider_config_key');
+    await assertRejected(nango.triggerSync('nobody', ['acme-orders'], 'synced'), 400, 'unknown_provider_config');
+    await assertRejected(nango.triggerSync('acme', ['acme-orders'], 'nobody'), 404, 'unknown_connection');
+    await assertRejected(nango.triggerSync('acme', ['acme-orders'], 'synced', 'sideways'), 400, 'invalid_body');
     await assert.rejects(nango.triggerSync('acme', 'acme-orders', 'synced'), /must be an array/);
     const body = {
         syncs: ['acme-orders'],
@@ -121,21 +121,21 @@ test('a run that cannot be is refused', async () => {
         opts: { reset: true },
         sync_mode: 'incremental'
     };
-    const answer = await call('POST', '/sync/trigger', { body });
-    isRefusal(answer.status, answer.body, 400, 'invalid_body');
+    const response = await request('POST', '/sync/trigger', { body });
+    assertError(response.status, response.body, 400, 'invalid_body');
 });
 
 test('a run of no sync at all is refused', async () => {
-    await refused(nango.triggerSync('acme', [], 'synced'), 400, 'no_syncs_found');
-    await refused(nango.triggerSync('acme', undefined, 'synced'), 400, 'no_syncs_found');
+    await assertRejected(nango.triggerSync('acme', [], 'synced'), 400, 'no_syncs_found');
+    await assertRejected(nango.triggerSync('acme', undefined, 'synced'), 400, 'no_syncs_found');
 });
 
 test('a sync is started and paused', async () => {
     await connectAcme('paused', { orders: orders('p1') });
-    await settled('paused');
+    await waitForSync('paused');
     const started = await nango.startSync('acme', ['acme-customers'], 'paused');
     assert.deepEqual([started.status, started.data], [200, SUCCESS]);
-    const first = await settled('paused', { sync: 'acme-customers' });
+    const first = await waitForSync('paused', { sync: 'acme-customers' });
     assert.equal(first.status, 'SUCCESS');
     assert.deepEqual(first.recordCount, { Customer: 1 });
 
@@ -143,15 +143,15 @@ test('a sync is started and paused', async () => {
     assert.deepEqual([paused.status, paused.data], [200, SUCCESS]);
     assert.equal((await statusOf('paused', 'acme-customers')).status, 'PAUSED');
 
-    // A paused sync still runs when it is told to, and is paused after that.
+    // A paused sync still runs when triggered, and stays paused.
     await nango.triggerSync('acme', ['acme-customers'], 'paused');
-    const after = await settled('paused', { sync: 'acme-customers', since: first });
+    const after = await waitForSync('paused', { sync: 'acme-customers', since: first });
     assert.equal(after.status, 'PAUSED');
 });
 
-test('no names stand for all syncs', async () => {
+test('an empty list means all syncs', async () => {
     await connectAcme('all', { orders: orders('p1') });
-    await settled('all');
+    await waitForSync('all');
     const statuses = async () => (await nango.syncStatus('acme', '*', 'all')).syncs.map((sync) => sync.status);
     await nango.pauseSync('acme', [], 'all');
     assert.deepEqual(await statuses(), ['PAUSED', 'PAUSED']);
@@ -159,20 +159,20 @@ test('no names stand for all syncs', async () => {
     assert.ok(!(await statuses()).includes('PAUSED'));
 });
 
-test('what cannot be started or paused is refused', async () => {
+test('an unknown sync cannot be started or paused', async () => {
     for (const change of ['startSync', 'pauseSync']) {
-        await refused(nango[change]('nobody', ['acme-orders'], 'synced'), 400, 'unknown_provider_config');
-        await refused(nango[change]('acme', ['acme-orders'], 'nobody'), 404, 'unknown_connection');
+        await assertRejected(nango[change]('nobody', ['acme-orders'], 'synced'), 400, 'unknown_provider_config');
+        await assertRejected(nango[change]('acme', ['acme-orders'], 'nobody'), 404, 'unknown_connection');
         await assert.rejects(nango[change]('acme', 'acme-orders', 'synced'), /must be an array/);
     }
 });
 
 test('a sync whose credentials are refused has an error, and so has its connection', async () => {
     await connectAcme('broken', { orders: orders('b1') });
-    const since = await settled('broken');
+    const since = await waitForSync('broken');
     await acme('revoke', { key: 'ak_broken' });
     await nango.triggerSync('acme', ['acme-orders'], 'broken');
-    const status = await settled('broken', { since });
+    const status = await waitForSync('broken', { since });
     assert.equal(status.status, 'ERROR');
     assert.equal(status.latestExecutionStatus, 'ERROR');
     const { errors } = await nango.getConnection('acme', 'broken');
@@ -181,7 +181,7 @@ test('a sync whose credentials are refused has an error, and so has its connecti
     assert.ok('log_id' in errors[0]);
 });
 
-test('how often a sync runs is set for a connection, and set back', async () => {
+test('the frequency of a sync is set for a connection, and reset', async () => {
     const set = (frequency, connection = 'synced', sync = 'acme-orders') =>
         nango.updateSyncConnectionFrequency('acme', sync, connection, frequency);
     assert.deepEqual(await set('every 5 minutes'), { frequency: '5 minutes' });
@@ -190,15 +190,15 @@ test('how often a sync runs is set for a connection, and set back', async () => 
     assert.deepEqual(await set('30s', 'synced', { name: 'acme-orders', variant: 'base' }), { frequency: '30s' });
     assert.deepEqual(await set(null), { frequency: 'every hour' });
 
-    await refused(set('every hour', 'nobody'), 400, 'unknown_connection');
-    await refused(set('every hour', 'synced', 'nothing'), 400, 'unknown_sync');
-    await refused(set('now and then'), 400, 'invalid_body');
+    await assertRejected(set('every hour', 'nobody'), 400, 'unknown_connection');
+    await assertRejected(set('every hour', 'synced', 'nothing'), 400, 'unknown_sync');
+    await assertRejected(set('now and then'), 400, 'invalid_body');
     const tooOften = await set('every 5 seconds').catch((error) => error.response);
     assert.equal(tooOften.status, 400);
     await assert.rejects(nango.updateSyncConnectionFrequency('acme', 'acme-orders', 'synced', 5), /must be a string or null/);
 });
 
-test('a variant of a sync has records and a status of its own', async () => {
+test('a variant of a sync has its own records and status', async () => {
     await connectAcme('varied', { orders: orders('v1') });
     await acme('orders', { key: 'ak_varied archived', orders: orders('x1', 'x2') });
     const where = { provider_config_key: 'acme', connection_id: 'varied', name: 'acme-orders', variant: 'archived' };
@@ -207,27 +207,27 @@ test('a variant of a sync has records and a status of its own', async () => {
     assert.equal(typeof made.id, 'string');
 
     const name = { name: 'acme-orders', variant: 'archived' };
-    const ended = async () => (await settled('varied', { sync: name })).status;
+    const ended = async () => (await waitForSync('varied', { sync: name })).status;
     await nango.startSync('acme', [name], 'varied');
     assert.equal(await ended(), 'SUCCESS');
-    await settled('varied');
+    await waitForSync('varied');
     const of = { providerConfigKey: 'acme', connectionId: 'varied', model: 'Order' };
     const ids = async (more) => (await nango.listRecords({ ...of, ...more })).records.map((record) => record.id).sort();
     assert.deepEqual(await ids({}), ['v1']);
     assert.deepEqual(await ids({ variant: 'base' }), ['v1']);
     assert.deepEqual(await ids({ variant: 'archived' }), ['x1', 'x2']);
 
-    await refused(nango.createSyncVariant(where), 400, 'sync_variant_already_exists');
+    await assertRejected(nango.createSyncVariant(where), 400, 'sync_variant_already_exists');
     assert.deepEqual(await nango.deleteSyncVariant(where), SUCCESS);
-    await refused(nango.deleteSyncVariant(where), 404, 'not_found');
+    await assertRejected(nango.deleteSyncVariant(where), 404, 'not_found');
     assert.deepEqual(await ids({}), ['v1']);
 });
 
-test('a variant that cannot be is refused', async () => {
+test('an invalid variant is refused', async () => {
     const where = { provider_config_key: 'acme', connection_id: 'synced', name: 'acme-orders', variant: 'other' };
-    await refused(nango.createSyncVariant({ ...where, variant: 'base' }), 400, 'invalid_variant');
-    await refused(nango.createSyncVariant({ ...where, name: 'nothing' }), 400, 'unknown_sync');
-    await refused(nango.createSyncVariant({ ...where, connection_id: 'nobody' }), 400, 'unknown_connection');
-    await refused(nango.createSyncVariant({ ...where, provider_config_key: 'nobody' }), 400, 'unknown_provider_config');
-    await refused(nango.deleteSyncVariant({ ...where, variant: 'base' }), 400, 'invalid_variant');
+    await assertRejected(nango.createSyncVariant({ ...where, variant: 'base' }), 400, 'invalid_variant');
+    await assertRejected(nango.createSyncVariant({ ...where, name: 'nothing' }), 400, 'unknown_sync');
+    await assertRejected(nango.createSyncVariant({ ...where, connection_id: 'nobody' }), 400, 'unknown_connection');
+    await assertRejected(nango.createSyncVariant({ ...where, provider_config_key: 'nobody' }), 400, 'unknown_provider_config');
+    await assertRejected(nango.deleteSyncVariant({ ...where, variant: 'base' }), 400, 'invalid_variant');
 });

@@ -1,4 +1,4 @@
-// What the SDK checks by itself of an event that it is handed. Trunkline must sign so that this holds.
+// The SDK's checks of webhook events. Trunkline must sign events so that they pass.
 
 import assert from 'node:assert/strict';
 import { createHash, createHmac } from 'node:crypto';
@@ -9,7 +9,7 @@ import { nango, sdk, stage } from './support/world.mjs';
 const body = JSON.stringify({ from: 'nango', type: 'auth', success: true });
 const hmac = (key) => createHmac('sha256', key).update(body).digest('hex');
 
-test('an event is known by the HMAC of its bytes', () => {
+test('an event is verified by the HMAC of its bytes', () => {
     for (const name of ['X-Nango-Hmac-Sha256', 'x-nango-hmac-sha256']) {
         assert.equal(nango.verifyIncomingWebhookRequest(body, { [name]: hmac(stage.key) }), true);
     }
@@ -18,7 +18,7 @@ test('an event is known by the HMAC of its bytes', () => {
     assert.equal(nango.verifyIncomingWebhookRequest(body, {}), false);
 });
 
-test('a signing key of its own goes before the API key', () => {
+test('a separate signing key overrides the API key', () => {
     const signed = sdk(stage.key, { webhookSigningKey: 'a key to sign' });
     assert.equal(signed.verifyIncomingWebhookRequest(body, { 'x-nango-hmac-sha256': hmac('a key to sign') }), true);
     assert.equal(signed.verifyIncomingWebhookRequest(body, { 'x-nango-hmac-sha256': hmac(stage.key) }), false);

@@ -1,7 +1,7 @@
-// A PostgreSQL server for one run, in a folder of its own, reached by a socket in that folder.
+// A PostgreSQL server for one run, with its own folder and a socket in that folder.
 //
-// It refuses to run as root, so there it runs as the user `postgres`, whom its packages make. A shell guards it: when our end of the
-// shell's input closes, however that comes, the server is stopped and the folder goes.
+// PostgreSQL does not run as root; root therefore runs it as the user `postgres` of its packages. A shell script guards the server: when
+// the script's input closes for any reason, it stops the server and removes the folder.
 
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync } from 'node:fs';
@@ -23,7 +23,7 @@ cat >/dev/null
 cd / && rm -rf "$folder"
 `;
 
-/** Starts a server with an empty database; gives its address and how to end it. */
+/** Starts a server with an empty database. Returns its URL and a function to stop it. */
 export async function postgres() {
     const programs = folderOfPrograms();
     const folder = mkdtempSync(join(tmpdir(), 'trunkline-sdk-pg-'));
@@ -33,9 +33,9 @@ export async function postgres() {
         execFileSync('chown', ['postgres', folder]);
     }
     const [command, ...args] = asRoot ? ['runuser', '-u', 'postgres', '--', ...shell] : shell;
-    // In a group of its own, so that Ctrl-C is for us and not for the guard.
+    // Its own process group, so that Ctrl-C does not reach the guard script.
     const server = new Program('PostgreSQL', command, args, { detached: true });
-    await server.says(/^ready$/);
+    await server.waitForOutput(/^ready$/);
     return { url: `postgres://trunkline@localhost/postgres?host=${folder}`, stop: () => server.stop(null) };
 }
 
@@ -47,7 +47,7 @@ function folderOfPrograms() {
         .map((version) => join(packaged, String(version), 'bin'));
     const found = [...newest, ...(process.env.PATH ?? '').split(':')].find((folder) => existsSync(join(folder, 'initdb')));
     if (!found) {
-        throw new Error('no initdb and pg_ctl: install PostgreSQL 15 or later');
+        throw new Error('cannot find initdb and pg_ctl: install PostgreSQL 15 or later');
     }
     return found;
 }

@@ -1,17 +1,17 @@
-// Programs that are started, waited for and ended.
+// Child programs: start, wait for output, stop.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 
-/** The end of what a program said, shown when it fails. */
+/** The last lines of output, shown on failure. */
 const KEPT_LINES = 200;
-/** For a program to be ready, or to end. */
-const PATIENCE_MS = 60_000;
+/** The timeout for a program to become ready or to exit. */
+const TIMEOUT_MS = 60_000;
 
 const running = new Set();
 
-/** A program that stays until it is stopped. */
+/** A program that runs until it is stopped. */
 export class Program {
     #name;
     #child;
@@ -24,14 +24,14 @@ export class Program {
         this.#child = spawn(command, args, { ...options, stdio: ['pipe', 'pipe', 'pipe'] });
         this.#ended = once(this.#child, 'exit').catch((error) => [error.message]);
         for (const stream of [this.#child.stdout, this.#child.stderr]) {
-            createInterface({ input: stream }).on('line', (line) => this.#hear(line));
+            createInterface({ input: stream }).on('line', (line) => this.#onLine(line));
         }
         running.add(this);
         this.#ended.then(() => running.delete(this));
     }
 
-    /** The first match of `pattern` in a line that it prints. */
-    async says(pattern) {
+    /** Waits for a line of output that matches `pattern`. Returns the match. */
+    async waitForOutput(pattern) {
         const said = this.#lines.map((line) => pattern.exec(line)).find(Boolean);
         if (said) {
             return said;
@@ -39,28 +39,28 @@ export class Program {
         let timer;
         const heard = new Promise((resolve) => this.#waiting.add({ pattern, resolve }));
         const late = new Promise((_, reject) => {
-            timer = setTimeout(() => reject(new Error(`${this.#name} did not say ${pattern}:\n${this.log()}`)), PATIENCE_MS);
+            timer = setTimeout(() => reject(new Error(`timeout while waiting for ${this.#name} to print ${pattern}:\n${this.log()}`)), TIMEOUT_MS);
         });
         const gone = this.#ended.then(([code]) => {
-            throw new Error(`${this.#name} ended (${code}):\n${this.log()}`);
+            throw new Error(`${this.#name} exited (${code}):\n${this.log()}`);
         });
         return Promise.race([heard, late, gone]).finally(() => clearTimeout(timer));
     }
 
-    /** Ends it: closes its input, or sends a signal. True if it ended well. */
+    /** Stops it: closes its input, or sends a signal. Returns true after a clean exit. */
     async stop(signal = 'SIGTERM') {
         if (signal === null) {
             this.#child.stdin.end();
         } else {
             this.#child.kill(signal);
         }
-        const timer = setTimeout(() => this.#child.kill('SIGKILL'), PATIENCE_MS);
+        const timer = setTimeout(() => this.#child.kill('SIGKILL'), TIMEOUT_MS);
         const [code, by] = await this.#ended;
         clearTimeout(timer);
         return code === 0 || by === signal;
     }
 
-    /** Ends it without waiting. */
+    /** Kills it without waiting. */
     kill() {
         this.#child.kill('SIGKILL');
     }
@@ -69,7 +69,7 @@ export class Program {
         return this.#lines.join('\n');
     }
 
-    #hear(line) {
+    #onLine(line) {
         this.#lines.push(line);
         this.#lines.splice(0, Math.max(0, this.#lines.length - KEPT_LINES));
         for (const waiting of this.#waiting) {
@@ -82,7 +82,7 @@ export class Program {
     }
 }
 
-/** Whatever ends us ends what we started; a program that cleans up when its input closes sees that by itself. */
+/** Any exit of this process kills the programs. The guard script cleans up when its input closes. */
 process.on('exit', () => running.forEach((program) => program.kill()));
 for (const signal of ['SIGINT', 'SIGTERM']) {
     process.on(signal, () => process.exit(1));

@@ -1,4 +1,4 @@
-// Starts a trunkline, the simulator and Acme on each database, lets node's test runner loose on them, and ends all.
+// On each database: starts trunkline, the simulator and Acme, runs node's test runner, and stops everything.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -17,14 +17,14 @@ const suite = dirname(here);
 
 const [given, simulatorGiven] = process.argv.slice(2);
 if (!given) {
-    console.error('Usage: run TRUNKLINE [TRUNKLINE-SIM]; the simulator is looked for beside the program.');
+    console.error('Usage: run TRUNKLINE [TRUNKLINE-SIM]. The default simulator is beside the program.');
     process.exit(2);
 }
 const trunkline = resolve(given);
 const simulator = resolve(simulatorGiven ?? join(dirname(trunkline), 'trunkline-sim'));
 for (const needed of [trunkline, simulator]) {
     if (!existsSync(needed)) {
-        console.error(`${needed} is not there: cargo build --bin trunkline --bin trunkline-sim`);
+        console.error(`${needed} does not exist: run "cargo build --bin trunkline --bin trunkline-sim"`);
         process.exit(2);
     }
 }
@@ -32,12 +32,12 @@ for (const needed of [trunkline, simulator]) {
 let passed = true;
 for (const database of (process.env.SDK_TEST_DATABASES ?? 'sqlite postgres').split(' ')) {
     console.log(`\n# Nango's SDK against ${trunkline} on ${database}`);
-    passed = (await play(database)) && passed;
+    passed = (await runSuite(database)) && passed;
 }
 process.exit(passed ? 0 : 1);
 
-/** One run of the suite; true if all of it passed. */
-async function play(database) {
+/** Runs the suite. Returns true if all tests passed. */
+async function runSuite(database) {
     const folder = mkdtempSync(join(tmpdir(), 'trunkline-sdk-'));
     const ends = [() => rmSync(folder, { recursive: true })];
     try {
@@ -45,20 +45,20 @@ async function play(database) {
         ends.push(provider.stop);
         const sim = new Program('trunkline-sim', simulator, ['--port', '0', '--messages', '300', '--days', '30']);
         ends.push(() => sim.stop('SIGINT'));
-        const [, simUrl] = await sim.says(/^Simulated Twilio at (http:\S+)/);
+        const [, simUrl] = await sim.waitForOutput(/^Simulated Twilio at (http:\S+)/);
         const server = database === 'postgres' ? await postgres() : { url: `sqlite://${join(folder, 'trunkline.db')}`, stop: () => {} };
         ends.push(server.stop);
 
-        // As people who come from Nango have them.
+        // A UUID, like Nango's keys.
         const key = randomUUID();
         const program = gateway(folder, { key, simUrl, providerUrl: provider.url, databaseUrl: server.url });
         ends.push(() => program.stop());
-        const [, url] = await program.says(/"?url"?[=:]\s*"?(http:[^\s"]+)/);
+        const [, url] = await program.waitForOutput(/"?url"?[=:]\s*"?(http:[^\s"]+)/);
 
         const stage = { database, url, key, sim: simUrl, acme: provider.url };
         const good = await tests(stage);
         if (!good) {
-            console.log(`\n# What trunkline said at the end:\n${program.log()}`);
+            console.log(`\n# The last output of trunkline:\n${program.log()}`);
         }
         return good;
     } catch (error) {
@@ -87,7 +87,7 @@ function gateway(folder, { key, simUrl, providerUrl, databaseUrl }) {
         TRUNKLINE_CONNECT_URL: 'https://connect.example.com',
         TRUNKLINE_UPSTREAM__ALLOW_PRIVATE_ADDRESSES: 'true',
         TRUNKLINE_PROVIDERS__TWILIO__BASE_URL: simUrl,
-        // The same server by another name is another origin.
+        // Another name of the same server is another origin.
         TRUNKLINE_PROVIDERS__ACME__ALLOWED_ORIGINS: providerUrl.replace('127.0.0.1', 'localhost'),
         TRUNKLINE_WORKER__POLL_MS: '50',
         TRUNKLINE_LOG__FORMAT: 'json',
@@ -96,7 +96,7 @@ function gateway(folder, { key, simUrl, providerUrl, databaseUrl }) {
     return new Program('trunkline', trunkline, ['serve'], { cwd: folder, env });
 }
 
-/** The test files one after the other, since they share what they talk to. */
+/** Runs the test files one after another, because they share the programs. */
 async function tests(stage) {
     const wanted = process.env.SDK_TEST_FILES?.split(' ') ?? readdirSync(suite).filter((name) => name.endsWith('.test.mjs'));
     const files = wanted.sort().map((name) => join(suite, name));

@@ -1,4 +1,4 @@
-//! The page that describes the synced tables, made from the provider files so that it cannot be wrong about them.
+//! Generates the page that describes the synced tables from the provider files.
 
 use std::fmt::Write;
 
@@ -6,36 +6,36 @@ use domain::{ColumnKind, Model};
 
 use crate::Registry;
 
-/// What every table holds beside the declared columns.
+/// The introduction, with the columns that every table has.
 const INTRODUCTION: &str = "# The tables
 
-Each model of a provider file has a table of its own, filled by its sync and free to be queried. Every declared column but the key may be
-null: a value that the provider leaves out is null, and so is one that does not fit its column (it stays in `_extra`). A row whose record
-is gone from the provider keeps its key and the columns below, and loses the rest: add `WHERE _deleted_at IS NULL`. A row that an app has
-pruned keeps the columns by which rows are ordered and sought for as well: add `AND _pruned_at IS NULL`.
+Each model of a provider file has its own table, which its sync fills and your app can query. Every declared column except the key may be
+null. A value that the provider omits is null, and so is one that does not fit its column (`_extra` keeps it). A row that is marked as
+deleted keeps its key and the columns below, and loses the others: add `WHERE _deleted_at IS NULL`. A row that an app has pruned also keeps
+the columns that order and select rows: add `AND _pruned_at IS NULL`.
 
-A variant of a sync fills a table of its own, named `TABLE__VARIANT`; where that would be too long or hold other than lower-case letters,
-digits and `_`, it is cut and ends with a hash.
+A variant of a sync fills its own table, named `TABLE__VARIANT`. If that name would be too long, or contain other characters than lower-case
+letters, digits and `_`, it is shortened and ends with a hash.
 
-Each column that can be filtered has an index with `_connection_id`. PostgreSQL indexes no long text, so for a text column say that none
-is meant: `WHERE _connection_id = 1 AND status = 'sent' AND _deleted_at IS NULL AND (octet_length(status) > 1000) IS NOT TRUE`.
+Each column that can be filtered has an index with `_connection_id`. PostgreSQL's indexes exclude long text, so a query for a text column
+must exclude it too: `WHERE _connection_id = 1 AND status = 'sent' AND _deleted_at IS NULL AND (octet_length(status) > 1000) IS NOT TRUE`.
 
-This page is made from the provider files: `cargo run -p registry --example tables > docs/tables.md`.
+This page is generated from the provider files: `cargo run -p registry --example tables > docs/tables.md`.
 
 | in every table | PostgreSQL | SQLite | |
 |---|---|---|---|
 | `_connection_id` | bigint | INTEGER | The connection: `connections.id` |
-| `_extra` | json | TEXT | What the provider sent and no column took, as a JSON object; null if there is nothing |
+| `_extra` | json | TEXT | The provider's fields that no column reads, as a JSON object; null if there are none |
 | `_long_key` | text | TEXT | The whole key, if it has more than 1,000 bytes: the key column then holds its beginning and its SHA-256 hash |
 | `_hash` | bigint | INTEGER | Changes with the row's content |
 | `_first_seen_at` | timestamptz | INTEGER (µs since 1970) | When the row was first written |
-| `_last_modified_at` | timestamptz | INTEGER (µs since 1970) | When it was last written |
-| `_deleted_at` | timestamptz | INTEGER (µs since 1970) | When it was found to be gone; null while it is there |
-| `_pruned_at` | timestamptz | INTEGER (µs since 1970) | When an app had its content taken away; null once it is written again |
-| `_cursor` | bigint | INTEGER | Change number: rises with every change of the connection's rows of this table, in the order of commits |
+| `_last_modified_at` | timestamptz | INTEGER (µs since 1970) | When the row was last written |
+| `_deleted_at` | timestamptz | INTEGER (µs since 1970) | When the row was marked as deleted; null for other rows |
+| `_pruned_at` | timestamptz | INTEGER (µs since 1970) | When an app pruned the row; null once it is written again |
+| `_cursor` | bigint | INTEGER | Change number: increases with every change of the connection's rows in this table, in commit order |
 ";
 
-/// The page `docs/tables.md`.
+/// Returns the page `docs/tables.md`.
 pub fn tables_page(registry: &Registry) -> String {
     let mut page = INTRODUCTION.to_owned();
     for provider in registry.iter() {

@@ -152,7 +152,7 @@ impl Planner {
             }
             return (at, Lifecycle::never_sent(rng, at));
         }
-        // Messages sent before the simulator started may have been queued, since nobody saw them.
+        // Messages sent before the simulator started may have been queued, because no client observed them.
         let waited = match rng.below(1000) {
             _ if at > self.base - 600 || traits.direction == Direction::Inbound => 0,
             0..4 => rng.seconds(3600, 6 * 86_400),

@@ -34,10 +34,8 @@ impl SecretKey {
         // The decoder's own error quotes the invalid byte, so it is dropped.
         let decoded = decoded.map_err(|_| invalid("this text is not base64".to_owned()))?;
         let bytes = Zeroizing::new(decoded);
-        match bytes.as_slice().try_into() {
-            Ok(fixed) => Ok(Self(fixed)),
-            Err(_) => Err(invalid(format!("this text has {} bytes", bytes.len()))),
-        }
+        let key = <[u8; LENGTH]>::try_from(bytes.as_slice()).map(Self);
+        key.map_err(|_| invalid(format!("this text has {} bytes", bytes.len())))
     }
 
     /// Returns the key as text, for the key file.

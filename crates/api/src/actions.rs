@@ -167,7 +167,7 @@ pub(crate) async fn trigger(
     RunOptions::of(headers)?
         .run(&caller, &gateway, wanted)
         .await
-        .map_err(ApiError::triggering)
+        .map_err(ApiError::action)
 }
 
 /// Returns the result of an action that was triggered with `X-Async: true`.

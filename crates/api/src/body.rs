@@ -1,4 +1,4 @@
-//! JSON bodies, strictly: of a bounded size, of the right type, and with no field that a route does not know.
+//! JSON bodies, read strictly: of a bounded size, of the right content type, and without unknown fields.
 
 use std::time::Duration;
 
@@ -13,12 +13,12 @@ use serde::de::DeserializeOwned;
 use crate::error::ApiError;
 use crate::query::{NoParameters, Query};
 
-/// Bytes of a body at most.
+/// The most bytes of a body.
 pub(crate) const MAX_BODY: usize = 64 << 10;
-/// How long a body may take to arrive that is taken in hand before anything is done: small ones, 256 KB at most.
-pub(crate) const LONGEST_BODY: Duration = Duration::from_secs(30);
+/// How long a body may take to arrive that is read as a whole before anything is done (at most 256 KB).
+pub(crate) const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The checked body of a request whose query is empty.
+/// The body of a request without a query.
 pub(crate) struct Body<T>(pub(crate) T);
 
 impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
@@ -35,7 +35,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
     }
 }
 
-/// The checked body of a request whose query is read beside it.
+/// The body of a request whose query is read by another extractor.
 pub(crate) struct QueryBody<T>(pub(crate) T);
 
 impl<T: DeserializeOwned + 'static> FromRequest for QueryBody<T> {
@@ -52,7 +52,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for QueryBody<T> {
     }
 }
 
-/// The bytes of a body, for routes that find out themselves whether it must be JSON.
+/// The bytes of a body, for handlers that decide themselves whether it must be JSON.
 pub(crate) struct RawBody(pub(crate) web::Bytes);
 
 impl FromRequest for RawBody {
@@ -73,13 +73,13 @@ impl FromRequest for RawBody {
     }
 }
 
-/// The outcome of reading a body, which may take [`LONGEST_BODY`].
+/// Waits for a body, which may take [`BODY_TIMEOUT`].
 pub(crate) async fn in_time<F: Future>(reading: F) -> Result<F::Output, ApiError> {
-    let read = tokio::time::timeout(LONGEST_BODY, reading).await;
-    read.map_err(|_| ApiError::LateBody(LONGEST_BODY.as_secs()))
+    let read = tokio::time::timeout(BODY_TIMEOUT, reading).await;
+    read.map_err(|_| ApiError::LateBody(BODY_TIMEOUT.as_secs()))
 }
 
-/// A type that is given must be JSON's; none at all is taken for JSON.
+/// Checks that the content type, if there is one, is JSON.
 pub(crate) fn content_type(request: &HttpRequest) -> Result<(), ApiError> {
     let Some(header) = request.headers().get(CONTENT_TYPE) else {
         return Ok(());
@@ -101,17 +101,17 @@ pub(crate) fn content_type(request: &HttpRequest) -> Result<(), ApiError> {
     }
 }
 
-/// The body's fields, checked.
+/// Reads a body into its type.
 pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     serde_json::from_slice::<serde_json::Value>(bytes)
         .map_err(|error| ApiError::InvalidJson(place(&error)))?;
-    // From the text and not from the value: serde_json writes some numbers anew on their way from value to value.
+    // From the text and not from the value above: serde_json rewrites some numbers when it converts a value.
     let mut json = serde_json::Deserializer::from_slice(bytes);
     serde_path_to_error::deserialize(&mut json)
         .map_err(|error| ApiError::InvalidBody(vec![FieldError::from_serde(&[], error)]))
 }
 
-/// Where the text stops being JSON; never what stands there, which may be a secret.
+/// Tells where the text stops being JSON, but not what is there, which may be a secret.
 fn place(error: &serde_json::Error) -> String {
     let what = match error.classify() {
         serde_json::error::Category::Eof => "it ends too early",

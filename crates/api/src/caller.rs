@@ -37,37 +37,14 @@ pub(crate) mod scope {
             const _: ($(Option<$name>,)*) = ($(None::<$name>,)*);
         };
     }
-    scopes!(
-        IntegrationsList,
-        IntegrationsRead,
-        IntegrationsCreate,
-        IntegrationsUpdate,
-        IntegrationsDelete,
-        FunctionsList,
-        ConnectionsList,
-        ConnectionsRead,
-        ConnectionsReadCredentials,
-        ConnectionsCreate,
-        ConnectionsUpdate,
-        ConnectionsDelete,
-        ConnectSessionsWrite,
-        SyncsRead,
-        SyncsExecute,
-        SyncsUpdate,
-        SyncsVariantCreate,
-        SyncsVariantDelete,
-        RecordsRead,
-        RecordsWrite,
-        ActionsExecute,
-        Proxy,
-        VariablesRead,
-        EnvironmentsList,
-        EnvironmentsCreate,
-        EnvironmentsDelete,
-        ApiKeysList,
-        ApiKeysCreate,
+    scopes! {
+        IntegrationsList, IntegrationsRead, IntegrationsCreate, IntegrationsUpdate, IntegrationsDelete,
+        FunctionsList, ConnectionsList, ConnectionsRead, ConnectionsReadCredentials, ConnectionsCreate,
+        ConnectionsUpdate, ConnectionsDelete, ConnectSessionsWrite, SyncsRead, SyncsExecute, SyncsUpdate,
+        SyncsVariantCreate, SyncsVariantDelete, RecordsRead, RecordsWrite, ActionsExecute, Proxy,
+        VariablesRead, EnvironmentsList, EnvironmentsCreate, EnvironmentsDelete, ApiKeysList, ApiKeysCreate,
         ApiKeysDelete
-    );
+    }
 }
 
 /// A caller whose API key has the scope `S`.
@@ -190,7 +167,7 @@ impl FromRequest for AnyCaller {
     }
 }
 
-/// Checks the API key or the session's token of a request, before a byte of the body is read, and keeps whose it is for the handler.
+/// Checks the API key or the session's token of a request, before a byte of the body is read, and stores its owner for the handler.
 pub(crate) async fn authenticate(request: &ServiceRequest) -> Result<(), ApiError> {
     let key = key(request.headers())?;
     let gateway = request
@@ -199,7 +176,7 @@ pub(crate) async fn authenticate(request: &ServiceRequest) -> Result<(), ApiErro
     let identity = if Session::is_token(key) {
         Identity::Session(gateway.sessions().authenticate(key).await?)
     } else {
-        // A revoked key may read until the cache forgets it; what it makes or deletes would last.
+        // A revoked key can read until its cache entry expires. What it creates or deletes would last, so the cache is not used for that.
         let cached =
             matches!(*request.method(), Method::GET | Method::HEAD) || request.path().starts_with(PROXY);
         let keys = gateway.keys();

@@ -49,7 +49,7 @@ pub(crate) fn shared_fields() -> ObjectBuilder {
         .schema_type(SchemaType::Type(Type::Object))
         .property("connectionId", text("Your name for the connection, unique within the integration; a random UUID if left out. The name of an existing connection replaces its credentials and keeps its rows.").examples(["my-acme"]))
         .property("connection_config", map("Further configuration by its stored names, for what no form asks: at most 50 keys that the provider does not know").additional_properties(Some(AdditionalProperties::FreeForm(true))))
-        .property("metadata", map("Your own notes, any JSON object").additional_properties(Some(AdditionalProperties::FreeForm(true))))
+        .property("metadata", map("Your metadata: any JSON object").additional_properties(Some(AdditionalProperties::FreeForm(true))))
         .property("tags", map("Your labels: at most 10, names in lower case, values of 1 to 255 characters").additional_properties(Some(ObjectBuilder::new().schema_type(SchemaType::Type(Type::String)))))
         .property("end_user", map("Your user: an object with id, and optionally email, display_name, tags and organization; it also becomes labels"))
         .property("organization", map("The user's organization: an object with id, and optionally display_name"))

@@ -15,7 +15,8 @@ use utoipa::IntoParams;
 
 use crate::caller::{Caller, scope};
 use crate::error::{ApiError, InvalidQuery, NotFound};
-use crate::query::{Bounded, Query, comma_separated};
+use crate::parameters::{Bounded, comma_separated};
+use crate::query::Query;
 use crate::response::Success;
 
 pub(crate) use view::{ConnectionList, EndUser, FullConnection, Organization};
@@ -124,15 +125,7 @@ pub(crate) async fn list(
     gateway: web::Data<Gateway>,
     query: Query<ListQuery>,
 ) -> Result<web::Json<ConnectionList>, ApiError> {
-    listed(&caller, &gateway, query.0).await
-}
-
-pub(crate) async fn listed(
-    caller: &gateway::Caller,
-    gateway: &Gateway,
-    query: ListQuery,
-) -> Result<web::Json<ConnectionList>, ApiError> {
-    let rows = gateway.connections().list(caller, query.filter()).await?;
+    let rows = gateway.connections().list(&caller, query.0.filter()).await?;
     Ok(web::Json(rows.into()))
 }
 
@@ -155,21 +148,13 @@ pub(crate) async fn get(
     name: web::Path<String>,
     query: Query<ShowQuery>,
 ) -> Result<web::Json<FullConnection>, ApiError> {
-    shown(&caller, &gateway, &name, &query.0).await
-}
-
-pub(crate) async fn shown(
-    caller: &gateway::Caller,
-    gateway: &Gateway,
-    name: &str,
-    query: &ShowQuery,
-) -> Result<web::Json<FullConnection>, ApiError> {
+    let query = query.0;
     let found = gateway
         .connections()
-        .show(caller, &query.provider_config_key, name, query.look())
+        .show(&caller, &query.provider_config_key, &name, query.look())
         .await;
     Ok(web::Json(FullConnection::shown(
-        found.map_err(ApiError::looking)?,
+        found.map_err(ApiError::connection_not_found)?,
     )))
 }
 
@@ -188,19 +173,11 @@ pub(crate) async fn delete(
     name: web::Path<String>,
     query: Query<IntegrationQuery>,
 ) -> Result<web::Json<Success>, ApiError> {
-    deleted(&caller, &gateway, &name, &query.0).await
-}
-
-pub(crate) async fn deleted(
-    caller: &gateway::Caller,
-    gateway: &Gateway,
-    name: &str,
-    query: &IntegrationQuery,
-) -> Result<web::Json<Success>, ApiError> {
+    let query = query.0;
     let deleted = gateway
         .connections()
-        .delete(caller, &query.provider_config_key, name)
+        .delete(&caller, &query.provider_config_key, &name)
         .await;
-    deleted.map_err(ApiError::refusing)?;
+    deleted.map_err(ApiError::connection_unknown)?;
     Ok(web::Json(Success::new()))
 }

@@ -1,4 +1,4 @@
-//! The OpenAPI document: the routes' own declarations, and for each provider its forms and its models.
+//! The OpenAPI document: the handlers' declarations, what many operations share, and the routes of each provider.
 
 mod action;
 mod provider;
@@ -7,12 +7,13 @@ mod rules;
 
 use registry::Registry;
 use utoipa::OpenApi as _;
-use utoipa::openapi::path::Operation;
+use utoipa::openapi::path::{HttpMethod, Operation, Paths};
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{ContentBuilder, Deprecated, InfoBuilder, LicenseBuilder, OpenApi, PathItem};
 
+use crate::nango::aliases::ALIASES;
 use crate::routes::Declared;
 
 /// Returns the document of the routes that every Trunkline has.
@@ -30,25 +31,26 @@ pub fn openapi_for(registry: &Registry) -> OpenApi {
     finished(document)
 }
 
-/// Adds what many operations share.
+/// Adds the shared parts of operations.
 fn finished(mut document: OpenApi) -> OpenApi {
+    add_aliases(&mut document);
     mark_deprecated(&mut document);
     describe_proxy(&mut document);
     responses::add_shared(&mut document);
-    rules::tell(&mut document);
+    rules::add(&mut document);
     document
 }
 
-/// What the handlers declare.
+/// Returns the handlers' own declarations.
 fn declared() -> OpenApi {
     let info = InfoBuilder::new()
         .title("Trunkline")
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(
-            "Connects accounts of providers by their keys, keeps tables in step with what the providers hold, and answers queries from \
+            "Connects accounts of providers by their API keys, keeps tables equal to what the providers hold, and serves queries from \
              them. Errors have one shape: a stable code, a message, and the fields that are wrong.\n\n\
-             `HEAD` works wherever `GET` does. `OPTIONS` tells what a path takes; anything else there is a 405 (`method_not_allowed`) \
-             with the header `Allow`, and a path that is not there a 404 (`not_found`).",
+             `HEAD` works wherever `GET` does. `OPTIONS` returns the methods of a path. Other methods are a 405 (`method_not_allowed`) \
+             with the header `Allow`, and unknown paths a 404 (`not_found`).",
         ))
         .license(Some(LicenseBuilder::new().name("MIT OR Apache-2.0").identifier(Some("MIT OR Apache-2.0")).build()));
     let tag = |name, description| {
@@ -58,20 +60,26 @@ fn declared() -> OpenApi {
             .build()
     };
     let tags = [
-        tag("environments", "Tenants, and the keys that open them"),
-        tag("providers", "What integrations can be made of"),
-        tag("integrations", "What an environment calls its providers"),
-        tag("connections", "Access to accounts at providers"),
-        tag("actions", "Calls that an app asks for by name"),
+        tag("environments", "Tenants and their API keys"),
+        tag("providers", "The services that integrations connect to"),
+        tag(
+            "integrations",
+            "The providers that an environment uses, under its own keys",
+        ),
+        tag("connections", "Connected accounts of providers"),
+        tag("actions", "Requests to providers, by name"),
         tag(
             "connect sessions",
-            "Permissions to connect for front ends, half an hour each",
+            "Permissions for front ends to connect, for half an hour each",
         ),
-        tag("syncs", "What keeps the tables in step, and its runs"),
+        tag("syncs", "The syncs that fill the tables, and their runs"),
         tag("records", "Synced records"),
-        tag("proxy", "Calls to providers with the credentials of a connection"),
+        tag(
+            "proxy",
+            "Requests to providers with the credentials of a connection",
+        ),
         tag("service", "The service itself"),
-        tag(DEPRECATED, "Kept for clients that know no other name"),
+        tag(DEPRECATED, "For clients that do not know the current routes"),
     ];
     let mut key = Http::new(HttpAuthScheme::Bearer);
     key.description = Some("An API key. Each operation names the scope that the key must have.".to_owned());
@@ -98,7 +106,7 @@ fn declared() -> OpenApi {
 /// The tag of operations that are deprecated.
 const DEPRECATED: &str = "deprecated";
 
-/// Rust's own attribute, from which utoipa would take it, would warn wherever such a route is registered.
+/// Marks deprecated operations by their tag. utoipa would read Rust's own attribute, which would cause a warning in the table of routes.
 fn mark_deprecated(document: &mut OpenApi) {
     for operation in document.paths.paths.values_mut().flat_map(operations) {
         let tags = operation.tags.as_deref().unwrap_or_default();
@@ -124,13 +132,49 @@ fn describe_proxy(document: &mut OpenApi) {
         let Some(operation) = operation else { continue };
         operation.operation_id = Some(format!("proxy_{method}"));
         let body = RequestBodyBuilder::new()
-            .description(Some("Whatever the provider takes"))
+            .description(Some("Whatever the provider accepts"))
             .content("*/*", ContentBuilder::new().build());
         operation.request_body = has_body.then(|| body.build().into());
     }
 }
 
-/// The operations of a path.
+/// Adds the former paths of operations.
+fn add_aliases(document: &mut OpenApi) {
+    for alias in &ALIASES {
+        let Some((path, method, mut operation)) = find(&document.paths, alias.of) else {
+            continue;
+        };
+        let verb = serde_json::to_value(&method).unwrap_or_default();
+        let verb = verb.as_str().unwrap_or_default().to_uppercase();
+        let summary = operation.summary.unwrap_or_default();
+        operation.summary = Some(format!("{}: use `{verb} {path}`.", summary.trim_end_matches('.')));
+        operation.description = None;
+        operation.operation_id = Some(alias.id.to_owned());
+        operation.tags.get_or_insert_default().push(DEPRECATED.to_owned());
+        document
+            .paths
+            .add_path_operation(alias.path, vec![method], operation);
+    }
+}
+
+/// Returns path, method and declaration of the operation with an id.
+fn find(paths: &Paths, id: &str) -> Option<(String, HttpMethod, Operation)> {
+    paths.paths.iter().find_map(|(path, item)| {
+        let all = [
+            (HttpMethod::Get, &item.get),
+            (HttpMethod::Post, &item.post),
+            (HttpMethod::Patch, &item.patch),
+            (HttpMethod::Delete, &item.delete),
+        ];
+        let mut all = all
+            .into_iter()
+            .filter_map(|(method, operation)| Some((method, operation.as_ref()?)));
+        let (method, operation) = all.find(|(_, operation)| operation.operation_id.as_deref() == Some(id))?;
+        Some((path.clone(), method, operation.clone()))
+    })
+}
+
+/// Returns the operations of a path.
 fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     let all = [
         &mut item.get,

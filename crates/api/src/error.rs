@@ -1,4 +1,4 @@
-//! Every error on its way to HTTP: one stable code and one status each, one shape for all.
+//! Errors as HTTP responses: each has a stable code and a status, and all have one shape.
 
 mod kind;
 mod unreadable;
@@ -16,12 +16,12 @@ use utoipa::{IntoResponses, ToSchema};
 pub(crate) use self::unreadable::unreadable_heads;
 use crate::request_heads::Unreadable;
 
-/// Characters of a message: it may quote what a caller or a provider wrote.
+/// The most characters of a message, which may quote what a caller or a provider wrote.
 const LONGEST_MESSAGE: usize = 4_000;
-/// Characters of one step of a field's path.
+/// The most characters of a step of a field's path.
 const LONGEST_STEP: usize = 200;
 
-/// Why a request was not carried out.
+/// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ApiError {
     #[error("the header Authorization is missing: send Authorization: Bearer and an API key")]
@@ -30,61 +30,59 @@ pub(crate) enum ApiError {
     MalformedKey,
     #[error("this API key may not do that: it lacks the scope {0}")]
     Forbidden(Scope),
-    #[error("the query cannot be taken: see errors")]
+    #[error("the query is not valid: see errors")]
     InvalidQuery(Vec<FieldError>),
-    #[error("the body cannot be taken: see errors")]
+    #[error("the body is not valid: see errors")]
     InvalidBody(Vec<FieldError>),
-    #[error("the headers cannot be taken: see errors")]
+    #[error("the headers are not valid: see errors")]
     InvalidHeaders(Vec<FieldError>),
     #[error("the path cannot be read")]
     InvalidPath,
-    #[error("the body is no JSON: {0}")]
+    #[error("the body is not JSON: {0}")]
     InvalidJson(String),
     #[error("the body must be JSON: send Content-Type: application/json")]
     InvalidContentType,
     #[error("the body is larger than {0} bytes")]
     TooLarge(usize),
-    #[error("the body did not arrive whole")]
+    #[error("the body ended too early: send all of it")]
     BrokenBody,
     #[error("the body did not arrive within {0} seconds")]
     LateBody(u64),
     #[error("{}", unreadable::words(*.0))]
     Unreadable(Unreadable),
     /// Refused by actix or its middleware.
-    #[error("the request cannot be taken: {message}")]
+    #[error("the request is not valid: {message}")]
     Refused { status: StatusCode, message: String },
-    #[error("there is no such route; GET /openapi.json describes those that there are")]
+    #[error("this route does not exist; GET /openapi.json describes all routes")]
     NoRoute,
-    #[error("this path does not take {method}; it takes {allowed}")]
+    #[error("this path does not allow {method}; it allows {allowed}")]
     MethodNotAllowed { method: String, allowed: String },
-    #[error("provider_config_key is needed: in the body, or as the header Provider-Config-Key")]
+    #[error("provider_config_key is required, in the body or as the header Provider-Config-Key")]
     MissingIntegration,
-    #[error("the header Connection-Id is needed")]
+    #[error("the header Connection-Id is required")]
     MissingConnection,
-    #[error("syncs is needed: a list of names of syncs")]
+    #[error("syncs is required: a list of names of syncs")]
     NoSyncs,
-    #[error("the database has {0} migrations to go: run `trunkline migrate`")]
+    #[error("{0} migrations of the database are pending: run `trunkline migrate`")]
     Migrating(usize),
     #[error(
-        "keys for front ends are no longer taken: make a connect session with POST /connect/sessions, and send its token as connect_session_token"
+        "keys for front ends are no longer accepted: create a connect session with POST /connect/sessions, and send its token as connect_session_token"
     )]
     PublicKey,
     #[error(
-        "connect_session_token is missing: make a connect session with POST /connect/sessions, and send its token in the query"
+        "connect_session_token is missing: create a connect session with POST /connect/sessions, and send its token in the query"
     )]
     MissingSessionToken,
-    #[error("a request came to a handler without having been authenticated")]
+    #[error("an unauthenticated request reached a handler")]
     Unauthenticated,
-    /// The integration was named in a query or a body, where Nango answers 400.
-    #[error("there is no integration {0:?}")]
+    /// The integration in a query or a body does not exist, to which Nango responds with 400.
+    #[error("the integration {0:?} does not exist; GET /integrations lists all")]
     UnknownIntegration(String),
-    /// The same for an action, which Nango answers with a code of its own.
-    #[error("there is no integration {0:?}")]
+    /// The same for an action, for which Nango has another code.
+    #[error("the integration {0:?} does not exist; GET /integrations lists all")]
     UnknownProvider(String),
-    /// The integration is named by a route about integrations, or by an import, where Nango answers `not_found`.
-    #[error(
-        "Integration does not exist: there is no integration {0:?}; GET /integrations lists those that there are"
-    )]
+    /// The integration of an import, or of a route about integrations, does not exist, to which Nango responds with `not_found`.
+    #[error("Integration does not exist: {0:?}; GET /integrations lists all")]
     NoSuchIntegration(String),
     #[error("{integration:?} has no function {name:?}; it has: {known}")]
     NoSuchFunction {
@@ -92,61 +90,61 @@ pub(crate) enum ApiError {
         name: String,
         known: String,
     },
-    /// The connection was named where Nango answers 400 if it is not there.
-    #[error("there is no connection {connection:?} of {integration:?}")]
+    /// The connection does not exist, where Nango responds with 400.
+    #[error("the integration {integration:?} has no connection {connection:?}")]
     UnknownConnection { connection: String, integration: String },
-    /// As Nango answers to a look at a connection that is not there.
-    #[error("there is no connection {connection:?} of {integration:?}")]
+    /// The connection does not exist, where Nango responds with 404.
+    #[error("the integration {integration:?} has no connection {connection:?}")]
     NoSuchConnection { connection: String, integration: String },
     #[error(transparent)]
     Gateway(#[from] GatewayError),
 }
 
-/// Wait this long before trying again when the database is away or still migrating.
+/// When to retry if the database cannot be reached or is still migrating.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
-/// Fields that one answer names, at most.
+/// The most fields that a response names.
 const MAX_FIELDS: usize = 100;
-/// All that a caller learns of a cause of our own.
-const SERVER_ERROR: &str = "Trunkline had an error of its own. Its log tells more under the id in payload.";
-const UNAVAILABLE: &str = "Trunkline cannot reach its database just now. Try again later.";
+/// The messages of internal errors, which do not tell the cause.
+const SERVER_ERROR: &str = "Trunkline had an internal error. Its log has the cause under the id in payload.";
+const UNAVAILABLE: &str = "Trunkline cannot reach its database. Try again later.";
 
-/// The body of every answer that is no success.
+/// The body of every error response.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ErrorBody {
     error: ErrorDetail,
 }
 
-/// What went wrong.
+/// An error.
 #[derive(Debug, Serialize, ToSchema)]
 struct ErrorDetail {
-    /// Stable, for programs.
+    /// A stable code for programs.
     #[schema(example = "invalid_body")]
     code: &'static str,
-    /// For people: what is wrong and what would be right.
-    #[schema(example = "the body cannot be taken: see errors")]
+    /// A message for people: what is wrong, and what to do.
+    #[schema(example = "the body is not valid: see errors")]
     message: String,
-    /// Each field that is wrong.
+    /// The fields that are wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     errors: Option<Vec<ErrorField>>,
-    /// More about it, depending on the code.
+    /// Details that depend on the code.
     #[schema(value_type = Option<Object>)]
     #[serde(skip_serializing_if = "Option::is_none")]
     payload: Option<Json>,
-    /// The provider's own answer to an action: its `status`, `headers` and `body`.
+    /// The provider's response to an action: its `status`, `headers` and `body`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     upstream: Option<QuotedResponse>,
 }
 
-/// A field that cannot be taken.
+/// A field that is wrong.
 #[derive(Debug, Serialize, ToSchema)]
 struct ErrorField {
     /// `missing`, `invalid` or `unknown`.
     #[schema(example = "missing")]
     code: &'static str,
-    /// What is wrong and what would be right.
+    /// What is wrong, and what to do.
     message: String,
-    /// Where: names from the outermost in.
+    /// The path to the field, from the outermost name.
     #[schema(example = json!(["connectionId"]))]
     path: Vec<String>,
 }
@@ -162,8 +160,8 @@ pub(crate) struct InvalidQuery;
 pub(crate) struct NotFound;
 
 impl ApiError {
-    /// For a connection that a path names: not there is 404 `not_found`, and an integration in the query 400.
-    pub(crate) fn looking(error: GatewayError) -> Self {
+    /// For a connection in the path, which is 404 `not_found` if it does not exist; a missing integration is 400.
+    pub(crate) fn connection_not_found(error: GatewayError) -> Self {
         match error {
             GatewayError::UnknownConnection {
                 connection,
@@ -172,12 +170,12 @@ impl ApiError {
                 connection,
                 integration,
             },
-            other => Self::named(other),
+            other => Self::integration_unknown(other),
         }
     }
 
-    /// For requests to which Nango answers 400 if their connection (`unknown_connection`) or integration is not there.
-    pub(crate) fn refusing(error: GatewayError) -> Self {
+    /// For requests to which Nango responds with 400 if their connection (`unknown_connection`) or integration does not exist.
+    pub(crate) fn connection_unknown(error: GatewayError) -> Self {
         match error {
             GatewayError::UnknownConnection {
                 connection,
@@ -186,21 +184,21 @@ impl ApiError {
                 connection,
                 integration,
             },
-            other => Self::named(other),
+            other => Self::integration_unknown(other),
         }
     }
 
-    /// For an action: what its headers name and is not there is 400.
-    pub(crate) fn triggering(error: GatewayError) -> Self {
+    /// For an action: a connection or an integration in its headers that does not exist is 400.
+    pub(crate) fn action(error: GatewayError) -> Self {
         match error {
             GatewayError::UnknownIntegration(integration) => Self::UnknownProvider(integration),
-            other => Self::refusing(other),
+            other => Self::connection_unknown(other),
         }
     }
 
-    /// For the state of syncs, where a connection that is not there is 400 `invalid_body`.
-    pub(crate) fn status(error: GatewayError) -> Self {
-        match Self::refusing(error) {
+    /// For the status of syncs, where a connection that does not exist is 400 `invalid_body`.
+    pub(crate) fn sync_status(error: GatewayError) -> Self {
+        match Self::connection_unknown(error) {
             error @ Self::UnknownConnection { .. } => Self::InvalidBody(vec![FieldError::at(
                 "unknown",
                 "connection_id",
@@ -210,28 +208,28 @@ impl ApiError {
         }
     }
 
-    /// An error at one field of the body.
+    /// An invalid field of the body.
     pub(crate) fn invalid_body(field: &str, message: &str) -> Self {
         Self::InvalidBody(vec![FieldError::at("invalid", field, message)])
     }
 
-    /// For a route about integrations, and an import: one that is not there is 404 `not_found`.
-    pub(crate) fn integration(error: GatewayError) -> Self {
+    /// For an import, and routes about integrations: one that does not exist is 404 `not_found`.
+    pub(crate) fn integration_not_found(error: GatewayError) -> Self {
         match error {
             GatewayError::UnknownIntegration(integration) => Self::NoSuchIntegration(integration),
             other => Self::Gateway(other),
         }
     }
 
-    /// For an integration that is named in the query or the body and not in the path: not there is 400.
-    pub(crate) fn named(error: GatewayError) -> Self {
+    /// For an integration in the query or the body: one that does not exist is 400.
+    pub(crate) fn integration_unknown(error: GatewayError) -> Self {
         match error {
             GatewayError::UnknownIntegration(integration) => Self::UnknownIntegration(integration),
             other => Self::Gateway(other),
         }
     }
 
-    /// Status and code.
+    /// Returns status and code.
     fn kind(&self) -> (StatusCode, &'static str) {
         use StatusCode as S;
         match self {
@@ -270,12 +268,12 @@ impl ApiError {
         }
     }
 
-    /// The cause that is for the log and not for the caller, if it is our own.
+    /// Returns the cause of an internal error, which is for the log and not for the caller.
     pub(crate) fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        (self.kind().0.is_server_error() && !self.tells_callers()).then_some(self)
+        (self.kind().0.is_server_error() && !self.is_for_callers()).then_some(self)
     }
 
-    /// Whether the cause needs no line in the log: the store logs when the database goes away and when it is back.
+    /// Whether the cause needs no log line, because the store logs when the database becomes unavailable and when it is back.
     pub(crate) fn is_outage(&self) -> bool {
         matches!(
             self,
@@ -283,8 +281,8 @@ impl ApiError {
         )
     }
 
-    /// Whether the message of a server's error is made for callers.
-    fn tells_callers(&self) -> bool {
+    /// Whether the message of a server error is for callers.
+    fn is_for_callers(&self) -> bool {
         matches!(
             self,
             Self::Migrating(_)
@@ -298,7 +296,7 @@ impl ApiError {
 
     fn message(&self) -> String {
         match self.kind().0 {
-            _ if self.tells_callers() => self.to_string(),
+            _ if self.is_for_callers() => self.to_string(),
             StatusCode::INTERNAL_SERVER_ERROR => SERVER_ERROR.to_owned(),
             StatusCode::SERVICE_UNAVAILABLE => UNAVAILABLE.to_owned(),
             _ => self.to_string(),
@@ -355,7 +353,7 @@ impl ApiError {
         }
     }
 
-    /// The answer; `request` is the request's id.
+    /// Returns the response; `request` is the request's id.
     pub(crate) fn response(&self, request: Option<&str>) -> HttpResponse {
         let (status, code) = self.kind();
         let errors = self.fields().map(|fields| {
@@ -404,12 +402,12 @@ impl ResponseError for ApiError {
     }
 }
 
-/// A path whose parts are no text.
+/// The error of a path whose parameters cannot be read.
 pub(crate) fn path_error(_: error::PathError, _: &HttpRequest) -> actix_web::Error {
     ApiError::InvalidPath.into()
 }
 
-/// What no route takes.
+/// The handler of requests that match no route.
 pub(crate) async fn no_route() -> Result<HttpResponse, ApiError> {
     Err(ApiError::NoRoute)
 }

@@ -11,7 +11,8 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::caller::{Caller, scope};
 use crate::error::{ApiError, InvalidQuery, NotFound};
-use crate::query::{Bounded, Query};
+use crate::parameters::Bounded;
+use crate::query::Query;
 
 pub(crate) use self::function::Function;
 
@@ -197,7 +198,7 @@ async fn provider(
     key: &str,
 ) -> Result<std::sync::Arc<Provider>, ApiError> {
     let found = gateway.integrations().find(caller.environment, key).await;
-    let found = found.map_err(ApiError::integration)?;
+    let found = found.map_err(ApiError::integration_not_found)?;
     Ok(gateway.providers().find(found.row.provider.as_str())?)
 }
 
@@ -219,7 +220,7 @@ async fn function(
     let matches = |function: &Function| {
         function.name == name && query.kind.is_none_or(|kind| kind.as_str() == function.r#type)
     };
-    // A name stands for one function: the registry refuses an action of a sync's name.
+    // A name belongs to one function: the registry refuses an action with the name of a sync.
     match all.iter().position(matches) {
         Some(index) => Ok(all.swap_remove(index)),
         None => Err(ApiError::NoSuchFunction {

@@ -1,22 +1,28 @@
-//! The connection that a request names in its headers, as Nango's SDKs do where the path does not name it.
+//! Headers, read into types.
 
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
+use actix_web::http::header::HeaderMap;
 use actix_web::{FromRequest, HttpRequest};
 use gateway::FieldError;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use utoipa::IntoParams;
 
 use crate::error::ApiError;
+use crate::parameters::{self, Given, Values};
 
-/// A connection and its integration, both named in headers.
-#[derive(IntoParams)]
+/// The connection that a request names in its headers, as Nango's SDKs do where the path does not name it.
+#[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Header)]
 pub(crate) struct NamedConnection {
     /// The integration's key.
+    #[serde(rename = "provider-config-key")]
     #[param(rename = "Provider-Config-Key", example = "acme")]
     pub(crate) integration: String,
     /// The connection.
+    #[serde(rename = "connection-id")]
     #[param(rename = "Connection-Id", example = "my-acme")]
     pub(crate) connection: String,
 }
@@ -26,24 +32,27 @@ impl FromRequest for NamedConnection {
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let mut missing = Vec::new();
-        let mut header = |name: &'static str, what: &str| {
-            let value = request.headers().get(name).and_then(|value| value.to_str().ok());
-            if let Some(value) = value.map(str::trim).filter(|value| !value.is_empty()) {
-                return value.to_owned();
-            }
-            let message = format!("is required as a header: {what}");
-            missing.push(FieldError::at("missing", name, message));
-            String::new()
-        };
-        let named = Self {
-            integration: header("provider-config-key", "the integration's key"),
-            connection: header("connection-id", "the name of the connection"),
-        };
-        ready(if missing.is_empty() {
-            Ok(named)
-        } else {
-            Err(ApiError::InvalidHeaders(missing))
-        })
+        ready(read(request.headers()).map_err(ApiError::InvalidHeaders))
     }
+}
+
+/// Reads the headers that `T` declares, or returns everything that is wrong with them. An empty header counts as missing: Nango's SDK
+/// sends empty ones for options that are not set.
+pub(crate) fn read<T: DeserializeOwned + IntoParams>(headers: &HeaderMap) -> Result<T, Vec<FieldError>> {
+    let mut given = Given::new();
+    for name in headers.keys() {
+        let value = headers
+            .get(name)
+            .map(|value| String::from_utf8_lossy(value.as_bytes()));
+        let text = value.as_deref().unwrap_or_default().trim();
+        if !text.is_empty() {
+            let values = Values {
+                plain: vec![text.to_owned()],
+                ascii_only: true,
+                ..Values::default()
+            };
+            given.insert(name.as_str().to_owned(), values);
+        }
+    }
+    parameters::read(given)
 }

@@ -12,8 +12,9 @@ use utoipa::{IntoParams, ToSchema};
 use crate::body::Body;
 use crate::caller::{Caller, SessionOrCaller, scope};
 use crate::error::{ApiError, InvalidQuery, NotFound};
+use crate::parameters::at_most;
 use crate::providers::PublicUrl;
-use crate::query::{NoParameters, Query, at_most};
+use crate::query::{NoParameters, Query};
 use crate::response::Success;
 
 /// An integration.
@@ -33,7 +34,7 @@ pub(crate) struct IntegrationView {
     logo: String,
     /// Whether the provider's events are forwarded to you.
     forward_webhooks: bool,
-    /// What `integrationConfig` holds for the provider's file, without the fields that the file calls secret. Empty for a connect session.
+    /// The values of `integrationConfig` for the provider's file, without the fields that the file marks as secret. Empty for a connect session.
     integration_config: BTreeMap<String, String>,
     /// Your own values. Empty for a connect session.
     custom: BTreeMap<String, String>,
@@ -258,7 +259,7 @@ pub(crate) async fn get(
     query: Query<IncludeQuery>,
 ) -> Result<web::Json<IntegrationAnswer>, ApiError> {
     let found = gateway.integrations().find(caller.environment, &key).await;
-    let mut data = IntegrationView::new(found.map_err(ApiError::integration)?, &url);
+    let mut data = IntegrationView::new(found.map_err(ApiError::integration_not_found)?, &url);
     let null = |what| query.0.include.contains(&what).then_some(Json::Null);
     data.webhook_url = null(Include::Webhook);
     data.credentials = null(Include::Credentials);
@@ -303,7 +304,7 @@ pub(crate) async fn update(
     body: Body<IntegrationChangeBody>,
 ) -> Result<web::Json<IntegrationAnswer>, ApiError> {
     let changed = gateway.integrations().update(&caller, &key, body.0.into()).await;
-    let data = IntegrationView::new(changed.map_err(ApiError::integration)?, &url);
+    let data = IntegrationView::new(changed.map_err(ApiError::integration_not_found)?, &url);
     Ok(web::Json(IntegrationAnswer { data }))
 }
 
@@ -319,6 +320,6 @@ pub(crate) async fn delete(
     _: Query<NoParameters>,
 ) -> Result<web::Json<Success>, ApiError> {
     let deleted = gateway.integrations().delete(&caller, &key).await;
-    deleted.map_err(ApiError::integration)?;
+    deleted.map_err(ApiError::integration_not_found)?;
     Ok(web::Json(Success::new()))
 }

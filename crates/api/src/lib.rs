@@ -23,6 +23,7 @@ mod integrations;
 mod middleware;
 mod nango;
 mod pages;
+mod parameters;
 mod path;
 mod providers;
 mod proxy;

@@ -1,4 +1,5 @@
-//! What stands around every route: the request's span and log line, CORS, headers, and the one place that logs a cause.
+//! The middleware around every route: the span and the log line of a request, CORS, headers, and the one place that logs the causes of
+//! errors.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,13 +17,13 @@ use tracing_actix_web::{RequestId, RootSpanBuilder};
 use crate::error::ApiError;
 use crate::path;
 
-/// The header by which a request is found in the log.
+/// The header with the id by which a request is found in the log.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The same beside a provider's own.
+/// The same, where a provider's response has that header already.
 const OWN_REQUEST_ID: HeaderName = HeaderName::from_static("trunkline-request-id");
 
-/// One span a request for what is logged on its way, and one line at its end with status and time taken; nothing that a caller wrote.
+/// One span for each request, with nothing in it that the caller wrote.
 pub(crate) struct RequestSpan;
 
 struct Started(Instant);
@@ -30,7 +31,7 @@ struct Started(Instant);
 /// The id that the OpenAPI document gives to the operation of a request, for the log.
 pub(crate) struct OperationId(pub(crate) Arc<str>);
 
-/// The request's id, which its span and its answer bear.
+/// Returns the request's id, which its span and its response have.
 fn id(extensions: &Extensions) -> String {
     extensions
         .get::<RequestId>()
@@ -54,7 +55,7 @@ impl RootSpanBuilder for RequestSpan {
     }
 }
 
-/// The outermost middleware: normalizes the path, and logs the request when it is answered.
+/// The outermost middleware: normalizes the path, and logs the request when the response is ready.
 pub(crate) async fn around(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -85,7 +86,7 @@ fn log_request<B>(response: &ServiceResponse<B>) {
     );
 }
 
-/// Writes why a response broke off after its head was sent, with the fields by which the request's own line is found.
+/// Logs why a response broke off after its head was sent, with the fields by which the request's own log line is found.
 pub(crate) fn log_broken_response(request: &HttpRequest, error: &(dyn std::error::Error + 'static)) {
     let extensions = request.extensions();
     let subject = extensions.get::<Subject>();
@@ -99,8 +100,8 @@ pub(crate) fn log_broken_response(request: &HttpRequest, error: &(dyn std::error
     );
 }
 
-/// Gives every answer its id and its headers, every error its body, and every cause its line in the log.
-pub(crate) async fn answer(
+/// Gives every response its id and its headers and every error its body, and logs the cause of each internal error.
+pub(crate) async fn complete(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
@@ -109,7 +110,7 @@ pub(crate) async fn answer(
     let mut response = answered?.map_into_boxed_body();
     let status = response.status();
     let failed = response.response().error().and_then(|error| {
-        // What actix and its middleware refuse is text of their own.
+        // Errors of actix and its middleware have texts of their own.
         let theirs = ApiError::Refused {
             status,
             message: error.to_string(),
@@ -138,7 +139,7 @@ pub(crate) async fn answer(
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
     );
-    // A provider's own id, which its support asks for, is not written over.
+    // A provider's own id, which its support asks for, is not overwritten.
     let own = if headers.contains_key(REQUEST_ID) {
         OWN_REQUEST_ID
     } else {
@@ -153,22 +154,22 @@ pub(crate) async fn answer(
     Ok(response)
 }
 
-/// An error and all that lies below it, in one line.
+/// An error and its sources, on one line.
 struct Chain<'a>(&'a (dyn std::error::Error + 'static));
 
 impl std::fmt::Display for Chain<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}", self.0)?;
-        let mut below = self.0.source();
-        while let Some(error) = below {
+        let mut source = self.0.source();
+        while let Some(error) = source {
             write!(f, ": {error}")?;
-            below = error.source();
+            source = error.source();
         }
         Ok(())
     }
 }
 
-/// Any page may call the API, since only a key opens it; the lists are those of Nango's public API.
+/// Allows every page to call the API, since a key is needed in any case. The lists of headers are those of Nango's public API.
 pub(crate) fn cors() -> Cors {
     Cors::default()
         .allow_any_origin()

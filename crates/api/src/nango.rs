@@ -1,6 +1,7 @@
-//! Routes that exist for clients of Nango alone: former names of routes, the protocol of its front-end library, and what its tools ask
-//! for. No other module knows this one, but for the table of routes and the server.
+//! Routes that exist only for clients of Nango: former paths, the protocol of its front-end library, and what its tools ask for. Only the
+//! table of routes, the document and the server import this module.
 
+pub(crate) mod aliases;
 pub(crate) mod config;
 pub(crate) mod connections;
 pub(crate) mod front_end;

@@ -9,7 +9,7 @@ use registry::Registry;
 
 use crate::error::{ApiError, NotFound};
 
-/// What is served as it is, made once.
+/// The pages and the document, made once.
 pub(crate) struct Pages {
     openapi: Bytes,
     home: Bytes,
@@ -17,7 +17,7 @@ pub(crate) struct Pages {
 }
 
 impl Pages {
-    /// Makes the pages around an OpenAPI document. Clients reach the server at `public_url`, whose path the links of `/docs` begin with.
+    /// Creates the pages for an OpenAPI document. The links of `/docs` begin with the path of `public_url`.
     pub(crate) fn new(openapi: String, registry: &Registry, public_url: Option<&str>) -> Self {
         let path = public_url
             .and_then(|url| url::Url::parse(url).ok())

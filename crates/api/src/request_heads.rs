@@ -1,10 +1,10 @@
-//! Checks the head of each request before actix parses it, which answers what it refuses with an empty body.
+//! Checks the head of each request before actix parses it, because actix refuses a bad head with an empty body.
 //!
-//! The stream hands on all bytes as they come, with three exceptions. In a request's target, characters that no URL holds (`"`, `<`,
-//! `é`) are percent-encoded, as browsers do. A head that cannot be accepted is replaced by a request for the route of [`Unreadable`],
-//! which answers with an error of the usual shape and closes the connection. A chunked body that breaks its grammar ends there, as if
-//! the client had sent no more. Else bodies are followed to their end only to find the next head: what a request means is decided by
-//! actix alone.
+//! The stream passes all bytes on as they come, with three exceptions. In a request's target, characters that are not allowed in a URL
+//! (`"`, `<`, `é`) are percent-encoded, as browsers do. A head that cannot be accepted is replaced by a request for the route of
+//! [`Unreadable`], which responds with an error of the usual shape and closes the connection. A chunked body that breaks its grammar ends
+//! there, as if the client had sent no more. Otherwise bodies are followed to their end only to find the next head: actix alone decides
+//! what a request means.
 
 mod chunks;
 
@@ -20,20 +20,20 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 use tokio_util::io::poll_read_buf;
 
-/// Where heads that cannot be accepted are sent. No integration can have this name.
+/// The path of requests that replace a head that cannot be accepted. No integration can have this name.
 pub(crate) const ROUTE: &str = "/!unreadable/";
-/// Bytes of a head, headers of it, and bytes of a target, at most; actix accepts no more.
+/// The most bytes of a head, headers of it, and bytes of a target; actix accepts no more.
 const MAX_HEAD: usize = 100_000;
 const MAX_HEADERS: usize = 96;
 const MAX_TARGET: usize = 65_000;
-/// Bytes of a line that gives a chunk's size or a trailer, at most.
+/// The most bytes of a line with a chunk's size or a trailer.
 const MAX_LINE: usize = 8_192;
 /// How long a connection's first head may take; shorter than actix's own limit.
 const FIRST_HEAD: Duration = Duration::from_millis(4_500);
-/// Bytes that are read and dropped behind a refused head, so that the client gets to read the answer.
+/// Bytes after a refused head that are read and dropped, so that the client can read the response.
 const DROPPED: usize = 1 << 20;
 
-/// Bytes that are made room for: few for a head, since many connections are idle.
+/// Bytes of a read: few for a head, since many connections are idle.
 const READ_OF_HEAD: usize = 2_048;
 const READ_OF_BODY: usize = 32_768;
 
@@ -42,13 +42,13 @@ const READ_OF_BODY: usize = 32_768;
 pub(crate) enum Unreadable {
     /// It breaks HTTP's grammar.
     Head,
-    /// Its target is no address.
+    /// Its target is not a URL.
     Target,
     /// Its target is too long.
     TargetTooLong,
     /// It is too long, or has too many headers.
     HeadTooLarge,
-    /// Its length of the body is given twice, or is no length.
+    /// It gives the length of the body twice, or not as a number.
     Length,
     /// It did not arrive in time.
     Late,
@@ -82,19 +82,19 @@ impl FromStr for Unreadable {
 /// What comes next on the connection.
 enum Next {
     Head,
-    /// So many bytes of a body.
+    /// The rest of a body, in bytes.
     Body(u64),
     /// A line with the size of a chunk.
     ChunkSize,
-    /// So many bytes of a chunk.
+    /// The rest of a chunk, in bytes.
     Chunk(u64),
-    /// The line break behind a chunk.
+    /// The line break after a chunk.
     ChunkEnd,
-    /// The lines behind the last chunk.
+    /// The lines after the last chunk.
     Trailers,
     /// Whatever it is: another protocol.
     Anything,
-    /// Nothing that counts; so many bytes may still be dropped.
+    /// Nothing that counts; the number of bytes that may still be dropped.
     Nothing(usize),
 }
 
@@ -102,7 +102,7 @@ enum Next {
 pub(crate) struct RequestHeads<S> {
     inner: S,
     received: BytesMut,
-    /// Bytes of `received` in which no end of a head was found.
+    /// The number of bytes of `received` that hold no end of a head.
     searched: usize,
     checked: BytesMut,
     next: Next,
@@ -121,17 +121,17 @@ impl<S> RequestHeads<S> {
         }
     }
 
-    /// Moves what can be handed on from `received` to `checked`; false if that takes more bytes.
+    /// Moves what can be passed on from `received` to `checked`; false if more bytes are needed.
     fn advance(&mut self) -> bool {
         match self.next {
             Next::Head => self.head(),
             Next::Body(left) => {
-                let left = self.hand_on(left);
+                let left = self.pass_on(left);
                 self.next = if left == 0 { Next::Head } else { Next::Body(left) };
                 left == 0
             }
             Next::Chunk(left) => {
-                let left = self.hand_on(left);
+                let left = self.pass_on(left);
                 self.next = if left == 0 {
                     Next::ChunkEnd
                 } else {
@@ -146,7 +146,7 @@ impl<S> RequestHeads<S> {
             Next::ChunkEnd => match self.received.as_ref() {
                 [] | [b'\r'] => false,
                 [b'\r', b'\n', ..] => {
-                    self.hand_on(2);
+                    self.pass_on(2);
                     self.next = Next::ChunkSize;
                     true
                 }
@@ -157,7 +157,7 @@ impl<S> RequestHeads<S> {
                 Some(if ends { Next::Head } else { Next::Trailers })
             }),
             Next::Anything => {
-                self.hand_on(u64::MAX);
+                self.pass_on(u64::MAX);
                 false
             }
             Next::Nothing(left) => {
@@ -169,8 +169,8 @@ impl<S> RequestHeads<S> {
         }
     }
 
-    /// Hands on at most `most` bytes; returns how many of them are still to come.
-    fn hand_on(&mut self, most: u64) -> u64 {
+    /// Passes on at most `most` bytes; returns how many of them are still to come.
+    fn pass_on(&mut self, most: u64) -> u64 {
         let here = u64::try_from(self.received.len()).unwrap_or(u64::MAX).min(most);
         let bytes = self
             .received
@@ -183,7 +183,7 @@ impl<S> RequestHeads<S> {
         most.saturating_sub(here)
     }
 
-    /// Hands on a line, which `then` reads. One that breaks the grammar is the end of the input.
+    /// Passes on a line that `then` reads. A line that breaks the grammar ends the input.
     fn line(&mut self, then: impl FnOnce(&[u8]) -> Option<Next>) -> bool {
         let Some(end) = self.received.iter().position(|byte| *byte == b'\n') else {
             return self.received.len() > MAX_LINE && self.end_input();
@@ -198,7 +198,7 @@ impl<S> RequestHeads<S> {
     }
 
     /// Ends the input where a body breaks its grammar, as if the client had sent no more. Actix then tells the handler that the body is
-    /// incomplete, sends its answer and closes the connection; of a broken chunk it would answer with an empty body.
+    /// incomplete, sends its response and closes the connection; to a broken chunk it would respond with an empty body.
     fn end_input(&mut self) -> bool {
         self.received.clear();
         self.next = Next::Nothing(0);
@@ -206,7 +206,7 @@ impl<S> RequestHeads<S> {
     }
 
     fn head(&mut self) -> bool {
-        // Empty lines before a request are no part of it (RFC 9112, section 2.2).
+        // Empty lines before a request are not part of it (RFC 9112, section 2.2).
         while self.received.starts_with(b"\r\n") {
             self.received.advance(2);
             self.searched = 0;
@@ -249,7 +249,7 @@ impl<S> RequestHeads<S> {
     }
 }
 
-/// What of a head is too long.
+/// Returns which part of a head is too long.
 fn too_long(head: &[u8]) -> Unreadable {
     match head.iter().position(|byte| *byte == b'\n') {
         Some(end) if end <= MAX_TARGET => Unreadable::HeadTooLarge,
@@ -257,7 +257,7 @@ fn too_long(head: &[u8]) -> Unreadable {
     }
 }
 
-/// The place behind the empty line that ends a head, searched from `from`.
+/// Returns the position after the empty line that ends a head, searched from `from`.
 fn end_of_head(bytes: &[u8], from: usize) -> Option<usize> {
     let rest = bytes.get(from..)?;
     let found = rest
@@ -265,8 +265,8 @@ fn end_of_head(bytes: &[u8], from: usize) -> Option<usize> {
         .enumerate()
         .filter(|(_, byte)| **byte == b'\n')
         .find_map(|(at, _)| {
-            let behind = rest.get(at.saturating_add(1)..)?;
-            let length = match behind {
+            let after = rest.get(at.saturating_add(1)..)?;
+            let length = match after {
                 [b'\n', ..] => 1,
                 [b'\r', b'\n', ..] => 2,
                 _ => return None,
@@ -276,7 +276,7 @@ fn end_of_head(bytes: &[u8], from: usize) -> Option<usize> {
     found.map(|end| end.saturating_add(from))
 }
 
-/// The head as it is handed on, and what follows it.
+/// Returns the head as it is passed on, and what follows it.
 fn check(head: &[u8]) -> Result<(BytesMut, Next), Unreadable> {
     let head = encoded(head)?;
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
@@ -291,12 +291,12 @@ fn check(head: &[u8]) -> Result<(BytesMut, Next), Unreadable> {
         return Err(Unreadable::TargetTooLong);
     }
     Uri::from_str(target).map_err(|_| Unreadable::Target)?;
-    let next = behind(&request)?;
+    let next = after_head(&request)?;
     Ok((head, next))
 }
 
-/// What follows a head, by the headers that frame a body (RFC 9112, section 6).
-fn behind(request: &httparse::Request<'_, '_>) -> Result<Next, Unreadable> {
+/// Returns what follows a head, by the headers that frame a body (RFC 9112, section 6).
+fn after_head(request: &httparse::Request<'_, '_>) -> Result<Next, Unreadable> {
     let all = |name: &str| -> Vec<&[u8]> {
         let headers = request.headers.iter();
         let named = headers.filter(|header| header.name.eq_ignore_ascii_case(name));
@@ -335,7 +335,7 @@ fn behind(request: &httparse::Request<'_, '_>) -> Result<Next, Unreadable> {
     }
 }
 
-/// The head with the characters encoded that no URL holds. Everything else, also what is wrong, stays as it is.
+/// Returns the head with those characters encoded that are not allowed in a URL. Everything else stays as it is, even if it is wrong.
 fn encoded(head: &[u8]) -> Result<BytesMut, Unreadable> {
     let end = head
         .iter()
@@ -386,7 +386,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for RequestHeads<S> {
                 _ => READ_OF_BODY,
             });
             if ready!(poll_read_buf(Pin::new(&mut this.inner), cx, &mut this.received))? == 0 {
-                // A head that was begun is handed on, so that actix sees that it broke off.
+                // An incomplete head is passed on, so that actix sees that it broke off.
                 if !matches!(this.next, Next::Nothing(_)) && !this.received.is_empty() {
                     this.next = Next::Anything;
                     continue;

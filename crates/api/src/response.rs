@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// Done.
+/// The operation succeeded.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Success {
     success: bool,

@@ -32,7 +32,7 @@ pub(crate) struct Operation {
     pub(crate) method: Method,
     /// The id in the OpenAPI document; the log shows it.
     pub(crate) id: Arc<str>,
-    /// The id of the operation that stands for all providers, for an integration whose name is not that of a provider.
+    /// The id of the general operation, which the log shows if the integration does not have the name of a provider.
     pub(crate) general_id: Arc<str>,
     /// The provider whose file declares the operation; `None` if every integration has it.
     pub(crate) provider: Option<String>,
@@ -67,12 +67,12 @@ impl Resource {
         let definition = ResourceDef::new(self.pattern.as_str());
         let mut resource = web::resource(self.pattern.as_str())
             .default_service(web::to(no_route))
-            // The router undoes percent-encoding before it compares paths; an encoded name of a route is no name of it.
+            // The router decodes paths before it compares them, but an encoded name of a route is not its name.
             .guard(fn_guard(move |context| {
                 let path = context.head().uri.path();
                 definition.is_match(path) && guard.of_integration(path).next().is_some()
             }));
-        // Of several handlers of a method the first counts. The table has actions after lists, and an action's handler lists as well.
+        // The first handler of a method is used. The table has actions after lists, and the handler of actions lists as well.
         for operation in self.operations.iter().rev() {
             resource = resource.route((operation.route)().method(operation.method.clone()));
         }
@@ -81,8 +81,8 @@ impl Resource {
         })));
     }
 
-    /// The operations that the integration named by a path has. An integration that has the name of a provider has that provider's;
-    /// any other may be of any provider.
+    /// Returns the operations that the integration in a path has. An integration with the name of a provider has the operations of that
+    /// provider; any other may be of any provider.
     fn of_integration(&self, path: &str) -> impl Iterator<Item = &Operation> {
         let integration = first_segment(path);
         let is_provider = self.providers.contains(integration);
@@ -92,7 +92,7 @@ impl Resource {
         })
     }
 
-    /// The operation that a method stands for; `HEAD` is `GET` unless it has a handler of its own.
+    /// Returns the operation of a method; `HEAD` is `GET` unless it has its own handler.
     fn find(&self, method: &Method, path: &str) -> Option<&Operation> {
         let find = |wanted: &Method| {
             self.of_integration(path)
@@ -102,7 +102,7 @@ impl Resource {
         find(method).or_else(get)
     }
 
-    /// The value of the header `Allow`.
+    /// Returns the value of the header `Allow`.
     fn allowed(&self, path: &str) -> String {
         let mut allowed = METHODS.to_vec();
         allowed.retain(|method| self.find(method, path).is_some());
@@ -115,7 +115,7 @@ fn first_segment(path: &str) -> &str {
     path.trim_start_matches('/').split('/').next().unwrap_or_default()
 }
 
-/// Answers what needs no handler, checks the key, and calls the handler.
+/// Responds to what needs no handler, checks the key, and calls the handler.
 async fn serve(
     resource: Arc<Resource>,
     mut request: ServiceRequest,
@@ -158,7 +158,7 @@ async fn serve(
     if !head_of_get {
         return Ok(response);
     }
-    // The server leaves out a body of known length and tells the length; a stream must not even begin.
+    // The server leaves out a body of known length and sends the length; a stream must not even begin.
     Ok(response.map_body(|_, body| match body.size() {
         BodySize::Stream => BoxBody::new(body::None::new()),
         BodySize::None | BodySize::Sized(_) => body,

@@ -17,6 +17,7 @@ use crate::actions::short;
 use crate::connect::forms;
 use crate::connections::{imports, update};
 use crate::error::{self, ErrorBody};
+use crate::nango::aliases::ALIASES;
 use crate::nango::connections as old_connections;
 use crate::nango::{config, front_end, oauth, quickstart, scripts, telemetry, variables};
 use crate::records::feed;
@@ -28,6 +29,7 @@ use crate::{
 };
 
 /// A handler, with what its `#[utoipa::path]` declares.
+#[derive(Clone)]
 struct Handler {
     access: Access,
     methods: Vec<HttpMethod>,
@@ -49,7 +51,7 @@ impl Handler {
     }
 }
 
-/// Makes the two things that the table needs of each handler: its declaration, and the way to call it.
+/// Lists the handlers, and makes from the list their declarations and the functions that return their routes.
 macro_rules! table {
     ($($access:ident { $($module:ident: [$($handler:ident),+],)+ })+) => { pastey::paste! {
         /// The part of the OpenAPI document that the handlers declare.
@@ -87,7 +89,7 @@ table! {
         functions: [list, get, code],
         imports: [import],
         integrations: [list, create, get, update, delete],
-        old_connections: [list, get, delete, set_metadata, merge_metadata, set_notes, merge_notes],
+        old_connections: [set_metadata, merge_metadata],
         providers: [list, get, templates],
         quickstart: [quickstart],
         records: [list],
@@ -125,6 +127,14 @@ impl Table {
             builder.add_of_provider(provider.as_str(), &route);
         }
         for handler in handlers() {
+            for alias in ALIASES.iter().filter(|alias| alias.of == handler.id) {
+                let (path, id) = (alias.path.to_owned(), alias.id.to_owned());
+                builder.add(Handler {
+                    path,
+                    id,
+                    ..handler.clone()
+                });
+            }
             builder.add(handler);
         }
         Self(builder.resources.into_values().map(Arc::new).collect())
@@ -183,7 +193,7 @@ impl Builder {
                     .filter_map(|name| Method::from_bytes(name.as_bytes()).ok()),
             );
         }
-        // A connection's name and a provider's path may hold slashes.
+        // A connection's name and a provider's path may contain slashes.
         let pattern = path
             .replace("{connection_id}", "{connection_id:.*}")
             .replace("{endpoint}", "{endpoint:.*}");
@@ -204,7 +214,8 @@ impl Builder {
         }
     }
 
-    /// Integrations are made at run time: there is one resource for each path that provider files declare, whatever the integration.
+    /// Adds an operation that a provider file declares. Integrations are created at run time, so there is one resource for each declared
+    /// path, whatever the integration.
     fn add_of_provider(&mut self, provider: &str, route: &ProviderRoute<'_>) {
         let path = format!("/{{integration}}{}", route.path);
         let (pattern, handler): (_, fn() -> Route) = match route.kind {
@@ -216,7 +227,7 @@ impl Builder {
         let operation = Operation {
             method: method(&route.method),
             id: route.id.as_str().into(),
-            general_id: route.kind.general().0.into(),
+            general_id: route.kind.general_id().into(),
             provider: Some(provider.to_owned()),
             route: handler,
         };
@@ -226,8 +237,8 @@ impl Builder {
     }
 }
 
-/// Actix's pattern for a path below an integration. What follows the integration is one parameter, since the names of parameters differ
-/// between providers.
+/// Returns actix's pattern for a path below an integration. What follows the integration is one parameter, since providers name their
+/// parameters differently.
 fn below_integration(path: &str) -> String {
     let steps = path.split('/').skip(1);
     let steps = steps.map(|step| if step.starts_with('{') { "[^/]+" } else { step });
@@ -237,8 +248,8 @@ fn below_integration(path: &str) -> String {
     )
 }
 
-/// Where a resource stands among the others: the proxy first, since it gets most requests; fixed segments before parameters; and longer
-/// paths before their beginnings, which may end in a parameter that holds slashes.
+/// The order of resources: the proxy first, since it gets most requests; fixed segments before parameters; and longer paths before their
+/// prefixes, which may end in a parameter with slashes.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Order(bool, Vec<u8>);
 

@@ -8,7 +8,8 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::caller::{Caller, scope};
 use crate::error::{ApiError, InvalidQuery, NotFound};
-use crate::query::{Bounded, Query, parsed};
+use crate::parameters::{Bounded, parsed};
+use crate::query::Query;
 
 /// Runs of a page if the request has no `limit`.
 const DEFAULT_LIMIT: i64 = 100;
@@ -196,7 +197,7 @@ pub(crate) async fn list(
             .connections()
             .find(&caller, integration.as_str(), connection.as_str())
             .await;
-        found.map_err(ApiError::named)?;
+        found.map_err(ApiError::integration_unknown)?;
     }
     let wanted = limit.map_or(DEFAULT_LIMIT, |limit| limit.0);
     // One more than the page holds tells whether there is a next page.

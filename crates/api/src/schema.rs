@@ -8,7 +8,7 @@ use utoipa::openapi::schema::{
     Type,
 };
 
-/// The JSON Schema of all that an action is given.
+/// Returns the JSON Schema of the inputs of an action.
 pub(crate) fn inputs_of(action: &Action) -> Json {
     serde_json::to_value(Schema::from(action_schema(action))).unwrap_or_default()
 }
@@ -33,7 +33,7 @@ pub(crate) fn inputs_object(action: &Action, wanted: impl Fn(&str) -> bool) -> O
     object
 }
 
-/// What may be left out may be null as well.
+/// Allows null, for a field that may be left out.
 fn or_null(schema: Schema) -> Schema {
     let with_null = |kind| match kind {
         SchemaType::Type(kind) => SchemaType::Array(vec![kind, Type::Null]),
@@ -121,7 +121,7 @@ fn of_text(input: &Input) -> ObjectBuilder {
     }
 }
 
-/// The word by which JSON Schema knows a format, or ours.
+/// Returns the format as JSON Schema names it, or our own name.
 pub(crate) fn format_of(format: FieldFormat) -> SchemaFormat {
     let own = |word: &str| SchemaFormat::Custom(word.to_owned());
     match format {
@@ -136,7 +136,7 @@ pub(crate) fn format_of(format: FieldFormat) -> SchemaFormat {
     }
 }
 
-/// A description, and what a pattern asks for in words.
+/// Joins a description and the words for a pattern.
 pub(crate) fn told(description: Option<&str>, pattern: Option<&str>) -> Option<String> {
     let pattern = pattern.map(|words| format!("Must be {words}."));
     match (description.map(|text| text.trim_end_matches('.')), pattern) {
@@ -146,7 +146,7 @@ pub(crate) fn told(description: Option<&str>, pattern: Option<&str>) -> Option<S
     }
 }
 
-/// The JSON Schema of a model's records.
+/// Returns the JSON Schema of a model's records.
 pub(crate) fn schema_of(model: &Model) -> serde_json::Value {
     serde_json::to_value(record_schema(model)).unwrap_or_default()
 }
@@ -163,7 +163,7 @@ pub(crate) fn record_schema(model: &Model) -> Schema {
     let extra = ObjectBuilder::new()
         .schema_type(SchemaType::Type(Type::Object))
         .description(Some(
-            "What the provider sent beside the columns; left out if nothing",
+            "What the provider sent besides the columns; left out if there is nothing",
         ));
     object.property("_extra", extra).build().into()
 }
@@ -177,7 +177,7 @@ fn column_schema(model: &Model, name: &TableName, column: &Column) -> ObjectBuil
     }
 }
 
-/// The schema of a value; decimals are text, so that they stay exact.
+/// Returns the schema of a value; decimals are text, so that they stay exact.
 pub(crate) fn scalar(kind: ColumnKind) -> ObjectBuilder {
     match kind {
         ColumnKind::Text => text(),

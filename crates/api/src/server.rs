@@ -1,4 +1,4 @@
-//! The server: threads, limits, and what stands around every route.
+//! The server: threads, limits, and the middleware around every route.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -29,13 +29,13 @@ use crate::routes::Table;
 /// How the API is served.
 #[derive(Debug, Clone)]
 pub struct ApiOptions {
-    /// Where clients reach the API, such as `https://trunkline.example.org`, for the document and the first page.
+    /// The address at which clients reach the API, such as `https://trunkline.example.org`, for the document and the first page.
     pub public_url: Option<String>,
-    /// Where people connect from a link, without a query; no link is given if `None`.
+    /// The address of the page on which people connect, without a query; `None` for no page.
     pub connect_url: Option<String>,
-    /// Threads that answer; the smaller of the cores and 4 if `None`.
+    /// The number of threads; the smaller of the cores and 4 if `None`.
     pub threads: Option<usize>,
-    /// How long a graceful stop waits for requests under way; whole seconds count.
+    /// How long a graceful shutdown waits for requests in flight, in whole seconds.
     pub drain: Duration,
 }
 
@@ -50,12 +50,13 @@ impl Default for ApiOptions {
     }
 }
 
-/// Threads beyond this bring nothing: the work is the database's.
+/// The default limit of threads. More bring nothing: the work is the database's.
 const MOST_THREADS: usize = 4;
 
-/// How long a request's head may take, and a client that was sent the end of its answer.
-const SLOWEST_HEAD: Duration = Duration::from_secs(5);
-const LONGEST_GOODBYE: Duration = Duration::from_secs(1);
+/// How long a request's head may take to arrive.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a connection may take to close after the last response.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Makes the pages, with the OpenAPI document of this server.
 fn pages(registry: &Registry, public_url: Option<&str>) -> Pages {
@@ -100,11 +101,11 @@ pub fn serve(gateway: Gateway, listener: TcpListener, options: ApiOptions) -> st
             .default_service(web::to(error::no_route))
             .wrap(middleware::cors())
             .wrap(from_fn(telemetry::beacons))
-            .wrap(from_fn(middleware::answer))
+            .wrap(from_fn(middleware::complete))
             .wrap(TracingLogger::<RequestSpan>::new())
             .wrap(from_fn(middleware::around))
     };
-    // As actix's own server does it, but for the check of heads.
+    // The same as in actix's own server, except for the check of heads.
     let builder = builder.listen("api", listener, move || {
         let stopping = stopping.clone();
         let app = app().into_factory().map_err(|error| error.error_response());
@@ -113,13 +114,13 @@ pub fn serve(gateway: Gateway, listener: TcpListener, options: ApiOptions) -> st
                 let stopping = stopping.clone();
                 async move { stopping.notified().await }
             })
-            .client_request_timeout(SLOWEST_HEAD)
-            .client_disconnect_timeout(LONGEST_GOODBYE)
+            .client_request_timeout(HEAD_TIMEOUT)
+            .client_disconnect_timeout(DISCONNECT_TIMEOUT)
             .h1_allow_half_closed(true)
             .local_addr(address)
             .finish(map_config(app, |()| AppConfig::default()));
         fn_service(async |stream: TcpStream| {
-            // Else the end of a streamed answer waits for the client to confirm what came before it, which takes up to 40 ms.
+            // Otherwise the end of a streamed response waits for the client's acknowledgement, which takes up to 40 ms.
             if let Err(error) = stream.set_nodelay(true) {
                 tracing::debug!(%error, "TCP_NODELAY cannot be set");
             }

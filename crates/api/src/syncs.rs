@@ -90,7 +90,7 @@ pub(crate) async fn trigger(
         .syncs()
         .trigger(&caller, &selection, options)
         .await
-        .map_err(ApiError::named)?;
+        .map_err(ApiError::integration_unknown)?;
     Ok(web::Json(runs.into()))
 }
 
@@ -115,7 +115,7 @@ pub(crate) async fn pause(
         .syncs()
         .pause(&caller, &selection)
         .await
-        .map_err(ApiError::named)?;
+        .map_err(ApiError::integration_unknown)?;
     Ok(web::Json(Success::new()))
 }
 
@@ -140,7 +140,7 @@ pub(crate) async fn start(
         .syncs()
         .start(&caller, &selection)
         .await
-        .map_err(ApiError::named)?;
+        .map_err(ApiError::integration_unknown)?;
     Ok(web::Json(Success::new()))
 }
 
@@ -162,6 +162,6 @@ pub(crate) async fn status(
         .syncs()
         .status(&caller, &query.0.selection())
         .await
-        .map_err(ApiError::status)?;
+        .map_err(ApiError::sync_status)?;
     Ok(web::Json(states.into()))
 }

@@ -1,4 +1,4 @@
-// The page: reads the document, lists its operations, shows the one that the address names after `#`.
+// The page: reads the document, lists its operations, and shows the one that the address names after `#`.
 import { copyButton, h, paragraphs, prose } from "./dom.js";
 import { bodySample, field, requiredFirst, resolve, schemaView } from "./schema.js";
 import { tryView } from "./try.js";
@@ -15,15 +15,15 @@ async function start() {
   keyField();
   try {
     const response = await fetch(server + "/openapi.json", { credentials: "omit" });
-    if (!response.ok) throw new Error("the answer was " + response.status + " " + response.statusText);
+    if (!response.ok) throw new Error("the status was " + response.status + " " + response.statusText);
     api = await response.json();
-    if (!api.paths) throw new Error("what came is no OpenAPI document");
+    if (!api.paths) throw new Error("it is not an OpenAPI document");
   } catch (error) {
     main.replaceChildren(h("div", { class: "trouble", role: "alert" },
       h("h2", null, "The description of the API could not be read"),
-      h("p", null, "This page shows what ", h("code", null, server + "/openapi.json"), " says, and reading it failed: ", error.message, "."),
-      h("p", null, "See whether Trunkline runs (", h("code", null, "trunkline health"), "), whether a proxy before it lets that path through, ",
-        "and whether ", h("code", null, "TRUNKLINE_PUBLIC_URL"), " is the address that you opened. Its log tells more."),
+      h("p", null, "This page shows what ", h("code", null, server + "/openapi.json"), " describes, and reading it failed: ", error.message, "."),
+      h("p", null, "Check whether Trunkline runs (", h("code", null, "trunkline health"), "), whether a proxy in front of it allows that path, ",
+        "and whether ", h("code", null, "TRUNKLINE_PUBLIC_URL"), " is the address that you opened. Its log has more."),
       h("button", { type: "button", click: () => location.reload() }, "Try again")));
     return;
   }
@@ -133,11 +133,11 @@ function show() {
 }
 
 function welcome(id) {
-  const missing = id && h("p", { class: "trouble" }, "There is no operation ", h("code", null, id), " here. Choose one from the list.");
+  const missing = id && h("p", { class: "trouble" }, "The operation ", h("code", null, id), " does not exist. Choose one from the list.");
   return [h("div", { class: "text" }, missing || null,
     h("h1", null, api.info?.title ?? "API"), paragraphs(api.info?.description),
-    h("p", null, "Choose an operation: ", h("kbd", null, "/"), " goes to the filter, ", h("kbd", null, "↓"), " and ", h("kbd", null, "↑"),
-      " go through the list, ", h("kbd", null, "Ctrl"), " + ", h("kbd", null, "Enter"), " sends. Most operations need an API key, which the field at the top takes; ",
+    h("p", null, "Choose an operation: ", h("kbd", null, "/"), " goes to the search, ", h("kbd", null, "↓"), " and ", h("kbd", null, "↑"),
+      " move through the list, ", h("kbd", null, "Ctrl"), " + ", h("kbd", null, "Enter"), " sends. Most operations need an API key, for which there is a field at the top; ",
       "each names the scope that the key must have."),
     h("p", null, "The document itself: ", h("a", { href: server + "/openapi.json" }, "openapi.json"), " (OpenAPI " + api.openapi + ")."),
     h("ul", { class: "tags" }, (api.tags ?? []).map((tag) => h("li", null, h("strong", null, tag.name), " ", prose(tag.description)))))].filter(Boolean);
@@ -151,11 +151,11 @@ function operationView(one) {
       h("p", { class: "line" }, badge(one), h("code", { class: "path" }, breakable(one.path))),
       one.deprecated ? h("p", { class: "trouble" }, "Deprecated: kept for older clients.") : null,
       paragraphs(one.description),
-      h("p", { class: "scope" }, one.needsKey ? ["Needs a key", one.scopes.length ? [" with the scope ", one.scopes.map((scope) => h("code", null, scope))] : null, "."] : "Needs no key."),
+      h("p", { class: "scope" }, one.needsKey ? ["Requires a key", one.scopes.length ? [" with the scope ", one.scopes.map((scope) => h("code", null, scope))] : null, "."] : "Requires no key."),
       one.parameters.length ? [h("h2", null, "Parameters"), h("ul", { class: "fields" },
         requiredFirst(one.parameters, (parameter) => parameter.required).map((parameter) => field(api, parameter.name, parameter.schema ?? {}, parameter.required, "In the " + parameter.in + ". " + (parameter.description ?? ""))))] : null,
       body.length ? [h("h2", null, "Body"), body.map(([kind, content]) => contentView(kind, content))] : null,
-      h("h2", null, "Answers"),
+      h("h2", null, "Responses"),
       Object.entries(one.responses ?? {}).map(([status, response]) => responseView(status, resolve(api, response)))),
     tryView(api, one, server, () => at("key").value.trim()),
   ];

@@ -1,6 +1,6 @@
-// Makes elements. Text is always text: nothing that the document or a server says becomes markup.
+// Creates elements. Text is always text: nothing in the document or in a response becomes markup.
 
-/** An element; an attribute that is a function listens to the event of its name, one that is null or false is left out. */
+/** Creates an element. An attribute that is a function listens to the event of its name; one that is null or false is left out. */
 export function h(name, attributes, ...children) {
   const element = document.createElement(name);
   for (const [key, value] of Object.entries(attributes ?? {})) {
@@ -12,17 +12,17 @@ export function h(name, attributes, ...children) {
   return element;
 }
 
-/** Text with `code` in backticks, as descriptions have it. */
+/** Returns text with its `code` in backticks as elements. */
 export function prose(text) {
   return (text ?? "").split("`").map((part, index) => (index % 2 ? h("code", null, part) : part));
 }
 
-/** A description: its paragraphs. */
+/** Returns the paragraphs of a description. */
 export function paragraphs(text) {
   return (text ?? "").split(/\n\s*\n/).filter(Boolean).map((part) => h("p", null, prose(part)));
 }
 
-/** A button that copies what `text()` gives. */
+/** Creates a button that copies what `text()` returns. */
 export function copyButton(text) {
   const button = h("button", { type: "button", class: "copy", click: copy }, "Copy");
   async function copy() {
@@ -30,7 +30,7 @@ export function copyButton(text) {
       await navigator.clipboard.writeText(text());
       button.textContent = "Copied";
     } catch {
-      // Without https a browser gives no clipboard to a page.
+      // Without https, browsers give pages no clipboard.
       button.textContent = "Select and copy by hand";
     }
     setTimeout(() => (button.textContent = "Copy"), 2000);

@@ -1,9 +1,9 @@
-// Schemas: what they refer to, a sample of what they describe, and how they are shown.
+// Schemas: resolves references, makes samples, and shows fields.
 import { h, prose } from "./dom.js";
 
 const DEEPEST = 8;
 
-/** Follows a reference into the document; what it stands beside wins. */
+/** Follows a reference into the document; fields beside the reference win. */
 export function resolve(api, value) {
   let found = value;
   for (let steps = 0; found?.$ref && steps < 20; steps++) {
@@ -16,7 +16,7 @@ export function resolve(api, value) {
   return found ?? {};
 }
 
-/** One schema out of `allOf`, so that properties stand side by side. */
+/** Merges `allOf` into one schema. */
 function whole(api, schema) {
   const own = resolve(api, schema);
   if (!own.allOf) return own;
@@ -35,7 +35,7 @@ const isNull = (schema) => schema?.type === "null";
 const types = (schema) => [schema.type ?? []].flat();
 const choices = (schema) => (schema.oneOf ?? schema.anyOf ?? []).filter((part) => !isNull(part));
 
-/** A value that the schema describes: its example, or one put together from its parts; `sparing` leaves out what need not be there. */
+/** Returns a sample of the schema: its example, or one built from its parts; `sparing` leaves out optional parts without an example. */
 export function sample(api, schema, sparing = false, depth = 0) {
   const own = whole(api, schema);
   if (own.example !== undefined) return own.example;
@@ -65,13 +65,13 @@ export function sample(api, schema, sparing = false, depth = 0) {
 
 const shown = (schema) => schema.example !== undefined || schema.examples !== undefined;
 
-/** The sample of a body: the media type's own example first. */
+/** Returns the sample of a body: the media type's example, or one of the schema. */
 export function bodySample(api, content, sparing = false) {
   const named = Object.values(content.examples ?? {})[0];
   return content.example ?? resolve(api, named).value ?? sample(api, content.schema ?? {}, sparing);
 }
 
-/** The name of a schema's type, in a few words. */
+/** Returns the name of a schema's type in a few words. */
 export function typeName(api, schema) {
   const own = whole(api, schema);
   if (own.enum) return own.enum.map((value) => JSON.stringify(value)).join(" | ");
@@ -104,7 +104,7 @@ function limits(own) {
   return told.join(", ");
 }
 
-/** Name, type, rules and description of one value, and what it is made of. */
+/** Shows name, type, rules and description of a value, and its parts. */
 export function field(api, name, schema, required, description, depth = 0) {
   const own = whole(api, schema);
   const rules = limits(own);
@@ -113,7 +113,7 @@ export function field(api, name, schema, required, description, depth = 0) {
     h("div", { class: "field" },
       h("code", { class: "field-name" }, name), " ",
       h("span", { class: "type" }, typeName(api, schema)),
-      required ? h("span", { class: "required" }, "needed") : null,
+      required ? h("span", { class: "required" }, "required") : null,
       rules ? h("span", { class: "rules" }, rules) : null),
     description || own.description ? h("div", { class: "about" }, prose(description ?? own.description)) : null,
     own.pattern ? h("div", { class: "about" }, "Pattern ", h("code", null, own.pattern)) : null,
@@ -121,10 +121,10 @@ export function field(api, name, schema, required, description, depth = 0) {
     parts(api, own, depth + 1));
 }
 
-/** The same with those first that must be there. */
+/** Returns the same with the required ones first. */
 export const requiredFirst = (all, isRequired) => [...all.filter(isRequired), ...all.filter((one) => !isRequired(one))];
 
-/** What a schema is made of, if anything. */
+/** Shows the parts of a schema, if it has any. */
 function parts(api, own, depth) {
   if (depth > DEEPEST) return null;
   const forms = choices(own);
@@ -147,14 +147,14 @@ function fold(title, open, ...content) {
   return h("details", { open }, h("summary", null, title), ...content);
 }
 
-/** Its content is made when it is opened first, so that deep schemas cost nothing and may refer to themselves. */
+/** Builds its content when it is first opened, so that deep schemas cost nothing and may refer to themselves. */
 function lazyFold(title, content) {
   let made = false;
   const details = h("details", { toggle: () => { if (details.open && !made) { made = true; details.append(content()); } } }, h("summary", null, title));
   return details;
 }
 
-/** A schema as a reader sees it. */
+/** Shows a schema. */
 export function schemaView(api, schema) {
   const own = whole(api, schema);
   const inside = parts(api, own, 0);

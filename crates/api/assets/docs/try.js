@@ -1,9 +1,9 @@
-// Trying an operation: its fields, the request as a curl line, and what the server answers.
+// The form that sends an operation: its fields, the request as a curl command, and the response.
 import { copyButton, h } from "./dom.js";
 import { bodySample, resolve, typeName } from "./schema.js";
 
 const LONGEST_SHOWN = 300_000;
-/** What was typed, by the parameter's name, so that a connection's name is typed once. */
+/** The entered values by the parameter's name, so that a connection's name is entered once. */
 const typed = new Map();
 
 /** The form of an operation. `server` is where requests go; `key()` gives the API key or an empty text. */
@@ -20,7 +20,7 @@ export function tryView(api, operation, server, key) {
     .flatMap(([, response]) => Object.keys(resolve(api, response).content ?? {})))];
   const accept = kinds.length > 1 ? h("select", { id: "accept", change: renew }, kinds.map((kind) => h("option", null, kind))) : null;
   const curl = h("code");
-  const answer = h("section", { class: "answer", "aria-live": "polite", "aria-label": "Answer" });
+  const answer = h("section", { class: "answer", "aria-live": "polite", "aria-label": "Response" });
   const send = h("button", { type: "submit", class: "send" }, "Try it");
   let running = null;
 
@@ -59,7 +59,7 @@ export function tryView(api, operation, server, key) {
   function renew() {
     const { url, headers, body: text } = request();
     const lines = ["curl" + (operation.method === "get" ? "" : " -X " + operation.method.toUpperCase()) + " " + quoted(url)];
-    // A variable and not the key: the line is made to be copied.
+    // A variable and not the key, since the command is made to be copied.
     if (operation.needsKey) lines.push('-H "Authorization: Bearer $TRUNKLINE_SECRET_KEY"');
     for (const [name, value] of Object.entries(headers)) lines.push("-H " + quoted(name + ": " + value));
     if (text !== undefined) lines.push("-d " + quoted(text));
@@ -70,8 +70,8 @@ export function tryView(api, operation, server, key) {
     event.preventDefault();
     if (running) return running.abort();
     if (operation.needsKey && !key()) {
-      answer.replaceChildren(h("p", { class: "trouble" }, "This operation needs an API key: type one into the field at the top. ",
-        "One was shown when Trunkline first started, and one that may do so can make more."));
+      answer.replaceChildren(h("p", { class: "trouble" }, "This operation requires an API key: enter one in the field at the top. ",
+        "One was shown when Trunkline first started, and it can create more."));
       document.getElementById("key").focus();
       return;
     }
@@ -79,7 +79,7 @@ export function tryView(api, operation, server, key) {
     if (operation.needsKey) headers.Authorization = "Bearer " + key();
     running = new AbortController();
     send.textContent = "Stop";
-    answer.replaceChildren(h("p", { class: "hint" }, "Waiting for the answer …"));
+    answer.replaceChildren(h("p", { class: "hint" }, "Waiting for the response …"));
     const began = performance.now();
     try {
       const response = await fetch(url, {
@@ -89,7 +89,7 @@ export function tryView(api, operation, server, key) {
       const { shown, cut } = await read(response);
       answer.replaceChildren(...answerView(response, shown, cut, performance.now() - began));
     } catch (error) {
-      const why = error.name === "AbortError" ? "Stopped." : "There was no answer (" + error.message + "). Is Trunkline still running?";
+      const why = error.name === "AbortError" ? "Stopped." : "No response (" + error.message + "). Is Trunkline still running?";
       answer.replaceChildren(h("p", { class: "trouble" }, why));
     } finally {
       running = null;
@@ -113,7 +113,7 @@ function parameterInput(api, parameter) {
       : h("input", { ...common, type: "text", autocomplete: "off", spellcheck: "false", placeholder: example === undefined ? "" : String(example) });
   input.value = typed.get(parameter.name) ?? "";
   const label = h("label", { for: id }, h("code", null, parameter.name), " ", h("span", { class: "type" }, parameter.in),
-    parameter.required ? h("span", { class: "required" }, "needed") : null);
+    parameter.required ? h("span", { class: "required" }, "required") : null);
   return { parameter, input, view: h("div", { class: "input" }, label, input) };
 }
 
@@ -135,7 +135,7 @@ function pairs(api, parameter, text) {
 
 const quoted = (text) => "'" + text.replaceAll("'", "'\\''") + "'";
 
-/** The body's text, as far as it is shown; a longer stream is not read to its end. */
+/** Reads the text of the body up to the limit; a longer stream is not read to its end. */
 async function read(response) {
   const reader = response.body?.getReader();
   if (!reader) return { shown: "", cut: false };
@@ -155,7 +155,7 @@ async function read(response) {
 function answerView(response, text, cut, milliseconds) {
   let shown = text;
   if (!cut && response.headers.get("content-type")?.includes("json")) {
-    // What calls itself JSON and is none is shown as it came.
+    // What claims to be JSON and is not is shown as it is.
     try { shown = JSON.stringify(JSON.parse(text), null, 2); } catch { shown = text; }
   }
   const good = response.status < 300;

@@ -130,7 +130,7 @@ impl ConnectField {
     }
 }
 
-/// Shows the forms of an integration: the fields that `POST` to the same path takes.
+/// Shows the forms of an integration: the fields of the body of `POST` to the same path.
 #[utoipa::path(
     get, path = "/{integration}/connect", operation_id = "get_connect_forms", tag = "connections", security(("api_key" = ["environment:connections:create"])),
     responses(

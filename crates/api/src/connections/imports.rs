@@ -45,7 +45,7 @@ pub(crate) struct ImportBody {
     /// What else its requests need; not secret. What one of the provider's forms takes from the credentials may be left out.
     #[serde(default)]
     connection_config: Option<Map<String, Json>>,
-    /// Your own notes.
+    /// Your metadata.
     metadata: Option<Map<String, Json>>,
     /// Your user, who also becomes labels.
     #[schema(value_type = Option<EndUser>)]
@@ -92,6 +92,6 @@ pub(crate) async fn import(
     body: Body<ImportBody>,
 ) -> Result<HttpResponse, ApiError> {
     let imported = gateway.connections().import(&caller, body.0.into()).await;
-    let imported = imported.map_err(ApiError::integration)?;
+    let imported = imported.map_err(ApiError::integration_not_found)?;
     Ok(HttpResponse::Created().json(FullConnection::made(imported)))
 }

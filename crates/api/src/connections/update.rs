@@ -26,7 +26,7 @@ pub(crate) struct PatchBody {
     tags: Option<Json>,
     /// Where its events go instead of the environment's addresses; empty text for those addresses.
     webhook_url_override: Option<String>,
-    /// Your own notes, which replace the stored ones.
+    /// Your metadata, which replaces the stored one.
     metadata: Option<Map<String, Json>>,
     /// New credentials of the same account. They are checked first; if the provider refuses them, nothing changes.
     #[schema(value_type = Option<GivenCredentials>)]
@@ -82,7 +82,7 @@ pub(crate) async fn patch(
         .await;
     Ok(web::Json(PatchAnswer {
         success: true,
-        unreadable_syncs: unreadable(patched.map_err(ApiError::looking)?),
+        unreadable_syncs: unreadable(patched.map_err(ApiError::connection_not_found)?),
     }))
 }
 
@@ -97,7 +97,7 @@ enum Names {
     Many(Vec<String>),
 }
 
-/// Notes for connections.
+/// Metadata of connections.
 #[derive(Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct MetadataBody {
@@ -106,11 +106,11 @@ pub(crate) struct MetadataBody {
     /// The integration's key.
     #[schema(example = "acme")]
     provider_config_key: String,
-    /// Your own notes.
+    /// Your metadata.
     metadata: Map<String, Json>,
 }
 
-pub(crate) async fn change_metadata(
+async fn change_metadata(
     caller: &gateway::Caller,
     gateway: &Gateway,
     body: &MetadataBody,
@@ -130,15 +130,15 @@ pub(crate) async fn change_metadata(
             how,
         )
         .await;
-    changed.map_err(ApiError::named)
+    changed.map_err(ApiError::integration_unknown)
 }
 
-/// Replaces the notes of one or several connections. The response is what was sent.
+/// Replaces the metadata of one or several connections. The response is what was sent.
 #[utoipa::path(
     post, path = "/connections/metadata", operation_id = "set_metadata", tag = "connections", security(("api_key" = ["environment:connections:update"])),
     request_body = MetadataBody,
     responses(
-        (status = 201, description = "Set", body = MetadataBody),
+        (status = 201, description = "Replaced", body = MetadataBody),
         (status = 400, description = "`invalid_body` or `unknown_provider_config`"),
         (status = 404, description = "`unknown_connection`: one does not exist, and none was changed")
     )
@@ -152,7 +152,7 @@ pub(crate) async fn set_metadata(
     Ok(HttpResponse::Created().json(body.0))
 }
 
-/// Adds notes to those of one or several connections, field by field. The response is what was sent.
+/// Adds fields to the metadata of one or several connections. The response is what was sent.
 #[utoipa::path(
     patch, path = "/connections/metadata", operation_id = "merge_metadata", tag = "connections", security(("api_key" = ["environment:connections:update"])),
     request_body = MetadataBody,

@@ -138,7 +138,7 @@ struct SharedFields {
     end_user: Option<Json>,
     /// Your labels.
     tags: BTreeMap<String, String>,
-    /// Your own notes.
+    /// Your metadata.
     metadata: Option<Map<String, Json>>,
 }
 

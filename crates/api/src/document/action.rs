@@ -16,7 +16,7 @@ pub(super) fn short_route(provider: &Provider, action: &Action, mut operation: O
     let with_body = route.is_some_and(|route| !matches!(route.method.as_str(), "GET" | "DELETE"));
     operation.summary = Some(action.description.clone());
     operation.description = Some(format!(
-        "The action `{}` of {}, by a route of its own; `POST /action/trigger` does the same.",
+        "The action `{}` of {}, at its own path; `POST /action/trigger` does the same.",
         action.name, provider.display_name
     ));
     let mut parameters: Vec<RefOr<Parameter>> = operation.parameters.take().unwrap_or_default();

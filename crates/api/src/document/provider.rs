@@ -2,7 +2,7 @@
 
 use domain::Model;
 use registry::{ConnectForm, Field, Provider};
-use utoipa::openapi::path::{HttpMethod, Operation, Parameter, ParameterBuilder, ParameterIn, Paths};
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, Paths};
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::schema::{
     AdditionalProperties, ArrayBuilder, KnownFormat, ObjectBuilder, OneOfBuilder, Schema, SchemaFormat,
@@ -11,20 +11,16 @@ use utoipa::openapi::schema::{
 use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Required};
 
 use super::action::short_route;
+use super::find;
 use crate::connect::shared_fields;
 use crate::routes::{Kind, provider_routes};
 use crate::schema::{action_schema, format_of, nullable, record_schema, scalar, text, told};
 
-/// Adds the operations and schemas of a provider. `general` has the operations that stand for all providers.
+/// Adds the operations and schemas of a provider. `general` has the operations that all providers share.
 pub(super) fn describe(provider: &Provider, general: &Paths, document: &mut OpenApi) {
     let name = &provider.name;
     for route in provider_routes(provider) {
-        let (_, method, path) = route.kind.general();
-        let item = general.paths.get(path);
-        let Some(operation) = item.and_then(|item| match method {
-            HttpMethod::Get => item.get.clone(),
-            _ => item.post.clone(),
-        }) else {
+        let Some((_, _, operation)) = find(general, route.kind.general_id()) else {
             continue;
         };
         let mut operation = match route.kind {
@@ -64,7 +60,7 @@ fn connect(provider: &Provider, mut operation: Operation) -> Operation {
         .fold(OneOfBuilder::new(), |all, form| all.item(form_schema(form)));
     let schema: Schema = forms
         .description(Some(
-            "One of the forms. If several are complete, the first counts.",
+            "One of the forms. If several are complete, the first is used.",
         ))
         .build()
         .into();
@@ -105,7 +101,7 @@ fn field_schema(field: &Field) -> ObjectBuilder {
         _ if field.secret => Some(SchemaFormat::KnownFormat(KnownFormat::Password)),
         format => format.map(format_of),
     };
-    // White space at both ends is dropped, and something must be left.
+    // White space at both ends is trimmed, and the rest must not be empty.
     let anything = field.required().then(|| r"\S".to_owned());
     let mut object = text()
         .title(field.title.clone())
@@ -144,7 +140,7 @@ fn list(provider: &Provider, model: &Model, mut operation: Operation) -> Operati
     operation
 }
 
-/// The parameters that all lists share, but for those of the path, and the model's own.
+/// Returns the parameters of all lists, except those of the path, and those of the model.
 fn parameters(model: &Model, generic: Vec<RefOr<Parameter>>) -> Vec<RefOr<Parameter>> {
     let mut all = generic;
     all.retain(
@@ -166,7 +162,7 @@ fn parameters(model: &Model, generic: Vec<RefOr<Parameter>>) -> Vec<RefOr<Parame
         };
         all.push(own(
             name.to_string(),
-            format!("Exactly this value. {}", column.description),
+            format!("The exact value. {}", column.description),
             scalar(column.kind),
         ));
     }
@@ -174,12 +170,12 @@ fn parameters(model: &Model, generic: Vec<RefOr<Parameter>>) -> Vec<RefOr<Parame
         let time = || text().format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)));
         all.push(own(
             format!("{name}_after"),
-            format!("Only those whose {name} is then or later (ISO 8601)"),
+            format!("Only records whose {name} is at this time or later (ISO 8601)"),
             time(),
         ));
         all.push(own(
             format!("{name}_before"),
-            format!("Only those whose {name} is earlier, not then (ISO 8601)"),
+            format!("Only records whose {name} is before this time (ISO 8601)"),
             time(),
         ));
     }
@@ -196,7 +192,7 @@ fn page(model: &Model, schema: &str) -> Schema {
         .required(&model.plural)
         .property(
             "next_cursor",
-            nullable(text()).description(Some("Where the list goes on; null at its end")),
+            nullable(text()).description(Some("The cursor of the next page; null on the last page")),
         )
         .required("next_cursor")
         .build()

@@ -5,12 +5,12 @@ use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Response, ResponseBuilder};
 
 use super::operations;
 
-/// What every operation with a JSON body may answer.
+/// What every operation with a JSON body may respond with.
 const BODY: [(&str, &str); 2] = [
     ("413", "The body is larger than 64 KB: `body_too_large`"),
     ("415", "The body is not JSON: `invalid_content_type`"),
 ];
-/// What every operation that needs an API key may answer.
+/// What every operation that needs an API key may respond with.
 const KEY: [(&str, &str); 2] = [
     (
         "401",
@@ -18,14 +18,14 @@ const KEY: [(&str, &str); 2] = [
     ),
     ("403", "The key lacks the scope: `forbidden`."),
 ];
-/// What every operation that needs the token of a connect session may answer.
+/// What every operation that needs the token of a connect session may respond with.
 const SESSION: [(&str, &str); 1] = [(
     "401",
     "No token (`missing_auth_header`), one that cannot be read (`malformed_auth_header`, `invalid_connect_session_token_format`), \
      one that is not known or whose session has ended (`unknown_connect_session_token`), or a public key in its place \
      (`deprecated_authentication`).",
 )];
-/// What every operation that needs a key or a token may answer.
+/// What every operation that needs a key or a token may respond with.
 const SERVER: [(&str, &str); 2] = [
     (
         "500",

@@ -1,4 +1,4 @@
-//! The rules that many operations share, told once: those of names, and that no text of a query is empty.
+//! Rules that many operations share: the patterns of names, the parameters of paths, and that no text of a query is empty.
 
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{AdditionalProperties, Object, ObjectBuilder, Schema, SchemaType, Type};
@@ -6,7 +6,7 @@ use utoipa::openapi::{OpenApi, RefOr, Required};
 
 use super::operations;
 
-/// Names by their rules in `domain::names`; a parameter or a property that bears one of them has its rule.
+/// The patterns of names, by the rules of `domain::names`. A parameter or a property with one of these names has its pattern.
 const NAMES: [(&[&str], &str); 6] = [
     (
         &["connection_id", "connectionId", "Connection-Id"],
@@ -30,7 +30,7 @@ const NAMES: [(&[&str], &str); 6] = [
     ),
 ];
 const SYNC: &str = "^[A-Za-z0-9_-]{1,255}$";
-/// How a sync is named in a body, with its variant: the schema of this name.
+/// The schema that names a sync and its variant in a body, and its pattern.
 const SYNC_REF: (&str, &str) = ("SyncRef", "^[A-Za-z0-9_-]{1,255}(::[A-Za-z0-9_-]{1,255})?$");
 
 fn pattern(name: &str) -> Option<&'static str> {
@@ -38,8 +38,8 @@ fn pattern(name: &str) -> Option<&'static str> {
     Some(pattern)
 }
 
-/// Tells the rules wherever they hold and nothing else is told.
-pub(super) fn tell(document: &mut OpenApi) {
+/// Adds the rules to every parameter and property without rules of its own.
+pub(super) fn add(document: &mut OpenApi) {
     for (path, item) in &mut document.paths.paths {
         for operation in operations(item) {
             path_parameters(path, operation);
@@ -57,7 +57,7 @@ pub(super) fn tell(document: &mut OpenApi) {
     }
 }
 
-/// Of several forms one that has no fields is the empty object; else it would take in what the others describe.
+/// Among several forms, one without fields is the empty object; otherwise it would match what the others describe.
 fn forms(schema: &mut RefOr<Schema>) {
     let RefOr::T(Schema::OneOf(forms)) = schema else {
         return;
@@ -73,7 +73,7 @@ fn forms(schema: &mut RefOr<Schema>) {
     }
 }
 
-/// One of the ways to name a sync: as a text, or by its parts.
+/// Adds the patterns of a form that names a sync: text, or its parts.
 fn sync_ref(form: &mut RefOr<Schema>) {
     let RefOr::T(Schema::Object(form)) = form else {
         return;
@@ -93,7 +93,7 @@ fn sync_ref(form: &mut RefOr<Schema>) {
 
 /// Parameters of paths that many operations have: name, description and example.
 const PATH_PARAMETERS: [(&str, &str, &str); 4] = [
-    ("connection_id", "What you call the connection", "my-acme"),
+    ("connection_id", "Your name for the connection", "my-acme"),
     ("integration", "The integration's key", "acme"),
     ("provider", "The provider's name", "acme"),
     ("unique_key", "The integration's key", "acme"),
@@ -134,7 +134,7 @@ fn parameters(operation: &mut Operation) {
             continue;
         }
         name(&parameter.name, object);
-        // A query is read strictly: what is there says something.
+        // An empty value in a query is an error.
         if parameter.parameter_in == ParameterIn::Query
             && object.pattern.is_none()
             && object.enum_values.is_none()
@@ -144,7 +144,7 @@ fn parameters(operation: &mut Operation) {
     }
 }
 
-/// Paths, queries and headers are text, in which nothing is null: what may be missing is left out.
+/// Removes null from the type of a parameter: an optional parameter is left out.
 fn never_null(object: &mut Object) {
     if let SchemaType::Array(kinds) = &mut object.schema_type {
         kinds.retain(|kind| *kind != Type::Null);
@@ -154,7 +154,7 @@ fn never_null(object: &mut Object) {
     }
 }
 
-/// Bodies that are written out in their operation, such as a provider's forms.
+/// Adds the rules to bodies whose schema is part of the operation, such as a provider's forms.
 fn bodies(operation: &mut Operation) {
     let Some(RefOr::T(body)) = &mut operation.request_body else {
         return;

@@ -1,10 +1,10 @@
-//! Which status and which code an error of an inner crate has.
+//! The status and the code of errors of inner crates.
 
 use actix_web::http::StatusCode;
 use gateway::{ActionFailureKind, GatewayError, StoreError};
 use upstream::ErrorCode;
 
-/// The status and the code of an error of a use case.
+/// Returns the status and the code of an error of a use case.
 pub(super) fn of_gateway(error: &GatewayError) -> (StatusCode, &'static str) {
     use StatusCode as S;
     match error {
@@ -34,7 +34,7 @@ pub(super) fn of_gateway(error: &GatewayError) -> (StatusCode, &'static str) {
         | GatewayError::UnknownApiKey(_) => (S::NOT_FOUND, "not_found"),
         GatewayError::Action(failure) => match failure.kind {
             ActionFailureKind::Refused => (S::FAILED_DEPENDENCY, "script_http_error"),
-            // Once it has ended for good, asking for its result again does not help.
+            // The action has failed for good: reading its result again does not help.
             ActionFailureKind::Unavailable if failure.retry_after.is_none() => {
                 (S::FAILED_DEPENDENCY, "provider_unavailable")
             }
@@ -69,7 +69,7 @@ pub(super) fn of_gateway(error: &GatewayError) -> (StatusCode, &'static str) {
     }
 }
 
-/// The status of an error of a proxied request.
+/// Returns the status of an error of a proxied request.
 fn request_status(code: ErrorCode) -> StatusCode {
     match code {
         ErrorCode::AddressRefused => StatusCode::FORBIDDEN,

@@ -1,4 +1,4 @@
-//! The name that the route of an integration bore in Nango before, for clients that still use it.
+//! `GET /config/{unique_key}`: the former route of an integration.
 
 use actix_web::web;
 use gateway::Gateway;
@@ -25,7 +25,7 @@ pub(crate) struct Ignored {
 /// An integration, in short.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ShortIntegration {
-    /// What you call it.
+    /// Your key for it.
     #[schema(example = "acme")]
     unique_key: String,
     /// The provider's name.
@@ -51,7 +51,7 @@ pub(crate) struct ConfigAnswer {
     security(("api_key" = ["environment:integrations:read"])),
     responses(
         (status = 200, description = "The integration", body = ConfigAnswer),
-        (status = 400, description = "`invalid_query_params`, or `unknown_provider_config` if it is not there")
+        (status = 400, description = "`invalid_query_params`, or `unknown_provider_config` if it does not exist")
     )
 )]
 pub(crate) async fn get(
@@ -61,7 +61,7 @@ pub(crate) async fn get(
     _: Query<Ignored>,
 ) -> Result<web::Json<ConfigAnswer>, ApiError> {
     let found = gateway.integrations().find(caller.environment, &key).await;
-    let row = found.map_err(ApiError::named)?.row;
+    let row = found.map_err(ApiError::integration_unknown)?.row;
     Ok(web::Json(ConfigAnswer {
         config: ShortIntegration {
             unique_key: row.key.to_string(),

@@ -1,7 +1,6 @@
-//! Where Nango's front end library connects: with the token of a connect session in the query.
+//! The routes by which Nango's front-end library connects, with the token of a connect session in the query.
 //!
-//! The token is never logged: a request's span holds the route's pattern alone. Every error has a code and a message, since the
-//! library shows both.
+//! The token is never logged. Every error has a code and a message, since the library shows both.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +12,7 @@ use registry::AuthMode;
 use serde::de::{Error as _, IgnoredAny};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value as Json};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::{IntoParams, IntoResponses, ToSchema};
 
 use crate::body::QueryBody;
 use crate::connect::{UnreadableSync, unreadable};
@@ -31,7 +30,7 @@ pub(crate) struct FrontEndQuery {
     /// The token of a connect session.
     #[serde(rename = "connect_session_token")]
     _connect_session_token: String,
-    /// Configuration of the connection: `params[subdomain]=acme`. What the session sets stands over it.
+    /// Configuration of the connection: `params[subdomain]=acme`. What the session sets overrides it.
     #[serde(default)]
     #[param(value_type = Option<BTreeMap<String, String>>, style = DeepObject, explode)]
     params: BTreeMap<String, String>,
@@ -58,7 +57,7 @@ fn refuse_name<'de, D: Deserializer<'de>>(_: D) -> Result<(), D::Error> {
     ))
 }
 
-/// The holder of a connect session with the parameters and the body of their request, checked in this order.
+/// The session of a request, its parameters and its body, checked in this order.
 pub(crate) struct FrontEnd<T> {
     session: Session,
     params: Map<String, Json>,
@@ -95,7 +94,7 @@ impl<T: FromRequest<Error = ApiError> + 'static> FromRequest for FrontEnd<T> {
     }
 }
 
-/// Credentials, whose rules are the provider's.
+/// Credentials, which the provider's rules check.
 #[derive(Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Fields(Map<String, Json>);
@@ -127,7 +126,7 @@ pub(crate) struct FrontEndAnswer {
     /// The integration's key.
     #[schema(example = "acme")]
     provider_config_key: String,
-    /// The syncs that the key may not read: the connection is made all the same. Left out if there are none.
+    /// The syncs that the key may not read; the connection is created in any case. Left out if there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     unreadable_syncs: Vec<UnreadableSync>,
 }
@@ -160,18 +159,35 @@ async fn connect(
     Ok(web::Json(connected.into()))
 }
 
-/// Connects with one key, from a front end.
+/// The errors of connecting.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "describes responses; `ApiError` makes them")]
+enum ConnectErrors {
+    #[response(
+        status = 400,
+        description = "`invalid_query_params`, `invalid_json`, `integration_not_allowed`, `invalid_auth_mode`, `connection_validation_failed`, `connection_test_failed` or, after 20 connections, `resource_capped`"
+    )]
+    Invalid,
+    #[response(status = 404, description = "`unknown_provider_config`")]
+    UnknownIntegration,
+    #[response(
+        status = 409,
+        description = "The connection or its integration was changed meanwhile (`conflict`)"
+    )]
+    Conflict,
+    #[response(
+        status = 429,
+        description = "Five or more attempts with this session failed (`too_many_attempts`): see the header `Retry-After`"
+    )]
+    TooManyAttempts,
+}
+
+/// Connects with an API key, from a front end.
 #[utoipa::path(
     post, path = "/api-auth/api-key/{integration}", operation_id = "connect_with_api_key", tag = "connect sessions", security(("connect_session_token" = [])),
     params(FrontEndQuery),
     request_body = ApiKeyBody,
-    responses(
-        (status = 200, description = "Connected", body = FrontEndAnswer),
-        (status = 400, description = "`invalid_query_params`, `invalid_json`, `integration_not_allowed`, `invalid_auth_mode`, `connection_validation_failed`, `connection_test_failed` or, after 20 connections, `resource_capped`"),
-        (status = 404, description = "`unknown_provider_config`"),
-        (status = 409, description = "The connection or its integration was changed meanwhile (`conflict`)"),
-        (status = 429, description = "Five or more attempts with this session failed (`too_many_attempts`): see the header `Retry-After`")
-    )
+    responses((status = 200, description = "Connected", body = FrontEndAnswer), ConnectErrors)
 )]
 pub(crate) async fn api_key(
     gateway: web::Data<Gateway>,
@@ -181,18 +197,12 @@ pub(crate) async fn api_key(
     connect(&gateway, &integration, AuthMode::ApiKey, request).await
 }
 
-/// Connects with user name and password, from a front end.
+/// Connects with a user name and a password, from a front end.
 #[utoipa::path(
     post, path = "/api-auth/basic/{integration}", operation_id = "connect_with_basic", tag = "connect sessions", security(("connect_session_token" = [])),
     params(FrontEndQuery),
     request_body = BasicBody,
-    responses(
-        (status = 200, description = "Connected", body = FrontEndAnswer),
-        (status = 400, description = "`invalid_query_params`, `invalid_json`, `integration_not_allowed`, `invalid_auth_mode`, `connection_validation_failed`, `connection_test_failed` or, after 20 connections, `resource_capped`"),
-        (status = 404, description = "`unknown_provider_config`"),
-        (status = 409, description = "The connection or its integration was changed meanwhile (`conflict`)"),
-        (status = 429, description = "Five or more attempts with this session failed (`too_many_attempts`): see the header `Retry-After`")
-    )
+    responses((status = 200, description = "Connected", body = FrontEndAnswer), ConnectErrors)
 )]
 pub(crate) async fn basic(
     gateway: web::Data<Gateway>,
@@ -202,7 +212,7 @@ pub(crate) async fn basic(
     connect(&gateway, &integration, AuthMode::Basic, request).await
 }
 
-/// Refuses to connect without credentials: every provider here takes some.
+/// Refuses to connect without credentials, which every provider needs.
 #[utoipa::path(
     post, path = "/auth/unauthenticated/{integration}", operation_id = "connect_without_credentials", tag = "connect sessions", security(("connect_session_token" = [])),
     params(FrontEndQuery),
@@ -224,7 +234,7 @@ pub(crate) async fn unauthenticated(
     Err(refused.into())
 }
 
-/// A body that nobody reads.
+/// An ignored body.
 pub(crate) struct NoBody;
 
 impl FromRequest for NoBody {

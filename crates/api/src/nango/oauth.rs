@@ -1,4 +1,4 @@
-//! Attempts at an OAuth flow, answered by how to connect instead.
+//! OAuth flows, which are refused with a message that says how to connect instead.
 
 use actix_web::HttpResponse;
 use actix_web::web::{self, ServiceConfig};
@@ -6,8 +6,7 @@ use gateway::{Gateway, GatewayError};
 
 use crate::error::ApiError;
 
-/// The addresses at which Nango's front end starts an OAuth flow or a provider would end one. They are no routes to use, so the
-/// document does not have them.
+/// Registers the paths at which Nango's front end starts an OAuth flow and a provider would end one. The document does not show them.
 pub(crate) fn refusals(config: &mut ServiceConfig) {
     for path in [
         "/oauth/connect/{integration}",
@@ -36,7 +35,7 @@ async fn of_integration(
 }
 
 async fn of_none() -> Result<HttpResponse, ApiError> {
-    let message = "Trunkline connects with API keys, not by OAuth: there is no flow to start and no redirect to wait for. \
+    let message = "Trunkline connects with API keys, not by OAuth: no flow can be started. \
                    Send POST /{integration}/connect with the provider's fields; GET /openapi.json lists them.";
     Err(GatewayError::OauthNotSupported(message.to_owned()).into())
 }

@@ -1,4 +1,4 @@
-//! `POST /integrations/quickstart`: refused, since it makes an integration with an OAuth app of Nango's.
+//! `POST /integrations/quickstart`: refused, since it creates an integration with an OAuth app of Nango's.
 
 use actix_web::web;
 
@@ -6,7 +6,7 @@ use crate::caller::{Caller, scope};
 use crate::error::ApiError;
 use crate::integrations::IntegrationAnswer;
 
-/// Refuses: a quick start is one with an OAuth app of somebody else's.
+/// Always fails: a quick start uses an OAuth app of Nango's, and OAuth is not supported.
 #[utoipa::path(
     post, path = "/integrations/quickstart", operation_id = "create_quickstart_integration", tag = "integrations", security(("api_key" = ["environment:integrations:create"])),
     responses((status = 400, description = "Always: `invalid_body`"))
@@ -16,6 +16,6 @@ pub(crate) async fn quickstart(
 ) -> Result<web::Json<IntegrationAnswer>, ApiError> {
     Err(ApiError::invalid_body(
         "provider",
-        "cannot be had this way: a quick start uses an OAuth app, and OAuth is not served; POST /integrations makes an integration",
+        "cannot be created this way: a quick start uses an OAuth app, and OAuth is not supported; use POST /integrations",
     ))
 }

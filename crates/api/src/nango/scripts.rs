@@ -11,7 +11,7 @@ use crate::error::{ApiError, InvalidQuery};
 use crate::functions::Function;
 use crate::query::Query;
 
-/// Which form the overview has.
+/// The format of the overview.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -21,7 +21,7 @@ pub(crate) struct ConfigQuery {
     format: Option<ConfigFormat>,
 }
 
-/// A form of the overview.
+/// A format of the overview.
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum ConfigFormat {
@@ -29,7 +29,7 @@ pub(crate) enum ConfigFormat {
     Openai,
 }
 
-/// What an integration has.
+/// The functions of an integration.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct IntegrationFunctions {
     /// The integration's key.
@@ -65,7 +65,7 @@ struct Tool {
     parameters: Json,
 }
 
-/// Either form of the overview.
+/// The overview in one of its formats.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 pub(crate) enum ScriptsConfig {

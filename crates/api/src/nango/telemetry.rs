@@ -1,4 +1,4 @@
-//! Telemetry of Nango's connect page: accepted, and not kept.
+//! Usage events of Nango's connect page, which are accepted and discarded.
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -9,11 +9,11 @@ use actix_web::{Error, HttpResponse, web};
 
 use crate::connect_sessions::ConnectPage;
 
-/// Where Nango's connect page tells of its use.
+/// The path to which Nango's connect page sends usage events.
 const TELEMETRY: &str = "/connect/telemetry";
 
-/// Lets the connect page send its beacons. A browser sends them with credentials, for which it wants its own origin in the answer
-/// and not `*`. Without a configured connect page any page may be it; there is nothing to be had.
+/// Lets the connect page send its beacons. A browser sends them with credentials, and then requires the page's origin in the response
+/// instead of `*`. Without a configured connect page, every page may send them: the response holds nothing.
 pub(crate) async fn beacons(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -27,11 +27,11 @@ pub(crate) async fn beacons(
     let Some(origin) = origin else {
         return Ok(next.call(request).await?.map_into_boxed_body());
     };
-    let asks_first = request.method() == Method::OPTIONS
+    let is_preflight = request.method() == Method::OPTIONS
         && request
             .headers()
             .contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
-    let mut response = if asks_first {
+    let mut response = if is_preflight {
         let answer = HttpResponse::NoContent()
             .insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, "POST"))
             .insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, "content-type"))
@@ -51,10 +51,10 @@ pub(crate) async fn beacons(
     Ok(response)
 }
 
-/// Takes what Nango's connect page tells of its use, and keeps none of it.
+/// Accepts usage events of Nango's connect page, and discards them.
 #[utoipa::path(
     post, path = "/connect/telemetry", operation_id = "connect_telemetry", tag = "connect sessions", security(()),
-    responses((status = 204, description = "Taken, and not kept"))
+    responses((status = 204, description = "Discarded"))
 )]
 pub(crate) async fn telemetry() -> HttpResponse {
     HttpResponse::NoContent().finish()

@@ -1,4 +1,4 @@
-//! `GET /environment-variables`: what Nango's scripts read.
+//! `GET /environment-variables`: the values that Nango's scripts read.
 
 use actix_web::web;
 use serde::Serialize;
@@ -8,14 +8,14 @@ use crate::caller::{Caller, scope};
 use crate::error::InvalidQuery;
 use crate::query::{NoParameters, Query};
 
-/// A value of the environment.
+/// A variable of the environment.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Variable {
     name: String,
     value: String,
 }
 
-/// Lists the environment's variables, of which there are none: nothing here runs code that could read them.
+/// Lists the variables of the environment. There are none, since Trunkline runs no scripts that could read them.
 #[utoipa::path(
     get, path = "/environment-variables", operation_id = "environment_variables", tag = "environments", security(("api_key" = ["environment:variables:read"])),
     responses((status = 200, description = "Always empty", body = Vec<Variable>, example = json!([])), InvalidQuery)

@@ -1,85 +1,114 @@
-//! What a caller says in headers: whom to call, how hard to try, and what goes on to the provider.
+//! The request headers of the proxy: the connection, the options, and what is forwarded to the provider.
 
 use std::str::FromStr;
 use std::time::Duration;
 
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap as Given};
 use gateway::FieldError;
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _};
 use upstream::{HeaderMap, HeaderName, HeaderValue, ProxyRequest};
+use utoipa::IntoParams;
 
-/// Begins the headers that go on.
-const FOR_THE_PROVIDER: &str = "nango-proxy-";
-/// Repetitions at most.
-const MOST_RETRIES: u32 = 10;
+use crate::headers;
+use crate::parameters::Bounded;
 
-/// What a caller asks for.
-pub(super) struct Asked {
-    integration: String,
-    connection: String,
-    base_url: Option<String>,
-    retries: u32,
+/// The prefix of headers that are forwarded.
+const FORWARD_PREFIX: &str = "nango-proxy-";
+
+/// The options of a proxied request.
+#[derive(Deserialize, IntoParams)]
+#[serde(rename_all = "kebab-case")]
+#[into_params(parameter_in = Header)]
+pub(crate) struct Options {
+    /// The integration's key.
+    #[param(rename = "Provider-Config-Key", example = "acme")]
+    provider_config_key: String,
+    /// Your name for the connection.
+    #[param(rename = "Connection-Id", example = "my-acme")]
+    connection_id: String,
+    /// Another server of the provider, or one that the operator allows.
+    #[param(rename = "Base-Url-Override")]
+    base_url_override: Option<String>,
+    /// The most retries, 0 to 10; 0 if left out. A request that writes is retried only if it cannot have been carried out.
+    #[param(rename = "Retries", value_type = Option<u32>, minimum = 0, maximum = 10)]
+    retries: Option<Bounded<0, 10>>,
+    /// Further statuses to retry, whatever the method.
+    #[serde(default, deserialize_with = "statuses")]
+    #[param(rename = "Retry-On", value_type = Option<String>, example = "409,423")]
     retry_on: Vec<u16>,
+    /// Whether to decompress a compressed response.
+    #[serde(default)]
+    #[param(rename = "Decompress", value_type = Option<bool>)]
     decompress: bool,
-    carry_headers: bool,
-    deadline: Option<Duration>,
-    wait: Option<Duration>,
+    /// Whether your headers are sent to another origin; an authorization never is.
+    #[serde(default)]
+    #[param(rename = "Forward-Headers-On-Redirect", value_type = Option<bool>)]
+    forward_headers_on_redirect: bool,
+    /// Seconds until the response must begin, including retries; bounded by the configuration.
+    #[serde(default, deserialize_with = "seconds")]
+    #[param(rename = "Trunkline-Deadline", value_type = Option<f64>)]
+    trunkline_deadline: Option<Duration>,
+    /// Seconds to wait for a permit, at most 10.
+    #[serde(default, deserialize_with = "seconds")]
+    #[param(rename = "Trunkline-Wait", value_type = Option<f64>)]
+    trunkline_wait: Option<Duration>,
+    /// The headers that are forwarded to the provider.
+    #[serde(skip)]
+    #[param(ignore)]
     headers: HeaderMap,
 }
 
-impl Asked {
-    /// Moves what concerns the call into `relay`; returns the integration's key and the connection's name.
-    pub(super) fn apply(self, relay: &mut ProxyRequest) -> (String, String) {
-        relay.base_url = self.base_url;
-        relay.headers = self.headers;
-        relay.retries = self.retries;
-        relay.retry_on = self.retry_on;
-        relay.decompress = self.decompress;
-        relay.carry_headers = self.carry_headers;
-        relay.deadline = self.deadline;
-        relay.wait = self.wait;
-        (self.integration, self.connection)
+impl Options {
+    /// Reads the headers, or returns everything that is wrong with them.
+    pub(super) fn read(given: &Given) -> Result<Self, Vec<FieldError>> {
+        let (headers, mut errors) = forwarded(given);
+        match headers::read::<Self>(given) {
+            Ok(options) if errors.is_empty() => Ok(Self { headers, ..options }),
+            Ok(_) => Err(errors),
+            Err(mut all) => {
+                all.append(&mut errors);
+                Err(all)
+            }
+        }
+    }
+
+    /// Moves the options into `request`; returns the integration's key and the connection's name.
+    pub(super) fn apply(self, request: &mut ProxyRequest) -> (String, String) {
+        request.base_url = self.base_url_override;
+        request.headers = self.headers;
+        request.retries = self
+            .retries
+            .and_then(|retries| retries.0.try_into().ok())
+            .unwrap_or_default();
+        request.retry_on = self.retry_on;
+        request.decompress = self.decompress;
+        request.carry_headers = self.forward_headers_on_redirect;
+        request.deadline = self.trunkline_deadline;
+        request.wait = self.trunkline_wait;
+        (self.provider_config_key, self.connection_id)
     }
 }
 
-/// Reads the headers, or tells everything that is wrong with them.
-pub(super) fn read(given: &Given) -> Result<Asked, Vec<FieldError>> {
-    let mut reader = Reader {
-        given,
-        errors: Vec::new(),
-    };
-    let asked = Asked {
-        integration: reader.needed("provider-config-key", "the integration's key"),
-        connection: reader.needed("connection-id", "what you call the connection"),
-        base_url: reader.text("base-url-override").ok().flatten().map(str::to_owned),
-        retries: reader.checked("retries", "a whole number from 0 to 10", |text| {
-            text.parse().ok().filter(|retries| *retries <= MOST_RETRIES)
-        }),
-        retry_on: reader.checked(
-            "retry-on",
-            "statuses with commas between, such as 409,423",
-            statuses,
-        ),
-        decompress: reader.checked("decompress", "true or false", |text| text.parse().ok()),
-        carry_headers: reader.checked("forward-headers-on-redirect", "true or false", |text| {
-            text.parse().ok()
-        }),
-        deadline: reader.checked("trunkline-deadline", "a number of seconds", |text| {
-            seconds(text).map(Some)
-        }),
-        wait: reader.checked("trunkline-wait", "a number of seconds", |text| {
-            seconds(text).map(Some)
-        }),
-        headers: reader.for_the_provider(),
-    };
-    if reader.errors.is_empty() {
-        Ok(asked)
-    } else {
-        Err(reader.errors)
-    }
+fn statuses<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u16>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let statuses = text.split(',').map(|status| {
+        let is_number = status.bytes().all(|byte| byte.is_ascii_digit());
+        status.parse().ok().filter(|_| is_number)
+    });
+    let statuses: Option<Vec<u16>> = statuses.collect();
+    statuses.ok_or_else(|| D::Error::custom("must be statuses separated by commas, such as 409,423"))
 }
 
-/// Adds what the request says of its own body. The provider's file wins over it, and so do headers for the provider.
-pub(super) fn of_the_body(given: &Given, headers: &mut HeaderMap) {
+fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    let seconds = String::deserialize(deserializer)?.parse().ok();
+    let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let rule = || D::Error::custom("must be a number of seconds");
+    duration.map(Some).ok_or_else(rule)
+}
+
+/// Adds the headers that describe the body. Those of the provider's file and those for the provider override them.
+pub(super) fn add_content_headers(given: &Given, headers: &mut HeaderMap) {
     for name in [CONTENT_TYPE, CONTENT_ENCODING] {
         let value = given
             .get(&name)
@@ -90,97 +119,28 @@ pub(super) fn of_the_body(given: &Given, headers: &mut HeaderMap) {
     }
 }
 
-fn statuses(text: &str) -> Option<Vec<u16>> {
-    text.split(',')
-        .map(|status| {
-            let digits = !status.is_empty() && status.bytes().all(|byte| byte.is_ascii_digit());
-            status.parse().ok().filter(|_| digits)
-        })
-        .collect()
-}
-
-fn seconds(text: &str) -> Option<Duration> {
-    Duration::try_from_secs_f64(text.parse().ok()?).ok()
-}
-
-struct Reader<'a> {
-    given: &'a Given,
-    errors: Vec<FieldError>,
-}
-
-/// A header whose value is not ASCII, which is noted.
-struct NotAscii;
-
-impl<'a> Reader<'a> {
-    /// The text of a header, unless it is missing or empty: Nango's SDK sends empty ones for what it was not told. One that is not
-    /// ASCII is noted as an error.
-    fn text(&mut self, name: &'static str) -> Result<Option<&'a str>, NotAscii> {
-        let Some(value) = self.given.get(name) else {
-            return Ok(None);
+/// Returns the headers that are forwarded, without their prefix, and what is wrong with them.
+fn forwarded(given: &Given) -> (HeaderMap, Vec<FieldError>) {
+    let (mut headers, mut errors) = (HeaderMap::new(), Vec::new());
+    for (name, value) in given {
+        let Some(name) = name.as_str().strip_prefix(FORWARD_PREFIX) else {
+            continue;
         };
-        let Ok(text) = value.to_str() else {
-            self.errors.push(FieldError::at(
-                "invalid",
-                name,
-                "has characters other than those of ASCII",
-            ));
-            return Err(NotAscii);
-        };
-        Ok(Some(text.trim()).filter(|text| !text.is_empty()))
-    }
-
-    fn needed(&mut self, name: &'static str, what: &str) -> String {
-        match self.text(name) {
-            Ok(Some(text)) => return text.to_owned(),
-            Err(NotAscii) => return String::new(),
-            Ok(None) => {}
-        }
-        self.errors.push(FieldError::at(
-            "missing",
-            name,
-            format!("this header is needed: {what}"),
-        ));
-        String::new()
-    }
-
-    fn checked<T: Default>(
-        &mut self,
-        name: &'static str,
-        what: &str,
-        parse: impl Fn(&str) -> Option<T>,
-    ) -> T {
-        let Ok(Some(text)) = self.text(name) else {
-            return T::default();
-        };
-        parse(text).unwrap_or_else(|| {
-            self.errors
-                .push(FieldError::at("invalid", name, format!("must be {what}")));
-            T::default()
-        })
-    }
-
-    fn for_the_provider(&mut self) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        for (name, value) in self.given {
-            let Some(name) = name.as_str().strip_prefix(FOR_THE_PROVIDER) else {
-                continue;
-            };
-            match (
-                HeaderName::from_str(name),
-                HeaderValue::from_bytes(value.as_bytes()),
-            ) {
-                (Ok(name), Ok(value)) => {
-                    headers.append(name, value);
-                }
-                _ => self.errors.push(FieldError::at(
-                    "invalid",
-                    format!("{FOR_THE_PROVIDER}{name}"),
-                    "has a name or a value that HTTP does not allow",
-                )),
+        match (
+            HeaderName::from_str(name),
+            HeaderValue::from_bytes(value.as_bytes()),
+        ) {
+            (Ok(name), Ok(value)) => {
+                headers.append(name, value);
             }
+            _ => errors.push(FieldError::at(
+                "invalid",
+                format!("{FORWARD_PREFIX}{name}"),
+                "has a name or a value that HTTP does not allow",
+            )),
         }
-        headers
     }
+    (headers, errors)
 }
 
 #[cfg(test)]
@@ -197,8 +157,8 @@ mod tests {
     }
 
     #[test]
-    fn everything_that_is_wrong_is_told_at_once() {
-        let errors = read(&given(&[
+    fn all_errors_are_reported_together() {
+        let errors = Options::read(&given(&[
             ("connection-id", ""),
             ("retries", "11"),
             ("retry-on", "409, 423"),
@@ -208,18 +168,19 @@ mod tests {
         .err()
         .unwrap();
 
-        let told: Vec<_> = errors
+        let mut told: Vec<_> = errors
             .iter()
             .map(|error| (error.path[0].as_str(), error.code))
             .collect();
+        told.sort_unstable();
         assert_eq!(
             told,
             [
-                ("provider-config-key", "missing"),
                 ("connection-id", "missing"),
+                ("decompress", "invalid"),
+                ("provider-config-key", "missing"),
                 ("retries", "invalid"),
                 ("retry-on", "invalid"),
-                ("decompress", "invalid"),
                 ("trunkline-wait", "invalid"),
             ]
         );
@@ -238,7 +199,7 @@ mod tests {
                 Name::from_static(name),
                 Value::from_bytes("\u{fc}ber".as_bytes()).unwrap(),
             );
-            let errors = read(&given).err().unwrap();
+            let errors = Options::read(&given).err().unwrap();
             let told: Vec<_> = errors
                 .iter()
                 .map(|error| (error.path[0].as_str(), error.code))
@@ -248,8 +209,8 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_meant_for_the_provider_goes_on() {
-        let asked = read(&given(&[
+    fn only_headers_for_the_provider_are_forwarded() {
+        let options = Options::read(&given(&[
             ("provider-config-key", "acme"),
             ("connection-id", "my-acme"),
             ("base-url-override", ""),
@@ -261,10 +222,10 @@ mod tests {
         .unwrap();
 
         assert_eq!(
-            (asked.base_url.as_deref(), asked.retry_on.as_slice()),
+            (options.base_url_override.as_deref(), options.retry_on.as_slice()),
             (None, [409, 423].as_slice())
         );
-        let names: Vec<_> = asked.headers.keys().map(HeaderName::as_str).collect();
+        let names: Vec<_> = options.headers.keys().map(HeaderName::as_str).collect();
         assert_eq!(names, ["x-a"]);
     }
 }

@@ -1,4 +1,4 @@
-//! The body of a proxied call: in hand if it is small, so that it can be sent again; else passed on as it comes.
+//! The body of a proxied request: buffered if it is small, so that it can be sent again; otherwise streamed.
 
 use std::time::Duration;
 
@@ -11,21 +11,21 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 use upstream::{ProxyRequestBody, Upload, UploadError};
 
-use crate::body::{LONGEST_BODY, in_time};
+use crate::body::{BODY_TIMEOUT, in_time};
 use crate::error::ApiError;
 
-/// Bytes that are taken in hand if the length is told: a stream would cost more.
+/// The most bytes of a body of known length that is buffered: a stream would cost more.
 const SMALL: usize = 64 << 10;
-/// Bytes that are taken in hand if the call may have to be repeated.
+/// The most bytes of a body that is buffered because the request may be retried.
 const REPEATABLE: usize = 256 << 10;
-/// Bytes a second that a streamed body must bring. It may be slower for [`LONGEST_BODY`] in all, and what it brings beyond the rate
-/// makes up for that. Else a caller who sends a byte now and then would hold a permit of the connection for ever. The time that the
+/// The lowest rate of a streamed body, in bytes per second. It may be slower for [`BODY_TIMEOUT`] in total, and faster parts make up for
+/// slower ones. Otherwise a caller that sends a byte now and then would hold a permit of the connection for ever. The time that the
 /// provider takes does not count.
-const SLOWEST: u32 = 500;
-/// Parts that wait for the provider; a caller who is faster has to wait.
+const MIN_RATE: u32 = 500;
+/// The number of parts that wait for the provider; a faster caller has to wait.
 const PARTS: usize = 2;
 
-/// The body of `request`.
+/// Returns the body of `request`.
 pub(super) async fn body(
     request: &HttpRequest,
     mut payload: web::Payload,
@@ -41,13 +41,13 @@ pub(super) async fn body(
     }
     let known = length.and_then(|length| usize::try_from(length).ok());
     let limit = if repeatable { REPEATABLE } else { SMALL };
-    let in_hand = match known {
+    let buffered = match known {
         Some(length) => length <= limit,
         None => length.is_none() && repeatable,
     };
     let mut start = BytesMut::new();
     let whole = in_time(async {
-        while in_hand && start.len() <= limit {
+        while buffered && start.len() <= limit {
             match payload.next().await {
                 Some(part) => start.extend_from_slice(&part.map_err(|_| ApiError::BrokenBody)?),
                 None => return Ok::<_, ApiError>(true),
@@ -72,23 +72,23 @@ async fn pass_on(
     if !start.is_empty() && to.send(Ok(start)).await.is_err() {
         return;
     }
-    let mut left = LONGEST_BODY;
+    let mut left = BODY_TIMEOUT;
     loop {
         let asked = Instant::now();
         let part = match timeout(left, payload.next()).await {
             Ok(None) => return,
             Ok(Some(part)) => part.map_err(|_| UploadError::Broken),
             Err(_) => Err(UploadError::Slow {
-                rate: SLOWEST,
-                seconds: LONGEST_BODY.as_secs(),
+                rate: MIN_RATE,
+                seconds: BODY_TIMEOUT.as_secs(),
             }),
         };
         let bytes = part.as_ref().map_or(0, Bytes::len);
-        let earned = Duration::from_secs(u64::try_from(bytes).unwrap_or(u64::MAX)) / SLOWEST;
+        let earned = Duration::from_secs(u64::try_from(bytes).unwrap_or(u64::MAX)) / MIN_RATE;
         left = left
             .saturating_sub(asked.elapsed())
             .saturating_add(earned)
-            .min(LONGEST_BODY);
+            .min(BODY_TIMEOUT);
         let ended = part.is_err();
         if to.send(part).await.is_err() || ended {
             return;
@@ -131,7 +131,7 @@ mod tests {
     async fn a_body_that_stops_ends_after_half_a_minute() {
         let (parts, took) = passed(1, Duration::from_hours(1), 1).await;
         assert!(matches!(parts.as_slice(), [Err(UploadError::Slow { .. })]));
-        assert_eq!(took, LONGEST_BODY);
+        assert_eq!(took, BODY_TIMEOUT);
     }
 
     #[tokio::test(start_paused = true)]
@@ -144,7 +144,7 @@ mod tests {
                 seconds: 30
             }))
         );
-        assert!(took < LONGEST_BODY + Duration::from_secs(1), "{took:?}");
+        assert!(took < BODY_TIMEOUT + Duration::from_secs(1), "{took:?}");
     }
 
     #[tokio::test(start_paused = true)]

@@ -12,12 +12,13 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value as Json};
 use utoipa::{IntoParams, ToSchema};
 
-use super::write::{ROW, json_text, json_value};
+use super::write::{json_optional, json_page, json_text, json_value};
 use crate::body::Body;
 use crate::caller::{Caller, scope};
 use crate::error::ApiError;
 use crate::headers::NamedConnection;
-use crate::query::{Bounded, Query, at_most, comma_separated, time};
+use crate::parameters::{Bounded, at_most, comma_separated, time};
+use crate::query::Query;
 
 /// The limits are those of Nango's API.
 const DEFAULT_LIMIT: i64 = 100;
@@ -174,7 +175,7 @@ pub(crate) async fn read(
         .records()
         .feed(&caller, &named.integration, &named.connection, query.0.into())
         .await
-        .map_err(ApiError::refusing)?;
+        .map_err(ApiError::connection_unknown)?;
     Ok(HttpResponse::Ok()
         .content_type("application/json")
         .body(self::page(&page)))
@@ -241,32 +242,28 @@ pub(crate) async fn prune(
         .records()
         .prune(&caller, &named.integration, &named.connection, request)
         .await
-        .map_err(ApiError::refusing)?;
+        .map_err(ApiError::connection_unknown)?;
     Ok(web::Json(PruneAnswer {
         count: pruned.count,
         has_more: pruned.has_more,
     }))
 }
 
-/// Writes a page as JSON.
+/// Returns a page as JSON.
 fn page(page: &FeedPage) -> Vec<u8> {
-    let mut out = Vec::with_capacity(page.records.len().saturating_mul(ROW).saturating_add(64));
-    out.extend_from_slice(b"{\"records\":[");
-    for (index, record) in page.records.iter().enumerate() {
-        if index > 0 {
-            out.push(b',');
-        }
-        out.push(b'{');
-        if record.deleted_at.is_none() && record.pruned_at.is_none() {
-            payload(&page.model, record, &mut out);
-        }
-        envelope(record, &page.cursor(record), &mut out);
-        out.push(b'}');
-    }
-    out.extend_from_slice(b"],\"next_cursor\":");
-    maybe_text(page.next_cursor.as_deref(), &mut out);
-    out.push(b'}');
-    out
+    json_page(
+        "records",
+        &page.records,
+        page.next_cursor.as_deref(),
+        |record, out| {
+            out.push(b'{');
+            if record.deleted_at.is_none() && record.pruned_at.is_none() {
+                payload(&page.model, record, out);
+            }
+            envelope(record, &page.cursor(record), out);
+            out.push(b'}');
+        },
+    )
 }
 
 /// Writes the columns and the extra fields, each followed by a comma. A value that did not fit its column is written as the provider sent
@@ -303,7 +300,7 @@ fn payload(model: &Model, record: &StoredRecord, out: &mut Vec<u8>) {
 fn envelope(record: &StoredRecord, cursor: &str, out: &mut Vec<u8>) {
     let mut text = |name: &str, value: Option<&str>| {
         out.extend_from_slice(name.as_bytes());
-        maybe_text(value, out);
+        json_optional(value, out);
     };
     text("\"id\":", Some(&record.key));
     text(
@@ -329,11 +326,4 @@ fn last_action(record: &StoredRecord) -> &'static str {
 /// Returns the time with microseconds and an offset, as PostgreSQL writes times in JSON.
 fn precise(time: Timestamp) -> String {
     time.to_chrono().to_rfc3339_opts(SecondsFormat::Micros, false)
-}
-
-fn maybe_text(text: Option<&str>, out: &mut Vec<u8>) {
-    match text {
-        Some(text) => json_text(text, out),
-        None => out.extend_from_slice(b"null"),
-    }
 }

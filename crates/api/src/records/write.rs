@@ -7,7 +7,7 @@ use domain::{Model, StoredRecord, Value};
 use gateway::RecordPage;
 
 /// The approximate bytes of a row, by which buffers are sized.
-pub(super) const ROW: usize = 1_024;
+const ROW: usize = 1_024;
 
 /// Writes the rows of one model.
 pub(crate) struct RowWriter {
@@ -33,23 +33,10 @@ impl RowWriter {
 
     /// Returns a page as JSON.
     pub(crate) fn page(&self, page: &RecordPage) -> Vec<u8> {
-        let mut out = Vec::with_capacity(page.records.len() * ROW + 64);
-        out.push(b'{');
-        json_text(&self.plural, &mut out);
-        out.extend_from_slice(b":[");
-        for (index, record) in page.records.iter().enumerate() {
-            if index > 0 {
-                out.push(b',');
-            }
-            self.row(record, &mut out);
-        }
-        out.extend_from_slice(b"],\"next_cursor\":");
-        match &page.next_cursor {
-            Some(cursor) => json_text(cursor, &mut out),
-            None => out.extend_from_slice(b"null"),
-        }
-        out.push(b'}');
-        out
+        let cursor = page.next_cursor.as_deref();
+        json_page(&self.plural, &page.records, cursor, |record, out| {
+            self.row(record, out)
+        })
     }
 
     /// Writes a row as a JSON object on one line.
@@ -71,6 +58,29 @@ impl RowWriter {
         writer.write_record(self.names.iter().map(String::as_str).chain(["_extra"]))?;
         finish(writer)
     }
+}
+
+/// Returns records as a JSON object with a list of that name and the cursor of the next page.
+pub(super) fn json_page(
+    name: &str,
+    records: &[StoredRecord],
+    next_cursor: Option<&str>,
+    write: impl Fn(&StoredRecord, &mut Vec<u8>),
+) -> Vec<u8> {
+    let mut out = Vec::with_capacity(records.len().saturating_mul(ROW).saturating_add(64));
+    out.push(b'{');
+    json_text(name, &mut out);
+    out.extend_from_slice(b":[");
+    for (index, record) in records.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        write(record, &mut out);
+    }
+    out.extend_from_slice(b"],\"next_cursor\":");
+    json_optional(next_cursor, &mut out);
+    out.push(b'}');
+    out
 }
 
 /// Returns rows as lines of CSV (RFC 4180); null is an empty field.
@@ -131,6 +141,13 @@ pub(super) fn json_value(value: &Value, out: &mut Vec<u8>) {
 pub(super) fn json_text(text: &str, out: &mut Vec<u8>) {
     // Text in a vector cannot fail to be written.
     let _ = serde_json::to_writer(out, text);
+}
+
+pub(super) fn json_optional(text: Option<&str>, out: &mut Vec<u8>) {
+    match text {
+        Some(text) => json_text(text, out),
+        None => out.extend_from_slice(b"null"),
+    }
 }
 
 /// Writes stored JSON on one line: inside of its strings line breaks are escaped, so that all others are white space.
@@ -208,7 +225,7 @@ mod tests {
             rows in prop::collection::vec((prop::collection::vec(values(), 4), prop::option::of(texts())), 1..6)
         ) {
             let records: Vec<StoredRecord> = rows.into_iter().map(|(values, extra)| record(values, extra)).collect();
-            // Behind the line of names, as it is sent: a reader takes a byte order mark off the beginning of a file.
+            // After the line of names, as in a response: a reader removes a byte order mark at the beginning of a file.
             let text = [b"a,b,c,d,_extra\r\n".to_vec(), csv_rows(&records).unwrap()].concat();
             let mut reader = csv::Reader::from_reader(text.as_slice());
             let lines: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();

@@ -1,13 +1,13 @@
 //! The lines of a chunked body (RFC 9112, section 7.1), as strictly as actix reads them.
 
-/// A chunk's size by the line before it, with its line break; `None` if the line is not one.
+/// Reads the size of a chunk from its line, with the line break; `None` if the line breaks the grammar.
 pub(super) fn size(line: &[u8]) -> Option<u64> {
     let line = line.strip_suffix(b"\r\n")?;
     let end = line.iter().position(|byte| !byte.is_ascii_hexdigit());
     let (digits, rest) = line.split_at_checked(end.unwrap_or(line.len()))?;
-    let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
-    let behind = rest.iter().position(|byte| !blank(byte));
-    let extension = rest.get(behind.unwrap_or(rest.len())..)?;
+    let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let after = rest.iter().position(|byte| !is_blank(byte));
+    let extension = rest.get(after.unwrap_or(rest.len())..)?;
     let is_extension = match extension {
         [] => true,
         [b';', text @ ..] => text.iter().all(|byte| *byte == b'\t' || !byte.is_ascii_control()),
@@ -17,7 +17,7 @@ pub(super) fn size(line: &[u8]) -> Option<u64> {
     u64::from_str_radix(digits, 16).ok()
 }
 
-/// Whether a line behind the last chunk ends the body; `None` if it is neither that nor a trailer.
+/// Returns whether a line after the last chunk ends the body; `None` if it is neither the end nor a trailer.
 pub(super) fn ends_body(line: &[u8]) -> Option<bool> {
     let line = line.strip_suffix(b"\r\n")?;
     (!line.contains(&b'\r')).then_some(line.is_empty())

@@ -19,7 +19,7 @@ pub(crate) struct ProviderRoute<'a> {
 pub(crate) enum Kind<'a> {
     /// Connects an account.
     Connect,
-    /// Shows the forms that connecting takes.
+    /// Shows the forms by which an account is connected.
     Forms,
     /// Lists the records of a model.
     List(&'a Model),
@@ -28,13 +28,13 @@ pub(crate) enum Kind<'a> {
 }
 
 impl Kind<'_> {
-    /// The id, method and path of the operation that does the same for every provider.
-    pub(crate) fn general(self) -> (&'static str, HttpMethod, &'static str) {
+    /// Returns the id of the operation that does the same for every provider.
+    pub(crate) fn general_id(self) -> &'static str {
         match self {
-            Self::Connect => ("connect", HttpMethod::Post, "/{integration}/connect"),
-            Self::Forms => ("get_connect_forms", HttpMethod::Get, "/{integration}/connect"),
-            Self::List(_) => ("list_records", HttpMethod::Get, "/{integration}/{plural}"),
-            Self::Action(_) => ("trigger_action", HttpMethod::Post, "/action/trigger"),
+            Self::Connect => "connect",
+            Self::Forms => "get_connect_forms",
+            Self::List(_) => "list_records",
+            Self::Action(_) => "trigger_action",
         }
     }
 }

@@ -77,7 +77,7 @@ pub(crate) async fn update(
             frequency.as_deref(),
         )
         .await
-        .map_err(ApiError::refusing)?;
+        .map_err(ApiError::connection_unknown)?;
     let text = schedule.to_string();
     let frequency = match frequency {
         Some(_) => duration_of(&text).to_owned(),

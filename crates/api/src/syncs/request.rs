@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::error::ApiError;
-use crate::query::comma_separated;
+use crate::parameters::comma_separated;
 
 /// A sync and its variant.
 #[derive(Debug, Clone, Deserialize)]

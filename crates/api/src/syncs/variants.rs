@@ -68,7 +68,7 @@ pub(crate) async fn create(
             &path.1,
         )
         .await
-        .map_err(ApiError::refusing)?;
+        .map_err(ApiError::connection_unknown)?;
     Ok(web::Json(VariantAnswer {
         id: made.id.to_string(),
         name: made.name.to_string(),
@@ -107,6 +107,6 @@ pub(crate) async fn delete(
             &path.1,
         )
         .await
-        .map_err(ApiError::refusing)?;
+        .map_err(ApiError::connection_unknown)?;
     Ok(web::Json(Success::new()))
 }

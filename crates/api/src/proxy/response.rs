@@ -1,4 +1,4 @@
-//! The provider's answer on its way to the caller.
+//! The provider's response on its way to the caller.
 
 use std::io;
 
@@ -11,18 +11,18 @@ use upstream::{ProxyResponse, RequestError};
 
 use crate::middleware;
 
-/// Tells that an answer is the provider's and not the gateway's own.
+/// The header that marks a response as the provider's and not the gateway's own.
 const UPSTREAM_STATUS: HeaderName = HeaderName::from_static("trunkline-upstream-status");
 
-/// Bytes of a body that is not streamed if all of it is there already.
+/// The most bytes of a body that is not streamed if all of it has arrived.
 const SMALL: u64 = 64 << 10;
 
-/// The answer with its body as it comes; who does not read on makes the provider wait.
+/// Returns the response and streams its body; a caller that stops reading makes the provider wait.
 pub(super) fn stream(relayed: ProxyResponse, request: HttpRequest) -> HttpResponse {
     let status = StatusCode::from_u16(relayed.status).unwrap_or(StatusCode::BAD_GATEWAY);
     let mut response = HttpResponseBuilder::new(status);
     for (name, value) in &relayed.headers {
-        // Both sides speak of the same bytes in types of their own.
+        // The HTTP crates of the two sides have types of their own.
         let name = HeaderName::from_bytes(name.as_str().as_bytes());
         if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(value.as_bytes())) {
             response.append_header((name, value));
@@ -30,12 +30,12 @@ pub(super) fn stream(relayed: ProxyResponse, request: HttpRequest) -> HttpRespon
     }
     response.insert_header((UPSTREAM_STATUS, HeaderValue::from(relayed.status)));
     if matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
-        // The length that a 304 may tell is that of the body which it leaves out.
+        // A 304 may have the length of the body that it leaves out.
         return response.finish();
     }
     let mut body = relayed.body;
     let length = body.length();
-    // A small body mostly comes with its head; then it needs no stream.
+    // A small body usually arrives with its head; then it needs no stream.
     let first = match length {
         Some(length) if length <= SMALL => body.part().now_or_never(),
         _ => None,
@@ -45,7 +45,7 @@ pub(super) fn stream(relayed: ProxyResponse, request: HttpRequest) -> HttpRespon
         _ => None,
     };
     if let Some(whole) = whole {
-        // Takes the end of the stream too, where a stream has an end of its own.
+        // Reads the end of the stream too, if the stream has one of its own.
         drop(body.part().now_or_never());
         return response.body(whole);
     }
@@ -67,7 +67,7 @@ pub(super) fn stream(relayed: ProxyResponse, request: HttpRequest) -> HttpRespon
             match body.part().await {
                 Ok(Some(part)) => yield Ok(part),
                 Ok(None) => break,
-                // Breaks the answer off, so that nobody takes what came for all.
+                // Breaks the response off, so that the caller does not take a part for the whole.
                 Err(error) => {
                     yield Err(broken(error));
                     break;

@@ -9,11 +9,8 @@ use registry::{Action, ActionBody, JsonTemplate, Parameter, Template};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::error::{RequestError, excerpt};
-use crate::json;
-use crate::request::{Request, add_headers};
-use crate::response::Response;
-use crate::target::Target;
+use crate::request::add_headers;
+use crate::{Request, RequestError, Response, Target, excerpt, json};
 
 /// Characters of a response's body that are quoted to the caller of an action.
 const QUOTED: usize = 4_096;
@@ -85,9 +82,8 @@ impl Target {
         let filler = Filler { target: self, inputs };
         let lookup = |name: &str| filler.text(name);
         let declared = &action.request;
-        let method = Method::from_bytes(declared.method.as_bytes()).map_err(|_| RequestError::BadUrl {
-            problem: "the action's method is not one of HTTP".to_owned(),
-        })?;
+        let method = Method::from_bytes(declared.method.as_bytes())
+            .map_err(|_| RequestError::BadUrl("the action's method is not one of HTTP".to_owned()))?;
         let path = declared.path.render_path(&lookup);
         let path = path.map_err(RequestError::within(|| "the path".to_owned()))?;
         let mut request = Request::new(method, path);

@@ -14,7 +14,7 @@ use hyper_util::client::legacy::connect::dns::Name;
 use tower_service::Service;
 use url::{Host, Url};
 
-use crate::error::RequestError;
+use crate::RequestError;
 
 /// Whether an address lies in the public internet.
 pub(crate) fn is_public(address: IpAddr) -> bool {
@@ -66,9 +66,9 @@ pub(crate) fn check_url(url: &Url) -> Result<(), RequestError> {
         None => true,
     };
     match (public, url.scheme()) {
-        (false, _) => Err(RequestError::AddressRefused { host }),
+        (false, _) => Err(RequestError::AddressRefused(host)),
         (true, "https") => Ok(()),
-        (true, _) => Err(RequestError::PlainHttp { host }),
+        (true, _) => Err(RequestError::PlainHttp(host)),
     }
 }
 

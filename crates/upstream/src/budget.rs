@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use domain::ConnectionId;
 use tokio::sync::oneshot;
 
-use crate::target::Priority;
+use crate::Priority;
 
 /// The bytes that each body takes before its request is sent: as much as an error's body may have.
 pub(crate) const FIRST_BYTES: usize = 64 << 10;

@@ -8,23 +8,19 @@ use registry::Verification;
 use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 
-use crate::action::{FailedRequest, QuotedResponse};
-use crate::backoff::Backoff;
 use crate::budget::BodyBudget;
 use crate::context::RequestTime;
 use crate::driver::{Attempt, Bounds, Driver};
-use crate::error::{ProviderError, RequestError, UpstreamError};
-use crate::json;
 use crate::limiter::Limiters;
-use crate::options::UpstreamOptions;
 use crate::outcome::{Retry, RetryRule};
 use crate::prepare::{PreparedRequest, prepare};
 use crate::read_body::ReadBounds;
 use crate::redact::MAX_LINE;
-use crate::request::Request;
-use crate::response::Response;
-use crate::target::Target;
 use crate::transport::Transport;
+use crate::{
+    Backoff, FailedRequest, ProviderError, QuotedResponse, Request, RequestError, Response, Target,
+    UpstreamError, UpstreamOptions, json,
+};
 
 /// Sends requests to providers. Cheap to clone; clones share connections and limits.
 #[derive(Debug, Clone)]

@@ -6,10 +6,8 @@ use registry::now_value;
 use serde_json::Value;
 use url::Url;
 
-use crate::json;
-use crate::request::Request;
 use crate::request_body::{NOT_UNRESERVED, is_form};
-use crate::target::Variables;
+use crate::{Request, Variables, json};
 
 /// The time and the random text of a request. They are the same wherever the file uses them, as a nonce and its hash must be.
 #[derive(Debug)]

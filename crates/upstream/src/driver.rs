@@ -8,11 +8,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::backoff::Backoff;
-use crate::error::RequestError;
 use crate::limiter::{Limiters, Permit, RateLimited};
 use crate::outcome::Retry;
-use crate::target::Target;
+use crate::{Backoff, RequestError, Target};
 
 /// What all requests share.
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! What can go wrong with a call.
+//! Errors of requests to providers.
 
 use std::error::Error;
 use std::time::Duration;
@@ -6,72 +6,52 @@ use std::time::Duration;
 use registry::{MAX_RENDERED, RenderError};
 use url::Url;
 
-use crate::retry_after::RetryAfter;
-use crate::upload::UploadError;
+use crate::{RetryAfter, UploadError};
 
-/// Why a call failed. Holds no secret and no body.
+/// The cause of an error of the connection.
+type Cause = Box<dyn Error + Send + Sync>;
+
+/// Why a request failed. Holds no secret and no body; where a field is not named, it is the host, cut short.
 #[derive(Debug, thiserror::Error)]
 pub enum RequestError {
     /// The host is, or resolves to, an address that is not public.
     #[error(
-        "{host} is not a public address; to allow private ones, the operator sets upstream.allow_private_addresses \
+        "{0} is not a public address; to allow private ones, the operator sets upstream.allow_private_addresses \
          (TRUNKLINE_UPSTREAM__ALLOW_PRIVATE_ADDRESSES) to true"
     )]
-    AddressRefused {
-        /// The host as the address names it.
-        host: String,
-    },
-    /// Plain http would show the credentials to everybody on the way.
+    AddressRefused(String),
+    /// Plain http would show the credentials to everyone on the way.
     #[error(
-        "{host} would be called over plain http, which shows the credentials to everyone on the way: use https, or the operator \
+        "{0} would be called over plain http, which shows the credentials to everyone on the way: use https, or the operator \
          allows it with upstream.allow_private_addresses (TRUNKLINE_UPSTREAM__ALLOW_PRIVATE_ADDRESSES)"
     )]
-    PlainHttp {
-        /// The host.
-        host: String,
-    },
-    /// No connection came about, so nothing was done.
-    #[error("{host} cannot be reached")]
-    Unreachable {
-        /// The host.
-        host: String,
-        /// Why.
-        source: Box<dyn Error + Send + Sync>,
-    },
-    /// The connection broke under way; whether the call was carried out is not known.
-    #[error("the connection to {host} broke off")]
-    Broken {
-        /// The host.
-        host: String,
-        /// Why.
-        source: Box<dyn Error + Send + Sync>,
-    },
-    /// One attempt took too long; whether it was carried out is not known.
-    #[error("{host} did not answer in time")]
-    TimedOut {
-        /// The host.
-        host: String,
-    },
-    /// The caller stopped reading the answer, and the place that it held went to another call.
-    #[error("the answer of {host} was not read in time")]
-    NotRead {
-        /// The host.
-        host: String,
-    },
-    /// The caller's own body did not come to its end; what the provider made of the part that it got is not known.
+    PlainHttp(String),
+    /// No connection was made, so nothing was done.
+    #[error("{0} cannot be reached")]
+    Unreachable(String, #[source] Cause),
+    /// The connection broke; it is unknown whether the request was carried out.
+    #[error("the connection to {0} broke off")]
+    Broken(String, #[source] Cause),
+    /// An attempt took too long; it is unknown whether it was carried out.
+    #[error("{0} did not answer in time")]
+    TimedOut(String),
+    /// The client stopped reading the response, whose permit was released.
+    #[error("the response of {0} was not read in time")]
+    NotRead(String),
+    /// The client's body did not arrive completely; it is unknown what the provider made of the part that it got.
     #[error(transparent)]
     Upload(#[from] UploadError),
-    /// The call's whole time is up.
-    #[error("gave up after {attempts} attempts, since the time for the call is up")]
+    /// The deadline of the whole request passed.
+    #[error("gave up after {attempts} attempts, since the time for the request is up")]
     DeadlineExceeded {
-        /// Attempts made; 0 if no place became free under the limits.
+        /// The number of attempts made.
         attempts: u32,
-        /// How the last attempt failed.
+        /// Why the last attempt failed.
         #[source]
         last: Box<RequestError>,
     },
-    /// No place became free under the limits of the connection and the provider, or the provider asked to wait longer.
-    #[error("other calls took all that the provider's limits give; try again in {} s", retry_after.as_secs().max(1))]
+    /// No permit was released in time, or the provider asked for a longer wait.
+    #[error("other requests use up the provider's limits: try again in {} s", retry_after.as_secs().max(1))]
     RateLimited {
         /// When it may be worth another try.
         retry_after: Duration,
@@ -89,10 +69,10 @@ pub enum RequestError {
     /// The memory budget had no room for the response's body in time.
     #[error("too many responses are being read at once: try again later, or raise upstream.memory_mb")]
     NoMemory {
-        /// Whether the request had been sent.
+        /// Whether the request was sent before.
         sent: bool,
     },
-    /// The response's body has a content coding that we cannot take off.
+    /// The response's body has an unknown content coding.
     #[error(
         "the response of {host} has the content coding {coding:?}, which is not gzip, deflate, br or zstd"
     )]
@@ -103,14 +83,9 @@ pub enum RequestError {
         coding: String,
     },
     /// The response's body is not what its content coding says.
-    #[error("the response of {host} cannot be decoded as its content coding says")]
-    Undecodable {
-        /// The host.
-        host: String,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// A redirect of a write that does not tell whether it was carried out.
+    #[error("the response of {0} cannot be decoded as its content coding says")]
+    Undecodable(String, #[source] std::io::Error),
+    /// A redirect of a write that does not say whether it was carried out.
     #[error(
         "the provider answered {status} to the {method} and points to {location}: a write is not sent on, since nothing tells whether it was carried out; call the new address"
     )]
@@ -122,18 +97,18 @@ pub enum RequestError {
         /// The new address without its query, cut short.
         location: String,
     },
-    /// A template of the provider's file cannot be rendered with what connection and integration have.
-    #[error("{}", way_out(.0))]
+    /// A template of the provider's file cannot be rendered with the values of the connection and the integration.
+    #[error("{}", explain(.0))]
     Template(RenderError),
     /// A part of the request would be longer than a rendered text may be.
     #[error("{part} cannot be sent: the value of {hole} {}", too_long())]
     TextTooLong {
         /// The part of the request, such as `the query parameter "q"`.
         part: String,
-        /// The hole whose value is too long.
+        /// The placeholder whose value is too long.
         hole: String,
     },
-    /// The integration's own configuration breaks the rules, as it may if it was stored before they were made.
+    /// The integration's configuration breaks a rule, as it may if it was stored before the rule was made.
     #[error(
         "the integration's integration_config.{field} cannot be used, since {problem}: make another integration"
     )]
@@ -143,35 +118,29 @@ pub enum RequestError {
         /// What is wrong.
         problem: String,
     },
-    /// The base URL that a caller asked for is none of the provider's.
+    /// The client's base URL is none of the provider's.
     #[error(
         "{origin} is none of the provider's own servers; to allow it, the operator lists it in the setting providers.{provider}.allowed_origins"
     )]
     OverrideNotAllowed {
-        /// Scheme, host and port asked for.
+        /// Scheme, host and port of the base URL.
         origin: String,
         /// The provider.
         provider: domain::ProviderName,
     },
-    /// The file and the connection's configuration do not make an address.
-    #[error("the provider's address is not valid: {problem}")]
-    BadUrl {
-        /// What is wrong, without values.
-        problem: String,
-    },
-    /// The provider's file has no such server.
+    /// The file and the connection's configuration make no valid address, for this reason.
+    #[error("the provider's address is not valid: {0}")]
+    BadUrl(String),
+    /// The provider's file has no server of this name.
     #[error("the provider has no server called {0:?}")]
     UnknownServer(String),
-    /// A header that cannot be sent.
-    #[error("the header {name:?} has a name or a value that HTTP does not allow")]
-    BadHeader {
-        /// Its name.
-        name: String,
-    },
-    /// The provider said no.
+    /// The header of this name cannot be sent.
+    #[error("the header {0:?} has a name or a value that HTTP does not allow")]
+    BadHeader(String),
+    /// The provider sent an error.
     #[error(transparent)]
     Provider(#[from] ProviderError),
-    /// Success, and yet no JSON.
+    /// A success without the JSON that was expected.
     #[error("the provider answered {status} with {found} where JSON was expected")]
     NotJson {
         /// The HTTP status.
@@ -179,28 +148,22 @@ pub enum RequestError {
         /// What the body is.
         found: UnexpectedBody,
     },
-    /// A next-page link, or a redirect of a body, that leads away from the provider.
-    #[error("the provider points to {host}, which is none of its own servers")]
-    ForeignLink {
-        /// Where it points.
-        host: String,
-    },
-    /// Redirects without an end.
-    #[error("more than {limit} redirects")]
-    TooManyRedirects {
-        /// How many are followed.
-        limit: u32,
-    },
+    /// A next-page link, or a redirect of a body, leads away from the provider.
+    #[error("the provider points to {0}, which is none of its own servers")]
+    ForeignLink(String),
+    /// More redirects than are followed.
+    #[error("more than {0} redirects")]
+    TooManyRedirects(u32),
     /// A page names its next page in a way that the provider's file does not expect.
     #[error("the address or token of the next page cannot be read: {at} is {found}")]
     BadNext {
         /// Where it was expected.
         at: String,
-        /// What stands there.
+        /// What was found there.
         found: &'static str,
     },
-    /// Not a cursor of this list.
-    #[error("the stored place in the list does not fit the provider's file any more")]
+    /// The cursor does not belong to this list.
+    #[error("the stored cursor does not fit the provider's file any more")]
     BadCursor,
 }
 
@@ -210,10 +173,10 @@ impl From<RenderError> for RequestError {
     }
 }
 
-/// What is missing or wrong, and where it is set.
-fn way_out(error: &RenderError) -> String {
+/// Returns what is missing or wrong, and where to set it.
+fn explain(error: &RenderError) -> String {
     let (hole, what) = match error {
-        RenderError::Missing { hole } => (hole, "is missing, and this call needs it".to_owned()),
+        RenderError::Missing { hole } => (hole, "is missing, and this request needs it".to_owned()),
         RenderError::Unfit { hole, rule } => (hole, (*rule).to_owned()),
         RenderError::NoAddress(problem) => return format!("the provider's address is not valid: {problem}"),
         RenderError::TooLong { hole } => (hole, too_long()),
@@ -237,7 +200,7 @@ fn too_long() -> String {
 }
 
 impl RequestError {
-    /// Names what an error of a template is about, if the text would be too long.
+    /// Names the part of the request whose text would be too long.
     pub(crate) fn within(part: impl FnOnce() -> String) -> impl FnOnce(RenderError) -> Self {
         move |error| match error {
             RenderError::TooLong { hole } => Self::TextTooLong { part: part(), hole },
@@ -245,7 +208,7 @@ impl RequestError {
         }
     }
 
-    /// What the provider said, if it did say no, also if the time was up then.
+    /// Returns the provider's error, if it sent one, even if the time was up then.
     pub fn provider(&self) -> Option<&ProviderError> {
         match self {
             Self::Provider(error) => Some(error),
@@ -254,7 +217,7 @@ impl RequestError {
         }
     }
 
-    /// How long to wait: what the provider asked for, or what its limits make of it.
+    /// Returns how long to wait: as the provider asked, or as its limits make necessary.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::RateLimited { retry_after } => Some(*retry_after),
@@ -276,19 +239,19 @@ pub struct ProviderError {
     pub status: u16,
     /// The provider's own code.
     pub code: Option<String>,
-    /// The provider's words, cut short, without the connection's secrets should it echo them.
+    /// The provider's message, cut short, without the connection's secrets should it echo them.
     pub message: Option<String>,
-    /// What the provider's file tells people about this code.
+    /// What the provider's file says about this code.
     pub hint: Option<String>,
-    /// The credentials are not good.
+    /// Whether it says that the credentials are not valid.
     pub unauthorized: bool,
-    /// There is no such thing (any more).
+    /// Whether it says that there is no such resource (any more).
     pub not_found: bool,
-    /// Too many calls.
+    /// Whether it says that there were too many requests.
     pub rate_limited: bool,
     /// How long it asks to wait.
     pub retry_after: Option<RetryAfter>,
-    /// Whether the call was carried out all the same, since a redirect made a GET of it, and that was refused.
+    /// Whether the request was carried out all the same, since a redirect turned it into a GET, and that was refused.
     pub(crate) carried_out: bool,
 }
 
@@ -329,14 +292,14 @@ pub enum UnexpectedBody {
     SomethingElse,
 }
 
-/// The host of an address, for a message: cut short, since an address may hold a host of any length.
+/// Returns the host of an address, cut short for a message, since it may have any length.
 pub(crate) fn shown_host(url: &Url) -> String {
     /// The longest name that DNS knows (RFC 1035, 2.3.4).
     const LONGEST: usize = 253;
     excerpt(url.host_str().unwrap_or_default(), LONGEST)
 }
 
-/// A text with its first `limit` characters, and a mark if it has more.
+/// Returns the first `limit` characters of a text, and `…` if it has more.
 pub fn excerpt(text: &str, limit: usize) -> String {
     match text.char_indices().nth(limit) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
@@ -344,7 +307,7 @@ pub fn excerpt(text: &str, limit: usize) -> String {
     }
 }
 
-/// A number of bytes for people.
+/// Formats a number of bytes.
 fn size(bytes: usize) -> String {
     if bytes.is_multiple_of(1 << 20) {
         format!("{} MiB", bytes >> 20)
@@ -353,24 +316,24 @@ fn size(bytes: usize) -> String {
     }
 }
 
-/// Why credentials are not taken.
+/// Why credentials are not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
     /// The provider refuses them.
     #[error("the provider refuses the credentials")]
     Refused(#[source] ProviderError),
-    /// The credentials are good, the account is not; the message is for people.
+    /// The credentials are valid, but the account cannot be used.
     #[error("{message}")]
     Check {
         /// What the provider's file says about it.
         message: String,
     },
-    /// They could not be tried.
-    #[error("the credentials could not be tried")]
+    /// They could not be verified.
+    #[error("the credentials could not be verified")]
     Request(#[from] RequestError),
 }
 
-/// Why the HTTP client cannot be built.
+/// Why the client cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum UpstreamError {
     /// TLS or the trusted certificates cannot be set up.

@@ -1,4 +1,4 @@
-//! Looking into a provider's JSON.
+//! Finds values in a provider's JSON.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,7 +8,7 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// Values of one JSON text that are read into a tree at most: each costs up to 100 bytes, however short it is written.
+/// The most values of a JSON text that are read into a tree: each takes up to 100 bytes, however short it is written.
 const MOST_VALUES: usize = 500_000;
 
 /// Whether a JSON text has no more values than may be read into a tree.
@@ -43,7 +43,7 @@ pub fn at<'a, P: AsRef<str>>(value: &'a Value, path: &[P]) -> Option<&'a Value> 
     })
 }
 
-/// A text, number or boolean as text.
+/// Returns a text, number or boolean as text.
 pub(crate) fn plain(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
@@ -53,7 +53,7 @@ pub(crate) fn plain(value: &Value) -> Option<String> {
     }
 }
 
-/// What stands at `path` in a JSON text: `Ok(None)` if there is nothing or `null`, an error if the text is not JSON. The rest of
+/// Returns the value at `path` of a JSON text: `Ok(None)` if there is none or it is `null`, an error if the text is not JSON. The rest of
 /// the text is skipped and takes no memory.
 pub(crate) fn find<'a>(text: &'a [u8], path: &[String]) -> serde_json::Result<Option<&'a RawValue>> {
     let mut deserializer = serde_json::Deserializer::from_slice(text);
@@ -62,7 +62,7 @@ pub(crate) fn find<'a>(text: &'a [u8], path: &[String]) -> serde_json::Result<Op
     Ok(found.filter(|value| value.get() != "null"))
 }
 
-/// Reads what stands at a path and skips all else.
+/// Reads the value at a path and skips all others.
 struct Find<'a>(&'a [String]);
 
 impl<'de> DeserializeSeed<'de> for Find<'_> {
@@ -112,6 +112,7 @@ impl<'de> Visitor<'de> for Find<'_> {
         }
     }
 
+    // A path leads no further below any other value.
     fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
         Ok(None)
     }

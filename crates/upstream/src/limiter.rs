@@ -19,8 +19,7 @@ use registry::Provider;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use crate::error::RequestError;
-use crate::target::{Priority, Target};
+use crate::{Priority, RequestError, Target};
 use provider::ProviderLimiter;
 
 /// The wait that a caller is told when nobody knows when a permit is released.

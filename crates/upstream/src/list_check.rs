@@ -8,11 +8,8 @@ use futures::stream;
 use registry::Sync;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::client::{Mode, Upstream};
-use crate::error::{ProviderError, RequestError};
-use crate::pagination::first_page;
-use crate::request::Request;
-use crate::target::Target;
+use crate::client::Mode;
+use crate::{ProviderError, Request, RequestError, Target, Upstream, first_page};
 
 /// Requests of one check that are in flight at once.
 const PARALLEL: usize = 4;

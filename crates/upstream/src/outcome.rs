@@ -66,19 +66,19 @@ struct RunCode(&'static str, &'static str);
 
 const UNREACHABLE: RunCode = RunCode(
     "unreachable",
-    "The provider could not be reached. The run is tried again by itself.",
+    "The provider could not be reached. The run is retried automatically.",
 );
 const TIMED_OUT: RunCode = RunCode(
     "timed_out",
-    "The provider is slow. The run is tried again by itself.",
+    "The provider is slow. The run is retried automatically.",
 );
-const PROVIDER_FILE: RunCode = RunCode(
+const FILE: RunCode = RunCode(
     "provider_file",
     "Check the provider's file with `trunkline providers check`.",
 );
 const ADDRESS_REFUSED: RunCode = RunCode(
     "address_refused",
-    "Set TRUNKLINE_UPSTREAM__ALLOW_PRIVATE_ADDRESSES=true if this address is meant.",
+    "Set TRUNKLINE_UPSTREAM__ALLOW_PRIVATE_ADDRESSES=true if this address is intended.",
 );
 const FOREIGN_LINK: RunCode = RunCode(
     "foreign_link",
@@ -95,16 +95,16 @@ const TOO_LARGE: RunCode = RunCode(
 );
 const NOT_DECODABLE: RunCode = RunCode(
     "response_not_decodable",
-    "The provider, or something between here and it, sent a body that is not what its Content-Encoding says. The run is tried again by \
-     itself.",
+    "The provider, or something between here and it, sent a body that is not what its Content-Encoding says. The run is retried \
+     automatically.",
 );
 const MEMORY: RunCode = RunCode(
     "memory_budget",
-    "Many large responses are read at once. The run is tried again by itself; raise TRUNKLINE_UPSTREAM__MEMORY_MB if it happens often.",
+    "Many large responses are read at once. The run is retried automatically; raise TRUNKLINE_UPSTREAM__MEMORY_MB if it happens often.",
 );
 const UNREADABLE: RunCode = RunCode(
     "unreadable_page",
-    "Something between here and the provider answered in its place, or the provider is disturbed. The run is tried again by itself.",
+    "Something between here and the provider answered in its place, or the provider has trouble. The run is retried automatically.",
 );
 
 impl RequestError {
@@ -116,65 +116,68 @@ impl RequestError {
         const NOTHING: bool = true;
         const UNKNOWN: bool = false;
         let (outcome, nothing_done, error_code, run) = match self {
-            Self::AddressRefused { .. } => (Misconfigured, NOTHING, Code::AddressRefused, ADDRESS_REFUSED),
-            Self::PlainHttp { .. } => (Misconfigured, NOTHING, Code::AddressRefused, PROVIDER_FILE),
-            Self::Unreachable { .. } => (Transient, NOTHING, Code::ProviderUnreachable, UNREACHABLE),
-            Self::Broken { .. } => (Transient, UNKNOWN, Code::ProviderUnreachable, UNREACHABLE),
-            Self::TimedOut { .. } => (Transient, UNKNOWN, Code::ProviderTimeout, TIMED_OUT),
-            Self::NotRead { .. } => (ClientFault, UNKNOWN, Code::ProviderUnreachable, PROVIDER_FILE),
-            Self::Upload(UploadError::Broken) => (ClientFault, UNKNOWN, Code::InvalidJson, PROVIDER_FILE),
-            Self::Upload(UploadError::Slow { .. }) => {
-                (ClientFault, UNKNOWN, Code::RequestTimeout, PROVIDER_FILE)
+            Self::AddressRefused(_) => (Misconfigured, NOTHING, Code::AddressRefused, ADDRESS_REFUSED),
+            Self::PlainHttp(_) => (Misconfigured, NOTHING, Code::AddressRefused, FILE),
+            Self::OverrideNotAllowed { .. } => {
+                (Misconfigured, NOTHING, Code::BaseUrlOverrideNotAllowed, FILE)
             }
-            Self::DeadlineExceeded { last, .. } => {
-                let last_verdict = last.verdict();
-                let outcome = match last_verdict.outcome {
-                    RateLimited => RateLimited,
-                    _ => Transient,
-                };
-                let code = match **last {
-                    Self::RateLimited { .. } => Code::RateLimited,
-                    _ => Code::ProviderTimeout,
-                };
-                (outcome, last_verdict.nothing_done, code, TIMED_OUT)
-            }
-            Self::RateLimited { .. } => (RateLimited, NOTHING, Code::RateLimited, TIMED_OUT),
-            Self::TooLarge { .. } => (ProviderFault, UNKNOWN, Code::ProviderUnreachable, TOO_LARGE),
-            Self::NoMemory { sent } => (Overloaded, !sent, Code::Unavailable, MEMORY),
-            Self::UnknownCoding { .. } => (ProviderFault, UNKNOWN, Code::ProviderUnreachable, NOT_DECODABLE),
-            Self::Undecodable { .. } => (Transient, UNKNOWN, Code::ProviderUnreachable, NOT_DECODABLE),
-            Self::Moved { .. } => (ProviderFault, UNKNOWN, Code::ProviderUnreachable, PROVIDER_FILE),
+            Self::BadHeader(_) => (Misconfigured, NOTHING, Code::InvalidHeaders, FILE),
+            Self::BadCursor => (Misconfigured, NOTHING, Code::ProviderUnreachable, FILE),
             Self::Template(RenderError::Unfit { .. } | RenderError::NoAddress(_))
-            | Self::BadUrl { .. }
-            | Self::UnknownServer(_) => (Misconfigured, NOTHING, Code::InvalidUriParams, PROVIDER_FILE),
+            | Self::BadUrl(_)
+            | Self::UnknownServer(_) => (Misconfigured, NOTHING, Code::InvalidUriParams, FILE),
             Self::Template(RenderError::Missing { .. } | RenderError::TooLong { .. })
             | Self::TextTooLong { .. }
-            | Self::Integration { .. } => (Misconfigured, NOTHING, Code::ConnectionIncomplete, PROVIDER_FILE),
-            Self::OverrideNotAllowed { .. } => (
-                Misconfigured,
-                NOTHING,
-                Code::BaseUrlOverrideNotAllowed,
-                PROVIDER_FILE,
-            ),
-            Self::BadHeader { .. } => (Misconfigured, NOTHING, Code::InvalidHeaders, PROVIDER_FILE),
-            Self::Provider(error) => (
-                error.outcome(),
-                error.nothing_done(),
-                Code::ProviderUnreachable,
-                PROVIDER_FILE,
-            ),
+            | Self::Integration { .. } => (Misconfigured, NOTHING, Code::ConnectionIncomplete, FILE),
+
+            Self::RateLimited { .. } => (RateLimited, NOTHING, Code::RateLimited, TIMED_OUT),
+            Self::NoMemory { sent } => (Overloaded, !sent, Code::Unavailable, MEMORY),
+            Self::Unreachable(..) => (Transient, NOTHING, Code::ProviderUnreachable, UNREACHABLE),
+            Self::Broken(..) => (Transient, UNKNOWN, Code::ProviderUnreachable, UNREACHABLE),
+            Self::TimedOut(_) => (Transient, UNKNOWN, Code::ProviderTimeout, TIMED_OUT),
+            Self::Undecodable(..) => (Transient, UNKNOWN, Code::ProviderUnreachable, NOT_DECODABLE),
             Self::NotJson {
                 found: UnexpectedBody::Markup | UnexpectedBody::CutOff,
                 ..
             } => (Transient, UNKNOWN, Code::ProviderUnreachable, UNREADABLE),
-            Self::NotJson { .. } => (ProviderFault, UNKNOWN, Code::ProviderUnreachable, UNREADABLE),
-            Self::ForeignLink { .. } => (ProviderFault, NOTHING, Code::ProviderUnreachable, FOREIGN_LINK),
-            // The first redirect may be the response to a request that was carried out.
-            Self::TooManyRedirects { .. } => {
-                (ProviderFault, UNKNOWN, Code::ProviderUnreachable, PROVIDER_FILE)
+            Self::DeadlineExceeded { last, .. } => {
+                let code = match **last {
+                    Self::RateLimited { .. } => Code::RateLimited,
+                    _ => Code::ProviderTimeout,
+                };
+                let Verdict {
+                    outcome,
+                    nothing_done,
+                    ..
+                } = last.verdict();
+                let limited = outcome == RateLimited;
+                (
+                    if limited { outcome } else { Transient },
+                    nothing_done,
+                    code,
+                    TIMED_OUT,
+                )
             }
+
+            Self::Provider(error) => (
+                error.outcome(),
+                error.nothing_done(),
+                Code::ProviderUnreachable,
+                FILE,
+            ),
+            Self::NotJson { .. } => (ProviderFault, UNKNOWN, Code::ProviderUnreachable, UNREADABLE),
+            Self::TooLarge { .. } => (ProviderFault, UNKNOWN, Code::ProviderUnreachable, TOO_LARGE),
+            Self::UnknownCoding { .. } => (ProviderFault, UNKNOWN, Code::ProviderUnreachable, NOT_DECODABLE),
+            // Of several redirects the first may be the response to a request that was carried out.
+            Self::Moved { .. } | Self::TooManyRedirects(_) => {
+                (ProviderFault, UNKNOWN, Code::ProviderUnreachable, FILE)
+            }
+            Self::ForeignLink(_) => (ProviderFault, NOTHING, Code::ProviderUnreachable, FOREIGN_LINK),
             Self::BadNext { .. } => (ProviderFault, NOTHING, Code::ProviderUnreachable, NEXT_PAGE),
-            Self::BadCursor => (Misconfigured, NOTHING, Code::ProviderUnreachable, PROVIDER_FILE),
+
+            Self::NotRead(_) => (ClientFault, UNKNOWN, Code::ProviderUnreachable, FILE),
+            Self::Upload(UploadError::Broken) => (ClientFault, UNKNOWN, Code::InvalidJson, FILE),
+            Self::Upload(UploadError::Slow { .. }) => (ClientFault, UNKNOWN, Code::RequestTimeout, FILE),
         };
         Verdict {
             outcome,

@@ -8,14 +8,10 @@ use registry::{OffsetStep, PageBy, Paginate};
 use serde_json::Value;
 use url::Url;
 
-use crate::client::Upstream;
-use crate::error::RequestError;
-use crate::list_end::{self, Doubt, End, PageInfo, Sign};
+use crate::list_end::{self, Sign};
 use crate::prepare::own_parameters;
-use crate::request::Request;
 use crate::servers::{base_url, file_url, leading_path, remove_named, request_url};
-use crate::target::Target;
-use crate::{json, link_header};
+use crate::{Doubt, End, PageInfo, Request, RequestError, Target, Upstream, json, link_header};
 
 /// What comes after a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -203,9 +199,9 @@ impl Upstream {
         link: &str,
     ) -> Result<Option<String>, RequestError> {
         let here = request_url(self.options(), target, request)?;
-        let mut link = here.join(link).map_err(|error| RequestError::BadUrl {
-            problem: error.to_string(),
-        })?;
+        let mut link = here
+            .join(link)
+            .map_err(|error| RequestError::BadUrl(error.to_string()))?;
         link.set_fragment(None);
         remove_named(&mut link, &own_parameters(target));
         let (server, path) = self.locate(target, request, &link)?;
@@ -243,9 +239,9 @@ impl Upstream {
                 }
             }
         }
-        Err(RequestError::ForeignLink {
-            host: link.host_str().unwrap_or_default().to_owned(),
-        })
+        Err(RequestError::ForeignLink(
+            link.host_str().unwrap_or_default().to_owned(),
+        ))
     }
 }
 

@@ -13,12 +13,9 @@ use registry::{AuthMode, RenderError, Template};
 use url::Url;
 
 use crate::context::{Context, RequestTime};
-use crate::error::RequestError;
-use crate::options::UpstreamOptions;
-use crate::request::{Request, add_headers, render_query};
+use crate::request::{add_headers, render_query};
 use crate::servers::{add_missing, address, caller_url, request_url};
-use crate::target::Target;
-use crate::{coding, request_body};
+use crate::{Request, RequestError, Target, UpstreamOptions, coding, request_body};
 
 /// Hop-by-hop headers (RFC 9110, 7.6.1), and those that the HTTP client makes: a caller's are left out.
 pub(crate) const NOT_FORWARDED: [HeaderName; 11] = [
@@ -72,9 +69,8 @@ impl PreparedRequest {
             }
             without_user_info(&self.url).as_str().parse()
         };
-        *request.uri_mut() = uri.map_err(|_| RequestError::BadUrl {
-            problem: "it has characters that HTTP does not allow".to_owned(),
-        })?;
+        *request.uri_mut() =
+            uri.map_err(|_| RequestError::BadUrl("it has characters that HTTP does not allow".to_owned()))?;
         Ok(request)
     }
 
@@ -165,9 +161,7 @@ fn own_headers(
     let agent = HeaderValue::from_str(&options.user_agent);
     headers.insert(
         header::USER_AGENT,
-        agent.map_err(|_| RequestError::BadHeader {
-            name: "user-agent".to_owned(),
-        })?,
+        agent.map_err(|_| RequestError::BadHeader("user-agent".to_owned()))?,
     );
     if target.provider.auth == AuthMode::Basic
         && let Some(pair) = target.basic_auth()
@@ -196,9 +190,7 @@ fn without_user_info(url: &Url) -> Url {
 }
 
 fn insert_secret(headers: &mut HeaderMap, name: &str, value: &str) -> Result<(), RequestError> {
-    let bad = || RequestError::BadHeader {
-        name: name.to_owned(),
-    };
+    let bad = || RequestError::BadHeader(name.to_owned());
     let header = HeaderName::try_from(name).map_err(|_| bad())?;
     let mut value = HeaderValue::from_str(value).map_err(|_| bad())?;
     value.set_sensitive(true);

@@ -3,11 +3,8 @@
 use domain::Timestamp;
 use serde_json::Value;
 
-use crate::error::ProviderError;
 use crate::redact::MAX_LINE;
-use crate::response::Response;
-use crate::target::Target;
-use crate::{json, retry_after};
+use crate::{ProviderError, Response, Target, json, retry_after};
 
 /// Characters of a code that are kept.
 const CODE: usize = 100;

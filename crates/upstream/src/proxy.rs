@@ -15,18 +15,18 @@ use tokio::time::Instant;
 
 pub use body::ProxyResponseBody;
 
-use crate::client::{Upstream, log_attempt};
+use crate::client::log_attempt;
 use crate::coding::{self, BodyParts};
 use crate::driver::{Attempt, Bounds};
-use crate::error::{RequestError, shown_host};
+use crate::error::shown_host;
 use crate::limiter::Permit;
 use crate::outcome::{Retry, RetryRule};
 use crate::prepare::PreparedRequest;
 use crate::read_body::without_coding;
-use crate::retry_after::{RetryAfter, rate_limited, requested};
-use crate::target::Target;
+use crate::retry_after::{rate_limited, requested};
 use crate::transport::PendingResponse;
-use crate::upload::{Progress, ProxyRequestBody};
+use crate::upload::Progress;
+use crate::{ProxyRequestBody, RequestError, RetryAfter, Target, Upstream};
 
 /// A request of a client, to be sent on to the provider.
 #[derive(Debug)]
@@ -198,11 +198,7 @@ impl Upstream {
         let result = progress
             .watch(sending, self.options().request_timeout, until)
             .await
-            .unwrap_or_else(|| {
-                Err(RequestError::TimedOut {
-                    host: shown_host(&prepared.url),
-                })
-            })
+            .unwrap_or_else(|| Err(RequestError::TimedOut(shown_host(&prepared.url))))
             .map_err(|error| progress.error().map_or(error, RequestError::Upload));
         let status = result.as_ref().ok().map(|begun| begun.response.status().as_u16());
         log_attempt(target, prepared, attempt, status, started.elapsed());

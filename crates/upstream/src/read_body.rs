@@ -8,12 +8,12 @@ use hyper::body::Body;
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
-use crate::budget::{BodyPermit, FIRST_BYTES};
+use crate::budget::FIRST_BYTES;
 use crate::coding::{self, BodyParts, PartError};
-use crate::error::{RequestError, shown_host};
+use crate::error::shown_host;
 use crate::prepare::PreparedRequest;
-use crate::response::Response;
 use crate::transport::{PendingResponse, RawResponse, Transport};
+use crate::{BodyPermit, RequestError, Response};
 
 /// Bytes of an error's body that are read; the rest is dropped and the connection closed.
 pub(crate) const ERROR_BODY: usize = FIRST_BYTES;
@@ -44,9 +44,7 @@ impl Transport {
         bounds: &ReadBounds,
         permit: BodyPermit,
     ) -> Result<Response, RequestError> {
-        let timed_out = |_| RequestError::TimedOut {
-            host: shown_host(&prepared.url),
-        };
+        let timed_out = |_| RequestError::TimedOut(shown_host(&prepared.url));
         let pending = timeout_at(bounds.until, self.begin(prepared, None, trusted))
             .await
             .map_err(timed_out)??;
@@ -122,9 +120,7 @@ impl Reading<'_> {
         let (mut body, mut until) = (Vec::new(), self.bounds.until);
         loop {
             let next = timeout_at(until, parts.next()).await;
-            let next = next.map_err(|_| RequestError::TimedOut {
-                host: self.host.to_owned(),
-            })?;
+            let next = next.map_err(|_| RequestError::TimedOut(self.host.to_owned()))?;
             let Some(part) = next.map_err(|error| error.into_request_error(self.host))? else {
                 break;
             };
@@ -191,14 +187,8 @@ fn without_byte_order_mark(body: Bytes) -> Bytes {
 impl PartError {
     pub(crate) fn into_request_error(self, host: &str) -> RequestError {
         match self {
-            Self::Transport(error) => RequestError::Broken {
-                host: host.to_owned(),
-                source: error.into(),
-            },
-            Self::Coding(source) => RequestError::Undecodable {
-                host: host.to_owned(),
-                source,
-            },
+            Self::Transport(error) => RequestError::Broken(host.to_owned(), error.into()),
+            Self::Coding(source) => RequestError::Undecodable(host.to_owned(), source),
         }
     }
 }

@@ -7,8 +7,7 @@ use secrecy::ExposeSecret;
 use serde_json::Value;
 use url::form_urlencoded;
 
-use crate::error::excerpt;
-use crate::target::Target;
+use crate::{Target, excerpt};
 
 /// What JavaScript's `encodeURIComponent` encodes.
 const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC

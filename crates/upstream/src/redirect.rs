@@ -6,9 +6,10 @@ use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
 use url::Url;
 
-use crate::error::{RequestError, excerpt, shown_host};
+use crate::error::shown_host;
 use crate::prepare::PreparedRequest;
 use crate::servers::{add_missing, remove_named};
+use crate::{RequestError, excerpt};
 
 /// Characters of a new address that an error shows.
 const SHOWN: usize = 300;
@@ -55,10 +56,7 @@ impl RequestError {
         if !carried_out {
             return self;
         }
-        Self::Broken {
-            host: host.to_owned(),
-            source: Box::new(self),
-        }
+        Self::Broken(host.to_owned(), Box::new(self))
     }
 }
 
@@ -91,9 +89,7 @@ impl PreparedRequest {
                 });
             }
             if location.origin() != self.url.origin() {
-                return Err(RequestError::ForeignLink {
-                    host: shown_host(&location),
-                });
+                return Err(RequestError::ForeignLink(shown_host(&location)));
             }
         }
         if becomes_get {
@@ -116,9 +112,7 @@ impl PreparedRequest {
     fn set_location(&mut self, mut location: Url, body: bool, streamed: bool) -> Result<(), RequestError> {
         let foreign = location.origin() != self.url.origin();
         if body && (foreign || streamed) {
-            return Err(RequestError::ForeignLink {
-                host: shown_host(&location),
-            });
+            return Err(RequestError::ForeignLink(shown_host(&location)));
         }
         if foreign {
             remove_named(&mut location, &self.own_query);

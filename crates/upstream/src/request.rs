@@ -7,8 +7,7 @@ use http::Method;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use registry::{ListRequest, Template};
 
-use crate::error::RequestError;
-use crate::target::Target;
+use crate::{RequestError, Target};
 
 /// A request, before authorisation and the provider's own headers are added.
 #[derive(Clone)]
@@ -127,7 +126,7 @@ pub(crate) fn add_headers(
         let value = template.render_if_filled(lookup);
         let value = value.map_err(RequestError::within(|| format!("the header {name:?}")))?;
         if let Some(value) = value {
-            let bad = |()| RequestError::BadHeader { name: name.clone() };
+            let bad = |()| RequestError::BadHeader(name.clone());
             let header = HeaderName::try_from(name.as_str()).map_err(|_| bad(()))?;
             if value.is_empty() {
                 headers.remove(header);

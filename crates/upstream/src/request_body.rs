@@ -10,9 +10,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use url::form_urlencoded::{Serializer, parse};
 
-use crate::error::RequestError;
-use crate::json;
-use crate::request::Request;
+use crate::{Request, RequestError, json};
 
 /// The media type of a form.
 const FORM: &str = "application/x-www-form-urlencoded";

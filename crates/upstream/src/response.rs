@@ -7,9 +7,7 @@ use http::header::{self, HeaderMap};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
 
-use crate::budget::BodyPermit;
-use crate::error::{RequestError, UnexpectedBody};
-use crate::json;
+use crate::{BodyPermit, RequestError, UnexpectedBody, json};
 
 /// A response, read to its end and decoded.
 pub struct Response {

@@ -3,10 +3,7 @@
 use registry::Template;
 use url::Url;
 
-use crate::error::RequestError;
-use crate::options::UpstreamOptions;
-use crate::request::Request;
-use crate::target::Target;
+use crate::{Request, RequestError, Target, UpstreamOptions};
 
 /// Returns the address of a request, without the provider's own parameters.
 pub(crate) fn request_url(
@@ -60,9 +57,7 @@ pub(crate) fn leading_path(base: &Url) -> &str {
 
 /// Returns the address of a request below `base`.
 pub(crate) fn address(base: &Url, request: &Request) -> Result<Url, RequestError> {
-    let bad = |problem: &str| RequestError::BadUrl {
-        problem: problem.to_owned(),
-    };
+    let bad = |problem: &str| RequestError::BadUrl(problem.to_owned());
     if !request.path.starts_with('/') {
         return Err(bad("a path must begin with /"));
     }

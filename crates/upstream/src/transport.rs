@@ -17,8 +17,9 @@ use thread_local::ThreadLocal;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use url::Url;
 
+use crate::RequestError;
 use crate::address::{NoPublicAddress, Resolver, check_url};
-use crate::error::{RequestError, shown_host};
+use crate::error::shown_host;
 use crate::prepare::PreparedRequest;
 use crate::redirect::{make_location_absolute, only_reads, redirect_of};
 use crate::upload::UploadParts;
@@ -133,15 +134,12 @@ impl Transport {
             let sent = send(client, hop, stream.take(), &host).await;
             let mut response = sent.map_err(failed)?;
             if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-                return Err(RequestError::Broken {
-                    host,
-                    source: Box::new(OtherProtocol),
-                });
+                return Err(RequestError::Broken(host, Box::new(OtherProtocol)));
             }
             let next = match redirect_of(response.status(), response.headers(), &hop.url) {
                 None => None,
                 Some(_) if redirects == MAX_REDIRECTS => {
-                    Some(Err(RequestError::TooManyRedirects { limit: MAX_REDIRECTS }))
+                    Some(Err(RequestError::TooManyRedirects(MAX_REDIRECTS)))
                 }
                 Some(location) => Some(hop.redirected(response.status(), location, streamed)),
             };
@@ -222,15 +220,15 @@ fn convert_error(host: String, error: legacy::Error) -> RequestError {
     let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
     while let Some(current) = cause {
         if current.is::<NoPublicAddress>() {
-            return RequestError::AddressRefused { host };
+            return RequestError::AddressRefused(host);
         }
         cause = current.source();
     }
     let connecting = error.is_connect();
     let source = error.into();
     if connecting {
-        RequestError::Unreachable { host, source }
+        RequestError::Unreachable(host, source)
     } else {
-        RequestError::Broken { host, source }
+        RequestError::Broken(host, source)
     }
 }

@@ -5,13 +5,9 @@ use http::header::{self, HeaderValue};
 use registry::{Check, Template, Verification};
 use serde_json::Value;
 
-use crate::client::{Mode, Upstream};
-use crate::error::{RequestError, VerifyError};
+use crate::client::Mode;
 use crate::redact::MAX_LINE;
-use crate::request::Request;
-use crate::response::Response;
-use crate::target::Target;
-use crate::{json, request_body};
+use crate::{Request, RequestError, Response, Target, Upstream, VerifyError, json, request_body};
 
 /// The most attempts of one request: a person waits for the result.
 const MAX_ATTEMPTS: u32 = 3;
@@ -150,10 +146,8 @@ impl Upstream {
     ) -> Result<Request, RequestError> {
         let time = self.request_time();
         let lookup = |name: &str| time.lookup(&target.variables, name);
-        let method =
-            Method::from_bytes(verification.method.as_bytes()).map_err(|_| RequestError::BadUrl {
-                problem: "the verification's method is not one of HTTP".to_owned(),
-            })?;
+        let method = Method::from_bytes(verification.method.as_bytes())
+            .map_err(|_| RequestError::BadUrl("the verification's method is not one of HTTP".to_owned()))?;
         let mut request = Request::new(method, endpoint.render_path(&lookup)?);
         // Whatever its method, it changes nothing.
         request.idempotent = true;

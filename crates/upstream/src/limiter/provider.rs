@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::rate::RateLimiter;
-use crate::target::Priority;
+use crate::Priority;
 
 /// A connection, or `None` for all requests that are made while connecting.
 type Key = Option<ConnectionId>;

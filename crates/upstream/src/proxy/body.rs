@@ -47,14 +47,14 @@ impl ProxyResponseBody {
     pub async fn part(&mut self) -> Result<Option<Bytes>, RequestError> {
         let host = || self.host.clone();
         if !self.permit.begin_read() {
-            return Err(RequestError::NotRead { host: host() });
+            return Err(RequestError::NotRead(host()));
         }
         let part = timeout(self.idle, self.parts.next()).await;
         self.permit.end_read();
         match part {
             Ok(Ok(part)) => Ok(part),
             Ok(Err(error)) => Err(error.into_request_error(&self.host)),
-            Err(_) => Err(RequestError::TimedOut { host: host() }),
+            Err(_) => Err(RequestError::TimedOut(host())),
         }
     }
 }

@@ -7,13 +7,9 @@ use registry::placement::KEY_NAME;
 use url::Url;
 
 use super::ProxyRequest;
-use crate::client::Upstream;
-use crate::error::RequestError;
 use crate::prepare::{NOT_FORWARDED, PreparedRequest, prepare};
-use crate::request::Request;
 use crate::servers::{base_url, caller_url, file_url};
-use crate::target::Target;
-use crate::upload::ProxyRequestBody;
+use crate::{ProxyRequestBody, Request, RequestError, Target, Upstream};
 
 /// Headers that are never sent to another origin: those that authorise, and those of a body, which is not sent there either.
 const SAME_ORIGIN_ONLY: [HeaderName; 5] = [
@@ -91,9 +87,7 @@ impl Upstream {
 
     /// Returns the client's base URL, if its origin is one of the provider's or one that the operator allows.
     fn allowed_base(&self, target: &Target, text: &str) -> Result<Template, RequestError> {
-        let bad = |problem: &str| RequestError::BadUrl {
-            problem: format!("the base URL asked for {problem}"),
-        };
+        let bad = |problem: &str| RequestError::BadUrl(format!("the base URL asked for {problem}"));
         let is_public = |hole: &str| {
             let name = hole.strip_prefix(PUBLIC_VALUES);
             name.is_some_and(|name| !target.provider.is_secret_config(name))
@@ -142,11 +136,9 @@ impl Upstream {
         [by_file, in_force]
             .iter()
             .find_map(|base| below(base, address))
-            .ok_or_else(|| RequestError::BadUrl {
-                problem: "an endpoint that is a whole address must begin with the base URL; to call another server, name it in \
+            .ok_or_else(|| RequestError::BadUrl("an endpoint that is a whole address must begin with the base URL; to call another server, name it in \
                           Base-Url-Override"
-                    .to_owned(),
-            })
+                    .to_owned()))
     }
 }
 

@@ -37,7 +37,7 @@ async fn credentials_are_not_sent_over_plain_http() {
         .fetch(&target(provider("http://api.example")), Request::get("/x"))
         .await
         .unwrap_err();
-    assert!(matches!(error, RequestError::PlainHttp { host } if host == "api.example"));
+    assert!(matches!(error, RequestError::PlainHttp(host) if host == "api.example"));
 }
 
 #[tokio::test]

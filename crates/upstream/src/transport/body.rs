@@ -6,7 +6,8 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use crate::upload::{UploadError, UploadParts};
+use crate::UploadError;
+use crate::upload::UploadParts;
 
 /// The body of a request.
 pub(crate) enum RequestBody {

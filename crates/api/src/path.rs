@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn the_query_stays_as_it_is() {
+    fn the_query_is_unchanged() {
         let uri: Uri = "/a//b/?x=//1/".parse().unwrap();
         assert_eq!(normalized(&uri).unwrap(), "/a/b?x=//1/");
         assert_eq!(normalized(&"/a?x=/".parse().unwrap()), None);

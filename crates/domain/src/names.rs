@@ -203,7 +203,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_connection_name_takes_what_nango_takes() {
+    fn a_connection_name_allows_what_nango_allows() {
         assert!("user/42 [x]@{a}$+~|\"'\\".parse::<ConnectionName>().is_ok());
         assert!("".parse::<ConnectionName>().is_err());
         assert!("a\nb".parse::<ConnectionName>().is_err());
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_name_has_nothing_invisible_at_its_ends_and_an_old_one_is_still_read() {
+    fn a_new_name_has_no_invisible_characters_at_its_ends_and_an_old_one_is_still_read() {
         for name in [" bob", "bob ", " ", "  bob  "] {
             assert_eq!(ConnectionName::new(name), Err(NameError::Invisible), "{name:?}");
             assert!(name.parse::<ConnectionName>().is_ok());
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn each_variant_has_a_table_of_its_own_whose_name_is_one() {
+    fn each_variant_has_its_own_table_with_a_valid_name() {
         let table: TableName = "acme_orders".parse().unwrap();
         let of = |variant: &str| table.of_variant(&variant.parse().unwrap());
         assert_eq!(of("eu").as_str(), "acme_orders__eu");

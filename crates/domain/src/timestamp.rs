@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plus_sign_that_became_a_blank_is_a_plus_sign() {
+    fn a_plus_sign_that_was_decoded_as_a_space_is_accepted() {
         let time: Timestamp = "2026-01-01T02:00:00+02:00".parse().unwrap();
         for text in [
             "2026-01-01T02:00:00 02:00",

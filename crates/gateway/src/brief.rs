@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_value_is_gone_after_its_time_although_nobody_looks() {
+    async fn a_value_is_removed_after_its_time_without_a_read() {
         let brief = Brief::new(Duration::from_secs(1));
         brief.put("key", 1, brief.begin());
         assert_eq!(brief.get(&"key"), Some(1));
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_changed_is_forgotten_at_once() {
+    async fn a_changed_value_is_removed_at_once() {
         let brief = Brief::new(Duration::from_secs(1));
         brief.put("key", 1, brief.begin());
 
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_was_read_before_a_change_is_not_remembered_after_it() {
+    async fn a_value_read_before_a_change_is_not_cached_after_it() {
         let brief = Brief::new(Duration::from_secs(1));
         let reading = brief.begin();
         brief.clear();
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_task_sweeps_however_often_all_is_forgotten() {
+    async fn one_task_sweeps_however_often_the_cache_is_cleared() {
         let brief = Brief::new(Duration::from_secs(1));
         let before = tokio::runtime::Handle::current().metrics().num_alive_tasks();
         for _ in 0..100 {

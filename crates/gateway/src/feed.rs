@@ -219,7 +219,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_reads_back_where_it_was_written_and_nowhere_else() {
+    fn a_cursor_is_valid_only_where_it_was_written() {
         let (ours, theirs) = (Cursors { mark: 7 }, Cursors { mark: 8 });
         for number in [0, 1, i64::MAX] {
             let text = ours.write(number);

@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_user_becomes_tags_that_stand_below_given_ones() {
+    fn an_end_user_becomes_tags_that_given_tags_override() {
         let labels = parse(&json!({
             "tags": { "Plan": "pro", "end_user_id": "mine" },
             "end_user": { "id": "u1", "email": "ann@example.com", "display_name": null },
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_end_user_alone_takes_the_place_of_the_old_ones_tags() {
+    fn a_new_end_user_replaces_the_tags_of_the_old_one() {
         let labels = parse(&json!({ "end_user": { "id": "u2" } })).unwrap();
         let old = map(&[
             ("plan", "pro"),
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn what_breaks_a_rule_is_named_by_its_place() {
+    fn an_invalid_label_is_named_by_its_path() {
         let long = "x".repeat(256);
         let many: Map<String, Json> = (0..11).map(|n| (format!("t{n}"), json!("v"))).collect();
         let cases = [

@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_is_found_within_is_told_and_what_is_found_outside_is_not() {
+    async fn a_subject_is_reported_only_within_its_scope() {
         let (acme, mine) = ("acme".parse().unwrap(), "mine".parse().unwrap());
         Subject::found_connection(&acme, &mine);
         let (output, subject) = Subject::of(async {

@@ -60,6 +60,7 @@ fn write_keys(file: &KeyFile, keys: &[&SecretKey]) {
 
 #[on_both_databases(with_key_file())]
 async fn a_running_process_survives_the_loss_of_its_key_file_and_creates_no_other(app: TestApp) {
+    app.expect_error("the key file cannot be used");
     app.connect_as(app.admin(), "before").await;
     let (path, aside) = (
         app.key_file().path(),
@@ -84,6 +85,7 @@ async fn a_running_process_survives_the_loss_of_its_key_file_and_creates_no_othe
 
 #[on_both_databases(with_key_file())]
 async fn an_invalid_key_file_is_reported_and_not_used(app: TestApp) {
+    app.expect_error("the key file cannot be used");
     app.connect_as(app.admin(), "before").await;
     let right = app.key_file().load().unwrap().current().clone();
     let (path, other) = (app.key_file().path(), SecretKey::generate());
@@ -191,8 +193,8 @@ async fn a_start_fails_if_a_key_that_is_still_needed_is_missing(app: TestApp) {
     assert!(opens_all(&app, &both).await);
 
     let refused = start(&app, ring(&[&new])).await.err().unwrap().to_string();
-    let told = format!("{} (needed for 2 stored credentials)", old.id());
-    assert!(refused.contains(&told), "{refused}");
+    let reported = format!("{} (needed for 2 stored credentials)", old.id());
+    assert!(refused.contains(&reported), "{refused}");
 
     both.rotate_key().await.unwrap();
     both.reseal(|_| ()).await.unwrap();
@@ -202,6 +204,7 @@ async fn a_start_fails_if_a_key_that_is_still_needed_is_missing(app: TestApp) {
 
 #[on_both_databases(with_key_file())]
 async fn a_rotation_stops_when_its_key_file_is_lost_and_is_finished_later(app: TestApp) {
+    app.expect_error("the key file cannot be used");
     app.connect_as(app.admin(), "one").await;
     app.connect_as(app.admin(), "two").await;
     let (path, aside) = (
@@ -214,8 +217,8 @@ async fn a_rotation_stops_when_its_key_file_is_lost_and_is_finished_later(app: T
 
     let stopped = rotating.reseal(|_| fs::rename(path, &aside).unwrap()).await;
 
-    let told = stopped.unwrap_err().to_string();
-    assert!(told.contains("is missing"), "{told}");
+    let reported = stopped.unwrap_err().to_string();
+    assert!(reported.contains("is missing"), "{reported}");
     assert!(!path.exists());
     fs::rename(&aside, path).unwrap();
     let again = restart(&app).await.unwrap();
@@ -245,6 +248,7 @@ async fn a_rotation_that_was_killed_before_the_database_knew_its_key_loses_nothi
 
 #[on_both_databases(with_key_file())]
 async fn a_rotation_never_writes_over_a_file_that_lacks_a_key(app: TestApp) {
+    app.expect_error("the key file cannot be used");
     app.connect_as(app.admin(), "one").await;
     let (path, other) = (app.key_file().path(), SecretKey::generate());
     let right = fs::read(path).unwrap();
@@ -310,8 +314,8 @@ async fn a_lost_key_is_given_up_and_its_connections_wait_for_new_credentials(app
     connect(&app, &both, "three").await;
     let nothing = LostKeys::find(app.store(), &ring(&[&new, &old])).await.unwrap();
     assert!(nothing.keys().is_empty());
-    let told = start(&app, ring(&[&new])).await.err().unwrap().to_string();
-    assert!(told.contains("trunkline key forget --lost"), "{told}");
+    let reported = start(&app, ring(&[&new])).await.err().unwrap().to_string();
+    assert!(reported.contains("trunkline key forget --lost"), "{reported}");
 
     let left = ring(&[&new]);
     let lost = LostKeys::find(app.store(), &left).await.unwrap();
@@ -371,6 +375,7 @@ async fn a_lost_key_is_given_up_and_its_connections_wait_for_new_credentials(app
 
 #[on_both_databases(with_key_file())]
 async fn a_lost_key_file_is_given_up_and_the_next_start_creates_another(app: TestApp) {
+    app.expect_error("the key file cannot be used");
     app.connect_as(app.admin(), "one").await;
     let source = KeySource::File(app.key_file().clone());
     let good = fs::read(app.key_file().path()).unwrap();
@@ -378,8 +383,8 @@ async fn a_lost_key_file_is_given_up_and_the_next_start_creates_another(app: Tes
     fs::write(app.key_file().path(), &good[..20]).unwrap();
     assert!(LostKeys::find(app.store(), &source).await.is_err());
     fs::remove_file(app.key_file().path()).unwrap();
-    let told = restart(&app).await.err().unwrap().to_string();
-    assert!(told.contains("trunkline key forget --lost"), "{told}");
+    let reported = restart(&app).await.err().unwrap().to_string();
+    assert!(reported.contains("trunkline key forget --lost"), "{reported}");
 
     let lost = LostKeys::find(app.store(), &source).await.unwrap();
     assert_eq!((lost.keys().len(), lost.connections()), (1, 1));

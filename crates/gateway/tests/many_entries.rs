@@ -3,7 +3,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    reason = "helpers of tests fail as tests do"
+    reason = "tests fail by a panic"
 )]
 
 use registry::Registry;
@@ -311,7 +311,7 @@ async fn the_rules_of_fields_hold_on_the_server(setup: Setup) {
     );
     let hosted = json!({ "apiKey": "k", "plan": "hosted" });
     let reply = setup.connect("conditional", hosted).await.expect(400);
-    assert_eq!(reply.fields(), ["site"], "is asked for with that plan");
+    assert_eq!(reply.fields(), ["site"], "is required with that plan");
 }
 
 #[on_both_databases]

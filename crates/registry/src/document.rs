@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_comes_twice_is_told_with_its_line() {
+    fn a_duplicate_key_is_reported_with_its_line() {
         let error = Node::parse("a: 1\nb: 2\na: 3\n").unwrap_err();
         assert_eq!(error.place.map(|place| place.line), Some(3));
     }

@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lengths_read_as_people_write_them() {
+    fn durations_are_read_as_people_write_them() {
         let seconds = |text| parse(text).map(|length| length.as_secs());
         for (text, expected) in [
             ("5 minutes", 300),
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_length_is_refused() {
+    fn an_invalid_duration_is_refused() {
         for text in [
             "",
             "5",

@@ -210,7 +210,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pattern_is_told_in_words_or_by_an_example() {
+    fn a_pattern_is_described_in_words_or_by_an_example() {
         assert_eq!(
             shape(Some("two letters"), Some("US")),
             "must be two letters, such as US"
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_of_another_vocabulary_may_match_a_part() {
+    fn a_pattern_of_nangos_format_may_match_a_part() {
         let field = Field {
             pattern_anywhere: true,
             ..patterned("^AC|key")
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_address_adds_is_taken_off_a_value_once() {
+    fn a_prefix_that_the_address_adds_is_removed_from_a_value_once() {
         let field = Field {
             added: (Some("https://".to_owned()), Some(".acme.example".to_owned())),
             ..Field::default()
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_tells_what_is_right_and_not_what_was_given() {
+    fn an_error_says_what_is_allowed_and_does_not_echo_the_value() {
         let field = Field {
             example: Some("AC12".to_owned()),
             secret: true,
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_value_passes_only_where_it_may_be_left_out() {
+    fn an_empty_value_passes_only_if_the_field_is_optional() {
         assert!(Field::default().check("").is_err());
         assert!(
             Field {
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn formats_hold_what_they_say() {
+    fn formats_match_what_they_promise() {
         let check = |format, value: &str| {
             Field {
                 format: Some(format),

@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_in_a_success_is_recognised_by_what_stands_at_its_place() {
+    fn an_error_in_a_success_response_is_recognised_by_its_path() {
         let rule = |equals: &[&str]| ErrorInBody {
             path: vec!["x".to_owned()],
             equals: equals.iter().map(|&text| text.to_owned()).collect(),

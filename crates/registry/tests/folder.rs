@@ -1,6 +1,6 @@
 //! Files of a folder, and files of many entries like Nango's.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+#![expect(clippy::unwrap_used, reason = "tests fail by a panic")]
 
 use std::path::Path;
 
@@ -53,7 +53,7 @@ fn a_file_of_many_entries_loads_and_lists_unsupported_ones() {
     assert_eq!(
         registry.warnings(),
         [],
-        "doubts about such a file are told when it is checked"
+        "warnings about such a file are shown when it is checked"
     );
 
     let plain = registry.get("plainkey").unwrap();
@@ -100,14 +100,14 @@ fn checking_a_file_of_many_entries_reports_what_works_and_what_does_not() {
     assert!(checked.many);
     assert_eq!(checked.unsupported.len(), 7);
     assert_eq!(checked.providers.len(), 19);
-    let told: Vec<_> = checked
+    let reported: Vec<_> = checked
         .providers
         .iter()
         .flat_map(|provider| &provider.warnings)
         .map(|problem| problem.path.as_str())
         .collect();
     assert_eq!(
-        told,
+        reported,
         [
             "bodykey.proxy.body.gone",
             "formkey.proxy.verification.data.gone",
@@ -169,13 +169,13 @@ fn an_alias_copies_whole_keys_and_may_be_chained() {
 #[test]
 fn aliases_to_nothing_or_in_a_circle_are_reported() {
     let registry = load(&[("p.yaml", "a:\n  alias: b\nb:\n  alias: a\nc:\n  alias: d\n")]).unwrap();
-    let told: Vec<_> = registry
+    let reported: Vec<_> = registry
         .unsupported()
         .iter()
         .map(|entry| entry.reason.as_str())
         .collect();
-    assert!(told[0].contains("p.yaml:2:") && told[0].contains("in a circle"));
-    assert!(told[2].contains("\"d\" is no entry of this file"));
+    assert!(reported[0].contains("p.yaml:2:") && reported[0].contains("in a circle"));
+    assert!(reported[2].contains("\"d\" is no entry of this file"));
 }
 
 #[test]
@@ -185,13 +185,13 @@ fn an_unknown_key_in_a_file_of_many_entries_is_a_warning() {
     let path = folder.path().join("p.yaml");
     std::fs::write(&path, text).unwrap();
     let checked = Registry::check_file(&path).unwrap_or_else(|error| panic!("{error}"));
-    let told: Vec<_> = checked.providers[0]
+    let reported: Vec<_> = checked.providers[0]
         .warnings
         .iter()
         .map(|problem| problem.path.as_str())
         .collect();
     assert_eq!(
-        told,
+        reported,
         ["a.novelty", "a.credentials.username.pattern", "a.proxy.base_url"]
     );
 }
@@ -275,11 +275,11 @@ fn a_provider_may_not_have_the_name_of_a_route() {
     let entry = "events:\n  auth_mode: API_KEY\n  proxy: { base_url: https://x.example, headers: { x-key: \"${apiKey}\" } }\n";
     let registry = load(&[("providers.yaml", entry)]).unwrap();
     assert!(registry.get("events").is_none());
-    let told = &registry
+    let reported = &registry
         .unsupported()
         .iter()
         .find(|entry| entry.name == "events")
         .unwrap()
         .reason;
-    assert!(told.contains("reserved"), "{told}");
+    assert!(reported.contains("reserved"), "{reported}");
 }

@@ -1,6 +1,6 @@
 //! The guide to provider files: its examples are valid, its errors are those of the check, and no key is missing.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+#![expect(clippy::unwrap_used, reason = "tests fail by a panic")]
 
 use std::collections::BTreeSet;
 
@@ -86,8 +86,8 @@ fn the_broken_files_of_the_guide_have_the_errors_that_it_shows() {
     for pair in blocks.windows(2).filter(|pair| pair[0].is_broken()) {
         broken += 1;
         assert_eq!(pair[1].language, "text", "the errors follow the file");
-        let told = check(&pair[0]).expect_err("a broken file is refused");
-        assert_eq!(told.trim_end(), pair[1].text.trim_end());
+        let reported = check(&pair[0]).expect_err("a broken file is refused");
+        assert_eq!(reported.trim_end(), pair[1].text.trim_end());
     }
     let marked = blocks.iter().filter(|block| block.is_broken()).count();
     assert!(broken > 0 && broken == marked);

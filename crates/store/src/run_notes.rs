@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_comes_later_is_added_and_the_first_reason_stays() {
+    fn later_notes_are_added_and_the_first_reason_stays() {
         let mut notes = RunNotes {
             kind: Some("full"),
             pages: 1,

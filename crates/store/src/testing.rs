@@ -7,7 +7,7 @@
 #![expect(
     clippy::expect_used,
     clippy::missing_panics_doc,
-    reason = "a test without its database can only fail, and says here why"
+    reason = "a test without its database must fail"
 )]
 
 mod pooler;

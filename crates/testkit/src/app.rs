@@ -116,7 +116,7 @@ impl TestApp {
     pub fn advance(&self, by: Duration) {
         self.clock.advance(by);
         self.simulator
-            .advance(chrono::Duration::from_std(by).expect("a span that a test waits"));
+            .advance(chrono::Duration::from_std(by).expect("a span within range"));
     }
 
     /// The simulated provider.
@@ -160,7 +160,7 @@ impl TestApp {
     }
 
     /// Returns all responses that this app's clients got so far, headers and bodies.
-    pub fn answers(&self) -> String {
+    pub fn responses(&self) -> String {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -199,7 +199,7 @@ impl TestApp {
     /// # Panics
     /// If the process does not start.
     pub async fn another_gateway(&self, registry: Registry) -> Gateway {
-        let key = SecretKey::from_base64(self.encryption_key.expose_secret()).expect("the key is right");
+        let key = SecretKey::from_base64(self.encryption_key.expose_secret()).expect("a valid key");
         self.try_another_gateway(registry, KeySource::Given(KeyRing::new(key, Vec::new())))
             .await
             .expect("the gateway starts")
@@ -250,7 +250,7 @@ impl TestApp {
         })
         .await;
         stopping.cancel();
-        worker.await.expect("the worker ends well");
+        worker.await.expect("the worker does not panic");
     }
 
     async fn is_idle(&self) -> bool {
@@ -284,7 +284,7 @@ impl TestApp {
                 actions::held_any_environment(c)? > 0 || actions::next_due(c)?.is_some_and(|due| due <= now);
             Ok(!active && !due && !acting && newest(c)? == before)
         });
-        idle.await.expect("the database answers")
+        idle.await.expect("the database can be read")
     }
 
     /// Calls `show` with every live row of the connection's messages, newest first, with one page in memory.
@@ -328,6 +328,6 @@ impl TestApp {
             .keys()
             .authenticate(key)
             .await
-            .expect("the admin's key is good")
+            .expect("the admin's key is valid")
     }
 }

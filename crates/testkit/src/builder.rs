@@ -90,7 +90,7 @@ impl AppBuilder {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let text = change(include_str!("../../../integrations/twilio.yaml"));
         std::fs::write(folder.path().join("twilio.yaml"), text).expect("the file can be written");
-        self.registry(Registry::load(Some(folder.path())).expect("the changed file is right"))
+        self.registry(Registry::load(Some(folder.path())).expect("the changed file is valid"))
     }
 
     /// Uses the system's clock, for tests that start processes; the simulator's clock stands still at the current time.
@@ -141,8 +141,8 @@ impl AppBuilder {
             store: store.clone(),
             registry: self
                 .registry
-                .unwrap_or_else(|| Registry::builtin().expect("the built-in providers are right")),
-            upstream: Upstream::new(options, clock.clone()).expect("calls can be made"),
+                .unwrap_or_else(|| Registry::builtin().expect("the built-in providers are valid")),
+            upstream: Upstream::new(options, clock.clone()).expect("valid options of requests"),
             keys,
             clock: clock.clone(),
         };

@@ -87,7 +87,7 @@ impl Reply {
     /// If it has another status.
     #[expect(
         clippy::return_self_not_must_use,
-        reason = "often the status is all that a test looks at"
+        reason = "often a test only checks the status"
     )]
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{}", self.text);
@@ -135,9 +135,9 @@ impl Client {
     /// # Panics
     /// If there is no response.
     pub async fn send(&self, request: RequestBuilder) -> Reply {
-        let response = request.send().await.expect("the API answers");
+        let response = request.send().await.expect("the API responds");
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let text = response.text().await.expect("the answer arrives whole");
+        let text = response.text().await.expect("the response arrives completely");
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         for (name, value) in &headers {
             seen.extend([name.as_str(), ": ", value.to_str().unwrap_or_default(), "\n"]);

@@ -3,14 +3,8 @@
 //! Other crates may depend on this one only for their tests. All parts of a [`TestApp`] are real: the API listens on a port of the
 //! loopback, the database is a file or a PostgreSQL server of the test process, and the provider is the simulator.
 
-#![expect(
-    clippy::expect_used,
-    reason = "a harness that cannot start can only fail, and says here why"
-)]
-#![expect(
-    clippy::missing_panics_doc,
-    reason = "whatever goes wrong here is a panic: that is how a test fails"
-)]
+#![expect(clippy::expect_used, reason = "a test whose app cannot start must fail")]
+#![expect(clippy::missing_panics_doc, reason = "a test fails by a panic")]
 
 mod app;
 mod builder;

@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn programs_get_times_as_the_api_writes_them() {
+    fn output_for_programs_has_times_as_the_api_writes_them() {
         let columns = ["id", "sent_at"].map(str::to_owned);
         let values = table(&model(), &columns, &rows()).values();
         assert!(

@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn typing_errors_are_found_and_other_names_are_not() {
+    fn similar_names_are_suggested_and_others_are_not() {
         let known = ["twilio", "sendgrid", "mailgun", "date_sent", "status"];
         for (name, meant) in [
             ("twilo", Some("twilio")),

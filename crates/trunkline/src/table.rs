@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn programs_get_every_column_whole_with_tabs_and_line_breaks_escaped() {
+    fn output_for_programs_has_complete_columns_with_tabs_and_line_breaks_escaped() {
         let mut table = Table::new([
             Column::word("id"),
             Column::number("rows").rank(1),

@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_name_with_both_only_the_public_addresses_are_left() {
+    fn only_the_public_addresses_of_a_host_are_used() {
         let both = ["10.0.0.1:0", "8.8.8.8:0", "[::1]:0"].map(|address| address.parse().unwrap());
         let left = only_public(both.into_iter()).unwrap();
         assert_eq!(left, ["8.8.8.8:0".parse().unwrap()]);

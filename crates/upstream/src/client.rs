@@ -335,7 +335,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_logged_path_shows_no_id_and_no_phone_number() {
+    fn a_logged_path_has_no_id_and_no_phone_number() {
         let path = "/2010-04-01/Accounts/AC00000000000000000000000000000000/Messages.json";
         assert_eq!(shape(path), "/2010-04-01/Accounts/*/Messages.json");
         assert_eq!(shape("/v2/PhoneNumbers/+15551234567"), "/v2/PhoneNumbers/*");

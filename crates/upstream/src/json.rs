@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_counted_outside_of_texts_alone() {
+    fn values_are_counted_only_outside_of_strings() {
         let many = |text: &str, times| format!("[{}0]", text.repeat(times));
         assert!(is_bounded(many("0,", 400_000).as_bytes()));
         assert!(!is_bounded(many("0,", 500_001).as_bytes()));

@@ -130,7 +130,7 @@ mod tests {
     #[case::characters_beyond_ascii(&["</a?page=2>; title=\"ü\"; rel=next"])]
     #[case::broken_behind(&["</a?page=2>; rel=next, <oops"])]
     #[case::broken_in_another_header(&["nonsense", "</a?page=2>; rel=next"])]
-    fn the_relation_is_found(#[case] values: &[&str]) {
+    fn a_link_with_the_relation_is_found(#[case] values: &[&str]) {
         let found = find(&headers(values), "next").unwrap().unwrap();
         assert_eq!(found.target, "/a?page=2");
     }
@@ -140,7 +140,7 @@ mod tests {
     #[case::empty(&[""])]
     #[case::others(&["</a>; rel=prev, </b>; rel=\"first last\""])]
     #[case::a_second_rel_does_not_count(&["</a>; rel=prev; rel=next"])]
-    fn without_the_relation_there_is_none(#[case] values: &[&str]) {
+    fn without_the_relation_there_is_no_link(#[case] values: &[&str]) {
         assert_eq!(find(&headers(values), "next"), Ok(None));
     }
 
@@ -150,7 +150,7 @@ mod tests {
     #[case(&["</a?page=2>; rel=\"next"])]
     #[case(&["</a?page=2> rel=next"])]
     #[case(&["</z>; rel=first, garbage"])]
-    fn what_cannot_be_read_is_no_end(#[case] values: &[&str]) {
+    fn an_unreadable_header_is_not_the_end(#[case] values: &[&str]) {
         assert_eq!(find(&headers(values), "next"), Err(Unreadable));
     }
 }

@@ -369,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn statuses_of_the_file_replace_the_usual_ones() {
+    fn retry_statuses_of_the_file_replace_the_defaults() {
         let rules = rules(vec![409..=409, 520..=529]);
         let retries = |status, idempotent| retries(&rules, status, &[], idempotent);
         assert!(retries(409, true) && retries(525, true));

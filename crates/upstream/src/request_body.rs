@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn objects_and_forms_get_what_they_lack_and_nothing_of_theirs_changes() {
+    fn objects_and_forms_get_missing_fields_and_keep_their_own() {
         const FORM: &str = "application/x-www-form-urlencoded";
         let post = |kind, body| sent(Method::POST, kind, body);
         assert_eq!(

@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn of_several_headers_of_one_name_the_longest_counts() {
+    fn the_longest_of_several_headers_of_one_name_wins() {
         let mut said = headers(&[("retry-after", "2")]);
         said.append("retry-after", HeaderValue::from_static("later"));
         said.append("retry-after", HeaderValue::from_static("9"));
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn of_several_waits_the_longest_counts() {
+    fn the_longest_of_several_waits_wins() {
         let said = headers(&[("retry-after", "2"), ("x-after", "5"), ("x-reset", "1795255203")]);
         assert_eq!(
             requested(&rules(), 429, &said, &Value::Null, NOW),
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn when_a_quota_begins_anew_matters_only_if_it_is_used_up() {
+    fn the_reset_of_a_quota_matters_only_if_it_is_used_up() {
         let said = headers(&[("x-after", "50"), ("x-reset", "1795258800")]);
         for status in [401, 403, 500, 503] {
             assert_eq!(
@@ -265,7 +265,7 @@ mod tests {
     #[case("Try again in a while.", None)]
     #[case("in 1795255205", Some(5_000))]
     #[case("in 99999999999999999999999", Some(DAY))]
-    fn a_wait_is_read_in_a_body(#[case] text: &str, #[case] millis: Option<u64>) {
+    fn a_wait_is_read_from_a_body(#[case] text: &str, #[case] millis: Option<u64>) {
         let rules = RetryRules {
             in_body: Some(WaitInBody {
                 path: vec!["error".to_owned(), "message".to_owned()],

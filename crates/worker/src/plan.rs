@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn no_slice_is_wider_than_the_provider_takes() {
+    fn no_slice_is_wider_than_the_provider_accepts() {
         let window = Window {
             longest: Some(30 * Timestamp::DAY),
             ..window(BoundFormat::Date, 7, 400)
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_without_an_upper_bound_is_one_slice_that_is_not_cut() {
+    fn a_list_without_an_upper_bound_is_one_slice_that_is_not_split() {
         let since = Window {
             to: None,
             ..window(BoundFormat::DateTime, 7, 400)
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_single_day_is_not_cut() {
+    fn a_single_day_is_not_split() {
         let window = window(BoundFormat::Date, 7, 400);
         let day: Timestamp = "2026-11-01".parse().unwrap();
         assert_eq!(cut(&window, day, day.plus(Timestamp::DAY / 2)), None);
@@ -238,7 +238,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn slices_always_end_and_cover(step in 1u32..500, retention in 1u32..4000, micros in 0i64..4_102_444_800_000_000) {
+        fn slices_always_end_and_cover_the_range(step in 1u32..500, retention in 1u32..4000, micros in 0i64..4_102_444_800_000_000) {
             for format in [BoundFormat::Date, BoundFormat::DateTime, BoundFormat::UnixSeconds, BoundFormat::UnixMillis] {
                 let window = window(format, step, retention);
                 let now = Timestamp::from_micros(micros);
@@ -253,7 +253,7 @@ mod tests {
         }
 
         #[test]
-        fn a_cut_leaves_both_parts_something(days in 0u32..1000, part in 0u32..86_400) {
+        fn a_split_leaves_something_to_both_parts(days in 0u32..1000, part in 0u32..86_400) {
             let window = window(BoundFormat::Date, 7, 400);
             let from: Timestamp = "2024-01-01".parse().unwrap();
             let reached = from.plus(days * Timestamp::DAY + part * Timestamp::SECOND);

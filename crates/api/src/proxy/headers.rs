@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_that_is_not_ascii_is_an_error_and_not_a_missing_one() {
+    fn a_non_ascii_header_is_an_error_and_not_missing() {
         for name in [
             "provider-config-key",
             "base-url-override",

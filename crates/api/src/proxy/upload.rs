@@ -128,14 +128,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_body_that_stops_ends_after_half_a_minute() {
+    async fn a_stalled_body_times_out_after_half_a_minute() {
         let (parts, took) = passed(1, Duration::from_hours(1), 1).await;
         assert!(matches!(parts.as_slice(), [Err(UploadError::Slow { .. })]));
         assert_eq!(took, BODY_TIMEOUT);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_body_of_a_byte_now_and_then_ends_as_soon() {
+    async fn a_trickling_body_times_out_as_soon() {
         let (parts, took) = passed(1, Duration::from_secs(4), 1_000).await;
         assert_eq!(
             parts.last(),
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_large_body_may_take_as_long_as_it_takes() {
+    async fn a_large_body_may_take_as_long_as_it_progresses() {
         let (parts, took) = passed(16 << 10, Duration::from_secs(20), 1_000).await;
         assert_eq!(
             (parts.len(), parts.iter().filter(|part| part.is_err()).count()),

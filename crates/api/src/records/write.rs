@@ -221,7 +221,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn csv_gives_back_every_value_as_json_writes_it(
+        fn csv_has_every_value_as_json_writes_it(
             rows in prop::collection::vec((prop::collection::vec(values(), 4), prop::option::of(texts())), 1..6)
         ) {
             let records: Vec<StoredRecord> = rows.into_iter().map(|(values, extra)| record(values, extra)).collect();

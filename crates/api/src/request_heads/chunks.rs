@@ -28,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_size_is_hexadecimal_digits_and_perhaps_an_extension() {
+    fn a_chunk_size_is_hexadecimal_with_an_optional_extension() {
         for (line, wanted) in [
             ("0\r\n", Some(0)),
             ("1aF\r\n", Some(0x1af)),
@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_line_ends_a_body_and_a_trailer_does_not() {
+    fn an_empty_line_ends_a_body_and_a_trailer_field_does_not() {
         for (line, wanted) in [
             ("\r\n", Some(true)),
             ("x: y\r\n", Some(false)),

@@ -33,7 +33,7 @@ fn refusal(word: &str) -> String {
 }
 
 #[tokio::test]
-async fn characters_that_no_url_holds_are_encoded_in_the_target_alone() {
+async fn characters_that_urls_must_encode_are_encoded_only_in_the_target() {
     let sent = "GET /a\"<é>`b?q=\"ü HTTP/1.1\r\nhost: x\r\nx: \"<é>\r\n\r\n";
     let wanted = "GET /a%22%3C%C3%A9%3E%60b?q=%22%C3%BC HTTP/1.1\r\nhost: x\r\nx: \"<é>\r\n\r\n";
     assert_eq!(text_of(sent).await, wanted);
@@ -42,7 +42,7 @@ async fn characters_that_no_url_holds_are_encoded_in_the_target_alone() {
 }
 
 #[tokio::test]
-async fn a_head_that_cannot_be_read_becomes_a_request_for_its_error() {
+async fn a_malformed_head_becomes_a_request_for_its_error() {
     let good = "GET /first HTTP/1.1\r\nhost: x\r\n\r\n";
     let large = format!("GET / HTTP/1.1\r\nx: {}\r\n\r\n", "y".repeat(MAX_HEAD));
     let many = format!("GET / HTTP/1.1\r\n{}\r\n", "x: y\r\n".repeat(97));
@@ -86,7 +86,7 @@ async fn a_head_that_cannot_be_read_becomes_a_request_for_its_error() {
 }
 
 #[tokio::test]
-async fn the_input_ends_where_a_chunk_is_broken() {
+async fn the_input_ends_at_a_broken_chunk() {
     let head = "POST /x HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n";
     for broken in ["zz\r\nab", "+1\r\na\r\n", "\r\n", "fffffffffffffffff\r\n", "2\n"] {
         let whole = format!("{head}2\r\nab\r\n");
@@ -100,7 +100,7 @@ async fn the_input_ends_where_a_chunk_is_broken() {
 }
 
 #[tokio::test]
-async fn what_breaks_off_and_what_is_another_protocol_is_handed_on() {
+async fn truncated_input_and_other_protocols_are_passed_on() {
     for sent in [
         "GET / HT",
         "POST / HTTP/1.1\r\ncontent-length: 9\r\n\r\nabc",
@@ -112,7 +112,7 @@ async fn what_breaks_off_and_what_is_another_protocol_is_handed_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_first_head_that_does_not_come_in_time_is_refused() {
+async fn a_first_head_that_is_late_is_refused() {
     let (mut client, server) = tokio::io::duplex(64);
     let mut heads = RequestHeads::new(server);
     client.write_all(b"GET /slow HTTP/1.1\r\n").await.unwrap();
@@ -153,13 +153,13 @@ fn run<T>(work: impl Future<Output = T>) -> T {
 
 proptest! {
     #[test]
-    fn requests_come_out_as_they_went_in_however_they_are_cut(sent in requests(), size in 1..50_usize) {
+    fn requests_are_unchanged_however_their_bytes_are_split(sent in requests(), size in 1..50_usize) {
         let parts = sent.chunks(size).map(<[u8]>::to_vec).collect();
         prop_assert_eq!(run(handed_on(parts)), sent);
     }
 
     #[test]
-    fn whatever_is_sent_comes_to_an_end(sent in proptest::collection::vec(any::<u8>(), 0..400)) {
+    fn any_input_ends(sent in proptest::collection::vec(any::<u8>(), 0..400)) {
         run(handed_on(vec![sent]));
     }
 }

@@ -33,7 +33,7 @@ async fn an_invalid_phone_number_is_refused_before_the_request_with_the_right_fo
             message.contains("+15551234567") && message.contains("whatsapp:+15551234567"),
             "{message}"
         );
-        assert!(!reply.text.contains(to), "what was given is not told");
+        assert!(!reply.text.contains(to), "the value is not echoed");
     }
     let mut short = message(&app, "x");
     short["connectionId"] = json!("my-twilio");

@@ -47,19 +47,19 @@ async fn a_front_end_connects_with_a_session_and_the_connection_belongs_to_the_e
         .await
         .expect(200);
 
-    let answer = reply.json();
-    assert_eq!(answer.as_object().unwrap().len(), 2, "{answer}");
-    assert_eq!(answer["providerConfigKey"], "twilio");
-    let name = answer["connectionId"].as_str().unwrap();
+    let response = reply.json();
+    assert_eq!(response.as_object().unwrap().len(), 2, "{response}");
+    assert_eq!(response["providerConfigKey"], "twilio");
+    let name = response["connectionId"].as_str().unwrap();
     assert_eq!(name.len(), 36);
-    let told = shown(&app, name).await;
-    assert_eq!(told["end_user"]["organization"]["id"], "o1");
+    let reported = shown(&app, name).await;
+    assert_eq!(reported["end_user"]["organization"]["id"], "o1");
     assert_eq!(
-        told["tags"],
+        reported["tags"],
         json!({ "end_user_email": "ann@example.com", "end_user_id": "u1", "organization_id": "o1", "plan": "pro" })
     );
-    assert_eq!(told["webhook_url_override"], "https://app.example.com/hook");
-    assert_eq!(told["connection_config"], json!({ "accountSid": account }));
+    assert_eq!(reported["webhook_url_override"], "https://app.example.com/hook");
+    assert_eq!(reported["connection_config"], json!({ "accountSid": account }));
     app.run_due().await;
     assert!(app.rows(name).await > 200);
     // The session can still be used.
@@ -83,9 +83,9 @@ async fn values_of_the_session_override_those_of_the_front_end(app: TestApp) {
         .await
         .expect(200);
 
-    let told = shown(&app, reply.json()["connectionId"].as_str().unwrap()).await;
+    let reported = shown(&app, reply.json()["connectionId"].as_str().unwrap()).await;
     assert_eq!(
-        told["connection_config"],
+        reported["connection_config"],
         json!({ "accountSid": known.account_sid })
     );
 }
@@ -112,9 +112,9 @@ async fn a_reconnect_session_replaces_the_credentials_of_its_connection(app: Tes
         reply.json(),
         json!({ "connectionId": "my-twilio", "providerConfigKey": "twilio" })
     );
-    let told = shown(&app, "my-twilio").await;
-    assert_eq!(told["credentials"]["username"], json!(known.account_sid));
-    assert_eq!(told["tags"], json!({ "end_user_id": "u1", "plan": "pro" }));
+    let reported = shown(&app, "my-twilio").await;
+    assert_eq!(reported["credentials"]["username"], json!(known.account_sid));
+    assert_eq!(reported["tags"], json!({ "end_user_id": "u1", "plan": "pro" }));
     let list = app.admin().get("/connections").await.expect(200).json();
     assert_eq!(list["connections"].as_array().unwrap().len(), 1);
     // Credentials of another account would mix two sources, so the configuration stays unchanged.
@@ -188,8 +188,8 @@ async fn every_refusal_has_a_code_and_a_message() {
     ];
     for (path, body, status, code) in cases {
         let reply = app.anonymous().post(&path, body).await;
-        let told = (reply.status, reply.code());
-        assert_eq!(told, (status, code.to_owned()), "{}", reply.text);
+        let reported = (reply.status, reply.code());
+        assert_eq!(reported, (status, code.to_owned()), "{}", reply.text);
         assert!(reply.message().len() > 10, "{}", reply.text);
     }
     // Without a body, like the library sends it.

@@ -61,7 +61,7 @@ impl Slow {
         let before = self.asked().await;
         let (client, path) = (client.clone(), path.to_owned());
         let connecting = tokio::spawn(async move { client.post(&path, &body).await });
-        wait_until("the provider is asked", async || {
+        wait_until("the provider gets a request", async || {
             self.asked().await > before || connecting.is_finished()
         })
         .await;

@@ -31,26 +31,26 @@ async fn a_patch_replaces_tags_sets_the_end_user_and_clears_the_webhook_address(
         }),
     )
     .await;
-    let told = shown(&app, "my-twilio").await;
+    let reported = shown(&app, "my-twilio").await;
     assert_eq!(
-        told["tags"],
+        reported["tags"],
         json!({ "end_user_email": "ann@example.com", "end_user_id": "u1", "plan": "pro" })
     );
-    assert_eq!(told["webhook_url_override"], "https://app.example.com/hook");
+    assert_eq!(reported["webhook_url_override"], "https://app.example.com/hook");
 
     // A new user replaces only the tags of the old one.
     patch(&app, json!({ "end_user": { "id": "u2" } })).await;
-    let told = shown(&app, "my-twilio").await;
-    assert_eq!(told["tags"], json!({ "end_user_id": "u2", "plan": "pro" }));
-    assert_eq!(told["webhook_url_override"], "https://app.example.com/hook");
+    let reported = shown(&app, "my-twilio").await;
+    assert_eq!(reported["tags"], json!({ "end_user_id": "u2", "plan": "pro" }));
+    assert_eq!(reported["webhook_url_override"], "https://app.example.com/hook");
 
     patch(&app, json!({ "tags": {}, "webhook_url_override": "" })).await;
-    let told = shown(&app, "my-twilio").await;
+    let reported = shown(&app, "my-twilio").await;
     assert_eq!(
-        (&told["tags"], &told["webhook_url_override"]),
+        (&reported["tags"], &reported["webhook_url_override"]),
         (&json!({}), &json!(null))
     );
-    assert_eq!(told["end_user"]["id"], "u2");
+    assert_eq!(reported["end_user"]["id"], "u2");
 }
 
 #[on_both_databases]
@@ -131,10 +131,10 @@ async fn rotation_keeps_rows_and_labels_and_the_account(app: TestApp) {
 
     patch(&app, json!({ "credentials": token, "metadata": { "a": 1 } })).await;
 
-    let told = shown(&app, "my-twilio").await;
-    assert_eq!(told["credentials"], token);
+    let reported = shown(&app, "my-twilio").await;
+    assert_eq!(reported["credentials"], token);
     assert_eq!(
-        (&told["tags"], &told["metadata"]),
+        (&reported["tags"], &reported["metadata"]),
         (&json!({ "plan": "pro" }), &json!({ "a": 1 }))
     );
     assert_eq!(app.rows("my-twilio").await, rows);
@@ -169,14 +169,14 @@ async fn the_old_names_of_the_routes_still_work(app: TestApp) {
         .await
         .expect(200);
     assert_eq!(echo.json(), notes);
-    let told = admin.get(&format!("{path}?{query}")).await.expect(200).json();
-    assert_eq!(told["metadata"], json!({ "a": 1, "b": 2 }));
+    let reported = admin.get(&format!("{path}?{query}")).await.expect(200).json();
+    assert_eq!(reported["metadata"], json!({ "a": 1, "b": 2 }));
     admin
         .post(&format!("{path}/metadata?{query}"), &notes)
         .await
         .expect(201);
-    let told = admin.get(&format!("{path}?{query}")).await.expect(200).json();
-    assert_eq!(told["metadata"], notes);
+    let reported = admin.get(&format!("{path}?{query}")).await.expect(200).json();
+    assert_eq!(reported["metadata"], notes);
     admin.patch("/connection/metadata", &body).await.expect(200);
     admin.delete(&format!("{path}?{query}")).await.expect(200);
 }

@@ -89,9 +89,9 @@ async fn a_problem_shows_until_the_credentials_are_rotated(app: TestApp) {
         .unwrap();
     let target = app.gateway().target(&row).await.unwrap();
     app.gateway().check_health(&row, &target).await.unwrap();
-    let told = shown(app.admin(), PATH).await;
+    let reported = shown(app.admin(), PATH).await;
     assert_eq!(
-        (&told["errors"][0]["type"], &told["errors"][0]["code"]),
+        (&reported["errors"][0]["type"], &reported["errors"][0]["code"]),
         (&json!("auth"), &json!("20003"))
     );
 
@@ -103,8 +103,11 @@ async fn a_problem_shows_until_the_credentials_are_rotated(app: TestApp) {
         .expect(200);
 
     assert_eq!(patched.json(), json!({ "success": true }));
-    let told = shown(app.admin(), PATH).await;
-    assert_eq!((&told["errors"], &told["credentials"]), (&json!([]), &token));
+    let reported = shown(app.admin(), PATH).await;
+    assert_eq!(
+        (&reported["errors"], &reported["credentials"]),
+        (&json!([]), &token)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -223,6 +223,7 @@ async fn a_page_of_another_origin_may_send_requests() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_internal_error_shows_its_id_and_the_log_has_its_cause() {
     let app = app().await;
+    app.expect_error("a request failed");
     app.connect_twilio().await;
     let drop_table = |c: &mut store::DbConn| store::testing::run_sql(c, "DROP TABLE twilio_messages");
     app.store().write(drop_table).await.unwrap();

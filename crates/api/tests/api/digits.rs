@@ -153,8 +153,8 @@ async fn actions_keep_every_digit(dialect: Dialect) {
 
         let refused = payment.replace("\"id\"", "\"refused\"");
         for _ in 0..2 {
-            let told = pay(&app, &refused, &[("Idempotency-Key", "k2")]).await.expect(424);
-            assert!(told.text.contains(NUMBERS), "{}", told.text);
+            let reported = pay(&app, &refused, &[("Idempotency-Key", "k2")]).await.expect(424);
+            assert!(reported.text.contains(NUMBERS), "{}", reported.text);
         }
 
         let rows = app.admin().get("/bank/payments?connectionId=mine").await.expect(200);

@@ -121,8 +121,8 @@ async fn the_served_document_is_whole() {
             } else {
                 &["401", "500", "503"]
             };
-            let told = |status: &&str| responses.contains_key(*status);
-            assert!(refusals.iter().all(told), "{id}");
+            let reported = |status: &&str| responses.contains_key(*status);
+            assert!(refusals.iter().all(reported), "{id}");
         }
     }
     assert_refs(&document, &document);

@@ -26,12 +26,12 @@ async fn raw(app: &TestApp, bytes: &[u8]) -> String {
 }
 
 /// Fails unless the last response is an error with that status and code in the usual shape.
-fn assert_error(answers: &str, status: u16, code: &str, what: &str) {
+fn assert_error(responses: &str, status: u16, code: &str, what: &str) {
     let what: String = what.chars().take(80).collect();
-    let last = answers.rsplit("HTTP/1.1 4").next().unwrap();
+    let last = responses.rsplit("HTTP/1.1 4").next().unwrap();
     let (head, body) = last
         .split_once("\r\n\r\n")
-        .unwrap_or_else(|| panic!("{what}: {answers}"));
+        .unwrap_or_else(|| panic!("{what}: {responses}"));
     let head = head.to_ascii_lowercase();
     assert!(
         format!("4{head}").starts_with(&status.to_string()),
@@ -62,7 +62,7 @@ async fn a_stalled_request_body_times_out_after_half_a_minute() {
     let both = async { tokio::join!(raw(&app, own.as_bytes()), raw(&app, proxied.as_bytes())) };
     let (own, proxied) = tokio::time::timeout(Duration::from_mins(1), both).await.unwrap();
     assert_error(&own, 408, "request_timeout", "a route of its own");
-    assert_error(&proxied, 408, "request_timeout", "a proxied call");
+    assert_error(&proxied, 408, "request_timeout", "a proxied request");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -94,13 +94,13 @@ async fn a_malformed_request_is_refused_with_the_usual_error() {
         (many.as_str(), 431, "headers_too_large"),
         (long.as_str(), 414, "uri_too_long"),
     ] {
-        let answers = raw(&app, bytes.as_bytes()).await;
-        assert_error(&answers, status, code, bytes);
+        let responses = raw(&app, bytes.as_bytes()).await;
+        assert_error(&responses, status, code, bytes);
         // Also after a valid request.
         let behind = format!("GET /health HTTP/1.1\r\nhost: x\r\n\r\n{bytes}");
-        let answers = raw(&app, behind.as_bytes()).await;
-        assert!(answers.starts_with("HTTP/1.1 200"), "{answers}");
-        assert_error(&answers, status, code, bytes);
+        let responses = raw(&app, behind.as_bytes()).await;
+        assert!(responses.starts_with("HTTP/1.1 200"), "{responses}");
+        assert_error(&responses, status, code, bytes);
     }
 }
 
@@ -129,10 +129,10 @@ async fn a_body_with_a_broken_chunk_is_refused_with_the_usual_error() {
                 let head = format!(
                     "POST {path} HTTP/1.1\r\nhost: x\r\n{header}content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
                 );
-                let answers = raw(&app, format!("{head}{broken}").as_bytes()).await;
+                let responses = raw(&app, format!("{head}{broken}").as_bytes()).await;
                 let what = format!("{path} {broken:?}");
-                assert_error(&answers, status, code, &what);
-                assert_eq!(answers.matches("HTTP/1.1 ").count(), 1, "{what}: {answers}");
+                assert_error(&responses, status, code, &what);
+                assert_eq!(responses.matches("HTTP/1.1 ").count(), 1, "{what}: {responses}");
             }
         }
     }
@@ -156,13 +156,13 @@ async fn characters_that_urls_must_encode_are_understood() {
         let request = format!(
             "GET {target} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\nconnection: close\r\n\r\n"
         );
-        let answers = raw(&app, request.as_bytes()).await;
-        let shown = answers.split("\r\n").next().unwrap().to_owned();
+        let responses = raw(&app, request.as_bytes()).await;
+        let shown = responses.split("\r\n").next().unwrap().to_owned();
         if target.contains('%') && !shown.contains(&status.to_string()) {
             // The router refuses a segment that is not text; we give the error its shape.
-            assert_error(&answers, 400, "invalid_uri_params", target);
+            assert_error(&responses, 400, "invalid_uri_params", target);
         } else {
-            assert_error(&answers, status, code, target);
+            assert_error(&responses, status, code, target);
         }
     }
 }
@@ -242,8 +242,8 @@ async fn every_route_refuses_an_unreadable_body_in_the_same_way() {
                 (sized("text/plain", "{}"), 415, "invalid_content_type"),
                 (sized("application/jsonx", "{}"), 415, "invalid_content_type"),
             ] {
-                let answers = raw(&app, bytes.as_bytes()).await;
-                assert_error(&answers, status, code, &format!("{what}: {code}"));
+                let responses = raw(&app, bytes.as_bytes()).await;
+                assert_error(&responses, status, code, &format!("{what}: {code}"));
             }
             seen += 1;
         }
@@ -381,9 +381,9 @@ async fn refusals_by_middleware_have_the_usual_shape() {
             "OPTIONS {path} HTTP/1.1\r\nhost: x\r\norigin: https://a.example\r\naccess-control-request-method: b@d m\r\n\
              connection: close\r\n\r\n"
         );
-        let answers = raw(&app, request.as_bytes()).await;
-        if !answers.starts_with("HTTP/1.1 2") {
-            assert_error(&answers, 400, "invalid_request", path);
+        let responses = raw(&app, request.as_bytes()).await;
+        if !responses.starts_with("HTTP/1.1 2") {
+            assert_error(&responses, 400, "invalid_request", path);
         }
     }
 }

@@ -308,7 +308,7 @@ async fn pruned_records_return_to_the_feed_when_they_change(app: TestApp) {
     let deleted = later.iter().find(|record| id(record) == newest);
     assert!(
         deleted.is_some_and(|record| about(record, "last_action") == "DELETED"),
-        "a pruned record can still be found to be gone"
+        "a pruned record can still be marked as deleted"
     );
 }
 

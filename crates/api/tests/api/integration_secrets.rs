@@ -133,11 +133,11 @@ async fn a_rotation_of_the_key_reseals_secrets(app: TestApp) {
         .err()
         .unwrap()
         .to_string();
-    let told = format!(
+    let reported = format!(
         "{} (needed for 0 stored credentials and the secret fields of 1 integrations)",
         old.id()
     );
-    assert!(refused.contains(&told), "{refused}");
+    assert!(refused.contains(&reported), "{refused}");
     connect(&app).await;
     let rotating = start(&app, &[new.clone(), old.clone()]).await.unwrap();
     rotating.rotate_key().await.unwrap();

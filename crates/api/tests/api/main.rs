@@ -3,7 +3,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    reason = "all of this is tests: what is not there fails them"
+    reason = "tests fail by a panic"
 )]
 
 mod action_refusals;

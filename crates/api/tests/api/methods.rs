@@ -42,8 +42,8 @@ async fn every_documented_path_refuses_other_methods_and_names_the_allowed_ones(
         }
         declared.insert("OPTIONS".to_owned());
         let options = app.anonymous().request(Method::OPTIONS, &path);
-        let told = app.anonymous().send(options).await.expect(204);
-        assert_eq!(allowed(&told), declared, "{path}");
+        let reported = app.anonymous().send(options).await.expect(204);
+        assert_eq!(allowed(&reported), declared, "{path}");
 
         for method in [
             "GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "HEAD", "PROPFIND",
@@ -71,11 +71,11 @@ async fn routes_of_providers_work_for_an_integration_of_any_name() {
         ("/twilio/calls/CA1/hang-up", vec!["OPTIONS", "POST"]),
     ] {
         let options = app.anonymous().request(Method::OPTIONS, path);
-        let told = app.anonymous().send(options).await.expect(204);
+        let reported = app.anonymous().send(options).await.expect(204);
         assert!(
-            wanted.iter().all(|method| allowed(&told).contains(*method)),
+            wanted.iter().all(|method| allowed(&reported).contains(*method)),
             "{path}: {:?}",
-            allowed(&told)
+            allowed(&reported)
         );
     }
     let nowhere = app.admin().request(Method::POST, "/mine/calls/CA1/no-such-thing");

@@ -64,10 +64,10 @@ impl Acme {
     /// `refused` has the responses to the key `poor`, by path; every other response is an empty list.
     async fn beside(app: &TestApp, refused: &[(&str, ResponseTemplate)]) -> Self {
         let provider = MockServer::start().await;
-        for (at, answer) in refused {
+        for (at, response) in refused {
             Mock::given(path(format!("/{at}")))
                 .and(header("authorization", "Bearer poor"))
-                .respond_with(answer.clone())
+                .respond_with(response.clone())
                 .mount(&provider)
                 .await;
         }
@@ -154,13 +154,13 @@ async fn connecting_names_each_sync_that_the_key_may_not_read(app: TestApp) {
     )
     .await;
 
-    let told = acme.connect("poor").await;
+    let reported = acme.connect("poor").await;
 
-    let unreadable = &told["unreadable_syncs"];
+    let unreadable = &reported["unreadable_syncs"];
     assert_eq!(
         names(unreadable),
         ["acme-users", "acme-bills", "acme-notes"],
-        "{told:#}"
+        "{reported:#}"
     );
     assert_eq!(
         unreadable[0],
@@ -219,47 +219,47 @@ async fn an_import_and_a_front_end_get_the_same_list_of_unreadable_syncs(app: Te
         "/api-auth/api-key/acme?connect_session_token={}",
         session["token"].as_str().unwrap()
     );
-    let answer = acme
+    let response = acme
         .app
         .anonymous()
         .post(&path, &json!({ "apiKey": "poor" }))
         .await;
-    let answer = answer.expect(200).json();
-    assert_eq!(names(&answer["unreadableSyncs"]), ["acme-users"], "{answer}");
+    let response = response.expect(200).json();
+    assert_eq!(names(&response["unreadableSyncs"]), ["acme-users"], "{response}");
 }
 
 #[on_both_databases]
 async fn new_credentials_are_checked_and_clear_the_stored_problem(app: TestApp) {
     let acme = Acme::beside(&app, &[("users", forbidden())]).await;
-    let told = acme.connect("good").await;
-    assert_eq!(told.get("unreadable_syncs"), None, "{told}");
+    let reported = acme.connect("good").await;
+    assert_eq!(reported.get("unreadable_syncs"), None, "{reported}");
     assert_eq!(acme.errors().await, json!([]));
 
     let path = "/connections/mine?provider_config_key=acme";
     let patch = |key: &str| json!({ "credentials": { "type": "API_KEY", "apiKey": key } });
-    let told = acme
+    let reported = acme
         .app
         .admin()
         .patch(path, &patch("poor"))
         .await
         .expect(200)
         .json();
-    assert_eq!(names(&told["unreadable_syncs"]), ["acme-users"]);
+    assert_eq!(names(&reported["unreadable_syncs"]), ["acme-users"]);
     assert_eq!(names(&acme.errors().await), ["acme-users"]);
 
     let notes = json!({ "metadata": { "a": 1 } });
-    let told = acme.app.admin().patch(path, &notes).await.expect(200).json();
-    assert_eq!(told, json!({ "success": true }), "nothing was asked");
+    let reported = acme.app.admin().patch(path, &notes).await.expect(200).json();
+    assert_eq!(reported, json!({ "success": true }), "nothing was asked");
     assert_eq!(names(&acme.errors().await), ["acme-users"]);
 
-    let told = acme
+    let reported = acme
         .app
         .admin()
         .patch(path, &patch("good"))
         .await
         .expect(200)
         .json();
-    assert_eq!(told, json!({ "success": true }));
+    assert_eq!(reported, json!({ "success": true }));
     assert_eq!(acme.errors().await, json!([]));
 }
 
@@ -277,13 +277,13 @@ async fn other_failures_are_not_reported_as_missing_permissions(app: TestApp) {
         ],
     )
     .await;
-    let told = acme.connect("poor").await;
-    assert_eq!(told.get("unreadable_syncs"), None, "{told}");
+    let reported = acme.connect("poor").await;
+    assert_eq!(reported.get("unreadable_syncs"), None, "{reported}");
     assert_eq!(acme.errors().await, json!([]));
     assert_eq!(
         acme.asked("/down").await.len(),
         1,
-        "asked once, not until it answers"
+        "requested once, not until it responds"
     );
 }
 
@@ -294,9 +294,9 @@ async fn stray_401s_are_not_reported(app: TestApp) {
     let stray = stray.up_to_n_times(2).with_priority(1);
     stray.mount(&acme.provider).await;
 
-    let told = acme.connect("good").await;
+    let reported = acme.connect("good").await;
 
-    assert_eq!(told.get("unreadable_syncs"), None, "{told}");
+    assert_eq!(reported.get("unreadable_syncs"), None, "{reported}");
     assert_eq!(acme.asked("/open").await.len(), 3);
 }
 
@@ -305,10 +305,10 @@ async fn a_slow_provider_does_not_delay_connecting(app: TestApp) {
     let slow = forbidden().set_delay(Duration::from_mins(1));
     let acme = Acme::beside(&app, &[("slow", slow), ("users", forbidden())]).await;
     let began = std::time::Instant::now();
-    let told = acme.connect("poor").await;
+    let reported = acme.connect("poor").await;
     assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
     assert_eq!(
-        names(&told["unreadable_syncs"]),
+        names(&reported["unreadable_syncs"]),
         ["acme-users"],
         "known refusals are shown"
     );
@@ -334,14 +334,18 @@ async fn a_restricted_key_of_the_simulator_is_reported(app: TestApp) {
         "apiKeySid": known.restricted_key_sid,
         "apiKeySecret": known.restricted_key_secret,
     });
-    let told = app
+    let reported = app
         .admin()
         .post("/twilio/connect", &body)
         .await
         .expect(201)
         .json();
-    assert_eq!(names(&told["unreadable_syncs"]), ["twilio-messages"], "{told:#}");
-    let message = told["unreadable_syncs"][0]["message"].as_str().unwrap();
+    assert_eq!(
+        names(&reported["unreadable_syncs"]),
+        ["twilio-messages"],
+        "{reported:#}"
+    );
+    let message = reported["unreadable_syncs"][0]["message"].as_str().unwrap();
     assert!(
         message.contains("HTTP 403, code 70051: \"Authorization Failed\""),
         "{message}"

@@ -45,7 +45,7 @@ fn registry(folder: &Path) -> registry::Registry {
     registry::Registry::load(Some(folder)).unwrap()
 }
 
-async fn answers(server: &MockServer, verb: &str, at: &str, response: ResponseTemplate) {
+async fn responses(server: &MockServer, verb: &str, at: &str, response: ResponseTemplate) {
     Mock::given(method(verb))
         .and(path(at))
         .respond_with(response)
@@ -56,7 +56,7 @@ async fn answers(server: &MockServer, verb: &str, at: &str, response: ResponseTe
 /// Runs `test` with an app that is connected to a provider whose responses the test sets.
 async fn with<F: Future<Output = ()>>(dialect: Dialect, test: impl FnOnce(TestApp, MockServer) -> F) {
     let server = MockServer::start().await;
-    answers(
+    responses(
         &server,
         "GET",
         "/me",
@@ -111,14 +111,14 @@ async fn an_action_with_an_unreadable_response_fails(dialect: Dialect) {
     with(dialect, async |app, server| {
         let rubbish =
             ResponseTemplate::new(200).set_body_raw(vec![0x1f, 0x8b, 8, 0, 0xff], "application/json");
-        answers(
+        responses(
             &server,
             "POST",
             "/things",
             rubbish.insert_header("content-encoding", "GZIP"),
         )
         .await;
-        answers(
+        responses(
             &server,
             "POST",
             "/ping",
@@ -143,9 +143,9 @@ async fn an_action_with_an_unreadable_response_fails(dialect: Dialect) {
 async fn an_action_that_is_redirected_elsewhere_fails_and_stores_nothing(dialect: Dialect) {
     with(dialect, async |app, server| {
         let moved = ResponseTemplate::new(301).insert_header("location", "/things/?key=hidden");
-        answers(&server, "POST", "/things", moved).await;
+        responses(&server, "POST", "/things", moved).await;
         let thing = json!({ "thing": { "id": "not-the-one", "name": "x" } });
-        answers(
+        responses(
             &server,
             "GET",
             "/things/",
@@ -163,7 +163,7 @@ async fn an_action_that_is_redirected_elsewhere_fails_and_stores_nothing(dialect
 
         // 303 points to a result, which may not be the created record.
         let shown = ResponseTemplate::new(303).insert_header("location", "/things/");
-        answers(&server, "POST", "/ping", shown).await;
+        responses(&server, "POST", "/ping", shown).await;
         assert_eq!(trigger(&app, "ping", None).await.expect(200).json(), thing);
         assert_eq!(things(&app).await, 0);
 
@@ -187,7 +187,7 @@ async fn an_action_that_is_redirected_elsewhere_fails_and_stores_nothing(dialect
 async fn a_large_response_reaches_the_waiting_caller_and_is_not_stored(dialect: Dialect) {
     with(dialect, async |app, server| {
         let large = json!({ "text": "x".repeat(2 << 20) });
-        answers(
+        responses(
             &server,
             "POST",
             "/ping",
@@ -209,7 +209,7 @@ async fn a_large_response_reaches_the_waiting_caller_and_is_not_stored(dialect: 
 async fn errors_in_a_success_response_and_large_errors_are_shortened(dialect: Dialect) {
     with(dialect, async |app, server| {
         let error = json!({ "ok": false, "code": "no_such_thing", "message": "There is none." });
-        answers(
+        responses(
             &server,
             "POST",
             "/ping",
@@ -226,7 +226,7 @@ async fn errors_in_a_success_response_and_large_errors_are_shortened(dialect: Di
         assert_eq!(refused.json()["error"]["payload"], error);
 
         let huge = format!("{{\"message\":\"{}\"}}", "no ".repeat(2 << 20));
-        answers(
+        responses(
             &server,
             "POST",
             "/things",
@@ -249,7 +249,7 @@ async fn errors_in_a_success_response_and_large_errors_are_shortened(dialect: Di
 async fn a_list_that_is_too_large_fails_with_the_limit_and_advice(dialect: Dialect) {
     with(dialect, async |app, server| {
         let page = json!({ "things": ["x".repeat(9 << 20)] });
-        answers(
+        responses(
             &server,
             "GET",
             "/things",
@@ -260,8 +260,11 @@ async fn a_list_that_is_too_large_fails_with_the_limit_and_advice(dialect: Diale
         let runs = app.admin().get("/sync/runs?limit=1").await.expect(200).json();
         let error = &runs["runs"][0]["error"];
         assert_eq!(error["code"], "response_too_large", "{runs}");
-        let told = error["message"].as_str().unwrap();
-        assert!(told.contains("8 MiB") && told.contains("127.0.0.1"), "{told}");
+        let reported = error["message"].as_str().unwrap();
+        assert!(
+            reported.contains("8 MiB") && reported.contains("127.0.0.1"),
+            "{reported}"
+        );
         assert!(error["hint"].as_str().unwrap().contains("MAX_BODY_MB"), "{error}");
     })
     .await;
@@ -272,7 +275,7 @@ async fn a_refusal_with_an_endless_body_is_not_retried(dialect: Dialect) {
     with(dialect, async |app, server| {
         server.reset().await;
         let body = format!("{{\"x\":[{}0]}}", "0,".repeat(8 << 20));
-        answers(
+        responses(
             &server,
             "GET",
             "/me",
@@ -294,7 +297,7 @@ async fn a_refusal_with_an_endless_body_is_not_retried(dialect: Dialect) {
 #[on_both_databases]
 async fn the_content_type_of_the_file_wins_over_that_of_the_request(dialect: Dialect) {
     with(dialect, async |app, server| {
-        answers(&server, "POST", "/things", ResponseTemplate::new(200)).await;
+        responses(&server, "POST", "/things", ResponseTemplate::new(200)).await;
         let post = |headers: &[(&str, &str)]| {
             let request = app
                 .admin()

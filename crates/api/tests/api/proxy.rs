@@ -273,10 +273,10 @@ async fn logs_and_responses_hold_no_secret(app: TestApp) {
     let request = call(&app, Method::POST, "/proxy/y").body(json!({ "a": known.auth_token }).to_string());
     app.admin().send(request).await;
 
-    let (answers, logs) = (app.answers(), app.logs());
+    let (responses, logs) = (app.responses(), app.logs());
     assert!(logs.contains("sent a request to a provider") || logs.contains("answered"));
     for secret in [&known.main_key_secret, &known.auth_token] {
-        assert!(!answers.contains(secret.as_str()), "an answer holds a secret");
+        assert!(!responses.contains(secret.as_str()), "a response holds a secret");
         assert!(!logs.contains(secret.as_str()), "the log holds a secret");
     }
 }

@@ -39,7 +39,7 @@ impl Seen {
         body
     }
 
-    async fn answer(&mut self, text: &str) {
+    async fn response(&mut self, text: &str) {
         let _ = self.socket.write_all(text.as_bytes()).await;
     }
 }
@@ -73,9 +73,9 @@ async fn with<F: Future<Output = ()>>(
                 let head = String::from_utf8(bytes).unwrap();
                 let mut seen = Seen { head, start, socket };
                 if seen.head.starts_with("GET /v3/scopes ") {
-                    let answer =
+                    let response =
                         "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 13\r\n\r\n{\"scopes\":[]}";
-                    seen.answer(answer).await;
+                    seen.response(response).await;
                 } else {
                     answering(seen).await;
                 }
@@ -110,7 +110,7 @@ async fn send(request: RequestBuilder) -> Response {
 }
 
 /// A provider that responds with each of these texts in turn, and reports the requests.
-fn answers(
+fn responses(
     texts: &'static [&'static str],
 ) -> (
     impl Fn(Seen) -> Answering + Send + Sync + 'static,
@@ -126,7 +126,7 @@ fn answers(
         };
         Box::pin(async move {
             let text = texts[(number - 1).min(texts.len() - 1)];
-            seen.answer(text).await;
+            seen.response(text).await;
         })
     };
     (answering, asked)
@@ -136,7 +136,7 @@ const OK: &str = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn path_query_and_method_arrive_as_they_were_written() {
-    let (provider, asked) = answers(&[OK]);
+    let (provider, asked) = responses(&[OK]);
     with(provider, async |app| {
         for (method, path) in [
             ("GET", "/a//b%2Fc/?x=%2f&y=+&x=1"),
@@ -165,7 +165,7 @@ async fn path_query_and_method_arrive_as_they_were_written() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_url_is_normalised_by_the_standard_and_otherwise_unchanged() {
-    let (provider, asked) = answers(&[OK]);
+    let (provider, asked) = responses(&[OK]);
     with(provider, async |app| {
         // A client would normalise the URL itself, so the request is written by hand.
         let sample = call(&app, "GET", "/x").build().unwrap();
@@ -195,7 +195,7 @@ async fn a_body_arrives_byte_for_byte_with_its_type_and_the_forwarded_headers() 
         Box::pin(async move {
             let body = seen.body(BODY.len()).await;
             sender.send((seen.head.to_ascii_lowercase(), body)).unwrap();
-            seen.answer(OK).await;
+            seen.response(OK).await;
         })
     };
     with(provider, async |app| {
@@ -232,7 +232,7 @@ async fn a_body_arrives_byte_for_byte_with_its_type_and_the_forwarded_headers() 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_response_headers_are_returned_except_hop_by_hop_ones() {
-    let (provider, _) = answers(&[
+    let (provider, _) = responses(&[
         "HTTP/1.1 207 Multi\r\nLink: <a>; rel=next\r\nETag: \"1\"\r\nRetry-After: 7\r\nX-RateLimit-Remaining: 3\r\n\
          X-Request-Id: theirs\r\nX-Twice: 1\r\nX-Twice: 2\r\nSet-Cookie: a=b\r\nConnection: close, X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\n\
          Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n\x1f\x08\r\n0\r\n\r\n",
@@ -273,10 +273,10 @@ async fn a_response_is_streamed_before_its_end_is_sent() {
     let provider = move |mut seen: Seen| -> Answering {
         let wait = wait.lock().unwrap().take();
         Box::pin(async move {
-            seen.answer("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nfirst")
+            seen.response("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nfirst")
                 .await;
             wait.unwrap().await.unwrap();
-            seen.answer("-last").await;
+            seen.response("-last").await;
         })
     };
     with(provider, async |app| {
@@ -302,7 +302,7 @@ async fn an_upload_is_streamed_while_it_arrives() {
                 sender.send(()).unwrap();
                 all.extend_from_slice(&part);
             }
-            seen.answer(OK).await;
+            seen.response(OK).await;
         })
     };
     with(provider, async |app| {
@@ -333,7 +333,7 @@ async fn a_large_body_passes_complete_in_both_directions() {
                 seen.head
             );
             let body = seen.body(SIZE).await;
-            seen.answer(&format!(
+            seen.response(&format!(
                 "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {SIZE}\r\n\r\n"
             ))
             .await;
@@ -351,7 +351,7 @@ async fn a_large_body_passes_complete_in_both_directions() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_response_without_a_body_stays_without_one() {
-    let (provider, _) = answers(&[
+    let (provider, _) = responses(&[
         "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 1234\r\n\r\n",
         "HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n",
         "HTTP/1.1 304 Not Modified\r\nconnection: close\r\netag: \"1\"\r\n\r\n",
@@ -375,7 +375,8 @@ async fn a_response_without_a_body_stays_without_one() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_response_that_breaks_off_is_not_taken_for_complete() {
-    let (provider, _) = answers(&["HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 10\r\n\r\nhalf"]);
+    let (provider, _) =
+        responses(&["HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 10\r\n\r\nhalf"]);
     with(provider, async |app| {
         let reply = send(call(&app, "GET", "/x")).await;
         assert_eq!(reply.status(), 200);
@@ -388,7 +389,7 @@ async fn a_response_that_breaks_off_is_not_taken_for_complete() {
 async fn a_post_is_retried_after_429_and_not_after_a_broken_connection() {
     const BUSY: &str =
         "HTTP/1.1 429 Too Many\r\nconnection: close\r\nretry-after: 0\r\ncontent-length: 0\r\n\r\n";
-    let (provider, asked) = answers(&[BUSY, OK, "", OK]);
+    let (provider, asked) = responses(&[BUSY, OK, "", OK]);
     with(provider, async |app| {
         let post = || call(&app, "POST", "/x").header("Retries", "3").body("a");
         assert_eq!(send(post()).await.status(), 200);
@@ -432,7 +433,7 @@ async fn the_decompress_header_decompresses_the_response() {
             const HI: [u8; 22] = [
                 31, 139, 8, 0, 0, 0, 0, 0, 0, 3, 203, 200, 4, 0, 172, 42, 147, 216, 2, 0, 0, 0,
             ];
-            seen.answer("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-encoding: gzip\r\ncontent-length: 22\r\n\r\n")
+            seen.response("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-encoding: gzip\r\ncontent-length: 22\r\n\r\n")
                 .await;
             let _ = seen.socket.write_all(&HI).await;
         })

@@ -63,5 +63,5 @@ async fn a_client_that_stops_reading_is_cut_off_and_another_request_gets_its_per
     assert_eq!(reply.bytes().await.unwrap().len(), LARGE);
     let mut rest = Vec::new();
     let _ = socket.read_to_end(&mut rest).await;
-    assert!(rest.len() < LARGE, "the answer was cut off");
+    assert!(rest.len() < LARGE, "the response was cut off");
 }

@@ -135,7 +135,7 @@ async fn a_secret_field_is_used_and_never_shown(app: TestApp) {
     let reply = app.anonymous().post(&path, &json!({ "apiKey": "good" })).await;
     reply.expect(200);
 
-    assert!(!app.answers().contains(TOKEN), "an answer holds it");
+    assert!(!app.responses().contains(TOKEN), "a response holds it");
     assert!(!app.logs().contains(TOKEN), "the log holds it");
 }
 
@@ -201,7 +201,7 @@ async fn a_secret_field_of_an_integration_is_used_kept_and_never_shown(app: Test
     let found = integrations.find(environment.await.unwrap(), "acme").await;
     assert!(found.unwrap().shown_config().is_empty());
     for value in [APP, LABEL] {
-        assert!(!app.answers().contains(value), "an answer holds it");
+        assert!(!app.responses().contains(value), "a response holds it");
         assert!(!app.logs().contains(value), "the log holds it");
     }
 }

@@ -86,7 +86,7 @@ async fn the_same_idempotency_key_gets_the_first_response_and_sends_once(app: Te
         .expect(424);
     assert_eq!(
         again.text, refused.text,
-        "the first answer, also if it was a refusal"
+        "the first response, even if it was a refusal"
     );
 
     let key = ("Idempotency-Key", "order-44");

@@ -178,12 +178,12 @@ async fn has_rows_and_runs_of_its_own(app: TestApp) {
         .await
         .expect(200);
     let status = states(&app, "a", "acme-orders::eu,acme-orders").await;
-    let told: Vec<(&Json, &Json)> = status
+    let reported: Vec<(&Json, &Json)> = status
         .iter()
         .map(|sync| (&sync["variant"], &sync["status"]))
         .collect();
     assert_eq!(
-        told,
+        reported,
         [
             (&json!("base"), &json!("SUCCESS")),
             (&json!("eu"), &json!("PAUSED"))
@@ -346,8 +346,8 @@ async fn the_next_run_moves_with_the_frequency(app: TestApp) {
         ("every month", "30d", 86_400, 2_592_060),
         ("every 30 seconds", "30 seconds", 0, 33),
     ] {
-        let answer = set(&app, json!(frequency)).await.expect(200).json();
-        assert_eq!(answer, json!({ "frequency": answered }));
+        let response = set(&app, json!(frequency)).await.expect(200).json();
+        assert_eq!(response, json!({ "frequency": answered }));
         assert_eq!(twilio(&app).await["frequency"], frequency);
         let wait = wait(&app).await;
         assert!((least..=most).contains(&wait), "{frequency}: {wait}");

@@ -14,7 +14,7 @@ fn sorted(text: &str) -> Result<String, JsonError> {
 }
 
 #[test]
-fn numbers_stay_as_they_were_sent() {
+fn numbers_keep_the_digits_that_were_sent() {
     for number in [
         "0",
         "-0",
@@ -30,7 +30,7 @@ fn numbers_stay_as_they_were_sent() {
 }
 
 #[test]
-fn what_resembles_a_number_becomes_text_and_other_words_are_errors() {
+fn invalid_numbers_become_text_and_other_words_are_errors() {
     for word in ["+1", "007", ".5", "5.", "1e", "NaN", "-Infinity", "1.2.3", "--1"] {
         assert_eq!(sorted(word), Ok(format!("\"{word}\"")), "{word}");
     }
@@ -40,7 +40,7 @@ fn what_resembles_a_number_becomes_text_and_other_words_are_errors() {
 }
 
 #[test]
-fn texts_are_repaired_where_they_are_wrong_and_nowhere_else() {
+fn only_invalid_parts_of_texts_are_repaired() {
     for (sent, kept) in [
         (r#""cut \ud83d""#, "cut \u{fffd}"),
         (r#""\ude00\ud83d""#, "\u{fffd}\u{fffd}"),
@@ -64,7 +64,7 @@ fn texts_are_repaired_where_they_are_wrong_and_nowhere_else() {
 }
 
 #[test]
-fn names_are_sorted_and_the_last_of_equal_ones_counts() {
+fn names_are_sorted_and_the_last_duplicate_wins() {
     assert_eq!(
         sorted(r#" { "b" : 1 , "a" : [ ] , "b" : { "d" : 2 , "c" : 3 } , "\u0062": 4 } "#).unwrap(),
         r#"{"a":[],"b":4}"#
@@ -76,7 +76,7 @@ fn names_are_sorted_and_the_last_of_equal_ones_counts() {
 }
 
 #[test]
-fn depth_and_names_are_bounded_when_copied_and_not_when_skipped() {
+fn depth_and_names_are_bounded_when_copied_but_not_when_skipped() {
     let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
     assert!(sorted(&nested(MAX_DEPTH)).is_ok());
     assert_eq!(sorted(&nested(MAX_DEPTH + 1)), Err(JsonError::TooDeep));
@@ -136,7 +136,7 @@ fn values() -> impl Strategy<Value = Value> {
 
 proptest! {
     #[test]
-    fn what_serde_json_writes_is_read_as_serde_json_reads_it(value in values(), pretty in any::<bool>()) {
+    fn json_of_serde_json_is_read_like_serde_json_reads_it(value in values(), pretty in any::<bool>()) {
         let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) }.unwrap();
         let mut expected = value;
         expected.sort_all_objects();
@@ -146,7 +146,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_copied_from_any_bytes_is_strict_json(value in values(), cuts in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4)) {
+    fn a_copy_of_any_bytes_is_strict_json(value in values(), cuts in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4)) {
         let mut bytes = json!({ "a": value }).to_string().into_bytes();
         for (index, byte) in cuts {
             let at = index.index(bytes.len());
@@ -162,7 +162,7 @@ proptest! {
     }
 
     #[test]
-    fn a_text_cut_anywhere_is_an_error(value in values(), cut in any::<prop::sample::Index>()) {
+    fn a_truncated_text_is_an_error(value in values(), cut in any::<prop::sample::Index>()) {
         let whole = json!([value]).to_string();
         let bytes = whole.as_bytes();
         prop_assert!(repaired_json(&bytes[..cut.index(bytes.len())]).is_err());

@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn fractions_are_cut_towards_the_past() {
+    fn fractions_are_truncated_towards_the_past() {
         let floor = |text: &str, shift| Decimal::parse(text).unwrap().floor(shift);
         assert_eq!(floor("1.9", 0), Ok(1));
         assert_eq!(floor("-1.1", 0), Ok(-2));

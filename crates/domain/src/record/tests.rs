@@ -63,7 +63,7 @@ fn read(record: serde_json::Value) -> Result<Record, RecordError> {
 }
 
 #[test]
-fn each_kind_of_column_takes_its_form() {
+fn each_column_kind_accepts_its_form() {
     let record = read(json!({
         "sid": "SM1", "date_sent": "Fri, 24 May 2019 17:44:50 +0000", "num_segments": "3", "price": "-0.00750",
         "links": {"b": 1, "a": [2]}, "ok": "true", "address": {"city": "Köln"}, "at": 1_558_719_890,
@@ -103,7 +103,7 @@ fn reasons(record: &Record) -> Vec<(usize, &str)> {
 }
 
 #[test]
-fn what_does_not_fit_or_is_not_declared_stays_in_extra() {
+fn misfits_and_undeclared_fields_stay_in_extra() {
     let record = read(json!({"sid": "SM1", "date_sent": "soon", "num_segments": {}, "price": "n/a", "ok": "maybe", "tags": {"z": 1, "y": 2}})).unwrap();
     let expected = [
         (1, "not a time of a known form"),
@@ -120,7 +120,7 @@ fn what_does_not_fit_or_is_not_declared_stays_in_extra() {
 }
 
 #[test]
-fn digits_stay_as_they_were_sent() {
+fn digits_are_kept_as_they_were_sent() {
     let record = read_text(
         r#"{"sid": 12345678901234567890123, "price": 1234567890123456.780, "links": {"n": 1.10, "big": 1e400},
             "address": {"city": 1E+5, "zip": -0}, "x": [0.10, 12345678901234567890123]}"#,
@@ -136,7 +136,7 @@ fn digits_stay_as_they_were_sent() {
 }
 
 #[test]
-fn integers_are_taken_if_they_are_exact() {
+fn integers_are_accepted_if_they_are_exact() {
     for written in ["3", "3.0", "\"3.00\"", "0.3e1", "\" 3 \"", "+3", "\"3\"", "30e-1"] {
         let record = read_text(&format!(r#"{{"sid": "k", "num_segments": {written}}}"#));
         assert_eq!(record.values[2], Value::Integer(3), "{written}");
@@ -194,7 +194,7 @@ fn unix_times_are_numbers_or_digits_of_any_form() {
 }
 
 #[test]
-fn of_a_name_that_comes_twice_the_last_counts() {
+fn the_last_of_two_equal_names_wins() {
     let record = read_text(
         r#"{"sid": "a", "sid": "b", "price": "x", "price": "1", "num_segments": 1, "num_segments": "x",
             "address": {"city": "Rome", "city": "Bonn"}, "x": 1, "x": 2, "ok": "maybe", "ok": null}"#,
@@ -221,7 +221,7 @@ fn of_a_name_that_comes_twice_the_last_counts() {
 }
 
 #[test]
-fn a_long_key_is_stored_shortened_and_kept_whole() {
+fn a_long_key_is_stored_shortened_and_kept_complete() {
     let long = "é".repeat(3_000);
     let record = read(json!({"sid": long})).unwrap();
     assert_eq!(record.long_key.as_deref(), Some(long.as_str()));
@@ -241,7 +241,7 @@ fn a_long_key_is_stored_shortened_and_kept_whole() {
 }
 
 #[test]
-fn a_record_without_its_key_or_that_is_no_object_is_refused() {
+fn a_record_without_its_key_or_that_is_not_an_object_is_refused() {
     assert_eq!(read(json!({"price": "1"})), Err(RecordError::NoKey("sid".into())));
     assert_eq!(read(json!({"sid": null})), Err(RecordError::NoKey("sid".into())));
     assert_eq!(read(json!([1])), Err(RecordError::NotAnObject));
@@ -249,7 +249,7 @@ fn a_record_without_its_key_or_that_is_no_object_is_refused() {
 }
 
 #[test]
-fn the_order_of_fields_is_no_change_and_a_value_is() {
+fn a_changed_value_changes_the_hash_and_a_changed_order_does_not() {
     let one =
         read(json!({"sid": "SM1", "price": "1", "links": {"a": 1, "b": 2}, "x": {"c": 1, "d": 2}})).unwrap();
     let same =

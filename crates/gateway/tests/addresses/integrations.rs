@@ -256,7 +256,7 @@ async fn credentials_are_not_stored_if_the_address_changed_during_verification(s
     let slow = Mock::given(path("/me")).respond_with(slow).with_priority(1);
     slow.mount(&setup.server).await;
     let moved = async {
-        wait_until("the provider is asked", async || setup.requests().await > 0).await;
+        wait_until("the provider gets a request", async || setup.requests().await > 0).await;
         setup
             .patch("mine", json!({ "baseUrl": setup.placeholder.uri() }))
             .await

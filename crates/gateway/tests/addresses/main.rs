@@ -3,7 +3,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    reason = "helpers of tests fail as tests do"
+    reason = "tests fail by a panic"
 )]
 
 mod connections;

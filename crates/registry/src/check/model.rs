@@ -258,7 +258,7 @@ mod tests {
     use super::plural;
 
     #[test]
-    fn plurals_are_english_and_fit_a_path() {
+    fn plurals_are_english_and_fit_into_a_path() {
         for (model, expected) in [
             ("Message", "messages"),
             ("Bounce", "bounces"),

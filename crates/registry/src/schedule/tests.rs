@@ -19,7 +19,7 @@ fn ticks(expression: &str, zone: &str, after: &str, count: usize) -> Vec<String>
 }
 
 #[test]
-fn intervals_read_and_are_shown_as_they_were_written() {
+fn intervals_are_read_and_shown_as_written() {
     for (text, seconds) in [
         ("every 5 minutes", 300),
         ("5m", 300),
@@ -34,7 +34,7 @@ fn intervals_read_and_are_shown_as_they_were_written() {
 }
 
 #[test]
-fn what_is_no_interval_is_told_what_one_looks_like() {
+fn an_invalid_interval_is_refused_with_an_example() {
     assert!(
         Schedule::parse_every("now and then")
             .unwrap_err()
@@ -49,7 +49,7 @@ fn what_is_no_interval_is_told_what_one_looks_like() {
 }
 
 #[test]
-fn a_cron_with_seconds_keeps_the_least_interval_too() {
+fn a_cron_expression_with_seconds_respects_the_minimum_interval() {
     for expression in [
         "* * * * * *",
         "*/10 * * * * *",
@@ -82,7 +82,7 @@ fn missed_ticks_become_one() {
 }
 
 #[test]
-fn cron_shows_its_zone_and_has_no_interval() {
+fn a_cron_schedule_shows_its_zone_and_has_no_interval() {
     let schedule = Schedule::parse_cron("0 */5 * * * *", Some("Europe/Berlin")).unwrap();
     assert_eq!(schedule.to_string(), "cron 0 */5 * * * * (Europe/Berlin)");
     assert_eq!(schedule.interval(), None);
@@ -125,7 +125,7 @@ fn sunday_is_0_or_7_as_in_unix() {
 }
 
 #[test]
-fn a_day_of_month_or_a_day_of_week_suffices() {
+fn a_day_of_month_or_a_day_of_week_is_enough() {
     // The 13th, and Fridays: the 2nd, 9th, 16th…
     assert_eq!(
         ticks("0 0 13 * 5", "UTC", "2026-01-03", 3).join(" "),
@@ -134,7 +134,7 @@ fn a_day_of_month_or_a_day_of_week_suffices() {
 }
 
 #[test]
-fn what_is_no_cron_expression_is_refused() {
+fn an_invalid_cron_expression_is_refused() {
     for text in [
         "",
         "* * * *",
@@ -239,7 +239,7 @@ fn field() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn no_text_and_no_time_makes_it_panic(
+    fn no_text_and_no_time_panics(
         fields in proptest::collection::vec(field(), 4..8), after: i64, zone in zone(), text in ".{0,40}", seed: u64,
     ) {
         let after = Timestamp::from_micros(after);
@@ -253,7 +253,7 @@ proptest! {
     }
 
     #[test]
-    fn an_interval_ticks_strictly_after_and_on_its_grid(after in moment(), anchor in moment(), minutes in 1..100_000_u32) {
+    fn interval_ticks_are_strictly_after_and_on_the_grid(after in moment(), anchor in moment(), minutes in 1..100_000_u32) {
         let schedule = Schedule::parse_every(&format!("every {minutes} minutes")).unwrap();
         let interval = schedule.interval().unwrap();
         let next = schedule.next(after, anchor);
@@ -264,7 +264,7 @@ proptest! {
     }
 
     #[test]
-    fn cron_ticks_strictly_after_and_skips_none(after in moment(), expression in expression(), zone in zone(), part in 0.0..1.0_f64) {
+    fn cron_ticks_are_strictly_after_and_none_is_skipped(after in moment(), expression in expression(), zone in zone(), part in 0.0..1.0_f64) {
         let schedule = Schedule::parse_cron(expression, Some(zone)).unwrap();
         let next = schedule.next(after, after);
         prop_assert!(next > after);

@@ -192,7 +192,7 @@ fn shapes(change: &Change) -> Vec<Shape> {
 }
 
 #[test]
-fn cron_keeps_its_rule_over_every_change_of_every_zone() {
+fn cron_keeps_its_rule_over_every_transition_of_every_zone() {
     let changes = changes();
     assert!(changes.len() > 3_000, "{}", changes.len());
     for (number, change) in changes.iter().enumerate() {
@@ -222,7 +222,7 @@ fn cron_keeps_its_rule_over_every_change_of_every_zone() {
 }
 
 #[test]
-fn cron_agrees_with_another_crate_over_every_change_of_every_zone() {
+fn cron_agrees_with_another_crate_over_every_transition_of_every_zone() {
     for (number, change) in changes().iter().enumerate() {
         let wall = change.at.naive_utc() + change.before.min(change.after) + TimeDelta::minutes(30);
         let (minute, hour, day) = (wall.minute(), wall.hour(), wall.day());
@@ -255,7 +255,7 @@ fn cron_agrees_with_another_crate_over_every_change_of_every_zone() {
 }
 
 #[test]
-fn the_repeated_hour_goes_on_for_an_expression_of_every_hour() {
+fn an_hourly_expression_also_ticks_in_the_repeated_hour() {
     let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
     let berlin = Tz::Europe__Berlin;
     // Berlin, 2026-10-25: 03:00 becomes 02:00 at 01:00 UTC.

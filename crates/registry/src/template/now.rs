@@ -118,7 +118,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_micros(1_795_255_509_250_000);
 
     #[test]
-    fn the_time_is_written_as_the_hole_says() {
+    fn the_time_is_written_as_the_placeholder_says() {
         for (hole, written) in [
             ("now", "2026-11-21T10:05:09.250Z"),
             ("now:YYYY-MM-DD", "2026-11-21"),
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_is_none() {
+    fn an_invalid_time_is_none() {
         for hole in [
             "nowhere",
             "now+1",

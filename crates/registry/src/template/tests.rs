@@ -22,7 +22,7 @@ fn rendered(text: &str) -> Result<String, RenderError> {
 }
 
 #[test]
-fn holes_are_filled_and_other_dollars_stay() {
+fn placeholders_are_filled_and_other_dollar_signs_stay() {
     assert_eq!(
         rendered("https://${connectionConfig.region}.example.com/$x$").unwrap(),
         "https://eu.example.com/$x$"
@@ -30,7 +30,7 @@ fn holes_are_filled_and_other_dollars_stay() {
 }
 
 #[test]
-fn base64_encodes_the_text_in_it_as_rfc_7617_has_it() {
+fn base64_encodes_its_text_as_in_rfc_7617() {
     let basic = "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==";
     assert_eq!(
         rendered("Basic ${base64(${username}:${password})}").unwrap(),
@@ -41,7 +41,7 @@ fn base64_encodes_the_text_in_it_as_rfc_7617_has_it() {
 }
 
 #[test]
-fn the_first_alternative_that_has_a_value_counts() {
+fn the_first_alternative_with_a_value_wins() {
     assert_eq!(rendered("${apiKey || username}").unwrap(), "Aladdin");
     assert_eq!(
         rendered("${connectionConfig.empty || username}").unwrap(),
@@ -59,7 +59,7 @@ fn the_first_alternative_that_has_a_value_counts() {
 }
 
 #[test]
-fn a_missing_value_names_its_hole() {
+fn a_missing_value_names_its_placeholder() {
     let missing = RenderError::Missing {
         hole: "apiKey".to_owned(),
     };
@@ -67,7 +67,7 @@ fn a_missing_value_names_its_hole() {
 }
 
 #[test]
-fn what_signs_is_refused_by_name() {
+fn signing_functions_are_refused_by_name() {
     for text in [
         "${hmacSha1Hex(${apiKey}, x)}",
         "x hmacSha1Hex(${apiKey})",
@@ -82,7 +82,7 @@ fn what_signs_is_refused_by_name() {
 }
 
 #[test]
-fn hashes_are_made_of_the_text_in_them() {
+fn hashes_are_computed_from_their_text() {
     // FIPS 180-2, appendix B.1.
     let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
     assert_eq!(rendered("${sha256Hex(abc)}").unwrap(), abc);
@@ -98,7 +98,7 @@ fn hashes_are_made_of_the_text_in_them() {
 }
 
 #[test]
-fn a_hole_of_the_time_keeps_its_format_and_asks_for_it_whole() {
+fn a_time_placeholder_keeps_its_complete_format() {
     let lookup = |hole: &str| Some(format!("<{hole}>"));
     let text = "${now:YYYY-MM-DD HH:mm} ${now+1:minutes:X} ${now-2:days} ${ now } ${now-playing}";
     let template = Template::parse(text).unwrap();
@@ -184,7 +184,7 @@ fn functions_are_nested_a_few_levels_deep_and_no_template_is_long() {
 }
 
 #[test]
-fn an_error_quotes_a_little_of_what_it_is_about() {
+fn an_error_quotes_only_the_beginning_of_a_template() {
     for begin in ["${", "${a || ", "${now+", "${${", "md5(", "${base64(${"] {
         for middle in ["x", "é", "a."] {
             let text = format!("{begin}{}(", middle.repeat(5_000));
@@ -196,7 +196,7 @@ fn an_error_quotes_a_little_of_what_it_is_about() {
 }
 
 #[test]
-fn a_rendered_text_has_a_bound_whatever_it_is_made_of() {
+fn a_rendered_text_is_bounded() {
     let large = "x".repeat(300_000);
     let lookup = |_: &str| Some(large.clone());
     let quotes = |_: &str| Some("\"".repeat(300_000));
@@ -220,7 +220,7 @@ fn a_rendered_text_has_a_bound_whatever_it_is_made_of() {
 }
 
 #[test]
-fn a_callers_text_holds_known_holes_and_little_else() {
+fn a_callers_text_has_known_placeholders_and_little_else() {
     let known = |hole: &str| matches!(hole, "apiKey" | "connectionConfig.region");
     let parse = |text: &str, functions| Template::parse_holes(text, functions, known);
     for text in [
@@ -256,7 +256,7 @@ fn a_callers_text_holds_known_holes_and_little_else() {
 }
 
 #[test]
-fn a_template_lacks_what_no_alternative_can_do_without() {
+fn a_template_requires_what_every_alternative_requires() {
     let lacks = |text: &str, has: &[&str]| -> Vec<String> {
         let template = Template::parse(text).unwrap();
         let lacking = template.lacks(|hole| has.contains(&hole));
@@ -283,14 +283,14 @@ fn source() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn what_was_parsed_reads_the_same_when_written_again(text in source()) {
+    fn a_parsed_template_is_the_same_after_writing_and_parsing_it(text in source()) {
         if let Ok(template) = Template::parse(&text) {
             prop_assert_eq!(Template::parse(&template.to_string()), Ok(template));
         }
     }
 
     #[test]
-    fn rendering_never_panics_and_never_makes_a_long_text(
+    fn rendering_never_panics_and_is_bounded(
         text in source(), value in proptest::option::of(".*"), times in 1..200_000_usize,
     ) {
         if let Ok(template) = Template::parse(&text) {
@@ -303,7 +303,7 @@ proptest! {
     }
 
     #[test]
-    fn parsing_never_panics_and_a_callers_text_is_a_template_of_the_file_too(text in ".*") {
+    fn parsing_never_panics_and_a_callers_text_is_also_valid_in_a_file(text in ".*") {
         let whole = Template::parse(&text);
         if let Ok(template) = Template::parse_holes(&text, true, |_| true) {
             prop_assert_eq!(whole, Ok(template));

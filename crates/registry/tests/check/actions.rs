@@ -97,7 +97,7 @@ fn a_required_value_uses_only_inputs_that_always_have_one() {
     assert!(
         deletes
             .iter()
-            .any(|told| told.contains("request.path") && told.contains("may be empty")),
+            .any(|reported| reported.contains("request.path") && reported.contains("may be empty")),
         "{deletes:#?}"
     );
 }
@@ -116,12 +116,14 @@ fn an_input_keeps_its_own_rules() {
     );
     let capital = wrong("      note: text\n", "      note: text\n      Note2: text\n");
     assert!(
-        capital.iter().any(|told| told.contains("camelCase")),
+        capital.iter().any(|reported| reported.contains("camelCase")),
         "{capital:#?}"
     );
     let twice = wrong("      note: text\n", "      note: text\n      nOte: text\n");
     assert!(
-        twice.iter().any(|told| told.contains("in spelling alone")),
+        twice
+            .iter()
+            .any(|reported| reported.contains("in spelling alone")),
         "{twice:#?}"
     );
     let reserved = wrong(
@@ -129,7 +131,9 @@ fn an_input_keeps_its_own_rules() {
         "      note: text\n      connectionId: text\n",
     );
     assert!(
-        reserved.iter().any(|told| told.contains("something else")),
+        reserved
+            .iter()
+            .any(|reported| reported.contains("something else")),
         "{reserved:#?}"
     );
 }
@@ -210,7 +214,7 @@ fn inputs_are_checked_and_converted_to_their_types() {
         serde_json::Value::Object(taken),
         json!({ "to": "+15551234567", "size": 3, "tags": ["a"], "note": "5" })
     );
-    let told = |given| -> Vec<String> {
+    let reported = |given| -> Vec<String> {
         let errors = check(given).unwrap_err();
         errors
             .iter()
@@ -218,7 +222,7 @@ fn inputs_are_checked_and_converted_to_their_types() {
             .collect()
     };
     assert_eq!(
-        told(json!({ "size": 10, "tags": ["a", "b", "c", "d"], "nots": "x" })),
+        reported(json!({ "size": 10, "tags": ["a", "b", "c", "d"], "nots": "x" })),
         [
             "invalid size must be a whole number from 1 to 9",
             "invalid tags must have 3 elements at most",
@@ -227,11 +231,11 @@ fn inputs_are_checked_and_converted_to_their_types() {
         ]
     );
     assert_eq!(
-        told(json!({ "to": "+15551234567" })),
+        reported(json!({ "to": "+15551234567" })),
         ["missing note is needed, or another of note and tags"]
     );
     assert_eq!(
-        told(json!({ "to": "+15551234567", "note": "x", "Note": "y" })),
+        reported(json!({ "to": "+15551234567", "note": "x", "Note": "y" })),
         ["invalid Note is given twice"]
     );
     assert!(!action.repeatable && shop.actions["delete-order"].repeatable);

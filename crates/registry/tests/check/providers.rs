@@ -231,10 +231,10 @@ fn warned(from: &str, to: &str) -> String {
 
 #[test]
 fn an_address_without_tls_is_a_warning_unless_it_is_local() {
-    let told = warned("https://files.shop.example", "http://files.shop.example");
+    let reported = warned("https://files.shop.example", "http://files.shop.example");
     assert!(
-        told.contains("servers.files") && told.contains("use https://"),
-        "{told}"
+        reported.contains("servers.files") && reported.contains("use https://"),
+        "{reported}"
     );
     for own in ["http://localhost:8080", "http://10.0.0.7/api", "http://[::1]:80"] {
         assert_eq!(problems("https://files.shop.example", own), Vec::<String>::new());
@@ -245,13 +245,13 @@ fn an_address_without_tls_is_a_warning_unless_it_is_local() {
 
 #[test]
 fn two_columns_of_one_field_are_a_warning() {
-    let told = warned(
+    let reported = warned(
         "      state: text\n",
         "      state: text\n      status: { type: text, path: state }\n",
     );
     assert!(
-        told.contains("columns.status") && told.contains("\"state\""),
-        "{told}"
+        reported.contains("columns.status") && reported.contains("\"state\""),
+        "{reported}"
     );
 }
 
@@ -321,8 +321,8 @@ fn all_errors_in_a_file_are_reported_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("shop.yaml");
     std::fs::write(&path, text).unwrap();
-    let told = Registry::check_file(&path).unwrap_err().to_string();
-    insta::assert_snapshot!(told.replace(&*folder.path().to_string_lossy(), "integrations"));
+    let reported = Registry::check_file(&path).unwrap_err().to_string();
+    insta::assert_snapshot!(reported.replace(&*folder.path().to_string_lossy(), "integrations"));
 }
 
 #[test]

@@ -216,10 +216,10 @@ fn a_lookback_is_no_wider_than_the_range_that_the_provider_accepts() {
     let widest = SHOP.replace("step: 2 days,", "longest: 10 days,");
     let reaching = |reach: &str| widest.replace("reach: 1 day", &format!("reach: {reach}"));
     assert!(check("shop.yaml", &reaching("10 days")).is_ok());
-    let told = check("shop.yaml", &reaching("11 days")).unwrap_err().to_string();
+    let reported = check("shop.yaml", &reaching("11 days")).unwrap_err().to_string();
     assert!(
-        told.contains("lookback.0.reach") && told.contains("longer than the window's \"longest\""),
-        "{told}"
+        reported.contains("lookback.0.reach") && reported.contains("longer than the window's \"longest\""),
+        "{reported}"
     );
 }
 
@@ -240,9 +240,9 @@ fn a_parameter_next_to_a_link_needs_its_relation() {
 
 #[test]
 fn a_window_needs_a_lookback() {
-    let told = &problems("    lookback: { reach: 1 day }\n", "");
-    assert_eq!(told.len(), 1, "{told:#?}");
-    assert!(told[0].contains("needed with \"window\""), "{told:#?}");
+    let reported = &problems("    lookback: { reach: 1 day }\n", "");
+    assert_eq!(reported.len(), 1, "{reported:#?}");
+    assert!(reported[0].contains("needed with \"window\""), "{reported:#?}");
 }
 
 #[test]

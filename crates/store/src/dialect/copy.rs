@@ -283,14 +283,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_decimal_is_none() {
+    fn an_invalid_decimal_is_none() {
         for text in ["", "-", ".5", "1e5", "+1", "1.2.3", "NaN", " 1", "١"] {
             assert_eq!(numeric(text), None, "{text:?}");
         }
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn every_type_is_copied_and_a_value_that_does_not_fit_costs_the_statement_alone() {
+    async fn every_type_is_copied_and_a_misfit_fails_only_its_statement() {
         let Some(database) = TestDatabase::empty(Dialect::Postgres) else {
             return;
         };

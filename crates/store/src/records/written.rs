@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_added_is_found_and_little_else() {
+    fn added_keys_are_found_and_few_others() {
         let keys = WrittenKeys::default();
         let name = |number: u32| format!("SM{number:032x}");
         let mistaken = (0..1_000_000)

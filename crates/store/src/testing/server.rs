@@ -85,7 +85,7 @@ impl Server {
         let mut line = String::new();
         BufReader::new(guard.stdout.take().expect("piped"))
             .read_line(&mut line)
-            .expect("the guard's answer");
+            .expect("the guard's output");
         if line.trim() != "ready" && language.is_some() {
             skip("there is no locale for another language: install locales");
             guard.wait().expect("the guard ends");
@@ -111,18 +111,19 @@ impl Server {
 
     /// Runs statements in the database `postgres`.
     fn administer(&self, sql: &str) {
-        let mut connection = PgConnection::establish(&self.url("postgres")).expect("the server answers");
-        connection.batch_execute(sql).expect("the server obeys");
+        let mut connection =
+            PgConnection::establish(&self.url("postgres")).expect("the server accepts connections");
+        connection.batch_execute(sql).expect("valid statements");
     }
 
     fn make_template(&self) {
         self.administer("CREATE DATABASE template_trunkline");
         let connection =
-            PgConnection::establish(&self.url("template_trunkline")).expect("the server answers");
+            PgConnection::establish(&self.url("template_trunkline")).expect("the server accepts connections");
         let mut connection = DbConn::Pg(connection);
         crate::migrations::run(&mut connection).expect("migrations of a new database");
         // Copies of the template are new databases, none of which was restored.
-        super::run_sql(&mut connection, "UPDATE lineage SET identity = ''").expect("the table is there");
+        super::run_sql(&mut connection, "UPDATE lineage SET identity = ''").expect("the table exists");
     }
 
     /// Creates a database and returns its name.

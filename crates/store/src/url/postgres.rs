@@ -219,7 +219,7 @@ mod tests {
     ];
 
     #[test]
-    fn libpqs_forms_are_kept_and_shown_without_any_password() {
+    fn every_form_of_libpq_is_kept_and_shown_without_a_password() {
         for text in FORMS {
             let url: PostgresUrl = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
             assert_eq!(url.with_defaults(&[]), text);
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn added_parameters_come_first_so_that_those_of_the_url_win() {
+    fn parameters_of_the_url_override_added_ones() {
         let url = |text: &str| text.parse::<PostgresUrl>().unwrap();
         let added = [("fallback_application_name", "trunkline serve".to_owned())];
         assert_eq!(
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn hosts_are_counted_wherever_they_stand() {
+    fn hosts_are_counted_in_every_form() {
         let hosts = |text: &str| text.parse::<PostgresUrl>().unwrap().hosts();
         assert_eq!(hosts("postgres://u@h1,h2,h3/db"), 3);
         assert_eq!(hosts("postgres:///db?host=h1%2Ch2"), 2);
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn what_libpq_would_read_otherwise_is_refused_without_repeating_it() {
+    fn ambiguous_urls_are_refused_without_echoing_them() {
         use DatabaseUrlError as E;
         for (text, expected) in [
             ("postgres://u:p@ss@h/db", E::Authority),

@@ -213,7 +213,7 @@ async fn a_pruned_row_keeps_its_key_and_is_complete_again_when_it_changes(fixtur
     assert_eq!(
         stream.delete(&["a"]).await.unwrap(),
         1,
-        "a pruned row can still be found to be gone"
+        "a pruned row can still be marked as deleted"
     );
 }
 

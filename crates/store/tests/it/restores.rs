@@ -81,7 +81,7 @@ async fn a_reader_that_is_ahead_of_a_restored_backup_sees_every_change_after_it(
     assert_eq!(
         seen.len(),
         2,
-        "who was not ahead gets the changes alone: {seen:?}"
+        "a reader that was not ahead gets only the changes: {seen:?}"
     );
     write(&restored, &[("d", "1")]).await;
     let (seen, _) = changes(&restored, next).await;

@@ -235,9 +235,9 @@ async fn writers_of_a_locked_file_fail_in_time_while_readers_continue() {
     store.read(store::environments::list).await.unwrap();
     assert!(
         store.pending_migrations().await.unwrap().is_empty(),
-        "asking takes no lock"
+        "reading takes no lock"
     );
-    assert!(began.elapsed() < TIMEOUT, "readers need not wait");
+    assert!(began.elapsed() < TIMEOUT, "readers do not wait");
     let not_ready = store.ping().await.unwrap_err();
     assert!(not_ready.is_transient(), "{not_ready:?}");
     while let Some(ended) = calls.join_next().await {

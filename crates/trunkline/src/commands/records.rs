@@ -174,7 +174,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_unknown_column_is_refused_with_what_was_meant() {
+    fn an_unknown_column_is_refused_with_a_suggestion() {
         let columns = ["id", "sent_at"].map(|name| json!({ "name": name, "type": "text" }));
         let model = serde_json::from_value(json!({
             "plural": "messages", "key": "id", "columns": columns, "filters": [], "newest_by": ["sent_at"],

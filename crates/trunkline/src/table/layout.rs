@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_that_fits_is_one_line_a_row() {
+    fn a_table_that_fits_has_one_line_for_each_row() {
         assert_eq!(
             fitted(&runs(), 100),
             "RUN               SYNC           NEW ROWS  ERROR\n\
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_are_wrapped_before_columns_are_left_out_and_ids_are_never_cut() {
+    fn messages_wrap_before_columns_are_left_out_and_ids_are_never_cut() {
         let text = fitted(&runs(), 70);
         assert!(
             text.contains("the provider is slow and\n") && text.contains("acme-messages"),

@@ -65,7 +65,10 @@ async fn survive(app: &TestApp, commands: &[&[&str]]) {
     for _ in 0..KILLS {
         let more = dice.random_range(1..=30);
         app.simulator().reset_requests();
-        wait_until("calls go out", async || app.simulator().requests().total >= more).await;
+        wait_until("requests are sent", async || {
+            app.simulator().requests().total >= more
+        })
+        .await;
         let victim = dice.random_range(0..processes.len());
         processes.swap_remove(victim).kill();
         processes.push(sandbox.start(commands[0]));
@@ -95,12 +98,12 @@ async fn survive(app: &TestApp, commands: &[&[&str]]) {
         let sids = sent.get(body).map_or(&[][..], Vec::as_slice);
         assert!(sids.len() <= 1, "{body:?} was sent {} times", sids.len());
         if let Some(sid) = succeeded.get(body) {
-            assert_eq!(sids, std::slice::from_ref(sid), "{body:?} is told to be sent");
+            assert_eq!(sids, std::slice::from_ref(sid), "{body:?} is reported as sent");
         }
     }
     assert!(
         unknown > 0,
-        "every kill was between two calls: nothing was proved"
+        "every kill was between two requests: nothing was proved"
     );
     assert!(
         succeeded.len() > EACH / 2,

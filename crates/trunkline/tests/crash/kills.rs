@@ -112,7 +112,7 @@ async fn survive(
         processes.push(sandbox.start(commands[0]));
     }
 
-    wait_until("all is read", async || {
+    wait_until("everything is read", async || {
         let runs = runs(app).await;
         runs.len() == 2 * names.len() && runs.iter().all(|run| run["status"] == "succeeded")
     })
@@ -128,7 +128,7 @@ async fn survive(
         assert_eq!(
             sum("updated", &runs) + sum("deleted", &runs),
             0,
-            "the provider stood still"
+            "the provider did not change"
         );
     }
     let resumed: u64 = runs(app)
@@ -182,12 +182,12 @@ async fn answers(url: &str) -> String {
         "/openapi.json",
     ] {
         let request = http.get(format!("{url}{path}")).bearer_auth(SECRET_KEY);
-        let answer = request.send().await.unwrap();
-        assert_eq!(answer.status(), 200, "{path}");
-        for (name, value) in answer.headers() {
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), 200, "{path}");
+        for (name, value) in response.headers() {
             answers.extend([name.as_str(), ": ", value.to_str().unwrap(), "\n"]);
         }
-        answers.push_str(&answer.text().await.unwrap());
+        answers.push_str(&response.text().await.unwrap());
     }
     answers
 }
@@ -212,8 +212,8 @@ fn assert_no_secret(app: &TestApp, logs: &str, answers: &str) {
     missing_database.push(("the logs".to_owned(), logs.into()));
     missing_database.push(("the answers".to_owned(), answers.into()));
     missing_database.push((
-        "the answers of the test's own API".to_owned(),
-        app.answers().into_bytes(),
+        "responses of the test's own API".to_owned(),
+        app.responses().into_bytes(),
     ));
     for (name, bytes) in missing_database {
         for secret in secrets {

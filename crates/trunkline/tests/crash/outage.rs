@@ -16,6 +16,7 @@ async fn runs_that_lose_their_database_continue_in_seconds_and_none_fails() {
     let Some(server) = TestServer::start() else { return };
     let builder = of(30_000).database(server.database());
     let app = builder.start(Dialect::Postgres).await.unwrap();
+    app.expect_error("does not answer");
     let names = [
         app.connect_as(app.admin(), "one").await,
         app.connect_as(app.admin(), "two").await,
@@ -36,7 +37,7 @@ async fn runs_that_lose_their_database_continue_in_seconds_and_none_fails() {
     }
 
     let began = Instant::now();
-    wait_until("all is read", async || {
+    wait_until("everything is read", async || {
         let runs = runs(&app).await;
         assert!(runs.iter().all(|run| run["status"] != "failed"), "{runs:#?}");
         runs.len() == 2 * names.len() && runs.iter().all(|run| run["status"] == "succeeded")

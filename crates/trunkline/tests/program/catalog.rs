@@ -56,8 +56,8 @@ fn every_command_works_for_a_provider_file_that_only_the_gateway_has() {
     let apart = Apart::new();
     let running = apart.start();
 
-    let told = apart.ask(&running, &["connect", "acme", "--connection-id", "mine"]);
-    assert!(told.contains("Acme connection created"), "{told}");
+    let reported = apart.ask(&running, &["connect", "acme", "--connection-id", "mine"]);
+    assert!(reported.contains("Acme connection created"), "{reported}");
     apart.ask(&running, &["sync", "trigger", "acme", "--wait", "--reset"]);
     let records = ["records", "acme", "messages", "--connection-id", "mine"];
     let rows = apart.ask(
@@ -130,11 +130,11 @@ fn a_missing_field_without_a_terminal_is_an_error_that_names_flag_and_variable()
     client.set("TRUNKLINE_SECRET_KEY", KEY);
     let ended = client.run(&["connect", "acme", "--url", &running.url()]);
     assert_eq!(ended.status.code(), Some(2));
-    for told in [
+    for reported in [
         "ACME_ACCOUNT_SID (or --field accountSid=…)",
         "ACME_AUTH_TOKEN (or --field-file authToken=FILE)",
         "Account SID and auth token:",
     ] {
-        assert!(ended.err.contains(told), "{}", ended.err);
+        assert!(ended.err.contains(reported), "{}", ended.err);
     }
 }

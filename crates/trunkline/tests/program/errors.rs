@@ -7,17 +7,17 @@ use crate::process::{Ended, Sandbox};
 use crate::serving::Served;
 
 /// Runs a command with variables; fails unless it exits with `status`, writes all of `told`, and prints no result.
-fn fails(variables: &[(&str, &str)], arguments: &[&str], status: i32, told: &[&str]) -> Ended {
+fn fails(variables: &[(&str, &str)], arguments: &[&str], status: i32, reported: &[&str]) -> Ended {
     let mut sandbox = Sandbox::new();
     for (name, value) in variables {
         sandbox.set(name, value);
     }
     let ended = sandbox.run(arguments);
     assert_eq!(ended.status.code(), Some(status), "{arguments:?}: {}", ended.err);
-    for told in told {
+    for reported in reported {
         assert!(
-            ended.err.contains(told),
-            "{arguments:?}: {told:?} in {}",
+            ended.err.contains(reported),
+            "{arguments:?}: {reported:?} in {}",
             ended.err
         );
     }
@@ -28,7 +28,7 @@ const SERVE: &[&str] = &["serve", "--listen", "127.0.0.1:0"];
 
 #[test]
 fn an_invalid_setting_is_reported_with_its_variable_and_advice() {
-    let serve = |variable: (&str, &str), told: &[&str]| drop(fails(&[variable], SERVE, 2, told));
+    let serve = |variable: (&str, &str), reported: &[&str]| drop(fails(&[variable], SERVE, 2, reported));
     serve(
         ("TRUNKLINE_INTEGRATIONS_DIR", "nowhere"),
         &[
@@ -88,15 +88,15 @@ fn an_invalid_setting_is_reported_with_its_variable_and_advice() {
 #[test]
 fn a_setting_for_an_unknown_provider_is_refused_with_the_most_similar_one() {
     let typo = ("TRUNKLINE_PROVIDERS__TWLIO__BASE_URL", "http://127.0.0.1:1");
-    let told = [
+    let reported = [
         "TRUNKLINE_PROVIDERS__TWLIO__",
         "does not exist; did you mean twilio?",
     ];
     for command in [SERVE, &["worker"], &["providers", "list"]] {
-        fails(&[typo], command, 2, &told);
+        fails(&[typo], command, 2, &reported);
     }
     // It shows the settings anyway, because they must be corrected.
-    let ended = fails(&[typo], &["config"], 2, &told);
+    let ended = fails(&[typo], &["config"], 2, &reported);
     assert!(ended.out.contains("providers.twlio.base_url"), "{}", ended.out);
 }
 
@@ -121,13 +121,13 @@ fn a_file_that_is_not_toml_is_named_with_the_line() {
 fn a_port_in_use_is_an_error_that_says_how_to_choose_another() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let told = [
+    let reported = [
         address.as_str(),
         "another process uses it",
         "--port",
         "`listen` (TRUNKLINE_LISTEN)",
     ];
-    fails(&[], &["serve", "--listen", &address], 1, &told);
+    fails(&[], &["serve", "--listen", &address], 1, &reported);
 }
 
 #[test]

@@ -37,11 +37,11 @@ fn get(url: &str, path: &str) -> (u16, String) {
     let request =
         format!("GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
     assert!(began.elapsed() < IN_TIME, "{path} took {:?}", began.elapsed());
-    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
-    (status, answer.to_ascii_lowercase())
+    let status = response.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, response.to_ascii_lowercase())
 }
 
 fn lines(running: &Running, text: &str) -> usize {
@@ -74,22 +74,25 @@ fn a_server_responds_503_in_time_while_its_database_is_silent_and_recovers() {
     std::thread::scope(|scope| {
         for _ in 0..40 {
             scope.spawn(|| {
-                let (status, answer) = get(&url, "/connections");
-                assert_eq!(status, 503, "{answer}");
-                assert!(answer.contains("retry-after: "), "{answer}");
+                let (status, response) = get(&url, "/connections");
+                assert_eq!(status, 503, "{response}");
+                assert!(response.contains("retry-after: "), "{response}");
             });
         }
         scope.spawn(|| assert_eq!(get(&url, "/health").0, 200));
         scope.spawn(|| assert_eq!(get(&url, "/openapi.json").0, 200));
     });
-    let (status, answer) = get(&url, "/ready");
-    assert_eq!(status, 503, "{answer}");
-    assert!(answer.contains("retry-after: "), "{answer}");
+    let (status, response) = get(&url, "/ready");
+    assert_eq!(status, 503, "{response}");
+    assert!(response.contains("retry-after: "), "{response}");
     server.resume();
 
     let resumed = Instant::now();
     while get(&url, "/ready").0 != 200 || get(&url, "/connections").0 != 200 {
-        assert!(resumed.elapsed() < Duration::from_secs(20), "it does not recover");
+        assert!(
+            resumed.elapsed() < Duration::from_secs(20),
+            "the server does not recover"
+        );
     }
     running.wait_for("answers again");
     assert_eq!(lines(&running, "does not answer"), 1, "{:#?}", running.seen);

@@ -108,7 +108,7 @@ fn connecting_syncing_and_reading_work_on_the_command_line() {
     let served = Served::new(40);
     let running = served.start();
     assert!(served.ask(&running, &["health"]).contains("is up"));
-    let told = served.sandbox.run(&[
+    let reported = served.sandbox.run(&[
         "connect",
         "twilio",
         "--connection-id",
@@ -116,13 +116,14 @@ fn connecting_syncing_and_reading_work_on_the_command_line() {
         "--url",
         &running.url(),
     ]);
-    assert!(told.out.ends_with(": acme\n"), "{}", told.out);
-    assert!(told.err.contains("sync status twilio"), "{}", told.err);
+    assert!(reported.out.ends_with(": acme\n"), "{}", reported.out);
+    assert!(reported.err.contains("sync status twilio"), "{}", reported.err);
     assert!(
-        told.err
+        reported
+            .err
             .contains("From environment variables: TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN"),
         "{}",
-        told.err
+        reported.err
     );
 
     assert!(served.sync(&running).contains(": ok in "));
@@ -182,9 +183,13 @@ fn a_key_that_may_not_read_a_sync_is_reported_by_connect_and_lists() {
         "--url",
         &running.url(),
     ];
-    let told = served.sandbox.run(&connect);
-    assert!(told.status.success(), "{}", told.err);
-    assert!(told.err.contains(&format!("warning: {refused}")), "{}", told.err);
+    let reported = served.sandbox.run(&connect);
+    assert!(reported.status.success(), "{}", reported.err);
+    assert!(
+        reported.err.contains(&format!("warning: {refused}")),
+        "{}",
+        reported.err
+    );
 
     let row = |arguments: &[&str]| -> Vec<String> {
         let text = served.ask(&running, arguments);
@@ -207,8 +212,11 @@ fn a_key_is_rotated_while_a_server_runs_and_the_old_one_can_be_removed() {
     served.ask(&running, &["connect", "twilio", "--connection-id", "acme"]);
     served.sync(&running);
 
-    let told = served.sandbox.succeed(&["key", "rotate"]);
-    assert!(told.contains("1 credentials are encrypted again"), "{told}");
+    let reported = served.sandbox.succeed(&["key", "rotate"]);
+    assert!(
+        reported.contains("1 credentials are encrypted again"),
+        "{reported}"
+    );
     assert!(
         served.sync(&running).contains(": ok in "),
         "the running server finds the new key"

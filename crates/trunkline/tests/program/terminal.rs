@@ -138,8 +138,8 @@ fn tables_fit_80_columns_and_ids_can_be_copied() {
     let status = shown(&served.sandbox, 80, &["sync", "status", "twilio"]);
     assert!(status.contains("every 5 min\n"), "{status}");
     let config = shown(&served.sandbox, 80, &["config"]);
-    for told in ["  Address of the API: HOST:PORT", "its variable", "the default"] {
-        assert!(config.contains(told), "{told:?}: {config}");
+    for reported in ["  Address of the API: HOST:PORT", "its variable", "the default"] {
+        assert!(config.contains(reported), "{reported:?}: {config}");
     }
     let keys = shown(&served.sandbox, 80, &["api-keys", "list", "dev"]);
     assert!(

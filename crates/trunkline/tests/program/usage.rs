@@ -13,13 +13,13 @@ fn help_version_and_completion_are_commands() {
     );
     assert!(sandbox.succeed(&["help", "records"]).contains("--after <TIME>"));
     assert!(sandbox.succeed(&["help", "sync", "runs"]).contains("CHECKED"));
-    for (command, told) in [
+    for (command, reported) in [
         ("pause", "still runs to its end"),
         ("start", "They run at once"),
         ("trigger", "Paused syncs run too"),
     ] {
         assert!(
-            sandbox.succeed(&["help", "sync", command]).contains(told),
+            sandbox.succeed(&["help", "sync", command]).contains(reported),
             "{command}"
         );
     }
@@ -87,11 +87,11 @@ fn unknown_names_are_reported_with_a_suggestion() {
     let running = served.start();
     served.ask(&running, &["connect", "twilio", "--connection-id", "my-twilio"]);
     let (url, sandbox) = (running.url(), &served.sandbox);
-    let fails = |arguments: &[&str], told: &[&str]| {
+    let fails = |arguments: &[&str], reported: &[&str]| {
         let ended = sandbox.run(&[arguments, &["--url", &url]].concat());
         assert_eq!(ended.status.code(), Some(1), "{arguments:?}: {}", ended.out);
-        for told in told {
-            assert!(ended.err.contains(told), "{arguments:?}: {}", ended.err);
+        for reported in reported {
+            assert!(ended.err.contains(reported), "{arguments:?}: {}", ended.err);
         }
     };
     let integration = &["no integration \"twilo\"", "did you mean twilio?"][..];

@@ -5,11 +5,11 @@ use twilio_sim::{Permission, SimConfig, Simulator};
 use crate::client::{exchange, frozen, get, listing, start};
 
 fn as_user(simulator: &Simulator, path: &str, name: &str, secret: &str) -> (u16, u64) {
-    let answer = exchange(&simulator.url(), "GET", path, Some((name, secret)), "", "");
-    if answer.status == 200 {
+    let response = exchange(&simulator.url(), "GET", path, Some((name, secret)), "", "");
+    if response.status == 200 {
         (200, 0)
     } else {
-        answer.refusal()
+        response.refusal()
     }
 }
 
@@ -155,10 +155,10 @@ fn invalid_queries_are_refused_with_twilios_codes() {
         ("DateSent%3E=2025-01-01", (400, 20001)),
         ("DateSent%3C=2025-01-01", (400, 20001)),
     ] {
-        let answer = get(&simulator, &listing(&simulator, query));
-        assert_eq!(answer.refusal(), expected, "{query}");
+        let response = get(&simulator, &listing(&simulator, query));
+        assert_eq!(response.refusal(), expected, "{query}");
         let (status, code) = expected;
-        let body = answer.json();
+        let body = response.json();
         assert_eq!(body["status"], status);
         assert_eq!(
             body["more_info"],
@@ -176,14 +176,14 @@ fn a_path_without_json_has_an_xml_response_and_twilios_headers() {
     let simulator = start(10, 5);
     let known = simulator.credentials();
     let path = format!("/2010-04-01/Accounts/{}/Messages", known.account_sid);
-    let answer = get(&simulator, &path);
-    assert_eq!(answer.headers["content-type"], "application/xml");
-    assert!(answer.text().contains("<TwilioResponse>") && answer.text().contains("<Message><Body>"));
-    assert!(answer.headers["twilio-request-id"].starts_with("RQ"));
-    assert_eq!(answer.headers["twilio-request-id"].len(), 34);
-    assert_eq!(answer.headers["twilio-concurrent-requests"], "1");
-    assert_eq!(answer.headers["x-home-region"], "us1");
-    assert_eq!(answer.headers["x-shenanigans"], "none");
+    let response = get(&simulator, &path);
+    assert_eq!(response.headers["content-type"], "application/xml");
+    assert!(response.text().contains("<TwilioResponse>") && response.text().contains("<Message><Body>"));
+    assert!(response.headers["twilio-request-id"].starts_with("RQ"));
+    assert_eq!(response.headers["twilio-request-id"].len(), 34);
+    assert_eq!(response.headers["twilio-concurrent-requests"], "1");
+    assert_eq!(response.headers["x-home-region"], "us1");
+    assert_eq!(response.headers["x-shenanigans"], "none");
 }
 
 #[test]

@@ -11,9 +11,9 @@ fn place(simulator: &Simulator, to: &str) -> Value {
         "To={to}&From={}&Url=https%3A%2F%2Fa.example%2Fvoice.xml",
         own_number(simulator)
     );
-    let answer = send(simulator, "POST", &account_path(simulator, "Calls.json"), &form);
-    assert_eq!(answer.status, 201, "{}", answer.text());
-    answer.json()
+    let response = send(simulator, "POST", &account_path(simulator, "Calls.json"), &form);
+    assert_eq!(response.status, 201, "{}", response.text());
+    response.json()
 }
 
 fn path_of(simulator: &Simulator, call: &Value) -> String {

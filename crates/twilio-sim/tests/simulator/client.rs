@@ -191,9 +191,9 @@ pub(crate) fn page_through(simulator: &Simulator, query: &str, mut between: impl
     let mut path = listing(simulator, query);
     let mut all = Vec::new();
     for page in 0.. {
-        let answer = get(simulator, &path);
-        assert_eq!(answer.status, 200, "{}", answer.text());
-        let body = answer.json();
+        let response = get(simulator, &path);
+        assert_eq!(response.status, 200, "{}", response.text());
+        let body = response.json();
         all.extend(records(&body));
         between(page);
         match body["next_page_uri"].as_str() {

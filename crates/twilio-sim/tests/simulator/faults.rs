@@ -11,8 +11,8 @@ use crate::client::{Answer, exchange, get, listing, records, start};
 fn under(faults: Faults) -> (Simulator, Answer) {
     let simulator = start(200, 5);
     simulator.set_faults(faults);
-    let answer = get(&simulator, &listing(&simulator, "PageSize=100"));
-    (simulator, answer)
+    let response = get(&simulator, &listing(&simulator, "PageSize=100"));
+    (simulator, response)
 }
 
 fn off() -> Faults {
@@ -21,20 +21,20 @@ fn off() -> Faults {
 
 #[test]
 fn refusals_come_with_twilios_codes_and_retry_after_only_when_set() {
-    let (_, answer) = under(Faults {
+    let (_, response) = under(Faults {
         rate_429: 1.0,
         ..off()
     });
     assert_eq!(
-        (answer.refusal(), answer.headers.get("retry-after")),
+        (response.refusal(), response.headers.get("retry-after")),
         ((429, 20429), None)
     );
-    let (_, answer) = under(Faults {
+    let (_, response) = under(Faults {
         rate_429: 1.0,
         retry_after: Some(3),
         ..off()
     });
-    assert_eq!(answer.headers["retry-after"], "3");
+    assert_eq!(response.headers["retry-after"], "3");
     assert_eq!(
         under(Faults {
             rate_500: 1.0,
@@ -75,16 +75,16 @@ fn refusals_come_with_twilios_codes_and_retry_after_only_when_set() {
 
 #[test]
 fn html_comes_with_502_and_with_200() {
-    let (_, answer) = under(Faults {
+    let (_, response) = under(Faults {
         rate_502_html: 1.0,
         ..off()
     });
-    assert!(answer.status == 502 && answer.text().contains("cloudfront"));
-    let (_, answer) = under(Faults {
+    assert!(response.status == 502 && response.text().contains("cloudfront"));
+    let (_, response) = under(Faults {
         html_200: 1.0,
         ..off()
     });
-    assert!(answer.status == 200 && answer.text().starts_with("<!DOCTYPE html>"));
+    assert!(response.status == 200 && response.text().starts_with("<!DOCTYPE html>"));
 }
 
 #[test]
@@ -123,30 +123,30 @@ fn too_many_requests_at_a_time_are_refused_and_counted() {
 
 #[test]
 fn a_truncated_body_ends_early_and_a_slow_one_late() {
-    let (_, answer) = under(Faults {
+    let (_, response) = under(Faults {
         rate_cut: 1.0,
         ..off()
     });
-    assert!(answer.status == 200 && answer.cut && !answer.body.is_empty());
+    assert!(response.status == 200 && response.cut && !response.body.is_empty());
     let started = Instant::now();
-    let (_, answer) = under(Faults {
+    let (_, response) = under(Faults {
         rate_slow: 1.0,
         slow_ms: 300,
         ..off()
     });
-    assert!(!answer.cut && started.elapsed() >= Duration::from_millis(300));
-    assert_eq!(records(&answer.json()).len(), 100);
+    assert!(!response.cut && started.elapsed() >= Duration::from_millis(300));
+    assert_eq!(records(&response.json()).len(), 100);
 }
 
 #[test]
 fn latency_delays_every_response() {
     let started = Instant::now();
-    let (_, answer) = under(Faults {
+    let (_, response) = under(Faults {
         latency_ms: 200,
         latency_jitter_ms: 50,
         ..off()
     });
-    assert!(answer.status == 200 && started.elapsed() >= Duration::from_millis(200));
+    assert!(response.status == 200 && started.elapsed() >= Duration::from_millis(200));
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn bodies_are_compressed_only_for_clients_that_accept_it() {
     let known = simulator.credentials();
     let auth = Some((known.account_sid.as_str(), known.auth_token.as_str()));
     let path = listing(&simulator, "PageSize=100");
-    let answer = exchange(
+    let response = exchange(
         &simulator.url(),
         "GET",
         &path,
@@ -164,9 +164,9 @@ fn bodies_are_compressed_only_for_clients_that_accept_it() {
         "Accept-Encoding: gzip\r\n",
         "",
     );
-    assert_eq!(answer.headers["content-encoding"], "gzip");
+    assert_eq!(response.headers["content-encoding"], "gzip");
     let mut text = Vec::new();
-    GzDecoder::new(answer.body.as_slice())
+    GzDecoder::new(response.body.as_slice())
         .read_to_end(&mut text)
         .unwrap();
     assert_eq!(text, plain.body);
@@ -174,17 +174,17 @@ fn bodies_are_compressed_only_for_clients_that_accept_it() {
 
 #[test]
 fn links_can_loop_and_lead_elsewhere() {
-    let (_, answer) = under(Faults {
+    let (_, response) = under(Faults {
         repeat_page: true,
         ..off()
     });
-    assert_eq!(answer.json()["next_page_uri"], answer.json()["uri"]);
-    let (_, answer) = under(Faults {
+    assert_eq!(response.json()["next_page_uri"], response.json()["uri"]);
+    let (_, response) = under(Faults {
         foreign_next_link: Some("https://elsewhere.example".to_owned()),
         ..off()
     });
     assert!(
-        answer.json()["next_page_uri"]
+        response.json()["next_page_uri"]
             .as_str()
             .unwrap()
             .starts_with("https://elsewhere.example/2010-04-01/")
@@ -193,12 +193,12 @@ fn links_can_loop_and_lead_elsewhere() {
 
 #[test]
 fn odd_fields_appear_in_some_records_and_never_replace_the_sid() {
-    let (simulator, answer) = under(Faults {
+    let (simulator, response) = under(Faults {
         bad_fields: 0.5,
         ..off()
     });
     let mut odd = 0;
-    for record in records(&answer.json()) {
+    for record in records(&response.json()) {
         let sid = record["sid"].as_str().unwrap();
         odd += usize::from(simulator.message(sid).unwrap() != record);
     }

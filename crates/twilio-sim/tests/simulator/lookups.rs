@@ -55,12 +55,16 @@ fn a_lookup_of_an_impossible_number_returns_its_errors() {
         ("+9999999999", "INVALID_COUNTRY_CODE"),
         ("somebody", "NOT_A_NUMBER"),
     ] {
-        let answer = get(
+        let response = get(
             &simulator,
             &format!("/v2/PhoneNumbers/{number}?Fields=line_type_intelligence"),
         );
-        let body = answer.json();
-        assert_eq!((answer.status, &body["valid"]), (200, &false.into()), "{number}");
+        let body = response.json();
+        assert_eq!(
+            (response.status, &body["valid"]),
+            (200, &false.into()),
+            "{number}"
+        );
         assert_eq!(body["validation_errors"][0], error);
         assert_eq!(body["line_type_intelligence"], Value::Null);
     }

@@ -6,9 +6,9 @@ use twilio_sim::Faults;
 use crate::client::{account_path, get, start};
 
 fn found(simulator: &twilio_sim::Simulator, rest: &str) -> Vec<Value> {
-    let answer = get(simulator, &account_path(simulator, rest));
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    answer.json()["available_phone_numbers"]
+    let response = get(simulator, &account_path(simulator, rest));
+    assert_eq!(response.status, 200, "{}", response.text());
+    response.json()["available_phone_numbers"]
         .as_array()
         .unwrap()
         .clone()

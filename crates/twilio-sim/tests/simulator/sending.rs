@@ -11,9 +11,9 @@ fn a_sent_message_is_stored_and_returned_without_feedback() {
         "To=%2B15558675310&From={}&Body=Gr%C3%BC%C3%9Fe+%F0%9F%98%8A",
         own_number(&simulator)
     );
-    let answer = send(&simulator, "POST", &messages_path(&simulator, ".json"), &form);
-    assert_eq!(answer.status, 201);
-    let sent = answer.json();
+    let response = send(&simulator, "POST", &messages_path(&simulator, ".json"), &form);
+    assert_eq!(response.status, 201);
+    let sent = response.json();
     assert_eq!(
         (&sent["status"], &sent["body"]),
         (&"queued".into(), &"Grüße 😊".into())
@@ -224,7 +224,7 @@ fn test_credentials_cannot_change_what_others_sent() {
     let auth = Some((known.test_account_sid.as_str(), known.test_auth_token.as_str()));
     let kind = "Content-Type: application/x-www-form-urlencoded\r\n";
     let before = simulator.message(&sid);
-    let answer = exchange(&simulator.url(), "POST", &path, auth, kind, "Body=");
-    assert_eq!(answer.refusal(), (403, 20008));
+    let response = exchange(&simulator.url(), "POST", &path, auth, kind, "Body=");
+    assert_eq!(response.refusal(), (403, 20008));
     assert_eq!(simulator.message(&sid), before);
 }

@@ -6,12 +6,12 @@ use twilio_sim::Simulator;
 use crate::client::{account_path, get, start};
 
 fn records(simulator: &Simulator, rest: &str) -> Vec<Value> {
-    let answer = get(
+    let response = get(
         simulator,
         &account_path(simulator, &format!("Usage/Records{rest}")),
     );
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    answer.json()["usage_records"].as_array().unwrap().clone()
+    assert_eq!(response.status, 200, "{}", response.text());
+    response.json()["usage_records"].as_array().unwrap().clone()
 }
 
 fn count(record: &Value) -> u64 {

@@ -33,9 +33,9 @@ fn wrong(simulator: &Simulator) -> &'static str {
 #[test]
 fn the_right_code_approves_and_ends_the_verification() {
     let simulator = start(0, 5);
-    let answer = start_verification(&simulator);
-    let sent = answer.json();
-    assert_eq!(answer.status, 201);
+    let response = start_verification(&simulator);
+    let sent = response.json();
+    assert_eq!(response.status, 201);
     assert_eq!(
         (&sent["status"], &sent["valid"], &sent["channel"]),
         (&"pending".into(), &false.into(), &"sms".into())
@@ -51,9 +51,9 @@ fn the_right_code_approves_and_ends_the_verification() {
     );
     let code = simulator.verifications()[0].code.clone();
     assert_eq!(code.len(), 6);
-    let answer = check(&simulator, &code);
-    let approved = answer.json();
-    assert_eq!(answer.status, 200);
+    let response = check(&simulator, &code);
+    let approved = response.json();
+    assert_eq!(response.status, 200);
     assert_eq!(
         (&approved["status"], &approved["valid"], &approved["sid"]),
         (&"approved".into(), &true.into(), &sent["sid"])
@@ -159,8 +159,8 @@ fn invalid_verifications_are_refused_with_twilios_codes() {
     }
     simulator.set_unreachable("+14155550100", Some(60205));
     assert_eq!(start_verification(&simulator).refusal(), (400, 60205));
-    let answer = send(&simulator, "POST", &sends, "To=a%40b.example&Channel=email");
-    assert_eq!(answer.status, 201);
+    let response = send(&simulator, "POST", &sends, "To=a%40b.example&Channel=email");
+    assert_eq!(response.status, 201);
 }
 
 #[test]
@@ -255,13 +255,13 @@ fn product_apis_accept_the_same_credentials_as_the_2010_api() {
             20404,
         ),
     ] {
-        let answer = exchange(&simulator.url(), "GET", path, Some((name, secret)), "", "");
-        let told = if answer.status == 200 {
+        let response = exchange(&simulator.url(), "GET", path, Some((name, secret)), "", "");
+        let reported = if response.status == 200 {
             200
         } else {
-            answer.refusal().1
+            response.refusal().1
         };
-        assert_eq!(told, expected, "{name} {path}");
+        assert_eq!(reported, expected, "{name} {path}");
     }
     simulator.revoke(&known.account_sid);
     assert_eq!(get(&simulator, lookup).refusal(), (401, 20003));

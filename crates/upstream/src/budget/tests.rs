@@ -30,7 +30,7 @@ fn begin(budget: &BodyBudget, id: i64) -> Option<BodyPermit> {
 }
 
 #[test]
-fn a_body_waits_until_others_give_back_what_they_hold() {
+fn a_body_waits_until_others_release_their_bytes() {
     // 192 KB for background requests: three bodies, and one that exceeds.
     let budget = BodyBudget::new(256 * KB);
     let mut bodies: Vec<_> = (0..4).map(|id| begin(&budget, id).unwrap()).collect();
@@ -61,7 +61,7 @@ fn one_body_at_a_time_may_be_larger_than_the_pool() {
 }
 
 #[test]
-fn an_older_body_is_served_before_a_newer_one_and_a_small_one_does_not_pass() {
+fn bodies_are_served_in_order_even_if_a_newer_one_is_small() {
     let budget = BodyBudget::new(1024 * KB);
     let mut exceeding = begin(&budget, 1).unwrap();
     at_once(exceeding.grow(900 * KB)).unwrap();
@@ -97,7 +97,7 @@ fn interactive_requests_do_not_wait_for_syncs() {
 }
 
 #[test]
-fn a_body_that_gives_up_frees_its_bytes_and_its_place_in_the_queue() {
+fn a_body_that_gives_up_frees_its_bytes_and_leaves_the_queue() {
     let budget = BodyBudget::new(256 * KB);
     let mut first = begin(&budget, 1).unwrap();
     at_once(first.grow(500 * KB)).unwrap();
@@ -134,7 +134,7 @@ async fn read(budget: BodyBudget, id: i64, size: usize, peak: &AtomicUsize) {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
-    fn many_readers_all_come_to_their_end_and_the_pool_holds_no_more_than_it_may(
+    fn many_readers_all_finish_and_the_pool_stays_within_its_limit(
         bodies in prop::collection::vec((0..6_i64, 1..4000_usize, 0..4_u32), 1..80),
         size in 64..2000_usize,
         threads in 1..4_usize,

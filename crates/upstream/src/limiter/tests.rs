@@ -61,7 +61,7 @@ async fn settle() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_of_one_connection_share_its_places_and_those_of_another_have_their_own() {
+async fn requests_of_one_connection_share_its_permits() {
     let limiters = Limiters::default();
     let (one, other) = (
         of(limits(2, None), 1, Priority::Interactive),
@@ -77,7 +77,7 @@ async fn calls_of_one_connection_share_its_places_and_those_of_another_have_thei
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_connecting_nobody_holds_up_another() {
+async fn connects_do_not_delay_each_other() {
     let limiters = Limiters::default();
     let mut target = of(limits(1, None), 1, Priority::Interactive);
     target.connection = None;
@@ -90,7 +90,7 @@ async fn while_connecting_nobody_holds_up_another() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_with_many_calls_does_not_hold_up_one_with_few() {
+async fn a_connection_with_many_requests_does_not_delay_one_with_few() {
     let limiters = Limiters::default();
     let (many, few) = (
         of(limits(9, Some(1)), 1, Priority::Interactive),
@@ -117,7 +117,7 @@ async fn a_connection_with_many_calls_does_not_hold_up_one_with_few() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_is_waited_for_goes_before_a_sync_and_a_sync_is_not_starved() {
+async fn interactive_requests_go_before_syncs_and_syncs_are_not_starved() {
     let limiters = Limiters::default();
     let (sync, person) = (
         of(limits(2, None), 1, Priority::Background),
@@ -145,7 +145,7 @@ async fn who_is_waited_for_goes_before_a_sync_and_a_sync_is_not_starved() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_gives_up_takes_no_place_and_no_room() {
+async fn a_request_that_gives_up_takes_no_permit_and_leaves_the_queue() {
     let limiters = Limiters::default();
     let target = of(limits(1, None), 1, Priority::Interactive);
     let held = enter(&limiters, &target).await;
@@ -175,7 +175,7 @@ async fn a_call_that_gives_up_takes_no_place_and_no_room() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_place_that_is_granted_and_not_taken_goes_to_the_next() {
+async fn a_permit_that_is_granted_and_not_taken_goes_to_the_next_request() {
     let limiters = Limiters::default();
     let target = of(limits(1, None), 1, Priority::Interactive);
     let held = enter(&limiters, &target).await;
@@ -193,7 +193,7 @@ async fn a_place_that_is_granted_and_not_taken_goes_to_the_next() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn rates_of_connection_and_provider_space_calls_evenly() {
+async fn rates_of_connection_and_provider_space_requests_evenly() {
     let limiters = Limiters::default();
     let mut both = limits(9, None);
     both.per_second = Some(10.0);
@@ -220,7 +220,7 @@ async fn rates_of_connection_and_provider_space_calls_evenly() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_was_told_to_wait_waits_with_all_its_calls_and_holds_up_nobody() {
+async fn a_retry_after_delays_all_requests_of_its_connection_and_no_other() {
     let limiters = Limiters::default();
     let (told, other) = (
         of(limits(4, Some(1)), 1, Priority::Background),
@@ -243,7 +243,7 @@ async fn who_was_told_to_wait_waits_with_all_its_calls_and_holds_up_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn connections_without_calls_do_not_pile_up() {
+async fn idle_connections_are_removed() {
     let limiters = Limiters::default();
     let mut spaced = limits(1, None);
     spaced.per_second = Some(1.0);

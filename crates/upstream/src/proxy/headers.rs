@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_belongs_to_one_hop_or_to_a_browser_ends_here_and_all_else_goes_on() {
+    fn hop_by_hop_and_browser_headers_are_dropped_and_others_forwarded() {
         let given = [
             ("link", "<x>; rel=next"),
             ("etag", "\"1\""),

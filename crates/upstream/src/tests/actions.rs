@@ -49,7 +49,7 @@ fn inputs(more: &Value) -> Map<String, Value> {
 }
 
 #[test]
-fn a_list_becomes_a_repeated_key_and_what_was_not_given_is_left_out() {
+fn a_list_becomes_a_repeated_key_and_missing_inputs_are_left_out() {
     let form = ActionBody::Form(vec![
         parameter("Url", "${input.tags}", None),
         parameter("Count", "${input.count}", None),
@@ -79,7 +79,7 @@ fn a_list_becomes_a_repeated_key_and_what_was_not_given_is_left_out() {
 }
 
 #[test]
-fn json_keeps_the_types_of_what_was_given_and_has_no_empty_objects() {
+fn json_keeps_the_types_of_inputs_and_has_no_empty_objects() {
     let text = |value: &str| JsonTemplate::Text(template(value));
     let entry = |name: &str, value: JsonTemplate| (name.to_owned(), value);
     let json = JsonTemplate::Map(vec![
@@ -112,7 +112,7 @@ fn json_keeps_the_types_of_what_was_given_and_has_no_empty_objects() {
 }
 
 #[test]
-fn a_part_of_the_request_that_would_be_too_long_is_refused_by_its_name() {
+fn a_part_of_the_request_that_is_too_long_is_refused_by_name() {
     let twice = || template("${input.text}${input.text}");
     let plain = || action(ActionBody::None, false);
     let text = || JsonTemplate::Text(twice());
@@ -180,7 +180,7 @@ fn a_part_of_the_request_that_would_be_too_long_is_refused_by_its_name() {
 }
 
 #[tokio::test]
-async fn a_call_that_may_have_been_carried_out_is_repeated_only_if_it_may_be() {
+async fn a_request_that_may_have_been_executed_is_retried_only_if_that_is_safe() {
     for (status, repeatable, attempts, nothing_done) in [
         (500, false, 1, false),
         (500, true, 3, false),

@@ -86,7 +86,7 @@ async fn a_redirect_to_a_private_address_is_refused_although_the_override_is_pri
 #[case("user@evil.example:443/")]
 #[case("evil.example\\")]
 #[tokio::test]
-async fn a_connections_value_cannot_turn_the_host_elsewhere(#[case] domain: &str) {
+async fn a_value_of_a_connection_cannot_change_the_host(#[case] domain: &str) {
     let mut target = target(provider("https://${connectionConfig.domain}.provider.example"));
     let variables = std::sync::Arc::make_mut(&mut target.variables);
     variables
@@ -102,7 +102,7 @@ async fn a_connections_value_cannot_turn_the_host_elsewhere(#[case] domain: &str
 }
 
 #[tokio::test]
-async fn a_connection_may_bring_its_whole_address() {
+async fn a_connection_may_have_its_whole_base_url() {
     let server = MockServer::start().await;
     answers(&server, "GET", "/base/x", 9, ResponseTemplate::new(200)).await;
     let mut target = target(provider("${connectionConfig.baseUrl}"));
@@ -117,7 +117,7 @@ async fn a_connection_may_bring_its_whole_address() {
 }
 
 #[tokio::test]
-async fn a_server_that_the_file_lacks_is_named() {
+async fn a_server_that_the_file_lacks_is_named_in_the_error() {
     let mut call = Request::get("/x");
     call.server = Some("chat".to_owned());
     let error = upstream(strict())
@@ -128,7 +128,7 @@ async fn a_server_that_the_file_lacks_is_named() {
 }
 
 #[tokio::test]
-async fn an_override_of_the_operator_keeps_the_files_path_unless_it_has_one() {
+async fn the_operators_base_url_keeps_the_path_of_the_file_unless_it_has_one() {
     for (given, path) in [("", "/v1/x"), ("/", "/v1/x"), ("/other", "/other/x")] {
         let server = MockServer::start().await;
         answers(&server, "GET", path, 9, ResponseTemplate::new(200)).await;

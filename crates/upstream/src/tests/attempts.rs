@@ -48,7 +48,7 @@ async fn raw_server(answers: &'static [&'static str]) -> (String, Arc<AtomicUsiz
 #[case(503)]
 #[case(504)]
 #[tokio::test]
-async fn a_reading_call_is_repeated_after_a_servers_trouble_and_a_post_is_not(#[case] status: u16) {
+async fn a_read_is_retried_after_a_server_error_and_a_post_is_not(#[case] status: u16) {
     let server = MockServer::start().await;
     answers(&server, "GET", "/x", 2, ResponseTemplate::new(status)).await;
     answers(&server, "GET", "/x", 9, ResponseTemplate::new(200)).await;
@@ -64,7 +64,7 @@ async fn a_reading_call_is_repeated_after_a_servers_trouble_and_a_post_is_not(#[
 }
 
 #[tokio::test]
-async fn a_429_is_repeated_for_a_post_too() {
+async fn a_429_is_retried_for_a_post_too() {
     let server = MockServer::start().await;
     answers(&server, "POST", "/x", 1, ResponseTemplate::new(429)).await;
     answers(&server, "POST", "/x", 9, ResponseTemplate::new(201)).await;
@@ -76,7 +76,7 @@ async fn a_429_is_repeated_for_a_post_too() {
 }
 
 #[tokio::test]
-async fn a_date_to_wait_for_is_waited_for() {
+async fn a_retry_after_date_is_respected() {
     let server = MockServer::start().await;
     let limited = ResponseTemplate::new(429).insert_header("retry-after", "Sat, 21 Nov 2026 10:00:00 GMT");
     answers(&server, "GET", "/x", 1, limited).await;
@@ -100,7 +100,7 @@ async fn a_date_to_wait_for_is_waited_for() {
 #[case::longer_than_a_call_waits("60", Duration::from_hours(1), Duration::from_secs(30))]
 #[case::longer_than_the_call_has("60", Duration::from_secs(30), Duration::from_hours(1))]
 #[tokio::test]
-async fn too_long_a_wait_is_told_at_once(
+async fn a_wait_that_is_too_long_is_reported_at_once(
     #[case] asked: &str,
     #[case] deadline: Duration,
     #[case] max_wait: Duration,
@@ -132,7 +132,7 @@ async fn too_long_a_wait_is_told_at_once(
 }
 
 #[tokio::test]
-async fn the_deadline_ends_the_attempts_and_tells_the_last_error() {
+async fn the_deadline_ends_the_attempts_with_the_last_error() {
     let server = MockServer::start().await;
     answers(&server, "GET", "/x", u64::MAX, ResponseTemplate::new(503)).await;
     let deadline = Duration::from_millis(200);
@@ -155,7 +155,7 @@ async fn the_deadline_ends_the_attempts_and_tells_the_last_error() {
 }
 
 #[tokio::test]
-async fn attempts_end_at_their_number() {
+async fn the_number_of_attempts_is_limited() {
     let server = MockServer::start().await;
     answers(&server, "GET", "/x", u64::MAX, ResponseTemplate::new(503)).await;
     let upstream = upstream(UpstreamOptions {
@@ -171,7 +171,7 @@ async fn attempts_end_at_their_number() {
 }
 
 #[tokio::test]
-async fn a_single_401_is_overlooked_and_a_second_is_not() {
+async fn a_single_401_is_retried_and_a_second_is_not() {
     let server = MockServer::start().await;
     answers(&server, "POST", "/x", 1, ResponseTemplate::new(401)).await;
     answers(&server, "POST", "/x", 9, ResponseTemplate::new(200)).await;
@@ -194,7 +194,7 @@ async fn a_single_401_is_overlooked_and_a_second_is_not() {
 }
 
 #[tokio::test]
-async fn an_attempt_that_takes_too_long_is_cut_and_a_post_is_then_not_repeated() {
+async fn an_attempt_that_takes_too_long_times_out_and_a_post_is_then_not_retried() {
     let server = MockServer::start().await;
     let slow = || ResponseTemplate::new(200).set_delay(Duration::from_mins(1));
     answers(&server, "GET", "/x", 9, slow()).await;
@@ -223,7 +223,7 @@ const CUT: &str = "HTTP/1.1 200 OK\r\ncontent-length: 100\r\nconnection: close\r
 const WHOLE: &str = "HTTP/1.1 200 OK\r\ncontent-length: 7\r\nconnection: close\r\n\r\n{\"a\":1}";
 
 #[tokio::test]
-async fn a_body_that_is_cut_off_is_read_again() {
+async fn a_truncated_body_is_requested_again() {
     let (uri, count) = raw_server(&["", CUT, WHOLE]).await;
     let answer = upstream(options())
         .fetch(&target(provider(&uri)), Request::get("/x"))
@@ -234,7 +234,7 @@ async fn a_body_that_is_cut_off_is_read_again() {
 }
 
 #[tokio::test]
-async fn a_post_whose_answer_is_cut_off_is_not_repeated() {
+async fn a_post_with_a_truncated_response_is_not_retried() {
     let (uri, count) = raw_server(&[CUT, WHOLE]).await;
     let error = upstream(options())
         .fetch(&target(provider(&uri)), post())
@@ -248,7 +248,7 @@ async fn a_post_whose_answer_is_cut_off_is_not_repeated() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_is_unreachable() {
+async fn a_missing_server_is_unreachable() {
     let free = TcpListener::bind("127.0.0.1:0")
         .await
         .unwrap()
@@ -266,7 +266,7 @@ async fn a_server_that_is_not_there_is_unreachable() {
 }
 
 #[tokio::test]
-async fn a_page_of_html_in_place_of_a_list_is_fetched_again() {
+async fn an_html_page_instead_of_a_list_is_requested_again() {
     let server = MockServer::start().await;
     let html = ResponseTemplate::new(200).set_body_string("\n<!DOCTYPE html><html></html>");
     let list = ResponseTemplate::new(200).set_body_json(json!([1]));
@@ -280,7 +280,7 @@ async fn a_page_of_html_in_place_of_a_list_is_fetched_again() {
 }
 
 #[tokio::test]
-async fn a_page_of_html_in_place_of_an_answer_to_a_post_is_an_error() {
+async fn an_html_page_in_response_to_a_post_is_an_error() {
     let server = MockServer::start().await;
     let html = ResponseTemplate::new(200).set_body_string("<html>Just a moment</html>");
     answers(&server, "POST", "/x", 9, html).await;
@@ -296,10 +296,7 @@ async fn a_page_of_html_in_place_of_an_answer_to_a_post_is_an_error() {
 #[case::nothing("", UnexpectedBody::Nothing)]
 #[case::another_shape("[1]", UnexpectedBody::OtherShape)]
 #[tokio::test]
-async fn what_another_attempt_would_not_mend_is_told_at_once(
-    #[case] body: &str,
-    #[case] expected: UnexpectedBody,
-) {
+async fn permanent_errors_are_reported_at_once(#[case] body: &str, #[case] expected: UnexpectedBody) {
     let server = MockServer::start().await;
     answers(
         &server,
@@ -323,7 +320,7 @@ async fn what_another_attempt_would_not_mend_is_told_at_once(
 }
 
 #[tokio::test]
-async fn an_answer_beyond_the_limit_is_refused() {
+async fn a_response_beyond_the_limit_is_refused() {
     let server = MockServer::start().await;
     answers(
         &server,

@@ -99,7 +99,7 @@ async fn an_empty_body_is_empty_in_every_coding() {
 }
 
 #[tokio::test]
-async fn a_byte_order_mark_is_left_out() {
+async fn a_byte_order_mark_is_removed() {
     let server = MockServer::start().await;
     let marked = [b"\xef\xbb\xbf", LIST].concat();
     answers(
@@ -197,7 +197,7 @@ fn small() -> UpstreamOptions {
 #[case::endless(OK, vec![b'0'; 1 << 16], 64 * MB)]
 #[case::of_500_mb(HUGE, vec![b'0'; 1 << 16], 64 * MB)]
 #[tokio::test]
-async fn a_body_that_is_too_large_ends_at_the_bound(
+async fn a_body_that_is_too_large_ends_at_the_limit(
     #[case] head: &'static str,
     #[case] part: Vec<u8>,
     #[case] most: usize,
@@ -221,7 +221,7 @@ async fn a_body_that_is_too_large_ends_at_the_bound(
 
 #[rstest]
 #[tokio::test]
-async fn a_bomb_ends_at_the_bound_of_decoded_bytes(
+async fn a_compression_bomb_ends_at_the_limit_of_decoded_bytes(
     #[values("gzip", "deflate", "br", "zstd", "gzip, gzip", "br, zstd")] codings: &str,
 ) {
     let server = MockServer::start().await;
@@ -235,7 +235,7 @@ async fn a_bomb_ends_at_the_bound_of_decoded_bytes(
 }
 
 #[tokio::test]
-async fn a_body_that_trickles_for_ever_ends_with_the_attempt() {
+async fn an_endlessly_trickling_body_ends_with_the_attempt() {
     let (uri, _) = endless(OK, b"0,".to_vec(), Duration::from_millis(20)).await;
     let hasty = UpstreamOptions {
         request_timeout: Duration::from_millis(300),
@@ -252,7 +252,7 @@ async fn a_body_that_trickles_for_ever_ends_with_the_attempt() {
 #[case::of_a_refusal(REFUSED, Duration::ZERO)]
 #[case::of_a_refusal_that_trickles(REFUSED, Duration::from_millis(50))]
 #[tokio::test]
-async fn an_endless_body_of_an_error_costs_64_kb_and_the_status_counts(
+async fn an_endless_error_body_is_read_to_64_kb_and_the_status_decides(
     #[case] head: &'static str,
     #[case] pause: Duration,
 ) {
@@ -306,7 +306,7 @@ async fn a_success_of_very_many_values_is_not_read_into_memory() {
 }
 
 #[tokio::test]
-async fn other_syncs_go_on_beside_bodies_without_an_end() {
+async fn other_syncs_continue_during_endless_bodies() {
     let (uri, _) = endless(
         OK_GZIP,
         coded("gzip", &vec![b'0'; MB]).await,

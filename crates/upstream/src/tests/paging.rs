@@ -136,7 +136,7 @@ impl List {
 #[case::relative("others?page=2", "/others?page=2")]
 #[case::without_our_key("/v1/items?a=%2C1&key=s3cr3t&b=2", "/items?a=%2C1&b=2")]
 #[case::other_server("https://chat.example/x?key=s3cr3t", "https://chat.example/x")]
-fn a_link_is_stored_below_its_server_and_without_keys(#[case] link: &str, #[case] stored: &str) {
+fn a_stored_link_has_neither_server_nor_keys(#[case] link: &str, #[case] stored: &str) {
     let list = List::of(acme());
     assert_eq!(
         list.link(&Request::get("/items?page=1"), link).unwrap(),
@@ -151,7 +151,7 @@ fn a_link_is_stored_below_its_server_and_without_keys(#[case] link: &str, #[case
 #[case("http://api.example/v1/items")]
 #[case("https://api.example.evil.example/v1/items")]
 #[case("/v2/items")]
-fn a_link_that_leads_away_is_refused(#[case] link: &str) {
+fn a_link_to_another_origin_is_refused(#[case] link: &str) {
     let result = List::of(acme()).link(&Request::get("/items"), link);
     assert!(
         matches!(result, Err(RequestError::ForeignLink { .. })),
@@ -160,7 +160,7 @@ fn a_link_that_leads_away_is_refused(#[case] link: &str) {
 }
 
 #[test]
-fn a_foreign_link_names_the_host() {
+fn the_error_for_a_foreign_link_names_the_host() {
     let error = List::of(acme())
         .link(&Request::get("/items"), "https://evil.example/x?key=s3cr3t")
         .unwrap_err();
@@ -172,7 +172,7 @@ fn a_foreign_link_names_the_host() {
 #[case::not_done(json!({"meta": {"next": "/v1/items?page=3", "done": false}}), 1, false)]
 #[case::silent(json!({"meta": {"next": "/v1/items?page=3"}}), 1, false)]
 #[case::an_empty_page(json!({"meta": {"next": "/v1/items?page=3"}}), 0, true)]
-fn a_list_with_a_link_on_each_page_ends_where_the_file_says(
+fn a_list_with_a_link_on_each_page_ends_as_the_file_says(
     #[case] body: Value,
     #[case] records: usize,
     #[case] ended: bool,
@@ -202,7 +202,7 @@ fn a_list_ends_without_a_link(#[case] body: Value) {
 }
 
 #[test]
-fn a_link_to_the_page_itself_is_told_apart_however_it_is_spelt() {
+fn a_link_to_the_page_itself_is_detected_in_any_spelling() {
     let call = Request::get("/items?page=2&b=%2C");
     let next = List::of(acme()).link(&call, "/v1/items?b=,&page=2&key=x");
     assert_eq!(next.unwrap(), Next::Again(End::Proved));
@@ -215,7 +215,7 @@ fn a_link_to_the_page_itself_is_told_apart_however_it_is_spelt() {
 #[case(json!({"meta": {"next": false}}))]
 #[case(json!({"meta": {"next": 3}}))]
 #[case(json!({"meta": "/v1/items?page=3"}))]
-fn a_link_of_another_type_is_no_end(#[case] body: Value) {
+fn a_link_of_another_type_is_not_the_end(#[case] body: Value) {
     let next = List::of(acme()).next(&by_link(), &Request::get("/items"), &body, 1);
     assert!(matches!(next, Err(RequestError::BadNext { .. })), "{next:?}");
 }
@@ -225,13 +225,13 @@ fn a_link_of_another_type_is_no_end(#[case] body: Value) {
 #[case(json!({"next": ["x"]}))]
 #[case(json!({"next": true}))]
 #[case(json!({"next": false}))]
-fn a_token_of_another_type_is_no_end(#[case] body: Value) {
+fn a_token_of_another_type_is_not_the_end(#[case] body: Value) {
     let next = List::of(acme()).next(&by_token(), &Request::get("/items"), &body, 1);
     assert!(matches!(next, Err(RequestError::BadNext { .. })), "{next:?}");
 }
 
 #[test]
-fn a_link_header_that_cannot_be_read_is_no_end() {
+fn an_unreadable_link_header_is_not_the_end() {
     let mut list = List::of(acme());
     let value = HeaderValue::from_static("</v1/items?page=3; rel=next");
     list.headers.append("link", value);
@@ -274,7 +274,7 @@ fn a_link_that_says_that_nothing_follows_ends_the_list(#[case] parameters: &str,
 }
 
 #[test]
-fn a_link_to_the_files_own_address_is_taken_to_the_override() {
+fn a_link_to_the_address_of_the_file_is_requested_at_the_override() {
     let mut options = options();
     options
         .base_urls
@@ -290,7 +290,7 @@ fn a_link_to_the_files_own_address_is_taken_to_the_override() {
 }
 
 #[test]
-fn a_stored_link_is_taken_up_on_its_server_with_the_lists_headers_and_without_its_query() {
+fn a_stored_link_is_requested_on_its_server_with_the_headers_of_the_list_and_without_its_query() {
     let list = List::of(acme());
     let mut first = Request::get("/items?page=1");
     first.query = pairs(&[("size", "5")]);
@@ -319,7 +319,7 @@ fn a_stored_link_is_taken_up_on_its_server_with_the_lists_headers_and_without_it
 }
 
 #[test]
-fn a_token_becomes_the_next_calls_parameter() {
+fn a_token_becomes_a_parameter_of_the_next_request() {
     let list = List::of(acme());
     let mut first = Request::get("/items");
     first.query = pairs(&[("after", ""), ("size", "5")]);
@@ -346,7 +346,7 @@ fn a_token_becomes_the_next_calls_parameter() {
 #[case(json!({}), 0, None, unproved(Doubt::NoSign("more_path_in_response")))]
 #[case(json!({"has_more": true}), 0, None, unproved(Doubt::MoreAnnounced))]
 #[case(json!({"has_more": true}), 1, None, unproved(Doubt::NoLastKey("id".to_owned())))]
-fn the_last_records_key_goes_on_while_there_is_more(
+fn the_key_of_the_last_record_continues_while_there_is_more(
     #[case] body: Value,
     #[case] records: usize,
     #[case] last: Option<&str>,
@@ -369,7 +369,7 @@ fn the_last_records_key_goes_on_while_there_is_more(
 #[case::an_empty_page_too_early(json!({"total": 7}), 0, unproved(Doubt::Total { read: 0, total: 7 }))]
 #[case::no_total(json!({}), 40, Next::Page("90".to_owned()))]
 #[case::no_total_at_the_end(json!({"total": "many"}), 0, unproved(Doubt::NoSign("total_path_in_response")))]
-fn a_total_tells_whether_an_offset_list_is_whole(
+fn a_total_shows_whether_an_offset_list_is_complete(
     #[case] body: Value,
     #[case] records: usize,
     #[case] expected: Next,
@@ -389,7 +389,7 @@ fn a_total_tells_whether_an_offset_list_is_whole(
 #[rstest]
 #[case(60, Next::Page("50".to_owned()))]
 #[case(40, unproved(Doubt::Cap { pages: 2 }))]
-fn an_offset_beyond_what_the_provider_accepts_is_not_requested(#[case] max: u64, #[case] expected: Next) {
+fn an_offset_beyond_the_limit_of_the_provider_is_not_requested(#[case] max: u64, #[case] expected: Next) {
     let mut paginate = by_offset(OffsetStep::Records);
     if let PageBy::Offset { max_offset, .. } = &mut paginate.by {
         *max_offset = Some(max);
@@ -447,7 +447,7 @@ fn an_offset_grows_until_a_page_is_empty(#[case] step: OffsetStep, #[case] offse
 }
 
 #[test]
-fn what_the_file_asks_for_itself_is_not_asked_for_twice() {
+fn parameters_of_the_file_are_not_sent_twice() {
     let mut call = Request::get("/items");
     call.query = pairs(&[("size", "10"), ("skip", "20")]);
     assert_eq!(

@@ -35,7 +35,7 @@ async fn text(mut relayed: ProxyResponse) -> String {
 }
 
 #[tokio::test]
-async fn an_answer_is_handed_on_whatever_its_status_and_repeated_only_as_asked() {
+async fn a_response_is_passed_on_with_any_status_and_retried_only_on_request() {
     let server = MockServer::start().await;
     answers(&server, "POST", "/x", 1, ResponseTemplate::new(503)).await;
     answers(&server, "POST", "/x", 1, ResponseTemplate::new(409)).await;
@@ -63,7 +63,7 @@ async fn an_answer_is_handed_on_whatever_its_status_and_repeated_only_as_asked()
 #[case(Method::POST, 1)]
 #[case(Method::PATCH, 1)]
 #[tokio::test]
-async fn what_may_have_been_carried_out_is_repeated_only_if_that_does_no_harm(
+async fn a_proxied_request_that_may_have_been_executed_is_retried_only_if_that_is_safe(
     #[case] method: Method,
     #[case] attempts: usize,
 ) {
@@ -98,7 +98,7 @@ async fn what_may_have_been_carried_out_is_repeated_only_if_that_does_no_harm(
 }
 
 #[tokio::test]
-async fn nobody_home_is_tried_again_whatever_the_method() {
+async fn a_failed_connection_is_retried_for_every_method() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
@@ -147,7 +147,7 @@ async fn path_and_query_arrive_as_they_were_written(#[case] address: &str, #[cas
 }
 
 #[tokio::test]
-async fn the_provider_has_its_own_parameters_and_the_caller_its_headers() {
+async fn parameters_of_the_file_and_headers_of_the_caller_win() {
     let server = MockServer::start().await;
     answers(&server, "GET", "/v1/x", 1, ResponseTemplate::new(200)).await;
     let mut provider = provider(&format!("{}/v1", server.uri()));
@@ -178,7 +178,7 @@ async fn the_provider_has_its_own_parameters_and_the_caller_its_headers() {
 #[case("/../y")]
 #[case("/%2e%2e/y")]
 #[tokio::test]
-async fn an_endpoint_that_leads_away_is_refused(#[case] endpoint: &str) {
+async fn an_endpoint_on_another_origin_is_refused(#[case] endpoint: &str) {
     let server = MockServer::start().await;
     let relayed = upstream(options())
         .proxy(
@@ -191,7 +191,7 @@ async fn an_endpoint_that_leads_away_is_refused(#[case] endpoint: &str) {
 }
 
 #[tokio::test]
-async fn a_base_url_may_be_replaced_by_the_providers_others_and_what_the_operator_allows() {
+async fn a_base_url_override_may_be_another_address_of_the_provider_or_allowed_by_the_operator() {
     let (home, files, allowed) = (
         MockServer::start().await,
         MockServer::start().await,
@@ -255,7 +255,7 @@ async fn a_base_url_may_be_replaced_by_the_providers_others_and_what_the_operato
 #[case(false, None)]
 #[case(true, Some("1"))]
 #[tokio::test]
-async fn another_origin_gets_no_authorisation_and_the_callers_headers_only_if_asked(
+async fn another_origin_gets_no_authorization_and_headers_of_the_caller_only_on_request(
     #[case] carry_headers: bool,
     #[case] mine: Option<&str>,
 ) {
@@ -291,7 +291,7 @@ async fn another_origin_gets_no_authorisation_and_the_callers_headers_only_if_as
 }
 
 #[tokio::test]
-async fn a_redirect_of_a_body_that_cannot_be_followed_is_handed_on() {
+async fn a_redirect_that_the_body_cannot_follow_is_passed_on() {
     let (server, foreign) = (MockServer::start().await, MockServer::start().await);
     let to = ResponseTemplate::new(307).insert_header("location", format!("{}/y", foreign.uri()));
     answers(&server, "POST", "/x", 1, to).await;
@@ -305,7 +305,7 @@ async fn a_redirect_of_a_body_that_cannot_be_followed_is_handed_on() {
 }
 
 #[tokio::test]
-async fn a_private_address_is_refused_also_as_a_redirect() {
+async fn a_redirect_to_a_private_address_is_refused_too() {
     let server = MockServer::start().await;
     let settings = UpstreamOptions {
         allow_private_addresses: false,
@@ -325,7 +325,7 @@ async fn a_private_address_is_refused_also_as_a_redirect() {
 }
 
 #[tokio::test]
-async fn a_place_is_held_until_the_body_is_done_and_a_wait_is_bounded() {
+async fn a_permit_is_held_until_the_body_ends_and_a_wait_for_one_is_bounded() {
     let server = MockServer::start().await;
     answers(
         &server,
@@ -351,7 +351,7 @@ async fn a_place_is_held_until_the_body_is_done_and_a_wait_is_bounded() {
 }
 
 #[tokio::test]
-async fn a_connection_that_was_told_to_wait_does_not_call_again_before() {
+async fn a_connection_sends_nothing_before_its_retry_after() {
     let server = MockServer::start().await;
     let slow_down = ResponseTemplate::new(429).insert_header("retry-after", "60");
     answers(&server, "GET", "/x", 9, slow_down).await;
@@ -408,7 +408,7 @@ async fn a_streamed_body_keeps_its_length_and_is_sent_once() {
 }
 
 #[tokio::test]
-async fn a_deadline_bounds_the_whole_and_silence_each_part() {
+async fn a_deadline_limits_the_whole_request_and_an_idle_timeout_each_part() {
     let server = MockServer::start().await;
     let slow = ResponseTemplate::new(200).set_delay(Duration::from_secs(30));
     answers(&server, "GET", "/x", 9, slow).await;

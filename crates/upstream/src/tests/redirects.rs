@@ -19,7 +19,7 @@ fn keyed(server: &MockServer) -> Provider {
 }
 
 #[tokio::test]
-async fn within_the_origin_everything_goes_along() {
+async fn redirects_within_the_origin_keep_everything() {
     let server = MockServer::start().await;
     answers(&server, "GET", "/x", 1, to("/y?a=1", 302)).await;
     answers(&server, "GET", "/y", 1, ResponseTemplate::new(200)).await;
@@ -34,7 +34,7 @@ async fn within_the_origin_everything_goes_along() {
 }
 
 #[tokio::test]
-async fn another_origin_gets_neither_authorisation_nor_headers_nor_keys() {
+async fn another_origin_gets_neither_authorization_nor_headers_nor_keys() {
     let (server, foreign) = (MockServer::start().await, MockServer::start().await);
     let location = format!(
         "{}/y?a=1&key={PASSWORD}",
@@ -98,7 +98,7 @@ async fn a_body_is_not_carried_to_another_origin() {
 }
 
 #[tokio::test]
-async fn five_redirects_are_followed_and_no_more() {
+async fn at_most_five_redirects_are_followed() {
     let server = MockServer::start().await;
     answers(&server, "GET", "/x", 5, to("/x", 302)).await;
     answers(&server, "GET", "/x", 1, ResponseTemplate::new(200)).await;
@@ -128,7 +128,7 @@ async fn writes(server: &MockServer) -> usize {
 
 #[rstest]
 #[tokio::test]
-async fn a_write_that_a_redirect_made_a_get_was_carried_out_and_is_not_repeated(
+async fn a_write_that_a_redirect_turned_into_a_get_was_executed_and_is_not_retried(
     #[values(None, Some(401), Some(404), Some(429), Some(503))] then: Option<u16>,
 ) {
     let server = MockServer::start().await;
@@ -155,7 +155,7 @@ async fn a_write_that_a_redirect_made_a_get_was_carried_out_and_is_not_repeated(
 }
 
 #[tokio::test]
-async fn a_write_that_a_redirect_made_a_get_is_repeated_if_the_caller_or_its_nature_allows() {
+async fn a_write_that_a_redirect_turned_into_a_get_is_retried_if_that_is_safe() {
     let server = MockServer::start().await;
     written(&server, 303, Some(503)).await;
     let few = UpstreamOptions {
@@ -178,7 +178,7 @@ async fn a_write_that_a_redirect_made_a_get_is_repeated_if_the_caller_or_its_nat
 
 #[rstest]
 #[tokio::test]
-async fn a_write_does_not_follow_a_redirect_that_leaves_open_what_was_done(
+async fn a_write_does_not_follow_a_redirect_with_an_unknown_outcome(
     #[values(301, 302)] redirect: u16,
     #[values("POST", "PUT", "PATCH", "DELETE")] method: &str,
 ) {
@@ -238,10 +238,7 @@ async fn a_write_stays_within_the_origin_even_without_a_body(#[values(307, 308)]
 #[case("y?a=1", "/v1/y?a=1")]
 #[case("//moved.example/y", "//moved.example/y")]
 #[tokio::test]
-async fn a_redirect_that_is_handed_back_leads_to_the_provider(
-    #[case] location: &str,
-    #[case] leads_to: &str,
-) {
+async fn a_redirect_that_is_passed_on_points_to_the_provider(#[case] location: &str, #[case] leads_to: &str) {
     let server = MockServer::start().await;
     answers(&server, "POST", "/v1/x", 1, to(location, 302)).await;
     let proxy = ProxyRequest::new(Method::POST, "/v1/x");

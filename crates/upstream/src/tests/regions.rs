@@ -7,7 +7,7 @@ use crate::servers::file_url;
 
 /// As <https://www.twilio.com/docs/global-infrastructure/using-the-twilio-rest-api-in-a-non-us-region> tells.
 #[test]
-fn an_account_in_another_region_is_called_at_the_servers_of_its_region() {
+fn requests_of_an_account_go_to_the_servers_of_its_region() {
     let registry = Registry::builtin().unwrap();
     let provider = registry.get("twilio").unwrap();
     let host = |region: Option<&str>, server: Option<&str>| {

@@ -26,7 +26,7 @@ fn header<'a>(request: &'a wiremock::Request, name: &str) -> Option<&'a str> {
 }
 
 #[tokio::test]
-async fn basic_credentials_and_our_name_are_sent() {
+async fn basic_credentials_and_a_user_agent_are_sent() {
     let server = MockServer::start().await;
     let request = sent(&server, &target(provider(&server.uri())), Request::get("/x")).await;
     assert_eq!(
@@ -61,7 +61,7 @@ async fn the_files_headers_and_parameters_are_added_and_those_without_a_value_ar
 }
 
 #[tokio::test]
-async fn an_empty_header_of_the_file_takes_away_the_authorisation_of_basic() {
+async fn an_empty_header_of_the_file_removes_the_authorization_of_basic() {
     let server = MockServer::start().await;
     let mut provider = provider(&server.uri());
     provider.headers = templates(&[("authorization", ""), ("x-key", "${password}")]);
@@ -94,7 +94,7 @@ async fn a_callers_header_wins_unless_it_belongs_to_the_hop() {
 }
 
 #[tokio::test]
-async fn a_path_may_not_step_out_of_the_servers_leading_path() {
+async fn a_path_cannot_leave_the_path_of_the_base_url() {
     let target = target(provider("https://api.example/v1"));
     for path in ["/../admin", "/x/../../admin", "/%2e%2e/admin", "x"] {
         let error = upstream(options())
@@ -106,7 +106,7 @@ async fn a_path_may_not_step_out_of_the_servers_leading_path() {
 }
 
 #[test]
-fn a_list_call_escapes_values_and_leaves_out_what_nothing_fills() {
+fn a_list_request_escapes_values_and_leaves_out_missing_ones() {
     let request = ListRequest {
         server: Some("chat".to_owned()),
         path: template("/accounts/${connectionConfig.accountId}/messages"),
@@ -128,7 +128,7 @@ fn a_list_call_escapes_values_and_leaves_out_what_nothing_fills() {
 }
 
 #[test]
-fn a_record_call_puts_the_key_into_the_path_and_no_key_can_leave_it() {
+fn a_record_request_has_the_key_in_its_path_segment() {
     let target = target(provider("https://api.example"));
     let path = template("/messages/${record.sid}.json");
     assert_eq!(
@@ -147,7 +147,7 @@ fn a_record_call_puts_the_key_into_the_path_and_no_key_can_leave_it() {
 }
 
 #[tokio::test]
-async fn secrets_that_a_provider_echoes_are_removed_and_its_words_are_cut() {
+async fn secrets_that_a_provider_echoes_are_masked_and_its_text_is_truncated() {
     let server = MockServer::start().await;
     let echo = format!(
         "no {PASSWORD} dXNlci0xOnMzY3IzdC1wYXNzd29yZA==\n{}",
@@ -244,7 +244,7 @@ fn target_with_account() -> crate::Target {
 }
 
 #[test]
-fn only_what_the_file_calls_secret_is_masked_and_that_in_every_form() {
+fn only_declared_secrets_are_masked_in_every_form() {
     let target = target_with_account();
     let told = target.without_secrets("the account user-1 of a/1 was not found");
     assert_eq!(told, "the account user-1 of a/1 was not found");
@@ -278,7 +278,7 @@ fn a_user_name_without_a_password_is_the_key() {
 }
 
 #[test]
-fn a_callers_text_knows_no_secret_field() {
+fn text_of_a_caller_cannot_use_secret_fields() {
     let variables = &target_with_account().variables;
     assert_eq!(
         variables.lookup("connectionConfig.token").as_deref(),

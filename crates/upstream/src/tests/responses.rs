@@ -31,7 +31,7 @@ fn typed(kind: &str, body: &str) -> ResponseTemplate {
 #[case::binary(ResponseTemplate::new(200).set_body_bytes(vec![0x1f, 0x8b, 0, 0xff]), false, false)]
 #[case::binary_called_text(ResponseTemplate::new(200).set_body_raw(vec![0xff, 0xfe], "text/plain"), false, false)]
 #[tokio::test]
-async fn an_action_succeeds_only_with_an_answer_that_is_understood(
+async fn an_action_succeeds_only_with_a_readable_response(
     #[case] response: ResponseTemplate,
     #[case] without_output: bool,
     #[case] with_output: bool,
@@ -124,7 +124,7 @@ async fn an_error_in_the_body_of_a_success_is_an_error(
 #[case("code", &[], json!({"code": 0}))]
 #[case("error.code", &[], json!([1]))]
 #[tokio::test]
-async fn a_success_that_says_so_is_none(
+async fn a_success_response_that_says_so_is_not_an_error(
     #[case] path: &str,
     #[case] equals: &[&str],
     #[case] body: serde_json::Value,
@@ -153,7 +153,7 @@ async fn a_success_that_says_so_is_none(
 #[case::of_another_type(typed("application/json", "\n <!DOCTYPE HTML><html>"))]
 #[case::of_no_type(ResponseTemplate::new(200).set_body_bytes("<HTML>"))]
 #[tokio::test]
-async fn a_page_of_html_verifies_no_credentials(#[case] page: ResponseTemplate) {
+async fn an_html_page_verifies_no_credentials(#[case] page: ResponseTemplate) {
     let server = MockServer::start().await;
     answers(&server, "GET", "/x", 99, page).await;
     let mut provider = telling(&server, "nothing", &[]);
@@ -190,7 +190,7 @@ async fn a_verification_reads_a_megabyte_and_no_more() {
 #[case(401)]
 #[case(403)]
 #[tokio::test]
-async fn a_refusal_of_credentials_is_not_repeated_whatever_the_file_says(#[case] status: u16) {
+async fn refused_credentials_are_not_retried_whatever_the_file_says(#[case] status: u16) {
     let server = MockServer::start().await;
     answers(&server, "GET", "/x", 99, ResponseTemplate::new(status)).await;
     let mut provider = telling(&server, "a", &[]);

@@ -23,7 +23,7 @@ fn get(wait: Duration) -> ProxyRequest {
 #[case::before_the_first_part(0)]
 #[case::in_the_middle(1)]
 #[tokio::test]
-async fn who_does_not_read_on_gives_the_place_back(#[case] read: usize) {
+async fn a_client_that_stops_reading_releases_its_permit(#[case] read: usize) {
     let server = MockServer::start().await;
     let large = ResponseTemplate::new(200).set_body_bytes(vec![b'x'; 4 << 20]);
     answers(&server, "GET", "/x", 9, large).await;
@@ -61,7 +61,7 @@ async fn who_does_not_read_on_gives_the_place_back(#[case] read: usize) {
 }
 
 #[tokio::test]
-async fn an_upload_that_is_too_slow_ends_with_its_own_error_and_gives_the_permit_back() {
+async fn a_slow_upload_ends_with_its_own_error_and_releases_the_permit() {
     let server = MockServer::start().await;
     answers(&server, "GET", "/x", 9, ResponseTemplate::new(200)).await;
     let mut provider = provider(&server.uri());
@@ -89,7 +89,7 @@ async fn an_upload_that_is_too_slow_ends_with_its_own_error_and_gives_the_permit
 }
 
 #[tokio::test]
-async fn a_switch_of_protocols_that_nobody_asked_for_is_an_error() {
+async fn an_unexpected_switch_of_protocols_is_an_error() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {

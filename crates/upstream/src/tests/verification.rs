@@ -29,7 +29,7 @@ fn verified(server: &MockServer) -> Provider {
 }
 
 #[tokio::test]
-async fn one_endpoint_that_answers_is_enough_and_a_check_that_is_not_allowed_is_none() {
+async fn one_successful_endpoint_is_enough_and_a_forbidden_one_does_not_count() {
     let server = MockServer::start().await;
     answers(&server, "GET", "/a", 9, ResponseTemplate::new(403)).await;
     answers(&server, "GET", "/b", 9, ResponseTemplate::new(204)).await;
@@ -41,7 +41,7 @@ async fn one_endpoint_that_answers_is_enough_and_a_check_that_is_not_allowed_is_
 }
 
 #[tokio::test]
-async fn refused_credentials_are_told_by_the_most_telling_answer() {
+async fn refused_credentials_are_reported_with_the_most_useful_response() {
     let server = MockServer::start().await;
     answers(&server, "GET", "/a", 9, ResponseTemplate::new(404)).await;
     answers(
@@ -65,7 +65,7 @@ async fn refused_credentials_are_told_by_the_most_telling_answer() {
 }
 
 #[tokio::test]
-async fn a_server_in_trouble_says_nothing_about_the_credentials() {
+async fn a_failing_server_says_nothing_about_the_credentials() {
     let server = MockServer::start().await;
     answers(&server, "GET", "/a", 99, ResponseTemplate::new(503)).await;
     let error = upstream(options())
@@ -77,7 +77,7 @@ async fn a_server_in_trouble_says_nothing_about_the_credentials() {
 }
 
 #[tokio::test]
-async fn an_account_that_is_not_as_it_must_be_is_told_in_the_files_words() {
+async fn an_account_that_fails_a_check_is_reported_in_the_words_of_the_file() {
     let server = MockServer::start().await;
     answers(&server, "GET", "/a", 9, ResponseTemplate::new(200)).await;
     answers(
@@ -96,7 +96,7 @@ async fn an_account_that_is_not_as_it_must_be_is_told_in_the_files_words() {
 }
 
 #[tokio::test]
-async fn a_verification_may_have_a_body_and_a_server_of_its_own() {
+async fn a_verification_may_have_its_own_body_and_server() {
     let (server, other) = (MockServer::start().await, MockServer::start().await);
     answers(&other, "POST", "/a", 1, ResponseTemplate::new(200)).await;
     let mut provider = verified(&server);

@@ -148,7 +148,7 @@ fn an_odd_value_affects_neither_its_record_nor_others() {
 }
 
 #[test]
-fn keys_that_are_numbers_stay_apart() {
+fn numeric_keys_stay_distinct() {
     let body = br#"[{"id": 12345678901234567890123}, {"id": 12345678901234567890124}, {"id": 1.10}]"#;
     let page = read_text(body, &[], &[]).unwrap();
     assert_eq!(
@@ -189,7 +189,7 @@ fn a_single_record_is_found_at_its_path() {
 
 proptest! {
     #[test]
-    fn a_page_cut_anywhere_is_refused(cut in 0usize..60) {
+    fn a_truncated_page_is_refused(cut in 0usize..60) {
         let whole = json!({"items": [{"id": "a"}, {"id": "b", "x": [1, {}]}], "next": null}).to_string();
         prop_assume!(cut < whole.len());
         prop_assert!(read_text(&whole.as_bytes()[..cut], &["items"], &[]).is_err());

@@ -90,10 +90,10 @@ async fn a_retention_shorter_than_a_lookback_narrows_the_lookback(app: TestApp) 
         assert_eq!(run["status"], "succeeded", "{run}");
     }
     let newest = newest_run(&app).await;
-    let told = newest["incomplete"].as_str().unwrap();
+    let reported = newest["incomplete"].as_str().unwrap();
     assert!(
-        told.contains("taken to be before what it keeps"),
-        "a run that could not read its whole range says so: {told}"
+        reported.contains("taken to be before what it keeps"),
+        "a run that could not read its whole range says so: {reported}"
     );
 }
 

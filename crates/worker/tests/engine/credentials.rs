@@ -32,14 +32,14 @@ async fn a_revoked_key_is_reported_and_causes_few_requests_until_it_works_again(
         (&run["status"], &run["error"]["code"]),
         (&json!("failed"), &json!("invalid_credentials"))
     );
-    let told = errors(&app).await;
-    assert_eq!((told.len(), &told[0]["code"]), (1, &json!("20003")));
+    let reported = errors(&app).await;
+    assert_eq!((reported.len(), &reported[0]["code"]), (1, &json!("20003")));
     assert!(
-        told[0]["message"]
+        reported[0]["message"]
             .as_str()
             .unwrap()
             .contains("API key was deleted"),
-        "{told:?}"
+        "{reported:?}"
     );
 
     pass_a_day(&app, 144).await;

@@ -75,7 +75,7 @@ async fn a_run_that_would_delete_too_much_marks_nothing(app: TestApp) {
     assert_eq!(app.rows(&name).await, rows, "nothing is marked");
     assert!(
         app.simulator().requests().total < 20,
-        "nor is anything asked by key"
+        "and nothing is requested by key"
     );
 
     let mut anew = select(&name);

@@ -77,11 +77,11 @@ async fn records_beside_a_bad_next_page_are_stored(dialect: Dialect) {
         (BY_TOKEN, body(json!({ "after": "t2" })), "next_page_unreadable"),
         (BY_TOKEN, body(json!(true)), "next_page_unreadable"),
     ];
-    for (sync, answer, code) in cases {
+    for (sync, response, code) in cases {
         acme::on(
             dialect,
             sync,
-            move |_: &ReceivedRequest| answer.clone(),
+            move |_: &ReceivedRequest| response.clone(),
             async |acme| {
                 assert_eq!(acme.error_code().await, code);
                 assert_eq!(acme.keys().await, pair(&["a", "b"], &[]), "{code}");

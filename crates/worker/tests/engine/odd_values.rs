@@ -270,10 +270,10 @@ async fn a_page_of_garbage_is_one_log_line_and_a_truncated_page_is_an_error() {
             (&json!(3), &json!("succeeded"))
         );
         let logs = app.logs();
-        let told = logs.lines().filter(|line| {
+        let reported = logs.lines().filter(|line| {
             line.contains("cannot be stored and were skipped") && line.contains(run["id"].as_str().unwrap())
         });
-        assert_eq!(told.count(), 1);
+        assert_eq!(reported.count(), 1);
 
         let whole = pages.0.lock().unwrap()[0].clone();
         pages.0.lock().unwrap()[0] = whole[..whole.len() - 20].to_vec();

@@ -86,8 +86,8 @@ async fn on(dialect: Dialect, test: impl AsyncFnOnce(Setup)) {
         return;
     };
     let body = json!({ "connectionId": "mine", "apiKey": "good" });
-    let told = app.admin().post("/acme/connect", &body).await.expect(201).json();
-    assert_eq!(told.get("unreadable_syncs"), None);
+    let reported = app.admin().post("/acme/connect", &body).await.expect(201).json();
+    assert_eq!(reported.get("unreadable_syncs"), None);
     app.run_due().await;
     assert_eq!(newest_run(&app).await["status"], "succeeded");
     test(Setup {
@@ -99,7 +99,7 @@ async fn on(dialect: Dialect, test: impl AsyncFnOnce(Setup)) {
 }
 
 impl Setup {
-    fn answer(&self, me: u16, things: u16) {
+    fn response(&self, me: u16, things: u16) {
         self.statuses.me.store(me, Ordering::SeqCst);
         self.statuses.things.store(things, Ordering::SeqCst);
     }
@@ -137,7 +137,7 @@ fn of_sync() -> Vec<(String, String)> {
 async fn a_later_refusal_of_a_list_is_stored_on_its_sync_and_a_success_clears_it(dialect: Dialect) {
     on(dialect, async |setup| {
         for status in [403, 401] {
-            setup.answer(200, status);
+            setup.response(200, status);
             let run = setup.next_hour().await;
             assert_eq!(run["error"]["code"], "no_scope", "{run:#}");
             let hint = run["error"]["hint"].as_str().unwrap();
@@ -154,7 +154,7 @@ async fn a_later_refusal_of_a_list_is_stored_on_its_sync_and_a_success_clears_it
                 "{message}"
             );
 
-            setup.answer(200, 200);
+            setup.response(200, 200);
             assert_eq!(setup.next_hour().await["status"], "succeeded");
             assert_eq!(setup.errors().await, []);
             assert_eq!(setup.state().await.get("problem"), None);
@@ -166,7 +166,7 @@ async fn a_later_refusal_of_a_list_is_stored_on_its_sync_and_a_success_clears_it
 #[on_both_databases]
 async fn a_revoked_key_is_not_taken_for_one_that_lacks_a_permission(dialect: Dialect) {
     on(dialect, async |setup| {
-        setup.answer(401, 403);
+        setup.response(401, 403);
         let run = setup.next_hour().await;
         assert_eq!(run["error"]["code"], "invalid_credentials", "{run:#}");
         assert_eq!(
@@ -181,17 +181,17 @@ async fn a_revoked_key_is_not_taken_for_one_that_lacks_a_permission(dialect: Dia
 #[on_both_databases]
 async fn other_failures_do_not_change_the_stored_problem(dialect: Dialect) {
     on(dialect, async |setup| {
-        setup.answer(503, 403);
+        setup.response(503, 403);
         setup.next_hour().await;
-        assert_eq!(setup.errors().await, [], "nobody knows whether the key is good");
+        assert_eq!(setup.errors().await, [], "it is unknown whether the key is valid");
 
-        setup.answer(200, 403);
+        setup.response(200, 403);
         setup.next_hour().await;
         let since = setup.state().await["problem"]["at"].clone();
         setup.next_hour().await;
         assert_eq!(setup.state().await["problem"]["at"], since, "it lasts");
 
-        setup.answer(200, 503);
+        setup.response(200, 503);
         assert_eq!(setup.next_hour().await["status"], "failed");
         assert_eq!(setup.errors().await, of_sync());
     })
@@ -201,7 +201,7 @@ async fn other_failures_do_not_change_the_stored_problem(dialect: Dialect) {
 #[on_both_databases]
 async fn a_run_with_an_older_key_stores_no_problem(dialect: Dialect) {
     on(dialect, async |setup| {
-        setup.answer(200, 403);
+        setup.response(200, 403);
         setup.statuses.delay.store(1_000, Ordering::SeqCst);
         let select =
             json!({ "provider_config_key": "acme", "connection_id": "mine", "syncs": ["acme-things"] });

@@ -75,7 +75,7 @@ async fn a_reset_that_is_cut_off_loses_nothing(app: TestApp) {
     };
     let syncs = app.gateway().syncs();
     tokio::select! {
-        _ = syncs.trigger(&caller, &selection, options) => panic!("it was too quick to be cut off"),
+        _ = syncs.trigger(&caller, &selection, options) => panic!("the reset was too quick to be cut off"),
         () = async { while counted(&app).await == before {} } => {}
     }
 

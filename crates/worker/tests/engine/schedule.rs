@@ -83,7 +83,7 @@ async fn a_trigger_during_a_run_returns_that_run(app: TestApp) {
     let name = app.connect_twilio().await;
     let (stop, worker) = app.start_worker(WorkerOptions::default());
     requests(&app, 2).await;
-    let answer = app
+    let response = app
         .admin()
         .post("/sync/trigger", &select(&name))
         .await
@@ -95,7 +95,7 @@ async fn a_trigger_during_a_run_returns_that_run(app: TestApp) {
 
     let first = runs(&app).await.pop().unwrap();
     assert_eq!(
-        (&answer["runs"][0]["id"], &answer["runs"][0]["already_active"]),
+        (&response["runs"][0]["id"], &response["runs"][0]["already_active"]),
         (&first["id"], &json!(true))
     );
     assert_eq!(

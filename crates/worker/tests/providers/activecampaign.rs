@@ -147,8 +147,8 @@ async fn deals_are_paged_by_offset() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_key_and_an_address_that_is_not_only_a_host_are_refused() {
     let setup = Setup::of(activecampaign()).await;
-    let told = setup.refusal(&json!({ "apiKey": "00bad" })).await;
-    assert!(told.contains("could not be authenticated"), "{told}");
+    let reported = setup.refusal(&json!({ "apiKey": "00bad" })).await;
+    assert!(reported.contains("could not be authenticated"), "{reported}");
     for wrong in [
         "acme.api-us1.com",
         "https://acme.api-us1.com/api/3",

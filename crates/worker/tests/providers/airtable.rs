@@ -122,7 +122,7 @@ async fn a_month_of_a_full_base_keeps_within_the_free_plan() {
     let two_days = calls(&setup).await - before;
     assert!(
         two_days >= 40 && two_days * 15 < 1_000,
-        "{two_days} calls in two days"
+        "{two_days} requests in two days"
     );
 }
 
@@ -149,9 +149,9 @@ async fn the_hint_mentions_the_monthly_quota() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_token_is_refused_with_advice() {
     let setup = Setup::of(airtable()).await;
-    let told = setup.refusal(&json!({ "apiKey": "patbad.bad" })).await;
+    let reported = setup.refusal(&json!({ "apiKey": "patbad.bad" })).await;
     assert!(
-        told.contains("AUTHENTICATION_REQUIRED") && told.contains("create/tokens"),
-        "{told}"
+        reported.contains("AUTHENTICATION_REQUIRED") && reported.contains("create/tokens"),
+        "{reported}"
     );
 }

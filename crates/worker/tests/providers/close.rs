@@ -183,8 +183,8 @@ async fn leads_are_kept_equal_to_the_account() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_key_is_refused() {
     let setup = Setup::of(close()).await;
-    let told = setup.refusal(&json!({ "apiKey": "api_bad" })).await;
-    assert!(told.contains("The API key is invalid"), "{told}");
+    let reported = setup.refusal(&json!({ "apiKey": "api_bad" })).await;
+    assert!(reported.contains("The API key is invalid"), "{reported}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -54,7 +54,7 @@ fn respond(request: &ReceivedRequest<'_>) -> Option<ResponseTemplate> {
 
 fn page(request: &ReceivedRequest<'_>, list_name: &str, number: &str, size: &str) -> Vec<Json> {
     let (number, size) = (request.number(number), request.number(size));
-    request.require(number.is_some() && size.is_some(), "pages are asked for");
+    request.require(number.is_some() && size.is_some(), "pages are requested");
     let size = size.unwrap_or(100);
     fake_provider::part(&request.records(list_name), number.unwrap_or(0) * size, size)
 }
@@ -163,8 +163,8 @@ async fn either_key_is_refused_if_it_is_wrong() {
     let setup = Setup::of(datadog()).await;
     let wrong = "f".repeat(40);
     for field in ["apiKey", "applicationKey"] {
-        let told = setup.refusal(&json!({ field: wrong })).await;
-        assert!(told.contains("Forbidden"), "{told}");
+        let reported = setup.refusal(&json!({ field: wrong })).await;
+        assert!(reported.contains("Forbidden"), "{reported}");
     }
 }
 

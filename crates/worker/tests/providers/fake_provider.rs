@@ -103,7 +103,7 @@ impl ReceivedRequest<'_> {
 }
 
 /// A successful response.
-#[expect(clippy::unnecessary_wraps, reason = "it is what a play's answers give")]
+#[expect(clippy::unnecessary_wraps, reason = "a provider's responses have this type")]
 pub(crate) fn ok(body: &Json) -> Option<ResponseTemplate> {
     Some(response(200, body))
 }
@@ -118,7 +118,7 @@ pub(crate) fn part(list: &[Json], skip: usize, take: usize) -> Vec<Json> {
 }
 
 /// Returns a page by `page` and `per_page`, with the next one in a `Link` header.
-#[expect(clippy::unnecessary_wraps, reason = "it is what a play's answers give")]
+#[expect(clippy::unnecessary_wraps, reason = "a provider's responses have this type")]
 pub(crate) fn linked(request: &ReceivedRequest<'_>, origin: &str, list: &[Json]) -> Option<ResponseTemplate> {
     let (page, size) = (
         request.number("page").unwrap_or(1),
@@ -402,7 +402,7 @@ impl Setup {
             .lock()
             .unwrap()
             .take()
-            .expect("the call was made again")
+            .expect("the request was repeated")
     }
 
     fn assert_no_violation(&self) {

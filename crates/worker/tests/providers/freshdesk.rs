@@ -163,9 +163,9 @@ async fn contacts_are_kept_equal() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_key_is_refused_with_advice() {
     let setup = Setup::of(freshdesk()).await;
-    let told = setup.refusal(&json!({ "apiKey": "bad" })).await;
+    let reported = setup.refusal(&json!({ "apiKey": "bad" })).await;
     assert!(
-        told.contains("You have to be logged in") && told.contains("Profile settings"),
-        "{told}"
+        reported.contains("You have to be logged in") && reported.contains("Profile settings"),
+        "{reported}"
     );
 }

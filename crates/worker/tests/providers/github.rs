@@ -36,7 +36,7 @@ fn respond(request: &ReceivedRequest<'_>) -> Option<ResponseTemplate> {
     );
     request.require(
         request.header("user-agent").is_some(),
-        "a call without User-Agent is refused",
+        "a request without User-Agent is refused",
     );
     match request.path() {
         "/user" => ok(&json!({ "login": "octocat", "id": 1 })),
@@ -225,9 +225,9 @@ async fn a_burst_pauses_as_long_as_a_403_says() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_token_is_refused_with_advice() {
     let setup = Setup::of(github()).await;
-    let told = setup.refusal(&json!({ "apiKey": "ghp_bad" })).await;
+    let reported = setup.refusal(&json!({ "apiKey": "ghp_bad" })).await;
     assert!(
-        told.contains("Bad credentials") && told.contains("Personal access tokens"),
-        "{told}"
+        reported.contains("Bad credentials") && reported.contains("Personal access tokens"),
+        "{reported}"
     );
 }

@@ -170,10 +170,10 @@ async fn contacts_and_conversations_are_kept_equal_to_the_workspace() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_token_and_an_unknown_region_are_refused() {
     let setup = Setup::of(intercom()).await;
-    let told = setup.refusal(&json!({ "apiKey": "bad" })).await;
+    let reported = setup.refusal(&json!({ "apiKey": "bad" })).await;
     assert!(
-        told.contains("Access Token Invalid") && told.contains("another region"),
-        "{told}"
+        reported.contains("Access Token Invalid") && reported.contains("another region"),
+        "{reported}"
     );
     let wrong = json!({ "hostname": "evil.example" });
     let reply = setup.try_to_connect(&wrong).await.expect(400);

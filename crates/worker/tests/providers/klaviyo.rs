@@ -150,10 +150,10 @@ async fn profiles_and_lists_are_kept_equal_to_the_account() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_key_is_refused_and_a_public_one_without_a_request() {
     let setup = Setup::of(klaviyo()).await;
-    let told = setup.refusal(&json!({ "apiKey": "pk_bad" })).await;
+    let reported = setup.refusal(&json!({ "apiKey": "pk_bad" })).await;
     assert!(
-        told.contains("Incorrect authentication credentials") && told.contains("Copy it again"),
-        "{told}"
+        reported.contains("Incorrect authentication credentials") && reported.contains("Copy it again"),
+        "{reported}"
     );
     let reply = setup
         .try_to_connect(&json!({ "apiKey": "AbC123" }))

@@ -210,8 +210,8 @@ async fn postings_and_users_are_kept_equal_to_the_account() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_key_is_refused_and_one_for_opportunities_alone_is_accepted() {
     let setup = Setup::of(lever()).await;
-    let told = setup.refusal(&json!({ "apiKey": "bad" })).await;
-    assert!(told.contains("Unauthorized"), "{told}");
+    let reported = setup.refusal(&json!({ "apiKey": "bad" })).await;
+    assert!(reported.contains("Unauthorized"), "{reported}");
 
     setup.respond_next(error(403, "Forbidden", "Forbidden"));
     setup.try_to_connect(&json!({})).await.expect(201);

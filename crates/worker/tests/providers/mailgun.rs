@@ -176,10 +176,10 @@ async fn a_list_of_addresses_ends_with_an_empty_page() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_key_is_refused_with_advice() {
     let setup = Setup::of(mailgun()).await;
-    let told = setup.refusal(&json!({ "apiKey": "key-bad" })).await;
+    let reported = setup.refusal(&json!({ "apiKey": "key-bad" })).await;
     assert!(
-        told.contains("Invalid private key") && told.contains("other region"),
-        "{told}"
+        reported.contains("Invalid private key") && reported.contains("other region"),
+        "{reported}"
     );
     let reply = setup
         .try_to_connect(&json!({ "hostname": "api.example.com" }))

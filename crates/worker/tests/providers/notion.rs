@@ -166,9 +166,9 @@ async fn connecting_a_token_that_cannot_list_users_says_so() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_secret_is_refused() {
     let setup = Setup::of(notion()).await;
-    let told = setup.refusal(&json!({ "apiKey": "ntn_bad" })).await;
-    assert!(told.contains("API token is invalid"), "{told}");
-    assert!(told.contains("Copy it again"), "{told}");
+    let reported = setup.refusal(&json!({ "apiKey": "ntn_bad" })).await;
+    assert!(reported.contains("API token is invalid"), "{reported}");
+    assert!(reported.contains("Copy it again"), "{reported}");
 
     let reply = setup
         .try_to_connect(&json!({ "apiKey": "bad" }))

@@ -174,9 +174,9 @@ async fn incidents_are_read_by_ranges_and_rechecked_until_they_are_resolved() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_key_is_refused_with_advice() {
     let setup = Setup::of(pagerduty()).await;
-    let told = setup.refusal(&json!({ "apiKey": "bad" })).await;
+    let reported = setup.refusal(&json!({ "apiKey": "bad" })).await;
     assert!(
-        told.contains("Unauthorized") && told.contains("API Access Keys"),
-        "{told}"
+        reported.contains("Unauthorized") && reported.contains("API Access Keys"),
+        "{reported}"
     );
 }

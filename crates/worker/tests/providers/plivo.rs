@@ -117,8 +117,8 @@ async fn numbers_are_kept_equal_to_the_account() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_token_is_refused() {
     let setup = Setup::of(plivo()).await;
-    let told = setup.refusal(&json!({ "password": "bad" })).await;
-    assert!(told.contains("401"), "{told}");
+    let reported = setup.refusal(&json!({ "password": "bad" })).await;
+    assert!(reported.contains("401"), "{reported}");
     let reply = setup
         .try_to_connect(&json!({ "username": "me" }))
         .await

@@ -125,13 +125,13 @@ async fn flags_are_kept_equal_to_the_project() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_key_and_a_wrong_project_are_refused() {
     let setup = Setup::of(posthog()).await;
-    let told = setup.refusal(&json!({ "apiKey": "phx_bad" })).await;
+    let reported = setup.refusal(&json!({ "apiKey": "phx_bad" })).await;
     assert!(
-        told.contains("Invalid personal API key") && told.contains("other region"),
-        "{told}"
+        reported.contains("Invalid personal API key") && reported.contains("other region"),
+        "{reported}"
     );
-    let told = setup.refusal(&json!({ "projectId": "99" })).await;
-    assert!(told.contains("Check the project id"), "{told}");
+    let reported = setup.refusal(&json!({ "projectId": "99" })).await;
+    assert!(reported.contains("Check the project id"), "{reported}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -186,8 +186,11 @@ async fn bounces_are_read_by_days_and_offset() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_token_is_refused_with_advice() {
     let setup = Setup::of(postmark()).await;
-    let told = setup
+    let reported = setup
         .refusal(&json!({ "apiKey": "00000000-2222-3333-4444-555555555555" }))
         .await;
-    assert!(told.contains("code 10") && told.contains("API Tokens"), "{told}");
+    assert!(
+        reported.contains("code 10") && reported.contains("API Tokens"),
+        "{reported}"
+    );
 }

@@ -134,10 +134,10 @@ async fn messages_are_read_back_to_the_end_of_the_lookback() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_that_is_wrong_or_may_only_send_is_refused() {
     let setup = Setup::of(resend()).await;
-    let told = setup.refusal(&json!({ "apiKey": "re_bad" })).await;
+    let reported = setup.refusal(&json!({ "apiKey": "re_bad" })).await;
     assert!(
-        told.contains("API key is invalid") && told.contains("Create a new one"),
-        "{told}"
+        reported.contains("API key is invalid") && reported.contains("Create a new one"),
+        "{reported}"
     );
 
     for _ in 0..2 {
@@ -147,6 +147,6 @@ async fn a_key_that_is_wrong_or_may_only_send_is_refused() {
             "This API key is restricted to only send emails",
         ));
     }
-    let told = setup.refusal(&json!({})).await;
-    assert!(told.contains("can only send"), "{told}");
+    let reported = setup.refusal(&json!({})).await;
+    assert!(reported.contains("can only send"), "{reported}");
 }

@@ -78,7 +78,7 @@ fn list(request: &ReceivedRequest<'_>, list_name: &str, size: &str) -> ResponseT
     let end = start + page.len();
     request.require(
         start == 0 || start < all.len(),
-        "a page with results=false was asked for",
+        "a page with results=false was requested",
     );
     let mut parameters = request.parameters();
     parameters.remove("cursor");
@@ -185,10 +185,10 @@ async fn an_issue_that_was_merged_into_another_is_marked_deleted() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_token_and_a_wrong_organization_are_refused() {
     let setup = Setup::of(sentry()).await;
-    let told = setup.refusal(&json!({ "apiKey": "bad" })).await;
-    assert!(told.contains("Invalid token"), "{told}");
-    let told = setup.refusal(&json!({ "organization": "globex" })).await;
-    assert!(told.contains("does not exist"), "{told}");
+    let reported = setup.refusal(&json!({ "apiKey": "bad" })).await;
+    assert!(reported.contains("Invalid token"), "{reported}");
+    let reported = setup.refusal(&json!({ "organization": "globex" })).await;
+    assert!(reported.contains("does not exist"), "{reported}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

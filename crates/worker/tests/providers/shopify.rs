@@ -168,8 +168,8 @@ async fn customers_are_read() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_token_is_refused() {
     let setup = Setup::of(shopify()).await;
-    let told = setup.refusal(&json!({ "apiKey": "shpat_00bad" })).await;
-    assert!(told.contains("Invalid API key or access token"), "{told}");
+    let reported = setup.refusal(&json!({ "apiKey": "shpat_00bad" })).await;
+    assert!(reported.contains("Invalid API key or access token"), "{reported}");
 
     let wrong = json!({ "shop": "https://acme.myshopify.com" });
     let reply = setup.try_to_connect(&wrong).await.expect(400);

@@ -33,7 +33,7 @@ fn error(status: u16, error: &Json) -> ResponseTemplate {
 fn respond(request: &ReceivedRequest<'_>) -> Option<ResponseTemplate> {
     request.require(
         request.header("stripe-version") == Some("2025-06-30.basil"),
-        "the version is not asked for",
+        "the version is not requested",
     );
     let path = request.path().strip_prefix("/v1/")?;
     match path.split_once('/') {
@@ -239,8 +239,8 @@ async fn a_pending_charge_is_rechecked_until_it_is_final() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_key_is_refused() {
     let setup = Setup::of(stripe()).await;
-    let told = setup.refusal(&json!({ "apiKey": "rk_test_bad" })).await;
-    assert!(told.contains("Invalid API Key provided"), "{told}");
+    let reported = setup.refusal(&json!({ "apiKey": "rk_test_bad" })).await;
+    assert!(reported.contains("Invalid API Key provided"), "{reported}");
 
     let reply = setup
         .try_to_connect(&json!({ "apiKey": "pk_test_public" }))

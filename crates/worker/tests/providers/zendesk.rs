@@ -192,7 +192,7 @@ async fn people_are_kept_equal() {
     assert_eq!(
         setup.row("users", "id", &json!("0")).await["active"],
         false,
-        "a deleted user is told as such"
+        "a deleted user is shown as deleted"
     );
     assert_eq!(setup.queries(path).await.len(), first + 1, "changes alone");
 }
@@ -200,10 +200,10 @@ async fn people_are_kept_equal() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_token_is_refused_with_advice() {
     let setup = Setup::of(zendesk()).await;
-    let told = setup.refusal(&json!({ "apiToken": "bad" })).await;
+    let reported = setup.refusal(&json!({ "apiToken": "bad" })).await;
     assert!(
-        told.contains("Couldn't authenticate you") && told.contains("Admin Center"),
-        "{told}"
+        reported.contains("Couldn't authenticate you") && reported.contains("Admin Center"),
+        "{reported}"
     );
     let connected = setup.try_to_connect(&json!({})).await.expect(201).json();
     assert!(

@@ -12,7 +12,7 @@ fn render(template: &str, value: &str) -> Result<String, RenderError> {
 }
 
 #[test]
-fn a_value_at_the_hosts_end_may_bring_a_port_and_a_path() {
+fn a_value_at_the_end_of_the_host_may_have_a_port_and_a_path() {
     for (template, value, address) in [
         ("https://${c.host}", "api.example.com", "https://api.example.com/"),
         (
@@ -64,7 +64,7 @@ fn a_value_at_the_hosts_end_may_bring_a_port_and_a_path() {
 
 #[test]
 #[expect(clippy::too_many_lines, reason = "it is a list of values")]
-fn a_value_that_would_turn_the_address_elsewhere_is_refused() {
+fn a_value_that_would_change_the_server_is_refused() {
     let everywhere = [
         "evil.example/#",
         "evil.example?",
@@ -169,7 +169,7 @@ fn a_value_that_would_turn_the_address_elsewhere_is_refused() {
 }
 
 #[test]
-fn an_empty_value_is_missing_and_a_wrong_one_is_no_reason_for_another_server() {
+fn an_empty_value_counts_as_missing_and_an_invalid_one_never_selects_another_server() {
     let missing = |hole: &str| {
         Err(RenderError::Missing {
             hole: hole.to_owned(),
@@ -186,7 +186,7 @@ fn an_empty_value_is_missing_and_a_wrong_one_is_no_reason_for_another_server() {
 }
 
 #[test]
-fn an_address_with_a_user_or_a_query_is_none() {
+fn an_address_with_a_user_or_a_query_is_invalid() {
     for text in [
         "https://user@x.example",
         "https://x.example?a",

@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_complete_a_form_and_a_flag_decides_which() {
+    fn variables_complete_a_form_that_a_flag_may_select() {
         let variables = [("ACME_ACCOUNT", "AC1"), ("ACME_KEY_SECRET", " s ")];
         let values = fill(&[], &variables).unwrap();
         assert_eq!(values.keys().collect::<Vec<_>>(), ["accountSid", "keySecret"]);

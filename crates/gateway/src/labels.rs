@@ -250,6 +250,8 @@ pub(crate) fn stored_webhook_url(url: String) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Map, json};
+
     use super::*;
 
     fn parse(body: &Json) -> Result<Labels, Vec<String>> {

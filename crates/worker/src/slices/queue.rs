@@ -189,7 +189,7 @@ mod tests {
         let queue = SliceQueue::new(
             vec![slice(0, Some(10)), slice(20, None), slice(10, Some(20))],
             2,
-            30,
+            Duration::from_micros(30),
             Timestamp::from_micros(30),
         );
         let mut order = Vec::new();

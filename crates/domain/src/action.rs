@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
 use crate::words::words;
-use crate::{ActionName, ConnectionId, Timestamp};
+use crate::{ActionName, ConnectionId, RowId, Timestamp};
 
 /// A stored action's id; a plain random UUID, as Nango's SDKs expect.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -59,7 +59,7 @@ words!(ActionStatus: Queued = "queued", Running = "running", Succeeded = "succee
 #[derive(Debug, Clone, PartialEq)]
 pub struct ActionJob {
     /// Its number, in the order in which actions were stored.
-    pub number: i64,
+    pub number: RowId<ActionJob>,
     /// Its id.
     pub id: ActionId,
     /// The connection.

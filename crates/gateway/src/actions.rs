@@ -87,11 +87,10 @@ impl Actions<'_> {
     }
 
     async fn with_key(&self, resolved: Resolved, key: String) -> Result<ActionOutput, GatewayError> {
-        let holder = format!("{REQUEST_HOLDER}-{}", ActionId::random());
         let now = self.0.clock().now();
         let new = NewAction {
             due_at: now.plus(REQUEST_LEASE),
-            holder: Some(holder.clone()),
+            holder: Some(format!("{REQUEST_HOLDER}-{}", ActionId::random())),
             ..new_action(&resolved, Some(key), 1, now)
         };
         let (row, fresh) = self.store(new.clone()).await?;
@@ -103,7 +102,7 @@ impl Actions<'_> {
             });
         }
         let gateway = self.0.clone();
-        let work = tokio::spawn(async move { gateway.carry_out(row, &holder, REQUEST_LEASE).await });
+        let work = tokio::spawn(async move { gateway.carry_out(row, REQUEST_LEASE).await });
         match work.await {
             Ok(Some(Ok(output))) => Ok(ActionOutput {
                 output,

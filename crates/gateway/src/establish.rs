@@ -10,7 +10,7 @@ use store::connections::{self, NewConnection};
 use store::integrations::{self, NewIntegration};
 use store::runs;
 use store::syncs::{self, NewSync};
-use store::{DbConn, StoreError, api_keys, credentials, environments, schedule};
+use store::{DbConn, StoreError, api_keys, credentials, environments, lease};
 
 use crate::credentials::Sealer;
 use crate::form::Filled;
@@ -282,12 +282,12 @@ impl Storing {
         for sync in syncs::list(c, row.environment, &filter)? {
             // In the order in which a worker that ends a run locks the same rows. Whether the row has a problem is not known before: such
             // a worker may be noting one of the old credentials at this moment.
-            schedule::lock(c, sync.id)?;
+            lease::lock(c, sync.id)?;
             syncs::set_problem(c, sync.id, self.problem_of(&sync))?;
             if sync.paused {
                 continue;
             }
-            schedule::bring_forward(c, sync.id, now)?;
+            lease::bring_forward(c, sync.id, now)?;
             if created {
                 runs::enqueue(c, sync.id, Trigger::Initial, now)?;
             }

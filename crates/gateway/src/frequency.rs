@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use domain::{SyncName, Variant};
 use registry::Schedule;
-use store::{StoreError, runs, schedule, syncs};
+use store::{StoreError, lease, runs, syncs};
 
 use crate::syncs::{Syncs, next_due, no_such_variant};
 use crate::{Caller, FieldError, GatewayError};
@@ -34,11 +34,11 @@ impl Syncs<'_> {
         let (id, now, text) = (sync.id, self.0.clock.now(), own.as_ref().map(ToString::to_string));
         let provider = Arc::clone(self.0.provider(&connection.provider)?);
         let moved = self.0.store.write(move |c| {
-            schedule::lock(c, id)?;
+            lease::lock(c, id)?;
             syncs::set_frequency(c, id, text.as_deref())?;
             let active = runs::latest(c, id)?.is_some_and(|run| run.finished_at.is_none());
             match syncs::get_any_environment(c, id)? {
-                Some(sync) if !active => schedule::set_due(c, id, next_due(&provider, &sync, now), now),
+                Some(sync) if !active => lease::reschedule(c, id, next_due(&provider, &sync, now), now),
                 _ => Ok(()),
             }
         });

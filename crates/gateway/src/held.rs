@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{Id, IdKind, Sync, SyncId, Timestamp};
-use store::{DbConn, StoreError, records, schedule};
+use store::{DbConn, Lease, StoreError, records};
 
 use crate::GatewayError;
 use crate::gateway::Inner;
@@ -30,17 +30,17 @@ impl Holder {
 
     /// Takes the sync from whoever has it, who cannot write any more.
     pub(crate) fn take(&self, c: &mut DbConn, sync: SyncId, now: Timestamp) -> Result<(), StoreError> {
-        schedule::take_away(c, sync, &self.0, now.plus(LEASE), now)
+        Lease::new(sync, &*self.0).take(c, now.plus(LEASE), now)
     }
 
     /// Makes the sync due and anybody's, unless somebody else has taken it.
     pub(crate) fn let_go(&self, c: &mut DbConn, sync: SyncId, now: Timestamp) -> Result<(), StoreError> {
-        schedule::finish(c, sync, &self.0, Some(now), now).map(drop)
+        Lease::new(sync, &*self.0).finish(c, Some(now), now).map(drop)
     }
 
     /// Whether the sync is still kept, which is prolonged.
     pub(crate) fn keeps(&self, c: &mut DbConn, sync: SyncId, now: Timestamp) -> Result<bool, StoreError> {
-        schedule::heartbeat(c, sync, &self.0, now.plus(LEASE), now)
+        Lease::new(sync, &*self.0).renew(c, now.plus(LEASE), now)
     }
 }
 

@@ -2,11 +2,10 @@
 
 use domain::{Connection, Run, RunFilter, RunId, Sync, SyncFilter, SyncName, Timestamp, Trigger, Variant};
 use registry::Provider;
-use store::StoreError;
 use store::runs;
-use store::schedule;
 use store::slices;
 use store::syncs::{self, NewSync};
+use store::{StoreError, lease};
 
 use crate::gateway::Inner;
 use crate::held::Holder;
@@ -84,7 +83,7 @@ impl Syncs<'_> {
                 .store
                 .write(move |c| {
                     // In the order in which a worker that claims it takes the same rows.
-                    schedule::lock(c, id)?;
+                    lease::lock(c, id)?;
                     if syncs::get_any_environment(c, id)?.is_none() {
                         return Ok(None);
                     }
@@ -92,7 +91,7 @@ impl Syncs<'_> {
                     match held {
                         // If it is somebody else's by now, that is a reset as well, which makes it due at its end.
                         Some(holder) => holder.let_go(c, id, now)?,
-                        None => schedule::bring_forward(c, id, now)?,
+                        None => lease::bring_forward(c, id, now)?,
                     }
                     Ok(Some(made))
                 })
@@ -156,7 +155,7 @@ impl Syncs<'_> {
             .store
             .write(move |c| {
                 for sync in &selected {
-                    schedule::lock(c, sync.id)?;
+                    lease::lock(c, sync.id)?;
                     // Only now it is known what its run and others leave it at.
                     let Some(locked) = syncs::get_any_environment(c, sync.id)? else {
                         match selection.allow_deleted(sync) {

@@ -38,7 +38,11 @@ async fn a_sync_that_is_added_to_a_file_is_created_for_existing_connections(app:
     let again = app.another_gateway(files).await;
 
     let provider = Arc::clone(again.registry().get("twilio").unwrap());
-    let due = app.store().read(store::schedule::next_due).await.unwrap();
+    let due = app
+        .store()
+        .read(store::lease::next_due::<domain::Sync>)
+        .await
+        .unwrap();
     assert_eq!(provider.syncs.len(), 2);
     assert_eq!(
         due,

@@ -9,12 +9,13 @@ use domain::{ActionId, ActionJob, ActionName, ActionStatus, ConnectionId, Enviro
 use serde_json::{Map, Value as Json};
 
 use crate::column::{MaybeJson, MaybeMicros, Micros, Number, Row, Word, row, to_json};
-use crate::dialect::{claim_actions, on_db};
+use crate::dialect::{Bind, on_db};
+use crate::lease::{self, Lease};
 use crate::schema::{actions, connections};
 use crate::{DbConn, StoreError};
 
 row!(ActionJob {
-    number: i64 = actions::number,
+    number: Number = actions::number,
     id: Word = actions::id,
     connection: Number = actions::connection_id,
     name: Word = actions::name,
@@ -78,6 +79,7 @@ pub fn insert(c: &mut DbConn, new: &NewAction, now: Timestamp) -> Result<(Action
     let (key, hash) = new.key.as_ref().map_or((None, None), |(key, hash)| {
         (Some(key.as_str()), Some(hash.as_str()))
     });
+    let (due_at, due_within) = lease::due(Some(new.due_at), now);
     let values = (
         actions::id.eq(new.id.to_string()),
         actions::connection_id.eq(new.connection.raw()),
@@ -86,7 +88,8 @@ pub fn insert(c: &mut DbConn, new: &NewAction, now: Timestamp) -> Result<(Action
         actions::repeatable.eq(new.repeatable),
         actions::status.eq(ActionStatus::Queued.as_str()),
         actions::max_attempts.eq(new.max_attempts),
-        due(Some(new.due_at), now),
+        actions::due_at.eq(due_at),
+        actions::due_within.eq(due_within),
         actions::holder.eq(new.holder.as_deref()),
         actions::idempotency_key.eq(key),
         actions::input_hash.eq(hash),
@@ -115,26 +118,21 @@ pub fn insert(c: &mut DbConn, new: &NewAction, now: Timestamp) -> Result<(Action
     ))
 }
 
-/// Takes up to `limit` actions that are due at `now` for `holder` until `lease_until`, in turn between connections, of which none
-/// has more than `each` under way.
+/// Leases up to `limit` actions that are due at `now` to `holder` until `until`. Connections take turns, and none has more than
+/// [`lease::Shares::most`] actions in flight.
 ///
-/// One that was taken before and not given back comes as it is: `running` if its call may have gone out.
+/// An action that was cut off is `running`: its request may have been sent.
 pub fn claim(
     c: &mut DbConn,
     now: Timestamp,
-    lease_until: Timestamp,
+    until: Timestamp,
     holder: &str,
     limit: i64,
-    each: i64,
 ) -> Result<Vec<ActionJob>, StoreError> {
-    let numbers = claim_actions(c, now, limit, each)?;
+    let numbers = lease::claim::<ActionJob>(c, now, until, holder, limit)?;
     if numbers.is_empty() {
         return Ok(Vec::new());
     }
-    let taken = actions::table.filter(actions::number.eq_any(&numbers));
-    diesel::update(taken)
-        .set((due(Some(lease_until), now), actions::holder.eq(holder)))
-        .execute(c)?;
     Ok(actions::table
         .filter(actions::number.eq_any(&numbers))
         .order((actions::due_at, actions::number))
@@ -143,85 +141,54 @@ pub fn claim(
         .map(Row::all)?)
 }
 
-/// Notes that the call goes out now, after `attempts` of them; false, and it must not, if `holder` is not the holder any more or
-/// another call has gone out since, such as when one worker claims again what it was too slow with.
+/// Notes that the request is sent now, after `attempts` earlier ones. Returns false, and it must not be sent, if the lease is lost or
+/// another request was sent since.
 pub fn begin(
     c: &mut DbConn,
-    number: i64,
-    holder: &str,
+    lease: &Lease<ActionJob>,
     attempts: i64,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    let held = actions::table
-        .find(number)
-        .filter(actions::holder.eq(holder).and(actions::attempts.eq(attempts)));
+    let leased = actions::table.find(lease.id.raw()).filter(
+        actions::holder
+            .eq(&lease.holder)
+            .and(actions::attempts.eq(attempts)),
+    );
     let begun = (
         actions::status.eq(ActionStatus::Running.as_str()),
         actions::attempts.eq(actions::attempts + 1),
         actions::started_at.eq(now.as_micros()),
     );
-    Ok(diesel::update(held).set(begun).execute(c)? == 1)
+    Ok(diesel::update(leased).set(begun).execute(c)? == 1)
 }
 
-/// Prolongs the lease; false if `holder` is not the holder any more.
-pub fn heartbeat(
-    c: &mut DbConn,
-    number: i64,
-    holder: &str,
-    lease_until: Timestamp,
-    now: Timestamp,
-) -> Result<bool, StoreError> {
-    let held = actions::table.find(number).filter(actions::holder.eq(holder));
-    Ok(diesel::update(held).set(due(Some(lease_until), now)).execute(c)? == 1)
-}
-
-/// Stores how it ended; false, and nothing is stored, if `holder` is not the holder any more.
+/// Stores how the action ended. Returns false, and nothing is stored, if the lease is lost.
 pub fn finish(
     c: &mut DbConn,
-    number: i64,
-    holder: &str,
+    lease: &Lease<ActionJob>,
     end: &ActionEnd,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    let held = || actions::table.find(number).filter(actions::holder.eq(holder));
-    let given_back = || actions::holder.eq(None::<String>);
-    let over = (
-        given_back(),
-        due(None, now),
-        actions::input.eq(None::<String>),
-        actions::finished_at.eq(now.as_micros()),
-    );
-    let changed = match end {
-        ActionEnd::Again { due_at } => diesel::update(held())
-            .set((
-                given_back(),
-                due(Some(*due_at), now),
-                actions::status.eq(ActionStatus::Queued.as_str()),
-            ))
-            .execute(c)?,
-        ActionEnd::Succeeded(output) => diesel::update(held())
-            .set((
-                over,
-                actions::status.eq(ActionStatus::Succeeded.as_str()),
-                actions::output.eq(to_json(output)?),
-            ))
-            .execute(c)?,
+    let (status, due_at, mut columns) = match end {
+        ActionEnd::Again { due_at } => (ActionStatus::Queued, Some(*due_at), Vec::new()),
+        ActionEnd::Succeeded(output) => {
+            let output = ("output", Bind::text(to_json(output)?));
+            (ActionStatus::Succeeded, None, vec![output])
+        }
         ActionEnd::Failed { error, free_key } => {
+            let mut columns = vec![("error", Bind::text(to_json(error)?))];
             if *free_key {
-                diesel::update(held())
-                    .set(actions::idempotency_key.eq(None::<String>))
-                    .execute(c)?;
+                columns.push(("idempotency_key", Bind::Text(None)));
             }
-            diesel::update(held())
-                .set((
-                    over,
-                    actions::status.eq(ActionStatus::Failed.as_str()),
-                    actions::error.eq(to_json(error)?),
-                ))
-                .execute(c)?
+            (ActionStatus::Failed, None, columns)
         }
     };
-    Ok(changed == 1)
+    columns.push(("status", Bind::text(status.as_str())));
+    if due_at.is_none() {
+        columns.push(("input", Bind::Text(None)));
+        columns.push(("finished_at", Bind::integer(now.as_micros())));
+    }
+    lease.finish_with(c, due_at, columns, now)
 }
 
 /// The environment's action of that id.
@@ -239,31 +206,6 @@ pub fn find(c: &mut DbConn, environment: EnvironmentId, id: ActionId) -> Result<
         .map_err(StoreError::about("action"))
 }
 
-/// When the next action of any environment falls due, leases included.
-pub fn next_due(c: &mut DbConn) -> Result<Option<Timestamp>, StoreError> {
-    let due: Option<i64> = actions::table
-        .select(diesel::dsl::min(actions::due_at))
-        .first(c)?;
-    Ok(due.map(Timestamp::from_micros))
-}
-
-/// How many actions of all environments somebody holds.
-pub fn held_any_environment(c: &mut DbConn) -> Result<i64, StoreError> {
-    Ok(actions::table
-        .filter(actions::due_at.is_not_null().and(actions::holder.is_not_null()))
-        .count()
-        .get_result(c)?)
-}
-
-/// Makes due at `now` what was set to be due, or leased, by a clock that was ahead of it; returns how many rows were.
-pub fn release_misdated(c: &mut DbConn, now: Timestamp) -> Result<usize, StoreError> {
-    let limit = now.plus(Timestamp::CLOCK_SKEW).as_micros();
-    let misdated = actions::table
-        .filter(actions::due_at.gt(limit))
-        .filter((actions::due_at - actions::due_within.nullable()).gt(limit));
-    Ok(diesel::update(misdated).set(due(Some(now), now)).execute(c)?)
-}
-
 /// Deletes actions of all environments that ended before `before`, with their keys; returns how many.
 ///
 /// An end in the future of `now` was written by a wrong clock. Such an action goes with the first that was stored after it.
@@ -279,18 +221,4 @@ pub fn prune(c: &mut DbConn, before: Timestamp, now: Timestamp) -> Result<u64, S
     let old = actions::table.filter(aged().or(misdated));
     let deleted = diesel::delete(old).execute(c)?;
     Ok(u64::try_from(deleted).unwrap_or(u64::MAX))
-}
-
-type Due = (
-    diesel::dsl::Eq<actions::due_at, Option<i64>>,
-    diesel::dsl::Eq<actions::due_within, i64>,
-);
-
-/// Both columns of a due time that is written at `now`: `due_within` tells how far ahead it was then, as in the schedule of syncs.
-fn due(at: Option<Timestamp>, now: Timestamp) -> Due {
-    let within = at.map_or(0, |at| at.as_micros().saturating_sub(now.as_micros()).max(0));
-    (
-        actions::due_at.eq(at.map(Timestamp::as_micros)),
-        actions::due_within.eq(within),
-    )
 }

@@ -10,10 +10,36 @@ use diesel::prelude::*;
 use diesel::{ConnectionError, PgConnection, SqliteConnection};
 
 use crate::dialect::{lineage, on_db, ping, session, speaks_another_language};
-use crate::pool::LONG;
 use crate::url::{Place, PostgresUrl};
-use crate::{DatabaseUrl, DbConn, Dialect, StoreError, StoreOptions};
+use crate::{DatabaseUrl, DbConn, Dialect, StoreError};
 
+/// How a store is opened.
+#[derive(Debug, Clone)]
+pub struct StoreOptions {
+    /// Connections for reading beside SQLite's one writer; on PostgreSQL all connections.
+    pub readers: u32,
+    /// How long a call may take, the wait for a connection and for locks included; long ones three times as long.
+    pub timeout: Duration,
+    /// Whether a pooler in transaction mode stands before PostgreSQL: no statement is prepared by name then, and every transaction
+    /// brings its own settings.
+    pub pooler: bool,
+    /// How PostgreSQL lists the connections, unless the URL says it.
+    pub application_name: String,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self {
+            readers: 8,
+            timeout: Duration::from_secs(5),
+            pooler: false,
+            application_name: "trunkline".to_owned(),
+        }
+    }
+}
+
+/// How many times [`StoreOptions::timeout`] a long call may take.
+pub(crate) const LONG: u32 = 3;
 /// How long one server may take to accept a connection; libpq tries each host of the URL for as long.
 const CONNECT: Duration = Duration::from_secs(4);
 /// How long a transaction may stand idle before the server ends it: a process that was suspended holds its locks no longer.

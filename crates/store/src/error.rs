@@ -50,6 +50,15 @@ impl StoreError {
         matches!(self, Self::Unavailable(_) | Self::Busy(_))
     }
 
+    /// Logs that work is put off because of this error. The store itself logs when the database goes away, so that is only a debug line.
+    pub fn log_retry(&self, what: &'static str) {
+        if matches!(self, Self::Unavailable(_)) {
+            tracing::debug!(error = %self, "{what}");
+        } else {
+            tracing::warn!(error = %self, "{what}");
+        }
+    }
+
     /// Maps a missing or a double row to its noun.
     pub(crate) fn about(what: &'static str) -> impl Fn(DieselError) -> Self {
         move |error| match error {

@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use crate::connector::{Connector, Opened};
+use crate::connector::{Connector, LONG, Opened};
 use crate::outage::Outage;
 use crate::{DbConn, StoreError};
 
@@ -30,8 +30,6 @@ pub(crate) enum Patience {
     Unbounded,
 }
 
-/// The factor of [`Patience::Long`].
-pub(crate) const LONG: u32 = 3;
 /// A connection that was used within this time is taken to be alive: a check each time would double the round trips.
 const FRESH: Duration = Duration::from_secs(1);
 /// How often a caller that waits for a connection looks for threads to abandon.

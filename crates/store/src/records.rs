@@ -11,7 +11,7 @@ mod sql;
 mod write;
 mod written;
 
-pub use commit::{DeleteCommit, Lease, PageCommit, PageCounts, Rows, SliceChange, commit_page, mark_deleted};
+pub use commit::{DeleteCommit, PageCommit, PageCounts, Rows, SliceChange, commit_page, mark_deleted};
 pub use compare::differing;
 pub use feed::{ChangeQuery, Pruned, changes, delete_connection, prune};
 #[cfg(feature = "testing")]

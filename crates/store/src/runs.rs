@@ -2,16 +2,14 @@
 
 use diesel::prelude::*;
 use domain::{
-    Connection, EnvironmentId, Run, RunFilter, RunId, RunIdPrefix, RunStatus, Sync, SyncId, Timestamp,
-    Trigger,
+    EnvironmentId, Run, RunFilter, RunId, RunIdPrefix, RunStatus, Sync, SyncId, Timestamp, Trigger,
 };
 
 use crate::column::{MaybeJson, MaybeMicros, Micros, Number, Row, Word, row};
 use crate::dialect::{delete_old_runs, forget_unchanged_runs, on_db};
 use crate::run_notes::ACTIVE;
 pub use crate::run_notes::{Ending, RunNotes, note};
-use crate::schedule::Claimed;
-use crate::schema::{connections, credentials, runs, syncs};
+use crate::schema::{connections, runs, syncs};
 use crate::{DbConn, StoreError};
 
 row!(Run {
@@ -62,73 +60,6 @@ pub fn enqueue(
         .map(Row::into_inner)
         .map_err(StoreError::about("sync"))?;
     Ok((row, created == 0))
-}
-
-/// Starts the syncs' queued runs and counts a takeover of those that run already; syncs without either get a new run. In the order of
-/// the syncs.
-pub(crate) fn take_over(
-    c: &mut DbConn,
-    sync_ids: &[i64],
-    now: Timestamp,
-) -> Result<Vec<Claimed>, StoreError> {
-    let mut with_run = Vec::new();
-    for sync in sync_ids {
-        let created = on_db!(&mut *c, c => diesel::insert_into(runs::table)
-            .values((
-                runs::id.eq(RunId::new(now).to_string()),
-                runs::sync_id.eq(sync),
-                runs::status.eq(RunStatus::Running.as_str()),
-                runs::trigger.eq(Trigger::Schedule.as_str()),
-                runs::created_at.eq(now.as_micros()),
-                runs::started_at.eq(now.as_micros()),
-            ))
-            .on_conflict_do_nothing()
-            .execute(c))?;
-        if created == 0 {
-            with_run.push(*sync);
-        }
-    }
-    if !with_run.is_empty() {
-        let theirs = |status: RunStatus| {
-            runs::table.filter(
-                runs::sync_id
-                    .eq_any(&with_run)
-                    .and(runs::status.eq(status.as_str())),
-            )
-        };
-        diesel::update(theirs(RunStatus::Running))
-            .set(runs::resumed.eq(runs::resumed + 1))
-            .execute(c)?;
-        diesel::update(theirs(RunStatus::Queued))
-            .set((
-                runs::status.eq(RunStatus::Running.as_str()),
-                runs::started_at.eq(now.as_micros()),
-            ))
-            .execute(c)?;
-    }
-    // One after the other: PostgreSQL would plan the joins anew for each list of syncs, and keeps the plan for a single one.
-    let mut claimed = Vec::with_capacity(sync_ids.len());
-    for sync in sync_ids {
-        let running = runs::table
-            .inner_join(syncs::table.inner_join(connections::table.left_join(credentials::table)))
-            .filter(runs::sync_id.eq(sync))
-            .filter(runs::status.eq(RunStatus::Running.as_str()))
-            .select((
-                Row::<Run>::as_select(),
-                Row::<Sync>::as_select(),
-                Row::<Connection>::as_select(),
-                credentials::sealed.nullable(),
-            ))
-            .get_result::<(Row<Run>, Row<Sync>, Row<Connection>, Option<String>)>(c)
-            .optional()?;
-        claimed.extend(running.map(|(run, sync, connection, sealed)| Claimed {
-            sync: sync.into_inner(),
-            run: run.into_inner(),
-            connection: connection.into_inner(),
-            sealed,
-        }));
-    }
-    Ok(claimed)
 }
 
 /// The environment's run of that id, with its sync.

@@ -1,181 +1,115 @@
-//! When syncs are due and who holds them.
-//!
-//! `due_at` is both due time and end of the lease: claiming moves it to the lease's end, so a dead worker's sync falls due by
-//! itself, and whoever finishes must still be the holder.
-//!
-//! `due_within` is how far ahead of the clock `due_at` was when it was written. A `due_at` that is further ahead was written by a
-//! clock that was wrong, and [`release_misdated`] makes it due.
+//! The schedule of syncs, which is leased work, and the claims on it. See [`crate::lease`].
 
 use diesel::prelude::*;
-use domain::{Connection, Run, Sync, SyncId, Timestamp};
+use domain::{Connection, Run, RunId, RunStatus, Sync, SyncId, Timestamp, Trigger};
 
-use crate::column::MaybeMicros;
-use crate::dialect::{Cached, claim_due, lock_holder};
-use crate::runs;
-use crate::schema::schedule;
-use crate::{DbConn, StoreError};
+use crate::column::{MaybeMicros, Row};
+use crate::dialect::on_db;
+use crate::schema::{connections, credentials, runs, schedule, syncs};
+use crate::{DbConn, StoreError, lease};
 
-/// A sync that a worker holds, with the run that it is to do.
+/// A claimed sync with the run to do.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Claimed {
     /// The sync.
     pub sync: Sync,
-    /// Its run, running.
+    /// Its run, which is running now.
     pub run: Run,
     /// Its connection.
     pub connection: Connection,
-    /// The connection's credentials, sealed; `None` if they are gone, as they are first when a connection is deleted.
+    /// The connection's sealed credentials. `None` while the connection is being deleted, which begins with them.
     pub sealed: Option<String>,
 }
 
-/// When a sync is due and who holds it.
+/// When a sync is due, and its lease holder.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
 #[diesel(table_name = schedule)]
 pub struct ScheduleState {
-    /// When it is due, or when its lease ends; `None` for never.
+    /// When it is due, or when its lease expires; `None` for never.
     #[diesel(deserialize_as = MaybeMicros)]
     pub due_at: Option<Timestamp>,
-    /// Who holds it.
+    /// The lease holder.
     pub holder: Option<String>,
 }
 
-/// Takes up to `limit` syncs that are due at `now` for `holder` until `lease_until`, longest due first.
+/// Leases up to `limit` syncs that are due at `now` to `holder` until `until`, longest due first.
 ///
-/// Each claim has a holder of its own name, even those of one worker: what is left of a run whose sync was taken away must not
-/// pass for the one that began after it.
-///
-/// A sync's queued or running run is taken over (`resumed` grows if it was running); without one, a run with trigger
-/// `schedule` is made.
+/// A sync's queued run is started, and its running run continued (`resumed` grows). A sync with neither gets a new run with the trigger
+/// `schedule`.
 pub fn claim(
     c: &mut DbConn,
     now: Timestamp,
-    lease_until: Timestamp,
+    until: Timestamp,
     holder: &str,
     limit: i64,
 ) -> Result<Vec<Claimed>, StoreError> {
-    let ids = claim_due(c, now, limit)?;
-    if ids.is_empty() {
-        return Ok(Vec::new());
+    let ids = lease::claim::<Sync>(c, now, until, holder, limit)?;
+    start_runs(c, &ids, now)
+}
+
+/// Starts or continues the runs of the syncs, and returns them in the same order.
+fn start_runs(c: &mut DbConn, sync_ids: &[i64], now: Timestamp) -> Result<Vec<Claimed>, StoreError> {
+    let mut with_run = Vec::new();
+    for sync in sync_ids {
+        let created = on_db!(&mut *c, c => diesel::insert_into(runs::table)
+            .values((
+                runs::id.eq(RunId::new(now).to_string()),
+                runs::sync_id.eq(sync),
+                runs::status.eq(RunStatus::Running.as_str()),
+                runs::trigger.eq(Trigger::Schedule.as_str()),
+                runs::created_at.eq(now.as_micros()),
+                runs::started_at.eq(now.as_micros()),
+            ))
+            .on_conflict_do_nothing()
+            .execute(c))?;
+        if created == 0 {
+            with_run.push(*sync);
+        }
     }
-    let held = (due(lease_until, now), schedule::holder.eq(holder));
-    let ours = schedule::table.filter(schedule::sync_id.eq_any(&ids));
-    Cached(diesel::update(ours).set(held)).execute(c)?;
-    runs::take_over(c, &ids, now)
+    if !with_run.is_empty() {
+        let theirs = |status: RunStatus| {
+            runs::table.filter(
+                runs::sync_id
+                    .eq_any(&with_run)
+                    .and(runs::status.eq(status.as_str())),
+            )
+        };
+        diesel::update(theirs(RunStatus::Running))
+            .set(runs::resumed.eq(runs::resumed + 1))
+            .execute(c)?;
+        diesel::update(theirs(RunStatus::Queued))
+            .set((
+                runs::status.eq(RunStatus::Running.as_str()),
+                runs::started_at.eq(now.as_micros()),
+            ))
+            .execute(c)?;
+    }
+    // One by one: PostgreSQL keeps the plan for a single sync, and would plan the joins anew for each list.
+    let mut claimed = Vec::with_capacity(sync_ids.len());
+    for sync in sync_ids {
+        let running = runs::table
+            .inner_join(syncs::table.inner_join(connections::table.left_join(credentials::table)))
+            .filter(runs::sync_id.eq(sync))
+            .filter(runs::status.eq(RunStatus::Running.as_str()))
+            .select((
+                Row::<Run>::as_select(),
+                Row::<Sync>::as_select(),
+                Row::<Connection>::as_select(),
+                credentials::sealed.nullable(),
+            ))
+            .get_result::<(Row<Run>, Row<Sync>, Row<Connection>, Option<String>)>(c)
+            .optional()?;
+        claimed.extend(running.map(|(run, sync, connection, sealed)| Claimed {
+            sync: sync.into_inner(),
+            run: run.into_inner(),
+            connection: connection.into_inner(),
+            sealed,
+        }));
+    }
+    Ok(claimed)
 }
 
-/// Prolongs the lease; false if `holder` is no longer the holder.
-pub fn heartbeat(
-    c: &mut DbConn,
-    sync: SyncId,
-    holder: &str,
-    lease_until: Timestamp,
-    now: Timestamp,
-) -> Result<bool, StoreError> {
-    let held = schedule::table
-        .find(sync.raw())
-        .filter(schedule::holder.eq(holder));
-    Ok(Cached(diesel::update(held).set(due(lease_until, now))).execute(c)? == 1)
-}
-
-/// Gives the sync back, due at `next_due` (`None`: never); false if `holder` is no longer the holder.
-pub fn finish(
-    c: &mut DbConn,
-    sync: SyncId,
-    holder: &str,
-    next_due: Option<Timestamp>,
-    now: Timestamp,
-) -> Result<bool, StoreError> {
-    let held = schedule::table
-        .find(sync.raw())
-        .filter(schedule::holder.eq(holder));
-    let given_back = (due(next_due, now), schedule::holder.eq(None::<String>));
-    Ok(Cached(diesel::update(held).set(given_back)).execute(c)? == 1)
-}
-
-/// Locks the sync's schedule until the transaction ends, so that what is decided by its state holds: whoever changes when a sync
-/// is due, or ends its run, does so one after the other.
-pub fn lock(c: &mut DbConn, sync: SyncId) -> Result<(), StoreError> {
-    lock_holder(c, sync).map(drop)
-}
-
-/// Makes the sync due now, unless a worker holds it or it is due already.
-pub fn bring_forward(c: &mut DbConn, sync: SyncId, now: Timestamp) -> Result<(), StoreError> {
-    let free = schedule::table
-        .find(sync.raw())
-        .filter(schedule::holder.is_null());
-    diesel::update(
-        free.filter(
-            schedule::due_at
-                .is_null()
-                .or(schedule::due_at.gt(now.as_micros())),
-        ),
-    )
-    .set(due(now, now))
-    .execute(c)?;
-    Ok(())
-}
-
-/// Sets when the sync is due next (`None`: never), unless a worker holds it, who sets that at the end of the run.
-pub fn set_due(
-    c: &mut DbConn,
-    sync: SyncId,
-    due_at: Option<Timestamp>,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let free = schedule::table
-        .find(sync.raw())
-        .filter(schedule::holder.is_null());
-    diesel::update(free).set(due(due_at, now)).execute(c)?;
-    Ok(())
-}
-
-/// Takes the sync from whoever holds it, who cannot write any more, and gives it to `holder` until `lease_until`.
-pub fn take_away(
-    c: &mut DbConn,
-    sync: SyncId,
-    holder: &str,
-    lease_until: Timestamp,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    diesel::update(schedule::table.find(sync.raw()))
-        .set((due(lease_until, now), schedule::holder.eq(holder)))
-        .execute(c)?;
-    Ok(())
-}
-
-/// Makes due at `now` what was set to be due, or leased, by a clock that was ahead of it; returns how many rows were.
-pub fn release_misdated(c: &mut DbConn, now: Timestamp) -> Result<usize, StoreError> {
-    let limit = now.plus(Timestamp::CLOCK_SKEW).as_micros();
-    let misdated = schedule::table
-        .filter(schedule::due_at.gt(limit))
-        .filter((schedule::due_at - schedule::due_within.nullable()).gt(limit));
-    Ok(diesel::update(misdated).set(due(now, now)).execute(c)?)
-}
-
-pub(crate) type Due = (
-    diesel::dsl::Eq<schedule::due_at, Option<i64>>,
-    diesel::dsl::Eq<schedule::due_within, i64>,
-);
-
-/// Both columns of a due time that is written at `now`.
-pub(crate) fn due(at: impl Into<Option<Timestamp>>, now: Timestamp) -> Due {
-    let at = at.into();
-    let within = at.map_or(0, |at| at.as_micros().saturating_sub(now.as_micros()).max(0));
-    (
-        schedule::due_at.eq(at.map(Timestamp::as_micros)),
-        schedule::due_within.eq(within),
-    )
-}
-
-/// When the next sync of any environment falls due, leases included.
-pub fn next_due(c: &mut DbConn) -> Result<Option<Timestamp>, StoreError> {
-    let due: Option<i64> = schedule::table
-        .select(diesel::dsl::min(schedule::due_at))
-        .first(c)?;
-    Ok(due.map(Timestamp::from_micros))
-}
-
-/// When the sync is due and who holds it.
+/// Returns when the sync is due, and its lease holder.
 pub fn state(c: &mut DbConn, sync: SyncId) -> Result<ScheduleState, StoreError> {
     schedule::table
         .find(sync.raw())

@@ -3,47 +3,11 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use diesel::{Connection, PgConnection, SqliteConnection};
-
-use crate::connector::Connector;
+use crate::connector::{Connector, StoreOptions};
 use crate::dialect::{checkpoint, takes_writes};
 use crate::migrations::{self, SchemaState};
 use crate::pool::{Patience, Pool};
-use crate::{DatabaseUrl, Dialect, StoreError};
-
-/// A connection to either database.
-#[derive(diesel::MultiConnection)]
-pub enum DbConn {
-    /// PostgreSQL.
-    Pg(PgConnection),
-    /// SQLite.
-    Sqlite(SqliteConnection),
-}
-
-/// How a store is opened.
-#[derive(Debug, Clone)]
-pub struct StoreOptions {
-    /// Connections for reading beside SQLite's one writer; on PostgreSQL all connections.
-    pub readers: u32,
-    /// How long a call may take, the wait for a connection and for locks included; long ones three times as long.
-    pub timeout: Duration,
-    /// Whether a pooler in transaction mode stands before PostgreSQL: no statement is prepared by name then, and every transaction
-    /// brings its own settings.
-    pub pooler: bool,
-    /// How PostgreSQL lists the connections, unless the URL says it.
-    pub application_name: String,
-}
-
-impl Default for StoreOptions {
-    fn default() -> Self {
-        Self {
-            readers: 8,
-            timeout: Duration::from_secs(5),
-            pooler: false,
-            application_name: "trunkline".to_owned(),
-        }
-    }
-}
+use crate::{DatabaseUrl, DbConn, Dialect, StoreError};
 
 /// The open database; clones share it.
 #[derive(Clone)]
@@ -222,14 +186,6 @@ impl Store {
             tracing::warn!(%error, "the write-ahead log of SQLite could not be moved into the database's file");
         }
     }
-}
-
-/// Runs several reads in one transaction, which costs PostgreSQL less than one for each. They share no snapshot: it is READ COMMITTED.
-pub fn at_once<T>(
-    c: &mut DbConn,
-    body: impl FnOnce(&mut DbConn) -> Result<T, StoreError>,
-) -> Result<T, StoreError> {
-    c.transaction(body)
 }
 
 impl Inner {

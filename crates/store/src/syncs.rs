@@ -12,7 +12,7 @@ use serde_json::Value as Json;
 use crate::column::{JsonText, MaybeJson, Micros, Number, Row, Word, row, to_json};
 use crate::dialect::{Cached, on_db};
 use crate::schema::{connections, schedule, syncs};
-use crate::{DbConn, StoreError};
+use crate::{DbConn, StoreError, lease};
 
 row!(Sync {
     id: Number = syncs::id,
@@ -63,8 +63,13 @@ pub fn ensure(c: &mut DbConn, new: &NewSync, now: Timestamp) -> Result<Sync, Sto
         .first(c)
         .map(Row::into_inner)
         .map_err(StoreError::about("sync"))?;
+    let (due_at, due_within) = lease::due(new.due_at, now);
     on_db!(c, c => diesel::insert_into(schedule::table)
-        .values((schedule::sync_id.eq(row.id.raw()), crate::schedule::due(new.due_at, now)))
+        .values((
+            schedule::sync_id.eq(row.id.raw()),
+            schedule::due_at.eq(due_at),
+            schedule::due_within.eq(due_within),
+        ))
         .on_conflict_do_nothing()
         .execute(c))?;
     Ok(row)
@@ -179,7 +184,7 @@ pub fn list(
         .map(Row::all)?)
 }
 
-/// Pauses or starts the sync and sets when it is due (`None`: never). One that a worker holds keeps its lease.
+/// Pauses or starts the sync and sets when it is due (`None`: never), unless it is leased.
 pub fn set_paused(
     c: &mut DbConn,
     id: SyncId,
@@ -190,7 +195,7 @@ pub fn set_paused(
     diesel::update(syncs::table.find(id.raw()))
         .set(syncs::paused.eq(paused))
         .execute(c)?;
-    crate::schedule::set_due(c, id, due_at, now)
+    lease::reschedule(c, id, due_at, now)
 }
 
 /// Sets what the engine keeps between runs.

@@ -5,13 +5,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
-use domain::{ApiKeyId, Clock, EnvironmentId, EnvironmentName, Model, RunFilter, RunStatus, StoredRecord};
+use domain::{
+    ActionJob, ApiKeyId, Clock, EnvironmentId, EnvironmentName, Model, RunFilter, RunStatus, StoredRecord,
+    Sync,
+};
 use gateway::{Caller, Gateway, GatewayError, KeySource, Parts, Scope};
 use registry::Registry;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value as Json, json};
 use store::testing::TestDatabase;
-use store::{Store, actions, api_keys, environments, runs, schedule};
+use store::{Store, api_keys, environments, lease, runs};
 use tokio_util::sync::CancellationToken;
 use twilio_sim::Simulator;
 use vault::{KeyFile, KeyRing, SecretKey};
@@ -279,9 +282,9 @@ impl TestApp {
                 .iter()
                 .flatten()
                 .any(|(run, _)| matches!(run.status, RunStatus::Queued | RunStatus::Running));
-            let due = schedule::next_due(c)?.is_some_and(|due| due <= now);
-            let acting =
-                actions::held_any_environment(c)? > 0 || actions::next_due(c)?.is_some_and(|due| due <= now);
+            let due = lease::next_due::<Sync>(c)?.is_some_and(|due| due <= now);
+            let acting = lease::count_held::<ActionJob>(c)? > 0
+                || lease::next_due::<ActionJob>(c)?.is_some_and(|due| due <= now);
             Ok(!active && !due && !acting && newest(c)? == before)
         });
         idle.await.expect("the database can be read")

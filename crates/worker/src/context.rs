@@ -5,7 +5,7 @@ use std::sync::Arc;
 use domain::{Connection, Timestamp};
 use gateway::{Gateway, ModelTable};
 use registry::{Sync, Window};
-use store::records::Lease;
+use store::Lease;
 use store::runs::RunNotes;
 use store::schedule::Claimed;
 use tokio_util::sync::CancellationToken;
@@ -42,7 +42,7 @@ impl Context {
     pub(crate) async fn prepare(
         gateway: &Gateway,
         claimed: Claimed,
-        lease: Lease,
+        lease: Lease<domain::Sync>,
         bounds: ListBounds,
         stopping: CancellationToken,
     ) -> Result<Self, Failure> {

@@ -5,8 +5,9 @@ mod ending;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::Sync;
 use gateway::{AUTH_PROBLEM, Gateway, GatewayError, Health};
-use store::records::Lease;
+use store::Lease;
 use store::runs::RunNotes;
 use store::schedule::Claimed;
 use tokio_util::sync::CancellationToken;
@@ -26,14 +27,10 @@ const STORE_AGAIN: Duration = Duration::from_secs(1);
 pub(crate) async fn carry_out(
     gateway: Gateway,
     claimed: Claimed,
-    holder: String,
+    lease: Lease<Sync>,
     bounds: ListBounds,
     stopping: CancellationToken,
 ) -> bool {
-    let lease = Lease {
-        sync: claimed.sync.id,
-        holder,
-    };
     let mut ending = Ending::new(gateway.clone(), &claimed, lease.clone());
     tracing::info!("the run started");
     let prepared = Context::prepare(&gateway, claimed, lease, bounds, stopping.child_token()).await;

@@ -1,19 +1,24 @@
-//! The loop that claims what is due and carries it out, side by side, until it is told to stop.
+//! The worker of a process: it does the syncs and stored actions that are due, and deletes what is old.
 
 use std::time::Duration;
 
-use domain::{Id, IdKind, Timestamp};
+use domain::{ActionJob, Id, IdKind, Sync, Timestamp};
 use gateway::Gateway;
 use store::schedule::{self, Claimed};
-use store::{StoreError, actions, runs};
-use tokio::task::JoinSet;
-use tokio::time::Instant;
+use store::{DbConn, Lease, StoreError, actions, runs};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use crate::actions::ActionLoop;
 use crate::options::{KEEP_RUNS, WorkerOptions};
+use crate::queue::{self, Limits, Work};
 use crate::run;
+
+/// How long results of actions are kept, and keys with them. As in Nango.
+const KEEP_ACTIONS: Duration = Duration::from_hours(5 * 24);
+/// How often old runs and actions are looked for.
+const TIDY_EVERY: Duration = Duration::from_hours(1);
+/// Old runs that one transaction deletes, so that others get their turn.
+const TIDY_BATCH: i64 = 2_000;
 
 /// A worker of this process.
 pub struct Worker {
@@ -27,36 +32,28 @@ impl IdKind for WorkerKind {
     const PREFIX: &'static str = "worker";
 }
 
-/// How often due times are looked for that a wrong clock has written.
-const RELEASE_EVERY: Duration = Duration::from_mins(1);
-/// Syncs that fall due within this time are claimed together, since a claim costs the database as much as a run does beside it. A sync that
-/// another worker is just claiming is not asked for in a tight loop either.
-const GATHER: Duration = Duration::from_millis(100);
-/// How often old runs are looked for.
-const TIDY_EVERY: Duration = Duration::from_hours(1);
-/// Old runs that one transaction deletes, so that others get their turn.
-const TIDY_BATCH: i64 = 2_000;
-
 impl Worker {
-    /// A worker over `gateway`.
+    /// Creates a worker that uses `gateway`.
     pub fn new(gateway: Gateway, options: WorkerOptions) -> Self {
         let id = Id::<WorkerKind>::new(gateway.clock().now()).to_string();
         Self { gateway, options, id }
     }
 
-    /// Works until `stopping` is cancelled; then claims nothing more, lets every run stop between two pages and every action come to
-    /// its end, and returns.
+    /// Works until `stopping` is cancelled. Then claims nothing more, lets every run stop between two pages and every action end, and
+    /// returns.
     pub async fn run(self, stopping: CancellationToken) {
         tracing::info!(worker.id = %self.id, "the worker begins");
-        let action_loop = ActionLoop {
-            gateway: self.gateway.clone(),
-            options: self.options.clone(),
-            id: self.id.clone(),
+        let limits = |concurrency| Limits {
+            concurrency,
+            lease: self.options.lease,
+            poll: self.options.poll,
+            drain: self.options.drain,
         };
+        let (syncs, actions) = (limits(self.options.concurrency), limits(self.options.actions));
         let working = async {
             tokio::join!(
-                self.run_syncs(stopping.clone()),
-                action_loop.run(stopping.clone())
+                queue::run(&self.gateway, Syncs(&self), &self.id, &syncs, &stopping),
+                queue::run(&self.gateway, Actions(&self), &self.id, &actions, &stopping)
             )
         };
         tokio::select! {
@@ -66,113 +63,65 @@ impl Worker {
         tracing::info!(worker.id = %self.id, "the worker ends");
     }
 
-    async fn run_syncs(&self, stopping: CancellationToken) {
-        let mut runs = JoinSet::new();
-        let mut claims = 0_u64;
-        let mut released = None;
-        let mut look_again = Instant::now();
-        while !stopping.is_cancelled() {
-            let full = runs.len() >= self.options.concurrency;
-            if !full && look_again <= Instant::now() {
-                self.release_misdated(&mut released).await;
-                // A name for each claim: a run whose sync was taken away must not pass for the one that this very worker began after it.
-                claims += 1;
-                let holder = format!("{}-{claims}", self.id);
-                let free = self.options.concurrency.saturating_sub(runs.len());
-                let (claimed, next_due) = self.claim(free, &holder).await;
-                // Where all places are taken, more may be due: the next look is when one is free.
-                let pause = if claimed.len() < free {
-                    self.pause(next_due)
-                } else {
-                    Duration::ZERO
-                };
-                for claimed in claimed {
-                    runs.spawn(self.hold(claimed, holder.clone(), stopping.clone()));
-                }
-                look_again = Instant::now() + pause;
-                continue;
+    /// Deletes old runs and actions, for as long as it is polled.
+    async fn tidy(&self) -> std::convert::Infallible {
+        let store = self.gateway.store();
+        loop {
+            let now = self.gateway.clock().now();
+            let pruned = store.write(move |c| actions::prune(c, now.minus(KEEP_ACTIONS), now));
+            if let Err(error) = pruned.await {
+                error.log_retry("old actions were not deleted; the worker tries again in an hour");
             }
-            tokio::select! {
-                () = stopping.cancelled() => {}
-                Some(ended) = runs.join_next(), if !runs.is_empty() => {
-                    if report(ended) {
-                        look_again = Instant::now();
+            let before = now.minus(self.options.keep_runs);
+            loop {
+                let pruned = store.write_long(move |c| runs::prune(c, before, KEEP_RUNS, TIDY_BATCH, now));
+                match pruned.await {
+                    Ok(TIDY_BATCH) => continue,
+                    Ok(_) => {}
+                    Err(error) => {
+                        error.log_retry("old runs were not deleted; the worker tries again in an hour");
                     }
                 }
-                () = self.gateway.became_due(), if !full => look_again = Instant::now(),
-                () = tokio::time::sleep_until(look_again), if !full => {}
+                break;
             }
-        }
-        self.drain(runs).await;
-    }
-
-    /// Makes due what a clock that was ahead, of this process or another, has put too far into the future.
-    async fn release_misdated(&self, last: &mut Option<Timestamp>) {
-        let now = self.gateway.clock().now();
-        if last.is_some_and(|last| !now.has_elapsed(RELEASE_EVERY, last)) {
-            return;
-        }
-        *last = Some(now);
-        let released = self.gateway.store().write(move |c| {
-            Ok((
-                schedule::release_misdated(c, now)?,
-                actions::release_misdated(c, now)?,
-            ))
-        });
-        match released.await {
-            Ok((0, 0)) => {}
-            Ok((syncs, actions)) => tracing::warn!(
-                syncs,
-                actions,
-                "due times were further ahead than they can be: the clock was wrong when they were written, so they are due now"
-            ),
-            Err(error) => not_now(&error, "due times could not be checked yet"),
+            tokio::time::sleep(TIDY_EVERY).await;
         }
     }
+}
 
-    async fn drain(&self, mut runs: JoinSet<bool>) {
-        let drained = tokio::time::timeout(self.options.drain, async {
-            while let Some(ended) = runs.join_next().await {
-                let _: bool = report(ended);
-            }
-        });
-        if drained.await.is_err() {
-            tracing::warn!(
-                runs = runs.len(),
-                "runs did not stop in time; they are taken up again when their leases end"
-            );
-            runs.shutdown().await;
-        }
+/// The runs of syncs.
+struct Syncs<'a>(&'a Worker);
+
+impl Work for Syncs<'_> {
+    type Stored = Sync;
+    type Claimed = Claimed;
+    const NAME: &'static str = "syncs";
+
+    fn claim(
+        c: &mut DbConn,
+        now: Timestamp,
+        until: Timestamp,
+        holder: &str,
+        limit: i64,
+    ) -> Result<Vec<Claimed>, StoreError> {
+        schedule::claim(c, now, until, holder, limit)
     }
 
-    /// Claims up to `free` syncs. Returns them and when the next one is due.
-    async fn claim(&self, free: usize, holder: &str) -> (Vec<Claimed>, Option<Timestamp>) {
-        let (now, holder) = (self.gateway.clock().now(), holder.to_owned());
-        let (until, limit) = (
-            now.plus(self.options.lease),
-            i64::try_from(free).unwrap_or(i64::MAX),
-        );
-        let claimed = self.gateway.store().write(move |c| {
-            let claimed = schedule::claim(c, now, until, &holder, limit)?;
-            Ok((claimed, schedule::next_due(c)?))
-        });
-        claimed.await.unwrap_or_else(|error| {
-            not_now(&error, "no sync could be claimed; the worker tries again");
-            (Vec::new(), None)
-        })
+    async fn became_due(&self) {
+        self.0.gateway.became_due().await;
     }
 
-    /// Carries out a run while its lease is renewed, and cancels it if the lease is lost. Returns whether its sync is due again at once.
-    fn hold(
+    /// Does a run, and cuts it off if its lease is lost.
+    fn carry_out(
         &self,
         claimed: Claimed,
-        holder: String,
-        stopping: CancellationToken,
+        holder: &str,
+        stopping: &CancellationToken,
     ) -> impl Future<Output = bool> + Send + 'static {
-        let (gateway, sync) = (self.gateway.clone(), claimed.sync.id);
-        let lease = self.options.lease;
-        let (every, bounds) = (lease / 3, self.options.lists);
-        // Every line about the run says whose it is.
+        let (gateway, stopping) = (self.0.gateway.clone(), stopping.clone());
+        let (length, bounds) = (self.0.options.lease, self.0.options.lists);
+        let lease = Lease::new(claimed.sync.id, holder);
+        // Every line about the run names it.
         let span = tracing::info_span!(
             "run",
             run = %claimed.run.id,
@@ -180,82 +129,52 @@ impl Worker {
             integration = %claimed.sync.integration,
             connection = %claimed.sync.connection_name,
         );
-        let held = async move {
-            let beat = async {
-                // By the steady clock: that of the wall may be set back.
-                let mut renewed = Instant::now();
-                loop {
-                    tokio::time::sleep(every).await;
-                    let (now, by, began) = (gateway.clock().now(), holder.clone(), Instant::now());
-                    match gateway
-                        .store()
-                        .write(move |c| schedule::heartbeat(c, sync, &by, now.plus(lease), now))
-                        .await
-                    {
-                        Ok(true) => renewed = began,
-                        Err(error) if renewed.elapsed() < lease => {
-                            not_now(&error, "a lease could not be renewed yet");
-                        }
-                        Ok(false) | Err(_) => break,
-                    }
-                }
-            };
+        let leased = async move {
             tokio::select! {
-                at_once = run::carry_out(gateway.clone(), claimed, holder.clone(), bounds, stopping) => at_once,
-                () = beat => {
-                    tracing::warn!("the lease is lost: another worker goes on with the run");
+                at_once = run::carry_out(gateway.clone(), claimed, lease.clone(), bounds, stopping) => at_once,
+                () = lease.clone().keep(gateway.store(), gateway.clock(), length) => {
+                    tracing::warn!("the lease is lost: another worker continues the run");
                     false
                 }
             }
         };
-        held.instrument(span)
-    }
-
-    /// How long to wait before the next claim: until a sync is due, at most the time between two looks.
-    fn pause(&self, next_due: Option<Timestamp>) -> Duration {
-        let wait = next_due.map_or(Duration::MAX, |due| due.since(self.gateway.clock().now()));
-        wait.max(GATHER).min(self.options.poll)
-    }
-
-    /// Takes old runs away, for as long as it is polled.
-    async fn tidy(&self) -> std::convert::Infallible {
-        let keep = self.options.keep_runs;
-        loop {
-            let now = self.gateway.clock().now();
-            let before = now.minus(keep);
-            let pruned = self
-                .gateway
-                .store()
-                .write_long(move |c| runs::prune(c, before, KEEP_RUNS, TIDY_BATCH, now))
-                .await;
-            match pruned {
-                Ok(pruned) if pruned == TIDY_BATCH => continue,
-                Ok(_) => {}
-                Err(error) => not_now(
-                    &error,
-                    "old runs were not deleted; the worker tries again in an hour",
-                ),
-            }
-            tokio::time::sleep(TIDY_EVERY).await;
-        }
+        leased.instrument(span)
     }
 }
 
-/// Logs what did not work and is tried again. The store logs when the database goes away, so its absence is no news here.
-pub(crate) fn not_now(error: &StoreError, what: &'static str) {
-    if matches!(error, StoreError::Unavailable(_)) {
-        tracing::debug!(%error, "{what}");
-    } else {
-        tracing::warn!(%error, "{what}");
-    }
-}
+/// Stored actions.
+struct Actions<'a>(&'a Worker);
 
-/// Logs a panic. Returns whether the run's sync is due again at once.
-fn report(ended: Result<bool, tokio::task::JoinError>) -> bool {
-    ended.unwrap_or_else(|error| {
-        if error.is_panic() {
-            tracing::error!(%error, "a run ended unexpectedly; it is taken up again when its lease ends");
+impl Work for Actions<'_> {
+    type Stored = ActionJob;
+    type Claimed = ActionJob;
+    const NAME: &'static str = "actions";
+
+    fn claim(
+        c: &mut DbConn,
+        now: Timestamp,
+        until: Timestamp,
+        holder: &str,
+        limit: i64,
+    ) -> Result<Vec<ActionJob>, StoreError> {
+        actions::claim(c, now, until, holder, limit)
+    }
+
+    async fn became_due(&self) {
+        self.0.gateway.action_became_due().await;
+    }
+
+    fn carry_out(
+        &self,
+        claimed: ActionJob,
+        _: &str,
+        _: &CancellationToken,
+    ) -> impl Future<Output = bool> + Send + 'static {
+        let (gateway, length) = (self.0.gateway.clone(), self.0.options.lease);
+        async move {
+            drop(gateway.carry_out(claimed, length).await);
+            // Others of its connection may have waited for it.
+            true
         }
-        false
-    })
+    }
 }

@@ -8,12 +8,12 @@ mod group_commit;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use domain::{Clock, ConnectionId, Model, Record, RunId};
+use domain::{Clock, ConnectionId, Model, Record, RunId, Sync};
 use gateway::ModelTable;
-use store::Store;
-use store::records::{self, DeleteCommit, Lease, PageCounts, Rows, SliceChange, WrittenKeys};
+use store::records::{self, DeleteCommit, PageCounts, Rows, SliceChange, WrittenKeys};
 use store::runs::RunNotes;
 use store::slices::NewSlice;
+use store::{Lease, Store};
 use tokio::time::Instant;
 use upstream::BodyPermit;
 
@@ -80,7 +80,7 @@ pub(crate) struct Writer {
     table: Arc<ModelTable>,
     connection: ConnectionId,
     run: RunId,
-    lease: Lease,
+    lease: Lease<Sync>,
     order: WriteOrder,
     state: Mutex<State>,
     /// The keys that the run has written, if the table held no row of the connection when it began; not set until that is known.
@@ -117,7 +117,7 @@ impl Writer {
         table: Arc<ModelTable>,
         connection: ConnectionId,
         run: RunId,
-        lease: Lease,
+        lease: Lease<Sync>,
         checkpoint: Checkpoint,
     ) -> Self {
         let state = State {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::{ConnectionId, Problem};
 use serde_json::json;
 use store::testing::waits_for_lock;
-use store::{schedule, syncs};
+use store::{lease, syncs};
 use testkit::{AppBuilder, Dialect, TestApp, on_both_databases, wait_until};
 use wiremock::matchers::header;
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -133,7 +133,7 @@ async fn a_list_refusal_stored_while_credentials_change_does_not_last() {
     let store = app.store().clone();
     let ending = tokio::spawn(async move {
         let written = store.write(move |c| {
-            schedule::lock(c, sync.id)?;
+            lease::lock(c, sync.id)?;
             syncs::set_problem(c, sync.id, Some(&problem))?;
             noted.send(()).unwrap();
             let _: Result<(), _> = ended.recv();

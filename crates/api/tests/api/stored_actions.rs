@@ -165,7 +165,7 @@ async fn a_backlog_of_one_connection_does_not_delay_others() {
     let now = app.clock().now();
     let first = app
         .store()
-        .write(move |c| store::actions::claim(c, now, now.plus(Duration::from_secs(1)), "w1", 32, 8))
+        .write(move |c| store::actions::claim(c, now, now.plus(Duration::from_secs(1)), "w1", 32))
         .await
         .unwrap();
     assert_eq!(
@@ -182,7 +182,7 @@ async fn a_backlog_of_one_connection_does_not_delay_others() {
     );
     let second = app
         .store()
-        .write(move |c| store::actions::claim(c, now, now.plus(Duration::from_secs(1)), "w2", 32, 8))
+        .write(move |c| store::actions::claim(c, now, now.plus(Duration::from_secs(1)), "w2", 32))
         .await
         .unwrap();
     assert!(
@@ -201,15 +201,20 @@ async fn an_action_of_a_dead_process_is_repeated_only_if_it_is_safe() {
     let now = app.clock().now();
     app.store()
         .write(move |c| {
-            for row in store::actions::claim(c, now, now.plus(Duration::from_secs(1)), "dead", 32, 8)? {
+            for row in store::actions::claim(c, now, now.plus(Duration::from_secs(1)), "dead", 32)? {
                 if row
                     .input
                     .as_ref()
                     .is_none_or(|input| input.get("body") != Some(&json!("claimed")))
                 {
-                    assert!(store::actions::begin(c, row.number, "dead", 0, now)?);
+                    assert!(store::actions::begin(
+                        c,
+                        &store::Lease::new(row.number, "dead"),
+                        0,
+                        now
+                    )?);
                     assert!(
-                        !store::actions::begin(c, row.number, "dead", 0, now)?,
+                        !store::actions::begin(c, &store::Lease::new(row.number, "dead"), 0, now)?,
                         "once a claim"
                     );
                 }

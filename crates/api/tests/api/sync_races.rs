@@ -4,7 +4,7 @@ use std::sync::mpsc;
 
 use reqwest::Method;
 use serde_json::{Value as Json, json};
-use store::{schedule, syncs};
+use store::{lease, syncs};
 use testkit::{Reply, TestApp, on_both_databases};
 
 use crate::syncs::select;
@@ -29,7 +29,7 @@ async fn overtaken(app: &TestApp, method: Method, path: &str, body: &Json) -> Re
     let (locked, is_locked) = tokio::sync::oneshot::channel();
     let (go, gone) = mpsc::channel();
     let deleting = app.store().write(move |c| {
-        schedule::lock(c, sync.id)?;
+        lease::lock(c, sync.id)?;
         locked.send(()).unwrap();
         gone.recv().unwrap();
         syncs::delete(c, sync.id)

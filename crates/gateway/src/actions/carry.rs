@@ -1,5 +1,6 @@
 //! Stored actions from their claim to their end: each call goes out once unless it may be repeated.
 
+use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use domain::{ActionJob, ActionStatus, Connection};
 use registry::Action;
 use serde_json::Value as Json;
 use store::actions::{self, ActionEnd};
-use store::connections;
+use store::{Lease, connections};
 use upstream::Backoff;
 
 use super::failure::{ActionFailure, AttemptError, MOST_STORED};
@@ -32,19 +33,15 @@ impl Gateway {
         self.inner().action_due.notify_one();
     }
 
-    /// Carries out an action that `holder` has claimed, and stores its end; the lease is kept alive meanwhile.
+    /// Does an action that its holder has claimed and stores how it ended, while its lease of `length` is renewed.
     ///
-    /// `None` if it has not ended: it is tried again later, or somebody else holds it now.
-    pub async fn carry_out(
-        &self,
-        row: ActionJob,
-        holder: &str,
-        lease: Duration,
-    ) -> Option<Result<Json, ActionFailure>> {
-        let (number, id) = (row.number, row.id);
+    /// Returns `None` if it has not ended: it is tried again later, or another worker has it now.
+    pub async fn carry_out(&self, row: ActionJob, length: Duration) -> Option<Result<Json, ActionFailure>> {
+        let id = row.id;
+        let lease = Lease::new(row.number, row.holder.clone().unwrap_or_default());
         let outcome = tokio::select! {
-            outcome = self.try_once(&row, holder) => outcome,
-            never = self.keep_alive(number, holder, lease) => match never {},
+            outcome = self.try_once(&row, &lease) => outcome,
+            never = self.keep_leased(&row, &lease, length) => match never {},
         };
         let end = match outcome {
             Ok(None) => return None,
@@ -60,10 +57,10 @@ impl Gateway {
             ActionEnd::Again { .. } => None,
         };
         let end = storable(end);
-        let (holder, now) = (holder.to_owned(), self.clock().now());
+        let now = self.clock().now();
         let stored = self
             .store()
-            .write(move |c| actions::finish(c, number, &holder, &end, now))
+            .write(move |c| actions::finish(c, &lease, &end, now))
             .await;
         match stored {
             Ok(true) => result,
@@ -78,26 +75,20 @@ impl Gateway {
         }
     }
 
-    /// Prolongs the lease for as long as it is polled.
-    async fn keep_alive(&self, number: i64, holder: &str, lease: Duration) -> std::convert::Infallible {
+    /// Renews the lease for as long as it is polled. Even if the lease is lost, the request is not stopped: that would not undo it.
+    async fn keep_leased(&self, row: &ActionJob, lease: &Lease<ActionJob>, length: Duration) -> Infallible {
         loop {
-            tokio::time::sleep(lease / 3).await;
-            let (holder, now) = (holder.to_owned(), self.clock().now());
-            let beat = self
-                .store()
-                .write(move |c| actions::heartbeat(c, number, &holder, now.plus(lease), now))
-                .await;
-            // The call is not stopped: stopping it would not undo it.
-            match beat {
-                Ok(true) => {}
-                Ok(false) => tracing::warn!(action.number = number, "the lease of an action is lost"),
-                Err(error) => tracing::warn!(%error, "the lease of an action could not be renewed yet"),
-            }
+            lease.clone().keep(self.store(), self.clock(), length).await;
+            tracing::warn!(action.id = %row.id, "the lease of an action is lost");
         }
     }
 
-    /// One attempt; `None` if `row` is not the holder's any more.
-    async fn try_once(&self, row: &ActionJob, holder: &str) -> Result<Option<ActionEnd>, GatewayError> {
+    /// Makes one attempt. Returns `None` if the lease is lost.
+    async fn try_once(
+        &self,
+        row: &ActionJob,
+        lease: &Lease<ActionJob>,
+    ) -> Result<Option<ActionEnd>, GatewayError> {
         let cut_off = row.status == ActionStatus::Running;
         let hopeless = row.attempts >= row.max_attempts.saturating_add(MOST_CUT_OFF);
         if cut_off && (!row.repeatable || hopeless) {
@@ -107,11 +98,10 @@ impl Gateway {
             Ok(found) => found,
             Err(failure) => return Ok(Some(failed(&failure, true))),
         };
-        let (number, before) = (row.number, row.attempts);
-        let (name, now) = (holder.to_owned(), self.clock().now());
+        let (lease, before, now) = (lease.clone(), row.attempts, self.clock().now());
         let begun = self
             .store()
-            .write(move |c| actions::begin(c, number, &name, before, now))
+            .write(move |c| actions::begin(c, &lease, before, now))
             .await?;
         if !begun {
             return Ok(None);

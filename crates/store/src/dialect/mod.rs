@@ -16,12 +16,12 @@ pub(crate) use introspect::{all_rows, describe, waits_for_lock};
 pub(crate) use model::{
     Comparison, beginning, column_type, comparison, is_long, is_short, newest, quoted, shortest_decimal,
 };
-pub(crate) use statement::{Bind, Fields, Statement};
+pub(crate) use statement::{Bind, Fields, Statement, key_list};
 pub(crate) use text::{
-    advisory_lock, applied_migrations, checkpoint, claim_actions, claim_due, connection_budget,
-    delete_old_runs, forget_unchanged_runs, is_in_gap, json_field, keep_api_key, keep_environment,
-    keep_integration, lock_access, lock_counter, lock_environment, lock_holder, lock_integration,
-    lock_vault_keys, ping, raise_counters, session, speaks_another_language, tag_is, takes_writes,
+    advisory_lock, applied_migrations, checkpoint, connection_budget, delete_old_runs, forget_unchanged_runs,
+    is_in_gap, json_field, keep_api_key, keep_environment, keep_integration, lock_access, lock_counter,
+    lock_environment, lock_integration, lock_vault_keys, locking, ping, raise_counters, session,
+    speaks_another_language, tag_is, takes_writes,
 };
 
 /// Runs one query body against whichever database is open.
@@ -37,15 +37,3 @@ macro_rules! on_db {
     };
 }
 pub(crate) use on_db;
-
-use crate::{DbConn, Dialect};
-
-impl DbConn {
-    /// Which database it is.
-    pub fn dialect(&self) -> Dialect {
-        match self {
-            Self::Pg(_) => Dialect::Postgres,
-            Self::Sqlite(_) => Dialect::Sqlite,
-        }
-    }
-}

@@ -17,7 +17,7 @@ use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamptz, Untype
 use diesel::sqlite::Sqlite;
 use domain::Timestamp;
 
-use crate::{DbConn, StoreError};
+use crate::{DbConn, Dialect, StoreError};
 
 /// Microseconds from 1970, where our time begins, to 2000, where PostgreSQL's does.
 pub(super) const POSTGRES_EPOCH: i64 = 946_684_800_000_000;
@@ -80,6 +80,23 @@ impl<'a> Bind<'a> {
     pub(crate) fn moment(time: Timestamp) -> Self {
         Self::Moment(Some(time.into()))
     }
+}
+
+/// Returns a condition for a column that must be one of `keys`, and the keys as one bind: an array, or a JSON list in SQLite.
+pub(crate) fn key_list(dialect: Dialect, keys: &[i64]) -> Result<(&'static str, Bind<'static>), StoreError> {
+    Ok(match dialect {
+        Dialect::Sqlite => (
+            "IN (SELECT value FROM json_each(?))",
+            Bind::text(
+                serde_json::to_string(keys)
+                    .map_err(|error| diesel::result::Error::SerializationError(error.into()))?,
+            ),
+        ),
+        Dialect::Postgres => (
+            "= ANY (?)",
+            Bind::Integers(keys.iter().copied().map(Some).collect()),
+        ),
+    })
 }
 
 impl<'a> Statement<'a> {

@@ -91,28 +91,12 @@ fn advisory(c: &mut DbConn, number: i64) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn locking(c: &DbConn, clause: &'static str) -> &'static str {
+/// Returns the clause that locks rows; SQLite's transaction locks the whole file.
+pub(crate) fn locking(c: &DbConn, clause: &'static str) -> &'static str {
     match c.dialect() {
         Dialect::Sqlite => "",
         Dialect::Postgres => clause,
     }
-}
-
-/// The syncs longest due at `now`, locked; those that another worker is just claiming are passed over.
-pub(crate) fn claim_due(c: &mut DbConn, now: Timestamp, limit: i64) -> Result<Vec<i64>, StoreError> {
-    let lock = locking(c, " FOR UPDATE SKIP LOCKED");
-    let sql =
-        format!("SELECT sync_id FROM schedule WHERE due_at <= ? ORDER BY due_at, sync_id LIMIT ?{lock}");
-    Statement::new(sql, vec![Bind::integer(now.as_micros()), Bind::integer(limit)])
-        .load(c, |row| row.some_integer(0))
-}
-
-/// Locks the sync's schedule; gives its holder.
-pub(crate) fn lock_holder(c: &mut DbConn, sync: SyncId) -> Result<Option<String>, StoreError> {
-    let lock = locking(c, " FOR NO KEY UPDATE");
-    let sql = format!("SELECT holder FROM schedule WHERE sync_id = ?{lock}");
-    let holders = Statement::new(sql, vec![Bind::integer(sync.raw())]).load(c, |row| row.text(0))?;
-    Ok(holders.into_iter().flatten().next())
 }
 
 /// Keeps the environment from being deleted until the transaction ends; false if it is gone.
@@ -183,31 +167,6 @@ pub(crate) fn lock_access(c: &mut DbConn, connection: ConnectionId) -> Result<bo
     let lock = locking(c, " FOR KEY SHARE");
     let sql = format!("SELECT connection_id FROM credentials WHERE connection_id = ?{lock}");
     keep(c, sql, vec![Bind::integer(connection.raw())])
-}
-
-/// The actions that are due at `now`, locked, at most `limit`: in turn between connections, of which none has more than
-/// `each` under way at once, and of one connection those longest due first. Those that another worker is just claiming are
-/// passed over.
-pub(crate) fn claim_actions(
-    c: &mut DbConn,
-    now: Timestamp,
-    limit: i64,
-    each: i64,
-) -> Result<Vec<i64>, StoreError> {
-    let busy = "SELECT connection_id, COUNT(*) AS held FROM actions WHERE holder IS NOT NULL AND due_at > ? GROUP BY connection_id";
-    let ranked = format!(
-        "SELECT number, due_at, COALESCE(held, 0) + row_number() OVER (PARTITION BY actions.connection_id ORDER BY due_at, number) \
-         AS place FROM actions LEFT JOIN ({busy}) AS busy ON busy.connection_id = actions.connection_id WHERE due_at <= ?"
-    );
-    let candidates = format!(
-        "SELECT number FROM ({ranked}) AS ranked WHERE place <= ? ORDER BY place, due_at, number LIMIT ?"
-    );
-    let now = || Bind::integer(now.as_micros());
-    let binds = vec![now(), now(), Bind::integer(each), Bind::integer(limit), now()];
-    // A window function takes no lock, so what it finds is locked in a second step, which looks again whether it is still due.
-    let lock = locking(c, " FOR UPDATE SKIP LOCKED");
-    let sql = format!("SELECT number FROM actions WHERE number IN ({candidates}) AND due_at <= ?{lock}");
-    Statement::new(sql, binds).load(c, |row| row.some_integer(0))
 }
 
 /// Locks the counter of the connection's rows in a model's table; gives the last change number. Makes it if there is none.

@@ -8,26 +8,18 @@ use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
 
 use diesel::prelude::*;
-use domain::{ConnectionId, Model, Record, RunId, Slice, SliceId, SyncId, Timestamp};
+use domain::{ConnectionId, Model, Record, RunId, Slice, SliceId, Sync, Timestamp};
 use foldhash::fast::RandomState;
 use serde_json::Value as Json;
 
 use super::sql::keys_bind;
 use super::{Requested, TableSql, WrittenKeys, write};
-use crate::dialect::{Bind, Cached, Statement, lock_counter, lock_holder};
+use crate::dialect::{Bind, Cached, Statement, lock_counter};
+use crate::lease::Lease;
 use crate::run_notes::{self, RunNotes};
 use crate::schema::{self, counters};
 use crate::slices::{self, NewSlice};
 use crate::{DbConn, StoreError, syncs};
-
-/// The right to write a sync's rows.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lease {
-    /// The sync.
-    pub sync: SyncId,
-    /// Who claimed it, by the name of that very claim.
-    pub holder: String,
-}
 
 /// What becomes of the slice that a page was read of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,7 +48,7 @@ pub struct PageCommit<'a> {
     /// The model.
     pub model: &'a Model,
     /// The writer's right.
-    pub lease: &'a Lease,
+    pub lease: &'a Lease<Sync>,
     /// The run, whose counts grow.
     pub run: RunId,
     /// The connection that the records belong to.
@@ -110,7 +102,7 @@ pub struct PageCounts {
 /// [`StoreError::LeaseLost`] if the lease's holder is so no longer. [`StoreError::Conflict`] if a record has a row though it was not
 /// looked up: another writer has put it there, and the transaction is to be repeated without `written`. Nothing is written then.
 pub fn commit_page(c: &mut DbConn, page: &PageCommit<'_>) -> Result<PageCounts, StoreError> {
-    hold(c, page.lease)?;
+    page.lease.check(c)?;
     let rows = Rows {
         table: page.table,
         model: page.model,
@@ -118,11 +110,11 @@ pub fn commit_page(c: &mut DbConn, page: &PageCommit<'_>) -> Result<PageCounts, 
         now: page.now,
     };
     let mut counts = write_rows(c, &rows, page.records, Some(&page.requested), page.written)?;
-    counts.new_slices = slices::insert(c, page.lease.sync, page.new_slices)?;
+    counts.new_slices = slices::insert(c, page.lease.id, page.new_slices)?;
     note_page(c, page, &counts)?;
     change_slice(c, page)?;
     if let Some(checkpoint) = &page.checkpoint {
-        syncs::set_checkpoint(c, page.lease.sync, checkpoint)?;
+        syncs::set_checkpoint(c, page.lease.id, checkpoint)?;
     }
     Ok(counts)
 }
@@ -187,15 +179,6 @@ pub(super) fn write_rows(
         written: (differing > 0).then(|| last_number + 1..=last_number + signed(differing)),
         last_number: last_number + signed(differing),
     })
-}
-
-/// Locks the sync's schedule and makes sure that it is still held.
-fn hold(c: &mut DbConn, lease: &Lease) -> Result<(), StoreError> {
-    if lock_holder(c, lease.sync)?.as_deref() == Some(lease.holder.as_str()) {
-        Ok(())
-    } else {
-        Err(StoreError::LeaseLost)
-    }
 }
 
 /// Of several records with one key the last, each in its place.
@@ -289,7 +272,7 @@ fn note_page(c: &mut DbConn, page: &PageCommit<'_>, counts: &PageCounts) -> Resu
 }
 
 fn change_slice(c: &mut DbConn, page: &PageCommit<'_>) -> Result<(), StoreError> {
-    let of_sync = schema::slices::table.filter(schema::slices::sync_id.eq(page.lease.sync.raw()));
+    let of_sync = schema::slices::table.filter(schema::slices::sync_id.eq(page.lease.id.raw()));
     match page.slice {
         None => {}
         Some(SliceChange::Done { id }) => {
@@ -325,7 +308,7 @@ pub struct DeleteCommit<'a> {
     /// The model.
     pub model: &'a Model,
     /// The writer's right.
-    pub lease: &'a Lease,
+    pub lease: &'a Lease<Sync>,
     /// The run, whose count of deleted grows.
     pub run: RunId,
     /// The connection that the rows belong to.
@@ -342,7 +325,7 @@ pub struct DeleteCommit<'a> {
 ///
 /// [`StoreError::LeaseLost`] if the lease's worker is no longer the holder; nothing is written then.
 pub fn mark_deleted(c: &mut DbConn, delete: &DeleteCommit<'_>) -> Result<u64, StoreError> {
-    hold(c, delete.lease)?;
+    delete.lease.check(c)?;
     let rows = Rows {
         table: delete.table,
         model: delete.model,

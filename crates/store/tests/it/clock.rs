@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use domain::{ActionId, RunStatus, Timestamp, Trigger};
+use domain::{ActionId, ActionJob, RowId, RunStatus, Sync, Timestamp, Trigger};
 use serde_json::json;
 use store::actions::{self, ActionEnd, NewAction};
 use store::connect_sessions::{self, NewConnectSession};
 use store::runs::{self, Ending, RunNotes};
-use store::schedule;
+use store::{Lease, lease, schedule};
 use testkit_macros::on_both_databases;
 
 use crate::fixture::{Fixture, NOW};
@@ -19,8 +19,8 @@ const AHEAD: Timestamp = NOW.plus(Duration::from_hours(400 * 24));
 async fn released(fixture: &Fixture, now: Timestamp) -> (usize, usize) {
     let release = move |c: &mut store::DbConn| {
         Ok((
-            schedule::release_misdated(c, now)?,
-            actions::release_misdated(c, now)?,
+            lease::release_misdated::<Sync>(c, now)?,
+            lease::release_misdated::<ActionJob>(c, now)?,
         ))
     };
     fixture.store.write(release).await.unwrap()
@@ -42,13 +42,13 @@ async fn due_times_and_leases_of_a_clock_that_was_ahead_are_due(fixture: Fixture
     };
     // A due time that is as far ahead as intended stays, however far that is.
     let month = NOW.plus(30 * Timestamp::DAY);
-    let set = move |c: &mut store::DbConn| schedule::set_due(c, sync, Some(month), NOW);
+    let set = move |c: &mut store::DbConn| lease::reschedule(c, sync, Some(month), NOW);
     fixture.store.write(set).await.unwrap();
     assert_eq!(released(&fixture, NOW).await, (0, 0));
     assert_eq!(due(&fixture).await, Some(month));
 
     // The clock was ahead while the sync was postponed by five minutes.
-    let set = move |c: &mut store::DbConn| schedule::set_due(c, sync, Some(AHEAD.plus(5 * MINUTE)), AHEAD);
+    let set = move |c: &mut store::DbConn| lease::reschedule(c, sync, Some(AHEAD.plus(5 * MINUTE)), AHEAD);
     fixture.store.write(set).await.unwrap();
     assert_eq!(released(&fixture, AHEAD).await, (0, 0));
     assert_eq!(released(&fixture, NOW).await, (1, 0));
@@ -86,13 +86,13 @@ async fn actions_of_a_clock_that_was_ahead_are_due_and_deleted_on_time(fixture: 
         let store = fixture.store.clone();
         async move { store.write(move |c| actions::insert(c, &new, at)).await.unwrap() }
     };
-    let end = |number: i64, at: Timestamp| {
+    let end = |number: RowId<ActionJob>, at: Timestamp| {
         let store = fixture.store.clone();
         async move {
             let end = ActionEnd::Succeeded(json!({}));
             assert!(
                 store
-                    .write(move |c| actions::finish(c, number, "h", &end, at))
+                    .write(move |c| actions::finish(c, &Lease::new(number, "h"), &end, at))
                     .await
                     .unwrap()
             );

@@ -200,7 +200,7 @@ async fn deleting_a_connection_deletes_everything_that_belongs_to_it(fixture: Fi
     let stream = fixture.stream().await;
     let (dev, sync, connection) = (
         fixture.environment("dev").await,
-        stream.lease.sync,
+        stream.lease.id,
         stream.connection,
     );
     fixture

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use domain::{RecordAction, StoredRecord, Timestamp, Value, Variant};
 use serde_json::json;
-use store::records::{self, ChangeQuery, KeyRange, Lease, Pruned, RecordQuery};
+use store::records::{self, ChangeQuery, KeyRange, Pruned, RecordQuery};
 use store::testing::run_sql;
-use store::{Dialect, schedule, syncs, tables};
+use store::{Dialect, Lease, schedule, syncs, tables};
 use testkit_macros::on_both_databases;
 
 use crate::fixture::{Fixture, NOW, Stream, model, name, record};
@@ -273,7 +273,7 @@ async fn writers(fixture: &Fixture) -> Vec<Stream> {
         streams.push(Stream {
             run: claimed.run.id,
             lease: Lease {
-                sync: claimed.sync.id,
+                id: claimed.sync.id,
                 holder: "w".to_owned(),
             },
             ..first.clone()

@@ -6,10 +6,10 @@ use domain::{
     Clock, Column, ColumnKind, ConnectionId, EnvironmentId, Model, Parse, Record, RecordReader, RunId,
     SyncId, TableName, Timestamp, Variant,
 };
-use store::records::{Lease, PageCommit, PageCounts, Requested, TableSql};
+use store::records::{PageCommit, PageCounts, Requested, TableSql};
 use store::runs::RunNotes;
 use store::testing::{TestContext, TestDatabase};
-use store::{DbConn, Dialect, Store, StoreError};
+use store::{DbConn, Dialect, Lease, Store, StoreError};
 
 pub(crate) const NOW: Timestamp = Timestamp::from_micros(1_790_000_000_123_456);
 
@@ -128,7 +128,7 @@ impl Fixture {
             connection,
             run: claimed[0].run.id,
             lease: Lease {
-                sync,
+                id: sync,
                 holder: "w".to_owned(),
             },
             clock: Clock::manual(NOW),
@@ -157,7 +157,7 @@ pub(crate) struct Stream {
     pub(crate) table: std::sync::Arc<TableSql>,
     pub(crate) connection: ConnectionId,
     pub(crate) run: RunId,
-    pub(crate) lease: Lease,
+    pub(crate) lease: Lease<domain::Sync>,
     pub(crate) clock: Clock,
 }
 

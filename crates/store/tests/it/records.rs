@@ -62,7 +62,7 @@ async fn every_kind_of_value_reads_back_as_written(fixture: Fixture) {
 #[on_both_databases]
 async fn a_page_updates_run_slice_and_checkpoint_with_its_rows(fixture: Fixture) {
     let stream = fixture.stream().await;
-    let sync = stream.lease.sync;
+    let sync = stream.lease.id;
     let new = |kind: &str| NewSlice {
         kind: kind.to_owned(),
         from_at: Some(NOW),
@@ -200,7 +200,7 @@ async fn a_deleted_row_keeps_only_its_key_and_returns_as_updated(fixture: Fixtur
         (a.values, None, 4, NOW)
     );
     assert_eq!(stream.read(live).await, 2);
-    let sync = stream.lease.sync;
+    let sync = stream.lease.id;
     let run = fixture
         .store
         .read(move |c| runs::latest(c, sync))

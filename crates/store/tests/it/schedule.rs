@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use domain::{RunError, RunFilter, RunId, RunStatus, SyncFilter, SyncId, Timestamp, Trigger};
+use domain::{RunError, RunFilter, RunId, RunStatus, Sync, SyncFilter, SyncId, Timestamp, Trigger};
 use store::runs::{self, Ending, RunNotes};
 use store::schedule::{self, Claimed};
 use store::syncs;
-use store::{Store, StoreError, slices};
+use store::{Lease, Store, StoreError, lease, slices};
 use testkit_macros::on_both_databases;
 
 use crate::fixture::{Fixture, NOW};
@@ -96,12 +96,12 @@ async fn the_run_of_a_dead_worker_is_claimed_and_it_can_neither_renew_nor_finish
     );
     let beat = fixture
         .store
-        .write(move |c| schedule::heartbeat(c, sync, "dead", later.plus(LEASE), later))
+        .write(move |c| Lease::new(sync, "dead").renew(c, later.plus(LEASE), later))
         .await
         .unwrap();
     let finished = fixture
         .store
-        .write(move |c| schedule::finish(c, sync, "dead", None, later))
+        .write(move |c| Lease::new(sync, "dead").finish(c, None, later))
         .await
         .unwrap();
     assert!(!beat && !finished);
@@ -110,10 +110,8 @@ async fn the_run_of_a_dead_worker_is_claimed_and_it_can_neither_renew_nor_finish
     assert!(
         fixture
             .store
-            .write(move |c| schedule::finish(
+            .write(move |c| Lease::new(sync, "other").finish(
                 c,
-                sync,
-                "other",
                 Some(later.plus(Duration::from_micros(7))),
                 later
             ))
@@ -130,7 +128,7 @@ async fn the_run_of_a_dead_worker_is_claimed_and_it_can_neither_renew_nor_finish
         (Some(later.plus(Duration::from_micros(7))), None)
     );
     assert_eq!(
-        fixture.store.read(schedule::next_due).await.unwrap(),
+        fixture.store.read(lease::next_due::<Sync>).await.unwrap(),
         Some(later.plus(Duration::from_micros(7)))
     );
     let third = claim(&fixture.store, "other", later.plus(Duration::from_micros(7)), 5)
@@ -161,7 +159,7 @@ async fn a_requested_run_is_created_once_and_found_by_the_claim(fixture: Fixture
 
     fixture
         .store
-        .write(move |c| schedule::bring_forward(c, sync, NOW))
+        .write(move |c| lease::bring_forward(c, sync, NOW))
         .await
         .unwrap();
     let claimed = claim(&fixture.store, "w", NOW, 5).await.remove(0);
@@ -171,7 +169,7 @@ async fn a_requested_run_is_created_once_and_found_by_the_claim(fixture: Fixture
     );
     fixture
         .store
-        .write(move |c| schedule::bring_forward(c, sync, NOW))
+        .write(move |c| lease::bring_forward(c, sync, NOW))
         .await
         .unwrap();
     fixture

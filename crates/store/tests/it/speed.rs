@@ -8,10 +8,10 @@ use domain::{
     Column, ColumnKind, ConnectionId, Model, Parse, Record, RecordReader, RunId, TableName, Timestamp,
     Variant,
 };
-use store::records::{self, Lease, PageCommit, Requested, TableSql};
+use store::records::{self, PageCommit, Requested, TableSql};
 use store::runs::RunNotes;
 use store::testing::{databases, run_sql};
-use store::{Dialect, Store, StoreError};
+use store::{Dialect, Lease, Store, StoreError};
 
 const ROWS: u64 = 1000;
 
@@ -90,7 +90,7 @@ struct Load {
     store: Store,
     model: Arc<Model>,
     table: Arc<TableSql>,
-    lease: Lease,
+    lease: Lease<domain::Sync>,
     run: RunId,
     connection: ConnectionId,
     now: Timestamp,
@@ -131,7 +131,7 @@ impl Load {
             .await?
             .remove(0);
         let lease = Lease {
-            sync: claimed.sync.id,
+            id: claimed.sync.id,
             holder: "w".to_owned(),
         };
         Ok(Self {

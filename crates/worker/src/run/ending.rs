@@ -5,11 +5,10 @@ use std::time::Duration;
 use domain::{Problem, RunId, RunStatus, Sync, SyncId, Timestamp};
 use gateway::{Gateway, GatewayError, permission_problem};
 use store::connections;
-use store::records::Lease;
 use store::runs;
-use store::schedule::{self, Claimed};
+use store::schedule::Claimed;
 use store::syncs;
-use store::{DbConn, StoreError};
+use store::{DbConn, Lease, StoreError};
 use upstream::Backoff;
 
 use crate::checkpoint::Checkpoint;
@@ -46,12 +45,12 @@ pub(super) struct Ending {
     resumed: i64,
     /// When the connection was last changed before the run took its credentials.
     connection_updated_at: Timestamp,
-    lease: Lease,
+    lease: Lease<Sync>,
     pub(super) remainder: Remainder,
 }
 
 impl Ending {
-    pub(super) fn new(gateway: Gateway, claimed: &Claimed, lease: Lease) -> Self {
+    pub(super) fn new(gateway: Gateway, claimed: &Claimed, lease: Lease<Sync>) -> Self {
         Self {
             gateway,
             run: claimed.run.id,
@@ -80,11 +79,11 @@ impl Ending {
         let (lease, run, now) = (self.lease.clone(), self.run, self.gateway.clock().now());
         let Remainder { notes, checkpoint } = self.remainder.clone();
         let given_back = self.gateway.store().write(move |c| {
-            if !schedule::finish(c, lease.sync, &lease.holder, Some(now.plus(wait)), now)? {
+            if !lease.finish(c, Some(now.plus(wait)), now)? {
                 return Ok(());
             }
             if let Some(checkpoint) = checkpoint {
-                syncs::set_checkpoint(c, lease.sync, &checkpoint.to_json())?;
+                syncs::set_checkpoint(c, lease.id, &checkpoint.to_json())?;
             }
             runs::note(c, run, &notes, None)
         });
@@ -100,8 +99,8 @@ impl Ending {
         let permission = Permission::after(outcome);
         let error = outcome.err().map(Failure::to_run_error);
         let stored = self.gateway.store().write(move |c| {
-            schedule::lock(c, lease.sync)?;
-            let Some(sync) = syncs::get_any_environment(c, lease.sync)? else {
+            store::lease::lock(c, lease.id)?;
+            let Some(sync) = syncs::get_any_environment(c, lease.id)? else {
                 return Ok(());
             };
             let mut checkpoint = checkpoint.unwrap_or_else(|| Checkpoint::from_json(&sync.checkpoint));
@@ -115,10 +114,10 @@ impl Ending {
                 regular => regular,
             };
             let due = regular.map(|regular| next.due(regular, now, checkpoint.failures, sync.id));
-            if !schedule::finish(c, lease.sync, &lease.holder, due, now)? {
+            if !lease.finish(c, due, now)? {
                 return Err(StoreError::LeaseLost);
             }
-            syncs::set_checkpoint(c, lease.sync, &checkpoint.to_json())?;
+            syncs::set_checkpoint(c, lease.id, &checkpoint.to_json())?;
             note_permission(c, &gateway, &sync, permission, updated_at, now)?;
             let status = match &error {
                 Some(_) => RunStatus::Failed,
@@ -130,7 +129,7 @@ impl Ending {
                 at: now,
             };
             runs::note(c, run, &notes, Some(ending))?;
-            runs::forget_unchanged(c, lease.sync, KEEP_RUNS)
+            runs::forget_unchanged(c, lease.id, KEEP_RUNS)
         });
         match stored.await {
             // The worker that has the sync now ends the run.

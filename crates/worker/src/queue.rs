@@ -1,0 +1,168 @@
+//! One loop for every kind of leased work: claim what is due, do it with the lease renewed, and stop in an orderly way.
+
+use std::time::Duration;
+
+use domain::Timestamp;
+use gateway::Gateway;
+use store::{DbConn, StoreError, lease};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// How often the loop looks for due times that a wrong clock wrote.
+const RELEASE_EVERY: Duration = Duration::from_mins(1);
+/// Work that falls due within this time is claimed together, since a claim costs the database as much as the work of a short run.
+const GATHER: Duration = Duration::from_millis(100);
+
+/// A kind of leased work.
+pub(crate) trait Work: Send + Sync {
+    /// The stored work.
+    type Stored: lease::Leased;
+    /// What a claim returns.
+    type Claimed: Send + 'static;
+    /// What is done, for logs.
+    const NAME: &'static str;
+
+    /// Leases up to `limit` items that are due to `holder` until `until`.
+    fn claim(
+        c: &mut DbConn,
+        now: Timestamp,
+        until: Timestamp,
+        holder: &str,
+        limit: i64,
+    ) -> Result<Vec<Self::Claimed>, StoreError>;
+
+    /// Resolves when this process has made work due.
+    fn became_due(&self) -> impl Future<Output = ()> + Send;
+
+    /// Does claimed work and stores its end. Returns whether more may be due at once.
+    fn carry_out(
+        &self,
+        claimed: Self::Claimed,
+        holder: &str,
+        stopping: &CancellationToken,
+    ) -> impl Future<Output = bool> + Send + 'static;
+}
+
+/// The limits of a loop.
+pub(crate) struct Limits {
+    /// How many items are worked on at once.
+    pub(crate) concurrency: usize,
+    /// How long a lease lasts unless it is renewed.
+    pub(crate) lease: Duration,
+    /// How often to look for work that other processes made due.
+    pub(crate) poll: Duration,
+    /// How long work may take to stop.
+    pub(crate) drain: Duration,
+}
+
+/// Claims and does the work until `stopping` is cancelled. Then claims nothing more, waits for the work that is being done, and cuts off
+/// what does not stop in time.
+pub(crate) async fn run<W: Work>(
+    gateway: &Gateway,
+    work: W,
+    worker: &str,
+    limits: &Limits,
+    stopping: &CancellationToken,
+) {
+    let mut tasks = JoinSet::new();
+    let mut claims = 0_u64;
+    let mut released = None;
+    let mut look_again = Instant::now();
+    while !stopping.is_cancelled() {
+        let free = limits.concurrency.saturating_sub(tasks.len());
+        if free > 0 && look_again <= Instant::now() {
+            release_misdated::<W>(gateway, &mut released).await;
+            claims += 1;
+            let holder = format!("{worker}-{claims}");
+            let (claimed, pause) = claim::<W>(gateway, limits, &holder, free).await;
+            for claimed in claimed {
+                tasks.spawn(work.carry_out(claimed, &holder, stopping));
+            }
+            look_again = Instant::now() + pause;
+            continue;
+        }
+        tokio::select! {
+            () = stopping.cancelled() => {}
+            Some(ended) = tasks.join_next(), if !tasks.is_empty() => {
+                if log_panic::<W>(ended) {
+                    look_again = Instant::now();
+                }
+            }
+            () = work.became_due(), if free > 0 => look_again = Instant::now(),
+            () = tokio::time::sleep_until(look_again), if free > 0 => {}
+        }
+    }
+    let drained = tokio::time::timeout(limits.drain, async {
+        while let Some(ended) = tasks.join_next().await {
+            let _: bool = log_panic::<W>(ended);
+        }
+    });
+    if drained.await.is_err() {
+        tracing::warn!(
+            work = W::NAME,
+            left = tasks.len(),
+            "work did not stop in time; another worker continues it when its lease expires"
+        );
+        tasks.shutdown().await;
+    }
+}
+
+/// Claims up to `free` items. Returns them and how long to wait before the next claim.
+async fn claim<W: Work>(
+    gateway: &Gateway,
+    limits: &Limits,
+    holder: &str,
+    free: usize,
+) -> (Vec<W::Claimed>, Duration) {
+    let (now, holder) = (gateway.clock().now(), holder.to_owned());
+    let until = now.plus(limits.lease);
+    let limit = i64::try_from(free).unwrap_or(i64::MAX);
+    let claimed = gateway.store().write(move |c| {
+        let claimed = W::claim(c, now, until, &holder, limit)?;
+        Ok((claimed, lease::next_due::<W::Stored>(c)?))
+    });
+    let (claimed, next_due) = claimed.await.unwrap_or_else(|error| {
+        error.log_retry("no work could be claimed; the worker tries again");
+        (Vec::new(), None)
+    });
+    let pause = match next_due {
+        // All are taken, so more may be due: the next claim is when one has ended.
+        _ if claimed.len() == free => Duration::ZERO,
+        // What is due and was not claimed waits for others, or another worker is claiming it.
+        Some(due) if due > now => due.since(gateway.clock().now()).max(GATHER).min(limits.poll),
+        _ => limits.poll,
+    };
+    (claimed, pause)
+}
+
+/// Makes due what a clock that was ahead, of this process or another, has set too far in the future.
+async fn release_misdated<W: Work>(gateway: &Gateway, last: &mut Option<Timestamp>) {
+    let now = gateway.clock().now();
+    if last.is_some_and(|last| !now.has_elapsed(RELEASE_EVERY, last)) {
+        return;
+    }
+    *last = Some(now);
+    let released = gateway
+        .store()
+        .write(move |c| lease::release_misdated::<W::Stored>(c, now));
+    match released.await {
+        Ok(0) => {}
+        Ok(rows) => tracing::warn!(
+            work = W::NAME,
+            rows,
+            "due times were further ahead than they can be: the clock was wrong when they were written, so they are due now"
+        ),
+        Err(error) => error.log_retry("due times could not be checked; the worker tries again"),
+    }
+}
+
+/// Returns what the work returned; logs a panic.
+fn log_panic<W: Work>(ended: Result<bool, JoinError>) -> bool {
+    ended.unwrap_or_else(|error| {
+        if error.is_panic() {
+            tracing::error!(work = W::NAME, %error, "work ended with a panic; it is claimed again when its lease expires");
+        }
+        false
+    })
+}

@@ -156,7 +156,7 @@ impl Cli {
 }
 
 impl Command {
-    /// Whether it runs until it is told to stop, and so handles signals itself.
+    /// Whether it runs until a signal stops it, and so handles signals itself.
     pub(crate) fn handles_signals(&self) -> bool {
         match self {
             Self::Serve(_) | Self::Worker(_) => true,

@@ -1,9 +1,9 @@
 //! The client of the commands over the API: sends requests to a gateway, and explains its errors.
 
-pub(crate) mod answer;
 mod catalog;
 mod error;
 pub(crate) mod resolve;
+pub(crate) mod response;
 mod run;
 
 use std::time::Duration;
@@ -118,8 +118,8 @@ impl Client {
 
     /// Returns one run.
     pub(crate) async fn run(&self, id: &str) -> Result<Run, ClientError> {
-        let answer = self.get(&["sync", "runs", id], &[]).await?;
-        Run::from_json(answer.get("run").cloned().unwrap_or_default())
+        let response = self.get(&["sync", "runs", id], &[]).await?;
+        Run::from_json(response.get("run").cloned().unwrap_or_default())
     }
 
     fn request(
@@ -154,7 +154,7 @@ impl Client {
             .bytes()
             .await
             .map_err(|source| self.unreachable(source))?;
-        serde_json::from_slice(&body).map_err(ClientError::Answer)
+        serde_json::from_slice(&body).map_err(ClientError::Unexpected)
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<Response, ClientError> {

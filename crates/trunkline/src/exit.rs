@@ -1,6 +1,6 @@
 //! How the program ends: the exit status, and the error that it reports.
 //!
-//! Exit status 0 is success. 1 is a failure: the command could not do what was asked, or what was asked about is wrong. 2 means that the
+//! Exit status 0 is success. 1 is a failure: the command failed, or what it checks is wrong. 2 means that the
 //! command did not begin, because its arguments or the settings must change first. 130 means Ctrl-C.
 
 use std::process::ExitCode;

@@ -41,7 +41,7 @@ pub(crate) fn note(text: impl std::fmt::Display) {
     verbatim_note(fitted(text, terminal::error_width()));
 }
 
-/// Writes a note whose lines must not be wrapped: such as commands to copy.
+/// Writes a note whose lines must not be wrapped, such as commands to copy.
 pub(crate) fn verbatim_note(text: impl std::fmt::Display) {
     drop(writeln!(io::stderr().lock(), "{text}"));
 }
@@ -82,7 +82,7 @@ pub(crate) fn error(error: &anyhow::Error) {
     note(text);
 }
 
-/// Whether an error says that the reader of the output is gone.
+/// Whether an error says that the reader of the output has closed it.
 pub(crate) fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
     error
         .downcast_ref::<io::Error>()

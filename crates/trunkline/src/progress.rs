@@ -77,7 +77,7 @@ fn show(bar: &ProgressBar, run: &Run, total: Option<u64>) -> anyhow::Result<()> 
         format!(
             "{} rows checked, {} a second",
             table::count(run.checked()),
-            table::count(rate(run.checked(), bar.elapsed().as_secs_f64()))
+            table::count(rate(run.checked(), bar.elapsed()))
         )
     });
     Ok(())
@@ -94,16 +94,10 @@ fn per_mille(share: f64) -> u64 {
 }
 
 /// Returns `number` per second; 0 if the time is too short to tell.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    clippy::cast_precision_loss,
-    clippy::as_conversions,
-    reason = "a rate may be rounded, and is not negative"
-)]
-pub(crate) fn rate(number: u64, seconds: f64) -> u64 {
-    if seconds > 0.05 {
-        (number as f64 / seconds) as u64
+pub(crate) fn rate(number: u64, time: Duration) -> u64 {
+    let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    if millis > 50 {
+        number.saturating_mul(1_000) / millis
     } else {
         0
     }

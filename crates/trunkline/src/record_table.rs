@@ -2,15 +2,15 @@
 
 use serde_json::Value as Json;
 
-use crate::client::ModelTable;
-use crate::table::{self, Cell, Column, GAP, Table};
+use crate::client::{ModelTable, response};
+use crate::table::{Cell, Column, GAP, Table};
 use crate::when;
 
 /// A chosen column is no wider than this, so that one long text does not hide the others.
 const WIDEST: usize = 36;
-/// A longer text without a space is an id or a path, which tells people nothing.
+/// A longer text without a space is an id or a path, which people cannot read.
 const LONGEST_WORD: usize = 24;
-/// A text that is cut to less than this tells nothing.
+/// A text that is cut to less than this is useless.
 const NARROWEST: usize = 16;
 
 /// Returns the records as a table of these columns.
@@ -26,7 +26,7 @@ pub(crate) fn table(model: &ModelTable, columns: &[String], rows: &[Json]) -> Ta
     }));
     for row in rows {
         table.row(columns.iter().map(|name| {
-            let text = table::field(row, name);
+            let text = response::field(row, name);
             match kind(name) {
                 "timestamp" => Cell::Time(text),
                 _ => Cell::Text(text),
@@ -38,7 +38,7 @@ pub(crate) fn table(model: &ModelTable, columns: &[String], rows: &[Json]) -> Ta
 
 /// Whether a column holds ids, numbers or other single words, which are useless when they are cut.
 fn is_word(rows: &[Json], column: &str) -> bool {
-    let mut texts = rows.iter().map(|row| table::field(row, column));
+    let mut texts = rows.iter().map(|row| response::field(row, column));
     texts.all(|text| !text.contains(char::is_whitespace))
 }
 
@@ -81,7 +81,7 @@ pub(crate) fn choose_columns(model: &ModelTable, rows: &[Json], width: usize) ->
     for name in candidates {
         let widths = rows
             .iter()
-            .map(|row| when::absolute(&table::field(row, name)).chars().count());
+            .map(|row| when::absolute(&response::field(row, name)).chars().count());
         let widest = widths.max().unwrap_or(0);
         // A text that is a little too wide is cut; an id never is.
         let may_be_cut = !is_word(rows, name);

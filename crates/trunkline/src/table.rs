@@ -7,7 +7,6 @@
 mod layout;
 
 use domain::{Clock, Timestamp};
-use serde_json::Value as Json;
 
 use crate::{output, terminal, when};
 
@@ -92,8 +91,8 @@ pub(crate) enum Cell {
     Id { whole: String, short: String },
     /// Shown to people with separators.
     Number(u64),
-    /// A time, shown to people relative to now.
-    Ago(Option<String>),
+    /// A time, or nothing, shown to people relative to now.
+    Ago(String),
     /// A time of a record, shown to people in UTC.
     Time(String),
 }
@@ -126,10 +125,7 @@ impl Cell {
                 Ids::Short => short.clone(),
             },
             Self::Number(number) => count(*number),
-            Self::Ago(time) => time
-                .as_deref()
-                .map(|time| when::relative(time, now))
-                .unwrap_or_default(),
+            Self::Ago(time) => when::relative(time, now),
             Self::Time(time) => when::absolute(time),
         };
         // A value must not break a line or control the terminal.
@@ -144,8 +140,7 @@ impl Cell {
             Self::Text(text) => text.clone(),
             Self::Id { whole, .. } => whole.clone(),
             Self::Number(number) => number.to_string(),
-            Self::Ago(time) => time.clone().unwrap_or_default(),
-            Self::Time(time) => time.clone(),
+            Self::Ago(time) | Self::Time(time) => time.clone(),
         }
     }
 }
@@ -256,25 +251,6 @@ pub(crate) fn shortened(ids: &[impl AsRef<str>], least: usize) -> Vec<Cell> {
         short: id.chars().take(length).collect(),
     });
     cells.collect()
-}
-
-/// Returns a JSON value as text; nothing for null.
-pub(crate) fn show(value: &Json) -> String {
-    match value {
-        Json::Null => String::new(),
-        Json::String(text) => text.clone(),
-        other => other.to_string(),
-    }
-}
-
-/// Returns the value called `name` as text.
-pub(crate) fn field(json: &Json, name: &str) -> String {
-    json.get(name).map(show).unwrap_or_default()
-}
-
-/// Returns the time called `name` as a cell.
-pub(crate) fn ago(json: &Json, name: &str) -> Cell {
-    Cell::Ago(json.get(name).and_then(Json::as_str).map(str::to_owned))
 }
 
 /// Writes `1234567` as `1,234,567`.

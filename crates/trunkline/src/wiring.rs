@@ -55,7 +55,7 @@ pub(crate) fn registry(config: &Config) -> Result<Registry, ConfigError> {
         tracing::info!(
             file,
             entries,
-            "entries are not served; `trunkline providers check` tells why"
+            "entries are not served; `trunkline providers check` says why"
         );
     }
     Ok(registry)
@@ -109,7 +109,7 @@ pub(crate) fn must_exist(config: &Config) -> Result<(), ConfigError> {
     }
 }
 
-/// Returns a name that tells this process from others of its kind on any machine.
+/// Returns a name that distinguishes this process from others of its kind on all machines.
 fn process_name() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     // PostgreSQL cuts an application name after 63 bytes.

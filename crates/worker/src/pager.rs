@@ -23,7 +23,7 @@ pub(crate) fn key_hash(key: &str) -> u64 {
 
 /// A page of a list.
 pub(crate) struct ListPage {
-    /// Its records, ready to be written. They are good, even if what follows the page cannot be told.
+    /// Its records, ready to be written. They are good, even if it is unknown what follows the page.
     pub(crate) write: Write,
     /// How many records the list has, if the response says so.
     pub(crate) total: Option<u64>,

@@ -79,7 +79,7 @@ pub(crate) fn unit_after(window: &Window, time: Timestamp) -> Timestamp {
     unit_of(window, time).plus(window.granularity())
 }
 
-/// Returns the lookback window that a run at `now` reads again, and the reaches of all lookbacks that it covers.
+/// Returns the lookback window that a run at `now` re-reads, and the reaches of all lookbacks that it covers.
 pub(crate) fn lookback(
     sync: &Sync,
     window: &Window,

@@ -149,7 +149,7 @@ async fn verify(context: &Context) -> Result<(), Failure> {
     match gateway.check_health(connection, &context.target).await? {
         Health::Good => Ok(()),
         Health::Refused(error) | Health::Unknown(error) => Err(match error {
-            VerifyError::Refused(answer) => RequestError::Provider(answer).into(),
+            VerifyError::Refused(refusal) => RequestError::Provider(refusal).into(),
             VerifyError::Request(error) => error.into(),
             VerifyError::Check { message } => Failure::Account(message),
         }),

@@ -14,7 +14,7 @@ Settings come from trunkline.toml, then TRUNKLINE_… variables, then flags:
 Tables fit the terminal. In a pipe they are tab-separated values with every
 column; --json prints JSON. NO_COLOR turns bold text and colours off.
 
-Exit status: 0 success; 1 failure, or what you asked about is wrong; 2 wrong
+Exit status: 0 success; 1 failure, or what the command checks is wrong; 2 wrong
 arguments or settings, nothing was done; 130 stopped by Ctrl-C.";
 
 /// The examples of `connect`.

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-use super::{Client, ClientError, answer};
+use super::{Client, ClientError, response};
 
 /// The most functions that the API returns in a page.
 const PAGE: usize = 100;
@@ -47,7 +47,7 @@ impl Function {
             .as_ref()
             .and_then(|name| self.json_schema.get("definitions")?.get(name));
         let required = schema
-            .map(|schema| answer::list(schema, "required"))
+            .map(|schema| response::list(schema, "required"))
             .unwrap_or_default();
         let properties = schema.and_then(|schema| schema.get("properties")?.as_object());
         let names = properties.into_iter().flat_map(serde_json::Map::keys);
@@ -118,9 +118,9 @@ impl FormField {
 impl Client {
     /// Returns the forms of an integration.
     pub(crate) async fn connect_forms(&self, integration: &str) -> Result<ConnectForms, ClientError> {
-        let mut answer = self.get(&[integration, "connect"], &[]).await?;
-        let data = answer.get_mut("data").map(Json::take).unwrap_or_default();
-        serde_json::from_value(data).map_err(ClientError::Answer)
+        let mut response = self.get(&[integration, "connect"], &[]).await?;
+        let data = response.get_mut("data").map(Json::take).unwrap_or_default();
+        serde_json::from_value(data).map_err(ClientError::Unexpected)
     }
 
     /// Returns the syncs and actions of an integration, or of a provider to which nothing is connected yet.
@@ -129,7 +129,7 @@ impl Client {
         for page in 0_usize.. {
             let (limit, page) = (PAGE.to_string(), page.to_string());
             let query = [("limit", limit.as_str()), ("page", page.as_str())];
-            let answer = match self
+            let response = match self
                 .get(&["integrations", integration, "functions"], &query)
                 .await
             {
@@ -138,9 +138,9 @@ impl Client {
                     // If there is no such provider either, the error is about the integration.
                     return read(&templates.map_err(|_| error)?);
                 }
-                answer => answer?,
+                response => response?,
             };
-            let read = read(&answer)?;
+            let read = read(&response)?;
             let last = read.len() < PAGE;
             functions.extend(read);
             if last {
@@ -155,9 +155,9 @@ impl Client {
         let mut names = Vec::new();
         for (list, name) in [("integrations", "/unique_key"), ("providers", "/name")] {
             // The names only serve a hint, and the key may lack the scope to list them.
-            let answer = self.get(&[list], &[]).await.unwrap_or_default();
-            let listed = answer::list(&answer, "data").iter();
-            names.extend(listed.map(|one| answer::text(one, name).to_owned()));
+            let response = self.get(&[list], &[]).await.unwrap_or_default();
+            let listed = response::list(&response, "data").iter();
+            names.extend(listed.map(|one| response::text(one, name).to_owned()));
         }
         names.sort();
         names.dedup();
@@ -165,10 +165,12 @@ impl Client {
     }
 }
 
-fn read(answer: &Json) -> Result<Vec<Function>, ClientError> {
-    let functions = answer::list(answer, "data")
+fn read(response: &Json) -> Result<Vec<Function>, ClientError> {
+    let functions = response::list(response, "data")
         .iter()
         .cloned()
         .map(serde_json::from_value);
-    functions.collect::<Result<_, _>>().map_err(ClientError::Answer)
+    functions
+        .collect::<Result<_, _>>()
+        .map_err(ClientError::Unexpected)
 }

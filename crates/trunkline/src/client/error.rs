@@ -20,7 +20,7 @@ pub(crate) enum ClientError {
     #[error(
         "the response is not that of a gateway of this version: use a `trunkline` of the gateway's version"
     )]
-    Answer(#[source] serde_json::Error),
+    Unexpected(#[source] serde_json::Error),
     /// The configured address cannot have a path.
     #[error("the address of the gateway must begin with http:// or https://")]
     Address,

@@ -1,6 +1,6 @@
 //! Finds the id that the user means: its beginning is enough if no other id begins with it.
 
-use super::{Client, ClientError, answer};
+use super::{Client, ClientError, response};
 use crate::exit::UsageError;
 use crate::table::Cell;
 use crate::{suggest, table, when};
@@ -52,14 +52,14 @@ impl Client {
         }
         let limit = (LISTED + 1).to_string();
         let query = [("id_prefix", id.as_str()), ("limit", limit.as_str())];
-        let answer = self.get(&["sync", "runs"], &query).await?;
-        let runs: Vec<(String, String)> = answer::list(&answer, "runs")
+        let response = self.get(&["sync", "runs"], &query).await?;
+        let runs: Vec<(String, String)> = response::list(&response, "runs")
             .iter()
             .map(|run| {
                 let [sync, connection, created] =
-                    ["sync", "connection_id", "created_at"].map(|name| table::field(run, name));
+                    ["sync", "connection_id", "created_at"].map(|name| response::field(run, name));
                 let about = format!("{sync} of {connection}, {}", when::absolute(&created));
-                (table::field(run, "id"), about)
+                (response::field(run, "id"), about)
             })
             .collect();
         only("run", &id.to_ascii_lowercase(), &runs).map(str::to_owned)
@@ -94,9 +94,9 @@ impl Client {
     async fn connection_names(&self, integration: &str, search: &str) -> Result<Vec<String>, ClientError> {
         let mut query = vec![("integrationId", integration)];
         query.extend((!search.is_empty()).then_some(("search", search)));
-        let answer = self.get(&["connections"], &query).await?;
-        let names = answer::list(&answer, "connections").iter();
-        Ok(names.map(|one| table::field(one, "connection_id")).collect())
+        let response = self.get(&["connections"], &query).await?;
+        let names = response::list(&response, "connections").iter();
+        Ok(names.map(|one| response::field(one, "connection_id")).collect())
     }
 
     /// Adds a suggestion to an error about an unknown integration or connection.

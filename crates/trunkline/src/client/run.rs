@@ -1,5 +1,7 @@
 //! A run of a sync, as the API shows it.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 use serde_json::Value as Json;
 
@@ -54,7 +56,7 @@ struct RunError {
 
 impl Run {
     pub(crate) fn from_json(json: Json) -> Result<Self, ClientError> {
-        serde_json::from_value(json).map_err(ClientError::Answer)
+        serde_json::from_value(json).map_err(ClientError::Unexpected)
     }
 
     /// Returns the word for its state.
@@ -87,17 +89,16 @@ impl Run {
         self.added + self.updated + self.unchanged
     }
 
-    /// Returns the seconds from its start to its end, if it has both.
-    pub(crate) fn seconds(&self) -> Option<f64> {
+    /// Returns the time from its start to its end, if it has both.
+    pub(crate) fn took(&self) -> Option<Duration> {
         let time = |text: &Option<String>| text.as_ref()?.parse::<domain::Timestamp>().ok();
-        let took = time(&self.finished_at)?.since(time(&self.started_at)?);
-        Some(took.as_secs_f64())
+        Some(time(&self.finished_at)?.since(time(&self.started_at)?))
     }
 
     /// Returns the same for people, such as `1.2 s`.
     pub(crate) fn duration(&self) -> String {
-        self.seconds()
-            .map(|seconds| format!("{seconds:.1} s"))
+        self.took()
+            .map(|took| format!("{:.1} s", took.as_secs_f64()))
             .unwrap_or_default()
     }
 

@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json, json};
 
 use self::filling::Filling;
 use crate::cli::Connect;
-use crate::client::{Client, ConnectForms, answer};
+use crate::client::{Client, ConnectForms, response};
 use crate::config::Environment;
 use crate::{output, terminal};
 
@@ -28,10 +28,10 @@ pub(crate) async fn run(
     let form = filling.form(terminal::can_ask())?;
     let mut values = filling.values(form);
     if terminal::can_ask() {
-        questions::missing(form, &mut values)?;
+        questions::ask_missing(form, &mut values)?;
     }
     filling.note_variables(form);
-    let answer = loop {
+    let response = loop {
         let mut body: Map<String, Json> = values
             .iter()
             .map(|(name, value)| (name.clone(), json!(value)))
@@ -42,24 +42,27 @@ pub(crate) async fn run(
         body.extend(metadata.map(|metadata| ("metadata".to_owned(), metadata.clone())));
         match client.post(&[integration, "connect"], &body.into()).await {
             // The user sees the errors of fields and can correct them.
-            Err(error) if terminal::can_ask() && questions::again(form, &error, &mut values)? => {}
-            answer => break answer?,
+            Err(error) if terminal::can_ask() && questions::ask_again(form, &error, &mut values)? => {}
+            response => break response?,
         }
     };
     if options.api.json.json {
-        output::json(&answer)?;
+        output::json(&response)?;
         return Ok(ExitCode::SUCCESS);
     }
-    show(client, integration, &answer).await?;
+    show(client, integration, &response).await?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Shows the success and what to do next.
-async fn show(client: &Client, integration: &str, answer: &Json) -> anyhow::Result<()> {
-    let id = answer::text(answer, "/connection/id");
-    output::sentence(format_args!("{}: {id}", answer::text(answer, "/message")))?;
-    for unreadable in answer::list(answer, "unreadable_syncs") {
-        output::note(format_args!("warning: {}", answer::text(unreadable, "/message")));
+async fn show(client: &Client, integration: &str, response: &Json) -> anyhow::Result<()> {
+    let id = response::text(response, "/connection/id");
+    output::sentence(format_args!("{}: {id}", response::text(response, "/message")))?;
+    for unreadable in response::list(response, "unreadable_syncs") {
+        output::note(format_args!(
+            "warning: {}",
+            response::text(unreadable, "/message")
+        ));
     }
     // If the key may not list syncs, only the hint is missing.
     let functions = client.functions(integration).await.unwrap_or_default();

@@ -6,9 +6,9 @@ use domain::Clock;
 use serde_json::Value as Json;
 
 use crate::cli::{Connections, ConnectionsCommand, OneConnection};
-use crate::client::{Client, answer};
+use crate::client::{Client, response};
 use crate::commands::confirm::confirm;
-use crate::table::{self, Column, Table};
+use crate::table::{Cell, Column, Table};
 use crate::{output, state, terminal, when};
 
 /// Runs a command about connections.
@@ -23,9 +23,9 @@ pub(crate) async fn run(client: &Client, options: Connections) -> anyhow::Result
 }
 
 async fn list(client: &Client, json: bool) -> anyhow::Result<()> {
-    let answer = client.get(&["connections"], &[]).await?;
+    let response = client.get(&["connections"], &[]).await?;
     if json {
-        return Ok(output::json(&answer)?);
+        return Ok(output::json(&response)?);
     }
     let mut table = Table::new([
         Column::word("connection"),
@@ -34,15 +34,15 @@ async fn list(client: &Client, json: bool) -> anyhow::Result<()> {
         Column::word("created").rank(1),
         Column::below("problem"),
     ]);
-    for connection in answer::list(&answer, "connections") {
+    for connection in response::list(&response, "connections") {
         let (state, problems) = standing(connection);
         let [name, integration] =
-            ["connection_id", "provider_config_key"].map(|name| table::field(connection, name));
+            ["connection_id", "provider_config_key"].map(|name| response::field(connection, name));
         table.row([
             name.into(),
             integration.into(),
             state.into(),
-            table::ago(connection, "created"),
+            Cell::Ago(response::field(connection, "created")),
             problems.into(),
         ]);
     }
@@ -51,8 +51,8 @@ async fn list(client: &Client, json: bool) -> anyhow::Result<()> {
 
 /// Returns the state of a connection, and the problems of it and its syncs.
 fn standing(connection: &Json) -> (&'static str, String) {
-    let errors = answer::list(connection, "errors");
-    let of_sync = |error: &Json| answer::text(error, "/type") == "sync";
+    let errors = response::list(connection, "errors");
+    let of_sync = |error: &Json| response::text(error, "/type") == "sync";
     let state = if errors.is_empty() {
         state::OK
     } else if errors.iter().all(of_sync) {
@@ -62,7 +62,7 @@ fn standing(connection: &Json) -> (&'static str, String) {
     };
     let problems: Vec<String> = errors
         .iter()
-        .map(|error| table::field(error, "message"))
+        .map(|error| response::field(error, "message"))
         .collect();
     (state, problems.join(" "))
 }
@@ -70,28 +70,28 @@ fn standing(connection: &Json) -> (&'static str, String) {
 async fn show(client: &Client, one: &OneConnection) -> anyhow::Result<()> {
     let name = client.connection_id(&one.integration, &one.connection_id).await?;
     let query = [("provider_config_key", one.integration.as_str())];
-    let mut answer = client.get(&["connections", &name], &query).await?;
+    let mut response = client.get(&["connections", &name], &query).await?;
     // Terminals keep what they show. A program that needs the credentials can get them from the API.
-    if let Some(connection) = answer.as_object_mut() {
+    if let Some(connection) = response.as_object_mut() {
         connection.remove("credentials");
     }
     if one.api.json.json {
-        return Ok(output::json(&answer)?);
+        return Ok(output::json(&response)?);
     }
     let now = Clock::system().now();
-    let (state, problems) = standing(&answer);
+    let (state, problems) = standing(&response);
     let mut table = Table::details();
     table.detail("connection", name);
-    table.detail("integration", table::field(&answer, "provider_config_key"));
+    table.detail("integration", response::field(&response, "provider_config_key"));
     table.detail("state", state);
     table.detail("problem", problems);
     for (title, name) in [("created", "created_at"), ("updated", "updated_at")] {
-        let time = table::field(&answer, name);
+        let time = response::field(&response, name);
         let people = terminal::is_terminal();
         table.detail(title, if people { when::both(&time, now) } else { time });
     }
     for name in ["connection_config", "metadata", "tags", "end_user"] {
-        let value = table::field(&answer, name);
+        let value = response::field(&response, name);
         if value != "{}" {
             table.detail(name, value);
         }
@@ -112,9 +112,9 @@ async fn delete(client: &Client, one: &OneConnection, yes: bool) -> anyhow::Resu
         return Ok(ExitCode::FAILURE);
     }
     let query = [("provider_config_key", integration)];
-    let answer = client.delete(&["connections", &name], &query).await?;
+    let response = client.delete(&["connections", &name], &query).await?;
     if one.api.json.json {
-        output::json(&answer)?;
+        output::json(&response)?;
     } else {
         output::sentence(format_args!("Deleted {name} of {integration}."))?;
     }

@@ -33,7 +33,7 @@ pub(crate) async fn run(config: &Config, command: Environments) -> anyhow::Resul
             } else {
                 let mut table = Table::new([Column::word("environment"), Column::word("created")]);
                 for one in all {
-                    let created = Cell::Ago(Some(one.created_at.to_string()));
+                    let created = Cell::Ago(one.created_at.to_string());
                     table.row([one.name.to_string().into(), created]);
                 }
                 table.print("There are no environments.")?;
@@ -97,7 +97,7 @@ pub(crate) async fn keys(config: &Config, command: ApiKeys) -> anyhow::Result<Ex
                         key.name.into(),
                         format!("{}…", key.prefix).into(),
                         state.into(),
-                        Cell::Ago(time(key.last_used_at)),
+                        Cell::Ago(time(key.last_used_at).unwrap_or_default()),
                         key.scopes.join(" ").into(),
                     ]);
                 }

@@ -7,9 +7,9 @@ use registry::{AuthMode, Checked, CheckedFile, NotServed, Provider, Registry, Un
 use serde_json::{Value as Json, json};
 
 use crate::cli;
-use crate::client::{Client, answer};
+use crate::client::{Client, response};
 use crate::config::Config;
-use crate::table::{self, Column, Table};
+use crate::table::{Column, Table};
 use crate::{exit, output, wiring};
 
 /// Lists the providers of this program, built in and from the configured folder, or those of the gateway.
@@ -34,8 +34,8 @@ pub(crate) async fn list(config: &Config, server: bool, json: cli::Json) -> anyh
 
 /// Lists the providers of the gateway, with their syncs and tables.
 async fn list_of_gateway(client: &Client, json: cli::Json) -> anyhow::Result<ExitCode> {
-    let answer = client.get(&["providers"], &[]).await?;
-    let providers = answer::list(&answer, "data");
+    let response = client.get(&["providers"], &[]).await?;
+    let providers = response::list(&response, "data");
     if json.json {
         output::json(&Json::Array(providers.to_vec()))?;
     } else {
@@ -53,17 +53,17 @@ fn table(providers: &[Json]) -> Table {
         Column::prose("tables").rank(2),
     ]);
     for provider in providers {
-        let field = |name| table::field(provider, name);
-        let table_of = |sync| table::field(sync, "table");
+        let field = |name| response::field(provider, name);
+        let table_of = |sync| response::field(sync, "table");
         let (syncs, tables): (Vec<String>, Vec<String>) = match provider.get("syncs") {
             // The gateway's syncs are an object by name.
             Some(Json::Object(syncs)) => syncs
                 .iter()
                 .map(|(name, sync)| (name.clone(), table_of(sync)))
                 .unzip(),
-            _ => answer::list(provider, "syncs")
+            _ => response::list(provider, "syncs")
                 .iter()
-                .map(|sync| (table::field(sync, "name"), table_of(sync)))
+                .map(|sync| (response::field(sync, "name"), table_of(sync)))
                 .unzip(),
         };
         table.row([

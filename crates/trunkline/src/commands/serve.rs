@@ -1,4 +1,4 @@
-//! `serve` and `worker`: run until they are told to stop.
+//! `serve` and `worker`: run until a signal stops them.
 
 use std::process::ExitCode;
 

@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use serde_json::{Value as Json, json};
 
 use crate::cli::{Selection, Sync};
-use crate::client::{Client, Run, answer, resolve};
-use crate::table::{self, Column, Table};
+use crate::client::{Client, Run, resolve, response};
+use crate::table::{self, Cell, Column, Table};
 use crate::{exit, output, progress, state, terminal};
 
 /// Runs a command about syncs. If it waits for runs, they decide the exit status.
@@ -116,8 +116,8 @@ async fn names(client: &Client, selection: &Selection) -> anyhow::Result<Vec<Str
         return Ok(selection.syncs.clone());
     }
     let states = states(client, selection).await?;
-    let states = answer::list(&states, "syncs").iter();
-    let mut names: Vec<String> = states.map(|state| table::field(state, "name")).collect();
+    let states = response::list(&states, "syncs").iter();
+    let mut names: Vec<String> = states.map(|state| response::field(state, "name")).collect();
     names.sort();
     names.dedup();
     anyhow::ensure!(
@@ -144,24 +144,25 @@ async fn status(client: &Client, selection: &Selection, as_json: bool) -> anyhow
         Column::below("problem"),
         Column::below("note"),
     ]);
-    let states = answer::list(&states, "syncs");
+    let states = response::list(&states, "syncs");
     let connections: Vec<String> = states
         .iter()
-        .map(|state| table::field(state, "connection_id"))
+        .map(|state| response::field(state, "connection_id"))
         .collect();
     let people = terminal::is_terminal();
     for (connection, state) in resolve::shown_names(&connections).into_iter().zip(states) {
-        let [name, status, schedule] = ["name", "status", "frequency"].map(|name| table::field(state, name));
+        let [name, status, schedule] =
+            ["name", "status", "frequency"].map(|name| response::field(state, name));
         table.row([
             connection,
             name.into(),
             state::of_sync(&status).into(),
-            answer::sum(state, "recordCount").into(),
-            table::ago(state, "finishedAt"),
-            table::ago(state, "nextScheduledSyncAt"),
+            response::sum(state, "recordCount").into(),
+            Cell::Ago(response::field(state, "finishedAt")),
+            Cell::Ago(response::field(state, "nextScheduledSyncAt")),
             if people { abbreviated(&schedule) } else { schedule }.into(),
-            answer::text(state, "/problem/message").into(),
-            incomplete(answer::text(state, "/incomplete")).into(),
+            response::text(state, "/problem/message").into(),
+            incomplete(response::text(state, "/incomplete")).into(),
         ]);
     }
     Ok(table.print("There are no syncs: nothing is connected, or the provider has none.")?)
@@ -185,9 +186,9 @@ fn incomplete(reason: &str) -> String {
 }
 
 async fn trigger(client: &Client, body: &Json, wait: bool, as_json: bool) -> anyhow::Result<ExitCode> {
-    let answer = client.post(&["sync", "trigger"], body).await?;
-    let started = answer::list(&answer, "runs");
-    let ids: Vec<String> = started.iter().map(|run| table::field(run, "id")).collect();
+    let response = client.post(&["sync", "trigger"], body).await?;
+    let started = response::list(&response, "runs");
+    let ids: Vec<String> = started.iter().map(|run| response::field(run, "id")).collect();
     if wait {
         let runs = progress::follow(client, &ids, None).await?;
         if as_json {
@@ -204,7 +205,7 @@ async fn trigger(client: &Client, body: &Json, wait: bool, as_json: bool) -> any
         return Ok(exit::status(runs.iter().all(Run::has_succeeded)));
     }
     if as_json {
-        output::json(&answer)?;
+        output::json(&response)?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut table = Table::new([
@@ -216,7 +217,7 @@ async fn trigger(client: &Client, body: &Json, wait: bool, as_json: bool) -> any
     for (id, run) in table::shortened(&ids, runs::SHORT_ID).into_iter().zip(started) {
         let active = run.get("already_active") == Some(&Json::Bool(true));
         let note = if active { "was active already" } else { "" };
-        let [connection, sync] = ["connection_id", "sync"].map(|name| table::field(run, name));
+        let [connection, sync] = ["connection_id", "sync"].map(|name| response::field(run, name));
         table.row([id, connection.into(), sync.into(), note.into()]);
     }
     table.print("Nothing was started.")?;
@@ -226,9 +227,9 @@ async fn trigger(client: &Client, body: &Json, wait: bool, as_json: bool) -> any
 /// Pauses or starts syncs.
 async fn set(client: &Client, action: &str, selection: &Selection, as_json: bool) -> anyhow::Result<()> {
     let body = body(selection, &selection.syncs);
-    let answer = client.post(&["sync", action], &body).await?;
+    let response = client.post(&["sync", action], &body).await?;
     if as_json {
-        return Ok(output::json(&answer)?);
+        return Ok(output::json(&response)?);
     }
     let syncs = match selection.syncs.as_slice() {
         [] => "all syncs".to_owned(),

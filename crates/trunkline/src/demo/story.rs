@@ -7,7 +7,7 @@ use anyhow::Context;
 use secrecy::ExposeSecret;
 use serde_json::json;
 
-use crate::client::{Run, answer};
+use crate::client::{Run, response};
 use crate::config::Environment;
 use crate::demo::stage::Stage;
 use crate::{output, progress, record_table, table, terminal};
@@ -34,12 +34,15 @@ pub(super) async fn show(stage: &Stage) -> anyhow::Result<bool> {
     let (added, pages) = runs.iter().fold((0, 0), |(added, pages), run| {
         (added + run.added, pages + run.pages)
     });
-    let seconds: f64 = runs.iter().filter_map(Run::seconds).sum();
-    let rate = table::count(progress::rate(added, seconds));
+    let took: Duration = runs.iter().filter_map(Run::took).sum();
+    let rate = table::count(progress::rate(added, took));
     let (added, pages) = (table::count(added), table::count(pages));
     step(
         "Synced",
-        &format!("{added} rows in {seconds:.1} s: {rate} a second, from {pages} pages"),
+        &format!(
+            "{added} rows in {:.1} s: {rate} a second, from {pages} pages",
+            took.as_secs_f64()
+        ),
     )?;
 
     let rows = row_count(stage).await?;
@@ -70,12 +73,12 @@ async fn connect(stage: &Stage) -> anyhow::Result<()> {
         "apiKeySid": known.standard_key_sid,
         "apiKeySecret": known.standard_key_secret,
     });
-    let answer = stage.client.post(&[INTEGRATION, "connect"], &body).await?;
+    let response = stage.client.post(&[INTEGRATION, "connect"], &body).await?;
     step(
         "Connected",
         &format!(
             "POST /{INTEGRATION}/connect: {}",
-            answer::text(&answer, "/message")
+            response::text(&response, "/message")
         ),
     )?;
     Ok(())
@@ -115,8 +118,8 @@ async fn runs(stage: &Stage) -> anyhow::Result<Vec<Run>> {
         ("provider_config_key", INTEGRATION),
         ("connection_id", CONNECTION),
     ];
-    let answer = stage.client.get(&["sync", "runs"], &query).await?;
-    Ok(answer::list(&answer, "runs")
+    let response = stage.client.get(&["sync", "runs"], &query).await?;
+    Ok(response::list(&response, "runs")
         .iter()
         .cloned()
         .map(Run::from_json)
@@ -130,9 +133,9 @@ async fn row_count(stage: &Stage) -> anyhow::Result<u64> {
         ("syncs", "*"),
     ];
     let status = stage.client.get(&["sync", "status"], &query).await?;
-    Ok(answer::list(&status, "syncs")
+    Ok(response::list(&status, "syncs")
         .iter()
-        .map(|sync| answer::sum(sync, "recordCount"))
+        .map(|sync| response::sum(sync, "recordCount"))
         .sum())
 }
 
@@ -145,7 +148,7 @@ async fn show_newest(stage: &Stage) -> anyhow::Result<()> {
         .context("the gateway does not know the table of the demo")?;
     let query = [("connectionId", CONNECTION), ("limit", "10")];
     let page = stage.client.get(&[INTEGRATION, MODEL], &query).await?;
-    let rows = answer::list(&page, MODEL);
+    let rows = response::list(&page, MODEL);
     output::line(format_args!(
         "\nThe newest ten, from GET /{INTEGRATION}/{MODEL}:\n"
     ))?;

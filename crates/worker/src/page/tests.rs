@@ -164,10 +164,10 @@ fn parsing_stops_when_the_run_is_to_stop() {
         records: &[],
         kept: &[],
     };
-    let asked = std::cell::Cell::new(0);
+    let calls = std::cell::Cell::new(0);
     let stop = || {
-        asked.set(asked.get() + 1);
-        asked.get() == 2
+        calls.set(calls.get() + 1);
+        calls.get() == 2
     };
     let stopped = parse(body.as_bytes(), layout, &reader(), &stop);
     assert_eq!(stopped.unwrap_err(), PageError::Stopped);

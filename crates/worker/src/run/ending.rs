@@ -178,7 +178,7 @@ impl Next {
     /// Returns when the sync is due. `regular` is when its schedule says so.
     ///
     /// Without good credentials or a permission it is never due sooner than that. After another failure it is never due later, whatever
-    /// the provider asks for: a provider that is asked too soon says so again.
+    /// wait the provider requested: after a request that comes too soon, it can do so again.
     fn due(self, regular: Timestamp, now: Timestamp, failures: u32, sync: SyncId) -> Timestamp {
         match self {
             Self::AtOnce => now,

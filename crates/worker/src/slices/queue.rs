@@ -16,7 +16,7 @@ pub(crate) const BACKFILL: &str = "backfill";
 /// A part of a list to read.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct UnreadSlice {
-    /// Its row, if it is stored. A backfill's slices are; those of a lookback window begin anew in the next run.
+    /// Its row, if it is stored. A backfill's slices are; those of a lookback window are not: the next run begins again.
     pub(crate) id: Option<SliceId>,
     /// What it covers; `None` for the whole list.
     pub(crate) range: Option<Range>,

@@ -1,4 +1,4 @@
-//! The lookback: the recent window that every run after the backfill reads again.
+//! The lookback: the recent window that every run after the backfill re-reads.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::plan;
 use crate::slices::{self, Purpose, SliceQueue};
 
-/// The window that a run has read again.
+/// The window that a run has re-read.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ReadWindow {
     /// Where it begins.

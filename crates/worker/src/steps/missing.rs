@@ -1,7 +1,7 @@
 //! Finds rows that the provider no longer has: those that a complete reading of their range did not show.
 //!
 //! A row missing from a list is no proof, since records move while a list is read. Where the file says how one record is read, each
-//! missing row is requested by its key, and only the provider's "not found" marks it as deleted. Elsewhere the list is read again, and
+//! missing row is requested by its key, and only the provider's "not found" marks it as deleted. Otherwise the list is read again, and
 //! only rows are marked that are missing there too.
 
 use std::collections::HashSet;
@@ -57,7 +57,7 @@ pub(super) async fn mark_deleted(
 }
 
 /// Reads the list again until it is sure what is missing: what is missing twice in a row, the second time with nothing newly missing;
-/// or what is missing each time, if the list never stands still.
+/// or what is missing each time, if the list keeps changing.
 async fn confirm(
     context: &Arc<Context>,
     range: Option<Range>,
@@ -68,9 +68,9 @@ async fn confirm(
         let queue = SliceQueue::of_range(context, range);
         let slices = slices::read_all(context, queue, Purpose::Confirm).await?;
         let again: HashSet<String> = find(context, slices).await?.keys.into_iter().collect();
-        let stands_still = again.is_subset(&missing);
+        let unchanged = again.is_subset(&missing);
         missing.retain(|key| again.contains(key));
-        if stands_still || missing.is_empty() {
+        if unchanged || missing.is_empty() {
             break;
         }
     }

@@ -1,4 +1,4 @@
-//! The recheck: requests single rows that are not final and that this run did not read again.
+//! The recheck: requests single rows that are not final and that this run did not re-read.
 
 use std::sync::Arc;
 

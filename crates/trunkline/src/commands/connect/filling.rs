@@ -97,7 +97,7 @@ impl<'a> Filling<'a> {
         if forms.is_empty() {
             forms = all().collect();
         }
-        let complete = |form: &&&ConnectForm| questions::unanswered(form, &self.values(form)).is_empty();
+        let complete = |form: &&&ConnectForm| questions::missing(form, &self.values(form)).is_empty();
         if let Some(form) = forms.iter().find(complete) {
             return Ok(form);
         }
@@ -128,7 +128,7 @@ impl<'a> Filling<'a> {
         );
         for form in forms {
             let values = self.values(form);
-            let missing = questions::unanswered(form, &values);
+            let missing = questions::missing(form, &values);
             let fields: Vec<String> = missing.iter().map(|field| source(field)).collect();
             text = format!("{text}\n  {}: {}", form.title, fields.join(", "));
         }

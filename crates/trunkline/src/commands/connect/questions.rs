@@ -21,7 +21,7 @@ fn visible(field: &FormField, values: &Values) -> bool {
 }
 
 /// Returns the required fields that have no value.
-pub(super) fn unanswered<'a>(form: &'a ConnectForm, values: &Values) -> Vec<&'a FormField> {
+pub(super) fn missing<'a>(form: &'a ConnectForm, values: &Values) -> Vec<&'a FormField> {
     let fields = form.fields.iter();
     fields
         .filter(|field| field.required && visible(field, values) && !values.contains_key(&field.name))
@@ -43,17 +43,21 @@ pub(super) fn choose<'a>(provider: &str, forms: &[&'a ConnectForm]) -> anyhow::R
 }
 
 /// Asks for the missing fields, in order, since an answer may make another field visible.
-pub(super) fn missing(form: &ConnectForm, values: &mut Values) -> anyhow::Result<()> {
-    while let Some(field) = unanswered(form, values).first() {
+pub(super) fn ask_missing(form: &ConnectForm, values: &mut Values) -> anyhow::Result<()> {
+    while let Some(field) = missing(form, values).first() {
         values.insert(field.name.clone(), ask(field)?);
     }
     Ok(())
 }
 
 /// Shows the errors of fields and asks for them again. Returns false if the error is not about fields that the user can see.
-pub(super) fn again(form: &ConnectForm, error: &ClientError, values: &mut Values) -> anyhow::Result<bool> {
+pub(super) fn ask_again(
+    form: &ConnectForm,
+    error: &ClientError,
+    values: &mut Values,
+) -> anyhow::Result<bool> {
     let refused = error.fields();
-    let mut asked = Vec::new();
+    let mut wrong = Vec::new();
     for (name, message) in &refused {
         let Some(field) = form
             .fields
@@ -62,16 +66,16 @@ pub(super) fn again(form: &ConnectForm, error: &ClientError, values: &mut Values
         else {
             return Ok(false);
         };
-        asked.push((field, *message));
+        wrong.push((field, *message));
     }
-    for (field, message) in &asked {
+    for (field, message) in &wrong {
         output::note(format_args!(
             "{} {message}",
             field.title.as_ref().unwrap_or(&field.name)
         ));
         values.insert(field.name.clone(), ask(field)?);
     }
-    Ok(!asked.is_empty())
+    Ok(!wrong.is_empty())
 }
 
 fn ask(field: &FormField) -> anyhow::Result<String> {

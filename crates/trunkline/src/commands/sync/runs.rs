@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 
 use super::{incomplete, query};
 use crate::cli::Selection;
-use crate::client::{Client, Run, answer, resolve};
+use crate::client::{Client, Run, resolve, response};
 use crate::table::{self, Cell, Column, Table};
 use crate::{exit, output, progress, terminal, when};
 
@@ -15,10 +15,10 @@ use crate::{exit, output, progress, terminal, when};
 pub(super) const SHORT_ID: usize = 16;
 
 async fn get(client: &Client, query: &[(&str, &str)]) -> anyhow::Result<(Json, Vec<Run>)> {
-    let answer = client.get(&["sync", "runs"], query).await?;
-    let runs = answer::list(&answer, "runs").iter().cloned();
+    let response = client.get(&["sync", "runs"], query).await?;
+    let runs = response::list(&response, "runs").iter().cloned();
     let runs = runs.map(Run::from_json).collect::<Result<_, _>>()?;
-    Ok((answer, runs))
+    Ok((response, runs))
 }
 
 /// Shows the progress of the selected syncs' runs until they end.
@@ -39,9 +39,9 @@ pub(super) async fn watch(client: &Client, selection: &Selection) -> anyhow::Res
 
 /// Lists runs, newest first.
 pub(super) async fn list(client: &Client, query: &[(&str, &str)], as_json: bool) -> anyhow::Result<()> {
-    let (answer, runs) = get(client, query).await?;
+    let (response, runs) = get(client, query).await?;
     if as_json {
-        return Ok(output::json(&answer)?);
+        return Ok(output::json(&response)?);
     }
     let mut table = Table::new([
         Column::word("run"),
@@ -71,7 +71,7 @@ pub(super) async fn list(client: &Client, query: &[(&str, &str)], as_json: bool)
             connection,
             run.sync.clone().into(),
             run.state().into(),
-            Cell::Ago(Some(started.clone())),
+            Cell::Ago(started.clone()),
             duration(run).into(),
             run.added.into(),
             run.updated.into(),
@@ -155,7 +155,7 @@ fn duration(run: &Run) -> String {
     if terminal::is_terminal() {
         return run.duration();
     }
-    let seconds = run.seconds().map(|seconds| seconds.to_string());
+    let seconds = run.took().map(|took| took.as_secs_f64().to_string());
     seconds.unwrap_or_default()
 }
 

@@ -24,3 +24,12 @@ pub(crate) fn sum(json: &Json, name: &str) -> u64 {
         .filter_map(Json::as_u64)
         .sum()
 }
+
+/// Returns the value called `name` as text; nothing for null.
+pub(crate) fn field(json: &Json, name: &str) -> String {
+    match json.get(name) {
+        None | Some(Json::Null) => String::new(),
+        Some(Json::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    }
+}

@@ -5,6 +5,7 @@
 
 mod action;
 mod clock;
+mod column;
 mod connection;
 mod environment;
 mod id;
@@ -20,12 +21,13 @@ mod words;
 
 pub use action::{ActionId, ActionJob, ActionStatus};
 pub use clock::Clock;
+pub use column::{Column, ColumnKind, KindInfo, Parse, Storage};
 pub use connection::{Connection, ConnectionFilter, ConnectionId, Problem};
 pub use environment::{ApiKey, ApiKeyId, Environment, EnvironmentId};
 pub use id::{Id, IdKind, ParseIdError, RowId};
 pub use integration::{IntegrationId, StoredIntegration};
 pub use json::{JsonError, JsonKind, JsonReader, JsonScalar, json_text, repaired_json};
-pub use model::{Column, ColumnKind, Model, Parse};
+pub use model::Model;
 pub use names::{
     ActionName, ConnectionName, EnvironmentName, IntegrationKey, ModelName, NameError, ProviderName,
     SyncName, TableName, Variant, check_new,

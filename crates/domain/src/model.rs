@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use indexmap::IndexMap;
 
+use crate::column::Column;
 use crate::{ModelName, TableName, Variant};
 
 /// One kind of record that syncs keep in a table of its own.
@@ -30,51 +31,6 @@ pub struct Model {
     /// Columns by which the sync looks for rows to read again. A row whose content is taken away keeps them, beside the key and
     /// `newest_by`, or nobody would notice that its record changed or is gone.
     pub sought_by: Vec<TableName>,
-}
-
-/// A column of a model.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Column {
-    /// Its type in the table.
-    pub kind: ColumnKind,
-    /// How the provider writes the value.
-    pub parse: Parse,
-    /// Where the value stands in the provider's record: names of nested objects, outermost first.
-    pub path: Vec<String>,
-    /// What it means, for documentation; may be empty.
-    pub description: String,
-}
-
-/// The type of a column.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ColumnKind {
-    /// Text in UTF-8.
-    Text,
-    /// A 64-bit integer.
-    Integer,
-    /// True or false (0 and 1 in SQLite).
-    Boolean,
-    /// A moment: `timestamptz` in PostgreSQL, integer microseconds since 1970 UTC in SQLite.
-    Timestamp,
-    /// An exact decimal: `numeric` in PostgreSQL, text in SQLite. Never a float.
-    Decimal,
-    /// Any JSON value: `json` in PostgreSQL, which keeps numbers as they are, text in SQLite.
-    Json,
-}
-
-/// How a provider writes a value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Parse {
-    /// As the JSON type that fits the column; numbers and booleans as text are understood too.
-    Plain,
-    /// `Fri, 24 May 2019 17:44:50 +0000`.
-    Rfc2822,
-    /// `2020-12-11T04:29:09Z`, with or without fraction and offset.
-    Iso8601,
-    /// Seconds since 1970, as a number or text.
-    UnixSeconds,
-    /// Milliseconds since 1970, as a number or text.
-    UnixMillis,
 }
 
 impl Model {

@@ -1,10 +1,17 @@
-//! An action as the rest of Trunkline sees it: one call that an app asks for by name, checked and typed.
+//! An action as the rest of Trunkline sees it: one request that an app asks for by name, checked and typed.
 
 use domain::{ActionName, SyncName};
 use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde::de::Deserializer;
 use serde_json::{Map, Value as Json};
 
-use crate::{Input, InputError, JsonTemplate, Provider, Template};
+use crate::input::{Input, InputError};
+use crate::method::Method;
+use crate::template::{JsonTemplate, Template};
+use crate::wording::list;
+use crate::written::{self, Scalar};
 
 /// An action.
 #[derive(Debug, Clone)]
@@ -31,14 +38,14 @@ pub struct Action {
     pub route: Option<ActionRoute>,
 }
 
-/// The call of an action. Its templates may hold `${input.…}`.
+/// The request of an action. Its templates may hold `${input.…}`.
 #[derive(Debug, Clone)]
 pub struct ActionRequest {
     /// The method.
-    pub method: String,
+    pub method: Method,
     /// A name of `servers`; the base URL if none.
     pub server: Option<String>,
-    /// Path below the server.
+    /// The path below the server.
     pub path: Template,
     /// Query parameters.
     pub query: Vec<Parameter>,
@@ -53,13 +60,54 @@ pub struct ActionRequest {
 pub struct Parameter {
     /// Its name.
     pub name: String,
-    /// Its value; one whose hole nothing fills is left out.
+    /// Its value; a parameter whose hole nothing fills is left out.
     pub value: Template,
     /// Sent only if this input was given.
     pub with: Option<String>,
 }
 
-/// The body of an action's call.
+/// A parameter as a file writes it: its value, or its value and when it is sent.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum ParameterFile {
+    /// The value alone.
+    Short(#[schemars(with = "Scalar")] Template),
+    /// The value and when it is sent.
+    Long(ParameterSpec),
+}
+
+/// A parameter that is sent under a condition.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ParameterSpec {
+    /// The value.
+    #[schemars(with = "Scalar")]
+    value: Template,
+    /// Sent only if this input was given.
+    with: String,
+}
+
+/// Reads parameters by name.
+pub(crate) fn parameters<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Parameter>, D::Error> {
+    let pairs = written::pairs(deserializer)?.into_iter();
+    let parameters = pairs.map(|(name, written)| {
+        let (value, with) = match written {
+            ParameterFile::Short(value) => (value, None),
+            ParameterFile::Long(ParameterSpec { value, with }) => (value, Some(with)),
+        };
+        Parameter { name, value, with }
+    });
+    Ok(parameters.collect())
+}
+
+/// Reads parameters that may be left out.
+pub(crate) fn optional_parameters<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<Parameter>>, D::Error> {
+    parameters(deserializer).map(Some)
+}
+
+/// The body of an action's request.
 #[derive(Debug, Clone)]
 pub enum ActionBody {
     /// None.
@@ -71,21 +119,27 @@ pub enum ActionBody {
     Json(JsonTemplate),
 }
 
-/// The answered record goes into a sync's table.
-#[derive(Debug, Clone)]
+/// Where the returned record is written.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Writes {
-    /// The sync.
+    /// The sync whose table it is.
+    #[schemars(with = "String")]
     pub sync: SyncName,
-    /// Where in the provider's answer the record, or the list of them, stands; empty for the whole.
+    /// Where in the provider's response the record, or the list of them, stands; the whole response if left out.
+    #[serde(default, deserialize_with = "written::path")]
+    #[schemars(with = "String")]
     pub record: Vec<String>,
 }
 
-/// A record is deleted.
-#[derive(Debug, Clone)]
+/// Which record is marked as deleted.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Deletes {
     /// The sync whose table it is in.
+    #[schemars(with = "String")]
     pub sync: SyncName,
-    /// Its key.
+    /// The record's key: `${input.messageSid}`.
     pub key: Template,
 }
 
@@ -93,7 +147,7 @@ pub struct Deletes {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ActionRoute {
     /// The method.
-    pub method: String,
+    pub method: Method,
     /// The path's segments; never empty.
     pub steps: Vec<RouteStep>,
 }
@@ -109,8 +163,8 @@ pub enum RouteStep {
 
 impl ActionRoute {
     /// The inputs that a path's segments give, if the path is this route's.
-    fn matches(&self, method: &str, path: &[&str]) -> Option<Vec<(&str, String)>> {
-        if self.method != method || self.steps.len() != path.len() {
+    pub(crate) fn matches(&self, method: &str, path: &[&str]) -> Option<Vec<(&str, String)>> {
+        if self.method.as_str() != method || self.steps.len() != path.len() {
             return None;
         }
         let mut inputs = Vec::new();
@@ -171,8 +225,7 @@ impl Action {
         }
         for group in &self.needs {
             if !group.iter().any(|name| taken.contains_key(name)) {
-                let names: Vec<&str> = group.iter().map(String::as_str).collect();
-                let message = format!("is needed, or another of {}", crate::shape::list(&names, "and"));
+                let message = format!("is needed, or another of {}", list(group, "and"));
                 errors.push(InputError::new(
                     "missing",
                     group.first().cloned().unwrap_or_default(),
@@ -202,15 +255,4 @@ pub(crate) fn same_name(one: &str, other: &str) -> bool {
             .collect()
     };
     plain(one) == plain(other)
-}
-
-impl Provider {
-    /// The action whose short route a path below the integration's key is, and the inputs that stand in the path, as they are
-    /// written there.
-    pub fn action_at(&self, method: &str, path: &[&str]) -> Option<(&Action, Vec<(&str, String)>)> {
-        self.actions.values().find_map(|action| {
-            let inputs = action.route.as_ref()?.matches(method, path)?;
-            Some((action.as_ref(), inputs))
-        })
-    }
 }

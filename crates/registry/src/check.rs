@@ -1,11 +1,13 @@
 //! From a file that has the right shape to a provider that has nothing left to interpret; all that is wrong is reported.
+//!
+//! What is deserialized is moved into the provider, and each section's check reports what its references, templates and rules break. A
+//! value whose check has reported an error is of no use, so no check needs to tell its caller.
 
 mod action;
-mod call;
 mod connect;
 mod fields;
 mod model;
-mod paginate;
+mod requests;
 mod route;
 mod scope;
 mod sync;
@@ -15,131 +17,113 @@ use std::sync::Arc;
 use domain::{ProviderName, SyncName};
 use indexmap::IndexMap;
 
+use self::action::ActionContext;
 use self::scope::Scope;
-use crate::file::{AuthModeName, ProviderFile};
+use self::sync::SyncContext;
+use crate::file::{ProviderFile, SyncFile};
 use crate::path::Path;
+use crate::placement;
+use crate::provider::{AuthMode, Provider};
 use crate::source::Report;
-use crate::{AuthMode, Provider, Sync, Template, placement};
+use crate::sync::Sync;
+use crate::template::{JsonTemplate, Template};
 
-/// The provider. It is of use only if the report is left without errors and the entry is not unsupported.
-pub(crate) fn provider(name: ProviderName, file: &ProviderFile, report: &mut Report<'_>) -> Option<Provider> {
+/// Returns the provider. It is of use only if the report is left without errors and the entry is not unsupported.
+pub(crate) fn provider(name: ProviderName, file: ProviderFile, report: &mut Report<'_>) -> Provider {
     let root = Path::default();
-    let auth = match file.auth_mode {
-        AuthModeName::ApiKey => AuthMode::ApiKey,
-        AuthModeName::Basic => AuthMode::Basic,
-    };
-    let credentials = fields::credentials(auth, file.credentials.as_ref(), report);
+    let auth = file.auth_mode;
+    let credentials = fields::credentials(auth, file.credentials, report);
     let proxy = root.at("proxy");
-    let mut connection_config = fields::all(&file.connection_config, &root.at("connection_config"), report);
+    let mut connection_config = fields::all(file.connection_config, &root.at("connection_config"), report);
     let further = fields::of_proxy(
-        &file.proxy.connection_config,
+        file.proxy.connection_config,
         &proxy.at("connection_config"),
         report,
     );
     for (name, field) in further {
         connection_config.entry(name).or_insert(field);
     }
-    let integration_config = fields::all(&file.integration_config, &root.at("integration_config"), report);
-    let scope = Scope::of_calls(&credentials, &connection_config, &integration_config);
-    let servers = file.servers.iter().filter_map(|(server, url)| {
-        let url = scope.url(url, &root.at("servers").at(server), report)?;
-        Some((server.clone(), url))
-    });
-    let servers: IndexMap<_, _> = servers.collect();
-    let base_url = placement::base_url(&file.proxy.base_url, &integration_config);
-    let base_url = scope.url(&base_url, &proxy.at("base_url"), report);
-    let within = scope.within_call();
-    let headers = within.pairs(&file.proxy.headers, &proxy.at("headers"), report);
-    let query = within.pairs(&file.proxy.query, &proxy.at("query"), report);
-    let body = within.json_pairs(&file.proxy.body, &proxy.at("body"), report);
-    let addresses = base_url.iter().chain(servers.values());
+    let integration_config = fields::all(file.integration_config, &root.at("integration_config"), report);
+    let scope = Scope::of_requests(&credentials, &connection_config, &integration_config);
+    for (server, url) in &file.servers {
+        scope.url(url, &root.at("servers").at(server), report);
+    }
+    let base_url = placement::base_url(file.proxy.base_url, &integration_config);
+    scope.url(&base_url, &proxy.at("base_url"), report);
+    let (headers, query, body) = (file.proxy.headers, file.proxy.query, file.proxy.body);
+    let within = scope.within_request();
+    within.pairs(&headers, &proxy.at("headers"), report);
+    within.pairs(&query, &proxy.at("query"), report);
+    within.json_pairs(&body, &proxy.at("body"), report);
+
+    let addresses = std::iter::once(&base_url).chain(file.servers.values());
     let pairs = headers.iter().chain(&query).map(|(_, value)| value);
-    fields::note_added(&mut connection_config, &addresses.clone().chain(pairs.clone()));
-    let connect = connect::forms(auth, file, &credentials, &connection_config, report);
-    let in_body = body.iter().flat_map(|(_, value)| value.holes());
+    let texts = addresses.chain(pairs);
+    fields::note_added(&mut connection_config, &texts);
+    let in_body = body.iter().flat_map(|(_, value)| JsonTemplate::holes(value));
+    let mut holes = texts.flat_map(Template::holes).chain(in_body);
     // An integration may say itself where the key stands.
     let placed = integration_config.contains_key(placement::KEY_NAME);
-    if auth == AuthMode::ApiKey
-        && !placed
-        && !addresses
-            .chain(pairs)
-            .flat_map(Template::holes)
-            .chain(in_body)
-            .any(is_key)
-    {
+    if auth == AuthMode::ApiKey && !placed && !holes.any(placement::is_key) {
         report.doubt(
             &proxy,
-            "no header, parameter, body or address holds ${apiKey}, so that no call would be authorised",
+            "no header, parameter, body or address holds ${apiKey}, so that no request would be authorised",
         );
     }
-    let verification = call::verification(file.proxy.verification.as_ref(), &scope, report);
-    let retry = call::retry(&file.proxy.retry, report);
-    let paginate = file
-        .proxy
-        .paginate
-        .as_ref()
-        .and_then(|list| paginate::rules(list, &proxy.at("paginate"), report));
-    let syncs = syncs(file, &scope, &servers, report);
-    let actions = action::actions(
-        &file.actions,
-        &action::Around {
-            scope: &scope,
-            servers: &servers,
-            syncs: &syncs,
-        },
-        report,
-    );
-    Some(Provider {
-        display_name: file.display_name.clone().unwrap_or_else(|| name.to_string()),
+    let connect = connect::forms(auth, file.connect, &credentials, &connection_config, report);
+    let verification = requests::verification(file.proxy.verification, &scope, report);
+    let retry = requests::retry(file.proxy.retry, report);
+    requests::errors(&file.errors, report);
+    let list = file.proxy.paginate.as_ref();
+    let paginate = list.and_then(|list| list.check(&proxy.at("paginate"), report));
+    let context = SyncContext {
+        scope: &scope.and("variant".to_owned()),
+        servers: &file.servers,
+        list,
+    };
+    let syncs = syncs(file.syncs, &context, report);
+    let context = ActionContext {
+        scope: &scope,
+        servers: &file.servers,
+        syncs: &syncs,
+    };
+    let actions = action::actions(file.actions, &context, report);
+    Provider {
+        display_name: file.display_name.unwrap_or_else(|| name.to_string()),
         name,
-        categories: file.categories.clone(),
-        docs: file.docs.clone(),
-        notice: file.notice.clone(),
+        categories: file.categories,
+        docs: file.docs,
+        notice: file.notice,
         auth,
         credentials,
         connection_config,
         integration_config,
         connect,
-        base_url: base_url?,
-        servers,
+        base_url,
+        servers: file.servers,
         headers,
         query,
         body,
         verification,
         retry,
         paginate,
-        limits: call::limits(&file.limits),
-        errors: call::errors(&file.errors, report),
+        limits: file.limits,
+        errors: file.errors,
         syncs,
         actions,
         document: report.source.root.to_json(),
-    })
-}
-
-fn is_key(hole: &str) -> bool {
-    hole == "apiKey" || hole == "credentials.apiKey"
+    }
 }
 
 fn syncs(
-    file: &ProviderFile,
-    scope: &Scope,
-    servers: &IndexMap<String, Template>,
+    files: IndexMap<String, SyncFile>,
+    context: &SyncContext<'_>,
     report: &mut Report<'_>,
 ) -> IndexMap<SyncName, Arc<Sync>> {
     let mut syncs: IndexMap<SyncName, Arc<Sync>> = IndexMap::new();
-    for (name, sync) in &file.syncs {
-        let path = Path::default().at("syncs").at(name);
-        let Some(sync) = sync::sync(
-            name,
-            sync,
-            &sync::Around {
-                scope: &scope.and("variant".to_owned()),
-                servers,
-                proxy: &file.proxy,
-            },
-            &path,
-            report,
-        ) else {
+    for (name, file) in files {
+        let path = Path::default().at("syncs").at(&name);
+        let Some(sync) = sync::sync(&name, file, context, &path, report) else {
             continue;
         };
         for other in syncs.values() {
@@ -160,16 +144,4 @@ fn syncs(
         syncs.insert(sync.name.clone(), Arc::new(sync));
     }
     syncs
-}
-
-/// A section that is not there is well; one that is there must be whole.
-#[expect(
-    clippy::option_option,
-    reason = "the outer option is the section's absence, the inner one its failure"
-)]
-fn whole<T>(section: Option<Option<T>>) -> Option<Option<T>> {
-    match section {
-        None => Some(None),
-        Some(section) => section.map(Some),
-    }
 }

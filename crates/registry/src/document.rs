@@ -77,20 +77,31 @@ impl Node {
         }
     }
 
+    /// The value within this one that a step of a path names, and the place of its key.
+    fn step(&self, step: &str) -> Option<(Place, &Self)> {
+        match &self.content {
+            Content::Map(entries) => entries.get(step).map(|(key, inner)| (*key, inner)),
+            Content::List(items) => {
+                let index: usize = step.parse().ok()?;
+                items.get(index).map(|item| (item.place, item))
+            }
+            Content::Scalar(_) => None,
+        }
+    }
+
+    /// The value at `path`.
+    pub(crate) fn find(&self, path: &Path) -> Option<&Self> {
+        let mut steps = path.steps().iter();
+        steps.try_fold(self, |node, step| Some(node.step(step)?.1))
+    }
+
     /// Where `path` stands: a single value at itself, a list or map at its key; what is not there at the nearest that is.
     pub(crate) fn place_of(&self, path: &Path) -> Place {
         let (mut node, mut place) = (self, self.place);
         for step in path.steps() {
-            let inner = match &node.content {
-                Content::Map(entries) => entries.get(step).map(|(key, inner)| (*key, inner)),
-                Content::List(items) => step
-                    .parse()
-                    .ok()
-                    .and_then(|index: usize| items.get(index))
-                    .map(|item| (item.place, item)),
-                Content::Scalar(_) => None,
+            let Some((key, inner)) = node.step(step) else {
+                return place;
             };
-            let Some((key, inner)) = inner else { return place };
             place = if matches!(inner.content, Content::Scalar(_)) {
                 inner.place
             } else {

@@ -1,6 +1,10 @@
 //! Lengths of time as people write them: `5 minutes`, `5m`, `half day`, `3 days`.
 
+use std::borrow::Cow;
 use std::time::Duration;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{Deserialize, Deserializer, Error};
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
@@ -23,6 +27,42 @@ const FRACTIONS: &[(&str, u64)] = &[
 
 /// The longest length: a hundred years, so that no sum of a time and a length overflows.
 const LONGEST: u64 = 36_525 * DAY;
+
+/// The name of the format in the schema by which a document is checked; the published schema does not have it.
+pub(crate) const FORMAT: &str = "length-of-time";
+/// What is told of a text that is no length of time.
+pub(crate) const RULE: &str =
+    "is no length of time: write 3 days, 12 hours or 30 minutes; the longest is 36525 days";
+
+/// The schema of a length of time; [`read`] and [`read_optional`] read it.
+pub(crate) struct LengthOfTime;
+
+impl JsonSchema for LengthOfTime {
+    fn schema_name() -> Cow<'static, str> {
+        "LengthOfTime".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": FORMAT })
+    }
+}
+
+/// Reads a length of time.
+pub(crate) fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    parse(&text).ok_or_else(|| D::Error::custom(RULE))
+}
+
+/// Reads a length of time that may be left out.
+pub(crate) fn read_optional<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Duration>, D::Error> {
+    read(deserializer).map(Some)
+}
 
 /// Reads a positive length of time such as `3 days`; `None` if the text is none, or it is longer than a hundred years.
 pub(crate) fn parse(text: &str) -> Option<Duration> {

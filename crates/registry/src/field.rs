@@ -1,9 +1,115 @@
-//! Whether a value suits its field.
+//! A field of a connect form or of a configuration: how a file declares it, and which values suit it.
 
 use regex::Regex;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value as Json;
 
-use crate::shape::list;
-use crate::{Field, FieldFormat};
+use crate::wording::list;
+use crate::written::{self, OneOrMany, Scalar};
+
+/// A field that a person or an app fills in.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are independent of each other, as the file's keys are"
+)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Field {
+    /// The label.
+    pub title: Option<String>,
+    /// What it is and where to find it.
+    pub description: Option<String>,
+    /// A value of the right shape.
+    #[serde(deserialize_with = "written::optional_text")]
+    #[schemars(with = "Scalar")]
+    pub example: Option<String>,
+    /// A regular expression that the whole value must match.
+    pub pattern: Option<String>,
+    /// What the pattern asks for, in words that go on after "must be": `AC followed by 32 hexadecimal digits`.
+    pub pattern_description: Option<String>,
+    /// Whether it is enough that a part of the value matches the pattern, as in Nango's entries.
+    #[serde(skip)]
+    pub pattern_anywhere: bool,
+    /// What kind of value it must be.
+    pub format: Option<FieldFormat>,
+    /// The values allowed; any if left out.
+    #[serde(rename = "enum", deserialize_with = "written::texts")]
+    #[schemars(with = "Vec<Scalar>")]
+    pub allowed: Vec<String>,
+    /// Shown before the value in a form; never added to the stored value.
+    #[serde(deserialize_with = "written::optional_text")]
+    #[schemars(with = "Scalar")]
+    pub prefix: Option<String>,
+    /// Shown behind the value in a form; never added to the stored value.
+    #[serde(deserialize_with = "written::optional_text")]
+    #[schemars(with = "Scalar")]
+    pub suffix: Option<String>,
+    /// The prefix and the suffix that the provider's address adds, which [`Field::bare`] removes from a value.
+    #[serde(skip)]
+    pub(crate) added: (Option<String>, Option<String>),
+    /// Needed only if another field of the form holds a certain value.
+    pub visible_when: Option<VisibleWhen>,
+    /// Never shown, echoed or logged.
+    pub secret: bool,
+    /// May be left out.
+    pub optional: bool,
+    /// Used if the field is left out.
+    #[serde(deserialize_with = "written::optional_text")]
+    #[schemars(with = "Scalar")]
+    pub default_value: Option<String>,
+    /// Set by the file, not asked from people.
+    pub hidden: bool,
+    /// Set by a program, not asked from people.
+    pub(crate) automated: bool,
+    /// The environment variable from which the command line takes it.
+    pub env: Option<String>,
+    /// Its place in the form.
+    pub(crate) order: Option<i64>,
+    /// Accepted and not used: every value is text.
+    #[serde(rename = "type")]
+    pub(crate) _type: Option<String>,
+    /// Accepted and not used.
+    #[serde(rename = "doc_section")]
+    pub(crate) _doc_section: Option<Json>,
+    /// Accepted and not used.
+    #[serde(rename = "warnings")]
+    pub(crate) _warnings: Option<Json>,
+}
+
+/// When a field is asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VisibleWhen {
+    /// The other field of the same form.
+    pub field: String,
+    /// The value, or one of the values, that it must hold.
+    #[serde(deserialize_with = "written::one_or_many_texts")]
+    #[schemars(with = "OneOrMany<Scalar>")]
+    pub equals: Vec<String>,
+}
+
+/// What kind of value a field or an input holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FieldFormat {
+    /// A host name.
+    Hostname,
+    /// An absolute http or https address.
+    Uri,
+    /// A UUID.
+    Uuid,
+    /// An e-mail address.
+    Email,
+    /// A phone number in E.164, or a channel address such as `whatsapp:+15551234567`.
+    Phone,
+    /// The same, a short code, or a sender's name.
+    Sender,
+    /// A day: `2026-01-31`.
+    Date,
+    /// A moment with its offset: `2026-01-31T10:00:00Z`.
+    DateTime,
+}
 
 impl Field {
     /// A text that may be left out and follows no rule.
@@ -59,15 +165,13 @@ impl Field {
             };
         }
         if !self.allowed.is_empty() && !self.allowed.iter().any(|allowed| allowed == value) {
-            let allowed: Vec<&str> = self.allowed.iter().map(String::as_str).collect();
-            return Err(format!("must be {}", list(&allowed, "or")));
+            return Err(format!("must be {}", list(&self.allowed, "or")));
         }
         if let Some(format) = self.format {
             format.check(value)?;
         }
         match &self.pattern {
-            Some(pattern) if self.pattern_anywhere && pattern.is_match(value) => Ok(()),
-            Some(pattern) if self.pattern_anywhere || !matches_whole(pattern, value) => Err(shape(
+            Some(pattern) if !matches(pattern, self.pattern_anywhere, value) => Err(shape(
                 self.pattern_description.as_deref(),
                 self.example.as_deref(),
             )),
@@ -96,10 +200,14 @@ pub(crate) fn lost_plus(text: &str) -> &'static str {
     }
 }
 
-/// Whether the whole of `value` matches, also by an alternative that is not the first to match its beginning.
-pub(crate) fn matches_whole(pattern: &Regex, value: &str) -> bool {
-    let whole = Regex::new(&format!(r"\A(?:{})\z", pattern.as_str()));
-    whole.is_ok_and(|whole| whole.is_match(value))
+/// Whether `value` matches `pattern`: a part of it if `anywhere`, else all of it, by whichever alternative.
+pub(crate) fn matches(pattern: &str, anywhere: bool, value: &str) -> bool {
+    let pattern = if anywhere {
+        Regex::new(pattern)
+    } else {
+        Regex::new(&format!(r"\A(?:{pattern})\z"))
+    };
+    pattern.is_ok_and(|pattern| pattern.is_match(value))
 }
 
 impl FieldFormat {
@@ -222,7 +330,7 @@ mod tests {
 
     fn patterned(pattern: &str) -> Field {
         Field {
-            pattern: Some(Regex::new(pattern).unwrap()),
+            pattern: Some(pattern.to_owned()),
             ..Field::default()
         }
     }
@@ -267,7 +375,7 @@ mod tests {
     #[test]
     fn a_field_is_visible_while_another_holds_one_of_its_values() {
         let when = |equals: &[&str]| Field {
-            visible_when: Some(crate::VisibleWhen {
+            visible_when: Some(VisibleWhen {
                 field: "kind".to_owned(),
                 equals: equals.iter().map(|text| (*text).to_owned()).collect(),
             }),

@@ -1,30 +1,29 @@
-//! The provider file as it is written: one struct a section, from which the JSON Schema is made too.
+//! The provider file as it is written, from which the JSON Schema is made too.
 //!
-//! The words for what Nango's provider entries also describe are the same, so that such a file loads as it is; keys that start
-//! with `_` here are those of Nango's keys that Trunkline accepts and does not use. What the values mean is decided in `check`.
+//! A section whose checked form is the same is deserialized into that form, which is in the module of its name; here are the others.
+//! The words for what Nango's provider entries also describe are the same, so that such a file loads as it is; fields that start with
+//! `_` are Nango's keys that Trunkline accepts and does not use. What the values mean is decided in `check`.
+//!
+//! Further sections of a provider, such as webhooks and settings, are a field of [`ProviderFile`] and a module of their own.
 
-mod action;
-mod field;
-mod scalar;
-mod sync;
-
+use domain::{ColumnKind, Parse};
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-pub(crate) use action::{
-    ActionFile, ActionRequestFile, DeletesRecordFile, InputFile, InputSpec, InputType, ParameterFile,
-    WritesFile,
-};
-pub(crate) use field::{ConfigFile, FieldFile, FieldFormatName};
-pub(crate) use scalar::{OneOrMany, Scalar};
-pub(crate) use sync::{
-    ColumnFile, ColumnParse, ColumnSpec, ColumnType, FormatName, InclusiveName, OffsetName, OrderName,
-    PaginateFile, PaginateType, RereadFile, SyncFile, UndatedFile, WindowFile,
-};
+use crate::action::{self, Deletes, Parameter, ParameterFile, Writes};
+use crate::field::Field;
+use crate::input::{Input, InputKind};
+use crate::method::Method;
+use crate::paginate::PaginateFile;
+use crate::provider::{AuthMode, Limits, Verification};
+use crate::response::{ErrorRules, RetryRules};
+use crate::sync::{ListRequest, Lookback, Reread, Undated, Window};
+use crate::template::{JsonTemplate, Template};
+use crate::written::{self, OneOrMany, Scalar};
 
-/// A provider: how to connect to it, how to call it, and what to sync from it.
+/// A provider: how to connect to it, how to send requests to it, and what to sync from it.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "Provider file")]
@@ -38,33 +37,34 @@ pub(crate) struct ProviderFile {
     pub(crate) docs: Option<String>,
     /// What people must know before they connect, such as that the provider will end these credentials.
     pub(crate) notice: Option<String>,
-    /// How a call is authorised: a key that `proxy.headers` or `proxy.query` place, or user name and password.
-    pub(crate) auth_mode: AuthModeName,
-    /// In a file of many entries: the entry whose keys stand here too, unless they are written here.
+    /// How a request is authorised: a key that `proxy.headers` or `proxy.query` place, or user name and password.
+    pub(crate) auth_mode: AuthMode,
+    /// In a file of many entries: the entry whose keys this entry has too, unless it has its own.
     #[serde(rename = "alias")]
     pub(crate) _alias: Option<String>,
     /// The stored credentials: `apiKey`, or `username` and `password`. Always sealed.
-    pub(crate) credentials: Option<IndexMap<String, FieldFile>>,
+    #[serde(default)]
+    pub(crate) credentials: IndexMap<String, Field>,
     /// What else a connection must know. A field with `secret: true` is sealed with the credentials and never shown.
     #[serde(default)]
-    pub(crate) connection_config: IndexMap<String, FieldFile>,
+    pub(crate) connection_config: IndexMap<String, Field>,
     /// What the integration itself holds, for all its connections. A field with `secret: true` is sealed and never shown.
     #[serde(default)]
-    pub(crate) integration_config: IndexMap<String, FieldFile>,
+    pub(crate) integration_config: IndexMap<String, Field>,
     /// The ways to connect, best first. Without it there is one, made of `credentials` and `connection_config`.
     #[serde(default)]
     pub(crate) connect: Vec<ConnectFile>,
-    /// How the provider is called.
+    /// How requests are sent to the provider.
     pub(crate) proxy: ProxyFile,
     /// Further servers by name, for a sync's `request.server`.
     #[serde(default)]
-    pub(crate) servers: IndexMap<String, String>,
-    /// What the provider bears from one connection.
+    pub(crate) servers: IndexMap<String, Template>,
+    /// What the provider allows one connection.
     #[serde(default)]
-    pub(crate) limits: LimitsFile,
+    pub(crate) limits: Limits,
     /// How the provider's errors read.
     #[serde(default)]
-    pub(crate) errors: ErrorsFile,
+    pub(crate) errors: ErrorRules,
     /// The syncs by name. The name is unique among all providers.
     #[serde(default)]
     pub(crate) syncs: IndexMap<String, SyncFile>,
@@ -94,22 +94,14 @@ pub(crate) struct ProviderFile {
     pub(crate) _post_connection_script: Option<Json>,
 }
 
-/// How a call is authorised.
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub(crate) enum AuthModeName {
-    ApiKey,
-    Basic,
-}
-
-/// One way to connect: a form and what becomes of it.
+/// One way to connect: a form, and what is stored of it.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ConnectFile {
     /// What people read: `API key (recommended)`.
     pub(crate) title: String,
     /// The form's fields.
-    pub(crate) fields: IndexMap<String, FieldFile>,
+    pub(crate) fields: IndexMap<String, Field>,
     /// What is stored, each from the form's fields: `${apiKeySid}`.
     pub(crate) gives: GivesFile,
 }
@@ -119,39 +111,43 @@ pub(crate) struct ConnectFile {
 #[serde(deny_unknown_fields)]
 pub(crate) struct GivesFile {
     /// The user name, with `auth_mode: BASIC`.
-    pub(crate) username: Option<String>,
+    pub(crate) username: Option<Template>,
     /// The password, with `auth_mode: BASIC`.
-    pub(crate) password: Option<String>,
+    pub(crate) password: Option<Template>,
     /// The key, with `auth_mode: API_KEY`.
     #[serde(rename = "apiKey")]
-    pub(crate) api_key: Option<String>,
+    pub(crate) api_key: Option<Template>,
     /// The connection's configuration.
     #[serde(default)]
-    pub(crate) connection_config: IndexMap<String, Scalar>,
+    #[schemars(with = "IndexMap<String, Scalar>")]
+    pub(crate) connection_config: IndexMap<String, Template>,
 }
 
-/// How the provider is called.
+/// How requests are sent to the provider.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ProxyFile {
     /// Scheme, host and leading path.
-    pub(crate) base_url: String,
-    /// Headers of every call.
+    pub(crate) base_url: Template,
+    /// Headers of every request.
+    #[serde(default, deserialize_with = "written::pairs")]
+    #[schemars(with = "IndexMap<String, Scalar>")]
+    pub(crate) headers: Vec<(String, Template)>,
+    /// Query parameters of every request.
+    #[serde(default, deserialize_with = "written::pairs")]
+    #[schemars(with = "IndexMap<String, Scalar>")]
+    pub(crate) query: Vec<(String, Template)>,
+    /// How stored credentials are verified.
+    pub(crate) verification: Option<Verification>,
+    /// When and how long to wait before a request is repeated.
     #[serde(default)]
-    pub(crate) headers: IndexMap<String, Scalar>,
-    /// Query parameters of every call.
-    #[serde(default)]
-    pub(crate) query: IndexMap<String, Scalar>,
-    /// How stored credentials are tried.
-    pub(crate) verification: Option<VerificationFile>,
-    /// When and how long to wait before a call is repeated.
-    #[serde(default)]
-    pub(crate) retry: RetryFile,
-    /// How lists go on, unless a sync says otherwise.
+    pub(crate) retry: RetryRules,
+    /// How lists continue, unless a sync says otherwise.
     pub(crate) paginate: Option<PaginateFile>,
-    /// What is added to the body of every call that has a JSON object or a form, and to `POST`, `PUT` and `PATCH` without one.
-    #[serde(default)]
-    pub(crate) body: IndexMap<String, Json>,
+    /// What is added to the body of every request that has a JSON object or a form, and to `POST`, `PUT` and `PATCH` without one.
+    #[serde(default, deserialize_with = "written::pairs")]
+    #[schemars(with = "IndexMap<String, Json>")]
+    pub(crate) body: Vec<(String, JsonTemplate)>,
     /// Further keys of `connection_config`, by their value or by the field that asks for it.
     #[serde(default)]
     pub(crate) connection_config: IndexMap<String, ConfigFile>,
@@ -163,142 +159,216 @@ pub(crate) struct ProxyFile {
     pub(crate) _forward_headers_on_redirect: Option<Json>,
 }
 
-/// How stored credentials are tried: the endpoints in turn until one answers 2xx.
+/// What `proxy.connection_config` says of a key: its value, or the field that asks for it.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum ConfigFile {
+    Value(Scalar),
+    Field(Box<Field>),
+}
+
+/// A sync: which list to read, how, when, and into which table.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct VerificationFile {
-    /// `GET` unless said otherwise.
-    pub(crate) method: Option<MethodName>,
-    /// Paths below the base URL; any one that passes is enough.
-    pub(crate) endpoints: OneOrMany<String>,
-    /// Headers of these calls alone.
+pub(crate) struct SyncFile {
+    /// What it brings.
+    pub(crate) description: String,
+    /// One record's name, capitalised: `Message`.
+    pub(crate) model: String,
+    /// How several are called in paths and responses; made from `model` if left out: `messages`, `phone-numbers`.
+    pub(crate) plural: Option<String>,
+    /// The table, unique among all providers: `shop_orders`.
+    pub(crate) table: String,
+    /// How often: `every 5 minutes`, at least 30 seconds. Either this or `cron`.
+    pub(crate) runs: Option<String>,
+    /// When, as a cron expression of five fields or of six with seconds first; Sunday is 0 or 7.
+    pub(crate) cron: Option<String>,
+    /// The time zone of `cron`, such as `Europe/Berlin`; UTC if left out.
+    pub(crate) timezone: Option<String>,
+    /// Whether it runs for a new connection without being started; true if left out.
+    pub(crate) auto_start: Option<bool>,
+    /// The request that reads the list.
+    pub(crate) request: ListRequest,
+    /// Where in the response the records stand, with dots between names; left out if the response itself is the list.
+    #[serde(default, deserialize_with = "written::optional_path")]
+    #[schemars(with = "String")]
+    pub(crate) records: Option<Vec<String>>,
+    /// How the list continues; `proxy.paginate` if left out.
+    pub(crate) paginate: Option<PaginateFile>,
+    /// The column, of type text, whose value names a record within its connection.
+    pub(crate) key: String,
+    /// How the list is ordered, by the window's column.
     #[serde(default)]
-    pub(crate) headers: IndexMap<String, Scalar>,
-    /// The body of these calls: JSON, or text that is sent as it is.
-    pub(crate) data: Option<Json>,
-    /// Another server for these calls.
-    pub(crate) base_url_override: Option<String>,
-    /// What to look at after a pass.
+    pub(crate) order: Order,
+    /// Timestamp columns that order records newest first; the first that has a value counts. The window's if left out.
+    #[serde(default, deserialize_with = "written::one_or_many")]
+    #[schemars(with = "OneOrMany<String>")]
+    pub(crate) newest_by: Vec<String>,
+    /// Reading the list by date. Without it the list is read whole each time.
+    pub(crate) window: Option<Window>,
+    /// What each run reads again, since records change after they were read.
+    #[serde(default, deserialize_with = "written::one_or_many")]
+    #[schemars(with = "OneOrMany<Lookback>")]
+    pub(crate) lookback: Vec<Lookback>,
+    /// How single records that are not final are rechecked.
+    pub(crate) reread: Option<Reread>,
+    /// How records without a date, which no window shows, are found.
+    pub(crate) undated: Option<Undated>,
+    /// Whether rows that are no longer found are marked as deleted.
     #[serde(default)]
-    pub(crate) checks: Vec<CheckFile>,
+    pub(crate) deletes: DeletesFile,
+    /// The columns: a type, or a type and more.
+    pub(crate) columns: IndexMap<String, ColumnFile>,
+    /// Columns that can be filtered by exact value; each is indexed.
+    #[serde(default)]
+    pub(crate) filters: Vec<String>,
 }
 
-/// An HTTP method.
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
-pub(crate) enum MethodName {
-    #[serde(rename = "GET", alias = "get")]
-    Get,
-    #[serde(rename = "POST", alias = "post")]
-    Post,
-    #[serde(rename = "PUT", alias = "put")]
-    Put,
-    #[serde(rename = "PATCH", alias = "patch")]
-    Patch,
-    #[serde(rename = "DELETE", alias = "delete")]
-    Delete,
-    #[serde(rename = "HEAD", alias = "head")]
-    Head,
+/// How a list is ordered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Order {
+    NewestFirst,
+    OldestFirst,
+    #[default]
+    Unknown,
 }
 
-/// A further look at an account whose credentials are good.
+/// Whether rows that are no longer found are marked as deleted.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct DeletesFile {
+    /// Whether they are; false if left out.
+    pub(crate) track: bool,
+    /// The largest share of a connection's rows that one run may mark as deleted; 0.3 if left out.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub(crate) guard: f64,
+}
+
+impl Default for DeletesFile {
+    fn default() -> Self {
+        Self {
+            track: false,
+            guard: 0.3,
+        }
+    }
+}
+
+/// A column: its type, or its type and more.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum ColumnFile {
+    /// The type alone.
+    Short(ColumnKind),
+    /// The type and more.
+    Long(ColumnSpec),
+}
+
+/// A column.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct CheckFile {
-    /// Path below the base URL.
-    pub(crate) endpoint: String,
-    /// The field of the answer to look at, with dots between names.
-    pub(crate) field: String,
-    /// What it must say.
-    pub(crate) equals: Scalar,
-    /// What to tell if it says something else; `${value}` is what it said.
-    pub(crate) message: String,
+pub(crate) struct ColumnSpec {
+    /// Its type in the table.
+    #[serde(rename = "type")]
+    pub(crate) kind: ColumnKind,
+    /// How the provider writes a timestamp; `iso8601` if left out.
+    pub(crate) parse: Option<Parse>,
+    /// Where the value stands in the record, with dots between names; the column's name if left out.
+    #[serde(default, deserialize_with = "written::optional_path")]
+    #[schemars(with = "String")]
+    pub(crate) path: Option<Vec<String>>,
+    /// What it means.
+    #[serde(default)]
+    pub(crate) description: String,
 }
 
-/// When a call is repeated, beside what HTTP itself says.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct RetryFile {
-    /// Headers that hold seconds or a date to wait; `Retry-After` always counts.
-    #[serde(default)]
-    pub(crate) after: OneOrMany<String>,
-    /// Headers that hold the time at which to go on, in seconds or milliseconds since 1970 or as a date.
-    #[serde(default)]
-    pub(crate) at: OneOrMany<String>,
-    /// A header that says 0 when nothing is left.
-    pub(crate) remaining: Option<String>,
-    /// Statuses: `429`, `5xx`, `500-502`. The usual ones if none.
-    #[serde(default)]
-    pub(crate) error_code: OneOrMany<Scalar>,
-    /// Where an error's body says how long to wait.
-    pub(crate) in_body: Option<InBodyFile>,
+impl From<ColumnFile> for ColumnSpec {
+    fn from(file: ColumnFile) -> Self {
+        match file {
+            ColumnFile::Long(spec) => spec,
+            ColumnFile::Short(kind) => Self {
+                kind,
+                parse: None,
+                path: None,
+                description: String::new(),
+            },
+        }
+    }
 }
 
-/// Where an error's body says how long to wait.
+/// An action: one request that an app asks for by name.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct InBodyFile {
-    /// The place in the body, with dots between names.
-    pub(crate) path: String,
-    /// A regular expression for the text there; its first group, or else all that it matches, is the value.
-    pub(crate) value: Option<String>,
-    /// `after` for seconds or a date to wait, which it is if left out, `at` for the time at which to go on.
-    pub(crate) strategy: Option<String>,
-}
-
-/// What a provider bears from one connection.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct LimitsFile {
-    /// Calls under way at once; 4 unless said otherwise.
-    #[schemars(range(min = 1, max = 1000))]
-    pub(crate) concurrency: Option<u32>,
-    /// Requests a second; at least 0.001, which is one in 1000 seconds.
-    #[schemars(range(min = 0.001, max = 100_000.0))]
-    pub(crate) per_second: Option<f64>,
-    /// What it bears from all connections together.
+pub(crate) struct ActionFile {
+    /// What it does.
+    pub(crate) description: String,
+    /// What an app gives it, by name in camelCase: a type, or a type and more.
     #[serde(default)]
-    pub(crate) provider: ProviderLimitsFile,
-}
-
-/// What a provider bears from all connections of one process together.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ProviderLimitsFile {
-    /// Calls under way at once; without bound unless said.
-    #[schemars(range(min = 1, max = 100_000))]
-    pub(crate) concurrency: Option<u32>,
-    /// Requests a second; at least 0.001, which is one in 1000 seconds.
-    #[schemars(range(min = 0.001, max = 100_000.0))]
-    pub(crate) per_second: Option<f64>,
-}
-
-/// How the provider's errors read.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ErrorsFile {
-    /// Where in an error's body the code stands, with dots between names and list positions.
-    pub(crate) code: Option<String>,
-    /// Where the message stands.
-    pub(crate) message: Option<String>,
-    /// Statuses that mean the credentials are not good; 401 unless said otherwise.
-    pub(crate) unauthorized: Option<OneOrMany<u16>>,
-    /// Codes that mean the same, whatever the status.
+    pub(crate) input: IndexMap<String, InputFile>,
+    /// Groups of inputs; of each group at least one must be given.
     #[serde(default)]
-    pub(crate) unauthorized_codes: OneOrMany<Scalar>,
-    /// What to tell people, by code, or by HTTP status for answers whose code has no hint.
-    #[serde(default)]
-    pub(crate) hints: IndexMap<String, String>,
-    /// How to recognise an error in the body of a success (status 2xx).
-    pub(crate) in_body: Option<ErrorInBodyFile>,
+    pub(crate) needs: Vec<Vec<String>>,
+    /// The request.
+    pub(crate) request: ActionRequestFile,
+    /// Where in the provider's response the action's result stands, with dots between names; the whole response if left out.
+    #[serde(default, deserialize_with = "written::path")]
+    #[schemars(with = "String")]
+    pub(crate) answer: Vec<String>,
+    /// Whether doing it twice is the same as doing it once; true for GET, PUT and DELETE if left out, else false.
+    pub(crate) repeatable: Option<bool>,
+    /// The returned record is written into a sync's table at once.
+    pub(crate) writes: Option<Writes>,
+    /// A record is marked as deleted in a sync's table at once.
+    pub(crate) deletes: Option<Deletes>,
+    /// A short route for apps: `POST /messages`, below the integration's key. `{name}` is an input.
+    pub(crate) route: Option<String>,
 }
 
-/// How to recognise an error in the body of a success.
+/// An input: its type, or its type and more.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum InputFile {
+    /// The type alone.
+    Short(InputKind),
+    /// The type and more.
+    Long(Box<Input>),
+}
+
+impl From<InputFile> for Input {
+    fn from(file: InputFile) -> Self {
+        match file {
+            InputFile::Long(input) => *input,
+            InputFile::Short(kind) => Self {
+                kind,
+                ..Self::default()
+            },
+        }
+    }
+}
+
+/// The request of an action; `${input.NAME}` is what was given. What holds an input that was not given is left out.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct ErrorInBodyFile {
-    /// The place in the body, with dots between names and list positions.
-    pub(crate) path: String,
-    /// What stands there in an error, or several such values; without it, anything but `null`, `false`, `0` and what is empty.
-    #[serde(default)]
-    pub(crate) equals: OneOrMany<Scalar>,
+pub(crate) struct ActionRequestFile {
+    /// The method.
+    pub(crate) method: Method,
+    /// A name of `servers`; the base URL if left out.
+    pub(crate) server: Option<String>,
+    /// The path below the server.
+    pub(crate) path: Template,
+    /// Query parameters; a list becomes a repeated one.
+    #[serde(default, deserialize_with = "action::parameters")]
+    #[schemars(with = "IndexMap<String, ParameterFile>")]
+    pub(crate) query: Vec<Parameter>,
+    /// Headers beside the provider's.
+    #[serde(default, deserialize_with = "written::pairs")]
+    #[schemars(with = "IndexMap<String, Scalar>")]
+    pub(crate) headers: Vec<(String, Template)>,
+    /// The body as a form; a list becomes a repeated parameter. Either this or `json`.
+    #[serde(default, deserialize_with = "action::optional_parameters")]
+    #[schemars(with = "IndexMap<String, ParameterFile>")]
+    pub(crate) form: Option<Vec<Parameter>>,
+    /// The body as JSON; a text that is one hole becomes the input as it is.
+    #[schemars(with = "Option<Json>")]
+    pub(crate) json: Option<JsonTemplate>,
 }

@@ -2,34 +2,47 @@
 
 use domain::ActionName;
 use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::Deserialize;
 use serde_json::Value as Json;
 
-use crate::FieldFormat;
-use crate::field::{lost_plus, matches_whole, shape};
-use crate::shape::list;
+use crate::field::{FieldFormat, lost_plus, matches, shape};
+use crate::wording::{list, nearest};
+use crate::written::{self, Scalar};
 
 /// An input of an action.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Input {
     /// Its type.
+    #[serde(rename = "type")]
     pub kind: InputKind,
     /// What it means.
+    #[serde(default)]
     pub description: String,
     /// Must be given.
+    #[serde(default)]
     pub required: bool,
-    /// A value of the right shape, of the input's type.
+    /// A value of the right shape.
+    #[serde(default, deserialize_with = "written::optional_text")]
+    #[schemars(with = "Scalar")]
     pub example: Option<Json>,
-    /// Taken if the input is left out.
+    /// Used if the input is left out.
+    #[serde(default, deserialize_with = "written::optional_text")]
+    #[schemars(with = "Scalar")]
     pub default_value: Option<Json>,
-    /// What the whole text must match.
-    pub pattern: Option<regex::Regex>,
-    /// What the pattern asks for, in words that go on after "must be".
+    /// A regular expression that the whole text, or each text of a list, must match.
+    pub pattern: Option<String>,
+    /// What the pattern asks for, in words that go on after "must be": `two capital letters`.
     pub pattern_description: Option<String>,
     /// What kind of text it must be.
     pub format: Option<FieldFormat>,
-    /// The values allowed; empty for any.
+    /// The values allowed; any if left out.
+    #[serde(default, rename = "enum", deserialize_with = "written::texts")]
+    #[schemars(with = "Vec<Scalar>")]
     pub allowed: Vec<String>,
-    /// Characters of a text, or texts of a list, at most.
+    /// The most characters of a text, or texts of a list.
+    #[schemars(with = "Option<u32>", range(min = 1))]
     pub max_length: Option<usize>,
     /// The least that an integer may be.
     pub minimum: Option<i64>,
@@ -37,16 +50,18 @@ pub struct Input {
     pub maximum: Option<i64>,
 }
 
-/// The type of an input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The type of an input. A list is one of texts; `json` takes anything.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum InputKind {
-    /// Text; a number is none, since it may have lost zeros at its beginning.
+    /// Text; a number is refused, since it may have lost zeros at its beginning.
+    #[default]
     Text,
     /// A whole number, also as text.
     Integer,
     /// True or false, also as text.
     Boolean,
-    /// A list of texts; one text is taken for a list of one.
+    /// A list of texts; a single text is taken for a list of one.
     List,
     /// Any JSON.
     Json,
@@ -73,22 +88,9 @@ impl InputError {
     }
 
     pub(crate) fn unknown(name: String, action: &ActionName, inputs: &IndexMap<String, Input>) -> Self {
-        let lower = name.to_ascii_lowercase();
-        let nearest = inputs
-            .keys()
-            .map(|known| {
-                (
-                    strsim::damerau_levenshtein(&lower, &known.to_ascii_lowercase()),
-                    known,
-                )
-            })
-            .min()
-            .filter(|(distance, known)| *distance * 3 <= known.len().max(3));
-        let message = if let Some((_, known)) = nearest {
-            format!("is no input of {action}; did you mean {known:?}?")
-        } else {
-            let known: Vec<&str> = inputs.keys().map(String::as_str).collect();
-            format!("is no input of {action}; it takes {}", list(&known, "and"))
+        let message = match nearest(&name, inputs.keys().map(String::as_str)) {
+            Some(known) => format!("is no input of {action}; did you mean {known:?}?"),
+            None => format!("is no input of {action}; it takes {}", list(inputs.keys(), "and")),
         };
         Self::new("unknown", name, message)
     }
@@ -150,14 +152,13 @@ impl Input {
             return Err("must not hold the character U+0000".to_owned());
         }
         if !self.allowed.is_empty() && !self.allowed.iter().any(|allowed| allowed == text) {
-            let allowed: Vec<&str> = self.allowed.iter().map(String::as_str).collect();
-            return Err(format!("must be {}", list(&allowed, "or")));
+            return Err(format!("must be {}", list(&self.allowed, "or")));
         }
         if let Some(format) = self.format.filter(|format| !format.holds(text)) {
             return Err(format!("must be {}{}", format.words(), lost_plus(text)));
         }
         match &self.pattern {
-            Some(pattern) if !matches_whole(pattern, text) => {
+            Some(pattern) if !matches(pattern, false, text) => {
                 let example = self.example.as_ref().and_then(Json::as_str);
                 Err(shape(self.pattern_description.as_deref(), example))
             }

@@ -8,12 +8,12 @@ mod action;
 mod check;
 mod document;
 mod duration;
-mod envelope;
 mod error;
 mod field;
 mod file;
 mod input;
 mod load;
+mod method;
 mod paginate;
 mod path;
 pub mod placement;
@@ -24,23 +24,26 @@ mod response;
 mod schedule;
 mod shape;
 mod source;
+mod sync;
 mod tables_page;
 mod template;
-mod window;
+mod wording;
+mod written;
 
 pub use action::{Action, ActionBody, ActionRequest, ActionRoute, Deletes, Parameter, RouteStep, Writes};
 pub use error::{LoadError, Problem};
+pub use field::{Field, FieldFormat, VisibleWhen};
 pub use input::{Input, InputError, InputKind};
+pub use load::{NotServed, Unsupported};
+pub use method::Method;
 pub use paginate::{ListEnd, OffsetStep, PageBy, Paginate};
-pub use provider::{
-    AuthMode, BoundFormat, Check, ConnectForm, Field, FieldFormat, Limits, ListRequest, Lookback, Provider,
-    ProviderLimits, Reread, Sync, Undated, Unfinished, Verification, VisibleWhen, Window,
-};
-pub use registry::{Checked, CheckedFile, NotServed, Registry, Unsupported};
+pub use provider::{AuthMode, Check, ConnectForm, Limits, Provider, ProviderLimits, Verification};
+pub use registry::{Checked, CheckedFile, Registry};
 pub use reserved::{RESERVED, RESERVED_BELOW, is_reserved, is_reserved_below};
 pub use response::{ErrorInBody, ErrorRules, RetryRules, WaitInBody};
 pub use schedule::{Schedule, ScheduleError};
 pub use shape::json_schema;
+pub use sync::{BoundFormat, ListRequest, Lookback, Reread, Sync, Undated, Unfinished, Window};
 pub use tables_page::tables_page;
 pub use template::{
     JsonTemplate, MAX_RENDERED, MAX_TEMPLATE, RenderError, Template, TemplateError, now_value,

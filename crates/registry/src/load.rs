@@ -7,12 +7,15 @@ use domain::ProviderName;
 use indexmap::IndexMap;
 use serde_json::Value as Json;
 
+use crate::check;
 use crate::document::{Content, Node, Place};
+use crate::error::Problem;
 use crate::file::ProviderFile;
 use crate::path::Path;
+use crate::provider::Provider;
+use crate::reserved::is_reserved;
 use crate::shape::Shape;
 use crate::source::{Report, Source, problem};
-use crate::{NotServed, Problem, Provider, Unsupported, check, is_reserved};
 
 /// Nango's auth modes that Trunkline does not serve.
 const OTHER_MODES: &[&str] = &[
@@ -34,6 +37,32 @@ const OTHER_MODES: &[&str] = &[
     "MCP_OAUTH2",
     "MCP_OAUTH2_GENERIC",
 ];
+
+/// An entry of a file that is not served, and does not stop the rest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unsupported {
+    /// The entry's name.
+    pub name: String,
+    /// Its auth mode as the file writes it.
+    pub auth_mode: String,
+    /// The file.
+    pub file: String,
+    /// Why it is not served, for programs.
+    pub why: NotServed,
+    /// Why it is not served, and what can be done, for people.
+    pub reason: String,
+}
+
+/// Why an entry is not served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotServed {
+    /// It asks for an auth mode or a function that Trunkline does not have.
+    Unsupported,
+    /// Something is wrong with it; only an entry of a file of many is left out for that.
+    Wrong,
+    /// A provider of its name is built in or has a file of its own, and an entry of a file of many does not replace that.
+    Shadowed,
+}
 
 /// What a file holds.
 #[derive(Debug, Default)]
@@ -169,7 +198,7 @@ fn entry(name: &str, source: Source, shape: &Shape, loaded: &mut Loaded) {
     let provider = report
         .take(&Path::default(), name.parse::<ProviderName>())
         .zip(shaped(shape, &mut report));
-    let provider = provider.and_then(|(name, file)| check::provider(name, &file, &mut report));
+    let provider = provider.map(|(name, file)| check::provider(name, file, &mut report));
     if let Some(reason) = report.unsupported {
         loaded
             .unsupported
@@ -205,7 +234,7 @@ fn shaped(shape: &Shape, report: &mut Report<'_>) -> Option<ProviderFile> {
         plainer(&mut document);
     }
     let mut fits = true;
-    for misfit in shape.misfits(&document.clone()) {
+    for misfit in shape.misfits(&document) {
         if misfit.unknown_key {
             report.doubt(&misfit.path, misfit.message);
             remove(&mut document, misfit.path.steps());
@@ -217,8 +246,9 @@ fn shaped(shape: &Shape, report: &mut Report<'_>) -> Option<ProviderFile> {
     if !fits {
         return None;
     }
-    let file = serde_json::from_value(document);
-    report.take(&Path::default(), file)
+    let file = serde_path_to_error::deserialize(document);
+    file.map_err(|error| report.error(&Path::of_error(error.path()), error.inner().to_string()))
+        .ok()
 }
 
 /// Takes keys without a value out of somebody else's entry, and makes text of numbers with a point, as JavaScript would.

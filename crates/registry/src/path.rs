@@ -29,6 +29,11 @@ impl Path {
         )
     }
 
+    /// Where serde met an error.
+    pub(crate) fn of_error(path: &serde_path_to_error::Path) -> Self {
+        Self(path.iter().map(ToString::to_string).collect())
+    }
+
     pub(crate) fn steps(&self) -> &[String] {
         &self.0
     }
@@ -38,12 +43,4 @@ impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.join("."))
     }
-}
-
-/// A path within JSON as files write it: names and list positions between dots.
-pub(crate) fn dotted(text: &str) -> Vec<String> {
-    text.split('.')
-        .filter(|step| !step.is_empty())
-        .map(str::to_owned)
-        .collect()
 }

@@ -4,7 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Field, JsonTemplate, Provider, Template, TemplateError};
+use crate::field::Field;
+use crate::provider::Provider;
+use crate::template::{JsonTemplate, Template, TemplateError};
 
 /// The address of the API, in place of the one in the file.
 pub const BASE_URL: &str = "baseUrl";
@@ -23,14 +25,26 @@ const HOLE: &str = "integrationConfig.";
 /// The base address of a file, or the integration's own if the file lets the integration name one.
 ///
 /// If the integration must name one, the file's address is a mere placeholder, and no key goes there.
-pub(crate) fn base_url(of_the_file: &str, integration_config: &indexmap::IndexMap<String, Field>) -> String {
-    let hole = format!("${{{HOLE}{BASE_URL}}}");
+pub(crate) fn base_url(
+    of_the_file: Template,
+    integration_config: &indexmap::IndexMap<String, Field>,
+) -> Template {
+    let hole = format!("{HOLE}{BASE_URL}");
     match integration_config.get(BASE_URL) {
-        Some(_) if of_the_file.contains(&format!("{HOLE}{BASE_URL}")) => of_the_file.to_owned(),
-        Some(field) if field.optional && field.default_value.is_none() => format!("{hole} || {of_the_file}"),
-        Some(_) => hole,
-        None => of_the_file.to_owned(),
+        Some(field) if !of_the_file.holes().contains(&hole.as_str()) => {
+            if field.optional && field.default_value.is_none() {
+                format!("${{{hole}}} || {of_the_file}").into()
+            } else {
+                Template::hole(&hole)
+            }
+        }
+        _ => of_the_file,
     }
+}
+
+/// Whether a hole is filled by the key of `auth_mode: API_KEY`.
+pub(crate) fn is_key(hole: &str) -> bool {
+    matches!(hole, "apiKey" | "credentials.apiKey")
 }
 
 impl Provider {
@@ -102,7 +116,6 @@ impl Provider {
             .chain(self.addresses())
             .flat_map(Template::holes)
             .chain(in_body);
-        field.is_some_and(|field| !field.optional)
-            && !holes.any(|hole| matches!(hole, "apiKey" | "credentials.apiKey"))
+        field.is_some_and(|field| !field.optional) && !holes.any(is_key)
     }
 }

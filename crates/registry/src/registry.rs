@@ -11,10 +11,12 @@ use indexmap::IndexMap;
 use indexmap::map::Entry as MapEntry;
 use rust_embed::RustEmbed;
 
-use crate::load::{self, Entry, Loaded};
+use crate::error::{LoadError, Problem};
+use crate::load::{self, Entry, Loaded, NotServed, Unsupported};
 use crate::path::Path as Place;
+use crate::provider::Provider;
 use crate::shape::Shape;
-use crate::{AuthMode, LoadError, Problem, Provider};
+use crate::source::problem;
 
 /// The provider files that are built in.
 #[derive(RustEmbed)]
@@ -28,32 +30,6 @@ pub struct Registry {
     providers: IndexMap<ProviderName, Arc<Provider>>,
     unsupported: Vec<Unsupported>,
     warnings: Vec<Problem>,
-}
-
-/// An entry of a file that is not served, and does not stop the rest.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unsupported {
-    /// The entry's name.
-    pub name: String,
-    /// Its auth mode as the file writes it.
-    pub auth_mode: String,
-    /// The file.
-    pub file: String,
-    /// Why it is not served, for programs.
-    pub why: NotServed,
-    /// Why it is not served, and what can be done, for people.
-    pub reason: String,
-}
-
-/// Why an entry is not served.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NotServed {
-    /// It asks for an auth mode or a function that Trunkline does not have.
-    Unsupported,
-    /// Something is wrong with it; only an entry of a file of many is left out for that.
-    Wrong,
-    /// A provider of its name is built in or has a file of its own, and an entry of a file of many does not replace that.
-    Shadowed,
 }
 
 /// What the check of a file found that does not keep it from being used.
@@ -182,16 +158,8 @@ fn read(path: &Path, shape: &Shape) -> Loaded {
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
-    let message = format!("cannot be read: {error}");
-    let file = path.display().to_string();
-    Problem {
-        file,
-        line: None,
-        column: None,
-        path: String::new(),
-        message,
-        snippet: None,
-    }
+    let (file, message) = (path.display().to_string(), format!("cannot be read: {error}"));
+    problem(&file, "", None, &Place::default(), message)
 }
 
 fn shadowed(entry: &Entry) -> Unsupported {
@@ -199,10 +167,7 @@ fn shadowed(entry: &Entry) -> Unsupported {
     let name = &provider.name;
     Unsupported {
         name: name.to_string(),
-        auth_mode: match provider.auth {
-            AuthMode::ApiKey => "API_KEY".to_owned(),
-            AuthMode::Basic => "BASIC".to_owned(),
-        },
+        auth_mode: provider.auth.as_str().to_owned(),
         file: entry.source.file.clone(),
         why: NotServed::Shadowed,
         reason: format!(

@@ -1,66 +1,139 @@
 //! How a provider's responses are read: when a request is repeated, and what an error looks like.
 
-use indexmap::IndexMap;
+use std::ops::RangeInclusive;
 
-/// When a call is repeated, beside what HTTP itself says (429, 502, 503, 504, 500 for reading, broken connections).
-#[derive(Debug, Clone, Default)]
+use indexmap::IndexMap;
+use regex::Regex;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde::de::Deserializer;
+
+use crate::written::{self, OneOrMany, Scalar};
+
+/// When a request is repeated, beside what HTTP itself says (429, 502, 503, 504, 500 for reading, broken connections).
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct RetryRules {
-    /// Headers that hold seconds or an HTTP date to wait, beside `Retry-After`, which counts after any failure.
+    /// Headers that hold seconds or a date to wait; `Retry-After` always counts.
+    #[serde(deserialize_with = "written::one_or_many")]
+    #[schemars(with = "OneOrMany<String>")]
     pub after: Vec<String>,
-    /// Headers that hold the time at which to go on, in seconds or milliseconds since 1970 or as a date.
+    /// Headers that hold the time at which to continue, in seconds or milliseconds since 1970 or as a date.
+    #[serde(deserialize_with = "written::one_or_many")]
+    #[schemars(with = "OneOrMany<String>")]
     pub at: Vec<String>,
     /// A header that says 0 when nothing is left.
     pub remaining: Option<String>,
-    /// Statuses as the file writes them: `429`, `5xx`, `500-502`. Empty for the usual ones.
-    pub statuses: Vec<std::ops::RangeInclusive<u16>>,
+    /// Statuses: `429`, `5xx`, `500-502`. The usual ones if none.
+    #[serde(rename = "error_code", deserialize_with = "statuses")]
+    #[schemars(with = "OneOrMany<Scalar>")]
+    pub statuses: Vec<RangeInclusive<u16>>,
     /// Where an error's body says how long to wait.
     pub in_body: Option<WaitInBody>,
 }
 
 /// Where an error's body says how long to wait.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct WaitInBody {
-    /// The place in the body, outermost name first.
+    /// The place in the body, with dots between names.
+    #[serde(deserialize_with = "path_of_wait")]
+    #[schemars(with = "String")]
     pub path: Vec<String>,
-    /// What finds the value in the text there, by its first group or else by all that it matches; the text itself if none.
-    pub value: Option<regex::Regex>,
+    /// A regular expression for the text there; its first group, or else all that it matches, is the value.
+    pub value: Option<String>,
+    /// `after` (the default) for seconds or a date to wait, `at` for the time at which to continue.
+    pub(crate) strategy: Option<String>,
 }
 
 impl WaitInBody {
-    /// The value within `text`.
+    /// Returns the value within `text`.
     pub fn find<'a>(&self, text: &'a str) -> Option<&'a str> {
         let Some(value) = &self.value else {
             return Some(text);
         };
-        let found = value.captures(text)?;
+        let found = Regex::new(value).ok()?.captures(text)?;
         found.get(1).or_else(|| found.get(0)).map(|group| group.as_str())
     }
 }
 
+/// Reads the path, which Nango's entries begin with `$`.
+fn path_of_wait<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    Ok(written::split_path(text.trim_start_matches('$')))
+}
+
+/// Reads ranges of statuses. What is no range becomes an empty one, which the check of the file reports.
+fn statuses<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<RangeInclusive<u16>>, D::Error> {
+    let texts = written::one_or_many_texts(deserializer)?;
+    let ranges = texts.iter().map(|text| status_range(text).unwrap_or(1..=0));
+    Ok(ranges.collect())
+}
+
+/// Reads `429`, `5xx`, `500-502`.
+fn status_range(text: &str) -> Option<RangeInclusive<u16>> {
+    let range = match (text.strip_suffix("xx"), text.split_once('-')) {
+        (Some(hundreds), _) => {
+            let first = hundreds.parse::<u16>().ok()?.checked_mul(100)?;
+            first..=first.checked_add(99)?
+        }
+        (None, Some((first, last))) => first.parse().ok()?..=last.parse().ok()?,
+        (None, None) => text.parse().ok()?..=text.parse().ok()?,
+    };
+    (*range.start() >= 100 && *range.end() <= 599).then_some(range)
+}
+
 /// How errors of the provider read.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct ErrorRules {
-    /// Where in an error's body the code stands, outermost name first.
+    /// Where in an error's body the code stands, with dots between names and list positions.
+    #[serde(deserialize_with = "written::path")]
+    #[schemars(with = "String")]
     pub code: Vec<String>,
     /// Where the message stands.
+    #[serde(deserialize_with = "written::path")]
+    #[schemars(with = "String")]
     pub message: Vec<String>,
-    /// Statuses that mean the credentials are not good; 401 unless the file says otherwise.
+    /// Statuses that mean the credentials are not good; 401 unless said otherwise.
+    #[serde(deserialize_with = "written::one_or_many")]
+    #[schemars(with = "OneOrMany<u16>")]
     pub unauthorized: Vec<u16>,
     /// Codes that mean the same, whatever the status.
+    #[serde(deserialize_with = "written::one_or_many_texts")]
+    #[schemars(with = "OneOrMany<Scalar>")]
     pub unauthorized_codes: Vec<String>,
-    /// What to tell people, by code, or by HTTP status where the code has none.
+    /// What to tell people, by code, or by HTTP status for responses whose code has no hint.
     pub hints: IndexMap<String, String>,
-    /// How an error in the body of a success is recognised.
+    /// How to recognise an error in the body of a success (status 2xx).
     pub in_body: Option<ErrorInBody>,
 }
 
-/// How an error in the body of a success is recognised.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// How to recognise an error in the body of a success.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct ErrorInBody {
-    /// The place in the body, outermost name first.
+    /// The place in the body, with dots between names and list positions.
+    #[serde(deserialize_with = "written::path")]
+    #[schemars(with = "String")]
     pub path: Vec<String>,
-    /// The values that say so; if none, anything there does that is not empty, `false` or 0.
+    /// What stands there in an error, or several such values; without it, anything but `null`, `false`, `0` and what is empty.
+    #[serde(default, deserialize_with = "written::one_or_many_texts")]
+    #[schemars(with = "OneOrMany<Scalar>")]
     pub equals: Vec<String>,
+}
+
+impl Default for ErrorRules {
+    fn default() -> Self {
+        Self {
+            code: Vec::new(),
+            message: Vec::new(),
+            unauthorized: vec![401],
+            unauthorized_codes: Vec::new(),
+            hints: IndexMap::new(),
+            in_body: None,
+        }
+    }
 }
 
 impl ErrorInBody {
@@ -83,6 +156,16 @@ impl ErrorInBody {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn statuses_read_as_nango_writes_them() {
+        assert_eq!(status_range("429"), Some(429..=429));
+        assert_eq!(status_range("5xx"), Some(500..=599));
+        assert_eq!(status_range("500-502"), Some(500..=502));
+        for text in ["", "xx", "7xx", "502-500", "99", "5x", "many"] {
+            assert!(status_range(text).is_none_or(|range| range.is_empty()), "{text}");
+        }
+    }
 
     #[test]
     fn an_error_in_a_success_response_is_recognised_by_its_path() {

@@ -1,6 +1,6 @@
 //! Whether a document has the shape of a provider file: all that is wrong at once, in plain words.
 //!
-//! The shape is the JSON Schema that is made from the structs of `file`, so that there is one place for it.
+//! The shape is the JSON Schema that is made from the structs of `file` and of the sections, so that there is one place for it.
 
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{ValidationError, Validator};
@@ -9,16 +9,50 @@ use schemars::generate::SchemaSettings;
 use schemars::transform::{RecursiveTransform, Transform};
 use serde_json::Value as Json;
 
+use crate::duration;
 use crate::file::ProviderFile;
 use crate::path::Path;
+use crate::wording::{list, nearest};
 
-/// The JSON Schema of a provider file.
+/// Returns the JSON Schema of a provider file.
 pub fn json_schema() -> Json {
+    let mut schema = checked_schema();
+    RecursiveTransform(|schema: &mut Schema| {
+        if schema.get("format").and_then(Json::as_str) == Some(duration::FORMAT) {
+            schema.remove("format");
+        }
+    })
+    .transform(&mut schema);
+    schema.to_value()
+}
+
+/// Returns the schema by which files are checked, which has formats of its own.
+fn checked_schema() -> Schema {
     let mut schema = SchemaSettings::draft2020_12()
         .into_generator()
         .into_root_schema_for::<ProviderFile>();
     RecursiveTransform(without_null).transform(&mut schema);
-    schema.to_value()
+    RecursiveTransform(simpler).transform(&mut schema);
+    schema
+}
+
+/// Fixed words are one `enum`, whether each has a description or not, and a default is told in words unless it is a plain `false`.
+fn simpler(schema: &mut Schema) {
+    if schema.get("default").is_some_and(|default| !default.is_boolean()) {
+        schema.remove("default");
+    }
+    let words = |branch: &Json| match (branch.get("const"), branch.get("enum")) {
+        (Some(word), _) => Some(vec![word.clone()]),
+        (None, Some(Json::Array(words))) => Some(words.clone()),
+        _ => None,
+    };
+    let branches = schema.get("oneOf").and_then(Json::as_array);
+    let words = branches.and_then(|branches| branches.iter().map(words).collect::<Option<Vec<_>>>());
+    if let Some(words) = words {
+        schema.remove("oneOf");
+        schema.insert("type".to_owned(), "string".into());
+        schema.insert("enum".to_owned(), words.concat().into());
+    }
 }
 
 /// A key may be left out, but nobody writes `null` for it.
@@ -63,9 +97,12 @@ pub(crate) struct Shape {
 
 impl Shape {
     pub(crate) fn new() -> Self {
-        let schema = json_schema();
+        let schema = checked_schema().to_value();
+        let options = jsonschema::options()
+            .with_format(duration::FORMAT, |text: &str| duration::parse(text).is_some())
+            .should_validate_formats(true);
         // A test proves that the schema compiles; serde would still refuse what does not fit.
-        let validator = jsonschema::validator_for(&schema).ok();
+        let validator = options.build(&schema).ok();
         Self { schema, validator }
     }
 
@@ -136,13 +173,8 @@ fn wants_other(inner: &ValidationError<'_>, outer: &ValidationError<'_>) -> bool
 }
 
 fn unknown(key: &str, known: &[&str]) -> String {
-    let nearest = known
-        .iter()
-        .map(|candidate| (strsim::damerau_levenshtein(key, candidate), *candidate))
-        .min()
-        .filter(|(distance, candidate)| *distance * 3 <= candidate.len().max(3));
-    match nearest {
-        Some((_, candidate)) => format!("{key:?} is no key here; did you mean {candidate:?}?"),
+    match nearest(key, known.iter().copied()) {
+        Some(candidate) => format!("{key:?} is no key here; did you mean {candidate:?}?"),
         None => format!("{key:?} is no key here; there are {}", list(known, "and")),
     }
 }
@@ -150,19 +182,19 @@ fn unknown(key: &str, known: &[&str]) -> String {
 fn describe(error: &ValidationError<'_>) -> String {
     let wanted = wanted(error);
     if !wanted.is_empty() {
-        let texts: Vec<&str> = wanted.iter().map(String::as_str).collect();
         let scalar = error.instance().is_number() || error.instance().is_boolean();
         let quotes = if scalar && wanted.iter().any(|word| word == "text") {
             ": put it in quotes"
         } else {
             ""
         };
-        return format!("must be {}{quotes}", list(&texts, "or"));
+        return format!("must be {}{quotes}", list(&wanted, "or"));
     }
     match error.kind() {
         ValidationErrorKind::Required { property } => {
             format!("{:?} is missing here", property.as_str().unwrap_or_default())
         }
+        ValidationErrorKind::Format { format } if format == duration::FORMAT => duration::RULE.to_owned(),
         ValidationErrorKind::Minimum { limit } => format!("must be {limit} or more"),
         ValidationErrorKind::ExclusiveMinimum { limit } => format!("must be more than {limit}"),
         ValidationErrorKind::Maximum { limit } => format!("must be {limit} or less"),
@@ -214,13 +246,4 @@ fn type_word(name: &str) -> String {
         other => other,
     }
     .to_owned()
-}
-
-/// `a, b or c`.
-pub(crate) fn list(words: &[&str], last: &str) -> String {
-    match words {
-        [] => "none".to_owned(),
-        [only] => (*only).to_owned(),
-        [most @ .., end] => format!("{} {last} {end}", most.join(", ")),
-    }
 }

@@ -1,7 +1,7 @@
 //! A file that is being checked, and what was found in it.
 
-use crate::Problem;
 use crate::document::{Node, Place};
+use crate::error::Problem;
 use crate::path::Path;
 
 /// One entry of a file: where its problems are told of.
@@ -21,6 +21,11 @@ pub(crate) struct Source {
 }
 
 impl Source {
+    /// Whether the entry has a value at `path`.
+    pub(crate) fn has(&self, path: &Path) -> bool {
+        self.root.find(path).is_some()
+    }
+
     /// A problem at `path` of the entry.
     pub(crate) fn problem(&self, path: &Path, message: impl Into<String>) -> Problem {
         let full = path

@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use domain::{ColumnKind, Model};
+use domain::Model;
 
-use crate::Registry;
+use crate::registry::Registry;
 
 /// The introduction, with the columns that every table has.
 const INTRODUCTION: &str = "# The tables
@@ -59,14 +59,7 @@ pub fn tables_page(registry: &Registry) -> String {
 fn columns(page: &mut String, model: &Model) {
     page.push_str("| column | PostgreSQL | SQLite | |\n|---|---|---|---|\n");
     for (name, column) in &model.columns {
-        let (postgres, sqlite) = match column.kind {
-            ColumnKind::Text => ("text", "TEXT"),
-            ColumnKind::Integer => ("bigint", "INTEGER"),
-            ColumnKind::Boolean => ("boolean", "INTEGER (0, 1)"),
-            ColumnKind::Timestamp => ("timestamptz", "INTEGER (µs since 1970)"),
-            ColumnKind::Decimal => ("numeric", "TEXT"),
-            ColumnKind::Json => ("json", "TEXT"),
-        };
+        let domain::KindInfo { postgres, sqlite, .. } = column.kind.info();
         let role = if *name == model.key {
             " **The key.**"
         } else if model.filters.contains(name) {

@@ -13,10 +13,13 @@ mod now;
 mod parse;
 mod render;
 
+use std::borrow::Cow;
 use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{Deserialize, Deserializer};
 use sha2::{Digest, Sha256};
 
 pub use json::JsonTemplate;
@@ -24,16 +27,22 @@ pub(crate) use now::is_time;
 pub use now::now_value;
 pub use render::{MAX_RENDERED, RenderError};
 
+use crate::written;
+
 /// Bytes of a template's text at most.
 pub const MAX_TEMPLATE: usize = 16_384;
 /// How many functions may be nested in a provider file's template.
 const MAX_DEPTH: usize = 4;
 
 /// Parsed text with holes.
+///
+/// Deserializing never fails: a text that breaks the grammar is kept as it is, with the error, which the check of the file reports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {
     /// The first whose holes are all filled counts; never empty.
     alternatives: Vec<Vec<Part>>,
+    /// Why the text is no template; no template of a checked provider has an error.
+    pub(crate) error: Option<TemplateError>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,6 +100,13 @@ pub enum TemplateError {
 }
 
 impl Template {
+    fn new(alternatives: Vec<Vec<Part>>) -> Self {
+        Self {
+            alternatives,
+            error: None,
+        }
+    }
+
     /// Parses a template of a provider file: at most [`MAX_TEMPLATE`] bytes, functions nested at most four deep.
     pub fn parse(text: &str) -> Result<Self, TemplateError> {
         let grammar = parse::Grammar {
@@ -98,7 +114,7 @@ impl Template {
             fallbacks: true,
             times: true,
         };
-        parse::template(text, grammar).map(|alternatives| Self { alternatives })
+        parse::template(text, grammar).map(Self::new)
     }
 
     /// Parses text from a caller that may hold the holes that `known` accepts, and neither `||` nor times.
@@ -114,7 +130,7 @@ impl Template {
             fallbacks: false,
             times: false,
         };
-        let template = parse::template(text, grammar).map(|alternatives| Self { alternatives })?;
+        let template = parse::template(text, grammar).map(Self::new)?;
         match template.holes().into_iter().find(|hole| !known(hole)) {
             Some(hole) => Err(parse::malformed(format!(
                 "nothing fills ${{{}}} here",
@@ -126,9 +142,7 @@ impl Template {
 
     /// A template of one hole; its name may be any.
     pub(crate) fn hole(name: &str) -> Self {
-        Self {
-            alternatives: vec![vec![Part::Hole(vec![name.to_owned()])]],
-        }
+        Self::new(vec![vec![Part::Hole(vec![name.to_owned()])]])
     }
 
     /// The names of all holes, in order, repeated as they are in the text.
@@ -180,6 +194,14 @@ impl Template {
         self.alternatives.iter().any(|parts| parts.windows(2).any(fits))
     }
 
+    /// Returns the text before the first hole.
+    pub(crate) fn beginning(&self) -> &str {
+        match self.alternatives.first().and_then(|parts| parts.first()) {
+            Some(Part::Text(text)) => text,
+            _ => "",
+        }
+    }
+
     /// The text, if it has no holes.
     pub fn literal(&self) -> Option<&str> {
         match self.alternatives.as_slice() {
@@ -212,6 +234,35 @@ fn collect_lacking<'a>(parts: &'a [Part], has: &impl Fn(&str) -> bool, lacking: 
             Part::Hole(names) => lacking.extend(names.last().map(String::as_str)),
             Part::Made(_, inner) => collect_lacking(inner, has, lacking),
         }
+    }
+}
+
+impl From<String> for Template {
+    fn from(text: String) -> Self {
+        Self::parse(&text).unwrap_or_else(|error| Self {
+            alternatives: vec![vec![Part::Text(text)]],
+            error: Some(error),
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Template {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        written::text(deserializer).map(Self::from)
+    }
+}
+
+impl JsonSchema for Template {
+    fn schema_name() -> Cow<'static, str> {
+        "Template".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string" })
     }
 }
 

@@ -4,38 +4,33 @@ use indexmap::IndexMap;
 
 use super::fields;
 use super::scope::Scope;
-use crate::file::{ConnectFile, ProviderFile};
+use crate::field::Field;
+use crate::file::ConnectFile;
 use crate::path::Path;
+use crate::provider::{AuthMode, ConnectForm};
 use crate::source::Report;
-use crate::{AuthMode, ConnectForm, Field, Template};
+use crate::template::Template;
 
-/// The forms of the file; without any, the one that asks for the credentials and for what else a connection must know.
+/// Returns the forms of the file; without any, the one that asks for the credentials and for what else a connection must know.
 pub(super) fn forms(
     auth: AuthMode,
-    file: &ProviderFile,
+    files: Vec<ConnectFile>,
     credentials: &IndexMap<String, Field>,
     configuration: &IndexMap<String, Field>,
     report: &mut Report<'_>,
 ) -> Vec<ConnectForm> {
-    if file.connect.is_empty() {
+    if files.is_empty() {
         return vec![plain(auth, credentials, configuration, report)];
     }
     let path = Path::default().at("connect");
-    file.connect
-        .iter()
-        .enumerate()
-        .map(|(index, form)| {
-            Forms {
-                credentials,
-                configuration,
-            }
-            .form(form, &path.at(index), report)
-        })
+    let files = files.into_iter().enumerate();
+    files
+        .map(|(index, file)| form(file, credentials, configuration, &path.at(index), report))
         .collect()
 }
 
-/// The form of a file that has none of its own: each field under its own name. In a file of Nango's a key of the configuration may
-/// be called like a credential; it is then asked for as `connectionConfig.NAME`.
+/// Returns the form of a file that has none of its own: each field under its own name. In a file of Nango's a key of the configuration
+/// may be called like a credential; it is then asked for as `connectionConfig.NAME`.
 fn plain(
     auth: AuthMode,
     credentials: &IndexMap<String, Field>,
@@ -84,65 +79,52 @@ fn plain(
     form
 }
 
-struct Forms<'a> {
-    credentials: &'a IndexMap<String, Field>,
-    configuration: &'a IndexMap<String, Field>,
-}
-
-impl Forms<'_> {
-    fn form(&self, file: &ConnectFile, path: &Path, report: &mut Report<'_>) -> ConnectForm {
-        let fields = fields::all(&file.fields, &path.at("fields"), report);
-        let scope = Scope::of(fields.keys());
-        let gives = path.at("gives");
-        let mut credentials = IndexMap::new();
-        for (name, text) in [
-            ("username", &file.gives.username),
-            ("password", &file.gives.password),
-            ("apiKey", &file.gives.api_key),
-        ] {
-            let here = gives.at(name);
-            match (text, self.credentials.get(name)) {
-                (Some(text), Some(_)) => credentials.extend(
-                    scope
-                        .template(text, &here, report)
-                        .map(|text| (name.to_owned(), text)),
-                ),
-                (Some(_), None) => report.error(&here, "is no credential of this auth_mode"),
-                (None, Some(field)) if !field.optional => {
-                    report.error(&here, format!("{name:?} is missing here: a connection needs it"));
-                }
-                (None, _) => {}
+fn form(
+    file: ConnectFile,
+    known_credentials: &IndexMap<String, Field>,
+    configuration: &IndexMap<String, Field>,
+    path: &Path,
+    report: &mut Report<'_>,
+) -> ConnectForm {
+    let fields = fields::all(file.fields, &path.at("fields"), report);
+    let scope = Scope::of(fields.keys());
+    let (path, gives) = (path.at("gives"), file.gives);
+    let mut credentials = IndexMap::new();
+    for (name, template) in [
+        ("username", gives.username),
+        ("password", gives.password),
+        ("apiKey", gives.api_key),
+    ] {
+        let path = path.at(name);
+        match (template, known_credentials.get(name)) {
+            (Some(template), Some(_)) => {
+                scope.template(&template, &path, report);
+                credentials.insert(name.to_owned(), template);
             }
-        }
-        let config = gives.at("connection_config");
-        for (name, field) in self.configuration {
-            if !file.gives.connection_config.contains_key(name)
-                && !field.optional
-                && field.default_value.is_none()
-            {
-                report.error(
-                    &config.at(name),
-                    format!("{name:?} is missing here: a connection needs it"),
-                );
+            (Some(_), None) => report.error(&path, "is no credential of this auth_mode"),
+            (None, Some(field)) if !field.optional => {
+                report.error(&path, format!("{name:?} is missing here: a connection needs it"));
             }
+            (None, _) => {}
         }
-        for name in file
-            .gives
-            .connection_config
-            .keys()
-            .filter(|name| !self.configuration.contains_key(*name))
-        {
-            report.error(&config.at(name), "is not declared under connection_config");
+    }
+    let (path, given) = (path.at("connection_config"), gives.connection_config);
+    for (name, field) in configuration {
+        if !given.contains_key(name) && !field.optional && field.default_value.is_none() {
+            let message = format!("{name:?} is missing here: a connection needs it");
+            report.error(&path.at(name), message);
         }
-        let connection_config = scope
-            .pairs(&file.gives.connection_config, &config, report)
-            .into_iter()
-            .collect();
-        ConnectForm {
-            title: file.title.clone(),
-            fields,
-            credentials,
-            connection_config,
+    }
+    for (name, template) in &given {
+        if !configuration.contains_key(name) {
+            report.error(&path.at(name), "is not declared under connection_config");
         }
+        scope.template(template, &path.at(name), report);
+    }
+    ConnectForm {
+        title: file.title,
+        fields,
+        credentials,
+        connection_config: given,
     }
 }

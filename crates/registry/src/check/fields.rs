@@ -1,31 +1,33 @@
-//! Fields that somebody fills in.
+//! Fields that a person or an app fills in.
 
 use indexmap::IndexMap;
 use regex::Regex;
 
-use crate::file::{ConfigFile, FieldFile, FieldFormatName, Scalar};
+use crate::field::Field;
+use crate::file::ConfigFile;
 use crate::path::Path;
+use crate::provider::AuthMode;
 use crate::source::Report;
-use crate::{AuthMode, Field, FieldFormat, Template, VisibleWhen};
+use crate::template::Template;
+use crate::wording::list;
 
-/// The fields in the order of a form: by `order` where it is given, else as they are written.
+/// Returns the fields in the order of a form: by `order` where it is given, else as they are written.
 pub(super) fn all(
-    files: &IndexMap<String, FieldFile>,
+    mut fields: IndexMap<String, Field>,
     path: &Path,
     report: &mut Report<'_>,
 ) -> IndexMap<String, Field> {
-    let mut files: Vec<_> = files.iter().collect();
-    files.sort_by_key(|(_, file)| file.order.unwrap_or(i64::MAX));
-    files
-        .into_iter()
-        .map(|(name, file)| (name.clone(), field(file, &path.at(name), report)))
-        .collect()
+    fields.sort_by_key(|_, field| field.order.unwrap_or(i64::MAX));
+    for (name, field) in &mut fields {
+        check(field, &path.at(name), report);
+    }
+    fields
 }
 
-/// The credentials of an auth mode, with what the file says of them.
+/// Returns the credentials of an auth mode, with what the file says of them.
 pub(super) fn credentials(
     auth: AuthMode,
-    files: Option<&IndexMap<String, FieldFile>>,
+    fields: IndexMap<String, Field>,
     report: &mut Report<'_>,
 ) -> IndexMap<String, Field> {
     let path = Path::default().at("credentials");
@@ -33,15 +35,12 @@ pub(super) fn credentials(
         AuthMode::ApiKey => &[("apiKey", "API key")],
         AuthMode::Basic => &[("username", "User name"), ("password", "Password")],
     };
-    let mut fields = files.map(|files| all(files, &path, report)).unwrap_or_default();
+    let mut fields = all(fields, &path, report);
     fields.retain(|name, _| {
         let known = standard.iter().any(|(known, _)| name == known);
         if !known {
-            let known: Vec<&str> = standard.iter().map(|(known, _)| *known).collect();
-            report.doubt(
-                &path.at(name),
-                format!("this auth_mode knows {} alone", crate::shape::list(&known, "and")),
-            );
+            let known = list(standard.iter().map(|(known, _)| known), "and");
+            report.doubt(&path.at(name), format!("this auth_mode knows {known} alone"));
         }
         known
     });
@@ -59,31 +58,10 @@ pub(super) fn credentials(
     fields
 }
 
-fn field(file: &FieldFile, path: &Path, report: &mut Report<'_>) -> Field {
-    let pattern = pattern(file.pattern.as_deref(), path, report);
-    let text = |scalar: &Option<Scalar>| scalar.as_ref().map(|scalar| scalar.0.clone());
-    let field = Field {
-        title: file.title.clone(),
-        description: file.description.clone(),
-        example: text(&file.example),
-        pattern,
-        pattern_description: file.pattern_description.clone(),
-        pattern_anywhere: report.source.foreign,
-        format: file.format.map(format),
-        allowed: file.allowed.iter().map(|scalar| scalar.0.clone()).collect(),
-        prefix: text(&file.prefix),
-        suffix: text(&file.suffix),
-        added: (None, None),
-        visible_when: file.visible_when.as_ref().map(|when| VisibleWhen {
-            field: when.field.clone(),
-            equals: when.equals.0.iter().map(|scalar| scalar.0.clone()).collect(),
-        }),
-        secret: file.secret,
-        optional: file.optional,
-        default_value: text(&file.default_value),
-        hidden: file.hidden || file.automated,
-        env: file.env.clone(),
-    };
+fn check(field: &mut Field, path: &Path, report: &mut Report<'_>) {
+    pattern(&mut field.pattern, &path.at("pattern"), report);
+    field.pattern_anywhere = report.source.foreign;
+    field.hidden |= field.automated;
     for (key, value) in [
         ("example", &field.example),
         ("default_value", &field.default_value),
@@ -92,54 +70,41 @@ fn field(file: &FieldFile, path: &Path, report: &mut Report<'_>) -> Field {
             report.doubt(&path.at(key), format!("breaks the field's own rule: it {error}"));
         }
     }
-    field
 }
 
-pub(super) fn pattern(text: Option<&str>, path: &Path, report: &mut Report<'_>) -> Option<Regex> {
-    match Regex::new(text?) {
-        Ok(pattern) => Some(pattern),
-        Err(error) => {
-            report.doubt(
-                &path.at("pattern"),
-                format!(
-                    "is no regular expression that Trunkline can use: {}",
-                    last_line(&error)
-                ),
-            );
-            None
-        }
-    }
+/// Takes away a pattern that is no regular expression, and reports it at `path`.
+pub(super) fn pattern(pattern: &mut Option<String>, path: &Path, report: &mut Report<'_>) {
+    let Some(Err(error)) = pattern.as_deref().map(Regex::new) else {
+        return;
+    };
+    *pattern = None;
+    // What the regex crate has to say, without its drawing of the pattern.
+    let text = error.to_string();
+    let line = text.lines().last().unwrap_or_default();
+    let line = line.strip_prefix("error: ").unwrap_or(line);
+    let message = format!("is no regular expression that Trunkline can use: {line}");
+    report.doubt(path, message);
 }
 
-pub(super) fn format(name: FieldFormatName) -> FieldFormat {
-    match name {
-        FieldFormatName::Hostname => FieldFormat::Hostname,
-        FieldFormatName::Uri => FieldFormat::Uri,
-        FieldFormatName::Uuid => FieldFormat::Uuid,
-        FieldFormatName::Email => FieldFormat::Email,
-        FieldFormatName::Phone => FieldFormat::Phone,
-        FieldFormatName::Sender => FieldFormat::Sender,
-        FieldFormatName::Date => FieldFormat::Date,
-        FieldFormatName::DateTime => FieldFormat::DateTime,
-    }
-}
-
-/// The keys that `proxy.connection_config` adds: with a value of the file, or as any other field.
+/// Returns the keys that `proxy.connection_config` adds: with a value of the file, or as any other field.
 pub(super) fn of_proxy(
-    files: &IndexMap<String, ConfigFile>,
+    files: IndexMap<String, ConfigFile>,
     path: &Path,
     report: &mut Report<'_>,
 ) -> Vec<(String, Field)> {
-    let fields = files.iter().map(|(name, file)| {
+    let fields = files.into_iter().map(|(name, file)| {
         let field = match file {
             ConfigFile::Value(value) => Field {
-                default_value: Some(value.0.clone()),
+                default_value: Some(value.0),
                 hidden: true,
                 ..Field::default()
             },
-            ConfigFile::Field(file) => field(file, &path.at(name), report),
+            ConfigFile::Field(mut field) => {
+                check(&mut field, &path.at(&name), report);
+                *field
+            }
         };
-        (name.clone(), field)
+        (name, field)
     });
     fields.collect()
 }
@@ -162,11 +127,4 @@ pub(super) fn note_added<'a>(
         };
         field.added = (adds(&field.prefix, false), adds(&field.suffix, true));
     }
-}
-
-/// What the regex crate has to say, without its drawing of the pattern.
-pub(super) fn last_line(error: &regex::Error) -> String {
-    let text = error.to_string();
-    let line = text.lines().last().unwrap_or_default();
-    line.strip_prefix("error: ").unwrap_or(line).to_owned()
 }

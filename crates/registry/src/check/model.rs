@@ -3,9 +3,9 @@
 use domain::{Column, ColumnKind, Model, ModelName, Parse, TableName};
 use indexmap::IndexMap;
 
-use crate::file::{ColumnFile, ColumnParse, ColumnSpec, ColumnType, SyncFile};
-use crate::is_reserved_below;
-use crate::path::{Path, dotted};
+use crate::file::{ColumnFile, ColumnSpec, SyncFile};
+use crate::path::Path;
+use crate::reserved::is_reserved_below;
 use crate::source::Report;
 
 pub(super) type Columns = IndexMap<TableName, Column>;
@@ -15,7 +15,7 @@ const LIST_PARAMETERS: [&str; 4] = ["connection_id", "limit", "cursor", "variant
 
 pub(super) fn model(
     file: &SyncFile,
-    columns: &Columns,
+    columns: Columns,
     path: &Path,
     report: &mut Report<'_>,
 ) -> Option<Model> {
@@ -27,14 +27,14 @@ pub(super) fn model(
             "must not hold two _ in a row: that is how the tables of variants are named",
         );
     }
-    let key = declared(&file.key, columns, &path.at("key"), report);
+    let key = declared(&file.key, &columns, &path.at("key"), report);
     if let Some((_, column)) = key.as_ref().filter(|(_, column)| column.kind != ColumnKind::Text) {
         report.error(
             &path.at("key"),
             format!(
                 "the key column must be of type text; {:?} is {}",
                 file.key,
-                word(column.kind)
+                column.kind.name()
             ),
         );
     }
@@ -48,7 +48,7 @@ pub(super) fn model(
                 ),
             );
         }
-        let found = declared(filter, columns, &path.at("filters").at(index), report);
+        let found = declared(filter, &columns, &path.at("filters").at(index), report);
         if found
             .as_ref()
             .is_some_and(|(_, column)| column.kind == ColumnKind::Json)
@@ -61,30 +61,17 @@ pub(super) fn model(
         filters.extend(found.map(|(name, _)| name));
     }
     let mut newest_by = Vec::new();
-    match (&file.newest_by, &file.window) {
-        (Some(names), _) => {
-            for (index, name) in names.0.iter().enumerate() {
-                newest_by.extend(timestamp(name, columns, &path.at("newest_by").at(index), report));
-            }
-        }
-        // The window's own check tells if it is none.
-        (None, Some(window)) => newest_by.extend(
-            columns
-                .get_key_value(window.column.as_str())
-                .map(|(name, _)| name.clone()),
-        ),
-        (None, None) => {}
+    for (index, name) in file.newest_by.iter().enumerate() {
+        newest_by.extend(timestamp(name, &columns, &path.at("newest_by").at(index), report));
     }
-    // Whether they are columns is told where the window and the rereading are checked.
-    let window = file.window.iter().map(|window| window.column.as_str());
-    let reread = file
-        .reread
-        .iter()
-        .flat_map(|reread| reread.condition.keys().map(String::as_str));
-    let sought_by = window
-        .chain(reread)
-        .filter_map(|name| columns.get_key_value(name).map(|(name, _)| name.clone()))
-        .collect();
+    // Whether these are columns is told where the window and the rereading are checked.
+    let window = file.window.iter().map(|window| &window.column);
+    let unfinished = file.reread.iter().filter_map(|reread| reread.unfinished.as_ref());
+    if newest_by.is_empty() {
+        newest_by.extend(window.clone().cloned());
+    }
+    let sought_by = window.chain(unfinished.map(|unfinished| &unfinished.column));
+    let sought_by = sought_by.cloned().collect();
     let plural = file.plural.clone().unwrap_or_else(|| plural(&file.model));
     if !plural.starts_with(|c: char| c.is_ascii_lowercase())
         || !plural
@@ -102,7 +89,7 @@ pub(super) fn model(
         report.error(&path.at("plural"), message);
     }
     let key = key?.0.clone();
-    let (description, columns) = (file.description.clone(), columns.clone());
+    let description = file.description.clone();
     Some(Model {
         name: name?,
         table: table?,
@@ -116,10 +103,10 @@ pub(super) fn model(
     })
 }
 
-pub(super) fn columns(files: &IndexMap<String, ColumnFile>, path: &Path, report: &mut Report<'_>) -> Columns {
+pub(super) fn columns(files: IndexMap<String, ColumnFile>, path: &Path, report: &mut Report<'_>) -> Columns {
     let mut columns = Columns::new();
     for (name, file) in files {
-        let path = path.at(name);
+        let path = path.at(&name);
         if name.starts_with('_') {
             report.error(
                 &path,
@@ -127,32 +114,18 @@ pub(super) fn columns(files: &IndexMap<String, ColumnFile>, path: &Path, report:
             );
             continue;
         }
-        let (kind, spec) = match file {
-            ColumnFile::Short(kind) => (*kind, None),
-            ColumnFile::Long(spec) => (spec.kind, Some(spec)),
-        };
+        let spec = ColumnSpec::from(file);
         let column = Column {
-            kind: match kind {
-                ColumnType::Text => ColumnKind::Text,
-                ColumnType::Integer => ColumnKind::Integer,
-                ColumnType::Boolean => ColumnKind::Boolean,
-                ColumnType::Timestamp => ColumnKind::Timestamp,
-                ColumnType::Decimal => ColumnKind::Decimal,
-                ColumnType::Json => ColumnKind::Json,
-            },
-            parse: parse(kind, spec.and_then(|spec| spec.parse), &path, report),
-            path: spec
-                .and_then(|spec: &ColumnSpec| spec.path.as_deref())
-                .map_or_else(|| vec![name.clone()], dotted),
-            description: spec.map(|spec| spec.description.clone()).unwrap_or_default(),
+            kind: spec.kind,
+            parse: parse(&spec, &path.at("parse"), report),
+            path: spec.path.unwrap_or_else(|| vec![name.clone()]),
+            description: spec.description,
         };
         if let Some((other, _)) = columns.iter().find(|(_, other)| other.path == column.path) {
-            report.warn(
-                &path,
-                format!(
-                    "reads the same field as the column {other:?}: only the last of them would be filled"
-                ),
+            let message = format!(
+                "reads the same field as the column {other:?}: only the last of them would be filled"
             );
+            report.warn(&path, message);
         }
         if let Some(name) = report.take(&path, name.parse::<TableName>()) {
             columns.insert(name, column);
@@ -161,25 +134,26 @@ pub(super) fn columns(files: &IndexMap<String, ColumnFile>, path: &Path, report:
     columns
 }
 
-fn parse(kind: ColumnType, parse: Option<ColumnParse>, path: &Path, report: &mut Report<'_>) -> Parse {
-    match (kind == ColumnType::Timestamp, parse) {
-        (false, None | Some(ColumnParse::Plain)) => Parse::Plain,
-        (false, Some(_)) => {
-            let message =
-                "is for columns of type timestamp alone: numbers and booleans as text are understood anyway";
-            report.error(&path.at("parse"), message);
-            Parse::Plain
-        }
-        (true, Some(ColumnParse::Plain)) => {
-            let message = "a timestamp is written as rfc2822, iso8601, unix_seconds or unix_millis";
-            report.error(&path.at("parse"), message);
-            Parse::Iso8601
-        }
-        (true, None | Some(ColumnParse::Iso8601)) => Parse::Iso8601,
-        (true, Some(ColumnParse::Rfc2822)) => Parse::Rfc2822,
-        (true, Some(ColumnParse::UnixSeconds)) => Parse::UnixSeconds,
-        (true, Some(ColumnParse::UnixMillis)) => Parse::UnixMillis,
+fn parse(spec: &ColumnSpec, path: &Path, report: &mut Report<'_>) -> Parse {
+    let is_timestamp = spec.kind == ColumnKind::Timestamp;
+    let usual = if is_timestamp {
+        Parse::Iso8601
+    } else {
+        Parse::Plain
+    };
+    let parse = spec.parse.unwrap_or(usual);
+    match (is_timestamp, parse == Parse::Plain) {
+        (false, false) => report.error(
+            path,
+            "is for columns of type timestamp alone: numbers and booleans as text are understood anyway",
+        ),
+        (true, true) => report.error(
+            path,
+            "a timestamp is written as rfc2822, iso8601, unix_seconds or unix_millis",
+        ),
+        _ => {}
     }
+    parse
 }
 
 /// The column of that name, or an error at `path`.
@@ -214,22 +188,11 @@ pub(super) fn timestamp(
             path,
             format!(
                 "{name:?} must be a column of type timestamp; it is {}",
-                word(column.kind)
+                column.kind.name()
             ),
         );
     }
     Some(column_name)
-}
-
-fn word(kind: ColumnKind) -> &'static str {
-    match kind {
-        ColumnKind::Text => "text",
-        ColumnKind::Integer => "integer",
-        ColumnKind::Boolean => "boolean",
-        ColumnKind::Timestamp => "timestamp",
-        ColumnKind::Decimal => "decimal",
-        ColumnKind::Json => "json",
-    }
 }
 
 /// How several of a model are called in paths: `Message` messages, `Category` categories, `PhoneNumber` phone-numbers.

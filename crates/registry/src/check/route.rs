@@ -5,11 +5,14 @@ use std::sync::Arc;
 use domain::SyncName;
 use indexmap::IndexMap;
 
+use crate::action::{Action, ActionRoute, RouteStep};
+use crate::input::{Input, InputKind};
+use crate::method::Method;
 use crate::path::Path;
+use crate::reserved::{is_reserved, is_reserved_below};
 use crate::source::Report;
-use crate::{Action, ActionRoute, Input, InputKind, RouteStep, Sync, is_reserved, is_reserved_below};
+use crate::sync::Sync;
 
-const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 pub(super) fn route(
     text: &str,
     inputs: &IndexMap<String, Input>,
@@ -18,7 +21,8 @@ pub(super) fn route(
 ) -> Option<ActionRoute> {
     let parts = text
         .split_once(" /")
-        .filter(|(method, _)| METHODS.contains(method));
+        .and_then(|(method, rest)| Some((method.parse().ok()?, rest)))
+        .filter(|(method, _)| *method != Method::Head);
     let Some((method, rest)) = parts else {
         report.error(path, "must be a method and a path, such as POST /messages");
         return None;
@@ -59,10 +63,7 @@ pub(super) fn route(
         }
         _ => report.error(path, "must begin with a fixed segment"),
     }
-    Some(ActionRoute {
-        method: method.to_owned(),
-        steps,
-    })
+    Some(ActionRoute { method, steps })
 }
 
 /// Two actions, or an action and the list of a model, may not have one address.
@@ -80,7 +81,11 @@ pub(super) fn clashes<'a>(
         report.error(path, format!("the action {} takes this route too", other.name));
     }
     let listed = |sync: &&Arc<Sync>| route.steps == [RouteStep::Fixed(sync.model.plural.clone())];
-    if let Some(sync) = syncs.values().find(listed).filter(|_| route.method == "GET") {
+    if let Some(sync) = syncs
+        .values()
+        .find(listed)
+        .filter(|_| route.method == Method::Get)
+    {
         let message = format!(
             "GET {route} lists the records of the sync {}: choose another route",
             sync.name

@@ -1,17 +1,15 @@
 //! Which holes a template may have, by where it stands.
 
 use indexmap::IndexMap;
-use serde_json::Value as Json;
 
-use crate::file::Scalar;
+use crate::field::Field;
 use crate::path::Path;
-use crate::shape::list;
 use crate::source::Report;
-use crate::template::{SIGNING, is_time};
-use crate::{Field, JsonTemplate, Template, TemplateError};
+use crate::template::{JsonTemplate, SIGNING, Template, TemplateError, is_time};
+use crate::wording::list;
 
-/// What a call knows of itself when its headers, parameters and body are made.
-const CALL: [&str; 6] = [
+/// What a request knows of itself when its headers, parameters and body are made.
+const REQUEST: [&str; 6] = [
     "endpoint",
     "host",
     "path",
@@ -32,29 +30,28 @@ pub(super) struct Scope {
 
 impl Scope {
     /// What is known of a connection: the credentials, its configuration and its metadata, and the integration's configuration.
-    pub(super) fn of_calls(
+    pub(super) fn of_requests(
         credentials: &IndexMap<String, Field>,
         configuration: &IndexMap<String, Field>,
         integration: &IndexMap<String, Field>,
     ) -> Self {
-        let plain = credentials.keys().cloned();
-        let full = credentials.keys().map(|name| format!("credentials.{name}"));
-        let configuration = configuration
-            .keys()
-            .map(|name| format!("connectionConfig.{name}"));
-        let integration = integration.keys().map(|name| format!("integrationConfig.{name}"));
+        let prefixed = |prefix: &'static str, fields: &IndexMap<String, Field>| -> Vec<String> {
+            fields.keys().map(|name| format!("{prefix}{name}")).collect()
+        };
         Self {
-            holes: plain
-                .chain(full)
-                .chain(configuration)
-                .chain(integration)
-                .collect(),
+            holes: [
+                prefixed("", credentials),
+                prefixed("credentials.", credentials),
+                prefixed("connectionConfig.", configuration),
+                prefixed("integrationConfig.", integration),
+            ]
+            .concat(),
             metadata: true,
             moment: false,
         }
     }
 
-    /// This scope with the time and a random text, where a single call is made.
+    /// This scope with the time and a random text, where a single request is made.
     pub(super) fn at_a_moment(&self) -> Self {
         Self {
             moment: true,
@@ -62,19 +59,18 @@ impl Scope {
         }
     }
 
-    /// This scope with what a call knows of itself when its address is made.
-    pub(super) fn within_call(&self) -> Self {
+    /// This scope with what a request knows of itself when its address is made.
+    pub(super) fn within_request(&self) -> Self {
         let mut scope = self.at_a_moment();
-        scope.holes.extend(CALL.map(str::to_owned));
+        scope.holes.extend(REQUEST.map(str::to_owned));
         scope
     }
 
     /// Named values alone.
-    pub(super) fn of<'a>(holes: impl IntoIterator<Item = &'a String>) -> Self {
+    pub(super) fn of<T: Into<String>>(holes: impl IntoIterator<Item = T>) -> Self {
         Self {
-            holes: holes.into_iter().cloned().collect(),
-            metadata: false,
-            moment: false,
+            holes: holes.into_iter().map(Into::into).collect(),
+            ..Self::default()
         }
     }
 
@@ -85,31 +81,22 @@ impl Scope {
         scope
     }
 
-    /// The template, if it is one and all its holes are filled here.
-    pub(super) fn template(&self, text: &str, path: &Path, report: &mut Report<'_>) -> Option<Template> {
-        let parsed = Template::parse(text).and_then(|template| {
-            let signs = template
-                .holes()
-                .into_iter()
-                .find(|hole| SIGNING.contains(hole) && !self.knows(hole));
-            signs.map_or(Ok(()), |name| Err(TemplateError::Unsupported(name.to_owned())))?;
-            Ok(template)
-        });
-        let template = match parsed {
-            Ok(template) => template,
-            Err(error @ TemplateError::Unsupported(_)) if report.source.foreign => {
+    /// Checks that the text is a template all of whose holes are filled here.
+    pub(super) fn template(&self, template: &Template, path: &Path, report: &mut Report<'_>) {
+        let mut holes = template.holes().into_iter();
+        let signs = holes.find(|hole| SIGNING.contains(hole) && !self.knows(hole));
+        let signs = signs.map(|name| TemplateError::Unsupported(name.to_owned()));
+        match template.error.as_ref().or(signs.as_ref()) {
+            None => {}
+            Some(error @ TemplateError::Unsupported(_)) if report.source.foreign => {
                 report.unsupported = Some(error.to_string());
-                return None;
+                return;
             }
-            Err(error) => {
-                report.error(path, error.to_string());
-                return None;
-            }
-        };
+            Some(error) => return report.error(path, error.to_string()),
+        }
         for hole in template.holes().into_iter().filter(|hole| !self.knows(hole)) {
             report.doubt(path, self.unfilled(hole));
         }
-        Some(template)
     }
 
     fn knows(&self, hole: &str) -> bool {
@@ -118,87 +105,72 @@ impl Scope {
             || (self.moment && (hole == "random" || is_time(hole)))
     }
 
-    /// JSON whose texts are templates.
-    pub(super) fn json(&self, value: &Json, path: &Path, report: &mut Report<'_>) -> Option<JsonTemplate> {
-        Some(match value {
-            Json::String(text) => JsonTemplate::Text(self.template(text, path, report)?),
-            Json::Array(items) => JsonTemplate::List(
-                items
-                    .iter()
-                    .enumerate()
-                    .filter_map(|(index, item)| self.json(item, &path.at(index), report))
-                    .collect(),
-            ),
-            Json::Object(entries) => JsonTemplate::Map(self.json_pairs(entries, path, report)),
-            other => JsonTemplate::Plain(other.clone()),
-        })
-    }
-
-    /// Names and the JSON under them.
-    pub(super) fn json_pairs<'a>(
-        &self,
-        entries: impl IntoIterator<Item = (&'a String, &'a Json)>,
-        path: &Path,
-        report: &mut Report<'_>,
-    ) -> Vec<(String, JsonTemplate)> {
-        entries
-            .into_iter()
-            .filter_map(|(name, value)| Some((name.clone(), self.json(value, &path.at(name), report)?)))
-            .collect()
-    }
-
     fn unfilled(&self, hole: &str) -> String {
-        let told = |hole: &&String| !CALL.contains(&hole.as_str()) || !self.moment;
-        let known: Vec<String> = (self.holes.iter().filter(told))
-            .map(|hole| format!("${{{hole}}}"))
-            .collect();
-        let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        let told = |hole: &&String| !REQUEST.contains(&hole.as_str()) || !self.moment;
+        let known = self.holes.iter().filter(told).map(|hole| format!("${{{hole}}}"));
         let declare = match hole.strip_prefix("connectionConfig.") {
             Some(name) if self.metadata => format!("; or declare {name:?} under connection_config"),
             _ => String::new(),
         };
         format!(
             "nothing fills ${{{hole}}}: here are {}{declare}",
-            list(&known, "and")
+            list(known, "and")
         )
     }
 
-    /// A template that begins with a scheme, or with a hole that brings one.
-    pub(super) fn url(&self, text: &str, path: &Path, report: &mut Report<'_>) -> Option<Template> {
-        if !["https://", "http://", "${"]
-            .iter()
-            .any(|start| text.starts_with(start))
-        {
-            report.error(path, "must be an address that begins with https://");
+    /// Checks JSON whose texts are templates.
+    pub(super) fn json(&self, value: &JsonTemplate, path: &Path, report: &mut Report<'_>) {
+        match value {
+            JsonTemplate::Text(template) => self.template(template, path, report),
+            JsonTemplate::List(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    self.json(item, &path.at(index), report);
+                }
+            }
+            JsonTemplate::Map(entries) => self.json_pairs(entries, path, report),
+            JsonTemplate::Plain(_) => {}
         }
-        if is_plain_and_public(text) {
-            report.warn(path, "begins with http://, over which keys can be read on the way and which is refused: use https://");
-        }
-        self.template(text, path, report)
     }
 
-    /// A template that begins with `/`.
-    pub(super) fn path(&self, text: &str, path: &Path, report: &mut Report<'_>) -> Option<Template> {
-        if text.starts_with('/') {
-            return self.template(text, path, report);
-        }
-        report.doubt(path, "must begin with /: it is a path below the server's address");
-        self.template(&format!("/{text}"), path, report)
-    }
-
-    /// Names and their templates.
-    pub(super) fn pairs(
+    /// Checks the JSON under names.
+    pub(super) fn json_pairs(
         &self,
-        pairs: &IndexMap<String, Scalar>,
+        entries: &[(String, JsonTemplate)],
         path: &Path,
         report: &mut Report<'_>,
-    ) -> Vec<(String, Template)> {
-        pairs
-            .iter()
-            .filter_map(|(name, value)| {
-                Some((name.clone(), self.template(&value.0, &path.at(name), report)?))
-            })
-            .collect()
+    ) {
+        for (name, value) in entries {
+            self.json(value, &path.at(name), report);
+        }
+    }
+
+    /// Checks a template that begins with a scheme, or with a hole that brings one.
+    pub(super) fn url(&self, template: &Template, path: &Path, report: &mut Report<'_>) {
+        let text = template.to_string();
+        let begins = ["https://", "http://", "${"];
+        if !begins.iter().any(|start| text.starts_with(start)) {
+            report.error(path, "must be an address that begins with https://");
+        }
+        if is_plain_and_public(&text) {
+            report.warn(path, "begins with http://, over which keys can be read on the way and which is refused: use https://");
+        }
+        self.template(template, path, report);
+    }
+
+    /// Checks a template that must begin with `/`, and puts it there if it is missing in a file that somebody else may have written.
+    pub(super) fn path(&self, template: &mut Template, path: &Path, report: &mut Report<'_>) {
+        if !template.beginning().starts_with('/') {
+            report.doubt(path, "must begin with /: it is a path below the server's address");
+            *template = format!("/{template}").into();
+        }
+        self.template(template, path, report);
+    }
+
+    /// Checks the templates under names.
+    pub(super) fn pairs(&self, pairs: &[(String, Template)], path: &Path, report: &mut Report<'_>) {
+        for (name, value) in pairs {
+            self.template(value, &path.at(name), report);
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! JSON whose texts have holes.
 
+use serde::de::{Deserialize, Deserializer};
 use serde_json::Value as Json;
 
 use super::render::{Budget, if_filled};
@@ -16,6 +17,28 @@ pub enum JsonTemplate {
     Map(Vec<(String, JsonTemplate)>),
     /// A number, true, false or null.
     Plain(Json),
+}
+
+impl<'de> Deserialize<'de> for JsonTemplate {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Json::deserialize(deserializer).map(Self::from)
+    }
+}
+
+impl From<Json> for JsonTemplate {
+    fn from(json: Json) -> Self {
+        match json {
+            Json::String(text) => Self::Text(text.into()),
+            Json::Array(items) => Self::List(items.into_iter().map(Self::from).collect()),
+            Json::Object(entries) => Self::Map(
+                entries
+                    .into_iter()
+                    .map(|(name, value)| (name, value.into()))
+                    .collect(),
+            ),
+            other => Self::Plain(other),
+        }
+    }
 }
 
 impl JsonTemplate {

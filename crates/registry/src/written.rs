@@ -1,0 +1,118 @@
+//! How values are written in a provider file: the readers and schemas for what a file may write in more than one way.
+//!
+//! Structs use them with `deserialize_with` and `schemars(with)`, so that a field has the type in which the rest of the code uses it.
+
+use std::borrow::Cow;
+
+use indexmap::IndexMap;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error};
+use serde_json::Value as Json;
+
+/// Text that a file may also write as a whole number or as true or false: `PageSize: 1000`.
+///
+/// A number with a point is refused, since 1.10 would silently become 1.1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Scalar(pub(crate) String);
+
+impl<'de> Deserialize<'de> for Scalar {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Json::deserialize(deserializer)? {
+            Json::String(text) => Ok(Self(text)),
+            Json::Bool(value) => Ok(Self(value.to_string())),
+            Json::Number(number) if !number.is_f64() => Ok(Self(number.to_string())),
+            _ => Err(D::Error::custom("must be text, a whole number, true or false")),
+        }
+    }
+}
+
+impl JsonSchema for Scalar {
+    fn schema_name() -> Cow<'static, str> {
+        "Scalar".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["string", "integer", "boolean"] })
+    }
+}
+
+/// The schema of one value or a list of them; [`one_or_many`] reads it.
+pub(crate) struct OneOrMany<T>(T);
+
+impl<T: JsonSchema> JsonSchema for OneOrMany<T> {
+    fn schema_name() -> Cow<'static, str> {
+        format!("OneOrMany_{}", T::schema_name()).into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let one = generator.subschema_for::<T>();
+        json_schema!({ "anyOf": [one, { "type": "array", "items": one }] })
+    }
+}
+
+/// Reads one value or a list of them.
+pub(crate) fn one_or_many<'de, D: Deserializer<'de>, T: DeserializeOwned>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
+    let values = match Json::deserialize(deserializer)? {
+        Json::Array(values) => values,
+        value => vec![value],
+    };
+    let values = values.into_iter().map(serde_json::from_value);
+    values.collect::<Result<_, _>>().map_err(D::Error::custom)
+}
+
+/// Reads one scalar or a list of them, as text.
+pub(crate) fn one_or_many_texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    one_or_many(deserializer).map(to_texts)
+}
+
+/// Reads a list of scalars as text.
+pub(crate) fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    Vec::deserialize(deserializer).map(to_texts)
+}
+
+fn to_texts(scalars: Vec<Scalar>) -> Vec<String> {
+    scalars.into_iter().map(|scalar| scalar.0).collect()
+}
+
+/// Reads a scalar as text.
+pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Scalar::deserialize(deserializer).map(|scalar| scalar.0)
+}
+
+/// Reads a scalar that may be left out, as text, or as what can be made of text.
+pub(crate) fn optional_text<'de, D: Deserializer<'de>, T: From<String>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    text(deserializer).map(|text| Some(text.into()))
+}
+
+/// Reads a map as names and values in the order of the file.
+pub(crate) fn pairs<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Vec<(String, T)>, D::Error> {
+    IndexMap::deserialize(deserializer).map(|map: IndexMap<_, _>| map.into_iter().collect())
+}
+
+/// Splits a path within JSON, which files write as names and list positions with dots between them.
+pub(crate) fn split_path(text: &str) -> Vec<String> {
+    let steps = text.split('.').filter(|step| !step.is_empty());
+    steps.map(str::to_owned).collect()
+}
+
+/// Reads a path within JSON.
+pub(crate) fn path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    String::deserialize(deserializer).map(|text| split_path(&text))
+}
+
+/// Reads a path within JSON that may be left out.
+pub(crate) fn optional_path<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<String>>, D::Error> {
+    path(deserializer).map(Some)
+}

@@ -179,16 +179,17 @@ fn column_schema(model: &Model, name: &TableName, column: &Column) -> ObjectBuil
 
 /// Returns the schema of a value; decimals are text, so that they stay exact.
 pub(crate) fn scalar(kind: ColumnKind) -> ObjectBuilder {
-    match kind {
-        ColumnKind::Text => text(),
-        ColumnKind::Decimal => text().format(Some(SchemaFormat::Custom("decimal".to_owned()))),
-        ColumnKind::Timestamp => text().format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime))),
-        ColumnKind::Integer => ObjectBuilder::new()
-            .schema_type(SchemaType::Type(Type::Integer))
-            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64))),
-        ColumnKind::Boolean => ObjectBuilder::new().schema_type(SchemaType::Type(Type::Boolean)),
-        ColumnKind::Json => ObjectBuilder::new().schema_type(SchemaType::AnyValue),
-    }
+    let info = kind.info();
+    let format = info
+        .json_format
+        .map(|format| SchemaFormat::Custom(format.to_owned()));
+    let schema_type = match info.json_type {
+        None => SchemaType::AnyValue,
+        Some("integer") => SchemaType::Type(Type::Integer),
+        Some("boolean") => SchemaType::Type(Type::Boolean),
+        Some(_) => SchemaType::Type(Type::String),
+    };
+    ObjectBuilder::new().schema_type(schema_type).format(format)
 }
 
 pub(crate) fn nullable(schema: ObjectBuilder) -> ObjectBuilder {

@@ -1,6 +1,5 @@
 //! The report of the schedule benchmark: delays, durations, CPU time and goals.
 
-use std::time::Duration;
 
 use domain::Timestamp;
 use serde::Serialize;

@@ -32,9 +32,7 @@ pub use names::{
     ActionName, ConnectionName, EnvironmentName, IntegrationKey, ModelName, NameError, ProviderName,
     SyncName, TableName, Variant, check_new,
 };
-pub use record::{
-    MAX_KEY_BYTES, Misfit, Record, RecordError, RecordReader, Value, is_shortened, plain_decimal, stored_key,
-};
+pub use record::{MAX_KEY_BYTES, Misfit, Record, RecordError, RecordReader, Value, is_shortened, stored_key};
 pub use stored_record::{Position, RecordAction, StoredRecord};
 pub use sync::{
     MisfitCount, Run, RunError, RunFilter, RunId, RunIdPrefix, RunIdPrefixError, RunStatus, Slice, SliceId,

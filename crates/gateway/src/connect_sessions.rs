@@ -18,7 +18,7 @@ use vault::session_token;
 use crate::connect::random_name;
 use crate::establish::{Authority, Draft};
 use crate::gateway::{Inner, Integration};
-use crate::given::{Given, mode_name};
+use crate::given::Given;
 use crate::labels::{self, Labels};
 use crate::patch::config_over;
 use crate::trial::needs_config;
@@ -306,8 +306,8 @@ impl Sessions<'_> {
         let provider = &integration.provider;
         if provider.auth != mode {
             return Err(GatewayError::InvalidAuthMode {
-                wanted: mode_name(provider.auth),
-                given: mode_name(mode),
+                wanted: provider.auth.as_str(),
+                given: mode.as_str(),
                 integration: integration.key,
             });
         }
@@ -362,7 +362,7 @@ impl Sessions<'_> {
     pub async fn connect_without(&self, session: &Session, integration: &str) -> GatewayError {
         match self.allowed(session, integration).await {
             Ok(integration) => GatewayError::InvalidAuthMode {
-                wanted: mode_name(integration.provider.auth),
+                wanted: integration.provider.auth.as_str(),
                 given: "NONE",
                 integration: integration.key,
             },

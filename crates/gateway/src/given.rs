@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use registry::{AuthMode, ConnectForm, Field, Provider, Template};
+use registry::{ConnectForm, Field, Provider, Template};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value as Json};
 
@@ -18,14 +18,6 @@ const LONGEST_UNDECLARED: usize = 8_192;
 
 /// A configuration: what the provider's file knows, and what it does not know.
 pub(crate) type Config = (BTreeMap<String, String>, Map<String, Json>);
-
-/// How an auth mode is written on the wire.
-pub(crate) fn mode_name(mode: AuthMode) -> &'static str {
-    match mode {
-        AuthMode::ApiKey => "API_KEY",
-        AuthMode::Basic => "BASIC",
-    }
-}
 
 /// What somebody gave, with where it stood in the request.
 pub(crate) struct Given<'a> {

@@ -8,7 +8,7 @@ use crate::connect::random_name;
 use crate::connections::{Connections, Shown};
 use crate::establish::{Authority, Draft};
 use crate::form::Filled;
-use crate::given::{Given, mode_name};
+use crate::given::Given;
 use crate::labels::{self, Labels};
 use crate::{Caller, FieldError, GatewayError, Scope};
 
@@ -106,7 +106,7 @@ pub(crate) fn fill(
         wrong(&["credentials"], "must be an object".to_owned());
         return None;
     };
-    let mode = mode_name(provider.auth);
+    let mode = provider.auth.as_str();
     if credentials.remove("type").as_ref().and_then(Json::as_str) != Some(mode) {
         let message = format!(
             "must be {mode}: those are the credentials that {} takes",

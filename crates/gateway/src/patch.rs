@@ -10,7 +10,7 @@ use upstream::Target;
 
 use crate::connections::Connections;
 use crate::establish::{Authority, Draft};
-use crate::given::{mode_name, plain};
+use crate::given::plain;
 use crate::import::{self, CONFIG};
 use crate::labels::{self, Labels};
 use crate::permissions::UnreadableSync;
@@ -190,7 +190,7 @@ impl Connections<'_> {
 /// The stored credentials as a body would give them.
 fn stored_credentials(target: &Target) -> Json {
     let mut credentials = plain(&target.variables.credentials);
-    credentials.insert("type".to_owned(), mode_name(target.provider.auth).into());
+    credentials.insert("type".to_owned(), target.provider.auth.as_str().into());
     Json::Object(credentials)
 }
 

@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::{
     ColumnKind, Connection, ConnectionId, Model, NameError, Position, StoredRecord, SyncName, TableName,
-    Timestamp, Value, Variant, plain_decimal,
+    Timestamp, Value, Variant,
 };
 use registry::Provider;
 use serde::{Deserialize, Serialize};
@@ -355,26 +355,7 @@ fn filter_value(model: &Model, column: &TableName, value: &str) -> Result<Value,
         .columns
         .get(column)
         .map_or(ColumnKind::Text, |column| column.kind);
-    Ok(match kind {
-        ColumnKind::Text | ColumnKind::Json => {
-            let rest = value.strip_prefix(' ').unwrap_or_default();
-            if !rest.is_empty() && rest.chars().all(|c| c.is_ascii_digit()) {
-                let rule = "begins with a blank, which is what a + becomes in an address: write %2B there, as in %2B15551234567";
-                return Err(rule.to_owned());
-            }
-            Value::Text(value.to_owned())
-        }
-        ColumnKind::Decimal => {
-            Value::Decimal(plain_decimal(value).ok_or_else(|| "must be a decimal number".to_owned())?)
-        }
-        ColumnKind::Integer => {
-            Value::Integer(value.parse().map_err(|_| "must be a whole number".to_owned())?)
-        }
-        ColumnKind::Boolean => Value::Boolean(value.parse().map_err(|_| "must be true or false".to_owned())?),
-        ColumnKind::Timestamp => {
-            Value::Timestamp(Timestamp::from_parameter(value).map_err(|error| format!("is {error}"))?)
-        }
-    })
+    Value::from_parameter(kind, value)
 }
 
 /// `date_sent_after` (that moment or later), `date_sent_before` (earlier) and the like, for every timestamp column by which the model is ordered.

@@ -43,7 +43,7 @@ pub struct WaitInBody {
     /// A regular expression for the text there; its first group, or else all that it matches, is the value.
     pub value: Option<String>,
     /// `after` (the default) for seconds or a date to wait, `at` for the time at which to continue.
-    pub(crate) strategy: Option<String>,
+    pub strategy: Option<String>,
 }
 
 impl WaitInBody {

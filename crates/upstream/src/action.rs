@@ -82,7 +82,7 @@ impl Target {
         let filler = Filler { target: self, inputs };
         let lookup = |name: &str| filler.text(name);
         let declared = &action.request;
-        let method = Method::from_bytes(declared.method.as_bytes())
+        let method = Method::from_bytes(declared.method.as_str().as_bytes())
             .map_err(|_| RequestError::BadUrl("the action's method is not one of HTTP".to_owned()))?;
         let path = declared.path.render_path(&lookup);
         let path = path.map_err(RequestError::within(|| "the path".to_owned()))?;

@@ -269,7 +269,8 @@ mod tests {
         let rules = RetryRules {
             in_body: Some(WaitInBody {
                 path: vec!["error".to_owned(), "message".to_owned()],
-                value: Some("in ([0-9]+)".parse().unwrap()),
+                value: Some("in ([0-9]+)".to_owned()),
+                strategy: None,
             }),
             ..rules()
         };

@@ -146,7 +146,7 @@ impl Upstream {
     ) -> Result<Request, RequestError> {
         let time = self.request_time();
         let lookup = |name: &str| time.lookup(&target.variables, name);
-        let method = Method::from_bytes(verification.method.as_bytes())
+        let method = Method::from_bytes(verification.method.as_str().as_bytes())
             .map_err(|_| RequestError::BadUrl("the verification's method is not one of HTTP".to_owned()))?;
         let mut request = Request::new(method, endpoint.render_path(&lookup)?);
         // Whatever its method, it changes nothing.

@@ -1,6 +1,6 @@
 //! The short route of an action in the document.
 
-use registry::{Action, Provider, RouteStep};
+use registry::{Action, Method, Provider, RouteStep};
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::schema::{ObjectBuilder, Schema};
@@ -13,7 +13,7 @@ pub(super) fn short_route(provider: &Provider, action: &Action, mut operation: O
     let route = action.route.as_ref();
     let steps = route.map_or(&[][..], |route| &route.steps);
     let in_path = |name: &str| steps.contains(&RouteStep::Input(name.to_owned()));
-    let with_body = route.is_some_and(|route| !matches!(route.method.as_str(), "GET" | "DELETE"));
+    let with_body = route.is_some_and(|route| !matches!(route.method, Method::Get | Method::Delete));
     operation.summary = Some(action.description.clone());
     operation.description = Some(format!(
         "The action `{}` of {}, at its own path; `POST /action/trigger` does the same.",

@@ -1,6 +1,6 @@
 //! One function: a sync or an action of a provider's file, in Nango's shape.
 
-use domain::{ColumnKind, Model};
+use domain::Model;
 use registry::{Action, Provider, Sync};
 use serde::Serialize;
 use serde_json::{Value as Json, json};
@@ -85,7 +85,7 @@ impl FunctionTable {
         let names = |columns: &[domain::TableName]| columns.iter().map(ToString::to_string).collect();
         let columns = model.columns.iter().map(|(name, column)| FunctionColumn {
             name: name.to_string(),
-            r#type: kind(column.kind),
+            r#type: column.kind.name(),
         });
         Self {
             name: model.table.to_string(),
@@ -95,18 +95,6 @@ impl FunctionTable {
             filters: names(&model.filters),
             newest_by: names(&model.newest_by),
         }
-    }
-}
-
-/// Returns a column's type as provider files write it.
-fn kind(kind: ColumnKind) -> &'static str {
-    match kind {
-        ColumnKind::Text => "text",
-        ColumnKind::Integer => "integer",
-        ColumnKind::Boolean => "boolean",
-        ColumnKind::Timestamp => "timestamp",
-        ColumnKind::Decimal => "decimal",
-        ColumnKind::Json => "json",
     }
 }
 

@@ -1,7 +1,7 @@
 //! The operations that provider files declare, each below the name of an integration.
 
 use domain::Model;
-use registry::{Action, Provider};
+use registry::{Action, Method, Provider};
 use utoipa::openapi::path::HttpMethod;
 
 /// An operation of the integrations of one provider.
@@ -71,12 +71,12 @@ pub(crate) fn provider_routes(provider: &Provider) -> Vec<ProviderRoute<'_>> {
     }));
     for action in provider.actions.values() {
         if let Some(short) = &action.route {
-            let method = match short.method.as_str() {
-                "POST" => HttpMethod::Post,
-                "PUT" => HttpMethod::Put,
-                "PATCH" => HttpMethod::Patch,
-                "DELETE" => HttpMethod::Delete,
-                _ => HttpMethod::Get,
+            let method = match short.method {
+                Method::Post => HttpMethod::Post,
+                Method::Put => HttpMethod::Put,
+                Method::Patch => HttpMethod::Patch,
+                Method::Delete => HttpMethod::Delete,
+                Method::Get | Method::Head => HttpMethod::Get,
             };
             let id = format!("{name}_{}", action.name).replace('-', "_");
             routes.push(route(method, short.to_string(), id, Kind::Action(action)));

@@ -62,23 +62,10 @@ pub(crate) fn shortest_decimal(column: &str) -> String {
     format!("CASE WHEN instr({column}, '.') > 0 THEN rtrim(rtrim({column}, '0'), '.') ELSE {column} END")
 }
 
-/// A column's type, as the database's catalogue writes it.
-///
-/// SQLite takes any words for a type and goes by what they contain (`INT`, `TEXT`); the second word is for people, and for
-/// [`crate::tables::ensure`] to notice a change.
+/// Returns a column's type, as the database's catalogue writes it.
 pub(crate) const fn column_type(kind: ColumnKind, dialect: Dialect) -> &'static str {
-    match (dialect, kind) {
-        (Dialect::Postgres, ColumnKind::Text) => "text",
-        (Dialect::Postgres, ColumnKind::Integer) => "bigint",
-        (Dialect::Postgres, ColumnKind::Boolean) => "boolean",
-        (Dialect::Postgres, ColumnKind::Timestamp) => "timestamp with time zone",
-        (Dialect::Postgres, ColumnKind::Decimal) => "numeric",
-        (Dialect::Postgres, ColumnKind::Json) => "json",
-        (Dialect::Sqlite, ColumnKind::Text) => "TEXT",
-        (Dialect::Sqlite, ColumnKind::Integer) => "INTEGER",
-        (Dialect::Sqlite, ColumnKind::Boolean) => "BOOLEAN",
-        (Dialect::Sqlite, ColumnKind::Timestamp) => "INTEGER MICROSECONDS",
-        (Dialect::Sqlite, ColumnKind::Decimal) => "TEXT DECIMAL",
-        (Dialect::Sqlite, ColumnKind::Json) => "TEXT JSON",
+    match dialect {
+        Dialect::Postgres => kind.info().postgres,
+        Dialect::Sqlite => kind.info().sqlite,
     }
 }

@@ -2,8 +2,8 @@
 
 use diesel::prelude::*;
 use domain::{
-    ColumnKind, ConnectionId, MAX_KEY_BYTES, Model, Position, StoredRecord, TableName, Timestamp, Value,
-    stored_key,
+    ColumnKind, ConnectionId, MAX_KEY_BYTES, Model, Position, Storage, StoredRecord, TableName, Timestamp,
+    Value, stored_key,
 };
 
 use super::TableSql;
@@ -330,13 +330,11 @@ pub(super) fn stored_record(row: &dyn Fields, model: &Model) -> diesel::deserial
 }
 
 fn value(row: &dyn Fields, index: usize, kind: ColumnKind) -> diesel::deserialize::Result<Value> {
-    Ok(match kind {
-        ColumnKind::Text => row.text(index)?.map(Value::Text),
-        ColumnKind::Integer => row.integer(index)?.map(Value::Integer),
-        ColumnKind::Boolean => row.boolean(index)?.map(Value::Boolean),
-        ColumnKind::Timestamp => row.moment(index)?.map(Value::Timestamp),
-        ColumnKind::Decimal => row.text(index)?.map(Value::Decimal),
-        ColumnKind::Json => row.text(index)?.map(Value::Json),
+    Ok(match kind.info().storage {
+        Storage::Text => row.text(index)?.map(|text| Value::of_text(kind, text)),
+        Storage::Integer => row.integer(index)?.map(Value::Integer),
+        Storage::Boolean => row.boolean(index)?.map(Value::Boolean),
+        Storage::Timestamp => row.moment(index)?.map(Value::Timestamp),
     }
     .unwrap_or(Value::Null))
 }

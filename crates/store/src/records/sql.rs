@@ -1,6 +1,6 @@
 //! The statements of a model's table, as text, made once for a model and a database.
 
-use domain::{ColumnKind, Model, TableName};
+use domain::{ColumnKind, Model, Storage, TableName};
 
 use crate::column::to_json;
 use crate::dialect::{Bind, newest, quoted};
@@ -100,21 +100,24 @@ pub(super) fn keys_bind<'a>(
     }
 }
 
-/// What turns the text that stands for a value into the value.
-pub(super) const fn cast(kind: ColumnKind, dialect: Dialect) -> &'static str {
-    match (dialect, kind) {
-        (Dialect::Postgres, ColumnKind::Decimal) => "::numeric",
-        (Dialect::Postgres, ColumnKind::Json) => "::json",
-        _ => "",
+/// Returns what turns the text that stands for a value into the value.
+pub(super) fn cast(kind: ColumnKind, dialect: Dialect) -> String {
+    if is_cast(kind, dialect) {
+        format!("::{}", kind.info().postgres)
+    } else {
+        String::new()
     }
 }
 
-/// The other way: what is read as text.
-const fn as_text(kind: ColumnKind, dialect: Dialect) -> &'static str {
-    match (dialect, kind) {
-        (Dialect::Postgres, ColumnKind::Decimal | ColumnKind::Json) => "::text",
-        _ => "",
-    }
+/// Returns what turns a value into the text that stands for it.
+fn as_text(kind: ColumnKind, dialect: Dialect) -> &'static str {
+    if is_cast(kind, dialect) { "::text" } else { "" }
+}
+
+/// Whether a value goes to and comes from the database as text of another type.
+fn is_cast(kind: ColumnKind, dialect: Dialect) -> bool {
+    let info = kind.info();
+    dialect == Dialect::Postgres && info.storage == Storage::Text && info.postgres != "text"
 }
 
 /// Rows that one statement inserts into SQLite: what a statement costs by itself is shared by them.

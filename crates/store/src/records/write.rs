@@ -1,6 +1,6 @@
 //! Rows into a model's table: all at once in PostgreSQL, a few with one prepared statement in SQLite.
 
-use domain::{ColumnKind, Record, Value};
+use domain::{ColumnKind, Record, Storage, Value};
 
 use super::Rows;
 use super::sql::SQLITE_BATCH;
@@ -114,17 +114,18 @@ fn copied(c: &mut DbConn, page: &Rows<'_>, records: &[&Record], last_number: i64
 
 /// Writes one value as its column's kind; one of another kind becomes null, as in `array`.
 fn copied_value(value: &Value, kind: ColumnKind, fields: &mut CopyFields<'_>) {
-    match (kind, value) {
-        (ColumnKind::Decimal, Value::Text(plain) | Value::Decimal(plain) | Value::Json(plain)) => {
-            fields.decimal(plain);
+    match (kind.info().storage, value) {
+        (Storage::Text, Value::Text(text) | Value::Decimal(text) | Value::Json(text)) => {
+            // The binary form of `numeric` is another than that of text; that of `json` is the same.
+            if kind == ColumnKind::Decimal {
+                fields.decimal(text);
+            } else {
+                fields.text(text);
+            }
         }
-        (
-            ColumnKind::Text | ColumnKind::Json,
-            Value::Text(text) | Value::Decimal(text) | Value::Json(text),
-        ) => fields.text(text),
-        (ColumnKind::Integer, Value::Integer(number)) => fields.integer(*number),
-        (ColumnKind::Boolean, Value::Boolean(value)) => fields.boolean(*value),
-        (ColumnKind::Timestamp, Value::Timestamp(time)) => fields.moment(*time),
+        (Storage::Integer, Value::Integer(number)) => fields.integer(*number),
+        (Storage::Boolean, Value::Boolean(value)) => fields.boolean(*value),
+        (Storage::Timestamp, Value::Timestamp(time)) => fields.moment(*time),
         _ => fields.null(),
     }
 }
@@ -216,13 +217,13 @@ pub(super) fn single(value: &Value) -> Bind<'_> {
     }
 }
 
-/// The records' values of one column, by the column's type.
+/// Returns the records' values of one column, by the form in which it is stored; a value of another form becomes null.
 fn array<'a>(records: &[&'a Record], index: usize, kind: ColumnKind) -> Bind<'a> {
     let values = records
         .iter()
         .map(|record| record.values.get(index).unwrap_or(&Value::Null));
-    match kind {
-        ColumnKind::Text | ColumnKind::Decimal | ColumnKind::Json => Bind::Texts(
+    match kind.info().storage {
+        Storage::Text => Bind::Texts(
             values
                 .map(|value| match value {
                     Value::Text(text) | Value::Decimal(text) | Value::Json(text) => Some(text.as_str()),
@@ -230,36 +231,27 @@ fn array<'a>(records: &[&'a Record], index: usize, kind: ColumnKind) -> Bind<'a>
                 })
                 .collect(),
         ),
-        ColumnKind::Integer => Bind::Integers(
+        Storage::Integer => Bind::Integers(
             values
-                .map(|value| {
-                    if let Value::Integer(number) = value {
-                        Some(*number)
-                    } else {
-                        None
-                    }
+                .map(|value| match value {
+                    Value::Integer(number) => Some(*number),
+                    _ => None,
                 })
                 .collect(),
         ),
-        ColumnKind::Boolean => Bind::Booleans(
+        Storage::Boolean => Bind::Booleans(
             values
-                .map(|value| {
-                    if let Value::Boolean(value) = value {
-                        Some(*value)
-                    } else {
-                        None
-                    }
+                .map(|value| match value {
+                    Value::Boolean(value) => Some(*value),
+                    _ => None,
                 })
                 .collect(),
         ),
-        ColumnKind::Timestamp => Bind::Moments(
+        Storage::Timestamp => Bind::Moments(
             values
-                .map(|value| {
-                    if let Value::Timestamp(time) = value {
-                        Some((*time).into())
-                    } else {
-                        None
-                    }
+                .map(|value| match value {
+                    Value::Timestamp(time) => Some((*time).into()),
+                    _ => None,
                 })
                 .collect(),
         ),

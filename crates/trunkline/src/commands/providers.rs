@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use registry::{AuthMode, Checked, CheckedFile, NotServed, Provider, Registry, Unsupported};
+use registry::{Checked, CheckedFile, NotServed, Provider, Registry, Unsupported};
 use serde_json::{Value as Json, json};
 
 use crate::cli;
@@ -85,18 +85,11 @@ fn describe(provider: &Provider) -> Json {
     json!({
         "name": provider.name,
         "display_name": provider.display_name,
-        "auth_mode": auth(provider.auth),
+        "auth_mode": provider.auth.as_str(),
         "categories": provider.categories,
         "docs": provider.docs,
         "syncs": syncs.collect::<Vec<_>>(),
     })
-}
-
-fn auth(mode: AuthMode) -> &'static str {
-    match mode {
-        AuthMode::ApiKey => "API_KEY",
-        AuthMode::Basic => "BASIC",
-    }
 }
 
 /// Checks all files and shows their errors.

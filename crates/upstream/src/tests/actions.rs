@@ -24,7 +24,7 @@ fn action(body: ActionBody, repeatable: bool) -> Action {
         inputs: IndexMap::new(),
         needs: Vec::new(),
         request: ActionRequest {
-            method: "POST".to_owned(),
+            method: registry::Method::Post,
             server: None,
             path: template("/orders/${input.id}"),
             query: vec![

@@ -68,7 +68,7 @@ fn telling(server: &MockServer, path: &str, equals: &[&str]) -> Provider {
         equals: equals.iter().map(|&text| text.to_owned()).collect(),
     });
     provider.verification = Some(Verification {
-        method: "GET".to_owned(),
+        method: registry::Method::Get,
         endpoints: vec![template("/x")],
         headers: Vec::new(),
         data: None,

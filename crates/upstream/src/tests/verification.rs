@@ -15,7 +15,7 @@ fn verified(server: &MockServer) -> Provider {
         message: template("The account is ${value}."),
     };
     let verification = Verification {
-        method: "GET".to_owned(),
+        method: registry::Method::Get,
         endpoints: vec![template("/a"), template("/b?size=1")],
         headers: Vec::new(),
         data: None,
@@ -101,7 +101,7 @@ async fn a_verification_may_have_its_own_body_and_server() {
     answers(&other, "POST", "/a", 1, ResponseTemplate::new(200)).await;
     let mut provider = verified(&server);
     let verification = provider.verification.as_mut().unwrap();
-    verification.method = "POST".to_owned();
+    verification.method = registry::Method::Post;
     verification.data = Some(JsonTemplate::Text(template("{\"user\": \"${username}\"}")));
     verification.base_url = Some(template(&other.uri()));
     verification.checks.clear();

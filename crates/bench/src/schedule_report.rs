@@ -1,6 +1,5 @@
 //! The report of the schedule benchmark: delays, durations, CPU time and goals.
 
-
 use domain::Timestamp;
 use serde::Serialize;
 

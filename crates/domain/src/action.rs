@@ -6,7 +6,6 @@ use std::str::FromStr;
 use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
-use crate::words::words;
 use crate::{ActionName, ConnectionId, RowId, Timestamp};
 
 /// A stored action's id; a plain random UUID, as Nango's SDKs expect.
@@ -41,7 +40,8 @@ impl FromStr for ActionId {
 }
 
 /// The state of a stored action. The words are stored and never change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::EnumString, strum::IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum ActionStatus {
     /// Its request was not sent, or it is known that the provider did not carry it out.
     Queued,
@@ -53,7 +53,12 @@ pub enum ActionStatus {
     Failed,
 }
 
-words!(ActionStatus: Queued = "queued", Running = "running", Succeeded = "succeeded", Failed = "failed");
+impl ActionStatus {
+    /// Returns the word that is stored and shown.
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+}
 
 /// A stored action: what to send, how far it is, and its result.
 #[derive(Debug, Clone, PartialEq)]

@@ -17,7 +17,6 @@ mod record;
 mod stored_record;
 mod sync;
 mod timestamp;
-mod words;
 
 pub use action::{ActionId, ActionJob, ActionStatus};
 pub use clock::Clock;
@@ -39,4 +38,3 @@ pub use sync::{
     Sync, SyncFilter, SyncId, Trigger,
 };
 pub use timestamp::{ParseTimestampError, Timestamp};
-pub use words::UnknownWord;

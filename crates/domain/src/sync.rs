@@ -6,7 +6,6 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use crate::words::words;
 use crate::{
     ConnectionId, ConnectionName, EnvironmentId, Id, IdKind, IntegrationKey, Problem, ProviderName, RowId,
     SyncName, Timestamp, Variant,
@@ -62,7 +61,8 @@ pub struct SyncFilter {
 }
 
 /// The state of a run. The words are stored and shown, and never change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::EnumString, strum::IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum RunStatus {
     /// Waits for a worker.
     Queued,
@@ -76,10 +76,16 @@ pub enum RunStatus {
     Cancelled,
 }
 
-words!(RunStatus: Queued = "queued", Running = "running", Succeeded = "succeeded", Failed = "failed", Cancelled = "cancelled");
+impl RunStatus {
+    /// Returns the word that is stored and shown.
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+}
 
 /// Why a run was created. The words are stored and shown, and never change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::EnumString, strum::IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum Trigger {
     /// The connection is new.
     Initial,
@@ -89,7 +95,12 @@ pub enum Trigger {
     Api,
 }
 
-words!(Trigger: Initial = "initial", Schedule = "schedule", Api = "api");
+impl Trigger {
+    /// Returns the word that is stored and shown.
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+}
 
 /// A run of a sync.
 #[derive(Debug, Clone, PartialEq)]

@@ -27,7 +27,7 @@ use crate::wait::wait_until;
 /// The environment of [`TestApp::admin`].
 pub(crate) const ENVIRONMENT: &str = "dev";
 
-/// A whole Trunkline: API, store, simulator; and a worker when asked.
+/// A whole Trunkline: API, store, simulator; and workers that a test starts.
 ///
 /// Dropping it fails the test if an error was logged that [`TestApp::expect_error`] did not name.
 pub struct TestApp {

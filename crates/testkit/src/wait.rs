@@ -6,7 +6,7 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_mins(5);
 const INTERVAL: Duration = Duration::from_millis(2);
 
-/// Waits until `holds` returns true, and asks it every few milliseconds. `what` is a sentence that says what is waited for.
+/// Waits until `holds` returns true, and checks every few milliseconds. `what` is a sentence that the failure shows.
 ///
 /// # Panics
 /// After five minutes.

@@ -244,7 +244,7 @@ async fn a_single_key_connects_a_provider_that_takes_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_browser_may_send_these_requests_from_any_page() {
     let app = TestApp::on(Dialect::Sqlite).await.unwrap();
-    let asked = [
+    let preflights = [
         (
             "POST",
             "/api-auth/api-key/sendgrid?connect_session_token=x",
@@ -267,7 +267,7 @@ async fn a_browser_may_send_these_requests_from_any_page() {
             "authorization,content-type,connection-id,provider-config-key",
         ),
     ];
-    for (method, path, headers) in asked {
+    for (method, path, headers) in preflights {
         let preflight = app
             .anonymous()
             .request(Method::OPTIONS, path)

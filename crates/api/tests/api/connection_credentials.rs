@@ -40,8 +40,8 @@ async fn a_key_without_the_scope_is_refused_credentials(app: TestApp) {
     app.connect_twilio().await;
     let reader = app.client_with(&[Scope::ConnectionsRead]).await;
 
-    for asked in ["force_refresh=true", "refresh_token=true"] {
-        let reply = reader.get(&format!("{PATH}&{asked}")).await.expect(403);
+    for parameter in ["force_refresh=true", "refresh_token=true"] {
+        let reply = reader.get(&format!("{PATH}&{parameter}")).await.expect(403);
         assert_eq!(reply.code(), "forbidden");
         assert!(reply.message().contains("read_credentials"), "{}", reply.text);
     }

@@ -121,7 +121,7 @@ impl Acme {
         states["syncs"].as_array().unwrap().clone()
     }
 
-    async fn asked(&self, at: &str) -> Vec<Request> {
+    async fn requests_for(&self, at: &str) -> Vec<Request> {
         let mut requests = self.provider.received_requests().await.unwrap();
         requests.retain(|request| request.url.path() == at);
         requests
@@ -176,8 +176,12 @@ async fn connecting_names_each_sync_that_the_key_may_not_read(app: TestApp) {
         message.ends_with("connect again with a key that has it."),
         "{message}"
     );
-    assert_eq!(acme.asked("/bills").await.len(), 3, "a single 401 says nothing");
-    assert_eq!(acme.asked("/users").await.len(), 1);
+    assert_eq!(
+        acme.requests_for("/bills").await.len(),
+        3,
+        "a single 401 says nothing"
+    );
+    assert_eq!(acme.requests_for("/users").await.len(), 1);
 
     let errors = acme.errors().await;
     assert_eq!(names(&errors), ["acme-users", "acme-bills", "acme-notes"]);
@@ -249,7 +253,7 @@ async fn new_credentials_are_checked_and_clear_the_stored_problem(app: TestApp) 
 
     let notes = json!({ "metadata": { "a": 1 } });
     let reported = acme.app.admin().patch(path, &notes).await.expect(200).json();
-    assert_eq!(reported, json!({ "success": true }), "nothing was asked");
+    assert_eq!(reported, json!({ "success": true }), "no request was sent");
     assert_eq!(names(&acme.errors().await), ["acme-users"]);
 
     let reported = acme
@@ -281,7 +285,7 @@ async fn other_failures_are_not_reported_as_missing_permissions(app: TestApp) {
     assert_eq!(reported.get("unreadable_syncs"), None, "{reported}");
     assert_eq!(acme.errors().await, json!([]));
     assert_eq!(
-        acme.asked("/down").await.len(),
+        acme.requests_for("/down").await.len(),
         1,
         "requested once, not until it responds"
     );
@@ -297,7 +301,7 @@ async fn stray_401s_are_not_reported(app: TestApp) {
     let reported = acme.connect("good").await;
 
     assert_eq!(reported.get("unreadable_syncs"), None, "{reported}");
-    assert_eq!(acme.asked("/open").await.len(), 3);
+    assert_eq!(acme.requests_for("/open").await.len(), 3);
 }
 
 #[on_both_databases]
@@ -319,8 +323,11 @@ async fn a_slow_provider_does_not_delay_connecting(app: TestApp) {
 async fn the_requests_are_small_and_use_the_window(app: TestApp) {
     let acme = Acme::beside(&app, &[]).await;
     acme.connect("good").await;
-    let asked = acme.asked("/open").await;
-    let queries: Vec<_> = asked.iter().map(|request| request.url.query().unwrap()).collect();
+    let requests_for = acme.requests_for("/open").await;
+    let queries: Vec<_> = requests_for
+        .iter()
+        .map(|request| request.url.query().unwrap())
+        .collect();
     let since = acme.app.clock().now().as_micros() / 1_000_000 - 24 * 3_600;
     assert_eq!(queries, [format!("since={since}&skip=0&size=1")]);
 }

@@ -116,8 +116,8 @@ fn responses(
     impl Fn(Seen) -> Answering + Send + Sync + 'static,
     Arc<Mutex<Vec<String>>>,
 ) {
-    let asked = Arc::new(Mutex::new(Vec::new()));
-    let heads = Arc::clone(&asked);
+    let requests = Arc::new(Mutex::new(Vec::new()));
+    let heads = Arc::clone(&requests);
     let answering = move |mut seen: Seen| -> Answering {
         let number = {
             let mut heads = heads.lock().unwrap();
@@ -129,14 +129,14 @@ fn responses(
             seen.response(text).await;
         })
     };
-    (answering, asked)
+    (answering, requests)
 }
 
 const OK: &str = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn path_query_and_method_arrive_as_they_were_written() {
-    let (provider, asked) = responses(&[OK]);
+    let (provider, requests) = responses(&[OK]);
     with(provider, async |app| {
         for (method, path) in [
             ("GET", "/a//b%2Fc/?x=%2f&y=+&x=1"),
@@ -148,7 +148,7 @@ async fn path_query_and_method_arrive_as_they_were_written() {
         ] {
             let reply = send(call(&app, method, path)).await;
             assert_eq!(reply.status(), 200, "{method}");
-            let line = asked
+            let line = requests
                 .lock()
                 .unwrap()
                 .last()
@@ -165,7 +165,7 @@ async fn path_query_and_method_arrive_as_they_were_written() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_url_is_normalised_by_the_standard_and_otherwise_unchanged() {
-    let (provider, asked) = responses(&[OK]);
+    let (provider, requests) = responses(&[OK]);
     with(provider, async |app| {
         // A client would normalise the URL itself, so the request is written by hand.
         let sample = call(&app, "GET", "/x").build().unwrap();
@@ -180,8 +180,8 @@ async fn a_url_is_normalised_by_the_standard_and_otherwise_unchanged() {
         let mut reply = String::new();
         socket.read_to_string(&mut reply).await.unwrap();
         assert!(reply.starts_with("HTTP/1.1 200"), "{reply}");
-        let asked = asked.lock().unwrap().pop().unwrap();
-        assert_eq!(asked.lines().next().unwrap(), "GET /a/c'/%27?q=%27it%27&r=1 HTTP/1.1");
+        let requests = requests.lock().unwrap().pop().unwrap();
+        assert_eq!(requests.lines().next().unwrap(), "GET /a/c'/%27?q=%27it%27&r=1 HTTP/1.1");
     })
     .await;
 }
@@ -389,17 +389,17 @@ async fn a_response_that_breaks_off_is_not_taken_for_complete() {
 async fn a_post_is_retried_after_429_and_not_after_a_broken_connection() {
     const BUSY: &str =
         "HTTP/1.1 429 Too Many\r\nconnection: close\r\nretry-after: 0\r\ncontent-length: 0\r\n\r\n";
-    let (provider, asked) = responses(&[BUSY, OK, "", OK]);
+    let (provider, requests) = responses(&[BUSY, OK, "", OK]);
     with(provider, async |app| {
         let post = || call(&app, "POST", "/x").header("Retries", "3").body("a");
         assert_eq!(send(post()).await.status(), 200);
-        assert_eq!(asked.lock().unwrap().len(), 2);
+        assert_eq!(requests.lock().unwrap().len(), 2);
 
         let reply = send(post()).await;
         assert_eq!(reply.status(), 502);
         let error: serde_json::Value = serde_json::from_str(&reply.text().await.unwrap()).unwrap();
         assert_eq!(error["error"]["code"], "provider_unreachable");
-        assert_eq!(asked.lock().unwrap().len(), 3);
+        assert_eq!(requests.lock().unwrap().len(), 3);
     })
     .await;
 }

@@ -43,7 +43,7 @@ fn wrong(from: &str, to: &str) -> Vec<String> {
 }
 
 #[track_caller]
-fn tells(from: &str, to: &str, parts: &[&str]) {
+fn reports(from: &str, to: &str, parts: &[&str]) {
     let problems = wrong(from, to);
     assert_eq!(problems.len(), 1, "{problems:#?}");
     for part in parts {
@@ -58,22 +58,22 @@ fn good_actions_pass() {
 
 #[test]
 fn every_placeholder_is_an_input_and_every_input_is_used() {
-    tells(
+    reports(
         "${input.note}",
         "${input.notes}\", Note2: \"${input.note}",
         &["form.Note", "nothing fills ${input.notes}"],
     );
-    tells(
+    reports(
         "Note: \"${input.note}\", ",
         "",
         &["create-order.input.note", "goes nowhere"],
     );
-    tells(
+    reports(
         "with: at",
         "with: then",
         &["form.Kind.with", "\"then\" is no input"],
     );
-    tells(
+    reports(
         "[[note, tags]]",
         "[[note, tag]]",
         &[
@@ -85,7 +85,7 @@ fn every_placeholder_is_an_input_and_every_input_is_used() {
 
 #[test]
 fn a_required_value_uses_only_inputs_that_always_have_one() {
-    tells(
+    reports(
         "path: \"/orders\"\n",
         "path: \"/orders/${input.size}\"\n",
         &["request.path", "may be empty"],
@@ -104,12 +104,12 @@ fn a_required_value_uses_only_inputs_that_always_have_one() {
 
 #[test]
 fn an_input_keeps_its_own_rules() {
-    tells(
+    reports(
         "\"+15551234567\"",
         "\"5551234567\"",
         &["input.to.example", "breaks the input's own rule", "E.164"],
     );
-    tells(
+    reports(
         "maximum: 9",
         "maximum: 9, pattern: x",
         &["input.size.pattern", "does not go with"],
@@ -140,13 +140,13 @@ fn an_input_keeps_its_own_rules() {
 
 #[test]
 fn a_request_has_at_most_one_body_and_a_get_none() {
-    tells(
+    reports(
         "      form: {",
         "      json: { a: 1 }\n      form: {",
         &["has one body"],
     );
-    tells("method: POST", "method: GET", &["a GET has no body"]);
-    tells(
+    reports("method: POST", "method: GET", &["a GET has no body"]);
+    reports(
         "      path: \"/orders\"\n",
         "      path: \"/orders\"\n      server: blobs\n",
         &["request.server", "not declared under servers"],
@@ -155,7 +155,7 @@ fn a_request_has_at_most_one_body_and_a_get_none() {
 
 #[test]
 fn writes_and_deletes_name_a_sync_of_the_file() {
-    tells(
+    reports(
         "writes: { sync: shop-orders }",
         "writes: { sync: shop-order }",
         &["writes.sync", "there are shop-orders"],
@@ -164,7 +164,7 @@ fn writes_and_deletes_name_a_sync_of_the_file() {
 
 #[test]
 fn an_action_and_a_sync_cannot_share_a_name() {
-    tells(
+    reports(
         "  create-order:\n",
         "  shop-orders:\n",
         &["actions.shop-orders", "is the name of a sync"],
@@ -173,12 +173,12 @@ fn an_action_and_a_sync_cannot_share_a_name() {
 
 #[test]
 fn short_routes_do_not_clash() {
-    tells(
+    reports(
         "POST /orders",
         "GET /orders",
         &["create-order.route", "lists the records of the sync shop-orders"],
     );
-    tells(
+    reports(
         "POST /orders",
         "DELETE /orders/open",
         &[
@@ -186,18 +186,18 @@ fn short_routes_do_not_clash() {
             "the action create-order takes this route too",
         ],
     );
-    tells(
+    reports(
         "POST /orders",
         "POST /verify",
         &["is reserved for routes of Trunkline itself"],
     );
-    tells("POST /orders", "/orders", &["a method and a path"]);
-    tells(
+    reports("POST /orders", "/orders", &["a method and a path"]);
+    reports(
         "POST /orders",
         "POST /orders/{size}",
         &["must be a required input of type text"],
     );
-    tells("POST /orders", "POST /Orders", &["lower-case"]);
+    reports("POST /orders", "POST /Orders", &["lower-case"]);
 }
 
 #[test]

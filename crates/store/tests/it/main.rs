@@ -4,10 +4,9 @@
 
 mod access;
 mod clock;
-mod compare;
 mod connect_sessions;
 mod connections;
-mod failing;
+mod error_kinds;
 mod feed;
 mod fixture;
 mod long_values;
@@ -15,12 +14,13 @@ mod migrations;
 mod odd_values;
 mod opening;
 mod ordering;
+mod page_comparison;
 mod partitions;
 mod queries;
 mod records;
 mod restores;
 mod schedule;
-mod silence;
 mod speed;
 mod tables;
+mod unresponsive_database;
 mod variants;

@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use crate::process::{Ended, Sandbox};
 use crate::serving::Served;
 
-/// Runs a command with variables; fails unless it exits with `status`, writes all of `told`, and prints no result.
+/// Runs a command with variables; fails unless it exits with `status`, writes all of `reported`, and prints no result.
 fn fails(variables: &[(&str, &str)], arguments: &[&str], status: i32, reported: &[&str]) -> Ended {
     let mut sandbox = Sandbox::new();
     for (name, value) in variables {

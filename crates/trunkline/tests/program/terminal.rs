@@ -221,16 +221,16 @@ fn the_terminal_asks_for_missing_values_and_again_for_invalid_ones() {
     sandbox.set("TRUNKLINE_API_URL", &running.url());
     sandbox.set("TERM", "xterm");
     std::fs::write(sandbox.path().join("token"), &known.auth_token).unwrap();
-    let mut asked = OnTerminal::start(
+    let mut terminal = OnTerminal::start(
         &sandbox,
         80,
         &["connect", "twilio", "--field-file", "authToken=token"],
     );
-    asked.wait_for("Account SID");
-    asked.type_line("AC1");
-    asked.wait_for("must");
-    asked.type_line(&known.account_sid);
-    let (status, text) = asked.end();
+    terminal.wait_for("Account SID");
+    terminal.type_line("AC1");
+    terminal.wait_for("must");
+    terminal.type_line(&known.account_sid);
+    let (status, text) = terminal.end();
     assert_eq!(status, Some(0), "{text}");
     assert!(
         text.contains("connection created") && !text.contains(&known.auth_token),
@@ -246,10 +246,10 @@ fn ctrl_c_at_a_prompt_exits_with_130_and_a_visible_cursor() {
     sandbox.set("TRUNKLINE_SECRET_KEY", "11111111-1111-4111-8111-111111111111");
     sandbox.set("TRUNKLINE_API_URL", &running.url());
     sandbox.set("TERM", "xterm");
-    let mut asked = OnTerminal::start(&sandbox, 80, &["connect", "twilio"]);
-    asked.wait_for("Connect Twilio with");
-    asked.interrupt();
-    let (status, text) = asked.end();
+    let mut terminal = OnTerminal::start(&sandbox, 80, &["connect", "twilio"]);
+    terminal.wait_for("Connect Twilio with");
+    terminal.interrupt();
+    let (status, text) = terminal.end();
     assert_eq!(status, Some(130), "{text}");
     let shown = text.rfind("\u{1b}[?25h");
     assert!(shown.is_some() && shown >= text.rfind("\u{1b}[?25l"), "{text:?}");

@@ -1,15 +1,9 @@
 //! The engine against the simulated provider, and against another one, on both databases.
 
 #[cfg(test)]
-mod absence;
-#[cfg(test)]
 mod acme;
 #[cfg(test)]
 mod backfill;
-#[cfg(test)]
-mod bounds;
-#[cfg(test)]
-mod caps;
 #[cfg(test)]
 mod clock;
 #[cfg(test)]
@@ -17,25 +11,29 @@ mod credentials;
 #[cfg(test)]
 mod deletions;
 #[cfg(test)]
-mod endings;
-#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod inspect;
 #[cfg(test)]
 mod leases;
 #[cfg(test)]
+mod list_ends;
+#[cfg(test)]
 mod logs;
 #[cfg(test)]
-mod odd_values;
+mod long_lists;
 #[cfg(test)]
-mod oddities;
+mod missing_rows;
+#[cfg(test)]
+mod odd_values;
 #[cfg(test)]
 mod ordering;
 #[cfg(test)]
 mod permissions;
 #[cfg(test)]
 mod pooler;
+#[cfg(test)]
+mod provider_limits;
 #[cfg(test)]
 mod random_lists;
 #[cfg(test)]
@@ -46,3 +44,5 @@ mod schedule;
 mod sendgrid;
 #[cfg(test)]
 mod truth;
+#[cfg(test)]
+mod unusual_responses;

@@ -69,7 +69,7 @@ async fn rows_written_by_a_clock_that_is_behind_are_found_missing(dialect: Diale
 
 #[on_both_databases]
 async fn a_row_that_an_action_writes_while_a_page_is_requested_stays(dialect: Dialect) {
-    let (asked, was_asked) = mpsc::channel();
+    let (requested, was_requested) = mpsc::channel();
     let (go, may_go) = mpsc::channel::<()>();
     let may_go = Mutex::new(may_go);
     let respond = move |request: &ReceivedRequest| {
@@ -77,7 +77,7 @@ async fn a_row_that_an_action_writes_while_a_page_is_requested_stays(dialect: Di
             return page(&[thing("a", "first")], json!({}));
         }
         if request.number == 1 {
-            asked.send(()).unwrap();
+            requested.send(()).unwrap();
             may_go.lock().unwrap().recv().unwrap();
         }
         page(&[thing("a", &format!("page {}", request.number))], json!({}))
@@ -85,7 +85,7 @@ async fn a_row_that_an_action_writes_while_a_page_is_requested_stays(dialect: Di
     acme::on(dialect, LIST, respond, async |acme| {
         // The clock of the action's process is ten minutes behind.
         let acts = async {
-            tokio::task::spawn_blocking(move || was_asked.recv().unwrap())
+            tokio::task::spawn_blocking(move || was_requested.recv().unwrap())
                 .await
                 .unwrap();
             let behind = acme.app.clock().now().minus(Duration::from_secs(600));
@@ -108,13 +108,13 @@ async fn a_row_that_an_action_writes_while_a_page_is_requested_stays(dialect: Di
 
 #[on_both_databases]
 async fn a_row_that_an_action_writes_during_the_first_load_stays(dialect: Dialect) {
-    let (asked, was_asked) = mpsc::channel();
+    let (requested, was_requested) = mpsc::channel();
     let (go, may_go) = mpsc::channel::<()>();
     let may_go = Mutex::new(may_go);
     let respond = move |request: &ReceivedRequest| match request.number {
         0 => page(&[], json!({})),
         1 => {
-            asked.send(()).unwrap();
+            requested.send(()).unwrap();
             may_go.lock().unwrap().recv().unwrap();
             page(&[thing("a", "page"), thing("b", "page")], json!({}))
         }
@@ -123,7 +123,7 @@ async fn a_row_that_an_action_writes_during_the_first_load_stays(dialect: Dialec
     acme::on(dialect, LIST, respond, async |acme| {
         // The table is empty when the run begins, so the run looks up none of the records.
         let acts = async {
-            tokio::task::spawn_blocking(move || was_asked.recv().unwrap())
+            tokio::task::spawn_blocking(move || was_requested.recv().unwrap())
                 .await
                 .unwrap();
             acme.act(&thing("a", "acted")).await;
@@ -141,7 +141,8 @@ async fn a_row_that_an_action_writes_during_the_first_load_stays(dialect: Dialec
 
 #[on_both_databases]
 async fn a_row_that_an_action_writes_before_a_page_is_requested_is_overwritten(dialect: Dialect) {
-    let respond = |asked: &ReceivedRequest| page(&[thing("a", &format!("page {}", asked.number))], json!({}));
+    let respond =
+        |requested: &ReceivedRequest| page(&[thing("a", &format!("page {}", requested.number))], json!({}));
     acme::on(dialect, LIST, respond, async |acme| {
         acme.app.clock().advance(DAY);
         acme.act(&thing("a", "acted")).await;

@@ -58,18 +58,18 @@ impl Slow {
 
     /// Begins to connect the account `slow`; returns once the provider got a request.
     async fn begin(&self, client: &Client, path: &str, body: Json) -> JoinHandle<Reply> {
-        let before = self.asked().await;
+        let before = self.requests().await;
         let (client, path) = (client.clone(), path.to_owned());
         let connecting = tokio::spawn(async move { client.post(&path, &body).await });
         wait_until("the provider gets a request", async || {
-            self.asked().await > before || connecting.is_finished()
+            self.requests().await > before || connecting.is_finished()
         })
         .await;
         assert!(!connecting.is_finished(), "{:?}", connecting.await.unwrap().text);
         connecting
     }
 
-    async fn asked(&self) -> usize {
+    async fn requests(&self) -> usize {
         self.provider.received_requests().await.unwrap().len()
     }
 

@@ -123,7 +123,7 @@ async fn nothing_that_appears_or_disappears_during_a_run_is_lost(app: TestApp) {
     let mut sids = Vec::new();
     app.simulator().for_each_truth(|message| sids.push(message.sid));
     let mut doomed = sids.into_iter().step_by(41);
-    let mut asked = 0;
+    let mut handled = 0;
     let mut changes = 0;
 
     for run in 0..2 {
@@ -140,8 +140,8 @@ async fn nothing_that_appears_or_disappears_during_a_run_is_lost(app: TestApp) {
                 () = &mut work => break,
                 () = tokio::task::yield_now() => {
                     let now = app.simulator().requests().total;
-                    if now > asked && changes < 40 {
-                        asked = now;
+                    if now > handled && changes < 40 {
+                        handled = now;
                         changes += 1;
                         app.simulator().insert(NewMessage::default());
                         assert!(app.simulator().delete(&doomed.next().unwrap()));

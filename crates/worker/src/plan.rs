@@ -125,7 +125,12 @@ pub(crate) fn halve(window: &Window, range: Range, now: Timestamp) -> Option<Tim
 }
 
 fn ceil(window: &Window, time: Timestamp) -> Timestamp {
-    unit_of(window, time.plus(window.granularity() - Duration::from_micros(1)))
+    let begins = unit_of(window, time);
+    if begins < time {
+        unit_after(window, time)
+    } else {
+        begins
+    }
 }
 
 #[cfg(test)]

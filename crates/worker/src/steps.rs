@@ -1,4 +1,6 @@
 //! The steps of a run: each reads a part of what the provider has, and stores it.
+//!
+//! A list that must be read in another way, such as once for each row of another table, is a further step.
 
 pub(crate) mod backfill;
 mod by_key;

@@ -1,8 +1,8 @@
-//! Which addresses may be called.
+//! The address policy: which addresses may be connected to.
 //!
-//! A name is resolved here and the connection is made to what this returns, so that the address looked at is the address
-//! connected to; a name that changes its mind between two look-ups gains nothing. An address written as a number never reaches
-//! a resolver, so it is looked at before the call, for every redirect too.
+//! A name is resolved here and the connection is made to the addresses that this returns, so that the address checked is the address
+//! connected to; a name that resolves differently a moment later gains nothing. An address written as a number never reaches a resolver,
+//! so it is checked before the request, and for every redirect.
 
 use std::error::Error;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -16,7 +16,7 @@ use url::{Host, Url};
 
 use crate::RequestError;
 
-/// Whether an address lies in the public internet.
+/// Whether an address belongs to the public internet.
 pub(crate) fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
@@ -41,8 +41,8 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
     )
 }
 
-/// Only global unicast, 2000::/3, and of that not what stands for something else. IPv4-mapped addresses, NAT64, unique local,
-/// link-local, multicast and loopback all lie outside of 2000::/3.
+/// Global unicast (2000::/3) without the blocks that stand for something else. IPv4-mapped addresses, NAT64, unique local,
+/// link-local, multicast and loopback all are outside of 2000::/3.
 fn is_public_v6(address: Ipv6Addr) -> bool {
     let segments = address.segments();
     let special = matches!(
@@ -55,7 +55,7 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     matches!(segments, [0x2000..=0x3fff, ..]) && !special
 }
 
-/// Refuses a host that is a number of a non-public address, a name without a dot, which only a private network knows (and which
+/// Refuses a host that is a non-public address written as a number, a name without a dot, which only a private network knows (and which
 /// provider files use as a placeholder), and plain http.
 pub(crate) fn check_url(url: &Url) -> Result<(), RequestError> {
     let host = url.host_str().unwrap_or_default().to_owned();
@@ -72,7 +72,7 @@ pub(crate) fn check_url(url: &Url) -> Result<(), RequestError> {
     }
 }
 
-/// Every address of the name is private; told apart from other failures by its type.
+/// No address of the name is public. A type of its own, so that it can be found among other errors.
 #[derive(Debug, thiserror::Error)]
 #[error("the name has no public address")]
 pub(crate) struct NoPublicAddress;
@@ -80,7 +80,7 @@ pub(crate) struct NoPublicAddress;
 /// Resolves names of servers.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Resolver {
-    /// To their public addresses alone.
+    /// To their public addresses only.
     Public,
     /// To all of their addresses.
     Any,

@@ -1,10 +1,9 @@
 //! The memory budget of response bodies: how many bytes of them this process holds at once.
 //!
-//! A body takes bytes from the budget while it is read and keeps them until its [`BodyPermit`] is dropped: after the records
-//! in it are written, or the body is thrown away. A body that finds no room waits. There are two pools, so that syncs never
-//! hold up interactive requests. Each pool lets one body at a time exceed it: that is what a body larger than the pool needs,
-//! and what makes progress when all bytes are held by bodies that are half read. A pool therefore never holds more than its
-//! size and one body of the largest size allowed.
+//! A body takes bytes from the budget while it is read and keeps them until its [`BodyPermit`] is dropped: after its records are written,
+//! or when it is discarded. A body that finds no room waits. There are two pools, so that syncs never hold up interactive requests. Each
+//! pool lets one body at a time exceed it: a body larger than the pool needs that, and without it bodies that are half read could wait
+//! for each other forever. A pool therefore never holds more than its size and one body of the largest size allowed.
 
 #[cfg(test)]
 mod tests;
@@ -17,7 +16,7 @@ use tokio::sync::oneshot;
 
 use crate::Priority;
 
-/// The bytes that each body takes before its request is sent: as much as an error's body may have.
+/// The bytes that each body takes before its request is sent: the size limit of an error's body.
 pub(crate) const FIRST_BYTES: usize = 64 << 10;
 
 /// One connection holds at most a pool's size divided by this, so that its slow bodies do not block those of all others.
@@ -31,7 +30,7 @@ pub(crate) struct BodyBudget {
 }
 
 impl BodyBudget {
-    /// A budget of so many bytes, a quarter of which is for interactive requests alone.
+    /// Makes a budget of so many bytes, a quarter of which is for interactive requests only.
     pub(crate) fn new(bytes: usize) -> Self {
         let interactive = bytes / 4;
         Self {
@@ -46,15 +45,15 @@ impl BodyBudget {
             Priority::Interactive => &self.interactive,
             Priority::Background => &self.background,
         };
-        let mut held = pool.ticket(connection);
+        let mut held = pool.reserve(connection);
         held.grow(FIRST_BYTES).await;
         BodyPermit(Some(held))
     }
 }
 
-/// The bytes of the budget that one body holds; given back when dropped. The default holds none.
+/// The bytes of the budget that one body holds; released when dropped. The default holds none.
 #[derive(Debug, Default)]
-pub struct BodyPermit(Option<Held>);
+pub struct BodyPermit(Option<Reservation>);
 
 impl BodyPermit {
     /// Waits until the body may have `bytes` in all.
@@ -64,7 +63,7 @@ impl BodyPermit {
         }
     }
 
-    /// The bytes that are held.
+    /// Returns the bytes that the body holds.
     pub(crate) fn bytes(&self) -> usize {
         self.0.as_ref().map_or(0, |held| held.bytes)
     }
@@ -78,10 +77,10 @@ struct Pool(Arc<Mutex<State>>);
 struct State {
     size: usize,
     used: usize,
-    /// Bytes by connection. Those of requests without one are not counted: they belong to different people.
+    /// Bytes by connection. Those of requests without one are not counted, since they belong to different people.
     by_connection: HashMap<ConnectionId, usize>,
     next_ticket: u64,
-    /// Those who wait, the oldest body first.
+    /// The bodies that wait, the oldest first.
     waiting: BTreeMap<u64, Waiting>,
     /// The body that may exceed the pool.
     exceeding: Option<u64>,
@@ -90,13 +89,13 @@ struct State {
 #[derive(Debug)]
 struct Waiting {
     connection: Option<ConnectionId>,
-    /// Bytes wanted beyond those that are held.
+    /// Bytes that it needs beyond those that it holds.
     more: usize,
     grant: oneshot::Sender<()>,
 }
 
 #[derive(Debug)]
-struct Held {
+struct Reservation {
     pool: Pool,
     ticket: u64,
     connection: Option<ConnectionId>,
@@ -115,11 +114,11 @@ impl Pool {
         })))
     }
 
-    fn ticket(&self, connection: Option<ConnectionId>) -> Held {
+    fn reserve(&self, connection: Option<ConnectionId>) -> Reservation {
         let mut state = self.lock();
         let ticket = state.next_ticket;
         state.next_ticket = ticket.wrapping_add(1);
-        Held {
+        Reservation {
             pool: self.clone(),
             ticket,
             connection,
@@ -132,7 +131,7 @@ impl Pool {
     }
 }
 
-impl Held {
+impl Reservation {
     async fn grow(&mut self, bytes: usize) {
         let more = bytes.saturating_sub(self.bytes);
         if more == 0 {
@@ -152,27 +151,27 @@ impl Held {
                 grant,
             };
             state.waiting.insert(queued.held.ticket, waiting);
-            state.hand_out();
+            state.grant_waiting();
         }
         // The sender is dropped only after it has sent.
         let _ = (&mut queued.granted).await;
     }
 }
 
-impl Drop for Held {
+impl Drop for Reservation {
     fn drop(&mut self) {
         let mut state = self.pool.lock();
-        state.give_back(self.connection, self.bytes);
+        state.release(self.connection, self.bytes);
         if state.exceeding == Some(self.ticket) {
             state.exceeding = None;
         }
-        state.hand_out();
+        state.grant_waiting();
     }
 }
 
 /// A body that waits for bytes; leaves the queue when dropped, whether it got them or gave up.
 struct Queued<'a> {
-    held: &'a mut Held,
+    held: &'a mut Reservation,
     granted: oneshot::Receiver<()>,
     more: usize,
 }
@@ -182,8 +181,8 @@ impl Drop for Queued<'_> {
         // The grant is sent under the lock, so it cannot come after this.
         let still_waits = self.held.pool.lock().waiting.remove(&self.held.ticket).is_some();
         if still_waits {
-            // It may have stood before others that fit.
-            self.held.pool.lock().hand_out();
+            // It may have been before others that fit.
+            self.held.pool.lock().grant_waiting();
         } else {
             self.held.bytes = self.held.bytes.saturating_add(self.more);
         }
@@ -191,8 +190,8 @@ impl Drop for Queued<'_> {
 }
 
 impl State {
-    /// Grants bytes to those who wait: by age, except that a connection at its share does not hold up others.
-    fn hand_out(&mut self) {
+    /// Grants bytes to waiting bodies: by age, except that a connection at its share does not hold up others.
+    fn grant_waiting(&mut self) {
         let mut granted = Vec::new();
         let mut full = false;
         for (&ticket, waiting) in &self.waiting {
@@ -228,14 +227,14 @@ impl State {
         held.saturating_add(more) <= self.size / SHARE
     }
 
-    /// Tells a waiting body that its bytes are counted. One that has just given up finds that out when it leaves the queue.
+    /// Tells a waiting body that its bytes are counted. One that has just given up notices when it leaves the queue.
     fn grant(&mut self, ticket: u64) {
         if let Some(waiting) = self.waiting.remove(&ticket) {
             let _ = waiting.grant.send(());
         }
     }
 
-    fn give_back(&mut self, connection: Option<ConnectionId>, bytes: usize) {
+    fn release(&mut self, connection: Option<ConnectionId>, bytes: usize) {
         self.used = self.used.saturating_sub(bytes);
         if let Some(id) = connection
             && let Some(held) = self.by_connection.get_mut(&id)

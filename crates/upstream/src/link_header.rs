@@ -1,4 +1,7 @@
-//! The `Link` header (RFC 8288).
+//! Reads the `Link` header (RFC 8288).
+//!
+//! The parser is our own: the published ones reject a whole header for one part that they cannot read, although the link that matters may
+//! be readable.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +17,7 @@ pub(crate) struct HeaderLink {
 }
 
 impl HeaderLink {
-    /// A parameter's value.
+    /// Returns a parameter's value.
     pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
         self.parameters
             .get(&name.to_ascii_lowercase())
@@ -30,12 +33,12 @@ impl HeaderLink {
     }
 }
 
-/// The header breaks the grammar of RFC 8288 before the relation was found.
+/// The header breaks the grammar of RFC 8288, and the relation was not found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Unreadable;
 
 /// Returns the link with the relation `rel`. Fails if there is none and a part of the header cannot be read, since the relation may
-/// stand there.
+/// be there.
 pub(crate) fn find(headers: &HeaderMap, rel: &str) -> Result<Option<HeaderLink>, Unreadable> {
     let mut unreadable = false;
     for value in headers.get_all(header::LINK) {

@@ -1,7 +1,7 @@
 //! Whether a list was read to its end.
 //!
-//! Of a list whose provider file names a sign of the end (a flag, an empty page, a total), that sign alone is the proof. Of any
-//! other list it is a missing link or token, the token that was just used, or an empty page of a list by offset.
+//! If the provider's file names a sign of the end (a flag, an empty page, a total), only that sign proves it. Otherwise a missing link or
+//! token proves it, the token that was just used, or an empty page of a list by offset.
 
 use http::header::HeaderMap;
 use registry::{ListEnd, Paginate};
@@ -20,25 +20,25 @@ pub struct PageInfo<'a> {
     pub records: usize,
     /// The last readable record's value of the field that [`registry::PageBy::Cursor`] names in `last_key`.
     pub last_record_key: Option<&'a str>,
-    /// Pages of the list read so far, this one among them.
+    /// Pages of the list read so far, with this one.
     pub pages: u64,
-    /// Records of the list read so far, those of this page among them; `None` if it was not read from its beginning.
+    /// Records of the list read so far, with those of this page; `None` if the list was not read from its beginning.
     pub read: Option<u64>,
 }
 
 /// How a list ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum End {
-    /// It was read to its end: what it did not show is not in it.
+    /// It was read to its end: records that it did not show are not in it.
     Proved,
-    /// There is no way on, but nothing proves that this is the end.
+    /// There is no further page, but nothing proves that this is the end.
     Unproved(Doubt),
 }
 
-/// Why it is not proved that a list was read to its end.
+/// Why it is unproved that a list was read to its end.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Doubt {
-    /// The responses lack the sign of the end that the provider file names.
+    /// The last page lacks the sign of the end that the provider's file names.
     #[error("the last page has no readable {0}, by which the provider file tells the end of the list")]
     NoSign(&'static str),
     /// The provider says that there is more, but not how to read it.
@@ -47,9 +47,9 @@ pub enum Doubt {
     /// The list shows fewer records than its total.
     #[error("the list showed {read} records, but its total is {total}")]
     Total {
-        /// Records read, repeated ones among them.
+        /// Records read, with repeated ones.
         read: u64,
-        /// Records that the list has, as the last page tells.
+        /// Records that the list has, as the last page says.
         total: u64,
     },
     /// The last record of a page lacks the field by which the next page is requested.
@@ -80,11 +80,11 @@ pub(crate) enum Sign {
     More,
     /// This is the end.
     Ended,
-    /// The page lacks the sign, or holds something else in its place; the file's key is told.
+    /// The page lacks the sign, or has something else in its place. Holds the key of the provider's file.
     Missing(&'static str),
 }
 
-/// Reads the sign of the end, but for the total.
+/// Reads the sign of the end, except for the total.
 pub(crate) fn sign(end: &ListEnd, page: &PageInfo<'_>) -> Sign {
     let flag = |path: &[String]| json::at(page.envelope, path).and_then(boolean);
     let more = end.unless.as_ref().map(|path| match flag(path) {
@@ -135,19 +135,19 @@ pub(crate) fn end(paginate: &Paginate, sign: Sign, page: &PageInfo<'_>) -> End {
     match (list_total(paginate, page.envelope), page.read) {
         (None, _) => End::Unproved(Doubt::NoSign("total_path_in_response")),
         (Some(total), Some(read)) if read < total => End::Unproved(Doubt::Total { read, total }),
-        // Of a list that was not read from its beginning nothing is counted, and no deletion is looked for.
+        // A list that was not read from its beginning is not counted, and no deletions are derived from it.
         (Some(_), _) => End::Proved,
     }
 }
 
-/// Whether as many records were read as the list has by its total.
+/// Whether as many records were read as the total says.
 pub(crate) fn all_read(paginate: &Paginate, page: &PageInfo<'_>) -> bool {
     list_total(paginate, page.envelope)
         .zip(page.read)
         .is_some_and(|(total, read)| read >= total)
 }
 
-/// True and false, also as text.
+/// Reads a boolean, which may be a text.
 fn boolean(value: &Value) -> Option<bool> {
     match value {
         Value::Bool(value) => Some(*value),

@@ -1,4 +1,4 @@
-//! How calls are made, from the configuration.
+//! The settings of the client.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -6,40 +6,40 @@ use std::time::Duration;
 use domain::ProviderName;
 use url::Url;
 
-/// Settings of [`crate::Upstream`]; the default suits production.
+/// The settings of [`crate::Upstream`]; the default suits production.
 #[derive(Debug, Clone)]
 pub struct UpstreamOptions {
-    /// Whether loopback, private and other non-public addresses, and plain http, may be called.
+    /// Whether loopback, private and other non-public addresses, and plain http, are allowed.
     pub allow_private_addresses: bool,
-    /// Replaces every server of a provider (a simulator, a region, a recording proxy), so that no call of it goes elsewhere. Such
-    /// an address is the operator's word: it may be private and plain http.
+    /// Replaces every server of a provider (a simulator, a region, a recording proxy), so that no request goes elsewhere. Such an
+    /// address may be private and plain http.
     pub base_urls: HashMap<ProviderName, Url>,
-    /// Origins beside those of a provider's file that a relayed call may name as its base URL.
+    /// Origins beside those of a provider's file that a proxied request may name as its base URL.
     pub allowed_origins: HashMap<ProviderName, Vec<Url>>,
-    /// For a connection to stand, TLS included.
+    /// The time to open a connection, TLS included.
     pub connect_timeout: Duration,
-    /// For one attempt, its redirects and its body included; of a streamed body for each part.
+    /// The time of one attempt, its redirects and its body included; for a streamed body that of each part.
     pub request_timeout: Duration,
-    /// For one call with its retries, and with its wait for a free place.
+    /// The time of one request with its retries and its wait for a permit.
     pub deadline: Duration,
-    /// The longest wait of a relayed call for a free place.
+    /// The longest wait of a proxied request for a permit.
     pub permit_wait: Duration,
-    /// For all requests together that check which lists new credentials may read; zero for no such check.
+    /// The time of all requests together that check which lists new credentials may read; zero for no such check.
     pub list_check: Duration,
-    /// Attempts of one call at most.
+    /// The most attempts of one request.
     pub max_attempts: u32,
-    /// Bytes of a response's body at most, after decoding.
+    /// The most bytes of a response's body, after decoding.
     pub max_body: usize,
-    /// Bytes of response bodies that the process holds at once: those that are read, and those whose records are not written yet.
-    /// A body that does not fit waits. One body of each kind of request may exceed it, as one larger than all of it must.
+    /// The most bytes of response bodies that the process holds at once: bodies that are being read, and those whose records are not
+    /// written yet. A body that does not fit waits. One body of each priority may exceed it, as one larger than all of it must.
     pub memory: usize,
     /// The `User-Agent` header, unless the provider's file sets one.
     pub user_agent: String,
-    /// The longest wait that a provider may ask for within a call; beyond it the call fails and tells how long to wait.
+    /// The longest wait that a provider may ask for within a request. Beyond it the request fails, and the error says how long to wait.
     pub max_wait: Duration,
-    /// The first wait between attempts is drawn from zero to this, and each next one from twice as much.
+    /// The first wait between attempts is a random one from zero to this; for each further wait the range doubles.
     pub base_backoff: Duration,
-    /// Where that doubling ends.
+    /// The largest range.
     pub max_backoff: Duration,
 }
 

@@ -23,13 +23,14 @@ use crate::limiter::Permit;
 use crate::outcome::{Retry, RetryRule};
 use crate::prepare::PreparedRequest;
 use crate::read_body::without_coding;
+use crate::redirect::only_reads;
 use crate::retry_after::{rate_limited, requested};
 use crate::transport::PendingResponse;
 use crate::upload::Progress;
 use crate::{ProxyRequestBody, RequestError, RetryAfter, Target, Upstream};
 
 /// A request of a client, to be sent on to the provider.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct ProxyRequest {
     /// The method, which may be any.
     pub method: Method,
@@ -65,24 +66,13 @@ impl ProxyRequest {
         Self {
             method,
             endpoint: endpoint.into(),
-            query: None,
-            base_url: None,
-            headers: HeaderMap::new(),
-            content_headers: HeaderMap::new(),
-            body: ProxyRequestBody::default(),
-            retries: 0,
-            retry_on: Vec::new(),
-            deadline: None,
-            wait: None,
-            decompress: false,
-            carry_headers: false,
+            ..Self::default()
         }
     }
 
-    /// Whether sending it twice is the same as sending it once: by RFC 9110 (9.2.2), and for two methods that only read, by RFC 4918 (9.1)
-    /// and RFC 3253 (3.6).
+    /// Whether sending it twice is the same as sending it once (RFC 9110, 9.2.2).
     fn is_idempotent(&self) -> bool {
-        self.method.is_idempotent() || matches!(self.method.as_str(), "PROPFIND" | "REPORT")
+        self.method.is_idempotent() || only_reads(&self.method)
     }
 }
 

@@ -39,13 +39,13 @@ impl Target {
     }
 }
 
-/// Every form in which a provider could echo the connection's secrets, longest first so that none leaves a rest of another.
+/// Returns every form in which a provider could echo the connection's secrets, longest first so that none leaves a part of another.
 ///
-/// What the provider's file does not call secret, such as an account's number, stays readable.
+/// Values that the provider's file does not call secret, such as an account's number, stay readable.
 fn secrets(target: &Target) -> Vec<String> {
-    /// Shorter ones would blot out ordinary words and are no secrets.
+    /// Shorter values are no secrets, and would match ordinary words.
     const SHORTEST: usize = 4;
-    /// The parts of a rendered header that are keys and not names of a scheme or a type.
+    /// Parts of a rendered header from this length on are keys; shorter ones are names of a scheme or a type.
     const SHORTEST_PART: usize = 20;
     let (provider, variables) = (&target.provider, &target.variables);
     // A user name without a password is the key itself.
@@ -103,7 +103,7 @@ fn secrets(target: &Target) -> Vec<String> {
     found
 }
 
-/// A secret as it is, and as it stands in an address, a form, a text of JSON and in base64.
+/// Returns a secret as it is, and as it is written in an address, a form, a JSON text and in base64.
 fn forms(secret: &str) -> Vec<String> {
     let lower = |text: &str| {
         // `%2F` may be written `%2f`.
@@ -131,7 +131,7 @@ fn forms(secret: &str) -> Vec<String> {
         component,
         json,
         slashes,
-        // What pads it may stay.
+        // Padding after it may stay.
         STANDARD_NO_PAD.encode(secret),
         URL_SAFE_NO_PAD.encode(secret),
     ];

@@ -10,7 +10,7 @@ use registry::{ListRequest, Template};
 use crate::{RequestError, Target};
 
 /// A request, before authorisation and the provider's own headers are added.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Request {
     /// The method.
     pub method: Method,
@@ -41,12 +41,8 @@ impl Request {
         Self {
             idempotent: method.is_idempotent(),
             method,
-            server: None,
             path: path.into(),
-            query: Vec::new(),
-            headers: HeaderMap::new(),
-            defaults: HeaderMap::new(),
-            body: None,
+            ..Self::default()
         }
     }
 }

@@ -9,25 +9,25 @@ use serde_json::error::Category;
 
 use crate::{BodyPermit, RequestError, UnexpectedBody, json};
 
-/// A response, read to its end and decoded.
+/// A provider's response, read to its end and decoded.
 pub struct Response {
     /// The HTTP status.
     pub status: u16,
-    /// Its headers; those of a coded body's length and coding are gone.
+    /// Its headers; those of an encoded body's length and coding are removed.
     pub headers: HeaderMap,
     /// Its body, without a byte order mark.
     pub body: Bytes,
-    /// How many attempts it took.
+    /// The number of attempts made.
     pub attempts: u32,
-    /// Whether the request was carried out whatever the status, since a redirect made a GET of a write.
+    /// Whether the request was carried out whatever the status, since a redirect turned a write into a GET.
     pub(crate) carried_out: bool,
-    /// What the body holds of the memory budget.
+    /// The body's part of the memory budget.
     pub(crate) permit: BodyPermit,
 }
 
 impl Response {
-    /// The body as JSON; texts that JSON does not allow, such as lone surrogates, are repaired. [`RequestError::NotJson`] tells what it
-    /// is instead.
+    /// Reads the body as JSON; texts that JSON does not allow, such as lone surrogates, are repaired. [`RequestError::NotJson`] says what
+    /// the body is instead.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, RequestError> {
         if !json::is_bounded(&self.body) {
             return Err(self.not_json(UnexpectedBody::TooManyValues));
@@ -50,7 +50,7 @@ impl Response {
             })
     }
 
-    /// The body as text, if it says that it is plain text in an encoding that we know.
+    /// Returns the body as text, if it is declared as plain text in a known encoding.
     pub fn text(&self) -> Option<String> {
         let media_type = self.media_type();
         let (kind, parameters) = media_type.split_once(';').unwrap_or((&media_type, ""));
@@ -75,12 +75,12 @@ impl Response {
         self.carried_out
     }
 
-    /// Drops the body and returns its part of the memory budget, for what was read from it.
+    /// Drops the body and returns its part of the memory budget, for the records that were read from it.
     pub fn into_permit(self) -> BodyPermit {
         self.permit
     }
 
-    /// The answer, unless HTML or XML stands where JSON was asked for; costs no look beyond the first byte.
+    /// Returns the response, unless it is HTML or XML where JSON is expected. Only the first byte is checked.
     pub(crate) fn without_markup(self) -> Result<Self, RequestError> {
         match self.body.trim_ascii_start() {
             [b'<', ..] => Err(self.not_json(UnexpectedBody::Markup)),
@@ -88,8 +88,7 @@ impl Response {
         }
     }
 
-    /// The answer, unless it is an HTML page: something between here and the provider, such as a captive portal, answers in the
-    /// provider's place.
+    /// Returns the response, unless it is an HTML page: then something in front of the provider, such as a captive portal, has responded.
     pub(crate) fn without_page(self) -> Result<Self, RequestError> {
         let media_type = self.media_type();
         let declared = ["text/html", "application/xhtml"]
@@ -107,8 +106,7 @@ impl Response {
         Ok(self)
     }
 
-    /// The answer to an action, if it is understood: JSON, or plain text or nothing at all where the provider's file expects no
-    /// particular output.
+    /// Returns the response to an action, if it is understood: JSON, or also plain text or nothing if the provider's file expects no output.
     pub(crate) fn understood(self, output_expected: bool) -> Result<Self, RequestError> {
         if self.body.trim_ascii().is_empty() {
             return if output_expected {
@@ -139,7 +137,7 @@ impl Response {
         self.media_type().contains("json")
     }
 
-    /// The `Content-Type` in lower case.
+    /// Returns the `Content-Type` in lower case.
     fn media_type(&self) -> String {
         let value = self.headers.get(header::CONTENT_TYPE);
         let text = value.and_then(|value| value.to_str().ok());

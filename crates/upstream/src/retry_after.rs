@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use crate::json;
 
-/// Whether the answer says that there were too many calls: 429, or 403 beside a header that says that none is left or a
-/// `Retry-After` (GitHub's two limits). A key that may not read is never told to come back later.
+/// Whether a response says that there were too many requests: 429, or 403 with a header that says that none is left or with `Retry-After`
+/// (GitHub's two limits). A key without a permission is never told to come back later.
 pub(crate) fn rate_limited(rules: &RetryRules, status: u16, headers: &HeaderMap) -> bool {
     let none_left = || {
         let header = rules.remaining.as_deref().and_then(|name| headers.get(name));
@@ -20,8 +20,7 @@ pub(crate) fn rate_limited(rules: &RetryRules, status: u16, headers: &HeaderMap)
     status == 429 || status == 403 && (none_left() || headers.contains_key("retry-after"))
 }
 
-/// How long a provider asks to wait: never more than a day, whatever it says. A mistake in one header must not stop a connection
-/// for years.
+/// How long a provider asks to wait: at most a day, whatever it says, since a mistake in one header must not stop a connection for years.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RetryAfter(Duration);
 
@@ -33,16 +32,16 @@ impl RetryAfter {
         Self(wait.min(Self::LONGEST))
     }
 
-    /// The wait.
+    /// Returns the wait.
     pub fn get(self) -> Duration {
         self.0
     }
 }
 
-/// How long the provider asks to wait: the longest of all that it says.
+/// Returns how long the provider asks to wait: the longest of all waits in the response.
 ///
-/// The file's own headers usually come with every answer and say when a quota begins anew, so they count only if there were too
-/// many calls, and not if some of the quota is left: then it was another limit that was met.
+/// The headers that the file names usually come with every response and say when a quota is renewed. So they count only after too many
+/// requests, and not if some of the quota is left: then another limit was reached.
 pub(crate) fn requested(
     rules: &RetryRules,
     status: u16,
@@ -65,7 +64,7 @@ pub(crate) fn requested(
     in_headers.chain(in_body).max()
 }
 
-/// A wait in any of the forms in which providers write it: seconds, a time, or a list of either, of which the longest counts.
+/// Reads a wait in any of the forms that providers use: seconds, a time, or a list of either, of which the longest counts.
 fn wait(text: &str, now: Timestamp) -> Option<RetryAfter> {
     let text = text.trim();
     let in_list = || {
@@ -75,7 +74,7 @@ fn wait(text: &str, now: Timestamp) -> Option<RetryAfter> {
                 .or_else(|| part.strip_prefix("t="))
                 .and_then(number)
         };
-        // The other parameters of draft-ietf-httpapi-ratelimit-headers are numbers too, and no waits.
+        // The other parameters of draft-ietf-httpapi-ratelimit-headers are numbers too, but not waits.
         if text.contains('=') {
             parts.filter_map(named).max_by(f64::total_cmp)
         } else {
@@ -95,8 +94,8 @@ fn number(text: &str) -> Option<f64> {
         .filter(|number: &f64| number.is_finite() && *number >= 0.0)
 }
 
-/// A number of seconds to wait or, where that would be 31 years, a time as seconds or milliseconds since 1970: some providers
-/// write one where the other is expected.
+/// Reads a number as seconds to wait or, where that would be 31 years, as a time in seconds or milliseconds since 1970: some providers send
+/// one where the other is expected.
 fn of_number(number: f64, now: Timestamp) -> Duration {
     /// As a time, September 2001.
     const TIME_FROM: f64 = 1e9;
@@ -115,7 +114,8 @@ fn of_number(number: f64, now: Timestamp) -> Duration {
     }
 }
 
-/// The time until a date; a past one is no wait. In HTTP's three forms (RFC 9110, 5.6.7), or as in mails or RFC 3339.
+/// Returns the time until a date, zero if it has passed. The date has one of HTTP's three forms (RFC 9110, 5.6.7), or that of RFC 2822 or
+/// RFC 3339.
 fn until(text: &str, now: Timestamp) -> Option<Duration> {
     let of_http = || {
         let date = httpdate::parse_http_date(text).ok()?;
@@ -131,7 +131,7 @@ fn until(text: &str, now: Timestamp) -> Option<Duration> {
     Some(from_now(of_http().or_else(of_others)?, now))
 }
 
-/// The time until a moment that is told as the time since 1970, in whole microseconds as our clock counts.
+/// Returns the time until a time since 1970, in whole microseconds as our clock counts.
 fn from_now(since_epoch: Duration, now: Timestamp) -> Duration {
     let micros = since_epoch.as_micros();
     let left = micros.saturating_sub(u128::try_from(now.as_micros()).unwrap_or_default());

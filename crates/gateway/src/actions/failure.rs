@@ -1,4 +1,4 @@
-//! Why an action failed, as it is stored and told.
+//! Why an action failed, as it is stored and shown.
 
 use std::time::Duration;
 
@@ -13,17 +13,17 @@ use crate::GatewayError;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]
 pub struct ActionFailure {
-    /// What kind of failure it is.
+    /// The kind of failure.
     pub kind: ActionFailureKind,
-    /// For people: what happened and what to do.
+    /// What happened and what to do.
     pub message: String,
     /// The provider's response, if there is one.
     pub upstream: Option<QuotedResponse>,
-    /// Seconds after which to try again, if waiting helps.
+    /// Seconds to wait before another try, if waiting helps.
     pub retry_after: Option<u64>,
 }
 
-/// What kind of failure it is.
+/// The kind of an action's failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ActionFailureKind {
@@ -76,16 +76,16 @@ impl From<ActionFailure> for GatewayError {
     }
 }
 
-/// Bytes of JSON of an answer that are stored at most.
+/// The most bytes of an action's output, as JSON, that are stored.
 pub(super) const MOST_STORED: usize = 1 << 20;
-/// How long to wait before trying again when the provider says nothing of it.
+/// Seconds to wait before another try if the provider does not say.
 const RETRY_AFTER: u64 = 30;
-/// What to do when nobody knows whether it was done.
-const LOOK_FIRST: &str = "It may or may not have been carried out, and is not repeated by itself since that could do it twice. \
+/// What to do if it is unknown whether the action was carried out.
+const LOOK_FIRST: &str = "It may or may not have been carried out. It is not retried automatically, since that could do it twice. \
                           Look at the provider before you send it again.";
 
 impl ActionFailure {
-    /// The process that held the action ended in the middle.
+    /// The process that carried out the action ended before it was done.
     pub(crate) fn outcome_unknown() -> Self {
         Self {
             kind: ActionFailureKind::OutcomeUnknown,
@@ -95,7 +95,7 @@ impl ActionFailure {
         }
     }
 
-    /// Something of ours stood in the way of a stored action.
+    /// The action could not be carried out for a reason on our side.
     pub(crate) fn impossible(message: String) -> Self {
         Self {
             kind: ActionFailureKind::Impossible,
@@ -105,7 +105,7 @@ impl ActionFailure {
         }
     }
 
-    /// The action was carried out, and its answer of so many bytes is not stored.
+    /// The action was carried out, and its output of so many bytes is not stored.
     pub(super) fn answer_too_large(bytes: usize) -> Self {
         Self {
             kind: ActionFailureKind::AnswerTooLarge,
@@ -118,9 +118,9 @@ impl ActionFailure {
         }
     }
 
-    /// What was stored; a failure of its own if another version wrote it.
+    /// Reads a stored failure; returns another failure if a different version wrote it.
     pub(crate) fn stored(error: Option<&Json>) -> Self {
-        // By way of its text, for serde_json writes some numbers of a value anew that it is given as a value.
+        // Read from text, since serde_json changes some numbers when it reads from a value.
         let read = error.and_then(|error| serde_json::from_str(&error.to_string()).ok());
         read.unwrap_or_else(|| Self::impossible("the stored failure cannot be read".to_owned()))
     }

@@ -1,4 +1,4 @@
-//! zstd (RFC 8878), whose decoder reads from memory: a body is read whole, within a bound, and then decoded as it is asked for.
+//! zstd (RFC 8878). Its decoder reads from memory: a body is first read completely, up to a limit, and then decoded part by part.
 
 use std::io::{self, Read};
 use std::pin::Pin;
@@ -12,10 +12,10 @@ use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 /// Bytes of a body before it is decoded.
 const LONGEST: u64 = 4 << 20;
 
-/// The largest window, as RFC 9659 demands of HTTP; without it a few bytes could ask for 128 MiB.
+/// The largest window that RFC 9659 allows for HTTP; without it a few bytes could demand 128 MiB.
 const WINDOW: u64 = 8 << 20;
 
-/// Reads `source` to its end, for a reader of what is in it.
+/// Reads `source` to its end and returns a reader of the decoded bytes.
 pub(super) async fn decoder(source: impl AsyncRead + Unpin) -> io::Result<impl AsyncRead + Send + 'static> {
     let mut coded = Vec::new();
     source.take(LONGEST + 1).read_to_end(&mut coded).await?;

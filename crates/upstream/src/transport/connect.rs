@@ -18,10 +18,10 @@ use tower_service::Service;
 
 use crate::address::Resolver;
 
-/// A connection whose peer went away without a word is found out within a minute.
+/// With these a connection whose peer has silently gone is closed within a minute.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const KEEP_ALIVE_PROBES: u32 = 3;
-/// How long sent bytes may stay unconfirmed.
+/// How long sent bytes may stay unacknowledged.
 #[cfg(target_os = "linux")]
 const UNCONFIRMED: Duration = Duration::from_secs(30);
 

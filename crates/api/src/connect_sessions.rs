@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use actix_web::{HttpResponse, web};
 use domain::IntegrationKey;
-use gateway::{Gateway, NewSession, NewSessionToken, Reconnection};
+use gateway::{EndUser, Gateway, NewSession, NewSessionToken, Organization, Reconnection};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
@@ -12,7 +12,6 @@ use utoipa::ToSchema;
 
 use crate::body::Body;
 use crate::caller::{Caller, SessionHolder, scope};
-use crate::connections::{EndUser, Organization};
 use crate::error::ApiError;
 
 /// The address of the connect page, without a query; `None` if the operator has not set it.

@@ -19,7 +19,7 @@ use crate::parameters::{Bounded, comma_separated};
 use crate::query::Query;
 use crate::response::Success;
 
-pub(crate) use view::{ConnectionList, EndUser, FullConnection, Organization};
+pub(crate) use view::{ConnectionList, FullConnection};
 
 /// Connections of a page if the caller names no number, as in Nango. It is more than the caller may name.
 const DEFAULT_LIMIT: i64 = 10_000;

@@ -15,16 +15,15 @@ use crate::parameters::{self, Given, Values};
 
 /// The connection that a request names in its headers, as Nango's SDKs do where the path does not name it.
 #[derive(Deserialize, IntoParams)]
+#[serde(rename_all = "kebab-case")]
 #[into_params(parameter_in = Header)]
 pub(crate) struct NamedConnection {
     /// The integration's key.
-    #[serde(rename = "provider-config-key")]
     #[param(rename = "Provider-Config-Key", example = "acme")]
-    pub(crate) integration: String,
+    pub(crate) provider_config_key: String,
     /// The connection.
-    #[serde(rename = "connection-id")]
     #[param(rename = "Connection-Id", example = "my-acme")]
-    pub(crate) connection: String,
+    pub(crate) connection_id: String,
 }
 
 impl FromRequest for NamedConnection {

@@ -199,9 +199,10 @@ impl Builder {
             .replace("{endpoint}", "{endpoint:.*}");
         let resource = self.resource(&path, pattern, access);
         for method in methods {
-            let id: Arc<str> = match one {
-                true => id.as_str().into(),
-                false => format!("{id}_{method}").to_lowercase().into(),
+            let id: Arc<str> = if one {
+                id.as_str().into()
+            } else {
+                format!("{id}_{method}").to_lowercase().into()
             };
             let general_id = Arc::clone(&id);
             resource.operations.push(Operation {

@@ -8,6 +8,7 @@ use registry::FieldFormat;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
+use utoipa::ToSchema;
 
 use crate::FieldError;
 
@@ -39,14 +40,17 @@ pub(crate) struct Labels {
     pub(crate) end_user: Option<Json>,
 }
 
-/// A user of the caller's app.
-#[derive(Deserialize, Serialize)]
+/// A user of your app.
+#[derive(Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct EndUser {
+pub struct EndUser {
+    /// Your id of the user, 1 to 255 characters.
     id: String,
     display_name: Option<String>,
     email: Option<String>,
+    /// Labels of the user.
     #[serde(default, deserialize_with = "or_empty")]
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
     tags: Tags,
     organization: Option<Organization>,
 }
@@ -55,10 +59,11 @@ fn or_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Tags, D
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// The organization of an end user.
-#[derive(Deserialize, Serialize)]
+/// The organization that a user of your app belongs to.
+#[derive(Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Organization {
+pub struct Organization {
+    /// Your id of it, 1 to 255 characters.
     id: String,
     display_name: Option<String>,
 }

@@ -59,6 +59,7 @@ pub use import::Import;
 pub use integrations::{IntegrationRequest, Integrations, MadeIntegration};
 pub use key_ring::{CurrentKey, KeySource};
 pub use keys::{Caller, Keys, NewKey, NewKeyRequest, Scope};
+pub use labels::{EndUser, Organization};
 pub use lost_keys::{Forgotten, LostKey, LostKeys};
 pub use models::{ModelTable, Models};
 pub use patch::{ConnectionPatch, MetadataChange};

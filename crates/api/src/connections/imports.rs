@@ -1,12 +1,12 @@
 //! `POST /connections`: imports a connection, whose fields have their stored names.
 
 use actix_web::{HttpResponse, web};
-use gateway::{Gateway, Import};
+use gateway::{EndUser, Gateway, Import};
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 use utoipa::ToSchema;
 
-use super::{EndUser, FullConnection};
+use super::FullConnection;
 use crate::body::Body;
 use crate::caller::{Caller, scope};
 use crate::error::ApiError;

@@ -1,13 +1,13 @@
 //! Changes of connections: labels, metadata, credentials.
 
 use actix_web::{HttpResponse, web};
-use gateway::{ConnectionPatch, Gateway, MetadataChange};
+use gateway::{ConnectionPatch, EndUser, Gateway, MetadataChange};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 use utoipa::ToSchema;
 
+use super::IntegrationQuery;
 use super::imports::GivenCredentials;
-use super::{EndUser, IntegrationQuery};
 use crate::body::{Body, QueryBody};
 use crate::caller::{Caller, scope};
 use crate::connect::{UnreadableSync, unreadable};

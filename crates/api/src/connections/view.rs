@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use domain::{Connection, Problem, Timestamp};
-use gateway::{Credential, Listed, Shown, SyncProblem};
+use gateway::{Credential, EndUser, Listed, Shown, SyncProblem};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
@@ -93,28 +93,6 @@ impl From<Option<Credential>> for ShownCredentials {
             None => Self::Hidden {},
         }
     }
-}
-
-/// A user of your app.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "describes what the gateway reads and stores")]
-pub(crate) struct EndUser {
-    /// Your id of the user, 1 to 255 characters.
-    id: String,
-    display_name: Option<String>,
-    email: Option<String>,
-    /// Labels of the user.
-    tags: Option<BTreeMap<String, String>>,
-    organization: Option<Organization>,
-}
-
-/// The organization that a user of your app belongs to.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "describes what the gateway reads and stores")]
-pub(crate) struct Organization {
-    /// Your id of it, 1 to 255 characters.
-    id: String,
-    display_name: Option<String>,
 }
 
 /// The fields that every view of a connection has.

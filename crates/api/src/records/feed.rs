@@ -173,7 +173,12 @@ pub(crate) async fn read(
 ) -> Result<HttpResponse, ApiError> {
     let page = gateway
         .records()
-        .feed(&caller, &named.integration, &named.connection, query.0.into())
+        .feed(
+            &caller,
+            &named.provider_config_key,
+            &named.connection_id,
+            query.0.into(),
+        )
         .await
         .map_err(ApiError::connection_unknown)?;
     Ok(HttpResponse::Ok()
@@ -240,7 +245,7 @@ pub(crate) async fn prune(
     };
     let pruned = gateway
         .records()
-        .prune(&caller, &named.integration, &named.connection, request)
+        .prune(&caller, &named.provider_config_key, &named.connection_id, request)
         .await
         .map_err(ApiError::connection_unknown)?;
     Ok(web::Json(PruneAnswer {

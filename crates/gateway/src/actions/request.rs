@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::Actions;
 use crate::lookup::Names;
-use crate::{Caller, FieldError, Gateway, GatewayError};
+use crate::{Caller, FieldError, GatewayError};
 
 /// A request for an action.
 #[derive(Debug, Clone)]
@@ -123,16 +123,6 @@ impl Actions<'_> {
                 .map(|(name, text)| (name.to_owned(), text))
                 .collect(),
         }))
-    }
-}
-
-impl Gateway {
-    /// Whether some provider has an action at a path below an integration's key.
-    pub fn is_action_route(&self, method: &str, path: &str) -> bool {
-        let segments: Vec<&str> = path.split('/').collect();
-        self.registry()
-            .iter()
-            .any(|provider| provider.action_at(method, &segments).is_some())
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::str::FromStr;
 
+use derive_where::derive_where;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use uuid::Uuid;
 
@@ -16,6 +17,7 @@ pub trait IdKind {
 }
 
 /// A typed, time-ordered identifier, written `<prefix>_<32 hex digits>`.
+#[derive_where(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Id<K>(Uuid, PhantomData<fn() -> K>);
 
 /// The text is no id of this kind.
@@ -57,24 +59,6 @@ impl<K: IdKind> FromStr for Id<K> {
     }
 }
 
-impl<K> Clone for Id<K> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-impl<K> Copy for Id<K> {}
-impl<K> PartialEq for Id<K> {
-    fn eq(&self, other: &Self) -> bool {
-        self.0 == other.0
-    }
-}
-impl<K> Eq for Id<K> {}
-impl<K> std::hash::Hash for Id<K> {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.0.hash(state);
-    }
-}
-
 impl<K: IdKind> Serialize for Id<K> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -90,6 +74,7 @@ impl<'de, K: IdKind> Deserialize<'de> for Id<K> {
 }
 
 /// The number of a row, typed by its table.
+#[derive_where(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RowId<K>(i64, PhantomData<fn() -> K>);
 
 impl<K> RowId<K> {
@@ -109,36 +94,10 @@ impl<K> fmt::Display for RowId<K> {
         self.0.fmt(f)
     }
 }
+
 impl<K> fmt::Debug for RowId<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
-    }
-}
-impl<K> Clone for RowId<K> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-impl<K> Copy for RowId<K> {}
-impl<K> PartialEq for RowId<K> {
-    fn eq(&self, other: &Self) -> bool {
-        self.0 == other.0
-    }
-}
-impl<K> Eq for RowId<K> {}
-impl<K> PartialOrd for RowId<K> {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl<K> Ord for RowId<K> {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.0.cmp(&other.0)
-    }
-}
-impl<K> std::hash::Hash for RowId<K> {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.0.hash(state);
     }
 }
 

@@ -13,7 +13,9 @@ use crate::schema::runs;
 use crate::{DbConn, StoreError};
 
 /// The statuses of runs that have not ended.
-pub(crate) const ACTIVE: [&str; 2] = [RunStatus::Queued.as_str(), RunStatus::Running.as_str()];
+pub(crate) fn active() -> [&'static str; 2] {
+    [RunStatus::Queued, RunStatus::Running].map(RunStatus::as_str)
+}
 
 /// What is to be added to a run's row. A run gathers it and writes it with its next transaction, so that reading what did not change
 /// costs none.
@@ -110,7 +112,7 @@ pub fn note(
     notes: &RunNotes,
     ending: Option<Ending<'_>>,
 ) -> Result<(), StoreError> {
-    let run = || runs::table.filter(runs::id.eq(id.to_string()).and(runs::status.eq_any(ACTIVE)));
+    let run = || runs::table.filter(runs::id.eq(id.to_string()).and(runs::status.eq_any(active())));
     if let Some(reason) = &notes.incomplete {
         let first = run().filter(runs::incomplete.is_null());
         Cached(diesel::update(first).set(runs::incomplete.eq(reason))).execute(c)?;

@@ -7,7 +7,7 @@ use domain::{
 
 use crate::column::{MaybeJson, MaybeMicros, Micros, Number, Row, Word, row};
 use crate::dialect::{delete_old_runs, forget_unchanged_runs, on_db};
-use crate::run_notes::ACTIVE;
+use crate::run_notes::active;
 pub use crate::run_notes::{Ending, RunNotes, note};
 use crate::schema::{connections, runs, syncs};
 use crate::{DbConn, StoreError};
@@ -54,7 +54,7 @@ pub fn enqueue(
         .on_conflict_do_nothing()
         .execute(c))?;
     let row = runs::table
-        .filter(runs::sync_id.eq(sync.raw()).and(runs::status.eq_any(ACTIVE)))
+        .filter(runs::sync_id.eq(sync.raw()).and(runs::status.eq_any(active())))
         .select(Row::<Run>::as_select())
         .first(c)
         .map(Row::into_inner)
@@ -135,7 +135,7 @@ pub fn latest(c: &mut DbConn, sync: SyncId) -> Result<Option<Run>, StoreError> {
 /// The sync's newest run that has ended.
 pub fn latest_finished(c: &mut DbConn, sync: SyncId) -> Result<Option<Run>, StoreError> {
     Ok(runs::table
-        .filter(runs::sync_id.eq(sync.raw()).and(runs::status.ne_all(ACTIVE)))
+        .filter(runs::sync_id.eq(sync.raw()).and(runs::status.ne_all(active())))
         .order(runs::number.desc())
         .select(Row::<Run>::as_select())
         .first(c)

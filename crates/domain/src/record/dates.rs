@@ -11,7 +11,7 @@ pub(super) fn storable(time: Timestamp) -> bool {
 
 /// `Fri, 24 May 2019 17:44:50 +0000`: the fixed form by hand, which a page of records has by the thousand, others by chrono.
 pub(super) fn rfc2822(text: &str) -> Option<Timestamp> {
-    fixed_rfc2822(text.as_bytes()).or_else(|| {
+    fixed_rfc2822(text).or_else(|| {
         // UTC is no zone of the RFC, though what many programs write.
         let text = text
             .strip_suffix("UTC")
@@ -23,64 +23,25 @@ pub(super) fn rfc2822(text: &str) -> Option<Timestamp> {
     })
 }
 
-pub(super) fn fixed_rfc2822(text: &[u8]) -> Option<Timestamp> {
-    let [
-        _,
-        _,
-        _,
-        b',',
-        b' ',
-        d1,
-        d2,
-        b' ',
-        m1,
-        m2,
-        m3,
-        b' ',
-        y1,
-        y2,
-        y3,
-        y4,
-        b' ',
-        h1,
-        h2,
-        b':',
-        n1,
-        n2,
-        b':',
-        s1,
-        s2,
-        b' ',
-        b'+',
-        b'0',
-        b'0',
-        b'0',
-        b'0',
-    ] = text
-    else {
-        return None;
-    };
-    let digit = |byte: &u8| byte.is_ascii_digit().then(|| u32::from(byte - b'0'));
-    let two = |a, b| Some(digit(a)? * 10 + digit(b)?);
-    let month = match [*m1, *m2, *m3] {
-        [b'J', b'a', b'n'] => 1,
-        [b'F', b'e', b'b'] => 2,
-        [b'M', b'a', b'r'] => 3,
-        [b'A', b'p', b'r'] => 4,
-        [b'M', b'a', b'y'] => 5,
-        [b'J', b'u', b'n'] => 6,
-        [b'J', b'u', b'l'] => 7,
-        [b'A', b'u', b'g'] => 8,
-        [b'S', b'e', b'p'] => 9,
-        [b'O', b'c', b't'] => 10,
-        [b'N', b'o', b'v'] => 11,
-        [b'D', b'e', b'c'] => 12,
-        _ => return None,
-    };
-    let year = i32::try_from(two(y1, y2)? * 100 + two(y3, y4)?).ok()?;
-    let date = chrono::NaiveDate::from_ymd_opt(year, month, two(d1, d2)?)?;
-    let time = date.and_hms_opt(two(h1, h2)?, two(n1, n2)?, two(s1, s2)?)?;
-    Some(Timestamp::from_chrono(time.and_utc()))
+pub(super) fn fixed_rfc2822(text: &str) -> Option<Timestamp> {
+    const MONTHS: [&str; 12] = [
+        " Jan ", " Feb ", " Mar ", " Apr ", " May ", " Jun ", " Jul ", " Aug ", " Sep ", " Oct ", " Nov ",
+        " Dec ",
+    ];
+    let date = text.get(3..)?.strip_prefix(", ")?.strip_suffix(" +0000")?;
+    let mut rest = Rest(date);
+    let day = rest.number(2)?;
+    let (month, after) = rest.0.split_at_checked(5)?;
+    let month = (1..).zip(MONTHS).find(|(_, name)| *name == month)?.0;
+    rest.0 = after;
+    let date = NaiveDate::from_ymd_opt(i32::try_from(rest.number(4)?).ok()?, month, day)?;
+    rest.0 = rest.0.strip_prefix(' ')?;
+    let hour = rest.number(2)?;
+    rest.0 = rest.0.strip_prefix(':')?;
+    let minute = rest.number(2)?;
+    rest.0 = rest.0.strip_prefix(':')?;
+    let time = date.and_hms_opt(hour, minute, rest.number(2)?)?;
+    rest.0.is_empty().then(|| Timestamp::from_chrono(time.and_utc()))
 }
 
 /// `2023-10-06T23:47:56.678Z` and its relatives: the date alone, a space or a lower-case letter for the `T`, a comma for the point, no

@@ -305,7 +305,7 @@ proptest! {
     #[test]
     fn the_fast_date_reader_agrees_with_chrono(seconds in 0i64..4_102_444_800) {
         let text = Timestamp::from_micros(seconds * 1_000_000).to_chrono().format("%a, %d %b %Y %H:%M:%S +0000").to_string();
-        let fast = fixed_rfc2822(text.as_bytes());
+        let fast = fixed_rfc2822(&text);
         prop_assert_eq!(fast, Some(Timestamp::from_micros(seconds * 1_000_000)));
     }
 }

@@ -6,7 +6,6 @@
     reason = "tests fail by a panic"
 )]
 
-use registry::Registry;
 use serde_json::{Value as Json, json};
 use store::environments;
 use store::integrations::{self, NewIntegration};
@@ -42,10 +41,8 @@ impl TestContext for Setup {
             .replace("prefix: https://", "prefix: http://")
             .replace(".invented.example", &format!(".0.0.1:{}", address.port()))
             .replace("https://invented.example", &server.uri());
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("providers.yaml"), text).unwrap();
         let builder = AppBuilder::default()
-            .registry(Registry::load(Some(folder.path())).unwrap())
+            .provider_file("providers.yaml", &text)
             .upstream(|options| options.allow_private_addresses = true);
         let app = builder.start(dialect).await?;
         Some(Self { app, server })

@@ -4,8 +4,7 @@
 
 use std::sync::Arc;
 
-use registry::Registry;
-use testkit::{TestApp, on_both_databases};
+use testkit::{TestApp, on_both_databases, registry_with};
 
 /// A sync of another list than messages.
 const NUMBERS: &str = "
@@ -25,17 +24,14 @@ const NUMBERS: &str = "
 async fn a_sync_that_is_added_to_a_file_is_created_for_existing_connections(app: TestApp) {
     let name = app.connect_twilio().await;
     app.run_due().await;
-    let folder = tempfile::tempdir().unwrap();
     let file = include_str!("../../../integrations/twilio.yaml").replacen(
         "\nactions:",
         &format!("{NUMBERS}\nactions:"),
         1,
     );
-    std::fs::write(folder.path().join("twilio.yaml"), file).unwrap();
 
-    // The program starts again, over the same database.
-    let files = Registry::load(Some(folder.path())).unwrap();
-    let again = app.another_gateway(files).await;
+    // The program starts again on the same database.
+    let again = app.another_gateway(registry_with("twilio.yaml", &file)).await;
 
     let provider = Arc::clone(again.registry().get("twilio").unwrap());
     let due = app

@@ -22,6 +22,16 @@ use crate::logs::TestLog;
 /// When the manual clock starts: a Wednesday, at noon.
 const START: i64 = 1_793_793_600_000_000;
 
+/// Returns the built-in providers and those of the file `name` with this text.
+///
+/// # Panics
+/// If the file is invalid.
+pub fn registry_with(name: &str, text: &str) -> Registry {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    std::fs::write(folder.path().join(name), text).expect("the file can be written");
+    Registry::load(Some(folder.path())).expect("the provider file is valid")
+}
+
 /// Options of a [`TestApp`].
 #[derive(Debug)]
 pub struct AppBuilder {
@@ -81,16 +91,27 @@ impl AppBuilder {
         self
     }
 
+    /// Uses the built-in providers and those of the file `name` with this text.
+    #[must_use]
+    pub fn provider_file(self, name: &str, text: &str) -> Self {
+        self.registry(registry_with(name, text))
+    }
+
     /// Uses the built-in providers, with changes to Twilio's file.
-    ///
-    /// # Panics
-    /// If the changed file is invalid.
     #[must_use]
     pub fn twilio_file(self, change: impl FnOnce(&str) -> String) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
         let text = change(include_str!("../../../integrations/twilio.yaml"));
-        std::fs::write(folder.path().join("twilio.yaml"), text).expect("the file can be written");
-        self.registry(Registry::load(Some(folder.path())).expect("the changed file is valid"))
+        self.provider_file("twilio.yaml", &text)
+    }
+
+    /// Replaces the base URL of a provider.
+    #[must_use]
+    pub fn provider_url(mut self, provider: &str, url: &str) -> Self {
+        self.upstream.base_urls.insert(
+            provider.parse().expect("a provider's name"),
+            url.parse().expect("a URL"),
+        );
+        self
     }
 
     /// Uses the system's clock, for tests that start processes; the simulator's clock stands still at the current time.

@@ -14,7 +14,7 @@ mod truth;
 mod wait;
 
 pub use app::TestApp;
-pub use builder::AppBuilder;
+pub use builder::{AppBuilder, registry_with};
 pub use client::{Client, Reply};
 pub use store::Dialect;
 pub use store::testing::{TestContext, TestServer};

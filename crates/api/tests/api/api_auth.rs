@@ -219,11 +219,7 @@ async fn a_single_key_connects_a_provider_that_takes_one() {
         .respond_with(ResponseTemplate::new(200).set_body_json(json!({ "scopes": [] })))
         .mount(&provider)
         .await;
-    let builder = AppBuilder::default().upstream(|options| {
-        options
-            .base_urls
-            .insert("sendgrid".parse().unwrap(), provider.uri().parse().unwrap());
-    });
+    let builder = AppBuilder::default().provider_url("sendgrid", &provider.uri());
     let app = builder.start(Dialect::Sqlite).await.unwrap();
     let token = session_token(&app).await;
     let path = format!(

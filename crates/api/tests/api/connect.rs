@@ -288,11 +288,8 @@ house:
     headers: { x-key: \"${apiKey}\", x-label: \"${connectionConfig.label}\" }
     verification: { endpoints: [/me] }
 ";
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("providers.yaml"), ENTRY).unwrap();
-    let registry = registry::Registry::load(Some(folder.path())).unwrap();
     let app = AppBuilder::default()
-        .registry(registry)
+        .provider_file("providers.yaml", ENTRY)
         .start(Dialect::Sqlite)
         .await;
     let app = app.unwrap();
@@ -328,12 +325,11 @@ async fn a_failing_provider_is_a_503_with_its_own_retry_after() {
         .respond_with(ResponseTemplate::new(503).insert_header("Retry-After", "3600"))
         .mount(&provider)
         .await;
-    let app = AppBuilder::default().upstream(|options| {
-        options
-            .base_urls
-            .insert("twilio".parse().unwrap(), provider.uri().parse().unwrap());
-        options.max_wait = Duration::from_secs(1);
-    });
+    let app = AppBuilder::default()
+        .provider_url("twilio", &provider.uri())
+        .upstream(|options| {
+            options.max_wait = Duration::from_secs(1);
+        });
     let app = app.start(Dialect::Sqlite).await.unwrap();
 
     let reply = app

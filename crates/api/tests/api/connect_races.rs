@@ -42,14 +42,9 @@ impl Slow {
             .respond_with(good)
             .mount(&provider)
             .await;
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("acme.yaml"), FILE).unwrap();
         let app = AppBuilder::default()
-            .registry(registry::Registry::load(Some(folder.path())).unwrap())
-            .upstream(|options| {
-                let address = provider.uri().parse().unwrap();
-                options.base_urls.insert("acme".parse().unwrap(), address);
-            })
+            .provider_file("acme.yaml", FILE)
+            .provider_url("acme", &provider.uri())
             .start(app.store().dialect())
             .await
             .unwrap();

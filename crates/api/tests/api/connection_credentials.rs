@@ -119,11 +119,7 @@ async fn a_provider_of_one_key_shows_that_key() {
         .respond_with(ResponseTemplate::new(200).set_body_json(json!({ "scopes": [] })))
         .mount(&provider)
         .await;
-    let builder = AppBuilder::default().upstream(|options| {
-        options
-            .base_urls
-            .insert("sendgrid".parse().unwrap(), provider.uri().parse().unwrap());
-    });
+    let builder = AppBuilder::default().provider_url("sendgrid", &provider.uri());
     let app = builder.start(Dialect::Sqlite).await.unwrap();
     let body = json!({
         "provider_config_key": "sendgrid", "connection_id": "mail", "credentials": { "type": "API_KEY", "apiKey": KEY },

@@ -54,13 +54,12 @@ async fn a_change_of_the_configuration_does_not_undo_a_rotation(app: TestApp) {
     let slow = good().set_delay(Duration::from_secs(2));
     taken(&old).respond_with(slow).mount(&provider).await;
     taken(&new).respond_with(good()).mount(&provider).await;
-    let builder = AppBuilder::default().upstream(|options| {
-        options
-            .base_urls
-            .insert("sendgrid".parse().unwrap(), provider.uri().parse().unwrap());
-        // The provider gets only requests that verify credentials.
-        options.list_check = Duration::ZERO;
-    });
+    let builder = AppBuilder::default()
+        .provider_url("sendgrid", &provider.uri())
+        .upstream(|options| {
+            // The provider gets only requests that verify credentials.
+            options.list_check = Duration::ZERO;
+        });
     let app = builder.start(app.store().dialect()).await.unwrap();
     let connect = json!({ "connectionId": "mail", "apiKey": old });
     app.admin().post("/sendgrid/connect", &connect).await.expect(201);

@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, Mutex};
 
-use registry::Registry;
 use reqwest::Method;
 use testkit::{AppBuilder, Dialect, Reply, TestApp, on_both_databases};
 use wiremock::matchers::any;
@@ -61,15 +60,11 @@ impl Respond for Echo {
 }
 
 async fn on(dialect: Dialect, test: impl AsyncFnOnce(TestApp, Echo)) {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("bank.yaml"), FILE).unwrap();
-    let registry = Registry::load(Some(folder.path())).unwrap();
     let (server, echo) = (MockServer::start().await, Echo::default());
     Mock::given(any()).respond_with(echo.clone()).mount(&server).await;
-    let url = server.uri().parse().unwrap();
-    let builder = AppBuilder::default().registry(registry).upstream(|options| {
-        options.base_urls.insert("bank".parse().unwrap(), url);
-    });
+    let builder = AppBuilder::default()
+        .provider_file("bank.yaml", FILE)
+        .provider_url("bank", &server.uri());
     let Some(app) = builder.start(dialect).await else {
         return;
     };

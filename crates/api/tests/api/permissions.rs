@@ -79,13 +79,10 @@ impl Acme {
         }
         let mut names: Vec<&str> = refused.iter().map(|(at, _)| *at).collect();
         names.push("open");
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("acme.yaml"), file(&names)).unwrap();
         let app = AppBuilder::default()
-            .registry(registry::Registry::load(Some(folder.path())).unwrap())
+            .provider_file("acme.yaml", &file(&names))
+            .provider_url("acme", &provider.uri())
             .upstream(|options| {
-                let address = provider.uri().parse().unwrap();
-                options.base_urls.insert("acme".parse().unwrap(), address);
                 options.list_check = Duration::from_secs(3);
             })
             .start(app.store().dialect())

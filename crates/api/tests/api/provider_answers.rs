@@ -1,6 +1,5 @@
 //! Odd responses of a provider to actions, proxied requests, lists and verifications, and the errors that callers get.
 
-use std::path::Path;
 use std::time::Duration;
 
 use reqwest::Method;
@@ -40,12 +39,7 @@ actions:
     request: { method: POST, path: /ping }
 "#;
 
-fn registry(folder: &Path) -> registry::Registry {
-    std::fs::write(folder.join("acme.yaml"), FILE).unwrap();
-    registry::Registry::load(Some(folder)).unwrap()
-}
-
-async fn responses(server: &MockServer, verb: &str, at: &str, response: ResponseTemplate) {
+async fn mock_response(server: &MockServer, verb: &str, at: &str, response: ResponseTemplate) {
     Mock::given(method(verb))
         .and(path(at))
         .respond_with(response)
@@ -56,19 +50,17 @@ async fn responses(server: &MockServer, verb: &str, at: &str, response: Response
 /// Runs `test` with an app that is connected to a provider whose responses the test sets.
 async fn with<F: Future<Output = ()>>(dialect: Dialect, test: impl FnOnce(TestApp, MockServer) -> F) {
     let server = MockServer::start().await;
-    responses(
+    mock_response(
         &server,
         "GET",
         "/me",
         ResponseTemplate::new(200).set_body_json(json!({})),
     )
     .await;
-    let folder = tempfile::tempdir().unwrap();
-    let url = server.uri().parse().unwrap();
     let builder = AppBuilder::default()
-        .registry(registry(folder.path()))
+        .provider_file("acme.yaml", FILE)
+        .provider_url("acme", &server.uri())
         .upstream(|options| {
-            options.base_urls.insert("acme".parse().unwrap(), url);
             options.max_body = 8 << 20;
             options.max_attempts = 2;
             // The tests count only requests that they cause themselves.
@@ -111,14 +103,14 @@ async fn an_action_with_an_unreadable_response_fails(dialect: Dialect) {
     with(dialect, async |app, server| {
         let rubbish =
             ResponseTemplate::new(200).set_body_raw(vec![0x1f, 0x8b, 8, 0, 0xff], "application/json");
-        responses(
+        mock_response(
             &server,
             "POST",
             "/things",
             rubbish.insert_header("content-encoding", "GZIP"),
         )
         .await;
-        responses(
+        mock_response(
             &server,
             "POST",
             "/ping",
@@ -143,9 +135,9 @@ async fn an_action_with_an_unreadable_response_fails(dialect: Dialect) {
 async fn an_action_that_is_redirected_elsewhere_fails_and_stores_nothing(dialect: Dialect) {
     with(dialect, async |app, server| {
         let moved = ResponseTemplate::new(301).insert_header("location", "/things/?key=hidden");
-        responses(&server, "POST", "/things", moved).await;
+        mock_response(&server, "POST", "/things", moved).await;
         let thing = json!({ "thing": { "id": "not-the-one", "name": "x" } });
-        responses(
+        mock_response(
             &server,
             "GET",
             "/things/",
@@ -163,7 +155,7 @@ async fn an_action_that_is_redirected_elsewhere_fails_and_stores_nothing(dialect
 
         // 303 points to a result, which may not be the created record.
         let shown = ResponseTemplate::new(303).insert_header("location", "/things/");
-        responses(&server, "POST", "/ping", shown).await;
+        mock_response(&server, "POST", "/ping", shown).await;
         assert_eq!(trigger(&app, "ping", None).await.expect(200).json(), thing);
         assert_eq!(things(&app).await, 0);
 
@@ -187,7 +179,7 @@ async fn an_action_that_is_redirected_elsewhere_fails_and_stores_nothing(dialect
 async fn a_large_response_reaches_the_waiting_caller_and_is_not_stored(dialect: Dialect) {
     with(dialect, async |app, server| {
         let large = json!({ "text": "x".repeat(2 << 20) });
-        responses(
+        mock_response(
             &server,
             "POST",
             "/ping",
@@ -209,7 +201,7 @@ async fn a_large_response_reaches_the_waiting_caller_and_is_not_stored(dialect: 
 async fn errors_in_a_success_response_and_large_errors_are_shortened(dialect: Dialect) {
     with(dialect, async |app, server| {
         let error = json!({ "ok": false, "code": "no_such_thing", "message": "There is none." });
-        responses(
+        mock_response(
             &server,
             "POST",
             "/ping",
@@ -226,7 +218,7 @@ async fn errors_in_a_success_response_and_large_errors_are_shortened(dialect: Di
         assert_eq!(refused.json()["error"]["payload"], error);
 
         let huge = format!("{{\"message\":\"{}\"}}", "no ".repeat(2 << 20));
-        responses(
+        mock_response(
             &server,
             "POST",
             "/things",
@@ -249,7 +241,7 @@ async fn errors_in_a_success_response_and_large_errors_are_shortened(dialect: Di
 async fn a_list_that_is_too_large_fails_with_the_limit_and_advice(dialect: Dialect) {
     with(dialect, async |app, server| {
         let page = json!({ "things": ["x".repeat(9 << 20)] });
-        responses(
+        mock_response(
             &server,
             "GET",
             "/things",
@@ -275,7 +267,7 @@ async fn a_refusal_with_an_endless_body_is_not_retried(dialect: Dialect) {
     with(dialect, async |app, server| {
         server.reset().await;
         let body = format!("{{\"x\":[{}0]}}", "0,".repeat(8 << 20));
-        responses(
+        mock_response(
             &server,
             "GET",
             "/me",
@@ -297,7 +289,7 @@ async fn a_refusal_with_an_endless_body_is_not_retried(dialect: Dialect) {
 #[on_both_databases]
 async fn the_content_type_of_the_file_wins_over_that_of_the_request(dialect: Dialect) {
     with(dialect, async |app, server| {
-        responses(&server, "POST", "/things", ResponseTemplate::new(200)).await;
+        mock_response(&server, "POST", "/things", ResponseTemplate::new(200)).await;
         let post = |headers: &[(&str, &str)]| {
             let request = app
                 .admin()

@@ -39,7 +39,7 @@ impl Seen {
         body
     }
 
-    async fn response(&mut self, text: &str) {
+    async fn respond(&mut self, text: &str) {
         let _ = self.socket.write_all(text.as_bytes()).await;
     }
 }
@@ -50,9 +50,7 @@ async fn with<F: Future<Output = ()>>(
     test: impl FnOnce(TestApp) -> F,
 ) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap())
-        .parse()
-        .unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
     let answering = Arc::new(answering);
     tokio::spawn(async move {
         while let Ok((mut socket, _)) = listener.accept().await {
@@ -75,18 +73,19 @@ async fn with<F: Future<Output = ()>>(
                 if seen.head.starts_with("GET /v3/scopes ") {
                     let response =
                         "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 13\r\n\r\n{\"scopes\":[]}";
-                    seen.response(response).await;
+                    seen.respond(response).await;
                 } else {
                     answering(seen).await;
                 }
             });
         }
     });
-    let builder = AppBuilder::default().upstream(|options| {
-        options.base_urls.insert("sendgrid".parse().unwrap(), url);
-        // The list check of a connect would get the responses that are meant for proxied requests.
-        options.list_check = Duration::ZERO;
-    });
+    let builder = AppBuilder::default()
+        .provider_url("sendgrid", &url)
+        .upstream(|options| {
+            // The list check of a connect would get the responses that are meant for proxied requests.
+            options.list_check = Duration::ZERO;
+        });
     let Some(app) = builder.start(Dialect::Sqlite).await else {
         return;
     };
@@ -126,7 +125,7 @@ fn responses(
         };
         Box::pin(async move {
             let text = texts[(number - 1).min(texts.len() - 1)];
-            seen.response(text).await;
+            seen.respond(text).await;
         })
     };
     (answering, requests)
@@ -195,7 +194,7 @@ async fn a_body_arrives_byte_for_byte_with_its_type_and_the_forwarded_headers() 
         Box::pin(async move {
             let body = seen.body(BODY.len()).await;
             sender.send((seen.head.to_ascii_lowercase(), body)).unwrap();
-            seen.response(OK).await;
+            seen.respond(OK).await;
         })
     };
     with(provider, async |app| {
@@ -273,10 +272,10 @@ async fn a_response_is_streamed_before_its_end_is_sent() {
     let provider = move |mut seen: Seen| -> Answering {
         let wait = wait.lock().unwrap().take();
         Box::pin(async move {
-            seen.response("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nfirst")
+            seen.respond("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nfirst")
                 .await;
             wait.unwrap().await.unwrap();
-            seen.response("-last").await;
+            seen.respond("-last").await;
         })
     };
     with(provider, async |app| {
@@ -302,7 +301,7 @@ async fn an_upload_is_streamed_while_it_arrives() {
                 sender.send(()).unwrap();
                 all.extend_from_slice(&part);
             }
-            seen.response(OK).await;
+            seen.respond(OK).await;
         })
     };
     with(provider, async |app| {
@@ -333,7 +332,7 @@ async fn a_large_body_passes_complete_in_both_directions() {
                 seen.head
             );
             let body = seen.body(SIZE).await;
-            seen.response(&format!(
+            seen.respond(&format!(
                 "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {SIZE}\r\n\r\n"
             ))
             .await;
@@ -433,7 +432,7 @@ async fn the_decompress_header_decompresses_the_response() {
             const HI: [u8; 22] = [
                 31, 139, 8, 0, 0, 0, 0, 0, 0, 3, 203, 200, 4, 0, 172, 42, 147, 216, 2, 0, 0, 0,
             ];
-            seen.response("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-encoding: gzip\r\ncontent-length: 22\r\n\r\n")
+            seen.respond("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-encoding: gzip\r\ncontent-length: 22\r\n\r\n")
                 .await;
             let _ = seen.socket.write_all(&HI).await;
         })

@@ -25,10 +25,8 @@ async fn a_client_that_stops_reading_is_cut_off_and_another_request_gets_its_per
          proxy: {{ base_url: \"{}\", headers: {{ x-key: \"${{apiKey}}\" }} }}\n",
         provider.uri()
     );
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("providers.yaml"), entry).unwrap();
     let builder = AppBuilder::default()
-        .registry(registry::Registry::load(Some(folder.path())).unwrap())
+        .provider_file("providers.yaml", &entry)
         .upstream(|options| {
             options.allow_private_addresses = true;
             options.request_timeout = Duration::from_secs(1);

@@ -4,7 +4,7 @@ use gateway::Scope;
 use reqwest::Method;
 use serde_json::{Value as Json, json};
 use store::connections;
-use testkit::{AppBuilder, TestApp, on_both_databases};
+use testkit::{AppBuilder, TestApp, on_both_databases, registry_with};
 use wiremock::matchers::{header, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -34,9 +34,7 @@ proxy:
 ";
 
 pub(crate) fn registry() -> registry::Registry {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("acme.yaml"), FILE).unwrap();
-    registry::Registry::load(Some(folder.path())).unwrap()
+    registry_with("acme.yaml", FILE)
 }
 
 pub(crate) async fn with_acme(app: &TestApp) -> (TestApp, MockServer) {
@@ -52,10 +50,7 @@ pub(crate) async fn with_acme(app: &TestApp) -> (TestApp, MockServer) {
         .await;
     let app = AppBuilder::default()
         .registry(registry())
-        .upstream(|options| {
-            let address = provider.uri().parse().unwrap();
-            options.base_urls.insert("acme".parse().unwrap(), address);
-        })
+        .provider_url("acme", &provider.uri())
         .start(app.store().dialect())
         .await
         .unwrap();

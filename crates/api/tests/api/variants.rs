@@ -1,6 +1,5 @@
 //! Variants of syncs, and the frequency of a connection's sync.
 
-use std::path::Path;
 use std::time::Duration;
 
 use reqwest::Method;
@@ -48,11 +47,6 @@ impl Respond for Orders {
     }
 }
 
-fn registry(folder: &Path) -> registry::Registry {
-    std::fs::write(folder.join("acme.yaml"), FILE).unwrap();
-    registry::Registry::load(Some(folder)).unwrap()
-}
-
 /// Runs `test` with an app that has the connections `a` and `b` to that provider.
 async fn with<F: Future<Output = ()>>(dialect: Dialect, test: impl FnOnce(TestApp) -> F) {
     let server = MockServer::start().await;
@@ -64,13 +58,9 @@ async fn with<F: Future<Output = ()>>(dialect: Dialect, test: impl FnOnce(TestAp
         .respond_with(Orders)
         .mount(&server)
         .await;
-    let folder = tempfile::tempdir().unwrap();
-    let url = server.uri().parse().unwrap();
     let builder = AppBuilder::default()
-        .registry(registry(folder.path()))
-        .upstream(|options| {
-            options.base_urls.insert("acme".parse().unwrap(), url);
-        });
+        .provider_file("acme.yaml", FILE)
+        .provider_url("acme", &server.uri());
     let Some(app) = builder.start(dialect).await else {
         return;
     };

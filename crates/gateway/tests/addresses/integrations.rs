@@ -1,6 +1,5 @@
 //! Addresses that an integration names.
 
-use registry::Registry;
 use serde_json::{Value as Json, json};
 use testkit::{AppBuilder, Dialect, on_both_databases, wait_until};
 use wiremock::matchers::path;
@@ -80,14 +79,12 @@ async fn requests_go_to_the_address_of_the_integration_with_the_key_where_it_say
 
 #[on_both_databases]
 async fn a_host_without_a_dot_is_not_an_address(dialect: Dialect) {
-    let folder = tempfile::tempdir().unwrap();
     let text = ENTRIES
         .replace("PLACEHOLDER", "https://placeholder.invalid")
         .replace("PORT", "1");
-    std::fs::write(folder.path().join("providers.yaml"), text).unwrap();
-    let registry = Registry::load(Some(folder.path())).unwrap();
-    let builder = AppBuilder::default().registry(registry);
-    let builder = builder.upstream(|options| options.allow_private_addresses = false);
+    let builder = AppBuilder::default()
+        .provider_file("providers.yaml", &text)
+        .upstream(|options| options.allow_private_addresses = false);
     let Some(app) = builder.start(dialect).await else {
         return;
     };

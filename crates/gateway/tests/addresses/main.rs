@@ -9,7 +9,6 @@
 mod connections;
 mod integrations;
 
-use registry::Registry;
 use serde_json::{Value as Json, json};
 use store::environments;
 use store::integrations::{self as rows, NewIntegration};
@@ -82,10 +81,8 @@ impl TestContext for Setup {
         let text = ENTRIES
             .replace("PLACEHOLDER", &placeholder.uri())
             .replace("PORT", &server.address().port().to_string());
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("providers.yaml"), text).unwrap();
         let builder = AppBuilder::default()
-            .registry(Registry::load(Some(folder.path())).unwrap())
+            .provider_file("providers.yaml", &text)
             .upstream(|options| options.allow_private_addresses = true);
         let app = builder.start(dialect).await?;
         Some(Self {

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use domain::{StoredRecord, Timestamp};
-use registry::Registry;
 use serde_json::{Value as Json, json};
 use store::records::{self, Rows};
 use testkit::{AppBuilder, Dialect, TestApp};
@@ -106,15 +105,13 @@ pub(crate) async fn on(
         received: AtomicUsize::new(0),
     };
     Mock::given(any()).respond_with(responder).mount(&server).await;
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("acme.yaml"), file(sync)).unwrap();
-    let registry = Registry::load(Some(folder.path())).unwrap();
-    let url = server.uri().parse().unwrap();
-    let builder = AppBuilder::default().registry(registry).upstream(|options| {
-        options.base_urls.insert("acme".parse().unwrap(), url);
-        // Responders count the requests of runs.
-        options.list_check = Duration::ZERO;
-    });
+    let builder = AppBuilder::default()
+        .provider_file("acme.yaml", &file(sync))
+        .provider_url("acme", &server.uri())
+        .upstream(|options| {
+            // Responders count the requests of runs.
+            options.list_check = Duration::ZERO;
+        });
     let Some(app) = builder.start(dialect).await else {
         return;
     };

@@ -7,7 +7,7 @@ use std::time::Duration;
 use registry::Registry;
 use serde_json::{Value as Json, json};
 use store::testing::run_sql;
-use testkit::{AppBuilder, Dialect, TestApp, on_both_databases};
+use testkit::{AppBuilder, Dialect, TestApp, on_both_databases, registry_with};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
@@ -89,9 +89,7 @@ impl Respond for Pages {
 }
 
 fn registry() -> Registry {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("odd.yaml"), FILE).unwrap();
-    Registry::load(Some(folder.path())).unwrap()
+    registry_with("odd.yaml", FILE)
 }
 
 /// Runs `test` with an app that is connected to a provider with these records.
@@ -102,10 +100,9 @@ async fn with(dialect: Dialect, records: &[&[u8]], test: impl AsyncFnOnce(TestAp
         .respond_with(pages.clone())
         .mount(&server)
         .await;
-    let url = server.uri().parse().unwrap();
-    let builder = AppBuilder::default().registry(registry()).upstream(|options| {
-        options.base_urls.insert("odd".parse().unwrap(), url);
-    });
+    let builder = AppBuilder::default()
+        .registry(registry())
+        .provider_url("odd", &server.uri());
     let Some(app) = builder.start(dialect).await else {
         return;
     };

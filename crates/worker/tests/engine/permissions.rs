@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
-use registry::Registry;
 use serde_json::{Value as Json, json};
 use testkit::{AppBuilder, Dialect, TestApp, on_both_databases, wait_until};
 use wiremock::matchers::any;
@@ -74,14 +73,12 @@ async fn on(dialect: Dialect, test: impl AsyncFnOnce(Setup)) {
             ))
     };
     Mock::given(any()).respond_with(respond).mount(&server).await;
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("acme.yaml"), FILE).unwrap();
-    let registry = Registry::load(Some(folder.path())).unwrap();
-    let url = server.uri().parse().unwrap();
-    let builder = AppBuilder::default().registry(registry).upstream(|options| {
-        options.base_urls.insert("acme".parse().unwrap(), url);
-        options.max_attempts = 2;
-    });
+    let builder = AppBuilder::default()
+        .provider_file("acme.yaml", FILE)
+        .provider_url("acme", &server.uri())
+        .upstream(|options| {
+            options.max_attempts = 2;
+        });
     let Some(app) = builder.start(dialect).await else {
         return;
     };
@@ -99,7 +96,7 @@ async fn on(dialect: Dialect, test: impl AsyncFnOnce(Setup)) {
 }
 
 impl Setup {
-    fn response(&self, me: u16, things: u16) {
+    fn respond_with_statuses(&self, me: u16, things: u16) {
         self.statuses.me.store(me, Ordering::SeqCst);
         self.statuses.things.store(things, Ordering::SeqCst);
     }
@@ -137,7 +134,7 @@ fn of_sync() -> Vec<(String, String)> {
 async fn a_later_refusal_of_a_list_is_stored_on_its_sync_and_a_success_clears_it(dialect: Dialect) {
     on(dialect, async |setup| {
         for status in [403, 401] {
-            setup.response(200, status);
+            setup.respond_with_statuses(200, status);
             let run = setup.next_hour().await;
             assert_eq!(run["error"]["code"], "no_scope", "{run:#}");
             let hint = run["error"]["hint"].as_str().unwrap();
@@ -154,7 +151,7 @@ async fn a_later_refusal_of_a_list_is_stored_on_its_sync_and_a_success_clears_it
                 "{message}"
             );
 
-            setup.response(200, 200);
+            setup.respond_with_statuses(200, 200);
             assert_eq!(setup.next_hour().await["status"], "succeeded");
             assert_eq!(setup.errors().await, []);
             assert_eq!(setup.state().await.get("problem"), None);
@@ -166,7 +163,7 @@ async fn a_later_refusal_of_a_list_is_stored_on_its_sync_and_a_success_clears_it
 #[on_both_databases]
 async fn a_revoked_key_is_not_taken_for_one_that_lacks_a_permission(dialect: Dialect) {
     on(dialect, async |setup| {
-        setup.response(401, 403);
+        setup.respond_with_statuses(401, 403);
         let run = setup.next_hour().await;
         assert_eq!(run["error"]["code"], "invalid_credentials", "{run:#}");
         assert_eq!(
@@ -181,17 +178,17 @@ async fn a_revoked_key_is_not_taken_for_one_that_lacks_a_permission(dialect: Dia
 #[on_both_databases]
 async fn other_failures_do_not_change_the_stored_problem(dialect: Dialect) {
     on(dialect, async |setup| {
-        setup.response(503, 403);
+        setup.respond_with_statuses(503, 403);
         setup.next_hour().await;
         assert_eq!(setup.errors().await, [], "it is unknown whether the key is valid");
 
-        setup.response(200, 403);
+        setup.respond_with_statuses(200, 403);
         setup.next_hour().await;
         let since = setup.state().await["problem"]["at"].clone();
         setup.next_hour().await;
         assert_eq!(setup.state().await["problem"]["at"], since, "it lasts");
 
-        setup.response(200, 503);
+        setup.respond_with_statuses(200, 503);
         assert_eq!(setup.next_hour().await["status"], "failed");
         assert_eq!(setup.errors().await, of_sync());
     })
@@ -201,7 +198,7 @@ async fn other_failures_do_not_change_the_stored_problem(dialect: Dialect) {
 #[on_both_databases]
 async fn a_run_with_an_older_key_stores_no_problem(dialect: Dialect) {
     on(dialect, async |setup| {
-        setup.response(200, 403);
+        setup.respond_with_statuses(200, 403);
         setup.statuses.delay.store(1_000, Ordering::SeqCst);
         let select =
             json!({ "provider_config_key": "acme", "connection_id": "mine", "syncs": ["acme-things"] });

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use gateway::{SyncSelection, TriggerOptions};
-use registry::Registry;
 use serde_json::json;
-use testkit::{AppBuilder, TestApp, assert_table_equals_truth, on_both_databases, wait_until};
+use testkit::{AppBuilder, TestApp, assert_table_equals_truth, on_both_databases, registry_with, wait_until};
 use worker::{Worker, WorkerOptions};
 
 use crate::inspect::{newest_run, requests, runs, select, small_pages};
@@ -109,7 +108,6 @@ async fn a_reset_that_is_cut_off_loses_nothing(app: TestApp) {
 async fn a_sync_that_one_process_does_not_know_stays_scheduled(app: TestApp) {
     let name = app.connect_twilio().await;
     app.run_due().await;
-    let folder = tempfile::tempdir().unwrap();
     let file = include_str!("../../../../integrations/twilio.yaml");
     let other = file
         .replace(
@@ -117,9 +115,7 @@ async fn a_sync_that_one_process_does_not_know_stays_scheduled(app: TestApp) {
             "\n  twilio-texts:\n    auto_start: false\n",
         )
         .replace("twilio-messages", "twilio-texts");
-    std::fs::write(folder.path().join("twilio.yaml"), other).unwrap();
-    let files = Registry::load(Some(folder.path())).unwrap();
-    let older = app.another_gateway(files).await;
+    let older = app.another_gateway(registry_with("twilio.yaml", &other)).await;
 
     app.advance(Duration::from_mins(10));
     let stop = tokio_util::sync::CancellationToken::new();

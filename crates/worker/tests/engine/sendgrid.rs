@@ -64,10 +64,7 @@ async fn with<F: Future<Output = ()>>(
         .respond_with(bounces.clone())
         .mount(&server)
         .await;
-    let url = server.uri().parse().unwrap();
-    let builder = AppBuilder::default().upstream(|options| {
-        options.base_urls.insert("sendgrid".parse().unwrap(), url);
-    });
+    let builder = AppBuilder::default().provider_url("sendgrid", &server.uri());
     let Some(app) = builder.start(dialect).await else {
         return;
     };

@@ -3,7 +3,7 @@
 use registry::Registry;
 use reqwest::Method;
 use serde_json::{Map, Value as Json, json};
-use testkit::{AppBuilder, Dialect, Reply, TestApp};
+use testkit::{AppBuilder, Dialect, Reply, TestApp, registry_with};
 use wiremock::matchers::{any, method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -75,10 +75,7 @@ impl Sender {
             .replace("SERVER", &server.uri())
             .replace("AUTH", auth)
             .replace("HEADER", header);
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("acme.yaml"), text).unwrap();
-        let registry = Registry::load(Some(folder.path())).unwrap();
-        Self::start(dialect, registry, server).await
+        Self::start(dialect, registry_with("acme.yaml", &text), server).await
     }
 
     /// With the built-in providers, for which one server accepts every request.

@@ -32,7 +32,7 @@ impl FieldError {
         }
     }
 
-    /// An error of a typed query or body, whose path begins with `prefix`.
+    /// An error of a typed query or body, whose path begins with `prefix`. A missing field is not part of the path; the message names it.
     pub fn from_serde(prefix: &[&str], error: serde_path_to_error::Error<impl Display>) -> Self {
         let mut path: Vec<String> = prefix.iter().map(|step| (*step).to_owned()).collect();
         path.extend(error.path().iter().map(|step| match step {
@@ -46,14 +46,10 @@ impl FieldError {
         let message = message
             .rsplit_once(" at line ")
             .map_or(message.as_str(), |(message, _)| message);
-        let missing = message
-            .strip_prefix("missing field `")
-            .and_then(|rest| rest.strip_suffix('`'));
-        path.extend(missing.map(str::to_owned));
-        let code = match missing {
-            Some(_) => "missing",
-            None if message.starts_with("unknown field") => "unknown",
-            None => "invalid",
+        let code = match message {
+            _ if message.starts_with("unknown field") => "unknown",
+            _ if message.starts_with("missing field") => "missing",
+            _ => "invalid",
         };
         Self {
             code,

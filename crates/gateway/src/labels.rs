@@ -147,7 +147,12 @@ impl Checker<'_> {
             Ok(read) => return Some(read),
             Err(error) => error,
         };
-        self.errors.push(FieldError::from_serde(path, error));
+        let mut error = FieldError::from_serde(path, error);
+        let missing = error.message.strip_prefix("missing field `");
+        if let Some(name) = missing.and_then(|rest| rest.strip_suffix('`')) {
+            error.path.push(name.to_owned());
+        }
+        self.errors.push(error);
         None
     }
 

@@ -31,8 +31,9 @@ pub enum Outcome {
     ClientFault,
 }
 
-/// The error code that the API shows when a proxied request has no response.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The error code of the API for a proxied request without a response, written in snake case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 #[expect(missing_docs, reason = "each is named as the API writes it")]
 pub enum ErrorCode {
     AddressRefused,
@@ -234,25 +235,6 @@ impl ProviderError {
     fn nothing_done(&self) -> bool {
         // A redirect that could not be followed says nothing about what was done.
         !self.carried_out && !matches!(self.status, 300..400 | 408 | 500..)
-    }
-}
-
-impl ErrorCode {
-    /// Returns the code as the API writes it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::AddressRefused => "address_refused",
-            Self::BaseUrlOverrideNotAllowed => "base_url_override_not_allowed",
-            Self::ConnectionIncomplete => "connection_incomplete",
-            Self::InvalidHeaders => "invalid_headers",
-            Self::InvalidJson => "invalid_json",
-            Self::InvalidUriParams => "invalid_uri_params",
-            Self::ProviderTimeout => "provider_timeout",
-            Self::ProviderUnreachable => "provider_unreachable",
-            Self::RateLimited => "rate_limited",
-            Self::RequestTimeout => "request_timeout",
-            Self::Unavailable => "unavailable",
-        }
     }
 }
 

@@ -62,7 +62,7 @@ pub(super) fn of_gateway(error: &GatewayError) -> (StatusCode, &'static str) {
         GatewayError::ProviderUnavailable { .. } => (S::SERVICE_UNAVAILABLE, "provider_unavailable"),
         GatewayError::Request(error) => {
             let code = error.verdict().error_code;
-            (request_status(code), code.as_str())
+            (request_status(code), code.into())
         }
         GatewayError::EncryptionKey(_) | GatewayError::Vault(_) => (S::INTERNAL_SERVER_ERROR, "server_error"),
         GatewayError::Store(error) => store_kind(error),

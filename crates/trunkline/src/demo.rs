@@ -1,13 +1,13 @@
 //! `demo`: runs a simulated account and a gateway, connects them, and syncs over the real API.
 
-mod stage;
-mod story;
+mod setup;
+mod tour;
 
 use std::process::ExitCode;
 
 use crate::cli::Demo;
 use crate::config::Environment;
-use crate::demo::stage::Stage;
+use crate::demo::setup::Setup;
 use crate::interrupt::INTERRUPTED;
 use crate::lifecycle::Signals;
 use crate::{exit, output, table};
@@ -19,25 +19,25 @@ pub(crate) async fn run(options: &Demo, environment: &Environment) -> anyhow::Re
         "\nTrunkline keeps a local table in step with an account: here a simulated one with {} messages.\n",
         table::count(options.messages)
     ))?;
-    let stage = Stage::start(options, environment).await?;
+    let setup = Setup::start(options, environment).await?;
     let shown = tokio::select! {
-        shown = story::show(&stage) => shown,
+        shown = tour::show(&setup) => shown,
         _ = signals.next() => {
-            stage.stop().await?;
+            setup.stop().await?;
             return Ok(ExitCode::from(INTERRUPTED));
         }
     };
     match shown {
         Ok(complete) if options.once => {
-            stage.stop().await?;
+            setup.stop().await?;
             Ok(exit::status(complete))
         }
         Ok(_) => {
-            story::what_next(&stage, environment)?;
-            stage.run().await.map(|()| ExitCode::SUCCESS)
+            tour::what_next(&setup, environment)?;
+            setup.run().await.map(|()| ExitCode::SUCCESS)
         }
         Err(error) => {
-            stage.stop().await?;
+            setup.stop().await?;
             Err(error)
         }
     }

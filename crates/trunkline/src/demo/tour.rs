@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::client::{Run, response};
 use crate::config::Environment;
-use crate::demo::stage::Stage;
+use crate::demo::setup::Setup;
 use crate::{output, progress, record_table, table, terminal};
 
 const INTEGRATION: &str = "twilio";
@@ -24,13 +24,13 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const WIDTH: usize = 140;
 
 /// Connects, follows the first sync and shows its rows. Returns whether they are all that the simulator has.
-pub(super) async fn show(stage: &Stage) -> anyhow::Result<bool> {
-    step("Simulator", &stage.simulator.url())?;
-    step("Gateway", &format!("{}, on SQLite", stage.url))?;
-    connect(stage).await?;
+pub(super) async fn show(setup: &Setup) -> anyhow::Result<bool> {
+    step("Simulator", &setup.simulator.url())?;
+    step("Gateway", &format!("{}, on SQLite", setup.url))?;
+    connect(setup).await?;
 
-    let wanted = stage.simulator.live_count();
-    let runs = sync(stage, wanted).await?;
+    let wanted = setup.simulator.live_count();
+    let runs = sync(setup, wanted).await?;
     let (added, pages) = runs.iter().fold((0, 0), |(added, pages), run| {
         (added + run.added, pages + run.pages)
     });
@@ -45,7 +45,7 @@ pub(super) async fn show(stage: &Stage) -> anyhow::Result<bool> {
         ),
     )?;
 
-    let rows = row_count(stage).await?;
+    let rows = row_count(setup).await?;
     let complete = rows == wanted;
     let counted = format!(
         "{TABLE} has {} rows; the simulator has {} messages",
@@ -57,7 +57,7 @@ pub(super) async fn show(stage: &Stage) -> anyhow::Result<bool> {
     } else {
         output::line(format_args!("  ✗ {:<10} {counted}", "Incomplete"))?;
     }
-    show_newest(stage).await?;
+    show_newest(setup).await?;
     Ok(complete)
 }
 
@@ -65,15 +65,15 @@ fn step(what: &str, result: &str) -> std::io::Result<()> {
     output::line(format_args!("  ✓ {what:<10} {result}"))
 }
 
-async fn connect(stage: &Stage) -> anyhow::Result<()> {
-    let known = stage.simulator.credentials();
+async fn connect(setup: &Setup) -> anyhow::Result<()> {
+    let known = setup.simulator.credentials();
     let body = json!({
         "connectionId": CONNECTION,
         "accountSid": known.account_sid,
         "apiKeySid": known.standard_key_sid,
         "apiKeySecret": known.standard_key_secret,
     });
-    let response = stage.client.post(&[INTEGRATION, "connect"], &body).await?;
+    let response = setup.client.post(&[INTEGRATION, "connect"], &body).await?;
     step(
         "Connected",
         &format!(
@@ -86,19 +86,19 @@ async fn connect(stage: &Stage) -> anyhow::Result<()> {
 
 /// Follows runs until the table has `wanted` rows, and returns them. The first run reads by date. The next begins at once, and reads the
 /// messages without a date.
-async fn sync(stage: &Stage, wanted: u64) -> anyhow::Result<Vec<Run>> {
+async fn sync(setup: &Setup, wanted: u64) -> anyhow::Result<Vec<Run>> {
     let mut idle_since = Instant::now();
     loop {
         // Counted before the runs are listed, so that the list has every run that brought some of the rows.
-        let rows = row_count(stage).await?;
-        let runs = runs(stage).await?;
+        let rows = row_count(setup).await?;
+        let runs = runs(setup).await?;
         let active: Vec<String> = runs
             .iter()
             .filter(|run| !run.has_ended())
             .map(|run| run.id.clone())
             .collect();
         if !active.is_empty() {
-            progress::follow(&stage.client, &active, Some(wanted)).await?;
+            progress::follow(&setup.client, &active, Some(wanted)).await?;
             idle_since = Instant::now();
             continue;
         }
@@ -113,12 +113,12 @@ async fn sync(stage: &Stage, wanted: u64) -> anyhow::Result<Vec<Run>> {
 }
 
 /// All runs so far.
-async fn runs(stage: &Stage) -> anyhow::Result<Vec<Run>> {
+async fn runs(setup: &Setup) -> anyhow::Result<Vec<Run>> {
     let query = [
         ("provider_config_key", INTEGRATION),
         ("connection_id", CONNECTION),
     ];
-    let response = stage.client.get(&["sync", "runs"], &query).await?;
+    let response = setup.client.get(&["sync", "runs"], &query).await?;
     Ok(response::list(&response, "runs")
         .iter()
         .cloned()
@@ -126,28 +126,28 @@ async fn runs(stage: &Stage) -> anyhow::Result<Vec<Run>> {
         .collect::<Result<_, _>>()?)
 }
 
-async fn row_count(stage: &Stage) -> anyhow::Result<u64> {
+async fn row_count(setup: &Setup) -> anyhow::Result<u64> {
     let query = [
         ("provider_config_key", INTEGRATION),
         ("connection_id", CONNECTION),
         ("syncs", "*"),
     ];
-    let status = stage.client.get(&["sync", "status"], &query).await?;
+    let status = setup.client.get(&["sync", "status"], &query).await?;
     Ok(response::list(&status, "syncs")
         .iter()
         .map(|sync| response::sum(sync, "recordCount"))
         .sum())
 }
 
-async fn show_newest(stage: &Stage) -> anyhow::Result<()> {
-    let functions = stage.client.functions(INTEGRATION).await?;
+async fn show_newest(setup: &Setup) -> anyhow::Result<()> {
+    let functions = setup.client.functions(INTEGRATION).await?;
     let model = functions
         .into_iter()
         .filter_map(|function| function.table)
         .find(|table| table.plural == MODEL)
         .context("the gateway does not know the table of the demo")?;
     let query = [("connectionId", CONNECTION), ("limit", "10")];
-    let page = stage.client.get(&[INTEGRATION, MODEL], &query).await?;
+    let page = setup.client.get(&[INTEGRATION, MODEL], &query).await?;
     let rows = response::list(&page, MODEL);
     output::line(format_args!(
         "\nThe newest ten, from GET /{INTEGRATION}/{MODEL}:\n"
@@ -157,12 +157,12 @@ async fn show_newest(stage: &Stage) -> anyhow::Result<()> {
 }
 
 /// Commands for another terminal.
-pub(super) fn what_next(stage: &Stage, environment: &Environment) -> anyhow::Result<()> {
+pub(super) fn what_next(setup: &Setup, environment: &Environment) -> anyhow::Result<()> {
     let program = program(environment);
     let (url, key, database) = (
-        &stage.url,
-        stage.key.expose_secret(),
-        stage.database().display().to_string(),
+        &setup.url,
+        setup.key.expose_secret(),
+        setup.database().display().to_string(),
     );
     output::text(&format!(
         "

@@ -23,25 +23,22 @@ const DATABASE: &str = "trunkline.db";
 const HISTORY_DAYS: u32 = 365;
 
 /// Everything that runs for the demo. Dropping it stops everything and removes the folder, unless the user wants to keep it.
-pub(super) struct Stage {
+pub(super) struct Setup {
     pub(super) simulator: Simulator,
     pub(super) client: Client,
     pub(super) url: String,
     pub(super) key: SecretString,
     lifecycle: Lifecycle,
     store: Store,
-    folder: Folder,
+    folder: PathBuf,
+    /// Removes the folder when it is dropped, unless the user wants to keep it.
+    temporary: Option<TempDir>,
 }
 
-enum Folder {
-    Temporary(TempDir),
-    Kept(PathBuf),
-}
-
-impl Stage {
+impl Setup {
     /// Starts everything.
     pub(super) async fn start(options: &Demo, environment: &Environment) -> anyhow::Result<Self> {
-        let folder = Folder::make(options.keep.as_deref())?;
+        let (folder, temporary) = create_folder(options.keep.as_deref())?;
         let simulator = Simulator::start(SimConfig {
             messages: options.messages,
             history_days: HISTORY_DAYS,
@@ -68,19 +65,20 @@ impl Stage {
             lifecycle,
             store,
             folder,
+            temporary,
         })
     }
 
     /// Returns the path of the SQLite file.
     pub(super) fn database(&self) -> PathBuf {
-        self.folder.path().join(DATABASE)
+        self.folder.join(DATABASE)
     }
 
     /// Runs until the user stops it.
     pub(super) async fn run(self) -> anyhow::Result<()> {
-        let removed = match &self.folder {
-            Folder::Temporary(_) => "; then the database is deleted (--keep DIR keeps it)",
-            Folder::Kept(_) => "",
+        let removed = match &self.temporary {
+            Some(_) => "; then the database is deleted (--keep DIR keeps it)",
+            None => "",
         };
         output::line(format_args!(
             "\nThe demo runs, and syncs every five minutes, until you press Ctrl-C{removed}."
@@ -98,30 +96,20 @@ impl Stage {
     }
 }
 
-impl Folder {
-    fn make(keep: Option<&Path>) -> anyhow::Result<Self> {
-        let Some(path) = keep else {
-            return Ok(Self::Temporary(
-                tempfile::Builder::new().prefix("trunkline-demo-").tempdir()?,
-            ));
-        };
-        std::fs::create_dir_all(path)
-            .with_context(|| format!("cannot create the folder {}", path.display()))?;
-        // Another demo has another account, whose rows would mix with these.
-        anyhow::ensure!(
-            !path.join(DATABASE).exists(),
-            "{} holds the database of another demo: choose another folder",
-            path.display()
-        );
-        Ok(Self::Kept(path.to_owned()))
-    }
-
-    fn path(&self) -> &Path {
-        match self {
-            Self::Temporary(folder) => folder.path(),
-            Self::Kept(path) => path,
-        }
-    }
+/// Creates the folder to keep, or a temporary one.
+fn create_folder(keep: Option<&Path>) -> anyhow::Result<(PathBuf, Option<TempDir>)> {
+    let Some(path) = keep else {
+        let temporary = tempfile::Builder::new().prefix("trunkline-demo-").tempdir()?;
+        return Ok((temporary.path().to_owned(), Some(temporary)));
+    };
+    std::fs::create_dir_all(path).with_context(|| format!("cannot create the folder {}", path.display()))?;
+    // Another demo has another account, whose rows would mix with these.
+    anyhow::ensure!(
+        !path.join(DATABASE).exists(),
+        "{} holds the database of another demo: choose another folder",
+        path.display()
+    );
+    Ok((path.to_owned(), None))
 }
 
 fn listen(port: Option<u16>) -> anyhow::Result<TcpListener> {
@@ -136,11 +124,11 @@ fn listen(port: Option<u16>) -> anyhow::Result<TcpListener> {
 
 fn configure(
     listener: &TcpListener,
-    folder: &Folder,
+    folder: &Path,
     simulator: &Simulator,
     key: &SecretString,
 ) -> anyhow::Result<Config> {
-    let database = folder.path().join(DATABASE);
+    let database = folder.join(DATABASE);
     let database = database
         .to_str()
         .context("the folder's name is not Unicode: choose another folder")?;

@@ -1,4 +1,4 @@
-//! The checkpoint: what the engine remembers about a sync between runs.
+//! The checkpoint of a sync: the state of the engine between two runs.
 //!
 //! It is stored as JSON with the sync, after the pages that it covers or in their transaction. Names never change.
 
@@ -58,7 +58,7 @@ impl Checkpoint {
         self.lookbacks.get(&lookback_key(reach)).copied()
     }
 
-    /// Notes that the lookback windows of these reaches were read at `now`.
+    /// Records that the lookback windows of these reaches were read at `now`.
     pub(crate) fn note_lookbacks(&mut self, reaches: Vec<Duration>, now: Timestamp) {
         let read = reaches.into_iter().map(|reach| (lookback_key(reach), now));
         self.lookbacks.extend(read);
@@ -71,7 +71,7 @@ impl Checkpoint {
 
     /// Returns the checkpoint, or an empty one if a wrong clock wrote it: one more than a day ahead of `now`, or years behind.
     ///
-    /// With such a clock, the engine requested the wrong ranges, so it is unknown what was read. Everything is read again.
+    /// With such a clock, the engine requested the wrong ranges. So nothing counts as read, and everything is read again.
     pub(crate) fn checked(self, now: Timestamp) -> Self {
         let times = [
             self.backfill_began,

@@ -38,7 +38,7 @@ pub(crate) struct Fetched {
 }
 
 impl Context {
-    /// Gathers what the claimed run needs: credentials, the sync's declaration, its table and its checkpoint.
+    /// Loads the credentials, the sync's declaration, its table and its checkpoint for a claimed run.
     pub(crate) async fn prepare(
         gateway: &Gateway,
         claimed: Claimed,
@@ -119,7 +119,7 @@ impl Context {
         }
     }
 
-    /// Notes on the run why a list may not have been read to its end.
+    /// Records on the run why it is unproved that a list was read to its end.
     pub(crate) fn note_incomplete(&self, reason: String) {
         tracing::warn!(%reason, "a list may not have been read to its end");
         self.writer.note(RunNotes {

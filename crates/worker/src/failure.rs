@@ -22,10 +22,10 @@ pub(crate) enum Failure {
     /// A request to the provider failed.
     #[error(transparent)]
     Request(#[from] RequestError),
-    /// The credentials are good, but the provider refuses what the sync requests.
-    #[error("the key may not read this: {0}")]
+    /// The credentials are good, but have no permission to read this sync.
+    #[error("the key has no permission to read this: {0}")]
     NotPermitted(ProviderError),
-    /// The credentials are good, but the account is not.
+    /// The credentials are good, but the account has a problem.
     #[error("{0}")]
     Account(String),
     /// A page cannot be parsed.
@@ -125,7 +125,7 @@ impl Failure {
 
     /// Logs the failure.
     ///
-    /// The log leaves out what a provider said, since it may contain personal data; the run's row has it.
+    /// The log omits the provider's message, since it may contain personal data. The run's row has it.
     pub(crate) fn log(&self) {
         let RunError { code, message, hint } = self.to_run_error();
         let quotes_provider = match self {

@@ -2,10 +2,10 @@
 //! actions.
 //!
 //! Only the binary (and tests) may depend on this crate. The invariants: one worker at a time runs a sync, proved by a lease that every
-//! page's transaction checks; a page, its counts and the checkpoint are one transaction; what is cut off is repeated and never skipped.
+//! page's transaction checks; a page, its counts and the checkpoint are one transaction; interrupted work is repeated and never skipped.
 //!
-//! From top to bottom: `worker` claims due work, with the loop of `queue`; `run` is one run of one sync; `steps` are what a run does;
-//! `slices` and `pager` read lists; `writer` stores what was read; `context` is what they share.
+//! From top to bottom: `worker` claims due work, with the loop of `queue`; `run` is one run of one sync; `steps` are the parts of a run;
+//! `slices` and `pager` read lists; `writer` stores records; all of them share the `context`.
 
 mod checkpoint;
 mod context;

@@ -18,7 +18,7 @@ const MAX_INDEX: usize = 100;
 #[derive(Debug)]
 pub(crate) struct Page {
     pub(crate) records: Vec<Record>,
-    /// How many elements the list has, including those that could not be stored.
+    /// How many elements the list has, including skipped ones.
     pub(crate) count: usize,
     /// The elements that could not be stored.
     pub(crate) skipped: Skipped,

@@ -106,7 +106,7 @@ pub(crate) fn lookback(
     Some((Range { from, to: None }, done))
 }
 
-/// Returns where to cut what is left of a range whose newest part, down to `reached`, is read. The older half becomes a new slice.
+/// Returns where to cut the unread rest of a range, which was read back to `reached`. The older half becomes a new slice.
 ///
 /// `None` if too little is left to cut.
 pub(crate) fn cut(window: &Window, from: Timestamp, reached: Timestamp) -> Option<Timestamp> {

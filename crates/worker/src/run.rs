@@ -23,7 +23,7 @@ use crate::writer::Remainder;
 /// How long to wait before storing a run's end again while the database is unavailable.
 const STORE_AGAIN: Duration = Duration::from_secs(1);
 
-/// Does a claimed run and gives the sync back. Returns whether the sync is due again at once.
+/// Does a claimed run and returns the sync to the queue. Returns whether the sync is due again immediately.
 pub(crate) async fn carry_out(
     gateway: Gateway,
     claimed: Claimed,
@@ -78,7 +78,7 @@ pub(crate) async fn carry_out(
     matches!(outcome, Ok(Then::AtOnce))
 }
 
-/// Reads, then writes what is held back, whatever the outcome of the reading.
+/// Reads, then writes the buffered pages, whatever the outcome of the reading.
 async fn read_and_write(context: &Arc<Context>) -> (Result<Then, Failure>, Remainder) {
     let outcome = match (read_if_authorized(context).await, context.writer.flush().await) {
         (Ok(then), flushed) => flushed.map(|()| then),
@@ -96,7 +96,7 @@ async fn read_and_write(context: &Arc<Context>) -> (Result<Then, Failure>, Remai
 async fn read_if_authorized(context: &Arc<Context>) -> Result<Then, Failure> {
     let problem = context.connection.problem.as_ref();
     if problem.is_some_and(|problem| problem.kind == AUTH_PROBLEM) {
-        // One verification tells whether anything has changed; a run would make many requests.
+        // One verification shows whether the key works again; a run would send many requests.
         verify(context).await?;
         context.gateway.note_success(&context.connection).await?;
     }
@@ -107,11 +107,11 @@ async fn read_if_authorized(context: &Arc<Context>) -> Result<Then, Failure> {
     let Some(denial) = failure.denial().cloned() else {
         return Err(failure);
     };
-    // Single refusals happen without any reason. Only a confirmed one says that the provider refuses the key as a whole.
+    // Single refusals happen without a reason. Only a confirmed one means that the provider refuses the key as a whole.
     Err(match verify(context).await {
         Ok(()) => Failure::NotPermitted(denial),
         Err(confirmed) if confirmed.unauthorized() => confirmed,
-        // The key may not read the verification endpoint either, and nothing says that the key is bad.
+        // The key has no permission for the verification endpoint either. That does not make it a bad key.
         Err(other) if other.denial().is_some() => Failure::NotPermitted(denial),
         Err(_) => failure,
     })

@@ -29,7 +29,7 @@ pub(crate) const REST: &str = "rest";
 /// A slice that this process read from its first page to its proven end.
 #[derive(Debug)]
 pub(crate) struct ReadSlice {
-    /// What it covered at its end; `None` for the whole list.
+    /// Its range when it ended; `None` for the whole list.
     pub(crate) range: Option<Range>,
     /// The last change number before its first page was requested.
     pub(crate) began: i64,
@@ -58,7 +58,7 @@ pub(crate) async fn stored(context: &Context, kind: &'static str) -> Result<Vec<
     Ok(of_kind.map(UnreadSlice::from).collect())
 }
 
-/// Reads all slices of `queue`. Returns those that were read whole, unless the purpose is [`Purpose::Fill`].
+/// Reads all slices of `queue`. Returns the slices that were read whole, unless the purpose is [`Purpose::Fill`].
 pub(crate) async fn read_all(
     context: &Arc<Context>,
     queue: SliceQueue,
@@ -81,7 +81,7 @@ pub(crate) async fn read_all(
                 queue.done();
             }
         };
-        // A spawned task does not inherit the span, which says whose run it is.
+        // A spawned task does not inherit the span, which names the run.
         readers.spawn(reader.in_current_span());
     }
     let (mut read, mut failed) = (Vec::new(), None);
@@ -151,7 +151,7 @@ impl<'a> Reader<'a> {
             }
             self.unreadable = self.unreadable.saturating_add(write.skipped.into());
             match next {
-                // The records are good, whatever is wrong with the link to the next page.
+                // The records are good, even if the link to the next page is not.
                 Err(failure) => {
                     self.context.writer.commit(write).await?;
                     return Err(failure);
@@ -234,8 +234,7 @@ impl<'a> Reader<'a> {
         records.iter().filter_map(date).collect()
     }
 
-    /// Writes a page that another follows. Cuts the slice if a reader is idle or the slice has proved long, and returns what it
-    /// covers then.
+    /// Writes a page that is not the last. Cuts the slice if a reader is idle or the slice has proved long, and returns its new range.
     async fn advance(&self, write: Write, cursor: String, pages: u64) -> Result<Option<Range>, Failure> {
         let cut = self.cut(pages);
         let kept_and_lost = self.slice.range.zip(cut).map(|(range, at)| range.split_at(at));

@@ -1,4 +1,4 @@
-//! The steps of a run: each reads a part of what the provider has, and stores it.
+//! The steps of a run: each reads and stores some of the provider's records.
 //!
 //! A list that must be read in another way, such as once for each row of another table, is a further step.
 

@@ -1,8 +1,8 @@
 //! Decides which of two writes of a row is newer. Change numbers decide, since clocks differ and jump.
 //!
 //! Before a page is requested, the last change number is read, unless one was read within the last half second. If a row has a greater
-//! number when the page is written, an action or another writer has changed it since, and it stays as it is. Pages of the same run are
-//! an exception: they are requested side by side, so of two that show the same row the one requested later wins.
+//! number when the page is written, an action or another writer has changed it since, and the page does not overwrite it. Pages of the same
+//! run are an exception, since they are requested concurrently: if two have the same row, the one requested later wins.
 
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use store::records::Requested;
 use tokio::sync::{Mutex, MutexGuard};
 
-/// How many writes are remembered. A forgotten one counts as another writer's, whose rows stay.
+/// How many writes are remembered. A forgotten one counts as another writer's, which no page overwrites.
 const REMEMBERED: usize = 256;
 
 /// When a request was sent, relative to the writes of rows.
@@ -50,7 +50,7 @@ impl WriteOrder {
 pub(crate) struct PageWrites(VecDeque<(u64, RangeInclusive<i64>)>);
 
 impl PageWrites {
-    /// Returns what the store must know about a page that was requested at `mark`.
+    /// Returns the order of a page that was requested at `mark`, for the store.
     pub(crate) fn requested(&self, mark: RequestMark) -> Requested {
         let older = self
             .0
@@ -64,7 +64,7 @@ impl PageWrites {
         }
     }
 
-    /// Adds what a page wrote.
+    /// Adds the change numbers that a page wrote.
     pub(crate) fn note(&mut self, mark: RequestMark, written: Option<RangeInclusive<i64>>) {
         let Some(written) = written else { return };
         if self.0.len() == REMEMBERED {

@@ -1,7 +1,7 @@
-//! Writes what a run reads: records, the run's notes, and the checkpoint.
+//! Writes the records of a run, its notes, and its checkpoint.
 //!
-//! Most runs find nothing changed. So records with which nothing else is stored are held back, and several pages are compared with the
-//! table at once.
+//! Most runs find nothing changed. So pages are buffered unless something else must be stored with them, and several pages are compared
+//! with the table in one query.
 
 mod group_commit;
 
@@ -22,22 +22,22 @@ use crate::checkpoint::Checkpoint;
 use crate::failure::Failure;
 use crate::write_order::{RequestMark, WriteOrder};
 
-/// The most records that are held back, and the most bytes of the bodies that they came in.
-const HELD_RECORDS: usize = 500;
-const HELD_BYTES: usize = 256 << 10;
-/// Notes that are older than this are written with the next page, so that the run's row shows its progress.
+/// The maximum number of buffered records, and of bytes of the bodies that they came in.
+const BUFFERED_RECORDS: usize = 500;
+const BUFFERED_BYTES: usize = 256 << 10;
+/// Older notes are written with the next page, so that the run's row shows its progress.
 const NOTE_EVERY: Duration = Duration::from_secs(2);
-/// How long a change number may be used for requests after it was read. An older number is safe: the page then gives way to more rows,
-/// and the next run reads those again.
+/// How long a change number is reused for requests after it was read. An old number is safe: the page then overwrites fewer rows, and the
+/// next run re-reads the others.
 const FRESH: Duration = Duration::from_millis(500);
 
-/// Records to write, and what is stored with them in the same transaction.
+/// Records to write, and changes to store in the same transaction.
 #[derive(Debug, Default)]
 pub(crate) struct Write {
     pub(crate) records: Vec<Record>,
     /// When the first of them was requested.
     pub(crate) requested: RequestMark,
-    /// Their share of the memory budget, given back when they are written or held back.
+    /// Their share of the memory budget, returned when they are written or buffered.
     pub(crate) permit: BodyPermit,
     /// Bytes of the body that they came in.
     pub(crate) bytes: usize,
@@ -55,7 +55,7 @@ pub(crate) struct Write {
 }
 
 impl Write {
-    /// Returns what the run notes about these pages, apart from the counts of rows.
+    /// Returns the notes about these pages, except the counts of rows.
     fn notes(&self, model: &Model) -> RunNotes {
         let mut notes = RunNotes {
             pages: self.pages.into(),
@@ -68,12 +68,12 @@ impl Write {
     }
 
     /// Whether nothing must be stored together with the records.
-    fn can_wait(&self) -> bool {
+    fn can_be_buffered(&self) -> bool {
         self.slice.is_none() && self.new_slices.is_empty() && self.checkpoint.is_none()
     }
 }
 
-/// Writes for one run, while the run holds its lease.
+/// The writer of one run. It writes only while the run has its lease.
 pub(crate) struct Writer {
     store: Store,
     clock: Clock,
@@ -92,25 +92,25 @@ struct State {
     checkpoint: Checkpoint,
     notes: RunNotes,
     noted_at: Instant,
-    /// Pages that most likely hold nothing new.
-    held: Vec<Write>,
-    /// Whether records that the run has read could not be written.
+    /// Buffered pages, which are probably unchanged.
+    buffered: Vec<Write>,
+    /// Whether some records that the run has read could not be written.
     lost: bool,
     /// The last change number of the connection's rows, and when it was read.
     number: Option<(i64, Instant)>,
     queue: Queue,
 }
 
-/// What is left to store at the end of a run.
+/// Notes and a checkpoint to store at the end of a run.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Remainder {
     pub(crate) notes: RunNotes,
-    /// `None` keeps the stored checkpoint, since records that the new one covers were lost.
+    /// `None` keeps the stored checkpoint, since some records that the new one covers were not written.
     pub(crate) checkpoint: Option<Checkpoint>,
 }
 
 impl Writer {
-    /// A writer for the run that holds `lease`.
+    /// Creates a writer for a run with its lease.
     pub(crate) fn new(
         store: Store,
         clock: Clock,
@@ -124,7 +124,7 @@ impl Writer {
             checkpoint,
             notes: RunNotes::default(),
             noted_at: Instant::now(),
-            held: Vec::new(),
+            buffered: Vec::new(),
             lost: false,
             number: None,
             queue: Queue::default(),
@@ -156,12 +156,12 @@ impl Writer {
         change(&mut self.state().checkpoint);
     }
 
-    /// Adds to what the next transaction writes into the run's row.
+    /// Adds notes, which the next transaction writes into the run's row.
     pub(crate) fn note(&self, notes: RunNotes) {
         self.state().notes.merge(notes);
     }
 
-    /// Takes what is not written yet; the caller stores it.
+    /// Takes the notes and the checkpoint, for the caller to store.
     pub(crate) fn take_remainder(&self) -> Remainder {
         let mut state = self.state();
         Remainder {
@@ -193,25 +193,25 @@ impl Writer {
         Ok(self.order.mark(number))
     }
 
-    /// Writes records and what is stored with them in one transaction, if the run still holds its lease.
+    /// Writes records and the changes with them in one transaction, if the run still has its lease.
     ///
-    /// Records with which nothing else is stored are held back instead, up to a limit, until [`Writer::flush`].
+    /// Records without such changes are buffered instead, up to a limit, until [`Writer::flush`].
     pub(crate) async fn commit(&self, mut write: Write) -> Result<PageCounts, Failure> {
-        if !write.can_wait() {
+        if !write.can_be_buffered() {
             if write.checkpoint.is_some() {
-                // The checkpoint covers the records that are held back.
+                // The checkpoint covers the buffered records.
                 self.flush().await?;
             }
             return self.write(write).await;
         }
-        // The budget must not be used up by pages that wait: their run may itself wait for it. They have a limit of their own.
+        // Buffered pages have their own limit. They must not use up the memory budget, for which their own run may wait.
         let permit = std::mem::take(&mut write.permit);
         let full = {
             let mut state = self.state();
-            state.held.push(write);
-            let records: usize = state.held.iter().map(|write| write.records.len()).sum();
-            let bytes: usize = state.held.iter().map(|write| write.bytes).sum();
-            records > HELD_RECORDS || bytes > HELD_BYTES || state.noted_at.elapsed() > NOTE_EVERY
+            state.buffered.push(write);
+            let records: usize = state.buffered.iter().map(|write| write.records.len()).sum();
+            let bytes: usize = state.buffered.iter().map(|write| write.bytes).sum();
+            records > BUFFERED_RECORDS || bytes > BUFFERED_BYTES || state.noted_at.elapsed() > NOTE_EVERY
         };
         if full {
             self.flush().await?;
@@ -220,19 +220,19 @@ impl Writer {
         Ok(PageCounts::default())
     }
 
-    /// Compares the records that are held back with the table, and writes those that differ. If that fails, the run's checkpoint is
-    /// not stored, so that they are read again.
+    /// Compares the buffered records with the table, and writes the different ones. If that fails, the run's checkpoint is not stored, so
+    /// that they are read again.
     pub(crate) async fn flush(&self) -> Result<(), Failure> {
-        let held = std::mem::take(&mut self.state().held);
-        let flushed = self.write_held(held).await;
+        let buffered = std::mem::take(&mut self.state().buffered);
+        let flushed = self.write_buffered(buffered).await;
         if flushed.is_err() {
             self.state().lost = true;
         }
         flushed
     }
 
-    async fn write_held(&self, held: Vec<Write>) -> Result<(), Failure> {
-        if held.iter().any(|write| !write.records.is_empty()) {
+    async fn write_buffered(&self, buffered: Vec<Write>) -> Result<(), Failure> {
+        if buffered.iter().any(|write| !write.records.is_empty()) {
             let (table, connection, now) = (Arc::clone(&self.table), self.connection, self.clock.now());
             let compared = self.store.read_long(move |c| {
                 let rows = Rows {
@@ -241,16 +241,16 @@ impl Writer {
                     connection,
                     now,
                 };
-                let pages: Vec<&[Record]> = held.iter().map(|write| write.records.as_slice()).collect();
+                let pages: Vec<&[Record]> = buffered.iter().map(|write| write.records.as_slice()).collect();
                 let differing = records::differing(c, &rows, &pages)?;
-                Ok((held, differing))
+                Ok((buffered, differing))
             });
-            let (held, differing) = compared.await?;
-            for (write, differing) in held.into_iter().zip(differing) {
+            let (buffered, differing) = compared.await?;
+            for (write, differing) in buffered.into_iter().zip(differing) {
                 self.write_differing(write, differing).await?;
             }
         } else {
-            for write in held {
+            for write in buffered {
                 self.note(write.notes(&self.table.model));
             }
         }

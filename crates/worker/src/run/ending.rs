@@ -33,11 +33,11 @@ const HAND_BACK: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Then {
     Scheduled,
-    /// A backfill is followed by a run that brings what came meanwhile.
+    /// After a backfill: the next run reads the records that were created during it.
     AtOnce,
 }
 
-/// What it takes to end a run.
+/// Stores the end of a run.
 pub(super) struct Ending {
     gateway: Gateway,
     run: RunId,
@@ -61,7 +61,7 @@ impl Ending {
         }
     }
 
-    /// Stores how the run ended, or gives the sync back so that the next claim resumes the run.
+    /// Stores how the run ended, or returns the sync to the queue so that the next claim resumes the run.
     pub(super) async fn store(&self, outcome: &Result<Then, Failure>) -> Result<(), GatewayError> {
         match outcome {
             Err(Failure::Stopping) => self.hand_back(Duration::ZERO).await,
@@ -74,7 +74,7 @@ impl Ending {
         }
     }
 
-    /// Gives the sync back in the middle of its run. It is due again `wait` from now.
+    /// Returns the sync to the queue in the middle of its run. It is due again after `wait`.
     async fn hand_back(&self, wait: Duration) -> Result<(), GatewayError> {
         let (lease, run, now) = (self.lease.clone(), self.run, self.gateway.clock().now());
         let Remainder { notes, checkpoint } = self.remainder.clone();
@@ -144,7 +144,7 @@ impl Ending {
 enum Next {
     AtOnce,
     Scheduled,
-    /// After a failure. `wait` is how long the provider asked to wait.
+    /// After a failure. `wait` is the provider's `Retry-After`.
     Retry {
         wait: Duration,
     },
@@ -152,7 +152,7 @@ enum Next {
     Unauthorized {
         wait: Duration,
     },
-    /// The credentials are good, but may not read this sync.
+    /// The credentials are good, but have no permission to read this sync.
     NotPermitted,
 }
 
@@ -193,13 +193,13 @@ impl Next {
     }
 }
 
-/// Returns the wait after so many failures in a row, and up to a tenth more, so that not all syncs retry at once.
+/// Returns the wait after `failures` in a row, plus up to a tenth, so that syncs do not all retry at the same time.
 fn spread(backoff: Backoff, failures: u32, sync: SyncId) -> Duration {
     let wait = backoff.after(failures);
     wait + wait / 1_000 * u32::try_from(sync.raw().rem_euclid(100)).unwrap_or_default()
 }
 
-/// What a run says about the key's permission to read the sync.
+/// Whether the key has permission to read the sync, as far as a run shows.
 enum Permission {
     Granted,
     Denied(upstream::ProviderError),

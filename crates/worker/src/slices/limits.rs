@@ -1,5 +1,5 @@
-//! Ranges that the provider does not give as a whole: those that begin before what it keeps, and those with more records than it
-//! shows of one list.
+//! Handles ranges that the provider does not return whole: ranges that begin before its retention, and ranges with more records than it
+//! returns of one list.
 
 use domain::Timestamp;
 use upstream::{Doubt, ProviderError, Request};
@@ -11,16 +11,16 @@ use crate::plan::{self, Range};
 use crate::writer::Write;
 
 impl Reader<'_> {
-    /// Whether the provider has already refused this beginning or a later one, so that a request is of no use.
+    /// Whether the provider has already refused this beginning or a later one, so that a request would be useless.
     pub(super) fn begins_too_early(&self) -> bool {
         let from = self.slice.range.map(|range| range.from);
         self.slice.next.is_none() && from.is_some() && from < self.queue.floor()
     }
 
-    /// Handles a refusal of the slice's first page. `None` if the slice begins before what the provider keeps.
+    /// Handles a refusal of the slice's first page. `None` if the slice begins before the provider's retention.
     ///
-    /// The file may name the error code that says so. Any other 400 may mean the same if the range begins before what the provider
-    /// keeps in any case. Such a 400 must come twice, since it costs the unit with which the range begins.
+    /// The file may name the error code that says so. Any other 400 may mean the same if the range begins before the shortest retention.
+    /// Such a 400 must come twice, since the first unit of the range is then never read.
     pub(super) async fn fetch_unless_too_early(
         &self,
         request: Request,
@@ -64,15 +64,15 @@ impl Reader<'_> {
         refused && window.to.is_some() && range.from < plan::surely_kept(window, self.now)
     }
 
-    /// Notes that a range that begins here is refused: the provider does not keep its first unit.
+    /// Records that the provider refuses a range that begins here: it does not keep the first unit.
     fn raise_floor(&self) {
         if let Some((window, range)) = self.context.window().zip(self.slice.range) {
             self.queue.raise_floor(range.from.plus(window.granularity()));
         }
     }
 
-    /// Halves a slice of which the provider keeps less than the file says, until the parts remain that it keeps. The older half begins
-    /// where this slice did and is halved in turn without a request, so each refusal halves what is in doubt.
+    /// Halves a slice if the provider keeps less than the file says, until only the parts that it keeps remain. The older half begins where
+    /// this slice did and is halved in turn without a request, so each refusal halves the uncertain range.
     pub(super) async fn narrow(&self) -> Result<(), Failure> {
         let Some((window, range)) = self.context.window().zip(self.slice.range) else {
             return Ok(());
@@ -133,7 +133,7 @@ impl Reader<'_> {
             self.commit_with_parts(self.with_end(write), [rest]).await?;
             return Ok(Some(read));
         }
-        // That unit alone has more records than the provider shows. What is older than it is still read.
+        // That single unit has more records than the provider returns. Older units are still read.
         let unit = self.reached.map(|reached| plan::unit_of(window, reached));
         let older = unit
             .filter(|unit| *unit > range.from)

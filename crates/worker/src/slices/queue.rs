@@ -18,7 +18,7 @@ pub(crate) const BACKFILL: &str = "backfill";
 pub(crate) struct UnreadSlice {
     /// Its row, if it is stored. A backfill's slices are; those of a lookback window are not: the next run begins again.
     pub(crate) id: Option<SliceId>,
-    /// What it covers; `None` for the whole list.
+    /// Its range; `None` for the whole list.
     pub(crate) range: Option<Range>,
     /// The cursor from which to continue.
     pub(crate) next: Option<String>,
@@ -134,7 +134,7 @@ impl SliceQueue {
         }
     }
 
-    /// Notes that a slice that was taken has been read.
+    /// Records that a taken slice has been read.
     pub(crate) fn done(&self) {
         self.state().active -= 1;
         self.changed.notify_waiters();
@@ -160,7 +160,7 @@ impl SliceQueue {
         Some(f64::from(i32::try_from(per_mille).ok()?) / 1_000.0)
     }
 
-    /// Notes that the provider keeps nothing before `floor`.
+    /// Records that the provider keeps nothing before `floor`.
     pub(crate) fn raise_floor(&self, floor: Timestamp) {
         let mut state = self.state();
         state.floor = state.floor.max(Some(floor));

@@ -11,7 +11,7 @@ use crate::plan;
 use crate::slices::{self, BACKFILL, Purpose, SliceQueue};
 use crate::writer::Write;
 
-/// Plans the backfill's slices, or takes those that an earlier run left, and reads them.
+/// Plans the backfill's slices, or loads the ones that an earlier run left, and reads them.
 pub(crate) async fn run(context: &Arc<Context>) -> Result<(), Failure> {
     let Some(window) = context.window() else {
         return Ok(());

@@ -12,10 +12,10 @@ use crate::failure::Failure;
 use crate::page::{self, PageError};
 use crate::writer::Write;
 
-/// Records written in one transaction. Each takes a request of its own, so a crash repeats at most this many requests.
+/// How many records one transaction writes. Each takes one request, so a crash repeats at most this many requests.
 const CHUNK: usize = 50;
 
-/// What the provider has under a key.
+/// The result of a request for a key.
 enum Found {
     Record(Box<Record>),
     Nothing,
@@ -27,8 +27,8 @@ enum Found {
 
 /// Requests each key. Records that the provider has are written; rows of others are marked as deleted, within the deletion guard.
 ///
-/// `unlisted` says that a complete list did not show these keys. Then another record under a key means, too, that the row is deleted. A
-/// record that the provider refuses to show, or that cannot be read, is counted as skipped, and its row stays as it is.
+/// `unlisted` says that a complete list did not show these keys. Then another record under a key also means that the row is deleted. A
+/// record that the provider refuses to show, or that cannot be read, is counted as skipped, and its row stays unchanged.
 pub(super) async fn read(context: &Arc<Context>, keys: Vec<String>, unlisted: bool) -> Result<(), Failure> {
     let mut deleted = Vec::new();
     let mut up_to = None;

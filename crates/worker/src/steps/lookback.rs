@@ -19,7 +19,7 @@ pub(crate) struct ReadWindow {
     pub(crate) widest: bool,
 }
 
-/// Reads the longest lookback window that is due, and marks rows as deleted that are gone from it.
+/// Re-reads the longest lookback window that is due, and marks rows as deleted that are no longer in it.
 pub(crate) async fn run(context: &Arc<Context>) -> Result<ReadWindow, Failure> {
     let (now, declared) = (context.now(), &context.declared);
     let checkpoint = context.writer.checkpoint();

@@ -1,4 +1,4 @@
-//! Finds rows that the provider no longer has: those that a complete reading of their range did not show.
+//! Finds rows that the provider no longer has: a complete reading of their range did not show them.
 //!
 //! A row missing from a list is no proof, since records move while a list is read. Where the file says how one record is read, each
 //! missing row is requested by its key, and only the provider's "not found" marks it as deleted. Otherwise the list is read again, and
@@ -17,11 +17,11 @@ use crate::pager::key_hash;
 use crate::plan::Range;
 use crate::slices::{self, Purpose, ReadSlice, SliceQueue};
 
-/// Keys read from the table at once.
+/// How many keys one query reads from the table.
 const BATCH: i64 = 5_000;
 /// The most missing rows that one run handles. The next run finds the others again.
 const CANDIDATES: usize = 50_000;
-/// How often a run reads a list at most: once, and again to confirm what is missing.
+/// The maximum number of readings of a list in a run: one, and others to confirm the missing rows.
 const READINGS: usize = 3;
 
 /// Rows that were not shown.
@@ -30,12 +30,12 @@ struct Missing {
     keys: Vec<String>,
     /// How many there are, including those beyond [`CANDIDATES`].
     count: usize,
-    /// The last change number before the first reading began. Rows written since are not missing.
+    /// The last change number before the earliest reading began. Rows written since are not missing.
     up_to: Option<i64>,
 }
 
-/// Marks rows as deleted that the slices did not show, once that is confirmed. `range` is what the slices cover together: `None` for
-/// the whole list.
+/// Marks rows as deleted that the slices did not show, once a second reading confirms it. `range` is the range of all slices together,
+/// `None` for the whole list.
 pub(super) async fn mark_deleted(
     context: &Arc<Context>,
     range: Option<Range>,
@@ -45,7 +45,7 @@ pub(super) async fn mark_deleted(
     if missing.keys.is_empty() {
         return Ok(());
     }
-    // The guard counts the rows of pages that are held back, too.
+    // The guard also counts the rows of buffered pages.
     context.writer.flush().await?;
     // Before each of them is requested.
     deletions::guard(context, missing.count).await?;
@@ -56,8 +56,8 @@ pub(super) async fn mark_deleted(
     deletions::mark(context, &confirmed, missing.up_to.unwrap_or_default()).await
 }
 
-/// Reads the list again until it is sure what is missing: what is missing twice in a row, the second time with nothing newly missing;
-/// or what is missing each time, if the list keeps changing.
+/// Reads the list again until the missing rows are certain: they are missing twice in a row, and no others were missing the second time. If
+/// the list keeps changing, only rows that every reading misses are returned.
 async fn confirm(
     context: &Arc<Context>,
     range: Option<Range>,
@@ -77,7 +77,7 @@ async fn confirm(
     Ok(missing.into_iter().collect())
 }
 
-/// Finds what is missing from those slices whose records could all be read.
+/// Finds the rows that the slices did not show. Slices with unreadable records do not count.
 async fn find(context: &Arc<Context>, slices: Vec<ReadSlice>) -> Result<Missing, Failure> {
     let mut missing = Missing::default();
     let by_key = context.declared.reread.is_some();

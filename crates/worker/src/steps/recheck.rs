@@ -28,7 +28,7 @@ pub(crate) async fn run(context: &Arc<Context>, read: ReadWindow) -> Result<(), 
     let (table, connection) = (Arc::clone(&context.table), context.connection.id);
     let (column, budget) = (window.column.clone(), i64::from(reread.budget));
     let followed = context.writer.checkpoint().followed;
-    // What the provider no longer keeps for its age is not deleted there, and so not requested.
+    // Records that the provider no longer keeps because of their age are not deleted, so they are not requested.
     let floor = plan::floor(window, context.now());
     let keys = context.gateway.store().read_long(move |c| {
         store::at_once(c, |c| {
@@ -96,7 +96,7 @@ fn in_turn(
     Ok(keys)
 }
 
-/// Returns what is left of a budget after these keys.
+/// Returns the rest of a budget after these keys.
 fn left(budget: i64, keys: &[String]) -> i64 {
     budget.saturating_sub(i64::try_from(keys.len()).unwrap_or(i64::MAX))
 }

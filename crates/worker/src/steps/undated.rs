@@ -1,7 +1,7 @@
-//! Finds rows whose date is empty, which no window shows, by reading the list without a filter.
+//! Finds records without a date, which no date filter matches, by reading the list without a filter.
 //!
-//! Each run reads the newest pages down to where the last run began. The whole list is read once after the backfill and then every so
-//! often, a portion a run.
+//! Each run reads the newest pages, back to the time at which the last run began. A full scan follows the backfill, and is repeated
+//! regularly; each run reads a part of it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,19 +20,19 @@ use crate::writer::Write;
 /// that show late.
 const MARGIN: Duration = Duration::from_hours(1);
 
-/// Reads what the file declares.
+/// Reads the newest pages and a part of the full scan, if the file declares `undated`.
 pub(crate) async fn run(context: &Arc<Context>) -> Result<(), Failure> {
     let Some(undated) = context.declared.undated else {
         return Ok(());
     };
-    // Only a list that is in order has newest pages. Of any other, the portions of the whole list must do.
+    // Only a list in order has newest pages. For any other list, the full scan must do.
     if context.declared.newest_first {
         newest(context).await?;
     }
-    portion(context, undated).await
+    scan_part(context, undated).await
 }
 
-/// Reads the newest pages, however many came since the last run: the next run would not read a page that is left out here.
+/// Reads the newest pages, however many there are since the last run: the next run does not read an omitted page.
 async fn newest(context: &Arc<Context>) -> Result<(), Failure> {
     let began = context.now();
     let head = context.writer.checkpoint().head;
@@ -67,8 +67,8 @@ fn age(context: &Context, record: &Record) -> Option<Timestamp> {
     )
 }
 
-/// Reads a portion of the whole list.
-async fn portion(context: &Arc<Context>, undated: Undated) -> Result<(), Failure> {
+/// Reads the next part of the full scan.
+async fn scan_part(context: &Arc<Context>, undated: Undated) -> Result<(), Failure> {
     let sweep = context.writer.checkpoint().sweep;
     let is_recent = |last| !context.now().has_elapsed(undated.every, last);
     if sweep.next.is_none() && sweep.finished.is_some_and(is_recent) {
@@ -77,7 +77,7 @@ async fn portion(context: &Arc<Context>, undated: Undated) -> Result<(), Failure
     let mut pager = Pager::new(context, &[], sweep.next.as_deref())?;
     for _ in 0..undated.pages {
         let (write, next) = match page(context, &mut pager).await {
-            // The record that the stored cursor names is gone: the next run begins at the top.
+            // The record of the stored cursor no longer exists: the next run begins at the top.
             Err(failure) if failure.refused() && sweep.next.is_some() => {
                 context
                     .writer

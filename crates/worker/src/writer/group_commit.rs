@@ -28,7 +28,7 @@ const SLOW: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 struct Waiting {
     write: Arc<Write>,
-    /// Receives the counts if another reader wrote the page. Dropped if the joint transaction failed: then each page is written alone.
+    /// Receives the counts if another reader wrote the page. Dropped if the joint transaction failed: then each page gets its own.
     written: oneshot::Sender<PageCounts>,
 }
 
@@ -57,7 +57,7 @@ impl Queue {
 }
 
 impl Writer {
-    /// Writes records and what is stored with them, if the run still holds its lease.
+    /// Writes records and the changes with them, if the run still has its lease.
     pub(super) async fn write(&self, write: Write) -> Result<PageCounts, Failure> {
         let write = Arc::new(write);
         let (sender, mut written) = oneshot::channel();

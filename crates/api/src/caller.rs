@@ -179,7 +179,7 @@ pub(crate) async fn authenticate(request: &ServiceRequest) -> Result<(), ApiErro
         // A revoked key can read until its cache entry expires. What it creates or deletes would last, so the cache is not used for that.
         let cached =
             matches!(*request.method(), Method::GET | Method::HEAD) || request.path().starts_with(PROXY);
-        let keys = gateway.keys();
+        let keys = gateway.api_keys();
         Identity::Key(if cached {
             keys.authenticate(key).await?
         } else {

@@ -117,8 +117,8 @@ impl From<Connected> for ConnectAnswer {
             notice: connected.notice,
             unreadable_syncs: unreadable(connected.unreadable),
             connection: ConnectionName {
-                id: connected.name.to_string(),
-                provider_config_key: connected.integration.to_string(),
+                id: connected.connection.name.to_string(),
+                provider_config_key: connected.connection.integration.to_string(),
             },
         }
     }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use actix_web::web;
 use domain::{ConnectionFilter, ConnectionName, IntegrationKey};
-use gateway::{Gateway, Look};
+use gateway::{Gateway, ShowCredentials};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use utoipa::IntoParams;
@@ -105,11 +105,11 @@ pub(crate) struct ShowQuery {
 }
 
 impl ShowQuery {
-    fn look(&self) -> Look {
+    fn credentials(&self) -> ShowCredentials {
         match (self.force_refresh, self.refresh_token) {
-            (Some(true), _) => Look::CredentialsTried,
-            (_, Some(true)) => Look::Credentials,
-            _ => Look::AsAllowed,
+            (Some(true), _) => ShowCredentials::Verified,
+            (_, Some(true)) => ShowCredentials::Required,
+            _ => ShowCredentials::IfAllowed,
         }
     }
 }
@@ -151,7 +151,7 @@ pub(crate) async fn get(
     let query = query.0;
     let found = gateway
         .connections()
-        .show(&caller, &query.provider_config_key, &name, query.look())
+        .show(&caller, &query.provider_config_key, &name, query.credentials())
         .await;
     Ok(web::Json(FullConnection::shown(
         found.map_err(ApiError::connection_not_found)?,

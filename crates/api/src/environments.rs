@@ -198,7 +198,7 @@ pub(crate) async fn list_keys(
     _: Query<NoParameters>,
 ) -> Result<web::Json<ApiKeyList>, ApiError> {
     let environment = gateway.environments().find(&name).await?;
-    let listed = gateway.keys().list(environment.id).await?;
+    let listed = gateway.api_keys().list(environment.id).await?;
     let data = listed.into_iter().map(ApiKey::from).collect();
     Ok(web::Json(ApiKeyList { data }))
 }
@@ -224,7 +224,7 @@ pub(crate) async fn create_key(
     let NewApiKey { name, scopes, uuid } = body.0;
     let request = NewKeyRequest { name, scopes, uuid };
     let made = gateway
-        .keys()
+        .api_keys()
         .create(Some(&caller), &environment, request)
         .await?;
     let data = Secret {
@@ -251,6 +251,6 @@ pub(crate) async fn revoke_key(
 ) -> Result<web::Json<Success>, ApiError> {
     let (name, id) = path.into_inner();
     let environment = gateway.environments().find(&name).await?;
-    gateway.keys().revoke(environment.id, &id).await?;
+    gateway.api_keys().revoke(environment.id, &id).await?;
     Ok(web::Json(Success::new()))
 }

@@ -1,7 +1,7 @@
 //! Health checks: whether the process runs, and whether it can serve requests.
 
 use actix_web::web;
-use gateway::{Gateway, GatewayError};
+use gateway::Gateway;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -33,10 +33,7 @@ pub(crate) async fn health() -> web::Json<Health> {
     )
 )]
 pub(crate) async fn ready(gateway: web::Data<Gateway>) -> Result<web::Json<Health>, ApiError> {
-    let store = gateway.store();
-    store.ping().await.map_err(GatewayError::from)?;
-    let pending = store.pending_migrations().await;
-    match pending.map_err(GatewayError::from)?.len() {
+    match gateway.check_database().await? {
         0 => Ok(web::Json(Health { result: "ok" })),
         pending => Err(ApiError::Migrating(pending)),
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use actix_web::web;
-use gateway::{Gateway, IntegrationRequest, MadeIntegration};
+use gateway::{FullIntegration, Gateway, IntegrationRequest};
 use registry::placement::KEY_LABEL;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -65,9 +65,9 @@ pub(crate) struct IntegrationView {
 }
 
 impl IntegrationView {
-    fn new(made: MadeIntegration, url: &PublicUrl) -> Self {
+    fn new(made: FullIntegration, url: &PublicUrl) -> Self {
         let config = made.shown_config();
-        let MadeIntegration { row, provider } = made;
+        let FullIntegration { row, provider } = made;
         let label = provider.as_ref().and_then(|provider| {
             let label = config.get(KEY_LABEL).cloned();
             let label = label.or_else(|| provider.integration_defaults().remove(KEY_LABEL))?;

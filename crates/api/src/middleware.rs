@@ -10,7 +10,7 @@ use actix_web::dev::{Extensions, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest};
-use gateway::Subject;
+use gateway::LogContext;
 use tracing::Span;
 use tracing_actix_web::{RequestId, RootSpanBuilder};
 
@@ -71,15 +71,15 @@ fn log_request<B>(response: &ServiceResponse<B>) {
     let request = response.request();
     let extensions = request.extensions();
     let operation = extensions.get::<OperationId>().map(|operation| &*operation.0);
-    let subject = extensions.get::<Subject>();
+    let context = extensions.get::<LogContext>();
     let started = extensions.get::<Started>().map(|started| started.0.elapsed());
     let micros = started.map(|elapsed| u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX));
     tracing::info!(
         request.id = id(&extensions),
         http.method = %request.method(),
         operation,
-        integration = subject.and_then(Subject::integration),
-        connection = subject.and_then(Subject::connection),
+        integration = context.and_then(LogContext::integration),
+        connection = context.and_then(LogContext::connection),
         http.status = response.status().as_u16(),
         duration_us = micros,
         "answered",
@@ -89,12 +89,12 @@ fn log_request<B>(response: &ServiceResponse<B>) {
 /// Logs why a response broke off after its head was sent, with the fields by which the request's own log line is found.
 pub(crate) fn log_broken_response(request: &HttpRequest, error: &(dyn std::error::Error + 'static)) {
     let extensions = request.extensions();
-    let subject = extensions.get::<Subject>();
+    let context = extensions.get::<LogContext>();
     tracing::warn!(
         request.id = id(&extensions),
         http.method = %request.method(),
-        integration = subject.and_then(Subject::integration),
-        connection = subject.and_then(Subject::connection),
+        integration = context.and_then(LogContext::integration),
+        connection = context.and_then(LogContext::connection),
         error = %Chain(error),
         "a response broke off",
     );
@@ -106,7 +106,7 @@ pub(crate) async fn complete(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let id = id(&request.extensions());
-    let (answered, subject) = Subject::of(next.call(request)).await;
+    let (answered, context) = LogContext::collect(next.call(request)).await;
     let mut response = answered?.map_into_boxed_body();
     let status = response.status();
     let failed = response.response().error().and_then(|error| {
@@ -120,7 +120,7 @@ pub(crate) async fn complete(
             None => (&theirs, true),
         };
         if let Some(cause) = error.cause() {
-            let (integration, connection) = (subject.integration(), subject.connection());
+            let (integration, connection) = (context.integration(), context.connection());
             let cause = Chain(cause);
             if error.is_outage() {
                 tracing::debug!(integration, connection, error = %cause, "a request failed");
@@ -130,7 +130,7 @@ pub(crate) async fn complete(
         }
         (is_theirs || error.cause().is_some()).then(|| error.response(Some(&id)))
     });
-    response.request().extensions_mut().insert(subject);
+    response.request().extensions_mut().insert(context);
     if let Some(body) = failed {
         response = response.into_response(body);
     }

@@ -76,7 +76,7 @@ pub fn serve(gateway: Gateway, listener: TcpListener, options: ApiOptions) -> st
     } = options;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = threads.unwrap_or_else(|| cores.min(MOST_THREADS)).max(1);
-    let registry = gateway.registry();
+    let registry = gateway.providers().registry();
     let pages = web::Data::new(pages(registry, public_url.as_deref()));
     let table = Arc::new(Table::new(registry));
     let url = match public_url {

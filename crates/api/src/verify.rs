@@ -32,11 +32,14 @@ pub(crate) struct VerifyAnswer {
 
 impl From<Verified> for VerifyAnswer {
     fn from(verified: Verified) -> Self {
-        let Verified { display_name, tried } = verified;
+        let Verified {
+            display_name,
+            verified,
+        } = verified;
         Self {
             success: true,
-            verified: tried,
-            message: if tried {
+            verified,
+            message: if verified {
                 format!("{display_name} accepts the stored credentials.")
             } else {
                 format!("{display_name} has no request by which credentials can be checked.")

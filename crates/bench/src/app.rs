@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use domain::Clock;
-use gateway::{Caller, Gateway, KeySource, Parts};
+use gateway::{Caller, Gateway, GatewayParts, KeySource};
 use registry::Registry;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -73,7 +73,7 @@ impl App {
             ..UpstreamOptions::default()
         };
         let keys = KeyRing::new(SecretKey::from_base64(ENCRYPTION_KEY)?, Vec::new());
-        let gateway = Gateway::start(Parts {
+        let gateway = Gateway::start(GatewayParts {
             store,
             registry: Registry::load(options.integrations.as_deref())?,
             upstream: Upstream::new(upstream, clock.clone())?,
@@ -83,10 +83,10 @@ impl App {
         .await?;
         let secret = SecretString::from(API_KEY);
         gateway
-            .keys()
+            .api_keys()
             .bootstrap(&"dev".parse()?, Some(secret.clone()))
             .await?;
-        let caller = gateway.keys().authenticate(secret.expose_secret()).await?;
+        let caller = gateway.api_keys().authenticate(secret.expose_secret()).await?;
         Ok(Self { gateway, caller })
     }
 

@@ -38,6 +38,7 @@ pub(crate) async fn make(options: &AppOptions, count: u32, interval: Duration) -
     for batch in numbers.chunks(BATCH) {
         let (template, batch) = (Arc::clone(&template), batch.to_vec());
         app.gateway
+            .worker_handle()
             .store()
             .write(move |c| {
                 for number in batch {
@@ -68,6 +69,7 @@ impl App {
         let id = row.id;
         let sealed = self
             .gateway
+            .worker_handle()
             .store()
             .read(move |c| credentials::get(c, id))
             .await?;

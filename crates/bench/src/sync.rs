@@ -115,7 +115,8 @@ pub(crate) async fn run(mut commands: mpsc::Receiver<String>) -> anyhow::Result<
     let triggered = syncs.trigger(&app.caller, &selection, reset).await?;
     let id = triggered.first().context("no run was triggered")?.id.to_string();
     let stop = CancellationToken::new();
-    let worker = tokio::spawn(Worker::new(app.gateway.clone(), WorkerOptions::default()).run(stop.clone()));
+    let worker =
+        tokio::spawn(Worker::new(app.gateway.worker_handle(), WorkerOptions::default()).run(stop.clone()));
     let mut anonymous_memory = 0;
     let (run, started_at, finished_at) = loop {
         tokio::time::sleep(POLL).await;

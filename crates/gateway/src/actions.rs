@@ -1,54 +1,57 @@
-//! Actions: one call that an app asks for by name, done at once or by the worker, and never twice without leave.
+//! Actions: requests that an app makes by name, at once or through the worker, and never twice unless they may be repeated.
 
 mod carry;
 mod failure;
 mod perform;
 mod request;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{ActionId, ActionJob, ActionStatus};
+use domain::{ActionId, ActionJob, ActionStatus, Timestamp};
 use serde_json::Value as Json;
 use store::StoreError;
 use store::actions::{self, NewAction};
 
-pub use self::failure::{ActionFailure, ActionFailureKind};
 pub use self::request::{ActionRequest, ShortRoute};
-use self::request::{Resolved, input_hash};
-use crate::{Caller, Gateway, GatewayError};
+use self::request::{ResolvedAction, input_hash};
+use crate::caller::Caller;
+use crate::error::{ActionFailure, GatewayError};
+use crate::services::Services;
 
 /// The use cases of actions.
-pub struct Actions<'a>(pub(crate) &'a Gateway);
+#[derive(Clone)]
+pub struct Actions(pub(crate) Arc<Services>);
 
-/// What an action answered.
+/// The output of an action.
 #[derive(Debug)]
 pub struct ActionOutput {
-    /// The answer.
+    /// The output.
     pub output: Json,
-    /// Whether it is that of an earlier request with the same key.
+    /// Whether it is the output of an earlier request with the same key.
     pub replayed: bool,
 }
 
 /// An action that is stored and will be carried out.
 #[derive(Debug)]
 pub struct StoredAction {
-    /// By which its result can be asked for.
+    /// The id with which its result can be requested.
     pub id: ActionId,
     /// Whether an earlier request with the same key stored it.
     pub replayed: bool,
 }
 
-/// Under which name a request holds the action that it carries out itself.
+/// The prefix of the lease holder's name while a request itself carries out its action.
 const REQUEST_HOLDER: &str = "request";
-/// How long after the last sign of life of such a request a worker looks after its action.
+/// How long after the last renewal by such a request a worker claims its action.
 const REQUEST_LEASE: Duration = Duration::from_mins(1);
-/// How often a request may ask for repetitions, as in Nango's API.
+/// The most retries that a request may ask for, as in Nango's API.
 pub const MAX_RETRIES: i64 = 5;
 
-impl Actions<'_> {
-    /// Carries an action out and waits for its answer.
+impl Actions {
+    /// Carries out an action and waits for its output.
     ///
-    /// With a key it is stored first, so that the same key never does it twice: a request that comes again gets the first answer.
+    /// With a key it is stored first, so that it is done once: a request with the same key gets the output of the first.
     pub async fn trigger(
         &self,
         caller: &Caller,
@@ -68,26 +71,27 @@ impl Actions<'_> {
         }
     }
 
-    async fn at_once(&self, resolved: Resolved) -> Result<Json, GatewayError> {
-        let Resolved {
+    async fn at_once(&self, resolved: ResolvedAction) -> Result<Json, GatewayError> {
+        let ResolvedAction {
             connection,
             action,
             inputs,
         } = resolved;
         if action.repeatable {
-            return Ok(self.0.perform(&connection, &action, &inputs).await?);
+            return Ok(self.perform(&connection, &action, &inputs).await?);
         }
-        // A caller who goes away in the middle does not stop what may be done already.
-        let gateway = self.0.clone();
-        let work = tokio::spawn(async move { gateway.perform(&connection, &action, &inputs).await });
+        // On a task of its own: a caller that disconnects must not stop a request that may have been carried out.
+        let actions = self.clone();
+        let work = async move { actions.perform(&connection, &action, &inputs).await };
+        let work = self.0.tasks.spawn(work);
         match work.await {
             Ok(done) => Ok(done?),
             Err(_) => Err(ActionFailure::outcome_unknown().into()),
         }
     }
 
-    async fn with_key(&self, resolved: Resolved, key: String) -> Result<ActionOutput, GatewayError> {
-        let now = self.0.clock().now();
+    async fn with_key(&self, resolved: ResolvedAction, key: String) -> Result<ActionOutput, GatewayError> {
+        let now = self.0.clock.now();
         let new = NewAction {
             due_at: now.plus(REQUEST_LEASE),
             holder: Some(format!("{REQUEST_HOLDER}-{}", ActionId::random())),
@@ -101,22 +105,23 @@ impl Actions<'_> {
                 replayed: true,
             });
         }
-        let gateway = self.0.clone();
-        let work = tokio::spawn(async move { gateway.carry_out(row, REQUEST_LEASE).await });
+        let actions = self.clone();
+        let work = async move { actions.carry_out(row, REQUEST_LEASE).await };
+        let work = self.0.tasks.spawn(work);
         match work.await {
             Ok(Some(Ok(output))) => Ok(ActionOutput {
                 output,
                 replayed: false,
             }),
             Ok(Some(Err(failure))) => Err(failure.into()),
-            // It is held elsewhere now, or its end could not be stored: the key tells later.
+            // Another holder has the lease now, or the result could not be stored: a later request with the key gets it.
             Ok(None) | Err(_) => Err(GatewayError::KeyInUse),
         }
     }
 
     /// Stores an action for the workers; it is carried out even if this process ends now.
     ///
-    /// `retries` is how often it may be tried again when it is known that nothing was done, or when it may be repeated.
+    /// `retries` is how often it may be retried after a failure if nothing was done, or if the action may be repeated.
     pub async fn enqueue(
         &self,
         caller: &Caller,
@@ -125,13 +130,13 @@ impl Actions<'_> {
     ) -> Result<StoredAction, GatewayError> {
         let key = request.key.clone();
         let resolved = self.resolve(caller, request).await?;
-        let now = self.0.clock().now();
+        let now = self.0.clock.now();
         let new = new_action(&resolved, key, retries.clamp(0, MAX_RETRIES) + 1, now);
         let (row, fresh) = self.store(new.clone()).await?;
         if !fresh {
             same_input(&row, &new)?;
         }
-        self.0.wake_actions();
+        self.0.action_due.notify_one();
         Ok(StoredAction {
             id: row.id,
             replayed: !fresh,
@@ -139,12 +144,12 @@ impl Actions<'_> {
     }
 
     async fn store(&self, new: NewAction) -> Result<(ActionJob, bool), GatewayError> {
-        let now = self.0.clock().now();
-        let stored = self.0.store().write(move |c| actions::insert(c, &new, now));
+        let now = self.0.clock.now();
+        let stored = self.0.store.write(move |c| actions::insert(c, &new, now));
         Ok(stored.await?)
     }
 
-    /// What a stored action answered.
+    /// The output of a stored action.
     ///
     /// [`GatewayError::ActionPending`] while it has not ended, its own failure if it failed.
     pub async fn result(&self, caller: &Caller, id: &str) -> Result<Json, GatewayError> {
@@ -153,7 +158,7 @@ impl Actions<'_> {
         let environment = caller.environment;
         let found = self
             .0
-            .store()
+            .store
             .read(move |c| actions::find(c, environment, parsed))
             .await;
         let row = found.map_err(|error| match error {
@@ -166,7 +171,7 @@ impl Actions<'_> {
     }
 }
 
-/// The answer of the first request with a key.
+/// The output of the first request with a key.
 fn replay(row: &ActionJob, new: &NewAction) -> Result<Json, GatewayError> {
     same_input(row, new)?;
     ended(row)?.ok_or(GatewayError::KeyInUse)
@@ -177,7 +182,7 @@ fn ended(row: &ActionJob) -> Result<Option<Json>, GatewayError> {
     match row.status {
         ActionStatus::Queued | ActionStatus::Running => Ok(None),
         ActionStatus::Succeeded => Ok(Some(row.output.clone().unwrap_or_default())),
-        // Asking again does not help: it has ended.
+        // It has ended, so a retry does not help.
         ActionStatus::Failed => Err(ActionFailure {
             retry_after: None,
             ..ActionFailure::stored(row.error.as_ref())
@@ -196,10 +201,10 @@ fn same_input(row: &ActionJob, new: &NewAction) -> Result<(), GatewayError> {
 }
 
 fn new_action(
-    resolved: &Resolved,
+    resolved: &ResolvedAction,
     key: Option<String>,
     max_attempts: i64,
-    now: domain::Timestamp,
+    now: Timestamp,
 ) -> NewAction {
     NewAction {
         id: ActionId::random(),

@@ -1,62 +1,69 @@
-//! Connections: made, listed, shown, deleted.
+//! Connections: made, listed, shown, verified, changed, deleted.
 
-use std::sync::Arc;
+mod connect;
+mod import;
+mod patch;
 
-use domain::{Connection, ConnectionFilter, ConnectionId, SyncFilter, Variant};
+use std::collections::BTreeMap;
+
+use domain::{Connection, ConnectionFilter};
 use registry::AuthMode;
 use secrecy::SecretString;
-use serde_json::{Map, Value as Json};
 use store::connections;
-use store::syncs;
-use store::{credentials, records, tables};
-use upstream::Target;
+use store::{credentials as sealed_credentials, syncs};
 
-use crate::gateway::Inner;
-use crate::held::{DELETE_BATCH, Holder};
-use crate::models::ModelTable;
-use crate::permissions::SyncProblem;
-use crate::{Caller, ConnectRequest, Connected, GatewayError, Scope};
+pub use self::import::Import;
+pub use self::patch::{ConnectionPatch, MetadataChange};
+use crate::caller::{Caller, Scope};
+use crate::credentials::{self, verify_stored};
+use crate::deletion;
+use crate::error::GatewayError;
+use crate::services::{Names, ResolvedConnection, Services};
+use crate::sync_permissions::{SyncProblem, sync_problems};
 
 /// The use cases of connections.
-pub struct Connections<'a>(pub(crate) &'a Inner);
+pub struct Connections<'a>(pub(crate) &'a Services);
 
-/// A connection as a caller may see it.
-#[derive(Debug)]
-pub struct Shown {
-    /// The connection.
-    pub connection: Connection,
-    /// Its credentials in plain; `None` for who may not see them.
-    pub credentials: Option<Credential>,
-    /// What is wrong with its syncs.
-    pub sync_problems: Vec<SyncProblem>,
-}
+/// Path of the configuration in the bodies that make or change a connection.
+const CONFIG: &[&str] = &["connection_config"];
 
 /// A connection as a list shows it.
 #[derive(Debug)]
-pub struct Listed {
+pub struct ListedConnection {
     /// The connection.
     pub connection: Connection,
     /// What is wrong with its syncs.
     pub sync_problems: Vec<SyncProblem>,
 }
 
-/// What somebody who looks at a connection asks of its credentials.
+/// A connection with its credentials.
+#[derive(Debug)]
+pub struct FullConnection {
+    /// The connection.
+    pub connection: Connection,
+    /// Its credentials in plain; `None` for a caller that may not see them.
+    pub credentials: Option<StoredCredentials>,
+    /// What is wrong with its syncs.
+    pub sync_problems: Vec<SyncProblem>,
+}
+
+/// What a caller that looks at a connection asks of its credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Look {
-    /// To see them if they may.
-    AsAllowed,
-    /// To see them, or to be refused.
-    Credentials,
-    /// The same, and to have them tried at the provider first.
-    CredentialsTried,
+pub enum ShowCredentials {
+    /// Shows them if the caller may see them.
+    IfAllowed,
+    /// Shows them, or refuses the caller.
+    Required,
+    /// Like `Required`, and verifies them at the provider first.
+    Verified,
 }
 
 /// Credentials in plain.
 #[derive(Debug)]
-pub enum Credential {
+pub enum StoredCredentials {
     /// One key.
     ApiKey(SecretString),
-    /// User name and password, of which a provider may do without one.
+    /// User name and password, of which a provider may need only one.
     Basic {
         /// The user name.
         username: SecretString,
@@ -65,41 +72,47 @@ pub enum Credential {
     },
 }
 
-/// Credentials that were tried and are good.
+impl StoredCredentials {
+    fn new(mode: AuthMode, values: &BTreeMap<String, SecretString>) -> Self {
+        let value = |name: &str| values.get(name).cloned().unwrap_or_default();
+        match mode {
+            AuthMode::ApiKey => Self::ApiKey(value("apiKey")),
+            AuthMode::Basic => Self::Basic {
+                username: value("username"),
+                password: value("password"),
+            },
+        }
+    }
+}
+
+/// Credentials that work.
 #[derive(Debug)]
 pub struct Verified {
     /// The provider's name for people.
     pub display_name: String,
-    /// Whether they were tried: without a verification in the provider's file any are taken.
-    pub tried: bool,
+    /// Whether they were verified: if the provider's file has no verification, any credentials are accepted.
+    pub verified: bool,
 }
 
 impl Connections<'_> {
-    /// Tries the credentials and stores them; the same name again replaces them and keeps the synced rows.
-    pub async fn connect(
+    /// The connections of the caller's environment, newest first.
+    pub async fn list(
         &self,
         caller: &Caller,
-        integration: &str,
-        body: Map<String, Json>,
-    ) -> Result<Connected, GatewayError> {
-        let integration = self.0.integration(caller.environment, integration).await?;
-        self.0
-            .connect(caller, &integration, ConnectRequest::parse(body)?)
-            .await
-    }
-
-    /// The connections of the caller's environment, newest first.
-    pub async fn list(&self, caller: &Caller, filter: ConnectionFilter) -> Result<Vec<Listed>, GatewayError> {
+        filter: ConnectionFilter,
+    ) -> Result<Vec<ListedConnection>, GatewayError> {
         let environment = caller.environment;
-        let rows = self
-            .0
-            .store
-            .read(move |c| connections::list(c, environment, &filter))
-            .await?;
-        let mut problems = self.0.sync_problems(environment, &rows).await?;
-        let listed = rows.into_iter().map(|row| Listed {
+        let read = self.0.store.read(move |c| {
+            let rows = connections::list(c, environment, &filter)?;
+            let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
+            let problems = syncs::with_problem(c, environment, &ids)?;
+            Ok((rows, problems))
+        });
+        let (rows, problems) = read.await?;
+        let mut problems = sync_problems(self.0, problems);
+        let listed = rows.into_iter().map(|row| ListedConnection {
             sync_problems: problems.remove(&row.id).unwrap_or_default(),
-            connection: self.0.shown(row),
+            connection: without_secrets(self.0, row),
         });
         Ok(listed.collect())
     }
@@ -111,184 +124,112 @@ impl Connections<'_> {
         integration: &str,
         name: &str,
     ) -> Result<Connection, GatewayError> {
-        let row = self.0.connection(caller, integration, name).await?;
-        Ok(self.0.shown(row))
+        let resolved = self.0.resolve(Names::of(caller, integration, name)).await?;
+        Ok(without_secrets(self.0, resolved.connection))
     }
 
-    /// One connection, with its credentials for who may see them.
+    /// One connection, with its credentials for callers that may see them.
     pub async fn show(
         &self,
         caller: &Caller,
         integration: &str,
         name: &str,
-        look: Look,
-    ) -> Result<Shown, GatewayError> {
+        show: ShowCredentials,
+    ) -> Result<FullConnection, GatewayError> {
         let may_see = caller.may(Scope::ConnectionsReadCredentials);
-        if look != Look::AsAllowed && !may_see {
+        if show != ShowCredentials::IfAllowed && !may_see {
             return Err(GatewayError::Forbidden(Scope::ConnectionsReadCredentials));
         }
-        let mut connection = self.0.connection(caller, integration, name).await?;
-        let sync_problems = self.0.sync_problems_of(&connection).await?;
-        if !may_see {
-            return Ok(Shown {
-                connection: self.0.shown(connection),
-                credentials: None,
-                sync_problems,
-            });
-        }
-        let (target, credentials) = match self.0.opened(&connection).await {
-            // There is nothing to see; its problem, or that of its runs, says why.
-            Err(GatewayError::CredentialsLost(_) | GatewayError::IntegrationSecretsLost(_))
-                if look == Look::AsAllowed =>
-            {
-                return Ok(Shown {
-                    connection: self.0.shown(connection),
-                    credentials: None,
-                    sync_problems,
-                });
-            }
-            opened => opened?,
+        let names = Names::of(caller, integration, name);
+        let read = self.0.resolve_and_read(names, move |c, _, connection| {
+            let Some(connection) = connection else {
+                return Ok(None);
+            };
+            let problems = syncs::with_problem(c, connection.environment, &[connection.id])?;
+            let sealed = may_see
+                .then(|| sealed_credentials::get(c, connection.id))
+                .transpose()?;
+            Ok(Some((problems, sealed)))
+        });
+        let (integration, connection, read) = read.await?;
+        let mut resolved = names.found(integration, connection)?;
+        let (problems, sealed) = read.unwrap_or_default();
+        let mut problems = sync_problems(self.0, problems);
+        let sync_problems = problems.remove(&resolved.connection.id).unwrap_or_default();
+        let opened = match &sealed {
+            Some(sealed) => match self.0.open(&resolved, sealed).await {
+                // There are none to show; the connection's problem, or that of its runs, says why.
+                Err(GatewayError::CredentialsLost(_) | GatewayError::IntegrationSecretsLost(_))
+                    if show == ShowCredentials::IfAllowed =>
+                {
+                    None
+                }
+                opened => Some(opened?),
+            },
+            None => None,
         };
-        if look == Look::CredentialsTried {
-            self.0.try_stored(&connection, &target).await?;
-            connection.problem = None;
+        let mut credentials = None;
+        if let Some(target) = opened {
+            if show == ShowCredentials::Verified {
+                verify_stored(self.0, &resolved.connection, &target).await?;
+                resolved.connection.problem = None;
+            }
+            let (id, now) = (resolved.connection.id, self.0.clock.now());
+            self.0
+                .store
+                .write(move |c| connections::touch(c, id, now))
+                .await?;
+            resolved.connection.last_fetched_at = Some(now);
+            credentials = Some(StoredCredentials::new(
+                target.provider.auth,
+                &target.variables.credentials,
+            ));
         }
-        let (id, now) = (connection.id, self.0.clock.now());
-        self.0
-            .store
-            .write(move |c| connections::touch(c, id, now))
-            .await?;
-        connection.last_fetched_at = Some(now);
-        Ok(Shown {
-            connection: self.0.shown(connection),
-            credentials: Some(credentials),
+        Ok(FullConnection {
+            connection: without_secrets(self.0, resolved.connection),
+            credentials,
             sync_problems,
         })
     }
 
-    /// Deletes a connection, its sealed credentials, its syncs and its synced rows.
-    ///
-    /// First its syncs are taken from whoever holds them, so that nobody writes behind the deletion, and the credentials go.
-    /// The rows follow in batches and the connection last: cut off in the middle, the deletion can be repeated.
+    /// Deletes a connection, its sealed credentials, its syncs and its rows. An interrupted deletion can be repeated.
     pub async fn delete(&self, caller: &Caller, integration: &str, name: &str) -> Result<(), GatewayError> {
-        let row = self.0.connection(caller, integration, name).await?;
-        self.0.delete_connection(&row).await
+        let resolved = self.0.resolve(Names::of(caller, integration, name)).await?;
+        deletion::delete_connection(self.0, &resolved.connection).await
     }
 
-    /// Tries the stored credentials of a connection at its provider, and notes on the connection what comes of it.
+    /// Verifies the stored credentials of a connection at its provider, and stores the result on the connection.
     pub async fn verify(
         &self,
         caller: &Caller,
         integration: &str,
         name: &str,
     ) -> Result<Verified, GatewayError> {
-        let row = self.0.connection(caller, integration, name).await?;
-        let target = self.0.target(&row).await?;
-        self.0.try_stored(&row, &target).await?;
+        let names = Names::of(caller, integration, name);
+        let (resolved, sealed) = self.0.resolve_with_credentials(names).await?;
+        let target = self.0.open(&resolved, &sealed).await?;
+        let ResolvedConnection { connection, .. } = &resolved;
+        verify_stored(self.0, connection, &target).await?;
         let provider = &target.provider;
         Ok(Verified {
             display_name: provider.display_name.clone(),
-            tried: provider.verification.is_some(),
+            verified: provider.verification.is_some(),
         })
     }
 
-    /// What to tell somebody who tries to connect a provider by OAuth.
+    /// What to tell a caller that tries to connect a provider by OAuth.
     pub fn how_to_connect(&self, provider: &str) -> Result<String, GatewayError> {
         let unknown = || GatewayError::UnknownIntegration(provider.to_owned());
         let provider = self.0.registry.get(provider).ok_or_else(unknown)?;
-        Ok(crate::form::how_to_connect(provider))
+        Ok(credentials::how_to_connect(provider))
     }
 }
 
-impl Inner {
-    /// The credentials of the connection, in plain, and the target that they are for.
-    pub(crate) async fn opened(&self, row: &Connection) -> Result<(Target, Credential), GatewayError> {
-        let target = self.target(row).await?;
-        let value = |name: &str| {
-            target
-                .variables
-                .credentials
-                .get(name)
-                .cloned()
-                .unwrap_or_default()
-        };
-        let credential = match target.provider.auth {
-            AuthMode::ApiKey => Credential::ApiKey(value("apiKey")),
-            AuthMode::Basic => Credential::Basic {
-                username: value("username"),
-                password: value("password"),
-            },
-        };
-        Ok((target, credential))
+/// The connection without the secret fields of its configuration, which older versions stored in clear.
+fn without_secrets(services: &Services, mut row: Connection) -> Connection {
+    if let Some(provider) = services.registry.get(row.provider.as_str()) {
+        row.connection_config
+            .retain(|name, _| !provider.is_secret_config(name));
     }
-
-    pub(crate) async fn delete_connection(&self, row: &Connection) -> Result<(), GatewayError> {
-        let (environment, key, name, id) =
-            (row.environment, row.integration.clone(), row.name.clone(), row.id);
-        let filter = SyncFilter {
-            integration: Some(key.clone()),
-            connection_name: Some(name.clone()),
-            names: None,
-        };
-        let now = self.clock.now();
-        let holder = Holder::new(now);
-        let theirs = self
-            .store
-            .write(move |c| {
-                let theirs = syncs::list(c, environment, &filter)?;
-                for sync in &theirs {
-                    holder.take(c, sync.id, now)?;
-                    syncs::set_paused(c, sync.id, true, None, now)?;
-                }
-                credentials::delete(c, id)?;
-                Ok(theirs)
-            })
-            .await?;
-        self.recent.connections_changed();
-        for table in self.models.of_provider(&row.provider) {
-            self.delete_rows(table, row.id).await?;
-        }
-        for sync in theirs.iter().filter(|sync| sync.variant != Variant::base()) {
-            if let Some(table) = self.table(&sync.provider, &sync.name, &sync.variant).await? {
-                self.delete_rows(&table, row.id).await?;
-            }
-        }
-        let variants: Vec<_> = theirs
-            .into_iter()
-            .filter_map(|sync| Some((self.models.variant_table(&sync)?, sync)))
-            .collect();
-        for (_, sync) in &variants {
-            self.models.forget(sync);
-        }
-        let deleted = self.store.write_long(move |c| {
-            if !variants.is_empty() {
-                tables::lock(c)?;
-            }
-            // By its number: one that bears the name by now is another.
-            connections::delete(c, id)?;
-            for (table, sync) in &variants {
-                tables::drop_unused(c, &sync.provider, &sync.name, &sync.variant, table)?;
-            }
-            Ok(())
-        });
-        Ok(deleted.await?)
-    }
-
-    /// Deletes a connection's rows of one table in batches.
-    pub(crate) async fn delete_rows(
-        &self,
-        table: &Arc<ModelTable>,
-        connection: ConnectionId,
-    ) -> Result<(), GatewayError> {
-        loop {
-            let table = Arc::clone(table);
-            let deleted = self
-                .store
-                .write_long(move |c| records::delete_connection(c, &table.sql, connection, DELETE_BATCH))
-                .await?;
-            if deleted == 0 {
-                return Ok(());
-            }
-        }
-    }
+    row
 }

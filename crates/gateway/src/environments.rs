@@ -1,14 +1,15 @@
-//! Environments: the tenants that everything belongs to.
+//! Environments: the tenants that everything else belongs to.
 
 use domain::{Environment, EnvironmentName};
 use store::environments;
 use store::{StoreError, connections};
 
-use crate::gateway::Inner;
-use crate::{Caller, FieldError, GatewayError};
+use crate::caller::Caller;
+use crate::error::GatewayError;
+use crate::services::Services;
 
-/// The use cases of environments. Who may call them is a matter of the key's `account:` scopes.
-pub struct Environments<'a>(pub(crate) &'a Inner);
+/// The use cases of environments, for keys with `account:` scopes.
+pub struct Environments<'a>(pub(crate) &'a Services);
 
 impl Environments<'_> {
     /// All environments, by name.
@@ -33,8 +34,7 @@ impl Environments<'_> {
 
     /// Makes an environment.
     pub async fn create(&self, name: &str) -> Result<Environment, GatewayError> {
-        let wrong =
-            |message: String| GatewayError::InvalidBody(vec![FieldError::at("invalid", "name", message)]);
+        let wrong = |message: String| GatewayError::invalid_body("name", message);
         let parsed: EnvironmentName = name
             .parse()
             .map_err(|rule: domain::NameError| wrong(rule.to_string()))?;
@@ -51,7 +51,7 @@ impl Environments<'_> {
     }
 
     /// Deletes an environment with its keys and integrations; refused while it has connections, and for the caller's own.
-    /// `None` is somebody at the command line.
+    /// `None` is the operator at the command line.
     pub async fn delete(&self, caller: Option<&Caller>, name: &str) -> Result<(), GatewayError> {
         let row = self.find(name).await?;
         if caller.is_some_and(|caller| caller.environment == row.id) {
@@ -59,7 +59,7 @@ impl Environments<'_> {
                 "this key belongs to the environment {name:?}: delete it with a key of another one"
             )));
         }
-        // Counted and deleted in one transaction, so that nobody connects in between.
+        // Counted and deleted in one transaction, so that no request connects in between.
         let left = self.0.store.write(move |c| {
             environments::lock(c, row.id)?;
             let left = connections::count(c, row.id)?;
@@ -70,7 +70,7 @@ impl Environments<'_> {
         });
         match left.await? {
             0 => {
-                self.0.callers.clear();
+                self.0.caches.callers.clear();
                 Ok(())
             }
             left => Err(GatewayError::EnvironmentInUse(format!(

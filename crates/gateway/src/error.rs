@@ -1,17 +1,22 @@
-//! What can go wrong in a use case, as the caller must tell it apart.
+//! The errors of all use cases, with a variant for each case that a caller handles differently.
+
+mod action_failure;
 
 use std::fmt::Display;
 use std::time::Duration;
 
 use domain::{ConnectionName, IntegrationKey};
+use registry::Field;
 use serde_path_to_error::Segment;
 use store::StoreError;
 use upstream::RequestError;
 use vault::VaultError;
 
-use crate::{ActionFailure, Scope};
+pub use self::action_failure::{ActionFailure, ActionFailureKind};
+pub(crate) use self::action_failure::{LOOK_FIRST, MOST_STORED};
+use crate::caller::Scope;
 
-/// A value that somebody sent and that cannot be taken.
+/// An invalid value of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldError {
     /// What is wrong, in a word: `missing`, `invalid`, `unknown`.
@@ -23,13 +28,22 @@ pub struct FieldError {
 }
 
 impl FieldError {
-    /// An error at one field of the outermost object.
-    pub fn at(code: &'static str, field: impl Into<String>, message: impl Into<String>) -> Self {
+    /// An error at the field with this path.
+    pub fn new<Name: Into<String>>(
+        code: &'static str,
+        path: impl IntoIterator<Item = Name>,
+        message: impl Into<String>,
+    ) -> Self {
         Self {
             code,
-            path: vec![field.into()],
+            path: path.into_iter().map(Into::into).collect(),
             message: message.into(),
         }
+    }
+
+    /// An error at a field of the outermost object.
+    pub fn at(code: &'static str, field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::new(code, [field.into()], message)
     }
 
     /// An error of a typed query or body, whose path begins with `prefix`. A missing field is not part of the path; the message names it.
@@ -51,15 +65,44 @@ impl FieldError {
             _ if message.starts_with("missing field") => "missing",
             _ => "invalid",
         };
-        Self {
-            code,
-            path,
-            message: message.to_owned(),
-        }
+        Self::new(code, path, message)
+    }
+
+    /// An error at the field `name` of the object with the path `parent`.
+    pub(crate) fn within(
+        code: &'static str,
+        parent: &[&str],
+        name: &str,
+        message: impl Into<String>,
+    ) -> Self {
+        Self::new(code, parent.iter().copied().chain([name]), message)
+    }
+
+    /// An error at a field that the object with the path `parent` does not have; `known` are those that it has.
+    pub(crate) fn unknown<'a>(parent: &[&str], name: &str, known: impl Iterator<Item = &'a String>) -> Self {
+        let known: Vec<&str> = known.map(String::as_str).collect();
+        let known = if known.is_empty() {
+            "nothing".to_owned()
+        } else {
+            known.join(", ")
+        };
+        Self::within(
+            "unknown",
+            parent,
+            name,
+            format!("is not known here; there is {known}"),
+        )
     }
 }
 
-/// Why a use case was not carried out.
+/// The message for a value that is missing, with what the provider's file says of it.
+pub(crate) fn is_needed(field: Option<&Field>) -> String {
+    let what = field.and_then(|field| field.description.as_ref().or(field.title.as_ref()));
+    let what = what.map(|what| format!(" ({})", what.trim_end_matches('.')));
+    format!("is needed{}", what.unwrap_or_default())
+}
+
+/// Why a use case failed.
 #[derive(Debug, thiserror::Error)]
 pub enum GatewayError {
     /// The API key is not one of ours, or was revoked.
@@ -267,7 +310,18 @@ pub enum GatewayError {
     Store(#[from] StoreError),
 }
 
+impl From<ActionFailure> for GatewayError {
+    fn from(failure: ActionFailure) -> Self {
+        Self::Action(Box::new(failure))
+    }
+}
+
 impl GatewayError {
+    /// An invalid field of the body.
+    pub(crate) fn invalid_body(field: &str, message: impl Into<String>) -> Self {
+        Self::InvalidBody(vec![FieldError::at("invalid", field, message)])
+    }
+
     /// For a connection that is not there (any more).
     pub(crate) fn unknown_connection(connection: &ConnectionName, integration: &IntegrationKey) -> Self {
         Self::UnknownConnection {

@@ -7,9 +7,9 @@ use store::connections;
 use store::{StoreError, credentials, integrations};
 use upstream::{Target, VerifyError};
 
-use crate::GatewayError;
-use crate::credentials::Secrets;
-use crate::gateway::Inner;
+use crate::error::GatewayError;
+use crate::secrets::Secrets;
+use crate::services::{Names, Services};
 
 /// The kind under which a connection's problem with its credentials is noted.
 pub const AUTH_PROBLEM: &str = "auth";
@@ -25,106 +25,105 @@ pub enum Health {
     Unknown(VerifyError),
 }
 
-impl Inner {
-    pub(crate) async fn check_health(
-        &self,
-        connection: &Connection,
-        target: &Target,
-    ) -> Result<Health, GatewayError> {
-        let Err(error) = self.upstream.verify(target).await else {
-            return Ok(Health::Good);
-        };
-        let (code, message) = match &error {
-            VerifyError::Refused(answer) if answer.unauthorized => {
-                let hint = answer.hint.as_ref().map(|hint| format!(". {hint}"));
-                (
-                    answer.code.clone(),
-                    format!("{answer}{}", hint.unwrap_or_default()),
-                )
-            }
-            VerifyError::Check { message } => (None, message.clone()),
-            VerifyError::Refused(_) | VerifyError::Request(_) => return Ok(Health::Unknown(error)),
-        };
-        let problem = Problem {
-            kind: AUTH_PROBLEM.to_owned(),
-            code,
-            message,
-            at: self.clock.now(),
-        };
-        if self.note_refusal(connection, target, problem).await? {
-            Ok(Health::Refused(error))
-        } else {
-            Ok(Health::Unknown(error))
+pub(crate) async fn check_health(
+    services: &Services,
+    connection: &Connection,
+    target: &Target,
+) -> Result<Health, GatewayError> {
+    let Err(error) = services.upstream.verify(target).await else {
+        return Ok(Health::Good);
+    };
+    let (code, message) = match &error {
+        VerifyError::Refused(answer) if answer.unauthorized => {
+            let hint = answer.hint.as_ref().map(|hint| format!(". {hint}"));
+            (
+                answer.code.clone(),
+                format!("{answer}{}", hint.unwrap_or_default()),
+            )
         }
+        VerifyError::Check { message } => (None, message.clone()),
+        VerifyError::Refused(_) | VerifyError::Request(_) => return Ok(Health::Unknown(error)),
+    };
+    let problem = Problem {
+        kind: AUTH_PROBLEM.to_owned(),
+        code,
+        message,
+        at: services.clock.now(),
+    };
+    if store_problem(services, connection, target, problem).await? {
+        Ok(Health::Refused(error))
+    } else {
+        Ok(Health::Unknown(error))
     }
+}
 
-    /// Notes the problem, unless the connection or its integration has other secrets by now than those that were tried, or is gone.
-    async fn note_refusal(
-        &self,
-        connection: &Connection,
-        target: &Target,
-        problem: Problem,
-    ) -> Result<bool, GatewayError> {
-        let sealed = match self.sealed(connection.id).await {
-            Err(GatewayError::Store(StoreError::NotFound { .. })) => return Ok(false),
-            sealed => sealed?,
-        };
-        let mut stored = match self.open(connection, &sealed).await {
-            Err(GatewayError::CredentialsLost(_)) => return Ok(false),
-            stored => stored?,
-        };
-        stored.take_from(&target.provider, &mut connection.connection_config.clone());
-        let tried = Secrets {
-            credentials: target.variables.credentials.clone(),
-            config: target.variables.secret_config.clone(),
-        };
-        if !stored.same_as(&tried) {
+/// Stores the problem, unless the connection is gone, or it or its integration has other secrets by now than those that were checked.
+async fn store_problem(
+    services: &Services,
+    connection: &Connection,
+    target: &Target,
+    problem: Problem,
+) -> Result<bool, GatewayError> {
+    let id = connection.id;
+    let read = services
+        .resolve_and_read(Names::of_integration(connection), move |c, _, _| {
+            credentials::get(c, id)
+        })
+        .await;
+    let (integration, _, sealed) = match read {
+        Err(GatewayError::Store(StoreError::NotFound { .. }) | GatewayError::UnknownIntegration(_)) => {
             return Ok(false);
         }
-        let key = connection.integration.as_str();
-        let integration = match self.integration(connection.environment, key).await {
-            Err(GatewayError::UnknownIntegration(_)) => return Ok(false),
-            found => found?,
-        };
-        let in_force = match self.integration_config(&integration).await {
-            Err(GatewayError::IntegrationSecretsLost(_)) => return Ok(false),
-            in_force => in_force?,
-        };
-        if in_force != target.variables.integration_config {
+        read => read?,
+    };
+    let mut stored = match services.open_secrets(connection, &sealed).await {
+        Err(GatewayError::CredentialsLost(_)) => return Ok(false),
+        stored => stored?,
+    };
+    stored.take_from(&target.provider, &mut connection.connection_config.clone());
+    let checked = Secrets {
+        credentials: target.variables.credentials.clone(),
+        config: target.variables.secret_config.clone(),
+    };
+    let in_force = match services.integration_config(&integration).await {
+        Err(GatewayError::IntegrationSecretsLost(_)) => return Ok(false),
+        in_force => in_force?,
+    };
+    if !stored.same_as(&checked) || in_force != target.variables.integration_config {
+        return Ok(false);
+    }
+    let checked = connection.clone();
+    let stored = services.store.write(move |c| {
+        if integrations::keep(c, checked.environment, &checked.integration)? != integration.row {
             return Ok(false);
         }
-        let tried = connection.clone();
-        let noted = self.store.write(move |c| {
-            if integrations::keep(c, tried.environment, &tried.integration)? != integration.row {
-                return Ok(false);
-            }
-            let row = connections::lock(c, tried.environment, &tried.integration, &tried.name)?;
-            let same = row.id == tried.id
-                && row.connection_config == tried.connection_config
-                && credentials::get(c, row.id)? == sealed;
-            if same {
-                connections::set_problem(c, row.id, Some(&problem))?;
-            }
-            Ok(same)
-        });
-        match noted.await {
-            Err(StoreError::NotFound { .. }) => Ok(false),
-            noted => Ok(noted?),
+        let row = connections::lock(c, checked.environment, &checked.integration, &checked.name)?;
+        let same = row.id == checked.id
+            && row.connection_config == checked.connection_config
+            && credentials::get(c, row.id)? == sealed;
+        if same {
+            connections::set_problem(c, row.id, Some(&problem))?;
         }
+        Ok(same)
+    });
+    match stored.await {
+        Err(StoreError::NotFound { .. }) => Ok(false),
+        stored => Ok(stored?),
     }
+}
 
-    pub(crate) async fn note_success(&self, connection: &Connection) -> Result<(), GatewayError> {
-        // Compared, since another process may have noted a problem of new credentials meanwhile.
-        if let Some(noted) = connection
-            .problem
-            .as_ref()
-            .filter(|problem| problem.kind == AUTH_PROBLEM)
-        {
-            let (id, noted) = (connection.id, noted.clone());
-            self.store
-                .write(move |c| connections::clear_problem(c, id, &noted))
-                .await?;
-        }
-        Ok(())
+pub(crate) async fn note_success(services: &Services, connection: &Connection) -> Result<(), GatewayError> {
+    // Compared, since another process may have noted a problem of new credentials meanwhile.
+    if let Some(noted) = connection
+        .problem
+        .as_ref()
+        .filter(|problem| problem.kind == AUTH_PROBLEM)
+    {
+        let (id, noted) = (connection.id, noted.clone());
+        services
+            .store
+            .write(move |c| connections::clear_problem(c, id, &noted))
+            .await?;
     }
+    Ok(())
 }

@@ -1,18 +1,18 @@
-//! What an integration's configuration may hold, by its provider's file, and what of it may change.
+//! The rules for an integration's configuration: what its provider's file allows, and what may change.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use registry::placement::{KEY_NAME, KEY_PLACEMENT, VALUE_TEMPLATE};
 use registry::{Provider, RenderError, Template};
 
-use crate::{FieldError, given};
+use crate::error::FieldError;
 
 /// Stands before the names of an integration's values in templates.
 const HOLE: &str = "integrationConfig.";
 
 /// What configures an integration, by name.
 pub(crate) type Config = BTreeMap<String, String>;
-/// What a request sends of it; `None` takes a value away.
+/// What a request changes of it; `None` removes a value.
 pub(crate) type ConfigChange = BTreeMap<String, Option<String>>;
 
 /// `old` with `sent` set over it.
@@ -27,9 +27,9 @@ pub(crate) fn merged(old: &Config, sent: &ConfigChange) -> Config {
     merged
 }
 
-/// Notes what of `sent` breaks the rules of the file's fields, and what `merged`, which has it, lacks or cannot be used for.
+/// Adds errors for what of `sent` breaks the rules of the file's fields, and for what `merged`, which contains it, lacks.
 ///
-/// `is_reachable` says that the operator's configuration names the provider's server, so that none need be named here.
+/// `is_reachable` says that the operator's settings name the provider's server, so that none is needed here.
 pub(crate) fn check(
     provider: &Provider,
     sent: &ConfigChange,
@@ -42,7 +42,7 @@ pub(crate) fn check(
     for (name, value) in sent {
         let Some(value) = value else { continue };
         let Some(field) = fields.get(name) else {
-            errors.push(wrong("unknown", name, given::unknown(fields)));
+            errors.push(FieldError::unknown(&["integration_config"], name, fields.keys()));
             continue;
         };
         if let Err(rule) = field.check(value) {
@@ -84,12 +84,12 @@ pub(crate) fn check(
     }
 }
 
-/// The keys without which the integration can make no call.
+/// The missing keys without which the integration can make no request.
 fn lacking(provider: &Provider, config: &Config) -> Vec<String> {
     provider.lacking_integration_config(&over_defaults(provider, config))
 }
 
-/// What is wrong with an address that the configuration alone fills.
+/// The error of an address that the configuration alone fills, if it is not a usable one.
 fn unfit(address: &Template, in_force: &Config) -> Option<FieldError> {
     let holes = address.holes();
     let first = holes.first()?.strip_prefix(HOLE)?.to_owned();
@@ -106,8 +106,8 @@ fn unfit(address: &Template, in_force: &Config) -> Option<FieldError> {
     }
 }
 
-/// Notes what of `sent` differs from what is there and decides where credentials go: connections were made for what was there, and
-/// who may change an integration need not be somebody who may see their keys.
+/// Adds errors for what of `sent` would change where credentials are sent: connections were made for the old place, and a caller that may
+/// change an integration need not be one that may see their keys.
 ///
 /// A secret that only goes into a header or a parameter decides neither host nor account, so it may be rotated.
 pub(crate) fn refuse_moves(
@@ -132,8 +132,8 @@ pub(crate) fn refuse_moves(
     }
 }
 
-/// The values that servers are made of, what says where the key stands, and the public values in headers and parameters, which may
-/// name an account.
+/// The names of the values that servers are made of, of those that place the key in a request, and of public values in headers and
+/// parameters, which may name an account.
 fn deciding(provider: &Provider) -> BTreeSet<&str> {
     let verification = provider.verification.iter();
     let of_verification = verification.flat_map(|own| headers(&own.headers));
@@ -151,7 +151,7 @@ fn deciding(provider: &Provider) -> BTreeSet<&str> {
         .collect()
 }
 
-/// The names of the values of the integration's configuration that the templates hold.
+/// The names of the integration's values that the templates use.
 fn own_holes<'a>(templates: impl Iterator<Item = &'a Template>) -> impl Iterator<Item = &'a str> {
     let holes = templates.flat_map(Template::holes);
     holes.filter_map(|hole| hole.strip_prefix(HOLE))
@@ -168,9 +168,5 @@ fn over_defaults(provider: &Provider, config: &Config) -> Config {
 }
 
 fn wrong(code: &'static str, name: &str, message: String) -> FieldError {
-    FieldError {
-        code,
-        path: vec!["integration_config".to_owned(), name.to_owned()],
-        message,
-    }
+    FieldError::within(code, &["integration_config"], name, message)
 }

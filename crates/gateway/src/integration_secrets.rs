@@ -1,25 +1,20 @@
 //! Secret fields of integrations' configurations: sealed beside the public ones, and opened for calls.
 
-use domain::{IntegrationId, StoredIntegration, Timestamp};
+use domain::{StoredIntegration, Timestamp};
 use registry::Provider;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value as Json};
 use store::integration_secrets::{self, GIVEN_UP};
-use store::integrations::{self, IntegrationChange};
 use store::{DbConn, StoreError};
 use vault::{Owner, SealContext, VaultError};
 
-use crate::credentials::Sealer;
-use crate::gateway::{Inner, Integration};
-use crate::integration_config::{Config, ConfigChange};
-use crate::{GatewayError, integration_config};
+use crate::encryption_keys::Sealer;
+use crate::integration_config::{self, Config, ConfigChange};
 
 /// What is sealed for an integration: one JSON object of names and values.
 const FIELD: &str = "integration_config";
-/// Integrations that are looked at together.
-const BATCH: i64 = 200;
 
-/// Where the sealed fields of the integration stand.
+/// The place that the sealed fields of the integration are bound to.
 pub(crate) fn place(row: &StoredIntegration) -> SealContext<'static> {
     SealContext {
         environment: row.environment,
@@ -112,7 +107,7 @@ impl ConfigUpdate {
     }
 }
 
-fn parse(text: &SecretString) -> Result<Config, VaultError> {
+pub(crate) fn parse(text: &SecretString) -> Result<Config, VaultError> {
     serde_json::from_str(text.expose_secret()).map_err(|_| VaultError::Malformed)
 }
 
@@ -150,93 +145,5 @@ impl Sealer {
         self.record(c, now)?;
         let (text, key_id) = (sealed.to_string(), sealed.key_id().as_str());
         integration_secrets::put(c, row.id, Some((text.as_str(), key_id)))
-    }
-}
-
-impl Inner {
-    /// What fills `${integrationConfig.…}`: what was set, secret fields among it, over what the provider's file brings.
-    ///
-    /// [`GatewayError::IntegrationSecretsLost`] if its secret fields were given up with the key that sealed them.
-    pub(crate) async fn integration_config(&self, integration: &Integration) -> Result<Config, GatewayError> {
-        let mut config = integration.provider.integration_defaults();
-        // What an earlier file declared fills no hole of this one.
-        if integration.provider.integration_config.is_empty() {
-            return Ok(config);
-        }
-        if let Some(row) = &integration.row {
-            config.extend(self.open_config(row).await?);
-            config.extend(row.config.clone());
-        }
-        Ok(config)
-    }
-
-    async fn open_config(&self, row: &StoredIntegration) -> Result<Config, GatewayError> {
-        match row.sealed_config.as_deref() {
-            None => Ok(Config::new()),
-            Some(GIVEN_UP) => Err(GatewayError::IntegrationSecretsLost(row.key.clone())),
-            Some(sealed) => {
-                let text = self.credentials.unseal(&self.store, &place(row), sealed).await?;
-                Ok(parse(&text)?)
-            }
-        }
-    }
-
-    /// Seals those of the provider's secret fields that integrations hold in clear. An older version stored them so, or the file did not
-    /// call them secret then. Each integration is a transaction of its own.
-    pub(crate) async fn seal_integrations_of(&self, provider: &Provider) -> Result<(), GatewayError> {
-        let (mut after, mut sealed) = (IntegrationId::from_raw(0), 0_u64);
-        loop {
-            let name = provider.name.clone();
-            let rows = self
-                .store
-                .read(move |c| integrations::of_provider_any_environment(c, &name, after, BATCH))
-                .await?;
-            let Some(last) = rows.last() else {
-                break;
-            };
-            after = last.id;
-            let in_clear = |row: &StoredIntegration| {
-                row.config
-                    .keys()
-                    .any(|name| provider.is_secret_integration_config(name))
-            };
-            for row in rows.into_iter().filter(in_clear) {
-                sealed += u64::from(self.seal_integration(provider, row).await?);
-            }
-        }
-        if sealed > 0 {
-            tracing::info!(provider = %provider.name, integrations = sealed, "sealed secret fields that stood in clear");
-        }
-        Ok(())
-    }
-
-    /// False if the integration changes meanwhile: what is written then is sealed.
-    async fn seal_integration(
-        &self,
-        provider: &Provider,
-        row: StoredIntegration,
-    ) -> Result<bool, GatewayError> {
-        let (sealer, now) = (self.credentials.sealer(&self.store).await, self.clock.now());
-        let update = ConfigUpdate::of(
-            &row,
-            sealer.open_config(&row)?,
-            &ConfigChange::new(),
-            Some(provider),
-        );
-        let sealed = self.store.write_durably(move |c| {
-            let Some(locked) = integrations::lock(c, row.environment, &row.key)? else {
-                return Ok(false);
-            };
-            if locked != row {
-                return Ok(false);
-            }
-            let change = IntegrationChange {
-                config: Some(update.seal(c, &sealer, &row, now)?),
-                ..IntegrationChange::default()
-            };
-            integrations::change(c, row.environment, &row.key, &change, row.updated_at)?;
-            Ok(true)
-        });
-        Ok(sealed.await?)
     }
 }

@@ -10,24 +10,26 @@ use store::connections;
 use store::integrations::{self, IntegrationChange, NewIntegration};
 use vault::VaultError;
 
-use crate::gateway::{Inner, Integration};
-use crate::integration_config::Config;
+use crate::caller::Caller;
+use crate::deletion;
+use crate::error::{FieldError, GatewayError};
+use crate::integration_config::{self, Config};
 use crate::integration_secrets::{ConfigUpdate, Split};
-use crate::{Caller, FieldError, GatewayError, integration_config};
+use crate::services::{ResolvedIntegration, Services};
 
 /// The use cases of integrations.
-pub struct Integrations<'a>(pub(crate) &'a Inner);
+pub struct Integrations<'a>(pub(crate) &'a Services);
 
-/// An integration that was made, with its provider.
+/// An integration that an environment has, with its provider.
 #[derive(Debug, Clone)]
-pub struct MadeIntegration {
+pub struct FullIntegration {
     /// The integration.
     pub row: StoredIntegration,
     /// Its provider; `None` if the provider's file is gone.
     pub provider: Option<Arc<Provider>>,
 }
 
-impl MadeIntegration {
+impl FullIntegration {
     /// The configuration without its secret fields, as it may be shown. Empty if the provider's file is gone, since nothing tells then
     /// which fields are secret.
     pub fn shown_config(&self) -> BTreeMap<String, String> {
@@ -40,7 +42,7 @@ impl MadeIntegration {
     }
 }
 
-/// What somebody wants of an integration, as they wrote it; `None` for what they left out.
+/// A request to make or change an integration; `None` for what it leaves out.
 #[derive(Debug, Clone, Default)]
 pub struct IntegrationRequest {
     /// The provider's name; cannot be changed later.
@@ -49,11 +51,11 @@ pub struct IntegrationRequest {
     pub unique_key: Option<String>,
     /// What people read.
     pub display_name: Option<String>,
-    /// Whether the provider's events are passed on.
+    /// Whether the provider's events are forwarded.
     pub forward_webhooks: Option<bool>,
-    /// Whether credentials of the integration itself were given, which only OAuth has.
+    /// Whether the request has credentials of the integration itself, which only OAuth has.
     pub has_credentials: bool,
-    /// What fills `${integrationConfig.…}`: what is not named stays, and `None` takes a value away.
+    /// What fills `${integrationConfig.…}`: what is not named stays, and `None` removes a value.
     pub config: Option<BTreeMap<String, Option<String>>>,
     /// The app's own values.
     pub custom: Option<BTreeMap<String, String>>,
@@ -62,27 +64,31 @@ pub struct IntegrationRequest {
 /// The longest value of an integration's configuration, and the longest name for people, in bytes: as in Nango's API.
 const MAX_CONFIG: usize = 8_192;
 const MAX_DISPLAY_NAME: usize = 255;
-/// Connections of a deleted integration that are looked up at once.
+/// Connections of a deleted integration that one query reads.
 const DELETE_PAGE: i64 = 100;
 
 impl Integrations<'_> {
     /// The integration of that key: one that was made, or a provider by its own name, which every environment may use.
-    pub async fn resolve(&self, environment: EnvironmentId, key: &str) -> Result<Integration, GatewayError> {
-        self.0.integration(environment, key).await
+    pub async fn resolve(
+        &self,
+        environment: EnvironmentId,
+        key: &str,
+    ) -> Result<ResolvedIntegration, GatewayError> {
+        self.0.resolve_integration(environment, key).await
     }
 
     /// The integrations that the environment has made or connected to, oldest first.
-    pub async fn list(&self, environment: EnvironmentId) -> Result<Vec<MadeIntegration>, GatewayError> {
+    pub async fn list(&self, environment: EnvironmentId) -> Result<Vec<FullIntegration>, GatewayError> {
         let rows = self
             .0
             .store
             .read(move |c| integrations::list(c, environment))
             .await?;
-        Ok(rows.into_iter().map(|row| self.made(row)).collect())
+        Ok(rows.into_iter().map(|row| self.with_provider(row)).collect())
     }
 
     /// One integration.
-    pub async fn find(&self, environment: EnvironmentId, key: &str) -> Result<MadeIntegration, GatewayError> {
+    pub async fn find(&self, environment: EnvironmentId, key: &str) -> Result<FullIntegration, GatewayError> {
         let unknown = || GatewayError::UnknownIntegration(key.to_owned());
         let key: IntegrationKey = key.parse().map_err(|_| unknown())?;
         let row = self
@@ -90,7 +96,7 @@ impl Integrations<'_> {
             .store
             .read(move |c| integrations::find(c, environment, &key))
             .await?;
-        row.map(|row| self.made(row)).ok_or_else(unknown)
+        row.map(|row| self.with_provider(row)).ok_or_else(unknown)
     }
 
     /// Makes an integration.
@@ -98,7 +104,7 @@ impl Integrations<'_> {
         &self,
         caller: &Caller,
         request: IntegrationRequest,
-    ) -> Result<MadeIntegration, GatewayError> {
+    ) -> Result<FullIntegration, GatewayError> {
         let mut errors = request.errors();
         let key = key(request.unique_key.as_deref(), true, &mut errors);
         let provider = self.provider(request.provider.as_deref(), &mut errors);
@@ -122,7 +128,7 @@ impl Integrations<'_> {
             custom: request.custom.unwrap_or_default(),
             ..NewIntegration::plain(caller.environment, key.clone(), provider.name.clone())
         };
-        let (sealer, now) = (self.0.credentials.sealer(&self.0.store).await, self.0.clock.now());
+        let (sealer, now) = (self.0.keys.sealer().await, self.0.clock.now());
         let made = self.0.store.write_durably(move |c| {
             let made = integrations::ensure(c, &new, now)?;
             if made
@@ -148,7 +154,7 @@ impl Integrations<'_> {
         caller: &Caller,
         of: &str,
         request: IntegrationRequest,
-    ) -> Result<MadeIntegration, GatewayError> {
+    ) -> Result<FullIntegration, GatewayError> {
         match self.update_once(caller, of, request.clone()).await {
             // Another process sealed its secret fields with a new key after this one had read the key file.
             Err(GatewayError::Vault(VaultError::UnknownKey { .. })) => {
@@ -163,15 +169,15 @@ impl Integrations<'_> {
         caller: &Caller,
         of: &str,
         request: IntegrationRequest,
-    ) -> Result<MadeIntegration, GatewayError> {
-        let MadeIntegration { row, provider } = self.find(caller.environment, of).await?;
+    ) -> Result<FullIntegration, GatewayError> {
+        let FullIntegration { row, provider } = self.find(caller.environment, of).await?;
         let mut errors = request.errors();
         let new_key = key(request.unique_key.as_deref(), false, &mut errors).filter(|key| *key != row.key);
         let (environment, old) = (caller.environment, row.key);
         let reachable = provider
             .as_deref()
             .is_some_and(|provider| self.0.upstream.overrides_base_url(&provider.name));
-        let (sealer, now) = (self.0.credentials.sealer(&self.0.store).await, self.0.clock.now());
+        let (sealer, now) = (self.0.keys.sealer().await, self.0.clock.now());
         let key = new_key.clone().unwrap_or_else(|| old.clone());
         let changed = self.0.store.write_durably(move |c| {
             let Some(row) = integrations::lock(c, environment, &old)? else {
@@ -213,8 +219,8 @@ impl Integrations<'_> {
             integrations::change(c, environment, &old, &change, now).map(Ok)
         });
         let changed = changed.await;
-        // What it configures goes into calls.
-        self.0.recent.connections_changed();
+        // Its configuration is part of opened targets.
+        self.0.caches.opened.clear();
         match changed {
             Ok(Ok(())) => self.find(environment, key.as_str()).await,
             Ok(Err(error)) => Err(error),
@@ -224,7 +230,7 @@ impl Integrations<'_> {
         }
     }
 
-    /// Deletes an integration with its connections and their rows. Cut off in the middle, it can be repeated.
+    /// Deletes an integration with its connections and their rows. An interrupted deletion can be repeated.
     pub async fn delete(&self, caller: &Caller, key: &str) -> Result<(), GatewayError> {
         let row = self.find(caller.environment, key).await?.row;
         let environment = caller.environment;
@@ -237,16 +243,15 @@ impl Integrations<'_> {
             let page = self
                 .0
                 .store
-                .read(move |c| connections::list(c, environment, &filter))
-                .await?;
-            for connection in page {
-                self.0.delete_connection(&connection).await?;
+                .read(move |c| connections::list(c, environment, &filter));
+            for connection in page.await? {
+                deletion::delete_connection(self.0, &connection).await?;
             }
         }
         Ok(())
     }
 
-    /// Deletes the integration unless it has connections. Who connects meanwhile is waited for, or finds it gone.
+    /// Deletes the integration unless it has connections. The lock makes requests that connect meanwhile come before this or fail after it.
     async fn delete_if_unused(
         &self,
         environment: EnvironmentId,
@@ -264,8 +269,8 @@ impl Integrations<'_> {
         Ok(deleted.await?)
     }
 
-    fn made(&self, row: StoredIntegration) -> MadeIntegration {
-        MadeIntegration {
+    fn with_provider(&self, row: StoredIntegration) -> FullIntegration {
+        FullIntegration {
             provider: self.0.registry.get(row.provider.as_str()).cloned(),
             row,
         }
@@ -282,13 +287,8 @@ impl Integrations<'_> {
         };
         let provider = self.0.registry.get(name);
         if provider.is_none() {
-            let unsupported = self
-                .0
-                .registry
-                .unsupported()
-                .iter()
-                .find(|entry| entry.name == name);
-            let message = match unsupported {
+            let mut unsupported = self.0.registry.unsupported().iter();
+            let message = match unsupported.find(|entry| entry.name == name) {
                 Some(entry) => format!("cannot be served: {}", entry.reason),
                 None => "is no provider: GET /providers lists those that there are".to_owned(),
             };
@@ -299,7 +299,7 @@ impl Integrations<'_> {
 }
 
 impl IntegrationRequest {
-    /// What is wrong with what needs no look at the database.
+    /// The errors that need no read of the database.
     fn errors(&self) -> Vec<FieldError> {
         let mut errors = Vec::new();
         if self.has_credentials {
@@ -324,11 +324,8 @@ impl IntegrationRequest {
         let custom = custom.map(|(key, value)| ("custom", key, value.as_str()));
         for (field, key, value) in config.chain(custom) {
             if value.len() > MAX_CONFIG || value.contains('\0') || key.contains('\0') {
-                errors.push(FieldError {
-                    code: "invalid",
-                    path: vec![field.to_owned(), key.clone()],
-                    message: "must be text of 8192 bytes at most, without the character U+0000".to_owned(),
-                });
+                let message = "must be text of 8192 bytes at most, without the character U+0000";
+                errors.push(FieldError::new("invalid", [field, key], message));
             }
         }
         errors
@@ -359,11 +356,8 @@ fn key(text: Option<&str>, needed: bool, errors: &mut Vec<FieldError>) -> Option
         .ok()
 }
 
-/// The path is spelt as Nango spells it in this one error.
+/// The error for a key that is in use. Nango spells the path so in this one error.
 fn taken(key: &IntegrationKey) -> GatewayError {
-    GatewayError::InvalidBody(vec![FieldError::at(
-        "invalid",
-        "uniqueKey",
-        format!("Unique key already exists: there is an integration {key:?}"),
-    )])
+    let message = format!("Unique key already exists: there is an integration {key:?}");
+    GatewayError::invalid_body("uniqueKey", message)
 }

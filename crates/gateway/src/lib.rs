@@ -1,74 +1,66 @@
 //! The use cases of Trunkline: authenticate, connect, list, trigger, query.
 //!
-//! The API and the worker stand on this crate and hold no rule of their own; it knows no HTTP server and writes no SQL. Whatever
-//! follows a change is stored in the same transaction as the change, and no transaction spans a call to a provider.
+//! The API and the worker use this crate and have no rules of their own; it knows no HTTP server and writes no SQL. What follows a change is
+//! stored in the transaction of the change, and no transaction spans a request to a provider.
+//!
+//! `services` is at the bottom. Each use case is a module above it that borrows it, and imports no other use case; what two of them need is
+//! in a module of its own between (`credentials`, `deletion`, `health`, `sync_permissions`). `gateway` gives out the use cases.
 
 mod actions;
-mod attempts;
-mod brief;
-mod connect;
-mod connect_sessions;
+mod api_keys;
+mod caller;
 mod connections;
 mod credentials;
+mod deletion;
+mod encryption;
+mod encryption_keys;
 mod environments;
 mod error;
-mod establish;
-mod feed;
-mod form;
-mod frequency;
 mod gateway;
-mod given;
 mod health;
-mod held;
-mod import;
 mod integration_config;
 mod integration_secrets;
 mod integrations;
-mod key_ring;
-mod keys;
 mod labels;
-mod lookup;
-mod lost_keys;
+mod log_context;
 mod models;
-mod patch;
-mod permissions;
 mod providers;
 mod proxy;
 mod records;
-mod reseal;
-mod secret_config;
-mod subject;
-mod sync_status;
+mod secrets;
+mod services;
+mod sessions;
+mod sync_permissions;
 mod syncs;
-mod trial;
-mod variants;
+mod ttl_cache;
+mod worker_handle;
 
-pub use actions::{
-    ActionFailure, ActionFailureKind, ActionOutput, ActionRequest, Actions, MAX_RETRIES, ShortRoute,
-    StoredAction,
+pub use actions::{ActionOutput, ActionRequest, Actions, MAX_RETRIES, ShortRoute, StoredAction};
+pub use api_keys::{ApiKeys, NewKey, NewKeyRequest};
+pub use caller::{Caller, Scope};
+pub use connections::{
+    ConnectionPatch, Connections, FullConnection, Import, ListedConnection, MetadataChange, ShowCredentials,
+    StoredCredentials, Verified,
 };
-pub use connect::{ConnectRequest, Connected};
-pub use connect_sessions::{NewSession, NewSessionToken, Reconnection, Session, Sessions};
-pub use connections::{Connections, Credential, Listed, Look, Shown, Verified};
+pub use credentials::Connected;
+pub use encryption::{Encryption, Forgotten, LostKey, LostKeys, Rotation};
+pub use encryption_keys::{CurrentKey, KeySource};
 pub use environments::Environments;
-pub use error::{FieldError, GatewayError};
-pub use feed::{FeedPage, FeedRequest, PruneRequest};
-pub use gateway::{Gateway, Integration, Parts};
+pub use error::{ActionFailure, ActionFailureKind, FieldError, GatewayError};
+pub use gateway::{Gateway, GatewayParts};
 pub use health::{AUTH_PROBLEM, Health};
-pub use import::Import;
-pub use integrations::{IntegrationRequest, Integrations, MadeIntegration};
-pub use key_ring::{CurrentKey, KeySource};
-pub use keys::{Caller, Keys, NewKey, NewKeyRequest, Scope};
+pub use integrations::{FullIntegration, IntegrationRequest, Integrations};
 pub use labels::{EndUser, Organization};
-pub use lost_keys::{Forgotten, LostKey, LostKeys};
-pub use models::{ModelTable, Models};
-pub use patch::{ConnectionPatch, MetadataChange};
-pub use permissions::{PERMISSION_PROBLEM, SyncProblem, UnreadableSync, permission_hint, permission_problem};
+pub use log_context::LogContext;
+pub use models::ModelTable;
 pub use providers::Providers;
 pub use proxy::Proxy;
-pub use records::{RecordFilter, RecordPage, Records};
-pub use reseal::Rotation;
+pub use records::{FeedPage, FeedRequest, PruneRequest, RecordFilter, RecordPage, Records};
+pub use services::ResolvedIntegration;
+pub use sessions::{NewSession, NewSessionToken, Reconnection, Session, Sessions};
 pub use store::StoreError;
-pub use subject::Subject;
-pub use sync_status::SyncStatus;
-pub use syncs::{SyncSelection, Syncs, TriggerOptions, TriggeredRun};
+pub use sync_permissions::{
+    PERMISSION_PROBLEM, SyncProblem, UnreadableSync, permission_hint, permission_problem,
+};
+pub use syncs::{SyncSelection, SyncStatus, Syncs, TriggerOptions, TriggeredRun};
+pub use worker_handle::WorkerHandle;

@@ -1,7 +1,7 @@
-//! Every model of every provider with what is made from it once: its statements and its reader.
+//! The models of all providers, with the SQL statements and the reader of each.
 //!
-//! The tables of base variants are made at start. A further variant has a table of its own, which is made, and grown after a change of
-//! the file, when a process first asks for it; connections that have a variant of the same name share it, as they share the base's.
+//! The tables of base variants are made at start. Each other variant has its own table, which is made, or extended after a change of the
+//! file, when a process first uses it. Connections with a variant of the same name share it, as they share the base variant's.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -12,17 +12,17 @@ use registry::Registry;
 use store::records::TableSql;
 use store::{Dialect, Store, StoreError, tables};
 
-/// How long the first use of a variant waits for its table.
-const MAKING: Duration = Duration::from_secs(15);
+/// How long the first use of a variant waits for its table to be made.
+const TABLE_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// A model and what is generated from it.
+/// A model with its table.
 #[derive(Debug)]
 pub struct ModelTable {
     /// The model.
     pub model: Arc<Model>,
     /// The statements of its table.
     pub sql: TableSql,
-    /// Reads the provider's records.
+    /// Reads the provider's records into rows.
     pub reader: RecordReader,
 }
 
@@ -37,16 +37,16 @@ impl ModelTable {
 }
 
 /// The models of all providers.
-#[derive(Debug, Default)]
-pub struct Models {
+pub(crate) struct Models {
+    store: Store,
     base: HashMap<(ProviderName, SyncName), Arc<ModelTable>>,
-    /// Those that this process was asked for so far.
+    /// Those that this process has used.
     variants: RwLock<HashMap<(ProviderName, SyncName, Variant), Arc<ModelTable>>>,
 }
 
 impl Models {
     /// Makes or extends the table of every model, and the statements for it.
-    pub(crate) async fn prepare(registry: &Registry, store: &Store) -> Result<Self, StoreError> {
+    pub(crate) async fn prepare(registry: &Registry, store: Store) -> Result<Self, StoreError> {
         let mut base = HashMap::new();
         for provider in registry.iter() {
             for (name, sync) in &provider.syncs {
@@ -57,22 +57,23 @@ impl Models {
             }
         }
         let models = Self {
+            store,
             base,
             variants: RwLock::default(),
         };
-        models.drop_orphans(store).await?;
+        models.drop_orphans().await?;
         Ok(models)
     }
 
-    /// Drops the tables of variants that no connection has any more.
-    async fn drop_orphans(&self, store: &Store) -> Result<(), StoreError> {
+    /// Drops the tables of variants that no connection has.
+    async fn drop_orphans(&self) -> Result<(), StoreError> {
         let others: Vec<TableName> = self.base.values().map(|base| base.model.table.clone()).collect();
         let bases: Vec<_> = self
             .base
             .iter()
             .map(|((provider, sync), base)| (provider.clone(), sync.clone(), Arc::clone(&base.model)))
             .collect();
-        let dropped = store.maintain(move |c| {
+        let dropped = self.store.maintain(move |c| {
             let mut dropped = Vec::new();
             for (provider, sync, model) in &bases {
                 dropped.extend(tables::drop_orphans(c, provider, sync, model, &others)?);
@@ -88,7 +89,7 @@ impl Models {
         Ok(())
     }
 
-    /// Forgets a variant whose table may be gone; its next use makes it again.
+    /// Forgets a variant whose table may have been dropped; its next use makes the table again.
     pub(crate) fn forget(&self, sync: &Sync) {
         let name = (sync.provider.clone(), sync.name.clone(), sync.variant.clone());
         let mut variants = self.variants.write().unwrap_or_else(PoisonError::into_inner);
@@ -102,11 +103,11 @@ impl Models {
         sync: &SyncName,
         variant: &Variant,
     ) -> Option<Model> {
-        let base = self.of_sync(provider, sync)?;
+        let base = self.base(provider, sync)?;
         Some(base.model.of_variant(variant))
     }
 
-    /// The table of a sync's variant; `None` for the base and for what no file declares.
+    /// The name of a variant's table; `None` for the base variant and for a sync that no file declares.
     pub(crate) fn variant_table(&self, sync: &Sync) -> Option<TableName> {
         if sync.variant == Variant::base() {
             return None;
@@ -115,20 +116,19 @@ impl Models {
         Some(model.table)
     }
 
-    /// The table that the base variant of a provider's sync fills.
-    pub fn of_sync(&self, provider: &ProviderName, sync: &SyncName) -> Option<&Arc<ModelTable>> {
+    /// The table of the base variant of a provider's sync.
+    pub(crate) fn base(&self, provider: &ProviderName, sync: &SyncName) -> Option<&Arc<ModelTable>> {
         self.base.get(&(provider.clone(), sync.clone()))
     }
 
-    /// The table that a variant of a provider's sync fills, made if it is not there; `None` if the provider has no such sync.
-    pub(crate) async fn of_variant(
+    /// The table of a variant of a provider's sync, made if there is none; `None` if the provider has no such sync.
+    pub(crate) async fn table(
         &self,
-        store: &Store,
         provider: &ProviderName,
         sync: &SyncName,
         variant: &Variant,
     ) -> Result<Option<Arc<ModelTable>>, StoreError> {
-        let Some(base) = self.of_sync(provider, sync) else {
+        let Some(base) = self.base(provider, sync) else {
             return Ok(None);
         };
         if *variant == Variant::base() {
@@ -140,12 +140,12 @@ impl Models {
         }
         let model = Arc::new(base.model.of_variant(variant));
         let made = Arc::clone(&model);
-        // It goes on by itself if an index takes longer to build; a request need not wait for that.
-        let making = store.maintain(move |c| tables::ensure(c, &made));
-        tokio::time::timeout(MAKING, making)
+        // Making it goes on if an index takes longer to build; only the request stops waiting.
+        let making = self.store.maintain(move |c| tables::ensure(c, &made));
+        tokio::time::timeout(TABLE_TIMEOUT, making)
             .await
             .map_err(|late| StoreError::Busy(late.into()))??;
-        let table = Arc::new(ModelTable::new(model, store.dialect()));
+        let table = Arc::new(ModelTable::new(model, self.store.dialect()));
         self.variants
             .write()
             .unwrap_or_else(PoisonError::into_inner)
@@ -159,7 +159,7 @@ impl Models {
     }
 
     /// The base variants' tables of a provider.
-    pub fn of_provider<'a>(
+    pub(crate) fn of_provider<'a>(
         &'a self,
         provider: &'a ProviderName,
     ) -> impl Iterator<Item = &'a Arc<ModelTable>> {

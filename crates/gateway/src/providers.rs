@@ -2,18 +2,23 @@
 
 use std::sync::Arc;
 
-use registry::Provider;
+use registry::{Provider, Registry};
 
-use crate::gateway::Inner;
-use crate::{FieldError, GatewayError};
+use crate::error::{FieldError, GatewayError};
+use crate::services::Services;
 
 /// The use cases of providers, which are the same for every environment.
-pub struct Providers<'a>(pub(crate) &'a Inner);
+pub struct Providers<'a>(pub(crate) &'a Services);
 
-/// What a search may cost to prepare, in bytes: enough for any name, and nothing to be held up by.
+/// The largest compiled search, in bytes: enough for any name, and too little to slow others down.
 const MAX_SEARCH: usize = 1 << 16;
 
-impl Providers<'_> {
+impl<'a> Providers<'a> {
+    /// All provider files.
+    pub fn registry(&self) -> &'a Registry {
+        &self.0.registry
+    }
+
     /// All providers by name; with `search`, those in whose name this regular expression matches, in any case.
     pub fn list(&self, search: Option<&str>) -> Result<Vec<Arc<Provider>>, GatewayError> {
         let search = search.map(|search| {

@@ -1,18 +1,24 @@
-//! Syncs of connections: triggered, paused, started, looked at.
+//! Syncs of connections: triggered, paused, started, listed.
 
-use domain::{Connection, Run, RunFilter, RunId, Sync, SyncFilter, SyncName, Timestamp, Trigger, Variant};
+mod frequency;
+mod status;
+mod variants;
+
+use domain::{Run, RunFilter, RunId, Sync, SyncFilter, SyncName, Timestamp, Trigger, Variant};
 use registry::Provider;
 use store::runs;
 use store::slices;
 use store::syncs::{self, NewSync};
 use store::{StoreError, lease};
 
-use crate::gateway::Inner;
-use crate::held::Holder;
-use crate::{Caller, FieldError, GatewayError};
+pub use self::status::SyncStatus;
+use crate::caller::Caller;
+use crate::deletion::{self, DeletionLease};
+use crate::error::{FieldError, GatewayError};
+use crate::services::{Names, ResolvedIntegration, Services};
 
 /// The use cases of syncs.
-pub struct Syncs<'a>(pub(crate) &'a Inner);
+pub struct Syncs<'a>(pub(crate) &'a Services);
 
 /// Which syncs a request is about.
 #[derive(Debug, Clone)]
@@ -26,8 +32,7 @@ pub struct SyncSelection {
 }
 
 impl SyncSelection {
-    /// Decides about a sync that was deleted after it was selected: an error if the request names it, none if the request is for all
-    /// syncs of a connection or an integration.
+    /// Accepts that a sync was deleted after it was selected, if the request is for all syncs of a connection or an integration.
     fn allow_deleted(&self, sync: &Sync) -> Result<(), GatewayError> {
         match &self.connection {
             Some(connection) if !self.syncs.is_empty() => {
@@ -38,16 +43,16 @@ impl SyncSelection {
     }
 }
 
-/// How a trigger begins.
+/// What a trigger does first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TriggerOptions {
-    /// Forget the checkpoint: everything is read again. A run that is under way begins anew.
+    /// Resets the checkpoint: everything is read again, and a run in progress begins again.
     pub reset: bool,
-    /// Delete the rows first as well; only with `reset`.
+    /// Deletes the rows too; only with `reset`.
     pub empty_cache: bool,
 }
 
-/// What a trigger led to.
+/// The run of a triggered sync.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TriggeredRun {
     /// The run.
@@ -58,12 +63,12 @@ pub struct TriggeredRun {
     pub variant: Variant,
     /// The connection's name.
     pub connection: String,
-    /// Whether that run was waiting or under way already, so that none was made.
+    /// Whether it was queued or in progress already, so that none was made.
     pub already_active: bool,
 }
 
 impl Syncs<'_> {
-    /// Runs the selected syncs now, paused ones too, once. A sync that has a run waiting or under way keeps it.
+    /// Runs the selected syncs once now, paused ones too. A sync with a run that is queued or in progress keeps that run.
     pub async fn trigger(
         &self,
         caller: &Caller,
@@ -71,8 +76,8 @@ impl Syncs<'_> {
         options: TriggerOptions,
     ) -> Result<Vec<TriggeredRun>, GatewayError> {
         let mut triggered = Vec::new();
-        for sync in self.0.select(caller, selection).await? {
-            let held = if options.reset {
+        for sync in self.select(caller, selection).await?.1 {
+            let lease = if options.reset {
                 Some(self.reset(&sync, options.empty_cache).await?)
             } else {
                 None
@@ -82,15 +87,15 @@ impl Syncs<'_> {
                 .0
                 .store
                 .write(move |c| {
-                    // In the order in which a worker that claims it takes the same rows.
+                    // Locked in the same order as by a worker that claims it.
                     lease::lock(c, id)?;
                     if syncs::get_any_environment(c, id)?.is_none() {
                         return Ok(None);
                     }
                     let made = runs::enqueue(c, id, Trigger::Api, now)?;
-                    match held {
-                        // If it is somebody else's by now, that is a reset as well, which makes it due at its end.
-                        Some(holder) => holder.let_go(c, id, now)?,
+                    match lease {
+                        // If another lease was taken since, it is of another reset, which makes the sync due at its end.
+                        Some(lease) => lease.release(c, id, now)?,
                         None => lease::bring_forward(c, id, now)?,
                     }
                     Ok(Some(made))
@@ -108,36 +113,36 @@ impl Syncs<'_> {
                 already_active,
             });
         }
-        self.0.due.notify_one();
+        self.0.sync_due.notify_one();
         Ok(triggered)
     }
 
-    /// Forgets how far the sync is, and keeps it. A worker that holds it loses its lease, and with it the right to write; nobody
-    /// gets it while its rows are deleted, or rows that are new would go with the old ones.
+    /// Resets the checkpoint of a sync and returns a lease that keeps workers away from it, or rows that they write would be deleted with the
+    /// old ones.
     ///
-    /// It is forgotten before the first row goes: cut off in the middle, what is missing is read again.
-    async fn reset(&self, sync: &Sync, empty_cache: bool) -> Result<Holder, GatewayError> {
+    /// The checkpoint is reset before the first row is deleted: after an interruption, the next run reads what is missing.
+    async fn reset(&self, sync: &Sync, empty_cache: bool) -> Result<DeletionLease, GatewayError> {
         let (id, now) = (sync.id, self.0.clock.now());
-        let holder = Holder::new(now);
-        let taker = holder.clone();
-        let forget = self.0.store.write(move |c| {
-            taker.take(c, id, now)?;
+        let lease = DeletionLease::new(now);
+        let taken = lease.clone();
+        let reset = self.0.store.write(move |c| {
+            taken.take(c, id, now)?;
             slices::clear(c, id, None)?;
             syncs::set_checkpoint(c, id, &serde_json::json!({}))
         });
-        forget.await?;
+        reset.await?;
         if empty_cache {
-            self.0.delete_rows_of(sync, &holder).await?;
+            deletion::delete_rows_of_sync(self.0, sync, &lease).await?;
         }
-        Ok(holder)
+        Ok(lease)
     }
 
-    /// Stops the selected syncs from running on their schedule; a run under way goes on to its end.
+    /// Stops the selected syncs from running on their schedule; a run in progress is finished.
     pub async fn pause(&self, caller: &Caller, selection: &SyncSelection) -> Result<(), GatewayError> {
         self.set_paused(caller, selection, true).await
     }
 
-    /// Lets the selected syncs run on their schedule again, from now on.
+    /// Lets the selected syncs run on their schedule again, from now.
     pub async fn start(&self, caller: &Caller, selection: &SyncSelection) -> Result<(), GatewayError> {
         self.set_paused(caller, selection, false).await
     }
@@ -148,45 +153,37 @@ impl Syncs<'_> {
         selection: &SyncSelection,
         paused: bool,
     ) -> Result<(), GatewayError> {
-        let (selected, now) = (self.0.select(caller, selection).await?, self.0.clock.now());
+        let (selected, now) = (self.select(caller, selection).await?.1, self.0.clock.now());
         let selection = selection.clone();
-        let set = self
-            .0
-            .store
-            .write(move |c| {
-                for sync in &selected {
-                    lease::lock(c, sync.id)?;
-                    // Only now it is known what its run and others leave it at.
-                    let Some(locked) = syncs::get_any_environment(c, sync.id)? else {
-                        match selection.allow_deleted(sync) {
-                            Ok(()) => continue,
-                            Err(error) => return Ok(Err(error)),
-                        }
-                    };
-                    if locked.paused == paused {
-                        continue;
+        let set = self.0.store.write(move |c| {
+            for sync in &selected {
+                lease::lock(c, sync.id)?;
+                // Read under the lock, as a run or another request may have changed it.
+                let Some(locked) = syncs::get_any_environment(c, sync.id)? else {
+                    match selection.allow_deleted(sync) {
+                        Ok(()) => continue,
+                        Err(error) => return Ok(Err(error)),
                     }
-                    // A run that waits, or that a worker handed back, is still to be carried to its end.
-                    let active = runs::latest(c, sync.id)?.is_some_and(|run| run.finished_at.is_none());
-                    syncs::set_paused(c, sync.id, paused, (active || !paused).then_some(now), now)?;
+                };
+                if locked.paused == paused {
+                    continue;
                 }
-                Ok(Ok(()))
-            })
-            .await?;
-        set?;
-        self.0.due.notify_one();
+                // A run that is queued, or that a worker handed back, is still finished.
+                let active = runs::latest(c, sync.id)?.is_some_and(|run| run.finished_at.is_none());
+                syncs::set_paused(c, sync.id, paused, (active || !paused).then_some(now), now)?;
+            }
+            Ok(Ok(()))
+        });
+        set.await??;
+        self.0.sync_due.notify_one();
         Ok(())
     }
 
     /// The runs of the caller's environment that pass the filter, newest first.
     pub async fn runs(&self, caller: &Caller, filter: RunFilter) -> Result<Vec<(Run, Sync)>, GatewayError> {
         let environment = caller.environment;
-        let listed = self
-            .0
-            .store
-            .read(move |c| runs::list(c, environment, &filter))
-            .await;
-        listed.map_err(|error| match error {
+        let listed = self.0.store.read(move |c| runs::list(c, environment, &filter));
+        listed.await.map_err(|error| match error {
             StoreError::NotFound { .. } => GatewayError::InvalidQuery(vec![FieldError::at(
                 "invalid",
                 "cursor",
@@ -196,90 +193,83 @@ impl Syncs<'_> {
         })
     }
 
-    /// When a sync next runs by its schedule: the file's, unless the connection has its own frequency. `None` while paused.
-    pub fn next_due(&self, sync: &Sync, after: Timestamp) -> Option<Timestamp> {
-        next_due(self.0.registry.get(sync.provider.as_str())?, sync, after)
-    }
-
     /// One run with its sync.
     pub async fn run(&self, caller: &Caller, id: &str) -> Result<(Run, Sync), GatewayError> {
         let unknown = || GatewayError::UnknownRun(id.to_owned());
         let (run, environment) = (id.parse::<RunId>().map_err(|_| unknown())?, caller.environment);
-        self.0
-            .store
-            .read(move |c| runs::find(c, environment, run))
-            .await
-            .map_err(|error| match error {
-                store::StoreError::NotFound { .. } => unknown(),
-                other => other.into(),
-            })
+        let found = self.0.store.read(move |c| runs::find(c, environment, run));
+        found.await.map_err(|error| match error {
+            StoreError::NotFound { .. } => unknown(),
+            other => other.into(),
+        })
     }
 }
 
 /// Connections that get a new sync in one transaction.
 const ADD_BATCH: i64 = 500;
 
-impl Inner {
-    /// Gives connections the syncs that their provider's file has gained since they were made.
-    pub(crate) async fn add_missing_syncs(&self) -> Result<(), GatewayError> {
-        for provider in self.registry.iter() {
-            for (name, sync) in &provider.syncs {
-                while self.add_missing(provider, name, sync.auto_start).await? {}
-            }
+/// Gives connections the syncs that their provider's file has gained since they were made.
+pub(crate) async fn add_missing_syncs(services: &Services) -> Result<(), GatewayError> {
+    for provider in services.registry.iter() {
+        for (name, sync) in &provider.syncs {
+            while add_missing(services, provider, name, sync.auto_start).await? {}
         }
-        Ok(())
     }
+    Ok(())
+}
 
-    /// One batch; false if no connection lacks the sync.
-    async fn add_missing(
-        &self,
-        provider: &Provider,
-        name: &SyncName,
-        auto_start: bool,
-    ) -> Result<bool, GatewayError> {
-        let (provider, name, now) = (provider.name.clone(), name.clone(), self.clock.now());
-        let added = self.store.write(move |c| {
-            let lacking = syncs::connections_without_any_environment(c, &provider, &name, ADD_BATCH)?;
-            for connection in &lacking {
-                let new = NewSync {
-                    connection: *connection,
-                    name: name.clone(),
-                    variant: Variant::base(),
-                    paused: !auto_start,
-                    due_at: auto_start.then_some(now),
-                };
-                syncs::ensure(c, &new, now)?;
-            }
-            Ok(!lacking.is_empty())
-        });
-        Ok(added.await?)
-    }
+/// Adds the sync to one batch; returns false if no connection lacks it.
+async fn add_missing(
+    services: &Services,
+    provider: &Provider,
+    name: &SyncName,
+    auto_start: bool,
+) -> Result<bool, GatewayError> {
+    let (provider, name, now) = (provider.name.clone(), name.clone(), services.clock.now());
+    let added = services.store.write(move |c| {
+        let lacking = syncs::connections_without_any_environment(c, &provider, &name, ADD_BATCH)?;
+        for connection in &lacking {
+            let new = NewSync {
+                connection: *connection,
+                name: name.clone(),
+                variant: Variant::base(),
+                paused: !auto_start,
+                due_at: auto_start.then_some(now),
+            };
+            syncs::ensure(c, &new, now)?;
+        }
+        Ok(!lacking.is_empty())
+    });
+    Ok(added.await?)
+}
 
-    /// The selected syncs as they are; an error if a name is no sync of the provider or a connection is not there.
-    pub(crate) async fn select(
+impl Syncs<'_> {
+    /// The selected syncs and their integration; an error if a name is no sync of the provider or the connection does not exist.
+    async fn select(
         &self,
         caller: &Caller,
         selection: &SyncSelection,
-    ) -> Result<Vec<Sync>, GatewayError> {
-        let integration = self
-            .integration(caller.environment, &selection.integration)
-            .await?;
+    ) -> Result<(ResolvedIntegration, Vec<Sync>), GatewayError> {
+        let connection = selection.connection.as_deref();
+        let names = Names::of(caller, &selection.integration, connection.unwrap_or_default());
+        let wanted = selection.syncs.clone();
+        let (environment, of_one) = (caller.environment, connection.is_some());
+        let read = self.0.resolve_and_read(names, move |c, integration, connection| {
+            if of_one && connection.is_none() {
+                return Ok(Vec::new());
+            }
+            let filter = SyncFilter {
+                integration: Some(integration.key.clone()),
+                connection_name: connection.map(|row| row.name.clone()),
+                names: (!wanted.is_empty()).then(|| wanted.into_iter().map(|(name, _)| name).collect()),
+            };
+            syncs::list(c, environment, &filter)
+        });
+        let (integration, found, mut rows) = read.await?;
         check_names(&integration.provider, selection)?;
-        let connection: Option<Connection> = match &selection.connection {
-            Some(name) => Some(self.connection(caller, &selection.integration, name).await?),
-            None => None,
-        };
-        let environment = caller.environment;
-        let filter = SyncFilter {
-            integration: Some(integration.key),
-            connection_name: connection.map(|row| row.name),
-            names: (!selection.syncs.is_empty())
-                .then(|| selection.syncs.iter().map(|(name, _)| name.clone()).collect()),
-        };
-        let mut rows = self
-            .store
-            .read(move |c| syncs::list(c, environment, &filter))
-            .await?;
+        if of_one && found.is_none() {
+            return Err(names.unknown_connection());
+        }
         if !selection.syncs.is_empty() {
             let is = |row: &Sync, (name, variant): &(SyncName, Variant)| {
                 *name == row.name && *variant == row.variant
@@ -287,22 +277,23 @@ impl Inner {
             rows.retain(|row| selection.syncs.iter().any(|wanted| is(row, wanted)));
             let missing = |wanted: &&(SyncName, Variant)| !rows.iter().any(|row| is(row, wanted));
             if let (Some(connection), Some((name, variant))) =
-                (&selection.connection, selection.syncs.iter().find(missing))
+                (connection, selection.syncs.iter().find(missing))
             {
                 return Err(no_such_variant(name, connection, variant));
             }
         }
-        Ok(rows)
+        Ok((integration, rows))
     }
 }
 
-/// The error for a sync that the connection does not have, or has no more.
-pub(crate) fn no_such_variant(name: &SyncName, connection: &str, variant: &Variant) -> GatewayError {
+/// The error for a variant that the connection does not have, or no longer.
+fn no_such_variant(name: &SyncName, connection: &str, variant: &Variant) -> GatewayError {
     GatewayError::UnknownSync(format!(
         "the sync {name} of the connection {connection:?} has no variant {variant}"
     ))
 }
 
+/// When a sync next runs by its schedule: the file's, unless the connection has its own frequency. `None` while paused.
 pub(crate) fn next_due(provider: &Provider, sync: &Sync, after: Timestamp) -> Option<Timestamp> {
     if sync.paused {
         return None;
@@ -334,7 +325,13 @@ fn check_names(provider: &Provider, selection: &SyncSelection) -> Result<(), Gat
     }
 }
 
-pub(crate) fn no_such_sync(provider: &Provider, name: &SyncName) -> GatewayError {
+/// The sync as a provider's file declares it.
+fn declared<'a>(provider: &'a Provider, name: &SyncName) -> Result<&'a registry::Sync, GatewayError> {
+    let declared = provider.syncs.get(name).map(AsRef::as_ref);
+    declared.ok_or_else(|| no_such_sync(provider, name))
+}
+
+fn no_such_sync(provider: &Provider, name: &SyncName) -> GatewayError {
     let known: Vec<&str> = provider.syncs.keys().map(SyncName::as_str).collect();
     GatewayError::UnknownSync(format!(
         "there is no sync {name:?}; {} has: {}",

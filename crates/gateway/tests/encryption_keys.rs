@@ -10,7 +10,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use gateway::{
-    AUTH_PROBLEM, ConnectionPatch, Forgotten, Gateway, GatewayError, KeySource, Look, LostKeys, Parts,
+    AUTH_PROBLEM, ConnectionPatch, Forgotten, Gateway, GatewayError, GatewayParts, KeySource, LostKeys,
+    ShowCredentials,
 };
 use registry::Registry;
 use secrecy::ExposeSecret;
@@ -44,7 +45,7 @@ async fn opens_all(app: &TestApp, gateway: &Gateway) -> bool {
     let filter = domain::ConnectionFilter::default();
     let mut all = true;
     for listed in gateway.connections().list(&caller, filter).await.unwrap() {
-        all &= gateway.target(&listed.connection).await.is_ok();
+        all &= gateway.worker_handle().target(&listed.connection).await.is_ok();
     }
     all
 }
@@ -173,7 +174,7 @@ async fn processes_that_start_with_different_keys_do_not_share_a_database(app: T
 }
 
 async fn fresh(app: &TestApp, database: &TestDatabase, keys: KeySource) -> Result<Gateway, GatewayError> {
-    let parts = Parts {
+    let parts = GatewayParts {
         store: database.store().await,
         registry: Registry::builtin().unwrap(),
         upstream: Upstream::new(UpstreamOptions::default(), app.clock().clone()).unwrap(),
@@ -196,8 +197,8 @@ async fn a_start_fails_if_a_key_that_is_still_needed_is_missing(app: TestApp) {
     let reported = format!("{} (needed for 2 stored credentials)", old.id());
     assert!(refused.contains(&reported), "{refused}");
 
-    both.rotate_key().await.unwrap();
-    both.reseal(|_| ()).await.unwrap();
+    both.encryption().rotate().await.unwrap();
+    both.encryption().reseal(|_| ()).await.unwrap();
     assert!(opens_all(&app, &start(&app, ring(&[&new])).await.unwrap()).await);
     assert!(start(&app, ring(&[&old])).await.is_err());
 }
@@ -212,21 +213,24 @@ async fn a_rotation_stops_when_its_key_file_is_lost_and_is_finished_later(app: T
         app.key_file().path().with_extension("aside"),
     );
     let rotating = restart(&app).await.unwrap();
-    let key = rotating.rotate_key().await.unwrap();
+    let key = rotating.encryption().rotate().await.unwrap();
     assert!(key.made);
 
-    let stopped = rotating.reseal(|_| fs::rename(path, &aside).unwrap()).await;
+    let stopped = rotating
+        .encryption()
+        .reseal(|_| fs::rename(path, &aside).unwrap())
+        .await;
 
     let reported = stopped.unwrap_err().to_string();
     assert!(reported.contains("is missing"), "{reported}");
     assert!(!path.exists());
     fs::rename(&aside, path).unwrap();
     let again = restart(&app).await.unwrap();
-    let same = again.rotate_key().await.unwrap();
+    let same = again.encryption().rotate().await.unwrap();
     assert_eq!((same.id, same.made), (key.id, false));
-    assert_eq!(again.reseal(|_| ()).await.unwrap().sealed, 1);
+    assert_eq!(again.encryption().reseal(|_| ()).await.unwrap().sealed, 1);
     assert!(opens_all(&app, &again).await && opens_all(&app, app.gateway()).await);
-    assert!(again.rotate_key().await.unwrap().made);
+    assert!(again.encryption().rotate().await.unwrap().made);
 }
 
 #[on_both_databases(with_key_file())]
@@ -240,9 +244,9 @@ async fn a_rotation_that_was_killed_before_the_database_knew_its_key_loses_nothi
     let known = app.store().read(store::vault_keys::list).await.unwrap();
     assert!(known.iter().any(|key| key.key_id == new.as_str()));
     let again = restart(&app).await.unwrap();
-    let key = again.rotate_key().await.unwrap();
+    let key = again.encryption().rotate().await.unwrap();
     assert_eq!((key.id, key.made), (new, false));
-    assert_eq!(again.reseal(|_| ()).await.unwrap().sealed, 1);
+    assert_eq!(again.encryption().reseal(|_| ()).await.unwrap().sealed, 1);
     assert!(opens_all(&app, &again).await && opens_all(&app, app.gateway()).await);
 }
 
@@ -255,7 +259,7 @@ async fn a_rotation_never_writes_over_a_file_that_lacks_a_key(app: TestApp) {
     write_keys(app.key_file(), &[&other]);
     let wrong = fs::read(path).unwrap();
 
-    assert!(app.gateway().rotate_key().await.is_err());
+    assert!(app.gateway().encryption().rotate().await.is_err());
 
     assert_eq!(fs::read(path).unwrap(), wrong);
     fs::write(path, right).unwrap();
@@ -271,8 +275,8 @@ async fn concurrent_rotations_keep_every_key(app: TestApp) {
     }
 
     let rotations = processes.iter().map(|process| async {
-        process.rotate_key().await.unwrap();
-        process.reseal(|_| ()).await.unwrap();
+        process.encryption().rotate().await.unwrap();
+        process.encryption().reseal(|_| ()).await.unwrap();
     });
     futures::future::join_all(rotations).await;
 
@@ -330,16 +334,22 @@ async fn a_lost_key_is_given_up_and_its_connections_wait_for_new_credentials(app
     let gateway = start(&app, left.clone()).await.unwrap();
     let again = LostKeys::find(app.store(), &left).await.unwrap();
     assert!(again.keys().is_empty());
-    assert!(gateway.target(&row(&app, &gateway, "three").await).await.is_ok());
+    assert!(
+        gateway
+            .worker_handle()
+            .target(&row(&app, &gateway, "three").await)
+            .await
+            .is_ok()
+    );
     let caller = app.caller().await;
     for name in ["one", "two"] {
         let row = row(&app, &gateway, name).await;
         assert_eq!(row.problem.as_ref().unwrap().kind, AUTH_PROBLEM);
-        let refused = gateway.target(&row).await.err().unwrap();
+        let refused = gateway.worker_handle().target(&row).await.err().unwrap();
         assert!(matches!(refused, GatewayError::CredentialsLost(_)), "{refused}");
         let shown = gateway
             .connections()
-            .show(&caller, "twilio", name, Look::AsAllowed)
+            .show(&caller, "twilio", name, ShowCredentials::IfAllowed)
             .await;
         assert!(shown.unwrap().credentials.is_none());
     }
@@ -347,8 +357,8 @@ async fn a_lost_key_is_given_up_and_its_connections_wait_for_new_credentials(app
     // Nothing is left of them that a rotation would have to decrypt.
     let third = SecretKey::generate();
     let rotating = start(&app, ring(&[&third, &new])).await.unwrap();
-    rotating.rotate_key().await.unwrap();
-    assert_eq!(rotating.reseal(|_| ()).await.unwrap().sealed, 1);
+    rotating.encryption().rotate().await.unwrap();
+    assert_eq!(rotating.encryption().reseal(|_| ()).await.unwrap().sealed, 1);
 
     connect(&app, &rotating, "one").await;
     let known = app.simulator().credentials();
@@ -366,7 +376,7 @@ async fn a_lost_key_is_given_up_and_its_connections_wait_for_new_credentials(app
     for name in ["one", "two"] {
         let row = row(&app, &rotating, name).await;
         assert!(
-            row.problem.is_none() && rotating.target(&row).await.is_ok(),
+            row.problem.is_none() && rotating.worker_handle().target(&row).await.is_ok(),
             "{name}"
         );
     }
@@ -394,5 +404,11 @@ async fn a_lost_key_file_is_given_up_and_the_next_start_creates_another(app: Tes
     let gateway = restart(&app).await.unwrap();
     assert!(app.key_file().path().exists());
     connect(&app, &gateway, "one").await;
-    assert!(gateway.target(&row(&app, &gateway, "one").await).await.is_ok());
+    assert!(
+        gateway
+            .worker_handle()
+            .target(&row(&app, &gateway, "one").await)
+            .await
+            .is_ok()
+    );
 }

@@ -9,7 +9,7 @@ use domain::{
     ActionJob, ApiKeyId, Clock, EnvironmentId, EnvironmentName, Model, RunFilter, RunStatus, StoredRecord,
     Sync,
 };
-use gateway::{Caller, Gateway, GatewayError, KeySource, Parts, Scope};
+use gateway::{Caller, Gateway, GatewayError, GatewayParts, KeySource, Scope};
 use registry::Registry;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value as Json, json};
@@ -214,10 +214,10 @@ impl TestApp {
         registry: Registry,
         keys: KeySource,
     ) -> Result<Gateway, GatewayError> {
-        let parts = Parts {
+        let parts = GatewayParts {
             store: self.store.clone(),
             registry,
-            upstream: self.gateway.upstream().clone(),
+            upstream: self.gateway.worker_handle().upstream().clone(),
             keys,
             clock: self.clock.clone(),
         };
@@ -227,7 +227,7 @@ impl TestApp {
     /// Starts a worker; its task ends after the token is cancelled.
     pub fn start_worker(&self, options: WorkerOptions) -> (CancellationToken, tokio::task::JoinHandle<()>) {
         let stopping = CancellationToken::new();
-        let worker = Worker::new(self.gateway.clone(), options);
+        let worker = Worker::new(self.gateway.worker_handle(), options);
         (stopping.clone(), tokio::spawn(worker.run(stopping)))
     }
 
@@ -328,7 +328,7 @@ impl TestApp {
     pub async fn caller(&self) -> Caller {
         let key = self.admin.key().expect("the admin has a key");
         self.gateway
-            .keys()
+            .api_keys()
             .authenticate(key)
             .await
             .expect("the admin's key is valid")

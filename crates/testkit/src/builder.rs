@@ -7,7 +7,7 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use api::ApiOptions;
 use domain::{Clock, Timestamp};
-use gateway::{Gateway, KeySource, Parts};
+use gateway::{Gateway, GatewayParts, KeySource};
 use registry::Registry;
 use store::Dialect;
 use store::testing::{TestContext, TestDatabase};
@@ -158,7 +158,7 @@ impl AppBuilder {
         let twilio = "twilio".parse().expect("a name");
         let address = url::Url::parse(&simulator.url()).expect("the simulator's address");
         options.base_urls.entry(twilio).or_insert(address);
-        let parts = Parts {
+        let parts = GatewayParts {
             store: store.clone(),
             registry: self
                 .registry

@@ -44,8 +44,8 @@ pub(crate) fn spawn_api(
 }
 
 /// Runs syncs and actions until the process is to stop, then lets every run stop between two pages.
-pub(crate) fn spawn_worker(lifecycle: &mut Lifecycle, config: &Config, gateway: Gateway) {
-    let worker = Worker::new(gateway, wiring::worker_options(config));
+pub(crate) fn spawn_worker(lifecycle: &mut Lifecycle, config: &Config, gateway: &Gateway) {
+    let worker = Worker::new(gateway.worker_handle(), wiring::worker_options(config));
     let stopping = lifecycle.stopping();
     lifecycle.spawn("worker", async move {
         worker.run(stopping).await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use domain::{Clock, EnvironmentName, ProviderName};
-use gateway::{Gateway, KeySource, Parts};
+use gateway::{Gateway, GatewayParts, KeySource};
 use registry::Registry;
 use secrecy::{ExposeSecret, SecretString};
 use store::{Dialect, Store, StoreOptions};
@@ -150,7 +150,7 @@ pub(crate) async fn gateway_of(kind: &str, config: &Config, migrate: Migrate) ->
         warn_of_few_connections(config, &store).await?;
     }
     let keys = keys(config)?;
-    Ok(Gateway::start(Parts {
+    Ok(Gateway::start(GatewayParts {
         store,
         registry,
         upstream,
@@ -209,7 +209,7 @@ pub(crate) fn check_secret_key(config: &Config) -> Result<(), ConfigError> {
 pub(crate) async fn first_key(gateway: &Gateway, config: &Config) -> anyhow::Result<Option<SecretString>> {
     let environment: EnvironmentName = FIRST_ENVIRONMENT.parse()?;
     let made = gateway
-        .keys()
+        .api_keys()
         .bootstrap(&environment, config.secret_key.clone())
         .await?;
     Ok(made.map(|key| key.secret))

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::{Connection, Timestamp};
-use gateway::{Gateway, ModelTable};
+use gateway::{ModelTable, WorkerHandle};
 use registry::{Sync, Window};
 use store::Lease;
 use store::runs::RunNotes;
@@ -19,7 +19,7 @@ use crate::writer::Writer;
 
 /// What all steps of a run share.
 pub(crate) struct Context {
-    pub(crate) gateway: Gateway,
+    pub(crate) gateway: WorkerHandle,
     pub(crate) sync: domain::Sync,
     pub(crate) connection: Connection,
     pub(crate) declared: Arc<Sync>,
@@ -40,7 +40,7 @@ pub(crate) struct Fetched {
 impl Context {
     /// Loads the credentials, the sync's declaration, its table and its checkpoint for a claimed run.
     pub(crate) async fn prepare(
-        gateway: &Gateway,
+        gateway: &WorkerHandle,
         claimed: Claimed,
         lease: Lease<domain::Sync>,
         bounds: ListBounds,

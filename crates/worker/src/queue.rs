@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::Timestamp;
-use gateway::Gateway;
+use gateway::WorkerHandle;
 use store::{DbConn, StoreError, lease};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
@@ -59,7 +59,7 @@ pub(crate) struct Limits {
 /// Claims and does the work until `stopping` is cancelled. Then claims nothing more, waits for the work that is being done, and cuts off
 /// what does not stop in time.
 pub(crate) async fn run<W: Work>(
-    gateway: &Gateway,
+    gateway: &WorkerHandle,
     work: W,
     worker: &str,
     limits: &Limits,
@@ -110,7 +110,7 @@ pub(crate) async fn run<W: Work>(
 
 /// Claims up to `free` items. Returns them and how long to wait before the next claim.
 async fn claim<W: Work>(
-    gateway: &Gateway,
+    gateway: &WorkerHandle,
     limits: &Limits,
     holder: &str,
     free: usize,
@@ -137,7 +137,7 @@ async fn claim<W: Work>(
 }
 
 /// Makes due what a clock that was ahead, of this process or another, has set too far in the future.
-async fn release_misdated<W: Work>(gateway: &Gateway, last: &mut Option<Timestamp>) {
+async fn release_misdated<W: Work>(gateway: &WorkerHandle, last: &mut Option<Timestamp>) {
     let now = gateway.clock().now();
     if last.is_some_and(|last| !now.has_elapsed(RELEASE_EVERY, last)) {
         return;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::Sync;
-use gateway::{AUTH_PROBLEM, Gateway, GatewayError, Health};
+use gateway::{AUTH_PROBLEM, GatewayError, Health, WorkerHandle};
 use store::Lease;
 use store::runs::RunNotes;
 use store::schedule::Claimed;
@@ -25,7 +25,7 @@ const STORE_AGAIN: Duration = Duration::from_secs(1);
 
 /// Does a claimed run and returns the sync to the queue. Returns whether the sync is due again immediately.
 pub(crate) async fn carry_out(
-    gateway: Gateway,
+    gateway: WorkerHandle,
     claimed: Claimed,
     lease: Lease<Sync>,
     bounds: ListBounds,

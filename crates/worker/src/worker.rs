@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::{ActionJob, Id, IdKind, Sync, Timestamp};
-use gateway::Gateway;
+use gateway::WorkerHandle;
 use store::schedule::{self, Claimed};
 use store::{DbConn, Lease, StoreError, actions, runs};
 use tokio_util::sync::CancellationToken;
@@ -22,7 +22,7 @@ const TIDY_BATCH: i64 = 2_000;
 
 /// A worker of this process.
 pub struct Worker {
-    gateway: Gateway,
+    gateway: WorkerHandle,
     options: WorkerOptions,
     id: String,
 }
@@ -34,7 +34,7 @@ impl IdKind for WorkerKind {
 
 impl Worker {
     /// Creates a worker that uses `gateway`.
-    pub fn new(gateway: Gateway, options: WorkerOptions) -> Self {
+    pub fn new(gateway: WorkerHandle, options: WorkerOptions) -> Self {
         let id = Id::<WorkerKind>::new(gateway.clock().now()).to_string();
         Self { gateway, options, id }
     }
@@ -108,7 +108,7 @@ impl Work for Syncs<'_> {
     }
 
     async fn became_due(&self) {
-        self.0.gateway.became_due().await;
+        self.0.gateway.sync_became_due().await;
     }
 
     /// Does a run, and cuts it off if its lease is lost.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use domain::{Connection, Problem, Timestamp};
-use gateway::{Credential, EndUser, Listed, Shown, SyncProblem};
+use gateway::{EndUser, StoredCredentials, SyncProblem};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
@@ -15,8 +15,8 @@ pub(crate) struct ConnectionList {
     connections: Vec<ListedConnection>,
 }
 
-impl From<Vec<Listed>> for ConnectionList {
-    fn from(listed: Vec<Listed>) -> Self {
+impl From<Vec<gateway::ListedConnection>> for ConnectionList {
+    fn from(listed: Vec<gateway::ListedConnection>) -> Self {
         Self {
             connections: listed.into_iter().map(ListedConnection::from).collect(),
         }
@@ -77,15 +77,15 @@ enum ShownCredentials {
     Hidden {},
 }
 
-impl From<Option<Credential>> for ShownCredentials {
-    fn from(credential: Option<Credential>) -> Self {
+impl From<Option<StoredCredentials>> for ShownCredentials {
+    fn from(credential: Option<StoredCredentials>) -> Self {
         let plain = |secret: SecretString| secret.expose_secret().to_owned();
         match credential {
-            Some(Credential::ApiKey(key)) => Self::ApiKey {
+            Some(StoredCredentials::ApiKey(key)) => Self::ApiKey {
                 r#type: "API_KEY",
                 api_key: plain(key),
             },
-            Some(Credential::Basic { username, password }) => Self::Basic {
+            Some(StoredCredentials::Basic { username, password }) => Self::Basic {
                 r#type: "BASIC",
                 username: plain(username),
                 password: plain(password),
@@ -191,8 +191,8 @@ impl SharedFields {
     }
 }
 
-impl From<Listed> for ListedConnection {
-    fn from(listed: Listed) -> Self {
+impl From<gateway::ListedConnection> for ListedConnection {
+    fn from(listed: gateway::ListedConnection) -> Self {
         Self {
             created: listed.connection.created_at.to_string(),
             shared: SharedFields::new(listed.connection, listed.sync_problems),
@@ -202,7 +202,7 @@ impl From<Listed> for ListedConnection {
 
 impl FullConnection {
     /// The response of `GET`, in which Nango writes `+00:00` at the end of times.
-    pub(super) fn shown(shown: Shown) -> Self {
+    pub(super) fn shown(shown: gateway::FullConnection) -> Self {
         Self::new(shown, |time| {
             let text = time.to_string();
             text.strip_suffix('Z')
@@ -211,11 +211,11 @@ impl FullConnection {
     }
 
     /// The response of an import.
-    pub(super) fn made(shown: Shown) -> Self {
+    pub(super) fn made(shown: gateway::FullConnection) -> Self {
         Self::new(shown, |time| time.to_string())
     }
 
-    fn new(shown: Shown, time: impl Fn(Timestamp) -> String) -> Self {
+    fn new(shown: gateway::FullConnection, time: impl Fn(Timestamp) -> String) -> Self {
         let row = shown.connection;
         Self {
             connection_config: row.connection_config.clone(),

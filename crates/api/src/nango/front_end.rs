@@ -134,8 +134,8 @@ pub(crate) struct FrontEndAnswer {
 impl From<Connected> for FrontEndAnswer {
     fn from(connected: Connected) -> Self {
         Self {
-            connection_id: connected.name.to_string(),
-            provider_config_key: connected.integration.to_string(),
+            connection_id: connected.connection.name.to_string(),
+            provider_config_key: connected.connection.integration.to_string(),
             unreadable_syncs: unreadable(connected.unreadable),
         }
     }

@@ -87,8 +87,12 @@ async fn a_problem_shows_until_the_credentials_are_rotated(app: TestApp) {
         .await
         .unwrap()
         .unwrap();
-    let target = app.gateway().target(&row).await.unwrap();
-    app.gateway().check_health(&row, &target).await.unwrap();
+    let target = app.gateway().worker_handle().target(&row).await.unwrap();
+    app.gateway()
+        .worker_handle()
+        .check_health(&row, &target)
+        .await
+        .unwrap();
     let reported = shown(app.admin(), PATH).await;
     assert_eq!(
         (&reported["errors"][0]["type"], &reported["errors"][0]["code"]),

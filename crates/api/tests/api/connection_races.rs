@@ -24,7 +24,7 @@ async fn a_refusal_of_old_credentials_does_not_mark_a_connection_that_has_new_on
         .await
         .unwrap()
         .unwrap();
-    let old = app.gateway().target(&row).await.unwrap();
+    let old = app.gateway().worker_handle().target(&row).await.unwrap();
     let token = json!({ "type": "BASIC", "username": known.account_sid, "password": known.auth_token });
     app.admin()
         .patch(PATH, &json!({ "credentials": token }))
@@ -32,7 +32,11 @@ async fn a_refusal_of_old_credentials_does_not_mark_a_connection_that_has_new_on
         .expect(200);
     app.simulator().revoke(&known.main_key_sid);
 
-    app.gateway().check_health(&row, &old).await.unwrap();
+    app.gateway()
+        .worker_handle()
+        .check_health(&row, &old)
+        .await
+        .unwrap();
 
     let shown = app.admin().get(PATH).await.expect(200).json();
     assert_eq!(shown["errors"], json!([]));

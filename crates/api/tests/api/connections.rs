@@ -243,13 +243,10 @@ async fn deleting_a_connection_deletes_its_credentials_syncs_and_rows(app: TestA
         .expect(200);
 
     assert_eq!(reply.json(), json!({ "success": true }));
-    let table = std::sync::Arc::clone(
-        app.gateway()
-            .models()
-            .of_provider(&"twilio".parse().unwrap())
-            .next()
-            .unwrap(),
-    );
+    let (provider, sync) = ("twilio".parse().unwrap(), "twilio-messages".parse().unwrap());
+    let worker = app.gateway().worker_handle();
+    let table = worker.table(&provider, &sync, &domain::Variant::base()).await;
+    let table = table.unwrap().unwrap();
     let connection = store_number(&app, &other).await;
     let counted = app
         .store()

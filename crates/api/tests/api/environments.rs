@@ -76,7 +76,7 @@ async fn a_configured_key_that_was_revoked_stays_revoked_and_the_process_starts(
     let key = SecretString::from("a-configured-key-0123456789abcdef");
     let start = async |environment: &str| {
         let environment = environment.parse().unwrap();
-        let keys = app.gateway().keys();
+        let keys = app.gateway().api_keys();
         let made = keys.bootstrap(&environment, Some(key.clone()));
         assert!(made.await.unwrap().is_none());
     };

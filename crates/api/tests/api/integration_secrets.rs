@@ -75,7 +75,11 @@ async fn a_secret_is_never_stored_in_plain_text_and_rotates_while_connections_ex
     proxied(&app, None).await.expect(200);
     assert_eq!(last_app(&provider).await.as_deref(), Some(NEXT));
     let again = app.another_gateway(registry()).await;
-    let target = again.target(&connection(&app, &again).await).await.unwrap();
+    let target = again
+        .worker_handle()
+        .target(&connection(&app, &again).await)
+        .await
+        .unwrap();
     assert_eq!(target.variables.integration_config["app"], NEXT);
     // A field that is not secret may name an account.
     let refused = patched(&app, json!({ "team": "blue" })).await.expect(400);
@@ -140,13 +144,17 @@ async fn a_rotation_of_the_key_reseals_secrets(app: TestApp) {
     assert!(refused.contains(&reported), "{refused}");
     connect(&app).await;
     let rotating = start(&app, &[new.clone(), old.clone()]).await.unwrap();
-    rotating.rotate_key().await.unwrap();
+    rotating.encryption().rotate().await.unwrap();
 
-    assert_eq!(rotating.reseal(|_| ()).await.unwrap().sealed, 2);
+    assert_eq!(rotating.encryption().reseal(|_| ()).await.unwrap().sealed, 2);
 
-    assert_eq!(rotating.reseal(|_| ()).await.unwrap().sealed, 0);
+    assert_eq!(rotating.encryption().reseal(|_| ()).await.unwrap().sealed, 0);
     let fresh = start(&app, &[new]).await.unwrap();
-    let target = fresh.target(&connection(&app, &fresh).await).await.unwrap();
+    let target = fresh
+        .worker_handle()
+        .target(&connection(&app, &fresh).await)
+        .await
+        .unwrap();
     assert_eq!(target.variables.integration_config["app"], APP);
     assert!(start(&app, &[old]).await.is_err());
     assert!(!app.database().holds(APP).await);
@@ -192,7 +200,7 @@ async fn a_secret_that_was_lost_with_its_key_can_be_set_again(app: TestApp) {
     ] {
         let integrations = gateway.integrations();
         integrations.update(&caller, "acme", request).await.unwrap();
-        let refused = gateway.target(&row).await.err().unwrap();
+        let refused = gateway.worker_handle().target(&row).await.err().unwrap();
         assert!(
             matches!(refused, GatewayError::IntegrationSecretsLost(_)),
             "{refused}"
@@ -207,6 +215,6 @@ async fn a_secret_that_was_lost_with_its_key_can_be_set_again(app: TestApp) {
         .update(&caller, "acme", change(&[("app", NEXT)]))
         .await
         .unwrap();
-    let target = gateway.target(&row).await.unwrap();
+    let target = gateway.worker_handle().target(&row).await.unwrap();
     assert_eq!(target.variables.integration_config["app"], NEXT);
 }

@@ -12,8 +12,9 @@ use store::actions::{self, ActionEnd};
 use store::{Lease, connections};
 use upstream::Backoff;
 
-use super::failure::{ActionFailure, AttemptError, MOST_STORED};
-use crate::{Gateway, GatewayError};
+use super::Actions;
+use super::failure::AttemptError;
+use crate::error::{ActionFailure, GatewayError, MOST_STORED};
 
 /// A repeatable action that was cut off so many times beyond its attempts is given up: it may be what ends the processes.
 const MOST_CUT_OFF: i64 = 10;
@@ -23,16 +24,7 @@ const BACKOFF: Backoff = Backoff {
     longest: Duration::from_mins(10),
 };
 
-impl Gateway {
-    /// Resolves when an action was stored for the workers by this process.
-    pub async fn action_became_due(&self) {
-        self.inner().action_due.notified().await;
-    }
-
-    pub(crate) fn wake_actions(&self) {
-        self.inner().action_due.notify_one();
-    }
-
+impl Actions {
     /// Does an action that its holder has claimed and stores how it ended, while its lease of `length` is renewed.
     ///
     /// Returns `None` if it has not ended: it is tried again later, or another worker has it now.
@@ -57,9 +49,10 @@ impl Gateway {
             ActionEnd::Again { .. } => None,
         };
         let end = storable(end);
-        let now = self.clock().now();
+        let now = self.0.clock.now();
         let stored = self
-            .store()
+            .0
+            .store
             .write(move |c| actions::finish(c, &lease, &end, now))
             .await;
         match stored {
@@ -78,7 +71,7 @@ impl Gateway {
     /// Renews the lease for as long as it is polled. Even if the lease is lost, the request is not stopped: that would not undo it.
     async fn keep_leased(&self, row: &ActionJob, lease: &Lease<ActionJob>, length: Duration) -> Infallible {
         loop {
-            lease.clone().keep(self.store(), self.clock(), length).await;
+            lease.clone().keep(&self.0.store, &self.0.clock, length).await;
             tracing::warn!(action.id = %row.id, "the lease of an action is lost");
         }
     }
@@ -98,9 +91,10 @@ impl Gateway {
             Ok(found) => found,
             Err(failure) => return Ok(Some(failed(&failure, true))),
         };
-        let (lease, before, now) = (lease.clone(), row.attempts, self.clock().now());
+        let (lease, before, now) = (lease.clone(), row.attempts, self.0.clock.now());
         let begun = self
-            .store()
+            .0
+            .store
             .write(move |c| actions::begin(c, &lease, before, now))
             .await?;
         if !begun {
@@ -111,7 +105,7 @@ impl Gateway {
             Ok(output) => ActionEnd::Succeeded(output),
             Err(AttemptError::Before(GatewayError::Store(error))) if error.is_transient() => {
                 ActionEnd::Again {
-                    due_at: self.clock().now().plus(pause(row.attempts, Duration::ZERO)),
+                    due_at: self.0.clock.now().plus(pause(row.attempts, Duration::ZERO)),
                 }
             }
             Err(AttemptError::Before(error)) => failed(&ActionFailure::impossible(error.to_string()), true),
@@ -121,7 +115,7 @@ impl Gateway {
                 retry_after,
             }) => match retry_after.filter(|_| row.attempts + 1 < row.max_attempts) {
                 Some(wait) => ActionEnd::Again {
-                    due_at: self.clock().now().plus(pause(row.attempts, wait)),
+                    due_at: self.0.clock.now().plus(pause(row.attempts, wait)),
                 },
                 None => failed(&failure, nothing_done && retry_after.is_some()),
             },
@@ -136,7 +130,8 @@ impl Gateway {
     ) -> Result<Result<(Connection, Arc<Action>), ActionFailure>, GatewayError> {
         let id = row.connection;
         let connection = self
-            .store()
+            .0
+            .store
             .read(move |c| connections::get_any_environment(c, id))
             .await?;
         let Some(connection) = connection else {
@@ -145,7 +140,8 @@ impl Gateway {
             )));
         };
         let action = self
-            .registry()
+            .0
+            .registry
             .get(connection.provider.as_str())
             .and_then(|provider| provider.actions.get(&row.name));
         Ok(match action {

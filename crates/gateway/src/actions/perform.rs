@@ -1,18 +1,19 @@
 //! Doing it: the call, and what its answer changes in our tables.
 
-use domain::Connection;
 use std::sync::Arc;
 
+use domain::Connection;
 use registry::Action;
 use serde_json::{Map, Value as Json, json};
 use store::records::{self, Rows};
 use tracing::Instrument;
 use upstream::{FailedRequest, RequestError, Target};
 
+use super::Actions;
 use super::failure::{AttemptError, request_failed};
-use crate::Gateway;
+use crate::health;
 
-impl Gateway {
+impl Actions {
     /// Makes an action's call once and gives its answer.
     ///
     /// What the answer brings is in the tables when this returns; should that fail, the next run of the sync brings it. After a
@@ -39,7 +40,7 @@ impl Gateway {
         action: &Arc<Action>,
         inputs: &Map<String, Json>,
     ) -> Result<Json, AttemptError> {
-        let target = self.target(connection).await?;
+        let target = self.0.target(connection).await?;
         let failed = |failed| request_failed(&target.provider, action.repeatable, failed);
         let not_made = |error: RequestError| {
             failed(FailedRequest {
@@ -50,12 +51,13 @@ impl Gateway {
         let request = target.action_request(action, inputs).map_err(not_made)?;
         let output_expected = !action.answer.is_empty() || action.writes.is_some();
         match self
-            .upstream()
+            .0
+            .upstream
             .send_action(&target, request, output_expected)
             .await
         {
             Ok(answer) => {
-                if let Err(error) = self.note_success(connection).await {
+                if let Err(error) = health::note_success(&self.0, connection).await {
                     tracing::warn!(%error, "that the credentials work was not noted");
                 }
                 let body = body(&answer);
@@ -69,7 +71,7 @@ impl Gateway {
                 let told = refusal.error.provider();
                 if told.is_some_and(|told| told.unauthorized) {
                     // A refusal counts once it is confirmed; then everybody learns of it from the connection.
-                    if let Err(error) = self.check_health(connection, &target).await {
+                    if let Err(error) = health::check_health(&self.0, connection, &target).await {
                         tracing::warn!(%error, "the state of the credentials was not noted");
                     }
                 } else if told.is_some_and(|told| told.not_found) {
@@ -85,7 +87,7 @@ impl Gateway {
         let Some(writes) = &action.writes else {
             return;
         };
-        let Some(table) = self.models().of_sync(&target.provider.name, &writes.sync) else {
+        let Some(table) = self.0.models.base(&target.provider.name, &writes.sync) else {
             return;
         };
         let answered = match upstream::json_at(body, &writes.record) {
@@ -99,8 +101,8 @@ impl Gateway {
             tracing::warn!(%error, skipped = damaged.len(), "the response of an action holds what is no record of its table");
         }
         let records: Vec<_> = records.into_iter().flatten().collect();
-        let (table, id, now) = (Arc::clone(table), connection.id, self.clock().now());
-        let written = self.store().write(move |c| {
+        let (table, id, now) = (Arc::clone(table), connection.id, self.0.clock.now());
+        let written = self.0.store.write(move |c| {
             let rows = Rows {
                 table: &table.sql,
                 model: &table.model,
@@ -126,14 +128,15 @@ impl Gateway {
             return;
         };
         let table = self
-            .models()
-            .of_sync(&target.provider.name, &deletes.sync)
+            .0
+            .models
+            .base(&target.provider.name, &deletes.sync)
             .map(Arc::clone);
         let (Some(table), Ok(key)) = (table, target.action_text(&deletes.key, inputs)) else {
             return;
         };
-        let (id, now) = (connection.id, self.clock().now());
-        let removed = self.store().write(move |c| {
+        let (id, now) = (connection.id, self.0.clock.now());
+        let removed = self.0.store.write(move |c| {
             let rows = Rows {
                 table: &table.sql,
                 model: &table.model,

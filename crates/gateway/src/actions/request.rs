@@ -1,4 +1,4 @@
-//! What a caller asks for: the connection, the action and its inputs are found and checked before anything is done.
+//! Requests for actions: the connection and the action are found, and the inputs checked, before anything is done.
 
 use std::sync::Arc;
 
@@ -8,8 +8,9 @@ use serde_json::{Map, Value as Json};
 use sha2::{Digest, Sha256};
 
 use super::Actions;
-use crate::lookup::Names;
-use crate::{Caller, FieldError, GatewayError};
+use crate::caller::Caller;
+use crate::error::{FieldError, GatewayError};
+use crate::services::{Names, ResolvedConnection};
 
 /// A request for an action.
 #[derive(Debug, Clone)]
@@ -22,9 +23,9 @@ pub struct ActionRequest {
     pub action: String,
     /// Its inputs.
     pub input: Map<String, Json>,
-    /// Where the inputs stand in the body, for errors.
+    /// The field of the body that holds the inputs, for errors.
     pub within: Option<&'static str>,
-    /// The caller's key, under which the action is done once.
+    /// The caller's idempotency key; the action is done once for each key.
     pub key: Option<String>,
 }
 
@@ -33,32 +34,31 @@ pub struct ActionRequest {
 pub struct ShortRoute {
     /// The action.
     pub action: ActionName,
-    /// The inputs that stand in the path.
+    /// The inputs from the path.
     pub inputs: Vec<(String, String)>,
 }
 
-/// A request whose parts are all there.
-pub(super) struct Resolved {
+/// A request with its connection and action found, and its inputs checked.
+pub(super) struct ResolvedAction {
     pub(super) connection: Connection,
     pub(super) action: Arc<Action>,
     pub(super) inputs: Map<String, Json>,
 }
 
-/// Characters of a key at most.
+/// The most characters of an idempotency key.
 const MAX_KEY: usize = 255;
 
-impl Actions<'_> {
+impl Actions {
     pub(super) async fn resolve(
         &self,
         caller: &Caller,
         request: ActionRequest,
-    ) -> Result<Resolved, GatewayError> {
-        let names = Names {
-            integration: &request.integration,
-            connection: &request.connection,
-        };
-        let found = self.0.inner().integration_and_connection(caller, names).await?;
-        let (integration, connection) = (found.0, found.1?);
+    ) -> Result<ResolvedAction, GatewayError> {
+        let names = Names::of(caller, &request.integration, &request.connection);
+        let ResolvedConnection {
+            integration,
+            connection,
+        } = self.0.resolve(names).await?;
         let provider = &integration.provider;
         let action =
             provider
@@ -82,19 +82,13 @@ impl Actions<'_> {
             });
         }
         let inputs = action.check(request.input).map_err(|errors| {
-            let field = |error: registry::InputError| FieldError {
-                code: error.code,
-                path: request
-                    .within
-                    .into_iter()
-                    .map(str::to_owned)
-                    .chain([error.name])
-                    .collect(),
-                message: error.message,
+            let field = |error: registry::InputError| {
+                let within = request.within.into_iter().map(str::to_owned);
+                FieldError::new(error.code, within.chain([error.name]), error.message)
             };
             GatewayError::InvalidBody(errors.into_iter().map(field).collect())
         })?;
-        Ok(Resolved {
+        Ok(ResolvedAction {
             connection,
             action: Arc::clone(action),
             inputs,
@@ -111,8 +105,7 @@ impl Actions<'_> {
     ) -> Result<Option<ShortRoute>, GatewayError> {
         let found = self
             .0
-            .inner()
-            .integration(caller.environment, integration)
+            .resolve_integration(caller.environment, integration)
             .await?;
         let segments: Vec<&str> = path.split('/').collect();
         let route = found.provider.action_at(method, &segments);
@@ -130,7 +123,7 @@ fn is_key(key: &str) -> bool {
     (1..=MAX_KEY).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// Tells whether two requests with one key ask for the same.
+/// Returns a hash that is equal for two requests with the same inputs.
 pub(super) fn input_hash(inputs: &Map<String, Json>) -> String {
     let mut sorted = Json::Object(inputs.clone());
     sorted.sort_all_objects();

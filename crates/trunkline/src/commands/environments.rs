@@ -65,7 +65,7 @@ pub(crate) async fn keys(config: &Config, command: ApiKeys) -> anyhow::Result<Ex
     match command {
         ApiKeys::List { environment, json } => {
             let environment = gateway.environments().find(&environment).await?;
-            let all = gateway.keys().list(environment.id).await?;
+            let all = gateway.api_keys().list(environment.id).await?;
             let time = |at: Option<Timestamp>| at.map(|at| at.to_string());
             if json.json {
                 let shown = all.iter().map(|key| {
@@ -112,7 +112,7 @@ pub(crate) async fn keys(config: &Config, command: ApiKeys) -> anyhow::Result<Ex
         } => {
             let environment = gateway.environments().find(&environment).await?;
             let request = NewKeyRequest { name, scopes, uuid };
-            let made = with_fields(gateway.keys().create(None, &environment, request).await)?;
+            let made = with_fields(gateway.api_keys().create(None, &environment, request).await)?;
             output::line(made.secret.expose_secret())?;
             output::note(format_args!(
                 "Keep it now: only its hash is stored, so it cannot be shown again. Its id is {}.",
@@ -121,7 +121,7 @@ pub(crate) async fn keys(config: &Config, command: ApiKeys) -> anyhow::Result<Ex
         }
         ApiKeys::Revoke { environment, id, yes } => {
             let environment = gateway.environments().find(&environment).await?;
-            let keys = gateway.keys().list(environment.id).await?;
+            let keys = gateway.api_keys().list(environment.id).await?;
             let known: Vec<(String, String)> = keys
                 .into_iter()
                 .map(|key| (key.id.to_string(), key.name))
@@ -133,7 +133,7 @@ pub(crate) async fn keys(config: &Config, command: ApiKeys) -> anyhow::Result<Ex
             if !confirm(yes, &question)? {
                 return Ok(ExitCode::FAILURE);
             }
-            gateway.keys().revoke(environment.id, id).await?;
+            gateway.api_keys().revoke(environment.id, id).await?;
             output::sentence(format_args!("Revoked {id}."))?;
         }
     }

@@ -38,7 +38,7 @@ pub(crate) async fn rotate(config: &Config) -> anyhow::Result<ExitCode> {
         None => Some(wiring::key_file(config)?),
     };
     let gateway = wiring::gateway(config, Migrate::No).await?;
-    let key = gateway.rotate_key().await?;
+    let key = gateway.encryption().rotate().await?;
     if file.is_some() && !key.made {
         output::note("Continuing a rotation that was cut off.");
     }
@@ -133,7 +133,10 @@ async fn reseal(gateway: &Gateway) -> anyhow::Result<Rotation> {
     } else {
         ProgressBar::hidden()
     };
-    let done = gateway.reseal(|done| bar.set_position(done.sealed)).await;
+    let done = gateway
+        .encryption()
+        .reseal(|done| bar.set_position(done.sealed))
+        .await;
     bar.finish_and_clear();
     Ok(done?)
 }

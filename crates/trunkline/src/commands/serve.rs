@@ -21,27 +21,25 @@ pub(crate) async fn serve(mut config: Config, options: &cli::Serve) -> anyhow::R
         wiring::show_key(&secret);
     }
     let url = config::local_url(listener.local_addr()?);
-    let store = gateway.store().clone();
     let mut lifecycle = Lifecycle::new(wiring::drain(config))?;
     server::spawn_api(&mut lifecycle, config, gateway.clone(), listener)?;
     if !options.no_worker {
-        server::spawn_worker(&mut lifecycle, config, gateway);
+        server::spawn_worker(&mut lifecycle, config, &gateway);
     }
     tracing::info!(url, database = %config.database.url, worker = !options.no_worker, "ready");
     let ended = lifecycle.run().await;
-    store.close().await;
+    gateway.close().await;
     ended.map(|()| ExitCode::SUCCESS)
 }
 
 /// Runs a worker alone.
 pub(crate) async fn work(config: &Config, options: &cli::Worker) -> anyhow::Result<ExitCode> {
     let gateway = wiring::gateway_of("worker", config, migrate(options.no_migrate)).await?;
-    let store = gateway.store().clone();
     let mut lifecycle = Lifecycle::new(wiring::drain(config))?;
-    server::spawn_worker(&mut lifecycle, config, gateway);
+    server::spawn_worker(&mut lifecycle, config, &gateway);
     tracing::info!(database = %config.database.url, "ready");
     let ended = lifecycle.run().await;
-    store.close().await;
+    gateway.close().await;
     ended.map(|()| ExitCode::SUCCESS)
 }
 

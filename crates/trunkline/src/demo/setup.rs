@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use domain::EnvironmentName;
+use gateway::Gateway;
 use secrecy::{ExposeSecret, SecretString};
-use store::Store;
 use tempfile::TempDir;
 use twilio_sim::{SimConfig, Simulator};
 use vault::api_key;
@@ -29,7 +29,7 @@ pub(super) struct Setup {
     pub(super) url: String,
     pub(super) key: SecretString,
     lifecycle: Lifecycle,
-    store: Store,
+    gateway: Gateway,
     folder: PathBuf,
     /// Removes the folder when it is dropped, unless the user wants to keep it.
     temporary: Option<TempDir>,
@@ -52,10 +52,9 @@ impl Setup {
 
         let gateway = wiring::gateway(&config, Migrate::Yes).await?;
         wiring::first_key(&gateway, &config).await?;
-        let store = gateway.store().clone();
         let mut lifecycle = Lifecycle::new(wiring::drain(&config))?;
         server::spawn_api(&mut lifecycle, &config, gateway.clone(), listener)?;
-        server::spawn_worker(&mut lifecycle, &config, gateway);
+        server::spawn_worker(&mut lifecycle, &config, &gateway);
         let client = Client::with_key(&url, key.clone())?;
         Ok(Self {
             simulator,
@@ -63,7 +62,7 @@ impl Setup {
             url,
             key,
             lifecycle,
-            store,
+            gateway,
             folder,
             temporary,
         })
@@ -84,14 +83,14 @@ impl Setup {
             "\nThe demo runs, and syncs every five minutes, until you press Ctrl-C{removed}."
         ))?;
         let ended = self.lifecycle.run().await;
-        self.store.close().await;
+        self.gateway.close().await;
         ended
     }
 
     /// Stops everything.
     pub(super) async fn stop(self) -> anyhow::Result<()> {
         let ended = self.lifecycle.stop().await;
-        self.store.close().await;
+        self.gateway.close().await;
         ended
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::{Problem, RunId, RunStatus, Sync, SyncId, Timestamp};
-use gateway::{Gateway, GatewayError, permission_problem};
+use gateway::{GatewayError, WorkerHandle, permission_problem};
 use store::connections;
 use store::runs;
 use store::schedule::Claimed;
@@ -39,7 +39,7 @@ pub(super) enum Then {
 
 /// Stores the end of a run.
 pub(super) struct Ending {
-    gateway: Gateway,
+    gateway: WorkerHandle,
     run: RunId,
     /// How often the run was cut off before.
     resumed: i64,
@@ -50,7 +50,7 @@ pub(super) struct Ending {
 }
 
 impl Ending {
-    pub(super) fn new(gateway: Gateway, claimed: &Claimed, lease: Lease<Sync>) -> Self {
+    pub(super) fn new(gateway: WorkerHandle, claimed: &Claimed, lease: Lease<Sync>) -> Self {
         Self {
             gateway,
             run: claimed.run.id,
@@ -108,7 +108,7 @@ impl Ending {
                 Some(_) => checkpoint.failures.saturating_add(1),
                 None => 0,
             };
-            let regular = match gateway.syncs().next_due(&sync, now) {
+            let regular = match gateway.next_due(&sync, now) {
                 // Another process may have the provider file that this one lacks, and the file may come back.
                 None if error.is_some() && !sync.paused => Some(now.plus(RETRY.longest)),
                 regular => regular,
@@ -219,7 +219,7 @@ impl Permission {
 /// Notes on the sync whether its key may read it, unless the connection was changed since `updated_at`: it may have another key then.
 fn note_permission(
     c: &mut DbConn,
-    gateway: &Gateway,
+    gateway: &WorkerHandle,
     sync: &Sync,
     permission: Permission,
     updated_at: Timestamp,
@@ -230,7 +230,7 @@ fn note_permission(
         Permission::Granted if sync.problem.is_none() => return Ok(()),
         Permission::Granted => None,
         Permission::Denied(denial) => {
-            let Some(provider) = gateway.registry().get(sync.provider.as_str()) else {
+            let Some(provider) = gateway.provider(&sync.provider) else {
                 return Ok(());
             };
             let new = permission_problem(provider, &sync.name, &denial, now);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{ConnectionId, ProviderName, StoredRecord, SyncName};
+use domain::{ConnectionId, ProviderName, StoredRecord, SyncName, Variant};
 use gateway::{ModelTable, SyncSelection};
 use serde_json::{Value as Json, json};
 use store::records::{self, ChangeQuery};
@@ -114,7 +114,12 @@ pub(crate) async fn table_of(
 ) -> (Arc<ModelTable>, ConnectionId) {
     let (provider, sync): (ProviderName, SyncName) = (provider.parse().unwrap(), sync.parse().unwrap());
     let gateway = app.gateway();
-    let table = gateway.models().of_sync(&provider, &sync).unwrap().clone();
+    let table = gateway
+        .worker_handle()
+        .table(&provider, &sync, &Variant::base())
+        .await
+        .unwrap()
+        .unwrap();
     let selection = SyncSelection {
         integration: provider.to_string(),
         connection: Some(connection.to_owned()),

@@ -119,7 +119,7 @@ async fn a_sync_that_one_process_does_not_know_stays_scheduled(app: TestApp) {
 
     app.advance(Duration::from_mins(10));
     let stop = tokio_util::sync::CancellationToken::new();
-    let worker = tokio::spawn(Worker::new(older, WorkerOptions::default()).run(stop.clone()));
+    let worker = tokio::spawn(Worker::new(older.worker_handle(), WorkerOptions::default()).run(stop.clone()));
     wait_until("the run fails", async || {
         newest_run(&app).await["status"] == "failed"
     })

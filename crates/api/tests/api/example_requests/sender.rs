@@ -174,7 +174,14 @@ impl Sender {
     }
 
     fn basic(&self) -> bool {
-        self.app.gateway().registry().get("acme").unwrap().auth == registry::AuthMode::Basic
+        self.app
+            .gateway()
+            .providers()
+            .registry()
+            .get("acme")
+            .unwrap()
+            .auth
+            == registry::AuthMode::Basic
     }
 
     async fn token(&self) -> String {

@@ -1,4 +1,4 @@
-//! Connections changed: labels, notes, and new credentials in place of the old ones.
+//! Changes connections: labels, metadata, and new credentials in place of the old ones.
 
 use std::collections::BTreeSet;
 
@@ -6,17 +6,16 @@ use domain::{Connection, ConnectionName};
 use serde_json::{Map, Value as Json};
 use store::StoreError;
 use store::connections::{self, ConnectionChange};
-use upstream::Target;
 
-use crate::connections::Connections;
-use crate::establish::{Authority, Draft};
-use crate::given::plain;
-use crate::import::{self, CONFIG};
+use super::{CONFIG, Connections};
+use crate::caller::Caller;
+use crate::credentials::{self, Authority, CredentialInput, Given, PendingConnection, in_plain};
+use crate::error::GatewayError;
 use crate::labels::{self, Labels};
-use crate::permissions::UnreadableSync;
-use crate::{Caller, GatewayError};
+use crate::services::{Names, ResolvedConnection};
+use crate::sync_permissions::UnreadableSync;
 
-/// What is to be another; `None` stays as it is.
+/// Changes to a connection; what is `None` stays as it is.
 #[derive(Clone, Default)]
 pub struct ConnectionPatch {
     /// The app's labels, all of them.
@@ -25,28 +24,28 @@ pub struct ConnectionPatch {
     pub end_user: Option<Json>,
     /// Where its events go; empty text for the environment's addresses.
     pub webhook_url_override: Option<String>,
-    /// The app's own notes, all of them.
+    /// The app's metadata, all of it.
     pub metadata: Option<Map<String, Json>>,
     /// New credentials, as an import gives them.
     pub credentials: Option<Json>,
-    /// What else a call must know; what is not named stays.
+    /// What else requests need; what is not named stays.
     pub connection_config: Option<Map<String, Json>>,
 }
 
-/// What becomes of the notes that are there.
+/// What happens to the metadata that is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MetadataChange {
-    /// They go.
+    /// It is replaced.
     Replace,
-    /// They stay where the new ones have no field of that name.
+    /// Its fields stay unless the new metadata has them too.
     Merge,
 }
 
 impl Connections<'_> {
     /// Changes a connection.
     ///
-    /// New credentials or configuration are tried first: if the provider refuses them, nothing changes and the old ones stay.
-    /// What is not named stays, also if it is replaced while this is tried: then it is tried once more with what is there now.
+    /// New credentials or configuration are verified first: if the provider refuses them, nothing changes. If what is not named is replaced
+    /// by another request meanwhile, the change is repeated once with what is stored then.
     pub async fn patch(
         &self,
         caller: &Caller,
@@ -54,60 +53,80 @@ impl Connections<'_> {
         name: &str,
         patch: ConnectionPatch,
     ) -> Result<Vec<UnreadableSync>, GatewayError> {
-        match self.patch_once(caller, integration, name, patch.clone()).await {
-            Err(GatewayError::ChangedMeanwhile) => self.patch_once(caller, integration, name, patch).await,
+        let names = Names::of(caller, integration, name);
+        match self.patch_once(names, caller, patch.clone()).await {
+            Err(GatewayError::ChangedMeanwhile) => self.patch_once(names, caller, patch).await,
             outcome => outcome,
         }
     }
 
     async fn patch_once(
         &self,
+        names: Names<'_>,
         caller: &Caller,
-        integration: &str,
-        name: &str,
         patch: ConnectionPatch,
     ) -> Result<Vec<UnreadableSync>, GatewayError> {
-        let row = self.0.connection(caller, integration, name).await?;
+        let renews = patch.credentials.is_some() || patch.connection_config.is_some();
+        let (resolved, sealed) = if renews {
+            self.0.resolve_with_credentials(names).await?
+        } else {
+            (self.0.resolve(names).await?, String::new())
+        };
         let mut errors = Vec::new();
         let labels = Labels::parse(patch.tags, patch.end_user, None, &mut errors);
         labels::check_webhook_url(patch.webhook_url_override.as_deref(), &mut errors);
-        if patch.credentials.is_none() && patch.connection_config.is_none() {
+        if !renews {
             if !errors.is_empty() {
                 return Err(GatewayError::InvalidBody(errors));
             }
-            self.relabel(row, labels, patch.webhook_url_override, patch.metadata)
-                .await?;
+            self.relabel(
+                resolved.connection,
+                labels,
+                patch.webhook_url_override,
+                patch.metadata,
+            )
+            .await?;
             return Ok(Vec::new());
         }
-        // Before the row and what is opened are read, so that neither is older.
-        let sealed = self.0.sealed(row.id).await?;
-        let row = self.0.connection(caller, integration, name).await?;
-        let integration = self.0.integration(caller.environment, integration).await?;
-        let (target, credentials) = if let Some(credentials) = patch.credentials {
-            (self.0.target_to_renew(&row).await?, credentials)
-        } else {
-            let target = self.0.target(&row).await?;
-            let credentials = stored_credentials(&target);
-            (target, credentials)
+        let (target, given) = match patch.credentials {
+            Some(given) => (self.0.open_to_renew(&resolved, &sealed).await?, given),
+            None => {
+                let target = self.0.open(&resolved, &sealed).await?;
+                let mut stored = in_plain(&target.variables.credentials);
+                stored.insert("type".to_owned(), target.provider.auth.as_str().into());
+                (target, Json::Object(stored))
+            }
         };
-        let config = config_over(&row, &target, patch.connection_config.unwrap_or_default());
-        let filled = import::fill(&integration.provider, credentials, &config, &mut errors);
-        let (Some(filled), true) = (filled, errors.is_empty()) else {
+        let ResolvedConnection {
+            integration,
+            connection,
+        } = resolved;
+        let config =
+            credentials::config_over(&connection, &target, patch.connection_config.unwrap_or_default());
+        let input = CredentialInput {
+            credentials: Given::Typed(given),
+            config: &config,
+            config_path: CONFIG,
+        };
+        let filled = input
+            .fill(&integration.provider)
+            .map_err(|found| errors.extend(found));
+        let (Ok(filled), true) = (filled, errors.is_empty()) else {
             return Err(GatewayError::InvalidBody(errors));
         };
-        let draft = Draft {
-            name: row.name,
-            renews: Some(row.id),
+        let pending = PendingConnection {
+            environment: caller.environment,
+            integration,
+            name: connection.name.clone(),
+            existing: Some(connection),
             based_on: Some(sealed),
             filled,
-            config_at: CONFIG,
             metadata: patch.metadata,
             labels,
             webhook_url_override: patch.webhook_url_override,
-            by: Authority::Key(caller.key),
+            authority: Authority::ApiKey(caller.key),
         };
-        let established = self.0.establish(caller.environment, &integration, draft).await?;
-        Ok(established.unreadable)
+        Ok(credentials::save(self.0, pending).await?.unreadable)
     }
 
     async fn relabel(
@@ -129,12 +148,15 @@ impl Connections<'_> {
             };
             connections::change(c, row.id, &change, now)
         });
-        changed.await.map_err(|error| gone(error, unknown))?;
-        self.0.recent.connections_changed();
+        changed.await.map_err(|error| match error {
+            StoreError::NotFound { .. } => unknown,
+            other => other.into(),
+        })?;
+        self.0.caches.opened.clear();
         Ok(())
     }
 
-    /// Sets or merges the notes of all the connections named, or of none if one of them is not there.
+    /// Sets or merges the metadata of all the connections named, or of none if one of them does not exist.
     pub async fn set_metadata(
         &self,
         caller: &Caller,
@@ -143,12 +165,16 @@ impl Connections<'_> {
         metadata: Map<String, Json>,
         how: MetadataChange,
     ) -> Result<(), GatewayError> {
-        let key = self.0.integration(caller.environment, integration).await?.key;
+        let key = self
+            .0
+            .resolve_integration(caller.environment, integration)
+            .await?
+            .key;
         let unknown = |name: &str| GatewayError::UnknownConnection {
             connection: name.to_owned(),
             integration: integration.to_owned(),
         };
-        // In order, so that two such changes at once do not wait for each other.
+        // In order, so that two such changes at once do not deadlock.
         let names = names
             .iter()
             .map(|name| name.parse().map_err(|_| unknown(name)))
@@ -179,33 +205,10 @@ impl Connections<'_> {
         });
         match missing.await? {
             None => {
-                self.0.recent.connections_changed();
+                self.0.caches.opened.clear();
                 Ok(())
             }
             Some(name) => Err(unknown(name.as_str())),
         }
-    }
-}
-
-/// The stored credentials as a body would give them.
-fn stored_credentials(target: &Target) -> Json {
-    let mut credentials = plain(&target.variables.credentials);
-    credentials.insert("type".to_owned(), target.provider.auth.as_str().into());
-    Json::Object(credentials)
-}
-
-/// The stored configuration, with `given` set over it.
-pub(crate) fn config_over(row: &Connection, target: &Target, given: Map<String, Json>) -> Map<String, Json> {
-    let mut config = row.connection_config.clone();
-    config.extend(plain(&target.variables.secret_config));
-    config.extend(given);
-    config
-}
-
-/// A row that went while it was to be changed.
-fn gone(error: StoreError, unknown: GatewayError) -> GatewayError {
-    match error {
-        StoreError::NotFound { .. } => unknown,
-        other => other.into(),
     }
 }

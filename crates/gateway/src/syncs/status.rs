@@ -1,53 +1,56 @@
-//! What a sync looks like from outside: its schedule, its last run, its rows.
+//! The status of syncs: schedule, last runs, number of rows.
 
 use domain::{Run, Sync, Timestamp};
 use store::records;
 use store::runs;
 use store::schedule::{self, ScheduleState};
 
-use crate::syncs::Syncs;
-use crate::{Caller, GatewayError, SyncSelection};
+use super::{SyncSelection, Syncs};
+use crate::caller::Caller;
+use crate::error::GatewayError;
 
-/// A sync with what there is to know of it.
+/// A sync with its status.
 #[derive(Debug, Clone)]
 pub struct SyncStatus {
     /// The sync.
     pub sync: Sync,
     /// Its model.
     pub model: String,
-    /// How often it runs, as people write it.
+    /// How often it runs, as the provider's file or the caller wrote it.
     pub frequency: String,
     /// When it next runs; `None` while it is paused or runs.
     pub next_run_at: Option<Timestamp>,
-    /// Whether a run waits or is under way.
+    /// Whether a run is queued or in progress.
     pub running: bool,
     /// The newest run.
     pub latest: Option<Run>,
-    /// The newest run that ended.
+    /// The newest finished run.
     pub latest_finished: Option<Run>,
-    /// Live rows.
+    /// Number of live rows.
     pub records: u64,
 }
 
 impl Syncs<'_> {
-    /// The state of the selected syncs.
+    /// The status of the selected syncs.
     pub async fn status(
         &self,
         caller: &Caller,
         selection: &SyncSelection,
     ) -> Result<Vec<SyncStatus>, GatewayError> {
-        let found = self
-            .0
-            .integration(caller.environment, &selection.integration)
-            .await;
-        let provider = found?.provider;
+        let (integration, selected) = self.select(caller, selection).await?;
+        let provider = integration.provider;
         let mut states = Vec::new();
-        for sync in self.0.select(caller, selection).await? {
-            // A sync that the file no longer declares keeps its rows, but has no state worth telling.
+        for sync in selected {
+            // A sync that the file no longer declares keeps its rows, but has no status.
             let Some(declared) = provider.syncs.get(&sync.name) else {
                 continue;
             };
-            let Some(table) = self.0.table(&provider.name, &sync.name, &sync.variant).await? else {
+            let Some(table) = self
+                .0
+                .models
+                .table(&provider.name, &sync.name, &sync.variant)
+                .await?
+            else {
                 continue;
             };
             let (id, connection) = (sync.id, sync.connection);

@@ -1,36 +1,36 @@
-//! Sealing everything anew with the current key, after a rotation.
+//! Seals everything again with the current key, after a rotation.
 
-use domain::Clock;
-use store::{DbConn, Store, StoreError, integration_secrets};
+use store::{DbConn, StoreError, integration_secrets};
 use vault::{Owner, SealContext};
 
-use crate::credentials::{self, Credentials};
-use crate::{GatewayError, integration_secrets as of_integrations, key_ring};
+use super::Encryption;
+use crate::error::GatewayError;
+use crate::{encryption_keys, integration_secrets as of_integrations, secrets};
 
-/// How far a rotation is.
+/// The progress of a rotation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Rotation {
-    /// Credentials of connections, and secret fields of integrations, sealed anew.
+    /// How many credentials of connections, and secret fields of integrations, were sealed again.
     pub sealed: u64,
-    /// Those that changed meanwhile, and so are sealed with the current key already.
+    /// How many changed meanwhile, and so are sealed with the current key already.
     pub changed: u64,
 }
 
-/// What is read for one step of a rotation.
+/// Sealed texts that one query reads.
 const BATCH: i64 = 200;
 
-/// A sealed text and where it stands.
+/// A sealed text and the place that it is bound to.
 struct SealedText {
     place: SealContext<'static>,
     text: String,
 }
 
-/// What another key than `key_id` sealed: credentials first, then secret fields of integrations; empty if nothing is left.
+/// What another key than `key_id` sealed: credentials first, then secret fields of integrations; empty at the end.
 fn not_sealed_with(c: &mut DbConn, key_id: &str) -> Result<Vec<SealedText>, StoreError> {
     let rows = store::credentials::not_sealed_with(c, key_id, BATCH)?.into_iter();
     let mut found: Vec<SealedText> = rows
         .map(|row| SealedText {
-            place: credentials::place(row.environment, row.connection),
+            place: secrets::place(row.environment, row.connection),
             text: row.sealed,
         })
         .collect();
@@ -46,30 +46,29 @@ fn not_sealed_with(c: &mut DbConn, key_id: &str) -> Result<Vec<SealedText>, Stor
     Ok(found)
 }
 
-impl Credentials {
-    /// See [`crate::Gateway::reseal`].
-    pub(crate) async fn reseal(
-        &self,
-        store: &Store,
-        clock: &Clock,
-        mut progress: impl FnMut(Rotation),
-    ) -> Result<Rotation, GatewayError> {
+impl Encryption<'_> {
+    /// Seals with the current key every credential, and every secret field of an integration, that another key sealed. It can be interrupted
+    /// and repeated at any time.
+    ///
+    /// `progress` is called after each.
+    pub async fn reseal(&self, mut progress: impl FnMut(Rotation)) -> Result<Rotation, GatewayError> {
+        let (keys, store) = (&self.0.keys, &self.0.store);
         let mut done = Rotation::default();
         loop {
-            let current = self.keys.reload(store).await?.current().id();
+            let current = keys.reload().await?.current().id();
             let rows = store.read(move |c| not_sealed_with(c, current.as_str())).await?;
             if rows.is_empty() {
                 return Ok(done);
             }
             for SealedText { place, text: old } in rows {
-                // Each time, so that nothing is sealed with a key that only this process has, and that another rotation counts.
-                let ring = self.keys.reload(store).await?;
+                // Each time, so that no key is used that is only in this process, and that another rotation takes effect.
+                let ring = keys.reload().await?;
                 let Some(new) = ring.reseal(&place, &old.parse()?)? else {
                     continue;
                 };
-                let now = clock.now();
+                let now = self.0.clock.now();
                 let replaced = store.write_durably(move |c| {
-                    key_ring::record(c, &ring, now)?;
+                    encryption_keys::record(c, &ring, now)?;
                     let (sealed, key_id) = (new.to_string(), new.key_id().as_str());
                     match place.owner {
                         Owner::Connection(id) => {

@@ -1,7 +1,7 @@
-//! What bounds a connect session: its holder is an end user, who may be anybody.
+//! The limits of a connect session: its holder is an end user, who may be anybody.
 //!
-//! An attempt is counted as failed when it begins, so that requests side by side are bounded too, and so that breaking a request
-//! off gains nothing. A connection sets the count back.
+//! An attempt counts as failed when it begins, so that concurrent requests are limited too, and aborting a request gains nothing. A
+//! connection resets the count.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use store::connect_sessions::{self, Attempts};
 use store::{DbConn, StoreError};
 use upstream::Backoff;
 
-use crate::GatewayError;
-use crate::gateway::Inner;
+use crate::error::GatewayError;
+use crate::services::Services;
 
-/// Connections that a session may make or renew.
+/// The most connections that a session may make or renew.
 const MAX_CONNECTIONS: i64 = 20;
 /// Failed attempts in a row after which the next one has to wait.
 const FREE_FAILURES: i64 = 5;
@@ -23,49 +23,33 @@ const BACKOFF: Backoff = Backoff {
     longest: Duration::from_mins(10),
 };
 
-impl Inner {
-    /// Lets the session try credentials, if it may.
-    pub(crate) async fn begin_attempt(&self, session: i64) -> Result<(), GatewayError> {
-        let now = self.clock.now();
-        let begun = self.store.write(move |c| {
-            let attempts = match may_connect(c, session, now)? {
-                Ok(attempts) => attempts,
-                Err(error) => return Ok(Err(error)),
-            };
-            if let Some(retry_at) = attempts.retry_at.filter(|retry_at| *retry_at > now) {
-                return Ok(Err(GatewayError::TooManyAttempts {
-                    failures: attempts.failures,
-                    retry_after: retry_at.since(now),
-                }));
-            }
-            let failures = attempts.failures.saturating_add(1);
-            let retry_at = wait_after(failures).map(|wait| now.plus(wait));
-            connect_sessions::set_attempts(
-                c,
-                session,
-                &Attempts {
-                    failures,
-                    retry_at,
-                    ..attempts
-                },
-            )?;
-            Ok(Ok(()))
-        });
-        begun.await?
-    }
-}
-
-/// Checks that the session goes on and may make another connection.
-pub(crate) fn check_connections(
-    c: &mut DbConn,
-    session: i64,
-    now: Timestamp,
-) -> Result<Result<(), GatewayError>, StoreError> {
-    Ok(may_connect(c, session, now)?.map(drop))
+/// Counts an attempt of the session, if it may make one now.
+pub(super) async fn begin_attempt(services: &Services, session: i64) -> Result<(), GatewayError> {
+    let now = services.clock.now();
+    let begun = services.store.write(move |c| {
+        let attempts = match may_connect(c, session, now)? {
+            Ok(attempts) => attempts,
+            Err(error) => return Ok(Err(error)),
+        };
+        if let Some(retry_at) = attempts.retry_at.filter(|retry_at| *retry_at > now) {
+            return Ok(Err(GatewayError::TooManyAttempts {
+                failures: attempts.failures,
+                retry_after: retry_at.since(now),
+            }));
+        }
+        let failures = attempts.failures.saturating_add(1);
+        let attempts = Attempts {
+            failures,
+            retry_at: wait_after(failures).map(|wait| now.plus(wait)),
+            ..attempts
+        };
+        connect_sessions::set_attempts(c, session, &attempts).map(Ok)
+    });
+    begun.await?
 }
 
 /// Counts a connection that the session has made.
-pub(crate) fn succeeded(c: &mut DbConn, session: i64, now: Timestamp) -> Result<(), StoreError> {
+pub(super) fn count_connection(c: &mut DbConn, session: i64, now: Timestamp) -> Result<(), StoreError> {
     let Some(attempts) = connect_sessions::lock_attempts(c, session, now)? else {
         return Ok(());
     };
@@ -77,7 +61,8 @@ pub(crate) fn succeeded(c: &mut DbConn, session: i64, now: Timestamp) -> Result<
     connect_sessions::set_attempts(c, session, &attempts)
 }
 
-fn may_connect(
+/// Locks the attempts of a session; an error if it has ended or has made as many connections as it may.
+pub(super) fn may_connect(
     c: &mut DbConn,
     session: i64,
     now: Timestamp,
@@ -92,7 +77,7 @@ fn may_connect(
     })
 }
 
-/// How long to wait after so many failures in a row.
+/// Returns the wait after so many failures in a row.
 fn wait_after(failures: i64) -> Option<Duration> {
     let counted = failures.saturating_sub(FREE_FAILURES - 1);
     (counted > 0).then(|| BACKOFF.after(u32::try_from(counted).unwrap_or(u32::MAX)))

@@ -4,8 +4,9 @@ use domain::{Clock, IntegrationKey, Problem};
 use store::{DbConn, Store, StoreError, credentials, integration_secrets, vault_keys};
 use vault::VaultError;
 
-use crate::key_ring::{KeySource, Usage};
-use crate::{AUTH_PROBLEM, GatewayError};
+use crate::encryption_keys::{KeySource, Usage};
+use crate::error::GatewayError;
+use crate::health::AUTH_PROBLEM;
 
 /// What a connection says whose credentials were given up.
 const MESSAGE: &str = "the encryption key that sealed these credentials is lost: connect again with new ones; the records are kept";
@@ -126,12 +127,8 @@ impl LostKeys {
 
 /// The ids of the keys that are there; none if the key file is missing. A key file that cannot be read is an error.
 fn held(source: &KeySource) -> Result<Vec<String>, GatewayError> {
-    let ring = match source {
-        KeySource::Given(ring) => ring.clone(),
-        KeySource::File(file) => match file.load() {
-            Err(VaultError::KeyFileMissing { .. }) => return Ok(Vec::new()),
-            loaded => loaded?,
-        },
-    };
-    Ok(ring.ids().iter().map(ToString::to_string).collect())
+    match source.load() {
+        Err(VaultError::KeyFileMissing { .. }) => Ok(Vec::new()),
+        loaded => Ok(loaded?.ids().iter().map(ToString::to_string).collect()),
+    }
 }

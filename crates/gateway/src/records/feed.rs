@@ -1,5 +1,4 @@
-//! The change feed of a connection's records: every change in the order in which it was committed, each once; and what its readers
-//! have taken in and give up.
+//! The change feed of a connection's records: each change once, in commit order. Its readers may prune what they have read.
 
 use std::sync::Arc;
 
@@ -9,9 +8,11 @@ use domain::{ConnectionId, Model, RecordAction, StoredRecord, Timestamp, Variant
 use store::records::{self, ChangeQuery, Pruned};
 use xxhash_rust::xxh3::Xxh3;
 
+use super::{Records, has_variant};
+use crate::caller::Caller;
+use crate::error::{FieldError, GatewayError};
 use crate::models::ModelTable;
-use crate::records::Records;
-use crate::{Caller, FieldError, GatewayError};
+use crate::services::Names;
 
 /// Which changes to read.
 #[derive(Debug, Clone)]
@@ -22,26 +23,26 @@ pub struct FeedRequest {
     pub variant: Variant,
     /// Only records last written then or later.
     pub modified_since: Option<Timestamp>,
-    /// Only records to which one of these happened last; empty for all.
+    /// Only records whose last change is one of these; empty for all.
     pub actions: Vec<RecordAction>,
     /// Only records with these ids.
     pub ids: Option<Vec<String>>,
-    /// Only what comes after the record that bore this.
+    /// Only changes after the record with this cursor.
     pub cursor: Option<String>,
-    /// At most so many.
+    /// The most records.
     pub limit: i64,
 }
 
-/// Which records to empty.
+/// Which records to prune.
 #[derive(Debug, Clone)]
 pub struct PruneRequest {
     /// The model's name.
     pub model: String,
     /// The sync's variant.
     pub variant: Variant,
-    /// Up to the record that bears this, which is among them.
+    /// Up to the record with this cursor, inclusive.
     pub until_cursor: String,
-    /// At most so many.
+    /// The most records.
     pub limit: i64,
 }
 
@@ -52,13 +53,13 @@ pub struct FeedPage {
     pub model: Arc<Model>,
     /// In the order of their changes.
     pub records: Vec<StoredRecord>,
-    /// The last record's cursor if more follow.
+    /// The last record's cursor, if more records follow.
     pub next_cursor: Option<String>,
     cursors: Cursors,
 }
 
 impl FeedPage {
-    /// Where the feed goes on behind one of the records.
+    /// The cursor of one of the records, after which the feed can be continued.
     pub fn cursor(&self, record: &StoredRecord) -> String {
         self.cursors.write(record.cursor)
     }
@@ -118,8 +119,8 @@ impl Records<'_> {
         })
     }
 
-    /// Empties records that a reader of the feed has taken in. They stay in the feed where they are, without their content, and are
-    /// written whole again when they change.
+    /// Removes the content of records that a reader of the feed has read. They stay in the feed without it, and are written completely again
+    /// when they change.
     pub async fn prune(
         &self,
         caller: &Caller,
@@ -144,7 +145,7 @@ impl Records<'_> {
         Ok(pruned.await?)
     }
 
-    /// The rows that a request names by connection, model and variant; `invalid` makes an error of what is wrong with the last two.
+    /// The rows that a request names by connection, model and variant; `invalid` makes the error for a wrong model or variant.
     async fn source(
         &self,
         caller: &Caller,
@@ -153,22 +154,28 @@ impl Records<'_> {
         (model, variant): (&str, &Variant),
         invalid: fn(Vec<FieldError>) -> GatewayError,
     ) -> Result<Source, GatewayError> {
-        let connection = self.0.connection(caller, integration, connection).await?;
-        let provider = self.0.provider(&connection.provider)?;
-        let found = provider
-            .syncs
-            .iter()
-            .find(|(_, sync)| sync.model.name.as_str() == model);
-        let Some((sync, _)) = found else {
-            let known: Vec<_> = provider
-                .syncs
-                .values()
-                .map(|sync| sync.model.name.as_str())
-                .collect();
+        let names = Names::of(caller, integration, connection);
+        let (of_model, of_variant) = (model.to_owned(), variant.clone());
+        let read = self.0.resolve_and_read(names, move |c, integration, connection| {
+            let mut syncs = integration.provider.syncs.iter();
+            match syncs.find(|(_, sync)| sync.model.name.as_str() == of_model) {
+                Some((name, _)) => Ok(Some((
+                    name.clone(),
+                    has_variant(c, connection, name, &of_variant)?,
+                ))),
+                None => Ok(None),
+            }
+        });
+        let (resolved, connection, sync) = read.await?;
+        let provider = Arc::clone(&resolved.provider);
+        let connection = names.found(resolved, connection)?.connection;
+        let Some((sync, has_variant)) = sync else {
+            let known = provider.syncs.values().map(|sync| sync.model.name.as_str());
+            let known: Vec<_> = known.collect();
             let message = format!("is no model of {integration:?}; it has: {}", known.join(", "));
             return Err(invalid(vec![FieldError::at("unknown", "model", message)]));
         };
-        let table = self.table(&connection, sync, variant).await?;
+        let table = self.table(&connection, &sync, variant, has_variant).await?;
         let table = table.map_err(|error| invalid(vec![error]))?;
         Ok(Source {
             cursors: Cursors::new(connection.id, &table.model),
@@ -180,8 +187,8 @@ impl Records<'_> {
 
 /// Writes and reads the cursors of one connection's rows of one table.
 ///
-/// A cursor is opaque to callers: a change number behind a mark of whose it is, so that one of another connection, model or variant is
-/// noticed instead of leading somewhere.
+/// A cursor is opaque to callers: a change number after a mark of the connection, model and variant, so that a cursor of another one is
+/// refused.
 #[derive(Debug, Clone, Copy)]
 struct Cursors {
     mark: u64,

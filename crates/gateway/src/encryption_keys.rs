@@ -1,17 +1,18 @@
-//! The keys that seal credentials: checked against the database at start, and read again when the key file changes.
+//! The encryption keys: checked against the database at start, and read again when the key file changes.
 //!
-//! A key that is in memory stays in use until the process ends, whatever becomes of the file that it came from.
+//! A key in memory stays in use until the process ends, whatever happens to its file.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use domain::{Clock, Timestamp};
+use secrecy::SecretString;
 use store::vault_keys::{self, VaultKey};
 use store::{DbConn, Store, StoreError, credentials, integration_secrets};
-use vault::{KeyFile, KeyId, KeyRing, VaultError};
+use vault::{KeyFile, KeyId, KeyRing, SealContext, Sealed, VaultError};
 
-use crate::GatewayError;
+use crate::error::GatewayError;
 
 /// Where the keys come from.
 #[derive(Debug, Clone)]
@@ -21,6 +22,16 @@ pub enum KeySource {
     /// A file, read again before something is sealed and when a value was sealed with an unknown key. That is how a rotation
     /// reaches running processes.
     File(KeyFile),
+}
+
+impl KeySource {
+    /// Loads the keys. Blocks if they are in a file.
+    pub(crate) fn load(&self) -> Result<KeyRing, VaultError> {
+        match self {
+            Self::Given(ring) => Ok(ring.clone()),
+            Self::File(file) => file.load(),
+        }
+    }
 }
 
 impl fmt::Display for KeySource {
@@ -41,7 +52,10 @@ pub struct CurrentKey {
     pub made: bool,
 }
 
+/// The encryption keys of this process.
 pub(crate) struct EncryptionKeys {
+    store: Store,
+    clock: Clock,
     source: KeySource,
     loaded: RwLock<Loaded>,
     /// What was last wrong with the key file, so that it is logged once.
@@ -58,10 +72,12 @@ impl EncryptionKeys {
     /// Loads the keys and checks that they are those that the database was used with.
     ///
     /// Creates a key file only for a database that has never been used with a key.
-    pub(crate) async fn open(source: KeySource, store: &Store, clock: &Clock) -> Result<Self, GatewayError> {
+    pub(crate) async fn open(source: KeySource, store: Store, clock: Clock) -> Result<Self, GatewayError> {
         let (of, now) = (source.clone(), clock.now());
         let ring = store.write(move |c| load_first(c, &of, now)).await??;
         Ok(Self {
+            store,
+            clock,
             source,
             loaded: RwLock::new(Loaded {
                 source_ids: ring.ids(),
@@ -77,9 +93,31 @@ impl EncryptionKeys {
         Arc::clone(&loaded.ring)
     }
 
-    /// Like [`Self::reload`], but where the file cannot be used, that is logged and the keys in memory stay in use.
-    pub(crate) async fn refresh(&self, store: &Store) {
-        let problem = self.reload(store).await.err().map(|error| error.to_string());
+    /// Returns what seals with the newest key.
+    pub(crate) async fn sealer(&self) -> Sealer {
+        self.refresh().await;
+        Sealer(self.ring())
+    }
+
+    /// Opens what was sealed for a place, if need be with a key that another process has put into the key file.
+    pub(crate) async fn unseal(
+        &self,
+        place: &SealContext<'_>,
+        sealed: &str,
+    ) -> Result<SecretString, VaultError> {
+        let sealed: Sealed = sealed.parse()?;
+        match self.ring().open(place, &sealed) {
+            Err(VaultError::UnknownKey { .. }) => {
+                self.refresh().await;
+                self.ring().open(place, &sealed)
+            }
+            opened => opened,
+        }
+    }
+
+    /// Like [`Self::reload`], but a key file that cannot be used is logged, and the keys in memory stay in use.
+    async fn refresh(&self) {
+        let problem = self.reload().await.err().map(|error| error.to_string());
         let mut known = self.problem.lock().unwrap_or_else(PoisonError::into_inner);
         if *known == problem {
             return;
@@ -95,12 +133,13 @@ impl EncryptionKeys {
     }
 
     /// Reads the key file again; returns the keys in memory then, of which the current one is in the file.
-    pub(crate) async fn reload(&self, store: &Store) -> Result<Arc<KeyRing>, GatewayError> {
+    pub(crate) async fn reload(&self) -> Result<Arc<KeyRing>, GatewayError> {
         if let KeySource::File(file) = &self.source {
             let file = file.clone();
-            let ring = blocking(move || file.load()).await?;
+            let loaded = tokio::task::spawn_blocking(move || file.load()).await;
+            let ring = loaded.map_err(|stopped| GatewayError::EncryptionKey(stopped.to_string()))??;
             if !self.is_known(&ring) {
-                let usage = store.read(Usage::read).await?;
+                let usage = self.store.read(Usage::read).await?;
                 usage.check(&ring, &self.source)?;
                 self.accept(ring);
             }
@@ -121,24 +160,30 @@ impl EncryptionKeys {
 
     /// Puts a new key into the key file, unless credentials are left that an earlier rotation did not reach. Keys from
     /// configuration are taken as they are.
-    pub(crate) async fn rotate(&self, store: &Store, clock: &Clock) -> Result<CurrentKey, GatewayError> {
-        let (source, now) = (self.source.clone(), clock.now());
-        let (ring, made) = store.write(move |c| next_ring(c, &source, now)).await??;
+    pub(crate) async fn rotate(&self) -> Result<CurrentKey, GatewayError> {
+        let (source, now) = (self.source.clone(), self.clock.now());
+        let (ring, made) = self.store.write(move |c| next_ring(c, &source, now)).await??;
         let id = ring.current().id();
         self.accept(ring);
         Ok(CurrentKey { id, made })
     }
 }
 
-async fn blocking(
-    load: impl FnOnce() -> Result<KeyRing, VaultError> + Send + 'static,
-) -> Result<KeyRing, GatewayError> {
-    let joined = tokio::task::spawn_blocking(load).await;
-    let stopped = |error: tokio::task::JoinError| GatewayError::EncryptionKey(error.to_string());
-    Ok(joined.map_err(stopped)??)
+/// Seals with one key, within a transaction, since the place of a new row is known only there.
+pub(crate) struct Sealer(Arc<KeyRing>);
+
+impl Sealer {
+    pub(crate) fn ring(&self) -> &KeyRing {
+        &self.0
+    }
+
+    /// Records the key in the database, in the transaction that stores what it sealed.
+    pub(crate) fn record(&self, c: &mut DbConn, now: Timestamp) -> Result<(), StoreError> {
+        record(c, &self.0, now)
+    }
 }
 
-/// Makes the ring's current key known to the database.
+/// Records the ring's current key in the database.
 pub(crate) fn record(c: &mut DbConn, ring: &KeyRing, now: Timestamp) -> Result<(), StoreError> {
     let key = VaultKey {
         key_id: ring.current().id().to_string(),
@@ -155,13 +200,10 @@ type Checked<T> = Result<Result<T, GatewayError>, StoreError>;
 fn load_first(c: &mut DbConn, source: &KeySource, now: Timestamp) -> Checked<KeyRing> {
     vault_keys::lock(c)?;
     let usage = Usage::read(c)?;
-    let loaded = match source {
-        KeySource::Given(ring) => Ok(ring.clone()),
-        KeySource::File(file) => match file.load() {
-            Err(VaultError::KeyFileMissing { .. }) if usage.is_empty() => create(file),
-            Err(error @ VaultError::KeyFileMissing { .. }) => Err(usage.without_file(&error)),
-            loaded => loaded.map_err(GatewayError::from),
-        },
+    let loaded = match (source, source.load()) {
+        (KeySource::File(file), Err(VaultError::KeyFileMissing { .. })) if usage.is_empty() => create(file),
+        (_, Err(error @ VaultError::KeyFileMissing { .. })) => Err(usage.without_file(&error)),
+        (_, loaded) => loaded.map_err(GatewayError::from),
     };
     let checked = loaded.and_then(|ring| usage.check(&ring, source).map(|()| ring));
     if let Ok(ring) = &checked {
@@ -172,7 +214,7 @@ fn load_first(c: &mut DbConn, source: &KeySource, now: Timestamp) -> Checked<Key
 
 fn create(file: &KeyFile) -> Result<KeyRing, GatewayError> {
     let Some(ring) = file.create()? else {
-        // Another process that starts was faster.
+        // Another process that is starting created it first.
         return Ok(file.load()?);
     };
     tracing::info!(
@@ -186,10 +228,7 @@ fn create(file: &KeyFile) -> Result<KeyRing, GatewayError> {
 fn next_ring(c: &mut DbConn, source: &KeySource, now: Timestamp) -> Checked<(KeyRing, bool)> {
     vault_keys::lock(c)?;
     let usage = Usage::read(c)?;
-    let loaded = match source {
-        KeySource::Given(ring) => Ok(ring.clone()),
-        KeySource::File(file) => file.load().map_err(GatewayError::from),
-    };
+    let loaded = source.load().map_err(GatewayError::from);
     let ring = match loaded.and_then(|ring| usage.check(&ring, source).map(|()| ring)) {
         Ok(ring) => ring,
         Err(error) => return Ok(Err(error)),

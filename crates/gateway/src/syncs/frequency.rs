@@ -1,18 +1,18 @@
-//! How often a single connection's sync runs, where that is not as the provider's file says.
-
-use std::sync::Arc;
+//! The frequency of one connection's sync, in place of the one of the provider's file.
 
 use domain::{SyncName, Variant};
 use registry::Schedule;
 use store::{StoreError, lease, runs, syncs};
 
-use crate::syncs::{Syncs, next_due, no_such_variant};
-use crate::{Caller, FieldError, GatewayError};
+use super::{Syncs, declared, next_due, no_such_variant};
+use crate::caller::Caller;
+use crate::error::GatewayError;
+use crate::services::Names;
 
 impl Syncs<'_> {
-    /// Sets how often a connection's sync runs, or with `None` has it run as the provider's file says; gives what is in force.
+    /// Sets how often a connection's sync runs, or with `None` resets it to what the provider's file says; returns the schedule in force.
     ///
-    /// The next run moves at once. One that waits or is under way goes on, and the schedule counts from its end.
+    /// The next run is scheduled again at once. A run that is queued or in progress goes on, and the schedule counts from its end.
     pub async fn set_frequency(
         &self,
         caller: &Caller,
@@ -21,18 +21,23 @@ impl Syncs<'_> {
         (name, variant): (&SyncName, &Variant),
         frequency: Option<&str>,
     ) -> Result<Schedule, GatewayError> {
-        let wrong = |message: String| {
-            GatewayError::InvalidBody(vec![FieldError::at("invalid", "frequency", message)])
-        };
         let own = frequency.map(Schedule::parse_every).transpose();
-        let own = own.map_err(|error| wrong(error.to_string()))?;
-        let connection = self.0.connection(caller, integration, connection).await?;
-        let declared = self.0.declared(&connection, name)?.schedule.clone();
+        let own = own.map_err(|error| GatewayError::invalid_body("frequency", error.to_string()))?;
+        let (of_name, of_variant) = (name.clone(), variant.clone());
+        let names = Names::of(caller, integration, connection);
+        let read = self
+            .0
+            .resolve_and_read(names, move |c, _, connection| match connection {
+                Some(connection) => syncs::get(c, connection.id, &of_name, &of_variant),
+                None => Ok(None),
+            });
+        let (integration, found, sync) = read.await?;
+        let connection = names.found(integration.clone(), found)?.connection;
+        let provider = integration.provider;
+        let declared = declared(&provider, name)?.schedule.clone();
         let unknown = || no_such_variant(name, connection.name.as_str(), variant);
-        let found = self.0.find_sync(&connection, name, variant).await?;
-        let sync = found.ok_or_else(unknown)?;
+        let sync = sync.ok_or_else(unknown)?;
         let (id, now, text) = (sync.id, self.0.clock.now(), own.as_ref().map(ToString::to_string));
-        let provider = Arc::clone(self.0.provider(&connection.provider)?);
         let moved = self.0.store.write(move |c| {
             lease::lock(c, id)?;
             syncs::set_frequency(c, id, text.as_deref())?;
@@ -47,7 +52,7 @@ impl Syncs<'_> {
             StoreError::NotFound { .. } => unknown(),
             other => other.into(),
         })?;
-        self.0.due.notify_one();
+        self.0.sync_due.notify_one();
         Ok(own.unwrap_or(declared))
     }
 }

@@ -1,23 +1,21 @@
 //! Variants of a sync: the same list read with another value for `${variant}`, with schedule, runs, checkpoint and rows of its own.
 
-use std::sync::Arc;
-
-use domain::{Connection, ProviderName, Sync, SyncName, Variant};
+use domain::{Sync, SyncName, Variant};
 use store::connections;
 use store::syncs::{self, NewSync};
 use store::{StoreError, credentials, tables};
 
-use crate::gateway::Inner;
-use crate::held::Holder;
-use crate::models::ModelTable;
-use crate::syncs::Syncs;
-use crate::{Caller, GatewayError};
+use super::{Syncs, declared};
+use crate::caller::Caller;
+use crate::deletion::{self, DeletionLease};
+use crate::error::GatewayError;
+use crate::services::Names;
 
-/// Variants of a sync that a connection may have beside the base, as in Nango's API.
+/// The most variants of a sync that a connection may have beside the base, as in Nango's API.
 const MAX_VARIANTS: i64 = 100;
 
 impl Syncs<'_> {
-    /// Makes a variant of a connection's sync. It begins at once, unless the provider's file has its syncs wait to be started.
+    /// Makes a variant of a connection's sync. It runs at once, unless the provider's file has its syncs wait to be started.
     pub async fn create_variant(
         &self,
         caller: &Caller,
@@ -26,8 +24,9 @@ impl Syncs<'_> {
         name: &SyncName,
         variant: &Variant,
     ) -> Result<Sync, GatewayError> {
-        let connection = self.0.connection(caller, integration, connection).await?;
-        let auto_start = self.0.declared(&connection, name)?.auto_start;
+        let resolved = self.0.resolve(Names::of(caller, integration, connection)).await?;
+        let connection = resolved.connection;
+        let auto_start = declared(&resolved.integration.provider, name)?.auto_start;
         if *variant == Variant::base() {
             return Err(GatewayError::BaseVariant);
         }
@@ -41,10 +40,10 @@ impl Syncs<'_> {
             due_at: auto_start.then_some(now),
         };
         let unknown = GatewayError::unknown_connection(&connection.name, &connection.integration);
-        // The table and the row that counts on it come in one transaction, whatever this process made before: another may just have
-        // dropped the table with its last variant.
+        // The table and the row that needs it are made in one transaction, even if this process made the table before: another process may
+        // just have dropped it with its last variant.
         let made = self.0.store.write_long(move |c| {
-            // One at a time, so that the cap holds, and not while the connection is being deleted.
+            // The lock makes the cap hold, and keeps this from a connection that is being deleted.
             let row = connections::lock(c, connection.environment, &connection.integration, &connection.name);
             match row {
                 Ok(row) if row.id == new.connection && credentials::lock(c, row.id)? => {}
@@ -69,14 +68,13 @@ impl Syncs<'_> {
             Ok(Ok(syncs::ensure(c, &new, now)?))
         });
         let made = made.await??;
-        self.0.due.notify_one();
+        self.0.sync_due.notify_one();
         Ok(made)
     }
 
     /// Deletes a variant of a connection's sync with its rows, and its table with the last connection's.
     ///
-    /// Like a reset it is taken from whoever holds it first, so that nobody writes behind the deletion. Cut off in the middle, the
-    /// deletion can be repeated.
+    /// Workers lose the sync first, so that nothing is written after the deletion. An interrupted deletion can be repeated.
     pub async fn delete_variant(
         &self,
         caller: &Caller,
@@ -85,11 +83,19 @@ impl Syncs<'_> {
         name: &SyncName,
         variant: &Variant,
     ) -> Result<(), GatewayError> {
-        let connection = self.0.connection(caller, integration, connection).await?;
+        let names = Names::of(caller, integration, connection);
+        let (of_name, of_variant) = (name.clone(), variant.clone());
+        let read = self
+            .0
+            .resolve_and_read(names, move |c, _, connection| match connection {
+                Some(connection) => syncs::get(c, connection.id, &of_name, &of_variant),
+                None => Ok(None),
+            });
+        let (integration, connection, mut found) = read.await?;
+        let connection = names.found(integration, connection)?.connection;
         if *variant == Variant::base() {
             return Err(GatewayError::BaseVariant);
         }
-        let mut found = self.0.find_sync(&connection, name, variant).await?;
         if found.is_none() {
             return Err(GatewayError::UnknownVariant(format!(
                 "the connection {:?} has no variant {variant} of a sync {name}",
@@ -97,31 +103,34 @@ impl Syncs<'_> {
             )));
         }
         while let Some(sync) = found {
-            if self.delete_held(&sync).await? {
+            if self.delete_one(&sync).await? {
                 break;
             }
-            found = self.0.find_sync(&connection, name, variant).await?;
+            let (id, name, variant) = (connection.id, name.clone(), variant.clone());
+            found = self
+                .0
+                .store
+                .read(move |c| syncs::get(c, id, &name, &variant))
+                .await?;
         }
         Ok(())
     }
 
-    /// False if somebody else took the sync meanwhile.
-    async fn delete_held(&self, sync: &Sync) -> Result<bool, GatewayError> {
+    /// Deletes the variant; returns false if another lease on it was taken meanwhile.
+    async fn delete_one(&self, sync: &Sync) -> Result<bool, GatewayError> {
         let (id, now) = (sync.id, self.0.clock.now());
-        let holder = Holder::new(now);
-        let taker = holder.clone();
-        self.0
-            .store
-            .write(move |c| {
-                taker.take(c, id, now)?;
-                syncs::set_paused(c, id, true, None, now)
-            })
-            .await?;
-        let kept = self.0.delete_rows_of(sync, &holder).await?;
+        let lease = DeletionLease::new(now);
+        let taken = lease.clone();
+        let paused = self.0.store.write(move |c| {
+            taken.take(c, id, now)?;
+            syncs::set_paused(c, id, true, None, now)
+        });
+        paused.await?;
+        let kept = deletion::delete_rows_of_sync(self.0, sync, &lease).await?;
         if kept {
             let (deleted, table) = (sync.clone(), self.0.models.variant_table(sync));
             let gone = self.0.store.write_long(move |c| {
-                // The lock on tables first, as when a variant is made.
+                // The lock on tables first, as where a variant is made.
                 tables::lock(c)?;
                 syncs::delete(c, id)?;
                 match &table {
@@ -135,45 +144,5 @@ impl Syncs<'_> {
             self.0.models.forget(sync);
         }
         Ok(kept)
-    }
-}
-
-impl Inner {
-    /// See [`crate::Gateway::table`].
-    pub(crate) async fn table(
-        &self,
-        provider: &ProviderName,
-        sync: &SyncName,
-        variant: &Variant,
-    ) -> Result<Option<Arc<ModelTable>>, GatewayError> {
-        Ok(self
-            .models
-            .of_variant(&self.store, provider, sync, variant)
-            .await?)
-    }
-
-    /// The connection's sync of that name and variant.
-    pub(crate) async fn find_sync(
-        &self,
-        connection: &Connection,
-        name: &SyncName,
-        variant: &Variant,
-    ) -> Result<Option<Sync>, GatewayError> {
-        let (id, name, variant) = (connection.id, name.clone(), variant.clone());
-        Ok(self
-            .store
-            .read(move |c| syncs::get(c, id, &name, &variant))
-            .await?)
-    }
-
-    /// The sync as the provider's file of a connection declares it.
-    pub(crate) fn declared(
-        &self,
-        connection: &Connection,
-        name: &SyncName,
-    ) -> Result<&registry::Sync, GatewayError> {
-        let provider = self.provider(&connection.provider)?;
-        let declared = provider.syncs.get(name).map(AsRef::as_ref);
-        declared.ok_or_else(|| crate::syncs::no_such_sync(provider, name))
     }
 }

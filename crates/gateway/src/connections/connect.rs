@@ -1,18 +1,19 @@
-//! `POST /{integration}/connect`: the fields of the provider's forms become a connection.
+//! `POST /{integration}/connect`: connects an account with the fields of one of the provider's forms.
 
-use domain::{ConnectionName, IntegrationKey, NameError};
-use registry::Provider;
+use domain::{ConnectionName, NameError};
 use serde_json::{Map, Value as Json};
 
-use crate::establish::{Authority, Draft, Established};
-use crate::form;
-use crate::gateway::{Inner, Integration};
+use super::{CONFIG, Connections};
+use crate::caller::Caller;
+use crate::credentials::{
+    self, Authority, Connected, CredentialInput, Given, PendingConnection, random_name, refuse_oauth,
+};
+use crate::error::{FieldError, GatewayError};
 use crate::labels::Labels;
-use crate::permissions::UnreadableSync;
-use crate::{Caller, FieldError, GatewayError};
+use crate::services::Names;
 
-/// The body of `POST /{integration}/connect`, before the provider's own fields are looked at.
-pub struct ConnectRequest {
+/// The body of `POST /{integration}/connect`, before the provider's own fields are read.
+struct ConnectRequest {
     name: ConnectionName,
     metadata: Option<Map<String, Json>>,
     labels: Labels,
@@ -20,44 +21,9 @@ pub struct ConnectRequest {
     fields: Map<String, Json>,
 }
 
-/// A connection made or renewed.
-#[derive(Debug)]
-pub struct Connected {
-    /// What the app calls it.
-    pub name: ConnectionName,
-    /// Its integration.
-    pub integration: IntegrationKey,
-    /// The provider's name for people.
-    pub display_name: String,
-    /// What the provider's file says that people must know.
-    pub notice: Option<String>,
-    /// False if the connection was there and has new credentials now.
-    pub created: bool,
-    /// The syncs that the credentials may not read.
-    pub unreadable: Vec<UnreadableSync>,
-}
-
-impl Connected {
-    pub(crate) fn new(established: Established, provider: &Provider) -> Self {
-        let Established {
-            row,
-            created,
-            unreadable,
-        } = established;
-        Self {
-            name: row.name,
-            integration: row.integration,
-            display_name: provider.display_name.clone(),
-            notice: provider.notice.clone(),
-            created,
-            unreadable,
-        }
-    }
-}
-
 impl ConnectRequest {
     /// Takes the names that all providers share out of a body; a missing `connectionId` becomes a random UUID.
-    pub fn parse(mut body: Map<String, Json>) -> Result<Self, GatewayError> {
+    fn parse(mut body: Map<String, Json>) -> Result<Self, GatewayError> {
         let mut errors = Vec::new();
         let name = match (body.remove("connectionId"), body.remove("connection_id")) {
             (None | Some(Json::Null), None | Some(Json::Null)) => {
@@ -115,31 +81,44 @@ fn object(value: Option<Json>, field: &str, errors: &mut Vec<FieldError>) -> Opt
     }
 }
 
-/// A name for a connection that was given none.
-pub(crate) fn random_name() -> Result<ConnectionName, FieldError> {
-    let name = ConnectionName::new(&uuid::Uuid::new_v4().to_string());
-    name.map_err(|rule: NameError| FieldError::at("invalid", "connection_id", rule.to_string()))
-}
-
-impl Inner {
-    pub(crate) async fn connect(
+impl Connections<'_> {
+    /// Connects an account: verifies the credentials and stores them. The name of a connection that is there replaces its credentials and
+    /// keeps its rows.
+    pub async fn connect(
         &self,
         caller: &Caller,
-        integration: &Integration,
-        request: ConnectRequest,
+        integration: &str,
+        body: Map<String, Json>,
     ) -> Result<Connected, GatewayError> {
-        let draft = Draft {
-            filled: form::fill(&integration.provider, &request.fields, &request.config)?,
+        let request = ConnectRequest::parse(body);
+        let names = Names::of(
+            caller,
+            integration,
+            request.as_ref().map_or("", |request| request.name.as_str()),
+        );
+        let (integration, existing) = self.0.resolve_optional(names).await?;
+        let request = request?;
+        refuse_oauth(&integration.provider, &request.fields)?;
+        let input = CredentialInput {
+            credentials: Given::Form(&request.fields),
+            config: &request.config,
+            config_path: CONFIG,
+        };
+        let filled = input
+            .fill(&integration.provider)
+            .map_err(GatewayError::InvalidBody)?;
+        let pending = PendingConnection {
+            environment: caller.environment,
+            integration,
             name: request.name,
-            renews: None,
+            existing,
             based_on: None,
-            config_at: &[],
+            filled,
             metadata: request.metadata,
             labels: request.labels,
             webhook_url_override: None,
-            by: Authority::Key(caller.key),
+            authority: Authority::ApiKey(caller.key),
         };
-        let established = self.establish(caller.environment, integration, draft).await?;
-        Ok(Connected::new(established, &integration.provider))
+        credentials::save(self.0, pending).await
     }
 }

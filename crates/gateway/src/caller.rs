@@ -1,0 +1,123 @@
+//! Who calls: an environment, by an API key with scopes.
+
+use std::fmt;
+use std::sync::Arc;
+
+use domain::{ApiKeyId, EnvironmentId};
+
+macro_rules! scopes {
+    ($($(#[$doc:meta])* $name:ident = $text:literal),* $(,)?) => {
+        /// What a key may do. Written as Nango writes them: `environment:connections:read`.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Scope {
+            $($(#[$doc])* $name),*
+        }
+
+        impl Scope {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// As it is stored and shown; never changes.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $text),*
+                }
+            }
+        }
+    };
+}
+scopes! {
+    /// See providers and integrations.
+    IntegrationsList = "environment:integrations:list",
+    /// See one integration.
+    IntegrationsRead = "environment:integrations:read",
+    /// Make integrations.
+    IntegrationsCreate = "environment:integrations:create",
+    /// Change integrations.
+    IntegrationsUpdate = "environment:integrations:update",
+    /// Delete an integration with its connections.
+    IntegrationsDelete = "environment:integrations:delete",
+    /// See which syncs and actions an integration has.
+    FunctionsList = "environment:functions:list",
+    /// List connections.
+    ConnectionsList = "environment:connections:list",
+    /// See one connection, without its credentials.
+    ConnectionsRead = "environment:connections:read",
+    /// See one connection with its credentials in plain.
+    ConnectionsReadCredentials = "environment:connections:read_credentials",
+    /// Connect, and import connections.
+    ConnectionsCreate = "environment:connections:create",
+    /// Change connections, and their credentials.
+    ConnectionsUpdate = "environment:connections:update",
+    /// Delete a connection with its rows.
+    ConnectionsDelete = "environment:connections:delete",
+    /// Make connect sessions for front ends.
+    ConnectSessionsWrite = "environment:connect_sessions:write",
+    /// See syncs and runs.
+    SyncsRead = "environment:syncs:read",
+    /// Trigger, pause and start syncs.
+    SyncsExecute = "environment:syncs:execute",
+    /// Set how often syncs run.
+    SyncsUpdate = "environment:syncs:update",
+    /// Make variants of syncs.
+    SyncsVariantCreate = "environment:syncs:variant:create",
+    /// Delete variants of syncs.
+    SyncsVariantDelete = "environment:syncs:variant:delete",
+    /// Read synced records.
+    RecordsRead = "environment:records:read",
+    /// Prune synced records.
+    RecordsWrite = "environment:records:write",
+    /// Run actions.
+    ActionsExecute = "environment:actions:execute",
+    /// Call providers through the proxy.
+    Proxy = "environment:proxy",
+    /// See environment variables.
+    VariablesRead = "environment:variables:read",
+    /// See the environments.
+    EnvironmentsList = "account:environments:list",
+    /// Make environments.
+    EnvironmentsCreate = "account:environments:create",
+    /// Delete environments.
+    EnvironmentsDelete = "account:environments:delete",
+    /// See the API keys of environments, never the keys themselves.
+    ApiKeysList = "account:environments:api_keys:list",
+    /// Make API keys.
+    ApiKeysCreate = "account:environments:api_keys:create",
+    /// Revoke API keys.
+    ApiKeysDelete = "account:environments:api_keys:delete",
+}
+
+impl Scope {
+    /// Whether somebody who holds `held` has this scope: itself, one that holds it (`read_credentials` holds `read`), or all of
+    /// its kind.
+    pub(crate) fn is_in(self, held: &str) -> bool {
+        let name = self.as_str();
+        held == name
+            || held
+                .strip_suffix('*')
+                .is_some_and(|kind| kind.ends_with(':') && name.starts_with(kind))
+            || held.replace("_credentials", "") == name
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Somebody with a good key: all that a use case may touch lies within their environment.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// The environment that the key belongs to.
+    pub environment: EnvironmentId,
+    pub(crate) key: ApiKeyId,
+    pub(crate) scopes: Arc<[String]>,
+}
+
+impl Caller {
+    /// Whether the key carries `scope`.
+    pub fn may(&self, scope: Scope) -> bool {
+        self.scopes.iter().any(|held| scope.is_in(held))
+    }
+}

@@ -1,0 +1,313 @@
+//! Stores a connection after its credentials were verified. Whatever was checked before that is checked again in the transaction, since
+//! the provider may take its time.
+
+use domain::{
+    ApiKeyId, Connection, ConnectionName, EnvironmentId, NameError, Problem, StoredIntegration, Sync,
+    SyncFilter, Timestamp, Trigger, Variant,
+};
+use serde_json::{Map, Value as Json};
+use store::connections::{self, NewConnection};
+use store::integrations::{self, NewIntegration};
+use store::runs;
+use store::syncs::{self, NewSync};
+use store::{DbConn, StoreError, api_keys, credentials, environments, lease};
+
+use super::{Filled, session_limits, verify};
+use crate::encryption_keys::Sealer;
+use crate::error::{FieldError, GatewayError};
+use crate::labels::{self, Labels};
+use crate::services::{ResolvedIntegration, Services};
+use crate::sync_permissions::{self, UnreadableSync};
+
+/// A connection to be stored once its credentials are verified.
+pub(crate) struct PendingConnection {
+    pub(crate) environment: EnvironmentId,
+    pub(crate) integration: ResolvedIntegration,
+    pub(crate) name: ConnectionName,
+    /// The connection of that name, if there was one; it is renewed.
+    pub(crate) existing: Option<Connection>,
+    /// The sealed credentials of `existing` if `filled` was made of parts of them. It must be there still, and have them.
+    pub(crate) based_on: Option<String>,
+    pub(crate) filled: Filled,
+    pub(crate) metadata: Option<Map<String, Json>>,
+    pub(crate) labels: Labels,
+    /// Where its events go; empty text for the environment's addresses.
+    pub(crate) webhook_url_override: Option<String>,
+    pub(crate) authority: Authority,
+}
+
+/// What permits a request to connect; it must do so still when the connection is stored.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Authority {
+    ApiKey(ApiKeyId),
+    /// A connect session, by its number.
+    Session(i64),
+}
+
+/// A connection that was made or renewed.
+#[derive(Debug)]
+pub struct Connected {
+    /// The connection.
+    pub connection: Connection,
+    /// The provider's name for people.
+    pub display_name: String,
+    /// What the provider's file says that people must know.
+    pub notice: Option<String>,
+    /// False if the connection was there and has new credentials now.
+    pub created: bool,
+    /// The syncs that the credentials may not read.
+    pub unreadable: Vec<UnreadableSync>,
+}
+
+/// Returns a name for a connection that was given none.
+pub(crate) fn random_name() -> Result<ConnectionName, FieldError> {
+    let name = ConnectionName::new(&uuid::Uuid::new_v4().to_string());
+    name.map_err(|rule: NameError| FieldError::at("invalid", "connection_id", rule.to_string()))
+}
+
+/// Verifies the credentials, asks which syncs they may read, and stores the connection.
+///
+/// A connection that is renewed must stay one to the same account, and keeps what is not given.
+pub(crate) async fn save(services: &Services, pending: PendingConnection) -> Result<Connected, GatewayError> {
+    if let Some(existing) = &pending.existing {
+        refuse_another_account(existing, &pending)?;
+    }
+    if let Authority::Session(id) = pending.authority {
+        session_limits::begin_attempt(services, id).await?;
+    }
+    let existing = pending.existing.as_ref();
+    let metadata = pending
+        .metadata
+        .as_ref()
+        .or(existing.and_then(|existing| existing.metadata.as_ref()));
+    let target = verify::verify(services, &pending.integration, &pending.filled, metadata).await?;
+    let unreadable = sync_permissions::unreadable_syncs(services, target).await;
+    let provider = &pending.integration.provider;
+    let (display_name, notice) = (provider.display_name.clone(), provider.notice.clone());
+    let saving = Saving {
+        pending,
+        unreadable: unreadable.clone(),
+        sealer: services.keys.sealer().await,
+        now: services.clock.now(),
+    };
+    let stored = services.store.write_durably(move |c| match saving.run(c) {
+        Ok(stored) => Ok(Ok(stored)),
+        Err(Refusal::Store(error)) => Err(error),
+        Err(Refusal::Gateway(error)) => Ok(Err(*error)),
+    });
+    let (connection, created) = stored.await??;
+    services.caches.opened.clear();
+    services.sync_due.notify_one();
+    Ok(Connected {
+        connection,
+        display_name,
+        notice,
+        created,
+        unreadable,
+    })
+}
+
+/// Why the transaction stores nothing.
+enum Refusal {
+    Store(StoreError),
+    Gateway(Box<GatewayError>),
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<GatewayError> for Refusal {
+    fn from(error: GatewayError) -> Self {
+        Self::Gateway(Box::new(error))
+    }
+}
+
+/// The transaction that stores connection, sealed credentials and syncs.
+///
+/// Whatever may be refused is checked before the first change, since a refusal does not roll back.
+struct Saving {
+    pending: PendingConnection,
+    unreadable: Vec<UnreadableSync>,
+    sealer: Sealer,
+    now: Timestamp,
+}
+
+impl Saving {
+    fn run(self, c: &mut DbConn) -> Result<(Connection, bool), Refusal> {
+        let (pending, now) = (&self.pending, self.now);
+        let (environment, key, name) = (pending.environment, &pending.integration.key, &pending.name);
+        self.check_authority(c)?;
+        self.check_integration(c)?;
+        let old = match connections::lock(c, environment, key, name) {
+            Ok(row) => Some(row),
+            Err(StoreError::NotFound { .. }) => None,
+            Err(error) => return Err(error.into()),
+        };
+        // It was deleted while its new credentials were verified.
+        let base = pending.existing.as_ref().filter(|_| pending.based_on.is_some());
+        if base.is_some_and(|base| old.as_ref().map(|old| old.id) != Some(base.id)) {
+            return Err(GatewayError::unknown_connection(name, key).into());
+        }
+        let mut new = self.new_connection();
+        new.tags = pending
+            .labels
+            .tags_over(&old.as_ref().map(|old| old.tags.clone()).unwrap_or_default());
+        if let Authority::Session(id) = pending.authority {
+            session_limits::may_connect(c, id, now)??;
+        }
+        let created = old.is_none() && connections::insert(c, &new, now)?;
+        // Another request may have made it since the first lock.
+        let row = connections::lock(c, environment, key, name)?;
+        if !created {
+            self.check_old(c, &row)?;
+            new.tags = pending.labels.tags_over(&row.tags);
+            connections::replace(c, row.id, &new, now)?;
+        }
+        if let Authority::Session(id) = pending.authority {
+            session_limits::count_connection(c, id, now)?;
+        }
+        let row = connections::find(c, environment, key, name)?;
+        self.sealer.store(c, &row, &pending.filled.secrets, now)?;
+        self.schedule_syncs(c, &row, created)?;
+        Ok((row, created))
+    }
+
+    fn check_authority(&self, c: &mut DbConn) -> Result<(), Refusal> {
+        let there = environments::keep(c, self.pending.environment)?;
+        match self.pending.authority {
+            Authority::ApiKey(id) if there && api_keys::keep(c, id)? => Ok(()),
+            Authority::ApiKey(_) => Err(GatewayError::UnknownKey.into()),
+            // The session itself after the connection, as a deletion locks them.
+            Authority::Session(_) if there => Ok(()),
+            Authority::Session(_) => Err(GatewayError::UnknownSession.into()),
+        }
+    }
+
+    /// Checks that the integration's configuration is the one with which the credentials were verified.
+    fn check_integration(&self, c: &mut DbConn) -> Result<(), Refusal> {
+        let (environment, used) = (self.pending.environment, &self.pending.integration);
+        if used.row.is_none() {
+            let provider = used.provider.name.clone();
+            let plain = NewIntegration::plain(environment, used.key.clone(), provider);
+            integrations::ensure(c, &plain, self.now)?;
+        }
+        let same = |now: &StoredIntegration, then: &StoredIntegration| {
+            now.provider == then.provider
+                && now.config == then.config
+                && now.sealed_config == then.sealed_config
+        };
+        let is_plain = |now: &StoredIntegration| {
+            now.provider == used.provider.name && now.config.is_empty() && now.sealed_config.is_none()
+        };
+        match (integrations::keep(c, environment, &used.key)?, &used.row) {
+            (Some(now), Some(then)) if same(&now, then) => Ok(()),
+            (Some(now), None) if is_plain(&now) => Ok(()),
+            (None, _) => Err(GatewayError::UnknownIntegration(used.key.to_string()).into()),
+            (Some(_), _) => Err(GatewayError::ChangedMeanwhile.into()),
+        }
+    }
+
+    fn check_old(&self, c: &mut DbConn, old: &Connection) -> Result<(), Refusal> {
+        // Its credentials go first when it is deleted; what is stored now would go with the rest.
+        if !credentials::lock(c, old.id)? {
+            let message = format!(
+                "the connection {:?} is being deleted: try again in a moment, or delete it once more if that was cut off",
+                old.name
+            );
+            return Err(GatewayError::invalid_body("connection_id", message).into());
+        }
+        // Writing would undo what was stored while this was verified.
+        if let Some(base) = &self.pending.based_on
+            && credentials::get(c, old.id)? != *base
+        {
+            return Err(GatewayError::ChangedMeanwhile.into());
+        }
+        Ok(refuse_another_account(old, &self.pending)?)
+    }
+
+    fn new_connection(&self) -> NewConnection {
+        let pending = &self.pending;
+        NewConnection {
+            environment: pending.environment,
+            name: pending.name.clone(),
+            integration: pending.integration.key.clone(),
+            provider: pending.integration.provider.name.clone(),
+            connection_config: pending.filled.stored_config(),
+            metadata: pending.metadata.clone(),
+            tags: None,
+            end_user: pending.labels.end_user.clone(),
+            webhook_url_override: pending
+                .webhook_url_override
+                .clone()
+                .map(labels::stored_webhook_url),
+        }
+    }
+
+    /// Makes the syncs that the connection lacks, and all that are not paused due now: new credentials may fix what failed. Replaces the
+    /// problems of the old credentials by what the new ones may not read.
+    fn schedule_syncs(&self, c: &mut DbConn, row: &Connection, created: bool) -> Result<(), StoreError> {
+        let now = self.now;
+        for (name, sync) in &self.pending.integration.provider.syncs {
+            let due_at = sync.auto_start.then_some(now);
+            let new = NewSync {
+                connection: row.id,
+                name: name.clone(),
+                variant: Variant::base(),
+                paused: !sync.auto_start,
+                due_at,
+            };
+            syncs::ensure(c, &new, now)?;
+        }
+        let filter = SyncFilter {
+            integration: Some(row.integration.clone()),
+            connection_name: Some(row.name.clone()),
+            names: None,
+        };
+        for sync in syncs::list(c, row.environment, &filter)? {
+            // Locked in the same order as by a worker that ends a run. Such a worker may be storing a problem of the old credentials now, so
+            // the problem is set in any case.
+            lease::lock(c, sync.id)?;
+            syncs::set_problem(c, sync.id, self.problem_of(&sync))?;
+            if sync.paused {
+                continue;
+            }
+            lease::bring_forward(c, sync.id, now)?;
+            if created {
+                runs::enqueue(c, sync.id, Trigger::Initial, now)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What the provider said of the sync's list; it was not asked about variants.
+    fn problem_of(&self, sync: &Sync) -> Option<&Problem> {
+        let noted = self.unreadable.iter().find(|noted| noted.sync == sync.name)?;
+        (sync.variant == Variant::base()).then_some(&noted.problem)
+    }
+}
+
+/// Refuses credentials of another account than the one whose rows the connection has, or its tables would mix two sources.
+fn refuse_another_account(old: &Connection, pending: &PendingConnection) -> Result<(), GatewayError> {
+    let (name, filled) = (&old.name, &pending.filled);
+    let errors: Vec<FieldError> = filled
+        .config
+        .declared
+        .iter()
+        .filter_map(|(field, new)| {
+            let old = old.connection_config.get(field)?.as_str()?;
+            let message = format!(
+                "the connection {name:?} holds the rows of {old:?}: give this one another connectionId, or delete that \
+                 connection first"
+            );
+            (old != new).then(|| FieldError::within("invalid", filled.config_path, field, message))
+        })
+        .collect();
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        Err(GatewayError::InvalidBody(errors))
+    }
+}

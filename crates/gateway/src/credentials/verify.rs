@@ -1,0 +1,187 @@
+//! Credentials checked at their provider: before they are stored, and when a caller asks whether stored ones still work.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::Connection;
+use registry::{Provider, RenderError};
+use serde_json::{Map, Value as Json};
+use upstream::{Priority, ProviderError, RequestError, Target, Variables, VerifyError};
+
+use super::Filled;
+use crate::error::{FieldError, GatewayError, is_needed};
+use crate::health::{self, Health};
+use crate::integration_config::Config;
+use crate::services::{ResolvedIntegration, Services};
+
+/// How long to wait before trying again if the provider does not say.
+const RETRY_AFTER: Duration = Duration::from_secs(30);
+
+/// Verifies credentials at their provider, and returns the target of requests with them. What is missing for that, or does not fit, is
+/// an error before any request is made.
+pub(super) async fn verify(
+    services: &Services,
+    integration: &ResolvedIntegration,
+    filled: &Filled,
+    metadata: Option<&Map<String, Json>>,
+) -> Result<Target, GatewayError> {
+    let integration_config = services.integration_config(integration).await?;
+    let provider = &integration.provider;
+    let lacking = lacking_integration_config(services, provider, &integration_config);
+    if !lacking.is_empty() {
+        let message = needs_integration_config(integration, &lacking);
+        return Err(GatewayError::Uncallable(message));
+    }
+    let variables = Variables {
+        credentials: filled.secrets.credentials.clone(),
+        secret_config: filled.secrets.config.clone(),
+        connection_config: filled.template_values(),
+        integration_config,
+        metadata: metadata.cloned().unwrap_or_default(),
+        variant: None,
+    };
+    let target = Target {
+        provider: Arc::clone(provider),
+        connection: None,
+        variables: Arc::new(variables),
+        priority: Priority::Interactive,
+    };
+    let missing = services.upstream.missing_values(&target);
+    if !missing.is_empty() {
+        let errors = missing
+            .iter()
+            .map(|hole| missing_value(provider, hole, filled.config_path));
+        return Err(GatewayError::InvalidBody(errors.collect()));
+    }
+    match services.upstream.verify(&target).await {
+        Ok(()) => Ok(target),
+        Err(error) => Err(refusal(&target, error, filled.config_path)),
+    }
+}
+
+/// The keys of the integration's configuration, with the file's defaults, that are missing and without which no request can be made.
+pub(crate) fn lacking_integration_config(
+    services: &Services,
+    provider: &Provider,
+    config: &Config,
+) -> Vec<String> {
+    if services.upstream.overrides_base_url(&provider.name) {
+        return Vec::new();
+    }
+    provider.lacking_integration_config(config)
+}
+
+/// Verifies stored credentials now, and stores the result on the connection, as after any request.
+pub(crate) async fn verify_stored(
+    services: &Services,
+    connection: &Connection,
+    target: &Target,
+) -> Result<(), GatewayError> {
+    let name = &target.provider.display_name;
+    let (message, code, status) = match health::check_health(services, connection, target).await? {
+        Health::Good => return health::note_success(services, connection).await,
+        Health::Refused(VerifyError::Refused(answer)) | Health::Unknown(VerifyError::Refused(answer)) => {
+            (refused(name, &answer), answer.code, Some(answer.status))
+        }
+        Health::Refused(VerifyError::Check { message }) | Health::Unknown(VerifyError::Check { message }) => {
+            (message, None, None)
+        }
+        Health::Refused(VerifyError::Request(error)) | Health::Unknown(VerifyError::Request(error)) => {
+            let what = format!("{name} could not check the credentials");
+            return Err(untried(&what, target, &error));
+        }
+    };
+    Err(GatewayError::InvalidCredentials {
+        message,
+        code,
+        status,
+        connection: connection.name.clone(),
+    })
+}
+
+/// The message for an integration that lacks configuration without which nothing can be connected to it.
+pub(crate) fn needs_integration_config(integration: &ResolvedIntegration, lacking: &[String]) -> String {
+    let (key, provider) = (&integration.key, &integration.provider.name);
+    let way_out = if integration.row.is_some() {
+        format!("set it with PATCH /integrations/{key}")
+    } else {
+        format!("make an integration of {provider} with POST /integrations, and give it there")
+    };
+    format!(
+        "the integration {key:?} lacks integration_config.{}, so that no call can be made: {way_out}",
+        lacking.join(" and integration_config.")
+    )
+}
+
+/// The error for a value that verification needs.
+fn missing_value(provider: &Provider, hole: &str, config_path: &[&str]) -> FieldError {
+    match hole.strip_prefix("connectionConfig.") {
+        Some(name) => {
+            let message = is_needed(provider.connection_config.get(name));
+            FieldError::within("missing", config_path, name, message)
+        }
+        None => FieldError::new("missing", hole.split('.'), is_needed(None)),
+    }
+}
+
+/// The error of a failed verification of new credentials.
+fn refusal(target: &Target, error: VerifyError, config_path: &[&str]) -> GatewayError {
+    let name = &target.provider.display_name;
+    if let VerifyError::Request(RequestError::Template(RenderError::Unfit { hole, rule })) = &error
+        && let Some(name) = hole.strip_prefix("connectionConfig.")
+    {
+        return GatewayError::InvalidBody(vec![FieldError::within("invalid", config_path, name, *rule)]);
+    }
+    match error {
+        VerifyError::Refused(answer) => GatewayError::CredentialsRefused {
+            message: refused(name, &answer),
+            status: Some(answer.status),
+            code: answer.code,
+        },
+        VerifyError::Check { message } => GatewayError::CredentialsRefused {
+            message,
+            code: None,
+            status: None,
+        },
+        VerifyError::Request(error) => {
+            let what = format!("{name} could not check the credentials, and nothing was stored");
+            untried(&what, target, &error)
+        }
+    }
+}
+
+/// The error of a verification without a result. If waiting does not help, the cause is in what was given: an address that may not be
+/// called, a value that no header can hold.
+fn untried(what: &str, target: &Target, error: &RequestError) -> GatewayError {
+    if error.is_transient() {
+        return GatewayError::ProviderUnavailable {
+            message: format!("{what}: {error}. Try again later."),
+            retry_after: error.retry_after().unwrap_or(RETRY_AFTER),
+        };
+    }
+    let cause = error.source().map(|cause| format!(": {cause}"));
+    let why = target.without_secrets(&format!("{error}{}", cause.unwrap_or_default()));
+    GatewayError::Uncallable(format!("{what}: {why}"))
+}
+
+fn refused(name: &str, answer: &ProviderError) -> String {
+    let code = answer
+        .code
+        .as_ref()
+        .map(|code| format!(", code {code}"))
+        .unwrap_or_default();
+    let words = answer
+        .message
+        .as_ref()
+        .map(|words| format!(": {words:?}"))
+        .unwrap_or_default();
+    let hint = answer
+        .hint
+        .as_deref()
+        .unwrap_or("Check the credentials and what they may read.");
+    format!(
+        "{name} refused the credentials (HTTP {}{code}){words}. {hint}",
+        answer.status
+    )
+}

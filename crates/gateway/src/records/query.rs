@@ -1,0 +1,168 @@
+//! The query string of a list of records, checked against its model.
+
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use domain::{ColumnKind, Model, NameError, Position, TableName, Timestamp, Value, Variant};
+use serde::{Deserialize, Serialize};
+use store::records::{Bound, RecordQuery};
+
+use crate::error::FieldError;
+
+/// The number of records of a page if the request names none, and the largest that it may name.
+const DEFAULT_LIMIT: i64 = 100;
+const MAX_LIMIT: i64 = 1_000;
+
+/// The content of a cursor, which is opaque to callers.
+#[derive(Serialize, Deserialize)]
+struct CursorText {
+    at: Option<i64>,
+    key: String,
+}
+
+/// The checked query of a list.
+pub(super) struct ListQuery {
+    pub(super) variant: Variant,
+    pub(super) query: RecordQuery,
+}
+
+impl ListQuery {
+    /// Checks the parameters: `connectionId`, `limit`, `cursor`, `variant`, the model's filters, and the bounds of its times.
+    pub(super) fn parse(model: &Model, parameters: Vec<(String, String)>) -> Result<Self, Vec<FieldError>> {
+        let mut query = RecordQuery {
+            limit: DEFAULT_LIMIT,
+            ..RecordQuery::default()
+        };
+        let mut errors = Vec::new();
+        let mut seen: BTreeMap<String, String> = BTreeMap::new();
+        for (name, value) in parameters {
+            if seen.insert(name.clone(), value.clone()).is_some() {
+                errors.push(FieldError::at("invalid", name, "is given twice"));
+            } else if let Err(error) = parse_one(model, &name, &value, &mut query) {
+                errors.push(FieldError::at(error.0, name, error.1));
+            }
+        }
+        let variant = seen.remove("variant").map(|text| text.parse()).transpose();
+        let variant = variant.unwrap_or_else(|rule: NameError| {
+            errors.push(FieldError::at("invalid", "variant", rule.to_string()));
+            None
+        });
+        let variant = variant.unwrap_or_else(Variant::base);
+        let connection = seen
+            .remove("connectionId")
+            .or_else(|| seen.remove("connection_id"));
+        if connection.is_none() {
+            errors.push(FieldError::at(
+                "missing",
+                "connectionId",
+                "is needed: the name of the connection whose records to list",
+            ));
+        }
+        if errors.is_empty() {
+            Ok(Self { variant, query })
+        } else {
+            Err(errors)
+        }
+    }
+}
+
+fn parse_one(
+    model: &Model,
+    name: &str,
+    value: &str,
+    query: &mut RecordQuery,
+) -> Result<(), (&'static str, String)> {
+    let invalid = |message: &str| ("invalid", message.to_owned());
+    if value.contains('\0') {
+        return Err(invalid("must not hold the character U+0000"));
+    }
+    match name {
+        "connectionId" | "connection_id" | "variant" => return Ok(()),
+        "limit" => {
+            query.limit = value
+                .parse()
+                .ok()
+                .filter(|limit| (1..=MAX_LIMIT).contains(limit))
+                .ok_or_else(|| invalid("must be a whole number from 1 to 1000"))?;
+            return Ok(());
+        }
+        "cursor" => {
+            query.position = Some(read_cursor(value).ok_or_else(|| {
+                invalid("is no cursor that this list gave: take `next_cursor` of the page before, unchanged")
+            })?);
+            return Ok(());
+        }
+        _ => {}
+    }
+    if let Some(column) = model.filters.iter().find(|column| column.as_str() == name) {
+        query.equals.push((
+            column.clone(),
+            filter_value(model, column, value).map_err(|message| invalid(&message))?,
+        ));
+        return Ok(());
+    }
+    if let Some((column, bound)) = bound(model, name) {
+        let time = Timestamp::from_parameter(value).map_err(|error| invalid(&format!("is {error}")))?;
+        query.ranges.push((column, bound, time));
+        return Ok(());
+    }
+    Err((
+        "unknown",
+        format!("is no parameter of this list; it takes {}", known(model)),
+    ))
+}
+
+fn filter_value(model: &Model, column: &TableName, value: &str) -> Result<Value, String> {
+    let kind = model
+        .columns
+        .get(column)
+        .map_or(ColumnKind::Text, |column| column.kind);
+    Value::from_parameter(kind, value)
+}
+
+/// The column and bound of a parameter such as `date_sent_after` (that time or later) or `date_sent_before` (earlier), which each timestamp
+/// column has by which the model is ordered.
+fn bound(model: &Model, name: &str) -> Option<(TableName, Bound)> {
+    let (column, bound) = name
+        .strip_suffix("_after")
+        .map(|column| (column, Bound::After))
+        .or_else(|| name.strip_suffix("_before").map(|column| (column, Bound::Before)))?;
+    model
+        .newest_by
+        .iter()
+        .find(|known| known.as_str() == column)
+        .map(|known| (known.clone(), bound))
+}
+
+fn known(model: &Model) -> String {
+    let mut names = ["connectionId", "limit", "cursor", "variant"]
+        .map(str::to_owned)
+        .to_vec();
+    names.extend(model.filters.iter().map(ToString::to_string));
+    names.extend(
+        model
+            .newest_by
+            .iter()
+            .flat_map(|column| [format!("{column}_after"), format!("{column}_before")]),
+    );
+    names.join(", ")
+}
+
+/// Writes the cursor of the page that follows the position.
+pub(super) fn write_cursor(position: &Position) -> String {
+    let text = CursorText {
+        at: position.at.map(Timestamp::as_micros),
+        key: position.key.clone(),
+    };
+    URL_SAFE_NO_PAD.encode(serde_json::to_vec(&text).unwrap_or_default())
+}
+
+fn read_cursor(text: &str) -> Option<Position> {
+    let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+    let CursorText { at, key } = serde_json::from_slice(&bytes).ok()?;
+    (!key.is_empty() && !key.contains('\0')).then_some(Position {
+        at: at.map(Timestamp::from_micros),
+        key,
+    })
+}

@@ -1,0 +1,82 @@
+//! What all use cases share. This module knows no use case: each borrows [`Services`], and what two of them need is here or beside it.
+
+mod resolve;
+mod targets;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::{Clock, Connection, ConnectionId, EnvironmentId, ProviderName};
+use registry::{Provider, Registry};
+use store::Store;
+use tokio::sync::Notify;
+use tokio_util::task::TaskTracker;
+use upstream::{Target, Upstream};
+
+pub use self::resolve::ResolvedIntegration;
+pub(crate) use self::resolve::{Names, ResolvedConnection};
+pub(crate) use self::targets::template_values;
+use crate::caller::Caller;
+use crate::encryption_keys::EncryptionKeys;
+use crate::error::GatewayError;
+use crate::models::Models;
+use crate::ttl_cache::TtlCache;
+
+/// The parts that the use cases work with, made once at start.
+pub(crate) struct Services {
+    pub(crate) store: Store,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) upstream: Upstream,
+    pub(crate) keys: EncryptionKeys,
+    pub(crate) models: Arc<Models>,
+    pub(crate) clock: Clock,
+    pub(crate) caches: Caches,
+    /// Wakes this process's worker when a sync became due.
+    pub(crate) sync_due: Notify,
+    /// Wakes this process's worker when an action became due.
+    pub(crate) action_due: Notify,
+    /// Work that goes on when its request has ended; shutdown waits for it.
+    pub(crate) tasks: TaskTracker,
+}
+
+/// How long an API key is accepted without another read of the database. A key that another process revokes is accepted for so long.
+const CALLER_TTL: Duration = Duration::from_secs(2);
+/// How long opened credentials serve further requests of the proxy. What another process stores or deletes counts after that.
+const OPENED_TTL: Duration = Duration::from_secs(1);
+/// How soon a connection's credentials are checked again after the proxy met a refusal that was not confirmed.
+const CHECKED_TTL: Duration = Duration::from_secs(10);
+
+/// What is cached between requests. Changes by this process clear a cache at once.
+pub(crate) struct Caches {
+    /// Callers, by the hash of their API key.
+    pub(crate) callers: TtlCache<String, Caller>,
+    /// Connections with open credentials, by environment and the names that the caller wrote.
+    pub(crate) opened: TtlCache<(EnvironmentId, String, String), Arc<OpenedConnection>>,
+    /// Connections whose credentials are being checked, or were just now.
+    pub(crate) checked: TtlCache<ConnectionId, ()>,
+}
+
+/// A connection with open credentials.
+pub(crate) struct OpenedConnection {
+    pub(crate) connection: Connection,
+    pub(crate) target: Target,
+}
+
+impl Caches {
+    pub(crate) fn new() -> Self {
+        Self {
+            callers: TtlCache::new(CALLER_TTL),
+            opened: TtlCache::new(OPENED_TTL),
+            checked: TtlCache::new(CHECKED_TTL),
+        }
+    }
+}
+
+impl Services {
+    /// The provider of that name, as a connection or an integration stores it.
+    pub(crate) fn provider(&self, name: &ProviderName) -> Result<&Arc<Provider>, GatewayError> {
+        self.registry
+            .get(name.as_str())
+            .ok_or_else(|| GatewayError::UnknownIntegration(name.to_string()))
+    }
+}

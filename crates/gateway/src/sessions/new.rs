@@ -1,0 +1,208 @@
+//! Makes connect sessions.
+
+use std::time::Duration;
+
+use domain::{ConnectionId, Timestamp};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Map, Value as Json};
+use store::connect_sessions::{self, NewConnectSession};
+use store::integrations::{self, NewIntegration};
+use vault::session_token;
+
+use super::Sessions;
+use crate::caller::Caller;
+use crate::credentials::{lacking_integration_config, needs_integration_config, read_config};
+use crate::error::{FieldError, GatewayError};
+use crate::labels::{self, Labels};
+use crate::services::{Names, ResolvedIntegration};
+
+/// How long a session lasts, as in Nango's API.
+const LASTS: Duration = Duration::from_mins(30);
+/// The error for an unknown integration, as in Nango's API.
+const NO_INTEGRATION: &str = "Integration does not exist";
+
+/// A session to be made; its inner fields are not checked yet.
+#[derive(Default)]
+pub struct NewSession {
+    /// The app's user; needed unless there are tags.
+    pub end_user: Option<Json>,
+    /// The user's organization.
+    pub organization: Option<Json>,
+    /// The app's labels.
+    pub tags: Option<Json>,
+    /// Keys of the integrations that may be connected; `None` for all.
+    pub allowed_integrations: Option<Vec<String>>,
+    /// By integration, what is set for each connection; only `connection_config` has a meaning here.
+    pub defaults: Map<String, Json>,
+    /// By integration, what a connect page shows differently.
+    pub overrides: Map<String, Json>,
+    /// Where events of the connections made go.
+    pub webhook_url_override: Option<String>,
+}
+
+/// A session to be made that replaces the credentials of one connection.
+pub struct Reconnection {
+    /// The connection.
+    pub connection: String,
+    /// Its integration's key.
+    pub integration: String,
+    /// The rest; `allowed_integrations` is ignored, and a missing user or missing tags keep those that are there.
+    pub session: NewSession,
+}
+
+/// The token of a new session, which is shown only now.
+pub struct NewSessionToken {
+    /// The token.
+    pub token: SecretString,
+    /// When the session ends.
+    pub expires_at: Timestamp,
+}
+
+impl Sessions<'_> {
+    /// Makes a session in which new connections are made.
+    pub async fn create(
+        &self,
+        caller: &Caller,
+        session: NewSession,
+    ) -> Result<NewSessionToken, GatewayError> {
+        let mut errors = Vec::new();
+        if [&session.end_user, &session.tags]
+            .iter()
+            .all(|part| part.is_none())
+        {
+            let message =
+                "is needed unless there are tags: an object with the id that your app gives the user";
+            errors.push(FieldError::at("missing", "end_user", message));
+        }
+        if session.allowed_integrations.as_ref().is_some_and(Vec::is_empty) {
+            let message = "must name one integration at least; leave it out for all";
+            errors.push(FieldError::at("invalid", "allowed_integrations", message));
+        }
+        self.make(caller, session, None, errors).await
+    }
+
+    /// Makes a session in which the credentials of one connection are replaced.
+    pub async fn reconnect(
+        &self,
+        caller: &Caller,
+        reconnection: Reconnection,
+    ) -> Result<NewSessionToken, GatewayError> {
+        let (connection, integration) = (&reconnection.connection, &reconnection.integration);
+        let resolved = self.0.resolve(Names::of(caller, integration, connection)).await;
+        let resolved = resolved.map_err(|error| match error {
+            GatewayError::UnknownConnection { .. } => {
+                GatewayError::invalid_body("connection_id", error.to_string())
+            }
+            GatewayError::UnknownIntegration(_) => {
+                GatewayError::invalid_body("integration_id", NO_INTEGRATION)
+            }
+            other => other,
+        })?;
+        let row = resolved.connection;
+        let session = NewSession {
+            allowed_integrations: Some(vec![row.integration.to_string()]),
+            ..reconnection.session
+        };
+        self.make(caller, session, Some(row.id), Vec::new()).await
+    }
+
+    async fn make(
+        &self,
+        caller: &Caller,
+        session: NewSession,
+        connection: Option<ConnectionId>,
+        mut errors: Vec<FieldError>,
+    ) -> Result<NewSessionToken, GatewayError> {
+        let labels = Labels::parse(session.tags, session.end_user, session.organization, &mut errors);
+        labels::check_webhook_url(session.webhook_url_override.as_deref(), &mut errors);
+        let mut allowed = Vec::new();
+        for (index, key) in session.allowed_integrations.iter().flatten().enumerate() {
+            let path = ["allowed_integrations".to_owned(), index.to_string()];
+            if let Some(one) = self.known(caller, key, &path, &mut errors).await? {
+                let config = self.0.integration_config(&one).await?;
+                let lacking = lacking_integration_config(self.0, &one.provider, &config);
+                if !lacking.is_empty() {
+                    let message = needs_integration_config(&one, &lacking);
+                    errors.push(FieldError::new("invalid", path, message));
+                }
+                allowed.push(one);
+            }
+        }
+        for (key, set) in &session.defaults {
+            let path = ["integrations_config_defaults".to_owned(), key.clone()];
+            if let Some(one) = self.known(caller, key, &path, &mut errors).await? {
+                check_defaults(&one, set, &mut errors);
+            }
+        }
+        for key in session.overrides.keys() {
+            let path = ["overrides".to_owned(), key.clone()];
+            self.known(caller, key, &path, &mut errors).await?;
+        }
+        if !errors.is_empty() {
+            return Err(GatewayError::InvalidBody(errors));
+        }
+        let now = self.0.clock.now();
+        let token = session_token::generate();
+        let new = NewConnectSession {
+            environment: caller.environment,
+            token_hash: session_token::hash(token.expose_secret()),
+            connection,
+            end_user: labels.end_user,
+            tags: labels.tags.unwrap_or_default(),
+            allowed_integrations: session
+                .allowed_integrations
+                .map(|_| allowed.iter().map(|one| one.key.clone()).collect()),
+            defaults: session.defaults,
+            overrides: session.overrides,
+            webhook_url_override: session.webhook_url_override.and_then(labels::stored_webhook_url),
+            created_at: now,
+            expires_at: now.plus(LASTS),
+        };
+        let expires_at = new.expires_at;
+        self.0
+            .store
+            .write(move |c| {
+                // A provider that may be connected under its own name gets a row, so that the session can list it.
+                for one in allowed.iter().filter(|one| one.row.is_none()) {
+                    let name = one.provider.name.clone();
+                    let made = NewIntegration::plain(new.environment, one.key.clone(), name);
+                    integrations::ensure(c, &made, now)?;
+                }
+                connect_sessions::insert(c, &new)
+            })
+            .await?;
+        Ok(NewSessionToken { token, expires_at })
+    }
+
+    /// The integration, if the environment has it; else an error at the path.
+    async fn known(
+        &self,
+        caller: &Caller,
+        key: &str,
+        path: &[String; 2],
+        errors: &mut Vec<FieldError>,
+    ) -> Result<Option<ResolvedIntegration>, GatewayError> {
+        match self.0.resolve_integration(caller.environment, key).await {
+            Err(GatewayError::UnknownIntegration(_)) => {
+                errors.push(FieldError::new("invalid", path.clone(), NO_INTEGRATION));
+                Ok(None)
+            }
+            resolved => resolved.map(Some),
+        }
+    }
+}
+
+/// Adds errors for what a session's defaults may not hold: secrets, which the front end would see, and what would be refused when the
+/// session connects.
+fn check_defaults(integration: &ResolvedIntegration, set: &Json, errors: &mut Vec<FieldError>) {
+    let Some(config) = set.get("connection_config").and_then(Json::as_object) else {
+        return;
+    };
+    let (key, provider) = (integration.key.as_str(), &integration.provider);
+    let path = ["integrations_config_defaults", key, "connection_config"];
+    for name in config.keys().filter(|name| provider.is_secret_config(name)) {
+        let message = "is secret, and a session's front end would see it: let the user give it, or import the connection";
+        errors.push(FieldError::within("invalid", &path, name, message));
+    }
+    read_config(provider, config, &path, errors);
+}

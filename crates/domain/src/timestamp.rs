@@ -119,43 +119,15 @@ impl fmt::Display for Timestamp {
         let Some(year) = u32::try_from(time.year()).ok().filter(|year| *year <= 9_999) else {
             return f.write_str(&time.to_rfc3339_opts(SecondsFormat::AutoSi, true));
         };
-        // By hand: a page of records has hundreds of times, and chrono's own formatting allocates.
-        let [y1, y2, y3, y4] = digits(year);
-        let [m1, m2] = digits(time.month());
-        let [d1, d2] = digits(time.day());
-        let [h1, h2] = digits(time.hour());
-        let [n1, n2] = digits(time.minute());
-        let [s1, s2] = digits(time.second());
-        let seconds = [
-            y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T', h1, h2, b':', n1, n2, b':', s1, s2,
-        ];
-        write_ascii(f, &seconds)?;
+        // chrono's own formatting allocates, and a page of records has hundreds of times.
+        write!(f, "{year:04}-{:02}-{:02}T", time.month(), time.day())?;
+        write!(f, "{:02}:{:02}:{:02}", time.hour(), time.minute(), time.second())?;
         match time.timestamp_subsec_micros() {
             0 => f.write_str("Z"),
-            micros if micros % 1_000 == 0 => {
-                let [f1, f2, f3] = digits(micros / 1_000);
-                write_ascii(f, &[b'.', f1, f2, f3, b'Z'])
-            }
-            micros => {
-                let [f1, f2, f3, f4, f5, f6] = digits(micros);
-                write_ascii(f, &[b'.', f1, f2, f3, f4, f5, f6, b'Z'])
-            }
+            micros if micros % 1_000 == 0 => write!(f, ".{:03}Z", micros / 1_000),
+            micros => write!(f, ".{micros:06}Z"),
         }
     }
-}
-
-/// The last `N` decimal digits of a number.
-fn digits<const N: usize>(mut number: u32) -> [u8; N] {
-    let mut digits = [b'0'; N];
-    for digit in digits.iter_mut().rev() {
-        *digit += u8::try_from(number % 10).unwrap_or_default();
-        number /= 10;
-    }
-    digits
-}
-
-fn write_ascii(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
-    f.write_str(std::str::from_utf8(bytes).map_err(|_| fmt::Error)?)
 }
 
 impl FromStr for Timestamp {

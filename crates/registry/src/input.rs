@@ -6,7 +6,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-use crate::field::{FieldFormat, lost_plus, matches, shape};
+use crate::field::{matches, shape};
+use crate::format::{FieldFormat, lost_plus};
 use crate::wording::{list, nearest};
 use crate::written::{self, Scalar};
 

@@ -11,6 +11,7 @@ mod duration;
 mod error;
 mod field;
 mod file;
+mod format;
 mod input;
 mod load;
 mod method;
@@ -32,7 +33,8 @@ mod written;
 
 pub use action::{Action, ActionBody, ActionRequest, ActionRoute, Deletes, Parameter, RouteStep, Writes};
 pub use error::{LoadError, Problem};
-pub use field::{Field, FieldFormat, VisibleWhen};
+pub use field::{Field, VisibleWhen};
+pub use format::FieldFormat;
 pub use input::{Input, InputError, InputKind};
 pub use load::{NotServed, Unsupported};
 pub use method::Method;

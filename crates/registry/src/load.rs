@@ -233,18 +233,8 @@ fn shaped(shape: &Shape, report: &mut Report<'_>) -> Option<ProviderFile> {
     if report.source.foreign {
         plainer(&mut document);
     }
-    let mut fits = true;
-    for misfit in shape.misfits(&document) {
-        if misfit.unknown_key {
-            report.doubt(&misfit.path, misfit.message);
-            remove(&mut document, misfit.path.steps());
-        } else {
-            report.error(&misfit.path, misfit.message);
-            fits = false;
-        }
-    }
-    if !fits {
-        return None;
+    for path in shape.check(&document, report)? {
+        remove(&mut document, path.steps());
     }
     let file = serde_path_to_error::deserialize(document);
     file.map_err(|error| report.error(&Path::of_error(error.path()), error.inner().to_string()))

@@ -12,6 +12,7 @@ use serde_json::Value as Json;
 use crate::duration;
 use crate::file::ProviderFile;
 use crate::path::Path;
+use crate::source::Report;
 use crate::wording::{list, nearest};
 
 /// Returns the JSON Schema of a provider file.
@@ -79,15 +80,6 @@ fn without_null(schema: &mut Schema) {
     }
 }
 
-/// Something in a document that the schema does not allow.
-#[derive(Debug)]
-pub(crate) struct Misfit {
-    pub(crate) path: Path,
-    pub(crate) message: String,
-    /// The key that is not known there, if that is what is wrong.
-    pub(crate) unknown_key: bool,
-}
-
 /// Checks documents against the schema.
 #[derive(Debug)]
 pub(crate) struct Shape {
@@ -106,50 +98,43 @@ impl Shape {
         Self { schema, validator }
     }
 
-    /// All that does not fit, in the document's order of sections.
-    pub(crate) fn misfits(&self, document: &Json) -> Vec<Misfit> {
-        let mut misfits = Vec::new();
-        for error in self
+    /// Reports all that does not fit, and returns the paths of the keys that are not known; `None` if more than those keys is wrong.
+    pub(crate) fn check(&self, document: &Json, report: &mut Report<'_>) -> Option<Vec<Path>> {
+        let mut unknown = Vec::new();
+        let errors = self
             .validator
             .iter()
-            .flat_map(|validator| validator.iter_errors(document))
-        {
-            self.explain(&error, &mut misfits);
-        }
-        misfits
+            .flat_map(|validator| validator.iter_errors(document));
+        let fits: Vec<bool> = errors
+            .map(|error| self.explain(&error, report, &mut unknown))
+            .collect();
+        fits.iter().all(|fits| *fits).then_some(unknown)
     }
 
-    fn explain(&self, error: &ValidationError<'_>, misfits: &mut Vec<Misfit>) {
+    /// Reports an error; returns whether it is about unknown keys alone.
+    fn explain(&self, error: &ValidationError<'_>, report: &mut Report<'_>, unknown: &mut Vec<Path>) -> bool {
         let path = Path::from_pointer(error.instance_path().as_str());
         match error.kind() {
             ValidationErrorKind::AdditionalProperties { unexpected } => {
                 let known = self.keys_beside(error.schema_path().as_str());
-                misfits.extend(unexpected.iter().map(|key| Misfit {
-                    path: path.at(key),
-                    message: unknown(key, &known),
-                    unknown_key: true,
-                }));
+                for key in unexpected {
+                    report.doubt(&path.at(key), unknown_key(key, &known));
+                    unknown.push(path.at(key));
+                }
+                return true;
             }
             ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
                 // A branch of the right type says what is wrong within it; else tell what all branches want.
-                match context
-                    .iter()
-                    .find(|errors| !errors.iter().any(|inner| wants_other(inner, error)))
-                {
-                    Some(errors) => errors.iter().for_each(|inner| self.explain(inner, misfits)),
-                    None => misfits.push(Misfit {
-                        path,
-                        message: describe(error),
-                        unknown_key: false,
-                    }),
+                let fitting = |errors: &&Vec<_>| !errors.iter().any(|inner| wants_other(inner, error));
+                if let Some(errors) = context.iter().find(fitting) {
+                    let fits = errors.iter().map(|inner| self.explain(inner, report, unknown));
+                    return fits.fold(true, |all, fits| all && fits);
                 }
             }
-            _ => misfits.push(Misfit {
-                path,
-                message: describe(error),
-                unknown_key: false,
-            }),
+            _ => {}
         }
+        report.error(&path, describe(error));
+        false
     }
 
     /// The keys that an object may have whose `additionalProperties` stands at `pointer` of the schema.
@@ -172,7 +157,7 @@ fn wants_other(inner: &ValidationError<'_>, outer: &ValidationError<'_>) -> bool
     inner.instance_path() == outer.instance_path() && !wanted(inner).is_empty()
 }
 
-fn unknown(key: &str, known: &[&str]) -> String {
+fn unknown_key(key: &str, known: &[&str]) -> String {
     match nearest(key, known.iter().copied()) {
         Some(candidate) => format!("{key:?} is no key here; did you mean {candidate:?}?"),
         None => format!("{key:?} is no key here; there are {}", list(known, "and")),

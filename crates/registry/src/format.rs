@@ -1,0 +1,189 @@
+//! Formats of values that people and apps give: which texts hold them, and how they are called in errors.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// What kind of value a field or an input holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FieldFormat {
+    /// A host name.
+    Hostname,
+    /// An absolute http or https address.
+    Uri,
+    /// A UUID.
+    Uuid,
+    /// An e-mail address.
+    Email,
+    /// A phone number in E.164, or a channel address such as `whatsapp:+15551234567`.
+    Phone,
+    /// The same, a short code, or a sender's name.
+    Sender,
+    /// A day: `2026-01-31`.
+    Date,
+    /// A moment with its offset: `2026-01-31T10:00:00Z`.
+    DateTime,
+}
+
+impl FieldFormat {
+    /// Checks a value of this kind; the error is as [`Field::check`] writes it.
+    pub fn check(self, value: &str) -> Result<(), String> {
+        if self.holds(value) {
+            Ok(())
+        } else {
+            Err(format!("must be {}", self.words()))
+        }
+    }
+
+    pub(crate) fn holds(self, value: &str) -> bool {
+        match self {
+            Self::Hostname => is_hostname(value),
+            Self::Uri => url::Url::parse(value)
+                .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host()),
+            Self::Uuid => is_uuid(value),
+            Self::Email => {
+                let parts = value
+                    .split_once('@')
+                    .filter(|(name, _)| !name.is_empty() && !name.contains(char::is_whitespace));
+                parts.is_some_and(|(_, host)| host.contains('.') && is_hostname(host))
+            }
+            Self::Phone => is_phone(value),
+            Self::Sender => is_phone(value) || is_short_code(value) || is_sender_name(value),
+            Self::Date => chrono::NaiveDate::parse_from_str(value, "%Y-%m-%d").is_ok(),
+            Self::DateTime => chrono::DateTime::parse_from_rfc3339(value).is_ok(),
+        }
+    }
+
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::Hostname => "a host name such as api.example.com, without https:// and without a path",
+            Self::Uri => "an address such as https://api.example.com",
+            Self::Uuid => "a UUID such as 123e4567-e89b-12d3-a456-426614174000",
+            Self::Email => "an e-mail address such as name@example.com",
+            Self::Phone => {
+                "a phone number in E.164 such as +15551234567 (a plus, the country code and the number, digits only), or a \
+                 channel address such as whatsapp:+15551234567"
+            }
+            Self::Sender => {
+                "a phone number in E.164 such as +15551234567, a channel address such as whatsapp:+15551234567, a short code, \
+                 or a sender's name of up to 11 letters, digits and spaces"
+            }
+            Self::Date => "a day such as 2026-01-31",
+            Self::DateTime => "a time with its offset, such as 2026-01-31T10:00:00Z",
+        }
+    }
+}
+
+/// RFC 1123, section 2.1.
+fn is_hostname(value: &str) -> bool {
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    value.len() <= 253 && value.split('.').all(label)
+}
+
+fn is_uuid(value: &str) -> bool {
+    let lengths: Vec<usize> = value.split('-').map(str::len).collect();
+    lengths == [8, 4, 4, 4, 12] && value.chars().all(|c| c == '-' || c.is_ascii_hexdigit())
+}
+
+/// E.164 as ITU-T writes it with its plus, or a channel's name, a colon and an address of the channel, which is E.164 too where
+/// it begins with a plus or where the channel is known by phone numbers.
+fn is_phone(value: &str) -> bool {
+    let Some((channel, address)) = value.split_once(':') else {
+        return is_e164(value);
+    };
+    let named = channel.starts_with(|c: char| c.is_ascii_lowercase())
+        && channel
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+    let by_number =
+        address.starts_with('+') || matches!(channel, "whatsapp" | "sms" | "mms" | "tel" | "viber");
+    let plain = !address.is_empty() && !address.contains(|c: char| c.is_whitespace() || c.is_control());
+    named && plain && (!by_number || is_e164(address))
+}
+
+fn is_e164(value: &str) -> bool {
+    let digits = value.strip_prefix('+').unwrap_or_default();
+    (7..=15).contains(&digits.len()) && all_digits(digits) && !digits.starts_with('0')
+}
+
+fn is_short_code(value: &str) -> bool {
+    (3..=8).contains(&value.len()) && all_digits(value)
+}
+
+/// What networks take in place of a number: at least one letter, or nobody could tell it from one.
+fn is_sender_name(value: &str) -> bool {
+    (1..=11).contains(&value.len())
+        && value.contains(|c: char| c.is_ascii_alphabetic())
+        && value
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || " +-_&".contains(c))
+}
+
+fn all_digits(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// A hint for a phone number whose plus sign arrived as a blank.
+pub(crate) fn lost_plus(text: &str) -> &'static str {
+    let rest = text.strip_prefix(' ').unwrap_or_default();
+    if rest.starts_with(|c: char| c.is_ascii_digit()) {
+        "; it begins with a blank, which is what a + becomes in an address: write %2B there"
+    } else {
+        ""
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formats_match_what_they_promise() {
+        for (format, good, bad) in [
+            (
+                FieldFormat::Hostname,
+                "api.example.com",
+                "https://api.example.com/x",
+            ),
+            (FieldFormat::Hostname, "localhost", "a..b"),
+            (FieldFormat::Uri, "https://example.com/a", "ftp://example.com"),
+            (
+                FieldFormat::Uuid,
+                "123e4567-e89b-12d3-a456-426614174000",
+                "123e4567e89b12d3a456426614174000",
+            ),
+            (FieldFormat::Email, "a.b@example.com", "a b@example.com"),
+            (FieldFormat::Email, "a@example.com", "@example.com"),
+            (FieldFormat::Phone, "+15551234567", "15551234567"),
+            (FieldFormat::Phone, "+4915112345678", "+49 151 12345678"),
+            (FieldFormat::Phone, "+442071838750", "+0442071838750"),
+            (FieldFormat::Phone, "+15551234567", "+1555"),
+            (
+                FieldFormat::Phone,
+                "whatsapp:+15551234567",
+                "whatsapp:15551234567",
+            ),
+            (FieldFormat::Phone, "messenger:1234567890", "messenger:"),
+            (FieldFormat::Phone, "client:alice", "client:al ice"),
+            (FieldFormat::Phone, "sip:alice@example.com", ": +15551234567"),
+            (FieldFormat::Phone, "+123456789012345", "+1234567890123456"),
+            (FieldFormat::Sender, "Acme Shop", "Acme Shop Inc."),
+            (FieldFormat::Sender, "12345", "5551234567"),
+            (FieldFormat::Sender, "+15551234567", "(555) 123-4567"),
+            (FieldFormat::Date, "2026-01-31", "2026-02-31"),
+            (
+                FieldFormat::DateTime,
+                "2026-01-31T10:00:00Z",
+                "2026-01-31T10:00:00",
+            ),
+        ] {
+            assert!(format.check(good).is_ok(), "{good}");
+            assert!(format.check(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -12,7 +12,7 @@ use registry::Registry;
 use store::Dialect;
 use store::testing::{TestContext, TestDatabase};
 use twilio_sim::{SimConfig, Simulator};
-use upstream::{Upstream, UpstreamOptions};
+use upstream::{Backoff, Upstream, UpstreamOptions};
 use vault::{KeyFile, KeyRing, SecretKey};
 
 use crate::app::{ENVIRONMENT, TestApp};
@@ -53,8 +53,10 @@ impl Default for AppBuilder {
         };
         // Backoffs are short, so that faults do not make tests slow.
         let upstream = UpstreamOptions {
-            base_backoff: Duration::from_millis(5),
-            max_backoff: Duration::from_millis(50),
+            backoff: Backoff {
+                first: Duration::from_millis(5),
+                longest: Duration::from_millis(50),
+            },
             deadline: Duration::from_secs(30),
             ..UpstreamOptions::default()
         };

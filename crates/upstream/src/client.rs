@@ -18,8 +18,8 @@ use crate::read_body::ReadBounds;
 use crate::redact::MAX_LINE;
 use crate::transport::Transport;
 use crate::{
-    Backoff, FailedRequest, ProviderError, QuotedResponse, Request, RequestError, Response, Target,
-    UpstreamError, UpstreamOptions, json,
+    FailedRequest, ProviderError, QuotedResponse, Request, RequestError, Response, Target, UpstreamError,
+    UpstreamOptions, json,
 };
 
 /// Sends requests to providers. Cheap to clone; clones share connections and limits.
@@ -83,10 +83,7 @@ impl Upstream {
             transport: Transport::new(options.allow_private_addresses, options.connect_timeout)?,
             driver: Driver {
                 limiters: Limiters::default(),
-                backoff: Backoff {
-                    first: options.base_backoff,
-                    longest: options.max_backoff,
-                },
+                backoff: options.backoff,
                 max_wait: options.max_wait,
             },
             budget: BodyBudget::new(options.memory),

@@ -74,11 +74,14 @@ impl Driver {
         let mut permit_by = bounds.permit_by;
         let mut attempts = 0;
         let mut retried_once = false;
-        let acquired = self.limiters.acquire(target, permit_by).await;
-        let mut permit = acquired.map_err(|limited| limited.after(attempts))?;
+        let mut kept = None;
         loop {
-            let waited = permit.wait_for_rate(permit_by).await;
-            waited.map_err(|limited| limited.after(attempts))?;
+            let limited = |limited: RateLimited| limited.after(attempts);
+            let permit = match kept.take() {
+                Some(permit) => permit,
+                None => self.limiters.acquire(target, permit_by).await.map_err(limited)?,
+            };
+            permit.wait_for_rate(permit_by).await.map_err(limited)?;
             attempts += 1;
             let Attempt {
                 result,
@@ -106,16 +109,10 @@ impl Driver {
             // Its body may hold memory.
             drop(result);
             permit_by = bounds.deadline;
-            if requested {
-                // The provider asked all requests of the connection to wait, so others may use the permit meanwhile.
-                drop(permit);
-                sleep(time).await;
-                let acquired = self.limiters.acquire(target, permit_by).await;
-                permit = acquired.map_err(|limited| limited.after(attempts))?;
-            } else {
-                // The permit is kept, so that the provider gets fewer requests while it has trouble.
-                sleep(time).await;
-            }
+            // A wait that the provider asked for is one for all requests of the connection, so others may use the permit meanwhile. Else it
+            // is kept, so that the provider gets fewer requests while it has trouble.
+            kept = (!requested).then_some(permit);
+            sleep(time).await;
         }
     }
 

@@ -6,6 +6,8 @@ use std::time::Duration;
 use domain::ProviderName;
 use url::Url;
 
+use crate::Backoff;
+
 /// The settings of [`crate::Upstream`]; the default suits production.
 #[derive(Debug, Clone)]
 pub struct UpstreamOptions {
@@ -37,10 +39,8 @@ pub struct UpstreamOptions {
     pub user_agent: String,
     /// The longest wait that a provider may ask for within a request. Beyond it the request fails, and the error says how long to wait.
     pub max_wait: Duration,
-    /// The first wait between attempts is a random one from zero to this; for each further wait the range doubles.
-    pub base_backoff: Duration,
-    /// The largest range.
-    pub max_backoff: Duration,
+    /// The waits between attempts; each is random, from zero to the full wait.
+    pub backoff: Backoff,
 }
 
 impl Default for UpstreamOptions {
@@ -59,8 +59,10 @@ impl Default for UpstreamOptions {
             memory: 64 << 20,
             user_agent: concat!("trunkline/", env!("CARGO_PKG_VERSION")).to_owned(),
             max_wait: Duration::from_mins(2),
-            base_backoff: Duration::from_millis(250),
-            max_backoff: Duration::from_secs(30),
+            backoff: Backoff {
+                first: Duration::from_millis(250),
+                longest: Duration::from_secs(30),
+            },
         }
     }
 }

@@ -146,26 +146,16 @@ impl RequestError {
                     Self::RateLimited { .. } => Code::RateLimited,
                     _ => Code::ProviderTimeout,
                 };
-                let Verdict {
-                    outcome,
-                    nothing_done,
-                    ..
-                } = last.verdict();
-                let limited = outcome == RateLimited;
-                (
-                    if limited { outcome } else { Transient },
-                    nothing_done,
-                    code,
-                    TIMED_OUT,
-                )
+                let last = last.verdict();
+                let limited = last.outcome == RateLimited;
+                let outcome = if limited { RateLimited } else { Transient };
+                (outcome, last.nothing_done, code, TIMED_OUT)
             }
 
-            Self::Provider(error) => (
-                error.outcome(),
-                error.nothing_done(),
-                Code::ProviderUnreachable,
-                FILE,
-            ),
+            Self::Provider(error) => {
+                let (outcome, nothing_done) = (error.outcome(), error.nothing_done());
+                (outcome, nothing_done, Code::ProviderUnreachable, FILE)
+            }
             Self::NotJson { .. } => (ProviderFault, UNKNOWN, Code::ProviderUnreachable, UNREADABLE),
             Self::TooLarge { .. } => (ProviderFault, UNKNOWN, Code::ProviderUnreachable, TOO_LARGE),
             Self::UnknownCoding { .. } => (ProviderFault, UNKNOWN, Code::ProviderUnreachable, NOT_DECODABLE),

@@ -22,7 +22,7 @@ use registry::{AuthMode, ErrorRules, Limits, Provider, ProviderLimits, RetryRule
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, MockServer, Respond};
 
-use crate::{Priority, Target, Upstream, UpstreamOptions, Variables};
+use crate::{Backoff, Priority, Target, Upstream, UpstreamOptions, Variables};
 
 pub(crate) const PASSWORD: &str = "s3cr3t-password";
 
@@ -112,8 +112,10 @@ pub(crate) fn target(provider: Provider) -> Target {
 pub(crate) fn options() -> UpstreamOptions {
     UpstreamOptions {
         allow_private_addresses: true,
-        base_backoff: Duration::from_millis(1),
-        max_backoff: Duration::from_millis(4),
+        backoff: Backoff {
+            first: Duration::from_millis(1),
+            longest: Duration::from_millis(4),
+        },
         request_timeout: Duration::from_secs(5),
         deadline: Duration::from_secs(20),
         ..UpstreamOptions::default()

@@ -29,8 +29,8 @@ fn failing() -> AppBuilder {
             config.faults = faults;
         })
         .upstream(|options| {
-            options.base_backoff = Duration::from_millis(1);
-            options.max_backoff = Duration::from_millis(10);
+            options.backoff.first = Duration::from_millis(1);
+            options.backoff.longest = Duration::from_millis(10);
             options.max_attempts = 12;
         })
 }

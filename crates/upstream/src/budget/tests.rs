@@ -65,7 +65,7 @@ fn bodies_are_served_in_order_even_if_a_newer_one_is_small() {
     let budget = BodyBudget::new(1024 * KB);
     let mut exceeding = begin(&budget, 1).unwrap();
     at_once(exceeding.grow(900 * KB)).unwrap();
-    let mut old = BodyPermit(Some(budget.background.ticket(None)));
+    let mut old = BodyPermit(Some(budget.background.reserve(None)));
     let mut old = Box::pin(old.grow(500 * KB));
     assert!((&mut old).now_or_never().is_none());
     assert!(begin(&budget, 2).is_none());

@@ -32,10 +32,10 @@ pub struct ActionOutput {
     pub replayed: bool,
 }
 
-/// An action that is stored and will be carried out.
+/// A stored action that a worker will carry out.
 #[derive(Debug)]
 pub struct StoredAction {
-    /// The id with which its result can be requested.
+    /// The id of its result.
     pub id: ActionId,
     /// Whether an earlier request with the same key stored it.
     pub replayed: bool,
@@ -80,7 +80,7 @@ impl Actions {
         if action.repeatable {
             return Ok(self.perform(&connection, &action, &inputs).await?);
         }
-        // On a task of its own: a caller that disconnects must not stop a request that may have been carried out.
+        // Spawned as a task, so that a disconnecting caller does not stop a request that may have been carried out.
         let actions = self.clone();
         let work = async move { actions.perform(&connection, &action, &inputs).await };
         let work = self.0.tasks.spawn(work);
@@ -119,9 +119,9 @@ impl Actions {
         }
     }
 
-    /// Stores an action for the workers; it is carried out even if this process ends now.
+    /// Stores an action for the workers, so that it is carried out even if this process exits now.
     ///
-    /// `retries` is how often it may be retried after a failure if nothing was done, or if the action may be repeated.
+    /// `retries` is the maximum number of retries after a failure without effect, or of a repeatable action.
     pub async fn enqueue(
         &self,
         caller: &Caller,

@@ -1,4 +1,4 @@
-//! API keys: authenticated by their hash, made, listed, revoked.
+//! API keys: authenticates them by their hash, creates, lists and revokes them.
 
 use std::time::Duration;
 
@@ -12,12 +12,12 @@ use crate::caller::{Caller, Scope};
 use crate::error::{FieldError, GatewayError};
 use crate::services::Services;
 
-/// The scopes of a key that may do everything, now and in later versions.
+/// The scopes of a key with all permissions, also of later versions.
 fn everything() -> Vec<String> {
     ["environment:*", "account:*"].map(str::to_owned).to_vec()
 }
 
-/// A new key, which is shown only now.
+/// A new key, shown only once.
 pub struct NewKey {
     /// Its id.
     pub id: ApiKeyId,
@@ -25,14 +25,14 @@ pub struct NewKey {
     pub secret: SecretString,
 }
 
-/// A key to be made.
+/// A key to create.
 #[derive(Debug, Clone)]
 pub struct NewKeyRequest {
-    /// What people call it.
+    /// Its name.
     pub name: String,
-    /// What it may do, as scopes are written: `environment:records:read`, `environment:connections:*`.
+    /// Its scopes, such as `environment:records:read` or `environment:connections:*`.
     pub scopes: Vec<String>,
-    /// Whether it is a UUID, which programs written for Nango's first servers demand, instead of a key with a prefix.
+    /// Whether it is a UUID, which old Nango clients require, instead of a key with a prefix.
     pub uuid: bool,
 }
 
@@ -49,7 +49,7 @@ const TOUCH_EVERY: Duration = Duration::from_mins(1);
 const TOUCH_WAIT: Duration = Duration::from_millis(100);
 
 impl ApiKeys<'_> {
-    /// The caller with the key `secret`. A valid key is cached for two seconds: for so long a key that another process revoked is still
+    /// Returns the caller with the key `secret`. A valid key is cached for two seconds, in which a key that another process revoked is still
     /// accepted. A key that this process revokes is refused at once.
     pub async fn authenticate(&self, secret: &str) -> Result<Caller, GatewayError> {
         match self.0.caches.callers.get(&vault::api_key::hash(secret)) {
@@ -87,7 +87,7 @@ impl ApiKeys<'_> {
             return;
         }
         let store = self.0.store.clone();
-        // On a task of its own, so that a request that only reads works while the database takes no writes.
+        // Spawned as a task, so that read requests work while the database accepts no writes.
         let stored = self.0.tasks.spawn(async move {
             match store.write(move |c| api_keys::touch(c, id, now)).await {
                 Err(error) if !error.is_transient() => {
@@ -99,10 +99,10 @@ impl ApiKeys<'_> {
         drop(tokio::time::timeout(TOUCH_WAIT, stored).await);
     }
 
-    /// Makes `environment` if there is none, and adds `secret` as one of its keys; without `secret`, makes a key if it has none. A `secret`
+    /// Creates `environment` if it does not exist, and adds `secret` to its keys; without `secret`, creates a key if it has none. A `secret`
     /// that was revoked, or that belongs to another environment, stays so.
     ///
-    /// Returns the key if one was made.
+    /// Returns the key if one was created.
     pub async fn bootstrap(
         &self,
         environment: &EnvironmentName,
@@ -127,7 +127,7 @@ impl ApiKeys<'_> {
         let secret = vault::api_key::generate(&environment.name);
         let key = self.new_key(id, "first start", &secret, everything());
         let made = key.id;
-        // Of processes that start at the same time, one makes a key.
+        // If processes start at the same time, only one creates a key.
         let first = self.0.store.write(move |c| {
             environments::lock(c, id)?;
             let first = api_keys::count(c, id)? == 0;
@@ -139,12 +139,12 @@ impl ApiKeys<'_> {
         Ok(first.await?.then_some(NewKey { id: made, secret }))
     }
 
-    /// The keys of an environment, newest first, with revoked ones.
+    /// Lists the keys of an environment, newest first, including revoked ones.
     pub async fn list(&self, environment: EnvironmentId) -> Result<Vec<ApiKey>, GatewayError> {
         Ok(self.0.store.read(move |c| api_keys::list(c, environment)).await?)
     }
 
-    /// Makes a key. It may do no more than the caller; `None` is the operator at the command line, who may do everything.
+    /// Creates a key with at most the caller's scopes. `None` is the operator at the command line, who has all scopes.
     pub async fn create(
         &self,
         caller: Option<&Caller>,
@@ -215,7 +215,7 @@ impl ApiKeys<'_> {
         })
     }
 
-    /// Stores the hash of `secret`, and returns the key's id. A key that is already there stays as it is, and is returned too.
+    /// Stores the hash of `secret` and returns the key's id. An existing key is returned unchanged.
     async fn add(
         &self,
         environment: EnvironmentId,

@@ -1,4 +1,4 @@
-//! Who calls: an environment, by an API key with scopes.
+//! The caller of a request: an environment and the scopes of its API key.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use domain::{ApiKeyId, EnvironmentId};
 
 macro_rules! scopes {
     ($($(#[$doc:meta])* $name:ident = $text:literal),* $(,)?) => {
-        /// What a key may do. Written as Nango writes them: `environment:connections:read`.
+        /// A permission of a key, in Nango's format: `environment:connections:read`.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Scope {
             $($(#[$doc])* $name),*
@@ -17,7 +17,7 @@ macro_rules! scopes {
             /// All of them.
             pub const ALL: &[Self] = &[$(Self::$name),*];
 
-            /// As it is stored and shown; never changes.
+            /// Returns the stored and shown text, which never changes.
             pub const fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$name => $text),*
@@ -88,7 +88,7 @@ scopes! {
 }
 
 impl Scope {
-    /// Whether somebody who holds `held` has this scope: itself, one that holds it (`read_credentials` holds `read`), or all of
+    /// Returns whether a key with `held` has this scope: the same scope, one that includes it (`read_credentials` includes `read`), or all of
     /// its kind.
     pub(crate) fn is_in(self, held: &str) -> bool {
         let name = self.as_str();
@@ -106,17 +106,17 @@ impl fmt::Display for Scope {
     }
 }
 
-/// Somebody with a good key: all that a use case may touch lies within their environment.
+/// The holder of a valid key. A use case may access only this caller's environment.
 #[derive(Debug, Clone)]
 pub struct Caller {
-    /// The environment that the key belongs to.
+    /// The environment of the key.
     pub environment: EnvironmentId,
     pub(crate) key: ApiKeyId,
     pub(crate) scopes: Arc<[String]>,
 }
 
 impl Caller {
-    /// Whether the key carries `scope`.
+    /// Returns whether the key has `scope`.
     pub fn may(&self, scope: Scope) -> bool {
         self.scopes.iter().any(|held| scope.is_in(held))
     }

@@ -1,4 +1,4 @@
-//! Connections: made, listed, shown, verified, changed, deleted.
+//! Connections: lists, shows, verifies, changes and deletes them.
 
 mod connect;
 mod import;
@@ -24,15 +24,15 @@ use crate::sync_permissions::{SyncProblem, sync_problems};
 /// The use cases of connections.
 pub struct Connections<'a>(pub(crate) &'a Services);
 
-/// Path of the configuration in the bodies that make or change a connection.
+/// The path of the configuration in bodies that create or change a connection.
 const CONFIG: &[&str] = &["connection_config"];
 
-/// A connection as a list shows it.
+/// A connection in a list.
 #[derive(Debug)]
 pub struct ListedConnection {
     /// The connection.
     pub connection: Connection,
-    /// What is wrong with its syncs.
+    /// The problems of its syncs.
     pub sync_problems: Vec<SyncProblem>,
 }
 
@@ -41,24 +41,24 @@ pub struct ListedConnection {
 pub struct FullConnection {
     /// The connection.
     pub connection: Connection,
-    /// Its credentials in plain; `None` for a caller that may not see them.
+    /// Its decrypted credentials; `None` if the caller may not see them.
     pub credentials: Option<StoredCredentials>,
-    /// What is wrong with its syncs.
+    /// The problems of its syncs.
     pub sync_problems: Vec<SyncProblem>,
 }
 
-/// What a caller that looks at a connection asks of its credentials.
+/// What a request for a connection wants of its credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ShowCredentials {
     /// Shows them if the caller may see them.
     IfAllowed,
     /// Shows them, or refuses the caller.
     Required,
-    /// Like `Required`, and verifies them at the provider first.
+    /// Like `Required`, and verifies them with the provider first.
     Verified,
 }
 
-/// Credentials in plain.
+/// Decrypted credentials.
 #[derive(Debug)]
 pub enum StoredCredentials {
     /// One key.
@@ -88,14 +88,14 @@ impl StoredCredentials {
 /// Credentials that work.
 #[derive(Debug)]
 pub struct Verified {
-    /// The provider's name for people.
+    /// The provider's display name.
     pub display_name: String,
     /// Whether they were verified: if the provider's file has no verification, any credentials are accepted.
     pub verified: bool,
 }
 
 impl Connections<'_> {
-    /// The connections of the caller's environment, newest first.
+    /// Lists the connections of the caller's environment, newest first.
     pub async fn list(
         &self,
         caller: &Caller,
@@ -117,7 +117,7 @@ impl Connections<'_> {
         Ok(listed.collect())
     }
 
-    /// One connection, without its credentials.
+    /// Returns one connection, without its credentials.
     pub async fn find(
         &self,
         caller: &Caller,
@@ -128,7 +128,7 @@ impl Connections<'_> {
         Ok(without_secrets(self.0, resolved.connection))
     }
 
-    /// One connection, with its credentials for callers that may see them.
+    /// Returns one connection, with its credentials if the caller may see them.
     pub async fn show(
         &self,
         caller: &Caller,
@@ -158,7 +158,7 @@ impl Connections<'_> {
         let sync_problems = problems.remove(&resolved.connection.id).unwrap_or_default();
         let opened = match &sealed {
             Some(sealed) => match self.0.open(&resolved, sealed).await {
-                // There are none to show; the connection's problem, or that of its runs, says why.
+                // There are no credentials; the problem of the connection says why.
                 Err(GatewayError::CredentialsLost(_) | GatewayError::IntegrationSecretsLost(_))
                     if show == ShowCredentials::IfAllowed =>
                 {
@@ -217,7 +217,7 @@ impl Connections<'_> {
         })
     }
 
-    /// What to tell a caller that tries to connect a provider by OAuth.
+    /// Returns the message for a caller that tries to connect a provider with OAuth.
     pub fn how_to_connect(&self, provider: &str) -> Result<String, GatewayError> {
         let unknown = || GatewayError::UnknownIntegration(provider.to_owned());
         let provider = self.0.registry.get(provider).ok_or_else(unknown)?;

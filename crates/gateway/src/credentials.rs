@@ -1,4 +1,4 @@
-//! The one way in for credentials: what a request gives becomes [`Filled`] by the rules of the provider's file, is verified at the
+//! The single entry for credentials: the input of a request becomes [`Filled`] by the rules of the provider's file, is verified with the
 //! provider, and is stored.
 
 mod config;
@@ -26,7 +26,7 @@ use crate::error::FieldError;
 use crate::secrets::Secrets;
 use crate::services::template_values;
 
-/// Credentials and configuration as a request gives them.
+/// Credentials and configuration of a request.
 pub(crate) struct CredentialInput<'a> {
     pub(crate) credentials: Given<'a>,
     /// Configuration by the names under which it is stored.
@@ -46,7 +46,7 @@ pub(crate) enum Given<'a> {
 }
 
 impl CredentialInput<'_> {
-    /// What is to be stored, by the rules of the provider's fields.
+    /// The values to store, checked by the rules of the provider's fields.
     pub(crate) fn fill(self, provider: &Provider) -> Result<Filled, Vec<FieldError>> {
         let (config, path) = (self.config, self.config_path);
         let (credentials, config) = match self.credentials {
@@ -80,7 +80,7 @@ impl Filled {
         let seal = |(name, value): (String, String)| (name, SecretString::from(value));
         let mut credentials: BTreeMap<_, _> = credentials.into_iter().map(seal).collect();
         if provider.auth == AuthMode::Basic {
-            // A provider that needs only one of the two takes the other for empty.
+            // If a provider needs only one of the two, the other is empty.
             for name in ["username", "password"] {
                 credentials.entry(name.to_owned()).or_default();
             }

@@ -34,7 +34,7 @@ impl DeletionLease {
         Self(Id::<LeaseKind>::new(now).to_string())
     }
 
-    /// Takes the lease of the sync from whoever holds it.
+    /// Takes the lease of the sync from its holder.
     pub(crate) fn take(&self, c: &mut DbConn, sync: SyncId, now: Timestamp) -> Result<(), StoreError> {
         Lease::new(sync, &*self.0).take(c, now.plus(LEASE), now)
     }
@@ -50,7 +50,7 @@ impl DeletionLease {
     }
 }
 
-/// Deletes all rows of a sync in batches; returns false if another lease on it was taken, whose holder goes on.
+/// Deletes all rows of a sync in batches. Returns false if another lease was taken; its holder continues.
 pub(crate) async fn delete_rows_of_sync(
     services: &Services,
     sync: &Sync,
@@ -130,7 +130,7 @@ pub(crate) async fn delete_connection(
         if !variants.is_empty() {
             tables::lock(c)?;
         }
-        // By its number: a connection that has the name by now is another one.
+        // By its number, because another connection may have the name now.
         connections::delete(c, id)?;
         for (table, sync) in &variants {
             tables::drop_unused(c, &sync.provider, &sync.name, &sync.variant, table)?;

@@ -14,7 +14,7 @@ use vault::{KeyFile, KeyId, KeyRing, SealContext, Sealed, VaultError};
 
 use crate::error::GatewayError;
 
-/// Where the keys come from.
+/// The source of the keys.
 #[derive(Debug, Clone)]
 pub enum KeySource {
     /// Configuration: the first seals, all open. It changes by a restart.
@@ -48,7 +48,7 @@ impl fmt::Display for KeySource {
 pub struct CurrentKey {
     /// Its public id.
     pub id: KeyId,
-    /// Whether it was made just now. An older rotation that was cut off goes on with its key.
+    /// Whether it was just created. An interrupted rotation continues with its key.
     pub made: bool,
 }
 
@@ -58,7 +58,7 @@ pub(crate) struct EncryptionKeys {
     clock: Clock,
     source: KeySource,
     loaded: RwLock<Loaded>,
-    /// What was last wrong with the key file, so that it is logged once.
+    /// The last problem of the key file, so that it is logged once.
     problem: Mutex<Option<String>>,
 }
 
@@ -244,7 +244,7 @@ fn next_ring(c: &mut DbConn, source: &KeySource, now: Timestamp) -> Checked<(Key
     Ok(Ok((ring, made)))
 }
 
-/// What to do if no copy of a key is left.
+/// The advice if no copy of a key exists.
 const IF_LOST: &str = "If the key is lost for good, `trunkline key forget --lost` gives up what it sealed";
 
 /// Which keys the database was used with.
@@ -332,7 +332,7 @@ impl Usage {
         Ok(())
     }
 
-    /// Refuses a database whose key file is gone.
+    /// Returns an error for a database whose key file is missing.
     fn without_file(&self, missing: &VaultError) -> GatewayError {
         let count: i64 = self.sealed.values().map(|sealed| sealed.connections).sum();
         GatewayError::EncryptionKey(format!(

@@ -1,4 +1,4 @@
-//! Environments: the tenants that everything else belongs to.
+//! Environments: the tenants of all other objects.
 
 use domain::{Environment, EnvironmentName};
 use store::environments;
@@ -32,7 +32,7 @@ impl Environments<'_> {
         })
     }
 
-    /// Makes an environment.
+    /// Creates an environment.
     pub async fn create(&self, name: &str) -> Result<Environment, GatewayError> {
         let wrong = |message: String| GatewayError::invalid_body("name", message);
         let parsed: EnvironmentName = name

@@ -19,11 +19,11 @@ use crate::caller::Scope;
 /// An invalid value of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldError {
-    /// What is wrong, in a word: `missing`, `invalid`, `unknown`.
+    /// The code: `missing`, `invalid` or `unknown`.
     pub code: &'static str,
-    /// Where: names from the outermost in.
+    /// The path, from the outermost field.
     pub path: Vec<String>,
-    /// What is wrong and what would be right; never the value of a secret.
+    /// What is wrong and what is allowed; never a secret.
     pub message: String,
 }
 
@@ -105,80 +105,80 @@ pub(crate) fn is_needed(field: Option<&Field>) -> String {
 /// Why a use case failed.
 #[derive(Debug, thiserror::Error)]
 pub enum GatewayError {
-    /// The API key is not one of ours, or was revoked.
-    #[error("this API key is not known, or was revoked")]
+    /// The API key is unknown or revoked.
+    #[error("unknown or revoked API key")]
     UnknownKey,
-    /// No integration of that key.
+    /// The integration does not exist.
     #[error("there is no integration {0:?}; `trunkline providers list` shows what there is")]
     UnknownIntegration(String),
-    /// No provider of that name.
-    #[error("there is no provider {0:?}; GET /providers lists those that there are")]
+    /// The provider does not exist.
+    #[error("unknown provider {0:?}: GET /providers lists all providers")]
     UnknownProvider(String),
-    /// No environment of that name.
-    #[error("there is no environment {0:?}")]
+    /// The environment does not exist.
+    #[error("unknown environment {0:?}")]
     UnknownEnvironment(String),
     /// The environment cannot be deleted.
     #[error("{0}")]
     EnvironmentInUse(String),
     /// No such API key in that environment.
-    #[error("there is no API key {0:?} in this environment")]
+    #[error("unknown API key {0:?} in this environment")]
     UnknownApiKey(String),
     /// No such connection in this environment.
     #[error("there is no connection {connection:?} of {integration:?}")]
     UnknownConnection {
-        /// As the caller named it.
+        /// The name in the request.
         connection: String,
-        /// As the caller named it.
+        /// The name in the request.
         integration: String,
     },
     /// No such run in this environment.
-    #[error("there is no run {0:?}")]
+    #[error("unknown run {0:?}")]
     UnknownRun(String),
     /// The integration has no such model.
     #[error("{integration:?} has no model {model:?}; it has: {known}")]
     UnknownModel {
-        /// As the caller named it.
+        /// The name in the request.
         integration: String,
-        /// As the caller named it.
+        /// The name in the request.
         model: String,
-        /// Those that it has.
+        /// The existing ones.
         known: String,
     },
-    /// The request's syncs name none that exists.
+    /// None of the request's syncs exists.
     #[error("{0}")]
     UnknownSync(String),
     /// The connection has no such variant of the sync.
     #[error("{0}")]
     UnknownVariant(String),
-    /// The base variant is there as long as the connection, and cannot be made or deleted.
-    #[error("the variant base is every sync's own: it cannot be made or deleted")]
+    /// The base variant always exists, and cannot be created or deleted.
+    #[error("the variant `base` always exists: it cannot be created or deleted")]
     BaseVariant,
-    /// A variant of that name is there already.
-    #[error("the sync {sync} of this connection has a variant {variant} already")]
+    /// The variant already exists.
+    #[error("the sync {sync} of this connection already has the variant {variant}")]
     VariantExists {
         /// The sync.
         sync: String,
         /// The variant.
         variant: String,
     },
-    /// There is as much of it as there may be.
+    /// The quota is used up.
     #[error("{0}")]
     Capped(String),
     /// The integration has no such action.
     #[error("{integration:?} has no action {action:?}; it has: {known}")]
     UnknownAction {
-        /// As the caller named it.
+        /// The name in the request.
         integration: String,
-        /// As the caller named it.
+        /// The name in the request.
         action: String,
-        /// Those that it has.
+        /// The existing ones.
         known: String,
     },
     /// No stored action of that id in this environment.
-    #[error("there is no action {0:?}; results are kept for five days")]
+    #[error("unknown action {0:?}: results are kept for five days")]
     UnknownActionResult(String),
     /// The stored action has not ended.
-    #[error("the action is not done yet (it is {status}): ask again later")]
+    #[error("the action has not finished (status {status}): request its result again later")]
     ActionPending {
         /// `queued` or `running`.
         status: &'static str,
@@ -186,43 +186,43 @@ pub enum GatewayError {
     /// An action failed.
     #[error(transparent)]
     Action(Box<ActionFailure>),
-    /// An earlier request with the same key is under way.
+    /// An earlier request with the same key is in progress.
     #[error(
-        "a request with this Idempotency-Key is under way: ask again with the same key to get its answer"
+        "a request with this Idempotency-Key is in progress: send it again with the same key to get its result"
     )]
     KeyInUse,
-    /// The key was used for something else.
-    #[error("this Idempotency-Key was used with another input; give each thing to be done a key of its own")]
+    /// The key was used with another input.
+    #[error("this Idempotency-Key was used with another input: use a new key for each action")]
     KeyReused,
-    /// The connection got other credentials, or its integration another configuration, while credentials were tried.
+    /// The connection or its integration changed while the credentials were verified.
     #[error(
-        "the connection or its integration was changed while the credentials were tried, and nothing was stored: send this again"
+        "the connection or its integration changed during the verification, and nothing was stored: send the request again"
     )]
     ChangedMeanwhile,
-    /// A header cannot be taken.
+    /// A header is invalid.
     #[error("the header {name} {message}")]
     InvalidHeader {
         /// Its name.
         name: &'static str,
-        /// What would be right.
+        /// What its value must be.
         message: &'static str,
     },
-    /// Fields of the body cannot be taken.
+    /// The body is invalid.
     #[error("the body cannot be taken: see errors")]
     InvalidBody(Vec<FieldError>),
-    /// Query parameters cannot be taken.
-    #[error("the query cannot be taken: see errors")]
+    /// The query is invalid.
+    #[error("the query is invalid: see `errors`")]
     InvalidQuery(Vec<FieldError>),
-    /// The key lacks a scope that this very call needs.
+    /// The key lacks a scope that this request needs.
     #[error("this API key may not do that: it lacks the scope {0}")]
     Forbidden(Scope),
     /// A connect session's token is not well-formed.
-    #[error("this is no token of a connect session: one is nango_connect_session_ and 64 hex digits")]
+    #[error("invalid connect session token: it must be nango_connect_session_ and 64 hex digits")]
     MalformedSessionToken,
-    /// A connect session's token is not known, or its session has ended.
-    #[error("this connect session is not known, or has ended: make a new one with POST /connect/sessions")]
+    /// The token of a connect session is unknown, or its session has ended.
+    #[error("unknown or ended connect session: create a new one with POST /connect/sessions")]
     UnknownSession,
-    /// The connect session has failed too often to try again at once.
+    /// The connect session must wait after too many failures.
     #[error(
         "{failures} attempts in a row with this connect session failed: check the credentials and try again in {} seconds",
         .retry_after.as_secs().max(1)
@@ -230,33 +230,33 @@ pub enum GatewayError {
     TooManyAttempts {
         /// Failed attempts in a row.
         failures: i64,
-        /// When to try again.
+        /// The time until the next attempt.
         retry_after: Duration,
     },
-    /// The connect session does not let connect that integration.
-    #[error("this connect session may not connect {0:?}")]
+    /// The connect session does not allow the integration.
+    #[error("this connect session does not allow the integration {0:?}")]
     IntegrationNotAllowed(IntegrationKey),
-    /// The integration's provider takes other credentials.
-    #[error("{integration:?} takes credentials of the type {wanted}, not {given}")]
+    /// The integration's provider needs other credentials.
+    #[error("{integration:?} needs credentials of the type {wanted} (got {given})")]
     InvalidAuthMode {
         /// The integration.
         integration: IntegrationKey,
-        /// The type that it takes.
+        /// The required type.
         wanted: &'static str,
-        /// The type that was given.
+        /// The type in the request.
         given: &'static str,
     },
-    /// What a front end gave does not follow the rules of the provider's fields.
+    /// The values of a front end break the rules of the provider's fields.
     #[error("the fields do not follow the provider's rules: {}", words(.0))]
     ConnectionInvalid(Vec<FieldError>),
-    /// Stored credentials were tried because somebody asked for it, and refused.
+    /// The provider refused stored credentials in a requested verification.
     #[error("{message}")]
     InvalidCredentials {
-        /// What the provider answered and what to do.
+        /// The provider's response and what to do.
         message: String,
-        /// The provider's code, if it gave one.
+        /// The provider's code, if any.
         code: Option<String>,
-        /// The HTTP status, if there was an answer.
+        /// The HTTP status, if there was a response.
         status: Option<u16>,
         /// The connection.
         connection: ConnectionName,
@@ -272,31 +272,31 @@ pub enum GatewayError {
          /integrations/{0}"
     )]
     IntegrationSecretsLost(IntegrationKey),
-    /// Somebody tried an OAuth flow.
+    /// The caller tried an OAuth flow.
     #[error("{0}")]
     OauthNotSupported(String),
     /// The provider refused the credentials; nothing was stored.
     #[error("{message}")]
     CredentialsRefused {
-        /// What the provider answered and what to do.
+        /// The provider's response and what to do.
         message: String,
-        /// The provider's code, if it gave one.
+        /// The provider's code, if any.
         code: Option<String>,
-        /// The HTTP status, if there was an answer.
+        /// The HTTP status, if there was a response.
         status: Option<u16>,
     },
-    /// With what was given, the provider cannot be called; nothing was stored.
+    /// The given values allow no request to the provider; nothing was stored.
     #[error("{0}")]
     Uncallable(String),
-    /// The provider could not be reached, or had an error of its own; nothing was stored.
+    /// The provider could not be reached, or failed; nothing was stored.
     #[error("{message}")]
     ProviderUnavailable {
         /// What happened.
         message: String,
-        /// When to try again.
+        /// The time until the next attempt.
         retry_after: Duration,
     },
-    /// A call was not handed on, or the provider did not answer it.
+    /// A request was not forwarded, or the provider did not respond.
     #[error("{0}")]
     Request(#[source] RequestError),
     /// The encryption keys do not fit the database; the text says what to do.
@@ -305,7 +305,7 @@ pub enum GatewayError {
     /// A credential cannot be sealed or opened.
     #[error(transparent)]
     Vault(#[from] VaultError),
-    /// The database refused.
+    /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -322,7 +322,7 @@ impl GatewayError {
         Self::InvalidBody(vec![FieldError::at("invalid", field, message)])
     }
 
-    /// For a connection that is not there (any more).
+    /// Returns the error for a connection that does not exist.
     pub(crate) fn unknown_connection(connection: &ConnectionName, integration: &IntegrationKey) -> Self {
         Self::UnknownConnection {
             connection: connection.to_string(),

@@ -30,7 +30,7 @@ use crate::worker_handle::WorkerHandle;
 #[derive(Clone)]
 pub struct Gateway(Arc<Services>);
 
-/// What a gateway is made of.
+/// The parts of a gateway.
 pub struct GatewayParts {
     /// The database, migrated.
     pub store: Store,
@@ -127,7 +127,7 @@ impl Gateway {
         Encryption(&self.0)
     }
 
-    /// What a worker works with.
+    /// Returns the services of a worker.
     pub fn worker_handle(&self) -> WorkerHandle {
         WorkerHandle(Arc::clone(&self.0))
     }

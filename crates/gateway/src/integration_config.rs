@@ -7,10 +7,10 @@ use registry::{Provider, RenderError, Template};
 
 use crate::error::FieldError;
 
-/// Stands before the names of an integration's values in templates.
+/// The prefix of an integration's values in templates.
 const HOLE: &str = "integrationConfig.";
 
-/// What configures an integration, by name.
+/// The configuration of an integration, by name.
 pub(crate) type Config = BTreeMap<String, String>;
 /// What a request changes of it; `None` removes a value.
 pub(crate) type ConfigChange = BTreeMap<String, Option<String>>;

@@ -46,7 +46,7 @@ impl Split {
 
 /// The secret fields of an integration's row.
 pub(crate) enum Opened {
-    /// Those that there are.
+    /// The existing fields.
     Known(Config),
     /// The key that sealed them is lost, and they were given up.
     Lost,

@@ -1,4 +1,4 @@
-//! Integrations: what an environment calls a provider; several of one provider may stand side by side.
+//! Integrations: a provider under a name of the environment. An environment may have several of one provider.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -49,7 +49,7 @@ pub struct IntegrationRequest {
     pub provider: Option<String>,
     /// The key.
     pub unique_key: Option<String>,
-    /// What people read.
+    /// The display name.
     pub display_name: Option<String>,
     /// Whether the provider's events are forwarded.
     pub forward_webhooks: Option<bool>,
@@ -99,7 +99,7 @@ impl Integrations<'_> {
         row.map(|row| self.with_provider(row)).ok_or_else(unknown)
     }
 
-    /// Makes an integration.
+    /// Creates an integration.
     pub async fn create(
         &self,
         caller: &Caller,

@@ -65,7 +65,7 @@ impl Models {
         Ok(models)
     }
 
-    /// Drops the tables of variants that no connection has.
+    /// Drops the tables of unused variants.
     async fn drop_orphans(&self) -> Result<(), StoreError> {
         let others: Vec<TableName> = self.base.values().map(|base| base.model.table.clone()).collect();
         let bases: Vec<_> = self

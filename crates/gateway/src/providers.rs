@@ -1,4 +1,4 @@
-//! Providers: what an integration can be made of.
+//! Providers: the services that an integration can connect to.
 
 use std::sync::Arc;
 

@@ -35,7 +35,7 @@ pub(crate) struct Services {
     pub(crate) sync_due: Notify,
     /// Wakes this process's worker when an action became due.
     pub(crate) action_due: Notify,
-    /// Work that goes on when its request has ended; shutdown waits for it.
+    /// Work that continues after its request has ended. Shutdown waits for it.
     pub(crate) tasks: TaskTracker,
 }
 
@@ -46,7 +46,7 @@ const OPENED_TTL: Duration = Duration::from_secs(1);
 /// How soon a connection's credentials are checked again after the proxy met a refusal that was not confirmed.
 const CHECKED_TTL: Duration = Duration::from_secs(10);
 
-/// What is cached between requests. Changes by this process clear a cache at once.
+/// The caches between requests. A change by this process clears a cache at once.
 pub(crate) struct Caches {
     /// Callers, by the hash of their API key.
     pub(crate) callers: TtlCache<String, Caller>,

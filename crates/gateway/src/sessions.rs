@@ -63,12 +63,12 @@ impl Session {
         self.0.end_user.as_ref()
     }
 
-    /// By integration, what is set for each connection, as it was given.
+    /// By integration, the defaults of each connection, unchanged.
     pub fn defaults(&self) -> &Map<String, Json> {
         &self.0.defaults
     }
 
-    /// By integration, what a connect page shows differently, as it was given.
+    /// By integration, the overrides for a connect page, unchanged.
     pub fn overrides(&self) -> &Map<String, Json> {
         &self.0.overrides
     }

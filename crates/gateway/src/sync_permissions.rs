@@ -11,10 +11,10 @@ use upstream::{ProviderError, Target};
 use crate::error::GatewayError;
 use crate::services::Services;
 
-/// The kind under which it is noted on a sync that the provider refuses to show the sync's list.
+/// The kind of the problem that the provider denies access to a sync's list.
 pub const PERMISSION_PROBLEM: &str = "permission";
 
-/// What to do where the provider's file has no better advice.
+/// The default advice.
 const PERMISSION_HINT: &str =
     "Give the key the permission to read it at the provider, or connect again with a key that has it.";
 
@@ -23,11 +23,11 @@ const PERMISSION_HINT: &str =
 pub struct UnreadableSync {
     /// The sync.
     pub sync: SyncName,
-    /// What the provider said, and what to do.
+    /// The provider's message, and what to do.
     pub problem: Problem,
 }
 
-/// What is wrong with a sync of a connection.
+/// A problem of a connection's sync.
 #[derive(Debug, Clone)]
 pub struct SyncProblem {
     /// The sync's number.
@@ -36,11 +36,11 @@ pub struct SyncProblem {
     pub sync: SyncName,
     /// Its variant.
     pub variant: Variant,
-    /// What is wrong.
+    /// The problem.
     pub problem: Problem,
 }
 
-/// Returns what is noted on a sync when the provider refuses to show its list to a key that is good.
+/// Returns the problem of a sync whose list a valid key may not read.
 pub fn permission_problem(
     provider: &Provider,
     sync: &SyncName,
@@ -64,14 +64,14 @@ pub fn permission_problem(
     }
 }
 
-/// Returns what to do about a refusal to a key that is good. What the file says of a wrong key does not fit.
+/// Returns the advice for a valid key without access. The file's advice for invalid keys does not apply.
 pub fn permission_hint(refusal: &ProviderError) -> &str {
     let hint = refusal.hint.as_deref().filter(|_| !refusal.unauthorized);
     hint.unwrap_or(PERMISSION_HINT)
 }
 
-/// Asks the provider for a small page of each sync's list, with credentials that were verified, and returns the syncs for which
-/// it refuses. A sync of which the provider says nothing in time is not returned.
+/// Requests a small page of each sync's list with verified credentials, and returns the syncs for which
+/// the provider denies access. Syncs without a response in time are not returned.
 pub(crate) async fn unreadable_syncs(services: &Services, mut target: Target) -> Vec<UnreadableSync> {
     Arc::make_mut(&mut target.variables).variant = Some(Variant::base());
     let refused = services.upstream.refused_lists(&target).await.into_iter();
@@ -83,7 +83,7 @@ pub(crate) async fn unreadable_syncs(services: &Services, mut target: Target) ->
     unreadable.collect()
 }
 
-/// Returns what is wrong with syncs, by connection. Syncs that the provider's file no longer declares are left out: no run would ever
+/// Returns the problems of syncs, by connection. Syncs that the provider's file no longer declares are omitted, because no run would
 /// clear their problems.
 pub(crate) fn sync_problems(
     services: &Services,
@@ -105,7 +105,7 @@ pub(crate) fn sync_problems(
     problems
 }
 
-/// Reads what is wrong with syncs of one connection.
+/// Reads the problems of one connection's syncs.
 pub(crate) async fn sync_problems_of(
     services: &Services,
     connection: &Connection,

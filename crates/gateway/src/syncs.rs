@@ -1,4 +1,4 @@
-//! Syncs of connections: triggered, paused, started, listed.
+//! Syncs of connections: triggers, pauses, starts and lists them.
 
 mod frequency;
 mod status;
@@ -20,7 +20,7 @@ use crate::services::{Names, ResolvedIntegration, Services};
 /// The use cases of syncs.
 pub struct Syncs<'a>(pub(crate) &'a Services);
 
-/// Which syncs a request is about.
+/// The syncs of a request.
 #[derive(Debug, Clone)]
 pub struct SyncSelection {
     /// The integration's key.
@@ -43,7 +43,7 @@ impl SyncSelection {
     }
 }
 
-/// What a trigger does first.
+/// What to reset before a triggered run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TriggerOptions {
     /// Resets the checkpoint: everything is read again, and a run in progress begins again.
@@ -63,7 +63,7 @@ pub struct TriggeredRun {
     pub variant: Variant,
     /// The connection's name.
     pub connection: String,
-    /// Whether it was queued or in progress already, so that none was made.
+    /// Whether it was already queued or in progress, so that none was created.
     pub already_active: bool,
 }
 
@@ -187,7 +187,7 @@ impl Syncs<'_> {
             StoreError::NotFound { .. } => GatewayError::InvalidQuery(vec![FieldError::at(
                 "invalid",
                 "cursor",
-                "names no run that is there; runs are kept for a time only: begin again without it",
+                "unknown run: old runs are deleted, so start again without it",
             )]),
             other => other.into(),
         })
@@ -208,7 +208,7 @@ impl Syncs<'_> {
 /// Connections that get a new sync in one transaction.
 const ADD_BATCH: i64 = 500;
 
-/// Gives connections the syncs that their provider's file has gained since they were made.
+/// Adds syncs that the provider's file gained to existing connections.
 pub(crate) async fn add_missing_syncs(services: &Services) -> Result<(), GatewayError> {
     for provider in services.registry.iter() {
         for (name, sync) in &provider.syncs {

@@ -1,4 +1,4 @@
-//! Stored actions from their claim to their end: each call goes out once unless it may be repeated.
+//! Stored actions from claim to end. Each request is sent once, unless the action is repeatable.
 
 use std::convert::Infallible;
 use std::io;
@@ -16,7 +16,7 @@ use super::Actions;
 use super::failure::AttemptError;
 use crate::error::{ActionFailure, GatewayError, MOST_STORED};
 
-/// A repeatable action that was cut off so many times beyond its attempts is given up: it may be what ends the processes.
+/// A repeatable action that was interrupted this many times beyond its attempts fails: it may be what crashes the processes.
 const MOST_CUT_OFF: i64 = 10;
 /// The waits between attempts, as in Nango.
 const BACKOFF: Backoff = Backoff {
@@ -25,9 +25,9 @@ const BACKOFF: Backoff = Backoff {
 };
 
 impl Actions {
-    /// Does an action that its holder has claimed and stores how it ended, while its lease of `length` is renewed.
+    /// Carries out a claimed action and stores its result, while its lease of `length` is renewed.
     ///
-    /// Returns `None` if it has not ended: it is tried again later, or another worker has it now.
+    /// Returns `None` if it has not ended: it will be retried, or another worker has claimed it.
     pub async fn carry_out(&self, row: ActionJob, length: Duration) -> Option<Result<Json, ActionFailure>> {
         let id = row.id;
         let lease = Lease::new(row.number, row.holder.clone().unwrap_or_default());
@@ -123,7 +123,7 @@ impl Actions {
         Ok(Some(end))
     }
 
-    /// The action's connection and what the file says of it now; the inner error ends the action.
+    /// Returns the action's connection and current declaration. The inner error ends the action.
     async fn found(
         &self,
         row: &ActionJob,
@@ -188,7 +188,7 @@ fn failed(failure: &ActionFailure, free_key: bool) -> ActionEnd {
     }
 }
 
-/// How long to wait after so many attempts before; at least what the provider asks for.
+/// Returns the wait before the next attempt, at least as long as the provider asks for.
 fn pause(attempts: i64, requested: Duration) -> Duration {
     let failures = u32::try_from(attempts.saturating_add(1)).unwrap_or(u32::MAX);
     BACKOFF.after(failures).max(requested)

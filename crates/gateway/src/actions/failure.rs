@@ -14,10 +14,10 @@ pub(crate) enum AttemptError {
         failure: Box<ActionFailure>,
         /// It is known that nothing was done.
         nothing_done: bool,
-        /// How long to wait at least before the same may succeed; `None` if it will not.
+        /// The minimum wait before a retry may succeed; `None` if it cannot.
         retry_after: Option<Duration>,
     },
-    /// It failed before the request.
+    /// It failed before the request was sent.
     Before(GatewayError),
 }
 
@@ -39,7 +39,7 @@ impl From<AttemptError> for GatewayError {
 /// Seconds to wait before another try if the provider does not say.
 const RETRY_AFTER: u64 = 30;
 
-/// Makes the failure of an action whose request failed.
+/// Converts a failed request into the failure of its action.
 pub(super) fn request_failed(provider: &Provider, repeatable: bool, failed: FailedRequest) -> AttemptError {
     let name = &provider.display_name;
     let FailedRequest { error, response } = failed;

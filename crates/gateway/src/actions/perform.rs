@@ -1,4 +1,4 @@
-//! Doing it: the call, and what its answer changes in our tables.
+//! Carries out actions: sends the request and stores the records of the response.
 
 use std::sync::Arc;
 
@@ -14,17 +14,17 @@ use super::failure::{AttemptError, request_failed};
 use crate::health;
 
 impl Actions {
-    /// Makes an action's call once and gives its answer.
+    /// Sends an action's request once and returns its response.
     ///
-    /// What the answer brings is in the tables when this returns; should that fail, the next run of the sync brings it. After a
-    /// redirect to another resource (303) it is not: nobody has said that what is shown there is the record.
+    /// The records of the response are in the tables when this returns; if storing fails, the next run of the sync reads them. After a
+    /// redirect to another resource (303) nothing is stored, because that resource may not be the record.
     pub(crate) async fn perform(
         &self,
         connection: &Connection,
         action: &Arc<Action>,
         inputs: &Map<String, Json>,
     ) -> Result<Json, AttemptError> {
-        // Every line about the action says whose it is.
+        // Every log line about the action names its connection.
         let span = tracing::info_span!(
             "action",
             action = %action.name,
@@ -70,7 +70,7 @@ impl Actions {
             Err(refusal) => {
                 let told = refusal.error.provider();
                 if told.is_some_and(|told| told.unauthorized) {
-                    // A refusal counts once it is confirmed; then everybody learns of it from the connection.
+                    // A confirmed refusal is stored on the connection.
                     if let Err(error) = health::check_health(&self.0, connection, &target).await {
                         tracing::warn!(%error, "the state of the credentials was not noted");
                     }
@@ -82,7 +82,7 @@ impl Actions {
         }
     }
 
-    /// Writes the answered records into their table. The action is done whatever becomes of this.
+    /// Stores the records of the response. The action has succeeded even if this fails.
     async fn keep(&self, connection: &Connection, target: &Target, action: &Action, body: &Json) {
         let Some(writes) = &action.writes else {
             return;
@@ -116,7 +116,7 @@ impl Actions {
         }
     }
 
-    /// Marks the record deleted that the action deletes.
+    /// Marks the record that the action deletes as deleted.
     async fn forget(
         &self,
         connection: &Connection,
@@ -151,7 +151,7 @@ impl Actions {
     }
 }
 
-/// The body of an answer that was understood: JSON, text, or `{"success": true}` if there is none.
+/// Returns the body of a response: JSON, text, or `{"success": true}` without a body.
 fn body(answer: &upstream::Response) -> Json {
     if answer.body.trim_ascii().is_empty() {
         return json!({ "success": true });

@@ -1,4 +1,4 @@
-//! Requests for actions: the connection and the action are found, and the inputs checked, before anything is done.
+//! Requests for actions: resolves connection and action, and checks the inputs.
 
 use std::sync::Arc;
 
@@ -25,11 +25,11 @@ pub struct ActionRequest {
     pub input: Map<String, Json>,
     /// The field of the body that holds the inputs, for errors.
     pub within: Option<&'static str>,
-    /// The caller's idempotency key; the action is done once for each key.
+    /// The caller's idempotency key; the action runs once for each key.
     pub key: Option<String>,
 }
 
-/// An action that a short route stands for.
+/// An action with a short route.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShortRoute {
     /// The action.

@@ -22,7 +22,7 @@ struct ConnectRequest {
 }
 
 impl ConnectRequest {
-    /// Takes the names that all providers share out of a body; a missing `connectionId` becomes a random UUID.
+    /// Removes the fields that all providers share from a body. A missing `connectionId` becomes a random UUID.
     fn parse(mut body: Map<String, Json>) -> Result<Self, GatewayError> {
         let mut errors = Vec::new();
         let name = match (body.remove("connectionId"), body.remove("connection_id")) {
@@ -48,7 +48,7 @@ impl ConnectRequest {
         let metadata = object(body.remove("metadata"), "metadata", &mut errors);
         let config = object(body.remove("connection_config"), "connection_config", &mut errors);
         let (tags, end_user) = (body.remove("tags"), body.remove("end_user"));
-        // Some providers ask for an organization of theirs, which is text and goes into the form.
+        // For some providers, `organization` is a field of the form, and text.
         let organization = match body.remove("organization") {
             Some(Json::String(theirs)) => {
                 body.insert("organization".to_owned(), Json::String(theirs));
@@ -82,7 +82,7 @@ fn object(value: Option<Json>, field: &str, errors: &mut Vec<FieldError>) -> Opt
 }
 
 impl Connections<'_> {
-    /// Connects an account: verifies the credentials and stores them. The name of a connection that is there replaces its credentials and
+    /// Connects an account: verifies the credentials and stores them. If the name exists, the request replaces its credentials and
     /// keeps its rows.
     pub async fn connect(
         &self,

@@ -11,28 +11,28 @@ use crate::labels::{self, Labels};
 use crate::services::Names;
 use crate::sync_permissions::sync_problems_of;
 
-/// A connection to be imported; its inner fields are not checked yet.
+/// A connection to import. Its inner fields are not checked yet.
 pub struct Import {
     /// The integration's key.
     pub integration: String,
-    /// What the app calls it; a random UUID if `None`.
+    /// The connection id; a random UUID if `None`.
     pub name: Option<String>,
     /// `type` beside `apiKey`, or beside `username` and `password`.
     pub credentials: Json,
-    /// What else requests need.
+    /// The rest of its configuration.
     pub connection_config: Map<String, Json>,
-    /// The app's own notes.
+    /// The app's metadata.
     pub metadata: Option<Map<String, Json>>,
     /// The app's labels.
     pub tags: Option<Json>,
     /// The app's user.
     pub end_user: Option<Json>,
-    /// Where its events go.
+    /// The URL for its events.
     pub webhook_url_override: Option<String>,
 }
 
 impl Connections<'_> {
-    /// Verifies the credentials and stores them; the name of a connection that is there replaces its credentials and keeps its rows.
+    /// Verifies the credentials and stores them. If the name exists, this replaces its credentials and keeps its rows.
     ///
     /// The credentials are returned to callers that may see them.
     pub async fn import(&self, caller: &Caller, import: Import) -> Result<FullConnection, GatewayError> {

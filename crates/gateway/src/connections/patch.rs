@@ -1,4 +1,4 @@
-//! Changes connections: labels, metadata, and new credentials in place of the old ones.
+//! Changes connections: labels, metadata and credentials.
 
 use std::collections::BTreeSet;
 
@@ -15,37 +15,37 @@ use crate::labels::{self, Labels};
 use crate::services::{Names, ResolvedConnection};
 use crate::sync_permissions::UnreadableSync;
 
-/// Changes to a connection; what is `None` stays as it is.
+/// Changes to a connection. `None` leaves a field unchanged.
 #[derive(Clone, Default)]
 pub struct ConnectionPatch {
-    /// The app's labels, all of them.
+    /// All of the app's labels.
     pub tags: Option<Json>,
     /// The app's user.
     pub end_user: Option<Json>,
-    /// Where its events go; empty text for the environment's addresses.
+    /// The URL for its events; empty text means the environment's URLs.
     pub webhook_url_override: Option<String>,
-    /// The app's metadata, all of it.
+    /// All of the app's metadata.
     pub metadata: Option<Map<String, Json>>,
-    /// New credentials, as an import gives them.
+    /// New credentials, in the format of an import.
     pub credentials: Option<Json>,
-    /// What else requests need; what is not named stays.
+    /// The rest of its configuration. Unnamed keys stay unchanged.
     pub connection_config: Option<Map<String, Json>>,
 }
 
-/// What happens to the metadata that is there.
+/// How to combine new and existing metadata.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MetadataChange {
-    /// It is replaced.
+    /// Replaces the existing metadata.
     Replace,
-    /// Its fields stay unless the new metadata has them too.
+    /// Merges both; new fields win.
     Merge,
 }
 
 impl Connections<'_> {
     /// Changes a connection.
     ///
-    /// New credentials or configuration are verified first: if the provider refuses them, nothing changes. If what is not named is replaced
-    /// by another request meanwhile, the change is repeated once with what is stored then.
+    /// Verifies new credentials or configuration first: if the provider refuses them, nothing changes. If another request replaces an unnamed
+    /// part during the verification, the change is repeated once with the new values.
     pub async fn patch(
         &self,
         caller: &Caller,
@@ -156,7 +156,7 @@ impl Connections<'_> {
         Ok(())
     }
 
-    /// Sets or merges the metadata of all the connections named, or of none if one of them does not exist.
+    /// Sets or merges the metadata of all named connections, or of none if one does not exist.
     pub async fn set_metadata(
         &self,
         caller: &Caller,
@@ -174,7 +174,7 @@ impl Connections<'_> {
             connection: name.to_owned(),
             integration: integration.to_owned(),
         };
-        // In order, so that two such changes at once do not deadlock.
+        // In order, so that two concurrent changes do not deadlock.
         let names = names
             .iter()
             .map(|name| name.parse().map_err(|_| unknown(name)))

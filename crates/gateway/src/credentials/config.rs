@@ -8,16 +8,16 @@ use serde_json::{Map, Value as Json};
 use super::fields;
 use crate::error::FieldError;
 
-/// The most keys of a configuration that the provider's file does not know, and the most bytes of such a key and of its value as JSON.
+/// The maximum number of keys that the provider's file does not declare, and of bytes of such a key and of its value as JSON.
 const MAX_UNDECLARED: usize = 50;
 const MAX_KEY: usize = 255;
 const MAX_UNDECLARED_VALUE: usize = 8_192;
 
 /// The configuration of a connection.
 pub(crate) struct ConnectionConfig {
-    /// The keys that the provider's file knows.
+    /// The declared keys.
     pub(crate) declared: BTreeMap<String, String>,
-    /// The others, as they were given.
+    /// The undeclared keys, unchanged.
     pub(crate) undeclared: Map<String, Json>,
 }
 
@@ -60,7 +60,7 @@ pub(crate) fn read_config(
     }
 }
 
-/// Recursion is bounded, since the parser of JSON bounds the depth.
+/// The JSON parser limits the depth, and so this recursion.
 fn has_nul(value: &Json) -> bool {
     match value {
         Json::String(text) => text.contains('\0'),

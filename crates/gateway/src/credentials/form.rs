@@ -1,4 +1,4 @@
-//! Credentials by the fields of one of the provider's forms, as a connect request gives them.
+//! Credentials in the fields of one of the provider's forms, as in a connect request.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use super::config::{ConnectionConfig, read_config};
 use super::fields;
 use crate::error::{FieldError, GatewayError, is_needed};
 
-/// Fields that only a request for an OAuth flow has.
+/// Fields that only an OAuth request has.
 const OAUTH_WORDS: [&str; 8] = [
     "code",
     "redirect_uri",
@@ -82,7 +82,7 @@ pub(super) fn fill(
     Ok((credentials, config))
 }
 
-/// The templates with their holes filled, without those whose optional field was not given.
+/// Fills the templates, and omits those whose optional field is missing.
 fn rendered(
     templates: &IndexMap<String, Template>,
     lookup: &dyn Fn(&str) -> Option<String>,
@@ -202,7 +202,7 @@ fn is_asked_for(form: &ConnectForm, field: &Field, given: &BTreeMap<&str, &str>)
     field.visible(|name| given.get(name).copied().or_else(|| default(name)))
 }
 
-/// What is missing from the form of which most fields are given, and what is wrong with those that are.
+/// Returns the missing and invalid fields of the form with the most given fields.
 fn explain_missing(provider: &Provider, given: &BTreeMap<&str, &str>) -> Vec<FieldError> {
     let filled = |form: &&ConnectForm| {
         form.fields

@@ -1,4 +1,4 @@
-//! Credentials by the names under which they are stored, as an import or a front end gives them.
+//! Credentials in their stored names, as in an import or a front end's request.
 
 use std::collections::BTreeMap;
 
@@ -11,8 +11,8 @@ use crate::error::FieldError;
 
 /// Reads credentials that have a path in the request, with a configuration that has the path `config_path`.
 ///
-/// A configuration value that is needed and was not given is taken from the first form of the provider's file that yields these
-/// credentials: if a form fills two places from one field, the request need give the field only once. What is missing even so is
+/// A missing configuration value is taken from the first form of the provider's file that yields these
+/// credentials: if a form fills two values from one field, the request needs the field only once. A value that is still missing is
 /// an error only if the verification needs it.
 pub(super) fn fill(
     provider: &Provider,
@@ -59,7 +59,7 @@ pub(super) fn of_type(provider: &Provider, credentials: Json) -> Result<Map<Stri
 
 /// The configuration that the form gives, if its fields can be derived from the values and follow their rules.
 ///
-/// A field can be derived only from a template that holds it alone.
+/// A field can be derived only from a template with nothing else.
 fn config_of_form(
     form: &ConnectForm,
     credentials: &BTreeMap<String, String>,
@@ -89,7 +89,7 @@ fn config_of_form(
     let lookup = |name: &str| fields.get(name).cloned();
     let mut derived = BTreeMap::new();
     for (name, template) in &form.connection_config {
-        // A value that makes too long a text cannot be derived.
+        // A value whose text would be too long cannot be derived.
         let value = template.render_if_filled(&lookup).ok()?;
         derived.extend(value.map(|value| (name.clone(), value)));
     }

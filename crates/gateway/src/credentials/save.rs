@@ -1,5 +1,5 @@
-//! Stores a connection after its credentials were verified. Whatever was checked before that is checked again in the transaction, since
-//! the provider may take its time.
+//! Stores a connection after its credentials were verified. The transaction repeats all earlier checks, because
+//! the verification may take long.
 
 use domain::{
     ApiKeyId, Connection, ConnectionName, EnvironmentId, NameError, Problem, StoredIntegration, Sync,
@@ -19,24 +19,24 @@ use crate::labels::{self, Labels};
 use crate::services::{ResolvedIntegration, Services};
 use crate::sync_permissions::{self, UnreadableSync};
 
-/// A connection to be stored once its credentials are verified.
+/// A connection to store after its credentials are verified.
 pub(crate) struct PendingConnection {
     pub(crate) environment: EnvironmentId,
     pub(crate) integration: ResolvedIntegration,
     pub(crate) name: ConnectionName,
-    /// The connection of that name, if there was one; it is renewed.
+    /// The existing connection with this name, which gets new credentials.
     pub(crate) existing: Option<Connection>,
     /// The sealed credentials of `existing` if `filled` was made of parts of them. It must be there still, and have them.
     pub(crate) based_on: Option<String>,
     pub(crate) filled: Filled,
     pub(crate) metadata: Option<Map<String, Json>>,
     pub(crate) labels: Labels,
-    /// Where its events go; empty text for the environment's addresses.
+    /// The URL for its events; empty text means the environment's URLs.
     pub(crate) webhook_url_override: Option<String>,
     pub(crate) authority: Authority,
 }
 
-/// What permits a request to connect; it must do so still when the connection is stored.
+/// The permission to connect, which must still be valid when the connection is stored.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Authority {
     ApiKey(ApiKeyId),
@@ -44,30 +44,30 @@ pub(crate) enum Authority {
     Session(i64),
 }
 
-/// A connection that was made or renewed.
+/// A created or reconnected connection.
 #[derive(Debug)]
 pub struct Connected {
     /// The connection.
     pub connection: Connection,
-    /// The provider's name for people.
+    /// The provider's display name.
     pub display_name: String,
-    /// What the provider's file says that people must know.
+    /// The notice of the provider's file.
     pub notice: Option<String>,
-    /// False if the connection was there and has new credentials now.
+    /// False if an existing connection got new credentials.
     pub created: bool,
     /// The syncs that the credentials may not read.
     pub unreadable: Vec<UnreadableSync>,
 }
 
-/// Returns a name for a connection that was given none.
+/// Returns a random name for a connection without one.
 pub(crate) fn random_name() -> Result<ConnectionName, FieldError> {
     let name = ConnectionName::new(&uuid::Uuid::new_v4().to_string());
     name.map_err(|rule: NameError| FieldError::at("invalid", "connection_id", rule.to_string()))
 }
 
-/// Verifies the credentials, asks which syncs they may read, and stores the connection.
+/// Verifies the credentials, checks which syncs they may read, and stores the connection.
 ///
-/// A connection that is renewed must stay one to the same account, and keeps what is not given.
+/// A reconnected connection must keep its account. It also keeps all values that the request does not set.
 pub(crate) async fn save(services: &Services, pending: PendingConnection) -> Result<Connected, GatewayError> {
     if let Some(existing) = &pending.existing {
         refuse_another_account(existing, &pending)?;
@@ -107,7 +107,7 @@ pub(crate) async fn save(services: &Services, pending: PendingConnection) -> Res
     })
 }
 
-/// Why the transaction stores nothing.
+/// The reason why the transaction stored nothing.
 enum Refusal {
     Store(StoreError),
     Gateway(Box<GatewayError>),
@@ -159,7 +159,7 @@ impl Saving {
             session_limits::may_connect(c, id, now)??;
         }
         let created = old.is_none() && connections::insert(c, &new, now)?;
-        // Another request may have made it since the first lock.
+        // Another request may have created it after the first lock.
         let row = connections::lock(c, environment, key, name)?;
         if !created {
             self.check_old(c, &row)?;
@@ -211,7 +211,7 @@ impl Saving {
     }
 
     fn check_old(&self, c: &mut DbConn, old: &Connection) -> Result<(), Refusal> {
-        // Its credentials go first when it is deleted; what is stored now would go with the rest.
+        // A deletion removes credentials first. What is stored now would be deleted with the rest.
         if !credentials::lock(c, old.id)? {
             let message = format!(
                 "the connection {:?} is being deleted: try again in a moment, or delete it once more if that was cut off",
@@ -219,7 +219,7 @@ impl Saving {
             );
             return Err(GatewayError::invalid_body("connection_id", message).into());
         }
-        // Writing would undo what was stored while this was verified.
+        // Writing would overwrite what another request stored during the verification.
         if let Some(base) = &self.pending.based_on
             && credentials::get(c, old.id)? != *base
         {
@@ -246,8 +246,8 @@ impl Saving {
         }
     }
 
-    /// Makes the syncs that the connection lacks, and all that are not paused due now: new credentials may fix what failed. Replaces the
-    /// problems of the old credentials by what the new ones may not read.
+    /// Creates missing syncs, and makes all unpaused ones due now, because new credentials may fix failures. Replaces the
+    /// problems of the old credentials by those of the new ones.
     fn schedule_syncs(&self, c: &mut DbConn, row: &Connection, created: bool) -> Result<(), StoreError> {
         let now = self.now;
         for (name, sync) in &self.pending.integration.provider.syncs {
@@ -282,14 +282,14 @@ impl Saving {
         Ok(())
     }
 
-    /// What the provider said of the sync's list; it was not asked about variants.
+    /// The provider's response about the sync's list. Variants are not checked.
     fn problem_of(&self, sync: &Sync) -> Option<&Problem> {
         let noted = self.unreadable.iter().find(|noted| noted.sync == sync.name)?;
         (sync.variant == Variant::base()).then_some(&noted.problem)
     }
 }
 
-/// Refuses credentials of another account than the one whose rows the connection has, or its tables would mix two sources.
+/// Refuses credentials of another account, because the connection's tables would mix the rows of two accounts.
 fn refuse_another_account(old: &Connection, pending: &PendingConnection) -> Result<(), GatewayError> {
     let (name, filled) = (&old.name, &pending.filled);
     let errors: Vec<FieldError> = filled

@@ -1,4 +1,4 @@
-//! The limits of a connect session: its holder is an end user, who may be anybody.
+//! The limits of a connect session. Its holder is an end user, who is not trusted.
 //!
 //! An attempt counts as failed when it begins, so that concurrent requests are limited too, and aborting a request gains nothing. A
 //! connection resets the count.
@@ -13,17 +13,17 @@ use upstream::Backoff;
 use crate::error::GatewayError;
 use crate::services::Services;
 
-/// The most connections that a session may make or renew.
+/// The maximum number of connections that a session may create or reconnect.
 const MAX_CONNECTIONS: i64 = 20;
-/// Failed attempts in a row after which the next one has to wait.
+/// The number of failed attempts in a row after which the next one must wait.
 const FREE_FAILURES: i64 = 5;
-/// The waits from then on.
+/// The following waits.
 const BACKOFF: Backoff = Backoff {
     first: Duration::from_secs(15),
     longest: Duration::from_mins(10),
 };
 
-/// Counts an attempt of the session, if it may make one now.
+/// Counts an attempt of the session, if one is allowed now.
 pub(super) async fn begin_attempt(services: &Services, session: i64) -> Result<(), GatewayError> {
     let now = services.clock.now();
     let begun = services.store.write(move |c| {
@@ -48,7 +48,7 @@ pub(super) async fn begin_attempt(services: &Services, session: i64) -> Result<(
     begun.await?
 }
 
-/// Counts a connection that the session has made.
+/// Counts a connection of the session.
 pub(super) fn count_connection(c: &mut DbConn, session: i64, now: Timestamp) -> Result<(), StoreError> {
     let Some(attempts) = connect_sessions::lock_attempts(c, session, now)? else {
         return Ok(());
@@ -61,7 +61,7 @@ pub(super) fn count_connection(c: &mut DbConn, session: i64, now: Timestamp) -> 
     connect_sessions::set_attempts(c, session, &attempts)
 }
 
-/// Locks the attempts of a session; an error if it has ended or has made as many connections as it may.
+/// Locks the attempts of a session. It is an error if the session has ended or has reached its maximum of connections.
 pub(super) fn may_connect(
     c: &mut DbConn,
     session: i64,
@@ -77,7 +77,7 @@ pub(super) fn may_connect(
     })
 }
 
-/// Returns the wait after so many failures in a row.
+/// Returns the wait after this many failures in a row.
 fn wait_after(failures: i64) -> Option<Duration> {
     let counted = failures.saturating_sub(FREE_FAILURES - 1);
     (counted > 0).then(|| BACKOFF.after(u32::try_from(counted).unwrap_or(u32::MAX)))

@@ -1,4 +1,4 @@
-//! Credentials checked at their provider: before they are stored, and when a caller asks whether stored ones still work.
+//! Verifies credentials with their provider: before they are stored, and when a caller requests it.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::services::{ResolvedIntegration, Services};
 /// How long to wait before trying again if the provider does not say.
 const RETRY_AFTER: Duration = Duration::from_secs(30);
 
-/// Verifies credentials at their provider, and returns the target of requests with them. What is missing for that, or does not fit, is
+/// Verifies credentials with their provider, and returns the target of requests with them. A missing or invalid value is
 /// an error before any request is made.
 pub(super) async fn verify(
     services: &Services,

@@ -1,4 +1,4 @@
-//! Seals secret fields that are stored in clear: an older version wrote them, or the provider's file did not call them secret then.
+//! Encrypts secret fields that are stored unencrypted: an older version wrote them, or the provider's file did not call them secret then.
 
 use domain::{Connection, ConnectionId, IntegrationId, StoredIntegration};
 use registry::Provider;
@@ -52,7 +52,7 @@ impl Encryption<'_> {
         Ok(())
     }
 
-    /// Returns false if there is nothing to do, or if the connection changed meanwhile: what was written then is sealed.
+    /// Returns false if there is nothing to do, or if the connection has changed: the newer values are encrypted.
     async fn seal_connection(&self, provider: &Provider, row: Connection) -> Result<bool, GatewayError> {
         let clear = |name: &String| provider.is_secret_config(name);
         if !row.connection_config.keys().any(clear) {
@@ -117,7 +117,7 @@ impl Encryption<'_> {
         Ok(())
     }
 
-    /// Returns false if the integration changed meanwhile: what was written then is sealed.
+    /// Returns false if the integration has changed: the newer values are encrypted.
     async fn seal_integration(
         &self,
         provider: &Provider,

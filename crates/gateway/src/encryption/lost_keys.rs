@@ -1,4 +1,4 @@
-//! Encryption keys that are lost, and what they sealed.
+//! Lost encryption keys, and the secrets that they encrypted.
 
 use domain::{Clock, IntegrationKey, Problem};
 use store::{DbConn, Store, StoreError, credentials, integration_secrets, vault_keys};
@@ -8,7 +8,7 @@ use crate::encryption_keys::{KeySource, Usage};
 use crate::error::GatewayError;
 use crate::health::AUTH_PROBLEM;
 
-/// What a connection says whose credentials were given up.
+/// The problem of a connection whose credentials were given up.
 const MESSAGE: &str = "the encryption key that sealed these credentials is lost: connect again with new ones; the records are kept";
 
 /// Encryption keys that the database was used with and that the configuration does not hold, so that no process starts.
@@ -26,7 +26,7 @@ pub struct LostKey {
     pub integrations: i64,
 }
 
-/// What was given up.
+/// The secrets that were given up.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Forgotten {
     /// How many connections need new credentials now.
@@ -61,7 +61,7 @@ impl LostKeys {
     /// Gives up what the keys sealed, and returns what that was. Each connection is marked as needing new credentials; its records,
     /// syncs and public configuration stay.
     ///
-    /// A key that is not lost any more is left alone.
+    /// A key that is no longer lost is skipped.
     pub async fn forget(
         &self,
         store: &Store,
@@ -125,7 +125,7 @@ impl LostKeys {
     }
 }
 
-/// The ids of the keys that are there; none if the key file is missing. A key file that cannot be read is an error.
+/// Returns the ids of the available keys; none if the key file is missing. An unreadable key file is an error.
 fn held(source: &KeySource) -> Result<Vec<String>, GatewayError> {
     match source.load() {
         Err(VaultError::KeyFileMissing { .. }) => Ok(Vec::new()),

@@ -1,4 +1,4 @@
-//! Seals everything again with the current key, after a rotation.
+//! Encrypts everything again with the current key, after a rotation.
 
 use store::{DbConn, StoreError, integration_secrets};
 use vault::{Owner, SealContext};
@@ -61,7 +61,7 @@ impl Encryption<'_> {
                 return Ok(done);
             }
             for SealedText { place, text: old } in rows {
-                // Each time, so that no key is used that is only in this process, and that another rotation takes effect.
+                // Reloaded each time, so that a key that only this process has is never used, and another rotation takes effect.
                 let ring = keys.reload().await?;
                 let Some(new) = ring.reseal(&place, &old.parse()?)? else {
                     continue;

@@ -178,7 +178,7 @@ impl<'a> Names<'a> {
         }
     }
 
-    /// Records for the log what was found.
+    /// Adds the resolved names to the log.
     fn record<T>(
         self,
         found: Found<T>,

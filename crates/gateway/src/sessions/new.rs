@@ -1,4 +1,4 @@
-//! Makes connect sessions.
+//! Creates connect sessions.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ const LASTS: Duration = Duration::from_mins(30);
 /// The error for an unknown integration, as in Nango's API.
 const NO_INTEGRATION: &str = "Integration does not exist";
 
-/// A session to be made; its inner fields are not checked yet.
+/// A session to create. Its inner fields are not checked yet.
 #[derive(Default)]
 pub struct NewSession {
     /// The app's user; needed unless there are tags.
@@ -32,15 +32,15 @@ pub struct NewSession {
     pub tags: Option<Json>,
     /// Keys of the integrations that may be connected; `None` for all.
     pub allowed_integrations: Option<Vec<String>>,
-    /// By integration, what is set for each connection; only `connection_config` has a meaning here.
+    /// By integration, the defaults of each connection; only `connection_config` is used.
     pub defaults: Map<String, Json>,
-    /// By integration, what a connect page shows differently.
+    /// By integration, the overrides for a connect page.
     pub overrides: Map<String, Json>,
-    /// Where events of the connections made go.
+    /// The URL for events of the created connections.
     pub webhook_url_override: Option<String>,
 }
 
-/// A session to be made that replaces the credentials of one connection.
+/// A session that replaces the credentials of one connection.
 pub struct Reconnection {
     /// The connection.
     pub connection: String,
@@ -50,7 +50,7 @@ pub struct Reconnection {
     pub session: NewSession,
 }
 
-/// The token of a new session, which is shown only now.
+/// The token of a new session, shown only once.
 pub struct NewSessionToken {
     /// The token.
     pub token: SecretString,
@@ -59,7 +59,7 @@ pub struct NewSessionToken {
 }
 
 impl Sessions<'_> {
-    /// Makes a session in which new connections are made.
+    /// Creates a session for new connections.
     pub async fn create(
         &self,
         caller: &Caller,
@@ -81,7 +81,7 @@ impl Sessions<'_> {
         self.make(caller, session, None, errors).await
     }
 
-    /// Makes a session in which the credentials of one connection are replaced.
+    /// Creates a session that replaces the credentials of one connection.
     pub async fn reconnect(
         &self,
         caller: &Caller,

@@ -15,7 +15,7 @@ use crate::services::Names;
 const MAX_VARIANTS: i64 = 100;
 
 impl Syncs<'_> {
-    /// Makes a variant of a connection's sync. It runs at once, unless the provider's file has its syncs wait to be started.
+    /// Creates a variant of a connection's sync. It runs at once, unless the sync's file says `auto_start: false`.
     pub async fn create_variant(
         &self,
         caller: &Caller,

@@ -1,8 +1,8 @@
 //! The memory allocator, with settings that return memory to the system.
 //!
 //! By default, mimalloc keeps freed memory for a second and asks for transparent huge pages. Both suit programs that use as much memory as
-//! they can. A sync allocates and frees pages all the time: with these settings, freed memory goes back to the system at once, so that the
-//! peak of a backfill does not last.
+//! they can. A sync allocates and frees pages all the time: with these settings, freed memory returns to the system immediately, so that
+//! the peak of a backfill does not last.
 //!
 //! mimalloc reads its settings from the environment when the process starts, before any code of ours, and its functions that change them
 //! later are unsafe to call. So a process without these variables replaces itself by a new one with them (`exec`). It keeps its process id,

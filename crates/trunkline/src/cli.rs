@@ -20,7 +20,7 @@ pub(crate) use self::local::{ApiKeys, Environments, Key, Providers, ShowConfig};
 pub(crate) use self::sync::{Selection, Sync};
 use crate::config::{Flags, Listen};
 
-/// A connector gateway: stores your users' API keys, and keeps tables up to date with what the providers hold.
+/// A connector gateway: stores your users' API keys, and keeps tables up to date with the providers' records.
 #[derive(Debug, Parser)]
 #[command(name = "trunkline", bin_name = "trunkline", version, about, help_template = help::template(), after_help = examples::PROGRAM)]
 #[command(arg_required_else_help = true)]

@@ -12,7 +12,7 @@ use crate::interrupt::INTERRUPTED;
 use crate::lifecycle::Signals;
 use crate::{exit, output, table};
 
-/// Runs the demo. However it ends, it removes what it has created, unless the user wants to keep it.
+/// Runs the demo. However it ends, its database is deleted, unless the user wants to keep it.
 pub(crate) async fn run(options: &Demo, environment: &Environment) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen()?;
     output::line(format_args!(

@@ -1,7 +1,7 @@
 //! How the program ends: the exit status, and the error that it reports.
 //!
-//! Exit status 0 is success. 1 is a failure: the command failed, or what it checks is wrong. 2 means that the
-//! command did not begin, because its arguments or the settings must change first. 130 means Ctrl-C.
+//! 0: success. 1: the command failed, or found a problem. 2: the command did not begin, because its arguments or the settings must change
+//! first. 130: Ctrl-C.
 
 use std::process::ExitCode;
 

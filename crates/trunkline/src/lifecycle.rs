@@ -1,8 +1,8 @@
 //! Starts and stops the tasks of a process. Shutdown has two stages.
 //!
-//! After the first signal, no new work begins, and work that has begun may finish. The second signal, or a timeout, ends the process at once.
-//! Nothing is lost by that: unfinished work is repeated. A task that ends by itself starts the shutdown, too, as a failure. Signals and the
-//! timeout have threads of their own, so that they work whatever blocks the others.
+//! After the first signal, no new work begins, and work that has begun may finish. The second signal, or a timeout, ends the process
+//! immediately. Nothing is lost by that: unfinished work is repeated. A task that ends by itself starts the shutdown, too, as a failure. Signals and the
+//! timeout have separate threads, so that they work even if all others are blocked.
 
 use std::io;
 use std::thread;
@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// How long tasks may take after the drain to cut off what is left.
+/// How long tasks may take after the drain to cut off unfinished work.
 const GRACE: Duration = Duration::from_secs(4);
 /// How much later the process ends, whatever it is doing.
 const HARD_END: Duration = Duration::from_secs(1);
@@ -93,7 +93,7 @@ fn failed(ended: Result<(&'static str, anyhow::Result<()>), tokio::task::JoinErr
     outcome.with_context(|| format!("the {name} failed"))
 }
 
-/// Listens for signals on a thread of its own. The returned channel receives the first; a second one ends the process.
+/// Listens for signals on a separate thread. The returned channel receives the first; a second one ends the process.
 fn watch_signals() -> io::Result<oneshot::Receiver<&'static str>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -135,7 +135,7 @@ fn end_process_after(limit: Duration) -> io::Result<()> {
         .map(drop)
 }
 
-/// The signals that people and service managers send to end a process.
+/// The signals that end a process: SIGINT and SIGTERM.
 pub(crate) struct Signals {
     interrupt: Signal,
     terminate: Signal,

@@ -1,4 +1,4 @@
-//! The binary: reads the command line and runs one command. Only this crate connects the others; it holds no rule of its own.
+//! The binary: reads the command line and runs one command. Only this crate connects the others; it contains no business rules.
 
 mod allocator;
 mod cli;
@@ -38,7 +38,7 @@ fn main() -> ExitCode {
         .map_err(anyhow::Error::from)
         .and_then(|runtime| {
             let outcome = runtime.block_on(commands::run(cli, &matches));
-            // Does not wait for threads that are stuck: all that matters has ended.
+            // Does not wait for blocked threads: all work that matters has ended.
             runtime.shutdown_background();
             outcome
         });

@@ -7,14 +7,14 @@ use serde_json::Value as Json;
 
 use crate::terminal;
 
-/// Writes a result as it is.
+/// Writes bytes as a result.
 pub(crate) fn bytes(bytes: &[u8]) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(bytes)?;
     out.flush()
 }
 
-/// Writes a result as it is.
+/// Writes text as a result.
 pub(crate) fn text(text: &str) -> io::Result<()> {
     bytes(text.as_bytes())
 }
@@ -36,12 +36,12 @@ pub(crate) fn sentence(text: impl std::fmt::Display) -> io::Result<()> {
     line(fitted(text, terminal::width()))
 }
 
-/// Writes a note for people. On a terminal, long lines are wrapped. It is no failure if standard error is closed.
+/// Writes a note to standard error. On a terminal, long lines are wrapped. A closed standard error is not a failure.
 pub(crate) fn note(text: impl std::fmt::Display) {
     verbatim_note(fitted(text, terminal::error_width()));
 }
 
-/// Writes a note whose lines must not be wrapped, such as commands to copy.
+/// Writes a note without wrapping its lines, such as commands to copy.
 pub(crate) fn verbatim_note(text: impl std::fmt::Display) {
     drop(writeln!(io::stderr().lock(), "{text}"));
 }
@@ -61,7 +61,7 @@ fn fitted(text: impl std::fmt::Display, width: Option<usize>) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Returns the options to break text into lines between words, at blanks alone.
+/// Returns the options to wrap text at spaces only.
 pub(crate) fn wrapping<'a>(width: usize) -> textwrap::Options<'a> {
     textwrap::Options::new(width).word_splitter(textwrap::WordSplitter::NoHyphenation)
 }

@@ -9,11 +9,11 @@ use crate::{table, terminal};
 
 /// How often a run is read.
 const POLL: Duration = Duration::from_millis(150);
-/// The length of a bar if only the share that is done is known.
+/// The length of a bar without a known total.
 const WHOLE: u64 = 1_000;
-/// Of a run whose share that is done is known, as of a backfill.
+/// The style for a run with a known progress, such as a backfill.
 const BAR: &str = "  {spinner:.cyan} {prefix} {bar:24.cyan/dim} {percent:>3} %  {wide_msg}";
-/// Of any other run.
+/// The style for any other run.
 const SPINNER: &str = "  {spinner:.cyan} {prefix}  {wide_msg}";
 
 /// Shows the runs until all have ended, and returns them as they ended. `total` is how many records each will have added, if that is
@@ -61,7 +61,7 @@ fn show(bar: &ProgressBar, run: &Run, total: Option<u64>) -> anyhow::Result<()> 
     bar.set_prefix(format!("{} of {}", run.sync, run.connection_id));
     let position = match (total, run.progress) {
         (Some(_), _) => Some(run.added),
-        // A run that is not a backfill does not know its share, and says 0.
+        // The progress of any run but a backfill is unknown, and stays 0.
         (None, Some(share)) if share > 0.0 => Some(per_mille(share)),
         (None, _) => None,
     };

@@ -8,7 +8,7 @@ use crate::when;
 
 /// A chosen column is no wider than this, so that one long text does not hide the others.
 const WIDEST: usize = 36;
-/// A longer text without a space is an id or a path, which people cannot read.
+/// A longer text without a space is an id or a path, and not worth a column.
 const LONGEST_WORD: usize = 24;
 /// A text that is cut to less than this is useless.
 const NARROWEST: usize = 16;
@@ -36,7 +36,7 @@ pub(crate) fn table(model: &ModelTable, columns: &[String], rows: &[Json]) -> Ta
     table
 }
 
-/// Whether a column holds ids, numbers or other single words, which are useless when they are cut.
+/// Whether a column contains ids, numbers or other single words, which are useless if they are cut.
 fn is_word(rows: &[Json], column: &str) -> bool {
     let mut texts = rows.iter().map(|row| response::field(row, column));
     texts.all(|text| !text.contains(char::is_whitespace))
@@ -46,7 +46,7 @@ fn values<'a>(rows: &'a [Json], column: &'a str) -> impl Iterator<Item = &'a Jso
     rows.iter().filter_map(move |row| row.get(column))
 }
 
-/// Whether a column differs from row to row and shows something that people can read.
+/// Whether the values of a column differ and are readable.
 fn is_useful(rows: &[Json], column: &str) -> bool {
     let differs = rows.windows(2).any(|pair| match pair {
         [one, other] => one.get(column) != other.get(column),
@@ -59,8 +59,8 @@ fn is_useful(rows: &[Json], column: &str) -> bool {
     differs && plain && !opaque
 }
 
-/// Returns the most useful columns that fit into `width`: first those that order and filter, then those that differ from row to row,
-/// last the key.
+/// Returns the most useful columns that fit into `width`: first the columns for order and filters, then columns with different values, last
+/// the key.
 pub(crate) fn choose_columns(model: &ModelTable, rows: &[Json], width: usize) -> Vec<String> {
     let first: Vec<&str> = model
         .newest_by

@@ -4,7 +4,7 @@
 pub(crate) const OK: &str = "ok";
 /// A run failed, or the credentials of a connection no longer work.
 pub(crate) const FAILED: &str = "failed";
-/// The credentials of a connection work, but may not read what some of its syncs need.
+/// The credentials of a connection work, but have no permission for some of its syncs.
 pub(crate) const LIMITED: &str = "limited";
 /// An API key can no longer be used.
 pub(crate) const REVOKED: &str = "revoked";

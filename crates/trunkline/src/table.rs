@@ -1,6 +1,6 @@
-//! Tables: fitted to the terminal for people, tab-separated values for programs.
+//! Tables: human-readable on a terminal, tab-separated values in a pipe.
 //!
-//! On a terminal, long texts are wrapped or put below their row; then the least important columns are left out, and a note names them. An id
+//! On a terminal, long texts are wrapped or put below their row; then the least important columns are omitted, and a note names them. An id
 //! is shown whole or in a short form that commands accept, and is never cut. If that is still too wide, each row becomes a block. In a pipe,
 //! there are all columns under stable names, with times in ISO 8601 and numbers without separators.
 
@@ -20,11 +20,11 @@ enum Kind {
     Word,
     /// The same, aligned to the right.
     Number,
-    /// Cut to the column's width: a text whose beginning is enough.
+    /// Cut to the column's width: a text that is useful without its end.
     Line,
     /// Wrapped: a message.
     Prose,
-    /// Next to the other columns if it fits there unwrapped, else on lines of its own below its row.
+    /// Next to the other columns if it fits there unwrapped, else below its row.
     Below,
 }
 
@@ -38,10 +38,10 @@ enum Ids {
 /// A column.
 #[derive(Debug, Clone)]
 pub(crate) struct Column {
-    /// Its name for programs, such as `last_ended`. People read `LAST ENDED`.
+    /// Its name in a pipe, such as `last_ended`. The terminal shows `LAST ENDED`.
     name: String,
     kind: Kind,
-    /// The higher, the earlier the column is left out for lack of room; 0 stays.
+    /// The higher, the earlier the column is omitted for lack of room; 0 is always shown.
     rank: u8,
 }
 
@@ -61,7 +61,7 @@ impl Column {
         Self::new(name, Kind::Number)
     }
 
-    /// A column of texts whose beginning is enough.
+    /// A column of texts that are useful without their end.
     pub(crate) fn line(name: impl Into<String>) -> Self {
         Self::new(name, Kind::Line)
     }
@@ -76,7 +76,7 @@ impl Column {
         Self::new(name, Kind::Below)
     }
 
-    /// Allows to leave the column out for lack of room: the higher `rank`, the earlier.
+    /// Allows to omit the column for lack of room: the higher `rank`, the earlier.
     pub(crate) fn rank(self, rank: u8) -> Self {
         Self { rank, ..self }
     }
@@ -85,15 +85,15 @@ impl Column {
 /// A value in a table.
 #[derive(Debug, Clone)]
 pub(crate) enum Cell {
-    /// Shown as it is.
+    /// Text.
     Text(String),
     /// An id, and a beginning that no other id in the table has.
     Id { whole: String, short: String },
-    /// Shown to people with separators.
+    /// A number, with separators on a terminal.
     Number(u64),
-    /// A time, or nothing, shown to people relative to now.
+    /// A time, or nothing; relative to now on a terminal.
     Ago(String),
-    /// A time of a record, shown to people in UTC.
+    /// A time of a record; in UTC on a terminal.
     Time(String),
 }
 
@@ -116,7 +116,7 @@ impl From<u64> for Cell {
 }
 
 impl Cell {
-    /// Returns the text for people.
+    /// Returns the text for a terminal.
     fn shown(&self, ids: Ids, now: Timestamp) -> String {
         let text = match self {
             Self::Text(text) => text.clone(),
@@ -134,7 +134,7 @@ impl Cell {
             .collect()
     }
 
-    /// Returns the text for programs.
+    /// Returns the text for a pipe.
     fn value(&self) -> String {
         match self {
             Self::Text(text) => text.clone(),
@@ -193,10 +193,10 @@ impl Table {
             Some(width) => {
                 let shown = self.fitted(width, terminal::styles(), Clock::system().now());
                 output::text(&shown.text)?;
-                if !shown.left_out.is_empty() {
+                if !shown.omitted.is_empty() {
                     output::note(format_args!(
                         "\nNot shown for lack of room: {}. A wider terminal or --json shows more.",
-                        shown.left_out.join(", ")
+                        shown.omitted.join(", ")
                     ));
                 }
                 Ok(())

@@ -1,4 +1,4 @@
-//! The log: on standard error, as text for people or JSON for programs.
+//! The log: on standard error, as text or JSON.
 
 use std::io::{self, IsTerminal};
 

@@ -1,4 +1,4 @@
-//! What the terminal can show: styles, progress bars, and how many columns.
+//! The terminal: styles, progress bars, width, and whether the user can be asked.
 
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
@@ -22,7 +22,7 @@ struct Preferences {
 
 static PREFERENCES: OnceLock<Preferences> = OnceLock::new();
 
-/// Reads the environment variables. To be called once, before anything is written.
+/// Reads the environment variables. Call it once, before anything is written.
 pub(crate) fn start(environment: &Environment) {
     let preferences = Preferences {
         no_color: environment.get("NO_COLOR").is_some(),
@@ -56,7 +56,7 @@ pub(crate) fn can_show_progress() -> bool {
     io::stderr().is_terminal() && !preferences().dumb
 }
 
-/// Whether the user can be asked: questions go to standard error, and answers come from standard input.
+/// Whether the user can be asked: questions go to standard error, and input comes from standard input.
 pub(crate) fn can_ask() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }

@@ -1,4 +1,4 @@
-//! Shows times to people. Programs get them as the API writes them: ISO 8601, in UTC.
+//! Formats times for a terminal. In a pipe they stay as the API writes them: ISO 8601, in UTC.
 
 use domain::Timestamp;
 
@@ -8,12 +8,12 @@ const DAY: u64 = 24 * HOUR;
 
 /// Parses a whole ISO 8601 time.
 fn parse(text: &str) -> Option<Timestamp> {
-    // Text that a person wrote stays as it is, even if it could be parsed as a time.
+    // Other text is not a time, even if it could be parsed as one.
     let shape = text.len() >= "2026-11-21T10:00:00Z".len() && text.get(10..11) == Some("T");
     text.parse().ok().filter(|_| shape)
 }
 
-/// Writes `2026-11-21T10:00:00.000001Z` as `2026-11-21 10:00:00Z`. Any other text stays as it is.
+/// Writes `2026-11-21T10:00:00.000001Z` as `2026-11-21 10:00:00Z`. Any other text stays unchanged.
 pub(crate) fn absolute(text: &str) -> String {
     match parse(text) {
         Some(time) => {

@@ -96,7 +96,7 @@ async fn store_of(kind: &str, config: &Config) -> anyhow::Result<Store> {
     })
 }
 
-/// Fails if there is no database yet. To be called first, since opening SQLite's file would create it.
+/// Fails if there is no database yet. Call it first, since opening SQLite's file would create it.
 ///
 /// Only `serve`, `worker` and `migrate` create a database. Any other command in the wrong folder must leave no trace.
 pub(crate) fn must_exist(config: &Config) -> Result<(), ConfigError> {
@@ -190,7 +190,7 @@ async fn warn_of_few_connections(config: &Config, store: &Store) -> anyhow::Resu
     Ok(())
 }
 
-/// Fails if the configured API key could be guessed. To be called before anything is created.
+/// Fails if the configured API key could be guessed. Call it before anything is created.
 pub(crate) fn check_secret_key(config: &Config) -> Result<(), ConfigError> {
     let Some(secret) = &config.secret_key else {
         return Ok(());
@@ -225,7 +225,7 @@ pub(crate) fn show_key(secret: &SecretString) {
     ));
 }
 
-/// Returns the encryption keys: from the configuration, else from a file beside SQLite's file.
+/// Returns the encryption keys: from the configuration, else from a file next to SQLite's file.
 pub(crate) fn keys(config: &Config) -> anyhow::Result<KeySource> {
     if let Some(given) = &config.encryption_key {
         return Ok(KeySource::Given(given_keys(given)?));

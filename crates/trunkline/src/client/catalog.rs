@@ -1,4 +1,4 @@
-//! What the gateway knows about its integrations: connect forms, syncs with their tables, actions. Commands read no provider files.
+//! The integrations of the gateway: connect forms, syncs with their tables, actions. Commands read no provider files.
 
 use serde::Deserialize;
 use serde_json::Value as Json;
@@ -67,7 +67,7 @@ impl Function {
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct ConnectForms {
     pub(crate) display_name: String,
-    /// What the user must know before connecting.
+    /// A text to read before connecting.
     pub(crate) notice: Option<String>,
     pub(crate) forms: Vec<ConnectForm>,
 }

@@ -16,7 +16,7 @@ pub(crate) enum ClientError {
     /// The gateway refused the request.
     #[error("{0}")]
     Refused(Box<Refusal>),
-    /// The response is not that of a gateway of this version.
+    /// The response does not have the format of this version.
     #[error(
         "the response is not that of a gateway of this version: use a `trunkline` of the gateway's version"
     )]

@@ -15,7 +15,7 @@ const SHORTEST: usize = 4;
 /// How many candidates an error lists.
 const LISTED: usize = 5;
 
-/// Returns the only one of `ids` that begins with `typed`, or an error that calls such a thing `what`.
+/// Returns the only one of `ids` that begins with `typed`. `what` names the kind of id in errors.
 pub(crate) fn only<'a>(what: &str, typed: &str, ids: &'a [(String, String)]) -> anyhow::Result<&'a str> {
     let beginning: Vec<&(String, String)> = ids.iter().filter(|(id, _)| id.starts_with(typed)).collect();
     match beginning.as_slice() {
@@ -37,7 +37,7 @@ pub(crate) fn only<'a>(what: &str, typed: &str, ids: &'a [(String, String)]) -> 
 }
 
 impl Client {
-    /// Returns the id of the run whose id begins with `typed`. `run_` may be left out.
+    /// Returns the id of a run from its beginning. The prefix `run_` is optional.
     pub(crate) async fn run_id(&self, typed: &str) -> anyhow::Result<String> {
         let digits = typed.strip_prefix("run_").unwrap_or(typed);
         let id = format!("run_{digits}");
@@ -65,7 +65,7 @@ impl Client {
         only("run", &id.to_ascii_lowercase(), &runs).map(str::to_owned)
     }
 
-    /// Returns the id of the connection that `typed` means. The beginning of a UUID, which the gateway made, is enough. An id that an app
+    /// Returns the id of a connection. The beginning of a UUID, which the gateway made, is enough. An id that an app
     /// chose must be whole, since `user-1` must never mean `user-10`.
     pub(crate) async fn connection_id(&self, integration: &str, typed: &str) -> anyhow::Result<String> {
         let piece = (SHORTEST..UUID).contains(&typed.len())
@@ -73,7 +73,7 @@ impl Client {
         if !piece {
             return Ok(typed.to_owned());
         }
-        // A key that may not list connections can still use one.
+        // A key without permission to list connections can still use one.
         let Ok(names) = self.connection_names(integration, typed).await else {
             return Ok(typed.to_owned());
         };
@@ -149,7 +149,7 @@ fn is_uuid(name: &str) -> bool {
     lengths == [8, 4, 4, 4, 12] && name.chars().all(|c| c == '-' || c.is_ascii_hexdigit())
 }
 
-/// Returns an error that `of` has no `what` called `name`, with suggestions.
+/// Returns the error that `of` has no `what` called `name`, with suggestions.
 pub(crate) fn unknown<'a>(
     what: &str,
     of: &str,

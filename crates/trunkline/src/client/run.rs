@@ -32,7 +32,7 @@ pub(crate) struct Run {
     misfits: Vec<Misfits>,
     /// From 0 to 1.
     pub(crate) progress: Option<f64>,
-    /// Why a list may not have been read to its end.
+    /// Why it is unproved that a list was read to its end.
     #[serde(default)]
     pub(crate) incomplete: Option<String>,
     error: Option<RunError>,
@@ -95,7 +95,7 @@ impl Run {
         Some(time(&self.finished_at)?.since(time(&self.started_at)?))
     }
 
-    /// Returns the same for people, such as `1.2 s`.
+    /// Returns the same in a human-readable form, such as `1.2 s`.
     pub(crate) fn duration(&self) -> String {
         self.took()
             .map(|took| format!("{:.1} s", took.as_secs_f64()))

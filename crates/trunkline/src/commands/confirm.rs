@@ -5,7 +5,7 @@ use dialoguer::Confirm;
 use crate::exit::UsageError;
 use crate::terminal;
 
-/// Asks `question`, unless `yes` answers it.
+/// Asks the user `question`. Returns true without asking if `yes` is set.
 pub(super) fn confirm(yes: bool, question: &str) -> anyhow::Result<bool> {
     if yes {
         return Ok(true);

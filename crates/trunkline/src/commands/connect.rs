@@ -1,4 +1,4 @@
-//! `connect`: fills a form of the gateway from flags, files, variables or answers of the user, and sends it.
+//! `connect`: fills a connect form from flags, files, variables and the user's input, and sends it.
 
 mod filling;
 mod questions;
@@ -64,7 +64,7 @@ async fn show(client: &Client, integration: &str, response: &Json) -> anyhow::Re
             response::text(unreadable, "/message")
         ));
     }
-    // If the key may not list syncs, only the hint is missing.
+    // Without permission to list syncs, only the hint is missing.
     let functions = client.functions(integration).await.unwrap_or_default();
     let Some(table) = functions.iter().find_map(|function| function.table.as_ref()) else {
         return Ok(());

@@ -1,4 +1,4 @@
-//! `environments` and `api-keys`: work on the database itself, since a user who can reach it can do everything.
+//! `environments` and `api-keys`: work on the database itself. They need no API key, since access to the database allows everything.
 
 use std::process::ExitCode;
 

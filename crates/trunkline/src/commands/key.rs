@@ -1,4 +1,4 @@
-//! `key`: generates keys, rotates the encryption key while servers run, and deletes what a lost one encrypted.
+//! `key`: generates keys, rotates the encryption key while servers run, and deletes the data of a lost one.
 
 use std::process::ExitCode;
 
@@ -30,7 +30,7 @@ pub(crate) fn generate() -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Encrypts everything with the current key. If a key file holds the keys, that is a new one.
+/// Encrypts all credentials with the current key. If there is a key file, it first gets a new key.
 pub(crate) async fn rotate(config: &Config) -> anyhow::Result<ExitCode> {
     wiring::must_exist(config)?;
     let file = match &config.encryption_key {
@@ -60,7 +60,7 @@ pub(crate) async fn rotate(config: &Config) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Deletes what lost keys encrypted, after a question that says how much that is.
+/// Deletes the data that lost keys encrypted, once the user confirms.
 pub(crate) async fn forget(config: &Config, yes: bool) -> anyhow::Result<ExitCode> {
     wiring::must_exist(config)?;
     let (store, source) = (wiring::store(config).await?, wiring::keys(config)?);

@@ -22,7 +22,7 @@ pub(crate) async fn run(client: &Client, options: &Records) -> anyhow::Result<Ex
     let mut query = vec![("connectionId".to_owned(), connection)];
     query.extend(options.filters.iter().cloned());
     let bounded = options.after.is_some() || options.before.is_some();
-    // A key that may read records may not be allowed to list syncs, so the model is only requested if it is needed.
+    // A key with permission to read records may have none to list syncs, so the model is requested only if needed.
     let model = if bounded || !(streamed || options.api.json.json) {
         Some(model(client, integration, &options.model).await?)
     } else {

@@ -32,7 +32,7 @@ pub(crate) async fn serve(mut config: Config, options: &cli::Serve) -> anyhow::R
     ended.map(|()| ExitCode::SUCCESS)
 }
 
-/// Runs a worker alone.
+/// Runs a worker without the API.
 pub(crate) async fn work(config: &Config, options: &cli::Worker) -> anyhow::Result<ExitCode> {
     let gateway = wiring::gateway_of("worker", config, migrate(options.no_migrate)).await?;
     let mut lifecycle = Lifecycle::new(wiring::drain(config))?;

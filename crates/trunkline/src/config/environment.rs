@@ -14,7 +14,7 @@ const OF_TESTS: &str = "TRUNKLINE_TEST_";
 pub(crate) struct Environment(BTreeMap<String, String>);
 
 impl Environment {
-    /// Returns the variables of this process, except those that are not Unicode.
+    /// Returns the variables of this process. Variables that are not Unicode are ignored.
     pub(crate) fn of_process() -> Self {
         Self::of(
             std::env::vars_os()

@@ -7,7 +7,7 @@ use registry::LoadError;
 
 use super::settings;
 
-/// Why the program cannot start. Each says what is wrong, in which setting, and what to do.
+/// Why the program cannot start. Each message names the setting, the problem, and the solution.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
     /// The configuration file does not exist.
@@ -84,7 +84,7 @@ impl From<figment::Error> for ConfigError {
     }
 }
 
-/// Says what is wrong with a value, without the names of Rust's types.
+/// Describes the problem with a value, without the names of Rust's types.
 fn problem(kind: &Kind) -> String {
     match kind {
         Kind::InvalidType(found, expected) | Kind::InvalidValue(found, expected) => {

@@ -8,16 +8,16 @@ use figment::{Figment, Metadata, Profile, Provider, Source};
 use super::{Config, ConfigError};
 use crate::suggest;
 
-/// The prefix of every variable that holds a setting.
+/// The prefix of all variables for settings.
 pub(crate) const VARIABLE_PREFIX: &str = "TRUNKLINE_";
 
 /// A setting.
 #[derive(Debug)]
 pub(crate) struct Setting {
-    /// Its key; `*` stands for the name of a provider.
+    /// Its key; `*` is a placeholder for the name of a provider.
     pub(crate) key: &'static str,
     kind: Kind,
-    /// Its description for people.
+    /// Its description.
     pub(crate) about: &'static str,
 }
 
@@ -74,7 +74,7 @@ pub(crate) const SETTINGS: &[Setting] = settings! {
 };
 
 impl Setting {
-    /// Returns the variable that holds it; `name` replaces a `*` in the key.
+    /// Returns its variable; `name` replaces a `*` in the key.
     pub(crate) fn variable(&self, name: &str) -> String {
         variable(&self.key.replace('*', name))
     }
@@ -88,7 +88,7 @@ impl Setting {
     }
 }
 
-/// Returns the variable that holds the setting with this key.
+/// Returns the variable for the setting with this key.
 fn variable(key: &str) -> String {
     let name = key.replace('.', "__").replace('-', "_");
     format!("{VARIABLE_PREFIX}{}", name.to_ascii_uppercase())
@@ -99,7 +99,7 @@ pub(crate) fn named(key: &str) -> String {
     format!("`{key}` ({})", variable(key))
 }
 
-/// A setting with its value, as it is listed.
+/// A setting in the listing.
 pub(crate) struct Listed {
     pub(crate) key: String,
     /// The value, or `(set)` for a secret; `None` if nothing sets it.

@@ -1,4 +1,4 @@
-//! What runs for the demo: a simulator and a gateway on loopback, and a folder for the database.
+//! Starts and stops the parts of the demo: a simulator and a gateway on loopback, and a folder for the database.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ use crate::wiring::{self, Migrate};
 use crate::{output, server, telemetry};
 
 const DATABASE: &str = "trunkline.db";
-/// Over how many days the simulated messages are spread: most of what the provider keeps.
+/// The number of days over which the simulated messages are spread: most of the provider's retention.
 const HISTORY_DAYS: u32 = 365;
 
 /// Everything that runs for the demo. Dropping it stops everything and removes the folder, unless the user wants to keep it.

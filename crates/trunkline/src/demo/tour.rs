@@ -1,4 +1,4 @@
-//! What the demo shows: connecting, the first sync, the rows, and commands to try next.
+//! The tour of the demo: it connects, follows the first sync, and shows rows and commands to try next.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ const MODEL: &str = "messages";
 const TABLE: &str = "twilio_messages";
 /// How often the demo looks for the next run.
 const POLL: Duration = Duration::from_millis(50);
-/// If no run starts for this long, rows that are not there count as missing.
+/// If no run starts for this long, the tour stops waiting for more rows.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// The width of the table of messages without a terminal.
 const WIDTH: usize = 140;
@@ -84,7 +84,7 @@ async fn connect(setup: &Setup) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Follows runs until the table has `wanted` rows, and returns them. The first run reads by date. The next begins at once, and reads the
+/// Follows runs until the table has `wanted` rows, and returns them. The first run reads by date. The next follows immediately, and reads the
 /// messages without a date.
 async fn sync(setup: &Setup, wanted: u64) -> anyhow::Result<Vec<Run>> {
     let mut idle_since = Instant::now();
@@ -185,7 +185,7 @@ Try next, in another terminal:
     Ok(())
 }
 
-/// Returns how to call this program from the folder in which the demo was started.
+/// Returns the command that starts this program in the current folder.
 fn program(environment: &Environment) -> String {
     const NAME: &str = env!("CARGO_PKG_NAME");
     let Ok(path) = std::env::current_exe() else {

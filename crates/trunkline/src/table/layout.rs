@@ -8,7 +8,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 use super::{Column, GAP, Ids, Kind, Table};
 use crate::output;
 
-/// A column is not cut or wrapped to less than this as long as another column can be left out.
+/// A column is not cut or wrapped to less than this as long as another column can be omitted.
 const COMFORTABLE: usize = 24;
 /// Blanks before a text below its row.
 const INDENT: usize = 2;
@@ -53,10 +53,10 @@ impl Fitted<'_> {
     }
 }
 
-/// A table as text, and the titles of the columns that were left out.
+/// A table as text, and the titles of omitted columns.
 pub(super) struct Shown {
     pub(super) text: String,
-    pub(super) left_out: Vec<String>,
+    pub(super) omitted: Vec<String>,
 }
 
 impl Table {
@@ -67,19 +67,19 @@ impl Table {
         if total(&columns, COMFORTABLE) > width {
             (below, columns) = columns.into_iter().partition(Fitted::is_below);
         }
-        let mut left_out = Vec::new();
+        let mut omitted = Vec::new();
         while total(&columns, COMFORTABLE) > width {
             let highest = columns.iter().map(|fitted| fitted.column.rank).max();
             let Some(rank) = highest.filter(|rank| *rank > 0) else {
                 break;
             };
             let dropped = columns.extract_if(.., |fitted| fitted.column.rank == rank);
-            left_out.extend(dropped.map(|fitted| fitted.title));
+            omitted.extend(dropped.map(|fitted| fitted.title));
         }
         if total(&columns, NARROWEST) > width && self.heading {
             columns.extend(below);
             let text = blocks(&columns, self.rows.len(), width);
-            return Shown { text, left_out };
+            return Shown { text, omitted };
         }
         share(&mut columns, width);
         let mut lines = Vec::new();
@@ -101,7 +101,7 @@ impl Table {
             }
         }
         let text = lines.join("\n") + "\n";
-        Shown { text, left_out }
+        Shown { text, omitted }
     }
 
     /// Returns the columns that are not empty or must be shown, with whole ids if everything fits into `width` that way.
@@ -153,7 +153,7 @@ fn total(columns: &[Fitted<'_>], least: usize) -> usize {
     widths.sum::<usize>() + GAP * columns.len().saturating_sub(1)
 }
 
-/// Divides what is left between the flexible columns. Narrow ones get what they need.
+/// Divides the remaining width between the flexible columns. Narrow ones get what they need.
 fn share(columns: &mut [Fitted<'_>], width: usize) {
     let gaps = GAP * columns.len().saturating_sub(1);
     let fixed: usize = columns
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_wrap_before_columns_are_left_out_and_ids_are_never_cut() {
+    fn messages_wrap_before_columns_are_omitted_and_ids_are_never_cut() {
         let text = fitted(&runs(), 70);
         assert!(
             text.contains("the provider is slow and\n") && text.contains("acme-messages"),
@@ -355,7 +355,7 @@ mod tests {
                nothing came of it\n"
         );
         let narrow = table.fitted(20, false, Timestamp::from_micros(0));
-        assert_eq!(narrow.left_out, ["PAGES"]);
+        assert_eq!(narrow.omitted, ["PAGES"]);
         assert!(narrow.text.starts_with("RUN     STATE\n"), "{}", narrow.text);
     }
 

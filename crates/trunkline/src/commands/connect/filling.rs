@@ -120,7 +120,7 @@ impl<'a> Filling<'a> {
         }
     }
 
-    /// Says what is missing in each form, with the flags and variables that can give it.
+    /// Lists the missing fields of each form, with their flags and variables.
     fn explain(&self, forms: &[&ConnectForm]) -> String {
         let mut text = format!(
             "{} needs more fields to be connected, and there is no terminal to ask on: give them as shown here.",

@@ -10,7 +10,7 @@ use crate::output;
 
 type Values = BTreeMap<String, String>;
 
-/// Whether the form shows the field while it holds `values`.
+/// Whether the form shows the field, given the values of other fields.
 fn visible(field: &FormField, values: &Values) -> bool {
     let shown = field.visible_when.as_ref().is_none_or(|when| {
         values
@@ -42,7 +42,7 @@ pub(super) fn choose<'a>(provider: &str, forms: &[&'a ConnectForm]) -> anyhow::R
     forms.get(index).copied().context("the provider has no form")
 }
 
-/// Asks for the missing fields, in order, since an answer may make another field visible.
+/// Asks for the missing fields, in order, since a value may make another field visible.
 pub(super) fn ask_missing(form: &ConnectForm, values: &mut Values) -> anyhow::Result<()> {
     while let Some(field) = missing(form, values).first() {
         values.insert(field.name.clone(), ask(field)?);

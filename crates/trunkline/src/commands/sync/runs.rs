@@ -94,7 +94,7 @@ pub(super) async fn show(client: &Client, id: &str, watch: bool, as_json: bool) 
     }
     let run = client.run(&id).await?;
     if as_json {
-        // All fields, including those that this version does not know.
+        // The whole response, including fields that this version does not know.
         output::json(&client.get(&["sync", "runs", &id], &[]).await?)?;
     } else {
         details(&run).print("")?;
@@ -140,7 +140,7 @@ fn details(run: &Run) -> Table {
     table
 }
 
-/// Returns what a run that did not fail left undone.
+/// Returns the warnings of a run: an incomplete list, and values that did not fit.
 fn notes(run: &Run) -> String {
     let misfits = run
         .misfits()
@@ -150,7 +150,7 @@ fn notes(run: &Run) -> String {
     notes.join("; ")
 }
 
-/// Returns how long a run took: `1.2 s` for people, `1.234` for programs.
+/// Returns how long a run took: `1.2 s` on a terminal, `1.234` in a pipe.
 fn duration(run: &Run) -> String {
     if terminal::is_terminal() {
         return run.duration();

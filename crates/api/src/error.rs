@@ -82,7 +82,7 @@ pub(crate) enum ApiError {
     #[error("the integration {0:?} does not exist; GET /integrations lists all")]
     UnknownProvider(String),
     /// The integration of an import, or of a route about integrations, does not exist, to which Nango responds with `not_found`.
-    #[error("Integration does not exist: {0:?}; GET /integrations lists all")]
+    #[error("Integration does not exist: there is no integration {0:?}; GET /integrations lists all")]
     NoSuchIntegration(String),
     #[error("{integration:?} has no function {name:?}; it has: {known}")]
     NoSuchFunction {

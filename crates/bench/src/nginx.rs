@@ -76,7 +76,7 @@ impl Nginx {
             );
             ensure!(
                 start.elapsed() < PATIENCE,
-                "nginx does not answer on {}",
+                "nginx does not respond on {}",
                 nginx.address
             );
             sleep(Duration::from_millis(20)).await;

@@ -88,7 +88,7 @@ async fn paths(address: &str) -> anyhow::Result<[(&'static str, Vec<String>); 3]
         let page: Json = serde_json::from_slice(&client.get(&path).await?)?;
         ensure!(
             page.get("messages").and_then(Json::as_array).map(Vec::len) == Some(100),
-            "{path} does not answer 100 messages"
+            "{path} does not return 100 messages"
         );
         let cursor = page.get("next_cursor").and_then(Json::as_str);
         next.push(format!(

@@ -19,9 +19,8 @@ use xxhash_rust::xxh3::Xxh3;
 
 use self::cell::Cell;
 pub use self::key::{MAX_KEY_BYTES, is_shortened, stored_key};
-use self::number::Decimal;
 use crate::json::{JsonError, JsonKind, JsonReader, MAX_DEPTH, Names, write_object};
-use crate::{Column, ColumnKind, Model, Timestamp};
+use crate::{Column, Model, Timestamp};
 
 /// The value of one column.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,42 +39,6 @@ pub enum Value {
     Decimal(String),
     /// JSON text with sorted keys.
     Json(String),
-}
-
-impl Value {
-    /// Returns the value of a column that is stored as text.
-    pub fn of_text(kind: ColumnKind, text: String) -> Self {
-        match kind {
-            ColumnKind::Decimal => Self::Decimal(text),
-            ColumnKind::Json => Self::Json(text),
-            _ => Self::Text(text),
-        }
-    }
-
-    /// Reads the value of a column from a parameter of an address. The error is the end of a sentence that begins with the parameter's
-    /// name.
-    pub fn from_parameter(kind: ColumnKind, text: &str) -> Result<Self, String> {
-        Ok(match kind {
-            ColumnKind::Text | ColumnKind::Json => {
-                let rest = text.strip_prefix(' ').unwrap_or_default();
-                if !rest.is_empty() && rest.chars().all(|c| c.is_ascii_digit()) {
-                    let rule = "begins with a blank, which is what a + becomes in an address: write %2B there, as in %2B15551234567";
-                    return Err(rule.to_owned());
-                }
-                Self::Text(text.to_owned())
-            }
-            ColumnKind::Decimal => Self::Decimal(
-                Decimal::parse(text)
-                    .and_then(|number| number.plain())
-                    .ok_or("must be a decimal number")?,
-            ),
-            ColumnKind::Integer => Self::Integer(text.parse().map_err(|_| "must be a whole number")?),
-            ColumnKind::Boolean => Self::Boolean(text.parse().map_err(|_| "must be true or false")?),
-            ColumnKind::Timestamp => {
-                Self::Timestamp(Timestamp::from_parameter(text).map_err(|error| format!("is {error}"))?)
-            }
-        })
-    }
 }
 
 /// One record, ready for its table.

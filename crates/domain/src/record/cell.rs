@@ -1,4 +1,4 @@
-//! What a field of a provider's record holds, and how it becomes the value of its column.
+//! How what a record's field, a parameter of an address or a table holds becomes the value of a column of some kind.
 
 use std::borrow::Cow;
 
@@ -65,6 +65,42 @@ impl<'a> Cell<'a> {
                 text
             }
         }
+    }
+}
+
+impl Value {
+    /// Returns the value of a column that is stored as text.
+    pub fn of_text(kind: ColumnKind, text: String) -> Self {
+        match kind {
+            ColumnKind::Decimal => Self::Decimal(text),
+            ColumnKind::Json => Self::Json(text),
+            _ => Self::Text(text),
+        }
+    }
+
+    /// Reads the value of a column from a parameter of an address. The error is the end of a sentence that begins with the parameter's
+    /// name.
+    pub fn from_parameter(kind: ColumnKind, text: &str) -> Result<Self, String> {
+        Ok(match kind {
+            ColumnKind::Text | ColumnKind::Json => {
+                let rest = text.strip_prefix(' ').unwrap_or_default();
+                if !rest.is_empty() && rest.chars().all(|c| c.is_ascii_digit()) {
+                    let rule = "begins with a blank, which is what a + becomes in an address: write %2B there, as in %2B15551234567";
+                    return Err(rule.to_owned());
+                }
+                Self::Text(text.to_owned())
+            }
+            ColumnKind::Decimal => Self::Decimal(
+                Decimal::parse(text)
+                    .and_then(|number| number.plain())
+                    .ok_or("must be a decimal number")?,
+            ),
+            ColumnKind::Integer => Self::Integer(text.parse().map_err(|_| "must be a whole number")?),
+            ColumnKind::Boolean => Self::Boolean(text.parse().map_err(|_| "must be true or false")?),
+            ColumnKind::Timestamp => {
+                Self::Timestamp(Timestamp::from_parameter(text).map_err(|error| format!("is {error}"))?)
+            }
+        })
     }
 }
 

@@ -14,10 +14,10 @@ use crate::{Request, RequestError, Response, Target, excerpt, json};
 
 /// Characters of a response's body that are quoted to the caller of an action.
 const QUOTED: usize = 4_096;
-/// Characters of each of its headers, and how many headers.
+/// Characters of each quoted header, and the most headers that are quoted.
 const QUOTED_HEADER: usize = 512;
 const QUOTED_HEADERS: usize = 64;
-/// Headers of a response that are not quoted: hop-by-hop headers, and those that would be taken for ours.
+/// Headers of a response that are not quoted: hop-by-hop headers, and those that clients would take for our own.
 const NOT_QUOTED: [HeaderName; 5] = [
     header::CONNECTION,
     header::CONTENT_LENGTH,
@@ -29,20 +29,20 @@ const NOT_QUOTED: [HeaderName; 5] = [
 /// A request that did not succeed, with the provider's own response.
 #[derive(Debug)]
 pub struct FailedRequest {
-    /// Why.
+    /// Why it failed.
     pub error: RequestError,
     /// The response, if there is one; without the connection's secrets should it echo them.
     pub response: Option<QuotedResponse>,
 }
 
-/// A provider's response as it is shown and stored.
+/// A provider's response, shortened and without secrets, as shown to callers and stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QuotedResponse {
     /// The HTTP status.
     pub status: u16,
     /// Its headers, in lower case; the first of each name, cut short.
     pub headers: BTreeMap<String, String>,
-    /// Its body: JSON, or text where it is something else or longer than 4,096 characters, then cut and ended with `…`.
+    /// Its body: JSON; or text if it is not JSON or longer than 4,096 characters, cut there and ended with `…`.
     pub body: Value,
 }
 

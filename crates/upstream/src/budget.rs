@@ -1,4 +1,4 @@
-//! The memory budget of response bodies: how many bytes of them this process holds at once.
+//! The memory budget of response bodies: the maximum number of their bytes in this process at any time.
 //!
 //! A body takes bytes from the budget while it is read and keeps them until its [`BodyPermit`] is dropped: after its records are written,
 //! or when it is discarded. A body that finds no room waits. There are two pools, so that syncs never hold up interactive requests. Each
@@ -30,7 +30,7 @@ pub(crate) struct BodyBudget {
 }
 
 impl BodyBudget {
-    /// Makes a budget of so many bytes, a quarter of which is for interactive requests only.
+    /// Creates a budget of this many bytes, a quarter of which is for interactive requests only.
     pub(crate) fn new(bytes: usize) -> Self {
         let interactive = bytes / 4;
         Self {
@@ -89,7 +89,7 @@ struct State {
 #[derive(Debug)]
 struct Waiting {
     connection: Option<ConnectionId>,
-    /// Bytes that it needs beyond those that it holds.
+    /// The additional bytes that it needs.
     more: usize,
     grant: oneshot::Sender<()>,
 }

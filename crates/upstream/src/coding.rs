@@ -60,14 +60,14 @@ pub(crate) fn codings(headers: &HeaderMap) -> Result<Vec<Coding>, UnknownCoding>
 
 /// The parts of a body, decoded while they are read.
 pub(crate) enum BodyParts {
-    /// Not coded.
+    /// Not encoded.
     Plain(Incoming),
     Decoded(Decoded),
 }
 
 type Source = Pin<Box<dyn AsyncBufRead + Send>>;
 
-/// A body whose decoder is made when its first byte is there: an empty body is not coded at all.
+/// A body whose decoder is created when the first byte arrives, since an empty body is not encoded.
 pub(crate) enum Decoded {
     NotBegun { source: Source, codings: Vec<Coding> },
     Begun(ReaderStream<Source>),
@@ -78,7 +78,7 @@ pub(crate) enum Decoded {
 pub(crate) enum PartError {
     /// The connection failed.
     Transport(hyper::Error),
-    /// The bytes are not what the content coding says.
+    /// The bytes are invalid for the content coding.
     Coding(io::Error),
 }
 

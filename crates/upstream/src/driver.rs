@@ -41,7 +41,7 @@ pub(crate) struct Attempt<T> {
 /// The last attempt of a request.
 pub(crate) struct Finished<T> {
     pub(crate) result: T,
-    /// Its permit: a response whose body is still to come keeps it.
+    /// Its permit: a response whose body is not read yet keeps it.
     pub(crate) permit: Permit,
     /// The number of attempts made.
     pub(crate) attempts: u32,
@@ -106,11 +106,11 @@ impl Driver {
                     out_of_time: matches!(pause, Pause::NoTimeLeft),
                 });
             };
-            // Its body may hold memory.
+            // Its body may occupy memory.
             drop(result);
             permit_by = bounds.deadline;
-            // A wait that the provider asked for is one for all requests of the connection, so others may use the permit meanwhile. Else it
-            // is kept, so that the provider gets fewer requests while it has trouble.
+            // A requested wait applies to the whole connection, so other connections may use the permit. Otherwise it is kept, so that the
+            // provider gets fewer requests while it has trouble.
             kept = (!requested).then_some(permit);
             sleep(time).await;
         }

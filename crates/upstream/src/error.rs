@@ -11,7 +11,7 @@ use crate::{RetryAfter, UploadError};
 /// The cause of an error of the connection.
 type Cause = Box<dyn Error + Send + Sync>;
 
-/// Why a request failed. Holds no secret and no body; where a field is not named, it is the host, cut short.
+/// Why a request failed. Contains no secret and no body. An unnamed text is the host, cut short, unless the variant says otherwise.
 #[derive(Debug, thiserror::Error)]
 pub enum RequestError {
     /// The host is, or resolves to, an address that is not public.

@@ -22,7 +22,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use crate::{Priority, RequestError, Target};
 use provider::ProviderLimiter;
 
-/// The wait that a caller is told when nobody knows when a permit is released.
+/// The suggested wait when it is unknown when a permit will be released.
 const UNKNOWN_WAIT: Duration = Duration::from_secs(1);
 
 /// No permit was released in time, or the provider asks for a longer wait than the caller has time for.
@@ -66,7 +66,7 @@ impl Limiters {
     /// Waits for a permit for a request of `target`, at most until `until`.
     pub(crate) async fn acquire(&self, target: &Target, until: Instant) -> Result<Permit, RateLimited> {
         let slot = self.slot(target);
-        // A connection that the provider told to wait is in no queue, so that it holds up no other.
+        // A paused connection is in no queue, so that it does not block others.
         while let Some(paused_until) = slot.paused_until() {
             if paused_until > until {
                 let retry_after = paused_until.saturating_duration_since(Instant::now());
@@ -85,8 +85,8 @@ impl Limiters {
         }
     }
 
-    /// Lets no request of the connection start for so long, since the provider asked for that. While connecting there is no connection,
-    /// and the answer to one person's key must not delay everybody who connects.
+    /// Pauses the connection: none of its requests starts for this time, since the provider asked for that. Requests without a connection
+    /// are not paused, since one person's key must not delay other people who connect.
     pub(crate) fn pause(&self, target: &Target, time: Duration) {
         if target.connection.is_none() {
             return;

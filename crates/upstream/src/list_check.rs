@@ -14,10 +14,10 @@ use crate::{ProviderError, Request, RequestError, Target, Upstream, first_page};
 /// Requests of one check that are in flight at once.
 const PARALLEL: usize = 4;
 
-/// Requests that must all end with 401 for a list to count as refused, with a longer wait before each next one.
+/// How many requests in a row must end with 401 for a list to count as refused. The wait before each grows.
 const LASTING_401: u32 = 3;
 
-/// Bytes of a response that is read.
+/// The maximum size of a response, in bytes.
 const MAX_BODY: usize = 1 << 20;
 
 impl Upstream {

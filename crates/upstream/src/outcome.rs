@@ -1,5 +1,5 @@
-//! What a failed request means: the one place that says for each error whether to retry, whether the provider did anything, and which
-//! public codes it has; and the one rule for when an attempt is followed by another.
+//! What a failed request means. One table says for each error whether to retry, whether the provider did anything, and which public codes
+//! it has. One rule says when an attempt is followed by another.
 
 use http::header::HeaderMap;
 use registry::{RenderError, RetryRules};
@@ -23,7 +23,7 @@ pub enum Outcome {
     CredentialsRefused,
     /// The provider refused the request: the same request will be refused again.
     Refused,
-    /// The provider sent something that nobody can use, and will most likely send it again.
+    /// The provider sent an unusable response, and will most likely send it again.
     ProviderFault,
     /// The request cannot be made as the provider's file, the connection, the integration or the settings are.
     Misconfigured,
@@ -191,7 +191,7 @@ impl RequestError {
         }
     }
 
-    /// Whether the same request may well succeed later although nobody changes anything.
+    /// Whether the same request may well succeed later without any change.
     pub fn is_transient(&self) -> bool {
         let outcome = self.verdict().outcome;
         matches!(

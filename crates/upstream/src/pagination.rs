@@ -29,13 +29,13 @@ pub enum Next {
 enum Found {
     /// Its cursor.
     Page(String),
-    /// The link or token of this very page.
+    /// The link or token of the page itself.
     SamePage,
-    /// No next page.
+    /// No next page is named.
     Nothing,
-    /// That there is none.
+    /// The end of the list.
     End,
-    /// That it cannot be requested.
+    /// There may be one, but it cannot be requested.
     Unproved(Doubt),
 }
 
@@ -132,7 +132,7 @@ impl Upstream {
                 };
                 let here = parameter_of(request, parameter).and_then(|value| value.parse().ok());
                 let offset = here.unwrap_or(*start).saturating_add(by);
-                // A short page may have records behind it, unless a total says that these are all.
+                // A short page may be followed by more records, unless a total says that these are all.
                 let ended = by == 0
                     || is_short(paginate, page) && sign != Sign::More && list_end::all_read(paginate, page);
                 let found = if ended {
@@ -303,7 +303,7 @@ fn in_header(
     Ok((link.map(|link| link.target), sign))
 }
 
-/// Whether two addresses differ in the spelling of their query at most.
+/// Whether two addresses are the same, up to the spelling of their query.
 fn same_page(one: &Url, mut other: Url) -> bool {
     let sorted = |url: &Url| {
         let mut pairs: Vec<_> = url.query_pairs().into_owned().collect();

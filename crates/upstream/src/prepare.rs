@@ -17,7 +17,7 @@ use crate::request::{add_headers, render_query};
 use crate::servers::{add_missing, address, caller_url, request_url};
 use crate::{Request, RequestError, Target, UpstreamOptions, coding, request_body};
 
-/// Hop-by-hop headers (RFC 9110, 7.6.1), and those that the HTTP client makes: a caller's are left out.
+/// Headers of a caller that are not sent: hop-by-hop headers (RFC 9110, 7.6.1), and those that the HTTP client sets.
 pub(crate) const NOT_FORWARDED: [HeaderName; 11] = [
     header::ACCEPT_ENCODING,
     header::CONNECTION,
@@ -35,12 +35,12 @@ pub(crate) const NOT_FORWARDED: [HeaderName; 11] = [
 /// The `Accept` header if neither the provider's file nor the caller sets one: some APIs respond with XML if they may.
 const ACCEPT: HeaderValue = HeaderValue::from_static("application/json, text/plain, */*");
 
-/// Whether a request may have a header of that name; false for hop-by-hop headers and those that the HTTP client makes itself.
+/// Whether a request may have a header of that name; false for hop-by-hop headers and those that the HTTP client sets.
 pub fn may_set_header(name: &str) -> bool {
     HeaderName::try_from(name).is_ok_and(|name| !NOT_FORWARDED.contains(&name))
 }
 
-/// A request as it is sent. Holds secrets, so it has no `Debug`.
+/// A request, ready to be sent. Contains secrets, so it has no `Debug`.
 #[derive(Clone)]
 pub(crate) struct PreparedRequest {
     pub(crate) method: Method,
@@ -85,8 +85,7 @@ impl PreparedRequest {
     }
 }
 
-/// Prepares `request`. `base` replaces the provider's server, unless the operator overrides that; `more` are headers beside those of the
-/// provider's file.
+/// Prepares `request`. `base` replaces the provider's server, unless the operator overrides that; `more` are further headers.
 pub(crate) fn prepare(
     options: &UpstreamOptions,
     target: &Target,
@@ -211,7 +210,7 @@ impl PlacedKey {
     }
 }
 
-/// Returns the names of the parameters that the provider's file or the integration adds to each request; they may hold keys.
+/// Returns the names of the parameters that the provider's file or the integration adds to each request; they may contain keys.
 pub(crate) fn own_parameters(target: &Target) -> Vec<(String, ())> {
     let config = &target.variables.integration_config;
     let placed = config.get(KEY_NAME).filter(|_| is_in_query(config));

@@ -36,11 +36,11 @@ pub struct ProxyRequest {
     pub method: Method,
     /// A path below the base URL, or an address that begins with the base URL. Its encoding is kept.
     pub endpoint: String,
-    /// What follows the question mark, as it is written.
+    /// The query string, as written.
     pub query: Option<String>,
     /// Replaces the provider's base URL; must be of an origin that the provider's file or the configuration names.
     pub base_url: Option<String>,
-    /// Headers for the provider. They win over those of its file; hop-by-hop headers and `user-agent` are left out.
+    /// Headers for the provider. They win over those of its file; hop-by-hop headers and `user-agent` are omitted.
     pub headers: HeaderMap,
     /// The headers of the client's own body, which are sent if neither the provider's file nor `headers` has one of that name.
     pub content_headers: HeaderMap,
@@ -48,7 +48,7 @@ pub struct ProxyRequest {
     pub body: ProxyRequestBody,
     /// The most retries; 0 for one attempt. A streamed body is sent once.
     pub retries: u32,
-    /// Statuses to retry beside the usual ones, whatever the method: the client knows that this does no harm.
+    /// Further statuses to retry, whatever the method: the client knows that this does no harm.
     pub retry_on: Vec<u16>,
     /// The time until the response begins, retries included; never more than the settings allow.
     pub deadline: Option<Duration>,
@@ -76,7 +76,7 @@ impl ProxyRequest {
     }
 }
 
-/// The provider's response, whose body is still to come. It keeps its permit until the body has ended or is dropped.
+/// The provider's response, whose body is not read yet. It keeps its permit until the body has ended or is dropped.
 #[derive(Debug)]
 pub struct ProxyResponse {
     /// The HTTP status.
@@ -149,7 +149,7 @@ impl Upstream {
         Ok(self.response(target, &request, response, permit, attempts))
     }
 
-    /// Whether to retry after a response, and how long the provider asked to wait: in headers alone, since the body is the client's. After
+    /// Whether to retry after a response, and how long the provider asked to wait: in headers only, since the body is for the client. After
     /// a rate limit all requests of the connection wait.
     fn after_response(
         &self,

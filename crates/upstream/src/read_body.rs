@@ -80,7 +80,7 @@ impl Transport {
     }
 }
 
-/// Removes the headers that do not hold for a decoded body.
+/// Removes the headers that are wrong for a decoded body.
 pub(crate) fn without_coding(mut headers: HeaderMap) -> HeaderMap {
     if headers.contains_key(header::CONTENT_ENCODING) {
         headers.remove(header::CONTENT_ENCODING);
@@ -165,7 +165,7 @@ impl Reading<'_> {
     }
 }
 
-/// Appends a part, with room for `capacity` bytes in all: those that the memory budget gave.
+/// Appends a part. `capacity` is the total size that the memory budget has granted.
 fn append(body: &mut Vec<u8>, part: &[u8], capacity: usize) {
     if body.len().saturating_add(part.len()) > body.capacity() {
         // The first part is mostly the whole body, or says little about its length.

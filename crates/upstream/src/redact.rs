@@ -103,7 +103,7 @@ fn secrets(target: &Target) -> Vec<String> {
     found
 }
 
-/// Returns a secret as it is, and as it is written in an address, a form, a JSON text and in base64.
+/// Returns a secret as it is, and as written in an address, a form, a JSON text and in base64.
 fn forms(secret: &str) -> Vec<String> {
     let lower = |text: &str| {
         // `%2F` may be written `%2f`.

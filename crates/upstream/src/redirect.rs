@@ -36,7 +36,7 @@ pub(crate) fn make_location_absolute(headers: &mut HeaderMap, from: &Url) {
     if Url::parse(location).is_ok() {
         return;
     }
-    // The query may hold the provider's own parameters.
+    // The query may contain the provider's own parameters.
     let mut base = from.clone();
     base.set_query(None);
     let absolute = base.join(location).ok();
@@ -61,7 +61,7 @@ impl RequestError {
 }
 
 impl PreparedRequest {
-    /// Returns the request that follows a redirect. Another origin gets no authorisation, no header that may hold a secret, none of the
+    /// Returns the request that follows a redirect. Another origin gets no authorisation, no header that may contain a secret, none of the
     /// provider's parameters and no body; `streamed` says that the body was sent already.
     ///
     /// A redirect of a write is followed only where HTTP says what that means: 303 shows the result of a write that was carried out, 307 and
@@ -137,7 +137,7 @@ impl PreparedRequest {
     }
 }
 
-/// Returns an address for an error message: cut short and without its query, which may hold a key.
+/// Returns an address for an error message: cut short and without its query, which may contain a key.
 fn shown_address(mut location: Url) -> String {
     location.set_query(None);
     location.set_fragment(None);

@@ -16,11 +16,11 @@ pub struct Request {
     pub method: Method,
     /// A name of the provider's servers; its base URL if none.
     pub server: Option<String>,
-    /// The path below the server, beginning with `/`; may hold a query. Its values are escaped already.
+    /// The path below the server, beginning with `/`; may contain a query. Its values are escaped already.
     pub path: String,
     /// Further query parameters, plain.
     pub query: Vec<(String, String)>,
-    /// Headers, which win over those of the provider's file; hop-by-hop headers and `user-agent` are left out.
+    /// Headers, which win over those of the provider's file; hop-by-hop headers and `user-agent` are omitted.
     pub headers: HeaderMap,
     /// Headers that are sent if neither the provider's file nor `headers` has one of that name.
     pub defaults: HeaderMap,
@@ -47,7 +47,7 @@ impl Request {
     }
 }
 
-/// Shows the method and the path alone: a query, a header or a body may hold secrets or personal data.
+/// Shows the method and the path alone: a query, a header or a body may contain secrets or personal data.
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.path.split('?').next().unwrap_or_default();
@@ -61,7 +61,7 @@ impl fmt::Debug for Request {
 }
 
 impl Target {
-    /// Makes the request for a list. `extra_query` follows the file's parameters; a header or parameter of the file is left out if a
+    /// Makes the request for a list. `extra_query` follows the file's parameters; a header or parameter of the file is omitted if a
     /// placeholder of it has no value.
     pub fn list_request(
         &self,
@@ -97,7 +97,7 @@ impl Target {
     }
 }
 
-/// Renders query parameters of the file; one with a placeholder that has no value is left out.
+/// Renders query parameters of the file; one with a placeholder that has no value is omitted.
 pub(crate) fn render_query(
     templates: &[(String, Template)],
     lookup: &dyn Fn(&str) -> Option<String>,
@@ -111,7 +111,7 @@ pub(crate) fn render_query(
     Ok(pairs)
 }
 
-/// Renders headers of the file into `headers`; one with a placeholder that has no value is left out, and an empty one removes the header
+/// Renders headers of the file into `headers`; one with a placeholder that has no value is omitted, and an empty one removes the header
 /// of its name from `headers`.
 pub(crate) fn add_headers(
     headers: &mut HeaderMap,

@@ -24,7 +24,7 @@ pub(crate) const NOT_UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
 
 /// Returns the body of `request` with those entries of `own` that it lacks. They are added to a JSON object and to a form; `POST`, `PUT`
 /// and `PATCH` without a body get an object of them, and its content type. Any other body stays as it is. An entry with a placeholder that
-/// has no value is left out.
+/// has no value is omitted.
 pub(crate) fn with_own(
     own: &[(String, JsonTemplate)],
     request: &Request,
@@ -88,7 +88,7 @@ pub(crate) fn rendered(
     })
 }
 
-/// Returns the form as it is written, with the names of `own` that it lacks.
+/// Returns the form as written, with the names of `own` that it lacks.
 fn form_with(body: &[u8], own: &Map<String, Value>) -> Bytes {
     let there: Vec<String> = parse(body).map(|(name, _)| name.into_owned()).collect();
     let mut more = Serializer::new(String::new());
@@ -105,7 +105,7 @@ fn form_with(body: &[u8], own: &Map<String, Value>) -> Bytes {
     form.into()
 }
 
-/// Returns the object with the fields of `own` that it lacks; `None` if the body is no JSON object. Every value stays as it is written,
+/// Returns the object with the fields of `own` that it lacks; `None` if the body is no JSON object. Every value stays as written,
 /// so that no number is rounded.
 fn object_with(body: &[u8], own: &Map<String, Value>) -> Option<Bytes> {
     let mut fields: IndexMap<String, Box<RawValue>> = serde_json::from_slice(body).ok()?;

@@ -32,7 +32,7 @@ pub(crate) fn base_url(
     Ok(url)
 }
 
-/// Returns the address of a server as the provider's file names it; see [`Template::render_address`] for what a value may hold.
+/// Returns the address of a server as the provider's file names it; see [`Template::render_address`] for what a value may contain.
 pub(crate) fn file_url(target: &Target, server: Option<&str>) -> Result<Url, RequestError> {
     let template = match server {
         None => &target.provider.base_url,
@@ -45,7 +45,7 @@ pub(crate) fn file_url(target: &Target, server: Option<&str>) -> Result<Url, Req
     Ok(template.render_address(&|name| target.variables.lookup(name))?)
 }
 
-/// Renders a base URL that the caller gave, which may hold public values alone.
+/// Renders a base URL that the caller gave, which may contain public values alone.
 pub(crate) fn caller_url(target: &Target, template: &Template) -> Result<Url, RequestError> {
     Ok(template.render_address(&|name| target.variables.lookup_public_config(name))?)
 }
@@ -89,7 +89,7 @@ pub(crate) fn add_missing(url: &mut Url, query: &[(String, String)]) {
     }
 }
 
-/// Removes parameters from the address by name and leaves the rest as it is written.
+/// Removes parameters from the address by name and leaves the rest as written.
 pub(crate) fn remove_named<T>(url: &mut Url, parameters: &[(String, T)]) {
     let Some(query) = url.query() else {
         return;

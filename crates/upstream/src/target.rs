@@ -1,4 +1,4 @@
-//! The connection that a request is made for: its provider, and the values that fill the placeholders of the provider's file.
+//! The provider and the connection that a request is for, and the values of the placeholders in the provider's file.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -91,7 +91,7 @@ pub enum Priority {
     Background,
 }
 
-/// What a request is made for, and on whose behalf.
+/// The provider and the connection that a request is for.
 #[derive(Debug, Clone)]
 pub struct Target {
     /// The provider.

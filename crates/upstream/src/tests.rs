@@ -1,4 +1,4 @@
-//! Calls against servers of this machine, and the provider that they belong to.
+//! Requests to servers of this machine.
 
 mod actions;
 mod addresses;

@@ -26,7 +26,7 @@ use crate::upload::UploadParts;
 use body::RequestBody;
 use connect::{Connector, tls_config};
 
-/// A response whose body is still to come.
+/// A response whose body is not read yet.
 pub(crate) type RawResponse = http::Response<Incoming>;
 
 type Client = legacy::Client<Connector, RequestBody>;
@@ -36,8 +36,8 @@ const MAX_REDIRECTS: u32 = 5;
 /// How often a request is sent again that an HTTP/2 server says it did not process.
 const MAX_REFUSALS: u32 = 2;
 
-/// Idle connections are closed before most servers do it: a request that is sent just then breaks, and of a write it is unknown whether it
-/// was carried out.
+/// Idle connections are closed before most servers close them. A request that is sent just then fails, and for a write it is unknown
+/// whether it was carried out.
 const IDLE: Duration = Duration::from_secs(45);
 
 /// The HTTP clients.
@@ -77,12 +77,12 @@ impl Clients {
     }
 }
 
-/// A response whose body is still to come, after redirects.
+/// A response whose body is not read yet, after redirects.
 pub(crate) struct PendingResponse {
     pub(crate) response: RawResponse,
     /// The host that sent it.
     pub(crate) host: String,
-    /// Whether a redirect turned a write into a GET: so a server shows the result of what it carried out (RFC 9110, 15.4.4).
+    /// Whether a redirect turned a write into a GET: the server carried out the write and shows its result (RFC 9110, 15.4.4).
     pub(crate) carried_out: bool,
     /// Why a redirect was not followed, if it is one.
     pub(crate) stopped: Option<RequestError>,

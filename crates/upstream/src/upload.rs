@@ -31,12 +31,12 @@ pub enum UploadError {
     /// The client's connection, or the framing of the body, broke.
     #[error("the body did not arrive whole")]
     Broken,
-    /// The client stopped sending, or sent next to nothing for too long.
+    /// The client stopped sending, or sent too slowly for too long.
     #[error("the body arrived too slowly: fewer than {rate} bytes a second, for {seconds} seconds")]
     Slow {
-        /// Bytes a second that are enough.
+        /// The minimum bytes per second.
         rate: u32,
-        /// How long a body may be slower.
+        /// How long a body may be slower, in seconds.
         seconds: u64,
     },
 }

@@ -9,10 +9,10 @@ use crate::client::Mode;
 use crate::redact::MAX_LINE;
 use crate::{Request, RequestError, Response, Target, Upstream, VerifyError, json, request_body};
 
-/// The most attempts of one request: a person waits for the result.
+/// The maximum number of attempts of one request: a person waits for the result.
 const MAX_ATTEMPTS: u32 = 3;
 
-/// Bytes of a response that is read to verify credentials.
+/// The maximum size of a response, in bytes.
 const MAX_BODY: usize = 1 << 20;
 
 impl Upstream {
@@ -73,7 +73,7 @@ impl Upstream {
                 Err(error) => return Err(error.into()),
             }
         }
-        // A refusal of the credentials says more than one that something is not allowed or not there.
+        // "Unauthorized" explains more than "forbidden" or "not found".
         let telling = refusals
             .iter()
             .position(|error| error.unauthorized)
@@ -149,7 +149,7 @@ impl Upstream {
         let method = Method::from_bytes(verification.method.as_str().as_bytes())
             .map_err(|_| RequestError::BadUrl("the verification's method is not one of HTTP".to_owned()))?;
         let mut request = Request::new(method, endpoint.render_path(&lookup)?);
-        // Whatever its method, it changes nothing.
+        // It changes nothing, whatever its method.
         request.idempotent = true;
         let kind = (verification.headers.iter())
             .find(|(name, _)| name.eq_ignore_ascii_case("content-type"))

@@ -21,11 +21,11 @@ const SAME_ORIGIN_ONLY: [HeaderName; 5] = [
 ];
 /// Hop-by-hop headers beside those that no request forwards.
 const HOP_BY_HOP: [&str; 3] = ["keep-alive", "proxy-connection", "expect"];
-/// The values of the connection that a client's base URL may hold: those that are not secret.
+/// The values of the connection that a client's base URL may contain: those that are not secret.
 const PUBLIC_VALUES: &str = "connectionConfig.";
 
 impl Upstream {
-    /// Prepares a client's request, whose streamed body is left out.
+    /// Prepares a client's request, whose streamed body is omitted.
     pub(super) fn prepare_proxy(
         &self,
         target: &Target,
@@ -142,7 +142,7 @@ impl Upstream {
     }
 }
 
-/// Returns what follows the base URL in an address, as it is written.
+/// Returns what follows the base URL in an address, as written.
 fn below(base: &Url, address: &str) -> Option<String> {
     let base = base.as_str().trim_end_matches('/');
     let (start, rest) = address.split_at_checked(base.len())?;

@@ -30,7 +30,7 @@ pub(super) fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// Returns a response's headers without those that end here. The length is left out, since it comes with the body.
+/// Returns a response's headers without those that end here. The length is omitted, since it comes with the body.
 pub(super) fn for_the_client(mut headers: HeaderMap) -> HeaderMap {
     let named: Vec<HeaderName> = headers
         .get_all(header::CONNECTION)

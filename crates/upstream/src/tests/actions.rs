@@ -1,4 +1,4 @@
-//! The call of an action as it goes out, and what is known when it fails.
+//! Requests of actions, and their failures.
 
 use indexmap::IndexMap;
 use registry::{Action, ActionBody, ActionRequest, JsonTemplate, Parameter};

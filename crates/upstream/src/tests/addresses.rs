@@ -1,4 +1,4 @@
-//! Where calls may go.
+//! The address policy.
 
 use registry::RenderError;
 use rstest::rstest;

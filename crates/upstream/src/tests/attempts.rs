@@ -1,4 +1,4 @@
-//! Which attempts are repeated, and when a call is given up.
+//! Which attempts are retried, and when a request fails for good.
 
 use std::collections::HashMap;
 use std::sync::Arc;

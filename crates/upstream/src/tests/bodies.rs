@@ -1,4 +1,4 @@
-//! Bodies of every size and coding: what is read, and where reading ends.
+//! Response bodies of every size and coding.
 
 use std::io;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! How lists go on, and how they are taken up again.
+//! Pagination: next pages, ends of lists, and stored cursors.
 
 use registry::{ListEnd, OffsetStep, PageBy, Paginate, Provider};
 use rstest::rstest;

@@ -1,4 +1,4 @@
-//! What is handed on, and what is repeated.
+//! Proxied requests: what is sent on, and what is retried.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What goes along when a provider redirects.
+//! Redirects: what is followed, and what is sent along.
 
 use registry::Provider;
 use rstest::rstest;

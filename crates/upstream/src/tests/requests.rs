@@ -1,4 +1,4 @@
-//! What a provider is sent, and what is not told of it.
+//! Requests as a provider receives them, and what logs and errors do not show of them.
 
 use domain::ConnectionId;
 use registry::{AuthMode, ListRequest};

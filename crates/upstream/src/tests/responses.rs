@@ -1,4 +1,4 @@
-//! Which successes are understood: of actions, of lists, and of the verification of credentials.
+//! Which successful responses are accepted: of actions, of lists, and of verification.
 
 use registry::{ErrorInBody, Provider, Verification};
 use rstest::rstest;

@@ -1,4 +1,4 @@
-//! Callers who stop reading or sending, and providers that change the protocol.
+//! Clients that stop reading or sending, and providers that switch the protocol.
 
 use std::time::Duration;
 

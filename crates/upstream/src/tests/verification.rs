@@ -1,4 +1,4 @@
-//! Trying credentials.
+//! Verification of credentials.
 
 use registry::{Check, JsonTemplate, Provider, Verification};
 use serde_json::json;

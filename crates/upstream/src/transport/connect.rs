@@ -18,7 +18,7 @@ use tower_service::Service;
 
 use crate::address::Resolver;
 
-/// With these a connection whose peer has silently gone is closed within a minute.
+/// TCP keep-alive: detects a vanished peer within a minute.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const KEEP_ALIVE_PROBES: u32 = 3;
 /// How long sent bytes may stay unacknowledged.
@@ -48,7 +48,7 @@ impl Connector {
         let mut tcp = HttpConnector::new_with_resolver(resolver);
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
-        // Divided among the addresses of a name, so that one that does not answer leaves time for the next.
+        // Divided among the resolved addresses, so that one unreachable address leaves time for the others.
         tcp.set_connect_timeout(Some(timeout));
         tcp.set_keepalive(Some(KEEP_ALIVE));
         tcp.set_keepalive_interval(Some(KEEP_ALIVE));

@@ -28,7 +28,7 @@ pub(crate) enum ApiError {
     MissingKey,
     #[error("the header Authorization cannot be read: it must be Bearer and an API key")]
     MalformedKey,
-    #[error("this API key may not do that: it lacks the scope {0}")]
+    #[error("the API key lacks the scope {0}")]
     Forbidden(Scope),
     #[error("the query is not valid: see errors")]
     InvalidQuery(Vec<FieldError>),

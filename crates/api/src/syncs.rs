@@ -150,7 +150,7 @@ pub(crate) async fn start(
     params(StatusQuery),
     responses(
         (status = 200, description = "The states", body = StatusList),
-        (status = 400, description = "`invalid_query_params`, `unknown_sync`, `unknown_provider_config`, or `invalid_body` if there is no such connection")
+        (status = 400, description = "`invalid_query_params`, `unknown_sync`, `unknown_provider_config`, or `invalid_body` if the connection does not exist")
     )
 )]
 pub(crate) async fn status(

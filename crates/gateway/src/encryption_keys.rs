@@ -220,7 +220,7 @@ fn create(file: &KeyFile) -> Result<KeyRing, GatewayError> {
     tracing::info!(
         key.id = %ring.current().id(),
         key.file = %file.path().display(),
-        "made an encryption key: back this file up, apart from the database; without it stored credentials cannot be read",
+        "created an encryption key: back up this file, apart from the database; without it stored credentials cannot be read",
     );
     Ok(ring)
 }

@@ -99,7 +99,7 @@ impl FieldError {
 pub(crate) fn is_needed(field: Option<&Field>) -> String {
     let what = field.and_then(|field| field.description.as_ref().or(field.title.as_ref()));
     let what = what.map(|what| format!(" ({})", what.trim_end_matches('.')));
-    format!("is needed{}", what.unwrap_or_default())
+    format!("is required{}", what.unwrap_or_default())
 }
 
 /// Why a use case failed.
@@ -208,13 +208,13 @@ pub enum GatewayError {
         message: &'static str,
     },
     /// The body is invalid.
-    #[error("the body cannot be taken: see errors")]
+    #[error("the body is invalid: see `errors`")]
     InvalidBody(Vec<FieldError>),
     /// The query is invalid.
     #[error("the query is invalid: see `errors`")]
     InvalidQuery(Vec<FieldError>),
     /// The key lacks a scope that this request needs.
-    #[error("this API key may not do that: it lacks the scope {0}")]
+    #[error("the API key lacks the scope {0}")]
     Forbidden(Scope),
     /// A connect session's token is not well-formed.
     #[error("invalid connect session token: it must be nango_connect_session_ and 64 hex digits")]

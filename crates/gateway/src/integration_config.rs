@@ -70,7 +70,7 @@ pub(crate) fn check(
         let what = fields.get(&name).and_then(|field| field.description.as_deref());
         let what = what.map(|what| format!(" ({})", what.trim_end_matches('.')));
         let rule = format!(
-            "is needed{}: without it no call can be made",
+            "is required{}: without it no request can be sent",
             what.unwrap_or_default()
         );
         errors.push(wrong("missing", &name, rule));

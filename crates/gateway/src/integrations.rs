@@ -281,7 +281,7 @@ impl Integrations<'_> {
             errors.push(FieldError::at(
                 "missing",
                 "provider",
-                "is needed: a provider's name",
+                "is required: a provider's name",
             ));
             return None;
         };
@@ -339,7 +339,7 @@ fn key(text: Option<&str>, needed: bool, errors: &mut Vec<FieldError>) -> Option
             errors.push(FieldError::at(
                 "missing",
                 "unique_key",
-                "is needed: what you call the integration",
+                "is required: the name of the integration",
             ));
         }
         return None;

@@ -218,14 +218,14 @@ impl Action {
                 _ if taken.contains_key(name) => {}
                 Some(value) => drop(taken.insert(name.clone(), value.clone())),
                 None if input.required => {
-                    errors.push(InputError::new("missing", name, "is needed"));
+                    errors.push(InputError::new("missing", name, "is required"));
                 }
                 None => {}
             }
         }
         for group in &self.needs {
             if !group.iter().any(|name| taken.contains_key(name)) {
-                let message = format!("is needed, or another of {}", list(group, "and"));
+                let message = format!("is required, or another of {}", list(group, "and"));
                 errors.push(InputError::new(
                     "missing",
                     group.first().cloned().unwrap_or_default(),

@@ -88,7 +88,7 @@ impl Store {
                 Ok(())
             } else {
                 Err(StoreError::Busy(
-                    "the server takes no writes: it is a standby, or set so".into(),
+                    "the server accepts no writes: it is a standby, or read-only".into(),
                 ))
             }
         })

@@ -35,7 +35,7 @@ pub enum DatabaseUrlError {
     Scheme,
     /// SQLite without a file.
     #[error(
-        "a database in memory is gone when the process ends and cannot be shared: name a file, such as sqlite://trunkline.db"
+        "an in-memory database ends with its process and cannot be shared: name a file, such as sqlite://trunkline.db"
     )]
     InMemory,
     /// A `%` that begins no percent-encoded character.

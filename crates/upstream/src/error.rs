@@ -149,7 +149,7 @@ pub enum RequestError {
         found: UnexpectedBody,
     },
     /// A next-page link, or a redirect of a body, leads away from the provider.
-    #[error("the provider points to {0}, which is none of its own servers")]
+    #[error("the provider refers to {0}, which is not one of its servers")]
     ForeignLink(String),
     /// More redirects than are followed.
     #[error("more than {0} redirects")]

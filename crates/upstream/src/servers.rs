@@ -68,7 +68,7 @@ pub(crate) fn address(base: &Url, request: &Request) -> Result<Url, RequestError
         .strip_prefix(leading_path(base))
         .is_some_and(|rest| rest.starts_with('/'));
     if !below {
-        return Err(bad("a path may not step out of the server's leading path"));
+        return Err(bad("a path must stay below the server's leading path"));
     }
     url.set_fragment(None);
     if !request.query.is_empty() {

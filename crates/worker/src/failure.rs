@@ -48,7 +48,7 @@ pub(crate) enum Failure {
     },
     /// Too many rows would be marked as deleted.
     #[error(
-        "{missing} of {live} rows are gone from the provider, more than the share of {guard} that one run may mark as deleted"
+        "{missing} of {live} rows are missing at the provider, more than the share of {guard} that one run may mark as deleted"
     )]
     DeleteGuard {
         /// Rows that would be marked.
@@ -180,7 +180,7 @@ impl Failure {
             ),
             Self::DeleteGuard { .. } => hinted(
                 "delete_guard",
-                "No row was marked as deleted. If the rows are really gone, raise `deletes.guard` in a copy of the provider file, or trigger the sync with opts {\"reset\": true, \"emptyCache\": true} to load everything again.",
+                "No row was marked as deleted. If the provider really deleted the rows, raise `deletes.guard` in a copy of the provider file, or trigger the sync with opts {\"reset\": true, \"emptyCache\": true} to load everything again.",
             ),
             Self::NotDeclared => hinted(
                 "sync_not_declared",
@@ -195,7 +195,7 @@ impl Failure {
             ),
             Self::Gateway(GatewayError::UnknownIntegration(_)) => hinted(
                 "provider_missing",
-                "The provider file is gone: put it back into `integrations_dir`.",
+                "The provider file is missing: restore it in `integrations_dir`.",
             ),
             Self::Gateway(_) | Self::Store(_) | Self::Task(_) => hinted(
                 "internal",

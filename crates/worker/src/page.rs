@@ -50,11 +50,11 @@ impl Skipped {
 pub(crate) enum PageError {
     #[error(transparent)]
     Json(#[from] JsonError),
-    #[error("there is no list at {0:?}")]
+    #[error("the response has no list at {0:?}")]
     NoList(String),
     #[error("the list has more than {0} records: request smaller pages")]
     TooManyRecords(usize),
-    #[error("there is no record at {0:?}")]
+    #[error("the response has no record at {0:?}")]
     NoRecord(String),
     #[error(transparent)]
     Record(RecordError),

@@ -87,7 +87,7 @@ pub(crate) async fn create(
     responses(
         (status = 200, description = "Deleted", body = Success),
         (status = 400, description = "`invalid_variant` for base, `invalid_body`, `invalid_uri_params`, `unknown_connection` or `unknown_provider_config`"),
-        (status = 404, description = "`not_found` if there is no such variant")
+        (status = 404, description = "`not_found` if the variant does not exist")
     )
 )]
 pub(crate) async fn delete(

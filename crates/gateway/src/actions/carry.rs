@@ -136,7 +136,7 @@ impl Actions {
             .await?;
         let Some(connection) = connection else {
             return Ok(Err(ActionFailure::impossible(
-                "the connection is gone".to_owned(),
+                "the connection was deleted".to_owned(),
             )));
         };
         let action = self

@@ -48,7 +48,7 @@ pub(super) fn request_failed(provider: &Provider, repeatable: bool, failed: Fail
     let (kind, message) = match (verdict.outcome, error.provider()) {
         (Outcome::RateLimited, _) if nothing_done => (
             ActionFailureKind::RateLimited,
-            format!("{name} takes no more requests now: {error}. Nothing was done."),
+            format!("{name} accepts no more requests now: {error}. Nothing was done."),
         ),
         (Outcome::Transient, _) if nothing_done => (
             ActionFailureKind::Unavailable,

@@ -98,7 +98,7 @@ impl Actions {
         let read = answered.iter().map(|record| table.reader.read(record));
         let (records, damaged): (Vec<_>, Vec<_>) = read.partition(Result::is_ok);
         if let Some(Err(error)) = damaged.first() {
-            tracing::warn!(%error, skipped = damaged.len(), "the response of an action holds what is no record of its table");
+            tracing::warn!(%error, skipped = damaged.len(), "the response of an action has invalid records");
         }
         let records: Vec<_> = records.into_iter().flatten().collect();
         let (table, id, now) = (Arc::clone(table), connection.id, self.0.clock.now());

@@ -109,7 +109,7 @@ pub(crate) fn needs_integration_config(integration: &ResolvedIntegration, lackin
         format!("make an integration of {provider} with POST /integrations, and give it there")
     };
     format!(
-        "the integration {key:?} lacks integration_config.{}, so that no call can be made: {way_out}",
+        "the integration {key:?} lacks integration_config.{}, so no request can be sent: {way_out}",
         lacking.join(" and integration_config.")
     )
 }

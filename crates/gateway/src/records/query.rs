@@ -56,7 +56,7 @@ impl ListQuery {
             errors.push(FieldError::at(
                 "missing",
                 "connectionId",
-                "is needed: the name of the connection whose records to list",
+                "is required: the name of the connection whose records to list",
             ));
         }
         if errors.is_empty() {

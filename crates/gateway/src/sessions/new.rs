@@ -71,7 +71,7 @@ impl Sessions<'_> {
             .all(|part| part.is_none())
         {
             let message =
-                "is needed unless there are tags: an object with the id that your app gives the user";
+                "is required unless there are tags: an object with the id that your app gives the user";
             errors.push(FieldError::at("missing", "end_user", message));
         }
         if session.allowed_integrations.as_ref().is_some_and(Vec::is_empty) {

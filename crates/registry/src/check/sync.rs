@@ -223,7 +223,7 @@ fn lookback(file: &SyncFile, path: &Path, report: &mut Report<'_>) {
     if file.lookback.is_empty() {
         report.error(
             path,
-            "is needed with \"window\": what each run reads again, such as { reach: 3 days }; without it nothing new would be read",
+            "is required with \"window\": what each run reads again, such as { reach: 3 days }; without it nothing new would be read",
         );
     }
     for (index, Lookback { reach, .. }) in file.lookback.iter().enumerate() {

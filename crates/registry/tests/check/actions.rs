@@ -227,12 +227,12 @@ fn inputs_are_checked_and_converted_to_their_types() {
             "invalid size must be a whole number from 1 to 9",
             "invalid tags must have 3 elements at most",
             "unknown nots is no input of create-order; did you mean \"note\"?",
-            "missing to is needed",
+            "missing to is required",
         ]
     );
     assert_eq!(
         reported(json!({ "to": "+15551234567" })),
-        ["missing note is needed, or another of note and tags"]
+        ["missing note is required, or another of note and tags"]
     );
     assert_eq!(
         reported(json!({ "to": "+15551234567", "note": "x", "Note": "y" })),

@@ -135,12 +135,12 @@ mod tests {
 
     #[test]
     fn errors_of_fields_are_shown_one_a_line() {
-        let text = r#"{"error":{"code":"invalid_body","message":"the body cannot be taken: see errors",
-            "errors":[{"code":"missing","message":"is needed","path":["accountSid"]}]}}"#;
+        let text = r#"{"error":{"code":"invalid_body","message":"the body is invalid: see `errors`",
+            "errors":[{"code":"missing","message":"is required","path":["accountSid"]}]}}"#;
         let refusal = serde_json::from_str::<Body>(text).unwrap().error;
         assert_eq!(
             refusal.to_string(),
-            "the gateway refused the input:\n  accountSid: is needed"
+            "the gateway refused the input:\n  accountSid: is required"
         );
     }
 }

@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn an_expired_value_is_removed_although_nobody_asks_for_it() {
+    async fn an_expired_value_is_removed_without_a_read() {
         let cache = TtlCache::new(Duration::from_secs(1));
         cache.insert("key", 1, cache.generation());
         assert_eq!(cache.get(&"key"), Some(1));

@@ -25,7 +25,7 @@ const OURS: [&str; 8] = [
 static TEXT: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 /// The tests that run, by their runtimes.
 static TESTS: LazyLock<Mutex<HashMap<RuntimeId, Weak<TestLog>>>> = LazyLock::new(Mutex::default);
-/// The runtime that served a request, by the request's id.
+/// The runtimes of servers that no test has added yet, by the ids of their requests.
 static SERVERS: LazyLock<Mutex<HashMap<String, RuntimeId>>> = LazyLock::new(Mutex::default);
 
 /// The errors that one test logged.
@@ -49,13 +49,15 @@ impl TestLog {
                 .try_init(),
         );
         let runtime = Handle::current().id();
-        let mut tests = lock(&TESTS);
-        if let Some(log) = tests.get(&runtime).and_then(Weak::upgrade) {
-            return log;
-        }
-        let log = Arc::default();
-        tests.insert(runtime, Arc::downgrade(&log));
-        log
+        Self::of_runtime(runtime).unwrap_or_else(|| {
+            let log = Arc::default();
+            lock(&TESTS).insert(runtime, Arc::downgrade(&log));
+            log
+        })
+    }
+
+    fn of_runtime(runtime: RuntimeId) -> Option<Arc<Self>> {
+        lock(&TESTS).get(&runtime).and_then(Weak::upgrade)
     }
 
     /// Adds the runtime of the server that answered the request with this id.
@@ -112,7 +114,9 @@ impl<S: Subscriber> Layer<S> for ErrorsByTest {
         }
         let mut fields = Fields::default();
         span.record(&mut fields);
-        if let (Some(id), Ok(server)) = (fields.request_id, Handle::try_current()) {
+        if let (Some(id), Ok(server)) = (fields.request_id, Handle::try_current())
+            && TestLog::of_runtime(server.id()).is_none()
+        {
             lock(&SERVERS).insert(id, server.id());
         }
     }
@@ -124,8 +128,7 @@ impl<S: Subscriber> Layer<S> for ErrorsByTest {
         let Ok(runtime) = Handle::try_current() else {
             return;
         };
-        let log = lock(&TESTS).get(&runtime.id()).and_then(Weak::upgrade);
-        if let Some(log) = log {
+        if let Some(log) = TestLog::of_runtime(runtime.id()) {
             let mut fields = Fields::default();
             event.record(&mut fields);
             lock(&log.errors).push(format!("{}:{}", event.metadata().target(), fields.text));

@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn a_403_with_nothing_left_is_a_rate_limit() {
+    fn a_403_with_a_used_up_quota_is_a_rate_limit() {
         let rules = rules(Vec::new());
         assert!(retries(&rules, 403, &[("x-left", "0")], false));
         assert!(!retries(&rules, 403, &[("x-left", "7")], true));

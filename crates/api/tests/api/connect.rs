@@ -400,7 +400,7 @@ async fn an_unknown_integration_is_a_404() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_oauth_request_is_told_how_to_connect_instead() {
+async fn an_oauth_request_is_refused_with_the_way_to_connect() {
     let app = TestApp::on(Dialect::Sqlite).await.unwrap();
     let flow = json!({ "code": "abc", "redirect_uri": "https://example.com" });
 

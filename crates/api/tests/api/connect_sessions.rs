@@ -28,7 +28,7 @@ fn holder(app: &TestApp, session: &Json) -> Client {
 }
 
 #[on_both_databases]
-async fn a_session_lasts_half_an_hour_and_shows_what_it_was_made_with(app: TestApp) {
+async fn a_session_lasts_half_an_hour_and_shows_its_options(app: TestApp) {
     let defaults = json!({ "twilio": { "user_scopes": "x", "connection_config": { "accountSid": "AC00000000000000000000000000000001" } } });
     let overrides = json!({ "twilio": { "docs_connect": "https://docs.example.com" } });
     let body = json!({

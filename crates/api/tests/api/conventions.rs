@@ -247,7 +247,7 @@ async fn an_internal_error_shows_its_id_and_the_log_has_its_cause() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_first_page_says_what_this_is() {
+async fn the_root_page_describes_the_service() {
     let page = app().await.anonymous().get("/").await.expect(200);
 
     assert!(

@@ -152,7 +152,7 @@ fn json_text_keeps_each_value_in_its_string() {
 }
 
 #[test]
-fn only_text_without_holes_is_literal() {
+fn only_text_without_placeholders_is_literal() {
     assert_eq!(Template::parse("https://x").unwrap().literal(), Some("https://x"));
     assert_eq!(Template::parse("").unwrap().literal(), Some(""));
     assert_eq!(Template::parse("${apiKey}").unwrap().literal(), None);

@@ -11,7 +11,7 @@ use testkit_macros::on_both_databases;
 use crate::fixture::{Fixture, NOW};
 
 #[on_both_databases]
-async fn an_environment_is_made_once(fixture: Fixture) {
+async fn an_environment_is_created_once(fixture: Fixture) {
     let first = fixture.environment("dev").await;
     assert_eq!(fixture.environment("dev").await, first);
     assert_ne!(fixture.environment("prod").await, first);

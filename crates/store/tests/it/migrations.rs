@@ -69,7 +69,7 @@ async fn many_processes_may_migrate_at_once(dialect: Dialect) {
 }
 
 #[on_both_databases]
-async fn a_database_of_a_newer_version_is_refused_and_left_as_it_is(database: TestDatabase) {
+async fn a_database_of_a_newer_version_is_refused_and_unchanged(database: TestDatabase) {
     let store = database.store().await;
     store
         .write(|c| {

@@ -230,7 +230,7 @@ async fn unfinished_rows_are_found_by_value_by_missing_date_and_by_age(dialect: 
 }
 
 #[on_both_databases]
-async fn undated_rows_are_found_by_where_they_stand_whatever_their_status(dialect: Dialect) {
+async fn undated_rows_are_found_by_their_position_whatever_their_status(dialect: Dialect) {
     let Some((_fixture, stream)) = filled(dialect).await else {
         return;
     };

@@ -131,7 +131,7 @@ fn a_port_in_use_is_an_error_that_says_how_to_choose_another() {
 }
 
 #[test]
-fn a_key_that_is_missing_and_one_that_is_refused_are_told_apart() {
+fn a_missing_key_and_a_refused_one_have_different_errors() {
     let command = &["connections", "--url", "http://127.0.0.1:1"];
     fails(
         &[],

@@ -104,7 +104,7 @@ fn a_scheduled_message_is_sent_when_its_time_comes_and_moves_to_its_day() {
 }
 
 #[test]
-fn a_mutation_changes_what_it_reports_and_the_list_agrees_with_the_truth() {
+fn a_mutation_changes_what_it_reports_and_the_list_shows_it() {
     let simulator = start(5000, 20);
     let before: HashMap<_, _> = truth(&simulator)
         .into_iter()

@@ -47,17 +47,13 @@ pub fn permission_problem(
     refusal: &ProviderError,
     now: Timestamp,
 ) -> Problem {
-    let code = refusal.code.as_ref();
-    let code_words = code.map(|code| format!(", code {code}")).unwrap_or_default();
-    let words = refusal.message.as_ref();
-    let words = words.map(|words| format!(": {words:?}")).unwrap_or_default();
     Problem {
         kind: PERMISSION_PROBLEM.to_owned(),
         code: refusal.code.clone(),
         message: format!(
-            "the key may not read {sync}: {} refused with HTTP {}{code_words}{words}. {}",
+            "the key may not read {sync}: {} refused with {}. {}",
             provider.display_name,
-            refusal.status,
+            refusal.summary(),
             permission_hint(refusal)
         ),
         at: now,

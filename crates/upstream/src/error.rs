@@ -262,6 +262,18 @@ impl ProviderError {
         !self.rate_limited && (self.unauthorized || matches!(self.status, 401 | 403))
     }
 
+    /// Returns status, code and message for a sentence, such as `HTTP 403, code no_scope: "Missing scope"`.
+    pub fn summary(&self) -> String {
+        let code = self.code.as_ref().map(|code| format!(", code {code}"));
+        let message = self.message.as_ref().map(|message| format!(": {message:?}"));
+        format!(
+            "HTTP {}{}{}",
+            self.status,
+            code.unwrap_or_default(),
+            message.unwrap_or_default()
+        )
+    }
+
     fn details(&self) -> String {
         let code = self.code.as_ref().map(|code| format!(" (code {code})"));
         let message = self.message.as_ref().map(|message| format!(": {message}"));

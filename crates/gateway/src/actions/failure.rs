@@ -55,17 +55,13 @@ pub(super) fn request_failed(provider: &Provider, repeatable: bool, failed: Fail
             format!("{name} cannot do it now: {error}. Nothing was done."),
         ),
         (_, Some(refusal)) => {
-            let code = refusal.code.as_ref().map(|code| format!(", code {code}"));
-            let words = refusal.message.as_ref().map(|words| format!(": {words:?}"));
             let hint = refusal.hint.as_ref().map(|hint| format!(" {hint}"));
             let unsure = (!nothing_done && !repeatable).then(|| format!(" {LOOK_FIRST}"));
             (
                 ActionFailureKind::Refused,
                 format!(
-                    "{name} refused (HTTP {}{}){}.{}{}",
-                    refusal.status,
-                    code.unwrap_or_default(),
-                    words.unwrap_or_default(),
+                    "{name} refused with {}.{}{}",
+                    refusal.summary(),
                     hint.unwrap_or_default(),
                     unsure.unwrap_or_default(),
                 ),

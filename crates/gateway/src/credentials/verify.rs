@@ -165,23 +165,11 @@ fn untried(what: &str, target: &Target, error: &RequestError) -> GatewayError {
     GatewayError::Uncallable(format!("{what}: {why}"))
 }
 
-fn refused(name: &str, answer: &ProviderError) -> String {
-    let code = answer
-        .code
-        .as_ref()
-        .map(|code| format!(", code {code}"))
-        .unwrap_or_default();
-    let words = answer
-        .message
-        .as_ref()
-        .map(|words| format!(": {words:?}"))
-        .unwrap_or_default();
-    let hint = answer
-        .hint
-        .as_deref()
-        .unwrap_or("Check the credentials and what they may read.");
+fn refused(name: &str, refusal: &ProviderError) -> String {
+    let hint = refusal.hint.as_deref();
+    let hint = hint.unwrap_or("Check the credentials and what they may read.");
     format!(
-        "{name} refused the credentials (HTTP {}{code}){words}. {hint}",
-        answer.status
+        "{name} refused the credentials with {}. {hint}",
+        refusal.summary()
     )
 }

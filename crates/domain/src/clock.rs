@@ -1,4 +1,4 @@
-//! The clock, handed in as a value so that tests can move it.
+//! The clock, which is passed as a value so that tests can set it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::Timestamp;
 
-/// Where the time comes from: the system, or a hand.
+/// A source of the time: the system's clock, or a manual one for tests.
 #[derive(Debug, Clone)]
 pub struct Clock(Source);
 
@@ -17,17 +17,17 @@ enum Source {
 }
 
 impl Clock {
-    /// The machine's clock, in UTC, cut to microseconds.
+    /// Returns the system's clock, in UTC, truncated to microseconds.
     pub const fn system() -> Self {
         Self(Source::System)
     }
 
-    /// A clock that stands at `start` until [`Clock::advance`] moves it. Clones share the hand.
+    /// Returns a clock that shows `start` until [`Clock::advance`] moves it. Clones share the time.
     pub fn manual(start: Timestamp) -> Self {
         Self(Source::Manual(Arc::new(AtomicI64::new(start.as_micros()))))
     }
 
-    /// The time now.
+    /// Returns the current time.
     #[expect(
         clippy::disallowed_methods,
         reason = "the one place where the system clock is read"

@@ -1,7 +1,7 @@
-//! Columns of a model: their kinds, and in one table what each kind is in a provider file, in both databases and in JSON.
+//! Columns of a model: their kinds, and one table with each kind's types in both databases and in JSON.
 //!
-//! A new kind is a variant of [`ColumnKind`] with a line of [`ColumnKind::info`], and its reader in `record/cell.rs`. Only a kind with
-//! a value of its own needs a variant of [`crate::Value`] too.
+//! A new kind is a variant of [`ColumnKind`], a line of [`ColumnKind::info`], and its readers in `record/cell.rs`. Only a kind with values
+//! of its own also needs a variant of [`crate::Value`].
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -13,7 +13,7 @@ pub struct Column {
     pub kind: ColumnKind,
     /// How the provider writes the value.
     pub parse: Parse,
-    /// Where the value stands in the provider's record: names of nested objects, outermost first.
+    /// Where the value is in the provider's record: names of nested objects, outermost first.
     pub path: Vec<String>,
     /// What it means, for documentation; may be empty.
     pub description: String,
@@ -38,15 +38,15 @@ pub enum ColumnKind {
     Json,
 }
 
-/// What the rest of Trunkline must know of a kind of column.
+/// What the rest of Trunkline needs to know about a kind of column.
 #[derive(Debug, Clone, Copy)]
 pub struct KindInfo {
     /// The form in which values go to and come from the databases.
     pub storage: Storage,
     /// The type in PostgreSQL, as its catalogue writes it.
     pub postgres: &'static str,
-    /// The type in SQLite, which takes any words and goes by what they contain (`INT`, `TEXT`); the second word is for people, and
-    /// for the check of a table to notice a change.
+    /// The type in SQLite. SQLite accepts any words and goes by what they contain (`INT`, `TEXT`). The second word is for people, and
+    /// lets the check of a table notice a change.
     pub sqlite: &'static str,
     /// The JSON Schema type; `None` for any.
     pub json_type: Option<&'static str>,
@@ -71,7 +71,7 @@ pub enum Storage {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Parse {
-    /// As the JSON type that fits the column; numbers and booleans as text are understood too.
+    /// As the JSON type that fits the column; numbers and booleans may also be text.
     Plain,
     /// `Fri, 24 May 2019 17:44:50 +0000`.
     Rfc2822,

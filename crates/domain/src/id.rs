@@ -1,4 +1,4 @@
-//! Typed identifiers: prefixed ones that people see, and row numbers that only tables see.
+//! Typed ids: prefixed ones for people, and row numbers for tables.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -10,9 +10,9 @@ use uuid::Uuid;
 
 use crate::Timestamp;
 
-/// What an [`Id`] names.
+/// What an [`Id`] identifies.
 pub trait IdKind {
-    /// Stands before the underscore; stored, so it never changes.
+    /// The text before the underscore. It is stored, so it never changes.
     const PREFIX: &'static str;
 }
 
@@ -20,13 +20,13 @@ pub trait IdKind {
 #[derive_where(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Id<K>(Uuid, PhantomData<fn() -> K>);
 
-/// The text is no id of this kind.
+/// The text is not an id of this kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not an id of the form {0}_ and 32 hex digits")]
 pub struct ParseIdError(&'static str);
 
 impl<K> Id<K> {
-    /// A new id whose leading bits are `now`, the rest random (UUID version 7).
+    /// Returns a new id whose leading bits are `now`; the rest is random (UUID version 7).
     pub fn new(now: Timestamp) -> Self {
         let age = now.since(Timestamp::from_micros(0));
         let time = uuid::Timestamp::from_unix(uuid::NoContext, age.as_secs(), age.subsec_nanos());
@@ -78,12 +78,12 @@ impl<'de, K: IdKind> Deserialize<'de> for Id<K> {
 pub struct RowId<K>(i64, PhantomData<fn() -> K>);
 
 impl<K> RowId<K> {
-    /// From the number that a table holds.
+    /// Converts a number from a table.
     pub const fn from_raw(number: i64) -> Self {
         Self(number, PhantomData)
     }
 
-    /// The number, for a bind or an answer.
+    /// Returns the number, for a statement or a response.
     pub const fn raw(self) -> i64 {
         self.0
     }

@@ -1,9 +1,8 @@
 //! A reader of the JSON that providers send.
 //!
-//! serde_json is right for our own documents, and wrong here: it refuses a whole document for one lone surrogate, one raw control
-//! character or one deep value, it rewrites numbers, and a tree of its values takes thirty times the memory of the text. This
-//! reader keeps numbers as the digits that were sent, repairs text, copies values without building trees, and can skip a damaged
-//! value and go on behind it.
+//! serde_json is not suitable here: it rejects a whole document for one lone surrogate, one raw control character or one deep value, it
+//! rewrites numbers, and its values take thirty times the memory of the text. This reader keeps the digits of numbers, repairs text,
+//! copies values without building trees, and can skip a damaged value and continue after it.
 
 #[cfg(test)]
 mod tests;
@@ -14,9 +13,9 @@ use std::borrow::Cow;
 pub(crate) use self::text::write_text;
 use self::text::{find_end, unescape};
 
-/// How deep the values of a record may be nested; serde_json, which most clients of ours use or resemble, reads no deeper.
+/// How deep the values of a record may be nested. Most clients read no deeper, like serde_json.
 pub(crate) const MAX_DEPTH: usize = 120;
-/// How many names one object of a record may have. Sorting them takes memory for each.
+/// How many names one object of a record may have, since sorting takes memory for each of them.
 const MAX_NAMES: usize = 100_000;
 
 /// Why JSON cannot be read.
@@ -25,10 +24,10 @@ pub enum JsonError {
     /// The text ends within a value.
     #[error("the JSON ends within a value")]
     Cut,
-    /// Something stands where it may not.
+    /// A character is not allowed at its position.
     #[error("the JSON is invalid at byte {at}")]
     Syntax {
-        /// How many bytes stand before it.
+        /// The position in bytes.
         at: usize,
     },
     /// Lists and objects are nested more than 120 deep.
@@ -48,11 +47,11 @@ pub enum JsonScalar<'a> {
     Bool(bool),
     /// A number, as it was sent.
     Number(&'a str),
-    /// A text without U+0000, which PostgreSQL cannot store: U+FFFD takes its place, and that of a lone surrogate.
+    /// A text. U+0000, which PostgreSQL cannot store, and lone surrogates are replaced by U+FFFD.
     Text(Cow<'a, str>),
 }
 
-/// What kind of value follows.
+/// The kind of the next value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JsonKind {
     /// An object.
@@ -68,16 +67,16 @@ pub enum JsonKind {
 pub struct JsonReader<'a> {
     text: &'a str,
     at: usize,
-    /// Whether the text holds U+0000 as it stands, which JSON forbids.
+    /// Whether the text contains a raw U+0000, which JSON forbids.
     has_nul: bool,
 }
 
-/// The text of a body: without a byte order mark, and with U+FFFD for what is no UTF-8.
+/// Returns the text of a body, without a byte order mark and with U+FFFD in place of invalid UTF-8.
 pub fn json_text(body: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body))
 }
 
-/// The body as strict JSON, repaired by the rules of [`JsonReader`], for a reader that takes nothing else.
+/// Returns the body as strict JSON, repaired by the rules of [`JsonReader`].
 pub fn repaired_json(body: &[u8]) -> Result<String, JsonError> {
     let text = json_text(body);
     let mut reader = JsonReader::new(&text);
@@ -87,16 +86,16 @@ pub fn repaired_json(body: &[u8]) -> Result<String, JsonError> {
     Ok(out)
 }
 
-/// In which order the names of a copied object stand.
+/// The order of names in a copied object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Names {
     AsSent,
-    /// In the order of their bytes, the last of several equal ones alone, so that equal objects are equal texts.
+    /// Sorted by bytes, with only the last of equal names, so that equal objects are equal text.
     Sorted,
 }
 
 impl<'a> JsonReader<'a> {
-    /// A reader at the beginning of `text`.
+    /// Returns a reader at the beginning of `text`.
     pub fn new(text: &'a str) -> Self {
         Self {
             text,
@@ -105,18 +104,18 @@ impl<'a> JsonReader<'a> {
         }
     }
 
-    /// How many bytes stand before the next value.
+    /// Returns the position of the next value in bytes.
     pub(crate) fn position(&mut self) -> usize {
         self.skip_space();
         self.at
     }
 
-    /// Goes back to a position.
+    /// Returns to an earlier position.
     pub(crate) fn rewind(&mut self, position: usize) {
         self.at = position;
     }
 
-    /// What kind of value follows; nothing is read.
+    /// Returns the kind of the next value without reading it.
     pub fn kind(&mut self) -> Result<JsonKind, JsonError> {
         Ok(match self.peek()? {
             b'{' => JsonKind::Object,
@@ -168,7 +167,7 @@ impl<'a> JsonReader<'a> {
 
     /// Reads a value that is neither a list nor an object.
     ///
-    /// What only resembles a number, such as `+5`, `007`, `NaN`, is taken for a text, for some programs write it.
+    /// What only resembles a number, such as `+5`, `007` or `NaN`, is read as text, since some programs write it.
     pub fn scalar(&mut self) -> Result<JsonScalar<'a>, JsonError> {
         if self.peek()? == b'"' {
             return self.text().map(JsonScalar::Text);
@@ -191,9 +190,9 @@ impl<'a> JsonReader<'a> {
         Ok(scalar)
     }
 
-    /// Skips whatever stands before the next comma or closing bracket of this level, be it a sound value or a damaged one.
+    /// Skips everything before the next comma or closing bracket of this level, whether it is a valid value or not.
     ///
-    /// Takes a byte of memory a level, and no stack: a value may be nested as deep as it likes.
+    /// Takes one byte of memory for each level and no stack, so that values may be nested to any depth.
     pub fn skip(&mut self) -> Result<(), JsonError> {
         let mut open = Vec::new();
         loop {
@@ -219,7 +218,7 @@ impl<'a> JsonReader<'a> {
         }
     }
 
-    /// Makes sure that nothing follows.
+    /// Checks that nothing follows.
     pub fn end(&mut self) -> Result<(), JsonError> {
         match self.peek() {
             Ok(_) => Err(self.wrong()),
@@ -285,7 +284,7 @@ impl<'a> JsonReader<'a> {
         })
     }
 
-    /// What stands between the quotes, and whether an escape is in it.
+    /// Returns the text between the quotes, and whether it contains an escape.
     fn raw_text(&mut self) -> Result<(&'a str, bool), JsonError> {
         let begin = self.at + 1;
         let rest = self.text.as_bytes().get(begin..).unwrap_or_default();
@@ -295,7 +294,7 @@ impl<'a> JsonReader<'a> {
         Ok((raw, escaped))
     }
 
-    /// Whether the list or object ends here, with `close`; else a comma stands here and is read.
+    /// Reads the next character, and returns whether it is `close`, which ends the list or object, or else a comma.
     fn ends(&mut self, close: u8) -> Result<bool, JsonError> {
         let byte = self.peek()?;
         if byte != close && byte != b',' {
@@ -331,7 +330,7 @@ impl<'a> JsonReader<'a> {
 }
 
 impl JsonScalar<'_> {
-    /// Writes it as JSON.
+    /// Writes the value as JSON.
     pub(crate) fn write(&self, out: &mut String) {
         match self {
             Self::Null => out.push_str("null"),
@@ -342,7 +341,7 @@ impl JsonScalar<'_> {
     }
 }
 
-/// The fields in the order of their names; of equal names the last one sent.
+/// Sorts fields by name, and keeps only the last of equal names.
 fn sorted<'f>(mut fields: Vec<(Cow<'f, str>, &'f str)>) -> Vec<(Cow<'f, str>, &'f str)> {
     fields.reverse();
     fields.sort_by(|(one, _), (other, _)| one.cmp(other));
@@ -350,7 +349,7 @@ fn sorted<'f>(mut fields: Vec<(Cow<'f, str>, &'f str)>) -> Vec<(Cow<'f, str>, &'
     fields
 }
 
-/// Writes an object whose values are JSON already.
+/// Writes an object whose values are already JSON.
 pub(crate) fn write_object<'f>(out: &mut String, fields: impl Iterator<Item = (Cow<'f, str>, &'f str)>) {
     out.push('{');
     for (index, (name, value)) in fields.enumerate() {
@@ -364,7 +363,7 @@ pub(crate) fn write_object<'f>(out: &mut String, fields: impl Iterator<Item = (C
     out.push('}');
 }
 
-/// Whether a word is a number by the grammar of RFC 8259.
+/// Whether a word is a number in the grammar of RFC 8259.
 fn is_number(word: &str) -> bool {
     let word = word.strip_prefix('-').unwrap_or(word);
     let (mantissa, exponent) = match word.split_once(['e', 'E']) {

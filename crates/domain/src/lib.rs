@@ -1,7 +1,7 @@
-//! The nouns that all of Trunkline shares: ids, the clock, names and their rules, models and records.
+//! The types that all of Trunkline uses: ids, the clock, names and their rules, models, records, and what is stored.
 //!
-//! Every crate may depend on this one and it depends on none of them. It does no I/O; the only outside things in it are the
-//! system clock and the random source behind [`Clock`] and [`Id`], so that tests can hold time in their hand.
+//! Every crate may depend on this one, which depends on none of them. It does no I/O. Its only access to the outside is the system
+//! clock and the random source behind [`Clock`] and [`Id`].
 
 mod action;
 mod clock;

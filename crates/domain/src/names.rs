@@ -1,4 +1,4 @@
-//! Names that people give to things, each with its rule.
+//! Names that people choose, each with its rule.
 //!
 //! The rules of connection, integration, provider, sync and model names are those of Nango's API, so that ids accepted there
 //! are accepted here.
@@ -8,22 +8,22 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// A name breaks its rule; tells the rule.
+/// A name violates a rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    /// The name's own rule.
+    /// The rule of its type.
     #[error("must be {0}")]
     Rule(&'static str),
-    /// The rule of all names, by which no two of them look alike.
+    /// The rule for all names, so that different names look different.
     #[error(
         "must not begin or end with white space or an invisible character, and must hold no control characters"
     )]
     Invisible,
 }
 
-/// Checks a text that names something new, be it a name of a type below, an id of a user or a label.
+/// Checks a new name, label or user id for invisible characters.
 ///
-/// What was stored before there was this rule stays readable: only new names are checked.
+/// Names that were stored before there was this rule stay valid.
 pub fn check_new(text: &str) -> Result<(), NameError> {
     let edges = [text.chars().next(), text.chars().next_back()];
     if edges.into_iter().flatten().any(is_invisible) || text.contains(char::is_control) {
@@ -33,8 +33,7 @@ pub fn check_new(text: &str) -> Result<(), NameError> {
     }
 }
 
-/// Whether a character shows nothing: white space, controls, and those that Unicode calls ignorable, but for the ones that end
-/// an emoji.
+/// Whether a character is invisible: white space, controls, and what Unicode calls ignorable, except for those that end an emoji.
 fn is_invisible(c: char) -> bool {
     c.is_whitespace()
         || c.is_control()
@@ -55,12 +54,12 @@ macro_rules! name {
         pub struct $name(String);
 
         impl $name {
-            /// The name as text.
+            /// Returns the name as text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
 
-            /// A name for something new; `parse` also takes names that were stored before [`check_new`].
+            /// Checks and returns a new name; `parse` also accepts names that were stored before [`check_new`].
             pub fn new(text: &str) -> Result<Self, NameError> {
                 let name = text.parse()?;
                 check_new(text)?;
@@ -119,12 +118,12 @@ macro_rules! name {
 }
 
 name!(
-    /// An environment, such as `dev`: the tenant that everything belongs to.
+    /// The name of an environment, such as `dev`: the tenant that everything belongs to.
     EnvironmentName, 64, "1 to 64 lower-case letters, digits, _ or -",
     |text| text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-')
 );
 name!(
-    /// What an app calls a connection; unique within an integration of an environment.
+    /// An app's name for a connection; unique within an integration of an environment.
     ConnectionName, 255, "1 to 255 letters, digits, spaces or any of ,.;:=+~[]|@${}\"'\\/_-",
     |text| text.chars().all(|c| word(c) || " ,.;:=+~[]|@${}\"'\\/".contains(c))
 );
@@ -134,50 +133,50 @@ name!(
     |text| text.chars().all(|c| word(c) || " ~:.@".contains(c))
 );
 name!(
-    /// A provider, named as its file is.
+    /// The name of a provider, which is that of its file.
     ProviderName, 255, "1 to 255 letters, digits, _ or -",
     |text| text.chars().all(word)
 );
 name!(
-    /// A sync of a provider, such as `twilio-messages`.
+    /// The name of a sync of a provider, such as `twilio-messages`.
     SyncName, 255, "1 to 255 letters, digits, _ or -",
     |text| text.chars().all(word)
 );
 name!(
-    /// An action of a provider, such as `send-message`.
+    /// The name of an action of a provider, such as `send-message`.
     ActionName, 255, "1 to 255 letters, digits, _ or -",
     |text| text.chars().all(word)
 );
 name!(
-    /// A variant of a sync; `base` is the one that every connection has.
+    /// The name of a variant of a sync; every connection has `base`.
     Variant, 255, "1 to 255 letters, digits, _ or -",
     |text| text.chars().all(word)
 );
 name!(
-    /// A model, such as `Message`.
+    /// The name of a model, such as `Message`.
     ModelName, 255, "an upper-case letter, then letters, digits, _ or -, 255 at most",
     |text| text.chars().all(word) && text.starts_with(|c: char| c.is_ascii_uppercase())
 );
 name!(
-    /// A table or column of a model. Plain enough to stand in SQL unquoted, except for reserved words, which are quoted.
+    /// The name of a table or column of a model. It needs no quotes in SQL unless it is a reserved word.
     TableName, 48, "a lower-case letter, then lower-case letters, digits or _, 48 at most",
     |text| text.starts_with(|c: char| c.is_ascii_lowercase())
         && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
 );
 
 impl Variant {
-    /// The variant that every sync has.
+    /// Returns the variant that every sync has.
     pub fn base() -> Self {
         Self("base".to_owned())
     }
 }
 
 impl TableName {
-    /// Bytes of a name at most: with the nine that an index's name has more, it stays below the 63 of PostgreSQL.
+    /// The most bytes of a name. An index's name has nine more, and PostgreSQL allows 63.
     const MAX: usize = 48;
 
-    /// The table of a variant's rows, `TABLE__VARIANT`. Where that is no name of a table, for its length or its letters, it is made
-    /// one and ends with a hash of what it should have been, so that two variants never share a table.
+    /// Returns the table of a variant's rows, `TABLE__VARIANT`. If that is not a valid name, it is shortened and ends with a hash of the
+    /// full name, so that two variants never share a table.
     #[must_use]
     pub fn of_variant(&self, variant: &Variant) -> Self {
         let wanted = format!("{self}__{variant}");
@@ -192,7 +191,7 @@ impl TableName {
 }
 
 impl From<&ProviderName> for IntegrationKey {
-    /// The integration that every provider has without anybody creating it.
+    /// Returns the key of the integration that every provider has by default.
     fn from(provider: &ProviderName) -> Self {
         Self(provider.0.clone())
     }

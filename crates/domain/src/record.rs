@@ -1,7 +1,7 @@
-//! A provider's JSON record becomes typed values here, and nowhere else.
+//! Reads a provider's JSON records into typed values.
 //!
-//! Reading never fails for an odd field: what does not fit its column leaves the column empty and stays whole in `_extra`
-//! beside the fields that the file does not declare. A record without its key, or one that cannot be read, costs no other.
+//! A value that does not fit its column is not an error: the column is null, and `_extra` has the value, together with the fields that
+//! the file does not declare. A record without its key, or one that cannot be read, does not affect the others.
 
 mod cell;
 mod dates;
@@ -25,9 +25,9 @@ use crate::{Column, Model, Timestamp};
 /// The value of one column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
-    /// Nothing, or something that did not fit the column.
+    /// No value, or a value that did not fit the column.
     Null,
-    /// Text; never holds U+0000, which PostgreSQL cannot store: it is replaced by U+FFFD.
+    /// Text. U+0000, which PostgreSQL cannot store, is replaced by U+FFFD.
     Text(String),
     /// A whole number.
     Integer(i64),
@@ -35,24 +35,25 @@ pub enum Value {
     Boolean(bool),
     /// A moment.
     Timestamp(Timestamp),
-    /// A decimal in plain notation with the digits that the provider sent (`-0.00750`), without leading zeros and a sign of zero.
+    /// A decimal in plain notation with the digits that the provider sent (`-0.00750`), without leading zeros, and without a sign if it is
+    /// zero.
     Decimal(String),
     /// JSON text with sorted keys.
     Json(String),
 }
 
-/// One record, ready for its table.
+/// A record, ready for its table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// The value of the model's key column, as [`stored_key`] makes it.
+    /// The value of the model's key column, shortened by [`stored_key`].
     pub key: String,
-    /// The key that the provider sent, if the stored one stands for it.
+    /// The whole key, if the stored one is shortened.
     pub long_key: Option<String>,
-    /// One value a column, in the model's order; the key's is among them.
+    /// One value for each column, in the model's order, including the key.
     pub values: Vec<Value>,
-    /// The fields that no column took, as a JSON object with sorted keys.
+    /// The fields without a column, as a JSON object with sorted keys.
     pub extra: Option<String>,
-    /// Changes if and only if (but for one chance in 2^64) the values, the extra fields or the model change.
+    /// A hash of the values, the extra fields and the model.
     pub hash: i64,
     /// The values that did not fit their column.
     pub misfits: Vec<Misfit>,
@@ -61,31 +62,31 @@ pub struct Record {
 /// A value that did not fit its column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Misfit {
-    /// The column's place in the model.
+    /// The column's index in the model.
     pub column: usize,
-    /// What was there instead, in words; never the value itself.
+    /// What the value is instead, in words; never the value itself.
     pub reason: &'static str,
 }
 
-/// Why a record cannot be kept.
+/// Why a record cannot be stored.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
-    /// The list holds something that is no object.
+    /// It is not a JSON object.
     #[error("a record is no JSON object")]
     NotAnObject,
-    /// Without a key a record cannot be told from others.
+    /// It has no key.
     #[error("a record has no text in its key field {0:?}")]
     NoKey(String),
-    /// The record itself is damaged.
+    /// It is not valid JSON.
     #[error("a record cannot be read: {0}")]
     Unreadable(JsonError),
 }
 
-/// Reads records of one model; made once for a model and shared.
+/// Reads records of one model. It is made once for each model and shared.
 #[derive(Debug)]
 pub struct RecordReader {
     columns: Vec<Column>,
-    /// The path of each column with dots, under which a misfit stands in `_extra`.
+    /// The path of each column with dots, which is the name of a misfit in `_extra`.
     paths: Vec<String>,
     key: usize,
     key_field: String,
@@ -93,7 +94,7 @@ pub struct RecordReader {
     seed: u64,
 }
 
-/// What is read of a field: into which column, the last if there are several, and into which columns what lies within it.
+/// Into which columns a field is read: its own, the last if there are several, and those of the fields inside it.
 #[derive(Debug, Default)]
 struct Fields {
     column: Option<usize>,
@@ -119,7 +120,7 @@ impl Fields {
 }
 
 impl RecordReader {
-    /// A reader for `model`.
+    /// Returns a reader for `model`.
     pub fn new(model: &Model) -> Self {
         let mut fields = Fields::default();
         let mut paths = Vec::new();
@@ -141,7 +142,7 @@ impl RecordReader {
         }
     }
 
-    /// How many values each record has.
+    /// Returns how many values each record has.
     pub fn columns(&self) -> usize {
         self.columns.len()
     }
@@ -153,7 +154,7 @@ impl RecordReader {
             .unwrap_or_else(|error| Err(RecordError::Unreadable(error)))
     }
 
-    /// Reads the next record of a list. The outer error means that the list cannot be read on behind it.
+    /// Reads the next record of a list. After an outer error the rest of the list cannot be read.
     pub fn read_next(&self, json: &mut JsonReader<'_>) -> Result<Result<Record, RecordError>, JsonError> {
         let begin = json.position();
         let error = match self.try_read(json) {
@@ -191,7 +192,7 @@ impl RecordReader {
             if field.within.is_empty() {
                 return self.read_field(field, json, &mut draft);
             }
-            // The object is kept whole, for its parts read badly apart.
+            // The object is also kept whole, since its parts are hard to understand on their own.
             let begin = json.position();
             let whole = copied(json)?;
             draft.extra.insert(name, whole);
@@ -202,7 +203,7 @@ impl RecordReader {
         Ok(self.finish(draft))
     }
 
-    /// Reads a field into the columns that take it, and into those that lie within it.
+    /// Reads a field into its column, and the fields inside it into theirs.
     fn read_field<'a>(
         &self,
         field: &Fields,
@@ -231,7 +232,7 @@ impl RecordReader {
         let (Some(column), Some(path)) = (self.columns.get(index), self.paths.get(index)) else {
             return;
         };
-        // Of a name that comes twice the last counts.
+        // The last of duplicate names counts.
         if draft.misfits.iter().any(|misfit| misfit.column == index) {
             draft.misfits.retain(|misfit| misfit.column != index);
             draft.extra.remove(path.as_str());
@@ -317,7 +318,7 @@ fn itoa(number: i64) -> String {
     number.to_string()
 }
 
-/// The next value as JSON with sorted names.
+/// Returns the next value as JSON with sorted names.
 fn copied(json: &mut JsonReader<'_>) -> Result<String, JsonError> {
     let mut text = String::new();
     json.copy(&mut text, Names::Sorted, MAX_DEPTH)?;

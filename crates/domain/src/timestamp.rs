@@ -1,4 +1,4 @@
-//! A moment in UTC, to the microsecond.
+//! Points in time in UTC, to the microsecond.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,20 +7,20 @@ use std::time::Duration;
 use chrono::{DateTime, Datelike, NaiveDate, SecondsFormat, Timelike, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// A moment in UTC as microseconds since 1970, which is what both databases keep.
+/// A point in time in UTC, stored as microseconds since 1970.
 ///
 /// Written `2026-11-21T10:00:00.000000Z` (RFC 3339).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
-/// The text is no RFC 3339 time and no date.
+/// The text is neither an RFC 3339 time nor a date.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not a time in ISO 8601, such as 2026-11-21T10:00:00Z or 2026-11-21")]
 pub struct ParseTimestampError;
 
 impl Timestamp {
-    /// Reads a time that a person gave in an address or on a command line. A plus sign that was not encoded in an address arrives
-    /// as a blank, and is taken for what it was.
+    /// Parses a time from an address or a command line. A plus sign that was not encoded in an address arrives as a space and is
+    /// restored.
     pub fn from_parameter(text: &str) -> Result<Self, ParseTimestampError> {
         text.parse().or_else(|error| match text.rsplit_once(' ') {
             Some((time, offset)) => format!("{time}+{offset}").parse(),
@@ -32,26 +32,25 @@ impl Timestamp {
     pub const SECOND: Duration = Duration::from_secs(1);
     /// One day of UTC.
     pub const DAY: Duration = Duration::from_secs(MICROS_PER_DAY.unsigned_abs() / 1_000_000);
-    /// How far the clocks of two machines may differ. A stored time that is further ahead than that was written by a clock that was
-    /// wrong.
+    /// How far the clocks of two machines may differ. A stored time that is further ahead was written by a wrong clock.
     pub const CLOCK_SKEW: Duration = Duration::from_secs(60);
 
-    /// From microseconds since 1970.
+    /// Converts microseconds since 1970.
     pub const fn from_micros(micros: i64) -> Self {
         Self(micros)
     }
 
-    /// Microseconds since 1970.
+    /// Returns the microseconds since 1970.
     pub const fn as_micros(self) -> i64 {
         self.0
     }
 
-    /// From chrono, cut to microseconds.
+    /// Converts chrono's type, truncated to microseconds.
     pub fn from_chrono(time: DateTime<Utc>) -> Self {
         Self(time.timestamp_micros())
     }
 
-    /// As chrono's type; a time outside chrono's range (year ±262 000) becomes the epoch.
+    /// Returns chrono's type; a time outside chrono's range (year ±262 000) becomes the epoch.
     pub fn to_chrono(self) -> DateTime<Utc> {
         DateTime::from_timestamp_micros(self.0).unwrap_or_default()
     }
@@ -76,10 +75,9 @@ impl Timestamp {
         Duration::from_micros(self.0.abs_diff(earlier.0))
     }
 
-    /// Whether `interval` has passed since `last`, seen from this moment.
+    /// Whether at least `interval` has passed from `last` to this moment.
     ///
-    /// Also true if `last` is in the future by more than [`Timestamp::CLOCK_SKEW`]: when it really was is unknown, and waiting for it
-    /// could take years.
+    /// Also true if `last` is later by more than [`Timestamp::CLOCK_SKEW`]: a wrong clock wrote it, and waiting for it could take years.
     pub fn has_elapsed(self, interval: Duration, last: Self) -> bool {
         if last <= self {
             self.since(last) >= interval
@@ -88,14 +86,14 @@ impl Timestamp {
         }
     }
 
-    /// Returns the last moment, not after this one, that is a whole number of `unit`s from 1970.
+    /// Returns this moment rounded down to a whole number of `unit`s since 1970.
     #[must_use]
     pub fn floor_to(self, unit: Duration) -> Self {
         let unit = i64::try_from(whole_micros(unit)).unwrap_or(i64::MAX).max(1);
         Self(self.0.div_euclid(unit).saturating_mul(unit))
     }
 
-    /// The first moment of this moment's UTC day.
+    /// Returns the beginning of this moment's day in UTC.
     #[must_use]
     pub const fn day_start(self) -> Self {
         Self(self.0.div_euclid(MICROS_PER_DAY) * MICROS_PER_DAY)

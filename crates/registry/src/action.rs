@@ -20,17 +20,17 @@ pub struct Action {
     pub name: ActionName,
     /// What it does.
     pub description: String,
-    /// What an app gives it, by name.
+    /// Its inputs, by name.
     pub inputs: IndexMap<String, Input>,
-    /// Groups of inputs, of each of which at least one must be given.
+    /// Groups of inputs. Of each group at least one input must be given.
     pub needs: Vec<Vec<String>>,
-    /// The call.
+    /// The request.
     pub request: ActionRequest,
-    /// Where in the provider's answer the action's answer stands, outermost name first; empty for the whole.
+    /// Where in the provider's response the action's result is, outermost name first; empty for the whole response.
     pub answer: Vec<String>,
     /// Whether doing it twice is the same as doing it once.
     pub repeatable: bool,
-    /// Into which table the answered record goes.
+    /// Into which table the returned record is written.
     pub writes: Option<Writes>,
     /// Which record it deletes.
     pub deletes: Option<Deletes>,
@@ -49,18 +49,18 @@ pub struct ActionRequest {
     pub path: Template,
     /// Query parameters.
     pub query: Vec<Parameter>,
-    /// Headers beside the provider's.
+    /// Headers in addition to the provider's.
     pub headers: Vec<(String, Template)>,
     /// The body.
     pub body: ActionBody,
 }
 
-/// A parameter of a query or a form. If its value is one hole that holds a list, it is repeated for each of the texts.
+/// A parameter of a query or a form. If its value is a single hole that contains a list, it is repeated for each text.
 #[derive(Debug, Clone)]
 pub struct Parameter {
     /// Its name.
     pub name: String,
-    /// Its value; a parameter whose hole nothing fills is left out.
+    /// Its value. A parameter with an unfilled hole is left out.
     pub value: Template,
     /// Sent only if this input was given.
     pub with: Option<String>,
@@ -100,7 +100,7 @@ pub(crate) fn parameters<'de, D: Deserializer<'de>>(deserializer: D) -> Result<V
     Ok(parameters.collect())
 }
 
-/// Reads parameters that may be left out.
+/// Reads optional parameters.
 pub(crate) fn optional_parameters<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Vec<Parameter>>, D::Error> {
@@ -114,8 +114,8 @@ pub enum ActionBody {
     None,
     /// `application/x-www-form-urlencoded`.
     Form(Vec<Parameter>),
-    /// `application/json`. A text that is one hole becomes the input as it is. What nothing fills is left out, and an object or a
-    /// list of which nothing is left.
+    /// `application/json`. A text that is a single hole becomes the input as it is. A value with an unfilled hole is left out,
+    /// and so is an object or list that is empty because of that.
     Json(JsonTemplate),
 }
 
@@ -126,7 +126,7 @@ pub struct Writes {
     /// The sync whose table it is.
     #[schemars(with = "String")]
     pub sync: SyncName,
-    /// Where in the provider's response the record, or the list of them, stands; the whole response if left out.
+    /// Where in the provider's response the record, or the list of records, is; the whole response if left out.
     #[serde(default, deserialize_with = "written::path")]
     #[schemars(with = "String")]
     pub record: Vec<String>,
@@ -155,14 +155,14 @@ pub struct ActionRoute {
 /// A segment of a short route.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RouteStep {
-    /// As it stands.
+    /// Fixed text.
     Fixed(String),
     /// An input.
     Input(String),
 }
 
 impl ActionRoute {
-    /// The inputs that a path's segments give, if the path is this route's.
+    /// Returns the inputs in a path's segments, if the path matches this route.
     pub(crate) fn matches(&self, method: &str, path: &[&str]) -> Option<Vec<(&str, String)>> {
         if self.method.as_str() != method || self.steps.len() != path.len() {
             return None;
@@ -180,7 +180,7 @@ impl ActionRoute {
 }
 
 impl std::fmt::Display for ActionRoute {
-    /// `/messages/{messageSid}`.
+    /// Writes `/messages/{messageSid}`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.steps.iter().try_for_each(|step| match step {
             RouteStep::Fixed(text) => write!(f, "/{text}"),
@@ -190,10 +190,10 @@ impl std::fmt::Display for ActionRoute {
 }
 
 impl Action {
-    /// The inputs as the call takes them: names in the file's spelling, values of their types, defaults filled in.
+    /// Returns the inputs as the request needs them: names as the file spells them, values of their types, and defaults.
     ///
-    /// A name is taken in any spelling: `mediaUrl`, `MediaUrl`, `media_url`. `null` is the same as nothing. All that is wrong is
-    /// told at once.
+    /// Names are accepted in any spelling: `mediaUrl`, `MediaUrl`, `media_url`. `null` means that an input is not given. All errors
+    /// are returned at once.
     pub fn check(&self, given: Map<String, Json>) -> Result<Map<String, Json>, Vec<InputError>> {
         let mut errors = Vec::new();
         let mut taken = Map::new();
@@ -234,7 +234,7 @@ impl Action {
             }
         }
         if errors.is_empty() {
-            // In the order of the file, so that the same inputs are the same text.
+            // In the order of the file, so that equal inputs serialize to equal text.
             let mut ordered = Map::new();
             for name in self.inputs.keys() {
                 ordered.extend(taken.remove_entry(name));
@@ -246,7 +246,7 @@ impl Action {
     }
 }
 
-/// Whether two spellings are of one name: letters' case, `_` and `-` do not count.
+/// Whether two spellings mean the same name: case, `_` and `-` are ignored.
 pub(crate) fn same_name(one: &str, other: &str) -> bool {
     let plain = |text: &str| -> String {
         text.chars()

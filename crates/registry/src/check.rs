@@ -1,7 +1,7 @@
-//! From a file that has the right shape to a provider that has nothing left to interpret; all that is wrong is reported.
+//! Turns a file of the right shape into a provider that has nothing left to interpret, and reports all errors.
 //!
-//! What is deserialized is moved into the provider, and each section's check reports what its references, templates and rules break. A
-//! value whose check has reported an error is of no use, so no check needs to tell its caller.
+//! The deserialized sections are moved into the provider. Their checks report wrong references, templates and rules. If an error was
+//! reported, the provider is dropped, so checks need not tell their callers about errors.
 
 mod action;
 mod connect;
@@ -28,7 +28,7 @@ use crate::source::Report;
 use crate::sync::Sync;
 use crate::template::{JsonTemplate, Template};
 
-/// Returns the provider. It is of use only if the report is left without errors and the entry is not unsupported.
+/// Returns the provider. It must be dropped if the report has an error or says that the entry is not supported.
 pub(crate) fn provider(name: ProviderName, file: ProviderFile, report: &mut Report<'_>) -> Provider {
     let root = Path::default();
     let auth = file.auth_mode;
@@ -62,7 +62,7 @@ pub(crate) fn provider(name: ProviderName, file: ProviderFile, report: &mut Repo
     fields::note_added(&mut connection_config, &texts);
     let in_body = body.iter().flat_map(|(_, value)| JsonTemplate::holes(value));
     let mut holes = texts.flat_map(Template::holes).chain(in_body);
-    // An integration may say itself where the key stands.
+    // An integration may itself say where requests contain the key.
     let placed = integration_config.contains_key(placement::KEY_NAME);
     if auth == AuthMode::ApiKey && !placed && !holes.any(placement::is_key) {
         report.doubt(

@@ -1,4 +1,4 @@
-//! A YAML document of which every part knows its line.
+//! A YAML document that knows the line and column of each value.
 
 use std::fmt;
 
@@ -9,14 +9,14 @@ use serde_saphyr::Spanned;
 
 use crate::path::Path;
 
-/// Line and column, from 1.
+/// A line and column, both from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) line: u64,
     pub(crate) column: u64,
 }
 
-/// A value and where it begins.
+/// A value and its place.
 #[derive(Debug, Clone)]
 pub(crate) struct Node {
     pub(crate) place: Place,
@@ -27,11 +27,11 @@ pub(crate) struct Node {
 pub(crate) enum Content {
     Scalar(Json),
     List(Vec<Node>),
-    /// Each key with its own place.
+    /// Each key has a place of its own.
     Map(IndexMap<String, (Place, Node)>),
 }
 
-/// The text is no YAML.
+/// The text is not valid YAML.
 #[derive(Debug)]
 pub(crate) struct NotYaml {
     pub(crate) place: Option<Place>,
@@ -39,12 +39,12 @@ pub(crate) struct NotYaml {
 }
 
 impl Node {
-    /// Reads a document; the booleans are `true` and `false` alone, and no key may come twice.
+    /// Parses a document. Only `true` and `false` are booleans, and duplicate keys are errors.
     pub(crate) fn parse(text: &str) -> Result<Self, NotYaml> {
         let options = serde_saphyr::options! { strict_booleans: true, with_snippet: false };
         serde_saphyr::from_str_with_options::<Self>(text, options).map_err(|error| {
             let message = error.without_snippet().to_string();
-            // The place is told beside the message.
+            // The place is reported separately.
             let message = message
                 .rsplit_once(" at line ")
                 .map_or(message.as_str(), |(message, _)| message)
@@ -56,12 +56,12 @@ impl Node {
         })
     }
 
-    /// The entry under `key`, if this is a map that has it.
+    /// Returns the value of `key`, if this is a map that has it.
     pub(crate) fn get(&self, key: &str) -> Option<&Self> {
         self.entries()?.get(key).map(|(_, node)| node)
     }
 
-    /// The entries, if this is a map.
+    /// Returns the entries, if this is a map.
     pub(crate) fn entries(&self) -> Option<&IndexMap<String, (Place, Self)>> {
         match &self.content {
             Content::Map(entries) => Some(entries),
@@ -69,7 +69,7 @@ impl Node {
         }
     }
 
-    /// The text, if this is one.
+    /// Returns the text, if this is text.
     pub(crate) fn text(&self) -> Option<&str> {
         match &self.content {
             Content::Scalar(Json::String(text)) => Some(text),
@@ -77,7 +77,7 @@ impl Node {
         }
     }
 
-    /// The value within this one that a step of a path names, and the place of its key.
+    /// Returns the value that a step of a path leads to, and the place of its key.
     fn step(&self, step: &str) -> Option<(Place, &Self)> {
         match &self.content {
             Content::Map(entries) => entries.get(step).map(|(key, inner)| (*key, inner)),
@@ -89,13 +89,14 @@ impl Node {
         }
     }
 
-    /// The value at `path`.
+    /// Returns the value at `path`.
     pub(crate) fn find(&self, path: &Path) -> Option<&Self> {
         let mut steps = path.steps().iter();
         steps.try_fold(self, |node, step| Some(node.step(step)?.1))
     }
 
-    /// Where `path` stands: a single value at itself, a list or map at its key; what is not there at the nearest that is.
+    /// Returns the place of `path`: of a scalar the value's own, of a list or map that of its key. If there is no such value, returns
+    /// the place of the nearest value above it.
     pub(crate) fn place_of(&self, path: &Path) -> Place {
         let (mut node, mut place) = (self, self.place);
         for step in path.steps() {
@@ -112,7 +113,7 @@ impl Node {
         place
     }
 
-    /// The document without its places.
+    /// Returns the document without places.
     pub(crate) fn to_json(&self) -> Json {
         match &self.content {
             Content::Scalar(value) => value.clone(),

@@ -1,4 +1,4 @@
-//! Lengths of time as people write them: `5 minutes`, `5m`, `half day`, `3 days`.
+//! Lengths of time as files write them: `5 minutes`, `5m`, `half day`, `3 days`.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -10,7 +10,7 @@ const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
-/// Units and their seconds. The words are Nango's, with weeks and months counted too; a month is 30 days.
+/// The units in seconds. The words are Nango's; here weeks and months (30 days) may have a number too.
 const UNITS: &[(&[&str], u64)] = &[
     (&["s", "sec", "secs", "second", "seconds"], 1),
     (&["m", "min", "mins", "minute", "minutes"], MINUTE),
@@ -25,12 +25,12 @@ const FRACTIONS: &[(&str, u64)] = &[
     ("quarter hour", HOUR / 4),
 ];
 
-/// The longest length: a hundred years, so that no sum of a time and a length overflows.
+/// The longest length: a hundred years, so that adding it to a time cannot overflow.
 const LONGEST: u64 = 36_525 * DAY;
 
-/// The name of the format in the schema by which a document is checked; the published schema does not have it.
+/// The JSON Schema format of a length of time. The published schema does not have it.
 pub(crate) const FORMAT: &str = "length-of-time";
-/// What is told of a text that is no length of time.
+/// The error for a text that is not a length of time.
 pub(crate) const RULE: &str =
     "is no length of time: write 3 days, 12 hours or 30 minutes; the longest is 36525 days";
 
@@ -57,14 +57,14 @@ pub(crate) fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duratio
     parse(&text).ok_or_else(|| D::Error::custom(RULE))
 }
 
-/// Reads a length of time that may be left out.
+/// Reads an optional length of time.
 pub(crate) fn read_optional<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Duration>, D::Error> {
     read(deserializer).map(Some)
 }
 
-/// Reads a positive length of time such as `3 days`; `None` if the text is none, or it is longer than a hundred years.
+/// Parses a positive length of time such as `3 days`. Returns `None` if the text is not one or is longer than a hundred years.
 pub(crate) fn parse(text: &str) -> Option<Duration> {
     let text = text.trim();
     if let Some((_, seconds)) = FRACTIONS.iter().find(|(words, _)| *words == text) {

@@ -1,21 +1,21 @@
-//! What is wrong with provider files, told so that somebody can put it right.
+//! Errors and warnings about provider files.
 
 use std::fmt;
 
-/// One thing that is wrong, or doubtful, in a file.
+/// An error or warning about one place in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// The file as it was named.
+    /// The file, as the user named it.
     pub file: String,
-    /// Line from 1, if the problem has a place.
+    /// The line, from 1; `None` if the problem concerns the whole file.
     pub line: Option<u64>,
-    /// Column from 1.
+    /// The column, from 1.
     pub column: Option<u64>,
-    /// Where in the document: `syncs.orders.key`; empty for the whole file.
+    /// The path in the document, such as `syncs.orders.key`; empty for the whole file.
     pub path: String,
-    /// What is wrong and what would be right.
+    /// What is wrong, and what would be right.
     pub message: String,
-    /// The line itself.
+    /// The text of the line.
     pub snippet: Option<String>,
 }
 
@@ -40,15 +40,15 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Provider files that cannot be used: everything that is wrong in all of them, never empty.
+/// The errors of all provider files that were read. Never empty.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct LoadError {
-    /// The problems, file by file, from top to bottom.
+    /// The errors, file by file, from top to bottom.
     pub problems: Vec<Problem>,
 }
 
 impl fmt::Display for LoadError {
-    /// One paragraph a problem.
+    /// Writes one paragraph for each error.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, problem) in self.problems.iter().enumerate() {
             if index > 0 {

@@ -19,17 +19,17 @@ use crate::written::{self, OneOrMany, Scalar};
 pub struct Field {
     /// The label.
     pub title: Option<String>,
-    /// What it is and where to find it.
+    /// What it is, and where to find it.
     pub description: Option<String>,
-    /// A value of the right shape.
+    /// An example of a valid value.
     #[serde(deserialize_with = "written::optional_text")]
     #[schemars(with = "Scalar")]
     pub example: Option<String>,
     /// A regular expression that the whole value must match.
     pub pattern: Option<String>,
-    /// What the pattern asks for, in words that go on after "must be": `AC followed by 32 hexadecimal digits`.
+    /// What the pattern requires, in words that continue "must be": `AC followed by 32 hexadecimal digits`.
     pub pattern_description: Option<String>,
-    /// Whether it is enough that a part of the value matches the pattern, as in Nango's entries.
+    /// Whether the pattern may match a part of the value, as in Nango's entries.
     #[serde(skip)]
     pub pattern_anywhere: bool,
     /// What kind of value it must be.
@@ -91,7 +91,7 @@ pub struct VisibleWhen {
 }
 
 impl Field {
-    /// A text that may be left out and follows no rule.
+    /// Returns a field for optional text without rules.
     pub fn optional_text() -> Self {
         Self {
             optional: true,
@@ -99,19 +99,19 @@ impl Field {
         }
     }
 
-    /// Whether a form lacks something without this field, whatever else it holds.
+    /// Whether a form always needs this field, whatever the values of the others.
     pub fn required(&self) -> bool {
         !self.optional && self.default_value.is_none() && self.visible_when.is_none()
     }
 
-    /// Whether the field is asked for in a form whose other values `value` knows.
+    /// Whether a form shows the field; `value` returns the values of the form's other fields.
     pub fn visible<'a>(&self, value: impl Fn(&str) -> Option<&'a str>) -> bool {
         self.visible_when.as_ref().is_none_or(|when| {
             value(&when.field).is_some_and(|value| when.equals.iter().any(|equal| equal == value))
         })
     }
 
-    /// The value without the prefix and the suffix that the provider's address adds, should somebody have typed them too.
+    /// Returns the value without the prefix and suffix that the provider's address adds, in case they were typed too.
     pub fn bare<'a>(&self, value: &'a str) -> &'a str {
         let (prefix, suffix) = &self.added;
         let cut = |value: &'a str| {
@@ -122,7 +122,7 @@ impl Field {
             let Some(suffix) = suffix.as_deref() else {
                 return value;
             };
-            // Copied from a browser, an address ends with a slash.
+            // An address that was copied from a browser ends with a slash.
             value
                 .strip_suffix(suffix)
                 .or_else(|| value.strip_suffix('/')?.strip_suffix(suffix))
@@ -131,10 +131,10 @@ impl Field {
         Some(cut(value)).filter(|bare| !bare.is_empty()).unwrap_or(value)
     }
 
-    /// Checks a value that somebody gave for this field.
+    /// Checks a value for this field.
     ///
-    /// The error is the end of a sentence that begins with the field's name, says in plain words what would be right, and never
-    /// holds the value, which may be a secret.
+    /// The error is the end of a sentence that begins with the field's name. It says what would be right, and never contains the
+    /// value, which may be a secret.
     pub fn check(&self, value: &str) -> Result<(), String> {
         if value.is_empty() {
             return if self.optional {
@@ -159,7 +159,8 @@ impl Field {
     }
 }
 
-/// What a value must be that does not match its pattern: the file's words, since nobody should have to read a pattern.
+/// Returns the error for a value that does not match its pattern. It uses the file's words, since people should not have to read a
+/// regular expression.
 pub(crate) fn shape(words: Option<&str>, example: Option<&str>) -> String {
     match (words, example) {
         (Some(words), Some(example)) => format!("must be {words}, such as {example}"),
@@ -169,7 +170,7 @@ pub(crate) fn shape(words: Option<&str>, example: Option<&str>) -> String {
     }
 }
 
-/// Whether `value` matches `pattern`: a part of it if `anywhere`, else all of it, by whichever alternative.
+/// Whether `pattern` matches a part of `value` if `anywhere` is true, or else all of it.
 pub(crate) fn matches(pattern: &str, anywhere: bool, value: &str) -> bool {
     let pattern = if anywhere {
         Regex::new(pattern)

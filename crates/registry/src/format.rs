@@ -1,4 +1,4 @@
-//! Formats of values that people and apps give: which texts hold them, and how they are called in errors.
+//! Formats of values that people and apps enter: which texts have them, and what errors call them.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -26,7 +26,7 @@ pub enum FieldFormat {
 }
 
 impl FieldFormat {
-    /// Checks a value of this kind; the error is as [`Field::check`] writes it.
+    /// Checks a value of this format. The error is the end of a sentence that begins with the field's name.
     pub fn check(self, value: &str) -> Result<(), String> {
         if self.holds(value) {
             Ok(())
@@ -90,8 +90,8 @@ fn is_uuid(value: &str) -> bool {
     lengths == [8, 4, 4, 4, 12] && value.chars().all(|c| c == '-' || c.is_ascii_hexdigit())
 }
 
-/// E.164 as ITU-T writes it with its plus, or a channel's name, a colon and an address of the channel, which is E.164 too where
-/// it begins with a plus or where the channel is known by phone numbers.
+/// Whether `value` is an E.164 number with its plus, or a channel's name, a colon and an address of that channel. The address must be
+/// E.164 if it begins with a plus or if the channel uses phone numbers.
 fn is_phone(value: &str) -> bool {
     let Some((channel, address)) = value.split_once(':') else {
         return is_e164(value);
@@ -115,7 +115,7 @@ fn is_short_code(value: &str) -> bool {
     (3..=8).contains(&value.len()) && all_digits(value)
 }
 
-/// What networks take in place of a number: at least one letter, or nobody could tell it from one.
+/// Whether `value` is a name that networks accept in place of a number; it has at least one letter, which tells it from a number.
 fn is_sender_name(value: &str) -> bool {
     (1..=11).contains(&value.len())
         && value.contains(|c: char| c.is_ascii_alphabetic())
@@ -128,7 +128,7 @@ fn all_digits(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// A hint for a phone number whose plus sign arrived as a blank.
+/// Returns a hint for a phone number whose plus sign arrived as a space.
 pub(crate) fn lost_plus(text: &str) -> &'static str {
     let rest = text.strip_prefix(' ').unwrap_or_default();
     if rest.starts_with(|c: char| c.is_ascii_digit()) {

@@ -1,4 +1,4 @@
-//! What an app gives an action, and whether it suits.
+//! Inputs of actions: how a file declares them, and which values they accept.
 
 use domain::ActionName;
 use indexmap::IndexMap;
@@ -24,7 +24,7 @@ pub struct Input {
     /// Must be given.
     #[serde(default)]
     pub required: bool,
-    /// A value of the right shape.
+    /// An example of a valid value.
     #[serde(default, deserialize_with = "written::optional_text")]
     #[schemars(with = "Scalar")]
     pub example: Option<Json>,
@@ -34,7 +34,7 @@ pub struct Input {
     pub default_value: Option<Json>,
     /// A regular expression that the whole text, or each text of a list, must match.
     pub pattern: Option<String>,
-    /// What the pattern asks for, in words that go on after "must be": `two capital letters`.
+    /// What the pattern requires, in words that continue "must be": `two capital letters`.
     pub pattern_description: Option<String>,
     /// What kind of text it must be.
     pub format: Option<FieldFormat>,
@@ -51,31 +51,31 @@ pub struct Input {
     pub maximum: Option<i64>,
 }
 
-/// The type of an input. A list is one of texts; `json` takes anything.
+/// The type of an input. A list contains texts; `json` accepts anything.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum InputKind {
-    /// Text; a number is refused, since it may have lost zeros at its beginning.
+    /// Text. A number is an error, since it may have lost leading zeros.
     #[default]
     Text,
     /// A whole number, also as text.
     Integer,
     /// True or false, also as text.
     Boolean,
-    /// A list of texts; a single text is taken for a list of one.
+    /// A list of texts; a single text becomes a list of one.
     List,
     /// Any JSON.
     Json,
 }
 
-/// An input that cannot be taken.
+/// An error about one input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InputError {
     /// `missing`, `invalid` or `unknown`.
     pub code: &'static str,
-    /// The input, as it was spelt.
+    /// The input's name, as the app spelled it.
     pub name: String,
-    /// The end of a sentence that begins with the name: what would be right. Never holds the value.
+    /// The end of a sentence that begins with the name. It says what would be right, and never contains the value.
     pub message: String,
 }
 
@@ -98,7 +98,7 @@ impl InputError {
 }
 
 impl Input {
-    /// The value, of the input's type, if it suits. The error is the end of a sentence that begins with the input's name.
+    /// Converts a valid value to the input's type. The error is the end of a sentence that begins with the input's name.
     pub fn check(&self, value: Json) -> Result<Json, String> {
         match (self.kind, value) {
             (InputKind::Json, value) => Ok(value),
@@ -147,7 +147,7 @@ impl Input {
         self.rules(&text).map(|()| text)
     }
 
-    /// What holds for a text, and for each of a list.
+    /// Checks the rules for a text, or for each text of a list.
     fn rules(&self, text: &str) -> Result<(), String> {
         if text.contains('\0') {
             return Err("must not hold the character U+0000".to_owned());

@@ -1,8 +1,8 @@
 //! Provider files become checked providers here, and nowhere else.
 //!
-//! A provider is one YAML file of data: holes `${…}`, no code. [`Registry`] reads the built-in files and those of a folder,
-//! checks everything and tells all that is wrong at once, with file and line; a [`Provider`] has nothing left to interpret.
-//! This crate depends on `domain` alone, does no I/O but reading files, and names no provider: only data files do.
+//! A provider is one YAML file of data: holes `${…}`, no code. [`Registry`] reads the built-in files and those of a folder, checks
+//! everything and reports all errors at once, with file and line. A [`Provider`] has nothing left to interpret. This crate depends on
+//! `domain` alone, does no I/O but reading files, and names no provider: only data files do.
 
 mod action;
 mod check;

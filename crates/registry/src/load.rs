@@ -1,4 +1,4 @@
-//! From the text of a file to its checked providers.
+//! Reads the text of a file into checked providers.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -38,33 +38,33 @@ const OTHER_MODES: &[&str] = &[
     "MCP_OAUTH2_GENERIC",
 ];
 
-/// An entry of a file that is not served, and does not stop the rest.
+/// An entry of a file that Trunkline does not serve. It does not affect the other entries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unsupported {
     /// The entry's name.
     pub name: String,
-    /// Its auth mode as the file writes it.
+    /// Its auth mode, as in the file.
     pub auth_mode: String,
     /// The file.
     pub file: String,
-    /// Why it is not served, for programs.
+    /// The reason, for programs.
     pub why: NotServed,
-    /// Why it is not served, and what can be done, for people.
+    /// The reason and what to do about it, for people.
     pub reason: String,
 }
 
 /// Why an entry is not served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotServed {
-    /// It asks for an auth mode or a function that Trunkline does not have.
+    /// It needs an auth mode or a function that Trunkline does not have.
     Unsupported,
-    /// Something is wrong with it; only an entry of a file of many is left out for that.
+    /// It has errors. Only an entry of a file of many entries is left out because of that.
     Wrong,
-    /// A provider of its name is built in or has a file of its own, and an entry of a file of many does not replace that.
+    /// A provider of the same name is built in or has a file of its own, which an entry of a file of many entries does not replace.
     Shadowed,
 }
 
-/// What a file holds.
+/// The contents of a file.
 #[derive(Debug, Default)]
 pub(crate) struct Loaded {
     pub(crate) providers: Vec<Entry>,
@@ -74,7 +74,7 @@ pub(crate) struct Loaded {
     pub(crate) many: bool,
 }
 
-/// A provider, where it came from, and what is doubtful about it.
+/// A provider, its source, and the warnings about it.
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) provider: Provider,
@@ -82,7 +82,7 @@ pub(crate) struct Entry {
     pub(crate) warnings: Vec<Problem>,
 }
 
-/// Reads one file. `stem` names the provider of a file that is a single one; `file` is how messages call it.
+/// Reads one file. `stem` is the provider's name if the file has a single one; `file` is the file's name in messages.
 pub(crate) fn file(stem: &str, file: &str, text: &str, shape: &Shape) -> Loaded {
     let mut loaded = Loaded::default();
     let root = match Node::parse(text) {
@@ -131,7 +131,7 @@ pub(crate) fn file(stem: &str, file: &str, text: &str, shape: &Shape) -> Loaded 
     loaded
 }
 
-/// The entries of a file of many, which is told by its top level having no `auth_mode` and its values having one.
+/// Returns the entries of a file of many entries. Such a file has no `auth_mode` at the top level, but its values have one.
 fn many(root: &Node) -> Option<&IndexMap<String, (Place, Node)>> {
     let entries = root.entries()?;
     let is_entry = |node: &Node| node.get("auth_mode").is_some() || node.get("alias").is_some();
@@ -139,7 +139,7 @@ fn many(root: &Node) -> Option<&IndexMap<String, (Place, Node)>> {
     (!single).then_some(entries)
 }
 
-/// The entry with what its alias, and that one's, brings; its own keys replace those of the same name.
+/// Returns the entry with the keys of its alias, and of that one's alias; its own keys take precedence.
 fn with_aliases(name: &str, entries: &IndexMap<String, (Place, Node)>) -> Result<Node, String> {
     let mut seen = HashSet::from([name]);
     let mut merged = entries
@@ -216,7 +216,7 @@ fn entry(name: &str, source: Source, shape: &Shape, loaded: &mut Loaded) {
             source,
             warnings,
         }),
-        // One wrong entry of somebody else's file does not take the others away.
+        // An error in one entry of a file of many entries does not affect the others.
         _ if source.foreign => {
             let told: Vec<String> = errors.iter().map(ToString::to_string).collect();
             loaded
@@ -227,7 +227,7 @@ fn entry(name: &str, source: Source, shape: &Shape, loaded: &mut Loaded) {
     }
 }
 
-/// The entry as a struct, if it has the right shape but for keys that are not known.
+/// Returns the entry as a struct, if it has the right shape except for unknown keys.
 fn shaped(shape: &Shape, report: &mut Report<'_>) -> Option<ProviderFile> {
     let mut document = report.source.root.to_json();
     if report.source.foreign {
@@ -241,7 +241,7 @@ fn shaped(shape: &Shape, report: &mut Report<'_>) -> Option<ProviderFile> {
         .ok()
 }
 
-/// Takes keys without a value out of somebody else's entry, and makes text of numbers with a point, as JavaScript would.
+/// Removes keys without a value from an entry of Nango's, and turns numbers with a decimal point into text, as JavaScript would.
 fn plainer(document: &mut Json) {
     match document {
         Json::Object(entries) => {

@@ -10,7 +10,7 @@ use crate::path::Path;
 use crate::source::Report;
 use crate::written;
 
-/// How a list continues, and how its end is told.
+/// How a list continues, and how its end is recognised.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Paginate {
     /// How the next page is requested.
@@ -39,7 +39,7 @@ pub enum PageBy {
     Cursor {
         /// The parameter.
         parameter: String,
-        /// Where in the response the token stands; `None` takes the field `last_key` of the last record.
+        /// Where in the response the token is; `None` uses the field `last_key` of the last record.
         body: Option<Vec<String>>,
         /// The field of the last record whose value is the cursor (Stripe's `starting_after`).
         last_key: Option<String>,
@@ -50,7 +50,7 @@ pub enum PageBy {
         parameter: String,
         /// The first value, usually 0.
         start: u64,
-        /// By how much it grows: by the records of the page, or by one a page.
+        /// By how much it grows: by the number of records of a page, or by one for each page.
         step: OffsetStep,
         /// The parameter for the page size.
         limit_parameter: Option<String>,
@@ -63,7 +63,7 @@ pub enum PageBy {
 
 /// What a response says about the list's end, beside the next page's address or token.
 ///
-/// Of a list with any of these, nothing else proves that it was read to its end.
+/// If a list has any of these, nothing else proves that it was read to its end.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ListEnd {
     /// Where it says true if there is more, and false at the end.
@@ -134,7 +134,7 @@ pub(crate) struct PaginateFile {
     /// By the next page's address, by a token, by how many records or pages to skip, or not at all.
     #[serde(rename = "type")]
     kind: PaginateType,
-    /// link: where in the response the next page's address stands, with dots between names.
+    /// link: where in the response the next page's address is, with dots between names.
     #[serde(default, deserialize_with = "written::optional_path")]
     #[schemars(with = "String")]
     link_path_in_response_body: Option<Vec<String>>,
@@ -144,11 +144,11 @@ pub(crate) struct PaginateFile {
     link_more_in_response_header: Option<String>,
     /// cursor: the parameter for the token.
     cursor_name_in_request: Option<String>,
-    /// cursor: where in the response the token stands.
+    /// cursor: where in the response the token is.
     #[serde(default, deserialize_with = "written::optional_path")]
     #[schemars(with = "String")]
     cursor_path_in_response: Option<Vec<String>>,
-    /// cursor: the field of the last record that is the token, where the response holds none.
+    /// cursor: the field of the last record that is the token, if the response has none.
     cursor_from_last_record: Option<String>,
     /// Where in the response it says true if there is more, and false at the end.
     #[serde(default, deserialize_with = "written::optional_path")]
@@ -182,11 +182,11 @@ pub(crate) struct PaginateFile {
     limit: Option<u64>,
     /// The parameter for the page size.
     limit_name_in_request: Option<String>,
-    /// Where the records stand, unless the sync says it in `records`.
+    /// Where the records are, unless the sync has `records`.
     #[serde(default, deserialize_with = "written::optional_path")]
     #[schemars(with = "String")]
     pub(crate) response_path: Option<Vec<String>>,
-    /// Whether the parameters stand in the body; a list that a sync reads has none.
+    /// Whether the parameters are in the body; the list of a sync has no body.
     #[serde(default)]
     in_body: bool,
 }
@@ -202,13 +202,13 @@ enum PaginateType {
 }
 
 impl PaginateFile {
-    /// Returns the parameter for the page size and, if the request must hold it beside what the style itself adds, its value.
+    /// Returns the parameter for the page size, and its value if the pagination style does not add it by itself.
     pub(crate) fn size(&self) -> Option<(&str, Option<u64>)> {
         let name = self.limit_name_in_request.as_deref()?;
         Some((name, self.limit.filter(|_| self.kind != PaginateType::Offset)))
     }
 
-    /// Returns the rules, or reports at `path` what is missing or contradicts itself.
+    /// Returns the rules, or reports at `path` which keys are missing or contradict each other.
     pub(crate) fn check(&self, path: &Path, report: &mut Report<'_>) -> Option<Paginate> {
         if self.in_body {
             report.doubt(

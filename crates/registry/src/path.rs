@@ -1,13 +1,13 @@
-//! Where something stands in a document.
+//! Paths within a document.
 
 use std::fmt;
 
-/// Keys and list positions from the document's root, as in `syncs.orders.key`.
+/// A path of keys and list positions from the document's root, as in `syncs.orders.key`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Path(Vec<String>);
 
 impl Path {
-    /// The place of a key within this place, or of a list's item by its number.
+    /// Returns the path of a key below this path, or of a list's item by its index.
     #[expect(
         clippy::needless_pass_by_value,
         reason = "keys and numbers alike read better without &"
@@ -18,7 +18,7 @@ impl Path {
         Self(steps)
     }
 
-    /// From a JSON pointer (RFC 6901).
+    /// Converts a JSON pointer (RFC 6901).
     pub(crate) fn from_pointer(pointer: &str) -> Self {
         Self(
             pointer
@@ -29,7 +29,7 @@ impl Path {
         )
     }
 
-    /// Where serde met an error.
+    /// Converts the path of an error of serde.
     pub(crate) fn of_error(path: &serde_path_to_error::Path) -> Self {
         Self(path.iter().map(ToString::to_string).collect())
     }

@@ -1,4 +1,4 @@
-//! What an integration's own configuration decides: where its calls go, and where the key stands.
+//! What an integration's own configuration decides: where its requests go, and where they contain the key.
 //!
 //! Nango's entry for an API that its file does not know declares these keys under `integration_config`. Any provider file may.
 
@@ -10,21 +10,21 @@ use crate::template::{JsonTemplate, Template, TemplateError};
 
 /// The address of the API, in place of the one in the file.
 pub const BASE_URL: &str = "baseUrl";
-/// The header or parameter that holds the key.
+/// The header or parameter that contains the key.
 pub const KEY_NAME: &str = "keyName";
 /// `header` or `query`.
 pub const KEY_PLACEMENT: &str = "keyPlacement";
 /// How the key is written, such as `Bearer ${apiKey}`.
 pub const VALUE_TEMPLATE: &str = "valueTemplate";
-/// What people read beside the field that asks for the key.
+/// The label of the field for the key.
 pub const KEY_LABEL: &str = "keyLabel";
 
 /// The prefix of holes that an integration's configuration fills.
 const HOLE: &str = "integrationConfig.";
 
-/// The base address of a file, or the integration's own if the file lets the integration name one.
+/// Returns the base address of a file, or the integration's own if the file lets the integration set one.
 ///
-/// If the integration must name one, the file's address is a mere placeholder, and no key goes there.
+/// If the integration must set one, the file's address is only a placeholder, to which no key is sent.
 pub(crate) fn base_url(
     of_the_file: Template,
     integration_config: &indexmap::IndexMap<String, Field>,
@@ -42,13 +42,13 @@ pub(crate) fn base_url(
     }
 }
 
-/// Whether a hole is filled by the key of `auth_mode: API_KEY`.
+/// Whether a hole contains the key of `auth_mode: API_KEY`.
 pub(crate) fn is_key(hole: &str) -> bool {
     matches!(hole, "apiKey" | "credentials.apiKey")
 }
 
 impl Provider {
-    /// The integration's configuration as far as the file brings it, by name.
+    /// Returns the defaults that the file has for the integration's configuration, by name.
     pub fn integration_defaults(&self) -> BTreeMap<String, String> {
         self.integration_config
             .iter()
@@ -56,7 +56,7 @@ impl Provider {
             .collect()
     }
 
-    /// Parses an integration's `valueTemplate`: it may hold the credentials and the configuration that the file declares, and
+    /// Parses an integration's `valueTemplate`. It may contain the credentials and the configuration that the file declares, and
     /// functions that are not nested.
     pub fn value_template(&self, text: &str) -> Result<Template, TemplateError> {
         Template::parse_holes(text, true, |hole| match hole.split_once('.') {
@@ -68,8 +68,8 @@ impl Provider {
         })
     }
 
-    /// Whether some form of the file gives this key of a connection's configuration the very value of a credential, so that it can
-    /// be left out where that credential is given.
+    /// Whether a form of the file sets this key of a connection's configuration to the value of a credential, so that the key can be
+    /// left out if that credential is given.
     pub fn is_in_a_credential(&self, name: &str) -> bool {
         self.connect.iter().any(|form| {
             let field = form.connection_config.get(name).and_then(Template::only_hole);
@@ -80,7 +80,7 @@ impl Provider {
         })
     }
 
-    /// The addresses that credentials go to: the base, the servers, and the one for verification.
+    /// Returns the addresses to which credentials are sent: the base, the servers, and the one for verification.
     pub fn addresses(&self) -> impl Iterator<Item = &Template> {
         let verification = self.verification.iter();
         std::iter::once(&self.base_url)
@@ -88,8 +88,8 @@ impl Provider {
             .chain(verification.filter_map(|verification| verification.base_url.as_ref()))
     }
 
-    /// Keys of the integration's configuration that `config` (with the file's defaults) lacks, and without which no call can be
-    /// made: an address needs them, or nothing else says where the key stands.
+    /// Returns the keys of the integration's configuration that `config` (with the file's defaults) lacks and that every request needs:
+    /// for an address, or to know where to put the key.
     pub fn lacking_integration_config(&self, config: &BTreeMap<String, String>) -> Vec<String> {
         let filled = |name: &str| config.get(name).is_some_and(|value| !value.is_empty());
         let has = |hole: &str| hole.strip_prefix(HOLE).is_none_or(filled);
@@ -107,7 +107,7 @@ impl Provider {
         lacking
     }
 
-    /// Whether nothing but the integration's `keyName` says where the key stands.
+    /// Whether only the integration's `keyName` says where requests contain the key.
     pub fn is_placed_by_name(&self) -> bool {
         let field = self.integration_config.get(KEY_NAME);
         let pairs = self.headers.iter().chain(&self.query).map(|(_, value)| value);

@@ -1,7 +1,7 @@
 //! A provider as the rest of Trunkline sees it: checked, typed, and with nothing left to interpret.
 //!
-//! Made from a file by [`crate::Registry`]; a value of these types has passed every check. The sections that say the same written and
-//! checked are deserialized here; `file` has what is written otherwise.
+//! [`crate::Registry`] makes it from a file; a value of these types has passed every check. Sections whose written form equals the
+//! checked form are deserialized here; the others are in `file`.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ use crate::written::{self, OneOrMany, Scalar};
 pub struct Provider {
     /// Its name: the file's, or the entry's key in a file of many entries.
     pub name: ProviderName,
-    /// What people read.
+    /// The name for people.
     pub display_name: String,
     /// Free words such as `communication`.
     pub categories: Vec<String>,
@@ -33,7 +33,7 @@ pub struct Provider {
     pub docs: Option<String>,
     /// What people must know before they connect.
     pub notice: Option<String>,
-    /// How a call is authorised.
+    /// How requests are authorised.
     pub auth: AuthMode,
     /// The credentials that are stored, by name: `apiKey`, or `username` and `password`. Always sealed.
     pub credentials: IndexMap<String, Field>,
@@ -41,33 +41,33 @@ pub struct Provider {
     pub connection_config: IndexMap<String, Field>,
     /// What the integration itself holds, for all its connections. Fields that are secret are sealed and never shown.
     pub integration_config: IndexMap<String, Field>,
-    /// The bodies that `POST /{integration}/connect` takes; never empty. The first whose fields are all there wins.
+    /// The forms that `POST /{integration}/connect` accepts; never empty. The first form whose fields are all given is used.
     pub connect: Vec<ConnectForm>,
     /// The scheme, host and leading path of the provider's main server.
     pub base_url: Template,
     /// Further servers by name.
     pub servers: IndexMap<String, Template>,
-    /// Headers of every call.
+    /// Headers of every request.
     pub headers: Vec<(String, Template)>,
-    /// Query parameters of every call. Their names are never stored with a next-page link, since they may carry keys.
+    /// Query parameters of every request. They are never stored with a next-page link, since they may contain keys.
     pub query: Vec<(String, Template)>,
-    /// What is added to the body of every call that has a JSON object or a form, and to `POST`, `PUT` and `PATCH` without one.
+    /// What is added to the body of every request that has a JSON object or a form, and to `POST`, `PUT` and `PATCH` without one.
     pub body: Vec<(String, JsonTemplate)>,
-    /// How stored credentials are tried.
+    /// How stored credentials are verified.
     pub verification: Option<Verification>,
-    /// When and how long to wait before a call is repeated.
+    /// When and how long to wait before a request is repeated.
     pub retry: RetryRules,
     /// The default for the provider's lists.
     pub paginate: Option<Paginate>,
-    /// What the provider bears.
+    /// What the provider allows.
     pub limits: Limits,
-    /// How its errors read.
+    /// How the provider reports errors.
     pub errors: ErrorRules,
     /// Its syncs.
     pub syncs: IndexMap<SyncName, Arc<Sync>>,
     /// Its actions.
     pub actions: IndexMap<ActionName, Arc<Action>>,
-    /// The whole entry as it stands in the file, for `GET /providers/{provider}`.
+    /// The whole entry as the file has it, for `GET /providers/{provider}`.
     pub document: serde_json::Value,
 }
 
@@ -84,8 +84,8 @@ impl Provider {
         field.is_some_and(|field| field.secret)
     }
 
-    /// Returns the action whose short route a path below the integration's key is, and the inputs that stand in the path, as they are
-    /// written there.
+    /// Returns the action whose short route matches a path below the integration's key, and the inputs in the path, as they are spelled
+    /// there.
     pub fn action_at(&self, method: &str, path: &[&str]) -> Option<(&Action, Vec<(&str, String)>)> {
         self.actions.values().find_map(|action| {
             let inputs = action.route.as_ref()?.matches(method, path)?;
@@ -99,7 +99,7 @@ impl Provider {
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum AuthMode {
-    /// One key, placed by the file's headers or query.
+    /// One key, which the file's headers or query contain.
     ApiKey,
     /// User name and password in an `Authorization: Basic` header, unless the file's headers set another.
     Basic,
@@ -115,9 +115,9 @@ impl AuthMode {
 /// One way to connect.
 #[derive(Debug, Clone)]
 pub struct ConnectForm {
-    /// What people read: `API key (recommended)`.
+    /// The title for people: `API key (recommended)`.
     pub title: String,
-    /// The body's fields.
+    /// The form's fields.
     pub fields: IndexMap<String, Field>,
     /// The stored credentials, each from the fields (`${apiKeySid}`).
     pub credentials: IndexMap<String, Template>,
@@ -153,7 +153,7 @@ pub struct Verification {
 
 /// A further check of an account whose credentials are good.
 ///
-/// A response that is not 2xx is no failure: a key may be good and yet not allowed to look.
+/// A response that is not 2xx is not a failure: a valid key may lack the permission for this request.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Check {
@@ -163,11 +163,11 @@ pub struct Check {
     #[serde(deserialize_with = "written::path")]
     #[schemars(with = "String")]
     pub field: Vec<String>,
-    /// What it must say.
+    /// The value that it must have.
     #[serde(deserialize_with = "written::text")]
     #[schemars(with = "Scalar")]
     pub equals: String,
-    /// What to tell if it says something else; `${value}` is what it said.
+    /// The error if it has another value, which is `${value}`.
     pub message: Template,
 }
 
@@ -175,7 +175,7 @@ pub struct Check {
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Requests under way at once; 4 unless said otherwise.
+    /// Concurrent requests; 4 if left out.
     #[schemars(range(min = 1, max = 1000))]
     pub concurrency: u32,
     /// Requests a second; at least 0.001, which is one in 1000 seconds.
@@ -199,7 +199,7 @@ impl Default for Limits {
 #[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ProviderLimits {
-    /// Requests under way at once; without bound unless said.
+    /// Concurrent requests; unlimited if left out.
     #[schemars(range(min = 1, max = 100_000))]
     pub concurrency: Option<u32>,
     /// Requests a second; at least 0.001, which is one in 1000 seconds.

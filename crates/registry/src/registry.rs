@@ -1,4 +1,4 @@
-//! The providers that are known: built in, and from a folder that wins over what is built in.
+//! All known providers: the built-in ones, and those of a folder, which replace built-in ones of the same name.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -18,7 +18,7 @@ use crate::provider::Provider;
 use crate::shape::Shape;
 use crate::source::problem;
 
-/// The provider files that are built in.
+/// The built-in provider files.
 #[derive(RustEmbed)]
 #[folder = "../../integrations"]
 #[include = "*.yaml"]
@@ -32,38 +32,38 @@ pub struct Registry {
     warnings: Vec<Problem>,
 }
 
-/// What the check of a file found that does not keep it from being used.
+/// The result of checking a file that has no errors.
 #[derive(Debug, Clone)]
 pub struct CheckedFile {
-    /// The providers that it brings.
+    /// Its providers.
     pub providers: Vec<Checked>,
-    /// Its entries that are not served.
+    /// Its entries that Trunkline does not serve.
     pub unsupported: Vec<Unsupported>,
     /// Whether it is a file of many entries.
     pub many: bool,
 }
 
-/// A provider that passed the check of its file, in short.
+/// A summary of a provider that passed the check of its file.
 #[derive(Debug, Clone)]
 pub struct Checked {
     /// The provider.
     pub name: ProviderName,
     /// Its syncs.
     pub syncs: Vec<SyncName>,
-    /// What is doubtful about it.
+    /// The warnings about it.
     pub warnings: Vec<Problem>,
 }
 
 impl Registry {
-    /// The providers that are built in.
+    /// Returns the built-in providers.
     pub fn builtin() -> Result<Self, LoadError> {
         Self::load(None)
     }
 
-    /// The built-in providers and those of a folder's `*.yaml` and `*.yml` files, which win over built-in ones by name.
+    /// Returns the built-in providers and those of a folder's `*.yaml` and `*.yml` files, which replace built-in ones of the same name.
     ///
-    /// Files are read in the order of their names. All that is wrong in all of them is told at once. An entry of a file of many
-    /// replaces neither a built-in provider nor one with a file of its own, and stops nothing if it is wrong: see
+    /// Files are read in the order of their names. The error has all errors of all files. An entry of a file of many entries replaces
+    /// neither a built-in provider nor one with a file of its own, and an error in it does not stop the rest: see
     /// [`Registry::unsupported`].
     pub fn load(dir: Option<&Path>) -> Result<Self, LoadError> {
         let shape = Shape::new();
@@ -97,23 +97,23 @@ impl Registry {
         })
     }
 
-    /// The provider called `name`.
+    /// Returns the provider called `name`.
     pub fn get(&self, name: &str) -> Option<&Arc<Provider>> {
         self.providers.get(name)
     }
 
-    /// All providers, by name.
+    /// Returns all providers, ordered by name.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Provider>> {
         self.providers.values()
     }
 
-    /// Entries that are not served, in the order of the files.
+    /// Returns the entries that are not served, in the order of the files.
     pub fn unsupported(&self) -> &[Unsupported] {
         &self.unsupported
     }
 
-    /// What is doubtful, and yet no error. What is so in a file of many entries only the check of that file tells: there is much of
-    /// it, and nobody here wrote it.
+    /// Returns the warnings, except those about files of many entries. Only [`Registry::check_file`] reports those: there are many, and
+    /// the operator did not write the file.
     pub fn warnings(&self) -> &[Problem] {
         &self.warnings
     }
@@ -129,7 +129,7 @@ impl Checked {
     }
 }
 
-/// A folder's provider files, sorted.
+/// Returns a folder's provider files, sorted.
 fn yaml_files(dir: &Path) -> Result<Vec<PathBuf>, LoadError> {
     let entries = fs::read_dir(dir).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let entries = entries.map_err(|error| LoadError {
@@ -176,7 +176,8 @@ fn shadowed(entry: &Entry) -> Unsupported {
     }
 }
 
-/// Files put together: a file of its own wins over an entry of a file of many, else the later one wins.
+/// Merges files. A provider with a file of its own replaces an entry of a file of many entries; otherwise the later one replaces the
+/// earlier one.
 #[derive(Default)]
 struct Merge {
     entries: IndexMap<ProviderName, Entry>,
@@ -248,7 +249,7 @@ impl Merge {
         })
     }
 
-    /// Names of syncs and tables are unique among all providers, since they name jobs and tables of the database.
+    /// Reports names of syncs and tables that are not unique among all providers: they are names in the database too.
     fn clashes(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         let mut syncs = HashMap::new();

@@ -1,7 +1,7 @@
-//! Segments of paths that belong to the API itself, today or soon.
+//! Path segments that are reserved for the API's own routes, present and planned.
 //!
-//! An integration with a reserved first segment as its name would have routes that lead elsewhere, and so would a list or an action
-//! with a reserved segment below the integration. These lists are the only ones; tests of the API compare them with its routes.
+//! The routes of an integration that is named like a reserved first segment could not be reached, nor could a list or an action whose
+//! path begins with a reserved segment below the integration. The API's tests compare these lists with its routes.
 
 /// The reserved first segments, sorted.
 pub const RESERVED: [&str; 50] = [
@@ -60,14 +60,14 @@ pub const RESERVED: [&str; 50] = [
 /// The segments that are reserved below an integration (`/{integration}/connect`), sorted.
 pub const RESERVED_BELOW: [&str; 2] = ["connect", "verify"];
 
-/// Whether a first segment is reserved, in upper or lower case.
+/// Whether a first segment is reserved, ignoring case.
 pub fn is_reserved(segment: &str) -> bool {
     RESERVED
         .iter()
         .any(|reserved| reserved.eq_ignore_ascii_case(segment))
 }
 
-/// Whether a segment below an integration is reserved, in upper or lower case.
+/// Whether a segment below an integration is reserved, ignoring case.
 pub fn is_reserved_below(segment: &str) -> bool {
     RESERVED_BELOW
         .iter()

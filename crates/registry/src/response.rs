@@ -24,7 +24,7 @@ pub struct RetryRules {
     pub at: Vec<String>,
     /// A header that says 0 when nothing is left.
     pub remaining: Option<String>,
-    /// Statuses: `429`, `5xx`, `500-502`. The usual ones if none.
+    /// Statuses: `429`, `5xx`, `500-502`. The usual ones if left out.
     #[serde(rename = "error_code", deserialize_with = "statuses")]
     #[schemars(with = "OneOrMany<Scalar>")]
     pub statuses: Vec<RangeInclusive<u16>>,
@@ -57,20 +57,20 @@ impl WaitInBody {
     }
 }
 
-/// Reads the path, which Nango's entries begin with `$`.
+/// Reads the path, which begins with `$` in Nango's entries.
 fn path_of_wait<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     let text = String::deserialize(deserializer)?;
     Ok(written::split_path(text.trim_start_matches('$')))
 }
 
-/// Reads ranges of statuses. What is no range becomes an empty one, which the check of the file reports.
+/// Reads ranges of statuses. A text that is not a range becomes an empty range, which the check of the file reports.
 fn statuses<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<RangeInclusive<u16>>, D::Error> {
     let texts = written::one_or_many_texts(deserializer)?;
     let ranges = texts.iter().map(|text| status_range(text).unwrap_or(1..=0));
     Ok(ranges.collect())
 }
 
-/// Reads `429`, `5xx`, `500-502`.
+/// Parses `429`, `5xx` or `500-502`.
 fn status_range(text: &str) -> Option<RangeInclusive<u16>> {
     let range = match (text.strip_suffix("xx"), text.split_once('-')) {
         (Some(hundreds), _) => {
@@ -83,19 +83,19 @@ fn status_range(text: &str) -> Option<RangeInclusive<u16>> {
     (*range.start() >= 100 && *range.end() <= 599).then_some(range)
 }
 
-/// How errors of the provider read.
+/// How the provider reports errors.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ErrorRules {
-    /// Where in an error's body the code stands, with dots between names and list positions.
+    /// Where in an error's body the code is, with dots between names and list positions.
     #[serde(deserialize_with = "written::path")]
     #[schemars(with = "String")]
     pub code: Vec<String>,
-    /// Where the message stands.
+    /// Where the message is.
     #[serde(deserialize_with = "written::path")]
     #[schemars(with = "String")]
     pub message: Vec<String>,
-    /// Statuses that mean the credentials are not good; 401 unless said otherwise.
+    /// Statuses that mean that the credentials are invalid; 401 if left out.
     #[serde(deserialize_with = "written::one_or_many")]
     #[schemars(with = "OneOrMany<u16>")]
     pub unauthorized: Vec<u16>,
@@ -103,13 +103,13 @@ pub struct ErrorRules {
     #[serde(deserialize_with = "written::one_or_many_texts")]
     #[schemars(with = "OneOrMany<Scalar>")]
     pub unauthorized_codes: Vec<String>,
-    /// What to tell people, by code, or by HTTP status for responses whose code has no hint.
+    /// Hints for people, by code, or by HTTP status for responses whose code has no hint.
     pub hints: IndexMap<String, String>,
-    /// How to recognise an error in the body of a success (status 2xx).
+    /// How to recognise an error in the body of a successful response (2xx).
     pub in_body: Option<ErrorInBody>,
 }
 
-/// How to recognise an error in the body of a success.
+/// How to recognise an error in the body of a successful response.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ErrorInBody {
@@ -117,7 +117,7 @@ pub struct ErrorInBody {
     #[serde(deserialize_with = "written::path")]
     #[schemars(with = "String")]
     pub path: Vec<String>,
-    /// What stands there in an error, or several such values; without it, anything but `null`, `false`, `0` and what is empty.
+    /// The value or values there that mean an error; if left out, anything but `null`, `false`, `0` and what is empty.
     #[serde(default, deserialize_with = "written::one_or_many_texts")]
     #[schemars(with = "OneOrMany<Scalar>")]
     pub equals: Vec<String>,
@@ -137,7 +137,7 @@ impl Default for ErrorRules {
 }
 
 impl ErrorInBody {
-    /// Whether the JSON text that stands at the place says that the body is an error.
+    /// Whether `json`, the value at the path, means that the body is an error.
     pub fn says_error(&self, json: &str) -> bool {
         let text: Option<String> = json
             .starts_with('"')

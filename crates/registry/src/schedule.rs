@@ -1,4 +1,4 @@
-//! When a sync runs: every so often, or by a cron expression in a time zone.
+//! Schedules of syncs: an interval, or a cron expression in a time zone.
 
 mod cron;
 
@@ -11,10 +11,10 @@ use domain::Timestamp;
 use self::cron::Cron;
 use crate::duration;
 
-/// A schedule: every so often, or by a cron expression in a time zone.
+/// A schedule: an interval, or a cron expression in a time zone.
 #[derive(Debug, Clone)]
 pub struct Schedule {
-    /// As it was written.
+    /// The text of the file.
     text: String,
     ticks: Ticks,
 }
@@ -25,38 +25,38 @@ enum Ticks {
     Cron(Box<Cron>),
 }
 
-/// The text is no schedule; tells what one looks like.
+/// The text is not a schedule. The message says what one looks like.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ScheduleError {
-    /// Not in the grammar of intervals.
+    /// The text is not an interval.
     #[error(
         "{0:?} is no interval: write \"every 5 minutes\" (seconds, minutes, hours, days, weeks), \"every hour\", \"every day\", \
          \"every week\", \"every month\" (30 days), \"every half day\", \"every half hour\" or \"every quarter hour\""
     )]
     Interval(String),
-    /// Less than 30 seconds, which is Nango's bound too.
+    /// The interval is shorter than 30 seconds, which is Nango's limit too.
     #[error("{0:?} is too often: 30 seconds is the least")]
     TooOften(String),
-    /// More than a year.
+    /// The interval is longer than a year.
     #[error("{0:?} is too seldom: 366 days is the most")]
     TooSeldom(String),
-    /// Not a cron expression; the second part says why.
+    /// The text is not a cron expression; the second part says why.
     #[error(
         "{0:?} is no cron expression: {1}. Write five fields (minute, hour, day of month, month, day of week) or six with seconds \
          first, such as \"*/5 * * * *\"; Sunday is 0 or 7"
     )]
     Cron(String, String),
-    /// Not a zone of the IANA database.
+    /// The time zone is not in the IANA database.
     #[error("{0:?} is no time zone: write one of the IANA names, such as Europe/Berlin or UTC")]
     Zone(String),
-    /// A cron expression for a day that does not come, such as the 30th of February.
+    /// The cron expression never matches, such as one for 30 February.
     #[error("{0:?} never comes")]
     Never(String),
 }
 
 /// The shortest interval.
 const LEAST: Duration = Duration::from_secs(30);
-/// Ticks of a cron expression with seconds whose distances are looked at: two a minute for more than an hour.
+/// How many ticks of a cron expression with seconds are compared: two a minute for more than an hour.
 const TICKS_LOOKED_AT: u32 = 150;
 /// The longest interval, and the longest text of a cron expression.
 const MOST: Duration = Duration::from_hours(366 * 24);
@@ -64,12 +64,12 @@ const LONGEST_EXPRESSION: usize = 255;
 /// The times for which cron expressions are evaluated: a day before 1970 to a day before 2101.
 const CALENDAR: std::ops::Range<Timestamp> =
     Timestamp::from_micros(-86_400_000_000)..Timestamp::from_micros(4_133_894_400_000_000);
-/// The longest offsets by which runs are spread.
+/// The longest jitter, by which runs are spread.
 const SPREAD_EVERY: Duration = Duration::from_secs(60);
 const SPREAD_CRON: Duration = Duration::from_secs(30);
 
 impl Schedule {
-    /// Reads `every 5 minutes`, `5m`, `every half day`, `every week`…; 30 seconds to 366 days.
+    /// Parses `every 5 minutes`, `5m`, `every half day`, `every week` and so on, from 30 seconds to 366 days.
     pub fn parse_every(text: &str) -> Result<Self, ScheduleError> {
         let text = text.trim();
         let length = text.strip_prefix("every ").unwrap_or(text);
@@ -86,11 +86,11 @@ impl Schedule {
         })
     }
 
-    /// Reads a cron expression of five fields (minute first) or six (second first), in an IANA time zone; UTC if none.
+    /// Parses a cron expression of five fields (minute first) or six (second first), in an IANA time zone or UTC.
     ///
-    /// As in the cron of Unix, Sunday is 0 or 7, and where both the day of month and the day of week are restricted, either
-    /// suffices. If the hour field begins with `*`, the sync runs each time that the wall clock shows a matching time. Otherwise a
-    /// time that a change of clocks skips comes right after the gap, and one that is shown twice counts once.
+    /// As in Unix cron, Sunday is 0 or 7, and if both the day of month and the day of week are restricted, matching one of them is
+    /// enough. If the hour field begins with `*`, the sync runs whenever the wall clock shows a matching time. Otherwise a time that a
+    /// clock change skips runs right after the gap, and a time that is shown twice runs once.
     pub fn parse_cron(expression: &str, timezone: Option<&str>) -> Result<Self, ScheduleError> {
         let expression = expression.trim();
         if expression.len() > LONGEST_EXPRESSION {
@@ -104,7 +104,7 @@ impl Schedule {
         let Some(mut last) = cron.next(DateTime::UNIX_EPOCH) else {
             return Err(ScheduleError::Never(expression.to_owned()));
         };
-        // Three ticks in a minute are too many at once; two a minute show within an hour how near they come.
+        // Three ticks in a minute are too many anyway; with two a minute, an hour of ticks shows how close they can be.
         let names_seconds = expression.split_whitespace().count() == 6;
         for _ in 0..if names_seconds { TICKS_LOOKED_AT } else { 0 } {
             let Some(next) = cron.next(last) else { break };
@@ -119,10 +119,10 @@ impl Schedule {
         })
     }
 
-    /// The first time strictly after `after`. Intervals count from `anchor`, so that missed ticks become one and nothing drifts.
+    /// Returns the first tick after `after`. Intervals count from `anchor`, so that missed ticks become one and the schedule does not
+    /// drift.
     ///
-    /// There always is one, so that a clock that is far wrong does not end a schedule: past the year 2100 a cron expression ticks
-    /// daily.
+    /// There always is a next tick, so that a wrong clock cannot end a schedule: after the year 2100 a cron expression ticks daily.
     pub fn next(&self, after: Timestamp, anchor: Timestamp) -> Timestamp {
         match &self.ticks {
             Ticks::Every(interval) => {
@@ -135,9 +135,9 @@ impl Schedule {
         }
     }
 
-    /// `next` moved on by an offset that depends on `seed` alone, so that many connections do not strike at once.
+    /// Returns `next` plus jitter that depends only on `seed`, so that many connections do not run at once.
     ///
-    /// At most a tenth of the time to the following tick, and never more than a minute (with cron half a minute).
+    /// The jitter is at most a tenth of the time to the following tick, and at most a minute (half a minute for cron).
     #[must_use]
     pub fn jittered(&self, next: Timestamp, seed: u64) -> Timestamp {
         let spread = match &self.ticks {
@@ -157,7 +157,7 @@ impl Schedule {
     }
 }
 
-/// The first tick after `after`, or the next day where the calendar ends.
+/// Returns the first tick after `after`, or the next day outside of the calendar.
 fn next_of(cron: &Cron, after: Timestamp) -> Timestamp {
     if !CALENDAR.contains(&after) {
         return after.plus(Timestamp::DAY);
@@ -166,7 +166,7 @@ fn next_of(cron: &Cron, after: Timestamp) -> Timestamp {
         .map_or(after.plus(Timestamp::DAY), Timestamp::from_chrono)
 }
 
-/// Spreads seeds that lie side by side (the finaliser of SplitMix64).
+/// Mixes the bits of a seed, so that consecutive seeds differ (the finaliser of SplitMix64).
 fn mix(seed: u64) -> u64 {
     let z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -175,7 +175,7 @@ fn mix(seed: u64) -> u64 {
 }
 
 impl fmt::Display for Schedule {
-    /// As it was written: `every 5 minutes`, `cron 0 */5 * * * * (Europe/Berlin)`.
+    /// Writes the text of the file: `every 5 minutes`, `cron 0 */5 * * * * (Europe/Berlin)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }

@@ -1,6 +1,6 @@
-//! Whether a document has the shape of a provider file: all that is wrong at once, in plain words.
+//! Checks whether a document has the shape of a provider file, and reports all errors at once in plain words.
 //!
-//! The shape is the JSON Schema that is made from the structs of `file` and of the sections, so that there is one place for it.
+//! The shape is the JSON Schema that is generated from the structs of `file` and of the sections.
 
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{ValidationError, Validator};
@@ -27,7 +27,7 @@ pub fn json_schema() -> Json {
     schema.to_value()
 }
 
-/// Returns the schema by which files are checked, which has formats of its own.
+/// Returns the schema for the check of files, which has a format of our own.
 fn checked_schema() -> Schema {
     let mut schema = SchemaSettings::draft2020_12()
         .into_generator()
@@ -37,7 +37,8 @@ fn checked_schema() -> Schema {
     schema
 }
 
-/// Fixed words are one `enum`, whether each has a description or not, and a default is told in words unless it is a plain `false`.
+/// Turns the documented variants of an enum into one `enum` of words, and removes defaults other than booleans, which descriptions
+/// state.
 fn simpler(schema: &mut Schema) {
     if schema.get("default").is_some_and(|default| !default.is_boolean()) {
         schema.remove("default");
@@ -56,7 +57,7 @@ fn simpler(schema: &mut Schema) {
     }
 }
 
-/// A key may be left out, but nobody writes `null` for it.
+/// Removes `null` from optional keys, which a file leaves out instead.
 fn without_null(schema: &mut Schema) {
     let null = Json::from("null");
     if let Some(Json::Array(types)) = schema.get_mut("type") {
@@ -93,12 +94,12 @@ impl Shape {
         let options = jsonschema::options()
             .with_format(duration::FORMAT, |text: &str| duration::parse(text).is_some())
             .should_validate_formats(true);
-        // A test proves that the schema compiles; serde would still refuse what does not fit.
+        // A test proves that the schema compiles; without it, deserializing would still find errors, one at a time.
         let validator = options.build(&schema).ok();
         Self { schema, validator }
     }
 
-    /// Reports all that does not fit, and returns the paths of the keys that are not known; `None` if more than those keys is wrong.
+    /// Reports all errors, and returns the paths of unknown keys; `None` if there are errors other than unknown keys.
     pub(crate) fn check(&self, document: &Json, report: &mut Report<'_>) -> Option<Vec<Path>> {
         let mut unknown = Vec::new();
         let errors = self
@@ -111,7 +112,7 @@ impl Shape {
         fits.iter().all(|fits| *fits).then_some(unknown)
     }
 
-    /// Reports an error; returns whether it is about unknown keys alone.
+    /// Reports an error, and returns whether it is only about unknown keys.
     fn explain(&self, error: &ValidationError<'_>, report: &mut Report<'_>, unknown: &mut Vec<Path>) -> bool {
         let path = Path::from_pointer(error.instance_path().as_str());
         match error.kind() {
@@ -124,7 +125,7 @@ impl Shape {
                 return true;
             }
             ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
-                // A branch of the right type says what is wrong within it; else tell what all branches want.
+                // If the value has the type of a branch, report that branch's errors; otherwise say what all branches accept.
                 let fitting = |errors: &&Vec<_>| !errors.iter().any(|inner| wants_other(inner, error));
                 if let Some(errors) = context.iter().find(fitting) {
                     let fits = errors.iter().map(|inner| self.explain(inner, report, unknown));
@@ -137,7 +138,7 @@ impl Shape {
         false
     }
 
-    /// The keys that an object may have whose `additionalProperties` stands at `pointer` of the schema.
+    /// Returns the keys that an object may have, given the pointer to its `additionalProperties` in the schema.
     fn keys_beside(&self, pointer: &str) -> Vec<&str> {
         let object = pointer
             .rsplit_once('/')
@@ -152,7 +153,7 @@ impl Shape {
     }
 }
 
-/// Whether a branch refuses the value itself and not something within it.
+/// Whether a branch rejects the value itself and not something inside it.
 fn wants_other(inner: &ValidationError<'_>, outer: &ValidationError<'_>) -> bool {
     inner.instance_path() == outer.instance_path() && !wanted(inner).is_empty()
 }
@@ -190,7 +191,7 @@ fn describe(error: &ValidationError<'_>) -> String {
     }
 }
 
-/// What would be right in place of the value, as far as it is a matter of type or of fixed words.
+/// Returns the types or fixed words that would be valid here; empty if the error is about something else.
 fn wanted(error: &ValidationError<'_>) -> Vec<String> {
     match error.kind() {
         ValidationErrorKind::Type {

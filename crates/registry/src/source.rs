@@ -1,22 +1,22 @@
-//! A file that is being checked, and what was found in it.
+//! The file that is being checked, and the errors and warnings about it.
 
 use crate::document::{Node, Place};
 use crate::error::Problem;
 use crate::path::Path;
 
-/// One entry of a file: where its problems are told of.
+/// One entry of a file, with what errors need to show where they are.
 #[derive(Debug, Clone)]
 pub(crate) struct Source {
-    /// The file as it is named in messages.
+    /// The file's name in messages.
     pub(crate) file: String,
     /// The whole text of the file.
     pub(crate) text: std::sync::Arc<str>,
-    /// The entry, with what its alias brought.
+    /// The entry, with the keys of its alias.
     pub(crate) root: Node,
-    /// The entry's name in a file of many entries, else empty.
+    /// The entry's name in a file of many entries; empty in a file of one provider.
     pub(crate) entry: Path,
-    /// Whether it stands in a file of many entries, which somebody else may have written: there, what Trunkline cannot use and
-    /// can do without is a warning.
+    /// Whether it is from a file of many entries, which may come from Nango. There, what Trunkline cannot use and does not need is a
+    /// warning.
     pub(crate) foreign: bool,
 }
 
@@ -26,7 +26,7 @@ impl Source {
         self.root.find(path).is_some()
     }
 
-    /// A problem at `path` of the entry.
+    /// Returns a problem at `path` of the entry.
     pub(crate) fn problem(&self, path: &Path, message: impl Into<String>) -> Problem {
         let full = path
             .steps()
@@ -42,7 +42,7 @@ impl Source {
     }
 }
 
-/// A problem at `place` of a file, with its line.
+/// Returns a problem at `place` of a file, with the line's text.
 pub(crate) fn problem(file: &str, text: &str, place: Option<Place>, path: &Path, message: String) -> Problem {
     let line = place.map(|place| place.line);
     let snippet = line
@@ -59,13 +59,13 @@ pub(crate) fn problem(file: &str, text: &str, place: Option<Place>, path: &Path,
     }
 }
 
-/// The problems of one entry, gathered while it is checked.
+/// Collects the errors and warnings about one entry while it is checked.
 #[derive(Debug)]
 pub(crate) struct Report<'a> {
     pub(crate) source: &'a Source,
     pub(crate) errors: Vec<Problem>,
     pub(crate) warnings: Vec<Problem>,
-    /// Why Trunkline cannot serve the entry, though nothing is wrong with it.
+    /// Why Trunkline does not support the entry, though it has no error.
     pub(crate) unsupported: Option<String>,
 }
 
@@ -87,7 +87,7 @@ impl<'a> Report<'a> {
         self.warnings.push(self.source.problem(path, message));
     }
 
-    /// An error in our own files and a warning in others.
+    /// Reports an error in a file of one provider, and a warning in a file of many entries.
     pub(crate) fn doubt(&mut self, path: &Path, message: impl Into<String>) {
         if self.source.foreign {
             self.warn(path, message);
@@ -96,7 +96,7 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// The value, or `None` and an error at `path`.
+    /// Returns the value, or reports the error at `path` and returns `None`.
     pub(crate) fn take<T, E: ToString>(&mut self, path: &Path, result: Result<T, E>) -> Option<T> {
         result.map_err(|error| self.error(path, error.to_string())).ok()
     }

@@ -1,7 +1,7 @@
 //! A sync: which list to read, how, when, and into which model.
 //!
-//! The sections that say the same written and checked are deserialized here; `file` has what is written otherwise. Syncs with parents
-//! would be a section of `SyncFile` (which sync lists the parents) and a field of [`ListRequest`] (the hole that a parent fills).
+//! Sections whose written form equals the checked form are deserialized here; the others are in `file`. Syncs with parents would add a
+//! section to `SyncFile` (which sync lists the parents) and a field to [`ListRequest`] (the hole that a parent fills).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +23,7 @@ use crate::written::{self, OneOrMany, Scalar};
 pub struct Sync {
     /// Its name.
     pub name: SyncName,
-    /// What it brings.
+    /// What it syncs.
     pub description: String,
     /// The records' table.
     pub model: Arc<Model>,
@@ -33,7 +33,7 @@ pub struct Sync {
     pub auto_start: bool,
     /// The request for the list.
     pub request: ListRequest,
-    /// Where in the response the records stand, outermost name first; empty if the response itself is the list.
+    /// Where in the response the records are, outermost name first; empty if the response itself is the list.
     pub records: Vec<String>,
     /// How the list continues.
     pub paginate: Paginate,
@@ -47,7 +47,7 @@ pub struct Sync {
     pub reread: Option<Reread>,
     /// How rows without a date, which no window shows, are found.
     pub undated: Option<Undated>,
-    /// Whether rows that a complete reading no longer finds are marked as deleted.
+    /// Whether rows that a complete read no longer finds are marked as deleted.
     pub track_deletes: bool,
     /// The largest share of a connection's live rows (0 to 1) that one run may mark as deleted.
     pub delete_guard: f64,
@@ -65,7 +65,7 @@ pub struct ListRequest {
     #[serde(default, deserialize_with = "written::pairs")]
     #[schemars(with = "IndexMap<String, Scalar>")]
     pub query: Vec<(String, Template)>,
-    /// Headers beside the provider's.
+    /// Headers in addition to the provider's.
     #[serde(default, deserialize_with = "written::pairs")]
     #[schemars(with = "IndexMap<String, Scalar>")]
     pub headers: Vec<(String, Template)>,
@@ -112,12 +112,12 @@ pub struct Window {
     #[serde(deserialize_with = "duration::read")]
     #[schemars(with = "LengthOfTime")]
     pub retention: Duration,
-    /// How the provider says that a range begins before its retention.
+    /// How the provider reports that a range begins before its retention.
     #[serde(default, deserialize_with = "code_beyond")]
     #[schemars(with = "Beyond")]
     pub beyond_retention: Option<String>,
     /// How far back the provider keeps records in any case, if `retention` is not sure; the longest `lookback` if left out. A 400 for
-    /// a range that begins before that is met by a narrower range.
+    /// a range that begins before that makes the sync ask for a narrower range.
     #[serde(default, deserialize_with = "duration::read")]
     #[schemars(with = "LengthOfTime")]
     pub shortest_retention: Duration,
@@ -162,7 +162,7 @@ fn includes_upper_bound<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bo
     Inclusive::deserialize(deserializer).map(|bounds| bounds == Inclusive::Both)
 }
 
-/// How the provider says that a range begins before its retention.
+/// How the provider reports that a range begins before its retention.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Beyond {
@@ -175,7 +175,7 @@ fn code_beyond<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Stri
 }
 
 impl Window {
-    /// Returns the query parameters that bound a list to `[from, to)`; without `to` the range reaches to the newest record.
+    /// Returns the query parameters that limit a list to `[from, to)`; without `to` the range reaches to the newest record.
     pub fn bounds(&self, from: Timestamp, to: Option<Timestamp>) -> Vec<(String, String)> {
         let mut query = Vec::new();
         if let Some(name) = &self.from {
@@ -230,13 +230,13 @@ pub struct Lookback {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Reread {
-    /// One column, and its values that are not final. Without it single records are read only to confirm that they are gone.
+    /// One column, and its values that are not final. Without it single records are requested only to confirm that they are deleted.
     #[serde(default, rename = "where", deserialize_with = "unfinished")]
     #[schemars(with = "IndexMap<String, OneOrMany<Scalar>>", extend("maxProperties" = 1))]
     pub unfinished: Option<Unfinished>,
     /// Where one record is read; `${record.KEY}` is the value of the key column.
     pub path: Template,
-    /// Where in the response the record stands, with dots between names; left out if the response is the record.
+    /// Where in the response the record is, with dots between names; left out if the response is the record.
     #[serde(default, deserialize_with = "written::path")]
     #[schemars(with = "String")]
     pub record: Vec<String>,

@@ -1,11 +1,11 @@
 //! Text with holes: `https://${connectionConfig.region}.example.com`.
 //!
-//! The grammar is that of Nango's provider entries, without what signs: `${name}`, `${a || b}`, `A || B` over the whole text,
-//! `${base64(…)}`, `${sha256Hex(…)}` and `${sha256Base64(…)}` around text with holes of its own. A `$` elsewhere is itself.
-//! Values, the time among them, come from a function, so that they are never kept here, and no error or `Debug` holds one.
+//! The grammar is that of Nango's provider entries, without signing functions: `${name}`, `${a || b}`, `A || B` over the whole text,
+//! `${base64(…)}`, `${sha256Hex(…)}` and `${sha256Base64(…)}` around text with holes. Any other `$` is plain text.
+//! Values, including the time, come from a function, so that no template, error or `Debug` output contains one.
 //!
-//! Everything has a bound: the length of a template, how deep its functions are nested, and the length of the rendered text.
-//! Text from callers is parsed by [`Template::parse_holes`], which accepts much less.
+//! There are limits on the length of a template, the nesting of functions and the length of the rendered text. Text from callers is
+//! parsed by [`Template::parse_holes`], which accepts much less.
 
 mod address;
 mod json;
@@ -29,32 +29,32 @@ pub use render::{MAX_RENDERED, RenderError};
 
 use crate::written;
 
-/// Bytes of a template's text at most.
+/// The most bytes of a template's text.
 pub const MAX_TEMPLATE: usize = 16_384;
-/// How many functions may be nested in a provider file's template.
+/// How deep functions may be nested in a provider file's template.
 const MAX_DEPTH: usize = 4;
 
 /// Parsed text with holes.
 ///
-/// Deserializing never fails: a text that breaks the grammar is kept as it is, with the error, which the check of the file reports.
+/// Deserializing never fails: an invalid text is kept together with its error, which the check of the file reports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {
-    /// The first whose holes are all filled counts; never empty.
+    /// The first alternative whose holes are all filled is used. Never empty.
     alternatives: Vec<Vec<Part>>,
-    /// Why the text is no template; no template of a checked provider has an error.
+    /// Why the text is not a template. No template of a checked provider has an error.
     pub(crate) error: Option<TemplateError>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Part {
     Text(String),
-    /// The first of these names that has a value fills the hole.
+    /// A hole with alternatives: the first name that has a value is used.
     Hole(Vec<String>),
-    /// What becomes of the text inside.
+    /// A function and its argument.
     Made(Function, Vec<Part>),
 }
 
-/// What may be made of text.
+/// A function that templates may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Function {
     Base64,
@@ -65,7 +65,7 @@ enum Function {
 impl Function {
     const ALL: [Self; 3] = [Self::Base64, Self::Sha256Hex, Self::Sha256Base64];
 
-    /// With the parenthesis that opens its text.
+    /// Returns its name with the opening parenthesis.
     const fn opening(self) -> &'static str {
         match self {
             Self::Base64 => "base64(",
@@ -83,18 +83,18 @@ impl Function {
     }
 }
 
-/// Functions of Nango's that sign a call, which Trunkline does not.
+/// Nango's functions that sign a request, which Trunkline does not support.
 pub(crate) const SIGNING: [&str; 4] = ["hmacSha1Hex", "ed25519Sign", "fingerprint", "awsSigV4"];
 
-/// The text is no template; tells why.
+/// Why a text is not a template.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
-    /// It breaks the grammar.
+    /// It violates the grammar.
     #[error("{0}")]
     Malformed(String),
-    /// It names a function that Trunkline does not have, such as one that signs.
+    /// It uses a function that Trunkline does not have, such as one that signs.
     #[error(
-        "the function {0} is not supported: there are base64, sha256Hex and sha256Base64, and none that signs a call"
+        "the function {0} is not supported: there are base64, sha256Hex and sha256Base64, and none that signs a request"
     )]
     Unsupported(String),
 }
@@ -117,9 +117,9 @@ impl Template {
         parse::template(text, grammar).map(Self::new)
     }
 
-    /// Parses text from a caller that may hold the holes that `known` accepts, and neither `||` nor times.
+    /// Parses text from a caller. It may contain the holes that `known` accepts, but neither `||` nor times.
     ///
-    /// With `functions`, a function may stand around a hole, but not within another function.
+    /// If `functions` is true, it may contain functions that are not nested.
     pub fn parse_holes(
         text: &str,
         functions: bool,
@@ -140,12 +140,12 @@ impl Template {
         }
     }
 
-    /// A template of one hole; its name may be any.
+    /// Returns a template that is a single hole with any name.
     pub(crate) fn hole(name: &str) -> Self {
         Self::new(vec![vec![Part::Hole(vec![name.to_owned()])]])
     }
 
-    /// The names of all holes, in order, repeated as they are in the text.
+    /// Returns the names of all holes, in order, with repetitions.
     pub fn holes(&self) -> Vec<&str> {
         let mut holes = Vec::new();
         self.alternatives
@@ -154,7 +154,7 @@ impl Template {
         holes
     }
 
-    /// The name of the hole, if the text is one hole and nothing else.
+    /// Returns the name of the hole, if the text is a single hole.
     pub fn only_hole(&self) -> Option<&str> {
         match self.alternatives.as_slice() {
             [parts] => match parts.as_slice() {
@@ -168,8 +168,8 @@ impl Template {
         }
     }
 
-    /// The holes that keep the template from being rendered if only those that `has` accepts have a value; empty if some
-    /// alternative can be rendered.
+    /// Returns the holes without a value that keep the template from being rendered; empty if an alternative can be rendered. `has` says
+    /// whether a hole has a value.
     pub fn lacks(&self, has: impl Fn(&str) -> bool) -> Vec<&str> {
         let mut lacking = Vec::new();
         for parts in &self.alternatives {
@@ -182,7 +182,7 @@ impl Template {
         lacking
     }
 
-    /// Whether `text` stands right before a hole of this name (`after` it, if that is asked).
+    /// Whether `text` is directly before a hole of this name, or directly after it if `after` is true.
     pub(crate) fn has_beside(&self, hole: &str, text: &str, after: bool) -> bool {
         let is_hole =
             |part: &Part| matches!(part, Part::Hole(names) if names.iter().any(|name| name == hole));
@@ -202,7 +202,7 @@ impl Template {
         }
     }
 
-    /// The text, if it has no holes.
+    /// Returns the text, if it has no holes.
     pub fn literal(&self) -> Option<&str> {
         match self.alternatives.as_slice() {
             [parts] => match parts.as_slice() {
@@ -225,7 +225,7 @@ fn collect_holes<'a>(parts: &'a [Part], holes: &mut Vec<&'a str>) {
     }
 }
 
-/// A hole with several names is named by its last.
+/// Collects holes without a value. A hole with several names goes by the last one.
 fn collect_lacking<'a>(parts: &'a [Part], has: &impl Fn(&str) -> bool, lacking: &mut Vec<&'a str>) {
     for part in parts {
         match part {
@@ -267,7 +267,7 @@ impl JsonSchema for Template {
 }
 
 impl fmt::Display for Template {
-    /// The template as a file would write it, not filled.
+    /// Writes the template as a file does, with its holes.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, parts) in self.alternatives.iter().enumerate() {
             if index > 0 {

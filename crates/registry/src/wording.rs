@@ -1,4 +1,4 @@
-//! Wording that error messages share.
+//! Wording that error messages have in common.
 
 /// Joins words into `a, b or c`, where `last` is the word before the last one.
 pub(crate) fn list<T: AsRef<str>>(words: impl IntoIterator<Item = T>, last: &str) -> String {
@@ -11,7 +11,7 @@ pub(crate) fn list<T: AsRef<str>>(words: impl IntoIterator<Item = T>, last: &str
     }
 }
 
-/// Returns the known word that `word` most likely means, whatever their letters' case, if one is near enough.
+/// Returns the known word that `word` most likely means, ignoring case; `None` if none is similar enough.
 pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = word.to_ascii_lowercase();
     let distances = known.into_iter().map(|known| {

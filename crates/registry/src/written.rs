@@ -1,6 +1,6 @@
-//! How values are written in a provider file: the readers and schemas for what a file may write in more than one way.
+//! Readers and schemas for values that a provider file may write in more than one way.
 //!
-//! Structs use them with `deserialize_with` and `schemars(with)`, so that a field has the type in which the rest of the code uses it.
+//! Structs use them with `deserialize_with` and `schemars(with)`, so that their fields have the types that the rest of the code uses.
 
 use std::borrow::Cow;
 
@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 
 /// Text that a file may also write as a whole number or as true or false: `PageSize: 1000`.
 ///
-/// A number with a point is refused, since 1.10 would silently become 1.1.
+/// A number with a decimal point is an error, since 1.10 would silently become 1.1.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Scalar(pub(crate) String);
 
@@ -85,21 +85,21 @@ pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String,
     Scalar::deserialize(deserializer).map(|scalar| scalar.0)
 }
 
-/// Reads a scalar that may be left out, as text, or as what can be made of text.
+/// Reads an optional scalar as text, or as a type that is made from text.
 pub(crate) fn optional_text<'de, D: Deserializer<'de>, T: From<String>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
     text(deserializer).map(|text| Some(text.into()))
 }
 
-/// Reads a map as names and values in the order of the file.
+/// Reads a map as pairs of name and value, in the order of the file.
 pub(crate) fn pairs<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Vec<(String, T)>, D::Error> {
     IndexMap::deserialize(deserializer).map(|map: IndexMap<_, _>| map.into_iter().collect())
 }
 
-/// Splits a path within JSON, which files write as names and list positions with dots between them.
+/// Splits a path within JSON, written as names and list positions with dots between them.
 pub(crate) fn split_path(text: &str) -> Vec<String> {
     let steps = text.split('.').filter(|step| !step.is_empty());
     steps.map(str::to_owned).collect()
@@ -110,7 +110,7 @@ pub(crate) fn path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Str
     String::deserialize(deserializer).map(|text| split_path(&text))
 }
 
-/// Reads a path within JSON that may be left out.
+/// Reads an optional path within JSON.
 pub(crate) fn optional_path<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Vec<String>>, D::Error> {

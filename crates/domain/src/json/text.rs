@@ -1,8 +1,8 @@
-//! Texts of JSON: where they end, what their escapes stand for, how they are written.
+//! JSON strings: finding their end, unescaping, and writing them.
 
 use std::char::REPLACEMENT_CHARACTER;
 
-/// How many bytes stand before the quote that ends a text, and whether an escape is among them.
+/// Returns how many bytes precede the closing quote, and whether they contain an escape.
 pub(super) fn find_end(bytes: &[u8]) -> Option<(usize, bool)> {
     let (mut at, mut escaped) = (0, false);
     loop {
@@ -15,9 +15,9 @@ pub(super) fn find_end(bytes: &[u8]) -> Option<(usize, bool)> {
     }
 }
 
-/// The text that a raw one stands for.
+/// Unescapes a raw string.
 ///
-/// A lone surrogate and U+0000 become U+FFFD. An escape that JSON does not know stays as it was written.
+/// Lone surrogates and U+0000 become U+FFFD. An unknown escape is kept as it is.
 pub(super) fn unescape(raw: &str) -> String {
     let mut out = String::with_capacity(raw.len());
     let mut rest = raw;
@@ -44,7 +44,7 @@ fn push_plain(text: &str, out: &mut String) {
     }
 }
 
-/// The character of an escape, and how many bytes it takes behind its backslash.
+/// Returns the character of an escape, and the escape's length in bytes without the backslash.
 fn escape(after: &str) -> Option<(char, usize)> {
     let character = match after.chars().next()? {
         character @ ('"' | '\\' | '/') => character,
@@ -77,7 +77,7 @@ fn unicode(after: &str) -> Option<(char, usize)> {
     Some(pair.map_or((REPLACEMENT_CHARACTER, 5), |character| (character, 11)))
 }
 
-/// The number of `u` and four hexadecimal digits.
+/// Parses `u` and four hexadecimal digits.
 fn code_unit(text: &str) -> Option<u32> {
     let digits = text.strip_prefix('u')?.get(..4)?;
     let hexadecimal = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -92,7 +92,7 @@ pub(crate) fn write_text(text: &str, out: &mut String) {
         .bytes()
         .any(|byte| byte < b' ' || byte == b'"' || byte == b'\\')
     {
-        // Text cannot fail to be written.
+        // Writing text cannot fail.
         out.push_str(&serde_json::to_string(text).unwrap_or_default());
     } else {
         out.push('"');

@@ -1,4 +1,4 @@
-//! How what a record's field, a parameter of an address or a table holds becomes the value of a column of some kind.
+//! Converts the fields of records, parameters of addresses and stored text to the value of a column.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use super::number::{Decimal, NotWhole};
 use crate::json::{JsonError, JsonKind, JsonReader, JsonScalar, MAX_DEPTH, Names};
 use crate::{Column, ColumnKind, Parse, Timestamp};
 
-/// What a field holds, before its column is considered.
+/// The value of a field, before it is converted for its column.
 pub(super) enum Cell<'a> {
     Scalar(JsonScalar<'a>),
     /// A list or an object, as JSON with sorted names.
@@ -35,7 +35,7 @@ impl<'a> Cell<'a> {
         })
     }
 
-    /// The column's value, or why the cell does not fit it.
+    /// Returns the column's value, or why the cell does not fit the column.
     pub(super) fn fit(&self, column: &Column) -> Result<Value, &'static str> {
         let scalar = match (self, column.kind) {
             (Self::Scalar(JsonScalar::Null), _) => return Ok(Value::Null),
@@ -49,7 +49,7 @@ impl<'a> Cell<'a> {
             ColumnKind::Boolean => boolean(scalar).map(Value::Boolean).ok_or(NOT_A_BOOLEAN),
             ColumnKind::Decimal => decimal(scalar).map(Value::Decimal),
             ColumnKind::Timestamp => match scalar {
-                // An empty date means none.
+                // An empty date means no date.
                 JsonScalar::Text(text) if text.is_empty() => Ok(Value::Null),
                 _ => timestamp(scalar, column.parse).map(Value::Timestamp),
             },
@@ -104,7 +104,7 @@ impl Value {
     }
 }
 
-/// A scalar as text.
+/// Returns a scalar as text.
 fn written<'s>(scalar: &'s JsonScalar<'_>) -> Cow<'s, str> {
     match scalar {
         JsonScalar::Null => Cow::Borrowed("null"),

@@ -1,18 +1,18 @@
-//! The ways in which providers write dates.
+//! The formats in which providers write dates.
 
 use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::Timestamp;
 
-/// Both databases and every client hold the years 1 to 9999.
+/// Whether the time is in the years 1 to 9999, which both databases and all clients support.
 pub(super) fn storable(time: Timestamp) -> bool {
     (-62_135_596_800_000_000..=253_402_300_799_999_999).contains(&time.as_micros())
 }
 
-/// `Fri, 24 May 2019 17:44:50 +0000`: the fixed form by hand, which a page of records has by the thousand, others by chrono.
+/// Parses `Fri, 24 May 2019 17:44:50 +0000` by hand, since a page of records may have thousands of them, and other forms by chrono.
 pub(super) fn rfc2822(text: &str) -> Option<Timestamp> {
     fixed_rfc2822(text).or_else(|| {
-        // UTC is no zone of the RFC, though what many programs write.
+        // UTC is not a zone of the RFC, but many programs write it.
         let text = text
             .strip_suffix("UTC")
             .map(|date| format!("{date}GMT"))
@@ -44,10 +44,11 @@ pub(super) fn fixed_rfc2822(text: &str) -> Option<Timestamp> {
     rest.0.is_empty().then(|| Timestamp::from_chrono(time.and_utc()))
 }
 
-/// `2023-10-06T23:47:56.678Z` and its relatives: the date alone, a space or a lower-case letter for the `T`, a comma for the point, no
-/// seconds, a fraction of any length, which is cut to microseconds, and an offset as `Z`, `UTC`, `+00`, `+0000` or `+00:00`.
+/// Parses `2023-10-06T23:47:56.678Z` and variants: only the date, a space or a lower-case letter instead of `T`, a comma instead of the
+/// point, no seconds, a fraction of any length, which is truncated to microseconds, and an offset as `Z`, `UTC`, `+00`, `+0000` or
+/// `+00:00`.
 ///
-/// Without an offset the time is taken for UTC. A leap second is the first second after it.
+/// Without an offset the time is UTC. A leap second becomes the second after it.
 pub(super) fn iso8601(text: &str) -> Option<Timestamp> {
     let mut rest = Rest(text.trim());
     let year = i32::try_from(rest.number(4)?).ok()?;
@@ -77,7 +78,7 @@ pub(super) fn iso8601(text: &str) -> Option<Timestamp> {
     };
     let micros = rest.fraction()?;
     let offset = rest.offset()?;
-    // The end of a day may be written as its 24th hour.
+    // The end of a day may be written as 24:00.
     let end_of_day = hour == 24 && minute == 0 && second == 0 && micros == 0;
     if hour > 23 && !end_of_day || minute > 59 || second > 60 {
         return None;
@@ -88,7 +89,7 @@ pub(super) fn iso8601(text: &str) -> Option<Timestamp> {
     ))
 }
 
-/// What is left to be read of a time.
+/// The rest of a time that is being parsed.
 struct Rest<'a>(&'a str);
 
 impl Rest<'_> {
@@ -102,7 +103,7 @@ impl Rest<'_> {
         self.0.bytes().take_while(u8::is_ascii_digit).count()
     }
 
-    /// A number of so many digits.
+    /// Reads a number of exactly `digits` digits.
     fn number(&mut self, digits: usize) -> Option<u32> {
         let (number, rest) = self.0.split_at_checked(digits)?;
         self.0 = rest;
@@ -112,7 +113,7 @@ impl Rest<'_> {
             .then(|| number.parse().ok())?
     }
 
-    /// The microseconds behind a point or comma, if there is one.
+    /// Reads the microseconds after a point or comma; 0 if there is none.
     fn fraction(&mut self) -> Option<i64> {
         if !self.skip('.') && !self.skip(',') {
             return Some(0);
@@ -123,7 +124,7 @@ impl Rest<'_> {
         (!digits.is_empty()).then(|| micros.parse().ok())?
     }
 
-    /// The seconds from UTC, up to the end of the text.
+    /// Reads the offset from UTC, which ends the text, in seconds.
     fn offset(&mut self) -> Option<i64> {
         self.0 = self.0.trim_start();
         if matches!(self.0, "" | "Z" | "z" | "UTC" | "utc" | "GMT") {

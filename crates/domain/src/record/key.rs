@@ -5,13 +5,13 @@ use std::fmt::Write;
 
 use sha2::{Digest, Sha256};
 
-/// Bytes of a key that both databases index. PostgreSQL refuses index entries of more than about 2,700 bytes.
+/// The most bytes of a key that is stored whole. PostgreSQL rejects index entries of more than about 2,700 bytes.
 pub const MAX_KEY_BYTES: usize = 1_000;
 
-/// The key under which a record is stored: the record's own, or for one of more than 1,000 bytes a shorter one.
+/// Returns the key under which a record is stored: its own, or a shortened one if it has more than 1,000 bytes.
 ///
-/// The shorter key is the beginning of the long one and its SHA-256 hash. It has more than 1,000 bytes itself, so that it never
-/// equals the key of another record.
+/// The shortened key is the beginning of the long one and its SHA-256 hash. It still has more than 1,000 bytes, so that it never equals
+/// the key of another record.
 pub fn stored_key(key: &str) -> Cow<'_, str> {
     if key.len() <= MAX_KEY_BYTES {
         return Cow::Borrowed(key);
@@ -21,13 +21,13 @@ pub fn stored_key(key: &str) -> Cow<'_, str> {
         .unwrap_or_default();
     let mut short = format!("{beginning}…");
     for byte in Sha256::digest(key.as_bytes()) {
-        // Writing to a text does not fail.
+        // Writing to a string cannot fail.
         let _ = write!(short, "{byte:02x}");
     }
     Cow::Owned(short)
 }
 
-/// Whether a stored key stands for a longer one.
+/// Whether a stored key is shortened.
 pub const fn is_shortened(stored_key: &str) -> bool {
     stored_key.len() > MAX_KEY_BYTES
 }

@@ -1,9 +1,9 @@
-//! Decimal numbers as they are written, without ever becoming a float.
+//! Decimal numbers with the digits that were sent; they never become floats.
 
-/// Digits of a decimal in plain notation at most. PostgreSQL takes far more; no amount of money needs as many.
+/// The most digits of a decimal in plain notation. PostgreSQL allows far more, but no amount of money needs as many.
 const MAX_DIGITS: usize = 1_000;
 
-/// A number: its digits, and how many of them are a fraction.
+/// A decimal number: its digits and an exponent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Decimal {
     negative: bool,
@@ -14,7 +14,7 @@ pub(super) struct Decimal {
 }
 
 impl Decimal {
-    /// Reads `-12`, `+1.50`, `.5`, `1.7e9`.
+    /// Parses `-12`, `+1.50`, `.5`, `1.7e9`.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
         let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
@@ -35,7 +35,7 @@ impl Decimal {
         })
     }
 
-    /// The same number in plain notation with its trailing zeros: `-0.00750`. `None` if it takes more than 1,000 digits.
+    /// Returns the number in plain notation with its trailing zeros: `-0.00750`. `None` if that takes more than 1,000 digits.
     pub(super) fn plain(&self) -> Option<String> {
         let zeros = usize::try_from(self.exponent.max(0)).ok()?;
         let places = usize::try_from(self.exponent.min(0).unsigned_abs()).ok()?;
@@ -58,7 +58,7 @@ impl Decimal {
         Some(plain)
     }
 
-    /// The number times ten to the power of `shift`, if that is a whole number within the range of the type.
+    /// Returns the number times ten to the power of `shift`, if that is a whole number in the range of the type.
     pub(super) fn whole(&self, shift: i64) -> Result<i64, NotWhole> {
         let significant = self.digits.trim_end_matches('0');
         let cut = i64::try_from(self.digits.len() - significant.len()).unwrap_or(i64::MAX);
@@ -81,7 +81,7 @@ impl Decimal {
         scaled().ok_or(NotWhole::OutOfRange)
     }
 
-    /// The same without the digits behind the whole number, towards the past.
+    /// Like [`Decimal::whole`], but rounds down.
     pub(super) fn floor(&self, shift: i64) -> Result<i64, NotWhole> {
         match self.whole(shift) {
             Err(NotWhole::Fraction) => {}
@@ -102,7 +102,7 @@ impl Decimal {
     }
 }
 
-/// Why a number is no 64-bit integer.
+/// Why a number is not a 64-bit integer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NotWhole {
     Fraction,
@@ -114,7 +114,7 @@ fn power(text: &str) -> Option<i64> {
     if digits.is_empty() || digits.bytes().any(|byte| !byte.is_ascii_digit()) {
         return None;
     }
-    // Far beyond what any column takes, and far from an overflow.
+    // Far beyond what any column allows, and far from an overflow.
     let size = digits.parse().unwrap_or(i64::MAX / 4).min(i64::MAX / 4);
     Some(if text.starts_with('-') { -size } else { size })
 }

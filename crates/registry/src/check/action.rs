@@ -19,10 +19,10 @@ use crate::sync::Sync;
 use crate::template::Template;
 use crate::wording::list as words;
 
-/// Names that short routes use for something else, in whatever spelling.
+/// Names that short routes use for something else, in any spelling.
 const RESERVED: [&str; 3] = ["connectionId", "providerConfigKey", "idempotencyKey"];
 
-/// What of the provider its actions build on.
+/// The parts of the provider that the checks of actions need.
 pub(super) struct ActionContext<'a> {
     pub(super) scope: &'a Scope,
     pub(super) servers: &'a IndexMap<String, Template>,
@@ -175,7 +175,7 @@ fn input(mut input: Input, path: &Path, report: &mut Report<'_>) -> Input {
     }
 }
 
-/// What the request of an action may hold, while it is checked.
+/// Checks what the request of an action contains.
 struct Call<'a> {
     inputs: &'a IndexMap<String, Input>,
     scope: &'a Scope,
@@ -260,7 +260,7 @@ fn sync_of(name: &SyncName, context: &ActionContext<'_>, path: &Path, report: &m
     }
 }
 
-/// An input that goes nowhere is a mistake in the file.
+/// Reports inputs that the request does not use.
 fn unused(
     request: &ActionRequest,
     deletes: Option<&Deletes>,

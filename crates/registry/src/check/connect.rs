@@ -1,4 +1,4 @@
-//! The ways to connect.
+//! Checks the connect forms.
 
 use indexmap::IndexMap;
 
@@ -11,7 +11,7 @@ use crate::provider::{AuthMode, ConnectForm};
 use crate::source::Report;
 use crate::template::Template;
 
-/// Returns the forms of the file; without any, the one that asks for the credentials and for what else a connection must know.
+/// Returns the forms of the file. If it has none, returns one that asks for the credentials and the connection's configuration.
 pub(super) fn forms(
     auth: AuthMode,
     files: Vec<ConnectFile>,
@@ -29,8 +29,8 @@ pub(super) fn forms(
         .collect()
 }
 
-/// Returns the form of a file that has none of its own: each field under its own name. In a file of Nango's a key of the configuration
-/// may be called like a credential; it is then asked for as `connectionConfig.NAME`.
+/// Returns the form of a file without forms: each field under its own name. In Nango's entries a key of the configuration may have the
+/// name of a credential; the form then calls it `connectionConfig.NAME`.
 fn plain(
     auth: AuthMode,
     credentials: &IndexMap<String, Field>,

@@ -1,4 +1,4 @@
-//! Fields that a person or an app fills in.
+//! Checks fields that a person or an app fills in.
 
 use indexmap::IndexMap;
 use regex::Regex;
@@ -11,7 +11,7 @@ use crate::source::Report;
 use crate::template::Template;
 use crate::wording::list;
 
-/// Returns the fields in the order of a form: by `order` where it is given, else as they are written.
+/// Returns the fields in the order of a form: by `order` if it is given, or else by their order in the file.
 pub(super) fn all(
     mut fields: IndexMap<String, Field>,
     path: &Path,
@@ -24,7 +24,7 @@ pub(super) fn all(
     fields
 }
 
-/// Returns the credentials of an auth mode, with what the file says of them.
+/// Returns the credentials of an auth mode, with the file's declarations.
 pub(super) fn credentials(
     auth: AuthMode,
     fields: IndexMap<String, Field>,
@@ -46,7 +46,7 @@ pub(super) fn credentials(
     });
     let declared = !fields.is_empty();
     for (name, title) in standard {
-        // A file that declares one of the two does without the other, and Nango takes an empty password where none is declared.
+        // A file that declares one of the two does not need the other, and Nango accepts an empty password if none is declared.
         let fresh = Field {
             title: Some((*title).to_owned()),
             optional: declared || report.source.foreign && *name == "password",
@@ -72,13 +72,13 @@ fn check(field: &mut Field, path: &Path, report: &mut Report<'_>) {
     }
 }
 
-/// Takes away a pattern that is no regular expression, and reports it at `path`.
+/// Reports a pattern that is not a regular expression at `path`, and removes it.
 pub(super) fn pattern(pattern: &mut Option<String>, path: &Path, report: &mut Report<'_>) {
     let Some(Err(error)) = pattern.as_deref().map(Regex::new) else {
         return;
     };
     *pattern = None;
-    // What the regex crate has to say, without its drawing of the pattern.
+    // The regex crate's message, without its drawing of the pattern.
     let text = error.to_string();
     let line = text.lines().last().unwrap_or_default();
     let line = line.strip_prefix("error: ").unwrap_or(line);
@@ -86,7 +86,7 @@ pub(super) fn pattern(pattern: &mut Option<String>, path: &Path, report: &mut Re
     report.doubt(path, message);
 }
 
-/// Returns the keys that `proxy.connection_config` adds: with a value of the file, or as any other field.
+/// Returns the keys that `proxy.connection_config` adds: with a value from the file, or as a field.
 pub(super) fn of_proxy(
     files: IndexMap<String, ConfigFile>,
     path: &Path,
@@ -109,7 +109,7 @@ pub(super) fn of_proxy(
     fields.collect()
 }
 
-/// Notes at each field which prefix and suffix `templates` add to its value, as people type them now and then.
+/// Stores in each field which of its prefix and suffix `templates` add to its value, since people sometimes type them too.
 pub(super) fn note_added<'a>(
     fields: &mut IndexMap<String, Field>,
     templates: &(impl Iterator<Item = &'a Template> + Clone),

@@ -10,7 +10,7 @@ use crate::source::Report;
 
 pub(super) type Columns = IndexMap<TableName, Column>;
 
-/// What every list takes beside a model's own filters.
+/// Parameters that every list has in addition to a model's own filters.
 const LIST_PARAMETERS: [&str; 4] = ["connection_id", "limit", "cursor", "variant"];
 
 pub(super) fn model(
@@ -64,7 +64,7 @@ pub(super) fn model(
     for (index, name) in file.newest_by.iter().enumerate() {
         newest_by.extend(timestamp(name, &columns, &path.at("newest_by").at(index), report));
     }
-    // Whether these are columns is told where the window and the rereading are checked.
+    // The checks of the window and of rechecking report names that are not columns.
     let window = file.window.iter().map(|window| &window.column);
     let unfinished = file.reread.iter().filter_map(|reread| reread.unfinished.as_ref());
     if newest_by.is_empty() {
@@ -156,7 +156,7 @@ fn parse(spec: &ColumnSpec, path: &Path, report: &mut Report<'_>) -> Parse {
     parse
 }
 
-/// The column of that name, or an error at `path`.
+/// Returns the column of that name, or reports an error at `path`.
 pub(super) fn declared<'a>(
     name: &str,
     columns: &'a Columns,
@@ -175,7 +175,7 @@ pub(super) fn declared<'a>(
     found
 }
 
-/// The timestamp column of that name, or an error at `path`.
+/// Returns the name of a timestamp column, or reports an error at `path`.
 pub(super) fn timestamp(
     name: &str,
     columns: &Columns,
@@ -195,9 +195,9 @@ pub(super) fn timestamp(
     Some(column_name)
 }
 
-/// How several of a model are called in paths: `Message` messages, `Category` categories, `PhoneNumber` phone-numbers.
+/// Returns the plural of a model's name for paths: `Message` messages, `Category` categories, `PhoneNumber` phone-numbers.
 ///
-/// English alone, and no irregular words: a file says `plural` for those.
+/// Only regular English plurals; a file sets `plural` for others.
 fn plural(model: &str) -> String {
     let mut kebab = String::new();
     for (index, c) in model.chars().enumerate() {

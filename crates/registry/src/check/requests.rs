@@ -1,4 +1,4 @@
-//! What concerns every request: verification, retries, errors.
+//! Checks what concerns all requests: verification, retries, errors.
 
 use super::fields;
 use super::scope::Scope;

@@ -1,4 +1,4 @@
-//! The short routes of actions, and what they must not clash with.
+//! Checks the short routes of actions, and that they do not clash.
 
 use std::sync::Arc;
 
@@ -66,7 +66,7 @@ pub(super) fn route(
     Some(ActionRoute { method, steps })
 }
 
-/// Two actions, or an action and the list of a model, may not have one address.
+/// Reports an action whose route is the same as another action's or a model's list.
 pub(super) fn clashes<'a>(
     action: &Action,
     others: impl Iterator<Item = &'a Arc<Action>>,
@@ -94,7 +94,7 @@ pub(super) fn clashes<'a>(
     }
 }
 
-/// Whether some path is both.
+/// Whether some path matches both.
 fn overlap(one: &ActionRoute, other: &ActionRoute) -> bool {
     one.method == other.method
         && one.steps.len() == other.steps.len()

@@ -1,4 +1,4 @@
-//! Which holes a template may have, by where it stands.
+//! Checks templates: which holes each may have depends on where in the file it is.
 
 use indexmap::IndexMap;
 
@@ -8,7 +8,7 @@ use crate::source::Report;
 use crate::template::{JsonTemplate, SIGNING, Template, TemplateError, is_time};
 use crate::wording::list;
 
-/// What a request knows of itself when its headers, parameters and body are made.
+/// What is known of a request when its headers, parameters and body are rendered.
 const REQUEST: [&str; 6] = [
     "endpoint",
     "host",
@@ -18,18 +18,18 @@ const REQUEST: [&str; 6] = [
     "bodyCanonicalParams",
 ];
 
-/// The values that are there when a template is filled.
+/// The values that are known when a template is rendered.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Scope {
     holes: Vec<String>,
-    /// `${metadata.…}` holds whatever an app has stored with the connection.
+    /// `${metadata.…}`: whatever an app has stored with the connection.
     metadata: bool,
     /// `${now…}` and `${random}`.
     moment: bool,
 }
 
 impl Scope {
-    /// What is known of a connection: the credentials, its configuration and its metadata, and the integration's configuration.
+    /// Returns what is known of a connection: credentials, configuration, metadata, and the integration's configuration.
     pub(super) fn of_requests(
         credentials: &IndexMap<String, Field>,
         configuration: &IndexMap<String, Field>,
@@ -51,7 +51,7 @@ impl Scope {
         }
     }
 
-    /// This scope with the time and a random text, where a single request is made.
+    /// Returns this scope with the time and a random text, for a single request.
     pub(super) fn at_a_moment(&self) -> Self {
         Self {
             moment: true,
@@ -59,14 +59,14 @@ impl Scope {
         }
     }
 
-    /// This scope with what a request knows of itself when its address is made.
+    /// Returns this scope with what is known of a request once its address is rendered.
     pub(super) fn within_request(&self) -> Self {
         let mut scope = self.at_a_moment();
         scope.holes.extend(REQUEST.map(str::to_owned));
         scope
     }
 
-    /// Named values alone.
+    /// Returns a scope of these values only.
     pub(super) fn of<T: Into<String>>(holes: impl IntoIterator<Item = T>) -> Self {
         Self {
             holes: holes.into_iter().map(Into::into).collect(),
@@ -74,14 +74,14 @@ impl Scope {
         }
     }
 
-    /// This scope and one value more.
+    /// Returns this scope with one more value.
     pub(super) fn and(&self, hole: String) -> Self {
         let mut scope = self.clone();
         scope.holes.push(hole);
         scope
     }
 
-    /// Checks that the text is a template all of whose holes are filled here.
+    /// Checks that the text is a valid template without unknown holes.
     pub(super) fn template(&self, template: &Template, path: &Path, report: &mut Report<'_>) {
         let mut holes = template.holes().into_iter();
         let signs = holes.find(|hole| SIGNING.contains(hole) && !self.knows(hole));
@@ -118,7 +118,7 @@ impl Scope {
         )
     }
 
-    /// Checks JSON whose texts are templates.
+    /// Checks the templates in JSON.
     pub(super) fn json(&self, value: &JsonTemplate, path: &Path, report: &mut Report<'_>) {
         match value {
             JsonTemplate::Text(template) => self.template(template, path, report),
@@ -132,7 +132,7 @@ impl Scope {
         }
     }
 
-    /// Checks the JSON under names.
+    /// Checks the templates in JSON values, by name.
     pub(super) fn json_pairs(
         &self,
         entries: &[(String, JsonTemplate)],
@@ -144,7 +144,7 @@ impl Scope {
         }
     }
 
-    /// Checks a template that begins with a scheme, or with a hole that brings one.
+    /// Checks a template that must begin with a scheme, or with a hole that may contain one.
     pub(super) fn url(&self, template: &Template, path: &Path, report: &mut Report<'_>) {
         let text = template.to_string();
         let begins = ["https://", "http://", "${"];
@@ -157,7 +157,7 @@ impl Scope {
         self.template(template, path, report);
     }
 
-    /// Checks a template that must begin with `/`, and puts it there if it is missing in a file that somebody else may have written.
+    /// Checks a template that must begin with `/`, and adds it if it is missing, which is only a warning in Nango's entries.
     pub(super) fn path(&self, template: &mut Template, path: &Path, report: &mut Report<'_>) {
         if !template.beginning().starts_with('/') {
             report.doubt(path, "must begin with /: it is a path below the server's address");
@@ -166,7 +166,7 @@ impl Scope {
         self.template(template, path, report);
     }
 
-    /// Checks the templates under names.
+    /// Checks templates by name.
     pub(super) fn pairs(&self, pairs: &[(String, Template)], path: &Path, report: &mut Report<'_>) {
         for (name, value) in pairs {
             self.template(value, &path.at(name), report);
@@ -174,7 +174,7 @@ impl Scope {
     }
 }
 
-/// Whether an address names a host without TLS that is not on the own machine or network.
+/// Whether an address without TLS has a host that is not on the local machine or network.
 fn is_plain_and_public(text: &str) -> bool {
     let Some(rest) = text.strip_prefix("http://") else {
         return false;

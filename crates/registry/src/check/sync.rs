@@ -1,4 +1,4 @@
-//! A sync: the list, when it is read, and by which windows.
+//! Checks a sync: the list, its schedule, and its windows.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,11 +17,11 @@ use crate::sync::{BoundFormat, ListRequest, Lookback, Reread, Sync, Window};
 use crate::template::Template;
 use crate::wording::list as words;
 
-/// What of the provider a sync builds on.
+/// The parts of the provider that the checks of syncs need.
 pub(super) struct SyncContext<'a> {
     pub(super) scope: &'a Scope,
     pub(super) servers: &'a IndexMap<String, Template>,
-    /// How the provider's lists continue, unless a sync says otherwise.
+    /// How the provider's lists continue, unless a sync has its own rules.
     pub(super) list: Option<&'a PaginateFile>,
 }
 
@@ -56,7 +56,7 @@ pub(super) fn sync(
         let path = path.at("window");
         self::window(window, file.order, &columns, &path, report);
         if !report.source.has(&path.at("shortest_retention")) {
-            // Runs read the longest lookback again and again, so the provider must keep that much.
+            // Runs read the longest lookback window regularly, so the provider must keep that much.
             let reach = file.lookback.iter().map(|lookback| lookback.reach).max();
             window.shortest_retention = reach.unwrap_or_default();
         }
@@ -154,7 +154,7 @@ pub(super) fn server(
     }
 }
 
-/// Checks that bounds that are written as dates can express a length of time.
+/// Checks that a length of time is whole days if bounds are written as dates.
 fn whole_days(format: BoundFormat, length: Option<Duration>, path: &Path, report: &mut Report<'_>) {
     let parts = |length: Duration| length.as_secs() % Timestamp::DAY.as_secs() != 0;
     if format == BoundFormat::Date && length.is_some_and(parts) {
@@ -178,9 +178,9 @@ fn window(window: &Window, order: Order, columns: &Columns, path: &Path, report:
     }
 }
 
-/// Which bounds the provider takes, and what must be known of them.
+/// Checks which bounds the provider supports, and the keys that they need.
 fn bounds(window: &Window, order: Order, path: &Path, report: &mut Report<'_>) {
-    // Without `from` no bounds are written, so that any unit of time serves.
+    // Without `from` no bounds are sent, so the format does not matter.
     if window.from.is_some() && !report.source.has(&path.at("format")) {
         report.error(path, "\"format\" is missing: say how bounds are written");
     }

@@ -1,7 +1,8 @@
 //! Cron expressions in a time zone.
 //!
-//! The `cron` crate walks the calendar; what it does not do is here: Unix numbers of the days of the week, the or-rule between
-//! the two day fields, and changes of clocks. It is therefore asked in wall time, as if that were UTC.
+//! The `cron` crate parses expressions and walks the calendar. This module adds Unix numbers for days of the week, the or-rule between
+//! the two day fields, and clock changes. It therefore gives the crate wall time as if that were UTC. `croner` handles clock changes
+//! itself, but by another rule for lists and steps of hours.
 
 use std::str::FromStr;
 
@@ -12,10 +13,10 @@ use super::ScheduleError;
 
 #[derive(Debug, Clone)]
 pub(super) struct Cron {
-    /// One, or two of which either suffices: by day of month and by day of week.
+    /// One calendar, or two of which one must match: by day of month and by day of week.
     calendars: Vec<cron::Schedule>,
     zone: Tz,
-    /// The hour field begins with `*`: the schedule follows the wall clock through its changes.
+    /// The hour field begins with `*`, so that each matching wall time ticks, even if the clock shows it twice.
     every_hour: bool,
 }
 
@@ -50,16 +51,16 @@ impl Cron {
         })
     }
 
-    /// The first tick strictly after `after`; `None` past the year 2100, where the calendar of the `cron` crate ends.
+    /// Returns the first tick after `after`; `None` after the year 2100, where the `cron` crate's calendar ends.
     ///
-    /// With an hour field that begins with `*`, whatever the wall clock shows ticks, each time that it shows it. Otherwise each wall
-    /// time ticks once: the first time that it is shown, or at the end of the gap that it falls into.
+    /// If the hour field begins with `*`, a matching wall time ticks each time that the clock shows it. Otherwise each matching wall
+    /// time ticks once: the first time that it is shown, or at the end of the gap that skips it.
     pub(super) fn next(&self, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let wall = after.with_timezone(&self.zone).naive_local();
         let ahead = self
             .walls(wall)
             .find_map(|wall| self.instants(wall).into_iter().flatten().find(|at| *at > after));
-        // Wall times that were shown already come again if the clock is about to go back over them.
+        // If the clock is about to be set back, wall times that were shown already are shown again.
         let again = match self.zone.from_local_datetime(&wall) {
             LocalResult::Ambiguous(first, second) if self.every_hour && first == after => {
                 self.walls(wall - (second - first)).find_map(|wall| {
@@ -72,7 +73,7 @@ impl Cron {
         ahead.into_iter().chain(again).min()
     }
 
-    /// Ticks in wall time, strictly after `wall`.
+    /// Returns the ticks after `wall`, in wall time.
     fn walls(&self, wall: NaiveDateTime) -> impl Iterator<Item = NaiveDateTime> {
         let mut iterators: Vec<_> = self
             .calendars
@@ -91,7 +92,7 @@ impl Cron {
         })
     }
 
-    /// When a tick at the wall time `wall` happens, in order.
+    /// Returns when a tick at the wall time `wall` happens, in order.
     fn instants(&self, wall: NaiveDateTime) -> [Option<DateTime<Utc>>; 2] {
         match self.zone.from_local_datetime(&wall) {
             LocalResult::Single(at) => [Some(at.to_utc()), None],
@@ -107,12 +108,12 @@ impl Cron {
     }
 }
 
-/// Whether a field restricts nothing by cron's rule: it begins with `*` (or is `?`).
+/// Whether a field is unrestricted by cron's rule: it begins with `*` or is `?`.
 fn any(field: &str) -> bool {
     field.starts_with('*') || field == "?"
 }
 
-/// The day-of-week field in the `cron` crate's numbers, in which Sunday is 1.
+/// Converts the day-of-week field to the `cron` crate's numbers, in which Sunday is 1.
 fn translate_weekdays(field: &str) -> Result<String, String> {
     if field == "*" || field == "?" {
         return Ok("*".to_owned());
@@ -143,7 +144,7 @@ fn translate_weekdays(field: &str) -> Result<String, String> {
     Ok(days.join(","))
 }
 
-/// 0 to 7, both ends Sunday.
+/// Parses a day of the week as 0 to 7; both are Sunday.
 fn weekday(text: &str) -> Result<u8, String> {
     let names = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
     let named = names

@@ -1,8 +1,8 @@
-//! Addresses of servers from templates: a value may fill its place and nothing else.
+//! Renders addresses of servers: a value may not change anything outside its position.
 //!
-//! Credentials go to the address that comes out. A value that stands at the host's end may bring a port and a path, a value that
-//! begins the address may bring all of it, and any other value is part of a host name, a port or one segment of a path. No value
-//! can bring a user, a query or another scheme, end the host early, or write it in letters that another parser reads differently.
+//! Credentials are sent to the rendered address. A value at the end of the host may have a port and a path, and a value at the beginning
+//! may be the whole address. Any other value is part of a host name, a port or one segment of a path. No value can add a user, a query
+//! or another scheme, end the host early, or write it in characters that parsers read differently.
 
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use url::Url;
@@ -10,7 +10,7 @@ use url::Url;
 use super::render::{After, Budget, Refused, Spot};
 use super::{RenderError, Template};
 
-/// What a value within a path keeps; a key such as `123:abc` stays as it is.
+/// The characters of a value in a path that are encoded; a key such as `123:abc` stays as it is.
 const NOT_OF_SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'.')
     .remove(b'-')
@@ -26,9 +26,9 @@ const PORT: &str = "must be a port, a number from 1 to 65535";
 const PATH: &str = "has a path with characters or steps that an address may not hold there";
 
 impl Template {
-    /// The address of a server: `http` or `https`, a host, perhaps a port and a leading path.
+    /// Renders the address of a server: `http` or `https`, a host, and perhaps a port and a leading path.
     ///
-    /// An empty value fills no hole. A value that may not stand in its place is [`RenderError::Unfit`].
+    /// An empty value does not fill a hole. A value that is not allowed at its position is [`RenderError::Unfit`].
     pub fn render_address(&self, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Url, RenderError> {
         let text = self.render_with(lookup, &fit, &mut Budget::full())?;
         let no_address = |problem: &str| RenderError::NoAddress(problem.to_owned());
@@ -46,7 +46,7 @@ impl Template {
     }
 }
 
-/// Where in an address a hole stands, by the text before it.
+/// Which part of an address a hole is in, by the text before it.
 enum Place {
     Start,
     Host { begins: bool },
@@ -99,7 +99,7 @@ fn fit(spot: &Spot<'_>, value: &str) -> Result<String, Refused> {
     }
 }
 
-/// A value that begins the address.
+/// Checks a value that begins the address.
 fn address(value: &str, after: After<'_>, ends: bool, slash_follows: bool) -> Result<String, Refused> {
     let is_scheme = |text: &str| text.eq_ignore_ascii_case("https") || text.eq_ignore_ascii_case("http");
     if matches!(after, After::Text(text) if text.starts_with("://")) {
@@ -118,7 +118,7 @@ fn address(value: &str, after: After<'_>, ends: bool, slash_follows: bool) -> Re
     }
 }
 
-/// A host or a part of one; at its end perhaps with a port and a path.
+/// Checks a host or a part of one, at its end perhaps with a port and a path.
 fn host(
     value: &str,
     begins: bool,
@@ -158,7 +158,7 @@ fn host(
     Ok(format!("{authority}{path}"))
 }
 
-/// The host, which may be an IPv6 address in brackets, and the port.
+/// Splits the host, which may be an IPv6 address in brackets, from the port.
 fn host_and_port(authority: &str) -> Option<(&str, Option<&str>)> {
     if authority.starts_with('[') {
         let (literal, rest) = authority.split_at_checked(authority.find(']')?.checked_add(1)?)?;
@@ -178,15 +178,15 @@ fn is_ipv6(literal: &str) -> bool {
     inner.is_some_and(|inner| inner.parse::<std::net::Ipv6Addr>().is_ok())
 }
 
-/// Plain ASCII, so that no two parsers differ about it; a name with other letters is written with `xn--`.
+/// Whether `name` is a part of a host name in plain ASCII, on which all parsers agree; other letters are written with `xn--`.
 fn is_host_part(name: &str, begins: bool, ends: bool) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
     let open = (begins && name.starts_with('.')) || (ends && name.ends_with('.'));
-    // Behind a part of the host a path alone may follow.
+    // After a part of the host, the value may be only a path.
     (!name.is_empty() || !begins) && name.chars().all(plain) && !name.contains("..") && !open
 }
 
-/// A leading path as it is written, its letters beyond ASCII encoded; `None` if it holds anything that a URL parser acts upon.
+/// Returns a leading path with letters beyond ASCII encoded; `None` if it contains anything that a URL parser interprets.
 fn leading_path(path: &str) -> Option<String> {
     let plain = |c: char| {
         (c.is_alphanumeric() && !c.is_ascii())

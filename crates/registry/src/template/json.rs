@@ -1,4 +1,4 @@
-//! JSON whose texts have holes.
+//! JSON whose texts may have holes.
 
 use serde::de::{Deserialize, Deserializer};
 use serde_json::Value as Json;
@@ -6,10 +6,10 @@ use serde_json::Value as Json;
 use super::render::{Budget, if_filled};
 use super::{RenderError, Template};
 
-/// JSON in which every text is a template.
+/// JSON in which each text is a template.
 #[derive(Debug, Clone, PartialEq)]
 pub enum JsonTemplate {
-    /// Text, perhaps with holes.
+    /// A text, perhaps with holes.
     Text(Template),
     /// A list.
     List(Vec<JsonTemplate>),
@@ -42,14 +42,14 @@ impl From<Json> for JsonTemplate {
 }
 
 impl JsonTemplate {
-    /// The JSON with every hole filled. What stands in a list or an object and has a hole that nothing fills is left out.
+    /// Renders the JSON. Elements of lists and objects with an unfilled hole are left out.
     ///
-    /// All its texts together have the bound of one template.
+    /// The limit on the length of a rendered template applies to all texts together.
     pub fn render(&self, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Json, RenderError> {
         self.render_within(lookup, &mut Budget::full())
     }
 
-    /// As [`JsonTemplate::render`]; `None` if nothing fills a hole of a text that stands alone.
+    /// Like [`JsonTemplate::render`], but returns `None` if the JSON is a single text with an unfilled hole.
     pub fn render_if_filled(
         &self,
         lookup: &dyn Fn(&str) -> Option<String>,
@@ -86,7 +86,7 @@ impl JsonTemplate {
         })
     }
 
-    /// The names of all holes.
+    /// Returns the names of all holes.
     pub fn holes(&self) -> Vec<&str> {
         match self {
             Self::Text(template) => template.holes(),

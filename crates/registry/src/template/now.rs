@@ -1,13 +1,13 @@
 //! The time in a template: `${now}`, `${now:YYYY-MM-DD}`, `${now+5:minutes:X}`.
 //!
-//! A format is written with the letters of Day.js, since Nango's entries are: <https://day.js.org/docs/en/display/format>.
+//! Formats have the letters of Day.js, as in Nango's entries: <https://day.js.org/docs/en/display/format>.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use domain::Timestamp;
 
 use crate::duration;
 
-/// Letters of Day.js, the longest first where one begins another, and what chrono calls the same.
+/// Letters of Day.js and chrono's equivalents. If one is the beginning of another, the longer one comes first.
 const LETTERS: [(&str, &str); 24] = [
     ("YYYY", "%Y"),
     ("YY", "%y"),
@@ -35,10 +35,10 @@ const LETTERS: [(&str, &str); 24] = [
     ("X", "%s"),
 ];
 
-/// The value of the hole `now`, `now:FORMAT` or `now±AMOUNT:UNIT:FORMAT` at the time `now`; `None` for any other hole.
+/// Returns the value of the hole `now`, `now:FORMAT` or `now±AMOUNT:UNIT:FORMAT` at the time `now`; `None` for any other hole.
 ///
-/// Without a format it is ISO 8601 in UTC with milliseconds: `2026-11-21T10:00:00.000Z`. `X` are seconds and `x` milliseconds
-/// since 1970; what stands in `[…]` is itself.
+/// Without a format it is ISO 8601 in UTC with milliseconds: `2026-11-21T10:00:00.000Z`. `X` is seconds and `x` milliseconds since
+/// 1970; text in `[…]` is literal.
 pub fn now_value(hole: &str, now: Timestamp) -> Option<String> {
     let (time, format) = parsed(hole, now)?;
     let time = time.to_chrono();
@@ -48,7 +48,7 @@ pub fn now_value(hole: &str, now: Timestamp) -> Option<String> {
     })
 }
 
-/// How far a hole's name reaches, if it goes on after `now` with a format or a shift; such a name ends at the brace alone.
+/// Returns the length of a hole's name if a format or an offset follows `now`; such a name ends only at the brace.
 pub(super) fn length(text: &str) -> Option<usize> {
     let mut more = text.strip_prefix("now")?.chars();
     let goes_on = match more.next()? {
@@ -59,12 +59,12 @@ pub(super) fn length(text: &str) -> Option<usize> {
     goes_on.then(|| text.find('}').unwrap_or(text.len()))
 }
 
-/// Whether a hole's name asks for the time.
+/// Whether a hole's name is one of the time.
 pub(crate) fn is_time(hole: &str) -> bool {
     parsed(hole, Timestamp::from_micros(0)).is_some()
 }
 
-/// Returns the time that the hole asks for at `now`, and its format.
+/// Returns the time that the hole stands for at `now`, and its format.
 fn parsed(hole: &str, now: Timestamp) -> Option<(Timestamp, &str)> {
     let rest = hole.strip_prefix("now")?;
     if rest.is_empty() {

@@ -1,14 +1,14 @@
-//! From text to the parts of a template.
+//! Parses text into the parts of a template.
 
 use super::{Function, MAX_TEMPLATE, Part, SIGNING, TemplateError, now};
 
-/// Characters of a template that an error message quotes.
+/// How many characters of a template an error message quotes.
 const QUOTED: usize = 40;
 
-/// What a template may hold.
+/// What a template may contain.
 #[derive(Clone, Copy)]
 pub(super) struct Grammar {
-    /// How many functions may be nested; 0 for no function. Bounds the parser's recursion.
+    /// How deep functions may be nested; 0 allows no function. Limits the parser's recursion.
     pub(super) depth: usize,
     /// `${a || b}` and `A || B`.
     pub(super) fallbacks: bool,
@@ -41,7 +41,7 @@ pub(super) fn malformed(message: impl Into<String>) -> TemplateError {
     TemplateError::Malformed(message.into())
 }
 
-/// The beginning of `text`, short enough for an error message.
+/// Returns the beginning of `text`, short enough for an error message.
 pub(super) fn clipped(text: &str) -> String {
     match text.char_indices().nth(QUOTED) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
@@ -49,7 +49,7 @@ pub(super) fn clipped(text: &str) -> String {
     }
 }
 
-/// What ends a run of parts besides the end of the text.
+/// What ends a sequence of parts, besides the end of the text.
 #[derive(Clone, Copy, PartialEq)]
 enum Ends {
     AtFallback,
@@ -75,7 +75,7 @@ impl<'a> Parser<'a> {
         first
     }
 
-    /// The text up to the first character that `stop` takes, which stays.
+    /// Consumes the text before the first character that `stop` accepts.
     fn until(&mut self, stop: impl Fn(char) -> bool) -> &'a str {
         let (taken, rest) = self
             .rest
@@ -123,14 +123,14 @@ impl<'a> Parser<'a> {
         Ok(parts)
     }
 
-    /// Eats the name of a function and its parenthesis.
+    /// Consumes the name of a function and its parenthesis.
     fn function(&mut self) -> Option<Function> {
         Function::ALL
             .into_iter()
             .find(|function| self.eat(function.opening()))
     }
 
-    /// The function that signs, if the text goes on with one.
+    /// Returns the signing function that the text continues with, if any.
     fn signing(&self) -> Option<&'static str> {
         let calls = |name: &&str| {
             let rest = self.rest.strip_prefix(name);
@@ -139,7 +139,7 @@ impl<'a> Parser<'a> {
         SIGNING.into_iter().find(calls)
     }
 
-    /// What follows the parenthesis of a function.
+    /// Parses what follows the parenthesis of a function.
     fn made(&mut self, function: Function, depth_left: usize) -> Result<Part, TemplateError> {
         let Some(depth_left) = depth_left.checked_sub(1) else {
             let depth = self.grammar.depth;
@@ -157,7 +157,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// What follows `${`.
+    /// Parses what follows `${`.
     fn hole(&mut self, depth_left: usize) -> Result<Part, TemplateError> {
         self.spaces();
         if let Some(function) = self.function() {
@@ -231,7 +231,7 @@ fn push_text(parts: &mut Vec<Part>, text: &mut String) {
     }
 }
 
-/// Takes away the space around `||`.
+/// Removes the space around `||`.
 fn trim(parts: &mut Vec<Part>) {
     if let Some(Part::Text(text)) = parts.first_mut() {
         *text = text.trim_start().to_owned();

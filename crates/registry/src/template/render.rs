@@ -1,10 +1,10 @@
-//! From a template and values to text of a bounded length.
+//! Renders templates into text of limited length.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{Part, Template};
 
-/// Bytes of a rendered text at most, with what its functions are given.
+/// The most bytes of a rendered text, including the arguments of its functions.
 pub const MAX_RENDERED: usize = 1 << 20;
 
 /// All but the unreserved characters of RFC 3986, section 2.3.
@@ -14,16 +14,16 @@ const NOT_UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 
-/// A template that cannot be rendered. Names the hole and never holds a value.
+/// Why a template cannot be rendered. Names the hole and never contains a value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RenderError {
-    /// Nothing that may stand there fills a hole.
+    /// A hole has no valid value.
     #[error("nothing that may stand there fills ${{{hole}}}")]
     Missing {
         /// The hole's name, such as `connectionConfig.region`.
         hole: String,
     },
-    /// A value that may not stand in its place of an address.
+    /// A value is not allowed at its position in an address.
     #[error("the value of {hole} {rule}")]
     Unfit {
         /// The hole's name.
@@ -31,7 +31,7 @@ pub enum RenderError {
         /// What it must be.
         rule: &'static str,
     },
-    /// All holes are filled and the text is no address.
+    /// All holes are filled, but the text is not an address.
     #[error("{0}")]
     NoAddress(String),
     /// The text would be longer than [`MAX_RENDERED`] bytes.
@@ -42,20 +42,20 @@ pub enum RenderError {
     },
 }
 
-/// Where values come from, by the hole's name.
+/// Returns the value of a hole by its name.
 type Lookup<'a> = dyn Fn(&str) -> Option<String> + 'a;
-/// Makes a value fit for its place, or refuses it.
+/// Escapes a value for its position, or rejects it.
 pub(super) type Escape<'a> = dyn Fn(&Spot<'_>, &str) -> Result<String, Refused> + 'a;
 
-/// Where a hole stands.
+/// The position of a hole.
 pub(super) struct Spot<'a> {
     /// The rendered text before it.
     pub(super) before: &'a str,
-    /// What comes after it.
+    /// What follows it.
     pub(super) after: After<'a>,
 }
 
-/// What comes after a hole.
+/// What follows a hole.
 #[derive(Clone, Copy)]
 pub(super) enum After<'a> {
     End,
@@ -63,23 +63,23 @@ pub(super) enum After<'a> {
     Hole,
 }
 
-/// Why a value may not stand in a hole.
+/// Why a value is rejected.
 pub(super) enum Refused {
-    /// It counts as none, so that the next alternative is tried.
+    /// It counts as missing, so that the next alternative is used.
     AsMissing,
-    /// What it must be.
+    /// It violates a rule, which says what it must be.
     Rule(&'static str),
 }
 
 impl Template {
-    /// The text with every hole filled as it is.
+    /// Returns the text with each hole replaced by its value.
     ///
-    /// A value that is there and empty fills a hole, but where the template offers another it is passed over.
+    /// An empty value fills a hole only if the template has no alternative.
     pub fn render(&self, lookup: &dyn Fn(&str) -> Option<String>) -> Result<String, RenderError> {
         self.render_escaped(lookup, str::to_owned)
     }
 
-    /// As [`Template::render`]; `None` if nothing fills a hole.
+    /// Like [`Template::render`], but returns `None` if a hole is unfilled.
     pub fn render_if_filled(
         &self,
         lookup: &dyn Fn(&str) -> Option<String>,
@@ -87,7 +87,7 @@ impl Template {
         if_filled(self.render(lookup))
     }
 
-    /// The text with every hole filled by `escape` of its value; the text around stays as it is.
+    /// Returns the text with each hole replaced by its value after `escape`; the other text is unchanged.
     pub fn render_escaped(
         &self,
         lookup: &dyn Fn(&str) -> Option<String>,
@@ -96,9 +96,9 @@ impl Template {
         self.render_with(lookup, &|_, value| Ok(escape(value)), &mut Budget::full())
     }
 
-    /// A path, perhaps with a query: each value is percent-encoded, so that it stays within its segment.
+    /// Renders a path, perhaps with a query. Each value is percent-encoded, so that it stays within its segment.
     ///
-    /// An empty value and one of dots alone are refused, since URL parsers take `.` and `..` for steps even when encoded.
+    /// An empty value and one of only dots are rejected, since URL parsers treat `.` and `..` as steps even if they are encoded.
     pub fn render_path(&self, lookup: &dyn Fn(&str) -> Option<String>) -> Result<String, RenderError> {
         let escape = |_: &Spot<'_>, value: &str| {
             if value.chars().any(|c| c != '.') {
@@ -110,7 +110,7 @@ impl Template {
         self.render_with(lookup, &escape, &mut Budget::full())
     }
 
-    /// JSON text: each value is escaped as the inside of a JSON string.
+    /// Renders JSON text. Each value is escaped as the inside of a JSON string.
     pub fn render_json(&self, lookup: &dyn Fn(&str) -> Option<String>) -> Result<String, RenderError> {
         self.render_escaped(lookup, |value| {
             let quoted = serde_json::Value::from(value).to_string();
@@ -136,7 +136,7 @@ impl Template {
             match render_parts(parts, &fill, escape, &mut out, budget) {
                 Ok(()) => return Ok(out),
                 Err(error @ RenderError::Missing { .. }) => missing = error,
-                // A wrong value is an error, and never a reason to go to another server.
+                // An invalid value is an error, and never a reason to use another server.
                 Err(error) => return Err(error),
             }
         }
@@ -144,7 +144,7 @@ impl Template {
     }
 }
 
-/// `None` in place of [`RenderError::Missing`].
+/// Turns [`RenderError::Missing`] into `None`.
 pub(super) fn if_filled<T>(rendered: Result<T, RenderError>) -> Result<Option<T>, RenderError> {
     match rendered {
         Ok(text) => Ok(Some(text)),
@@ -153,7 +153,7 @@ pub(super) fn if_filled<T>(rendered: Result<T, RenderError>) -> Result<Option<T>
     }
 }
 
-/// Bytes that one rendering may still make, in whatever alternative and function.
+/// How many bytes one rendering may still produce, in all alternatives and functions.
 pub(super) struct Budget(usize);
 
 impl Budget {
@@ -161,7 +161,7 @@ impl Budget {
         Self(MAX_RENDERED)
     }
 
-    /// `hole` is the one that is being filled, or that was filled last.
+    /// Uses up some bytes. `hole` is the one that is being filled, or was filled last.
     fn spend(&mut self, bytes: usize, hole: &str) -> Result<(), RenderError> {
         let too_long = || RenderError::TooLong {
             hole: hole.to_owned(),
@@ -209,7 +209,7 @@ fn render_parts(
             Some(Part::Text(text)) => After::Text(text),
             Some(Part::Hole(_) | Part::Made(..)) => After::Hole,
         };
-        // Before it is escaped, which may make it several times as long.
+        // Before escaping, which may make it several times as long.
         budget.spend(value.len(), &hole)?;
         let escaped = match escape(&Spot { before: out, after }, &value) {
             Ok(escaped) => escaped,

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use domain::{ActionId, ActionJob, ActionStatus, Timestamp};
 use serde_json::Value as Json;
-use store::StoreError;
 use store::actions::{self, NewAction};
 
 pub use self::request::{ActionRequest, ShortRoute};
@@ -30,6 +29,15 @@ pub struct ActionOutput {
     pub output: Json,
     /// Whether it is the output of an earlier request with the same key.
     pub replayed: bool,
+}
+
+impl ActionOutput {
+    fn first(output: Json) -> Self {
+        Self {
+            output,
+            replayed: false,
+        }
+    }
 }
 
 /// A stored action that a worker will carry out.
@@ -60,13 +68,7 @@ impl Actions {
         let key = request.key.clone();
         let resolved = self.resolve(caller, request).await?;
         match key {
-            None => {
-                let output = self.at_once(resolved).await?;
-                Ok(ActionOutput {
-                    output,
-                    replayed: false,
-                })
-            }
+            None => Ok(ActionOutput::first(self.at_once(resolved).await?)),
             Some(key) => self.with_key(resolved, key).await,
         }
     }
@@ -109,10 +111,7 @@ impl Actions {
         let work = async move { actions.carry_out(row, REQUEST_LEASE).await };
         let work = self.0.tasks.spawn(work);
         match work.await {
-            Ok(Some(Ok(output))) => Ok(ActionOutput {
-                output,
-                replayed: false,
-            }),
+            Ok(Some(Ok(output))) => Ok(ActionOutput::first(output)),
             Ok(Some(Err(failure))) => Err(failure.into()),
             // Another holder has the lease now, or the result could not be stored: a later request with the key gets it.
             Ok(None) | Err(_) => Err(GatewayError::KeyInUse),
@@ -161,10 +160,7 @@ impl Actions {
             .store
             .read(move |c| actions::find(c, environment, parsed))
             .await;
-        let row = found.map_err(|error| match error {
-            StoreError::NotFound { .. } => unknown(),
-            other => other.into(),
-        })?;
+        let row = found.map_err(GatewayError::or_unknown(unknown))?;
         ended(&row)?.ok_or(GatewayError::ActionPending {
             status: row.status.as_str(),
         })

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use domain::{ApiKey, ApiKeyId, Environment, EnvironmentId, EnvironmentName};
 use secrecy::{ExposeSecret, SecretString};
-use store::StoreError;
 use store::api_keys::{self, NewApiKey};
 use store::environments;
 
@@ -110,11 +109,8 @@ impl ApiKeys<'_> {
     ) -> Result<Option<NewKey>, GatewayError> {
         let now = self.0.clock.now();
         let name = environment.clone();
-        let environment = self
-            .0
-            .store
-            .write(move |c| environments::ensure(c, &name, now))
-            .await?;
+        let read = self.0.store.write(move |c| environments::ensure(c, &name, now));
+        let environment = read.await?;
         if let Some(secret) = secret {
             vault::api_key::check(secret.expose_secret())?;
             let added = self.add(environment.id, "from configuration", &secret, everything());
@@ -185,9 +181,7 @@ impl ApiKeys<'_> {
                 wrong(format!("gives more than your own key may do: it lacks {lacking}"));
             }
         }
-        if !errors.is_empty() {
-            return Err(GatewayError::InvalidBody(errors));
-        }
+        GatewayError::check_body(errors)?;
         let secret = if request.uuid {
             SecretString::from(uuid::Uuid::new_v4().to_string())
         } else {
@@ -209,10 +203,7 @@ impl ApiKeys<'_> {
             .write(move |c| api_keys::revoke(c, environment, key, now))
             .await;
         self.0.caches.callers.clear();
-        revoked.map_err(|error| match error {
-            StoreError::NotFound { .. } => unknown(),
-            other => other.into(),
-        })
+        revoked.map_err(GatewayError::or_unknown(unknown))
     }
 
     /// Stores the hash of `secret` and returns the key's id. An existing key is returned unchanged.

@@ -12,7 +12,7 @@ use store::vault_keys::{self, VaultKey};
 use store::{DbConn, Store, StoreError, credentials, integration_secrets};
 use vault::{KeyFile, KeyId, KeyRing, SealContext, Sealed, VaultError};
 
-use crate::error::GatewayError;
+use crate::error::{GatewayError, refusable};
 
 /// The source of the keys.
 #[derive(Debug, Clone)]
@@ -74,7 +74,7 @@ impl EncryptionKeys {
     /// Creates a key file only for a database that has never been used with a key.
     pub(crate) async fn open(source: KeySource, store: Store, clock: Clock) -> Result<Self, GatewayError> {
         let (of, now) = (source.clone(), clock.now());
-        let ring = store.write(move |c| load_first(c, &of, now)).await??;
+        let ring = store.write(refusable(move |c| load_first(c, &of, now))).await??;
         Ok(Self {
             store,
             clock,
@@ -162,7 +162,10 @@ impl EncryptionKeys {
     /// configuration are taken as they are.
     pub(crate) async fn rotate(&self) -> Result<CurrentKey, GatewayError> {
         let (source, now) = (self.source.clone(), self.clock.now());
-        let (ring, made) = self.store.write(move |c| next_ring(c, &source, now)).await??;
+        let (ring, made) = self
+            .store
+            .write(refusable(move |c| next_ring(c, &source, now)))
+            .await??;
         let id = ring.current().id();
         self.accept(ring);
         Ok(CurrentKey { id, made })
@@ -194,10 +197,7 @@ pub(crate) fn record(c: &mut DbConn, ring: &KeyRing, now: Timestamp) -> Result<(
     vault_keys::ensure(c, &key)
 }
 
-/// The outer error is the transaction's, the inner one tells what is wrong with the keys.
-type Checked<T> = Result<Result<T, GatewayError>, StoreError>;
-
-fn load_first(c: &mut DbConn, source: &KeySource, now: Timestamp) -> Checked<KeyRing> {
+fn load_first(c: &mut DbConn, source: &KeySource, now: Timestamp) -> Result<KeyRing, GatewayError> {
     vault_keys::lock(c)?;
     let usage = Usage::read(c)?;
     let loaded = match (source, source.load()) {
@@ -205,11 +205,10 @@ fn load_first(c: &mut DbConn, source: &KeySource, now: Timestamp) -> Checked<Key
         (_, Err(error @ VaultError::KeyFileMissing { .. })) => Err(usage.without_file(&error)),
         (_, loaded) => loaded.map_err(GatewayError::from),
     };
-    let checked = loaded.and_then(|ring| usage.check(&ring, source).map(|()| ring));
-    if let Ok(ring) = &checked {
-        record(c, ring, now)?;
-    }
-    Ok(checked)
+    let ring = loaded?;
+    usage.check(&ring, source)?;
+    record(c, &ring, now)?;
+    Ok(ring)
 }
 
 fn create(file: &KeyFile) -> Result<KeyRing, GatewayError> {
@@ -225,23 +224,17 @@ fn create(file: &KeyFile) -> Result<KeyRing, GatewayError> {
     Ok(ring)
 }
 
-fn next_ring(c: &mut DbConn, source: &KeySource, now: Timestamp) -> Checked<(KeyRing, bool)> {
+fn next_ring(c: &mut DbConn, source: &KeySource, now: Timestamp) -> Result<(KeyRing, bool), GatewayError> {
     vault_keys::lock(c)?;
     let usage = Usage::read(c)?;
-    let loaded = source.load().map_err(GatewayError::from);
-    let ring = match loaded.and_then(|ring| usage.check(&ring, source).map(|()| ring)) {
-        Ok(ring) => ring,
-        Err(error) => return Ok(Err(error)),
-    };
+    let ring = source.load()?;
+    usage.check(&ring, source)?;
     let (ring, made) = match source {
-        KeySource::File(file) if usage.is_sealed_with(&ring.current().id()) => match file.rotate() {
-            Ok(ring) => (ring, true),
-            Err(error) => return Ok(Err(error.into())),
-        },
+        KeySource::File(file) if usage.is_sealed_with(&ring.current().id()) => (file.rotate()?, true),
         _ => (ring, false),
     };
     record(c, &ring, now)?;
-    Ok(Ok((ring, made)))
+    Ok((ring, made))
 }
 
 /// The advice if no copy of a key exists.

@@ -26,10 +26,7 @@ impl Environments<'_> {
             .store
             .read(move |c| environments::by_name(c, &parsed))
             .await;
-        found.map_err(|error| match error {
-            StoreError::NotFound { .. } => unknown(),
-            other => other.into(),
-        })
+        found.map_err(GatewayError::or_unknown(unknown))
     }
 
     /// Creates an environment.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use domain::{ConnectionName, IntegrationKey};
 use registry::Field;
 use serde_path_to_error::Segment;
-use store::StoreError;
+use store::{DbConn, StoreError};
 use upstream::RequestError;
 use vault::VaultError;
 
@@ -316,7 +316,35 @@ impl From<ActionFailure> for GatewayError {
     }
 }
 
+/// Makes a transaction of a body that may refuse the request. A refusal is not a failure of the database, so what was written before it is
+/// committed.
+pub(crate) fn refusable<T>(
+    body: impl FnOnce(&mut DbConn) -> Result<T, GatewayError>,
+) -> impl FnOnce(&mut DbConn) -> Result<Result<T, GatewayError>, StoreError> {
+    move |c| match body(c) {
+        Err(GatewayError::Store(error)) => Err(error),
+        result => Ok(result),
+    }
+}
+
 impl GatewayError {
+    /// Returns a function that turns a missing row into the error `unknown`, and keeps other errors of the database.
+    pub(crate) fn or_unknown(unknown: impl FnOnce() -> Self) -> impl FnOnce(StoreError) -> Self {
+        move |error| match error {
+            StoreError::NotFound { .. } => unknown(),
+            other => other.into(),
+        }
+    }
+
+    /// Refuses a body that has errors.
+    pub(crate) fn check_body(errors: Vec<FieldError>) -> Result<(), Self> {
+        if errors.is_empty() {
+            Ok(())
+        } else {
+            Err(Self::InvalidBody(errors))
+        }
+    }
+
     /// An invalid field of the body.
     pub(crate) fn invalid_body(field: &str, message: impl Into<String>) -> Self {
         Self::InvalidBody(vec![FieldError::at("invalid", field, message)])

@@ -3,7 +3,7 @@
 use domain::{StoredIntegration, Timestamp};
 use registry::Provider;
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 use store::integration_secrets::{self, GIVEN_UP};
 use store::{DbConn, StoreError};
 use vault::{Owner, SealContext, VaultError};
@@ -44,14 +44,6 @@ impl Split {
     }
 }
 
-/// The secret fields of an integration's row.
-pub(crate) enum Opened {
-    /// The existing fields.
-    Known(Config),
-    /// The key that sealed them is lost, and they were given up.
-    Lost,
-}
-
 /// A change of an integration's configuration.
 pub(crate) struct ConfigUpdate {
     /// The whole configuration before.
@@ -64,17 +56,15 @@ pub(crate) struct ConfigUpdate {
 }
 
 impl ConfigUpdate {
-    /// Sets `sent` over the configuration of the row.
+    /// Sets `sent` over the configuration of the row. `opened` are its secret fields; `None` if they were given up.
     pub(crate) fn of(
         row: &StoredIntegration,
-        opened: Opened,
+        opened: Option<Config>,
         sent: &ConfigChange,
         provider: Option<&Provider>,
     ) -> Self {
-        let (sealed, is_lost) = match opened {
-            Opened::Known(secrets) => (secrets, false),
-            Opened::Lost => (Config::new(), true),
-        };
+        let is_lost = opened.is_none();
+        let sealed = opened.unwrap_or_default();
         // Fields in clear were written by an older version after the sealed ones, so they win.
         let mut old = sealed.clone();
         old.extend(row.config.clone());
@@ -112,16 +102,13 @@ pub(crate) fn parse(text: &SecretString) -> Result<Config, VaultError> {
 }
 
 impl Sealer {
-    /// The secret fields of the integration. [`VaultError::UnknownKey`] if another process has put a new key into the key file since
-    /// this sealer was made.
-    pub(crate) fn open_config(&self, row: &StoredIntegration) -> Result<Opened, VaultError> {
+    /// The secret fields of the integration; `None` if they were given up with a lost key. [`VaultError::UnknownKey`] if another process has put
+    /// a new key into the key file since this sealer was made.
+    pub(crate) fn open_config(&self, row: &StoredIntegration) -> Result<Option<Config>, VaultError> {
         match row.sealed_config.as_deref() {
-            None => Ok(Opened::Known(Config::new())),
-            Some(GIVEN_UP) => Ok(Opened::Lost),
-            Some(sealed) => {
-                let text = self.ring().open(&place(row), &sealed.parse()?)?;
-                Ok(Opened::Known(parse(&text)?))
-            }
+            None => Ok(Some(Config::new())),
+            Some(GIVEN_UP) => Ok(None),
+            Some(sealed) => parse(&self.ring().open(&place(row), &sealed.parse()?)?).map(Some),
         }
     }
 
@@ -136,11 +123,8 @@ impl Sealer {
         if secrets.is_empty() {
             return integration_secrets::put(c, row.id, None);
         }
-        let object: Map<String, Json> = secrets
-            .iter()
-            .map(|(name, value)| (name.clone(), Json::from(value.as_str())))
-            .collect();
-        let text = SecretString::from(Json::Object(object).to_string());
+        let object: Json = secrets.clone().into_iter().collect();
+        let text = SecretString::from(object.to_string());
         let sealed = self.ring().seal(&place(row), &text);
         self.record(c, now)?;
         let (text, key_id) = (sealed.to_string(), sealed.key_id().as_str());

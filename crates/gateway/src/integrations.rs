@@ -12,7 +12,7 @@ use vault::VaultError;
 
 use crate::caller::Caller;
 use crate::deletion;
-use crate::error::{FieldError, GatewayError};
+use crate::error::{FieldError, GatewayError, refusable};
 use crate::integration_config::{self, Config};
 use crate::integration_secrets::{ConfigUpdate, Split};
 use crate::services::{ResolvedIntegration, Services};
@@ -79,11 +79,8 @@ impl Integrations<'_> {
 
     /// The integrations that the environment has made or connected to, oldest first.
     pub async fn list(&self, environment: EnvironmentId) -> Result<Vec<FullIntegration>, GatewayError> {
-        let rows = self
-            .0
-            .store
-            .read(move |c| integrations::list(c, environment))
-            .await?;
+        let read = self.0.store.read(move |c| integrations::list(c, environment));
+        let rows = read.await?;
         Ok(rows.into_iter().map(|row| self.with_provider(row)).collect())
     }
 
@@ -91,11 +88,11 @@ impl Integrations<'_> {
     pub async fn find(&self, environment: EnvironmentId, key: &str) -> Result<FullIntegration, GatewayError> {
         let unknown = || GatewayError::UnknownIntegration(key.to_owned());
         let key: IntegrationKey = key.parse().map_err(|_| unknown())?;
-        let row = self
+        let read = self
             .0
             .store
-            .read(move |c| integrations::find(c, environment, &key))
-            .await?;
+            .read(move |c| integrations::find(c, environment, &key));
+        let row = read.await?;
         row.map(|row| self.with_provider(row)).ok_or_else(unknown)
     }
 
@@ -114,12 +111,9 @@ impl Integrations<'_> {
             let reachable = self.0.upstream.overrides_base_url(&provider.name);
             integration_config::check(provider, &sent, &config, reachable, &mut errors);
         }
-        let (Some(key), Some(provider)) = (key, provider) else {
+        let (Some(key), Some(provider), true) = (key, provider, errors.is_empty()) else {
             return Err(GatewayError::InvalidBody(errors));
         };
-        if !errors.is_empty() {
-            return Err(GatewayError::InvalidBody(errors));
-        }
         let split = Split::of(config, Some(provider), &Config::new());
         let new = NewIntegration {
             display_name: request.display_name,
@@ -179,10 +173,8 @@ impl Integrations<'_> {
             .is_some_and(|provider| self.0.upstream.overrides_base_url(&provider.name));
         let (sealer, now) = (self.0.keys.sealer().await, self.0.clock.now());
         let key = new_key.clone().unwrap_or_else(|| old.clone());
-        let changed = self.0.store.write_durably(move |c| {
-            let Some(row) = integrations::lock(c, environment, &old)? else {
-                return Err(StoreError::NotFound { what: "integration" });
-            };
+        let changed = self.0.store.write_durably(refusable(move |c| {
+            let row = integrations::lock(c, environment, &old)?.ok_or(StoreError::NotFound { what: "integration" })?;
             let count = integrations::connections(c, environment, &old)?;
             if count > 0 && new_key.is_some() {
                 let message = format!(
@@ -192,10 +184,7 @@ impl Integrations<'_> {
             }
             let mut update = None;
             if let Some(sent) = &request.config {
-                let opened = match sealer.open_config(&row) {
-                    Ok(opened) => opened,
-                    Err(error) => return Ok(Err(error.into())),
-                };
+                let opened = sealer.open_config(&row)?;
                 let made = ConfigUpdate::of(&row, opened, sent, provider.as_deref());
                 if let Some(provider) = &provider {
                     integration_config::check(provider, sent, &made.new, reachable, &mut errors);
@@ -205,9 +194,7 @@ impl Integrations<'_> {
                 }
                 update = Some(made);
             }
-            if !errors.is_empty() {
-                return Ok(Err(GatewayError::InvalidBody(errors)));
-            }
+            GatewayError::check_body(errors)?;
             let config = update.map(|update| update.seal(c, &sealer, &row, now)).transpose()?;
             let change = IntegrationChange {
                 key: new_key,
@@ -216,8 +203,8 @@ impl Integrations<'_> {
                 config,
                 custom: request.custom,
             };
-            integrations::change(c, environment, &old, &change, now).map(Ok)
-        });
+            Ok(integrations::change(c, environment, &old, &change, now)?)
+        }));
         let changed = changed.await;
         // Its configuration is part of opened targets.
         self.0.caches.opened.clear();
@@ -278,11 +265,8 @@ impl Integrations<'_> {
 
     fn provider(&self, name: Option<&str>, errors: &mut Vec<FieldError>) -> Option<&Provider> {
         let Some(name) = name else {
-            errors.push(FieldError::at(
-                "missing",
-                "provider",
-                "is required: a provider's name",
-            ));
+            let message = "is required: a provider's name";
+            errors.push(FieldError::at("missing", "provider", message));
             return None;
         };
         let provider = self.0.registry.get(name);
@@ -336,11 +320,8 @@ impl IntegrationRequest {
 fn key(text: Option<&str>, needed: bool, errors: &mut Vec<FieldError>) -> Option<IntegrationKey> {
     let Some(text) = text else {
         if needed {
-            errors.push(FieldError::at(
-                "missing",
-                "unique_key",
-                "is required: the name of the integration",
-            ));
+            let message = "is required: the name of the integration";
+            errors.push(FieldError::at("missing", "unique_key", message));
         }
         return None;
     };

@@ -88,23 +88,22 @@ impl Records<'_> {
         let names = Names::of(caller, integration, &connection);
         let models = Arc::clone(&self.0.models);
         let (key, plural) = (integration.to_owned(), plural.to_owned());
-        let read = self
-            .0
-            .resolve_and_read_long(names, move |c, integration, connection| {
-                let (sync, list) = match list_query(&key, &integration.provider, &plural, parameters) {
-                    Ok(found) => found,
-                    Err(error) => return Ok(Err(error)),
-                };
-                let mut read = (has_variant(c, connection, &sync, &list.variant)?, None);
-                let table = models.base(&integration.provider.name, &sync);
-                if let (Some(connection), Some(table), true) = (connection, table, page)
-                    && list.variant == Variant::base()
-                {
-                    read.1 = Some(rows(c, table, connection.id, &list.query)?);
-                }
-                Ok(Ok((sync, list, read)))
-            });
-        let (integration, connection, read) = read.await?;
+        let read = self.0.read_names(names, move |c, integration, connection| {
+            let (sync, list) = match list_query(&key, &integration.provider, &plural, parameters) {
+                Ok(found) => found,
+                Err(error) => return Ok(Err(error)),
+            };
+            let mut read = (has_variant(c, connection, &sync, &list.variant)?, None);
+            let table = models.base(&integration.provider.name, &sync);
+            if let (Some(connection), Some(table), true) = (connection, table, page)
+                && list.variant == Variant::base()
+            {
+                read.1 = Some(rows(c, table, connection.id, &list.query)?);
+            }
+            Ok(Ok((sync, list, read)))
+        });
+        let found = self.0.store.read_long(read?).await?;
+        let (integration, connection, read) = names.record(found)?;
         let (sync, list, (has_variant, rows)) = read?;
         let connection = names.found(integration, connection)?.connection;
         let table = self.table(&connection, &sync, &list.variant, has_variant).await?;

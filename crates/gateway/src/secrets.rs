@@ -72,14 +72,11 @@ const CONFIG_PREFIX: &str = "connectionConfig.";
 impl Secrets {
     fn to_json(&self) -> SecretString {
         let config = self.config.iter();
-        let config = config.map(|(name, value)| (format!("{CONFIG_PREFIX}{name}"), value));
+        let config = config.map(|(name, value)| (format!("{CONFIG_PREFIX}{name}"), value.expose_secret()));
         let credentials = self.credentials.iter();
-        let object: Map<String, Json> = credentials
-            .map(|(name, value)| (name.clone(), value))
-            .chain(config)
-            .map(|(name, value)| (name, value.expose_secret().into()))
-            .collect();
-        SecretString::from(Json::Object(object).to_string())
+        let credentials = credentials.map(|(name, value)| (name.clone(), value.expose_secret()));
+        let object: Json = credentials.chain(config).collect();
+        SecretString::from(object.to_string())
     }
 
     pub(crate) fn from_json(text: &SecretString) -> Result<Self, VaultError> {
@@ -97,29 +94,18 @@ impl Secrets {
 
     /// Whether both hold the same values.
     pub(crate) fn same_as(&self, other: &Self) -> bool {
-        let same = |a: &BTreeMap<String, SecretString>, b: &BTreeMap<String, SecretString>| {
-            let pairs = |map: &BTreeMap<String, SecretString>| {
-                let pairs = map.iter();
-                pairs
-                    .map(|(name, value)| (name.clone(), value.expose_secret().to_owned()))
-                    .collect::<Vec<_>>()
-            };
-            pairs(a) == pairs(b)
-        };
-        same(&self.credentials, &other.credentials) && same(&self.config, &other.config)
+        self.to_json().expose_secret() == other.to_json().expose_secret()
     }
 
     /// Moves secret fields here from a stored configuration, where older versions left them in clear.
     pub(crate) fn take_from(&mut self, provider: &Provider, config: &mut Map<String, Json>) {
-        let mut public = Map::new();
-        for (name, value) in std::mem::take(config) {
-            match value {
-                Json::String(text) if provider.is_secret_config(&name) => {
-                    self.config.entry(name).or_insert_with(|| text.into());
-                }
-                value => drop(public.insert(name, value)),
+        config.retain(|name, value| match value {
+            Json::String(text) if provider.is_secret_config(name) => {
+                let text = std::mem::take(text);
+                self.config.entry(name.clone()).or_insert_with(|| text.into());
+                false
             }
-        }
-        *config = public;
+            _ => true,
+        });
     }
 }

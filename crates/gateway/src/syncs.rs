@@ -6,15 +6,15 @@ mod variants;
 
 use domain::{Run, RunFilter, RunId, Sync, SyncFilter, SyncName, Timestamp, Trigger, Variant};
 use registry::Provider;
+use store::lease;
 use store::runs;
 use store::slices;
 use store::syncs::{self, NewSync};
-use store::{StoreError, lease};
 
 pub use self::status::SyncStatus;
 use crate::caller::Caller;
 use crate::deletion::{self, DeletionLease};
-use crate::error::{FieldError, GatewayError};
+use crate::error::{FieldError, GatewayError, refusable};
 use crate::services::{Names, ResolvedIntegration, Services};
 
 /// The use cases of syncs.
@@ -83,25 +83,21 @@ impl Syncs<'_> {
                 None
             };
             let (id, now) = (sync.id, self.0.clock.now());
-            let made = self
-                .0
-                .store
-                .write(move |c| {
-                    // Locked in the same order as by a worker that claims it.
-                    lease::lock(c, id)?;
-                    if syncs::get_any_environment(c, id)?.is_none() {
-                        return Ok(None);
-                    }
-                    let made = runs::enqueue(c, id, Trigger::Api, now)?;
-                    match lease {
-                        // If another lease was taken since, it is of another reset, which makes the sync due at its end.
-                        Some(lease) => lease.release(c, id, now)?,
-                        None => lease::bring_forward(c, id, now)?,
-                    }
-                    Ok(Some(made))
-                })
-                .await?;
-            let Some((run, already_active)) = made else {
+            let made = self.0.store.write(move |c| {
+                // Locked in the same order as by a worker that claims it.
+                lease::lock(c, id)?;
+                if syncs::get_any_environment(c, id)?.is_none() {
+                    return Ok(None);
+                }
+                let made = runs::enqueue(c, id, Trigger::Api, now)?;
+                match lease {
+                    // If another lease was taken since, it is of another reset, which makes the sync due at its end.
+                    Some(lease) => lease.release(c, id, now)?,
+                    None => lease::bring_forward(c, id, now)?,
+                }
+                Ok(Some(made))
+            });
+            let Some((run, already_active)) = made.await? else {
                 selection.allow_deleted(&sync)?;
                 continue;
             };
@@ -155,15 +151,13 @@ impl Syncs<'_> {
     ) -> Result<(), GatewayError> {
         let (selected, now) = (self.select(caller, selection).await?.1, self.0.clock.now());
         let selection = selection.clone();
-        let set = self.0.store.write(move |c| {
+        let set = self.0.store.write(refusable(move |c| {
             for sync in &selected {
                 lease::lock(c, sync.id)?;
                 // Read under the lock, as a run or another request may have changed it.
                 let Some(locked) = syncs::get_any_environment(c, sync.id)? else {
-                    match selection.allow_deleted(sync) {
-                        Ok(()) => continue,
-                        Err(error) => return Ok(Err(error)),
-                    }
+                    selection.allow_deleted(sync)?;
+                    continue;
                 };
                 if locked.paused == paused {
                     continue;
@@ -172,8 +166,8 @@ impl Syncs<'_> {
                 let active = runs::latest(c, sync.id)?.is_some_and(|run| run.finished_at.is_none());
                 syncs::set_paused(c, sync.id, paused, (active || !paused).then_some(now), now)?;
             }
-            Ok(Ok(()))
-        });
+            Ok(())
+        }));
         set.await??;
         self.0.sync_due.notify_one();
         Ok(())
@@ -183,14 +177,11 @@ impl Syncs<'_> {
     pub async fn runs(&self, caller: &Caller, filter: RunFilter) -> Result<Vec<(Run, Sync)>, GatewayError> {
         let environment = caller.environment;
         let listed = self.0.store.read(move |c| runs::list(c, environment, &filter));
-        listed.await.map_err(|error| match error {
-            StoreError::NotFound { .. } => GatewayError::InvalidQuery(vec![FieldError::at(
-                "invalid",
-                "cursor",
-                "unknown run: old runs are deleted, so start again without it",
-            )]),
-            other => other.into(),
-        })
+        let unknown = || {
+            let message = "unknown run: old runs are deleted, so start again without it";
+            GatewayError::InvalidQuery(vec![FieldError::at("invalid", "cursor", message)])
+        };
+        listed.await.map_err(GatewayError::or_unknown(unknown))
     }
 
     /// One run with its sync.
@@ -198,10 +189,7 @@ impl Syncs<'_> {
         let unknown = || GatewayError::UnknownRun(id.to_owned());
         let (run, environment) = (id.parse::<RunId>().map_err(|_| unknown())?, caller.environment);
         let found = self.0.store.read(move |c| runs::find(c, environment, run));
-        found.await.map_err(|error| match error {
-            StoreError::NotFound { .. } => unknown(),
-            other => other.into(),
-        })
+        found.await.map_err(GatewayError::or_unknown(unknown))
     }
 }
 

@@ -92,11 +92,11 @@ impl Actions {
             Err(failure) => return Ok(Some(failed(&failure, true))),
         };
         let (lease, before, now) = (lease.clone(), row.attempts, self.0.clock.now());
-        let begun = self
+        let read = self
             .0
             .store
-            .write(move |c| actions::begin(c, &lease, before, now))
-            .await?;
+            .write(move |c| actions::begin(c, &lease, before, now));
+        let begun = read.await?;
         if !begun {
             return Ok(None);
         }
@@ -129,11 +129,11 @@ impl Actions {
         row: &ActionJob,
     ) -> Result<Result<(Connection, Arc<Action>), ActionFailure>, GatewayError> {
         let id = row.connection;
-        let connection = self
+        let read = self
             .0
             .store
-            .read(move |c| connections::get_any_environment(c, id))
-            .await?;
+            .read(move |c| connections::get_any_environment(c, id));
+        let connection = read.await?;
         let Some(connection) = connection else {
             return Ok(Err(ActionFailure::impossible(
                 "the connection was deleted".to_owned(),

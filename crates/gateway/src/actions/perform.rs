@@ -6,12 +6,14 @@ use domain::Connection;
 use registry::Action;
 use serde_json::{Map, Value as Json, json};
 use store::records::{self, Rows};
+use store::{DbConn, StoreError};
 use tracing::Instrument;
 use upstream::{FailedRequest, RequestError, Target};
 
 use super::Actions;
 use super::failure::{AttemptError, request_failed};
 use crate::health;
+use crate::models::ModelTable;
 
 impl Actions {
     /// Sends an action's request once and returns its response.
@@ -101,18 +103,9 @@ impl Actions {
             tracing::warn!(%error, skipped = damaged.len(), "the response of an action has invalid records");
         }
         let records: Vec<_> = records.into_iter().flatten().collect();
-        let (table, id, now) = (Arc::clone(table), connection.id, self.0.clock.now());
-        let written = self.0.store.write(move |c| {
-            let rows = Rows {
-                table: &table.sql,
-                model: &table.model,
-                connection: id,
-                now,
-            };
-            records::put(c, &rows, &records)
-        });
+        let written = self.change_rows(table, connection, move |c, rows| records::put(c, rows, &records));
         if let Err(error) = written.await {
-            tracing::warn!(%error, "an action's answer is not in its table yet; the next run of the sync brings it");
+            tracing::warn!(%error, "the record of an action is not in its table yet; the next run of the sync stores it");
         }
     }
 
@@ -127,27 +120,34 @@ impl Actions {
         let Some(deletes) = &action.deletes else {
             return;
         };
-        let table = self
-            .0
-            .models
-            .base(&target.provider.name, &deletes.sync)
-            .map(Arc::clone);
+        let table = self.0.models.base(&target.provider.name, &deletes.sync);
         let (Some(table), Ok(key)) = (table, target.action_text(&deletes.key, inputs)) else {
             return;
         };
-        let (id, now) = (connection.id, self.0.clock.now());
-        let removed = self.0.store.write(move |c| {
-            let rows = Rows {
-                table: &table.sql,
-                model: &table.model,
-                connection: id,
-                now,
-            };
-            records::remove(c, &rows, &[key])
-        });
+        let removed = self.change_rows(table, connection, move |c, rows| records::remove(c, rows, &[key]));
         if let Err(error) = removed.await {
             tracing::warn!(%error, "a deleted record is still in its table; the next runs of the sync find out");
         }
+    }
+
+    /// Changes a connection's rows of a table in one transaction.
+    async fn change_rows<T: Send + 'static>(
+        &self,
+        table: &Arc<ModelTable>,
+        connection: &Connection,
+        change: impl FnOnce(&mut DbConn, &Rows<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (table, connection, now) = (Arc::clone(table), connection.id, self.0.clock.now());
+        let changed = self.0.store.write(move |c| {
+            let rows = Rows {
+                table: &table.sql,
+                model: &table.model,
+                connection,
+                now,
+            };
+            change(c, &rows)
+        });
+        changed.await
     }
 }
 

@@ -1,6 +1,6 @@
 //! `POST /{integration}/connect`: connects an account with the fields of one of the provider's forms.
 
-use domain::{ConnectionName, NameError};
+use domain::ConnectionName;
 use serde_json::{Map, Value as Json};
 
 use super::{CONFIG, Connections};
@@ -25,26 +25,21 @@ impl ConnectRequest {
     /// Removes the fields that all providers share from a body. A missing `connectionId` becomes a random UUID.
     fn parse(mut body: Map<String, Json>) -> Result<Self, GatewayError> {
         let mut errors = Vec::new();
-        let name = match (body.remove("connectionId"), body.remove("connection_id")) {
-            (None | Some(Json::Null), None | Some(Json::Null)) => {
-                random_name().map_err(|rule| errors.push(rule)).ok()
-            }
-            (Some(Json::String(name)), None | Some(Json::Null))
-            | (None | Some(Json::Null), Some(Json::String(name))) => {
-                let wrong = |rule: NameError| {
-                    errors.push(FieldError::at("invalid", "connectionId", rule.to_string()));
-                };
-                ConnectionName::new(&name).map_err(wrong).ok()
-            }
-            _ => {
-                errors.push(FieldError::at(
-                    "invalid",
-                    "connectionId",
-                    "must be text, given once",
-                ));
-                None
-            }
+        let given: Vec<Json> = ["connectionId", "connection_id"]
+            .into_iter()
+            .filter_map(|field| body.remove(field).filter(|name| !name.is_null()))
+            .collect();
+        let name = match given.as_slice() {
+            [] => random_name(),
+            [Json::String(name)] => ConnectionName::new(name)
+                .map_err(|rule| FieldError::at("invalid", "connectionId", rule.to_string())),
+            _ => Err(FieldError::at(
+                "invalid",
+                "connectionId",
+                "must be text, given once",
+            )),
         };
+        let name = name.map_err(|error| errors.push(error)).ok();
         let metadata = object(body.remove("metadata"), "metadata", &mut errors);
         let config = object(body.remove("connection_config"), "connection_config", &mut errors);
         let (tags, end_user) = (body.remove("tags"), body.remove("end_user"));

@@ -76,9 +76,7 @@ impl Connections<'_> {
         let labels = Labels::parse(patch.tags, patch.end_user, None, &mut errors);
         labels::check_webhook_url(patch.webhook_url_override.as_deref(), &mut errors);
         if !renews {
-            if !errors.is_empty() {
-                return Err(GatewayError::InvalidBody(errors));
-            }
+            GatewayError::check_body(errors)?;
             self.relabel(
                 resolved.connection,
                 labels,
@@ -148,10 +146,7 @@ impl Connections<'_> {
             };
             connections::change(c, row.id, &change, now)
         });
-        changed.await.map_err(|error| match error {
-            StoreError::NotFound { .. } => unknown,
-            other => other.into(),
-        })?;
+        changed.await.map_err(GatewayError::or_unknown(|| unknown))?;
         self.0.caches.opened.clear();
         Ok(())
     }

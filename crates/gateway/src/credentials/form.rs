@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use registry::{ConnectForm, Field, Provider, RenderError, Template};
 use serde_json::{Map, Value as Json};
 
@@ -124,19 +124,9 @@ pub(crate) fn refuse_oauth(provider: &Provider, fields: &Map<String, Json>) -> R
 
 /// Says how the provider is connected, for callers that tried OAuth.
 pub(crate) fn how_to_connect(provider: &Provider) -> String {
-    let forms: Vec<String> = provider
-        .connect
-        .iter()
-        .map(|form| {
-            let names: Vec<&str> = form
-                .fields
-                .iter()
-                .filter(|(_, field)| !field.optional && field.visible_when.is_none())
-                .map(|(name, _)| name.as_str())
-                .collect();
-            format!("{} ({})", names.join(", "), form.title)
-        })
-        .collect();
+    let required = |field: &Field| !field.optional && field.visible_when.is_none();
+    let forms = provider.connect.iter().map(|form| summary(form, required));
+    let forms: Vec<String> = forms.collect();
     format!(
         "{} is connected with keys, not by OAuth: there is no flow to start and no redirect to wait for. Send POST /{}/connect with {}.",
         provider.display_name,
@@ -170,7 +160,7 @@ fn texts<'a>(
 }
 
 fn known_fields(provider: &Provider) -> String {
-    let mut names: Vec<&str> = vec![
+    let shared = [
         "connectionId",
         "metadata",
         "tags",
@@ -178,12 +168,16 @@ fn known_fields(provider: &Provider) -> String {
         "organization",
         "connection_config",
     ];
-    for name in provider.connect.iter().flat_map(|form| form.fields.keys()) {
-        if !names.contains(&name.as_str()) {
-            names.push(name);
-        }
-    }
-    names.join(", ")
+    let fields = provider.connect.iter().flat_map(|form| form.fields.keys());
+    let names: IndexSet<&str> = shared.into_iter().chain(fields.map(String::as_str)).collect();
+    names.into_iter().collect::<Vec<_>>().join(", ")
+}
+
+/// The names of a form's fields, and its title.
+fn summary(form: &ConnectForm, includes: impl Fn(&Field) -> bool) -> String {
+    let fields = form.fields.iter().filter(|(_, field)| includes(field));
+    let names: Vec<&str> = fields.map(|(name, _)| name.as_str()).collect();
+    format!("{} ({})", names.join(", "), form.title)
 }
 
 fn missing<'a>(form: &'a ConnectForm, given: &'a BTreeMap<&str, &str>) -> impl Iterator<Item = &'a String> {
@@ -214,23 +208,8 @@ fn explain_missing(provider: &Provider, given: &BTreeMap<&str, &str>) -> Vec<Fie
     let Some(form) = provider.connect.iter().rev().max_by_key(filled) else {
         return Vec::new();
     };
-    let others: Vec<String> = provider
-        .connect
-        .iter()
-        .filter(|other| other.title != form.title)
-        .map(|other| {
-            format!(
-                "{} ({})",
-                other
-                    .fields
-                    .keys()
-                    .map(String::as_str)
-                    .collect::<Vec<_>>()
-                    .join(", "),
-                other.title
-            )
-        })
-        .collect();
+    let others = provider.connect.iter().filter(|other| other.title != form.title);
+    let others: Vec<String> = others.map(|other| summary(other, |_| true)).collect();
     let instead = if others.is_empty() {
         String::new()
     } else {

@@ -14,7 +14,7 @@ use store::{DbConn, StoreError, api_keys, credentials, environments, lease};
 
 use super::{Filled, session_limits, verify};
 use crate::encryption_keys::Sealer;
-use crate::error::{FieldError, GatewayError};
+use crate::error::{FieldError, GatewayError, refusable};
 use crate::labels::{self, Labels};
 use crate::services::{ResolvedIntegration, Services};
 use crate::sync_permissions::{self, UnreadableSync};
@@ -90,11 +90,7 @@ pub(crate) async fn save(services: &Services, pending: PendingConnection) -> Res
         sealer: services.keys.sealer().await,
         now: services.clock.now(),
     };
-    let stored = services.store.write_durably(move |c| match saving.run(c) {
-        Ok(stored) => Ok(Ok(stored)),
-        Err(Refusal::Store(error)) => Err(error),
-        Err(Refusal::Gateway(error)) => Ok(Err(*error)),
-    });
+    let stored = services.store.write_durably(refusable(move |c| saving.run(c)));
     let (connection, created) = stored.await??;
     services.caches.opened.clear();
     services.sync_due.notify_one();
@@ -105,24 +101,6 @@ pub(crate) async fn save(services: &Services, pending: PendingConnection) -> Res
         created,
         unreadable,
     })
-}
-
-/// The reason why the transaction stored nothing.
-enum Refusal {
-    Store(StoreError),
-    Gateway(Box<GatewayError>),
-}
-
-impl From<StoreError> for Refusal {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
-
-impl From<GatewayError> for Refusal {
-    fn from(error: GatewayError) -> Self {
-        Self::Gateway(Box::new(error))
-    }
 }
 
 /// The transaction that stores connection, sealed credentials and syncs.
@@ -136,7 +114,7 @@ struct Saving {
 }
 
 impl Saving {
-    fn run(self, c: &mut DbConn) -> Result<(Connection, bool), Refusal> {
+    fn run(self, c: &mut DbConn) -> Result<(Connection, bool), GatewayError> {
         let (pending, now) = (&self.pending, self.now);
         let (environment, key, name) = (pending.environment, &pending.integration.key, &pending.name);
         self.check_authority(c)?;
@@ -149,14 +127,14 @@ impl Saving {
         // It was deleted while its new credentials were verified.
         let base = pending.existing.as_ref().filter(|_| pending.based_on.is_some());
         if base.is_some_and(|base| old.as_ref().map(|old| old.id) != Some(base.id)) {
-            return Err(GatewayError::unknown_connection(name, key).into());
+            return Err(GatewayError::unknown_connection(name, key));
         }
         let mut new = self.new_connection();
         new.tags = pending
             .labels
             .tags_over(&old.as_ref().map(|old| old.tags.clone()).unwrap_or_default());
         if let Authority::Session(id) = pending.authority {
-            session_limits::may_connect(c, id, now)??;
+            session_limits::may_connect(c, id, now)?;
         }
         let created = old.is_none() && connections::insert(c, &new, now)?;
         // Another request may have created it after the first lock.
@@ -175,19 +153,19 @@ impl Saving {
         Ok((row, created))
     }
 
-    fn check_authority(&self, c: &mut DbConn) -> Result<(), Refusal> {
+    fn check_authority(&self, c: &mut DbConn) -> Result<(), GatewayError> {
         let there = environments::keep(c, self.pending.environment)?;
         match self.pending.authority {
             Authority::ApiKey(id) if there && api_keys::keep(c, id)? => Ok(()),
-            Authority::ApiKey(_) => Err(GatewayError::UnknownKey.into()),
+            Authority::ApiKey(_) => Err(GatewayError::UnknownKey),
             // The session itself after the connection, as a deletion locks them.
             Authority::Session(_) if there => Ok(()),
-            Authority::Session(_) => Err(GatewayError::UnknownSession.into()),
+            Authority::Session(_) => Err(GatewayError::UnknownSession),
         }
     }
 
     /// Checks that the integration's configuration is the one with which the credentials were verified.
-    fn check_integration(&self, c: &mut DbConn) -> Result<(), Refusal> {
+    fn check_integration(&self, c: &mut DbConn) -> Result<(), GatewayError> {
         let (environment, used) = (self.pending.environment, &self.pending.integration);
         if used.row.is_none() {
             let provider = used.provider.name.clone();
@@ -205,27 +183,27 @@ impl Saving {
         match (integrations::keep(c, environment, &used.key)?, &used.row) {
             (Some(now), Some(then)) if same(&now, then) => Ok(()),
             (Some(now), None) if is_plain(&now) => Ok(()),
-            (None, _) => Err(GatewayError::UnknownIntegration(used.key.to_string()).into()),
-            (Some(_), _) => Err(GatewayError::ChangedMeanwhile.into()),
+            (None, _) => Err(GatewayError::UnknownIntegration(used.key.to_string())),
+            (Some(_), _) => Err(GatewayError::ChangedMeanwhile),
         }
     }
 
-    fn check_old(&self, c: &mut DbConn, old: &Connection) -> Result<(), Refusal> {
+    fn check_old(&self, c: &mut DbConn, old: &Connection) -> Result<(), GatewayError> {
         // A deletion removes credentials first. What is stored now would be deleted with the rest.
         if !credentials::lock(c, old.id)? {
             let message = format!(
                 "the connection {:?} is being deleted: try again in a moment, or delete it once more if that was cut off",
                 old.name
             );
-            return Err(GatewayError::invalid_body("connection_id", message).into());
+            return Err(GatewayError::invalid_body("connection_id", message));
         }
         // Writing would overwrite what another request stored during the verification.
         if let Some(base) = &self.pending.based_on
             && credentials::get(c, old.id)? != *base
         {
-            return Err(GatewayError::ChangedMeanwhile.into());
+            return Err(GatewayError::ChangedMeanwhile);
         }
-        Ok(refuse_another_account(old, &self.pending)?)
+        refuse_another_account(old, &self.pending)
     }
 
     fn new_connection(&self) -> NewConnection {
@@ -305,9 +283,5 @@ fn refuse_another_account(old: &Connection, pending: &PendingConnection) -> Resu
             (old != new).then(|| FieldError::within("invalid", filled.config_path, field, message))
         })
         .collect();
-    if errors.is_empty() {
-        Ok(())
-    } else {
-        Err(GatewayError::InvalidBody(errors))
-    }
+    GatewayError::check_body(errors)
 }

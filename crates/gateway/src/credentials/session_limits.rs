@@ -10,7 +10,7 @@ use store::connect_sessions::{self, Attempts};
 use store::{DbConn, StoreError};
 use upstream::Backoff;
 
-use crate::error::GatewayError;
+use crate::error::{GatewayError, refusable};
 use crate::services::Services;
 
 /// The maximum number of connections that a session may create or reconnect.
@@ -26,16 +26,13 @@ const BACKOFF: Backoff = Backoff {
 /// Counts an attempt of the session, if one is allowed now.
 pub(super) async fn begin_attempt(services: &Services, session: i64) -> Result<(), GatewayError> {
     let now = services.clock.now();
-    let begun = services.store.write(move |c| {
-        let attempts = match may_connect(c, session, now)? {
-            Ok(attempts) => attempts,
-            Err(error) => return Ok(Err(error)),
-        };
+    let begun = services.store.write(refusable(move |c| {
+        let attempts = may_connect(c, session, now)?;
         if let Some(retry_at) = attempts.retry_at.filter(|retry_at| *retry_at > now) {
-            return Ok(Err(GatewayError::TooManyAttempts {
+            return Err(GatewayError::TooManyAttempts {
                 failures: attempts.failures,
                 retry_after: retry_at.since(now),
-            }));
+            });
         }
         let failures = attempts.failures.saturating_add(1);
         let attempts = Attempts {
@@ -43,8 +40,8 @@ pub(super) async fn begin_attempt(services: &Services, session: i64) -> Result<(
             retry_at: wait_after(failures).map(|wait| now.plus(wait)),
             ..attempts
         };
-        connect_sessions::set_attempts(c, session, &attempts).map(Ok)
-    });
+        Ok(connect_sessions::set_attempts(c, session, &attempts)?)
+    }));
     begun.await?
 }
 
@@ -62,19 +59,15 @@ pub(super) fn count_connection(c: &mut DbConn, session: i64, now: Timestamp) -> 
 }
 
 /// Locks the attempts of a session. It is an error if the session has ended or has reached its maximum of connections.
-pub(super) fn may_connect(
-    c: &mut DbConn,
-    session: i64,
-    now: Timestamp,
-) -> Result<Result<Attempts, GatewayError>, StoreError> {
-    Ok(match connect_sessions::lock_attempts(c, session, now)? {
+pub(super) fn may_connect(c: &mut DbConn, session: i64, now: Timestamp) -> Result<Attempts, GatewayError> {
+    match connect_sessions::lock_attempts(c, session, now)? {
         None => Err(GatewayError::UnknownSession),
         Some(attempts) if attempts.connections >= MAX_CONNECTIONS => Err(GatewayError::Capped(format!(
             "this connect session has made {MAX_CONNECTIONS} connections, which is the most: make a new session with \
              POST /connect/sessions"
         ))),
         Some(attempts) => Ok(attempts),
-    })
+    }
 }
 
 /// Returns the wait after this many failures in a row.

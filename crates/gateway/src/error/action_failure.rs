@@ -43,37 +43,34 @@ pub(crate) const LOOK_FIRST: &str = "It may or may not have been carried out. It
                           Look at the provider before you send it again.";
 
 impl ActionFailure {
-    /// The process that carried out the action ended before it was done.
-    pub(crate) fn outcome_unknown() -> Self {
+    fn new(kind: ActionFailureKind, message: String) -> Self {
         Self {
-            kind: ActionFailureKind::OutcomeUnknown,
-            message: format!("the process that carried the action out ended in the middle. {LOOK_FIRST}"),
-            upstream: None,
-            retry_after: None,
-        }
-    }
-
-    /// The action could not be carried out for a reason on our side.
-    pub(crate) fn impossible(message: String) -> Self {
-        Self {
-            kind: ActionFailureKind::Impossible,
+            kind,
             message,
             upstream: None,
             retry_after: None,
         }
     }
 
+    /// The process that carried out the action ended before it was done.
+    pub(crate) fn outcome_unknown() -> Self {
+        let message =
+            format!("the process that carried out the action ended before it was done. {LOOK_FIRST}");
+        Self::new(ActionFailureKind::OutcomeUnknown, message)
+    }
+
+    /// The action could not be carried out for a reason on our side.
+    pub(crate) fn impossible(message: String) -> Self {
+        Self::new(ActionFailureKind::Impossible, message)
+    }
+
     /// The action was carried out, and its output of so many bytes is not stored.
     pub(crate) fn answer_too_large(bytes: usize) -> Self {
-        Self {
-            kind: ActionFailureKind::AnswerTooLarge,
-            message: format!(
-                "the action was carried out, and its answer of {bytes} bytes was not stored, since it is larger than {MOST_STORED} bytes. \
-                 Look at the provider for what it did, and do not send it again"
-            ),
-            upstream: None,
-            retry_after: None,
-        }
+        let message = format!(
+            "the action was carried out, and its answer of {bytes} bytes was not stored, since it is larger than {MOST_STORED} bytes. \
+             Look at the provider for what it did, and do not send it again"
+        );
+        Self::new(ActionFailureKind::AnswerTooLarge, message)
     }
 
     /// Reads a stored failure; returns another failure if a different version wrote it.

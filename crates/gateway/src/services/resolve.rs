@@ -106,19 +106,8 @@ impl Services {
         names.record(self.store.read(read).await?)
     }
 
-    /// [`Self::resolve_and_read`] with the time of a long read, such as one of a page of records.
-    pub(crate) async fn resolve_and_read_long<T: Send + 'static>(
-        &self,
-        names: Names<'_>,
-        then: impl FnOnce(&mut DbConn, &ResolvedIntegration, Option<&Connection>) -> Result<T, StoreError>
-        + Send
-        + 'static,
-    ) -> Result<(ResolvedIntegration, Option<Connection>, T), GatewayError> {
-        let read = self.read_names(names, then)?;
-        names.record(self.store.read_long(read).await?)
-    }
-
-    fn read_names<T: Send + 'static>(
+    /// Returns what resolves the names, and reads further with `then`, on a connection to the database. [`Names::record`] takes the result.
+    pub(crate) fn read_names<T: Send + 'static>(
         &self,
         names: Names<'_>,
         then: impl FnOnce(&mut DbConn, &ResolvedIntegration, Option<&Connection>) -> Result<T, StoreError>
@@ -179,7 +168,7 @@ impl<'a> Names<'a> {
     }
 
     /// Adds the resolved names to the log.
-    fn record<T>(
+    pub(crate) fn record<T>(
         self,
         found: Found<T>,
     ) -> Result<(ResolvedIntegration, Option<Connection>, T), GatewayError> {

@@ -138,9 +138,7 @@ impl Sessions<'_> {
             let path = ["overrides".to_owned(), key.clone()];
             self.known(caller, key, &path, &mut errors).await?;
         }
-        if !errors.is_empty() {
-            return Err(GatewayError::InvalidBody(errors));
-        }
+        GatewayError::check_body(errors)?;
         let now = self.0.clock.now();
         let token = session_token::generate();
         let new = NewConnectSession {

@@ -8,7 +8,7 @@ use store::{StoreError, credentials, tables};
 use super::{Syncs, declared};
 use crate::caller::Caller;
 use crate::deletion::{self, DeletionLease};
-use crate::error::GatewayError;
+use crate::error::{GatewayError, refusable};
 use crate::services::Names;
 
 /// The most variants of a sync that a connection may have beside the base, as in Nango's API.
@@ -42,31 +42,31 @@ impl Syncs<'_> {
         let unknown = GatewayError::unknown_connection(&connection.name, &connection.integration);
         // The table and the row that needs it are made in one transaction, even if this process made the table before: another process may
         // just have dropped it with its last variant.
-        let made = self.0.store.write_long(move |c| {
+        let made = self.0.store.write_long(refusable(move |c| {
             // The lock makes the cap hold, and keeps this from a connection that is being deleted.
             let row = connections::lock(c, connection.environment, &connection.integration, &connection.name);
             match row {
                 Ok(row) if row.id == new.connection && credentials::lock(c, row.id)? => {}
-                Ok(_) | Err(StoreError::NotFound { .. }) => return Ok(Err(unknown)),
-                Err(error) => return Err(error),
+                Ok(_) | Err(StoreError::NotFound { .. }) => return Err(unknown),
+                Err(error) => return Err(error.into()),
             }
             if syncs::get(c, new.connection, &new.name, &new.variant)?.is_some() {
-                return Ok(Err(GatewayError::VariantExists {
+                return Err(GatewayError::VariantExists {
                     sync: new.name.to_string(),
                     variant: new.variant.to_string(),
-                }));
+                });
             }
             if syncs::count_variants(c, new.connection, &new.name)? >= MAX_VARIANTS {
-                return Ok(Err(GatewayError::Capped(format!(
+                return Err(GatewayError::Capped(format!(
                     "the sync {} of this connection has {MAX_VARIANTS} variants, which is the most: delete one first",
                     new.name
-                ))));
+                )));
             }
             if let Some(model) = &model {
                 tables::ensure(c, model)?;
             }
-            Ok(Ok(syncs::ensure(c, &new, now)?))
-        });
+            Ok(syncs::ensure(c, &new, now)?)
+        }));
         let made = made.await??;
         self.0.sync_due.notify_one();
         Ok(made)

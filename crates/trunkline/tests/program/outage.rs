@@ -2,9 +2,11 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use store::testing::TestServer;
+use store::testing::{TestServer, run_sql, waits_for_lock};
+use testkit::wait_until;
 
 use crate::process::{Running, Sandbox};
 
@@ -119,15 +121,33 @@ fn a_second_signal_ends_a_process_at_once() {
     let mut sandbox = sandbox(&server);
     sandbox.set("TRUNKLINE_WORKER__DRAIN_SECONDS", "600");
     sandbox.set("TRUNKLINE_DATABASE__TIMEOUT_SECONDS", "600");
+    let database = server.database();
+    sandbox.set("TRUNKLINE_DATABASE__URL", &database.address());
     let mut running = sandbox.start(&["worker"]);
-    server.suspend();
-    // The worker looks for work every second, and then waits for the database.
-    std::thread::sleep(Duration::from_secs(3));
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let store = runtime.block_on(database.store());
+    let (locked, is_locked) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let locking = store.clone();
+    runtime.spawn(async move {
+        let lock = locking.maintain(move |c| {
+            run_sql(c, "LOCK TABLE schedule IN ACCESS EXCLUSIVE MODE")?;
+            locked.send(()).unwrap();
+            let _: Result<(), _> = released.recv();
+            Ok(())
+        });
+        lock.await
+    });
+    is_locked.recv().unwrap();
+    let waits = wait_until("the worker waits for the lock", async || {
+        store.read(waits_for_lock).await.unwrap()
+    });
+    runtime.block_on(waits);
     running.send("TERM");
     running.wait_for("stopping");
     let began = Instant::now();
     let (status, log) = running.signal("TERM");
-    server.resume();
+    drop(release);
     assert!(began.elapsed() < IN_TIME, "{log:#?}");
     assert_eq!(status.code(), Some(1), "{log:#?}");
 }

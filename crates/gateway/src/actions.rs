@@ -85,7 +85,7 @@ impl Actions {
         // Spawned as a task, so that a disconnecting caller does not stop a request that may have been carried out.
         let actions = self.clone();
         let work = async move { actions.perform(&connection, &action, &inputs).await };
-        let work = self.0.tasks.spawn(work);
+        let work = self.0.spawn(work);
         match work.await {
             Ok(done) => Ok(done?),
             Err(_) => Err(ActionFailure::outcome_unknown().into()),
@@ -109,7 +109,7 @@ impl Actions {
         }
         let actions = self.clone();
         let work = async move { actions.carry_out(row, REQUEST_LEASE).await };
-        let work = self.0.tasks.spawn(work);
+        let work = self.0.spawn(work);
         match work.await {
             Ok(Some(Ok(output))) => Ok(ActionOutput::first(output)),
             Ok(Some(Err(failure))) => Err(failure.into()),

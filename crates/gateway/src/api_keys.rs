@@ -87,7 +87,7 @@ impl ApiKeys<'_> {
         }
         let store = self.0.store.clone();
         // Spawned as a task, so that read requests work while the database accepts no writes.
-        let stored = self.0.tasks.spawn(async move {
+        let stored = self.0.spawn(async move {
             match store.write(move |c| api_keys::touch(c, id, now)).await {
                 Err(error) if !error.is_transient() => {
                     tracing::warn!(%error, "the last use of an API key was not stored");

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use domain::Clock;
 use registry::Registry;
 use store::Store;
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 use upstream::Upstream;
@@ -66,6 +67,7 @@ impl Gateway {
             sync_due: Notify::new(),
             action_due: Notify::new(),
             tasks: TaskTracker::new(),
+            runtime: Handle::current(),
         };
         Encryption(&services).seal_clear_fields().await?;
         syncs::add_missing_syncs(&services).await?;

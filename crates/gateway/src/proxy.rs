@@ -67,7 +67,7 @@ impl Proxy {
         }
         checked.insert(id, (), checked.generation());
         let (services, opened) = (Arc::clone(&self.0), Arc::clone(opened));
-        self.0.tasks.spawn(async move {
+        self.0.spawn(async move {
             let OpenedConnection { connection, target } = opened.as_ref();
             let stored = if refused {
                 let health = health::check_health(&services, connection, target).await;

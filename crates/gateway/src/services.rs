@@ -9,7 +9,9 @@ use std::time::Duration;
 use domain::{Clock, Connection, ConnectionId, EnvironmentId, ProviderName};
 use registry::{Provider, Registry};
 use store::Store;
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 use upstream::{Target, Upstream};
 
@@ -37,6 +39,8 @@ pub(crate) struct Services {
     pub(crate) action_due: Notify,
     /// Work that continues after its request has ended. Shutdown waits for it.
     pub(crate) tasks: TaskTracker,
+    /// The runtime of that work. Those of the API's threads end with the API.
+    pub(crate) runtime: Handle,
 }
 
 /// How long an API key is accepted without another read of the database. A key that another process revokes is accepted for so long.
@@ -73,6 +77,14 @@ impl Caches {
 }
 
 impl Services {
+    /// Starts work that goes on when its request has ended. Shutdown waits for it.
+    pub(crate) fn spawn<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> JoinHandle<T> {
+        self.tasks.spawn_on(work, &self.runtime)
+    }
+
     /// The provider of that name, as a connection or an integration stores it.
     pub(crate) fn provider(&self, name: &ProviderName) -> Result<&Arc<Provider>, GatewayError> {
         self.registry

@@ -44,6 +44,17 @@ const HOUSE: [(&str, &str); 13] = [
     ),
 ];
 
+/// Crates that may start tasks as they like: tests, tools and the simulator, which end with their process.
+const FREE_TO_SPAWN: [&str; 4] = ["bench", "testkit", "testkit-macros", "twilio-sim"];
+
+/// Files that start a task which shutdown does not wait for. Each says there why the task ends by itself.
+const UNTRACKED: [&str; 4] = [
+    "api/src/proxy/upload.rs",
+    "gateway/src/ttl_cache.rs",
+    "trunkline/src/interrupt.rs",
+    "upstream/src/proxy/permit.rs",
+];
+
 /// Returns the packages of this workspace from their manifests alone: nothing is resolved or fetched.
 fn packages() -> cargo_metadata::Result<Vec<Package>> {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
@@ -135,6 +146,35 @@ fn every_source_file_begins_with_a_description_and_stays_short() {
     }
 
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn no_task_is_detached() {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut detached = Vec::new();
+    for file in sources(crates).unwrap() {
+        let name = file.strip_prefix(crates).unwrap().to_string_lossy().into_owned();
+        let of_tests = name.contains("/tests") || name.contains("/examples/");
+        let free = FREE_TO_SPAWN
+            .iter()
+            .any(|free| name.starts_with(&format!("{free}/")));
+        if of_tests || free || UNTRACKED.contains(&name.as_str()) {
+            continue;
+        }
+        let text = std::fs::read_to_string(&file).unwrap();
+        let product = text.split("#[cfg(test)]").next().unwrap();
+        if ["tokio::spawn(", "rt::spawn(", "task::spawn("]
+            .iter()
+            .any(|call| product.contains(call))
+        {
+            detached.push(name);
+        }
+    }
+
+    assert!(
+        detached.is_empty(),
+        "start these tasks in a JoinSet or with `Services::spawn`, so that shutdown waits for them: {detached:#?}"
+    );
 }
 
 #[test]

@@ -9,8 +9,8 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// How often the loop looks for due times that a wrong clock wrote.
-const RELEASE_EVERY: Duration = Duration::from_mins(1);
+/// How often the loop looks for what is old, and for due times that a wrong clock wrote.
+const MAINTAIN_EVERY: Duration = Duration::from_mins(1);
 /// Work that falls due within this time is claimed together, since a claim costs the database as much as the work of a short run.
 const GATHER: Duration = Duration::from_millis(100);
 
@@ -31,6 +31,11 @@ pub(crate) trait Work: Send + Sync {
         holder: &str,
         limit: i64,
     ) -> Result<Vec<Self::Claimed>, StoreError>;
+
+    /// Deletes what is old, in a short transaction.
+    fn tidy(_: &mut DbConn, _: Timestamp) -> Result<(), StoreError> {
+        Ok(())
+    }
 
     /// Resolves when this process has made work due.
     fn became_due(&self) -> impl Future<Output = ()> + Send;
@@ -67,12 +72,12 @@ pub(crate) async fn run<W: Work>(
 ) {
     let mut tasks = JoinSet::new();
     let mut claims = 0_u64;
-    let mut released = None;
+    let mut maintained = None;
     let mut look_again = Instant::now();
     while !stopping.is_cancelled() {
         let free = limits.concurrency.saturating_sub(tasks.len());
         if free > 0 && look_again <= Instant::now() {
-            release_misdated::<W>(gateway, &mut released).await;
+            maintain::<W>(gateway, &mut maintained).await;
             claims += 1;
             let holder = format!("{worker}-{claims}");
             let (claimed, pause) = claim::<W>(gateway, limits, &holder, free).await;
@@ -136,16 +141,17 @@ async fn claim<W: Work>(
     (claimed, pause)
 }
 
-/// Makes due what a clock that was ahead, of this process or another, has set too far in the future.
-async fn release_misdated<W: Work>(gateway: &WorkerHandle, last: &mut Option<Timestamp>) {
+/// Deletes what is old, and makes due what a clock that was ahead, of this process or another, has set too far in the future.
+async fn maintain<W: Work>(gateway: &WorkerHandle, last: &mut Option<Timestamp>) {
     let now = gateway.clock().now();
-    if last.is_some_and(|last| !now.has_elapsed(RELEASE_EVERY, last)) {
+    if last.is_some_and(|last| !now.has_elapsed(MAINTAIN_EVERY, last)) {
         return;
     }
     *last = Some(now);
-    let released = gateway
-        .store()
-        .write(move |c| lease::release_misdated::<W::Stored>(c, now));
+    let released = gateway.store().write(move |c| {
+        W::tidy(c, now)?;
+        lease::release_misdated::<W::Stored>(c, now)
+    });
     match released.await {
         Ok(0) => {}
         Ok(rows) => tracing::warn!(
@@ -153,7 +159,9 @@ async fn release_misdated<W: Work>(gateway: &WorkerHandle, last: &mut Option<Tim
             rows,
             "due times were further ahead than they can be: the clock was wrong when they were written, so they are due now"
         ),
-        Err(error) => error.log_retry("due times could not be checked; the worker tries again"),
+        Err(error) => error.log_retry(
+            "old work and wrong due times were not looked for; the worker tries again in a minute",
+        ),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The worker of a process: it does the syncs and stored actions that are due, and deletes what is old.
+//! The worker of a process: it does the syncs and stored actions that are due, and deletes old runs and actions.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::run;
 
 /// How long results of actions are kept, and keys with them. As in Nango.
 const KEEP_ACTIONS: Duration = Duration::from_hours(5 * 24);
-/// How often old runs and actions are looked for.
+/// How often old runs are looked for.
 const TIDY_EVERY: Duration = Duration::from_hours(1);
 /// Old runs that one transaction deletes, so that others get their turn.
 const TIDY_BATCH: i64 = 2_000;
@@ -63,15 +63,11 @@ impl Worker {
         tracing::info!(worker.id = %self.id, "the worker ends");
     }
 
-    /// Deletes old runs and actions, for as long as it is polled.
+    /// Deletes old runs, for as long as it is polled.
     async fn tidy(&self) -> std::convert::Infallible {
         let store = self.gateway.store();
         loop {
             let now = self.gateway.clock().now();
-            let pruned = store.write(move |c| actions::prune(c, now.minus(KEEP_ACTIONS), now));
-            if let Err(error) = pruned.await {
-                error.log_retry("old actions were not deleted; the worker tries again in an hour");
-            }
             let before = now.minus(self.options.keep_runs);
             loop {
                 let pruned = store.write_long(move |c| runs::prune(c, before, KEEP_RUNS, TIDY_BATCH, now));
@@ -158,6 +154,10 @@ impl Work for Actions<'_> {
         limit: i64,
     ) -> Result<Vec<ActionJob>, StoreError> {
         actions::claim(c, now, until, holder, limit)
+    }
+
+    fn tidy(c: &mut DbConn, now: Timestamp) -> Result<(), StoreError> {
+        actions::prune(c, now.minus(KEEP_ACTIONS), now).map(drop)
     }
 
     async fn became_due(&self) {

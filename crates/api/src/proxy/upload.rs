@@ -75,7 +75,12 @@ async fn pass_on(
     let mut left = BODY_TIMEOUT;
     loop {
         let asked = Instant::now();
-        let part = match timeout(left, payload.next()).await {
+        let received = tokio::select! {
+            // The request has ended, and this task ends with it.
+            () = to.closed() => return,
+            received = timeout(left, payload.next()) => received,
+        };
+        let part = match received {
             Ok(None) => return,
             Ok(Some(part)) => part.map_err(|_| UploadError::Broken),
             Err(_) => Err(UploadError::Slow {

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value as Json, json};
 use store::Dialect;
-use testkit::{Client, Reply, TestApp, on_both_databases};
+use testkit::{Client, Reply, TestApp, on_both_databases, wait_until};
 
 pub(crate) const TO: &str = "+14155550100";
 
@@ -356,4 +356,27 @@ async fn actions_for_calls_codes_lookups_numbers_balance_and_usage_work() {
     .expect(200)
     .json();
     assert_eq!(usage[0]["category"], "sms");
+}
+
+#[on_both_databases]
+async fn closing_waits_for_an_action_whose_client_is_gone(app: TestApp) {
+    app.connect_twilio().await;
+    let mut faults = app.simulator().faults();
+    faults.latency_ms = 300;
+    app.simulator().set_faults(faults);
+    let in_flight = async |store: &store::Store| {
+        let count = store.read(store::lease::count_held::<domain::ActionJob>);
+        count.await.unwrap()
+    };
+    let input = message(&app, "late");
+    let key = [("Idempotency-Key", "order-1")];
+    tokio::select! {
+        _ = trigger_with(app.admin(), "send-message", &input, &key) => panic!("the provider takes longer"),
+        () = wait_until("the action is stored", async || in_flight(app.store()).await == 1) => {}
+    }
+
+    app.gateway().close().await;
+
+    assert_eq!(in_flight(&app.database().store().await).await, 0);
+    assert_eq!(sends(&app), 1);
 }

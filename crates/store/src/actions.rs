@@ -1,8 +1,7 @@
-//! Actions that outlive the request for them: asynchronous ones, and those with a key by which they are not done twice.
+//! Stored actions: asynchronous ones, and those with an idempotency key. They are leased work; see [`crate::lease`].
 //!
-//! A row is stored before anything is done. `due_at` is its due time, and the end of the lease while somebody holds it; it is
-//! empty once the action has ended. Before the call goes out the row says `running`, so that after a crash it is known which
-//! calls may have been made.
+//! An action is stored before anything is done. Its row says `running` before its request is sent, so after a crash it is known which
+//! requests may have been sent.
 
 use diesel::prelude::*;
 use domain::{ActionId, ActionJob, ActionName, ActionStatus, ConnectionId, EnvironmentId, Timestamp};
@@ -32,7 +31,7 @@ row!(ActionJob {
     created_at: Micros = actions::created_at,
 });
 
-/// An action to be stored.
+/// An action to store.
 #[derive(Debug, Clone)]
 pub struct NewAction {
     /// Its id.
@@ -41,40 +40,40 @@ pub struct NewAction {
     pub connection: ConnectionId,
     /// Its name.
     pub name: ActionName,
-    /// What it is given.
+    /// The input.
     pub input: Map<String, Json>,
     /// Whether doing it twice is the same as doing it once.
     pub repeatable: bool,
-    /// How often its call may go out.
+    /// How often its request may be sent.
     pub max_attempts: i64,
-    /// When it is due; with a holder, when their lease ends.
+    /// When it is due or, with a holder, when the lease expires.
     pub due_at: Timestamp,
-    /// Who holds it from the beginning.
+    /// The lease holder from the beginning.
     pub holder: Option<String>,
-    /// The caller's key, and a hash of the input that it was first used with.
+    /// The idempotency key, and a hash of the input.
     pub key: Option<(String, String)>,
 }
 
-/// How an action ended, for now or for good.
+/// How an attempt of an action ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ActionEnd {
-    /// Done; this is its answer.
+    /// With this output.
     Succeeded(Json),
-    /// Failed for good.
+    /// With an error, for good.
     Failed {
-        /// Why.
+        /// The error.
         error: Json,
-        /// Whether its key may be used again, since nothing was done.
+        /// Whether the idempotency key may be used again, because nothing was done.
         free_key: bool,
     },
-    /// It is known that nothing was done: it is tried again.
+    /// Nothing was done, so it is retried.
     Again {
         /// When.
         due_at: Timestamp,
     },
 }
 
-/// Stores an action and true; or gives the one that its key was used for before, and false.
+/// Stores an action and returns it with true. If its idempotency key was used before, returns that action with false.
 pub fn insert(c: &mut DbConn, new: &NewAction, now: Timestamp) -> Result<(ActionJob, bool), StoreError> {
     let (key, hash) = new.key.as_ref().map_or((None, None), |(key, hash)| {
         (Some(key.as_str()), Some(hash.as_str()))
@@ -191,7 +190,7 @@ pub fn finish(
     lease.finish_with(c, due_at, columns, now)
 }
 
-/// The environment's action of that id.
+/// Returns the environment's action of that id.
 pub fn find(c: &mut DbConn, environment: EnvironmentId, id: ActionId) -> Result<ActionJob, StoreError> {
     actions::table
         .inner_join(connections::table)
@@ -206,9 +205,9 @@ pub fn find(c: &mut DbConn, environment: EnvironmentId, id: ActionId) -> Result<
         .map_err(StoreError::about("action"))
 }
 
-/// Deletes actions of all environments that ended before `before`, with their keys; returns how many.
+/// Deletes actions of all environments that ended before `before`, with their keys. Returns how many.
 ///
-/// An end in the future of `now` was written by a wrong clock. Such an action goes with the first that was stored after it.
+/// An end that is later than `now` was written by a wrong clock. Such an action is deleted with the first that was stored after it.
 pub fn prune(c: &mut DbConn, before: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
     let aged = || actions::finished_at.lt(before.as_micros());
     let newest_aged: Option<i64> = actions::table

@@ -1,4 +1,4 @@
-//! API keys: stored hashed, never as such.
+//! API keys, of which only hashes are stored.
 
 use diesel::prelude::*;
 use domain::{ApiKey, ApiKeyId, EnvironmentId, Timestamp};
@@ -8,22 +8,22 @@ use crate::dialect::keep_api_key;
 use crate::schema::{api_keys, environments};
 use crate::{DbConn, StoreError};
 
-/// A key to be stored.
+/// A key to store.
 #[derive(Debug, Clone)]
 pub struct NewApiKey {
-    /// The environment that it opens.
+    /// The environment that it gives access to.
     pub environment: EnvironmentId,
     /// Its public id.
     pub id: ApiKeyId,
-    /// What people call it.
+    /// Its name for people.
     pub name: String,
-    /// The beginning of the key, to tell keys apart by sight.
+    /// The first characters of the key, by which people recognise it.
     pub prefix: String,
     /// The hash of the whole key, unique.
     pub hash: String,
-    /// What it may do.
+    /// What it allows.
     pub scopes: Vec<String>,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
 }
 
@@ -39,7 +39,7 @@ row!(ApiKey {
     revoked_at: MaybeMicros = api_keys::revoked_at,
 });
 
-/// Stores a key; [`StoreError::Conflict`] if its hash or id is there already.
+/// Stores a key. [`StoreError::Conflict`] if its hash or id exists.
 pub fn insert(c: &mut DbConn, key: &NewApiKey) -> Result<(), StoreError> {
     diesel::insert_into(api_keys::table)
         .values((
@@ -56,13 +56,13 @@ pub fn insert(c: &mut DbConn, key: &NewApiKey) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The key with that hash, unless it is revoked.
+/// Returns the key with that hash, unless it is revoked.
 pub fn by_hash(c: &mut DbConn, hash: &str) -> Result<Option<ApiKey>, StoreError> {
     let found = by_hash_even_revoked(c, hash)?;
     Ok(found.filter(|key| key.revoked_at.is_none()))
 }
 
-/// The key with that hash, revoked or not.
+/// Returns the key with that hash, revoked or not.
 pub fn by_hash_even_revoked(c: &mut DbConn, hash: &str) -> Result<Option<ApiKey>, StoreError> {
     Ok(api_keys::table
         .inner_join(environments::table)
@@ -73,12 +73,12 @@ pub fn by_hash_even_revoked(c: &mut DbConn, hash: &str) -> Result<Option<ApiKey>
         .optional()?)
 }
 
-/// Keeps the key from being revoked until the transaction ends; false if it is revoked or gone.
+/// Locks the key against being revoked until the transaction ends. Returns false if it is revoked or deleted.
 pub fn keep(c: &mut DbConn, id: ApiKeyId) -> Result<bool, StoreError> {
     keep_api_key(c, id)
 }
 
-/// Notes that the key was used.
+/// Sets when the key was last used.
 pub fn touch(c: &mut DbConn, id: ApiKeyId, now: Timestamp) -> Result<(), StoreError> {
     diesel::update(api_keys::table.filter(api_keys::id.eq(id.to_string())))
         .set(api_keys::last_used_at.eq(now.as_micros()))
@@ -86,7 +86,7 @@ pub fn touch(c: &mut DbConn, id: ApiKeyId, now: Timestamp) -> Result<(), StoreEr
     Ok(())
 }
 
-/// The environment's keys, newest first, revoked ones among them.
+/// Returns the environment's keys, newest first, including revoked ones.
 pub fn list(c: &mut DbConn, environment: EnvironmentId) -> Result<Vec<ApiKey>, StoreError> {
     Ok(api_keys::table
         .inner_join(environments::table)
@@ -97,7 +97,7 @@ pub fn list(c: &mut DbConn, environment: EnvironmentId) -> Result<Vec<ApiKey>, S
         .map(Row::all)?)
 }
 
-/// Revokes a key of the environment; a key revoked before keeps its time.
+/// Revokes a key of the environment. A key that is revoked already keeps its time.
 pub fn revoke(
     c: &mut DbConn,
     environment: EnvironmentId,
@@ -116,7 +116,7 @@ pub fn revoke(
     Ok(())
 }
 
-/// How many keys of the environment are not revoked.
+/// Returns how many keys of the environment are not revoked.
 pub fn count(c: &mut DbConn, environment: EnvironmentId) -> Result<i64, StoreError> {
     Ok(api_keys::table
         .filter(

@@ -1,6 +1,6 @@
-//! From what a column holds to the noun that it stands for, and back.
+//! Converts columns to the types of the domain, and back.
 //!
-//! Rows name these types in `deserialize_as`, so that a value which this version does not write is an error and no guess.
+//! A stored value that this version does not know is an error, not a guess.
 
 use std::collections::BTreeMap;
 
@@ -34,19 +34,19 @@ macro_rules! column {
 }
 
 column!(
-    /// A number of a row.
+/// A row number.
     Number, i64, BigInt
 );
 column!(
-    /// A moment in microseconds.
+/// A time in microseconds.
     Micros, i64, BigInt
 );
 column!(
-    /// A moment in microseconds, or none.
+/// A time in microseconds, or null.
     MaybeMicros, Option<i64>, Nullable<BigInt>
 );
 column!(
-    /// A name or word with a rule.
+/// A name, id or word.
     Word, String, Text
 );
 column!(
@@ -54,7 +54,7 @@ column!(
     JsonText, String, Text
 );
 column!(
-    /// JSON as text, or none.
+/// JSON as text, or null.
     MaybeJson, Option<String>, Nullable<Text>
 );
 
@@ -156,8 +156,6 @@ impl<T> Row<T> {
 }
 
 /// Lets diesel load a value of the domain as a [`Row`]: for each field, the column and the type that the column is read as.
-///
-/// A field is converted with `try_into`, so a stored value that this version does not know is an error and not a guess.
 macro_rules! row {
     ($name:ident { $($field:ident: $read_as:ty = $table:ident::$column:ident),* $(,)? }) => {
         impl<DB: diesel::backend::Backend> diesel::Selectable<DB> for $crate::column::Row<$name> {
@@ -182,7 +180,7 @@ macro_rules! row {
 }
 pub(crate) use row;
 
-/// The text of a JSON column. PostgreSQL keeps it in a text column, which takes no U+0000; JSON writes that as an escape.
+/// Returns the text of a JSON column. It is a text column, which in PostgreSQL takes no U+0000; JSON writes that as an escape.
 pub(crate) fn to_json(value: &impl Serialize) -> Result<String, diesel::result::Error> {
     serde_json::to_string(value).map_err(|error| diesel::result::Error::SerializationError(error.into()))
 }

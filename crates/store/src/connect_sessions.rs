@@ -1,4 +1,4 @@
-//! Connect sessions: permissions to connect that end by themselves; their tokens are stored hashed, never as such.
+//! Connect sessions: permissions to connect that expire. Only hashes of their tokens are stored.
 
 use std::collections::BTreeMap;
 
@@ -10,30 +10,30 @@ use crate::column::{JsonText, MaybeJson, MaybeMicros, Micros, Number, to_json};
 use crate::schema::connect_sessions;
 use crate::{DbConn, StoreError};
 
-/// A session to be stored.
+/// A session to store.
 #[derive(Debug, Clone)]
 pub struct NewConnectSession {
-    /// The environment that it lets connect in.
+    /// The environment of the connections.
     pub environment: EnvironmentId,
     /// The hash of its token, unique.
     pub token_hash: String,
-    /// The connection whose credentials it may replace; `None` if it makes new ones.
+    /// The connection whose credentials it may replace; `None` if it creates connections.
     pub connection: Option<ConnectionId>,
-    /// The app's user, for the connections made.
+    /// The app's user of the connections.
     pub end_user: Option<Json>,
-    /// The app's labels, for the connections made.
+    /// The tags of the connections.
     pub tags: BTreeMap<String, String>,
-    /// The integrations that it may connect; `None` for all.
+    /// The integrations that it allows; `None` for all.
     pub allowed_integrations: Option<Vec<IntegrationKey>>,
-    /// What is set for a connection, by integration, as it was given.
+    /// The settings of connections, by integration, as the client sent them.
     pub defaults: Map<String, Json>,
-    /// What a connect page shows otherwise, by integration, as it was given.
+    /// What the connect page shows instead of its usual content, by integration, as the client sent it.
     pub overrides: Map<String, Json>,
-    /// Where events of the connections made go.
+    /// The URL that receives the events of the connections.
     pub webhook_url_override: Option<String>,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// When it ends.
+    /// When it expires.
     pub expires_at: Timestamp,
 }
 
@@ -41,44 +41,44 @@ pub struct NewConnectSession {
 #[derive(Debug, Clone, PartialEq, Queryable, Selectable)]
 #[diesel(table_name = connect_sessions)]
 pub struct ConnectSession {
-    /// Its number.
+    /// Its row number.
     pub id: i64,
-    /// The environment that it lets connect in.
+    /// The environment of the connections.
     #[diesel(deserialize_as = Number, column_name = environment_id)]
     pub environment: EnvironmentId,
     /// The connection whose credentials it may replace.
     #[diesel(column_name = connection_id)]
     connection: Option<i64>,
-    /// The app's user.
+    /// The app's user of the connections.
     #[diesel(deserialize_as = MaybeJson)]
     pub end_user: Option<Json>,
-    /// The app's labels.
+    /// The tags of the connections.
     #[diesel(deserialize_as = JsonText)]
     pub tags: BTreeMap<String, String>,
-    /// The integrations that it may connect; `None` for all.
+    /// The integrations that it allows; `None` for all.
     #[diesel(deserialize_as = MaybeJson)]
     pub allowed_integrations: Option<Vec<IntegrationKey>>,
-    /// What is set for a connection, by integration.
+    /// The settings of connections, by integration.
     #[diesel(deserialize_as = JsonText)]
     pub defaults: Map<String, Json>,
-    /// What a connect page shows otherwise, by integration.
+    /// What the connect page shows instead of its usual content, by integration.
     #[diesel(deserialize_as = JsonText)]
     pub overrides: Map<String, Json>,
-    /// Where events of the connections made go.
+    /// The URL that receives the events of the connections.
     pub webhook_url_override: Option<String>,
-    /// When it ends.
+    /// When it expires.
     #[diesel(deserialize_as = Micros)]
     pub expires_at: Timestamp,
 }
 
 impl ConnectSession {
-    /// The connection whose credentials it may replace; `None` if it makes new ones.
+    /// The connection whose credentials it may replace; `None` if it creates connections.
     pub fn connection(&self) -> Option<ConnectionId> {
         self.connection.map(ConnectionId::from_raw)
     }
 }
 
-/// Stores a session, and takes away those of any environment that had ended by then.
+/// Stores a session, and deletes those of any environment that had expired when it was created.
 pub fn insert(c: &mut DbConn, new: &NewConnectSession) -> Result<(), StoreError> {
     let ended = connect_sessions::table.filter(connect_sessions::expires_at.le(new.created_at.as_micros()));
     diesel::delete(ended).execute(c)?;
@@ -103,8 +103,8 @@ pub fn insert(c: &mut DbConn, new: &NewConnectSession) -> Result<(), StoreError>
     Ok(())
 }
 
-/// The session with that hash of its token, unless it has ended by `now`, or a clock that was ahead made it: that one would last too
-/// long.
+/// Returns the session whose token has that hash, unless it has expired by `now`, or was created by a clock that was ahead: that one would
+/// last too long.
 pub fn by_hash(c: &mut DbConn, hash: &str, now: Timestamp) -> Result<Option<ConnectSession>, StoreError> {
     Ok(connect_sessions::table
         .filter(connect_sessions::token_hash.eq(hash))
@@ -115,20 +115,20 @@ pub fn by_hash(c: &mut DbConn, hash: &str, now: Timestamp) -> Result<Option<Conn
         .optional()?)
 }
 
-/// What a session has been used for, by which it is bounded.
+/// How often a session was used, which is limited.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Queryable, Selectable)]
 #[diesel(table_name = connect_sessions)]
 pub struct Attempts {
-    /// Connections made or renewed.
+    /// Connections created or renewed.
     pub connections: i64,
-    /// Attempts since the last connection that made none, those under way among them.
+    /// Attempts without a connection since the last one with, including those in flight.
     pub failures: i64,
-    /// Before this moment no attempt may begin.
+    /// No attempt may begin before this time.
     #[diesel(deserialize_as = MaybeMicros)]
     pub retry_at: Option<Timestamp>,
 }
 
-/// The session's attempts, locked until the transaction ends; `None` if the session has ended by `now`.
+/// Returns the session's attempts, locked until the transaction ends. `None` if the session has expired by `now`.
 pub fn lock_attempts(c: &mut DbConn, id: i64, now: Timestamp) -> Result<Option<Attempts>, StoreError> {
     let row = connect_sessions::table
         .filter(connect_sessions::id.eq(id))
@@ -152,7 +152,7 @@ pub fn set_attempts(c: &mut DbConn, id: i64, attempts: &Attempts) -> Result<(), 
     Ok(())
 }
 
-/// Ends the session.
+/// Deletes the session.
 pub fn delete(c: &mut DbConn, environment: EnvironmentId, id: i64) -> Result<(), StoreError> {
     let row = connect_sessions::table
         .filter(connect_sessions::environment_id.eq(environment.raw()))

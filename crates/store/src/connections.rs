@@ -33,45 +33,45 @@ row!(Connection {
     webhook_url_override: Option<String> = connections::webhook_url_override,
 });
 
-/// A connection to be made or replaced.
+/// A connection to create or replace.
 #[derive(Debug, Clone)]
 pub struct NewConnection {
     /// The environment that it belongs to.
     pub environment: EnvironmentId,
     /// The integration.
     pub integration: IntegrationKey,
-    /// What the app calls it.
+    /// The app's name for it.
     pub name: ConnectionName,
     /// The provider.
     pub provider: ProviderName,
-    /// What else a call must know; not secret.
+    /// What requests need besides the credentials; not secret.
     pub connection_config: Map<String, Json>,
-    /// The app's own notes; `None` keeps those that are there.
+    /// The app's own metadata; `None` keeps it.
     pub metadata: Option<Map<String, Json>>,
-    /// The app's labels; `None` keeps those that are there.
+    /// The app's tags; `None` keeps them.
     pub tags: Option<BTreeMap<String, String>>,
-    /// The app's user; `None` keeps the one that is there.
+    /// The app's user; `None` keeps it.
     pub end_user: Option<Json>,
-    /// Where its events go; the inner `None` for the environment's addresses, the outer one keeps what is there.
+    /// The URL that receives its events; the inner `None` for the environment's, the outer one keeps it.
     pub webhook_url_override: Option<Option<String>>,
 }
 
-/// What is to be another about a connection; `None` stays as it is.
+/// A change of a connection; `None` keeps a field.
 #[derive(Debug, Clone, Default)]
 pub struct ConnectionChange {
-    /// The app's own notes.
+    /// The app's own metadata.
     pub metadata: Option<Map<String, Json>>,
-    /// The app's labels.
+    /// The app's tags.
     pub tags: Option<BTreeMap<String, String>>,
     /// The app's user.
     pub end_user: Option<Json>,
-    /// Where its events go; the inner `None` for the environment's addresses.
+    /// The URL that receives its events; the inner `None` for the environment's.
     pub webhook_url_override: Option<Option<String>>,
 }
 
-/// Makes a connection, or replaces the one of the same environment, integration and name; tells whether it was made.
+/// Creates a connection, or replaces the one of the same environment, integration and name. Returns whether it was created.
 ///
-/// For callers that need not look at the one that is there: see [`insert`] and [`replace`].
+/// For callers that need not look at the existing one; the others use [`insert`] and [`replace`].
 pub fn put(c: &mut DbConn, new: &NewConnection, now: Timestamp) -> Result<(Connection, bool), StoreError> {
     let created = insert(c, new, now)?;
     let row = find(c, new.environment, &new.integration, &new.name)?;
@@ -81,7 +81,7 @@ pub fn put(c: &mut DbConn, new: &NewConnection, now: Timestamp) -> Result<(Conne
     Ok((find(c, new.environment, &new.integration, &new.name)?, created))
 }
 
-/// Makes a connection unless there is one of the same environment, integration and name; tells whether it was made.
+/// Creates a connection unless there is one of the same environment, integration and name. Returns whether it was created.
 pub fn insert(c: &mut DbConn, new: &NewConnection, now: Timestamp) -> Result<bool, StoreError> {
     let created = on_db!(&mut *c, c => diesel::insert_into(connections::table)
         .values((
@@ -102,7 +102,7 @@ pub fn insert(c: &mut DbConn, new: &NewConnection, now: Timestamp) -> Result<boo
     Ok(created == 1)
 }
 
-/// Sets provider and configuration of a connection, sets the rest where given, and clears the problem.
+/// Sets a connection's provider and configuration, and those of the other fields that are not `None`, and clears its problem.
 pub fn replace(
     c: &mut DbConn,
     id: ConnectionId,
@@ -148,7 +148,7 @@ pub fn change(
     Ok(())
 }
 
-/// The environment's connection of that integration and name, locked until the transaction ends.
+/// Returns the environment's connection of that integration and name, locked until the transaction ends.
 pub fn lock(
     c: &mut DbConn,
     environment: EnvironmentId,
@@ -170,7 +170,7 @@ fn maybe_json(value: Option<&impl Serialize>) -> Result<Option<String>, diesel::
     value.map(to_json).transpose()
 }
 
-/// The environment's connection of that integration and name.
+/// Returns the environment's connection of that integration and name.
 pub fn find(
     c: &mut DbConn,
     environment: EnvironmentId,
@@ -187,7 +187,7 @@ pub fn find(
         .map_err(StoreError::about("connection"))
 }
 
-/// Finds the connection as [`find`] does, with its integration if that has a row. `None` if there is no such connection.
+/// Returns the connection as [`find`] does, with its integration if that is stored. `None` if there is no such connection.
 pub fn find_with_integration(
     c: &mut DbConn,
     environment: EnvironmentId,
@@ -211,7 +211,7 @@ pub fn find_with_integration(
     Ok(found.map(|(connection, integration)| (connection.into_inner(), integration.map(Row::into_inner))))
 }
 
-/// The connection of that number, whosever it is.
+/// Returns the connection with that row number, of any environment.
 pub fn get_any_environment(c: &mut DbConn, id: ConnectionId) -> Result<Option<Connection>, StoreError> {
     Ok(connections::table
         .find(id.raw())
@@ -221,7 +221,7 @@ pub fn get_any_environment(c: &mut DbConn, id: ConnectionId) -> Result<Option<Co
         .optional()?)
 }
 
-/// The environment's connections that pass the filter, newest first.
+/// Returns the environment's connections that match the filter, newest first.
 pub fn list(
     c: &mut DbConn,
     environment: EnvironmentId,
@@ -280,7 +280,7 @@ pub fn list(
         .map(Row::all)?)
 }
 
-/// How many connections the environment has.
+/// Returns how many connections the environment has.
 pub fn count(c: &mut DbConn, environment: EnvironmentId) -> Result<i64, StoreError> {
     Ok(connections::table
         .filter(connections::environment_id.eq(environment.raw()))
@@ -288,7 +288,7 @@ pub fn count(c: &mut DbConn, environment: EnvironmentId) -> Result<i64, StoreErr
         .get_result(c)?)
 }
 
-/// Notes what is wrong with the connection, or that nothing is.
+/// Sets or clears the connection's problem.
 pub fn set_problem(c: &mut DbConn, id: ConnectionId, problem: Option<&Problem>) -> Result<(), StoreError> {
     let problem = maybe_json(problem)?;
     diesel::update(connections::table.find(id.raw()))
@@ -297,7 +297,7 @@ pub fn set_problem(c: &mut DbConn, id: ConnectionId, problem: Option<&Problem>) 
     Ok(())
 }
 
-/// Clears the problem if it is still the one that the connection has.
+/// Clears the connection's problem if it is still this one.
 pub fn clear_problem(c: &mut DbConn, id: ConnectionId, problem: &Problem) -> Result<(), StoreError> {
     let noted = connections::table
         .filter(connections::id.eq(id.raw()))
@@ -308,7 +308,7 @@ pub fn clear_problem(c: &mut DbConn, id: ConnectionId, problem: &Problem) -> Res
     Ok(())
 }
 
-/// Sets the configuration, which is all that changes.
+/// Sets the configuration, and nothing else.
 pub fn set_config(c: &mut DbConn, id: ConnectionId, config: &Map<String, Json>) -> Result<(), StoreError> {
     diesel::update(connections::table.find(id.raw()))
         .set(connections::connection_config.eq(to_json(config)?))
@@ -316,7 +316,7 @@ pub fn set_config(c: &mut DbConn, id: ConnectionId, config: &Map<String, Json>) 
     Ok(())
 }
 
-/// Up to `limit` connections of the provider, of any environment, with a number above `after`, by number.
+/// Returns up to `limit` connections of the provider, of any environment, with row numbers above `after`, in their order.
 pub fn of_provider_any_environment(
     c: &mut DbConn,
     provider: &ProviderName,
@@ -333,7 +333,7 @@ pub fn of_provider_any_environment(
         .map(Row::all)?)
 }
 
-/// Notes that the connection's credentials were handed out.
+/// Sets when the connection's credentials were last handed out.
 pub fn touch(c: &mut DbConn, id: ConnectionId, now: Timestamp) -> Result<(), StoreError> {
     diesel::update(connections::table.find(id.raw()))
         .set(connections::last_fetched_at.eq(now.as_micros()))
@@ -341,9 +341,9 @@ pub fn touch(c: &mut DbConn, id: ConnectionId, now: Timestamp) -> Result<(), Sto
     Ok(())
 }
 
-/// Deletes the connection, if it is there, with its credentials, syncs, schedules, runs, slices and counters.
+/// Deletes the connection with its credentials, syncs, schedules, runs, slices and counters.
 ///
-/// Synced rows stay: [`crate::records::delete_connection`] takes those away, in batches, before.
+/// Synced rows stay: delete them before, in batches, with [`crate::records::delete_connection`].
 pub fn delete(c: &mut DbConn, id: ConnectionId) -> Result<(), StoreError> {
     diesel::delete(connections::table.find(id.raw())).execute(c)?;
     Ok(())

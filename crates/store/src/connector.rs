@@ -1,4 +1,4 @@
-//! How a connection is opened, what a session is told, and how a transaction is run on it.
+//! Opens connections, sets up their sessions, and runs transactions on them.
 
 use std::fs;
 use std::path::Path;
@@ -16,14 +16,14 @@ use crate::{DatabaseUrl, DbConn, Dialect, StoreError};
 /// How a store is opened.
 #[derive(Debug, Clone)]
 pub struct StoreOptions {
-    /// Connections for reading beside SQLite's one writer; on PostgreSQL all connections.
+    /// The most connections; on SQLite, for reading, besides the single writer.
     pub readers: u32,
-    /// How long a call may take, the wait for a connection and for locks included; long ones three times as long.
+    /// How long a call may take, including the wait for a connection and for locks. Long calls may take three times as long.
     pub timeout: Duration,
-    /// Whether a pooler in transaction mode stands before PostgreSQL: no statement is prepared by name then, and every transaction
-    /// brings its own settings.
+    /// Whether PostgreSQL is behind a pooler in transaction mode. Then no statement is prepared by name, and every transaction brings its
+    /// own settings.
     pub pooler: bool,
-    /// How PostgreSQL lists the connections, unless the URL says it.
+    /// The connections' name in PostgreSQL, unless the URL sets it.
     pub application_name: String,
 }
 
@@ -40,19 +40,19 @@ impl Default for StoreOptions {
 
 /// How many times [`StoreOptions::timeout`] a long call may take.
 pub(crate) const LONG: u32 = 3;
-/// How long one server may take to accept a connection; libpq tries each host of the URL for as long.
+/// How long one server may take to accept a connection. libpq gives each host of the URL that long.
 const CONNECT: Duration = Duration::from_secs(4);
-/// How long a transaction may stand idle before the server ends it: a process that was suspended holds its locks no longer.
+/// How long a transaction may be idle before the server ends it, so that a suspended process does not keep its locks.
 const IDLE_IN_TRANSACTION: Duration = Duration::from_mins(1);
 
 /// Opens connections to one database.
 #[derive(Debug, Clone)]
 pub(crate) struct Connector {
     url: DatabaseUrl,
-    /// Whether SQLite's connections write; PostgreSQL's all do.
+    /// Whether SQLite's connections write; all of PostgreSQL do.
     writer: bool,
     options: StoreOptions,
-    /// The identity of PostgreSQL's database that was last confirmed, shared by all connections.
+    /// The last confirmed identity of PostgreSQL's database, shared by all connections.
     confirmed: Arc<Mutex<Option<String>>>,
 }
 
@@ -66,7 +66,7 @@ impl Connector {
         }
     }
 
-    /// What it connects to, for the log.
+    /// Returns what it connects to, for the log.
     pub(crate) fn what(&self) -> &'static str {
         match (self.url.place(), self.writer) {
             (Place::Postgres(_), _) => "database",
@@ -75,9 +75,9 @@ impl Connector {
         }
     }
 
-    /// When a thread that carries out a call is taken to be stuck; `None` if another connection would be no better off.
+    /// Returns after how long a thread counts as stuck; `None` if a new connection would not help.
     ///
-    /// By then the server has cancelled the statement, if it runs, and libpq has given up connecting.
+    /// By then a running server has cancelled the statement, and libpq has given up connecting.
     pub(crate) fn stuck_after(&self, timeout: Duration) -> Option<Duration> {
         match self.url.place() {
             Place::Postgres(url) => Some(timeout * LONG + CONNECT * url.hosts() + Duration::from_secs(1)),
@@ -85,7 +85,7 @@ impl Connector {
         }
     }
 
-    /// A new connection, ready for use.
+    /// Opens a connection that is ready for use.
     pub(crate) fn open(&self) -> Result<Opened, StoreError> {
         self.establish()
             .map_err(|error| StoreError::Unavailable(error.into()))
@@ -116,7 +116,7 @@ impl Connector {
         let parameters = [
             ("connect_timeout", CONNECT.as_secs().to_string()),
             ("fallback_application_name", self.options.application_name.clone()),
-            // Data that the network swallows, and peers that are gone without a word.
+            // For lost packets, and peers that are gone without closing the connection.
             ("tcp_user_timeout", long.as_millis().to_string()),
             ("keepalives_idle", "10".to_owned()),
             ("keepalives_interval", "3".to_owned()),
@@ -125,7 +125,7 @@ impl Connector {
         let mut connection = PgConnection::establish(&url.with_defaults(&parameters))
             .map_err(|error| OpenError::Refused(url.without_secrets(&error.to_string())))?;
         if self.options.pooler {
-            // Another client may get the server's session at the next transaction, with whatever statements this one has named.
+            // The next transaction may use another session, which does not have the statements that this one prepared.
             connection.set_prepared_statement_cache_size(CacheSize::Disabled);
         }
         let mut connection = DbConn::Pg(connection);
@@ -160,7 +160,7 @@ impl Connector {
         Ok(opened)
     }
 
-    /// Before a connection to another database than that of before is used, its change numbers are raised; see [`lineage`].
+    /// Raises the change numbers before a connection to another database than the last one is used; see [`lineage`].
     fn confirm(&self, opened: &mut Opened) -> Result<(), StoreError> {
         let Some(identity) = lineage::identity_of(&mut opened.connection) else {
             return Ok(());
@@ -173,7 +173,7 @@ impl Connector {
             match opened.run(true, self.options.timeout, false, |c| {
                 lineage::confirm(c, &identity)
             }) {
-                // A server that takes no writes can be read all the same, and is asked again at the next connection.
+                // A read-only server can still be read. The next connection tries again.
                 Err(StoreError::Busy(_)) => return Ok(()),
                 confirmed => confirmed?,
             }
@@ -183,7 +183,7 @@ impl Connector {
     }
 }
 
-/// Makes the file, if there is none, so that its owner alone may read it; SQLite gives its side files the same rights.
+/// Creates the file, unless it exists, readable only by its owner. SQLite gives its side files the same permissions.
 fn create_private(path: &Path) -> std::io::Result<()> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create_new(true);
@@ -195,51 +195,51 @@ fn create_private(path: &Path) -> std::io::Result<()> {
     }
 }
 
-/// Why a connection cannot be had.
+/// Why a connection could not be opened.
 #[derive(Debug, thiserror::Error)]
 enum OpenError {
-    /// In the server's or libpq's own words, without secrets.
+    /// The message of the server or of libpq, without secrets.
     #[error("{0}")]
     Refused(String),
-    #[error("cannot open the database's file")]
+    #[error("cannot open the database file")]
     Connect(#[from] ConnectionError),
-    #[error("cannot create the database's file")]
+    #[error("cannot create the database file")]
     File(#[from] std::io::Error),
-    #[error("the path of the database's file is not UTF-8")]
+    #[error("the path of the database file is not valid UTF-8")]
     Path,
-    #[error("the new session was refused")]
+    #[error("cannot set up the session")]
     Session(#[from] diesel::result::Error),
-    #[error("the new session was refused")]
+    #[error("cannot set up the session")]
     Store(#[from] StoreError),
 }
 
-/// An open connection, and how transactions begin on it.
+/// An open connection, and the settings of its transactions.
 pub(crate) struct Opened {
     connection: DbConn,
-    /// Whether the limits of a call must be set for it: SQLite's writer, and PostgreSQL.
+    /// Whether each call sets its own time limits: on SQLite's writer, and on PostgreSQL.
     own_limits: bool,
-    /// What every transaction sets, where a session keeps no settings.
+    /// The settings of every transaction, behind a pooler.
     local: String,
-    /// Whether reads need a transaction for these.
+    /// Whether reads need a transaction for these settings.
     reads_in_transaction: bool,
-    /// Whether a transaction may stand open that diesel does not know.
+    /// Whether a transaction may be open that diesel does not know of.
     unknown_state: bool,
 }
 
 impl Opened {
-    /// Whether the database answers on it.
+    /// Returns whether the database responds.
     pub(crate) fn answers(&mut self) -> bool {
         ping(&mut self.connection).is_ok()
     }
 
-    /// Whether the connection must not be used again: it is lost, or a transaction stands open.
+    /// Returns whether the connection must not be used again: it is lost, or a transaction is open.
     pub(crate) fn is_broken(&mut self) -> bool {
         self.unknown_state
             || on_db!(&mut self.connection, c => AnsiTransactionManager::is_broken_transaction_manager(c))
     }
 
-    /// Runs a call's body: in a transaction if it writes. `left` is how long it may wait for a lock of SQLite's; `unlimited` takes the
-    /// limit off PostgreSQL's statements.
+    /// Runs `body`, in a transaction if it writes. `left` is how long it may wait for a lock of SQLite. `unlimited` removes the time limit
+    /// of PostgreSQL's statements.
     pub(crate) fn run<T>(
         &mut self,
         write: bool,
@@ -252,7 +252,7 @@ impl Opened {
                 if self.own_limits {
                     c.batch_execute(&format!("PRAGMA busy_timeout = {}", left.as_millis().max(1)))?;
                 }
-                // A deferred transaction that reads and then writes fails at once if another has written meanwhile.
+                // A deferred transaction that reads and then writes fails at once if another one wrote in between.
                 write.then(|| "BEGIN IMMEDIATE".to_owned())
             }
             DbConn::Pg(_) => {
@@ -276,7 +276,7 @@ impl Opened {
         if let Err(error) =
             on_db!(&mut self.connection, c => AnsiTransactionManager::begin_transaction_sql(c, &begin))
         {
-            // Of a batch that begins a transaction and fails after that, diesel knows nothing.
+            // The batch may have begun a transaction and failed after that, which diesel does not notice.
             self.unknown_state = self.connection.dialect() == Dialect::Postgres;
             return Err(error.into());
         }
@@ -284,7 +284,7 @@ impl Opened {
     }
 }
 
-/// Runs `body` and ends the transaction that has begun.
+/// Runs `body`, then commits the open transaction, or rolls it back after an error.
 fn transaction<T>(
     connection: &mut DbConn,
     body: impl FnOnce(&mut DbConn) -> Result<T, StoreError>,
@@ -296,7 +296,7 @@ fn transaction<T>(
     };
     match (result, end) {
         (Ok(value), end) => end.map(|()| value).map_err(StoreError::from),
-        // The first error tells more than that of the rollback; a connection that could not roll back is not used again.
+        // The first error says more than that of the rollback. A connection that could not roll back is not used again.
         (Err(error), _) => Err(error),
     }
 }

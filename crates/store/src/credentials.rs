@@ -1,7 +1,7 @@
-//! Sealed credentials, one row a connection; this crate never opens them.
+//! Sealed credentials, one row for each connection. This crate never opens them.
 //!
-//! Credentials whose key is lost are given up: sealed text and key id are [`GIVEN_UP`] then. The row stays, since a connection
-//! without one is being deleted.
+//! Credentials whose key is lost are given up: their sealed text and key id are [`GIVEN_UP`]. The row stays, since a connection without
+//! one is being deleted.
 
 use diesel::prelude::*;
 use domain::{ConnectionId, EnvironmentId, Problem, Timestamp};
@@ -11,10 +11,10 @@ use crate::dialect::{lock_access, on_db};
 use crate::schema::{connections, credentials};
 use crate::{DbConn, StoreError};
 
-/// The sealed text, and the key's id, of credentials that were given up.
+/// The sealed text and the key id of credentials that were given up.
 pub const GIVEN_UP: &str = "";
 
-/// Sealed credentials with what they are bound to.
+/// Sealed credentials, and what they are bound to.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
 #[diesel(table_name = credentials)]
 pub struct SealedCredentials {
@@ -28,7 +28,7 @@ pub struct SealedCredentials {
     pub sealed: String,
 }
 
-/// Stores the connection's credentials, in place of those that are there.
+/// Stores or replaces the connection's credentials.
 pub fn put(
     c: &mut DbConn,
     connection: ConnectionId,
@@ -50,7 +50,7 @@ pub fn put(
     Ok(())
 }
 
-/// The connection's sealed credentials.
+/// Returns the connection's sealed credentials.
 pub fn get(c: &mut DbConn, connection: ConnectionId) -> Result<String, StoreError> {
     credentials::table
         .filter(credentials::connection_id.eq(connection.raw()))
@@ -59,19 +59,19 @@ pub fn get(c: &mut DbConn, connection: ConnectionId) -> Result<String, StoreErro
         .map_err(StoreError::about("connection's credentials"))
 }
 
-/// Keeps the connection's credentials where they are until the transaction ends; false if there are none: all connections have some
-/// but one that is being deleted.
+/// Locks the connection's credentials against being deleted until the transaction ends. Returns false if there are none, which means that
+/// the connection is being deleted.
 pub fn lock(c: &mut DbConn, connection: ConnectionId) -> Result<bool, StoreError> {
     lock_access(c, connection)
 }
 
-/// Takes the credentials of the connection away.
+/// Deletes the connection's credentials.
 pub fn delete(c: &mut DbConn, connection: ConnectionId) -> Result<(), StoreError> {
     diesel::delete(credentials::table.find(connection.raw())).execute(c)?;
     Ok(())
 }
 
-/// Credentials of any environment that another key than `key_id` sealed, at most `limit`.
+/// Returns up to `limit` credentials, of any environment, that another key than `key_id` sealed.
 pub fn not_sealed_with(
     c: &mut DbConn,
     key_id: &str,
@@ -90,7 +90,7 @@ pub fn not_sealed_with(
         .load(c)?)
 }
 
-/// Gives up what these keys sealed, in any environment, and notes the problem on its connections. Returns how many there are.
+/// Gives up what these keys sealed, in any environment, and sets the problem of its connections. Returns how many those are.
 pub fn give_up(
     c: &mut DbConn,
     key_ids: &[String],
@@ -99,7 +99,7 @@ pub fn give_up(
 ) -> Result<usize, StoreError> {
     let lost = || credentials::table.filter(credentials::key_id.eq_any(key_ids));
     let theirs = connections::table.filter(connections::id.eq_any(lost().select(credentials::connection_id)));
-    // The connections first, as everybody locks them.
+    // The connections first, in the order in which every transaction locks the two tables.
     diesel::update(theirs)
         .set(connections::problem.eq(to_json(problem)?))
         .execute(c)?;
@@ -111,7 +111,7 @@ pub fn give_up(
     Ok(diesel::update(lost()).set(given_up).execute(c)?)
 }
 
-/// How many credentials of any environment each key sealed, by the key's id.
+/// Returns how many credentials of any environment each key sealed, by key id.
 pub fn count_by_key_any_environment(c: &mut DbConn) -> Result<Vec<(String, i64)>, StoreError> {
     Ok(credentials::table
         .filter(credentials::key_id.ne(GIVEN_UP))
@@ -121,7 +121,7 @@ pub fn count_by_key_any_environment(c: &mut DbConn) -> Result<Vec<(String, i64)>
         .load(c)?)
 }
 
-/// Puts `new` in place of `old`; false if they have changed meanwhile.
+/// Replaces `old` by `new`. Returns false if the credentials were changed since.
 pub fn replace_if_same(
     c: &mut DbConn,
     connection: ConnectionId,

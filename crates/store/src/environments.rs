@@ -14,7 +14,7 @@ row!(Environment {
     created_at: Micros = environments::created_at,
 });
 
-/// The environment of that name; made at `now` if there is none.
+/// Returns the environment of that name, and creates it if there is none.
 pub fn ensure(c: &mut DbConn, name: &EnvironmentName, now: Timestamp) -> Result<Environment, StoreError> {
     on_db!(&mut *c, c => diesel::insert_into(environments::table)
         .values((environments::name.eq(name.as_str()), environments::created_at.eq(now.as_micros())))
@@ -23,7 +23,7 @@ pub fn ensure(c: &mut DbConn, name: &EnvironmentName, now: Timestamp) -> Result<
     by_name(c, name)
 }
 
-/// Makes an environment; [`StoreError::Conflict`] if the name is taken.
+/// Creates an environment. [`StoreError::Conflict`] if the name is taken.
 pub fn create(c: &mut DbConn, name: &EnvironmentName, now: Timestamp) -> Result<Environment, StoreError> {
     diesel::insert_into(environments::table)
         .values((
@@ -35,7 +35,7 @@ pub fn create(c: &mut DbConn, name: &EnvironmentName, now: Timestamp) -> Result<
     by_name(c, name)
 }
 
-/// Deletes the environment with its keys, integrations and sessions; its connections must be gone, for their rows would stay.
+/// Deletes the environment with its keys, integrations and sessions. Delete its connections before, since their rows would stay.
 pub fn delete(c: &mut DbConn, id: EnvironmentId) -> Result<(), StoreError> {
     diesel::delete(environments::table.find(id.raw())).execute(c)?;
     Ok(())
@@ -51,7 +51,7 @@ pub fn lock(c: &mut DbConn, id: EnvironmentId) -> Result<bool, StoreError> {
     lock_environment(c, id)
 }
 
-/// The environment of that name.
+/// Returns the environment of that name.
 pub fn by_name(c: &mut DbConn, name: &EnvironmentName) -> Result<Environment, StoreError> {
     environments::table
         .filter(environments::name.eq(name.as_str()))
@@ -61,7 +61,7 @@ pub fn by_name(c: &mut DbConn, name: &EnvironmentName) -> Result<Environment, St
         .map_err(StoreError::about("environment"))
 }
 
-/// All environments, by name.
+/// Returns all environments, ordered by name.
 pub fn list(c: &mut DbConn) -> Result<Vec<Environment>, StoreError> {
     Ok(environments::table
         .order(environments::name)

@@ -1,56 +1,56 @@
-//! What can go wrong in the store, as far as a caller acts differently.
+//! The errors of the store, as far as callers handle them differently.
 
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
-/// A cause from outside this crate.
+/// The error of another crate.
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Why the store could not do it.
+/// An error of the store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// There is no such row, or it is another environment's.
+    /// There is no such row, or it belongs to another environment.
     #[error("there is no such {what}")]
     NotFound {
-        /// The noun.
+        /// What was looked for or stored.
         what: &'static str,
     },
-    /// A row of that name is there already.
-    #[error("such a {what} is there already")]
+    /// A row of that name exists.
+    #[error("there is already such a {what}")]
     Conflict {
-        /// The noun.
+        /// What was looked for or stored.
         what: &'static str,
     },
-    /// What the row belongs to was deleted meanwhile.
-    #[error("what this belongs to was deleted meanwhile")]
+    /// What the row belongs to was deleted.
+    #[error("what this belongs to was deleted in the meantime")]
     Orphan,
-    /// The database cannot be reached, does not answer in time, or is locked by another process. The store logs when that begins
-    /// and ends, so callers need not.
+    /// The database cannot be reached, does not respond in time, or is locked by another process. The store logs when that begins and ends,
+    /// so callers need not.
     #[error("the database cannot be reached")]
     Unavailable(#[source] BoxError),
-    /// The database refused this statement for what goes on beside it or for want of resources; the same call may pass later.
+    /// The database refused the statement because of other transactions or a lack of resources. The same call may succeed later.
     #[error("the database is busy")]
     Busy(#[source] BoxError),
-    /// Another worker holds the sync now; what was to be written is not.
-    #[error("another worker has taken the sync over")]
+    /// Another worker has the lease, and nothing was written.
+    #[error("another worker has the lease")]
     LeaseLost,
-    /// A change of a model would lose data; the text says what to do.
+    /// A change would lose data; the text says what to do.
     #[error("{0}")]
     Refused(String),
-    /// The database refused a statement, or a row is not what this version writes.
+    /// The database refused a statement, or a row holds what this version does not know.
     #[error("a query failed")]
     Query(#[source] DieselError),
     /// A migration failed.
-    #[error("the tables could not be brought up to date")]
+    #[error("cannot migrate the tables")]
     Migration(#[source] BoxError),
 }
 
 impl StoreError {
-    /// Whether the same call may pass later, without any change.
+    /// Returns whether the same call may succeed later.
     pub const fn is_transient(&self) -> bool {
         matches!(self, Self::Unavailable(_) | Self::Busy(_))
     }
 
-    /// Logs that work is put off because of this error. The store itself logs when the database goes away, so that is only a debug line.
+    /// Logs that work is postponed by this error. The store itself logs when the database cannot be reached, so that is only a debug line.
     pub fn log_retry(&self, what: &'static str) {
         if matches!(self, Self::Unavailable(_)) {
             tracing::debug!(error = %self, "{what}");
@@ -59,7 +59,7 @@ impl StoreError {
         }
     }
 
-    /// Maps a missing or a double row to its noun.
+    /// Converts the error of a missing or a duplicate row.
     pub(crate) fn about(what: &'static str) -> impl Fn(DieselError) -> Self {
         move |error| match error {
             DieselError::NotFound => Self::NotFound { what },
@@ -68,7 +68,7 @@ impl StoreError {
         }
     }
 
-    /// Maps a double row of a statement that was made at run time to its noun.
+    /// Converts the error of a duplicate row in a statement that was made at run time.
     pub(crate) fn conflict(what: &'static str) -> impl Fn(Self) -> Self {
         move |error| match error {
             Self::Query(DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, _)) => {
@@ -78,7 +78,7 @@ impl StoreError {
         }
     }
 
-    /// Whether the connection must be replaced: it is lost, or leads to a server that takes no writes any more.
+    /// Returns whether the connection must be replaced: it is lost, or its server has become read-only.
     pub(crate) fn is_lost(&self) -> bool {
         match self {
             Self::Unavailable(source) => source
@@ -106,32 +106,32 @@ impl From<DieselError> for StoreError {
     }
 }
 
-/// What kind of failure a statement's error is.
+/// The kind of a statement's error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Class {
-    /// The connection is gone.
+    /// The connection is lost.
     Lost,
     /// Another process keeps SQLite's file locked.
     Locked,
-    /// The statement may pass when it is repeated.
+    /// The statement may succeed when it is repeated.
     Passing,
     /// It will fail again.
     Lasting,
 }
 
-/// Texts of errors that pass, of those SQLSTATEs that diesel does not tell apart.
+/// The beginnings of transient errors' messages, of those SQLSTATEs that diesel does not distinguish.
 ///
 /// Diesel maps 40001, 25006, 08000, 08001, 08004 and 08006 to kinds, and reports [`DatabaseErrorKind::ClosedConnection`] whenever libpq
-/// says that the connection is gone, which covers 57P01 to 57P05 and whatever a pooler sends before it hangs up. Errors of opening a
-/// connection (53300, 57P03, 28xxx) are never statements'. Of the rest it tells only the message, in the server's language; a
-/// session therefore asks for `lc_messages = C` where its role may ([`crate::connector`]), in which these texts are the source's
-/// own: `src/backend` of PostgreSQL, unchanged since 9.6.
+/// says that the connection is lost, which covers 57P01 to 57P05 and whatever a pooler sends before it disconnects. Statements never get the
+/// errors of opening a connection (53300, 57P03, 28xxx). Of the rest diesel keeps only the message, in the server's language. A session
+/// therefore sets `lc_messages = C` if its role may (see `connector`). These are the messages of PostgreSQL's source (`src/backend`),
+/// unchanged since 9.6.
 const PASSING: [&str; 8] = [
     // 40P01
     "deadlock detected",
     // 55P03
     "could not obtain lock on",
-    // 57014 and 55P03: by a limit on time, or by an operator
+    // 57014 and 55P03: by a timeout, or by an operator
     "canceling statement due to",
     // 53200
     "out of memory",
@@ -142,7 +142,7 @@ const PASSING: [&str; 8] = [
     "could not write block",
 ];
 
-/// SQLite's texts are constants of its source, never translated (`sqlite3ErrStr`).
+/// SQLite's messages are constants of its source and never translated (`sqlite3ErrStr`).
 const SQLITE_LOCKED: [&str; 2] = ["database is locked", "database table is locked"];
 const SQLITE_PASSING: [&str; 2] = ["database or disk is full", "disk I/O error"];
 

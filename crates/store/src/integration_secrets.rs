@@ -1,7 +1,7 @@
-//! Sealed secret fields of integrations' configurations, in their rows; this crate never opens them.
+//! The sealed secret fields of integrations' configurations. This crate never opens them.
 //!
-//! An integration without such fields has none. Those whose key is lost are given up, as credentials are: sealed text and key id are
-//! [`GIVEN_UP`] then, so that calls which need them can say so.
+//! They are null if there are no such fields. Fields whose key is lost are given up, as credentials are: sealed text and key id are
+//! [`GIVEN_UP`], so that requests which need them can say so.
 
 use diesel::prelude::*;
 use domain::{IntegrationId, IntegrationKey, StoredIntegration};
@@ -11,7 +11,7 @@ pub use crate::credentials::GIVEN_UP;
 use crate::schema::integrations;
 use crate::{DbConn, StoreError};
 
-/// Stores the integration's sealed fields and the id of the key that sealed them, in place of those that are there; `None` takes them away.
+/// Stores or replaces the integration's sealed fields and the id of the key that sealed them; `None` deletes them.
 pub fn put(
     c: &mut DbConn,
     integration: IntegrationId,
@@ -26,7 +26,7 @@ pub fn put(
     Ok(())
 }
 
-/// Integrations of any environment whose fields another key than `key_id` sealed, at most `limit`.
+/// Returns up to `limit` integrations, of any environment, whose fields another key than `key_id` sealed.
 pub fn not_sealed_with(
     c: &mut DbConn,
     key_id: &str,
@@ -45,7 +45,7 @@ pub fn not_sealed_with(
         .map(Row::all)?)
 }
 
-/// How many integrations of any environment have fields that each key sealed, by the key's id.
+/// Returns how many integrations of any environment have fields that each key sealed, by key id.
 pub fn count_by_key_any_environment(c: &mut DbConn) -> Result<Vec<(String, i64)>, StoreError> {
     let counts: Vec<(Option<String>, i64)> = integrations::table
         .filter(integrations::config_key_id.ne(GIVEN_UP))
@@ -59,7 +59,7 @@ pub fn count_by_key_any_environment(c: &mut DbConn) -> Result<Vec<(String, i64)>
         .collect())
 }
 
-/// Gives up what these keys sealed, in any environment. Returns the keys of its integrations.
+/// Gives up what these encryption keys sealed, in any environment. Returns the integrations' keys.
 pub fn give_up(c: &mut DbConn, key_ids: &[String]) -> Result<Vec<IntegrationKey>, StoreError> {
     let lost = || integrations::table.filter(integrations::config_key_id.eq_any(key_ids));
     let rows = lost()
@@ -75,7 +75,7 @@ pub fn give_up(c: &mut DbConn, key_ids: &[String]) -> Result<Vec<IntegrationKey>
     Ok(rows.into_iter().map(|row| row.key).collect())
 }
 
-/// Puts `new` in place of `old`; false if they have changed meanwhile.
+/// Replaces `old` by `new`. Returns false if the fields were changed since.
 pub fn replace_if_same(
     c: &mut DbConn,
     integration: IntegrationId,

@@ -1,4 +1,4 @@
-//! Integrations: what an environment calls a provider.
+//! Integrations: an environment's own settings for a provider.
 
 use std::collections::BTreeMap;
 
@@ -24,27 +24,27 @@ row!(StoredIntegration {
     updated_at: Micros = integrations::updated_at,
 });
 
-/// An integration to be made.
+/// An integration to create.
 #[derive(Debug, Clone)]
 pub struct NewIntegration {
     /// The environment that it belongs to.
     pub environment: EnvironmentId,
-    /// What the app calls it.
+    /// The app's name for it.
     pub key: IntegrationKey,
     /// The provider.
     pub provider: ProviderName,
-    /// What people read.
+    /// The name for people.
     pub display_name: Option<String>,
-    /// Whether the provider's events are passed on to the app.
+    /// Whether the provider's events are forwarded to the app.
     pub forward_webhooks: bool,
-    /// What fills `${integrationConfig.…}`, without the secret fields.
+    /// The values for `${integrationConfig.…}`, without the secret ones.
     pub config: BTreeMap<String, String>,
     /// The app's own values.
     pub custom: BTreeMap<String, String>,
 }
 
 impl NewIntegration {
-    /// As one is that nobody has said anything about.
+    /// Returns an integration with default settings.
     pub fn plain(environment: EnvironmentId, key: IntegrationKey, provider: ProviderName) -> Self {
         Self {
             environment,
@@ -58,22 +58,22 @@ impl NewIntegration {
     }
 }
 
-/// What is to be another; `None` stays as it is.
+/// A change of an integration; `None` keeps a field.
 #[derive(Debug, Clone, Default)]
 pub struct IntegrationChange {
-    /// The key; [`StoreError::Conflict`] if the environment has it already.
+    /// The key. [`StoreError::Conflict`] if the environment has it already.
     pub key: Option<IntegrationKey>,
-    /// What people read.
+    /// The name for people.
     pub display_name: Option<String>,
-    /// Whether events are passed on.
+    /// Whether the provider's events are forwarded to the app.
     pub forward_webhooks: Option<bool>,
-    /// What fills `${integrationConfig.…}`, without the secret fields.
+    /// The values for `${integrationConfig.…}`, without the secret ones.
     pub config: Option<BTreeMap<String, String>>,
     /// The app's own values.
     pub custom: Option<BTreeMap<String, String>>,
 }
 
-/// Makes the integration unless the environment has one of that key; tells whether it was made.
+/// Creates the integration unless the environment has one of that key. Returns whether it was created.
 pub fn ensure(c: &mut DbConn, new: &NewIntegration, now: Timestamp) -> Result<bool, StoreError> {
     let made = on_db!(c, c => diesel::insert_into(integrations::table)
         .values((
@@ -92,7 +92,7 @@ pub fn ensure(c: &mut DbConn, new: &NewIntegration, now: Timestamp) -> Result<bo
     Ok(made == 1)
 }
 
-/// The environment's integration of that key.
+/// Returns the environment's integration of that key.
 pub fn find(
     c: &mut DbConn,
     environment: EnvironmentId,
@@ -133,7 +133,7 @@ pub fn lock(
     }
 }
 
-/// The environment's integrations, oldest first.
+/// Returns the environment's integrations, oldest first.
 pub fn list(c: &mut DbConn, environment: EnvironmentId) -> Result<Vec<StoredIntegration>, StoreError> {
     Ok(integrations::table
         .filter(integrations::environment_id.eq(environment.raw()))
@@ -143,7 +143,7 @@ pub fn list(c: &mut DbConn, environment: EnvironmentId) -> Result<Vec<StoredInte
         .map(Row::all)?)
 }
 
-/// The integrations of a provider whose ids are above `after`, by their ids.
+/// Returns up to `limit` integrations of a provider, of any environment, with row numbers above `after`, in their order.
 pub fn of_provider_any_environment(
     c: &mut DbConn,
     provider: &ProviderName,
@@ -195,7 +195,7 @@ pub fn change(
     Ok(())
 }
 
-/// Takes the integration away; its connections must be gone before.
+/// Deletes the integration. Delete its connections before. Returns whether there was one.
 pub fn delete(c: &mut DbConn, environment: EnvironmentId, key: &IntegrationKey) -> Result<bool, StoreError> {
     let row = integrations::table
         .filter(integrations::environment_id.eq(environment.raw()))
@@ -203,7 +203,7 @@ pub fn delete(c: &mut DbConn, environment: EnvironmentId, key: &IntegrationKey) 
     Ok(diesel::delete(row).execute(c)? == 1)
 }
 
-/// How many connections stand under the integration.
+/// Returns how many connections the integration has.
 pub fn connections(
     c: &mut DbConn,
     environment: EnvironmentId,

@@ -1,9 +1,8 @@
-//! All SQL of Trunkline: control tables, schedule and leases, the typed tables of synced records, migrations.
+//! All SQL of Trunkline: the control tables, leased work, the typed tables of synced records, and migrations.
 //!
-//! Everything but `domain`, `registry` and `vault` may depend on this crate. It knows no HTTP and no provider. Two databases
-//! stand behind one [`Store`]: SQLite in a file, and PostgreSQL. Every function of the modules takes the connection of the
-//! transaction that it belongs to, and the environment, or is named `…_any_environment`, unless the row that it is given is
-//! already the caller's.
+//! This crate knows no HTTP and no provider. One [`Store`] stands for two databases: SQLite in a file, and PostgreSQL. Every function
+//! takes the connection of the transaction that it belongs to. It also takes the environment, or is named `…_any_environment`, unless
+//! its other arguments are known to belong to the caller.
 
 pub mod actions;
 pub mod api_keys;

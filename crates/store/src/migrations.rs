@@ -1,4 +1,4 @@
-//! The migrations of the control tables, built in: a folder for each database, pairs of one name.
+//! The migrations of the control tables, which are built in: a folder for each database, with migrations of the same names.
 
 use diesel::backend::Backend;
 use diesel::migration::{Migration, MigrationSource};
@@ -30,14 +30,14 @@ macro_rules! with_migrations {
 /// How the database's migrations compare to those built in.
 #[derive(Debug)]
 pub(crate) struct SchemaState {
-    /// Names of those that are missing, in their order.
+    /// The names of the migrations that are not applied, in order.
     missing: Vec<String>,
-    /// Versions that were applied and are not built in.
+    /// The versions that are applied and not built in.
     unknown: Vec<String>,
 }
 
 impl SchemaState {
-    /// The names of those that are missing, unless a newer version of the program has changed the tables.
+    /// Returns the names of the migrations that are not applied, unless a newer version of the program has changed the tables.
     pub(crate) fn pending(self) -> Result<Vec<String>, StoreError> {
         if self.unknown.is_empty() {
             return Ok(self.missing);
@@ -50,7 +50,7 @@ impl SchemaState {
     }
 }
 
-/// Compares the migrations, and writes nothing.
+/// Compares the migrations and writes nothing.
 pub(crate) fn state(c: &mut DbConn) -> Result<SchemaState, StoreError> {
     let applied = applied_migrations(c)?;
     let built_in = match c.dialect() {
@@ -73,7 +73,7 @@ pub(crate) fn state(c: &mut DbConn) -> Result<SchemaState, StoreError> {
     })
 }
 
-/// Version and name of each.
+/// Returns version and name of each migration.
 fn names<DB: Backend>(
     migrations: diesel::migration::Result<Vec<Box<dyn Migration<DB>>>>,
 ) -> Result<Vec<(String, String)>, BoxError> {
@@ -88,7 +88,7 @@ fn names<DB: Backend>(
     Ok(names)
 }
 
-/// Applies what is missing, all in the transaction of `c`; gives the names.
+/// Applies the missing migrations in the transaction of `c`, and returns their names.
 ///
 /// [`StoreError::Refused`] if a newer version of the program has changed the tables.
 pub(crate) fn run(c: &mut DbConn) -> Result<Vec<String>, StoreError> {
@@ -109,7 +109,7 @@ pub(crate) fn run(c: &mut DbConn) -> Result<Vec<String>, StoreError> {
     Ok(names)
 }
 
-/// Takes the last one back.
+/// Reverts the last migration.
 #[cfg(feature = "testing")]
 pub(crate) fn revert_last(c: &mut DbConn) -> Result<(), StoreError> {
     with_migrations!(c, |c, source| c.revert_last_migration(source).map(drop)).map_err(StoreError::Migration)

@@ -1,4 +1,4 @@
-//! One log line when the database stops answering, and one when it answers again.
+//! Logs when the database stops responding, and when it responds again.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -13,13 +13,13 @@ struct State {
     ended: Option<Instant>,
 }
 
-/// Whether the database is away, as its calls show it.
+/// Whether the database responds, as calls show it.
 #[derive(Debug)]
 pub(crate) struct Outage {
-    /// What is used: `database`, or which of SQLite's two ways to it.
+    /// What does or does not respond, for the log.
     what: &'static str,
     state: Mutex<State>,
-    /// Whether there is an outage, to be asked by every call.
+    /// Whether there is an outage, so that calls need not lock the state.
     open: AtomicBool,
 }
 
@@ -35,8 +35,8 @@ impl Outage {
         }
     }
 
-    /// Notes the error of a call that began then; the first one that says that the database is away is logged. What began before the
-    /// end of an outage belongs to that one.
+    /// Records the error of a call that began at `began`, and logs the first one of an outage. A call that began before the end of an
+    /// outage belongs to it.
     pub(crate) fn failed(&self, error: &StoreError, began: Instant) {
         if !matches!(error, StoreError::Unavailable(_)) {
             return;
@@ -48,13 +48,13 @@ impl Outage {
             let cause = std::error::Error::source(error).map(ToString::to_string);
             tracing::error!(
                 error = cause.unwrap_or_default(),
-                "the {} does not answer; calls that need it fail until it does",
+                "the {} does not respond; calls that need it fail until it does",
                 self.what
             );
         }
     }
 
-    /// Notes that a call was answered.
+    /// Records that the database responded.
     pub(crate) fn worked(&self) {
         if !self.open.load(Ordering::Acquire) {
             return;
@@ -64,7 +64,7 @@ impl Outage {
             state.ended = Some(Instant::now());
             self.open.store(false, Ordering::Release);
             let seconds = since.elapsed().as_secs();
-            tracing::info!(seconds, "the {} answers again", self.what);
+            tracing::info!(seconds, "the {} responds again", self.what);
         }
     }
 }

@@ -1,8 +1,8 @@
-//! A bounded set of database connections, each used by one thread of its own.
+//! A connection pool, in which each connection has a thread.
 //!
-//! libpq blocks and cannot be interrupted, so every call has a deadline that its caller keeps, whatever the thread does: a database that
-//! goes silent costs an error in time, and no more threads than connections. A thread that stays blocked beyond what the server allows a
-//! statement is abandoned, up to a bound, so that a new connection can take its place.
+//! libpq blocks and cannot be interrupted, so the caller of a call keeps its deadline, whatever the thread does: if the database stops
+//! responding, calls fail in time, and there are no more threads than connections. A thread that stays blocked for longer than the server
+//! allows a statement to run is abandoned, so that a new connection can replace it. The number of abandoned threads is limited.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -22,33 +22,33 @@ use crate::{DbConn, StoreError};
 /// How long a call may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Patience {
-    /// A request's reads and writes.
+    /// The reads and writes of a request.
     Short,
     /// Pages of a sync, exports, deletions in batches: three times as long.
     Long,
-    /// Migrations and changes of tables, which take as long as the tables are large; only the wait for a connection is bounded.
+    /// Migrations and changes of tables, whose time depends on the size of the tables. Only the wait for a connection is limited.
     Unbounded,
 }
 
-/// A connection that was used within this time is taken to be alive: a check each time would double the round trips.
+/// A connection that was used within this time counts as alive: a check before each call would double the round trips.
 const FRESH: Duration = Duration::from_secs(1);
-/// How often a caller that waits for a connection looks for threads to abandon.
+/// How often a caller that waits for a connection looks for stuck threads.
 const LOOK: Duration = Duration::from_millis(250);
-/// Abandoned threads, per connection of the pool, beyond which no more are abandoned.
+/// The most abandoned threads for each connection of the pool.
 const MOST_STUCK: usize = 4;
-/// How long the end of a pool waits for its threads to close their connections.
+/// How long closing a pool waits for its threads to close their connections.
 const CLOSING: Duration = Duration::from_secs(1);
 
-/// Why a call ended before the database answered.
+/// Why a call ended before the database responded.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Late {
-    #[error("no connection was free within {0:?}")]
+    #[error("no database connection became free within {0:?}")]
     Waiting(Duration),
-    #[error("the database did not answer within {0:?}")]
+    #[error("the database did not respond within {0:?}")]
     Silent(Duration),
     #[error("the store is closed")]
     Closed,
-    #[error("no thread can be started for a connection")]
+    #[error("cannot start a thread for a connection")]
     Thread(#[source] std::io::Error),
 }
 
@@ -58,17 +58,17 @@ impl Late {
     }
 }
 
-/// Connections to one database; at most as many as its size.
+/// A pool of connections to one database.
 #[derive(Debug)]
 pub(crate) struct Pool(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
     source: Arc<Source>,
-    /// One permit per connection: callers wait here, in turn and without a thread.
+    /// One permit per connection. Callers wait for one in turn, without a thread.
     slots: Arc<Semaphore>,
     size: usize,
-    /// How long a short call may take.
+    /// How long a [`Patience::Short`] call may take.
     timeout: Duration,
     state: Mutex<State>,
 }
@@ -79,26 +79,26 @@ struct State {
     busy: HashMap<u64, Busy>,
     calls: u64,
     stuck: usize,
-    /// Every thread holds a clone; gone when the pool ends.
+    /// Each thread has a clone. `None` once the pool is closed.
     alive: Option<mpsc::Sender<Infallible>>,
     /// Disconnected once every thread has ended.
     ended: Option<mpsc::Receiver<Infallible>>,
 }
 
-/// A call that a thread carries out.
+/// A call that is running on a thread.
 #[derive(Debug)]
 struct Busy {
     _permit: OwnedSemaphorePermit,
-    /// When the thread is given up; `None` for never.
+    /// When the thread counts as stuck; `None` for never.
     until: Option<Instant>,
 }
 
-/// Opens connections and knows whether the database answers.
+/// Opens connections, and knows whether the database responds.
 #[derive(Debug)]
 struct Source {
     connector: Connector,
     outage: Outage,
-    /// Grows when a connection is lost: idle ones of before are likely dead too, and are opened anew instead of being tried one by one.
+    /// Increases when a connection is lost. Idle ones of earlier generations are likely lost too, and are opened anew.
     generation: AtomicU64,
 }
 
@@ -113,7 +113,7 @@ struct Held {
 }
 
 impl Pool {
-    /// A pool of at most `size` connections, opened when they are needed.
+    /// Creates a pool of at most `size` connections, which are opened when they are needed.
     pub(crate) fn new(connector: Connector, size: usize, timeout: Duration) -> Self {
         let (alive, ended) = mpsc::channel();
         let state = State {
@@ -138,7 +138,7 @@ impl Pool {
         }))
     }
 
-    /// Runs `body` on a connection; in one transaction if `write`.
+    /// Runs `body` on a connection, in one transaction if `write`.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         patience: Patience,
@@ -177,9 +177,9 @@ impl Pool {
         let (source, pool) = (Arc::clone(&shared.source), Arc::downgrade(shared));
         shared.start(permit, patience, |id, session| {
             Box::new(move |held| {
-                // A caller that has given up needs no more work done.
+                // The caller may have given up.
                 let outcome = (!sender.is_closed())
-                    .then(|| catch_unwind(AssertUnwindSafe(|| source.carry_out(held, &call, body))));
+                    .then(|| catch_unwind(AssertUnwindSafe(|| source.execute(held, &call, body))));
                 if matches!(outcome, Some(Err(_))) {
                     // A panic may have left a transaction open.
                     *held = None;
@@ -205,7 +205,7 @@ impl Pool {
         }
     }
 
-    /// Closes the connections and waits for that, a second at most. No further call is taken.
+    /// Closes the connections and waits for that, for a second at most. Later calls fail.
     pub(crate) fn close(&self) {
         let mut state = self.0.state();
         state.idle.clear();
@@ -213,7 +213,7 @@ impl Pool {
         let ended = state.ended.take();
         drop(state);
         if let Some(ended) = ended {
-            // Nothing is ever sent: this is the end of all senders, or of the time.
+            // Nothing is ever sent: this returns when all senders are dropped, or after the timeout.
             let _: Result<Infallible, _> = ended.recv_timeout(CLOSING);
         }
     }
@@ -224,7 +224,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a connection to be free.
+    /// Waits until a connection is free.
     async fn permit(&self, wait: Duration, deadline: Instant) -> Result<OwnedSemaphorePermit, StoreError> {
         if let Ok(permit) = Arc::clone(&self.slots).try_acquire_owned() {
             return Ok(permit);
@@ -245,7 +245,7 @@ impl Shared {
         }
     }
 
-    /// Gives up threads that a statement's limit on the server should have freed.
+    /// Abandons threads that the server's statement timeout should have freed.
     fn abandon_stuck(&self, now: Instant) {
         let mut state = self.state();
         let left = (self.size * MOST_STUCK).saturating_sub(state.stuck);
@@ -265,12 +265,12 @@ impl Shared {
             self.source.generation.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(
                 connections = stuck.len(),
-                "gave up database connections that stay silent"
+                "abandoned database connections that do not respond"
             );
         }
     }
 
-    /// Hands a job to an idle thread, or to a new one.
+    /// Starts a job on an idle thread, or on a new one.
     fn start(
         self: &Arc<Self>,
         permit: OwnedSemaphorePermit,
@@ -303,7 +303,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Makes a thread's connection free for the next call, unless the thread was given up or the pool is closed.
+    /// Makes a thread's connection free for the next call, unless the thread was abandoned or the pool is closed.
     fn give_back(&self, id: u64, session: Session, held: &mut Option<Held>) {
         let mut state = self.state();
         if let Some(busy) = state.busy.remove(&id) {
@@ -338,7 +338,7 @@ fn new_session(alive: Option<mpsc::Sender<Infallible>>) -> Result<Session, Store
     Ok(session)
 }
 
-/// What a thread must know of a call.
+/// The parameters of a call.
 struct Call {
     patience: Patience,
     write: bool,
@@ -347,8 +347,8 @@ struct Call {
 }
 
 impl Source {
-    /// Runs a call's body on the thread's connection, which is opened or replaced first if need be.
-    fn carry_out<T>(
+    /// Runs a call's body on the thread's connection. Opens or replaces the connection first if needed.
+    fn execute<T>(
         &self,
         held: &mut Option<Held>,
         call: &Call,
@@ -372,7 +372,7 @@ impl Source {
             self.generation.fetch_add(1, Ordering::Relaxed);
         }
         match result {
-            // A statement that fails for the loss of its connection may be told as anything.
+            // A statement that fails because its connection is lost may be reported as any error.
             Err(StoreError::Query(error)) if broken => Err(StoreError::Unavailable(error.into())),
             Err(StoreError::Migration(error)) if broken => Err(StoreError::Unavailable(error)),
             Err(error @ StoreError::Unavailable(_)) => Err(error),
@@ -383,7 +383,7 @@ impl Source {
         }
     }
 
-    /// The thread's connection, known to be alive within the last second.
+    /// Returns the thread's connection, which was alive within the last second.
     fn alive<'a>(&self, held: &'a mut Option<Held>) -> Result<&'a mut Held, StoreError> {
         let generation = self.generation.load(Ordering::Relaxed);
         let usable = held.take().filter(|held| held.generation == generation);

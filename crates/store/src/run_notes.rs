@@ -1,4 +1,4 @@
-//! What a run has done since its row was last written.
+//! The counts and other results of a run that are not yet in its row.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -17,23 +17,22 @@ pub(crate) fn active() -> [&'static str; 2] {
     [RunStatus::Queued, RunStatus::Running].map(RunStatus::as_str)
 }
 
-/// What is to be added to a run's row. A run gathers it and writes it with its next transaction, so that reading what did not change
-/// costs none.
+/// The results of a run that are added to its row with its next transaction, so that reading unchanged pages needs none.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RunNotes {
     /// `backfill`, `incremental` or `full`; `None` keeps what is there.
     pub kind: Option<&'static str>,
     /// Pages read.
     pub pages: u64,
-    /// Records that were new.
+    /// Records inserted.
     pub added: u64,
-    /// Records that had changed.
+    /// Records updated.
     pub updated: u64,
-    /// Records marked deleted.
+    /// Records marked as deleted.
     pub deleted: u64,
-    /// Records as they were.
+    /// Records that were equal to what is stored.
     pub unchanged: u64,
-    /// Records that could not be kept.
+    /// Records that could not be read.
     pub skipped: u64,
     /// Values that did not fit their column, by the column's name.
     pub misfits: BTreeMap<String, MisfitCount>,
@@ -44,7 +43,7 @@ pub struct RunNotes {
 }
 
 impl RunNotes {
-    /// Adds what was noted after it.
+    /// Adds later results.
     pub fn merge(&mut self, later: Self) {
         let add = |sum: &mut u64, more: u64| *sum = sum.saturating_add(more);
         self.kind = later.kind.or(self.kind);
@@ -59,7 +58,7 @@ impl RunNotes {
         self.incomplete = self.incomplete.take().or(later.incomplete);
     }
 
-    /// Counts the values of records that did not fit their columns.
+    /// Counts the values of records that do not fit their columns.
     pub fn count_misfits<'r>(&mut self, model: &Model, records: impl IntoIterator<Item = &'r Record>) {
         for misfit in records.into_iter().flat_map(|record| &record.misfits) {
             if let Some((name, _)) = model.columns.get_index(misfit.column) {
@@ -96,16 +95,16 @@ fn merge_misfits(sum: &mut BTreeMap<String, MisfitCount>, more: BTreeMap<String,
 /// How a run ended.
 #[derive(Debug, Clone, Copy)]
 pub struct Ending<'a> {
-    /// Any but queued and running.
+    /// Neither queued nor running.
     pub status: RunStatus,
     /// Why it failed.
     pub error: Option<&'a RunError>,
-    /// When.
+    /// When it ended.
     pub at: Timestamp,
 }
 
-/// Adds to a run's row and, with an `ending`, ends the run. A run that has ended stays as it is. The caller holds the sync's lock, or is
-/// the run's only writer.
+/// Adds the results to the run's row and, with an `ending`, ends the run. A run that has ended stays as it is. The caller must have locked
+/// the sync, or be the run's only writer.
 pub fn note(
     c: &mut DbConn,
     id: RunId,
@@ -130,7 +129,7 @@ pub fn note(
         Some(to_json(&sum)?)
     };
     let error = ending.and_then(|ending| ending.error);
-    // Diesel leaves `None` out of an update.
+    // Diesel omits `None` from an update.
     let grown = (
         runs::pages.eq(runs::pages + counted(notes.pages)),
         runs::added.eq(runs::added + counted(notes.added)),

@@ -36,7 +36,7 @@ row!(Run {
     incomplete: Option<String> = runs::incomplete,
 });
 
-/// The sync's queued or running run, and true; else a new queued one, and false.
+/// Returns the sync's queued or running run with true, or a new queued one with false.
 pub fn enqueue(
     c: &mut DbConn,
     sync: SyncId,
@@ -62,7 +62,7 @@ pub fn enqueue(
     Ok((row, created == 0))
 }
 
-/// The environment's run of that id, with its sync.
+/// Returns the environment's run of that id, with its sync.
 pub fn find(c: &mut DbConn, environment: EnvironmentId, id: RunId) -> Result<(Run, Sync), StoreError> {
     runs::table
         .inner_join(syncs::table.inner_join(connections::table))
@@ -77,7 +77,7 @@ pub fn find(c: &mut DbConn, environment: EnvironmentId, id: RunId) -> Result<(Ru
         .map_err(StoreError::about("run"))
 }
 
-/// The environment's runs that pass the filter, newest first, with their syncs.
+/// Returns the environment's runs that match the filter, newest first, with their syncs.
 pub fn list(
     c: &mut DbConn,
     environment: EnvironmentId,
@@ -97,7 +97,7 @@ pub fn list(
         query = query.filter(syncs::name.eq(sync.as_str()));
     }
     if let Some(prefix) = filter.id_prefix.as_ref().map(RunIdPrefix::as_str) {
-        // A `g` sorts behind every hexadecimal digit in any collation, so a range of the index serves.
+        // `g` sorts after every hexadecimal digit in any collation, so this is a range of the index.
         query = query.filter(runs::id.ge(prefix).and(runs::id.lt(format!("{prefix}g"))));
     }
     if let Some(before) = filter.before {
@@ -121,7 +121,7 @@ fn both((run, sync): (Row<Run>, Row<Sync>)) -> (Run, Sync) {
     (run.into_inner(), sync.into_inner())
 }
 
-/// The sync's newest run.
+/// Returns the sync's newest run.
 pub fn latest(c: &mut DbConn, sync: SyncId) -> Result<Option<Run>, StoreError> {
     Ok(runs::table
         .filter(runs::sync_id.eq(sync.raw()))
@@ -132,7 +132,7 @@ pub fn latest(c: &mut DbConn, sync: SyncId) -> Result<Option<Run>, StoreError> {
         .optional()?)
 }
 
-/// The sync's newest run that has ended.
+/// Returns the sync's newest run that has ended.
 pub fn latest_finished(c: &mut DbConn, sync: SyncId) -> Result<Option<Run>, StoreError> {
     Ok(runs::table
         .filter(runs::sync_id.eq(sync.raw()).and(runs::status.ne_all(active())))
@@ -143,14 +143,14 @@ pub fn latest_finished(c: &mut DbConn, sync: SyncId) -> Result<Option<Run>, Stor
         .optional()?)
 }
 
-/// Deletes runs of the sync just behind its newest `keep` that succeeded and changed nothing: they are most of a history. To be called at
-/// the end of every run.
+/// Deletes the runs just after the sync's newest `keep` that succeeded and changed nothing, which most runs do. Call it at the end of every
+/// run.
 pub fn forget_unchanged(c: &mut DbConn, sync: SyncId, keep: i64) -> Result<(), StoreError> {
     forget_unchanged_runs(c, sync, keep)
 }
 
-/// Deletes up to `limit` ended runs made before `before`, but of each sync the newest `keep_per_sync` (at least one); gives how
-/// many went. To be repeated until it gives less. A run from the future of `now` was made by a wrong clock: it counts as old.
+/// Deletes up to `limit` ended runs that were created before `before`, except each sync's newest `keep_per_sync` (at least one). Returns
+/// how many; repeat until that is less than `limit`. A run that is later than `now` was created by a wrong clock and counts as old.
 pub fn prune(
     c: &mut DbConn,
     before: Timestamp,

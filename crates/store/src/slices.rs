@@ -18,20 +18,20 @@ row!(Slice {
     records: i64 = slices::records,
 });
 
-/// A slice to be made.
+/// A slice to create.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewSlice {
-    /// The engine's word for what it is for.
+    /// What the sync engine reads it for.
     pub kind: String,
     /// Where it begins.
     pub from_at: Option<Timestamp>,
     /// Where it ends.
     pub to_at: Option<Timestamp>,
-    /// Where to begin within it: the provider's link or token; `None` for its beginning.
+    /// Where to begin reading: the provider's link or token; `None` for the beginning.
     pub next: Option<String>,
 }
 
-/// The sync's slices, in the order in which they were made.
+/// Returns the sync's slices, in the order in which they were created.
 pub fn list(c: &mut DbConn, sync: SyncId) -> Result<Vec<Slice>, StoreError> {
     Ok(slices::table
         .filter(slices::sync_id.eq(sync.raw()))
@@ -41,7 +41,7 @@ pub fn list(c: &mut DbConn, sync: SyncId) -> Result<Vec<Slice>, StoreError> {
         .map(Row::all)?)
 }
 
-/// Adds slices; gives them as stored, in the same order.
+/// Creates slices, and returns them in the same order.
 pub fn insert(c: &mut DbConn, sync: SyncId, new: &[NewSlice]) -> Result<Vec<Slice>, StoreError> {
     let one = |slice: &NewSlice| {
         let id = diesel::insert_into(slices::table)
@@ -68,7 +68,7 @@ pub fn insert(c: &mut DbConn, sync: SyncId, new: &[NewSlice]) -> Result<Vec<Slic
     new.iter().map(one).collect()
 }
 
-/// Takes the sync's slices away, or those of one kind.
+/// Deletes the sync's slices, or those of one kind.
 pub fn clear(c: &mut DbConn, sync: SyncId, kind: Option<&str>) -> Result<(), StoreError> {
     let of_sync = slices::table.filter(slices::sync_id.eq(sync.raw()));
     match kind {

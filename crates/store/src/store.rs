@@ -1,4 +1,4 @@
-//! The open database: reads, writes in transactions, and the time that they may take.
+//! The open database: reads, writes in transactions, and their time limits.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,17 +17,17 @@ struct Inner {
     dialect: Dialect,
     pooler: bool,
     pool: Pool,
-    /// SQLite's one writer; callers wait for it in turn.
+    /// SQLite's single writer, for which callers wait in turn.
     writer: Option<Pool>,
     writes: Proof,
 }
 
-/// When an empty transaction last showed that SQLite takes writes.
+/// When a probe last showed that SQLite takes writes.
 #[derive(Default)]
 struct Proof(Mutex<Option<Instant>>);
 
 impl Proof {
-    /// How long it counts.
+    /// How long a result is reused.
     const FRESH: Duration = Duration::from_secs(1);
 
     async fn prove(&self, writer: &Pool) -> Result<(), StoreError> {
@@ -42,7 +42,7 @@ impl Proof {
 }
 
 impl Store {
-    /// Opens the database; makes SQLite's file, readable by its owner alone, if there is none.
+    /// Opens the database. Creates SQLite's file, readable only by its owner, if there is none.
     ///
     /// [`StoreError::Unavailable`] if it cannot be reached.
     pub async fn open(url: &DatabaseUrl, options: StoreOptions) -> Result<Store, StoreError> {
@@ -56,29 +56,29 @@ impl Store {
             writer: (dialect == Dialect::Sqlite).then(|| pool(true, 1)),
             writes: Proof::default(),
         };
-        // The first connection is the writer's, which makes SQLite's file and turns WAL on before anybody reads.
+        // The first connection is the writer's, which creates SQLite's file and enables WAL before any read.
         inner.writing().run(Patience::Long, false, |_| Ok(())).await?;
         Ok(Self(Arc::new(inner)))
     }
 
-    /// Brings the tables up to date; gives the names of the migrations applied. Many processes may do it at once.
+    /// Applies the missing migrations, and returns their names. Several processes may do so at once.
     ///
-    /// [`StoreError::Refused`] if a newer version has changed them.
+    /// [`StoreError::Refused`] if a newer version has changed the tables.
     pub async fn migrate(&self) -> Result<Vec<String>, StoreError> {
         self.maintain(migrations::run).await
     }
 
-    /// Which migrations are still to be applied; nothing is written.
+    /// Returns the migrations that are not applied. Nothing is written.
     ///
     /// [`StoreError::Refused`] if a newer version has changed the tables.
     pub async fn pending_migrations(&self) -> Result<Vec<String>, StoreError> {
         self.read(migrations::state).await.and_then(SchemaState::pending)
     }
 
-    /// Whether the database answers, and takes writes. Nothing is written.
+    /// Checks that the database responds and takes writes. Nothing is written.
     ///
-    /// SQLite takes no writes while another process holds its lock. So an empty transaction waits there among the writes, in turn and for
-    /// as long as they do. A success within the last second is reused, so that frequent probes do not delay writes.
+    /// SQLite takes no writes while another process has it locked, so the check is an empty transaction, which waits in turn and as long as
+    /// a write. A success within the last second is reused, so that frequent checks do not delay writes.
     pub async fn ping(&self) -> Result<(), StoreError> {
         if let Some(writer) = &self.0.writer {
             return self.0.writes.prove(writer).await;
@@ -95,7 +95,7 @@ impl Store {
         .await
     }
 
-    /// Which database it is.
+    /// Returns which database it is.
     pub fn dialect(&self) -> Dialect {
         self.0.dialect
     }
@@ -108,7 +108,7 @@ impl Store {
         self.0.pool.run(Patience::Short, false, body).await
     }
 
-    /// [`Store::read`] for what may take longer than a request's other reads: pages of records.
+    /// [`Store::read`] for what may take longer, such as pages of records.
     pub async fn read_long<T: Send + 'static>(
         &self,
         body: impl FnOnce(&mut DbConn) -> Result<T, StoreError> + Send + 'static,
@@ -116,10 +116,10 @@ impl Store {
         self.0.pool.run(Patience::Long, false, body).await
     }
 
-    /// Runs `body` in one transaction: committed if it gives `Ok`, rolled back otherwise.
+    /// Runs `body` in one transaction, which is committed if it returns `Ok`, and rolled back otherwise.
     ///
-    /// Immediate on SQLite, where writers come one after another in the order of their calls; READ COMMITTED on PostgreSQL. After
-    /// [`StoreError::Unavailable`] the transaction may have been committed all the same.
+    /// The transaction is immediate on SQLite, where writes run one after another in the order of the calls, and READ COMMITTED on
+    /// PostgreSQL. After [`StoreError::Unavailable`] it may still have been committed.
     pub async fn write<T: Send + 'static>(
         &self,
         body: impl FnOnce(&mut DbConn) -> Result<T, StoreError> + Send + 'static,
@@ -127,7 +127,7 @@ impl Store {
         self.0.writing().run(Patience::Short, true, body).await
     }
 
-    /// [`Store::write`] for what may take longer than a request's other writes: pages of records, deletions in batches.
+    /// [`Store::write`] for what may take longer, such as pages of records and deletions in batches.
     pub async fn write_long<T: Send + 'static>(
         &self,
         body: impl FnOnce(&mut DbConn) -> Result<T, StoreError> + Send + 'static,
@@ -135,8 +135,8 @@ impl Store {
         self.0.writing().run(Patience::Long, true, body).await
     }
 
-    /// [`Store::write`] for credentials: on SQLite the commit is moved from the write-ahead log into the file itself, so that what
-    /// cannot be read again from a provider is on the disk.
+    /// [`Store::write`] for credentials, which cannot be read again from a provider: on SQLite the commit is moved from the write-ahead log
+    /// into the file and synced to disk.
     pub async fn write_durably<T: Send + 'static>(
         &self,
         body: impl FnOnce(&mut DbConn) -> Result<T, StoreError> + Send + 'static,
@@ -146,7 +146,7 @@ impl Store {
         Ok(written)
     }
 
-    /// [`Store::write`] without any limit on time, for changes of tables, which take as long as the tables are large.
+    /// [`Store::write`] without a time limit, for changes of tables, whose time depends on the size of the tables.
     pub async fn maintain<T: Send + 'static>(
         &self,
         body: impl FnOnce(&mut DbConn) -> Result<T, StoreError> + Send + 'static,
@@ -154,8 +154,8 @@ impl Store {
         self.0.writing().run(Patience::Unbounded, true, body).await
     }
 
-    /// PostgreSQL's connections, and how many processes of Trunkline use some; `None` on SQLite, and behind a pooler, which has limits
-    /// of its own.
+    /// Returns the number of PostgreSQL's connections, and how many processes of Trunkline use some. `None` on SQLite, and behind a pooler,
+    /// which has its own limits.
     pub async fn connection_budget(&self) -> Result<Option<(i64, i64)>, StoreError> {
         if self.0.pooler {
             return Ok(None);
@@ -163,15 +163,14 @@ impl Store {
         self.read(crate::dialect::connection_budget).await
     }
 
-    /// Raises all change numbers above any that was ever handed out, so that readers of the feed miss nothing after a restore.
-    /// PostgreSQL notices most restores by itself; SQLite's file none, so its counters are to be raised at every start.
+    /// Raises all change numbers above any that was ever assigned, so that readers of the feed miss nothing after a restore. The store
+    /// notices most restores of PostgreSQL, and none of SQLite, where this is called at every start.
     pub async fn raise_change_numbers(&self) -> Result<(), StoreError> {
         self.maintain(|c| crate::dialect::raise_counters(c).map(drop))
             .await
     }
 
-    /// Ends the use of the store: leaves SQLite's file whole, without a write-ahead log beside it unless another process uses it. Calls after
-    /// it fail.
+    /// Closes the store. SQLite's file is then complete without its write-ahead log, unless another process uses it. Later calls fail.
     pub async fn close(&self) {
         let Some(writer) = &self.0.writer else { return };
         self.0.pool.close();
@@ -179,11 +178,11 @@ impl Store {
         writer.close();
     }
 
-    /// Moves SQLite's write-ahead log into its file. What readers still need is left for the next time.
+    /// Moves SQLite's write-ahead log into its file, except what readers still need.
     async fn checkpoint(&self) {
         let Some(writer) = &self.0.writer else { return };
         if let Err(error) = writer.run(Patience::Short, false, checkpoint).await {
-            tracing::warn!(%error, "the write-ahead log of SQLite could not be moved into the database's file");
+            tracing::warn!(%error, "cannot move SQLite's write-ahead log into the database file; the next write tries again");
         }
     }
 }
@@ -196,7 +195,7 @@ impl Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        // The last connection that is closed leaves SQLite's file whole: not to be cut off by the end of the process.
+        // Closing the last connection completes SQLite's file, which the end of the process must not interrupt.
         if let Some(writer) = &self.writer {
             self.pool.close();
             writer.close();

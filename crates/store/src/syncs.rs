@@ -30,7 +30,7 @@ row!(Sync {
     created_at: Micros = syncs::created_at,
 });
 
-/// A sync to be made.
+/// A sync to create.
 #[derive(Debug, Clone)]
 pub struct NewSync {
     /// The connection.
@@ -39,13 +39,13 @@ pub struct NewSync {
     pub name: SyncName,
     /// The variant.
     pub variant: Variant,
-    /// Whether it waits to be started.
+    /// Whether it is paused.
     pub paused: bool,
     /// When it first runs; `None` for never.
     pub due_at: Option<Timestamp>,
 }
 
-/// The connection's sync of that name and variant; made and scheduled if there is none, left as it is otherwise.
+/// Returns the connection's sync of that name and variant, and creates and schedules it if there is none.
 pub fn ensure(c: &mut DbConn, new: &NewSync, now: Timestamp) -> Result<Sync, StoreError> {
     let whose = (
         syncs::connection_id.eq(new.connection.raw()),
@@ -75,7 +75,7 @@ pub fn ensure(c: &mut DbConn, new: &NewSync, now: Timestamp) -> Result<Sync, Sto
     Ok(row)
 }
 
-/// The connection's sync of that name and variant.
+/// Returns the connection's sync of that name and variant.
 pub fn get(
     c: &mut DbConn,
     connection: ConnectionId,
@@ -93,7 +93,7 @@ pub fn get(
         .optional()?)
 }
 
-/// How many variants of the sync the connection has beside the base.
+/// Returns how many variants of the sync the connection has besides the base.
 pub fn count_variants(c: &mut DbConn, connection: ConnectionId, name: &SyncName) -> Result<i64, StoreError> {
     Ok(syncs::table
         .filter(syncs::connection_id.eq(connection.raw()))
@@ -103,7 +103,7 @@ pub fn count_variants(c: &mut DbConn, connection: ConnectionId, name: &SyncName)
         .get_result(c)?)
 }
 
-/// The variants of a provider's sync beside the base that connections of any environment have.
+/// Returns the variants of a provider's sync, besides the base, that connections of any environment have.
 pub fn variants_any_environment(
     c: &mut DbConn,
     provider: &ProviderName,
@@ -117,17 +117,17 @@ pub fn variants_any_environment(
         .select(syncs::variant)
         .distinct()
         .load(c)?;
-    // A name that this version would not take names no table of its own either.
+    // A name that this version does not accept has no table either.
     Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
 }
 
-/// Deletes the sync with its schedule, runs and slices. Synced rows stay: [`crate::records::delete_connection`] takes them away.
+/// Deletes the sync with its schedule, runs and slices. Synced rows stay: delete them with [`crate::records::delete_connection`].
 pub fn delete(c: &mut DbConn, id: SyncId) -> Result<(), StoreError> {
     diesel::delete(syncs::table.find(id.raw())).execute(c)?;
     Ok(())
 }
 
-/// Up to `limit` connections of the provider, of any environment, that lack the sync: it was added to the file after them.
+/// Returns up to `limit` connections of the provider, of any environment, without the sync, which its file gained after them.
 pub fn connections_without_any_environment(
     c: &mut DbConn,
     provider: &ProviderName,
@@ -147,7 +147,7 @@ pub fn connections_without_any_environment(
     Ok(ids.into_iter().map(ConnectionId::from_raw).collect())
 }
 
-/// The sync of that number, whosever it is.
+/// Returns the sync with that row number, of any environment.
 pub fn get_any_environment(c: &mut DbConn, id: SyncId) -> Result<Option<Sync>, StoreError> {
     Ok(syncs::table
         .inner_join(connections::table)
@@ -158,7 +158,7 @@ pub fn get_any_environment(c: &mut DbConn, id: SyncId) -> Result<Option<Sync>, S
         .optional()?)
 }
 
-/// The environment's syncs that pass the filter, in the order in which they were made.
+/// Returns the environment's syncs that match the filter, in the order in which they were created.
 pub fn list(
     c: &mut DbConn,
     environment: EnvironmentId,
@@ -184,7 +184,7 @@ pub fn list(
         .map(Row::all)?)
 }
 
-/// Pauses or starts the sync and sets when it is due (`None`: never), unless it is leased.
+/// Pauses or starts the sync, and sets when it is due (`None`: never) unless it is leased.
 pub fn set_paused(
     c: &mut DbConn,
     id: SyncId,
@@ -198,21 +198,21 @@ pub fn set_paused(
     lease::reschedule(c, id, due_at, now)
 }
 
-/// Sets what the engine keeps between runs.
+/// Sets what the sync engine keeps between runs.
 pub fn set_checkpoint(c: &mut DbConn, id: SyncId, checkpoint: &Json) -> Result<(), StoreError> {
     let checkpoint = syncs::checkpoint.eq(to_json(checkpoint)?);
     Cached(diesel::update(syncs::table.find(id.raw())).set(checkpoint)).execute(c)?;
     Ok(())
 }
 
-/// Notes what is wrong with the sync, or that nothing is.
+/// Sets or clears the sync's problem.
 pub fn set_problem(c: &mut DbConn, id: SyncId, problem: Option<&Problem>) -> Result<(), StoreError> {
     let sync = syncs::table.filter(syncs::id.eq(id.raw()));
     match problem {
         Some(problem) => diesel::update(sync)
             .set(syncs::problem.eq(to_json(problem)?))
             .execute(c)?,
-        // Most syncs have none, and no row of theirs is written.
+        // Most syncs have none, and their rows are not written.
         None => diesel::update(sync.filter(syncs::problem.is_not_null()))
             .set(syncs::problem.eq(None::<String>))
             .execute(c)?,
@@ -220,7 +220,7 @@ pub fn set_problem(c: &mut DbConn, id: SyncId, problem: Option<&Problem>) -> Res
     Ok(())
 }
 
-/// The environment's syncs of these connections that have a problem, in the order in which they were made.
+/// Returns the environment's syncs of these connections that have a problem, in the order in which they were created.
 pub fn with_problem(
     c: &mut DbConn,
     environment: EnvironmentId,
@@ -230,7 +230,7 @@ pub fn with_problem(
     let (Some(first), Some(last)) = (ids.clone().min(), ids.max()) else {
         return Ok(Vec::new());
     };
-    // By a range: a list may have more connections than a statement may have parameters.
+    // By a range: there may be more connections than a statement may have parameters.
     let rows = syncs::table
         .inner_join(connections::table)
         .filter(connections::environment_id.eq(environment.raw()))
@@ -247,7 +247,7 @@ pub fn with_problem(
         .collect())
 }
 
-/// Sets how often the sync runs; `None` for what the provider's file says. [`StoreError::NotFound`] if the sync was deleted.
+/// Sets how often the sync runs; `None` for as the provider's file says. [`StoreError::NotFound`] if the sync was deleted.
 pub fn set_frequency(c: &mut DbConn, id: SyncId, frequency: Option<&str>) -> Result<(), StoreError> {
     let set = diesel::update(syncs::table.find(id.raw()))
         .set(syncs::frequency.eq(frequency))

@@ -1,8 +1,8 @@
-//! The typed tables of models: made, and grown with their model.
+//! Creates the typed tables of models, and changes them with their models.
 //!
-//! A model's columns stand first, in the order of the file, then those that every table has; of these the ones of eight bytes stand
-//! together, which saves PostgreSQL the padding between them and text. Rows are never updated in place there (each change moves
-//! the indexed `_cursor`), so the tables are packed full.
+//! A model's columns come first, in the order of the file, then those that every table has. Of these the ones with eight bytes are
+//! together, which saves PostgreSQL the padding between them and text. PostgreSQL never updates rows in place here, since each change
+//! changes the indexed `_cursor`, so pages are filled completely.
 
 use domain::{ColumnKind, MAX_KEY_BYTES, Model, ProviderName, SyncName, TableName, Variant, stored_key};
 
@@ -12,18 +12,18 @@ use crate::dialect::{
 };
 use crate::{DbConn, Dialect, StoreError, syncs};
 
-/// When a row's content was taken away on request.
+/// When the row was pruned.
 const PRUNED_AT: &str = "\"_pruned_at\"";
-/// The whole of a key that the key column holds shortened, so that it can be indexed.
+/// The complete key of a row whose key column has a shortened one, which can be indexed.
 const LONG_KEY: &str = "_long_key";
-/// How PostgreSQL kept JSON before: it rewrites numbers and refuses some.
+/// The type of JSON columns in earlier versions. It rewrites numbers, and refuses some.
 const FORMER_JSON: &str = "jsonb";
 
-/// Makes the model's table, or adds what the model has and the table lacks: columns, indexes. Indexes that an earlier state of the
-/// model asked for go away; columns stay, for they hold data.
+/// Creates the model's table, or adds the columns and indexes that it lacks. Drops indexes that the model no longer needs, but no columns,
+/// which hold data.
 ///
-/// To be called within [`crate::Store::write`]; safe when several processes do it at once. [`StoreError::Refused`] if a column's
-/// type or the key has changed, for that would lose data; nothing is changed then.
+/// Call it in [`crate::Store::write`]. Several processes may do so at once. [`StoreError::Refused`] if a column's type or the key has
+/// changed, which would lose data; nothing is changed then.
 pub fn ensure(c: &mut DbConn, model: &Model) -> Result<(), StoreError> {
     advisory_lock(c)?;
     let dialect = c.dialect();
@@ -40,7 +40,7 @@ pub fn ensure(c: &mut DbConn, model: &Model) -> Result<(), StoreError> {
     for stale in shape
         .indexes
         .iter()
-        .filter(|name| is_ours(name, model) && wanted.iter().all(|(new, _)| new != *name))
+        .filter(|name| is_index_of(name, &model.table) && wanted.iter().all(|(new, _)| new != *name))
     {
         sql.push(format!("DROP INDEX \"{stale}\""));
     }
@@ -57,7 +57,7 @@ pub fn ensure(c: &mut DbConn, model: &Model) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Shortens the keys that were stored before long ones were.
+/// Shortens the long keys that earlier versions stored whole.
 fn shorten_keys(c: &mut DbConn, model: &Model) -> Result<(), StoreError> {
     let (table, key) = (quoted(&model.table), quoted(&model.key));
     let bytes = match c.dialect() {
@@ -78,15 +78,15 @@ fn shorten_keys(c: &mut DbConn, model: &Model) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Keeps all others from making and dropping tables until the transaction ends.
+/// Lets no other transaction create or drop tables until this one ends.
 pub fn lock(c: &mut DbConn) -> Result<(), StoreError> {
     advisory_lock(c)
 }
 
 /// Drops the table of a sync's variant if no connection of any environment has that variant.
 ///
-/// To be called within the transaction that deletes one. Whoever makes a variant holds the same lock from [`ensure`] to the end of its
-/// own transaction, so that no table goes that a new variant counts on.
+/// Call it in the transaction that deletes a variant. A transaction that creates one has the same lock from [`ensure`] to its end, so that
+/// the table of a new variant is not dropped.
 pub fn drop_unused(
     c: &mut DbConn,
     provider: &ProviderName,
@@ -101,10 +101,10 @@ pub fn drop_unused(
     ddl(c, &[format!("DROP TABLE IF EXISTS {}", quoted(table))])
 }
 
-/// Drops the tables of variants that no connection has any more: deleting was cut off, or done by a version that left them. `model` is the
-/// base variant's, `others` are tables that are no variant's. Gives the names of those dropped.
+/// Drops the tables of variants that no connection has any more, because deleting was interrupted or an earlier version left them. `model`
+/// is that of the base variant, `others` are tables of no variant. Returns the names of the dropped tables.
 ///
-/// A table with rows stays, and so does one that [`ensure`] did not make, whatever its name.
+/// Tables with rows stay, and so do tables that [`ensure`] did not create, whatever their names.
 pub fn drop_orphans(
     c: &mut DbConn,
     provider: &ProviderName,
@@ -135,7 +135,7 @@ pub fn drop_orphans(
 
 fn column(model: &Model, name: &TableName, kind: ColumnKind, dialect: Dialect) -> String {
     let kind_name = column_type(kind, dialect);
-    // Byte order for what is compared most: faster, and the same order of keys as in SQLite.
+    // Byte order for the columns that are compared: it is faster, and the order of keys is that of SQLite.
     let compared = name == &model.key || model.filters.contains(name);
     let collate = if kind == ColumnKind::Text && compared && dialect == Dialect::Postgres {
         " COLLATE \"C\""
@@ -190,12 +190,12 @@ fn grow(model: &Model, shape: &TableShape, dialect: Dialect) -> Result<Vec<Strin
     key.sort_unstable();
     if key != ["_connection_id", model.key.as_str()] {
         return Err(StoreError::Refused(format!(
-            "The table {table} has another key than {}: give the model another table name, or drop the table, and sync anew.",
+            "the table {table} has another key than {}: give the model another table name, or drop the table, and sync again",
             model.key
         )));
     }
     let mut sql = Vec::new();
-    // Tables that were made before rows could be pruned lack it.
+    // Tables of earlier versions lack it.
     if shape.columns.iter().all(|column| column.name != "_pruned_at") {
         let time = column_type(ColumnKind::Timestamp, dialect);
         sql.push(format!(
@@ -217,8 +217,8 @@ fn grow(model: &Model, shape: &TableShape, dialect: Dialect) -> Result<Vec<Strin
             Some(column) if declared.kind == ColumnKind::Json && column.kind == FORMER_JSON => {}
             Some(column) => {
                 return Err(StoreError::Refused(format!(
-                    "The column {name} of the table {table} is of type {} and the provider file now says {}: give the column \
-                     another name, or drop it from the table, and it is filled anew.",
+                    "the column {name} of the table {table} has the type {}, and the provider file now says {}: rename the column, or drop \
+                     it from the table, and it is filled again",
                     column.kind,
                     column_type(declared.kind, dialect)
                 )));
@@ -232,7 +232,7 @@ fn grow(model: &Model, shape: &TableShape, dialect: Dialect) -> Result<Vec<Strin
     Ok(sql)
 }
 
-/// Makes JSON columns keep what they are given; all at once, since the table is written anew.
+/// Changes columns of the former JSON type, all at once, since PostgreSQL rewrites the table.
 fn exact_json(model: &Model, shape: &TableShape, dialect: Dialect) -> Option<String> {
     let json = column_type(ColumnKind::Json, dialect);
     let changes: Vec<_> = shape
@@ -249,10 +249,10 @@ fn exact_json(model: &Model, shape: &TableShape, dialect: Dialect) -> Option<Str
     (!changes.is_empty()).then(|| format!("ALTER TABLE {} {}", quoted(&model.table), changes.join(", ")))
 }
 
-/// Indexes by name, each with its definition. The name holds a hash of the definition, so that another definition is another index.
+/// Returns the names and definitions of the indexes. A name contains a hash of the definition, so that another definition is another index.
 fn indexes(model: &Model, dialect: Dialect) -> Vec<(String, String)> {
     let newest = newest(model);
-    // SQLite's order has nulls last by itself when it descends, and knows no such words in an index.
+    // SQLite sorts nulls last in descending order, and does not support these words in an index.
     let last = if dialect == Dialect::Postgres {
         " NULLS LAST"
     } else {
@@ -290,11 +290,7 @@ fn indexes(model: &Model, dialect: Dialect) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Whether [`indexes`] may have given that name.
-fn is_ours(index: &str, model: &Model) -> bool {
-    is_index_of(index, &model.table)
-}
-
+/// Returns whether [`indexes`] may have named the index.
 fn is_index_of(index: &str, table: &TableName) -> bool {
     index
         .strip_prefix(table.as_str())
@@ -302,7 +298,7 @@ fn is_index_of(index: &str, table: &TableName) -> bool {
         .is_some_and(|hash| hash.len() == 8 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
-/// The descriptions, where they differ from what PostgreSQL has.
+/// Returns the statements that set the columns' comments where they differ.
 fn comments(model: &Model, shape: &TableShape) -> Vec<String> {
     let mut sql = Vec::new();
     for (name, declared) in &model.columns {

@@ -1,4 +1,4 @@
-//! Which keys have sealed credentials, with a text by which a wrong key is noticed; never the keys.
+//! The ids of the keys that sealed credentials, each with a text that detects a wrong key. The keys themselves are not stored.
 
 use diesel::prelude::*;
 use domain::Timestamp;
@@ -8,7 +8,7 @@ use crate::dialect::{lock_vault_keys, on_db};
 use crate::schema::vault_keys;
 use crate::{DbConn, StoreError};
 
-/// A key of the vault.
+/// An encryption key.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
 #[diesel(table_name = vault_keys)]
 pub struct VaultKey {
@@ -20,12 +20,12 @@ pub struct VaultKey {
     /// When it was first used.
     #[diesel(deserialize_as = Micros)]
     pub created_at: Timestamp,
-    /// Since when nothing is sealed with it.
+    /// When it was retired: nothing is sealed with it any more.
     #[diesel(deserialize_as = MaybeMicros)]
     pub retired_at: Option<Timestamp>,
 }
 
-/// All keys, oldest first.
+/// Returns all keys, oldest first.
 pub fn list(c: &mut DbConn) -> Result<Vec<VaultKey>, StoreError> {
     Ok(vault_keys::table
         .order((vault_keys::created_at, vault_keys::key_id))
@@ -33,12 +33,12 @@ pub fn list(c: &mut DbConn) -> Result<Vec<VaultKey>, StoreError> {
         .load(c)?)
 }
 
-/// Lets no other process read or change the keys until the transaction ends: what follows from them is decided by one at a time.
+/// Lets no other process decide about the keys until the transaction ends.
 pub fn lock(c: &mut DbConn) -> Result<(), StoreError> {
     lock_vault_keys(c)
 }
 
-/// Adds a key unless its id is there.
+/// Adds a key unless its id exists.
 pub fn ensure(c: &mut DbConn, key: &VaultKey) -> Result<(), StoreError> {
     on_db!(c, c => diesel::insert_into(vault_keys::table)
         .values((
@@ -52,7 +52,7 @@ pub fn ensure(c: &mut DbConn, key: &VaultKey) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Notes that nothing is sealed with the key any more.
+/// Retires the key: nothing is sealed with it any more.
 pub fn retire(c: &mut DbConn, key_id: &str, now: Timestamp) -> Result<(), StoreError> {
     let retired = diesel::update(vault_keys::table.filter(vault_keys::key_id.eq(key_id)))
         .set(vault_keys::retired_at.eq(now.as_micros()))
@@ -66,7 +66,7 @@ pub fn retire(c: &mut DbConn, key_id: &str, now: Timestamp) -> Result<(), StoreE
     }
 }
 
-/// Forgets keys that are lost.
+/// Deletes keys that are lost.
 pub fn delete(c: &mut DbConn, key_ids: &[String]) -> Result<(), StoreError> {
     diesel::delete(vault_keys::table.filter(vault_keys::key_id.eq_any(key_ids))).execute(c)?;
     Ok(())

@@ -16,7 +16,7 @@ async fn runs_that_lose_their_database_continue_in_seconds_and_none_fails() {
     let Some(server) = TestServer::start() else { return };
     let builder = of(30_000).database(server.database());
     let app = builder.start(Dialect::Postgres).await.unwrap();
-    app.expect_error("does not answer");
+    app.expect_error("does not respond");
     let names = [
         app.connect_as(app.admin(), "one").await,
         app.connect_as(app.admin(), "two").await,

@@ -96,8 +96,8 @@ fn a_server_responds_503_in_time_while_its_database_is_silent_and_recovers() {
             "the server does not recover"
         );
     }
-    running.wait_for("answers again");
-    assert_eq!(lines(&running, "does not answer"), 1, "{:#?}", running.seen);
+    running.wait_for("responds again");
+    assert_eq!(lines(&running, "does not respond"), 1, "{:#?}", running.seen);
     assert_eq!(lines(&running, "\"level\":\"ERROR\""), 1, "{:#?}", running.seen);
     terminate(&server, running);
 }
@@ -108,10 +108,10 @@ fn a_worker_waits_for_a_silent_database_and_ends_on_a_signal() {
     let sandbox = sandbox(&server);
     let mut running = sandbox.start(&["worker"]);
     server.suspend();
-    running.wait_for("does not answer");
+    running.wait_for("does not respond");
     server.resume();
-    running.wait_for("answers again");
-    assert_eq!(lines(&running, "does not answer"), 1, "{:#?}", running.seen);
+    running.wait_for("responds again");
+    assert_eq!(lines(&running, "does not respond"), 1, "{:#?}", running.seen);
     terminate(&server, running);
 }
 

@@ -33,7 +33,7 @@ mod methods;
 mod names;
 mod nul_characters;
 mod permissions;
-mod provider_answers;
+mod provider_responses;
 mod proxy;
 mod proxy_bytes;
 mod proxy_stalls;

@@ -65,12 +65,12 @@ async fn no_response_no_log_and_no_file_holds_a_secret(app: TestApp) {
         &known.suspended_auth_token,
         app.admin().key().unwrap(),
     ];
-    let (answers, logs) = (app.responses(), app.logs());
-    assert!(answers.contains("my-twilio"), "responses are collected");
+    let (responses, logs) = (app.responses(), app.logs());
+    assert!(responses.contains("my-twilio"), "responses are collected");
     assert!(logs.contains("answered"), "lines are collected");
     let files = files(&app);
     for secret in secrets {
-        assert!(!answers.contains(secret), "a response holds a secret");
+        assert!(!responses.contains(secret), "a response holds a secret");
         let line = logs.lines().find(|line| line.contains(secret));
         assert!(line.is_none(), "the log holds a secret: {line:?}");
         for (name, bytes) in &files {

@@ -38,7 +38,7 @@ async fn twenty_kills_on_sqlite_neither_lose_nor_duplicate_rows_and_leave_no_sec
     };
     let names = connect(&app).await;
     let mut sandbox = Sandbox::new(&app);
-    let answers = survive(
+    let responses = survive(
         &app,
         &names,
         &mut sandbox,
@@ -46,7 +46,7 @@ async fn twenty_kills_on_sqlite_neither_lose_nor_duplicate_rows_and_leave_no_sec
         20,
     )
     .await;
-    assert_no_secret(&app, &sandbox.logs(), &answers);
+    assert_no_secret(&app, &sandbox.logs(), &responses);
 }
 
 pub(crate) fn of(messages: u64) -> AppBuilder {
@@ -138,7 +138,7 @@ async fn survive(
         .sum();
     assert!(resumed >= kills, "every kill cut a run off: {resumed}");
     match processes[0].logged("url") {
-        Some(url) => answers(&url).await,
+        Some(url) => responses(&url).await,
         None => String::new(),
     }
 }
@@ -169,10 +169,10 @@ async fn holders(app: &TestApp) -> Vec<String> {
 }
 
 /// Returns the responses of a process about its connections and their rows.
-async fn answers(url: &str) -> String {
+async fn responses(url: &str) -> String {
     drop(rustls::crypto::ring::default_provider().install_default());
     let http = reqwest::Client::builder().build().unwrap();
-    let mut answers = String::new();
+    let mut responses = String::new();
     for path in [
         "/connections",
         // Only a single connection shows its credentials, to keys with the scope.
@@ -185,15 +185,15 @@ async fn answers(url: &str) -> String {
         let response = request.send().await.unwrap();
         assert_eq!(response.status(), 200, "{path}");
         for (name, value) in response.headers() {
-            answers.extend([name.as_str(), ": ", value.to_str().unwrap(), "\n"]);
+            responses.extend([name.as_str(), ": ", value.to_str().unwrap(), "\n"]);
         }
-        answers.push_str(&response.text().await.unwrap());
+        responses.push_str(&response.text().await.unwrap());
     }
-    answers
+    responses
 }
 
 /// Fails if the database's files, a log or a response holds a secret.
-fn assert_no_secret(app: &TestApp, logs: &str, answers: &str) {
+fn assert_no_secret(app: &TestApp, logs: &str, responses: &str) {
     let known = app.simulator().credentials();
     let secrets = [
         known.auth_token.as_str(),
@@ -208,9 +208,9 @@ fn assert_no_secret(app: &TestApp, logs: &str, answers: &str) {
         .map(|path| (path.display().to_string(), std::fs::read(path).unwrap()))
         .collect();
     assert!(missing_database.len() > 1, "the write-ahead log is there too");
-    assert!(logs.contains("sent a request to a provider") && answers.contains("by-token"));
+    assert!(logs.contains("sent a request to a provider") && responses.contains("by-token"));
     missing_database.push(("the logs".to_owned(), logs.into()));
-    missing_database.push(("the answers".to_owned(), answers.into()));
+    missing_database.push(("the answers".to_owned(), responses.into()));
     missing_database.push((
         "responses of the test's own API".to_owned(),
         app.responses().into_bytes(),

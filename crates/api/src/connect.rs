@@ -3,57 +3,13 @@
 pub(crate) mod forms;
 
 use actix_web::{HttpResponse, web};
-use gateway::{Connected, Gateway};
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value as Json, json};
-use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Schema, SchemaType, Type};
-use utoipa::openapi::{Object, RefOr};
-use utoipa::{PartialSchema, ToSchema};
+use gateway::{ConnectRequest, Connected, Gateway};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::body::Body;
 use crate::caller::{Caller, scope};
 use crate::error::ApiError;
-
-/// The body: the provider's own fields besides those that all providers share.
-#[derive(Deserialize)]
-#[serde(transparent)]
-pub(crate) struct ConnectBody(Map<String, Json>);
-
-impl PartialSchema for ConnectBody {
-    fn schema() -> RefOr<Schema> {
-        let object = shared_fields().description(Some(
-            "The fields of one of the provider's forms, and these, which all providers share. The routes of each provider list its forms.",
-        ));
-        object
-            .additional_properties(Some(AdditionalProperties::FreeForm(true)))
-            .examples([json!({ "connectionId": "my-acme", "apiKey": "sk_live_0123456789abcdef" })])
-            .into()
-    }
-}
-
-impl ToSchema for ConnectBody {}
-
-/// Returns the fields that a connect body of any provider may have.
-pub(crate) fn shared_fields() -> ObjectBuilder {
-    let text = |description: &str| {
-        ObjectBuilder::new()
-            .schema_type(SchemaType::Type(Type::String))
-            .description(Some(description))
-    };
-    let map = |description: &str| {
-        Object::builder()
-            .schema_type(SchemaType::Type(Type::Object))
-            .description(Some(description))
-    };
-    ObjectBuilder::new()
-        .schema_type(SchemaType::Type(Type::Object))
-        .property("connectionId", text("Your name for the connection, unique within the integration; a random UUID if left out. The name of an existing connection replaces its credentials and keeps its rows.").examples(["my-acme"]))
-        .property("connection_config", map("Further configuration by its stored names, for what no form asks: at most 50 keys that the provider does not know").additional_properties(Some(AdditionalProperties::FreeForm(true))))
-        .property("metadata", map("Your metadata: any JSON object").additional_properties(Some(AdditionalProperties::FreeForm(true))))
-        .property("tags", map("Your labels: at most 10, names in lower case, values of 1 to 255 characters").additional_properties(Some(ObjectBuilder::new().schema_type(SchemaType::Type(Type::String)))))
-        .property("end_user", map("Your user: an object with id, and optionally email, display_name, tags and organization; it also becomes labels"))
-        .property("organization", map("The user's organization: an object with id, and optionally display_name"))
-}
 
 /// A connection that was created or got new credentials.
 #[derive(Serialize, ToSchema)]
@@ -130,7 +86,7 @@ impl From<Connected> for ConnectAnswer {
 /// synced rows. The response names the syncs whose lists the provider refuses to show to the key.
 #[utoipa::path(
     post, path = "/{integration}/connect", operation_id = "connect", tag = "connections", security(("api_key" = ["environment:connections:create"])),
-    request_body = ConnectBody,
+    request_body(content = ConnectRequest, example = json!({ "connectionId": "my-acme", "apiKey": "sk_live_0123456789abcdef" })),
     responses(
         (status = 201, description = "Connected", body = ConnectAnswer),
         (status = 400, description = "A field is wrong (`invalid_body`), the provider refused the credentials (`connection_test_failed`) or no request can be made with them (`connection_validation_failed`), or the body is one of an OAuth flow (`oauth_not_supported`)"),
@@ -142,11 +98,11 @@ pub(crate) async fn connect(
     caller: Caller<scope::ConnectionsCreate>,
     gateway: web::Data<Gateway>,
     integration: web::Path<String>,
-    body: Body<ConnectBody>,
+    body: Body<ConnectRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let connected = gateway
         .connections()
-        .connect(&caller, &integration, body.0.0)
+        .connect(&caller, &integration, body.0)
         .await?;
     Ok(HttpResponse::Created().json(ConnectAnswer::from(connected)))
 }

@@ -9,7 +9,7 @@ use gateway::{Caller, Gateway, GatewayParts, KeySource};
 use registry::Registry;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value as Json, json};
+use serde_json::json;
 use store::{Store, StoreOptions};
 use tracing_subscriber::EnvFilter;
 use upstream::{Upstream, UpstreamOptions};
@@ -92,15 +92,12 @@ impl App {
 
     /// Connects the simulator's account.
     pub(crate) async fn connect(&self, sim: &Access) -> anyhow::Result<()> {
-        let body: Map<String, Json> = json!({
+        let body = json!({
             "connectionId": CONNECTION, "accountSid": sim.account, "apiKeySid": sim.key, "apiKeySecret": sim.secret,
-        })
-        .as_object()
-        .cloned()
-        .unwrap_or_default();
+        });
         self.gateway
             .connections()
-            .connect(&self.caller, INTEGRATION, body)
+            .connect(&self.caller, INTEGRATION, serde_json::from_value(body)?)
             .await?;
         Ok(())
     }

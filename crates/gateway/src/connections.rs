@@ -12,6 +12,7 @@ use secrecy::SecretString;
 use store::connections;
 use store::{credentials as sealed_credentials, syncs};
 
+pub use self::connect::ConnectRequest;
 pub use self::import::Import;
 pub use self::patch::{ConnectionPatch, MetadataChange};
 use crate::caller::{Caller, Scope};

@@ -39,8 +39,8 @@ pub use actions::{ActionOutput, ActionRequest, Actions, MAX_RETRIES, ShortRoute,
 pub use api_keys::{ApiKeys, NewKey, NewKeyRequest};
 pub use caller::{Caller, Scope};
 pub use connections::{
-    ConnectionPatch, Connections, FullConnection, Import, ListedConnection, MetadataChange, ShowCredentials,
-    StoredCredentials, Verified,
+    ConnectRequest, ConnectionPatch, Connections, FullConnection, Import, ListedConnection, MetadataChange,
+    ShowCredentials, StoredCredentials, Verified,
 };
 pub use credentials::Connected;
 pub use encryption::{Encryption, Forgotten, LostKey, LostKeys, Rotation};

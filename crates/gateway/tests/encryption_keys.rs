@@ -298,7 +298,7 @@ async fn row(app: &TestApp, gateway: &Gateway, name: &str) -> domain::Connection
 
 async fn connect(app: &TestApp, gateway: &Gateway, name: &str) {
     let caller = app.caller().await;
-    let body = app.connect_body(name).as_object().unwrap().clone();
+    let body = serde_json::from_value(app.connect_body(name)).unwrap();
     gateway
         .connections()
         .connect(&caller, "twilio", body)

@@ -1,7 +1,9 @@
 //! What one provider adds to the document: its connect forms, a typed list for each of its models, and the short routes of its actions.
 
 use domain::Model;
+use gateway::ConnectRequest;
 use registry::{ConnectForm, Field, Provider};
+use utoipa::PartialSchema;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, Paths};
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::schema::{
@@ -12,7 +14,6 @@ use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Required};
 
 use super::action::short_route;
 use super::find;
-use crate::connect::shared_fields;
 use crate::routes::{Kind, provider_routes};
 use crate::schema::{action_schema, format_of, nullable, record_schema, scalar, text, told};
 
@@ -84,8 +85,14 @@ fn forms(provider: &Provider, mut operation: Operation) -> Operation {
 }
 
 fn form_schema(form: &ConnectForm) -> Schema {
-    let mut object = shared_fields()
+    // The fields that all providers share.
+    let mut object = match ConnectRequest::schema() {
+        RefOr::T(Schema::Object(shared)) => ObjectBuilder::from(shared),
+        _ => ObjectBuilder::new(),
+    };
+    object = object
         .title(Some(&form.title))
+        .description(None::<String>)
         .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)));
     for (name, field) in &form.fields {
         object = object.property(name, field_schema(field));

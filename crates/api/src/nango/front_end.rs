@@ -36,7 +36,7 @@ pub(crate) struct FrontEndQuery {
     params: BTreeMap<String, String>,
     #[serde(default, rename = "authorization_params")]
     #[param(ignore)]
-    _authorization_params: BTreeMap<String, IgnoredAny>,
+    _authorization_params: BTreeMap<String, String>,
     #[serde(rename = "public_key")]
     #[param(ignore)]
     _public_key: Option<IgnoredAny>,

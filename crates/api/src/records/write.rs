@@ -35,7 +35,7 @@ impl RowWriter {
     pub(crate) fn page(&self, page: &RecordPage) -> Vec<u8> {
         let cursor = page.next_cursor.as_deref();
         json_page(&self.plural, &page.records, cursor, |record, out| {
-            self.row(record, out)
+            self.row(record, out);
         })
     }
 

@@ -1,7 +1,9 @@
 //! `POST /{integration}/connect`: connects an account with the fields of one of the provider's forms.
 
 use domain::ConnectionName;
+use serde::Deserialize;
 use serde_json::{Map, Value as Json};
+use utoipa::ToSchema;
 
 use super::{CONFIG, Connections};
 use crate::caller::Caller;
@@ -9,69 +11,59 @@ use crate::credentials::{
     self, Authority, Connected, CredentialInput, Given, PendingConnection, random_name, refuse_oauth,
 };
 use crate::error::{FieldError, GatewayError};
-use crate::labels::Labels;
+use crate::labels::{EndUser, Labels, Organization};
 use crate::services::Names;
 
-/// The body of `POST /{integration}/connect`, before the provider's own fields are read.
-struct ConnectRequest {
-    name: ConnectionName,
+/// The fields of one of the provider's forms, and these, which all providers share. The routes of each provider list its forms.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = ConnectBody)]
+pub struct ConnectRequest {
+    /// Your name for the connection, unique within the integration; a random UUID if left out. The name of an existing connection
+    /// replaces its credentials and keeps its rows.
+    #[serde(rename = "connectionId", alias = "connection_id")]
+    #[schema(value_type = Option<String>, example = "my-acme")]
+    name: Option<ConnectionName>,
+    /// Further configuration by its stored names, for what no form asks: at most 50 keys that the provider does not know.
+    connection_config: Option<Map<String, Json>>,
+    /// Your metadata: any JSON object.
     metadata: Option<Map<String, Json>>,
-    labels: Labels,
-    config: Map<String, Json>,
+    /// Your labels: at most 10, names in lower case, values of 1 to 255 characters.
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
+    tags: Option<Json>,
+    /// Your user, who also becomes labels.
+    #[schema(value_type = Option<EndUser>)]
+    end_user: Option<Json>,
+    /// The user's organization.
+    #[schema(value_type = Option<Organization>)]
+    organization: Option<Json>,
+    /// The fields of the provider's form.
+    #[serde(flatten)]
     fields: Map<String, Json>,
 }
 
 impl ConnectRequest {
-    /// Removes the fields that all providers share from a body. A missing `connectionId` becomes a random UUID.
-    fn parse(mut body: Map<String, Json>) -> Result<Self, GatewayError> {
+    /// Returns the name and the labels, checked.
+    fn check(&mut self) -> Result<(ConnectionName, Labels), GatewayError> {
         let mut errors = Vec::new();
-        let given: Vec<Json> = ["connectionId", "connection_id"]
-            .into_iter()
-            .filter_map(|field| body.remove(field).filter(|name| !name.is_null()))
-            .collect();
-        let name = match given.as_slice() {
-            [] => random_name(),
-            [Json::String(name)] => ConnectionName::new(name)
+        let name = match &self.name {
+            None => random_name(),
+            Some(name) => ConnectionName::new(name.as_str())
                 .map_err(|rule| FieldError::at("invalid", "connectionId", rule.to_string())),
-            _ => Err(FieldError::at(
-                "invalid",
-                "connectionId",
-                "must be text, given once",
-            )),
         };
         let name = name.map_err(|error| errors.push(error)).ok();
-        let metadata = object(body.remove("metadata"), "metadata", &mut errors);
-        let config = object(body.remove("connection_config"), "connection_config", &mut errors);
-        let (tags, end_user) = (body.remove("tags"), body.remove("end_user"));
         // For some providers, `organization` is a field of the form, and text.
-        let organization = match body.remove("organization") {
+        let organization = self.organization.take();
+        let organization = match organization {
             Some(Json::String(theirs)) => {
-                body.insert("organization".to_owned(), Json::String(theirs));
+                self.fields.insert("organization".to_owned(), theirs.into());
                 None
             }
             ours => ours,
         };
-        let labels = Labels::parse(tags, end_user, organization, &mut errors);
+        let labels = Labels::parse(self.tags.take(), self.end_user.take(), organization, &mut errors);
         match name {
-            Some(name) if errors.is_empty() => Ok(Self {
-                name,
-                metadata,
-                labels,
-                config: config.unwrap_or_default(),
-                fields: body,
-            }),
+            Some(name) if errors.is_empty() => Ok((name, labels)),
             _ => Err(GatewayError::InvalidBody(errors)),
-        }
-    }
-}
-
-fn object(value: Option<Json>, field: &str, errors: &mut Vec<FieldError>) -> Option<Map<String, Json>> {
-    match value {
-        None | Some(Json::Null) => None,
-        Some(Json::Object(object)) => Some(object),
-        Some(_) => {
-            errors.push(FieldError::at("invalid", field, "must be an object"));
-            None
         }
     }
 }
@@ -83,20 +75,21 @@ impl Connections<'_> {
         &self,
         caller: &Caller,
         integration: &str,
-        body: Map<String, Json>,
+        mut request: ConnectRequest,
     ) -> Result<Connected, GatewayError> {
-        let request = ConnectRequest::parse(body);
+        let checked = request.check();
         let names = Names::of(
             caller,
             integration,
-            request.as_ref().map_or("", |request| request.name.as_str()),
+            checked.as_ref().map_or("", |(name, _)| name.as_str()),
         );
         let (integration, existing) = self.0.resolve_optional(names).await?;
-        let request = request?;
+        let (name, labels) = checked?;
+        let config = request.connection_config.unwrap_or_default();
         refuse_oauth(&integration.provider, &request.fields)?;
         let input = CredentialInput {
             credentials: Given::Form(&request.fields),
-            config: &request.config,
+            config: &config,
             config_path: CONFIG,
         };
         let filled = input
@@ -105,12 +98,12 @@ impl Connections<'_> {
         let pending = PendingConnection {
             environment: caller.environment,
             integration,
-            name: request.name,
+            name,
             existing,
             based_on: None,
             filled,
             metadata: request.metadata,
-            labels: request.labels,
+            labels,
             webhook_url_override: None,
             authority: Authority::ApiKey(caller.key),
         };

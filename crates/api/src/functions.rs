@@ -14,7 +14,7 @@ use crate::error::{ApiError, InvalidQuery, NotFound};
 use crate::parameters::Bounded;
 use crate::query::Query;
 
-pub(crate) use self::function::Function;
+pub(crate) use self::function::{Function, FunctionType};
 
 /// Functions of a page if the request has no `limit`, as in Nango.
 const DEFAULT_LIMIT: i64 = 20;
@@ -36,25 +36,6 @@ pub(crate) struct FunctionsQuery {
     /// Pages of `limit` to skip, from 0.
     #[param(value_type = Option<i64>, minimum = 0)]
     page: Option<Bounded<0, { i64::MAX / 100 }>>,
-}
-
-/// A kind of function.
-#[derive(Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum FunctionType {
-    Sync,
-    Action,
-    OnEvent,
-}
-
-impl FunctionType {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Sync => "sync",
-            Self::Action => "action",
-            Self::OnEvent => "on-event",
-        }
-    }
 }
 
 /// The type of the function.
@@ -96,8 +77,8 @@ pub(crate) struct FunctionAnswer {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct FunctionCode {
     /// `sync` or `action`.
-    #[schema(example = "sync")]
-    r#type: &'static str,
+    #[schema(value_type = String, example = "sync")]
+    r#type: FunctionType,
     /// Its entry in the provider's file, written as JSON.
     #[schema(example = "{\"model\": \"Message\"}")]
     code: String,
@@ -123,7 +104,7 @@ pub(crate) async fn list(
     } = query.0;
     let search = search.map(|search| search.to_ascii_lowercase());
     let wanted = |function: &Function| {
-        kind.is_none_or(|kind| kind.as_str() == function.r#type)
+        kind.is_none_or(|kind| kind == function.r#type)
             && search
                 .as_ref()
                 .is_none_or(|search| function.name.to_ascii_lowercase().contains(search))
@@ -183,7 +164,11 @@ pub(crate) async fn code(
     let provider = provider(&caller, &gateway, &key).await?;
     let entry = provider
         .document
-        .get(format!("{}s", function.r#type))
+        .get(if function.r#type == FunctionType::Sync {
+            "syncs"
+        } else {
+            "actions"
+        })
         .and_then(|all| all.get(&function.name))
         .unwrap_or(&Json::Null);
     Ok(web::Json(FunctionCode {
@@ -217,9 +202,8 @@ async fn function(
     query: FunctionQuery,
 ) -> Result<Function, ApiError> {
     let mut all = functions(caller, gateway, &key).await?;
-    let matches = |function: &Function| {
-        function.name == name && query.kind.is_none_or(|kind| kind.as_str() == function.r#type)
-    };
+    let matches =
+        |function: &Function| function.name == name && query.kind.is_none_or(|kind| kind == function.r#type);
     // A name belongs to one function: the registry refuses an action with the name of a sync.
     match all.iter().position(matches) {
         Some(index) => Ok(all.swap_remove(index)),

@@ -37,46 +37,24 @@ const DROPPED: usize = 1 << 20;
 const READ_OF_HEAD: usize = 2_048;
 const READ_OF_BODY: usize = 32_768;
 
-/// Why a head cannot be accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Why a head cannot be accepted. The words are the last segment of the path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString, strum::IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 pub(crate) enum Unreadable {
     /// It breaks HTTP's grammar.
     Head,
     /// Its target is not a URL.
     Target,
     /// Its target is too long.
+    #[strum(serialize = "long-target")]
     TargetTooLong,
     /// It is too long, or has too many headers.
+    #[strum(serialize = "large-head")]
     HeadTooLarge,
     /// It gives the length of the body twice, or not as a number.
     Length,
     /// It did not arrive in time.
     Late,
-}
-
-impl Unreadable {
-    const ALL: [(Self, &str); 6] = [
-        (Self::Head, "head"),
-        (Self::Target, "target"),
-        (Self::TargetTooLong, "long-target"),
-        (Self::HeadTooLarge, "large-head"),
-        (Self::Length, "length"),
-        (Self::Late, "late"),
-    ];
-
-    fn word(self) -> &'static str {
-        let found = Self::ALL.iter().find(|(known, _)| *known == self);
-        found.map_or("head", |(_, word)| word)
-    }
-}
-
-impl FromStr for Unreadable {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let found = Self::ALL.iter().find(|(_, word)| *word == text);
-        found.map(|(known, _)| *known).ok_or(())
-    }
 }
 
 /// What comes next on the connection.
@@ -240,7 +218,7 @@ impl<S> RequestHeads<S> {
     fn refuse(&mut self, why: Unreadable) {
         let request = format!(
             "GET {ROUTE}{} HTTP/1.1\r\nhost: trunkline\r\nconnection: close\r\n\r\n",
-            why.word()
+            <&str>::from(why)
         );
         self.checked.extend_from_slice(request.as_bytes());
         self.received.clear();

@@ -2,11 +2,20 @@
 
 use domain::Model;
 use registry::{Action, Provider, Sync};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use utoipa::ToSchema;
 
 use crate::schema::{inputs_of, schema_of};
+
+/// A type of function.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum FunctionType {
+    Sync,
+    Action,
+    OnEvent,
+}
 
 /// A sync or an action.
 #[derive(Serialize, ToSchema)]
@@ -15,8 +24,8 @@ pub(crate) struct Function {
     #[schema(example = "acme-messages")]
     pub(crate) name: String,
     /// `sync` or `action`.
-    #[schema(example = "sync")]
-    pub(crate) r#type: &'static str,
+    #[schema(value_type = String, example = "sync")]
+    pub(crate) r#type: FunctionType,
     /// What it does.
     #[schema(example = "Every message of the account, with its later changes")]
     pub(crate) description: String,
@@ -126,7 +135,7 @@ impl Function {
         let definitions: serde_json::Map<String, Json> = given.chain(brought.clone()).collect();
         Self {
             name: action.name.to_string(),
-            r#type: "action",
+            r#type: FunctionType::Action,
             description: action.description.clone(),
             scopes: Vec::new(),
             input,
@@ -147,7 +156,7 @@ impl Function {
         let model = sync.model.name.to_string();
         Self {
             name: sync.name.to_string(),
-            r#type: "sync",
+            r#type: FunctionType::Sync,
             description: sync.description.clone(),
             scopes: Vec::new(),
             input: None,

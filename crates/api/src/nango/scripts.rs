@@ -8,7 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::caller::{Caller, scope};
 use crate::error::{ApiError, InvalidQuery};
-use crate::functions::Function;
+use crate::functions::{Function, FunctionType};
 use crate::query::Query;
 
 /// The format of the overview.
@@ -90,7 +90,7 @@ pub(crate) async fn config(
         let functions = Function::of(&provider, made.row.key.as_str());
         let (syncs, actions) = functions
             .into_iter()
-            .partition(|function| function.r#type == "sync");
+            .partition(|function| function.r#type == FunctionType::Sync);
         all.push(IntegrationFunctions {
             key: made.row.key.to_string(),
             provider: provider.name.to_string(),

@@ -73,13 +73,13 @@ pub struct ActionJob {
     pub name: ActionName,
     /// The input; removed once the action has ended, since it may hold personal data.
     pub input: Option<Map<String, Json>>,
-    /// Whether doing it twice is the same as doing it once.
+    /// Whether running it twice has the same effect as once.
     pub repeatable: bool,
     /// Its state.
     pub status: ActionStatus,
-    /// How often its request was sent.
+    /// How many times its request was sent.
     pub attempts: i64,
-    /// How often its request may be sent.
+    /// The maximum number of times its request may be sent.
     pub max_attempts: i64,
     /// When it is due, or when its lease expires.
     pub due_at: Option<Timestamp>,

@@ -15,7 +15,7 @@ pub struct Column {
     pub parse: Parse,
     /// Where the value is in the provider's record: names of nested objects, outermost first.
     pub path: Vec<String>,
-    /// What it means, for documentation; may be empty.
+    /// Its description; may be empty.
     pub description: String,
 }
 
@@ -30,7 +30,7 @@ pub enum ColumnKind {
     Integer,
     /// True or false.
     Boolean,
-    /// A moment, to the microsecond.
+    /// A time in microseconds.
     Timestamp,
     /// An exact decimal, never a float.
     Decimal,
@@ -41,7 +41,7 @@ pub enum ColumnKind {
 /// What the rest of Trunkline needs to know about a kind of column.
 #[derive(Debug, Clone, Copy)]
 pub struct KindInfo {
-    /// The form in which values go to and come from the databases.
+    /// The transfer format to and from the databases.
     pub storage: Storage,
     /// The type in PostgreSQL, as its catalogue writes it.
     pub postgres: &'static str,
@@ -54,7 +54,7 @@ pub struct KindInfo {
     pub json_format: Option<&'static str>,
 }
 
-/// The form in which a value goes to and comes from the databases.
+/// The transfer format of a value to and from the databases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Storage {
     /// Text, which PostgreSQL casts if its type is another.
@@ -63,7 +63,7 @@ pub enum Storage {
     Integer,
     /// A boolean; 0 and 1 in SQLite.
     Boolean,
-    /// A moment; microseconds since 1970 UTC in SQLite.
+    /// A time; microseconds since 1970 UTC in SQLite.
     Timestamp,
 }
 

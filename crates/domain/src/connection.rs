@@ -15,7 +15,7 @@ pub type ConnectionId = RowId<Connection>;
 pub struct Connection {
     /// Its row number.
     pub id: ConnectionId,
-    /// The environment that it belongs to.
+    /// Its environment.
     pub environment: EnvironmentId,
     /// The app's name for it; unique within the environment and integration.
     pub name: ConnectionName,
@@ -23,7 +23,7 @@ pub struct Connection {
     pub integration: IntegrationKey,
     /// The provider.
     pub provider: ProviderName,
-    /// What requests need besides the credentials; not secret.
+    /// Further configuration, not secret.
     pub connection_config: Map<String, Json>,
     /// The app's own metadata.
     pub metadata: Option<Map<String, Json>>,
@@ -31,26 +31,26 @@ pub struct Connection {
     pub tags: BTreeMap<String, String>,
     /// The app's user; an object with at least an `id`.
     pub end_user: Option<Json>,
-    /// What is wrong with the connection, if anything.
+    /// The connection's problem, if any.
     pub problem: Option<Problem>,
     /// When it was created.
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
-    /// When its credentials were last handed out.
+    /// When its credentials were last read.
     pub last_fetched_at: Option<Timestamp>,
     /// The URL that receives its events, in place of the environment's.
     pub webhook_url_override: Option<String>,
 }
 
-/// What is wrong with a connection or a sync. Stored as JSON, so field names never change.
+/// A problem of a connection or a sync. Stored as JSON, so field names never change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
     /// The kind, a stable word such as `auth`.
     pub kind: String,
     /// The provider's error code.
     pub code: Option<String>,
-    /// The message for people.
+    /// The message.
     pub message: String,
     /// When it was first seen.
     pub at: Timestamp,

@@ -27,7 +27,7 @@ pub struct ApiKey {
     pub environment_name: EnvironmentName,
     /// Its public id.
     pub id: ApiKeyId,
-    /// Its name for people.
+    /// Its display name.
     pub name: String,
     /// The first characters of the key, by which people recognise it.
     pub prefix: String,

@@ -12,13 +12,13 @@ pub type IntegrationId = RowId<StoredIntegration>;
 pub struct StoredIntegration {
     /// Its row number.
     pub id: IntegrationId,
-    /// The environment that it belongs to.
+    /// Its environment.
     pub environment: EnvironmentId,
     /// The app's name for it; unique within the environment.
     pub key: IntegrationKey,
     /// The provider.
     pub provider: ProviderName,
-    /// The name for people; `None` for the provider's.
+    /// The display name; `None` means the provider's.
     pub display_name: Option<String>,
     /// Whether the provider's events are forwarded to the app.
     pub forward_webhooks: bool,

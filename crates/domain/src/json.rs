@@ -1,4 +1,4 @@
-//! A reader of the JSON that providers send.
+//! A parser for JSON of providers.
 //!
 //! serde_json is not suitable here: it rejects a whole document for one lone surrogate, one raw control character or one deep value, it
 //! rewrites numbers, and its values take thirty times the memory of the text. This reader keeps the digits of numbers, repairs text,
@@ -18,7 +18,7 @@ pub(crate) const MAX_DEPTH: usize = 120;
 /// How many names one object of a record may have, since sorting takes memory for each of them.
 const MAX_NAMES: usize = 100_000;
 
-/// Why JSON cannot be read.
+/// A JSON syntax error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum JsonError {
     /// The text ends within a value.
@@ -45,7 +45,7 @@ pub enum JsonScalar<'a> {
     Null,
     /// True or false.
     Bool(bool),
-    /// A number, as it was sent.
+    /// A number with the digits that were sent.
     Number(&'a str),
     /// A text. U+0000, which PostgreSQL cannot store, and lone surrogates are replaced by U+FFFD.
     Text(Cow<'a, str>),

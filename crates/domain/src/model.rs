@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use crate::column::Column;
 use crate::{ModelName, TableName, Variant};
 
-/// One kind of record that syncs keep in a table of its own.
+/// One kind of record, with its own table.
 ///
 /// The registry reads it from a provider file, and the store creates the table; neither knows the other.
 #[derive(Debug, Clone, PartialEq)]

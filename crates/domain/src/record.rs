@@ -29,11 +29,11 @@ pub enum Value {
     Null,
     /// Text. U+0000, which PostgreSQL cannot store, is replaced by U+FFFD.
     Text(String),
-    /// A whole number.
+    /// An integer.
     Integer(i64),
     /// True or false.
     Boolean(bool),
-    /// A moment.
+    /// A time.
     Timestamp(Timestamp),
     /// A decimal in plain notation with the digits that the provider sent (`-0.00750`), without leading zeros, and without a sign if it is
     /// zero.

@@ -25,7 +25,7 @@ pub struct StoredRecord {
     pub position: Position,
 }
 
-/// The place of a record in a list, newest first.
+/// The position of a record in a list, newest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Position {
     /// The first of the model's `newest_by` columns that has a value; rows without any come last.
@@ -34,7 +34,7 @@ pub struct Position {
     pub key: String,
 }
 
-/// What last happened to a record.
+/// The last change of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RecordAction {
     /// It was inserted.

@@ -37,13 +37,13 @@ pub struct Sync {
     pub name: SyncName,
     /// The variant.
     pub variant: Variant,
-    /// How often it runs; `None` for what the provider's file says.
+    /// The connection's own schedule; `None` means the provider file's.
     pub frequency: Option<String>,
     /// Whether it is paused, so that it runs only when it is triggered.
     pub paused: bool,
-    /// What the sync engine keeps between runs: an object, `{}` at first.
+    /// The checkpoint of the sync engine: an object, `{}` at first.
     pub checkpoint: Json,
-    /// Why it cannot read its lists, if that is known: the provider denies the credentials access.
+    /// The problem that the provider denies access to its list, if known.
     pub problem: Option<Problem>,
     /// When it was created.
     pub created_at: Timestamp,
@@ -121,7 +121,7 @@ pub struct Run {
     pub started_at: Option<Timestamp>,
     /// When it ended.
     pub finished_at: Option<Timestamp>,
-    /// How often another worker took it over.
+    /// How many times another worker continued it.
     pub resumed: i64,
     /// Pages read.
     pub pages: i64,
@@ -131,9 +131,9 @@ pub struct Run {
     pub updated: i64,
     /// Records marked as deleted.
     pub deleted: i64,
-    /// Records that were equal to what is stored.
+    /// Unchanged records.
     pub unchanged: i64,
-    /// Records that could not be read.
+    /// Skipped records.
     pub skipped: i64,
     /// Values that did not fit their column, by the column's name; `None` if there were none.
     pub misfits: Option<BTreeMap<String, MisfitCount>>,
@@ -152,9 +152,9 @@ pub struct Run {
 /// The values of one column that did not fit it. Stored as JSON, so field names never change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MisfitCount {
-    /// How many there were in a run.
+    /// The number of such values in a run.
     pub count: u64,
-    /// What the first of them was, in words.
+    /// A description of the first one.
     pub first: String,
 }
 
@@ -163,7 +163,7 @@ pub struct MisfitCount {
 pub struct RunError {
     /// The stable code.
     pub code: String,
-    /// The message for people.
+    /// The message.
     pub message: String,
     /// What to do about it.
     pub hint: Option<String>,
@@ -238,7 +238,7 @@ pub struct Slice {
     pub id: SliceId,
     /// The sync.
     pub sync: SyncId,
-    /// What the sync engine reads it for.
+    /// Its purpose, a word of the sync engine.
     pub kind: String,
     /// Where it begins.
     pub from_at: Option<Timestamp>,

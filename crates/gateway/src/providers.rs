@@ -30,7 +30,7 @@ impl<'a> Providers<'a> {
         let search = search.transpose().map_err(|error| {
             let message = match error {
                 regex::Error::CompiledTooBig(_) => "is too large a regular expression",
-                _ => "is no regular expression",
+                _ => "is not a regular expression",
             };
             GatewayError::InvalidQuery(vec![FieldError::at("invalid", "search", message)])
         })?;

@@ -1,4 +1,4 @@
-//! Writes what there is to know of the synced tables: `cargo run -p registry --example tables > docs/tables.md`.
+//! Writes the page of the synced tables: `cargo run -p registry --example tables > docs/tables.md`.
 
 use std::io::Write;
 

@@ -1,4 +1,4 @@
-//! An action as the rest of Trunkline sees it: one request that an app asks for by name, checked and typed.
+//! A checked action: one request that an app runs by name.
 
 use domain::{ActionName, SyncName};
 use indexmap::IndexMap;
@@ -28,11 +28,11 @@ pub struct Action {
     pub request: ActionRequest,
     /// Where in the provider's response the action's result is, outermost name first; empty for the whole response.
     pub answer: Vec<String>,
-    /// Whether doing it twice is the same as doing it once.
+    /// Whether running it twice has the same effect as once.
     pub repeatable: bool,
     /// Into which table the returned record is written.
     pub writes: Option<Writes>,
-    /// Which record it deletes.
+    /// The record that it deletes.
     pub deletes: Option<Deletes>,
     /// A short route for apps.
     pub route: Option<ActionRoute>,
@@ -62,7 +62,7 @@ pub struct Parameter {
     pub name: String,
     /// Its value. A parameter with an unfilled hole is left out.
     pub value: Template,
-    /// Sent only if this input was given.
+    /// Sent only if this input is present.
     pub with: Option<String>,
 }
 
@@ -83,7 +83,7 @@ pub(crate) struct ParameterSpec {
     /// The value.
     #[schemars(with = "Scalar")]
     value: Template,
-    /// Sent only if this input was given.
+    /// Sent only if this input is present.
     with: String,
 }
 

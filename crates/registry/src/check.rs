@@ -67,7 +67,7 @@ pub(crate) fn provider(name: ProviderName, file: ProviderFile, report: &mut Repo
     if auth == AuthMode::ApiKey && !placed && !holes.any(placement::is_key) {
         report.doubt(
             &proxy,
-            "no header, parameter, body or address holds ${apiKey}, so that no request would be authorised",
+            "no header, parameter, body or address contains ${apiKey}, so no request would be authorized",
         );
     }
     let connect = connect::forms(auth, file.connect, &credentials, &connection_config, report);

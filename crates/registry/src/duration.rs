@@ -32,7 +32,7 @@ const LONGEST: u64 = 36_525 * DAY;
 pub(crate) const FORMAT: &str = "length-of-time";
 /// The error for a text that is not a length of time.
 pub(crate) const RULE: &str =
-    "is no length of time: write 3 days, 12 hours or 30 minutes; the longest is 36525 days";
+    "is not a duration: write 3 days, 12 hours or 30 minutes; the longest is 36525 days";
 
 /// The schema of a length of time; [`read`] and [`read_optional`] read it.
 pub(crate) struct LengthOfTime;
@@ -51,7 +51,7 @@ impl JsonSchema for LengthOfTime {
     }
 }
 
-/// Reads a length of time.
+/// Reads a duration.
 pub(crate) fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
     parse(&text).ok_or_else(|| D::Error::custom(RULE))

@@ -9,7 +9,7 @@ use crate::format::FieldFormat;
 use crate::wording::list;
 use crate::written::{self, OneOrMany, Scalar};
 
-/// A field that a person or an app fills in.
+/// A field that a user or an app fills in.
 #[expect(
     clippy::struct_excessive_bools,
     reason = "they are independent of each other, as the file's keys are"
@@ -34,7 +34,7 @@ pub struct Field {
     pub pattern_anywhere: bool,
     /// What kind of value it must be.
     pub format: Option<FieldFormat>,
-    /// The values allowed; any if left out.
+    /// The allowed values; any by default.
     #[serde(rename = "enum", deserialize_with = "written::texts")]
     #[schemars(with = "Vec<Scalar>")]
     pub allowed: Vec<String>,
@@ -49,23 +49,23 @@ pub struct Field {
     /// The prefix and the suffix that the provider's address adds, which [`Field::bare`] removes from a value.
     #[serde(skip)]
     pub(crate) added: (Option<String>, Option<String>),
-    /// Needed only if another field of the form holds a certain value.
+    /// Shown only if another field of the form has a certain value.
     pub visible_when: Option<VisibleWhen>,
     /// Never shown, echoed or logged.
     pub secret: bool,
-    /// May be left out.
+    /// May be omitted.
     pub optional: bool,
-    /// Used if the field is left out.
+    /// Used if the field is omitted.
     #[serde(deserialize_with = "written::optional_text")]
     #[schemars(with = "Scalar")]
     pub default_value: Option<String>,
-    /// Set by the file, not asked from people.
+    /// Set by the file; the form does not ask for it.
     pub hidden: bool,
-    /// Set by a program, not asked from people.
+    /// Set by a program; the form does not ask for it.
     pub(crate) automated: bool,
     /// The environment variable from which the command line takes it.
     pub env: Option<String>,
-    /// Its place in the form.
+    /// Its position in the form.
     pub(crate) order: Option<i64>,
     /// Accepted and not used: every value is text.
     #[serde(rename = "type")]
@@ -78,13 +78,13 @@ pub struct Field {
     pub(crate) _warnings: Option<Json>,
 }
 
-/// When a field is asked for.
+/// The condition under which a field is shown.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VisibleWhen {
     /// The other field of the same form.
     pub field: String,
-    /// The value, or one of the values, that it must hold.
+    /// The value, or one of the values, that it must have.
     #[serde(deserialize_with = "written::one_or_many_texts")]
     #[schemars(with = "OneOrMany<Scalar>")]
     pub equals: Vec<String>,
@@ -166,7 +166,7 @@ pub(crate) fn shape(words: Option<&str>, example: Option<&str>) -> String {
         (Some(words), Some(example)) => format!("must be {words}, such as {example}"),
         (Some(words), None) => format!("must be {words}"),
         (None, Some(example)) => format!("does not have the right form; an example is {example}"),
-        (None, None) => "does not have the form that the provider gives it".to_owned(),
+        (None, None) => "does not have the provider's format".to_owned(),
     }
 }
 

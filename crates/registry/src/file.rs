@@ -28,41 +28,41 @@ use crate::written::{self, OneOrMany, Scalar};
 #[serde(deny_unknown_fields)]
 #[schemars(title = "Provider file")]
 pub(crate) struct ProviderFile {
-    /// What people read.
+    /// The display name.
     pub(crate) display_name: Option<String>,
-    /// Free words such as `communication`.
+    /// Words such as `communication`.
     #[serde(default)]
     pub(crate) categories: Vec<String>,
-    /// Where the provider's API is documented.
+    /// The URL of the API's documentation.
     pub(crate) docs: Option<String>,
-    /// What people must know before they connect, such as that the provider will end these credentials.
+    /// What users must know before they connect, such as the end of support for these credentials.
     pub(crate) notice: Option<String>,
-    /// How a request is authorised: a key that `proxy.headers` or `proxy.query` place, or user name and password.
+    /// How requests are authorized: a key in `proxy.headers` or `proxy.query`, or user name and password.
     pub(crate) auth_mode: AuthMode,
     /// In a file of many entries: the entry whose keys this entry has too, unless it has its own.
     #[serde(rename = "alias")]
     pub(crate) _alias: Option<String>,
-    /// The stored credentials: `apiKey`, or `username` and `password`. Always sealed.
+    /// The stored credentials: `apiKey`, or `username` and `password`. Always encrypted.
     #[serde(default)]
     pub(crate) credentials: IndexMap<String, Field>,
-    /// What else a connection must know. A field with `secret: true` is sealed with the credentials and never shown.
+    /// The other settings of a connection. A field with `secret: true` is encrypted with the credentials and never shown.
     #[serde(default)]
     pub(crate) connection_config: IndexMap<String, Field>,
-    /// What the integration itself holds, for all its connections. A field with `secret: true` is sealed and never shown.
+    /// The settings of the integration for all its connections. A field with `secret: true` is encrypted and never shown.
     #[serde(default)]
     pub(crate) integration_config: IndexMap<String, Field>,
-    /// The ways to connect, best first. Without it there is one, made of `credentials` and `connection_config`.
+    /// The ways to connect, best first. By default one form with the fields of `credentials` and `connection_config`.
     #[serde(default)]
     pub(crate) connect: Vec<ConnectFile>,
     /// How requests are sent to the provider.
     pub(crate) proxy: ProxyFile,
-    /// Further servers by name, for a sync's `request.server`.
+    /// Additional servers by name, for a sync's `request.server`.
     #[serde(default)]
     pub(crate) servers: IndexMap<String, Template>,
-    /// What the provider allows one connection.
+    /// The limits for one connection.
     #[serde(default)]
     pub(crate) limits: Limits,
-    /// How the provider's errors read.
+    /// The format of the provider's errors.
     #[serde(default)]
     pub(crate) errors: ErrorRules,
     /// The syncs by name. The name is unique among all providers.
@@ -98,7 +98,7 @@ pub(crate) struct ProviderFile {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ConnectFile {
-    /// What people read: `API key (recommended)`.
+    /// The name that users see: `API key (recommended)`.
     pub(crate) title: String,
     /// The form's fields.
     pub(crate) fields: IndexMap<String, Field>,
@@ -139,16 +139,16 @@ pub(crate) struct ProxyFile {
     pub(crate) query: Vec<(String, Template)>,
     /// How stored credentials are verified.
     pub(crate) verification: Option<Verification>,
-    /// When and how long to wait before a request is repeated.
+    /// When to retry a request, and how long to wait.
     #[serde(default)]
     pub(crate) retry: RetryRules,
-    /// How lists continue, unless a sync says otherwise.
+    /// The pagination of syncs without their own.
     pub(crate) paginate: Option<PaginateFile>,
     /// What is added to the body of every request that has a JSON object or a form, and to `POST`, `PUT` and `PATCH` without one.
     #[serde(default, deserialize_with = "written::pairs")]
     #[schemars(with = "IndexMap<String, Json>")]
     pub(crate) body: Vec<(String, JsonTemplate)>,
-    /// Further keys of `connection_config`, by their value or by the field that asks for it.
+    /// Additional keys of `connection_config`: a fixed value, or a field that asks for it.
     #[serde(default)]
     pub(crate) connection_config: IndexMap<String, ConfigFile>,
     /// Accepted and not used.
@@ -167,54 +167,54 @@ pub(crate) enum ConfigFile {
     Field(Box<Field>),
 }
 
-/// A sync: which list to read, how, when, and into which table.
+/// A sync: the list to read, how and when, and the table.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SyncFile {
-    /// What it brings.
+    /// Which records it reads.
     pub(crate) description: String,
     /// One record's name, capitalised: `Message`.
     pub(crate) model: String,
-    /// How several are called in paths and responses; made from `model` if left out: `messages`, `phone-numbers`.
+    /// The plural in paths and responses; by default made from `model`: `messages`, `phone-numbers`.
     pub(crate) plural: Option<String>,
     /// The table, unique among all providers: `shop_orders`.
     pub(crate) table: String,
-    /// How often: `every 5 minutes`, at least 30 seconds. Either this or `cron`.
+    /// The interval: `every 5 minutes`, at least 30 seconds. Either this or `cron`.
     pub(crate) runs: Option<String>,
     /// When, as a cron expression of five fields or of six with seconds first; Sunday is 0 or 7.
     pub(crate) cron: Option<String>,
-    /// The time zone of `cron`, such as `Europe/Berlin`; UTC if left out.
+    /// The time zone of `cron`, such as `Europe/Berlin`; UTC by default.
     pub(crate) timezone: Option<String>,
-    /// Whether it runs for a new connection without being started; true if left out.
+    /// Whether it runs for a new connection automatically; true by default.
     pub(crate) auto_start: Option<bool>,
     /// The request that reads the list.
     pub(crate) request: ListRequest,
-    /// Where in the response the records stand, with dots between names; left out if the response itself is the list.
+    /// The path to the records in the response, with dots; omitted if the response is the list.
     #[serde(default, deserialize_with = "written::optional_path")]
     #[schemars(with = "String")]
     pub(crate) records: Option<Vec<String>>,
-    /// How the list continues; `proxy.paginate` if left out.
+    /// The pagination; `proxy.paginate` by default.
     pub(crate) paginate: Option<PaginateFile>,
-    /// The column, of type text, whose value names a record within its connection.
+    /// The column, of type text, that identifies a record within its connection.
     pub(crate) key: String,
     /// How the list is ordered, by the window's column.
     #[serde(default)]
     pub(crate) order: Order,
-    /// Timestamp columns that order records newest first; the first that has a value counts. The window's if left out.
+    /// Timestamp columns that order records newest first; the first one with a value counts. The window's column by default.
     #[serde(default, deserialize_with = "written::one_or_many")]
     #[schemars(with = "OneOrMany<String>")]
     pub(crate) newest_by: Vec<String>,
-    /// Reading the list by date. Without it the list is read whole each time.
+    /// Reading the list by date. Without it, every run reads the whole list.
     pub(crate) window: Option<Window>,
-    /// What each run reads again, since records change after they were read.
+    /// The lookback windows that runs re-read, because records change later.
     #[serde(default, deserialize_with = "written::one_or_many")]
     #[schemars(with = "OneOrMany<Lookback>")]
     pub(crate) lookback: Vec<Lookback>,
     /// How single records that are not final are rechecked.
     pub(crate) reread: Option<Reread>,
-    /// How records without a date, which no window shows, are found.
+    /// How to find records without a date, which no date filter matches.
     pub(crate) undated: Option<Undated>,
-    /// Whether rows that are no longer found are marked as deleted.
+    /// Whether missing rows are marked as deleted.
     #[serde(default)]
     pub(crate) deletes: DeletesFile,
     /// The columns: a type, or a type and more.
@@ -234,13 +234,13 @@ pub(crate) enum Order {
     Unknown,
 }
 
-/// Whether rows that are no longer found are marked as deleted.
+/// Whether missing rows are marked as deleted.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct DeletesFile {
-    /// Whether they are; false if left out.
+    /// Whether to mark them; false by default.
     pub(crate) track: bool,
-    /// The largest share of a connection's rows that one run may mark as deleted; 0.3 if left out.
+    /// The deletion guard: the largest share of a connection's rows that one run may mark as deleted; 0.3 by default.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub(crate) guard: f64,
 }
@@ -271,13 +271,13 @@ pub(crate) struct ColumnSpec {
     /// Its type in the table.
     #[serde(rename = "type")]
     pub(crate) kind: ColumnKind,
-    /// How the provider writes a timestamp; `iso8601` if left out.
+    /// The format of a timestamp; `iso8601` by default.
     pub(crate) parse: Option<Parse>,
-    /// Where the value stands in the record, with dots between names; the column's name if left out.
+    /// The path to the value in the record, with dots; the column's name by default.
     #[serde(default, deserialize_with = "written::optional_path")]
     #[schemars(with = "String")]
     pub(crate) path: Option<Vec<String>>,
-    /// What it means.
+    /// Its description.
     #[serde(default)]
     pub(crate) description: String,
 }
@@ -296,25 +296,25 @@ impl From<ColumnFile> for ColumnSpec {
     }
 }
 
-/// An action: one request that an app asks for by name.
+/// An action: one request that an app runs by name.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ActionFile {
     /// What it does.
     pub(crate) description: String,
-    /// What an app gives it, by name in camelCase: a type, or a type and more.
+    /// Its inputs, by name in camelCase: a type, or an object with a type.
     #[serde(default)]
     pub(crate) input: IndexMap<String, InputFile>,
-    /// Groups of inputs; of each group at least one must be given.
+    /// Groups of inputs; at least one input of each group is required.
     #[serde(default)]
     pub(crate) needs: Vec<Vec<String>>,
     /// The request.
     pub(crate) request: ActionRequestFile,
-    /// Where in the provider's response the action's result stands, with dots between names; the whole response if left out.
+    /// The path to the action's result in the response, with dots; the whole response by default.
     #[serde(default, deserialize_with = "written::path")]
     #[schemars(with = "String")]
     pub(crate) answer: Vec<String>,
-    /// Whether doing it twice is the same as doing it once; true for GET, PUT and DELETE if left out, else false.
+    /// Whether running it twice has the same effect as once; by default true for GET, PUT and DELETE, else false.
     pub(crate) repeatable: Option<bool>,
     /// The returned record is written into a sync's table at once.
     pub(crate) writes: Option<Writes>,
@@ -346,13 +346,13 @@ impl From<InputFile> for Input {
     }
 }
 
-/// The request of an action; `${input.NAME}` is what was given. What holds an input that was not given is left out.
+/// The request of an action; `${input.NAME}` is an input. Parts with a missing input are omitted.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ActionRequestFile {
     /// The method.
     pub(crate) method: Method,
-    /// A name of `servers`; the base URL if left out.
+    /// A name from `servers`; the base URL by default.
     pub(crate) server: Option<String>,
     /// The path below the server.
     pub(crate) path: Template,
@@ -360,7 +360,7 @@ pub(crate) struct ActionRequestFile {
     #[serde(default, deserialize_with = "action::parameters")]
     #[schemars(with = "IndexMap<String, ParameterFile>")]
     pub(crate) query: Vec<Parameter>,
-    /// Headers beside the provider's.
+    /// Headers in addition to the provider's.
     #[serde(default, deserialize_with = "written::pairs")]
     #[schemars(with = "IndexMap<String, Scalar>")]
     pub(crate) headers: Vec<(String, Template)>,
@@ -368,7 +368,7 @@ pub(crate) struct ActionRequestFile {
     #[serde(default, deserialize_with = "action::optional_parameters")]
     #[schemars(with = "IndexMap<String, ParameterFile>")]
     pub(crate) form: Option<Vec<Parameter>>,
-    /// The body as JSON; a text that is one hole becomes the input as it is.
+    /// The body as JSON. A text that is a single placeholder becomes the input's value with its type.
     #[schemars(with = "Option<Json>")]
     pub(crate) json: Option<JsonTemplate>,
 }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// What kind of value a field or an input holds.
+/// The format of a field or an input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FieldFormat {
@@ -21,7 +21,7 @@ pub enum FieldFormat {
     Sender,
     /// A day: `2026-01-31`.
     Date,
-    /// A moment with its offset: `2026-01-31T10:00:00Z`.
+    /// A time with its offset: `2026-01-31T10:00:00Z`.
     DateTime,
 }
 

@@ -18,17 +18,17 @@ pub struct Input {
     /// Its type.
     #[serde(rename = "type")]
     pub kind: InputKind,
-    /// What it means.
+    /// Its description.
     #[serde(default)]
     pub description: String,
-    /// Must be given.
+    /// Required.
     #[serde(default)]
     pub required: bool,
     /// An example of a valid value.
     #[serde(default, deserialize_with = "written::optional_text")]
     #[schemars(with = "Scalar")]
     pub example: Option<Json>,
-    /// Used if the input is left out.
+    /// Used if the input is missing.
     #[serde(default, deserialize_with = "written::optional_text")]
     #[schemars(with = "Scalar")]
     pub default_value: Option<Json>,
@@ -38,16 +38,16 @@ pub struct Input {
     pub pattern_description: Option<String>,
     /// What kind of text it must be.
     pub format: Option<FieldFormat>,
-    /// The values allowed; any if left out.
+    /// The allowed values; any by default.
     #[serde(default, rename = "enum", deserialize_with = "written::texts")]
     #[schemars(with = "Vec<Scalar>")]
     pub allowed: Vec<String>,
-    /// The most characters of a text, or texts of a list.
+    /// The maximum characters of a text, or texts in a list.
     #[schemars(with = "Option<u32>", range(min = 1))]
     pub max_length: Option<usize>,
-    /// The least that an integer may be.
+    /// The minimum of an integer.
     pub minimum: Option<i64>,
-    /// The most that an integer may be.
+    /// The maximum of an integer.
     pub maximum: Option<i64>,
 }
 

@@ -1,4 +1,4 @@
-//! Provider files become checked providers here, and nowhere else.
+//! Reads provider files and checks them. No other crate does this.
 //!
 //! A provider is one YAML file of data: holes `${…}`, no code. [`Registry`] reads the built-in files and those of a folder, checks
 //! everything and reports all errors at once, with file and line. A [`Provider`] has nothing left to interpret. This crate depends on

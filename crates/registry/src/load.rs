@@ -155,7 +155,7 @@ fn with_aliases(name: &str, entries: &IndexMap<String, (Place, Node)>) -> Result
             return Err(format!("its aliases run in a circle, through {alias:?}"));
         }
         let Some((_, base)) = entries.get(alias) else {
-            return Err(format!("its alias {alias:?} is no entry of this file"));
+            return Err(format!("its alias {alias:?} is not an entry of this file"));
         };
         if let (Content::Map(own), Some(inherited)) = (&mut merged.content, base.entries()) {
             for (key, value) in inherited {

@@ -1,4 +1,4 @@
-//! How a list continues from page to page, and what proves its end.
+//! Pagination: how a list continues, and what proves its end.
 //!
 //! A new pagination style is a variant of [`PaginateType`] and of [`PageBy`] with its keys in [`PaginateFile`], all here, and what it
 //! does in `upstream`'s `pagination.rs`.
@@ -19,7 +19,7 @@ pub struct Paginate {
     pub end: ListEnd,
     /// The page size that is requested.
     pub limit: Option<u64>,
-    /// The most pages of one list that the provider shows.
+    /// The maximum number of pages of one list that the provider returns.
     pub max_pages: Option<u64>,
 }
 
@@ -66,13 +66,13 @@ pub enum PageBy {
 /// If a list has any of these, nothing else proves that it was read to its end.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ListEnd {
-    /// Where it says true if there is more, and false at the end.
+    /// The path to a value that is true if more pages follow and false at the end.
     pub unless: Option<Vec<String>>,
-    /// Where it says true at the end.
+    /// The path to a value that is true at the end.
     pub when: Option<Vec<String>>,
     /// Whether a page without records is the end.
     pub empty_page: bool,
-    /// Where it says how many records the whole list has.
+    /// The path to the number of records in the whole list.
     pub total: Option<Vec<String>>,
 }
 
@@ -150,22 +150,22 @@ pub(crate) struct PaginateFile {
     cursor_path_in_response: Option<Vec<String>>,
     /// cursor: the field of the last record that is the token, if the response has none.
     cursor_from_last_record: Option<String>,
-    /// Where in the response it says true if there is more, and false at the end.
+    /// The path to a value that is true if more pages follow and false at the end.
     #[serde(default, deserialize_with = "written::optional_path")]
     #[schemars(with = "String")]
     more_path_in_response: Option<Vec<String>>,
-    /// Where in the response it says true at the end.
+    /// The path to a value that is true at the end.
     #[serde(default, deserialize_with = "written::optional_path")]
     #[schemars(with = "String")]
     end_path_in_response: Option<Vec<String>>,
     /// link and cursor: whether a page without records is the end; false if left out.
     #[serde(default)]
     ends_with_empty_page: bool,
-    /// Where in the response it says how many records the whole list has.
+    /// The path to the number of records in the whole list.
     #[serde(default, deserialize_with = "written::optional_path")]
     #[schemars(with = "String")]
     total_path_in_response: Option<Vec<String>>,
-    /// The most pages of one list that the provider shows.
+    /// The maximum number of pages of one list that the provider returns.
     #[schemars(range(min = 1))]
     max_pages: Option<u64>,
     /// offset: the largest offset that the provider accepts.
@@ -217,7 +217,7 @@ impl PaginateFile {
             );
         }
         if self.max_offset.is_some() && self.kind != PaginateType::Offset {
-            report.error(&path.at("max_offset"), "goes with type offset alone");
+            report.error(&path.at("max_offset"), "is only for type offset");
         }
         let start = self.offset_start_value.unwrap_or_default();
         if self.max_offset.is_some_and(|max| max < start) {

@@ -1,4 +1,4 @@
-//! A provider as the rest of Trunkline sees it: checked, typed, and with nothing left to interpret.
+//! A checked provider.
 //!
 //! [`crate::Registry`] makes it from a file; a value of these types has passed every check. Sections whose written form equals the
 //! checked form are deserialized here; the others are in `file`.
@@ -27,11 +27,11 @@ pub struct Provider {
     pub name: ProviderName,
     /// The name for people.
     pub display_name: String,
-    /// Free words such as `communication`.
+    /// Words such as `communication`.
     pub categories: Vec<String>,
-    /// Where its API is documented.
+    /// The URL of the API's documentation.
     pub docs: Option<String>,
-    /// What people must know before they connect.
+    /// What users must know before they connect.
     pub notice: Option<String>,
     /// How requests are authorised.
     pub auth: AuthMode,
@@ -55,7 +55,7 @@ pub struct Provider {
     pub body: Vec<(String, JsonTemplate)>,
     /// How stored credentials are verified.
     pub verification: Option<Verification>,
-    /// When and how long to wait before a request is repeated.
+    /// When to retry a request, and how long to wait.
     pub retry: RetryRules,
     /// The default for the provider's lists.
     pub paginate: Option<Paginate>,
@@ -94,7 +94,7 @@ impl Provider {
     }
 }
 
-/// How a request is authorised.
+/// How requests are authorized.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema, strum::IntoStaticStr)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
@@ -136,7 +136,7 @@ pub struct Verification {
     #[serde(deserialize_with = "written::one_or_many")]
     #[schemars(with = "OneOrMany<String>")]
     pub endpoints: Vec<Template>,
-    /// Headers of these requests alone.
+    /// Headers of these requests only.
     #[serde(default, deserialize_with = "written::pairs")]
     #[schemars(with = "IndexMap<String, Scalar>")]
     pub headers: Vec<(String, Template)>,
@@ -146,12 +146,12 @@ pub struct Verification {
     /// Another server for these requests.
     #[serde(rename = "base_url_override")]
     pub base_url: Option<Template>,
-    /// What to check after a pass.
+    /// Further checks after a success.
     #[serde(default)]
     pub checks: Vec<Check>,
 }
 
-/// A further check of an account whose credentials are good.
+/// A further check of an account with valid credentials.
 ///
 /// A response that is not 2xx is not a failure: a valid key may lack the permission for this request.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -171,7 +171,7 @@ pub struct Check {
     pub message: Template,
 }
 
-/// What the provider allows one connection.
+/// The limits for one connection.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
@@ -181,7 +181,7 @@ pub struct Limits {
     /// Requests a second; at least 0.001, which is one in 1000 seconds.
     #[schemars(range(min = 0.001, max = 100_000.0))]
     pub per_second: Option<f64>,
-    /// What it allows all connections together.
+    /// The limits for all connections together.
     pub provider: ProviderLimits,
 }
 
@@ -195,7 +195,7 @@ impl Default for Limits {
     }
 }
 
-/// What the provider allows all connections of one process together.
+/// The limits for all connections of one process together.
 #[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ProviderLimits {

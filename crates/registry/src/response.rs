@@ -1,4 +1,4 @@
-//! How a provider's responses are read: when a request is repeated, and what an error looks like.
+//! Rules for a provider's responses: retries and errors.
 
 use std::ops::RangeInclusive;
 
@@ -99,7 +99,7 @@ pub struct ErrorRules {
     #[serde(deserialize_with = "written::one_or_many")]
     #[schemars(with = "OneOrMany<u16>")]
     pub unauthorized: Vec<u16>,
-    /// Codes that mean the same, whatever the status.
+    /// Codes that mean invalid credentials, whatever the status.
     #[serde(deserialize_with = "written::one_or_many_texts")]
     #[schemars(with = "OneOrMany<Scalar>")]
     pub unauthorized_codes: Vec<String>,

@@ -30,7 +30,7 @@ enum Ticks {
 pub enum ScheduleError {
     /// The text is not an interval.
     #[error(
-        "{0:?} is no interval: write \"every 5 minutes\" (seconds, minutes, hours, days, weeks), \"every hour\", \"every day\", \
+        "{0:?} is not an interval: write \"every 5 minutes\" (seconds, minutes, hours, days, weeks), \"every hour\", \"every day\", \
          \"every week\", \"every month\" (30 days), \"every half day\", \"every half hour\" or \"every quarter hour\""
     )]
     Interval(String),

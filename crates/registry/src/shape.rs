@@ -160,8 +160,8 @@ fn wants_other(inner: &ValidationError<'_>, outer: &ValidationError<'_>) -> bool
 
 fn unknown_key(key: &str, known: &[&str]) -> String {
     match nearest(key, known.iter().copied()) {
-        Some(candidate) => format!("{key:?} is no key here; did you mean {candidate:?}?"),
-        None => format!("{key:?} is no key here; there are {}", list(known, "and")),
+        Some(candidate) => format!("{key:?} is an unknown key; did you mean {candidate:?}?"),
+        None => format!("{key:?} is an unknown key; the keys are {}", list(known, "and")),
     }
 }
 

@@ -1,4 +1,4 @@
-//! A sync: which list to read, how, when, and into which model.
+//! A sync: the list to read, how and when, and its model.
 //!
 //! Sections whose written form equals the checked form are deserialized here; the others are in `file`. Syncs with parents would add a
 //! section to `SyncFile` (which sync lists the parents) and a field to [`ListRequest`] (the hole that a parent fills).
@@ -18,7 +18,7 @@ use crate::schedule::Schedule;
 use crate::template::Template;
 use crate::written::{self, OneOrMany, Scalar};
 
-/// A sync: which list to read, how, when, and into which model.
+/// A sync: the list to read, how and when, and its model.
 #[derive(Debug, Clone)]
 pub struct Sync {
     /// Its name.
@@ -29,7 +29,7 @@ pub struct Sync {
     pub model: Arc<Model>,
     /// When it runs.
     pub schedule: Schedule,
-    /// Whether it runs for a new connection without being started.
+    /// Whether it runs for a new connection automatically.
     pub auto_start: bool,
     /// The request for the list.
     pub request: ListRequest,
@@ -39,13 +39,13 @@ pub struct Sync {
     pub paginate: Paginate,
     /// Whether the list begins with the newest records, by the window's column.
     pub newest_first: bool,
-    /// How the list is read by date; `None` reads it whole each time.
+    /// How the list is read by date; `None` means a full scan in every run.
     pub window: Option<Window>,
-    /// What each run reads again.
+    /// The lookback windows.
     pub lookback: Vec<Lookback>,
     /// How single rows are rechecked.
     pub reread: Option<Reread>,
-    /// How rows without a date, which no window shows, are found.
+    /// How to find rows without a date, which no date filter matches.
     pub undated: Option<Undated>,
     /// Whether rows that a complete read no longer finds are marked as deleted.
     pub track_deletes: bool,
@@ -57,7 +57,7 @@ pub struct Sync {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListRequest {
-    /// A name of `servers`; the base URL if left out.
+    /// A name from `servers`; the base URL by default.
     pub server: Option<String>,
     /// The path below the server.
     pub path: Template,

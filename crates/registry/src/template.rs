@@ -133,7 +133,7 @@ impl Template {
         let template = parse::template(text, grammar).map(Self::new)?;
         match template.holes().into_iter().find(|hole| !known(hole)) {
             Some(hole) => Err(parse::malformed(format!(
-                "nothing fills ${{{}}} here",
+                "no value for ${{{}}} here",
                 parse::clipped(hole)
             ))),
             None => Ok(template),

@@ -43,7 +43,7 @@ fn a_file_of_many_entries_loads_and_lists_unsupported_ones() {
         (2, "not OAUTH2"),
         (3, "not TELEPATHY"),
         (4, "wrong.proxy: \"base_url\" is missing here"),
-        (5, "\"nobody\" is no entry of this file"),
+        (5, "\"nobody\" is not an entry of this file"),
         (6, "twilio.yaml"),
     ] {
         let reason = &registry.unsupported()[index].reason;
@@ -175,7 +175,7 @@ fn aliases_to_nothing_or_in_a_circle_are_reported() {
         .map(|entry| entry.reason.as_str())
         .collect();
     assert!(reported[0].contains("p.yaml:2:") && reported[0].contains("in a circle"));
-    assert!(reported[2].contains("\"d\" is no entry of this file"));
+    assert!(reported[2].contains("\"d\" is not an entry of this file"));
 }
 
 #[test]

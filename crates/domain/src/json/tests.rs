@@ -1,4 +1,4 @@
-//! What serde_json reads is read alike; what it refuses is repaired, or is an error.
+//! Compares the parser with serde_json: valid documents give the same result; invalid ones are repaired or errors.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};

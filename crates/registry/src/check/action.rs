@@ -89,7 +89,7 @@ fn action(
     for (index, group) in file.needs.iter().enumerate() {
         for name in group.iter().filter(|name| !inputs.contains_key(*name)) {
             let known = words(inputs.keys(), "and");
-            let message = format!("{name:?} is no input: there are {known}");
+            let message = format!("{name:?} is not an input: the inputs are {known}");
             report.error(&path.at("needs").at(index), message);
         }
     }
@@ -132,7 +132,7 @@ fn inputs(
         if let Some(other) = inputs.keys().find(|other| same_name(other, &name)) {
             report.error(
                 &path,
-                format!("differs from {other:?} in spelling alone, which does not count"),
+                format!("differs from {other:?} only in spelling, which is ignored"),
             );
         }
         inputs.insert(name, input(file.into(), &path, report));
@@ -226,7 +226,10 @@ impl Call<'_> {
         for Parameter { name, value, with } in parameters {
             let path = path.at(name);
             if let Some(input) = with.as_ref().filter(|with| !self.inputs.contains_key(*with)) {
-                report.error(&path.at("with"), format!("{input:?} is no input of the action"));
+                report.error(
+                    &path.at("with"),
+                    format!("{input:?} is not an input of the action"),
+                );
             }
             self.scope.template(value, &path, report);
         }
@@ -255,7 +258,7 @@ impl Call<'_> {
 fn sync_of(name: &SyncName, context: &ActionContext<'_>, path: &Path, report: &mut Report<'_>) {
     if !context.syncs.contains_key(name) {
         let known = words(context.syncs.keys().map(SyncName::as_str), "and");
-        let message = format!("{name:?} is no sync of this file: there are {known}");
+        let message = format!("{name:?} is not a sync of this file: the syncs are {known}");
         report.error(path, message);
     }
 }

@@ -73,7 +73,7 @@ fn plain(
                 "connection_config"
             };
             let path = Path::default().at(group).at(name).at("visible_when");
-            report.doubt(&path, format!("there is no field {:?} in the form", when.field));
+            report.doubt(&path, format!("unknown field {:?} of the form", when.field));
         }
     }
     form
@@ -101,7 +101,7 @@ fn form(
                 scope.template(&template, &path, report);
                 credentials.insert(name.to_owned(), template);
             }
-            (Some(_), None) => report.error(&path, "is no credential of this auth_mode"),
+            (Some(_), None) => report.error(&path, "is not a credential of this auth_mode"),
             (None, Some(field)) if !field.optional => {
                 report.error(&path, format!("{name:?} is missing here: a connection needs it"));
             }

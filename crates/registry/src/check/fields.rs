@@ -40,7 +40,7 @@ pub(super) fn credentials(
         let known = standard.iter().any(|(known, _)| name == known);
         if !known {
             let known = list(standard.iter().map(|(known, _)| known), "and");
-            report.doubt(&path.at(name), format!("this auth_mode knows {known} alone"));
+            report.doubt(&path.at(name), format!("this auth_mode has only {known}"));
         }
         known
     });
@@ -82,7 +82,7 @@ pub(super) fn pattern(pattern: &mut Option<String>, path: &Path, report: &mut Re
     let text = error.to_string();
     let line = text.lines().last().unwrap_or_default();
     let line = line.strip_prefix("error: ").unwrap_or(line);
-    let message = format!("is no regular expression that Trunkline can use: {line}");
+    let message = format!("is not a regular expression that Trunkline can use: {line}");
     report.doubt(path, message);
 }
 

@@ -80,7 +80,7 @@ pub(super) fn model(
     {
         report.error(
             &path.at("plural"),
-            "must be lower-case letters, digits and -, since it stands in paths",
+            "must be lower-case letters, digits and -, because it is part of paths",
         );
     } else if is_reserved_below(&plural) {
         let message = format!(
@@ -145,7 +145,7 @@ fn parse(spec: &ColumnSpec, path: &Path, report: &mut Report<'_>) -> Parse {
     match (is_timestamp, parse == Parse::Plain) {
         (false, false) => report.error(
             path,
-            "is for columns of type timestamp alone: numbers and booleans as text are understood anyway",
+            "is only for columns of type timestamp; numbers and booleans as text are always accepted",
         ),
         (true, true) => report.error(
             path,
@@ -167,10 +167,7 @@ pub(super) fn declared<'a>(
         .get_key_value(name)
         .map(|(name, column)| (name.clone(), column));
     if found.is_none() {
-        report.error(
-            path,
-            format!("there is no column {name:?}: declare it under columns"),
-        );
+        report.error(path, format!("unknown column {name:?}: declare it under columns"));
     }
     found
 }

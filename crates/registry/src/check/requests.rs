@@ -14,7 +14,7 @@ pub(super) fn verification(
 ) -> Option<Verification> {
     let path = Path::default().at("proxy").at("verification");
     let Some(mut verification) = verification else {
-        report.warn(&path, "there is no verification: any credentials would be taken. Name an endpoint that a good key may read");
+        report.warn(&path, "no verification: any credentials would be accepted. Declare an endpoint that a valid key may read");
         return None;
     };
     if verification.endpoints.is_empty() {

@@ -78,7 +78,7 @@ pub(super) fn clashes<'a>(
         return;
     };
     for other in others.filter(|other| other.route.as_ref().is_some_and(|other| overlap(route, other))) {
-        report.error(path, format!("the action {} takes this route too", other.name));
+        report.error(path, format!("the action {} has the same route", other.name));
     }
     let listed = |sync: &&Arc<Sync>| route.steps == [RouteStep::Fixed(sync.model.plural.clone())];
     if let Some(sync) = syncs

@@ -113,7 +113,7 @@ impl Scope {
             _ => String::new(),
         };
         format!(
-            "nothing fills ${{{hole}}}: here are {}{declare}",
+            "no value for ${{{hole}}}: available are {}{declare}",
             list(known, "and")
         )
     }

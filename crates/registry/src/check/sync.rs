@@ -149,7 +149,7 @@ pub(super) fn server(
 ) {
     if let Some(name) = name.filter(|name| !servers.contains_key(*name)) {
         let known = words(servers.keys(), "and");
-        let message = format!("{name:?} is not declared under servers: there are {known}");
+        let message = format!("{name:?} is not declared under servers: the servers are {known}");
         report.error(&path.at("server"), message);
     }
 }

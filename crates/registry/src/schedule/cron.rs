@@ -154,5 +154,5 @@ fn weekday(text: &str) -> Result<u8, String> {
         .map(|(_, day)| day);
     named
         .or_else(|| text.parse().ok().filter(|day| *day <= 7))
-        .ok_or_else(|| format!("{text:?} is no day of the week: write 0 to 7 or sun to sat"))
+        .ok_or_else(|| format!("{text:?} is not a day of the week: write 0 to 7 or sun to sat"))
 }

@@ -61,7 +61,7 @@ fn every_placeholder_is_an_input_and_every_input_is_used() {
     reports(
         "${input.note}",
         "${input.notes}\", Note2: \"${input.note}",
-        &["form.Note", "nothing fills ${input.notes}"],
+        &["form.Note", "no value for ${input.notes}"],
     );
     reports(
         "Note: \"${input.note}\", ",
@@ -71,14 +71,14 @@ fn every_placeholder_is_an_input_and_every_input_is_used() {
     reports(
         "with: at",
         "with: then",
-        &["form.Kind.with", "\"then\" is no input"],
+        &["form.Kind.with", "\"then\" is not an input"],
     );
     reports(
         "[[note, tags]]",
         "[[note, tag]]",
         &[
             "needs.0",
-            "\"tag\" is no input: there are to, size, tags, note and at",
+            "\"tag\" is not an input: the inputs are to, size, tags, note and at",
         ],
     );
 }
@@ -181,10 +181,7 @@ fn short_routes_do_not_clash() {
     reports(
         "POST /orders",
         "DELETE /orders/open",
-        &[
-            "delete-order.route",
-            "the action create-order takes this route too",
-        ],
+        &["delete-order.route", "the action create-order has the same route"],
     );
     reports(
         "POST /orders",
@@ -226,7 +223,7 @@ fn inputs_are_checked_and_converted_to_their_types() {
         [
             "invalid size must be a whole number from 1 to 9",
             "invalid tags must have 3 elements at most",
-            "unknown nots is no input of create-order; did you mean \"note\"?",
+            "unknown nots is not an input of create-order; did you mean \"note\"?",
             "missing to is required",
         ]
     );

@@ -99,21 +99,21 @@ fn an_unknown_placeholder_is_reported_with_the_known_ones() {
         "\"/${connectionConfig.regoin}/orders\"",
         &[
             "19: ",
-            "nothing fills ${connectionConfig.regoin}",
+            "no value for ${connectionConfig.regoin}",
             "${connectionConfig.region}",
         ],
     );
     refused(
         "Bearer ${apiKey}",
         "Bearer ${apiKey} ${password}",
-        &["nothing fills ${password}"],
+        &["no value for ${password}"],
     );
-    refused("\"/orders\"", "\"/orders?at=${now}\"", &["nothing fills ${now}"]);
+    refused("\"/orders\"", "\"/orders?at=${now}\"", &["no value for ${now}"]);
     refused("\"/orders\"", "\"/orders/${apiKey\"", &["not closed by }"]);
     refused(
         "/orders/${record.id}",
         "/orders/${record.id}/${record.state}",
-        &["nothing fills ${record.state}"],
+        &["no value for ${record.state}"],
     );
 }
 
@@ -131,7 +131,7 @@ fn a_pattern_must_be_a_regular_expression() {
     refused(
         "\"^key_\"",
         "\"key_(\"",
-        &["4: credentials.apiKey.pattern: is no regular expression"],
+        &["4: credentials.apiKey.pattern: is not a regular expression"],
     );
 }
 
@@ -173,7 +173,10 @@ fn paths_begin_with_a_slash_and_servers_with_a_scheme() {
     refused(
         "path: \"/orders\"",
         "path: \"/orders\", server: film",
-        &["19: ", "\"film\" is not declared under servers: there are files"],
+        &[
+            "19: ",
+            "\"film\" is not declared under servers: the servers are files",
+        ],
     );
 }
 
@@ -193,7 +196,7 @@ fn a_connect_form_has_every_field_that_a_connection_needs() {
     assert!(form("{ connection_config: { region: eu } }")[0].contains("\"apiKey\" is missing here"));
     assert!(
         form("{ apiKey: \"${kye}\", connection_config: { region: eu } }")[0]
-            .contains("nothing fills ${kye}: here are ${key}")
+            .contains("no value for ${kye}: available are ${key}")
     );
     assert!(
         form("{ apiKey: \"${key}\", password: x, connection_config: { region: eu } }")[0]
@@ -212,11 +215,7 @@ fn a_missing_verification_is_a_warning() {
         &SHOP.replace("  verification: { endpoints: [\"/me\"] }\n", ""),
     )
     .unwrap();
-    assert!(
-        checked[0].warnings[0]
-            .message
-            .contains("there is no verification")
-    );
+    assert!(checked[0].warnings[0].message.contains("no verification"));
 }
 
 /// Returns the only warning about the valid file with `from` replaced by `to`.
@@ -265,7 +264,7 @@ fn a_condition_on_an_unknown_field_and_an_invalid_wait_are_refused() {
     refused(
         "  headers:",
         "  retry: { in_body: { path: error, value: '(', strategy: after } }\n  headers:",
-        &["proxy.retry.in_body.value: is no regular expression"],
+        &["proxy.retry.in_body.value: is not a regular expression"],
     );
     refused(
         "  headers:",

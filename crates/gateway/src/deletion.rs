@@ -17,66 +17,31 @@ const BATCH: i64 = 5_000;
 /// How long a sync stays away from workers after the last renewal.
 const LEASE: Duration = Duration::from_mins(10);
 
-/// A lease on syncs that keeps all workers away from them.
-///
-/// A worker that was running such a sync loses its own lease, and with it the right to write. Its name is no worker's, so that no worker
-/// makes the sync due meanwhile.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct DeletionLease(String);
-
 enum LeaseKind {}
 impl IdKind for LeaseKind {
     const PREFIX: &'static str = "held";
 }
 
-impl DeletionLease {
-    pub(crate) fn new(now: Timestamp) -> Self {
-        Self(Id::<LeaseKind>::new(now).to_string())
-    }
-
-    /// Takes the lease of the sync from its holder.
-    pub(crate) fn take(&self, c: &mut DbConn, sync: SyncId, now: Timestamp) -> Result<(), StoreError> {
-        Lease::new(sync, &*self.0).take(c, now.plus(LEASE), now)
-    }
-
-    /// Releases the sync and makes it due, unless another lease on it was taken.
-    pub(crate) fn release(&self, c: &mut DbConn, sync: SyncId, now: Timestamp) -> Result<(), StoreError> {
-        Lease::new(sync, &*self.0).finish(c, Some(now), now).map(drop)
-    }
-
-    /// Renews the lease on the sync; returns false if another one was taken.
-    fn renew(&self, c: &mut DbConn, sync: SyncId, now: Timestamp) -> Result<bool, StoreError> {
-        Lease::new(sync, &*self.0).renew(c, now.plus(LEASE), now)
-    }
+/// Takes a sync from all workers while its rows are deleted. A worker that was running it loses its own lease, and with it the right to
+/// write.
+///
+/// The name of the lease is no worker's, so that no worker makes the sync due meanwhile.
+pub(crate) fn take_sync(c: &mut DbConn, sync: SyncId, now: Timestamp) -> Result<Lease<Sync>, StoreError> {
+    let lease = Lease::new(sync, Id::<LeaseKind>::new(now).to_string());
+    lease.take(c, now.plus(LEASE), now)?;
+    Ok(lease)
 }
 
 /// Deletes all rows of a sync in batches. Returns false if another lease was taken; its holder continues.
 pub(crate) async fn delete_rows_of_sync(
     services: &Services,
     sync: &Sync,
-    lease: &DeletionLease,
+    lease: &Lease<Sync>,
 ) -> Result<bool, GatewayError> {
-    let Some(table) = services
-        .models
-        .table(&sync.provider, &sync.name, &sync.variant)
-        .await?
-    else {
-        return Ok(true);
-    };
-    loop {
-        let (table, lease, now) = (Arc::clone(&table), lease.clone(), services.clock.now());
-        let (id, connection) = (sync.id, sync.connection);
-        let deleted = services.store.write_long(move |c| {
-            if !lease.renew(c, id, now)? {
-                return Ok(None);
-            }
-            records::delete_connection(c, &table.sql, connection, BATCH).map(Some)
-        });
-        match deleted.await? {
-            None => return Ok(false),
-            Some(0) => return Ok(true),
-            Some(_) => {}
-        }
+    let models = &services.models;
+    match models.table(&sync.provider, &sync.name, &sync.variant).await? {
+        Some(table) => delete_rows(services, &table, sync.connection, Some(lease)).await,
+        None => Ok(true),
     }
 }
 
@@ -95,11 +60,10 @@ pub(crate) async fn delete_connection(
         names: None,
     };
     let now = services.clock.now();
-    let lease = DeletionLease::new(now);
     let taken = services.store.write(move |c| {
         let syncs = syncs::list(c, environment, &filter)?;
         for sync in &syncs {
-            lease.take(c, sync.id, now)?;
+            take_sync(c, sync.id, now)?;
             syncs::set_paused(c, sync.id, true, None, now)?;
         }
         credentials::delete(c, id)?;
@@ -108,7 +72,7 @@ pub(crate) async fn delete_connection(
     let syncs = taken.await?;
     services.caches.opened.clear();
     for table in services.models.of_provider(&connection.provider) {
-        delete_rows(services, table, id).await?;
+        delete_rows(services, table, id, None).await?;
     }
     for sync in syncs.iter().filter(|sync| sync.variant != Variant::base()) {
         if let Some(table) = services
@@ -116,7 +80,7 @@ pub(crate) async fn delete_connection(
             .table(&sync.provider, &sync.name, &sync.variant)
             .await?
         {
-            delete_rows(services, &table, id).await?;
+            delete_rows(services, &table, id, None).await?;
         }
     }
     let variants: Vec<_> = syncs
@@ -140,19 +104,23 @@ pub(crate) async fn delete_connection(
     Ok(deleted.await?)
 }
 
-/// Deletes a connection's rows of one table in batches.
+/// Deletes a connection's rows of one table in batches, and renews the lease with each; returns false if the lease is lost.
 async fn delete_rows(
     services: &Services,
     table: &Arc<ModelTable>,
     connection: ConnectionId,
-) -> Result<(), GatewayError> {
+    lease: Option<&Lease<Sync>>,
+) -> Result<bool, GatewayError> {
     loop {
-        let table = Arc::clone(table);
-        let deleted = services
-            .store
-            .write_long(move |c| records::delete_connection(c, &table.sql, connection, BATCH));
-        if deleted.await? == 0 {
-            return Ok(());
+        let (table, lease, now) = (Arc::clone(table), lease.cloned(), services.clock.now());
+        let deleted = services.store.write_long(move |c| match lease {
+            Some(lease) if !lease.renew(c, now.plus(LEASE), now)? => Ok(None),
+            _ => records::delete_connection(c, &table.sql, connection, BATCH).map(Some),
+        });
+        match deleted.await? {
+            None => return Ok(false),
+            Some(0) => return Ok(true),
+            Some(_) => {}
         }
     }
 }

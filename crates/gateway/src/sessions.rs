@@ -53,24 +53,9 @@ impl Session {
         allowed.is_none_or(|allowed| allowed.contains(key))
     }
 
-    /// The integrations that may be connected; `None` for all.
-    pub fn allowed_integrations(&self) -> Option<&[IntegrationKey]> {
-        self.0.allowed_integrations.as_deref()
-    }
-
-    /// The app's user.
-    pub fn end_user(&self) -> Option<&Json> {
-        self.0.end_user.as_ref()
-    }
-
-    /// By integration, the defaults of each connection, unchanged.
-    pub fn defaults(&self) -> &Map<String, Json> {
-        &self.0.defaults
-    }
-
-    /// By integration, the overrides for a connect page, unchanged.
-    pub fn overrides(&self) -> &Map<String, Json> {
-        &self.0.overrides
+    /// The session as it is stored.
+    pub fn stored(&self) -> &ConnectSession {
+        &self.0
     }
 
     /// Whether it replaces the credentials of a connection.

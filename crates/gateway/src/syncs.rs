@@ -6,16 +6,16 @@ mod variants;
 
 use domain::{Run, RunFilter, RunId, Sync, SyncFilter, SyncName, Timestamp, Trigger, Variant};
 use registry::Provider;
-use store::lease;
 use store::runs;
 use store::slices;
 use store::syncs::{self, NewSync};
+use store::{Lease, lease};
 
 pub use self::status::SyncStatus;
 use crate::caller::Caller;
-use crate::deletion::{self, DeletionLease};
+use crate::deletion;
 use crate::error::{FieldError, GatewayError, refusable};
-use crate::services::{Names, ResolvedIntegration, Services};
+use crate::services::{Names, ResolvedConnection, ResolvedIntegration, Services};
 
 /// The use cases of syncs.
 pub struct Syncs<'a>(pub(crate) &'a Services);
@@ -92,7 +92,7 @@ impl Syncs<'_> {
                 let made = runs::enqueue(c, id, Trigger::Api, now)?;
                 match lease {
                     // If another lease was taken since, it is of another reset, which makes the sync due at its end.
-                    Some(lease) => lease.release(c, id, now)?,
+                    Some(lease) => drop(lease.finish(c, Some(now), now)?),
                     None => lease::bring_forward(c, id, now)?,
                 }
                 Ok(Some(made))
@@ -117,16 +117,15 @@ impl Syncs<'_> {
     /// old ones.
     ///
     /// The checkpoint is reset before the first row is deleted: after an interruption, the next run reads what is missing.
-    async fn reset(&self, sync: &Sync, empty_cache: bool) -> Result<DeletionLease, GatewayError> {
+    async fn reset(&self, sync: &Sync, empty_cache: bool) -> Result<Lease<Sync>, GatewayError> {
         let (id, now) = (sync.id, self.0.clock.now());
-        let lease = DeletionLease::new(now);
-        let taken = lease.clone();
         let reset = self.0.store.write(move |c| {
-            taken.take(c, id, now)?;
+            let lease = deletion::take_sync(c, id, now)?;
             slices::clear(c, id, None)?;
-            syncs::set_checkpoint(c, id, &serde_json::json!({}))
+            syncs::set_checkpoint(c, id, &serde_json::json!({}))?;
+            Ok(lease)
         });
-        reset.await?;
+        let lease = reset.await?;
         if empty_cache {
             deletion::delete_rows_of_sync(self.0, sync, &lease).await?;
         }
@@ -310,6 +309,28 @@ fn check_names(provider: &Provider, selection: &SyncSelection) -> Result<(), Gat
     {
         Some((name, _)) => Err(no_such_sync(provider, name)),
         None => Ok(()),
+    }
+}
+
+impl Syncs<'_> {
+    /// The connection, and its sync of that name and variant if it has one.
+    async fn resolve_sync(
+        &self,
+        caller: &Caller,
+        integration: &str,
+        connection: &str,
+        (name, variant): (&SyncName, &Variant),
+    ) -> Result<(ResolvedConnection, Option<Sync>), GatewayError> {
+        let (name, variant) = (name.clone(), variant.clone());
+        let names = Names::of(caller, integration, connection);
+        let read = self
+            .0
+            .resolve_and_read(names, move |c, _, connection| match connection {
+                Some(connection) => syncs::get(c, connection.id, &name, &variant),
+                None => Ok(None),
+            });
+        let (integration, connection, sync) = read.await?;
+        Ok((names.found(integration, connection)?, sync))
     }
 }
 

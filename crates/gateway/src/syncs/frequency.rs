@@ -7,7 +7,6 @@ use store::{StoreError, lease, runs, syncs};
 use super::{Syncs, declared, next_due, no_such_variant};
 use crate::caller::Caller;
 use crate::error::GatewayError;
-use crate::services::Names;
 
 impl Syncs<'_> {
     /// Sets how often a connection's sync runs, or with `None` resets it to what the provider's file says; returns the schedule in force.
@@ -23,17 +22,10 @@ impl Syncs<'_> {
     ) -> Result<Schedule, GatewayError> {
         let own = frequency.map(Schedule::parse_every).transpose();
         let own = own.map_err(|error| GatewayError::invalid_body("frequency", error.to_string()))?;
-        let (of_name, of_variant) = (name.clone(), variant.clone());
-        let names = Names::of(caller, integration, connection);
-        let read = self
-            .0
-            .resolve_and_read(names, move |c, _, connection| match connection {
-                Some(connection) => syncs::get(c, connection.id, &of_name, &of_variant),
-                None => Ok(None),
-            });
-        let (integration, found, sync) = read.await?;
-        let connection = names.found(integration.clone(), found)?.connection;
-        let provider = integration.provider;
+        let (resolved, sync) = self
+            .resolve_sync(caller, integration, connection, (name, variant))
+            .await?;
+        let (provider, connection) = (resolved.integration.provider, resolved.connection);
         let declared = declared(&provider, name)?.schedule.clone();
         let unknown = || no_such_variant(name, connection.name.as_str(), variant);
         let sync = sync.ok_or_else(unknown)?;

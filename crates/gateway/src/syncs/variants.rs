@@ -7,7 +7,7 @@ use store::{StoreError, credentials, tables};
 
 use super::{Syncs, declared};
 use crate::caller::Caller;
-use crate::deletion::{self, DeletionLease};
+use crate::deletion;
 use crate::error::{GatewayError, refusable};
 use crate::services::Names;
 
@@ -83,16 +83,10 @@ impl Syncs<'_> {
         name: &SyncName,
         variant: &Variant,
     ) -> Result<(), GatewayError> {
-        let names = Names::of(caller, integration, connection);
-        let (of_name, of_variant) = (name.clone(), variant.clone());
-        let read = self
-            .0
-            .resolve_and_read(names, move |c, _, connection| match connection {
-                Some(connection) => syncs::get(c, connection.id, &of_name, &of_variant),
-                None => Ok(None),
-            });
-        let (integration, connection, mut found) = read.await?;
-        let connection = names.found(integration, connection)?.connection;
+        let (resolved, mut found) = self
+            .resolve_sync(caller, integration, connection, (name, variant))
+            .await?;
+        let connection = resolved.connection;
         if *variant == Variant::base() {
             return Err(GatewayError::BaseVariant);
         }
@@ -119,13 +113,12 @@ impl Syncs<'_> {
     /// Deletes the variant; returns false if another lease on it was taken meanwhile.
     async fn delete_one(&self, sync: &Sync) -> Result<bool, GatewayError> {
         let (id, now) = (sync.id, self.0.clock.now());
-        let lease = DeletionLease::new(now);
-        let taken = lease.clone();
-        let paused = self.0.store.write(move |c| {
-            taken.take(c, id, now)?;
-            syncs::set_paused(c, id, true, None, now)
+        let taken = self.0.store.write(move |c| {
+            let lease = deletion::take_sync(c, id, now)?;
+            syncs::set_paused(c, id, true, None, now)?;
+            Ok(lease)
         });
-        paused.await?;
+        let lease = taken.await?;
         let kept = deletion::delete_rows_of_sync(self.0, sync, &lease).await?;
         if kept {
             let (deleted, table) = (sync.clone(), self.0.models.variant_table(sync));

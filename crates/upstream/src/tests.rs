@@ -22,7 +22,9 @@ use registry::{AuthMode, ErrorRules, Limits, Provider, ProviderLimits, RetryRule
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, MockServer, Respond};
 
-use crate::{Backoff, Priority, Target, Upstream, UpstreamOptions, Variables};
+use crate::{
+    Backoff, Priority, Request, RequestError, Response, Target, Upstream, UpstreamOptions, Variables,
+};
 
 pub(crate) const PASSWORD: &str = "s3cr3t-password";
 
@@ -140,6 +142,24 @@ pub(crate) async fn answers(
         .up_to_n_times(times)
         .mount(server)
         .await;
+}
+
+/// Responds to `GET /x`, before responses mounted later.
+pub(crate) async fn respond(server: &MockServer, response: impl Respond + 'static) {
+    answers(server, "GET", "/x", 9, response).await;
+}
+
+/// A server that responds so to `GET /x`.
+pub(crate) async fn responding(response: impl Respond + 'static) -> MockServer {
+    let server = MockServer::start().await;
+    respond(&server, response).await;
+    server
+}
+
+/// Sends `GET /x`.
+pub(crate) async fn fetch(upstream: &Upstream, server: &MockServer) -> Result<Response, RequestError> {
+    let target = target(provider(&server.uri()));
+    upstream.fetch(&target, Request::get("/x")).await
 }
 
 /// How many calls the server has had.

@@ -4,7 +4,7 @@ use registry::RenderError;
 use rstest::rstest;
 use wiremock::{MockServer, ResponseTemplate};
 
-use super::{answers, calls, options, provider, target, upstream};
+use super::{answers, calls, options, provider, respond, responding, target, upstream};
 use crate::{Request, RequestError, UpstreamOptions};
 
 fn strict() -> UpstreamOptions {
@@ -42,8 +42,7 @@ async fn credentials_are_not_sent_over_plain_http() {
 
 #[tokio::test]
 async fn the_operators_own_base_url_may_be_private_and_replaces_every_server() {
-    let server = MockServer::start().await;
-    answers(&server, "GET", "/x", 9, ResponseTemplate::new(200)).await;
+    let server = responding(ResponseTemplate::new(200)).await;
     let mut provider = provider("https://api.example");
     provider
         .servers
@@ -65,7 +64,7 @@ async fn the_operators_own_base_url_may_be_private_and_replaces_every_server() {
 async fn a_redirect_to_a_private_address_is_refused_although_the_override_is_private() {
     let (server, inner) = (MockServer::start().await, MockServer::start().await);
     let to_inner = ResponseTemplate::new(302).insert_header("location", format!("{}/secrets", inner.uri()));
-    answers(&server, "GET", "/x", 9, to_inner).await;
+    respond(&server, to_inner).await;
     let provider = provider("https://api.example");
     let mut options = strict();
     options

@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use wiremock::{MockServer, ResponseTemplate};
 
-use super::{answers, calls, options, provider, target, upstream};
+use super::{answers, calls, fetch, options, provider, respond, responding, target, upstream};
 use crate::{Method, Request, RequestError, UnexpectedBody, Upstream, UpstreamOptions};
 
 fn post() -> Request {
@@ -51,7 +51,7 @@ async fn raw_server(answers: &'static [&'static str]) -> (String, Arc<AtomicUsiz
 async fn a_read_is_retried_after_a_server_error_and_a_post_is_not(#[case] status: u16) {
     let server = MockServer::start().await;
     answers(&server, "GET", "/x", 2, ResponseTemplate::new(status)).await;
-    answers(&server, "GET", "/x", 9, ResponseTemplate::new(200)).await;
+    respond(&server, ResponseTemplate::new(200)).await;
     answers(&server, "POST", "/x", 9, ResponseTemplate::new(status)).await;
     let (upstream, target) = (upstream(options()), target(provider(&server.uri())));
 
@@ -80,7 +80,7 @@ async fn a_retry_after_date_is_respected() {
     let server = MockServer::start().await;
     let limited = ResponseTemplate::new(429).insert_header("retry-after", "Sat, 21 Nov 2026 10:00:00 GMT");
     answers(&server, "GET", "/x", 1, limited).await;
-    answers(&server, "GET", "/x", 9, ResponseTemplate::new(200)).await;
+    respond(&server, ResponseTemplate::new(200)).await;
     let date = Timestamp::from_micros(1_795_255_200_000_000);
     let upstream = Upstream::new(
         options(),
@@ -89,10 +89,7 @@ async fn a_retry_after_date_is_respected() {
     .unwrap();
 
     let start = Instant::now();
-    upstream
-        .fetch(&target(provider(&server.uri())), Request::get("/x"))
-        .await
-        .unwrap();
+    fetch(&upstream, &server).await.unwrap();
     assert!(start.elapsed() >= Duration::from_millis(50));
 }
 
@@ -105,15 +102,7 @@ async fn a_wait_that_is_too_long_is_reported_at_once(
     #[case] deadline: Duration,
     #[case] max_wait: Duration,
 ) {
-    let server = MockServer::start().await;
-    answers(
-        &server,
-        "GET",
-        "/x",
-        9,
-        ResponseTemplate::new(429).insert_header("retry-after", asked),
-    )
-    .await;
+    let server = responding(ResponseTemplate::new(429).insert_header("retry-after", asked)).await;
     let upstream = upstream(UpstreamOptions {
         deadline,
         max_wait,
@@ -121,10 +110,7 @@ async fn a_wait_that_is_too_long_is_reported_at_once(
     });
 
     let start = Instant::now();
-    let error = upstream
-        .fetch(&target(provider(&server.uri())), Request::get("/x"))
-        .await
-        .unwrap_err();
+    let error = fetch(&upstream, &server).await.unwrap_err();
     assert!(start.elapsed() < Duration::from_secs(10));
     assert_eq!(error.retry_after(), Some(Duration::from_mins(1)));
     assert!(error.provider().unwrap().rate_limited && error.is_transient());
@@ -141,11 +127,7 @@ async fn the_deadline_ends_the_attempts_with_the_last_error() {
         max_attempts: u32::MAX,
         ..options()
     });
-    match upstream
-        .fetch(&target(provider(&server.uri())), Request::get("/x"))
-        .await
-        .unwrap_err()
-    {
+    match fetch(&upstream, &server).await.unwrap_err() {
         RequestError::DeadlineExceeded { attempts, last } => {
             assert!(attempts > 1);
             assert!(last.is_transient());
@@ -162,10 +144,7 @@ async fn the_number_of_attempts_is_limited() {
         max_attempts: 3,
         ..options()
     });
-    let error = upstream
-        .fetch(&target(provider(&server.uri())), Request::get("/x"))
-        .await
-        .unwrap_err();
+    let error = fetch(&upstream, &server).await.unwrap_err();
     assert!(matches!(error, RequestError::Provider(_)));
     assert_eq!(calls(&server).await, 3);
 }
@@ -175,11 +154,8 @@ async fn a_single_401_is_retried_and_a_second_is_not() {
     let server = MockServer::start().await;
     answers(&server, "POST", "/x", 1, ResponseTemplate::new(401)).await;
     answers(&server, "POST", "/x", 9, ResponseTemplate::new(200)).await;
-    answers(
+    respond(
         &server,
-        "GET",
-        "/x",
-        9,
         ResponseTemplate::new(401).set_body_json(json!({"code": 20003})),
     )
     .await;
@@ -197,7 +173,7 @@ async fn a_single_401_is_retried_and_a_second_is_not() {
 async fn an_attempt_that_takes_too_long_times_out_and_a_post_is_then_not_retried() {
     let server = MockServer::start().await;
     let slow = || ResponseTemplate::new(200).set_delay(Duration::from_mins(1));
-    answers(&server, "GET", "/x", 9, slow()).await;
+    respond(&server, slow()).await;
     answers(&server, "POST", "/x", 9, slow()).await;
     let request_timeout = Duration::from_millis(200);
     let upstream = upstream(UpstreamOptions {
@@ -271,7 +247,7 @@ async fn an_html_page_instead_of_a_list_is_requested_again() {
     let html = ResponseTemplate::new(200).set_body_string("\n<!DOCTYPE html><html></html>");
     let list = ResponseTemplate::new(200).set_body_json(json!([1]));
     answers(&server, "GET", "/x", 2, html).await;
-    answers(&server, "GET", "/x", 9, list).await;
+    respond(&server, list).await;
     let (upstream, target) = (upstream(options()), target(provider(&server.uri())));
 
     let answer = upstream.fetch(&target, Request::get("/x")).await.unwrap();
@@ -297,15 +273,7 @@ async fn an_html_page_in_response_to_a_post_is_an_error() {
 #[case::another_shape("[1]", UnexpectedBody::OtherShape)]
 #[tokio::test]
 async fn permanent_errors_are_reported_at_once(#[case] body: &str, #[case] expected: UnexpectedBody) {
-    let server = MockServer::start().await;
-    answers(
-        &server,
-        "GET",
-        "/x",
-        9,
-        ResponseTemplate::new(200).set_body_string(body),
-    )
-    .await;
+    let server = responding(ResponseTemplate::new(200).set_body_string(body)).await;
     let target = target(provider(&server.uri()));
     let answer = upstream(options())
         .fetch(&target, Request::get("/x"))
@@ -321,15 +289,7 @@ async fn permanent_errors_are_reported_at_once(#[case] body: &str, #[case] expec
 
 #[tokio::test]
 async fn a_response_beyond_the_limit_is_refused() {
-    let server = MockServer::start().await;
-    answers(
-        &server,
-        "GET",
-        "/x",
-        9,
-        ResponseTemplate::new(200).set_body_string("0123456789"),
-    )
-    .await;
+    let server = responding(ResponseTemplate::new(200).set_body_string("0123456789")).await;
     let target = target(provider(&server.uri()));
     upstream(UpstreamOptions {
         max_body: 10,

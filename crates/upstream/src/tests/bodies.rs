@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use wiremock::{MockServer, ResponseTemplate};
 
-use super::{answers, options, provider, target, upstream};
+use super::{answers, fetch, options, provider, respond, responding, target, upstream};
 use crate::{Method, Priority, ProxyRequest, Request, RequestError, UpstreamOptions};
 
 const LIST: &[u8] = br#"{"items": [1, 2, 3]}"#;
@@ -66,8 +66,7 @@ async fn a_body_is_decoded_whatever_its_coding(
     )]
     codings: &str,
 ) {
-    let server = MockServer::start().await;
-    answers(&server, "GET", "/x", 9, answer_in(codings, LIST).await).await;
+    let server = responding(answer_in(codings, LIST).await).await;
     let (upstream, target) = (upstream(options()), target(provider(&server.uri())));
 
     let answer = upstream.fetch(&target, Request::get("/x")).await.unwrap();
@@ -88,13 +87,9 @@ async fn a_body_is_decoded_whatever_its_coding(
 
 #[tokio::test]
 async fn an_empty_body_is_empty_in_every_coding() {
-    let server = MockServer::start().await;
     let empty = ResponseTemplate::new(200).insert_header("content-encoding", "gzip");
-    answers(&server, "GET", "/x", 9, empty).await;
-    let answer = upstream(options())
-        .fetch(&target(provider(&server.uri())), Request::get("/x"))
-        .await
-        .unwrap();
+    let server = responding(empty).await;
+    let answer = fetch(&upstream(options()), &server).await.unwrap();
     assert!(answer.body.is_empty());
 }
 
@@ -102,18 +97,8 @@ async fn an_empty_body_is_empty_in_every_coding() {
 async fn a_byte_order_mark_is_removed() {
     let server = MockServer::start().await;
     let marked = [b"\xef\xbb\xbf", LIST].concat();
-    answers(
-        &server,
-        "GET",
-        "/x",
-        9,
-        ResponseTemplate::new(200).set_body_bytes(marked),
-    )
-    .await;
-    let answer = upstream(options())
-        .fetch(&target(provider(&server.uri())), Request::get("/x"))
-        .await
-        .unwrap();
+    respond(&server, ResponseTemplate::new(200).set_body_bytes(marked)).await;
+    let answer = fetch(&upstream(options()), &server).await.unwrap();
     assert_eq!(answer.body.as_ref(), LIST);
 }
 
@@ -224,13 +209,9 @@ async fn a_body_that_is_too_large_ends_at_the_limit(
 async fn a_compression_bomb_ends_at_the_limit_of_decoded_bytes(
     #[values("gzip", "deflate", "br", "zstd", "gzip, gzip", "br, zstd")] codings: &str,
 ) {
-    let server = MockServer::start().await;
     let bomb = answer_in(codings, &vec![b'0'; 16 * MB]).await;
-    answers(&server, "GET", "/x", 9, bomb).await;
-    let error = upstream(small())
-        .fetch(&target(provider(&server.uri())), Request::get("/x"))
-        .await
-        .unwrap_err();
+    let server = responding(bomb).await;
+    let error = fetch(&upstream(small()), &server).await.unwrap_err();
     assert!(matches!(error, RequestError::TooLarge { .. }), "{error:?}");
 }
 

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-use super::{PASSWORD, answers, calls, options, provider, target, templates, upstream};
+use super::{PASSWORD, answers, calls, options, provider, responding, target, templates, upstream};
 use crate::{
     HeaderValue, Method, ProxyRequest, ProxyRequestBody, ProxyResponse, RequestError, Upload, UpstreamOptions,
 };
@@ -326,15 +326,7 @@ async fn a_redirect_to_a_private_address_is_refused_too() {
 
 #[tokio::test]
 async fn a_permit_is_held_until_the_body_ends_and_a_wait_for_one_is_bounded() {
-    let server = MockServer::start().await;
-    answers(
-        &server,
-        "GET",
-        "/x",
-        9,
-        ResponseTemplate::new(200).set_body_string("a"),
-    )
-    .await;
+    let server = responding(ResponseTemplate::new(200).set_body_string("a")).await;
     let mut provider = provider(&server.uri());
     provider.limits.concurrency = 1;
     let (upstream, target) = (upstream(options()), target(provider));
@@ -352,9 +344,8 @@ async fn a_permit_is_held_until_the_body_ends_and_a_wait_for_one_is_bounded() {
 
 #[tokio::test]
 async fn a_connection_sends_nothing_before_its_retry_after() {
-    let server = MockServer::start().await;
     let slow_down = ResponseTemplate::new(429).insert_header("retry-after", "60");
-    answers(&server, "GET", "/x", 9, slow_down).await;
+    let server = responding(slow_down).await;
     let (upstream, mut target) = (upstream(options()), target(provider(&server.uri())));
 
     let told = upstream.proxy(&target, get("/x")).await.unwrap();
@@ -409,9 +400,8 @@ async fn a_streamed_body_keeps_its_length_and_is_sent_once() {
 
 #[tokio::test]
 async fn a_deadline_limits_the_whole_request_and_an_idle_timeout_each_part() {
-    let server = MockServer::start().await;
     let slow = ResponseTemplate::new(200).set_delay(Duration::from_secs(30));
-    answers(&server, "GET", "/x", 9, slow).await;
+    let server = responding(slow).await;
     let target = target(provider(&server.uri()));
     let proxy = ProxyRequest {
         deadline: Some(Duration::from_millis(100)),

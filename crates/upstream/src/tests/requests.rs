@@ -5,7 +5,9 @@ use registry::{AuthMode, ListRequest};
 use serde_json::json;
 use wiremock::{MockServer, ResponseTemplate};
 
-use super::{PASSWORD, answers, options, pairs, provider, target, template, templates, upstream};
+use super::{
+    PASSWORD, answers, fetch, options, pairs, provider, respond, target, template, templates, upstream,
+};
 use crate::{HeaderValue, Method, Request, RequestError, Target};
 
 async fn sent(server: &MockServer, target: &Target, call: Request) -> wiremock::Request {
@@ -154,19 +156,9 @@ async fn secrets_that_a_provider_echoes_are_masked_and_its_text_is_truncated() {
         "x".repeat(1000)
     );
     let body = json!({"code": format!("bad-{PASSWORD}"), "message": echo});
-    answers(
-        &server,
-        "GET",
-        "/x",
-        9,
-        ResponseTemplate::new(400).set_body_json(body),
-    )
-    .await;
+    respond(&server, ResponseTemplate::new(400).set_body_json(body)).await;
 
-    let error = upstream(options())
-        .fetch(&target(provider(&server.uri())), Request::get("/x"))
-        .await
-        .unwrap_err();
+    let error = fetch(&upstream(options()), &server).await.unwrap_err();
     let provider_error = error.provider().unwrap();
     assert_eq!(provider_error.code.as_deref(), Some("bad-[secret]"));
     let message = provider_error.message.as_deref().unwrap();

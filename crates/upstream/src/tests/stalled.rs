@@ -7,9 +7,9 @@ use rstest::rstest;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
-use wiremock::{MockServer, ResponseTemplate};
+use wiremock::ResponseTemplate;
 
-use super::{answers, options, provider, target, upstream};
+use super::{options, provider, responding, target, upstream};
 use crate::{Method, ProxyRequest, ProxyRequestBody, RequestError, Upload, UploadError, UpstreamOptions};
 
 fn get(wait: Duration) -> ProxyRequest {
@@ -24,9 +24,8 @@ fn get(wait: Duration) -> ProxyRequest {
 #[case::in_the_middle(1)]
 #[tokio::test]
 async fn a_client_that_stops_reading_releases_its_permit(#[case] read: usize) {
-    let server = MockServer::start().await;
     let large = ResponseTemplate::new(200).set_body_bytes(vec![b'x'; 4 << 20]);
-    answers(&server, "GET", "/x", 9, large).await;
+    let server = responding(large).await;
     let mut provider = provider(&server.uri());
     provider.limits = Limits {
         concurrency: 1,
@@ -62,8 +61,7 @@ async fn a_client_that_stops_reading_releases_its_permit(#[case] read: usize) {
 
 #[tokio::test]
 async fn a_slow_upload_ends_with_its_own_error_and_releases_the_permit() {
-    let server = MockServer::start().await;
-    answers(&server, "GET", "/x", 9, ResponseTemplate::new(200)).await;
+    let server = responding(ResponseTemplate::new(200)).await;
     let mut provider = provider(&server.uri());
     provider.limits = Limits {
         concurrency: 1,

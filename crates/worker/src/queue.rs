@@ -1,4 +1,4 @@
-//! One loop for every kind of leased work: claim what is due, do it with the lease renewed, and stop in an orderly way.
+//! The loop for every kind of leased work: it claims due work, runs it, and drains at shutdown.
 
 use std::time::Duration;
 
@@ -9,30 +9,26 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// How often the loop looks for what is old, and for due times that a wrong clock wrote.
+/// How often the loop deletes old items, and checks for due times that a wrong clock wrote.
 const MAINTAIN_EVERY: Duration = Duration::from_mins(1);
 /// Work that falls due within this time is claimed together, since a claim costs the database as much as the work of a short run.
 const GATHER: Duration = Duration::from_millis(100);
+
+/// Claims items that are due at a time, until a time, for a holder, up to a limit.
+pub(crate) type Claim<T> = fn(&mut DbConn, Timestamp, Timestamp, &str, i64) -> Result<Vec<T>, StoreError>;
 
 /// A kind of leased work.
 pub(crate) trait Work: Send + Sync {
     /// The stored work.
     type Stored: lease::Leased;
-    /// What a claim returns.
+    /// A claimed item.
     type Claimed: Send + 'static;
-    /// What is done, for logs.
+    /// The name of the work in logs.
     const NAME: &'static str;
+    /// Claims due items.
+    const CLAIM: Claim<Self::Claimed>;
 
-    /// Leases up to `limit` items that are due to `holder` until `until`.
-    fn claim(
-        c: &mut DbConn,
-        now: Timestamp,
-        until: Timestamp,
-        holder: &str,
-        limit: i64,
-    ) -> Result<Vec<Self::Claimed>, StoreError>;
-
-    /// Deletes what is old, in a short transaction.
+    /// Deletes old items, in a short transaction.
     fn tidy(_: &mut DbConn, _: Timestamp) -> Result<(), StoreError> {
         Ok(())
     }
@@ -40,7 +36,7 @@ pub(crate) trait Work: Send + Sync {
     /// Resolves when this process has made work due.
     fn became_due(&self) -> impl Future<Output = ()> + Send;
 
-    /// Does claimed work and stores its end. Returns whether more may be due at once.
+    /// Does a claimed item and stores its end. Returns whether more may be due immediately.
     fn carry_out(
         &self,
         claimed: Self::Claimed,
@@ -51,18 +47,18 @@ pub(crate) trait Work: Send + Sync {
 
 /// The limits of a loop.
 pub(crate) struct Limits {
-    /// How many items are worked on at once.
+    /// How many items run concurrently.
     pub(crate) concurrency: usize,
     /// How long a lease lasts unless it is renewed.
     pub(crate) lease: Duration,
-    /// How often to look for work that other processes made due.
+    /// How often to check for work that other processes made due.
     pub(crate) poll: Duration,
     /// How long work may take to stop.
     pub(crate) drain: Duration,
 }
 
-/// Claims and does the work until `stopping` is cancelled. Then claims nothing more, waits for the work that is being done, and cuts off
-/// what does not stop in time.
+/// Claims and runs work until `stopping` is cancelled. Then claims nothing more, waits for the running items, and aborts items that do not
+/// stop in time.
 pub(crate) async fn run<W: Work>(
     gateway: &WorkerHandle,
     work: W,
@@ -124,7 +120,7 @@ async fn claim<W: Work>(
     let until = now.plus(limits.lease);
     let limit = i64::try_from(free).unwrap_or(i64::MAX);
     let claimed = gateway.store().write(move |c| {
-        let claimed = W::claim(c, now, until, &holder, limit)?;
+        let claimed = (W::CLAIM)(c, now, until, &holder, limit)?;
         Ok((claimed, lease::next_due::<W::Stored>(c)?))
     });
     let (claimed, next_due) = claimed.await.unwrap_or_else(|error| {
@@ -134,14 +130,14 @@ async fn claim<W: Work>(
     let pause = match next_due {
         // All are taken, so more may be due: the next claim is when one has ended.
         _ if claimed.len() == free => Duration::ZERO,
-        // What is due and was not claimed waits for others, or another worker is claiming it.
+        // Due items that were not claimed wait for others, or another worker is claiming them.
         Some(due) if due > now => due.since(gateway.clock().now()).max(GATHER).min(limits.poll),
         _ => limits.poll,
     };
     (claimed, pause)
 }
 
-/// Deletes what is old, and makes due what a clock that was ahead, of this process or another, has set too far in the future.
+/// Deletes old items, and makes items due that a wrong clock, of this process or another, has set too far in the future.
 async fn maintain<W: Work>(gateway: &WorkerHandle, last: &mut Option<Timestamp>) {
     let now = gateway.clock().now();
     if last.is_some_and(|last| !now.has_elapsed(MAINTAIN_EVERY, last)) {
@@ -165,7 +161,7 @@ async fn maintain<W: Work>(gateway: &WorkerHandle, last: &mut Option<Timestamp>)
     }
 }
 
-/// Returns what the work returned; logs a panic.
+/// Returns the result of an item, or logs its panic.
 fn log_panic<W: Work>(ended: Result<bool, JoinError>) -> bool {
     ended.unwrap_or_else(|error| {
         if error.is_panic() {

@@ -1,4 +1,4 @@
-//! The worker of a process: it does the syncs and stored actions that are due, and deletes old runs and actions.
+//! The worker of a process: it runs syncs and stored actions that are due, and deletes old runs and actions.
 
 use std::time::Duration;
 
@@ -10,14 +10,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::options::{KEEP_RUNS, WorkerOptions};
-use crate::queue::{self, Limits, Work};
+use crate::queue::{self, Claim, Limits, Work};
 use crate::run;
 
-/// How long results of actions are kept, and keys with them. As in Nango.
+/// How long results of actions and their idempotency keys are kept, as in Nango.
 const KEEP_ACTIONS: Duration = Duration::from_hours(5 * 24);
-/// How often old runs are looked for.
+/// How often old runs are deleted.
 const TIDY_EVERY: Duration = Duration::from_hours(1);
-/// Old runs that one transaction deletes, so that others get their turn.
+/// How many old runs one transaction deletes, so that other transactions get their turn.
 const TIDY_BATCH: i64 = 2_000;
 
 /// A worker of this process.
@@ -63,7 +63,7 @@ impl Worker {
         tracing::info!(worker.id = %self.id, "the worker ends");
     }
 
-    /// Deletes old runs, for as long as it is polled.
+    /// Deletes old runs, until it is dropped.
     async fn tidy(&self) -> std::convert::Infallible {
         let store = self.gateway.store();
         loop {
@@ -92,16 +92,7 @@ impl Work for Syncs<'_> {
     type Stored = Sync;
     type Claimed = Claimed;
     const NAME: &'static str = "syncs";
-
-    fn claim(
-        c: &mut DbConn,
-        now: Timestamp,
-        until: Timestamp,
-        holder: &str,
-        limit: i64,
-    ) -> Result<Vec<Claimed>, StoreError> {
-        schedule::claim(c, now, until, holder, limit)
-    }
+    const CLAIM: Claim<Claimed> = schedule::claim;
 
     async fn became_due(&self) {
         self.0.gateway.sync_became_due().await;
@@ -145,16 +136,7 @@ impl Work for Actions<'_> {
     type Stored = ActionJob;
     type Claimed = ActionJob;
     const NAME: &'static str = "actions";
-
-    fn claim(
-        c: &mut DbConn,
-        now: Timestamp,
-        until: Timestamp,
-        holder: &str,
-        limit: i64,
-    ) -> Result<Vec<ActionJob>, StoreError> {
-        actions::claim(c, now, until, holder, limit)
-    }
+    const CLAIM: Claim<ActionJob> = actions::claim;
 
     fn tidy(c: &mut DbConn, now: Timestamp) -> Result<(), StoreError> {
         actions::prune(c, now.minus(KEEP_ACTIONS), now).map(drop)

@@ -9,7 +9,7 @@ mod sync;
 
 use std::path::PathBuf;
 
-use clap::{ArgMatches, Args, Parser, Subcommand};
+use clap::{ArgMatches, Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub(crate) use self::action::Action;
@@ -22,7 +22,7 @@ use crate::config::{Flags, Listen};
 
 /// A connector gateway: stores your users' API keys, and keeps tables up to date with the providers' records.
 #[derive(Debug, Parser)]
-#[command(name = "trunkline", bin_name = "trunkline", version, about, help_template = help::template(), after_help = examples::PROGRAM)]
+#[command(name = "trunkline", bin_name = "trunkline", version, about, after_help = examples::PROGRAM)]
 #[command(arg_required_else_help = true)]
 pub(crate) struct Cli {
     /// Read this configuration file instead of ./trunkline.toml [env: TRUNKLINE_CONFIG]
@@ -134,6 +134,11 @@ pub(crate) struct Json {
     pub(crate) json: bool,
 }
 
+/// Returns the command line's definition, with the commands in groups in its help.
+pub(crate) fn command() -> clap::Command {
+    help::grouped(Cli::command())
+}
+
 impl Cli {
     /// Returns the settings on this command line. `matches` is the same command line.
     pub(crate) fn flags(&self, matches: &ArgMatches) -> Flags {
@@ -190,45 +195,35 @@ fn object(text: &str) -> Result<serde_json::Value, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        command().debug_assert();
     }
 
     #[test]
     fn the_help_names_every_command_that_is_not_hidden() {
-        let help = Cli::command().render_help().to_string();
-        for command in Cli::command()
+        let help = command().render_help().to_string();
+        for command in command()
             .get_subcommands()
             .filter(|command| !command.is_hide_set())
         {
-            let about = command.get_about().unwrap().to_string();
-            assert!(
-                help.contains(&format!("  {:<12}  {about}\n", command.get_name())),
-                "{} in:\n{help}",
-                command.get_name()
+            let line = format!(
+                "\n  {:<12}  {}\n",
+                command.get_name(),
+                command.get_about().unwrap()
             );
+            assert!(help.contains(&line), "{line} in:\n{help}");
         }
     }
 
     #[test]
     fn examples_fit_80_columns() {
-        let texts = [
-            examples::PROGRAM,
-            examples::CONNECT,
-            examples::RECORDS,
-            help::template().as_str(),
-        ]
-        .map(str::to_owned);
-        let wide: Vec<&str> = texts
-            .iter()
-            .flat_map(|text| text.lines())
-            .filter(|line| line.chars().count() > 80)
-            .collect();
-        assert!(wide.is_empty(), "{wide:#?}");
+        let help = command().render_help().to_string();
+        for text in [examples::PROGRAM, examples::CONNECT, examples::RECORDS, &help] {
+            let wide: Vec<&str> = text.lines().filter(|line| line.chars().count() > 80).collect();
+            assert!(wide.is_empty(), "{wide:#?}");
+        }
     }
 }

@@ -196,37 +196,42 @@ mod tests {
     use super::*;
 
     fn environment(variables: &[(&str, &str)]) -> Environment {
-        Environment::of(
-            variables
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
-        )
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        Environment::of(variables.iter().map(owned))
     }
 
-    fn read(
+    fn read_with(
         text: &str,
         variables: &[(&str, &str)],
-        flags: &[(&'static str, &'static str, &str)],
+        values: Vec<(&'static str, &'static str, String)>,
     ) -> Result<Loaded, ConfigError> {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("trunkline.toml");
         std::fs::write(&file, text).unwrap();
-        let values = flags
-            .iter()
-            .map(|(key, flag, value)| (*key, *flag, (*value).to_owned()))
-            .collect();
-        Loaded::read(
-            &Flags {
-                file: Some(file),
-                values,
-            },
-            &environment(variables),
-        )
+        let file = Some(file);
+        Loaded::read(&Flags { file, values }, &environment(variables))
+    }
+
+    fn read(text: &str, variables: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
+        read_with(text, variables, Vec::new())
+    }
+
+    fn config(text: &str, variables: &[(&str, &str)]) -> Config {
+        read(text, variables).unwrap().config
+    }
+
+    fn error(text: &str, variables: &[(&str, &str)]) -> String {
+        read(text, variables).err().unwrap().to_string()
+    }
+
+    fn listing(loaded: &Loaded) -> BTreeMap<String, settings::Listed> {
+        let listed = loaded.listing().unwrap().into_iter();
+        listed.map(|listed| (listed.key.clone(), listed)).collect()
     }
 
     #[test]
     fn without_any_source_the_defaults_apply() {
-        let config = read("", &[], &[]).unwrap().config;
+        let config = config("", &[]);
         assert_eq!(config.listen.to_string(), "127.0.0.1:3003");
         assert_eq!(config.database.url.to_string(), "sqlite://trunkline.db");
         assert_eq!(config.api_url(), "http://127.0.0.1:3003");
@@ -245,13 +250,13 @@ mod tests {
             ("TRUNKLINE_UPSTREAM__DEADLINE_SECONDS", "999999999999"),
             ("TRUNKLINE_UPSTREAM__MAX_WAIT_SECONDS", "999999999999"),
         ] {
-            let error = read("", &[(variable, wrong)], &[]).err().unwrap().to_string();
+            let error = error("", &[(variable, wrong)]);
             assert!(
                 error.contains(variable) && error.contains("must be between"),
-                "{variable}={wrong}: {error}"
+                "{error}"
             );
         }
-        assert!(read("[worker]\nlease_seconds = 600", &[], &[]).is_ok());
+        assert!(read("[worker]\nlease_seconds = 600", &[]).is_ok());
     }
 
     #[test]
@@ -261,157 +266,107 @@ mod tests {
             ("TRUNKLINE_LISTEN", "127.0.0.1:2"),
             ("TRUNKLINE_WORKER__POLL_MS", "2"),
         ];
-        let loaded = read(file, &variables, &[("listen", "--listen", "127.0.0.1:3")]).unwrap();
+        let flag = ("listen", "--listen", "127.0.0.1:3".to_owned());
+        let loaded = read_with(file, &variables, vec![flag]).unwrap();
 
-        let config = &loaded.config;
-        assert_eq!(config.listen.to_string(), "127.0.0.1:3");
-        assert_eq!(
-            (config.worker.poll_ms.get(), config.worker.concurrency.get()),
-            (2, 1)
-        );
-        let origins: BTreeMap<String, String> = loaded
-            .listing()
-            .unwrap()
-            .into_iter()
-            .map(|listed| (listed.key, listed.origin))
-            .collect();
-        assert_eq!(origins["listen"], "--listen");
-        assert_eq!(origins["worker.poll_ms"], "TRUNKLINE_WORKER__POLL_MS");
-        assert!(
-            origins["worker.concurrency"].ends_with("trunkline.toml"),
-            "{origins:?}"
-        );
-        assert_eq!(origins["log.level"], "the default");
+        let Config { listen, worker, .. } = &loaded.config;
+        assert_eq!(listen.to_string(), "127.0.0.1:3");
+        assert_eq!((worker.poll_ms.get(), worker.concurrency.get()), (2, 1));
+        let listing = listing(&loaded);
+        for (key, origin) in [
+            ("listen", "--listen"),
+            ("worker.poll_ms", "TRUNKLINE_WORKER__POLL_MS"),
+            ("worker.concurrency", "trunkline.toml"),
+            ("log.level", "the default"),
+        ] {
+            assert!(
+                listing[key].origin.ends_with(origin),
+                "{key}: {}",
+                listing[key].origin
+            );
+        }
     }
 
     #[test]
     fn the_error_about_an_unknown_key_names_its_source_and_suggests_another() {
-        let error = read("", &[("TRUNKLINE_DATABSE__URL", "sqlite://x.db")], &[])
-            .err()
-            .unwrap()
-            .to_string();
+        let typo = error("", &[("TRUNKLINE_DATABSE__URL", "sqlite://x.db")]);
         assert!(
-            error.contains("TRUNKLINE_DATABSE__URL") && error.contains("`database.url`"),
-            "{error}"
+            typo.contains("TRUNKLINE_DATABSE__URL") && typo.contains("`database.url`"),
+            "{typo}"
         );
-        let error = read("[worker]\nspeed = 3", &[], &[]).err().unwrap().to_string();
-        assert!(
-            error.contains("`worker.speed`") && error.contains("trunkline.toml"),
-            "{error}"
-        );
-        assert!(error.contains("worker.concurrency"), "{error}");
+        let unknown = error("[worker]\nspeed = 3", &[]);
+        for part in ["`worker.speed`", "trunkline.toml", "worker.concurrency"] {
+            assert!(unknown.contains(part), "{unknown}");
+        }
     }
 
     #[test]
     fn the_error_about_a_value_names_its_key_and_source() {
-        let error = read("", &[("TRUNKLINE_WORKER__CONCURRENCY", "many")], &[])
-            .err()
-            .unwrap()
-            .to_string();
-        assert!(
-            error.contains("`worker.concurrency`") && error.contains("TRUNKLINE_WORKER__CONCURRENCY"),
-            "{error}"
-        );
+        let key = error("", &[("TRUNKLINE_WORKER__CONCURRENCY", "many")]);
+        assert!(key.contains("`worker.concurrency`"), "{key}");
+        let address = "is not a web address: write https://HOST";
         for (variable, value, problem) in [
             (
-                "TRUNKLINE_WORKER__CONCURRENCY",
+                "WORKER__CONCURRENCY",
                 "many",
                 "must be a whole number above 0 (got \"many\")",
             ),
+            ("WORKER__POLL_MS", "-1", "must be a whole number (got -1)"),
             (
-                "TRUNKLINE_WORKER__POLL_MS",
-                "-1",
-                "must be a whole number (got -1)",
-            ),
-            (
-                "TRUNKLINE_DATABASE__POOLER",
+                "DATABASE__POOLER",
                 "maybe",
                 "must be true or false (got \"maybe\")",
             ),
+            ("LOG__FORMAT", "xml", "must be auto or text or json (got \"xml\")"),
+            ("PUBLIC_URL", "example.org", &format!("\"example.org\" {address}")),
             (
-                "TRUNKLINE_LOG__FORMAT",
-                "xml",
-                "must be auto or text or json (got \"xml\")",
-            ),
-            (
-                "TRUNKLINE_PUBLIC_URL",
-                "example.org",
-                "\"example.org\" is not a web address: write https://HOST",
-            ),
-            (
-                "TRUNKLINE_PROVIDERS__TWILIO__BASE_URL",
+                "PROVIDERS__TWILIO__BASE_URL",
                 "ftp://x",
-                "\"ftp://x\" is not a web address: write https://HOST",
+                &format!("\"ftp://x\" {address}"),
             ),
         ] {
-            let error = read("", &[(variable, value)], &[]).err().unwrap().to_string();
-            assert!(error.contains(variable) && error.ends_with(problem), "{error}");
+            let variable = format!("{VARIABLE_PREFIX}{variable}");
+            let error = error("", &[(&variable, value)]);
+            assert!(error.contains(&variable) && error.ends_with(problem), "{error}");
         }
-        let error = read("", &[("TRUNKLINE_DATABASE__URL", "mysql://x")], &[])
-            .err()
-            .unwrap()
-            .to_string();
-        assert!(error.contains("sqlite:// or postgres://"), "{error}");
-        assert!(read("", &[("TRUNKLINE_WORKER__CONCURRENCY", "0")], &[]).is_err());
+        let database = error("", &[("TRUNKLINE_DATABASE__URL", "mysql://x")]);
+        assert!(database.contains("sqlite:// or postgres://"), "{database}");
+        assert!(read("", &[("TRUNKLINE_WORKER__CONCURRENCY", "0")]).is_err());
     }
 
     #[test]
     fn text_that_looks_like_a_number_stays_text_and_an_empty_variable_is_none() {
         let digits = "00000000000000000000000000000000";
-        let config = read(
-            "",
-            &[("TRUNKLINE_SECRET_KEY", digits), ("TRUNKLINE_ENCRYPTION_KEY", "")],
-            &[],
-        )
-        .unwrap()
-        .config;
-        assert_eq!(
-            secrecy::ExposeSecret::expose_secret(config.secret_key.as_ref().unwrap()),
-            digits
-        );
+        let variables = [("TRUNKLINE_SECRET_KEY", digits), ("TRUNKLINE_ENCRYPTION_KEY", "")];
+        let config = config("", &variables);
+        let secret = config.secret_key.as_ref().unwrap();
+        assert_eq!(secrecy::ExposeSecret::expose_secret(secret), digits);
         assert!(config.encryption_key.is_none());
     }
 
     #[test]
     fn a_secret_is_neither_listed_nor_shown_in_an_error() {
-        let listed = read("secret_key = 'geheim'", &[], &[])
-            .unwrap()
-            .listing()
-            .unwrap();
-        assert!(
-            listed
-                .iter()
-                .any(|listed| listed.key == "secret_key" && listed.value.as_deref() == Some("(set)"))
-        );
-        let error = read("secret_key = 4711", &[], &[]).err().unwrap();
+        let loaded = read("secret_key = 'geheim'", &[]).unwrap();
+        assert_eq!(listing(&loaded)["secret_key"].value.as_deref(), Some("(set)"));
+        let error = read("secret_key = 4711", &[]).err().unwrap();
         assert!(!format!("{error} {error:?}").contains("4711"), "{error}");
-        let listed = read("[database]\nurl = 'postgres://me:geheim@db/x'", &[], &[])
-            .unwrap()
-            .listing()
-            .unwrap();
-        let values = listed.iter().filter_map(|listed| listed.value.as_ref());
-        assert!(!values.cloned().any(|value| value.contains("geheim")));
+        let loaded = read("[database]\nurl = 'postgres://me:geheim@db/x'", &[]).unwrap();
+        let url = listing(&loaded)["database.url"].value.clone().unwrap();
+        assert!(!url.contains("geheim"), "{url}");
     }
 
     #[test]
     fn variables_of_the_tests_and_of_other_programs_are_ignored() {
-        assert!(
-            read(
-                "",
-                &[("TRUNKLINE_TEST_REQUIRE_POSTGRES", "1"), ("HOME", "/x")],
-                &[]
-            )
-            .is_ok()
-        );
+        assert!(read("", &[("TRUNKLINE_TEST_REQUIRE_POSTGRES", "1"), ("HOME", "/x")]).is_ok());
     }
 
     #[test]
     fn a_named_file_must_exist() {
-        let flags = Flags {
-            file: Some("/nowhere/t.toml".into()),
-            values: Vec::new(),
-        };
-        let error = Loaded::read(&flags, &environment(&[])).err().unwrap();
+        let file = Some("/nowhere/t.toml".into());
+        let values = Vec::new();
+        let error = Loaded::read(&Flags { file, values }, &environment(&[]))
+            .err()
+            .unwrap();
         assert_eq!(
             error.to_string(),
             "there is no configuration file /nowhere/t.toml: correct --config, or leave it out"
@@ -420,7 +375,7 @@ mod tests {
 
     #[test]
     fn a_gateway_that_listens_on_every_address_is_reached_on_loopback() {
-        let config = read("listen = '0.0.0.0:8080'", &[], &[]).unwrap().config;
+        let config = config("listen = '0.0.0.0:8080'", &[]);
         assert_eq!(config.local_url(), "http://127.0.0.1:8080");
     }
 }

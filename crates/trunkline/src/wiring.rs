@@ -71,15 +71,10 @@ pub(crate) fn not_served(registry: &Registry) -> BTreeMap<&str, usize> {
 }
 
 /// The kind of a process that runs one command.
-const COMMAND: &str = "command";
-
-/// Opens the database for a command.
-pub(crate) async fn store(config: &Config) -> anyhow::Result<Store> {
-    store_of(COMMAND, config).await
-}
+pub(crate) const COMMAND: &str = "command";
 
 /// Opens the database. `kind` is the kind of this process, as PostgreSQL shows it.
-async fn store_of(kind: &str, config: &Config) -> anyhow::Result<Store> {
+pub(crate) async fn store(kind: &str, config: &Config) -> anyhow::Result<Store> {
     let set = &config.database;
     let options = StoreOptions {
         readers: set.connections.get(),
@@ -122,19 +117,14 @@ fn process_name() -> String {
     format!("{host}:{}", std::process::id())
 }
 
-/// Opens the configured gateway for a command.
-pub(crate) async fn gateway(config: &Config, migrate: Migrate) -> anyhow::Result<Gateway> {
-    gateway_of(COMMAND, config, migrate).await
-}
-
-/// Opens the configured gateway for a process of this kind: `serve`, `worker` or a command.
-pub(crate) async fn gateway_of(kind: &str, config: &Config, migrate: Migrate) -> anyhow::Result<Gateway> {
+/// Opens the configured gateway for a process of this kind: `serve`, `worker` or [`COMMAND`].
+pub(crate) async fn gateway(kind: &str, config: &Config, migrate: Migrate) -> anyhow::Result<Gateway> {
     if migrate == Migrate::No {
         must_exist(config)?;
     }
     let registry = registry(config)?;
     let upstream = Upstream::new(upstream_options(config, &registry)?, Clock::system())?;
-    let store = store_of(kind, config).await?;
+    let store = store(kind, config).await?;
     match migrate {
         Migrate::Yes => {
             for name in store.migrate().await? {

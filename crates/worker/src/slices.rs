@@ -140,11 +140,12 @@ impl<'a> Reader<'a> {
         };
         self.began = response.requested.number;
         loop {
-            let ListPage { write, total, next } = pager.read(self.context, response).await?;
-            let write = Write {
-                again: self.again,
-                ..write
-            };
+            let ListPage {
+                mut write,
+                total,
+                next,
+            } = pager.read(self.context, response).await?;
+            write.again = self.again;
             let next = self.follow(next, &write.records);
             if let Some(seen) = &mut self.seen {
                 seen.extend(write.records.iter().map(|record| key_hash(&record.key)));
@@ -235,20 +236,16 @@ impl<'a> Reader<'a> {
     }
 
     /// Writes a page that is not the last. Cuts the slice if a reader is idle or the slice has proved long, and returns its new range.
-    async fn advance(&self, write: Write, cursor: String, pages: u64) -> Result<Option<Range>, Failure> {
+    async fn advance(&self, mut write: Write, cursor: String, pages: u64) -> Result<Option<Range>, Failure> {
         let cut = self.cut(pages);
         let kept_and_lost = self.slice.range.zip(cut).map(|(range, at)| range.split_at(at));
-        let slice = self.slice.id.map(|id| SliceChange::Advance {
+        write.slice = self.slice.id.map(|id| SliceChange::Advance {
             id,
             next: Some(cursor),
             from_at: cut,
         });
-        let write = Write {
-            slice,
-            // The progress within this slice counts only once the slice is finished.
-            progress: self.slice.id.and_then(|_| self.queue.add_covered(Duration::ZERO)),
-            ..write
-        };
+        // The progress within this slice counts only once the slice is finished.
+        write.progress = self.slice.id.and_then(|_| self.queue.add_covered(Duration::ZERO));
         let lost = kept_and_lost.map(|(_, lost)| lost);
         self.commit_with_parts(write, lost).await?;
         Ok(kept_and_lost.map(|(kept, _)| kept).or(self.slice.range))
@@ -295,49 +292,33 @@ impl<'a> Reader<'a> {
             .slice
             .range
             .map_or(Duration::ZERO, |range| range.width(self.now));
-        let write = Write {
-            progress: self.slice.id.and_then(|_| self.queue.add_covered(covered)),
-            ..self.with_end(write)
-        };
+        let mut write = self.with_end(write);
+        write.progress = self.slice.id.and_then(|_| self.queue.add_covered(covered));
         self.context.writer.commit(write).await?;
         Ok(())
     }
 
     /// Adds to `write` that this slice has been read, if it is stored.
-    fn with_end(&self, write: Write) -> Write {
-        Write {
-            slice: self.slice.id.map(|id| SliceChange::Done { id }),
-            ..write
-        }
+    fn with_end(&self, mut write: Write) -> Write {
+        write.slice = self.slice.id.map(|id| SliceChange::Done { id });
+        write
     }
 
     /// Writes a page after which a later run continues, since this one has reached a limit.
-    async fn store_position(&self, write: Write, cursor: String, limit: &Failure) -> Result<(), Failure> {
-        let next = Some(cursor);
-        let write = match self.slice {
-            UnreadSlice { id: Some(id), .. } => Write {
-                slice: Some(SliceChange::Advance {
-                    id,
-                    next,
-                    from_at: None,
-                }),
-                ..write
-            },
+    async fn store_position(&self, mut write: Write, cursor: String, limit: &Failure) -> Result<(), Failure> {
+        let (next, from_at, to_at) = (Some(cursor), None, None);
+        if let Some(id) = self.slice.id {
+            write.slice = Some(SliceChange::Advance { id, next, from_at });
+        } else if self.slice.range.is_none() && matches!(limit, Failure::TooManyPages { .. }) {
             // A list that is read whole each time has no slices, and yet must come to its end at some time.
-            UnreadSlice { range: None, .. } if matches!(limit, Failure::TooManyPages { .. }) => {
-                let rest = NewSlice {
-                    kind: REST.to_owned(),
-                    from_at: None,
-                    to_at: None,
-                    next,
-                };
-                Write {
-                    new_slices: vec![rest],
-                    ..write
-                }
-            }
-            _ => write,
-        };
+            let kind = REST.to_owned();
+            write.new_slices.push(NewSlice {
+                kind,
+                from_at,
+                to_at,
+                next,
+            });
+        }
         self.context.writer.commit(write).await?;
         Ok(())
     }
@@ -345,13 +326,13 @@ impl<'a> Reader<'a> {
     /// Commits, and queues new slices of these ranges. They are stored if this slice is.
     async fn commit_with_parts(
         &self,
-        write: Write,
+        mut write: Write,
         parts: impl IntoIterator<Item = Range>,
     ) -> Result<(), Failure> {
         let parts = parts.into_iter();
         if self.slice.id.is_some() {
-            let new_slices = parts.map(NewSlice::from).collect();
-            let counts = self.context.writer.commit(Write { new_slices, ..write }).await?;
+            write.new_slices = parts.map(NewSlice::from).collect();
+            let counts = self.context.writer.commit(write).await?;
             self.queue
                 .add(counts.new_slices.into_iter().map(UnreadSlice::from));
         } else {

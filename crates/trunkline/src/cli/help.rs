@@ -1,46 +1,44 @@
 //! The help of the program itself.
 
-/// The help above the options: the commands in groups, which clap does not have.
-const GROUPS: &str = "\
-{about}
+use clap::Command;
 
-{usage-heading} {usage}
+/// The commands in groups, which clap does not have.
+const GROUPS: [(&str, &[&str]); 4] = [
+    ("Run it", &["serve", "worker", "demo"]),
+    (
+        "Look after it",
+        &[
+            "migrate",
+            "providers",
+            "environments",
+            "api-keys",
+            "key",
+            "config",
+            "health",
+        ],
+    ),
+    (
+        "Use it (over its API, with TRUNKLINE_SECRET_KEY)",
+        &["connect", "connections", "sync", "records", "action"],
+    ),
+    ("Learn about it", &["help", "version", "completion"]),
+];
 
-Run it:
-  serve         Serve the API and run syncs
-  worker        Run syncs only, beside any number of other processes
-";
-#[cfg(feature = "demo")]
-const DEMO: &str = "  demo          See it work: a simulated account, connected and synced\n";
-const REST: &str = "
-Look after it:
-  migrate       Bring the database's tables up to date
-  providers     List the providers, or check a provider file
-  environments  List, create and delete environments
-  api-keys      List, create and revoke the API keys of an environment
-  key           Generate keys, rotate the encryption key, or give up a lost one
-  config        Show the configuration and where each value comes from
-  health        Check whether a gateway is up
-
-Use it (over its API, with TRUNKLINE_SECRET_KEY):
-  connect       Connect an account of a provider
-  connections   List, show and delete connections
-  sync          Show, trigger, pause and start syncs
-  records       Read synced records
-  action        Run an action of a provider, or list its actions
-
-Learn about it:
-  help          Show the help of a command
-  version       Show the version
-  completion    Print a completion script for a shell
-
-Options:
-{options}{after-help}";
-
-/// Returns the template of the help.
-pub(super) fn template() -> String {
-    #[cfg(feature = "demo")]
-    return [GROUPS, DEMO, REST].concat();
-    #[cfg(not(feature = "demo"))]
-    [GROUPS, REST].concat()
+/// Lists the commands in groups in the help of `program`.
+pub(super) fn grouped(program: Command) -> Command {
+    let mut template = "{about}\n\n{usage-heading} {usage}\n".to_owned();
+    for (title, names) in GROUPS {
+        template = format!("{template}\n{title}:\n");
+        for name in names {
+            let about = match program.find_subcommand(name).and_then(Command::get_about) {
+                Some(about) => about.to_string(),
+                // Clap adds this command later.
+                None if *name == "help" => "Show the help of a command".to_owned(),
+                // A command that this build does not have.
+                None => continue,
+            };
+            template = format!("{template}  {name:<12}  {about}\n");
+        }
+    }
+    program.help_template(template + "\nOptions:\n{options}{after-help}")
 }

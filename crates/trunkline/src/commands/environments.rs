@@ -12,7 +12,7 @@ use crate::client::resolve;
 use crate::commands::confirm::confirm;
 use crate::config::Config;
 use crate::table::{Cell, Column, Table, shortened};
-use crate::wiring::{self, Migrate};
+use crate::wiring::{self, COMMAND, Migrate};
 use crate::{output, state};
 
 /// The least characters of an id that a list shows: the prefix and the time at which it was made.
@@ -20,7 +20,7 @@ const SHORT_ID: usize = 16;
 
 /// Runs a command about environments.
 pub(crate) async fn run(config: &Config, command: Environments) -> anyhow::Result<ExitCode> {
-    let gateway = wiring::gateway(config, Migrate::No).await?;
+    let gateway = wiring::gateway(COMMAND, config, Migrate::No).await?;
     match command {
         Environments::List(json) => {
             let all = gateway.environments().list().await?;
@@ -61,7 +61,7 @@ pub(crate) async fn run(config: &Config, command: Environments) -> anyhow::Resul
 
 /// Runs a command about API keys.
 pub(crate) async fn keys(config: &Config, command: ApiKeys) -> anyhow::Result<ExitCode> {
-    let gateway = wiring::gateway(config, Migrate::No).await?;
+    let gateway = wiring::gateway(COMMAND, config, Migrate::No).await?;
     match command {
         ApiKeys::List { environment, json } => {
             let environment = gateway.environments().find(&environment).await?;

@@ -10,7 +10,7 @@ use vault::{SecretKey, api_key};
 
 use crate::commands::confirm::confirm;
 use crate::config::Config;
-use crate::wiring::{self, Migrate};
+use crate::wiring::{self, COMMAND, Migrate};
 use crate::{output, terminal};
 
 /// Prints new keys as lines for an `.env` file.
@@ -37,7 +37,7 @@ pub(crate) async fn rotate(config: &Config) -> anyhow::Result<ExitCode> {
         Some(_) => None,
         None => Some(wiring::key_file(config)?),
     };
-    let gateway = wiring::gateway(config, Migrate::No).await?;
+    let gateway = wiring::gateway(COMMAND, config, Migrate::No).await?;
     let key = gateway.encryption().rotate().await?;
     if file.is_some() && !key.made {
         output::note("Continuing a rotation that was cut off.");
@@ -63,7 +63,7 @@ pub(crate) async fn rotate(config: &Config) -> anyhow::Result<ExitCode> {
 /// Deletes the data that lost keys encrypted, once the user confirms.
 pub(crate) async fn forget(config: &Config, yes: bool) -> anyhow::Result<ExitCode> {
     wiring::must_exist(config)?;
-    let (store, source) = (wiring::store(config).await?, wiring::keys(config)?);
+    let (store, source) = (wiring::store(COMMAND, config).await?, wiring::keys(config)?);
     wiring::must_be_migrated(&store).await?;
     let lost = LostKeys::find(&store, &source).await?;
     if lost.keys().is_empty() {
@@ -76,7 +76,7 @@ pub(crate) async fn forget(config: &Config, yes: bool) -> anyhow::Result<ExitCod
         output::note(format_args!(
             "The encryption key {} is lost. It encrypted the credentials of {}, with the secret fields of their configuration{}.",
             key.id,
-            connections(key.connections),
+            counted(key.connections, "connection"),
             match key.integrations {
                 0 => String::new(),
                 count => format!(", and the secret fields of {}", counted(count, "integration")),
@@ -85,7 +85,7 @@ pub(crate) async fn forget(config: &Config, yes: bool) -> anyhow::Result<ExitCod
     }
     let question = format!(
         "Delete them for good? {} will need new credentials; records are kept.",
-        capitalised(&connections(lost.connections()))
+        counted(lost.connections(), "connection")
     );
     if !confirm(yes, &question)? {
         return Ok(ExitCode::FAILURE);
@@ -93,7 +93,7 @@ pub(crate) async fn forget(config: &Config, yes: bool) -> anyhow::Result<ExitCod
     let forgotten = lost.forget(&store, &source, &Clock::system()).await?;
     output::sentence(format_args!(
         "Deleted: the credentials of {}.",
-        connections(i64::try_from(forgotten.connections)?)
+        counted(forgotten.connections, "connection")
     ))?;
     for integration in &forgotten.integrations {
         output::line(format_args!(
@@ -107,22 +107,10 @@ pub(crate) async fn forget(config: &Config, yes: bool) -> anyhow::Result<ExitCod
     Ok(ExitCode::SUCCESS)
 }
 
-fn connections(count: i64) -> String {
-    match count {
-        0 => "no connection".to_owned(),
-        count => counted(count, "connection"),
-    }
-}
-
-fn counted(count: i64, what: &str) -> String {
-    let ending = if count == 1 { "" } else { "s" };
+fn counted(count: impl std::fmt::Display, what: &str) -> String {
+    let count = count.to_string();
+    let ending = if count == "1" { "" } else { "s" };
     format!("{count} {what}{ending}")
-}
-
-fn capitalised(text: &str) -> String {
-    let mut rest = text.chars();
-    let first = rest.next().map(|first| first.to_ascii_uppercase());
-    first.into_iter().chain(rest).collect()
 }
 
 async fn reseal(gateway: &Gateway) -> anyhow::Result<Rotation> {

@@ -8,7 +8,7 @@ use crate::{output, wiring};
 
 /// Applies and lists the missing migrations. Raises the change numbers if the database was restored.
 pub(crate) async fn run(config: &Config, restored: bool) -> anyhow::Result<ExitCode> {
-    let store = wiring::store(config).await?;
+    let store = wiring::store(wiring::COMMAND, config).await?;
     let applied = store.migrate().await?;
     if restored {
         store.raise_change_numbers().await?;

@@ -16,7 +16,7 @@ pub(crate) async fn serve(mut config: Config, options: &cli::Serve) -> anyhow::R
     // First, since the most likely mistake is to start a second gateway.
     let listener = config.listen.bind()?;
     wiring::check_secret_key(config)?;
-    let gateway = wiring::gateway_of("serve", config, migrate(options.no_migrate)).await?;
+    let gateway = wiring::gateway("serve", config, migrate(options.no_migrate)).await?;
     if let Some(secret) = wiring::first_key(&gateway, config).await? {
         wiring::show_key(&secret);
     }
@@ -34,7 +34,7 @@ pub(crate) async fn serve(mut config: Config, options: &cli::Serve) -> anyhow::R
 
 /// Runs a worker without the API.
 pub(crate) async fn work(config: &Config, options: &cli::Worker) -> anyhow::Result<ExitCode> {
-    let gateway = wiring::gateway_of("worker", config, migrate(options.no_migrate)).await?;
+    let gateway = wiring::gateway("worker", config, migrate(options.no_migrate)).await?;
     let mut lifecycle = Lifecycle::new(wiring::drain(config))?;
     server::spawn_worker(&mut lifecycle, config, &gateway);
     tracing::info!(database = %config.database.url, "ready");

@@ -15,7 +15,7 @@ use crate::cli::Demo;
 use crate::client::Client;
 use crate::config::{Config, DEFAULT_PORT, Environment};
 use crate::lifecycle::Lifecycle;
-use crate::wiring::{self, Migrate};
+use crate::wiring::{self, COMMAND, Migrate};
 use crate::{output, server, telemetry};
 
 const DATABASE: &str = "trunkline.db";
@@ -50,7 +50,7 @@ impl Setup {
         let config = configure(&listener, &folder, &simulator, &key)?;
         telemetry::start(&config.log, environment)?;
 
-        let gateway = wiring::gateway(&config, Migrate::Yes).await?;
+        let gateway = wiring::gateway(COMMAND, &config, Migrate::Yes).await?;
         wiring::first_key(&gateway, &config).await?;
         let mut lifecycle = Lifecycle::new(wiring::drain(&config))?;
         server::spawn_api(&mut lifecycle, &config, gateway.clone(), listener)?;

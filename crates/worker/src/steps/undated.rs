@@ -76,7 +76,7 @@ async fn scan_part(context: &Arc<Context>, undated: Undated) -> Result<(), Failu
     }
     let mut pager = Pager::new(context, &[], sweep.next.as_deref())?;
     for _ in 0..undated.pages {
-        let (write, next) = match page(context, &mut pager).await {
+        let (mut write, next) = match page(context, &mut pager).await {
             // The record of the stored cursor no longer exists: the next run begins at the top.
             Err(failure) if failure.refused() && sweep.next.is_some() => {
                 context
@@ -97,10 +97,7 @@ async fn scan_part(context: &Arc<Context>, undated: Undated) -> Result<(), Failu
             }
             Err(_) => {}
         }
-        let write = Write {
-            checkpoint: Some(checkpoint),
-            ..write
-        };
+        write.checkpoint = Some(checkpoint);
         context.writer.commit(write).await?;
         if next?.is_none() {
             break;

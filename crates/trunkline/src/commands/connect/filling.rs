@@ -46,23 +46,15 @@ impl<'a> Filling<'a> {
                 known.join(", ")
             );
         }
-        for field in forms
-            .forms
-            .iter()
-            .flat_map(|form| &form.fields)
-            .filter(|field| field.secret)
-        {
-            if options.fields.iter().any(|(name, _)| *name == field.name) {
-                output::note(format_args!(
-                    "warning: {0} is a secret, and other users of this machine can see it on the command line: use --field-file {0}=-{1}",
-                    field.name,
-                    field
-                        .variable()
-                        .map(|name| format!(" or the variable {name}"))
-                        .unwrap_or_default()
-                ));
-                break;
-            }
+        let mut fields = forms.forms.iter().flat_map(|form| &form.fields);
+        let on_command_line = |field: &&FormField| options.fields.iter().any(|(name, _)| *name == field.name);
+        if let Some(field) = fields.find(|field| field.secret && on_command_line(field)) {
+            let variable = field.variable().map(|name| format!(" or the variable {name}"));
+            output::note(format_args!(
+                "warning: {0} is a secret, and other users of this machine can see it on the command line: use --field-file {0}=-{1}",
+                field.name,
+                variable.unwrap_or_default()
+            ));
         }
         Ok(Self {
             forms,

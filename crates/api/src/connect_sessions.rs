@@ -1,12 +1,12 @@
 //! Connect sessions: created by an app's back end, read and ended by its front end.
 
-use std::collections::BTreeMap;
-
 use actix_web::{HttpResponse, web};
 use domain::IntegrationKey;
-use gateway::{EndUser, Gateway, NewSession, NewSessionToken, Organization, Reconnection};
+use gateway::{
+    EndUser, Gateway, IntegrationDefaults, IntegrationOverrides, NewSession, NewSessionToken, Reconnection,
+};
 use secrecy::ExposeSecret;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Map, Value as Json, json};
 use utoipa::ToSchema;
 
@@ -27,119 +27,6 @@ impl ConnectPage {
 
 /// The default colour of a connect page, as in Nango's API.
 const PRIMARY: &str = "#00B2E3";
-
-/// What a session sets for connections of one integration.
-#[derive(Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct IntegrationDefaults {
-    /// For OAuth, which is not supported: stored and shown, without effect.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    user_scopes: Option<String>,
-    /// For OAuth, which is not supported: stored and shown, without effect.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    authorization_params: Option<BTreeMap<String, String>>,
-    /// Configuration of the connection; it overrides what the front end sends.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    connection_config: Option<Map<String, Json>>,
-}
-
-/// What a connect page shows differently for one integration.
-#[derive(Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct IntegrationOverrides {
-    /// The address of the instructions that the page links to.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    docs_connect: Option<String>,
-}
-
-/// The session to create.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(example = json!({ "end_user": { "id": "user-1", "email": "ada@example.com" }, "allowed_integrations": ["acme"] }))]
-pub(crate) struct SessionBody {
-    /// Your user; required unless there are tags.
-    #[schema(value_type = Option<EndUser>)]
-    end_user: Option<Json>,
-    /// The user's organization.
-    #[schema(value_type = Option<Organization>)]
-    organization: Option<Json>,
-    /// Labels for the connections that it creates.
-    #[schema(value_type = Option<BTreeMap<String, String>>)]
-    tags: Option<Json>,
-    /// Keys of the integrations that may be connected; all if left out.
-    #[schema(example = json!(["acme"]))]
-    allowed_integrations: Option<Vec<String>>,
-    /// What is set for connections, by integration.
-    integrations_config_defaults: Option<BTreeMap<String, IntegrationDefaults>>,
-    /// What a connect page shows differently, by integration.
-    overrides: Option<BTreeMap<String, IntegrationOverrides>>,
-    /// Where the events of the connections go. Stored, without effect: no events are sent yet.
-    webhook_url_override: Option<String>,
-}
-
-/// The session to create, which replaces the credentials of one connection.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ReconnectBody {
-    /// Your name for the connection.
-    #[schema(example = "my-acme")]
-    connection_id: String,
-    /// Its integration's key.
-    #[schema(example = "acme")]
-    integration_id: String,
-    /// Your user; unchanged if left out.
-    #[schema(value_type = Option<EndUser>)]
-    end_user: Option<Json>,
-    /// The user's organization.
-    #[schema(value_type = Option<Organization>)]
-    organization: Option<Json>,
-    /// Labels for the connection; unchanged if left out.
-    #[schema(value_type = Option<BTreeMap<String, String>>)]
-    tags: Option<Json>,
-    /// What is set for the connection, by integration.
-    integrations_config_defaults: Option<BTreeMap<String, IntegrationDefaults>>,
-    /// What a connect page shows differently, by integration.
-    overrides: Option<BTreeMap<String, IntegrationOverrides>>,
-    /// Where the events of the connection go. Stored, without effect: no events are sent yet.
-    webhook_url_override: Option<String>,
-}
-
-fn to_json<T: Serialize>(map: Option<BTreeMap<String, T>>) -> Map<String, Json> {
-    let map = map.unwrap_or_default().into_iter();
-    map.map(|(key, value)| (key, json!(value))).collect()
-}
-
-impl From<SessionBody> for NewSession {
-    fn from(body: SessionBody) -> Self {
-        Self {
-            end_user: body.end_user,
-            organization: body.organization,
-            tags: body.tags,
-            allowed_integrations: body.allowed_integrations,
-            defaults: to_json(body.integrations_config_defaults),
-            overrides: to_json(body.overrides),
-            webhook_url_override: body.webhook_url_override,
-        }
-    }
-}
-
-impl From<ReconnectBody> for Reconnection {
-    fn from(body: ReconnectBody) -> Self {
-        Self {
-            connection: body.connection_id,
-            integration: body.integration_id,
-            session: NewSession {
-                end_user: body.end_user,
-                organization: body.organization,
-                tags: body.tags,
-                allowed_integrations: None,
-                defaults: to_json(body.integrations_config_defaults),
-                overrides: to_json(body.overrides),
-                webhook_url_override: body.webhook_url_override,
-            },
-        }
-    }
-}
 
 /// A new session.
 #[derive(Serialize, ToSchema)]
@@ -181,32 +68,32 @@ fn created(made: &NewSessionToken, page: &ConnectPage) -> HttpResponse {
 /// Creates a connect session: for half an hour, the holder of its token may connect what the session allows.
 #[utoipa::path(
     post, path = "/connect/sessions", operation_id = "create_connect_session", tag = "connect sessions", security(("api_key" = ["environment:connect_sessions:write"])),
-    request_body = SessionBody,
+    request_body = NewSession,
     responses((status = 201, description = "Created", body = SessionAnswer), (status = 400, description = "`invalid_body`"))
 )]
 pub(crate) async fn create(
     caller: Caller<scope::ConnectSessionsWrite>,
     gateway: web::Data<Gateway>,
     page: web::Data<ConnectPage>,
-    body: Body<SessionBody>,
+    body: Body<NewSession>,
 ) -> Result<HttpResponse, ApiError> {
-    let made = gateway.sessions().create(&caller, body.0.into()).await?;
+    let made = gateway.sessions().create(&caller, body.0).await?;
     Ok(created(&made, &page))
 }
 
 /// Creates a connect session that replaces the credentials of one connection.
 #[utoipa::path(
     post, path = "/connect/sessions/reconnect", operation_id = "create_reconnect_session", tag = "connect sessions", security(("api_key" = ["environment:connect_sessions:write"])),
-    request_body = ReconnectBody,
+    request_body = Reconnection,
     responses((status = 201, description = "Created", body = SessionAnswer), (status = 400, description = "`invalid_body`"))
 )]
 pub(crate) async fn reconnect(
     caller: Caller<scope::ConnectSessionsWrite>,
     gateway: web::Data<Gateway>,
     page: web::Data<ConnectPage>,
-    body: Body<ReconnectBody>,
+    body: Body<Reconnection>,
 ) -> Result<HttpResponse, ApiError> {
-    let made = gateway.sessions().reconnect(&caller, body.0.into()).await?;
+    let made = gateway.sessions().reconnect(&caller, body.0).await?;
     Ok(created(&made, &page))
 }
 

@@ -99,22 +99,6 @@ pub(crate) struct ApiKeyList {
     data: Vec<ApiKey>,
 }
 
-/// The API key to create.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(example = json!({ "name": "ci", "scopes": ["environment:records:read", "environment:connections:*"] }))]
-pub(crate) struct NewApiKey {
-    /// Your name for it.
-    #[schema(min_length = 1, max_length = 255)]
-    name: String,
-    /// What it may do: at most what your own key may do. `environment:*` and `account:*` stand for all scopes that begin so.
-    #[schema(min_items = 1)]
-    scopes: Vec<String>,
-    /// Whether the key is a UUID, which some clients of Nango require.
-    #[serde(default)]
-    uuid: bool,
-}
-
 /// A new key.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct MadeApiKey {
@@ -207,7 +191,7 @@ pub(crate) async fn list_keys(
 #[utoipa::path(
     post, path = "/environments/{environment}/api-keys", operation_id = "create_api_key", tag = "environments", security(("api_key" = ["account:environments:api_keys:create"])),
     params(("environment" = String, Path, description = "The environment's name", example = "dev")),
-    request_body = NewApiKey,
+    request_body = NewKeyRequest,
     responses(
         (status = 201, description = "Created", body = MadeApiKey),
         (status = 400, description = "`invalid_body`: no such scope, or one that your own key lacks"),
@@ -218,14 +202,12 @@ pub(crate) async fn create_key(
     caller: Caller<scope::ApiKeysCreate>,
     gateway: web::Data<Gateway>,
     name: web::Path<String>,
-    body: Body<NewApiKey>,
+    body: Body<NewKeyRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let environment = gateway.environments().find(&name).await?;
-    let NewApiKey { name, scopes, uuid } = body.0;
-    let request = NewKeyRequest { name, scopes, uuid };
     let made = gateway
         .api_keys()
-        .create(Some(&caller), &environment, request)
+        .create(Some(&caller), &environment, body.0)
         .await?;
     let data = Secret {
         id: made.id.to_string(),

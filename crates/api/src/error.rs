@@ -21,6 +21,14 @@ const LONGEST_MESSAGE: usize = 4_000;
 /// The most characters of a step of a field's path.
 const LONGEST_STEP: usize = 200;
 
+/// A status and a code.
+type Kind = (StatusCode, &'static str);
+
+const NOT_FOUND: Kind = (StatusCode::NOT_FOUND, "not_found");
+const UNKNOWN_CONNECTION: Kind = (StatusCode::BAD_REQUEST, "unknown_connection");
+const UNKNOWN_INTEGRATION: Kind = (StatusCode::BAD_REQUEST, "unknown_provider_config");
+const UNKNOWN_PROVIDER: Kind = (StatusCode::BAD_REQUEST, "unknown_provider");
+
 /// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ApiError {
@@ -75,12 +83,9 @@ pub(crate) enum ApiError {
     MissingSessionToken,
     #[error("an unauthenticated request reached a handler")]
     Unauthenticated,
-    /// The integration in a query or a body does not exist, to which Nango responds with 400.
-    #[error("the integration {0:?} does not exist; GET /integrations lists all")]
-    UnknownIntegration(String),
-    /// The same for an action, for which Nango has another code.
-    #[error("the integration {0:?} does not exist; GET /integrations lists all")]
-    UnknownProvider(String),
+    /// The connection or the integration does not exist, for which Nango has another status or code on this route.
+    #[error("{error}")]
+    Missing { error: GatewayError, kind: Kind },
     /// The integration of an import, or of a route about integrations, does not exist, to which Nango responds with `not_found`.
     #[error("Integration does not exist: there is no integration {0:?}; GET /integrations lists all")]
     NoSuchIntegration(String),
@@ -90,12 +95,6 @@ pub(crate) enum ApiError {
         name: String,
         known: String,
     },
-    /// The connection does not exist, where Nango responds with 400.
-    #[error("the integration {integration:?} has no connection {connection:?}")]
-    UnknownConnection { connection: String, integration: String },
-    /// The connection does not exist, where Nango responds with 404.
-    #[error("the integration {integration:?} has no connection {connection:?}")]
-    NoSuchConnection { connection: String, integration: String },
     #[error(transparent)]
     Gateway(#[from] GatewayError),
 }
@@ -160,57 +159,46 @@ pub(crate) struct InvalidQuery;
 pub(crate) struct NotFound;
 
 impl ApiError {
+    /// Replaces the status and code of a missing connection and a missing integration; `None` keeps them.
+    fn missing(error: GatewayError, connection: Option<Kind>, integration: Option<Kind>) -> Self {
+        let kind = match &error {
+            GatewayError::UnknownConnection { .. } => connection,
+            GatewayError::UnknownIntegration(_) => integration,
+            _ => None,
+        };
+        match kind {
+            Some(kind) => Self::Missing { error, kind },
+            None => Self::Gateway(error),
+        }
+    }
+
     /// For a connection in the path, which is 404 `not_found` if it does not exist; a missing integration is 400.
     pub(crate) fn connection_not_found(error: GatewayError) -> Self {
-        match error {
-            GatewayError::UnknownConnection {
-                connection,
-                integration,
-            } => Self::NoSuchConnection {
-                connection,
-                integration,
-            },
-            other => Self::integration_unknown(other),
-        }
+        Self::missing(error, Some(NOT_FOUND), Some(UNKNOWN_INTEGRATION))
     }
 
     /// For requests to which Nango responds with 400 if their connection (`unknown_connection`) or integration does not exist.
     pub(crate) fn connection_unknown(error: GatewayError) -> Self {
-        match error {
-            GatewayError::UnknownConnection {
-                connection,
-                integration,
-            } => Self::UnknownConnection {
-                connection,
-                integration,
-            },
-            other => Self::integration_unknown(other),
-        }
+        Self::missing(error, Some(UNKNOWN_CONNECTION), Some(UNKNOWN_INTEGRATION))
     }
 
     /// For an action: a connection or an integration in its headers that does not exist is 400.
     pub(crate) fn action(error: GatewayError) -> Self {
-        match error {
-            GatewayError::UnknownIntegration(integration) => Self::UnknownProvider(integration),
-            other => Self::connection_unknown(other),
-        }
+        Self::missing(error, Some(UNKNOWN_CONNECTION), Some(UNKNOWN_PROVIDER))
+    }
+
+    /// For an integration in the query or the body: one that does not exist is 400.
+    pub(crate) fn integration_unknown(error: GatewayError) -> Self {
+        Self::missing(error, None, Some(UNKNOWN_INTEGRATION))
     }
 
     /// For the status of syncs, where a connection that does not exist is 400 `invalid_body`.
     pub(crate) fn sync_status(error: GatewayError) -> Self {
-        match Self::connection_unknown(error) {
-            error @ Self::UnknownConnection { .. } => Self::InvalidBody(vec![FieldError::at(
-                "unknown",
-                "connection_id",
-                error.to_string(),
-            )]),
-            other => other,
+        if let GatewayError::UnknownConnection { .. } = error {
+            let error = FieldError::at("unknown", "connection_id", error.to_string());
+            return Self::InvalidBody(vec![error]);
         }
-    }
-
-    /// An invalid field of the body.
-    pub(crate) fn invalid_body(field: &str, message: &str) -> Self {
-        Self::InvalidBody(vec![FieldError::at("invalid", field, message)])
+        Self::integration_unknown(error)
     }
 
     /// For an import, and routes about integrations: one that does not exist is 404 `not_found`.
@@ -221,16 +209,13 @@ impl ApiError {
         }
     }
 
-    /// For an integration in the query or the body: one that does not exist is 400.
-    pub(crate) fn integration_unknown(error: GatewayError) -> Self {
-        match error {
-            GatewayError::UnknownIntegration(integration) => Self::UnknownIntegration(integration),
-            other => Self::Gateway(other),
-        }
+    /// An invalid field of the body.
+    pub(crate) fn invalid_body(field: &str, message: &str) -> Self {
+        Self::InvalidBody(vec![FieldError::at("invalid", field, message)])
     }
 
     /// Returns status and code.
-    fn kind(&self) -> (StatusCode, &'static str) {
+    fn kind(&self) -> Kind {
         use StatusCode as S;
         match self {
             Self::MissingKey | Self::MissingSessionToken => (S::UNAUTHORIZED, "missing_auth_header"),
@@ -252,18 +237,13 @@ impl ApiError {
             Self::Unreadable(_) => (S::BAD_REQUEST, "invalid_request"),
             Self::Refused { status, .. } if status.is_client_error() => (*status, "invalid_request"),
             Self::Refused { .. } | Self::Unauthenticated => (S::INTERNAL_SERVER_ERROR, "server_error"),
-            Self::NoRoute
-            | Self::NoSuchConnection { .. }
-            | Self::NoSuchIntegration(_)
-            | Self::NoSuchFunction { .. } => (S::NOT_FOUND, "not_found"),
+            Self::NoRoute | Self::NoSuchIntegration(_) | Self::NoSuchFunction { .. } => NOT_FOUND,
             Self::MethodNotAllowed { .. } => (S::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::MissingIntegration => (S::BAD_REQUEST, "missing_provider_config_key"),
             Self::MissingConnection => (S::BAD_REQUEST, "missing_connection_id"),
-            Self::UnknownProvider(_) => (S::BAD_REQUEST, "unknown_provider"),
             Self::NoSyncs => (S::BAD_REQUEST, "no_syncs_found"),
             Self::Migrating(_) => (S::SERVICE_UNAVAILABLE, "migrations_pending"),
-            Self::UnknownIntegration(_) => (S::BAD_REQUEST, "unknown_provider_config"),
-            Self::UnknownConnection { .. } => (S::BAD_REQUEST, "unknown_connection"),
+            Self::Missing { kind, .. } => *kind,
             Self::Gateway(error) => kind::of_gateway(error),
         }
     }

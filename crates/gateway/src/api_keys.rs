@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use domain::{ApiKey, ApiKeyId, Environment, EnvironmentId, EnvironmentName};
 use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
 use store::api_keys::{self, NewApiKey};
 use store::environments;
+use utoipa::ToSchema;
 
 use crate::caller::{Caller, Scope};
 use crate::error::{FieldError, GatewayError};
@@ -24,14 +26,19 @@ pub struct NewKey {
     pub secret: SecretString,
 }
 
-/// A key to create.
-#[derive(Debug, Clone)]
+/// The API key to create.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NewApiKey, example = json!({ "name": "ci", "scopes": ["environment:records:read", "environment:connections:*"] }))]
 pub struct NewKeyRequest {
-    /// Its name.
+    /// Your name for it.
+    #[schema(min_length = 1, max_length = 255)]
     pub name: String,
-    /// Its scopes, such as `environment:records:read` or `environment:connections:*`.
+    /// What it may do: at most what your own key may do. `environment:*` and `account:*` stand for all scopes that begin so.
+    #[schema(min_items = 1)]
     pub scopes: Vec<String>,
-    /// Whether it is a UUID, which old Nango clients require, instead of a key with a prefix.
+    /// Whether the key is a UUID, which some clients of Nango require.
+    #[serde(default)]
     pub uuid: bool,
 }
 

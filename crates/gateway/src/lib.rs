@@ -57,7 +57,9 @@ pub use providers::Providers;
 pub use proxy::Proxy;
 pub use records::{FeedPage, FeedRequest, PruneRequest, RecordFilter, RecordPage, Records};
 pub use services::ResolvedIntegration;
-pub use sessions::{NewSession, NewSessionToken, Reconnection, Session, Sessions};
+pub use sessions::{
+    IntegrationDefaults, IntegrationOverrides, NewSession, NewSessionToken, Reconnection, Session, Sessions,
+};
 pub use store::StoreError;
 pub use sync_permissions::{
     PERMISSION_PROBLEM, SyncProblem, UnreadableSync, permission_hint, permission_problem,

@@ -13,7 +13,7 @@ use store::connections;
 use store::{StoreError, credentials as sealed_credentials};
 use vault::session_token;
 
-pub use self::new::{NewSession, NewSessionToken, Reconnection};
+pub use self::new::{IntegrationDefaults, IntegrationOverrides, NewSession, NewSessionToken, Reconnection};
 use crate::credentials::{
     self, Authority, Connected, CredentialInput, Given, PendingConnection, random_name,
 };

@@ -10,8 +10,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use gateway::{
-    AUTH_PROBLEM, ConnectionPatch, Forgotten, Gateway, GatewayError, GatewayParts, KeySource, LostKeys,
-    ShowCredentials,
+    AUTH_PROBLEM, Forgotten, Gateway, GatewayError, GatewayParts, KeySource, LostKeys, ShowCredentials,
 };
 use registry::Registry;
 use secrecy::ExposeSecret;
@@ -362,12 +361,9 @@ async fn a_lost_key_is_given_up_and_its_connections_wait_for_new_credentials(app
 
     connect(&app, &rotating, "one").await;
     let known = app.simulator().credentials();
-    let patch = ConnectionPatch {
-        credentials: Some(
-            json!({ "type": "BASIC", "username": known.main_key_sid, "password": known.main_key_secret }),
-        ),
-        ..ConnectionPatch::default()
-    };
+    let patch = json!({ "credentials":
+        { "type": "BASIC", "username": known.main_key_sid, "password": known.main_key_secret } });
+    let patch = serde_json::from_value(patch).unwrap();
     rotating
         .connections()
         .patch(&caller, "twilio", "two", patch)

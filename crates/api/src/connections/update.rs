@@ -1,52 +1,17 @@
 //! Changes of connections: labels, metadata, credentials.
 
 use actix_web::{HttpResponse, web};
-use gateway::{ConnectionPatch, EndUser, Gateway, MetadataChange};
+use gateway::{ConnectionPatch, Gateway, MetadataChange};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 use utoipa::ToSchema;
 
 use super::IntegrationQuery;
-use super::imports::GivenCredentials;
 use crate::body::{Body, QueryBody};
 use crate::caller::{Caller, scope};
 use crate::connect::{UnreadableSync, unreadable};
 use crate::error::{ApiError, NotFound};
 use crate::query::Query;
-
-/// The changes of a connection; what is left out stays as it is.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct PatchBody {
-    /// Your user, who also becomes labels, which replace those of the previous user.
-    #[schema(value_type = Option<EndUser>)]
-    end_user: Option<Json>,
-    /// Your labels, all of them: at most 10, names in lower case, values of 1 to 255 characters.
-    #[schema(value_type = Option<std::collections::BTreeMap<String, String>>)]
-    tags: Option<Json>,
-    /// Where its events go instead of the environment's addresses; empty text for those addresses.
-    webhook_url_override: Option<String>,
-    /// Your metadata, which replaces the stored one.
-    metadata: Option<Map<String, Json>>,
-    /// New credentials of the same account. They are checked first; if the provider refuses them, nothing changes.
-    #[schema(value_type = Option<GivenCredentials>)]
-    credentials: Option<Json>,
-    /// What else its requests need; keys that are left out stay.
-    connection_config: Option<Map<String, Json>>,
-}
-
-impl From<PatchBody> for ConnectionPatch {
-    fn from(body: PatchBody) -> Self {
-        Self {
-            tags: body.tags,
-            end_user: body.end_user,
-            webhook_url_override: body.webhook_url_override,
-            metadata: body.metadata,
-            credentials: body.credentials,
-            connection_config: body.connection_config,
-        }
-    }
-}
 
 /// The result of a change.
 #[derive(Serialize, ToSchema)]
@@ -61,7 +26,7 @@ pub(crate) struct PatchAnswer {
 #[utoipa::path(
     patch, path = "/connections/{connection_id}", operation_id = "patch_connection", tag = "connections", security(("api_key" = ["environment:connections:update"])),
     params(IntegrationQuery),
-    request_body = PatchBody,
+    request_body = ConnectionPatch,
     responses(
         (status = 200, description = "Changed", body = PatchAnswer),
         (status = 400, description = "`invalid_query_params`, `invalid_body`, `unknown_provider_config`, `connection_test_failed` if the provider refused the credentials, or `connection_validation_failed` if no request can be made with them"),
@@ -74,11 +39,11 @@ pub(crate) async fn patch(
     gateway: web::Data<Gateway>,
     name: web::Path<String>,
     query: Query<IntegrationQuery>,
-    body: QueryBody<PatchBody>,
+    body: QueryBody<ConnectionPatch>,
 ) -> Result<web::Json<PatchAnswer>, ApiError> {
     let patched = gateway
         .connections()
-        .patch(&caller, &query.0.provider_config_key, &name, body.0.into())
+        .patch(&caller, &query.0.provider_config_key, &name, body.0)
         .await;
     Ok(web::Json(PatchAnswer {
         success: true,

@@ -1,34 +1,63 @@
 //! `POST /connections`: imports a connection with credentials by the names under which they are stored.
 
 use domain::ConnectionName;
+use serde::Deserialize;
 use serde_json::{Map, Value as Json};
+use utoipa::ToSchema;
 
 use super::{CONFIG, Connections, FullConnection, StoredCredentials, without_secrets};
 use crate::caller::{Caller, Scope};
 use crate::credentials::{self, Authority, CredentialInput, Given, PendingConnection, random_name};
 use crate::error::{FieldError, GatewayError};
-use crate::labels::{self, Labels};
+use crate::labels::{self, EndUser, Labels};
 use crate::services::Names;
 use crate::sync_permissions::sync_problems_of;
 
-/// A connection to import. Its inner fields are not checked yet.
+/// Credentials as they are stored.
+#[derive(ToSchema)]
+#[serde(tag = "type")]
+#[expect(dead_code, reason = "describes what `Given` reads by the provider's file")]
+pub(super) enum GivenCredentials {
+    /// One key
+    #[serde(rename = "API_KEY")]
+    ApiKey {
+        #[serde(rename = "apiKey")]
+        #[schema(example = "sk_live_0123456789abcdef")]
+        api_key: String,
+    },
+    /// User name and password
+    #[serde(rename = "BASIC")]
+    Basic { username: String, password: String },
+}
+
+/// The connection to import.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = ImportBody)]
+#[serde(deny_unknown_fields)]
 pub struct Import {
     /// The integration's key.
-    pub integration: String,
-    /// The connection id; a random UUID if `None`.
-    pub name: Option<String>,
-    /// `type` beside `apiKey`, or beside `username` and `password`.
-    pub credentials: Json,
-    /// The rest of its configuration.
-    pub connection_config: Map<String, Json>,
-    /// The app's metadata.
-    pub metadata: Option<Map<String, Json>>,
-    /// The app's labels.
-    pub tags: Option<Json>,
-    /// The app's user.
-    pub end_user: Option<Json>,
-    /// The URL for its events.
-    pub webhook_url_override: Option<String>,
+    #[schema(example = "acme")]
+    provider_config_key: String,
+    /// Your name for the connection; a random UUID if left out. The name of an existing connection replaces its credentials and keeps its
+    /// rows.
+    #[schema(example = "my-acme")]
+    connection_id: Option<String>,
+    /// Credentials of the provider's type.
+    #[schema(value_type = GivenCredentials)]
+    credentials: Json,
+    /// What else its requests need; not secret. What one of the provider's forms takes from the credentials may be left out.
+    #[serde(default)]
+    connection_config: Option<Map<String, Json>>,
+    /// Your metadata.
+    metadata: Option<Map<String, Json>>,
+    /// Your user, who also becomes labels.
+    #[schema(value_type = Option<EndUser>)]
+    end_user: Option<Json>,
+    /// Your labels: at most 10, names in lower case, values of 1 to 255 characters.
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
+    tags: Option<Json>,
+    /// Where its events go instead of the environment's addresses.
+    webhook_url_override: Option<String>,
 }
 
 impl Connections<'_> {
@@ -38,12 +67,12 @@ impl Connections<'_> {
     pub async fn import(&self, caller: &Caller, import: Import) -> Result<FullConnection, GatewayError> {
         let names = Names::of(
             caller,
-            &import.integration,
-            import.name.as_deref().unwrap_or_default(),
+            &import.provider_config_key,
+            import.connection_id.as_deref().unwrap_or_default(),
         );
         let (integration, existing) = self.0.resolve_optional(names).await?;
         let mut errors = Vec::new();
-        let name = match &import.name {
+        let name = match &import.connection_id {
             None => random_name(),
             Some(name) => ConnectionName::new(name)
                 .map_err(|rule| FieldError::at("invalid", "connection_id", rule.to_string())),
@@ -53,7 +82,7 @@ impl Connections<'_> {
         labels::check_webhook_url(import.webhook_url_override.as_deref(), &mut errors);
         let input = CredentialInput {
             credentials: Given::Typed(import.credentials),
-            config: &import.connection_config,
+            config: &import.connection_config.unwrap_or_default(),
             config_path: CONFIG,
         };
         let filled = input

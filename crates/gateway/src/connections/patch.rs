@@ -3,33 +3,41 @@
 use std::collections::BTreeSet;
 
 use domain::{Connection, ConnectionName};
+use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 use store::StoreError;
 use store::connections::{self, ConnectionChange};
+use utoipa::ToSchema;
 
+use super::import::GivenCredentials;
 use super::{CONFIG, Connections};
 use crate::caller::Caller;
 use crate::credentials::{self, Authority, CredentialInput, Given, PendingConnection, in_plain};
 use crate::error::GatewayError;
-use crate::labels::{self, Labels};
+use crate::labels::{self, EndUser, Labels};
 use crate::services::{Names, ResolvedConnection};
 use crate::sync_permissions::UnreadableSync;
 
-/// Changes to a connection. `None` leaves a field unchanged.
-#[derive(Clone, Default)]
+/// The changes of a connection; what is left out stays as it is.
+#[derive(Clone, Deserialize, ToSchema)]
+#[schema(as = PatchBody)]
+#[serde(deny_unknown_fields)]
 pub struct ConnectionPatch {
-    /// All of the app's labels.
-    pub tags: Option<Json>,
-    /// The app's user.
-    pub end_user: Option<Json>,
-    /// The URL for its events; empty text means the environment's URLs.
-    pub webhook_url_override: Option<String>,
-    /// All of the app's metadata.
-    pub metadata: Option<Map<String, Json>>,
-    /// New credentials, in the format of an import.
-    pub credentials: Option<Json>,
-    /// The rest of its configuration. Unnamed keys stay unchanged.
-    pub connection_config: Option<Map<String, Json>>,
+    /// Your user, who also becomes labels, which replace those of the previous user.
+    #[schema(value_type = Option<EndUser>)]
+    end_user: Option<Json>,
+    /// Your labels, all of them: at most 10, names in lower case, values of 1 to 255 characters.
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
+    tags: Option<Json>,
+    /// Where its events go instead of the environment's addresses; empty text for those addresses.
+    webhook_url_override: Option<String>,
+    /// Your metadata, which replaces the stored one.
+    metadata: Option<Map<String, Json>>,
+    /// New credentials of the same account. They are checked first; if the provider refuses them, nothing changes.
+    #[schema(value_type = Option<GivenCredentials>)]
+    credentials: Option<Json>,
+    /// What else its requests need; keys that are left out stay.
+    connection_config: Option<Map<String, Json>>,
 }
 
 /// How to combine new and existing metadata.

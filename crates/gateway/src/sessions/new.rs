@@ -1,19 +1,22 @@
 //! Creates connect sessions.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use domain::{ConnectionId, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::{Map, Value as Json};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json, json};
 use store::connect_sessions::{self, NewConnectSession};
 use store::integrations::{self, NewIntegration};
+use utoipa::ToSchema;
 use vault::session_token;
 
 use super::Sessions;
 use crate::caller::Caller;
 use crate::credentials::{lacking_integration_config, needs_integration_config, read_config};
 use crate::error::{FieldError, GatewayError};
-use crate::labels::{self, Labels};
+use crate::labels::{self, EndUser, Labels, Organization};
 use crate::services::{Names, ResolvedIntegration};
 
 /// How long a session lasts, as in Nango's API.
@@ -21,33 +24,86 @@ const LASTS: Duration = Duration::from_mins(30);
 /// The error for an unknown integration, as in Nango's API.
 const NO_INTEGRATION: &str = "Integration does not exist";
 
-/// A session to create. Its inner fields are not checked yet.
-#[derive(Default)]
-pub struct NewSession {
-    /// The app's user; needed unless there are tags.
-    pub end_user: Option<Json>,
-    /// The user's organization.
-    pub organization: Option<Json>,
-    /// The app's labels.
-    pub tags: Option<Json>,
-    /// Keys of the integrations that may be connected; `None` for all.
-    pub allowed_integrations: Option<Vec<String>>,
-    /// By integration, the defaults of each connection; only `connection_config` is used.
-    pub defaults: Map<String, Json>,
-    /// By integration, the overrides for a connect page.
-    pub overrides: Map<String, Json>,
-    /// The URL for events of the created connections.
-    pub webhook_url_override: Option<String>,
+/// What a session sets for connections of one integration.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct IntegrationDefaults {
+    /// For OAuth, which is not supported: stored and shown, without effect.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_scopes: Option<String>,
+    /// For OAuth, which is not supported: stored and shown, without effect.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    authorization_params: Option<BTreeMap<String, String>>,
+    /// Configuration of the connection; it overrides what the front end sends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connection_config: Option<Map<String, Json>>,
 }
 
-/// A session that replaces the credentials of one connection.
+/// What a connect page shows differently for one integration.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct IntegrationOverrides {
+    /// The address of the instructions that the page links to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    docs_connect: Option<String>,
+}
+
+/// The session to create.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = SessionBody, example = json!({ "end_user": { "id": "user-1", "email": "ada@example.com" }, "allowed_integrations": ["acme"] }))]
+pub struct NewSession {
+    /// Your user; required unless there are tags.
+    #[schema(value_type = Option<EndUser>)]
+    end_user: Option<Json>,
+    /// The user's organization.
+    #[schema(value_type = Option<Organization>)]
+    organization: Option<Json>,
+    /// Labels for the connections that it creates.
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
+    tags: Option<Json>,
+    /// Keys of the integrations that may be connected; all if left out.
+    #[schema(example = json!(["acme"]))]
+    allowed_integrations: Option<Vec<String>>,
+    /// What is set for connections, by integration.
+    integrations_config_defaults: Option<BTreeMap<String, IntegrationDefaults>>,
+    /// What a connect page shows differently, by integration.
+    overrides: Option<BTreeMap<String, IntegrationOverrides>>,
+    /// Where the events of the connections go. Stored, without effect: no events are sent yet.
+    webhook_url_override: Option<String>,
+}
+
+/// The session to create, which replaces the credentials of one connection.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = ReconnectBody)]
 pub struct Reconnection {
-    /// The connection.
-    pub connection: String,
+    /// Your name for the connection.
+    #[schema(example = "my-acme")]
+    connection_id: String,
     /// Its integration's key.
-    pub integration: String,
-    /// The rest; `allowed_integrations` is ignored, and a missing user or missing tags keep those that are there.
-    pub session: NewSession,
+    #[schema(example = "acme")]
+    integration_id: String,
+    /// Your user; unchanged if left out.
+    #[schema(value_type = Option<EndUser>)]
+    end_user: Option<Json>,
+    /// The user's organization.
+    #[schema(value_type = Option<Organization>)]
+    organization: Option<Json>,
+    /// Labels for the connection; unchanged if left out.
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
+    tags: Option<Json>,
+    /// What is set for the connection, by integration.
+    integrations_config_defaults: Option<BTreeMap<String, IntegrationDefaults>>,
+    /// What a connect page shows differently, by integration.
+    overrides: Option<BTreeMap<String, IntegrationOverrides>>,
+    /// Where the events of the connection go. Stored, without effect: no events are sent yet.
+    webhook_url_override: Option<String>,
+}
+
+fn to_json<T: Serialize>(map: Option<BTreeMap<String, T>>) -> Map<String, Json> {
+    let map = map.unwrap_or_default().into_iter();
+    map.map(|(key, value)| (key, json!(value))).collect()
 }
 
 /// The token of a new session, shown only once.
@@ -87,7 +143,7 @@ impl Sessions<'_> {
         caller: &Caller,
         reconnection: Reconnection,
     ) -> Result<NewSessionToken, GatewayError> {
-        let (connection, integration) = (&reconnection.connection, &reconnection.integration);
+        let (connection, integration) = (&reconnection.connection_id, &reconnection.integration_id);
         let resolved = self.0.resolve(Names::of(caller, integration, connection)).await;
         let resolved = resolved.map_err(|error| match error {
             GatewayError::UnknownConnection { .. } => {
@@ -100,8 +156,13 @@ impl Sessions<'_> {
         })?;
         let row = resolved.connection;
         let session = NewSession {
+            end_user: reconnection.end_user,
+            organization: reconnection.organization,
+            tags: reconnection.tags,
             allowed_integrations: Some(vec![row.integration.to_string()]),
-            ..reconnection.session
+            integrations_config_defaults: reconnection.integrations_config_defaults,
+            overrides: reconnection.overrides,
+            webhook_url_override: reconnection.webhook_url_override,
         };
         self.make(caller, session, Some(row.id), Vec::new()).await
     }
@@ -115,6 +176,8 @@ impl Sessions<'_> {
     ) -> Result<NewSessionToken, GatewayError> {
         let labels = Labels::parse(session.tags, session.end_user, session.organization, &mut errors);
         labels::check_webhook_url(session.webhook_url_override.as_deref(), &mut errors);
+        let defaults = to_json(session.integrations_config_defaults);
+        let overrides = to_json(session.overrides);
         let mut allowed = Vec::new();
         for (index, key) in session.allowed_integrations.iter().flatten().enumerate() {
             let path = ["allowed_integrations".to_owned(), index.to_string()];
@@ -128,13 +191,13 @@ impl Sessions<'_> {
                 allowed.push(one);
             }
         }
-        for (key, set) in &session.defaults {
+        for (key, set) in &defaults {
             let path = ["integrations_config_defaults".to_owned(), key.clone()];
             if let Some(one) = self.known(caller, key, &path, &mut errors).await? {
                 check_defaults(&one, set, &mut errors);
             }
         }
-        for key in session.overrides.keys() {
+        for key in overrides.keys() {
             let path = ["overrides".to_owned(), key.clone()];
             self.known(caller, key, &path, &mut errors).await?;
         }
@@ -150,8 +213,8 @@ impl Sessions<'_> {
             allowed_integrations: session
                 .allowed_integrations
                 .map(|_| allowed.iter().map(|one| one.key.clone()).collect()),
-            defaults: session.defaults,
-            overrides: session.overrides,
+            defaults,
+            overrides,
             webhook_url_override: session.webhook_url_override.and_then(labels::stored_webhook_url),
             created_at: now,
             expires_at: now.plus(LASTS),

@@ -155,12 +155,9 @@ impl Actions {
         let unknown = || GatewayError::UnknownActionResult(id.to_owned());
         let parsed: ActionId = id.parse().map_err(|_| unknown())?;
         let environment = caller.environment;
-        let found = self
-            .0
-            .store
-            .read(move |c| actions::find(c, environment, parsed))
-            .await;
-        let row = found.map_err(GatewayError::or_unknown(unknown))?;
+        let store = &self.0.store;
+        let found = store.read(move |c| actions::find(c, environment, parsed));
+        let row = found.await.map_err(GatewayError::or_unknown(unknown))?;
         ended(&row)?.ok_or(GatewayError::ActionPending {
             status: row.status.as_str(),
         })

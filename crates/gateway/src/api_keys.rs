@@ -204,11 +204,9 @@ impl ApiKeys<'_> {
     pub async fn revoke(&self, environment: EnvironmentId, id: &str) -> Result<(), GatewayError> {
         let unknown = || GatewayError::UnknownApiKey(id.to_owned());
         let (key, now): (ApiKeyId, _) = (id.parse().map_err(|_| unknown())?, self.0.clock.now());
-        let revoked = self
-            .0
-            .store
-            .write(move |c| api_keys::revoke(c, environment, key, now))
-            .await;
+        let store = &self.0.store;
+        let revoke = store.write(move |c| api_keys::revoke(c, environment, key, now));
+        let revoked = revoke.await;
         self.0.caches.callers.clear();
         revoked.map_err(GatewayError::or_unknown(unknown))
     }

@@ -176,10 +176,9 @@ impl Connections<'_> {
                 resolved.connection.problem = None;
             }
             let (id, now) = (resolved.connection.id, self.0.clock.now());
-            self.0
-                .store
-                .write(move |c| connections::touch(c, id, now))
-                .await?;
+            let store = &self.0.store;
+            let write = store.write(move |c| connections::touch(c, id, now));
+            write.await?;
             resolved.connection.last_fetched_at = Some(now);
             credentials = Some(StoredCredentials::new(
                 target.provider.auth,

@@ -21,12 +21,9 @@ impl Environments<'_> {
     pub async fn find(&self, name: &str) -> Result<Environment, GatewayError> {
         let unknown = || GatewayError::UnknownEnvironment(name.to_owned());
         let parsed: EnvironmentName = name.parse().map_err(|_| unknown())?;
-        let found = self
-            .0
-            .store
-            .read(move |c| environments::by_name(c, &parsed))
-            .await;
-        found.map_err(GatewayError::or_unknown(unknown))
+        let store = &self.0.store;
+        let found = store.read(move |c| environments::by_name(c, &parsed));
+        found.await.map_err(GatewayError::or_unknown(unknown))
     }
 
     /// Creates an environment.
@@ -36,12 +33,9 @@ impl Environments<'_> {
             .parse()
             .map_err(|rule: domain::NameError| wrong(rule.to_string()))?;
         let now = self.0.clock.now();
-        let made = self
-            .0
-            .store
-            .write(move |c| environments::create(c, &parsed, now))
-            .await;
-        made.map_err(|error| match error {
+        let store = &self.0.store;
+        let made = store.write(move |c| environments::create(c, &parsed, now));
+        made.await.map_err(|error| match error {
             StoreError::Conflict { .. } => wrong(format!("is taken: there is an environment {name:?}")),
             other => other.into(),
         })

@@ -120,10 +120,9 @@ pub(crate) async fn note_success(services: &Services, connection: &Connection) -
         .filter(|problem| problem.kind == AUTH_PROBLEM)
     {
         let (id, noted) = (connection.id, noted.clone());
-        services
-            .store
-            .write(move |c| connections::clear_problem(c, id, &noted))
-            .await?;
+        let store = &services.store;
+        let write = store.write(move |c| connections::clear_problem(c, id, &noted));
+        write.await?;
     }
     Ok(())
 }

@@ -88,10 +88,8 @@ impl Integrations<'_> {
     pub async fn find(&self, environment: EnvironmentId, key: &str) -> Result<FullIntegration, GatewayError> {
         let unknown = || GatewayError::UnknownIntegration(key.to_owned());
         let key: IntegrationKey = key.parse().map_err(|_| unknown())?;
-        let read = self
-            .0
-            .store
-            .read(move |c| integrations::find(c, environment, &key));
+        let store = &self.0.store;
+        let read = store.read(move |c| integrations::find(c, environment, &key));
         let row = read.await?;
         row.map(|row| self.with_provider(row)).ok_or_else(unknown)
     }
@@ -227,10 +225,8 @@ impl Integrations<'_> {
                 limit: DELETE_PAGE,
                 ..ConnectionFilter::default()
             };
-            let page = self
-                .0
-                .store
-                .read(move |c| connections::list(c, environment, &filter));
+            let store = &self.0.store;
+            let page = store.read(move |c| connections::list(c, environment, &filter));
             for connection in page.await? {
                 deletion::delete_connection(self.0, &connection).await?;
             }

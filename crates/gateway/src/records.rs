@@ -139,10 +139,8 @@ impl Records<'_> {
     /// Reads one page.
     pub async fn page(&self, filter: &RecordFilter) -> Result<RecordPage, GatewayError> {
         let (table, connection, query) = (Arc::clone(&filter.table), filter.connection, filter.query.clone());
-        let found = self
-            .0
-            .store
-            .read_long(move |c| rows(c, &table, connection, &query));
+        let store = &self.0.store;
+        let found = store.read_long(move |c| rows(c, &table, connection, &query));
         Ok(RecordPage::of(found.await?, filter.query.limit))
     }
 

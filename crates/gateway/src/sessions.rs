@@ -74,10 +74,8 @@ impl Sessions<'_> {
             return Err(GatewayError::MalformedSessionToken);
         }
         let (hash, now) = (session_token::hash(token), self.0.clock.now());
-        let found = self
-            .0
-            .store
-            .read(move |c| connect_sessions::by_hash(c, &hash, now));
+        let store = &self.0.store;
+        let found = store.read(move |c| connect_sessions::by_hash(c, &hash, now));
         let row = found.await?.ok_or(GatewayError::UnknownSession)?;
         Ok(Session(Arc::new(row)))
     }
@@ -85,10 +83,9 @@ impl Sessions<'_> {
     /// Ends a session before its time.
     pub async fn end(&self, session: &Session) -> Result<(), GatewayError> {
         let (environment, id) = (session.0.environment, session.0.id);
-        self.0
-            .store
-            .write(move |c| connect_sessions::delete(c, environment, id))
-            .await?;
+        let store = &self.0.store;
+        let write = store.write(move |c| connect_sessions::delete(c, environment, id));
+        write.await?;
         Ok(())
     }
 

@@ -107,9 +107,8 @@ pub(crate) async fn sync_problems_of(
     connection: &Connection,
 ) -> Result<Vec<SyncProblem>, GatewayError> {
     let (environment, id) = (connection.environment, connection.id);
-    let read = services
-        .store
-        .read(move |c| syncs::with_problem(c, environment, &[id]));
+    let store = &services.store;
+    let read = store.read(move |c| syncs::with_problem(c, environment, &[id]));
     Ok(sync_problems(services, read.await?)
         .remove(&id)
         .unwrap_or_default())

@@ -50,12 +50,9 @@ impl Actions {
         };
         let end = storable(end);
         let now = self.0.clock.now();
-        let stored = self
-            .0
-            .store
-            .write(move |c| actions::finish(c, &lease, &end, now))
-            .await;
-        match stored {
+        let store = &self.0.store;
+        let stored = store.write(move |c| actions::finish(c, &lease, &end, now));
+        match stored.await {
             Ok(true) => result,
             Ok(false) => {
                 tracing::warn!(action.id = %id, "the lease of an action was lost before its end was stored");
@@ -92,10 +89,8 @@ impl Actions {
             Err(failure) => return Ok(Some(failed(&failure, true))),
         };
         let (lease, before, now) = (lease.clone(), row.attempts, self.0.clock.now());
-        let read = self
-            .0
-            .store
-            .write(move |c| actions::begin(c, &lease, before, now));
+        let store = &self.0.store;
+        let read = store.write(move |c| actions::begin(c, &lease, before, now));
         let begun = read.await?;
         if !begun {
             return Ok(None);
@@ -129,10 +124,8 @@ impl Actions {
         row: &ActionJob,
     ) -> Result<Result<(Connection, Arc<Action>), ActionFailure>, GatewayError> {
         let id = row.connection;
-        let read = self
-            .0
-            .store
-            .read(move |c| connections::get_any_environment(c, id));
+        let store = &self.0.store;
+        let read = store.read(move |c| connections::get_any_environment(c, id));
         let connection = read.await?;
         let Some(connection) = connection else {
             return Ok(Err(ActionFailure::impossible(

@@ -33,10 +33,8 @@ impl Encryption<'_> {
         let (mut after, mut sealed) = (ConnectionId::from_raw(0), 0_u64);
         loop {
             let name = provider.name.clone();
-            let read = self
-                .0
-                .store
-                .read(move |c| connections::of_provider_any_environment(c, &name, after, BATCH));
+            let store = &self.0.store;
+            let read = store.read(move |c| connections::of_provider_any_environment(c, &name, after, BATCH));
             let rows = read.await?;
             let Some(last) = rows.last() else {
                 break;
@@ -93,10 +91,8 @@ impl Encryption<'_> {
         let (mut after, mut sealed) = (IntegrationId::from_raw(0), 0_u64);
         loop {
             let name = provider.name.clone();
-            let read = self
-                .0
-                .store
-                .read(move |c| integrations::of_provider_any_environment(c, &name, after, BATCH));
+            let store = &self.0.store;
+            let read = store.read(move |c| integrations::of_provider_any_environment(c, &name, after, BATCH));
             let rows = read.await?;
             let Some(last) = rows.last() else {
                 break;

@@ -102,10 +102,9 @@ impl Records<'_> {
             cursors,
         } = source;
         let model = Arc::clone(&table.model);
-        let read = self
-            .0
-            .store
-            .read_long(move |c| records::changes(c, &table.sql, &table.model, connection, &query));
+        let store = &self.0.store;
+        let read =
+            store.read_long(move |c| records::changes(c, &table.sql, &table.model, connection, &query));
         let mut records = read.await?;
         let wanted = usize::try_from(request.limit).unwrap_or(usize::MAX);
         let more = records.len() > wanted;
@@ -138,10 +137,9 @@ impl Records<'_> {
         let Source {
             table, connection, ..
         } = source;
-        let pruned = self
-            .0
-            .store
-            .write_long(move |c| records::prune(c, &table.sql, connection, until, request.limit, now));
+        let store = &self.0.store;
+        let pruned =
+            store.write_long(move |c| records::prune(c, &table.sql, connection, until, request.limit, now));
         Ok(pruned.await?)
     }
 

@@ -101,11 +101,9 @@ impl Syncs<'_> {
                 break;
             }
             let (id, name, variant) = (connection.id, name.clone(), variant.clone());
-            found = self
-                .0
-                .store
-                .read(move |c| syncs::get(c, id, &name, &variant))
-                .await?;
+            let store = &self.0.store;
+            let read = store.read(move |c| syncs::get(c, id, &name, &variant));
+            found = read.await?;
         }
         Ok(())
     }

@@ -33,7 +33,7 @@ impl Timestamp {
     /// One day of UTC.
     pub const DAY: Duration = Duration::from_secs(MICROS_PER_DAY.unsigned_abs() / 1_000_000);
     /// How far the clocks of two machines may differ. A stored time that is further ahead was written by a wrong clock.
-    pub const CLOCK_SKEW: Duration = Duration::from_secs(60);
+    pub const CLOCK_SKEW: Duration = Duration::from_mins(1);
 
     /// Converts microseconds since 1970.
     pub const fn from_micros(micros: i64) -> Self {

@@ -16,7 +16,9 @@ pub async fn wait_until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
             tokio::time::sleep(INTERVAL).await;
         }
     };
-    if tokio::time::timeout(PATIENCE, wait).await.is_err() {
-        panic!("waited for {PATIENCE:?}, but this did not come true: {what}");
-    }
+    let waited = tokio::time::timeout(PATIENCE, wait).await;
+    assert!(
+        waited.is_ok(),
+        "waited for {PATIENCE:?}, but this did not come true: {what}"
+    );
 }

@@ -9,9 +9,10 @@
 mod tests;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use domain::ConnectionId;
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use crate::Priority;
@@ -115,7 +116,7 @@ impl Pool {
     }
 
     fn reserve(&self, connection: Option<ConnectionId>) -> Reservation {
-        let mut state = self.lock();
+        let mut state = self.0.lock();
         let ticket = state.next_ticket;
         state.next_ticket = ticket.wrapping_add(1);
         Reservation {
@@ -124,10 +125,6 @@ impl Pool {
             connection,
             bytes: 0,
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -144,7 +141,7 @@ impl Reservation {
             more,
         };
         {
-            let mut state = queued.held.pool.lock();
+            let mut state = queued.held.pool.0.lock();
             let waiting = Waiting {
                 connection: queued.held.connection,
                 more,
@@ -160,7 +157,7 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        let mut state = self.pool.lock();
+        let mut state = self.pool.0.lock();
         state.release(self.connection, self.bytes);
         if state.exceeding == Some(self.ticket) {
             state.exceeding = None;
@@ -179,10 +176,17 @@ struct Queued<'a> {
 impl Drop for Queued<'_> {
     fn drop(&mut self) {
         // The grant is sent under the lock, so it cannot come after this.
-        let still_waits = self.held.pool.lock().waiting.remove(&self.held.ticket).is_some();
+        let still_waits = self
+            .held
+            .pool
+            .0
+            .lock()
+            .waiting
+            .remove(&self.held.ticket)
+            .is_some();
         if still_waits {
             // It may have been before others that fit.
-            self.held.pool.lock().grant_waiting();
+            self.held.pool.0.lock().grant_waiting();
         } else {
             self.held.bytes = self.held.bytes.saturating_add(self.more);
         }

@@ -24,14 +24,14 @@ use crate::{
 
 /// Sends requests to providers. Cheap to clone; clones share connections and limits.
 #[derive(Debug, Clone)]
-pub struct Upstream(Arc<Inner>);
+pub struct Upstream(pub(crate) Arc<Inner>);
 
 #[derive(Debug)]
-struct Inner {
-    options: UpstreamOptions,
-    clock: Clock,
-    transport: Transport,
-    driver: Driver,
+pub(crate) struct Inner {
+    pub(crate) options: UpstreamOptions,
+    pub(crate) clock: Clock,
+    pub(crate) transport: Transport,
+    pub(crate) driver: Driver,
     budget: BodyBudget,
 }
 
@@ -119,22 +119,6 @@ impl Upstream {
             })
     }
 
-    pub(crate) fn options(&self) -> &UpstreamOptions {
-        &self.0.options
-    }
-
-    pub(crate) fn clock(&self) -> &Clock {
-        &self.0.clock
-    }
-
-    pub(crate) fn driver(&self) -> &Driver {
-        &self.0.driver
-    }
-
-    pub(crate) fn transport(&self) -> &Transport {
-        &self.0.transport
-    }
-
     /// The time of a request that is made now.
     pub(crate) fn request_time(&self) -> RequestTime {
         RequestTime::new(self.0.clock.now())
@@ -142,8 +126,8 @@ impl Upstream {
 
     fn usual_mode(&self) -> Mode<'static> {
         Mode {
-            max_attempts: self.options().max_attempts,
-            max_body: self.options().max_body,
+            max_attempts: self.0.options.max_attempts,
+            max_body: self.0.options.max_body,
             checks_credentials: false,
             verification: None,
         }
@@ -157,11 +141,11 @@ impl Upstream {
         mode: &Mode<'_>,
         accept: impl Fn(Response) -> Result<T, RequestError>,
     ) -> Result<T, Failure> {
-        let deadline = Instant::now() + self.options().deadline;
+        let deadline = Instant::now() + self.0.options.deadline;
         let base = mode.verification.and_then(|own| own.base_url.as_ref());
         let headers = mode.verification.map_or(&[][..], |own| &own.headers);
         let time = self.request_time();
-        let mut prepared = prepare(self.options(), target, request, &time, base, headers)?;
+        let mut prepared = prepare(&self.0.options, target, request, &time, base, headers)?;
         prepared.accept_codings();
         let rule = RetryRule {
             rules: &target.provider.retry,
@@ -195,7 +179,7 @@ impl Upstream {
                 },
             }
         };
-        let finished = self.driver().run(target, &bounds, attempt).await?;
+        let finished = self.0.driver.run(target, &bounds, attempt).await?;
         finished.result.map_err(|failure: Failure| {
             if !finished.out_of_time {
                 return failure;
@@ -216,10 +200,10 @@ impl Upstream {
         rule: &RetryRule<'_>,
         response: Response,
     ) -> Attempt<Result<T, Failure>> {
-        let error = ProviderError::read(target, &response, self.clock().now());
+        let error = ProviderError::read(target, &response, self.0.clock.now());
         let wait = error.retry_after.map(crate::RetryAfter::get);
         if let Some(wait) = wait.filter(|_| error.rate_limited) {
-            self.driver().pause_connection(target, wait);
+            self.0.driver.pause_connection(target, wait);
         }
         Attempt {
             retry: rule.after_response(response.status, &response.headers, response.carried_out),
@@ -253,12 +237,13 @@ impl Upstream {
             } else {
                 "ask for less of it, such as smaller pages, or raise upstream.max_body_mb"
             },
-            until: deadline.min(started + self.options().request_timeout),
+            until: deadline.min(started + self.0.options.request_timeout),
             deadline,
         };
-        let trusted = self.options().base_urls.get(&target.provider.name);
+        let trusted = self.0.options.base_urls.get(&target.provider.name);
         let sent = self
-            .transport()
+            .0
+            .transport
             .send(prepared, trusted, attempt, &bounds, permit)
             .await;
         let result = sent.map_err(|error| error.without_secrets(target));

@@ -11,10 +11,11 @@ mod rate;
 mod tests;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{ConnectionId, ProviderName};
+use parking_lot::Mutex;
 use registry::Provider;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -103,10 +104,6 @@ impl Limiters {
             priority: target.priority,
         }
     }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<ProviderName, ProviderLimiter>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Slot {
@@ -127,7 +124,7 @@ impl Slot {
     }
 
     fn with_limiter<T>(&self, then: impl FnOnce(&mut ProviderLimiter) -> T) -> T {
-        let mut limiters = self.limiters.lock();
+        let mut limiters = self.limiters.0.lock();
         if let Some(limiter) = limiters.get_mut(&self.provider.name) {
             return then(limiter);
         }

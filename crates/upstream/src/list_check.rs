@@ -28,7 +28,7 @@ impl Upstream {
     /// [`crate::UpstreamOptions::list_check`] limits their time. A list is not returned if the response is no such refusal (a rate limit,
     /// an error of the server, none in time).
     pub async fn refused_lists(&self, target: &Target) -> Vec<(SyncName, ProviderError)> {
-        let time = self.options().list_check;
+        let time = self.0.options.list_check;
         if time.is_zero() {
             return Vec::new();
         }
@@ -54,7 +54,7 @@ impl Upstream {
         let request = self.smallest_page(target, sync).ok()?;
         let mode = Mode {
             max_attempts: 1,
-            max_body: MAX_BODY.min(self.options().max_body),
+            max_body: MAX_BODY.min(self.0.options.max_body),
             checks_credentials: true,
             verification: None,
         };
@@ -71,7 +71,7 @@ impl Upstream {
             if refused.status != 401 {
                 break;
             }
-            sleep(self.driver().backoff.after(failures)).await;
+            sleep(self.0.driver.backoff.after(failures)).await;
             refused = refusal().await?;
         }
         Some(refused)
@@ -82,7 +82,7 @@ impl Upstream {
     fn smallest_page(&self, target: &Target, sync: &Sync) -> Result<Request, RequestError> {
         let newest = sync.window.as_ref().map(|window| {
             let width = window.longest.unwrap_or(window.step).min(window.step);
-            let from = self.clock().now().minus(width).floor_to(window.granularity());
+            let from = self.0.clock.now().minus(width).floor_to(window.granularity());
             window.bounds(from, None)
         });
         let request = target.list_request(&sync.request, &newest.unwrap_or_default())?;

@@ -198,7 +198,7 @@ impl Upstream {
         request: &Request,
         link: &str,
     ) -> Result<Option<String>, RequestError> {
-        let here = request_url(self.options(), target, request)?;
+        let here = request_url(&self.0.options, target, request)?;
         let mut link = here
             .join(link)
             .map_err(|error| RequestError::BadUrl(error.to_string()))?;
@@ -225,9 +225,12 @@ impl Upstream {
     ) -> Result<(Option<String>, String), RequestError> {
         let servers = [request.server.as_deref(), None].into_iter();
         for server in servers.chain(target.provider.servers.keys().map(|name| Some(name.as_str()))) {
-            for base in [base_url(self.options(), target, server), file_url(target, server)]
-                .into_iter()
-                .flatten()
+            for base in [
+                base_url(&self.0.options, target, server),
+                file_url(target, server),
+            ]
+            .into_iter()
+            .flatten()
             {
                 let below = link
                     .path()

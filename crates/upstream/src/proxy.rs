@@ -100,7 +100,7 @@ impl Upstream {
         target: &Target,
         mut request: ProxyRequest,
     ) -> Result<ProxyResponse, RequestError> {
-        let (now, options) = (Instant::now(), self.options());
+        let (now, options) = (Instant::now(), &self.0.options);
         let deadline = now + request.deadline.unwrap_or(options.deadline).min(options.deadline);
         let permit_by = now
             + request
@@ -143,7 +143,7 @@ impl Upstream {
                 }
             }
         };
-        let finished = self.driver().run(target, &bounds, attempt).await?;
+        let finished = self.0.driver.run(target, &bounds, attempt).await?;
         let (permit, attempts) = (finished.permit, finished.attempts);
         let response = finished.result?;
         Ok(self.response(target, &request, response, permit, attempts))
@@ -163,10 +163,10 @@ impl Upstream {
             let listed = rule.retry_on.contains(&code);
             return (if listed { Retry::Yes } else { Retry::No }, None);
         }
-        let wait = requested(rule.rules, code, headers, &Value::Null, self.clock().now());
+        let wait = requested(rule.rules, code, headers, &Value::Null, self.0.clock.now());
         let wait = wait.map(RetryAfter::get);
         if let Some(wait) = wait.filter(|_| rate_limited(rule.rules, code, headers)) {
-            self.driver().pause_connection(target, wait);
+            self.0.driver.pause_connection(target, wait);
         }
         (rule.after_response(code, headers, pending.carried_out), wait)
     }
@@ -183,10 +183,10 @@ impl Upstream {
         let started = Instant::now();
         let progress = Progress::begin();
         let stream = body.into_parts(&progress);
-        let trusted = self.options().base_urls.get(&target.provider.name);
-        let sending = self.transport().begin(prepared, stream, trusted);
+        let trusted = self.0.options.base_urls.get(&target.provider.name);
+        let sending = self.0.transport.begin(prepared, stream, trusted);
         let result = progress
-            .watch(sending, self.options().request_timeout, until)
+            .watch(sending, self.0.options.request_timeout, until)
             .await
             .unwrap_or_else(|| Err(RequestError::TimedOut(shown_host(&prepared.url))))
             .map_err(|error| progress.error().map_or(error, RequestError::Upload));
@@ -228,7 +228,7 @@ impl Upstream {
         ProxyResponse {
             status,
             headers: headers::for_the_client(headers),
-            body: ProxyResponseBody::new(parts, host, length, self.options().request_timeout, permit),
+            body: ProxyResponseBody::new(parts, host, length, self.0.options.request_timeout, permit),
             attempts,
             unauthorized: !limited && rules.errors.unauthorized.contains(&status),
         }

@@ -1,11 +1,12 @@
 //! The body of a proxied request on its way from the client to the provider.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
@@ -121,24 +122,20 @@ impl Progress {
         })))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Passed> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn note(&self, error: Option<UploadError>) {
-        *self.lock() = Passed {
+        *self.0.lock() = Passed {
             last: Instant::now(),
             error,
         };
     }
 
     fn last(&self) -> Instant {
-        self.lock().last
+        self.0.lock().last
     }
 
     /// Returns why the body did not arrive completely. The HTTP client's own error does not always say, such as over HTTP/2.
     pub(crate) fn error(&self) -> Option<UploadError> {
-        self.lock().error
+        self.0.lock().error
     }
 
     /// Runs `work`; returns `None` if no part goes out for `idle`, or at the `deadline`.

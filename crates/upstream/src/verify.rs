@@ -55,7 +55,7 @@ impl Upstream {
 
     /// Whether the operator's settings replace the provider's servers.
     pub fn overrides_base_url(&self, provider: &domain::ProviderName) -> bool {
-        self.options().base_urls.contains_key(provider)
+        self.0.options.base_urls.contains_key(provider)
     }
 
     async fn verify_endpoints(
@@ -91,8 +91,8 @@ impl Upstream {
         verification: Option<&Verification>,
     ) -> Result<Response, RequestError> {
         let mode = Mode {
-            max_attempts: MAX_ATTEMPTS.min(self.options().max_attempts),
-            max_body: MAX_BODY.min(self.options().max_body),
+            max_attempts: MAX_ATTEMPTS.min(self.0.options.max_attempts),
+            max_body: MAX_BODY.min(self.0.options.max_body),
             checks_credentials: true,
             verification,
         };

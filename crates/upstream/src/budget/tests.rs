@@ -16,7 +16,7 @@ fn connection(id: i64) -> ConnectionId {
 }
 
 fn background(budget: &BodyBudget) -> (usize, usize) {
-    let state = budget.background.lock();
+    let state = budget.background.0.lock();
     (state.used, state.waiting.len())
 }
 
@@ -114,7 +114,7 @@ fn a_body_that_gives_up_frees_its_bytes_and_leaves_the_queue() {
     assert_eq!(background(&budget), (FIRST_BYTES, 0));
     drop(third);
     assert_eq!(background(&budget), (0, 0));
-    assert!(budget.background.lock().by_connection.is_empty());
+    assert!(budget.background.0.lock().by_connection.is_empty());
 }
 
 /// Reads a body of `size` in growing steps, and keeps it for a few turns of the scheduler.
@@ -169,8 +169,8 @@ proptest! {
         });
         prop_assert!(all, "some bodies wait for ever: {:?}", budget.background);
         prop_assert_eq!(background(&budget), (0, 0));
-        prop_assert!(budget.background.lock().by_connection.is_empty());
-        let pool = budget.background.lock().size;
+        prop_assert!(budget.background.0.lock().by_connection.is_empty());
+        let pool = budget.background.0.lock().size;
         prop_assert!(peak.load(Ordering::SeqCst) <= pool + largest);
     }
 }

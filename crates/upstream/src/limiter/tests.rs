@@ -166,6 +166,7 @@ async fn a_request_that_gives_up_takes_no_permit_and_leaves_the_queue() {
     assert_eq!(*order.lock().unwrap(), ["waiting"]);
     assert_eq!(
         limiters
+            .0
             .lock()
             .values()
             .map(super::ProviderLimiter::known)
@@ -255,6 +256,7 @@ async fn idle_connections_are_removed() {
     }
     assert!(
         limiters
+            .0
             .lock()
             .values()
             .map(super::ProviderLimiter::known)

@@ -48,7 +48,7 @@ impl Upstream {
             request.body = Some(body.clone()).filter(|body| !body.is_empty());
         }
         let mut prepared = prepare(
-            self.options(),
+            &self.0.options,
             target,
             &request,
             &self.request_time(),
@@ -100,7 +100,7 @@ impl Upstream {
         let of_the_file = std::iter::once(None)
             .chain(provider.servers.keys().map(|name| Some(name.as_str())))
             .filter_map(|server| file_url(target, server).ok());
-        let allowed = self.options().allowed_origins.get(&provider.name);
+        let allowed = self.0.options.allowed_origins.get(&provider.name);
         let known = of_the_file
             .map(|known| known.origin())
             .chain(allowed.into_iter().flatten().map(Url::origin))
@@ -132,7 +132,7 @@ impl Upstream {
             Some(base) => caller_url(target, base)?,
             None => file_url(target, None)?,
         };
-        let in_force = base_url(self.options(), target, None)?;
+        let in_force = base_url(&self.0.options, target, None)?;
         [by_file, in_force]
             .iter()
             .find_map(|base| below(base, address))

@@ -1,8 +1,9 @@
 //! How long a proxied response keeps its permit.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
 
@@ -51,7 +52,7 @@ impl PermitGuard {
         let Self::Watched(watched) = self else {
             return true;
         };
-        let mut state = lock(&watched.state);
+        let mut state = watched.state.lock();
         state.idle_since = None;
         state.permit.is_some()
     }
@@ -59,7 +60,7 @@ impl PermitGuard {
     /// Notes that the client has its part.
     pub(super) fn end_read(&self) {
         if let Self::Watched(watched) = self {
-            lock(&watched.state).idle_since = Some(Instant::now());
+            watched.state.lock().idle_since = Some(Instant::now());
         }
     }
 }
@@ -68,14 +69,14 @@ impl Drop for Watched {
     fn drop(&mut self) {
         self.watch.abort();
         // An aborted task is dropped later.
-        lock(&self.state).permit = None;
+        self.state.lock().permit = None;
     }
 }
 
 async fn watch(state: Arc<Mutex<State>>, idle: Duration) {
     loop {
         let next = {
-            let mut state = lock(&state);
+            let mut state = state.lock();
             let until = state.idle_since.unwrap_or_else(Instant::now) + idle;
             if until <= Instant::now() {
                 state.permit = None;
@@ -85,8 +86,4 @@ async fn watch(state: Arc<Mutex<State>>, idle: Duration) {
         };
         sleep_until(next).await;
     }
-}
-
-fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
 }

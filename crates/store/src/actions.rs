@@ -42,7 +42,7 @@ pub struct NewAction {
     pub name: ActionName,
     /// The input.
     pub input: Map<String, Json>,
-    /// Whether doing it twice is the same as doing it once.
+    /// Whether running it twice has the same effect as once.
     pub repeatable: bool,
     /// How often its request may be sent.
     pub max_attempts: i64,
@@ -140,8 +140,8 @@ pub fn claim(
         .map(Row::all)?)
 }
 
-/// Notes that the request is sent now, after `attempts` earlier ones. Returns false, and it must not be sent, if the lease is lost or
-/// another request was sent since.
+/// Records that the request is being sent, after `attempts` earlier ones. Returns false, and the caller must not send it, if the lease is
+/// lost or another request was sent since.
 pub fn begin(
     c: &mut DbConn,
     lease: &Lease<ActionJob>,
@@ -161,7 +161,7 @@ pub fn begin(
     Ok(diesel::update(leased).set(begun).execute(c)? == 1)
 }
 
-/// Stores how the action ended. Returns false, and nothing is stored, if the lease is lost.
+/// Stores the result of the action. Returns false and stores nothing if the lease is lost.
 pub fn finish(
     c: &mut DbConn,
     lease: &Lease<ActionJob>,

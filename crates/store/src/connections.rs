@@ -36,7 +36,7 @@ row!(Connection {
 /// A connection to create or replace.
 #[derive(Debug, Clone)]
 pub struct NewConnection {
-    /// The environment that it belongs to.
+    /// Its environment.
     pub environment: EnvironmentId,
     /// The integration.
     pub integration: IntegrationKey,

@@ -13,7 +13,7 @@ use crate::dialect::{lineage, on_db, ping, session, speaks_another_language};
 use crate::url::{Place, PostgresUrl};
 use crate::{DatabaseUrl, DbConn, Dialect, StoreError};
 
-/// How a store is opened.
+/// The options of a store.
 #[derive(Debug, Clone)]
 pub struct StoreOptions {
     /// The most connections; on SQLite, for reading, besides the single writer.
@@ -38,7 +38,7 @@ impl Default for StoreOptions {
     }
 }
 
-/// How many times [`StoreOptions::timeout`] a long call may take.
+/// The deadline of a long call, as a multiple of [`StoreOptions::timeout`].
 pub(crate) const LONG: u32 = 3;
 /// How long one server may take to accept a connection. libpq gives each host of the URL that long.
 const CONNECT: Duration = Duration::from_secs(4);

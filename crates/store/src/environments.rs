@@ -1,4 +1,4 @@
-//! Environments: the tenants that everything belongs to.
+//! Environments: the tenants of all other objects.
 
 use diesel::prelude::*;
 use domain::{Environment, EnvironmentId, EnvironmentName, Timestamp};
@@ -41,12 +41,12 @@ pub fn delete(c: &mut DbConn, id: EnvironmentId) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Keeps the environment from being deleted until the transaction ends; false if it is gone.
+/// Prevents the deletion of the environment until the transaction ends. Returns false if it does not exist.
 pub fn keep(c: &mut DbConn, id: EnvironmentId) -> Result<bool, StoreError> {
     keep_environment(c, id)
 }
 
-/// Waits for transactions that [`keep`] the environment, and lets no other begin until this one ends; false if it is gone.
+/// Waits for transactions that [`keep`] the environment, and blocks new ones until this one ends. Returns false if it does not exist.
 pub fn lock(c: &mut DbConn, id: EnvironmentId) -> Result<bool, StoreError> {
     lock_environment(c, id)
 }

@@ -9,7 +9,7 @@ pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// There is no such row, or it belongs to another environment.
-    #[error("there is no such {what}")]
+    #[error("the {what} does not exist")]
     NotFound {
         /// What was looked for or stored.
         what: &'static str,
@@ -115,7 +115,7 @@ enum Class {
     Locked,
     /// The statement may succeed when it is repeated.
     Passing,
-    /// It will fail again.
+    /// A retry would fail again.
     Lasting,
 }
 

@@ -27,7 +27,7 @@ row!(StoredIntegration {
 /// An integration to create.
 #[derive(Debug, Clone)]
 pub struct NewIntegration {
-    /// The environment that it belongs to.
+    /// Its environment.
     pub environment: EnvironmentId,
     /// The app's name for it.
     pub key: IntegrationKey,
@@ -120,7 +120,7 @@ pub fn keep(
     }
 }
 
-/// Waits for transactions that [`keep`] the integration, and lets no other begin until this one ends; `None` if it is gone.
+/// Waits for transactions that [`keep`] the integration, and blocks new ones until this one ends. `None` if it does not exist.
 pub fn lock(
     c: &mut DbConn,
     environment: EnvironmentId,
@@ -160,7 +160,7 @@ pub fn of_provider_any_environment(
         .map(Row::all)?)
 }
 
-/// Changes the integration of that key.
+/// Changes the integration with this key.
 pub fn change(
     c: &mut DbConn,
     environment: EnvironmentId,

@@ -27,7 +27,7 @@ macro_rules! with_migrations {
     };
 }
 
-/// How the database's migrations compare to those built in.
+/// The difference between the applied and the built-in migrations.
 #[derive(Debug)]
 pub(crate) struct SchemaState {
     /// The names of the migrations that are not applied, in order.

@@ -1,4 +1,4 @@
-//! The rows of synced records: written by pages, marked deleted, listed, followed, pruned.
+//! The rows of synced records: writing, marking as deleted, listing, the change feed, and pruning.
 
 mod commit;
 mod compare;

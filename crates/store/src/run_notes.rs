@@ -20,7 +20,7 @@ pub(crate) fn active() -> [&'static str; 2] {
 /// The results of a run that are added to its row with its next transaction, so that reading unchanged pages needs none.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RunNotes {
-    /// `backfill`, `incremental` or `full`; `None` keeps what is there.
+    /// `backfill`, `incremental` or `full`; `None` keeps the stored value.
     pub kind: Option<&'static str>,
     /// Pages read.
     pub pages: u64,
@@ -36,7 +36,7 @@ pub struct RunNotes {
     pub skipped: u64,
     /// Values that did not fit their column, by the column's name.
     pub misfits: BTreeMap<String, MisfitCount>,
-    /// From 0 to 1; `None` keeps what is there.
+    /// From 0 to 1; `None` keeps the stored value.
     pub progress: Option<f64>,
     /// Why a list may not have been read to its end; the first reason of a run stays.
     pub incomplete: Option<String>,
@@ -92,7 +92,7 @@ fn merge_misfits(sum: &mut BTreeMap<String, MisfitCount>, more: BTreeMap<String,
     }
 }
 
-/// How a run ended.
+/// The end of a run.
 #[derive(Debug, Clone, Copy)]
 pub struct Ending<'a> {
     /// Neither queued nor running.

@@ -1,4 +1,4 @@
-//! The control tables, as the migrations leave them.
+//! The control tables after all migrations.
 
 diesel::table! {
     environments (id) {

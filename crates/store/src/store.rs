@@ -9,7 +9,7 @@ use crate::migrations::{self, SchemaState};
 use crate::pool::{Patience, Pool};
 use crate::{DatabaseUrl, DbConn, Dialect, StoreError};
 
-/// The open database; clones share it.
+/// The open database. Clones share it.
 #[derive(Clone)]
 pub struct Store(Arc<Inner>);
 

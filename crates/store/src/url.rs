@@ -1,4 +1,4 @@
-//! Where the database is: `sqlite://path`, or a `postgres://…` URL of libpq's.
+//! The URL of the database: `sqlite://path`, or a `postgres://…` URL of libpq.
 
 mod postgres;
 
@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 pub(crate) use postgres::PostgresUrl;
 
-/// Which database stands behind a store.
+/// The kind of a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Dialect {
     /// SQLite in a file.
@@ -17,7 +17,7 @@ pub enum Dialect {
     Postgres,
 }
 
-/// Where the database is. Neither `Debug` nor `Display` shows a password.
+/// The URL of a database. Neither `Debug` nor `Display` shows a password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DatabaseUrl(Place);
 
@@ -27,7 +27,7 @@ pub(crate) enum Place {
     Postgres(PostgresUrl),
 }
 
-/// The text names no database that Trunkline can use. No message repeats the text, which may hold a password.
+/// The text is not a database URL. No message repeats the text, which may contain a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DatabaseUrlError {
     /// Another scheme.
@@ -38,21 +38,21 @@ pub enum DatabaseUrlError {
         "an in-memory database ends with its process and cannot be shared: name a file, such as sqlite://trunkline.db"
     )]
     InMemory,
-    /// A `%` that begins no percent-encoded character.
+    /// A `%` that does not begin a percent-encoded character.
     #[error("has a % that is not followed by two hexadecimal digits, or %00: write a % as %25")]
     Percent,
-    /// An `@` or a port that shows that user or password hold characters with a meaning of their own.
+    /// An `@` or a port which shows that user or password contain reserved characters.
     #[error(
         "must have the form postgres://user:password@host:port/database; within user and password write @ as %40, / as %2F and : as %3A"
     )]
     Authority,
-    /// A parameter that is no `name=value`.
+    /// A parameter that is not `name=value`.
     #[error("has a parameter after ? that is not name=value: write & as %26 and = as %3D within a value")]
     Parameter,
 }
 
 impl DatabaseUrl {
-    /// Which database it names.
+    /// Returns the kind of the database.
     pub fn dialect(&self) -> Dialect {
         match self.0 {
             Place::Sqlite(_) => Dialect::Sqlite,
@@ -60,7 +60,7 @@ impl DatabaseUrl {
         }
     }
 
-    /// The file, if it is SQLite's.
+    /// Returns the file, if it is SQLite.
     pub fn sqlite_path(&self) -> Option<&Path> {
         match &self.0 {
             Place::Sqlite(path) => Some(path),

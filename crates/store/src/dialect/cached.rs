@@ -1,4 +1,4 @@
-//! Statements that are prepared once for each connection though diesel would prepare them each time.
+//! Statements that stay prepared although diesel would prepare them each time.
 
 use diesel::backend::Backend;
 use diesel::pg::Pg;
@@ -8,10 +8,10 @@ use diesel::{Connection, QueryResult};
 
 use crate::DbConn;
 
-/// A statement whose text is one of few, to be kept prepared under that text.
+/// A statement with few possible texts, which stays prepared.
 ///
-/// Diesel keeps no `UPDATE` prepared, since it cannot know how many texts a changeset may have. To parse and plan one takes PostgreSQL longer
-/// than to carry it out.
+/// Diesel does not keep an `UPDATE` prepared, since it cannot know how many texts a changeset may have. PostgreSQL takes longer to parse and
+/// plan one than to execute it.
 #[derive(Debug)]
 pub(crate) struct Cached<T>(pub(crate) T);
 
@@ -25,16 +25,16 @@ impl<DB: Backend, T: QueryFragment<DB>> QueryFragment<DB> for Cached<T> {
         self.0.walk_ast(pass)
     }
 
-    // Not in diesel's documents, which leave it to implementations of connections. If it goes, this does not compile.
+    // Not in diesel's public documentation. If it is removed, this does not compile.
     fn is_safe_to_cache_prepared(&self, _: &DB) -> QueryResult<bool> {
         Ok(true)
     }
 }
 
 impl<T: QueryFragment<Pg> + QueryFragment<Sqlite>> Cached<T> {
-    /// Runs it; returns how many rows it touched.
+    /// Executes the statement. Returns the number of affected rows.
     pub(crate) fn execute(&self, c: &mut DbConn) -> QueryResult<usize> {
-        // On the connection itself: diesel's connection of either kind asks the statement within whether it may be kept.
+        // On the inner connection, which asks the statement whether it may stay prepared.
         match c {
             DbConn::Pg(c) => c.execute_returning_count(self),
             DbConn::Sqlite(c) => c.execute_returning_count(self),

@@ -1,7 +1,7 @@
-//! PostgreSQL's `COPY … FROM STDIN` in its binary format, for a table whose name and columns are known at run time alone.
+//! PostgreSQL's `COPY … FROM STDIN` in binary format, for tables whose names and columns are known only at run time.
 //!
-//! The format is that of <https://www.postgresql.org/docs/current/sql-copy.html>, section "Binary Format"; a value is written as its
-//! type's `…_recv` function reads it.
+//! The format is described at <https://www.postgresql.org/docs/current/sql-copy.html>, section "Binary Format". A value is written as the
+//! `…_recv` function of its type reads it.
 
 use std::cell::RefCell;
 use std::io::Write;
@@ -17,20 +17,20 @@ use super::statement::POSTGRES_EPOCH;
 use crate::StoreError;
 
 const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
-/// What ends the rows in place of a number of fields.
+/// Ends the rows, in place of a number of fields.
 const TRAILER: i16 = -1;
 /// The length that means null.
 const NULL: i32 = -1;
-/// Bytes that are handed to libpq at once.
+/// How many bytes libpq gets at once.
 const CHUNK: usize = 64 << 10;
 
 thread_local! {
-    /// The table and columns of the COPY that this thread starts next. Diesel's `CopyTarget` asks a type for them, and not a value.
+/// The table and columns of the next `COPY` of this thread. Diesel's `CopyTarget` takes them from a type, not from a value.
     static TARGET: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
 diesel::table! {
-    /// Diesel wants a table as a type. The real one is in `TARGET`.
+/// Diesel needs a table as a type. The real one is in `TARGET`.
     any_table (id) {
         id -> BigInt,
     }
@@ -48,7 +48,7 @@ impl CopyTarget for Target {
     }
 }
 
-/// Copies rows into `target`, a table's name with its columns in parentheses. `row` writes the fields of one row in that order.
+/// Copies rows into `target`, a table's name with its columns in parentheses. `row` writes the fields of one row in the same order.
 pub(crate) fn copy<R>(
     c: &mut PgConnection,
     target: &str,
@@ -76,12 +76,12 @@ pub(crate) fn copy<R>(
             }
             set(&mut bytes, start, count.to_be_bytes());
             if bytes.len() >= CHUNK {
-                hand_on(out, &bytes)?;
+                send(out, &bytes)?;
                 bytes.clear();
             }
         }
         bytes.extend(TRAILER.to_be_bytes());
-        hand_on(out, &bytes)
+        send(out, &bytes)
     };
     diesel::copy_from(any_table::table)
         .from_raw_data(Target, write)
@@ -90,7 +90,7 @@ pub(crate) fn copy<R>(
     Ok(())
 }
 
-fn hand_on(out: &mut dyn Write, bytes: &[u8]) -> diesel::QueryResult<()> {
+fn send(out: &mut dyn Write, bytes: &[u8]) -> diesel::QueryResult<()> {
     out.write_all(bytes)
         .map_err(|error| diesel::result::Error::SerializationError(error.into()))
 }
@@ -149,11 +149,11 @@ impl Fields<'_> {
     }
 }
 
-/// Digits of one group of a `numeric`.
+/// The digits of one group of a `numeric`.
 const GROUP: usize = 4;
 
-/// A decimal as `numeric_recv` reads it: the number of groups of four digits, the power of 10,000 of the first, the sign, the
-/// digits after the point, and the groups.
+/// Returns a decimal as `numeric_recv` reads it: the number of groups of four digits, the power of 10,000 of the first group, the sign,
+/// the number of digits after the point, and the groups.
 fn numeric(plain: &str) -> Option<Vec<u8>> {
     let (negative, digits) = match plain.strip_prefix('-') {
         Some(digits) => (true, digits),

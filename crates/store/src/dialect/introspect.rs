@@ -1,4 +1,4 @@
-//! What a table looks like now, from the database's own catalogue.
+//! Reads the shape of tables from the database's catalogue.
 
 use diesel::RunQueryDsl;
 
@@ -7,28 +7,28 @@ use domain::TableName;
 use super::{Bind, Statement, on_db, quoted};
 use crate::{DbConn, StoreError};
 
-/// A table as the database has it.
+/// The shape of a table.
 #[derive(Debug, Default)]
 pub(crate) struct TableShape {
-    /// Its columns; empty if there is no such table.
+    /// The columns; empty if there is no such table.
     pub(crate) columns: Vec<ColumnShape>,
     /// The names of its indexes.
     pub(crate) indexes: Vec<String>,
 }
 
-/// A column as the database has it.
+/// The shape of a column.
 #[derive(Debug)]
 pub(crate) struct ColumnShape {
     pub(crate) name: String,
-    /// The type as the database writes it.
+    /// The type, as the catalogue writes it.
     pub(crate) kind: String,
     /// Whether it is part of the primary key.
     pub(crate) key: bool,
-    /// Its comment; SQLite has none.
+    /// The comment; SQLite has none.
     pub(crate) comment: Option<String>,
 }
 
-/// The table of that name in the schema that new tables go to.
+/// Returns the table of that name in the current schema.
 pub(crate) fn table_shape(c: &mut DbConn, table: &str) -> Result<TableShape, StoreError> {
     let (columns, indexes) = match c {
         DbConn::Sqlite(_) => (
@@ -56,7 +56,7 @@ pub(crate) fn table_shape(c: &mut DbConn, table: &str) -> Result<TableShape, Sto
     Ok(TableShape { columns, indexes })
 }
 
-/// The tables whose names begin so, in the schema that new tables go to.
+/// Returns the tables in the current schema whose names begin with the prefix.
 pub(crate) fn tables_named(c: &mut DbConn, prefix: &str) -> Result<Vec<String>, StoreError> {
     let sql = match c {
         DbConn::Sqlite(_) => {
@@ -70,14 +70,14 @@ pub(crate) fn tables_named(c: &mut DbConn, prefix: &str) -> Result<Vec<String>, 
     Statement::new(sql, vec![Bind::text(prefix), Bind::text(prefix)]).load(c, |row| row.some_text(0))
 }
 
-/// Whether the table has no row.
+/// Returns whether the table has no row.
 pub(crate) fn is_empty(c: &mut DbConn, table: &TableName) -> Result<bool, StoreError> {
     let sql = format!("SELECT 1 FROM {} LIMIT 1", quoted(table));
     Ok(Statement::new(sql, Vec::new()).load(c, |_| Ok(()))?.is_empty())
 }
 
-/// Runs statements that make or change a table, one at a time: the extended protocol, which extensions such as Citus need here, takes no
-/// more than one at once.
+/// Executes statements that create or change tables, one at a time: the extended protocol, which extensions such as Citus need here, allows
+/// only one.
 pub(crate) fn ddl(c: &mut DbConn, statements: &[String]) -> Result<(), StoreError> {
     for statement in statements {
         on_db!(&mut *c, c => diesel::sql_query(statement.as_str()).execute(c))?;
@@ -85,7 +85,7 @@ pub(crate) fn ddl(c: &mut DbConn, statements: &[String]) -> Result<(), StoreErro
     Ok(())
 }
 
-/// All tables but that of the migrations, one line a column, an index and a foreign key, alike in both databases.
+/// Describes all tables but that of the migrations, with one line for each column, index and foreign key, alike on both databases.
 #[cfg(feature = "testing")]
 pub(crate) fn describe(c: &mut DbConn) -> Result<Vec<String>, StoreError> {
     let sql = match c {
@@ -116,7 +116,7 @@ pub(crate) fn describe(c: &mut DbConn) -> Result<Vec<String>, StoreError> {
     Ok(lines)
 }
 
-/// Every row of every table of PostgreSQL's, as XML, for tests.
+/// Returns every row of PostgreSQL's tables as XML, for tests.
 #[cfg(feature = "testing")]
 pub(crate) fn all_rows(c: &mut DbConn) -> Result<String, StoreError> {
     let sql = "SELECT schema_to_xml(current_schema()::name, true, false, '')::text";
@@ -124,7 +124,7 @@ pub(crate) fn all_rows(c: &mut DbConn) -> Result<String, StoreError> {
     Ok(rows.concat())
 }
 
-/// Whether a session of PostgreSQL's in this database waits for a lock, for tests.
+/// Returns whether a session of PostgreSQL in this database waits for a lock, for tests.
 #[cfg(feature = "testing")]
 pub(crate) fn waits_for_lock(c: &mut DbConn) -> Result<bool, StoreError> {
     let sql = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')";

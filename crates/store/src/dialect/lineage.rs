@@ -1,16 +1,16 @@
-//! What happens to change numbers when a database is set back: by a restored backup, or by a failover to a standby that lagged behind.
+//! Keeps change numbers unique when a database loses its latest changes, by a restored backup or a failover to a standby that lagged.
 //!
-//! The counters go back with it, while readers of the change feed keep cursors from the time that is lost. Numbers that are handed out
-//! again would stand below these, and be missed. So every counter is raised above any number that was ever handed out, and a cursor that
-//! belongs to the lost time is known by the gap which that leaves: its reader is given everything again.
+//! The counters go back too, while readers of the change feed keep cursors from the lost time. They would miss numbers that are assigned
+//! again. So every counter is raised above any number that was ever assigned, which leaves a gap. A reader whose cursor is in the gap gets
+//! everything again.
 //!
-//! PostgreSQL tells by itself: a restore or a promotion shows in the server's identity, its timeline, or the number of a table, which
-//! every new connection compares. SQLite's file tells nothing, so its counters are raised at every start.
+//! PostgreSQL's restores and promotions show in the server's identity, its timeline, or the number of a table, which every new connection
+//! compares. SQLite's do not show, so its counters are raised at every start.
 
 use super::{Bind, Statement, raise_counters};
 use crate::{DbConn, Dialect, StoreError};
 
-/// Which database the tables stand in: server, timeline, database and table. `None` on a standby, before the migrations, and where the
+/// Returns the identity of the database: server, timeline, database and table. `None` on a standby, before the migrations, and if the
 /// server does not say.
 pub(crate) fn identity_of(c: &mut DbConn) -> Option<String> {
     if c.dialect() == Dialect::Sqlite {
@@ -22,13 +22,13 @@ pub(crate) fn identity_of(c: &mut DbConn) -> Option<String> {
     match Statement::new(sql, Vec::new()).load(c, |row| row.text(0)) {
         Ok(found) => found.into_iter().flatten().next(),
         Err(error) => {
-            tracing::debug!(%error, "the server does not tell its identity: restores are not noticed");
+            tracing::debug!(%error, "the server does not show its identity, so restores are not noticed");
             None
         }
     }
 }
 
-/// Whether the tables were last found in that very database.
+/// Returns whether this is the last known identity.
 pub(crate) fn is_known(c: &mut DbConn, identity: &str) -> Result<bool, StoreError> {
     let sql = "SELECT identity = ? FROM lineage WHERE id = 1";
     let found = Statement::new(sql, vec![Bind::text(identity)])
@@ -36,7 +36,7 @@ pub(crate) fn is_known(c: &mut DbConn, identity: &str) -> Result<bool, StoreErro
     Ok(found.contains(&true))
 }
 
-/// Compares the identity with that of before, in one transaction, and raises the change numbers if it is another.
+/// Stores the identity and, if it has changed, raises the change numbers.
 pub(crate) fn confirm(c: &mut DbConn, identity: &str) -> Result<(), StoreError> {
     let sql = "SELECT identity FROM lineage WHERE id = 1 FOR UPDATE";
     let before = Statement::new(sql, Vec::new()).load(c, |row| row.some_text(0))?;
@@ -47,7 +47,7 @@ pub(crate) fn confirm(c: &mut DbConn, identity: &str) -> Result<(), StoreError> 
         let bound = raise_counters(c)?;
         tracing::warn!(
             bound,
-            "the database was restored or failed over: change numbers go on above all of before"
+            "the database was restored or failed over: change numbers continue above all earlier ones"
         );
     }
     let update = "UPDATE lineage SET identity = ? WHERE id = 1";

@@ -1,4 +1,4 @@
-//! What differs between the two databases, and the one door for SQL that is text.
+//! What differs between the two databases, and SQL that is text.
 
 mod cached;
 mod copy;

@@ -1,15 +1,15 @@
-//! How a model's parts are written in SQL.
+//! The SQL of a model's columns and order.
 
 use domain::{ColumnKind, MAX_KEY_BYTES, Model, TableName};
 
 use crate::Dialect;
 
-/// The name as it stands in SQL; quoted, for `from` and `to` are words of the language.
+/// Returns the name quoted, since names such as `from` are keywords.
 pub(crate) fn quoted(name: &TableName) -> String {
     format!("\"{name}\"")
 }
 
-/// By what rows are ordered: the first of the model's timestamps that has a value, or when a row was first seen if it has none.
+/// Returns the expression that orders rows: the first of the model's timestamps that has a value, or when a row was first seen if the model has none.
 pub(crate) fn newest(model: &Model) -> String {
     let columns: Vec<_> = model.newest_by.iter().map(quoted).collect();
     match columns.as_slice() {
@@ -24,13 +24,13 @@ pub(crate) fn newest(model: &Model) -> String {
 pub(crate) enum Comparison {
     /// As it is.
     Plain,
-    /// A text of PostgreSQL, whose index entries are bounded: short and long values have an index each.
+    /// A text in PostgreSQL, whose index entries have a maximum size: short and long values have separate indexes.
     BoundedText,
-    /// A decimal of SQLite, which is text there: `1.10` equals `1.1`.
+    /// A decimal in SQLite, which is text there: `1.10` equals `1.1`.
     DecimalText,
 }
 
-/// How the filter column `name` is compared. The key is never longer than an index takes.
+/// Returns how the filter column `name` is compared. The key is never too long for an index.
 pub(crate) fn comparison(model: &Model, name: &TableName, dialect: Dialect) -> Comparison {
     let kind = model.columns.get(name).map(|column| column.kind);
     match (dialect, kind) {
@@ -42,22 +42,22 @@ pub(crate) fn comparison(model: &Model, name: &TableName, dialect: Dialect) -> C
     }
 }
 
-/// Whether a text is longer than [`MAX_KEY_BYTES`]; true, false or, for no text, null.
+/// Returns the condition that a text is longer than [`MAX_KEY_BYTES`]; null for a null.
 pub(crate) fn is_long(column: &str) -> String {
     format!("(octet_length({column}) > {MAX_KEY_BYTES})")
 }
 
-/// The condition that a text is short enough to be indexed whole, or null.
+/// Returns the condition that a text is null or short enough to be indexed whole.
 pub(crate) fn is_short(column: &str) -> String {
     format!("{} IS NOT TRUE", is_long(column))
 }
 
-/// The beginning of a long text, by which it is indexed: at most 1,000 bytes.
+/// Returns the beginning of a long text, by which it is indexed: at most 1,000 bytes.
 pub(crate) fn beginning(text: &str) -> String {
     format!("left({text}, {})", MAX_KEY_BYTES / 4)
 }
 
-/// A decimal of SQLite without the zeros at its end.
+/// Returns a decimal of SQLite without trailing zeros.
 pub(crate) fn shortest_decimal(column: &str) -> String {
     format!("CASE WHEN instr({column}, '.') > 0 THEN rtrim(rtrim({column}, '0'), '.') ELSE {column} END")
 }

@@ -1,6 +1,6 @@
-//! Statements made at run time, which diesel's DSL cannot express.
+//! SQL statements that are built at run time.
 //!
-//! Diesel never caches the statement of `sql_query`; it does cache this fragment, which is what makes row-by-row writing fast.
+//! Diesel keeps this fragment prepared, unlike `sql_query`, which makes writing row by row fast.
 
 use std::borrow::Cow;
 
@@ -19,17 +19,17 @@ use domain::Timestamp;
 
 use crate::{DbConn, Dialect, StoreError};
 
-/// Microseconds from 1970, where our time begins, to 2000, where PostgreSQL's does.
+/// Microseconds from 1970, the epoch of [`Timestamp`], to 2000, the epoch of PostgreSQL.
 pub(super) const POSTGRES_EPOCH: i64 = 946_684_800_000_000;
 
-/// SQL text in which each `?` stands for the next bind, whatever the database.
+/// SQL text in which each `?` is replaced by the next bind, on either database.
 #[derive(Debug)]
 pub(crate) struct Statement<'a> {
     sql: Cow<'a, str>,
     binds: Vec<Bind<'a>>,
 }
 
-/// A value to be bound, with its type.
+/// A value to bind, with its type.
 #[derive(Debug)]
 pub(crate) enum Bind<'a> {
     Text(Option<Cow<'a, str>>),
@@ -37,14 +37,14 @@ pub(crate) enum Bind<'a> {
     Boolean(Option<bool>),
     /// `timestamptz`, or microseconds in SQLite.
     Moment(Option<Moment>),
-    /// PostgreSQL alone, as all arrays.
+    /// Only for PostgreSQL, as all arrays.
     Texts(Vec<Option<&'a str>>),
     Integers(Vec<Option<i64>>),
     Booleans(Vec<Option<bool>>),
     Moments(Vec<Option<Moment>>),
 }
 
-/// A moment in microseconds since 1970, as either database takes it.
+/// A time in microseconds since 1970, which can be bound on either database.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Moment(i64);
 
@@ -107,7 +107,7 @@ impl<'a> Statement<'a> {
         }
     }
 
-    /// Runs it; gives how many rows it touched.
+    /// Executes the statement. Returns the number of affected rows.
     pub(crate) fn execute(&self, c: &mut DbConn) -> Result<usize, StoreError> {
         Ok(match c {
             DbConn::Pg(c) => c.execute_returning_count(self)?,
@@ -115,7 +115,7 @@ impl<'a> Statement<'a> {
         })
     }
 
-    /// Runs it and reads each row.
+    /// Executes the statement and reads each row.
     pub(crate) fn load<T>(
         &self,
         c: &mut DbConn,
@@ -140,7 +140,7 @@ impl<'a> Statement<'a> {
         })
     }
 
-    /// How the database would carry it out, a step a line.
+    /// Returns how the database would execute the statement, one line for each step.
     #[cfg(feature = "testing")]
     pub(crate) fn plan(self, c: &mut DbConn) -> Result<Vec<String>, StoreError> {
         let (explain, detail) = match c.dialect() {
@@ -213,24 +213,24 @@ impl QueryFragment<Sqlite> for Statement<'_> {
     }
 }
 
-/// A row's fields by place, from 0; the reader knows the types, for it wrote the statement.
+/// The fields of a row by index, from 0. The caller knows their types from the statement.
 pub(crate) trait Fields {
     fn text(&self, index: usize) -> diesel::deserialize::Result<Option<String>>;
     fn integer(&self, index: usize) -> diesel::deserialize::Result<Option<i64>>;
     fn boolean(&self, index: usize) -> diesel::deserialize::Result<Option<bool>>;
     fn moment(&self, index: usize) -> diesel::deserialize::Result<Option<Timestamp>>;
 
-    /// Text that is never null.
+    /// Returns text that is never null.
     fn some_text(&self, index: usize) -> diesel::deserialize::Result<String> {
         self.text(index)?
             .ok_or_else(|| diesel::result::UnexpectedNullError.into())
     }
-    /// A number that is never null.
+    /// Returns a number that is never null.
     fn some_integer(&self, index: usize) -> diesel::deserialize::Result<i64> {
         self.integer(index)?
             .ok_or_else(|| diesel::result::UnexpectedNullError.into())
     }
-    /// A moment that is never null.
+    /// Returns a time that is never null.
     fn some_moment(&self, index: usize) -> diesel::deserialize::Result<Timestamp> {
         self.moment(index)?
             .ok_or_else(|| diesel::result::UnexpectedNullError.into())

@@ -1,4 +1,4 @@
-//! The SQL of the control tables that diesel's DSL has no word for.
+//! SQL of the control tables that diesel cannot express.
 
 use diesel::connection::SimpleConnection;
 use domain::{ApiKeyId, ConnectionId, EnvironmentId, IntegrationKey, SyncId, Timestamp};
@@ -6,17 +6,17 @@ use domain::{ApiKeyId, ConnectionId, EnvironmentId, IntegrationKey, SyncId, Time
 use super::{Bind, Statement, table_shape};
 use crate::{DbConn, Dialect, StoreError};
 
-/// Held while tables are made or changed, so that many processes may start at once; any number that nobody else uses.
+/// The advisory lock for creating and changing tables, so that several processes can start at once. Any unused number.
 const TABLES_LOCK: i64 = 0x7472_756e_6b6c_696e;
-/// Held while a process decides which keys seal credentials.
+/// The advisory lock for deciding which keys seal credentials.
 const VAULT_KEYS_LOCK: i64 = 0x7472_756e_6b6c_766b;
 
-/// What a new SQLite connection is told. The timeout comes first, for the step to WAL may itself have to wait.
+/// Returns the settings of a new SQLite connection. The timeout comes first, since enabling WAL may have to wait.
 ///
-/// Checkpoints come every 64 MB instead of 4: a page of records touches leaves all over the indexes, which a checkpoint writes and
-/// syncs one by one, so that rarer ones write each leaf once for many pages. What is written over or deleted is zeroed in pages that
-/// are written anyway (`secure_delete`), so that no secret stays in a gap of the file. The caches are sized, and the file is not mapped, so
-/// that the process stays small however large the file grows.
+/// A checkpoint comes every 64 MB instead of 4: a page of records touches leaves all over the indexes, which a checkpoint writes and syncs
+/// one by one, so rarer checkpoints write each leaf once for many pages. Overwritten and deleted data is zeroed in pages that are written
+/// anyway (`secure_delete`), so that no secret remains in the file. The caches have fixed sizes and the file is not mapped, so that memory
+/// does not grow with the file.
 pub(crate) const fn session(writer: bool) -> &'static str {
     if writer {
         "PRAGMA busy_timeout = 4000; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;
@@ -28,7 +28,7 @@ pub(crate) const fn session(writer: bool) -> &'static str {
     }
 }
 
-/// Moves SQLite's write-ahead log into the file and empties it, as far as no reader needs it any more.
+/// Moves SQLite's write-ahead log into the file and truncates it, except what readers still need.
 pub(crate) fn checkpoint(c: &mut DbConn) -> Result<(), StoreError> {
     match c {
         DbConn::Sqlite(c) => {
@@ -38,21 +38,21 @@ pub(crate) fn checkpoint(c: &mut DbConn) -> Result<(), StoreError> {
     }
 }
 
-/// Asks for an answer, and nothing more.
+/// Checks that the database responds.
 pub(crate) fn ping(c: &mut DbConn) -> Result<(), StoreError> {
     Statement::new("SELECT 1", Vec::new())
         .load(c, |_| Ok(()))
         .map(drop)
 }
 
-/// Whether a server of PostgreSQL's takes writes; none is tried.
+/// Returns whether PostgreSQL accepts writes, without trying one.
 pub(crate) fn takes_writes(c: &mut DbConn) -> Result<bool, StoreError> {
     let sql = "SELECT current_setting('default_transaction_read_only') = 'off' AND NOT pg_is_in_recovery()";
     let found = Statement::new(sql, Vec::new()).load(c, |row| Ok(row.boolean(0)?.unwrap_or_default()))?;
     Ok(found.contains(&true))
 }
 
-/// Whether PostgreSQL's messages are not in English and this role may change that; see [`crate::error`] for why it matters.
+/// Returns whether PostgreSQL's messages are not in English and this role may change that. See `error.rs` for why it matters.
 pub(crate) fn speaks_another_language(c: &mut DbConn) -> Result<bool, StoreError> {
     let sql = "SELECT current_setting('lc_messages') !~* '^(C|POSIX|en)([_.@]|$)' \
                AND has_parameter_privilege('lc_messages', 'SET')";
@@ -60,7 +60,7 @@ pub(crate) fn speaks_another_language(c: &mut DbConn) -> Result<bool, StoreError
     Ok(found.contains(&true))
 }
 
-/// The versions of the migrations that were applied; none if diesel's table of them is not there, which is left so.
+/// Returns the versions of the applied migrations; none if diesel's table of them does not exist, which is not created.
 pub(crate) fn applied_migrations(c: &mut DbConn) -> Result<Vec<String>, StoreError> {
     const TABLE: &str = "__diesel_schema_migrations";
     if table_shape(c, TABLE)?.columns.is_empty() {
@@ -73,12 +73,12 @@ pub(crate) fn applied_migrations(c: &mut DbConn) -> Result<Vec<String>, StoreErr
     .load(c, |row| row.some_text(0))
 }
 
-/// Holds other processes off until the transaction ends; SQLite's transaction does so by itself.
+/// Lets no other process create or change tables until the transaction ends. SQLite's transaction does so by itself.
 pub(crate) fn advisory_lock(c: &mut DbConn) -> Result<(), StoreError> {
     advisory(c, TABLES_LOCK)
 }
 
-/// Lets one process at a time decide which keys seal credentials, until the transaction ends.
+/// Lets no other process decide which keys seal credentials until the transaction ends.
 pub(crate) fn lock_vault_keys(c: &mut DbConn) -> Result<(), StoreError> {
     advisory(c, VAULT_KEYS_LOCK)
 }
@@ -99,7 +99,7 @@ pub(crate) fn locking(c: &DbConn, clause: &'static str) -> &'static str {
     }
 }
 
-/// Keeps the environment from being deleted until the transaction ends; false if it is gone.
+/// Prevents the deletion of the environment until the transaction ends. Returns false if it does not exist.
 pub(crate) fn keep_environment(c: &mut DbConn, id: EnvironmentId) -> Result<bool, StoreError> {
     let lock = locking(c, " FOR KEY SHARE");
     keep(
@@ -109,7 +109,7 @@ pub(crate) fn keep_environment(c: &mut DbConn, id: EnvironmentId) -> Result<bool
     )
 }
 
-/// Lets no other transaction keep or change the environment until this one ends; false if it is gone.
+/// Locks the environment exclusively until the transaction ends. Returns false if it does not exist.
 pub(crate) fn lock_environment(c: &mut DbConn, id: EnvironmentId) -> Result<bool, StoreError> {
     let lock = locking(c, " FOR UPDATE");
     keep(
@@ -126,7 +126,7 @@ pub(crate) fn keep_api_key(c: &mut DbConn, id: ApiKeyId) -> Result<bool, StoreEr
     keep(c, sql, vec![Bind::text(id.to_string())])
 }
 
-/// Keeps the integration from being changed or deleted until the transaction ends; false if it is gone.
+/// Prevents changes of the integration until the transaction ends. Returns false if it does not exist.
 pub(crate) fn keep_integration(
     c: &mut DbConn,
     environment: EnvironmentId,
@@ -141,7 +141,7 @@ pub(crate) fn keep_integration(
     )
 }
 
-/// Lets no other transaction keep or change the integration until this one ends; false if it is gone.
+/// Locks the integration exclusively until the transaction ends. Returns false if it does not exist.
 pub(crate) fn lock_integration(
     c: &mut DbConn,
     environment: EnvironmentId,
@@ -161,15 +161,14 @@ fn keep(c: &mut DbConn, sql: String, binds: Vec<Bind<'_>>) -> Result<bool, Store
     Ok(!found.is_empty())
 }
 
-/// Keeps the connection's credentials where they are until the transaction ends; false if they are gone, as they are first when a
-/// connection is deleted.
+/// Locks the connection's credentials until the transaction ends. Returns false if they do not exist, because a deletion removes them first.
 pub(crate) fn lock_access(c: &mut DbConn, connection: ConnectionId) -> Result<bool, StoreError> {
     let lock = locking(c, " FOR KEY SHARE");
     let sql = format!("SELECT connection_id FROM credentials WHERE connection_id = ?{lock}");
     keep(c, sql, vec![Bind::integer(connection.raw())])
 }
 
-/// Locks the counter of the connection's rows in a model's table; gives the last change number. Makes it if there is none.
+/// Locks the counter of the connection's rows in a model's table, and creates it if there is none. Returns the last change number.
 pub(crate) fn lock_counter(c: &mut DbConn, connection: ConnectionId, table: &str) -> Result<i64, StoreError> {
     let lock = locking(c, " FOR NO KEY UPDATE");
     let sql = format!("SELECT last_number FROM counters WHERE connection_id = ? AND model_table = ?{lock}");
@@ -188,13 +187,13 @@ pub(crate) fn lock_counter(c: &mut DbConn, connection: ConnectionId, table: &str
         .ok_or(StoreError::NotFound { what: "connection" })
 }
 
-/// The fewest numbers that a raise leaves out: more than a counter hands out between two restores of one backup.
+/// The fewest numbers that a raise skips: more than a counter assigns between two restores of one backup.
 const RAISE: i64 = 1 << 32;
 
-/// Raises all counters, and the floor of those to come, to one bound above any number that was handed out; gives the bound.
+/// Raises all counters, and the floor of new ones, to one bound above any number that was assigned. Returns the bound.
 ///
-/// The bound is the time in microseconds, which no counter reaches by counting, since that takes a million changes a second from 1970 on;
-/// and, should the clock be wrong, at least [`RAISE`] above what the counters say.
+/// The bound is the time in microseconds, which no counter reaches by counting: that would take a million changes per second since 1970. In
+/// case the clock is wrong, it is at least [`RAISE`] above the counters.
 pub(crate) fn raise_counters(c: &mut DbConn) -> Result<i64, StoreError> {
     let (now, most) = match c.dialect() {
         Dialect::Sqlite => ("CAST(unixepoch('subsec') * 1000000 AS INTEGER)", "max"),
@@ -203,7 +202,7 @@ pub(crate) fn raise_counters(c: &mut DbConn) -> Result<i64, StoreError> {
             "greatest",
         ),
     };
-    // The row of the lineage is locked by that, so that two raises come one after the other.
+    // This locks the row of the lineage, so that two raises run one after the other.
     let floor = format!(
         "UPDATE lineage SET floor = {most}(floor + {RAISE}, (SELECT coalesce(max(last_number), 0) FROM counters) + {RAISE}, {now}) \
          WHERE id = 1 RETURNING floor"
@@ -213,14 +212,14 @@ pub(crate) fn raise_counters(c: &mut DbConn) -> Result<i64, StoreError> {
         .first()
         .copied()
         .unwrap_or_default();
-    // A counter that has not moved since the last raise keeps the beginning of its gap.
+    // A counter without changes since the last raise keeps the beginning of its gap.
     let counters = "UPDATE counters SET gap_from = CASE WHEN last_number = gap_to THEN gap_from ELSE last_number END, \
                     gap_to = ?, last_number = ?";
     Statement::new(counters, vec![Bind::integer(bound), Bind::integer(bound)]).execute(c)?;
     Ok(bound)
 }
 
-/// Whether a change number was handed out in a time that a restore took back.
+/// Returns whether a change number was assigned in a time that a restore has undone.
 pub(crate) fn is_in_gap(
     c: &mut DbConn,
     connection: ConnectionId,
@@ -238,7 +237,7 @@ pub(crate) fn is_in_gap(
     Ok(!Statement::new(sql, binds).load(c, |_| Ok(()))?.is_empty())
 }
 
-/// PostgreSQL's connections for those who are no superusers, and how many processes of ours hold some, this one among them.
+/// Returns PostgreSQL's number of connections for normal roles, and how many processes of Trunkline have some, including this one.
 pub(crate) fn connection_budget(c: &mut DbConn) -> Result<Option<(i64, i64)>, StoreError> {
     if c.dialect() == Dialect::Sqlite {
         return Ok(None);
@@ -280,7 +279,7 @@ pub(crate) fn forget_unchanged_runs(c: &mut DbConn, sync: SyncId, keep: i64) -> 
         .map(drop)
 }
 
-/// The text at `path` of the JSON object in `column`, names from the outermost in, as an expression.
+/// Returns an expression for the text at `path` in the JSON object in `column`. `path` begins with the outermost name.
 pub(crate) fn json_field(dialect: Dialect, column: &'static str, path: &[&'static str]) -> String {
     match dialect {
         Dialect::Sqlite => format!("({column} ->> '$.{}')", path.join(".")),
@@ -288,7 +287,7 @@ pub(crate) fn json_field(dialect: Dialect, column: &'static str, path: &[&'stati
     }
 }
 
-/// Whether the connection bears a label; the label and its value are to be bound between the parts.
+/// Returns the condition that a connection has a tag. Bind the tag and its value between the parts.
 pub(crate) const fn tag_is(dialect: Dialect) -> [&'static str; 3] {
     match dialect {
         Dialect::Sqlite => [

@@ -1,8 +1,8 @@
-//! Pages of a sync are written here, and nowhere else.
+//! Writes the pages of a sync; nothing else does.
 //!
-//! A page, its counts and the checkpoint that follows it are one transaction: a crash before the commit repeats the page,
-//! a crash after it does not lose it. The counter's row is locked first, so that change numbers are handed out in commit order
-//! and a reader that saw number n has seen all below it.
+//! A page, its counts and the checkpoint are stored in one transaction: after a crash before the commit the page is read again, and after
+//! the commit it is not lost. The counter's row is locked first, so change numbers are assigned in the order of commits, and a reader that
+//! has seen number n has seen all below it.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
@@ -21,86 +21,86 @@ use crate::schema::{self, counters};
 use crate::slices::{self, NewSlice};
 use crate::{DbConn, StoreError, syncs};
 
-/// What becomes of the slice that a page was read of.
+/// What happens to the slice that a page belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SliceChange {
-    /// It goes on: the page's records and pages are added to it.
+    /// It continues: the counts of the page are added to it.
     Advance {
         /// The slice.
         id: SliceId,
-        /// Where to go on.
+        /// Where to continue.
         next: Option<String>,
         /// Its new beginning; `None` keeps it.
         from_at: Option<Timestamp>,
     },
-    /// It is read to its end and goes away.
+    /// It was read to its end and is deleted.
     Done {
         /// The slice.
         id: SliceId,
     },
 }
 
-/// A page to be written.
+/// A page to write.
 #[derive(Debug)]
 pub struct PageCommit<'a> {
     /// The statements of the model's table.
     pub table: &'a TableSql,
     /// The model.
     pub model: &'a Model,
-    /// The writer's right.
+    /// The writer's lease.
     pub lease: &'a Lease<Sync>,
-    /// The run, whose counts grow.
+    /// The run, to which the counts are added.
     pub run: RunId,
     /// The connection that the records belong to.
     pub connection: ConnectionId,
-    /// The records; of several with one key the last counts.
+    /// The records. Of several with one key only the last is written.
     pub records: &'a [Record],
-    /// How many pages of the provider these are.
+    /// The number of the provider's pages.
     pub pages: u32,
-    /// Records of the pages that could not be kept.
+    /// Records of the pages that could not be read.
     pub skipped: u32,
-    /// What becomes of the slice.
+    /// What happens to the slice.
     pub slice: Option<&'a SliceChange>,
-    /// Slices to be added to the sync.
+    /// Slices to create.
     pub new_slices: &'a [NewSlice],
     /// The sync's new checkpoint; `None` keeps it.
     pub checkpoint: Option<Json>,
-    /// What the run has noted beside the counts of this page.
+    /// What the run has noted besides the counts of this page.
     pub notes: RunNotes,
-    /// When they were requested: a row that was written since then, by an action's answer, is newer and stays as it is.
+    /// When the pages were requested. A row that an action's response has written since then is newer, and stays as it is.
     pub requested: Requested,
-    /// Whether this run has read them before: those that did not change are not counted again.
+    /// Whether this run has read them before, so that unchanged records are not counted again.
     pub again: bool,
-    /// What the run has written, if the table held no row of the connection when it began: only records that may be among these are
-    /// looked up.
+    /// The keys that the run has written, if the table had no row of the connection when it began. Only records that may be among these
+    /// are looked up.
     pub written: Option<&'a WrittenKeys>,
     /// The time of writing.
     pub now: Timestamp,
 }
 
-/// What writing a page did.
+/// The result of writing a page.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PageCounts {
-    /// Rows that were not there. A row that was marked deleted and comes again counts as updated.
+    /// Rows inserted. A row that was marked as deleted and returns counts as updated.
     pub added: u64,
-    /// Rows that differed, or were marked deleted.
+    /// Rows that differed, or were marked as deleted.
     pub updated: u64,
-    /// Rows as they were; not written.
+    /// Rows that were equal; not written.
     pub unchanged: u64,
-    /// Records whose key came again later in the page; not written.
+    /// Records whose key is repeated later in the page; not written.
     pub repeated: u64,
-    /// The slices added, in the order given.
+    /// The slices created, in the order of the new ones.
     pub new_slices: Vec<Slice>,
     /// The change numbers of the rows written; `None` if there are none.
     pub written: Option<RangeInclusive<i64>>,
-    /// The last change number of the connection's rows after that.
+    /// The last change number of the connection's rows now.
     pub last_number: i64,
 }
 
-/// Writes a page; to be called within [`crate::Store::write`].
+/// Writes a page. Call it in [`crate::Store::write`].
 ///
-/// [`StoreError::LeaseLost`] if the lease's holder is so no longer. [`StoreError::Conflict`] if a record has a row though it was not
-/// looked up: another writer has put it there, and the transaction is to be repeated without `written`. Nothing is written then.
+/// Nothing is written after an error. [`StoreError::LeaseLost`] if the lease is lost. [`StoreError::Conflict`] if a record that was not
+/// looked up has a row, which another writer inserted: repeat the transaction without `written`.
 pub fn commit_page(c: &mut DbConn, page: &PageCommit<'_>) -> Result<PageCounts, StoreError> {
     page.lease.check(c)?;
     let rows = Rows {
@@ -119,7 +119,7 @@ pub fn commit_page(c: &mut DbConn, page: &PageCommit<'_>) -> Result<PageCounts, 
     Ok(counts)
 }
 
-/// Whose rows are written, and when.
+/// The rows to write.
 #[derive(Debug)]
 pub struct Rows<'a> {
     /// The statements of the model's table.
@@ -132,8 +132,8 @@ pub struct Rows<'a> {
     pub now: Timestamp,
 }
 
-/// Writes those records that differ from what is stored, unless that was written since they were requested. The counter's row is
-/// locked first. With `written`, only records that may be among these are looked up.
+/// Locks the counter's row and writes the records that differ from their rows, unless a row was written since the records were requested.
+/// With `written`, only records that may be among these are looked up.
 pub(super) fn write_rows(
     c: &mut DbConn,
     rows: &Rows<'_>,
@@ -181,14 +181,14 @@ pub(super) fn write_rows(
     })
 }
 
-/// Of several records with one key the last, each in its place.
+/// Returns the records, in order, without those whose key is repeated later.
 fn last_of_each_key(records: &[Record]) -> Vec<&Record> {
     let last = is_last_of_its_key(records);
     let kept = records.iter().zip(last).filter(|(_, last)| *last);
     kept.map(|(record, _)| record).collect()
 }
 
-/// For each record of a page whether none that follows has its key.
+/// Returns for each record whether no later one has its key.
 pub(super) fn is_last_of_its_key(records: &[Record]) -> Vec<bool> {
     let mut seen = HashSet::with_capacity_and_hasher(records.len(), RandomState::default());
     let mut last: Vec<bool> = records
@@ -200,16 +200,16 @@ pub(super) fn is_last_of_its_key(records: &[Record]) -> Vec<bool> {
     last
 }
 
-/// What is stored of a record.
+/// What the store compares of a row.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Stored {
     pub(super) hash: i64,
     pub(super) deleted: bool,
-    /// The change number of its last writing.
+    /// Its change number.
     number: i64,
 }
 
-/// What is stored of the records, by their keys.
+/// Returns what is stored of the records, by key.
 pub(super) fn stored(
     c: &mut DbConn,
     rows: &Rows<'_>,
@@ -237,7 +237,7 @@ pub(super) fn stored(
     Ok(found.into_iter().collect())
 }
 
-/// Moves the last change number on by `rows` and the count of live rows by `live`. The counter is locked.
+/// Adds `rows` to the last change number and `live` to the count of live rows. The counter must be locked.
 fn move_counter(
     c: &mut DbConn,
     table: &TableSql,
@@ -300,30 +300,30 @@ fn unsigned(count: usize) -> u64 {
     u64::try_from(count).unwrap_or(u64::MAX)
 }
 
-/// Rows to be marked deleted.
+/// Rows to mark as deleted.
 #[derive(Debug)]
 pub struct DeleteCommit<'a> {
     /// The statements of the model's table.
     pub table: &'a TableSql,
     /// The model.
     pub model: &'a Model,
-    /// The writer's right.
+    /// The writer's lease.
     pub lease: &'a Lease<Sync>,
-    /// The run, whose count of deleted grows.
+    /// The run, to which the count is added.
     pub run: RunId,
     /// The connection that the rows belong to.
     pub connection: ConnectionId,
     /// The rows' keys.
     pub keys: &'a [String],
-    /// The last change number before it was seen that they are gone: a row that was written since stays as it is.
+    /// The last change number before their absence was observed. A row that was written since then stays as it is.
     pub up_to: i64,
     /// The time of writing.
     pub now: Timestamp,
 }
 
-/// Marks rows deleted and empties all but their keys; gives how many were live. To be called within [`crate::Store::write`].
+/// Marks rows as deleted, and clears all but their keys. Returns how many were live. Call it in [`crate::Store::write`].
 ///
-/// [`StoreError::LeaseLost`] if the lease's worker is no longer the holder; nothing is written then.
+/// [`StoreError::LeaseLost`] if the lease is lost; nothing is written then.
 pub fn mark_deleted(c: &mut DbConn, delete: &DeleteCommit<'_>) -> Result<u64, StoreError> {
     delete.lease.check(c)?;
     let rows = Rows {
@@ -332,7 +332,7 @@ pub fn mark_deleted(c: &mut DbConn, delete: &DeleteCommit<'_>) -> Result<u64, St
         connection: delete.connection,
         now: delete.now,
     };
-    let live = bury(c, &rows, delete.keys, delete.up_to)?;
+    let live = mark_live_deleted(c, &rows, delete.keys, delete.up_to)?;
     if live == 0 {
         return Ok(0);
     }
@@ -344,9 +344,13 @@ pub fn mark_deleted(c: &mut DbConn, delete: &DeleteCommit<'_>) -> Result<u64, St
     Ok(live)
 }
 
-/// Marks those of the rows deleted that are live and were not written after the change number `up_to`; gives how many. The counter's
-/// row is locked first.
-pub(super) fn bury(c: &mut DbConn, rows: &Rows<'_>, keys: &[String], up_to: i64) -> Result<u64, StoreError> {
+/// Locks the counter's row and marks rows as deleted that are live and have no change number above `up_to`. Returns how many.
+pub(super) fn mark_live_deleted(
+    c: &mut DbConn,
+    rows: &Rows<'_>,
+    keys: &[String],
+    up_to: i64,
+) -> Result<u64, StoreError> {
     let last_number = lock_counter(c, rows.connection, rows.table.name.as_str())?;
     let live = live_of(c, rows, keys, up_to)?;
     if live.is_empty() {
@@ -364,7 +368,7 @@ pub(super) fn bury(c: &mut DbConn, rows: &Rows<'_>, keys: &[String], up_to: i64)
     Ok(unsigned(live.len()))
 }
 
-/// Those of the keys whose rows are live and not newer than `up_to`, in the order given.
+/// Returns the keys, in order, whose rows are live and have no change number above `up_to`.
 fn live_of(c: &mut DbConn, rows: &Rows<'_>, keys: &[String], up_to: i64) -> Result<Vec<String>, StoreError> {
     let bind = keys_bind(rows.table.dialect, keys.iter().map(String::as_str))?;
     let select = Statement::new(

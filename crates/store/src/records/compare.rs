@@ -20,7 +20,7 @@ pub fn differing(c: &mut DbConn, rows: &Rows<'_>, pages: &[&[Record]]) -> Result
         let there = stored.get(record.key.as_str());
         there.is_some_and(|there| !there.deleted && there.hash == record.hash)
     };
-    // The keys of which some page's last record is not what is stored.
+    // The keys of which the last record of some page differs from the row.
     let mut changed = HashSet::with_hasher(RandomState::default());
     let last_of_pages: Vec<Vec<bool>> = pages.iter().map(|records| is_last_of_its_key(records)).collect();
     for (records, last) in pages.iter().zip(&last_of_pages) {

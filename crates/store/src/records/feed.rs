@@ -1,4 +1,4 @@
-//! The change feed: what happened to a connection's rows since a change number, and how rows that were taken in are emptied.
+//! The change feed: what happened to a connection's rows since a change number, and the pruning of rows that a reader has taken.
 
 use diesel::prelude::*;
 use domain::{ConnectionId, Model, RecordAction, StoredRecord, Timestamp, stored_key};
@@ -11,7 +11,7 @@ use crate::dialect::{Bind, Statement, is_in_gap, lock_counter, quoted};
 use crate::schema::counters;
 use crate::{DbConn, StoreError};
 
-/// Returns the condition on a row; each row meets exactly one of the three, as [`StoredRecord::last_action`] does.
+/// Returns the condition for rows with that [`StoredRecord::last_action`].
 const fn condition(action: RecordAction) -> &'static str {
     match action {
         RecordAction::Added => "\"_deleted_at\" IS NULL AND \"_first_seen_at\" = \"_last_modified_at\"",
@@ -20,22 +20,22 @@ const fn condition(action: RecordAction) -> &'static str {
     }
 }
 
-/// Which changes to read.
+/// Selects the changes to read.
 #[derive(Debug, Clone, Default)]
 pub struct ChangeQuery {
     /// Only those with a higher change number.
     pub after: i64,
-    /// Only rows last written then or later.
+    /// Only rows that were last written then or later.
     pub modified_since: Option<Timestamp>,
-    /// Only rows to which one of these happened last; empty for all.
+    /// Only rows whose last action is one of these; empty for all.
     pub actions: Vec<RecordAction>,
     /// Only rows with one of these keys.
     pub keys: Option<Vec<String>>,
-    /// At most so many.
+    /// At most this many.
     pub limit: i64,
 }
 
-/// The connection's rows that pass the query in the order of their change numbers, deleted and pruned ones among them.
+/// Returns the connection's rows that match the query, including deleted and pruned ones, in the order of their change numbers.
 pub fn changes(
     c: &mut DbConn,
     table: &TableSql,
@@ -43,7 +43,7 @@ pub fn changes(
     connection: ConnectionId,
     query: &ChangeQuery,
 ) -> Result<Vec<StoredRecord>, StoreError> {
-    // A reader that is ahead of what was restored may have seen any row in a state that is gone.
+    // A reader that is ahead of a restored backup may have seen any row in a state that was lost.
     let lost = query.after > 0 && is_in_gap(c, connection, table.name.as_str(), query.after)?;
     let after = if lost { 0 } else { query.after };
     let keys: Option<Vec<_>> = query
@@ -68,19 +68,19 @@ pub fn changes(
         .load(c, |row| stored_record(row, model))
 }
 
-/// What [`prune`] did.
+/// The result of [`prune`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pruned {
-    /// Rows emptied.
+    /// Rows pruned.
     pub count: u64,
-    /// Whether rows up to the number given are left.
+    /// Whether there are more rows to prune.
     pub has_more: bool,
 }
 
-/// Empties up to `limit` of the connection's rows, the earliest changed first, whose change number is `until` or lower.
+/// Prunes up to `limit` of the connection's rows whose change number is at most `until`, in the order of these numbers.
 ///
-/// A pruned row keeps its key, the columns by which rows are ordered and sought, and those of every table, its change number among
-/// them, and is written whole again when its record changes. To be called within [`crate::Store::write`].
+/// A pruned row keeps its key, the columns that order and select rows, and those that every table has. It is written completely again when
+/// its record changes. Call it in [`crate::Store::write`].
 pub fn prune(
     c: &mut DbConn,
     table: &TableSql,
@@ -91,7 +91,7 @@ pub fn prune(
 ) -> Result<Pruned, StoreError> {
     lock_counter(c, connection, table.name.as_str())?;
     let counter = counters::table.find((connection.raw(), table.name.as_str()));
-    // All up to here were pruned before. Those that changed since stand higher: the search need not pass over them again.
+    // All up to here were pruned before, and those that changed since have higher numbers.
     let from: i64 = counter.select(counters::pruned_to).first(c)?;
     let (to, count) = next(c, table, connection, from, until, limit)?;
     if count == 0 {
@@ -117,7 +117,7 @@ pub fn prune(
     })
 }
 
-/// The last of the next `limit` change numbers above `from` and up to `until`, and how many there are.
+/// Returns the last of the next `limit` change numbers above `from` and up to `until`, and how many there are.
 fn next(
     c: &mut DbConn,
     table: &TableSql,
@@ -133,7 +133,7 @@ fn next(
     Ok(found.first().copied().unwrap_or_default())
 }
 
-/// Deletes up to `limit` rows of the connection for good; gives how many. To be repeated until it gives 0.
+/// Deletes up to `limit` rows of the connection for good. Returns how many; repeat until that is 0.
 pub fn delete_connection(
     c: &mut DbConn,
     table: &TableSql,

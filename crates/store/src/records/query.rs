@@ -1,4 +1,4 @@
-//! Reading synced records: lists newest first, keys to follow up.
+//! Reads synced records: lists, newest first, and keys to recheck.
 
 use diesel::prelude::*;
 use domain::{
@@ -27,7 +27,7 @@ pub struct KeyRange<'a> {
     pub to: Timestamp,
 }
 
-/// A side of a range. Ranges are half-open, so that two that meet share no row and leave none out.
+/// A side of a range. Ranges are half-open, so that adjacent ones neither share nor miss a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bound {
     /// At the bound or later.
@@ -36,24 +36,24 @@ pub enum Bound {
     Before,
 }
 
-/// Which records to list.
+/// Selects the records to list.
 #[derive(Debug, Clone, Default)]
 pub struct RecordQuery {
     /// Columns that must have exactly these values; [`Value::Null`] for none.
     pub equals: Vec<(TableName, Value)>,
-    /// Timestamp columns that must lie on one side of a bound.
+    /// Timestamp columns that must be on one side of a bound.
     pub ranges: Vec<(TableName, Bound, Timestamp)>,
-    /// Only rows behind this one.
+    /// Only rows after this one.
     pub position: Option<Position>,
-    /// At most so many.
+    /// At most this many.
     pub limit: i64,
-    /// Rows marked deleted instead of live ones; of these, rows that were pruned are left out, for they hold nothing to show.
+    /// Rows that are marked as deleted instead of live ones. Pruned live rows are omitted, since they have nothing to show.
     pub deleted: bool,
 }
 
-/// Up to `limit` keys of live rows after the key `after`, in the order of keys.
+/// Returns up to `limit` keys of live rows after the key `after`, in the order of keys.
 ///
-/// Only rows that were last written at the change number `up_to` or before it and, with a range, within it.
+/// Only of rows whose change number is at most `up_to` and, with a range, that are within it.
 #[expect(clippy::too_many_arguments, reason = "each is a condition of its own")]
 pub fn live_keys(
     c: &mut DbConn,
@@ -83,7 +83,7 @@ pub fn last_number(c: &mut DbConn, table: &TableSql, connection: ConnectionId) -
     Ok(number.unwrap_or_default())
 }
 
-/// The key that the provider knows a row by, if the stored `key` stands for it.
+/// Returns the provider's key of a row, if the stored `key` is a shortened one.
 pub fn long_key(
     c: &mut DbConn,
     table: &TableSql,
@@ -95,7 +95,7 @@ pub fn long_key(
     Ok(found.into_iter().flatten().next())
 }
 
-/// How many live rows the connection has; read from the counter, whatever their number.
+/// Returns how many live rows the connection has, which the counter says.
 pub fn count_live(c: &mut DbConn, table: &TableSql, connection: ConnectionId) -> Result<u64, StoreError> {
     let live: Option<i64> = counters::table
         .find((connection.raw(), table.name.as_str()))
@@ -105,9 +105,9 @@ pub fn count_live(c: &mut DbConn, table: &TableSql, connection: ConnectionId) ->
     Ok(u64::try_from(live.unwrap_or_default()).unwrap_or_default())
 }
 
-/// Up to `limit` keys of live rows after the key `after` whose `column` holds one of `values`, in the order of keys.
+/// Returns up to `limit` keys of live rows after the key `after` whose `column` has one of `values`, in the order of keys.
 ///
-/// With `undated`, only rows without a value there; with a range, only rows within it.
+/// With `undated`, only of rows without a value in that column; with a range, only of rows within it.
 #[expect(clippy::too_many_arguments, reason = "each is a condition of its own")]
 pub fn unfinished(
     c: &mut DbConn,
@@ -137,8 +137,8 @@ pub fn unfinished(
     select.keys(c, table, after, limit)
 }
 
-/// Up to `limit` keys of live rows after the key `after` without a value in `column` that stand at `since` or later by the
-/// model's order, in the order of keys.
+/// Returns up to `limit` keys of live rows after the key `after` without a value in `column` that are at `since` or later in the model's
+/// order, in the order of keys.
 pub fn undated_since(
     c: &mut DbConn,
     table: &TableSql,
@@ -154,7 +154,7 @@ pub fn undated_since(
     select.keys(c, table, after, limit)
 }
 
-/// The connection's rows that pass the query, newest first.
+/// Returns the connection's rows that match the query, newest first.
 pub fn list(
     c: &mut DbConn,
     table: &TableSql,
@@ -179,7 +179,7 @@ pub fn list(
     let Some(at) = position.at else {
         return page(c, Some(undated(Some(&position.key))), query.limit);
     };
-    // Two statements, each on the index; one with OR would not be.
+    // Two statements, each of which uses the index; one with OR would not.
     let behind = (
         format!("({newest}, {key}) < (?, ?)"),
         vec![Bind::moment(at), Bind::text(position.key.clone())],
@@ -194,7 +194,7 @@ pub fn list(
     Ok(rows)
 }
 
-/// The statement of one page of a list.
+/// Returns the statement of one page of a list.
 fn page<'a>(
     table: &TableSql,
     model: &Model,
@@ -214,7 +214,7 @@ fn page<'a>(
     )
 }
 
-/// How the database carries out the first page of a list, a step a line.
+/// Returns how the database executes the first page of a list, one line for each step.
 #[cfg(feature = "testing")]
 pub fn query_plan(
     c: &mut DbConn,
@@ -247,7 +247,7 @@ fn filter<'a>(select: &mut Select<'a>, table: &TableSql, model: &Model, query: &
     }
 }
 
-/// A condition that a column has exactly this value, written so that the column's index serves it.
+/// Adds the condition that a column has exactly this value, in a form for which the database uses the column's index.
 fn equals<'a>(select: &mut Select<'a>, table: &TableSql, model: &Model, name: &TableName, value: &'a Value) {
     let column = quoted(name);
     match (comparison(model, name, table.dialect), value) {
@@ -296,7 +296,7 @@ fn equals<'a>(select: &mut Select<'a>, table: &TableSql, model: &Model, name: &T
     }
 }
 
-/// Reads what [`TableSql`]'s `select` gives.
+/// Reads a row of [`TableSql`]'s `select`.
 pub(super) fn stored_record(row: &dyn Fields, model: &Model) -> diesel::deserialize::Result<StoredRecord> {
     let mut values: Vec<_> = model
         .columns

@@ -7,22 +7,22 @@ use super::query::KeyRange;
 use crate::dialect::{Bind, Statement, quoted};
 use crate::{DbConn, StoreError};
 
-/// The limits that most statements have: pages of 100 and 1,000 rows with the row behind them, and what a sync reads at once.
+/// The limits of most statements: pages of 100 and 1,000 rows and the row after them, and what a sync reads at once.
 ///
-/// They are written into the SQL. With an unknown limit PostgreSQL cannot estimate what a plan costs, so it plans the statement again each
-/// time. Any other limit is a parameter, so that the number of statements has a bound.
+/// They are written into the SQL: if the limit is a parameter, PostgreSQL cannot estimate the cost of a plan, and plans the statement again
+/// each time. Any other limit is a parameter, so that the number of statements is limited.
 const USUAL_LIMITS: [i64; 7] = [1, 100, 101, 200, 1_000, 1_001, 5_000];
-/// As a sum: SQLite prepares a statement anew for each value of a parameter that is the whole limit.
+/// As a sum: SQLite prepares a statement again for each value of a parameter that is the whole limit.
 const OTHER_LIMIT: &str = " LIMIT ? + 0";
 
-/// A statement that grows by conditions.
+/// A statement to which conditions are added.
 pub(super) struct Select<'a> {
     sql: String,
     binds: Vec<Bind<'a>>,
 }
 
 impl<'a> Select<'a> {
-    /// The rows of a connection; `select` ends with `WHERE`.
+    /// Selects the rows of a connection; `select` ends with `WHERE`.
     pub(super) fn of(select: &str, connection: ConnectionId) -> Self {
         Self {
             sql: format!("{select}\"_connection_id\" = ?"),
@@ -30,7 +30,7 @@ impl<'a> Select<'a> {
         }
     }
 
-    /// The keys of a connection's live rows.
+    /// Selects the keys of a connection's live rows.
     pub(super) fn live_keys(table: &TableSql, connection: ConnectionId) -> Self {
         let mut select = Self::of(&table.select_key, connection);
         select.and("\"_deleted_at\" IS NULL", []);
@@ -43,8 +43,8 @@ impl<'a> Select<'a> {
         self.binds.extend(binds);
     }
 
-    /// A condition on a timestamp column. One on the first of those that order rows is put on the order too, which it implies and
-    /// which has an index.
+    /// Adds a condition on a timestamp column. If rows are ordered by this column first, the condition implies one on the order, which is
+    /// added too since the order has an index.
     pub(super) fn and_time(
         &mut self,
         table: &TableSql,

@@ -1,4 +1,4 @@
-//! The statements of a model's table, as text, made once for a model and a database.
+//! The SQL statements of a model's table, built once for a model and a database.
 
 use domain::{ColumnKind, Model, Storage, TableName};
 
@@ -6,7 +6,7 @@ use crate::column::to_json;
 use crate::dialect::{Bind, newest, quoted};
 use crate::{Dialect, StoreError};
 
-/// The statements of a model's table; made once and shared.
+/// The SQL statements of a model's table. Comments list their parameters in order.
 #[derive(Debug)]
 pub struct TableSql {
     pub(super) dialect: Dialect,
@@ -14,41 +14,39 @@ pub struct TableSql {
     pub(super) name: TableName,
     /// The key column, quoted.
     pub(super) key: String,
-    /// By what rows are ordered.
+    /// The expression that orders rows.
     pub(super) newest: String,
-    /// Key, hash, whether deleted and change number, of a connection's rows with given keys.
+    /// Selects key, hash, whether deleted, and change number of rows: connection, keys.
     pub(super) stored: String,
-    /// Writes a row that is not there, in SQLite: a value a column, hash, extra, connection, time twice, change number.
+    /// Inserts a row in SQLite: a value for each column, hash, extra, connection, time twice, change number.
     pub(super) insert: String,
     /// The same for [`SQLITE_BATCH`] rows.
     pub(super) insert_batch: String,
-    /// The target of `COPY` for rows that are not there, in PostgreSQL: connection, time twice, change number, the columns, hash, extra.
+    /// The target of `COPY`, which inserts rows in PostgreSQL: connection, time twice, change number, the columns, hash, extra.
     pub(super) copy: String,
-    /// Writes rows that are there. PostgreSQL: connection, time twice, last change number, then an array a column, hashes, extras. SQLite:
-    /// as `insert`.
+    /// Updates rows. PostgreSQL: connection, time twice, last change number, an array for each column, hashes, extras. SQLite: as `insert`.
     pub(super) replace: String,
-    /// Marks rows deleted. PostgreSQL: time twice, last change number, connection, keys. SQLite, for one row: time twice, change
-    /// number, connection, key.
+    /// Marks rows as deleted. PostgreSQL: time twice, last change number, connection, keys. SQLite, for one row: time twice, change number,
+    /// connection, key.
     pub(super) delete: String,
-    /// Empties a connection's rows between two change numbers: time, connection, the lower number, which is not included, and
-    /// the upper one, which is.
+    /// Prunes rows between two change numbers: time, connection, the lower number (excluded), the upper one (included).
     pub(super) prune: String,
-    /// The last of a connection's change numbers above one and up to another, of so many at most; and how many these are.
+    /// Selects the last of the next change numbers, and their count: connection, lower number (excluded), upper number (included), limit.
     pub(super) prune_to: String,
-    /// `SELECT` of all that a stored record holds, up to `WHERE`.
+    /// Selects stored records, up to `WHERE`.
     pub(super) select: String,
-    /// Keeps the whole of a key that the key column holds shortened: the whole, connection, key.
+    /// Sets the complete key of a row with a shortened one: complete key, connection, key.
     pub(super) keep_long_key: String,
-    /// `SELECT` of the whole of a key, of a connection and a key.
+    /// Selects the complete key: connection, key.
     pub(super) long_key: String,
-    /// `SELECT` of the key, up to `WHERE`.
+    /// Selects keys, up to `WHERE`.
     pub(super) select_key: String,
-    /// Deletes up to a number of a connection's rows; gives of each whether it was live. Connection twice, then the number.
+    /// Deletes rows, and returns of each whether it was live: connection twice, limit.
     pub(super) purge: String,
 }
 
 impl TableSql {
-    /// The statements of `model` in `dialect`.
+    /// Builds the statements of `model` for `dialect`.
     pub fn new(model: &Model, dialect: Dialect) -> Self {
         let (table, key, newest) = (quoted(&model.table), quoted(&model.key), newest(model));
         Self {
@@ -81,7 +79,7 @@ impl TableSql {
     }
 }
 
-/// `IN` a list that is one bind: an array, or a JSON list in SQLite.
+/// Returns the condition that a column is in a list, which is one bind: an array, or a JSON list in SQLite.
 pub(super) const fn any(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::Sqlite => "IN (SELECT value FROM json_each(?))",
@@ -89,7 +87,7 @@ pub(super) const fn any(dialect: Dialect) -> &'static str {
     }
 }
 
-/// The list for [`any`].
+/// Returns the list for [`any`].
 pub(super) fn keys_bind<'a>(
     dialect: Dialect,
     keys: impl Iterator<Item = &'a str>,
@@ -100,7 +98,7 @@ pub(super) fn keys_bind<'a>(
     }
 }
 
-/// Returns what turns the text that stands for a value into the value.
+/// Returns the cast of a value's text to the type of its column.
 pub(super) fn cast(kind: ColumnKind, dialect: Dialect) -> String {
     if is_cast(kind, dialect) {
         format!("::{}", kind.info().postgres)
@@ -109,21 +107,21 @@ pub(super) fn cast(kind: ColumnKind, dialect: Dialect) -> String {
     }
 }
 
-/// Returns what turns a value into the text that stands for it.
+/// Returns the cast of a value to text.
 fn as_text(kind: ColumnKind, dialect: Dialect) -> &'static str {
     if is_cast(kind, dialect) { "::text" } else { "" }
 }
 
-/// Whether a value goes to and comes from the database as text of another type.
+/// Returns whether values are sent and received as text though the column has another type.
 fn is_cast(kind: ColumnKind, dialect: Dialect) -> bool {
     let info = kind.info();
     dialect == Dialect::Postgres && info.storage == Storage::Text && info.postgres != "text"
 }
 
-/// Rows that one statement inserts into SQLite: what a statement costs by itself is shared by them.
+/// How many rows one statement inserts in SQLite, which share the cost of the statement itself.
 pub(super) const SQLITE_BATCH: usize = 16;
 
-/// The columns of a row in the order in which PostgreSQL is given them.
+/// Returns a row's columns in the order in which PostgreSQL gets them.
 fn postgres_columns(model: &Model) -> String {
     let columns: Vec<_> = model.columns.keys().map(quoted).collect();
     format!(
@@ -132,7 +130,7 @@ fn postgres_columns(model: &Model) -> String {
     )
 }
 
-/// Inserts; `rows` at once in SQLite, an array's worth in PostgreSQL.
+/// Returns the insert of `rows` rows in SQLite, or of the rows of arrays in PostgreSQL.
 fn insert(model: &Model, dialect: Dialect, rows: usize) -> String {
     let table = quoted(&model.table);
     let columns: Vec<_> = model.columns.keys().map(quoted).collect();
@@ -163,7 +161,7 @@ fn insert(model: &Model, dialect: Dialect, rows: usize) -> String {
     }
 }
 
-/// What makes an insert write over the row that is there, but for when it was first seen.
+/// Returns the clause that makes an insert update an existing row, except when it was first seen.
 fn conflict(model: &Model) -> String {
     let key = quoted(&model.key);
     let changed: Vec<_> = model
@@ -197,8 +195,8 @@ fn delete(model: &Model, dialect: Dialect) -> String {
     }
 }
 
-/// What orders rows and what the sync looks for stays beside the key: without it the engine could no longer tell in which range a row
-/// stands or that it is not final. The hash stays too, so that a record which did not change is not written again.
+/// Pruning keeps the columns that order rows and those that the sync selects rows by: without them the engine could not tell in which range
+/// a row is, or that it is not final. It keeps the hash, so that an unchanged record is not written again.
 fn prune(model: &Model) -> String {
     let emptied: Vec<_> = model
         .columns
@@ -215,8 +213,8 @@ fn prune(model: &Model) -> String {
     )
 }
 
-/// In PostgreSQL a `ctid` names a row only together with its partition, so the connection, which a partitioned table is divided by, stands
-/// beside it: without it the rows of other connections would go.
+/// In PostgreSQL a `ctid` identifies a row only within a partition. A partitioned table is divided by connection, so without the condition
+/// on the connection the rows of other connections would be deleted.
 fn purge(table: &str, dialect: Dialect) -> String {
     let which = match dialect {
         Dialect::Sqlite => {

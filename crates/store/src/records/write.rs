@@ -1,4 +1,4 @@
-//! Rows into a model's table: all at once in PostgreSQL, a few with one prepared statement in SQLite.
+//! Writes rows of a model's table: all at once in PostgreSQL, several with each statement in SQLite.
 
 use domain::{ColumnKind, Record, Storage, Value};
 
@@ -7,10 +7,9 @@ use super::sql::SQLITE_BATCH;
 use crate::dialect::{Bind, CopyFields, Statement, copy};
 use crate::{DbConn, Dialect, StoreError};
 
-/// Writes records that are not there, numbered from `last_number + 1`; [`StoreError::Conflict`] if one is.
+/// Inserts records, with change numbers from `last_number + 1`. [`StoreError::Conflict`] if one exists.
 ///
-/// A plain insert: the counter is locked, so nobody else can have put them there meanwhile, and an insert that need not
-/// look for conflicts costs PostgreSQL far less.
+/// The counter is locked, so no other writer can insert them, and an insert without `ON CONFLICT` costs PostgreSQL far less.
 pub(super) fn new_rows(
     c: &mut DbConn,
     page: &Rows<'_>,
@@ -48,7 +47,7 @@ fn inserted(
     }
 }
 
-/// Keeps the keys that the rows' key column holds shortened.
+/// Stores the complete keys of records whose key column has a shortened one.
 fn long_keys(c: &mut DbConn, page: &Rows<'_>, records: &[&Record]) -> Result<(), StoreError> {
     for record in records {
         let Some(long_key) = &record.long_key else {
@@ -64,7 +63,7 @@ fn long_keys(c: &mut DbConn, page: &Rows<'_>, records: &[&Record]) -> Result<(),
     Ok(())
 }
 
-/// Writes records over the rows that are there, numbered from `last_number + 1`.
+/// Updates rows, with change numbers from `last_number + 1`.
 pub(super) fn changed_rows(
     c: &mut DbConn,
     page: &Rows<'_>,
@@ -116,7 +115,7 @@ fn copied(c: &mut DbConn, page: &Rows<'_>, records: &[&Record], last_number: i64
 fn copied_value(value: &Value, kind: ColumnKind, fields: &mut CopyFields<'_>) {
     match (kind.info().storage, value) {
         (Storage::Text, Value::Text(text) | Value::Decimal(text) | Value::Json(text)) => {
-            // The binary form of `numeric` is another than that of text; that of `json` is the same.
+            // In the binary format `json` is written like text, and `numeric` is not.
             if kind == ColumnKind::Decimal {
                 fields.decimal(text);
             } else {
@@ -174,7 +173,7 @@ fn singles(
     Statement::new(sql, binds).execute(c).map(drop)
 }
 
-/// Marks the keys' rows deleted, numbered from `last_number + 1`.
+/// Marks rows as deleted, with change numbers from `last_number + 1`.
 pub(super) fn tombstones(
     c: &mut DbConn,
     delete: &Rows<'_>,
@@ -206,7 +205,7 @@ pub(super) fn tombstones(
     Ok(())
 }
 
-/// One value, by its own type. Both databases take a null of any type.
+/// Returns the bind of a value, by its own type. Both databases accept a null of any type.
 pub(super) fn single(value: &Value) -> Bind<'_> {
     match value {
         Value::Null => Bind::Text(None),

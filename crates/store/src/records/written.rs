@@ -1,14 +1,14 @@
-//! What a first load has written: a row that cannot be there need not be looked up.
+//! The keys that a backfill has written: other rows do not exist and need not be looked up.
 
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use foldhash::fast::RandomState;
 
-/// Words of the filter, 1 MB in all. With a million keys one key in nine is looked up in vain.
+/// The words of the filter, 1 MB in all. With a million keys one key in nine is looked up for nothing.
 const WORDS: usize = 1 << 17;
 
-/// The keys of the records that a run has written, as a Bloom filter of one hash function. A key that is said not to be in it is not.
+/// The keys of the records that a run has written, as a Bloom filter with one hash function. It may report keys that it does not have.
 #[derive(Debug)]
 pub struct WrittenKeys {
     words: Box<[AtomicU64]>,
@@ -25,7 +25,7 @@ impl Default for WrittenKeys {
 }
 
 impl WrittenKeys {
-    /// Adds a key. Returns whether it may have been there before.
+    /// Adds a key. Returns whether the filter may have had it before.
     pub(super) fn insert(&self, key: &str) -> bool {
         let hash = self.hasher.hash_one(key);
         let bit = 1_u64 << (hash & 63);

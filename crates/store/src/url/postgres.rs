@@ -1,5 +1,5 @@
-//! libpq's connection URL: kept as it was written, for libpq knows forms that no other parser takes (several hosts, sockets), and
-//! read only as far as is needed to show it without secrets and to add parameters.
+//! libpq's connection URL. It is kept as it was written, since libpq accepts forms that no other parser does (several hosts, sockets), and
+//! parsed only as far as is needed to show it without secrets and to add parameters.
 //!
 //! The rules are those of libpq's `conninfo_uri_parse_options`: user and password end at the first `@` before any `/`, hosts and database
 //! at the first `?` after that, and a parameter that comes again replaces the one before.
@@ -23,7 +23,7 @@ const SHOWN: [&str; 8] = [
     "application_name",
 ];
 
-/// A connection URL of libpq's.
+/// A connection URL of libpq.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct PostgresUrl {
     /// `postgres://` or `postgresql://`.
@@ -32,12 +32,12 @@ pub(crate) struct PostgresUrl {
     password: Option<String>,
     /// Hosts with ports and the database, up to the `?`.
     place: String,
-    /// In their order, still encoded.
+    /// In order, still percent-encoded.
     parameters: Vec<(String, String)>,
 }
 
 impl PostgresUrl {
-    /// The whole text, secrets included, with further parameters that its own win over.
+    /// Returns the whole text, including secrets, with further parameters, which the URL's own override.
     pub(crate) fn with_defaults(&self, defaults: &[(&str, String)]) -> String {
         let mut text = self.scheme.to_owned();
         if let Some(user) = &self.user {
@@ -64,7 +64,7 @@ impl PostgresUrl {
         text
     }
 
-    /// How many hosts libpq tries in turn.
+    /// Returns how many hosts libpq tries in turn.
     pub(crate) fn hosts(&self) -> u32 {
         let named = self
             .parameters
@@ -78,7 +78,7 @@ impl PostgresUrl {
         u32::try_from(most.unwrap_or_default()).map_or(u32::MAX, |commas| commas.saturating_add(1).min(16))
     }
 
-    /// A message of libpq's or a server's, with `***` where it repeats a secret.
+    /// Returns a message of libpq or a server, with `***` where it repeats a secret.
     pub(crate) fn without_secrets(&self, message: &str) -> String {
         let mut secrets: Vec<String> = self
             .secrets()
@@ -161,7 +161,7 @@ fn check_percent(text: &str) -> Result<(), DatabaseUrlError> {
     }
 }
 
-/// A password with a `/` in it would stand where a port does.
+/// Returns whether every port is a number. A password that contains a `/` would be parsed as a port.
 fn ports_are_numbers(place: &str) -> bool {
     let hosts = place.split('/').next().unwrap_or_default();
     hosts.split(',').all(|host| {

@@ -192,7 +192,6 @@ pub(crate) fn record(c: &mut DbConn, ring: &KeyRing, now: Timestamp) -> Result<(
         key_id: ring.current().id().to_string(),
         check: ring.check_value().to_string(),
         created_at: now,
-        retired_at: None,
     };
     vault_keys::ensure(c, &key)
 }

@@ -7,9 +7,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use domain::{Model, ProviderName, RecordReader, Sync, SyncName, TableName, Variant};
+use domain::{
+    ConnectionId, Model, ProviderName, RecordReader, Sync, SyncName, TableName, Timestamp, Variant,
+};
 use registry::Registry;
-use store::records::TableSql;
+use store::records::{Rows, TableSql};
 use store::{Dialect, Store, StoreError, tables};
 
 /// How long the first use of a variant waits for its table to be made.
@@ -27,6 +29,16 @@ pub struct ModelTable {
 }
 
 impl ModelTable {
+    /// The rows of a connection, to write at `now`.
+    pub fn rows(&self, connection: ConnectionId, now: Timestamp) -> Rows<'_> {
+        Rows {
+            table: &self.sql,
+            model: &self.model,
+            connection,
+            now,
+        }
+    }
+
     fn new(model: Arc<Model>, dialect: Dialect) -> Self {
         Self {
             sql: TableSql::new(&model, dialect),

@@ -60,7 +60,7 @@ impl Session {
 
     /// Whether it replaces the credentials of a connection.
     pub fn reconnects(&self) -> bool {
-        self.0.connection().is_some()
+        self.0.connection.is_some()
     }
 }
 
@@ -196,7 +196,7 @@ impl Sessions<'_> {
             integration: key,
             connection: "",
         };
-        let (renewed, environment) = (session.0.connection(), session.0.environment);
+        let (renewed, environment) = (session.0.connection, session.0.environment);
         let read = self.0.resolve_and_read(names, move |c, integration, _| {
             let Some(id) = renewed else { return Ok(None) };
             // Before the connection, so that it is not older.

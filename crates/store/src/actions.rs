@@ -7,29 +7,16 @@ use diesel::prelude::*;
 use domain::{ActionId, ActionJob, ActionName, ActionStatus, ConnectionId, EnvironmentId, Timestamp};
 use serde_json::{Map, Value as Json};
 
-use crate::column::{MaybeJson, MaybeMicros, Micros, Number, Row, Word, row, to_json};
+use crate::column::{Row, row, to_json};
 use crate::dialect::{Bind, on_db};
 use crate::lease::{self, Lease};
 use crate::schema::{actions, connections};
 use crate::{DbConn, StoreError};
 
-row!(ActionJob {
-    number: Number = actions::number,
-    id: Word = actions::id,
-    connection: Number = actions::connection_id,
-    name: Word = actions::name,
-    input: MaybeJson = actions::input,
-    repeatable: bool = actions::repeatable,
-    status: Word = actions::status,
-    attempts: i64 = actions::attempts,
-    max_attempts: i64 = actions::max_attempts,
-    due_at: MaybeMicros = actions::due_at,
-    holder: Option<String> = actions::holder,
-    output: MaybeJson = actions::output,
-    error: MaybeJson = actions::error,
-    input_hash: Option<String> = actions::input_hash,
-    created_at: Micros = actions::created_at,
-});
+row!(ActionJob: actions {
+    number, id, name, input, repeatable, status, attempts, max_attempts, due_at, holder, output,
+    error, input_hash, created_at
+}, connection = actions::connection_id);
 
 /// An action to store.
 #[derive(Debug, Clone)]

@@ -3,8 +3,8 @@
 use diesel::prelude::*;
 use domain::{ApiKey, ApiKeyId, EnvironmentId, Timestamp};
 
-use crate::column::{JsonText, MaybeMicros, Micros, Number, Row, Word, row, to_json};
-use crate::dialect::keep_api_key;
+use crate::column::{Row, row, to_json};
+use crate::dialect::{Bind, lock_rows};
 use crate::schema::{api_keys, environments};
 use crate::{DbConn, StoreError};
 
@@ -27,17 +27,9 @@ pub struct NewApiKey {
     pub created_at: Timestamp,
 }
 
-row!(ApiKey {
-    environment: Number = api_keys::environment_id,
-    environment_name: Word = environments::name,
-    id: Word = api_keys::id,
-    name: String = api_keys::name,
-    prefix: String = api_keys::prefix,
-    scopes: JsonText = api_keys::scopes,
-    created_at: Micros = api_keys::created_at,
-    last_used_at: MaybeMicros = api_keys::last_used_at,
-    revoked_at: MaybeMicros = api_keys::revoked_at,
-});
+row!(ApiKey: api_keys {
+    id, name, prefix, scopes, created_at, last_used_at, revoked_at
+}, environment = api_keys::environment_id, environment_name = environments::name);
 
 /// Stores a key. [`StoreError::Conflict`] if its hash or id exists.
 pub fn insert(c: &mut DbConn, key: &NewApiKey) -> Result<(), StoreError> {
@@ -75,7 +67,14 @@ pub fn by_hash_even_revoked(c: &mut DbConn, hash: &str) -> Result<Option<ApiKey>
 
 /// Locks the key against being revoked until the transaction ends. Returns false if it is revoked or deleted.
 pub fn keep(c: &mut DbConn, id: ApiKeyId) -> Result<bool, StoreError> {
-    keep_api_key(c, id)
+    let binds = vec![Bind::text(id.to_string())];
+    lock_rows(
+        c,
+        "api_keys",
+        "id = ? AND revoked_at IS NULL",
+        binds,
+        " FOR SHARE",
+    )
 }
 
 /// Sets when the key was last used.

@@ -4,8 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use diesel::deserialize::{FromStaticSqlRow, Queryable};
-use diesel::sql_types::{BigInt, Nullable, Text};
+use diesel::sql_types::{BigInt, Bool, Double, Nullable, SqlType, Text, is_nullable};
 use domain::{
     ActionId, ActionName, ActionStatus, ApiKeyId, ConnectionName, EnvironmentName, IntegrationKey,
     MisfitCount, Problem, ProviderName, RowId, RunId, RunStatus, SyncName, Timestamp, Trigger, Variant,
@@ -15,124 +14,72 @@ use serde_json::{Map, Value as Json};
 
 use crate::error::BoxError;
 
-macro_rules! column {
-    ($(#[$doc:meta])* $name:ident, $inner:ty, $sql:ty) => {
-        $(#[$doc])*
-        pub struct $name($inner);
+/// The Rust type that a column of an SQL type is read as.
+pub(crate) trait ReadAs {
+    type Type;
+}
 
-        impl<DB: diesel::backend::Backend> Queryable<$sql, DB> for $name
-        where
-            $inner: FromStaticSqlRow<$sql, DB>,
-        {
-            type Row = $inner;
-
-            fn build(inner: $inner) -> diesel::deserialize::Result<Self> {
-                Ok(Self(inner))
-            }
+macro_rules! read_as {
+    ($($sql:ty: $rust:ty),*) => {$(
+        impl ReadAs for $sql {
+            type Type = $rust;
         }
-    };
-}
 
-column!(
-/// A row number.
-    Number, i64, BigInt
-);
-column!(
-/// A time in microseconds.
-    Micros, i64, BigInt
-);
-column!(
-/// A time in microseconds, or null.
-    MaybeMicros, Option<i64>, Nullable<BigInt>
-);
-column!(
-/// A name, id or word.
-    Word, String, Text
-);
-column!(
-    /// JSON as text.
-    JsonText, String, Text
-);
-column!(
-/// JSON as text, or null.
-    MaybeJson, Option<String>, Nullable<Text>
-);
-
-impl<K> From<Number> for RowId<K> {
-    fn from(number: Number) -> Self {
-        Self::from_raw(number.0)
-    }
-}
-
-impl From<Micros> for Timestamp {
-    fn from(micros: Micros) -> Self {
-        Self::from_micros(micros.0)
-    }
-}
-
-impl From<MaybeMicros> for Option<Timestamp> {
-    fn from(micros: MaybeMicros) -> Self {
-        micros.0.map(Timestamp::from_micros)
-    }
-}
-
-macro_rules! words {
-    ($($name:ty),*) => {$(
-        impl TryFrom<Word> for $name {
-            type Error = BoxError;
-
-            fn try_from(word: Word) -> Result<Self, Self::Error> {
-                Ok(word.0.parse()?)
+        impl FromColumn<$rust> for $rust {
+            fn from_column(value: $rust) -> Result<Self, BoxError> {
+                Ok(value)
             }
         }
     )*};
 }
-words!(
-    ActionId,
-    ActionName,
-    ActionStatus,
-    ApiKeyId,
-    ConnectionName,
-    EnvironmentName,
-    IntegrationKey,
-    ProviderName,
-    RunId,
-    RunStatus,
-    SyncName,
-    Trigger,
-    Variant
+read_as!(BigInt: i64, Bool: bool, Double: f64, Text: String);
+
+impl<T: ReadAs + SqlType<IsNull = is_nullable::NotNull>> ReadAs for Nullable<T> {
+    type Type = Option<T::Type>;
+}
+
+/// What a column is read as.
+pub(crate) type Read<C> = <<C as diesel::Expression>::SqlType as ReadAs>::Type;
+
+/// Converts a column's value.
+pub(crate) trait FromColumn<T>: Sized {
+    fn from_column(value: T) -> Result<Self, BoxError>;
+}
+
+impl<T: FromColumn<V>, V> FromColumn<Option<V>> for Option<T> {
+    fn from_column(value: Option<V>) -> Result<Self, BoxError> {
+        value.map(T::from_column).transpose()
+    }
+}
+
+impl<K> FromColumn<i64> for RowId<K> {
+    fn from_column(number: i64) -> Result<Self, BoxError> {
+        Ok(Self::from_raw(number))
+    }
+}
+
+impl FromColumn<i64> for Timestamp {
+    fn from_column(micros: i64) -> Result<Self, BoxError> {
+        Ok(Self::from_micros(micros))
+    }
+}
+
+macro_rules! from_text {
+    ($read:expr => $($name:ty),* $(,)?) => {$(
+        impl FromColumn<String> for $name {
+            fn from_column(text: String) -> Result<Self, BoxError> {
+                Ok($read(&text)?)
+            }
+        }
+    )*};
+}
+from_text!(str::parse =>
+    ActionId, ActionName, ActionStatus, ApiKeyId, ConnectionName, EnvironmentName, IntegrationKey, ProviderName, RunId,
+    RunStatus, SyncName, Trigger, Variant,
 );
-
-macro_rules! json {
-    ($($name:ty),*) => {$(
-        impl TryFrom<JsonText> for $name {
-            type Error = serde_json::Error;
-
-            fn try_from(text: JsonText) -> Result<Self, Self::Error> {
-                serde_json::from_str(&text.0)
-            }
-        }
-    )*};
-}
-json!(Json, Map<String, Json>, BTreeMap<String, String>, Vec<String>);
-
-macro_rules! maybe_json {
-    ($($name:ty),*) => {$(
-        impl TryFrom<MaybeJson> for Option<$name> {
-            type Error = serde_json::Error;
-
-            fn try_from(text: MaybeJson) -> Result<Self, Self::Error> {
-                text.0.map(|text| serde_json::from_str(&text)).transpose()
-            }
-        }
-    )*};
-}
-maybe_json!(
-    Json,
-    Map<String, Json>,
-    Problem,
-    Vec<IntegrationKey>,
-    BTreeMap<String, MisfitCount>
+from_text!(serde_json::from_str =>
+    BTreeMap<String, MisfitCount>, BTreeMap<String, String>, Json, Map<String, Json>, Problem, Vec<IntegrationKey>,
+    Vec<String>,
 );
 
 /// A value of the domain as diesel loads it. [`row`] says from which columns.
@@ -155,25 +102,31 @@ impl<T> Row<T> {
     }
 }
 
-/// Lets diesel load a value of the domain as a [`Row`]: for each field, the column and the type that the column is read as.
+/// Lets diesel load a struct as a [`Row`]. Lists the fields that are columns of `table` with the same name, then the others with their
+/// columns.
 macro_rules! row {
-    ($name:ident { $($field:ident: $read_as:ty = $table:ident::$column:ident),* $(,)? }) => {
+    ($name:ident: $table:ident { $($field:ident),* } $(, $other:ident = $from:ident::$column:ident)*) => {
         impl<DB: diesel::backend::Backend> diesel::Selectable<DB> for $crate::column::Row<$name> {
-            type SelectExpression = ($($table::$column,)*);
+            type SelectExpression = ($($table::$field,)* $($from::$column,)*);
 
             fn construct_selection() -> Self::SelectExpression {
-                ($($table::$column,)*)
+                ($($table::$field,)* $($from::$column,)*)
             }
         }
 
         impl<ST, DB: diesel::backend::Backend> diesel::Queryable<ST, DB> for $crate::column::Row<$name>
         where
-            ($($read_as,)*): diesel::deserialize::FromStaticSqlRow<ST, DB>,
+            ($($crate::column::Read<$table::$field>,)* $($crate::column::Read<$from::$column>,)*):
+                diesel::deserialize::FromStaticSqlRow<ST, DB>,
         {
-            type Row = ($($read_as,)*);
+            type Row = ($($crate::column::Read<$table::$field>,)* $($crate::column::Read<$from::$column>,)*);
 
-            fn build(($($field,)*): Self::Row) -> diesel::deserialize::Result<Self> {
-                Ok(Self::new($name { $($field: $field.try_into()?),* }))
+            fn build(($($field,)* $($other,)*): Self::Row) -> diesel::deserialize::Result<Self> {
+                use $crate::column::FromColumn;
+                Ok(Self::new($name {
+                    $($field: FromColumn::from_column($field)?,)*
+                    $($other: FromColumn::from_column($other)?,)*
+                }))
             }
         }
     };

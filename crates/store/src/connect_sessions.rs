@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use domain::{ConnectionId, EnvironmentId, IntegrationKey, Timestamp};
 use serde_json::{Map, Value as Json};
 
-use crate::column::{JsonText, MaybeJson, MaybeMicros, Micros, Number, to_json};
+use crate::column::{Row, row, to_json};
 use crate::schema::connect_sessions;
 use crate::{DbConn, StoreError};
 
@@ -38,45 +38,31 @@ pub struct NewConnectSession {
 }
 
 /// A stored session.
-#[derive(Debug, Clone, PartialEq, Queryable, Selectable)]
-#[diesel(table_name = connect_sessions)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ConnectSession {
     /// Its row number.
     pub id: i64,
     /// The environment of the connections.
-    #[diesel(deserialize_as = Number, column_name = environment_id)]
     pub environment: EnvironmentId,
     /// The connection whose credentials it may replace.
-    #[diesel(column_name = connection_id)]
-    connection: Option<i64>,
+    pub connection: Option<ConnectionId>,
     /// The app's user of the connections.
-    #[diesel(deserialize_as = MaybeJson)]
     pub end_user: Option<Json>,
     /// The tags of the connections.
-    #[diesel(deserialize_as = JsonText)]
     pub tags: BTreeMap<String, String>,
     /// The integrations that it allows; `None` for all.
-    #[diesel(deserialize_as = MaybeJson)]
     pub allowed_integrations: Option<Vec<IntegrationKey>>,
     /// The settings of connections, by integration.
-    #[diesel(deserialize_as = JsonText)]
     pub defaults: Map<String, Json>,
     /// What the connect page shows instead of its usual content, by integration.
-    #[diesel(deserialize_as = JsonText)]
     pub overrides: Map<String, Json>,
     /// The URL that receives the events of the connections.
     pub webhook_url_override: Option<String>,
     /// When it expires.
-    #[diesel(deserialize_as = Micros)]
     pub expires_at: Timestamp,
 }
 
-impl ConnectSession {
-    /// The connection whose credentials it may replace; `None` if it creates connections.
-    pub fn connection(&self) -> Option<ConnectionId> {
-        self.connection.map(ConnectionId::from_raw)
-    }
-}
+row!(ConnectSession: connect_sessions { id, end_user, tags, allowed_integrations, defaults, overrides, webhook_url_override, expires_at }, environment = connect_sessions::environment_id, connection = connect_sessions::connection_id);
 
 /// Stores a session, and deletes those of any environment that had expired when it was created.
 pub fn insert(c: &mut DbConn, new: &NewConnectSession) -> Result<(), StoreError> {
@@ -110,23 +96,24 @@ pub fn by_hash(c: &mut DbConn, hash: &str, now: Timestamp) -> Result<Option<Conn
         .filter(connect_sessions::token_hash.eq(hash))
         .filter(connect_sessions::expires_at.gt(now.as_micros()))
         .filter(connect_sessions::created_at.le(now.plus(Timestamp::CLOCK_SKEW).as_micros()))
-        .select(ConnectSession::as_select())
+        .select(Row::<ConnectSession>::as_select())
         .first(c)
+        .map(Row::into_inner)
         .optional()?)
 }
 
 /// How often a session was used, which is limited.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Queryable, Selectable)]
-#[diesel(table_name = connect_sessions)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Attempts {
     /// Connections created or renewed.
     pub connections: i64,
     /// Attempts without a connection since the last one with, including those in flight.
     pub failures: i64,
     /// No attempt may begin before this time.
-    #[diesel(deserialize_as = MaybeMicros)]
     pub retry_at: Option<Timestamp>,
 }
+
+row!(Attempts: connect_sessions { connections, failures, retry_at });
 
 /// Returns the session's attempts, locked until the transaction ends. `None` if the session has expired by `now`.
 pub fn lock_attempts(c: &mut DbConn, id: i64, now: Timestamp) -> Result<Option<Attempts>, StoreError> {
@@ -137,7 +124,11 @@ pub fn lock_attempts(c: &mut DbConn, id: i64, now: Timestamp) -> Result<Option<A
     diesel::update(row)
         .set(connect_sessions::failures.eq(connect_sessions::failures))
         .execute(c)?;
-    Ok(row.select(Attempts::as_select()).first(c).optional()?)
+    Ok(row
+        .select(Row::<Attempts>::as_select())
+        .first(c)
+        .map(Row::into_inner)
+        .optional()?)
 }
 
 /// Sets the session's attempts.

@@ -11,27 +11,15 @@ use domain::{
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
-use crate::column::{JsonText, MaybeJson, MaybeMicros, Micros, Number, Row, Word, row, to_json};
+use crate::column::{Row, row, to_json};
 use crate::dialect::{json_field, on_db, tag_is};
 use crate::schema::{connections, integrations};
 use crate::{DbConn, StoreError};
 
-row!(Connection {
-    id: Number = connections::id,
-    environment: Number = connections::environment_id,
-    name: Word = connections::name,
-    integration: Word = connections::integration,
-    provider: Word = connections::provider,
-    connection_config: JsonText = connections::connection_config,
-    metadata: MaybeJson = connections::metadata,
-    tags: JsonText = connections::tags,
-    end_user: MaybeJson = connections::end_user,
-    problem: MaybeJson = connections::problem,
-    created_at: Micros = connections::created_at,
-    updated_at: Micros = connections::updated_at,
-    last_fetched_at: MaybeMicros = connections::last_fetched_at,
-    webhook_url_override: Option<String> = connections::webhook_url_override,
-});
+row!(Connection: connections {
+    id, name, integration, provider, connection_config, metadata, tags, end_user, problem,
+    created_at, updated_at, last_fetched_at, webhook_url_override
+}, environment = connections::environment_id);
 
 /// A connection to create or replace.
 #[derive(Debug, Clone)]

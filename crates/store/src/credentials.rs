@@ -6,8 +6,8 @@
 use diesel::prelude::*;
 use domain::{ConnectionId, EnvironmentId, Problem, Timestamp};
 
-use crate::column::{Number, to_json};
-use crate::dialect::{lock_access, on_db};
+use crate::column::{Row, row, to_json};
+use crate::dialect::{Bind, lock_rows, on_db};
 use crate::schema::{connections, credentials};
 use crate::{DbConn, StoreError};
 
@@ -15,18 +15,17 @@ use crate::{DbConn, StoreError};
 pub const GIVEN_UP: &str = "";
 
 /// Sealed credentials, and what they are bound to.
-#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
-#[diesel(table_name = credentials)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SealedCredentials {
     /// The connection that they belong to.
-    #[diesel(deserialize_as = Number, column_name = connection_id)]
     pub connection: ConnectionId,
     /// The connection's environment.
-    #[diesel(deserialize_as = Number, select_expression = connections::environment_id)]
     pub environment: EnvironmentId,
     /// The sealed text.
     pub sealed: String,
 }
+
+row!(SealedCredentials: credentials { sealed }, connection = credentials::connection_id, environment = connections::environment_id);
 
 /// Stores or replaces the connection's credentials.
 pub fn put(
@@ -62,7 +61,13 @@ pub fn get(c: &mut DbConn, connection: ConnectionId) -> Result<String, StoreErro
 /// Locks the connection's credentials against being deleted until the transaction ends. Returns false if there are none, which means that
 /// the connection is being deleted.
 pub fn lock(c: &mut DbConn, connection: ConnectionId) -> Result<bool, StoreError> {
-    lock_access(c, connection)
+    lock_rows(
+        c,
+        "credentials",
+        "connection_id = ?",
+        vec![Bind::integer(connection.raw())],
+        " FOR KEY SHARE",
+    )
 }
 
 /// Deletes the connection's credentials.
@@ -86,8 +91,9 @@ pub fn not_sealed_with(
         )
         .order(credentials::connection_id)
         .limit(limit)
-        .select(SealedCredentials::as_select())
-        .load(c)?)
+        .select(Row::<SealedCredentials>::as_select())
+        .load(c)
+        .map(Row::all)?)
 }
 
 /// Gives up what these keys sealed, in any environment, and sets the problem of its connections. Returns how many those are.

@@ -3,15 +3,13 @@
 use diesel::prelude::*;
 use domain::{Environment, EnvironmentId, EnvironmentName, Timestamp};
 
-use crate::column::{Micros, Number, Row, Word, row};
-use crate::dialect::{keep_environment, lock_environment, on_db};
+use crate::column::{Row, row};
+use crate::dialect::{Bind, lock_rows, on_db};
 use crate::schema::environments;
 use crate::{DbConn, StoreError};
 
-row!(Environment {
-    id: Number = environments::id,
-    name: Word = environments::name,
-    created_at: Micros = environments::created_at,
+row!(Environment: environments {
+    id, name, created_at
 });
 
 /// Returns the environment of that name, and creates it if there is none.
@@ -43,12 +41,24 @@ pub fn delete(c: &mut DbConn, id: EnvironmentId) -> Result<(), StoreError> {
 
 /// Prevents the deletion of the environment until the transaction ends. Returns false if it does not exist.
 pub fn keep(c: &mut DbConn, id: EnvironmentId) -> Result<bool, StoreError> {
-    keep_environment(c, id)
+    lock_rows(
+        c,
+        "environments",
+        "id = ?",
+        vec![Bind::integer(id.raw())],
+        " FOR KEY SHARE",
+    )
 }
 
 /// Waits for transactions that [`keep`] the environment, and blocks new ones until this one ends. Returns false if it does not exist.
 pub fn lock(c: &mut DbConn, id: EnvironmentId) -> Result<bool, StoreError> {
-    lock_environment(c, id)
+    lock_rows(
+        c,
+        "environments",
+        "id = ?",
+        vec![Bind::integer(id.raw())],
+        " FOR UPDATE",
+    )
 }
 
 /// Returns the environment of that name.

@@ -5,24 +5,15 @@ use std::collections::BTreeMap;
 use diesel::prelude::*;
 use domain::{EnvironmentId, IntegrationId, IntegrationKey, ProviderName, StoredIntegration, Timestamp};
 
-use crate::column::{JsonText, Micros, Number, Row, Word, row, to_json};
-use crate::dialect::{keep_integration, lock_integration, on_db};
+use crate::column::{Row, row, to_json};
+use crate::dialect::{Bind, lock_rows, on_db};
 use crate::schema::{connections, integrations};
 use crate::{DbConn, StoreError};
 
-row!(StoredIntegration {
-    id: Number = integrations::id,
-    environment: Number = integrations::environment_id,
-    key: Word = integrations::key,
-    provider: Word = integrations::provider,
-    display_name: Option<String> = integrations::display_name,
-    forward_webhooks: bool = integrations::forward_webhooks,
-    config: JsonText = integrations::config,
-    sealed_config: Option<String> = integrations::sealed_config,
-    custom: JsonText = integrations::custom,
-    created_at: Micros = integrations::created_at,
-    updated_at: Micros = integrations::updated_at,
-});
+row!(StoredIntegration: integrations {
+    id, key, provider, display_name, forward_webhooks, config, sealed_config, custom, created_at,
+    updated_at
+}, environment = integrations::environment_id);
 
 /// An integration to create.
 #[derive(Debug, Clone)]
@@ -113,11 +104,7 @@ pub fn keep(
     environment: EnvironmentId,
     key: &IntegrationKey,
 ) -> Result<Option<StoredIntegration>, StoreError> {
-    if keep_integration(c, environment, key)? {
-        find(c, environment, key)
-    } else {
-        Ok(None)
-    }
+    lock_and_find(c, environment, key, " FOR SHARE")
 }
 
 /// Waits for transactions that [`keep`] the integration, and blocks new ones until this one ends. `None` if it does not exist.
@@ -126,7 +113,17 @@ pub fn lock(
     environment: EnvironmentId,
     key: &IntegrationKey,
 ) -> Result<Option<StoredIntegration>, StoreError> {
-    if lock_integration(c, environment, key)? {
+    lock_and_find(c, environment, key, " FOR UPDATE")
+}
+
+fn lock_and_find(
+    c: &mut DbConn,
+    environment: EnvironmentId,
+    key: &IntegrationKey,
+    lock: &'static str,
+) -> Result<Option<StoredIntegration>, StoreError> {
+    let binds = vec![Bind::integer(environment.raw()), Bind::text(key.as_str())];
+    if lock_rows(c, "integrations", "environment_id = ? AND key = ?", binds, lock)? {
         find(c, environment, key)
     } else {
         Ok(None)

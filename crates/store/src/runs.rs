@@ -5,36 +5,18 @@ use domain::{
     EnvironmentId, Run, RunFilter, RunId, RunIdPrefix, RunStatus, Sync, SyncId, Timestamp, Trigger,
 };
 
-use crate::column::{MaybeJson, MaybeMicros, Micros, Number, Row, Word, row};
-use crate::dialect::{delete_old_runs, forget_unchanged_runs, on_db};
+use crate::column::{Row, row};
+use crate::dialect::{Bind, Statement, on_db};
 use crate::run_notes::active;
 pub use crate::run_notes::{Ending, RunNotes, note};
 use crate::schema::{connections, runs, syncs};
 use crate::{DbConn, StoreError};
 
-row!(Run {
-    id: Word = runs::id,
-    sync: Number = runs::sync_id,
-    status: Word = runs::status,
-    trigger: Word = runs::trigger,
-    kind: Option<String> = runs::kind,
-    created_at: Micros = runs::created_at,
-    started_at: MaybeMicros = runs::started_at,
-    finished_at: MaybeMicros = runs::finished_at,
-    resumed: i64 = runs::resumed,
-    pages: i64 = runs::pages,
-    added: i64 = runs::added,
-    updated: i64 = runs::updated,
-    deleted: i64 = runs::deleted,
-    unchanged: i64 = runs::unchanged,
-    skipped: i64 = runs::skipped,
-    misfits: MaybeJson = runs::misfits,
-    progress: Option<f64> = runs::progress,
-    error_code: Option<String> = runs::error_code,
-    error_message: Option<String> = runs::error_message,
-    error_hint: Option<String> = runs::error_hint,
-    incomplete: Option<String> = runs::incomplete,
-});
+row!(Run: runs {
+    id, status, trigger, kind, created_at, started_at, finished_at, resumed, pages, added, updated,
+    deleted, unchanged, skipped, misfits, progress, error_code, error_message, error_hint,
+    incomplete
+}, sync = runs::sync_id);
 
 /// Returns the sync's queued or running run with true, or a new queued one with false.
 pub fn enqueue(
@@ -146,7 +128,13 @@ pub fn latest_finished(c: &mut DbConn, sync: SyncId) -> Result<Option<Run>, Stor
 /// Deletes the runs just after the sync's newest `keep` that succeeded and changed nothing, which most runs do. Call it at the end of every
 /// run.
 pub fn forget_unchanged(c: &mut DbConn, sync: SyncId, keep: i64) -> Result<(), StoreError> {
-    forget_unchanged_runs(c, sync, keep)
+    // Each run adds one, so one row is usually enough; four catch up after a crash.
+    let sql = format!(
+        "DELETE FROM runs WHERE number IN (SELECT number FROM runs WHERE sync_id = ? ORDER BY number DESC LIMIT 4 OFFSET {keep}) \
+         AND status = 'succeeded' AND added + updated + deleted + skipped = 0 AND misfits IS NULL AND incomplete IS NULL"
+    );
+    let binds = vec![Bind::integer(sync.raw())];
+    Statement::new(sql, binds).execute(c).map(drop)
 }
 
 /// Deletes up to `limit` ended runs that were created before `before`, except each sync's newest `keep_per_sync` (at least one). Returns
@@ -159,6 +147,13 @@ pub fn prune(
     now: Timestamp,
 ) -> Result<i64, StoreError> {
     let future = now.plus(Timestamp::CLOCK_SKEW);
-    let deleted = delete_old_runs(c, before, future, keep_per_sync, limit)?;
+    let newest = "SELECT number FROM runs AS newer WHERE newer.sync_id = old.sync_id ORDER BY number DESC LIMIT 1 OFFSET ?";
+    let sql = format!(
+        "DELETE FROM runs WHERE number IN (SELECT number FROM runs AS old WHERE (created_at < ? OR created_at > ?) \
+         AND status NOT IN ('queued', 'running') AND number < ({newest}) ORDER BY created_at LIMIT ?)"
+    );
+    let keep = keep_per_sync.saturating_sub(1).max(0);
+    let binds = [before.as_micros(), future.as_micros(), keep, limit].map(Bind::integer);
+    let deleted = Statement::new(sql, binds.into()).execute(c)?;
     Ok(i64::try_from(deleted).unwrap_or(i64::MAX))
 }

@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 use domain::{Connection, Run, RunId, RunStatus, Sync, SyncId, Timestamp, Trigger};
 
-use crate::column::{MaybeMicros, Row};
+use crate::column::{Row, row};
 use crate::dialect::on_db;
 use crate::schema::{connections, credentials, runs, schedule, syncs};
 use crate::{DbConn, StoreError, lease};
@@ -22,15 +22,15 @@ pub struct Claimed {
 }
 
 /// When a sync is due, and its lease holder.
-#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
-#[diesel(table_name = schedule)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScheduleState {
     /// When it is due, or when its lease expires; `None` for never.
-    #[diesel(deserialize_as = MaybeMicros)]
     pub due_at: Option<Timestamp>,
     /// The lease holder.
     pub holder: Option<String>,
 }
+
+row!(ScheduleState: schedule { due_at, holder });
 
 /// Leases up to `limit` syncs that are due at `now` to `holder` until `until`, longest due first.
 ///
@@ -113,7 +113,8 @@ fn start_runs(c: &mut DbConn, sync_ids: &[i64], now: Timestamp) -> Result<Vec<Cl
 pub fn state(c: &mut DbConn, sync: SyncId) -> Result<ScheduleState, StoreError> {
     schedule::table
         .find(sync.raw())
-        .select(ScheduleState::as_select())
+        .select(Row::<ScheduleState>::as_select())
         .first(c)
+        .map(Row::into_inner)
         .map_err(StoreError::about("sync"))
 }

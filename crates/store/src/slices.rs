@@ -3,20 +3,13 @@
 use diesel::prelude::*;
 use domain::{Slice, SliceId, SyncId, Timestamp};
 
-use crate::column::{MaybeMicros, Number, Row, row};
+use crate::column::{Row, row};
 use crate::schema::slices;
 use crate::{DbConn, StoreError};
 
-row!(Slice {
-    id: Number = slices::id,
-    sync: Number = slices::sync_id,
-    kind: String = slices::kind,
-    from_at: MaybeMicros = slices::from_at,
-    to_at: MaybeMicros = slices::to_at,
-    next: Option<String> = slices::next,
-    pages: i64 = slices::pages,
-    records: i64 = slices::records,
-});
+row!(Slice: slices {
+    id, kind, from_at, to_at, next, pages, records
+}, sync = slices::sync_id);
 
 /// A slice to create.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,26 +9,14 @@ use domain::{
 };
 use serde_json::Value as Json;
 
-use crate::column::{JsonText, MaybeJson, Micros, Number, Row, Word, row, to_json};
+use crate::column::{Row, row, to_json};
 use crate::dialect::{Cached, on_db};
 use crate::schema::{connections, schedule, syncs};
 use crate::{DbConn, StoreError, lease};
 
-row!(Sync {
-    id: Number = syncs::id,
-    connection: Number = syncs::connection_id,
-    environment: Number = connections::environment_id,
-    integration: Word = connections::integration,
-    connection_name: Word = connections::name,
-    provider: Word = connections::provider,
-    name: Word = syncs::name,
-    variant: Word = syncs::variant,
-    frequency: Option<String> = syncs::frequency,
-    paused: bool = syncs::paused,
-    checkpoint: JsonText = syncs::checkpoint,
-    problem: MaybeJson = syncs::problem,
-    created_at: Micros = syncs::created_at,
-});
+row!(Sync: syncs {
+    id, name, variant, frequency, paused, checkpoint, problem, created_at
+}, connection = syncs::connection_id, environment = connections::environment_id, integration = connections::integration, connection_name = connections::name, provider = connections::provider);
 
 /// A sync to create.
 #[derive(Debug, Clone)]

@@ -3,39 +3,36 @@
 use diesel::prelude::*;
 use domain::Timestamp;
 
-use crate::column::{MaybeMicros, Micros};
-use crate::dialect::{lock_vault_keys, on_db};
+use crate::column::{Row, row};
+use crate::dialect::{VAULT_KEYS_LOCK, advisory, on_db};
 use crate::schema::vault_keys;
 use crate::{DbConn, StoreError};
 
 /// An encryption key.
-#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
-#[diesel(table_name = vault_keys)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VaultKey {
     /// The key's id.
     pub key_id: String,
     /// A text sealed with the key.
-    #[diesel(column_name = check_text)]
     pub check: String,
     /// When it was first used.
-    #[diesel(deserialize_as = Micros)]
     pub created_at: Timestamp,
-    /// When it was retired: nothing is sealed with it any more.
-    #[diesel(deserialize_as = MaybeMicros)]
-    pub retired_at: Option<Timestamp>,
 }
+
+row!(VaultKey: vault_keys { key_id, created_at }, check = vault_keys::check_text);
 
 /// Returns all keys, oldest first.
 pub fn list(c: &mut DbConn) -> Result<Vec<VaultKey>, StoreError> {
     Ok(vault_keys::table
         .order((vault_keys::created_at, vault_keys::key_id))
-        .select(VaultKey::as_select())
-        .load(c)?)
+        .select(Row::<VaultKey>::as_select())
+        .load(c)
+        .map(Row::all)?)
 }
 
 /// Lets no other process decide about the keys until the transaction ends.
 pub fn lock(c: &mut DbConn) -> Result<(), StoreError> {
-    lock_vault_keys(c)
+    advisory(c, VAULT_KEYS_LOCK)
 }
 
 /// Adds a key unless its id exists.
@@ -45,25 +42,10 @@ pub fn ensure(c: &mut DbConn, key: &VaultKey) -> Result<(), StoreError> {
             vault_keys::key_id.eq(&key.key_id),
             vault_keys::check_text.eq(&key.check),
             vault_keys::created_at.eq(key.created_at.as_micros()),
-            vault_keys::retired_at.eq(key.retired_at.map(Timestamp::as_micros)),
         ))
         .on_conflict_do_nothing()
         .execute(c))?;
     Ok(())
-}
-
-/// Retires the key: nothing is sealed with it any more.
-pub fn retire(c: &mut DbConn, key_id: &str, now: Timestamp) -> Result<(), StoreError> {
-    let retired = diesel::update(vault_keys::table.filter(vault_keys::key_id.eq(key_id)))
-        .set(vault_keys::retired_at.eq(now.as_micros()))
-        .execute(c)?;
-    if retired == 0 {
-        Err(StoreError::NotFound {
-            what: "encryption key",
-        })
-    } else {
-        Ok(())
-    }
 }
 
 /// Deletes keys that are lost.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use domain::{Clock, ConnectionId, Model, Record, RunId, Sync};
 use gateway::ModelTable;
-use store::records::{self, DeleteCommit, PageCounts, Rows, SliceChange, WrittenKeys};
+use store::records::{self, DeleteCommit, PageCounts, SliceChange, WrittenKeys};
 use store::runs::RunNotes;
 use store::slices::NewSlice;
 use store::{Lease, Store};
@@ -235,12 +235,7 @@ impl Writer {
         if buffered.iter().any(|write| !write.records.is_empty()) {
             let (table, connection, now) = (Arc::clone(&self.table), self.connection, self.clock.now());
             let compared = self.store.read_long(move |c| {
-                let rows = Rows {
-                    table: &table.sql,
-                    model: &table.model,
-                    connection,
-                    now,
-                };
+                let rows = table.rows(connection, now);
                 let pages: Vec<&[Record]> = buffered.iter().map(|write| write.records.as_slice()).collect();
                 let differing = records::differing(c, &rows, &pages)?;
                 Ok((buffered, differing))
@@ -288,14 +283,11 @@ impl Writer {
         let (connection, now) = (self.connection, self.clock.now());
         let marked = self.store.write_long(move |c| {
             let delete = DeleteCommit {
-                table: &table.sql,
-                model: &table.model,
+                rows: table.rows(connection, now),
                 lease: &lease,
                 run,
-                connection,
                 keys: &keys,
                 up_to,
-                now,
             };
             records::mark_deleted(c, &delete)
         });

@@ -138,15 +138,10 @@ impl Actions {
         change: impl FnOnce(&mut DbConn, &Rows<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (table, connection, now) = (Arc::clone(table), connection.id, self.0.clock.now());
-        let changed = self.0.store.write(move |c| {
-            let rows = Rows {
-                table: &table.sql,
-                model: &table.model,
-                connection,
-                now,
-            };
-            change(c, &rows)
-        });
+        let changed = self
+            .0
+            .store
+            .write(move |c| change(c, &table.rows(connection, now)));
         changed.await
     }
 }

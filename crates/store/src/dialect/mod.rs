@@ -18,10 +18,9 @@ pub(crate) use model::{
 };
 pub(crate) use statement::{Bind, Fields, Statement, key_list};
 pub(crate) use text::{
-    advisory_lock, applied_migrations, checkpoint, connection_budget, delete_old_runs, forget_unchanged_runs,
-    is_in_gap, json_field, keep_api_key, keep_environment, keep_integration, lock_access, lock_counter,
-    lock_environment, lock_integration, lock_vault_keys, locking, ping, raise_counters, session,
-    speaks_another_language, tag_is, takes_writes,
+    VAULT_KEYS_LOCK, advisory, advisory_lock, applied_migrations, checkpoint, connection_budget, is_in_gap,
+    json_field, lock_counter, lock_rows, locking, ping, raise_counters, session, speaks_another_language,
+    tag_is, takes_writes,
 };
 
 /// Runs one query body against whichever database is open.

@@ -1,7 +1,7 @@
 //! SQL of the control tables that diesel cannot express.
 
 use diesel::connection::SimpleConnection;
-use domain::{ApiKeyId, ConnectionId, EnvironmentId, IntegrationKey, SyncId, Timestamp};
+use domain::ConnectionId;
 
 use super::{Bind, Statement, table_shape};
 use crate::{DbConn, Dialect, StoreError};
@@ -9,7 +9,7 @@ use crate::{DbConn, Dialect, StoreError};
 /// The advisory lock for creating and changing tables, so that several processes can start at once. Any unused number.
 const TABLES_LOCK: i64 = 0x7472_756e_6b6c_696e;
 /// The advisory lock for deciding which keys seal credentials.
-const VAULT_KEYS_LOCK: i64 = 0x7472_756e_6b6c_766b;
+pub(crate) const VAULT_KEYS_LOCK: i64 = 0x7472_756e_6b6c_766b;
 
 /// Returns the settings of a new SQLite connection. The timeout comes first, since enabling WAL may have to wait.
 ///
@@ -78,12 +78,8 @@ pub(crate) fn advisory_lock(c: &mut DbConn) -> Result<(), StoreError> {
     advisory(c, TABLES_LOCK)
 }
 
-/// Lets no other process decide which keys seal credentials until the transaction ends.
-pub(crate) fn lock_vault_keys(c: &mut DbConn) -> Result<(), StoreError> {
-    advisory(c, VAULT_KEYS_LOCK)
-}
-
-fn advisory(c: &mut DbConn, number: i64) -> Result<(), StoreError> {
+/// Takes an advisory lock of PostgreSQL until the transaction ends.
+pub(crate) fn advisory(c: &mut DbConn, number: i64) -> Result<(), StoreError> {
     if c.dialect() == Dialect::Postgres {
         let sql = "SELECT pg_advisory_xact_lock(?)";
         Statement::new(sql, vec![Bind::integer(number)]).execute(c)?;
@@ -99,73 +95,16 @@ pub(crate) fn locking(c: &DbConn, clause: &'static str) -> &'static str {
     }
 }
 
-/// Prevents the deletion of the environment until the transaction ends. Returns false if it does not exist.
-pub(crate) fn keep_environment(c: &mut DbConn, id: EnvironmentId) -> Result<bool, StoreError> {
-    let lock = locking(c, " FOR KEY SHARE");
-    keep(
-        c,
-        format!("SELECT id FROM environments WHERE id = ?{lock}"),
-        vec![Bind::integer(id.raw())],
-    )
-}
-
-/// Locks the environment exclusively until the transaction ends. Returns false if it does not exist.
-pub(crate) fn lock_environment(c: &mut DbConn, id: EnvironmentId) -> Result<bool, StoreError> {
-    let lock = locking(c, " FOR UPDATE");
-    keep(
-        c,
-        format!("SELECT id FROM environments WHERE id = ?{lock}"),
-        vec![Bind::integer(id.raw())],
-    )
-}
-
-/// Keeps the API key from being revoked until the transaction ends; false if it is revoked or gone.
-pub(crate) fn keep_api_key(c: &mut DbConn, id: ApiKeyId) -> Result<bool, StoreError> {
-    let lock = locking(c, " FOR SHARE");
-    let sql = format!("SELECT environment_id FROM api_keys WHERE id = ? AND revoked_at IS NULL{lock}");
-    keep(c, sql, vec![Bind::text(id.to_string())])
-}
-
-/// Prevents changes of the integration until the transaction ends. Returns false if it does not exist.
-pub(crate) fn keep_integration(
+/// Locks the rows of a table that meet the condition until the transaction ends. Returns whether there are any.
+pub(crate) fn lock_rows(
     c: &mut DbConn,
-    environment: EnvironmentId,
-    key: &IntegrationKey,
+    table: &str,
+    condition: &str,
+    binds: Vec<Bind<'_>>,
+    lock: &'static str,
 ) -> Result<bool, StoreError> {
-    let lock = locking(c, " FOR SHARE");
-    let sql = format!("SELECT id FROM integrations WHERE environment_id = ? AND key = ?{lock}");
-    keep(
-        c,
-        sql,
-        vec![Bind::integer(environment.raw()), Bind::text(key.as_str())],
-    )
-}
-
-/// Locks the integration exclusively until the transaction ends. Returns false if it does not exist.
-pub(crate) fn lock_integration(
-    c: &mut DbConn,
-    environment: EnvironmentId,
-    key: &IntegrationKey,
-) -> Result<bool, StoreError> {
-    let lock = locking(c, " FOR UPDATE");
-    let sql = format!("SELECT id FROM integrations WHERE environment_id = ? AND key = ?{lock}");
-    keep(
-        c,
-        sql,
-        vec![Bind::integer(environment.raw()), Bind::text(key.as_str())],
-    )
-}
-
-fn keep(c: &mut DbConn, sql: String, binds: Vec<Bind<'_>>) -> Result<bool, StoreError> {
-    let found = Statement::new(sql, binds).load(c, |row| row.some_integer(0))?;
-    Ok(!found.is_empty())
-}
-
-/// Locks the connection's credentials until the transaction ends. Returns false if they do not exist, because a deletion removes them first.
-pub(crate) fn lock_access(c: &mut DbConn, connection: ConnectionId) -> Result<bool, StoreError> {
-    let lock = locking(c, " FOR KEY SHARE");
-    let sql = format!("SELECT connection_id FROM credentials WHERE connection_id = ?{lock}");
-    keep(c, sql, vec![Bind::integer(connection.raw())])
+    let sql = format!("SELECT 1 FROM {table} WHERE {condition}{}", locking(c, lock));
+    Ok(!Statement::new(sql, binds).load(c, |_| Ok(()))?.is_empty())
 }
 
 /// Locks the counter of the connection's rows in a model's table, and creates it if there is none. Returns the last change number.
@@ -247,36 +186,6 @@ pub(crate) fn connection_budget(c: &mut DbConn) -> Result<Option<(i64, i64)>, St
     let found =
         Statement::new(sql, Vec::new()).load(c, |row| Ok((row.some_integer(0)?, row.some_integer(1)?)))?;
     Ok(found.first().copied())
-}
-
-/// Deletes up to `limit` ended runs made before `before` or after `future`, but of each sync the newest `keep`.
-pub(crate) fn delete_old_runs(
-    c: &mut DbConn,
-    before: Timestamp,
-    future: Timestamp,
-    keep: i64,
-    limit: i64,
-) -> Result<usize, StoreError> {
-    let newest = "SELECT number FROM runs AS newer WHERE newer.sync_id = old.sync_id ORDER BY number DESC LIMIT 1 OFFSET ?";
-    let sql = format!(
-        "DELETE FROM runs WHERE number IN (SELECT number FROM runs AS old WHERE (created_at < ? OR created_at > ?) \
-         AND status NOT IN ('queued', 'running') AND number < ({newest}) ORDER BY created_at LIMIT ?)"
-    );
-    let keep = keep.saturating_sub(1).max(0);
-    let binds = [before.as_micros(), future.as_micros(), keep, limit];
-    Statement::new(sql, binds.map(Bind::integer).into()).execute(c)
-}
-
-/// Deletes those of the runs just behind the sync's newest `keep` that succeeded and changed nothing.
-pub(crate) fn forget_unchanged_runs(c: &mut DbConn, sync: SyncId, keep: i64) -> Result<(), StoreError> {
-    // Each run adds one, so one row is usually enough; four catch up after a crash.
-    let sql = format!(
-        "DELETE FROM runs WHERE number IN (SELECT number FROM runs WHERE sync_id = ? ORDER BY number DESC LIMIT 4 OFFSET {keep}) \
-         AND status = 'succeeded' AND added + updated + deleted + skipped = 0 AND misfits IS NULL AND incomplete IS NULL"
-    );
-    Statement::new(sql, vec![Bind::integer(sync.raw())])
-        .execute(c)
-        .map(drop)
 }
 
 /// Returns an expression for the text at `path` in the JSON object in `column`. `path` begins with the outermost name.

@@ -43,16 +43,12 @@ pub enum SliceChange {
 /// A page to write.
 #[derive(Debug)]
 pub struct PageCommit<'a> {
-    /// The statements of the model's table.
-    pub table: &'a TableSql,
-    /// The model.
-    pub model: &'a Model,
+    /// The rows to write.
+    pub rows: Rows<'a>,
     /// The writer's lease.
     pub lease: &'a Lease<Sync>,
     /// The run, to which the counts are added.
     pub run: RunId,
-    /// The connection that the records belong to.
-    pub connection: ConnectionId,
     /// The records. Of several with one key only the last is written.
     pub records: &'a [Record],
     /// The number of the provider's pages.
@@ -74,8 +70,6 @@ pub struct PageCommit<'a> {
     /// The keys that the run has written, if the table had no row of the connection when it began. Only records that may be among these
     /// are looked up.
     pub written: Option<&'a WrittenKeys>,
-    /// The time of writing.
-    pub now: Timestamp,
 }
 
 /// The result of writing a page.
@@ -103,13 +97,7 @@ pub struct PageCounts {
 /// looked up has a row, which another writer inserted: repeat the transaction without `written`.
 pub fn commit_page(c: &mut DbConn, page: &PageCommit<'_>) -> Result<PageCounts, StoreError> {
     page.lease.check(c)?;
-    let rows = Rows {
-        table: page.table,
-        model: page.model,
-        connection: page.connection,
-        now: page.now,
-    };
-    let mut counts = write_rows(c, &rows, page.records, Some(&page.requested), page.written)?;
+    let mut counts = write_rows(c, &page.rows, page.records, Some(&page.requested), page.written)?;
     counts.new_slices = slices::insert(c, page.lease.id, page.new_slices)?;
     note_page(c, page, &counts)?;
     change_slice(c, page)?;
@@ -303,22 +291,16 @@ fn unsigned(count: usize) -> u64 {
 /// Rows to mark as deleted.
 #[derive(Debug)]
 pub struct DeleteCommit<'a> {
-    /// The statements of the model's table.
-    pub table: &'a TableSql,
-    /// The model.
-    pub model: &'a Model,
+    /// The rows to write.
+    pub rows: Rows<'a>,
     /// The writer's lease.
     pub lease: &'a Lease<Sync>,
     /// The run, to which the count is added.
     pub run: RunId,
-    /// The connection that the rows belong to.
-    pub connection: ConnectionId,
     /// The rows' keys.
     pub keys: &'a [String],
     /// The last change number before their absence was observed. A row that was written since then stays as it is.
     pub up_to: i64,
-    /// The time of writing.
-    pub now: Timestamp,
 }
 
 /// Marks rows as deleted, and clears all but their keys. Returns how many were live. Call it in [`crate::Store::write`].
@@ -326,13 +308,7 @@ pub struct DeleteCommit<'a> {
 /// [`StoreError::LeaseLost`] if the lease is lost; nothing is written then.
 pub fn mark_deleted(c: &mut DbConn, delete: &DeleteCommit<'_>) -> Result<u64, StoreError> {
     delete.lease.check(c)?;
-    let rows = Rows {
-        table: delete.table,
-        model: delete.model,
-        connection: delete.connection,
-        now: delete.now,
-    };
-    let live = mark_live_deleted(c, &rows, delete.keys, delete.up_to)?;
+    let live = mark_live_deleted(c, &delete.rows, delete.keys, delete.up_to)?;
     if live == 0 {
         return Ok(0);
     }

@@ -6,12 +6,11 @@ use domain::{Record, stored_key};
 
 use super::commit::{mark_live_deleted, write_rows};
 use super::{PageCounts, Rows};
-use crate::dialect::lock_access;
-use crate::{DbConn, StoreError};
+use crate::{DbConn, StoreError, credentials};
 
 /// Writes records. Call it in [`crate::Store::write`]. Does nothing if the connection is being deleted, whose rows are deleted already.
 pub fn put(c: &mut DbConn, rows: &Rows<'_>, records: &[Record]) -> Result<PageCounts, StoreError> {
-    if lock_access(c, rows.connection)? {
+    if credentials::lock(c, rows.connection)? {
         write_rows(c, rows, records, None, None)
     } else {
         Ok(PageCounts::default())
@@ -20,7 +19,7 @@ pub fn put(c: &mut DbConn, rows: &Rows<'_>, records: &[Record]) -> Result<PageCo
 
 /// Marks the records with these keys of the provider as deleted, and clears all but the keys. Returns how many were live. See [`put`].
 pub fn remove(c: &mut DbConn, rows: &Rows<'_>, keys: &[String]) -> Result<u64, StoreError> {
-    if lock_access(c, rows.connection)? {
+    if credentials::lock(c, rows.connection)? {
         let keys: Vec<_> = keys.iter().map(|key| stored_key(key).into_owned()).collect();
         mark_live_deleted(c, rows, &keys, i64::MAX)
     } else {

@@ -218,41 +218,18 @@ pub(super) fn single(value: &Value) -> Bind<'_> {
 
 /// Returns the records' values of one column, by the form in which it is stored; a value of another form becomes null.
 fn array<'a>(records: &[&'a Record], index: usize, kind: ColumnKind) -> Bind<'a> {
-    let values = records
-        .iter()
-        .map(|record| record.values.get(index).unwrap_or(&Value::Null));
+    let values = records.iter().map(|record| record.values.get(index));
+    macro_rules! array {
+        ($bind:ident, $($variant:pat_param)|+ => $value:expr) => {
+            Bind::$bind(values.map(|value| match value { Some($($variant)|+) => Some($value), _ => None }).collect())
+        };
+    }
     match kind.info().storage {
-        Storage::Text => Bind::Texts(
-            values
-                .map(|value| match value {
-                    Value::Text(text) | Value::Decimal(text) | Value::Json(text) => Some(text.as_str()),
-                    _ => None,
-                })
-                .collect(),
-        ),
-        Storage::Integer => Bind::Integers(
-            values
-                .map(|value| match value {
-                    Value::Integer(number) => Some(*number),
-                    _ => None,
-                })
-                .collect(),
-        ),
-        Storage::Boolean => Bind::Booleans(
-            values
-                .map(|value| match value {
-                    Value::Boolean(value) => Some(*value),
-                    _ => None,
-                })
-                .collect(),
-        ),
-        Storage::Timestamp => Bind::Moments(
-            values
-                .map(|value| match value {
-                    Value::Timestamp(time) => Some((*time).into()),
-                    _ => None,
-                })
-                .collect(),
-        ),
+        Storage::Text => {
+            array!(Texts, Value::Text(text) | Value::Decimal(text) | Value::Json(text) => text.as_str())
+        }
+        Storage::Integer => array!(Integers, Value::Integer(number) => *number),
+        Storage::Boolean => array!(Booleans, Value::Boolean(value) => *value),
+        Storage::Timestamp => array!(Moments, Value::Timestamp(time) => (*time).into()),
     }
 }

@@ -43,7 +43,7 @@ async fn a_session_is_found_until_it_ends_and_deleted_when_another_is_created(fi
     let found = find("first", 99).await.unwrap().unwrap();
     assert_eq!(found.tags, [("plan".to_owned(), "pro".to_owned())].into());
     assert_eq!(found.allowed_integrations, Some(vec!["twilio".parse().unwrap()]));
-    assert_eq!(found.connection(), None);
+    assert_eq!(found.connection, None);
     assert_eq!(find("first", 100).await.unwrap(), None);
     assert_eq!(find("other", 0).await.unwrap(), None);
     add("second", 99).await.unwrap();
@@ -76,7 +76,7 @@ async fn a_session_is_deleted_with_its_connection_and_ended_only_by_its_environm
             .read(move |c| connect_sessions::by_hash(c, hash, NOW))
     };
     assert_eq!(
-        find("renewing").await.unwrap().unwrap().connection(),
+        find("renewing").await.unwrap().unwrap().connection,
         Some(row.id)
     );
 

@@ -6,7 +6,7 @@ use domain::{
     Clock, Column, ColumnKind, ConnectionId, EnvironmentId, Model, Parse, Record, RecordReader, RunId,
     SyncId, TableName, Timestamp, Variant,
 };
-use store::records::{PageCommit, PageCounts, Requested, TableSql};
+use store::records::{PageCommit, PageCounts, Requested, Rows, TableSql};
 use store::runs::RunNotes;
 use store::testing::{TestContext, TestDatabase};
 use store::{DbConn, Dialect, Lease, Store, StoreError};
@@ -176,11 +176,14 @@ impl Stream {
             .write(move |c| {
                 let model = model();
                 let mut page = PageCommit {
-                    table: &stream.table,
-                    model: &model,
+                    rows: Rows {
+                        table: &stream.table,
+                        model: &model,
+                        connection: stream.connection,
+                        now: stream.clock.now(),
+                    },
                     lease: &stream.lease,
                     run: stream.run,
-                    connection: stream.connection,
                     records: &records,
                     pages: 1,
                     skipped: 0,
@@ -194,7 +197,6 @@ impl Stream {
                     },
                     again: false,
                     written: None,
-                    now: stream.clock.now(),
                 };
                 page.notes.count_misfits(&model, page.records);
                 change(&mut page);
@@ -216,14 +218,16 @@ impl Stream {
         self.store
             .write(move |c| {
                 let delete = store::records::DeleteCommit {
-                    table: &stream.table,
-                    model: &model(),
+                    rows: Rows {
+                        table: &stream.table,
+                        model: &model(),
+                        connection: stream.connection,
+                        now: stream.clock.now(),
+                    },
                     lease: &stream.lease,
                     run: stream.run,
-                    connection: stream.connection,
                     keys: &keys,
                     up_to,
-                    now: stream.clock.now(),
                 };
                 store::records::mark_deleted(c, &delete)
             })

@@ -216,11 +216,11 @@ async fn write_and_read(stream: &Stream, records: Vec<Record>) -> Out {
         .unwrap();
     let written = records.clone();
     let counts = stream
-        .write_with(written, |page| page.model = odd())
+        .write_with(written, |page| page.rows.model = odd())
         .await
         .unwrap();
     let again = stream
-        .write_with(records.clone(), |page| page.model = odd())
+        .write_with(records.clone(), |page| page.rows.model = odd())
         .await
         .unwrap();
     assert_eq!(

@@ -62,7 +62,7 @@ async fn the_order_of_writers_does_not_depend_on_clocks(fixture: Fixture) {
     let day = domain::Timestamp::DAY;
     // Written and marked deleted while the clock was a day ahead.
     stream
-        .write_with(vec![with("ahead")], move |page| page.now = NOW.plus(day))
+        .write_with(vec![with("ahead")], move |page| page.rows.now = NOW.plus(day))
         .await
         .unwrap();
     let right = stream.write_with(vec![with("right")], |page| page.requested = after(1));

@@ -8,7 +8,7 @@ use domain::{
     Column, ColumnKind, ConnectionId, Model, Parse, Record, RecordReader, RunId, TableName, Timestamp,
     Variant,
 };
-use store::records::{self, PageCommit, Requested, TableSql};
+use store::records::{self, PageCommit, Requested, Rows, TableSql};
 use store::runs::RunNotes;
 use store::testing::{databases, run_sql};
 use store::{Dialect, Lease, Store, StoreError};
@@ -156,11 +156,14 @@ impl Load {
         self.store
             .write(move |c| {
                 let page = PageCommit {
-                    table: &table,
-                    model: &model,
+                    rows: Rows {
+                        table: &table,
+                        model: &model,
+                        connection,
+                        now,
+                    },
                     lease: &lease,
                     run,
-                    connection,
                     records: &records,
                     pages: 1,
                     skipped: 0,
@@ -174,7 +177,6 @@ impl Load {
                     },
                     again: false,
                     written: None,
-                    now,
                 };
                 records::commit_page(c, &page)
             })

@@ -168,11 +168,9 @@ impl Writer {
                 }
                 notes.progress = write.progress.or(notes.progress);
                 let commit = PageCommit {
-                    table: &table.sql,
-                    model: &table.model,
+                    rows: table.rows(connection, now),
                     lease: &lease,
                     run,
-                    connection,
                     records: &write.records,
                     pages: write.pages,
                     skipped: write.skipped,
@@ -183,7 +181,6 @@ impl Writer {
                     notes,
                     requested: done.requested(write.requested),
                     written: keys.as_deref(),
-                    now,
                 };
                 let counts = records::commit_page(c, &commit)?;
                 done.note(write.requested, counts.written.clone());

@@ -70,7 +70,7 @@ struct Run {
     connection_id: String,
     #[schema(example = "acme")]
     provider_config_key: String,
-    /// `queued`, `running`, `succeeded`, `failed` or `cancelled`.
+    /// `queued`, `running`, `succeeded` or `failed`.
     #[schema(example = "succeeded")]
     status: &'static str,
     /// Why it was created: `initial`, `schedule` or `api`.

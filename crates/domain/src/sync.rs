@@ -72,8 +72,6 @@ pub enum RunStatus {
     Succeeded,
     /// Ended with an error.
     Failed,
-    /// Ended by a client. Earlier versions stored this.
-    Cancelled,
 }
 
 impl RunStatus {

@@ -207,8 +207,8 @@ pub(crate) fn claim<W: Leased>(
 pub fn lock<W: Leased>(c: &mut DbConn, id: RowId<W>) -> Result<Option<String>, StoreError> {
     let lock = locking(c, " FOR NO KEY UPDATE");
     let sql = format!("SELECT holder FROM {} WHERE {} = ?{lock}", W::TABLE, W::KEY);
-    let holders = Statement::new(sql, vec![Bind::integer(id.raw())]).load(c, |row| row.text(0))?;
-    Ok(holders.into_iter().flatten().next())
+    let holder = Statement::new(sql, vec![Bind::integer(id.raw())]).first(c, |row| row.text(0))?;
+    Ok(holder.flatten())
 }
 
 /// Sets when the sync is due next (`None`: never). A sync that is leased stays as it is: its holder sets that at the end of the run.
@@ -246,8 +246,8 @@ pub fn release_misdated<W: Leased>(c: &mut DbConn, now: Timestamp) -> Result<usi
 /// Returns when the next row is due or its lease expires.
 pub fn next_due<W: Leased>(c: &mut DbConn) -> Result<Option<Timestamp>, StoreError> {
     let sql = format!("SELECT min(due_at) FROM {}", W::TABLE);
-    let due = Statement::new(sql, Vec::new()).load(c, |row| row.integer(0))?;
-    Ok(due.into_iter().flatten().next().map(Timestamp::from_micros))
+    let due = Statement::new(sql, Vec::new()).first(c, |row| row.integer(0))?;
+    Ok(due.flatten().map(Timestamp::from_micros))
 }
 
 /// Returns how many rows have a holder.
@@ -256,8 +256,8 @@ pub fn count_held<W: Leased>(c: &mut DbConn) -> Result<i64, StoreError> {
         "SELECT count(*) FROM {} WHERE due_at IS NOT NULL AND holder IS NOT NULL",
         W::TABLE
     );
-    let count = Statement::new(sql, Vec::new()).load(c, |row| row.some_integer(0))?;
-    Ok(count.into_iter().sum())
+    let count = Statement::new(sql, Vec::new()).first(c, |row| row.some_integer(0))?;
+    Ok(count.unwrap_or_default())
 }
 
 /// Returns `due_at` and `due_within` of a due time that is written at `now`.

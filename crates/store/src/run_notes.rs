@@ -1,14 +1,12 @@
 //! The counts and other results of a run that are not yet in its row.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 
 use diesel::prelude::*;
 use domain::{MisfitCount, Model, Record, RunError, RunId, RunStatus, Timestamp};
 
 use crate::column::to_json;
 use crate::dialect::Cached;
-
 use crate::schema::runs;
 use crate::{DbConn, StoreError};
 
@@ -68,27 +66,24 @@ impl RunNotes {
     }
 
     fn misfit(&mut self, column: &str, reason: &'static str) {
+        // Looked up first, since most misfits are of a column that has some.
         if let Some(of_column) = self.misfits.get_mut(column) {
             of_column.count = of_column.count.saturating_add(1);
-        } else {
-            let first = MisfitCount {
-                count: 1,
-                first: reason.to_owned(),
-            };
-            self.misfits.insert(column.to_owned(), first);
+            return;
         }
+        let first = MisfitCount {
+            count: 1,
+            first: reason.to_owned(),
+        };
+        self.misfits.insert(column.to_owned(), first);
     }
 }
 
 fn merge_misfits(sum: &mut BTreeMap<String, MisfitCount>, more: BTreeMap<String, MisfitCount>) {
     for (column, more) in more {
-        match sum.entry(column) {
-            Entry::Vacant(entry) => drop(entry.insert(more)),
-            Entry::Occupied(mut entry) => {
-                let sum = entry.get_mut();
-                sum.count = sum.count.saturating_add(more.count);
-            }
-        }
+        sum.entry(column)
+            .and_modify(|sum| sum.count = sum.count.saturating_add(more.count))
+            .or_insert(more);
     }
 }
 

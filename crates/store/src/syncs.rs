@@ -44,13 +44,8 @@ pub fn ensure(c: &mut DbConn, new: &NewSync, now: Timestamp) -> Result<Sync, Sto
         .values((whose, syncs::paused.eq(new.paused), syncs::checkpoint.eq("{}"), syncs::created_at.eq(now.as_micros())))
         .on_conflict_do_nothing()
         .execute(c))?;
-    let row = syncs::table
-        .inner_join(connections::table)
-        .filter(whose.0.and(whose.1).and(whose.2))
-        .select(Row::<Sync>::as_select())
-        .first(c)
-        .map(Row::into_inner)
-        .map_err(StoreError::about("sync"))?;
+    let row =
+        get(c, new.connection, &new.name, &new.variant)?.ok_or(StoreError::NotFound { what: "sync" })?;
     let (due_at, due_within) = lease::due(new.due_at, now);
     on_db!(c, c => diesel::insert_into(schedule::table)
         .values((

@@ -12,8 +12,18 @@ use crate::dialect::{
 };
 use crate::{DbConn, Dialect, StoreError, syncs};
 
-/// When the row was pruned.
-const PRUNED_AT: &str = "\"_pruned_at\"";
+/// The columns of every table, after those of the model and before the primary key.
+const OWN_COLUMNS: [(&str, ColumnKind, &str); 9] = [
+    ("_connection_id", ColumnKind::Integer, " NOT NULL"),
+    ("_hash", ColumnKind::Integer, " NOT NULL"),
+    ("_cursor", ColumnKind::Integer, " NOT NULL"),
+    ("_first_seen_at", ColumnKind::Timestamp, " NOT NULL"),
+    ("_last_modified_at", ColumnKind::Timestamp, " NOT NULL"),
+    ("_deleted_at", ColumnKind::Timestamp, ""),
+    ("_pruned_at", ColumnKind::Timestamp, ""),
+    ("_extra", ColumnKind::Json, ""),
+    (LONG_KEY, ColumnKind::Text, ""),
+];
 /// The complete key of a row whose key column has a shortened one, which can be indexed.
 const LONG_KEY: &str = "_long_key";
 /// The type of JSON columns in earlier versions. It rewrites numbers, and refuses some.
@@ -146,9 +156,6 @@ fn column(model: &Model, name: &TableName, kind: ColumnKind, dialect: Dialect) -
 }
 
 fn create(model: &Model, dialect: Dialect) -> String {
-    let time = column_type(ColumnKind::Timestamp, dialect);
-    let integer = column_type(ColumnKind::Integer, dialect);
-    let json = column_type(ColumnKind::Json, dialect);
     let mut columns: Vec<_> = model
         .columns
         .iter()
@@ -156,18 +163,9 @@ fn create(model: &Model, dialect: Dialect) -> String {
             column(model, name, declared.kind, dialect) + if name == &model.key { " NOT NULL" } else { "" }
         })
         .collect();
-    columns.push(format!("\"_connection_id\" {integer} NOT NULL"));
-    columns.push(format!("\"_hash\" {integer} NOT NULL"));
-    columns.push(format!("\"_cursor\" {integer} NOT NULL"));
-    columns.push(format!("\"_first_seen_at\" {time} NOT NULL"));
-    columns.push(format!("\"_last_modified_at\" {time} NOT NULL"));
-    columns.push(format!("\"_deleted_at\" {time}"));
-    columns.push(format!("{PRUNED_AT} {time}"));
-    columns.push(format!("\"_extra\" {json}"));
-    columns.push(format!(
-        "\"{LONG_KEY}\" {}",
-        column_type(ColumnKind::Text, dialect)
-    ));
+    columns.extend(
+        OWN_COLUMNS.map(|(name, kind, null)| format!("\"{name}\" {}{null}", column_type(kind, dialect))),
+    );
     columns.push(format!(
         "PRIMARY KEY (\"_connection_id\", {})",
         quoted(&model.key)
@@ -195,20 +193,15 @@ fn grow(model: &Model, shape: &TableShape, dialect: Dialect) -> Result<Vec<Strin
         )));
     }
     let mut sql = Vec::new();
-    // Tables of earlier versions lack it.
-    if shape.columns.iter().all(|column| column.name != "_pruned_at") {
-        let time = column_type(ColumnKind::Timestamp, dialect);
-        sql.push(format!(
-            "ALTER TABLE {} ADD COLUMN {PRUNED_AT} {time}",
-            quoted(table)
-        ));
-    }
-    if shape.columns.iter().all(|column| column.name != LONG_KEY) {
-        let text = column_type(ColumnKind::Text, dialect);
-        sql.push(format!(
-            "ALTER TABLE {} ADD COLUMN \"{LONG_KEY}\" {text}",
-            quoted(table)
-        ));
+    // Tables of earlier versions may lack some.
+    for (name, kind, _) in OWN_COLUMNS {
+        if shape.columns.iter().all(|column| column.name != name) {
+            let kind = column_type(kind, dialect);
+            sql.push(format!(
+                "ALTER TABLE {} ADD COLUMN \"{name}\" {kind}",
+                quoted(table)
+            ));
+        }
     }
     sql.extend(exact_json(model, shape, dialect));
     for (name, declared) in &model.columns {

@@ -109,6 +109,10 @@ enum State {
     Success,
     Error,
     Paused,
+    #[expect(
+        dead_code,
+        reason = "a word of Nango's for runs that a client stopped, which ours cannot be"
+    )]
     Stopped,
 }
 
@@ -167,10 +171,7 @@ fn overall(state: &SyncStatus) -> State {
         state
             .latest_finished
             .as_ref()
-            .map_or(State::Success, |run| match run.status {
-                RunStatus::Cancelled => State::Error,
-                other => state_of(other),
-            })
+            .map_or(State::Success, |run| state_of(run.status))
     }
 }
 
@@ -179,7 +180,6 @@ fn state_of(status: RunStatus) -> State {
         RunStatus::Queued | RunStatus::Running => State::Running,
         RunStatus::Succeeded => State::Success,
         RunStatus::Failed => State::Error,
-        RunStatus::Cancelled => State::Stopped,
     }
 }
 

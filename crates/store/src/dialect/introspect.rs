@@ -128,6 +128,5 @@ pub(crate) fn all_rows(c: &mut DbConn) -> Result<String, StoreError> {
 #[cfg(feature = "testing")]
 pub(crate) fn waits_for_lock(c: &mut DbConn) -> Result<bool, StoreError> {
     let sql = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')";
-    let found = Statement::new(sql, Vec::new()).load(c, |row| Ok(row.boolean(0)?.unwrap_or_default()))?;
-    Ok(found.contains(&true))
+    Statement::new(sql, Vec::new()).is_true(c)
 }

@@ -19,8 +19,8 @@ pub(crate) fn identity_of(c: &mut DbConn) -> Option<String> {
     let sql = "SELECT CASE WHEN NOT pg_is_in_recovery() AND to_regclass('lineage') IS NOT NULL THEN concat_ws('-', \
                (SELECT system_identifier FROM pg_control_system()), left(pg_walfile_name(pg_current_wal_lsn()), 8), \
                (SELECT oid FROM pg_database WHERE datname = current_database()), to_regclass('counters')::oid) END";
-    match Statement::new(sql, Vec::new()).load(c, |row| row.text(0)) {
-        Ok(found) => found.into_iter().flatten().next(),
+    match Statement::new(sql, Vec::new()).first(c, |row| row.text(0)) {
+        Ok(found) => found.flatten(),
         Err(error) => {
             tracing::debug!(%error, "the server does not show its identity, so restores are not noticed");
             None
@@ -31,16 +31,14 @@ pub(crate) fn identity_of(c: &mut DbConn) -> Option<String> {
 /// Returns whether this is the last known identity.
 pub(crate) fn is_known(c: &mut DbConn, identity: &str) -> Result<bool, StoreError> {
     let sql = "SELECT identity = ? FROM lineage WHERE id = 1";
-    let found = Statement::new(sql, vec![Bind::text(identity)])
-        .load(c, |row| Ok(row.boolean(0)?.unwrap_or_default()))?;
-    Ok(found.contains(&true))
+    Statement::new(sql, vec![Bind::text(identity)]).is_true(c)
 }
 
 /// Stores the identity and, if it has changed, raises the change numbers.
 pub(crate) fn confirm(c: &mut DbConn, identity: &str) -> Result<(), StoreError> {
     let sql = "SELECT identity FROM lineage WHERE id = 1 FOR UPDATE";
-    let before = Statement::new(sql, Vec::new()).load(c, |row| row.some_text(0))?;
-    let Some(before) = before.first().filter(|before| *before != identity) else {
+    let before = Statement::new(sql, Vec::new()).first(c, |row| row.some_text(0))?;
+    let Some(before) = before.filter(|before| before != identity) else {
         return Ok(());
     };
     if !before.is_empty() {

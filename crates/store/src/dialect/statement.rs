@@ -140,6 +140,20 @@ impl<'a> Statement<'a> {
         })
     }
 
+    /// Executes the statement and reads the first row; `None` if there is none.
+    pub(crate) fn first<T>(
+        &self,
+        c: &mut DbConn,
+        read: impl FnMut(&dyn Fields) -> diesel::deserialize::Result<T>,
+    ) -> Result<Option<T>, StoreError> {
+        Ok(self.load(c, read)?.into_iter().next())
+    }
+
+    /// Executes the statement and returns whether the first field of the first row is true.
+    pub(crate) fn is_true(&self, c: &mut DbConn) -> Result<bool, StoreError> {
+        Ok(self.first(c, |row| row.boolean(0))?.flatten().unwrap_or_default())
+    }
+
     /// Returns how the database would execute the statement, one line for each step.
     #[cfg(feature = "testing")]
     pub(crate) fn plan(self, c: &mut DbConn) -> Result<Vec<String>, StoreError> {

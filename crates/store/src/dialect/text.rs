@@ -48,16 +48,14 @@ pub(crate) fn ping(c: &mut DbConn) -> Result<(), StoreError> {
 /// Returns whether PostgreSQL accepts writes, without trying one.
 pub(crate) fn takes_writes(c: &mut DbConn) -> Result<bool, StoreError> {
     let sql = "SELECT current_setting('default_transaction_read_only') = 'off' AND NOT pg_is_in_recovery()";
-    let found = Statement::new(sql, Vec::new()).load(c, |row| Ok(row.boolean(0)?.unwrap_or_default()))?;
-    Ok(found.contains(&true))
+    Statement::new(sql, Vec::new()).is_true(c)
 }
 
 /// Returns whether PostgreSQL's messages are not in English and this role may change that. See `error.rs` for why it matters.
 pub(crate) fn speaks_another_language(c: &mut DbConn) -> Result<bool, StoreError> {
     let sql = "SELECT current_setting('lc_messages') !~* '^(C|POSIX|en)([_.@]|$)' \
                AND has_parameter_privilege('lc_messages', 'SET')";
-    let found = Statement::new(sql, Vec::new()).load(c, |row| Ok(row.boolean(0)?.unwrap_or_default()))?;
-    Ok(found.contains(&true))
+    Statement::new(sql, Vec::new()).is_true(c)
 }
 
 /// Returns the versions of the applied migrations; none if diesel's table of them does not exist, which is not created.
@@ -113,16 +111,14 @@ pub(crate) fn lock_counter(c: &mut DbConn, connection: ConnectionId, table: &str
     let sql = format!("SELECT last_number FROM counters WHERE connection_id = ? AND model_table = ?{lock}");
     let whose = || vec![Bind::integer(connection.raw()), Bind::text(table)];
     let select = Statement::new(sql, whose());
-    if let Some(&number) = select.load(c, |row| row.some_integer(0))?.first() {
+    if let Some(number) = select.first(c, |row| row.some_integer(0))? {
         return Ok(number);
     }
     let insert = "INSERT INTO counters (connection_id, model_table, last_number, live, gap_to) \
                   SELECT ?, ?, floor, 0, floor FROM lineage WHERE id = 1 ON CONFLICT DO NOTHING";
     Statement::new(insert, whose()).execute(c)?;
     select
-        .load(c, |row| row.some_integer(0))?
-        .first()
-        .copied()
+        .first(c, |row| row.some_integer(0))?
         .ok_or(StoreError::NotFound { what: "connection" })
 }
 
@@ -147,9 +143,7 @@ pub(crate) fn raise_counters(c: &mut DbConn) -> Result<i64, StoreError> {
          WHERE id = 1 RETURNING floor"
     );
     let bound = Statement::new(floor, Vec::new())
-        .load(c, |row| row.some_integer(0))?
-        .first()
-        .copied()
+        .first(c, |row| row.some_integer(0))?
         .unwrap_or_default();
     // A counter without changes since the last raise keeps the beginning of its gap.
     let counters = "UPDATE counters SET gap_from = CASE WHEN last_number = gap_to THEN gap_from ELSE last_number END, \
@@ -183,9 +177,7 @@ pub(crate) fn connection_budget(c: &mut DbConn) -> Result<Option<(i64, i64)>, St
     }
     let sql = "SELECT current_setting('max_connections')::bigint - current_setting('superuser_reserved_connections')::bigint, \
                (SELECT count(DISTINCT application_name) FROM pg_stat_activity WHERE application_name LIKE 'trunkline %')";
-    let found =
-        Statement::new(sql, Vec::new()).load(c, |row| Ok((row.some_integer(0)?, row.some_integer(1)?)))?;
-    Ok(found.first().copied())
+    Statement::new(sql, Vec::new()).first(c, |row| Ok((row.some_integer(0)?, row.some_integer(1)?)))
 }
 
 /// Returns an expression for the text at `path` in the JSON object in `column`. `path` begins with the outermost name.

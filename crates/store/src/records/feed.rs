@@ -127,10 +127,10 @@ fn next(
     limit: i64,
 ) -> Result<(i64, i64), StoreError> {
     let binds = [connection.raw(), from, until, limit].map(Bind::integer).into();
-    let found = Statement::new(table.prune_to.as_str(), binds).load(c, |row| {
+    let found = Statement::new(table.prune_to.as_str(), binds).first(c, |row| {
         Ok((row.integer(0)?.unwrap_or_default(), row.some_integer(1)?))
     })?;
-    Ok(found.first().copied().unwrap_or_default())
+    Ok(found.unwrap_or_default())
 }
 
 /// Deletes up to `limit` rows of the connection for good. Returns how many; repeat until that is 0.

@@ -91,8 +91,8 @@ pub fn long_key(
     key: &str,
 ) -> Result<Option<String>, StoreError> {
     let binds = vec![Bind::integer(connection.raw()), Bind::text(key)];
-    let found = Statement::new(table.long_key.as_str(), binds).load(c, |row| row.text(0))?;
-    Ok(found.into_iter().flatten().next())
+    let found = Statement::new(table.long_key.as_str(), binds).first(c, |row| row.text(0))?;
+    Ok(found.flatten())
 }
 
 /// Returns how many live rows the connection has, which the counter says.

@@ -4,7 +4,7 @@
 //! The rules are those of libpq's `conninfo_uri_parse_options`: user and password end at the first `@` before any `/`, hosts and database
 //! at the first `?` after that, and a parameter that comes again replaces the one before.
 
-use std::fmt::{self, Write};
+use std::fmt;
 use std::str::FromStr;
 
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
@@ -39,17 +39,6 @@ pub(crate) struct PostgresUrl {
 impl PostgresUrl {
     /// Returns the whole text, including secrets, with further parameters, which the URL's own override.
     pub(crate) fn with_defaults(&self, defaults: &[(&str, String)]) -> String {
-        let mut text = self.scheme.to_owned();
-        if let Some(user) = &self.user {
-            text.push_str(user);
-        }
-        if let Some(password) = &self.password {
-            text.extend([":", password]);
-        }
-        if self.user.is_some() || self.password.is_some() {
-            text.push('@');
-        }
-        text.push_str(&self.place);
         let defaults = defaults
             .iter()
             .map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)));
@@ -57,9 +46,21 @@ impl PostgresUrl {
             .parameters
             .iter()
             .map(|(name, value)| format!("{name}={value}"));
-        for (index, parameter) in defaults.chain(own).enumerate() {
-            text.push(if index == 0 { '?' } else { '&' });
-            text.push_str(&parameter);
+        self.text(self.password.as_deref(), &defaults.chain(own).collect::<Vec<_>>())
+    }
+
+    fn text(&self, password: Option<&str>, parameters: &[String]) -> String {
+        let mut text = self.scheme.to_owned();
+        if let Some(user) = &self.user {
+            text.push_str(user);
+            if let Some(password) = password {
+                text.extend([":", password]);
+            }
+            text.push('@');
+        }
+        text.push_str(&self.place);
+        if !parameters.is_empty() {
+            text.extend(["?", &parameters.join("&")]);
         }
         text
     }
@@ -173,26 +174,12 @@ fn ports_are_numbers(place: &str) -> bool {
 
 impl fmt::Display for PostgresUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.scheme)?;
-        if let Some(user) = &self.user {
-            f.write_str(user)?;
-        }
-        if self.password.is_some() {
-            f.write_str(":***")?;
-        }
-        if self.user.is_some() {
-            f.write_char('@')?;
-        }
-        f.write_str(&self.place)?;
         let shown = self
             .parameters
             .iter()
             .filter(|(name, _)| SHOWN.contains(&name.as_str()));
-        for (index, (name, value)) in shown.enumerate() {
-            let mark = if index == 0 { '?' } else { '&' };
-            write!(f, "{mark}{name}={value}")?;
-        }
-        Ok(())
+        let shown: Vec<_> = shown.map(|(name, value)| format!("{name}={value}")).collect();
+        f.write_str(&self.text(self.password.as_ref().map(|_| "***"), &shown))
     }
 }
 

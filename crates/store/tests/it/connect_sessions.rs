@@ -75,10 +75,7 @@ async fn a_session_is_deleted_with_its_connection_and_ended_only_by_its_environm
             .store
             .read(move |c| connect_sessions::by_hash(c, hash, NOW))
     };
-    assert_eq!(
-        find("renewing").await.unwrap().unwrap().connection,
-        Some(row.id)
-    );
+    assert_eq!(find("renewing").await.unwrap().unwrap().connection, Some(row.id));
 
     fixture
         .store

@@ -1,6 +1,6 @@
-//! Whether a connection's credentials still work, as its calls show it: by syncs, actions and the proxy alike.
+//! Tracks whether a connection's credentials still work, from the responses to syncs, actions and the proxy.
 //!
-//! A provider refuses a good key now and then, so a refusal counts only once the verification call confirms it.
+//! Providers sometimes refuse valid keys, so a refusal counts only if the verification confirms it.
 
 use domain::{Connection, Problem};
 use store::connections;
@@ -11,17 +11,17 @@ use crate::error::GatewayError;
 use crate::secrets::Secrets;
 use crate::services::{Names, Services};
 
-/// The kind under which a connection's problem with its credentials is noted.
+/// The kind of a connection's problem with its credentials.
 pub const AUTH_PROBLEM: &str = "auth";
 
-/// What the verification call says of credentials that a call was refused with.
+/// The result of verifying credentials after the provider refused them.
 #[derive(Debug)]
 pub enum Health {
-    /// They are good: the refusal was of the moment, or of that one call.
+    /// They are valid: the refusal was temporary, or concerned only one request.
     Good,
-    /// They are refused, which is noted on the connection now.
+    /// They are refused, and the connection has the problem now.
     Refused(VerifyError),
-    /// The verification call came to no answer, or the connection got other credentials meanwhile; nothing is noted.
+    /// The verification had no result, or the connection has new credentials; nothing was stored.
     Unknown(VerifyError),
 }
 
@@ -57,7 +57,7 @@ pub(crate) async fn check_health(
     }
 }
 
-/// Stores the problem, unless the connection is gone, or it or its integration has other secrets by now than those that were checked.
+/// Stores the problem, unless the connection was deleted, or the secrets of the connection or its integration have changed since the check.
 async fn store_problem(
     services: &Services,
     connection: &Connection,

@@ -1,4 +1,4 @@
-//! Secret fields of integrations' configurations: sealed beside the public ones, and opened for calls.
+//! Secret fields of integrations' configurations: sealed separately from the public ones, and opened for requests.
 
 use domain::{StoredIntegration, Timestamp};
 use registry::Provider;
@@ -32,8 +32,7 @@ pub(crate) struct Split {
 }
 
 impl Split {
-    /// Takes the configuration apart. What was sealed before stays sealed, even once the provider's file is gone or no longer calls it
-    /// secret.
+    /// Splits the configuration. Sealed fields stay sealed, even if the provider's file is missing or no longer calls them secret.
     pub(crate) fn of(config: Config, provider: Option<&Provider>, sealed_before: &Config) -> Self {
         let is_secret = |name: &String| {
             sealed_before.contains_key(name)
@@ -112,7 +111,7 @@ impl Sealer {
         }
     }
 
-    /// Stores the secret fields of the integration, in place of those that are there.
+    /// Stores the secret fields of the integration, and replaces existing ones.
     pub(crate) fn store_config(
         &self,
         c: &mut DbConn,

@@ -25,13 +25,13 @@ pub struct Integrations<'a>(pub(crate) &'a Services);
 pub struct FullIntegration {
     /// The integration.
     pub row: StoredIntegration,
-    /// Its provider; `None` if the provider's file is gone.
+    /// Its provider; `None` if the provider's file is missing.
     pub provider: Option<Arc<Provider>>,
 }
 
 impl FullIntegration {
-    /// The configuration without its secret fields, as it may be shown. Empty if the provider's file is gone, since nothing tells then
-    /// which fields are secret.
+    /// Returns the configuration without its secret fields. It is empty if the provider's file is missing, because then the secret fields
+    /// are unknown.
     pub fn shown_config(&self) -> BTreeMap<String, String> {
         let Some(provider) = &self.provider else {
             return BTreeMap::new();

@@ -69,8 +69,8 @@ pub struct Organization {
 }
 
 impl Labels {
-    /// Checks the values of a body's `tags`, `end_user` and `organization`; `None` and null stand for nothing given. An organization
-    /// may stand beside its user or inside it, as connections show it.
+    /// Checks the values of a body's `tags`, `end_user` and `organization`; `None` and null mean missing. An organization may be next to
+    /// its user or inside it, as in responses.
     pub(crate) fn parse(
         tags: Option<Json>,
         end_user: Option<Json>,

@@ -1,10 +1,10 @@
 //! The use cases of Trunkline: authenticate, connect, list, trigger, query.
 //!
-//! The API and the worker use this crate and have no rules of their own; it knows no HTTP server and writes no SQL. What follows a change is
-//! stored in the transaction of the change, and no transaction spans a request to a provider.
+//! The API and the worker use this crate and have no rules of their own; it knows no HTTP server and writes no SQL. The consequences of a
+//! change are stored in its transaction, and no transaction spans a request to a provider.
 //!
-//! `services` is at the bottom. Each use case is a module above it that borrows it, and imports no other use case; what two of them need is
-//! in a module of its own between (`credentials`, `deletion`, `health`, `sync_permissions`). `gateway` gives out the use cases.
+//! `services` is at the bottom. Each use case is a module above it that borrows it and imports no other use case. Shared parts are in
+//! modules between (`credentials`, `deletion`, `health`, `sync_permissions`). `gateway` provides the use cases.
 
 mod actions;
 mod api_keys;

@@ -66,7 +66,7 @@ pub(crate) struct Secrets {
     pub(crate) config: BTreeMap<String, SecretString>,
 }
 
-/// Stands before the name of a secret field of the configuration where it is sealed, beside the credentials.
+/// The prefix of secret fields of the configuration among the sealed credentials.
 const CONFIG_PREFIX: &str = "connectionConfig.";
 
 impl Secrets {

@@ -147,8 +147,7 @@ impl Actions {
     }
 }
 
-/// The end as it is stored: an answer that is too large is replaced by an error that says so. The caller that waits for the
-/// answer still gets it whole.
+/// Returns the result to store: an error replaces a response that is too large. A waiting caller still gets the whole response.
 fn storable(end: ActionEnd) -> ActionEnd {
     if let ActionEnd::Succeeded(output) = &end {
         let mut length = Length(0);

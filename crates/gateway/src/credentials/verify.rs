@@ -151,8 +151,8 @@ fn refusal(target: &Target, error: VerifyError, config_path: &[&str]) -> Gateway
     }
 }
 
-/// The error of a verification without a result. If waiting does not help, the cause is in what was given: an address that may not be
-/// called, a value that no header can hold.
+/// The error of a verification without a result. If waiting does not help, an input is the cause: a forbidden address, or a value that a
+/// header cannot contain.
 fn untried(what: &str, target: &Target, error: &RequestError) -> GatewayError {
     if error.is_transient() {
         return GatewayError::ProviderUnavailable {

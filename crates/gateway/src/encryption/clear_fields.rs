@@ -15,8 +15,8 @@ use crate::integration_secrets::ConfigUpdate;
 const BATCH: i64 = 200;
 
 impl Encryption<'_> {
-    /// Seals what is stored in clear. Each connection and each integration is a transaction of its own, so that the next start goes on where
-    /// an interrupted one stopped.
+    /// Seals what is stored unencrypted, with one transaction for each connection and integration, so that the next start continues an
+    /// interrupted one.
     pub(crate) async fn seal_clear_fields(&self) -> Result<(), GatewayError> {
         for provider in self.0.registry.iter() {
             if provider.connection_config.values().any(|field| field.secret) {

@@ -58,7 +58,7 @@ impl LostKeys {
         self.0.iter().map(|key| key.integrations).sum()
     }
 
-    /// Gives up what the keys sealed, and returns what that was. Each connection is marked as needing new credentials; its records,
+    /// Gives up the secrets that the keys sealed, and returns them. Each connection is marked as needing new credentials; its records,
     /// syncs and public configuration stay.
     ///
     /// A key that is no longer lost is skipped.

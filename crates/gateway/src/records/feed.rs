@@ -88,7 +88,7 @@ impl Records<'_> {
             .await?;
         let after = request.cursor.as_deref();
         let after = after.map(|text| source.cursors.read(text, "cursor").map_err(invalid));
-        // One more than asked for tells whether there is a next page.
+        // One more record than requested shows whether there is a next page.
         let query = ChangeQuery {
             after: after.transpose()?.unwrap_or_default(),
             modified_since: request.modified_since,

@@ -33,7 +33,7 @@ pub(crate) async fn run(options: &Demo, environment: &Environment) -> anyhow::Re
             Ok(exit::status(complete))
         }
         Ok(_) => {
-            tour::what_next(&setup, environment)?;
+            tour::what_next(&setup)?;
             setup.run().await.map(|()| ExitCode::SUCCESS)
         }
         Err(error) => {

@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 use crate::client::{ModelTable, response};
-use crate::table::{Cell, Column, GAP, Table};
+use crate::table::{Cell, Column, GAP, Kind, Table};
 use crate::when;
 
 /// A chosen column is no wider than this, so that one long text does not hide the others.
@@ -20,9 +20,9 @@ pub(crate) fn table(model: &ModelTable, columns: &[String], rows: &[Json]) -> Ta
         column.map_or("json", |column| column.r#type.as_str())
     };
     let mut table = Table::new(columns.iter().map(|name| match kind(name) {
-        "integer" | "decimal" => Column::number(name),
-        "text" | "json" if !is_word(rows, name) => Column::line(name),
-        _ => Column::word(name),
+        "integer" | "decimal" => Column::new(name, Kind::Number),
+        "text" | "json" if !is_word(rows, name) => Column::new(name, Kind::Line),
+        _ => Column::new(name, Kind::Word),
     }));
     for row in rows {
         table.row(columns.iter().map(|name| {

@@ -15,7 +15,7 @@ pub(crate) const GAP: usize = 2;
 
 /// How the cells of a column are fitted to a terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
     /// Never cut or wrapped: an id, a name, a state.
     Word,
     /// The same, aligned to the right.
@@ -46,34 +46,10 @@ pub(crate) struct Column {
 }
 
 impl Column {
-    fn new(name: impl Into<String>, kind: Kind) -> Self {
+    /// A column.
+    pub(crate) fn new(name: impl Into<String>, kind: Kind) -> Self {
         let (name, rank) = (name.into(), 0);
         Self { name, kind, rank }
-    }
-
-    /// A column of ids, names or states.
-    pub(crate) fn word(name: impl Into<String>) -> Self {
-        Self::new(name, Kind::Word)
-    }
-
-    /// A column of numbers.
-    pub(crate) fn number(name: impl Into<String>) -> Self {
-        Self::new(name, Kind::Number)
-    }
-
-    /// A column of texts that are useful without their end.
-    pub(crate) fn line(name: impl Into<String>) -> Self {
-        Self::new(name, Kind::Line)
-    }
-
-    /// A column of messages.
-    pub(crate) fn prose(name: impl Into<String>) -> Self {
-        Self::new(name, Kind::Prose)
-    }
-
-    /// A column of long or rare texts, such as errors: below the row if there is no room next to it.
-    pub(crate) fn below(name: impl Into<String>) -> Self {
-        Self::new(name, Kind::Below)
     }
 
     /// Allows to omit the column for lack of room: the higher `rank`, the earlier.
@@ -166,7 +142,10 @@ impl Table {
     pub(crate) fn details() -> Self {
         Self {
             heading: false,
-            ..Self::new([Column::word("field"), Column::prose("value")])
+            ..Self::new([
+                Column::new("field", Kind::Word),
+                Column::new("value", Kind::Prose),
+            ])
         }
     }
 
@@ -281,9 +260,9 @@ mod tests {
     #[test]
     fn output_for_programs_has_complete_columns_with_tabs_and_line_breaks_escaped() {
         let mut table = Table::new([
-            Column::word("id"),
-            Column::number("rows").rank(1),
-            Column::prose("last_error"),
+            Column::new("id", Kind::Word),
+            Column::new("rows", Kind::Number).rank(1),
+            Column::new("last_error", Kind::Prose),
         ]);
         let id = || Cell::Id {
             whole: "run_0198".to_owned(),

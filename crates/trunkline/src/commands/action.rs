@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json, json};
 use crate::cli::Action;
 use crate::client::{Client, Function, resolve};
 use crate::output;
-use crate::table::{Column, Table};
+use crate::table::{Column, Kind, Table};
 
 /// Runs an action and prints its output; without a name, lists the integration's actions.
 pub(crate) async fn run(client: &Client, options: &Action) -> anyhow::Result<ExitCode> {
@@ -75,9 +75,9 @@ async fn list(client: &Client, integration: &str, as_json: bool) -> anyhow::Resu
         return Ok(ExitCode::SUCCESS);
     }
     let columns = [
-        Column::word("action"),
-        Column::prose("inputs"),
-        Column::below("description"),
+        Column::new("action", Kind::Word),
+        Column::new("inputs", Kind::Prose),
+        Column::new("description", Kind::Below),
     ];
     let mut table = Table::new(columns);
     for action in &actions {

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::cli::ShowConfig;
 use crate::config::{FILE_VARIABLE, Loaded, SETTINGS, VARIABLE_PREFIX};
-use crate::table::{Column, Table};
+use crate::table::{Column, Kind, Table};
 use crate::{output, terminal, wiring};
 
 /// Prints the settings, or the names of their variables. An error about the providers that they name follows the listing.
@@ -31,10 +31,10 @@ fn list(loaded: &Loaded, options: &ShowConfig) -> anyhow::Result<()> {
         return Ok(output::json(&settings.collect())?);
     }
     let mut table = Table::new([
-        Column::word("setting"),
-        Column::prose("value"),
-        Column::word("from"),
-        Column::below("description"),
+        Column::new("setting", Kind::Word),
+        Column::new("value", Kind::Prose),
+        Column::new("from", Kind::Word),
+        Column::new("description", Kind::Below),
     ]);
     for listed in listing {
         let from = if terminal::is_terminal() && listed.origin.starts_with(VARIABLE_PREFIX) {

@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use crate::cli::{Connections, ConnectionsCommand, OneConnection};
 use crate::client::{Client, response};
 use crate::commands::confirm::confirm;
-use crate::table::{Cell, Column, Table};
+use crate::table::{Cell, Column, Kind, Table};
 use crate::{output, state, terminal, when};
 
 /// Runs a command about connections.
@@ -28,11 +28,11 @@ async fn list(client: &Client, json: bool) -> anyhow::Result<()> {
         return Ok(output::json(&response)?);
     }
     let mut table = Table::new([
-        Column::word("connection"),
-        Column::word("integration"),
-        Column::word("state"),
-        Column::word("created").rank(1),
-        Column::below("problem"),
+        Column::new("connection", Kind::Word),
+        Column::new("integration", Kind::Word),
+        Column::new("state", Kind::Word),
+        Column::new("created", Kind::Word).rank(1),
+        Column::new("problem", Kind::Below),
     ]);
     for connection in response::list(&response, "connections") {
         let (state, problems) = standing(connection);

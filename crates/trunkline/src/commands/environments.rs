@@ -11,7 +11,7 @@ use crate::cli::{ApiKeys, Environments};
 use crate::client::resolve;
 use crate::commands::confirm::confirm;
 use crate::config::Config;
-use crate::table::{Cell, Column, Table, shortened};
+use crate::table::{Cell, Column, Kind, Table, shortened};
 use crate::wiring::{self, COMMAND, Migrate};
 use crate::{output, state};
 
@@ -31,7 +31,10 @@ pub(crate) async fn run(config: &Config, command: Environments) -> anyhow::Resul
                     .collect();
                 output::json(&all.into())?;
             } else {
-                let mut table = Table::new([Column::word("environment"), Column::word("created")]);
+                let mut table = Table::new([
+                    Column::new("environment", Kind::Word),
+                    Column::new("created", Kind::Word),
+                ]);
                 for one in all {
                     let created = Cell::Ago(one.created_at.to_string());
                     table.row([one.name.to_string().into(), created]);
@@ -79,12 +82,12 @@ pub(crate) async fn keys(config: &Config, command: ApiKeys) -> anyhow::Result<Ex
             } else {
                 let ids: Vec<String> = all.iter().map(|key| key.id.to_string()).collect();
                 let mut table = Table::new([
-                    Column::word("id"),
-                    Column::word("name"),
-                    Column::word("key").rank(1),
-                    Column::word("state"),
-                    Column::word("last_used"),
-                    Column::below("scopes"),
+                    Column::new("id", Kind::Word),
+                    Column::new("name", Kind::Word),
+                    Column::new("key", Kind::Word).rank(1),
+                    Column::new("state", Kind::Word),
+                    Column::new("last_used", Kind::Word),
+                    Column::new("scopes", Kind::Below),
                 ]);
                 for (id, key) in shortened(&ids, SHORT_ID).into_iter().zip(all) {
                     let state = if key.revoked_at.is_some() {

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use crate::config::Config;
-use crate::table::{Column, Table};
+use crate::table::{Column, Kind, Table};
 use crate::{output, wiring};
 
 /// Applies and lists the missing migrations. Raises the change numbers if the database was restored.
@@ -23,7 +23,10 @@ pub(crate) async fn run(config: &Config, restored: bool) -> anyhow::Result<ExitC
         ))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let mut table = Table::new([Column::word("migration"), Column::below("applied_to")]);
+    let mut table = Table::new([
+        Column::new("migration", Kind::Word),
+        Column::new("applied_to", Kind::Below),
+    ]);
     for name in applied {
         table.row([name, config.database.url.to_string()]);
     }

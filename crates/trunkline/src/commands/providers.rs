@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 use crate::cli;
 use crate::client::{Client, response};
 use crate::config::Config;
-use crate::table::{Column, Table};
+use crate::table::{Column, Kind, Table};
 use crate::{exit, output, wiring};
 
 /// Lists the providers of this program, built in and from the configured folder, or those of the gateway.
@@ -46,11 +46,11 @@ async fn list_of_gateway(client: &Client, json: cli::Json) -> anyhow::Result<Exi
 
 fn table(providers: &[Json]) -> Table {
     let mut table = Table::new([
-        Column::word("name"),
-        Column::word("provider").rank(3),
-        Column::word("auth").rank(1),
-        Column::prose("syncs"),
-        Column::prose("tables").rank(2),
+        Column::new("name", Kind::Word),
+        Column::new("provider", Kind::Word).rank(3),
+        Column::new("auth", Kind::Word).rank(1),
+        Column::new("syncs", Kind::Prose),
+        Column::new("tables", Kind::Prose).rank(2),
     ]);
     for provider in providers {
         let field = |name| response::field(provider, name);
@@ -132,9 +132,9 @@ fn show_one(file: &Path, checked: &CheckedFile) -> std::io::Result<()> {
 /// Shows a table of the entries, and how many of them work. Returns whether one is wrong.
 fn show_many(file: &Path, checked: &CheckedFile) -> std::io::Result<bool> {
     let columns = [
-        Column::word("name"),
-        Column::word("state"),
-        Column::prose("reason"),
+        Column::new("name", Kind::Word),
+        Column::new("state", Kind::Word),
+        Column::new("reason", Kind::Prose),
     ];
     let mut table = Table::new(columns);
     for provider in &checked.providers {

@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 
 use crate::cli::{Selection, Sync};
 use crate::client::{Client, Run, resolve, response};
-use crate::table::{self, Cell, Column, Table};
+use crate::table::{self, Cell, Column, Kind, Table};
 use crate::{exit, output, progress, state, terminal};
 
 /// Runs a command about syncs. If it waits for runs, they decide the exit status.
@@ -134,15 +134,15 @@ async fn status(client: &Client, selection: &Selection, as_json: bool) -> anyhow
         return Ok(output::json(&states)?);
     }
     let mut table = Table::new([
-        Column::word("connection"),
-        Column::word("sync"),
-        Column::word("state"),
-        Column::number("rows"),
-        Column::word("last_ended").rank(2),
-        Column::word("next").rank(1),
-        Column::word("schedule").rank(3),
-        Column::below("problem"),
-        Column::below("note"),
+        Column::new("connection", Kind::Word),
+        Column::new("sync", Kind::Word),
+        Column::new("state", Kind::Word),
+        Column::new("rows", Kind::Number),
+        Column::new("last_ended", Kind::Word).rank(2),
+        Column::new("next", Kind::Word).rank(1),
+        Column::new("schedule", Kind::Word).rank(3),
+        Column::new("problem", Kind::Below),
+        Column::new("note", Kind::Below),
     ]);
     let states = response::list(&states, "syncs");
     let connections: Vec<String> = states
@@ -209,10 +209,10 @@ async fn trigger(client: &Client, body: &Json, wait: bool, as_json: bool) -> any
         return Ok(ExitCode::SUCCESS);
     }
     let mut table = Table::new([
-        Column::word("run"),
-        Column::word("connection"),
-        Column::word("sync").rank(1),
-        Column::below("note"),
+        Column::new("run", Kind::Word),
+        Column::new("connection", Kind::Word),
+        Column::new("sync", Kind::Word).rank(1),
+        Column::new("note", Kind::Below),
     ]);
     for (id, run) in table::shortened(&ids, runs::SHORT_ID).into_iter().zip(started) {
         let active = run.get("already_active") == Some(&Json::Bool(true));

@@ -1,6 +1,5 @@
 //! The tour of the demo: it connects, follows the first sync, and shows rows and commands to try next.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -8,7 +7,6 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 
 use crate::client::{Run, response};
-use crate::config::Environment;
 use crate::demo::setup::Setup;
 use crate::{output, progress, record_table, table, terminal};
 
@@ -157,8 +155,11 @@ async fn show_newest(setup: &Setup) -> anyhow::Result<()> {
 }
 
 /// Commands for another terminal.
-pub(super) fn what_next(setup: &Setup, environment: &Environment) -> anyhow::Result<()> {
-    let program = program(environment);
+pub(super) fn what_next(setup: &Setup) -> anyhow::Result<()> {
+    // As the user has called it, by its name or by a path.
+    let program = std::env::args()
+        .next()
+        .unwrap_or_else(|| env!("CARGO_PKG_NAME").to_owned());
     let (url, key, database) = (
         &setup.url,
         setup.key.expose_secret(),
@@ -183,23 +184,4 @@ Try next, in another terminal:
 "
     ))?;
     Ok(())
-}
-
-/// Returns the command that starts this program in the current folder.
-fn program(environment: &Environment) -> String {
-    const NAME: &str = env!("CARGO_PKG_NAME");
-    let Ok(path) = std::env::current_exe() else {
-        return NAME.to_owned();
-    };
-    let on_path = environment
-        .get("PATH")
-        .is_some_and(|all| std::env::split_paths(all).any(|folder| Some(folder.as_path()) == path.parent()));
-    if on_path {
-        return NAME.to_owned();
-    }
-    let here = std::env::current_dir().unwrap_or_default();
-    path.strip_prefix(here).map_or_else(
-        |_| path.display().to_string(),
-        |below| Path::new(".").join(below).display().to_string(),
-    )
 }

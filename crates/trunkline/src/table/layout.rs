@@ -276,10 +276,10 @@ mod tests {
 
     fn runs() -> Table {
         let mut table = Table::new([
-            Column::word("run"),
-            Column::word("sync").rank(2),
-            Column::number("new_rows"),
-            Column::prose("error").rank(1),
+            Column::new("run", Kind::Word),
+            Column::new("sync", Kind::Word).rank(2),
+            Column::new("new_rows", Kind::Number),
+            Column::new("error", Kind::Prose).rank(1),
         ]);
         table.row(["run_0198f0c8a2b3", "acme-messages", "1", ""].map(Cell::from));
         let error = "the provider is slow and nothing came of it";
@@ -315,7 +315,10 @@ mod tests {
 
     #[test]
     fn ids_that_do_not_fit_side_by_side_are_shown_in_blocks() {
-        let mut table = Table::new([Column::word("connection"), Column::word("run")]);
+        let mut table = Table::new([
+            Column::new("connection", Kind::Word),
+            Column::new("run", Kind::Word),
+        ]);
         table.row(["c".repeat(30), "r".repeat(30)]);
         assert_eq!(
             fitted(&table, 50),
@@ -326,11 +329,11 @@ mod tests {
     #[test]
     fn a_text_without_room_is_put_below_its_row_and_an_id_is_short_only_then() {
         let mut table = Table::new([
-            Column::word("run"),
-            Column::word("state"),
-            Column::number("pages").rank(1),
-            Column::below("error"),
-            Column::below("note"),
+            Column::new("run", Kind::Word),
+            Column::new("state", Kind::Word),
+            Column::new("pages", Kind::Number).rank(1),
+            Column::new("error", Kind::Below),
+            Column::new("note", Kind::Below),
         ]);
         let id = |id: &str| Cell::Id {
             whole: format!("run_{id}98f0c8a2b3"),
@@ -361,7 +364,7 @@ mod tests {
 
     #[test]
     fn wide_letters_count_twice_and_a_cell_cannot_control_the_terminal() {
-        let mut table = Table::new([Column::line("a"), Column::word("b")]);
+        let mut table = Table::new([Column::new("a", Kind::Line), Column::new("b", Kind::Word)]);
         table.row(["日本語日本語日本語", "1"]);
         table.row(["x\u{1b}[31m\ny", "2"]);
         assert_eq!(

@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use super::{incomplete, query};
 use crate::cli::Selection;
 use crate::client::{Client, Run, resolve, response};
-use crate::table::{self, Cell, Column, Table};
+use crate::table::{self, Cell, Column, Kind, Table};
 use crate::{exit, output, progress, terminal, when};
 
 /// The least characters of a run's id that a list shows: the prefix and the time at which it was made.
@@ -44,20 +44,20 @@ pub(super) async fn list(client: &Client, query: &[(&str, &str)], as_json: bool)
         return Ok(output::json(&response)?);
     }
     let mut table = Table::new([
-        Column::word("run"),
-        Column::word("connection"),
-        Column::word("sync"),
-        Column::word("state"),
-        Column::word("started"),
-        Column::number("took").rank(5),
-        Column::number("new").rank(1),
-        Column::number("updated").rank(2),
-        Column::number("deleted").rank(3),
-        Column::number("checked").rank(4),
-        Column::number("pages").rank(7),
-        Column::word("trigger").rank(6),
-        Column::below("error"),
-        Column::below("note"),
+        Column::new("run", Kind::Word),
+        Column::new("connection", Kind::Word),
+        Column::new("sync", Kind::Word),
+        Column::new("state", Kind::Word),
+        Column::new("started", Kind::Word),
+        Column::new("took", Kind::Number).rank(5),
+        Column::new("new", Kind::Number).rank(1),
+        Column::new("updated", Kind::Number).rank(2),
+        Column::new("deleted", Kind::Number).rank(3),
+        Column::new("checked", Kind::Number).rank(4),
+        Column::new("pages", Kind::Number).rank(7),
+        Column::new("trigger", Kind::Word).rank(6),
+        Column::new("error", Kind::Below),
+        Column::new("note", Kind::Below),
     ]);
     let ids: Vec<String> = runs.iter().map(|run| run.id.clone()).collect();
     let connections: Vec<String> = runs.iter().map(|run| run.connection_id.clone()).collect();

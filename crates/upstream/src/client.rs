@@ -201,7 +201,7 @@ impl Upstream {
         response: Response,
     ) -> Attempt<Result<T, Failure>> {
         let error = ProviderError::read(target, &response, self.0.clock.now());
-        let wait = error.retry_after.map(crate::RetryAfter::get);
+        let wait = error.retry_after;
         if let Some(wait) = wait.filter(|_| error.rate_limited) {
             self.0.driver.pause_connection(target, wait);
         }

@@ -14,6 +14,8 @@ use hyper::body::Incoming;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, BufReader};
 use tokio_util::io::{ReaderStream, StreamReader};
 
+use crate::RequestError;
+
 /// The coding that requests accept: every server knows it, and its decoder needs the least memory.
 pub(crate) const ACCEPTED: HeaderValue = HeaderValue::from_static("gzip");
 
@@ -74,14 +76,6 @@ pub(crate) enum Decoded {
     Ended,
 }
 
-/// Why no further part can be read.
-pub(crate) enum PartError {
-    /// The connection failed.
-    Transport(hyper::Error),
-    /// The bytes are invalid for the content coding.
-    Coding(io::Error),
-}
-
 impl BodyParts {
     pub(crate) fn new(body: Incoming, codings: Vec<Coding>) -> Self {
         if codings.is_empty() {
@@ -92,11 +86,16 @@ impl BodyParts {
         Self::Decoded(Decoded::NotBegun { source, codings })
     }
 
-    /// Returns the next part, `None` at the end.
-    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, PartError> {
+    /// Returns the next part, `None` at the end. `host` sends the body.
+    pub(crate) async fn next(&mut self, host: &str) -> Result<Option<Bytes>, RequestError> {
+        let broken = |error: hyper::Error| RequestError::Broken(host.to_owned(), error.into());
         match self {
-            Self::Plain(body) => next_data(body).await.map_err(PartError::Transport),
-            Self::Decoded(decoded) => decoded.next().await.map_err(part_error),
+            Self::Plain(body) => next_data(body).await.map_err(broken),
+            // An error of the connection passes through the decoders unchanged; any other is a decoder's.
+            Self::Decoded(decoded) => decoded.next().await.map_err(|error| match error.downcast() {
+                Ok(error) => broken(error),
+                Err(error) => RequestError::Undecodable(host.to_owned(), error),
+            }),
         }
     }
 }
@@ -153,14 +152,6 @@ async fn without(coding: Coding, mut source: Source) -> io::Result<Source> {
 
 fn buffered(decoder: impl AsyncRead + Send + 'static) -> Source {
     Box::pin(BufReader::new(decoder))
-}
-
-/// An error of the connection passes through the decoders as it is; any other is a decoder's.
-fn part_error(error: io::Error) -> PartError {
-    match error.downcast::<hyper::Error>() {
-        Ok(error) => PartError::Transport(error),
-        Err(error) => PartError::Coding(error),
-    }
 }
 
 #[cfg(test)]

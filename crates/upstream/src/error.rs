@@ -6,7 +6,7 @@ use std::time::Duration;
 use registry::{MAX_RENDERED, RenderError};
 use url::Url;
 
-use crate::{RetryAfter, UploadError};
+use crate::UploadError;
 
 /// The cause of an error of the connection.
 type Cause = Box<dyn Error + Send + Sync>;
@@ -222,7 +222,7 @@ impl RequestError {
         match self {
             Self::RateLimited { retry_after } => Some(*retry_after),
             Self::DeadlineExceeded { last, .. } => last.retry_after(),
-            _ => self.provider()?.retry_after.map(RetryAfter::get),
+            _ => self.provider()?.retry_after,
         }
     }
 }
@@ -250,7 +250,7 @@ pub struct ProviderError {
     /// Whether it says that there were too many requests.
     pub rate_limited: bool,
     /// How long it asks to wait.
-    pub retry_after: Option<RetryAfter>,
+    pub retry_after: Option<Duration>,
     /// Whether the request was carried out all the same, since a redirect turned it into a GET, and that was refused.
     pub(crate) carried_out: bool,
 }

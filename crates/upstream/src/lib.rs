@@ -56,6 +56,5 @@ pub use prepare::may_set_header;
 pub use proxy::{ProxyRequest, ProxyResponse, ProxyResponseBody};
 pub use request::Request;
 pub use response::Response;
-pub use retry_after::RetryAfter;
 pub use target::{Priority, Target, Variables};
 pub use upload::{ProxyRequestBody, Upload, UploadError};

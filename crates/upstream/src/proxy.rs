@@ -27,7 +27,7 @@ use crate::redirect::only_reads;
 use crate::retry_after::{rate_limited, requested};
 use crate::transport::PendingResponse;
 use crate::upload::Progress;
-use crate::{ProxyRequestBody, RequestError, RetryAfter, Target, Upstream};
+use crate::{ProxyRequestBody, RequestError, Target, Upstream};
 
 /// A request of a client, to be sent on to the provider.
 #[derive(Debug, Default)]
@@ -164,7 +164,6 @@ impl Upstream {
             return (if listed { Retry::Yes } else { Retry::No }, None);
         }
         let wait = requested(rule.rules, code, headers, &Value::Null, self.0.clock.now());
-        let wait = wait.map(RetryAfter::get);
         if let Some(wait) = wait.filter(|_| rate_limited(rule.rules, code, headers)) {
             self.0.driver.pause_connection(target, wait);
         }

@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 use crate::budget::FIRST_BYTES;
-use crate::coding::{self, BodyParts, PartError};
+use crate::coding::{self, BodyParts};
 use crate::error::shown_host;
 use crate::prepare::PreparedRequest;
 use crate::transport::{PendingResponse, RawResponse, Transport};
@@ -119,9 +119,9 @@ impl Reading<'_> {
         let mut parts = BodyParts::new(response.into_body(), codings);
         let (mut body, mut until) = (Vec::new(), self.bounds.until);
         loop {
-            let next = timeout_at(until, parts.next()).await;
+            let next = timeout_at(until, parts.next(self.host)).await;
             let next = next.map_err(|_| RequestError::TimedOut(self.host.to_owned()))?;
-            let Some(part) = next.map_err(|error| error.into_request_error(self.host))? else {
+            let Some(part) = next? else {
                 break;
             };
             let needed = body.len().saturating_add(part.len());
@@ -154,7 +154,7 @@ impl Reading<'_> {
         let mut parts = BodyParts::new(response.into_body(), codings);
         let until = self.bounds.until.min(Instant::now() + ERROR_BODY_TIME);
         let mut body = Vec::new();
-        while let Ok(Ok(Some(part))) = timeout_at(until, parts.next()).await {
+        while let Ok(Ok(Some(part))) = timeout_at(until, parts.next(self.host)).await {
             let room = ERROR_BODY.saturating_sub(body.len());
             body.extend(part.iter().take(room));
             if part.len() >= room {
@@ -181,14 +181,5 @@ fn without_byte_order_mark(body: Bytes) -> Bytes {
         body.slice(3..)
     } else {
         body
-    }
-}
-
-impl PartError {
-    pub(crate) fn into_request_error(self, host: &str) -> RequestError {
-        match self {
-            Self::Transport(error) => RequestError::Broken(host.to_owned(), error.into()),
-            Self::Coding(source) => RequestError::Undecodable(host.to_owned(), source),
-        }
     }
 }

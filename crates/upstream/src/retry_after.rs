@@ -20,25 +20,10 @@ pub(crate) fn rate_limited(rules: &RetryRules, status: u16, headers: &HeaderMap)
     status == 429 || status == 403 && (none_left() || headers.contains_key("retry-after"))
 }
 
-/// How long a provider asks to wait: at most a day, whatever it says, since a mistake in one header must not stop a connection for years.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct RetryAfter(Duration);
+/// The longest wait, whatever the provider says: a mistake in one header must not stop a connection for years.
+const LONGEST: Duration = Duration::from_hours(24);
 
-impl RetryAfter {
-    /// The longest wait.
-    pub const LONGEST: Duration = Duration::from_hours(24);
-
-    pub(crate) fn new(wait: Duration) -> Self {
-        Self(wait.min(Self::LONGEST))
-    }
-
-    /// Returns the wait.
-    pub fn get(self) -> Duration {
-        self.0
-    }
-}
-
-/// Returns how long the provider asks to wait: the longest of all waits in the response.
+/// Returns how long the provider asks to wait: the longest of all waits in the response, at most a day.
 ///
 /// The headers that the file names usually come with every response and say when a quota is renewed. So they count only after too many
 /// requests, and not if some of the quota is left: then another limit was reached.
@@ -48,7 +33,7 @@ pub(crate) fn requested(
     headers: &HeaderMap,
     body: &Value,
     now: Timestamp,
-) -> Option<RetryAfter> {
+) -> Option<Duration> {
     let left = rules.remaining.as_deref().and_then(|name| headers.get(name));
     let limited =
         rate_limited(rules, status, headers) && left.is_none_or(|left| left.as_bytes().trim_ascii() == b"0");
@@ -65,7 +50,7 @@ pub(crate) fn requested(
 }
 
 /// Reads a wait in any of the forms that providers use: seconds, a time, or a list of either, of which the longest counts.
-fn wait(text: &str, now: Timestamp) -> Option<RetryAfter> {
+fn wait(text: &str, now: Timestamp) -> Option<Duration> {
     let text = text.trim();
     let in_list = || {
         let parts = text.split([',', ';']).map(str::trim);
@@ -85,7 +70,7 @@ fn wait(text: &str, now: Timestamp) -> Option<RetryAfter> {
         .map(|number| of_number(number, now))
         .or_else(|| until(text, now))
         .or_else(|| in_list().map(|number| of_number(number, now)))?;
-    Some(RetryAfter::new(wait))
+    Some(wait.min(LONGEST))
 }
 
 fn number(text: &str) -> Option<f64> {
@@ -153,8 +138,8 @@ mod tests {
     /// In milliseconds.
     const DAY: u64 = 86_400_000;
 
-    fn seconds(seconds: u64) -> RetryAfter {
-        RetryAfter(Duration::from_secs(seconds))
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
     }
 
     fn rules() -> RetryRules {
@@ -214,7 +199,7 @@ mod tests {
     ) {
         assert_eq!(
             requested(&rules(), 429, &headers(&[(name, value)]), &Value::Null, NOW),
-            millis.map(|millis| RetryAfter(Duration::from_millis(millis)))
+            millis.map(Duration::from_millis)
         );
     }
 
@@ -277,7 +262,7 @@ mod tests {
         let body = serde_json::json!({ "error": { "message": text } });
         assert_eq!(
             requested(&rules, 429, &HeaderMap::new(), &body, NOW),
-            millis.map(|millis| RetryAfter(Duration::from_millis(millis)))
+            millis.map(Duration::from_millis)
         );
     }
 
@@ -293,7 +278,7 @@ mod tests {
             let mut said = HeaderMap::new();
             said.insert("retry-after", HeaderValue::from_str(&text).unwrap());
             let wait = requested(&rules(), 429, &said, &Value::Null, NOW);
-            prop_assert!(wait.is_none_or(|wait| wait.get() <= RetryAfter::LONGEST));
+            prop_assert!(wait.is_none_or(|wait| wait <= LONGEST));
         }
     }
 }

@@ -49,13 +49,9 @@ impl ProxyResponseBody {
         if !self.permit.begin_read() {
             return Err(RequestError::NotRead(host()));
         }
-        let part = timeout(self.idle, self.parts.next()).await;
+        let part = timeout(self.idle, self.parts.next(&self.host)).await;
         self.permit.end_read();
-        match part {
-            Ok(Ok(part)) => Ok(part),
-            Ok(Err(error)) => Err(error.into_request_error(&self.host)),
-            Err(_) => Err(RequestError::TimedOut(host())),
-        }
+        part.unwrap_or_else(|_| Err(RequestError::TimedOut(host())))
     }
 }
 

@@ -1,9 +1,8 @@
 //! Lengths of time as files write them: `5 minutes`, `5m`, `half day`, `3 days`.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::de::{Deserialize, Deserializer, Error};
 
 const MINUTE: u64 = 60;
@@ -35,21 +34,9 @@ pub(crate) const RULE: &str =
     "is not a duration: write 3 days, 12 hours or 30 minutes; the longest is 36525 days";
 
 /// The schema of a length of time; [`read`] and [`read_optional`] read it.
-pub(crate) struct LengthOfTime;
-
-impl JsonSchema for LengthOfTime {
-    fn schema_name() -> Cow<'static, str> {
-        "LengthOfTime".into()
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "format": FORMAT })
-    }
-}
+#[derive(JsonSchema)]
+#[schemars(inline, extend("format" = FORMAT))]
+pub(crate) struct LengthOfTime(#[expect(dead_code, reason = "only its schema is used")] String);
 
 /// Reads a duration.
 pub(crate) fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {

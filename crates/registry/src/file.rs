@@ -146,7 +146,7 @@ pub(crate) struct ProxyFile {
     pub(crate) paginate: Option<PaginateFile>,
     /// What is added to the body of every request that has a JSON object or a form, and to `POST`, `PUT` and `PATCH` without one.
     #[serde(default, deserialize_with = "written::pairs")]
-    #[schemars(with = "IndexMap<String, Json>")]
+    #[schemars(with = "IndexMap<String, JsonTemplate>")]
     pub(crate) body: Vec<(String, JsonTemplate)>,
     /// Additional keys of `connection_config`: a fixed value, or a field that asks for it.
     #[serde(default)]
@@ -369,6 +369,5 @@ pub(crate) struct ActionRequestFile {
     #[schemars(with = "IndexMap<String, ParameterFile>")]
     pub(crate) form: Option<Vec<Parameter>>,
     /// The body as JSON. A text that is a single placeholder becomes the input's value with its type.
-    #[schemars(with = "Option<Json>")]
     pub(crate) json: Option<JsonTemplate>,
 }

@@ -9,7 +9,6 @@ use domain::{ActionName, ProviderName, SyncName};
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value as Json;
 
 use crate::action::Action;
 use crate::field::Field;
@@ -141,7 +140,6 @@ pub struct Verification {
     #[schemars(with = "IndexMap<String, Scalar>")]
     pub headers: Vec<(String, Template)>,
     /// The body of these requests: text is sent as it is, anything else as JSON or, if the headers say so, as a form.
-    #[schemars(with = "Option<Json>")]
     pub data: Option<JsonTemplate>,
     /// Another server for these requests.
     #[serde(rename = "base_url_override")]

@@ -13,13 +13,12 @@ mod now;
 mod parse;
 mod render;
 
-use std::borrow::Cow;
 use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{Deserialize, Deserializer};
+use schemars::JsonSchema;
+use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 pub use json::JsonTemplate;
@@ -27,7 +26,7 @@ pub(crate) use now::is_time;
 pub use now::now_value;
 pub use render::{MAX_RENDERED, RenderError};
 
-use crate::written;
+use crate::written::Scalar;
 
 /// The most bytes of a template's text.
 pub const MAX_TEMPLATE: usize = 16_384;
@@ -37,7 +36,9 @@ const MAX_DEPTH: usize = 4;
 /// Parsed text with holes.
 ///
 /// Deserializing never fails: an invalid text is kept together with its error, which the check of the file reports.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(from = "Scalar")]
+#[schemars(from = "String", into = "String")]
 pub struct Template {
     /// The first alternative whose holes are all filled is used. Never empty.
     alternatives: Vec<Vec<Part>>,
@@ -156,14 +157,8 @@ impl Template {
 
     /// Returns the name of the hole, if the text is a single hole.
     pub fn only_hole(&self) -> Option<&str> {
-        match self.alternatives.as_slice() {
-            [parts] => match parts.as_slice() {
-                [Part::Hole(names)] => match names.as_slice() {
-                    [name] => Some(name),
-                    _ => None,
-                },
-                _ => None,
-            },
+        match self.only_alternative()? {
+            [Part::Hole(names)] if names.len() == 1 => names.first().map(String::as_str),
             _ => None,
         }
     }
@@ -204,12 +199,16 @@ impl Template {
 
     /// Returns the text, if it has no holes.
     pub fn literal(&self) -> Option<&str> {
+        match self.only_alternative()? {
+            [] => Some(""),
+            [Part::Text(text)] => Some(text),
+            _ => None,
+        }
+    }
+
+    fn only_alternative(&self) -> Option<&[Part]> {
         match self.alternatives.as_slice() {
-            [parts] => match parts.as_slice() {
-                [] => Some(""),
-                [Part::Text(text)] => Some(text),
-                _ => None,
-            },
+            [parts] => Some(parts),
             _ => None,
         }
     }
@@ -246,23 +245,9 @@ impl From<String> for Template {
     }
 }
 
-impl<'de> Deserialize<'de> for Template {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        written::text(deserializer).map(Self::from)
-    }
-}
-
-impl JsonSchema for Template {
-    fn schema_name() -> Cow<'static, str> {
-        "Template".into()
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string" })
+impl From<Scalar> for Template {
+    fn from(scalar: Scalar) -> Self {
+        scalar.0.into()
     }
 }
 

@@ -1,13 +1,15 @@
 //! JSON whose texts may have holes.
 
-use serde::de::{Deserialize, Deserializer};
+use schemars::JsonSchema;
+use serde::Deserialize;
 use serde_json::Value as Json;
 
 use super::render::{Budget, if_filled};
 use super::{RenderError, Template};
 
 /// JSON in which each text is a template.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(from = "Json")]
 pub enum JsonTemplate {
     /// A text, perhaps with holes.
     Text(Template),
@@ -17,12 +19,6 @@ pub enum JsonTemplate {
     Map(Vec<(String, JsonTemplate)>),
     /// A number, true, false or null.
     Plain(Json),
-}
-
-impl<'de> Deserialize<'de> for JsonTemplate {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Json::deserialize(deserializer).map(Self::from)
-    }
 }
 
 impl From<Json> for JsonTemplate {

@@ -66,7 +66,9 @@ fn path_of_wait<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String
 /// Reads ranges of statuses. A text that is not a range becomes an empty range, which the check of the file reports.
 fn statuses<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<RangeInclusive<u16>>, D::Error> {
     let texts = written::one_or_many_texts(deserializer)?;
-    let ranges = texts.iter().map(|text| status_range(text).unwrap_or(1..=0));
+    let ranges = texts
+        .iter()
+        .map(|text| status_range(text).unwrap_or(RangeInclusive::new(1, 0)));
     Ok(ranges.collect())
 }
 

@@ -65,7 +65,7 @@ const LONGEST_EXPRESSION: usize = 255;
 const CALENDAR: std::ops::Range<Timestamp> =
     Timestamp::from_micros(-86_400_000_000)..Timestamp::from_micros(4_133_894_400_000_000);
 /// The longest jitter, by which runs are spread.
-const SPREAD_EVERY: Duration = Duration::from_secs(60);
+const SPREAD_EVERY: Duration = Duration::from_mins(1);
 const SPREAD_CRON: Duration = Duration::from_secs(30);
 
 impl Schedule {

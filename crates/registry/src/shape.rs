@@ -129,7 +129,8 @@ impl Shape {
                 let fitting = |errors: &&Vec<_>| !errors.iter().any(|inner| wants_other(inner, error));
                 if let Some(errors) = context.iter().find(fitting) {
                     let fits = errors.iter().map(|inner| self.explain(inner, report, unknown));
-                    return fits.fold(true, |all, fits| all && fits);
+                    // Each explanation reports its errors, so none is skipped.
+                    return fits.filter(|fits| !fits).count() == 0;
                 }
             }
             _ => {}

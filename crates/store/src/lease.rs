@@ -80,7 +80,7 @@ impl<W: Leased> Lease<W> {
 
     /// Extends the lease. Returns false if it is lost.
     pub fn renew(&self, c: &mut DbConn, until: Timestamp, now: Timestamp) -> Result<bool, StoreError> {
-        set_due::<W>(c, Some(until), now, "", &self.filter(), self.binds()).map(|rows| rows == 1)
+        set_due::<W>(c, Some(until), now, "", &Self::filter(), self.binds()).map(|rows| rows == 1)
     }
 
     /// Locks the row until the transaction ends. [`StoreError::LeaseLost`] if the lease is lost.
@@ -117,7 +117,7 @@ impl<W: Leased> Lease<W> {
             binds.push(value);
         }
         binds.extend(self.binds());
-        set_due::<W>(c, next_due, now, &set, &self.filter(), binds).map(|rows| rows == 1)
+        set_due::<W>(c, next_due, now, &set, &Self::filter(), binds).map(|rows| rows == 1)
     }
 
     /// Renews the lease every third of `length`. Returns when it is lost: another claim has the row, or the database could not be
@@ -142,7 +142,7 @@ impl<W: Leased> Lease<W> {
         }
     }
 
-    fn filter(&self) -> String {
+    fn filter() -> String {
         format!("{} = ? AND holder = ?", W::KEY)
     }
 

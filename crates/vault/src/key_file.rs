@@ -137,7 +137,8 @@ fn write_temporary(ring: &KeyRing, path: &Path) -> io::Result<NamedTempFile> {
 #[cfg(unix)]
 fn is_private(file: &File) -> io::Result<bool> {
     use std::os::unix::fs::PermissionsExt;
-    Ok(file.metadata()?.permissions().mode() & 0o077 == 0)
+    let others = file.metadata()?.permissions().mode() & 0o077;
+    Ok(others == 0)
 }
 
 #[cfg(not(unix))]

@@ -156,7 +156,7 @@ pub(super) fn server(
 
 /// Checks that a length of time is whole days if bounds are written as dates.
 fn whole_days(format: BoundFormat, length: Option<Duration>, path: &Path, report: &mut Report<'_>) {
-    let parts = |length: Duration| length.as_secs() % Timestamp::DAY.as_secs() != 0;
+    let parts = |length: Duration| !length.as_secs().is_multiple_of(Timestamp::DAY.as_secs());
     if format == BoundFormat::Date && length.is_some_and(parts) {
         report.error(
             path,

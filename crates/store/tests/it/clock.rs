@@ -12,7 +12,7 @@ use testkit_macros::on_both_databases;
 
 use crate::fixture::{Fixture, NOW};
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 /// What the wrong clock showed at `NOW`.
 const AHEAD: Timestamp = NOW.plus(Duration::from_hours(400 * 24));
 

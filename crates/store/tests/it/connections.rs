@@ -118,81 +118,63 @@ async fn a_list_is_newest_first_and_every_filter_holds(fixture: Fixture) {
             .collect::<Vec<_>>()
     };
     let all = ConnectionFilter::default;
-    assert_eq!(names(all()).await, ["third", "tagged", "plain"]);
-    assert_eq!(
-        names(ConnectionFilter {
-            limit: 2,
-            page: 1,
-            ..all()
-        })
-        .await,
-        ["plain"]
-    );
-    assert_eq!(
-        names(ConnectionFilter {
-            name: Some("third".parse().unwrap()),
-            ..all()
-        })
-        .await,
-        ["third"]
-    );
-    assert_eq!(
-        names(ConnectionFilter {
-            search: Some("ann@EX".to_owned()),
-            ..all()
-        })
-        .await,
-        ["tagged"]
-    );
-    assert_eq!(
-        names(ConnectionFilter {
-            search: Some("U_1".to_owned()),
-            ..all()
-        })
-        .await,
-        ["tagged"]
-    );
-    assert_eq!(
-        names(ConnectionFilter {
-            search: Some("u%1".to_owned()),
-            ..all()
-        })
-        .await,
-        Vec::<String>::new()
-    );
-    assert_eq!(
-        names(ConnectionFilter {
-            end_user_id: Some("u_1".to_owned()),
-            ..all()
-        })
-        .await,
-        ["tagged"]
-    );
-    assert_eq!(
-        names(ConnectionFilter {
-            integrations: vec!["other".parse().unwrap()],
-            ..all()
-        })
-        .await,
-        Vec::<String>::new()
-    );
     let tag = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-    assert_eq!(
-        names(ConnectionFilter {
-            tags: vec![tag("a.b\"c", "1"), tag("d", "2")],
-            ..all()
-        })
-        .await,
-        ["tagged"]
-    );
-    assert_eq!(
-        names(ConnectionFilter {
-            tags: vec![tag("d", "1")],
-            ..all()
-        })
-        .await,
-        Vec::<String>::new()
-    );
+    let search = |text: &str| ConnectionFilter {
+        search: Some(text.to_owned()),
+        ..all()
+    };
+    let cases: [(ConnectionFilter, &[&str]); 10] = [
+        (all(), &["third", "tagged", "plain"]),
+        (
+            ConnectionFilter {
+                limit: 2,
+                page: 1,
+                ..all()
+            },
+            &["plain"],
+        ),
+        (
+            ConnectionFilter {
+                name: Some("third".parse().unwrap()),
+                ..all()
+            },
+            &["third"],
+        ),
+        (search("ann@EX"), &["tagged"]),
+        (search("U_1"), &["tagged"]),
+        (search("u%1"), &[]),
+        (
+            ConnectionFilter {
+                end_user_id: Some("u_1".to_owned()),
+                ..all()
+            },
+            &["tagged"],
+        ),
+        (
+            ConnectionFilter {
+                integrations: vec!["other".parse().unwrap()],
+                ..all()
+            },
+            &[],
+        ),
+        (
+            ConnectionFilter {
+                tags: vec![tag("a.b\"c", "1"), tag("d", "2")],
+                ..all()
+            },
+            &["tagged"],
+        ),
+        (
+            ConnectionFilter {
+                tags: vec![tag("d", "1")],
+                ..all()
+            },
+            &[],
+        ),
+    ];
+    for (filter, wanted) in cases {
+        assert_eq!(names(filter).await, wanted);
+    }
 }
 
 #[on_both_databases]

@@ -267,7 +267,7 @@ async fn writers(fixture: &Fixture) -> Vec<Stream> {
         };
         let claimed = fixture.store.write(move |c| {
             syncs::ensure(c, &new, NOW)?;
-            schedule::claim(c, NOW, NOW.plus(Duration::from_secs(60)), "w", 1)
+            schedule::claim(c, NOW, NOW.plus(Duration::from_mins(1)), "w", 1)
         });
         let claimed = claimed.await.unwrap().remove(0);
         streams.push(Stream {

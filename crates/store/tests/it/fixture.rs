@@ -115,7 +115,7 @@ impl Fixture {
         let sync = self.sync(connection, Some(NOW)).await;
         let claimed = self
             .store
-            .write(|c| store::schedule::claim(c, NOW, NOW.plus(Duration::from_secs(60)), "w", 10))
+            .write(|c| store::schedule::claim(c, NOW, NOW.plus(Duration::from_mins(1)), "w", 10))
             .await
             .unwrap();
         self.store

@@ -152,7 +152,7 @@ async fn a_page_updates_run_slice_and_checkpoint_with_its_rows(fixture: Fixture)
 async fn a_worker_that_lost_its_lease_writes_nothing(fixture: Fixture) {
     let stream = fixture.stream().await;
     stream.write(vec![record(&json!({"sid": "a"}))]).await.unwrap();
-    let later = NOW.plus(Duration::from_secs(120));
+    let later = NOW.plus(Duration::from_mins(2));
     fixture
         .store
         .write(move |c| schedule::claim(c, later, later.plus(Duration::from_micros(1)), "thief", 5))

@@ -12,7 +12,7 @@ use testkit_macros::on_both_databases;
 
 use crate::fixture::{Fixture, NOW};
 
-const LEASE: Duration = Duration::from_secs(60);
+const LEASE: Duration = Duration::from_mins(1);
 
 async fn claim(store: &Store, worker: &'static str, now: Timestamp, limit: i64) -> Vec<Claimed> {
     store

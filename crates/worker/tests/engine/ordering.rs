@@ -88,7 +88,7 @@ async fn a_row_that_an_action_writes_while_a_page_is_requested_stays(dialect: Di
             tokio::task::spawn_blocking(move || was_requested.recv().unwrap())
                 .await
                 .unwrap();
-            let behind = acme.app.clock().now().minus(Duration::from_secs(600));
+            let behind = acme.app.clock().now().minus(Duration::from_mins(10));
             acme.act_at(&thing("a", "acted"), behind).await;
             acme.act_at(&thing("made", "acted"), behind).await;
             go.send(()).unwrap();

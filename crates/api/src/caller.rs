@@ -10,42 +10,11 @@ use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use domain::{EnvironmentId, IntegrationKey};
 use futures::future::LocalBoxFuture;
+pub(crate) use gateway::scope;
 use gateway::{Gateway, GatewayError, Session};
 
 use crate::error::ApiError;
 use crate::path::PROXY;
-
-/// Scopes as types, so that a handler's arguments say which scope it needs.
-pub(crate) mod scope {
-    use gateway::Scope;
-
-    /// A scope that a handler needs.
-    pub(crate) trait Needed {
-        const SCOPE: Scope;
-    }
-
-    macro_rules! scopes {
-        ($($name:ident),*) => {
-            $(
-                #[derive(Debug)]
-                pub(crate) enum $name {}
-                impl Needed for $name {
-                    const SCOPE: Scope = Scope::$name;
-                }
-            )*
-            /// Lists all scopes, those that no handler needs yet too.
-            const _: ($(Option<$name>,)*) = ($(None::<$name>,)*);
-        };
-    }
-    scopes! {
-        IntegrationsList, IntegrationsRead, IntegrationsCreate, IntegrationsUpdate, IntegrationsDelete,
-        FunctionsList, ConnectionsList, ConnectionsRead, ConnectionsReadCredentials, ConnectionsCreate,
-        ConnectionsUpdate, ConnectionsDelete, ConnectSessionsWrite, SyncsRead, SyncsExecute, SyncsUpdate,
-        SyncsVariantCreate, SyncsVariantDelete, RecordsRead, RecordsWrite, ActionsExecute, Proxy,
-        VariablesRead, EnvironmentsList, EnvironmentsCreate, EnvironmentsDelete, ApiKeysList, ApiKeysCreate,
-        ApiKeysDelete
-    }
-}
 
 /// A caller whose API key has the scope `S`.
 pub(crate) struct Caller<S>(gateway::Caller, PhantomData<S>);
@@ -63,12 +32,9 @@ impl<S: scope::Needed> FromRequest for Caller<S> {
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(caller(request).and_then(|caller| {
-            if caller.may(S::SCOPE) {
-                Ok(Self(caller, PhantomData))
-            } else {
-                Err(ApiError::Forbidden(S::SCOPE))
-            }
+        ready(caller(request).and_then(|caller| match S::SCOPE {
+            Some(scope) if !caller.may(scope) => Err(ApiError::Forbidden(scope)),
+            _ => Ok(Self(caller, PhantomData)),
         }))
     }
 }
@@ -144,26 +110,6 @@ impl FromRequest for SessionHolder {
             let gateway = gateway.ok_or(ApiError::Unauthenticated)?;
             Ok(Self(gateway.sessions().authenticate(&token).await?))
         })
-    }
-}
-
-/// A caller whose API key is known, whatever its scopes: what the request asks for decides which scope it needs.
-pub(crate) struct AnyCaller(gateway::Caller);
-
-impl Deref for AnyCaller {
-    type Target = gateway::Caller;
-
-    fn deref(&self) -> &gateway::Caller {
-        &self.0
-    }
-}
-
-impl FromRequest for AnyCaller {
-    type Error = ApiError;
-    type Future = Ready<Result<Self, ApiError>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(caller(request).map(Self))
     }
 }
 

@@ -40,6 +40,20 @@ pub(crate) struct Operation {
     pub(crate) route: fn() -> Route,
 }
 
+impl Operation {
+    /// An operation that every integration has.
+    pub(crate) fn general(method: Method, id: &str, route: fn() -> Route) -> Self {
+        let id: Arc<str> = id.into();
+        Self {
+            method,
+            general_id: Arc::clone(&id),
+            id,
+            provider: None,
+            route,
+        }
+    }
+}
+
 /// A path and its operations.
 pub(crate) struct Resource {
     /// The path as actix writes it.

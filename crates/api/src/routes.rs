@@ -28,26 +28,36 @@ use crate::{
     providers, proxy, records, runs, syncs, verify,
 };
 
-/// A handler, with what its `#[utoipa::path]` declares.
-#[derive(Clone)]
-struct Handler {
+/// An operation at its path, which is as OpenAPI writes it: `/connections/{connection_id}`.
+struct Entry {
     access: Access,
-    methods: Vec<HttpMethod>,
-    /// As OpenAPI writes it: `/connections/{connection_id}`.
     path: String,
-    id: String,
-    route: fn() -> Route,
+    operation: Operation,
 }
 
-impl Handler {
-    fn new<T: Path>(access: Access, route: fn() -> Route) -> Self {
-        Self {
-            access,
-            methods: T::methods(),
-            path: T::path(),
-            id: T::operation().operation_id.unwrap_or_default(),
-            route,
+impl Entry {
+    /// Returns the entries of a handler, one for each method.
+    fn of<T: Path>(access: Access, route: fn() -> Route) -> Vec<Self> {
+        let id = T::operation().operation_id.unwrap_or_default();
+        let mut methods: Vec<Method> = T::methods().iter().map(method).collect();
+        if access == Access::Proxy {
+            let further = proxy::FURTHER_METHODS.iter();
+            methods.extend(further.filter_map(|name| Method::from_bytes(name.as_bytes()).ok()));
         }
+        let one = methods.len() == 1;
+        let entry = |method: Method| {
+            let id = if one {
+                id.clone()
+            } else {
+                format!("{id}_{method}").to_lowercase()
+            };
+            Self {
+                access,
+                path: T::path(),
+                operation: Operation::general(method, &id, route),
+            }
+        };
+        methods.into_iter().map(entry).collect()
     }
 }
 
@@ -59,10 +69,11 @@ macro_rules! table {
         #[openapi(paths($($($($module::$handler,)+)+)+), components(schemas(ErrorBody)))]
         pub(crate) struct Declared;
 
-        fn handlers() -> Vec<Handler> {
-            vec![$($($(
-                Handler::new::<$module::[<__path_ $handler>]>(Access::$access, || web::to($module::$handler)),
-            )+)+)+]
+        fn entries() -> Vec<Entry> {
+            let all = [$($($(
+                Entry::of::<$module::[<__path_ $handler>]>(Access::$access, || web::to($module::$handler)),
+            )+)+)+];
+            all.into_iter().flatten().collect()
         }
     }};
 }
@@ -126,16 +137,18 @@ impl Table {
         for (provider, route) in routes {
             builder.add_of_provider(provider.as_str(), &route);
         }
-        for handler in handlers() {
-            for alias in ALIASES.iter().filter(|alias| alias.of == handler.id) {
-                let (path, id) = (alias.path.to_owned(), alias.id.to_owned());
-                builder.add(Handler {
-                    path,
-                    id,
-                    ..handler.clone()
+        for entry in entries() {
+            let Operation {
+                method, id, route, ..
+            } = &entry.operation;
+            for alias in ALIASES.iter().filter(|alias| alias.of == &**id) {
+                builder.add(Entry {
+                    access: entry.access,
+                    path: alias.path.to_owned(),
+                    operation: Operation::general(method.clone(), alias.id, *route),
                 });
             }
-            builder.add(handler);
+            builder.add(entry);
         }
         Self(builder.resources.into_values().map(Arc::new).collect())
     }
@@ -176,43 +189,14 @@ impl Builder {
         })
     }
 
-    fn add(&mut self, handler: Handler) {
-        let Handler {
-            access,
-            methods,
-            path,
-            id,
-            route,
-        } = handler;
-        let mut methods: Vec<Method> = methods.iter().map(method).collect();
-        let one = methods.len() == 1;
-        if access == Access::Proxy {
-            methods.extend(
-                proxy::FURTHER_METHODS
-                    .iter()
-                    .filter_map(|name| Method::from_bytes(name.as_bytes()).ok()),
-            );
-        }
+    fn add(&mut self, entry: Entry) {
         // A connection's name and a provider's path may contain slashes.
-        let pattern = path
+        let pattern = entry
+            .path
             .replace("{connection_id}", "{connection_id:.*}")
             .replace("{endpoint}", "{endpoint:.*}");
-        let resource = self.resource(&path, pattern, access);
-        for method in methods {
-            let id: Arc<str> = if one {
-                id.as_str().into()
-            } else {
-                format!("{id}_{method}").to_lowercase().into()
-            };
-            let general_id = Arc::clone(&id);
-            resource.operations.push(Operation {
-                method,
-                id,
-                general_id,
-                provider: None,
-                route,
-            });
-        }
+        let resource = self.resource(&entry.path, pattern, entry.access);
+        resource.operations.push(entry.operation);
     }
 
     /// Adds an operation that a provider file declares. Integrations are created at run time, so there is one resource for each declared

@@ -59,55 +59,35 @@ pub(crate) fn text() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(SchemaType::Type(Type::String))
 }
 
+/// Returns the schema of an input of an action.
 pub(crate) fn input_schema(input: &Input) -> Schema {
     let description = told(
         Some(input.description.as_str()).filter(|text| !text.is_empty()),
         input.pattern_description.as_deref(),
     );
-    let examples = |object: ObjectBuilder| match &input.example {
-        Some(example) => object.examples([example.clone()]),
-        None => object,
-    };
-    match input.kind {
+    let examples = input.example.clone();
+    let number = |bound: Option<i64>| bound.and_then(|bound| i32::try_from(bound).ok()).map(f64::from);
+    let of = |kind| ObjectBuilder::new().schema_type(SchemaType::Type(kind));
+    let object = match input.kind {
         InputKind::List => {
-            let most = input.max_length;
-            let list = ArrayBuilder::new().items(of_text(input)).max_items(most);
-            let list = match &input.example {
-                Some(example) => list.examples([example.clone()]),
-                None => list,
-            };
-            list.description(description).build().into()
+            let list = ArrayBuilder::new()
+                .items(of_text(input))
+                .max_items(input.max_length);
+            return list.examples(examples).description(description).into();
         }
-        InputKind::Text => {
-            let object = of_text(input).max_length(input.max_length);
-            examples(object)
-                .description(description)
-                .default(input.default_value.clone())
-                .build()
-                .into()
-        }
-        InputKind::Integer => {
-            let number =
-                |bound: Option<i64>| bound.and_then(|bound| i32::try_from(bound).ok()).map(f64::from);
-            examples(ObjectBuilder::new().schema_type(SchemaType::Type(Type::Integer)))
-                .minimum(number(input.minimum))
-                .maximum(number(input.maximum))
-                .description(description)
-                .default(input.default_value.clone())
-                .build()
-                .into()
-        }
-        InputKind::Boolean => examples(ObjectBuilder::new().schema_type(SchemaType::Type(Type::Boolean)))
-            .description(description)
-            .default(input.default_value.clone())
-            .build()
-            .into(),
-        InputKind::Json => examples(ObjectBuilder::new().schema_type(SchemaType::AnyValue))
-            .description(description)
-            .default(input.default_value.clone().filter(|value| *value != Json::Null))
-            .build()
-            .into(),
-    }
+        InputKind::Text => of_text(input).max_length(input.max_length),
+        InputKind::Integer => of(Type::Integer)
+            .minimum(number(input.minimum))
+            .maximum(number(input.maximum)),
+        InputKind::Boolean => of(Type::Boolean),
+        InputKind::Json => ObjectBuilder::new().schema_type(SchemaType::AnyValue),
+    };
+    let default = input.default_value.clone().filter(|value| *value != Json::Null);
+    object
+        .examples(examples)
+        .description(description)
+        .default(default)
+        .into()
 }
 
 fn of_text(input: &Input) -> ObjectBuilder {

@@ -24,6 +24,35 @@ macro_rules! scopes {
                 }
             }
         }
+
+        /// Scopes as types, for signatures that name the scope that they need.
+        pub mod scope {
+            use super::Scope;
+
+            /// A needed scope.
+            pub trait Needed {
+                /// The scope; `None` if any known key will do.
+                const SCOPE: Option<Scope>;
+            }
+
+            /// No scope: what the request asks for decides which one it needs.
+            #[derive(Debug)]
+            pub enum Any {}
+
+            impl Needed for Any {
+                const SCOPE: Option<Scope> = None;
+            }
+
+            $(
+                $(#[$doc])*
+                #[derive(Debug)]
+                pub enum $name {}
+
+                impl Needed for $name {
+                    const SCOPE: Option<Scope> = Some(Scope::$name);
+                }
+            )*
+        }
     };
 }
 scopes! {

@@ -37,7 +37,7 @@ mod worker_handle;
 
 pub use actions::{ActionOutput, ActionRequest, Actions, MAX_RETRIES, ShortRoute, StoredAction};
 pub use api_keys::{ApiKeys, NewKey, NewKeyRequest};
-pub use caller::{Caller, Scope};
+pub use caller::{Caller, Scope, scope};
 pub use connections::{
     ConnectRequest, ConnectionPatch, Connections, FullConnection, Import, ListedConnection, MetadataChange,
     ShowCredentials, StoredCredentials, Verified,

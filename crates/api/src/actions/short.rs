@@ -7,13 +7,13 @@ use serde_json::{Map, Value as Json};
 
 use super::RunOptions;
 use crate::body::RawBody;
-use crate::caller::{AnyCaller, Caller, scope};
+use crate::caller::{Caller, scope};
 use crate::error::ApiError;
 use crate::{body, query, records};
 
 /// Runs the action that the integration's provider has at this path, or lists records if it has a model there instead.
 pub(crate) async fn run(
-    caller: AnyCaller,
+    caller: Caller<scope::Any>,
     gateway: web::Data<Gateway>,
     request: HttpRequest,
     path: web::Path<(String, String)>,

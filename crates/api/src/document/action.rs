@@ -2,7 +2,7 @@
 
 use registry::{Action, Method, Provider, RouteStep};
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
-use utoipa::openapi::request_body::RequestBodyBuilder;
+use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
 use utoipa::openapi::schema::{ObjectBuilder, Schema};
 use utoipa::openapi::{Content, RefOr, Required};
 
@@ -24,7 +24,7 @@ pub(super) fn short_route(provider: &Provider, action: &Action, mut operation: O
         !matches!(parameter, RefOr::T(parameter) if ["Provider-Config-Key", "Connection-Id"].contains(&parameter.name.as_str()))
     });
     if !with_body {
-        parameters.push(own(
+        parameters.push(parameter(
             "connectionId",
             ParameterIn::Query,
             "The connection",
@@ -40,7 +40,7 @@ pub(super) fn short_route(provider: &Provider, action: &Action, mut operation: O
         } else {
             ParameterIn::Query
         };
-        parameters.push(own(
+        parameters.push(parameter(
             name,
             place,
             &input.description,
@@ -53,14 +53,7 @@ pub(super) fn short_route(provider: &Provider, action: &Action, mut operation: O
         let object = inputs_object(action, |name| !in_path(name))
             .property("connectionId", connection())
             .required("connectionId");
-        let content = Content::builder()
-            .schema(Some(Schema::from(object.build())))
-            .build();
-        RequestBodyBuilder::new()
-            .content("application/json", content)
-            .required(Some(Required::True))
-            .build()
-            .into()
+        json_body(object.into())
     });
     operation
 }
@@ -69,7 +62,15 @@ fn connection() -> ObjectBuilder {
     text().description(Some("The connection")).examples(["my-acme"])
 }
 
-fn own(
+/// Returns a required body of JSON.
+pub(super) fn json_body(schema: Schema) -> RefOr<RequestBody> {
+    let content = Content::builder().schema(Some(schema)).build();
+    let body = RequestBodyBuilder::new().content("application/json", content);
+    body.required(Some(Required::True)).build().into()
+}
+
+/// Returns a parameter of an operation.
+pub(super) fn parameter(
     name: &str,
     place: ParameterIn,
     description: &str,

@@ -4,15 +4,14 @@ use domain::Model;
 use gateway::ConnectRequest;
 use registry::{ConnectForm, Field, Provider};
 use utoipa::PartialSchema;
-use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, Paths};
-use utoipa::openapi::request_body::RequestBodyBuilder;
+use utoipa::openapi::path::{Operation, Parameter, ParameterIn, Paths};
 use utoipa::openapi::schema::{
     AdditionalProperties, ArrayBuilder, KnownFormat, ObjectBuilder, OneOfBuilder, Schema, SchemaFormat,
     SchemaType, Type,
 };
-use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Required};
+use utoipa::openapi::{Content, OpenApi, Ref, RefOr};
 
-use super::action::short_route;
+use super::action::{json_body, parameter, short_route};
 use super::find;
 use crate::routes::{Kind, provider_routes};
 use crate::schema::{action_schema, format_of, nullable, record_schema, scalar, text, told};
@@ -65,17 +64,12 @@ fn connect(provider: &Provider, mut operation: Operation) -> Operation {
         ))
         .build()
         .into();
-    let content = Content::builder().schema(Some(schema)).build();
-    let body = RequestBodyBuilder::new()
-        .content("application/json", content)
-        .required(Some(Required::True))
-        .build();
     operation.summary = Some(format!("Connects an account of {}", provider.display_name));
     if let Some(notice) = &provider.notice {
         let about = operation.description.take().unwrap_or_default();
         operation.description = Some(format!("{notice}\n\n{about}"));
     }
-    operation.request_body = Some(body.into());
+    operation.request_body = Some(json_body(schema));
     operation
 }
 
@@ -153,38 +147,27 @@ fn parameters(model: &Model, generic: Vec<RefOr<Parameter>>) -> Vec<RefOr<Parame
     all.retain(
         |parameter| !matches!(parameter, RefOr::T(parameter) if parameter.parameter_in == ParameterIn::Path),
     );
-    let own = |name: String, description: String, schema: ObjectBuilder| {
-        ParameterBuilder::new()
-            .name(name)
-            .parameter_in(ParameterIn::Query)
-            .required(Required::False)
-            .description(Some(description))
-            .schema(Some(schema))
-            .build()
-            .into()
+    let mut add = |name: &str, description: &str, schema: ObjectBuilder| {
+        all.push(parameter(
+            name,
+            ParameterIn::Query,
+            description,
+            false,
+            schema.into(),
+        ));
     };
     for name in &model.filters {
-        let Some(column) = model.columns.get(name) else {
-            continue;
-        };
-        all.push(own(
-            name.to_string(),
-            format!("The exact value. {}", column.description),
-            scalar(column.kind),
-        ));
+        if let Some(column) = model.columns.get(name) {
+            let description = format!("The exact value. {}", column.description);
+            add(name.as_str(), &description, scalar(column.kind));
+        }
     }
     for name in &model.newest_by {
         let time = || text().format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)));
-        all.push(own(
-            format!("{name}_after"),
-            format!("Only records whose {name} is at this time or later (ISO 8601)"),
-            time(),
-        ));
-        all.push(own(
-            format!("{name}_before"),
-            format!("Only records whose {name} is before this time (ISO 8601)"),
-            time(),
-        ));
+        let after = format!("Only records whose {name} is at this time or later (ISO 8601)");
+        add(&format!("{name}_after"), &after, time());
+        let before = format!("Only records whose {name} is before this time (ISO 8601)");
+        add(&format!("{name}_before"), &before, time());
     }
     all
 }

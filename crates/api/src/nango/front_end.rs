@@ -95,9 +95,7 @@ impl<T: FromRequest<Error = ApiError> + 'static> FromRequest for FrontEnd<T> {
 }
 
 /// Credentials, which the provider's rules check.
-#[derive(Deserialize)]
-#[serde(transparent)]
-pub(crate) struct Fields(Map<String, Json>);
+type Credentials = Map<String, Json>;
 
 /// One key.
 #[derive(ToSchema)]
@@ -145,12 +143,12 @@ async fn connect(
     gateway: &Gateway,
     integration: &str,
     mode: AuthMode,
-    request: FrontEnd<QueryBody<Fields>>,
+    request: FrontEnd<QueryBody<Credentials>>,
 ) -> Result<web::Json<FrontEndAnswer>, ApiError> {
     let FrontEnd {
         session,
         params,
-        body: QueryBody(Fields(credentials)),
+        body: QueryBody(credentials),
     } = request;
     let connected = gateway
         .sessions()
@@ -192,7 +190,7 @@ enum ConnectErrors {
 pub(crate) async fn api_key(
     gateway: web::Data<Gateway>,
     integration: web::Path<String>,
-    request: FrontEnd<QueryBody<Fields>>,
+    request: FrontEnd<QueryBody<Credentials>>,
 ) -> Result<web::Json<FrontEndAnswer>, ApiError> {
     connect(&gateway, &integration, AuthMode::ApiKey, request).await
 }
@@ -207,7 +205,7 @@ pub(crate) async fn api_key(
 pub(crate) async fn basic(
     gateway: web::Data<Gateway>,
     integration: web::Path<String>,
-    request: FrontEnd<QueryBody<Fields>>,
+    request: FrontEnd<QueryBody<Credentials>>,
 ) -> Result<web::Json<FrontEndAnswer>, ApiError> {
     connect(&gateway, &integration, AuthMode::Basic, request).await
 }

@@ -1,6 +1,6 @@
-//! Tracks whether a connection's credentials still work, from the responses to syncs, actions and the proxy.
+//! Whether the credentials of a connection still work, as requests of syncs, actions and the proxy show.
 //!
-//! Providers sometimes refuse valid keys, so a refusal counts only if the verification confirms it.
+//! A provider may refuse a valid key at times, so a refusal counts only once the verification confirms it.
 
 use domain::{Connection, Problem};
 use store::connections;
@@ -14,35 +14,25 @@ use crate::services::{Names, Services};
 /// The kind of a connection's problem with its credentials.
 pub const AUTH_PROBLEM: &str = "auth";
 
-/// The result of verifying credentials after the provider refused them.
-#[derive(Debug)]
-pub enum Health {
-    /// They are valid: the refusal was temporary, or concerned only one request.
-    Good,
-    /// They are refused, and the connection has the problem now.
-    Refused(VerifyError),
-    /// The verification had no result, or the connection has new credentials; nothing was stored.
-    Unknown(VerifyError),
-}
-
-pub(crate) async fn check_health(
+/// Verifies stored credentials after a request with them was refused, and returns the error of the verification.
+///
+/// If the provider refuses them again, that is stored as the connection's problem, unless it or its integration has other secrets by now.
+pub(crate) async fn check_credentials(
     services: &Services,
     connection: &Connection,
     target: &Target,
-) -> Result<Health, GatewayError> {
+) -> Result<Result<(), VerifyError>, GatewayError> {
     let Err(error) = services.upstream.verify(target).await else {
-        return Ok(Health::Good);
+        return Ok(Ok(()));
     };
     let (code, message) = match &error {
-        VerifyError::Refused(answer) if answer.unauthorized => {
-            let hint = answer.hint.as_ref().map(|hint| format!(". {hint}"));
-            (
-                answer.code.clone(),
-                format!("{answer}{}", hint.unwrap_or_default()),
-            )
+        VerifyError::Refused(response) if response.unauthorized => {
+            let hint = response.hint.as_ref().map(|hint| format!(". {hint}"));
+            let message = format!("{response}{}", hint.unwrap_or_default());
+            (response.code.clone(), message)
         }
         VerifyError::Check { message } => (None, message.clone()),
-        VerifyError::Refused(_) | VerifyError::Request(_) => return Ok(Health::Unknown(error)),
+        VerifyError::Refused(_) | VerifyError::Request(_) => return Ok(Err(error)),
     };
     let problem = Problem {
         kind: AUTH_PROBLEM.to_owned(),
@@ -51,13 +41,13 @@ pub(crate) async fn check_health(
         at: services.clock.now(),
     };
     if store_problem(services, connection, target, problem).await? {
-        Ok(Health::Refused(error))
-    } else {
-        Ok(Health::Unknown(error))
+        problem_changed(services, connection);
     }
+    Ok(Err(error))
 }
 
-/// Stores the problem, unless the connection was deleted, or the secrets of the connection or its integration have changed since the check.
+/// Stores the problem unless the connection is deleted, or it or its integration has other secrets than the verified ones. Returns whether it was
+/// stored.
 async fn store_problem(
     services: &Services,
     connection: &Connection,
@@ -112,17 +102,23 @@ async fn store_problem(
     }
 }
 
-pub(crate) async fn note_success(services: &Services, connection: &Connection) -> Result<(), GatewayError> {
-    // Compared, since another process may have noted a problem of new credentials meanwhile.
-    if let Some(noted) = connection
-        .problem
-        .as_ref()
-        .filter(|problem| problem.kind == AUTH_PROBLEM)
-    {
-        let (id, noted) = (connection.id, noted.clone());
-        let store = &services.store;
-        let write = store.write(move |c| connections::clear_problem(c, id, &noted));
-        write.await?;
+/// Clears the problem with the connection's credentials after a request with them succeeded.
+pub(crate) async fn clear_problem(services: &Services, connection: &Connection) -> Result<(), GatewayError> {
+    // Compared, since another process may have stored a problem of new credentials.
+    let problem = connection.problem.clone();
+    if let Some(problem) = problem.filter(|problem| problem.kind == AUTH_PROBLEM) {
+        let id = connection.id;
+        let cleared = services
+            .store
+            .write(move |c| connections::clear_problem(c, id, &problem));
+        cleared.await?;
+        problem_changed(services, connection);
     }
     Ok(())
+}
+
+/// Makes requests of the proxy see the connection's problem as it is now.
+fn problem_changed(services: &Services, connection: &Connection) {
+    services.caches.opened.clear();
+    services.caches.checked.remove(&connection.id);
 }

@@ -48,7 +48,7 @@ pub use encryption_keys::{CurrentKey, KeySource};
 pub use environments::Environments;
 pub use error::{ActionFailure, ActionFailureKind, FieldError, GatewayError};
 pub use gateway::{Gateway, GatewayParts};
-pub use health::{AUTH_PROBLEM, Health};
+pub use health::AUTH_PROBLEM;
 pub use integrations::{FullIntegration, IntegrationRequest, Integrations};
 pub use labels::{EndUser, Organization};
 pub use log_context::LogContext;

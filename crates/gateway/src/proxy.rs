@@ -6,7 +6,7 @@ use upstream::{ProxyRequest, ProxyResponse};
 
 use crate::caller::Caller;
 use crate::error::GatewayError;
-use crate::health::{self, Health};
+use crate::health;
 use crate::log_context::LogContext;
 use crate::services::{Names, OpenedConnection, Services};
 
@@ -70,24 +70,20 @@ impl Proxy {
         self.0.spawn(async move {
             let OpenedConnection { connection, target } = opened.as_ref();
             let stored = if refused {
-                let health = health::check_health(&services, connection, target).await;
-                health.map(|health| matches!(health, Health::Refused(_)))
+                health::check_credentials(&services, connection, target)
+                    .await
+                    .map(drop)
             } else {
-                health::note_success(&services, connection).await.map(|()| true)
+                health::clear_problem(&services, connection).await
             };
-            match stored {
-                Ok(false) => {}
-                Ok(true) => {
-                    services.caches.opened.clear();
-                    services.caches.checked.remove(&id);
-                }
-                // The request itself succeeded; the next one leads here again.
-                Err(error) => tracing::warn!(
+            // The request itself succeeded; the next one leads here again.
+            if let Err(error) = stored {
+                tracing::warn!(
                     integration = %connection.integration,
                     connection = %connection.name,
                     %error,
-                    "what a request says of its credentials was not stored"
-                ),
+                    "the result of a credentials check was not stored"
+                );
             }
         });
     }

@@ -7,11 +7,11 @@ use domain::{ActionJob, Clock, Connection, ProviderName, Sync, SyncName, Timesta
 use registry::Provider;
 use serde_json::Value as Json;
 use store::Store;
-use upstream::{Target, Upstream};
+use upstream::{Target, Upstream, VerifyError};
 
 use crate::actions::Actions;
 use crate::error::{ActionFailure, GatewayError};
-use crate::health::{self, Health};
+use crate::health;
 use crate::models::ModelTable;
 use crate::services::Services;
 use crate::syncs;
@@ -61,18 +61,19 @@ impl WorkerHandle {
         self.0.target_of(connection, sealed).await
     }
 
-    /// Verifies the stored credentials of a connection once, after its provider refused them; see [`Health`].
-    pub async fn check_health(
+    /// Verifies stored credentials after a request with them was refused, and returns the error of the verification. A refusal is stored as the
+    /// connection's problem.
+    pub async fn check_credentials(
         &self,
         connection: &Connection,
         target: &Target,
-    ) -> Result<Health, GatewayError> {
-        health::check_health(&self.0, connection, target).await
+    ) -> Result<Result<(), VerifyError>, GatewayError> {
+        health::check_credentials(&self.0, connection, target).await
     }
 
     /// Clears the problem with the connection's credentials after a request with them succeeded.
-    pub async fn note_success(&self, connection: &Connection) -> Result<(), GatewayError> {
-        health::note_success(&self.0, connection).await
+    pub async fn clear_problem(&self, connection: &Connection) -> Result<(), GatewayError> {
+        health::clear_problem(&self.0, connection).await
     }
 
     /// Carries out an action that its holder has claimed and stores its result, while its lease of `length` is renewed; `None` if it has not

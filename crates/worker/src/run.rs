@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::Sync;
-use gateway::{AUTH_PROBLEM, GatewayError, Health, WorkerHandle};
+use gateway::{AUTH_PROBLEM, GatewayError, WorkerHandle};
 use store::Lease;
 use store::runs::RunNotes;
 use store::schedule::Claimed;
@@ -98,7 +98,7 @@ async fn read_if_authorized(context: &Arc<Context>) -> Result<Then, Failure> {
     if problem.is_some_and(|problem| problem.kind == AUTH_PROBLEM) {
         // One verification shows whether the key works again; a run would send many requests.
         verify(context).await?;
-        context.gateway.note_success(&context.connection).await?;
+        context.gateway.clear_problem(&context.connection).await?;
     }
     let failure = match read(context).await {
         Err(failure) => failure,
@@ -146,12 +146,10 @@ fn note_kind(context: &Context, kind: &'static str) {
 /// Verifies the credentials. A refusal is noted on the connection.
 async fn verify(context: &Context) -> Result<(), Failure> {
     let (gateway, connection) = (&context.gateway, &context.connection);
-    match gateway.check_health(connection, &context.target).await? {
-        Health::Good => Ok(()),
-        Health::Refused(error) | Health::Unknown(error) => Err(match error {
-            VerifyError::Refused(refusal) => RequestError::Provider(refusal).into(),
-            VerifyError::Request(error) => error.into(),
-            VerifyError::Check { message } => Failure::Account(message),
-        }),
-    }
+    let checked = gateway.check_credentials(connection, &context.target).await?;
+    checked.map_err(|error| match error {
+        VerifyError::Refused(refusal) => RequestError::Provider(refusal).into(),
+        VerifyError::Request(error) => error.into(),
+        VerifyError::Check { message } => Failure::Account(message),
+    })
 }

@@ -90,9 +90,10 @@ async fn a_problem_shows_until_the_credentials_are_rotated(app: TestApp) {
     let target = app.gateway().worker_handle().target(&row).await.unwrap();
     app.gateway()
         .worker_handle()
-        .check_health(&row, &target)
+        .check_credentials(&row, &target)
         .await
-        .unwrap();
+        .unwrap()
+        .unwrap_err();
     let reported = shown(app.admin(), PATH).await;
     assert_eq!(
         (&reported["errors"][0]["type"], &reported["errors"][0]["code"]),

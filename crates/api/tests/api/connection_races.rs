@@ -34,9 +34,10 @@ async fn a_refusal_of_old_credentials_does_not_mark_a_connection_that_has_new_on
 
     app.gateway()
         .worker_handle()
-        .check_health(&row, &old)
+        .check_credentials(&row, &old)
         .await
-        .unwrap();
+        .unwrap()
+        .unwrap_err();
 
     let shown = app.admin().get(PATH).await.expect(200).json();
     assert_eq!(shown["errors"], json!([]));

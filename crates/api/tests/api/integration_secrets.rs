@@ -167,10 +167,10 @@ async fn a_secret_that_was_lost_with_its_key_can_be_set_again(app: TestApp) {
     let (old, new) = (key(&app), SecretKey::generate());
     let both = start(&app, &[new.clone(), old]).await.unwrap();
     let body = json!({ "connectionId": "mine", "apiKey": "good", "tok": TOKEN });
-    let body = body.as_object().unwrap().clone();
+    let request = serde_json::from_value(body).unwrap();
     let connected = both
         .connections()
-        .connect(&app.caller().await, "acme", body)
+        .connect(&app.caller().await, "acme", request)
         .await;
     connected.unwrap();
     let left = given(std::slice::from_ref(&new));

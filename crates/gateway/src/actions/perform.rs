@@ -59,8 +59,8 @@ impl Actions {
             .await
         {
             Ok(answer) => {
-                if let Err(error) = health::note_success(&self.0, connection).await {
-                    tracing::warn!(%error, "that the credentials work was not noted");
+                if let Err(error) = health::clear_problem(&self.0, connection).await {
+                    tracing::warn!(%error, "the problem of the connection was not cleared");
                 }
                 let body = body(&answer);
                 self.forget(connection, &target, action, inputs).await;
@@ -73,8 +73,8 @@ impl Actions {
                 let told = refusal.error.provider();
                 if told.is_some_and(|told| told.unauthorized) {
                     // A confirmed refusal is stored on the connection.
-                    if let Err(error) = health::check_health(&self.0, connection, &target).await {
-                        tracing::warn!(%error, "the state of the credentials was not noted");
+                    if let Err(error) = health::check_credentials(&self.0, connection, &target).await {
+                        tracing::warn!(%error, "the credentials could not be checked");
                     }
                 } else if told.is_some_and(|told| told.not_found) {
                     self.forget(connection, &target, action, inputs).await;

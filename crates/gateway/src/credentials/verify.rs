@@ -11,7 +11,7 @@ use upstream::{Priority, ProviderError, RequestError, Target, Variables, VerifyE
 
 use super::Filled;
 use crate::error::{FieldError, GatewayError, is_needed};
-use crate::health::{self, Health};
+use crate::health;
 use crate::integration_config::Config;
 use crate::services::{ResolvedIntegration, Services};
 
@@ -79,15 +79,13 @@ pub(crate) async fn verify_stored(
     target: &Target,
 ) -> Result<(), GatewayError> {
     let name = &target.provider.display_name;
-    let (message, code, status) = match health::check_health(services, connection, target).await? {
-        Health::Good => return health::note_success(services, connection).await,
-        Health::Refused(VerifyError::Refused(answer)) | Health::Unknown(VerifyError::Refused(answer)) => {
-            (refused(name, &answer), answer.code, Some(answer.status))
-        }
-        Health::Refused(VerifyError::Check { message }) | Health::Unknown(VerifyError::Check { message }) => {
-            (message, None, None)
-        }
-        Health::Refused(VerifyError::Request(error)) | Health::Unknown(VerifyError::Request(error)) => {
+    let Err(error) = health::check_credentials(services, connection, target).await? else {
+        return health::clear_problem(services, connection).await;
+    };
+    let (message, code, status) = match error {
+        VerifyError::Refused(response) => (refused(name, &response), response.code, Some(response.status)),
+        VerifyError::Check { message } => (message, None, None),
+        VerifyError::Request(error) => {
             let what = format!("{name} could not check the credentials");
             return Err(untried(&what, target, &error));
         }
@@ -151,8 +149,8 @@ fn refusal(target: &Target, error: VerifyError, config_path: &[&str]) -> Gateway
     }
 }
 
-/// The error of a verification without a result. If waiting does not help, an input is the cause: a forbidden address, or a value that a
-/// header cannot contain.
+/// The error of a verification without a result. If waiting does not help, the cause is in the request: an address that may not be
+/// called, a value that no header can hold.
 fn untried(what: &str, target: &Target, error: &RequestError) -> GatewayError {
     if error.is_transient() {
         return GatewayError::ProviderUnavailable {

@@ -253,8 +253,7 @@ impl Sessions<'_> {
     }
 }
 
-/// Adds errors for what a session's defaults may not hold: secrets, which the front end would see, and what would be refused when the
-/// session connects.
+/// Adds errors for invalid defaults of a session: secrets, which the front end would see, and values that a connect request would refuse.
 fn check_defaults(integration: &ResolvedIntegration, set: &Json, errors: &mut Vec<FieldError>) {
     let Some(config) = set.get("connection_config").and_then(Json::as_object) else {
         return;

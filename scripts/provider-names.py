@@ -20,7 +20,7 @@ ORDINARY_WORDS = frozenset(
 )
 
 # Words of the HTTP API with such a name, which Nango defines.
-FOREIGN_WORDS = re.compile(r'"refresh_github_app_jwt_token"')
+FOREIGN_WORDS = re.compile(r"refresh_github_app_jwt_token")
 
 TOKEN = re.compile(
     r"""

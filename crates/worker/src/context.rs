@@ -63,19 +63,18 @@ impl Context {
         let declared = declared.ok_or(Failure::NotDeclared)?;
         let table = gateway.table(&provider.name, &sync.name, &sync.variant).await?;
         let table = table.ok_or(Failure::NotDeclared)?;
-        let clock = gateway.clock().clone();
-        let checkpoint = Checkpoint::from_json(&sync.checkpoint).checked(clock.now());
+        let checkpoint = Checkpoint::from_json(&sync.checkpoint).checked(gateway.clock().now());
+        let (gateway, writes_to) = (gateway.clone(), Arc::clone(&table));
         let writer = Writer::new(
-            gateway.store().clone(),
-            clock,
-            Arc::clone(&table),
+            gateway.clone(),
+            writes_to,
             connection.id,
             run.id,
             lease,
             checkpoint,
         );
         Ok(Self {
-            gateway: gateway.clone(),
+            gateway,
             sync,
             connection,
             declared,

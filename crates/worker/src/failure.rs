@@ -155,53 +155,51 @@ impl Failure {
     }
 
     fn code_and_hint(&self) -> (String, Option<String>) {
-        let hinted = |code: &str, hint: &str| (code.to_owned(), Some(hint.to_owned()));
-        match self {
-            Self::Request(error) => error.run_code_and_hint(),
-            Self::NotPermitted(refusal) => (refusal.own_code(), Some(permission_hint(refusal).to_owned())),
-            Self::Account(_) | Self::Gateway(GatewayError::CredentialsLost(_)) => {
-                ("invalid_credentials".to_owned(), None)
+        let (code, hint) = match self {
+            Self::Request(error) => return error.run_code_and_hint(),
+            Self::NotPermitted(refusal) => {
+                return (refusal.own_code(), Some(permission_hint(refusal).to_owned()));
             }
-            Self::Unreadable(_) => hinted(
+            Self::Account(_) | Self::Gateway(GatewayError::CredentialsLost(_)) => ("invalid_credentials", ""),
+            Self::Unreadable(_) => (
                 "unreadable_page",
                 "If this continues, the provider has changed its responses: compare them with `records` in the provider file.",
             ),
-            Self::PageRepeats => hinted(
+            Self::PageRepeats => (
                 "page_repeats",
                 "Compare `paginate` in the provider file with the provider's documentation.",
             ),
-            Self::EmptyPages { .. } => hinted(
+            Self::EmptyPages { .. } => (
                 "list_without_end",
                 "Compare `paginate` in the provider file with the provider's documentation: what marks the end of the list?",
             ),
-            Self::TooManyPages { .. } => hinted(
+            Self::TooManyPages { .. } => (
                 "list_without_end",
                 "The pages that were read are stored, and if the position in the list is stored, too, the next run continues there. If the list is not that long, compare `paginate` in the provider file with the provider's documentation.",
             ),
-            Self::DeleteGuard { .. } => hinted(
+            Self::DeleteGuard { .. } => (
                 "delete_guard",
                 "No row was marked as deleted. If the provider really deleted the rows, raise `deletes.guard` in a copy of the provider file, or trigger the sync with opts {\"reset\": true, \"emptyCache\": true} to load everything again.",
             ),
-            Self::NotDeclared => hinted(
+            Self::NotDeclared => (
                 "sync_not_declared",
                 "Put the sync back into the provider file, or delete the connection.",
             ),
-            Self::Gateway(GatewayError::IntegrationSecretsLost(_)) => {
-                ("integration_secrets_lost".to_owned(), None)
-            }
-            Self::Gateway(GatewayError::Vault(_)) => hinted(
+            Self::Gateway(GatewayError::IntegrationSecretsLost(_)) => ("integration_secrets_lost", ""),
+            Self::Gateway(GatewayError::Vault(_)) => (
                 "credentials_unreadable",
                 "The encryption key is not the one that encrypted them: put that key back, or connect again.",
             ),
-            Self::Gateway(GatewayError::UnknownIntegration(_)) => hinted(
+            Self::Gateway(GatewayError::UnknownIntegration(_)) => (
                 "provider_missing",
                 "The provider file is missing: restore it in `integrations_dir`.",
             ),
-            Self::Gateway(_) | Self::Store(_) | Self::Task(_) => hinted(
+            Self::Gateway(_) | Self::Store(_) | Self::Task(_) => (
                 "internal",
                 "The worker's log has the cause. The run is retried automatically.",
             ),
-            Self::LeaseLost | Self::Stopping => ("interrupted".to_owned(), None),
-        }
+            Self::LeaseLost | Self::Stopping => ("interrupted", ""),
+        };
+        (code.to_owned(), (!hint.is_empty()).then(|| hint.to_owned()))
     }
 }

@@ -5,15 +5,16 @@
 
 mod group_commit;
 
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use domain::{Clock, ConnectionId, Model, Record, RunId, Sync};
-use gateway::ModelTable;
+use domain::{ConnectionId, Model, Record, RunId, Sync};
+use gateway::{ModelTable, WorkerHandle};
+use parking_lot::Mutex;
+use store::Lease;
 use store::records::{self, DeleteCommit, PageCounts, SliceChange, WrittenKeys};
 use store::runs::RunNotes;
 use store::slices::NewSlice;
-use store::{Lease, Store};
 use tokio::time::Instant;
 use upstream::BodyPermit;
 
@@ -75,8 +76,7 @@ impl Write {
 
 /// The writer of one run. It writes only while the run has its lease.
 pub(crate) struct Writer {
-    store: Store,
-    clock: Clock,
+    gateway: WorkerHandle,
     table: Arc<ModelTable>,
     connection: ConnectionId,
     run: RunId,
@@ -112,8 +112,7 @@ pub(crate) struct Remainder {
 impl Writer {
     /// Creates a writer for a run with its lease.
     pub(crate) fn new(
-        store: Store,
-        clock: Clock,
+        gateway: WorkerHandle,
         table: Arc<ModelTable>,
         connection: ConnectionId,
         run: RunId,
@@ -130,8 +129,7 @@ impl Writer {
             queue: Queue::default(),
         };
         Self {
-            store,
-            clock,
+            gateway,
             table,
             connection,
             run,
@@ -142,28 +140,24 @@ impl Writer {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// The checkpoint as the run has changed it so far.
     pub(crate) fn checkpoint(&self) -> Checkpoint {
-        self.state().checkpoint.clone()
+        self.state.lock().checkpoint.clone()
     }
 
     /// Changes the checkpoint in memory. It is stored with a later page or at the end of the run, after the records that it covers.
     pub(crate) fn update_checkpoint(&self, change: impl FnOnce(&mut Checkpoint)) {
-        change(&mut self.state().checkpoint);
+        change(&mut self.state.lock().checkpoint);
     }
 
     /// Adds notes, which the next transaction writes into the run's row.
     pub(crate) fn note(&self, notes: RunNotes) {
-        self.state().notes.merge(notes);
+        self.state.lock().notes.merge(notes);
     }
 
     /// Takes the notes and the checkpoint, for the caller to store.
     pub(crate) fn take_remainder(&self) -> Remainder {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         Remainder {
             notes: std::mem::take(&mut state.notes),
             checkpoint: (!state.lost).then(|| state.checkpoint.clone()),
@@ -172,7 +166,7 @@ impl Writer {
 
     /// Remembers the last change number of the connection's rows, which was read just now.
     pub(crate) fn learn_number(&self, number: i64) {
-        self.state().number = Some((number, Instant::now()));
+        self.state.lock().number = Some((number, Instant::now()));
         // 0: the connection never had a row.
         self.written
             .get_or_init(|| (number == 0).then(|| Arc::new(WrittenKeys::default())));
@@ -180,13 +174,18 @@ impl Writer {
 
     /// Returns the mark of a request that is sent from now on.
     pub(crate) async fn request_mark(&self) -> Result<RequestMark, Failure> {
-        let known = self.state().number.filter(|(_, read)| read.elapsed() < FRESH);
+        let known = self
+            .state
+            .lock()
+            .number
+            .filter(|(_, read)| read.elapsed() < FRESH);
         if let Some((number, _)) = known {
             return Ok(self.order.mark(number));
         }
         let (table, connection) = (Arc::clone(&self.table), self.connection);
         let read = self
-            .store
+            .gateway
+            .store()
             .read(move |c| records::last_number(c, &table.sql, connection));
         let number = read.await?;
         self.learn_number(number);
@@ -207,7 +206,7 @@ impl Writer {
         // Buffered pages have their own limit. They must not use up the memory budget, for which their own run may wait.
         let permit = std::mem::take(&mut write.permit);
         let full = {
-            let mut state = self.state();
+            let mut state = self.state.lock();
             state.buffered.push(write);
             let records: usize = state.buffered.iter().map(|write| write.records.len()).sum();
             let bytes: usize = state.buffered.iter().map(|write| write.bytes).sum();
@@ -223,18 +222,22 @@ impl Writer {
     /// Compares the buffered records with the table, and writes the different ones. If that fails, the run's checkpoint is not stored, so
     /// that they are read again.
     pub(crate) async fn flush(&self) -> Result<(), Failure> {
-        let buffered = std::mem::take(&mut self.state().buffered);
+        let buffered = std::mem::take(&mut self.state.lock().buffered);
         let flushed = self.write_buffered(buffered).await;
         if flushed.is_err() {
-            self.state().lost = true;
+            self.state.lock().lost = true;
         }
         flushed
     }
 
     async fn write_buffered(&self, buffered: Vec<Write>) -> Result<(), Failure> {
         if buffered.iter().any(|write| !write.records.is_empty()) {
-            let (table, connection, now) = (Arc::clone(&self.table), self.connection, self.clock.now());
-            let compared = self.store.read_long(move |c| {
+            let (table, connection, now) = (
+                Arc::clone(&self.table),
+                self.connection,
+                self.gateway.clock().now(),
+            );
+            let compared = self.gateway.store().read_long(move |c| {
                 let rows = table.rows(connection, now);
                 let pages: Vec<&[Record]> = buffered.iter().map(|write| write.records.as_slice()).collect();
                 let differing = records::differing(c, &rows, &pages)?;
@@ -249,7 +252,7 @@ impl Writer {
                 self.note(write.notes(&self.table.model));
             }
         }
-        if self.state().noted_at.elapsed() > NOTE_EVERY {
+        if self.state.lock().noted_at.elapsed() > NOTE_EVERY {
             self.write(Write::default()).await?;
         }
         Ok(())
@@ -280,8 +283,8 @@ impl Writer {
     /// Marks rows as deleted that were last written at the change number `up_to` or before it.
     pub(crate) async fn mark_deleted(&self, keys: Vec<String>, up_to: i64) -> Result<u64, Failure> {
         let (table, lease, run) = (Arc::clone(&self.table), self.lease.clone(), self.run);
-        let (connection, now) = (self.connection, self.clock.now());
-        let marked = self.store.write_long(move |c| {
+        let (connection, now) = (self.connection, self.gateway.clock().now());
+        let marked = self.gateway.store().write_long(move |c| {
             let delete = DeleteCommit {
                 rows: table.rows(connection, now),
                 lease: &lease,

@@ -1,9 +1,9 @@
 //! The slices of a run that are queued or being read, shared by its readers.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use domain::{SliceId, Timestamp};
+use parking_lot::Mutex;
 use store::slices::NewSlice;
 use tokio::sync::Notify;
 
@@ -101,10 +101,6 @@ impl SliceQueue {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// How many readers there are.
     pub(crate) fn parallel(&self) -> usize {
         self.parallel
@@ -117,7 +113,7 @@ impl SliceQueue {
             tokio::pin!(changed);
             changed.as_mut().enable();
             {
-                let mut state = self.state();
+                let mut state = self.state.lock();
                 let newest = state.queued.iter().enumerate().max_by_key(|(_, slice)| {
                     let to = slice.range.and_then(|range| range.to);
                     (to.is_none(), to)
@@ -136,25 +132,25 @@ impl SliceQueue {
 
     /// Records that a taken slice has been read.
     pub(crate) fn done(&self) {
-        self.state().active -= 1;
+        self.state.lock().active -= 1;
         self.changed.notify_waiters();
     }
 
     /// Adds slices that were cut off others.
     pub(crate) fn add(&self, slices: impl IntoIterator<Item = UnreadSlice>) {
-        self.state().queued.extend(slices);
+        self.state.lock().queued.extend(slices);
         self.changed.notify_waiters();
     }
 
     /// Whether a reader is idle.
     pub(crate) fn has_idle_reader(&self) -> bool {
-        let state = self.state();
+        let state = self.state.lock();
         state.queued.is_empty() && state.active < self.parallel
     }
 
     /// Adds `width` to what has been read of the range, and returns the share that is read, from 0 to 1.
     pub(crate) fn add_covered(&self, width: Duration) -> Option<f64> {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         state.covered = state.covered.saturating_add(width).min(state.span);
         let per_mille = (state.covered.as_micros() * 1_000).checked_div(state.span.as_micros())?;
         Some(f64::from(i32::try_from(per_mille).ok()?) / 1_000.0)
@@ -162,13 +158,13 @@ impl SliceQueue {
 
     /// Records that the provider keeps nothing before `floor`.
     pub(crate) fn raise_floor(&self, floor: Timestamp) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         state.floor = state.floor.max(Some(floor));
     }
 
     /// See [`SliceQueue::raise_floor`].
     pub(crate) fn floor(&self) -> Option<Timestamp> {
-        self.state().floor
+        self.state.lock().floor
     }
 }
 

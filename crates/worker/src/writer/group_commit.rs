@@ -61,7 +61,7 @@ impl Writer {
     pub(super) async fn write(&self, write: Write) -> Result<PageCounts, Failure> {
         let write = Arc::new(write);
         let (sender, mut written) = oneshot::channel();
-        self.state().queue.waiting.push(Waiting {
+        self.state.lock().queue.waiting.push(Waiting {
             write: Arc::clone(&write),
             written: sender,
         });
@@ -69,7 +69,7 @@ impl Writer {
         let others = match written.try_recv() {
             Ok(counts) => return Ok(counts),
             Err(TryRecvError::Closed) => Vec::new(),
-            Err(TryRecvError::Empty) => self.state().queue.take(&write),
+            Err(TryRecvError::Empty) => self.state.lock().queue.take(&write),
         };
         let counts = if others.is_empty() {
             self.transaction(&mut done, &[write]).await?
@@ -112,7 +112,7 @@ impl Writer {
         writes: &[Arc<Write>],
     ) -> Result<Vec<PageCounts>, Failure> {
         let notes = {
-            let mut state = self.state();
+            let mut state = self.state.lock();
             state.noted_at = Instant::now();
             std::mem::take(&mut state.notes)
         };
@@ -126,7 +126,7 @@ impl Writer {
             }
             written => written,
         };
-        let mut state = self.state();
+        let mut state = self.state.lock();
         let (counts, after) = match written {
             Ok(written) => written,
             Err(error) => {
@@ -156,9 +156,9 @@ impl Writer {
         keys: Option<Arc<WrittenKeys>>,
     ) -> Result<(Vec<PageCounts>, PageWrites), StoreError> {
         let (table, lease, run) = (Arc::clone(&self.table), self.lease.clone(), self.run);
-        let (connection, now) = (self.connection, self.clock.now());
+        let (connection, now) = (self.connection, self.gateway.clock().now());
         let (writes, mut done, notes) = (writes.to_vec(), done.clone(), notes.clone());
-        let written = self.store.write_long(move |c| {
+        let written = self.gateway.store().write_long(move |c| {
             let mut earlier = Some(notes);
             let mut all = Vec::with_capacity(writes.len());
             for write in &writes {

@@ -84,7 +84,7 @@ async fn a_retry_after_date_is_respected() {
     let date = Timestamp::from_micros(1_795_255_200_000_000);
     let upstream = Upstream::new(
         options(),
-        Clock::manual(date.minus(Duration::from_micros(50_000))),
+        Clock::manual(date.minus(Duration::from_millis(50))),
     )
     .unwrap();
 

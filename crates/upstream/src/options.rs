@@ -32,7 +32,7 @@ pub struct UpstreamOptions {
     pub max_attempts: u32,
     /// The most bytes of a response's body, after decoding.
     pub max_body: usize,
-    /// The most bytes of response bodies that the process holds at once: bodies that are being read, and those whose records are not
+    /// The most bytes of response bodies in memory: of bodies that are being read, and of those with records that are not
     /// written yet. A body that does not fit waits. One body of each priority may exceed it, as one larger than all of it must.
     pub memory: usize,
     /// The `User-Agent` header, unless the provider's file sets one.

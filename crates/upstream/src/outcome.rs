@@ -217,7 +217,7 @@ impl ProviderError {
             500.. => Outcome::Transient,
             _ if self.unauthorized => Outcome::CredentialsRefused,
             400..500 => Outcome::Refused,
-            // A redirect that leads nowhere, or a success whose body holds an error.
+            // A redirect that leads nowhere, or a success with an error in its body.
             _ => Outcome::ProviderFault,
         }
     }

@@ -216,7 +216,7 @@ impl Upstream {
     }
 
     /// Returns the server of the provider that `link` leads to, and path and query below it. The request's own server is tried first. The
-    /// address of the file counts beside the operator's override, since a recording proxy passes on what the provider says about itself.
+    /// address of the file counts too where the operator overrides it, since a recording proxy passes on the provider's own links.
     fn locate(
         &self,
         target: &Target,

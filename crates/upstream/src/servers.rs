@@ -14,7 +14,7 @@ pub(crate) fn request_url(
     address(&base_url(options, target, request.server.as_deref())?, request)
 }
 
-/// Returns the address of a server as it is called: the operator's override replaces all servers of the provider. The leading path of the
+/// Returns the effective address of a server: the operator's override replaces all servers of the provider. The leading path of the
 /// file's address stays, unless the override has one, or the connection lacks a value of the file's address.
 pub(crate) fn base_url(
     options: &UpstreamOptions,

@@ -1,4 +1,4 @@
-//! What a budget hands out, to whom, and that no byte of it is lost.
+//! The memory budget: which bodies get bytes, and that no byte is lost.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;

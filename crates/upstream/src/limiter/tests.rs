@@ -1,4 +1,4 @@
-//! Whose turn it is, by a clock in hand.
+//! Permits and rates, with a paused clock.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -19,7 +19,7 @@ const SAME_ORIGIN_ONLY: [HeaderName; 5] = [
     header::CONTENT_ENCODING,
     header::CONTENT_LANGUAGE,
 ];
-/// Hop-by-hop headers beside those that no request forwards.
+/// Further hop-by-hop headers that are not forwarded.
 const HOP_BY_HOP: [&str; 3] = ["keep-alive", "proxy-connection", "expect"];
 /// The values of the connection that a client's base URL may contain: those that are not secret.
 const PUBLIC_VALUES: &str = "connectionConfig.";

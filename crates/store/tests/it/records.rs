@@ -351,20 +351,21 @@ async fn behaves_like_a_map(stream: Stream, steps: Vec<Step>) {
 
 #[on_both_databases]
 async fn random_pages_and_deletions_behave_like_a_map(dialect: Dialect) {
-    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
-        cases: 16,
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    });
-    runner
-        .run(&steps(), |steps| {
-            let case = async {
+    let runtime = Handle::current();
+    let cases = tokio::task::spawn_blocking(move || {
+        let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
+            cases: 16,
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        });
+        runner.run(&steps(), |steps| {
+            runtime.block_on(async {
                 if let Some(fixture) = Fixture::new(dialect).await {
                     behaves_like_a_map(fixture.stream().await, steps).await;
                 }
-            };
-            tokio::task::block_in_place(|| Handle::current().block_on(case));
+            });
             Ok(())
         })
-        .unwrap();
+    });
+    cases.await.unwrap().unwrap();
 }

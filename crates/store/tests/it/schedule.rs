@@ -81,7 +81,7 @@ async fn the_run_of_a_dead_worker_is_claimed_and_it_can_neither_renew_nor_finish
         claim(
             &fixture.store,
             "other",
-            NOW.plus(LEASE - Duration::from_micros(1)),
+            NOW.plus(LEASE).minus(Duration::from_micros(1)),
             5
         )
         .await

@@ -82,11 +82,7 @@ async fn a_retry_after_date_is_respected() {
     answers(&server, "GET", "/x", 1, limited).await;
     respond(&server, ResponseTemplate::new(200)).await;
     let date = Timestamp::from_micros(1_795_255_200_000_000);
-    let upstream = Upstream::new(
-        options(),
-        Clock::manual(date.minus(Duration::from_millis(50))),
-    )
-    .unwrap();
+    let upstream = Upstream::new(options(), Clock::manual(date.minus(Duration::from_millis(50)))).unwrap();
 
     let start = Instant::now();
     fetch(&upstream, &server).await.unwrap();

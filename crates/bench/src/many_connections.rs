@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use domain::{Clock, Connection, ConnectionFilter, ConnectionName, Timestamp, Variant};
-use store::connections::{self, NewConnection};
+use store::connections::{self, ConnectionChange, NewConnection};
 use store::syncs::{self, NewSync};
 use store::{DbConn, StoreError, credentials};
 use vault::{KeyRing, Owner, SealContext, SecretKey, SecretString};
@@ -93,10 +93,7 @@ impl Template {
             name,
             provider: self.row.provider.clone(),
             connection_config: self.row.connection_config.clone(),
-            metadata: None,
-            tags: None,
-            end_user: None,
-            webhook_url_override: None,
+            change: ConnectionChange::default(),
         };
         let (row, _) = connections::put(c, &new, self.now)?;
         let sealed = self.ring.seal(&seal_context(&row), &self.plain);

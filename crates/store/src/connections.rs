@@ -34,14 +34,8 @@ pub struct NewConnection {
     pub provider: ProviderName,
     /// What requests need besides the credentials; not secret.
     pub connection_config: Map<String, Json>,
-    /// The app's own metadata; `None` keeps it.
-    pub metadata: Option<Map<String, Json>>,
-    /// The app's tags; `None` keeps them.
-    pub tags: Option<BTreeMap<String, String>>,
-    /// The app's user; `None` keeps it.
-    pub end_user: Option<Json>,
-    /// The URL that receives its events; the inner `None` for the environment's, the outer one keeps it.
-    pub webhook_url_override: Option<Option<String>>,
+    /// What the app sets besides.
+    pub change: ConnectionChange,
 }
 
 /// A change of a connection; `None` keeps a field.
@@ -78,10 +72,10 @@ pub fn insert(c: &mut DbConn, new: &NewConnection, now: Timestamp) -> Result<boo
             connections::name.eq(new.name.as_str()),
             connections::provider.eq(new.provider.as_str()),
             connections::connection_config.eq(to_json(&new.connection_config)?),
-            connections::metadata.eq(maybe_json(new.metadata.as_ref())?),
-            connections::tags.eq(to_json(&new.tags.as_ref().unwrap_or(&BTreeMap::new()))?),
-            connections::end_user.eq(maybe_json(new.end_user.as_ref())?),
-            connections::webhook_url_override.eq(new.webhook_url_override.clone().flatten()),
+            connections::metadata.eq(maybe_json(new.change.metadata.as_ref())?),
+            connections::tags.eq(to_json(&new.change.tags.as_ref().unwrap_or(&BTreeMap::new()))?),
+            connections::end_user.eq(maybe_json(new.change.end_user.as_ref())?),
+            connections::webhook_url_override.eq(new.change.webhook_url_override.clone().flatten()),
             connections::created_at.eq(now.as_micros()),
             connections::updated_at.eq(now.as_micros()),
         ))
@@ -104,13 +98,7 @@ pub fn replace(
             connections::problem.eq(None::<String>),
         ))
         .execute(c)?;
-    let given = ConnectionChange {
-        metadata: new.metadata.clone(),
-        tags: new.tags.clone(),
-        end_user: new.end_user.clone(),
-        webhook_url_override: new.webhook_url_override.clone(),
-    };
-    change(c, id, &given, now)
+    change(c, id, &new.change, now)
 }
 
 /// Changes the connection.

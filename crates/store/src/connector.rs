@@ -228,7 +228,7 @@ pub(crate) struct Opened {
 
 impl Opened {
     /// Returns whether the database responds.
-    pub(crate) fn answers(&mut self) -> bool {
+    pub(crate) fn responds(&mut self) -> bool {
         ping(&mut self.connection).is_ok()
     }
 

@@ -21,38 +21,38 @@ use crate::{DbConn, StoreError};
 
 /// How long a call may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Patience {
+pub(crate) enum TimeLimit {
     /// The reads and writes of a request.
     Short,
     /// Pages of a sync, exports, deletions in batches: three times as long.
     Long,
     /// Migrations and changes of tables, whose time depends on the size of the tables. Only the wait for a connection is limited.
-    Unbounded,
+    Unlimited,
 }
 
 /// A connection that was used within this time counts as alive: a check before each call would double the round trips.
 const FRESH: Duration = Duration::from_secs(1);
 /// How often a caller that waits for a connection looks for stuck threads.
-const LOOK: Duration = Duration::from_millis(250);
+const CHECK_STUCK: Duration = Duration::from_millis(250);
 /// The most abandoned threads for each connection of the pool.
-const MOST_STUCK: usize = 4;
+const MAX_STUCK: usize = 4;
 /// How long closing a pool waits for its threads to close their connections.
 const CLOSING: Duration = Duration::from_secs(1);
 
 /// Why a call ended before the database responded.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Late {
+pub(crate) enum PoolError {
     #[error("no database connection became free within {0:?}")]
-    Waiting(Duration),
+    NoConnection(Duration),
     #[error("the database did not respond within {0:?}")]
-    Silent(Duration),
+    NoResponse(Duration),
     #[error("the store is closed")]
     Closed,
     #[error("cannot start a thread for a connection")]
     Thread(#[source] std::io::Error),
 }
 
-impl Late {
+impl PoolError {
     fn error(self) -> StoreError {
         StoreError::Unavailable(self.into())
     }
@@ -68,7 +68,7 @@ struct Shared {
     /// One permit per connection. Callers wait for one in turn, without a thread.
     slots: Arc<Semaphore>,
     size: usize,
-    /// How long a [`Patience::Short`] call may take.
+    /// How long a [`TimeLimit::Short`] call may take.
     timeout: Duration,
     state: Mutex<State>,
 }
@@ -102,11 +102,11 @@ struct Source {
     generation: AtomicU64,
 }
 
-type Job = Box<dyn FnOnce(&mut Option<Held>) + Send>;
+type Job = Box<dyn FnOnce(&mut Option<OpenConnection>) + Send>;
 type Session = mpsc::Sender<Job>;
 
 /// A thread's open connection.
-struct Held {
+struct OpenConnection {
     opened: Opened,
     used: std::time::Instant,
     generation: u64,
@@ -141,12 +141,12 @@ impl Pool {
     /// Runs `body` on a connection, in one transaction if `write`.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
-        patience: Patience,
+        limit: TimeLimit,
         write: bool,
         body: impl FnOnce(&mut DbConn) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let began = std::time::Instant::now();
-        let outcome = self.attempt(patience, write, body).await;
+        let outcome = self.attempt(limit, write, body).await;
         if let Err(error) = &outcome {
             self.0.source.outage.failed(error, began);
         }
@@ -155,27 +155,27 @@ impl Pool {
 
     async fn attempt<T: Send + 'static>(
         &self,
-        patience: Patience,
+        limit: TimeLimit,
         write: bool,
         body: impl FnOnce(&mut DbConn) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let shared = &self.0;
         let long = shared.timeout * LONG;
-        let wait = match patience {
-            Patience::Short => shared.timeout,
-            Patience::Long | Patience::Unbounded => long,
+        let wait = match limit {
+            TimeLimit::Short => shared.timeout,
+            TimeLimit::Long | TimeLimit::Unlimited => long,
         };
         let deadline = Instant::now() + wait;
         let permit = shared.permit(wait, deadline).await?;
         let (sender, receiver) = oneshot::channel();
         let call = Call {
-            patience,
+            limit,
             write,
             deadline,
             timeout: shared.timeout,
         };
         let (source, pool) = (Arc::clone(&shared.source), Arc::downgrade(shared));
-        shared.start(permit, patience, |id, session| {
+        shared.start(permit, limit, |id, session| {
             Box::new(move |held| {
                 // The caller may have given up.
                 let outcome = (!sender.is_closed())
@@ -185,23 +185,24 @@ impl Pool {
                     *held = None;
                 }
                 if let Some(pool) = pool.upgrade() {
-                    pool.give_back(id, session, held);
+                    pool.release(id, session, held);
                 }
                 drop(sender.send(outcome));
             })
         })?;
-        let answer = if patience == Patience::Unbounded {
+        let response = if limit == TimeLimit::Unlimited {
             receiver.await
         } else {
             timeout_at(deadline, receiver)
                 .await
-                .map_err(|_| Late::Silent(wait).error())?
+                .map_err(|_| PoolError::NoResponse(wait).error())?
         };
-        let outcome: Option<Result<_, Box<dyn Any + Send>>> = answer.map_err(|_| Late::Closed.error())?;
+        let outcome: Option<Result<_, Box<dyn Any + Send>>> =
+            response.map_err(|_| PoolError::Closed.error())?;
         match outcome {
             Some(Ok(result)) => result,
             Some(Err(panic)) => resume_unwind(panic),
-            None => Err(Late::Silent(wait).error()),
+            None => Err(PoolError::NoResponse(wait).error()),
         }
     }
 
@@ -234,13 +235,13 @@ impl Shared {
         loop {
             let now = Instant::now();
             if now >= deadline {
-                return Err(Late::Waiting(wait).error());
+                return Err(PoolError::NoConnection(wait).error());
             }
             self.abandon_stuck(now);
             tokio::select! {
                 biased;
-                permit = &mut acquire => return permit.map_err(|_| Late::Closed.error()),
-                () = sleep_until(deadline.min(now + LOOK)) => {}
+                permit = &mut acquire => return permit.map_err(|_| PoolError::Closed.error()),
+                () = sleep_until(deadline.min(now + CHECK_STUCK)) => {}
             }
         }
     }
@@ -248,7 +249,7 @@ impl Shared {
     /// Abandons threads that the server's statement timeout should have freed.
     fn abandon_stuck(&self, now: Instant) {
         let mut state = self.state();
-        let left = (self.size * MOST_STUCK).saturating_sub(state.stuck);
+        let left = (self.size * MAX_STUCK).saturating_sub(state.stuck);
         let stuck: Vec<u64> = state
             .busy
             .iter()
@@ -274,10 +275,10 @@ impl Shared {
     fn start(
         self: &Arc<Self>,
         permit: OwnedSemaphorePermit,
-        patience: Patience,
+        limit: TimeLimit,
         job: impl FnOnce(u64, Session) -> Job,
     ) -> Result<(), StoreError> {
-        let until = (patience != Patience::Unbounded)
+        let until = (limit != TimeLimit::Unlimited)
             .then(|| self.source.connector.stuck_after(self.timeout))
             .flatten()
             .map(|after| Instant::now() + after);
@@ -298,13 +299,13 @@ impl Shared {
         let job = job(id, session.clone());
         if session.send(job).is_err() {
             state.busy.remove(&id);
-            return Err(Late::Closed.error());
+            return Err(PoolError::Closed.error());
         }
         Ok(())
     }
 
     /// Makes a thread's connection free for the next call, unless the thread was abandoned or the pool is closed.
-    fn give_back(&self, id: u64, session: Session, held: &mut Option<Held>) {
+    fn release(&self, id: u64, session: Session, held: &mut Option<OpenConnection>) {
         let mut state = self.state();
         if let Some(busy) = state.busy.remove(&id) {
             if state.alive.is_some() {
@@ -321,7 +322,7 @@ impl Shared {
 
 fn new_session(alive: Option<mpsc::Sender<Infallible>>) -> Result<Session, StoreError> {
     let Some(alive) = alive else {
-        return Err(Late::Closed.error());
+        return Err(PoolError::Closed.error());
     };
     let (session, jobs) = mpsc::channel::<Job>();
     std::thread::Builder::new()
@@ -334,13 +335,13 @@ fn new_session(alive: Option<mpsc::Sender<Infallible>>) -> Result<Session, Store
             drop(held);
             drop(alive);
         })
-        .map_err(|error| Late::Thread(error).error())?;
+        .map_err(|error| PoolError::Thread(error).error())?;
     Ok(session)
 }
 
 /// The parameters of a call.
 struct Call {
-    patience: Patience,
+    limit: TimeLimit,
     write: bool,
     deadline: Instant,
     timeout: Duration,
@@ -350,16 +351,16 @@ impl Source {
     /// Runs a call's body on the thread's connection. Opens or replaces the connection first if needed.
     fn execute<T>(
         &self,
-        held: &mut Option<Held>,
+        held: &mut Option<OpenConnection>,
         call: &Call,
         body: impl FnOnce(&mut DbConn) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let connection = self.alive(held)?;
-        let left = match call.patience {
-            Patience::Unbounded => call.timeout * LONG,
-            Patience::Short | Patience::Long => call.deadline.saturating_duration_since(Instant::now()),
+        let left = match call.limit {
+            TimeLimit::Unlimited => call.timeout * LONG,
+            TimeLimit::Short | TimeLimit::Long => call.deadline.saturating_duration_since(Instant::now()),
         };
-        let unlimited = call.patience == Patience::Unbounded;
+        let unlimited = call.limit == TimeLimit::Unlimited;
         let result = connection.opened.run(call.write, left, unlimited, body);
         let (broken, lost) = (
             connection.opened.is_broken(),
@@ -384,11 +385,11 @@ impl Source {
     }
 
     /// Returns the thread's connection, which was alive within the last second.
-    fn alive<'a>(&self, held: &'a mut Option<Held>) -> Result<&'a mut Held, StoreError> {
+    fn alive<'a>(&self, held: &'a mut Option<OpenConnection>) -> Result<&'a mut OpenConnection, StoreError> {
         let generation = self.generation.load(Ordering::Relaxed);
         let usable = held.take().filter(|held| held.generation == generation);
         let usable = usable.and_then(|mut held| {
-            let fresh = held.used.elapsed() <= FRESH || held.opened.answers();
+            let fresh = held.used.elapsed() <= FRESH || held.opened.responds();
             if !fresh {
                 self.generation.fetch_add(1, Ordering::Relaxed);
             }
@@ -396,7 +397,7 @@ impl Source {
         });
         let mut connection = match usable {
             Some(connection) => connection,
-            None => Held {
+            None => OpenConnection {
                 opened: self.connector.open()?,
                 generation: self.generation.load(Ordering::Relaxed),
                 used: std::time::Instant::now(),

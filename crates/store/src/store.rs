@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::connector::{Connector, StoreOptions};
 use crate::dialect::{checkpoint, takes_writes};
 use crate::migrations::{self, SchemaState};
-use crate::pool::{Patience, Pool};
+use crate::pool::{Pool, TimeLimit};
 use crate::{DatabaseUrl, DbConn, Dialect, StoreError};
 
 /// The open database. Clones share it.
@@ -35,7 +35,7 @@ impl Proof {
         if last.is_some_and(|last| last.elapsed() < Self::FRESH) {
             return Ok(());
         }
-        writer.run(Patience::Short, true, |_| Ok(())).await?;
+        writer.run(TimeLimit::Short, true, |_| Ok(())).await?;
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         Ok(())
     }
@@ -57,7 +57,7 @@ impl Store {
             writes: Proof::default(),
         };
         // The first connection is the writer's, which creates SQLite's file and enables WAL before any read.
-        inner.writing().run(Patience::Long, false, |_| Ok(())).await?;
+        inner.writing().run(TimeLimit::Long, false, |_| Ok(())).await?;
         Ok(Self(Arc::new(inner)))
     }
 
@@ -105,7 +105,7 @@ impl Store {
         &self,
         body: impl FnOnce(&mut DbConn) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.0.pool.run(Patience::Short, false, body).await
+        self.0.pool.run(TimeLimit::Short, false, body).await
     }
 
     /// [`Store::read`] for what may take longer, such as pages of records.
@@ -113,7 +113,7 @@ impl Store {
         &self,
         body: impl FnOnce(&mut DbConn) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.0.pool.run(Patience::Long, false, body).await
+        self.0.pool.run(TimeLimit::Long, false, body).await
     }
 
     /// Runs `body` in one transaction, which is committed if it returns `Ok`, and rolled back otherwise.
@@ -124,7 +124,7 @@ impl Store {
         &self,
         body: impl FnOnce(&mut DbConn) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.0.writing().run(Patience::Short, true, body).await
+        self.0.writing().run(TimeLimit::Short, true, body).await
     }
 
     /// [`Store::write`] for what may take longer, such as pages of records and deletions in batches.
@@ -132,7 +132,7 @@ impl Store {
         &self,
         body: impl FnOnce(&mut DbConn) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.0.writing().run(Patience::Long, true, body).await
+        self.0.writing().run(TimeLimit::Long, true, body).await
     }
 
     /// [`Store::write`] for credentials, which cannot be read again from a provider: on SQLite the commit is moved from the write-ahead log
@@ -151,7 +151,7 @@ impl Store {
         &self,
         body: impl FnOnce(&mut DbConn) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.0.writing().run(Patience::Unbounded, true, body).await
+        self.0.writing().run(TimeLimit::Unlimited, true, body).await
     }
 
     /// Returns the number of PostgreSQL's connections, and how many processes of Trunkline use some. `None` on SQLite, and behind a pooler,
@@ -181,7 +181,7 @@ impl Store {
     /// Moves SQLite's write-ahead log into its file, except what readers still need.
     async fn checkpoint(&self) {
         let Some(writer) = &self.0.writer else { return };
-        if let Err(error) = writer.run(Patience::Short, false, checkpoint).await {
+        if let Err(error) = writer.run(TimeLimit::Short, false, checkpoint).await {
             tracing::warn!(%error, "cannot move SQLite's write-ahead log into the database file; the next write tries again");
         }
     }

@@ -97,10 +97,7 @@ async fn a_connection_with_an_old_style_name_is_found_and_deleted_by_exactly_tha
                 name,
                 provider,
                 connection_config: serde_json::Map::new(),
-                metadata: None,
-                tags: None,
-                end_user: None,
-                webhook_url_override: None,
+                change: connections::ConnectionChange::default(),
             };
             connections::put(c, &new, now)
         })

@@ -6,7 +6,7 @@ use domain::{
     SyncFilter, Timestamp, Trigger, Variant,
 };
 use serde_json::{Map, Value as Json};
-use store::connections::{self, NewConnection};
+use store::connections::{self, ConnectionChange, NewConnection};
 use store::integrations::{self, NewIntegration};
 use store::runs;
 use store::syncs::{self, NewSync};
@@ -130,7 +130,7 @@ impl Saving {
             return Err(GatewayError::unknown_connection(name, key));
         }
         let mut new = self.new_connection();
-        new.tags = pending
+        new.change.tags = pending
             .labels
             .tags_over(&old.as_ref().map(|old| old.tags.clone()).unwrap_or_default());
         if let Authority::Session(id) = pending.authority {
@@ -141,7 +141,7 @@ impl Saving {
         let row = connections::lock(c, environment, key, name)?;
         if !created {
             self.check_old(c, &row)?;
-            new.tags = pending.labels.tags_over(&row.tags);
+            new.change.tags = pending.labels.tags_over(&row.tags);
             connections::replace(c, row.id, &new, now)?;
         }
         if let Authority::Session(id) = pending.authority {
@@ -214,13 +214,15 @@ impl Saving {
             integration: pending.integration.key.clone(),
             provider: pending.integration.provider.name.clone(),
             connection_config: pending.filled.stored_config(),
-            metadata: pending.metadata.clone(),
-            tags: None,
-            end_user: pending.labels.end_user.clone(),
-            webhook_url_override: pending
-                .webhook_url_override
-                .clone()
-                .map(labels::stored_webhook_url),
+            change: ConnectionChange {
+                metadata: pending.metadata.clone(),
+                tags: None,
+                end_user: pending.labels.end_user.clone(),
+                webhook_url_override: pending
+                    .webhook_url_override
+                    .clone()
+                    .map(labels::stored_webhook_url),
+            },
         }
     }
 

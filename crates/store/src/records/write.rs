@@ -29,20 +29,13 @@ fn inserted(
     match page.table.dialect {
         Dialect::Postgres => copied(c, page, records, last_number),
         Dialect::Sqlite => {
-            let mut number = last_number;
             let (batches, rest) = records.as_chunks::<SQLITE_BATCH>();
-            for batch in batches {
-                singles(c, page, &page.table.insert_batch, batch, &mut number)?;
-            }
-            rest.iter().try_for_each(|record| {
-                singles(
-                    c,
-                    page,
-                    &page.table.insert,
-                    std::slice::from_ref(record),
-                    &mut number,
-                )
-            })
+            let mut number = last_number;
+            batches
+                .iter()
+                .try_for_each(|batch| singles(c, page, &page.table.insert_batch, batch, &mut number))?;
+            rest.chunks(1)
+                .try_for_each(|one| singles(c, page, &page.table.insert, one, &mut number))
         }
     }
 }
@@ -74,15 +67,9 @@ pub(super) fn changed_rows(
         Dialect::Postgres => arrays(c, page, &page.table.replace, records, last_number),
         Dialect::Sqlite => {
             let mut number = last_number;
-            records.iter().try_for_each(|record| {
-                singles(
-                    c,
-                    page,
-                    &page.table.replace,
-                    std::slice::from_ref(record),
-                    &mut number,
-                )
-            })
+            records
+                .chunks(1)
+                .try_for_each(|one| singles(c, page, &page.table.replace, one, &mut number))
         }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use domain::{ConnectionFilter, Problem};
 use serde_json::json;
-use store::connections::{self, NewConnection};
+use store::connections::{self, ConnectionChange, NewConnection};
 use store::{StoreError, credentials, schedule, syncs};
 use testkit_macros::on_both_databases;
 
@@ -20,9 +20,12 @@ async fn storing_a_connection_again_replaces_given_fields_keeps_the_rest_and_cle
 ) {
     let first = NewConnection {
         connection_config: map(&json!({"accountSid": "AC1"})),
-        metadata: Some(map(&json!({"a": [1, null]}))),
-        tags: Some([("team".to_owned(), "x\"y".to_owned())].into()),
-        end_user: Some(json!({"id": "u1", "email": "Ann@Example.com"})),
+        change: ConnectionChange {
+            metadata: Some(map(&json!({"a": [1, null]}))),
+            tags: Some([("team".to_owned(), "x\"y".to_owned())].into()),
+            end_user: Some(json!({"id": "u1", "email": "Ann@Example.com"})),
+            webhook_url_override: None,
+        },
         ..new_connection(fixture.environment("dev").await, "c")
     };
     let second = NewConnection {
@@ -66,7 +69,11 @@ async fn storing_a_connection_again_replaces_given_fields_keeps_the_rest_and_cle
     assert_eq!(row.connection_config, map(&json!({"accountSid": "AC2"})));
     assert_eq!(
         (row.metadata, Some(row.tags), row.end_user),
-        (expected.metadata, expected.tags, expected.end_user)
+        (
+            expected.change.metadata,
+            expected.change.tags,
+            expected.change.end_user
+        )
     );
     assert_eq!(
         (row.problem, row.created_at, row.updated_at),
@@ -90,14 +97,17 @@ async fn a_connection_of_another_environment_is_not_found(fixture: Fixture) {
 async fn a_list_is_newest_first_and_every_filter_holds(fixture: Fixture) {
     let dev = fixture.environment("dev").await;
     let tagged = NewConnection {
-        tags: Some(
-            [
-                ("a.b\"c".to_owned(), "1".to_owned()),
-                ("d".to_owned(), "2".to_owned()),
-            ]
-            .into(),
-        ),
-        end_user: Some(json!({"id": "u_1", "email": "Ann@Example.com"})),
+        change: ConnectionChange {
+            tags: Some(
+                [
+                    ("a.b\"c".to_owned(), "1".to_owned()),
+                    ("d".to_owned(), "2".to_owned()),
+                ]
+                .into(),
+            ),
+            end_user: Some(json!({"id": "u_1", "email": "Ann@Example.com"})),
+            ..ConnectionChange::default()
+        },
         ..new_connection(dev, "tagged")
     };
     fixture.connection("plain").await;

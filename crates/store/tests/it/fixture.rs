@@ -143,10 +143,7 @@ pub(crate) fn new_connection(environment: EnvironmentId, named: &str) -> store::
         name: named.parse().unwrap(),
         provider: "twilio".parse().unwrap(),
         connection_config: serde_json::Map::new(),
-        metadata: None,
-        tags: None,
-        end_user: None,
-        webhook_url_override: None,
+        change: store::connections::ConnectionChange::default(),
     }
 }
 

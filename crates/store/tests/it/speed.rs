@@ -111,10 +111,7 @@ impl Load {
                     name: "c".parse().unwrap(),
                     provider: "twilio".parse().unwrap(),
                     connection_config: serde_json::Map::new(),
-                    metadata: None,
-                    tags: None,
-                    end_user: None,
-                    webhook_url_override: None,
+                    change: store::connections::ConnectionChange::default(),
                 };
                 let connection = store::connections::put(c, &new, now)?.0.id;
                 let name = "messages".parse().unwrap();

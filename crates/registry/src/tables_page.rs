@@ -20,18 +20,20 @@ letters, digits and `_`, it is shortened and ends with a hash.
 Each column that can be filtered has an index with `_connection_id`. PostgreSQL's indexes exclude long text, so a query for a text column
 must exclude it too: `WHERE _connection_id = 1 AND status = 'sent' AND _deleted_at IS NULL AND (octet_length(status) > 1000) IS NOT TRUE`.
 
+In SQLite `INTEGER MICROSECONDS` counts from 1970 in UTC, a `BOOLEAN` is 0 or 1, and `TEXT DECIMAL` and `TEXT JSON` are text.
+
 This page is generated from the provider files: `cargo run -p registry --example tables > docs/tables.md`.
 
 | in every table | PostgreSQL | SQLite | |
 |---|---|---|---|
 | `_connection_id` | bigint | INTEGER | The connection: `connections.id` |
-| `_extra` | json | TEXT | The provider's fields that no column reads, as a JSON object; null if there are none |
+| `_extra` | json | TEXT JSON | The provider's fields that no column reads, as a JSON object; null if there are none |
 | `_long_key` | text | TEXT | The whole key, if it has more than 1,000 bytes: the key column then holds its beginning and its SHA-256 hash |
 | `_hash` | bigint | INTEGER | Changes with the row's content |
-| `_first_seen_at` | timestamptz | INTEGER (µs since 1970) | When the row was first written |
-| `_last_modified_at` | timestamptz | INTEGER (µs since 1970) | When the row was last written |
-| `_deleted_at` | timestamptz | INTEGER (µs since 1970) | When the row was marked as deleted; null for other rows |
-| `_pruned_at` | timestamptz | INTEGER (µs since 1970) | When an app pruned the row; null once it is written again |
+| `_first_seen_at` | timestamp with time zone | INTEGER MICROSECONDS | When the row was first written |
+| `_last_modified_at` | timestamp with time zone | INTEGER MICROSECONDS | When the row was last written |
+| `_deleted_at` | timestamp with time zone | INTEGER MICROSECONDS | When the row was marked as deleted; null for other rows |
+| `_pruned_at` | timestamp with time zone | INTEGER MICROSECONDS | When an app pruned the row; null once it is written again |
 | `_cursor` | bigint | INTEGER | Change number: increases with every change of the connection's rows in this table, in commit order |
 ";
 

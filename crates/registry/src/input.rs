@@ -90,8 +90,11 @@ impl InputError {
 
     pub(crate) fn unknown(name: String, action: &ActionName, inputs: &IndexMap<String, Input>) -> Self {
         let message = match nearest(&name, inputs.keys().map(String::as_str)) {
-            Some(known) => format!("is no input of {action}; did you mean {known:?}?"),
-            None => format!("is no input of {action}; it takes {}", list(inputs.keys(), "and")),
+            Some(known) => format!("is not an input of {action}; did you mean {known:?}?"),
+            None => format!(
+                "is not an input of {action}; it takes {}",
+                list(inputs.keys(), "and")
+            ),
         };
         Self::new("unknown", name, message)
     }

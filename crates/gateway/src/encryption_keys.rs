@@ -4,9 +4,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::Arc;
 
 use domain::{Clock, Timestamp};
+use parking_lot::{Mutex, RwLock};
 use secrecy::SecretString;
 use store::vault_keys::{self, VaultKey};
 use store::{DbConn, Store, StoreError, credentials, integration_secrets};
@@ -89,8 +90,7 @@ impl EncryptionKeys {
 
     /// The keys in memory.
     pub(crate) fn ring(&self) -> Arc<KeyRing> {
-        let loaded = self.loaded.read().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(&loaded.ring)
+        Arc::clone(&self.loaded.read().ring)
     }
 
     /// Returns what seals with the newest key.
@@ -118,7 +118,7 @@ impl EncryptionKeys {
     /// Like [`Self::reload`], but a key file that cannot be used is logged, and the keys in memory stay in use.
     async fn refresh(&self) {
         let problem = self.reload().await.err().map(|error| error.to_string());
-        let mut known = self.problem.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.problem.lock();
         if *known == problem {
             return;
         }
@@ -148,12 +148,11 @@ impl EncryptionKeys {
     }
 
     fn is_known(&self, ring: &KeyRing) -> bool {
-        let loaded = self.loaded.read().unwrap_or_else(PoisonError::into_inner);
-        loaded.source_ids == ring.ids()
+        self.loaded.read().source_ids == ring.ids()
     }
 
     fn accept(&self, ring: KeyRing) {
-        let mut loaded = self.loaded.write().unwrap_or_else(PoisonError::into_inner);
+        let mut loaded = self.loaded.write();
         loaded.source_ids = ring.ids();
         loaded.ring = Arc::new(ring.with_keys_of(&loaded.ring));
     }

@@ -4,12 +4,13 @@
 //! file, when a process first uses it. Connections with a variant of the same name share it, as they share the base variant's.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{
     ConnectionId, Model, ProviderName, RecordReader, Sync, SyncName, TableName, Timestamp, Variant,
 };
+use parking_lot::RwLock;
 use registry::Registry;
 use store::records::{Rows, TableSql};
 use store::{Dialect, Store, StoreError, tables};
@@ -104,7 +105,7 @@ impl Models {
     /// Forgets a variant whose table may have been dropped; its next use makes the table again.
     pub(crate) fn forget(&self, sync: &Sync) {
         let name = (sync.provider.clone(), sync.name.clone(), sync.variant.clone());
-        let mut variants = self.variants.write().unwrap_or_else(PoisonError::into_inner);
+        let mut variants = self.variants.write();
         variants.remove(&name);
     }
 
@@ -158,15 +159,12 @@ impl Models {
             .await
             .map_err(|late| StoreError::Busy(late.into()))??;
         let table = Arc::new(ModelTable::new(model, self.store.dialect()));
-        self.variants
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(name, Arc::clone(&table));
+        self.variants.write().insert(name, Arc::clone(&table));
         Ok(Some(table))
     }
 
     fn known(&self, name: &(ProviderName, SyncName, Variant)) -> Option<Arc<ModelTable>> {
-        let variants = self.variants.read().unwrap_or_else(PoisonError::into_inner);
+        let variants = self.variants.read();
         variants.get(name).cloned()
     }
 

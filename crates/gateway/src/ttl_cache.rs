@@ -5,9 +5,10 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
@@ -43,18 +44,18 @@ impl<K: Hash + Eq + Clone + Send + 'static, V: Clone + Send + 'static> TtlCache<
     }
 
     pub(crate) fn get(&self, key: &K) -> Option<V> {
-        let state = lock(&self.state);
+        let state = self.state.lock();
         let (since, value) = state.values.get(key)?;
         (since.elapsed() < self.ttl).then(|| value.clone())
     }
 
     pub(crate) fn generation(&self) -> Generation {
-        Generation(lock(&self.state).generation)
+        Generation(self.state.lock().generation)
     }
 
     /// Stores a value that was read after `generation` was taken, unless the cache was cleared since.
     pub(crate) fn insert(&self, key: K, value: V, generation: Generation) {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         if Generation(state.generation) != generation {
             return;
         }
@@ -72,7 +73,7 @@ impl<K: Hash + Eq + Clone + Send + 'static, V: Clone + Send + 'static> TtlCache<
             loop {
                 sleep(ttl / 2).await;
                 let Some(state) = state.upgrade() else { return };
-                let mut state = lock(&state);
+                let mut state = state.lock();
                 state.values.retain(|_, (since, _)| since.elapsed() < ttl);
                 if state.values.is_empty() {
                     state.sweeper = None;
@@ -84,19 +85,15 @@ impl<K: Hash + Eq + Clone + Send + 'static, V: Clone + Send + 'static> TtlCache<
 
     /// Removes one value.
     pub(crate) fn remove(&self, key: &K) {
-        lock(&self.state).values.remove(key);
+        self.state.lock().values.remove(key);
     }
 
     /// Removes all values, and those that are being read now are not stored.
     pub(crate) fn clear(&self) {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         state.generation += 1;
         state.values.clear();
     }
-}
-
-fn lock<T>(state: &Mutex<T>) -> MutexGuard<'_, T> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -112,7 +109,7 @@ mod tests {
         sleep(Duration::from_millis(1_500)).await;
 
         assert_eq!(cache.get(&"key"), None);
-        assert!(lock(&cache.state).values.is_empty());
+        assert!(cache.state.lock().values.is_empty());
     }
 
     #[tokio::test(start_paused = true)]

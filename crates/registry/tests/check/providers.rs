@@ -25,7 +25,7 @@ fn an_unknown_key_is_reported_with_the_most_similar_one() {
     refused(
         "step: 2 days",
         "zebra: 2 days",
-        &["25: syncs.shop-orders.window.zebra", "there are column, from, to"],
+        &["25: syncs.shop-orders.window.zebra", "the keys are column, from, to"],
     );
     refused(
         "parse: unix_seconds",
@@ -149,7 +149,7 @@ fn credentials_are_those_of_the_auth_mode() {
     refused(
         "  apiKey: {",
         "  token: { title: Token }\n  apiKey: {",
-        &["4: credentials.token", "this auth_mode knows apiKey alone"],
+        &["4: credentials.token", "this auth_mode has only apiKey"],
     );
 }
 
@@ -200,7 +200,7 @@ fn a_connect_form_has_every_field_that_a_connection_needs() {
     );
     assert!(
         form("{ apiKey: \"${key}\", password: x, connection_config: { region: eu } }")[0]
-            .contains("is no credential")
+            .contains("is not a credential")
     );
     assert!(
         form("{ apiKey: \"${key}\", connection_config: { region: eu, zone: x } }")[0]

@@ -62,7 +62,7 @@ fn a_column_has_a_parser_of_its_type() {
     refused(
         "total: decimal",
         "total: { type: decimal, parse: rfc2822 }",
-        &["32: ", "for columns of type timestamp alone"],
+        &["32: ", "only for columns of type timestamp"],
     );
     refused(
         "parse: unix_seconds",
@@ -305,7 +305,7 @@ fn limits_of_a_list_fit_its_pagination() {
     refused(
         cursor,
         "cursor_path_in_response: next, max_offset: 5 }",
-        &["paginate.max_offset", "type offset alone"],
+        &["paginate.max_offset", "only for type offset"],
     );
     refused(
         cursor,

@@ -122,7 +122,7 @@ fn credentials_that_no_request_sends_are_refused() {
     refused(
         "Bearer ${apiKey}",
         "Bearer",
-        &["7: proxy: no header, parameter, body or address holds ${apiKey}"],
+        &["7: proxy: no header, parameter, body or address contains ${apiKey}"],
     );
 }
 
@@ -259,7 +259,7 @@ fn a_condition_on_an_unknown_field_and_an_invalid_wait_are_refused() {
     refused(
         "title: Region",
         "title: Region, visible_when: { field: plan, equals: pro }",
-        &["connection_config.region.visible_when", "no field \"plan\""],
+        &["connection_config.region.visible_when", "unknown field \"plan\""],
     );
     refused(
         "  headers:",

@@ -238,7 +238,7 @@ fn a_parameter_next_to_a_link_needs_its_relation() {
 fn a_window_needs_a_lookback() {
     let reported = &problems("    lookback: { reach: 1 day }\n", "");
     assert_eq!(reported.len(), 1, "{reported:#?}");
-    assert!(reported[0].contains("needed with \"window\""), "{reported:#?}");
+    assert!(reported[0].contains("required with \"window\""), "{reported:#?}");
 }
 
 #[test]

@@ -49,12 +49,14 @@ impl CredentialInput<'_> {
     /// The values to store, checked by the rules of the provider's fields.
     pub(crate) fn fill(self, provider: &Provider) -> Result<Filled, Vec<FieldError>> {
         let (config, path) = (self.config, self.config_path);
-        let (credentials, config) = match self.credentials {
-            Given::Form(fields) => form::fill(provider, fields, config, path)?,
-            Given::Named(values) => named::fill(provider, (values, &[]), config, path)?,
+        let ((credentials, config), path) = match self.credentials {
+            // The configuration that a form makes has no other path in the request than the form's fields.
+            Given::Form(fields) => (form::fill(provider, fields, config, path)?, &[][..]),
+            Given::Named(values) => (named::fill(provider, (values, &[]), config, path)?, path),
             Given::Typed(values) => {
                 let values = named::of_type(provider, values).map_err(|error| vec![error])?;
-                named::fill(provider, (&values, &["credentials"]), config, path)?
+                let values = (&values, &["credentials"][..]);
+                (named::fill(provider, values, config, path)?, path)
             }
         };
         Ok(Filled::new(provider, credentials, config, path))

@@ -219,8 +219,8 @@ mod tests {
     }
 
     #[test]
-    fn examples_fit_80_columns() {
-        let help = command().render_help().to_string();
+    fn help_and_examples_fit_80_columns() {
+        let help = command().term_width(80).render_help().to_string();
         for text in [examples::PROGRAM, examples::CONNECT, examples::RECORDS, &help] {
             let wide: Vec<&str> = text.lines().filter(|line| line.chars().count() > 80).collect();
             assert!(wide.is_empty(), "{wide:#?}");

@@ -32,6 +32,7 @@ async fn a_client_that_stops_reading_is_cut_off_and_another_request_gets_its_per
             options.request_timeout = Duration::from_secs(1);
         });
     let app = builder.start(Dialect::Sqlite).await.unwrap();
+    app.expect_error("Response payload stream error");
     let body = json!({ "connectionId": "mine", "apiKey": "k" });
     app.admin().post("/large/connect", &body).await.expect(201);
     let call = |wait: &str| {

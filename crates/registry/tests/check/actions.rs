@@ -121,9 +121,7 @@ fn an_input_keeps_its_own_rules() {
     );
     let twice = wrong("      note: text\n", "      note: text\n      nOte: text\n");
     assert!(
-        twice
-            .iter()
-            .any(|reported| reported.contains("only in spelling")),
+        twice.iter().any(|reported| reported.contains("only in spelling")),
         "{twice:#?}"
     );
     let reserved = wrong(

@@ -25,7 +25,10 @@ fn an_unknown_key_is_reported_with_the_most_similar_one() {
     refused(
         "step: 2 days",
         "zebra: 2 days",
-        &["25: syncs.shop-orders.window.zebra", "the keys are column, from, to"],
+        &[
+            "25: syncs.shop-orders.window.zebra",
+            "the keys are column, from, to",
+        ],
     );
     refused(
         "parse: unix_seconds",

@@ -38,7 +38,7 @@ fn key_filters_and_order_must_be_declared_and_of_the_right_type() {
     refused(
         "filters: [state]",
         "filters: [colour]",
-        &["34: syncs.shop-orders.filters.0", "no column \"colour\""],
+        &["34: syncs.shop-orders.filters.0", "unknown column \"colour\""],
     );
     refused(
         "    filters: [state]",
@@ -53,7 +53,7 @@ fn key_filters_and_order_must_be_declared_and_of_the_right_type() {
     refused(
         "state: [open]",
         "colour: [red]",
-        &["27: ", "no column \"colour\""],
+        &["27: ", "unknown column \"colour\""],
     );
 }
 

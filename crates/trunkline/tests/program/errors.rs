@@ -34,7 +34,7 @@ fn an_invalid_setting_is_reported_with_its_variable_and_advice() {
         &[
             "`integrations_dir` (TRUNKLINE_INTEGRATIONS_DIR)",
             "no folder nowhere",
-            "Create it",
+            "create it",
         ],
     );
     serve(

@@ -78,7 +78,7 @@ fn a_first_start_creates_a_private_key_file_and_shows_an_api_key_once() {
         .mode();
     assert_eq!(mode & 0o777, 0o600);
     assert!(
-        first.seen.iter().any(|line| line.contains("back this file up")),
+        first.seen.iter().any(|line| line.contains("back up this file")),
         "{:#?}",
         first.seen
     );

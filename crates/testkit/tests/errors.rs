@@ -1,5 +1,7 @@
 //! Errors in the log fail the test of the app that logged them.
 
+#![cfg(test)]
+
 use testkit::{Dialect, TestApp};
 use tokio::runtime::Runtime;
 

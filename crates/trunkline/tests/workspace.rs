@@ -4,8 +4,10 @@
 //! The allowed dependencies are those of ARCHITECTURE.md. A list enforces them, and not review alone, because one convenient dependency
 //! is enough for a rule to end up in two places.
 
+#[cfg(test)]
 #[path = "workspace/documents.rs"]
 mod documents;
+#[cfg(test)]
 #[path = "workspace/imports.rs"]
 mod imports;
 

@@ -94,14 +94,13 @@ impl Connections<'_> {
             .await?;
             return Ok(Vec::new());
         }
-        let (target, given) = match patch.credentials {
-            Some(given) => (self.0.open_to_renew(&resolved, &sealed).await?, given),
-            None => {
-                let target = self.0.open(&resolved, &sealed).await?;
-                let mut stored = in_plain(&target.variables.credentials);
-                stored.insert("type".to_owned(), target.provider.auth.as_str().into());
-                (target, Json::Object(stored))
-            }
+        let (target, given) = if let Some(given) = patch.credentials {
+            (self.0.open_to_renew(&resolved, &sealed).await?, given)
+        } else {
+            let target = self.0.open(&resolved, &sealed).await?;
+            let mut stored = in_plain(&target.variables.credentials);
+            stored.insert("type".to_owned(), target.provider.auth.as_str().into());
+            (target, Json::Object(stored))
         };
         let ResolvedConnection {
             integration,

@@ -99,23 +99,25 @@ impl Actions {
             holder: Some(format!("{REQUEST_HOLDER}-{}", ActionId::random())),
             ..new_action(&resolved, Some(key), 1, now)
         };
-        let (row, fresh) = self.store(new.clone()).await?;
-        if !fresh {
-            let output = replay(&row, &new)?;
-            return Ok(ActionOutput {
-                output,
-                replayed: true,
-            });
-        }
+        // Stored by the task as well, so that a client that disconnects meanwhile leaves no stored action without its request.
         let actions = self.clone();
-        let work = async move { actions.carry_out(row, REQUEST_LEASE).await };
-        let work = self.0.spawn(work);
-        match work.await {
-            Ok(Some(Ok(output))) => Ok(ActionOutput::first(output)),
-            Ok(Some(Err(failure))) => Err(failure.into()),
-            // Another holder has the lease now, or the result could not be stored: a later request with the key gets it.
-            Ok(None) | Err(_) => Err(GatewayError::KeyInUse),
-        }
+        let work = self.0.spawn(async move {
+            let (row, fresh) = actions.store(new.clone()).await?;
+            if !fresh {
+                let output = replay(&row, &new)?;
+                return Ok(ActionOutput {
+                    output,
+                    replayed: true,
+                });
+            }
+            match actions.carry_out(row, REQUEST_LEASE).await {
+                Some(Ok(output)) => Ok(ActionOutput::first(output)),
+                Some(Err(failure)) => Err(failure.into()),
+                // Another holder has the lease now, or the result could not be stored: a later request with the key gets it.
+                None => Err(GatewayError::KeyInUse),
+            }
+        });
+        work.await.unwrap_or(Err(GatewayError::KeyInUse))
     }
 
     /// Stores an action for the workers, so that it is carried out even if this process exits now.

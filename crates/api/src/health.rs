@@ -14,7 +14,7 @@ pub(crate) struct Health {
     result: &'static str,
 }
 
-/// Tells whether the process runs.
+/// Reports that the process is running.
 #[utoipa::path(
     get, path = "/health", operation_id = "health", tag = "service", security(()), responses((status = 200, description = "All is well", body = Health))
 )]
@@ -22,7 +22,7 @@ pub(crate) async fn health() -> web::Json<Health> {
     web::Json(Health { result: "ok" })
 }
 
-/// Tells whether requests can be served: the database responds and accepts writes, and its tables are up to date.
+/// Reports whether requests can be served: the database responds and accepts writes, and its tables are up to date.
 ///
 /// Nothing is written. While another process holds SQLite's lock, the status is 503, after the time that a write waits for the lock.
 #[utoipa::path(

@@ -200,7 +200,7 @@ pub(crate) async fn list(
         found.map_err(ApiError::integration_unknown)?;
     }
     let wanted = limit.map_or(DEFAULT_LIMIT, |limit| limit.0);
-    // One more than the page holds tells whether there is a next page.
+    // Reads one run more than the page holds, to know whether there is a next page.
     let filter = RunFilter {
         integration,
         connection_name: connection,

@@ -34,7 +34,7 @@ pub struct NewKeyRequest {
     /// Your name for it.
     #[schema(min_length = 1, max_length = 255)]
     pub name: String,
-    /// What it may do: at most what your own key may do. `environment:*` and `account:*` stand for all scopes that begin so.
+    /// The scopes of the key: at most those of your own key. `environment:*` and `account:*` mean all scopes with that prefix.
     #[schema(min_items = 1)]
     pub scopes: Vec<String>,
     /// Whether the key is a UUID, which some clients of Nango require.

@@ -41,7 +41,7 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
     )
 }
 
-/// Global unicast (2000::/3) without the blocks that stand for something else. IPv4-mapped addresses, NAT64, unique local,
+/// Global unicast (2000::/3) without the blocks that have another meaning. IPv4-mapped addresses, NAT64, unique local,
 /// link-local, multicast and loopback all are outside of 2000::/3.
 fn is_public_v6(address: Ipv6Addr) -> bool {
     let segments = address.segments();

@@ -9,8 +9,8 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// How often the loop deletes old items, and checks for due times that a wrong clock wrote.
-const MAINTAIN_EVERY: Duration = Duration::from_mins(1);
+/// How often the loop checks for due times that a wrong clock wrote.
+const RELEASE_EVERY: Duration = Duration::from_mins(1);
 /// Work that falls due within this time is claimed together, since a claim costs the database as much as the work of a short run.
 const GATHER: Duration = Duration::from_millis(100);
 
@@ -27,11 +27,6 @@ pub(crate) trait Work: Send + Sync {
     const NAME: &'static str;
     /// Claims due items.
     const CLAIM: Claim<Self::Claimed>;
-
-    /// Deletes old items, in a short transaction.
-    fn tidy(_: &mut DbConn, _: Timestamp) -> Result<(), StoreError> {
-        Ok(())
-    }
 
     /// Resolves when this process has made work due.
     fn became_due(&self) -> impl Future<Output = ()> + Send;
@@ -68,12 +63,12 @@ pub(crate) async fn run<W: Work>(
 ) {
     let mut tasks = JoinSet::new();
     let mut claims = 0_u64;
-    let mut maintained = None;
+    let mut released = None;
     let mut look_again = Instant::now();
     while !stopping.is_cancelled() {
         let free = limits.concurrency.saturating_sub(tasks.len());
         if free > 0 && look_again <= Instant::now() {
-            maintain::<W>(gateway, &mut maintained).await;
+            release_misdated::<W>(gateway, &mut released).await;
             claims += 1;
             let holder = format!("{worker}-{claims}");
             let (claimed, pause) = claim::<W>(gateway, limits, &holder, free).await;
@@ -137,17 +132,16 @@ async fn claim<W: Work>(
     (claimed, pause)
 }
 
-/// Deletes old items, and makes items due that a wrong clock, of this process or another, has set too far in the future.
-async fn maintain<W: Work>(gateway: &WorkerHandle, last: &mut Option<Timestamp>) {
+/// Makes items due that a wrong clock, of this process or another, has set too far in the future.
+async fn release_misdated<W: Work>(gateway: &WorkerHandle, last: &mut Option<Timestamp>) {
     let now = gateway.clock().now();
-    if last.is_some_and(|last| !now.has_elapsed(MAINTAIN_EVERY, last)) {
+    if last.is_some_and(|last| !now.has_elapsed(RELEASE_EVERY, last)) {
         return;
     }
     *last = Some(now);
-    let released = gateway.store().write(move |c| {
-        W::tidy(c, now)?;
-        lease::release_misdated::<W::Stored>(c, now)
-    });
+    let released = gateway
+        .store()
+        .write(move |c| lease::release_misdated::<W::Stored>(c, now));
     match released.await {
         Ok(0) => {}
         Ok(rows) => tracing::warn!(
@@ -155,9 +149,7 @@ async fn maintain<W: Work>(gateway: &WorkerHandle, last: &mut Option<Timestamp>)
             rows,
             "due times were further ahead than they can be: the clock was wrong when they were written, so they are due now"
         ),
-        Err(error) => error.log_retry(
-            "old work and wrong due times were not looked for; the worker tries again in a minute",
-        ),
+        Err(error) => error.log_retry("due times could not be checked; the worker tries again in a minute"),
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use domain::{ActionJob, Id, IdKind, Sync, Timestamp};
+use domain::{ActionJob, Id, IdKind, Sync};
 use gateway::WorkerHandle;
 use store::schedule::{self, Claimed};
-use store::{DbConn, Lease, StoreError, actions, runs};
+use store::{Lease, actions, runs};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -15,7 +15,7 @@ use crate::run;
 
 /// How long results of actions and their idempotency keys are kept, as in Nango.
 const KEEP_ACTIONS: Duration = Duration::from_hours(5 * 24);
-/// How often old runs are deleted.
+/// How often old actions and runs are deleted.
 const TIDY_EVERY: Duration = Duration::from_hours(1);
 /// How many old runs one transaction deletes, so that other transactions get their turn.
 const TIDY_BATCH: i64 = 2_000;
@@ -63,11 +63,15 @@ impl Worker {
         tracing::info!(worker.id = %self.id, "the worker ends");
     }
 
-    /// Deletes old runs, until it is dropped.
+    /// Deletes old actions and runs, until it is dropped.
     async fn tidy(&self) -> std::convert::Infallible {
         let store = self.gateway.store();
         loop {
             let now = self.gateway.clock().now();
+            let pruned = store.write(move |c| actions::prune(c, now.minus(KEEP_ACTIONS), now));
+            if let Err(error) = pruned.await {
+                error.log_retry("old actions were not deleted; the worker tries again in an hour");
+            }
             let before = now.minus(self.options.keep_runs);
             loop {
                 let pruned = store.write_long(move |c| runs::prune(c, before, KEEP_RUNS, TIDY_BATCH, now));
@@ -137,10 +141,6 @@ impl Work for Actions<'_> {
     type Claimed = ActionJob;
     const NAME: &'static str = "actions";
     const CLAIM: Claim<ActionJob> = actions::claim;
-
-    fn tidy(c: &mut DbConn, now: Timestamp) -> Result<(), StoreError> {
-        actions::prune(c, now.minus(KEEP_ACTIONS), now).map(drop)
-    }
 
     async fn became_due(&self) {
         self.0.gateway.action_became_due().await;

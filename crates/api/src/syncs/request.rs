@@ -111,7 +111,7 @@ enum SyncMode {
 }
 
 impl TriggerSyncBody {
-    /// Returns the selection; the headers stand in for what the body leaves out.
+    /// Returns the selection. Headers supply what the body omits.
     pub(crate) fn read(self, headers: &HeaderMap) -> Result<(SyncSelection, TriggerOptions), ApiError> {
         let options = self.options()?;
         let syncs = self.syncs.unwrap_or_default();
@@ -161,7 +161,7 @@ pub(crate) struct SelectBody {
 }
 
 impl SelectBody {
-    /// Returns the selection; the headers stand in for what the body leaves out.
+    /// Returns the selection. Headers supply what the body omits.
     pub(crate) fn read(self, headers: &HeaderMap) -> Result<SyncSelection, ApiError> {
         selection(self.provider_config_key, self.connection_id, self.syncs, headers)
     }

@@ -147,7 +147,10 @@ fn texts<'a>(
             errors.push(FieldError::at(
                 "unknown",
                 name,
-                format!("is no field of this body; it takes {}", known_fields(provider)),
+                format!(
+                    "is not a field of this body; its fields are {}",
+                    known_fields(provider)
+                ),
             ));
             continue;
         }

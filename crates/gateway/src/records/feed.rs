@@ -213,7 +213,7 @@ impl Cursors {
             (both >> 64 == u128::from(self.mark)).then_some(number)
         };
         number().ok_or_else(|| {
-            let message = "is no cursor of this connection, model and variant: take it unchanged from a record or a page of theirs";
+            let message = "is not a cursor of this connection, model and variant: pass the cursor of one of their records or pages, unchanged";
             vec![FieldError::at("invalid", field, message)]
         })
     }

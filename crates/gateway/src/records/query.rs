@@ -89,7 +89,9 @@ fn parse_one(
         }
         "cursor" => {
             query.position = Some(read_cursor(value).ok_or_else(|| {
-                invalid("is no cursor that this list gave: take `next_cursor` of the page before, unchanged")
+                invalid(
+                    "is not a cursor of this list: pass the `next_cursor` of the previous page, unchanged",
+                )
             })?);
             return Ok(());
         }

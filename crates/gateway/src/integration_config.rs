@@ -2,13 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use registry::placement::{KEY_NAME, KEY_PLACEMENT, VALUE_TEMPLATE};
+use registry::placement::{INTEGRATION_CONFIG, KEY_NAME, KEY_PLACEMENT, VALUE_TEMPLATE};
 use registry::{Provider, RenderError, Template};
 
 use crate::error::FieldError;
-
-/// The prefix of an integration's values in templates.
-const HOLE: &str = "integrationConfig.";
 
 /// The configuration of an integration, by name.
 pub(crate) type Config = BTreeMap<String, String>;
@@ -91,15 +88,20 @@ fn lacking(provider: &Provider, config: &Config) -> Vec<String> {
 
 /// The error of an address that the configuration alone fills, if it is not a usable one.
 fn unfit(address: &Template, in_force: &Config) -> Option<FieldError> {
-    let holes = address.holes();
-    let first = holes.first()?.strip_prefix(HOLE)?.to_owned();
-    if !holes.iter().all(|hole| hole.starts_with(HOLE)) {
+    let placeholders = address.placeholders();
+    let first = placeholders.first()?.strip_prefix(INTEGRATION_CONFIG)?.to_owned();
+    if !placeholders
+        .iter()
+        .all(|name| name.starts_with(INTEGRATION_CONFIG))
+    {
         return None;
     }
-    match address.render_address(&|hole| in_force.get(hole.strip_prefix(HOLE)?).cloned()) {
+    match address.render_address(&|name| in_force.get(name.strip_prefix(INTEGRATION_CONFIG)?).cloned()) {
         Ok(_) => None,
-        Err(RenderError::Unfit { hole, rule }) => {
-            let name = hole.strip_prefix(HOLE).unwrap_or(&hole);
+        Err(RenderError::Unfit { placeholder, rule }) => {
+            let name = placeholder
+                .strip_prefix(INTEGRATION_CONFIG)
+                .unwrap_or(&placeholder);
             Some(wrong("invalid", name, rule.to_owned()))
         }
         Err(error) => Some(wrong("invalid", &first, format!("makes no address: {error}"))),
@@ -144,17 +146,17 @@ fn deciding(provider: &Provider) -> BTreeSet<&str> {
     let in_headers = headers(&provider.headers)
         .chain(headers(&provider.query))
         .chain(of_verification);
-    let in_headers = own_holes(in_headers).filter(|name| !provider.is_secret_integration_config(name));
-    own_holes(provider.addresses())
+    let in_headers = own_placeholders(in_headers).filter(|name| !provider.is_secret_integration_config(name));
+    own_placeholders(provider.addresses())
         .chain(in_headers)
         .chain(placed)
         .collect()
 }
 
 /// The names of the integration's values that the templates use.
-fn own_holes<'a>(templates: impl Iterator<Item = &'a Template>) -> impl Iterator<Item = &'a str> {
-    let holes = templates.flat_map(Template::holes);
-    holes.filter_map(|hole| hole.strip_prefix(HOLE))
+fn own_placeholders<'a>(templates: impl Iterator<Item = &'a Template>) -> impl Iterator<Item = &'a str> {
+    let placeholders = templates.flat_map(Template::placeholders);
+    placeholders.filter_map(|name| name.strip_prefix(INTEGRATION_CONFIG))
 }
 
 fn headers(headers: &[(String, Template)]) -> impl Iterator<Item = &Template> {

@@ -55,12 +55,12 @@ pub struct ActionRequest {
     pub body: ActionBody,
 }
 
-/// A parameter of a query or a form. If its value is a single hole that contains a list, it is repeated for each text.
+/// A parameter of a query or a form. If its value is a single placeholder that contains a list, it is repeated for each text.
 #[derive(Debug, Clone)]
 pub struct Parameter {
     /// Its name.
     pub name: String,
-    /// Its value. A parameter with an unfilled hole is left out.
+    /// Its value. A parameter with an unfilled placeholder is left out.
     pub value: Template,
     /// Sent only if this input is present.
     pub with: Option<String>,
@@ -114,8 +114,8 @@ pub enum ActionBody {
     None,
     /// `application/x-www-form-urlencoded`.
     Form(Vec<Parameter>),
-    /// `application/json`. A text that is a single hole becomes the input as it is. A value with an unfilled hole is left out,
-    /// and so is an object or list that is empty because of that.
+    /// `application/json`. A text that is a single placeholder becomes the input as it is. A value with an unfilled placeholder is left
+    /// out, and so is an object or list that is empty because of that.
     Json(JsonTemplate),
 }
 

@@ -60,11 +60,13 @@ pub(crate) fn provider(name: ProviderName, file: ProviderFile, report: &mut Repo
     let pairs = headers.iter().chain(&query).map(|(_, value)| value);
     let texts = addresses.chain(pairs);
     fields::note_added(&mut connection_config, &texts);
-    let in_body = body.iter().flat_map(|(_, value)| JsonTemplate::holes(value));
-    let mut holes = texts.flat_map(Template::holes).chain(in_body);
+    let in_body = body
+        .iter()
+        .flat_map(|(_, value)| JsonTemplate::placeholders(value));
+    let mut placeholders = texts.flat_map(Template::placeholders).chain(in_body);
     // An integration may itself say where requests contain the key.
     let placed = integration_config.contains_key(placement::KEY_NAME);
-    if auth == AuthMode::ApiKey && !placed && !holes.any(placement::is_key) {
+    if auth == AuthMode::ApiKey && !placed && !placeholders.any(placement::is_key) {
         report.doubt(
             &proxy,
             "no header, parameter, body or address contains ${apiKey}, so no request would be authorized",

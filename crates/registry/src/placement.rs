@@ -19,32 +19,32 @@ pub const VALUE_TEMPLATE: &str = "valueTemplate";
 /// The label of the field for the key.
 pub const KEY_LABEL: &str = "keyLabel";
 
-/// The prefix of holes that an integration's configuration fills.
-const HOLE: &str = "integrationConfig.";
+/// The prefix of placeholders that an integration's configuration fills.
+pub const INTEGRATION_CONFIG: &str = "integrationConfig.";
 
 /// Returns the base address of a file, or the integration's own if the file lets the integration set one.
 ///
-/// If the integration must set one, the file's address is only a placeholder, to which no key is sent.
+/// If the integration must set one, the file's address is only an example, to which no key is sent.
 pub(crate) fn base_url(
     of_the_file: Template,
     integration_config: &indexmap::IndexMap<String, Field>,
 ) -> Template {
-    let hole = format!("{HOLE}{BASE_URL}");
+    let placeholder = format!("{INTEGRATION_CONFIG}{BASE_URL}");
     match integration_config.get(BASE_URL) {
-        Some(field) if !of_the_file.holes().contains(&hole.as_str()) => {
+        Some(field) if !of_the_file.placeholders().contains(&placeholder.as_str()) => {
             if field.optional && field.default_value.is_none() {
-                format!("${{{hole}}} || {of_the_file}").into()
+                format!("${{{placeholder}}} || {of_the_file}").into()
             } else {
-                Template::hole(&hole)
+                Template::placeholder(&placeholder)
             }
         }
         _ => of_the_file,
     }
 }
 
-/// Whether a hole contains the key of `auth_mode: API_KEY`.
-pub(crate) fn is_key(hole: &str) -> bool {
-    matches!(hole, "apiKey" | "credentials.apiKey")
+/// Whether a placeholder contains the key of `auth_mode: API_KEY`.
+pub(crate) fn is_key(placeholder: &str) -> bool {
+    matches!(placeholder, "apiKey" | "credentials.apiKey")
 }
 
 impl Provider {
@@ -59,8 +59,8 @@ impl Provider {
     /// Parses an integration's `valueTemplate`. It may contain the credentials and the configuration that the file declares, and
     /// functions that are not nested.
     pub fn value_template(&self, text: &str) -> Result<Template, TemplateError> {
-        Template::parse_holes(text, true, |hole| match hole.split_once('.') {
-            None => self.credentials.contains_key(hole),
+        Template::parse_placeholders(text, true, |placeholder| match placeholder.split_once('.') {
+            None => self.credentials.contains_key(placeholder),
             Some(("credentials", name)) => self.credentials.contains_key(name),
             Some(("connectionConfig", name)) => self.connection_config.contains_key(name),
             Some(("integrationConfig", name)) => self.integration_config.contains_key(name),
@@ -72,10 +72,13 @@ impl Provider {
     /// left out if that credential is given.
     pub fn is_in_a_credential(&self, name: &str) -> bool {
         self.connect.iter().any(|form| {
-            let field = form.connection_config.get(name).and_then(Template::only_hole);
+            let field = form
+                .connection_config
+                .get(name)
+                .and_then(Template::only_placeholder);
             field.is_some_and(|field| {
                 let mut credentials = form.credentials.values();
-                credentials.any(|credential| credential.only_hole() == Some(field))
+                credentials.any(|credential| credential.only_placeholder() == Some(field))
             })
         })
     }
@@ -92,11 +95,11 @@ impl Provider {
     /// for an address, or to know where to put the key.
     pub fn lacking_integration_config(&self, config: &BTreeMap<String, String>) -> Vec<String> {
         let filled = |name: &str| config.get(name).is_some_and(|value| !value.is_empty());
-        let has = |hole: &str| hole.strip_prefix(HOLE).is_none_or(filled);
+        let has = |name: &str| name.strip_prefix(INTEGRATION_CONFIG).is_none_or(filled);
         let mut lacking: Vec<String> = self
             .addresses()
             .flat_map(|address| address.lacks(has))
-            .filter_map(|hole| hole.strip_prefix(HOLE))
+            .filter_map(|name| name.strip_prefix(INTEGRATION_CONFIG))
             .map(str::to_owned)
             .collect();
         if self.is_placed_by_name() && !filled(KEY_NAME) {
@@ -111,11 +114,14 @@ impl Provider {
     pub fn is_placed_by_name(&self) -> bool {
         let field = self.integration_config.get(KEY_NAME);
         let pairs = self.headers.iter().chain(&self.query).map(|(_, value)| value);
-        let in_body = self.body.iter().flat_map(|(_, value)| JsonTemplate::holes(value));
-        let mut holes = pairs
+        let in_body = self
+            .body
+            .iter()
+            .flat_map(|(_, value)| JsonTemplate::placeholders(value));
+        let mut placeholders = pairs
             .chain(self.addresses())
-            .flat_map(Template::holes)
+            .flat_map(Template::placeholders)
             .chain(in_body);
-        field.is_some_and(|field| !field.optional) && !holes.any(is_key)
+        field.is_some_and(|field| !field.optional) && !placeholders.any(is_key)
     }
 }

@@ -1,11 +1,11 @@
-//! Text with holes: `https://${connectionConfig.region}.example.com`.
+//! Text with placeholders: `https://${connectionConfig.region}.example.com`.
 //!
 //! The grammar is that of Nango's provider entries, without signing functions: `${name}`, `${a || b}`, `A || B` over the whole text,
-//! `${base64(…)}`, `${sha256Hex(…)}` and `${sha256Base64(…)}` around text with holes. Any other `$` is plain text.
+//! `${base64(…)}`, `${sha256Hex(…)}` and `${sha256Base64(…)}` around text with placeholders. Any other `$` is plain text.
 //! Values, including the time, come from a function, so that no template, error or `Debug` output contains one.
 //!
 //! There are limits on the length of a template, the nesting of functions and the length of the rendered text. Text from callers is
-//! parsed by [`Template::parse_holes`], which accepts much less.
+//! parsed by [`Template::parse_placeholders`], which accepts much less.
 
 mod address;
 mod json;
@@ -33,14 +33,14 @@ pub const MAX_TEMPLATE: usize = 16_384;
 /// How deep functions may be nested in a provider file's template.
 const MAX_DEPTH: usize = 4;
 
-/// Parsed text with holes.
+/// Parsed text with placeholders.
 ///
 /// Deserializing never fails: an invalid text is kept together with its error, which the check of the file reports.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(from = "Scalar")]
 #[schemars(from = "String", into = "String")]
 pub struct Template {
-    /// The first alternative whose holes are all filled is used. Never empty.
+    /// The first alternative whose placeholders are all filled is used. Never empty.
     alternatives: Vec<Vec<Part>>,
     /// Why the text is not a template. No template of a checked provider has an error.
     pub(crate) error: Option<TemplateError>,
@@ -49,8 +49,8 @@ pub struct Template {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Part {
     Text(String),
-    /// A hole with alternatives: the first name that has a value is used.
-    Hole(Vec<String>),
+    /// A placeholder with alternatives: the first name that has a value is used.
+    Placeholder(Vec<String>),
     /// A function and its argument.
     Made(Function, Vec<Part>),
 }
@@ -118,10 +118,10 @@ impl Template {
         parse::template(text, grammar).map(Self::new)
     }
 
-    /// Parses text from a caller. It may contain the holes that `known` accepts, but neither `||` nor times.
+    /// Parses text from a caller. It may contain the placeholders that `known` accepts, but neither `||` nor times.
     ///
     /// If `functions` is true, it may contain functions that are not nested.
-    pub fn parse_holes(
+    pub fn parse_placeholders(
         text: &str,
         functions: bool,
         known: impl Fn(&str) -> bool,
@@ -132,39 +132,39 @@ impl Template {
             times: false,
         };
         let template = parse::template(text, grammar).map(Self::new)?;
-        match template.holes().into_iter().find(|hole| !known(hole)) {
-            Some(hole) => Err(parse::malformed(format!(
+        match template.placeholders().into_iter().find(|name| !known(name)) {
+            Some(placeholder) => Err(parse::malformed(format!(
                 "no value for ${{{}}} here",
-                parse::clipped(hole)
+                parse::clipped(placeholder)
             ))),
             None => Ok(template),
         }
     }
 
-    /// Returns a template that is a single hole with any name.
-    pub(crate) fn hole(name: &str) -> Self {
-        Self::new(vec![vec![Part::Hole(vec![name.to_owned()])]])
+    /// Returns a template that is a single placeholder with any name.
+    pub(crate) fn placeholder(name: &str) -> Self {
+        Self::new(vec![vec![Part::Placeholder(vec![name.to_owned()])]])
     }
 
-    /// Returns the names of all holes, in order, with repetitions.
-    pub fn holes(&self) -> Vec<&str> {
-        let mut holes = Vec::new();
+    /// Returns the names of all placeholders, in order, with repetitions.
+    pub fn placeholders(&self) -> Vec<&str> {
+        let mut placeholders = Vec::new();
         self.alternatives
             .iter()
-            .for_each(|parts| collect_holes(parts, &mut holes));
-        holes
+            .for_each(|parts| collect_placeholders(parts, &mut placeholders));
+        placeholders
     }
 
-    /// Returns the name of the hole, if the text is a single hole.
-    pub fn only_hole(&self) -> Option<&str> {
+    /// Returns the name of the placeholder, if the text is a single placeholder.
+    pub fn only_placeholder(&self) -> Option<&str> {
         match self.only_alternative()? {
-            [Part::Hole(names)] if names.len() == 1 => names.first().map(String::as_str),
+            [Part::Placeholder(names)] if names.len() == 1 => names.first().map(String::as_str),
             _ => None,
         }
     }
 
-    /// Returns the holes without a value that keep the template from being rendered; empty if an alternative can be rendered. `has` says
-    /// whether a hole has a value.
+    /// Returns the placeholders without a value that keep the template from being rendered; empty if an alternative can be rendered.
+    /// `has` says whether a placeholder has a value.
     pub fn lacks(&self, has: impl Fn(&str) -> bool) -> Vec<&str> {
         let mut lacking = Vec::new();
         for parts in &self.alternatives {
@@ -177,19 +177,18 @@ impl Template {
         lacking
     }
 
-    /// Whether `text` is directly before a hole of this name, or directly after it if `after` is true.
-    pub(crate) fn has_beside(&self, hole: &str, text: &str, after: bool) -> bool {
-        let is_hole =
-            |part: &Part| matches!(part, Part::Hole(names) if names.iter().any(|name| name == hole));
+    /// Whether `text` is directly before a placeholder of this name, or directly after it if `after` is true.
+    pub(crate) fn has_beside(&self, placeholder: &str, text: &str, after: bool) -> bool {
+        let is_it = |part: &Part| matches!(part, Part::Placeholder(names) if names.iter().any(|name| name == placeholder));
         let fits = |pair: &[Part]| match pair {
-            [here, Part::Text(next)] if after => is_hole(here) && next.starts_with(text),
-            [Part::Text(before), here] if !after => is_hole(here) && before.ends_with(text),
+            [here, Part::Text(next)] if after => is_it(here) && next.starts_with(text),
+            [Part::Text(before), here] if !after => is_it(here) && before.ends_with(text),
             _ => false,
         };
         self.alternatives.iter().any(|parts| parts.windows(2).any(fits))
     }
 
-    /// Returns the text before the first hole.
+    /// Returns the text before the first placeholder.
     pub(crate) fn beginning(&self) -> &str {
         match self.alternatives.first().and_then(|parts| parts.first()) {
             Some(Part::Text(text)) => text,
@@ -197,7 +196,7 @@ impl Template {
         }
     }
 
-    /// Returns the text, if it has no holes.
+    /// Returns the text, if it has no placeholders.
     pub fn literal(&self) -> Option<&str> {
         match self.only_alternative()? {
             [] => Some(""),
@@ -214,23 +213,23 @@ impl Template {
     }
 }
 
-fn collect_holes<'a>(parts: &'a [Part], holes: &mut Vec<&'a str>) {
+fn collect_placeholders<'a>(parts: &'a [Part], placeholders: &mut Vec<&'a str>) {
     for part in parts {
         match part {
             Part::Text(_) => {}
-            Part::Hole(names) => holes.extend(names.iter().map(String::as_str)),
-            Part::Made(_, inner) => collect_holes(inner, holes),
+            Part::Placeholder(names) => placeholders.extend(names.iter().map(String::as_str)),
+            Part::Made(_, inner) => collect_placeholders(inner, placeholders),
         }
     }
 }
 
-/// Collects holes without a value. A hole with several names goes by the last one.
+/// Collects placeholders without a value. A placeholder with several names goes by the last one.
 fn collect_lacking<'a>(parts: &'a [Part], has: &impl Fn(&str) -> bool, lacking: &mut Vec<&'a str>) {
     for part in parts {
         match part {
             Part::Text(_) => {}
-            Part::Hole(names) if names.iter().any(|name| has(name)) => {}
-            Part::Hole(names) => lacking.extend(names.last().map(String::as_str)),
+            Part::Placeholder(names) if names.iter().any(|name| has(name)) => {}
+            Part::Placeholder(names) => lacking.extend(names.last().map(String::as_str)),
             Part::Made(_, inner) => collect_lacking(inner, has, lacking),
         }
     }
@@ -252,7 +251,7 @@ impl From<Scalar> for Template {
 }
 
 impl fmt::Display for Template {
-    /// Writes the template as a file does, with its holes.
+    /// Writes the template as a file does, with its placeholders.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, parts) in self.alternatives.iter().enumerate() {
             if index > 0 {
@@ -268,7 +267,7 @@ fn write_parts(parts: &[Part], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     for part in parts {
         match part {
             Part::Text(text) => f.write_str(text)?,
-            Part::Hole(names) => write!(f, "${{{}}}", names.join(" || "))?,
+            Part::Placeholder(names) => write!(f, "${{{}}}", names.join(" || "))?,
             Part::Made(function, inner) => {
                 write!(f, "${{{}", function.opening())?;
                 write_parts(inner, f)?;

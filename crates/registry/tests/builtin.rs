@@ -79,7 +79,7 @@ fn messages_are_read_by_days_newest_first() {
         twilio.errors.hints.get("20003").map(String::is_empty),
         Some(false)
     );
-    let lookup = |hole: &str| match hole {
+    let lookup = |placeholder: &str| match placeholder {
         "connectionConfig.accountSid" => Some("AC1".to_owned()),
         "record.sid" => Some("SM/1".to_owned()),
         _ => None,

@@ -134,17 +134,17 @@ struct Filler<'a> {
 }
 
 impl Filler<'_> {
-    fn input(&self, hole: &str) -> Option<&Value> {
-        self.inputs.get(hole.strip_prefix("input.")?)
+    fn input(&self, placeholder: &str) -> Option<&Value> {
+        self.inputs.get(placeholder.strip_prefix("input.")?)
     }
 
     /// Returns the value of a placeholder as text; a list or an object as its JSON.
-    fn text(&self, hole: &str) -> Option<String> {
-        if hole.starts_with("input.") {
-            let value = self.input(hole)?;
+    fn text(&self, placeholder: &str) -> Option<String> {
+        if placeholder.starts_with("input.") {
+            let value = self.input(placeholder)?;
             return Some(json::plain(value).unwrap_or_else(|| value.to_string()));
         }
-        self.target.variables.lookup(hole)
+        self.target.variables.lookup(placeholder)
     }
 
     /// Renders the parameters that have a value; one whose value is a list is repeated for each item. `kind` names them in errors.
@@ -158,7 +158,10 @@ impl Filler<'_> {
             {
                 continue;
             }
-            let whole = parameter.value.only_hole().and_then(|hole| self.input(hole));
+            let whole = parameter
+                .value
+                .only_placeholder()
+                .and_then(|name| self.input(name));
             if let Some(Value::Array(items)) = whole {
                 let texts = items
                     .iter()
@@ -180,8 +183,8 @@ impl Filler<'_> {
         Ok(match template {
             JsonTemplate::Plain(value) => Some(value.clone()),
             JsonTemplate::Text(text) => {
-                if let Some(hole) = text.only_hole().filter(|hole| hole.starts_with("input.")) {
-                    self.input(hole).cloned()
+                if let Some(name) = text.only_placeholder().filter(|name| name.starts_with("input.")) {
+                    self.input(name).cloned()
                 } else {
                     let text = text.render_if_filled(&|name| self.text(name));
                     let part = || format!("the value at {at:?} of the body");

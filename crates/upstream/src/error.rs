@@ -101,12 +101,12 @@ pub enum RequestError {
     #[error("{}", explain(.0))]
     Template(RenderError),
     /// A part of the request would be longer than a rendered text may be.
-    #[error("{part} cannot be sent: the value of {hole} {}", too_long())]
+    #[error("{part} cannot be sent: the value of {placeholder} {}", too_long())]
     TextTooLong {
         /// The part of the request, such as `the query parameter "q"`.
         part: String,
         /// The placeholder whose value is too long.
-        hole: String,
+        placeholder: String,
     },
     /// The integration's configuration breaks a rule, as it may if it was stored before the rule was made.
     #[error(
@@ -175,13 +175,15 @@ impl From<RenderError> for RequestError {
 
 /// Returns what is missing or wrong, and where to set it.
 fn explain(error: &RenderError) -> String {
-    let (hole, what) = match error {
-        RenderError::Missing { hole } => (hole, "is missing, and this request needs it".to_owned()),
-        RenderError::Unfit { hole, rule } => (hole, (*rule).to_owned()),
+    let (placeholder, what) = match error {
+        RenderError::Missing { placeholder } => {
+            (placeholder, "is missing, and this request needs it".to_owned())
+        }
+        RenderError::Unfit { placeholder, rule } => (placeholder, (*rule).to_owned()),
         RenderError::NoAddress(problem) => return format!("the provider's address is not valid: {problem}"),
-        RenderError::TooLong { hole } => (hole, too_long()),
+        RenderError::TooLong { placeholder } => (placeholder, too_long()),
     };
-    match hole.split_once('.') {
+    match placeholder.split_once('.') {
         Some(("connectionConfig", name)) => format!(
             "the connection's connection_config.{name} {what}; set it with PATCH /connections/{{connection_id}}"
         ),
@@ -189,9 +191,9 @@ fn explain(error: &RenderError) -> String {
             "the integration's integration_config.{name} {what}; set it with PATCH /integrations/{{unique_key}}"
         ),
         Some(("metadata", _)) => {
-            format!("the connection's {hole} {what}; set it with PATCH /connections/metadata")
+            format!("the connection's {placeholder} {what}; set it with PATCH /connections/metadata")
         }
-        _ => format!("the value of {hole} {what}"),
+        _ => format!("the value of {placeholder} {what}"),
     }
 }
 
@@ -203,7 +205,10 @@ impl RequestError {
     /// Names the part of the request whose text would be too long.
     pub(crate) fn within(part: impl FnOnce() -> String) -> impl FnOnce(RenderError) -> Self {
         move |error| match error {
-            RenderError::TooLong { hole } => Self::TextTooLong { part: part(), hole },
+            RenderError::TooLong { placeholder } => Self::TextTooLong {
+                part: part(),
+                placeholder,
+            },
             error => Self::Template(error),
         }
     }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::Method;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::percent_decode_str;
-use registry::placement::{KEY_NAME, KEY_PLACEMENT, VALUE_TEMPLATE};
+use registry::placement::{INTEGRATION_CONFIG, KEY_NAME, KEY_PLACEMENT, VALUE_TEMPLATE};
 use registry::{AuthMode, RenderError, Template};
 use url::Url;
 
@@ -229,7 +229,7 @@ fn placed_key(target: &Target) -> Result<Option<PlacedKey>, RequestError> {
     let Some(name) = config.get(KEY_NAME).filter(|name| !name.is_empty()) else {
         return if target.provider.is_placed_by_name() {
             Err(RequestError::Template(RenderError::Missing {
-                hole: format!("integrationConfig.{KEY_NAME}"),
+                placeholder: format!("{INTEGRATION_CONFIG}{KEY_NAME}"),
             }))
         } else {
             Ok(None)

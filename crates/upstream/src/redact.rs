@@ -74,13 +74,13 @@ fn secrets(target: &Target) -> Vec<String> {
         .chain(&provider.query)
         .filter(|(_, template)| template.literal().is_none())
     {
-        let public = |hole: &&str| match hole.split_once('.') {
+        let public = |placeholder: &&str| match placeholder.split_once('.') {
             Some(("connectionConfig", field)) => !variables.secret_config.contains_key(field),
             Some(("credentials", field)) => is_public(field),
             Some((kind, _)) => kind == "metadata",
-            None => is_public(hole),
+            None => is_public(placeholder),
         };
-        if template.holes().iter().all(public) {
+        if template.placeholders().iter().all(public) {
             continue;
         }
         let value = template

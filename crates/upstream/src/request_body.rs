@@ -136,7 +136,7 @@ mod tests {
         request.body = body.map(Bytes::from);
         let mut headers = HeaderMap::new();
         headers.extend(kind.map(|kind| (CONTENT_TYPE, HeaderValue::from_static(kind))));
-        let lookup = |hole: &str| (hole == "apiKey").then(|| "1".to_owned());
+        let lookup = |placeholder: &str| (placeholder == "apiKey").then(|| "1".to_owned());
         let body = with_own(&own, &request, &mut headers, &lookup).unwrap()?;
         Some(String::from_utf8(body.to_vec()).unwrap())
     }

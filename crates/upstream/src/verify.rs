@@ -33,8 +33,8 @@ impl Upstream {
     pub fn missing_values(&self, target: &Target) -> Vec<String> {
         let provider = &target.provider;
         let time = self.request_time();
-        let has = |hole: &str| {
-            let value = time.lookup(&target.variables, hole);
+        let has = |placeholder: &str| {
+            let value = time.lookup(&target.variables, placeholder);
             value.is_some_and(|value| !value.is_empty())
         };
         let verification = provider.verification.iter();

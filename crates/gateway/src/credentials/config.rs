@@ -31,8 +31,8 @@ pub(crate) fn read_config(
     errors: &mut Vec<FieldError>,
 ) -> ConnectionConfig {
     let mut known = provider.connection_config.clone();
-    for hole in provider.addresses().flat_map(Template::holes) {
-        if let Some(name) = hole.strip_prefix("connectionConfig.") {
+    for placeholder in provider.addresses().flat_map(Template::placeholders) {
+        if let Some(name) = placeholder.strip_prefix("connectionConfig.") {
             known.entry(name.to_owned()).or_insert_with(Field::optional_text);
         }
     }

@@ -91,8 +91,11 @@ fn rendered(
     for (name, template) in templates {
         let value = template.render_if_filled(lookup).map_err(|error| {
             let field = match &error {
-                RenderError::TooLong { hole } => hole.as_str(),
-                _ => template.holes().first().map_or(name.as_str(), |hole| *hole),
+                RenderError::TooLong { placeholder } => placeholder.as_str(),
+                _ => template
+                    .placeholders()
+                    .first()
+                    .map_or(name.as_str(), |name| *name),
             };
             vec![FieldError::at(
                 "invalid",

@@ -97,8 +97,8 @@ fn config_of_form(
 }
 
 fn sole_field(template: &Template) -> Option<&str> {
-    match template.holes().as_slice() {
-        [hole] if template.to_string() == format!("${{{hole}}}") => Some(*hole),
+    match template.placeholders().as_slice() {
+        [placeholder] if template.to_string() == format!("${{{placeholder}}}") => Some(*placeholder),
         _ => None,
     }
 }

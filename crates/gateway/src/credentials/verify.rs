@@ -51,7 +51,7 @@ pub(super) async fn verify(
     if !missing.is_empty() {
         let errors = missing
             .iter()
-            .map(|hole| missing_value(provider, hole, filled.config_path));
+            .map(|name| missing_value(provider, name, filled.config_path));
         return Err(GatewayError::InvalidBody(errors.collect()));
     }
     match services.upstream.verify(&target).await {
@@ -113,21 +113,21 @@ pub(crate) fn needs_integration_config(integration: &ResolvedIntegration, lackin
 }
 
 /// The error for a value that verification needs.
-fn missing_value(provider: &Provider, hole: &str, config_path: &[&str]) -> FieldError {
-    match hole.strip_prefix("connectionConfig.") {
+fn missing_value(provider: &Provider, placeholder: &str, config_path: &[&str]) -> FieldError {
+    match placeholder.strip_prefix("connectionConfig.") {
         Some(name) => {
             let message = is_needed(provider.connection_config.get(name));
             FieldError::within("missing", config_path, name, message)
         }
-        None => FieldError::new("missing", hole.split('.'), is_needed(None)),
+        None => FieldError::new("missing", placeholder.split('.'), is_needed(None)),
     }
 }
 
 /// The error of a failed verification of new credentials.
 fn refusal(target: &Target, error: VerifyError, config_path: &[&str]) -> GatewayError {
     let name = &target.provider.display_name;
-    if let VerifyError::Request(RequestError::Template(RenderError::Unfit { hole, rule })) = &error
-        && let Some(name) = hole.strip_prefix("connectionConfig.")
+    if let VerifyError::Request(RequestError::Template(RenderError::Unfit { placeholder, rule })) = &error
+        && let Some(name) = placeholder.strip_prefix("connectionConfig.")
     {
         return GatewayError::InvalidBody(vec![FieldError::within("invalid", config_path, name, *rule)]);
     }

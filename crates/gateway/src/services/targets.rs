@@ -120,7 +120,7 @@ impl Services {
         integration: &ResolvedIntegration,
     ) -> Result<Config, GatewayError> {
         let mut config = integration.provider.integration_defaults();
-        // What an earlier file declared fills no hole of this one.
+        // What an earlier file declared fills no placeholder of this one.
         if integration.provider.integration_config.is_empty() {
             return Ok(config);
         }

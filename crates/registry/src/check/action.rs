@@ -243,12 +243,12 @@ impl Call<'_> {
 
     /// Checks that a template holds only inputs that always have a value.
     fn no_gaps(&self, template: &Template, path: &Path, report: &mut Report<'_>) {
-        for hole in template.holes() {
-            let input = hole.strip_prefix("input.").and_then(|name| self.inputs.get(name));
+        for name in template.placeholders() {
+            let input = name.strip_prefix("input.").and_then(|name| self.inputs.get(name));
             if input.is_some_and(|input| !input.required && input.default_value.is_none()) {
                 report.error(
                     path,
-                    format!("${{{hole}}} may be empty: make the input required, or give it a default_value"),
+                    format!("${{{name}}} may be empty: make the input required, or give it a default_value"),
                 );
             }
         }
@@ -272,8 +272,8 @@ fn unused(
     report: &mut Report<'_>,
 ) {
     let mut used: Vec<String> = Vec::new();
-    let mut note_all = |holes: Vec<&str>| used.extend(holes.into_iter().map(str::to_owned));
-    let mut note = |template: &Template| note_all(template.holes());
+    let mut note_all = |placeholders: Vec<&str>| used.extend(placeholders.into_iter().map(str::to_owned));
+    let mut note = |template: &Template| note_all(template.placeholders());
     note(&request.path);
     request.headers.iter().for_each(|(_, value)| note(value));
     request.query.iter().for_each(|parameter| note(&parameter.value));
@@ -283,7 +283,7 @@ fn unused(
     match &request.body {
         ActionBody::None => {}
         ActionBody::Form(form) => form.iter().for_each(|parameter| note(&parameter.value)),
-        ActionBody::Json(json) => note_all(json.holes()),
+        ActionBody::Json(json) => note_all(json.placeholders()),
     }
     for name in inputs
         .keys()

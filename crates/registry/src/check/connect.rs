@@ -48,7 +48,7 @@ fn plain(
     };
     for (name, field) in credentials.iter().filter(|(_, field)| !field.hidden) {
         form.fields.insert(name.clone(), field.clone());
-        form.credentials.insert(name.clone(), Template::hole(name));
+        form.credentials.insert(name.clone(), Template::placeholder(name));
     }
     for (name, field) in configuration.iter().filter(|(_, field)| !field.hidden) {
         let mut asked = name.clone();
@@ -58,7 +58,7 @@ fn plain(
             asked = format!("connectionConfig.{name}");
         }
         form.connection_config
-            .insert(name.clone(), Template::hole(&asked));
+            .insert(name.clone(), Template::placeholder(&asked));
         form.fields.insert(asked, field.clone());
     }
     for (name, field) in &form.fields {

@@ -115,13 +115,13 @@ pub(super) fn note_added<'a>(
     templates: &(impl Iterator<Item = &'a Template> + Clone),
 ) {
     for (name, field) in fields {
-        let hole = format!("connectionConfig.{name}");
+        let placeholder = format!("connectionConfig.{name}");
         let adds = |text: &Option<String>, after| {
             let text = text.as_ref().filter(|text| !text.is_empty());
             text.filter(|text| {
                 templates
                     .clone()
-                    .any(|template| template.has_beside(&hole, text, after))
+                    .any(|template| template.has_beside(&placeholder, text, after))
             })
             .cloned()
         };

@@ -1,9 +1,10 @@
-//! Checks templates: which holes each may have depends on where in the file it is.
+//! Checks templates: which placeholders each may have depends on where in the file it is.
 
 use indexmap::IndexMap;
 
 use crate::field::Field;
 use crate::path::Path;
+use crate::placement::INTEGRATION_CONFIG;
 use crate::source::Report;
 use crate::template::{JsonTemplate, SIGNING, Template, TemplateError, is_time};
 use crate::wording::list;
@@ -21,7 +22,8 @@ const REQUEST: [&str; 6] = [
 /// The values that are known when a template is rendered.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Scope {
-    holes: Vec<String>,
+    /// Their placeholders.
+    known: Vec<String>,
     /// `${metadata.…}`: whatever an app has stored with the connection.
     metadata: bool,
     /// `${now…}` and `${random}`.
@@ -39,11 +41,11 @@ impl Scope {
             fields.keys().map(|name| format!("{prefix}{name}")).collect()
         };
         Self {
-            holes: [
+            known: [
                 prefixed("", credentials),
                 prefixed("credentials.", credentials),
                 prefixed("connectionConfig.", configuration),
-                prefixed("integrationConfig.", integration),
+                prefixed(INTEGRATION_CONFIG, integration),
             ]
             .concat(),
             metadata: true,
@@ -62,30 +64,31 @@ impl Scope {
     /// Returns this scope with what is known of a request once its address is rendered.
     pub(super) fn within_request(&self) -> Self {
         let mut scope = self.at_a_moment();
-        scope.holes.extend(REQUEST.map(str::to_owned));
+        scope.known.extend(REQUEST.map(str::to_owned));
         scope
     }
 
     /// Returns a scope of these values only.
-    pub(super) fn of<T: Into<String>>(holes: impl IntoIterator<Item = T>) -> Self {
+    pub(super) fn of<T: Into<String>>(placeholders: impl IntoIterator<Item = T>) -> Self {
         Self {
-            holes: holes.into_iter().map(Into::into).collect(),
+            known: placeholders.into_iter().map(Into::into).collect(),
             ..Self::default()
         }
     }
 
     /// Returns this scope with one more value.
-    pub(super) fn and(&self, hole: String) -> Self {
+    pub(super) fn and(&self, placeholder: String) -> Self {
         let mut scope = self.clone();
-        scope.holes.push(hole);
+        scope.known.push(placeholder);
         scope
     }
 
-    /// Checks that the text is a valid template without unknown holes.
+    /// Checks that the text is a valid template without unknown placeholders.
     pub(super) fn template(&self, template: &Template, path: &Path, report: &mut Report<'_>) {
-        let mut holes = template.holes().into_iter();
-        let signs = holes.find(|hole| SIGNING.contains(hole) && !self.knows(hole));
-        let signs = signs.map(|name| TemplateError::Unsupported(name.to_owned()));
+        let mut unknown = template.placeholders();
+        unknown.retain(|name| !self.knows(name));
+        let signs = unknown.iter().find(|name| SIGNING.contains(name));
+        let signs = signs.map(|name| TemplateError::Unsupported((*name).to_owned()));
         match template.error.as_ref().or(signs.as_ref()) {
             None => {}
             Some(error @ TemplateError::Unsupported(_)) if report.source.foreign => {
@@ -94,26 +97,26 @@ impl Scope {
             }
             Some(error) => return report.error(path, error.to_string()),
         }
-        for hole in template.holes().into_iter().filter(|hole| !self.knows(hole)) {
-            report.doubt(path, self.unfilled(hole));
+        for placeholder in unknown {
+            report.doubt(path, self.unfilled(placeholder));
         }
     }
 
-    fn knows(&self, hole: &str) -> bool {
-        self.holes.iter().any(|known| known == hole)
-            || (self.metadata && hole.starts_with("metadata."))
-            || (self.moment && (hole == "random" || is_time(hole)))
+    fn knows(&self, name: &str) -> bool {
+        self.known.iter().any(|known| known == name)
+            || (self.metadata && name.starts_with("metadata."))
+            || (self.moment && (name == "random" || is_time(name)))
     }
 
-    fn unfilled(&self, hole: &str) -> String {
-        let told = |hole: &&String| !REQUEST.contains(&hole.as_str()) || !self.moment;
-        let known = self.holes.iter().filter(told).map(|hole| format!("${{{hole}}}"));
-        let declare = match hole.strip_prefix("connectionConfig.") {
+    fn unfilled(&self, placeholder: &str) -> String {
+        let told = |name: &&String| !REQUEST.contains(&name.as_str()) || !self.moment;
+        let known = self.known.iter().filter(told).map(|name| format!("${{{name}}}"));
+        let declare = match placeholder.strip_prefix("connectionConfig.") {
             Some(name) if self.metadata => format!("; or declare {name:?} under connection_config"),
             _ => String::new(),
         };
         format!(
-            "no value for ${{{hole}}}: available are {}{declare}",
+            "no value for ${{{placeholder}}}: available are {}{declare}",
             list(known, "and")
         )
     }
@@ -144,7 +147,7 @@ impl Scope {
         }
     }
 
-    /// Checks a template that must begin with a scheme, or with a hole that may contain one.
+    /// Checks a template that must begin with a scheme, or with a placeholder that may contain one.
     pub(super) fn url(&self, template: &Template, path: &Path, report: &mut Report<'_>) {
         let text = template.to_string();
         let begins = ["https://", "http://", "${"];

@@ -259,8 +259,8 @@ fn reread(
     }
     let (key, path) = (format!("record.{key}"), path.at("path"));
     scope.and(key.clone()).path(&mut reread.path, &path, report);
-    let mut holes = reread.path.holes().into_iter();
-    if reread.path.error.is_none() && !holes.any(|hole| hole.starts_with("record.")) {
+    let mut placeholders = reread.path.placeholders().into_iter();
+    if reread.path.error.is_none() && !placeholders.any(|name| name.starts_with("record.")) {
         let message = format!("must hold ${{{key}}}, or every request would read the same record");
         report.error(&path, message);
     }

@@ -28,7 +28,7 @@ const PATH: &str = "has a path with characters or steps that an address may not 
 impl Template {
     /// Renders the address of a server: `http` or `https`, a host, and perhaps a port and a leading path.
     ///
-    /// An empty value does not fill a hole. A value that is not allowed at its position is [`RenderError::Unfit`].
+    /// An empty value does not fill a placeholder. A value that is not allowed at its position is [`RenderError::Unfit`].
     pub fn render_address(&self, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Url, RenderError> {
         let text = self.render_with(lookup, &fit, &mut Budget::full())?;
         let no_address = |problem: &str| RenderError::NoAddress(problem.to_owned());
@@ -46,7 +46,7 @@ impl Template {
     }
 }
 
-/// Which part of an address a hole is in, by the text before it.
+/// Which part of an address a placeholder is in, by the text before it.
 enum Place {
     Start,
     Host { begins: bool },
@@ -84,7 +84,7 @@ fn fit(spot: &Spot<'_>, value: &str) -> Result<String, Refused> {
     let ends = match spot.after {
         After::End => true,
         After::Text(text) => text.starts_with('/'),
-        After::Hole => false,
+        After::Placeholder => false,
     };
     let slash_follows = matches!(spot.after, After::Text(text) if text.starts_with('/'));
     match Place::after(spot.before) {

@@ -1,4 +1,4 @@
-//! JSON whose texts may have holes.
+//! JSON whose texts may have placeholders.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -11,7 +11,7 @@ use super::{RenderError, Template};
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(from = "Json")]
 pub enum JsonTemplate {
-    /// A text, perhaps with holes.
+    /// A text, perhaps with placeholders.
     Text(Template),
     /// A list.
     List(Vec<JsonTemplate>),
@@ -38,14 +38,14 @@ impl From<Json> for JsonTemplate {
 }
 
 impl JsonTemplate {
-    /// Renders the JSON. Elements of lists and objects with an unfilled hole are left out.
+    /// Renders the JSON. Elements of lists and objects with an unfilled placeholder are left out.
     ///
     /// The limit on the length of a rendered template applies to all texts together.
     pub fn render(&self, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Json, RenderError> {
         self.render_within(lookup, &mut Budget::full())
     }
 
-    /// Like [`JsonTemplate::render`], but returns `None` if the JSON is a single text with an unfilled hole.
+    /// Like [`JsonTemplate::render`], but returns `None` if the JSON is a single text with an unfilled placeholder.
     pub fn render_if_filled(
         &self,
         lookup: &dyn Fn(&str) -> Option<String>,
@@ -82,12 +82,15 @@ impl JsonTemplate {
         })
     }
 
-    /// Returns the names of all holes.
-    pub fn holes(&self) -> Vec<&str> {
+    /// Returns the names of all placeholders.
+    pub fn placeholders(&self) -> Vec<&str> {
         match self {
-            Self::Text(template) => template.holes(),
-            Self::List(items) => items.iter().flat_map(Self::holes).collect(),
-            Self::Map(entries) => entries.iter().flat_map(|(_, value)| value.holes()).collect(),
+            Self::Text(template) => template.placeholders(),
+            Self::List(items) => items.iter().flat_map(Self::placeholders).collect(),
+            Self::Map(entries) => entries
+                .iter()
+                .flat_map(|(_, value)| value.placeholders())
+                .collect(),
             Self::Plain(_) => Vec::new(),
         }
     }

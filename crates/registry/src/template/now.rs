@@ -35,12 +35,12 @@ const LETTERS: [(&str, &str); 24] = [
     ("X", "%s"),
 ];
 
-/// Returns the value of the hole `now`, `now:FORMAT` or `now±AMOUNT:UNIT:FORMAT` at the time `now`; `None` for any other hole.
+/// Returns the value of the placeholder `now`, `now:FORMAT` or `now±AMOUNT:UNIT:FORMAT` at the time `now`; `None` for any other.
 ///
 /// Without a format it is ISO 8601 in UTC with milliseconds: `2026-11-21T10:00:00.000Z`. `X` is seconds and `x` milliseconds since
 /// 1970; text in `[…]` is literal.
-pub fn now_value(hole: &str, now: Timestamp) -> Option<String> {
-    let (time, format) = parsed(hole, now)?;
+pub fn now_value(name: &str, now: Timestamp) -> Option<String> {
+    let (time, format) = parsed(name, now)?;
     let time = time.to_chrono();
     Some(match format {
         "" => time.to_rfc3339_opts(SecondsFormat::Millis, true),
@@ -48,7 +48,7 @@ pub fn now_value(hole: &str, now: Timestamp) -> Option<String> {
     })
 }
 
-/// Returns the length of a hole's name if a format or an offset follows `now`; such a name ends only at the brace.
+/// Returns the length of a placeholder's name if a format or an offset follows `now`; such a name ends only at the brace.
 pub(super) fn length(text: &str) -> Option<usize> {
     let mut more = text.strip_prefix("now")?.chars();
     let goes_on = match more.next()? {
@@ -59,14 +59,14 @@ pub(super) fn length(text: &str) -> Option<usize> {
     goes_on.then(|| text.find('}').unwrap_or(text.len()))
 }
 
-/// Whether a hole's name is one of the time.
-pub(crate) fn is_time(hole: &str) -> bool {
-    parsed(hole, Timestamp::from_micros(0)).is_some()
+/// Whether a placeholder's name is one of the time.
+pub(crate) fn is_time(name: &str) -> bool {
+    parsed(name, Timestamp::from_micros(0)).is_some()
 }
 
-/// Returns the time that the hole stands for at `now`, and its format.
-fn parsed(hole: &str, now: Timestamp) -> Option<(Timestamp, &str)> {
-    let rest = hole.strip_prefix("now")?;
+/// Returns the time that the placeholder stands for at `now`, and its format.
+fn parsed(name: &str, now: Timestamp) -> Option<(Timestamp, &str)> {
+    let rest = name.strip_prefix("now")?;
     if rest.is_empty() {
         return Some((now, ""));
     }
@@ -76,7 +76,7 @@ fn parsed(hole: &str, now: Timestamp) -> Option<(Timestamp, &str)> {
     let (amount, rest) = rest.strip_prefix(['+', '-'])?.split_once(':')?;
     let (unit, format) = rest.split_once(':').unwrap_or((rest, ""));
     let shift = duration::parse(&format!("{amount} {unit}"))?;
-    let time = if hole.starts_with("now+") {
+    let time = if name.starts_with("now+") {
         now.plus(shift)
     } else {
         now.minus(shift)
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn the_time_is_written_as_the_placeholder_says() {
-        for (hole, written) in [
+        for (name, written) in [
             ("now", "2026-11-21T10:05:09.250Z"),
             ("now:YYYY-MM-DD", "2026-11-21"),
             ("now:YYYYMMDDTHHmmss[Z]", "20261121T100509Z"),
@@ -135,13 +135,13 @@ mod tests {
             ("now-2:days:YYYY-MM-DD", "2026-11-19"),
             ("now+1:hour", "2026-11-21T11:05:09.250Z"),
         ] {
-            assert_eq!(now_value(hole, NOW).as_deref(), Some(written), "{hole}");
+            assert_eq!(now_value(name, NOW).as_deref(), Some(written), "{name}");
         }
     }
 
     #[test]
     fn an_invalid_time_is_none() {
-        for hole in [
+        for name in [
             "nowhere",
             "now+1",
             "now+x:minutes:X",
@@ -149,7 +149,7 @@ mod tests {
             "apiKey",
             "now-playing",
         ] {
-            assert_eq!(now_value(hole, NOW), None, "{hole}");
+            assert_eq!(now_value(name, NOW), None, "{name}");
         }
     }
 }

@@ -97,7 +97,7 @@ impl<'a> Parser<'a> {
                 break;
             }
             let found = if self.eat("${") {
-                self.hole(depth_left)?
+                self.placeholder(depth_left)?
             } else if let Some(function) = self.function() {
                 self.made(function, depth_left)?
             } else if let Some(name) = self.signing() {
@@ -158,7 +158,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Parses what follows `${`.
-    fn hole(&mut self, depth_left: usize) -> Result<Part, TemplateError> {
+    fn placeholder(&mut self, depth_left: usize) -> Result<Part, TemplateError> {
         self.spaces();
         if let Some(function) = self.function() {
             let part = self.made(function, depth_left)?;
@@ -178,7 +178,7 @@ impl<'a> Parser<'a> {
             names.push(self.name()?);
             self.spaces();
             if self.eat("}") {
-                return Ok(Part::Hole(names));
+                return Ok(Part::Placeholder(names));
             }
             if !self.grammar.fallbacks || !self.eat("||") {
                 let name = clipped(names.last().map_or("", String::as_str));
@@ -188,7 +188,7 @@ impl<'a> Parser<'a> {
                     ""
                 };
                 return Err(malformed(format!(
-                    "${{{name} is not closed by }}; a hole is ${{name}}{or}"
+                    "${{{name} is not closed by }}; a placeholder is ${{name}}{or}"
                 )));
             }
         }
@@ -214,7 +214,7 @@ impl<'a> Parser<'a> {
             || name.split('.').any(str::is_empty)
         {
             return Err(malformed(
-                "a hole needs a name: ${apiKey}, ${connectionConfig.region}",
+                "a placeholder needs a name: ${apiKey}, ${connectionConfig.region}",
             ));
         }
         Ok(name.to_owned())

@@ -14,40 +14,40 @@ const NOT_UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 
-/// Why a template cannot be rendered. Names the hole and never contains a value.
+/// Why a template cannot be rendered. Names the placeholder and never contains a value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RenderError {
-    /// A hole has no valid value.
-    #[error("nothing that may stand there fills ${{{hole}}}")]
+    /// A placeholder has no valid value.
+    #[error("nothing that may stand there fills ${{{placeholder}}}")]
     Missing {
-        /// The hole's name, such as `connectionConfig.region`.
-        hole: String,
+        /// The placeholder's name, such as `connectionConfig.region`.
+        placeholder: String,
     },
     /// A value is not allowed at its position in an address.
-    #[error("the value of {hole} {rule}")]
+    #[error("the value of {placeholder} {rule}")]
     Unfit {
-        /// The hole's name.
-        hole: String,
+        /// The placeholder's name.
+        placeholder: String,
         /// What it must be.
         rule: &'static str,
     },
-    /// All holes are filled, but the text is not an address.
+    /// All placeholders are filled, but the text is not an address.
     #[error("{0}")]
     NoAddress(String),
     /// The text would be longer than [`MAX_RENDERED`] bytes.
-    #[error("the value of {hole} makes a text that is longer than {MAX_RENDERED} bytes")]
+    #[error("the value of {placeholder} makes a text that is longer than {MAX_RENDERED} bytes")]
     TooLong {
-        /// The name of the hole that was filled last.
-        hole: String,
+        /// The name of the placeholder that was filled last.
+        placeholder: String,
     },
 }
 
-/// Returns the value of a hole by its name.
+/// Returns the value of a placeholder by its name.
 type Lookup<'a> = dyn Fn(&str) -> Option<String> + 'a;
 /// Escapes a value for its position, or rejects it.
 pub(super) type Escape<'a> = dyn Fn(&Spot<'_>, &str) -> Result<String, Refused> + 'a;
 
-/// The position of a hole.
+/// The position of a placeholder.
 pub(super) struct Spot<'a> {
     /// The rendered text before it.
     pub(super) before: &'a str,
@@ -55,12 +55,12 @@ pub(super) struct Spot<'a> {
     pub(super) after: After<'a>,
 }
 
-/// What follows a hole.
+/// What follows a placeholder.
 #[derive(Clone, Copy)]
 pub(super) enum After<'a> {
     End,
     Text(&'a str),
-    Hole,
+    Placeholder,
 }
 
 /// Why a value is rejected.
@@ -72,14 +72,14 @@ pub(super) enum Refused {
 }
 
 impl Template {
-    /// Returns the text with each hole replaced by its value.
+    /// Returns the text with each placeholder replaced by its value.
     ///
-    /// An empty value fills a hole only if the template has no alternative.
+    /// An empty value fills a placeholder only if the template has no alternative.
     pub fn render(&self, lookup: &dyn Fn(&str) -> Option<String>) -> Result<String, RenderError> {
         self.render_escaped(lookup, str::to_owned)
     }
 
-    /// Like [`Template::render`], but returns `None` if a hole is unfilled.
+    /// Like [`Template::render`], but returns `None` if a placeholder is unfilled.
     pub fn render_if_filled(
         &self,
         lookup: &dyn Fn(&str) -> Option<String>,
@@ -87,7 +87,7 @@ impl Template {
         if_filled(self.render(lookup))
     }
 
-    /// Returns the text with each hole replaced by its value after `escape`; the other text is unchanged.
+    /// Returns the text with each placeholder replaced by its value after `escape`; the other text is unchanged.
     pub fn render_escaped(
         &self,
         lookup: &dyn Fn(&str) -> Option<String>,
@@ -128,19 +128,19 @@ impl Template {
         escape: &Escape<'_>,
         budget: &mut Budget,
     ) -> Result<String, RenderError> {
-        let mut missing = RenderError::Missing { hole: String::new() };
+        let mut missing = String::new();
         for (index, parts) in self.alternatives.iter().enumerate() {
             let last = index + 1 == self.alternatives.len();
-            let fill = |hole: &str| lookup(hole).filter(|value| last || !value.is_empty());
+            let fill = |placeholder: &str| lookup(placeholder).filter(|value| last || !value.is_empty());
             let mut out = String::new();
             match render_parts(parts, &fill, escape, &mut out, budget) {
                 Ok(()) => return Ok(out),
-                Err(error @ RenderError::Missing { .. }) => missing = error,
+                Err(RenderError::Missing { placeholder }) => missing = placeholder,
                 // An invalid value is an error, and never a reason to use another server.
                 Err(error) => return Err(error),
             }
         }
-        Err(missing)
+        Err(RenderError::Missing { placeholder: missing })
     }
 }
 
@@ -161,10 +161,10 @@ impl Budget {
         Self(MAX_RENDERED)
     }
 
-    /// Uses up some bytes. `hole` is the one that is being filled, or was filled last.
-    fn spend(&mut self, bytes: usize, hole: &str) -> Result<(), RenderError> {
+    /// Uses up some bytes. `placeholder` is the one that is being filled, or was filled last.
+    fn spend(&mut self, bytes: usize, placeholder: &str) -> Result<(), RenderError> {
         let too_long = || RenderError::TooLong {
-            hole: hole.to_owned(),
+            placeholder: placeholder.to_owned(),
         };
         self.0 = self.0.checked_sub(bytes).ok_or_else(too_long)?;
         Ok(())
@@ -179,21 +179,21 @@ fn render_parts(
     budget: &mut Budget,
 ) -> Result<(), RenderError> {
     let mut rest = parts.iter();
-    let mut last_hole = String::new();
+    let mut last_placeholder = String::new();
     while let Some(part) = rest.next() {
-        let (hole, value) = match part {
+        let (placeholder, value) = match part {
             Part::Text(text) => {
-                budget.spend(text.len(), &last_hole)?;
+                budget.spend(text.len(), &last_placeholder)?;
                 out.push_str(text);
                 continue;
             }
-            Part::Hole(names) => {
+            Part::Placeholder(names) => {
                 let last = names.last().map_or("", String::as_str);
                 let value = names
                     .iter()
                     .find_map(|name| lookup(name).filter(|value| name == last || !value.is_empty()))
                     .ok_or_else(|| RenderError::Missing {
-                        hole: last.to_owned(),
+                        placeholder: last.to_owned(),
                     })?;
                 (last.to_owned(), value)
             }
@@ -207,18 +207,18 @@ fn render_parts(
         let after = match rest.as_slice().first() {
             None => After::End,
             Some(Part::Text(text)) => After::Text(text),
-            Some(Part::Hole(_) | Part::Made(..)) => After::Hole,
+            Some(Part::Placeholder(_) | Part::Made(..)) => After::Placeholder,
         };
         // Before escaping, which may make it several times as long.
-        budget.spend(value.len(), &hole)?;
+        budget.spend(value.len(), &placeholder)?;
         let escaped = match escape(&Spot { before: out, after }, &value) {
             Ok(escaped) => escaped,
-            Err(Refused::AsMissing) => return Err(RenderError::Missing { hole }),
-            Err(Refused::Rule(rule)) => return Err(RenderError::Unfit { hole, rule }),
+            Err(Refused::AsMissing) => return Err(RenderError::Missing { placeholder }),
+            Err(Refused::Rule(rule)) => return Err(RenderError::Unfit { placeholder, rule }),
         };
-        budget.spend(escaped.len().saturating_sub(value.len()), &hole)?;
+        budget.spend(escaped.len().saturating_sub(value.len()), &placeholder)?;
         out.push_str(&escaped);
-        last_hole = hole;
+        last_placeholder = placeholder;
     }
     Ok(())
 }

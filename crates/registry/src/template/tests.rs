@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn account(hole: &str) -> Option<String> {
-    match hole {
+fn account(placeholder: &str) -> Option<String> {
+    match placeholder {
         "username" => Some("Aladdin".to_owned()),
         "password" => Some("open sesame".to_owned()),
         "connectionConfig.region" => Some("eu".to_owned()),
@@ -61,7 +61,7 @@ fn the_first_alternative_with_a_value_wins() {
 #[test]
 fn a_missing_value_names_its_placeholder() {
     let missing = RenderError::Missing {
-        hole: "apiKey".to_owned(),
+        placeholder: "apiKey".to_owned(),
     };
     assert_eq!(rendered("Bearer ${apiKey}"), Err(missing));
 }
@@ -99,7 +99,7 @@ fn hashes_are_computed_from_their_text() {
 
 #[test]
 fn a_time_placeholder_keeps_its_complete_format() {
-    let lookup = |hole: &str| Some(format!("<{hole}>"));
+    let lookup = |placeholder: &str| Some(format!("<{placeholder}>"));
     let text = "${now:YYYY-MM-DD HH:mm} ${now+1:minutes:X} ${now-2:days} ${ now } ${now-playing}";
     let template = Template::parse(text).unwrap();
     assert_eq!(
@@ -157,7 +157,9 @@ fn only_text_without_placeholders_is_literal() {
     assert_eq!(Template::parse("").unwrap().literal(), Some(""));
     assert_eq!(Template::parse("${apiKey}").unwrap().literal(), None);
     assert_eq!(
-        Template::parse("${apiKey || base} base64(${x})").unwrap().holes(),
+        Template::parse("${apiKey || base} base64(${x})")
+            .unwrap()
+            .placeholders(),
         ["apiKey", "base", "x"]
     );
 }
@@ -213,16 +215,18 @@ fn a_rendered_text_is_bounded() {
         assert_eq!(template.render_if_filled(&lookup), Err(told), "{text}");
     }
     let json = Template::parse("${a}${a}").unwrap().render_json(&quotes);
-    let of_a = RenderError::TooLong { hole: "a".to_owned() };
+    let of_a = RenderError::TooLong {
+        placeholder: "a".to_owned(),
+    };
     assert_eq!(json, Err(of_a.clone()));
-    let list = JsonTemplate::List(vec![JsonTemplate::Text(Template::hole("a")); 4]);
+    let list = JsonTemplate::List(vec![JsonTemplate::Text(Template::placeholder("a")); 4]);
     assert_eq!(list.render(&lookup), Err(of_a));
 }
 
 #[test]
 fn a_callers_text_has_known_placeholders_and_little_else() {
-    let known = |hole: &str| matches!(hole, "apiKey" | "connectionConfig.region");
-    let parse = |text: &str, functions| Template::parse_holes(text, functions, known);
+    let known = |placeholder: &str| matches!(placeholder, "apiKey" | "connectionConfig.region");
+    let parse = |text: &str, functions| Template::parse_placeholders(text, functions, known);
     for text in [
         "",
         "https://x",
@@ -259,7 +263,7 @@ fn a_callers_text_has_known_placeholders_and_little_else() {
 fn a_template_requires_what_every_alternative_requires() {
     let lacks = |text: &str, has: &[&str]| -> Vec<String> {
         let template = Template::parse(text).unwrap();
-        let lacking = template.lacks(|hole| has.contains(&hole));
+        let lacking = template.lacks(|placeholder| has.contains(&placeholder));
         lacking.into_iter().map(str::to_owned).collect()
     };
     assert_eq!(lacks("https://${a}.x/${base64(${b})}", &["a"]), ["b"]);
@@ -305,7 +309,7 @@ proptest! {
     #[test]
     fn parsing_never_panics_and_a_callers_text_is_also_valid_in_a_file(text in ".*") {
         let whole = Template::parse(&text);
-        if let Ok(template) = Template::parse_holes(&text, true, |_| true) {
+        if let Ok(template) = Template::parse_placeholders(&text, true, |_| true) {
             prop_assert_eq!(whole, Ok(template));
         }
     }

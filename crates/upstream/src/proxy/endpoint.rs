@@ -88,11 +88,11 @@ impl Upstream {
     /// Returns the client's base URL, if its origin is one of the provider's or one that the operator allows.
     fn allowed_base(&self, target: &Target, text: &str) -> Result<Template, RequestError> {
         let bad = |problem: &str| RequestError::BadUrl(format!("the base URL asked for {problem}"));
-        let is_public = |hole: &str| {
-            let name = hole.strip_prefix(PUBLIC_VALUES);
+        let is_public = |placeholder: &str| {
+            let name = placeholder.strip_prefix(PUBLIC_VALUES);
             name.is_some_and(|name| !target.provider.is_secret_config(name))
         };
-        let template = Template::parse_holes(text, false, is_public);
+        let template = Template::parse_placeholders(text, false, is_public);
         let template = template
             .map_err(|_| bad("may only hold ${connectionConfig.NAME} of values that are not secret"))?;
         let url = caller_url(target, &template)?;

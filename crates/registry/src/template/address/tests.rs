@@ -170,9 +170,9 @@ fn a_value_that_would_change_the_server_is_refused() {
 
 #[test]
 fn an_empty_value_counts_as_missing_and_an_invalid_one_never_selects_another_server() {
-    let missing = |hole: &str| {
+    let missing = |placeholder: &str| {
         Err(RenderError::Missing {
-            hole: hole.to_owned(),
+            placeholder: placeholder.to_owned(),
         })
     };
     assert_eq!(render("https://${c.host}", ""), missing("c.host"));

@@ -57,4 +57,4 @@ pub use proxy::{ProxyRequest, ProxyResponse, ProxyResponseBody};
 pub use request::Request;
 pub use response::Response;
 pub use target::{Priority, Target, Variables};
-pub use upload::{ProxyRequestBody, Upload, UploadError};
+pub use upload::{ProxyRequestBody, UploadError};

@@ -54,10 +54,10 @@ pub(crate) struct PreparedRequest {
 }
 
 impl PreparedRequest {
-    /// Returns the request without its body, for the HTTP client. A name and password in the address become an authorisation, unless
+    /// Returns the request with this body, for the HTTP client. A name and password in the address become an authorization, unless
     /// there is one.
-    pub(crate) fn to_request(&self) -> Result<http::Request<()>, RequestError> {
-        let mut request = http::Request::new(());
+    pub(crate) fn to_request<B>(&self, body: B) -> Result<http::Request<B>, RequestError> {
+        let mut request = http::Request::new(body);
         *request.method_mut() = self.method.clone();
         request.headers_mut().clone_from(&self.headers);
         let uri = if self.url.username().is_empty() && self.url.password().is_none() {

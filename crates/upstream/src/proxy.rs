@@ -109,7 +109,7 @@ impl Upstream {
                 .min(options.permit_wait);
         let prepared = self.prepare_proxy(target, &mut request)?;
         let mut body = std::mem::take(&mut request.body);
-        let streamed = matches!(body, ProxyRequestBody::Stream(_));
+        let streamed = matches!(body, ProxyRequestBody::Stream { .. });
         let bounds = Bounds {
             deadline,
             permit_by: permit_by.min(deadline),

@@ -1,14 +1,15 @@
 //! Sends one attempt of a request and follows its redirects.
 
-mod body;
 mod connect;
 
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use h2::Reason;
 use http::StatusCode;
+use http_body_util::{Either, Full, StreamBody};
 use hyper::body::Incoming;
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -23,11 +24,13 @@ use crate::error::shown_host;
 use crate::prepare::PreparedRequest;
 use crate::redirect::{make_location_absolute, only_reads, redirect_of};
 use crate::upload::UploadParts;
-use body::RequestBody;
 use connect::{Connector, tls_config};
 
 /// A response whose body is not read yet.
 pub(crate) type RawResponse = http::Response<Incoming>;
+
+/// The body of a request: whole, or the parts that the client is still sending. If the client gave their length, the headers hold it.
+type RequestBody = Either<Full<Bytes>, StreamBody<UploadParts>>;
 
 type Client = legacy::Client<Connector, RequestBody>;
 
@@ -134,7 +137,9 @@ impl Transport {
             let sent = send(client, hop, stream.take(), &host).await;
             let mut response = sent.map_err(failed)?;
             if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-                return Err(RequestError::Broken(host, Box::new(OtherProtocol)));
+                // What follows is not HTTP.
+                let problem = "it switched to another protocol without having been asked to";
+                return Err(RequestError::Broken(host, problem.into()));
             }
             let next = match redirect_of(response.status(), response.headers(), &hop.url) {
                 None => None,
@@ -173,11 +178,6 @@ impl Transport {
     }
 }
 
-/// The server responded with 101 to a request that did not ask for it: what follows is not HTTP.
-#[derive(Debug, thiserror::Error)]
-#[error("it switched to another protocol without having been asked to")]
-struct OtherProtocol;
-
 /// Sends a request to one server; `stream` is sent instead of its body.
 async fn send(
     client: &Client,
@@ -185,21 +185,19 @@ async fn send(
     stream: Option<UploadParts>,
     host: &str,
 ) -> Result<RawResponse, RequestError> {
-    let mut request = prepared.to_request()?;
+    let failed = |error| convert_error(host.to_owned(), error);
     if let Some(parts) = stream {
-        let request = request.map(|()| RequestBody::Streamed(parts));
-        let sent = client.request(request).await;
-        return sent.map_err(|error| convert_error(host.to_owned(), error));
+        let request = prepared.to_request(Either::Right(StreamBody::new(parts)))?;
+        return client.request(request).await.map_err(failed);
     }
     let mut refusals = 0;
     loop {
-        let whole = request.map(|()| RequestBody::whole(prepared.body.as_ref()));
-        match client.request(whole).await {
-            Ok(response) => return Ok(response),
+        let body = Full::new(prepared.body.clone().unwrap_or_default());
+        let request = prepared.to_request(Either::Left(body))?;
+        match client.request(request).await {
             Err(error) if refusals < MAX_REFUSALS && was_not_processed(&error) => refusals += 1,
-            Err(error) => return Err(convert_error(host.to_owned(), error)),
+            sent => return sent.map_err(failed),
         }
-        request = prepared.to_request()?;
     }
 }
 

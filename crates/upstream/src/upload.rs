@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::stream::{BoxStream, poll_fn};
+use futures::{StreamExt, TryStreamExt};
+use http_body::Frame;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
@@ -14,17 +16,17 @@ use tokio::time::{Instant, timeout_at};
 pub enum ProxyRequestBody {
     /// The whole body, perhaps empty; may be sent again.
     Whole(Bytes),
-    /// A body that is still arriving; sent once.
-    Stream(Upload),
+    /// A body that is still arriving from the client; sent once.
+    Stream {
+        /// Its parts; an error aborts the request.
+        parts: mpsc::Receiver<Result<Bytes, UploadError>>,
+        /// Its length in bytes, if the client gave it.
+        length: Option<u64>,
+    },
 }
 
-/// A body that is still arriving from the client.
-pub struct Upload {
-    /// Its parts; an error aborts the request.
-    pub parts: mpsc::Receiver<Result<Bytes, UploadError>>,
-    /// Its length in bytes, if the client gave it.
-    pub length: Option<u64>,
-}
+/// The parts of a streamed body on their way to the provider.
+pub(crate) type UploadParts = BoxStream<'static, Result<Frame<Bytes>, UploadError>>;
 
 /// Why the client's body did not arrive completely.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -52,7 +54,7 @@ impl fmt::Debug for ProxyRequestBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Whole(bytes) => f.debug_tuple("Whole").field(&bytes.len()).finish(),
-            Self::Stream(upload) => f.debug_tuple("Stream").field(&upload.length).finish(),
+            Self::Stream { length, .. } => f.debug_tuple("Stream").field(length).finish(),
         }
     }
 }
@@ -63,43 +65,15 @@ impl ProxyRequestBody {
         matches!(self, Self::Whole(bytes) if bytes.is_empty())
     }
 
-    /// Returns the length of a streamed body, if it is known.
-    pub(crate) fn streamed_length(&self) -> Option<u64> {
-        match self {
-            Self::Whole(_) => None,
-            Self::Stream(upload) => upload.length,
-        }
-    }
-
     /// Returns the parts of a streamed body, each of which is noted in `progress`; `None` if the body is whole.
     pub(crate) fn into_parts(self, progress: &Progress) -> Option<UploadParts> {
-        match self {
-            Self::Whole(_) => None,
-            Self::Stream(upload) => Some(UploadParts {
-                parts: upload.parts,
-                progress: progress.clone(),
-            }),
-        }
-    }
-}
-
-/// The parts of a streamed body on their way to the provider.
-pub(crate) struct UploadParts {
-    parts: mpsc::Receiver<Result<Bytes, UploadError>>,
-    progress: Progress,
-}
-
-impl UploadParts {
-    /// Polls for the next part; `None` at the end.
-    pub(crate) fn poll_next(
-        &mut self,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, UploadError>>> {
-        let part = ready!(self.parts.poll_recv(context));
-        if let Some(part) = &part {
-            self.progress.note(part.as_ref().err().copied());
-        }
-        Poll::Ready(part)
+        let Self::Stream { mut parts, .. } = self else {
+            return None;
+        };
+        let progress = progress.clone();
+        let noted = poll_fn(move |context| parts.poll_recv(context))
+            .inspect(move |part| progress.note(part.as_ref().err().copied()));
+        Some(noted.map_ok(Frame::data).boxed())
     }
 }
 

@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use futures::{Stream, StreamExt};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
-use upstream::{ProxyRequestBody, Upload, UploadError};
+use upstream::{ProxyRequestBody, UploadError};
 
 use crate::body::{BODY_TIMEOUT, in_time};
 use crate::error::ApiError;
@@ -60,7 +60,7 @@ pub(super) async fn body(
     }
     let (sender, parts) = mpsc::channel(PARTS);
     actix_web::rt::spawn(pass_on(start.freeze(), payload, sender));
-    Ok(ProxyRequestBody::Stream(Upload { parts, length }))
+    Ok(ProxyRequestBody::Stream { parts, length })
 }
 
 /// Forwards a body until it ends, breaks or is too slow, or the receiver is gone.

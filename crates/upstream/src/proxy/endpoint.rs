@@ -62,10 +62,15 @@ impl Upstream {
                 prepared.headers.append(header::ACCEPT_ENCODING, value.clone());
             }
         }
-        // A method that usually has a body says that there is none (RFC 9110, 8.6).
-        let none = proxy.body.is_empty() && prepared.body.is_none();
-        let none = none && matches!(proxy.method, Method::POST | Method::PUT | Method::PATCH);
-        if let Some(length) = proxy.body.streamed_length().or(none.then_some(0)) {
+        let length = match &proxy.body {
+            ProxyRequestBody::Stream { length, .. } => *length,
+            // A method that usually has a body says that there is none (RFC 9110, 8.6).
+            ProxyRequestBody::Whole(_) => {
+                let usual = matches!(proxy.method, Method::POST | Method::PUT | Method::PATCH);
+                (usual && prepared.body.is_none()).then_some(0)
+            }
+        };
+        if let Some(length) = length {
             prepared
                 .headers
                 .insert(header::CONTENT_LENGTH, HeaderValue::from(length));

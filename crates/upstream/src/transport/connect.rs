@@ -62,11 +62,6 @@ impl Connector {
     }
 }
 
-/// The connection was not open in time.
-#[derive(Debug, thiserror::Error)]
-#[error("connecting took too long")]
-struct TooLate;
-
 impl Service<Uri> for Connector {
     type Response = MaybeHttpsStream<TokioIo<TcpStream>>;
     type Error = Box<dyn Error + Send + Sync>;
@@ -78,6 +73,6 @@ impl Service<Uri> for Connector {
 
     fn call(&mut self, server: Uri) -> Self::Future {
         let connecting = timeout(self.timeout, self.https.call(server));
-        Box::pin(async move { connecting.await.map_err(|_| TooLate)? })
+        Box::pin(async move { connecting.await.map_err(|_| "connecting took too long")? })
     }
 }

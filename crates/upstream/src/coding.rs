@@ -7,7 +7,8 @@ use std::pin::Pin;
 
 use async_compression::tokio::bufread::{BrotliDecoder, DeflateDecoder, GzipDecoder, ZlibDecoder};
 use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt};
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryFutureExt, TryStreamExt};
 use http::header::{self, HeaderMap, HeaderValue};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -31,13 +32,9 @@ pub(crate) enum Coding {
     Zstd,
 }
 
-/// The name of an unknown content coding, cut short.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct UnknownCoding(pub(crate) String);
-
-/// Returns the codings of a body in the order in which they were applied. Their names are case-insensitive, and several headers count as
-/// one list.
-pub(crate) fn codings(headers: &HeaderMap) -> Result<Vec<Coding>, UnknownCoding> {
+/// Returns the codings of a body in the order in which they were applied; the error is the name of an unknown one, cut short. Names are
+/// case-insensitive, and several headers count as one list.
+pub(crate) fn codings(headers: &HeaderMap) -> Result<Vec<Coding>, String> {
     /// Characters of an unknown coding that are shown.
     const SHOWN: usize = 40;
     let mut codings = Vec::new();
@@ -50,12 +47,12 @@ pub(crate) fn codings(headers: &HeaderMap) -> Result<Vec<Coding>, UnknownCoding>
                 "deflate" => Coding::Deflate,
                 "br" => Coding::Brotli,
                 "zstd" => Coding::Zstd,
-                _ => return Err(UnknownCoding(name.chars().take(SHOWN).collect())),
+                _ => return Err(name.chars().take(SHOWN).collect()),
             });
         }
     }
     if codings.len() > MOST_CODINGS {
-        return Err(UnknownCoding(format!("{} codings in a row", codings.len())));
+        return Err(format!("{} codings in a row", codings.len()));
     }
     Ok(codings)
 }
@@ -64,17 +61,10 @@ pub(crate) fn codings(headers: &HeaderMap) -> Result<Vec<Coding>, UnknownCoding>
 pub(crate) enum BodyParts {
     /// Not encoded.
     Plain(Incoming),
-    Decoded(Decoded),
+    Decoded(BoxStream<'static, io::Result<Bytes>>),
 }
 
 type Source = Pin<Box<dyn AsyncBufRead + Send>>;
-
-/// A body whose decoder is created when the first byte arrives, since an empty body is not encoded.
-pub(crate) enum Decoded {
-    NotBegun { source: Source, codings: Vec<Coding> },
-    Begun(ReaderStream<Source>),
-    Ended,
-}
 
 impl BodyParts {
     pub(crate) fn new(body: Incoming, codings: Vec<Coding>) -> Self {
@@ -82,8 +72,8 @@ impl BodyParts {
             return Self::Plain(body);
         }
         let parts = body.into_data_stream().map_err(io::Error::other).fuse();
-        let source: Source = Box::pin(StreamReader::new(Box::pin(parts)));
-        Self::Decoded(Decoded::NotBegun { source, codings })
+        let source = Box::pin(StreamReader::new(Box::pin(parts)));
+        Self::Decoded(decoded(source, codings).try_flatten_stream().boxed())
     }
 
     /// Returns the next part, `None` at the end. `host` sends the body.
@@ -92,10 +82,13 @@ impl BodyParts {
         match self {
             Self::Plain(body) => next_data(body).await.map_err(broken),
             // An error of the connection passes through the decoders unchanged; any other is a decoder's.
-            Self::Decoded(decoded) => decoded.next().await.map_err(|error| match error.downcast() {
-                Ok(error) => broken(error),
-                Err(error) => RequestError::Undecodable(host.to_owned(), error),
-            }),
+            Self::Decoded(parts) => {
+                let part = parts.next().await.transpose();
+                part.map_err(|error| match error.downcast() {
+                    Ok(error) => broken(error),
+                    Err(error) => RequestError::Undecodable(host.to_owned(), error),
+                })
+            }
         }
     }
 }
@@ -110,27 +103,14 @@ async fn next_data(body: &mut Incoming) -> hyper::Result<Option<Bytes>> {
     Ok(None)
 }
 
-impl Decoded {
-    async fn next(&mut self) -> io::Result<Option<Bytes>> {
-        if let Self::NotBegun { source, codings } = self {
-            let is_empty = source.fill_buf().await?.is_empty();
-            let codings = std::mem::take(codings);
-            let Self::NotBegun { mut source, .. } = std::mem::replace(self, Self::Ended) else {
-                return Ok(None);
-            };
-            if is_empty {
-                return Ok(None);
-            }
-            for coding in codings.into_iter().rev() {
-                source = without(coding, source).await?;
-            }
-            *self = Self::Begun(ReaderStream::with_capacity(source, 16 << 10));
-        }
-        match self {
-            Self::Begun(parts) => parts.next().await.transpose(),
-            Self::NotBegun { .. } | Self::Ended => Ok(None),
+/// Decodes a body from its first byte on; an empty body is not encoded.
+async fn decoded(mut source: Source, codings: Vec<Coding>) -> io::Result<ReaderStream<Source>> {
+    if !source.fill_buf().await?.is_empty() {
+        for coding in codings.into_iter().rev() {
+            source = without(coding, source).await?;
         }
     }
+    Ok(ReaderStream::with_capacity(source, 16 << 10))
 }
 
 async fn without(coding: Coding, mut source: Source) -> io::Result<Source> {

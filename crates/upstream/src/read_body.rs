@@ -108,9 +108,9 @@ impl Reading<'_> {
             limit,
             advice: self.bounds.advice,
         };
-        let codings = coding::codings(headers).map_err(|unknown| RequestError::UnknownCoding {
+        let codings = coding::codings(headers).map_err(|coding| RequestError::UnknownCoding {
             host: self.host.to_owned(),
-            coding: unknown.0,
+            coding,
         })?;
         let length = response.body().size_hint().exact().filter(|_| codings.is_empty());
         if length.is_some_and(|length| usize::try_from(length).map_or(true, |length| length > limit)) {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::limiter::{Limiters, Permit, RateLimited};
+use crate::limiter::{Limiters, Permit};
 use crate::outcome::Retry;
 use crate::{Backoff, RequestError, Target};
 
@@ -49,18 +49,6 @@ pub(crate) struct Finished<T> {
     pub(crate) out_of_time: bool,
 }
 
-/// The wait before the next attempt.
-enum Pause {
-    For {
-        time: Duration,
-        /// Whether the provider asked for it.
-        requested: bool,
-    },
-    /// The provider asked for a longer wait than a request may take.
-    TooLong,
-    NoTimeLeft,
-}
-
 impl Driver {
     /// Makes attempts until one is not to be retried. `attempt` gets its number, from 1.
     ///
@@ -76,7 +64,13 @@ impl Driver {
         let mut retried_once = false;
         let mut kept = None;
         loop {
-            let limited = |limited: RateLimited| limited.after(attempts);
+            let limited = |error| match attempts {
+                0 => error,
+                _ => RequestError::DeadlineExceeded {
+                    attempts,
+                    last: Box::new(error),
+                },
+            };
             let permit = match kept.take() {
                 Some(permit) => permit,
                 None => self.limiters.acquire(target, permit_by).await.map_err(limited)?,
@@ -93,17 +87,16 @@ impl Driver {
                 Retry::Once => !mem::replace(&mut retried_once, true),
                 Retry::Yes => true,
             };
-            let pause = if retries && attempts < bounds.max_attempts {
-                self.pause(attempts, retry_after, bounds.deadline)
-            } else {
-                Pause::TooLong
-            };
-            let Pause::For { time, requested } = pause else {
+            let retries = retries && attempts < bounds.max_attempts;
+            let requested = retry_after.filter(|wait| !wait.is_zero());
+            let pause = retries.then(|| self.pause(attempts, requested, bounds.deadline));
+            let Some(pause) = pause.flatten() else {
                 return Ok(Finished {
                     result,
                     permit,
                     attempts,
-                    out_of_time: matches!(pause, Pause::NoTimeLeft),
+                    // A provider that asks for a longer wait says more than that the time is up.
+                    out_of_time: retries && requested.is_none(),
                 });
             };
             // Its body may occupy memory.
@@ -111,27 +104,19 @@ impl Driver {
             permit_by = bounds.deadline;
             // A requested wait applies to the whole connection, so other connections may use the permit. Otherwise it is kept, so that the
             // provider gets fewer requests while it has trouble.
-            kept = (!requested).then_some(permit);
-            sleep(time).await;
+            kept = requested.is_none().then_some(permit);
+            sleep(pause).await;
         }
     }
 
-    fn pause(&self, failures: u32, retry_after: Option<Duration>, deadline: Instant) -> Pause {
+    /// Returns the wait before the next attempt, which the provider may have requested; `None` if a request may not take that long.
+    fn pause(&self, failures: u32, requested: Option<Duration>, deadline: Instant) -> Option<Duration> {
         let left = deadline.saturating_duration_since(Instant::now());
-        match retry_after.filter(|wait| !wait.is_zero()) {
-            Some(wait) if wait > self.max_wait || wait >= left => Pause::TooLong,
+        match requested {
+            Some(wait) if wait > self.max_wait || wait >= left => None,
             // Requests that were told the same time do not all come back then.
-            Some(wait) => Pause::For {
-                time: left.min(wait + self.backoff.jittered(1)),
-                requested: true,
-            },
-            None => match self.backoff.jittered(failures) {
-                time if time < left => Pause::For {
-                    time,
-                    requested: false,
-                },
-                _ => Pause::NoTimeLeft,
-            },
+            Some(wait) => Some(left.min(wait + self.backoff.jittered(1))),
+            None => Some(self.backoff.jittered(failures)).filter(|wait| *wait < left),
         }
     }
 
@@ -139,17 +124,5 @@ impl Driver {
     /// asked for more is asked again then, since a mistake in a header must not stop a connection for days.
     pub(crate) fn pause_connection(&self, target: &Target, wait: Duration) {
         self.limiters.pause(target, wait.min(self.max_wait));
-    }
-}
-
-impl RateLimited {
-    fn after(self, attempts: u32) -> RequestError {
-        match attempts {
-            0 => self.into(),
-            _ => RequestError::DeadlineExceeded {
-                attempts,
-                last: Box::new(self.into()),
-            },
-        }
     }
 }

@@ -26,19 +26,6 @@ use provider::ProviderLimiter;
 /// The suggested wait when it is unknown when a permit will be released.
 const UNKNOWN_WAIT: Duration = Duration::from_secs(1);
 
-/// No permit was released in time, or the provider asks for a longer wait than the caller has time for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct RateLimited {
-    /// When it may be worth another try.
-    pub(crate) retry_after: Duration,
-}
-
-impl From<RateLimited> for RequestError {
-    fn from(RateLimited { retry_after }: RateLimited) -> Self {
-        Self::RateLimited { retry_after }
-    }
-}
-
 /// The limiters of all providers, for this process.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Limiters(Arc<Mutex<HashMap<ProviderName, ProviderLimiter>>>);
@@ -64,14 +51,15 @@ struct Queued {
 }
 
 impl Limiters {
-    /// Waits for a permit for a request of `target`, at most until `until`.
-    pub(crate) async fn acquire(&self, target: &Target, until: Instant) -> Result<Permit, RateLimited> {
+    /// Waits for a permit for a request of `target`, at most until `until`. [`RequestError::RateLimited`] if none is released in time, or
+    /// the provider asked for a longer wait.
+    pub(crate) async fn acquire(&self, target: &Target, until: Instant) -> Result<Permit, RequestError> {
         let slot = self.slot(target);
         // A paused connection is in no queue, so that it does not block others.
         while let Some(paused_until) = slot.paused_until() {
             if paused_until > until {
                 let retry_after = paused_until.saturating_duration_since(Instant::now());
-                return Err(RateLimited { retry_after });
+                return Err(RequestError::RateLimited { retry_after });
             }
             sleep_until(paused_until).await;
         }
@@ -80,7 +68,7 @@ impl Limiters {
         if queued.used {
             Ok(Permit(slot))
         } else {
-            Err(RateLimited {
+            Err(RequestError::RateLimited {
                 retry_after: UNKNOWN_WAIT,
             })
         }
@@ -134,8 +122,8 @@ impl Slot {
 }
 
 impl Permit {
-    /// Waits until the rates allow the request to start, or fails at once if that is later than `until`.
-    pub(crate) async fn wait_for_rate(&self, until: Instant) -> Result<(), RateLimited> {
+    /// Waits until the rates allow the request to start, or fails at once with [`RequestError::RateLimited`] if that is later than `until`.
+    pub(crate) async fn wait_for_rate(&self, until: Instant) -> Result<(), RequestError> {
         // The connection's rate first: a start reserved at the provider's rate would be lost to all if the connection's delayed it.
         for of_connection in [true, false] {
             let now = Instant::now();
@@ -144,7 +132,7 @@ impl Permit {
                     .rate(of_connection.then_some(self.0.connection))
                     .reserve(now, until)
             });
-            let start = start.map_err(|start| RateLimited {
+            let start = start.map_err(|start| RequestError::RateLimited {
                 retry_after: start.saturating_duration_since(now),
             })?;
             if start > now {

@@ -35,6 +35,15 @@ pub struct FailedRequest {
     pub response: Option<QuotedResponse>,
 }
 
+impl From<RequestError> for FailedRequest {
+    fn from(error: RequestError) -> Self {
+        Self {
+            error,
+            response: None,
+        }
+    }
+}
+
 /// A provider's response, shortened and without secrets, as shown to callers and stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QuotedResponse {

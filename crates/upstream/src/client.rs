@@ -44,29 +44,12 @@ pub(crate) struct Mode<'a> {
     pub(crate) checks_credentials: bool,
     /// Brings a server and headers of its own.
     pub(crate) verification: Option<&'a Verification>,
+    /// Whether a failure is to quote the provider's response.
+    pub(crate) quotes_response: bool,
 }
 
-/// A request that did not succeed.
-pub(crate) struct Failure {
-    pub(crate) error: RequestError,
-    /// The provider's response, if there is one.
-    response: Option<Box<Response>>,
-}
-
-impl From<RequestError> for Failure {
-    fn from(error: RequestError) -> Self {
-        Self {
-            error,
-            response: None,
-        }
-    }
-}
-
-impl From<Failure> for RequestError {
-    fn from(failure: Failure) -> Self {
-        failure.error
-    }
-}
+/// The maximum size of a response to a request that checks credentials, in bytes.
+const CHECK_MAX_BODY: usize = 1 << 20;
 
 impl Upstream {
     /// Makes a client; `clock` tells how far away a date in a header is.
@@ -94,10 +77,9 @@ impl Upstream {
     /// Sends a request for JSON that the caller reads, and returns the 2xx response, or the error of the last attempt. A success with
     /// HTML in it, from something in front of the provider, is a failed attempt.
     pub async fn fetch(&self, target: &Target, request: Request) -> Result<Response, RequestError> {
-        let mode = self.usual_mode();
-        Ok(self
-            .send(target, &request, &mode, Response::without_markup)
-            .await?)
+        let mode = self.usual_mode(false);
+        let sent = self.send(target, &request, &mode, Response::refuse_markup).await;
+        sent.map_err(|failed| failed.error)
     }
 
     /// Sends the request of an action, and returns the 2xx response if it is understood, or why not, with the provider's own response.
@@ -108,15 +90,8 @@ impl Upstream {
         request: Request,
         output_expected: bool,
     ) -> Result<Response, FailedRequest> {
-        let accept = |response: Response| response.understood(output_expected);
-        self.send(target, &request, &self.usual_mode(), accept)
-            .await
-            .map_err(|failure| FailedRequest {
-                response: failure
-                    .response
-                    .map(|response| QuotedResponse::read(target, &response)),
-                error: failure.error,
-            })
+        let accept = |response: Response| response.refuse_unreadable(output_expected);
+        self.send(target, &request, &self.usual_mode(true), accept).await
     }
 
     /// The time of a request that is made now.
@@ -124,12 +99,28 @@ impl Upstream {
         RequestTime::new(self.0.clock.now())
     }
 
-    fn usual_mode(&self) -> Mode<'static> {
+    fn usual_mode(&self, quotes_response: bool) -> Mode<'static> {
         Mode {
             max_attempts: self.0.options.max_attempts,
             max_body: self.0.options.max_body,
             checks_credentials: false,
             verification: None,
+            quotes_response,
+        }
+    }
+
+    /// How a request is sent that checks credentials.
+    pub(crate) fn check_mode<'a>(
+        &self,
+        max_attempts: u32,
+        verification: Option<&'a Verification>,
+    ) -> Mode<'a> {
+        Mode {
+            max_attempts: max_attempts.min(self.0.options.max_attempts),
+            max_body: CHECK_MAX_BODY.min(self.0.options.max_body),
+            checks_credentials: true,
+            verification,
+            quotes_response: false,
         }
     }
 
@@ -140,7 +131,7 @@ impl Upstream {
         request: &Request,
         mode: &Mode<'_>,
         accept: impl Fn(Response) -> Result<T, RequestError>,
-    ) -> Result<T, Failure> {
+    ) -> Result<T, FailedRequest> {
         let deadline = Instant::now() + self.0.options.deadline;
         let base = mode.verification.and_then(|own| own.base_url.as_ref());
         let headers = mode.verification.map_or(&[][..], |own| &own.headers);
@@ -163,33 +154,26 @@ impl Upstream {
             let exchanged = self.exchange(target, prepared, mode, deadline, number).await;
             let accepted = match exchanged {
                 Ok(response) if response.succeeded() && !is_error(target, &response) => accept(response),
-                Ok(response) => return self.refused(target, rule, response),
+                Ok(response) => return self.refused(target, mode, rule, &response),
                 Err(error) => Err(error),
             };
-            match accepted {
-                Ok(value) => Attempt {
-                    result: Ok(value),
-                    retry: Retry::No,
-                    retry_after: None,
-                },
-                Err(error) => Attempt {
-                    retry: rule.after_error(&error),
-                    retry_after: error.retry_after(),
-                    result: Err(error.into()),
-                },
+            let failed_with = accepted.as_ref().err();
+            Attempt {
+                retry: failed_with.map_or(Retry::No, |error| rule.after_error(error)),
+                retry_after: failed_with.and_then(RequestError::retry_after),
+                result: accepted.map_err(FailedRequest::from),
             }
         };
         let finished = self.0.driver.run(target, &bounds, attempt).await?;
-        finished.result.map_err(|failure: Failure| {
+        finished.result.map_err(|failed: FailedRequest| {
             if !finished.out_of_time {
-                return failure;
+                return failed;
             }
-            let last = Box::new(failure.error);
             let error = RequestError::DeadlineExceeded {
                 attempts: finished.attempts,
-                last,
+                last: Box::new(failed.error),
             };
-            Failure { error, ..failure }
+            FailedRequest { error, ..failed }
         })
     }
 
@@ -197,20 +181,24 @@ impl Upstream {
     fn refused<T>(
         &self,
         target: &Target,
+        mode: &Mode<'_>,
         rule: &RetryRule<'_>,
-        response: Response,
-    ) -> Attempt<Result<T, Failure>> {
-        let error = ProviderError::read(target, &response, self.0.clock.now());
+        response: &Response,
+    ) -> Attempt<Result<T, FailedRequest>> {
+        let error = ProviderError::read(target, response, self.0.clock.now());
         let wait = error.retry_after;
         if let Some(wait) = wait.filter(|_| error.rate_limited) {
             self.0.driver.pause_connection(target, wait);
         }
+        let quoted = mode
+            .quotes_response
+            .then(|| QuotedResponse::read(target, response));
         Attempt {
             retry: rule.after_response(response.status, &response.headers, response.carried_out),
             retry_after: wait,
-            result: Err(Failure {
+            result: Err(FailedRequest {
                 error: error.into(),
-                response: Some(Box::new(response)),
+                response: quoted,
             }),
         }
     }
@@ -280,24 +268,6 @@ fn is_error(target: &Target, response: &Response) -> bool {
         let found = json::find(&response.body, &rule.path).ok().flatten();
         found.is_some_and(|value| rule.says_error(value.get()))
     })
-}
-
-impl RequestError {
-    /// Returns the error without the connection's secrets, should an address in it hold one.
-    fn without_secrets(self, target: &Target) -> Self {
-        match self {
-            Self::Moved {
-                status,
-                method,
-                location,
-            } => Self::Moved {
-                location: target.without_secrets(&location),
-                status,
-                method,
-            },
-            other => other,
-        }
-    }
 }
 
 /// Returns a path for the log: `*` stands for segments that look like an id, a phone number or a value.

@@ -8,7 +8,6 @@ use futures::stream;
 use registry::Sync;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::client::Mode;
 use crate::{ProviderError, Request, RequestError, Target, Upstream, first_page};
 
 /// Requests of one check that are in flight at once.
@@ -16,9 +15,6 @@ const PARALLEL: usize = 4;
 
 /// How many requests in a row must end with 401 for a list to count as refused. The wait before each grows.
 const LASTING_401: u32 = 3;
-
-/// The maximum size of a response, in bytes.
-const MAX_BODY: usize = 1 << 20;
 
 impl Upstream {
     /// Requests the first page of each sync's list and returns the lists that the provider refuses to show, in the order of the
@@ -52,18 +48,10 @@ impl Upstream {
     /// Returns the provider's refusal to show the list, if it refuses.
     async fn refused_list(&self, target: &Target, sync: &Arc<Sync>) -> Option<ProviderError> {
         let request = self.smallest_page(target, sync).ok()?;
-        let mode = Mode {
-            max_attempts: 1,
-            max_body: MAX_BODY.min(self.0.options.max_body),
-            checks_credentials: true,
-            verification: None,
-        };
-        let refusal = async || match self.send(target, &request, &mode, Ok).await {
-            Err(failure) => match failure.error {
-                RequestError::Provider(refusal) if refusal.denies_access() => Some(refusal),
-                _ => None,
-            },
-            Ok(_) => None,
+        let mode = self.check_mode(1, None);
+        let refusal = async || match self.send(target, &request, &mode, Ok).await.err()?.error {
+            RequestError::Provider(refusal) if refusal.denies_access() => Some(refusal),
+            _ => None,
         };
         let mut refused = refusal().await?;
         // Providers refuse a valid key now and then, and a new one more than once: only lasting refusals count.

@@ -13,10 +13,7 @@ use crate::coding::{self, BodyParts};
 use crate::error::shown_host;
 use crate::prepare::PreparedRequest;
 use crate::transport::{PendingResponse, RawResponse, Transport};
-use crate::{BodyPermit, RequestError, Response};
-
-/// Bytes of an error's body that are read; the rest is dropped and the connection closed.
-pub(crate) const ERROR_BODY: usize = FIRST_BYTES;
+use crate::{BodyMemory, RequestError, Response};
 
 /// How long an error's body is read; then what has arrived of it counts.
 const ERROR_BODY_TIME: Duration = Duration::from_secs(10);
@@ -40,7 +37,6 @@ impl Transport {
         &self,
         prepared: &PreparedRequest,
         trusted: Option<&Url>,
-        attempt: u32,
         bounds: &ReadBounds,
         permit: BodyPermit,
     ) -> Result<Response, RequestError> {
@@ -73,7 +69,6 @@ impl Transport {
             status: status.as_u16(),
             headers: without_coding(headers),
             body,
-            attempts: attempt,
             carried_out,
             permit: reading.permit,
         })
@@ -155,7 +150,8 @@ impl Reading<'_> {
         let until = self.bounds.until.min(Instant::now() + ERROR_BODY_TIME);
         let mut body = Vec::new();
         while let Ok(Ok(Some(part))) = timeout_at(until, parts.next(self.host)).await {
-            let room = ERROR_BODY.saturating_sub(body.len());
+            // The rest is dropped and the connection closed.
+            let room = FIRST_BYTES.saturating_sub(body.len());
             body.extend(part.iter().take(room));
             if part.len() >= room {
                 break;

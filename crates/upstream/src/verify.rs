@@ -5,15 +5,11 @@ use http::header::{self, HeaderValue};
 use registry::{Check, Template, Verification};
 use serde_json::Value;
 
-use crate::client::Mode;
 use crate::redact::MAX_LINE;
 use crate::{Request, RequestError, Response, Target, Upstream, VerifyError, json, request_body};
 
 /// The maximum number of attempts of one request: a person waits for the result.
 const MAX_ATTEMPTS: u32 = 3;
-
-/// The maximum size of a response, in bytes.
-const MAX_BODY: usize = 1 << 20;
 
 impl Upstream {
     /// Verifies the credentials as the provider's file says: any endpoint that responds with 2xx is enough; then its checks must hold.
@@ -90,21 +86,17 @@ impl Upstream {
         request: &Request,
         verification: Option<&Verification>,
     ) -> Result<Response, RequestError> {
-        let mode = Mode {
-            max_attempts: MAX_ATTEMPTS.min(self.0.options.max_attempts),
-            max_body: MAX_BODY.min(self.0.options.max_body),
-            checks_credentials: true,
-            verification,
-        };
+        let mode = self.check_mode(MAX_ATTEMPTS, verification);
         let html = verification.is_some_and(|verification| accepts_html(target, verification));
         let accept = |response: Response| {
             if html {
                 Ok(response)
             } else {
-                response.without_page()
+                response.refuse_html_page()
             }
         };
-        Ok(self.send(target, request, &mode, accept).await?)
+        let sent = self.send(target, request, &mode, accept).await;
+        sent.map_err(|failed| failed.error)
     }
 
     async fn check(&self, target: &Target, check: &Check) -> Result<(), VerifyError> {

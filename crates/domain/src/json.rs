@@ -105,7 +105,7 @@ impl<'a> JsonReader<'a> {
     }
 
     /// Returns the position of the next value in bytes.
-    pub(crate) fn position(&mut self) -> usize {
+    pub fn position(&mut self) -> usize {
         self.skip_space();
         self.at
     }

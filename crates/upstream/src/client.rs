@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::Clock;
+use domain::{Clock, json_text};
 use registry::Verification;
 use tokio::time::{Instant, timeout_at};
 use tracing::debug;
@@ -265,8 +265,9 @@ pub(crate) fn log_attempt(
 fn is_error(target: &Target, response: &Response) -> bool {
     let rule = target.provider.errors.in_body.as_ref();
     rule.is_some_and(|rule| {
-        let found = json::find(&response.body, &rule.path).ok().flatten();
-        found.is_some_and(|value| rule.says_error(value.get()))
+        let text = json_text(&response.body);
+        let found = json::find(&text, &rule.path).ok().flatten();
+        found.is_some_and(|value| rule.says_error(value))
     })
 }
 

@@ -1,12 +1,7 @@
 //! Finds values in a provider's JSON.
 
-use std::borrow::Cow;
-use std::fmt;
-
-use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use domain::{JsonError, JsonKind, JsonReader};
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 /// The most values of a JSON text that are read into a tree: each takes up to 100 bytes, however short it is written.
 const MOST_VALUES: usize = 500_000;
@@ -53,89 +48,43 @@ pub(crate) fn plain(value: &Value) -> Option<String> {
     }
 }
 
-/// Returns the value at `path` of a JSON text: `Ok(None)` if there is none or it is `null`, an error if the text is not JSON. The rest of
-/// the text is skipped and takes no memory.
-pub(crate) fn find<'a>(text: &'a [u8], path: &[String]) -> serde_json::Result<Option<&'a RawValue>> {
-    let mut deserializer = serde_json::Deserializer::from_slice(text);
-    let found = Find(path).deserialize(&mut deserializer)?;
-    deserializer.end()?;
-    Ok(found.filter(|value| value.get() != "null"))
+/// Returns the value at `path` of a JSON text, as written: `None` if there is none or it is `null`. The rest of the text is skipped and
+/// takes no memory.
+pub(crate) fn find<'a>(text: &'a str, path: &[String]) -> Result<Option<&'a str>, JsonError> {
+    let mut json = JsonReader::new(text);
+    let found = find_next(text, &mut json, path)?;
+    json.end()?;
+    Ok(found.filter(|value| *value != "null"))
 }
 
-/// Reads the value at a path and skips all others.
-struct Find<'a>(&'a [String]);
-
-impl<'de> DeserializeSeed<'de> for Find<'_> {
-    type Value = Option<&'de RawValue>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        if self.0.is_empty() {
-            <&RawValue>::deserialize(deserializer).map(Some)
-        } else {
-            deserializer.deserialize_any(self)
+/// Reads the next value, and returns what is at `path` of it.
+fn find_next<'a>(
+    text: &'a str,
+    json: &mut JsonReader<'a>,
+    path: &[String],
+) -> Result<Option<&'a str>, JsonError> {
+    let Some((step, rest)) = path.split_first() else {
+        let start = json.position();
+        json.skip()?;
+        return Ok(text.get(start..json.position()).map(str::trim_end));
+    };
+    let mut found = None;
+    let mut read = |json: &mut JsonReader<'a>, is_step: bool| {
+        if is_step {
+            found = find_next(text, json, rest)?;
+            return Ok(());
         }
-    }
-}
-
-impl<'de> Visitor<'de> for Find<'_> {
-    type Value = Option<&'de RawValue>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut found = None;
-        while let Some(name) = map.next_key::<Cow<'de, str>>()? {
-            match self.0.split_first() {
-                Some((step, rest)) if name == step.as_str() => found = map.next_value_seed(Find(rest))?,
-                _ => drop(map.next_value::<IgnoredAny>()?),
-            }
+        json.skip()
+    };
+    match json.kind()? {
+        JsonKind::Object => json.object(|json, name| read(json, name == step.as_str()))?,
+        JsonKind::List => {
+            let (wanted, mut indexes) = (step.parse().ok(), 0_usize..);
+            json.list(|json| read(json, indexes.next() == wanted))?;
         }
-        Ok(found)
+        JsonKind::Scalar => json.skip()?,
     }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-        let wanted = self.0.split_first();
-        let wanted = wanted.and_then(|(step, rest)| Some((step.parse::<usize>().ok()?, rest)));
-        let (mut found, mut index) = (None, 0_usize);
-        loop {
-            match wanted {
-                Some((place, rest)) if place == index => match list.next_element_seed(Find(rest))? {
-                    Some(there) => found = there,
-                    None => return Ok(found),
-                },
-                _ if list.next_element::<IgnoredAny>()?.is_none() => return Ok(found),
-                _ => {}
-            }
-            index = index.saturating_add(1);
-        }
-    }
-
-    // A path leads no further below any other value.
-    fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(None)
-    }
+    Ok(found)
 }
 
 #[cfg(test)]
@@ -143,6 +92,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::tests::words;
 
     #[rstest]
     #[case(r#"{"a": {"b": [7, "x"]}}"#, "a.b.1", Some("\"x\""))]
@@ -157,10 +107,9 @@ mod tests {
     #[case(r#"[{"ok": false}]"#, "0.ok", Some("false"))]
     #[case(r#""text""#, "a", None)]
     fn a_value_is_found_by_its_path(#[case] text: &str, #[case] path: &str, #[case] found: Option<&str>) {
-        let path: Vec<String> = path.split('.').map(str::to_owned).collect();
-        let value = find(text.as_bytes(), &path).unwrap();
-        assert_eq!(value.map(RawValue::get), found);
-        assert!(find(text.trim_end_matches(['}', ']', '"']).as_bytes(), &path).is_err());
+        let path = words(path);
+        assert_eq!(find(text, &path), Ok(found));
+        assert!(find(text.trim_end_matches(['}', ']', '"']), &path).is_err());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The memory budget of response bodies: the maximum number of their bytes in this process at any time.
 //!
-//! A body takes bytes from the budget while it is read and keeps them until its [`BodyPermit`] is dropped: after its records are written,
+//! A body takes bytes from the budget while it is read and keeps them until its [`BodyMemory`] is dropped: after its records are written,
 //! or when it is discarded. A body that finds no room waits. There are two pools, so that syncs never hold up interactive requests. Each
 //! pool lets one body at a time exceed it: a body larger than the pool needs that, and without it bodies that are half read could wait
 //! for each other forever. A pool therefore never holds more than its size and one body of the largest size allowed.
@@ -9,6 +9,7 @@
 mod tests;
 
 use std::collections::{BTreeMap, HashMap};
+use std::mem;
 use std::sync::Arc;
 
 use domain::ConnectionId;
@@ -41,22 +42,22 @@ impl BodyBudget {
     }
 
     /// Waits until a body may begin. Drop the future to give up.
-    pub(crate) async fn begin(&self, priority: Priority, connection: Option<ConnectionId>) -> BodyPermit {
+    pub(crate) async fn begin(&self, priority: Priority, connection: Option<ConnectionId>) -> BodyMemory {
         let pool = match priority {
             Priority::Interactive => &self.interactive,
             Priority::Background => &self.background,
         };
-        let mut held = pool.reserve(connection);
-        held.grow(FIRST_BYTES).await;
-        BodyPermit(Some(held))
+        let mut memory = BodyMemory(Some(pool.reserve(connection)));
+        memory.grow(FIRST_BYTES).await;
+        memory
     }
 }
 
 /// The bytes of the budget that one body holds; released when dropped. The default holds none.
 #[derive(Debug, Default)]
-pub struct BodyPermit(Option<Reservation>);
+pub struct BodyMemory(Option<Reservation>);
 
-impl BodyPermit {
+impl BodyMemory {
     /// Waits until the body may have `bytes` in all.
     pub(crate) async fn grow(&mut self, bytes: usize) {
         if let Some(held) = &mut self.0 {
@@ -135,23 +136,15 @@ impl Reservation {
             return;
         }
         let (grant, granted) = oneshot::channel();
-        let mut queued = Queued {
-            held: self,
-            granted,
+        let waiting = Waiting {
+            connection: self.connection,
             more,
+            grant,
         };
-        {
-            let mut state = queued.held.pool.0.lock();
-            let waiting = Waiting {
-                connection: queued.held.connection,
-                more,
-                grant,
-            };
-            state.waiting.insert(queued.held.ticket, waiting);
-            state.grant_waiting();
-        }
+        let queued = Queued { held: self, more };
+        queued.held.pool.0.lock().enqueue(queued.held.ticket, waiting);
         // The sender is dropped only after it has sent.
-        let _ = (&mut queued.granted).await;
+        let _ = granted.await;
     }
 }
 
@@ -169,24 +162,16 @@ impl Drop for Reservation {
 /// A body that waits for bytes; leaves the queue when dropped, whether it got them or gave up.
 struct Queued<'a> {
     held: &'a mut Reservation,
-    granted: oneshot::Receiver<()>,
     more: usize,
 }
 
 impl Drop for Queued<'_> {
     fn drop(&mut self) {
+        let mut state = self.held.pool.0.lock();
         // The grant is sent under the lock, so it cannot come after this.
-        let still_waits = self
-            .held
-            .pool
-            .0
-            .lock()
-            .waiting
-            .remove(&self.held.ticket)
-            .is_some();
-        if still_waits {
+        if state.waiting.remove(&self.held.ticket).is_some() {
             // It may have been before others that fit.
-            self.held.pool.0.lock().grant_waiting();
+            state.grant_waiting();
         } else {
             self.held.bytes = self.held.bytes.saturating_add(self.more);
         }
@@ -194,48 +179,47 @@ impl Drop for Queued<'_> {
 }
 
 impl State {
+    fn enqueue(&mut self, ticket: u64, waiting: Waiting) {
+        self.waiting.insert(ticket, waiting);
+        self.grant_waiting();
+    }
+
     /// Grants bytes to waiting bodies: by age, except that a connection at its share does not hold up others.
     fn grant_waiting(&mut self) {
-        let mut granted = Vec::new();
         let mut full = false;
-        for (&ticket, waiting) in &self.waiting {
-            let Waiting { connection, more, .. } = *waiting;
-            let fits = self.used.saturating_add(more) <= self.size;
-            if self.exceeding == Some(ticket) || (!full && fits && self.within_share(connection, more)) {
-                self.used = self.used.saturating_add(more);
-                count(&mut self.by_connection, connection, more);
-                granted.push(ticket);
-            } else if !fits {
-                full = true;
+        for (ticket, waiting) in mem::take(&mut self.waiting) {
+            let fits = self.used.saturating_add(waiting.more) <= self.size;
+            if self.exceeding == Some(ticket) || (!full && fits && self.within_share(&waiting)) {
+                self.grant(waiting);
+            } else {
+                full |= !fits;
+                self.waiting.insert(ticket, waiting);
             }
         }
-        for ticket in granted {
-            self.grant(ticket);
-        }
         if self.exceeding.is_none()
-            && let Some((&ticket, waiting)) = self.waiting.first_key_value()
+            && let Some((ticket, waiting)) = self.waiting.pop_first()
         {
-            let Waiting { connection, more, .. } = *waiting;
             self.exceeding = Some(ticket);
-            self.used = self.used.saturating_add(more);
-            count(&mut self.by_connection, connection, more);
-            self.grant(ticket);
+            self.grant(waiting);
         }
     }
 
-    fn within_share(&self, connection: Option<ConnectionId>, more: usize) -> bool {
-        let Some(id) = connection else {
+    fn within_share(&self, waiting: &Waiting) -> bool {
+        let Some(id) = waiting.connection else {
             return true;
         };
         let held = self.by_connection.get(&id).copied().unwrap_or_default();
-        held.saturating_add(more) <= self.size / SHARE
+        held.saturating_add(waiting.more) <= self.size / SHARE
     }
 
-    /// Tells a waiting body that its bytes are counted. One that has just given up notices when it leaves the queue.
-    fn grant(&mut self, ticket: u64) {
-        if let Some(waiting) = self.waiting.remove(&ticket) {
-            let _ = waiting.grant.send(());
+    /// Counts the bytes of a waiting body and tells it. One that has just given up notices when it leaves the queue.
+    fn grant(&mut self, waiting: Waiting) {
+        self.used = self.used.saturating_add(waiting.more);
+        if let Some(id) = waiting.connection {
+            let bytes = self.by_connection.entry(id).or_default();
+            *bytes = bytes.saturating_add(waiting.more);
         }
+        let _ = waiting.grant.send(());
     }
 
     fn release(&mut self, connection: Option<ConnectionId>, bytes: usize) {
@@ -248,12 +232,5 @@ impl State {
                 self.by_connection.remove(&id);
             }
         }
-    }
-}
-
-fn count(by_connection: &mut HashMap<ConnectionId, usize>, connection: Option<ConnectionId>, more: usize) {
-    if let Some(id) = connection {
-        let bytes = by_connection.entry(id).or_default();
-        *bytes = bytes.saturating_add(more);
     }
 }

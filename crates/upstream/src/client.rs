@@ -214,7 +214,7 @@ impl Upstream {
     ) -> Result<Response, RequestError> {
         // Not before the rate allows the request: while it waits for that, it needs no memory.
         let begin = self.0.budget.begin(target.priority, target.connection);
-        let permit = timeout_at(deadline, begin)
+        let memory = timeout_at(deadline, begin)
             .await
             .map_err(|_| RequestError::NoMemory { sent: false })?;
         let started = Instant::now();
@@ -229,12 +229,10 @@ impl Upstream {
             deadline,
         };
         let trusted = self.0.options.base_urls.get(&target.provider.name);
-        let sent = self
-            .0
-            .transport
-            .send(prepared, trusted, attempt, &bounds, permit)
-            .await;
-        let result = sent.map_err(|error| error.without_secrets(target));
+        let mut result = self.0.transport.send(prepared, trusted, &bounds, memory).await;
+        if let Err(RequestError::Moved { location, .. }) = &mut result {
+            *location = target.without_secrets(location);
+        }
         let status = result.as_ref().ok().map(|response| response.status);
         log_attempt(target, prepared, attempt, status, started.elapsed());
         result

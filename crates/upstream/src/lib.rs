@@ -42,7 +42,7 @@ mod tests;
 
 pub use action::{FailedRequest, QuotedResponse};
 pub use backoff::Backoff;
-pub use budget::BodyPermit;
+pub use budget::BodyMemory;
 pub use client::Upstream;
 pub use error::{ProviderError, RequestError, UnexpectedBody, UpstreamError, VerifyError, excerpt};
 pub use http::Method;

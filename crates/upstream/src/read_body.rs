@@ -38,7 +38,7 @@ impl Transport {
         prepared: &PreparedRequest,
         trusted: Option<&Url>,
         bounds: &ReadBounds,
-        permit: BodyPermit,
+        memory: BodyMemory,
     ) -> Result<Response, RequestError> {
         let timed_out = |_| RequestError::TimedOut(shown_host(&prepared.url));
         let pending = timeout_at(bounds.until, self.begin(prepared, None, trusted))
@@ -58,7 +58,7 @@ impl Transport {
         let mut reading = Reading {
             host: &host,
             bounds,
-            permit,
+            memory,
         };
         let body = if status.is_success() {
             reading.whole_body(response, &headers).await?
@@ -70,7 +70,7 @@ impl Transport {
             headers: without_coding(headers),
             body,
             carried_out,
-            permit: reading.permit,
+            memory: reading.memory,
         })
     }
 }
@@ -87,7 +87,7 @@ pub(crate) fn without_coding(mut headers: HeaderMap) -> HeaderMap {
 struct Reading<'a> {
     host: &'a str,
     bounds: &'a ReadBounds,
-    permit: BodyPermit,
+    memory: BodyMemory,
 }
 
 impl Reading<'_> {
@@ -123,20 +123,20 @@ impl Reading<'_> {
             if needed > limit {
                 return Err(too_large());
             }
-            if needed > self.permit.bytes() {
+            if needed > self.memory.bytes() {
                 let began = Instant::now();
                 self.grow(needed, limit).await?;
                 until = until.max(began) + began.elapsed();
             }
-            append(&mut body, &part, self.permit.bytes());
+            append(&mut body, &part, self.memory.bytes());
         }
         Ok(without_byte_order_mark(Bytes::from(body)))
     }
 
     /// Takes what the body needs from the memory budget, and some more so that it need not ask for every part.
     async fn grow(&mut self, needed: usize, limit: usize) -> Result<(), RequestError> {
-        let wanted = self.permit.bytes().saturating_mul(2).min(limit).max(needed);
-        timeout_at(self.bounds.deadline, self.permit.grow(wanted))
+        let wanted = self.memory.bytes().saturating_mul(2).min(limit).max(needed);
+        timeout_at(self.bounds.deadline, self.memory.grow(wanted))
             .await
             .map_err(|_| RequestError::NoMemory { sent: true })
     }

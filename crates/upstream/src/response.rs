@@ -7,22 +7,21 @@ use http::header::{self, HeaderMap};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
 
-use crate::{BodyPermit, RequestError, UnexpectedBody, json};
+use crate::{BodyMemory, RequestError, UnexpectedBody, json};
 
 /// A provider's response, read to its end and decoded.
 pub struct Response {
     /// The HTTP status.
     pub status: u16,
-    /// Its headers; those of an encoded body's length and coding are removed.
+    /// Its headers, without `Content-Length` and `Content-Encoding` if the body was decoded.
     pub headers: HeaderMap,
     /// Its body, without a byte order mark.
     pub body: Bytes,
-    /// The number of attempts made.
-    pub attempts: u32,
-    /// Whether the request was carried out whatever the status, since a redirect turned a write into a GET.
-    pub(crate) carried_out: bool,
-    /// The body's part of the memory budget.
-    pub(crate) permit: BodyPermit,
+    /// Whether a redirect turned a write into a GET (RFC 9110, 15.4.4). Then the write was carried out whatever the status, and the body is
+    /// not the resource that was written.
+    pub carried_out: bool,
+    /// The body's part of the memory budget, for as long as the records that are read from it are in memory.
+    pub memory: BodyMemory,
 }
 
 impl Response {
@@ -50,10 +49,10 @@ impl Response {
             })
     }
 
-    /// Returns the body as text, if it is declared as plain text in a known encoding.
-    pub fn text(&self) -> Option<String> {
-        let media_type = self.media_type();
-        let (kind, parameters) = media_type.split_once(';').unwrap_or((&media_type, ""));
+    /// Returns the body as text, if it is declared as plain text or CSV in a known encoding.
+    pub fn plain_text(&self) -> Option<String> {
+        let content_type = self.content_type();
+        let (kind, parameters) = content_type.split_once(';').unwrap_or((&content_type, ""));
         let charset = parameters
             .split(';')
             .filter_map(|parameter| parameter.split_once('='))
@@ -69,19 +68,8 @@ impl Response {
         }
     }
 
-    /// Whether the body is another resource than the one that the request was sent to: a redirect pointed to it after the request
-    /// had been carried out (RFC 9110, 15.4.4).
-    pub fn is_of_another_resource(&self) -> bool {
-        self.carried_out
-    }
-
-    /// Drops the body and returns its part of the memory budget, for the records that were read from it.
-    pub fn into_permit(self) -> BodyPermit {
-        self.permit
-    }
-
     /// Returns the response, unless it is HTML or XML where JSON is expected. Only the first byte is checked.
-    pub(crate) fn without_markup(self) -> Result<Self, RequestError> {
+    pub(crate) fn refuse_markup(self) -> Result<Self, RequestError> {
         match self.body.trim_ascii_start() {
             [b'<', ..] => Err(self.not_json(UnexpectedBody::Markup)),
             _ => Ok(self),
@@ -89,11 +77,11 @@ impl Response {
     }
 
     /// Returns the response, unless it is an HTML page: then something in front of the provider, such as a captive portal, has responded.
-    pub(crate) fn without_page(self) -> Result<Self, RequestError> {
-        let media_type = self.media_type();
+    pub(crate) fn refuse_html_page(self) -> Result<Self, RequestError> {
+        let content_type = self.content_type();
         let declared = ["text/html", "application/xhtml"]
             .iter()
-            .any(|html| media_type.starts_with(html));
+            .any(|html| content_type.starts_with(html));
         let begins = |word: &[u8]| {
             let start = self.body.trim_ascii_start();
             start
@@ -106,22 +94,19 @@ impl Response {
         Ok(self)
     }
 
-    /// Returns the response to an action, if it is understood: JSON, or also plain text or nothing if the provider's file expects no output.
-    pub(crate) fn understood(self, output_expected: bool) -> Result<Self, RequestError> {
-        if self.body.trim_ascii().is_empty() {
-            return if output_expected {
-                Err(self.not_json(UnexpectedBody::Nothing))
-            } else {
-                Ok(self)
-            };
+    /// Returns the response to an action, unless its body cannot be read: JSON can, and also plain text and an empty body if the provider's
+    /// file expects no output.
+    pub(crate) fn refuse_unreadable(self, output_expected: bool) -> Result<Self, RequestError> {
+        if !output_expected && self.body.trim_ascii().is_empty() {
+            return Ok(self);
         }
         match self.json::<IgnoredAny>() {
             Ok(_) => Ok(self),
             Err(RequestError::NotJson { found, .. })
                 if found != UnexpectedBody::Markup
                     && !output_expected
-                    && !self.declares_json()
-                    && self.text().is_some() =>
+                    && !self.content_type().contains("json")
+                    && self.plain_text().is_some() =>
             {
                 Ok(self)
             }
@@ -133,12 +118,8 @@ impl Response {
         (200..300).contains(&self.status)
     }
 
-    fn declares_json(&self) -> bool {
-        self.media_type().contains("json")
-    }
-
     /// Returns the `Content-Type` in lower case.
-    fn media_type(&self) -> String {
+    fn content_type(&self) -> String {
         let value = self.headers.get(header::CONTENT_TYPE);
         let text = value.and_then(|value| value.to_str().ok());
         text.unwrap_or_default().trim().to_ascii_lowercase()
@@ -157,7 +138,6 @@ impl fmt::Debug for Response {
         f.debug_struct("Response")
             .field("status", &self.status)
             .field("bytes", &self.body.len())
-            .field("attempts", &self.attempts)
             .finish_non_exhaustive()
     }
 }

@@ -114,8 +114,8 @@ impl Pager {
             pages: 1,
             skipped: u32::try_from(page.skipped.len()).unwrap_or(u32::MAX),
             bytes: response.body.len(),
-            // The body is dropped here; the records keep its share of the memory budget.
-            permit: response.into_permit(),
+            // The records keep the body's share of the memory budget.
+            memory: response.memory,
             records: page.records,
             ..Write::default()
         };

@@ -16,7 +16,7 @@ use store::records::{self, DeleteCommit, PageCounts, SliceChange, WrittenKeys};
 use store::runs::RunNotes;
 use store::slices::NewSlice;
 use tokio::time::Instant;
-use upstream::BodyPermit;
+use upstream::BodyMemory;
 
 use self::group_commit::Queue;
 use crate::checkpoint::Checkpoint;
@@ -39,7 +39,7 @@ pub(crate) struct Write {
     /// When the first of them was requested.
     pub(crate) requested: RequestMark,
     /// Their share of the memory budget, returned when they are written or buffered.
-    pub(crate) permit: BodyPermit,
+    pub(crate) memory: BodyMemory,
     /// Bytes of the body that they came in.
     pub(crate) bytes: usize,
     pub(crate) pages: u32,
@@ -204,7 +204,7 @@ impl Writer {
             return self.write(write).await;
         }
         // Buffered pages have their own limit. They must not use up the memory budget, for which their own run may wait.
-        let permit = std::mem::take(&mut write.permit);
+        let memory = std::mem::take(&mut write.memory);
         let full = {
             let mut state = self.state.lock();
             state.buffered.push(write);
@@ -215,7 +215,7 @@ impl Writer {
         if full {
             self.flush().await?;
         }
-        drop(permit);
+        drop(memory);
         Ok(PageCounts::default())
     }
 

@@ -64,7 +64,7 @@ impl Actions {
                 }
                 let body = body(&answer);
                 self.forget(connection, &target, action, inputs).await;
-                if !answer.is_of_another_resource() {
+                if !answer.carried_out {
                     self.keep(connection, &target, action, &body).await;
                 }
                 Ok(pick(body, &action.answer))
@@ -153,7 +153,7 @@ fn body(answer: &upstream::Response) -> Json {
     }
     answer
         .json()
-        .unwrap_or_else(|_| Json::String(answer.text().unwrap_or_default()))
+        .unwrap_or_else(|_| Json::String(answer.plain_text().unwrap_or_default()))
 }
 
 fn pick(body: Json, path: &[String]) -> Json {

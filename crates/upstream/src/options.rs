@@ -24,8 +24,6 @@ pub struct UpstreamOptions {
     pub request_timeout: Duration,
     /// The time of one request with its retries and its wait for a permit.
     pub deadline: Duration,
-    /// The longest wait of a proxied request for a permit.
-    pub permit_wait: Duration,
     /// The time of all requests together that check which lists new credentials may read; zero for no such check.
     pub list_check: Duration,
     /// The most attempts of one request.
@@ -35,8 +33,6 @@ pub struct UpstreamOptions {
     /// The most bytes of response bodies in memory: of bodies that are being read, and of those with records that are not
     /// written yet. A body that does not fit waits. One body of each priority may exceed it, as one larger than all of it must.
     pub memory: usize,
-    /// The `User-Agent` header, unless the provider's file sets one.
-    pub user_agent: String,
     /// The longest wait that a provider may ask for within a request. Beyond it the request fails, and the error says how long to wait.
     pub max_wait: Duration,
     /// The waits between attempts; each is random, from zero to the full wait.
@@ -52,12 +48,10 @@ impl Default for UpstreamOptions {
             connect_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_mins(1),
             deadline: Duration::from_mins(5),
-            permit_wait: Duration::from_secs(10),
             list_check: Duration::from_secs(10),
             max_attempts: 8,
             max_body: 64 << 20,
             memory: 64 << 20,
-            user_agent: concat!("trunkline/", env!("CARGO_PKG_VERSION")).to_owned(),
             max_wait: Duration::from_mins(2),
             backoff: Backoff {
                 first: Duration::from_millis(250),

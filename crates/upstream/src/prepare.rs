@@ -35,6 +35,9 @@ pub(crate) const NOT_FORWARDED: [HeaderName; 11] = [
 /// The `Accept` header if neither the provider's file nor the caller sets one: some APIs respond with XML if they may.
 const ACCEPT: HeaderValue = HeaderValue::from_static("application/json, text/plain, */*");
 
+/// The `User-Agent` header, unless the provider's file sets one.
+const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("trunkline/", env!("CARGO_PKG_VERSION")));
+
 /// Whether a request may have a header of that name; false for hop-by-hop headers and those that the HTTP client sets.
 pub fn may_set_header(name: &str) -> bool {
     HeaderName::try_from(name).is_ok_and(|name| !NOT_FORWARDED.contains(&name))
@@ -114,9 +117,9 @@ pub(crate) fn prepare(
     add_missing(&mut url, &own_query);
     let context = context(&url);
     let lookup = |name: &str| context.lookup(name);
-    let mut headers = own_headers(options, target, &lookup)?;
-    for key in placed.iter().filter(|key| !key.in_query) {
-        insert_secret(&mut headers, &key.name, &key.value)?;
+    let mut headers = own_headers(target, &lookup)?;
+    for (name, value) in &in_headers {
+        insert_secret(&mut headers, name, value)?;
     }
     add_headers(&mut headers, more, &lookup)?;
     for name in request
@@ -151,17 +154,8 @@ fn copy_header(from: &HeaderMap, name: &HeaderName, to: &mut HeaderMap) {
 }
 
 /// Returns the headers that every request to the provider has.
-fn own_headers(
-    options: &UpstreamOptions,
-    target: &Target,
-    lookup: &dyn Fn(&str) -> Option<String>,
-) -> Result<HeaderMap, RequestError> {
-    let mut headers = HeaderMap::new();
-    let agent = HeaderValue::from_str(&options.user_agent);
-    headers.insert(
-        header::USER_AGENT,
-        agent.map_err(|_| RequestError::BadHeader("user-agent".to_owned()))?,
-    );
+fn own_headers(target: &Target, lookup: &dyn Fn(&str) -> Option<String>) -> Result<HeaderMap, RequestError> {
+    let mut headers = HeaderMap::from_iter([(header::USER_AGENT, USER_AGENT)]);
     if target.provider.auth == AuthMode::Basic
         && let Some(pair) = target.basic_auth()
     {

@@ -14,6 +14,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 pub use body::ProxyResponseBody;
+use permit::PermitGuard;
 
 use crate::client::log_attempt;
 use crate::coding::{self, BodyParts};
@@ -29,6 +30,9 @@ use crate::transport::PendingResponse;
 use crate::upload::Progress;
 use crate::{ProxyRequestBody, RequestError, Target, Upstream};
 
+/// The longest wait for a permit.
+const PERMIT_WAIT: Duration = Duration::from_secs(10);
+
 /// A request of a client, to be sent on to the provider.
 #[derive(Debug, Default)]
 pub struct ProxyRequest {
@@ -40,23 +44,24 @@ pub struct ProxyRequest {
     pub query: Option<String>,
     /// Replaces the provider's base URL; must be of an origin that the provider's file or the configuration names.
     pub base_url: Option<String>,
-    /// Headers for the provider. They win over those of its file; hop-by-hop headers and `user-agent` are omitted.
+    /// Headers for the provider, which win over those of its file. Hop-by-hop headers are omitted, and those that the HTTP client sets.
     pub headers: HeaderMap,
     /// The headers of the client's own body, which are sent if neither the provider's file nor `headers` has one of that name.
     pub content_headers: HeaderMap,
-    /// The body. Fields of the provider's file are added to a whole body only.
+    /// The body. The body fields of the provider's file are not added to a streamed one.
     pub body: ProxyRequestBody,
     /// The most retries; 0 for one attempt. A streamed body is sent once.
     pub retries: u32,
     /// Further statuses to retry, whatever the method: the client knows that this does no harm.
     pub retry_on: Vec<u16>,
-    /// The time until the response begins, retries included; never more than the settings allow.
+    /// The time until the response begins, retries included; never more than the settings allow. A streamed body has no such limit by
+    /// default.
     pub deadline: Option<Duration>,
-    /// The longest wait for a permit; never more than the settings allow.
-    pub wait: Option<Duration>,
+    /// The longest wait for a permit, at most ten seconds, which is the default.
+    pub permit_wait: Option<Duration>,
     /// Whether to decompress the response.
     pub decompress: bool,
-    /// Whether to send `headers` to another origin after a redirect. An authorisation is never sent there.
+    /// Whether to send `headers` to another origin after a redirect. An authorization is never sent there.
     pub carry_headers: bool,
 }
 
@@ -81,12 +86,10 @@ impl ProxyRequest {
 pub struct ProxyResponse {
     /// The HTTP status.
     pub status: u16,
-    /// Its headers without hop-by-hop headers and those that a browser would take for the gateway's own.
+    /// Its headers, without hop-by-hop headers and those that a browser would apply to the gateway, such as cookies.
     pub headers: HeaderMap,
     /// The body.
     pub body: ProxyResponseBody,
-    /// The number of attempts made.
-    pub attempts: u32,
     /// Whether the status says that the credentials are not valid.
     pub unauthorized: bool,
 }
@@ -94,19 +97,15 @@ pub struct ProxyResponse {
 impl Upstream {
     /// Sends a client's request on and returns the provider's response, whatever its status.
     ///
-    /// It is retried, if at all, only after what cannot have been carried out, or what may be carried out twice.
+    /// It is retried only if the provider cannot have carried it out, or if carrying it out twice does no harm.
     pub async fn proxy(
         &self,
         target: &Target,
         mut request: ProxyRequest,
     ) -> Result<ProxyResponse, RequestError> {
-        let (now, options) = (Instant::now(), &self.0.options);
-        let deadline = now + request.deadline.unwrap_or(options.deadline).min(options.deadline);
-        let permit_by = now
-            + request
-                .wait
-                .unwrap_or(options.permit_wait)
-                .min(options.permit_wait);
+        let (now, longest) = (Instant::now(), self.0.options.deadline);
+        let deadline = now + request.deadline.unwrap_or(longest).min(longest);
+        let permit_by = now + request.permit_wait.unwrap_or(PERMIT_WAIT).min(PERMIT_WAIT);
         let prepared = self.prepare_proxy(target, &mut request)?;
         let mut body = std::mem::take(&mut request.body);
         let streamed = matches!(body, ProxyRequestBody::Stream { .. });
@@ -120,7 +119,7 @@ impl Upstream {
             },
         };
         // A streamed body may take any time, unless the client sets a deadline.
-        let until = (!streamed || request.deadline.is_some()).then_some(deadline);
+        let send_deadline = (!streamed || request.deadline.is_some()).then_some(deadline);
         let rule = RetryRule {
             rules: &target.provider.retry,
             idempotent: request.is_idempotent(),
@@ -131,9 +130,11 @@ impl Upstream {
         let attempt = |number| {
             let body = std::mem::take(&mut body);
             async move {
-                let result = self.begin(target, prepared, body, until, number).await;
+                let result = self
+                    .send_attempt(target, prepared, body, send_deadline, number)
+                    .await;
                 let (retry, retry_after) = match &result {
-                    Ok(begun) => self.after_response(target, rule, begun),
+                    Ok(pending) => self.after_response(target, rule, pending),
                     Err(error) => (rule.after_error(error), None),
                 };
                 Attempt {
@@ -144,13 +145,11 @@ impl Upstream {
             }
         };
         let finished = self.0.driver.run(target, &bounds, attempt).await?;
-        let (permit, attempts) = (finished.permit, finished.attempts);
-        let response = finished.result?;
-        Ok(self.response(target, &request, response, permit, attempts))
+        Ok(self.response(target, &request, finished.result?, finished.permit))
     }
 
-    /// Whether to retry after a response, and how long the provider asked to wait: in headers only, since the body is for the client. After
-    /// a rate limit all requests of the connection wait.
+    /// Returns whether to retry after a response, and how long the provider asked to wait. Only headers are read, since the body is streamed
+    /// to the client. If a rate limit names a wait, all requests of the connection wait.
     fn after_response(
         &self,
         target: &Target,
@@ -170,13 +169,13 @@ impl Upstream {
         (rule.after_response(code, headers, pending.carried_out), wait)
     }
 
-    /// One attempt, until the response's body begins.
-    async fn begin(
+    /// Makes one attempt, and returns when the response's body begins.
+    async fn send_attempt(
         &self,
         target: &Target,
         prepared: &PreparedRequest,
         body: ProxyRequestBody,
-        until: Option<Instant>,
+        deadline: Option<Instant>,
         attempt: u32,
     ) -> Result<PendingResponse, RequestError> {
         let started = Instant::now();
@@ -185,11 +184,14 @@ impl Upstream {
         let trusted = self.0.options.base_urls.get(&target.provider.name);
         let sending = self.0.transport.begin(prepared, stream, trusted);
         let result = progress
-            .watch(sending, self.0.options.request_timeout, until)
+            .watch(sending, self.0.options.request_timeout, deadline)
             .await
             .unwrap_or_else(|| Err(RequestError::TimedOut(shown_host(&prepared.url))))
             .map_err(|error| progress.error().map_or(error, RequestError::Upload));
-        let status = result.as_ref().ok().map(|begun| begun.response.status().as_u16());
+        let status = result
+            .as_ref()
+            .ok()
+            .map(|pending| pending.response.status().as_u16());
         log_attempt(target, prepared, attempt, status, started.elapsed());
         result
     }
@@ -200,7 +202,6 @@ impl Upstream {
         request: &ProxyRequest,
         pending: PendingResponse,
         permit: Permit,
-        attempts: u32,
     ) -> ProxyResponse {
         let PendingResponse {
             mut response, host, ..
@@ -217,18 +218,22 @@ impl Upstream {
             headers = without_coding(headers);
         }
         let length = match (&request.method, status) {
-            // That of the body which a GET would have.
             (&Method::HEAD, _) | (_, 304) => headers::content_length(&headers),
             _ => response.body().size_hint().exact().filter(|_| codings.is_empty()),
         };
         let rules = &target.provider;
         let limited = rate_limited(&rules.retry, status, &headers);
-        let parts = BodyParts::new(response.into_body(), codings);
+        let idle = self.0.options.request_timeout;
         ProxyResponse {
             status,
             headers: headers::for_the_client(headers),
-            body: ProxyResponseBody::new(parts, host, length, self.0.options.request_timeout, permit),
-            attempts,
+            body: ProxyResponseBody {
+                length,
+                parts: BodyParts::new(response.into_body(), codings),
+                host,
+                idle,
+                permit: PermitGuard::new(length, permit, idle),
+            },
             unauthorized: !limited && rules.errors.unauthorized.contains(&status),
         }
     }

@@ -85,7 +85,7 @@ impl Options {
         request.decompress = self.decompress;
         request.carry_headers = self.forward_headers_on_redirect;
         request.deadline = self.trunkline_deadline;
-        request.wait = self.trunkline_wait;
+        request.permit_wait = self.trunkline_wait;
         (self.provider_config_key, self.connection_id)
     }
 }

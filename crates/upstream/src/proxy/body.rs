@@ -9,39 +9,19 @@ use tokio::time::timeout;
 use super::permit::PermitGuard;
 use crate::RequestError;
 use crate::coding::BodyParts;
-use crate::limiter::Permit;
 
 /// The body of a provider's response, which is never buffered: what the client does not read stays with the provider.
 pub struct ProxyResponseBody {
-    parts: BodyParts,
-    host: String,
-    length: Option<u64>,
-    idle: Duration,
-    permit: PermitGuard,
+    /// Its length in bytes, if the provider gave it; for HEAD and 304, that of the body which a GET would have.
+    pub length: Option<u64>,
+    pub(super) parts: BodyParts,
+    pub(super) host: String,
+    /// The longest wait for a part.
+    pub(super) idle: Duration,
+    pub(super) permit: PermitGuard,
 }
 
 impl ProxyResponseBody {
-    pub(super) fn new(
-        parts: BodyParts,
-        host: String,
-        length: Option<u64>,
-        idle: Duration,
-        permit: Permit,
-    ) -> Self {
-        Self {
-            parts,
-            host,
-            length,
-            idle,
-            permit: PermitGuard::new(length, permit, idle),
-        }
-    }
-
-    /// Returns its length in bytes, if the provider gave it; for HEAD, that of the body which a GET would have.
-    pub fn length(&self) -> Option<u64> {
-        self.length
-    }
-
     /// Returns the next part; `None` at the end. Fails if none arrives for as long as an attempt may take, or if none was read for so
     /// long that the permit was released.
     pub async fn part(&mut self) -> Result<Option<Bytes>, RequestError> {

@@ -12,19 +12,12 @@ use crate::limiter::Permit;
 /// Bytes that are sure to leave for the client at once, read or not: they fit into the system's buffers of a connection.
 const SMALL: u64 = 64 << 10;
 
-/// The permit of a response whose body a client reads.
-pub(super) enum PermitGuard {
-    /// Kept until the body is dropped, which no client can delay.
-    Simple {
-        _permit: Permit,
-    },
-    Watched(Watched),
-}
-
-/// A permit that is released when the client reads nothing for too long: it could keep it forever.
-pub(super) struct Watched {
+/// The permit of a response whose body a client reads. It is released when the client reads nothing for too long: otherwise the client
+/// could keep it forever.
+pub(super) struct PermitGuard {
     state: Arc<Mutex<State>>,
-    watch: AbortHandle,
+    /// `None` for a small body, which no client can delay.
+    watch: Option<AbortHandle>,
 }
 
 struct State {
@@ -36,38 +29,33 @@ struct State {
 impl PermitGuard {
     /// For a body of that length; `idle` is how long the client need not read.
     pub(super) fn new(length: Option<u64>, permit: Permit, idle: Duration) -> Self {
-        if length.is_some_and(|length| length <= SMALL) {
-            return Self::Simple { _permit: permit };
-        }
         let state = Arc::new(Mutex::new(State {
             permit: Some(permit),
             idle_since: Some(Instant::now()),
         }));
-        let watch = tokio::spawn(watch(Arc::clone(&state), idle)).abort_handle();
-        Self::Watched(Watched { state, watch })
+        let small = length.is_some_and(|length| length <= SMALL);
+        let watch = (!small).then(|| tokio::spawn(watch(Arc::clone(&state), idle)).abort_handle());
+        Self { state, watch }
     }
 
     /// Notes that the client waits for a part; returns false if the permit was released.
     pub(super) fn begin_read(&self) -> bool {
-        let Self::Watched(watched) = self else {
-            return true;
-        };
-        let mut state = watched.state.lock();
+        let mut state = self.state.lock();
         state.idle_since = None;
         state.permit.is_some()
     }
 
     /// Notes that the client has its part.
     pub(super) fn end_read(&self) {
-        if let Self::Watched(watched) = self {
-            watched.state.lock().idle_since = Some(Instant::now());
-        }
+        self.state.lock().idle_since = Some(Instant::now());
     }
 }
 
-impl Drop for Watched {
+impl Drop for PermitGuard {
     fn drop(&mut self) {
-        self.watch.abort();
+        if let Some(watch) = &self.watch {
+            watch.abort();
+        }
         // An aborted task is dropped later.
         self.state.lock().permit = None;
     }

@@ -31,7 +31,7 @@ pub(crate) async fn check_credentials(
             let message = format!("{response}{}", hint.unwrap_or_default());
             (response.code.clone(), message)
         }
-        VerifyError::Check { message } => (None, message.clone()),
+        VerifyError::Check(message) => (None, message.clone()),
         VerifyError::Refused(_) | VerifyError::Request(_) => return Ok(Err(error)),
     };
     let problem = Problem {

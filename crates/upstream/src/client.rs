@@ -56,9 +56,7 @@ impl Upstream {
     pub fn new(options: UpstreamOptions, clock: Clock) -> Result<Self, UpstreamError> {
         for (provider, url) in &options.base_urls {
             if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-                return Err(UpstreamError::BaseUrl {
-                    provider: provider.clone(),
-                });
+                return Err(UpstreamError::BaseUrl(provider.clone()));
             }
         }
         Ok(Self(Arc::new(Inner {

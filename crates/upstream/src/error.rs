@@ -339,12 +339,9 @@ pub enum VerifyError {
     /// The provider refuses them.
     #[error("the provider refuses the credentials")]
     Refused(#[source] ProviderError),
-    /// The credentials are valid, but the account cannot be used.
-    #[error("{message}")]
-    Check {
-        /// What the provider's file says about it.
-        message: String,
-    },
+    /// The credentials are valid, but the account cannot be used, as the provider's file says in this text.
+    #[error("{0}")]
+    Check(String),
     /// They could not be verified.
     #[error("the credentials could not be verified")]
     Request(#[from] RequestError),
@@ -356,10 +353,7 @@ pub enum UpstreamError {
     /// TLS or the trusted certificates cannot be set up.
     #[error("the HTTP client cannot be set up")]
     Client(#[from] rustls::Error),
-    /// A base URL that is not http or https.
-    #[error("the base URL of {provider} must begin with http:// or https:// and name a host")]
-    BaseUrl {
-        /// Whose.
-        provider: domain::ProviderName,
-    },
+    /// The base URL of this provider is not http or https.
+    #[error("the base URL of {0} must begin with http:// or https:// and name a host")]
+    BaseUrl(domain::ProviderName),
 }

@@ -19,16 +19,11 @@ pub enum Outcome {
     RateLimited,
     /// This process has no memory for the response now: the same request may succeed later.
     Overloaded,
-    /// The provider says that the credentials are not valid.
-    CredentialsRefused,
-    /// The provider refused the request: the same request will be refused again.
+    /// The provider refused the request, and not the credentials: the same request will be refused again.
     Refused,
-    /// The provider sent an unusable response, and will most likely send it again.
-    ProviderFault,
-    /// The request cannot be made as the provider's file, the connection, the integration or the settings are.
-    Misconfigured,
-    /// The client did not send the whole body, or did not read the response.
-    ClientFault,
+    /// The same request will most likely fail again: the request cannot be made as the provider's file, the connection, the integration
+    /// or the settings are, the credentials are not valid, the provider's response is not usable, or the client is gone.
+    Permanent,
 }
 
 /// The error code of the API for a proxied request without a response, written in snake case.
@@ -112,24 +107,22 @@ impl RequestError {
     /// Returns what the error means.
     pub fn verdict(&self) -> Verdict {
         use ErrorCode as Code;
-        use Outcome::{ClientFault, Misconfigured, Overloaded, ProviderFault, RateLimited, Transient};
+        use Outcome::{Overloaded, Permanent, RateLimited, Transient};
         /// Whether it is certain that nothing was done.
         const NOTHING: bool = true;
         const UNKNOWN: bool = false;
         let (outcome, nothing_done, error_code, run) = match self {
-            Self::AddressRefused(_) => (Misconfigured, NOTHING, Code::AddressRefused, ADDRESS_REFUSED),
-            Self::PlainHttp(_) => (Misconfigured, NOTHING, Code::AddressRefused, FILE),
-            Self::OverrideNotAllowed { .. } => {
-                (Misconfigured, NOTHING, Code::BaseUrlOverrideNotAllowed, FILE)
-            }
-            Self::BadHeader(_) => (Misconfigured, NOTHING, Code::InvalidHeaders, FILE),
-            Self::BadCursor => (Misconfigured, NOTHING, Code::ProviderUnreachable, FILE),
+            Self::AddressRefused(_) => (Permanent, NOTHING, Code::AddressRefused, ADDRESS_REFUSED),
+            Self::PlainHttp(_) => (Permanent, NOTHING, Code::AddressRefused, FILE),
+            Self::OverrideNotAllowed { .. } => (Permanent, NOTHING, Code::BaseUrlOverrideNotAllowed, FILE),
+            Self::BadHeader(_) => (Permanent, NOTHING, Code::InvalidHeaders, FILE),
+            Self::BadCursor => (Permanent, NOTHING, Code::ProviderUnreachable, FILE),
             Self::Template(RenderError::Unfit { .. } | RenderError::NoAddress(_))
             | Self::BadUrl(_)
-            | Self::UnknownServer(_) => (Misconfigured, NOTHING, Code::InvalidUriParams, FILE),
+            | Self::UnknownServer(_) => (Permanent, NOTHING, Code::InvalidUriParams, FILE),
             Self::Template(RenderError::Missing { .. } | RenderError::TooLong { .. })
             | Self::TextTooLong { .. }
-            | Self::Integration { .. } => (Misconfigured, NOTHING, Code::ConnectionIncomplete, FILE),
+            | Self::Integration { .. } => (Permanent, NOTHING, Code::ConnectionIncomplete, FILE),
 
             Self::RateLimited { .. } => (RateLimited, NOTHING, Code::RateLimited, TIMED_OUT),
             Self::NoMemory { sent } => (Overloaded, !sent, Code::Unavailable, MEMORY),
@@ -156,19 +149,17 @@ impl RequestError {
                 let (outcome, nothing_done) = (error.outcome(), error.nothing_done());
                 (outcome, nothing_done, Code::ProviderUnreachable, FILE)
             }
-            Self::NotJson { .. } => (ProviderFault, UNKNOWN, Code::ProviderUnreachable, UNREADABLE),
-            Self::TooLarge { .. } => (ProviderFault, UNKNOWN, Code::ProviderUnreachable, TOO_LARGE),
-            Self::UnknownCoding { .. } => (ProviderFault, UNKNOWN, Code::ProviderUnreachable, NOT_DECODABLE),
+            Self::NotJson { .. } => (Permanent, UNKNOWN, Code::ProviderUnreachable, UNREADABLE),
+            Self::TooLarge { .. } => (Permanent, UNKNOWN, Code::ProviderUnreachable, TOO_LARGE),
+            Self::UnknownCoding { .. } => (Permanent, UNKNOWN, Code::ProviderUnreachable, NOT_DECODABLE),
             // Of several redirects the first may be the response to a request that was carried out.
-            Self::Moved { .. } | Self::TooManyRedirects(_) => {
-                (ProviderFault, UNKNOWN, Code::ProviderUnreachable, FILE)
+            Self::Moved { .. } | Self::TooManyRedirects(_) | Self::NotRead(_) => {
+                (Permanent, UNKNOWN, Code::ProviderUnreachable, FILE)
             }
-            Self::ForeignLink(_) => (ProviderFault, NOTHING, Code::ProviderUnreachable, FOREIGN_LINK),
-            Self::BadNext { .. } => (ProviderFault, NOTHING, Code::ProviderUnreachable, NEXT_PAGE),
-
-            Self::NotRead(_) => (ClientFault, UNKNOWN, Code::ProviderUnreachable, FILE),
-            Self::Upload(UploadError::Broken) => (ClientFault, UNKNOWN, Code::InvalidJson, FILE),
-            Self::Upload(UploadError::Slow { .. }) => (ClientFault, UNKNOWN, Code::RequestTimeout, FILE),
+            Self::ForeignLink(_) => (Permanent, NOTHING, Code::ProviderUnreachable, FOREIGN_LINK),
+            Self::BadNext { .. } => (Permanent, NOTHING, Code::ProviderUnreachable, NEXT_PAGE),
+            Self::Upload(UploadError::Broken) => (Permanent, UNKNOWN, Code::InvalidJson, FILE),
+            Self::Upload(UploadError::Slow { .. }) => (Permanent, UNKNOWN, Code::RequestTimeout, FILE),
         };
         Verdict {
             outcome,
@@ -215,10 +206,9 @@ impl ProviderError {
         match self.status {
             _ if self.rate_limited => Outcome::RateLimited,
             500.. => Outcome::Transient,
-            _ if self.unauthorized => Outcome::CredentialsRefused,
-            400..500 => Outcome::Refused,
-            // A redirect that leads nowhere, or a success with an error in its body.
-            _ => Outcome::ProviderFault,
+            400..500 if !self.unauthorized => Outcome::Refused,
+            // Refused credentials, a redirect that leads nowhere, or a success with an error in its body.
+            _ => Outcome::Permanent,
         }
     }
 
@@ -291,10 +281,10 @@ impl RetryRule<'_> {
 
 #[cfg(test)]
 mod tests {
-    use http::header::{HeaderName, HeaderValue};
     use rstest::rstest;
 
     use super::*;
+    use crate::tests::headers;
 
     fn rules(statuses: Vec<std::ops::RangeInclusive<u16>>) -> RetryRules {
         RetryRules {

@@ -70,11 +70,8 @@ impl Upstream {
             }
         }
         // "Unauthorized" explains more than "forbidden" or "not found".
-        let telling = refusals
-            .iter()
-            .position(|error| error.unauthorized)
-            .unwrap_or_default();
-        match refusals.into_iter().nth(telling) {
+        refusals.sort_by_key(|error| !error.unauthorized);
+        match refusals.into_iter().next() {
             Some(error) => Err(VerifyError::Refused(error)),
             None => Ok(()),
         }
@@ -125,9 +122,8 @@ impl Upstream {
                 target.variables.lookup(name)
             }
         };
-        Err(VerifyError::Check {
-            message: check.message.render(&lookup).map_err(RequestError::from)?,
-        })
+        let message = check.message.render(&lookup).map_err(RequestError::from)?;
+        Err(VerifyError::Check(message))
     }
 
     fn verification_request(

@@ -150,6 +150,6 @@ async fn verify(context: &Context) -> Result<(), Failure> {
     checked.map_err(|error| match error {
         VerifyError::Refused(refusal) => RequestError::Provider(refusal).into(),
         VerifyError::Request(error) => error.into(),
-        VerifyError::Check { message } => Failure::Account(message),
+        VerifyError::Check(message) => Failure::Account(message),
     })
 }

@@ -84,7 +84,7 @@ pub(crate) async fn verify_stored(
     };
     let (message, code, status) = match error {
         VerifyError::Refused(response) => (refused(name, &response), response.code, Some(response.status)),
-        VerifyError::Check { message } => (message, None, None),
+        VerifyError::Check(message) => (message, None, None),
         VerifyError::Request(error) => {
             let what = format!("{name} could not check the credentials");
             return Err(untried(&what, target, &error));
@@ -137,7 +137,7 @@ fn refusal(target: &Target, error: VerifyError, config_path: &[&str]) -> Gateway
             status: Some(answer.status),
             code: answer.code,
         },
-        VerifyError::Check { message } => GatewayError::CredentialsRefused {
+        VerifyError::Check(message) => GatewayError::CredentialsRefused {
             message,
             code: None,
             status: None,

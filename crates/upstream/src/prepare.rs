@@ -17,18 +17,25 @@ use crate::request::{add_headers, render_query};
 use crate::servers::{add_missing, address, caller_url, request_url};
 use crate::{Request, RequestError, Target, UpstreamOptions, coding, request_body};
 
-/// Headers of a caller that are not sent: hop-by-hop headers (RFC 9110, 7.6.1), and those that the HTTP client sets.
-pub(crate) const NOT_FORWARDED: [HeaderName; 11] = [
-    header::ACCEPT_ENCODING,
+/// Headers of a request or a response that are not forwarded: hop-by-hop headers (RFC 9110, 7.6.1), and the length, which comes with the
+/// body.
+pub(crate) static HOP_BY_HOP: [HeaderName; 9] = [
     header::CONNECTION,
     header::CONTENT_LENGTH,
-    header::HOST,
     header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
     header::TE,
     header::TRAILER,
     header::TRANSFER_ENCODING,
     header::UPGRADE,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+];
+/// Further headers of a caller that are not sent, since the HTTP client sets them, or they are for the gateway.
+pub(crate) static NOT_SENT: [HeaderName; 5] = [
+    header::ACCEPT_ENCODING,
+    header::EXPECT,
+    header::HOST,
+    header::PROXY_AUTHORIZATION,
     header::USER_AGENT,
 ];
 
@@ -40,7 +47,11 @@ const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("trunkline/", e
 
 /// Whether a request may have a header of that name; false for hop-by-hop headers and those that the HTTP client sets.
 pub fn may_set_header(name: &str) -> bool {
-    HeaderName::try_from(name).is_ok_and(|name| !NOT_FORWARDED.contains(&name))
+    HeaderName::try_from(name).is_ok_and(|name| is_sent(&name))
+}
+
+fn is_sent(name: &HeaderName) -> bool {
+    !HOP_BY_HOP.contains(name) && !NOT_SENT.contains(name)
 }
 
 /// A request, ready to be sent. Contains secrets, so it has no `Debug`.
@@ -122,11 +133,7 @@ pub(crate) fn prepare(
         insert_secret(&mut headers, name, value)?;
     }
     add_headers(&mut headers, more, &lookup)?;
-    for name in request
-        .headers
-        .keys()
-        .filter(|name| !NOT_FORWARDED.contains(name))
-    {
+    for name in request.headers.keys().filter(|name| is_sent(name)) {
         headers.remove(name);
         copy_header(&request.headers, name, &mut headers);
     }
@@ -231,7 +238,7 @@ fn placed_key(target: &Target) -> Result<Option<PlacedKey>, RequestError> {
     };
     let in_query = is_in_query(config);
     // What was stored before there was a rule is refused here.
-    if !in_query && !may_set_header(name) {
+    if !is_key_in_query(target) && !may_set_header(name) {
         return Err(RequestError::Integration {
             field: KEY_NAME,
             problem: "it names a header that no caller may set".to_owned(),

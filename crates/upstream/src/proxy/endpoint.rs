@@ -7,20 +7,18 @@ use registry::placement::KEY_NAME;
 use url::Url;
 
 use super::ProxyRequest;
-use crate::prepare::{NOT_FORWARDED, PreparedRequest, prepare};
+use crate::prepare::{HOP_BY_HOP, NOT_SENT, PreparedRequest, prepare};
 use crate::servers::{base_url, caller_url, file_url};
 use crate::{ProxyRequestBody, Request, RequestError, Target, Upstream};
 
-/// Headers that are never sent to another origin: those that authorise, and those of a body, which is not sent there either.
-const SAME_ORIGIN_ONLY: [HeaderName; 5] = [
+/// Headers that are never sent to another origin: those that authorize, and those of a body, which is not sent there either.
+static SAME_ORIGIN_ONLY: [HeaderName; 5] = [
     header::AUTHORIZATION,
     header::COOKIE,
     header::CONTENT_TYPE,
     header::CONTENT_ENCODING,
     header::CONTENT_LANGUAGE,
 ];
-/// Further hop-by-hop headers that are not forwarded.
-const HOP_BY_HOP: [&str; 3] = ["keep-alive", "proxy-connection", "expect"];
 /// The values of the connection that a client's base URL may contain: those that are not secret.
 const PUBLIC_VALUES: &str = "connectionConfig.";
 
@@ -37,9 +35,6 @@ impl Upstream {
         if let Some(query) = &proxy.query {
             path.push('?');
             path.push_str(query);
-        }
-        for name in HOP_BY_HOP {
-            proxy.headers.remove(name);
         }
         let mut request = Request::new(proxy.method.clone(), path);
         request.headers = std::mem::take(&mut proxy.headers);
@@ -79,10 +74,8 @@ impl Upstream {
             prepared.carried = request.headers;
             let of_the_file = target.provider.headers.iter().map(|(name, _)| name.as_str());
             let placed = target.variables.integration_config.get(KEY_NAME);
-            let kept_back = SAME_ORIGIN_ONLY
-                .iter()
-                .chain(&NOT_FORWARDED)
-                .map(HeaderName::as_str);
+            let kept_back = SAME_ORIGIN_ONLY.iter().chain(&HOP_BY_HOP).chain(&NOT_SENT);
+            let kept_back = kept_back.map(HeaderName::as_str);
             for name in of_the_file.chain(placed.map(String::as_str)).chain(kept_back) {
                 prepared.carried.remove(name);
             }

@@ -2,18 +2,10 @@
 
 use http::header::{self, HeaderMap, HeaderName};
 
-/// Hop-by-hop headers (RFC 9110, 7.6.1), and those that a browser would take for the gateway's own: cookies, transport security and
-/// the like.
-const NOT_FORWARDED: [HeaderName; 15] = [
-    header::CONNECTION,
-    header::CONTENT_LENGTH,
-    header::PROXY_AUTHENTICATE,
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
+use crate::prepare::HOP_BY_HOP;
+
+/// Headers that a browser would take for the gateway's own: cookies, transport security and the like.
+static ABOUT_THE_SERVER: [HeaderName; 6] = [
     header::SET_COOKIE,
     header::STRICT_TRANSPORT_SECURITY,
     header::ALT_SVC,
@@ -44,7 +36,8 @@ pub(super) fn for_the_client(mut headers: HeaderMap) -> HeaderMap {
         .filter(|name| name.as_str().starts_with(CORS_PREFIX))
         .cloned()
         .collect();
-    for name in NOT_FORWARDED.iter().chain(&named).chain(&cors) {
+    let fixed = HOP_BY_HOP.iter().chain(&ABOUT_THE_SERVER);
+    for name in fixed.chain(&named).chain(&cors) {
         headers.remove(name);
     }
     headers

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use http::header::{self, HeaderMap};
 
+use crate::RequestError;
+
 /// One link of a `Link` header.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct HeaderLink {
@@ -33,14 +35,10 @@ impl HeaderLink {
     }
 }
 
-/// The header breaks the grammar of RFC 8288, and the relation was not found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Unreadable;
-
-/// Returns the link with the relation `rel`. Fails if there is none and a part of the header cannot be read, since the relation may
-/// be there.
-pub(crate) fn find(headers: &HeaderMap, rel: &str) -> Result<Option<HeaderLink>, Unreadable> {
-    let mut unreadable = false;
+/// Returns the link with the relation `rel`. Fails if there is none and a part of the header breaks the grammar of RFC 8288, since the
+/// relation may be there.
+pub(crate) fn find(headers: &HeaderMap, rel: &str) -> Result<Option<HeaderLink>, RequestError> {
+    let mut is_readable = true;
     for value in headers.get_all(header::LINK) {
         let text = String::from_utf8_lossy(value.as_bytes());
         let mut rest = text.as_ref();
@@ -50,7 +48,7 @@ pub(crate) fn find(headers: &HeaderMap, rel: &str) -> Result<Option<HeaderLink>,
                 break;
             }
             let Some((link, behind)) = link(rest) else {
-                unreadable = true;
+                is_readable = false;
                 break;
             };
             if link.has_relation(rel) {
@@ -59,7 +57,13 @@ pub(crate) fn find(headers: &HeaderMap, rel: &str) -> Result<Option<HeaderLink>,
             rest = behind;
         }
     }
-    if unreadable { Err(Unreadable) } else { Ok(None) }
+    if is_readable {
+        return Ok(None);
+    }
+    Err(RequestError::BadNext {
+        at: "the Link header".to_owned(),
+        found: "text that is no Link header",
+    })
 }
 
 /// Reads one link at the beginning of `text`, and returns what follows it.

@@ -71,17 +71,17 @@ pub enum Doubt {
     },
 }
 
-/// What a page says by the sign of the end that the provider's file names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a page says by the sign of the end that the provider's file names. Of several signs the last variant counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Sign {
     /// The file names none.
     Undeclared,
     /// More follows.
     More,
-    /// This is the end.
-    Ended,
     /// The page lacks the sign, or has something else in its place. Holds the key of the provider's file.
     Missing(&'static str),
+    /// This is the end.
+    Ended,
 }
 
 /// Reads the sign of the end, except for the total.
@@ -102,12 +102,8 @@ pub(crate) fn sign(end: &ListEnd, page: &PageInfo<'_>) -> Sign {
     } else {
         Sign::More
     });
-    let signs = || [more, ended, empty].into_iter().flatten();
-    signs()
-        .find(|sign| *sign == Sign::Ended)
-        .or_else(|| signs().find(|sign| matches!(sign, Sign::Missing(_))))
-        .or_else(|| signs().next())
-        .unwrap_or(Sign::Undeclared)
+    let signs = [more, ended, empty].into_iter().flatten();
+    signs.max().unwrap_or(Sign::Undeclared)
 }
 
 /// Returns how many records the whole list has, as this page says.

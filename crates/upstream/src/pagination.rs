@@ -9,8 +9,8 @@ use serde_json::Value;
 use url::Url;
 
 use crate::list_end::{self, Sign};
-use crate::prepare::own_parameters;
-use crate::servers::{base_url, file_url, leading_path, remove_named, request_url};
+use crate::prepare::is_own_parameter;
+use crate::servers::{base_url, file_url, leading_path, remove_parameters, request_url};
 use crate::{Doubt, End, PageInfo, Request, RequestError, Target, Upstream, json, link_header};
 
 /// What comes after a page.
@@ -70,32 +70,29 @@ impl Upstream {
         request: &Request,
         page: &PageInfo<'_>,
     ) -> Result<Next, RequestError> {
-        let sign = list_end::sign(&paginate.end, page);
-        let (found, sign) = match &paginate.by {
-            _ if sign == Sign::Ended => (Found::End, sign),
-            PageBy::Nothing => (Found::End, sign),
+        let mut sign = list_end::sign(&paginate.end, page);
+        let found = match &paginate.by {
+            _ if sign == Sign::Ended => Found::End,
+            PageBy::Nothing => Found::End,
             PageBy::Link {
                 body,
                 header_rel,
                 header_more,
             } => {
-                let in_body = match body {
+                let mut link = match body {
                     Some(path) => next_at(page.envelope, path, false)?,
                     None => None,
                 };
-                let (link, sign) = match (in_body, header_rel) {
-                    (None, Some(rel)) => in_header(page.headers, rel, header_more.as_deref(), sign)?,
-                    (in_body, _) => (in_body, sign),
-                };
-                let found = match link.filter(|link| !link.is_empty()) {
+                if let (None, Some(rel)) = (&link, header_rel) {
+                    (link, sign) = in_header(page.headers, rel, header_more.as_deref(), sign)?;
+                }
+                match link.filter(|link| !link.is_empty()) {
                     _ if sign == Sign::Ended => Found::End,
-                    Some(link) => match self.next_link(target, request, &link)? {
-                        Some(cursor) => Found::Page(cursor),
-                        None => Found::SamePage,
-                    },
+                    Some(link) => self
+                        .next_link(target, request, &link)?
+                        .map_or(Found::SamePage, Found::Page),
                     None => Found::Nothing,
-                };
-                (found, sign)
+                }
             }
             PageBy::Cursor {
                 parameter,
@@ -106,7 +103,7 @@ impl Upstream {
                     Some(path) => next_at(page.envelope, path, true)?,
                     None => page.last_record_key.map(str::to_owned),
                 };
-                let found = match (token, last_key) {
+                match (token, last_key) {
                     (None, Some(key)) if body.is_none() && page.records > 0 => {
                         Found::Unproved(Doubt::NoLastKey(key.clone()))
                     }
@@ -114,8 +111,7 @@ impl Upstream {
                     (Some(token), _) if token.is_empty() => Found::Nothing,
                     (Some(token), _) if parameter_of(request, parameter) == Some(&token) => Found::SamePage,
                     (Some(token), _) => Found::Page(token),
-                };
-                (found, sign)
+                }
             }
             PageBy::Offset {
                 parameter,
@@ -135,14 +131,13 @@ impl Upstream {
                 // A short page may be followed by more records, unless a total says that these are all.
                 let ended = by == 0
                     || is_short(paginate, page) && sign != Sign::More && list_end::all_read(paginate, page);
-                let found = if ended {
+                if ended {
                     Found::End
                 } else if max_offset.is_some_and(|max| offset > max) {
                     Found::Unproved(Doubt::Cap { pages: page.pages })
                 } else {
                     Found::Page(offset.to_string())
-                };
-                (found, sign)
+                }
             }
         };
         let end = || list_end::end(paginate, sign, page);
@@ -203,7 +198,7 @@ impl Upstream {
             .join(link)
             .map_err(|error| RequestError::BadUrl(error.to_string()))?;
         link.set_fragment(None);
-        remove_named(&mut link, &own_parameters(target));
+        remove_parameters(&mut link, |name| is_own_parameter(target, name));
         let (server, path) = self.locate(target, request, &link)?;
         if same_page(&link, here) {
             return Ok(None);
@@ -223,20 +218,13 @@ impl Upstream {
         request: &Request,
         link: &Url,
     ) -> Result<(Option<String>, String), RequestError> {
-        let servers = [request.server.as_deref(), None].into_iter();
-        for server in servers.chain(target.provider.servers.keys().map(|name| Some(name.as_str()))) {
-            for base in [
-                base_url(&self.0.options, target, server),
-                file_url(target, server),
-            ]
-            .into_iter()
-            .flatten()
-            {
-                let below = link
-                    .path()
-                    .strip_prefix(leading_path(&base))
-                    .filter(|rest| rest.starts_with('/'));
-                if let Some(rest) = below.filter(|_| base.origin() == link.origin()) {
+        let named = target.provider.servers.keys().map(|name| Some(name.as_str()));
+        for server in [request.server.as_deref(), None].into_iter().chain(named) {
+            let overridden = base_url(&self.0.options, target, server);
+            for base in [overridden, file_url(target, server)].into_iter().flatten() {
+                let below = link.path().strip_prefix(leading_path(&base));
+                let below = below.filter(|rest| rest.starts_with('/') && base.origin() == link.origin());
+                if let Some(rest) = below {
                     let query = link.query().map(|query| format!("?{query}")).unwrap_or_default();
                     return Ok((server.map(str::to_owned), format!("{rest}{query}")));
                 }
@@ -290,14 +278,10 @@ fn in_header(
     more: Option<&str>,
     sign: Sign,
 ) -> Result<(Option<String>, Sign), RequestError> {
-    let unreadable = |_| RequestError::BadNext {
-        at: "the Link header".to_owned(),
-        found: "text that is no Link header",
-    };
-    let link = link_header::find(headers, rel).map_err(unreadable)?;
-    let sign = match (more, &link) {
-        (None, _) => sign,
-        (Some(more), link) => match link.as_ref().and_then(|link| link.parameter(more)) {
+    let link = link_header::find(headers, rel)?;
+    let sign = match more {
+        None => sign,
+        Some(more) => match link.as_ref().and_then(|link| link.parameter(more)) {
             Some(word) if word.eq_ignore_ascii_case("true") => Sign::More,
             Some(word) if word.eq_ignore_ascii_case("false") => Sign::Ended,
             _ => Sign::Missing("link_more_in_response_header"),

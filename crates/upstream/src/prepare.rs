@@ -1,6 +1,4 @@
-//! Prepares a request for sending: its address, authorisation, and the headers, parameters and fields that the provider's file adds.
-
-use std::collections::BTreeMap;
+//! Prepares a request for sending: its address, authorization, and the headers, parameters and fields that the provider's file adds.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -120,11 +118,12 @@ pub(crate) fn prepare(
         request,
         url,
     };
-    let placed = placed_key(target)?;
+    let placed = placed_key(target)?.into_iter();
+    let (in_query, in_headers): (Vec<_>, Vec<_>) = placed.partition(|_| is_key_in_query(target));
     let bare = url.clone();
     let before = context(&bare);
     let mut own_query = render_query(&target.provider.query, &|name| before.lookup(name))?;
-    own_query.extend(placed.iter().filter(|key| key.in_query).map(PlacedKey::pair));
+    own_query.extend(in_query);
     add_missing(&mut url, &own_query);
     let context = context(&url);
     let lookup = |name: &str| context.lookup(name);
@@ -198,34 +197,22 @@ fn insert_secret(headers: &mut HeaderMap, name: &str, value: &str) -> Result<(),
     Ok(())
 }
 
-/// A key whose header or parameter is set by the integration's configuration, since the provider's file leaves that open.
-struct PlacedKey {
-    in_query: bool,
-    name: String,
-    value: String,
+/// Whether the provider's file or the integration adds the parameter of this name to each request; it may contain a key.
+pub(crate) fn is_own_parameter(target: &Target, name: &str) -> bool {
+    let placed = target.variables.integration_config.get(KEY_NAME);
+    let placed = placed.filter(|_| is_key_in_query(target));
+    placed.is_some_and(|placed| placed == name) || target.provider.query.iter().any(|(own, _)| own == name)
 }
 
-impl PlacedKey {
-    fn pair(&self) -> (String, String) {
-        (self.name.clone(), self.value.clone())
-    }
+/// Whether the key that [`placed_key`] returns is a parameter, and not a header.
+fn is_key_in_query(target: &Target) -> bool {
+    let placement = target.variables.integration_config.get(KEY_PLACEMENT);
+    placement.is_some_and(|placement| placement == "query")
 }
 
-/// Returns the names of the parameters that the provider's file or the integration adds to each request; they may contain keys.
-pub(crate) fn own_parameters(target: &Target) -> Vec<(String, ())> {
-    let config = &target.variables.integration_config;
-    let placed = config.get(KEY_NAME).filter(|_| is_in_query(config));
-    let own = target.provider.query.iter().map(|(name, _)| name);
-    own.chain(placed).map(|name| (name.clone(), ())).collect()
-}
-
-fn is_in_query(config: &BTreeMap<String, String>) -> bool {
-    config.get(KEY_PLACEMENT).is_some_and(|place| place == "query")
-}
-
-/// Reads `keyName`, `keyPlacement` (`header` or `query`) and `valueTemplate` of the configuration, as in Nango's entry for APIs that it
-/// does not know.
-fn placed_key(target: &Target) -> Result<Option<PlacedKey>, RequestError> {
+/// Returns name and value of a key whose header or parameter is set by the integration's configuration, since the provider's file leaves
+/// that open: by `keyName`, `keyPlacement` (`header` or `query`) and `valueTemplate`, as in Nango's entry for APIs that it does not know.
+fn placed_key(target: &Target) -> Result<Option<(String, String)>, RequestError> {
     let config = &target.variables.integration_config;
     let Some(name) = config.get(KEY_NAME).filter(|name| !name.is_empty()) else {
         return if target.provider.is_placed_by_name() {
@@ -236,7 +223,6 @@ fn placed_key(target: &Target) -> Result<Option<PlacedKey>, RequestError> {
             Ok(None)
         };
     };
-    let in_query = is_in_query(config);
     // What was stored before there was a rule is refused here.
     if !is_key_in_query(target) && !may_set_header(name) {
         return Err(RequestError::Integration {
@@ -252,9 +238,6 @@ fn placed_key(target: &Target) -> Result<Option<PlacedKey>, RequestError> {
         field: VALUE_TEMPLATE,
         problem: error.to_string(),
     })?;
-    Ok(Some(PlacedKey {
-        in_query,
-        name: name.clone(),
-        value: template.render(&|name| target.variables.lookup(name))?,
-    }))
+    let value = template.render(&|name| target.variables.lookup(name))?;
+    Ok(Some((name.clone(), value)))
 }

@@ -2,13 +2,15 @@
 //!
 //! They are followed here and not by the HTTP client, so that the address policy sees each hop and another origin gets no secret.
 
+use std::mem;
+
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
 use url::Url;
 
 use crate::error::shown_host;
 use crate::prepare::PreparedRequest;
-use crate::servers::{add_missing, remove_named};
+use crate::servers::{add_missing, remove_parameters};
 use crate::{RequestError, excerpt};
 
 /// Characters of a new address that an error shows.
@@ -21,7 +23,7 @@ pub(crate) fn redirect_of(status: StatusCode, headers: &HeaderMap, from: &Url) -
     }
     let location = headers.get(header::LOCATION)?.to_str().ok()?;
     let mut url = from.join(location).ok()?;
-    // A name and password in the address would become an authorisation.
+    // A name and password in the address would become an authorization.
     url.set_username("").ok()?;
     url.set_password(None).ok()?;
     matches!(url.scheme(), "http" | "https").then_some(url)
@@ -61,7 +63,7 @@ impl RequestError {
 }
 
 impl PreparedRequest {
-    /// Returns the request that follows a redirect. Another origin gets no authorisation, no header that may contain a secret, none of the
+    /// Returns the request that follows a redirect. Another origin gets no authorization, no header that may contain a secret, none of the
     /// provider's parameters and no body; `streamed` says that the body was sent already.
     ///
     /// A redirect of a write is followed only where HTTP says what that means: 303 shows the result of a write that was carried out, 307 and
@@ -70,10 +72,11 @@ impl PreparedRequest {
     pub(crate) fn redirected(
         &self,
         status: StatusCode,
-        location: Url,
+        mut location: Url,
         streamed: bool,
     ) -> Result<Self, RequestError> {
         let mut next = self.clone();
+        let is_foreign = location.origin() != self.url.origin();
         let reads = only_reads(&self.method);
         let becomes_get = status == StatusCode::SEE_OTHER && self.method != Method::HEAD;
         if !reads && !becomes_get {
@@ -88,7 +91,7 @@ impl PreparedRequest {
                     location: shown_address(location),
                 });
             }
-            if location.origin() != self.url.origin() {
+            if is_foreign {
                 return Err(RequestError::ForeignLink(shown_host(&location)));
             }
         }
@@ -104,36 +107,30 @@ impl PreparedRequest {
                 next.headers.remove(name);
             }
         }
-        let body = next.body.is_some() || (streamed && !becomes_get);
-        next.set_location(location, body, streamed)?;
-        Ok(next)
-    }
-
-    fn set_location(&mut self, mut location: Url, body: bool, streamed: bool) -> Result<(), RequestError> {
-        let foreign = location.origin() != self.url.origin();
-        if body && (foreign || streamed) {
+        let has_body = next.body.is_some() || (streamed && !becomes_get);
+        if has_body && (is_foreign || streamed) {
             return Err(RequestError::ForeignLink(shown_host(&location)));
         }
-        if foreign {
-            remove_named(&mut location, &self.own_query);
-            self.own_query.clear();
-            let mut kept = std::mem::take(&mut self.carried);
+        if is_foreign {
+            let own_query = mem::take(&mut next.own_query);
+            remove_parameters(&mut location, |name| own_query.iter().any(|(own, _)| own == name));
+            let mut kept = mem::take(&mut next.carried);
             for name in [
                 header::ACCEPT,
                 header::ACCEPT_ENCODING,
                 header::RANGE,
                 header::USER_AGENT,
             ] {
-                if let Some(value) = self.headers.remove(&name) {
+                if let Some(value) = next.headers.remove(&name) {
                     kept.insert(name, value);
                 }
             }
-            self.headers = kept;
+            next.headers = kept;
         } else {
-            add_missing(&mut location, &self.own_query);
+            add_missing(&mut location, &next.own_query);
         }
-        self.url = location;
-        Ok(())
+        next.url = location;
+        Ok(next)
     }
 }
 

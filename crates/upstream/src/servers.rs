@@ -89,16 +89,14 @@ pub(crate) fn add_missing(url: &mut Url, query: &[(String, String)]) {
     }
 }
 
-/// Removes parameters from the address by name and leaves the rest as written.
-pub(crate) fn remove_named<T>(url: &mut Url, parameters: &[(String, T)]) {
+/// Removes the parameters whose name `is_removed` accepts, and leaves the rest of the address as written.
+pub(crate) fn remove_parameters(url: &mut Url, is_removed: impl Fn(&str) -> bool) {
     let Some(query) = url.query() else {
         return;
     };
-    let named = |pair: &&str| {
-        url::form_urlencoded::parse(pair.as_bytes())
-            .any(|(name, _)| parameters.iter().any(|(taken, _)| name == taken.as_str()))
-    };
-    let left: Vec<&str> = query.split('&').filter(|pair| !named(pair)).collect();
+    let is_kept =
+        |pair: &&str| !url::form_urlencoded::parse(pair.as_bytes()).any(|(name, _)| is_removed(&name));
+    let left: Vec<&str> = query.split('&').filter(is_kept).collect();
     let left = left.join("&");
     url.set_query(Some(left.as_str()).filter(|left| !left.is_empty()));
 }

@@ -1,4 +1,4 @@
-//! Sends all requests to providers: authorisation, address policy, limits, retries, redirects and pagination.
+//! Sends all requests to providers: authorization, address policy, limits, retries, redirects and pagination.
 //!
 //! The crate knows no database. `domain` and `registry` are below it, the use cases and the worker above. Its invariants: a credential is
 //! sent to the provider's own origins only; an address that is not public is not connected to, unless the settings allow it; and no error,

@@ -6,9 +6,9 @@ use serde_json::Value;
 use crate::redact::MAX_LINE;
 use crate::{ProviderError, Response, Target, json, retry_after};
 
-/// Characters of a code that are kept.
-const CODE: usize = 100;
-/// Where a message usually stands, for a file that does not say.
+/// The most characters of an error code to keep.
+const MAX_CODE_CHARS: usize = 100;
+/// Paths to try for the message, if the provider's file names none.
 const USUAL_MESSAGES: [&[&str]; 7] = [
     &["message"],
     &["error", "message"],
@@ -20,7 +20,7 @@ const USUAL_MESSAGES: [&[&str]; 7] = [
 ];
 
 impl ProviderError {
-    /// Reads a response that is not 2xx; `now` tells how far away a date in it is.
+    /// Reads a response that is not a success; `now` turns a date in it into a wait.
     pub(crate) fn read(target: &Target, response: &Response, now: Timestamp) -> Self {
         let (rules, retry_rules) = (&target.provider.errors, &target.provider.retry);
         let (status, headers) = (response.status, &response.headers);
@@ -31,9 +31,8 @@ impl ProviderError {
                 .and_then(json::plain)
         };
         let usual = || {
-            USUAL_MESSAGES
-                .iter()
-                .find_map(|path| json::at(&body, path).and_then(json::plain))
+            let mut paths = USUAL_MESSAGES.iter();
+            paths.find_map(|path| json::at(&body, path).and_then(json::plain))
         };
         let code = text(&rules.code);
         let rate_limited = retry_after::rate_limited(retry_rules, status, headers);
@@ -50,7 +49,7 @@ impl ProviderError {
             message: text(&rules.message)
                 .or_else(usual)
                 .map(|text| target.redacted_line(&text, MAX_LINE)),
-            code: code.map(|text| target.redacted_line(&text, CODE)),
+            code: code.map(|text| target.redacted_line(&text, MAX_CODE_CHARS)),
             unauthorized: !rate_limited && (listed_code || rules.unauthorized.contains(&status)),
             not_found: matches!(status, 404 | 410),
             rate_limited,

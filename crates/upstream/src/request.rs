@@ -9,7 +9,7 @@ use registry::{ListRequest, Template};
 
 use crate::{RequestError, Target};
 
-/// A request, before authorisation and the provider's own headers are added.
+/// A request, before authorization and the provider's own headers are added.
 #[derive(Clone, Default)]
 pub struct Request {
     /// The method.

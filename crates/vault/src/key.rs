@@ -28,14 +28,13 @@ impl SecretKey {
     pub fn from_base64(text: &str) -> Result<Self, VaultError> {
         const LENIENT: GeneralPurposeConfig =
             GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
-        let invalid = |problem| VaultError::InvalidKey { problem };
         let standard = Zeroizing::new(text.trim().replace('-', "+").replace('_', "/"));
         let decoded = GeneralPurpose::new(&alphabet::STANDARD, LENIENT).decode(standard.as_bytes());
         // The decoder's own error quotes the invalid byte, so it is dropped.
-        let decoded = decoded.map_err(|_| invalid("this text is not base64".to_owned()))?;
+        let decoded = decoded.map_err(|_| VaultError::InvalidKey("this text is not base64".to_owned()))?;
         let bytes = Zeroizing::new(decoded);
         let key = <[u8; LENGTH]>::try_from(bytes.as_slice()).map(Self);
-        key.map_err(|_| invalid(format!("this text has {} bytes", bytes.len())))
+        key.map_err(|_| VaultError::InvalidKey(format!("this text has {} bytes", bytes.len())))
     }
 
     /// Returns the key as text, for the key file.

@@ -86,15 +86,13 @@ impl KeyFile {
             Ok(found) if found.is_dir() => return Err(self.invalid("is a folder")),
             Ok(_) => return Err(self.invalid("is not a regular file")),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let path = self.path.clone();
-                return Err(VaultError::KeyFileMissing { path });
+                return Err(VaultError::KeyFileMissing(self.path.clone()));
             }
             Err(error) => return Err(self.io_error("read")(error)),
         }
         let file = File::open(&self.path).map_err(self.io_error("read"))?;
         if !is_private(&file).map_err(self.io_error("read"))? {
-            let path = self.path.clone();
-            return Err(VaultError::KeyFileNotPrivate { path });
+            return Err(VaultError::KeyFileNotPrivate(self.path.clone()));
         }
         let mut bytes = Zeroizing::new(Vec::new());
         let size = file.take(MAX_SIZE + 1).read_to_end(&mut bytes);
@@ -162,102 +160,109 @@ fn sync_folder(path: &Path) -> io::Result<()> {
 }
 
 #[cfg(all(test, unix))]
+#[expect(clippy::unwrap_used, reason = "helpers of tests may panic too")]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
+    use tempfile::TempDir;
+
     use super::*;
 
-    fn file(folder: &tempfile::TempDir) -> KeyFile {
-        KeyFile::at(folder.path().join("trunkline.key"))
+    /// A key file that does not exist yet, and its folder, which is deleted when dropped.
+    fn key_file() -> (TempDir, KeyFile) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = KeyFile::at(folder.path().join("trunkline.key"));
+        (folder, file)
     }
 
-    #[expect(clippy::unwrap_used, reason = "a test helper may panic")]
+    fn files_in(folder: &TempDir) -> usize {
+        fs::read_dir(folder.path()).unwrap().count()
+    }
+
     fn mode(file: &KeyFile) -> u32 {
         fs::metadata(file.path()).unwrap().permissions().mode() & 0o777
     }
 
+    fn set_mode(file: &KeyFile, mode: u32) {
+        fs::set_permissions(file.path(), fs::Permissions::from_mode(mode)).unwrap();
+    }
+
     #[test]
     fn a_created_file_is_private_and_creating_again_does_not_replace_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let first = file(&folder).create().unwrap().unwrap();
-        assert_eq!(mode(&file(&folder)), 0o600);
+        let (folder, file) = key_file();
+        let first = file.create().unwrap().unwrap();
+        assert_eq!(mode(&file), 0o600);
 
-        assert!(file(&folder).create().unwrap().is_none());
-        assert_eq!(file(&folder).load().unwrap().current().id(), first.current().id());
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert!(file.create().unwrap().is_none());
+        assert_eq!(file.load().unwrap().ids(), first.ids());
+        assert_eq!(files_in(&folder), 1);
     }
 
     #[test]
     fn concurrent_creations_end_with_one_key() {
-        let folder = tempfile::tempdir().unwrap();
+        let (_folder, file) = key_file();
         let created: Vec<_> = std::thread::scope(|scope| {
-            let all: [_; 8] = std::array::from_fn(|_| scope.spawn(|| file(&folder).create().unwrap()));
+            let all: [_; 8] = std::array::from_fn(|_| scope.spawn(|| file.create().unwrap()));
             all.into_iter()
                 .filter_map(|creation| creation.join().unwrap())
                 .collect()
         });
         assert_eq!(created.len(), 1);
-        let loaded = file(&folder).load().unwrap();
-        assert_eq!(loaded.current().id(), created[0].current().id());
+        assert_eq!(file.load().unwrap().ids(), created[0].ids());
     }
 
     #[test]
     fn loading_never_creates() {
-        let folder = tempfile::tempdir().unwrap();
-        for outcome in [file(&folder).load(), file(&folder).rotate()] {
+        let (folder, file) = key_file();
+        for outcome in [file.load(), file.rotate()] {
             let error = outcome.unwrap_err();
             assert!(matches!(error, VaultError::KeyFileMissing { .. }));
             assert!(error.to_string().contains("trunkline.key is missing"), "{error}");
         }
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        assert_eq!(files_in(&folder), 0);
     }
 
     #[test]
     fn a_file_that_others_can_read_is_refused_with_the_command_to_fix_it() {
-        let folder = tempfile::tempdir().unwrap();
-        file(&folder).create().unwrap();
-        fs::set_permissions(file(&folder).path(), fs::Permissions::from_mode(0o640)).unwrap();
-        let error = file(&folder).load().unwrap_err().to_string();
-        let command = format!("chmod 600 {}", file(&folder).path().display());
+        let (_folder, file) = key_file();
+        file.create().unwrap();
+        set_mode(&file, 0o640);
+        let error = file.load().unwrap_err().to_string();
+        let command = format!("chmod 600 {}", file.path().display());
         assert!(error.contains(&command), "{error}");
     }
 
     #[test]
     fn rotation_puts_a_new_key_first_and_keeps_the_rest_in_order() {
-        let folder = tempfile::tempdir().unwrap();
-        let first = file(&folder).create().unwrap().unwrap().current().id();
-        let second = file(&folder).rotate().unwrap().current().id();
-        let third = file(&folder).rotate().unwrap().current().id();
+        let (folder, file) = key_file();
+        let first = file.create().unwrap().unwrap().current().id();
+        let second = file.rotate().unwrap().current().id();
+        let third = file.rotate().unwrap().current().id();
 
-        let ring = file(&folder).load().unwrap();
-        assert_eq!(ring.ids(), [third, second, first]);
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-        assert_eq!(mode(&file(&folder)), 0o600);
+        assert_eq!(file.load().unwrap().ids(), [third, second, first]);
+        assert_eq!(files_in(&folder), 1);
+        assert_eq!(mode(&file), 0o600);
     }
 
     #[test]
     fn rotation_through_a_symbolic_link_changes_its_target() {
-        let folder = tempfile::tempdir().unwrap();
-        file(&folder).create().unwrap();
+        let (folder, file) = key_file();
+        file.create().unwrap();
         let link = folder.path().join("link");
-        std::os::unix::fs::symlink(file(&folder).path(), &link).unwrap();
+        std::os::unix::fs::symlink(file.path(), &link).unwrap();
 
         let rotated = KeyFile::at(&link).rotate().unwrap();
 
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
-        assert_eq!(
-            file(&folder).load().unwrap().current().id(),
-            rotated.current().id()
-        );
+        assert_eq!(file.load().unwrap().ids(), rotated.ids());
     }
 
     #[test]
     fn the_error_of_an_invalid_file_says_what_is_wrong_and_quotes_no_key() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("trunkline.key");
+        let (_folder, file) = key_file();
+        let path = file.path();
         let key = SecretKey::generate().to_base64();
-        let key = key.expose_secret();
-        let good = key.as_bytes();
+        let good = key.expose_secret().as_bytes();
         let cases: [(&[u8], &str); 6] = [
             (b"", "is empty"),
             (b"\n \n", "is empty"),
@@ -267,21 +272,21 @@ mod tests {
             (&b"\n".repeat(70_000), "is larger"),
         ];
         for (text, wanted) in cases {
-            fs::write(&path, text).unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-            let error = file(&folder).load().unwrap_err();
+            fs::write(path, text).unwrap();
+            set_mode(&file, 0o600);
+            let error = file.load().unwrap_err();
             let message = error.to_string();
             for part in [wanted, "trunkline.key", "backup"] {
                 assert!(message.contains(part), "{message}");
             }
             assert!(!format!("{error:?}").contains("geheim"));
             // A rotation would overwrite the keys that could still be restored.
-            assert!(file(&folder).rotate().is_err());
-            assert_eq!(fs::read(&path).unwrap(), text);
+            assert!(file.rotate().is_err());
+            assert_eq!(fs::read(path).unwrap(), text);
         }
-        fs::remove_file(&path).unwrap();
-        fs::create_dir(&path).unwrap();
-        let error = file(&folder).load().unwrap_err().to_string();
+        fs::remove_file(path).unwrap();
+        fs::create_dir(path).unwrap();
+        let error = file.load().unwrap_err().to_string();
         assert!(error.contains("is a folder"), "{error}");
     }
 }

@@ -101,11 +101,9 @@ impl KeyRing {
     }
 
     fn decrypt(&self, associated_data: &[u8], sealed: &Sealed) -> Result<SecretString, VaultError> {
-        let key_id = &sealed.key_id;
-        let unknown = || VaultError::UnknownKey {
-            key_id: key_id.clone(),
-        };
-        let key = self.keys().find(|key| key.id() == *key_id).ok_or_else(unknown)?;
+        let unknown = || VaultError::UnknownKey(sealed.key_id.clone());
+        let key = self.keys().find(|key| key.id() == sealed.key_id);
+        let key = key.ok_or_else(unknown)?;
         let payload = Payload {
             msg: &sealed.ciphertext,
             aad: associated_data,
@@ -204,7 +202,7 @@ mod tests {
         assert_eq!(resealed.key_id(), &new.id());
         assert_eq!(after.reseal(&context, &resealed).unwrap(), None);
         match before.open(&context, &resealed) {
-            Err(VaultError::UnknownKey { key_id }) => assert_eq!(key_id, new.id()),
+            Err(VaultError::UnknownKey(missing)) => assert_eq!(missing, new.id()),
             other => panic!("{other:?}"),
         }
     }

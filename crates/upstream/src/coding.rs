@@ -139,6 +139,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::tests::headers;
 
     #[rstest]
     #[case(&[], Ok(vec![]))]
@@ -152,13 +153,7 @@ mod tests {
         #[case] values: &[&'static str],
         #[case] read: Result<Vec<Coding>, &str>,
     ) {
-        let mut headers = HeaderMap::new();
-        for value in values {
-            headers.append(header::CONTENT_ENCODING, HeaderValue::from_static(value));
-        }
-        assert_eq!(
-            codings(&headers),
-            read.map_err(|shown| UnknownCoding(shown.to_owned()))
-        );
+        let pairs: Vec<_> = values.iter().map(|value| ("content-encoding", *value)).collect();
+        assert_eq!(codings(&headers(&pairs)), read.map_err(str::to_owned));
     }
 }

@@ -294,22 +294,17 @@ mod tests {
         }
     }
 
-    fn retries(
-        rules: &RetryRules,
-        status: u16,
-        headers: &[(&'static str, &'static str)],
-        idempotent: bool,
-    ) -> bool {
-        let rule = RetryRule {
+    fn rule(rules: &RetryRules, idempotent: bool) -> RetryRule<'_> {
+        RetryRule {
             rules,
             idempotent,
             retry_on: &[],
             checks_credentials: false,
-        };
-        let headers = headers
-            .iter()
-            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
-        rule.after_response(status, &headers.collect(), false) == Retry::Yes
+        }
+    }
+
+    fn retries(rules: &RetryRules, status: u16, headers: &HeaderMap, idempotent: bool) -> bool {
+        rule(rules, idempotent).after_response(status, headers, false) == Retry::Yes
     }
 
     #[rstest]
@@ -326,14 +321,14 @@ mod tests {
         #[case] reading: bool,
         #[case] writing: bool,
     ) {
-        assert_eq!(retries(&rules(Vec::new()), status, &[], true), reading);
-        assert_eq!(retries(&rules(Vec::new()), status, &[], false), writing);
+        let retries = |idempotent| retries(&rules(Vec::new()), status, &HeaderMap::new(), idempotent);
+        assert_eq!((retries(true), retries(false)), (reading, writing));
     }
 
     #[test]
     fn retry_statuses_of_the_file_replace_the_defaults() {
         let rules = rules(vec![409..=409, 520..=529]);
-        let retries = |status, idempotent| retries(&rules, status, &[], idempotent);
+        let retries = |status, idempotent| retries(&rules, status, &HeaderMap::new(), idempotent);
         assert!(retries(409, true) && retries(525, true));
         assert!(!retries(409, false) && !retries(503, true) && !retries(429, true));
     }
@@ -341,34 +336,21 @@ mod tests {
     #[test]
     fn a_403_with_a_used_up_quota_is_a_rate_limit() {
         let rules = rules(Vec::new());
-        assert!(retries(&rules, 403, &[("x-left", "0")], false));
-        assert!(!retries(&rules, 403, &[("x-left", "7")], true));
-        let later = [("x-left", "7"), ("retry-after", "60")];
+        assert!(retries(&rules, 403, &headers(&[("x-left", "0")]), false));
+        assert!(!retries(&rules, 403, &headers(&[("x-left", "7")]), true));
+        let later = headers(&[("x-left", "7"), ("retry-after", "60")]);
         assert!(retries(&rules, 403, &later, false));
     }
 
     #[test]
     fn a_write_that_a_redirect_shows_as_done_is_not_retried() {
         let rules = rules(Vec::new());
-        let rule = |idempotent| RetryRule {
-            rules: &rules,
-            idempotent,
-            retry_on: &[],
-            checks_credentials: false,
-        };
+        let after =
+            |status, idempotent| rule(&rules, idempotent).after_response(status, &HeaderMap::new(), true);
         for status in [401, 429, 503] {
-            assert_eq!(
-                rule(false).after_response(status, &HeaderMap::new(), true),
-                Retry::No
-            );
+            assert_eq!(after(status, false), Retry::No, "{status}");
         }
-        assert_eq!(
-            rule(true).after_response(429, &HeaderMap::new(), true),
-            Retry::Yes
-        );
-        assert_eq!(
-            rule(true).after_response(401, &HeaderMap::new(), true),
-            Retry::Once
-        );
+        assert_eq!(after(429, true), Retry::Yes);
+        assert_eq!(after(401, true), Retry::Once);
     }
 }

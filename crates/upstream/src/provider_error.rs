@@ -26,9 +26,8 @@ impl ProviderError {
         let (status, headers) = (response.status, &response.headers);
         let body: Value = response.json().unwrap_or_default();
         let text = |path: &[String]| {
-            json::at(&body, path)
-                .filter(|_| !path.is_empty())
-                .and_then(json::plain)
+            let value = json::at(&body, path).filter(|_| !path.is_empty());
+            value.and_then(json::plain)
         };
         let usual = || {
             let mut paths = USUAL_MESSAGES.iter();

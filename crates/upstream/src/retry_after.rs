@@ -125,22 +125,19 @@ fn from_now(since_epoch: Duration, now: Timestamp) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use http::header::{HeaderName, HeaderValue};
+    use http::header::HeaderValue;
     use proptest::prelude::*;
     use registry::WaitInBody;
     use rstest::rstest;
 
     use super::*;
+    use crate::tests::headers;
 
     /// 2026-11-21T10:00:00Z.
     const NOW: Timestamp = Timestamp::from_micros(1_795_255_200_000_000);
 
     /// In milliseconds.
-    const DAY: u64 = 86_400_000;
-
-    fn seconds(seconds: u64) -> Duration {
-        Duration::from_secs(seconds)
-    }
+    const DAY: u128 = 86_400_000;
 
     fn rules() -> RetryRules {
         RetryRules {
@@ -152,11 +149,10 @@ mod tests {
         }
     }
 
-    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        pairs
-            .iter()
-            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
-            .collect()
+    /// The milliseconds that a response of this status and these headers asks to wait.
+    fn requested_in(status: u16, headers: &HeaderMap) -> Option<u128> {
+        let wait = requested(&rules(), status, headers, &Value::Null, NOW);
+        wait.map(|wait| wait.as_millis())
     }
 
     #[rstest]
@@ -195,54 +191,38 @@ mod tests {
     fn a_wait_is_read_in_every_form(
         #[case] name: &'static str,
         #[case] value: &'static str,
-        #[case] millis: Option<u64>,
+        #[case] millis: Option<u128>,
     ) {
-        assert_eq!(
-            requested(&rules(), 429, &headers(&[(name, value)]), &Value::Null, NOW),
-            millis.map(Duration::from_millis)
-        );
+        assert_eq!(requested_in(429, &headers(&[(name, value)])), millis);
     }
 
     #[test]
     fn the_longest_of_several_headers_of_one_name_wins() {
-        let mut said = headers(&[("retry-after", "2")]);
-        said.append("retry-after", HeaderValue::from_static("later"));
-        said.append("retry-after", HeaderValue::from_static("9"));
+        let mut said = headers(&[
+            ("retry-after", "2"),
+            ("retry-after", "later"),
+            ("retry-after", "9"),
+        ]);
         said.append("retry-after", HeaderValue::from_bytes(b"\xff").unwrap());
-        assert_eq!(
-            requested(&rules(), 429, &said, &Value::Null, NOW),
-            Some(seconds(9))
-        );
+        assert_eq!(requested_in(429, &said), Some(9_000));
     }
 
     #[test]
     fn the_longest_of_several_waits_wins() {
         let said = headers(&[("retry-after", "2"), ("x-after", "5"), ("x-reset", "1795255203")]);
-        assert_eq!(
-            requested(&rules(), 429, &said, &Value::Null, NOW),
-            Some(seconds(5))
-        );
+        assert_eq!(requested_in(429, &said), Some(5_000));
     }
 
     #[test]
     fn the_reset_of_a_quota_matters_only_if_it_is_used_up() {
         let said = headers(&[("x-after", "50"), ("x-reset", "1795258800")]);
         for status in [401, 403, 500, 503] {
-            assert_eq!(
-                requested(&rules(), status, &said, &Value::Null, NOW),
-                None,
-                "{status}"
-            );
+            assert_eq!(requested_in(status, &said), None, "{status}");
         }
         let said = headers(&[("retry-after", "2"), ("x-reset", "1795258800"), ("x-left", "7")]);
-        assert_eq!(
-            requested(&rules(), 429, &said, &Value::Null, NOW),
-            Some(seconds(2))
-        );
-        assert_eq!(
-            requested(&rules(), 503, &said, &Value::Null, NOW),
-            Some(seconds(2))
-        );
+        for status in [429, 503] {
+            assert_eq!(requested_in(status, &said), Some(2_000), "{status}");
+        }
     }
 
     #[rstest]
@@ -250,7 +230,7 @@ mod tests {
     #[case("Try again in a while.", None)]
     #[case("in 1795255205", Some(5_000))]
     #[case("in 99999999999999999999999", Some(DAY))]
-    fn a_wait_is_read_from_a_body(#[case] text: &str, #[case] millis: Option<u64>) {
+    fn a_wait_is_read_from_a_body(#[case] text: &str, #[case] millis: Option<u128>) {
         let rules = RetryRules {
             in_body: Some(WaitInBody {
                 path: vec!["error".to_owned(), "message".to_owned()],
@@ -260,10 +240,8 @@ mod tests {
             ..rules()
         };
         let body = serde_json::json!({ "error": { "message": text } });
-        assert_eq!(
-            requested(&rules, 429, &HeaderMap::new(), &body, NOW),
-            millis.map(Duration::from_millis)
-        );
+        let wait = requested(&rules, 429, &HeaderMap::new(), &body, NOW);
+        assert_eq!(wait.map(|wait| wait.as_millis()), millis);
     }
 
     #[test]

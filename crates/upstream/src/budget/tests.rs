@@ -20,13 +20,14 @@ fn background(budget: &BodyBudget) -> (usize, usize) {
     (state.used, state.waiting.len())
 }
 
-/// Polls once: what can be had at once is had.
-fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
-    future.now_or_never()
+/// Waits until a body of this connection may begin.
+fn wait(budget: &BodyBudget, id: i64) -> impl Future<Output = BodyMemory> {
+    budget.begin(Priority::Background, Some(connection(id)))
 }
 
-fn begin(budget: &BodyBudget, id: i64) -> Option<BodyPermit> {
-    at_once(budget.begin(Priority::Background, Some(connection(id))))
+/// Returns the memory of a body that may begin at once.
+fn begin(budget: &BodyBudget, id: i64) -> Option<BodyMemory> {
+    wait(budget, id).now_or_never()
 }
 
 #[test]
@@ -36,7 +37,7 @@ fn a_body_waits_until_others_release_their_bytes() {
     let mut bodies: Vec<_> = (0..4).map(|id| begin(&budget, id).unwrap()).collect();
     assert_eq!(background(&budget).0, 256 * KB);
 
-    let mut fifth = Box::pin(budget.begin(Priority::Background, Some(connection(4))));
+    let mut fifth = Box::pin(wait(&budget, 4));
     assert!((&mut fifth).now_or_never().is_none());
     drop(bodies.remove(0));
     assert!((&mut fifth).now_or_never().is_none(), "the pool is still full");
@@ -48,13 +49,11 @@ fn a_body_waits_until_others_release_their_bytes() {
 fn one_body_at_a_time_may_be_larger_than_the_pool() {
     let budget = BodyBudget::new(256 * KB);
     let mut large = begin(&budget, 1).unwrap();
-    at_once(large.grow(10_000 * KB)).unwrap();
-    let mut second = begin(&budget, 2);
-    assert!(second.is_none());
+    large.grow(10_000 * KB).now_or_never().unwrap();
+    assert!(begin(&budget, 2).is_none());
     drop(large);
-    second = begin(&budget, 2);
-    let mut second = second.unwrap();
-    at_once(second.grow(10_000 * KB)).unwrap();
+    let mut second = begin(&budget, 2).unwrap();
+    second.grow(10_000 * KB).now_or_never().unwrap();
     assert_eq!(background(&budget).0, 10_000 * KB);
     drop(second);
     assert_eq!(background(&budget), (0, 0));
@@ -64,8 +63,8 @@ fn one_body_at_a_time_may_be_larger_than_the_pool() {
 fn bodies_are_served_in_order_even_if_a_newer_one_is_small() {
     let budget = BodyBudget::new(1024 * KB);
     let mut exceeding = begin(&budget, 1).unwrap();
-    at_once(exceeding.grow(900 * KB)).unwrap();
-    let mut old = BodyPermit(Some(budget.background.reserve(None)));
+    exceeding.grow(900 * KB).now_or_never().unwrap();
+    let mut old = BodyMemory(Some(budget.background.reserve(None)));
     let mut old = Box::pin(old.grow(500 * KB));
     assert!((&mut old).now_or_never().is_none());
     assert!(begin(&budget, 2).is_none());
@@ -80,8 +79,7 @@ fn a_connection_with_many_bodies_leaves_room_for_others() {
     let many: Vec<_> = (0..20).map_while(|_| begin(&budget, 1)).collect();
     // Half of 768 KB is six bodies, and one exceeds.
     assert_eq!(many.len(), 7);
-    let waits = Box::pin(budget.begin(Priority::Background, Some(connection(1))));
-    let mut waits = waits;
+    let mut waits = Box::pin(wait(&budget, 1));
     assert!((&mut waits).now_or_never().is_none());
     assert!(begin(&budget, 2).is_some(), "another connection passes it");
 }
@@ -91,8 +89,8 @@ fn interactive_requests_do_not_wait_for_syncs() {
     let budget = BodyBudget::new(256 * KB);
     let syncs: Vec<_> = (0..9).map_while(|id| begin(&budget, id)).collect();
     assert!(begin(&budget, 10).is_none());
-    let action = at_once(budget.begin(Priority::Interactive, Some(connection(1))));
-    assert!(action.is_some());
+    let action = budget.begin(Priority::Interactive, Some(connection(1)));
+    assert!(action.now_or_never().is_some());
     drop(syncs);
 }
 
@@ -100,15 +98,15 @@ fn interactive_requests_do_not_wait_for_syncs() {
 fn a_body_that_gives_up_frees_its_bytes_and_leaves_the_queue() {
     let budget = BodyBudget::new(256 * KB);
     let mut first = begin(&budget, 1).unwrap();
-    at_once(first.grow(500 * KB)).unwrap();
-    let mut second = Box::pin(budget.begin(Priority::Background, Some(connection(2))));
+    first.grow(500 * KB).now_or_never().unwrap();
+    let mut second = Box::pin(wait(&budget, 2));
     assert!((&mut second).now_or_never().is_none());
     assert_eq!(background(&budget), (500 * KB, 1));
     drop(second);
     assert_eq!(background(&budget), (500 * KB, 0));
 
     // It gives up after it was granted and before it noticed.
-    let mut third = Box::pin(budget.begin(Priority::Background, Some(connection(3))));
+    let mut third = Box::pin(wait(&budget, 3));
     assert!((&mut third).now_or_never().is_none());
     drop(first);
     assert_eq!(background(&budget), (FIRST_BYTES, 0));
@@ -119,11 +117,11 @@ fn a_body_that_gives_up_frees_its_bytes_and_leaves_the_queue() {
 
 /// Reads a body of `size` in growing steps, and keeps it for a few turns of the scheduler.
 async fn read(budget: BodyBudget, id: i64, size: usize, peak: &AtomicUsize) {
-    let mut permit = budget.begin(Priority::Background, Some(connection(id))).await;
-    while permit.bytes() < size {
+    let mut memory = wait(&budget, id).await;
+    while memory.bytes() < size {
         tokio::task::yield_now().await;
-        let next = (permit.bytes() * 2).min(size);
-        permit.grow(next).await;
+        let next = (memory.bytes() * 2).min(size);
+        memory.grow(next).await;
         peak.fetch_max(background(&budget).0, Ordering::SeqCst);
     }
     for _ in 0..size % 5 {

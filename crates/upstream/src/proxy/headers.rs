@@ -45,13 +45,12 @@ pub(super) fn for_the_client(mut headers: HeaderMap) -> HeaderMap {
 
 #[cfg(test)]
 mod tests {
-    use http::header::HeaderValue;
-
     use super::*;
+    use crate::tests::headers;
 
     #[test]
     fn hop_by_hop_and_browser_headers_are_dropped_and_others_forwarded() {
-        let given = [
+        let received = headers(&[
             ("link", "<x>; rel=next"),
             ("etag", "\"1\""),
             ("retry-after", "3"),
@@ -65,15 +64,11 @@ mod tests {
             ("content-length", "5"),
             ("set-cookie", "a=b"),
             ("access-control-allow-origin", "*"),
-        ];
-        let given = given
-            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
-            .into_iter()
-            .collect();
+        ]);
 
-        let left = for_the_client(given);
+        let forwarded = for_the_client(received);
 
-        let mut names: Vec<&str> = left.keys().map(HeaderName::as_str).collect();
+        let mut names: Vec<&str> = forwarded.keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
         assert_eq!(
             names,

@@ -1,13 +1,15 @@
 //! Requests of actions, and their failures.
 
+use std::sync::Arc;
+
 use indexmap::IndexMap;
 use registry::{Action, ActionBody, ActionRequest, JsonTemplate, Parameter};
 use serde_json::{Map, Value, json};
-use wiremock::{MockServer, ResponseTemplate};
 
-use super::{PASSWORD, answers, calls, options, provider, target, template, upstream};
+use super::{Fixture, PASSWORD, max_attempts, options, pairs, provider, status, target, template, templates};
 use crate::context::RequestTime;
 use crate::prepare::prepare;
+use crate::{Request, RequestError, Target};
 
 fn parameter(name: &str, value: &str, with: Option<&str>) -> Parameter {
     Parameter {
@@ -17,7 +19,15 @@ fn parameter(name: &str, value: &str, with: Option<&str>) -> Parameter {
     }
 }
 
-fn action(body: ActionBody, repeatable: bool) -> Action {
+fn entry(name: &str, value: JsonTemplate) -> (String, JsonTemplate) {
+    (name.to_owned(), value)
+}
+
+fn text(value: &str) -> JsonTemplate {
+    JsonTemplate::Text(template(value))
+}
+
+fn action(body: ActionBody) -> Action {
     Action {
         name: "order".parse().unwrap(),
         description: String::new(),
@@ -31,21 +41,22 @@ fn action(body: ActionBody, repeatable: bool) -> Action {
                 parameter("tag", "${input.tags}", None),
                 parameter("no", "${input.none}", None),
             ],
-            headers: vec![("x-note".to_owned(), template("${input.none}"))],
+            headers: templates(&[("x-note", "${input.none}")]),
             body,
         },
         answer: Vec::new(),
-        repeatable,
+        repeatable: false,
         writes: None,
         deletes: None,
         route: None,
     }
 }
 
-fn inputs(more: &Value) -> Map<String, Value> {
+/// Makes the request of the action for `a/b`, with further inputs.
+fn request(target: &Target, action: &Action, more: &Value) -> Result<Request, RequestError> {
     let mut inputs = Map::from_iter([("id".to_owned(), json!("a/b"))]);
     inputs.extend(more.as_object().unwrap().clone());
-    inputs
+    target.action_request(action, &inputs)
 }
 
 #[test]
@@ -60,175 +71,129 @@ fn a_list_becomes_a_repeated_key_and_missing_inputs_are_left_out() {
     ]);
     let target = target(provider("https://acme.example"));
 
-    let call = target
-        .action_request(
-            &action(form, false),
-            &inputs(&json!({ "tags": ["a b", "c"], "count": 3 })),
-        )
-        .unwrap();
+    let inputs = json!({ "tags": ["a b", "c"], "count": 3 });
+    let request = request(&target, &action(form), &inputs).unwrap();
 
-    assert_eq!(call.path, "/orders/a%2Fb");
-    let tag = |text: &str| ("tag".to_owned(), text.to_owned());
-    assert_eq!(call.query, [tag("a b"), tag("c")]);
+    assert_eq!(request.path, "/orders/a%2Fb");
+    assert_eq!(request.query, pairs(&[("tag", "a b"), ("tag", "c")]));
     assert_eq!(
-        call.body.unwrap(),
+        request.body.unwrap(),
         "Url=a+b&Url=c&Count=3&Sort=late&Sum=3+%26+more"
     );
-    assert_eq!(call.headers["content-type"], "application/x-www-form-urlencoded");
-    assert!(!call.headers.contains_key("x-note") && !call.idempotent);
+    assert_eq!(
+        request.headers["content-type"],
+        "application/x-www-form-urlencoded"
+    );
+    assert!(!request.headers.contains_key("x-note") && !request.idempotent);
 }
 
 #[test]
 fn json_keeps_the_types_of_inputs_and_has_no_empty_objects() {
-    let text = |value: &str| JsonTemplate::Text(template(value));
-    let entry = |name: &str, value: JsonTemplate| (name.to_owned(), value);
+    let none = || text("${input.none}");
     let json = JsonTemplate::Map(vec![
         entry("count", text("${input.count}")),
         entry("told", text("${input.count} of ${connectionConfig.accountId}")),
         entry("tags", text("${input.tags}")),
-        entry("none", text("${input.none}")),
-        entry(
-            "inner",
-            JsonTemplate::Map(vec![entry("none", text("${input.none}"))]),
-        ),
-        entry("list", JsonTemplate::List(vec![text("${input.none}"), text("x")])),
+        entry("none", none()),
+        entry("inner", JsonTemplate::Map(vec![entry("none", none())])),
+        entry("list", JsonTemplate::List(vec![none(), text("x")])),
         entry("plain", JsonTemplate::Plain(json!(1))),
     ]);
     let target = target(provider("https://acme.example"));
+    let repeatable = Action {
+        repeatable: true,
+        ..action(ActionBody::Json(json))
+    };
 
-    let call = target
-        .action_request(
-            &action(ActionBody::Json(json), true),
-            &inputs(&json!({ "tags": ["a"], "count": 3 })),
-        )
-        .unwrap();
+    let request = request(&target, &repeatable, &json!({ "tags": ["a"], "count": 3 })).unwrap();
 
-    let sent: Value = serde_json::from_slice(&call.body.unwrap()).unwrap();
+    let sent: Value = serde_json::from_slice(&request.body.unwrap()).unwrap();
     assert_eq!(
         sent,
         json!({ "count": 3, "told": "3 of a/1", "tags": ["a"], "list": ["x"], "plain": 1 })
     );
-    assert!(call.idempotent);
+    assert!(request.idempotent);
 }
 
 #[test]
 fn a_part_of_the_request_that_is_too_long_is_refused_by_name() {
-    let twice = || template("${input.text}${input.text}");
-    let plain = || action(ActionBody::None, false);
-    let text = || JsonTemplate::Text(twice());
-    let entry = |name: &str, value: JsonTemplate| (name.to_owned(), value);
-    let long = |value: &str| Action {
-        request: ActionRequest {
-            query: vec![parameter("q", value, None)],
-            ..plain().request
-        },
-        ..plain()
-    };
-    let mut header = plain();
-    header.request.headers = vec![("x-note".to_owned(), twice())];
-    let mut path = plain();
-    path.request.path = template("/orders/${input.text}${input.text}");
-    let form = vec![parameter("Body", "${input.text}${input.text}", None)];
-    let list = JsonTemplate::List(vec![JsonTemplate::Plain(json!(1)), text()]);
-    let json = JsonTemplate::Map(vec![
+    let twice = "${input.text}${input.text}";
+    let plain = || action(ActionBody::None);
+    let (mut query, mut header, mut path) = (plain(), plain(), plain());
+    query.request.query = vec![parameter("q", twice, None)];
+    header.request.headers = templates(&[("x-note", twice)]);
+    path.request.path = template(&format!("/orders/{twice}"));
+    let form = ActionBody::Form(vec![parameter("Body", twice, None)]);
+    let list = JsonTemplate::List(vec![JsonTemplate::Plain(json!(1)), text(twice)]);
+    let json = ActionBody::Json(JsonTemplate::Map(vec![
         entry("items", list),
         entry("x", JsonTemplate::Plain(json!(1))),
-    ]);
-    let mut own_query = provider("https://acme.example");
-    own_query.query = vec![("note".to_owned(), template("${connectionConfig.long}"))];
-    let target_of = |provider| {
-        let mut target = target(provider);
-        let mut variables = (*target.variables).clone();
-        variables
-            .connection_config
-            .insert("long".to_owned(), "x".repeat(1_100_000));
-        target.variables = std::sync::Arc::new(variables);
-        target
-    };
-    let plain_target = target_of(provider("https://acme.example"));
+    ]));
+    let mut target = target(provider("https://acme.example"));
     for (action, part) in [
-        (long("${input.text}${input.text}"), "the query parameter \"q\""),
+        (query, "the query parameter \"q\""),
         (header, "the header \"x-note\""),
         (path, "the path"),
-        (action(ActionBody::Form(form), false), "the form field \"Body\""),
-        (
-            action(ActionBody::Json(json), false),
-            "the value at \"/items/1\" of the body",
-        ),
+        (action(form), "the form field \"Body\""),
+        (action(json), "the value at \"/items/1\" of the body"),
     ] {
-        let inputs = inputs(&json!({ "text": "x".repeat(600_000) }));
+        let error = request(&target, &action, &json!({ "text": "x".repeat(600_000) })).unwrap_err();
 
-        let error = plain_target
-            .action_request(&action, &inputs)
-            .map(drop)
-            .unwrap_err();
-
-        let told = error.to_string();
-        assert!(told.starts_with(part) && told.contains("input.text"), "{told}");
-        assert!(error.verdict().nothing_done && told.len() < 200, "{told}");
+        let shown = error.to_string();
+        assert!(shown.starts_with(part) && shown.contains("input.text"), "{shown}");
+        assert!(error.verdict().nothing_done && shown.len() < 200, "{shown}");
     }
-    let call = plain_target
-        .action_request(&plain(), &inputs(&json!({})))
-        .unwrap();
+
+    Arc::make_mut(&mut target.provider).query = templates(&[("note", "${connectionConfig.long}")]);
+    let config = &mut Arc::make_mut(&mut target.variables).connection_config;
+    config.insert("long".to_owned(), "x".repeat(1_100_000));
+    let request = request(&target, &plain(), &json!({})).unwrap();
     let time = RequestTime::new(domain::Timestamp::from_micros(0));
-    let of_file = prepare(&options(), &target_of(own_query), &call, &time, None, &[]);
-    let told = of_file.map(drop).unwrap_err().to_string();
+    let prepared = prepare(&options(), &target, &request, &time, None, &[]);
+    let shown = prepared.map(drop).unwrap_err().to_string();
     assert!(
-        told.contains("\"note\"") && told.contains("connectionConfig.long"),
-        "{told}"
+        shown.contains("\"note\"") && shown.contains("connectionConfig.long"),
+        "{shown}"
     );
 }
 
 #[tokio::test]
 async fn a_request_that_may_have_been_executed_is_retried_only_if_that_is_safe() {
-    for (status, repeatable, attempts, nothing_done) in [
+    for (code, repeatable, attempts, nothing_done) in [
         (500, false, 1, false),
         (500, true, 3, false),
         (408, false, 1, false),
         (429, false, 3, true),
         (400, true, 1, true),
     ] {
-        let server = MockServer::start().await;
-        answers(&server, "POST", "/orders/a%2Fb", 9, ResponseTemplate::new(status)).await;
-        let target = target(provider(&server.uri()));
-        let call = target
-            .action_request(&action(ActionBody::None, repeatable), &inputs(&json!({})))
-            .unwrap();
-        let mut few = options();
-        few.max_attempts = 3;
+        let acme = Fixture::with_options(max_attempts(3)).await;
+        acme.respond("POST /orders/a%2Fb", status(code)).await;
+        let action = Action {
+            repeatable,
+            ..action(ActionBody::None)
+        };
+        let request = request(&acme.target, &action, &json!({})).unwrap();
 
-        let refusal = upstream(few).send_action(&target, call, false).await.unwrap_err();
+        let failed = acme.failed_action(request).await;
 
-        assert_eq!(calls(&server).await, attempts, "{status} {repeatable}");
-        assert_eq!(
-            refusal.error.verdict().nothing_done,
-            nothing_done,
-            "{status} {repeatable}"
-        );
-        assert_eq!(refusal.response.unwrap().status, status);
+        let (sent, verdict) = (acme.requests().await.len(), failed.error.verdict());
+        assert_eq!(sent, attempts, "{code} {repeatable}");
+        assert_eq!(verdict.nothing_done, nothing_done, "{code} {repeatable}");
+        assert_eq!(failed.response.unwrap().status, code);
     }
 }
 
 #[tokio::test]
 async fn a_refusal_is_quoted_without_the_secrets_that_it_echoes() {
-    let server = MockServer::start().await;
-    let body = json!({ "code": 7, "message": format!("no {PASSWORD}") });
-    let answer = ResponseTemplate::new(422)
-        .set_body_json(body)
+    let acme = Fixture::start().await;
+    let refusal = status(422)
+        .set_body_json(json!({ "code": 7, "message": format!("no {PASSWORD}") }))
         .insert_header("x-echo", PASSWORD)
         .insert_header("set-cookie", "a=b");
-    answers(&server, "POST", "/orders/a%2Fb", 9, answer).await;
-    let target = target(provider(&server.uri()));
-    let call = target
-        .action_request(&action(ActionBody::None, false), &inputs(&json!({})))
-        .unwrap();
+    acme.respond("POST /orders/a%2Fb", refusal).await;
+    let request = request(&acme.target, &action(ActionBody::None), &json!({})).unwrap();
 
-    let quoted = upstream(options())
-        .send_action(&target, call, false)
-        .await
-        .unwrap_err()
-        .response
-        .unwrap();
+    let quoted = acme.failed_action(request).await.response.unwrap();
 
     assert_eq!((quoted.status, &quoted.body["code"]), (422, &json!(7)));
     assert!(!format!("{quoted:?}").contains(PASSWORD), "{quoted:?}");

@@ -11,10 +11,10 @@ use rstest::rstest;
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-use wiremock::{MockServer, ResponseTemplate};
+use wiremock::ResponseTemplate;
 
-use super::{answers, fetch, options, provider, respond, responding, target, upstream};
-use crate::{Method, Priority, ProxyRequest, Request, RequestError, UpstreamOptions};
+use super::{Fixture, max_attempts, post, provider, read, status, target, upstream};
+use crate::{Method, Priority, ProxyRequest, Request, RequestError, Target, UpstreamOptions};
 
 const LIST: &[u8] = br#"{"items": [1, 2, 3]}"#;
 const MB: usize = 1 << 20;
@@ -39,14 +39,18 @@ async fn coded(coding: &str, text: &[u8]) -> Vec<u8> {
     }
 }
 
-async fn answer_in(codings: &str, text: &[u8]) -> ResponseTemplate {
+async fn response_in(codings: &str, text: &[u8]) -> ResponseTemplate {
     let mut body = text.to_vec();
     for coding in codings.split(',') {
         body = coded(coding, &body).await;
     }
-    ResponseTemplate::new(200)
-        .insert_header("content-encoding", codings.replace("raw ", "").as_str())
-        .set_body_bytes(body)
+    with_coding(&codings.replace("raw ", ""), body)
+}
+
+/// A response whose body has this content coding, as its header says.
+fn with_coding(coding: &str, body: Vec<u8>) -> ResponseTemplate {
+    let response = status(200).insert_header("content-encoding", coding);
+    response.set_body_bytes(body)
 }
 
 #[rstest]
@@ -66,40 +70,31 @@ async fn a_body_is_decoded_whatever_its_coding(
     )]
     codings: &str,
 ) {
-    let server = responding(answer_in(codings, LIST).await).await;
-    let (upstream, target) = (upstream(options()), target(provider(&server.uri())));
+    let acme = Fixture::responding(response_in(codings, LIST).await).await;
 
-    let answer = upstream.fetch(&target, Request::get("/x")).await.unwrap();
-    assert_eq!(answer.body.as_ref(), LIST);
-    assert!(!answer.headers.contains_key("content-encoding"));
+    let response = acme.get().await.unwrap();
+    assert_eq!(response.body.as_ref(), LIST);
+    assert!(!response.headers.contains_key("content-encoding"));
 
-    let proxy = ProxyRequest {
+    let request = ProxyRequest {
         decompress: true,
         ..ProxyRequest::new(Method::GET, "/x")
     };
-    let mut relayed = upstream.proxy(&target, proxy).await.unwrap();
-    let mut body = Vec::new();
-    while let Some(part) = relayed.body.part().await.unwrap() {
-        body.extend_from_slice(&part);
-    }
-    assert_eq!(body, LIST);
+    let mut proxied = acme.proxy(request).await.unwrap();
+    assert_eq!(read(&mut proxied).await, LIST);
 }
 
 #[tokio::test]
 async fn an_empty_body_is_empty_in_every_coding() {
-    let empty = ResponseTemplate::new(200).insert_header("content-encoding", "gzip");
-    let server = responding(empty).await;
-    let answer = fetch(&upstream(options()), &server).await.unwrap();
-    assert!(answer.body.is_empty());
+    let acme = Fixture::responding(with_coding("gzip", Vec::new())).await;
+    assert!(acme.get().await.unwrap().body.is_empty());
 }
 
 #[tokio::test]
 async fn a_byte_order_mark_is_removed() {
-    let server = MockServer::start().await;
     let marked = [b"\xef\xbb\xbf", LIST].concat();
-    respond(&server, ResponseTemplate::new(200).set_body_bytes(marked)).await;
-    let answer = fetch(&upstream(options()), &server).await.unwrap();
-    assert_eq!(answer.body.as_ref(), LIST);
+    let acme = Fixture::responding(status(200).set_body_bytes(marked)).await;
+    assert_eq!(acme.get().await.unwrap().body.as_ref(), LIST);
 }
 
 #[rstest]
@@ -111,34 +106,24 @@ async fn a_byte_order_mark_is_removed() {
 #[case::not_zstd("zstd", true)]
 #[tokio::test]
 async fn a_body_that_cannot_be_decoded_is_an_error(#[case] coding: &str, #[case] known: bool) {
-    let server = MockServer::start().await;
-    let rubbish = || {
-        ResponseTemplate::new(200)
-            .insert_header("content-encoding", coding)
-            .set_body_bytes(vec![0xfe; 400])
-    };
-    answers(&server, "GET", "/x", 99, rubbish()).await;
-    answers(&server, "POST", "/x", 9, rubbish()).await;
-    let (upstream, target) = (upstream(options()), target(provider(&server.uri())));
-    for refused in [
-        upstream.fetch(&target, Request::get("/x")).await.unwrap_err(),
-        upstream
-            .send_action(&target, Request::new(Method::POST, "/x"), false)
-            .await
-            .unwrap_err()
-            .error,
+    let garbage = with_coding(coding, vec![0xfe; 400]);
+    let acme = Fixture::responding(garbage.clone()).await;
+    acme.respond("POST /x", garbage).await;
+    for error in [
+        acme.get().await.unwrap_err(),
+        acme.failed_action(post("/x")).await.error,
     ] {
-        let right = match &refused {
+        let expected = match &error {
             RequestError::Undecodable { .. } => known,
-            RequestError::UnknownCoding { coding: told, .. } => !known && !told.is_empty(),
+            RequestError::UnknownCoding { coding, .. } => !known && !coding.is_empty(),
             _ => false,
         };
-        assert!(right, "{refused:?}");
-        assert!(!refused.verdict().nothing_done);
+        assert!(expected, "{error:?}");
+        assert!(!error.verdict().nothing_done);
     }
 }
 
-/// A server that writes the head, and then parts without an end; tells how many bytes it could write.
+/// The address of a server that writes the head, and then parts without an end; and how many bytes it could write.
 async fn endless(head: &'static str, part: Vec<u8>, pause: Duration) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -173,35 +158,35 @@ const HUGE: &str = "HTTP/1.1 200 OK\r\ncontent-length: 524288000\r\nconnection: 
 fn small() -> UpstreamOptions {
     UpstreamOptions {
         max_body: 2 * MB,
-        max_attempts: 1,
-        ..options()
+        ..max_attempts(1)
     }
 }
 
+/// A provider at this address that must respond within so many milliseconds.
+async fn hasty(uri: &str, millis: u64) -> Fixture {
+    let options = UpstreamOptions {
+        request_timeout: Duration::from_millis(millis),
+        ..small()
+    };
+    Fixture::at(uri, options).await
+}
+
 #[rstest]
-#[case::endless(OK, vec![b'0'; 1 << 16], 64 * MB)]
-#[case::of_500_mb(HUGE, vec![b'0'; 1 << 16], 64 * MB)]
+#[case::endless(OK)]
+#[case::of_500_mb(HUGE)]
 #[tokio::test]
-async fn a_body_that_is_too_large_ends_at_the_limit(
-    #[case] head: &'static str,
-    #[case] part: Vec<u8>,
-    #[case] most: usize,
-) {
-    let (uri, written) = endless(head, part, Duration::ZERO).await;
-    let error = upstream(small())
-        .fetch(&target(provider(&uri)), Request::get("/x"))
-        .await
-        .unwrap_err();
-    let told = error.to_string();
+async fn a_body_that_is_too_large_ends_at_the_limit(#[case] head: &'static str) {
+    let (uri, written) = endless(head, vec![b'0'; 1 << 16], Duration::ZERO).await;
+    let error = Fixture::at(&uri, small()).await.get().await.unwrap_err();
+    let shown = error.to_string();
     assert!(
         matches!(error, RequestError::TooLarge { limit, .. } if limit == 2 * MB),
         "{error:?}"
     );
-    assert!(
-        told.contains("127.0.0.1") && told.contains("2 MiB") && told.contains("upstream.max_body_mb"),
-        "{told}"
-    );
-    assert!(written.load(Ordering::SeqCst) < most);
+    for part in ["127.0.0.1", "2 MiB", "upstream.max_body_mb"] {
+        assert!(shown.contains(part), "{shown}");
+    }
+    assert!(written.load(Ordering::SeqCst) < 64 * MB);
 }
 
 #[rstest]
@@ -209,23 +194,17 @@ async fn a_body_that_is_too_large_ends_at_the_limit(
 async fn a_compression_bomb_ends_at_the_limit_of_decoded_bytes(
     #[values("gzip", "deflate", "br", "zstd", "gzip, gzip", "br, zstd")] codings: &str,
 ) {
-    let bomb = answer_in(codings, &vec![b'0'; 16 * MB]).await;
-    let server = responding(bomb).await;
-    let error = fetch(&upstream(small()), &server).await.unwrap_err();
+    let bomb = response_in(codings, &vec![b'0'; 16 * MB]).await;
+    let mut acme = Fixture::responding(bomb).await;
+    acme.upstream = upstream(small());
+    let error = acme.get().await.unwrap_err();
     assert!(matches!(error, RequestError::TooLarge { .. }), "{error:?}");
 }
 
 #[tokio::test]
 async fn an_endlessly_trickling_body_ends_with_the_attempt() {
     let (uri, _) = endless(OK, b"0,".to_vec(), Duration::from_millis(20)).await;
-    let hasty = UpstreamOptions {
-        request_timeout: Duration::from_millis(300),
-        ..small()
-    };
-    let error = upstream(hasty)
-        .fetch(&target(provider(&uri)), Request::get("/x"))
-        .await
-        .unwrap_err();
+    let error = hasty(&uri, 300).await.get().await.unwrap_err();
     assert!(matches!(error, RequestError::TimedOut { .. }), "{error:?}");
 }
 
@@ -238,90 +217,57 @@ async fn an_endless_error_body_is_read_to_64_kb_and_the_status_decides(
     #[case] pause: Duration,
 ) {
     let (uri, written) = endless(head, b"[0,0,".repeat(1000), pause).await;
-    let target = target(provider(&uri));
-    let hasty = UpstreamOptions {
-        request_timeout: Duration::from_millis(500),
-        ..small()
-    };
-    let refusal = upstream(hasty)
-        .send_action(&target, Request::get("/x"), false)
-        .await
-        .unwrap_err();
-    let told = refusal.error.provider().unwrap();
-    assert!(told.status == 401 && told.unauthorized, "{told:?}");
-    assert!(
-        serde_json::to_string(&refusal.response.unwrap().body)
-            .unwrap()
-            .len()
-            < 5_000
-    );
-    // What the system keeps of a connection is read by nobody.
+    let failed = hasty(&uri, 500).await.failed_action(Request::get("/x")).await;
+    let error = failed.error.provider().unwrap();
+    assert!(error.status == 401 && error.unauthorized, "{error:?}");
+    assert!(failed.response.unwrap().body.to_string().len() < 5_000);
+    // What the system keeps of a connection is not read.
     assert!(written.load(Ordering::SeqCst) < 16 * MB);
 }
 
 #[tokio::test]
 async fn a_success_of_very_many_values_is_not_read_into_memory() {
-    let server = MockServer::start().await;
+    let acme = Fixture::start().await;
     let values = format!("{{\"x\":[{}0]}}", "0,".repeat(600_000));
-    answers(
-        &server,
-        "POST",
-        "/x",
-        9,
-        ResponseTemplate::new(200).set_body_raw(values, "application/json"),
-    )
-    .await;
-    let refusal = upstream(options())
-        .send_action(
-            &target(provider(&server.uri())),
-            Request::new(Method::POST, "/x"),
-            false,
-        )
-        .await
-        .unwrap_err();
-    assert!(
-        refusal.error.to_string().contains("500000 values"),
-        "{}",
-        refusal.error
-    );
+    let values = status(200).set_body_raw(values, "application/json");
+    acme.respond("POST /x", values).await;
+    let error = acme.failed_action(post("/x")).await.error;
+    assert!(error.to_string().contains("500000 values"), "{error}");
 }
 
 #[tokio::test]
 async fn other_syncs_continue_during_endless_bodies() {
-    let (uri, _) = endless(
-        OK_GZIP,
-        coded("gzip", &vec![b'0'; MB]).await,
-        Duration::from_millis(5),
-    )
-    .await;
-    let server = MockServer::start().await;
-    let page = answer_in("gzip", &vec![b'1'; MB]).await;
-    answers(&server, "GET", "/x", 999, page).await;
+    let compressed = coded("gzip", &vec![b'0'; MB]).await;
+    let (uri, _) = endless(OK_GZIP, compressed, Duration::from_millis(5)).await;
+    let acme = Fixture::responding(response_in("gzip", &vec![b'1'; MB]).await).await;
     // 3 MB for syncs: less than the hostile bodies want together.
     let upstream = upstream(UpstreamOptions {
         memory: 4 * MB,
         max_body: 8 * MB,
-        max_attempts: 1,
-        ..options()
+        ..max_attempts(1)
     });
-    let of = |uri: &str, id: i64| {
+    let of = |uri: &str, id: i64, priority: Priority| {
         let mut provider = provider(uri);
         provider.name = format!("acme-{id}").parse().unwrap();
-        let mut target = target(provider);
-        target.priority = Priority::Background;
-        target.connection = Some(domain::ConnectionId::from_raw(id));
-        target
+        Target {
+            connection: Some(domain::ConnectionId::from_raw(id)),
+            priority,
+            ..target(provider)
+        }
     };
     let hostile: Vec<_> = (1..=4)
         .map(|_| {
-            let (upstream, target) = (upstream.clone(), of(&uri, 1));
+            let (upstream, target) = (upstream.clone(), of(&uri, 1, Priority::Background));
             tokio::spawn(async move { upstream.fetch(&target, Request::get("/x")).await })
         })
         .collect();
-    let (good, mut action) = (of(&server.uri(), 2), of(&server.uri(), 3));
-    action.priority = Priority::Interactive;
+    let uri = acme.server.uri();
+    let (sync, action) = (
+        of(&uri, 2, Priority::Background),
+        of(&uri, 3, Priority::Interactive),
+    );
     for _ in 0..10 {
-        let page = upstream.fetch(&good, Request::get("/x")).await.unwrap();
+        let page = upstream.fetch(&sync, Request::get("/x")).await.unwrap();
         assert_eq!(page.body.len(), MB);
         drop(page);
         upstream.fetch(&action, Request::get("/x")).await.unwrap();

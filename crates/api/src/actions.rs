@@ -2,9 +2,11 @@
 
 pub(crate) mod short;
 
+use std::sync::Arc;
+
 use actix_web::http::header::{HeaderMap, LOCATION};
 use actix_web::{HttpRequest, HttpResponse, web};
-use gateway::{ActionOutput, ActionRequest, Gateway, GatewayError, MAX_RETRIES, StoredAction};
+use gateway::{ActionOutput, ActionRequest, Gateway, GatewayError, MAX_RETRIES, StoredAction, actions};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 use utoipa::ToSchema;
@@ -78,17 +80,17 @@ impl RunOptions {
     pub(crate) async fn run(
         self,
         caller: &gateway::Caller,
-        gateway: &Gateway,
+        gateway: &Arc<Gateway>,
         mut request: ActionRequest,
     ) -> Result<HttpResponse, GatewayError> {
         request.key = self.key;
         match self.retries_later {
             None => {
-                let done = gateway.actions().trigger(caller, request).await?;
+                let done = actions::trigger(gateway, caller, request).await?;
                 Ok(output(&done))
             }
             Some(retries) => {
-                let stored = gateway.actions().enqueue(caller, request, retries).await?;
+                let stored = actions::enqueue(gateway, caller, request, retries).await?;
                 Ok(accepted(&stored))
             }
         }
@@ -188,5 +190,5 @@ pub(crate) async fn result(
     gateway: web::Data<Gateway>,
     id: web::Path<String>,
 ) -> Result<web::Json<Json>, ApiError> {
-    Ok(web::Json(gateway.actions().result(&caller, &id).await?))
+    Ok(web::Json(actions::result(&gateway, &caller, &id).await?))
 }

@@ -11,7 +11,7 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use domain::{EnvironmentId, IntegrationKey};
 use futures::future::LocalBoxFuture;
 pub(crate) use gateway::scope;
-use gateway::{Gateway, GatewayError, Session};
+use gateway::{Gateway, GatewayError, Session, api_keys, sessions};
 
 use crate::error::ApiError;
 use crate::path::PROXY;
@@ -108,7 +108,7 @@ impl FromRequest for SessionHolder {
         Box::pin(async move {
             let token = token?;
             let gateway = gateway.ok_or(ApiError::Unauthenticated)?;
-            Ok(Self(gateway.sessions().authenticate(&token).await?))
+            Ok(Self(sessions::authenticate(&gateway, &token).await?))
         })
     }
 }
@@ -120,16 +120,15 @@ pub(crate) async fn authenticate(request: &ServiceRequest) -> Result<(), ApiErro
         .app_data::<web::Data<Gateway>>()
         .ok_or(ApiError::Unauthenticated)?;
     let identity = if Session::is_token(key) {
-        Identity::Session(gateway.sessions().authenticate(key).await?)
+        Identity::Session(sessions::authenticate(gateway, key).await?)
     } else {
         // A revoked key can read until its cache entry expires. What it creates or deletes would last, so the cache is not used for that.
         let cached =
             matches!(*request.method(), Method::GET | Method::HEAD) || request.path().starts_with(PROXY);
-        let keys = gateway.api_keys();
         Identity::Key(if cached {
-            keys.authenticate(key).await?
+            api_keys::authenticate(gateway, key).await?
         } else {
-            keys.authenticate_anew(key).await?
+            api_keys::authenticate_anew(gateway, key).await?
         })
     };
     request.extensions_mut().insert(identity);

@@ -3,7 +3,7 @@
 pub(crate) mod forms;
 
 use actix_web::{HttpResponse, web};
-use gateway::{ConnectRequest, Connected, Gateway};
+use gateway::{ConnectRequest, Connected, Gateway, connections};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -100,9 +100,6 @@ pub(crate) async fn connect(
     integration: web::Path<String>,
     body: Body<ConnectRequest>,
 ) -> Result<HttpResponse, ApiError> {
-    let connected = gateway
-        .connections()
-        .connect(&caller, &integration, body.0)
-        .await?;
+    let connected = connections::connect(&gateway, &caller, &integration, body.0).await?;
     Ok(HttpResponse::Created().json(ConnectAnswer::from(connected)))
 }

@@ -4,6 +4,7 @@ use actix_web::{HttpResponse, web};
 use domain::IntegrationKey;
 use gateway::{
     EndUser, Gateway, IntegrationDefaults, IntegrationOverrides, NewSession, NewSessionToken, Reconnection,
+    sessions,
 };
 use secrecy::ExposeSecret;
 use serde::Serialize;
@@ -77,7 +78,7 @@ pub(crate) async fn create(
     page: web::Data<ConnectPage>,
     body: Body<NewSession>,
 ) -> Result<HttpResponse, ApiError> {
-    let made = gateway.sessions().create(&caller, body.0).await?;
+    let made = sessions::create(&gateway, &caller, body.0).await?;
     Ok(created(&made, &page))
 }
 
@@ -93,7 +94,7 @@ pub(crate) async fn reconnect(
     page: web::Data<ConnectPage>,
     body: Body<Reconnection>,
 ) -> Result<HttpResponse, ApiError> {
-    let made = gateway.sessions().reconnect(&caller, body.0).await?;
+    let made = sessions::reconnect(&gateway, &caller, body.0).await?;
     Ok(created(&made, &page))
 }
 
@@ -164,6 +165,6 @@ pub(crate) async fn end(
     SessionHolder(session): SessionHolder,
     gateway: web::Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
-    gateway.sessions().end(&session).await?;
+    sessions::end(&gateway, &session).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use actix_web::web;
 use domain::{ConnectionFilter, ConnectionName, IntegrationKey};
-use gateway::{Gateway, ShowCredentials};
+use gateway::{Gateway, ShowCredentials, connections};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use utoipa::IntoParams;
@@ -125,7 +125,7 @@ pub(crate) async fn list(
     gateway: web::Data<Gateway>,
     query: Query<ListQuery>,
 ) -> Result<web::Json<ConnectionList>, ApiError> {
-    let rows = gateway.connections().list(&caller, query.0.filter()).await?;
+    let rows = connections::list(&gateway, &caller, query.0.filter()).await?;
     Ok(web::Json(rows.into()))
 }
 
@@ -149,10 +149,14 @@ pub(crate) async fn get(
     query: Query<ShowQuery>,
 ) -> Result<web::Json<FullConnection>, ApiError> {
     let query = query.0;
-    let found = gateway
-        .connections()
-        .show(&caller, &query.provider_config_key, &name, query.credentials())
-        .await;
+    let found = connections::show(
+        &gateway,
+        &caller,
+        &query.provider_config_key,
+        &name,
+        query.credentials(),
+    )
+    .await;
     Ok(web::Json(FullConnection::shown(
         found.map_err(ApiError::connection_not_found)?,
     )))
@@ -174,10 +178,7 @@ pub(crate) async fn delete(
     query: Query<IntegrationQuery>,
 ) -> Result<web::Json<Success>, ApiError> {
     let query = query.0;
-    let deleted = gateway
-        .connections()
-        .delete(&caller, &query.provider_config_key, &name)
-        .await;
+    let deleted = connections::delete(&gateway, &caller, &query.provider_config_key, &name).await;
     deleted.map_err(ApiError::connection_unknown)?;
     Ok(web::Json(Success::new()))
 }

@@ -1,7 +1,7 @@
 //! Environments and their API keys.
 
 use actix_web::{HttpResponse, web};
-use gateway::{Gateway, NewKeyRequest};
+use gateway::{Gateway, NewKeyRequest, api_keys, environments};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -125,7 +125,7 @@ pub(crate) async fn list(
     gateway: web::Data<Gateway>,
     _: Query<NoParameters>,
 ) -> Result<web::Json<EnvironmentList>, ApiError> {
-    let listed = gateway.environments().list().await?;
+    let listed = environments::list(&gateway).await?;
     let data = listed.into_iter().map(Environment::from).collect();
     Ok(web::Json(EnvironmentList { data }))
 }
@@ -144,7 +144,7 @@ pub(crate) async fn create(
     gateway: web::Data<Gateway>,
     body: Body<NewEnvironment>,
 ) -> Result<HttpResponse, ApiError> {
-    let data = gateway.environments().create(&body.0.name).await?.into();
+    let data = environments::create(&gateway, &body.0.name).await?.into();
     Ok(HttpResponse::Created().json(EnvironmentAnswer { data }))
 }
 
@@ -165,7 +165,7 @@ pub(crate) async fn delete(
     name: web::Path<String>,
     _: Query<NoParameters>,
 ) -> Result<web::Json<Success>, ApiError> {
-    gateway.environments().delete(Some(&caller), &name).await?;
+    environments::delete(&gateway, Some(&caller), &name).await?;
     Ok(web::Json(Success::new()))
 }
 
@@ -181,8 +181,8 @@ pub(crate) async fn list_keys(
     name: web::Path<String>,
     _: Query<NoParameters>,
 ) -> Result<web::Json<ApiKeyList>, ApiError> {
-    let environment = gateway.environments().find(&name).await?;
-    let listed = gateway.api_keys().list(environment.id).await?;
+    let environment = environments::find(&gateway, &name).await?;
+    let listed = api_keys::list(&gateway, environment.id).await?;
     let data = listed.into_iter().map(ApiKey::from).collect();
     Ok(web::Json(ApiKeyList { data }))
 }
@@ -204,11 +204,8 @@ pub(crate) async fn create_key(
     name: web::Path<String>,
     body: Body<NewKeyRequest>,
 ) -> Result<HttpResponse, ApiError> {
-    let environment = gateway.environments().find(&name).await?;
-    let made = gateway
-        .api_keys()
-        .create(Some(&caller), &environment, body.0)
-        .await?;
+    let environment = environments::find(&gateway, &name).await?;
+    let made = api_keys::create(&gateway, Some(&caller), &environment, body.0).await?;
     let data = Secret {
         id: made.id.to_string(),
         secret: made.secret.expose_secret().to_owned(),
@@ -232,7 +229,7 @@ pub(crate) async fn revoke_key(
     _: Query<NoParameters>,
 ) -> Result<web::Json<Success>, ApiError> {
     let (name, id) = path.into_inner();
-    let environment = gateway.environments().find(&name).await?;
-    gateway.api_keys().revoke(environment.id, &id).await?;
+    let environment = environments::find(&gateway, &name).await?;
+    api_keys::revoke(&gateway, environment.id, &id).await?;
     Ok(web::Json(Success::new()))
 }

@@ -3,7 +3,7 @@
 mod function;
 
 use actix_web::web;
-use gateway::Gateway;
+use gateway::{Gateway, integrations, providers};
 use registry::Provider;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -182,9 +182,9 @@ async fn provider(
     gateway: &Gateway,
     key: &str,
 ) -> Result<std::sync::Arc<Provider>, ApiError> {
-    let found = gateway.integrations().find(caller.environment, key).await;
+    let found = integrations::find(gateway, caller.environment, key).await;
     let found = found.map_err(ApiError::integration_not_found)?;
-    Ok(gateway.providers().find(found.row.provider.as_str())?)
+    Ok(providers::find(gateway, found.row.provider.as_str())?)
 }
 
 async fn functions(

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use actix_web::web;
-use gateway::{FullIntegration, Gateway, IntegrationRequest};
+use gateway::{FullIntegration, Gateway, IntegrationRequest, integrations};
 use registry::placement::KEY_LABEL;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -232,7 +232,7 @@ pub(crate) async fn list(
     url: web::Data<PublicUrl>,
     _: Query<NoParameters>,
 ) -> Result<web::Json<IntegrationList>, ApiError> {
-    let listed = gateway.integrations().list(who.environment()).await?;
+    let listed = integrations::list(&gateway, who.environment()).await?;
     let data = listed
         .into_iter()
         .filter(|made| who.may_see(&made.row.key))
@@ -258,7 +258,7 @@ pub(crate) async fn get(
     key: web::Path<String>,
     query: Query<IncludeQuery>,
 ) -> Result<web::Json<IntegrationAnswer>, ApiError> {
-    let found = gateway.integrations().find(caller.environment, &key).await;
+    let found = integrations::find(&gateway, caller.environment, &key).await;
     let mut data = IntegrationView::new(found.map_err(ApiError::integration_not_found)?, &url);
     let null = |what| query.0.include.contains(&what).then_some(Json::Null);
     data.webhook_url = null(Include::Webhook);
@@ -281,7 +281,7 @@ pub(crate) async fn create(
     url: web::Data<PublicUrl>,
     body: Body<NewIntegrationBody>,
 ) -> Result<web::Json<IntegrationAnswer>, ApiError> {
-    let made = gateway.integrations().create(&caller, body.0.into()).await?;
+    let made = integrations::create(&gateway, &caller, body.0.into()).await?;
     let data = IntegrationView::new(made, &url);
     Ok(web::Json(IntegrationAnswer { data }))
 }
@@ -303,7 +303,7 @@ pub(crate) async fn update(
     key: web::Path<String>,
     body: Body<IntegrationChangeBody>,
 ) -> Result<web::Json<IntegrationAnswer>, ApiError> {
-    let changed = gateway.integrations().update(&caller, &key, body.0.into()).await;
+    let changed = integrations::update(&gateway, &caller, &key, body.0.into()).await;
     let data = IntegrationView::new(changed.map_err(ApiError::integration_not_found)?, &url);
     Ok(web::Json(IntegrationAnswer { data }))
 }
@@ -319,7 +319,7 @@ pub(crate) async fn delete(
     key: web::Path<String>,
     _: Query<NoParameters>,
 ) -> Result<web::Json<Success>, ApiError> {
-    let deleted = gateway.integrations().delete(&caller, &key).await;
+    let deleted = integrations::delete(&gateway, &caller, &key).await;
     deleted.map_err(ApiError::integration_not_found)?;
     Ok(web::Json(Success::new()))
 }

@@ -2,7 +2,7 @@
 
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY};
 use actix_web::{HttpResponse, web};
-use gateway::Gateway;
+use gateway::{Gateway, providers};
 use registry::Provider;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
@@ -106,7 +106,7 @@ pub(crate) async fn list(
     url: web::Data<PublicUrl>,
     query: Query<ProvidersQuery>,
 ) -> Result<web::Json<ProviderList>, ApiError> {
-    let found = gateway.providers().list(query.0.search.as_deref())?;
+    let found = providers::list(&gateway, query.0.search.as_deref())?;
     let data = found
         .iter()
         .map(|provider| ProviderView::new(provider, &url))
@@ -126,7 +126,7 @@ pub(crate) async fn get(
     name: web::Path<String>,
     _: Query<NoParameters>,
 ) -> Result<web::Json<ProviderAnswer>, ApiError> {
-    let provider = gateway.providers().find(&name)?;
+    let provider = providers::find(&gateway, &name)?;
     let data = ProviderView::new(&provider, &url);
     Ok(web::Json(ProviderAnswer { data }))
 }
@@ -142,7 +142,7 @@ pub(crate) async fn templates(
     name: web::Path<String>,
     _: Query<NoParameters>,
 ) -> Result<web::Json<TemplateList>, ApiError> {
-    let provider = gateway.providers().find(&name)?;
+    let provider = providers::find(&gateway, &name)?;
     let data = Function::of(&provider, provider.name.as_str());
     Ok(web::Json(TemplateList { data }))
 }
@@ -161,7 +161,7 @@ pub(crate) async fn logo(
     gateway: web::Data<Gateway>,
     name: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let provider = gateway.providers().find(&name)?;
+    let provider = providers::find(&gateway, &name)?;
     let letter = provider
         .display_name
         .chars()

@@ -5,7 +5,7 @@ mod response;
 mod upload;
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use gateway::Gateway;
+use gateway::{Gateway, proxy};
 use upstream::{Method, ProxyRequest};
 
 use self::headers::Options;
@@ -55,9 +55,6 @@ pub(crate) async fn call(
     if !relay.body.is_empty() {
         headers::add_content_headers(request.headers(), &mut relay.content_headers);
     }
-    let relayed = gateway
-        .proxy()
-        .send(&caller, &integration, &connection, relay)
-        .await?;
+    let relayed = proxy::send(&gateway, &caller, &integration, &connection, relay).await?;
     Ok(response::stream(relayed, request))
 }

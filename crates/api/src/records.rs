@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use actix_web::http::header::{ACCEPT, CONTENT_DISPOSITION};
 use actix_web::{HttpRequest, HttpResponse, web};
-use gateway::Gateway;
+use gateway::{Gateway, records};
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
 use utoipa::ToSchema;
@@ -79,14 +79,13 @@ pub(crate) async fn respond(
         .get(ACCEPT)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
-    let records = gateway.records();
     let Some(format) = Format::of(accept) else {
-        let read = records.filter_and_page(&caller, integration, plural, parameters);
+        let read = records::filter_and_page(&gateway, &caller, integration, plural, parameters);
         let (filter, page) = read.await?;
         let body = RowWriter::new(filter.model()).page(&page);
         return Ok(HttpResponse::Ok().content_type("application/json").body(body));
     };
-    let filter = records.filter(&caller, integration, plural, parameters).await?;
+    let filter = records::filter(&gateway, &caller, integration, plural, parameters).await?;
     let name = format!(
         "attachment; filename=\"{}.{}\"",
         filter.model().table,

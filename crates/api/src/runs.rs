@@ -2,7 +2,7 @@
 
 use actix_web::web;
 use domain::{ConnectionName, IntegrationKey, MisfitCount, RunFilter, RunId, RunIdPrefix, Sync, SyncName};
-use gateway::Gateway;
+use gateway::{Gateway, connections, syncs};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -193,10 +193,7 @@ pub(crate) async fn list(
         cursor,
     } = query.0;
     if let (Some(integration), Some(connection)) = (&integration, &connection) {
-        let found = gateway
-            .connections()
-            .find(&caller, integration.as_str(), connection.as_str())
-            .await;
+        let found = connections::find(&gateway, &caller, integration.as_str(), connection.as_str()).await;
         found.map_err(ApiError::integration_unknown)?;
     }
     let wanted = limit.map_or(DEFAULT_LIMIT, |limit| limit.0);
@@ -209,7 +206,7 @@ pub(crate) async fn list(
         before: cursor,
         id_prefix,
     };
-    let mut found = gateway.syncs().runs(&caller, filter).await?;
+    let mut found = syncs::runs(&gateway, &caller, filter).await?;
     let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
     let more = found.len() > wanted;
     found.truncate(wanted);
@@ -231,6 +228,6 @@ pub(crate) async fn get(
     gateway: web::Data<Gateway>,
     id: web::Path<String>,
 ) -> Result<web::Json<OneRun>, ApiError> {
-    let found = gateway.syncs().run(&caller, &id).await?;
+    let found = syncs::run(&gateway, &caller, &id).await?;
     Ok(web::Json(OneRun { run: found.into() }))
 }

@@ -67,7 +67,7 @@ fn pages(registry: &Registry, public_url: Option<&str>) -> Pages {
 }
 
 /// Serves the API on `listener` until the server is stopped by its handle; signals are the binary's.
-pub fn serve(gateway: Gateway, listener: TcpListener, options: ApiOptions) -> std::io::Result<Server> {
+pub fn serve(gateway: Arc<Gateway>, listener: TcpListener, options: ApiOptions) -> std::io::Result<Server> {
     let ApiOptions {
         public_url,
         connect_url,
@@ -76,7 +76,7 @@ pub fn serve(gateway: Gateway, listener: TcpListener, options: ApiOptions) -> st
     } = options;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = threads.unwrap_or_else(|| cores.min(MOST_THREADS)).max(1);
-    let registry = gateway.providers().registry();
+    let registry = &gateway.registry;
     let pages = web::Data::new(pages(registry, public_url.as_deref()));
     let table = Arc::new(Table::new(registry));
     let url = match public_url {
@@ -85,7 +85,7 @@ pub fn serve(gateway: Gateway, listener: TcpListener, options: ApiOptions) -> st
     };
     let page = web::Data::new(ConnectPage(connect_url));
     let url = web::Data::new(PublicUrl(url));
-    let gateway = web::Data::new(gateway);
+    let gateway = web::Data::from(gateway);
     let builder = Server::build();
     let stopping = builder.graceful_shutdown_signal();
     let address = listener.local_addr()?;

@@ -6,7 +6,7 @@ mod state;
 pub(crate) mod variants;
 
 use actix_web::{HttpRequest, web};
-use gateway::{Gateway, TriggeredRun};
+use gateway::{Gateway, TriggeredRun, syncs};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -86,9 +86,7 @@ pub(crate) async fn trigger(
     body: Body<TriggerSyncBody>,
 ) -> Result<web::Json<TriggerAnswer>, ApiError> {
     let (selection, options) = body.0.read(request.headers())?;
-    let runs = gateway
-        .syncs()
-        .trigger(&caller, &selection, options)
+    let runs = syncs::trigger(&gateway, &caller, &selection, options)
         .await
         .map_err(ApiError::integration_unknown)?;
     Ok(web::Json(runs.into()))
@@ -111,9 +109,7 @@ pub(crate) async fn pause(
     body: Body<SelectBody>,
 ) -> Result<web::Json<Success>, ApiError> {
     let selection = body.0.read(request.headers())?;
-    gateway
-        .syncs()
-        .pause(&caller, &selection)
+    syncs::pause(&gateway, &caller, &selection)
         .await
         .map_err(ApiError::integration_unknown)?;
     Ok(web::Json(Success::new()))
@@ -136,9 +132,7 @@ pub(crate) async fn start(
     body: Body<SelectBody>,
 ) -> Result<web::Json<Success>, ApiError> {
     let selection = body.0.read(request.headers())?;
-    gateway
-        .syncs()
-        .start(&caller, &selection)
+    syncs::start(&gateway, &caller, &selection)
         .await
         .map_err(ApiError::integration_unknown)?;
     Ok(web::Json(Success::new()))
@@ -158,9 +152,7 @@ pub(crate) async fn status(
     gateway: web::Data<Gateway>,
     query: Query<StatusQuery>,
 ) -> Result<web::Json<StatusList>, ApiError> {
-    let states = gateway
-        .syncs()
-        .status(&caller, &query.0.selection())
+    let states = syncs::status(&gateway, &caller, &query.0.selection())
         .await
         .map_err(ApiError::sync_status)?;
     Ok(web::Json(states.into()))

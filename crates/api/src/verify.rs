@@ -2,7 +2,7 @@
 
 use actix_web::web;
 use domain::ConnectionName;
-use gateway::{Gateway, Verified};
+use gateway::{Gateway, Verified, connections};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -67,6 +67,6 @@ pub(crate) async fn verify(
     body: Body<VerifyBody>,
 ) -> Result<web::Json<VerifyAnswer>, ApiError> {
     let name = body.0.connection.as_str();
-    let verified = gateway.connections().verify(&caller, &integration, name).await?;
+    let verified = connections::verify(&gateway, &caller, &integration, name).await?;
     Ok(web::Json(verified.into()))
 }

@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Context;
 use domain::Clock;
-use gateway::{Caller, Gateway, GatewayParts, KeySource};
+use gateway::{Caller, Gateway, GatewayParts, KeySource, api_keys, connections};
 use registry::Registry;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -47,7 +48,7 @@ pub(crate) struct AppOptions {
 
 /// A gateway and a caller with an API key.
 pub(crate) struct App {
-    pub(crate) gateway: Gateway,
+    pub(crate) gateway: Arc<Gateway>,
     pub(crate) caller: Caller,
 }
 
@@ -82,11 +83,8 @@ impl App {
         })
         .await?;
         let secret = SecretString::from(API_KEY);
-        gateway
-            .api_keys()
-            .bootstrap(&"dev".parse()?, Some(secret.clone()))
-            .await?;
-        let caller = gateway.api_keys().authenticate(secret.expose_secret()).await?;
+        api_keys::bootstrap(&gateway, &"dev".parse()?, Some(secret.clone())).await?;
+        let caller = api_keys::authenticate(&gateway, secret.expose_secret()).await?;
         Ok(Self { gateway, caller })
     }
 
@@ -95,10 +93,13 @@ impl App {
         let body = json!({
             "connectionId": CONNECTION, "accountSid": sim.account, "apiKeySid": sim.key, "apiKeySecret": sim.secret,
         });
-        self.gateway
-            .connections()
-            .connect(&self.caller, INTEGRATION, serde_json::from_value(body)?)
-            .await?;
+        connections::connect(
+            &self.gateway,
+            &self.caller,
+            INTEGRATION,
+            serde_json::from_value(body)?,
+        )
+        .await?;
         Ok(())
     }
 }

@@ -38,8 +38,7 @@ pub(crate) async fn make(options: &AppOptions, count: u32, interval: Duration) -
     for batch in numbers.chunks(BATCH) {
         let (template, batch) = (Arc::clone(&template), batch.to_vec());
         app.gateway
-            .worker_handle()
-            .store()
+            .store
             .write(move |c| {
                 for number in batch {
                     let made = template.now.minus(spread * number);
@@ -60,19 +59,14 @@ impl App {
             integrations: vec![INTEGRATION.parse()?],
             ..ConnectionFilter::default()
         };
-        let listed = self.gateway.connections().list(&self.caller, filter).await?;
+        let listed = gateway::connections::list(&self.gateway, &self.caller, filter).await?;
         let row = listed
             .into_iter()
             .next()
             .context("the first connection does not exist")?
             .connection;
         let id = row.id;
-        let sealed = self
-            .gateway
-            .worker_handle()
-            .store()
-            .read(move |c| credentials::get(c, id))
-            .await?;
+        let sealed = self.gateway.store.read(move |c| credentials::get(c, id)).await?;
         let ring = KeyRing::new(SecretKey::from_base64(ENCRYPTION_KEY)?, Vec::new());
         let plain = ring.open(&seal_context(&row), &sealed.parse()?)?;
         Ok(Template {

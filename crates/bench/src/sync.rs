@@ -1,10 +1,11 @@
 //! Measures one run of a sync in its own process.
 
 use domain::RunStatus;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use gateway::{SyncSelection, TriggerOptions};
+use gateway::{SyncSelection, TriggerOptions, syncs};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -101,9 +102,8 @@ pub(crate) async fn run(mut commands: mpsc::Receiver<String>) -> anyhow::Result<
         connection: Some(CONNECTION.to_owned()),
         syncs: vec![(SYNC.parse()?, domain::Variant::base())],
     };
-    let syncs = app.gateway.syncs();
     // A paused sync runs only when triggered, so that there is no second run during the measurement.
-    syncs.pause(&app.caller, &selection).await?;
+    syncs::pause(&app.gateway, &app.caller, &selection).await?;
     child::output(&())?;
     child::next::<()>(&mut commands).await?;
 
@@ -112,16 +112,16 @@ pub(crate) async fn run(mut commands: mpsc::Receiver<String>) -> anyhow::Result<
         reset: true,
         empty_cache: false,
     };
-    let triggered = syncs.trigger(&app.caller, &selection, reset).await?;
+    let triggered = syncs::trigger(&app.gateway, &app.caller, &selection, reset).await?;
     let id = triggered.first().context("no run was triggered")?.id.to_string();
     let stop = CancellationToken::new();
     let worker =
-        tokio::spawn(Worker::new(app.gateway.worker_handle(), WorkerOptions::default()).run(stop.clone()));
+        tokio::spawn(Worker::new(Arc::clone(&app.gateway), WorkerOptions::default()).run(stop.clone()));
     let mut anonymous_memory = 0;
     let (run, started_at, finished_at) = loop {
         tokio::time::sleep(POLL).await;
         anonymous_memory = anonymous_memory.max(cpu::anonymous_memory()?);
-        let (run, _) = syncs.run(&app.caller, &id).await?;
+        let (run, _) = syncs::run(&app.gateway, &app.caller, &id).await?;
         if let Some((started_at, finished_at)) = run.started_at.zip(run.finished_at) {
             break (run, started_at, finished_at);
         }

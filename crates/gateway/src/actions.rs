@@ -12,15 +12,13 @@ use domain::{ActionId, ActionJob, ActionStatus, Timestamp};
 use serde_json::Value as Json;
 use store::actions::{self, NewAction};
 
-pub use self::request::{ActionRequest, ShortRoute};
-use self::request::{ResolvedAction, input_hash};
+pub use self::carry::carry_out;
+use self::perform::perform;
+pub use self::request::{ActionRequest, ShortRoute, at_route};
+use self::request::{ResolvedAction, input_hash, resolve};
 use crate::caller::Caller;
-use crate::error::{ActionFailure, GatewayError};
-use crate::services::Services;
-
-/// The use cases of actions.
-#[derive(Clone)]
-pub struct Actions(pub(crate) Arc<Services>);
+use crate::error::{ActionFailure, GatewayError, Result};
+use crate::gateway::Gateway;
 
 /// The output of an action.
 #[derive(Debug)]
@@ -56,124 +54,121 @@ const REQUEST_LEASE: Duration = Duration::from_mins(1);
 /// The most retries that a request may ask for, as in Nango's API.
 pub const MAX_RETRIES: i64 = 5;
 
-impl Actions {
-    /// Carries out an action and waits for its output.
-    ///
-    /// With a key it is stored first, so that it is done once: a request with the same key gets the output of the first.
-    pub async fn trigger(
-        &self,
-        caller: &Caller,
-        request: ActionRequest,
-    ) -> Result<ActionOutput, GatewayError> {
-        let key = request.key.clone();
-        let resolved = self.resolve(caller, request).await?;
-        match key {
-            None => Ok(ActionOutput::first(self.at_once(resolved).await?)),
-            Some(key) => self.with_key(resolved, key).await,
-        }
-    }
-
-    async fn at_once(&self, resolved: ResolvedAction) -> Result<Json, GatewayError> {
-        let ResolvedAction {
-            connection,
-            action,
-            inputs,
-        } = resolved;
-        if action.repeatable {
-            return Ok(self.perform(&connection, &action, &inputs).await?);
-        }
-        // Spawned as a task, so that a disconnecting caller does not stop a request that may have been carried out.
-        let actions = self.clone();
-        let work = async move { actions.perform(&connection, &action, &inputs).await };
-        let work = self.0.spawn(work);
-        match work.await {
-            Ok(done) => Ok(done?),
-            Err(_) => Err(ActionFailure::outcome_unknown().into()),
-        }
-    }
-
-    async fn with_key(&self, resolved: ResolvedAction, key: String) -> Result<ActionOutput, GatewayError> {
-        let now = self.0.clock.now();
-        let new = NewAction {
-            due_at: now.plus(REQUEST_LEASE),
-            holder: Some(format!("{REQUEST_HOLDER}-{}", ActionId::random())),
-            ..new_action(&resolved, Some(key), 1, now)
-        };
-        // Stored by the task as well, so that a client that disconnects meanwhile leaves no stored action without its request.
-        let actions = self.clone();
-        let work = self.0.spawn(async move {
-            let (row, fresh) = actions.store(new.clone()).await?;
-            if !fresh {
-                let output = replay(&row, &new)?;
-                return Ok(ActionOutput {
-                    output,
-                    replayed: true,
-                });
-            }
-            match actions.carry_out(row, REQUEST_LEASE).await {
-                Some(Ok(output)) => Ok(ActionOutput::first(output)),
-                Some(Err(failure)) => Err(failure.into()),
-                // Another holder has the lease now, or the result could not be stored: a later request with the key gets it.
-                None => Err(GatewayError::KeyInUse),
-            }
-        });
-        work.await.unwrap_or(Err(GatewayError::KeyInUse))
-    }
-
-    /// Stores an action for the workers, so that it is carried out even if this process exits now.
-    ///
-    /// `retries` is the maximum number of retries after a failure without effect, or of a repeatable action.
-    pub async fn enqueue(
-        &self,
-        caller: &Caller,
-        request: ActionRequest,
-        retries: i64,
-    ) -> Result<StoredAction, GatewayError> {
-        let key = request.key.clone();
-        let resolved = self.resolve(caller, request).await?;
-        let now = self.0.clock.now();
-        let new = new_action(&resolved, key, retries.clamp(0, MAX_RETRIES) + 1, now);
-        let (row, fresh) = self.store(new.clone()).await?;
-        if !fresh {
-            same_input(&row, &new)?;
-        }
-        self.0.action_due.notify_one();
-        Ok(StoredAction {
-            id: row.id,
-            replayed: !fresh,
-        })
-    }
-
-    async fn store(&self, new: NewAction) -> Result<(ActionJob, bool), GatewayError> {
-        let now = self.0.clock.now();
-        let stored = self.0.store.write(move |c| actions::insert(c, &new, now));
-        Ok(stored.await?)
-    }
-
-    /// The output of a stored action.
-    ///
-    /// [`GatewayError::ActionPending`] while it has not ended, its own failure if it failed.
-    pub async fn result(&self, caller: &Caller, id: &str) -> Result<Json, GatewayError> {
-        let unknown = || GatewayError::UnknownActionResult(id.to_owned());
-        let parsed: ActionId = id.parse().map_err(|_| unknown())?;
-        let environment = caller.environment;
-        let store = &self.0.store;
-        let found = store.read(move |c| actions::find(c, environment, parsed));
-        let row = found.await.map_err(GatewayError::or_unknown(unknown))?;
-        ended(&row)?.ok_or(GatewayError::ActionPending {
-            status: row.status.as_str(),
-        })
+/// Carries out an action and waits for its output.
+///
+/// With a key it is stored first, so that it is done once: a request with the same key gets the output of the first.
+pub async fn trigger(
+    gateway: &Arc<Gateway>,
+    caller: &Caller,
+    request: ActionRequest,
+) -> Result<ActionOutput> {
+    let key = request.key.clone();
+    let resolved = resolve(gateway, caller, request).await?;
+    match key {
+        None => Ok(ActionOutput::first(at_once(gateway, resolved).await?)),
+        Some(key) => with_key(gateway, resolved, key).await,
     }
 }
 
+async fn at_once(gateway: &Arc<Gateway>, resolved: ResolvedAction) -> Result<Json> {
+    let ResolvedAction {
+        connection,
+        action,
+        inputs,
+    } = resolved;
+    if action.repeatable {
+        return Ok(perform(gateway, &connection, &action, &inputs).await?);
+    }
+    // Spawned as a task, so that a disconnecting caller does not stop a request that may have been carried out.
+    let shared = Arc::clone(gateway);
+    let work = gateway.spawn(async move { perform(&shared, &connection, &action, &inputs).await });
+    match work.await {
+        Ok(done) => Ok(done?),
+        Err(_) => Err(ActionFailure::outcome_unknown().into()),
+    }
+}
+
+async fn with_key(gateway: &Arc<Gateway>, resolved: ResolvedAction, key: String) -> Result<ActionOutput> {
+    let now = gateway.clock.now();
+    let new = NewAction {
+        due_at: now.plus(REQUEST_LEASE),
+        holder: Some(format!("{REQUEST_HOLDER}-{}", ActionId::random())),
+        ..new_action(&resolved, Some(key), 1, now)
+    };
+    // Stored by the task as well, so that a client that disconnects meanwhile leaves no stored action without its request.
+    let shared = Arc::clone(gateway);
+    let work = gateway.spawn(async move {
+        let (row, fresh) = store(&shared, new.clone()).await?;
+        if !fresh {
+            let output = replay(&row, &new)?;
+            return Ok(ActionOutput {
+                output,
+                replayed: true,
+            });
+        }
+        match carry_out(&shared, row, REQUEST_LEASE).await {
+            Some(Ok(output)) => Ok(ActionOutput::first(output)),
+            Some(Err(failure)) => Err(failure.into()),
+            // Another holder has the lease now, or the result could not be stored: a later request with the key gets it.
+            None => Err(GatewayError::KeyInUse),
+        }
+    });
+    work.await.unwrap_or(Err(GatewayError::KeyInUse))
+}
+
+/// Stores an action for the workers, so that it is carried out even if this process exits now.
+///
+/// `retries` is the maximum number of retries after a failure without effect, or of a repeatable action.
+pub async fn enqueue(
+    gateway: &Gateway,
+    caller: &Caller,
+    request: ActionRequest,
+    retries: i64,
+) -> Result<StoredAction> {
+    let key = request.key.clone();
+    let resolved = resolve(gateway, caller, request).await?;
+    let now = gateway.clock.now();
+    let new = new_action(&resolved, key, retries.clamp(0, MAX_RETRIES) + 1, now);
+    let (row, fresh) = store(gateway, new.clone()).await?;
+    if !fresh {
+        same_input(&row, &new)?;
+    }
+    gateway.action_due.notify_one();
+    Ok(StoredAction {
+        id: row.id,
+        replayed: !fresh,
+    })
+}
+
+async fn store(gateway: &Gateway, new: NewAction) -> Result<(ActionJob, bool)> {
+    let now = gateway.clock.now();
+    let stored = gateway.store.write(move |c| actions::insert(c, &new, now));
+    Ok(stored.await?)
+}
+
+/// The output of a stored action.
+///
+/// [`GatewayError::ActionPending`] while it has not ended, its own failure if it failed.
+pub async fn result(gateway: &Gateway, caller: &Caller, id: &str) -> Result<Json> {
+    let unknown = || GatewayError::UnknownActionResult(id.to_owned());
+    let parsed: ActionId = id.parse().map_err(|_| unknown())?;
+    let environment = caller.environment;
+    let store = &gateway.store;
+    let found = store.read(move |c| actions::find(c, environment, parsed));
+    let row = found.await.map_err(GatewayError::or_unknown(unknown))?;
+    ended(&row)?.ok_or(GatewayError::ActionPending {
+        status: row.status.as_str(),
+    })
+}
+
 /// The output of the first request with a key.
-fn replay(row: &ActionJob, new: &NewAction) -> Result<Json, GatewayError> {
+fn replay(row: &ActionJob, new: &NewAction) -> Result<Json> {
     same_input(row, new)?;
     ended(row)?.ok_or(GatewayError::KeyInUse)
 }
 
 /// The output of an action that succeeded, the failure of one that failed, `None` for one that has not ended.
-fn ended(row: &ActionJob) -> Result<Option<Json>, GatewayError> {
+fn ended(row: &ActionJob) -> Result<Option<Json>> {
     match row.status {
         ActionStatus::Queued | ActionStatus::Running => Ok(None),
         ActionStatus::Succeeded => Ok(Some(row.output.clone().unwrap_or_default())),
@@ -186,7 +181,7 @@ fn ended(row: &ActionJob) -> Result<Option<Json>, GatewayError> {
     }
 }
 
-fn same_input(row: &ActionJob, new: &NewAction) -> Result<(), GatewayError> {
+fn same_input(row: &ActionJob, new: &NewAction) -> Result<()> {
     let hash = new.key.as_ref().map(|(_, hash)| hash);
     if row.input_hash.as_ref() == hash {
         Ok(())

@@ -10,8 +10,8 @@ use store::environments;
 use utoipa::ToSchema;
 
 use crate::caller::{Caller, Scope};
-use crate::error::{FieldError, GatewayError};
-use crate::services::Services;
+use crate::error::{FieldError, GatewayError, Result};
+use crate::gateway::Gateway;
 
 /// The scopes of a key with all permissions, also of later versions.
 fn everything() -> Vec<String> {
@@ -45,209 +45,211 @@ pub struct NewKeyRequest {
 /// The longest name of a key, in bytes.
 const MAX_KEY_NAME: usize = 255;
 
-/// The use cases of API keys.
-pub struct ApiKeys<'a>(pub(crate) &'a Services);
-
 /// A key's last use is stored at most this often: a write for each read would cost more than the read.
 const TOUCH_EVERY: Duration = Duration::from_mins(1);
 
 /// How long a request waits for that write.
 const TOUCH_WAIT: Duration = Duration::from_millis(100);
 
-impl ApiKeys<'_> {
-    /// Returns the caller with the key `secret`. A valid key is cached for two seconds, in which a key that another process revoked is still
-    /// accepted. A key that this process revokes is refused at once.
-    pub async fn authenticate(&self, secret: &str) -> Result<Caller, GatewayError> {
-        match self.0.caches.callers.get(&vault::api_key::hash(secret)) {
-            Some(caller) => Ok(caller),
-            None => self.authenticate_anew(secret).await,
-        }
+/// Returns the caller with the key `secret`. A valid key is cached for two seconds, in which a key that another process revoked is still
+/// accepted. A key that this process revokes is refused at once.
+pub async fn authenticate(gateway: &Gateway, secret: &str) -> Result<Caller> {
+    match gateway.caches.callers.get(&vault::api_key::hash(secret)) {
+        Some(caller) => Ok(caller),
+        None => authenticate_anew(gateway, secret).await,
     }
+}
 
-    /// [`Self::authenticate`] without the cache: for requests with lasting effects, such as making another key.
-    pub async fn authenticate_anew(&self, secret: &str) -> Result<Caller, GatewayError> {
-        let hash = vault::api_key::hash(secret);
-        let (generation, wanted) = (self.0.caches.callers.generation(), hash.clone());
-        let row = self
-            .0
-            .store
-            .read(move |c| api_keys::by_hash(c, &wanted))
-            .await?
-            .ok_or(GatewayError::UnknownKey)?;
-        self.touch(&row).await;
-        let caller = Caller {
-            environment: row.environment,
-            key: row.id,
-            scopes: row.scopes.into(),
-        };
-        self.0.caches.callers.insert(hash, caller.clone(), generation);
-        Ok(caller)
+/// [`authenticate`] without the cache: for requests with lasting effects, such as making another key.
+pub async fn authenticate_anew(gateway: &Gateway, secret: &str) -> Result<Caller> {
+    let hash = vault::api_key::hash(secret);
+    let (generation, wanted) = (gateway.caches.callers.generation(), hash.clone());
+    let row = gateway
+        .store
+        .read(move |c| api_keys::by_hash(c, &wanted))
+        .await?
+        .ok_or(GatewayError::UnknownKey)?;
+    touch(gateway, &row).await;
+    let caller = Caller {
+        environment: row.environment,
+        key: row.id,
+        scopes: row.scopes.into(),
+    };
+    gateway.caches.callers.insert(hash, caller.clone(), generation);
+    Ok(caller)
+}
+
+async fn touch(gateway: &Gateway, row: &ApiKey) {
+    let (id, now) = (row.id, gateway.clock.now());
+    if row
+        .last_used_at
+        .is_some_and(|last| !now.has_elapsed(TOUCH_EVERY, last))
+    {
+        return;
     }
-
-    async fn touch(&self, row: &ApiKey) {
-        let (id, now) = (row.id, self.0.clock.now());
-        if row
-            .last_used_at
-            .is_some_and(|last| !now.has_elapsed(TOUCH_EVERY, last))
-        {
-            return;
-        }
-        let store = self.0.store.clone();
-        // Spawned as a task, so that read requests work while the database accepts no writes.
-        let stored = self.0.spawn(async move {
-            match store.write(move |c| api_keys::touch(c, id, now)).await {
-                Err(error) if !error.is_transient() => {
-                    tracing::warn!(%error, "the last use of an API key was not stored");
-                }
-                _ => {}
+    let store = gateway.store.clone();
+    // Spawned as a task, so that read requests work while the database accepts no writes.
+    let stored = gateway.spawn(async move {
+        match store.write(move |c| api_keys::touch(c, id, now)).await {
+            Err(error) if !error.is_transient() => {
+                tracing::warn!(%error, "the last use of an API key was not stored");
             }
-        });
-        drop(tokio::time::timeout(TOUCH_WAIT, stored).await);
-    }
-
-    /// Creates `environment` if it does not exist, and adds `secret` to its keys; without `secret`, creates a key if it has none. A `secret`
-    /// that was revoked, or that belongs to another environment, stays so.
-    ///
-    /// Returns the key if one was created.
-    pub async fn bootstrap(
-        &self,
-        environment: &EnvironmentName,
-        secret: Option<SecretString>,
-    ) -> Result<Option<NewKey>, GatewayError> {
-        let now = self.0.clock.now();
-        let name = environment.clone();
-        let read = self.0.store.write(move |c| environments::ensure(c, &name, now));
-        let environment = read.await?;
-        if let Some(secret) = secret {
-            vault::api_key::check(secret.expose_secret())?;
-            let added = self.add(environment.id, "from configuration", &secret, everything());
-            if let (_, Some(known)) = added.await? {
-                warn_of(&known, &environment);
-            }
-            return Ok(None);
+            _ => {}
         }
-        let id = environment.id;
-        let secret = vault::api_key::generate(&environment.name);
-        let key = self.new_key(id, "first start", &secret, everything());
-        let made = key.id;
-        // If processes start at the same time, only one creates a key.
-        let first = self.0.store.write(move |c| {
-            environments::lock(c, id)?;
-            let first = api_keys::count(c, id)? == 0;
-            if first {
-                api_keys::insert(c, &key)?;
-            }
-            Ok(first)
-        });
-        Ok(first.await?.then_some(NewKey { id: made, secret }))
-    }
+    });
+    drop(tokio::time::timeout(TOUCH_WAIT, stored).await);
+}
 
-    /// Lists the keys of an environment, newest first, including revoked ones.
-    pub async fn list(&self, environment: EnvironmentId) -> Result<Vec<ApiKey>, GatewayError> {
-        Ok(self.0.store.read(move |c| api_keys::list(c, environment)).await?)
+/// Creates `environment` if it does not exist, and adds `secret` to its keys; without `secret`, creates a key if it has none. A `secret`
+/// that was revoked, or that belongs to another environment, stays so.
+///
+/// Returns the key if one was created.
+pub async fn bootstrap(
+    gateway: &Gateway,
+    environment: &EnvironmentName,
+    secret: Option<SecretString>,
+) -> Result<Option<NewKey>> {
+    let now = gateway.clock.now();
+    let name = environment.clone();
+    let read = gateway.store.write(move |c| environments::ensure(c, &name, now));
+    let environment = read.await?;
+    if let Some(secret) = secret {
+        vault::api_key::check(secret.expose_secret())?;
+        let added = add(
+            gateway,
+            environment.id,
+            "from configuration",
+            &secret,
+            everything(),
+        );
+        if let (_, Some(known)) = added.await? {
+            warn_of(&known, &environment);
+        }
+        return Ok(None);
     }
+    let id = environment.id;
+    let secret = vault::api_key::generate(&environment.name);
+    let key = new_key(gateway, id, "first start", &secret, everything());
+    let made = key.id;
+    // If processes start at the same time, only one creates a key.
+    let first = gateway.store.write(move |c| {
+        environments::lock(c, id)?;
+        let first = api_keys::count(c, id)? == 0;
+        if first {
+            api_keys::insert(c, &key)?;
+        }
+        Ok(first)
+    });
+    Ok(first.await?.then_some(NewKey { id: made, secret }))
+}
 
-    /// Creates a key with at most the caller's scopes. `None` is the operator at the command line, who has all scopes.
-    pub async fn create(
-        &self,
-        caller: Option<&Caller>,
-        environment: &Environment,
-        request: NewKeyRequest,
-    ) -> Result<NewKey, GatewayError> {
-        let mut errors = Vec::new();
-        if request.name.is_empty() || request.name.len() > MAX_KEY_NAME || request.name.contains('\0') {
-            errors.push(FieldError::at(
+/// Lists the keys of an environment, newest first, including revoked ones.
+pub async fn list(gateway: &Gateway, environment: EnvironmentId) -> Result<Vec<ApiKey>> {
+    Ok(gateway
+        .store
+        .read(move |c| api_keys::list(c, environment))
+        .await?)
+}
+
+/// Creates a key with at most the caller's scopes. `None` is the operator at the command line, who has all scopes.
+pub async fn create(
+    gateway: &Gateway,
+    caller: Option<&Caller>,
+    environment: &Environment,
+    request: NewKeyRequest,
+) -> Result<NewKey> {
+    let mut errors = Vec::new();
+    if request.name.is_empty() || request.name.len() > MAX_KEY_NAME || request.name.contains('\0') {
+        errors.push(FieldError::at(
+            "invalid",
+            "name",
+            "must be text of 1 to 255 bytes",
+        ));
+    }
+    if let Err(rule) = domain::check_new(&request.name) {
+        errors.push(FieldError::at("invalid", "name", rule.to_string()));
+    }
+    if request.scopes.is_empty() {
+        errors.push(FieldError::at(
+            "missing",
+            "scopes",
+            "are needed: a list such as [\"environment:*\"]",
+        ));
+    }
+    for (index, scope) in request.scopes.iter().enumerate() {
+        let mut wrong = |message: String| {
+            errors.push(FieldError::new(
                 "invalid",
-                "name",
-                "must be text of 1 to 255 bytes",
+                ["scopes", &index.to_string()],
+                message,
             ));
-        }
-        if let Err(rule) = domain::check_new(&request.name) {
-            errors.push(FieldError::at("invalid", "name", rule.to_string()));
-        }
-        if request.scopes.is_empty() {
-            errors.push(FieldError::at(
-                "missing",
-                "scopes",
-                "are needed: a list such as [\"environment:*\"]",
-            ));
-        }
-        for (index, scope) in request.scopes.iter().enumerate() {
-            let mut wrong = |message: String| {
-                errors.push(FieldError::new(
-                    "invalid",
-                    ["scopes", &index.to_string()],
-                    message,
-                ));
-            };
-            let mut covered = Scope::ALL.iter().filter(|known| known.is_in(scope)).peekable();
-            if covered.peek().is_none() {
-                wrong("is no scope; such are environment:*, environment:records:read, environment:connections:*".to_owned());
-            } else if let Some(lacking) = caller.and_then(|caller| covered.find(|scope| !caller.may(**scope)))
-            {
-                wrong(format!("gives more than your own key may do: it lacks {lacking}"));
-            }
-        }
-        GatewayError::check_body(errors)?;
-        let secret = if request.uuid {
-            SecretString::from(uuid::Uuid::new_v4().to_string())
-        } else {
-            vault::api_key::generate(&environment.name)
         };
-        let (id, _) = self
-            .add(environment.id, &request.name, &secret, request.scopes)
-            .await?;
-        Ok(NewKey { id, secret })
-    }
-
-    /// Revokes a key of an environment.
-    pub async fn revoke(&self, environment: EnvironmentId, id: &str) -> Result<(), GatewayError> {
-        let unknown = || GatewayError::UnknownApiKey(id.to_owned());
-        let (key, now): (ApiKeyId, _) = (id.parse().map_err(|_| unknown())?, self.0.clock.now());
-        let store = &self.0.store;
-        let revoke = store.write(move |c| api_keys::revoke(c, environment, key, now));
-        let revoked = revoke.await;
-        self.0.caches.callers.clear();
-        revoked.map_err(GatewayError::or_unknown(unknown))
-    }
-
-    /// Stores the hash of `secret` and returns the key's id. An existing key is returned unchanged.
-    async fn add(
-        &self,
-        environment: EnvironmentId,
-        name: &str,
-        secret: &SecretString,
-        scopes: Vec<String>,
-    ) -> Result<(ApiKeyId, Option<ApiKey>), GatewayError> {
-        let key = self.new_key(environment, name, secret, scopes);
-        let id = key.id;
-        let stored = self
-            .0
-            .store
-            .write(move |c| match api_keys::by_hash_even_revoked(c, &key.hash)? {
-                Some(known) => Ok((known.id, Some(known))),
-                None => api_keys::insert(c, &key).map(|()| (id, None)),
-            });
-        Ok(stored.await?)
-    }
-
-    fn new_key(
-        &self,
-        environment: EnvironmentId,
-        name: &str,
-        secret: &SecretString,
-        scopes: Vec<String>,
-    ) -> NewApiKey {
-        let now = self.0.clock.now();
-        NewApiKey {
-            environment,
-            id: ApiKeyId::new(now),
-            name: name.to_owned(),
-            prefix: vault::api_key::display_prefix(secret.expose_secret()),
-            hash: vault::api_key::hash(secret.expose_secret()),
-            scopes,
-            created_at: now,
+        let mut covered = Scope::ALL.iter().filter(|known| known.is_in(scope)).peekable();
+        if covered.peek().is_none() {
+            wrong(
+                "is no scope; such are environment:*, environment:records:read, environment:connections:*"
+                    .to_owned(),
+            );
+        } else if let Some(lacking) = caller.and_then(|caller| covered.find(|scope| !caller.may(**scope))) {
+            wrong(format!("gives more than your own key may do: it lacks {lacking}"));
         }
+    }
+    GatewayError::check_body(errors)?;
+    let secret = if request.uuid {
+        SecretString::from(uuid::Uuid::new_v4().to_string())
+    } else {
+        vault::api_key::generate(&environment.name)
+    };
+    let (id, _) = add(gateway, environment.id, &request.name, &secret, request.scopes).await?;
+    Ok(NewKey { id, secret })
+}
+
+/// Revokes a key of an environment.
+pub async fn revoke(gateway: &Gateway, environment: EnvironmentId, id: &str) -> Result<()> {
+    let unknown = || GatewayError::UnknownApiKey(id.to_owned());
+    let (key, now): (ApiKeyId, _) = (id.parse().map_err(|_| unknown())?, gateway.clock.now());
+    let store = &gateway.store;
+    let revoke = store.write(move |c| api_keys::revoke(c, environment, key, now));
+    let revoked = revoke.await;
+    gateway.caches.callers.clear();
+    revoked.map_err(GatewayError::or_unknown(unknown))
+}
+
+/// Stores the hash of `secret` and returns the key's id. An existing key is returned unchanged.
+async fn add(
+    gateway: &Gateway,
+    environment: EnvironmentId,
+    name: &str,
+    secret: &SecretString,
+    scopes: Vec<String>,
+) -> Result<(ApiKeyId, Option<ApiKey>)> {
+    let key = new_key(gateway, environment, name, secret, scopes);
+    let id = key.id;
+    let stored = gateway
+        .store
+        .write(move |c| match api_keys::by_hash_even_revoked(c, &key.hash)? {
+            Some(known) => Ok((known.id, Some(known))),
+            None => api_keys::insert(c, &key).map(|()| (id, None)),
+        });
+    Ok(stored.await?)
+}
+
+fn new_key(
+    gateway: &Gateway,
+    environment: EnvironmentId,
+    name: &str,
+    secret: &SecretString,
+    scopes: Vec<String>,
+) -> NewApiKey {
+    let now = gateway.clock.now();
+    NewApiKey {
+        environment,
+        id: ApiKeyId::new(now),
+        name: name.to_owned(),
+        prefix: vault::api_key::display_prefix(secret.expose_secret()),
+        hash: vault::api_key::hash(secret.expose_secret()),
+        scopes,
+        created_at: now,
     }
 }
 

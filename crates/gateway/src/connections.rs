@@ -12,18 +12,15 @@ use secrecy::SecretString;
 use store::connections;
 use store::{credentials as sealed_credentials, syncs};
 
-pub use self::connect::ConnectRequest;
-pub use self::import::Import;
-pub use self::patch::{ConnectionPatch, MetadataChange};
+pub use self::connect::{ConnectRequest, connect};
+pub use self::import::{Import, import};
+pub use self::patch::{ConnectionPatch, MetadataChange, patch, set_metadata};
 use crate::caller::{Caller, Scope};
 use crate::credentials::{self, verify_stored};
 use crate::deletion;
-use crate::error::GatewayError;
-use crate::services::{Names, ResolvedConnection, Services};
+use crate::error::{GatewayError, Result};
+use crate::gateway::{Gateway, Names, ResolvedConnection};
 use crate::sync_permissions::{SyncProblem, sync_problems};
-
-/// The use cases of connections.
-pub struct Connections<'a>(pub(crate) &'a Services);
 
 /// The path of the configuration in bodies that create or change a connection.
 const CONFIG: &[&str] = &["connection_config"];
@@ -95,139 +92,127 @@ pub struct Verified {
     pub verified: bool,
 }
 
-impl Connections<'_> {
-    /// Lists the connections of the caller's environment, newest first.
-    pub async fn list(
-        &self,
-        caller: &Caller,
-        filter: ConnectionFilter,
-    ) -> Result<Vec<ListedConnection>, GatewayError> {
-        let environment = caller.environment;
-        let read = self.0.store.read(move |c| {
-            let rows = connections::list(c, environment, &filter)?;
-            let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
-            let problems = syncs::with_problem(c, environment, &ids)?;
-            Ok((rows, problems))
-        });
-        let (rows, problems) = read.await?;
-        let mut problems = sync_problems(self.0, problems);
-        let listed = rows.into_iter().map(|row| ListedConnection {
-            sync_problems: problems.remove(&row.id).unwrap_or_default(),
-            connection: without_secrets(self.0, row),
-        });
-        Ok(listed.collect())
-    }
+/// Lists the connections of the caller's environment, newest first.
+pub async fn list(
+    gateway: &Gateway,
+    caller: &Caller,
+    filter: ConnectionFilter,
+) -> Result<Vec<ListedConnection>> {
+    let environment = caller.environment;
+    let read = gateway.store.read(move |c| {
+        let rows = connections::list(c, environment, &filter)?;
+        let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
+        let problems = syncs::with_problem(c, environment, &ids)?;
+        Ok((rows, problems))
+    });
+    let (rows, problems) = read.await?;
+    let mut problems = sync_problems(gateway, problems);
+    let listed = rows.into_iter().map(|row| ListedConnection {
+        sync_problems: problems.remove(&row.id).unwrap_or_default(),
+        connection: without_secrets(gateway, row),
+    });
+    Ok(listed.collect())
+}
 
-    /// Returns one connection, without its credentials.
-    pub async fn find(
-        &self,
-        caller: &Caller,
-        integration: &str,
-        name: &str,
-    ) -> Result<Connection, GatewayError> {
-        let resolved = self.0.resolve(Names::of(caller, integration, name)).await?;
-        Ok(without_secrets(self.0, resolved.connection))
-    }
+/// Returns one connection, without its credentials.
+pub async fn find(gateway: &Gateway, caller: &Caller, integration: &str, name: &str) -> Result<Connection> {
+    let resolved = gateway.resolve(Names::of(caller, integration, name)).await?;
+    Ok(without_secrets(gateway, resolved.connection))
+}
 
-    /// Returns one connection, with its credentials if the caller may see them.
-    pub async fn show(
-        &self,
-        caller: &Caller,
-        integration: &str,
-        name: &str,
-        show: ShowCredentials,
-    ) -> Result<FullConnection, GatewayError> {
-        let may_see = caller.may(Scope::ConnectionsReadCredentials);
-        if show != ShowCredentials::IfAllowed && !may_see {
-            return Err(GatewayError::Forbidden(Scope::ConnectionsReadCredentials));
-        }
-        let names = Names::of(caller, integration, name);
-        let read = self.0.resolve_and_read(names, move |c, _, connection| {
-            let Some(connection) = connection else {
-                return Ok(None);
-            };
-            let problems = syncs::with_problem(c, connection.environment, &[connection.id])?;
-            let sealed = may_see
-                .then(|| sealed_credentials::get(c, connection.id))
-                .transpose()?;
-            Ok(Some((problems, sealed)))
-        });
-        let (integration, connection, read) = read.await?;
-        let mut resolved = names.found(integration, connection)?;
-        let (problems, sealed) = read.unwrap_or_default();
-        let mut problems = sync_problems(self.0, problems);
-        let sync_problems = problems.remove(&resolved.connection.id).unwrap_or_default();
-        let opened = match &sealed {
-            Some(sealed) => match self.0.open(&resolved, sealed).await {
-                // There are no credentials; the problem of the connection says why.
-                Err(GatewayError::CredentialsLost(_) | GatewayError::IntegrationSecretsLost(_))
-                    if show == ShowCredentials::IfAllowed =>
-                {
-                    None
-                }
-                opened => Some(opened?),
-            },
-            None => None,
+/// Returns one connection, with its credentials if the caller may see them.
+pub async fn show(
+    gateway: &Gateway,
+    caller: &Caller,
+    integration: &str,
+    name: &str,
+    show: ShowCredentials,
+) -> Result<FullConnection> {
+    let may_see = caller.may(Scope::ConnectionsReadCredentials);
+    if show != ShowCredentials::IfAllowed && !may_see {
+        return Err(GatewayError::Forbidden(Scope::ConnectionsReadCredentials));
+    }
+    let names = Names::of(caller, integration, name);
+    let read = gateway.resolve_and_read(names, move |c, _, connection| {
+        let Some(connection) = connection else {
+            return Ok(None);
         };
-        let mut credentials = None;
-        if let Some(target) = opened {
-            if show == ShowCredentials::Verified {
-                verify_stored(self.0, &resolved.connection, &target).await?;
-                resolved.connection.problem = None;
+        let problems = syncs::with_problem(c, connection.environment, &[connection.id])?;
+        let sealed = may_see
+            .then(|| sealed_credentials::get(c, connection.id))
+            .transpose()?;
+        Ok(Some((problems, sealed)))
+    });
+    let (integration, connection, read) = read.await?;
+    let mut resolved = names.found(integration, connection)?;
+    let (problems, sealed) = read.unwrap_or_default();
+    let mut problems = sync_problems(gateway, problems);
+    let sync_problems = problems.remove(&resolved.connection.id).unwrap_or_default();
+    let opened = match &sealed {
+        Some(sealed) => match gateway.open(&resolved, sealed).await {
+            // There are no credentials; the problem of the connection says why.
+            Err(GatewayError::CredentialsLost(_) | GatewayError::IntegrationSecretsLost(_))
+                if show == ShowCredentials::IfAllowed =>
+            {
+                None
             }
-            let (id, now) = (resolved.connection.id, self.0.clock.now());
-            let store = &self.0.store;
-            let write = store.write(move |c| connections::touch(c, id, now));
-            write.await?;
-            resolved.connection.last_fetched_at = Some(now);
-            credentials = Some(StoredCredentials::new(
-                target.provider.auth,
-                &target.variables.credentials,
-            ));
+            opened => Some(opened?),
+        },
+        None => None,
+    };
+    let mut credentials = None;
+    if let Some(target) = opened {
+        if show == ShowCredentials::Verified {
+            verify_stored(gateway, &resolved.connection, &target).await?;
+            resolved.connection.problem = None;
         }
-        Ok(FullConnection {
-            connection: without_secrets(self.0, resolved.connection),
-            credentials,
-            sync_problems,
-        })
+        let (id, now) = (resolved.connection.id, gateway.clock.now());
+        let store = &gateway.store;
+        let write = store.write(move |c| connections::touch(c, id, now));
+        write.await?;
+        resolved.connection.last_fetched_at = Some(now);
+        credentials = Some(StoredCredentials::new(
+            target.provider.auth,
+            &target.variables.credentials,
+        ));
     }
+    Ok(FullConnection {
+        connection: without_secrets(gateway, resolved.connection),
+        credentials,
+        sync_problems,
+    })
+}
 
-    /// Deletes a connection, its sealed credentials, its syncs and its rows. An interrupted deletion can be repeated.
-    pub async fn delete(&self, caller: &Caller, integration: &str, name: &str) -> Result<(), GatewayError> {
-        let resolved = self.0.resolve(Names::of(caller, integration, name)).await?;
-        deletion::delete_connection(self.0, &resolved.connection).await
-    }
+/// Deletes a connection, its sealed credentials, its syncs and its rows. An interrupted deletion can be repeated.
+pub async fn delete(gateway: &Gateway, caller: &Caller, integration: &str, name: &str) -> Result<()> {
+    let resolved = gateway.resolve(Names::of(caller, integration, name)).await?;
+    deletion::delete_connection(gateway, &resolved.connection).await
+}
 
-    /// Verifies the stored credentials of a connection at its provider, and stores the result on the connection.
-    pub async fn verify(
-        &self,
-        caller: &Caller,
-        integration: &str,
-        name: &str,
-    ) -> Result<Verified, GatewayError> {
-        let names = Names::of(caller, integration, name);
-        let (resolved, sealed) = self.0.resolve_with_credentials(names).await?;
-        let target = self.0.open(&resolved, &sealed).await?;
-        let ResolvedConnection { connection, .. } = &resolved;
-        verify_stored(self.0, connection, &target).await?;
-        let provider = &target.provider;
-        Ok(Verified {
-            display_name: provider.display_name.clone(),
-            verified: provider.verification.is_some(),
-        })
-    }
+/// Verifies the stored credentials of a connection at its provider, and stores the result on the connection.
+pub async fn verify(gateway: &Gateway, caller: &Caller, integration: &str, name: &str) -> Result<Verified> {
+    let names = Names::of(caller, integration, name);
+    let (resolved, sealed) = gateway.resolve_with_credentials(names).await?;
+    let target = gateway.open(&resolved, &sealed).await?;
+    let ResolvedConnection { connection, .. } = &resolved;
+    verify_stored(gateway, connection, &target).await?;
+    let provider = &target.provider;
+    Ok(Verified {
+        display_name: provider.display_name.clone(),
+        verified: provider.verification.is_some(),
+    })
+}
 
-    /// Returns the message for a caller that tries to connect a provider with OAuth.
-    pub fn how_to_connect(&self, provider: &str) -> Result<String, GatewayError> {
-        let unknown = || GatewayError::UnknownIntegration(provider.to_owned());
-        let provider = self.0.registry.get(provider).ok_or_else(unknown)?;
-        Ok(credentials::how_to_connect(provider))
-    }
+/// Returns the message for a caller that tries to connect a provider with OAuth.
+pub fn how_to_connect(gateway: &Gateway, provider: &str) -> Result<String> {
+    let unknown = || GatewayError::UnknownIntegration(provider.to_owned());
+    let provider = gateway.registry.get(provider).ok_or_else(unknown)?;
+    Ok(credentials::how_to_connect(provider))
 }
 
 /// The connection without the secret fields of its configuration, which older versions stored in clear.
-fn without_secrets(services: &Services, mut row: Connection) -> Connection {
-    if let Some(provider) = services.registry.get(row.provider.as_str()) {
+fn without_secrets(gateway: &Gateway, mut row: Connection) -> Connection {
+    if let Some(provider) = gateway.registry.get(row.provider.as_str()) {
         row.connection_config
             .retain(|name, _| !provider.is_secret_config(name));
     }

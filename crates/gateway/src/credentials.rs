@@ -23,8 +23,8 @@ pub use self::save::Connected;
 pub(crate) use self::save::{Authority, PendingConnection, random_name, save};
 pub(crate) use self::verify::{lacking_integration_config, needs_integration_config, verify_stored};
 use crate::error::FieldError;
+use crate::gateway::template_values;
 use crate::secrets::Secrets;
-use crate::services::template_values;
 
 /// Credentials and configuration of a request.
 pub(crate) struct CredentialInput<'a> {

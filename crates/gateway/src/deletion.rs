@@ -8,9 +8,9 @@ use store::connections;
 use store::syncs;
 use store::{DbConn, Lease, StoreError, credentials, records, tables};
 
-use crate::error::GatewayError;
+use crate::error::Result;
+use crate::gateway::Gateway;
 use crate::models::ModelTable;
-use crate::services::Services;
 
 /// Rows that one transaction deletes, so that other transactions get their turn.
 const BATCH: i64 = 5_000;
@@ -33,14 +33,10 @@ pub(crate) fn take_sync(c: &mut DbConn, sync: SyncId, now: Timestamp) -> Result<
 }
 
 /// Deletes all rows of a sync in batches. Returns false if another lease was taken; its holder continues.
-pub(crate) async fn delete_rows_of_sync(
-    services: &Services,
-    sync: &Sync,
-    lease: &Lease<Sync>,
-) -> Result<bool, GatewayError> {
-    let models = &services.models;
+pub(crate) async fn delete_rows_of_sync(gateway: &Gateway, sync: &Sync, lease: &Lease<Sync>) -> Result<bool> {
+    let models = &gateway.models;
     match models.table(&sync.provider, &sync.name, &sync.variant).await? {
-        Some(table) => delete_rows(services, &table, sync.connection, Some(lease)).await,
+        Some(table) => delete_rows(gateway, &table, sync.connection, Some(lease)).await,
         None => Ok(true),
     }
 }
@@ -49,18 +45,15 @@ pub(crate) async fn delete_rows_of_sync(
 ///
 /// First the credentials are deleted and workers lose its syncs, so that nothing is written after that. The rows follow in batches and
 /// the connection last: an interrupted deletion can be repeated.
-pub(crate) async fn delete_connection(
-    services: &Services,
-    connection: &Connection,
-) -> Result<(), GatewayError> {
+pub(crate) async fn delete_connection(gateway: &Gateway, connection: &Connection) -> Result<()> {
     let (environment, id) = (connection.environment, connection.id);
     let filter = SyncFilter {
         integration: Some(connection.integration.clone()),
         connection_name: Some(connection.name.clone()),
         names: None,
     };
-    let now = services.clock.now();
-    let taken = services.store.write(move |c| {
+    let now = gateway.clock.now();
+    let taken = gateway.store.write(move |c| {
         let syncs = syncs::list(c, environment, &filter)?;
         for sync in &syncs {
             take_sync(c, sync.id, now)?;
@@ -70,27 +63,27 @@ pub(crate) async fn delete_connection(
         Ok(syncs)
     });
     let syncs = taken.await?;
-    services.caches.opened.clear();
-    for table in services.models.of_provider(&connection.provider) {
-        delete_rows(services, table, id, None).await?;
+    gateway.caches.opened.clear();
+    for table in gateway.models.of_provider(&connection.provider) {
+        delete_rows(gateway, table, id, None).await?;
     }
     for sync in syncs.iter().filter(|sync| sync.variant != Variant::base()) {
-        if let Some(table) = services
+        if let Some(table) = gateway
             .models
             .table(&sync.provider, &sync.name, &sync.variant)
             .await?
         {
-            delete_rows(services, &table, id, None).await?;
+            delete_rows(gateway, &table, id, None).await?;
         }
     }
     let variants: Vec<_> = syncs
         .into_iter()
-        .filter_map(|sync| Some((services.models.variant_table(&sync)?, sync)))
+        .filter_map(|sync| Some((gateway.models.variant_table(&sync)?, sync)))
         .collect();
     for (_, sync) in &variants {
-        services.models.forget(sync);
+        gateway.models.forget(sync);
     }
-    let deleted = services.store.write_long(move |c| {
+    let deleted = gateway.store.write_long(move |c| {
         if !variants.is_empty() {
             tables::lock(c)?;
         }
@@ -106,14 +99,14 @@ pub(crate) async fn delete_connection(
 
 /// Deletes a connection's rows of one table in batches, and renews the lease with each; returns false if the lease is lost.
 async fn delete_rows(
-    services: &Services,
+    gateway: &Gateway,
     table: &Arc<ModelTable>,
     connection: ConnectionId,
     lease: Option<&Lease<Sync>>,
-) -> Result<bool, GatewayError> {
+) -> Result<bool> {
     loop {
-        let (table, lease, now) = (Arc::clone(table), lease.cloned(), services.clock.now());
-        let deleted = services.store.write_long(move |c| match lease {
+        let (table, lease, now) = (Arc::clone(table), lease.cloned(), gateway.clock.now());
+        let deleted = gateway.store.write_long(move |c| match lease {
             Some(lease) if !lease.renew(c, now.plus(LEASE), now)? => Ok(None),
             _ => records::delete_connection(c, &table.sql, connection, BATCH).map(Some),
         });

@@ -13,7 +13,7 @@ use store::vault_keys::{self, VaultKey};
 use store::{DbConn, Store, StoreError, credentials, integration_secrets};
 use vault::{KeyFile, KeyId, KeyRing, SealContext, Sealed, VaultError};
 
-use crate::error::{GatewayError, refusable};
+use crate::error::{GatewayError, Result, refusable};
 
 /// The source of the keys.
 #[derive(Debug, Clone)]
@@ -73,7 +73,7 @@ impl EncryptionKeys {
     /// Loads the keys and checks that they are those that the database was used with.
     ///
     /// Creates a key file only for a database that has never been used with a key.
-    pub(crate) async fn open(source: KeySource, store: Store, clock: Clock) -> Result<Self, GatewayError> {
+    pub(crate) async fn open(source: KeySource, store: Store, clock: Clock) -> Result<Self> {
         let (of, now) = (source.clone(), clock.now());
         let ring = store.write(refusable(move |c| load_first(c, &of, now))).await??;
         Ok(Self {
@@ -133,7 +133,7 @@ impl EncryptionKeys {
     }
 
     /// Reads the key file again; returns the keys in memory then, of which the current one is in the file.
-    pub(crate) async fn reload(&self) -> Result<Arc<KeyRing>, GatewayError> {
+    pub(crate) async fn reload(&self) -> Result<Arc<KeyRing>> {
         if let KeySource::File(file) = &self.source {
             let file = file.clone();
             let loaded = tokio::task::spawn_blocking(move || file.load()).await;
@@ -159,7 +159,7 @@ impl EncryptionKeys {
 
     /// Puts a new key into the key file, unless credentials are left that an earlier rotation did not reach. Keys from
     /// configuration are taken as they are.
-    pub(crate) async fn rotate(&self) -> Result<CurrentKey, GatewayError> {
+    pub(crate) async fn rotate(&self) -> Result<CurrentKey> {
         let (source, now) = (self.source.clone(), self.clock.now());
         let (ring, made) = self
             .store
@@ -195,7 +195,7 @@ pub(crate) fn record(c: &mut DbConn, ring: &KeyRing, now: Timestamp) -> Result<(
     vault_keys::ensure(c, &key)
 }
 
-fn load_first(c: &mut DbConn, source: &KeySource, now: Timestamp) -> Result<KeyRing, GatewayError> {
+fn load_first(c: &mut DbConn, source: &KeySource, now: Timestamp) -> Result<KeyRing> {
     vault_keys::lock(c)?;
     let usage = Usage::read(c)?;
     let loaded = match (source, source.load()) {
@@ -209,7 +209,7 @@ fn load_first(c: &mut DbConn, source: &KeySource, now: Timestamp) -> Result<KeyR
     Ok(ring)
 }
 
-fn create(file: &KeyFile) -> Result<KeyRing, GatewayError> {
+fn create(file: &KeyFile) -> Result<KeyRing> {
     let Some(ring) = file.create()? else {
         // Another process that is starting created it first.
         return Ok(file.load()?);
@@ -222,7 +222,7 @@ fn create(file: &KeyFile) -> Result<KeyRing, GatewayError> {
     Ok(ring)
 }
 
-fn next_ring(c: &mut DbConn, source: &KeySource, now: Timestamp) -> Result<(KeyRing, bool), GatewayError> {
+fn next_ring(c: &mut DbConn, source: &KeySource, now: Timestamp) -> Result<(KeyRing, bool)> {
     vault_keys::lock(c)?;
     let usage = Usage::read(c)?;
     let ring = source.load()?;
@@ -291,7 +291,7 @@ impl Usage {
     }
 
     /// Checks that the ring opens everything that is sealed, and that it is of this database.
-    fn check(&self, ring: &KeyRing, source: &KeySource) -> Result<(), GatewayError> {
+    fn check(&self, ring: &KeyRing, source: &KeySource) -> Result<()> {
         let ids = ring.ids();
         let held = |id: &str| ids.iter().any(|held| held.as_str() == id);
         let missing: Vec<String> = self

@@ -102,6 +102,9 @@ pub(crate) fn is_needed(field: Option<&Field>) -> String {
     format!("is required{}", what.unwrap_or_default())
 }
 
+/// The result of a use case.
+pub type Result<T, E = GatewayError> = std::result::Result<T, E>;
+
 /// Why a use case failed.
 #[derive(Debug, thiserror::Error)]
 pub enum GatewayError {
@@ -319,8 +322,8 @@ impl From<ActionFailure> for GatewayError {
 /// Makes a transaction of a body that may refuse the request. A refusal is not a failure of the database, so what was written before it is
 /// committed.
 pub(crate) fn refusable<T>(
-    body: impl FnOnce(&mut DbConn) -> Result<T, GatewayError>,
-) -> impl FnOnce(&mut DbConn) -> Result<Result<T, GatewayError>, StoreError> {
+    body: impl FnOnce(&mut DbConn) -> Result<T>,
+) -> impl FnOnce(&mut DbConn) -> Result<Result<T>, StoreError> {
     move |c| match body(c) {
         Err(GatewayError::Store(error)) => Err(error),
         result => Ok(result),

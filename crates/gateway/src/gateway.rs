@@ -1,149 +1,121 @@
-//! The gateway: starts the services, and gives out the use cases over them.
+//! What all use cases share. This module knows no use case: each borrows the [`Gateway`], and what two of them need is here or beside it.
+
+mod resolve;
+mod targets;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use domain::Clock;
-use registry::Registry;
+use domain::{Clock, Connection, ConnectionId, EnvironmentId, ProviderName, SyncName, Variant};
+use registry::{Provider, Registry};
 use store::Store;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
-use upstream::Upstream;
+use upstream::{Target, Upstream};
 
-use crate::actions::Actions;
-use crate::api_keys::ApiKeys;
-use crate::connections::Connections;
-use crate::encryption::Encryption;
-use crate::encryption_keys::{EncryptionKeys, KeySource};
-use crate::environments::Environments;
-use crate::error::GatewayError;
-use crate::integrations::Integrations;
-use crate::models::Models;
-use crate::providers::Providers;
-use crate::proxy::Proxy;
-use crate::records::Records;
-use crate::services::{Caches, Services};
-use crate::sessions::Sessions;
-use crate::syncs::{self, Syncs};
-use crate::worker_handle::WorkerHandle;
+pub use self::resolve::ResolvedIntegration;
+pub(crate) use self::resolve::{Names, ResolvedConnection};
+pub(crate) use self::targets::template_values;
+use crate::caller::Caller;
+use crate::encryption_keys::EncryptionKeys;
+use crate::error::{GatewayError, Result};
+use crate::models::{ModelTable, Models};
+use crate::ttl_cache::TtlCache;
 
-/// The use cases over one store; cheap to clone.
-#[derive(Clone)]
-pub struct Gateway(Arc<Services>);
-
-/// The parts of a gateway.
-pub struct GatewayParts {
-    /// The database, migrated.
+/// What the use cases and the worker work with, made once at start and shared in an [`Arc`].
+pub struct Gateway {
+    /// The database.
     pub store: Store,
     /// The providers.
-    pub registry: Registry,
+    pub registry: Arc<Registry>,
     /// Sends requests to them.
     pub upstream: Upstream,
-    /// The keys that seal credentials.
-    pub keys: KeySource,
     /// The time.
     pub clock: Clock,
+    /// Wakes this process's worker when a use case makes a sync due, so that it need not wait for its next poll.
+    pub sync_due: Notify,
+    /// Wakes this process's worker when a use case stores an action for it.
+    pub action_due: Notify,
+    pub(crate) keys: EncryptionKeys,
+    pub(crate) models: Arc<Models>,
+    pub(crate) caches: Caches,
+    /// Work that continues after its request has ended. Shutdown waits for it.
+    pub(crate) tasks: TaskTracker,
+    /// The runtime of that work. Those of the API's threads end with the API.
+    pub(crate) runtime: Handle,
+}
+
+/// How long an API key is accepted without another read of the database. A key that another process revokes is accepted for so long.
+const CALLER_TTL: Duration = Duration::from_secs(2);
+/// How long opened credentials serve further requests of the proxy. What another process stores or deletes counts after that.
+const OPENED_TTL: Duration = Duration::from_secs(1);
+/// How soon a connection's credentials are checked again after the proxy met a refusal that was not confirmed.
+const CHECKED_TTL: Duration = Duration::from_secs(10);
+
+/// The caches between requests. A change by this process clears a cache at once.
+pub(crate) struct Caches {
+    /// Callers, by the hash of their API key.
+    pub(crate) callers: TtlCache<String, Caller>,
+    /// Connections with open credentials, by environment and the names that the caller wrote.
+    pub(crate) opened: TtlCache<(EnvironmentId, String, String), Arc<OpenedConnection>>,
+    /// Connections whose credentials are being checked, or were just now.
+    pub(crate) checked: TtlCache<ConnectionId, ()>,
+}
+
+/// A connection with open credentials.
+pub(crate) struct OpenedConnection {
+    pub(crate) connection: Connection,
+    pub(crate) target: Target,
+}
+
+impl Caches {
+    pub(crate) fn new() -> Self {
+        Self {
+            callers: TtlCache::new(CALLER_TTL),
+            opened: TtlCache::new(OPENED_TTL),
+            checked: TtlCache::new(CHECKED_TTL),
+        }
+    }
 }
 
 impl Gateway {
-    /// Checks that the encryption keys fit the database, makes the tables of all models, and gives connections the syncs that their
-    /// provider's file has gained.
-    pub async fn start(parts: GatewayParts) -> Result<Self, GatewayError> {
-        let GatewayParts {
-            store,
-            registry,
-            upstream,
-            keys,
-            clock,
-        } = parts;
-        let services = Services {
-            keys: EncryptionKeys::open(keys, store.clone(), clock.clone()).await?,
-            models: Arc::new(Models::prepare(&registry, store.clone()).await?),
-            store,
-            registry: Arc::new(registry),
-            upstream,
-            clock,
-            caches: Caches::new(),
-            sync_due: Notify::new(),
-            action_due: Notify::new(),
-            tasks: TaskTracker::new(),
-            runtime: Handle::current(),
-        };
-        Encryption(&services).seal_clear_fields().await?;
-        syncs::add_missing_syncs(&services).await?;
-        Ok(Self(Arc::new(services)))
-    }
-
-    /// API keys.
-    pub fn api_keys(&self) -> ApiKeys<'_> {
-        ApiKeys(&self.0)
-    }
-
-    /// Environments.
-    pub fn environments(&self) -> Environments<'_> {
-        Environments(&self.0)
-    }
-
-    /// Providers.
-    pub fn providers(&self) -> Providers<'_> {
-        Providers(&self.0)
-    }
-
-    /// Integrations.
-    pub fn integrations(&self) -> Integrations<'_> {
-        Integrations(&self.0)
-    }
-
-    /// Connections.
-    pub fn connections(&self) -> Connections<'_> {
-        Connections(&self.0)
-    }
-
-    /// Connect sessions.
-    pub fn sessions(&self) -> Sessions<'_> {
-        Sessions(&self.0)
-    }
-
-    /// Requests of apps to providers.
-    pub fn proxy(&self) -> Proxy {
-        Proxy(Arc::clone(&self.0))
-    }
-
-    /// Syncs and their runs.
-    pub fn syncs(&self) -> Syncs<'_> {
-        Syncs(&self.0)
-    }
-
-    /// Synced records.
-    pub fn records(&self) -> Records<'_> {
-        Records(&self.0)
-    }
-
-    /// Actions.
-    pub fn actions(&self) -> Actions {
-        Actions(Arc::clone(&self.0))
-    }
-
-    /// Encryption keys.
-    pub fn encryption(&self) -> Encryption<'_> {
-        Encryption(&self.0)
-    }
-
-    /// Returns the services of a worker.
-    pub fn worker_handle(&self) -> WorkerHandle {
-        WorkerHandle(Arc::clone(&self.0))
-    }
-
     /// Checks that the database responds and takes writes, and returns how many migrations are pending.
-    pub async fn check_database(&self) -> Result<usize, GatewayError> {
-        self.0.store.ping().await?;
-        Ok(self.0.store.pending_migrations().await?.len())
+    pub async fn check_database(&self) -> Result<usize> {
+        self.store.ping().await?;
+        Ok(self.store.pending_migrations().await?.len())
     }
 
     /// Waits for work that outlives its request, and closes the store. Use cases fail after that.
     pub async fn close(&self) {
-        self.0.tasks.close();
-        self.0.tasks.wait().await;
-        self.0.store.close().await;
+        self.tasks.close();
+        self.tasks.wait().await;
+        self.store.close().await;
+    }
+
+    /// Starts work that goes on when its request has ended. Shutdown waits for it.
+    pub(crate) fn spawn<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> JoinHandle<T> {
+        self.tasks.spawn_on(work, &self.runtime)
+    }
+
+    /// The provider of that name, as a connection or an integration stores it.
+    pub(crate) fn provider(&self, name: &ProviderName) -> Result<&Arc<Provider>> {
+        self.registry
+            .get(name.as_str())
+            .ok_or_else(|| GatewayError::UnknownIntegration(name.to_string()))
+    }
+
+    /// The table of a variant of a provider's sync; `None` if the provider has no such sync.
+    pub async fn table(
+        &self,
+        provider: &ProviderName,
+        sync: &SyncName,
+        variant: &Variant,
+    ) -> Result<Option<Arc<ModelTable>>> {
+        Ok(self.models.table(provider, sync, variant).await?)
     }
 }

@@ -7,9 +7,9 @@ use store::connections;
 use store::{StoreError, credentials, integrations};
 use upstream::{Target, VerifyError};
 
-use crate::error::GatewayError;
+use crate::error::{GatewayError, Result};
+use crate::gateway::{Gateway, Names};
 use crate::secrets::Secrets;
-use crate::services::{Names, Services};
 
 /// The kind of a connection's problem with its credentials.
 pub const AUTH_PROBLEM: &str = "auth";
@@ -17,12 +17,12 @@ pub const AUTH_PROBLEM: &str = "auth";
 /// Verifies stored credentials after a request with them was refused, and returns the error of the verification.
 ///
 /// If the provider refuses them again, that is stored as the connection's problem, unless it or its integration has other secrets by now.
-pub(crate) async fn check_credentials(
-    services: &Services,
+pub async fn check_credentials(
+    gateway: &Gateway,
     connection: &Connection,
     target: &Target,
-) -> Result<Result<(), VerifyError>, GatewayError> {
-    let Err(error) = services.upstream.verify(target).await else {
+) -> Result<Result<(), VerifyError>> {
+    let Err(error) = gateway.upstream.verify(target).await else {
         return Ok(Ok(()));
     };
     let (code, message) = match &error {
@@ -38,10 +38,10 @@ pub(crate) async fn check_credentials(
         kind: AUTH_PROBLEM.to_owned(),
         code,
         message,
-        at: services.clock.now(),
+        at: gateway.clock.now(),
     };
-    if store_problem(services, connection, target, problem).await? {
-        problem_changed(services, connection);
+    if store_problem(gateway, connection, target, problem).await? {
+        problem_changed(gateway, connection);
     }
     Ok(Err(error))
 }
@@ -49,13 +49,13 @@ pub(crate) async fn check_credentials(
 /// Stores the problem unless the connection is deleted, or it or its integration has other secrets than the verified ones. Returns whether it was
 /// stored.
 async fn store_problem(
-    services: &Services,
+    gateway: &Gateway,
     connection: &Connection,
     target: &Target,
     problem: Problem,
-) -> Result<bool, GatewayError> {
+) -> Result<bool> {
     let id = connection.id;
-    let read = services
+    let read = gateway
         .resolve_and_read(Names::of_integration(connection), move |c, _, _| {
             credentials::get(c, id)
         })
@@ -66,7 +66,7 @@ async fn store_problem(
         }
         read => read?,
     };
-    let mut stored = match services.open_secrets(connection, &sealed).await {
+    let mut stored = match gateway.open_secrets(connection, &sealed).await {
         Err(GatewayError::CredentialsLost(_)) => return Ok(false),
         stored => stored?,
     };
@@ -75,7 +75,7 @@ async fn store_problem(
         credentials: target.variables.credentials.clone(),
         config: target.variables.secret_config.clone(),
     };
-    let in_force = match services.integration_config(&integration).await {
+    let in_force = match gateway.integration_config(&integration).await {
         Err(GatewayError::IntegrationSecretsLost(_)) => return Ok(false),
         in_force => in_force?,
     };
@@ -83,7 +83,7 @@ async fn store_problem(
         return Ok(false);
     }
     let checked = connection.clone();
-    let stored = services.store.write(move |c| {
+    let stored = gateway.store.write(move |c| {
         if integrations::keep(c, checked.environment, &checked.integration)? != integration.row {
             return Ok(false);
         }
@@ -103,22 +103,22 @@ async fn store_problem(
 }
 
 /// Clears the problem with the connection's credentials after a request with them succeeded.
-pub(crate) async fn clear_problem(services: &Services, connection: &Connection) -> Result<(), GatewayError> {
+pub async fn clear_problem(gateway: &Gateway, connection: &Connection) -> Result<()> {
     // Compared, since another process may have stored a problem of new credentials.
     let problem = connection.problem.clone();
     if let Some(problem) = problem.filter(|problem| problem.kind == AUTH_PROBLEM) {
         let id = connection.id;
-        let cleared = services
+        let cleared = gateway
             .store
             .write(move |c| connections::clear_problem(c, id, &problem));
         cleared.await?;
-        problem_changed(services, connection);
+        problem_changed(gateway, connection);
     }
     Ok(())
 }
 
 /// Makes requests of the proxy see the connection's problem as it is now.
-fn problem_changed(services: &Services, connection: &Connection) {
-    services.caches.opened.clear();
-    services.caches.checked.remove(&connection.id);
+fn problem_changed(gateway: &Gateway, connection: &Connection) {
+    gateway.caches.opened.clear();
+    gateway.caches.checked.remove(&connection.id);
 }

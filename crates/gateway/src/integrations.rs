@@ -12,13 +12,10 @@ use vault::VaultError;
 
 use crate::caller::Caller;
 use crate::deletion;
-use crate::error::{FieldError, GatewayError, refusable};
+use crate::error::{FieldError, GatewayError, Result, refusable};
+use crate::gateway::{Gateway, ResolvedIntegration};
 use crate::integration_config::{self, Config};
 use crate::integration_secrets::{ConfigUpdate, Split};
-use crate::services::{ResolvedIntegration, Services};
-
-/// The use cases of integrations.
-pub struct Integrations<'a>(pub(crate) &'a Services);
 
 /// An integration that an environment has, with its provider.
 #[derive(Debug, Clone)]
@@ -67,215 +64,217 @@ const MAX_DISPLAY_NAME: usize = 255;
 /// Connections of a deleted integration that one query reads.
 const DELETE_PAGE: i64 = 100;
 
-impl Integrations<'_> {
-    /// The integration of that key: one that was made, or a provider by its own name, which every environment may use.
-    pub async fn resolve(
-        &self,
-        environment: EnvironmentId,
-        key: &str,
-    ) -> Result<ResolvedIntegration, GatewayError> {
-        self.0.resolve_integration(environment, key).await
-    }
+/// The integration of that key: one that was made, or a provider by its own name, which every environment may use.
+pub async fn resolve(
+    gateway: &Gateway,
+    environment: EnvironmentId,
+    key: &str,
+) -> Result<ResolvedIntegration> {
+    gateway.resolve_integration(environment, key).await
+}
 
-    /// The integrations that the environment has made or connected to, oldest first.
-    pub async fn list(&self, environment: EnvironmentId) -> Result<Vec<FullIntegration>, GatewayError> {
-        let read = self.0.store.read(move |c| integrations::list(c, environment));
-        let rows = read.await?;
-        Ok(rows.into_iter().map(|row| self.with_provider(row)).collect())
-    }
+/// The integrations that the environment has made or connected to, oldest first.
+pub async fn list(gateway: &Gateway, environment: EnvironmentId) -> Result<Vec<FullIntegration>> {
+    let read = gateway.store.read(move |c| integrations::list(c, environment));
+    let rows = read.await?;
+    Ok(rows.into_iter().map(|row| with_provider(gateway, row)).collect())
+}
 
-    /// One integration.
-    pub async fn find(&self, environment: EnvironmentId, key: &str) -> Result<FullIntegration, GatewayError> {
-        let unknown = || GatewayError::UnknownIntegration(key.to_owned());
-        let key: IntegrationKey = key.parse().map_err(|_| unknown())?;
-        let store = &self.0.store;
-        let read = store.read(move |c| integrations::find(c, environment, &key));
-        let row = read.await?;
-        row.map(|row| self.with_provider(row)).ok_or_else(unknown)
-    }
+/// One integration.
+pub async fn find(gateway: &Gateway, environment: EnvironmentId, key: &str) -> Result<FullIntegration> {
+    let unknown = || GatewayError::UnknownIntegration(key.to_owned());
+    let key: IntegrationKey = key.parse().map_err(|_| unknown())?;
+    let store = &gateway.store;
+    let read = store.read(move |c| integrations::find(c, environment, &key));
+    let row = read.await?;
+    row.map(|row| with_provider(gateway, row)).ok_or_else(unknown)
+}
 
-    /// Creates an integration.
-    pub async fn create(
-        &self,
-        caller: &Caller,
-        request: IntegrationRequest,
-    ) -> Result<FullIntegration, GatewayError> {
-        let mut errors = request.errors();
-        let key = key(request.unique_key.as_deref(), true, &mut errors);
-        let provider = self.provider(request.provider.as_deref(), &mut errors);
-        let sent = request.config.unwrap_or_default();
-        let config = integration_config::merged(&BTreeMap::new(), &sent);
-        if let Some(provider) = provider {
-            let reachable = self.0.upstream.overrides_base_url(&provider.name);
-            integration_config::check(provider, &sent, &config, reachable, &mut errors);
+/// Creates an integration.
+pub async fn create(
+    gateway: &Gateway,
+    caller: &Caller,
+    request: IntegrationRequest,
+) -> Result<FullIntegration> {
+    let mut errors = request.errors();
+    let key = key(request.unique_key.as_deref(), true, &mut errors);
+    let provider = provider(gateway, request.provider.as_deref(), &mut errors);
+    let sent = request.config.unwrap_or_default();
+    let config = integration_config::merged(&BTreeMap::new(), &sent);
+    if let Some(provider) = provider {
+        let reachable = gateway.upstream.overrides_base_url(&provider.name);
+        integration_config::check(provider, &sent, &config, reachable, &mut errors);
+    }
+    let (Some(key), Some(provider), true) = (key, provider, errors.is_empty()) else {
+        return Err(GatewayError::InvalidBody(errors));
+    };
+    let split = Split::of(config, Some(provider), &Config::new());
+    let new = NewIntegration {
+        display_name: request.display_name,
+        forward_webhooks: request.forward_webhooks.unwrap_or(true),
+        config: split.public,
+        custom: request.custom.unwrap_or_default(),
+        ..NewIntegration::plain(caller.environment, key.clone(), provider.name.clone())
+    };
+    let (sealer, now) = (gateway.keys.sealer().await, gateway.clock.now());
+    let made = gateway.store.write_durably(move |c| {
+        let made = integrations::ensure(c, &new, now)?;
+        if made
+            && !split.secret.is_empty()
+            && let Some(row) = integrations::find(c, new.environment, &new.key)?
+        {
+            sealer.store_config(c, &row, &split.secret, now)?;
         }
-        let (Some(key), Some(provider), true) = (key, provider, errors.is_empty()) else {
-            return Err(GatewayError::InvalidBody(errors));
-        };
-        let split = Split::of(config, Some(provider), &Config::new());
-        let new = NewIntegration {
-            display_name: request.display_name,
-            forward_webhooks: request.forward_webhooks.unwrap_or(true),
-            config: split.public,
-            custom: request.custom.unwrap_or_default(),
-            ..NewIntegration::plain(caller.environment, key.clone(), provider.name.clone())
-        };
-        let (sealer, now) = (self.0.keys.sealer().await, self.0.clock.now());
-        let made = self.0.store.write_durably(move |c| {
-            let made = integrations::ensure(c, &new, now)?;
-            if made
-                && !split.secret.is_empty()
-                && let Some(row) = integrations::find(c, new.environment, &new.key)?
-            {
-                sealer.store_config(c, &row, &split.secret, now)?;
-            }
-            Ok(made)
-        });
-        if !made.await? {
-            return Err(taken(&key));
-        }
-        self.find(caller.environment, key.as_str()).await
+        Ok(made)
+    });
+    if !made.await? {
+        return Err(taken(&key));
     }
+    find(gateway, caller.environment, key.as_str()).await
+}
 
-    /// Changes an integration. One that has connections keeps its key, since apps name their connections by it, and what decides where
-    /// their credentials go.
-    ///
-    /// The rules are checked in the transaction that writes, with the integration locked.
-    pub async fn update(
-        &self,
-        caller: &Caller,
-        of: &str,
-        request: IntegrationRequest,
-    ) -> Result<FullIntegration, GatewayError> {
-        match self.update_once(caller, of, request.clone()).await {
-            // Another process sealed its secret fields with a new key after this one had read the key file.
-            Err(GatewayError::Vault(VaultError::UnknownKey { .. })) => {
-                self.update_once(caller, of, request).await
-            }
-            updated => updated,
+/// Changes an integration. One that has connections keeps its key, since apps name their connections by it, and what decides where
+/// their credentials go.
+///
+/// The rules are checked in the transaction that writes, with the integration locked.
+pub async fn update(
+    gateway: &Gateway,
+    caller: &Caller,
+    of: &str,
+    request: IntegrationRequest,
+) -> Result<FullIntegration> {
+    match update_once(gateway, caller, of, request.clone()).await {
+        // Another process sealed its secret fields with a new key after this one had read the key file.
+        Err(GatewayError::Vault(VaultError::UnknownKey { .. })) => {
+            update_once(gateway, caller, of, request).await
         }
+        updated => updated,
     }
+}
 
-    async fn update_once(
-        &self,
-        caller: &Caller,
-        of: &str,
-        request: IntegrationRequest,
-    ) -> Result<FullIntegration, GatewayError> {
-        let FullIntegration { row, provider } = self.find(caller.environment, of).await?;
-        let mut errors = request.errors();
-        let new_key = key(request.unique_key.as_deref(), false, &mut errors).filter(|key| *key != row.key);
-        let (environment, old) = (caller.environment, row.key);
-        let reachable = provider
-            .as_deref()
-            .is_some_and(|provider| self.0.upstream.overrides_base_url(&provider.name));
-        let (sealer, now) = (self.0.keys.sealer().await, self.0.clock.now());
-        let key = new_key.clone().unwrap_or_else(|| old.clone());
-        let changed = self.0.store.write_durably(refusable(move |c| {
-            let row = integrations::lock(c, environment, &old)?.ok_or(StoreError::NotFound { what: "integration" })?;
-            let count = integrations::connections(c, environment, &old)?;
-            if count > 0 && new_key.is_some() {
-                let message = format!(
-                    "cannot be changed while the integration has connections, and it has {count}: make another integration"
-                );
-                errors.push(FieldError::at("invalid", "unique_key", message));
-            }
-            let mut update = None;
-            if let Some(sent) = &request.config {
-                let opened = sealer.open_config(&row)?;
-                let made = ConfigUpdate::of(&row, opened, sent, provider.as_deref());
-                if let Some(provider) = &provider {
-                    integration_config::check(provider, sent, &made.new, reachable, &mut errors);
-                    if count > 0 {
-                        integration_config::refuse_moves(provider, &made.old, sent, &mut errors);
-                    }
+async fn update_once(
+    gateway: &Gateway,
+    caller: &Caller,
+    of: &str,
+    request: IntegrationRequest,
+) -> Result<FullIntegration> {
+    let FullIntegration { row, provider } = find(gateway, caller.environment, of).await?;
+    let mut errors = request.errors();
+    let new_key = key(request.unique_key.as_deref(), false, &mut errors).filter(|key| *key != row.key);
+    let (environment, old) = (caller.environment, row.key);
+    let reachable = provider
+        .as_deref()
+        .is_some_and(|provider| gateway.upstream.overrides_base_url(&provider.name));
+    let (sealer, now) = (gateway.keys.sealer().await, gateway.clock.now());
+    let key = new_key.clone().unwrap_or_else(|| old.clone());
+    let changed = gateway.store.write_durably(refusable(move |c| {
+        let row = integrations::lock(c, environment, &old)?.ok_or(StoreError::NotFound { what: "integration" })?;
+        let count = integrations::connections(c, environment, &old)?;
+        if count > 0 && new_key.is_some() {
+            let message = format!(
+                "cannot be changed while the integration has connections, and it has {count}: make another integration"
+            );
+            errors.push(FieldError::at("invalid", "unique_key", message));
+        }
+        let mut update = None;
+        if let Some(sent) = &request.config {
+            let opened = sealer.open_config(&row)?;
+            let made = ConfigUpdate::of(&row, opened, sent, provider.as_deref());
+            if let Some(provider) = &provider {
+                integration_config::check(provider, sent, &made.new, reachable, &mut errors);
+                if count > 0 {
+                    integration_config::refuse_moves(provider, &made.old, sent, &mut errors);
                 }
-                update = Some(made);
             }
-            GatewayError::check_body(errors)?;
-            let config = update.map(|update| update.seal(c, &sealer, &row, now)).transpose()?;
-            let change = IntegrationChange {
-                key: new_key,
-                display_name: request.display_name,
-                forward_webhooks: request.forward_webhooks,
-                config,
-                custom: request.custom,
-            };
-            Ok(integrations::change(c, environment, &old, &change, now)?)
-        }));
-        let changed = changed.await;
-        // Its configuration is part of opened targets.
-        self.0.caches.opened.clear();
-        match changed {
-            Ok(Ok(())) => self.find(environment, key.as_str()).await,
-            Ok(Err(error)) => Err(error),
-            Err(StoreError::Conflict { .. }) => Err(taken(&key)),
-            Err(StoreError::NotFound { .. }) => Err(GatewayError::UnknownIntegration(of.to_owned())),
-            Err(error) => Err(error.into()),
+            update = Some(made);
         }
-    }
-
-    /// Deletes an integration with its connections and their rows. An interrupted deletion can be repeated.
-    pub async fn delete(&self, caller: &Caller, key: &str) -> Result<(), GatewayError> {
-        let row = self.find(caller.environment, key).await?.row;
-        let environment = caller.environment;
-        while !self.delete_if_unused(environment, &row.key).await? {
-            let filter = ConnectionFilter {
-                integrations: vec![row.key.clone()],
-                limit: DELETE_PAGE,
-                ..ConnectionFilter::default()
-            };
-            let store = &self.0.store;
-            let page = store.read(move |c| connections::list(c, environment, &filter));
-            for connection in page.await? {
-                deletion::delete_connection(self.0, &connection).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Deletes the integration unless it has connections. The lock makes requests that connect meanwhile come before this or fail after it.
-    async fn delete_if_unused(
-        &self,
-        environment: EnvironmentId,
-        key: &IntegrationKey,
-    ) -> Result<bool, GatewayError> {
-        let key = key.clone();
-        let deleted = self.0.store.write(move |c| {
-            integrations::lock(c, environment, &key)?;
-            let unused = integrations::connections(c, environment, &key)? == 0;
-            if unused {
-                integrations::delete(c, environment, &key)?;
-            }
-            Ok(unused)
-        });
-        Ok(deleted.await?)
-    }
-
-    fn with_provider(&self, row: StoredIntegration) -> FullIntegration {
-        FullIntegration {
-            provider: self.0.registry.get(row.provider.as_str()).cloned(),
-            row,
-        }
-    }
-
-    fn provider(&self, name: Option<&str>, errors: &mut Vec<FieldError>) -> Option<&Provider> {
-        let Some(name) = name else {
-            let message = "is required: a provider's name";
-            errors.push(FieldError::at("missing", "provider", message));
-            return None;
+        GatewayError::check_body(errors)?;
+        let config = update.map(|update| update.seal(c, &sealer, &row, now)).transpose()?;
+        let change = IntegrationChange {
+            key: new_key,
+            display_name: request.display_name,
+            forward_webhooks: request.forward_webhooks,
+            config,
+            custom: request.custom,
         };
-        let provider = self.0.registry.get(name);
-        if provider.is_none() {
-            let mut unsupported = self.0.registry.unsupported().iter();
-            let message = match unsupported.find(|entry| entry.name == name) {
-                Some(entry) => format!("cannot be served: {}", entry.reason),
-                None => "is no provider: GET /providers lists those that there are".to_owned(),
-            };
-            errors.push(FieldError::at("invalid", "provider", message));
-        }
-        provider.map(Arc::as_ref)
+        Ok(integrations::change(c, environment, &old, &change, now)?)
+    }));
+    let changed = changed.await;
+    // Its configuration is part of opened targets.
+    gateway.caches.opened.clear();
+    match changed {
+        Ok(Ok(())) => find(gateway, environment, key.as_str()).await,
+        Ok(Err(error)) => Err(error),
+        Err(StoreError::Conflict { .. }) => Err(taken(&key)),
+        Err(StoreError::NotFound { .. }) => Err(GatewayError::UnknownIntegration(of.to_owned())),
+        Err(error) => Err(error.into()),
     }
+}
+
+/// Deletes an integration with its connections and their rows. An interrupted deletion can be repeated.
+pub async fn delete(gateway: &Gateway, caller: &Caller, key: &str) -> Result<()> {
+    let row = find(gateway, caller.environment, key).await?.row;
+    let environment = caller.environment;
+    while !delete_if_unused(gateway, environment, &row.key).await? {
+        let filter = ConnectionFilter {
+            integrations: vec![row.key.clone()],
+            limit: DELETE_PAGE,
+            ..ConnectionFilter::default()
+        };
+        let store = &gateway.store;
+        let page = store.read(move |c| connections::list(c, environment, &filter));
+        for connection in page.await? {
+            deletion::delete_connection(gateway, &connection).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Deletes the integration unless it has connections. The lock makes requests that connect meanwhile come before this or fail after it.
+async fn delete_if_unused(
+    gateway: &Gateway,
+    environment: EnvironmentId,
+    key: &IntegrationKey,
+) -> Result<bool> {
+    let key = key.clone();
+    let deleted = gateway.store.write(move |c| {
+        integrations::lock(c, environment, &key)?;
+        let unused = integrations::connections(c, environment, &key)? == 0;
+        if unused {
+            integrations::delete(c, environment, &key)?;
+        }
+        Ok(unused)
+    });
+    Ok(deleted.await?)
+}
+
+fn with_provider(gateway: &Gateway, row: StoredIntegration) -> FullIntegration {
+    FullIntegration {
+        provider: gateway.registry.get(row.provider.as_str()).cloned(),
+        row,
+    }
+}
+
+fn provider<'a>(
+    gateway: &'a Gateway,
+    name: Option<&str>,
+    errors: &mut Vec<FieldError>,
+) -> Option<&'a Provider> {
+    let Some(name) = name else {
+        let message = "is required: a provider's name";
+        errors.push(FieldError::at("missing", "provider", message));
+        return None;
+    };
+    let provider = gateway.registry.get(name);
+    if provider.is_none() {
+        let mut unsupported = gateway.registry.unsupported().iter();
+        let message = match unsupported.find(|entry| entry.name == name) {
+            Some(entry) => format!("cannot be served: {}", entry.reason),
+            None => "is no provider: GET /providers lists those that there are".to_owned(),
+        };
+        errors.push(FieldError::at("invalid", "provider", message));
+    }
+    provider.map(Arc::as_ref)
 }
 
 impl IntegrationRequest {

@@ -5,86 +5,81 @@ use std::sync::Arc;
 use upstream::{ProxyRequest, ProxyResponse};
 
 use crate::caller::Caller;
-use crate::error::GatewayError;
+use crate::error::{GatewayError, Result};
+use crate::gateway::{Gateway, Names, OpenedConnection};
 use crate::health;
 use crate::log_context::LogContext;
-use crate::services::{Names, OpenedConnection, Services};
 
-/// The use cases of the proxy.
-pub struct Proxy(pub(crate) Arc<Services>);
+/// Forwards a request. The response is the provider's, whatever its status; an error means that there is none.
+pub async fn send(
+    gateway: &Arc<Gateway>,
+    caller: &Caller,
+    integration: &str,
+    connection: &str,
+    request: ProxyRequest,
+) -> Result<ProxyResponse> {
+    let opened = open(gateway, Names::of(caller, integration, connection)).await?;
+    LogContext::record(&opened.connection.integration, Some(&opened.connection.name));
+    let response = gateway.upstream.proxy(&opened.target, request).await;
+    let response = response.map_err(GatewayError::Request)?;
+    check_credentials(gateway, &opened, &response);
+    Ok(response)
+}
 
-impl Proxy {
-    /// Forwards a request. The response is the provider's, whatever its status; an error means that there is none.
-    pub async fn send(
-        &self,
-        caller: &Caller,
-        integration: &str,
-        connection: &str,
-        request: ProxyRequest,
-    ) -> Result<ProxyResponse, GatewayError> {
-        let opened = self.open(Names::of(caller, integration, connection)).await?;
-        LogContext::record(&opened.connection.integration, Some(&opened.connection.name));
-        let response = self.0.upstream.proxy(&opened.target, request).await;
-        let response = response.map_err(GatewayError::Request)?;
-        self.check_credentials(&opened, &response);
-        Ok(response)
+/// The connection with open credentials, cached for a second.
+async fn open(gateway: &Gateway, names: Names<'_>) -> Result<Arc<OpenedConnection>> {
+    let key = (
+        names.environment,
+        names.integration.to_owned(),
+        names.connection.to_owned(),
+    );
+    let cache = &gateway.caches.opened;
+    if let Some(opened) = cache.get(&key) {
+        return Ok(opened);
     }
+    let generation = cache.generation();
+    let (resolved, sealed) = gateway.resolve_with_credentials(names).await?;
+    let target = gateway.open(&resolved, &sealed).await?;
+    let opened = Arc::new(OpenedConnection {
+        connection: resolved.connection,
+        target,
+    });
+    cache.insert(key, Arc::clone(&opened), generation);
+    Ok(opened)
+}
 
-    /// The connection with open credentials, cached for a second.
-    async fn open(&self, names: Names<'_>) -> Result<Arc<OpenedConnection>, GatewayError> {
-        let key = (
-            names.environment,
-            names.integration.to_owned(),
-            names.connection.to_owned(),
-        );
-        let cache = &self.0.caches.opened;
-        if let Some(opened) = cache.get(&key) {
-            return Ok(opened);
-        }
-        let generation = cache.generation();
-        let (resolved, sealed) = self.0.resolve_with_credentials(names).await?;
-        let target = self.0.open(&resolved, &sealed).await?;
-        let opened = Arc::new(OpenedConnection {
-            connection: resolved.connection,
-            target,
-        });
-        cache.insert(key, Arc::clone(&opened), generation);
-        Ok(opened)
+/// Stores what the response says of the credentials, in the background and for each connection one at a time.
+fn check_credentials(gateway: &Arc<Gateway>, opened: &Arc<OpenedConnection>, response: &ProxyResponse) {
+    let (id, has_problem) = (opened.connection.id, opened.connection.problem.is_some());
+    let refused = response.unauthorized;
+    let is_news = if refused {
+        !has_problem
+    } else {
+        has_problem && response.status < 400
+    };
+    let checked = &gateway.caches.checked;
+    if !is_news || checked.get(&id).is_some() {
+        return;
     }
-
-    /// Stores what the response says of the credentials, in the background and for each connection one at a time.
-    fn check_credentials(&self, opened: &Arc<OpenedConnection>, response: &ProxyResponse) {
-        let (id, has_problem) = (opened.connection.id, opened.connection.problem.is_some());
-        let refused = response.unauthorized;
-        let is_news = if refused {
-            !has_problem
+    checked.insert(id, (), checked.generation());
+    let (shared, opened) = (Arc::clone(gateway), Arc::clone(opened));
+    gateway.spawn(async move {
+        let OpenedConnection { connection, target } = opened.as_ref();
+        let stored = if refused {
+            health::check_credentials(&shared, connection, target)
+                .await
+                .map(drop)
         } else {
-            has_problem && response.status < 400
+            health::clear_problem(&shared, connection).await
         };
-        let checked = &self.0.caches.checked;
-        if !is_news || checked.get(&id).is_some() {
-            return;
+        // The request itself succeeded; the next one leads here again.
+        if let Err(error) = stored {
+            tracing::warn!(
+                integration = %connection.integration,
+                connection = %connection.name,
+                %error,
+                "the result of a credentials check was not stored"
+            );
         }
-        checked.insert(id, (), checked.generation());
-        let (services, opened) = (Arc::clone(&self.0), Arc::clone(opened));
-        self.0.spawn(async move {
-            let OpenedConnection { connection, target } = opened.as_ref();
-            let stored = if refused {
-                health::check_credentials(&services, connection, target)
-                    .await
-                    .map(drop)
-            } else {
-                health::clear_problem(&services, connection).await
-            };
-            // The request itself succeeded; the next one leads here again.
-            if let Err(error) = stored {
-                tracing::warn!(
-                    integration = %connection.integration,
-                    connection = %connection.name,
-                    %error,
-                    "the result of a credentials check was not stored"
-                );
-            }
-        });
-    }
+    });
 }

@@ -10,15 +10,12 @@ use registry::Provider;
 use store::records::{self, RecordQuery};
 use store::{DbConn, StoreError, syncs};
 
-pub use self::feed::{FeedPage, FeedRequest, PruneRequest};
+pub use self::feed::{FeedPage, FeedRequest, PruneRequest, feed, prune};
 use self::query::{ListQuery, write_cursor};
 use crate::caller::Caller;
-use crate::error::{FieldError, GatewayError};
+use crate::error::{FieldError, GatewayError, Result};
+use crate::gateway::{Gateway, Names};
 use crate::models::ModelTable;
-use crate::services::{Names, Services};
-
-/// The use cases of synced records.
-pub struct Records<'a>(pub(crate) &'a Services);
 
 /// Which records to list, checked against their model.
 #[derive(Debug, Clone)]
@@ -44,127 +41,125 @@ impl RecordFilter {
     }
 }
 
-impl Records<'_> {
-    /// Checks the query of `GET /{integration}/{plural}`: `connectionId`, `limit`, `cursor`, `variant`, the model's filters, and
-    /// `…_after` and `…_before` for each of its timestamp columns that order it.
-    pub async fn filter(
-        &self,
-        caller: &Caller,
-        integration: &str,
-        plural: &str,
-        parameters: Vec<(String, String)>,
-    ) -> Result<RecordFilter, GatewayError> {
-        let read = self.read(caller, integration, plural, parameters, false).await?;
-        Ok(read.0)
-    }
+/// Checks the query of `GET /{integration}/{plural}`: `connectionId`, `limit`, `cursor`, `variant`, the model's filters, and
+/// `…_after` and `…_before` for each of its timestamp columns that order it.
+pub async fn filter(
+    gateway: &Gateway,
+    caller: &Caller,
+    integration: &str,
+    plural: &str,
+    parameters: Vec<(String, String)>,
+) -> Result<RecordFilter> {
+    let read = read(gateway, caller, integration, plural, parameters, false).await?;
+    Ok(read.0)
+}
 
-    /// Checks the query as [`Self::filter`] does, and reads its page.
-    pub async fn filter_and_page(
-        &self,
-        caller: &Caller,
-        integration: &str,
-        plural: &str,
-        parameters: Vec<(String, String)>,
-    ) -> Result<(RecordFilter, RecordPage), GatewayError> {
-        let (filter, found) = self.read(caller, integration, plural, parameters, true).await?;
-        let page = match found {
-            Some(found) => RecordPage::of(found, filter.query.limit),
-            None => self.page(&filter).await?,
+/// Checks the query as [`filter`] does, and reads its page.
+pub async fn filter_and_page(
+    gateway: &Gateway,
+    caller: &Caller,
+    integration: &str,
+    plural: &str,
+    parameters: Vec<(String, String)>,
+) -> Result<(RecordFilter, RecordPage)> {
+    let (filter, found) = read(gateway, caller, integration, plural, parameters, true).await?;
+    let page = match found {
+        Some(found) => RecordPage::of(found, filter.query.limit),
+        None => page(gateway, &filter).await?,
+    };
+    Ok((filter, page))
+}
+
+/// Checks a query, and with `page` reads its rows and the one after them, unless a variant's table may have to be made first.
+/// All of it is one read of the database.
+async fn read(
+    gateway: &Gateway,
+    caller: &Caller,
+    integration: &str,
+    plural: &str,
+    parameters: Vec<(String, String)>,
+    page: bool,
+) -> Result<(RecordFilter, Option<Vec<StoredRecord>>)> {
+    let connection = connection_name(&parameters);
+    let names = Names::of(caller, integration, &connection);
+    let models = Arc::clone(&gateway.models);
+    let (key, plural) = (integration.to_owned(), plural.to_owned());
+    let read = gateway.read_names(names, move |c, integration, connection| {
+        let (sync, list) = match list_query(&key, &integration.provider, &plural, parameters) {
+            Ok(found) => found,
+            Err(error) => return Ok(Err(error)),
         };
-        Ok((filter, page))
-    }
+        let mut read = (has_variant(c, connection, &sync, &list.variant)?, None);
+        let table = models.base(&integration.provider.name, &sync);
+        if let (Some(connection), Some(table), true) = (connection, table, page)
+            && list.variant == Variant::base()
+        {
+            read.1 = Some(rows(c, table, connection.id, &list.query)?);
+        }
+        Ok(Ok((sync, list, read)))
+    });
+    let found = gateway.store.read_long(read?).await?;
+    let (integration, connection, read) = names.record(found)?;
+    let (sync, list, (has_variant, rows)) = read?;
+    let connection = names.found(integration, connection)?.connection;
+    let table = table(gateway, &connection, &sync, &list.variant, has_variant).await?;
+    let filter = RecordFilter {
+        table: table.map_err(|error| GatewayError::InvalidQuery(vec![error]))?,
+        connection: connection.id,
+        query: list.query,
+    };
+    Ok((filter, rows))
+}
 
-    /// Checks a query, and with `page` reads its rows and the one after them, unless a variant's table may have to be made first.
-    /// All of it is one read of the database.
-    async fn read(
-        &self,
-        caller: &Caller,
-        integration: &str,
-        plural: &str,
-        parameters: Vec<(String, String)>,
-        page: bool,
-    ) -> Result<(RecordFilter, Option<Vec<StoredRecord>>), GatewayError> {
-        let connection = connection_name(&parameters);
-        let names = Names::of(caller, integration, &connection);
-        let models = Arc::clone(&self.0.models);
-        let (key, plural) = (integration.to_owned(), plural.to_owned());
-        let read = self.0.read_names(names, move |c, integration, connection| {
-            let (sync, list) = match list_query(&key, &integration.provider, &plural, parameters) {
-                Ok(found) => found,
-                Err(error) => return Ok(Err(error)),
-            };
-            let mut read = (has_variant(c, connection, &sync, &list.variant)?, None);
-            let table = models.base(&integration.provider.name, &sync);
-            if let (Some(connection), Some(table), true) = (connection, table, page)
-                && list.variant == Variant::base()
-            {
-                read.1 = Some(rows(c, table, connection.id, &list.query)?);
-            }
-            Ok(Ok((sync, list, read)))
-        });
-        let found = self.0.store.read_long(read?).await?;
-        let (integration, connection, read) = names.record(found)?;
-        let (sync, list, (has_variant, rows)) = read?;
-        let connection = names.found(integration, connection)?.connection;
-        let table = self.table(&connection, &sync, &list.variant, has_variant).await?;
-        let filter = RecordFilter {
-            table: table.map_err(|error| GatewayError::InvalidQuery(vec![error]))?,
-            connection: connection.id,
-            query: list.query,
-        };
-        Ok((filter, rows))
-    }
+/// The table of a sync's variant, or the error that the connection does not have the variant.
+async fn table(
+    gateway: &Gateway,
+    connection: &Connection,
+    sync: &SyncName,
+    variant: &Variant,
+    has_variant: bool,
+) -> Result<Result<Arc<ModelTable>, FieldError>> {
+    let table = if has_variant {
+        gateway.models.table(&connection.provider, sync, variant).await?
+    } else {
+        None
+    };
+    Ok(table.ok_or_else(|| {
+        let message = format!(
+            "is no variant of {sync} of this connection: make it by POST /sync/{sync}/variant/{variant}"
+        );
+        FieldError::at("unknown", "variant", message)
+    }))
+}
 
-    /// The table of a sync's variant, or the error that the connection does not have the variant.
-    async fn table(
-        &self,
-        connection: &Connection,
-        sync: &SyncName,
-        variant: &Variant,
-        has_variant: bool,
-    ) -> Result<Result<Arc<ModelTable>, FieldError>, GatewayError> {
-        let table = if has_variant {
-            self.0.models.table(&connection.provider, sync, variant).await?
-        } else {
-            None
-        };
-        Ok(table.ok_or_else(|| {
-            let message = format!(
-                "is no variant of {sync} of this connection: make it by POST /sync/{sync}/variant/{variant}"
-            );
-            FieldError::at("unknown", "variant", message)
-        }))
-    }
+/// Reads one page.
+pub async fn page(gateway: &Gateway, filter: &RecordFilter) -> Result<RecordPage> {
+    let (table, connection, query) = (Arc::clone(&filter.table), filter.connection, filter.query.clone());
+    let store = &gateway.store;
+    let found = store.read_long(move |c| rows(c, &table, connection, &query));
+    Ok(RecordPage::of(found.await?, filter.query.limit))
+}
 
-    /// Reads one page.
-    pub async fn page(&self, filter: &RecordFilter) -> Result<RecordPage, GatewayError> {
-        let (table, connection, query) = (Arc::clone(&filter.table), filter.connection, filter.query.clone());
-        let store = &self.0.store;
-        let found = store.read_long(move |c| rows(c, &table, connection, &query));
-        Ok(RecordPage::of(found.await?, filter.query.limit))
-    }
-
-    /// Reads at most `limit` records after the position `after`, for a response that streams them all.
-    pub async fn after(
-        &self,
-        filter: &RecordFilter,
-        after: Option<Position>,
-        limit: i64,
-    ) -> Result<Vec<StoredRecord>, GatewayError> {
-        let (filter, mut query) = (filter.clone(), filter.query.clone());
-        query.limit = limit;
-        query.position = after.or(query.position);
-        let listed = self.0.store.read_long(move |c| {
-            records::list(
-                c,
-                &filter.table.sql,
-                &filter.table.model,
-                filter.connection,
-                &query,
-            )
-        });
-        Ok(listed.await?)
-    }
+/// Reads at most `limit` records after the position `after`, for a response that streams them all.
+pub async fn after(
+    gateway: &Gateway,
+    filter: &RecordFilter,
+    after: Option<Position>,
+    limit: i64,
+) -> Result<Vec<StoredRecord>> {
+    let (filter, mut query) = (filter.clone(), filter.query.clone());
+    query.limit = limit;
+    query.position = after.or(query.position);
+    let listed = gateway.store.read_long(move |c| {
+        records::list(
+            c,
+            &filter.table.sql,
+            &filter.table.model,
+            filter.connection,
+            &query,
+        )
+    });
+    Ok(listed.await?)
 }
 
 /// Reads the rows of a query and, to know whether there is a next page, one row more.
@@ -217,7 +212,7 @@ fn list_query(
     provider: &Provider,
     plural: &str,
     parameters: Vec<(String, String)>,
-) -> Result<(SyncName, ListQuery), GatewayError> {
+) -> Result<(SyncName, ListQuery)> {
     let mut syncs = provider.syncs.iter();
     let Some((sync, declared)) = syncs.find(|(_, sync)| sync.model.plural == plural) else {
         let known: Vec<_> = provider

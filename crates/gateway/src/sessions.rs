@@ -13,13 +13,15 @@ use store::connections;
 use store::{StoreError, credentials as sealed_credentials};
 use vault::session_token;
 
-pub use self::new::{IntegrationDefaults, IntegrationOverrides, NewSession, NewSessionToken, Reconnection};
+pub use self::new::{
+    IntegrationDefaults, IntegrationOverrides, NewSession, NewSessionToken, Reconnection, create, reconnect,
+};
 use crate::credentials::{
     self, Authority, Connected, CredentialInput, Given, PendingConnection, random_name,
 };
-use crate::error::GatewayError;
+use crate::error::{GatewayError, Result};
+use crate::gateway::{Gateway, Names, ResolvedConnection, ResolvedIntegration};
 use crate::labels::Labels;
-use crate::services::{Names, ResolvedConnection, ResolvedIntegration, Services};
 
 /// Query parameters of a front end that do not configure the connection, as in Nango's API.
 const NO_CONFIG: &str = "webhook_url";
@@ -64,156 +66,148 @@ impl Session {
     }
 }
 
-/// The use cases of connect sessions.
-pub struct Sessions<'a>(pub(crate) &'a Services);
-
-impl Sessions<'_> {
-    /// The session of a token.
-    pub async fn authenticate(&self, token: &str) -> Result<Session, GatewayError> {
-        if !session_token::is_well_formed(token) {
-            return Err(GatewayError::MalformedSessionToken);
-        }
-        let (hash, now) = (session_token::hash(token), self.0.clock.now());
-        let store = &self.0.store;
-        let found = store.read(move |c| connect_sessions::by_hash(c, &hash, now));
-        let row = found.await?.ok_or(GatewayError::UnknownSession)?;
-        Ok(Session(Arc::new(row)))
+/// The session of a token.
+pub async fn authenticate(gateway: &Gateway, token: &str) -> Result<Session> {
+    if !session_token::is_well_formed(token) {
+        return Err(GatewayError::MalformedSessionToken);
     }
+    let (hash, now) = (session_token::hash(token), gateway.clock.now());
+    let store = &gateway.store;
+    let found = store.read(move |c| connect_sessions::by_hash(c, &hash, now));
+    let row = found.await?.ok_or(GatewayError::UnknownSession)?;
+    Ok(Session(Arc::new(row)))
+}
 
-    /// Ends a session before its time.
-    pub async fn end(&self, session: &Session) -> Result<(), GatewayError> {
-        let (environment, id) = (session.0.environment, session.0.id);
-        let store = &self.0.store;
-        let write = store.write(move |c| connect_sessions::delete(c, environment, id));
-        write.await?;
-        Ok(())
-    }
+/// Ends a session before its time.
+pub async fn end(gateway: &Gateway, session: &Session) -> Result<()> {
+    let (environment, id) = (session.0.environment, session.0.id);
+    let store = &gateway.store;
+    let write = store.write(move |c| connect_sessions::delete(c, environment, id));
+    write.await?;
+    Ok(())
+}
 
-    /// Connects as the session allows, with `credentials` of the type `mode`. What the session sets wins over `params`.
-    ///
-    /// A session can be used again: until it ends, its holder may retry, and connect further accounts.
-    pub async fn connect(
-        &self,
-        session: &Session,
-        integration: &str,
-        mode: AuthMode,
-        credentials: &Map<String, Json>,
-        params: Map<String, Json>,
-    ) -> Result<Connected, GatewayError> {
-        let connected = self
-            .connect_with(session, integration, mode, credentials, params)
-            .await;
-        connected.map_err(|error| match error {
-            GatewayError::InvalidBody(errors) => GatewayError::ConnectionInvalid(errors),
-            other => other,
-        })
-    }
+/// Connects as the session allows, with `credentials` of the type `mode`. What the session sets wins over `params`.
+///
+/// A session can be used again: until it ends, its holder may retry, and connect further accounts.
+pub async fn connect(
+    gateway: &Gateway,
+    session: &Session,
+    integration: &str,
+    mode: AuthMode,
+    credentials: &Map<String, Json>,
+    params: Map<String, Json>,
+) -> Result<Connected> {
+    let connected = connect_with(gateway, session, integration, mode, credentials, params).await;
+    connected.map_err(|error| match error {
+        GatewayError::InvalidBody(errors) => GatewayError::ConnectionInvalid(errors),
+        other => other,
+    })
+}
 
-    async fn connect_with(
-        &self,
-        session: &Session,
-        integration: &str,
-        mode: AuthMode,
-        credentials: &Map<String, Json>,
-        mut params: Map<String, Json>,
-    ) -> Result<Connected, GatewayError> {
-        let (integration, renewed) = self.resolve(session, integration).await?;
-        let provider = &integration.provider;
-        if provider.auth != mode {
-            return Err(GatewayError::InvalidAuthMode {
-                wanted: provider.auth.as_str(),
-                given: mode.as_str(),
-                integration: integration.key,
-            });
-        }
-        params.remove(NO_CONFIG);
-        let set = session.0.defaults.get(integration.key.as_str());
-        let set = set.and_then(|set| set.get("connection_config"));
-        params.extend(set.and_then(Json::as_object).cloned().unwrap_or_default());
-        let (existing, based_on) = match (renewed, session.reconnects()) {
-            (Some((connection, sealed)), _) => {
-                let resolved = ResolvedConnection {
-                    integration: integration.clone(),
-                    connection,
-                };
-                let target = self.0.open_to_renew(&resolved, &sealed).await?;
-                params = credentials::config_over(&resolved.connection, &target, params);
-                (Some(resolved.connection), Some(sealed))
-            }
-            // A session is deleted with its connection, so the connection was deleted just now.
-            (None, true) => return Err(GatewayError::UnknownSession),
-            (None, false) => (None, None),
-        };
-        let input = CredentialInput {
-            credentials: Given::Named(credentials),
-            config: &params,
-            config_path: PARAMS,
-        };
-        let filled = input.fill(provider).map_err(GatewayError::InvalidBody)?;
-        let name = match &existing {
-            Some(connection) => connection.name.clone(),
-            None => random_name().map_err(|error| GatewayError::InvalidBody(vec![error]))?,
-        };
-        let row = ConnectSession::clone(&session.0);
-        let pending = PendingConnection {
-            environment: row.environment,
-            integration,
-            name,
-            existing,
-            based_on,
-            filled,
-            metadata: None,
-            labels: Labels {
-                tags: (!row.tags.is_empty()).then_some(row.tags),
-                end_user: row.end_user,
-            },
-            webhook_url_override: row.webhook_url_override,
-            authority: Authority::Session(row.id),
-        };
-        credentials::save(self.0, pending).await
-    }
-
-    /// The error for a front end that connects without credentials: every provider takes some.
-    pub async fn connect_without(&self, session: &Session, integration: &str) -> GatewayError {
-        match self.resolve(session, integration).await {
-            Ok((integration, _)) => GatewayError::InvalidAuthMode {
-                wanted: integration.provider.auth.as_str(),
-                given: "NONE",
-                integration: integration.key,
-            },
-            Err(error) => error,
-        }
-    }
-
-    /// The integration, if the session allows it, and the connection whose credentials the session replaces, with its sealed credentials.
-    async fn resolve(
-        &self,
-        session: &Session,
-        key: &str,
-    ) -> Result<(ResolvedIntegration, Option<(Connection, String)>), GatewayError> {
-        let names = Names {
-            environment: session.0.environment,
-            integration: key,
-            connection: "",
-        };
-        let (renewed, environment) = (session.0.connection, session.0.environment);
-        let read = self.0.resolve_and_read(names, move |c, integration, _| {
-            let Some(id) = renewed else { return Ok(None) };
-            // Before the connection, so that it is not older.
-            let sealed = match sealed_credentials::get(c, id) {
-                Err(StoreError::NotFound { .. }) => return Ok(None),
-                sealed => sealed?,
-            };
-            let connection = connections::get_any_environment(c, id)?;
-            let is_its =
-                |row: &Connection| row.environment == environment && row.integration == integration.key;
-            Ok(connection.filter(is_its).map(|connection| (connection, sealed)))
+async fn connect_with(
+    gateway: &Gateway,
+    session: &Session,
+    integration: &str,
+    mode: AuthMode,
+    credentials: &Map<String, Json>,
+    mut params: Map<String, Json>,
+) -> Result<Connected> {
+    let (integration, renewed) = resolve(gateway, session, integration).await?;
+    let provider = &integration.provider;
+    if provider.auth != mode {
+        return Err(GatewayError::InvalidAuthMode {
+            wanted: provider.auth.as_str(),
+            given: mode.as_str(),
+            integration: integration.key,
         });
-        let (integration, _, renewed) = read.await?;
-        if session.allows(&integration.key) {
-            Ok((integration, renewed))
-        } else {
-            Err(GatewayError::IntegrationNotAllowed(integration.key))
+    }
+    params.remove(NO_CONFIG);
+    let set = session.0.defaults.get(integration.key.as_str());
+    let set = set.and_then(|set| set.get("connection_config"));
+    params.extend(set.and_then(Json::as_object).cloned().unwrap_or_default());
+    let (existing, based_on) = match (renewed, session.reconnects()) {
+        (Some((connection, sealed)), _) => {
+            let resolved = ResolvedConnection {
+                integration: integration.clone(),
+                connection,
+            };
+            let target = gateway.open_to_renew(&resolved, &sealed).await?;
+            params = credentials::config_over(&resolved.connection, &target, params);
+            (Some(resolved.connection), Some(sealed))
         }
+        // A session is deleted with its connection, so the connection was deleted just now.
+        (None, true) => return Err(GatewayError::UnknownSession),
+        (None, false) => (None, None),
+    };
+    let input = CredentialInput {
+        credentials: Given::Named(credentials),
+        config: &params,
+        config_path: PARAMS,
+    };
+    let filled = input.fill(provider).map_err(GatewayError::InvalidBody)?;
+    let name = match &existing {
+        Some(connection) => connection.name.clone(),
+        None => random_name().map_err(|error| GatewayError::InvalidBody(vec![error]))?,
+    };
+    let row = ConnectSession::clone(&session.0);
+    let pending = PendingConnection {
+        environment: row.environment,
+        integration,
+        name,
+        existing,
+        based_on,
+        filled,
+        metadata: None,
+        labels: Labels {
+            tags: (!row.tags.is_empty()).then_some(row.tags),
+            end_user: row.end_user,
+        },
+        webhook_url_override: row.webhook_url_override,
+        authority: Authority::Session(row.id),
+    };
+    credentials::save(gateway, pending).await
+}
+
+/// The error for a front end that connects without credentials: every provider takes some.
+pub async fn connect_without(gateway: &Gateway, session: &Session, integration: &str) -> GatewayError {
+    match resolve(gateway, session, integration).await {
+        Ok((integration, _)) => GatewayError::InvalidAuthMode {
+            wanted: integration.provider.auth.as_str(),
+            given: "NONE",
+            integration: integration.key,
+        },
+        Err(error) => error,
+    }
+}
+
+/// The integration, if the session allows it, and the connection whose credentials the session replaces, with its sealed credentials.
+async fn resolve(
+    gateway: &Gateway,
+    session: &Session,
+    key: &str,
+) -> Result<(ResolvedIntegration, Option<(Connection, String)>)> {
+    let names = Names {
+        environment: session.0.environment,
+        integration: key,
+        connection: "",
+    };
+    let (renewed, environment) = (session.0.connection, session.0.environment);
+    let read = gateway.resolve_and_read(names, move |c, integration, _| {
+        let Some(id) = renewed else { return Ok(None) };
+        // Before the connection, so that it is not older.
+        let sealed = match sealed_credentials::get(c, id) {
+            Err(StoreError::NotFound { .. }) => return Ok(None),
+            sealed => sealed?,
+        };
+        let connection = connections::get_any_environment(c, id)?;
+        let is_its = |row: &Connection| row.environment == environment && row.integration == integration.key;
+        Ok(connection.filter(is_its).map(|connection| (connection, sealed)))
+    });
+    let (integration, _, renewed) = read.await?;
+    if session.allows(&integration.key) {
+        Ok((integration, renewed))
+    } else {
+        Err(GatewayError::IntegrationNotAllowed(integration.key))
     }
 }

@@ -8,8 +8,8 @@ use registry::Provider;
 use store::syncs;
 use upstream::{ProviderError, Target};
 
-use crate::error::GatewayError;
-use crate::services::Services;
+use crate::error::Result;
+use crate::gateway::Gateway;
 
 /// The kind of the problem that the provider denies access to a sync's list.
 pub const PERMISSION_PROBLEM: &str = "permission";
@@ -68,10 +68,10 @@ pub fn permission_hint(refusal: &ProviderError) -> &str {
 
 /// Requests a small page of each sync's list with verified credentials, and returns the syncs for which
 /// the provider denies access. Syncs without a response in time are not returned.
-pub(crate) async fn unreadable_syncs(services: &Services, mut target: Target) -> Vec<UnreadableSync> {
+pub(crate) async fn unreadable_syncs(gateway: &Gateway, mut target: Target) -> Vec<UnreadableSync> {
     Arc::make_mut(&mut target.variables).variant = Some(Variant::base());
-    let refused = services.upstream.refused_lists(&target).await.into_iter();
-    let now = services.clock.now();
+    let refused = gateway.upstream.refused_lists(&target).await.into_iter();
+    let now = gateway.clock.now();
     let unreadable = refused.map(|(sync, refusal)| UnreadableSync {
         problem: permission_problem(&target.provider, &sync, &refusal, now),
         sync,
@@ -82,12 +82,12 @@ pub(crate) async fn unreadable_syncs(services: &Services, mut target: Target) ->
 /// Returns the problems of syncs, by connection. Syncs that the provider's file no longer declares are omitted, because no run would
 /// clear their problems.
 pub(crate) fn sync_problems(
-    services: &Services,
+    gateway: &Gateway,
     with_problem: Vec<Sync>,
 ) -> HashMap<ConnectionId, Vec<SyncProblem>> {
     let mut problems: HashMap<ConnectionId, Vec<SyncProblem>> = HashMap::new();
     for row in with_problem {
-        let provider = services.registry.get(row.provider.as_str());
+        let provider = gateway.registry.get(row.provider.as_str());
         let declared = provider.is_some_and(|provider| provider.syncs.contains_key(&row.name));
         if let Some(problem) = row.problem.filter(|_| declared) {
             problems.entry(row.connection).or_default().push(SyncProblem {
@@ -102,14 +102,11 @@ pub(crate) fn sync_problems(
 }
 
 /// Reads the problems of one connection's syncs.
-pub(crate) async fn sync_problems_of(
-    services: &Services,
-    connection: &Connection,
-) -> Result<Vec<SyncProblem>, GatewayError> {
+pub(crate) async fn sync_problems_of(gateway: &Gateway, connection: &Connection) -> Result<Vec<SyncProblem>> {
     let (environment, id) = (connection.environment, connection.id);
-    let store = &services.store;
+    let store = &gateway.store;
     let read = store.read(move |c| syncs::with_problem(c, environment, &[id]));
-    Ok(sync_problems(services, read.await?)
+    Ok(sync_problems(gateway, read.await?)
         .remove(&id)
         .unwrap_or_default())
 }

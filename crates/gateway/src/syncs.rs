@@ -11,14 +11,13 @@ use store::slices;
 use store::syncs::{self, NewSync};
 use store::{Lease, lease};
 
-pub use self::status::SyncStatus;
+pub use self::frequency::set_frequency;
+pub use self::status::{SyncStatus, status};
+pub use self::variants::{create_variant, delete_variant};
 use crate::caller::Caller;
 use crate::deletion;
-use crate::error::{FieldError, GatewayError, refusable};
-use crate::services::{Names, ResolvedConnection, ResolvedIntegration, Services};
-
-/// The use cases of syncs.
-pub struct Syncs<'a>(pub(crate) &'a Services);
+use crate::error::{FieldError, GatewayError, Result, refusable};
+use crate::gateway::{Gateway, Names, ResolvedConnection, ResolvedIntegration};
 
 /// The syncs of a request.
 #[derive(Debug, Clone)]
@@ -33,7 +32,7 @@ pub struct SyncSelection {
 
 impl SyncSelection {
     /// Accepts that a sync was deleted after it was selected, if the request is for all syncs of a connection or an integration.
-    fn allow_deleted(&self, sync: &Sync) -> Result<(), GatewayError> {
+    fn allow_deleted(&self, sync: &Sync) -> Result<()> {
         match &self.connection {
             Some(connection) if !self.syncs.is_empty() => {
                 Err(no_such_variant(&sync.name, connection, &sync.variant))
@@ -67,139 +66,137 @@ pub struct TriggeredRun {
     pub already_active: bool,
 }
 
-impl Syncs<'_> {
-    /// Runs the selected syncs once now, paused ones too. A sync with a run that is queued or in progress keeps that run.
-    pub async fn trigger(
-        &self,
-        caller: &Caller,
-        selection: &SyncSelection,
-        options: TriggerOptions,
-    ) -> Result<Vec<TriggeredRun>, GatewayError> {
-        let mut triggered = Vec::new();
-        for sync in self.select(caller, selection).await?.1 {
-            let lease = if options.reset {
-                Some(self.reset(&sync, options.empty_cache).await?)
-            } else {
-                None
-            };
-            let (id, now) = (sync.id, self.0.clock.now());
-            let made = self.0.store.write(move |c| {
-                // Locked in the same order as by a worker that claims it.
-                lease::lock(c, id)?;
-                if syncs::get_any_environment(c, id)?.is_none() {
-                    return Ok(None);
-                }
-                let made = runs::enqueue(c, id, Trigger::Api, now)?;
-                match lease {
-                    // If another lease was taken since, it is of another reset, which makes the sync due at its end.
-                    Some(lease) => drop(lease.finish(c, Some(now), now)?),
-                    None => lease::bring_forward(c, id, now)?,
-                }
-                Ok(Some(made))
-            });
-            let Some((run, already_active)) = made.await? else {
-                selection.allow_deleted(&sync)?;
+/// Runs the selected syncs once now, paused ones too. A sync with a run that is queued or in progress keeps that run.
+pub async fn trigger(
+    gateway: &Gateway,
+    caller: &Caller,
+    selection: &SyncSelection,
+    options: TriggerOptions,
+) -> Result<Vec<TriggeredRun>> {
+    let mut triggered = Vec::new();
+    for sync in select(gateway, caller, selection).await?.1 {
+        let lease = if options.reset {
+            Some(reset(gateway, &sync, options.empty_cache).await?)
+        } else {
+            None
+        };
+        let (id, now) = (sync.id, gateway.clock.now());
+        let made = gateway.store.write(move |c| {
+            // Locked in the same order as by a worker that claims it.
+            lease::lock(c, id)?;
+            if syncs::get_any_environment(c, id)?.is_none() {
+                return Ok(None);
+            }
+            let made = runs::enqueue(c, id, Trigger::Api, now)?;
+            match lease {
+                // If another lease was taken since, it is of another reset, which makes the sync due at its end.
+                Some(lease) => drop(lease.finish(c, Some(now), now)?),
+                None => lease::bring_forward(c, id, now)?,
+            }
+            Ok(Some(made))
+        });
+        let Some((run, already_active)) = made.await? else {
+            selection.allow_deleted(&sync)?;
+            continue;
+        };
+        triggered.push(TriggeredRun {
+            id: run.id,
+            sync: sync.name,
+            variant: sync.variant,
+            connection: sync.connection_name.to_string(),
+            already_active,
+        });
+    }
+    gateway.sync_due.notify_one();
+    Ok(triggered)
+}
+
+/// Resets the checkpoint of a sync and returns a lease that keeps workers away from it, or rows that they write would be deleted with the
+/// old ones.
+///
+/// The checkpoint is reset before the first row is deleted: after an interruption, the next run reads what is missing.
+async fn reset(gateway: &Gateway, sync: &Sync, empty_cache: bool) -> Result<Lease<Sync>> {
+    let (id, now) = (sync.id, gateway.clock.now());
+    let reset = gateway.store.write(move |c| {
+        let lease = deletion::take_sync(c, id, now)?;
+        slices::clear(c, id, None)?;
+        syncs::set_checkpoint(c, id, &serde_json::json!({}))?;
+        Ok(lease)
+    });
+    let lease = reset.await?;
+    if empty_cache {
+        deletion::delete_rows_of_sync(gateway, sync, &lease).await?;
+    }
+    Ok(lease)
+}
+
+/// Stops the selected syncs from running on their schedule; a run in progress is finished.
+pub async fn pause(gateway: &Gateway, caller: &Caller, selection: &SyncSelection) -> Result<()> {
+    set_paused(gateway, caller, selection, true).await
+}
+
+/// Lets the selected syncs run on their schedule again, from now.
+pub async fn start(gateway: &Gateway, caller: &Caller, selection: &SyncSelection) -> Result<()> {
+    set_paused(gateway, caller, selection, false).await
+}
+
+async fn set_paused(
+    gateway: &Gateway,
+    caller: &Caller,
+    selection: &SyncSelection,
+    paused: bool,
+) -> Result<()> {
+    let (selected, now) = (select(gateway, caller, selection).await?.1, gateway.clock.now());
+    let selection = selection.clone();
+    let set = gateway.store.write(refusable(move |c| {
+        for sync in &selected {
+            lease::lock(c, sync.id)?;
+            // Read under the lock, as a run or another request may have changed it.
+            let Some(locked) = syncs::get_any_environment(c, sync.id)? else {
+                selection.allow_deleted(sync)?;
                 continue;
             };
-            triggered.push(TriggeredRun {
-                id: run.id,
-                sync: sync.name,
-                variant: sync.variant,
-                connection: sync.connection_name.to_string(),
-                already_active,
-            });
-        }
-        self.0.sync_due.notify_one();
-        Ok(triggered)
-    }
-
-    /// Resets the checkpoint of a sync and returns a lease that keeps workers away from it, or rows that they write would be deleted with the
-    /// old ones.
-    ///
-    /// The checkpoint is reset before the first row is deleted: after an interruption, the next run reads what is missing.
-    async fn reset(&self, sync: &Sync, empty_cache: bool) -> Result<Lease<Sync>, GatewayError> {
-        let (id, now) = (sync.id, self.0.clock.now());
-        let reset = self.0.store.write(move |c| {
-            let lease = deletion::take_sync(c, id, now)?;
-            slices::clear(c, id, None)?;
-            syncs::set_checkpoint(c, id, &serde_json::json!({}))?;
-            Ok(lease)
-        });
-        let lease = reset.await?;
-        if empty_cache {
-            deletion::delete_rows_of_sync(self.0, sync, &lease).await?;
-        }
-        Ok(lease)
-    }
-
-    /// Stops the selected syncs from running on their schedule; a run in progress is finished.
-    pub async fn pause(&self, caller: &Caller, selection: &SyncSelection) -> Result<(), GatewayError> {
-        self.set_paused(caller, selection, true).await
-    }
-
-    /// Lets the selected syncs run on their schedule again, from now.
-    pub async fn start(&self, caller: &Caller, selection: &SyncSelection) -> Result<(), GatewayError> {
-        self.set_paused(caller, selection, false).await
-    }
-
-    async fn set_paused(
-        &self,
-        caller: &Caller,
-        selection: &SyncSelection,
-        paused: bool,
-    ) -> Result<(), GatewayError> {
-        let (selected, now) = (self.select(caller, selection).await?.1, self.0.clock.now());
-        let selection = selection.clone();
-        let set = self.0.store.write(refusable(move |c| {
-            for sync in &selected {
-                lease::lock(c, sync.id)?;
-                // Read under the lock, as a run or another request may have changed it.
-                let Some(locked) = syncs::get_any_environment(c, sync.id)? else {
-                    selection.allow_deleted(sync)?;
-                    continue;
-                };
-                if locked.paused == paused {
-                    continue;
-                }
-                // A run that is queued, or that a worker handed back, is still finished.
-                let active = runs::latest(c, sync.id)?.is_some_and(|run| run.finished_at.is_none());
-                syncs::set_paused(c, sync.id, paused, (active || !paused).then_some(now), now)?;
+            if locked.paused == paused {
+                continue;
             }
-            Ok(())
-        }));
-        set.await??;
-        self.0.sync_due.notify_one();
+            // A run that is queued, or that a worker handed back, is still finished.
+            let active = runs::latest(c, sync.id)?.is_some_and(|run| run.finished_at.is_none());
+            syncs::set_paused(c, sync.id, paused, (active || !paused).then_some(now), now)?;
+        }
         Ok(())
-    }
+    }));
+    set.await??;
+    gateway.sync_due.notify_one();
+    Ok(())
+}
 
-    /// The runs of the caller's environment that pass the filter, newest first.
-    pub async fn runs(&self, caller: &Caller, filter: RunFilter) -> Result<Vec<(Run, Sync)>, GatewayError> {
-        let environment = caller.environment;
-        let listed = self.0.store.read(move |c| runs::list(c, environment, &filter));
-        let unknown = || {
-            let message = "unknown run: old runs are deleted, so start again without it";
-            GatewayError::InvalidQuery(vec![FieldError::at("invalid", "cursor", message)])
-        };
-        listed.await.map_err(GatewayError::or_unknown(unknown))
-    }
+/// The runs of the caller's environment that pass the filter, newest first.
+pub async fn runs(gateway: &Gateway, caller: &Caller, filter: RunFilter) -> Result<Vec<(Run, Sync)>> {
+    let environment = caller.environment;
+    let listed = gateway.store.read(move |c| runs::list(c, environment, &filter));
+    let unknown = || {
+        let message = "unknown run: old runs are deleted, so start again without it";
+        GatewayError::InvalidQuery(vec![FieldError::at("invalid", "cursor", message)])
+    };
+    listed.await.map_err(GatewayError::or_unknown(unknown))
+}
 
-    /// One run with its sync.
-    pub async fn run(&self, caller: &Caller, id: &str) -> Result<(Run, Sync), GatewayError> {
-        let unknown = || GatewayError::UnknownRun(id.to_owned());
-        let (run, environment) = (id.parse::<RunId>().map_err(|_| unknown())?, caller.environment);
-        let found = self.0.store.read(move |c| runs::find(c, environment, run));
-        found.await.map_err(GatewayError::or_unknown(unknown))
-    }
+/// One run with its sync.
+pub async fn run(gateway: &Gateway, caller: &Caller, id: &str) -> Result<(Run, Sync)> {
+    let unknown = || GatewayError::UnknownRun(id.to_owned());
+    let (run, environment) = (id.parse::<RunId>().map_err(|_| unknown())?, caller.environment);
+    let found = gateway.store.read(move |c| runs::find(c, environment, run));
+    found.await.map_err(GatewayError::or_unknown(unknown))
 }
 
 /// Connections that get a new sync in one transaction.
 const ADD_BATCH: i64 = 500;
 
 /// Adds syncs that the provider's file gained to existing connections.
-pub(crate) async fn add_missing_syncs(services: &Services) -> Result<(), GatewayError> {
-    for provider in services.registry.iter() {
+pub(crate) async fn add_missing_syncs(gateway: &Gateway) -> Result<()> {
+    for provider in gateway.registry.iter() {
         for (name, sync) in &provider.syncs {
-            while add_missing(services, provider, name, sync.auto_start).await? {}
+            while add_missing(gateway, provider, name, sync.auto_start).await? {}
         }
     }
     Ok(())
@@ -207,13 +204,13 @@ pub(crate) async fn add_missing_syncs(services: &Services) -> Result<(), Gateway
 
 /// Adds the sync to one batch; returns false if no connection lacks it.
 async fn add_missing(
-    services: &Services,
+    gateway: &Gateway,
     provider: &Provider,
     name: &SyncName,
     auto_start: bool,
-) -> Result<bool, GatewayError> {
-    let (provider, name, now) = (provider.name.clone(), name.clone(), services.clock.now());
-    let added = services.store.write(move |c| {
+) -> Result<bool> {
+    let (provider, name, now) = (provider.name.clone(), name.clone(), gateway.clock.now());
+    let added = gateway.store.write(move |c| {
         let lacking = syncs::connections_without_any_environment(c, &provider, &name, ADD_BATCH)?;
         for connection in &lacking {
             let new = NewSync {
@@ -230,47 +227,43 @@ async fn add_missing(
     Ok(added.await?)
 }
 
-impl Syncs<'_> {
-    /// The selected syncs and their integration; an error if a name is no sync of the provider or the connection does not exist.
-    async fn select(
-        &self,
-        caller: &Caller,
-        selection: &SyncSelection,
-    ) -> Result<(ResolvedIntegration, Vec<Sync>), GatewayError> {
-        let connection = selection.connection.as_deref();
-        let names = Names::of(caller, &selection.integration, connection.unwrap_or_default());
-        let wanted = selection.syncs.clone();
-        let (environment, of_one) = (caller.environment, connection.is_some());
-        let read = self.0.resolve_and_read(names, move |c, integration, connection| {
-            if of_one && connection.is_none() {
-                return Ok(Vec::new());
-            }
-            let filter = SyncFilter {
-                integration: Some(integration.key.clone()),
-                connection_name: connection.map(|row| row.name.clone()),
-                names: (!wanted.is_empty()).then(|| wanted.into_iter().map(|(name, _)| name).collect()),
-            };
-            syncs::list(c, environment, &filter)
-        });
-        let (integration, found, mut rows) = read.await?;
-        check_names(&integration.provider, selection)?;
-        if of_one && found.is_none() {
-            return Err(names.unknown_connection());
+/// The selected syncs and their integration; an error if a name is no sync of the provider or the connection does not exist.
+async fn select(
+    gateway: &Gateway,
+    caller: &Caller,
+    selection: &SyncSelection,
+) -> Result<(ResolvedIntegration, Vec<Sync>)> {
+    let connection = selection.connection.as_deref();
+    let names = Names::of(caller, &selection.integration, connection.unwrap_or_default());
+    let wanted = selection.syncs.clone();
+    let (environment, of_one) = (caller.environment, connection.is_some());
+    let read = gateway.resolve_and_read(names, move |c, integration, connection| {
+        if of_one && connection.is_none() {
+            return Ok(Vec::new());
         }
-        if !selection.syncs.is_empty() {
-            let is = |row: &Sync, (name, variant): &(SyncName, Variant)| {
-                *name == row.name && *variant == row.variant
-            };
-            rows.retain(|row| selection.syncs.iter().any(|wanted| is(row, wanted)));
-            let missing = |wanted: &&(SyncName, Variant)| !rows.iter().any(|row| is(row, wanted));
-            if let (Some(connection), Some((name, variant))) =
-                (connection, selection.syncs.iter().find(missing))
-            {
-                return Err(no_such_variant(name, connection, variant));
-            }
-        }
-        Ok((integration, rows))
+        let filter = SyncFilter {
+            integration: Some(integration.key.clone()),
+            connection_name: connection.map(|row| row.name.clone()),
+            names: (!wanted.is_empty()).then(|| wanted.into_iter().map(|(name, _)| name).collect()),
+        };
+        syncs::list(c, environment, &filter)
+    });
+    let (integration, found, mut rows) = read.await?;
+    check_names(&integration.provider, selection)?;
+    if of_one && found.is_none() {
+        return Err(names.unknown_connection());
     }
+    if !selection.syncs.is_empty() {
+        let is =
+            |row: &Sync, (name, variant): &(SyncName, Variant)| *name == row.name && *variant == row.variant;
+        rows.retain(|row| selection.syncs.iter().any(|wanted| is(row, wanted)));
+        let missing = |wanted: &&(SyncName, Variant)| !rows.iter().any(|row| is(row, wanted));
+        if let (Some(connection), Some((name, variant))) = (connection, selection.syncs.iter().find(missing))
+        {
+            return Err(no_such_variant(name, connection, variant));
+        }
+    }
+    Ok((integration, rows))
 }
 
 /// The error for a variant that the connection does not have, or no longer.
@@ -281,7 +274,7 @@ fn no_such_variant(name: &SyncName, connection: &str, variant: &Variant) -> Gate
 }
 
 /// When a sync next runs by its schedule: the file's, unless the connection has its own frequency. `None` while paused.
-pub(crate) fn next_due(provider: &Provider, sync: &Sync, after: Timestamp) -> Option<Timestamp> {
+pub fn next_due(provider: &Provider, sync: &Sync, after: Timestamp) -> Option<Timestamp> {
     if sync.paused {
         return None;
     }
@@ -295,7 +288,7 @@ pub(crate) fn next_due(provider: &Provider, sync: &Sync, after: Timestamp) -> Op
     Some(schedule.jittered(next, sync.id.raw().unsigned_abs()))
 }
 
-fn check_names(provider: &Provider, selection: &SyncSelection) -> Result<(), GatewayError> {
+fn check_names(provider: &Provider, selection: &SyncSelection) -> Result<()> {
     if provider.syncs.is_empty() {
         return Err(GatewayError::UnknownSync(format!(
             "{} has no syncs",
@@ -312,30 +305,26 @@ fn check_names(provider: &Provider, selection: &SyncSelection) -> Result<(), Gat
     }
 }
 
-impl Syncs<'_> {
-    /// The connection, and its sync of that name and variant if it has one.
-    async fn resolve_sync(
-        &self,
-        caller: &Caller,
-        integration: &str,
-        connection: &str,
-        (name, variant): (&SyncName, &Variant),
-    ) -> Result<(ResolvedConnection, Option<Sync>), GatewayError> {
-        let (name, variant) = (name.clone(), variant.clone());
-        let names = Names::of(caller, integration, connection);
-        let read = self
-            .0
-            .resolve_and_read(names, move |c, _, connection| match connection {
-                Some(connection) => syncs::get(c, connection.id, &name, &variant),
-                None => Ok(None),
-            });
-        let (integration, connection, sync) = read.await?;
-        Ok((names.found(integration, connection)?, sync))
-    }
+/// The connection, and its sync of that name and variant if it has one.
+async fn resolve_sync(
+    gateway: &Gateway,
+    caller: &Caller,
+    integration: &str,
+    connection: &str,
+    (name, variant): (&SyncName, &Variant),
+) -> Result<(ResolvedConnection, Option<Sync>)> {
+    let (name, variant) = (name.clone(), variant.clone());
+    let names = Names::of(caller, integration, connection);
+    let read = gateway.resolve_and_read(names, move |c, _, connection| match connection {
+        Some(connection) => syncs::get(c, connection.id, &name, &variant),
+        None => Ok(None),
+    });
+    let (integration, connection, sync) = read.await?;
+    Ok((names.found(integration, connection)?, sync))
 }
 
 /// The sync as a provider's file declares it.
-fn declared<'a>(provider: &'a Provider, name: &SyncName) -> Result<&'a registry::Sync, GatewayError> {
+fn declared<'a>(provider: &'a Provider, name: &SyncName) -> Result<&'a registry::Sync> {
     let declared = provider.syncs.get(name).map(AsRef::as_ref);
     declared.ok_or_else(|| no_such_sync(provider, name))
 }

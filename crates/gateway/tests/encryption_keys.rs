@@ -8,9 +8,11 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
 
 use gateway::{
     AUTH_PROBLEM, Forgotten, Gateway, GatewayError, GatewayParts, KeySource, LostKeys, ShowCredentials,
+    connections, encryption,
 };
 use registry::Registry;
 use secrecy::ExposeSecret;
@@ -30,11 +32,11 @@ fn ring(keys: &[&SecretKey]) -> KeySource {
 }
 
 /// Starts another process with the app's key file.
-async fn restart(app: &TestApp) -> Result<Gateway, GatewayError> {
+async fn restart(app: &TestApp) -> Result<Arc<Gateway>, GatewayError> {
     start(app, KeySource::File(app.key_file().clone())).await
 }
 
-async fn start(app: &TestApp, keys: KeySource) -> Result<Gateway, GatewayError> {
+async fn start(app: &TestApp, keys: KeySource) -> Result<Arc<Gateway>, GatewayError> {
     app.try_another_gateway(Registry::builtin().unwrap(), keys).await
 }
 
@@ -43,8 +45,8 @@ async fn opens_all(app: &TestApp, gateway: &Gateway) -> bool {
     let caller = app.caller().await;
     let filter = domain::ConnectionFilter::default();
     let mut all = true;
-    for listed in gateway.connections().list(&caller, filter).await.unwrap() {
-        all &= gateway.worker_handle().target(&listed.connection).await.is_ok();
+    for listed in connections::list(gateway, &caller, filter).await.unwrap() {
+        all &= gateway.target(&listed.connection).await.is_ok();
     }
     all
 }
@@ -172,7 +174,11 @@ async fn processes_that_start_with_different_keys_do_not_share_a_database(app: T
     );
 }
 
-async fn fresh(app: &TestApp, database: &TestDatabase, keys: KeySource) -> Result<Gateway, GatewayError> {
+async fn fresh(
+    app: &TestApp,
+    database: &TestDatabase,
+    keys: KeySource,
+) -> Result<Arc<Gateway>, GatewayError> {
     let parts = GatewayParts {
         store: database.store().await,
         registry: Registry::builtin().unwrap(),
@@ -196,8 +202,8 @@ async fn a_start_fails_if_a_key_that_is_still_needed_is_missing(app: TestApp) {
     let reported = format!("{} (needed for 2 stored credentials)", old.id());
     assert!(refused.contains(&reported), "{refused}");
 
-    both.encryption().rotate().await.unwrap();
-    both.encryption().reseal(|_| ()).await.unwrap();
+    encryption::rotate(&both).await.unwrap();
+    encryption::reseal(&both, |_| ()).await.unwrap();
     assert!(opens_all(&app, &start(&app, ring(&[&new])).await.unwrap()).await);
     assert!(start(&app, ring(&[&old])).await.is_err());
 }
@@ -212,24 +218,21 @@ async fn a_rotation_stops_when_its_key_file_is_lost_and_is_finished_later(app: T
         app.key_file().path().with_extension("aside"),
     );
     let rotating = restart(&app).await.unwrap();
-    let key = rotating.encryption().rotate().await.unwrap();
+    let key = encryption::rotate(&rotating).await.unwrap();
     assert!(key.made);
 
-    let stopped = rotating
-        .encryption()
-        .reseal(|_| fs::rename(path, &aside).unwrap())
-        .await;
+    let stopped = encryption::reseal(&rotating, |_| fs::rename(path, &aside).unwrap()).await;
 
     let reported = stopped.unwrap_err().to_string();
     assert!(reported.contains("is missing"), "{reported}");
     assert!(!path.exists());
     fs::rename(&aside, path).unwrap();
     let again = restart(&app).await.unwrap();
-    let same = again.encryption().rotate().await.unwrap();
+    let same = encryption::rotate(&again).await.unwrap();
     assert_eq!((same.id, same.made), (key.id, false));
-    assert_eq!(again.encryption().reseal(|_| ()).await.unwrap().sealed, 1);
+    assert_eq!(encryption::reseal(&again, |_| ()).await.unwrap().sealed, 1);
     assert!(opens_all(&app, &again).await && opens_all(&app, app.gateway()).await);
-    assert!(again.encryption().rotate().await.unwrap().made);
+    assert!(encryption::rotate(&again).await.unwrap().made);
 }
 
 #[on_both_databases(with_key_file())]
@@ -243,9 +246,9 @@ async fn a_rotation_that_was_killed_before_the_database_knew_its_key_loses_nothi
     let known = app.store().read(store::vault_keys::list).await.unwrap();
     assert!(known.iter().any(|key| key.key_id == new.as_str()));
     let again = restart(&app).await.unwrap();
-    let key = again.encryption().rotate().await.unwrap();
+    let key = encryption::rotate(&again).await.unwrap();
     assert_eq!((key.id, key.made), (new, false));
-    assert_eq!(again.encryption().reseal(|_| ()).await.unwrap().sealed, 1);
+    assert_eq!(encryption::reseal(&again, |_| ()).await.unwrap().sealed, 1);
     assert!(opens_all(&app, &again).await && opens_all(&app, app.gateway()).await);
 }
 
@@ -258,7 +261,7 @@ async fn a_rotation_never_writes_over_a_file_that_lacks_a_key(app: TestApp) {
     write_keys(app.key_file(), &[&other]);
     let wrong = fs::read(path).unwrap();
 
-    assert!(app.gateway().encryption().rotate().await.is_err());
+    assert!(encryption::rotate(app.gateway()).await.is_err());
 
     assert_eq!(fs::read(path).unwrap(), wrong);
     fs::write(path, right).unwrap();
@@ -273,9 +276,9 @@ async fn concurrent_rotations_keep_every_key(app: TestApp) {
         processes.push(restart(&app).await.unwrap());
     }
 
-    let rotations = processes.iter().map(|process| async {
-        process.encryption().rotate().await.unwrap();
-        process.encryption().reseal(|_| ()).await.unwrap();
+    let rotations = processes.iter().map(|process| async move {
+        encryption::rotate(process).await.unwrap();
+        encryption::reseal(process, |_| ()).await.unwrap();
     });
     futures::future::join_all(rotations).await;
 
@@ -292,15 +295,13 @@ async fn concurrent_rotations_keep_every_key(app: TestApp) {
 
 async fn row(app: &TestApp, gateway: &Gateway, name: &str) -> domain::Connection {
     let caller = app.caller().await;
-    gateway.connections().find(&caller, "twilio", name).await.unwrap()
+    connections::find(gateway, &caller, "twilio", name).await.unwrap()
 }
 
 async fn connect(app: &TestApp, gateway: &Gateway, name: &str) {
     let caller = app.caller().await;
     let body = serde_json::from_value(app.connect_body(name)).unwrap();
-    gateway
-        .connections()
-        .connect(&caller, "twilio", body)
+    connections::connect(gateway, &caller, "twilio", body)
         .await
         .unwrap();
 }
@@ -333,46 +334,35 @@ async fn a_lost_key_is_given_up_and_its_connections_wait_for_new_credentials(app
     let gateway = start(&app, left.clone()).await.unwrap();
     let again = LostKeys::find(app.store(), &left).await.unwrap();
     assert!(again.keys().is_empty());
-    assert!(
-        gateway
-            .worker_handle()
-            .target(&row(&app, &gateway, "three").await)
-            .await
-            .is_ok()
-    );
+    assert!(gateway.target(&row(&app, &gateway, "three").await).await.is_ok());
     let caller = app.caller().await;
     for name in ["one", "two"] {
         let row = row(&app, &gateway, name).await;
         assert_eq!(row.problem.as_ref().unwrap().kind, AUTH_PROBLEM);
-        let refused = gateway.worker_handle().target(&row).await.err().unwrap();
+        let refused = gateway.target(&row).await.err().unwrap();
         assert!(matches!(refused, GatewayError::CredentialsLost(_)), "{refused}");
-        let shown = gateway
-            .connections()
-            .show(&caller, "twilio", name, ShowCredentials::IfAllowed)
-            .await;
+        let shown = connections::show(&gateway, &caller, "twilio", name, ShowCredentials::IfAllowed).await;
         assert!(shown.unwrap().credentials.is_none());
     }
     assert_eq!(app.rows("one").await, rows, "the table stays");
     // Nothing is left of them that a rotation would have to decrypt.
     let third = SecretKey::generate();
     let rotating = start(&app, ring(&[&third, &new])).await.unwrap();
-    rotating.encryption().rotate().await.unwrap();
-    assert_eq!(rotating.encryption().reseal(|_| ()).await.unwrap().sealed, 1);
+    encryption::rotate(&rotating).await.unwrap();
+    assert_eq!(encryption::reseal(&rotating, |_| ()).await.unwrap().sealed, 1);
 
     connect(&app, &rotating, "one").await;
     let known = app.simulator().credentials();
     let patch = json!({ "credentials":
         { "type": "BASIC", "username": known.main_key_sid, "password": known.main_key_secret } });
     let patch = serde_json::from_value(patch).unwrap();
-    rotating
-        .connections()
-        .patch(&caller, "twilio", "two", patch)
+    connections::patch(&rotating, &caller, "twilio", "two", patch)
         .await
         .unwrap();
     for name in ["one", "two"] {
         let row = row(&app, &rotating, name).await;
         assert!(
-            row.problem.is_none() && rotating.worker_handle().target(&row).await.is_ok(),
+            row.problem.is_none() && rotating.target(&row).await.is_ok(),
             "{name}"
         );
     }
@@ -400,11 +390,5 @@ async fn a_lost_key_file_is_given_up_and_the_next_start_creates_another(app: Tes
     let gateway = restart(&app).await.unwrap();
     assert!(app.key_file().path().exists());
     connect(&app, &gateway, "one").await;
-    assert!(
-        gateway
-            .worker_handle()
-            .target(&row(&app, &gateway, "one").await)
-            .await
-            .is_ok()
-    );
+    assert!(gateway.target(&row(&app, &gateway, "one").await).await.is_ok());
 }

@@ -70,17 +70,8 @@ impl Setup {
             store::connections::find(c, environment, &key, &name)
         });
         let gateway = self.app.gateway();
-        let target = gateway
-            .worker_handle()
-            .target(&found.await.unwrap())
-            .await
-            .unwrap();
-        gateway
-            .worker_handle()
-            .upstream()
-            .fetch(&target, call)
-            .await
-            .unwrap();
+        let target = gateway.target(&found.await.unwrap()).await.unwrap();
+        gateway.upstream.fetch(&target, call).await.unwrap();
         self.last().await
     }
 

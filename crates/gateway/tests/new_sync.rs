@@ -33,7 +33,7 @@ async fn a_sync_that_is_added_to_a_file_is_created_for_existing_connections(app:
     // The program starts again on the same database.
     let again = app.another_gateway(registry_with("twilio.yaml", &file)).await;
 
-    let provider = Arc::clone(again.providers().registry().get("twilio").unwrap());
+    let provider = Arc::clone(again.registry.get("twilio").unwrap());
     let due = app
         .store()
         .read(store::lease::next_due::<domain::Sync>)

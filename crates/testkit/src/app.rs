@@ -9,7 +9,7 @@ use domain::{
     ActionJob, ApiKeyId, Clock, EnvironmentId, EnvironmentName, Model, RunFilter, RunStatus, StoredRecord,
     Sync,
 };
-use gateway::{Caller, Gateway, GatewayError, GatewayParts, KeySource, Scope};
+use gateway::{Caller, Gateway, GatewayError, GatewayParts, KeySource, Scope, records};
 use registry::Registry;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value as Json, json};
@@ -33,7 +33,7 @@ pub(crate) const ENVIRONMENT: &str = "dev";
 pub struct TestApp {
     pub(crate) admin: Client,
     pub(crate) anonymous: Client,
-    pub(crate) gateway: Gateway,
+    pub(crate) gateway: Arc<Gateway>,
     pub(crate) clock: Clock,
     pub(crate) simulator: Simulator,
     pub(crate) store: Store,
@@ -128,7 +128,7 @@ impl TestApp {
     }
 
     /// Returns the use cases, for calls that bypass the API.
-    pub fn gateway(&self) -> &Gateway {
+    pub fn gateway(&self) -> &Arc<Gateway> {
         &self.gateway
     }
 
@@ -201,7 +201,7 @@ impl TestApp {
     ///
     /// # Panics
     /// If the process does not start.
-    pub async fn another_gateway(&self, registry: Registry) -> Gateway {
+    pub async fn another_gateway(&self, registry: Registry) -> Arc<Gateway> {
         let key = SecretKey::from_base64(self.encryption_key.expose_secret()).expect("a valid key");
         self.try_another_gateway(registry, KeySource::Given(KeyRing::new(key, Vec::new())))
             .await
@@ -213,11 +213,11 @@ impl TestApp {
         &self,
         registry: Registry,
         keys: KeySource,
-    ) -> Result<Gateway, GatewayError> {
+    ) -> Result<Arc<Gateway>, GatewayError> {
         let parts = GatewayParts {
             store: self.store.clone(),
             registry,
-            upstream: self.gateway.worker_handle().upstream().clone(),
+            upstream: self.gateway.upstream.clone(),
             keys,
             clock: self.clock.clone(),
         };
@@ -227,7 +227,7 @@ impl TestApp {
     /// Starts a worker; its task ends after the token is cancelled.
     pub fn start_worker(&self, options: WorkerOptions) -> (CancellationToken, tokio::task::JoinHandle<()>) {
         let stopping = CancellationToken::new();
-        let worker = Worker::new(self.gateway.worker_handle(), options);
+        let worker = Worker::new(Arc::clone(&self.gateway), options);
         (stopping.clone(), tokio::spawn(worker.run(stopping)))
     }
 
@@ -293,15 +293,18 @@ impl TestApp {
     /// Calls `show` with every live row of the connection's messages, newest first, with one page in memory.
     pub async fn for_each_row(&self, connection: &str, mut show: impl FnMut(&Model, &StoredRecord)) {
         let parameters = vec![("connectionId".to_owned(), connection.to_owned())];
-        let records = self.gateway.records();
-        let filter = records
-            .filter(&self.caller().await, "twilio", "messages", parameters)
-            .await
-            .expect("there are records");
+        let filter = records::filter(
+            &self.gateway,
+            &self.caller().await,
+            "twilio",
+            "messages",
+            parameters,
+        )
+        .await
+        .expect("there are records");
         let mut after = None;
         loop {
-            let page = records
-                .after(&filter, after, 1_000)
+            let page = records::after(&self.gateway, &filter, after, 1_000)
                 .await
                 .expect("the records can be read");
             for record in &page {
@@ -327,9 +330,7 @@ impl TestApp {
     /// If the admin's key is not valid anymore.
     pub async fn caller(&self) -> Caller {
         let key = self.admin.key().expect("the admin has a key");
-        self.gateway
-            .api_keys()
-            .authenticate(key)
+        gateway::api_keys::authenticate(&self.gateway, key)
             .await
             .expect("the admin's key is valid")
     }

@@ -219,7 +219,7 @@ impl TestApp {
     }
 }
 
-fn serve(gateway: &Gateway) -> (ServerHandle, String) {
+fn serve(gateway: &Arc<Gateway>) -> (ServerHandle, String) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     let base = format!("http://{}", listener.local_addr().expect("the bound address"));
     let options = ApiOptions {
@@ -227,7 +227,7 @@ fn serve(gateway: &Gateway) -> (ServerHandle, String) {
         drain: Duration::ZERO,
         ..ApiOptions::default()
     };
-    let server = api::serve(gateway.clone(), listener, options).expect("the API is served");
+    let server = api::serve(Arc::clone(gateway), listener, options).expect("the API is served");
     let handle = server.handle();
     tokio::spawn(server);
     (handle, base)

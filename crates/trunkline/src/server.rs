@@ -1,6 +1,7 @@
 //! The parts of a process that serves: the API and the worker, as tasks of its lifecycle.
 
 use std::net::TcpListener;
+use std::sync::Arc;
 
 use anyhow::Context;
 use api::ApiOptions;
@@ -16,7 +17,7 @@ use crate::wiring;
 pub(crate) fn spawn_api(
     lifecycle: &mut Lifecycle,
     config: &Config,
-    gateway: Gateway,
+    gateway: Arc<Gateway>,
     listener: TcpListener,
 ) -> anyhow::Result<()> {
     let text = |url: &Option<Url>| {
@@ -44,8 +45,8 @@ pub(crate) fn spawn_api(
 }
 
 /// Runs syncs and actions until the process is to stop, then lets every run stop between two pages.
-pub(crate) fn spawn_worker(lifecycle: &mut Lifecycle, config: &Config, gateway: &Gateway) {
-    let worker = Worker::new(gateway.worker_handle(), wiring::worker_options(config));
+pub(crate) fn spawn_worker(lifecycle: &mut Lifecycle, config: &Config, gateway: &Arc<Gateway>) {
+    let worker = Worker::new(Arc::clone(gateway), wiring::worker_options(config));
     let stopping = lifecycle.stopping();
     lifecycle.spawn("worker", async move {
         worker.run(stopping).await;

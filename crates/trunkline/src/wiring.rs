@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use domain::{Clock, EnvironmentName, ProviderName};
-use gateway::{Gateway, GatewayParts, KeySource};
+use gateway::{Gateway, GatewayParts, KeySource, api_keys};
 use registry::Registry;
 use secrecy::{ExposeSecret, SecretString};
 use store::{Dialect, Store, StoreOptions};
@@ -118,7 +119,7 @@ fn process_name() -> String {
 }
 
 /// Opens the configured gateway for a process of this kind: `serve`, `worker` or [`COMMAND`].
-pub(crate) async fn gateway(kind: &str, config: &Config, migrate: Migrate) -> anyhow::Result<Gateway> {
+pub(crate) async fn gateway(kind: &str, config: &Config, migrate: Migrate) -> anyhow::Result<Arc<Gateway>> {
     if migrate == Migrate::No {
         must_exist(config)?;
     }
@@ -198,10 +199,7 @@ pub(crate) fn check_secret_key(config: &Config) -> Result<(), ConfigError> {
 /// Makes sure that there is an environment with an API key. Returns the key if it is new.
 pub(crate) async fn first_key(gateway: &Gateway, config: &Config) -> anyhow::Result<Option<SecretString>> {
     let environment: EnvironmentName = FIRST_ENVIRONMENT.parse()?;
-    let made = gateway
-        .api_keys()
-        .bootstrap(&environment, config.secret_key.clone())
-        .await?;
+    let made = api_keys::bootstrap(gateway, &environment, config.secret_key.clone()).await?;
     Ok(made.map(|key| key.secret))
 }
 

@@ -177,7 +177,7 @@ fn no_task_is_detached() {
 
     assert!(
         detached.is_empty(),
-        "start these tasks in a JoinSet or with `Services::spawn`, so that shutdown waits for them: {detached:#?}"
+        "start these tasks in a JoinSet or with `Gateway::spawn`, so that shutdown waits for them: {detached:#?}"
     );
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::{Connection, Timestamp};
-use gateway::{ModelTable, WorkerHandle};
+use gateway::{Gateway, ModelTable};
 use registry::{Sync, Window};
 use store::Lease;
 use store::runs::RunNotes;
@@ -19,7 +19,7 @@ use crate::writer::Writer;
 
 /// What all steps of a run share.
 pub(crate) struct Context {
-    pub(crate) gateway: WorkerHandle,
+    pub(crate) gateway: Arc<Gateway>,
     pub(crate) sync: domain::Sync,
     pub(crate) connection: Connection,
     pub(crate) declared: Arc<Sync>,
@@ -40,7 +40,7 @@ pub(crate) struct Fetched {
 impl Context {
     /// Loads the credentials, the sync's declaration, its table and its checkpoint for a claimed run.
     pub(crate) async fn prepare(
-        gateway: &WorkerHandle,
+        gateway: &Arc<Gateway>,
         claimed: Claimed,
         lease: Lease<domain::Sync>,
         bounds: ListBounds,
@@ -63,10 +63,10 @@ impl Context {
         let declared = declared.ok_or(Failure::NotDeclared)?;
         let table = gateway.table(&provider.name, &sync.name, &sync.variant).await?;
         let table = table.ok_or(Failure::NotDeclared)?;
-        let checkpoint = Checkpoint::from_json(&sync.checkpoint).checked(gateway.clock().now());
-        let (gateway, writes_to) = (gateway.clone(), Arc::clone(&table));
+        let checkpoint = Checkpoint::from_json(&sync.checkpoint).checked(gateway.clock.now());
+        let (gateway, writes_to) = (Arc::clone(gateway), Arc::clone(&table));
         let writer = Writer::new(
-            gateway.clone(),
+            Arc::clone(&gateway),
             writes_to,
             connection.id,
             run.id,
@@ -87,7 +87,7 @@ impl Context {
     }
 
     pub(crate) fn now(&self) -> Timestamp {
-        self.gateway.clock().now()
+        self.gateway.clock.now()
     }
 
     pub(crate) fn window(&self) -> Option<&Window> {
@@ -114,7 +114,7 @@ impl Context {
         tokio::select! {
             biased;
             () = self.stopping.cancelled() => Err(Failure::Stopping),
-            response = self.gateway.upstream().fetch(&self.target, request) => Ok(response?),
+            response = self.gateway.upstream.fetch(&self.target, request) => Ok(response?),
         }
     }
 

@@ -144,7 +144,7 @@ impl Pager {
             pages: self.pages,
             read: self.from_beginning.then_some(self.records),
         };
-        let upstream = context.gateway.upstream();
+        let upstream = &context.gateway.upstream;
         let cursor = match upstream.next_page(&context.target, paginate, &self.at, &seen)? {
             Next::Page(cursor) => cursor,
             // The page before had the same records: this is a circle and not the end.
@@ -228,7 +228,7 @@ async fn parse(context: &Context, response: &Response) -> Result<Page, Failure> 
 }
 
 fn resume(context: &Context, first: &Request, cursor: &str) -> Result<Request, Failure> {
-    let upstream = context.gateway.upstream();
+    let upstream = &context.gateway.upstream;
     Ok(upstream.page_request(&context.target, &context.declared.paginate, first, cursor)?)
 }
 

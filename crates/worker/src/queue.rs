@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::Timestamp;
-use gateway::WorkerHandle;
+use gateway::Gateway;
 use store::{DbConn, StoreError, lease};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
@@ -55,7 +55,7 @@ pub(crate) struct Limits {
 /// Claims and runs work until `stopping` is cancelled. Then claims nothing more, waits for the running items, and aborts items that do not
 /// stop in time.
 pub(crate) async fn run<W: Work>(
-    gateway: &WorkerHandle,
+    gateway: &Gateway,
     work: W,
     worker: &str,
     limits: &Limits,
@@ -106,15 +106,15 @@ pub(crate) async fn run<W: Work>(
 
 /// Claims up to `free` items. Returns them and how long to wait before the next claim.
 async fn claim<W: Work>(
-    gateway: &WorkerHandle,
+    gateway: &Gateway,
     limits: &Limits,
     holder: &str,
     free: usize,
 ) -> (Vec<W::Claimed>, Duration) {
-    let (now, holder) = (gateway.clock().now(), holder.to_owned());
+    let (now, holder) = (gateway.clock.now(), holder.to_owned());
     let until = now.plus(limits.lease);
     let limit = i64::try_from(free).unwrap_or(i64::MAX);
-    let claimed = gateway.store().write(move |c| {
+    let claimed = gateway.store.write(move |c| {
         let claimed = (W::CLAIM)(c, now, until, &holder, limit)?;
         Ok((claimed, lease::next_due::<W::Stored>(c)?))
     });
@@ -126,21 +126,21 @@ async fn claim<W: Work>(
         // All are taken, so more may be due: the next claim is when one has ended.
         _ if claimed.len() == free => Duration::ZERO,
         // Due items that were not claimed wait for others, or another worker is claiming them.
-        Some(due) if due > now => due.since(gateway.clock().now()).max(GATHER).min(limits.poll),
+        Some(due) if due > now => due.since(gateway.clock.now()).max(GATHER).min(limits.poll),
         _ => limits.poll,
     };
     (claimed, pause)
 }
 
 /// Makes items due that a wrong clock, of this process or another, has set too far in the future.
-async fn release_misdated<W: Work>(gateway: &WorkerHandle, last: &mut Option<Timestamp>) {
-    let now = gateway.clock().now();
+async fn release_misdated<W: Work>(gateway: &Gateway, last: &mut Option<Timestamp>) {
+    let now = gateway.clock.now();
     if last.is_some_and(|last| !now.has_elapsed(RELEASE_EVERY, last)) {
         return;
     }
     *last = Some(now);
     let released = gateway
-        .store()
+        .store
         .write(move |c| lease::release_misdated::<W::Stored>(c, now));
     match released.await {
         Ok(0) => {}

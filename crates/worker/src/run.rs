@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::Sync;
-use gateway::{AUTH_PROBLEM, GatewayError, WorkerHandle};
+use gateway::{AUTH_PROBLEM, Gateway, GatewayError, health};
 use store::Lease;
 use store::runs::RunNotes;
 use store::schedule::Claimed;
@@ -25,7 +25,7 @@ const STORE_AGAIN: Duration = Duration::from_secs(1);
 
 /// Does a claimed run and returns the sync to the queue. Returns whether the sync is due again immediately.
 pub(crate) async fn carry_out(
-    gateway: WorkerHandle,
+    gateway: Arc<Gateway>,
     claimed: Claimed,
     lease: Lease<Sync>,
     bounds: ListBounds,
@@ -98,7 +98,7 @@ async fn read_if_authorized(context: &Arc<Context>) -> Result<Then, Failure> {
     if problem.is_some_and(|problem| problem.kind == AUTH_PROBLEM) {
         // One verification shows whether the key works again; a run would send many requests.
         verify(context).await?;
-        context.gateway.clear_problem(&context.connection).await?;
+        health::clear_problem(&context.gateway, &context.connection).await?;
     }
     let failure = match read(context).await {
         Err(failure) => failure,
@@ -145,8 +145,7 @@ fn note_kind(context: &Context, kind: &'static str) {
 
 /// Verifies the credentials. A refusal is noted on the connection.
 async fn verify(context: &Context) -> Result<(), Failure> {
-    let (gateway, connection) = (&context.gateway, &context.connection);
-    let checked = gateway.check_credentials(connection, &context.target).await?;
+    let checked = health::check_credentials(&context.gateway, &context.connection, &context.target).await?;
     checked.map_err(|error| match error {
         VerifyError::Refused(refusal) => RequestError::Provider(refusal).into(),
         VerifyError::Request(error) => error.into(),

@@ -53,7 +53,7 @@ pub(crate) enum Purpose {
 /// Returns the sync's stored slices of one kind.
 pub(crate) async fn stored(context: &Context, kind: &'static str) -> Result<Vec<UnreadSlice>, Failure> {
     let id = context.sync.id;
-    let rows = context.gateway.store().read(move |c| slices::list(c, id)).await?;
+    let rows = context.gateway.store.read(move |c| slices::list(c, id)).await?;
     let of_kind = rows.into_iter().filter(|row| row.kind == kind);
     Ok(of_kind.map(UnreadSlice::from).collect())
 }

@@ -1,9 +1,10 @@
 //! The worker of a process: it runs syncs and stored actions that are due, and deletes old runs and actions.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{ActionJob, Id, IdKind, Sync};
-use gateway::WorkerHandle;
+use gateway::Gateway;
 use store::schedule::{self, Claimed};
 use store::{Lease, actions, runs};
 use tokio_util::sync::CancellationToken;
@@ -22,7 +23,7 @@ const TIDY_BATCH: i64 = 2_000;
 
 /// A worker of this process.
 pub struct Worker {
-    gateway: WorkerHandle,
+    gateway: Arc<Gateway>,
     options: WorkerOptions,
     id: String,
 }
@@ -34,8 +35,8 @@ impl IdKind for WorkerKind {
 
 impl Worker {
     /// Creates a worker that uses `gateway`.
-    pub fn new(gateway: WorkerHandle, options: WorkerOptions) -> Self {
-        let id = Id::<WorkerKind>::new(gateway.clock().now()).to_string();
+    pub fn new(gateway: Arc<Gateway>, options: WorkerOptions) -> Self {
+        let id = Id::<WorkerKind>::new(gateway.clock.now()).to_string();
         Self { gateway, options, id }
     }
 
@@ -65,9 +66,9 @@ impl Worker {
 
     /// Deletes old actions and runs, until it is dropped.
     async fn tidy(&self) -> std::convert::Infallible {
-        let store = self.gateway.store();
+        let store = &self.gateway.store;
         loop {
-            let now = self.gateway.clock().now();
+            let now = self.gateway.clock.now();
             let pruned = store.write(move |c| actions::prune(c, now.minus(KEEP_ACTIONS), now));
             if let Err(error) = pruned.await {
                 error.log_retry("old actions were not deleted; the worker tries again in an hour");
@@ -99,7 +100,7 @@ impl Work for Syncs<'_> {
     const CLAIM: Claim<Claimed> = schedule::claim;
 
     async fn became_due(&self) {
-        self.0.gateway.sync_became_due().await;
+        self.0.gateway.sync_due.notified().await;
     }
 
     /// Does a run, and cuts it off if its lease is lost.
@@ -123,7 +124,7 @@ impl Work for Syncs<'_> {
         let leased = async move {
             tokio::select! {
                 at_once = run::carry_out(gateway.clone(), claimed, lease.clone(), bounds, stopping) => at_once,
-                () = lease.clone().keep(gateway.store(), gateway.clock(), length) => {
+                () = lease.clone().keep(&gateway.store, &gateway.clock, length) => {
                     tracing::warn!("the lease is lost: another worker continues the run");
                     false
                 }
@@ -143,7 +144,7 @@ impl Work for Actions<'_> {
     const CLAIM: Claim<ActionJob> = actions::claim;
 
     async fn became_due(&self) {
-        self.0.gateway.action_became_due().await;
+        self.0.gateway.action_due.notified().await;
     }
 
     fn carry_out(
@@ -154,7 +155,7 @@ impl Work for Actions<'_> {
     ) -> impl Future<Output = bool> + Send + 'static {
         let (gateway, length) = (self.0.gateway.clone(), self.0.options.lease);
         async move {
-            drop(gateway.carry_out(claimed, length).await);
+            drop(gateway::actions::carry_out(&gateway, claimed, length).await);
             // Others of its connection may have waited for it.
             true
         }

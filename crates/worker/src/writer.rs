@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use domain::{ConnectionId, Model, Record, RunId, Sync};
-use gateway::{ModelTable, WorkerHandle};
+use gateway::{Gateway, ModelTable};
 use parking_lot::Mutex;
 use store::Lease;
 use store::records::{self, DeleteCommit, PageCounts, SliceChange, WrittenKeys};
@@ -76,7 +76,7 @@ impl Write {
 
 /// The writer of one run. It writes only while the run has its lease.
 pub(crate) struct Writer {
-    gateway: WorkerHandle,
+    gateway: Arc<Gateway>,
     table: Arc<ModelTable>,
     connection: ConnectionId,
     run: RunId,
@@ -112,7 +112,7 @@ pub(crate) struct Remainder {
 impl Writer {
     /// Creates a writer for a run with its lease.
     pub(crate) fn new(
-        gateway: WorkerHandle,
+        gateway: Arc<Gateway>,
         table: Arc<ModelTable>,
         connection: ConnectionId,
         run: RunId,
@@ -185,7 +185,7 @@ impl Writer {
         let (table, connection) = (Arc::clone(&self.table), self.connection);
         let read = self
             .gateway
-            .store()
+            .store
             .read(move |c| records::last_number(c, &table.sql, connection));
         let number = read.await?;
         self.learn_number(number);
@@ -232,12 +232,9 @@ impl Writer {
 
     async fn write_buffered(&self, buffered: Vec<Write>) -> Result<(), Failure> {
         if buffered.iter().any(|write| !write.records.is_empty()) {
-            let (table, connection, now) = (
-                Arc::clone(&self.table),
-                self.connection,
-                self.gateway.clock().now(),
-            );
-            let compared = self.gateway.store().read_long(move |c| {
+            let (table, connection, now) =
+                (Arc::clone(&self.table), self.connection, self.gateway.clock.now());
+            let compared = self.gateway.store.read_long(move |c| {
                 let rows = table.rows(connection, now);
                 let pages: Vec<&[Record]> = buffered.iter().map(|write| write.records.as_slice()).collect();
                 let differing = records::differing(c, &rows, &pages)?;
@@ -283,8 +280,8 @@ impl Writer {
     /// Marks rows as deleted that were last written at the change number `up_to` or before it.
     pub(crate) async fn mark_deleted(&self, keys: Vec<String>, up_to: i64) -> Result<u64, Failure> {
         let (table, lease, run) = (Arc::clone(&self.table), self.lease.clone(), self.run);
-        let (connection, now) = (self.connection, self.gateway.clock().now());
-        let marked = self.gateway.store().write_long(move |c| {
+        let (connection, now) = (self.connection, self.gateway.clock.now());
+        let marked = self.gateway.store.write_long(move |c| {
             let delete = DeleteCommit {
                 rows: table.rows(connection, now),
                 lease: &lease,

@@ -2,7 +2,7 @@
 
 use actix_web::http::Method;
 use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
-use gateway::{ActionRequest, FieldError, Gateway};
+use gateway::{ActionRequest, FieldError, Gateway, actions};
 use serde_json::{Map, Value as Json};
 
 use super::RunOptions;
@@ -21,10 +21,7 @@ pub(crate) async fn run(
 ) -> Result<HttpResponse, ApiError> {
     let (integration, route) = path.into_inner();
     let method = request.method();
-    let found = gateway
-        .actions()
-        .at_route(&caller, &integration, method.as_str(), &route)
-        .await?;
+    let found = actions::at_route(&gateway, &caller, &integration, method.as_str(), &route).await?;
     let Some(found) = found else {
         // Another provider's action has this route; here it may be the list of a model.
         return if method == Method::GET && !route.contains('/') {

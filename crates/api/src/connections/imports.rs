@@ -1,7 +1,7 @@
 //! `POST /connections`: imports a connection, whose fields have their stored names.
 
 use actix_web::{HttpResponse, web};
-use gateway::{Gateway, Import};
+use gateway::{Gateway, Import, connections};
 
 use super::FullConnection;
 use crate::body::Body;
@@ -27,7 +27,7 @@ pub(crate) async fn import(
     gateway: web::Data<Gateway>,
     body: Body<Import>,
 ) -> Result<HttpResponse, ApiError> {
-    let imported = gateway.connections().import(&caller, body.0).await;
+    let imported = connections::import(&gateway, &caller, body.0).await;
     let imported = imported.map_err(ApiError::integration_not_found)?;
     Ok(HttpResponse::Created().json(FullConnection::made(imported)))
 }

@@ -1,7 +1,7 @@
 //! Changes of connections: labels, metadata, credentials.
 
 use actix_web::{HttpResponse, web};
-use gateway::{ConnectionPatch, Gateway, MetadataChange};
+use gateway::{ConnectionPatch, Gateway, MetadataChange, connections};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 use utoipa::ToSchema;
@@ -41,10 +41,7 @@ pub(crate) async fn patch(
     query: Query<IntegrationQuery>,
     body: QueryBody<ConnectionPatch>,
 ) -> Result<web::Json<PatchAnswer>, ApiError> {
-    let patched = gateway
-        .connections()
-        .patch(&caller, &query.0.provider_config_key, &name, body.0)
-        .await;
+    let patched = connections::patch(&gateway, &caller, &query.0.provider_config_key, &name, body.0).await;
     Ok(web::Json(PatchAnswer {
         success: true,
         unreadable_syncs: unreadable(patched.map_err(ApiError::connection_not_found)?),
@@ -85,16 +82,15 @@ async fn change_metadata(
         Names::One(name) => std::slice::from_ref(name),
         Names::Many(names) => names,
     };
-    let changed = gateway
-        .connections()
-        .set_metadata(
-            caller,
-            &body.provider_config_key,
-            names,
-            body.metadata.clone(),
-            how,
-        )
-        .await;
+    let changed = connections::set_metadata(
+        gateway,
+        caller,
+        &body.provider_config_key,
+        names,
+        body.metadata.clone(),
+        how,
+    )
+    .await;
     changed.map_err(ApiError::integration_unknown)
 }
 

@@ -1,7 +1,7 @@
 //! `GET /config/{unique_key}`: the former route of an integration.
 
 use actix_web::web;
-use gateway::Gateway;
+use gateway::{Gateway, integrations};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -60,7 +60,7 @@ pub(crate) async fn get(
     key: web::Path<String>,
     _: Query<Ignored>,
 ) -> Result<web::Json<ConfigAnswer>, ApiError> {
-    let found = gateway.integrations().find(caller.environment, &key).await;
+    let found = integrations::find(&gateway, caller.environment, &key).await;
     let row = found.map_err(ApiError::integration_unknown)?.row;
     Ok(web::Json(ConfigAnswer {
         config: ShortIntegration {

@@ -3,7 +3,7 @@
 //! The tag `deprecated` marks an operation as deprecated in the document.
 
 use actix_web::{HttpResponse, web};
-use gateway::{Gateway, MetadataChange};
+use gateway::{Gateway, MetadataChange, connections};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 use utoipa::ToSchema;
@@ -27,16 +27,15 @@ async fn change(
     metadata: &Metadata,
     how: MetadataChange,
 ) -> Result<(), ApiError> {
-    let changed = gateway
-        .connections()
-        .set_metadata(
-            caller,
-            &query.provider_config_key,
-            &[name],
-            metadata.0.clone(),
-            how,
-        )
-        .await;
+    let changed = connections::set_metadata(
+        gateway,
+        caller,
+        &query.provider_config_key,
+        &[name],
+        metadata.0.clone(),
+        how,
+    )
+    .await;
     changed.map_err(ApiError::integration_unknown)
 }
 

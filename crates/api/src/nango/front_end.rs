@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest, web};
 use futures::future::LocalBoxFuture;
-use gateway::{Connected, Gateway, Session};
+use gateway::{Connected, Gateway, Session, sessions};
 use registry::AuthMode;
 use serde::de::{Error as _, IgnoredAny};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -83,7 +83,7 @@ impl<T: FromRequest<Error = ApiError> + 'static> FromRequest for FrontEnd<T> {
                 ApiError::MissingSessionToken
             })?;
             let gateway = gateway.ok_or(ApiError::Unauthenticated)?;
-            let session = gateway.sessions().authenticate(&token).await?;
+            let session = sessions::authenticate(&gateway, &token).await?;
             let params = query?.0.params.into_iter();
             Ok(Self {
                 session,
@@ -150,10 +150,7 @@ async fn connect(
         params,
         body: QueryBody(credentials),
     } = request;
-    let connected = gateway
-        .sessions()
-        .connect(&session, integration, mode, &credentials, params)
-        .await?;
+    let connected = sessions::connect(gateway, &session, integration, mode, &credentials, params).await?;
     Ok(web::Json(connected.into()))
 }
 
@@ -225,10 +222,7 @@ pub(crate) async fn unauthenticated(
     request: FrontEnd<NoBody>,
 ) -> Result<web::Json<FrontEndAnswer>, ApiError> {
     let NoBody = request.body;
-    let refused = gateway
-        .sessions()
-        .connect_without(&request.session, &integration)
-        .await;
+    let refused = sessions::connect_without(&gateway, &request.session, &integration).await;
     Err(refused.into())
 }
 

@@ -2,7 +2,7 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::{self, ServiceConfig};
-use gateway::{Gateway, GatewayError};
+use gateway::{Gateway, GatewayError, connections};
 
 use crate::error::ApiError;
 
@@ -31,7 +31,7 @@ async fn of_integration(
     gateway: web::Data<Gateway>,
     integration: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    Err(GatewayError::OauthNotSupported(gateway.connections().how_to_connect(&integration)?).into())
+    Err(GatewayError::OauthNotSupported(connections::how_to_connect(&gateway, &integration)?).into())
 }
 
 async fn of_none() -> Result<HttpResponse, ApiError> {

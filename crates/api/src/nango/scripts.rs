@@ -1,7 +1,7 @@
 //! `GET /scripts/config`: the functions of all integrations in one response.
 
 use actix_web::web;
-use gateway::Gateway;
+use gateway::{Gateway, integrations};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use utoipa::{IntoParams, ToSchema};
@@ -85,7 +85,7 @@ pub(crate) async fn config(
     query: Query<ConfigQuery>,
 ) -> Result<web::Json<ScriptsConfig>, ApiError> {
     let mut all = Vec::new();
-    for made in gateway.integrations().list(caller.environment).await? {
+    for made in integrations::list(&gateway, caller.environment).await? {
         let Some(provider) = made.provider else { continue };
         let functions = Function::of(&provider, made.row.key.as_str());
         let (syncs, actions) = functions

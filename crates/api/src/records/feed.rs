@@ -6,7 +6,7 @@ use std::str::FromStr;
 use actix_web::{HttpResponse, web};
 use chrono::SecondsFormat;
 use domain::{Model, RecordAction, StoredRecord, Timestamp, Value, Variant};
-use gateway::{FeedPage, FeedRequest, Gateway, PruneRequest};
+use gateway::{FeedPage, FeedRequest, Gateway, PruneRequest, records};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value as Json};
@@ -171,16 +171,15 @@ pub(crate) async fn read(
     named: NamedConnection,
     query: Query<FeedQuery>,
 ) -> Result<HttpResponse, ApiError> {
-    let page = gateway
-        .records()
-        .feed(
-            &caller,
-            &named.provider_config_key,
-            &named.connection_id,
-            query.0.into(),
-        )
-        .await
-        .map_err(ApiError::connection_unknown)?;
+    let page = records::feed(
+        &gateway,
+        &caller,
+        &named.provider_config_key,
+        &named.connection_id,
+        query.0.into(),
+    )
+    .await
+    .map_err(ApiError::connection_unknown)?;
     Ok(HttpResponse::Ok()
         .content_type("application/json")
         .body(self::page(&page)))
@@ -243,11 +242,15 @@ pub(crate) async fn prune(
         until_cursor,
         limit: limit.map_or(DEFAULT_PRUNE, |limit| limit.0),
     };
-    let pruned = gateway
-        .records()
-        .prune(&caller, &named.provider_config_key, &named.connection_id, request)
-        .await
-        .map_err(ApiError::connection_unknown)?;
+    let pruned = records::prune(
+        &gateway,
+        &caller,
+        &named.provider_config_key,
+        &named.connection_id,
+        request,
+    )
+    .await
+    .map_err(ApiError::connection_unknown)?;
     Ok(web::Json(PruneAnswer {
         count: pruned.count,
         has_more: pruned.has_more,

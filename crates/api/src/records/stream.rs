@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_stream::try_stream;
 use bytes::Bytes;
 use futures::Stream;
-use gateway::{Gateway, GatewayError, RecordFilter};
+use gateway::{Gateway, GatewayError, RecordFilter, records};
 
 use super::write::{RowWriter, csv_rows};
 use crate::error::ApiError;
@@ -92,7 +92,7 @@ pub(crate) async fn rows(
     limit: Option<i64>,
 ) -> Result<impl Stream<Item = Result<Bytes, StreamError>>, ApiError> {
     let chunk = limit.map_or(CHUNK, |limit| limit.min(CHUNK));
-    let first = gateway.records().after(&filter, None, chunk).await?;
+    let first = records::after(&gateway, &filter, None, chunk).await?;
     Ok(try_stream! {
         let writer = RowWriter::new(filter.model());
         let mut head = format.begin(&writer)?;
@@ -108,7 +108,7 @@ pub(crate) async fn rows(
             }
             let Some(last) = records.pop().filter(|_| read == asked && left > 0) else { break };
             asked = left.min(CHUNK);
-            records = match gateway.records().after(&filter, Some(last.position), asked).await {
+            records = match records::after(&gateway, &filter, Some(last.position), asked).await {
                 Ok(records) => records,
                 Err(error) => {
                     tracing::error!(%error, "a stream of records breaks off");

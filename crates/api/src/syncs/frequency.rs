@@ -2,7 +2,7 @@
 
 use actix_web::web;
 use domain::{ConnectionName, IntegrationKey, SyncName, Variant};
-use gateway::Gateway;
+use gateway::{Gateway, syncs};
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
@@ -67,17 +67,16 @@ pub(crate) async fn update(
         frequency,
     } = body.0;
     let variant = sync_variant.unwrap_or_else(Variant::base);
-    let schedule = gateway
-        .syncs()
-        .set_frequency(
-            &caller,
-            provider_config_key.as_str(),
-            connection_id.as_str(),
-            (&sync_name, &variant),
-            frequency.as_deref(),
-        )
-        .await
-        .map_err(ApiError::connection_unknown)?;
+    let schedule = syncs::set_frequency(
+        &gateway,
+        &caller,
+        provider_config_key.as_str(),
+        connection_id.as_str(),
+        (&sync_name, &variant),
+        frequency.as_deref(),
+    )
+    .await
+    .map_err(ApiError::connection_unknown)?;
     let text = schedule.to_string();
     let frequency = match frequency {
         Some(_) => duration_of(&text).to_owned(),

@@ -2,7 +2,7 @@
 
 use actix_web::web;
 use domain::{ConnectionName, IntegrationKey, SyncName, Variant};
-use gateway::Gateway;
+use gateway::{Gateway, syncs};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -58,17 +58,16 @@ pub(crate) async fn create(
     body: Body<VariantBody>,
 ) -> Result<web::Json<VariantAnswer>, ApiError> {
     let (integration, connection) = (&body.0.provider_config_key, &body.0.connection_id);
-    let made = gateway
-        .syncs()
-        .create_variant(
-            &caller,
-            integration.as_str(),
-            connection.as_str(),
-            &path.0,
-            &path.1,
-        )
-        .await
-        .map_err(ApiError::connection_unknown)?;
+    let made = syncs::create_variant(
+        &gateway,
+        &caller,
+        integration.as_str(),
+        connection.as_str(),
+        &path.0,
+        &path.1,
+    )
+    .await
+    .map_err(ApiError::connection_unknown)?;
     Ok(web::Json(VariantAnswer {
         id: made.id.to_string(),
         name: made.name.to_string(),
@@ -97,16 +96,15 @@ pub(crate) async fn delete(
     body: Body<VariantBody>,
 ) -> Result<web::Json<Success>, ApiError> {
     let (integration, connection) = (&body.0.provider_config_key, &body.0.connection_id);
-    gateway
-        .syncs()
-        .delete_variant(
-            &caller,
-            integration.as_str(),
-            connection.as_str(),
-            &path.0,
-            &path.1,
-        )
-        .await
-        .map_err(ApiError::connection_unknown)?;
+    syncs::delete_variant(
+        &gateway,
+        &caller,
+        integration.as_str(),
+        connection.as_str(),
+        &path.0,
+        &path.1,
+    )
+    .await
+    .map_err(ApiError::connection_unknown)?;
     Ok(web::Json(Success::new()))
 }

@@ -1,7 +1,7 @@
 //! A connection's credentials: shown to keys with the scope, verified on demand, and their state.
 
 use domain::ConnectionId;
-use gateway::Scope;
+use gateway::{Scope, health};
 use serde_json::{Value as Json, json};
 use testkit::{AppBuilder, Client, Dialect, TestApp, on_both_databases};
 use wiremock::matchers::{header, path};
@@ -87,10 +87,8 @@ async fn a_problem_shows_until_the_credentials_are_rotated(app: TestApp) {
         .await
         .unwrap()
         .unwrap();
-    let target = app.gateway().worker_handle().target(&row).await.unwrap();
-    app.gateway()
-        .worker_handle()
-        .check_credentials(&row, &target)
+    let target = app.gateway().target(&row).await.unwrap();
+    health::check_credentials(app.gateway(), &row, &target)
         .await
         .unwrap()
         .unwrap_err();

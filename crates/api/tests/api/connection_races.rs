@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use domain::{ConnectionId, Problem};
+use gateway::health;
 use serde_json::json;
 use store::testing::waits_for_lock;
 use store::{lease, syncs};
@@ -24,7 +25,7 @@ async fn a_refusal_of_old_credentials_does_not_mark_a_connection_that_has_new_on
         .await
         .unwrap()
         .unwrap();
-    let old = app.gateway().worker_handle().target(&row).await.unwrap();
+    let old = app.gateway().target(&row).await.unwrap();
     let token = json!({ "type": "BASIC", "username": known.account_sid, "password": known.auth_token });
     app.admin()
         .patch(PATH, &json!({ "credentials": token }))
@@ -32,9 +33,7 @@ async fn a_refusal_of_old_credentials_does_not_mark_a_connection_that_has_new_on
         .expect(200);
     app.simulator().revoke(&known.main_key_sid);
 
-    app.gateway()
-        .worker_handle()
-        .check_credentials(&row, &old)
+    health::check_credentials(app.gateway(), &row, &old)
         .await
         .unwrap()
         .unwrap_err();

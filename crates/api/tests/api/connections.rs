@@ -244,8 +244,10 @@ async fn deleting_a_connection_deletes_its_credentials_syncs_and_rows(app: TestA
 
     assert_eq!(reply.json(), json!({ "success": true }));
     let (provider, sync) = ("twilio".parse().unwrap(), "twilio-messages".parse().unwrap());
-    let worker = app.gateway().worker_handle();
-    let table = worker.table(&provider, &sync, &domain::Variant::base()).await;
+    let table = app
+        .gateway()
+        .table(&provider, &sync, &domain::Variant::base())
+        .await;
     let table = table.unwrap().unwrap();
     let connection = store_number(&app, &other).await;
     let counted = app

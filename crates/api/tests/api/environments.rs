@@ -1,6 +1,6 @@
 //! Environments and API keys: creating, listing, using and revoking them.
 
-use gateway::Scope;
+use gateway::{Scope, api_keys};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value as Json, json};
 use testkit::{TestApp, on_both_databases};
@@ -76,8 +76,7 @@ async fn a_configured_key_that_was_revoked_stays_revoked_and_the_process_starts(
     let key = SecretString::from("a-configured-key-0123456789abcdef");
     let start = async |environment: &str| {
         let environment = environment.parse().unwrap();
-        let keys = app.gateway().api_keys();
-        let made = keys.bootstrap(&environment, Some(key.clone()));
+        let made = api_keys::bootstrap(app.gateway(), &environment, Some(key.clone()));
         assert!(made.await.unwrap().is_none());
     };
     start("dev").await;

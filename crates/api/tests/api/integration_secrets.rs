@@ -1,7 +1,9 @@
 //! Secret fields of an integration's configuration are sealed in the database, like credentials.
 
+use std::sync::Arc;
+
 use domain::{Connection, StoredIntegration};
-use gateway::{Gateway, GatewayError, IntegrationRequest, KeySource, LostKeys};
+use gateway::{Gateway, GatewayError, IntegrationRequest, KeySource, LostKeys, connections, encryption};
 use secrecy::ExposeSecret;
 use serde_json::{Value as Json, json};
 use store::integrations::{self, IntegrationChange};
@@ -41,14 +43,14 @@ async fn row(app: &TestApp) -> StoredIntegration {
 
 async fn connection(app: &TestApp, gateway: &Gateway) -> Connection {
     let caller = app.caller().await;
-    gateway.connections().find(&caller, "acme", "mine").await.unwrap()
+    connections::find(gateway, &caller, "acme", "mine").await.unwrap()
 }
 
 fn key(app: &TestApp) -> SecretKey {
     SecretKey::from_base64(app.encryption_key().expose_secret()).unwrap()
 }
 
-async fn start(app: &TestApp, keys: &[SecretKey]) -> Result<Gateway, GatewayError> {
+async fn start(app: &TestApp, keys: &[SecretKey]) -> Result<Arc<Gateway>, GatewayError> {
     app.try_another_gateway(registry(), given(keys)).await
 }
 
@@ -75,11 +77,7 @@ async fn a_secret_is_never_stored_in_plain_text_and_rotates_while_connections_ex
     proxied(&app, None).await.expect(200);
     assert_eq!(last_app(&provider).await.as_deref(), Some(NEXT));
     let again = app.another_gateway(registry()).await;
-    let target = again
-        .worker_handle()
-        .target(&connection(&app, &again).await)
-        .await
-        .unwrap();
+    let target = again.target(&connection(&app, &again).await).await.unwrap();
     assert_eq!(target.variables.integration_config["app"], NEXT);
     // A field that is not secret may name an account.
     let refused = patched(&app, json!({ "team": "blue" })).await.expect(400);
@@ -144,17 +142,13 @@ async fn a_rotation_of_the_key_reseals_secrets(app: TestApp) {
     assert!(refused.contains(&reported), "{refused}");
     connect(&app).await;
     let rotating = start(&app, &[new.clone(), old.clone()]).await.unwrap();
-    rotating.encryption().rotate().await.unwrap();
+    encryption::rotate(&rotating).await.unwrap();
 
-    assert_eq!(rotating.encryption().reseal(|_| ()).await.unwrap().sealed, 2);
+    assert_eq!(encryption::reseal(&rotating, |_| ()).await.unwrap().sealed, 2);
 
-    assert_eq!(rotating.encryption().reseal(|_| ()).await.unwrap().sealed, 0);
+    assert_eq!(encryption::reseal(&rotating, |_| ()).await.unwrap().sealed, 0);
     let fresh = start(&app, &[new]).await.unwrap();
-    let target = fresh
-        .worker_handle()
-        .target(&connection(&app, &fresh).await)
-        .await
-        .unwrap();
+    let target = fresh.target(&connection(&app, &fresh).await).await.unwrap();
     assert_eq!(target.variables.integration_config["app"], APP);
     assert!(start(&app, &[old]).await.is_err());
     assert!(!app.database().holds(APP).await);
@@ -168,10 +162,7 @@ async fn a_secret_that_was_lost_with_its_key_can_be_set_again(app: TestApp) {
     let both = start(&app, &[new.clone(), old]).await.unwrap();
     let body = json!({ "connectionId": "mine", "apiKey": "good", "tok": TOKEN });
     let request = serde_json::from_value(body).unwrap();
-    let connected = both
-        .connections()
-        .connect(&app.caller().await, "acme", request)
-        .await;
+    let connected = connections::connect(&both, &app.caller().await, "acme", request).await;
     connected.unwrap();
     let left = given(std::slice::from_ref(&new));
     let lost = LostKeys::find(app.store(), &left).await.unwrap();
@@ -198,9 +189,10 @@ async fn a_secret_that_was_lost_with_its_key_can_be_set_again(app: TestApp) {
         change(&[]),
         change(&[("team", "red")]),
     ] {
-        let integrations = gateway.integrations();
-        integrations.update(&caller, "acme", request).await.unwrap();
-        let refused = gateway.worker_handle().target(&row).await.err().unwrap();
+        gateway::integrations::update(&gateway, &caller, "acme", request)
+            .await
+            .unwrap();
+        let refused = gateway.target(&row).await.err().unwrap();
         assert!(
             matches!(refused, GatewayError::IntegrationSecretsLost(_)),
             "{refused}"
@@ -210,11 +202,9 @@ async fn a_secret_that_was_lost_with_its_key_can_be_set_again(app: TestApp) {
             "{refused}"
         );
     }
-    let integrations = gateway.integrations();
-    integrations
-        .update(&caller, "acme", change(&[("app", NEXT)]))
+    gateway::integrations::update(&gateway, &caller, "acme", change(&[("app", NEXT)]))
         .await
         .unwrap();
-    let target = gateway.worker_handle().target(&row).await.unwrap();
+    let target = gateway.target(&row).await.unwrap();
     assert_eq!(target.variables.integration_config["app"], NEXT);
 }

@@ -101,7 +101,7 @@ async fn a_row_has_typed_values_and_the_rest_under_extra(app: TestApp) {
         .unwrap();
     let truth = app.simulator().message(text(tagged, "sid").unwrap()).unwrap();
 
-    let model = app.gateway().providers().registry().get("twilio").unwrap().syncs["twilio-messages"]
+    let model = app.gateway().registry.get("twilio").unwrap().syncs["twilio-messages"]
         .model
         .clone();
     let names: Vec<&str> = tagged.as_object().unwrap().keys().map(String::as_str).collect();

@@ -199,7 +199,7 @@ async fn every_route_refuses_an_unreadable_body_in_the_same_way() {
     let mut seen = 0;
     for (path, item) in document["paths"].as_object().unwrap() {
         let first = path.split('/').nth(1).unwrap_or_default();
-        let of_another = first != "twilio" && app.gateway().providers().registry().get(first).is_some();
+        let of_another = first != "twilio" && app.gateway().registry.get(first).is_some();
         // Front-end routes check the token first, and the proxy leaves bodies to the provider.
         if of_another || path.starts_with("/proxy") || path.starts_with("/api-auth") {
             continue;

@@ -1,6 +1,6 @@
 //! A field of a connection's configuration that the provider file declares secret is treated like credentials.
 
-use gateway::Scope;
+use gateway::{Scope, integrations};
 use reqwest::Method;
 use serde_json::{Value as Json, json};
 use store::connections;
@@ -192,8 +192,7 @@ async fn a_secret_field_of_an_integration_is_used_kept_and_never_shown(app: Test
     let environment = app
         .store()
         .read(|c| Ok(store::environments::list(c)?.remove(0).id));
-    let integrations = other.integrations();
-    let found = integrations.find(environment.await.unwrap(), "acme").await;
+    let found = integrations::find(&other, environment.await.unwrap(), "acme").await;
     assert!(found.unwrap().shown_config().is_empty());
     for value in [APP, LABEL] {
         assert!(!app.responses().contains(value), "a response holds it");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gateway::GatewayError;
+use gateway::{GatewayError, sessions};
 use registry::{AuthMode, Registry};
 use serde_json::{Map, Value as Json, json};
 use testkit::{Reply, TestApp, on_both_databases};
@@ -33,7 +33,7 @@ async fn a_session_waits_longer_and_longer_after_refusals(app: TestApp) {
     assert_eq!(refused.header("retry-after"), Some("15"));
     // Another process knows it, too.
     let other = app.another_gateway(Registry::builtin().unwrap()).await;
-    let session = other.sessions().authenticate(&token).await.unwrap();
+    let session = sessions::authenticate(&other, &token).await.unwrap();
     let body: Map<String, Json> = [("username", "x"), ("password", "y")]
         .map(|(name, value)| (name.to_owned(), value.into()))
         .into_iter()
@@ -46,10 +46,7 @@ async fn a_session_waits_longer_and_longer_after_refusals(app: TestApp) {
         .into_iter()
         .chain(body)
         .collect();
-    let there = other
-        .sessions()
-        .connect(&session, "twilio", AuthMode::Basic, &body, params)
-        .await;
+    let there = sessions::connect(&other, &session, "twilio", AuthMode::Basic, &body, params).await;
     assert!(
         !matches!(there, Ok(_) | Err(GatewayError::CredentialsRefused { .. })),
         "{there:?}"

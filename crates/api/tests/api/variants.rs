@@ -121,10 +121,7 @@ async fn states(app: &TestApp, connection: &str, syncs: &str) -> Vec<Json> {
 async fn rows(app: &TestApp, connection: i64, name: &str) -> usize {
     let gateway = app.gateway();
     let (provider, sync) = ("acme".parse().unwrap(), "acme-orders".parse().unwrap());
-    let table = gateway
-        .worker_handle()
-        .table(&provider, &sync, &name.parse().unwrap())
-        .await;
+    let table = gateway.table(&provider, &sync, &name.parse().unwrap()).await;
     let table = table.unwrap().unwrap();
     let query = ChangeQuery {
         limit: 100,

@@ -12,9 +12,10 @@ use store::actions::{self, ActionEnd};
 use store::{Lease, connections};
 use upstream::Backoff;
 
-use super::Actions;
 use super::failure::AttemptError;
-use crate::error::{ActionFailure, GatewayError, MOST_STORED};
+use super::perform::perform;
+use crate::error::{ActionFailure, GatewayError, MOST_STORED, Result};
+use crate::gateway::Gateway;
 
 /// A repeatable action that was interrupted this many times beyond its attempts fails: it may be what crashes the processes.
 const MOST_CUT_OFF: i64 = 10;
@@ -24,127 +25,127 @@ const BACKOFF: Backoff = Backoff {
     longest: Duration::from_mins(10),
 };
 
-impl Actions {
-    /// Carries out a claimed action and stores its result, while its lease of `length` is renewed.
-    ///
-    /// Returns `None` if it has not ended: it will be retried, or another worker has claimed it.
-    pub async fn carry_out(&self, row: ActionJob, length: Duration) -> Option<Result<Json, ActionFailure>> {
-        let id = row.id;
-        let lease = Lease::new(row.number, row.holder.clone().unwrap_or_default());
-        let outcome = tokio::select! {
-            outcome = self.try_once(&row, &lease) => outcome,
-            never = self.keep_leased(&row, &lease, length) => match never {},
-        };
-        let end = match outcome {
-            Ok(None) => return None,
-            Ok(Some(end)) => end,
-            Err(error) => {
-                tracing::error!(action.id = %id, %error, "an action could not be looked after; it is taken up again when its lease ends");
-                return None;
-            }
-        };
-        let result = match &end {
-            ActionEnd::Succeeded(output) => Some(Ok(output.clone())),
-            ActionEnd::Failed { error, .. } => Some(Err(ActionFailure::stored(Some(error)))),
-            ActionEnd::Again { .. } => None,
-        };
-        let end = storable(end);
-        let now = self.0.clock.now();
-        let store = &self.0.store;
-        let stored = store.write(move |c| actions::finish(c, &lease, &end, now));
-        match stored.await {
-            Ok(true) => result,
-            Ok(false) => {
-                tracing::warn!(action.id = %id, "the lease of an action was lost before its end was stored");
-                None
-            }
-            Err(error) => {
-                tracing::error!(action.id = %id, %error, "the end of an action could not be stored");
-                None
-            }
+/// Carries out a claimed action and stores its result, while its lease of `length` is renewed.
+///
+/// Returns `None` if it has not ended: it will be retried, or another worker has claimed it.
+pub async fn carry_out(
+    gateway: &Gateway,
+    row: ActionJob,
+    length: Duration,
+) -> Option<Result<Json, ActionFailure>> {
+    let id = row.id;
+    let lease = Lease::new(row.number, row.holder.clone().unwrap_or_default());
+    let outcome = tokio::select! {
+        outcome = try_once(gateway, &row, &lease) => outcome,
+        never = keep_leased(gateway, &row, &lease, length) => match never {},
+    };
+    let end = match outcome {
+        Ok(None) => return None,
+        Ok(Some(end)) => end,
+        Err(error) => {
+            tracing::error!(action.id = %id, %error, "an action could not be looked after; it is taken up again when its lease ends");
+            return None;
+        }
+    };
+    let result = match &end {
+        ActionEnd::Succeeded(output) => Some(Ok(output.clone())),
+        ActionEnd::Failed { error, .. } => Some(Err(ActionFailure::stored(Some(error)))),
+        ActionEnd::Again { .. } => None,
+    };
+    let end = storable(end);
+    let now = gateway.clock.now();
+    let store = &gateway.store;
+    let stored = store.write(move |c| actions::finish(c, &lease, &end, now));
+    match stored.await {
+        Ok(true) => result,
+        Ok(false) => {
+            tracing::warn!(action.id = %id, "the lease of an action was lost before its end was stored");
+            None
+        }
+        Err(error) => {
+            tracing::error!(action.id = %id, %error, "the end of an action could not be stored");
+            None
         }
     }
+}
 
-    /// Renews the lease for as long as it is polled. Even if the lease is lost, the request is not stopped: that would not undo it.
-    async fn keep_leased(&self, row: &ActionJob, lease: &Lease<ActionJob>, length: Duration) -> Infallible {
-        loop {
-            lease.clone().keep(&self.0.store, &self.0.clock, length).await;
-            tracing::warn!(action.id = %row.id, "the lease of an action is lost");
-        }
+/// Renews the lease for as long as it is polled. Even if the lease is lost, the request is not stopped: that would not undo it.
+async fn keep_leased(
+    gateway: &Gateway,
+    row: &ActionJob,
+    lease: &Lease<ActionJob>,
+    length: Duration,
+) -> Infallible {
+    loop {
+        lease.clone().keep(&gateway.store, &gateway.clock, length).await;
+        tracing::warn!(action.id = %row.id, "the lease of an action is lost");
     }
+}
 
-    /// Makes one attempt. Returns `None` if the lease is lost.
-    async fn try_once(
-        &self,
-        row: &ActionJob,
-        lease: &Lease<ActionJob>,
-    ) -> Result<Option<ActionEnd>, GatewayError> {
-        let cut_off = row.status == ActionStatus::Running;
-        let hopeless = row.attempts >= row.max_attempts.saturating_add(MOST_CUT_OFF);
-        if cut_off && (!row.repeatable || hopeless) {
-            return Ok(Some(failed(&ActionFailure::outcome_unknown(), false)));
-        }
-        let (connection, action) = match self.found(row).await? {
-            Ok(found) => found,
-            Err(failure) => return Ok(Some(failed(&failure, true))),
-        };
-        let (lease, before, now) = (lease.clone(), row.attempts, self.0.clock.now());
-        let store = &self.0.store;
-        let read = store.write(move |c| actions::begin(c, &lease, before, now));
-        let begun = read.await?;
-        if !begun {
-            return Ok(None);
-        }
-        let inputs = row.input.clone().unwrap_or_default();
-        let end = match self.perform(&connection, &action, &inputs).await {
-            Ok(output) => ActionEnd::Succeeded(output),
-            Err(AttemptError::Before(GatewayError::Store(error))) if error.is_transient() => {
-                ActionEnd::Again {
-                    due_at: self.0.clock.now().plus(pause(row.attempts, Duration::ZERO)),
-                }
-            }
-            Err(AttemptError::Before(error)) => failed(&ActionFailure::impossible(error.to_string()), true),
-            Err(AttemptError::Request {
-                failure,
-                nothing_done,
-                retry_after,
-            }) => match retry_after.filter(|_| row.attempts + 1 < row.max_attempts) {
-                Some(wait) => ActionEnd::Again {
-                    due_at: self.0.clock.now().plus(pause(row.attempts, wait)),
-                },
-                None => failed(&failure, nothing_done && retry_after.is_some()),
+/// Makes one attempt. Returns `None` if the lease is lost.
+async fn try_once(gateway: &Gateway, row: &ActionJob, lease: &Lease<ActionJob>) -> Result<Option<ActionEnd>> {
+    let cut_off = row.status == ActionStatus::Running;
+    let hopeless = row.attempts >= row.max_attempts.saturating_add(MOST_CUT_OFF);
+    if cut_off && (!row.repeatable || hopeless) {
+        return Ok(Some(failed(&ActionFailure::outcome_unknown(), false)));
+    }
+    let (connection, action) = match found(gateway, row).await? {
+        Ok(found) => found,
+        Err(failure) => return Ok(Some(failed(&failure, true))),
+    };
+    let (lease, before, now) = (lease.clone(), row.attempts, gateway.clock.now());
+    let store = &gateway.store;
+    let read = store.write(move |c| actions::begin(c, &lease, before, now));
+    let begun = read.await?;
+    if !begun {
+        return Ok(None);
+    }
+    let inputs = row.input.clone().unwrap_or_default();
+    let end = match perform(gateway, &connection, &action, &inputs).await {
+        Ok(output) => ActionEnd::Succeeded(output),
+        Err(AttemptError::Before(GatewayError::Store(error))) if error.is_transient() => ActionEnd::Again {
+            due_at: gateway.clock.now().plus(pause(row.attempts, Duration::ZERO)),
+        },
+        Err(AttemptError::Before(error)) => failed(&ActionFailure::impossible(error.to_string()), true),
+        Err(AttemptError::Request {
+            failure,
+            nothing_done,
+            retry_after,
+        }) => match retry_after.filter(|_| row.attempts + 1 < row.max_attempts) {
+            Some(wait) => ActionEnd::Again {
+                due_at: gateway.clock.now().plus(pause(row.attempts, wait)),
             },
-        };
-        Ok(Some(end))
-    }
+            None => failed(&failure, nothing_done && retry_after.is_some()),
+        },
+    };
+    Ok(Some(end))
+}
 
-    /// Returns the action's connection and current declaration. The inner error ends the action.
-    async fn found(
-        &self,
-        row: &ActionJob,
-    ) -> Result<Result<(Connection, Arc<Action>), ActionFailure>, GatewayError> {
-        let id = row.connection;
-        let store = &self.0.store;
-        let read = store.read(move |c| connections::get_any_environment(c, id));
-        let connection = read.await?;
-        let Some(connection) = connection else {
-            return Ok(Err(ActionFailure::impossible(
-                "the connection was deleted".to_owned(),
-            )));
-        };
-        let action = self
-            .0
-            .registry
-            .get(connection.provider.as_str())
-            .and_then(|provider| provider.actions.get(&row.name));
-        Ok(match action {
-            Some(action) => Ok((connection, Arc::clone(action))),
-            None => Err(ActionFailure::impossible(format!(
-                "the provider's file declares no action {:?} any more; nothing was done",
-                row.name
-            ))),
-        })
-    }
+/// Returns the action's connection and current declaration. The inner error ends the action.
+async fn found(
+    gateway: &Gateway,
+    row: &ActionJob,
+) -> Result<Result<(Connection, Arc<Action>), ActionFailure>> {
+    let id = row.connection;
+    let store = &gateway.store;
+    let read = store.read(move |c| connections::get_any_environment(c, id));
+    let connection = read.await?;
+    let Some(connection) = connection else {
+        return Ok(Err(ActionFailure::impossible(
+            "the connection was deleted".to_owned(),
+        )));
+    };
+    let action = gateway
+        .registry
+        .get(connection.provider.as_str())
+        .and_then(|provider| provider.actions.get(&row.name));
+    Ok(match action {
+        Some(action) => Ok((connection, Arc::clone(action))),
+        None => Err(ActionFailure::impossible(format!(
+            "the provider's file declares no action {:?} any more; nothing was done",
+            row.name
+        ))),
+    })
 }
 
 /// Returns the result to store: an error replaces a response that is too large. A waiting caller still gets the whole response.

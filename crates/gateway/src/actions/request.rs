@@ -7,10 +7,9 @@ use registry::Action;
 use serde_json::{Map, Value as Json};
 use sha2::{Digest, Sha256};
 
-use super::Actions;
 use crate::caller::Caller;
-use crate::error::{FieldError, GatewayError};
-use crate::services::{Names, ResolvedConnection};
+use crate::error::{FieldError, GatewayError, Result};
+use crate::gateway::{Gateway, Names, ResolvedConnection};
 
 /// A request for an action.
 #[derive(Debug, Clone)]
@@ -48,75 +47,72 @@ pub(super) struct ResolvedAction {
 /// The most characters of an idempotency key.
 const MAX_KEY: usize = 255;
 
-impl Actions {
-    pub(super) async fn resolve(
-        &self,
-        caller: &Caller,
-        request: ActionRequest,
-    ) -> Result<ResolvedAction, GatewayError> {
-        let names = Names::of(caller, &request.integration, &request.connection);
-        let ResolvedConnection {
-            integration,
-            connection,
-        } = self.0.resolve(names).await?;
-        let provider = &integration.provider;
-        let action =
-            provider
-                .actions
-                .get(request.action.as_str())
-                .ok_or_else(|| GatewayError::UnknownAction {
-                    integration: request.integration.clone(),
-                    action: request.action.clone(),
-                    known: provider
-                        .actions
-                        .keys()
-                        .map(ActionName::as_str)
-                        .collect::<Vec<_>>()
-                        .join(", "),
-                })?;
-        if request.key.as_ref().is_some_and(|key| !is_key(key)) {
-            let message = "must be 1 to 255 visible ASCII characters";
-            return Err(GatewayError::InvalidHeader {
-                name: "Idempotency-Key",
-                message,
-            });
-        }
-        let inputs = action.check(request.input).map_err(|errors| {
-            let field = |error: registry::InputError| {
-                let within = request.within.into_iter().map(str::to_owned);
-                FieldError::new(error.code, within.chain([error.name]), error.message)
-            };
-            GatewayError::InvalidBody(errors.into_iter().map(field).collect())
-        })?;
-        Ok(ResolvedAction {
-            connection,
-            action: Arc::clone(action),
-            inputs,
-        })
+pub(super) async fn resolve(
+    gateway: &Gateway,
+    caller: &Caller,
+    request: ActionRequest,
+) -> Result<ResolvedAction> {
+    let names = Names::of(caller, &request.integration, &request.connection);
+    let ResolvedConnection {
+        integration,
+        connection,
+    } = gateway.resolve(names).await?;
+    let provider = &integration.provider;
+    let action =
+        provider
+            .actions
+            .get(request.action.as_str())
+            .ok_or_else(|| GatewayError::UnknownAction {
+                integration: request.integration.clone(),
+                action: request.action.clone(),
+                known: provider
+                    .actions
+                    .keys()
+                    .map(ActionName::as_str)
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            })?;
+    if request.key.as_ref().is_some_and(|key| !is_key(key)) {
+        let message = "must be 1 to 255 visible ASCII characters";
+        return Err(GatewayError::InvalidHeader {
+            name: "Idempotency-Key",
+            message,
+        });
     }
+    let inputs = action.check(request.input).map_err(|errors| {
+        let field = |error: registry::InputError| {
+            let within = request.within.into_iter().map(str::to_owned);
+            FieldError::new(error.code, within.chain([error.name]), error.message)
+        };
+        GatewayError::InvalidBody(errors.into_iter().map(field).collect())
+    })?;
+    Ok(ResolvedAction {
+        connection,
+        action: Arc::clone(action),
+        inputs,
+    })
+}
 
-    /// The action behind a path below the integration's key, if its provider has one there.
-    pub async fn at_route(
-        &self,
-        caller: &Caller,
-        integration: &str,
-        method: &str,
-        path: &str,
-    ) -> Result<Option<ShortRoute>, GatewayError> {
-        let found = self
-            .0
-            .resolve_integration(caller.environment, integration)
-            .await?;
-        let segments: Vec<&str> = path.split('/').collect();
-        let route = found.provider.action_at(method, &segments);
-        Ok(route.map(|(action, inputs)| ShortRoute {
-            action: action.name.clone(),
-            inputs: inputs
-                .into_iter()
-                .map(|(name, text)| (name.to_owned(), text))
-                .collect(),
-        }))
-    }
+/// The action behind a path below the integration's key, if its provider has one there.
+pub async fn at_route(
+    gateway: &Gateway,
+    caller: &Caller,
+    integration: &str,
+    method: &str,
+    path: &str,
+) -> Result<Option<ShortRoute>> {
+    let found = gateway
+        .resolve_integration(caller.environment, integration)
+        .await?;
+    let segments: Vec<&str> = path.split('/').collect();
+    let route = found.provider.action_at(method, &segments);
+    Ok(route.map(|(action, inputs)| ShortRoute {
+        action: action.name.clone(),
+        inputs: inputs
+            .into_iter()
+            .map(|(name, text)| (name.to_owned(), text))
+            .collect(),
+    }))
 }
 
 fn is_key(key: &str) -> bool {

@@ -5,14 +5,14 @@ use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 use utoipa::ToSchema;
 
-use super::{CONFIG, Connections};
+use super::CONFIG;
 use crate::caller::Caller;
 use crate::credentials::{
     self, Authority, Connected, CredentialInput, Given, PendingConnection, random_name, refuse_oauth,
 };
-use crate::error::{FieldError, GatewayError};
+use crate::error::{FieldError, GatewayError, Result};
+use crate::gateway::{Gateway, Names};
 use crate::labels::{EndUser, Labels, Organization};
-use crate::services::Names;
 
 /// The fields of one of the provider's forms, and these, which all providers share. The routes of each provider list its forms.
 #[derive(Deserialize, ToSchema)]
@@ -43,7 +43,7 @@ pub struct ConnectRequest {
 
 impl ConnectRequest {
     /// Returns the name and the labels, checked.
-    fn check(&mut self) -> Result<(ConnectionName, Labels), GatewayError> {
+    fn check(&mut self) -> Result<(ConnectionName, Labels)> {
         let mut errors = Vec::new();
         let name = match &self.name {
             None => random_name(),
@@ -68,45 +68,43 @@ impl ConnectRequest {
     }
 }
 
-impl Connections<'_> {
-    /// Connects an account: verifies the credentials and stores them. If the name exists, the request replaces its credentials and
-    /// keeps its rows.
-    pub async fn connect(
-        &self,
-        caller: &Caller,
-        integration: &str,
-        mut request: ConnectRequest,
-    ) -> Result<Connected, GatewayError> {
-        let checked = request.check();
-        let names = Names::of(
-            caller,
-            integration,
-            checked.as_ref().map_or("", |(name, _)| name.as_str()),
-        );
-        let (integration, existing) = self.0.resolve_optional(names).await?;
-        let (name, labels) = checked?;
-        let config = request.connection_config.unwrap_or_default();
-        refuse_oauth(&integration.provider, &request.fields)?;
-        let input = CredentialInput {
-            credentials: Given::Form(&request.fields),
-            config: &config,
-            config_path: CONFIG,
-        };
-        let filled = input
-            .fill(&integration.provider)
-            .map_err(GatewayError::InvalidBody)?;
-        let pending = PendingConnection {
-            environment: caller.environment,
-            integration,
-            name,
-            existing,
-            based_on: None,
-            filled,
-            metadata: request.metadata,
-            labels,
-            webhook_url_override: None,
-            authority: Authority::ApiKey(caller.key),
-        };
-        credentials::save(self.0, pending).await
-    }
+/// Connects an account: verifies the credentials and stores them. If the name exists, the request replaces its credentials and
+/// keeps its rows.
+pub async fn connect(
+    gateway: &Gateway,
+    caller: &Caller,
+    integration: &str,
+    mut request: ConnectRequest,
+) -> Result<Connected> {
+    let checked = request.check();
+    let names = Names::of(
+        caller,
+        integration,
+        checked.as_ref().map_or("", |(name, _)| name.as_str()),
+    );
+    let (integration, existing) = gateway.resolve_optional(names).await?;
+    let (name, labels) = checked?;
+    let config = request.connection_config.unwrap_or_default();
+    refuse_oauth(&integration.provider, &request.fields)?;
+    let input = CredentialInput {
+        credentials: Given::Form(&request.fields),
+        config: &config,
+        config_path: CONFIG,
+    };
+    let filled = input
+        .fill(&integration.provider)
+        .map_err(GatewayError::InvalidBody)?;
+    let pending = PendingConnection {
+        environment: caller.environment,
+        integration,
+        name,
+        existing,
+        based_on: None,
+        filled,
+        metadata: request.metadata,
+        labels,
+        webhook_url_override: None,
+        authority: Authority::ApiKey(caller.key),
+    };
+    credentials::save(gateway, pending).await
 }

@@ -9,13 +9,13 @@ use store::StoreError;
 use store::connections::{self, ConnectionChange};
 use utoipa::ToSchema;
 
+use super::CONFIG;
 use super::import::GivenCredentials;
-use super::{CONFIG, Connections};
 use crate::caller::Caller;
 use crate::credentials::{self, Authority, CredentialInput, Given, PendingConnection, in_plain};
-use crate::error::GatewayError;
+use crate::error::{GatewayError, Result};
+use crate::gateway::{Gateway, Names, ResolvedConnection};
 use crate::labels::{self, EndUser, Labels};
-use crate::services::{Names, ResolvedConnection};
 use crate::sync_permissions::UnreadableSync;
 
 /// The changes of a connection; what is left out stays as it is.
@@ -49,168 +49,165 @@ pub enum MetadataChange {
     Merge,
 }
 
-impl Connections<'_> {
-    /// Changes a connection.
-    ///
-    /// Verifies new credentials or configuration first: if the provider refuses them, nothing changes. If another request replaces an unnamed
-    /// part during the verification, the change is repeated once with the new values.
-    pub async fn patch(
-        &self,
-        caller: &Caller,
-        integration: &str,
-        name: &str,
-        patch: ConnectionPatch,
-    ) -> Result<Vec<UnreadableSync>, GatewayError> {
-        let names = Names::of(caller, integration, name);
-        match self.patch_once(names, caller, patch.clone()).await {
-            Err(GatewayError::ChangedMeanwhile) => self.patch_once(names, caller, patch).await,
-            outcome => outcome,
-        }
+/// Changes a connection.
+///
+/// Verifies new credentials or configuration first: if the provider refuses them, nothing changes. If another request replaces an unnamed
+/// part during the verification, the change is repeated once with the new values.
+pub async fn patch(
+    gateway: &Gateway,
+    caller: &Caller,
+    integration: &str,
+    name: &str,
+    patch: ConnectionPatch,
+) -> Result<Vec<UnreadableSync>> {
+    let names = Names::of(caller, integration, name);
+    match patch_once(gateway, names, caller, patch.clone()).await {
+        Err(GatewayError::ChangedMeanwhile) => patch_once(gateway, names, caller, patch).await,
+        outcome => outcome,
     }
+}
 
-    async fn patch_once(
-        &self,
-        names: Names<'_>,
-        caller: &Caller,
-        patch: ConnectionPatch,
-    ) -> Result<Vec<UnreadableSync>, GatewayError> {
-        let renews = patch.credentials.is_some() || patch.connection_config.is_some();
-        let (resolved, sealed) = if renews {
-            self.0.resolve_with_credentials(names).await?
-        } else {
-            (self.0.resolve(names).await?, String::new())
-        };
-        let mut errors = Vec::new();
-        let labels = Labels::parse(patch.tags, patch.end_user, None, &mut errors);
-        labels::check_webhook_url(patch.webhook_url_override.as_deref(), &mut errors);
-        if !renews {
-            GatewayError::check_body(errors)?;
-            self.relabel(
-                resolved.connection,
-                labels,
-                patch.webhook_url_override,
-                patch.metadata,
-            )
-            .await?;
-            return Ok(Vec::new());
-        }
-        let (target, given) = if let Some(given) = patch.credentials {
-            (self.0.open_to_renew(&resolved, &sealed).await?, given)
-        } else {
-            let target = self.0.open(&resolved, &sealed).await?;
-            let mut stored = in_plain(&target.variables.credentials);
-            stored.insert("type".to_owned(), target.provider.auth.as_str().into());
-            (target, Json::Object(stored))
-        };
-        let ResolvedConnection {
-            integration,
-            connection,
-        } = resolved;
-        let config =
-            credentials::config_over(&connection, &target, patch.connection_config.unwrap_or_default());
-        let input = CredentialInput {
-            credentials: Given::Typed(given),
-            config: &config,
-            config_path: CONFIG,
-        };
-        let filled = input
-            .fill(&integration.provider)
-            .map_err(|found| errors.extend(found));
-        let (Ok(filled), true) = (filled, errors.is_empty()) else {
-            return Err(GatewayError::InvalidBody(errors));
-        };
-        let pending = PendingConnection {
-            environment: caller.environment,
-            integration,
-            name: connection.name.clone(),
-            existing: Some(connection),
-            based_on: Some(sealed),
-            filled,
-            metadata: patch.metadata,
+async fn patch_once(
+    gateway: &Gateway,
+    names: Names<'_>,
+    caller: &Caller,
+    patch: ConnectionPatch,
+) -> Result<Vec<UnreadableSync>> {
+    let renews = patch.credentials.is_some() || patch.connection_config.is_some();
+    let (resolved, sealed) = if renews {
+        gateway.resolve_with_credentials(names).await?
+    } else {
+        (gateway.resolve(names).await?, String::new())
+    };
+    let mut errors = Vec::new();
+    let labels = Labels::parse(patch.tags, patch.end_user, None, &mut errors);
+    labels::check_webhook_url(patch.webhook_url_override.as_deref(), &mut errors);
+    if !renews {
+        GatewayError::check_body(errors)?;
+        relabel(
+            gateway,
+            resolved.connection,
             labels,
-            webhook_url_override: patch.webhook_url_override,
-            authority: Authority::ApiKey(caller.key),
-        };
-        Ok(credentials::save(self.0, pending).await?.unreadable)
+            patch.webhook_url_override,
+            patch.metadata,
+        )
+        .await?;
+        return Ok(Vec::new());
     }
+    let (target, given) = if let Some(given) = patch.credentials {
+        (gateway.open_to_renew(&resolved, &sealed).await?, given)
+    } else {
+        let target = gateway.open(&resolved, &sealed).await?;
+        let mut stored = in_plain(&target.variables.credentials);
+        stored.insert("type".to_owned(), target.provider.auth.as_str().into());
+        (target, Json::Object(stored))
+    };
+    let ResolvedConnection {
+        integration,
+        connection,
+    } = resolved;
+    let config = credentials::config_over(&connection, &target, patch.connection_config.unwrap_or_default());
+    let input = CredentialInput {
+        credentials: Given::Typed(given),
+        config: &config,
+        config_path: CONFIG,
+    };
+    let filled = input
+        .fill(&integration.provider)
+        .map_err(|found| errors.extend(found));
+    let (Ok(filled), true) = (filled, errors.is_empty()) else {
+        return Err(GatewayError::InvalidBody(errors));
+    };
+    let pending = PendingConnection {
+        environment: caller.environment,
+        integration,
+        name: connection.name.clone(),
+        existing: Some(connection),
+        based_on: Some(sealed),
+        filled,
+        metadata: patch.metadata,
+        labels,
+        webhook_url_override: patch.webhook_url_override,
+        authority: Authority::ApiKey(caller.key),
+    };
+    Ok(credentials::save(gateway, pending).await?.unreadable)
+}
 
-    async fn relabel(
-        &self,
-        row: Connection,
-        labels: Labels,
-        webhook_url_override: Option<String>,
-        metadata: Option<Map<String, Json>>,
-    ) -> Result<(), GatewayError> {
-        let now = self.0.clock.now();
-        let unknown = GatewayError::unknown_connection(&row.name, &row.integration);
-        let changed = self.0.store.write(move |c| {
-            let row = connections::lock(c, row.environment, &row.integration, &row.name)?;
-            let change = ConnectionChange {
-                metadata,
-                tags: labels.tags_over(&row.tags),
-                end_user: labels.end_user,
-                webhook_url_override: webhook_url_override.map(labels::stored_webhook_url),
-            };
-            connections::change(c, row.id, &change, now)
-        });
-        changed.await.map_err(GatewayError::or_unknown(|| unknown))?;
-        self.0.caches.opened.clear();
-        Ok(())
-    }
-
-    /// Sets or merges the metadata of all named connections, or of none if one does not exist.
-    pub async fn set_metadata(
-        &self,
-        caller: &Caller,
-        integration: &str,
-        names: &[String],
-        metadata: Map<String, Json>,
-        how: MetadataChange,
-    ) -> Result<(), GatewayError> {
-        let key = self
-            .0
-            .resolve_integration(caller.environment, integration)
-            .await?
-            .key;
-        let unknown = |name: &str| GatewayError::UnknownConnection {
-            connection: name.to_owned(),
-            integration: integration.to_owned(),
+async fn relabel(
+    gateway: &Gateway,
+    row: Connection,
+    labels: Labels,
+    webhook_url_override: Option<String>,
+    metadata: Option<Map<String, Json>>,
+) -> Result<()> {
+    let now = gateway.clock.now();
+    let unknown = GatewayError::unknown_connection(&row.name, &row.integration);
+    let changed = gateway.store.write(move |c| {
+        let row = connections::lock(c, row.environment, &row.integration, &row.name)?;
+        let change = ConnectionChange {
+            metadata,
+            tags: labels.tags_over(&row.tags),
+            end_user: labels.end_user,
+            webhook_url_override: webhook_url_override.map(labels::stored_webhook_url),
         };
-        // In order, so that two concurrent changes do not deadlock.
-        let names = names
-            .iter()
-            .map(|name| name.parse().map_err(|_| unknown(name)))
-            .collect::<Result<BTreeSet<ConnectionName>, _>>()?;
-        let (environment, now) = (caller.environment, self.0.clock.now());
-        let missing = self.0.store.write(move |c| {
-            let mut rows = Vec::new();
-            for name in names {
-                match connections::lock(c, environment, &key, &name) {
-                    Ok(row) => rows.push(row),
-                    Err(StoreError::NotFound { .. }) => return Ok(Some(name)),
-                    Err(error) => return Err(error),
-                }
+        connections::change(c, row.id, &change, now)
+    });
+    changed.await.map_err(GatewayError::or_unknown(|| unknown))?;
+    gateway.caches.opened.clear();
+    Ok(())
+}
+
+/// Sets or merges the metadata of all named connections, or of none if one does not exist.
+pub async fn set_metadata(
+    gateway: &Gateway,
+    caller: &Caller,
+    integration: &str,
+    names: &[String],
+    metadata: Map<String, Json>,
+    how: MetadataChange,
+) -> Result<()> {
+    let key = gateway
+        .resolve_integration(caller.environment, integration)
+        .await?
+        .key;
+    let unknown = |name: &str| GatewayError::UnknownConnection {
+        connection: name.to_owned(),
+        integration: integration.to_owned(),
+    };
+    // In order, so that two concurrent changes do not deadlock.
+    let names = names
+        .iter()
+        .map(|name| name.parse().map_err(|_| unknown(name)))
+        .collect::<Result<BTreeSet<ConnectionName>, _>>()?;
+    let (environment, now) = (caller.environment, gateway.clock.now());
+    let missing = gateway.store.write(move |c| {
+        let mut rows = Vec::new();
+        for name in names {
+            match connections::lock(c, environment, &key, &name) {
+                Ok(row) => rows.push(row),
+                Err(StoreError::NotFound { .. }) => return Ok(Some(name)),
+                Err(error) => return Err(error),
             }
-            for row in rows {
-                let mut whole = match how {
-                    MetadataChange::Replace => Map::new(),
-                    MetadataChange::Merge => row.metadata.unwrap_or_default(),
-                };
-                whole.extend(metadata.clone());
-                let change = ConnectionChange {
-                    metadata: Some(whole),
-                    ..ConnectionChange::default()
-                };
-                connections::change(c, row.id, &change, now)?;
-            }
-            Ok(None)
-        });
-        match missing.await? {
-            None => {
-                self.0.caches.opened.clear();
-                Ok(())
-            }
-            Some(name) => Err(unknown(name.as_str())),
         }
+        for row in rows {
+            let mut whole = match how {
+                MetadataChange::Replace => Map::new(),
+                MetadataChange::Merge => row.metadata.unwrap_or_default(),
+            };
+            whole.extend(metadata.clone());
+            let change = ConnectionChange {
+                metadata: Some(whole),
+                ..ConnectionChange::default()
+            };
+            connections::change(c, row.id, &change, now)?;
+        }
+        Ok(None)
+    });
+    match missing.await? {
+        None => {
+            gateway.caches.opened.clear();
+            Ok(())
+        }
+        Some(name) => Err(unknown(name.as_str())),
     }
 }

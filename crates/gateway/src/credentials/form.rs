@@ -8,7 +8,7 @@ use serde_json::{Map, Value as Json};
 
 use super::config::{ConnectionConfig, read_config};
 use super::fields;
-use crate::error::{FieldError, GatewayError, is_needed};
+use crate::error::{FieldError, GatewayError, Result, is_needed};
 
 /// Fields that only an OAuth request has.
 const OAUTH_WORDS: [&str; 8] = [
@@ -109,7 +109,7 @@ fn rendered(
 }
 
 /// Refuses a request that tries an OAuth flow, and says how the provider is connected.
-pub(crate) fn refuse_oauth(provider: &Provider, fields: &Map<String, Json>) -> Result<(), GatewayError> {
+pub(crate) fn refuse_oauth(provider: &Provider, fields: &Map<String, Json>) -> Result<()> {
     let known = |word: &str| provider.connect.iter().any(|form| form.fields.contains_key(word));
     let mode = fields
         .get("auth_mode")

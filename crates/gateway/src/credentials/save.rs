@@ -14,9 +14,9 @@ use store::{DbConn, StoreError, api_keys, credentials, environments, lease};
 
 use super::{Filled, session_limits, verify};
 use crate::encryption_keys::Sealer;
-use crate::error::{FieldError, GatewayError, refusable};
+use crate::error::{FieldError, GatewayError, Result, refusable};
+use crate::gateway::{Gateway, ResolvedIntegration};
 use crate::labels::{self, Labels};
-use crate::services::{ResolvedIntegration, Services};
 use crate::sync_permissions::{self, UnreadableSync};
 
 /// A connection to store after its credentials are verified.
@@ -68,32 +68,32 @@ pub(crate) fn random_name() -> Result<ConnectionName, FieldError> {
 /// Verifies the credentials, checks which syncs they may read, and stores the connection.
 ///
 /// A reconnected connection must keep its account. It also keeps all values that the request does not set.
-pub(crate) async fn save(services: &Services, pending: PendingConnection) -> Result<Connected, GatewayError> {
+pub(crate) async fn save(gateway: &Gateway, pending: PendingConnection) -> Result<Connected> {
     if let Some(existing) = &pending.existing {
         refuse_another_account(existing, &pending)?;
     }
     if let Authority::Session(id) = pending.authority {
-        session_limits::begin_attempt(services, id).await?;
+        session_limits::begin_attempt(gateway, id).await?;
     }
     let existing = pending.existing.as_ref();
     let metadata = pending
         .metadata
         .as_ref()
         .or(existing.and_then(|existing| existing.metadata.as_ref()));
-    let target = verify::verify(services, &pending.integration, &pending.filled, metadata).await?;
-    let unreadable = sync_permissions::unreadable_syncs(services, target).await;
+    let target = verify::verify(gateway, &pending.integration, &pending.filled, metadata).await?;
+    let unreadable = sync_permissions::unreadable_syncs(gateway, target).await;
     let provider = &pending.integration.provider;
     let (display_name, notice) = (provider.display_name.clone(), provider.notice.clone());
     let saving = Saving {
         pending,
         unreadable: unreadable.clone(),
-        sealer: services.keys.sealer().await,
-        now: services.clock.now(),
+        sealer: gateway.keys.sealer().await,
+        now: gateway.clock.now(),
     };
-    let stored = services.store.write_durably(refusable(move |c| saving.run(c)));
+    let stored = gateway.store.write_durably(refusable(move |c| saving.run(c)));
     let (connection, created) = stored.await??;
-    services.caches.opened.clear();
-    services.sync_due.notify_one();
+    gateway.caches.opened.clear();
+    gateway.sync_due.notify_one();
     Ok(Connected {
         connection,
         display_name,
@@ -114,7 +114,7 @@ struct Saving {
 }
 
 impl Saving {
-    fn run(self, c: &mut DbConn) -> Result<(Connection, bool), GatewayError> {
+    fn run(self, c: &mut DbConn) -> Result<(Connection, bool)> {
         let (pending, now) = (&self.pending, self.now);
         let (environment, key, name) = (pending.environment, &pending.integration.key, &pending.name);
         self.check_authority(c)?;
@@ -153,7 +153,7 @@ impl Saving {
         Ok((row, created))
     }
 
-    fn check_authority(&self, c: &mut DbConn) -> Result<(), GatewayError> {
+    fn check_authority(&self, c: &mut DbConn) -> Result<()> {
         let there = environments::keep(c, self.pending.environment)?;
         match self.pending.authority {
             Authority::ApiKey(id) if there && api_keys::keep(c, id)? => Ok(()),
@@ -165,7 +165,7 @@ impl Saving {
     }
 
     /// Checks that the integration's configuration is the one with which the credentials were verified.
-    fn check_integration(&self, c: &mut DbConn) -> Result<(), GatewayError> {
+    fn check_integration(&self, c: &mut DbConn) -> Result<()> {
         let (environment, used) = (self.pending.environment, &self.pending.integration);
         if used.row.is_none() {
             let provider = used.provider.name.clone();
@@ -188,7 +188,7 @@ impl Saving {
         }
     }
 
-    fn check_old(&self, c: &mut DbConn, old: &Connection) -> Result<(), GatewayError> {
+    fn check_old(&self, c: &mut DbConn, old: &Connection) -> Result<()> {
         // A deletion removes credentials first. What is stored now would be deleted with the rest.
         if !credentials::lock(c, old.id)? {
             let message = format!(
@@ -270,7 +270,7 @@ impl Saving {
 }
 
 /// Refuses credentials of another account, because the connection's tables would mix the rows of two accounts.
-fn refuse_another_account(old: &Connection, pending: &PendingConnection) -> Result<(), GatewayError> {
+fn refuse_another_account(old: &Connection, pending: &PendingConnection) -> Result<()> {
     let (name, filled) = (&old.name, &pending.filled);
     let errors: Vec<FieldError> = filled
         .config

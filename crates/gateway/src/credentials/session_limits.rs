@@ -10,8 +10,8 @@ use store::connect_sessions::{self, Attempts};
 use store::{DbConn, StoreError};
 use upstream::Backoff;
 
-use crate::error::{GatewayError, refusable};
-use crate::services::Services;
+use crate::error::{GatewayError, Result, refusable};
+use crate::gateway::Gateway;
 
 /// The maximum number of connections that a session may create or reconnect.
 const MAX_CONNECTIONS: i64 = 20;
@@ -24,9 +24,9 @@ const BACKOFF: Backoff = Backoff {
 };
 
 /// Counts an attempt of the session, if one is allowed now.
-pub(super) async fn begin_attempt(services: &Services, session: i64) -> Result<(), GatewayError> {
-    let now = services.clock.now();
-    let begun = services.store.write(refusable(move |c| {
+pub(super) async fn begin_attempt(gateway: &Gateway, session: i64) -> Result<()> {
+    let now = gateway.clock.now();
+    let begun = gateway.store.write(refusable(move |c| {
         let attempts = may_connect(c, session, now)?;
         if let Some(retry_at) = attempts.retry_at.filter(|retry_at| *retry_at > now) {
             return Err(GatewayError::TooManyAttempts {
@@ -59,7 +59,7 @@ pub(super) fn count_connection(c: &mut DbConn, session: i64, now: Timestamp) -> 
 }
 
 /// Locks the attempts of a session. It is an error if the session has ended or has reached its maximum of connections.
-pub(super) fn may_connect(c: &mut DbConn, session: i64, now: Timestamp) -> Result<Attempts, GatewayError> {
+pub(super) fn may_connect(c: &mut DbConn, session: i64, now: Timestamp) -> Result<Attempts> {
     match connect_sessions::lock_attempts(c, session, now)? {
         None => Err(GatewayError::UnknownSession),
         Some(attempts) if attempts.connections >= MAX_CONNECTIONS => Err(GatewayError::Capped(format!(

@@ -10,10 +10,10 @@ use serde_json::{Map, Value as Json};
 use upstream::{Priority, ProviderError, RequestError, Target, Variables, VerifyError};
 
 use super::Filled;
-use crate::error::{FieldError, GatewayError, is_needed};
+use crate::error::{FieldError, GatewayError, Result, is_needed};
+use crate::gateway::{Gateway, ResolvedIntegration};
 use crate::health;
 use crate::integration_config::Config;
-use crate::services::{ResolvedIntegration, Services};
 
 /// How long to wait before trying again if the provider does not say.
 const RETRY_AFTER: Duration = Duration::from_secs(30);
@@ -21,14 +21,14 @@ const RETRY_AFTER: Duration = Duration::from_secs(30);
 /// Verifies credentials with their provider, and returns the target of requests with them. A missing or invalid value is
 /// an error before any request is made.
 pub(super) async fn verify(
-    services: &Services,
+    gateway: &Gateway,
     integration: &ResolvedIntegration,
     filled: &Filled,
     metadata: Option<&Map<String, Json>>,
-) -> Result<Target, GatewayError> {
-    let integration_config = services.integration_config(integration).await?;
+) -> Result<Target> {
+    let integration_config = gateway.integration_config(integration).await?;
     let provider = &integration.provider;
-    let lacking = lacking_integration_config(services, provider, &integration_config);
+    let lacking = lacking_integration_config(gateway, provider, &integration_config);
     if !lacking.is_empty() {
         let message = needs_integration_config(integration, &lacking);
         return Err(GatewayError::Uncallable(message));
@@ -47,14 +47,14 @@ pub(super) async fn verify(
         variables: Arc::new(variables),
         priority: Priority::Interactive,
     };
-    let missing = services.upstream.missing_values(&target);
+    let missing = gateway.upstream.missing_values(&target);
     if !missing.is_empty() {
         let errors = missing
             .iter()
             .map(|name| missing_value(provider, name, filled.config_path));
         return Err(GatewayError::InvalidBody(errors.collect()));
     }
-    match services.upstream.verify(&target).await {
+    match gateway.upstream.verify(&target).await {
         Ok(()) => Ok(target),
         Err(error) => Err(refusal(&target, error, filled.config_path)),
     }
@@ -62,25 +62,21 @@ pub(super) async fn verify(
 
 /// The keys of the integration's configuration, with the file's defaults, that are missing and without which no request can be made.
 pub(crate) fn lacking_integration_config(
-    services: &Services,
+    gateway: &Gateway,
     provider: &Provider,
     config: &Config,
 ) -> Vec<String> {
-    if services.upstream.overrides_base_url(&provider.name) {
+    if gateway.upstream.overrides_base_url(&provider.name) {
         return Vec::new();
     }
     provider.lacking_integration_config(config)
 }
 
 /// Verifies stored credentials now, and stores the result on the connection, as after any request.
-pub(crate) async fn verify_stored(
-    services: &Services,
-    connection: &Connection,
-    target: &Target,
-) -> Result<(), GatewayError> {
+pub(crate) async fn verify_stored(gateway: &Gateway, connection: &Connection, target: &Target) -> Result<()> {
     let name = &target.provider.display_name;
-    let Err(error) = health::check_credentials(services, connection, target).await? else {
-        return health::clear_problem(services, connection).await;
+    let Err(error) = health::check_credentials(gateway, connection, target).await? else {
+        return health::clear_problem(gateway, connection).await;
     };
     let (message, code, status) = match error {
         VerifyError::Refused(response) => (refused(name, &response), response.code, Some(response.status)),

@@ -5,7 +5,7 @@ use store::{DbConn, Store, StoreError, credentials, integration_secrets, vault_k
 use vault::VaultError;
 
 use crate::encryption_keys::{KeySource, Usage};
-use crate::error::GatewayError;
+use crate::error::Result;
 use crate::health::AUTH_PROBLEM;
 
 /// The problem of a connection whose credentials were given up.
@@ -37,7 +37,7 @@ pub struct Forgotten {
 
 impl LostKeys {
     /// Reads which keys are lost.
-    pub async fn find(store: &Store, source: &KeySource) -> Result<Self, GatewayError> {
+    pub async fn find(store: &Store, source: &KeySource) -> Result<Self> {
         let held = held(source)?;
         let usage = store.read(Usage::read).await?;
         Ok(Self::of(&usage, &held))
@@ -62,12 +62,7 @@ impl LostKeys {
     /// syncs and public configuration stay.
     ///
     /// A key that is no longer lost is skipped.
-    pub async fn forget(
-        &self,
-        store: &Store,
-        source: &KeySource,
-        clock: &Clock,
-    ) -> Result<Forgotten, GatewayError> {
+    pub async fn forget(&self, store: &Store, source: &KeySource, clock: &Clock) -> Result<Forgotten> {
         let held = held(source)?;
         let (shown, now) = (self.clone(), clock.now());
         let problem = Problem {
@@ -126,7 +121,7 @@ impl LostKeys {
 }
 
 /// Returns the ids of the available keys; none if the key file is missing. An unreadable key file is an error.
-fn held(source: &KeySource) -> Result<Vec<String>, GatewayError> {
+fn held(source: &KeySource) -> Result<Vec<String>> {
     match source.load() {
         Err(VaultError::KeyFileMissing { .. }) => Ok(Vec::new()),
         loaded => Ok(loaded?.ids().iter().map(ToString::to_string).collect()),

@@ -3,8 +3,8 @@
 use store::{DbConn, StoreError, integration_secrets};
 use vault::{Owner, SealContext};
 
-use super::Encryption;
-use crate::error::GatewayError;
+use crate::error::Result;
+use crate::gateway::Gateway;
 use crate::{encryption_keys, integration_secrets as of_integrations, secrets};
 
 /// The progress of a rotation.
@@ -46,46 +46,44 @@ fn not_sealed_with(c: &mut DbConn, key_id: &str) -> Result<Vec<SealedText>, Stor
     Ok(found)
 }
 
-impl Encryption<'_> {
-    /// Seals with the current key every credential, and every secret field of an integration, that another key sealed. It can be interrupted
-    /// and repeated at any time.
-    ///
-    /// `progress` is called after each.
-    pub async fn reseal(&self, mut progress: impl FnMut(Rotation)) -> Result<Rotation, GatewayError> {
-        let (keys, store) = (&self.0.keys, &self.0.store);
-        let mut done = Rotation::default();
-        loop {
-            let current = keys.reload().await?.current().id();
-            let rows = store.read(move |c| not_sealed_with(c, current.as_str())).await?;
-            if rows.is_empty() {
-                return Ok(done);
-            }
-            for SealedText { place, text: old } in rows {
-                // Reloaded each time, so that a key that only this process has is never used, and another rotation takes effect.
-                let ring = keys.reload().await?;
-                let Some(new) = ring.reseal(&place, &old.parse()?)? else {
-                    continue;
-                };
-                let now = self.0.clock.now();
-                let replaced = store.write_durably(move |c| {
-                    encryption_keys::record(c, &ring, now)?;
-                    let (sealed, key_id) = (new.to_string(), new.key_id().as_str());
-                    match place.owner {
-                        Owner::Connection(id) => {
-                            store::credentials::replace_if_same(c, id, &old, &sealed, key_id, now)
-                        }
-                        Owner::Integration(id) => {
-                            integration_secrets::replace_if_same(c, id, &old, &sealed, key_id)
-                        }
+/// Seals with the current key every credential, and every secret field of an integration, that another key sealed. It can be interrupted
+/// and repeated at any time.
+///
+/// `progress` is called after each.
+pub async fn reseal(gateway: &Gateway, mut progress: impl FnMut(Rotation)) -> Result<Rotation> {
+    let (keys, store) = (&gateway.keys, &gateway.store);
+    let mut done = Rotation::default();
+    loop {
+        let current = keys.reload().await?.current().id();
+        let rows = store.read(move |c| not_sealed_with(c, current.as_str())).await?;
+        if rows.is_empty() {
+            return Ok(done);
+        }
+        for SealedText { place, text: old } in rows {
+            // Reloaded each time, so that a key that only this process has is never used, and another rotation takes effect.
+            let ring = keys.reload().await?;
+            let Some(new) = ring.reseal(&place, &old.parse()?)? else {
+                continue;
+            };
+            let now = gateway.clock.now();
+            let replaced = store.write_durably(move |c| {
+                encryption_keys::record(c, &ring, now)?;
+                let (sealed, key_id) = (new.to_string(), new.key_id().as_str());
+                match place.owner {
+                    Owner::Connection(id) => {
+                        store::credentials::replace_if_same(c, id, &old, &sealed, key_id, now)
                     }
-                });
-                if replaced.await? {
-                    done.sealed += 1;
-                } else {
-                    done.changed += 1;
+                    Owner::Integration(id) => {
+                        integration_secrets::replace_if_same(c, id, &old, &sealed, key_id)
+                    }
                 }
-                progress(done);
+            });
+            if replaced.await? {
+                done.sealed += 1;
+            } else {
+                done.changed += 1;
             }
+            progress(done);
         }
     }
 }

@@ -8,11 +8,11 @@ use domain::{ConnectionId, Model, RecordAction, StoredRecord, Timestamp, Variant
 use store::records::{self, ChangeQuery, Pruned};
 use xxhash_rust::xxh3::Xxh3;
 
-use super::{Records, has_variant};
+use super::{has_variant, table};
 use crate::caller::Caller;
-use crate::error::{FieldError, GatewayError};
+use crate::error::{FieldError, GatewayError, Result};
+use crate::gateway::{Gateway, Names};
 use crate::models::ModelTable;
-use crate::services::Names;
 
 /// Which changes to read.
 #[derive(Debug, Clone)]
@@ -72,115 +72,108 @@ struct Source {
     cursors: Cursors,
 }
 
-impl Records<'_> {
-    /// One page of the feed.
-    pub async fn feed(
-        &self,
-        caller: &Caller,
-        integration: &str,
-        connection: &str,
-        request: FeedRequest,
-    ) -> Result<FeedPage, GatewayError> {
-        let invalid = GatewayError::InvalidQuery;
-        let model = (request.model.as_str(), &request.variant);
-        let source = self
-            .source(caller, integration, connection, model, invalid)
-            .await?;
-        let after = request.cursor.as_deref();
-        let after = after.map(|text| source.cursors.read(text, "cursor").map_err(invalid));
-        // One more record than requested shows whether there is a next page.
-        let query = ChangeQuery {
-            after: after.transpose()?.unwrap_or_default(),
-            modified_since: request.modified_since,
-            actions: request.actions,
-            keys: request.ids,
-            limit: request.limit.saturating_add(1),
-        };
-        let Source {
-            table,
-            connection,
-            cursors,
-        } = source;
-        let model = Arc::clone(&table.model);
-        let store = &self.0.store;
-        let read =
-            store.read_long(move |c| records::changes(c, &table.sql, &table.model, connection, &query));
-        let mut records = read.await?;
-        let wanted = usize::try_from(request.limit).unwrap_or(usize::MAX);
-        let more = records.len() > wanted;
-        records.truncate(wanted);
-        let last = records.last().filter(|_| more);
-        Ok(FeedPage {
-            next_cursor: last.map(|record| cursors.write(record.cursor)),
-            model,
-            records,
-            cursors,
-        })
-    }
+/// One page of the feed.
+pub async fn feed(
+    gateway: &Gateway,
+    caller: &Caller,
+    integration: &str,
+    connection: &str,
+    request: FeedRequest,
+) -> Result<FeedPage> {
+    let invalid = GatewayError::InvalidQuery;
+    let model = (request.model.as_str(), &request.variant);
+    let source = source(gateway, caller, integration, connection, model, invalid).await?;
+    let after = request.cursor.as_deref();
+    let after = after.map(|text| source.cursors.read(text, "cursor").map_err(invalid));
+    // One more record than requested shows whether there is a next page.
+    let query = ChangeQuery {
+        after: after.transpose()?.unwrap_or_default(),
+        modified_since: request.modified_since,
+        actions: request.actions,
+        keys: request.ids,
+        limit: request.limit.saturating_add(1),
+    };
+    let Source {
+        table,
+        connection,
+        cursors,
+    } = source;
+    let model = Arc::clone(&table.model);
+    let store = &gateway.store;
+    let read = store.read_long(move |c| records::changes(c, &table.sql, &table.model, connection, &query));
+    let mut records = read.await?;
+    let wanted = usize::try_from(request.limit).unwrap_or(usize::MAX);
+    let more = records.len() > wanted;
+    records.truncate(wanted);
+    let last = records.last().filter(|_| more);
+    Ok(FeedPage {
+        next_cursor: last.map(|record| cursors.write(record.cursor)),
+        model,
+        records,
+        cursors,
+    })
+}
 
-    /// Removes the content of records that a reader of the feed has read. They stay in the feed without it, and are written completely again
-    /// when they change.
-    pub async fn prune(
-        &self,
-        caller: &Caller,
-        integration: &str,
-        connection: &str,
-        request: PruneRequest,
-    ) -> Result<Pruned, GatewayError> {
-        let invalid = GatewayError::InvalidBody;
-        let model = (request.model.as_str(), &request.variant);
-        let source = self
-            .source(caller, integration, connection, model, invalid)
-            .await?;
-        let until = source.cursors.read(&request.until_cursor, "until_cursor");
-        let (until, now) = (until.map_err(invalid)?, self.0.clock.now());
-        let Source {
-            table, connection, ..
-        } = source;
-        let store = &self.0.store;
-        let pruned =
-            store.write_long(move |c| records::prune(c, &table.sql, connection, until, request.limit, now));
-        Ok(pruned.await?)
-    }
+/// Removes the content of records that a reader of the feed has read. They stay in the feed without it, and are written completely again
+/// when they change.
+pub async fn prune(
+    gateway: &Gateway,
+    caller: &Caller,
+    integration: &str,
+    connection: &str,
+    request: PruneRequest,
+) -> Result<Pruned> {
+    let invalid = GatewayError::InvalidBody;
+    let model = (request.model.as_str(), &request.variant);
+    let source = source(gateway, caller, integration, connection, model, invalid).await?;
+    let until = source.cursors.read(&request.until_cursor, "until_cursor");
+    let (until, now) = (until.map_err(invalid)?, gateway.clock.now());
+    let Source {
+        table, connection, ..
+    } = source;
+    let store = &gateway.store;
+    let pruned =
+        store.write_long(move |c| records::prune(c, &table.sql, connection, until, request.limit, now));
+    Ok(pruned.await?)
+}
 
-    /// The rows that a request names by connection, model and variant; `invalid` makes the error for a wrong model or variant.
-    async fn source(
-        &self,
-        caller: &Caller,
-        integration: &str,
-        connection: &str,
-        (model, variant): (&str, &Variant),
-        invalid: fn(Vec<FieldError>) -> GatewayError,
-    ) -> Result<Source, GatewayError> {
-        let names = Names::of(caller, integration, connection);
-        let (of_model, of_variant) = (model.to_owned(), variant.clone());
-        let read = self.0.resolve_and_read(names, move |c, integration, connection| {
-            let mut syncs = integration.provider.syncs.iter();
-            match syncs.find(|(_, sync)| sync.model.name.as_str() == of_model) {
-                Some((name, _)) => Ok(Some((
-                    name.clone(),
-                    has_variant(c, connection, name, &of_variant)?,
-                ))),
-                None => Ok(None),
-            }
-        });
-        let (resolved, connection, sync) = read.await?;
-        let provider = Arc::clone(&resolved.provider);
-        let connection = names.found(resolved, connection)?.connection;
-        let Some((sync, has_variant)) = sync else {
-            let known = provider.syncs.values().map(|sync| sync.model.name.as_str());
-            let known: Vec<_> = known.collect();
-            let message = format!("is no model of {integration:?}; it has: {}", known.join(", "));
-            return Err(invalid(vec![FieldError::at("unknown", "model", message)]));
-        };
-        let table = self.table(&connection, &sync, variant, has_variant).await?;
-        let table = table.map_err(|error| invalid(vec![error]))?;
-        Ok(Source {
-            cursors: Cursors::new(connection.id, &table.model),
-            connection: connection.id,
-            table,
-        })
-    }
+/// The rows that a request names by connection, model and variant; `invalid` makes the error for a wrong model or variant.
+async fn source(
+    gateway: &Gateway,
+    caller: &Caller,
+    integration: &str,
+    connection: &str,
+    (model, variant): (&str, &Variant),
+    invalid: fn(Vec<FieldError>) -> GatewayError,
+) -> Result<Source> {
+    let names = Names::of(caller, integration, connection);
+    let (of_model, of_variant) = (model.to_owned(), variant.clone());
+    let read = gateway.resolve_and_read(names, move |c, integration, connection| {
+        let mut syncs = integration.provider.syncs.iter();
+        match syncs.find(|(_, sync)| sync.model.name.as_str() == of_model) {
+            Some((name, _)) => Ok(Some((
+                name.clone(),
+                has_variant(c, connection, name, &of_variant)?,
+            ))),
+            None => Ok(None),
+        }
+    });
+    let (resolved, connection, sync) = read.await?;
+    let provider = Arc::clone(&resolved.provider);
+    let connection = names.found(resolved, connection)?.connection;
+    let Some((sync, has_variant)) = sync else {
+        let known = provider.syncs.values().map(|sync| sync.model.name.as_str());
+        let known: Vec<_> = known.collect();
+        let message = format!("is no model of {integration:?}; it has: {}", known.join(", "));
+        return Err(invalid(vec![FieldError::at("unknown", "model", message)]));
+    };
+    let table = table(gateway, &connection, &sync, variant, has_variant).await?;
+    let table = table.map_err(|error| invalid(vec![error]))?;
+    Ok(Source {
+        cursors: Cursors::new(connection.id, &table.model),
+        connection: connection.id,
+        table,
+    })
 }
 
 /// Writes and reads the cursors of one connection's rows of one table.

@@ -12,12 +12,11 @@ use store::integrations::{self, NewIntegration};
 use utoipa::ToSchema;
 use vault::session_token;
 
-use super::Sessions;
 use crate::caller::Caller;
 use crate::credentials::{lacking_integration_config, needs_integration_config, read_config};
-use crate::error::{FieldError, GatewayError};
+use crate::error::{FieldError, GatewayError, Result};
+use crate::gateway::{Gateway, Names, ResolvedIntegration};
 use crate::labels::{self, EndUser, Labels, Organization};
-use crate::services::{Names, ResolvedIntegration};
 
 /// How long a session lasts, as in Nango's API.
 const LASTS: Duration = Duration::from_mins(30);
@@ -114,142 +113,133 @@ pub struct NewSessionToken {
     pub expires_at: Timestamp,
 }
 
-impl Sessions<'_> {
-    /// Creates a session for new connections.
-    pub async fn create(
-        &self,
-        caller: &Caller,
-        session: NewSession,
-    ) -> Result<NewSessionToken, GatewayError> {
-        let mut errors = Vec::new();
-        if [&session.end_user, &session.tags]
-            .iter()
-            .all(|part| part.is_none())
-        {
-            let message =
-                "is required unless there are tags: an object with the id that your app gives the user";
-            errors.push(FieldError::at("missing", "end_user", message));
-        }
-        if session.allowed_integrations.as_ref().is_some_and(Vec::is_empty) {
-            let message = "must name one integration at least; leave it out for all";
-            errors.push(FieldError::at("invalid", "allowed_integrations", message));
-        }
-        self.make(caller, session, None, errors).await
+/// Creates a session for new connections.
+pub async fn create(gateway: &Gateway, caller: &Caller, session: NewSession) -> Result<NewSessionToken> {
+    let mut errors = Vec::new();
+    if [&session.end_user, &session.tags]
+        .iter()
+        .all(|part| part.is_none())
+    {
+        let message = "is required unless there are tags: an object with the id that your app gives the user";
+        errors.push(FieldError::at("missing", "end_user", message));
     }
-
-    /// Creates a session that replaces the credentials of one connection.
-    pub async fn reconnect(
-        &self,
-        caller: &Caller,
-        reconnection: Reconnection,
-    ) -> Result<NewSessionToken, GatewayError> {
-        let (connection, integration) = (&reconnection.connection_id, &reconnection.integration_id);
-        let resolved = self.0.resolve(Names::of(caller, integration, connection)).await;
-        let resolved = resolved.map_err(|error| match error {
-            GatewayError::UnknownConnection { .. } => {
-                GatewayError::invalid_body("connection_id", error.to_string())
-            }
-            GatewayError::UnknownIntegration(_) => {
-                GatewayError::invalid_body("integration_id", NO_INTEGRATION)
-            }
-            other => other,
-        })?;
-        let row = resolved.connection;
-        let session = NewSession {
-            end_user: reconnection.end_user,
-            organization: reconnection.organization,
-            tags: reconnection.tags,
-            allowed_integrations: Some(vec![row.integration.to_string()]),
-            integrations_config_defaults: reconnection.integrations_config_defaults,
-            overrides: reconnection.overrides,
-            webhook_url_override: reconnection.webhook_url_override,
-        };
-        self.make(caller, session, Some(row.id), Vec::new()).await
+    if session.allowed_integrations.as_ref().is_some_and(Vec::is_empty) {
+        let message = "must name one integration at least; leave it out for all";
+        errors.push(FieldError::at("invalid", "allowed_integrations", message));
     }
+    make(gateway, caller, session, None, errors).await
+}
 
-    async fn make(
-        &self,
-        caller: &Caller,
-        session: NewSession,
-        connection: Option<ConnectionId>,
-        mut errors: Vec<FieldError>,
-    ) -> Result<NewSessionToken, GatewayError> {
-        let labels = Labels::parse(session.tags, session.end_user, session.organization, &mut errors);
-        labels::check_webhook_url(session.webhook_url_override.as_deref(), &mut errors);
-        let defaults = to_json(session.integrations_config_defaults);
-        let overrides = to_json(session.overrides);
-        let mut allowed = Vec::new();
-        for (index, key) in session.allowed_integrations.iter().flatten().enumerate() {
-            let path = ["allowed_integrations".to_owned(), index.to_string()];
-            if let Some(one) = self.known(caller, key, &path, &mut errors).await? {
-                let config = self.0.integration_config(&one).await?;
-                let lacking = lacking_integration_config(self.0, &one.provider, &config);
-                if !lacking.is_empty() {
-                    let message = needs_integration_config(&one, &lacking);
-                    errors.push(FieldError::new("invalid", path, message));
-                }
-                allowed.push(one);
+/// Creates a session that replaces the credentials of one connection.
+pub async fn reconnect(
+    gateway: &Gateway,
+    caller: &Caller,
+    reconnection: Reconnection,
+) -> Result<NewSessionToken> {
+    let (connection, integration) = (&reconnection.connection_id, &reconnection.integration_id);
+    let resolved = gateway.resolve(Names::of(caller, integration, connection)).await;
+    let resolved = resolved.map_err(|error| match error {
+        GatewayError::UnknownConnection { .. } => {
+            GatewayError::invalid_body("connection_id", error.to_string())
+        }
+        GatewayError::UnknownIntegration(_) => GatewayError::invalid_body("integration_id", NO_INTEGRATION),
+        other => other,
+    })?;
+    let row = resolved.connection;
+    let session = NewSession {
+        end_user: reconnection.end_user,
+        organization: reconnection.organization,
+        tags: reconnection.tags,
+        allowed_integrations: Some(vec![row.integration.to_string()]),
+        integrations_config_defaults: reconnection.integrations_config_defaults,
+        overrides: reconnection.overrides,
+        webhook_url_override: reconnection.webhook_url_override,
+    };
+    make(gateway, caller, session, Some(row.id), Vec::new()).await
+}
+
+async fn make(
+    gateway: &Gateway,
+    caller: &Caller,
+    session: NewSession,
+    connection: Option<ConnectionId>,
+    mut errors: Vec<FieldError>,
+) -> Result<NewSessionToken> {
+    let labels = Labels::parse(session.tags, session.end_user, session.organization, &mut errors);
+    labels::check_webhook_url(session.webhook_url_override.as_deref(), &mut errors);
+    let defaults = to_json(session.integrations_config_defaults);
+    let overrides = to_json(session.overrides);
+    let mut allowed = Vec::new();
+    for (index, key) in session.allowed_integrations.iter().flatten().enumerate() {
+        let path = ["allowed_integrations".to_owned(), index.to_string()];
+        if let Some(one) = known(gateway, caller, key, &path, &mut errors).await? {
+            let config = gateway.integration_config(&one).await?;
+            let lacking = lacking_integration_config(gateway, &one.provider, &config);
+            if !lacking.is_empty() {
+                let message = needs_integration_config(&one, &lacking);
+                errors.push(FieldError::new("invalid", path, message));
             }
+            allowed.push(one);
         }
-        for (key, set) in &defaults {
-            let path = ["integrations_config_defaults".to_owned(), key.clone()];
-            if let Some(one) = self.known(caller, key, &path, &mut errors).await? {
-                check_defaults(&one, set, &mut errors);
-            }
-        }
-        for key in overrides.keys() {
-            let path = ["overrides".to_owned(), key.clone()];
-            self.known(caller, key, &path, &mut errors).await?;
-        }
-        GatewayError::check_body(errors)?;
-        let now = self.0.clock.now();
-        let token = session_token::generate();
-        let new = NewConnectSession {
-            environment: caller.environment,
-            token_hash: session_token::hash(token.expose_secret()),
-            connection,
-            end_user: labels.end_user,
-            tags: labels.tags.unwrap_or_default(),
-            allowed_integrations: session
-                .allowed_integrations
-                .map(|_| allowed.iter().map(|one| one.key.clone()).collect()),
-            defaults,
-            overrides,
-            webhook_url_override: session.webhook_url_override.and_then(labels::stored_webhook_url),
-            created_at: now,
-            expires_at: now.plus(LASTS),
-        };
-        let expires_at = new.expires_at;
-        self.0
-            .store
-            .write(move |c| {
-                // A provider that may be connected under its own name gets a row, so that the session can list it.
-                for one in allowed.iter().filter(|one| one.row.is_none()) {
-                    let name = one.provider.name.clone();
-                    let made = NewIntegration::plain(new.environment, one.key.clone(), name);
-                    integrations::ensure(c, &made, now)?;
-                }
-                connect_sessions::insert(c, &new)
-            })
-            .await?;
-        Ok(NewSessionToken { token, expires_at })
     }
-
-    /// The integration, if the environment has it; else an error at the path.
-    async fn known(
-        &self,
-        caller: &Caller,
-        key: &str,
-        path: &[String; 2],
-        errors: &mut Vec<FieldError>,
-    ) -> Result<Option<ResolvedIntegration>, GatewayError> {
-        match self.0.resolve_integration(caller.environment, key).await {
-            Err(GatewayError::UnknownIntegration(_)) => {
-                errors.push(FieldError::new("invalid", path.clone(), NO_INTEGRATION));
-                Ok(None)
-            }
-            resolved => resolved.map(Some),
+    for (key, set) in &defaults {
+        let path = ["integrations_config_defaults".to_owned(), key.clone()];
+        if let Some(one) = known(gateway, caller, key, &path, &mut errors).await? {
+            check_defaults(&one, set, &mut errors);
         }
+    }
+    for key in overrides.keys() {
+        let path = ["overrides".to_owned(), key.clone()];
+        known(gateway, caller, key, &path, &mut errors).await?;
+    }
+    GatewayError::check_body(errors)?;
+    let now = gateway.clock.now();
+    let token = session_token::generate();
+    let new = NewConnectSession {
+        environment: caller.environment,
+        token_hash: session_token::hash(token.expose_secret()),
+        connection,
+        end_user: labels.end_user,
+        tags: labels.tags.unwrap_or_default(),
+        allowed_integrations: session
+            .allowed_integrations
+            .map(|_| allowed.iter().map(|one| one.key.clone()).collect()),
+        defaults,
+        overrides,
+        webhook_url_override: session.webhook_url_override.and_then(labels::stored_webhook_url),
+        created_at: now,
+        expires_at: now.plus(LASTS),
+    };
+    let expires_at = new.expires_at;
+    gateway
+        .store
+        .write(move |c| {
+            // A provider that may be connected under its own name gets a row, so that the session can list it.
+            for one in allowed.iter().filter(|one| one.row.is_none()) {
+                let name = one.provider.name.clone();
+                let made = NewIntegration::plain(new.environment, one.key.clone(), name);
+                integrations::ensure(c, &made, now)?;
+            }
+            connect_sessions::insert(c, &new)
+        })
+        .await?;
+    Ok(NewSessionToken { token, expires_at })
+}
+
+/// The integration, if the environment has it; else an error at the path.
+async fn known(
+    gateway: &Gateway,
+    caller: &Caller,
+    key: &str,
+    path: &[String; 2],
+    errors: &mut Vec<FieldError>,
+) -> Result<Option<ResolvedIntegration>> {
+    match gateway.resolve_integration(caller.environment, key).await {
+        Err(GatewayError::UnknownIntegration(_)) => {
+            errors.push(FieldError::new("invalid", path.clone(), NO_INTEGRATION));
+            Ok(None)
+        }
+        resolved => resolved.map(Some),
     }
 }
 

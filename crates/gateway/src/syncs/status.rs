@@ -5,9 +5,10 @@ use store::records;
 use store::runs;
 use store::schedule::{self, ScheduleState};
 
-use super::{SyncSelection, Syncs};
+use super::{SyncSelection, select};
 use crate::caller::Caller;
-use crate::error::GatewayError;
+use crate::error::Result;
+use crate::gateway::Gateway;
 
 /// A sync with its status.
 #[derive(Debug, Clone)]
@@ -30,57 +31,54 @@ pub struct SyncStatus {
     pub records: u64,
 }
 
-impl Syncs<'_> {
-    /// The status of the selected syncs.
-    pub async fn status(
-        &self,
-        caller: &Caller,
-        selection: &SyncSelection,
-    ) -> Result<Vec<SyncStatus>, GatewayError> {
-        let (integration, selected) = self.select(caller, selection).await?;
-        let provider = integration.provider;
-        let mut states = Vec::new();
-        for sync in selected {
-            // A sync that the file no longer declares keeps its rows, but has no status.
-            let Some(declared) = provider.syncs.get(&sync.name) else {
-                continue;
-            };
-            let Some(table) = self
-                .0
-                .models
-                .table(&provider.name, &sync.name, &sync.variant)
-                .await?
-            else {
-                continue;
-            };
-            let (id, connection) = (sync.id, sync.connection);
-            let read = self.0.store.read(move |c| {
-                let live = records::count_live(c, &table.sql, connection)?;
-                Ok((
-                    schedule::state(c, id)?,
-                    runs::latest(c, id)?,
-                    runs::latest_finished(c, id)?,
-                    live,
-                ))
-            });
-            let (state, latest, latest_finished, records) = read.await?;
-            let running = is_active(&state, latest.as_ref());
-            states.push(SyncStatus {
-                model: declared.model.name.to_string(),
-                frequency: sync
-                    .frequency
-                    .clone()
-                    .unwrap_or_else(|| declared.schedule.to_string()),
-                next_run_at: state.due_at.filter(|_| !running),
-                running,
-                latest,
-                latest_finished,
-                records,
-                sync,
-            });
-        }
-        Ok(states)
+/// The status of the selected syncs.
+pub async fn status(
+    gateway: &Gateway,
+    caller: &Caller,
+    selection: &SyncSelection,
+) -> Result<Vec<SyncStatus>> {
+    let (integration, selected) = select(gateway, caller, selection).await?;
+    let provider = integration.provider;
+    let mut states = Vec::new();
+    for sync in selected {
+        // A sync that the file no longer declares keeps its rows, but has no status.
+        let Some(declared) = provider.syncs.get(&sync.name) else {
+            continue;
+        };
+        let Some(table) = gateway
+            .models
+            .table(&provider.name, &sync.name, &sync.variant)
+            .await?
+        else {
+            continue;
+        };
+        let (id, connection) = (sync.id, sync.connection);
+        let read = gateway.store.read(move |c| {
+            let live = records::count_live(c, &table.sql, connection)?;
+            Ok((
+                schedule::state(c, id)?,
+                runs::latest(c, id)?,
+                runs::latest_finished(c, id)?,
+                live,
+            ))
+        });
+        let (state, latest, latest_finished, records) = read.await?;
+        let running = is_active(&state, latest.as_ref());
+        states.push(SyncStatus {
+            model: declared.model.name.to_string(),
+            frequency: sync
+                .frequency
+                .clone()
+                .unwrap_or_else(|| declared.schedule.to_string()),
+            next_run_at: state.due_at.filter(|_| !running),
+            running,
+            latest,
+            latest_finished,
+            records,
+            sync,
+        });
     }
+    Ok(states)
 }
 
 fn is_active(state: &ScheduleState, latest: Option<&Run>) -> bool {

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use domain::Timestamp;
-use gateway::NewKeyRequest;
+use gateway::{NewKeyRequest, api_keys, environments};
 use secrecy::ExposeSecret;
 use serde_json::json;
 
@@ -23,7 +23,7 @@ pub(crate) async fn run(config: &Config, command: Environments) -> anyhow::Resul
     let gateway = wiring::gateway(COMMAND, config, Migrate::No).await?;
     match command {
         Environments::List(json) => {
-            let all = gateway.environments().list().await?;
+            let all = environments::list(&gateway).await?;
             if json.json {
                 let all: Vec<_> = all
                     .iter()
@@ -43,7 +43,7 @@ pub(crate) async fn run(config: &Config, command: Environments) -> anyhow::Resul
             }
         }
         Environments::Create { name } => {
-            let made = with_fields(gateway.environments().create(&name).await)?;
+            let made = with_fields(environments::create(&gateway, &name).await)?;
             output::sentence(format_args!("Created {}.", made.name))?;
             output::note(format_args!(
                 "It has no API key yet: `trunkline api-keys create {} --name NAME` creates one.",
@@ -55,7 +55,7 @@ pub(crate) async fn run(config: &Config, command: Environments) -> anyhow::Resul
             if !confirm(yes, &question)? {
                 return Ok(ExitCode::FAILURE);
             }
-            gateway.environments().delete(None, &name).await?;
+            environments::delete(&gateway, None, &name).await?;
             output::sentence(format_args!("Deleted {name}."))?;
         }
     }
@@ -67,8 +67,8 @@ pub(crate) async fn keys(config: &Config, command: ApiKeys) -> anyhow::Result<Ex
     let gateway = wiring::gateway(COMMAND, config, Migrate::No).await?;
     match command {
         ApiKeys::List { environment, json } => {
-            let environment = gateway.environments().find(&environment).await?;
-            let all = gateway.api_keys().list(environment.id).await?;
+            let environment = environments::find(&gateway, &environment).await?;
+            let all = api_keys::list(&gateway, environment.id).await?;
             let time = |at: Option<Timestamp>| at.map(|at| at.to_string());
             if json.json {
                 let shown = all.iter().map(|key| {
@@ -113,9 +113,9 @@ pub(crate) async fn keys(config: &Config, command: ApiKeys) -> anyhow::Result<Ex
             scopes,
             uuid,
         } => {
-            let environment = gateway.environments().find(&environment).await?;
+            let environment = environments::find(&gateway, &environment).await?;
             let request = NewKeyRequest { name, scopes, uuid };
-            let made = with_fields(gateway.api_keys().create(None, &environment, request).await)?;
+            let made = with_fields(api_keys::create(&gateway, None, &environment, request).await)?;
             output::line(made.secret.expose_secret())?;
             output::note(format_args!(
                 "Keep it now: only its hash is stored, so it cannot be shown again. Its id is {}.",
@@ -123,8 +123,8 @@ pub(crate) async fn keys(config: &Config, command: ApiKeys) -> anyhow::Result<Ex
             ));
         }
         ApiKeys::Revoke { environment, id, yes } => {
-            let environment = gateway.environments().find(&environment).await?;
-            let keys = gateway.api_keys().list(environment.id).await?;
+            let environment = environments::find(&gateway, &environment).await?;
+            let keys = api_keys::list(&gateway, environment.id).await?;
             let known: Vec<(String, String)> = keys
                 .into_iter()
                 .map(|key| (key.id.to_string(), key.name))
@@ -136,7 +136,7 @@ pub(crate) async fn keys(config: &Config, command: ApiKeys) -> anyhow::Result<Ex
             if !confirm(yes, &question)? {
                 return Ok(ExitCode::FAILURE);
             }
-            gateway.api_keys().revoke(environment.id, id).await?;
+            api_keys::revoke(&gateway, environment.id, id).await?;
             output::sentence(format_args!("Revoked {id}."))?;
         }
     }

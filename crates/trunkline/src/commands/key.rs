@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use domain::{Clock, EnvironmentName};
-use gateway::{Gateway, LostKeys, Rotation};
+use gateway::{Gateway, LostKeys, Rotation, encryption};
 use indicatif::{ProgressBar, ProgressStyle};
 use secrecy::ExposeSecret;
 use vault::{SecretKey, api_key};
@@ -38,7 +38,7 @@ pub(crate) async fn rotate(config: &Config) -> anyhow::Result<ExitCode> {
         None => Some(wiring::key_file(config)?),
     };
     let gateway = wiring::gateway(COMMAND, config, Migrate::No).await?;
-    let key = gateway.encryption().rotate().await?;
+    let key = encryption::rotate(&gateway).await?;
     if file.is_some() && !key.made {
         output::note("Continuing a rotation that was cut off.");
     }
@@ -121,10 +121,7 @@ async fn reseal(gateway: &Gateway) -> anyhow::Result<Rotation> {
     } else {
         ProgressBar::hidden()
     };
-    let done = gateway
-        .encryption()
-        .reseal(|done| bar.set_position(done.sealed))
-        .await;
+    let done = encryption::reseal(gateway, |done| bar.set_position(done.sealed)).await;
     bar.finish_and_clear();
     Ok(done?)
 }

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context;
 use domain::EnvironmentName;
@@ -29,7 +30,7 @@ pub(super) struct Setup {
     pub(super) url: String,
     pub(super) key: SecretString,
     lifecycle: Lifecycle,
-    gateway: Gateway,
+    gateway: Arc<Gateway>,
     folder: PathBuf,
     /// Removes the folder when it is dropped, unless the user wants to keep it.
     temporary: Option<TempDir>,
@@ -53,7 +54,7 @@ impl Setup {
         let gateway = wiring::gateway(COMMAND, &config, Migrate::Yes).await?;
         wiring::first_key(&gateway, &config).await?;
         let mut lifecycle = Lifecycle::new(wiring::drain(&config))?;
-        server::spawn_api(&mut lifecycle, &config, gateway.clone(), listener)?;
+        server::spawn_api(&mut lifecycle, &config, Arc::clone(&gateway), listener)?;
         server::spawn_worker(&mut lifecycle, &config, &gateway);
         let client = Client::with_key(&url, key.clone())?;
         Ok(Self {

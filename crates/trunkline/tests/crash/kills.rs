@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use gateway::syncs;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value as Json, json};
@@ -156,7 +157,7 @@ async fn holders(app: &TestApp) -> Vec<String> {
         connection: None,
         syncs: Vec::new(),
     };
-    let syncs = app.gateway().syncs().status(&caller, &all).await.unwrap();
+    let syncs = syncs::status(app.gateway(), &caller, &all).await.unwrap();
     let read = app.store().read(move |c| {
         let states = syncs.iter().map(|status| schedule::state(c, status.sync.id));
         states.collect::<Result<Vec<_>, _>>()

@@ -1,9 +1,11 @@
 //! The end of a run: its result, when the sync is due next, and whether the key may read it, stored in one transaction.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{Problem, RunId, RunStatus, Sync, SyncId, Timestamp};
-use gateway::{GatewayError, WorkerHandle, permission_problem};
+use gateway::{Gateway, GatewayError, permission_problem};
+use registry::Provider;
 use store::connections;
 use store::runs;
 use store::schedule::Claimed;
@@ -39,7 +41,7 @@ pub(super) enum Then {
 
 /// Stores the end of a run.
 pub(super) struct Ending {
-    gateway: WorkerHandle,
+    gateway: Arc<Gateway>,
     run: RunId,
     /// How often the run was cut off before.
     resumed: i64,
@@ -50,7 +52,7 @@ pub(super) struct Ending {
 }
 
 impl Ending {
-    pub(super) fn new(gateway: WorkerHandle, claimed: &Claimed, lease: Lease<Sync>) -> Self {
+    pub(super) fn new(gateway: Arc<Gateway>, claimed: &Claimed, lease: Lease<Sync>) -> Self {
         Self {
             gateway,
             run: claimed.run.id,
@@ -76,9 +78,9 @@ impl Ending {
 
     /// Returns the sync to the queue in the middle of its run. It is due again after `wait`.
     async fn hand_back(&self, wait: Duration) -> Result<(), GatewayError> {
-        let (lease, run, now) = (self.lease.clone(), self.run, self.gateway.clock().now());
+        let (lease, run, now) = (self.lease.clone(), self.run, self.gateway.clock.now());
         let Remainder { notes, checkpoint } = self.remainder.clone();
-        let given_back = self.gateway.store().write(move |c| {
+        let given_back = self.gateway.store.write(move |c| {
             if !lease.finish(c, Some(now.plus(wait)), now)? {
                 return Ok(());
             }
@@ -91,14 +93,14 @@ impl Ending {
     }
 
     async fn end(&self, outcome: Result<Then, &Failure>) -> Result<(), GatewayError> {
-        let now = self.gateway.clock().now();
-        let (lease, gateway, run) = (self.lease.clone(), self.gateway.clone(), self.run);
+        let now = self.gateway.clock.now();
+        let (lease, registry, run) = (self.lease.clone(), Arc::clone(&self.gateway.registry), self.run);
         let Remainder { notes, checkpoint } = self.remainder.clone();
         let updated_at = self.connection_updated_at;
         let next = Next::after(outcome);
         let permission = Permission::after(outcome);
         let error = outcome.err().map(Failure::to_run_error);
-        let stored = self.gateway.store().write(move |c| {
+        let stored = self.gateway.store.write(move |c| {
             store::lease::lock(c, lease.id)?;
             let Some(sync) = syncs::get_any_environment(c, lease.id)? else {
                 return Ok(());
@@ -108,7 +110,9 @@ impl Ending {
                 Some(_) => checkpoint.failures.saturating_add(1),
                 None => 0,
             };
-            let regular = match gateway.next_due(&sync, now) {
+            let provider = registry.get(sync.provider.as_str());
+            let scheduled = provider.and_then(|provider| gateway::syncs::next_due(provider, &sync, now));
+            let regular = match scheduled {
                 // Another process may have the provider file that this one lacks, and the file may come back.
                 None if error.is_some() && !sync.paused => Some(now.plus(RETRY.longest)),
                 regular => regular,
@@ -118,7 +122,7 @@ impl Ending {
                 return Err(StoreError::LeaseLost);
             }
             syncs::set_checkpoint(c, lease.id, &checkpoint.to_json())?;
-            note_permission(c, &gateway, &sync, permission, updated_at, now)?;
+            note_permission(c, provider, &sync, permission, updated_at, now)?;
             let status = match &error {
                 Some(_) => RunStatus::Failed,
                 None => RunStatus::Succeeded,
@@ -219,7 +223,7 @@ impl Permission {
 /// Notes on the sync whether its key may read it, unless the connection was changed since `updated_at`: it may have another key then.
 fn note_permission(
     c: &mut DbConn,
-    gateway: &WorkerHandle,
+    provider: Option<&Arc<Provider>>,
     sync: &Sync,
     permission: Permission,
     updated_at: Timestamp,
@@ -230,7 +234,7 @@ fn note_permission(
         Permission::Granted if sync.problem.is_none() => return Ok(()),
         Permission::Granted => None,
         Permission::Denied(denial) => {
-            let Some(provider) = gateway.provider(&sync.provider) else {
+            let Some(provider) = provider else {
                 return Ok(());
             };
             let new = permission_problem(provider, &sync.name, &denial, now);

@@ -107,7 +107,7 @@ async fn whole_key(context: &Context, key: &str) -> Result<String, Failure> {
         return Ok(key.to_owned());
     }
     let (table, connection, stored) = (Arc::clone(&context.table), context.connection.id, key.to_owned());
-    let store = context.gateway.store();
+    let store = &context.gateway.store;
     let long = store
         .read(move |c| records::long_key(c, &table.sql, connection, &stored))
         .await?;

@@ -25,7 +25,7 @@ pub(super) async fn guard(context: &Context, missing: usize) -> Result<(), Failu
         return Ok(());
     }
     let (table, connection) = (Arc::clone(&context.table), context.connection.id);
-    let store = context.gateway.store();
+    let store = &context.gateway.store;
     let live = store
         .read_long(move |c| records::count_live(c, &table.sql, connection))
         .await?;

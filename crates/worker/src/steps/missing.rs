@@ -107,7 +107,7 @@ async fn find_in(context: &Arc<Context>, slice: &ReadSlice, missing: &mut Missin
     let mut after: Option<String> = None;
     loop {
         let (table, range, from) = (Arc::clone(&context.table), range.clone(), after.clone());
-        let read = context.gateway.store().read_long(move |c| {
+        let read = context.gateway.store.read_long(move |c| {
             let range = range.as_ref().map(|(range, column)| KeyRange {
                 column,
                 from: range.from,

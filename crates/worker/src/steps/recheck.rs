@@ -30,7 +30,7 @@ pub(crate) async fn run(context: &Arc<Context>, read: ReadWindow) -> Result<(), 
     let followed = context.writer.checkpoint().followed;
     // Records that the provider no longer keeps because of their age are not deleted, so they are not requested.
     let floor = plan::floor(window, context.now());
-    let keys = context.gateway.store().read_long(move |c| {
+    let keys = context.gateway.store.read_long(move |c| {
         store::at_once(c, |c| {
             let undated = in_turn(budget, followed.undated.as_deref(), |after, limit| {
                 if read.widest {

@@ -156,9 +156,9 @@ impl Writer {
         keys: Option<Arc<WrittenKeys>>,
     ) -> Result<(Vec<PageCounts>, PageWrites), StoreError> {
         let (table, lease, run) = (Arc::clone(&self.table), self.lease.clone(), self.run);
-        let (connection, now) = (self.connection, self.gateway.clock().now());
+        let (connection, now) = (self.connection, self.gateway.clock.now());
         let (writes, mut done, notes) = (writes.to_vec(), done.clone(), notes.clone());
-        let written = self.gateway.store().write_long(move |c| {
+        let written = self.gateway.store.write_long(move |c| {
             let mut earlier = Some(notes);
             let mut all = Vec::with_capacity(writes.len());
             for write in &writes {

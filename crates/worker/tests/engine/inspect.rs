@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{ConnectionId, ProviderName, StoredRecord, SyncName, Variant};
-use gateway::{ModelTable, SyncSelection};
+use gateway::{ModelTable, SyncSelection, syncs};
 use serde_json::{Value as Json, json};
 use store::records::{self, ChangeQuery};
 use testkit::{AppBuilder, TestApp, wait_until};
@@ -115,7 +115,6 @@ pub(crate) async fn table_of(
     let (provider, sync): (ProviderName, SyncName) = (provider.parse().unwrap(), sync.parse().unwrap());
     let gateway = app.gateway();
     let table = gateway
-        .worker_handle()
         .table(&provider, &sync, &Variant::base())
         .await
         .unwrap()
@@ -125,7 +124,7 @@ pub(crate) async fn table_of(
         connection: Some(connection.to_owned()),
         syncs: Vec::new(),
     };
-    let states = gateway.syncs().status(&app.caller().await, &selection).await;
+    let states = syncs::status(gateway, &app.caller().await, &selection).await;
     (table, states.unwrap().remove(0).sync.connection)
 }
 

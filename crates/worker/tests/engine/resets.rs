@@ -1,8 +1,9 @@
 //! Resets during runs, resets that are cut off, and a process that does not know a sync.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use gateway::{SyncSelection, TriggerOptions};
+use gateway::{SyncSelection, TriggerOptions, syncs};
 use serde_json::json;
 use testkit::{AppBuilder, TestApp, assert_table_equals_truth, on_both_databases, registry_with, wait_until};
 use worker::{Worker, WorkerOptions};
@@ -72,9 +73,8 @@ async fn a_reset_that_is_cut_off_loses_nothing(app: TestApp) {
         reset: true,
         empty_cache: true,
     };
-    let syncs = app.gateway().syncs();
     tokio::select! {
-        _ = syncs.trigger(&caller, &selection, options) => panic!("the reset was too quick to be cut off"),
+        _ = syncs::trigger(app.gateway(), &caller, &selection, options) => panic!("the reset was too quick to be cut off"),
         () = async { while counted(&app).await == before {} } => {}
     }
 
@@ -119,7 +119,7 @@ async fn a_sync_that_one_process_does_not_know_stays_scheduled(app: TestApp) {
 
     app.advance(Duration::from_mins(10));
     let stop = tokio_util::sync::CancellationToken::new();
-    let worker = tokio::spawn(Worker::new(older.worker_handle(), WorkerOptions::default()).run(stop.clone()));
+    let worker = tokio::spawn(Worker::new(Arc::clone(&older), WorkerOptions::default()).run(stop.clone()));
     wait_until("the run fails", async || {
         newest_run(&app).await["status"] == "failed"
     })

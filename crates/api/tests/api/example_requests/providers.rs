@@ -12,7 +12,7 @@ async fn every_operation_of_a_built_in_provider_accepts_its_own_example(dialect:
         return;
     };
     let (mut sent, mut wrong) = (0, Vec::new());
-    for provider in sender.app.gateway().providers().registry().iter() {
+    for provider in sender.app.gateway().registry.iter() {
         let prefix = format!("/{}/", provider.name);
         wrong.extend(connect(&sender, &prefix, &mut sent).await);
         wrong.extend(others(&sender, &prefix, &mut sent).await);

@@ -174,14 +174,7 @@ impl Sender {
     }
 
     fn basic(&self) -> bool {
-        self.app
-            .gateway()
-            .providers()
-            .registry()
-            .get("acme")
-            .unwrap()
-            .auth
-            == registry::AuthMode::Basic
+        self.app.gateway().registry.get("acme").unwrap().auth == registry::AuthMode::Basic
     }
 
     async fn token(&self) -> String {

@@ -8,9 +8,9 @@ use store::connections;
 use store::integrations;
 use store::{DbConn, StoreError, credentials};
 
-use super::Services;
+use super::Gateway;
 use crate::caller::Caller;
-use crate::error::GatewayError;
+use crate::error::{GatewayError, Result};
 use crate::log_context::LogContext;
 
 /// An integration that a request names, found by its key.
@@ -44,13 +44,13 @@ pub(crate) struct Names<'a> {
 /// The integration, its connection if there is one of that name, and what was read with them; `None` if there is no such integration.
 type Found<T> = Option<(ResolvedIntegration, Option<Connection>, T)>;
 
-impl Services {
+impl Gateway {
     /// The environment's integration of that key: one that was made, or a provider by its own name.
     pub(crate) async fn resolve_integration(
         &self,
         environment: EnvironmentId,
         key: &str,
-    ) -> Result<ResolvedIntegration, GatewayError> {
+    ) -> Result<ResolvedIntegration> {
         let names = Names {
             environment,
             integration: key,
@@ -63,13 +63,13 @@ impl Services {
     pub(crate) async fn resolve_optional(
         &self,
         names: Names<'_>,
-    ) -> Result<(ResolvedIntegration, Option<Connection>), GatewayError> {
+    ) -> Result<(ResolvedIntegration, Option<Connection>)> {
         let (integration, connection, ()) = self.resolve_and_read(names, |_, _, _| Ok(())).await?;
         Ok((integration, connection))
     }
 
     /// The connection and its integration, or an error that names what is missing as the caller did.
-    pub(crate) async fn resolve(&self, names: Names<'_>) -> Result<ResolvedConnection, GatewayError> {
+    pub(crate) async fn resolve(&self, names: Names<'_>) -> Result<ResolvedConnection> {
         let (integration, connection) = self.resolve_optional(names).await?;
         names.found(integration, connection)
     }
@@ -81,7 +81,7 @@ impl Services {
     pub(crate) async fn resolve_with_credentials(
         &self,
         names: Names<'_>,
-    ) -> Result<(ResolvedConnection, String), GatewayError> {
+    ) -> Result<(ResolvedConnection, String)> {
         let read = |c: &mut DbConn, _: &ResolvedIntegration, connection: Option<&Connection>| {
             let Some(connection) = connection else {
                 return Ok(None);
@@ -101,7 +101,7 @@ impl Services {
         then: impl FnOnce(&mut DbConn, &ResolvedIntegration, Option<&Connection>) -> Result<T, StoreError>
         + Send
         + 'static,
-    ) -> Result<(ResolvedIntegration, Option<Connection>, T), GatewayError> {
+    ) -> Result<(ResolvedIntegration, Option<Connection>, T)> {
         let read = self.read_names(names, then)?;
         names.record(self.store.read(read).await?)
     }
@@ -113,7 +113,7 @@ impl Services {
         then: impl FnOnce(&mut DbConn, &ResolvedIntegration, Option<&Connection>) -> Result<T, StoreError>
         + Send
         + 'static,
-    ) -> Result<impl FnOnce(&mut DbConn) -> Result<Found<T>, StoreError> + Send + 'static, GatewayError> {
+    ) -> Result<impl FnOnce(&mut DbConn) -> Result<Found<T>, StoreError> + Send + 'static> {
         let (environment, registry) = (names.environment, Arc::clone(&self.registry));
         let key: IntegrationKey = names
             .integration
@@ -168,10 +168,7 @@ impl<'a> Names<'a> {
     }
 
     /// Adds the resolved names to the log.
-    pub(crate) fn record<T>(
-        self,
-        found: Found<T>,
-    ) -> Result<(ResolvedIntegration, Option<Connection>, T), GatewayError> {
+    pub(crate) fn record<T>(self, found: Found<T>) -> Result<(ResolvedIntegration, Option<Connection>, T)> {
         let found = found.ok_or_else(|| self.unknown_integration())?;
         LogContext::record(&found.0.key, found.1.as_ref().map(|connection| &connection.name));
         Ok(found)
@@ -182,7 +179,7 @@ impl<'a> Names<'a> {
         self,
         integration: ResolvedIntegration,
         connection: Option<Connection>,
-    ) -> Result<ResolvedConnection, GatewayError> {
+    ) -> Result<ResolvedConnection> {
         let connection = connection.ok_or_else(|| self.unknown_connection())?;
         Ok(ResolvedConnection {
             integration,

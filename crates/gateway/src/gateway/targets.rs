@@ -9,19 +9,15 @@ use store::credentials;
 use store::integration_secrets::GIVEN_UP;
 use upstream::{Priority, Target, Variables};
 
-use super::{Names, ResolvedConnection, ResolvedIntegration, Services};
-use crate::error::GatewayError;
+use super::{Gateway, Names, ResolvedConnection, ResolvedIntegration};
+use crate::error::{GatewayError, Result};
 use crate::integration_config::Config;
 use crate::integration_secrets;
 use crate::secrets::{self, Secrets};
 
-impl Services {
+impl Gateway {
     /// What was sealed for the connection.
-    pub(crate) async fn open_secrets(
-        &self,
-        connection: &Connection,
-        sealed: &str,
-    ) -> Result<Secrets, GatewayError> {
+    pub(crate) async fn open_secrets(&self, connection: &Connection, sealed: &str) -> Result<Secrets> {
         if sealed == credentials::GIVEN_UP {
             return Err(GatewayError::CredentialsLost(connection.name.clone()));
         }
@@ -30,22 +26,14 @@ impl Services {
     }
 
     /// Opens a connection's sealed credentials for requests to its provider.
-    pub(crate) async fn open(
-        &self,
-        resolved: &ResolvedConnection,
-        sealed: &str,
-    ) -> Result<Target, GatewayError> {
+    pub(crate) async fn open(&self, resolved: &ResolvedConnection, sealed: &str) -> Result<Target> {
         let secrets = self.open_secrets(&resolved.connection, sealed).await?;
         self.target_with(&resolved.integration, &resolved.connection, secrets)
             .await
     }
 
     /// [`Self::open`] for a connection that gets new credentials: if its own were given up, the target has none.
-    pub(crate) async fn open_to_renew(
-        &self,
-        resolved: &ResolvedConnection,
-        sealed: &str,
-    ) -> Result<Target, GatewayError> {
+    pub(crate) async fn open_to_renew(&self, resolved: &ResolvedConnection, sealed: &str) -> Result<Target> {
         let secrets = match self.open_secrets(&resolved.connection, sealed).await {
             Err(GatewayError::CredentialsLost(_)) => Secrets::default(),
             opened => opened?,
@@ -55,7 +43,7 @@ impl Services {
     }
 
     /// Reads a connection's sealed credentials and its integration, and opens them.
-    pub(crate) async fn target(&self, connection: &Connection) -> Result<Target, GatewayError> {
+    pub async fn target(&self, connection: &Connection) -> Result<Target> {
         let id = connection.id;
         let (integration, _, sealed) = self
             .resolve_and_read(Names::of_integration(connection), move |c, _, _| {
@@ -68,11 +56,7 @@ impl Services {
 
     /// [`Self::target`] with the connection's sealed credentials in hand: reads the database only if the provider's integrations have a
     /// configuration.
-    pub(crate) async fn target_of(
-        &self,
-        connection: &Connection,
-        sealed: &str,
-    ) -> Result<Target, GatewayError> {
+    pub async fn target_of(&self, connection: &Connection, sealed: &str) -> Result<Target> {
         let secrets = self.open_secrets(connection, sealed).await?;
         let provider = self.provider(&connection.provider)?;
         let integration = if provider.integration_config.is_empty() {
@@ -92,7 +76,7 @@ impl Services {
         integration: &ResolvedIntegration,
         connection: &Connection,
         mut secrets: Secrets,
-    ) -> Result<Target, GatewayError> {
+    ) -> Result<Target> {
         let provider = &integration.provider;
         let mut config = connection.connection_config.clone();
         secrets.take_from(provider, &mut config);
@@ -115,10 +99,7 @@ impl Services {
     /// What fills `${integrationConfig.…}`: what was set, secret fields among it, over the defaults of the provider's file.
     ///
     /// [`GatewayError::IntegrationSecretsLost`] if its secret fields were given up with the key that sealed them.
-    pub(crate) async fn integration_config(
-        &self,
-        integration: &ResolvedIntegration,
-    ) -> Result<Config, GatewayError> {
+    pub(crate) async fn integration_config(&self, integration: &ResolvedIntegration) -> Result<Config> {
         let mut config = integration.provider.integration_defaults();
         // What an earlier file declared fills no placeholder of this one.
         if integration.provider.integration_config.is_empty() {

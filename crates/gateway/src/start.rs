@@ -1,0 +1,62 @@
+//! Starts the gateway.
+
+use std::sync::Arc;
+
+use domain::Clock;
+use registry::Registry;
+use store::Store;
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+use tokio_util::task::TaskTracker;
+use upstream::Upstream;
+
+use crate::encryption;
+use crate::encryption_keys::{EncryptionKeys, KeySource};
+use crate::error::Result;
+use crate::gateway::{Caches, Gateway};
+use crate::models::Models;
+use crate::syncs;
+
+/// The parts of a gateway.
+pub struct GatewayParts {
+    /// The database, migrated.
+    pub store: Store,
+    /// The providers.
+    pub registry: Registry,
+    /// Sends requests to them.
+    pub upstream: Upstream,
+    /// The keys that seal credentials.
+    pub keys: KeySource,
+    /// The time.
+    pub clock: Clock,
+}
+
+impl Gateway {
+    /// Checks that the encryption keys fit the database, makes the tables of all models, and gives connections the syncs that their
+    /// provider's file has gained.
+    pub async fn start(parts: GatewayParts) -> Result<Arc<Self>> {
+        let GatewayParts {
+            store,
+            registry,
+            upstream,
+            keys,
+            clock,
+        } = parts;
+        let gateway = Self {
+            keys: EncryptionKeys::open(keys, store.clone(), clock.clone()).await?,
+            models: Arc::new(Models::prepare(&registry, store.clone()).await?),
+            store,
+            registry: Arc::new(registry),
+            upstream,
+            clock,
+            caches: Caches::new(),
+            sync_due: Notify::new(),
+            action_due: Notify::new(),
+            tasks: TaskTracker::new(),
+            runtime: Handle::current(),
+        };
+        encryption::seal_clear_fields(&gateway).await?;
+        syncs::add_missing_syncs(&gateway).await?;
+        Ok(Arc::new(gateway))
+    }
+}

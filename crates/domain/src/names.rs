@@ -127,6 +127,14 @@ name!(
     ConnectionName, 255, "1 to 255 letters, digits, spaces or any of ,.;:=+~[]|@${}\"'\\/_-",
     |text| text.chars().all(|c| word(c) || " ,.;:=+~[]|@${}\"'\\/".contains(c))
 );
+
+impl ConnectionName {
+    /// Returns a random name, a UUID.
+    pub fn random() -> Self {
+        Self(uuid::Uuid::new_v4().to_string())
+    }
+}
+
 name!(
     /// An integration's key, `provider_config_key` on the wire.
     IntegrationKey, 255, "1 to 255 letters, digits, spaces or any of ~:.@_-",

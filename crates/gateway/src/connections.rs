@@ -22,9 +22,6 @@ use crate::error::{GatewayError, Result};
 use crate::gateway::{Gateway, Names, ResolvedConnection};
 use crate::sync_permissions::{SyncProblem, sync_problems};
 
-/// The path of the configuration in bodies that create or change a connection.
-const CONFIG: &[&str] = &["connection_config"];
-
 /// A connection in a list.
 #[derive(Debug)]
 pub struct ListedConnection {

@@ -11,7 +11,7 @@ mod verify;
 
 use std::collections::BTreeMap;
 
-use domain::Connection;
+use domain::{Connection, ConnectionName};
 use registry::{AuthMode, Provider};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value as Json};
@@ -20,47 +20,60 @@ use upstream::Target;
 pub(crate) use self::config::{ConnectionConfig, read_config};
 pub(crate) use self::form::{how_to_connect, refuse_oauth};
 pub use self::save::Connected;
-pub(crate) use self::save::{Authority, PendingConnection, random_name, save};
+pub(crate) use self::save::{Authority, PendingConnection, save};
 pub(crate) use self::verify::{lacking_integration_config, needs_integration_config, verify_stored};
 use crate::error::FieldError;
 use crate::gateway::template_values;
 use crate::secrets::Secrets;
 
-/// Credentials and configuration of a request.
-pub(crate) struct CredentialInput<'a> {
-    pub(crate) credentials: Given<'a>,
-    /// Configuration by the names under which it is stored.
-    pub(crate) config: &'a Map<String, Json>,
-    /// Path of the configuration in the request, for errors.
-    pub(crate) config_path: &'static [&'static str],
-}
+/// The path of the configuration in bodies that create or change a connection, and in a front end's request.
+const CONFIG: &[&str] = &["connection_config"];
+const PARAMS: &[&str] = &["params"];
 
 /// The credentials of a request.
-pub(crate) enum Given<'a> {
+pub(crate) enum CredentialInput<'a> {
     /// The fields of one of the provider's forms, beside the request's other fields.
     Form(&'a Map<String, Json>),
-    /// `apiKey`, or `username` and `password`, as the outermost fields.
+    /// `apiKey`, or `username` and `password`, as the outermost fields of a front end's request.
     Named(&'a Map<String, Json>),
     /// The same beside their `type`, in the field `credentials`.
     Typed(Json),
 }
 
 impl CredentialInput<'_> {
-    /// The values to store, checked by the rules of the provider's fields.
-    pub(crate) fn fill(self, provider: &Provider) -> Result<Filled, Vec<FieldError>> {
-        let (config, path) = (self.config, self.config_path);
-        let ((credentials, config), path) = match self.credentials {
+    /// The values to store, checked by the rules of the provider's fields. `config` is the request's configuration by the names under
+    /// which it is stored.
+    pub(crate) fn fill(
+        self,
+        provider: &Provider,
+        config: &Map<String, Json>,
+    ) -> Result<Filled, Vec<FieldError>> {
+        let ((credentials, config), path) = match self {
             // The configuration that a form makes has no other path in the request than the form's fields.
-            Given::Form(fields) => (form::fill(provider, fields, config, path)?, &[][..]),
-            Given::Named(values) => (named::fill(provider, (values, &[]), config, path)?, path),
-            Given::Typed(values) => {
+            Self::Form(fields) => (form::fill(provider, fields, config, CONFIG)?, &[][..]),
+            Self::Named(values) => (named::fill(provider, (values, &[]), config, PARAMS)?, PARAMS),
+            Self::Typed(values) => {
                 let values = named::of_type(provider, values).map_err(|error| vec![error])?;
                 let values = (&values, &["credentials"][..]);
-                (named::fill(provider, values, config, path)?, path)
+                (named::fill(provider, values, config, CONFIG)?, CONFIG)
             }
         };
         Ok(Filled::new(provider, credentials, config, path))
     }
+}
+
+/// Returns the name of a new connection: the one that the request has in `field`, or a random one.
+pub(crate) fn new_name(
+    given: Option<&str>,
+    field: &str,
+    errors: &mut Vec<FieldError>,
+) -> Option<ConnectionName> {
+    let Some(name) = given else {
+        return Some(ConnectionName::random());
+    };
+    ConnectionName::new(name)
+        .map_err(|rule| errors.push(FieldError::at("invalid", field, rule.to_string())))
+        .ok()
 }
 
 /// Secrets to seal and configuration to store.
@@ -76,9 +89,15 @@ impl Filled {
     fn new(
         provider: &Provider,
         credentials: BTreeMap<String, String>,
-        config: ConnectionConfig,
+        mut config: ConnectionConfig,
         config_path: &'static [&'static str],
     ) -> Self {
+        for (name, field) in &provider.connection_config {
+            if let Some(value) = &field.default_value {
+                let values = &mut config.declared;
+                values.entry(name.clone()).or_insert_with(|| value.clone());
+            }
+        }
         let seal = |(name, value): (String, String)| (name, SecretString::from(value));
         let mut credentials: BTreeMap<_, _> = credentials.into_iter().map(seal).collect();
         if provider.auth == AuthMode::Basic {

@@ -8,9 +8,10 @@ use registry::FieldFormat;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
+use store::connections::ConnectionChange;
 use utoipa::ToSchema;
 
-use crate::FieldError;
+use crate::error::FieldError;
 
 /// The most tags that a request may give, and the most characters of a key.
 const MAX_TAGS: usize = 10;
@@ -30,15 +31,6 @@ const USER_TAGS: [(&str, &str); 5] = [
 ];
 
 type Tags = BTreeMap<String, String>;
-
-/// The labels of a request, checked.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Labels {
-    /// The tags, keys in lower case.
-    pub(crate) tags: Option<Tags>,
-    /// `id`, `display_name`, `email`, `tags` and `organization`, all of them present.
-    pub(crate) end_user: Option<Json>,
-}
 
 /// A user of your app.
 #[derive(Deserialize, Serialize, ToSchema)]
@@ -68,194 +60,179 @@ pub struct Organization {
     display_name: Option<String>,
 }
 
-impl Labels {
-    /// Checks the values of a body's `tags`, `end_user` and `organization`; `None` and null mean missing. An organization may be next to
-    /// its user or inside it, as in responses.
-    pub(crate) fn parse(
-        tags: Option<Json>,
-        end_user: Option<Json>,
-        organization: Option<Json>,
-        errors: &mut Vec<FieldError>,
-    ) -> Self {
-        let mut checker = Checker { errors };
-        let tags = checker.read(&["tags"], tags);
-        let tags = tags.map(|tags| checker.tags(&["tags"], tags));
-        let has_user = end_user.as_ref().is_some_and(|user| !user.is_null());
-        let end_user: Option<EndUser> = checker.read(&["end_user"], end_user);
-        let beside: Option<Organization> = checker.read(&["organization"], organization);
-        let end_user = match (end_user, beside) {
-            (Some(mut user), beside) => {
-                checker.end_user(&mut user);
-                if let Some(beside) = beside {
-                    checker.organization(&["organization"], &beside);
-                    if user.organization.replace(beside).is_some() {
-                        checker.wrong(&["organization"], "is given twice: here and in end_user");
-                    }
+/// Checks the values of a body's `tags`, `end_user` and `organization`, and returns the change of a connection that they ask for; `None` and
+/// null mean missing. An organization may be next to its user or inside it, as in responses.
+///
+/// The keys of the tags are in lower case. The end user has all of `id`, `display_name`, `email`, `tags` and `organization`.
+pub(crate) fn parse(
+    tags: Option<Json>,
+    end_user: Option<Json>,
+    organization: Option<Json>,
+    errors: &mut Vec<FieldError>,
+) -> ConnectionChange {
+    let tags = read("tags", tags, errors).map(|tags| check_tags(&["tags"], tags, errors));
+    let has_user = end_user.as_ref().is_some_and(|user| !user.is_null());
+    let end_user: Option<EndUser> = read("end_user", end_user, errors);
+    let beside: Option<Organization> = read("organization", organization, errors);
+    let end_user = match (end_user, beside) {
+        (Some(mut user), beside) => {
+            check_end_user(&mut user, errors);
+            if let Some(beside) = beside {
+                check_organization(&["organization"], &beside, errors);
+                if user.organization.replace(beside).is_some() {
+                    let rule = "is given twice: here and in end_user";
+                    errors.push(FieldError::at("invalid", "organization", rule));
                 }
-                serde_json::to_value(user).ok()
             }
-            (None, Some(_)) if !has_user => {
-                checker.wrong(&["organization"], "belongs to an end_user, which is missing");
-                None
-            }
-            (None, _) => None,
-        };
-        Self { tags, end_user }
-    }
-
-    /// Returns the tags that the connection gets, or `None` if they stay as they are.
-    ///
-    /// Given tags replace all others. A new end user without tags replaces only the tags of the old end user. A given tag wins over the
-    /// tag of the same name that the end user becomes.
-    pub(crate) fn tags_over(&self, old: &Tags) -> Option<Tags> {
-        let mut tags = match (&self.tags, &self.end_user) {
-            (None, None) => return None,
-            (Some(tags), _) => tags.clone(),
-            (None, Some(_)) => {
-                let of_user = |tag: &String| USER_TAGS.iter().any(|(name, _)| name == tag);
-                let kept = old.iter().filter(|(tag, _)| !of_user(tag));
-                kept.map(|(tag, value)| (tag.clone(), value.clone())).collect()
-            }
-        };
-        for (tag, place) in USER_TAGS {
-            let value = self.end_user.as_ref().and_then(|user| user.pointer(place));
-            if let Some(value) = value.and_then(Json::as_str) {
-                tags.entry(tag.to_owned()).or_insert_with(|| value.to_owned());
-            }
+            serde_json::to_value(user).ok()
         }
-        Some(tags)
-    }
-}
-
-/// Checks what types cannot express, and collects the errors.
-struct Checker<'a> {
-    errors: &'a mut Vec<FieldError>,
-}
-
-impl Checker<'_> {
-    fn wrong(&mut self, path: &[&str], message: impl Into<String>) {
-        self.errors.push(FieldError {
-            code: "invalid",
-            path: path.iter().map(|part| (*part).to_owned()).collect(),
-            message: message.into(),
-        });
-    }
-
-    fn read<T: DeserializeOwned>(&mut self, path: &[&str], value: Option<Json>) -> Option<T> {
-        let value = value.filter(|value| !value.is_null())?;
-        let error = match serde_path_to_error::deserialize(value) {
-            Ok(read) => return Some(read),
-            Err(error) => error,
-        };
-        let mut error = FieldError::from_serde(path, error);
-        let missing = error.message.strip_prefix("missing field `");
-        if let Some(name) = missing.and_then(|rest| rest.strip_suffix('`')) {
-            error.path.push(name.to_owned());
+        (None, Some(_)) if !has_user => {
+            let rule = "belongs to an end_user, which is missing";
+            errors.push(FieldError::at("invalid", "organization", rule));
+            None
         }
-        self.errors.push(error);
-        None
-    }
-
-    /// Checks tags and returns them with keys in lower case.
-    fn tags(&mut self, path: &[&str], tags: Tags) -> Tags {
-        if tags.len() > MAX_TAGS {
-            self.wrong(path, format!("must be at most {MAX_TAGS} tags"));
-        }
-        let mut lower = Tags::new();
-        for (key, value) in tags {
-            let here: Vec<&str> = path.iter().copied().chain([key.as_str()]).collect();
-            let name = key.to_ascii_lowercase();
-            let plain = |c: char| c.is_ascii_alphanumeric() || "_-./".contains(c);
-            if key.len() > MAX_TAG_KEY
-                || !key.starts_with(|c: char| c.is_ascii_alphabetic())
-                || !key.chars().all(plain)
-            {
-                let rule =
-                    "the key must be a letter, then letters, digits or any of _-./, at most 64 characters";
-                self.wrong(&here, rule);
-                continue;
-            }
-            self.name(&here, &value);
-            if name == EMAIL_TAG {
-                self.email(&here, &value);
-            }
-            if lower.insert(name, value).is_some() {
-                self.wrong(&here, "is given twice: upper and lower case are the same");
-            }
-        }
-        lower
-    }
-
-    fn end_user(&mut self, user: &mut EndUser) {
-        self.name(&["end_user", "id"], &user.id);
-        if let Some(email) = &user.email {
-            self.email(&["end_user", "email"], email);
-        }
-        self.display_name(&["end_user"], user.display_name.as_deref());
-        user.tags = self.tags(&["end_user", "tags"], std::mem::take(&mut user.tags));
-        if let Some(organization) = &user.organization {
-            self.organization(&["end_user", "organization"], organization);
-        }
-    }
-
-    fn organization(&mut self, path: &[&str], organization: &Organization) {
-        let id: Vec<&str> = path.iter().copied().chain(["id"]).collect();
-        self.name(&id, &organization.id);
-        self.display_name(path, organization.display_name.as_deref());
-    }
-
-    fn display_name(&mut self, path: &[&str], name: Option<&str>) {
-        let here: Vec<&str> = path.iter().copied().chain(["display_name"]).collect();
-        self.text(&here, name.unwrap_or_default(), 0);
-    }
-
-    /// Checks text by which something is found again.
-    fn name(&mut self, path: &[&str], text: &str) {
-        if self.text(path, text, 1)
-            && let Err(rule) = domain::check_new(text)
-        {
-            self.wrong(path, rule.to_string());
-        }
-    }
-
-    /// Checks text of `min` to 255 characters. U+0000 is refused: PostgreSQL's JSON functions, which the filters of lists use, refuse
-    /// it.
-    fn text(&mut self, path: &[&str], text: &str, min: usize) -> bool {
-        let good = (min..=MAX_TEXT).contains(&text.chars().count()) && !text.contains('\0');
-        if !good {
-            self.wrong(path, format!("must be text of {min} to {MAX_TEXT} characters"));
-        }
-        good
-    }
-
-    fn email(&mut self, path: &[&str], text: &str) {
-        if self.text(path, text, 1)
-            && let Err(rule) = FieldFormat::Email.check(text)
-        {
-            self.wrong(path, rule);
-        }
-    }
-}
-
-/// Checks the address in a body's `webhook_url_override`; empty text removes the stored one.
-pub(crate) fn check_webhook_url(url: Option<&str>, errors: &mut Vec<FieldError>) {
-    let Some(url) = url.filter(|url| !url.is_empty()) else {
-        return;
+        (None, _) => None,
     };
-    // The URL parser drops some control characters and encodes others, but the text is stored as it is.
-    let checked = if url.contains(char::is_control) {
-        Err("must hold no control characters".to_owned())
-    } else {
-        FieldFormat::Uri.check(url)
-    };
-    if let Err(rule) = checked {
-        errors.push(FieldError::at("invalid", "webhook_url_override", rule));
+    ConnectionChange {
+        tags,
+        end_user,
+        ..ConnectionChange::default()
     }
 }
 
-/// Returns the address to store; none for empty text.
-pub(crate) fn stored_webhook_url(url: String) -> Option<String> {
-    (!url.is_empty()).then_some(url)
+/// Returns the tags that a connection with the tags `old` gets by the change, or `None` if they stay as they are.
+///
+/// Given tags replace all others. A new end user without tags replaces only the tags of the old end user. A given tag wins over the
+/// tag of the same name that the end user becomes.
+pub(crate) fn tags_over(change: &ConnectionChange, old: &Tags) -> Option<Tags> {
+    let mut tags = match (&change.tags, &change.end_user) {
+        (None, None) => return None,
+        (Some(tags), _) => tags.clone(),
+        (None, Some(_)) => {
+            let of_user = |tag: &String| USER_TAGS.iter().any(|(name, _)| name == tag);
+            let kept = old.iter().filter(|(tag, _)| !of_user(tag));
+            kept.map(|(tag, value)| (tag.clone(), value.clone())).collect()
+        }
+    };
+    for (tag, place) in USER_TAGS {
+        let value = change.end_user.as_ref().and_then(|user| user.pointer(place));
+        if let Some(value) = value.and_then(Json::as_str) {
+            tags.entry(tag.to_owned()).or_insert_with(|| value.to_owned());
+        }
+    }
+    Some(tags)
+}
+
+fn read<T: DeserializeOwned>(field: &str, value: Option<Json>, errors: &mut Vec<FieldError>) -> Option<T> {
+    let value = value.filter(|value| !value.is_null())?;
+    let error = match serde_path_to_error::deserialize(value) {
+        Ok(read) => return Some(read),
+        Err(error) => error,
+    };
+    let mut error = FieldError::from_serde(&[field], error);
+    let missing = error.message.strip_prefix("missing field `");
+    if let Some(name) = missing.and_then(|rest| rest.strip_suffix('`')) {
+        error.path.push(name.to_owned());
+    }
+    errors.push(error);
+    None
+}
+
+/// Checks tags and returns them with keys in lower case.
+fn check_tags(path: &[&str], tags: Tags, errors: &mut Vec<FieldError>) -> Tags {
+    if tags.len() > MAX_TAGS {
+        let rule = format!("must be at most {MAX_TAGS} tags");
+        errors.push(FieldError::new("invalid", path.iter().copied(), rule));
+    }
+    let mut lower = Tags::new();
+    for (key, value) in tags {
+        let name = key.to_ascii_lowercase();
+        let plain = |c: char| c.is_ascii_alphanumeric() || "_-./".contains(c);
+        if key.len() > MAX_TAG_KEY
+            || !key.starts_with(|c: char| c.is_ascii_alphabetic())
+            || !key.chars().all(plain)
+        {
+            let rule = "the key must be a letter, then letters, digits or any of _-./, at most 64 characters";
+            errors.push(FieldError::within("invalid", path, &key, rule));
+            continue;
+        }
+        check_name(path, &key, &value, errors);
+        if name == EMAIL_TAG {
+            check_email(path, &key, &value, errors);
+        }
+        if lower.insert(name, value).is_some() {
+            let rule = "is given twice: upper and lower case are the same";
+            errors.push(FieldError::within("invalid", path, &key, rule));
+        }
+    }
+    lower
+}
+
+fn check_end_user(user: &mut EndUser, errors: &mut Vec<FieldError>) {
+    let path = &["end_user"];
+    check_name(path, "id", &user.id, errors);
+    if let Some(email) = &user.email {
+        check_email(path, "email", email, errors);
+    }
+    check_display_name(path, user.display_name.as_deref(), errors);
+    user.tags = check_tags(&["end_user", "tags"], std::mem::take(&mut user.tags), errors);
+    if let Some(organization) = &user.organization {
+        check_organization(&["end_user", "organization"], organization, errors);
+    }
+}
+
+fn check_organization(path: &[&str], organization: &Organization, errors: &mut Vec<FieldError>) {
+    check_name(path, "id", &organization.id, errors);
+    check_display_name(path, organization.display_name.as_deref(), errors);
+}
+
+fn check_display_name(path: &[&str], name: Option<&str>, errors: &mut Vec<FieldError>) {
+    check_text(path, "display_name", name.unwrap_or_default(), 0, errors);
+}
+
+/// Checks text by which something is found again.
+fn check_name(path: &[&str], field: &str, text: &str, errors: &mut Vec<FieldError>) {
+    if check_text(path, field, text, 1, errors)
+        && let Err(rule) = domain::check_new(text)
+    {
+        errors.push(FieldError::within("invalid", path, field, rule.to_string()));
+    }
+}
+
+fn check_email(path: &[&str], field: &str, text: &str, errors: &mut Vec<FieldError>) {
+    if check_text(path, field, text, 1, errors)
+        && let Err(rule) = FieldFormat::Email.check(text)
+    {
+        errors.push(FieldError::within("invalid", path, field, rule));
+    }
+}
+
+/// Checks text of `min` to 255 characters. U+0000 is refused: PostgreSQL's JSON functions, which the filters of lists use, refuse it.
+fn check_text(path: &[&str], field: &str, text: &str, min: usize, errors: &mut Vec<FieldError>) -> bool {
+    let good = (min..=MAX_TEXT).contains(&text.chars().count()) && !text.contains('\0');
+    if !good {
+        let rule = format!("must be text of {min} to {MAX_TEXT} characters");
+        errors.push(FieldError::within("invalid", path, field, rule));
+    }
+    good
+}
+
+/// Checks the address in a body's `webhook_url_override` and returns its change; the inner `None` for empty text, which removes the stored
+/// one.
+pub(crate) fn parse_webhook_url(url: Option<String>, errors: &mut Vec<FieldError>) -> Option<Option<String>> {
+    let url = Some(url?).filter(|url| !url.is_empty());
+    if let Some(url) = &url {
+        // The URL parser drops some control characters and encodes others, but the text is stored as it is.
+        let checked = if url.contains(char::is_control) {
+            Err("must hold no control characters".to_owned())
+        } else {
+            FieldFormat::Uri.check(url)
+        };
+        if let Err(rule) = checked {
+            errors.push(FieldError::at("invalid", "webhook_url_override", rule));
+        }
+    }
+    Some(url)
 }
 
 #[cfg(test)]
@@ -264,17 +241,17 @@ mod tests {
 
     use super::*;
 
-    fn parse(body: &Json) -> Result<Labels, Vec<String>> {
+    fn parse(body: &Json) -> Result<ConnectionChange, Vec<String>> {
         let mut errors = Vec::new();
         let field = |name: &str| body.get(name).cloned();
-        let labels = Labels::parse(
+        let change = super::parse(
             field("tags"),
             field("end_user"),
             field("organization"),
             &mut errors,
         );
         let paths: Vec<String> = errors.iter().map(|error| error.path.join(".")).collect();
-        if paths.is_empty() { Ok(labels) } else { Err(paths) }
+        if paths.is_empty() { Ok(change) } else { Err(paths) }
     }
 
     fn map(tags: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -299,7 +276,7 @@ mod tests {
             ("organization_id", "o1"),
             ("organization_display_name", "Acme"),
         ];
-        assert_eq!(labels.tags_over(&map(&[("old", "1")])), Some(map(&wanted)));
+        assert_eq!(tags_over(&labels, &map(&[("old", "1")])), Some(map(&wanted)));
         assert_eq!(
             labels.end_user.unwrap(),
             json!({
@@ -319,8 +296,8 @@ mod tests {
         ]);
 
         let wanted = map(&[("plan", "pro"), ("end_user_id", "u2")]);
-        assert_eq!(labels.tags_over(&old), Some(wanted));
-        assert_eq!(parse(&json!({})).unwrap().tags_over(&old), None);
+        assert_eq!(tags_over(&labels, &old), Some(wanted));
+        assert_eq!(tags_over(&parse(&json!({})).unwrap(), &old), None);
     }
 
     #[test]

@@ -5,28 +5,23 @@ mod new;
 use std::fmt;
 use std::sync::Arc;
 
-use domain::{Connection, EnvironmentId, IntegrationKey};
+use domain::{Connection, ConnectionName, EnvironmentId, IntegrationKey};
 use registry::AuthMode;
 use serde_json::{Map, Value as Json};
 use store::connect_sessions::{self, ConnectSession};
-use store::connections;
+use store::connections::{self, ConnectionChange};
 use store::{StoreError, credentials as sealed_credentials};
 use vault::session_token;
 
 pub use self::new::{
     IntegrationDefaults, IntegrationOverrides, NewSession, NewSessionToken, Reconnection, create, reconnect,
 };
-use crate::credentials::{
-    self, Authority, Connected, CredentialInput, Given, PendingConnection, random_name,
-};
+use crate::credentials::{self, Authority, Connected, CredentialInput, PendingConnection};
 use crate::error::{GatewayError, Result};
 use crate::gateway::{Gateway, Names, ResolvedConnection, ResolvedIntegration};
-use crate::labels::Labels;
 
 /// Query parameters of a front end that do not configure the connection, as in Nango's API.
 const NO_CONFIG: &str = "webhook_url";
-/// Path of the configuration in a front end's request.
-const PARAMS: &[&str] = &["params"];
 
 /// A session that has not ended.
 #[derive(Clone)]
@@ -140,15 +135,12 @@ async fn connect_with(
         (None, true) => return Err(GatewayError::UnknownSession),
         (None, false) => (None, None),
     };
-    let input = CredentialInput {
-        credentials: Given::Named(credentials),
-        config: &params,
-        config_path: PARAMS,
-    };
-    let filled = input.fill(provider).map_err(GatewayError::InvalidBody)?;
+    let filled = CredentialInput::Named(credentials)
+        .fill(provider, &params)
+        .map_err(GatewayError::InvalidBody)?;
     let name = match &existing {
         Some(connection) => connection.name.clone(),
-        None => random_name().map_err(|error| GatewayError::InvalidBody(vec![error]))?,
+        None => ConnectionName::random(),
     };
     let row = ConnectSession::clone(&session.0);
     let pending = PendingConnection {
@@ -158,12 +150,12 @@ async fn connect_with(
         existing,
         based_on,
         filled,
-        metadata: None,
-        labels: Labels {
+        change: ConnectionChange {
+            metadata: None,
             tags: (!row.tags.is_empty()).then_some(row.tags),
             end_user: row.end_user,
+            webhook_url_override: row.webhook_url_override.map(Some),
         },
-        webhook_url_override: row.webhook_url_override,
         authority: Authority::Session(row.id),
     };
     credentials::save(gateway, pending).await

@@ -3,16 +3,16 @@
 use domain::ConnectionName;
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
+use store::connections::ConnectionChange;
 use utoipa::ToSchema;
 
-use super::CONFIG;
 use crate::caller::Caller;
 use crate::credentials::{
-    self, Authority, Connected, CredentialInput, Given, PendingConnection, random_name, refuse_oauth,
+    self, Authority, Connected, CredentialInput, PendingConnection, new_name, refuse_oauth,
 };
-use crate::error::{FieldError, GatewayError, Result};
+use crate::error::{GatewayError, Result};
 use crate::gateway::{Gateway, Names};
-use crate::labels::{EndUser, Labels, Organization};
+use crate::labels::{self, EndUser, Organization};
 
 /// The fields of one of the provider's forms, and these, which all providers share. The routes of each provider list its forms.
 #[derive(Deserialize, ToSchema)]
@@ -42,27 +42,22 @@ pub struct ConnectRequest {
 }
 
 impl ConnectRequest {
-    /// Returns the name and the labels, checked.
-    fn check(&mut self) -> Result<(ConnectionName, Labels)> {
+    /// Returns the name and what the labels change, checked.
+    fn check(&mut self) -> Result<(ConnectionName, ConnectionChange)> {
         let mut errors = Vec::new();
-        let name = match &self.name {
-            None => random_name(),
-            Some(name) => ConnectionName::new(name.as_str())
-                .map_err(|rule| FieldError::at("invalid", "connectionId", rule.to_string())),
-        };
-        let name = name.map_err(|error| errors.push(error)).ok();
+        let name = self.name.as_ref().map(ConnectionName::as_str);
+        let name = new_name(name, "connectionId", &mut errors);
         // For some providers, `organization` is a field of the form, and text.
-        let organization = self.organization.take();
-        let organization = match organization {
+        let organization = match self.organization.take() {
             Some(Json::String(theirs)) => {
                 self.fields.insert("organization".to_owned(), theirs.into());
                 None
             }
             ours => ours,
         };
-        let labels = Labels::parse(self.tags.take(), self.end_user.take(), organization, &mut errors);
+        let change = labels::parse(self.tags.take(), self.end_user.take(), organization, &mut errors);
         match name {
-            Some(name) if errors.is_empty() => Ok((name, labels)),
+            Some(name) if errors.is_empty() => Ok((name, change)),
             _ => Err(GatewayError::InvalidBody(errors)),
         }
     }
@@ -77,22 +72,14 @@ pub async fn connect(
     mut request: ConnectRequest,
 ) -> Result<Connected> {
     let checked = request.check();
-    let names = Names::of(
-        caller,
-        integration,
-        checked.as_ref().map_or("", |(name, _)| name.as_str()),
-    );
+    let name = checked.as_ref().map_or("", |(name, _)| name.as_str());
+    let names = Names::of(caller, integration, name);
     let (integration, existing) = gateway.resolve_optional(names).await?;
     let (name, labels) = checked?;
-    let config = request.connection_config.unwrap_or_default();
     refuse_oauth(&integration.provider, &request.fields)?;
-    let input = CredentialInput {
-        credentials: Given::Form(&request.fields),
-        config: &config,
-        config_path: CONFIG,
-    };
-    let filled = input
-        .fill(&integration.provider)
+    let config = request.connection_config.unwrap_or_default();
+    let filled = CredentialInput::Form(&request.fields)
+        .fill(&integration.provider, &config)
         .map_err(GatewayError::InvalidBody)?;
     let pending = PendingConnection {
         environment: caller.environment,
@@ -101,9 +88,10 @@ pub async fn connect(
         existing,
         based_on: None,
         filled,
-        metadata: request.metadata,
-        labels,
-        webhook_url_override: None,
+        change: ConnectionChange {
+            metadata: request.metadata,
+            ..labels
+        },
         authority: Authority::ApiKey(caller.key),
     };
     credentials::save(gateway, pending).await

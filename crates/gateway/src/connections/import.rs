@@ -1,22 +1,25 @@
 //! `POST /connections`: imports a connection with credentials by the names under which they are stored.
 
-use domain::ConnectionName;
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
+use store::connections::ConnectionChange;
 use utoipa::ToSchema;
 
-use super::{CONFIG, FullConnection, StoredCredentials, without_secrets};
+use super::{FullConnection, StoredCredentials, without_secrets};
 use crate::caller::{Caller, Scope};
-use crate::credentials::{self, Authority, CredentialInput, Given, PendingConnection, random_name};
-use crate::error::{FieldError, GatewayError, Result};
+use crate::credentials::{self, Authority, CredentialInput, PendingConnection, new_name};
+use crate::error::{GatewayError, Result};
 use crate::gateway::{Gateway, Names};
-use crate::labels::{self, EndUser, Labels};
+use crate::labels::{self, EndUser};
 use crate::sync_permissions::sync_problems_of;
 
 /// Credentials as they are stored.
 #[derive(ToSchema)]
 #[serde(tag = "type")]
-#[expect(dead_code, reason = "describes what `Given` reads by the provider's file")]
+#[expect(
+    dead_code,
+    reason = "describes what `CredentialInput` reads by the provider's file"
+)]
 pub(super) enum GivenCredentials {
     /// One key
     #[serde(rename = "API_KEY")]
@@ -64,28 +67,22 @@ pub struct Import {
 ///
 /// The credentials are returned to callers that may see them.
 pub async fn import(gateway: &Gateway, caller: &Caller, import: Import) -> Result<FullConnection> {
-    let names = Names::of(
-        caller,
-        &import.provider_config_key,
-        import.connection_id.as_deref().unwrap_or_default(),
-    );
+    let name = import.connection_id.as_deref();
+    let names = Names::of(caller, &import.provider_config_key, name.unwrap_or_default());
     let (integration, existing) = gateway.resolve_optional(names).await?;
     let mut errors = Vec::new();
-    let name = match &import.connection_id {
-        None => random_name(),
-        Some(name) => ConnectionName::new(name)
-            .map_err(|rule| FieldError::at("invalid", "connection_id", rule.to_string())),
+    let name = new_name(name, "connection_id", &mut errors);
+    let labels = labels::parse(import.tags, import.end_user, None, &mut errors);
+    let change = ConnectionChange {
+        metadata: import.metadata,
+        webhook_url_override: labels::parse_webhook_url(import.webhook_url_override, &mut errors),
+        ..labels
     };
-    let name = name.map_err(|error| errors.push(error)).ok();
-    let labels = Labels::parse(import.tags, import.end_user, None, &mut errors);
-    labels::check_webhook_url(import.webhook_url_override.as_deref(), &mut errors);
-    let input = CredentialInput {
-        credentials: Given::Typed(import.credentials),
-        config: &import.connection_config.unwrap_or_default(),
-        config_path: CONFIG,
-    };
-    let filled = input
-        .fill(&integration.provider)
+    let filled = CredentialInput::Typed(import.credentials)
+        .fill(
+            &integration.provider,
+            &import.connection_config.unwrap_or_default(),
+        )
         .map_err(|found| errors.extend(found));
     let (Some(name), Ok(filled), true) = (name, filled, errors.is_empty()) else {
         return Err(GatewayError::InvalidBody(errors));
@@ -100,9 +97,7 @@ pub async fn import(gateway: &Gateway, caller: &Caller, import: Import) -> Resul
         existing,
         based_on: None,
         filled,
-        metadata: import.metadata,
-        labels,
-        webhook_url_override: import.webhook_url_override,
+        change,
         authority: Authority::ApiKey(caller.key),
     };
     let connection = credentials::save(gateway, pending).await?.connection;

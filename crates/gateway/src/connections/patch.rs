@@ -5,17 +5,15 @@ use std::collections::BTreeSet;
 use domain::{Connection, ConnectionName};
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
-use store::StoreError;
 use store::connections::{self, ConnectionChange};
 use utoipa::ToSchema;
 
-use super::CONFIG;
 use super::import::GivenCredentials;
 use crate::caller::Caller;
-use crate::credentials::{self, Authority, CredentialInput, Given, PendingConnection, in_plain};
-use crate::error::{GatewayError, Result};
+use crate::credentials::{self, Authority, CredentialInput, PendingConnection, in_plain};
+use crate::error::{GatewayError, Result, refusable};
 use crate::gateway::{Gateway, Names, ResolvedConnection};
-use crate::labels::{self, EndUser, Labels};
+use crate::labels::{self, EndUser};
 use crate::sync_permissions::UnreadableSync;
 
 /// The changes of a connection; what is left out stays as it is.
@@ -80,18 +78,15 @@ async fn patch_once(
         (gateway.resolve(names).await?, String::new())
     };
     let mut errors = Vec::new();
-    let labels = Labels::parse(patch.tags, patch.end_user, None, &mut errors);
-    labels::check_webhook_url(patch.webhook_url_override.as_deref(), &mut errors);
+    let labels = labels::parse(patch.tags, patch.end_user, None, &mut errors);
+    let change = ConnectionChange {
+        metadata: patch.metadata,
+        webhook_url_override: labels::parse_webhook_url(patch.webhook_url_override, &mut errors),
+        ..labels
+    };
     if !renews {
         GatewayError::check_body(errors)?;
-        relabel(
-            gateway,
-            resolved.connection,
-            labels,
-            patch.webhook_url_override,
-            patch.metadata,
-        )
-        .await?;
+        relabel(gateway, resolved.connection, change).await?;
         return Ok(Vec::new());
     }
     let (target, given) = if let Some(given) = patch.credentials {
@@ -107,13 +102,8 @@ async fn patch_once(
         connection,
     } = resolved;
     let config = credentials::config_over(&connection, &target, patch.connection_config.unwrap_or_default());
-    let input = CredentialInput {
-        credentials: Given::Typed(given),
-        config: &config,
-        config_path: CONFIG,
-    };
-    let filled = input
-        .fill(&integration.provider)
+    let filled = CredentialInput::Typed(given)
+        .fill(&integration.provider, &config)
         .map_err(|found| errors.extend(found));
     let (Ok(filled), true) = (filled, errors.is_empty()) else {
         return Err(GatewayError::InvalidBody(errors));
@@ -125,31 +115,18 @@ async fn patch_once(
         existing: Some(connection),
         based_on: Some(sealed),
         filled,
-        metadata: patch.metadata,
-        labels,
-        webhook_url_override: patch.webhook_url_override,
+        change,
         authority: Authority::ApiKey(caller.key),
     };
     Ok(credentials::save(gateway, pending).await?.unreadable)
 }
 
-async fn relabel(
-    gateway: &Gateway,
-    row: Connection,
-    labels: Labels,
-    webhook_url_override: Option<String>,
-    metadata: Option<Map<String, Json>>,
-) -> Result<()> {
+async fn relabel(gateway: &Gateway, row: Connection, mut change: ConnectionChange) -> Result<()> {
     let now = gateway.clock.now();
     let unknown = GatewayError::unknown_connection(&row.name, &row.integration);
     let changed = gateway.store.write(move |c| {
         let row = connections::lock(c, row.environment, &row.integration, &row.name)?;
-        let change = ConnectionChange {
-            metadata,
-            tags: labels.tags_over(&row.tags),
-            end_user: labels.end_user,
-            webhook_url_override: webhook_url_override.map(labels::stored_webhook_url),
-        };
+        change.tags = labels::tags_over(&change, &row.tags);
         connections::change(c, row.id, &change, now)
     });
     changed.await.map_err(GatewayError::or_unknown(|| unknown))?;
@@ -180,14 +157,12 @@ pub async fn set_metadata(
         .map(|name| name.parse().map_err(|_| unknown(name)))
         .collect::<Result<BTreeSet<ConnectionName>, _>>()?;
     let (environment, now) = (caller.environment, gateway.clock.now());
-    let missing = gateway.store.write(move |c| {
+    let changed = gateway.store.write(refusable(move |c| {
         let mut rows = Vec::new();
         for name in names {
-            match connections::lock(c, environment, &key, &name) {
-                Ok(row) => rows.push(row),
-                Err(StoreError::NotFound { .. }) => return Ok(Some(name)),
-                Err(error) => return Err(error),
-            }
+            let unknown = || GatewayError::unknown_connection(&name, &key);
+            let row = connections::lock(c, environment, &key, &name);
+            rows.push(row.map_err(GatewayError::or_unknown(unknown))?);
         }
         for row in rows {
             let mut whole = match how {
@@ -201,13 +176,9 @@ pub async fn set_metadata(
             };
             connections::change(c, row.id, &change, now)?;
         }
-        Ok(None)
-    });
-    match missing.await? {
-        None => {
-            gateway.caches.opened.clear();
-            Ok(())
-        }
-        Some(name) => Err(unknown(name.as_str())),
-    }
+        Ok(())
+    }));
+    changed.await??;
+    gateway.caches.opened.clear();
+    Ok(())
 }

@@ -67,15 +67,7 @@ pub(super) fn fill(
     }
     let lookup = |name: &str| values.get(name).cloned();
     let credentials = rendered(&form.credentials, &lookup)?;
-    for (name, field) in &provider.connection_config {
-        if let Some(value) = &field.default_value {
-            config
-                .declared
-                .entry(name.clone())
-                .or_insert_with(|| value.clone());
-        }
-    }
-    // The form wins over the rest of the body, and that over the defaults of the file.
+    // The form wins over the rest of the body.
     config
         .declared
         .extend(rendered(&form.connection_config, &lookup)?);

@@ -35,11 +35,6 @@ pub(super) fn fill(
     for (name, value) in by_form.into_iter().flatten() {
         declared.entry(name).or_insert(value);
     }
-    for (name, field) in &provider.connection_config {
-        if let Some(value) = &field.default_value {
-            declared.entry(name.clone()).or_insert_with(|| value.clone());
-        }
-    }
     Ok((credentials, config))
 }
 

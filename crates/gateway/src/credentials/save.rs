@@ -2,10 +2,9 @@
 //! the verification may take long.
 
 use domain::{
-    ApiKeyId, Connection, ConnectionName, EnvironmentId, NameError, Problem, StoredIntegration, Sync,
-    SyncFilter, Timestamp, Trigger, Variant,
+    ApiKeyId, Connection, ConnectionName, EnvironmentId, Problem, StoredIntegration, Sync, SyncFilter,
+    Timestamp, Trigger, Variant,
 };
-use serde_json::{Map, Value as Json};
 use store::connections::{self, ConnectionChange, NewConnection};
 use store::integrations::{self, NewIntegration};
 use store::runs;
@@ -16,7 +15,7 @@ use super::{Filled, session_limits, verify};
 use crate::encryption_keys::Sealer;
 use crate::error::{FieldError, GatewayError, Result, refusable};
 use crate::gateway::{Gateway, ResolvedIntegration};
-use crate::labels::{self, Labels};
+use crate::labels;
 use crate::sync_permissions::{self, UnreadableSync};
 
 /// A connection to store after its credentials are verified.
@@ -29,10 +28,8 @@ pub(crate) struct PendingConnection {
     /// The sealed credentials of `existing` if `filled` was made of parts of them. It must be there still, and have them.
     pub(crate) based_on: Option<String>,
     pub(crate) filled: Filled,
-    pub(crate) metadata: Option<Map<String, Json>>,
-    pub(crate) labels: Labels,
-    /// The URL for its events; empty text means the environment's URLs.
-    pub(crate) webhook_url_override: Option<String>,
+    /// What else the request sets. Its tags are those of the request alone.
+    pub(crate) change: ConnectionChange,
     pub(crate) authority: Authority,
 }
 
@@ -59,12 +56,6 @@ pub struct Connected {
     pub unreadable: Vec<UnreadableSync>,
 }
 
-/// Returns a random name for a connection without one.
-pub(crate) fn random_name() -> Result<ConnectionName, FieldError> {
-    let name = ConnectionName::new(&uuid::Uuid::new_v4().to_string());
-    name.map_err(|rule: NameError| FieldError::at("invalid", "connection_id", rule.to_string()))
-}
-
 /// Verifies the credentials, checks which syncs they may read, and stores the connection.
 ///
 /// A reconnected connection must keep its account. It also keeps all values that the request does not set.
@@ -77,6 +68,7 @@ pub(crate) async fn save(gateway: &Gateway, pending: PendingConnection) -> Resul
     }
     let existing = pending.existing.as_ref();
     let metadata = pending
+        .change
         .metadata
         .as_ref()
         .or(existing.and_then(|existing| existing.metadata.as_ref()));
@@ -129,10 +121,16 @@ impl Saving {
         if base.is_some_and(|base| old.as_ref().map(|old| old.id) != Some(base.id)) {
             return Err(GatewayError::unknown_connection(name, key));
         }
-        let mut new = self.new_connection();
-        new.change.tags = pending
-            .labels
-            .tags_over(&old.as_ref().map(|old| old.tags.clone()).unwrap_or_default());
+        let mut new = NewConnection {
+            environment,
+            name: name.clone(),
+            integration: key.clone(),
+            provider: pending.integration.provider.name.clone(),
+            connection_config: pending.filled.stored_config(),
+            change: pending.change.clone(),
+        };
+        let old_tags = old.as_ref().map(|old| old.tags.clone()).unwrap_or_default();
+        new.change.tags = labels::tags_over(&pending.change, &old_tags);
         if let Authority::Session(id) = pending.authority {
             session_limits::may_connect(c, id, now)?;
         }
@@ -141,7 +139,7 @@ impl Saving {
         let row = connections::lock(c, environment, key, name)?;
         if !created {
             self.check_old(c, &row)?;
-            new.change.tags = pending.labels.tags_over(&row.tags);
+            new.change.tags = labels::tags_over(&pending.change, &row.tags);
             connections::replace(c, row.id, &new, now)?;
         }
         if let Authority::Session(id) = pending.authority {
@@ -204,26 +202,6 @@ impl Saving {
             return Err(GatewayError::ChangedMeanwhile);
         }
         refuse_another_account(old, &self.pending)
-    }
-
-    fn new_connection(&self) -> NewConnection {
-        let pending = &self.pending;
-        NewConnection {
-            environment: pending.environment,
-            name: pending.name.clone(),
-            integration: pending.integration.key.clone(),
-            provider: pending.integration.provider.name.clone(),
-            connection_config: pending.filled.stored_config(),
-            change: ConnectionChange {
-                metadata: pending.metadata.clone(),
-                tags: None,
-                end_user: pending.labels.end_user.clone(),
-                webhook_url_override: pending
-                    .webhook_url_override
-                    .clone()
-                    .map(labels::stored_webhook_url),
-            },
-        }
     }
 
     /// Creates missing syncs, and makes all unpaused ones due now, because new credentials may fix failures. Replaces the

@@ -16,7 +16,7 @@ use crate::caller::Caller;
 use crate::credentials::{lacking_integration_config, needs_integration_config, read_config};
 use crate::error::{FieldError, GatewayError, Result};
 use crate::gateway::{Gateway, Names, ResolvedIntegration};
-use crate::labels::{self, EndUser, Labels, Organization};
+use crate::labels::{self, EndUser, Organization};
 
 /// How long a session lasts, as in Nango's API.
 const LASTS: Duration = Duration::from_mins(30);
@@ -165,8 +165,8 @@ async fn make(
     connection: Option<ConnectionId>,
     mut errors: Vec<FieldError>,
 ) -> Result<NewSessionToken> {
-    let labels = Labels::parse(session.tags, session.end_user, session.organization, &mut errors);
-    labels::check_webhook_url(session.webhook_url_override.as_deref(), &mut errors);
+    let labels = labels::parse(session.tags, session.end_user, session.organization, &mut errors);
+    let webhook_url = labels::parse_webhook_url(session.webhook_url_override, &mut errors);
     let defaults = to_json(session.integrations_config_defaults);
     let overrides = to_json(session.overrides);
     let mut allowed = Vec::new();
@@ -206,7 +206,7 @@ async fn make(
             .map(|_| allowed.iter().map(|one| one.key.clone()).collect()),
         defaults,
         overrides,
-        webhook_url_override: session.webhook_url_override.and_then(labels::stored_webhook_url),
+        webhook_url_override: webhook_url.flatten(),
         created_at: now,
         expires_at: now.plus(LASTS),
     };

@@ -3,6 +3,7 @@
 pub(crate) mod forms;
 
 use actix_web::{HttpResponse, web};
+use domain::{Problem, SyncName};
 use gateway::{ConnectRequest, Connected, Gateway, connections};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -40,19 +41,14 @@ pub(crate) struct UnreadableSync {
     code: Option<String>,
 }
 
-impl From<gateway::UnreadableSync> for UnreadableSync {
-    fn from(unreadable: gateway::UnreadableSync) -> Self {
-        Self {
-            sync: unreadable.sync.to_string(),
-            message: unreadable.problem.message,
-            code: unreadable.problem.code,
-        }
-    }
-}
-
 /// Returns syncs as responses show them.
-pub(crate) fn unreadable(syncs: Vec<gateway::UnreadableSync>) -> Vec<UnreadableSync> {
-    syncs.into_iter().map(UnreadableSync::from).collect()
+pub(crate) fn unreadable(syncs: Vec<(SyncName, Problem)>) -> Vec<UnreadableSync> {
+    let syncs = syncs.into_iter().map(|(sync, problem)| UnreadableSync {
+        sync: sync.to_string(),
+        message: problem.message,
+        code: problem.code,
+    });
+    syncs.collect()
 }
 
 /// How other requests name a connection.
@@ -69,8 +65,11 @@ impl From<Connected> for ConnectAnswer {
         let what = if connected.created { "created" } else { "updated" };
         Self {
             success: true,
-            message: format!("{} connection {what} successfully", connected.display_name),
-            notice: connected.notice,
+            message: format!(
+                "{} connection {what} successfully",
+                connected.provider.display_name
+            ),
+            notice: connected.provider.notice.clone(),
             unreadable_syncs: unreadable(connected.unreadable),
             connection: ConnectionName {
                 id: connected.connection.name.to_string(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, ResponseError, error};
-use gateway::{FieldError, GatewayError, Scope, StoreError};
+use gateway::{FieldError, GatewayError, Refusal, Scope, StoreError};
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 use upstream::{QuotedResponse, excerpt};
@@ -314,14 +314,12 @@ impl ApiError {
 
     fn payload(&self, request: Option<&str>) -> Option<Json> {
         match self {
-            Self::Gateway(GatewayError::CredentialsRefused { status, code, .. }) => {
+            Self::Gateway(GatewayError::CredentialsRefused(Refusal { status, code, .. })) => {
                 Some(json!({ "provider_status": status, "provider_code": code }))
             }
             Self::Gateway(GatewayError::InvalidCredentials {
-                status,
-                code,
+                refusal: Refusal { status, code, .. },
                 connection,
-                ..
             }) => Some(json!({ "provider_status": status, "provider_code": code, "connection": connection })),
             Self::Gateway(GatewayError::ActionPending { status }) => Some(json!({ "status": status })),
             Self::Gateway(GatewayError::Action(failure)) => {

@@ -2,7 +2,8 @@
 
 use actix_web::web;
 use domain::ConnectionName;
-use gateway::{Gateway, Verified, connections};
+use gateway::{Gateway, connections};
+use registry::Provider;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -30,12 +31,10 @@ pub(crate) struct VerifyAnswer {
     message: String,
 }
 
-impl From<Verified> for VerifyAnswer {
-    fn from(verified: Verified) -> Self {
-        let Verified {
-            display_name,
-            verified,
-        } = verified;
+impl VerifyAnswer {
+    /// The response for a connection of the provider.
+    fn new(provider: &Provider) -> Self {
+        let (display_name, verified) = (&provider.display_name, provider.verification.is_some());
         Self {
             success: true,
             verified,
@@ -67,6 +66,6 @@ pub(crate) async fn verify(
     body: Body<VerifyBody>,
 ) -> Result<web::Json<VerifyAnswer>, ApiError> {
     let name = body.0.connection.as_str();
-    let verified = connections::verify(&gateway, &caller, &integration, name).await?;
-    Ok(web::Json(verified.into()))
+    let provider = connections::verify(&gateway, &caller, &integration, name).await?;
+    Ok(web::Json(VerifyAnswer::new(&provider)))
 }

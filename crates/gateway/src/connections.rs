@@ -5,9 +5,10 @@ mod import;
 mod patch;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use domain::{Connection, ConnectionFilter};
-use registry::AuthMode;
+use domain::{Connection, ConnectionFilter, Sync};
+use registry::{AuthMode, Provider};
 use secrecy::SecretString;
 use store::connections;
 use store::{credentials as sealed_credentials, syncs};
@@ -19,27 +20,18 @@ use crate::caller::{Caller, Scope};
 use crate::credentials::{self, verify_stored};
 use crate::deletion;
 use crate::error::{GatewayError, Result};
-use crate::gateway::{Gateway, Names, ResolvedConnection};
-use crate::sync_permissions::{SyncProblem, sync_problems};
+use crate::gateway::{Gateway, Names};
+use crate::sync_permissions::sync_problems;
 
-/// A connection in a list.
-#[derive(Debug)]
-pub struct ListedConnection {
-    /// The connection.
-    pub connection: Connection,
-    /// The problems of its syncs.
-    pub sync_problems: Vec<SyncProblem>,
-}
-
-/// A connection with its credentials.
+/// A connection with the problems of its syncs and, if they are shown, its credentials.
 #[derive(Debug)]
 pub struct FullConnection {
     /// The connection.
     pub connection: Connection,
-    /// Its decrypted credentials; `None` if the caller may not see them.
-    pub credentials: Option<StoredCredentials>,
-    /// The problems of its syncs.
-    pub sync_problems: Vec<SyncProblem>,
+    /// Its syncs that have a problem.
+    pub sync_problems: Vec<Sync>,
+    /// Its decrypted credentials, by the names under which they are stored; `None` in a list, and if the caller may not see them.
+    pub credentials: Option<(AuthMode, BTreeMap<String, SecretString>)>,
 }
 
 /// What a request for a connection wants of its credentials.
@@ -53,48 +45,12 @@ pub enum ShowCredentials {
     Verified,
 }
 
-/// Decrypted credentials.
-#[derive(Debug)]
-pub enum StoredCredentials {
-    /// One key.
-    ApiKey(SecretString),
-    /// User name and password, of which a provider may need only one.
-    Basic {
-        /// The user name.
-        username: SecretString,
-        /// The password.
-        password: SecretString,
-    },
-}
-
-impl StoredCredentials {
-    fn new(mode: AuthMode, values: &BTreeMap<String, SecretString>) -> Self {
-        let value = |name: &str| values.get(name).cloned().unwrap_or_default();
-        match mode {
-            AuthMode::ApiKey => Self::ApiKey(value("apiKey")),
-            AuthMode::Basic => Self::Basic {
-                username: value("username"),
-                password: value("password"),
-            },
-        }
-    }
-}
-
-/// Credentials that work.
-#[derive(Debug)]
-pub struct Verified {
-    /// The provider's display name.
-    pub display_name: String,
-    /// Whether they were verified: if the provider's file has no verification, any credentials are accepted.
-    pub verified: bool,
-}
-
 /// Lists the connections of the caller's environment, newest first.
 pub async fn list(
     gateway: &Gateway,
     caller: &Caller,
     filter: ConnectionFilter,
-) -> Result<Vec<ListedConnection>> {
+) -> Result<Vec<FullConnection>> {
     let environment = caller.environment;
     let read = gateway.store.read(move |c| {
         let rows = connections::list(c, environment, &filter)?;
@@ -104,9 +60,10 @@ pub async fn list(
     });
     let (rows, problems) = read.await?;
     let mut problems = sync_problems(gateway, problems);
-    let listed = rows.into_iter().map(|row| ListedConnection {
+    let listed = rows.into_iter().map(|row| FullConnection {
         sync_problems: problems.remove(&row.id).unwrap_or_default(),
         connection: without_secrets(gateway, row),
+        credentials: None,
     });
     Ok(listed.collect())
 }
@@ -164,14 +121,10 @@ pub async fn show(
             resolved.connection.problem = None;
         }
         let (id, now) = (resolved.connection.id, gateway.clock.now());
-        let store = &gateway.store;
-        let write = store.write(move |c| connections::touch(c, id, now));
-        write.await?;
+        let touched = gateway.store.write(move |c| connections::touch(c, id, now));
+        touched.await?;
         resolved.connection.last_fetched_at = Some(now);
-        credentials = Some(StoredCredentials::new(
-            target.provider.auth,
-            &target.variables.credentials,
-        ));
+        credentials = Some((target.provider.auth, target.variables.credentials.clone()));
     }
     Ok(FullConnection {
         connection: without_secrets(gateway, resolved.connection),
@@ -186,18 +139,20 @@ pub async fn delete(gateway: &Gateway, caller: &Caller, integration: &str, name:
     deletion::delete_connection(gateway, &resolved.connection).await
 }
 
-/// Verifies the stored credentials of a connection at its provider, and stores the result on the connection.
-pub async fn verify(gateway: &Gateway, caller: &Caller, integration: &str, name: &str) -> Result<Verified> {
+/// Verifies the stored credentials of a connection at its provider, which it returns, and stores the result on the connection.
+///
+/// If the provider's file has no verification, any credentials are accepted.
+pub async fn verify(
+    gateway: &Gateway,
+    caller: &Caller,
+    integration: &str,
+    name: &str,
+) -> Result<Arc<Provider>> {
     let names = Names::of(caller, integration, name);
     let (resolved, sealed) = gateway.resolve_with_credentials(names).await?;
     let target = gateway.open(&resolved, &sealed).await?;
-    let ResolvedConnection { connection, .. } = &resolved;
-    verify_stored(gateway, connection, &target).await?;
-    let provider = &target.provider;
-    Ok(Verified {
-        display_name: provider.display_name.clone(),
-        verified: provider.verification.is_some(),
-    })
+    verify_stored(gateway, &resolved.connection, &target).await?;
+    Ok(target.provider)
 }
 
 /// Returns the message for a caller that tries to connect a provider with OAuth.

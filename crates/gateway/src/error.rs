@@ -102,6 +102,17 @@ pub(crate) fn is_needed(field: Option<&Field>) -> String {
     format!("is required{}", what.unwrap_or_default())
 }
 
+/// How a provider refused credentials.
+#[derive(Debug)]
+pub struct Refusal {
+    /// The provider's response and what to do.
+    pub message: String,
+    /// The provider's code, if any.
+    pub code: Option<String>,
+    /// The HTTP status, if there was a response.
+    pub status: Option<u16>,
+}
+
 /// The result of a use case.
 pub type Result<T, E = GatewayError> = std::result::Result<T, E>;
 
@@ -253,14 +264,10 @@ pub enum GatewayError {
     #[error("the fields do not follow the provider's rules: {}", words(.0))]
     ConnectionInvalid(Vec<FieldError>),
     /// The provider refused stored credentials in a requested verification.
-    #[error("{message}")]
+    #[error("{}", .refusal.message)]
     InvalidCredentials {
-        /// The provider's response and what to do.
-        message: String,
-        /// The provider's code, if any.
-        code: Option<String>,
-        /// The HTTP status, if there was a response.
-        status: Option<u16>,
+        /// How.
+        refusal: Refusal,
         /// The connection.
         connection: ConnectionName,
     },
@@ -279,15 +286,8 @@ pub enum GatewayError {
     #[error("{0}")]
     OauthNotSupported(String),
     /// The provider refused the credentials; nothing was stored.
-    #[error("{message}")]
-    CredentialsRefused {
-        /// The provider's response and what to do.
-        message: String,
-        /// The provider's code, if any.
-        code: Option<String>,
-        /// The HTTP status, if there was a response.
-        status: Option<u16>,
-    },
+    #[error("{}", .0.message)]
+    CredentialsRefused(Refusal),
     /// The given values allow no request to the provider; nothing was stored.
     #[error("{0}")]
     Uncallable(String),

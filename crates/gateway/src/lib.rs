@@ -38,13 +38,12 @@ pub use actions::{ActionOutput, ActionRequest, MAX_RETRIES, ShortRoute, StoredAc
 pub use api_keys::{NewKey, NewKeyRequest};
 pub use caller::{Caller, Scope, scope};
 pub use connections::{
-    ConnectRequest, ConnectionPatch, FullConnection, Import, ListedConnection, MetadataChange,
-    ShowCredentials, StoredCredentials, Verified,
+    ConnectRequest, ConnectionPatch, FullConnection, Import, MetadataChange, ShowCredentials,
 };
 pub use credentials::Connected;
 pub use encryption::{Forgotten, LostKey, LostKeys, Rotation};
 pub use encryption_keys::{CurrentKey, KeySource};
-pub use error::{ActionFailure, ActionFailureKind, FieldError, GatewayError, Result};
+pub use error::{ActionFailure, ActionFailureKind, FieldError, GatewayError, Refusal, Result};
 pub use gateway::{Gateway, ResolvedIntegration};
 pub use health::AUTH_PROBLEM;
 pub use integrations::{FullIntegration, IntegrationRequest};
@@ -57,7 +56,5 @@ pub use sessions::{
 };
 pub use start::GatewayParts;
 pub use store::StoreError;
-pub use sync_permissions::{
-    PERMISSION_PROBLEM, SyncProblem, UnreadableSync, permission_hint, permission_problem,
-};
+pub use sync_permissions::{PERMISSION_PROBLEM, permission_hint, permission_problem};
 pub use syncs::{SyncSelection, SyncStatus, TriggerOptions, TriggeredRun};

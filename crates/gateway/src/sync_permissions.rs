@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use domain::{Connection, ConnectionId, Problem, Sync, SyncId, SyncName, Timestamp, Variant};
+use domain::{Connection, ConnectionId, Problem, Sync, SyncName, Timestamp, Variant};
 use registry::Provider;
 use store::syncs;
 use upstream::{ProviderError, Target};
@@ -17,28 +17,6 @@ pub const PERMISSION_PROBLEM: &str = "permission";
 /// The default advice.
 const PERMISSION_HINT: &str =
     "Give the key the permission to read it at the provider, or connect again with a key that has it.";
-
-/// A sync of a new connection whose list the provider refuses to show.
-#[derive(Debug, Clone)]
-pub struct UnreadableSync {
-    /// The sync.
-    pub sync: SyncName,
-    /// The provider's message, and what to do.
-    pub problem: Problem,
-}
-
-/// A problem of a connection's sync.
-#[derive(Debug, Clone)]
-pub struct SyncProblem {
-    /// The sync's number.
-    pub id: SyncId,
-    /// The sync.
-    pub sync: SyncName,
-    /// Its variant.
-    pub variant: Variant,
-    /// The problem.
-    pub problem: Problem,
-}
 
 /// Returns the problem of a sync whose list a valid key may not read.
 pub fn permission_problem(
@@ -67,46 +45,37 @@ pub fn permission_hint(refusal: &ProviderError) -> &str {
 }
 
 /// Requests a small page of each sync's list with verified credentials, and returns the syncs for which
-/// the provider denies access. Syncs without a response in time are not returned.
-pub(crate) async fn unreadable_syncs(gateway: &Gateway, mut target: Target) -> Vec<UnreadableSync> {
+/// the provider denies access, with the problem of each. Syncs without a response in time are not returned.
+pub(crate) async fn unreadable_syncs(gateway: &Gateway, mut target: Target) -> Vec<(SyncName, Problem)> {
     Arc::make_mut(&mut target.variables).variant = Some(Variant::base());
     let refused = gateway.upstream.refused_lists(&target).await.into_iter();
     let now = gateway.clock.now();
-    let unreadable = refused.map(|(sync, refusal)| UnreadableSync {
-        problem: permission_problem(&target.provider, &sync, &refusal, now),
-        sync,
+    let unreadable = refused.map(|(sync, refusal)| {
+        let problem = permission_problem(&target.provider, &sync, &refusal, now);
+        (sync, problem)
     });
     unreadable.collect()
 }
 
-/// Returns the problems of syncs, by connection. Syncs that the provider's file no longer declares are omitted, because no run would
+/// Returns the syncs with a problem, by connection. Syncs that the provider's file no longer declares are omitted, because no run would
 /// clear their problems.
-pub(crate) fn sync_problems(
-    gateway: &Gateway,
-    with_problem: Vec<Sync>,
-) -> HashMap<ConnectionId, Vec<SyncProblem>> {
-    let mut problems: HashMap<ConnectionId, Vec<SyncProblem>> = HashMap::new();
-    for row in with_problem {
-        let provider = gateway.registry.get(row.provider.as_str());
-        let declared = provider.is_some_and(|provider| provider.syncs.contains_key(&row.name));
-        if let Some(problem) = row.problem.filter(|_| declared) {
-            problems.entry(row.connection).or_default().push(SyncProblem {
-                id: row.id,
-                sync: row.name,
-                variant: row.variant,
-                problem,
-            });
+pub(crate) fn sync_problems(gateway: &Gateway, with_problem: Vec<Sync>) -> HashMap<ConnectionId, Vec<Sync>> {
+    let mut problems: HashMap<ConnectionId, Vec<Sync>> = HashMap::new();
+    for sync in with_problem {
+        let provider = gateway.registry.get(sync.provider.as_str());
+        if provider.is_some_and(|provider| provider.syncs.contains_key(&sync.name)) {
+            problems.entry(sync.connection).or_default().push(sync);
         }
     }
     problems
 }
 
-/// Reads the problems of one connection's syncs.
-pub(crate) async fn sync_problems_of(gateway: &Gateway, connection: &Connection) -> Result<Vec<SyncProblem>> {
+/// Reads the syncs of one connection that have a problem.
+pub(crate) async fn sync_problems_of(gateway: &Gateway, connection: &Connection) -> Result<Vec<Sync>> {
     let (environment, id) = (connection.environment, connection.id);
-    let store = &gateway.store;
-    let read = store.read(move |c| syncs::with_problem(c, environment, &[id]));
-    Ok(sync_problems(gateway, read.await?)
-        .remove(&id)
-        .unwrap_or_default())
+    let read = gateway
+        .store
+        .read(move |c| syncs::with_problem(c, environment, &[id]));
+    let mut problems = sync_problems(gateway, read.await?);
+    Ok(problems.remove(&id).unwrap_or_default())
 }

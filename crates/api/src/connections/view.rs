@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use domain::{Connection, Problem, Timestamp};
-use gateway::{EndUser, StoredCredentials, SyncProblem};
+use domain::{Connection, Problem, Sync, Timestamp};
+use gateway::EndUser;
+use registry::AuthMode;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
@@ -15,8 +16,8 @@ pub(crate) struct ConnectionList {
     connections: Vec<ListedConnection>,
 }
 
-impl From<Vec<gateway::ListedConnection>> for ConnectionList {
-    fn from(listed: Vec<gateway::ListedConnection>) -> Self {
+impl From<Vec<gateway::FullConnection>> for ConnectionList {
+    fn from(listed: Vec<gateway::FullConnection>) -> Self {
         Self {
             connections: listed.into_iter().map(ListedConnection::from).collect(),
         }
@@ -77,20 +78,25 @@ enum ShownCredentials {
     Hidden {},
 }
 
-impl From<Option<StoredCredentials>> for ShownCredentials {
-    fn from(credential: Option<StoredCredentials>) -> Self {
-        let plain = |secret: SecretString| secret.expose_secret().to_owned();
-        match credential {
-            Some(StoredCredentials::ApiKey(key)) => Self::ApiKey {
-                r#type: "API_KEY",
-                api_key: plain(key),
+impl ShownCredentials {
+    fn new(mode: AuthMode, values: &BTreeMap<String, SecretString>) -> Self {
+        let plain = |name: &str| {
+            values
+                .get(name)
+                .map_or("", ExposeSecret::expose_secret)
+                .to_owned()
+        };
+        match mode {
+            AuthMode::ApiKey => Self::ApiKey {
+                r#type: mode.as_str(),
+                api_key: plain("apiKey"),
             },
-            Some(StoredCredentials::Basic { username, password }) => Self::Basic {
-                r#type: "BASIC",
-                username: plain(username),
-                password: plain(password),
+            // A provider may need only one of the two.
+            AuthMode::Basic => Self::Basic {
+                r#type: mode.as_str(),
+                username: plain("username"),
+                password: plain("password"),
             },
-            None => Self::Hidden {},
         }
     }
 }
@@ -158,26 +164,25 @@ impl ConnectionError {
         }
     }
 
-    fn of_sync(connection: i64, found: SyncProblem) -> Self {
+    /// The error of a sync that has a problem.
+    fn of_sync(sync: Sync) -> Option<Self> {
         // Nango's word for an error of a sync.
-        let log_id = format!("{connection}-{}", found.id);
-        Self {
-            sync: Some(found.sync.to_string()),
-            variant: Some(found.variant.to_string()),
-            ..Self::new("sync".to_owned(), &log_id, found.problem)
-        }
+        let log_id = format!("{}-{}", sync.connection, sync.id);
+        Some(Self {
+            sync: Some(sync.name.to_string()),
+            variant: Some(sync.variant.to_string()),
+            ..Self::new("sync".to_owned(), &log_id, sync.problem?)
+        })
     }
 }
 
 impl SharedFields {
-    fn new(row: Connection, sync_problems: Vec<SyncProblem>) -> Self {
+    fn new(row: Connection, sync_problems: Vec<Sync>) -> Self {
         let id = row.id.raw();
         let own = row
             .problem
             .map(|problem| ConnectionError::new(problem.kind.clone(), &id.to_string(), problem));
-        let of_syncs = sync_problems
-            .into_iter()
-            .map(|found| ConnectionError::of_sync(id, found));
+        let of_syncs = sync_problems.into_iter().filter_map(ConnectionError::of_sync);
         Self {
             id,
             connection_id: row.name.to_string(),
@@ -191,8 +196,8 @@ impl SharedFields {
     }
 }
 
-impl From<gateway::ListedConnection> for ListedConnection {
-    fn from(listed: gateway::ListedConnection) -> Self {
+impl From<gateway::FullConnection> for ListedConnection {
+    fn from(listed: gateway::FullConnection) -> Self {
         Self {
             created: listed.connection.created_at.to_string(),
             shared: SharedFields::new(listed.connection, listed.sync_problems),
@@ -223,7 +228,11 @@ impl FullConnection {
             created_at: time(row.created_at),
             updated_at: time(row.updated_at),
             last_fetched_at: row.last_fetched_at.map(time),
-            credentials: shown.credentials.into(),
+            credentials: shown
+                .credentials
+                .map_or(ShownCredentials::Hidden {}, |(mode, values)| {
+                    ShownCredentials::new(mode, &values)
+                }),
             shared: SharedFields::new(row, shown.sync_problems),
         }
     }

@@ -58,7 +58,7 @@ pub(super) fn of_gateway(error: &GatewayError) -> (StatusCode, &'static str) {
         GatewayError::InvalidBody(_) => (S::BAD_REQUEST, "invalid_body"),
         GatewayError::InvalidQuery(_) => (S::BAD_REQUEST, "invalid_query_params"),
         GatewayError::OauthNotSupported(_) => (S::BAD_REQUEST, "oauth_not_supported"),
-        GatewayError::CredentialsRefused { .. } => (S::BAD_REQUEST, "connection_test_failed"),
+        GatewayError::CredentialsRefused(_) => (S::BAD_REQUEST, "connection_test_failed"),
         GatewayError::ProviderUnavailable { .. } => (S::SERVICE_UNAVAILABLE, "provider_unavailable"),
         GatewayError::Request(error) => {
             let code = error.verdict().error_code;

@@ -154,7 +154,7 @@ fn body(answer: &upstream::Response) -> Json {
     }
     answer
         .json()
-        .unwrap_or_else(|_| Json::String(answer.text().unwrap_or_default()))
+        .unwrap_or_else(|_| Json::String(answer.plain_text().unwrap_or_default()))
 }
 
 fn pick(body: Json, path: &[String]) -> Json {

@@ -5,7 +5,7 @@ use serde_json::{Map, Value as Json};
 use store::connections::ConnectionChange;
 use utoipa::ToSchema;
 
-use super::{FullConnection, StoredCredentials, without_secrets};
+use super::{FullConnection, without_secrets};
 use crate::caller::{Caller, Scope};
 use crate::credentials::{self, Authority, CredentialInput, PendingConnection, new_name};
 use crate::error::{GatewayError, Result};
@@ -89,7 +89,7 @@ pub async fn import(gateway: &Gateway, caller: &Caller, import: Import) -> Resul
     };
     let credentials = caller
         .may(Scope::ConnectionsReadCredentials)
-        .then(|| StoredCredentials::new(integration.provider.auth, &filled.secrets.credentials));
+        .then(|| (integration.provider.auth, filled.secrets.credentials.clone()));
     let pending = PendingConnection {
         environment: caller.environment,
         integration,

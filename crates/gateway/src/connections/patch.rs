@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use domain::{Connection, ConnectionName};
+use domain::{Connection, ConnectionName, Problem, SyncName};
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 use store::connections::{self, ConnectionChange};
@@ -14,7 +14,6 @@ use crate::credentials::{self, Authority, CredentialInput, PendingConnection, in
 use crate::error::{GatewayError, Result, refusable};
 use crate::gateway::{Gateway, Names, ResolvedConnection};
 use crate::labels::{self, EndUser};
-use crate::sync_permissions::UnreadableSync;
 
 /// The changes of a connection; what is left out stays as it is.
 #[derive(Clone, Deserialize, ToSchema)]
@@ -57,7 +56,7 @@ pub async fn patch(
     integration: &str,
     name: &str,
     patch: ConnectionPatch,
-) -> Result<Vec<UnreadableSync>> {
+) -> Result<Vec<(SyncName, Problem)>> {
     let names = Names::of(caller, integration, name);
     match patch_once(gateway, names, caller, patch.clone()).await {
         Err(GatewayError::ChangedMeanwhile) => patch_once(gateway, names, caller, patch).await,
@@ -70,7 +69,7 @@ async fn patch_once(
     names: Names<'_>,
     caller: &Caller,
     patch: ConnectionPatch,
-) -> Result<Vec<UnreadableSync>> {
+) -> Result<Vec<(SyncName, Problem)>> {
     let renews = patch.credentials.is_some() || patch.connection_config.is_some();
     let (resolved, sealed) = if renews {
         gateway.resolve_with_credentials(names).await?

@@ -1,10 +1,13 @@
 //! Stores a connection after its credentials were verified. The transaction repeats all earlier checks, because
 //! the verification may take long.
 
+use std::sync::Arc;
+
 use domain::{
     ApiKeyId, Connection, ConnectionName, EnvironmentId, Problem, StoredIntegration, Sync, SyncFilter,
-    Timestamp, Trigger, Variant,
+    SyncName, Timestamp, Trigger, Variant,
 };
+use registry::Provider;
 use store::connections::{self, ConnectionChange, NewConnection};
 use store::integrations::{self, NewIntegration};
 use store::runs;
@@ -16,7 +19,7 @@ use crate::encryption_keys::Sealer;
 use crate::error::{FieldError, GatewayError, Result, refusable};
 use crate::gateway::{Gateway, ResolvedIntegration};
 use crate::labels;
-use crate::sync_permissions::{self, UnreadableSync};
+use crate::sync_permissions::unreadable_syncs;
 
 /// A connection to store after its credentials are verified.
 pub(crate) struct PendingConnection {
@@ -46,14 +49,12 @@ pub(crate) enum Authority {
 pub struct Connected {
     /// The connection.
     pub connection: Connection,
-    /// The provider's display name.
-    pub display_name: String,
-    /// The notice of the provider's file.
-    pub notice: Option<String>,
+    /// The provider.
+    pub provider: Arc<Provider>,
     /// False if an existing connection got new credentials.
     pub created: bool,
-    /// The syncs that the credentials may not read.
-    pub unreadable: Vec<UnreadableSync>,
+    /// The syncs that the credentials may not read, and the problem of each.
+    pub unreadable: Vec<(SyncName, Problem)>,
 }
 
 /// Verifies the credentials, checks which syncs they may read, and stores the connection.
@@ -73,9 +74,8 @@ pub(crate) async fn save(gateway: &Gateway, pending: PendingConnection) -> Resul
         .as_ref()
         .or(existing.and_then(|existing| existing.metadata.as_ref()));
     let target = verify::verify(gateway, &pending.integration, &pending.filled, metadata).await?;
-    let unreadable = sync_permissions::unreadable_syncs(gateway, target).await;
-    let provider = &pending.integration.provider;
-    let (display_name, notice) = (provider.display_name.clone(), provider.notice.clone());
+    let unreadable = unreadable_syncs(gateway, target).await;
+    let provider = Arc::clone(&pending.integration.provider);
     let saving = Saving {
         pending,
         unreadable: unreadable.clone(),
@@ -88,8 +88,7 @@ pub(crate) async fn save(gateway: &Gateway, pending: PendingConnection) -> Resul
     gateway.sync_due.notify_one();
     Ok(Connected {
         connection,
-        display_name,
-        notice,
+        provider,
         created,
         unreadable,
     })
@@ -100,7 +99,7 @@ pub(crate) async fn save(gateway: &Gateway, pending: PendingConnection) -> Resul
 /// Whatever may be refused is checked before the first change, since a refusal does not roll back.
 struct Saving {
     pending: PendingConnection,
-    unreadable: Vec<UnreadableSync>,
+    unreadable: Vec<(SyncName, Problem)>,
     sealer: Sealer,
     now: Timestamp,
 }
@@ -242,8 +241,8 @@ impl Saving {
 
     /// The provider's response about the sync's list. Variants are not checked.
     fn problem_of(&self, sync: &Sync) -> Option<&Problem> {
-        let noted = self.unreadable.iter().find(|noted| noted.sync == sync.name)?;
-        (sync.variant == Variant::base()).then_some(&noted.problem)
+        let (_, problem) = self.unreadable.iter().find(|(name, _)| *name == sync.name)?;
+        (sync.variant == Variant::base()).then_some(problem)
     }
 }
 

@@ -7,10 +7,10 @@ use std::time::Duration;
 use domain::Connection;
 use registry::{Provider, RenderError};
 use serde_json::{Map, Value as Json};
-use upstream::{Priority, ProviderError, RequestError, Target, Variables, VerifyError};
+use upstream::{Priority, RequestError, Target, Variables, VerifyError};
 
 use super::Filled;
-use crate::error::{FieldError, GatewayError, Result, is_needed};
+use crate::error::{FieldError, GatewayError, Refusal, Result, is_needed};
 use crate::gateway::{Gateway, ResolvedIntegration};
 use crate::health;
 use crate::integration_config::Config;
@@ -54,10 +54,17 @@ pub(super) async fn verify(
             .map(|name| missing_value(provider, name, filled.config_path));
         return Err(GatewayError::InvalidBody(errors.collect()));
     }
-    match gateway.upstream.verify(&target).await {
-        Ok(()) => Ok(target),
-        Err(error) => Err(refusal(&target, error, filled.config_path)),
+    let Err(error) = gateway.upstream.verify(&target).await else {
+        return Ok(target);
+    };
+    if let VerifyError::Request(RequestError::Template(RenderError::Unfit { placeholder, rule })) = &error
+        && let Some(name) = placeholder.strip_prefix("connectionConfig.")
+    {
+        let error = FieldError::within("invalid", filled.config_path, name, *rule);
+        return Err(GatewayError::InvalidBody(vec![error]));
     }
+    let refusal = refusal(&target, error, ", and nothing was stored")?;
+    Err(GatewayError::CredentialsRefused(refusal))
 }
 
 /// The keys of the integration's configuration, with the file's defaults, that are missing and without which no request can be made.
@@ -74,22 +81,11 @@ pub(crate) fn lacking_integration_config(
 
 /// Verifies stored credentials now, and stores the result on the connection, as after any request.
 pub(crate) async fn verify_stored(gateway: &Gateway, connection: &Connection, target: &Target) -> Result<()> {
-    let name = &target.provider.display_name;
     let Err(error) = health::check_credentials(gateway, connection, target).await? else {
         return health::clear_problem(gateway, connection).await;
     };
-    let (message, code, status) = match error {
-        VerifyError::Refused(response) => (refused(name, &response), response.code, Some(response.status)),
-        VerifyError::Check(message) => (message, None, None),
-        VerifyError::Request(error) => {
-            let what = format!("{name} could not check the credentials");
-            return Err(untried(&what, target, &error));
-        }
-    };
     Err(GatewayError::InvalidCredentials {
-        message,
-        code,
-        status,
+        refusal: refusal(target, error, "")?,
         connection: connection.name.clone(),
     })
 }
@@ -119,51 +115,38 @@ fn missing_value(provider: &Provider, placeholder: &str, config_path: &[&str]) -
     }
 }
 
-/// The error of a failed verification of new credentials.
-fn refusal(target: &Target, error: VerifyError, config_path: &[&str]) -> GatewayError {
+/// How the provider refused the credentials, or the error of a verification without a result, with `consequence` in its message.
+fn refusal(target: &Target, error: VerifyError, consequence: &str) -> Result<Refusal> {
     let name = &target.provider.display_name;
-    if let VerifyError::Request(RequestError::Template(RenderError::Unfit { placeholder, rule })) = &error
-        && let Some(name) = placeholder.strip_prefix("connectionConfig.")
-    {
-        return GatewayError::InvalidBody(vec![FieldError::within("invalid", config_path, name, *rule)]);
-    }
-    match error {
-        VerifyError::Refused(answer) => GatewayError::CredentialsRefused {
-            message: refused(name, &answer),
-            status: Some(answer.status),
-            code: answer.code,
-        },
-        VerifyError::Check(message) => GatewayError::CredentialsRefused {
-            message,
-            code: None,
-            status: None,
-        },
-        VerifyError::Request(error) => {
-            let what = format!("{name} could not check the credentials, and nothing was stored");
-            untried(&what, target, &error)
+    let error = match error {
+        VerifyError::Refused(response) => {
+            let hint = response.hint.as_deref();
+            let hint = hint.unwrap_or("Check the credentials and what they may read.");
+            let summary = response.summary();
+            return Ok(Refusal {
+                message: format!("{name} refused the credentials with {summary}. {hint}"),
+                code: response.code,
+                status: Some(response.status),
+            });
         }
-    }
-}
-
-/// The error of a verification without a result. If waiting does not help, the cause is in the request: an address that may not be
-/// called, a value that no header can hold.
-fn untried(what: &str, target: &Target, error: &RequestError) -> GatewayError {
+        VerifyError::Check(message) => {
+            return Ok(Refusal {
+                message,
+                code: None,
+                status: None,
+            });
+        }
+        VerifyError::Request(error) => error,
+    };
+    let what = format!("{name} could not check the credentials{consequence}");
     if error.is_transient() {
-        return GatewayError::ProviderUnavailable {
+        return Err(GatewayError::ProviderUnavailable {
             message: format!("{what}: {error}. Try again later."),
             retry_after: error.retry_after().unwrap_or(RETRY_AFTER),
-        };
+        });
     }
+    // Waiting does not help: the cause is in the request, such as an address that may not be called, or a value that no header can hold.
     let cause = error.source().map(|cause| format!(": {cause}"));
     let why = target.without_secrets(&format!("{error}{}", cause.unwrap_or_default()));
-    GatewayError::Uncallable(format!("{what}: {why}"))
-}
-
-fn refused(name: &str, refusal: &ProviderError) -> String {
-    let hint = refusal.hint.as_deref();
-    let hint = hint.unwrap_or("Check the credentials and what they may read.");
-    format!(
-        "{name} refused the credentials with {}. {hint}",
-        refusal.summary()
-    )
+    Err(GatewayError::Uncallable(format!("{what}: {why}")))
 }

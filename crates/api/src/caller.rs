@@ -3,6 +3,7 @@
 use std::future::{Ready, ready};
 use std::marker::PhantomData;
 use std::ops::Deref;
+use std::sync::Arc;
 
 use actix_web::dev::{Payload, ServiceRequest};
 use actix_web::http::Method;
@@ -11,7 +12,7 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use domain::{EnvironmentId, IntegrationKey};
 use futures::future::LocalBoxFuture;
 pub(crate) use gateway::scope;
-use gateway::{Gateway, GatewayError, Session, api_keys, sessions};
+use gateway::{ConnectSession, Gateway, GatewayError, api_keys, sessions};
 
 use crate::error::ApiError;
 use crate::path::PROXY;
@@ -43,7 +44,7 @@ impl<S: scope::Needed> FromRequest for Caller<S> {
 #[derive(Clone)]
 enum Identity {
     Key(gateway::Caller),
-    Session(Session),
+    Session(Arc<ConnectSession>),
 }
 
 /// The owner of the API key that [`authenticate`] has checked.
@@ -58,7 +59,7 @@ fn caller(request: &HttpRequest) -> Result<gateway::Caller, ApiError> {
 
 /// A caller whose API key has the scope `S`, or the holder of a connect session: for what front ends may see as well.
 pub(crate) enum SessionOrCaller<S> {
-    Session(Session),
+    Session(Arc<ConnectSession>),
     Caller(Caller<S>),
 }
 
@@ -66,7 +67,7 @@ impl<S> SessionOrCaller<S> {
     /// Returns the environment whose data may be shown.
     pub(crate) fn environment(&self) -> EnvironmentId {
         match self {
-            Self::Session(session) => session.environment(),
+            Self::Session(session) => session.environment,
             Self::Caller(caller) => caller.environment,
         }
     }
@@ -96,7 +97,7 @@ impl<S: scope::Needed> FromRequest for SessionOrCaller<S> {
 }
 
 /// The holder of a connect session, by the token in the header `Authorization`. An API key is refused.
-pub(crate) struct SessionHolder(pub(crate) Session);
+pub(crate) struct SessionHolder(pub(crate) Arc<ConnectSession>);
 
 impl FromRequest for SessionHolder {
     type Error = ApiError;
@@ -119,7 +120,7 @@ pub(crate) async fn authenticate(request: &ServiceRequest) -> Result<(), ApiErro
     let gateway = request
         .app_data::<web::Data<Gateway>>()
         .ok_or(ApiError::Unauthenticated)?;
-    let identity = if Session::is_token(key) {
+    let identity = if sessions::is_token(key) {
         Identity::Session(sessions::authenticate(gateway, key).await?)
     } else {
         // A revoked key can read until its cache entry expires. What it creates or deletes would last, so the cache is not used for that.

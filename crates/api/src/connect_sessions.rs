@@ -139,19 +139,18 @@ struct SessionView {
 )]
 pub(crate) async fn get(SessionHolder(session): SessionHolder) -> web::Json<ShownSession> {
     let colour = json!({ "primary": PRIMARY });
-    let stored = session.stored();
     web::Json(ShownSession {
         data: SessionView {
-            end_user: stored.end_user.clone(),
+            end_user: session.end_user.clone(),
             settings: json!({
                 "theme": { "light": colour, "dark": colour },
                 "defaultTheme": "system",
                 "showWatermark": false,
             }),
-            allowed_integrations: stored.allowed_integrations.clone(),
-            defaults: stored.defaults.clone(),
-            overrides: stored.overrides.clone(),
-            is_reconnecting: session.reconnects(),
+            allowed_integrations: session.allowed_integrations.clone(),
+            defaults: session.defaults.clone(),
+            overrides: session.overrides.clone(),
+            is_reconnecting: session.connection.is_some(),
         },
     })
 }

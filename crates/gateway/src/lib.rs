@@ -51,10 +51,9 @@ pub use labels::{EndUser, Organization};
 pub use log_context::LogContext;
 pub use models::ModelTable;
 pub use records::{FeedPage, FeedRequest, PruneRequest, RecordFilter, RecordPage};
-pub use sessions::{
-    IntegrationDefaults, IntegrationOverrides, NewSession, NewSessionToken, Reconnection, Session,
-};
+pub use sessions::{IntegrationDefaults, IntegrationOverrides, NewSession, NewSessionToken, Reconnection};
 pub use start::GatewayParts;
 pub use store::StoreError;
+pub use store::connect_sessions::ConnectSession;
 pub use sync_permissions::{PERMISSION_PROBLEM, permission_hint, permission_problem};
 pub use syncs::{SyncSelection, SyncStatus, TriggerOptions, TriggeredRun};

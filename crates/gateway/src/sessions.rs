@@ -2,10 +2,9 @@
 
 mod new;
 
-use std::fmt;
 use std::sync::Arc;
 
-use domain::{Connection, ConnectionName, EnvironmentId, IntegrationKey};
+use domain::{Connection, ConnectionName};
 use registry::AuthMode;
 use serde_json::{Map, Value as Json};
 use store::connect_sessions::{self, ConnectSession};
@@ -23,73 +22,41 @@ use crate::gateway::{Gateway, Names, ResolvedConnection, ResolvedIntegration};
 /// Query parameters of a front end that do not configure the connection, as in Nango's API.
 const NO_CONFIG: &str = "webhook_url";
 
-/// A session that has not ended.
-#[derive(Clone)]
-pub struct Session(Arc<ConnectSession>);
-
-impl fmt::Debug for Session {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Session").field(&self.0.id).finish()
-    }
+/// Whether `text` looks like the token of a session rather than an API key.
+pub fn is_token(text: &str) -> bool {
+    session_token::has_prefix(text)
 }
 
-impl Session {
-    /// Whether `text` looks like the token of a session rather than an API key.
-    pub fn is_token(text: &str) -> bool {
-        session_token::has_prefix(text)
-    }
-
-    /// The environment of its connections.
-    pub fn environment(&self) -> EnvironmentId {
-        self.0.environment
-    }
-
-    /// Whether the integration of that key may be connected.
-    pub fn allows(&self, key: &IntegrationKey) -> bool {
-        let allowed = self.0.allowed_integrations.as_ref();
-        allowed.is_none_or(|allowed| allowed.contains(key))
-    }
-
-    /// The session as it is stored.
-    pub fn stored(&self) -> &ConnectSession {
-        &self.0
-    }
-
-    /// Whether it replaces the credentials of a connection.
-    pub fn reconnects(&self) -> bool {
-        self.0.connection.is_some()
-    }
-}
-
-/// The session of a token.
-pub async fn authenticate(gateway: &Gateway, token: &str) -> Result<Session> {
+/// The session of a token, which has not ended.
+pub async fn authenticate(gateway: &Gateway, token: &str) -> Result<Arc<ConnectSession>> {
     if !session_token::is_well_formed(token) {
         return Err(GatewayError::MalformedSessionToken);
     }
     let (hash, now) = (session_token::hash(token), gateway.clock.now());
-    let store = &gateway.store;
-    let found = store.read(move |c| connect_sessions::by_hash(c, &hash, now));
-    let row = found.await?.ok_or(GatewayError::UnknownSession)?;
-    Ok(Session(Arc::new(row)))
+    let found = gateway
+        .store
+        .read(move |c| connect_sessions::by_hash(c, &hash, now));
+    found.await?.map(Arc::new).ok_or(GatewayError::UnknownSession)
 }
 
 /// Ends a session before its time.
-pub async fn end(gateway: &Gateway, session: &Session) -> Result<()> {
-    let (environment, id) = (session.0.environment, session.0.id);
-    let store = &gateway.store;
-    let write = store.write(move |c| connect_sessions::delete(c, environment, id));
-    write.await?;
-    Ok(())
+pub async fn end(gateway: &Gateway, session: &ConnectSession) -> Result<()> {
+    let (environment, id) = (session.environment, session.id);
+    let deleted = gateway
+        .store
+        .write(move |c| connect_sessions::delete(c, environment, id));
+    Ok(deleted.await?)
 }
 
-/// Connects as the session allows, with `credentials` of the type `mode`. What the session sets wins over `params`.
+/// Connects as the session allows, with `credentials` of the type `mode`; `None` for no credentials, which every provider refuses. What
+/// the session sets wins over `params`.
 ///
 /// A session can be used again: until it ends, its holder may retry, and connect further accounts.
 pub async fn connect(
     gateway: &Gateway,
-    session: &Session,
+    session: &ConnectSession,
     integration: &str,
-    mode: AuthMode,
+    mode: Option<AuthMode>,
     credentials: &Map<String, Json>,
     params: Map<String, Json>,
 ) -> Result<Connected> {
@@ -102,26 +69,26 @@ pub async fn connect(
 
 async fn connect_with(
     gateway: &Gateway,
-    session: &Session,
+    session: &ConnectSession,
     integration: &str,
-    mode: AuthMode,
+    mode: Option<AuthMode>,
     credentials: &Map<String, Json>,
     mut params: Map<String, Json>,
 ) -> Result<Connected> {
     let (integration, renewed) = resolve(gateway, session, integration).await?;
     let provider = &integration.provider;
-    if provider.auth != mode {
+    if mode != Some(provider.auth) {
         return Err(GatewayError::InvalidAuthMode {
             wanted: provider.auth.as_str(),
-            given: mode.as_str(),
+            given: mode.map_or("NONE", AuthMode::as_str),
             integration: integration.key,
         });
     }
     params.remove(NO_CONFIG);
-    let set = session.0.defaults.get(integration.key.as_str());
+    let set = session.defaults.get(integration.key.as_str());
     let set = set.and_then(|set| set.get("connection_config"));
     params.extend(set.and_then(Json::as_object).cloned().unwrap_or_default());
-    let (existing, based_on) = match (renewed, session.reconnects()) {
+    let (existing, based_on) = match (renewed, session.connection.is_some()) {
         (Some((connection, sealed)), _) => {
             let resolved = ResolvedConnection {
                 integration: integration.clone(),
@@ -142,9 +109,8 @@ async fn connect_with(
         Some(connection) => connection.name.clone(),
         None => ConnectionName::random(),
     };
-    let row = ConnectSession::clone(&session.0);
     let pending = PendingConnection {
-        environment: row.environment,
+        environment: session.environment,
         integration,
         name,
         existing,
@@ -152,39 +118,27 @@ async fn connect_with(
         filled,
         change: ConnectionChange {
             metadata: None,
-            tags: (!row.tags.is_empty()).then_some(row.tags),
-            end_user: row.end_user,
-            webhook_url_override: row.webhook_url_override.map(Some),
+            tags: Some(session.tags.clone()).filter(|tags| !tags.is_empty()),
+            end_user: session.end_user.clone(),
+            webhook_url_override: session.webhook_url_override.clone().map(Some),
         },
-        authority: Authority::Session(row.id),
+        authority: Authority::Session(session.id),
     };
     credentials::save(gateway, pending).await
-}
-
-/// The error for a front end that connects without credentials: every provider takes some.
-pub async fn connect_without(gateway: &Gateway, session: &Session, integration: &str) -> GatewayError {
-    match resolve(gateway, session, integration).await {
-        Ok((integration, _)) => GatewayError::InvalidAuthMode {
-            wanted: integration.provider.auth.as_str(),
-            given: "NONE",
-            integration: integration.key,
-        },
-        Err(error) => error,
-    }
 }
 
 /// The integration, if the session allows it, and the connection whose credentials the session replaces, with its sealed credentials.
 async fn resolve(
     gateway: &Gateway,
-    session: &Session,
+    session: &ConnectSession,
     key: &str,
 ) -> Result<(ResolvedIntegration, Option<(Connection, String)>)> {
     let names = Names {
-        environment: session.0.environment,
+        environment: session.environment,
         integration: key,
         connection: "",
     };
-    let (renewed, environment) = (session.0.connection, session.0.environment);
+    let (renewed, environment) = (session.connection, session.environment);
     let read = gateway.resolve_and_read(names, move |c, integration, _| {
         let Some(id) = renewed else { return Ok(None) };
         // Before the connection, so that it is not older.

@@ -62,6 +62,14 @@ pub struct ConnectSession {
     pub expires_at: Timestamp,
 }
 
+impl ConnectSession {
+    /// Returns whether the integration of that key may be connected.
+    pub fn allows(&self, key: &IntegrationKey) -> bool {
+        let allowed = self.allowed_integrations.as_ref();
+        allowed.is_none_or(|allowed| allowed.contains(key))
+    }
+}
+
 row!(ConnectSession: connect_sessions { id, end_user, tags, allowed_integrations, defaults, overrides, webhook_url_override, expires_at }, environment = connect_sessions::environment_id, connection = connect_sessions::connection_id);
 
 /// Stores a session, and deletes those of any environment that had expired when it was created.

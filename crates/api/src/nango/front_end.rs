@@ -3,11 +3,12 @@
 //! The token is never logged. Every error has a code and a message, since the library shows both.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest, web};
 use futures::future::LocalBoxFuture;
-use gateway::{Connected, Gateway, Session, sessions};
+use gateway::{ConnectSession, Connected, Gateway, sessions};
 use registry::AuthMode;
 use serde::de::{Error as _, IgnoredAny};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -59,7 +60,7 @@ fn refuse_name<'de, D: Deserializer<'de>>(_: D) -> Result<(), D::Error> {
 
 /// The session of a request, its parameters and its body, checked in this order.
 pub(crate) struct FrontEnd<T> {
-    session: Session,
+    session: Arc<ConnectSession>,
     params: Map<String, Json>,
     body: T,
 }
@@ -150,7 +151,8 @@ async fn connect(
         params,
         body: QueryBody(credentials),
     } = request;
-    let connected = sessions::connect(gateway, &session, integration, mode, &credentials, params).await?;
+    let connected =
+        sessions::connect(gateway, &session, integration, Some(mode), &credentials, params).await?;
     Ok(web::Json(connected.into()))
 }
 
@@ -221,9 +223,14 @@ pub(crate) async fn unauthenticated(
     integration: web::Path<String>,
     request: FrontEnd<NoBody>,
 ) -> Result<web::Json<FrontEndAnswer>, ApiError> {
-    let NoBody = request.body;
-    let refused = sessions::connect_without(&gateway, &request.session, &integration).await;
-    Err(refused.into())
+    let FrontEnd {
+        session,
+        params,
+        body: NoBody,
+    } = request;
+    let none = Map::new();
+    let connected = sessions::connect(&gateway, &session, &integration, None, &none, params).await?;
+    Ok(web::Json(connected.into()))
 }
 
 /// An ignored body.

@@ -46,7 +46,7 @@ async fn a_session_waits_longer_and_longer_after_refusals(app: TestApp) {
         .into_iter()
         .chain(body)
         .collect();
-    let there = sessions::connect(&other, &session, "twilio", AuthMode::Basic, &body, params).await;
+    let there = sessions::connect(&other, &session, "twilio", Some(AuthMode::Basic), &body, params).await;
     assert!(
         !matches!(there, Ok(_) | Err(GatewayError::CredentialsRefused(_))),
         "{there:?}"

@@ -51,12 +51,12 @@ impl From<Vec<TriggeredRun>> for TriggerAnswer {
         let message = (active > 0).then(|| {
             format!("{active} of {} syncs had a queued or running run already: its id is returned, and no other was created", runs.len())
         });
-        let started = |run: TriggeredRun| StartedRun {
-            id: run.id.to_string(),
-            sync: run.sync.to_string(),
-            variant: run.variant.to_string(),
-            connection_id: run.connection,
-            already_active: run.already_active,
+        let started = |triggered: TriggeredRun| StartedRun {
+            id: triggered.run.id.to_string(),
+            sync: triggered.sync.name.to_string(),
+            variant: triggered.sync.variant.to_string(),
+            connection_id: triggered.sync.connection_name.to_string(),
+            already_active: triggered.already_active,
         };
         Self {
             success: true,
@@ -109,7 +109,7 @@ pub(crate) async fn pause(
     body: Body<SelectBody>,
 ) -> Result<web::Json<Success>, ApiError> {
     let selection = body.0.read(request.headers())?;
-    syncs::pause(&gateway, &caller, &selection)
+    syncs::set_paused(&gateway, &caller, &selection, true)
         .await
         .map_err(ApiError::integration_unknown)?;
     Ok(web::Json(Success::new()))
@@ -132,7 +132,7 @@ pub(crate) async fn start(
     body: Body<SelectBody>,
 ) -> Result<web::Json<Success>, ApiError> {
     let selection = body.0.read(request.headers())?;
-    syncs::start(&gateway, &caller, &selection)
+    syncs::set_paused(&gateway, &caller, &selection, false)
         .await
         .map_err(ApiError::integration_unknown)?;
     Ok(web::Json(Success::new()))

@@ -103,7 +103,7 @@ pub(crate) async fn run(mut commands: mpsc::Receiver<String>) -> anyhow::Result<
         syncs: vec![(SYNC.parse()?, domain::Variant::base())],
     };
     // A paused sync runs only when triggered, so that there is no second run during the measurement.
-    syncs::pause(&app.gateway, &app.caller, &selection).await?;
+    syncs::set_paused(&app.gateway, &app.caller, &selection, true).await?;
     child::output(&())?;
     child::next::<()>(&mut commands).await?;
 
@@ -113,7 +113,12 @@ pub(crate) async fn run(mut commands: mpsc::Receiver<String>) -> anyhow::Result<
         empty_cache: false,
     };
     let triggered = syncs::trigger(&app.gateway, &app.caller, &selection, reset).await?;
-    let id = triggered.first().context("no run was triggered")?.id.to_string();
+    let id = triggered
+        .first()
+        .context("no run was triggered")?
+        .run
+        .id
+        .to_string();
     let stop = CancellationToken::new();
     let worker =
         tokio::spawn(Worker::new(Arc::clone(&app.gateway), WorkerOptions::default()).run(stop.clone()));

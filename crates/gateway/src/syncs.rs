@@ -52,16 +52,12 @@ pub struct TriggerOptions {
 }
 
 /// The run of a triggered sync.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TriggeredRun {
     /// The run.
-    pub id: RunId,
+    pub run: Run,
     /// Its sync.
-    pub sync: SyncName,
-    /// Its sync's variant.
-    pub variant: Variant,
-    /// The connection's name.
-    pub connection: String,
+    pub sync: Sync,
     /// Whether it was already queued or in progress, so that none was created.
     pub already_active: bool,
 }
@@ -100,10 +96,8 @@ pub async fn trigger(
             continue;
         };
         triggered.push(TriggeredRun {
-            id: run.id,
-            sync: sync.name,
-            variant: sync.variant,
-            connection: sync.connection_name.to_string(),
+            run,
+            sync,
             already_active,
         });
     }
@@ -130,17 +124,8 @@ async fn reset(gateway: &Gateway, sync: &Sync, empty_cache: bool) -> Result<Leas
     Ok(lease)
 }
 
-/// Stops the selected syncs from running on their schedule; a run in progress is finished.
-pub async fn pause(gateway: &Gateway, caller: &Caller, selection: &SyncSelection) -> Result<()> {
-    set_paused(gateway, caller, selection, true).await
-}
-
-/// Lets the selected syncs run on their schedule again, from now.
-pub async fn start(gateway: &Gateway, caller: &Caller, selection: &SyncSelection) -> Result<()> {
-    set_paused(gateway, caller, selection, false).await
-}
-
-async fn set_paused(
+/// Stops the selected syncs from running on their schedule, or lets them run on it again, from now. A run in progress is finished.
+pub async fn set_paused(
     gateway: &Gateway,
     caller: &Caller,
     selection: &SyncSelection,
@@ -213,14 +198,7 @@ async fn add_missing(
     let added = gateway.store.write(move |c| {
         let lacking = syncs::connections_without_any_environment(c, &provider, &name, ADD_BATCH)?;
         for connection in &lacking {
-            let new = NewSync {
-                connection: *connection,
-                name: name.clone(),
-                variant: Variant::base(),
-                paused: !auto_start,
-                due_at: auto_start.then_some(now),
-            };
-            syncs::ensure(c, &new, now)?;
+            syncs::ensure(c, &NewSync::base(*connection, name.clone(), auto_start, now), now)?;
         }
         Ok(!lacking.is_empty())
     });
@@ -249,7 +227,14 @@ async fn select(
         syncs::list(c, environment, &filter)
     });
     let (integration, found, mut rows) = read.await?;
-    check_names(&integration.provider, selection)?;
+    let provider = &integration.provider;
+    if provider.syncs.is_empty() {
+        let message = format!("{} has no syncs", provider.display_name);
+        return Err(GatewayError::UnknownSync(message));
+    }
+    for (name, _) in &selection.syncs {
+        declared(provider, name)?;
+    }
     if of_one && found.is_none() {
         return Err(names.unknown_connection());
     }
@@ -288,23 +273,6 @@ pub fn next_due(provider: &Provider, sync: &Sync, after: Timestamp) -> Option<Ti
     Some(schedule.jittered(next, sync.id.raw().unsigned_abs()))
 }
 
-fn check_names(provider: &Provider, selection: &SyncSelection) -> Result<()> {
-    if provider.syncs.is_empty() {
-        return Err(GatewayError::UnknownSync(format!(
-            "{} has no syncs",
-            provider.display_name
-        )));
-    }
-    match selection
-        .syncs
-        .iter()
-        .find(|(name, _)| !provider.syncs.contains_key(name))
-    {
-        Some((name, _)) => Err(no_such_sync(provider, name)),
-        None => Ok(()),
-    }
-}
-
 /// The connection, and its sync of that name and variant if it has one.
 async fn resolve_sync(
     gateway: &Gateway,
@@ -326,14 +294,12 @@ async fn resolve_sync(
 /// The sync as a provider's file declares it.
 fn declared<'a>(provider: &'a Provider, name: &SyncName) -> Result<&'a registry::Sync> {
     let declared = provider.syncs.get(name).map(AsRef::as_ref);
-    declared.ok_or_else(|| no_such_sync(provider, name))
-}
-
-fn no_such_sync(provider: &Provider, name: &SyncName) -> GatewayError {
-    let known: Vec<&str> = provider.syncs.keys().map(SyncName::as_str).collect();
-    GatewayError::UnknownSync(format!(
-        "there is no sync {name:?}; {} has: {}",
-        provider.name,
-        known.join(", ")
-    ))
+    declared.ok_or_else(|| {
+        let known: Vec<&str> = provider.syncs.keys().map(SyncName::as_str).collect();
+        GatewayError::UnknownSync(format!(
+            "there is no sync {name:?}; {} has: {}",
+            provider.name,
+            known.join(", ")
+        ))
+    })
 }

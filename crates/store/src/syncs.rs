@@ -33,6 +33,19 @@ pub struct NewSync {
     pub due_at: Option<Timestamp>,
 }
 
+impl NewSync {
+    /// Returns a base variant: due now, or paused if the provider's file says that it does not start by itself.
+    pub fn base(connection: ConnectionId, name: SyncName, auto_start: bool, now: Timestamp) -> Self {
+        Self {
+            connection,
+            name,
+            variant: Variant::base(),
+            paused: !auto_start,
+            due_at: auto_start.then_some(now),
+        }
+    }
+}
+
 /// Returns the connection's sync of that name and variant, and creates and schedules it if there is none.
 pub fn ensure(c: &mut DbConn, new: &NewSync, now: Timestamp) -> Result<Sync, StoreError> {
     let whose = (

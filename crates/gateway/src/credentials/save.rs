@@ -208,15 +208,7 @@ impl Saving {
     fn schedule_syncs(&self, c: &mut DbConn, row: &Connection, created: bool) -> Result<(), StoreError> {
         let now = self.now;
         for (name, sync) in &self.pending.integration.provider.syncs {
-            let due_at = sync.auto_start.then_some(now);
-            let new = NewSync {
-                connection: row.id,
-                name: name.clone(),
-                variant: Variant::base(),
-                paused: !sync.auto_start,
-                due_at,
-            };
-            syncs::ensure(c, &new, now)?;
+            syncs::ensure(c, &NewSync::base(row.id, name.clone(), sync.auto_start, now), now)?;
         }
         let filter = SyncFilter {
             integration: Some(row.integration.clone()),

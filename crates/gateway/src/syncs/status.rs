@@ -3,7 +3,7 @@
 use domain::{Run, Sync, Timestamp};
 use store::records;
 use store::runs;
-use store::schedule::{self, ScheduleState};
+use store::schedule;
 
 use super::{SyncSelection, select};
 use crate::caller::Caller;
@@ -45,13 +45,8 @@ pub async fn status(
         let Some(declared) = provider.syncs.get(&sync.name) else {
             continue;
         };
-        let Some(table) = gateway
-            .models
-            .table(&provider.name, &sync.name, &sync.variant)
-            .await?
-        else {
-            continue;
-        };
+        let table = gateway.table(&provider.name, &sync.name, &sync.variant).await?;
+        let Some(table) = table else { continue };
         let (id, connection) = (sync.id, sync.connection);
         let read = gateway.store.read(move |c| {
             let live = records::count_live(c, &table.sql, connection)?;
@@ -63,7 +58,8 @@ pub async fn status(
             ))
         });
         let (state, latest, latest_finished, records) = read.await?;
-        let running = is_active(&state, latest.as_ref());
+        let unfinished = |run: &Run| run.finished_at.is_none();
+        let running = state.holder.is_some() || latest.as_ref().is_some_and(unfinished);
         states.push(SyncStatus {
             model: declared.model.name.to_string(),
             frequency: sync
@@ -79,8 +75,4 @@ pub async fn status(
         });
     }
     Ok(states)
-}
-
-fn is_active(state: &ScheduleState, latest: Option<&Run>) -> bool {
-    state.holder.is_some() || latest.is_some_and(|run| run.finished_at.is_none())
 }

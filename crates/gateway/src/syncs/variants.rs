@@ -34,11 +34,8 @@ pub async fn create_variant(
     let model = gateway.models.variant_model(&connection.provider, name, variant);
     let now = gateway.clock.now();
     let new = NewSync {
-        connection: connection.id,
-        name: name.clone(),
         variant: variant.clone(),
-        paused: !auto_start,
-        due_at: auto_start.then_some(now),
+        ..NewSync::base(connection.id, name.clone(), auto_start, now)
     };
     let unknown = GatewayError::unknown_connection(&connection.name, &connection.integration);
     // The table and the row that needs it are made in one transaction, even if this process made the table before: another process may
@@ -101,8 +98,7 @@ pub async fn delete_variant(
             break;
         }
         let (id, name, variant) = (connection.id, name.clone(), variant.clone());
-        let store = &gateway.store;
-        let read = store.read(move |c| syncs::get(c, id, &name, &variant));
+        let read = gateway.store.read(move |c| syncs::get(c, id, &name, &variant));
         found = read.await?;
     }
     Ok(())

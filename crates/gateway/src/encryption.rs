@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::gateway::Gateway;
 
 pub(crate) use self::clear_fields::seal_clear_fields;
-pub use self::lost_keys::{Forgotten, LostKey, LostKeys};
+pub use self::lost_keys::{Forgotten, LostKeys};
 pub use self::rotation::{Rotation, reseal};
 
 /// Puts a new key into the key file, to seal with from now on. [`reseal`] follows.

@@ -179,9 +179,18 @@ impl Sealer {
         &self.0
     }
 
-    /// Records the key in the database, in the transaction that stores what it sealed.
-    pub(crate) fn record(&self, c: &mut DbConn, now: Timestamp) -> Result<(), StoreError> {
-        record(c, &self.0, now)
+    /// Seals the text for its place, and records the key in the transaction that stores the result. Returns the sealed text and the key's
+    /// id.
+    pub(crate) fn seal(
+        &self,
+        c: &mut DbConn,
+        place: &SealContext<'_>,
+        text: &SecretString,
+        now: Timestamp,
+    ) -> Result<(String, String), StoreError> {
+        record(c, &self.0, now)?;
+        let sealed = self.0.seal(place, text);
+        Ok((sealed.to_string(), sealed.key_id().to_string()))
     }
 }
 
@@ -247,12 +256,12 @@ pub(crate) struct Usage {
 }
 
 /// How much a key seals.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct SealedCount {
-    /// Connections, with their credentials.
-    pub(crate) connections: i64,
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SealedCount {
+    /// Connections, with their credentials and the secret fields of their configurations.
+    pub connections: i64,
     /// Integrations, with the secret fields of their configurations.
-    pub(crate) integrations: i64,
+    pub integrations: i64,
 }
 
 impl fmt::Display for SealedCount {

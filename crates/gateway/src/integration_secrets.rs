@@ -124,9 +124,7 @@ impl Sealer {
         }
         let object: Json = secrets.clone().into_iter().collect();
         let text = SecretString::from(object.to_string());
-        let sealed = self.ring().seal(&place(row), &text);
-        self.record(c, now)?;
-        let (text, key_id) = (sealed.to_string(), sealed.key_id().as_str());
-        integration_secrets::put(c, row.id, Some((text.as_str(), key_id)))
+        let (sealed, key_id) = self.seal(c, &place(row), &text, now)?;
+        integration_secrets::put(c, row.id, Some((&sealed, &key_id)))
     }
 }

@@ -41,8 +41,8 @@ pub use connections::{
     ConnectRequest, ConnectionPatch, FullConnection, Import, MetadataChange, ShowCredentials,
 };
 pub use credentials::Connected;
-pub use encryption::{Forgotten, LostKey, LostKeys, Rotation};
-pub use encryption_keys::{CurrentKey, KeySource};
+pub use encryption::{Forgotten, LostKeys, Rotation};
+pub use encryption_keys::{CurrentKey, KeySource, SealedCount};
 pub use error::{ActionFailure, ActionFailureKind, FieldError, GatewayError, Refusal, Result};
 pub use gateway::{Gateway, ResolvedIntegration};
 pub use health::AUTH_PROBLEM;

@@ -7,7 +7,7 @@ use registry::Provider;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value as Json};
 use store::{DbConn, StoreError, credentials};
-use vault::{Owner, SealContext, Sealed, VaultError};
+use vault::{Owner, SealContext, VaultError};
 
 use crate::encryption_keys::Sealer;
 
@@ -32,9 +32,8 @@ impl Sealer {
         secrets: &Secrets,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let sealed = self.seal(row, secrets);
-        self.record(c, now)?;
-        credentials::put(c, row.id, &sealed.to_string(), sealed.key_id().as_str(), now)
+        let (sealed, key_id) = self.seal(c, &place(row.environment, row.id), &secrets.to_json(), now)?;
+        credentials::put(c, row.id, &sealed, &key_id, now)
     }
 
     /// Replaces the secrets that were opened from `old`; returns false if they have changed since.
@@ -45,15 +44,8 @@ impl Sealer {
         (old, secrets): (&str, &Secrets),
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let sealed = self.seal(row, secrets);
-        self.record(c, now)?;
-        let (new, key_id) = (sealed.to_string(), sealed.key_id().as_str());
-        credentials::replace_if_same(c, row.id, old, &new, key_id, now)
-    }
-
-    fn seal(&self, row: &Connection, secrets: &Secrets) -> Sealed {
-        self.ring()
-            .seal(&place(row.environment, row.id), &secrets.to_json())
+        let (new, key_id) = self.seal(c, &place(row.environment, row.id), &secrets.to_json(), now)?;
+        credentials::replace_if_same(c, row.id, old, &new, &key_id, now)
     }
 }
 

@@ -1,30 +1,22 @@
 //! Lost encryption keys, and the secrets that they encrypted.
 
+use std::collections::BTreeMap;
+
 use domain::{Clock, IntegrationKey, Problem};
 use store::{DbConn, Store, StoreError, credentials, integration_secrets, vault_keys};
 use vault::VaultError;
 
-use crate::encryption_keys::{KeySource, Usage};
+use crate::encryption_keys::{KeySource, SealedCount, Usage};
 use crate::error::Result;
 use crate::health::AUTH_PROBLEM;
 
 /// The problem of a connection whose credentials were given up.
 const MESSAGE: &str = "the encryption key that sealed these credentials is lost: connect again with new ones; the records are kept";
 
-/// Encryption keys that the database was used with and that the configuration does not hold, so that no process starts.
+/// Encryption keys that the database was used with and that the configuration does not hold, so that no process starts: what each sealed,
+/// by the key's public id.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct LostKeys(Vec<LostKey>);
-
-/// An encryption key that is lost.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LostKey {
-    /// Its public id.
-    pub id: String,
-    /// How many connections have credentials, and secret fields of their configuration, that it sealed.
-    pub connections: i64,
-    /// How many integrations have secret fields of their configuration that it sealed.
-    pub integrations: i64,
-}
+pub struct LostKeys(BTreeMap<String, SealedCount>);
 
 /// The secrets that were given up.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -43,19 +35,14 @@ impl LostKeys {
         Ok(Self::of(&usage, &held))
     }
 
-    /// The lost keys.
-    pub fn keys(&self) -> &[LostKey] {
+    /// What each lost key sealed, by the key's public id.
+    pub fn keys(&self) -> &BTreeMap<String, SealedCount> {
         &self.0
     }
 
     /// How many connections need new credentials once the keys are given up.
     pub fn connections(&self) -> i64 {
-        self.0.iter().map(|key| key.connections).sum()
-    }
-
-    /// How many integrations need their secret fields set again once the keys are given up.
-    pub fn integrations(&self) -> i64 {
-        self.0.iter().map(|key| key.integrations).sum()
+        self.0.values().map(|sealed| sealed.connections).sum()
     }
 
     /// Gives up the secrets that the keys sealed, and returns them. Each connection is marked as needing new credentials; its records,
@@ -74,12 +61,8 @@ impl LostKeys {
         let forgotten = store.write_durably(move |c: &mut DbConn| -> Result<Forgotten, StoreError> {
             vault_keys::lock(c)?;
             let still = Self::of(&Usage::read(c)?, &held);
-            let ids: Vec<String> = still
-                .0
-                .into_iter()
-                .map(|key| key.id)
-                .filter(|id| shown.0.iter().any(|key| key.id == *id))
-                .collect();
+            let still = still.0.into_keys();
+            let ids: Vec<String> = still.filter(|id| shown.0.contains_key(id)).collect();
             let forgotten = Forgotten {
                 connections: credentials::give_up(c, &ids, &problem, now)?,
                 integrations: integration_secrets::give_up(c, &ids)?,
@@ -93,29 +76,13 @@ impl LostKeys {
     /// The keys that still seal something. If none of the held keys is of this database, also all others that it was used with,
     /// since they too keep a process from starting.
     fn of(usage: &Usage, held: &[String]) -> Self {
-        let is_held = |id: &str| held.iter().any(|held| held == id);
-        let mut lost: Vec<LostKey> = usage
-            .sealed
-            .iter()
-            .filter(|(id, _)| !is_held(id))
-            .map(|(id, sealed)| LostKey {
-                id: id.clone(),
-                connections: sealed.connections,
-                integrations: sealed.integrations,
-            })
-            .collect();
-        if !usage.known.iter().any(|key| is_held(&key.key_id)) {
-            let others = usage.known.iter().map(|key| &key.key_id);
-            let others: Vec<LostKey> = others
-                .filter(|id| !lost.iter().any(|key| key.id == **id))
-                .map(|id| LostKey {
-                    id: id.clone(),
-                    connections: 0,
-                    integrations: 0,
-                })
-                .collect();
-            lost.extend(others);
+        let mut lost = usage.sealed.clone();
+        if !usage.known.iter().any(|key| held.contains(&key.key_id)) {
+            for key in &usage.known {
+                lost.entry(key.key_id.clone()).or_default();
+            }
         }
+        lost.retain(|id, _| !held.contains(id));
         Self(lost)
     }
 }

@@ -72,12 +72,11 @@ pub(crate) async fn forget(config: &Config, yes: bool) -> anyhow::Result<ExitCod
         ))?;
         return Ok(ExitCode::SUCCESS);
     }
-    for key in lost.keys() {
+    for (id, sealed) in lost.keys() {
         output::note(format_args!(
-            "The encryption key {} is lost. It encrypted the credentials of {}, with the secret fields of their configuration{}.",
-            key.id,
-            counted(key.connections, "connection"),
-            match key.integrations {
+            "The encryption key {id} is lost. It encrypted the credentials of {}, with the secret fields of their configuration{}.",
+            counted(sealed.connections, "connection"),
+            match sealed.integrations {
                 0 => String::new(),
                 count => format!(", and the secret fields of {}", counted(count, "integration")),
             }

@@ -14,7 +14,7 @@ use store::actions::{self, NewAction};
 
 pub use self::carry::carry_out;
 use self::perform::perform;
-pub use self::request::{ActionRequest, ShortRoute, at_route};
+pub use self::request::{ActionRequest, at_route};
 use self::request::{ResolvedAction, input_hash, resolve};
 use crate::caller::Caller;
 use crate::error::{ActionFailure, GatewayError, Result};
@@ -150,11 +150,10 @@ async fn store(gateway: &Gateway, new: NewAction) -> Result<(ActionJob, bool)> {
 ///
 /// [`GatewayError::ActionPending`] while it has not ended, its own failure if it failed.
 pub async fn result(gateway: &Gateway, caller: &Caller, id: &str) -> Result<Json> {
-    let unknown = || GatewayError::UnknownActionResult(id.to_owned());
+    let unknown = || GatewayError::NotFound(format!("unknown action {id:?}: results are kept for five days"));
     let parsed: ActionId = id.parse().map_err(|_| unknown())?;
     let environment = caller.environment;
-    let store = &gateway.store;
-    let found = store.read(move |c| actions::find(c, environment, parsed));
+    let found = gateway.store.read(move |c| actions::find(c, environment, parsed));
     let row = found.await.map_err(GatewayError::or_unknown(unknown))?;
     ended(&row)?.ok_or(GatewayError::ActionPending {
         status: row.status.as_str(),

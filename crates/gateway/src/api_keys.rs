@@ -206,7 +206,7 @@ pub async fn create(
 
 /// Revokes a key of an environment.
 pub async fn revoke(gateway: &Gateway, environment: EnvironmentId, id: &str) -> Result<()> {
-    let unknown = || GatewayError::UnknownApiKey(id.to_owned());
+    let unknown = || GatewayError::NotFound(format!("unknown API key {id:?} in this environment"));
     let (key, now): (ApiKeyId, _) = (id.parse().map_err(|_| unknown())?, gateway.clock.now());
     let store = &gateway.store;
     let revoke = store.write(move |c| api_keys::revoke(c, environment, key, now));

@@ -15,7 +15,7 @@ pub async fn list(gateway: &Gateway) -> Result<Vec<Environment>> {
 
 /// The environment of that name.
 pub async fn find(gateway: &Gateway, name: &str) -> Result<Environment> {
-    let unknown = || GatewayError::UnknownEnvironment(name.to_owned());
+    let unknown = || GatewayError::NotFound(format!("unknown environment {name:?}"));
     let parsed: EnvironmentName = name.parse().map_err(|_| unknown())?;
     let store = &gateway.store;
     let found = store.read(move |c| environments::by_name(c, &parsed));

@@ -125,18 +125,9 @@ pub enum GatewayError {
     /// The integration does not exist.
     #[error("there is no integration {0:?}; `trunkline providers list` shows what there is")]
     UnknownIntegration(String),
-    /// The provider does not exist.
-    #[error("unknown provider {0:?}: GET /providers lists all providers")]
-    UnknownProvider(String),
-    /// The environment does not exist.
-    #[error("unknown environment {0:?}")]
-    UnknownEnvironment(String),
     /// The environment cannot be deleted.
     #[error("{0}")]
     EnvironmentInUse(String),
-    /// No such API key in that environment.
-    #[error("unknown API key {0:?} in this environment")]
-    UnknownApiKey(String),
     /// No such connection in this environment.
     #[error("there is no connection {connection:?} of {integration:?}")]
     UnknownConnection {
@@ -145,25 +136,12 @@ pub enum GatewayError {
         /// The name in the request.
         integration: String,
     },
-    /// No such run in this environment.
-    #[error("unknown run {0:?}")]
-    UnknownRun(String),
-    /// The integration has no such model.
-    #[error("{integration:?} has no model {model:?}; it has: {known}")]
-    UnknownModel {
-        /// The name in the request.
-        integration: String,
-        /// The name in the request.
-        model: String,
-        /// The existing ones.
-        known: String,
-    },
+    /// Something else that the request names does not exist.
+    #[error("{0}")]
+    NotFound(String),
     /// None of the request's syncs exists.
     #[error("{0}")]
     UnknownSync(String),
-    /// The connection has no such variant of the sync.
-    #[error("{0}")]
-    UnknownVariant(String),
     /// The base variant always exists, and cannot be created or deleted.
     #[error("the variant `base` always exists: it cannot be created or deleted")]
     BaseVariant,
@@ -178,19 +156,6 @@ pub enum GatewayError {
     /// The quota is used up.
     #[error("{0}")]
     Capped(String),
-    /// The integration has no such action.
-    #[error("{integration:?} has no action {action:?}; it has: {known}")]
-    UnknownAction {
-        /// The name in the request.
-        integration: String,
-        /// The name in the request.
-        action: String,
-        /// The existing ones.
-        known: String,
-    },
-    /// No stored action of that id in this environment.
-    #[error("unknown action {0:?}: results are kept for five days")]
-    UnknownActionResult(String),
     /// The stored action has not ended.
     #[error("the action has not finished (status {status}): request its result again later")]
     ActionPending {

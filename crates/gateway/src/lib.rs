@@ -34,7 +34,7 @@ mod sync_permissions;
 pub mod syncs;
 mod ttl_cache;
 
-pub use actions::{ActionOutput, ActionRequest, MAX_RETRIES, ShortRoute, StoredAction};
+pub use actions::{ActionOutput, ActionRequest, MAX_RETRIES, StoredAction};
 pub use api_keys::{NewKey, NewKeyRequest};
 pub use caller::{Caller, Scope, scope};
 pub use connections::{

@@ -35,6 +35,9 @@ pub fn list(gateway: &Gateway, search: Option<&str>) -> Result<Vec<Arc<Provider>
 
 /// The provider of that name.
 pub fn find(gateway: &Gateway, name: &str) -> Result<Arc<Provider>> {
-    let found = gateway.registry.get(name).cloned();
-    found.ok_or_else(|| GatewayError::UnknownProvider(name.to_owned()))
+    gateway.registry.get(name).cloned().ok_or_else(|| {
+        GatewayError::NotFound(format!(
+            "unknown provider {name:?}: GET /providers lists all providers"
+        ))
+    })
 }

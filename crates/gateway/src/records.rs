@@ -215,16 +215,10 @@ fn list_query(
 ) -> Result<(SyncName, ListQuery)> {
     let mut syncs = provider.syncs.iter();
     let Some((sync, declared)) = syncs.find(|(_, sync)| sync.model.plural == plural) else {
-        let known: Vec<_> = provider
-            .syncs
-            .values()
-            .map(|sync| sync.model.plural.as_str())
-            .collect();
-        return Err(GatewayError::UnknownModel {
-            integration: integration.to_owned(),
-            model: plural.to_owned(),
-            known: known.join(", "),
-        });
+        let known = provider.syncs.values().map(|sync| sync.model.plural.as_str());
+        let known = known.collect::<Vec<_>>().join(", ");
+        let message = format!("{integration:?} has no model {plural:?}; it has: {known}");
+        return Err(GatewayError::NotFound(message));
     };
     let query = ListQuery::parse(&declared.model, parameters).map_err(GatewayError::InvalidQuery)?;
     Ok((sync.clone(), query))

@@ -168,7 +168,7 @@ pub async fn runs(gateway: &Gateway, caller: &Caller, filter: RunFilter) -> Resu
 
 /// One run with its sync.
 pub async fn run(gateway: &Gateway, caller: &Caller, id: &str) -> Result<(Run, Sync)> {
-    let unknown = || GatewayError::UnknownRun(id.to_owned());
+    let unknown = || GatewayError::NotFound(format!("unknown run {id:?}"));
     let (run, environment) = (id.parse::<RunId>().map_err(|_| unknown())?, caller.environment);
     let found = gateway.store.read(move |c| runs::find(c, environment, run));
     found.await.map_err(GatewayError::or_unknown(unknown))

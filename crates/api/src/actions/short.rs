@@ -22,7 +22,7 @@ pub(crate) async fn run(
     let (integration, route) = path.into_inner();
     let method = request.method();
     let found = actions::at_route(&gateway, &caller, &integration, method.as_str(), &route).await?;
-    let Some(found) = found else {
+    let Some((action, inputs)) = found else {
         // Another provider's action has this route; here it may be the list of a model.
         return if method == Method::GET && !route.contains('/') {
             let caller = Caller::<scope::RecordsRead>::extract(&request).await?;
@@ -37,16 +37,12 @@ pub(crate) async fn run(
         body::content_type(&request)?;
         add(&mut input, body::parse(&bytes)?)?;
     }
-    let path = found
-        .inputs
-        .into_iter()
-        .map(|(name, text)| (name, Json::String(text)));
-    add(&mut input, path.collect())?;
+    add(&mut input, inputs)?;
     let connection = connection(&mut input)?;
     let wanted = ActionRequest {
         integration,
         connection,
-        action: found.action.to_string(),
+        action: action.to_string(),
         input,
         within: None,
         key: None,

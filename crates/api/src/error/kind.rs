@@ -23,15 +23,7 @@ pub(super) fn of_gateway(error: &GatewayError) -> (StatusCode, &'static str) {
         }
         GatewayError::UnknownIntegration(_) => (S::NOT_FOUND, "unknown_provider_config"),
         GatewayError::UnknownConnection { .. } => (S::NOT_FOUND, "unknown_connection"),
-        GatewayError::UnknownRun(_)
-        | GatewayError::UnknownModel { .. }
-        | GatewayError::UnknownAction { .. }
-        | GatewayError::UnknownActionResult(_)
-        | GatewayError::ActionPending { .. }
-        | GatewayError::UnknownEnvironment(_)
-        | GatewayError::UnknownProvider(_)
-        | GatewayError::UnknownVariant(_)
-        | GatewayError::UnknownApiKey(_) => (S::NOT_FOUND, "not_found"),
+        GatewayError::NotFound(_) | GatewayError::ActionPending { .. } => (S::NOT_FOUND, "not_found"),
         GatewayError::Action(failure) => match failure.kind {
             ActionFailureKind::Refused => (S::FAILED_DEPENDENCY, "script_http_error"),
             // The action has failed for good: reading its result again does not help.

@@ -1,7 +1,6 @@
 //! Stored actions from claim to end. Each request is sent once, unless the action is repeatable.
 
 use std::convert::Infallible;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,8 +53,9 @@ pub async fn carry_out(
     };
     let end = storable(end);
     let now = gateway.clock.now();
-    let store = &gateway.store;
-    let stored = store.write(move |c| actions::finish(c, &lease, &end, now));
+    let stored = gateway
+        .store
+        .write(move |c| actions::finish(c, &lease, &end, now));
     match stored.await {
         Ok(true) => result,
         Ok(false) => {
@@ -94,10 +94,10 @@ async fn try_once(gateway: &Gateway, row: &ActionJob, lease: &Lease<ActionJob>) 
         Err(failure) => return Ok(Some(failed(&failure, true))),
     };
     let (lease, before, now) = (lease.clone(), row.attempts, gateway.clock.now());
-    let store = &gateway.store;
-    let read = store.write(move |c| actions::begin(c, &lease, before, now));
-    let begun = read.await?;
-    if !begun {
+    let begun = gateway
+        .store
+        .write(move |c| actions::begin(c, &lease, before, now));
+    if !begun.await? {
         return Ok(None);
     }
     let inputs = row.input.clone().unwrap_or_default();
@@ -127,10 +127,10 @@ async fn found(
     row: &ActionJob,
 ) -> Result<Result<(Connection, Arc<Action>), ActionFailure>> {
     let id = row.connection;
-    let store = &gateway.store;
-    let read = store.read(move |c| connections::get_any_environment(c, id));
-    let connection = read.await?;
-    let Some(connection) = connection else {
+    let read = gateway
+        .store
+        .read(move |c| connections::get_any_environment(c, id));
+    let Some(connection) = read.await? else {
         return Ok(Err(ActionFailure::impossible(
             "the connection was deleted".to_owned(),
         )));
@@ -151,27 +151,12 @@ async fn found(
 /// Returns the result to store: an error replaces a response that is too large. A waiting caller still gets the whole response.
 fn storable(end: ActionEnd) -> ActionEnd {
     if let ActionEnd::Succeeded(output) = &end {
-        let mut length = Length(0);
-        let written = serde_json::to_writer(&mut length, output);
-        if written.is_err() || length.0 > MOST_STORED {
-            return failed(&ActionFailure::answer_too_large(length.0), false);
+        let length = output.to_string().len();
+        if length > MOST_STORED {
+            return failed(&ActionFailure::answer_too_large(length), false);
         }
     }
     end
-}
-
-/// Counts the bytes that are written to it.
-struct Length(usize);
-
-impl io::Write for Length {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 = self.0.saturating_add(bytes.len());
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 fn failed(failure: &ActionFailure, free_key: bool) -> ActionEnd {

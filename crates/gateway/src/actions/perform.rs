@@ -7,7 +7,6 @@ use registry::Action;
 use serde_json::{Map, Value as Json, json};
 use store::records::{self, Rows};
 use store::{DbConn, StoreError};
-use tracing::Instrument;
 use upstream::{FailedRequest, RequestError, Target};
 
 use super::failure::{AttemptError, request_failed};
@@ -20,26 +19,16 @@ use crate::models::ModelTable;
 ///
 /// The records of the response are in the tables when this returns; if storing fails, the next run of the sync reads them. After a
 /// redirect to another resource (303) nothing is stored, because that resource may not be the record.
+// Every log line about the action names its connection.
+#[tracing::instrument(
+    name = "action",
+    skip_all,
+    fields(action = %action.name, integration = %connection.integration, connection = %connection.name)
+)]
 pub(super) async fn perform(
     gateway: &Gateway,
     connection: &Connection,
-    action: &Arc<Action>,
-    inputs: &Map<String, Json>,
-) -> Result<Json, AttemptError> {
-    // Every log line about the action names its connection.
-    let span = tracing::info_span!(
-        "action",
-        action = %action.name,
-        integration = %connection.integration,
-        connection = %connection.name,
-    );
-    send(gateway, connection, action, inputs).instrument(span).await
-}
-
-async fn send(
-    gateway: &Gateway,
-    connection: &Connection,
-    action: &Arc<Action>,
+    action: &Action,
     inputs: &Map<String, Json>,
 ) -> Result<Json, AttemptError> {
     let target = gateway.target(connection).await?;

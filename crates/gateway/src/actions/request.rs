@@ -28,15 +28,6 @@ pub struct ActionRequest {
     pub key: Option<String>,
 }
 
-/// An action with a short route.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ShortRoute {
-    /// The action.
-    pub action: ActionName,
-    /// The inputs from the path.
-    pub inputs: Vec<(String, String)>,
-}
-
 /// A request with its connection and action found, and its inputs checked.
 pub(super) struct ResolvedAction {
     pub(super) connection: Connection,
@@ -58,20 +49,14 @@ pub(super) async fn resolve(
         connection,
     } = gateway.resolve(names).await?;
     let provider = &integration.provider;
-    let action =
-        provider
-            .actions
-            .get(request.action.as_str())
-            .ok_or_else(|| GatewayError::UnknownAction {
-                integration: request.integration.clone(),
-                action: request.action.clone(),
-                known: provider
-                    .actions
-                    .keys()
-                    .map(ActionName::as_str)
-                    .collect::<Vec<_>>()
-                    .join(", "),
-            })?;
+    let Some(action) = provider.actions.get(request.action.as_str()) else {
+        let known = provider.actions.keys().map(ActionName::as_str);
+        let known = known.collect::<Vec<_>>().join(", ");
+        return Err(GatewayError::NotFound(format!(
+            "{:?} has no action {:?}; it has: {known}",
+            request.integration, request.action
+        )));
+    };
     if request.key.as_ref().is_some_and(|key| !is_key(key)) {
         let message = "must be 1 to 255 visible ASCII characters";
         return Err(GatewayError::InvalidHeader {
@@ -93,25 +78,24 @@ pub(super) async fn resolve(
     })
 }
 
-/// The action behind a path below the integration's key, if its provider has one there.
+/// The action behind a path below the integration's key, if its provider has one there, and the inputs from the path.
 pub async fn at_route(
     gateway: &Gateway,
     caller: &Caller,
     integration: &str,
     method: &str,
     path: &str,
-) -> Result<Option<ShortRoute>> {
+) -> Result<Option<(ActionName, Map<String, Json>)>> {
     let found = gateway
         .resolve_integration(caller.environment, integration)
         .await?;
     let segments: Vec<&str> = path.split('/').collect();
     let route = found.provider.action_at(method, &segments);
-    Ok(route.map(|(action, inputs)| ShortRoute {
-        action: action.name.clone(),
-        inputs: inputs
+    Ok(route.map(|(action, inputs)| {
+        let inputs = inputs
             .into_iter()
-            .map(|(name, text)| (name.to_owned(), text))
-            .collect(),
+            .map(|(name, text)| (name.to_owned(), Json::String(text)));
+        (action.name.clone(), inputs.collect())
     }))
 }
 

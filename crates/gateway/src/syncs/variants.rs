@@ -88,7 +88,7 @@ pub async fn delete_variant(
         return Err(GatewayError::BaseVariant);
     }
     if found.is_none() {
-        return Err(GatewayError::UnknownVariant(format!(
+        return Err(GatewayError::NotFound(format!(
             "the connection {:?} has no variant {variant} of a sync {name}",
             connection.name
         )));

@@ -17,8 +17,7 @@ pub async fn list(gateway: &Gateway) -> Result<Vec<Environment>> {
 pub async fn find(gateway: &Gateway, name: &str) -> Result<Environment> {
     let unknown = || GatewayError::NotFound(format!("unknown environment {name:?}"));
     let parsed: EnvironmentName = name.parse().map_err(|_| unknown())?;
-    let store = &gateway.store;
-    let found = store.read(move |c| environments::by_name(c, &parsed));
+    let found = gateway.store.read(move |c| environments::by_name(c, &parsed));
     found.await.map_err(GatewayError::or_unknown(unknown))
 }
 

@@ -11,7 +11,7 @@ use store::records::{self, RecordQuery};
 use store::{DbConn, StoreError, syncs};
 
 pub use self::feed::{FeedPage, FeedRequest, PruneRequest, feed, prune};
-use self::query::{ListQuery, write_cursor};
+use self::query::write_cursor;
 use crate::caller::Caller;
 use crate::error::{FieldError, GatewayError, Result};
 use crate::gateway::{Gateway, Names};
@@ -63,11 +63,12 @@ pub async fn filter_and_page(
     parameters: Vec<(String, String)>,
 ) -> Result<(RecordFilter, RecordPage)> {
     let (filter, found) = read(gateway, caller, integration, plural, parameters, true).await?;
-    let page = match found {
-        Some(found) => RecordPage::of(found, filter.query.limit),
-        None => page(gateway, &filter).await?,
+    let limit = filter.query.limit;
+    let found = match found {
+        Some(found) => found,
+        None => after(gateway, &filter, None, limit.saturating_add(1)).await?,
     };
-    Ok((filter, page))
+    Ok((filter, RecordPage::of(found, limit)))
 }
 
 /// Checks a query, and with `page` reads its rows and the one after them, unless a variant's table may have to be made first.
@@ -85,59 +86,56 @@ async fn read(
     let models = Arc::clone(&gateway.models);
     let (key, plural) = (integration.to_owned(), plural.to_owned());
     let read = gateway.read_names(names, move |c, integration, connection| {
-        let (sync, list) = match list_query(&key, &integration.provider, &plural, parameters) {
+        let (sync, variant, query) = match list_query(&key, &integration.provider, &plural, parameters) {
             Ok(found) => found,
             Err(error) => return Ok(Err(error)),
         };
-        let mut read = (has_variant(c, connection, &sync, &list.variant)?, None);
-        let table = models.base(&integration.provider.name, &sync);
-        if let (Some(connection), Some(table), true) = (connection, table, page)
-            && list.variant == Variant::base()
-        {
-            read.1 = Some(rows(c, table, connection.id, &list.query)?);
-        }
-        Ok(Ok((sync, list, read)))
+        let has_variant = has_variant(c, connection, &sync, &variant)?;
+        let rows = match (connection, models.base(&integration.provider.name, &sync)) {
+            (Some(connection), Some(table)) if page && variant == Variant::base() => {
+                let query = RecordQuery {
+                    limit: query.limit.saturating_add(1),
+                    ..query.clone()
+                };
+                Some(records::list(c, &table.sql, &table.model, connection.id, &query)?)
+            }
+            _ => None,
+        };
+        Ok(Ok((sync, variant, query, has_variant, rows)))
     });
     let found = gateway.store.read_long(read?).await?;
     let (integration, connection, read) = names.record(found)?;
-    let (sync, list, (has_variant, rows)) = read?;
+    let (sync, variant, query, has_variant, rows) = read?;
     let connection = names.found(integration, connection)?.connection;
-    let table = table(gateway, &connection, &sync, &list.variant, has_variant).await?;
+    let invalid = GatewayError::InvalidQuery;
     let filter = RecordFilter {
-        table: table.map_err(|error| GatewayError::InvalidQuery(vec![error]))?,
+        table: table(gateway, &connection, &sync, &variant, has_variant, invalid).await?,
         connection: connection.id,
-        query: list.query,
+        query,
     };
     Ok((filter, rows))
 }
 
-/// The table of a sync's variant, or the error that the connection does not have the variant.
+/// The table of a sync's variant; `invalid` makes the error if the connection does not have the variant.
 async fn table(
     gateway: &Gateway,
     connection: &Connection,
     sync: &SyncName,
     variant: &Variant,
     has_variant: bool,
-) -> Result<Result<Arc<ModelTable>, FieldError>> {
+    invalid: fn(Vec<FieldError>) -> GatewayError,
+) -> Result<Arc<ModelTable>> {
     let table = if has_variant {
         gateway.models.table(&connection.provider, sync, variant).await?
     } else {
         None
     };
-    Ok(table.ok_or_else(|| {
+    table.ok_or_else(|| {
         let message = format!(
             "is no variant of {sync} of this connection: make it by POST /sync/{sync}/variant/{variant}"
         );
-        FieldError::at("unknown", "variant", message)
-    }))
-}
-
-/// Reads one page.
-pub async fn page(gateway: &Gateway, filter: &RecordFilter) -> Result<RecordPage> {
-    let (table, connection, query) = (Arc::clone(&filter.table), filter.connection, filter.query.clone());
-    let store = &gateway.store;
-    let found = store.read_long(move |c| rows(c, &table, connection, &query));
-    Ok(RecordPage::of(found.await?, filter.query.limit))
+        invalid(vec![FieldError::at("unknown", "variant", message)])
+    })
 }
 
 /// Reads at most `limit` records after the position `after`, for a response that streams them all.
@@ -147,31 +145,12 @@ pub async fn after(
     after: Option<Position>,
     limit: i64,
 ) -> Result<Vec<StoredRecord>> {
-    let (filter, mut query) = (filter.clone(), filter.query.clone());
+    let (table, connection, mut query) = (Arc::clone(&filter.table), filter.connection, filter.query.clone());
     query.limit = limit;
     query.position = after.or(query.position);
-    let listed = gateway.store.read_long(move |c| {
-        records::list(
-            c,
-            &filter.table.sql,
-            &filter.table.model,
-            filter.connection,
-            &query,
-        )
-    });
+    let store = &gateway.store;
+    let listed = store.read_long(move |c| records::list(c, &table.sql, &table.model, connection, &query));
     Ok(listed.await?)
-}
-
-/// Reads the rows of a query and, to know whether there is a next page, one row more.
-fn rows(
-    c: &mut DbConn,
-    table: &ModelTable,
-    connection: ConnectionId,
-    query: &RecordQuery,
-) -> Result<Vec<StoredRecord>, StoreError> {
-    let mut query = query.clone();
-    query.limit = query.limit.saturating_add(1);
-    records::list(c, &table.sql, &table.model, connection, &query)
 }
 
 impl RecordPage {
@@ -212,7 +191,7 @@ fn list_query(
     provider: &Provider,
     plural: &str,
     parameters: Vec<(String, String)>,
-) -> Result<(SyncName, ListQuery)> {
+) -> Result<(SyncName, Variant, RecordQuery)> {
     let mut syncs = provider.syncs.iter();
     let Some((sync, declared)) = syncs.find(|(_, sync)| sync.model.plural == plural) else {
         let known = provider.syncs.values().map(|sync| sync.model.plural.as_str());
@@ -220,8 +199,8 @@ fn list_query(
         let message = format!("{integration:?} has no model {plural:?}; it has: {known}");
         return Err(GatewayError::NotFound(message));
     };
-    let query = ListQuery::parse(&declared.model, parameters).map_err(GatewayError::InvalidQuery)?;
-    Ok((sync.clone(), query))
+    let (variant, query) = query::parse(&declared.model, parameters).map_err(GatewayError::InvalidQuery)?;
+    Ok((sync.clone(), variant, query))
 }
 
 /// The connection that the parameters name; empty if they name none.

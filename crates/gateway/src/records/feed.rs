@@ -167,8 +167,7 @@ async fn source(
         let message = format!("is no model of {integration:?}; it has: {}", known.join(", "));
         return Err(invalid(vec![FieldError::at("unknown", "model", message)]));
     };
-    let table = table(gateway, &connection, &sync, variant, has_variant).await?;
-    let table = table.map_err(|error| invalid(vec![error]))?;
+    let table = table(gateway, &connection, &sync, variant, has_variant, invalid).await?;
     Ok(Source {
         cursors: Cursors::new(connection.id, &table.model),
         connection: connection.id,

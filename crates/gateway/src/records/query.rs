@@ -21,98 +21,71 @@ struct CursorText {
     key: String,
 }
 
-/// The checked query of a list.
-pub(super) struct ListQuery {
-    pub(super) variant: Variant,
-    pub(super) query: RecordQuery,
-}
-
-impl ListQuery {
-    /// Checks the parameters: `connectionId`, `limit`, `cursor`, `variant`, the model's filters, and the bounds of its times.
-    pub(super) fn parse(model: &Model, parameters: Vec<(String, String)>) -> Result<Self, Vec<FieldError>> {
-        let mut query = RecordQuery {
-            limit: DEFAULT_LIMIT,
-            ..RecordQuery::default()
-        };
-        let mut errors = Vec::new();
-        let mut seen: BTreeMap<String, String> = BTreeMap::new();
-        for (name, value) in parameters {
-            if seen.insert(name.clone(), value.clone()).is_some() {
-                errors.push(FieldError::at("invalid", name, "is given twice"));
-            } else if let Err(error) = parse_one(model, &name, &value, &mut query) {
-                errors.push(FieldError::at(error.0, name, error.1));
-            }
+/// Checks the parameters of a list: `connectionId`, `limit`, `cursor`, `variant`, the model's filters, and the bounds of its times. Returns
+/// the variant and the query.
+pub(super) fn parse(
+    model: &Model,
+    parameters: Vec<(String, String)>,
+) -> Result<(Variant, RecordQuery), Vec<FieldError>> {
+    let mut query = RecordQuery {
+        limit: DEFAULT_LIMIT,
+        ..RecordQuery::default()
+    };
+    let mut errors = Vec::new();
+    let mut seen: BTreeMap<String, String> = BTreeMap::new();
+    for (name, value) in parameters {
+        if seen.insert(name.clone(), value.clone()).is_some() {
+            errors.push(FieldError::at("invalid", name, "is given twice"));
+        } else if let Err(error) = parse_one(model, &name, &value, &mut query) {
+            errors.push(error);
         }
-        let variant = seen.remove("variant").map(|text| text.parse()).transpose();
-        let variant = variant.unwrap_or_else(|rule: NameError| {
-            errors.push(FieldError::at("invalid", "variant", rule.to_string()));
-            None
-        });
-        let variant = variant.unwrap_or_else(Variant::base);
-        let connection = seen
-            .remove("connectionId")
-            .or_else(|| seen.remove("connection_id"));
-        if connection.is_none() {
-            errors.push(FieldError::at(
-                "missing",
-                "connectionId",
-                "is required: the name of the connection whose records to list",
-            ));
-        }
-        if errors.is_empty() {
-            Ok(Self { variant, query })
-        } else {
-            Err(errors)
-        }
+    }
+    let variant = seen
+        .get("variant")
+        .map_or(Ok(Variant::base()), |text| text.parse());
+    let variant = variant.map_err(|rule: NameError| {
+        errors.push(FieldError::at("invalid", "variant", rule.to_string()));
+    });
+    if !seen.contains_key("connectionId") && !seen.contains_key("connection_id") {
+        let message = "is required: the name of the connection whose records to list";
+        errors.push(FieldError::at("missing", "connectionId", message));
+    }
+    match variant {
+        Ok(variant) if errors.is_empty() => Ok((variant, query)),
+        _ => Err(errors),
     }
 }
 
-fn parse_one(
-    model: &Model,
-    name: &str,
-    value: &str,
-    query: &mut RecordQuery,
-) -> Result<(), (&'static str, String)> {
-    let invalid = |message: &str| ("invalid", message.to_owned());
+fn parse_one(model: &Model, name: &str, value: &str, query: &mut RecordQuery) -> Result<(), FieldError> {
+    let invalid = |message: &str| FieldError::at("invalid", name, message);
     if value.contains('\0') {
         return Err(invalid("must not hold the character U+0000"));
     }
     match name {
-        "connectionId" | "connection_id" | "variant" => return Ok(()),
+        "connectionId" | "connection_id" | "variant" => {}
         "limit" => {
-            query.limit = value
-                .parse()
-                .ok()
-                .filter(|limit| (1..=MAX_LIMIT).contains(limit))
-                .ok_or_else(|| invalid("must be a whole number from 1 to 1000"))?;
-            return Ok(());
+            let limit = value.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
+            query.limit = limit.ok_or_else(|| invalid("must be a whole number from 1 to 1000"))?;
         }
         "cursor" => {
-            query.position = Some(read_cursor(value).ok_or_else(|| {
-                invalid(
-                    "is not a cursor of this list: pass the `next_cursor` of the previous page, unchanged",
-                )
-            })?);
-            return Ok(());
+            let rule = "is not a cursor of this list: pass the `next_cursor` of the previous page, unchanged";
+            query.position = Some(read_cursor(value).ok_or_else(|| invalid(rule))?);
         }
-        _ => {}
+        _ => {
+            if let Some(column) = model.filters.iter().find(|column| column.as_str() == name) {
+                let value = filter_value(model, column, value).map_err(|rule| invalid(&rule))?;
+                query.equals.push((column.clone(), value));
+            } else if let Some((column, bound)) = bound(model, name) {
+                let time = Timestamp::from_parameter(value);
+                let time = time.map_err(|error| invalid(&format!("is {error}")))?;
+                query.ranges.push((column, bound, time));
+            } else {
+                let rule = format!("is no parameter of this list; it takes {}", known(model));
+                return Err(FieldError::at("unknown", name, rule));
+            }
+        }
     }
-    if let Some(column) = model.filters.iter().find(|column| column.as_str() == name) {
-        query.equals.push((
-            column.clone(),
-            filter_value(model, column, value).map_err(|message| invalid(&message))?,
-        ));
-        return Ok(());
-    }
-    if let Some((column, bound)) = bound(model, name) {
-        let time = Timestamp::from_parameter(value).map_err(|error| invalid(&format!("is {error}")))?;
-        query.ranges.push((column, bound, time));
-        return Ok(());
-    }
-    Err((
-        "unknown",
-        format!("is no parameter of this list; it takes {}", known(model)),
-    ))
+    Ok(())
 }
 
 fn filter_value(model: &Model, column: &TableName, value: &str) -> Result<Value, String> {

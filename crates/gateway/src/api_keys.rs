@@ -115,14 +115,15 @@ pub async fn bootstrap(
     let environment = read.await?;
     if let Some(secret) = secret {
         vault::api_key::check(secret.expose_secret())?;
-        let added = add(
-            gateway,
-            environment.id,
-            "from configuration",
-            &secret,
-            everything(),
-        );
-        if let (_, Some(known)) = added.await? {
+        let name = "from configuration";
+        let key = new_key(gateway, environment.id, name, &secret, everything());
+        let known = gateway
+            .store
+            .write(move |c| match api_keys::by_hash_even_revoked(c, &key.hash)? {
+                None => api_keys::insert(c, &key).map(|()| None),
+                known => Ok(known),
+            });
+        if let Some(known) = known.await? {
             warn_of(&known, &environment);
         }
         return Ok(None);
@@ -200,7 +201,10 @@ pub async fn create(
     } else {
         vault::api_key::generate(&environment.name)
     };
-    let (id, _) = add(gateway, environment.id, &request.name, &secret, request.scopes).await?;
+    let key = new_key(gateway, environment.id, &request.name, &secret, request.scopes);
+    let id = key.id;
+    let made = gateway.store.write(move |c| api_keys::insert(c, &key));
+    made.await?;
     Ok(NewKey { id, secret })
 }
 
@@ -213,25 +217,6 @@ pub async fn revoke(gateway: &Gateway, environment: EnvironmentId, id: &str) -> 
     let revoked = revoke.await;
     gateway.caches.callers.clear();
     revoked.map_err(GatewayError::or_unknown(unknown))
-}
-
-/// Stores the hash of `secret` and returns the key's id. An existing key is returned unchanged.
-async fn add(
-    gateway: &Gateway,
-    environment: EnvironmentId,
-    name: &str,
-    secret: &SecretString,
-    scopes: Vec<String>,
-) -> Result<(ApiKeyId, Option<ApiKey>)> {
-    let key = new_key(gateway, environment, name, secret, scopes);
-    let id = key.id;
-    let stored = gateway
-        .store
-        .write(move |c| match api_keys::by_hash_even_revoked(c, &key.hash)? {
-            Some(known) => Ok((known.id, Some(known))),
-            None => api_keys::insert(c, &key).map(|()| (id, None)),
-        });
-    Ok(stored.await?)
 }
 
 fn new_key(

@@ -21,7 +21,7 @@ pub(crate) use self::config::{ConnectionConfig, read_config};
 pub(crate) use self::form::{how_to_connect, refuse_oauth};
 pub use self::save::Connected;
 pub(crate) use self::save::{Authority, PendingConnection, save};
-pub(crate) use self::verify::{lacking_integration_config, needs_integration_config, verify_stored};
+pub(crate) use self::verify::{lacking_integration_config, verify_stored};
 use crate::error::FieldError;
 use crate::gateway::template_values;
 use crate::secrets::Secrets;

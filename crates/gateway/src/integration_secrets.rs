@@ -23,24 +23,13 @@ pub(crate) fn place(row: &StoredIntegration) -> SealContext<'static> {
     }
 }
 
-/// A configuration as it is stored.
-pub(crate) struct Split {
-    /// The public fields, stored as they are.
-    pub(crate) public: Config,
-    /// What is sealed.
-    pub(crate) secret: Config,
-}
-
-impl Split {
-    /// Splits the configuration. Sealed fields stay sealed, even if the provider's file is missing or no longer calls them secret.
-    pub(crate) fn of(config: Config, provider: Option<&Provider>, sealed_before: &Config) -> Self {
-        let is_secret = |name: &String| {
-            sealed_before.contains_key(name)
-                || provider.is_some_and(|provider| provider.is_secret_integration_config(name))
-        };
-        let (secret, public) = config.into_iter().partition(|(name, _)| is_secret(name));
-        Self { public, secret }
-    }
+/// Splits the configuration into the fields to seal and the public ones. Sealed fields stay sealed, even if the provider's file is missing or
+/// no longer calls them secret.
+pub(crate) fn split(config: Config, provider: Option<&Provider>, sealed_before: &Config) -> (Config, Config) {
+    config.into_iter().partition(|(name, _)| {
+        sealed_before.contains_key(name)
+            || provider.is_some_and(|provider| provider.is_secret_integration_config(name))
+    })
 }
 
 /// A change of an integration's configuration.
@@ -49,7 +38,9 @@ pub(crate) struct ConfigUpdate {
     pub(crate) old: Config,
     /// The whole configuration after.
     pub(crate) new: Config,
-    stored: Split,
+    /// What of it is sealed, and what is stored as it is.
+    secret: Config,
+    public: Config,
     /// Whether the secret fields are others than those that are sealed.
     reseals: bool,
 }
@@ -68,15 +59,16 @@ impl ConfigUpdate {
         let mut old = sealed.clone();
         old.extend(row.config.clone());
         let new = integration_config::merged(&old, sent);
-        let stored = Split::of(new.clone(), provider, &sealed);
+        let (secret, public) = split(new.clone(), provider, &sealed);
         let is_secret =
             |name: &String| provider.is_some_and(|provider| provider.is_secret_integration_config(name));
         // Lost secrets stay marked as lost until a request sets or removes one.
-        let reseals = sealed != stored.secret || (is_lost && sent.keys().any(is_secret));
+        let reseals = sealed != secret || (is_lost && sent.keys().any(is_secret));
         Self {
             old,
             new,
-            stored,
+            secret,
+            public,
             reseals,
         }
     }
@@ -90,9 +82,9 @@ impl ConfigUpdate {
         now: Timestamp,
     ) -> Result<Config, StoreError> {
         if self.reseals {
-            sealer.store_config(c, row, &self.stored.secret, now)?;
+            sealer.store_config(c, row, &self.secret, now)?;
         }
-        Ok(self.stored.public)
+        Ok(self.public)
     }
 }
 

@@ -13,9 +13,9 @@ use vault::VaultError;
 use crate::caller::Caller;
 use crate::deletion;
 use crate::error::{FieldError, GatewayError, Result, refusable};
-use crate::gateway::{Gateway, ResolvedIntegration};
+use crate::gateway::Gateway;
 use crate::integration_config::{self, Config};
-use crate::integration_secrets::{ConfigUpdate, Split};
+use crate::integration_secrets::{ConfigUpdate, split};
 
 /// An integration that an environment has, with its provider.
 #[derive(Debug, Clone)]
@@ -64,15 +64,6 @@ const MAX_DISPLAY_NAME: usize = 255;
 /// Connections of a deleted integration that one query reads.
 const DELETE_PAGE: i64 = 100;
 
-/// The integration of that key: one that was made, or a provider by its own name, which every environment may use.
-pub async fn resolve(
-    gateway: &Gateway,
-    environment: EnvironmentId,
-    key: &str,
-) -> Result<ResolvedIntegration> {
-    gateway.resolve_integration(environment, key).await
-}
-
 /// The integrations that the environment has made or connected to, oldest first.
 pub async fn list(gateway: &Gateway, environment: EnvironmentId) -> Result<Vec<FullIntegration>> {
     let read = gateway.store.read(move |c| integrations::list(c, environment));
@@ -108,11 +99,11 @@ pub async fn create(
     let (Some(key), Some(provider), true) = (key, provider, errors.is_empty()) else {
         return Err(GatewayError::InvalidBody(errors));
     };
-    let split = Split::of(config, Some(provider), &Config::new());
+    let (secret, public) = split(config, Some(provider), &Config::new());
     let new = NewIntegration {
         display_name: request.display_name,
         forward_webhooks: request.forward_webhooks.unwrap_or(true),
-        config: split.public,
+        config: public,
         custom: request.custom.unwrap_or_default(),
         ..NewIntegration::plain(caller.environment, key.clone(), provider.name.clone())
     };
@@ -120,10 +111,10 @@ pub async fn create(
     let made = gateway.store.write_durably(move |c| {
         let made = integrations::ensure(c, &new, now)?;
         if made
-            && !split.secret.is_empty()
+            && !secret.is_empty()
             && let Some(row) = integrations::find(c, new.environment, &new.key)?
         {
-            sealer.store_config(c, &row, &split.secret, now)?;
+            sealer.store_config(c, &row, &secret, now)?;
         }
         Ok(made)
     });

@@ -1,7 +1,7 @@
 //! `GET /{integration}/connect`: the forms of an integration, for clients that ask people for the fields.
 
 use actix_web::web;
-use gateway::{Gateway, integrations};
+use gateway::Gateway;
 use registry::{ConnectForm, Field, Provider};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -145,7 +145,9 @@ pub(crate) async fn forms(
     integration: web::Path<String>,
     _: Query<NoParameters>,
 ) -> Result<web::Json<ConnectFormsAnswer>, ApiError> {
-    let found = integrations::resolve(&gateway, caller.environment, &integration).await?;
+    let found = gateway
+        .resolve_integration(caller.environment, &integration)
+        .await?;
     let data = ConnectForms::new(found.key.to_string(), &found.provider);
     Ok(web::Json(ConnectFormsAnswer { data }))
 }

@@ -28,9 +28,7 @@ pub(super) async fn verify(
 ) -> Result<Target> {
     let integration_config = gateway.integration_config(integration).await?;
     let provider = &integration.provider;
-    let lacking = lacking_integration_config(gateway, provider, &integration_config);
-    if !lacking.is_empty() {
-        let message = needs_integration_config(integration, &lacking);
+    if let Some(message) = lacking_integration_config(gateway, integration, &integration_config) {
         return Err(GatewayError::Uncallable(message));
     }
     let variables = Variables {
@@ -67,18 +65,6 @@ pub(super) async fn verify(
     Err(GatewayError::CredentialsRefused(refusal))
 }
 
-/// The keys of the integration's configuration, with the file's defaults, that are missing and without which no request can be made.
-pub(crate) fn lacking_integration_config(
-    gateway: &Gateway,
-    provider: &Provider,
-    config: &Config,
-) -> Vec<String> {
-    if gateway.upstream.overrides_base_url(&provider.name) {
-        return Vec::new();
-    }
-    provider.lacking_integration_config(config)
-}
-
 /// Verifies stored credentials now, and stores the result on the connection, as after any request.
 pub(crate) async fn verify_stored(gateway: &Gateway, connection: &Connection, target: &Target) -> Result<()> {
     let Err(error) = health::check_credentials(gateway, connection, target).await? else {
@@ -90,18 +76,27 @@ pub(crate) async fn verify_stored(gateway: &Gateway, connection: &Connection, ta
     })
 }
 
-/// The message for an integration that lacks configuration without which nothing can be connected to it.
-pub(crate) fn needs_integration_config(integration: &ResolvedIntegration, lacking: &[String]) -> String {
-    let (key, provider) = (&integration.key, &integration.provider.name);
+/// The message for an integration that lacks values in `config`, without which no request can be made; `None` if it lacks none.
+pub(crate) fn lacking_integration_config(
+    gateway: &Gateway,
+    integration: &ResolvedIntegration,
+    config: &Config,
+) -> Option<String> {
+    let (key, provider) = (&integration.key, &integration.provider);
+    let lacking = provider.lacking_integration_config(config);
+    if lacking.is_empty() || gateway.upstream.overrides_base_url(&provider.name) {
+        return None;
+    }
     let way_out = if integration.row.is_some() {
         format!("set it with PATCH /integrations/{key}")
     } else {
+        let provider = &provider.name;
         format!("make an integration of {provider} with POST /integrations, and give it there")
     };
-    format!(
+    Some(format!(
         "the integration {key:?} lacks integration_config.{}, so no request can be sent: {way_out}",
         lacking.join(" and integration_config.")
-    )
+    ))
 }
 
 /// The error for a value that verification needs.

@@ -45,8 +45,8 @@ pub(crate) struct Names<'a> {
 type Found<T> = Option<(ResolvedIntegration, Option<Connection>, T)>;
 
 impl Gateway {
-    /// The environment's integration of that key: one that was made, or a provider by its own name.
-    pub(crate) async fn resolve_integration(
+    /// The environment's integration of that key: one that was made, or a provider by its own name, which every environment may use.
+    pub async fn resolve_integration(
         &self,
         environment: EnvironmentId,
         key: &str,

@@ -138,17 +138,13 @@ impl EncryptionKeys {
             let file = file.clone();
             let loaded = tokio::task::spawn_blocking(move || file.load()).await;
             let ring = loaded.map_err(|stopped| GatewayError::EncryptionKey(stopped.to_string()))??;
-            if !self.is_known(&ring) {
+            if self.loaded.read().source_ids != ring.ids() {
                 let usage = self.store.read(Usage::read).await?;
                 usage.check(&ring, &self.source)?;
                 self.accept(ring);
             }
         }
         Ok(self.ring())
-    }
-
-    fn is_known(&self, ring: &KeyRing) -> bool {
-        self.loaded.read().source_ids == ring.ids()
     }
 
     fn accept(&self, ring: KeyRing) {

@@ -63,7 +63,7 @@ pub(crate) fn check(
     if errors.len() > before || is_reachable {
         return;
     }
-    for name in lacking(provider, merged) {
+    for name in provider.lacking_integration_config(&in_force) {
         let what = fields.get(&name).and_then(|field| field.description.as_deref());
         let what = what.map(|what| format!(" ({})", what.trim_end_matches('.')));
         let rule = format!(
@@ -79,11 +79,6 @@ pub(crate) fn check(
                 .filter_map(|address| unfit(address, &in_force)),
         );
     }
-}
-
-/// The missing keys without which the integration can make no request.
-fn lacking(provider: &Provider, config: &Config) -> Vec<String> {
-    provider.lacking_integration_config(&over_defaults(provider, config))
 }
 
 /// The error of an address that the configuration alone fills, if it is not a usable one.

@@ -105,8 +105,7 @@ impl Models {
     /// Forgets a variant whose table may have been dropped; its next use makes the table again.
     pub(crate) fn forget(&self, sync: &Sync) {
         let name = (sync.provider.clone(), sync.name.clone(), sync.variant.clone());
-        let mut variants = self.variants.write();
-        variants.remove(&name);
+        self.variants.write().remove(&name);
     }
 
     /// The model of a variant of a provider's sync; `None` if the provider has no such sync.
@@ -148,8 +147,8 @@ impl Models {
             return Ok(Some(Arc::clone(base)));
         }
         let name = (provider.clone(), sync.clone(), variant.clone());
-        if let Some(table) = self.known(&name) {
-            return Ok(Some(table));
+        if let Some(table) = self.variants.read().get(&name) {
+            return Ok(Some(Arc::clone(table)));
         }
         let model = Arc::new(base.model.of_variant(variant));
         let made = Arc::clone(&model);
@@ -161,11 +160,6 @@ impl Models {
         let table = Arc::new(ModelTable::new(model, self.store.dialect()));
         self.variants.write().insert(name, Arc::clone(&table));
         Ok(Some(table))
-    }
-
-    fn known(&self, name: &(ProviderName, SyncName, Variant)) -> Option<Arc<ModelTable>> {
-        let variants = self.variants.read();
-        variants.get(name).cloned()
     }
 
     /// The base variants' tables of a provider.

@@ -35,20 +35,13 @@ impl Gateway {
     /// Checks that the encryption keys fit the database, makes the tables of all models, and gives connections the syncs that their
     /// provider's file has gained.
     pub async fn start(parts: GatewayParts) -> Result<Arc<Self>> {
-        let GatewayParts {
-            store,
-            registry,
-            upstream,
-            keys,
-            clock,
-        } = parts;
         let gateway = Self {
-            keys: EncryptionKeys::open(keys, store.clone(), clock.clone()).await?,
-            models: Arc::new(Models::prepare(&registry, store.clone()).await?),
-            store,
-            registry: Arc::new(registry),
-            upstream,
-            clock,
+            keys: EncryptionKeys::open(parts.keys, parts.store.clone(), parts.clock.clone()).await?,
+            models: Arc::new(Models::prepare(&parts.registry, parts.store.clone()).await?),
+            store: parts.store,
+            registry: Arc::new(parts.registry),
+            upstream: parts.upstream,
+            clock: parts.clock,
             caches: Caches::new(),
             sync_due: Notify::new(),
             action_due: Notify::new(),

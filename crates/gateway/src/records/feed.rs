@@ -65,13 +65,6 @@ impl FeedPage {
     }
 }
 
-/// One connection's rows of one variant's table.
-struct Source {
-    table: Arc<ModelTable>,
-    connection: ConnectionId,
-    cursors: Cursors,
-}
-
 /// One page of the feed.
 pub async fn feed(
     gateway: &Gateway,
@@ -82,9 +75,10 @@ pub async fn feed(
 ) -> Result<FeedPage> {
     let invalid = GatewayError::InvalidQuery;
     let model = (request.model.as_str(), &request.variant);
-    let source = source(gateway, caller, integration, connection, model, invalid).await?;
+    let (table, connection, cursors) =
+        source(gateway, caller, integration, connection, model, invalid).await?;
     let after = request.cursor.as_deref();
-    let after = after.map(|text| source.cursors.read(text, "cursor").map_err(invalid));
+    let after = after.map(|text| cursors.read(text, "cursor").map_err(invalid));
     // One more record than requested shows whether there is a next page.
     let query = ChangeQuery {
         after: after.transpose()?.unwrap_or_default(),
@@ -93,11 +87,6 @@ pub async fn feed(
         keys: request.ids,
         limit: request.limit.saturating_add(1),
     };
-    let Source {
-        table,
-        connection,
-        cursors,
-    } = source;
     let model = Arc::clone(&table.model);
     let store = &gateway.store;
     let read = store.read_long(move |c| records::changes(c, &table.sql, &table.model, connection, &query));
@@ -125,19 +114,17 @@ pub async fn prune(
 ) -> Result<Pruned> {
     let invalid = GatewayError::InvalidBody;
     let model = (request.model.as_str(), &request.variant);
-    let source = source(gateway, caller, integration, connection, model, invalid).await?;
-    let until = source.cursors.read(&request.until_cursor, "until_cursor");
+    let (table, connection, cursors) =
+        source(gateway, caller, integration, connection, model, invalid).await?;
+    let until = cursors.read(&request.until_cursor, "until_cursor");
     let (until, now) = (until.map_err(invalid)?, gateway.clock.now());
-    let Source {
-        table, connection, ..
-    } = source;
     let store = &gateway.store;
     let pruned =
         store.write_long(move |c| records::prune(c, &table.sql, connection, until, request.limit, now));
     Ok(pruned.await?)
 }
 
-/// The rows that a request names by connection, model and variant; `invalid` makes the error for a wrong model or variant.
+/// The table and the connection whose rows a request names, and their cursors; `invalid` makes the error for a wrong model or variant.
 async fn source(
     gateway: &Gateway,
     caller: &Caller,
@@ -145,7 +132,7 @@ async fn source(
     connection: &str,
     (model, variant): (&str, &Variant),
     invalid: fn(Vec<FieldError>) -> GatewayError,
-) -> Result<Source> {
+) -> Result<(Arc<ModelTable>, ConnectionId, Cursors)> {
     let names = Names::of(caller, integration, connection);
     let (of_model, of_variant) = (model.to_owned(), variant.clone());
     let read = gateway.resolve_and_read(names, move |c, integration, connection| {
@@ -168,11 +155,8 @@ async fn source(
         return Err(invalid(vec![FieldError::at("unknown", "model", message)]));
     };
     let table = table(gateway, &connection, &sync, variant, has_variant, invalid).await?;
-    Ok(Source {
-        cursors: Cursors::new(connection.id, &table.model),
-        connection: connection.id,
-        table,
-    })
+    let cursors = Cursors::new(connection.id, &table.model);
+    Ok((table, connection.id, cursors))
 }
 
 /// Writes and reads the cursors of one connection's rows of one table.

@@ -161,21 +161,15 @@ pub async fn create(
 ) -> Result<NewKey> {
     let mut errors = Vec::new();
     if request.name.is_empty() || request.name.len() > MAX_KEY_NAME || request.name.contains('\0') {
-        errors.push(FieldError::at(
-            "invalid",
-            "name",
-            "must be text of 1 to 255 bytes",
-        ));
+        let message = "must be text of 1 to 255 bytes";
+        errors.push(FieldError::at("invalid", "name", message));
     }
     if let Err(rule) = domain::check_new(&request.name) {
         errors.push(FieldError::at("invalid", "name", rule.to_string()));
     }
     if request.scopes.is_empty() {
-        errors.push(FieldError::at(
-            "missing",
-            "scopes",
-            "are needed: a list such as [\"environment:*\"]",
-        ));
+        let message = "are needed: a list such as [\"environment:*\"]";
+        errors.push(FieldError::at("missing", "scopes", message));
     }
     for (index, scope) in request.scopes.iter().enumerate() {
         let mut wrong = |message: String| {

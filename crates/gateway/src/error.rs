@@ -319,10 +319,10 @@ impl GatewayError {
     }
 
     /// Returns the error for a connection that does not exist.
-    pub(crate) fn unknown_connection(connection: &ConnectionName, integration: &IntegrationKey) -> Self {
+    pub(crate) fn unknown_connection(connection: &str, integration: &str) -> Self {
         Self::UnknownConnection {
-            connection: connection.to_string(),
-            integration: integration.to_string(),
+            connection: connection.to_owned(),
+            integration: integration.to_owned(),
         }
     }
 }

@@ -273,19 +273,13 @@ impl IntegrationRequest {
     fn errors(&self) -> Vec<FieldError> {
         let mut errors = Vec::new();
         if self.has_credentials {
-            errors.push(FieldError::at(
-                "invalid",
-                "credentials",
-                "belong to a connection here, not to the integration: only OAuth has credentials of its own, which is not served",
-            ));
+            let message = "belong to a connection here, not to the integration: only OAuth has credentials of its own, which is not served";
+            errors.push(FieldError::at("invalid", "credentials", message));
         }
         let name = self.display_name.as_ref();
         if name.is_some_and(|name| name.is_empty() || name.len() > MAX_DISPLAY_NAME || name.contains('\0')) {
-            errors.push(FieldError::at(
-                "invalid",
-                "display_name",
-                "must be text of 1 to 255 bytes",
-            ));
+            let message = "must be text of 1 to 255 bytes";
+            errors.push(FieldError::at("invalid", "display_name", message));
         }
         let config = self.config.iter().flatten();
         let config =

@@ -122,7 +122,7 @@ async fn patch_once(
 
 async fn relabel(gateway: &Gateway, row: Connection, mut change: ConnectionChange) -> Result<()> {
     let now = gateway.clock.now();
-    let unknown = GatewayError::unknown_connection(&row.name, &row.integration);
+    let unknown = GatewayError::unknown_connection(row.name.as_str(), row.integration.as_str());
     let changed = gateway.store.write(move |c| {
         let row = connections::lock(c, row.environment, &row.integration, &row.name)?;
         change.tags = labels::tags_over(&change, &row.tags);
@@ -146,10 +146,7 @@ pub async fn set_metadata(
         .resolve_integration(caller.environment, integration)
         .await?
         .key;
-    let unknown = |name: &str| GatewayError::UnknownConnection {
-        connection: name.to_owned(),
-        integration: integration.to_owned(),
-    };
+    let unknown = |name: &str| GatewayError::unknown_connection(name, integration);
     // In order, so that two concurrent changes do not deadlock.
     let names = names
         .iter()
@@ -159,7 +156,7 @@ pub async fn set_metadata(
     let changed = gateway.store.write(refusable(move |c| {
         let mut rows = Vec::new();
         for name in names {
-            let unknown = || GatewayError::unknown_connection(&name, &key);
+            let unknown = || GatewayError::unknown_connection(name.as_str(), key.as_str());
             let row = connections::lock(c, environment, &key, &name);
             rows.push(row.map_err(GatewayError::or_unknown(unknown))?);
         }

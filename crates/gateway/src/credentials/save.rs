@@ -1,6 +1,7 @@
 //! Stores a connection after its credentials were verified. The transaction repeats all earlier checks, because
 //! the verification may take long.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use domain::{
@@ -118,7 +119,7 @@ impl Saving {
         // It was deleted while its new credentials were verified.
         let base = pending.existing.as_ref().filter(|_| pending.based_on.is_some());
         if base.is_some_and(|base| old.as_ref().map(|old| old.id) != Some(base.id)) {
-            return Err(GatewayError::unknown_connection(name, key));
+            return Err(GatewayError::unknown_connection(name.as_str(), key.as_str()));
         }
         let mut new = NewConnection {
             environment,
@@ -128,8 +129,7 @@ impl Saving {
             connection_config: pending.filled.stored_config(),
             change: pending.change.clone(),
         };
-        let old_tags = old.as_ref().map(|old| old.tags.clone()).unwrap_or_default();
-        new.change.tags = labels::tags_over(&pending.change, &old_tags);
+        new.change.tags = labels::tags_over(&pending.change, &BTreeMap::new());
         if let Authority::Session(id) = pending.authority {
             session_limits::may_connect(c, id, now)?;
         }

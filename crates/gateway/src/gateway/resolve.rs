@@ -161,10 +161,7 @@ impl<'a> Names<'a> {
     }
 
     pub(crate) fn unknown_connection(&self) -> GatewayError {
-        GatewayError::UnknownConnection {
-            connection: self.connection.to_owned(),
-            integration: self.integration.to_owned(),
-        }
+        GatewayError::unknown_connection(self.connection, self.integration)
     }
 
     /// Adds the resolved names to the log.

@@ -116,10 +116,7 @@ pub struct NewSessionToken {
 /// Creates a session for new connections.
 pub async fn create(gateway: &Gateway, caller: &Caller, session: NewSession) -> Result<NewSessionToken> {
     let mut errors = Vec::new();
-    if [&session.end_user, &session.tags]
-        .iter()
-        .all(|part| part.is_none())
-    {
+    if session.end_user.is_none() && session.tags.is_none() {
         let message = "is required unless there are tags: an object with the id that your app gives the user";
         errors.push(FieldError::at("missing", "end_user", message));
     }

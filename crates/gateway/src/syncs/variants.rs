@@ -37,7 +37,7 @@ pub async fn create_variant(
         variant: variant.clone(),
         ..NewSync::base(connection.id, name.clone(), auto_start, now)
     };
-    let unknown = GatewayError::unknown_connection(&connection.name, &connection.integration);
+    let unknown = GatewayError::unknown_connection(connection.name.as_str(), connection.integration.as_str());
     // The table and the row that needs it are made in one transaction, even if this process made the table before: another process may
     // just have dropped it with its last variant.
     let made = gateway.store.write_long(refusable(move |c| {

@@ -96,7 +96,7 @@ impl FieldError {
 }
 
 /// The message for a value that is missing, with what the provider's file says of it.
-pub(crate) fn is_needed(field: Option<&Field>) -> String {
+pub(crate) fn missing_message(field: Option<&Field>) -> String {
     let what = field.and_then(|field| field.description.as_ref().or(field.title.as_ref()));
     let what = what.map(|what| format!(" ({})", what.trim_end_matches('.')));
     format!("is required{}", what.unwrap_or_default())

@@ -6,17 +6,19 @@ use indexmap::IndexMap;
 use registry::Field;
 use serde_json::{Map, Value as Json};
 
-use crate::error::{FieldError, is_needed};
+use crate::error::{FieldError, missing_message};
 
 /// The largest value, in bytes, as in Nango's API.
-const MAX_VALUE: usize = 1024;
+const MAX_VALUE_BYTES: usize = 1024;
 
 /// The text of a value without white space around it; `None` if it is null or blank.
-pub(super) fn text(value: &Json) -> Result<Option<&str>, String> {
+pub(super) fn trimmed_text(value: &Json) -> Result<Option<&str>, String> {
     match value {
         Json::Null => Ok(None),
         Json::String(text) if text.trim().is_empty() => Ok(None),
-        Json::String(text) if text.len() > MAX_VALUE => Err(format!("must be {MAX_VALUE} bytes at most")),
+        Json::String(text) if text.len() > MAX_VALUE_BYTES => {
+            Err(format!("must be {MAX_VALUE_BYTES} bytes at most"))
+        }
         Json::String(text) => Ok(Some(text.trim())),
         _ => Err("must be text".to_owned()),
     }
@@ -35,7 +37,7 @@ pub(super) fn read(
             errors.push(FieldError::unknown(parent, name, fields.keys()));
             continue;
         };
-        let checked = text(value).and_then(|text| {
+        let checked = trimmed_text(value).and_then(|text| {
             let bare = text.map(|text| field.bare(text));
             bare.map_or(Ok(()), |bare| field.check(bare)).map(|()| bare)
         });
@@ -47,7 +49,8 @@ pub(super) fn read(
     read
 }
 
-/// Adds an error for each required field that `values` lacks; whether a field is asked for depends on `values` and `others`.
+/// Adds an error for each required field that `values` lacks. A field is not required if its `visible_when` does not hold for `values` and
+/// `others`, or if it has an error already.
 pub(super) fn require(
     fields: &IndexMap<String, Field>,
     values: &BTreeMap<String, String>,
@@ -57,15 +60,19 @@ pub(super) fn require(
 ) {
     let either = |name: &str| values.get(name).or_else(|| others.get(name)).map(String::as_str);
     for (name, field) in fields {
-        let free = field.optional || field.hidden || field.default_value.is_some();
+        let may_be_missing = field.optional || field.hidden || field.default_value.is_some();
         let has_error =
             |error: &FieldError| error.path.last() == Some(name) && error.path.len() == parent.len() + 1;
-        if !free && field.visible(either) && !values.contains_key(name) && !errors.iter().any(has_error) {
+        if !may_be_missing
+            && field.visible(either)
+            && !values.contains_key(name)
+            && !errors.iter().any(has_error)
+        {
             errors.push(FieldError::within(
                 "missing",
                 parent,
                 name,
-                is_needed(Some(field)),
+                missing_message(Some(field)),
             ));
         }
     }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value as Json};
 
 use super::config::{ConnectionConfig, read_config};
 use super::fields;
-use crate::error::{FieldError, GatewayError, Result, is_needed};
+use crate::error::{FieldError, GatewayError, Result, missing_message};
 
 /// Fields that only an OAuth request has.
 const OAUTH_WORDS: [&str; 8] = [
@@ -149,7 +149,7 @@ fn texts<'a>(
             ));
             continue;
         }
-        match fields::text(value) {
+        match fields::trimmed_text(value) {
             Ok(text) => given.extend(text.map(|text| (name.as_str(), text))),
             Err(rule) => errors.push(FieldError::at("invalid", name, rule)),
         }
@@ -215,7 +215,7 @@ fn explain_missing(provider: &Provider, given: &BTreeMap<&str, &str>) -> Vec<Fie
     };
     let mut errors: Vec<FieldError> = missing(form, given)
         .map(|name| {
-            let needed = is_needed(form.fields.get(name));
+            let needed = missing_message(form.fields.get(name));
             FieldError::at("missing", name, format!("{needed}{instead}"))
         })
         .collect();

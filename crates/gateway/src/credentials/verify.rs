@@ -10,7 +10,7 @@ use serde_json::{Map, Value as Json};
 use upstream::{Priority, RequestError, Target, Variables, VerifyError};
 
 use super::Filled;
-use crate::error::{FieldError, GatewayError, Refusal, Result, is_needed};
+use crate::error::{FieldError, GatewayError, Refusal, Result, missing_message};
 use crate::gateway::{Gateway, ResolvedIntegration};
 use crate::health;
 use crate::integration_config::Config;
@@ -103,10 +103,10 @@ pub(crate) fn lacking_integration_config(
 fn missing_value(provider: &Provider, placeholder: &str, config_path: &[&str]) -> FieldError {
     match placeholder.strip_prefix("connectionConfig.") {
         Some(name) => {
-            let message = is_needed(provider.connection_config.get(name));
+            let message = missing_message(provider.connection_config.get(name));
             FieldError::within("missing", config_path, name, message)
         }
-        None => FieldError::new("missing", placeholder.split('.'), is_needed(None)),
+        None => FieldError::new("missing", placeholder.split('.'), missing_message(None)),
     }
 }
 

@@ -98,9 +98,9 @@ async fn with_key(gateway: &Arc<Gateway>, resolved: ResolvedAction, key: String)
     // Stored by the task as well, so that a client that disconnects meanwhile leaves no stored action without its request.
     let shared = Arc::clone(gateway);
     let work = gateway.spawn(async move {
-        let (row, fresh) = store(&shared, new.clone()).await?;
+        let (row, fresh) = store(&shared, new).await?;
         if !fresh {
-            let output = replay(&row, &new)?;
+            let output = ended(&row)?.ok_or(GatewayError::KeyInUse)?;
             return Ok(ActionOutput {
                 output,
                 replayed: true,
@@ -129,10 +129,7 @@ pub async fn enqueue(
     let resolved = resolve(gateway, caller, request).await?;
     let now = gateway.clock.now();
     let new = new_action(&resolved, key, retries.clamp(0, MAX_RETRIES) + 1, now);
-    let (row, fresh) = store(gateway, new.clone()).await?;
-    if !fresh {
-        same_input(&row, &new)?;
-    }
+    let (row, fresh) = store(gateway, new).await?;
     gateway.action_due.notify_one();
     Ok(StoredAction {
         id: row.id,
@@ -140,10 +137,17 @@ pub async fn enqueue(
     })
 }
 
+/// Stores the action, unless an earlier request with its key stored it. Returns the stored one, and whether it is new.
 async fn store(gateway: &Gateway, new: NewAction) -> Result<(ActionJob, bool)> {
     let now = gateway.clock.now();
+    let hash = new.key.as_ref().map(|(_, hash)| hash.clone());
     let stored = gateway.store.write(move |c| actions::insert(c, &new, now));
-    Ok(stored.await?)
+    let (row, fresh) = stored.await?;
+    if fresh || row.input_hash == hash {
+        Ok((row, fresh))
+    } else {
+        Err(GatewayError::KeyReused)
+    }
 }
 
 /// The output of a stored action.
@@ -160,12 +164,6 @@ pub async fn result(gateway: &Gateway, caller: &Caller, id: &str) -> Result<Json
     })
 }
 
-/// The output of the first request with a key.
-fn replay(row: &ActionJob, new: &NewAction) -> Result<Json> {
-    same_input(row, new)?;
-    ended(row)?.ok_or(GatewayError::KeyInUse)
-}
-
 /// The output of an action that succeeded, the failure of one that failed, `None` for one that has not ended.
 fn ended(row: &ActionJob) -> Result<Option<Json>> {
     match row.status {
@@ -177,15 +175,6 @@ fn ended(row: &ActionJob) -> Result<Option<Json>> {
             ..ActionFailure::stored(row.error.as_ref())
         }
         .into()),
-    }
-}
-
-fn same_input(row: &ActionJob, new: &NewAction) -> Result<()> {
-    let hash = new.key.as_ref().map(|(_, hash)| hash);
-    if row.input_hash.as_ref() == hash {
-        Ok(())
-    } else {
-        Err(GatewayError::KeyReused)
     }
 }
 

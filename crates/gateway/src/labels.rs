@@ -60,14 +60,16 @@ pub struct Organization {
     display_name: Option<String>,
 }
 
-/// Checks the values of a body's `tags`, `end_user` and `organization`, and returns the change of a connection that they ask for; `None` and
-/// null mean missing. An organization may be next to its user or inside it, as in responses.
+/// Checks the values of a body's `tags`, `end_user`, `organization` and `webhook_url_override`, and returns the change of a connection that
+/// they ask for; `None` and null mean missing. An organization may be next to its user or inside it, as in responses. Empty text as the
+/// address removes the stored one.
 ///
 /// The keys of the tags are in lower case. The end user has all of `id`, `display_name`, `email`, `tags` and `organization`.
 pub(crate) fn parse(
     tags: Option<Json>,
     end_user: Option<Json>,
     organization: Option<Json>,
+    webhook_url: Option<String>,
     errors: &mut Vec<FieldError>,
 ) -> ConnectionChange {
     let tags = read("tags", tags, errors).map(|tags| check_tags(&["tags"], tags, errors));
@@ -93,10 +95,14 @@ pub(crate) fn parse(
         }
         (None, _) => None,
     };
+    if let Some(url) = webhook_url.as_deref().filter(|url| !url.is_empty()) {
+        check_webhook_url(url, errors);
+    }
     ConnectionChange {
+        metadata: None,
         tags,
         end_user,
-        ..ConnectionChange::default()
+        webhook_url_override: webhook_url.map(|url| Some(url).filter(|url| !url.is_empty())),
     }
 }
 
@@ -217,22 +223,16 @@ fn check_text(path: &[&str], field: &str, text: &str, min: usize, errors: &mut V
     good
 }
 
-/// Checks the address in a body's `webhook_url_override` and returns its change; the inner `None` for empty text, which removes the stored
-/// one.
-pub(crate) fn parse_webhook_url(url: Option<String>, errors: &mut Vec<FieldError>) -> Option<Option<String>> {
-    let url = Some(url?).filter(|url| !url.is_empty());
-    if let Some(url) = &url {
-        // The URL parser drops some control characters and encodes others, but the text is stored as it is.
-        let checked = if url.contains(char::is_control) {
-            Err("must hold no control characters".to_owned())
-        } else {
-            FieldFormat::Uri.check(url)
-        };
-        if let Err(rule) = checked {
-            errors.push(FieldError::at("invalid", "webhook_url_override", rule));
-        }
+fn check_webhook_url(url: &str, errors: &mut Vec<FieldError>) {
+    // The URL parser drops some control characters and encodes others, but the text is stored as it is.
+    let checked = if url.contains(char::is_control) {
+        Err("must hold no control characters".to_owned())
+    } else {
+        FieldFormat::Uri.check(url)
+    };
+    if let Err(rule) = checked {
+        errors.push(FieldError::at("invalid", "webhook_url_override", rule));
     }
-    Some(url)
 }
 
 #[cfg(test)]
@@ -248,6 +248,7 @@ mod tests {
             field("tags"),
             field("end_user"),
             field("organization"),
+            None,
             &mut errors,
         );
         let paths: Vec<String> = errors.iter().map(|error| error.path.join(".")).collect();

@@ -55,7 +55,8 @@ impl ConnectRequest {
             }
             ours => ours,
         };
-        let change = labels::parse(self.tags.take(), self.end_user.take(), organization, &mut errors);
+        let (tags, end_user) = (self.tags.take(), self.end_user.take());
+        let change = labels::parse(tags, end_user, organization, None, &mut errors);
         match name {
             Some(name) if errors.is_empty() => Ok((name, change)),
             _ => Err(GatewayError::InvalidBody(errors)),

@@ -72,11 +72,10 @@ pub async fn import(gateway: &Gateway, caller: &Caller, import: Import) -> Resul
     let (integration, existing) = gateway.resolve_optional(names).await?;
     let mut errors = Vec::new();
     let name = new_name(name, "connection_id", &mut errors);
-    let labels = labels::parse(import.tags, import.end_user, None, &mut errors);
+    let webhook_url = import.webhook_url_override;
     let change = ConnectionChange {
         metadata: import.metadata,
-        webhook_url_override: labels::parse_webhook_url(import.webhook_url_override, &mut errors),
-        ..labels
+        ..labels::parse(import.tags, import.end_user, None, webhook_url, &mut errors)
     };
     let filled = CredentialInput::Typed(import.credentials)
         .fill(

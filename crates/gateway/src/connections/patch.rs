@@ -77,11 +77,10 @@ async fn patch_once(
         (gateway.resolve(names).await?, String::new())
     };
     let mut errors = Vec::new();
-    let labels = labels::parse(patch.tags, patch.end_user, None, &mut errors);
+    let webhook_url = patch.webhook_url_override;
     let change = ConnectionChange {
         metadata: patch.metadata,
-        webhook_url_override: labels::parse_webhook_url(patch.webhook_url_override, &mut errors),
-        ..labels
+        ..labels::parse(patch.tags, patch.end_user, None, webhook_url, &mut errors)
     };
     if !renews {
         GatewayError::check_body(errors)?;

@@ -162,8 +162,14 @@ async fn make(
     connection: Option<ConnectionId>,
     mut errors: Vec<FieldError>,
 ) -> Result<NewSessionToken> {
-    let labels = labels::parse(session.tags, session.end_user, session.organization, &mut errors);
-    let webhook_url = labels::parse_webhook_url(session.webhook_url_override, &mut errors);
+    let (organization, webhook_url) = (session.organization, session.webhook_url_override);
+    let labels = labels::parse(
+        session.tags,
+        session.end_user,
+        organization,
+        webhook_url,
+        &mut errors,
+    );
     let defaults = to_json(session.integrations_config_defaults);
     let overrides = to_json(session.overrides);
     let mut allowed = Vec::new();
@@ -201,7 +207,7 @@ async fn make(
             .map(|_| allowed.iter().map(|one| one.key.clone()).collect()),
         defaults,
         overrides,
-        webhook_url_override: webhook_url.flatten(),
+        webhook_url_override: labels.webhook_url_override.flatten(),
         created_at: now,
         expires_at: now.plus(LASTS),
     };
